@@ -1,0 +1,122 @@
+// A ticketed pool: chunks are claimed from one atomic word (generation | next chunk), so a lane that the system has put
+// to sleep never holds the others up. Waiting lanes spin briefly, then park; the caller works too and yields.
+#include "parallel.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define WEFT_PAUSE() _mm_pause()
+#else
+#define WEFT_PAUSE() ((void)0)
+#endif
+
+namespace weft::cpu {
+namespace {
+
+int configured_lanes() {
+  if (const char* text = std::getenv("WEFT_THREADS")) {
+    const int n = std::atoi(text);
+    if (n >= 1 && n <= 1024) return n;
+  }
+  cpu_set_t set;  // what this process may use, not what the machine has
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, int(std::thread::hardware_concurrency()));
+}
+
+class Pool {
+ public:
+  explicit Pool(int lanes) {
+    for (int lane = 1; lane < lanes; lane++) std::thread([this, lane] { work(lane); }).detach();  // live as long as the process
+  }
+
+  void run(int64_t chunks, ChunkFunction function, void* context) {
+    std::lock_guard<std::mutex> one_at_a_time(entry_);
+    function_ = function;
+    context_ = context;
+    chunks_.store(uint32_t(chunks), std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    failure_ = nullptr;
+    const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
+    ticket_.store(uint64_t(generation) << 32, std::memory_order_release);
+    generation_.store(generation, std::memory_order_seq_cst);
+    if (parked_.load(std::memory_order_seq_cst) > 0) {
+      std::lock_guard<std::mutex> lock(parking_);
+      wake_.notify_all();
+    }
+    claim(generation, 0);
+    for (int spins = 0; done_.load(std::memory_order_acquire) != uint32_t(chunks); spins++) {
+      if (spins < 200) WEFT_PAUSE();
+      else sched_yield();
+    }
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void claim(uint32_t generation, int lane) {
+    uint64_t ticket = ticket_.load(std::memory_order_acquire);
+    for (;;) {
+      if (uint32_t(ticket >> 32) != generation || uint32_t(ticket) >= chunks_.load(std::memory_order_relaxed)) return;
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      try {
+        function_(context_, int64_t(uint32_t(ticket)), lane);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(parking_);
+        if (!failure_) failure_ = std::current_exception();
+      }
+      done_.fetch_add(1, std::memory_order_release);
+      ticket = ticket_.load(std::memory_order_acquire);
+    }
+  }
+
+  void work(int lane) {
+    uint32_t seen = 0;
+    for (;;) {
+      for (int spins = 0; generation_.load(std::memory_order_acquire) == seen; spins++) {
+        if (spins < 2000) { WEFT_PAUSE(); continue; }
+        std::unique_lock<std::mutex> lock(parking_);
+        parked_.fetch_add(1, std::memory_order_seq_cst);
+        wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
+        parked_.fetch_sub(1, std::memory_order_seq_cst);
+      }
+      seen = generation_.load(std::memory_order_acquire);
+      claim(seen, lane);
+    }
+  }
+
+  std::mutex entry_, parking_;
+  std::condition_variable wake_;
+  std::atomic<int> parked_{0};
+  std::atomic<uint32_t> generation_{0}, chunks_{0}, done_{0};
+  std::atomic<uint64_t> ticket_{~uint64_t(0)};
+  ChunkFunction function_ = nullptr;
+  void* context_ = nullptr;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+int lanes() {
+  static const int n = configured_lanes();
+  return n;
+}
+
+void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
+  static Pool* pool = new Pool(lanes());  // never destroyed: its threads end with the process
+  if (lanes() == 1) {
+    for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0);
+    return;
+  }
+  pool->run(chunks, function, context);
+}
+
+}  // namespace weft::cpu

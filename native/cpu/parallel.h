@@ -1,0 +1,39 @@
+// The CPU device's thread pool: a kernel cuts its work into chunks by shape alone; lanes claim them in any order.
+#pragma once
+#include <cstdint>
+#include <type_traits>
+
+namespace weft::cpu {
+
+/** Threads that work on a step, the device's own worker included. Fixed for the life of the process. */
+int lanes();
+
+using ChunkFunction = void (*)(void* context, int64_t chunk, int lane);
+void run_chunks(int64_t chunks, ChunkFunction function, void* context);
+
+/**
+ * Calls f(chunk, lane) for every chunk in [0, chunks), each exactly once, on up to lanes() threads; returns when all
+ * are done. `lane` < lanes() is the index of the executing thread, for scratch memory only: results must not depend on it,
+ * and `chunks` must follow from shapes, never from lanes(), so that one and many threads give the same bits.
+ * An exception thrown by f is rethrown here.
+ */
+template <class F>
+void parallel(int64_t chunks, F&& f) {
+  if (chunks <= 0) return;
+  if (chunks == 1) { f(int64_t(0), 0); return; }
+  using Function = std::remove_reference_t<F>;
+  run_chunks(chunks, [](void* context, int64_t chunk, int lane) { (*static_cast<Function*>(context))(chunk, lane); },
+             const_cast<void*>(static_cast<const void*>(&f)));
+}
+
+/** Cuts [0, n) into equal ranges of about `grain` elements and calls f(begin, end) for each. */
+template <class F>
+void parallel_range(int64_t n, int64_t grain, F&& f) {
+  const int64_t chunks = n <= grain ? 1 : (n + grain - 1) / grain;
+  parallel(chunks, [&](int64_t chunk, int) {
+    const int64_t begin = n * chunk / chunks, end = n * (chunk + 1) / chunks;
+    if (end > begin) f(begin, end);
+  });
+}
+
+}  // namespace weft::cpu

@@ -1,0 +1,98 @@
+// The kernel registry and the facts a binder reads.
+#include "kernel.h"
+
+#include <algorithm>
+
+namespace weft {
+
+size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::boolean: case DType::uint8: case DType::int8: return 1;
+    case DType::float16: case DType::bfloat16: return 2;
+    case DType::int32: case DType::float32: return 4;
+    default: return 8;
+  }
+}
+
+static constexpr const char* names[] = {"bool", "uint8", "int8", "int32", "int64", "float16", "bfloat16", "float32", "float64"};
+
+const char* name_of(DType dtype) { return names[size_t(dtype)]; }
+
+DType dtype_of(std::string_view name) {
+  for (size_t i = 0; i < std::size(names); i++)
+    if (name == names[i]) return DType(i);
+  throw Error("ERR_DTYPE", "unknown dtype '" + std::string(name) + "'");
+}
+
+const Attrs::Value& Attrs::get(const std::string& name) const {
+  auto it = values_.find(name);
+  require(it != values_.end(), "ERR_ARGUMENT", "attribute '", name, "' is missing");
+  read_.insert(name);
+  return it->second;
+}
+
+double Attrs::number(const std::string& name) const {
+  auto* value = std::get_if<double>(&get(name));
+  require(value, "ERR_ARGUMENT", "attribute '", name, "' must be a number");
+  return *value;
+}
+
+const std::string& Attrs::text(const std::string& name) const {
+  auto* value = std::get_if<std::string>(&get(name));
+  require(value, "ERR_ARGUMENT", "attribute '", name, "' must be a string");
+  return *value;
+}
+
+const std::vector<double>& Attrs::numbers(const std::string& name) const {
+  auto* value = std::get_if<std::vector<double>>(&get(name));
+  require(value, "ERR_ARGUMENT", "attribute '", name, "' must be a list of numbers");
+  return *value;
+}
+
+Dims Attrs::integers(const std::string& name) const {
+  const auto& list = numbers(name);
+  return Dims(list.begin(), list.end());
+}
+
+std::vector<std::string> Attrs::unread() const {
+  std::vector<std::string> left;
+  for (const auto& [name, value] : values_)
+    if (!read_.count(name)) left.push_back(name);
+  return left;
+}
+
+View Call::scratch(size_t bytes) {
+  View view{{int64_t(bytes)}, DType::uint8, (*next_slot)++};
+  scratches.push_back({view.slot, bytes});
+  return view;
+}
+
+void Call::in_place(size_t input, size_t output) { in_places.emplace_back(input, output); }
+
+void Registry::define(std::string_view backend, std::string_view op, int level, Bind bind) {
+  kernels_[std::string(backend)][std::string(op)][level] = bind;
+}
+
+Bind Registry::find(std::string_view backend, std::string_view op, int level) const {
+  auto device = kernels_.find(backend);
+  if (device == kernels_.end()) return nullptr;
+  auto kernel = device->second.find(std::string(op));
+  if (kernel == device->second.end()) return nullptr;
+  auto above = kernel->second.upper_bound(level);
+  return above == kernel->second.begin() ? nullptr : std::prev(above)->second;
+}
+
+std::vector<std::string> Registry::ops(std::string_view backend) const {
+  std::vector<std::string> list;
+  auto device = kernels_.find(backend);
+  if (device != kernels_.end())
+    for (const auto& [op, levels] : device->second) list.push_back(op);
+  return list;
+}
+
+Registry& registry() {
+  static Registry* instance = new Registry;  // never destroyed: kernels register and look up at any time
+  return *instance;
+}
+
+}  // namespace weft

@@ -1,0 +1,111 @@
+// Kernels: a binder decides once per program, the Step it returns only computes (CPU) or enqueues (GPU).
+#pragma once
+#include <atomic>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "view.h"
+
+namespace weft {
+
+/** The first bad datum (an id or label out of range) of a run: which call met it, and the value. */
+struct Fault {
+  std::atomic<int32_t> call{-1};
+  int64_t value = 0;
+  bool raised() const { return call.load(std::memory_order_relaxed) >= 0; }
+};
+
+/** Where the values of one run lie. Steps take every address from here, at run time. */
+struct Frame {
+  void* const* address;
+  void* stream;  // the device's stream; unused on the CPU
+  Fault* fault;
+  int32_t call = 0;  // index of the call under way, for faults
+
+  template <class T> T* at(const View& view) const { return static_cast<T*>(address[view.slot]); }
+  /** Reports a bad value. The kernel goes on with a safe one; the run's state is not committed. Any thread. */
+  void raise(int64_t value) const {
+    int32_t none = -1;
+    if (fault->call.compare_exchange_strong(none, call)) fault->value = value;
+  }
+};
+
+using Step = std::function<void(const Frame&)>;
+
+/** Attributes of a call. A binder that leaves one unread is an error, so that both sides of the border agree. */
+class Attrs {
+ public:
+  using Value = std::variant<double, std::string, std::vector<double>>;
+  void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  double number(const std::string& name) const;
+  int64_t integer(const std::string& name) const { return int64_t(number(name)); }
+  bool flag(const std::string& name) const { return number(name) != 0; }
+  const std::string& text(const std::string& name) const;
+  const std::vector<double>& numbers(const std::string& name) const;
+  Dims integers(const std::string& name) const;
+  /** Names that nobody has read. */
+  std::vector<std::string> unread() const;
+
+ private:
+  const Value& get(const std::string& name) const;
+  std::map<std::string, Value> values_;
+  mutable std::set<std::string> read_;
+};
+
+/** One operation of a program, as its binder sees it. */
+class Call {
+ public:
+  std::string op;
+  std::vector<View> in, out;
+  Attrs attrs;
+
+  /** Memory that lives only while this step runs; 64-byte aligned, contents undefined. */
+  View scratch(size_t bytes);
+  /** Says that output j may share input i's memory (same bytes), because each element is read before it is written. */
+  void in_place(size_t input, size_t output);
+
+  // filled by the binder, read by the program
+  struct Scratch { int slot; size_t bytes; };
+  std::vector<Scratch> scratches;
+  std::vector<std::pair<size_t, size_t>> in_places;
+  int* next_slot = nullptr;
+};
+
+using Bind = Step (*)(Call&);
+
+/** The kernels of one backend by op name; of several definitions the one with the highest usable level wins. */
+class Registry {
+ public:
+  void define(std::string_view backend, std::string_view op, int level, Bind);
+  /** Null when there is none. Levels above `level` are not considered (CPU: 0 portable, 1 AVX2, 2 AVX-512). */
+  Bind find(std::string_view backend, std::string_view op, int level) const;
+  std::vector<std::string> ops(std::string_view backend) const;
+
+ private:
+  std::map<std::string, std::map<std::string, std::map<int, Bind>>, std::less<>> kernels_;
+};
+Registry& registry();
+
+struct Define {
+  Define(std::string_view backend, std::string_view op, int level, Bind bind) { registry().define(backend, op, level, bind); }
+};
+
+#ifndef WEFT_LEVEL
+#define WEFT_LEVEL 0
+#endif
+
+#define WEFT_JOIN_(a, b) a##b
+#define WEFT_JOIN(a, b) WEFT_JOIN_(a, b)
+/** Defines and registers the binder of an op: KERNEL(cpu, softmax) { ... return Step; }, with `call` in scope. */
+#define KERNEL(backend, op)                                                                                         \
+  static ::weft::Step bind_##op(::weft::Call& call);                                                                \
+  static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, bind_##op};                \
+  static ::weft::Step bind_##op([[maybe_unused]] ::weft::Call& call)
+
+}  // namespace weft
