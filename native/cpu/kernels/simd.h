@@ -1,0 +1,203 @@
+// Float vectors at one of three instruction sets. A kernel file is compiled once per WEFT_LEVEL, and everything in it
+// lives in weft::cpu::WEFT_ISA, so that no inline function or template has one name at two instruction sets.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "dtype.h"
+
+#ifndef WEFT_LEVEL
+#define WEFT_LEVEL 0
+#endif
+
+#if WEFT_LEVEL == 0
+#define WEFT_ISA portable
+#elif WEFT_LEVEL == 1
+#define WEFT_ISA avx2
+#else
+#define WEFT_ISA avx512
+#endif
+#if WEFT_LEVEL > 0
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12 warns of its own AVX-512 header
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
+#define WEFT_INLINE inline __attribute__((always_inline))
+
+namespace weft::cpu::WEFT_ISA {
+
+#if WEFT_LEVEL == 0
+constexpr int width = 4;
+#elif WEFT_LEVEL == 1
+constexpr int width = 8;
+#else
+constexpr int width = 16;
+#endif
+
+/** `width` floats and as many 32-bit integers. The operators + - * / (and & | << >> of IVec) work lane by lane. */
+typedef float Vec __attribute__((vector_size(4 * width)));
+typedef int32_t IVec __attribute__((vector_size(4 * width)));
+#if WEFT_LEVEL == 2
+using Mask = __mmask16;
+#else
+using Mask = IVec;  // all ones or all zeros in each lane
+#endif
+
+WEFT_INLINE IVec bits_of(Vec v) { return (IVec)v; }
+WEFT_INLINE Vec float_of(IVec bits) { return (Vec)bits; }
+WEFT_INLINE Vec broadcast(float f) { return Vec{} + f; }
+WEFT_INLINE Vec zero() { return Vec{}; }
+WEFT_INLINE IVec broadcast_integer(int32_t i) { return IVec{} + i; }
+/** 0, 1, 2, ... */
+WEFT_INLINE Vec ramp() {
+#if WEFT_LEVEL == 0
+  return Vec{0, 1, 2, 3};
+#elif WEFT_LEVEL == 1
+  return Vec{0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  return Vec{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#endif
+}
+
+WEFT_INLINE Vec load(const float* p) { Vec v; std::memcpy(&v, p, sizeof v); return v; }
+WEFT_INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+
+#if WEFT_LEVEL == 2
+
+/** The first n lanes, 0 <= n <= width. */
+WEFT_INLINE Mask first_lanes(int n) { return Mask((1u << n) - 1u); }
+/** Lanes of the mask from memory, zero elsewhere; memory outside the mask is not touched. */
+WEFT_INLINE Vec load_masked(const float* p, Mask m) { return _mm512_maskz_loadu_ps(m, p); }
+WEFT_INLINE void store_masked(float* p, Vec v, Mask m) { _mm512_mask_storeu_ps(p, m, v); }
+WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+/** a > b ? a : b, so the second operand where either is NaN. */
+WEFT_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+/** a < b ? a : b, so the second operand where either is NaN. */
+WEFT_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+WEFT_INLINE Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
+/** To the nearest integer, half to even. */
+WEFT_INLINE Vec round(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+WEFT_INLINE Vec floor(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+WEFT_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+WEFT_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+WEFT_INLINE Mask unordered(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
+WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return _mm512_mask_blend_ps(m, b, a); }
+/** The whole numbers of v, converted to int32. */
+WEFT_INLINE IVec to_integer(Vec v) { return (IVec)_mm512_cvtps_epi32(v); }
+WEFT_INLINE Vec to_float(IVec v) { return _mm512_cvtepi32_ps((__m512i)v); }
+/** width bytes, as floats. */
+WEFT_INLINE Vec load_bytes(const uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+#else
+
+WEFT_INLINE Mask first_lanes(int n) { return bits_of(ramp()) < bits_of(broadcast(float(n))); }  // floats >= 0 order as their bits
+WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return float_of((m & bits_of(a)) | (~m & bits_of(b))); }
+WEFT_INLINE Mask greater(Vec a, Vec b) { return (Mask)(a > b); }
+WEFT_INLINE Mask equal(Vec a, Vec b) { return (Mask)(a == b); }
+WEFT_INLINE Mask unordered(Vec a, Vec b) { return (Mask)(a != a) | (Mask)(b != b); }
+
+#if WEFT_LEVEL == 1
+
+WEFT_INLINE Vec load_masked(const float* p, Mask m) { return _mm256_maskload_ps(p, (__m256i)m); }
+WEFT_INLINE void store_masked(float* p, Vec v, Mask m) { _mm256_maskstore_ps(p, (__m256i)m, v); }
+WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+WEFT_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+WEFT_INLINE Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
+WEFT_INLINE Vec sqrt(Vec a) { return _mm256_sqrt_ps(a); }
+WEFT_INLINE Vec round(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+WEFT_INLINE Vec floor(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+WEFT_INLINE IVec to_integer(Vec v) { return (IVec)_mm256_cvtps_epi32(v); }
+WEFT_INLINE Vec to_float(IVec v) { return _mm256_cvtepi32_ps((__m256i)v); }
+WEFT_INLINE Vec load_bytes(const uint8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
+  const __m256i i = _mm256_cvtps_epi32(v);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+}
+
+#else
+
+WEFT_INLINE Vec load_masked(const float* p, Mask m) {
+  Vec v{};
+  for (int i = 0; i < width; i++) if (m[i]) v[i] = p[i];
+  return v;
+}
+WEFT_INLINE void store_masked(float* p, Vec v, Mask m) {
+  for (int i = 0; i < width; i++) if (m[i]) p[i] = v[i];
+}
+WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+WEFT_INLINE Vec max(Vec a, Vec b) { return select(greater(a, b), a, b); }
+WEFT_INLINE Vec min(Vec a, Vec b) { return select(greater(b, a), a, b); }
+WEFT_INLINE Vec sqrt(Vec a) {
+  Vec r;
+  for (int i = 0; i < width; i++) r[i] = __builtin_sqrtf(a[i]);
+  return r;
+}
+WEFT_INLINE Vec round(Vec a) {  // adding 2^23 pushes the fraction out, and the adder rounds half to even
+  const IVec sign = bits_of(a) & broadcast_integer(INT32_MIN);
+  const Vec size = float_of(bits_of(a) & broadcast_integer(INT32_MAX)), big = broadcast(8388608.0f);
+  const Vec rounded = float_of(bits_of((size + big) - big) | sign);
+  return select(greater(big, size), rounded, a);
+}
+WEFT_INLINE Vec floor(Vec a) {
+  const Vec r = round(a);
+  return select(greater(r, a), r - 1.0f, r);
+}
+WEFT_INLINE IVec to_integer(Vec v) { return __builtin_convertvector(v, IVec); }
+WEFT_INLINE Vec to_float(IVec v) { return __builtin_convertvector(v, Vec); }
+WEFT_INLINE Vec load_bytes(const uint8_t* p) { return Vec{float(p[0]), float(p[1]), float(p[2]), float(p[3])}; }
+WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
+  for (int i = 0; i < width; i++) p[i] = uint8_t(v[i]);
+}
+
+#endif
+#endif
+
+WEFT_INLINE Vec abs(Vec a) { return float_of(bits_of(a) & broadcast_integer(INT32_MAX)); }
+WEFT_INLINE Vec negate(Vec a) { return float_of(bits_of(a) ^ broadcast_integer(INT32_MIN)); }
+/** The size of a with the sign of b. */
+WEFT_INLINE Vec with_sign(Vec a, Vec b) { return float_of(bits_of(abs(a)) | (bits_of(b) & broadcast_integer(INT32_MIN))); }
+WEFT_INLINE Mask less(Vec a, Vec b) { return greater(b, a); }
+
+/** The first n lanes, 0 <= n < width; the others are zero. */
+WEFT_INLINE Vec load_partial(const float* p, int n) { return load_masked(p, first_lanes(n)); }
+WEFT_INLINE void store_partial(float* p, Vec v, int n) { store_masked(p, v, first_lanes(n)); }
+WEFT_INLINE Vec load_bytes_partial(const uint8_t* p, int n) {
+  uint8_t bytes[width] = {};
+  for (int i = 0; i < n; i++) bytes[i] = p[i];
+  return load_bytes(bytes);
+}
+WEFT_INLINE void store_bytes_partial(uint8_t* p, Vec v, int n) {
+  uint8_t bytes[width];
+  store_bytes(bytes, v);
+  for (int i = 0; i < n; i++) p[i] = bytes[i];
+}
+
+/** The sum of all lanes: halves are added, then quarters, and so on. */
+WEFT_INLINE float sum(Vec v) {
+  float lane[width];
+  store(lane, v);
+  for (int half = width / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+  return lane[0];
+}
+/** The largest lane; without NaN propagation. */
+WEFT_INLINE float largest(Vec v) {
+  float lane[width];
+  store(lane, v);
+  for (int half = width / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+  return lane[0];
+}
+
+}  // namespace weft::cpu::WEFT_ISA
+
+#include "simd_math.h"

@@ -1,0 +1,76 @@
+// Vector exp, log, sigmoid, tanh and erf for simd.h, within about 2 units in the last place. The polynomials are
+// near-minimax fits of our own (weighted least squares, Lawson's iteration) with the error beside each.
+#pragma once
+#include "simd.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/** Horner's rule, highest power first. */
+template <class... Coefficients>
+WEFT_INLINE Vec polynomial(Vec x, float first, Coefficients... rest) {
+  Vec p = broadcast(first);
+  ((p = fma(p, x, broadcast(float(rest)))), ...);
+  return p;
+}
+
+/** v * 2^n for whole n in [-252, 254]; overflows to infinity and underflows gradually. */
+WEFT_INLINE Vec scale(Vec v, Vec n) {
+#if WEFT_LEVEL == 2
+  return _mm512_scalef_ps(v, n);
+#else
+  const IVec i = to_integer(n), half = i >> 1, rest = i - half, bias = broadcast_integer(127);
+  return v * float_of((half + bias) << 23) * float_of((rest + bias) << 23);
+#endif
+}
+
+WEFT_INLINE Vec exp(Vec x) {
+  x = min(broadcast(89.0f), max(broadcast(-104.0f), x));  // operands in this order let NaN through
+  const Vec n = round(x * 1.44269504f);
+  // x - n ln 2 in two steps: n * 0.693359375 is exact
+  const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
+  const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);  // relative error 4.3e-9
+  return scale(fma(q, r * r, r) + 1.0f, n);
+}
+
+WEFT_INLINE Vec log(Vec x) {
+  const Vec smallest = broadcast(1.17549435e-38f);
+  const Mask subnormal = less(x, smallest);
+  const Vec normal = select(subnormal, x * 8388608.0f, x);
+  // x = m 2^e with m in [sqrt(1/2), sqrt(2))
+  const IVec shifted = bits_of(normal) - broadcast_integer(0x3f3504f3);
+  const Vec e = to_float(shifted >> 23) - select(subnormal, broadcast(23.0f), zero());
+  const Vec f = float_of((shifted & broadcast_integer(0x7fffff)) + broadcast_integer(0x3f3504f3)) - 1.0f;
+  const Vec q = polynomial(f, 0.0674660131f, -0.116756409f, 0.118881747f, -0.124055915f, 0.142195508f, -0.166679963f, 0.200021192f,
+                           -0.250000089f, 0.333333135f);  // relative error 3.2e-9
+  const Vec square = f * f;
+  Vec y = fma(e, broadcast(-2.12194440e-4f), q * (square * f));
+  y = fma(square, broadcast(-0.5f), y);
+  y = fma(e, broadcast(0.693359375f), f + y);
+  const Vec infinity = broadcast(__builtin_inff());
+  y = select(equal(x, zero()), negate(infinity), y);
+  y = select(less(x, zero()), broadcast(__builtin_nanf("")), y);
+  return select(equal(x, infinity), x, select(unordered(x, x), x, y));
+}
+
+WEFT_INLINE Vec sigmoid(Vec x) { return broadcast(1.0f) / (exp(negate(x)) + 1.0f); }
+
+WEFT_INLINE Vec tanh(Vec x) {
+  const Vec size = abs(x), s = x * x;
+  const Vec q = polynomial(s, 0.00214753696f, -0.00818267372f, 0.0217029676f, -0.0539472029f, 0.133332103f, -0.333333313f);
+  const Vec small = fma(x * s, q, x);  // relative error 8.9e-10 below 0.625
+  const Vec large = broadcast(1.0f) - broadcast(2.0f) / (exp(size + size) + 1.0f);
+  return select(less(size, broadcast(0.625f)), small, with_sign(large, x));
+}
+
+WEFT_INLINE Vec erf(Vec x) {
+  const Vec size = abs(x), s = x * x;
+  const Vec q = polynomial(s, 7.85385782e-05f, -0.000801019254f, 0.00518832775f, -0.026853811f, 0.112835854f, -0.37612626f, 0.128379107f);
+  const Vec small = fma(x, q, x);  // relative error 1.2e-9 below 1
+  const Vec t = min(broadcast(4.0f), size);  // erf(4) rounds to 1
+  const Vec p = polynomial(t, -2.1686812e-05f, 0.000441335898f, -0.00420455914f, 0.0252082478f, -0.108418562f, -0.633219898f,
+                           -1.12957847f, 0.000188038175f);  // log of 1 - erf: absolute error of erf 7.3e-9
+  const Vec large = broadcast(1.0f) - exp(p);
+  return select(less(size, broadcast(1.0f)), small, with_sign(large, x));
+}
+
+}  // namespace weft::cpu::WEFT_ISA
