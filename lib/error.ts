@@ -1,0 +1,76 @@
+// WeftError: the one error type users see, with a stable code and the facts behind it.
+import type { Shape } from './op.js'
+
+export type ErrorCode =
+  | 'ERR_SHAPE'
+  | 'ERR_DTYPE'
+  | 'ERR_ARGUMENT'
+  | 'ERR_DEVICE'
+  | 'ERR_NO_DEVICE'
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_TRACE'
+  | 'ERR_STATE'
+  | 'ERR_DISPOSED'
+  | 'ERR_FORMAT'
+  | 'ERR_DATA'
+  | 'ERR_CUDA'
+
+export interface ErrorFacts {
+  /** The operation, layer or shapes the error is about. */
+  op?: string
+  layer?: string
+  shapes?: readonly Shape[]
+  /** What to do about it; appended to the message. */
+  hint?: string
+  cause?: unknown
+}
+
+/** Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the values received. */
+export class WeftError extends Error {
+  readonly code: ErrorCode
+  readonly op: string | undefined
+  readonly layer: string | undefined
+  readonly shapes: readonly Shape[] | undefined
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    super(facts.hint ? `${message}. ${facts.hint}` : message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    this.name = 'WeftError'
+    this.code = code
+    this.op = facts.op
+    this.layer = facts.layer
+    this.shapes = facts.shapes
+    this.hint = facts.hint
+  }
+}
+
+/** Edits (insert, delete, replace, swap of neighbours) between two short names. */
+function distance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)]
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1]
+      let best = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (same ? 0 : 1))
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, rows[i - 2]![j - 2]! + 1)
+      row.push(best)
+    }
+    rows.push(row)
+  }
+  return rows[a.length]![b.length]!
+}
+
+/** ERR_ARGUMENT for a name that is not one of `known`, naming the nearest. */
+export function unknownName(kind: string, name: unknown, known: readonly string[]): WeftError {
+  const text = String(name)
+  const nearest = [...known].sort((a, b) => distance(text.toLowerCase(), a.toLowerCase()) - distance(text.toLowerCase(), b.toLowerCase()))[0]
+  const close = nearest !== undefined && distance(text.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, text.length / 3)
+  return new WeftError('ERR_ARGUMENT', `unknown ${kind} '${text}'`, {
+    hint: `${close ? `Did you mean '${nearest}'? ` : ''}Known: ${known.join(', ')}`,
+  })
+}
+
+/** Throws ERR_ARGUMENT for an option that is not one of `known`, so that a misspelt option never passes in silence. */
+export function checkOptions(what: string, options: object | undefined, known: readonly string[]): void {
+  for (const key of Object.keys(options ?? {})) if (!known.includes(key)) throw unknownName(`option of ${what}`, key, known)
+}

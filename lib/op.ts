@@ -1,0 +1,74 @@
+// Op: everything the framework knows about an operation, except how to run it.
+import type { Tensor } from './tensor.js'
+
+export type DType = 'bool' | 'uint8' | 'int8' | 'int32' | 'int64' | 'float16' | 'bfloat16' | 'float32' | 'float64'
+export type Shape = readonly number[]
+
+export interface Spec {
+  readonly shape: Shape
+  readonly dtype: DType
+}
+
+export type AttrValue = number | string | boolean | readonly number[]
+export type Attrs = Readonly<Record<string, AttrValue>>
+
+export interface Op<A extends Attrs = Attrs> {
+  /** The kernel's name on every device; see docs/operations.md. */
+  readonly name: string
+  /** Shapes and dtypes of the results. Throws when the operands do not fit. */
+  shape(inputs: readonly Spec[], attrs: A): Spec[]
+  /** Gradients of the inputs from those of the outputs, written with other ops; undefined where none flows. */
+  grad?(g: readonly Tensor[], call: Call<A>): (Tensor | undefined)[]
+  /** The same results written with simpler ops: the gradient of an op that has no `grad` of its own. */
+  compose?(inputs: readonly Tensor[], attrs: A): Tensor[]
+  /** The result is the input's memory seen with another shape: no kernel. */
+  readonly alias?: boolean
+  /** Writes new state over old: ordered after everything that can still fail. */
+  readonly updates?: boolean
+}
+
+/** One operation of a graph: what was called, on what, with which results. */
+export interface Call<A extends Attrs = Attrs> {
+  readonly op: Op<A>
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  readonly attrs: A
+  /** Order of recording. */
+  readonly order: number
+  /** The layer that recorded it, for error messages. */
+  readonly layer: string | undefined
+}
+
+const table = new Map<string, Op>()
+
+/** Registers an op of the framework by its name. */
+export function registerOp<A extends Attrs>(op: Op<A>): Op<A> {
+  if (table.has(op.name)) throw new Error(`op '${op.name}' is defined twice`)
+  table.set(op.name, op as unknown as Op)
+  return op
+}
+
+/** All registered ops by name. */
+export const ops: ReadonlyMap<string, Op> = table
+
+export const sizeOf = (shape: Shape): number => shape.reduce((n, extent) => n * extent, 1)
+
+export const bytesOf = (dtype: DType): number => {
+  switch (dtype) {
+    case 'bool':
+    case 'uint8':
+    case 'int8':
+      return 1
+    case 'float16':
+    case 'bfloat16':
+      return 2
+    case 'int32':
+    case 'float32':
+      return 4
+    default:
+      return 8
+  }
+}
+
+export const isFloat = (dtype: DType): boolean => dtype.startsWith('float') || dtype === 'bfloat16'
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
