@@ -55,7 +55,7 @@ function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: read
     {
       slots: [...inputs.map(slot('input')), ...outputs.map(slot('output'))],
       values: specs.map((t, i) => ({ slot: i, shape: t.shape, dtype: t.dtype })),
-      calls: [{ op: op.name, inputs: inputs.map((_, i) => i), outputs: outputs.map((_, i) => inputs.length + i), attrs }],
+      calls: [{ op: op.name, inputs: inputs.map((_, i) => i), outputs: outputs.map((_, i) => inputs.length + i), attrs, update: false }],
       states: [],
       writes: [],
     },

@@ -219,7 +219,7 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
     }
     const constant = call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096
     const outputs = call.outputs.map((t) => {
-      if (!read.has(t)) return -1
+      if (!read.has(t)) return addValue(t, -1)
       const slot: SlotSpec = constant
         ? { kind: 'constant', bytes: bytes(t), index: 0, value: call.attrs['value'] as number, dtype: t.dtype }
         : { kind: 'arena', bytes: bytes(t), index: 0 }
@@ -228,10 +228,19 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
       return id
     })
     if (constant) continue
-    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: call.attrs })
+    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: call.attrs, update: call.op.updates ?? false })
   }
 
-  const writes = [...graph.writes].map(([variable, t]) => ({ slot: values[ids.get(t)!]!.slot, state: stateOf(variable) }))
+  const writes = [...graph.writes].map(([variable, t]) => {
+    let slot = values[ids.get(t)!]!.slot
+    // the value of another variable is copied first, so that two variables can be exchanged
+    if (slots[slot]!.kind === 'state') {
+      const target = addSlot({ kind: 'arena', bytes: bytes(t), index: 0 })
+      calls.push({ op: identity, inputs: [ids.get(t)!], outputs: [addValue(t, target)], attrs: {}, update: false })
+      slot = target
+    }
+    return { slot, state: stateOf(variable) }
+  })
   const claimed = new Set(writes.map((w) => w.slot))
   graph.outputs.forEach((t, index) => {
     const slot = values[ids.get(t)!]!.slot
@@ -242,10 +251,10 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
     }
     // inputs, state, constants and values that are already an output or a variable's next value are copied
     const target = addSlot({ kind: 'output', bytes: bytes(t), index })
-    calls.push({ op: identity, inputs: [ids.get(t)!], outputs: [addValue(t, target)], attrs: {} })
+    calls.push({ op: identity, inputs: [ids.get(t)!], outputs: [addValue(t, target)], attrs: {}, update: false })
   })
   return {
-    spec: { slots, values, calls, states, writes: writes.filter((w) => slots[w.slot]!.kind !== 'state' || slots[w.slot]!.index !== w.state) },
+    spec: { slots, values, calls, states, writes },
     bound,
     outputs: graph.outputs.map((t) => ({ shape: t.shape, dtype: t.dtype })),
     captured,

@@ -23,6 +23,7 @@ export interface SlotSpec {
   dtype?: DType
 }
 export interface ValueSpec {
+  /** -1: nobody reads it. */
   slot: number
   shape: Shape
   dtype: DType
@@ -30,9 +31,10 @@ export interface ValueSpec {
 export interface CallSpec {
   op: string
   inputs: number[]
-  /** -1: nobody reads it. */
   outputs: number[]
   attrs: Readonly<Record<string, AttrValue>>
+  /** Writes new state over old: may do so in place. */
+  update: boolean
 }
 export interface ProgramSpec {
   slots: SlotSpec[]

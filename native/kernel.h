@@ -64,6 +64,7 @@ class Call {
   std::string op;
   std::vector<View> in, out;
   Attrs attrs;
+  double flops = 0;  // set by binders of matrix products and the like, for profiles
 
   /** Memory that lives only while this step runs; 64-byte aligned, contents undefined. */
   View scratch(size_t bytes);

@@ -2,10 +2,10 @@
 import { WeftError } from '../error.js'
 import type { DType } from '../op.js'
 import { type Tensor, tensor } from '../tensor.js'
-import { describe, type HostArray, isHostArray, isTensor, isTypedArray, type SampleValue, stackHost, toHost } from './host.js'
+import { describe, type ShapedArray, isShaped, isTensor, isTypedArray, type SampleValue, stackHost, toHost } from './host.js'
 
-/** One value, or several for models with several inputs or outputs: a list of HostArrays or Tensors, or a record. */
-export type SampleField = SampleValue | readonly (HostArray | Tensor)[] | { readonly [name: string]: SampleValue }
+/** One value, or several for models with several inputs or outputs: a list of ShapedArrays or Tensors, or a record. */
+export type SampleField = SampleValue | readonly (ShapedArray | Tensor)[] | { readonly [name: string]: SampleValue }
 
 export interface Sample {
   x: SampleField
@@ -25,11 +25,11 @@ export interface Batch {
 /** dtypes that plain numbers had in the source, by field: 'y', or 'x.name' for records. */
 export type Dtypes = Readonly<Record<string, DType>>
 
-export const isFieldList = (value: unknown): value is (HostArray | Tensor)[] =>
-  Array.isArray(value) && value.length > 0 && value.every((part) => isHostArray(part) || isTensor(part))
+export const isFieldList = (value: unknown): value is (ShapedArray | Tensor)[] =>
+  Array.isArray(value) && value.length > 0 && value.every((part) => isShaped(part) || isTensor(part))
 
 export const isFieldRecord = (value: unknown): value is Record<string, SampleValue> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !isTypedArray(value) && !isHostArray(value) && !isTensor(value)
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isTypedArray(value) && !isShaped(value) && !isTensor(value)
 
 /** Joins samples, at least one, to a batch. */
 export async function collate(samples: readonly unknown[], dtypes: Dtypes): Promise<Batch> {
@@ -65,7 +65,13 @@ async function field(samples: readonly Sample[], name: keyof Sample, dtypes: Dty
   if (isFieldRecord(first)) {
     const names = Object.keys(first)
     const tensors = await Promise.all(
-      names.map((key) => stack(values.map((value) => (isFieldRecord(value) ? value[key] : undefined)), `${name}.${key}`, dtypes[`${name}.${key}`])),
+      names.map((key) =>
+        stack(
+          values.map((value) => (isFieldRecord(value) ? value[key] : undefined)),
+          `${name}.${key}`,
+          dtypes[`${name}.${key}`],
+        ),
+      ),
     )
     return Object.fromEntries(names.map((key, i) => [key, tensors[i]!]))
   }

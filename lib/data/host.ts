@@ -2,13 +2,11 @@
 import { WeftError } from '../error.js'
 import type { DType, Shape } from '../op.js'
 import { sameShape, sizeOf } from '../op.js'
-import type { Tensor } from '../tensor.js'
-
-export type HostTypedArray = Float32Array | Float64Array | Int32Array | Uint8Array | Uint8ClampedArray | Int8Array | BigInt64Array
+import { Tensor, type TypedArray } from '../tensor.js'
 
 /** Values that stay on the host, row-major, with their shape. */
-export interface HostArray {
-  data: HostTypedArray | readonly number[]
+export interface ShapedArray {
+  data: TypedArray | readonly number[]
   shape: Shape
   dtype?: DType
 }
@@ -16,21 +14,23 @@ export interface HostArray {
 export type Scalar = number | boolean | bigint
 export type Nested = Scalar | readonly Nested[]
 
-/** One value of one sample: a number, nested arrays, a typed array (rank 1), a HostArray (any rank) or a Tensor. */
-export type SampleValue = Nested | HostTypedArray | HostArray | Tensor
+/** One value of one sample: a number, nested arrays, a typed array (rank 1), a ShapedArray (any rank) or a Tensor. */
+export type SampleValue = Nested | TypedArray | ShapedArray | Tensor
 
-export const isTypedArray = (value: unknown): value is HostTypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
+export const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
 
-export const isTensor = (value: unknown): value is Tensor =>
-  typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value && typeof (value as Tensor).data === 'function'
+export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 
-export const isHostArray = (value: unknown): value is HostArray =>
-  typeof value === 'object' && value !== null && Array.isArray((value as HostArray).shape) && typeof (value as HostArray).data === 'object'
+export const isShaped = (value: unknown): value is ShapedArray =>
+  typeof value === 'object' &&
+  value !== null &&
+  Array.isArray((value as ShapedArray).shape) &&
+  typeof (value as ShapedArray).data === 'object'
 
 const isScalar = (value: unknown): value is Scalar => typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint'
 
 /** The dtype a typed array's values have as a Tensor: float64 data become float32. */
-export function dtypeOfTypedArray(values: HostTypedArray): DType {
+export function dtypeOfTypedArray(values: TypedArray): DType {
   if (values instanceof Float32Array || values instanceof Float64Array) return 'float32'
   if (values instanceof Int32Array) return 'int32'
   if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) return 'uint8'
@@ -42,7 +42,7 @@ export function dtypeOfTypedArray(values: HostTypedArray): DType {
 }
 
 /** An empty typed array for `size` values of a dtype. */
-export function allocate(dtype: DType, size: number): HostTypedArray {
+export function allocate(dtype: DType, size: number): TypedArray {
   switch (dtype) {
     case 'bool':
     case 'uint8':
@@ -68,12 +68,16 @@ export function nestedShape(value: Nested): number[] {
 }
 
 /** A value as flat data and shape; Tensors are read back from their device. */
-export async function toHost(value: unknown, what: string): Promise<Required<HostArray>> {
-  if (isTensor(value)) return { data: (await value.data()) as HostTypedArray, shape: value.shape, dtype: value.dtype }
+export async function toHost(value: unknown, what: string): Promise<Required<ShapedArray>> {
+  if (isTensor(value)) return { data: (await value.data()) as TypedArray, shape: value.shape, dtype: value.dtype }
   if (isTypedArray(value)) return { data: value, shape: [value.length], dtype: dtypeOfTypedArray(value) }
-  if (isHostArray(value)) {
-    checkHostArray(value, what)
-    return { data: value.data, shape: value.shape, dtype: value.dtype ?? (isTypedArray(value.data) ? dtypeOfTypedArray(value.data) : 'float32') }
+  if (isShaped(value)) {
+    checkShaped(value, what)
+    return {
+      data: value.data,
+      shape: value.shape,
+      dtype: value.dtype ?? (isTypedArray(value.data) ? dtypeOfTypedArray(value.data) : 'float32'),
+    }
   }
   if (isScalar(value) || Array.isArray(value)) {
     const shape = nestedShape(value as Nested)
@@ -89,7 +93,7 @@ export async function toHost(value: unknown, what: string): Promise<Required<Hos
   })
 }
 
-export function checkHostArray(value: HostArray, what: string): void {
+export function checkShaped(value: ShapedArray, what: string): void {
   const size = sizeOf(value.shape)
   if (value.data.length !== size) {
     throw new WeftError('ERR_SHAPE', `${what}: ${value.data.length} values do not fill shape [${value.shape}], which takes ${size}`)
@@ -103,13 +107,24 @@ function flatten(value: Nested, shape: readonly number[], depth: number, into: S
     return
   }
   if (!Array.isArray(value) || value.length !== shape[depth]) {
-    throw new WeftError('ERR_SHAPE', `${what}: nested arrays of different lengths (${describe(value)} where ${shape[depth]} elements are expected)`)
+    throw new WeftError(
+      'ERR_SHAPE',
+      `${what}: nested arrays of different lengths (${describe(value)} where ${shape[depth]} elements are expected)`,
+    )
   }
   for (const element of value) flatten(element, shape, depth + 1, into, what)
 }
 
-/** Joins values of one shape to one array with a leading axis. `hint`: the dtype that plain numbers had in their source. */
-export function stackHost(values: readonly Required<HostArray>[], plain: boolean, hint: DType | undefined, what: string): Required<HostArray> {
+/**
+ * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values that do not tell it
+ * themselves (`plain`: JavaScript numbers).
+ */
+export function stackHost(
+  values: readonly Required<ShapedArray>[],
+  plain: boolean,
+  hint: DType | undefined,
+  what: string,
+): Required<ShapedArray> {
   const first = values[0]!
   const size = sizeOf(first.shape)
   for (const [i, value] of values.entries()) {
@@ -122,14 +137,15 @@ export function stackHost(values: readonly Required<HostArray>[], plain: boolean
       throw new WeftError('ERR_DTYPE', `batch: ${what} of sample ${i} is ${value.dtype}, that of sample 0 is ${first.dtype}`)
     }
   }
-  const dtype = plain && hint !== undefined && values.every((value) => fits(value.data, hint)) ? hint : first.dtype
+  const untold = plain || (hint === 'bool' && first.dtype === 'uint8') || (hint === 'float64' && first.data instanceof Float64Array)
+  const dtype = untold && hint !== undefined && values.every((value) => fits(value.data, hint)) ? hint : first.dtype
   const data = allocate(dtype, size * values.length)
   for (const [i, value] of values.entries()) (data as Float32Array).set(value.data as Float32Array, i * size)
   return { data, shape: [values.length, ...first.shape], dtype }
 }
 
 /** Whether numbers can go back to the dtype their source had; a fraction among integers cannot. */
-function fits(values: HostTypedArray | readonly number[], dtype: DType): boolean {
+function fits(values: TypedArray | readonly number[], dtype: DType): boolean {
   if (dtype === 'float64') return true
   const [low, high] = ranges[dtype] ?? [1, 0]
   for (const value of values as readonly number[]) if (!Number.isInteger(value) || value < low || value > high) return false

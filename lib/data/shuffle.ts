@@ -5,7 +5,8 @@ export type Draw = (bound: number) => number
 
 /** SplitMix32 to spread the seed, xoshiro128** (Blackman, Vigna 2018) for the draws. */
 export function draws(seed: number, pass: number): Draw {
-  let mixed = (Math.imul(seed | 0, 0x9e3779b1) ^ Math.imul((Math.floor(seed / 2 ** 32) | 0) + 1, 0x85ebca6b) ^ Math.imul(pass + 1, 0xc2b2ae35)) | 0
+  let mixed =
+    (Math.imul(seed | 0, 0x9e3779b1) ^ Math.imul((Math.floor(seed / 2 ** 32) | 0) + 1, 0x85ebca6b) ^ Math.imul(pass + 1, 0xc2b2ae35)) | 0
   const next = (): number => {
     mixed = (mixed + 0x9e3779b9) | 0
     let z = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)

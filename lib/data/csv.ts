@@ -1,0 +1,170 @@
+// data.csv: a Dataset that streams the rows of a comma-separated file as samples of numbers.
+import { createReadStream, existsSync } from 'node:fs'
+import { pipeline } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { createGunzip } from 'node:zlib'
+import { parse } from 'csv-parse'
+import { checkOptions, unknownName, WeftError } from '../error.js'
+import { Dataset } from './dataset.js'
+import { breather } from './sources.js'
+
+export interface CsvOptions {
+  /** The column, or columns, that become y; without it samples have no y. */
+  label?: string | readonly string[]
+  /** The columns that become x, in this order. Default: all but labels and weight. */
+  columns?: readonly string[]
+  /** The column that becomes sampleWeight. */
+  sampleWeight?: string
+  /** True (default): the first row names the columns. A list: these are the names, and the first row is data. False: 'column0', 'column1', ... */
+  header?: boolean | readonly string[]
+  /** Default: ','. */
+  delimiter?: string
+  /** What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. */
+  missing?: 'error' | 'skip' | number
+  /** Fields that count as missing, compared without surrounding blanks. Default: '', 'NA', 'NaN', 'null', '?'. */
+  missingValues?: readonly string[]
+  /** Columns of categories: the category names in order (numbered from 0), or the number of each. */
+  categories?: Readonly<Record<string, readonly string[] | Readonly<Record<string, number>>>>
+}
+
+export interface CsvSample {
+  /** One number per column of x. */
+  x: number[]
+  /** A number, or an array where `label` is one. */
+  y?: number | number[]
+  sampleWeight?: number
+}
+
+type Convert = (field: string, line: number) => number | undefined
+
+/** Streams a CSV file (RFC 4180: quoted fields, CRLF or LF; a byte order mark is ignored; .gz files are unpacked), reading it anew on every pass. */
+export function csv(file: string | URL, options: CsvOptions = {}): Dataset<CsvSample> {
+  checkOptions('data.csv', options, ['label', 'columns', 'sampleWeight', 'header', 'delimiter', 'missing', 'missingValues', 'categories'])
+  const path = file instanceof URL ? fileURLToPath(file) : file
+  if (!existsSync(path)) throw new WeftError('ERR_ARGUMENT', `data.csv: no file '${path}'`)
+  const { missing = 'error' } = options
+  if (missing !== 'error' && missing !== 'skip' && typeof missing !== 'number') {
+    throw new WeftError('ERR_ARGUMENT', `data.csv: missing must be 'error', 'skip' or a number, got '${missing}'`)
+  }
+  return new Dataset<CsvSample>({ size: undefined, open: () => samples(path, options) })
+}
+
+async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSample, void> {
+  const pause = breather()
+  const rows = read(path, options.delimiter ?? ',')
+  let layout: Layout | undefined
+  for await (const { record, line } of rows) {
+    if (layout === undefined) {
+      const { header = true } = options
+      const names = Array.isArray(header)
+        ? [...header]
+        : header === true
+          ? record.map((name) => name.trim())
+          : record.map((_, i) => `column${i}`)
+      layout = plan(path, names, options)
+      if (header === true) continue
+    }
+    if (record.length !== layout.width) {
+      throw new WeftError('ERR_FORMAT', `${path}, line ${line}: ${record.length} fields, but there are ${layout.width} columns`)
+    }
+    const sample = layout.sample(record, line)
+    if (sample) yield sample
+    const turn = pause()
+    if (turn) await turn
+  }
+  if (layout === undefined) throw new WeftError('ERR_FORMAT', `${path}: the file is empty`)
+}
+
+/** Rows of the file as strings, with the line each ends on. */
+async function* read(path: string, delimiter: string): AsyncGenerator<{ record: string[]; line: number }, void> {
+  const parser = parse({ bom: true, delimiter, info: true, relax_column_count: true, skip_empty_lines: true })
+  const bytes = createReadStream(path)
+  const failed = (): void => {} // the parser is destroyed with the error, so the loop below throws it
+  if (path.endsWith('.gz')) pipeline(bytes, createGunzip(), parser, failed)
+  else pipeline(bytes, parser, failed)
+  try {
+    for await (const row of parser) {
+      const { record, info } = row as { record: string[]; info: { lines: number } }
+      yield { record, line: info.lines }
+    }
+  } catch (cause) {
+    throw new WeftError('ERR_FORMAT', `${path}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+interface Layout {
+  width: number
+  /** The sample of a row; undefined when the row is skipped. */
+  sample(record: readonly string[], line: number): CsvSample | undefined
+}
+
+/** Finds the columns by name and decides how each field becomes a number. */
+function plan(path: string, names: readonly string[], options: CsvOptions): Layout {
+  const find = (name: string): number => {
+    const index = names.indexOf(name)
+    if (index < 0) throw unknownName(`column of ${path}`, name, names)
+    return index
+  }
+  const labels = options.label === undefined ? [] : typeof options.label === 'string' ? [options.label] : [...options.label]
+  const reserved = new Set([...labels, ...(options.sampleWeight === undefined ? [] : [options.sampleWeight])].map(find))
+  const features = options.columns ? options.columns.map(find) : names.flatMap((_, i) => (reserved.has(i) ? [] : [i]))
+  for (const name of Object.keys(options.categories ?? {})) find(name)
+  const missingValues = new Set(options.missingValues ?? ['', 'NA', 'NaN', 'null', '?'])
+  const converters = names.map((name) => converter(path, name, options, missingValues))
+  const labelColumns = labels.map(find)
+  const weightColumn = options.sampleWeight === undefined ? undefined : find(options.sampleWeight)
+  const take = (columns: readonly number[], record: readonly string[], line: number): number[] | undefined => {
+    const values: number[] = []
+    for (const column of columns) {
+      const value = converters[column]!(record[column]!, line)
+      if (value === undefined) return undefined
+      values.push(value)
+    }
+    return values
+  }
+  const several = typeof options.label !== 'string'
+  return {
+    width: names.length,
+    sample(record, line) {
+      const x = take(features, record, line)
+      const y = take(labelColumns, record, line)
+      const weight = weightColumn === undefined ? undefined : converters[weightColumn]!(record[weightColumn]!, line)
+      if (x === undefined || y === undefined || (weightColumn !== undefined && weight === undefined)) return undefined
+      return {
+        x,
+        ...(options.label !== undefined && { y: several ? y : y[0]! }),
+        ...(weight !== undefined && { sampleWeight: weight }),
+      }
+    },
+  }
+}
+
+function converter(path: string, name: string, options: CsvOptions, missingValues: ReadonlySet<string>): Convert {
+  const { missing = 'error' } = options
+  const categories = options.categories && Object.hasOwn(options.categories, name) ? options.categories[name] : undefined
+  const numbers =
+    categories && (Array.isArray(categories) ? new Map(categories.map((key: string, i) => [key, i])) : new Map(Object.entries(categories)))
+  return (field, line) => {
+    const text = field.trim()
+    const category = numbers?.get(text)
+    if (category !== undefined) return category
+    if (missingValues.has(text)) {
+      if (missing === 'skip') return undefined
+      if (typeof missing === 'number') return missing
+      throw new WeftError('ERR_DATA', `${path}, line ${line}: column '${name}' has no value ('${field}')`, {
+        hint: "Set missing to 'skip' to leave such rows out, or to the number to use instead",
+      })
+    }
+    if (numbers)
+      throw new WeftError('ERR_DATA', `${path}, line ${line}: column '${name}' has the unknown category '${text}'`, {
+        hint: `Known: ${[...numbers.keys()].join(', ')}`,
+      })
+    const value = Number(text)
+    if (Number.isNaN(value)) {
+      throw new WeftError('ERR_DATA', `${path}, line ${line}: column '${name}' has '${field}', which is not a number`, {
+        hint: `Name its categories, as in categories: { ${JSON.stringify(name)}: ['${text}', ...] }, or leave it out with columns`,
+      })
+    }
+    return value
+  }
+}

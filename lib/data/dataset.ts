@@ -1,0 +1,236 @@
+// Dataset: a lazy, re-iterable pipeline of samples; host values until batch(), Tensors from there on.
+import { WeftError } from '../error.js'
+import { nextSeed } from '../random.js'
+import { type Batch, collate, type Dtypes } from './collate.js'
+import { draws, permutation } from './shuffle.js'
+
+/** Where elements come from. Every call of `open` starts a new pass. */
+export interface Source<T> {
+  /** Number of elements, when it is known before a pass. */
+  readonly size: number | undefined
+  open(): AsyncIterator<T, void>
+  /** Sources with random access read their elements in the order asked for. */
+  openIn?(order: Uint32Array): AsyncIterator<T, void>
+  /** dtypes that plain numbers of the samples had where they came from. */
+  readonly dtypes?: Dtypes
+}
+
+export interface ShuffleOptions {
+  /** Default: drawn from setSeed's sequence. The same seed gives the same orders, pass by pass. */
+  seed?: number
+  /** Elements held to choose the next from. Default: all where their number is known, else 10,000. */
+  bufferSize?: number
+  /** A new order on every pass. Default: true. */
+  reshuffleEachIteration?: boolean
+}
+
+export interface BatchOptions {
+  /** Leaves out a last batch that is short. Default: false. */
+  dropRemainder?: boolean
+}
+
+const UNKNOWN_SIZE_BUFFER = 10_000
+
+/** Made by data.from, data.csv and data.generator. Every method returns a new Dataset; nothing is read before iteration. */
+export class Dataset<T> implements AsyncIterable<T> {
+  private readonly source: Source<T>
+
+  constructor(source: Source<T>) {
+    this.source = source
+  }
+
+  /** Number of elements of a pass, where it is known; Infinity for an endless repeat. */
+  get size(): number | undefined {
+    return this.source.size
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T, void> {
+    return this.source.open()
+  }
+
+  /** Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally random. */
+  shuffle(options: ShuffleOptions = {}): Dataset<T> {
+    const { size } = this.source
+    const known = size !== undefined && Number.isFinite(size)
+    const bufferSize = count('shuffle', 'bufferSize', options.bufferSize ?? (known ? Math.max(1, size) : UNKNOWN_SIZE_BUFFER), 1)
+    const seed = options.seed ?? nextSeed()
+    if (!Number.isFinite(seed)) throw new WeftError('ERR_ARGUMENT', `shuffle: seed must be a number, got ${seed}`)
+    const again = options.reshuffleEachIteration ?? true
+    let passes = 0
+    const { source } = this
+    return this.stage(size, () => {
+      const draw = draws(seed, again ? passes++ : 0)
+      if (source.openIn && known && bufferSize >= size) return source.openIn(permutation(size, draw))
+      return shuffled(source, bufferSize, draw)
+    })
+  }
+
+  /** Elements put through `fn(element, index)`, which may be async. */
+  map<R>(fn: (element: T, index: number) => R | Promise<R>): Dataset<R> {
+    callable('map', fn)
+    const { source } = this
+    return new Dataset<R>({
+      size: source.size,
+      ...(source.dtypes && { dtypes: source.dtypes }),
+      async *open() {
+        let index = 0
+        for await (const element of pass(source)) yield await fn(element, index++)
+      },
+    })
+  }
+
+  /** The elements for which `fn(element, index)`, which may be async, is true. */
+  filter(fn: (element: T, index: number) => boolean | Promise<boolean>): Dataset<T> {
+    callable('filter', fn)
+    const { source } = this
+    return this.stage(undefined, async function* () {
+      let index = 0
+      for await (const element of pass(source)) if (await fn(element, index++)) yield element
+    })
+  }
+
+  /** The first `n` elements. */
+  take(n: number): Dataset<T> {
+    count('take', 'n', n, 0)
+    const { source } = this
+    return this.stage(source.size === undefined ? undefined : Math.min(n, source.size), async function* () {
+      if (n === 0) return
+      let taken = 0
+      for await (const element of pass(source)) {
+        yield element
+        if (++taken >= n) return
+      }
+    })
+  }
+
+  /** All elements but the first `n`. */
+  skip(n: number): Dataset<T> {
+    count('skip', 'n', n, 0)
+    const { source } = this
+    return this.stage(source.size === undefined ? undefined : Math.max(0, source.size - n), async function* () {
+      let skipped = 0
+      for await (const element of pass(source)) if (skipped++ >= n) yield element
+    })
+  }
+
+  /** All elements `times` times over; without `times`, endlessly. */
+  repeat(times: number = Number.POSITIVE_INFINITY): Dataset<T> {
+    if (times !== Number.POSITIVE_INFINITY) count('repeat', 'times', times, 0)
+    const { source } = this
+    const size = source.size === undefined ? undefined : source.size === 0 ? 0 : times === 0 ? 0 : source.size * times
+    return this.stage(size, async function* () {
+      for (let time = 0; time < times; time++) {
+        let empty = true
+        for await (const element of pass(source)) {
+          empty = false
+          yield element
+        }
+        if (empty) return // an endless repeat of nothing would never return
+      }
+    })
+  }
+
+  /** Keeps the elements of the first whole pass in memory; later passes read them from there. */
+  cache(): Dataset<T> {
+    const { source } = this
+    let kept: T[] | undefined
+    return this.stage(source.size, async function* () {
+      if (kept) {
+        yield* kept
+        return
+      }
+      const seen: T[] = []
+      for await (const element of pass(source)) {
+        seen.push(element)
+        yield element
+      }
+      kept = seen
+    })
+  }
+
+  /** Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be short. */
+  batch(size: number, options: BatchOptions = {}): Dataset<Batch> {
+    count('batch', 'size', size, 1)
+    const { source } = this
+    const { dropRemainder = false } = options
+    const batches = source.size === undefined ? undefined : dropRemainder ? Math.floor(source.size / size) : Math.ceil(source.size / size)
+    return new Dataset<Batch>({
+      size: batches,
+      async *open() {
+        let samples: T[] = []
+        for await (const sample of pass(source)) {
+          samples.push(sample)
+          if (samples.length < size) continue
+          yield await collate(samples, source.dtypes ?? {})
+          samples = []
+        }
+        if (samples.length > 0 && !dropRemainder) yield await collate(samples, source.dtypes ?? {})
+      },
+    })
+  }
+
+  /** Asks for up to `n` elements before they are needed, so that reading and mapping go on while a step runs. */
+  prefetch(n: number = 2): Dataset<T> {
+    count('prefetch', 'n', n, 1)
+    const { source } = this
+    return this.stage(source.size, async function* () {
+      const iterator = source.open()
+      const ahead: Promise<IteratorResult<T, void>>[] = []
+      const ask = (): void => {
+        const next = iterator.next()
+        next.catch(() => {}) // a failure is reported when its turn comes, not as an unhandled rejection
+        ahead.push(next)
+      }
+      try {
+        for (let i = 0; i < n; i++) ask()
+        for (;;) {
+          const result = await ahead.shift()!
+          if (result.done) return
+          ask()
+          yield result.value
+        }
+      } finally {
+        await iterator.return?.()
+      }
+    })
+  }
+
+  /** All elements of one pass. */
+  async toArray(): Promise<T[]> {
+    if (this.size === Number.POSITIVE_INFINITY)
+      throw new WeftError('ERR_ARGUMENT', 'toArray: this Dataset repeats endlessly', { hint: 'Use take(n) first' })
+    const elements: T[] = []
+    for await (const element of this) elements.push(element)
+    return elements
+  }
+
+  /** The next stage of the pipeline, whose elements are still those of this one. */
+  private stage(size: number | undefined, open: () => AsyncIterator<T, void>): Dataset<T> {
+    return new Dataset<T>({ size, open, ...(this.source.dtypes && { dtypes: this.source.dtypes }) })
+  }
+}
+
+const pass = <T>(source: Source<T>): AsyncIterable<T> => ({ [Symbol.asyncIterator]: () => source.open() })
+
+async function* shuffled<T>(source: Source<T>, bufferSize: number, draw: (bound: number) => number): AsyncGenerator<T, void> {
+  const buffer: T[] = []
+  for await (const element of pass(source)) {
+    if (buffer.length < bufferSize) {
+      buffer.push(element)
+      continue
+    }
+    const chosen = draw(bufferSize)
+    yield buffer[chosen]!
+    buffer[chosen] = element
+  }
+  for (const i of permutation(buffer.length, draw)) yield buffer[i]!
+}
+
+function count(method: string, name: string, value: number, least: number): number {
+  if (Number.isInteger(value) && value >= least) return value
+  throw new WeftError('ERR_ARGUMENT', `${method}: ${name} must be an integer of at least ${least}, got ${value}`)
+}
+
+function callable(method: string, fn: unknown): void {
+  if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `${method}: expected a function, got ${typeof fn}`)
+}

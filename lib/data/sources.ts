@@ -1,0 +1,191 @@
+// Where Datasets begin: arrays in memory (from) and iterables or streams (generator).
+import type { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import { WeftError } from '../error.js'
+import type { DType } from '../op.js'
+import { sizeOf } from '../op.js'
+import type { Tensor, TypedArray } from '../tensor.js'
+import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
+import { Dataset } from './dataset.js'
+import { checkShaped, describe, dtypeOfTypedArray, isShaped, isTensor, isTypedArray, type Nested, type ShapedArray } from './host.js'
+
+/** Values of all samples along the first axis. */
+export type Values = Tensor | ShapedArray | TypedArray | readonly Nested[]
+/** Several of them, for models with several inputs or outputs. */
+export type Fields = Values | readonly (Tensor | ShapedArray)[] | { readonly [name: string]: Values }
+
+/** A sample's part of the values: nested arrays give their elements, other values what their rank asks for. */
+// biome-ignore lint/suspicious/noExplicitAny: a Tensor's rank is not part of its type, so neither is a sample's form
+export type ElementOf<V> = V extends readonly (infer E)[] ? (E extends Tensor | ShapedArray ? ShapedArray[] : E) : any
+
+/** Reads one sample's part of the values. */
+type Read = (index: number) => SampleField
+
+/** Gives the event loop a turn when a pass has held it for a while: pipelines run in microtasks, which would starve it. */
+export function breather(): () => Promise<unknown> | undefined {
+  let since = performance.now()
+  let calls = 0
+  return () => {
+    if ((++calls & 63) !== 0 || performance.now() - since < 5) return undefined
+    return setImmediate().then(() => {
+      since = performance.now()
+    })
+  }
+}
+
+/**
+ * Samples { x, y?, sampleWeight? } along the first axis. Elements of nested arrays come as they are; those of Tensors and typed data as
+ * numbers (rank 0), typed arrays (rank 1) or { data, shape }, copied. x and y may be lists of Tensors or ShapedArrays, or records.
+ */
+export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
+  x: X,
+  y?: Y,
+  sampleWeight?: Values,
+): Dataset<{ x: ElementOf<X>; y: ElementOf<Y>; sampleWeight?: number }> {
+  const size = lengthOf(x, 'x')
+  for (const [name, values] of [
+    ['y', y],
+    ['sampleWeight', sampleWeight],
+  ] as const) {
+    if (values === undefined) continue
+    const length = lengthOf(values, name)
+    if (length !== size) throw new WeftError('ERR_SHAPE', `from: x has ${size} samples, ${name} has ${length}`)
+  }
+  const dtypes: Record<string, DType> = {}
+  noteDtypes(x, 'x', dtypes)
+  if (y !== undefined) noteDtypes(y, 'y', dtypes)
+
+  let opened: Promise<Read[]> | undefined
+  const readers = (): Promise<Read[]> => {
+    opened ??= Promise.all([x, y, sampleWeight].filter((values) => values !== undefined).map((values) => reader(values)))
+    return opened
+  }
+  async function* read(order: Uint32Array | undefined): AsyncGenerator<Sample, void> {
+    const [readX, second, third] = await readers()
+    const [readY, readWeight] = y === undefined ? [undefined, second] : [second, third]
+    const pause = breather()
+    for (let i = 0; i < size; i++) {
+      const at = order ? order[i]! : i
+      const sample: Sample = { x: readX!(at) }
+      if (readY) sample.y = readY(at)
+      if (readWeight) sample.sampleWeight = readWeight(at) as number
+      yield sample
+      const turn = pause()
+      if (turn) await turn
+    }
+  }
+  const source = { size, dtypes: dtypes as Dtypes, open: () => read(undefined), openIn: (order: Uint32Array) => read(order) }
+  return new Dataset<Sample>(source) as unknown as Dataset<{ x: ElementOf<X>; y: ElementOf<Y>; sampleWeight?: number }>
+}
+
+type MaybeAsync<T> = Iterable<T> | AsyncIterable<T>
+
+/**
+ * Elements of what `source()` returns, called anew on every pass: an iterable, async iterable or Readable, or a promise of one.
+ * Also takes one of these itself; one that can be read only once (a stream, a generator object) then allows one pass.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: streams do not type their chunks; T is the caller's to name
+export function generator<T = any>(
+  source: (() => MaybeAsync<T> | Readable | Promise<MaybeAsync<T> | Readable>) | MaybeAsync<T> | Readable,
+): Dataset<T> {
+  if (typeof source !== 'function' && !iterable(source)) {
+    throw new WeftError('ERR_ARGUMENT', `generator: expected a function, an iterable or a stream, got ${describe(source)}`)
+  }
+  let consumed = false
+  return new Dataset<T>({
+    size: Array.isArray(source) ? source.length : undefined,
+    async *open() {
+      const elements = (typeof source === 'function' ? await source() : source) as MaybeAsync<T>
+      if (!iterable(elements))
+        throw new WeftError('ERR_ARGUMENT', `generator: the function returned ${describe(elements)}, not an iterable or a stream`)
+      if (typeof source !== 'function' && readsOnce(elements)) {
+        if (consumed) {
+          throw new WeftError('ERR_STATE', 'generator: this source can be read only once and has been read', {
+            hint: 'Pass a function that makes a new one: data.generator(() => ...)',
+          })
+        }
+        consumed = true
+      }
+      const pause = breather()
+      for await (const element of elements) {
+        yield element
+        const turn = pause()
+        if (turn) await turn
+      }
+    },
+  })
+}
+
+const iterable = (value: unknown): value is MaybeAsync<unknown> =>
+  value !== null &&
+  value !== undefined &&
+  (typeof (value as Iterable<unknown>)[Symbol.iterator] === 'function' ||
+    typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] === 'function')
+
+/** Generator objects return themselves from Symbol.iterator; streams cannot be rewound. */
+function readsOnce(value: MaybeAsync<unknown>): boolean {
+  if (typeof (value as { pipe?: unknown }).pipe === 'function' || typeof (value as { getReader?: unknown }).getReader === 'function')
+    return true
+  return typeof (value as { next?: unknown }).next === 'function'
+}
+
+function lengthOf(values: Fields, name: string): number {
+  if (isFieldList(values)) return common(values.map((part, i) => [`${name}[${i}]`, lengthOf(part, `${name}[${i}]`)]))
+  if (isTypedArray(values) || Array.isArray(values)) return values.length
+  if (isTensor(values) || isShaped(values)) {
+    if (isShaped(values) && !isTensor(values)) checkShaped(values, `from: ${name}`)
+    if (values.shape.length === 0) throw new WeftError('ERR_SHAPE', `from: ${name} is a scalar and has no samples`)
+    return values.shape[0]!
+  }
+  if (isFieldRecord(values) && Object.keys(values).length > 0) {
+    return common(Object.entries(values).map(([key, part]) => [`${name}.${key}`, lengthOf(part as Values, `${name}.${key}`)]))
+  }
+  throw new WeftError('ERR_ARGUMENT', `from: ${name} is ${describe(values)}`, {
+    hint: 'Use Tensors, nested arrays, typed arrays or { data, shape }',
+  })
+}
+
+function common(lengths: (readonly [string, number])[]): number {
+  const [name, length] = lengths[0]!
+  const other = lengths.find((entry) => entry[1] !== length)
+  if (other) throw new WeftError('ERR_SHAPE', `from: ${name} has ${length} samples, ${other[0]} has ${other[1]}`)
+  return length
+}
+
+function noteDtypes(values: Fields, name: string, dtypes: Record<string, DType>): void {
+  if (isTensor(values)) dtypes[name] = values.dtype
+  else if (isTypedArray(values)) dtypes[name] = dtypeOfTypedArray(values)
+  else if (isShaped(values)) {
+    const dtype = values.dtype ?? (isTypedArray(values.data) ? dtypeOfTypedArray(values.data) : undefined)
+    if (dtype) dtypes[name] = dtype
+  } else if (isFieldRecord(values)) for (const [key, part] of Object.entries(values)) noteDtypes(part as Values, `${name}.${key}`, dtypes)
+}
+
+async function reader(values: Fields): Promise<Read> {
+  if (isFieldList(values)) {
+    const parts = await Promise.all(values.map((part) => rows(part, true)))
+    return (index) => parts.map((part) => part(index) as ShapedArray)
+  }
+  if (isFieldRecord(values)) {
+    const parts = await Promise.all(Object.entries(values).map(async ([key, part]) => [key, await rows(part as Values, false)] as const))
+    return (index) => Object.fromEntries(parts.map(([key, part]) => [key, part(index)])) as SampleField
+  }
+  return rows(values as Values, false)
+}
+
+/** Reads rows of one array; `wrapped` rows are ShapedArrays whatever their rank. */
+async function rows(values: Values, wrapped: boolean): Promise<Read> {
+  if (Array.isArray(values)) return (index) => values[index] as SampleField
+  const { data, shape, dtype } = isTensor(values)
+    ? { data: (await values.data()) as TypedArray, shape: values.shape, dtype: values.dtype }
+    : isTypedArray(values)
+      ? { data: values, shape: [values.length], dtype: undefined }
+      : { data: (values as ShapedArray).data, shape: (values as ShapedArray).shape, dtype: (values as ShapedArray).dtype }
+  const row = shape.slice(1)
+  const size = sizeOf(row)
+  const cut = (index: number): TypedArray | number[] => data.slice(index * size, (index + 1) * size) as TypedArray
+  if (wrapped || row.length > 1) return (index) => ({ data: cut(index), shape: row, ...(dtype && { dtype }) })
+  if (row.length === 1) return (index) => cut(index)
+  if (dtype === 'bool') return (index) => Boolean(data[index])
+  return (index) => data[index] as number
+}

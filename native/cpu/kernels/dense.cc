@@ -1,0 +1,30 @@
+// dense: activation(x * w + b), one pass over the output.
+#include "product_grid.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+struct BindDense {
+  template <class T> Step operator()(Call& call) const {
+    const View x = call.in[0], w = call.in[1], bias = call.in[2], y = call.out[0];
+    const int64_t m = x.dim(0), k = x.dim(1), n = w.dim(1);
+    const Activation activation = activation_named(call.attrs.text("activation"));
+    if (m == 0 || n == 0) return [](const Frame&) {};
+    const ProductGrid<T> grid(call, m, n, k, 1);
+    return [=](const Frame& frame) {
+      Product<T> p{};
+      p.a = {frame.at<const T>(x), k, 1};
+      p.b = {frame.at<const T>(w), n, 1};
+      p.c = frame.at<T>(y);
+      p.c_row = n;
+      p.bias = frame.at<const T>(bias);
+      p.activation = activation;
+      grid.run(frame, p);
+    };
+  }
+};
+
+KERNEL(cpu, dense) { return bind_float(call, call.out[0].dtype, BindDense()); }
+
+}  // namespace
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,61 @@
+// Cuts one matrix product into chunks for the thread pool and runs them: shared by matMul, dense and 1x1 convolution.
+#pragma once
+#include "gemm.h"
+#include "widen.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/** How a product of one shape is cut and packed. All of it follows from the shape. */
+template <class T> class ProductGrid {
+ public:
+  ProductGrid() = default;
+  /** `b_column` is b's column stride: b is packed when it is not 1, or when the product is large enough. */
+  ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column) : m_(m), n_(n), k_(k) {
+    pack_b_ = should_pack_b<T>(m, n, b_column);
+    const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k));
+    const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
+    panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
+    if (row_tiles >= pieces || row_tiles >= panels_) row_chunks_ = std::min(pieces, row_tiles);
+    else column_chunks_ = std::min(pieces, panels_);
+    pack_a_ = should_pack_a<T>(m, n / column_chunks_, k);
+    if (pack_b_) packed_b_ = call.scratch(size_t(packed_size<T>(k, n)) * sizeof(T));
+    if (pack_a_) a_block_ = LaneScratch(call, size_t(a_block_size<T>(m, k)) * sizeof(T));
+  }
+
+  void run(const Frame& frame, Product<T> whole) const {
+    if (m_ == 0 || n_ == 0) return;
+    if (pack_b_) {
+      T* packed = frame.at<T>(packed_b_);
+      const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, k_ * tile_columns<T>));
+      parallel_range(panels_, grain, [&](int64_t begin, int64_t end) { pack_panels<T>(whole.b, k_, n_, begin, end, packed); });
+      whole.packed_b = packed;
+    }
+    const int64_t row_tiles = (m_ + tile_rows - 1) / tile_rows;
+    parallel(row_chunks_ * column_chunks_, [&](int64_t chunk, int lane) {
+      const int64_t row_chunk = chunk / column_chunks_, column_chunk = chunk % column_chunks_;
+      const int64_t r0 = row_tiles * row_chunk / row_chunks_ * tile_rows;
+      const int64_t r1 = std::min(m_, row_tiles * (row_chunk + 1) / row_chunks_ * tile_rows);
+      const int64_t j0 = panels_ * column_chunk / column_chunks_ * tile_columns<T>;
+      const int64_t j1 = std::min(n_, panels_ * (column_chunk + 1) / column_chunks_ * tile_columns<T>);
+      Product<T> part = whole;
+      part.m = r1 - r0;
+      part.n = j1 - j0;
+      part.k = k_;
+      part.a.data += r0 * whole.a.row;
+      part.b.data += j0 * whole.b.column;
+      if (whole.packed_b) part.packed_b += j0 * k_;
+      part.c += r0 * whole.c_row + j0;
+      if (whole.bias) part.bias += j0;
+      part.a_block = pack_a_ ? a_block_.template at<T>(frame, lane) : nullptr;
+      multiply<T>(part);
+    });
+  }
+
+ private:
+  int64_t m_ = 0, n_ = 0, k_ = 0, panels_ = 0, row_chunks_ = 1, column_chunks_ = 1;
+  bool pack_b_ = false, pack_a_ = false;
+  View packed_b_;
+  LaneScratch a_block_;
+};
+
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,48 @@
+// The micro-kernel under every product and convolution: c[rows x columns] (+)= sum over runs of a-run * b-run, with the whole
+// tile of c in registers. Strides are general, so one kernel serves packed panels, NHWC images and transposed operands.
+// Each element is summed in the order outer, inner, k with one fma each, whatever the tile's height: a row's bits do not
+// depend on its neighbours.
+#pragma once
+#include "lanes.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/** a(i, k) of run (p, q) is a[i * a_row + k * a_step + p * a_outer + q * a_inner]; b(k, j) is b[k * b_step + j + p * b_outer + q * b_inner]. */
+template <class T> struct Tile {
+  const T* a;
+  const T* b;
+  T* c;
+  int64_t k, a_row, a_step, b_step, c_row;
+  int64_t outer = 1, inner = 1, a_outer = 0, a_inner = 0, b_outer = 0, b_inner = 0;
+  const T* bias = nullptr;          // one per column; the sums start from it
+  const int64_t* rows_at = nullptr;  // only for gathered tiles: row i of a starts at a + rows_at[i]
+  MaskOf<T> last;                   // columns of the last vector
+  bool accumulate = false;          // add to c
+  bool relu = false;
+};
+
+template <class T> using TileKernel = void (*)(const Tile<T>&);
+
+#if WEFT_LEVEL == 2
+constexpr int tile_rows = 14, gathered_rows = 9;
+#else
+constexpr int tile_rows = 6, gathered_rows = 5;
+#endif
+template <class T> constexpr int tile_columns = 2 * lanes_of<T>;
+
+/** For `rows` <= tile_rows and `vectors` 1 or 2; also 1..3 rows of 4 vectors and 1 row of 8. */
+template <class T> TileKernel<T> tile_kernel(int rows, int vectors);
+/** Rows of a found through rows_at: `rows` <= gathered_rows, `vectors` 1 or 2. */
+template <class T> TileKernel<T> gathered_kernel(int rows, int vectors);
+
+/** Vectors that hold n columns, and the mask of the last. */
+template <class T> WEFT_INLINE int vectors_for(int64_t n) { return int((n + lanes_of<T> - 1) / lanes_of<T>); }
+template <class T> WEFT_INLINE MaskOf<T> last_mask(int64_t n) { return lanes_below<T>(int(n - (vectors_for<T>(n) - 1) * lanes_of<T>)); }
+
+/** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */
+template <class F> WEFT_INLINE void for_tiles(int64_t n, int height, F&& f) {
+  const int64_t tiles = (n + height - 1) / height;
+  for (int64_t t = 0; t < tiles; t++) f(n * t / tiles, n * (t + 1) / tiles);
+}
+
+}  // namespace weft::cpu::WEFT_ISA
