@@ -1,0 +1,69 @@
+// Runs every test file in a process of its own and ends with one plain line: "N passed, N failed, N skipped".
+// Usage: node test/run.mjs [part of a path ...]. Exits 1 when a test failed, a file ran none, or no file matched.
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+
+const root = path.join(import.meta.dirname, '..')
+const FILE_LIMIT_MS = 15 * 60_000
+
+// by source, so that compiled tests whose source is gone are not run
+const wanted = process.argv.slice(2)
+const files = readdirSync(path.join(root, 'test'), { recursive: true })
+  .filter((file) => file.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => file.includes(part))))
+  .map((file) => file.replace(/\.ts$/, '.js'))
+  .sort()
+
+/** Runs one compiled file; resolves with what uvu counted and how the process ended. */
+function run(file) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ['--expose-gc', path.join(root, 'dist', 'test', file)], {
+      cwd: root,
+      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    const keep = (chunk) => {
+      output += chunk
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, FILE_LIMIT_MS)
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      const count = (name) => Number(new RegExp(`^\\s*${name}:\\s+(\\d+)\\s*$`, 'm').exec(output)?.[1] ?? 0)
+      const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')]
+      const ending = late ? `still running after ${FILE_LIMIT_MS / 60_000} minutes` : signal ? `ended by ${signal}` : code === 0 ? '' : `exit code ${code}`
+      resolve({ output, passed, skipped, failed: total - passed, ran: total + skipped > 0, ending })
+    })
+  })
+}
+
+const sum = { passed: 0, failed: 0, skipped: 0 }
+const broken = []
+for (const file of files) {
+  const begin = performance.now()
+  const result = await run(file)
+  const reasons = result.output.split('\n').filter((line) => line.startsWith('skipped: '))
+  let problem = result.failed > 0 ? `${result.failed} failed` : result.ending
+  if (!problem && !result.ran) problem = 'ran no test (is test.run() missing?)'
+  // a file that broke without a failed test is one failure
+  sum.failed += problem && result.failed === 0 ? 1 : result.failed
+  sum.passed += result.passed
+  sum.skipped += result.skipped
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1)
+  console.log(`${problem ? 'FAIL' : 'ok  '} ${file} (${result.passed} passed${result.skipped ? `, ${result.skipped} skipped` : ''}, ${seconds} s)`)
+  for (const reason of reasons) console.log(`     ${reason}`)
+  if (problem) {
+    broken.push(`${file}: ${problem}`)
+    console.log(result.output.trimEnd().replace(/^/gm, '     '))
+  }
+}
+if (files.length === 0) broken.push(`no test file matches ${wanted.join(' ') || 'test/**/*.test.ts'}`)
+for (const line of broken) console.log(line)
+console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
+process.exit(broken.length > 0 || sum.passed === 0 ? 1 : 0)
