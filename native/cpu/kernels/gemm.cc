@@ -64,7 +64,9 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
 /** Packs rows of a (at most tile_rows) as [k][rows]; up to a vector behind the end is overwritten. */
 template <class T> void pack_tile(Matrix<T> a, int64_t rows, int64_t k, T* packed) {
   if (a.column == 1) {
-    transpose_block(a.data, a.row, rows, k, packed, rows);
+    // the last rows first: what they spill into the next row of the panel, the full groups of rows before them repair
+    for (int64_t r = (rows - 1) / width * width; r >= 0; r -= width)
+      transpose_block(a.data + r * a.row, a.row, std::min<int64_t>(width, rows - r), k, packed + r, rows);
   } else if (a.row == 1) {
     for (int64_t i = 0; i < k; i++)
       for (int64_t r = 0; r < rows; r++) packed[i * rows + r] = a.data[i * a.column + r];
