@@ -2,10 +2,14 @@
 import { applyOne } from './apply.js'
 import { WeftError } from './error.js'
 import { callOf, currentTrace, orderCalls, type Trace } from './graph.js'
-import { type Call, isFloat } from './op.js'
+import { type Call, isFloat, ops } from './op.js'
 import { fuse } from './simplify.js'
 import { Tensor, Variable } from './tensor.js'
-import { add, onesLike, zerosLike } from './ops/index.js'
+
+// the only two ops that differentiation itself needs
+const add = (a: Tensor, b: Tensor): Tensor => applyOne(ops.get('add')!, [a, b], {})
+const filled = (like: Tensor, value: number): Tensor => applyOne(ops.get('fill')!, [], { value, shape: like.shape, dtype: like.dtype })
+const zerosLike = (t: Tensor): Tensor => filled(t, 0)
 
 /**
  * Derivatives of a scalar with respect to tensors or variables of the function being traced; zeros where unconnected.
@@ -37,7 +41,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     for (const output of call.outputs) active.add(output)
   }
 
-  const total = new Map<Tensor, Tensor>([[root, onesLike(root)]])
+  const total = new Map<Tensor, Tensor>([[root, filled(root, 1)]])
   for (const call of path.reverse()) {
     if (!call.outputs.some((output) => total.has(output))) continue
     const g = call.outputs.map((output) => total.get(output) ?? zerosLike(output))

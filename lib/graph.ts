@@ -10,10 +10,10 @@ export class Trace {
   readonly name: string
   readonly inputs: Tensor[] = []
   /** Value of each variable at the start of the step. */
-  readonly reads = new Map<Variable, Tensor>()
+  readonly reads: Map<Variable, Tensor> = new Map()
   /** Value of each assigned variable, as of now. */
-  readonly writes = new Map<Variable, Tensor>()
-  readonly captures = new Map<Tensor, Tensor>()
+  readonly writes: Map<Variable, Tensor> = new Map()
+  readonly captures: Map<Tensor, Tensor> = new Map()
   /** Set while a layer records, for error messages. */
   layer: string | undefined
   private count = 0
@@ -125,11 +125,11 @@ export function orderCalls(roots: readonly Tensor[]): Call[] {
 /** A finished recording. */
 export class Graph {
   readonly inputs: readonly Tensor[]
-  readonly outputs: readonly Tensor[]
   readonly reads: ReadonlyMap<Variable, Tensor>
-  readonly writes: ReadonlyMap<Variable, Tensor>
   readonly captures: ReadonlyMap<Tensor, Tensor>
-  readonly calls: readonly Call[]
+  outputs: readonly Tensor[]
+  writes: ReadonlyMap<Variable, Tensor>
+  calls: readonly Call[] = []
 
   constructor(trace: Trace, outputs: readonly Tensor[]) {
     this.inputs = trace.inputs
@@ -137,7 +137,24 @@ export class Graph {
     this.writes = new Map([...trace.writes].filter(([variable, value]) => value !== trace.reads.get(variable)))
     this.reads = trace.reads
     this.captures = trace.captures
-    this.calls = orderCalls([...this.outputs, ...this.writes.values()])
+    this.reorder()
+  }
+
+  /** What must be computed: the results and the variables' next values. */
+  get roots(): readonly Tensor[] {
+    return [...this.outputs, ...this.writes.values()]
+  }
+
+  /** Finds the calls again, after their connections have changed. */
+  reorder(): void {
+    this.calls = orderCalls(this.roots)
+  }
+
+  /** Gives the results and next values other tensors to stand for them. */
+  replace(current: (t: Tensor) => Tensor): void {
+    this.outputs = this.outputs.map(current)
+    this.writes = new Map([...this.writes].map(([variable, value]) => [variable, current(value)]))
+    this.reorder()
   }
 
   /** One line per call: results, op, operands, attributes. */
@@ -176,6 +193,13 @@ export interface Lowered {
 }
 
 const identity = 'identity'
+
+/** The attributes a kernel takes: shape and dtype of a result are known from its value. */
+export function kernelAttrs(attrs: Attrs): Attrs {
+  if (!('shape' in attrs || 'dtype' in attrs)) return attrs
+  const { shape: _shape, dtype: _dtype, ...rest } = attrs
+  return rest
+}
 
 /** The graph as C++ takes it: memory slots, values that see them with a shape, calls. `capturesAsInputs`: captured tensors are passed to each run, so that another recording of the same graph can use the program. */
 export function lower(graph: Graph, capturesAsInputs = false): Lowered {
@@ -228,7 +252,7 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
       return id
     })
     if (constant) continue
-    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: call.attrs, update: call.op.updates ?? false })
+    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: kernelAttrs(call.attrs), update: call.op.updates ?? false })
   }
 
   const writes = [...graph.writes].map(([variable, t]) => {

@@ -283,7 +283,7 @@ export function grad<A extends unknown[]>(fn: (...args: A) => Tensor): (...args:
 export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: number }): (...args: A) => Tensor
 export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: readonly number[] }): (...args: A) => Tensor[]
 export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: GradOptions = {}): (...args: A) => Tensor | Tensor[] {
-  const both = derivative(fn as (...args: never[]) => Tensor, options)
+  const both = derivative(fn as unknown as (...args: never[]) => Tensor, options)
   const body = (...args: A): Tensor | Tensor[] => both(args).gradient
   return (...args) => (currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'grad') as Tensor | Tensor[]))
 }
@@ -293,7 +293,7 @@ export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor): (
 export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: number }): (...args: A) => [Tensor, Tensor]
 export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: readonly number[] }): (...args: A) => [Tensor, Tensor[]]
 export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: GradOptions = {}): (...args: A) => [Tensor, Tensor | Tensor[]] {
-  const both = derivative(fn as (...args: never[]) => Tensor, options)
+  const both = derivative(fn as unknown as (...args: never[]) => Tensor, options)
   const body = (...args: A): [Tensor, Tensor | Tensor[]] => {
     const { value, gradient } = both(args)
     return [value, gradient]

@@ -153,7 +153,8 @@ export class Tensor {
     return hostView(this.dtype, copy)
   }
 
-  [inspect.custom](): string {
+  /** What console.log shows: dtype, shape, device, and values that are already on the host. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
     const facts = `${this instanceof Variable ? 'Variable' : 'Tensor'} ${this.dtype} [${this.shape}] ${this.device}`
     if (this.recording !== undefined) return `${facts} (traced)`
     if (this.isDisposed) return `${facts} (disposed)`
