@@ -1,0 +1,43 @@
+// Inference of the MNIST CNN from JavaScript array to JavaScript array, against onnxruntime-node, on one thread (--threads 2: on two).
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { best, interleave } from './shared/measure.mjs'
+import { makeWeights, removeNetwork, writeNetwork } from './shared/networks.mjs'
+import { mnistOnnx } from './shared/onnx.mjs'
+import { Report, readOptions, relativeDifference } from './shared/report.mjs'
+import { nodeSide, weftSide } from './shared/side.mjs'
+
+const options = readOptions({ threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '21' } })
+const threads = Number(options.threads)
+const rounds = options.quick ? 5 : Number(options.rounds)
+const milliseconds = 250
+const report = new Report(`Inference, MNIST CNN, ${threads} thread(s): µs per call, median of ${rounds} interleaved rounds`, options)
+const goals = { 1: 2, 64: 2.5 }
+
+const network = writeNetwork('mnist')
+const model = join(network.folder, 'mnist.onnx')
+writeFileSync(model, mnistOnnx(makeWeights(network)))
+const weft = weftSide('infer.mjs', threads)
+const runtime = nodeSide('onnxruntime-node', 'infer-onnxruntime.mjs')
+await Promise.all([weft.request({ command: 'load', ...network }), runtime.request({ command: 'load', ...network, model, threads })])
+
+for (const batch of [1, 64]) {
+  const { outputs: expected } = await runtime.request({ command: 'outputs', batch })
+  for (const way of ['predict', 'jit']) {
+    const { outputs } = await weft.request({ command: 'outputs', batch, way })
+    report.check(`batch ${batch}, ${way}, against onnxruntime-node`, relativeDifference(outputs, expected), 1e-4)
+  }
+  const side = (from, way) => () => from.request({ command: 'run', batch, way, milliseconds }).then((reply) => reply.microseconds)
+  const figures = await interleave({ 'weft jit': side(weft, 'jit'), 'weft predict': side(weft, 'predict'), peer: side(runtime) }, { rounds })
+  const goal = threads === 1 ? goals[batch] : undefined
+  const fastest = best(figures, 'weft')
+  for (const way of ['jit', 'predict']) {
+    const figure = figures[`weft ${way}`]
+    report.compare(`batch ${batch}, ${way}`, figure, figures.peer, { peerName: 'onnxruntime', goal: fastest.name === `weft ${way}` ? goal : undefined })
+  }
+}
+
+weft.close()
+runtime.close()
+removeNetwork(network)
+report.finish()

@@ -1,0 +1,54 @@
+// Timing: interleaved rounds of several sides, so that noise of the machine hits all of them alike.
+
+export const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+export const percentile = (values, fraction) => {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))]
+}
+
+export const summarize = (values) => ({ median: median(values), minimum: Math.min(...values), rounds: values })
+
+/**
+ * Runs `sides`, a record of async functions that each return the microseconds of one repetition, in rounds: every round runs every side once,
+ * in an order that rotates. The first `warmUp` rounds are dropped. Returns { median, minimum, rounds } per side.
+ */
+export const interleave = async (sides, { rounds, warmUp = 1 }) => {
+  const names = Object.keys(sides)
+  const figures = Object.fromEntries(names.map((name) => [name, []]))
+  for (let round = -warmUp; round < rounds; round++) {
+    for (let i = 0; i < names.length; i++) {
+      const name = names[(i + round + warmUp) % names.length]
+      const microseconds = await sides[name]()
+      if (round >= 0) figures[name].push(microseconds)
+    }
+  }
+  return Object.fromEntries(names.map((name) => [name, summarize(figures[name])]))
+}
+
+/** Of the sides whose name starts with `prefix`, the one with the smallest median: the peer in its best setting. */
+export const best = (figures, prefix) => {
+  const candidates = Object.entries(figures).filter(([name]) => name.startsWith(prefix))
+  candidates.sort((a, b) => a[1].median - b[1].median)
+  const [name, figure] = candidates[0]
+  return { name, ...figure }
+}
+
+/** Microseconds of one call of the async `fn`, the mean over `count` calls one after the other. */
+export const time = async (fn, count) => {
+  const start = performance.now()
+  for (let i = 0; i < count; i++) await fn()
+  return ((performance.now() - start) * 1000) / count
+}
+
+/** How many calls of `fn` fill about `milliseconds`; warms up on the way. */
+export const calibrate = async (fn, milliseconds) => {
+  for (let count = 1; ; count *= 2) {
+    const elapsed = ((await time(fn, count)) * count) / 1000
+    if (elapsed > milliseconds / 4) return Math.max(1, Math.round((count * milliseconds) / elapsed))
+  }
+}

@@ -1,0 +1,75 @@
+// Training step time of three networks against PyTorch and TensorFlow.js, on one thread (--threads 2: on two).
+import { best, interleave } from './shared/measure.mjs'
+import { networks, removeNetwork, writeNetwork } from './shared/networks.mjs'
+import { Report, readOptions, relativeDifference } from './shared/report.mjs'
+import { nodeSide, torchSide, weftSide } from './shared/side.mjs'
+
+const options = readOptions({
+  threads: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '9' },
+  tfjs: { type: 'boolean', default: true },
+  only: { type: 'string' },
+})
+const threads = Number(options.threads)
+const rounds = options.quick ? 3 : Number(options.rounds)
+const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, median of ${rounds} interleaved rounds`, options)
+
+// Goals hold at batch 32 on one thread: times PyTorch, times TensorFlow.js on its cpu backend.
+const goals = { mnist: { pytorch: 8, cpu: 2000 }, cifar: { pytorch: 2.5 }, mlp: { pytorch: 5 } }
+
+const weft = weftSide('train.mjs', threads)
+// With more threads than one, OpenBLAS' own threads help some networks and harm others: both settings run, and the best one counts.
+const torches = threads === 1 ? [torchSide('train.py', 1)] : [torchSide('train.py', threads, 1), torchSide('train.py', threads, threads)]
+const wasm = options.tfjs ? nodeSide('tfjs wasm', 'train-tfjs.mjs', ['wasm']) : undefined
+const cpu = options.tfjs ? nodeSide('tfjs cpu', 'train-tfjs.mjs', ['cpu']) : undefined
+const check = { command: 'check', batch: 32, steps: 4, epochs: 8 }
+const versions = {}
+
+const compareTfjs = async (network, name, weftFigures) => {
+  const { title } = networks[name]
+  await Promise.all([wasm, cpu].map((side) => side.request({ command: 'load', ...network })))
+  try {
+    const { losses } = await wasm.request({ ...check, name })
+    report.check(`${title}: losses, Weft against tfjs wasm`, relativeDifference(weftFigures.losses, losses), 1e-2)
+    const steps = () => wasm.request({ command: 'steps', name, batch: 32, count: 16 }).then((reply) => reply.microseconds)
+    const figures = await interleave({ wasm: steps }, { rounds })
+    report.compare(`${title} batch 32`, weftFigures[32], figures.wasm, { peerName: 'tfjs wasm' })
+  } catch (error) {
+    report.note(`${title}: tfjs wasm cannot train it: ${error.message.split('\n')[0]}`)
+  }
+  // One step takes seconds: one to warm up, few to measure.
+  const steps = () => cpu.request({ command: 'steps', name, batch: 32, count: 1 }).then((reply) => reply.microseconds)
+  const figures = await interleave({ cpu: steps }, { rounds: name === 'cifar' ? 1 : 3, warmUp: name === 'cifar' ? 0 : 1 })
+  report.compare(`${title} batch 32`, weftFigures[32], figures.cpu, { peerName: 'tfjs cpu', goal: threads === 1 ? goals[name].cpu : undefined })
+}
+
+for (const name of options.only?.split(',') ?? Object.keys(networks)) {
+  const network = writeNetwork(name)
+  const { title, samples, epochs, peerSteps } = network
+  const [, ...loaded] = await Promise.all([weft, ...torches].map((side) => side.request({ command: 'load', ...network })))
+  versions.pytorch = loaded[0].version
+  const { losses } = await weft.request({ ...check, name })
+  const { losses: expected } = await torches[0].request({ ...check, ...network })
+  report.check(`${title}: losses of 32 steps, Weft against PyTorch`, relativeDifference(losses, expected), 1e-2)
+
+  const weftFigures = { losses }
+  for (const batch of [32, 128]) {
+    const count = Math.max(8, Math.round((peerSteps * 32) / batch))
+    const sides = { weft: () => weft.request({ command: 'fit', name, batch, epochs }).then((reply) => reply.microseconds) }
+    torches.forEach((torch, i) => {
+      for (const variant of loaded[i].variants) {
+        const request = { command: 'steps', name, variant, batch, count }
+        sides[`pytorch ${variant}${i > 0 ? ` openblas ${threads}` : ''}`] = () => torch.request(request).then((reply) => reply.microseconds)
+      }
+    })
+    const figures = await interleave(sides, { rounds })
+    weftFigures[batch] = figures.weft
+    const goal = batch === 32 && threads === 1 ? goals[name].pytorch : undefined
+    report.compare(`${title} batch ${batch}`, figures.weft, best(figures, 'pytorch'), { goal })
+  }
+  if (options.tfjs) await compareTfjs(network, name, weftFigures)
+  removeNetwork(network)
+}
+
+for (const side of [weft, ...torches, wasm, cpu]) side?.close()
+report.finish(versions)

@@ -1,0 +1,46 @@
+// Weft's side of train.mjs and threads.mjs: training steps, timed in JavaScript around `fit`.
+import { answerRequests } from '../shared/side.mjs'
+import { loadData, loadNetwork } from './networks.mjs'
+
+const loaded = new Map()
+
+const load = (request) => {
+  loaded.set(request.name, { request, net: loadNetwork(request), ...loadData(request) })
+}
+
+/** Mean losses over the epochs of a run that starts from the initial weights and never shuffles. */
+const check = async ({ name, batch, steps, epochs }) => {
+  const { request, x, y } = loaded.get(name)
+  const net = loadNetwork(request)
+  const rows = batch * steps
+  const { history } = await net.fit(x.slice([0], [rows]), y.slice([0], [rows]), { epochs, batchSize: batch, shuffle: false, verbose: 0 })
+  net.dispose()
+  return { losses: history.loss }
+}
+
+// Keeps the JavaScript thread from idling: `share` of every 5 ms it computes.
+const keepBusy = (share) => {
+  let running = true
+  const turn = () => {
+    const end = performance.now() + 5 * share
+    while (performance.now() < end);
+    if (running) setTimeout(turn, 5 * (1 - share))
+  }
+  if (share > 0) turn()
+  return () => {
+    running = false
+  }
+}
+
+/** Microseconds per step over whole epochs: batch gathering, loss and accuracy included, and what `fit` does around its steps. */
+const fit = async ({ name, batch, epochs, busy = 0 }) => {
+  const { net, x, y, request } = loaded.get(name)
+  const stop = keepBusy(busy)
+  const start = performance.now()
+  await net.fit(x, y, { epochs, batchSize: batch, verbose: 0 })
+  const elapsed = performance.now() - start
+  stop()
+  return { microseconds: (elapsed * 1000) / (epochs * (request.samples / batch)) }
+}
+
+await answerRequests({ load, check, fit })
