@@ -152,16 +152,22 @@ export class Tensor {
     if (temporary) this.dispose()
     return hostView(this.dtype, copy)
   }
-
-  /** What console.log shows: dtype, shape, device, and values that are already on the host. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    const facts = `${this instanceof Variable ? 'Variable' : 'Tensor'} ${this.dtype} [${this.shape}] ${this.device}`
-    if (this.recording !== undefined) return `${facts} (traced)`
-    if (this.isDisposed) return `${facts} (disposed)`
-    if (this.size > 1000 || bytesOf(this.dtype) === 2 || this.buffer!.fault || native.status[0]! < this.buffer!.ticket) return facts
-    return `${facts} ${inspect(nest(hostView(this.dtype, this.buffer!.view().slice().buffer), this.shape, this.dtype), { depth: 10 })}`
-  }
 }
+
+/** What console.log shows: dtype, shape, device, and values that are already on the host. */
+function describe(t: Tensor): string {
+  const facts = `${t instanceof Variable ? 'Variable' : 'Tensor'} ${t.dtype} [${t.shape}] ${t.device}`
+  if (t.recording !== undefined) return `${facts} (traced)`
+  if (t.isDisposed) return `${facts} (disposed)`
+  if (t.size > 1000 || bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket) return facts
+  return `${facts} ${inspect(nest(hostView(t.dtype, t.buffer!.view().slice().buffer), t.shape, t.dtype), { depth: 10 })}`
+}
+
+Object.defineProperty(Tensor.prototype, inspect.custom, {
+  value: function (this: Tensor): string {
+    return describe(this)
+  },
+})
 
 const disposed: Buffer = Object.assign(Object.create(Buffer.prototype) as Buffer, { storage: undefined, bytes: 0, ticket: 0, users: 0 })
 
