@@ -1,0 +1,51 @@
+// Positions of extremes along one axis.
+import { applyOne } from '../apply.js'
+import { WeftError } from '../error.js'
+import { type Op, registerOp } from '../op.js'
+import { func, methods } from '../symbolic.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import { axisOf, single } from './operands.js'
+import { keepDimsOf, type ReduceOptions, reducedShape } from './reduce.js'
+import { reshape } from './reshape.js'
+
+type ArgAttrs = { readonly axis: number; readonly keepDims: boolean }
+/** Along one axis; without one, over all values in row-major order. */
+export type ArgReduction = (x: TensorLike, axis?: number, options?: ReduceOptions) => Tensor
+
+function argOp(name: string): Op<ArgAttrs> {
+  return registerOp<ArgAttrs>({
+    name,
+    shape: ([x], { axis, keepDims }) => [{ shape: reducedShape(x!.shape, [axis], keepDims), dtype: 'int32' }],
+  })
+}
+
+export const ArgMax: Op<ArgAttrs> = argOp('argMax')
+export const ArgMin: Op<ArgAttrs> = argOp('argMin')
+
+function argReduction(op: Op<ArgAttrs>): ArgReduction {
+  return func((x: TensorLike, axis?: number, options?: ReduceOptions) => {
+    const source = single(op.name, x, 'number')
+    const keepDims = keepDimsOf(op.name, options)
+    const along = axis === undefined ? 0 : axisOf(op.name, axis, source.rank)
+    const rows = axis === undefined ? reshape(source, [source.size]) : source
+    if (rows.shape[along] === 0) {
+      throw new WeftError('ERR_SHAPE', `${op.name}: no values along axis ${along} of shape [${source.shape}]`, { op: op.name, shapes: [source.shape] })
+    }
+    const found = applyOne(op, [rows], { axis: along, keepDims: keepDims && axis !== undefined })
+    return keepDims && axis === undefined ? reshape(found, source.shape.map(() => 1)) : found
+  })
+}
+
+/** The position of the largest value, int32; the first on ties; NaN counts as the largest. */
+export const argMax: ArgReduction = argReduction(ArgMax)
+/** The position of the smallest value, int32; the first on ties; NaN counts as the smallest. */
+export const argMin: ArgReduction = argReduction(ArgMin)
+
+methods({ argMax, argMin })
+
+declare module '../tensor.js' {
+  interface Tensor {
+    argMax(axis?: number, options?: ReduceOptions): Tensor
+    argMin(axis?: number, options?: ReduceOptions): Tensor
+  }
+}

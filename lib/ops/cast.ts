@@ -1,0 +1,68 @@
+// Cast and identity: the same values in another dtype, as a copy, or without gradient.
+import { applyOne, provideCast } from '../apply.js'
+import { WeftError, unknownName } from '../error.js'
+import { currentTrace } from '../graph.js'
+import { type DType, isFloat, type Op, registerOp } from '../op.js'
+import { func, methods } from '../symbolic.js'
+import { type Tensor, type TensorLike, Variable } from '../tensor.js'
+import { operand } from './operands.js'
+import { Reshape } from './reshape.js'
+
+type CastAttrs = { readonly dtype: DType }
+
+export const DTYPES: readonly DType[] = ['bool', 'uint8', 'int8', 'int32', 'int64', 'float16', 'bfloat16', 'float32', 'float64']
+
+export const Cast: Op<CastAttrs> = registerOp({
+  name: 'cast',
+  shape: ([x], { dtype }) => [{ shape: x!.shape, dtype }],
+  grad: ([g], { inputs: [x], outputs: [y] }) => (isFloat(x!.dtype) && isFloat(y!.dtype) ? [cast(g!, x!.dtype)] : []),
+})
+
+export const Identity: Op = registerOp({
+  name: 'identity',
+  shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+  grad: ([g]) => [g],
+})
+
+const Stop: Op = { ...Identity, grad: () => [] }
+
+/** A tensor of its own with the same values: memory is shared where nobody can write it. */
+export function alike(x: Tensor): Tensor {
+  const trace = currentTrace()
+  if (trace) return trace.resolve(x)
+  return x instanceof Variable ? applyOne(Identity, [x], {}) : applyOne(Reshape, [x], { shape: x.shape })
+}
+
+/**
+ * The values in another dtype. Floats to integers truncate toward zero and saturate, NaN becomes 0; to bool is `!= 0`.
+ * The gradient is cast back; none flows through integers and bools.
+ */
+export const cast: (x: TensorLike, dtype: DType) => Tensor = func((x, dtype) => {
+  const source = operand('cast', x)
+  if (!DTYPES.includes(dtype)) {
+    if (typeof dtype !== 'string') throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${JSON.stringify(dtype)}`, { op: 'cast' })
+    throw new WeftError('ERR_DTYPE', `cast: ${unknownName('dtype', dtype, DTYPES).message}`, { op: 'cast' })
+  }
+  return source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype })
+})
+
+/** A copy of the values. */
+export const identity: (x: TensorLike) => Tensor = func((x) => applyOne(Identity, [operand('identity', x)], {}))
+
+/** A copy of the values through which no gradient flows. */
+export const stopGradient: (x: TensorLike) => Tensor = func((x) => applyOne(Stop, [operand('stopGradient', x)], {}))
+
+provideCast(
+  (x, dtype) => applyOne(Cast, [x], { dtype }),
+  (x) => applyOne(Identity, [x], {}),
+)
+methods({ cast, identity, stopGradient })
+
+declare module '../tensor.js' {
+  interface Tensor {
+    /** The values in another dtype; see cast(). */
+    cast(dtype: DType): Tensor
+    identity(): Tensor
+    stopGradient(): Tensor
+  }
+}

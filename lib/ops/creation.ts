@@ -1,0 +1,102 @@
+// Creation: tensors of one value, ramps and identity matrices, made on the device.
+import { applyOne, checkShape, provideFill } from '../apply.js'
+import { device, withDevice } from '../device.js'
+import { unknownName, WeftError } from '../error.js'
+import { callOf } from '../graph.js'
+import { type DType, type Op, registerOp, type Shape, type Spec } from '../op.js'
+import { func, methods } from '../symbolic.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import { DTYPES } from './cast.js'
+import { integerOf, numberOf, operand } from './operands.js'
+
+type FillAttrs = { readonly value: number; readonly shape: readonly number[]; readonly dtype: DType }
+type ArangeAttrs = { readonly start: number; readonly step: number; readonly shape: readonly number[]; readonly dtype: DType }
+type EyeAttrs = { readonly offset: number; readonly shape: readonly number[]; readonly dtype: DType }
+
+export interface CreationOptions {
+  /** Default float32. */
+  dtype?: DType
+  /** Default: the current device. */
+  device?: string
+}
+
+function described(_: readonly Spec[], { shape, dtype }: { readonly shape: readonly number[]; readonly dtype: DType }): Spec[] {
+  return [{ shape, dtype }]
+}
+
+export const Fill: Op<FillAttrs> = registerOp({ name: 'fill', shape: described })
+export const Arange: Op<ArangeAttrs> = registerOp({ name: 'arange', shape: described })
+export const Eye: Op<EyeAttrs> = registerOp({ name: 'eye', shape: described })
+
+provideFill(Fill as unknown as Op)
+
+function checkDType(op: string, dtype: DType, known: readonly DType[] = DTYPES): void {
+  if (!known.includes(dtype)) throw new WeftError('ERR_DTYPE', `${op}: ${unknownName('dtype', dtype, known).message}`, { op })
+}
+
+function filled(op: string, shape: Shape, value: number, { dtype = 'float32', device: where = device() }: CreationOptions = {}): Tensor {
+  checkShape(op, shape)
+  checkDType(op, dtype)
+  return withDevice(where, () => applyOne(Fill, [], { value, shape: [...shape], dtype }))
+}
+
+/** A tensor of zeros. */
+export const zeros: (shape: Shape, options?: CreationOptions) => Tensor = (shape, options) => filled('zeros', shape, 0, options)
+
+/** A tensor of ones. */
+export const ones: (shape: Shape, options?: CreationOptions) => Tensor = (shape, options) => filled('ones', shape, 1, options)
+
+/** A tensor with the same value everywhere. */
+export const full: (shape: Shape, value: number, options?: CreationOptions) => Tensor = (shape, value, options) => {
+  if (typeof value !== 'number') throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${JSON.stringify(value)}`, { op: 'full' })
+  return filled('full', shape, value, options)
+}
+
+/** One value in the shape and dtype of another tensor. */
+export const fullLike: (x: TensorLike, value: number) => Tensor = func((x, value) => {
+  const like = operand('fullLike', x)
+  return full(like.shape, value, { dtype: like.dtype, device: like.device })
+})
+
+/** Zeros in the shape and dtype of another tensor. */
+export const zerosLike: (x: TensorLike) => Tensor = func((x) => fullLike(x, 0))
+
+/** Ones in the shape and dtype of another tensor. */
+export const onesLike: (x: TensorLike) => Tensor = func((x) => fullLike(x, 1))
+
+/** start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are integers, else float32. */
+export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = (start, stop, step = 1, options = {}) => {
+  const [from, to] = stop === undefined ? [0, start] : [start, stop]
+  for (const [name, value] of Object.entries({ start: from, stop: to, step })) numberOf('arange', name, value)
+  if (step === 0) throw new WeftError('ERR_ARGUMENT', 'arange: the step must not be 0', { op: 'arange' })
+  const integers = Number.isInteger(from) && Number.isInteger(to) && Number.isInteger(step)
+  const { dtype = integers ? 'int32' : 'float32', device: where = device() } = options
+  checkDType('arange', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
+  const n = Math.max(0, Math.ceil((to - from) / step))
+  return withDevice(where, () => applyOne(Arange, [], { start: from, step, shape: [n], dtype }))
+}
+
+/** A matrix with ones on a diagonal: [rows, columns], by default square. offset > 0: above the main diagonal. */
+export const eye: (rows: number, columns?: number, options?: CreationOptions & { offset?: number }) => Tensor = (rows, columns = rows, options = {}) => {
+  const { dtype = 'float32', device: where = device(), offset = 0 } = options
+  checkDType('eye', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
+  const shape = [integerOf('eye', 'rows', rows, 0), integerOf('eye', 'columns', columns, 0)]
+  integerOf('eye', 'offset', offset, Number.NEGATIVE_INFINITY)
+  return withDevice(where, () => applyOne(Eye, [], { offset, shape, dtype }))
+}
+
+/** Whether a traced value is known to be zero everywhere: gradients leave out what it would be multiplied into. */
+export function isZeros(t: Tensor): boolean {
+  const call = callOf(t)
+  return call !== undefined && call.op === (Fill as unknown as Op) && call.attrs['value'] === 0
+}
+
+methods({ zerosLike, onesLike, fullLike })
+
+declare module '../tensor.js' {
+  interface Tensor {
+    zerosLike(): Tensor
+    onesLike(): Tensor
+    fullLike(value: number): Tensor
+  }
+}

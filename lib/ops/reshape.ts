@@ -1,0 +1,80 @@
+// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's memory.
+import { applyOne } from '../apply.js'
+import { WeftError } from '../error.js'
+import { currentTrace } from '../graph.js'
+import { type Op, registerOp, type Shape, sizeOf } from '../op.js'
+import { func, methods } from '../symbolic.js'
+import { type Tensor, type TensorLike, Variable } from '../tensor.js'
+import { identity } from './cast.js'
+import { axesOf, axisOf, operand } from './operands.js'
+
+type ReshapeAttrs = { readonly shape: readonly number[] }
+
+export const Reshape: Op<ReshapeAttrs> = registerOp({
+  name: 'reshape',
+  alias: 0,
+  shape: ([x], { shape }) => [{ shape, dtype: x!.dtype }],
+  grad: ([g], { inputs: [x] }) => [reshape(g!, x!.shape)],
+})
+
+const seenAs = (x: Tensor, shape: Shape): Tensor =>
+  // a variable's memory changes under assign(), so outside a trace its value is copied
+  applyOne(Reshape, [x instanceof Variable && !currentTrace() ? identity(x) : x], { shape })
+
+/** The shape with its -1, if any, replaced so that the size fits. */
+function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
+  if (!Array.isArray(shape) || shape.some((n) => !Number.isInteger(n) || n < -1)) {
+    throw new WeftError('ERR_SHAPE', `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${JSON.stringify(shape)}`, { op })
+  }
+  const wanted = shape as number[]
+  const free = wanted.indexOf(-1)
+  if (free !== wanted.lastIndexOf(-1)) throw new WeftError('ERR_SHAPE', `${op}: shape [${wanted}] has more than one -1`, { op })
+  const known = sizeOf(wanted.filter((n) => n !== -1))
+  const fits = free < 0 ? known === x.size : known > 0 && x.size % known === 0
+  if (!fits) {
+    throw new WeftError('ERR_SHAPE', `${op}: shape [${x.shape}] (${x.size} values) does not fit [${wanted}]`, { op, shapes: [x.shape, wanted] })
+  }
+  return free < 0 ? [...wanted] : wanted.map((n) => (n === -1 ? x.size / known : n))
+}
+
+/** The same values with another shape; one extent may be -1: it is found from the others. */
+export const reshape: (x: TensorLike, shape: Shape) => Tensor = func((x, shape) => {
+  const source = operand('reshape', x)
+  return seenAs(source, resolveShape('reshape', source, shape))
+})
+
+/** A new axis of extent 1 at `axis`; negative counts from the end of the result. */
+export const expandDims: (x: TensorLike, axis?: number) => Tensor = func((x, axis = 0) => {
+  const source = operand('expandDims', x)
+  const at = axisOf('expandDims', axis, source.rank + 1)
+  return seenAs(source, [...source.shape.slice(0, at), 1, ...source.shape.slice(at)])
+})
+
+/** Without the given axes, which must have extent 1; by default without all such axes. */
+export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func((x, axis) => {
+  const source = operand('squeeze', x)
+  const axes = axis === undefined ? source.shape.flatMap((n, i) => (n === 1 ? [i] : [])) : axesOf('squeeze', axis, source.rank)
+  for (const a of axes) {
+    if (source.shape[a] !== 1) {
+      throw new WeftError('ERR_SHAPE', `squeeze: axis ${a} of shape [${source.shape}] has extent ${source.shape[a]}, not 1`, { op: 'squeeze', shapes: [source.shape] })
+    }
+  }
+  return seenAs(source, source.shape.filter((_, i) => !axes.includes(i)))
+})
+
+/** All values along one axis: [size]. */
+export const flatten: (x: TensorLike) => Tensor = func((x) => {
+  const source = operand('flatten', x)
+  return seenAs(source, [source.size])
+})
+
+methods({ reshape, expandDims, squeeze, flatten })
+
+declare module '../tensor.js' {
+  interface Tensor {
+    reshape(shape: Shape): Tensor
+    expandDims(axis?: number): Tensor
+    squeeze(axis?: number | readonly number[]): Tensor
+    flatten(): Tensor
+  }
+}

@@ -1,0 +1,54 @@
+// Transpose: the axes in another order.
+import { applyOne } from '../apply.js'
+import { WeftError } from '../error.js'
+import { type Op, registerOp } from '../op.js'
+import { func, methods } from '../symbolic.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import { alike } from './cast.js'
+import { axesOf, axisOf, operand } from './operands.js'
+
+type TransposeAttrs = { readonly permutation: readonly number[] }
+
+export const Transpose: Op<TransposeAttrs> = registerOp({
+  name: 'transpose',
+  shape: ([x], { permutation }) => [{ shape: permutation.map((axis) => x!.shape[axis]!), dtype: x!.dtype }],
+  grad: ([g], { attrs: { permutation } }) => [transpose(g!, inverse(permutation))],
+})
+
+function inverse(permutation: readonly number[]): number[] {
+  const result: number[] = new Array(permutation.length)
+  permutation.forEach((from, to) => (result[from] = to))
+  return result
+}
+
+/** Axis i of the result is axis permutation[i] of x; by default in reverse order. */
+export const transpose: (x: TensorLike, permutation?: readonly number[]) => Tensor = func((x, permutation) => {
+  const source = operand('transpose', x)
+  if (permutation === undefined) permutation = source.shape.map((_, i) => source.rank - 1 - i)
+  const axes = Array.isArray(permutation) ? permutation.map((axis) => axisOf('transpose', axis, source.rank)) : []
+  if (axes.length !== source.rank || new Set(axes).size !== axes.length) {
+    throw new WeftError('ERR_ARGUMENT', `transpose: ${JSON.stringify(permutation)} is not a permutation of the axes of shape [${source.shape}]`, {
+      op: 'transpose',
+      shapes: [source.shape],
+    })
+  }
+  return axes.every((axis, i) => axis === i) ? alike(source) : applyOne(Transpose, [source], { permutation: axes })
+})
+
+/** x with one axis moved elsewhere, the others in order. */
+export const moveAxis: (x: TensorLike, from: number, to: number) => Tensor = func((x, from, to) => {
+  const source = operand('moveAxis', x)
+  const [axis] = axesOf('moveAxis', from, source.rank)
+  const order = source.shape.flatMap((_, i) => (i === axis ? [] : [i]))
+  order.splice(axisOf('moveAxis', to, source.rank), 0, axis!)
+  return transpose(source, order)
+})
+
+methods({ transpose, moveAxis })
+
+declare module '../tensor.js' {
+  interface Tensor {
+    transpose(permutation?: readonly number[]): Tensor
+    moveAxis(from: number, to: number): Tensor
+  }
+}
