@@ -27,7 +27,7 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
     key += `|${t.signature}`
   }
   for (const name in attrs) key += `;${name}=${attrs[name]}`
-  if (op.alias) {
+  if (op.alias !== undefined) {
     const [spec] = op.shape(inputs, attrs)
     return [view(inputs[0]!, spec!.shape)]
   }

@@ -237,8 +237,9 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
   const read = new Set<Tensor>([...graph.outputs, ...graph.writes.values()])
   for (const call of graph.calls) for (const input of call.inputs) read.add(input)
   for (const call of graph.calls) {
-    if (call.op.alias) {
-      ids.set(call.outputs[0]!, addValue(call.outputs[0]!, values[ids.get(call.inputs[0]!)!]!.slot))
+    if (call.op.alias !== undefined) {
+      const first = call.op.alias
+      call.outputs.forEach((t, i) => ids.set(t, addValue(t, values[ids.get(call.inputs[first + i]!)!]!.slot)))
       continue
     }
     const constant = call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096

@@ -115,7 +115,7 @@ function fill(tree: unknown, outputs: readonly Tensor[]): unknown {
 
 function load(graph: Graph, tree: unknown, capturesAsInputs: boolean): Loaded {
   const lowered = lower(graph, capturesAsInputs)
-  const calls = graph.calls.filter((call) => !call.op.alias && !(call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096))
+  const calls = graph.calls.filter((call) => call.op.alias === undefined && !(call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096))
   const program = new Program(lowered.spec, lowered.bound, (index) => {
     const call = calls[index]
     return { op: call?.op.name ?? 'step', layer: call?.layer, names: undefined }

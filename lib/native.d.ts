@@ -85,6 +85,8 @@ export interface Native {
   faults(): NativeFault[]
   /** Offset of the first 64-byte boundary of the storage. */
   alignment(storage: ArrayBuffer): number
+  /** Opens a library of kernels; the names of its ops. */
+  loadKernels(path: string): string[]
   programMemory(program: NativeProgram): { arena: number; constants: number }
   memory(): { arena: number; programs: number }
   profile(on: boolean): NativeProfile[]

@@ -21,8 +21,8 @@ export interface Op<A extends Attrs = Attrs> {
   grad?(g: readonly Tensor[], call: Call<A>): (Tensor | undefined)[]
   /** The same results written with simpler ops: the gradient of an op that has no `grad` of its own. */
   compose?(inputs: readonly Tensor[], attrs: A): Tensor[]
-  /** The result is the input's memory seen with another shape: no kernel. */
-  readonly alias?: boolean
+  /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
+  readonly alias?: number
   /** Writes new state over old: ordered after everything that can still fail. */
   readonly updates?: boolean
 }

@@ -1,14 +1,15 @@
 // The border: N-API in, plain C++ out. The only file that includes napi.h; nothing here knows an op by name.
+#include <dlfcn.h>
 #include <napi.h>
 
 #include <atomic>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "cpu/features.h"
 #include "cpu/parallel.h"
 #include "kernel.h"
+#include "kernel_library.h"
 #include "program.h"
 #include "queue.h"
 
@@ -307,6 +308,23 @@ Napi::Value kernels(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value load_kernels(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
+    const std::string path = info[0].As<Napi::String>();
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: programs hold its kernels
+    require(library != nullptr, "ERR_FORMAT", library ? "" : dlerror());
+    const auto entry = reinterpret_cast<KernelLibrary>(dlsym(library, "weft_kernels"));
+    require(entry != nullptr, "ERR_FORMAT", path, " exports no weft_kernels; put WEFT_KERNEL_LIBRARY into it");
+    Registry brought;
+    const char* refusal = entry(&brought, kernel_library_version, kernel_layout());
+    require(refusal == nullptr, "ERR_FORMAT", path, ": ", refusal ? refusal : "");
+    brought.give_to(registry());
+    auto list = Napi::Array::New(env);
+    for (const std::string& op : brought.ops("cpu")) list.Set(list.Length(), op);
+    return list;
+  });
+}
+
 Napi::Value program_memory(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
     const Handle& program = handle_of(info[0]);
@@ -357,7 +375,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {
       {"load", load}, {"unload", unload}, {"run", run}, {"notify", notify}, {"waitSync", wait_sync}, {"onFinished", on_finished},
       {"hold", hold}, {"faults", faults}, {"alignment", alignment}, {"devices", devices}, {"kernels", kernels},
-      {"programMemory", program_memory}, {"memory", memory}, {"profile", profile}};
+      {"loadKernels", load_kernels}, {"programMemory", program_memory}, {"memory", memory}, {"profile", profile}};
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   return exports;
 }

@@ -90,6 +90,12 @@ std::vector<std::string> Registry::ops(std::string_view backend) const {
   return list;
 }
 
+void Registry::give_to(Registry& other) const {
+  for (const auto& [backend, kernels] : kernels_)
+    for (const auto& [op, levels] : kernels)
+      for (const auto& [level, bind] : levels) other.define(backend, op, level, bind);
+}
+
 Registry& registry() {
   static Registry* instance = new Registry;  // never destroyed: kernels register and look up at any time
   return *instance;

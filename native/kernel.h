@@ -87,6 +87,8 @@ class Registry {
   /** Null when there is none. Levels above `level` are not considered (CPU: 0 portable, 1 AVX2, 2 AVX-512). */
   Bind find(std::string_view backend, std::string_view op, int level) const;
   std::vector<std::string> ops(std::string_view backend) const;
+  /** Defines all of these in another registry. */
+  void give_to(Registry& other) const;
 
  private:
   std::map<std::string, std::map<std::string, std::map<int, Bind>>, std::less<>> kernels_;
