@@ -37,7 +37,9 @@ function run(file) {
       clearTimeout(timer)
       const count = (name) => Number(new RegExp(`^\\s*${name}:\\s+(\\d+)\\s*$`, 'm').exec(output)?.[1] ?? 0)
       const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')]
-      const ending = late ? `still running after ${FILE_LIMIT_MS / 60_000} minutes` : signal ? `ended by ${signal}` : code === 0 ? '' : `exit code ${code}`
+      let ending = code === 0 ? '' : `exit code ${code}`
+      if (signal) ending = `ended by ${signal}`
+      if (late) ending = `still running after ${FILE_LIMIT_MS / 60_000} minutes`
       resolve({ output, passed, skipped, failed: total - passed, ran: total + skipped > 0, ending })
     })
   })
@@ -56,7 +58,8 @@ for (const file of files) {
   sum.passed += result.passed
   sum.skipped += result.skipped
   const seconds = ((performance.now() - begin) / 1000).toFixed(1)
-  console.log(`${problem ? 'FAIL' : 'ok  '} ${file} (${result.passed} passed${result.skipped ? `, ${result.skipped} skipped` : ''}, ${seconds} s)`)
+  const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
+  console.log(`${problem ? 'FAIL' : 'ok  '} ${file} (${result.passed} passed${skipped}, ${seconds} s)`)
   for (const reason of reasons) console.log(`     ${reason}`)
   if (problem) {
     broken.push(`${file}: ${problem}`)

@@ -32,12 +32,13 @@ const isScalar = (value: unknown): value is Scalar => typeof value === 'number' 
 /** The dtype a typed array's values have as a Tensor: float64 data become float32. */
 export function dtypeOfTypedArray(values: TypedArray): DType {
   if (values instanceof Float32Array || values instanceof Float64Array) return 'float32'
-  if (values instanceof Int32Array) return 'int32'
+  if (values instanceof Int32Array || values instanceof Int16Array || values instanceof Uint16Array || values instanceof Uint32Array)
+    return 'int32'
   if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) return 'uint8'
   if (values instanceof Int8Array) return 'int8'
   if (values instanceof BigInt64Array) return 'int64'
   throw new WeftError('ERR_DTYPE', `no dtype holds the values of a ${(values as object).constructor.name}`, {
-    hint: 'Use Float32Array, Int32Array, Uint8Array, Int8Array or BigInt64Array',
+    hint: 'Use Float32Array, Float64Array, Int32Array, Uint8Array, Int8Array or BigInt64Array',
   })
 }
 

@@ -86,13 +86,17 @@ export async function load(set: FileSet, options: LoadOptions): Promise<Uint8Arr
 async function read(file: string, official: OfficialFile, verify: boolean): Promise<Uint8Array> {
   const gzipped = file.endsWith('.gz')
   const hash = verify && official.sha256 !== undefined ? createHash('sha256') : undefined
+  const wrongSize = (found: string): WeftError =>
+    new WeftError('ERR_FORMAT', `${file}: ${found} bytes${gzipped ? ' unpacked' : ''}, but ${official.name} has ${official.bytes}`, {
+      hint: again,
+    })
   const pieces: Uint8Array[] = []
   let bytes = 0
   const keep = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
     for await (const piece of source) {
       pieces.push(piece)
       bytes += piece.length
-      if (verify && bytes > official.bytes) break
+      if (verify && bytes > official.bytes) throw wrongSize(`more than ${official.bytes}`)
       hash?.update(piece)
     }
   }
@@ -101,14 +105,10 @@ async function read(file: string, official: OfficialFile, verify: boolean): Prom
     if (gzipped) await pipeline(stream, createGunzip({ chunkSize: 1 << 20 }), keep)
     else await pipeline(stream, keep)
   } catch (cause) {
+    if (cause instanceof WeftError) throw cause
     throw new WeftError('ERR_FORMAT', `${file}: ${(cause as Error).message}`, { cause, hint: 'The file is damaged; get it again' })
   }
-  if (verify && bytes !== official.bytes) {
-    const size = bytes > official.bytes ? `more than ${official.bytes}` : bytes
-    throw new WeftError('ERR_FORMAT', `${file}: ${size} bytes${gzipped ? ' unpacked' : ''}, but ${official.name} has ${official.bytes}`, {
-      hint: again,
-    })
-  }
+  if (verify && bytes !== official.bytes) throw wrongSize(String(bytes))
   if (hash) {
     const found = hash.digest('hex')
     if (found !== official.sha256) {
