@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { checkOptions, WeftError } from '../../error.js'
 
@@ -92,18 +92,16 @@ async function read(file: string, official: OfficialFile, verify: boolean): Prom
     })
   const pieces: Uint8Array[] = []
   let bytes = 0
-  const keep = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const piece of source) {
+  const stream = createReadStream(file, { highWaterMark: 1 << 20 })
+  // a failure of either end ends the loop below
+  const contents = gzipped ? pipeline(stream, createGunzip({ chunkSize: 1 << 20 }), () => {}) : stream
+  try {
+    for await (const piece of contents as AsyncIterable<Uint8Array>) {
       pieces.push(piece)
       bytes += piece.length
       if (verify && bytes > official.bytes) throw wrongSize(`more than ${official.bytes}`)
       hash?.update(piece)
     }
-  }
-  const stream = createReadStream(file, { highWaterMark: 1 << 20 })
-  try {
-    if (gzipped) await pipeline(stream, createGunzip({ chunkSize: 1 << 20 }), keep)
-    else await pipeline(stream, keep)
   } catch (cause) {
     if (cause instanceof WeftError) throw cause
     throw new WeftError('ERR_FORMAT', `${file}: ${(cause as Error).message}`, { cause, hint: 'The file is damaged; get it again' })
