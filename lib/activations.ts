@@ -1,0 +1,46 @@
+// Activations by name, as layers take them, with Keras' defaults.
+import { unknownName, WeftError } from './error.js'
+import { elu, exp, gelu, hardSigmoid, leakyRelu, logSoftmax, mish, relu, relu6, selu, sigmoid, silu, softmax, softplus, softsign, tanh } from './ops/index.js'
+import type { Tensor } from './tensor.js'
+
+export type ActivationFunction = (x: Tensor) => Tensor
+
+/** Activation functions of one argument. */
+export const activations = {
+  linear: (x: Tensor): Tensor => x,
+  relu: (x: Tensor): Tensor => relu(x),
+  relu6: (x: Tensor): Tensor => relu6(x),
+  leakyRelu: (x: Tensor): Tensor => leakyRelu(x, 0.2),
+  elu: (x: Tensor): Tensor => elu(x, 1),
+  selu: (x: Tensor): Tensor => selu(x),
+  gelu: (x: Tensor): Tensor => gelu(x),
+  silu: (x: Tensor): Tensor => silu(x),
+  swish: (x: Tensor): Tensor => silu(x),
+  mish: (x: Tensor): Tensor => mish(x),
+  softplus: (x: Tensor): Tensor => softplus(x),
+  softsign: (x: Tensor): Tensor => softsign(x),
+  tanh: (x: Tensor): Tensor => tanh(x),
+  sigmoid: (x: Tensor): Tensor => sigmoid(x),
+  hardSigmoid: (x: Tensor): Tensor => hardSigmoid(x),
+  exponential: (x: Tensor): Tensor => exp(x),
+  softmax: (x: Tensor): Tensor => softmax(x, -1),
+  logSoftmax: (x: Tensor): Tensor => logSoftmax(x, -1),
+} as const
+
+export type ActivationName = keyof typeof activations
+export type ActivationLike = ActivationName | ActivationFunction
+
+export interface Activation {
+  /** undefined: no activation, or a function without a name. */
+  readonly name: ActivationName | undefined
+  readonly apply: ActivationFunction
+}
+
+/** @internal The activation an option stands for. */
+export function getActivation(value: ActivationLike | undefined | null): Activation {
+  if (value === undefined || value === null || value === 'linear') return { name: undefined, apply: activations.linear }
+  if (typeof value === 'function') return { name: (Object.keys(activations) as ActivationName[]).find((name) => activations[name] === value), apply: value }
+  if (typeof value !== 'string') throw new WeftError('ERR_ARGUMENT', `activation: expected a name or a function, got ${JSON.stringify(value)}`)
+  if (!Object.hasOwn(activations, value)) throw unknownName('activation', value, Object.keys(activations))
+  return { name: value, apply: activations[value] }
+}

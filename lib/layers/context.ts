@@ -1,0 +1,51 @@
+// What a layer's call knows of the calls around it: training or not, and where its losses and metrics go.
+import type { Tensor } from '../tensor.js'
+import type { AnyLayer } from './layer.js'
+
+/** What the layers called during one pass have left for the training step. */
+export interface Collected<T> {
+  result: T
+  /** Penalties of regularized weights, each once, and what layers passed to addLoss: scalars. */
+  losses: Tensor[]
+  /** What layers passed to addMetric, by name: scalars. */
+  metrics: Map<string, Tensor>
+}
+
+interface Scope {
+  layers: Set<AnyLayer>
+  losses: Tensor[]
+  metrics: Map<string, Tensor>
+}
+
+/** @internal The pass under way. */
+export const context: { training: boolean; scope: Scope | undefined } = { training: false, scope: undefined }
+
+/** Runs fn, a pass through layers, and gathers the losses and metrics that the layers add. */
+export function collectLosses<T>(fn: () => T): Collected<T> {
+  const scope: Scope = { layers: new Set(), losses: [], metrics: new Map() }
+  const result = inScope(scope, fn)
+  const penalties = [...scope.layers].flatMap((layer) => layer.penalties())
+  return { result, losses: [...penalties, ...scope.losses], metrics: scope.metrics }
+}
+
+/** @internal Runs fn with its own place for losses and metrics; undefined: they are dropped. */
+export function inScope<T>(scope: Scope | undefined, fn: () => T): T {
+  const before = context.scope
+  context.scope = scope
+  try {
+    return fn()
+  } finally {
+    context.scope = before
+  }
+}
+
+/** @internal Runs fn as part of a training or an inference pass. */
+export function inPass<T>(training: boolean, fn: () => T): T {
+  const before = context.training
+  context.training = training
+  try {
+    return fn()
+  } finally {
+    context.training = before
+  }
+}

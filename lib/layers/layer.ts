@@ -1,0 +1,242 @@
+// Layer: weights and a function of tensors; the base class of every layer and model.
+import { checkOptions } from '../error.js'
+import { currentTrace, outsideTrace } from '../graph.js'
+import { type DType, isFloat, type Shape } from '../op.js'
+import { cast, reshape } from '../ops/index.js'
+import { mapTree, Tensor, walk } from '../tensor.js'
+import { warnOnce } from '../warnings.js'
+import { context, inPass } from './context.js'
+import { reserveName, uniqueName } from './names.js'
+import { type DynamicShape, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, shapeText, withoutBatch } from './symbolic.js'
+import { Weighted } from './weights.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
+export type AnyLayer = Layer<any, any, any>
+
+/** Options of every layer. */
+export interface LayerOptions {
+  /** Unique in its model. Default: the kind with a number, as dense, dense_1. */
+  name?: string
+  /** False: its weights stay as they are in training. Default true. */
+  trainable?: boolean
+  /** What it computes in. Default float32. */
+  dtype?: DType
+  /** Shape of one sample; for the first layer of a model. */
+  inputShape?: DynamicShape
+}
+
+/** What a layer's call is told. */
+export interface CallOptions {
+  training: boolean
+  /** Which steps of the (first) input are data: bool [batch, time]. */
+  mask: Tensor | undefined
+  /** The mask of each input, for layers of several. */
+  masks: readonly (Tensor | undefined)[]
+}
+
+export interface ApplyOptions {
+  /** Default: as the call around it, else false. */
+  training?: boolean
+  /** Instead of the mask the input carries. */
+  mask?: Tensor | undefined
+  /** Leaves out the activation at the end of the layer (a list: by output of a model), so that a loss can take logits. */
+  withoutActivation?: boolean | readonly boolean[]
+}
+
+/** What an input must look like; see checkInput. */
+export interface InputSpec {
+  rank?: number
+  minRank?: number
+  /** Extents that are fixed, by axis; negative axes count from the end. */
+  axes?: Readonly<Record<number, number>>
+  /** Names of the axes, for the message: 'batch, height, width, channels'. */
+  layout?: string
+  hint?: string
+}
+
+/** A layer: `config` is what it was made with, JSON unless it holds functions. Subclasses write build() and call(). */
+export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> extends Weighted {
+  /** The class's name in saved models; default: the class's own. */
+  static className?: string
+  /** Options the class knows beside those of every layer; undefined: any. */
+  static options?: readonly string[]
+
+  readonly name: string
+  readonly config: C & LayerOptions
+  readonly dtype: DType
+  /** The shapes it was built for. */
+  builtFor: Shape | readonly Shape[] | undefined
+  /** The activation at its end, which apply({ withoutActivation: true }) leaves out. */
+  activationName: string | undefined
+
+  /** Inputs of other dtypes are cast to the layer's; false for indices and for layers that only move values. */
+  protected readonly castsInputs: boolean = true
+  /** Passes masks on. Others drop them. */
+  protected readonly supportsMasking: boolean = false
+  /** Its outputs are in the range of its inputs (pooling, padding, ...). */
+  protected readonly keepsRange: boolean = false
+  protected inputSpec: InputSpec | undefined
+
+  constructor(config: C & LayerOptions = {} as C & LayerOptions) {
+    super()
+    const known = Object.hasOwn(new.target, 'options') ? new.target.options : undefined
+    const className = classNameOf(new.target)
+    if (known) checkOptions(`layers.${className[0]!.toLowerCase()}${className.slice(1)}`, config, [...known, 'name', 'trainable', 'dtype', 'inputShape'])
+    this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
+    this.config = config
+    this.dtype = config.dtype ?? 'float32'
+    if (!isFloat(this.dtype)) throw this.error('ERR_DTYPE', `dtype must be a float, got ${this.dtype}`)
+    this.learns = config.trainable ?? true
+    // however build is called, it runs once and outside any recording
+    const build = this.build.bind(this)
+    Object.defineProperty(this, 'build', {
+      value: (shape: Shape | readonly Shape[]) => {
+        if (this.built) return
+        const free = mapShapes(shape, (s) => {
+          this.checkInput(s)
+          return withoutBatch(s)
+        }) as Shape
+        outsideTrace(() => build(free))
+        this.built = true
+        this.builtFor = free
+      },
+    })
+  }
+
+  get className(): string {
+    return classNameOf(this.constructor as typeof Layer)
+  }
+
+  /** Makes the weights. `inputShape` has null for the batch. */
+  build(_inputShape: Shape | readonly Shape[]): void {}
+
+  /** The layer's function. */
+  abstract call(x: I, options: CallOptions): O
+
+  /** call() up to the activation; of layers with an activationName. */
+  callWithoutActivation(x: I, options: CallOptions, _which?: readonly boolean[]): O {
+    return this.call(x, options)
+  }
+
+  /** The mask of the result. */
+  computeMask(_x: I, mask: Tensor | undefined, _masks: readonly (Tensor | undefined)[]): Tensor | undefined {
+    return this.supportsMasking ? mask : undefined
+  }
+
+  /** The result's shape (a tree of them, where there are several results) for inputs of a shape; null: unknown. */
+  computeOutputShape(inputShape: DynamicShape | readonly DynamicShape[]): DynamicShape {
+    this.build(inputShape as Shape)
+    const inputs = mapShapes(inputShape, (shape) => placeholder({ shape, dtype: this.dtype }))
+    return mapSpecs(inferSpecs(inputs, (values) => this.apply(values as I)), (spec) => spec.shape) as DynamicShape
+  }
+
+  /** The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On symbolic tensors: adds it to the model being wired. */
+  apply(x: I, options: ApplyOptions = {}): O {
+    const inputs = inputsOf(x)
+    for (const t of inputs) {
+      if (!(t instanceof Tensor)) throw this.error('ERR_ARGUMENT', `apply takes tensors, got ${t === null ? 'null' : Array.isArray(t) ? 'arrays' : typeof t}`, [], 'Make one with tensor(values)')
+    }
+    if (inputs.some(isSymbolic)) return layerNode(this, x, options.training) as O
+    const training = options.training ?? context.training
+    this.build(mapTree(x, (t) => t.shape) as Shape)
+    if (this.inputSpec) for (const t of inputs) this.checkInput(t.shape)
+    const masks = inputs.map((t, i) => (i === 0 ? (options.mask ?? t.mask) : t.mask))
+    const trace = currentTrace()
+    const outer = trace?.layer
+    if (trace) trace.layer = this.name
+    context.scope?.layers.add(this)
+    try {
+      const raw = this.noteRange(inputs, training)
+      const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
+      const callOptions = { training, mask: masks[0], masks }
+      const which = options.withoutActivation
+      const result = inPass(training, () =>
+        which === undefined || which === false ? this.call(value, callOptions) : this.callWithoutActivation(value, callOptions, which === true ? undefined : which),
+      )
+      if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
+      if (masks.some((mask) => mask !== undefined)) return this.carryMask(x, result, masks)
+      return result
+    } finally {
+      if (trace) trace.layer = outer
+    }
+  }
+
+  /** Warns when bytes reach weights in training; true when the inputs are bytes, or bytes that were only cast. */
+  private noteRange(inputs: readonly Tensor[], training: boolean): boolean {
+    if (!this.castsInputs && !this.keepsRange) return false
+    const raw = inputs.some((t) => t.dtype === 'uint8' || unscaled.has(t))
+    if (raw && training && this.castsInputs && this.entries.some((entry) => entry.trainable)) {
+      warnOnce('WEFT_UNSCALED', `layer '${this.name}' trains on bytes (0 to 255) as they are, which usually learns worse. Put layers.rescaling({ scale: 1 / 255 }) first`)
+    }
+    return raw
+  }
+
+  private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
+    const mask = this.computeMask(x, masks[0], masks)
+    if (mask === undefined) {
+      if (!this.supportsMasking && !this.readsMask()) {
+        warnOnce('WEFT_MASK', `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`, this.name)
+      }
+      return result
+    }
+    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    // a layer that returns its input itself must not mark the caller's tensor
+    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    own.mask = mask
+    return own as O
+  }
+
+  /** Whether the layer uses masks up without passing them on. */
+  protected readsMask(): boolean {
+    return this.computeMask !== Layer.prototype.computeMask
+  }
+
+  /** Throws ERR_SHAPE unless the shape is as inputSpec says. */
+  protected checkInput(shape: DynamicShape, spec: InputSpec | undefined = this.inputSpec): void {
+    if (!spec) return
+    const rank = spec.rank ?? Math.max(spec.minRank ?? 0, shape.length)
+    const wrongAxis = Object.entries(spec.axes ?? {}).find(([axis, extent]) => {
+      const found = shape.at(Number(axis))
+      return found !== null && found !== extent
+    })
+    if (shape.length === rank && !wrongAxis) return
+    const names = spec.layout?.split(', ') ?? Array.from({ length: rank }, (_, i) => (i === 0 ? 'batch' : 'any'))
+    for (const [axis, extent] of Object.entries(spec.axes ?? {})) names[Number(axis) < 0 ? names.length + Number(axis) : Number(axis)] = String(extent)
+    throw this.error('ERR_SHAPE', `expected an input of shape [${names.join(', ')}], received [${shapeText(shape)}]`, [shape as Shape], spec.hint)
+  }
+
+  /** Adds a scalar to the loss of the step under way. */
+  addLoss(loss: Tensor): void {
+    if (loss.rank !== 0) throw this.error('ERR_SHAPE', `addLoss takes a scalar, got shape [${loss.shape}]`, [loss.shape], 'Reduce it with mean() or sum()')
+    context.scope?.losses.push(loss)
+  }
+
+  /** Reports a scalar as a metric of the step under way. */
+  addMetric(name: string, value: Tensor): void {
+    if (value.rank !== 0) throw this.error('ERR_SHAPE', `addMetric takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
+    context.scope?.metrics.set(name, value)
+  }
+
+  /** What JSON the layer is made from again. */
+  toConfig(): object {
+    return { ...this.config, name: this.name, ...(this.learns ? {} : { trainable: false }) }
+  }
+}
+
+/** Tensors that hold bytes which were cast or moved, never scaled. */
+const unscaled = new WeakSet<Tensor>()
+
+function classNameOf(made: { className?: string; name: string }): string {
+  return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? made.name
+}
+
+function inputsOf(x: unknown): readonly Tensor[] {
+  if (x instanceof Tensor) return [x]
+  return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
+}
+
+/** A copy of a tree of shapes with every shape replaced. */
+function mapShapes(tree: unknown, replace: (shape: Shape) => unknown): unknown {
+  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
+  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
+}

@@ -1,0 +1,169 @@
+// Symbolic tensors of functional models: values with a shape and the node that makes them, but no memory.
+import { device } from '../device.js'
+import { WeftError } from '../error.js'
+import { recording, Trace } from '../graph.js'
+import type { DType, Shape } from '../op.js'
+import { symbolicFunctions } from '../symbolic.js'
+import { isRecord, mapTree, Tensor, walk } from '../tensor.js'
+import { inScope } from './context.js'
+import type { AnyLayer } from './layer.js'
+
+/** A shape whose unknown extents (the batch, a free number of steps) are null. */
+export type DynamicShape = readonly (number | null)[]
+
+export interface DynamicSpec {
+  readonly shape: DynamicShape
+  readonly dtype: DType
+}
+
+/** What makes symbolic tensors: a model's input, a layer's call or a call of one of the public functions. */
+export interface Node {
+  readonly kind: 'input' | 'layer' | 'function'
+  /** The layer that is called; undefined for a function. */
+  readonly layer: AnyLayer | undefined
+  /** The function behind the public one, and the public one. */
+  readonly fn: ((...args: never[]) => unknown) | undefined
+  readonly called: ((...args: never[]) => unknown) | undefined
+  /** A layer's inputs, or a function's arguments; symbolic tensors anywhere inside. */
+  readonly args: unknown
+  readonly training: boolean | undefined
+  readonly inputs: readonly SymbolicTensor[]
+  readonly outputs: readonly SymbolicTensor[]
+  /** Order of wiring. */
+  readonly order: number
+}
+
+let nodes = 0
+
+export class SymbolicTensor extends Tensor {
+  readonly symbolic = true
+  readonly node: Node
+  /** Its position among the node's outputs. */
+  readonly index: number
+
+  /** @internal Users call input(). */
+  constructor(spec: DynamicSpec, node: Node, index: number) {
+    super(spec.shape as Shape, spec.dtype, device(), { origin: { kind: 'input', index }, recording: wiring })
+    this.node = node
+    this.index = index
+  }
+
+  override held(): never {
+    throw new WeftError('ERR_TRACE', `this is a symbolic tensor (${this.dtype} [${shapeText(this.shape)}]) of a model: it has no values`, {
+      hint: 'Make a model({ inputs, outputs }) and call predict() or apply() on data',
+    })
+  }
+}
+
+const wiring = { name: 'functional model' }
+
+export const isSymbolic = (value: unknown): value is SymbolicTensor => value instanceof SymbolicTensor
+
+/** 'null, 28, 28, 1' */
+export const shapeText = (shape: DynamicShape): string => shape.map(String).join(', ')
+
+/** The shape with its batch unknown. */
+export const withoutBatch = (shape: DynamicShape): DynamicShape => (shape.length === 0 ? shape : [null, ...shape.slice(1)])
+
+function addNode(facts: Omit<Node, 'inputs' | 'outputs' | 'order'>, specs: readonly DynamicSpec[]): Node {
+  const inputs: SymbolicTensor[] = []
+  walk(facts.args, (t) => {
+    if (isSymbolic(t)) inputs.push(t)
+  })
+  const outputs: SymbolicTensor[] = []
+  const node: Node = { ...facts, inputs, outputs, order: nodes++ }
+  symbolicFunctions.count++
+  specs.forEach((spec, index) => outputs.push(new SymbolicTensor(spec, node, index)))
+  return node
+}
+
+/** The symbolic tensor that an input layer stands for. */
+export function inputNode(layer: AnyLayer, spec: DynamicSpec): SymbolicTensor {
+  return addNode({ kind: 'input', layer, fn: undefined, called: undefined, args: undefined, training: undefined }, [spec]).outputs[0]!
+}
+
+/** A layer called on symbolic tensors: builds it and returns the tree of its symbolic results. */
+export function layerNode(layer: AnyLayer, inputs: unknown, training: boolean | undefined): unknown {
+  layer.build(mapTree(inputs, (t) => t.shape) as Shape)
+  const tree = inferSpecs(inputs, (values) => layer.apply(values, { training: training ?? false }))
+  return wire({ kind: 'layer', layer, fn: undefined, called: undefined, args: inputs, training }, tree)
+}
+
+symbolicFunctions.record = (fn: (...args: never[]) => unknown, args: readonly unknown[], called?: (...args: never[]) => unknown): unknown => {
+  const tree = inferSpecs(args, (values) => fn(...(values as never[])))
+  return wire({ kind: 'function', layer: undefined, fn, called, args, training: undefined }, tree)
+}
+
+/** Adds the node and puts its outputs where the specs stand in the tree. */
+function wire(facts: Omit<Node, 'inputs' | 'outputs' | 'order'>, tree: unknown): unknown {
+  const specs: DynamicSpec[] = []
+  const positions = mapSpecs(tree, (spec) => new Position(specs.push(spec) - 1))
+  const { outputs } = addNode(facts, specs)
+  const place = (item: unknown): unknown => {
+    if (item instanceof Position) return outputs[item.index]
+    if (Array.isArray(item)) return item.map(place)
+    return isRecord(item) ? Object.fromEntries(Object.entries(item).map(([key, value]) => [key, place(value)])) : item
+  }
+  return place(positions)
+}
+
+/** Where an output stands in a tree of results. */
+class Position {
+  readonly index: number
+  constructor(index: number) {
+    this.index = index
+  }
+}
+
+/** A spec in a tree of results. */
+class Inferred implements DynamicSpec {
+  readonly shape: DynamicShape
+  readonly dtype: DType
+  constructor(shape: DynamicShape, dtype: DType) {
+    this.shape = shape
+    this.dtype = dtype
+  }
+}
+
+/** A copy of a tree of results with every spec replaced. */
+export function mapSpecs(tree: unknown, replace: (spec: DynamicSpec) => unknown): unknown {
+  if (tree instanceof Inferred) return replace(tree)
+  if (Array.isArray(tree)) return tree.map((item) => mapSpecs(item, replace))
+  if (isRecord(tree)) return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapSpecs(item, replace)]))
+  return tree
+}
+
+/**
+ * Shapes and dtypes of what `call` makes of tensors like the given ones (symbolic, or anything with shape and
+ * dtype): it is traced at two sizes of the unknown extents, and what differs between them is unknown.
+ */
+export function inferSpecs(args: unknown, call: (values: unknown) => unknown): unknown {
+  const [first, second] = [0, 1].map((round) => {
+    const trace = new Trace('shape inference', device())
+    const values = mapTree(args, (t) => {
+      if (!isSymbolic(t)) return t
+      const extent = (e: number | null, axis: number): number => e ?? (axis === 0 ? [2, 3][round]! : [128, 192][round]!)
+      return trace.input({ shape: (t.shape as DynamicShape).map(extent), dtype: t.dtype })
+    })
+    return inScope(undefined, () => recording(trace, () => call(values)))
+  })
+  return merge(first, second)
+}
+
+function merge(a: unknown, b: unknown): unknown {
+  if (a instanceof Tensor && b instanceof Tensor) {
+    return new Inferred(
+      a.shape.map((extent, axis) => (extent === b.shape[axis] ? extent : null)),
+      a.dtype,
+    )
+  }
+  if (Array.isArray(a)) return a.map((item, i) => merge(item, (b as unknown[])[i]))
+  if (isRecord(a)) return Object.fromEntries(Object.entries(a).map(([key, item]) => [key, merge(item, (b as Record<string, unknown>)[key])]))
+  return a
+}
+
+/** A symbolic tensor outside any model, to infer shapes with. */
+export function placeholder(spec: DynamicSpec): SymbolicTensor {
+  const node: Node = { kind: 'input', layer: undefined, fn: undefined, called: undefined, args: undefined, training: undefined, inputs: [], outputs: [], order: -1 }
+  return new SymbolicTensor(spec, node, 0)
+}

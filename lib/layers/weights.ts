@@ -1,0 +1,181 @@
+// Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { tensor, variable } from '../apply.js'
+import { type ConstraintLike, getConstraint, setConstraint } from '../constraints.js'
+import { checkOptions, type ErrorCode, WeftError } from '../error.js'
+import { outsideTrace } from '../graph.js'
+import { getInitializer, type InitializerLike } from '../initializers.js'
+import { type DType, type Shape, sameShape, sizeOf } from '../op.js'
+import { getRegularizer, type Regularizer, type RegularizerLike } from '../regularizers.js'
+import { Tensor, type TensorLike, toHost, type TypedArray, type Variable } from '../tensor.js'
+
+export interface WeightOptions {
+  name: string
+  shape: Shape
+  /** Default glorotUniform. */
+  initializer?: InitializerLike
+  trainable?: boolean
+  dtype?: DType
+  regularizer?: RegularizerLike | undefined
+  constraint?: ConstraintLike | undefined
+}
+
+interface Weight {
+  readonly name: string
+  readonly variable: Variable
+  readonly trainable: boolean
+  readonly regularizer: Regularizer | undefined
+}
+
+/** The part of a layer that holds weights and other layers. */
+export abstract class Weighted {
+  abstract readonly name: string
+  abstract readonly dtype: DType
+  abstract readonly className: string
+  built = false
+
+  protected readonly entries: Weight[] = []
+  private readonly states: { name: string; variable: Variable }[] = []
+  protected learns = true
+  private changes = 0
+
+  /** A WeftError that names the layer. */
+  protected error(code: ErrorCode, message: string, shapes: readonly Shape[] = [], hint?: string): WeftError {
+    return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, { layer: this.name, shapes, ...(hint === undefined ? {} : { hint }) })
+  }
+
+  /** Makes a weight; call it in build(). */
+  addWeight(options: WeightOptions): Variable {
+    checkOptions('addWeight', options, ['name', 'shape', 'initializer', 'trainable', 'dtype', 'regularizer', 'constraint'])
+    const { name, shape, dtype = this.dtype, trainable = true } = options
+    if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
+      throw this.error('ERR_SHAPE', `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`, [shape], 'Give every axis but the batch a fixed extent')
+    }
+    const initializer = getInitializer(options.initializer ?? 'glorotUniform')
+    return outsideTrace(() => {
+      const value = initializer(shape, dtype)
+      const made = variable(value, { name: `${this.name}/${name}`, trainable: trainable && this.learns, dtype })
+      // a function of the user may return a tensor that is theirs
+      if ('className' in initializer) value.dispose()
+      const constraint = getConstraint(options.constraint)
+      if (constraint) setConstraint(made, constraint)
+      this.entries.push({ name, variable: made, trainable, regularizer: getRegularizer(options.regularizer) })
+      return made
+    })
+  }
+
+  /** Keeps a state (of random numbers, a counter) that is saved with the model but is no weight. */
+  protected addState(name: string, state: Variable): Variable {
+    this.states.push({ name, variable: state })
+    return state
+  }
+
+  /** @internal Penalties of this layer's own weights, without those of layers inside. */
+  penalties(): Tensor[] {
+    if (!this.learns) return []
+    return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(entry.variable)] : []))
+  }
+
+  /** Layers this one is made of: those in its fields, also in lists and records. */
+  get sublayers(): readonly Weighted[] {
+    const found = new Set<Weighted>()
+    const visit = (value: unknown): void => {
+      if (value instanceof Weighted) found.add(value)
+      else if (Array.isArray(value)) value.forEach(visit)
+    }
+    for (const [key, value] of Object.entries(this)) if (key !== 'config') visit(value)
+    return [...found]
+  }
+
+  /** This layer's and its sublayers' facts, each layer once, in order. */
+  private collect<T>(own: (layer: Weighted) => readonly T[]): T[] {
+    const seen = new Set<Weighted>()
+    const visit = (layer: Weighted): T[] => {
+      if (seen.has(layer)) return []
+      seen.add(layer)
+      return [...own(layer), ...layer.sublayers.flatMap(visit)]
+    }
+    return visit(this)
+  }
+
+  get weights(): Variable[] {
+    return this.collect((layer) => [...layer.entries.filter((e) => e.trainable), ...layer.entries.filter((e) => !e.trainable)].map((e) => e.variable))
+  }
+  get trainableWeights(): Variable[] {
+    return this.collect((layer) => (layer.learns ? layer.entries.filter((e) => e.trainable).map((e) => e.variable) : []))
+  }
+  get nonTrainableWeights(): Variable[] {
+    const trainable = new Set(this.trainableWeights)
+    return this.weights.filter((w) => !trainable.has(w))
+  }
+
+  /** @internal Weights and states under the names they are saved by, each once. */
+  savedVariables(prefix: string = this.name, seen: Set<Variable> = new Set()): [string, Variable][] {
+    const own = [...this.entries, ...this.states].filter(({ variable: v }) => !seen.has(v) && seen.add(v))
+    return [
+      ...own.map(({ name, variable: v }): [string, Variable] => [`${prefix}/${name}`, v]),
+      ...this.sublayers.flatMap((layer) => layer.savedVariables(`${prefix}/${layer.name}`, seen)),
+    ]
+  }
+
+  /** False: training leaves the weights alone, of layers inside too, and batch normalization uses its moving statistics. */
+  get trainable(): boolean {
+    return this.learns
+  }
+  set trainable(value: boolean) {
+    if (this.learns !== value) this.changes++
+    this.learns = value
+    for (const entry of this.entries) entry.variable.trainable = value && entry.trainable
+    for (const layer of this.sublayers) layer.trainable = value
+  }
+
+  /** Grows when `trainable` changes here or inside, or layers are added or removed: programs traced before are out of date. */
+  get version(): number {
+    return this.changes + this.sublayers.reduce((sum, layer) => sum + layer.version + 1, 0)
+  }
+  /** @internal Marks the structure as changed. */
+  protected changed(by = 1): void {
+    this.changes += by
+  }
+
+  /** Copies of the weights, which the caller owns. */
+  getWeights(): Tensor[] {
+    return outsideTrace(() => this.weights.map((w) => toHost.copy(w)))
+  }
+
+  /** Replaces the weights in place: one value for each of `weights`, in their order. Nothing changes when one does not fit. */
+  setWeights(values: readonly TensorLike[]): void {
+    const targets = this.weights
+    if (!this.built) throw this.error('ERR_STATE', 'setWeights: the layer has no weights yet', [], 'Build it first: give inputShape, or apply it to data')
+    if (!Array.isArray(values) || values.length !== targets.length) {
+      throw this.error('ERR_SHAPE', `setWeights: expected ${targets.length} weights (${targets.map((w) => `[${w.shape}]`).join(', ')}), got ${Array.isArray(values) ? values.length : typeof values}`)
+    }
+    const sources = values.map((value, i) => {
+      const target = targets[i]!
+      const flat = ArrayBuffer.isView(value) && (value as TypedArray).length === target.size
+      const source = value instanceof Tensor ? value : tensor(value as TensorLike, flat ? { shape: target.shape } : {})
+      if (!sameShape(source.shape, target.shape)) {
+        throw this.error('ERR_SHAPE', `setWeights: weight ${i} ('${target.name}') has shape [${target.shape}], the value [${source.shape}]`, [target.shape, source.shape])
+      }
+      return source
+    })
+    sources.forEach((source, i) => {
+      targets[i]!.assign(source)
+    })
+  }
+
+  /** Number of values in the weights. */
+  countParams(): number {
+    if (!this.built) throw this.error('ERR_STATE', 'countParams: the weights do not exist yet', [], 'Give the first layer inputShape, or call build() or apply() first')
+    return this.weights.reduce((sum, w) => sum + sizeOf(w.shape), 0)
+  }
+
+  /** Frees the weights, of layers inside too. */
+  dispose(): void {
+    for (const { variable: v } of [...this.entries, ...this.states]) v.dispose()
+    for (const layer of this.sublayers) layer.dispose()
+  }
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+

@@ -1,0 +1,40 @@
+// Regularizers: penalties of weights or outputs that are added to the loss.
+import { checkOptions, WeftError } from './error.js'
+import { type Named, type NamedLike, named, resolveNamed } from './named.js'
+import { abs, add, mul, square, sum } from './ops/index.js'
+import type { Tensor } from './tensor.js'
+
+/** A scalar for a weight. */
+export type RegularizerFunction = (w: Tensor) => Tensor
+export type Regularizer = Named<RegularizerFunction> | RegularizerFunction
+export type RegularizerLike = NamedLike<RegularizerFunction>
+
+function check(name: string, rate: number): number {
+  if (typeof rate !== 'number' || !(rate >= 0)) throw new WeftError('ERR_ARGUMENT', `regularizers.${name}: the rate must be a number of at least 0, got ${rate}`)
+  return rate
+}
+
+/** λ·Σ|w|; λ 0.01 by default. */
+export const l1 = (config: number | { l1?: number } = {}): Named<RegularizerFunction> => {
+  if (typeof config !== 'number') checkOptions('regularizers.l1', config, ['l1'])
+  const rate = check('l1', typeof config === 'number' ? config : (config.l1 ?? 0.01))
+  return named('L1', { l1: rate }, (w: Tensor) => mul(sum(abs(w)), rate))
+}
+
+/** λ·Σw², without ½; λ 0.01 by default. */
+export const l2 = (config: number | { l2?: number } = {}): Named<RegularizerFunction> => {
+  if (typeof config !== 'number') checkOptions('regularizers.l2', config, ['l2'])
+  const rate = check('l2', typeof config === 'number' ? config : (config.l2 ?? 0.01))
+  return named('L2', { l2: rate }, (w: Tensor) => mul(sum(square(w)), rate))
+}
+
+/** l1·Σ|w| + l2·Σw²; both 0.01 by default. */
+export const l1l2 = (config: { l1?: number; l2?: number } = {}): Named<RegularizerFunction> => {
+  checkOptions('regularizers.l1l2', config, ['l1', 'l2'])
+  const rates = { l1: check('l1l2', config.l1 ?? 0.01), l2: check('l1l2', config.l2 ?? 0.01) }
+  return named('L1l2', rates, (w: Tensor) => add(mul(sum(abs(w)), rates.l1), mul(sum(square(w)), rates.l2)))
+}
+
+/** @internal The regularizer an option stands for. */
+export const getRegularizer = (value: RegularizerLike | undefined | null): RegularizerFunction | undefined =>
+  value === undefined || value === null ? undefined : resolveNamed<RegularizerFunction>('regularizer', { l1, l2, l1l2 }, value)
