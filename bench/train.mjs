@@ -7,7 +7,7 @@ import { nodeSide, torchSide, weftSide } from './shared/side.mjs'
 const options = readOptions({
   threads: { type: 'string', default: '1' },
   rounds: { type: 'string', default: '9' },
-  tfjs: { type: 'boolean', default: true },
+  'without-tfjs': { type: 'boolean', default: false },
   only: { type: 'string' },
 })
 const threads = Number(options.threads)
@@ -20,8 +20,8 @@ const goals = { mnist: { pytorch: 8, cpu: 2000 }, cifar: { pytorch: 2.5 }, mlp: 
 const weft = weftSide('train.mjs', threads)
 // With more threads than one, OpenBLAS' own threads help some networks and harm others: both settings run, and the best one counts.
 const torches = threads === 1 ? [torchSide('train.py', 1)] : [torchSide('train.py', threads, 1), torchSide('train.py', threads, threads)]
-const wasm = options.tfjs ? nodeSide('tfjs wasm', 'train-tfjs.mjs', ['wasm']) : undefined
-const cpu = options.tfjs ? nodeSide('tfjs cpu', 'train-tfjs.mjs', ['cpu']) : undefined
+const wasm = !options['without-tfjs'] ? nodeSide('tfjs wasm', 'train-tfjs.mjs', ['wasm']) : undefined
+const cpu = !options['without-tfjs'] ? nodeSide('tfjs cpu', 'train-tfjs.mjs', ['cpu']) : undefined
 const check = { command: 'check', batch: 32, steps: 4, epochs: 8 }
 const versions = {}
 
@@ -67,7 +67,7 @@ for (const name of options.only?.split(',') ?? Object.keys(networks)) {
     const goal = batch === 32 && threads === 1 ? goals[name].pytorch : undefined
     report.compare(`${title} batch ${batch}`, figures.weft, best(figures, 'pytorch'), { goal })
   }
-  if (options.tfjs) await compareTfjs(network, name, weftFigures)
+  if (!options['without-tfjs']) await compareTfjs(network, name, weftFigures)
   removeNetwork(network)
 }
 

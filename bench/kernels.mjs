@@ -1,0 +1,46 @@
+// Single kernels against PyTorch, on one thread (--threads 2: on two): matrix products (OpenBLAS on that side), convolutions in both layouts, and
+// operations that memory bounds.
+import { best, interleave } from './shared/measure.mjs'
+import { kernels } from './shared/kernels.mjs'
+import { Report, readOptions, relativeDifference } from './shared/report.mjs'
+import { torchSide, weftSide } from './shared/side.mjs'
+
+const options = readOptions({ threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '9' }, only: { type: 'string', default: '' } })
+const threads = Number(options.threads)
+const rounds = options.quick ? 3 : Number(options.rounds)
+const milliseconds = options.quick ? 60 : 200
+const report = new Report(`Kernels, float32, ${threads} thread(s): µs per call, median of ${rounds} interleaved rounds`, options)
+const peerNames = { matMul: 'OpenBLAS', convolution: 'PyTorch', bandwidth: 'PyTorch' }
+
+const weft = weftSide('kernels.mjs', threads)
+const torch = torchSide('kernels.py', threads, threads)
+let version
+
+for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) {
+  const [, loaded] = await Promise.all([weft, torch].map((side) => side.request({ command: 'load', ...kernel })))
+  version = loaded.version
+  const [mine, theirs] = await Promise.all([weft, torch].map((side) => side.request({ command: 'sample' })))
+  report.check(kernel.name, relativeDifference(mine.values, theirs.values), 1e-5)
+  const sides = { weft: () => weft.request({ command: 'run', milliseconds }).then((reply) => reply.microseconds) }
+  for (const variant of loaded.variants) {
+    const request = { command: 'run', variant, milliseconds }
+    sides[`pytorch ${variant}`] = () => torch.request(request).then((reply) => reply.microseconds)
+  }
+  const figures = await interleave(sides, { rounds })
+  const peer = best(figures, 'pytorch')
+  const rate = (figure) => (kernel.flops ?? kernel.bytes) / figure.median / 1000
+  report.row({
+    name: kernel.name,
+    measured: rate(figures.weft),
+    unit: kernel.flops === undefined ? 'GB/s' : 'GFLOP/s',
+    peer: rate(peer),
+    peerName: `${peerNames[kernel.kind]}${peer.name.slice('pytorch'.length).trimEnd()}`,
+    value: peer.median / figures.weft.median,
+    goal: threads === 1 ? kernel.goal : undefined,
+    raw: { microseconds: figures },
+  })
+}
+
+weft.close()
+torch.close()
+report.finish({ pytorch: version })
