@@ -57,7 +57,7 @@ Dims Attrs::integers(const std::string& name) const {
 std::vector<std::string> Attrs::unread() const {
   std::vector<std::string> left;
   for (const auto& [name, value] : values_)
-    if (!read_.count(name)) left.push_back(name);
+    if (!read_.count(name) && name != "shape" && name != "dtype") left.push_back(name);
   return left;
 }
 

@@ -49,7 +49,7 @@ class Attrs {
   const std::string& text(const std::string& name) const;
   const std::vector<double>& numbers(const std::string& name) const;
   Dims integers(const std::string& name) const;
-  /** Names that nobody has read. */
+  /** Names that nobody has read; `shape` and `dtype` need not be: they describe the result, which binders see as a view. */
   std::vector<std::string> unread() const;
 
  private:
