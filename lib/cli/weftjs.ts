@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// The command line: npx weftjs <command>. Exit codes: 0 good, 1 a failed check, 2 wrong usage.
+import { unknownName, WeftError } from '../error.js'
+import { type Command, UsageError } from './command.js'
+import * as doctor from './doctor.js'
+
+const commands: Readonly<Record<string, Command>> = { doctor }
+
+const overview = (): string =>
+  ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage.padEnd(24)}${summary}`)].join(
+    '\n',
+  )
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args
+  if (name === '--help' || name === '-h' || name === 'help') {
+    console.log(overview())
+    return 0
+  }
+  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name]! : undefined
+  if (command === undefined) {
+    if (name !== undefined) console.error(unknownName('command', name, Object.keys(commands)).message)
+    console.error(overview())
+    return 2
+  }
+  try {
+    return await command.run(rest)
+  } catch (error) {
+    const wrongUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true
+    if (!wrongUsage && !(error instanceof WeftError)) throw error
+    console.error((error as Error).message)
+    if (!wrongUsage) return 1
+    console.error(`Usage: weftjs ${command.usage}`)
+    return 2
+  }
+}
+
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code
+})
