@@ -1,0 +1,80 @@
+// argMax and argMin: the first place of the extreme along an axis; NaN counts as the extreme.
+#include "reduce.h"
+#include "widened.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+template <class R>
+int32_t place_in_row(const typename R::T* x, int64_t n) {
+  const auto best = typename R::T(reduce_row<R>(x, n));
+  constexpr int64_t block = 64;
+  auto found = [best](typename R::T value) { return (value == best) | (value != value); };
+  int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    bool any = false;
+    for (int64_t k = 0; k < block; k++) any |= found(x[i + k]);
+    if (any) break;
+  }
+  while (!found(x[i])) i++;
+  return int32_t(i);
+}
+
+/** `count` columns of [n, inner] from `first` on. */
+template <class R>
+void places_in_columns(const typename R::T* x, int64_t n, int64_t inner, int64_t count, int32_t* place) {
+  using T = typename R::T;
+  constexpr int64_t strip = 128;
+  for (int64_t first = 0; first < count; first += strip) {
+    const int64_t columns = std::min(strip, count - first);
+    T best[strip];
+    int32_t where[strip];
+    for (int64_t j = 0; j < columns; j++) best[j] = x[first + j], where[j] = 0;
+    for (int64_t i = 1; i < n; i++) {
+      const T* row = x + i * inner + first;
+      for (int64_t j = 0; j < columns; j++) {
+        const T value = row[j], old = best[j];
+        const bool better = (R::combine(old, value) != old) & (old == old);  // NaN beats all but an earlier NaN
+        best[j] = better ? value : old;
+        where[j] = better ? int32_t(i) : where[j];
+      }
+    }
+    std::copy_n(where, columns, place + first);
+  }
+}
+
+template <class R>
+Step bind_places(Call& call) {
+  const View x = call.in[0], out = call.out[0];
+  const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
+  call.attrs.flag("keepDims");  // the output's shape tells
+  const int64_t outer = product(x.dims, 0, size_t(axis)), n = x.dim(axis), inner = product(x.dims, size_t(axis) + 1);
+  return [=](const Frame& frame) {
+    if (out.size() == 0 || n == 0) return;
+    const auto* from = frame.at<typename R::T>(x);
+    int32_t* to = frame.at<int32_t>(out);
+    parallel_range(outer, std::max<int64_t>(1, cheap_grain / (n * inner)), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; o++) {
+        if (inner == 1) to[o] = place_in_row<R>(from + o * n, n);
+        else places_in_columns<R>(from + o * n * inner, n, inner, inner, to + o * inner);
+      }
+    });
+  };
+}
+
+template <template <class> class R>
+Step bind_by_dtype(Call& call) {
+  switch (call.in[0].dtype) {
+    case DType::float32: return bind_places<R<float>>(call);
+    case DType::float64: return bind_places<R<double>>(call);
+    case DType::int32: return bind_places<R<int32_t>>(call);
+    default: throw Error("ERR_DTYPE", call.op + ": " + name_of(call.in[0].dtype) + " is not supported");
+  }
+}
+
+}  // namespace
+
+KERNEL(cpu, argMax) { return bind_widened(call, bind_by_dtype<Maximum>); }
+KERNEL(cpu, argMin) { return bind_widened(call, bind_by_dtype<Minimum>); }
+
+}  // namespace weft::cpu::WEFT_ISA
