@@ -41,7 +41,9 @@ for (const { command, rows } of results) {
   for (const { name, value, goal, atMost, peerName, verdict } of rows) {
     if (goal === undefined) continue
     const against = peerName === undefined ? '' : ` times ${peerName}`
-    console.log(`  ${verdict.padEnd(18)} ${name}: ${Number(value.toPrecision(3))}${against}, goal ${atMost ? '≤' : '≥'} ${goal}  (${command})`)
+    console.log(
+      `  ${verdict.padEnd(18)} ${name}: ${Number(value.toPrecision(3))}${against}, goal ${atMost ? '≤' : '≥'} ${goal}  (${command})`,
+    )
   }
 }
 for (const command of failed) console.log(`  FAILED             ${command}`)
@@ -51,7 +53,10 @@ mkdirSync(folder, { recursive: true })
 const path = join(folder, `${start.date.slice(0, 16).replace(':', '')}.json`)
 const command = ['node', 'bench/all.mjs', ...process.argv.slice(2)].join(' ')
 // Some raw figures are long lists of numbers: one line each.
-const text = JSON.stringify({ command, ...start, failed, results }, null, 1).replace(/\[\s+(-?\d[^[\]{}]*?)\s+\]/g, (_, list) => `[${list.replace(/\s+/g, ' ')}]`)
+const text = JSON.stringify({ command, ...start, failed, results }, null, 1).replace(
+  /\[\s+(-?\d[^[\]{}]*?)\s+\]/g,
+  (_, list) => `[${list.replace(/\s+/g, ' ')}]`,
+)
 writeFileSync(path, `${text}\n`)
 console.log(`\nKept as bench/results/cpu/${path.slice(folder.length + 1)}`)
 if (failed.length > 0) process.exitCode = 1

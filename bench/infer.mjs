@@ -28,12 +28,18 @@ for (const batch of [1, 64]) {
     report.check(`batch ${batch}, ${way}, against onnxruntime-node`, relativeDifference(outputs, expected), 1e-4)
   }
   const side = (from, way) => () => from.request({ command: 'run', batch, way, milliseconds }).then((reply) => reply.microseconds)
-  const figures = await interleave({ 'weft jit': side(weft, 'jit'), 'weft predict': side(weft, 'predict'), peer: side(runtime) }, { rounds })
+  const figures = await interleave(
+    { 'weft jit': side(weft, 'jit'), 'weft predict': side(weft, 'predict'), peer: side(runtime) },
+    { rounds },
+  )
   const goal = threads === 1 ? goals[batch] : undefined
   const fastest = best(figures, 'weft')
   for (const way of ['jit', 'predict']) {
     const figure = figures[`weft ${way}`]
-    report.compare(`batch ${batch}, ${way}`, figure, figures.peer, { peerName: 'onnxruntime', goal: fastest.name === `weft ${way}` ? goal : undefined })
+    report.compare(`batch ${batch}, ${way}`, figure, figures.peer, {
+      peerName: 'onnxruntime',
+      goal: fastest.name === `weft ${way}` ? goal : undefined,
+    })
   }
 }
 

@@ -5,7 +5,11 @@ import { kernels } from './shared/kernels.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { torchSide, weftSide } from './shared/side.mjs'
 
-const options = readOptions({ threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '9' }, only: { type: 'string', default: '' } })
+const options = readOptions({
+  threads: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '9' },
+  only: { type: 'string', default: '' },
+})
 const threads = Number(options.threads)
 const rounds = options.quick ? 3 : Number(options.rounds)
 const milliseconds = options.quick ? 60 : 200

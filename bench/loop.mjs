@@ -47,10 +47,16 @@ const pooled = () =>
     ]),
   )
 await measureDelay(`MNIST CNN, ${rows} images, batch 32`, rows, [28, 28, 1], pooled(), { epochs: 2, batchSize: 32 })
-await measureDelay('MLP, 8192 rows, batch 32', 8192, [1000], compiled(sequential([layers.dense({ units: 128, activation: 'relu', inputShape: [1000] }), layers.dense({ units: 10 })])), {
-  epochs: options.quick ? 4 : 16,
-  batchSize: 32,
-})
+await measureDelay(
+  'MLP, 8192 rows, batch 32',
+  8192,
+  [1000],
+  compiled(sequential([layers.dense({ units: 128, activation: 'relu', inputShape: [1000] }), layers.dense({ units: 10 })])),
+  {
+    epochs: options.quick ? 4 : 16,
+    batchSize: 32,
+  },
+)
 const cifar = compiled(buildNetwork(networks.cifar))
 await measureDelay('CIFAR CNN, 2048 images, batch 256', 2048, [32, 32, 3], cifar, { epochs: 4, batchSize: 256 })
 
@@ -64,14 +70,25 @@ const latencies = []
 for (let i = 0; i < 9; i++) {
   const controller = new AbortController()
   let abortedAt = 0
-  setTimeout(() => {
-    abortedAt = performance.now()
-    controller.abort(new Error('enough'))
-  }, step * (2 + 0.3 * i))
+  setTimeout(
+    () => {
+      abortedAt = performance.now()
+      controller.abort(new Error('enough'))
+    },
+    step * (2 + 0.3 * i),
+  )
   const reason = await cifar.fit(x, y, { epochs: 100, batchSize: 256, verbose: 0, signal: controller.signal }).catch((error) => error)
   if (reason?.message !== 'enough') throw new Error(`fit did not reject with the signal's reason: ${reason}`)
   latencies.push((performance.now() - abortedAt) / step)
 }
 const worst = Math.max(...latencies)
-report.row({ name: `AbortSignal to rejection, worst of 9 (a step: ${step.toFixed(0)} ms)`, measured: worst, unit: 'steps', value: worst, goal: 1, atMost: true, raw: latencies })
+report.row({
+  name: `AbortSignal to rejection, worst of 9 (a step: ${step.toFixed(0)} ms)`,
+  measured: worst,
+  unit: 'steps',
+  value: worst,
+  goal: 1,
+  atMost: true,
+  raw: latencies,
+})
 report.finish()

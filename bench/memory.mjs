@@ -24,6 +24,14 @@ for (const [part, title] of Object.entries(parts)) {
   // The first fifth loads code and fills caches.
   const fifth = Math.floor(samples.length / 5)
   const growth = (median(samples.slice(-fifth)) - median(samples.slice(fifth, 2 * fifth))) / MiB
-  report.row({ name: `${title}: growth`, measured: growth, unit: `MiB, of ${Math.round(samples.at(-1) / MiB)} MiB`, value: growth, goal: 16, atMost: true, raw: { samples, ...raw } })
+  report.row({
+    name: `${title}: growth`,
+    measured: growth,
+    unit: `MiB, of ${Math.round(samples.at(-1) / MiB)} MiB`,
+    value: growth,
+    goal: 16,
+    atMost: true,
+    raw: { samples, ...raw },
+  })
 }
 report.finish()

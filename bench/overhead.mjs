@@ -36,12 +36,18 @@ const sampled = (name, fn, deferred) =>
     new Benchmark(name, {
       ...settings,
       maxTime: options.quick ? 0.5 : 3,
-      onComplete: ({ target }) => resolve({ median: median(target.stats.sample) * 1e6, minimum: Math.min(...target.stats.sample) * 1e6, samples: target.stats.sample.length }),
+      onComplete: ({ target }) =>
+        resolve({
+          median: median(target.stats.sample) * 1e6,
+          minimum: Math.min(...target.stats.sample) * 1e6,
+          samples: target.stats.sample.length,
+        }),
       onError: ({ target }) => reject(target.error),
     }).run({ async: true })
   })
 
-const row = (name, figure, more = {}) => report.row({ name, measured: figure.median, unit: 'µs', value: figure.median, raw: figure, ...more })
+const row = (name, figure, more = {}) =>
+  report.row({ name, measured: figure.median, unit: 'µs', value: figure.median, raw: figure, ...more })
 
 // A chain of `count` calls on empty values: all that is left is the walk over prepared steps.
 const emptyProgram = (count) => {
@@ -80,7 +86,14 @@ for (const name of Object.keys(networks)) {
   const before = nativeCalls()
   await net.fit(x, y, { epochs: 1, batchSize: 32, verbose: 0 })
   const calls = (nativeCalls() - before) / (network.samples / 32)
-  report.row({ name: `native calls per step of fit, ${network.title}`, measured: calls, unit: 'calls', value: calls, goal: 1.05, atMost: true })
+  report.row({
+    name: `native calls per step of fit, ${network.title}`,
+    measured: calls,
+    unit: 'calls',
+    value: calls,
+    goal: 1.05,
+    atMost: true,
+  })
   removeNetwork(network)
 }
 report.finish()

@@ -7,7 +7,10 @@ import { weftSide } from './shared/side.mjs'
 
 const options = readOptions({ rounds: { type: 'string', default: '9' } })
 const rounds = options.quick ? 3 : Number(options.rounds)
-const report = new Report(`Two threads against one, ${availableParallelism()} cores: µs per training step, median of ${rounds} interleaved rounds`, options)
+const report = new Report(
+  `Two threads against one, ${availableParallelism()} cores: µs per training step, median of ${rounds} interleaved rounds`,
+  options,
+)
 const one = weftSide('train.mjs', 1)
 const two = weftSide('train.mjs', 2)
 

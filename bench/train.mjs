@@ -40,12 +40,15 @@ const compareTfjs = async (network, name, weftFigures) => {
   // One step takes seconds: one to warm up, few to measure.
   const steps = () => cpu.request({ command: 'steps', name, batch: 32, count: 1 }).then((reply) => reply.microseconds)
   const figures = await interleave({ cpu: steps }, { rounds: name === 'cifar' ? 1 : 3, warmUp: name === 'cifar' ? 0 : 1 })
-  report.compare(`${title} batch 32`, weftFigures[32], figures.cpu, { peerName: 'tfjs cpu', goal: threads === 1 ? goals[name].cpu : undefined })
+  report.compare(`${title} batch 32`, weftFigures[32], figures.cpu, {
+    peerName: 'tfjs cpu',
+    goal: threads === 1 ? goals[name].cpu : undefined,
+  })
 }
 
 for (const name of options.only?.split(',') ?? Object.keys(networks)) {
   const network = writeNetwork(name)
-  const { title, samples, epochs, peerSteps } = network
+  const { title, epochs, peerSteps } = network
   const [, ...loaded] = await Promise.all([weft, ...torches].map((side) => side.request({ command: 'load', ...network })))
   versions.pytorch = loaded[0].version
   const { losses } = await weft.request({ ...check, name })

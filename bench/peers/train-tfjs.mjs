@@ -28,7 +28,11 @@ const build = ({ layers, inputShape, weightShapes, folder }) => {
     else net.add(tf.layers.dense({ units: layer.units, activation: layer.activation, ...first }))
   })
   const logitsLoss = (y, logits) => tf.losses.softmaxCrossEntropy(y, logits)
-  net.compile({ optimizer: tf.train.adam(1e-3), loss: endsInLogits(layers) ? logitsLoss : 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
+  net.compile({
+    optimizer: tf.train.adam(1e-3),
+    loss: endsInLogits(layers) ? logitsLoss : 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+  })
   const values = floats(join(folder, 'weights'))
   let offset = 0
   const weights = weightShapes.map((shape) => {

@@ -5,10 +5,12 @@ const matMul = (m, k, n, goal) => ({ kind: 'matMul', name: `matMul ${m}x${k}x${n
 const convolution = (title, batch, side, channels, filters, goal) => {
   const shape = { batch, side, channels, filters, title }
   const flops = 2 * batch * (side - 2) ** 2 * 9 * channels * filters
-  return ['forward', 'data gradient', 'filter gradient']
-    // The data gradient of a first layer is never computed.
-    .filter((pass) => pass !== 'data gradient' || channels > 3)
-    .map((pass) => ({ kind: 'convolution', name: `convolution ${title} batch ${batch}, ${pass}`, pass, flops, goal, ...shape }))
+  return (
+    ['forward', 'data gradient', 'filter gradient']
+      // The data gradient of a first layer is never computed.
+      .filter((pass) => pass !== 'data gradient' || channels > 3)
+      .map((pass) => ({ kind: 'convolution', name: `convolution ${title} batch ${batch}, ${pass}`, pass, flops, goal, ...shape }))
+  )
 }
 
 // bytes: what must be read and written once.

@@ -29,7 +29,13 @@ const node = (type, inputs, output, ...attributes) =>
 
 // TensorProto: dims 1, data_type 2, name 8, raw_data 9.
 const initializer = (name, shape, values) =>
-  message(5, ...shape.map((extent) => number(1, extent)), number(2, FLOAT), text(8, name), bytes(9, Buffer.from(values.buffer, values.byteOffset, values.byteLength)))
+  message(
+    5,
+    ...shape.map((extent) => number(1, extent)),
+    number(2, FLOAT),
+    text(8, name),
+    bytes(9, Buffer.from(values.buffer, values.byteOffset, values.byteLength)),
+  )
 
 // ValueInfoProto: name 1, type 2 > tensor_type 1 > elem_type 1, shape 2 > dim 1 > dim_value 1 or dim_param 2.
 const value = (field, name, shape) => {

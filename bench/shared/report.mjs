@@ -14,7 +14,9 @@ const git = (...args) => execFileSync('git', args, { cwd: new URL('..', import.m
 
 const revision = () => {
   try {
-    return git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain', '--', '../lib', '../native') === '' ? '' : ' with changes')
+    return (
+      git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain', '--', '../lib', '../native') === '' ? '' : ' with changes')
+    )
   } catch {
     return 'unknown'
   }
@@ -22,7 +24,12 @@ const revision = () => {
 
 export const describeRun = () => ({
   date: new Date().toISOString(),
-  machine: { cpu: cpus()[0]?.model.trim(), cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30), platform: `${process.platform}-${process.arch}` },
+  machine: {
+    cpu: cpus()[0]?.model.trim(),
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform}-${process.arch}`,
+  },
   commit: revision(),
   versions: { node: process.versions.node, weft: read('../../package.json').version, ...read('../package.json').dependencies },
 })
@@ -62,7 +69,9 @@ export class Report {
   check(name, difference, tolerance) {
     const agrees = difference <= tolerance
     this.checks.push({ name, difference, tolerance, agrees })
-    console.log(`  check: ${name}: largest difference ${difference.toExponential(1)} (allowed ${tolerance.toExponential(0)}): ${agrees ? 'agrees' : 'DIFFERS'}`)
+    console.log(
+      `  check: ${name}: largest difference ${difference.toExponential(1)} (allowed ${tolerance.toExponential(0)}): ${agrees ? 'agrees' : 'DIFFERS'}`,
+    )
     if (!agrees) process.exitCode = 1
   }
 
@@ -95,7 +104,15 @@ export class Report {
 
   finish(versions = {}) {
     const { title, start, rows, checks, notes, options } = this
-    const result = { title, ...start, versions: { ...start.versions, ...versions }, options: { ...options, json: undefined }, checks, rows, notes }
+    const result = {
+      title,
+      ...start,
+      versions: { ...start.versions, ...versions },
+      options: { ...options, json: undefined },
+      checks,
+      rows,
+      notes,
+    }
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 1)}\n`)
   }
 }

@@ -10,6 +10,7 @@ export class Side {
   #child
   #waiting = []
   #name
+  #ended
 
   constructor(name, command, args, environment) {
     this.#name = name
@@ -26,6 +27,7 @@ export class Side {
 
   request(message) {
     return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) return reject(this.#ended)
       this.#waiting.push({ resolve, reject })
       this.#child.stdin.write(`${JSON.stringify(message)}\n`)
     })
@@ -48,6 +50,7 @@ export class Side {
   }
 
   #end(error) {
+    this.#ended ??= error
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 }
@@ -62,7 +65,11 @@ const cpuFlags = existsSync('/proc/cpuinfo') ? (/^flags.*$/m.exec(readFileSync('
  * OpenBLAS 0.3.21 takes a processor newer than itself for a Prescott and then computes five times slower than it can: name the kernels that fit the
  * instruction set.
  */
-const openblasCore = cpuFlags.includes('avx512vl') ? { OPENBLAS_CORETYPE: 'SkylakeX' } : cpuFlags.includes('avx2') ? { OPENBLAS_CORETYPE: 'Haswell' } : {}
+const openblasCore = cpuFlags.includes('avx512vl')
+  ? { OPENBLAS_CORETYPE: 'SkylakeX' }
+  : cpuFlags.includes('avx2')
+    ? { OPENBLAS_CORETYPE: 'Haswell' }
+    : {}
 
 export const openblasEnvironment = (threads) => ({ ...openblasCore, OPENBLAS_NUM_THREADS: String(threads) })
 

@@ -25,9 +25,19 @@ const makers = {
     const output = [batch, side - 2, side - 2, filters]
     if (pass === 'forward') return { first: image, second: kernel, fn: (x, k) => call('conv2d', [x, k], convolutionAttrs), seeds: [1, 2] }
     if (pass === 'data gradient') {
-      return { first: output, second: kernel, fn: (g, k) => call('conv2dInputGrad', [g, k], { ...convolutionAttrs, shape: image }), seeds: [3, 2] }
+      return {
+        first: output,
+        second: kernel,
+        fn: (g, k) => call('conv2dInputGrad', [g, k], { ...convolutionAttrs, shape: image }),
+        seeds: [3, 2],
+      }
     }
-    return { first: image, second: output, fn: (x, g) => call('conv2dKernelGrad', [x, g], { ...convolutionAttrs, shape: kernel }), seeds: [1, 3] }
+    return {
+      first: image,
+      second: output,
+      fn: (x, g) => call('conv2dKernelGrad', [x, g], { ...convolutionAttrs, shape: kernel }),
+      seeds: [1, 3],
+    }
   },
   bandwidth: ({ op }) => {
     const fns = {
@@ -50,7 +60,12 @@ const load = async (request) => {
   const copies = Math.max(1, Math.min(64, Math.round(4000 / microseconds)))
   const constant = pattern(second, seeds[1])
   const operands = Array.from({ length: copies }, (_, i) => pattern(first, seeds[0] + (i === 0 ? 0 : 100 + i)))
-  const many = jit((list, b) => concat(list.map((a) => fn(a, b).reshape([-1]).slice([0], [1])), 0))
+  const many = jit((list, b) =>
+    concat(
+      list.map((a) => fn(a, b).reshape([-1]).slice([0], [1])),
+      0,
+    ),
+  )
   current = { copies, constant, operands, fn, many }
   // A program's first run binds its kernels.
   for (let i = 0; i < 3; i++) many(operands, constant).dispose()

@@ -15,7 +15,10 @@ const trainingSteps = async ({ scale }) => {
   ])
   net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
   const x = tensor(Float32Array.from({ length: 8000 * 1000 }, Math.random), [8000, 1000])
-  const y = tensor(Int32Array.from({ length: 8000 }, (_, i) => i % 10), [8000])
+  const y = tensor(
+    Int32Array.from({ length: 8000 }, (_, i) => i % 10),
+    [8000],
+  )
   const callbacks = [{ onEpochEnd: () => samples.push(resident()) }]
   await net.fit(x, y, { epochs: Math.round(40 * scale) + 6, batchSize: 32, verbose: 0, callbacks })
   return { samples }

@@ -13,7 +13,8 @@ const makeLayer = (layer, first) => {
   return layers.dense({ units: layer.units, activation: layer.activation, ...first })
 }
 
-export const buildNetwork = ({ layers: list, inputShape }) => sequential(list.map((layer, i) => makeLayer(layer, i === 0 ? { inputShape } : {})))
+export const buildNetwork = ({ layers: list, inputShape }) =>
+  sequential(list.map((layer, i) => makeLayer(layer, i === 0 ? { inputShape } : {})))
 
 /** A network with the initial weights of `request`, ready to train with Adam. */
 export const loadNetwork = (request) => {
