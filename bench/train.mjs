@@ -25,22 +25,22 @@ const cpu = !options['without-tfjs'] ? nodeSide('tfjs cpu', 'train-tfjs.mjs', ['
 const check = { command: 'check', batch: 32, steps: 4, epochs: 8 }
 const versions = {}
 
-const compareTfjs = async (network, name, weftFigures) => {
+const compareTfjs = async (network, name, weftSteps, losses) => {
   const { title } = networks[name]
   await Promise.all([wasm, cpu].map((side) => side.request({ command: 'load', ...network })))
+  const steps = (side, count) => () => side.request({ command: 'steps', name, batch: 32, count }).then((reply) => reply.microseconds)
   try {
-    const { losses } = await wasm.request({ ...check, name })
-    report.check(`${title}: losses, Weft against tfjs wasm`, relativeDifference(weftFigures.losses, losses), 1e-2)
-    const steps = () => wasm.request({ command: 'steps', name, batch: 32, count: 16 }).then((reply) => reply.microseconds)
-    const figures = await interleave({ wasm: steps }, { rounds })
-    report.compare(`${title} batch 32`, weftFigures[32], figures.wasm, { peerName: 'tfjs wasm' })
+    const { losses: expected } = await wasm.request({ ...check, name })
+    report.check(`${title}: losses, Weft against tfjs wasm`, relativeDifference(losses, expected), 1e-2)
+    const figures = await interleave({ weft: weftSteps, wasm: steps(wasm, 16) }, { rounds })
+    report.compare(`${title} batch 32`, figures.weft, figures.wasm, { peerName: 'tfjs wasm' })
   } catch (error) {
     report.note(`${title}: tfjs wasm cannot train it: ${error.message.split('\n')[0]}`)
   }
   // One step takes seconds: one to warm up, few to measure.
-  const steps = () => cpu.request({ command: 'steps', name, batch: 32, count: 1 }).then((reply) => reply.microseconds)
-  const figures = await interleave({ cpu: steps }, { rounds: name === 'cifar' ? 1 : 3, warmUp: name === 'cifar' ? 0 : 1 })
-  report.compare(`${title} batch 32`, weftFigures[32], figures.cpu, {
+  const settings = name === 'cifar' ? { rounds: 1, warmUp: 0 } : { rounds: 3 }
+  const figures = await interleave({ weft: weftSteps, cpu: steps(cpu, 1) }, settings)
+  report.compare(`${title} batch 32`, figures.weft, figures.cpu, {
     peerName: 'tfjs cpu',
     goal: threads === 1 ? goals[name].cpu : undefined,
   })
@@ -55,10 +55,10 @@ for (const name of options.only?.split(',') ?? Object.keys(networks)) {
   const { losses: expected } = await torches[0].request({ ...check, ...network })
   report.check(`${title}: losses of 32 steps, Weft against PyTorch`, relativeDifference(losses, expected), 1e-2)
 
-  const weftFigures = { losses }
+  const weftSteps = (batch) => () => weft.request({ command: 'fit', name, batch, epochs }).then((reply) => reply.microseconds)
   for (const batch of [32, 128]) {
     const count = Math.max(8, Math.round((peerSteps * 32) / batch))
-    const sides = { weft: () => weft.request({ command: 'fit', name, batch, epochs }).then((reply) => reply.microseconds) }
+    const sides = { weft: weftSteps(batch) }
     torches.forEach((torch, i) => {
       for (const variant of loaded[i].variants) {
         const request = { command: 'steps', name, variant, batch, count }
@@ -66,11 +66,10 @@ for (const name of options.only?.split(',') ?? Object.keys(networks)) {
       }
     })
     const figures = await interleave(sides, { rounds })
-    weftFigures[batch] = figures.weft
     const goal = batch === 32 && threads === 1 ? goals[name].pytorch : undefined
     report.compare(`${title} batch ${batch}`, figures.weft, best(figures, 'pytorch'), { goal })
   }
-  if (!options['without-tfjs']) await compareTfjs(network, name, weftFigures)
+  if (!options['without-tfjs']) await compareTfjs(network, name, weftSteps(32), losses)
   removeNetwork(network)
 }
 
