@@ -28,7 +28,7 @@ constexpr int tile_rows = 14, gathered_rows = 9;
 #else
 constexpr int tile_rows = 6, gathered_rows = 5;
 #endif
-template <class T> constexpr int tile_columns = 2 * lanes_of<T>;
+template <class T> constexpr int64_t tile_columns = 2 * lanes_of<T>;
 
 /** For `rows` <= tile_rows and `vectors` 1 or 2; also 1..3 rows of 4 vectors and 1 row of 8. */
 template <class T> TileKernel<T> tile_kernel(int rows, int vectors);

@@ -1,0 +1,105 @@
+// The gradient of a convolution's kernel: [kh, kw, c / groups, o] tiles summed over the pixels of a band.
+#pragma once
+#include "conv_shape.h"
+#include "gemm.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+template <class T> class KernelGrad {
+ public:
+  KernelGrad() = default;
+  KernelGrad(Call& call, const ConvShape& shape) : s_(shape) {
+    merged_ = s_.groups == 1 && s_.dilation_w == 1;
+    gathered_ = s_.groups == 1 && s_.kw * s_.c <= gathered_rows;
+    pack_g_ = s_.group_o() > tile_columns<T>;
+    if (pack_g_) panel_ = LaneScratch(call, size_t(band_rows() * s_.ow * tile_columns<T>) * sizeof(T));
+    for (int64_t r = 0; r < s_.kh; r++)
+      for (int64_t i = 0; i < s_.kw * s_.c && gathered_; i++) places_.push_back({r, i / s_.c * s_.dilation_w * s_.c + i % s_.c});
+  }
+
+  /** Output rows that suit a band: about 256 pixels, so that a panel of the gradient stays in the first-level cache. */
+  int64_t band_rows() const {
+    const int64_t pixels = s_.depth() * s_.o > (1 << 18) ? 1024 : 256;
+    return std::clamp<int64_t>(pixels / std::max<int64_t>(1, s_.ow), 1, std::max<int64_t>(1, s_.oh));
+  }
+  int64_t elements() const { return s_.depth() * s_.o; }
+
+  /**
+   * Adds `rows` <= band_rows() output rows of `columns` <= ow pixels to dk. `in` as for ForwardConv::run; g has rows
+   * g_pitch apart and o channels per pixel.
+   */
+  void add(const Frame& frame, int lane, const T* in, int64_t pitch, const T* g, int64_t g_pitch, int64_t rows, int64_t columns, T* dk) const {
+    const int64_t group_c = s_.group_c(), group_o = s_.group_o();
+    Tile<T> tile;
+    tile.k = columns;
+    tile.outer = rows;
+    tile.a_step = s_.stride_w * s_.c;
+    tile.a_outer = s_.stride_h * pitch;
+    tile.a_row = 1;
+    tile.c_row = s_.o;
+    tile.accumulate = true;
+    std::vector<int64_t> at(places_.size());
+    for (size_t i = 0; i < at.size(); i++) at[i] = places_[i].row * s_.dilation_h * pitch + places_[i].shift;
+    for (int64_t group = 0; group < s_.groups; group++) {
+      for (int64_t j = 0; j < group_o; j += tile_columns<T>) {
+        const int64_t channel = group * group_o + j, w = std::min(tile_columns<T>, group_o - j);
+        const int vectors = vectors_for<T>(w);
+        tile.last = last_mask<T>(w);
+        if (pack_g_) {
+          T* panel = panel_.template at<T>(frame, lane);
+          for (int64_t y = 0; y < rows; y++)
+            pack_panels<T>({g + y * g_pitch + channel, s_.o, 1}, columns, w, 0, 1, panel + y * columns * tile_columns<T>);
+          tile.b = panel;
+          tile.b_step = tile_columns<T>;
+          tile.b_outer = columns * tile_columns<T>;
+        } else {
+          tile.b = g + channel;
+          tile.b_step = s_.o;
+          tile.b_outer = g_pitch;
+        }
+        if (gathered_) {
+          for_tiles(s_.depth(), gathered_rows, [&](int64_t r0, int64_t r1) {
+            tile.a = in;
+            tile.rows_at = at.data() + r0;
+            tile.c = dk + r0 * s_.o + channel;
+            gathered_kernel<T>(int(r1 - r0), vectors)(tile);
+          });
+          continue;
+        }
+        const int64_t runs = merged_ ? 1 : s_.kw, length = merged_ ? s_.kw * group_c : group_c;
+        for (int64_t r = 0; r < s_.kh; r++)
+          for (int64_t run = 0; run < runs; run++)
+            for_tiles(length, tile_rows, [&](int64_t i0, int64_t i1) {
+              tile.a = in + r * s_.dilation_h * pitch + run * s_.dilation_w * s_.c + group * group_c + i0;
+              tile.c = dk + ((r * runs + run) * length + i0) * s_.o + channel;
+              tile_kernel<T>(int(i1 - i0), vectors)(tile);
+            });
+      }
+    }
+  }
+
+ private:
+  struct Place {
+    int64_t row, shift;
+  };
+  ConvShape s_{};
+  bool merged_ = false, gathered_ = false, pack_g_ = false;
+  LaneScratch panel_;
+  std::vector<Place> places_;  // kernel position of each row of dk
+};
+
+/** Partial sums that fit in memory and pay: at most `most`, fewer for large kernels. */
+inline int64_t partial_sums(int64_t elements, int64_t most) {
+  return std::clamp<int64_t>((int64_t(1) << 21) / std::max<int64_t>(1, elements), 2, most);
+}
+
+/** Adds `count` arrays of n elements, `pitch` apart, in order. */
+template <class T> void add_partial_sums(const T* parts, int64_t count, int64_t pitch, int64_t n, T* to) {
+  parallel_range(n, 1 << 14, [&](int64_t begin, int64_t end) {
+    std::copy(parts + begin, parts + end, to + begin);
+    for (int64_t part = 1; part < count; part++)
+      for (int64_t i = begin; i < end; i++) to[i] += parts[part * pitch + i];
+  });
+}
+
+}  // namespace weft::cpu::WEFT_ISA
