@@ -191,10 +191,11 @@ interface Waiter {
 let waiters: Waiter[] = []
 
 let holds = 0
-function hold(): void {
+/** Keeps the event loop alive until release(). A training loop holds it once, so that its steps need not. */
+export function hold(): void {
   if (holds++ === 0) native.hold(true)
 }
-function release(): void {
+export function release(): void {
   if (--holds === 0) native.hold(false)
 }
 
