@@ -1,0 +1,53 @@
+// Joining tensors along an existing or a new axis.
+import { applyOne } from '../apply.js'
+import { WeftError } from '../error.js'
+import { type Op, registerOp } from '../op.js'
+import { func } from '../symbolic.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import { axisOf, promoted } from './operands.js'
+import { expandDims } from './reshape.js'
+import { split } from './slice.js'
+
+type ConcatAttrs = { readonly axis: number }
+
+export const Concat: Op<ConcatAttrs> = registerOp({
+  name: 'concat',
+  shape: (inputs, { axis }) => {
+    const first = inputs[0]!
+    for (const x of inputs) {
+      if (x.shape.length !== first.shape.length || x.shape.some((n, i) => i !== axis && n !== first.shape[i])) {
+        throw new WeftError('ERR_SHAPE', `concat: shapes ${inputs.map((input) => `[${input.shape}]`).join(', ')} differ in more than axis ${axis}`, {
+          op: 'concat',
+          shapes: inputs.map((input) => input.shape),
+        })
+      }
+    }
+    const extent = inputs.reduce((n, x) => n + x.shape[axis]!, 0)
+    return [{ shape: first.shape.map((n, i) => (i === axis ? extent : n)), dtype: first.dtype }]
+  },
+  grad: ([g], { inputs, attrs: { axis } }) => split(g!, inputs.map((x) => x.shape[axis]!), axis),
+})
+
+function list(op: string, tensors: readonly TensorLike[]): Tensor[] {
+  if (!Array.isArray(tensors) || tensors.length === 0) {
+    throw new WeftError('ERR_ARGUMENT', `${op}: the first argument is a list of at least one tensor`, { op })
+  }
+  return promoted(op, tensors as readonly TensorLike[], 'stored')
+}
+
+/** Tensors joined along an axis (default the first); their other extents are equal. dtypes are promoted. */
+export const concat: (tensors: readonly TensorLike[], axis?: number) => Tensor = func((tensors, axis = 0) => {
+  const inputs = list('concat', tensors)
+  return applyOne(Concat, inputs, { axis: axisOf('concat', axis, inputs[0]!.rank) })
+})
+
+/** Tensors of one shape side by side along a new axis (default the first). */
+export const stack: (tensors: readonly TensorLike[], axis?: number) => Tensor = func((tensors, axis = 0) => {
+  const inputs = list('stack', tensors)
+  const along = axisOf('stack', axis, inputs[0]!.rank + 1)
+  return applyOne(
+    Concat,
+    inputs.map((x) => expandDims(x, along)),
+    { axis: along },
+  )
+})

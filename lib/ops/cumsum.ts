@@ -1,0 +1,38 @@
+// Running sums.
+import { applyOne } from '../apply.js'
+import { checkOptions } from '../error.js'
+import { type Op, registerOp } from '../op.js'
+import { func, methods } from '../symbolic.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import { axisOf, single } from './operands.js'
+
+type CumSumAttrs = { readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }
+
+export const CumSum: Op<CumSumAttrs> = registerOp<CumSumAttrs>({
+  name: 'cumSum',
+  shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+  grad: ([g], { attrs }) => [applyOne(CumSum, [g!], { ...attrs, reverse: !attrs.reverse })],
+})
+
+export interface CumSumOptions {
+  /** Without the value itself: the sum of those before it. Default false. */
+  exclusive?: boolean
+  /** From the end. Default false. */
+  reverse?: boolean
+}
+
+/** The sum of the values up to each place along an axis (default 0). */
+export const cumSum: (x: TensorLike, axis?: number, options?: CumSumOptions) => Tensor = func((x, axis = 0, options = {}) => {
+  checkOptions('cumSum', options, ['exclusive', 'reverse'])
+  const source = single('cumSum', x, 'number')
+  const { exclusive = false, reverse = false } = options
+  return applyOne(CumSum, [source], { axis: axisOf('cumSum', axis, source.rank), exclusive, reverse })
+})
+
+methods({ cumSum })
+
+declare module '../tensor.js' {
+  interface Tensor {
+    cumSum(axis?: number, options?: CumSumOptions): Tensor
+  }
+}

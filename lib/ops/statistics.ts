@@ -1,0 +1,72 @@
+// Reductions made of others: variance, standard deviation, norms and log-sum-exp.
+import { WeftError } from '../error.js'
+import { func, methods } from '../symbolic.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import { abs, add, pow, square, sub } from './arithmetic.js'
+import { stopGradient } from './cast.js'
+import { greater, where } from './compare.js'
+import { exp, isFinite, log, sqrt } from './math.js'
+import { axesOf, single } from './operands.js'
+import { keepDimsOf, max, mean, type Reduction, type ReduceOptions, reducedShape, sum } from './reduce.js'
+import { reshape } from './reshape.js'
+
+/** The mean squared distance from the mean (biased); of integers float32. */
+export const variance: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
+  const source = single('variance', x, 'float')
+  const keepDims = keepDimsOf('variance', options)
+  const axes = axesOf('variance', axis, source.rank)
+  return mean(square(sub(source, mean(source, axes, { keepDims: true }))), axes, { keepDims })
+})
+
+/** √x with slope 0 at 0. */
+function root(x: Tensor): Tensor {
+  const positive = greater(x, 0)
+  return where(positive, sqrt(where(positive, x, 1)), x)
+}
+
+/** The square root of the variance; its gradient is 0 where all values are equal. */
+export const standardDeviation: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => root(variance(x, axis, options)))
+
+export interface NormOptions extends ReduceOptions {
+  /** (Σ|x|^ord)^(1/ord); Infinity: the largest |x|. Default 2. */
+  ord?: number
+}
+
+/** The length of the vectors along the axes (default: of all values); its gradient is 0 at 0. */
+export const norm: (x: TensorLike, axis?: number | readonly number[], options?: NormOptions) => Tensor = func((x, axis, { ord = 2, ...options } = {}) => {
+  const source = single('norm', x, 'float')
+  const keepDims = keepDimsOf('norm', options)
+  const axes = axesOf('norm', axis, source.rank)
+  if (typeof ord !== 'number' || !(ord >= 1)) throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${JSON.stringify(ord)}`, { op: 'norm' })
+  if (ord === 2) return root(sum(square(source), axes, { keepDims }))
+  const size = abs(source)
+  if (ord === 1) return sum(size, axes, { keepDims })
+  if (ord === Number.POSITIVE_INFINITY) return max(size, axes, { keepDims })
+  const total = sum(pow(size, ord), axes, { keepDims })
+  const positive = greater(total, 0)
+  return where(positive, pow(where(positive, total, 1), 1 / ord), total)
+})
+
+/** log Σ eˣ, without overflow. */
+export const logSumExp: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
+  const source = single('logSumExp', x, 'float')
+  const keepDims = keepDimsOf('logSumExp', options)
+  const axes = axesOf('logSumExp', axis, source.rank)
+  const largest = stopGradient(max(source, axes, { keepDims: true }))
+  const shift = where(isFinite(largest), largest, 0)
+  const total = add(log(sum(exp(sub(source, shift)), axes, { keepDims: true })), shift)
+  return keepDims ? total : reshape(total, reducedShape(source.shape, axes, false))
+})
+
+methods({ variance, standardDeviation, norm, logSumExp })
+
+type AxisMethod = (axis?: number | readonly number[], options?: ReduceOptions) => Tensor
+
+declare module '../tensor.js' {
+  interface Tensor {
+    variance: AxisMethod
+    standardDeviation: AxisMethod
+    logSumExp: AxisMethod
+    norm(axis?: number | readonly number[], options?: NormOptions): Tensor
+  }
+}
