@@ -182,7 +182,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   }
 
   const call = (...args: A): R => (currentTrace() ? fn(...args) : (submit(args, false).outputs as R))
-  return Object.assign(call, {
+  const made = Object.assign(call, {
     graph: (...args: A): string => trace(fn as (...args: never[]) => unknown, args, name).graph.toString(),
     submit: (...args: A): Submitted<R> => {
       if (currentTrace()) throw new WeftError('ERR_TRACE', `${name}: submit() cannot be used inside a traced function`)
@@ -201,10 +201,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       programs.clear()
       disposed = true
     },
-    get programs(): number {
-      return programs.size
-    },
-  }) as JitFunction<A, R>
+  })
+  return Object.defineProperty(made, 'programs', { get: () => programs.size }) as unknown as JitFunction<A, R>
 }
 
 /** One warning per function that is traced again and again, naming what varies. */

@@ -1,0 +1,59 @@
+// Faults: a bad datum met by a kernel rejects what the run made, changes no state, and later runs go on.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { gather, jit, synchronize, tensor, type Tensor, variable, type WeftError } from '../../lib/index.js'
+import { codeOfAsync, values } from './expect.js'
+
+const ids = (...list: number[]): Tensor => tensor(list, { dtype: 'int32' })
+
+test('an id out of range rejects the await, naming op and value', async () => {
+  const table = tensor([[1, 2], [3, 4]])
+  const out = gather(table, ids(0, 7))
+  try {
+    await out.data()
+    assert.unreachable()
+  } catch (error) {
+    assert.is((error as WeftError).code, 'ERR_DATA')
+    assert.is((error as WeftError).op, 'gather')
+    assert.match((error as WeftError).message, '7')
+  }
+  assert.throws(() => out.dataSync(), /gather/)
+})
+
+test('what is computed from a failed result fails too; other work goes on', async () => {
+  const table = tensor([[1, 2], [3, 4]])
+  const bad = gather(table, ids(-1)).sum()
+  const good = gather(table, ids(1)).sum()
+  assert.is(await codeOfAsync(bad.item()), 'ERR_DATA')
+  assert.is(await good.item(), 7)
+})
+
+test('a failed step changes no state', async () => {
+  const w = variable([1, 1])
+  const steps = variable(0, { dtype: 'int32' })
+  const step = jit((i: Tensor) => {
+    steps.assign(steps.add(1))
+    const row = gather(tensor([[1, 2], [3, 4]]), i).sum(0)
+    w.assign(w.add(row))
+    return row.sum()
+  })
+  step(ids(0))
+  const failed = step(ids(2))
+  const fine = step(ids(1))
+  assert.is(await codeOfAsync(failed.data()), 'ERR_DATA')
+  assert.is(await fine.item(), 7)
+  assert.equal(await values(w), [5, 7])
+  assert.equal(await values(steps), [2])
+})
+
+test('submit() tells when a run is done, or failed', async () => {
+  const step = jit((i: Tensor) => gather(tensor([10, 20]), i))
+  const first = step.submit(ids(1))
+  await first.done
+  assert.equal(await values(first.outputs), [20])
+  assert.is(await codeOfAsync(step.submit(ids(3)).done), 'ERR_DATA')
+  await step.submit(ids(0)).done
+  await synchronize()
+})
+
+test.run()

@@ -1,0 +1,85 @@
+// Memory: synchronous loops stay flat, tidy and dispose give back, programs leave nothing behind.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { jit, memory, synchronize, tensor, type Tensor, tidy, variable } from '../../lib/index.js'
+import { codeOf, values } from './expect.js'
+
+const rss = (): number => process.memoryUsage().rss / 2 ** 20
+/** Lets finalizers run. */
+const turns = async (n: number): Promise<void> => {
+  for (let i = 0; i < n; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('a synchronous loop over many results keeps the resident size', async () => {
+  const x = tensor(new Float32Array(1 << 16))
+  let y = x
+  for (let i = 0; i < 200; i++) y = x.add(i)
+  const before = rss()
+  for (let i = 0; i < 8000; i++) y = x.add(i) // 2 GiB of results
+  assert.is((await y.data())[5], 7999)
+  assert.ok(rss() - before < 200, `grew by ${rss() - before} MiB`)
+})
+
+test('dispose is ordered behind the runs in flight', async () => {
+  const a = tensor(new Float32Array(100_000).fill(2))
+  let y = a.mul(2)
+  for (let i = 0; i < 20; i++) y = y.add(a)
+  a.dispose()
+  assert.is((await y.data())[99_999], 44)
+  assert.is(codeOf(() => a.add(1)), 'ERR_DISPOSED')
+  a.dispose()
+})
+
+test('tensors that share memory keep it until the last is disposed', async () => {
+  const a = tensor([1, 2, 3, 4])
+  const b = a.reshape([2, 2])
+  a.dispose()
+  assert.equal(await values(b), [1, 2, 3, 4])
+  b.dispose()
+  assert.ok(b.isDisposed)
+})
+
+test('tidy disposes all but what it returns and variables', () => {
+  const before = memory().tensors
+  let inner: Tensor | undefined
+  let kept: Tensor | undefined
+  const result = tidy(() => {
+    inner = tensor([1]).add(1)
+    kept = variable([9])
+    return { out: [inner.mul(2)] }
+  })
+  assert.ok(inner!.isDisposed)
+  assert.not(kept!.isDisposed)
+  assert.not(result.out[0]!.isDisposed)
+  assert.is(memory().tensors, before + 2)
+  assert.throws(() => tidy(() => Promise.resolve()), /synchronous/)
+})
+
+test('a thousand programs loaded and dropped leave nothing behind', async () => {
+  const x = tensor(new Float32Array(1000))
+  const cycle = async (n: number): Promise<void> => {
+    for (let i = 0; i < n; i++) {
+      const f = jit((t: Tensor) => t.add(i).mul(t).sum())
+      f(x)
+      f.dispose()
+      if (i % 50 === 0) await turns(2)
+    }
+    await synchronize()
+    await turns(4)
+  }
+  await cycle(200)
+  const before = rss()
+  await cycle(1000)
+  assert.ok(rss() - before < 60, `grew by ${rss() - before} MiB`)
+})
+
+test('memory() tells what tensors hold', () => {
+  const before = memory().device.used
+  const t = tensor(new Float32Array(1 << 20))
+  assert.is(memory().device.used - before, 1 << 22)
+  t.dispose()
+  assert.is(memory().device.used, before)
+  assert.ok(memory().device.peak >= before + (1 << 22))
+})
+
+test.run()
