@@ -40,13 +40,13 @@ inline Step widened(Call& call, Bind bind) {
   for (const auto& scratch : inner.scratches) call.scratches.push_back(scratch);
   return [before, after, step](const Frame& frame) {
     for (const auto& [half, full] : before)
-      dispatch<BFloat16, Float16>(half.dtype, [&]<class T>() {
+      dispatch<BFloat16, Float16>(half.dtype, [&, &half = half, &full = full]<class T>() {
         convert_elements(frame.at<const T>(half), frame.at<float>(full), half.size());
         return 0;
       });
     step(frame);
     for (const auto& [half, full] : after)
-      dispatch<BFloat16, Float16>(half.dtype, [&]<class T>() {
+      dispatch<BFloat16, Float16>(half.dtype, [&, &half = half, &full = full]<class T>() {
         convert_elements(frame.at<const float>(full), frame.at<T>(half), half.size());
         return 0;
       });
@@ -56,7 +56,7 @@ inline Step widened(Call& call, Bind bind) {
 /** Calls bind.operator()<T>(call) for float32 and float64, and for 16-bit floats widened to float32. */
 template <class F> Step bind_float(Call& call, DType dtype, F) {
   if (is_half(dtype)) return widened(call, [](Call& inner) { return F().template operator()<float>(inner); });
-  return dispatch<float, double>(dtype, [&]<class T>() { return F().template operator()<T>(call); });
+  return dispatch<float, double>(dtype, [&, &half = half, &full = full]<class T>() { return F().template operator()<T>(call); });
 }
 
 /** Scratch memory of each thread that works on a step. */
