@@ -56,7 +56,7 @@ inline Step widened(Call& call, Bind bind) {
 /** Calls bind.operator()<T>(call) for float32 and float64, and for 16-bit floats widened to float32. */
 template <class F> Step bind_float(Call& call, DType dtype, F) {
   if (is_half(dtype)) return widened(call, [](Call& inner) { return F().template operator()<float>(inner); });
-  return dispatch<float, double>(dtype, [&, &half = half, &full = full]<class T>() { return F().template operator()<T>(call); });
+  return dispatch<float, double>(dtype, [&]<class T>() { return F().template operator()<T>(call); });
 }
 
 /** Scratch memory of each thread that works on a step. */
