@@ -17,7 +17,7 @@ const report = new Report(`Kernels, float32, ${threads} thread(s): µs per call,
 const peerNames = { matMul: 'OpenBLAS', convolution: 'PyTorch', bandwidth: 'PyTorch' }
 
 const weft = weftSide('kernels.mjs', threads)
-const torch = torchSide('kernels.py', threads, threads)
+const torch = torchSide('kernels.py', threads, { openblasThreads: threads })
 let version
 
 for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) {

@@ -133,7 +133,7 @@ def load(request):
 
 def check(request):
     """Mean losses over the epochs of a run that starts from the initial weights and never shuffles."""
-    trainer = Trainer(request, layouts(request)[0], False)
+    trainer = Trainer(request, request["variant"].split()[0], "foreach" in request["variant"])
     losses = []
     for _ in range(request["epochs"]):
         totals = torch.zeros(2)

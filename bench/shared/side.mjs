@@ -77,10 +77,11 @@ export const openblasEnvironment = (threads) => ({ ...openblasCore, OPENBLAS_NUM
  * Debian's PyTorch in its best setting: its own thread count does not reach the OpenBLAS below it, the AVX-512 kernels must be asked for, and
  * glibc must not return a step's memory to the system after every step.
  */
-export const torchSide = (program, threads, openblasThreads = 1) =>
+export const torchSide = (program, threads, { openblasThreads = 1, waitPolicy } = {}) =>
   new Side('pytorch', '/usr/bin/python3', [`peers/${program}`, String(threads)], {
     ...openblasEnvironment(openblasThreads),
     OMP_NUM_THREADS: String(threads),
+    ...(waitPolicy === undefined ? {} : { OMP_WAIT_POLICY: waitPolicy }),
     ATEN_CPU_CAPABILITY: 'avx512',
     MALLOC_MMAP_THRESHOLD_: '33554432',
     MALLOC_TRIM_THRESHOLD_: '8589934592',
