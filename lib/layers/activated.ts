@@ -1,0 +1,59 @@
+// Layers that end in an activation: dense, convolutions, activation layers.
+import { type Activation, type ActivationLike, getActivation } from '../activations.js'
+import type { ConstraintLike } from '../constraints.js'
+import type { InitializerLike } from '../initializers.js'
+import { div } from '../ops/index.js'
+import { getRegularizer, type RegularizerFunction, type RegularizerLike } from '../regularizers.js'
+import type { Tensor } from '../tensor.js'
+import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+
+export interface BiasOptions {
+  useBias?: boolean
+  biasInitializer?: InitializerLike
+  biasRegularizer?: RegularizerLike
+  biasConstraint?: ConstraintLike
+}
+
+/** Options of layers with a kernel and a bias. */
+export interface KernelOptions extends BiasOptions {
+  activation?: ActivationLike
+  /** Default glorotUniform. */
+  kernelInitializer?: InitializerLike
+  kernelRegularizer?: RegularizerLike
+  kernelConstraint?: ConstraintLike
+  /** Penalty of the outputs, divided by the batch size. */
+  activityRegularizer?: RegularizerLike
+}
+
+export const BIAS_OPTIONS: readonly string[] = ['useBias', 'biasInitializer', 'biasRegularizer', 'biasConstraint']
+export const KERNEL_OPTIONS: readonly string[] = [...BIAS_OPTIONS, 'activation', 'kernelInitializer', 'kernelRegularizer', 'kernelConstraint', 'activityRegularizer']
+
+export abstract class ActivatedLayer<C extends { activation?: ActivationLike; activityRegularizer?: RegularizerLike }> extends Layer<C> {
+  protected readonly activation: Activation
+  private readonly activityRegularizer: RegularizerFunction | undefined
+
+  constructor(config: C & LayerOptions) {
+    super(config)
+    this.activation = getActivation(config.activation)
+    this.activationName = this.activation.name
+    this.activityRegularizer = getRegularizer(config.activityRegularizer)
+  }
+
+  /** What the activation is applied to. */
+  protected abstract linear(x: Tensor, options: CallOptions): Tensor
+
+  call(x: Tensor, options: CallOptions): Tensor {
+    const y = this.activated(x, options)
+    if (this.activityRegularizer) this.addLoss(div(this.activityRegularizer(y), Math.max(1, y.shape[0]!)))
+    return y
+  }
+
+  /** The activation of linear(). */
+  protected activated(x: Tensor, options: CallOptions): Tensor {
+    return this.activation.apply(this.linear(x, options))
+  }
+
+  override callWithoutActivation(x: Tensor, options: CallOptions): Tensor {
+    return this.linear(x, options)
+  }
+}

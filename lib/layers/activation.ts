@@ -1,0 +1,177 @@
+// Activations as layers.
+import { type ActivationLike, getActivation } from '../activations.js'
+import { unknownName, WeftError } from '../error.js'
+import type { ConstraintLike } from '../constraints.js'
+import type { InitializerLike } from '../initializers.js'
+import type { Shape } from '../op.js'
+import { add, cast, elu, greaterEqual, leakyRelu, minimum, mul, neg, relu, softmax, sub } from '../ops/index.js'
+import type { RegularizerLike } from '../regularizers.js'
+import type { Tensor, Variable } from '../tensor.js'
+import { Layer, type LayerOptions } from './layer.js'
+
+abstract class ActivationLayer<C extends object> extends Layer<C> {
+  protected override readonly supportsMasking: boolean = true
+
+  override callWithoutActivation(x: Tensor): Tensor {
+    return x
+  }
+
+  protected numberOption(what: string, name: string, value: number, low: number = Number.NEGATIVE_INFINITY): number {
+    if (typeof value !== 'number' || Number.isNaN(value) || value < low) {
+      throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a number${low === Number.NEGATIVE_INFINITY ? '' : ` of at least ${low}`}, got ${JSON.stringify(value)}`)
+    }
+    return value
+  }
+}
+
+export interface ActivationOptions {
+  /** A name, as 'relu', or a function. */
+  activation: ActivationLike
+}
+
+export class Activation extends ActivationLayer<ActivationOptions> {
+  static override readonly className: string = 'Activation'
+  static override readonly options: readonly string[] = ['activation']
+  private readonly fn: (x: Tensor) => Tensor
+
+  constructor(config: ActivationOptions & LayerOptions) {
+    super(config)
+    if (config.activation === undefined) throw unknownName('activation', undefined, ['linear', 'relu', 'sigmoid', 'tanh', 'softmax'])
+    const { name, apply } = getActivation(config.activation)
+    this.activationName = name
+    this.fn = apply
+  }
+
+  call(x: Tensor): Tensor {
+    return this.fn(x)
+  }
+}
+
+export interface ReluOptions {
+  /** Largest output; default: none. */
+  maxValue?: number
+  /** Slope below the threshold. Default 0. */
+  negativeSlope?: number
+  /** Where the values begin to pass. Default 0. */
+  threshold?: number
+}
+
+/** x from the threshold on, negativeSlope · (x - threshold) below, at most maxValue. */
+export class Relu extends ActivationLayer<ReluOptions> {
+  static override readonly className: string = 'Relu'
+  static override readonly options: readonly string[] = ['maxValue', 'negativeSlope', 'threshold']
+  private readonly slope: number
+  private readonly threshold: number
+
+  constructor(config: ReluOptions & LayerOptions = {}) {
+    super(config)
+    if (config.maxValue !== undefined && config.maxValue !== null) this.numberOption('layers.relu', 'maxValue', config.maxValue, 0)
+    this.slope = this.numberOption('layers.relu', 'negativeSlope', config.negativeSlope ?? 0, 0)
+    this.threshold = this.numberOption('layers.relu', 'threshold', config.threshold ?? 0, 0)
+    if (this.slope === 0 && this.threshold === 0 && (config.maxValue ?? null) === null) this.activationName = 'relu'
+  }
+
+  call(x: Tensor): Tensor {
+    const most = this.config.maxValue ?? undefined
+    if (this.threshold === 0) {
+      const y = this.slope === 0 ? relu(x) : leakyRelu(x, this.slope)
+      return most === undefined ? y : minimum(y, most)
+    }
+    const above = mul(most === undefined ? x : minimum(x, most), cast(greaterEqual(x, this.threshold), x.dtype))
+    return this.slope === 0 ? above : add(above, mul(minimum(sub(x, this.threshold), 0), this.slope))
+  }
+}
+
+export interface LeakyReluOptions {
+  /** Slope below 0. Default 0.3. */
+  negativeSlope?: number
+}
+
+export class LeakyRelu extends ActivationLayer<LeakyReluOptions> {
+  static override readonly className: string = 'LeakyRelu'
+  static override readonly options: readonly string[] = ['negativeSlope']
+  private readonly slope: number
+
+  constructor(config: LeakyReluOptions & LayerOptions = {}) {
+    super(config)
+    this.slope = this.numberOption('layers.leakyRelu', 'negativeSlope', config.negativeSlope ?? 0.3)
+  }
+
+  call(x: Tensor): Tensor {
+    return leakyRelu(x, this.slope)
+  }
+}
+
+export interface PreluOptions {
+  /** Default zeros. */
+  alphaInitializer?: InitializerLike
+  alphaRegularizer?: RegularizerLike
+  alphaConstraint?: ConstraintLike
+  /** Axes of the input along which the slopes are shared, as [1, 2] for one slope per channel of images. */
+  sharedAxes?: readonly number[]
+}
+
+/** x above 0, a learned slope times x below (He et al. 2015). */
+export class Prelu extends ActivationLayer<PreluOptions> {
+  static override readonly className: string = 'Prelu'
+  static override readonly options: readonly string[] = ['alphaInitializer', 'alphaRegularizer', 'alphaConstraint', 'sharedAxes']
+  alpha!: Variable
+
+  constructor(config: PreluOptions & LayerOptions = {}) {
+    super(config)
+  }
+
+  override build(inputShape: Shape): void {
+    const shared = this.config.sharedAxes ?? []
+    this.alpha = this.addWeight({
+      name: 'alpha',
+      shape: inputShape.slice(1).map((extent, i) => (shared.includes(i + 1) ? 1 : extent)),
+      initializer: this.config.alphaInitializer ?? 'zeros',
+      regularizer: this.config.alphaRegularizer,
+      constraint: this.config.alphaConstraint,
+    })
+  }
+
+  call(x: Tensor): Tensor {
+    return sub(relu(x), mul(this.alpha, relu(neg(x))))
+  }
+}
+
+export interface EluOptions {
+  /** Default 1. */
+  alpha?: number
+}
+
+export class Elu extends ActivationLayer<EluOptions> {
+  static override readonly className: string = 'Elu'
+  static override readonly options: readonly string[] = ['alpha']
+  private readonly alpha: number
+
+  constructor(config: EluOptions & LayerOptions = {}) {
+    super(config)
+    this.alpha = this.numberOption('layers.elu', 'alpha', config.alpha ?? 1)
+  }
+
+  call(x: Tensor): Tensor {
+    return elu(x, this.alpha)
+  }
+}
+
+export interface SoftmaxOptions {
+  /** Default -1. */
+  axis?: number
+}
+
+export class Softmax extends ActivationLayer<SoftmaxOptions> {
+  static override readonly className: string = 'Softmax'
+  static override readonly options: readonly string[] = ['axis']
+
+  constructor(config: SoftmaxOptions & LayerOptions = {}) {
+    super(config)
+    if ((config.axis ?? -1) === -1) this.activationName = 'softmax'
+  }
+
+  call(x: Tensor): Tensor {
+    return softmax(x, this.config.axis ?? -1)
+  }
+}

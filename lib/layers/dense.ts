@@ -1,0 +1,70 @@
+// Dense: activation(x · kernel + bias) over the last axis.
+import { type Shape, sizeOf } from '../op.js'
+import { add, matMul, reshape } from '../ops/index.js'
+import type { Tensor, Variable } from '../tensor.js'
+import { ActivatedLayer, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
+import type { CallOptions, InputSpec, LayerOptions } from './layer.js'
+import { integerOption } from './options.js'
+
+export interface DenseOptions extends KernelOptions {
+  /** Number of outputs. */
+  units: number
+}
+
+export class Dense extends ActivatedLayer<DenseOptions> {
+  static override readonly className: string = 'Dense'
+  static override readonly options: readonly string[] = ['units', ...KERNEL_OPTIONS]
+
+  kernel!: Variable
+  bias: Variable | undefined
+  protected override readonly supportsMasking: boolean = true
+  protected override inputSpec: InputSpec = { minRank: 2, layout: 'batch, features', hint: 'A batch of samples is needed: expandDims(0) for one sample, expandDims(-1) for one feature' }
+
+  constructor(config: DenseOptions & LayerOptions) {
+    super(config)
+    integerOption('layers.dense', 'units', config.units)
+  }
+
+  override build(inputShape: Shape): void {
+    const features = inputShape.at(-1)!
+    const { units, useBias = true, ...options } = this.config
+    this.kernel = this.addWeight({
+      name: 'kernel',
+      shape: [features, units],
+      initializer: options.kernelInitializer ?? 'glorotUniform',
+      regularizer: options.kernelRegularizer,
+      constraint: options.kernelConstraint,
+    })
+    if (useBias) {
+      this.bias = this.addWeight({
+        name: 'bias',
+        shape: [units],
+        initializer: options.biasInitializer ?? 'zeros',
+        regularizer: options.biasRegularizer,
+        constraint: options.biasConstraint,
+      })
+    }
+    this.inputSpec = { minRank: 2, axes: { [-1]: features }, hint: 'A layer keeps the number of features it was built for; after convolutions, put layers.flatten() before layers.dense()' }
+  }
+
+  protected override linear(x: Tensor): Tensor {
+    return withLeading(this.affine(rowsOf(x)), x.shape)
+  }
+
+  /** The activation sits directly on the product, also when there are more than two axes, so that both become one kernel. */
+  protected override activated(x: Tensor, options: CallOptions): Tensor {
+    if (x.rank === 2 || this.activation.name === undefined) return super.activated(x, options)
+    return withLeading(this.activation.apply(this.affine(rowsOf(x))), x.shape)
+  }
+
+  /** x [rows, features] → [rows, units]. */
+  private affine(x: Tensor): Tensor {
+    const product = matMul(x, this.kernel)
+    return this.bias ? add(product, this.bias) : product
+  }
+}
+
+const rowsOf = (x: Tensor): Tensor => (x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]))
+
+/** Gives the rows the leading axes of the input again. */
+const withLeading = (y: Tensor, shape: Shape): Tensor => (shape.length === 2 ? y : reshape(y, [...shape.slice(0, -1), y.shape[1]!]))

@@ -1,0 +1,133 @@
+// Dropout and noise: only while training, from a random state of the layer that is saved with the model.
+import { WeftError } from '../error.js'
+import type { Shape } from '../op.js'
+import { add, dropout, mul, ones, randomNormal } from '../ops/index.js'
+import { randomState } from '../random.js'
+import type { Tensor, Variable } from '../tensor.js'
+import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { rateOption } from './options.js'
+
+abstract class Random<C extends { seed?: number }> extends Layer<C> {
+  protected override readonly supportsMasking: boolean = true
+  protected state!: Variable
+
+  override build(_inputShape: Shape): void {
+    this.state = this.addState('randomState', randomState(this.config.seed))
+  }
+}
+
+export interface DropoutOptions {
+  /** Share of the values that are dropped, in [0, 1). */
+  rate: number
+  /** Shape of the choice, repeated along axes of 1; null: as the input. Default: the input's. */
+  noiseShape?: readonly (number | null)[]
+  /** By default the numbers follow setSeed(). */
+  seed?: number
+}
+
+/** Drops values, and scales the others by 1 / (1 - rate) (Srivastava et al. 2014). */
+export class Dropout extends Random<DropoutOptions> {
+  static override readonly className: string = 'Dropout'
+  static override readonly options: readonly string[] = ['rate', 'noiseShape', 'seed']
+  protected override readonly keepsRange: boolean = true
+
+  constructor(config: DropoutOptions & LayerOptions) {
+    super(config)
+    rateOption('layers.dropout', config.rate)
+    const { noiseShape } = config
+    if (noiseShape !== undefined && noiseShape !== null && !Array.isArray(noiseShape)) throw new WeftError('ERR_ARGUMENT', `layers.dropout: noiseShape must be a list, got ${JSON.stringify(noiseShape)}`)
+  }
+
+  call(x: Tensor, { training }: CallOptions): Tensor {
+    const { rate, noiseShape } = this.config
+    if (!training || rate === 0) return x
+    if (!noiseShape) return dropout(x, rate, { state: this.state })
+    if (noiseShape.length !== x.rank) throw this.error('ERR_SHAPE', `noiseShape [${noiseShape.map(String).join(', ')}] does not have an extent for each axis of the input [${x.shape}]`, [x.shape])
+    const shape = noiseShape.map((extent, axis) => extent ?? x.shape[axis]!)
+    return mul(x, dropout(ones(shape, { dtype: x.dtype }), rate, { state: this.state }))
+  }
+}
+
+export interface SpatialDropoutOptions {
+  rate: number
+  seed?: number
+}
+
+/** Drops whole channels of sequences [batch, steps, channels]. */
+export class SpatialDropout1d extends Random<SpatialDropoutOptions> {
+  static override readonly className: string = 'SpatialDropout1d'
+  static override readonly options: readonly string[] = ['rate', 'seed']
+  protected override readonly keepsRange: boolean = true
+  protected override inputSpec: InputSpec | undefined = { rank: 3, layout: 'batch, steps, channels' }
+
+  constructor(config: SpatialDropoutOptions & LayerOptions) {
+    super(config)
+    rateOption('layers.spatialDropout1d', config.rate)
+  }
+
+  call(x: Tensor, { training }: CallOptions): Tensor {
+    return training ? dropChannels(x, this.config.rate, this.state) : x
+  }
+}
+
+/** Drops whole channels of images [batch, height, width, channels]. */
+export class SpatialDropout2d extends Random<SpatialDropoutOptions> {
+  static override readonly className: string = 'SpatialDropout2d'
+  static override readonly options: readonly string[] = ['rate', 'seed']
+  protected override readonly keepsRange: boolean = true
+  protected override inputSpec: InputSpec | undefined = { rank: 4, layout: 'batch, height, width, channels' }
+
+  constructor(config: SpatialDropoutOptions & LayerOptions) {
+    super(config)
+    rateOption('layers.spatialDropout2d', config.rate)
+  }
+
+  call(x: Tensor, { training }: CallOptions): Tensor {
+    return training ? dropChannels(x, this.config.rate, this.state) : x
+  }
+}
+
+function dropChannels(x: Tensor, rate: number, state: Variable): Tensor {
+  if (rate === 0) return x
+  const shape = x.shape.map((extent, axis) => (axis === 0 || axis === x.rank - 1 ? extent : 1))
+  return mul(x, dropout(ones(shape, { dtype: x.dtype }), rate, { state }))
+}
+
+export interface GaussianNoiseOptions {
+  /** Standard deviation of the noise. */
+  stddev: number
+  seed?: number
+}
+
+/** Adds normal noise. */
+export class GaussianNoise extends Random<GaussianNoiseOptions> {
+  static override readonly className: string = 'GaussianNoise'
+  static override readonly options: readonly string[] = ['stddev', 'seed']
+
+  constructor(config: GaussianNoiseOptions & LayerOptions) {
+    super(config)
+    if (typeof config.stddev !== 'number' || !(config.stddev >= 0)) throw new WeftError('ERR_ARGUMENT', `layers.gaussianNoise: stddev must be at least 0, got ${JSON.stringify(config.stddev)}`)
+  }
+
+  call(x: Tensor, { training }: CallOptions): Tensor {
+    if (!training || this.config.stddev === 0) return x
+    return add(x, randomNormal(x.shape, { deviation: this.config.stddev, dtype: x.dtype, state: this.state }))
+  }
+}
+
+/** Multiplies by normal noise of mean 1 and standard deviation √(rate / (1 - rate)) (Srivastava et al. 2014). */
+export class GaussianDropout extends Random<SpatialDropoutOptions> {
+  static override readonly className: string = 'GaussianDropout'
+  static override readonly options: readonly string[] = ['rate', 'seed']
+
+  constructor(config: SpatialDropoutOptions & LayerOptions) {
+    super(config)
+    rateOption('layers.gaussianDropout', config.rate)
+  }
+
+  call(x: Tensor, { training }: CallOptions): Tensor {
+    const { rate } = this.config
+    if (!training || rate === 0) return x
+    return mul(x, randomNormal(x.shape, { mean: 1, deviation: Math.sqrt(rate / (1 - rate)), dtype: x.dtype, state: this.state }))
+  }
+}

@@ -1,0 +1,76 @@
+// Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
+import { WeftError } from '../error.js'
+import type { DType, Shape } from '../op.js'
+import { reshape } from '../ops/index.js'
+import type { Tensor } from '../tensor.js'
+import { Layer, type LayerOptions } from './layer.js'
+import { type DynamicShape, shapeText } from './symbolic.js'
+
+export interface InputLayerOptions {
+  /** Shape of one sample; null for an extent that varies. */
+  inputShape: DynamicShape
+  /** Of the data. Default float32. */
+  dtype?: DType
+}
+
+/** The place where data enter a model. */
+export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
+  static override readonly className: string = 'InputLayer'
+  static override readonly options: readonly string[] = []
+  protected override readonly castsInputs: boolean = false
+  protected override readonly supportsMasking: boolean = true
+  protected override readonly keepsRange: boolean = true
+  /** The dtype the data are expected in. */
+  readonly dataType: DType
+
+  constructor(config: InputLayerOptions & Omit<LayerOptions, 'inputShape' | 'dtype'>) {
+    const { dtype = 'float32', ...rest } = config
+    checkSampleShape('layers.inputLayer', config.inputShape)
+    super(rest)
+    this.dataType = dtype
+    this.build([null, ...config.inputShape] as unknown as Shape)
+  }
+
+  call(x: Tensor): Tensor {
+    return x
+  }
+
+  override toConfig(): object {
+    return { ...super.toConfig(), dtype: this.dataType }
+  }
+}
+
+/** Throws ERR_SHAPE unless every extent is a positive integer or null. */
+export function checkSampleShape(what: string, shape: unknown): asserts shape is DynamicShape {
+  if (!Array.isArray(shape) || shape.some((extent) => extent !== null && (!Number.isInteger(extent) || extent < 0))) {
+    throw new WeftError('ERR_SHAPE', `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : JSON.stringify(shape)}`)
+  }
+}
+
+const matches = (shape: DynamicShape, wanted: DynamicShape): boolean =>
+  shape.length === wanted.length && wanted.every((extent, i) => extent === null || shape[i] === null || extent === shape[i])
+
+/**
+ * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1 is added.
+ * ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be equal, not only the rank.
+ */
+export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exact = true): Shape {
+  const wanted: DynamicShape = [null, ...sample]
+  if (shape.length === wanted.length && (!exact || matches(shape, wanted))) return shape
+  if (sample.at(-1) === 1 && matches(shape, wanted.slice(0, -1))) return [...shape, 1]
+  const alone = matches(shape, sample) || (sample.at(-1) === 1 && matches(shape, sample.slice(0, -1)))
+  throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape [${shapeText(wanted)}], received [${shapeText(shape)}]`, {
+    layer,
+    shapes: [shape],
+    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',
+  })
+}
+
+/** The data in the shape a model takes them; see fitShape. The mask stays. */
+export function fitInput(x: Tensor, sample: DynamicShape, layer: string, exact = true): Tensor {
+  const shape = fitShape(x.shape, sample, layer, exact)
+  if (shape.length === x.rank) return x
+  const fitted = reshape(x, shape)
+  fitted.mask = x.mask
+  return fitted
+}

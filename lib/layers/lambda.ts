@@ -1,0 +1,28 @@
+// Lambda: a function of tensors as a layer.
+import { WeftError } from '../error.js'
+import type { Tensor } from '../tensor.js'
+import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+
+export type LambdaFunction = (x: Tensor, options: CallOptions) => Tensor
+
+/** A layer without weights made of a function. Functions are not saved: write a class for a model that is. */
+export class Lambda extends Layer<LayerOptions> {
+  static override readonly className: string = 'Lambda'
+  protected override readonly supportsMasking: boolean = true
+  protected override readonly castsInputs: boolean = false
+  private readonly fn: LambdaFunction
+
+  constructor(fn: LambdaFunction, config: LayerOptions = {}) {
+    if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `layers.lambda: expected a function, got ${typeof fn}`)
+    super(config)
+    this.fn = fn
+  }
+
+  call(x: Tensor, options: CallOptions): Tensor {
+    return this.fn(x, options)
+  }
+
+  override toConfig(): never {
+    throw this.error('ERR_ARGUMENT', 'a lambda layer cannot be saved, because a function is no data', [], 'Write a class that extends layers.Layer and give it to loadModel(dir, { layers })')
+  }
+}

@@ -1,0 +1,195 @@
+// Merging: several inputs made one.
+import { WeftError } from '../error.js'
+import type { Shape } from '../op.js'
+import { add, any, broadcastTo, concat, div, expandDims, logicalAnd, matMul, maximum, minimum, mul, onesLike, cast, sqrt, square, squeeze, sub, sum, transpose } from '../ops/index.js'
+import type { Tensor } from '../tensor.js'
+import { Layer, type LayerOptions } from './layer.js'
+import { shapeText } from './symbolic.js'
+
+abstract class Merge<C extends object = object> extends Layer<C, readonly Tensor[]> {
+  protected override readonly supportsMasking: boolean = true
+
+  protected checkList(shapes: Shape | readonly Shape[], count?: number): readonly Shape[] {
+    if (!Array.isArray(shapes[0])) throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as Shape], 'Write apply([a, b])')
+    const list = shapes as readonly Shape[]
+    if (count !== undefined && list.length !== count) throw this.error('ERR_ARGUMENT', `takes ${count} tensors, got ${list.length}`, list)
+    return list
+  }
+
+  protected mismatch(shapes: readonly Shape[], why: string): WeftError {
+    return this.error('ERR_SHAPE', `inputs of shapes ${shapes.map((shape) => `[${shapeText(shape)}]`).join(' and ')} ${why}`, shapes)
+  }
+}
+
+/** Element by element, with numpy broadcasting. A step is data when it is data in all inputs. */
+abstract class Elementwise extends Merge {
+  protected readonly count: number | undefined = undefined
+
+  override build(shapes: readonly Shape[]): void {
+    const list = this.checkList(shapes, this.count)
+    const rank = Math.max(...list.map((shape) => shape.length))
+    for (let axis = 1; axis <= rank; axis++) {
+      const extents = new Set(list.map((shape) => shape.at(-axis)).filter((extent) => extent !== undefined && extent !== null && extent !== 1))
+      if (extents.size > 1) throw this.mismatch(list, 'do not broadcast')
+    }
+  }
+
+  protected abstract merge(a: Tensor, b: Tensor): Tensor
+
+  call(inputs: readonly Tensor[]): Tensor {
+    return inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+  }
+
+  override computeMask(_inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
+    return masks.every((mask) => mask !== undefined) ? masks.reduce((a, b) => logicalAnd(a!, b!)) : undefined
+  }
+}
+
+export class Add extends Elementwise {
+  static override readonly className: string = 'Add'
+  static override readonly options: readonly string[] = []
+  protected merge(a: Tensor, b: Tensor): Tensor {
+    return add(a, b)
+  }
+}
+
+/** The first of two inputs less the second. */
+export class Subtract extends Elementwise {
+  static override readonly className: string = 'Subtract'
+  static override readonly options: readonly string[] = []
+  protected override readonly count: number | undefined = 2
+  protected merge(a: Tensor, b: Tensor): Tensor {
+    return sub(a, b)
+  }
+}
+
+export class Multiply extends Elementwise {
+  static override readonly className: string = 'Multiply'
+  static override readonly options: readonly string[] = []
+  protected merge(a: Tensor, b: Tensor): Tensor {
+    return mul(a, b)
+  }
+}
+
+export class Average extends Elementwise {
+  static override readonly className: string = 'Average'
+  static override readonly options: readonly string[] = []
+  protected merge(a: Tensor, b: Tensor): Tensor {
+    return add(a, b)
+  }
+  override call(inputs: readonly Tensor[]): Tensor {
+    return div(super.call(inputs), inputs.length)
+  }
+}
+
+export class Maximum extends Elementwise {
+  static override readonly className: string = 'Maximum'
+  static override readonly options: readonly string[] = []
+  protected merge(a: Tensor, b: Tensor): Tensor {
+    return maximum(a, b)
+  }
+}
+
+export class Minimum extends Elementwise {
+  static override readonly className: string = 'Minimum'
+  static override readonly options: readonly string[] = []
+  protected merge(a: Tensor, b: Tensor): Tensor {
+    return minimum(a, b)
+  }
+}
+
+export interface ConcatenateOptions {
+  /** Default -1. */
+  axis?: number
+}
+
+export class Concatenate extends Merge<ConcatenateOptions> {
+  static override readonly className: string = 'Concatenate'
+  static override readonly options: readonly string[] = ['axis']
+
+  constructor(config: ConcatenateOptions & LayerOptions = {}) {
+    super(config)
+    if (!Number.isInteger(config.axis ?? -1)) throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${JSON.stringify(config.axis)}`)
+  }
+
+  private axisOf(rank: number): number {
+    const { axis = -1 } = this.config
+    return axis < 0 ? axis + rank : axis
+  }
+
+  override build(shapes: readonly Shape[]): void {
+    const list = this.checkList(shapes)
+    const rank = list[0]!.length
+    const axis = this.axisOf(rank)
+    if (axis <= 0 || axis >= rank) throw this.error('ERR_SHAPE', `axis ${this.config.axis ?? -1} is not an axis of samples of rank ${rank - 1}`, list, `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`)
+    const differs = list.some((shape) => shape.length !== rank || shape.some((extent, i) => i !== axis && extent !== list[0]![i]))
+    if (differs) throw this.mismatch(list, `must be equal but for axis ${axis}`)
+  }
+
+  call(inputs: readonly Tensor[]): Tensor {
+    return concat([...inputs], this.axisOf(inputs[0]!.rank))
+  }
+
+  /** Along the steps, masks follow each other; along features, a step is data when it is in any input (an input without mask: everywhere). */
+  override computeMask(inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
+    if (masks.every((mask) => mask === undefined)) return undefined
+    const wide = inputs.map((x, i) => {
+      const mask = masks[i]
+      if (mask === undefined) return cast(onesLike(x), 'bool')
+      return mask.rank < x.rank ? broadcastTo(expandDims(mask, -1), x.shape) : mask
+    })
+    return any(concat(wide, this.axisOf(inputs[0]!.rank)), -1)
+  }
+}
+
+export interface DotOptions {
+  /** Axes to sum over, of each input or of both; batch is axis 0. */
+  axes: number | readonly [number, number]
+  /** Divides by the lengths along the axes: cosine proximity. Default false. */
+  normalize?: boolean
+}
+
+/** Sums of products along one axis of each of two inputs; the remaining axes of the first come before those of the second. */
+export class Dot extends Merge<DotOptions> {
+  static override readonly className: string = 'Dot'
+  static override readonly options: readonly string[] = ['axes', 'normalize']
+
+  constructor(config: DotOptions & LayerOptions) {
+    super(config)
+    const { axes } = config
+    const fits = Number.isInteger(axes) || (Array.isArray(axes) && axes.length === 2 && axes.every(Number.isInteger))
+    if (!fits) throw new WeftError('ERR_ARGUMENT', `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : JSON.stringify(axes)}`)
+  }
+
+  private axesOf(ranks: readonly number[]): [number, number] {
+    const { axes } = this.config
+    const [a, b] = typeof axes === 'number' ? [axes, axes] : axes
+    return [a < 0 ? a + ranks[0]! : a, b < 0 ? b + ranks[1]! : b]
+  }
+
+  override build(shapes: readonly Shape[]): void {
+    const list = this.checkList(shapes, 2)
+    if (list.some((shape) => shape.length < 2 || shape.length > 3)) throw this.mismatch(list, 'must have rank 2 or 3')
+    const [a, b] = this.axesOf(list.map((shape) => shape.length))
+    if (a < 1 || b < 1 || list[0]![a] === undefined || list[0]![a] !== list[1]![b]) throw this.mismatch(list, `do not have the same extent along axes ${JSON.stringify(this.config.axes)}`)
+  }
+
+  call(inputs: readonly Tensor[]): Tensor {
+    const axes = this.axesOf(inputs.map((x) => x.rank))
+    const [a, b] = inputs.map((x, i) => {
+      if (!this.config.normalize) return x
+      const length = sqrt(maximum(sum(square(x), axes[i]!, { keepDims: true }), 1e-12))
+      return div(x, length)
+    }) as [Tensor, Tensor]
+    // a [batch, rows, d], b [batch, d, columns]
+    const left = a.rank === 2 ? expandDims(a, 1) : axes[0] === 2 ? a : transpose(a, [0, 2, 1])
+    const right = b.rank === 2 ? expandDims(b, 2) : axes[1] === 1 ? b : transpose(b, [0, 2, 1])
+    const product = matMul(left, right)
+    if (a.rank === 2 && b.rank === 2) return squeeze(product, 2)
+    return a.rank === 2 ? squeeze(product, 1) : b.rank === 2 ? squeeze(product, 2) : product
+  }
+
+  override computeMask(): undefined {
+    return undefined
+  }
+}

@@ -1,0 +1,178 @@
+// Normalization of activations: by the batch's statistics, by each sample's.
+import type { ConstraintLike } from '../constraints.js'
+import { WeftError } from '../error.js'
+import type { InitializerLike } from '../initializers.js'
+import { type Shape, sizeOf } from '../op.js'
+import { add, batchNorm, cast, expandDims, layerNorm, maximum, mul, ones, reshape, rsqrt, square, sub, sum, transpose, zeros } from '../ops/index.js'
+import type { RegularizerLike } from '../regularizers.js'
+import type { Tensor, Variable } from '../tensor.js'
+import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+
+interface Affine {
+  /** Added to the variance. Default 1e-3. */
+  epsilon?: number
+  /** Adds a learned beta. Default true. */
+  center?: boolean
+  /** Multiplies by a learned gamma. Default true. */
+  scale?: boolean
+  betaInitializer?: InitializerLike
+  gammaInitializer?: InitializerLike
+  betaRegularizer?: RegularizerLike
+  gammaRegularizer?: RegularizerLike
+  betaConstraint?: ConstraintLike
+  gammaConstraint?: ConstraintLike
+}
+
+const AFFINE_OPTIONS: readonly string[] = [
+  'epsilon', 'center', 'scale', 'betaInitializer', 'gammaInitializer', 'betaRegularizer', 'gammaRegularizer', 'betaConstraint', 'gammaConstraint',
+]
+
+abstract class AffineLayer<C extends Affine> extends Layer<C> {
+  protected override readonly supportsMasking: boolean = true
+  gamma: Variable | undefined
+  beta: Variable | undefined
+  protected readonly epsilon: number
+
+  constructor(what: string, config: C & LayerOptions) {
+    super(config)
+    this.epsilon = config.epsilon ?? 1e-3
+    if (typeof this.epsilon !== 'number' || !(this.epsilon > 0)) throw new WeftError('ERR_ARGUMENT', `${what}: epsilon must be positive, got ${JSON.stringify(config.epsilon)}`)
+  }
+
+  protected addAffine(shape: Shape): void {
+    const { scale = true, center = true, ...o } = this.config as Affine
+    if (scale) this.gamma = this.addWeight({ name: 'gamma', shape, initializer: o.gammaInitializer ?? 'ones', regularizer: o.gammaRegularizer, constraint: o.gammaConstraint })
+    if (center) this.beta = this.addWeight({ name: 'beta', shape, initializer: o.betaInitializer ?? 'zeros', regularizer: o.betaRegularizer, constraint: o.betaConstraint })
+  }
+
+  /** gamma and beta as vectors; ones and zeros where there are none. */
+  protected affine(size: number): [Tensor, Tensor] {
+    const flat = (t: Tensor): Tensor => (t.rank === 1 ? t : reshape(t, [size]))
+    return [this.gamma ? flat(this.gamma) : ones([size], { dtype: this.dtype }), this.beta ? flat(this.beta) : zeros([size], { dtype: this.dtype })]
+  }
+
+  /** Axes counted from the front. */
+  protected front(axes: readonly number[], rank: number): number[] {
+    const found = axes.map((axis) => (axis < 0 ? axis + rank : axis))
+    if (found.some((axis) => !Number.isInteger(axis) || axis < 1 || axis >= rank)) {
+      throw this.error('ERR_SHAPE', `axis ${JSON.stringify(axes.length === 1 ? axes[0] : axes)} is not an axis of samples for inputs of rank ${rank}`, [], `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`)
+    }
+    return found.sort((a, b) => a - b)
+  }
+}
+
+/** Calls fn on x with the axes moved to the end, in order, and moves them back in the result. */
+function withLastAxes(x: Tensor, axes: readonly number[], fn: (x: Tensor) => Tensor): Tensor {
+  const all = x.shape.map((_, axis) => axis)
+  const order = [...all.filter((axis) => !axes.includes(axis)), ...axes]
+  if (order.every((axis, i) => axis === i)) return fn(x)
+  return transpose(fn(transpose(x, order)), all.map((axis) => order.indexOf(axis)))
+}
+
+export interface BatchNormalizationOptions extends Affine {
+  /** The axis whose features have statistics of their own. Default -1. */
+  axis?: number
+  /** Share of the old moving statistics in each step. Default 0.99. */
+  momentum?: number
+  movingMeanInitializer?: InitializerLike
+  movingVarianceInitializer?: InitializerLike
+}
+
+/**
+ * Each feature normalized by its mean and biased variance over the batch while training, by moving statistics otherwise and when `trainable` is false
+ * (Ioffe and Szegedy 2015). With a mask, statistics are of the steps that are data.
+ */
+export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
+  static override readonly className: string = 'BatchNormalization'
+  static override readonly options: readonly string[] = ['axis', 'momentum', 'movingMeanInitializer', 'movingVarianceInitializer', ...AFFINE_OPTIONS]
+
+  movingMean!: Variable
+  movingVariance!: Variable
+  private readonly momentum: number
+  private axis = -1
+
+  constructor(config: BatchNormalizationOptions & LayerOptions = {}) {
+    super('layers.batchNormalization', config)
+    this.momentum = config.momentum ?? 0.99
+    if (!(this.momentum >= 0 && this.momentum <= 1)) throw new WeftError('ERR_ARGUMENT', `layers.batchNormalization: momentum must be in [0, 1], got ${config.momentum}`)
+  }
+
+  override build(inputShape: Shape): void {
+    this.axis = this.front([this.config.axis ?? -1], inputShape.length)[0]!
+    const features = inputShape[this.axis]!
+    this.addAffine([features])
+    const { movingMeanInitializer = 'zeros', movingVarianceInitializer = 'ones' } = this.config
+    this.movingMean = this.addWeight({ name: 'movingMean', shape: [features], initializer: movingMeanInitializer, trainable: false })
+    this.movingVariance = this.addWeight({ name: 'movingVariance', shape: [features], initializer: movingVarianceInitializer, trainable: false })
+    this.inputSpec = { rank: inputShape.length, axes: { [this.axis]: features } }
+  }
+
+  call(x: Tensor, { training, mask }: CallOptions): Tensor {
+    return withLastAxes(x, [this.axis], (moved) => {
+      if (!training || !this.trainable) return this.normalize(moved, this.movingMean, this.movingVariance)
+      if (mask && this.axis === x.rank - 1 && mask.rank < x.rank) return this.masked(moved, mask)
+      const { y, mean, variance } = batchNorm(moved, ...this.affine(moved.shape.at(-1)!), { epsilon: this.epsilon })
+      this.update(mean, variance)
+      return y
+    })
+  }
+
+  /** (x - mean) / √(variance + ε) · gamma + beta, as x · factor + offset. */
+  private normalize(x: Tensor, mean: Tensor, variance: Tensor): Tensor {
+    const inverse = rsqrt(add(variance, this.epsilon))
+    const factor = this.gamma ? mul(this.gamma, inverse) : inverse
+    const offset = mul(mean, factor)
+    return add(mul(x, factor), this.beta ? sub(this.beta, offset) : mul(offset, -1))
+  }
+
+  private masked(x: Tensor, mask: Tensor): Tensor {
+    let valid = cast(mask, x.dtype)
+    while (valid.rank < x.rank) valid = expandDims(valid, -1)
+    const axes = x.shape.map((_, axis) => axis).slice(0, -1)
+    // [.., 1] weights count each step once for every place of the axes the mask does not have
+    const repeats = sizeOf(x.shape.slice(0, -1)) / Math.max(1, valid.size)
+    const count = maximum(mul(sum(valid), repeats), 1)
+    const mean = sum(mul(x, valid), axes).div(count)
+    const variance = sum(mul(square(sub(x, mean)), valid), axes).div(count)
+    this.update(mean, variance)
+    return this.normalize(x, mean, variance)
+  }
+
+  private update(mean: Tensor, variance: Tensor): void {
+    this.movingMean.assign(add(mul(this.movingMean, this.momentum), mul(mean, 1 - this.momentum)))
+    this.movingVariance.assign(add(mul(this.movingVariance, this.momentum), mul(variance, 1 - this.momentum)))
+  }
+}
+
+export interface LayerNormalizationOptions extends Affine {
+  /** The axes that are normalized together. Default -1. */
+  axis?: number | readonly number[]
+}
+
+/** Each sample normalized by its own mean and variance over the given axes (Ba et al. 2016). */
+export class LayerNormalization extends AffineLayer<LayerNormalizationOptions> {
+  static override readonly className: string = 'LayerNormalization'
+  static override readonly options: readonly string[] = ['axis', ...AFFINE_OPTIONS]
+  private axes: number[] = []
+
+  constructor(config: LayerNormalizationOptions & LayerOptions = {}) {
+    super('layers.layerNormalization', config)
+  }
+
+  override build(inputShape: Shape): void {
+    const { axis = -1 } = this.config
+    this.axes = this.front(typeof axis === 'number' ? [axis] : axis, inputShape.length)
+    const extents = this.axes.map((a) => inputShape[a]!)
+    this.addAffine(extents)
+    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(this.axes.map((a) => [a, inputShape[a]!])) }
+  }
+
+  call(x: Tensor): Tensor {
+    return withLastAxes(x, this.axes, (moved) => {
+      const size = sizeOf(moved.shape.slice(-this.axes.length))
+      const rows = this.axes.length === 1 ? moved : reshape(moved, [...moved.shape.slice(0, -this.axes.length), size])
+      const y = layerNorm(rows, ...this.affine(size), { epsilon: this.epsilon })
+      return this.axes.length === 1 ? y : reshape(y, moved.shape)
+    })
+  }
+}

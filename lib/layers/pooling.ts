@@ -1,0 +1,162 @@
+// Pooling: the largest or the mean value of windows, or of a whole image or sequence.
+import { averagePool1d, averagePool2d, cast, div, expandDims, max, maximum, maxPool1d, maxPool2d, mean, mul, sum } from '../ops/index.js'
+import type { Tensor } from '../tensor.js'
+import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { choiceOption, type Padding, pairOption, type Size, singleOption } from './options.js'
+
+const IMAGES: InputSpec = { rank: 4, layout: 'batch, height, width, channels', hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)' }
+const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, channels', hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)' }
+const POOL_OPTIONS: readonly string[] = ['poolSize', 'strides', 'padding']
+
+export interface Pooling2dOptions {
+  /** Height and width of the window. Default 2. */
+  poolSize?: Size
+  /** Default: poolSize. */
+  strides?: Size
+  /** Default 'valid'. */
+  padding?: Padding
+}
+
+abstract class Pooling2d extends Layer<Pooling2dOptions> {
+  protected override readonly keepsRange: boolean = true
+  protected override inputSpec: InputSpec | undefined = IMAGES
+  protected readonly window: { poolSize: [number, number]; strides: [number, number]; padding: Padding }
+
+  constructor(what: string, config: Pooling2dOptions & LayerOptions) {
+    super(config)
+    const poolSize = pairOption(what, 'poolSize', config.poolSize ?? 2)
+    const strides = config.strides === undefined || config.strides === null ? poolSize : pairOption(what, 'strides', config.strides)
+    this.window = { poolSize, strides, padding: choiceOption(what, 'padding', config.padding ?? 'valid', ['valid', 'same']) }
+  }
+}
+
+export class MaxPooling2d extends Pooling2d {
+  static override readonly className: string = 'MaxPooling2d'
+  static override readonly options: readonly string[] = POOL_OPTIONS
+
+  constructor(config: Pooling2dOptions & LayerOptions = {}) {
+    super('layers.maxPooling2d', config)
+  }
+  call(x: Tensor): Tensor {
+    return maxPool2d(x, this.window)
+  }
+}
+
+export class AveragePooling2d extends Pooling2d {
+  static override readonly className: string = 'AveragePooling2d'
+  static override readonly options: readonly string[] = POOL_OPTIONS
+
+  constructor(config: Pooling2dOptions & LayerOptions = {}) {
+    super('layers.averagePooling2d', config)
+  }
+  call(x: Tensor): Tensor {
+    return averagePool2d(x, this.window)
+  }
+}
+
+export interface Pooling1dOptions {
+  /** Steps in the window. Default 2. */
+  poolSize?: number | readonly [number]
+  /** Default: poolSize. */
+  strides?: number | readonly [number]
+  /** Default 'valid'. */
+  padding?: Padding
+}
+
+abstract class Pooling1d extends Layer<Pooling1dOptions> {
+  protected override readonly keepsRange: boolean = true
+  protected override inputSpec: InputSpec | undefined = SEQUENCES
+  protected readonly window: { poolSize: number; strides: number; padding: Padding }
+
+  constructor(what: string, config: Pooling1dOptions & LayerOptions) {
+    super(config)
+    const poolSize = singleOption(what, 'poolSize', config.poolSize ?? 2)
+    const strides = config.strides === undefined || config.strides === null ? poolSize : singleOption(what, 'strides', config.strides)
+    this.window = { poolSize, strides, padding: choiceOption(what, 'padding', config.padding ?? 'valid', ['valid', 'same']) }
+  }
+}
+
+export class MaxPooling1d extends Pooling1d {
+  static override readonly className: string = 'MaxPooling1d'
+  static override readonly options: readonly string[] = POOL_OPTIONS
+
+  constructor(config: Pooling1dOptions & LayerOptions = {}) {
+    super('layers.maxPooling1d', config)
+  }
+  call(x: Tensor): Tensor {
+    return maxPool1d(x, this.window)
+  }
+}
+
+export class AveragePooling1d extends Pooling1d {
+  static override readonly className: string = 'AveragePooling1d'
+  static override readonly options: readonly string[] = POOL_OPTIONS
+
+  constructor(config: Pooling1dOptions & LayerOptions = {}) {
+    super('layers.averagePooling1d', config)
+  }
+  call(x: Tensor): Tensor {
+    return averagePool1d(x, this.window)
+  }
+}
+
+export interface GlobalPoolingOptions {
+  /** Keeps the pooled axes with extent 1. Default false. */
+  keepDims?: boolean
+}
+
+abstract class GlobalPooling extends Layer<GlobalPoolingOptions> {
+  protected override readonly keepsRange: boolean = true
+  protected get keepDims(): boolean {
+    return this.config.keepDims ?? false
+  }
+}
+
+export class GlobalMaxPooling2d extends GlobalPooling {
+  static override readonly className: string = 'GlobalMaxPooling2d'
+  static override readonly options: readonly string[] = ['keepDims']
+  protected override inputSpec: InputSpec | undefined = IMAGES
+
+  call(x: Tensor): Tensor {
+    return max(x, [1, 2], { keepDims: this.keepDims })
+  }
+}
+
+export class GlobalAveragePooling2d extends GlobalPooling {
+  static override readonly className: string = 'GlobalAveragePooling2d'
+  static override readonly options: readonly string[] = ['keepDims']
+  protected override inputSpec: InputSpec | undefined = IMAGES
+
+  call(x: Tensor): Tensor {
+    return mean(x, [1, 2], { keepDims: this.keepDims })
+  }
+}
+
+export class GlobalMaxPooling1d extends GlobalPooling {
+  static override readonly className: string = 'GlobalMaxPooling1d'
+  static override readonly options: readonly string[] = ['keepDims']
+  protected override inputSpec: InputSpec | undefined = SEQUENCES
+
+  call(x: Tensor): Tensor {
+    return max(x, 1, { keepDims: this.keepDims })
+  }
+}
+
+/** The mean over steps; with a mask, over the steps that are data. */
+export class GlobalAveragePooling1d extends GlobalPooling {
+  static override readonly className: string = 'GlobalAveragePooling1d'
+  static override readonly options: readonly string[] = ['keepDims']
+  protected override inputSpec: InputSpec | undefined = SEQUENCES
+
+  call(x: Tensor, { mask }: CallOptions): Tensor {
+    if (!mask) return mean(x, 1, { keepDims: this.keepDims })
+    const valid = expandDims(cast(mask, x.dtype), -1) // [batch, steps, 1]
+    const total = sum(mul(x, valid), 1, { keepDims: this.keepDims })
+    // a row without any valid step gives 0
+    return div(total, maximum(sum(valid, 1, { keepDims: this.keepDims }), 1))
+  }
+
+  override computeMask(): undefined {
+    return undefined
+  }
+}

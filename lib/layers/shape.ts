@@ -1,0 +1,187 @@
+// Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
+import { WeftError } from '../error.js'
+import { type Shape, sizeOf } from '../op.js'
+import { broadcastTo, expandDims, pad, reshape, slice, transpose } from '../ops/index.js'
+import type { Tensor } from '../tensor.js'
+import { type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { integerOption, pairOption, type Size } from './options.js'
+
+/** Layers that keep the dtype of what they move. */
+abstract class Moving<C extends object> extends Layer<C> {
+  protected override readonly castsInputs: boolean = false
+  protected override readonly keepsRange: boolean = true
+}
+
+/** [batch, ...] → [batch, all values of a sample]. */
+export class Flatten extends Moving<object> {
+  static override readonly className: string = 'Flatten'
+  static override readonly options: readonly string[] = []
+  protected override inputSpec: InputSpec | undefined = { minRank: 1, layout: 'batch' }
+
+  call(x: Tensor): Tensor {
+    return reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))])
+  }
+}
+
+export interface ReshapeOptions {
+  /** The shape of a sample; one extent may be -1, for what is left. */
+  targetShape: readonly number[]
+}
+
+export class Reshape extends Moving<ReshapeOptions> {
+  static override readonly className: string = 'Reshape'
+  static override readonly options: readonly string[] = ['targetShape']
+
+  constructor(config: ReshapeOptions & LayerOptions) {
+    super(config)
+    const { targetShape } = config
+    const free = Array.isArray(targetShape) ? targetShape.filter((n) => n === -1).length : 2
+    if (free > 1 || targetShape.some((n) => n !== -1 && (!Number.isInteger(n) || n < 0))) {
+      throw new WeftError('ERR_ARGUMENT', `layers.reshape: targetShape must be a list of extents with at most one -1, got ${JSON.stringify(targetShape)}`)
+    }
+  }
+
+  call(x: Tensor): Tensor {
+    const { targetShape } = this.config
+    const size = sizeOf(x.shape.slice(1))
+    const known = sizeOf(targetShape.filter((n) => n !== -1))
+    const rest = known === 0 ? 0 : size / known
+    const fits = targetShape.includes(-1) ? Number.isInteger(rest) && rest * known === size : known === size
+    if (!fits) {
+      throw this.error('ERR_SHAPE', `samples of shape [${x.shape.slice(1)}] have ${size} values and cannot take shape [${targetShape}]`, [x.shape, targetShape])
+    }
+    return reshape(x, [x.shape[0]!, ...targetShape.map((n) => (n === -1 ? rest : n))])
+  }
+}
+
+export interface PermuteOptions {
+  /** Axes of a sample in their new order, counted from 1; the batch stays first. */
+  dims: readonly number[]
+}
+
+export class Permute extends Moving<PermuteOptions> {
+  static override readonly className: string = 'Permute'
+  static override readonly options: readonly string[] = ['dims']
+  protected override inputSpec: InputSpec | undefined
+
+  constructor(config: PermuteOptions & LayerOptions) {
+    super(config)
+    const { dims } = config
+    if (!Array.isArray(dims) || [...dims].sort((a, b) => a - b).some((axis, i) => axis !== i + 1)) {
+      throw new WeftError('ERR_ARGUMENT', `layers.permute: dims must name each of the axes 1 to n once, got ${JSON.stringify(dims)}`)
+    }
+    this.inputSpec = { rank: dims.length + 1, hint: 'dims names one axis for each axis of a sample' }
+  }
+
+  call(x: Tensor): Tensor {
+    return transpose(x, [0, ...this.config.dims])
+  }
+}
+
+export interface RepeatVectorOptions {
+  /** Number of repetitions. */
+  n: number
+}
+
+/** [batch, features] → [batch, n, features]. */
+export class RepeatVector extends Moving<RepeatVectorOptions> {
+  static override readonly className: string = 'RepeatVector'
+  static override readonly options: readonly string[] = ['n']
+  protected override inputSpec: InputSpec | undefined = { rank: 2, layout: 'batch, features' }
+
+  constructor(config: RepeatVectorOptions & LayerOptions) {
+    super(config)
+    integerOption('layers.repeatVector', 'n', config.n)
+  }
+
+  call(x: Tensor): Tensor {
+    return broadcastTo(expandDims(x, 1), [x.shape[0]!, this.config.n, x.shape[1]!])
+  }
+}
+
+/** Places on the sides of an image: all, [height, width], or [[top, bottom], [left, right]]. */
+export type Sides = number | readonly [number, number] | readonly [readonly [number, number], readonly [number, number]]
+const IMAGES: InputSpec = { rank: 4, layout: 'batch, height, width, channels' }
+
+/** [top, bottom, left, right] */
+function sidesOption(what: string, name: string, value: Sides): [number, number, number, number] {
+  if (Array.isArray(value) && value.length === 2 && Array.isArray(value[0])) {
+    const [[top, bottom], [left, right]] = [pairOption(what, name, value[0], 0), pairOption(what, name, value[1], 0)]
+    return [top, bottom, left, right]
+  }
+  const [h, w] = pairOption(what, name, value, 0)
+  return [h, h, w, w]
+}
+
+export interface ZeroPadding2dOptions {
+  /** Default 1. */
+  padding?: Sides
+}
+
+export class ZeroPadding2d extends Moving<ZeroPadding2dOptions> {
+  static override readonly className: string = 'ZeroPadding2d'
+  static override readonly options: readonly string[] = ['padding']
+  protected override inputSpec: InputSpec | undefined = IMAGES
+  private readonly sides: [number, number, number, number]
+
+  constructor(config: ZeroPadding2dOptions & LayerOptions = {}) {
+    super(config)
+    this.sides = sidesOption('layers.zeroPadding2d', 'padding', config.padding ?? 1)
+  }
+
+  call(x: Tensor): Tensor {
+    const [top, bottom, left, right] = this.sides
+    return pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]])
+  }
+}
+
+export interface Cropping2dOptions {
+  /** Default 0. */
+  cropping?: Sides
+}
+
+export class Cropping2d extends Moving<Cropping2dOptions> {
+  static override readonly className: string = 'Cropping2d'
+  static override readonly options: readonly string[] = ['cropping']
+  protected override inputSpec: InputSpec | undefined = IMAGES
+  private readonly sides: [number, number, number, number]
+
+  constructor(config: Cropping2dOptions & LayerOptions = {}) {
+    super(config)
+    this.sides = sidesOption('layers.cropping2d', 'cropping', config.cropping ?? 0)
+  }
+
+  call(x: Tensor): Tensor {
+    const [n, h, w, c] = x.shape as unknown as [number, number, number, number]
+    const [top, bottom, left, right] = this.sides
+    if (top + bottom >= h || left + right >= w) {
+      throw this.error('ERR_SHAPE', `cropping [${this.sides}] (top, bottom, left, right) leaves nothing of images of shape [${h}, ${w}, ${c}]`, [x.shape])
+    }
+    return slice(x, [0, top, left, 0], [n, h - top - bottom, w - left - right, c])
+  }
+}
+
+export interface UpSampling2dOptions {
+  /** Repetitions of rows and columns. Default 2. */
+  size?: Size
+}
+
+/** Repeats rows and columns: nearest-neighbour enlargement. */
+export class UpSampling2d extends Moving<UpSampling2dOptions> {
+  static override readonly className: string = 'UpSampling2d'
+  static override readonly options: readonly string[] = ['size']
+  protected override inputSpec: InputSpec | undefined = IMAGES
+  private readonly size: [number, number]
+
+  constructor(config: UpSampling2dOptions & LayerOptions = {}) {
+    super(config)
+    this.size = pairOption('layers.upSampling2d', 'size', config.size ?? 2)
+  }
+
+  call(x: Tensor): Tensor {
+    const [n, h, w, c] = x.shape as unknown as [number, number, number, number]
+    const [rows, columns] = this.size
+    const repeated: Shape = [n, h, rows, w, columns, c]
+    return reshape(broadcastTo(reshape(x, [n, h, 1, w, 1, c]), repeated), [n, h * rows, w * columns, c])
+  }
+}
