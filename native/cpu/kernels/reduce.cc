@@ -75,17 +75,22 @@ void reduce_short_rows(const typename R::T* x, int64_t rows, int64_t n, typename
   }
 }
 
+template <class R>
+void reduce_plain_columns(const typename R::T* x, int64_t rows, int64_t stride, int64_t columns, typename R::Wide* total) {
+  reduce_columns<R>(rows, columns, total, [=]<class V>(int64_t i, int64_t j) { return load_as<V>(x + i * stride + j); });
+}
+
 /** Columns `first`.. of [rows, inner]. Few columns: several rows are seen as one, so that vectors are full. */
 template <class R>
 void reduce_panel(const typename R::T* x, int64_t rows, int64_t inner, int64_t first, int64_t count, typename R::Wide* total) {
   using Wide = typename R::Wide;
   constexpr int64_t lanes = pack_lanes<typename R::T>;
   const int64_t merged = inner <= short_row ? lanes / std::gcd(inner, lanes) : 1;  // rows seen as one
-  if (merged == 1 || rows < 2 * merged) return reduce_columns<R>(x + first, rows, inner, count, total);
+  if (merged == 1 || rows < 2 * merged) return reduce_plain_columns<R>(x + first, rows, inner, count, total);
   Wide wide[short_row * lanes], rest[short_row];
   const int64_t groups = rows / merged;
-  reduce_columns<R>(x, groups, merged * inner, merged * inner, wide);
-  reduce_columns<R>(x + groups * merged * inner, rows - groups * merged, inner, inner, rest);
+  reduce_plain_columns<R>(x, groups, merged * inner, merged * inner, wide);
+  reduce_plain_columns<R>(x + groups * merged * inner, rows - groups * merged, inner, inner, rest);
   for (int64_t j = 0; j < inner; j++) {
     for (int64_t g = 1; g < merged; g++) wide[j] = R::combine(wide[j], wide[g * inner + j]);
     total[j] = R::combine(wide[j], rest[j]);

@@ -90,9 +90,12 @@ typename R::Wide reduce_row(const typename R::T* x, int64_t n) {
   return total;
 }
 
-/** `rows` rows of `columns` elements, `stride` apart: total[j] combines column j, in blocks of 32 rows. */
-template <class R>
-void reduce_columns(const typename R::T* x, int64_t rows, int64_t stride, int64_t columns, typename R::Wide* total) {
+/**
+ * Column totals of `rows` rows: total[j] combines the values load<V>(i, j) of all rows i, in blocks of 32. V is T, or Pack<T> for the
+ * columns from j on.
+ */
+template <class R, class Load>
+void reduce_columns(int64_t rows, int64_t columns, typename R::Wide* total, const Load& load) {
   using T = typename R::T;
   using Wide = typename R::Wide;
   constexpr int lanes = pack_lanes<T>;
@@ -105,17 +108,15 @@ void reduce_columns(const typename R::T* x, int64_t rows, int64_t stride, int64_
     for (int k = first; k < lanes; k++) total[j + k] = R::combine(total[j + k], Wide(lane[k]));
   };
   for (int64_t r = 0; r < rows; r += block) {
-    const T* p = x + r * stride;
-    const int64_t height = std::min(block, rows - r);
+    const int64_t end = std::min(r + block, rows);
     int64_t j = 0;
     for (; j + 4 * lanes <= columns; j += 4 * lanes) {
       Pack<T> a = start, b = start, c = start, d = start;
-      for (int64_t i = 0; i < height; i++) {
-        const T* q = p + i * stride + j;
-        a = R::combine(a, load_pack(q));
-        b = R::combine(b, load_pack(q + lanes));
-        c = R::combine(c, load_pack(q + 2 * lanes));
-        d = R::combine(d, load_pack(q + 3 * lanes));
+      for (int64_t i = r; i < end; i++) {
+        a = R::combine(a, load.template operator()<Pack<T>>(i, j));
+        b = R::combine(b, load.template operator()<Pack<T>>(i, j + lanes));
+        c = R::combine(c, load.template operator()<Pack<T>>(i, j + 2 * lanes));
+        d = R::combine(d, load.template operator()<Pack<T>>(i, j + 3 * lanes));
       }
       fold(a, j, 0);
       fold(b, j + lanes, 0);
@@ -124,20 +125,38 @@ void reduce_columns(const typename R::T* x, int64_t rows, int64_t stride, int64_
     }
     while (j < columns) {
       if (columns < lanes) {
-        for (int64_t k = 0; k < columns; k++) {
-          T sum = T(R::neutral());
-          for (int64_t i = 0; i < height; i++) sum = R::combine(sum, p[i * stride + k]);
-          total[k] = R::combine(total[k], Wide(sum));
-        }
-        break;
+        T sum = T(R::neutral());
+        for (int64_t i = r; i < end; i++) sum = R::combine(sum, load.template operator()<T>(i, j));
+        total[j] = R::combine(total[j], Wide(sum));
+        j++;
+        continue;
       }
       const int64_t from = std::min(j, columns - lanes);  // the last pack overlaps the one before
       Pack<T> a = start;
-      for (int64_t i = 0; i < height; i++) a = R::combine(a, load_pack(p + i * stride + from));
+      for (int64_t i = r; i < end; i++) a = R::combine(a, load.template operator()<Pack<T>>(i, from));
       fold(a, from, int(j - from));
       j = from + lanes;
     }
   }
 }
+
+/** A T or a Pack<T> from memory. */
+template <class V, class T>
+WEFT_INLINE V load_as(const T* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/** How the rows of [rows, columns] are cut where column totals are kept per segment: pieces that stay in the cache, 256 at most. */
+struct RowSegments {
+  int64_t rows, length, count;
+  RowSegments(int64_t rows, int64_t columns)
+      : rows(rows),
+        length(std::max({32768 / std::max<int64_t>(1, columns), int64_t(32), (rows + 255) / 256})),
+        count((rows + length - 1) / length) {}
+  int64_t begin(int64_t segment) const { return segment * length; }
+  int64_t size(int64_t segment) const { return std::min(length, rows - segment * length); }
+};
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,128 @@
+// Cross-entropy of softmax(logits) against distributions or labels, row by row; the gradients reuse the probabilities.
+#include "elementwise.h"
+#include "row_math.h"
+#include "widened.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+/** Σ targets · (x - shift), without the elements whose target is 0: their logit may be -infinity. */
+template <class T>
+T target_dot(const T* targets, const T* x, T shift, int64_t n) {
+  T total = 0;
+  for (int64_t i = 0; i < n; i++) total += targets[i] == 0 ? T(0) : targets[i] * (x[i] - shift);
+  return total;
+}
+template <>
+float target_dot(const float* targets, const float* x, float shift, int64_t n) {
+  RowSum total;
+  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) {
+    const Vec t = load_lanes(targets + i, m);
+    total.add(select(equal(t, zero()), zero(), t * (load_lanes(x + i, m) - shift)));
+  });
+  return total.total();
+}
+
+template <class T>
+void scale_row(T* y, T factor, int64_t n) {
+  for (int64_t i = 0; i < n; i++) y[i] *= factor;
+}
+template <>
+void scale_row(float* y, float factor, int64_t n) {
+  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(y + i, load_lanes(y + i, m) * factor, m); });
+}
+
+template <class T>
+Step bind_dense(Call& call) {
+  const View logits = call.in[0], targets = call.in[1], loss = call.out[0], probabilities = call.out[1];
+  const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
+  if (probabilities.used()) call.in_place(0, 1);
+  return [=](const Frame& frame) {
+    for_rows(rows, n, function_grain, [&](int64_t r) {
+      const T *x = frame.at<T>(logits) + r * n, *t = frame.at<T>(targets) + r * n;
+      T* p = probabilities.used() ? frame.at<T>(probabilities) + r * n : nullptr;
+      const T most = row_max(x, n), dot = loss.used() ? target_dot(t, x, most, n) : T(0);  // before p overwrites x
+      const T total = row_exp(x, most, p, n);
+      if (p) scale_row(p, T(1) / total, n);
+      if (loss.used()) frame.at<T>(loss)[r] = row_sum(t, n) * log_of(total) - dot;
+    });
+  };
+}
+
+template <class T>
+Step bind_sparse(Call& call) {
+  const View logits = call.in[0], labels = call.in[1], loss = call.out[0], probabilities = call.out[1];
+  const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
+  if (probabilities.used()) call.in_place(0, 1);
+  return [=](const Frame& frame) {
+    for_rows(rows, n, function_grain, [&](int64_t r) {
+      const T* x = frame.at<T>(logits) + r * n;
+      T* p = probabilities.used() ? frame.at<T>(probabilities) + r * n : nullptr;
+      const int64_t label = frame.at<int32_t>(labels)[r];
+      const bool good = label >= 0 && label < n;
+      if (!good) frame.raise(label);
+      const T most = row_max(x, n), chosen = good ? x[label] - most : T(0);  // before p overwrites x
+      const T total = row_exp(x, most, p, n);
+      if (p) scale_row(p, T(1) / total, n);
+      if (loss.used()) frame.at<T>(loss)[r] = good ? log_of(total) - chosen : T(0);
+    });
+  };
+}
+
+template <class T>
+Step bind_dense_gradient(Call& call) {
+  const View g = call.in[0], probabilities = call.in[1], targets = call.in[2], dx = call.out[0];
+  const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
+  call.in_place(1, 0);
+  call.in_place(2, 0);
+  return [=](const Frame& frame) {
+    for_rows(rows, n, function_grain, [&](int64_t r) {
+      const T *p = frame.at<T>(probabilities) + r * n, *t = frame.at<T>(targets) + r * n, factor = frame.at<T>(g)[r];
+      T* to = frame.at<T>(dx) + r * n;
+      const T total = row_sum(t, n);
+      WEFT_INDEPENDENT
+      for (int64_t i = 0; i < n; i++) to[i] = factor * (p[i] * total - t[i]);
+    });
+  };
+}
+
+template <class T>
+Step bind_sparse_gradient(Call& call) {
+  const View g = call.in[0], probabilities = call.in[1], labels = call.in[2], dx = call.out[0];
+  const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
+  call.in_place(1, 0);
+  return [=](const Frame& frame) {
+    for_rows(rows, n, function_grain, [&](int64_t r) {
+      const T* p = frame.at<T>(probabilities) + r * n;
+      T* to = frame.at<T>(dx) + r * n;
+      const int64_t label = frame.at<int32_t>(labels)[r];
+      const bool good = label >= 0 && label < n;
+      if (!good) frame.raise(label);
+      const T factor = good ? frame.at<T>(g)[r] : T(0), at_label = good ? factor * (p[label] - T(1)) : T(0);  // before dx overwrites p
+      WEFT_INDEPENDENT
+      for (int64_t i = 0; i < n; i++) to[i] = good ? factor * p[i] : T(0);
+      if (good) to[label] = at_label;
+    });
+  };
+}
+
+}  // namespace
+
+KERNEL(cpu, softmaxCrossEntropy) {
+  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense<T>(wide); }); });
+}
+KERNEL(cpu, sparseSoftmaxCrossEntropy) {
+  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse<T>(wide); }); });
+}
+KERNEL(cpu, softmaxCrossEntropyGrad) {
+  return bind_widened(call, [](Call& wide) {
+    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense_gradient<T>(wide); });
+  });
+}
+KERNEL(cpu, sparseSoftmaxCrossEntropyGrad) {
+  return bind_widened(call, [](Call& wide) {
+    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse_gradient<T>(wide); });
+  });
+}
+
+}  // namespace weft::cpu::WEFT_ISA
