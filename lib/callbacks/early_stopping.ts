@@ -1,0 +1,84 @@
+// earlyStopping: ends training when a figure has stopped getting better.
+import { checkOptions } from '../error.js'
+import type { Logs } from '../model/step.js'
+import type { Tensor } from '../tensor.js'
+import { Callback } from './callback.js'
+import { Monitor, type MonitorMode } from './monitor.js'
+
+export interface EarlyStoppingOptions {
+  /** Default 'val_loss'. */
+  monitor?: string
+  /** Least change that counts as better. Default 0. */
+  minDelta?: number
+  /** Epochs without getting better after which training stops. Default 0. */
+  patience?: number
+  /** Default 'auto': by the figure's name. */
+  mode?: MonitorMode
+  /** Not better than this counts as not getting better. */
+  baseline?: number
+  /** At the end, puts back the weights of the best epoch. Default false. */
+  restoreBestWeights?: boolean
+  /** First epoch that is looked at. Default 0. */
+  startFromEpoch?: number
+}
+
+export class EarlyStopping extends Callback {
+  private readonly options: EarlyStoppingOptions
+  private readonly monitor: Monitor
+  private wait = 0
+  private best = 0
+  private kept: Tensor[] | undefined
+  /** The epoch at which training was stopped. */
+  stoppedEpoch: number | undefined
+  /** The epoch with the best figure. */
+  bestEpoch = 0
+
+  constructor(options: EarlyStoppingOptions) {
+    super()
+    checkOptions('earlyStopping', options, ['monitor', 'minDelta', 'patience', 'mode', 'baseline', 'restoreBestWeights', 'startFromEpoch'])
+    this.options = options
+    this.monitor = new Monitor('earlyStopping', options.monitor ?? 'val_loss', options.mode ?? 'auto', options.minDelta ?? 0)
+  }
+
+  override onTrainBegin(): void {
+    this.wait = 0
+    this.best = this.monitor.worst
+    this.bestEpoch = 0
+    this.stoppedEpoch = undefined
+    this.forget()
+  }
+
+  override onEpochEnd(epoch: number, logs: Logs): void {
+    const { patience = 0, baseline, restoreBestWeights = false, startFromEpoch = 0 } = this.options
+    const value = this.monitor.read(logs)
+    if (value === undefined || epoch < startFromEpoch) return
+    if (restoreBestWeights && this.kept === undefined) this.keep()
+    this.wait++
+    if (this.monitor.better(value, this.best)) {
+      this.best = value
+      this.bestEpoch = epoch
+      if (restoreBestWeights) this.keep()
+      // a figure that beats the last one but not the baseline does not count
+      if (baseline === undefined || this.monitor.better(value, baseline)) this.wait = 0
+      return
+    }
+    if (this.wait >= patience && epoch > 0) {
+      this.stoppedEpoch = epoch
+      this.model.stopTraining = true
+    }
+  }
+
+  override onTrainEnd(): void {
+    if (this.kept) this.model.setWeights(this.kept)
+    this.forget()
+  }
+
+  private keep(): void {
+    this.forget()
+    this.kept = this.model.getWeights()
+  }
+  private forget(): void {
+    for (const weight of this.kept ?? []) weight.dispose()
+    this.kept = undefined
+  }
+}

@@ -1,0 +1,116 @@
+// Loss: what a loss function is, how per-sample losses are weighted and reduced, and how targets are laid beside predictions.
+import { WeftError } from '../error.js'
+import { isFloat, type Shape, sameShape } from '../op.js'
+import { asTensor } from '../apply.js'
+import type { Tensor, TensorLike } from '../tensor.js'
+import '../ops/index.js'
+
+export interface LossCallOptions {
+  /** Weights of the samples [n], or of every loss that is reduced. */
+  sampleWeight?: TensorLike | undefined
+  /** True where a value counts: [n] or the shape of the losses before reduction. */
+  mask?: Tensor | undefined
+}
+
+/** 'mean': the mean over all elements (weights: Σw·l / n; with a mask, over the valid ones). 'none': one loss per sample. */
+export type Reduction = 'mean' | 'sum' | 'none'
+
+export interface Loss {
+  (yTrue: TensorLike, yPred: TensorLike, options?: LossCallOptions): Tensor
+  /** The string that names it, as compile() takes it. */
+  readonly lossName: string
+  readonly config: Readonly<Record<string, unknown>>
+  /** Whether name and config make it again: false for a user's own function. */
+  readonly saved: boolean
+  /** Losses from probabilities: the activation they undo, and the same loss from what that activation was given. */
+  readonly logits?: { readonly activation: 'softmax' | 'sigmoid'; readonly given: boolean; readonly loss: () => Loss }
+}
+
+/** A loss may be a plain function of targets and predictions, which returns a scalar or one loss per sample. */
+export type LossFunction = (yTrue: Tensor, yPred: Tensor, options?: LossCallOptions) => Tensor
+
+const REDUCTIONS = ['mean', 'sum', 'none']
+/** Keras' spelling of the default. */
+const SAME_AS_MEAN = 'sumOverBatchSize'
+
+export interface LossDefinition {
+  name: string
+  config: Record<string, unknown>
+  reduction: Reduction | typeof SAME_AS_MEAN | undefined
+  /** Losses per sample, before weights: targets and predictions are floats of one shape unless `raw`. */
+  each: (yTrue: Tensor, yPred: Tensor) => Tensor
+  /** Targets are class numbers: the loss looks at them itself. */
+  raw?: boolean
+  /** Predictions that mean something only beside this; see Loss.logits. */
+  logits?: Loss['logits']
+  /** Values left out of the loss, beside those the caller masks. */
+  valid?: (yTrue: Tensor, yPred: Tensor) => Tensor | undefined
+}
+
+/** @internal Makes the callable that users hold. */
+export function defineLoss(definition: LossDefinition): Loss {
+  const { name, config, each, raw = false, valid } = definition
+  const reduction = definition.reduction === undefined || definition.reduction === SAME_AS_MEAN ? 'mean' : definition.reduction
+  if (!REDUCTIONS.includes(reduction)) {
+    throw new WeftError('ERR_ARGUMENT', `${name}: unknown reduction '${String(reduction)}'`, { hint: `Known: ${REDUCTIONS.join(', ')}` })
+  }
+  const call = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions = {}): Tensor => {
+    const predictions = floats(asTensor(yPred))
+    let targets = asTensor(yTrue)
+    if (!raw) targets = floats(alignTarget(name, targets, predictions), predictions)
+    const own = valid?.(targets, predictions)
+    const mask = own && options.mask ? own.logicalAnd(fitRank(name, options.mask, own.shape)) : (own ?? options.mask)
+    return reduceLoss(name, each(targets, predictions), { ...options, mask }, reduction)
+  }
+  return Object.assign(call, { lossName: name, config, saved: true, ...(definition.logits ? { logits: definition.logits } : {}) }) as Loss
+}
+
+/** The tensor as floats; integers and bools take the dtype of `like`, else float32. */
+export function floats(t: Tensor, like?: Tensor): Tensor {
+  if (like && t.dtype !== like.dtype) return t.cast(like.dtype)
+  return isFloat(t.dtype) ? t : t.cast('float32')
+}
+
+/**
+ * Targets [n] beside predictions [n, 1], or the reverse, take the predictions' shape; any other difference throws: nothing broadcasts.
+ */
+export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
+  if (sameShape(yTrue.shape, yPred.shape)) return yTrue
+  if (yTrue.rank === yPred.rank - 1 && yPred.shape.at(-1) === 1 && sameShape(yTrue.shape, yPred.shape.slice(0, -1))) return yTrue.expandDims(-1)
+  if (yTrue.rank === yPred.rank + 1 && yTrue.shape.at(-1) === 1 && sameShape(yPred.shape, yTrue.shape.slice(0, -1))) return yTrue.squeeze(-1)
+  const classNumbers = yPred.rank >= 2 && (sameShape(yTrue.shape, yPred.shape.slice(0, -1)) || sameShape(yTrue.shape, [...yPred.shape.slice(0, -1), 1]))
+  const classes = yPred.shape.at(-1)
+  throw new WeftError('ERR_SHAPE', `${what}: targets of shape [${yTrue.shape}] do not fit predictions of shape [${yPred.shape}]`, {
+    shapes: [yTrue.shape, yPred.shape],
+    hint:
+      classNumbers && what.startsWith('categorical')
+        ? `The targets look like class numbers: use 'sparseC${what.slice(1)}', or toCategorical(y, ${classes})`
+        : 'Targets need the shape of the predictions; only a last axis of 1 may be missing',
+  })
+}
+
+/** Adds axes of 1 at the end of weights or masks [n] or [n, t], so that they lie beside values of `shape`. */
+export function fitRank(what: string, t: Tensor, shape: Shape): Tensor {
+  let fitted = t
+  if (fitted.rank > shape.length && fitted.shape.slice(shape.length).every((extent) => extent === 1)) fitted = fitted.reshape(fitted.shape.slice(0, shape.length))
+  const lead = shape.slice(0, fitted.rank)
+  if (fitted.rank > shape.length || !fitted.shape.every((extent, i) => extent === lead[i] || extent === 1)) {
+    throw new WeftError('ERR_SHAPE', `${what}: weights or mask of shape [${t.shape}] do not fit losses of shape [${shape}]`, { shapes: [t.shape, shape] })
+  }
+  return fitted.rank === shape.length ? fitted : fitted.reshape([...fitted.shape, ...new Array<number>(shape.length - fitted.rank).fill(1)])
+}
+
+/** Weights and reduces losses of any shape. */
+export function reduceLoss(what: string, losses: Tensor, options: LossCallOptions, reduction: Reduction): Tensor {
+  const { sampleWeight, mask } = options
+  let weighted = losses
+  if (sampleWeight !== undefined) weighted = weighted.mul(fitRank(what, floats(asTensor(sampleWeight), losses), losses.shape))
+  const counted = mask && fitRank(what, mask, losses.shape).cast(losses.dtype)
+  if (counted) weighted = weighted.mul(counted)
+  if (reduction === 'none') return weighted
+  if (reduction === 'sum') return weighted.sum()
+  if (!counted) return weighted.mean()
+  // a mask [n, 1] beside losses [n, t] counts once for every value it covers
+  const valid = counted.sum().mul(losses.size / Math.max(counted.size, 1))
+  return weighted.sum().div(valid.maximum(1))
+}

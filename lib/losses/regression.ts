@@ -1,0 +1,79 @@
+// Losses of real-valued targets, and those of margins and distributions. Formulas and defaults: Keras 3.
+import { checkOptions } from '../error.js'
+import type { Tensor } from '../tensor.js'
+import { maximum, where } from '../ops/index.js'
+import { defineLoss, type Loss, type Reduction } from './loss.js'
+
+export interface LossOptions {
+  /** Default 'mean'. */
+  reduction?: Reduction | 'sumOverBatchSize'
+}
+
+const EPSILON = 1e-7
+
+function simple(name: string, each: (yTrue: Tensor, yPred: Tensor) => Tensor): (options?: LossOptions) => Loss {
+  return (options = {}) => {
+    checkOptions(`losses.${name}`, options, ['reduction'])
+    return defineLoss({ name, config: { ...options }, reduction: options.reduction, each })
+  }
+}
+
+/** Mean over the last axis of (yTrue - yPred)². */
+export const meanSquaredError: (options?: LossOptions) => Loss = simple('meanSquaredError', (y, p) => p.squaredDifference(y).mean(-1))
+
+/** Mean over the last axis of |yTrue - yPred|. */
+export const meanAbsoluteError: (options?: LossOptions) => Loss = simple('meanAbsoluteError', (y, p) => p.sub(y).abs().mean(-1))
+
+/** Mean over the last axis of max(1 - yTrue·yPred, 0); targets are -1 and 1, those of 0 and 1 are taken as such. */
+export const hinge: (options?: LossOptions) => Loss = simple('hinge', (y, p) => {
+  const binary = y.equal(0).logicalOr(y.equal(1)).all()
+  const signs = where(binary, y.mul(2).sub(1), y)
+  return maximum(signs.mul(p).neg().add(1), 0).mean(-1)
+})
+
+/** Σ over the last axis of yTrue·log(yTrue / yPred), both clipped to [1e-7, 1]. */
+export const klDivergence: (options?: LossOptions) => Loss = simple('klDivergence', (y, p) => {
+  const target = y.clip(EPSILON, 1)
+  return target.mul(target.div(p.clip(EPSILON, 1)).log()).sum(-1)
+})
+
+/** Mean over the last axis of yPred - yTrue·log(yPred + 1e-7). */
+export const poisson: (options?: LossOptions) => Loss = simple('poisson', (y, p) => p.sub(y.mul(p.add(EPSILON).log())).mean(-1))
+
+/** Mean over the last axis of log(cosh(yPred - yTrue)). */
+export const logCosh: (options?: LossOptions) => Loss = simple('logCosh', (y, p) => {
+  const error = p.sub(y)
+  return error.add(error.mul(-2).softplus()).sub(Math.LN2).mean(-1)
+})
+
+export interface HuberOptions extends LossOptions {
+  /** Where the loss goes from squared to linear. Default 1. */
+  delta?: number
+}
+
+/** Mean over the last axis of ½e² where |e| ≤ delta, else delta·|e| - ½delta², with e = yTrue - yPred. */
+export function huber(options: HuberOptions = {}): Loss {
+  checkOptions('losses.huber', options, ['reduction', 'delta'])
+  const { delta = 1 } = options
+  const each = (y: Tensor, p: Tensor): Tensor => {
+    const size = p.sub(y).abs()
+    return where(size.lessEqual(delta), size.square().mul(0.5), size.mul(delta).sub(0.5 * delta * delta)).mean(-1)
+  }
+  return defineLoss({ name: 'huber', config: { ...options }, reduction: options.reduction, each })
+}
+
+export interface CosineSimilarityOptions extends LossOptions {
+  /** The axis the vectors lie along. Default -1. */
+  axis?: number
+}
+
+/** -cos of the angle between yTrue and yPred: -1 for the same direction. */
+export function cosineSimilarity(options: CosineSimilarityOptions = {}): Loss {
+  checkOptions('losses.cosineSimilarity', options, ['reduction', 'axis'])
+  const { axis = -1 } = options
+  const each = (y: Tensor, p: Tensor): Tensor => normalize(y, axis).mul(normalize(p, axis)).sum(axis).neg()
+  return defineLoss({ name: 'cosineSimilarity', config: { ...options }, reduction: options.reduction, each })
+}
+
+/** Vectors of length 1; those near 0 stay near 0. */
+export const normalize = (t: Tensor, axis: number): Tensor => t.mul(maximum(t.square().sum(axis, { keepDims: true }), 1e-12).rsqrt())

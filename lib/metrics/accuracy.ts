@@ -1,0 +1,107 @@
+// Accuracies: the share of samples whose class is predicted.
+import { checkOptions, WeftError } from '../error.js'
+import type { Tensor, TensorLike, Variable } from '../tensor.js'
+import { asTensor } from '../apply.js'
+import { sameShape } from '../op.js'
+import { alignTarget } from '../losses/loss.js'
+import { topK } from '../ops/index.js'
+import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
+
+export interface BinaryAccuracyOptions extends MetricOptions {
+  /** Probabilities above it count as class 1. Default 0.5. */
+  threshold?: number
+}
+export interface TopKOptions extends MetricOptions {
+  /** Default 5. */
+  k?: number
+}
+
+/** Share of yPred > threshold that equal yTrue. Predictions that compile() knows to be logits are compared with the threshold's logit. */
+export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
+  checkOptions('metrics.binaryAccuracy', options, ['name', 'threshold'])
+  const { threshold = 0.5 } = options
+  return new MeanMetric('binaryAccuracy', options, (yTrue, yPred, { logitsOf }) => {
+    const y = alignTarget('binaryAccuracy', yTrue, yPred)
+    const p = logitsOf === 'sigmoid' ? yPred.sigmoid() : logitsOf === 'softmax' ? yPred.softmax() : yPred
+    return p.greater(threshold).equal(y.greater(0.5)).cast('float32').mean(-1)
+  })
+}
+
+/** Class numbers int32 from targets that are numbers or one-hot beside predictions [..., classes]. */
+function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
+  const expected = yPred.shape.slice(0, -1)
+  let labels = yTrue
+  if (sameShape(yTrue.shape, yPred.shape)) labels = yTrue.argMax(-1)
+  else if (yTrue.rank === yPred.rank && yTrue.shape.at(-1) === 1) labels = yTrue.squeeze(-1)
+  if (sameShape(labels.shape, expected)) return labels.cast('int32')
+  throw new WeftError('ERR_SHAPE', `${what}: targets of shape [${yTrue.shape}] do not fit predictions of shape [${yPred.shape}]`, {
+    shapes: [yTrue.shape, yPred.shape],
+    hint: `Give class numbers [${expected}] or one-hot rows [${yPred.shape}]`,
+  })
+}
+
+const sameClass = (what: string) => (yTrue: Tensor, yPred: Tensor): Tensor => yPred.argMax(-1).equal(classesOf(what, yTrue, yPred)).cast('float32')
+
+/** Share of samples whose largest prediction is at the class of the one-hot target. */
+export function categoricalAccuracy(options: MetricOptions = {}): Metric {
+  checkOptions('metrics.categoricalAccuracy', options, ['name'])
+  return new MeanMetric('categoricalAccuracy', options, sameClass('categoricalAccuracy'))
+}
+
+/** Share of samples whose largest prediction is at the class number yTrue. */
+export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
+  checkOptions('metrics.sparseCategoricalAccuracy', options, ['name'])
+  return new MeanMetric('sparseCategoricalAccuracy', options, sameClass('sparseCategoricalAccuracy'))
+}
+
+/** Share of samples whose class is among the k largest predictions; targets one-hot or class numbers. */
+export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
+  checkOptions('metrics.topKCategoricalAccuracy', options, ['name', 'k'])
+  const { k = 5 } = options
+  return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
+    const best = topK(yPred, Math.min(k, yPred.shape.at(-1)!)).indices
+    return best.equal(classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1)).any(-1).cast('float32')
+  })
+}
+
+/** Accuracy that is binary, sparse or categorical by the shapes of the first batch: one prediction per sample, class numbers, one-hot rows. */
+class Accuracy implements Metric {
+  readonly name: string
+  readonly metricName = 'accuracy'
+  readonly config: Readonly<Record<string, unknown>>
+  private chosen: Metric | undefined
+
+  constructor(options: MetricOptions) {
+    this.name = options.name ?? 'accuracy'
+    this.config = { ...options }
+  }
+  get state(): readonly Variable[] {
+    return this.chosen?.state ?? []
+  }
+  update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
+    const [y, p] = [asTensor(yTrue), asTensor(yPred)]
+    this.chosen ??= choose(y, p)({ name: this.name })
+    this.chosen.update(y, p, options)
+  }
+  result(): Tensor {
+    if (!this.chosen) throw new WeftError('ERR_STATE', 'accuracy: update() has not been called yet')
+    return this.chosen.result()
+  }
+  reset(): void {
+    this.chosen?.reset!()
+  }
+  clone(): Metric {
+    return new Accuracy(this.config)
+  }
+}
+
+function choose(y: Tensor, p: Tensor): (options: MetricOptions) => Metric {
+  if (p.shape.at(-1) === 1 || p.rank < 2) return binaryAccuracy
+  return sameShape(y.shape, p.shape) ? categoricalAccuracy : sparseCategoricalAccuracy
+}
+
+/** binaryAccuracy, sparseCategoricalAccuracy or categoricalAccuracy, by the shapes of the first batch. */
+export function accuracy(options: MetricOptions = {}): Metric {
+  checkOptions('metrics.accuracy', options, ['name'])
+  return new Accuracy(options)
+}

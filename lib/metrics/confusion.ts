@@ -1,0 +1,97 @@
+// precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
+import { asTensor } from '../apply.js'
+import { checkOptions, unknownName, WeftError } from '../error.js'
+import { sameShape } from '../op.js'
+import type { Tensor, TensorLike, Variable } from '../tensor.js'
+import { alignTarget, fitRank } from '../losses/loss.js'
+import { oneHot } from '../ops/index.js'
+import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
+
+export type Average = 'micro' | 'macro' | 'weighted'
+
+export interface ConfusionOptions extends MetricOptions {
+  /** Probabilities above it count as positive. Default 0.5; for several classes f1 and averages by class take the largest prediction instead. */
+  threshold?: number
+  /** The one class that counts. */
+  classId?: number
+  /** Over classes: 'micro' adds their counts, 'macro' averages their ratios, 'weighted' does so by how often they occur. */
+  average?: Average
+}
+
+type Figure = (truePositives: Tensor, predicted: Tensor, actual: Tensor) => Tensor
+
+const AVERAGES = ['micro', 'macro', 'weighted']
+
+class ConfusionMetric extends StandardMetric {
+  private readonly options: ConfusionOptions & { average: Average }
+  private readonly figure: Figure
+
+  constructor(metricName: string, options: ConfusionOptions, average: Average, figure: Figure) {
+    checkOptions(`metrics.${metricName}`, options, ['name', 'threshold', 'classId', 'average'])
+    super(metricName, options, () => new ConfusionMetric(metricName, options, average, figure))
+    this.options = { ...options, average: options.average ?? average }
+    if (!AVERAGES.includes(this.options.average)) throw unknownName('average', this.options.average, AVERAGES)
+    this.figure = figure
+  }
+
+  update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
+    const { threshold, classId, average } = this.options
+    const predictions = asTensor(yPred)
+    const classes = predictions.rank < 2 ? 1 : predictions.shape.at(-1)!
+    if (classId !== undefined && !(Number.isInteger(classId) && classId >= 0 && classId < classes)) {
+      throw new WeftError('ERR_ARGUMENT', `${this.name}: classId ${classId} is not one of the ${classes} classes`)
+    }
+    const { logitsOf } = options
+    const p = logitsOf === 'sigmoid' ? predictions.sigmoid() : logitsOf === 'softmax' ? predictions.softmax() : predictions
+    const largest = classes > 1 && threshold === undefined && average !== 'micro'
+    const positive = largest ? oneHot(p.argMax(-1), classes).greater(0.5) : p.greater(threshold ?? 0.5)
+    // [samples, classes]
+    const guess = positive.cast('float32').reshape([-1, classes])
+    const truth = targetsOf(this.name, asTensor(yTrue), predictions, classes).reshape([-1, classes])
+    const lead = predictions.rank < 2 ? predictions.shape : predictions.shape.slice(0, -1)
+    const weights = weightsFor(this.name, lead, { ...options, mask: options.mask ?? predictions.mask })
+    const rows = weights && fitRank(this.name, weights, lead).broadcastTo(lead).reshape([-1, 1])
+    const counted = (t: Tensor): Tensor => (rows ? t.mul(rows) : t).sum(0)
+    this.take('truePositives', counted(guess.mul(truth)))
+    this.take('predicted', counted(guess))
+    this.take('actual', counted(truth))
+  }
+
+  private take(name: string, counts: Tensor): void {
+    const state = this.stateOf(name, counts.shape)
+    state.assign(state.add(counts))
+  }
+
+  result(): Tensor {
+    if (this.state.length === 0) throw new WeftError('ERR_STATE', `${this.name}: update() has not been called yet`)
+    const { average, classId } = this.options
+    const [truePositives, predicted, actual] = this.state as readonly [Variable, Variable, Variable]
+    if (classId !== undefined) {
+      const one = (t: Tensor): Tensor => t.slice([classId], [1]).squeeze(0)
+      return this.figure(one(truePositives), one(predicted), one(actual))
+    }
+    if (average === 'micro') return this.figure(truePositives.sum(), predicted.sum(), actual.sum())
+    const each = this.figure(truePositives, predicted, actual)
+    return average === 'macro' ? each.mean() : ratio(each.mul(actual).sum(), actual.sum())
+  }
+}
+
+/** Targets as 0 and 1 in the predictions' shape; class numbers become one-hot rows. */
+function targetsOf(what: string, yTrue: Tensor, yPred: Tensor, classes: number): Tensor {
+  const lead = yPred.shape.slice(0, -1)
+  const numbers = classes > 1 && (sameShape(yTrue.shape, lead) || sameShape(yTrue.shape, [...lead, 1]))
+  if (numbers) return oneHot(yTrue.reshape(lead).cast('int32'), classes)
+  return alignTarget(what, yTrue, yPred).greater(0.5).cast('float32')
+}
+
+/** True positives / predicted positives. Several classes: over all of them together, as Keras ('micro'), unless `average` or `classId` says otherwise. */
+export const precision = (options: ConfusionOptions = {}): Metric =>
+  new ConfusionMetric('precision', options, 'micro', (truePositives, predicted) => ratio(truePositives, predicted))
+
+/** True positives / actual positives. */
+export const recall = (options: ConfusionOptions = {}): Metric =>
+  new ConfusionMetric('recall', options, 'micro', (truePositives, _, actual) => ratio(truePositives, actual))
+
+/** Harmonic mean of precision and recall; several classes: the mean of theirs ('macro'). */
+export const f1 = (options: ConfusionOptions = {}): Metric =>
+  new ConfusionMetric('f1', options, 'macro', (truePositives, predicted, actual) => ratio(truePositives.mul(2), predicted.add(actual)))

@@ -1,0 +1,131 @@
+// Metric: a figure over many batches, kept in a fixed-size state that a traced step updates.
+import { asTensor, variable } from '../apply.js'
+import { outsideTrace } from '../graph.js'
+import { type Shape, sizeOf } from '../op.js'
+import type { Tensor, TensorLike, Variable } from '../tensor.js'
+import { fitRank, floats } from '../losses/loss.js'
+import { zeros, zerosLike } from '../ops/index.js'
+
+export interface MetricOptions {
+  /** Key in logs and history. Default: the metric's own. */
+  name?: string
+}
+
+export interface UpdateOptions {
+  /** Weights of the samples [n]. */
+  sampleWeight?: TensorLike | undefined
+  /** True where a value counts. */
+  mask?: Tensor | undefined
+  /** The predictions are what this activation would be given: metrics with a threshold apply it first. */
+  logitsOf?: 'softmax' | 'sigmoid' | undefined
+}
+
+/** What compile() takes as a metric: those of metrics.*, or a user's own. */
+export interface Metric {
+  readonly name: string
+  /** Fixed-size state, zeros at first; fit sets it back to zeros for each epoch unless there is a reset(). */
+  readonly state: readonly Variable[]
+  /** Takes a batch into the state. */
+  update(yTrue: Tensor, yPred: Tensor, options?: UpdateOptions): void
+  /** The figure so far: a scalar. */
+  result(): Tensor
+  reset?(): void
+  /** One like it with a state of its own. */
+  clone?(): Metric
+  /** The string or factory that makes it again from `config`; saved models need it. */
+  readonly metricName?: string
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+/** The metrics of this package. `remake` is the factory that made it. */
+export abstract class StandardMetric implements Metric {
+  readonly name: string
+  readonly metricName: string
+  readonly config: Readonly<Record<string, unknown>>
+  private readonly remake: () => Metric
+  private readonly made: Variable[] = []
+
+  constructor(metricName: string, config: MetricOptions, remake: () => Metric) {
+    this.metricName = metricName
+    this.name = config.name ?? metricName
+    this.config = { ...config }
+    this.remake = remake
+  }
+
+  get state(): readonly Variable[] {
+    return this.made
+  }
+
+  abstract update(yTrue: TensorLike, yPred: TensorLike, options?: UpdateOptions): void
+  abstract result(): Tensor
+
+  reset(): void {
+    for (const state of this.made) state.assign(zerosLike(state))
+  }
+
+  clone(): Metric {
+    return this.remake()
+  }
+
+  /** A new part of the state, zeros of the given shape. */
+  protected addState(name: string, shape: Shape): Variable {
+    const state = outsideTrace(() => variable(zeros(shape), { name: `${this.name}/${name}`, trainable: false }))
+    this.made.push(state)
+    return state
+  }
+
+  /** How many of its parts of state hold `name`, made at the first update for metrics whose size follows the data. */
+  protected stateOf(name: string, shape: Shape): Variable {
+    const found = this.made.find((state) => state.name === `${this.name}/${name}`)
+    return found ?? this.addState(name, shape)
+  }
+}
+
+/** Weights beside values of a shape: sample weights and mask together; undefined when everything counts alike. */
+export function weightsFor(what: string, shape: Shape, options: UpdateOptions): Tensor | undefined {
+  const { sampleWeight, mask } = options
+  const weight = sampleWeight === undefined ? undefined : fitRank(what, floats(asTensor(sampleWeight)), shape)
+  const counted = mask && fitRank(what, mask, shape).cast('float32')
+  return weight && counted ? weight.mul(counted) : (weight ?? counted)
+}
+
+/** n / d, and 0 where d is 0. */
+export const ratio = (n: Tensor, d: Tensor): Tensor => n.div(d.add(d.equal(0).cast('float32')))
+
+export type PerSample = (yTrue: Tensor, yPred: Tensor, options: UpdateOptions) => Tensor
+
+/** The weighted mean of a value per sample. */
+export class MeanMetric extends StandardMetric {
+  private readonly perSample: PerSample
+  private readonly finish: (mean: Tensor) => Tensor
+  private readonly total: Variable
+  private readonly count: Variable
+
+  constructor(metricName: string, config: MetricOptions, perSample: PerSample, finish: (mean: Tensor) => Tensor = (mean) => mean) {
+    super(metricName, config, () => new MeanMetric(metricName, config, perSample, finish))
+    this.perSample = perSample
+    this.finish = finish
+    this.total = this.addState('total', [])
+    this.count = this.addState('count', [])
+  }
+
+  update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
+    const predictions = asTensor(yPred)
+    const values = floats(this.perSample(asTensor(yTrue), predictions, { ...options, mask: options.mask ?? predictions.mask }))
+    const weights = weightsFor(this.name, values.shape, { ...options, mask: options.mask ?? predictions.mask })
+    const weighted = weights ? values.mul(weights) : values
+    // a weight [n, 1] beside values [n, t] counts once for every value it covers
+    const counted = weights ? weights.sum().mul(values.size / Math.max(sizeOf(weights.shape), 1)) : values.size
+    this.take(weighted.sum(), counted)
+  }
+
+  /** Adds a sum, and how much weight it holds. */
+  take(sum: Tensor, weight: Tensor | number): void {
+    this.total.assign(this.total.add(sum))
+    this.count.assign(this.count.add(weight))
+  }
+
+  result(): Tensor {
+    return this.finish(ratio(this.total, this.count))
+  }
+}

@@ -1,0 +1,89 @@
+// evaluate: loss and metrics over data, without training.
+import { checkOptions, WeftError } from '../error.js'
+import type { Tensor } from '../tensor.js'
+import { freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
+import type { AnyModel } from './model.js'
+import { pipeline } from './pipeline.js'
+import { Progress, type Verbosity } from './progress.js'
+import { rowsSource, type Source, streamSource } from './source.js'
+import type { Logs } from './step.js'
+
+export interface EvaluateOptions {
+  /** Rows per step, of arrays. Default 32. */
+  batchSize?: number
+  sampleWeight?: Rows
+  /** Batches taken; default all. */
+  steps?: number
+  signal?: AbortSignal
+  /** 0: silent (default), 1: a progress bar, 2: a line, 'auto': 1 on a terminal, else 2. */
+  verbose?: Verbosity
+}
+
+/** The indices begin ... end - 1. */
+export const ascending = (begin: number, end: number): Int32Array => Int32Array.from({ length: end - begin }, (_, i) => begin + i)
+
+export function checkCount(what: string, name: string, value: number): number {
+  if (Number.isInteger(value) && value > 0) return value
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${value}`)
+}
+
+export async function evaluate(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: EvaluateOptions): Promise<Logs> {
+  checkOptions('evaluate', options, ['batchSize', 'sampleWeight', 'steps', 'signal', 'verbose'])
+  const { signal, verbose = 0, steps } = options
+  const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
+  if (steps !== undefined) checkCount('evaluate', 'steps', steps)
+  signal?.throwIfAborted()
+  const owned: Tensor[] = []
+  let source: Source
+  if (isStream(x)) source = streamSource(x, steps, undefined)
+  else {
+    const columns = toColumns(x, y, options.sampleWeight, owned)
+    if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')
+    source = rowsSource(columns, { batchSize, order: () => ascending(0, columns.rows), stepsPerEpoch: steps, classWeight: undefined })
+  }
+  const progress = new Progress(verbose, 1)
+  try {
+    return await measure(model, source, signal, progress)
+  } finally {
+    await source.close()
+    freeOwned(owned)
+  }
+}
+
+/** One pass over a source; the figures at its end. */
+export function measure(model: AnyModel, source: Source, signal: AbortSignal | undefined, progress?: Progress): Promise<Logs> {
+  return model.inTurn(async () => {
+    const steps = model.steps('evaluate')
+    steps.reset()
+    const epoch = await source.open(steps)
+    progress?.begin(undefined, epoch.steps)
+    let logs: Logs = {}
+    let step = 0
+    try {
+      for await (const figures of pipeline({ next: () => epoch.next(), depth: 4, signal })) {
+        logs = steps.logs(figures)
+        figures.dispose()
+        progress?.step(++step, logs)
+      }
+    } finally {
+      await epoch.end()
+    }
+    progress?.end(logs)
+    return logs
+  })
+}
+
+export async function evaluateBatch(model: AnyModel, x: Values, y: Values | undefined, options: { sampleWeight?: Rows }): Promise<Logs> {
+  const owned: Tensor[] = []
+  try {
+    const { x: inputs, y: targets, sampleWeight } = toColumns(x, y, options.sampleWeight, owned)
+    return await model.inTurn(async () => {
+      const steps = model.steps('evaluate')
+      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true)
+      await run.done
+      return steps.logs(run.outputs)
+    })
+  } finally {
+    freeOwned(owned)
+  }
+}

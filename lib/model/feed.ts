@@ -1,0 +1,130 @@
+// Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such batches.
+import { tensor } from '../apply.js'
+import { WeftError } from '../error.js'
+import type { Shape } from '../op.js'
+import { isRecord, type NestedArray, Tensor, type TypedArray } from '../tensor.js'
+
+/** Values that stay on the host until they are fed. */
+export interface HostValues {
+  data: TypedArray | readonly number[]
+  shape: Shape
+}
+/** One input or target: rows along axis 0. */
+export type Rows = Tensor | NestedArray | TypedArray | HostValues
+/** One, or a list or record of them for models with several inputs or outputs. */
+export type Values = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
+
+export type Tree = Tensor | Tensor[] | { [name: string]: Tensor }
+
+/** Inputs, targets and weights of the same rows. */
+export interface Columns {
+  readonly x: Tree
+  readonly y: Tree | undefined
+  readonly sampleWeight: Tensor | undefined
+  readonly rows: number
+}
+
+export interface StreamBatch {
+  x: Values
+  y?: Values
+  sampleWeight?: Rows
+}
+export type Stream = AsyncIterable<unknown> | Iterable<unknown>
+/** Batches { x, y, sampleWeight? }: a data.Dataset, an (async) iterable, a Readable, or a function that returns one. */
+export type StreamSource = Stream | (() => Stream | Promise<Stream>)
+
+const isHostValues = (value: unknown): value is HostValues => isRecord(value) && Array.isArray(value['shape']) && typeof value['data'] === 'object'
+const isTyped = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
+
+/** Whether the first argument of fit and its like is a source of batches. */
+export function isStream(source: unknown): source is StreamSource {
+  if (typeof source === 'function') return true
+  if (typeof source !== 'object' || source === null || source instanceof Tensor || isTyped(source)) return false
+  if (Symbol.asyncIterator in source) return true
+  if (Array.isArray(source)) return isRecord(source[0]) && 'x' in source[0] && !('shape' in source[0])
+  return Symbol.iterator in source
+}
+
+/** The Tensors of a user's value. Those made here are noted in `owned`. */
+export function toTree(what: string, value: unknown, owned: Tensor[]): Tree {
+  const rows = (part: unknown, name: string): Tensor => {
+    if (part instanceof Tensor) return part
+    const made = isHostValues(part) ? tensor(part.data as TypedArray, part.shape) : tensor(plain(part, name))
+    owned.push(made)
+    return made
+  }
+  if (Array.isArray(value) && value.length > 0 && value.every((part) => part instanceof Tensor || isHostValues(part))) {
+    return value.map((part, i) => rows(part, `${what}[${i}]`))
+  }
+  if (isRecord(value) && !isHostValues(value)) return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rows(part, `${what}.${key}`)]))
+  return rows(value, what)
+}
+
+function plain(value: unknown, what: string): NestedArray | TypedArray {
+  if (Array.isArray(value) || isTyped(value)) return value as NestedArray
+  throw new WeftError('ERR_ARGUMENT', `${what}: expected a Tensor, nested arrays or { data, shape }, got ${value === null ? 'null' : typeof value}`)
+}
+
+/** The Tensors of a tree with names for messages. */
+export function leaves(what: string, tree: Tree | undefined): [string, Tensor][] {
+  if (tree === undefined) return []
+  if (tree instanceof Tensor) return [[what, tree]]
+  if (Array.isArray(tree)) return tree.map((t, i) => [`${what}[${i}]`, t])
+  return Object.entries(tree).map(([key, t]) => [`${what}.${key}`, t])
+}
+
+/** x, y and sampleWeight as Tensors; throws unless they have the same number of rows. */
+export function toColumns(x: unknown, y: unknown, sampleWeight: unknown, owned: Tensor[]): Columns {
+  const inputs = toTree('x', x, owned)
+  const targets = y === undefined ? undefined : toTree('y', y, owned)
+  const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned)
+  if (weights !== undefined && !(weights instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')
+  const named = [...leaves('x', inputs), ...leaves('y', targets), ...leaves('sampleWeight', weights)]
+  for (const [name, t] of named) {
+    if (t.rank === 0) throw new WeftError('ERR_SHAPE', `${name}: a scalar has no rows`, { hint: 'Values need a batch axis: [samples, ...]' })
+  }
+  const [[first, one]] = named as [[string, Tensor]]
+  const rows = one.shape[0]!
+  for (const [name, t] of named) {
+    if (t.shape[0] === rows) continue
+    throw new WeftError('ERR_SHAPE', `${first} has ${rows} samples, ${name} has ${t.shape[0]}`, {
+      shapes: [one.shape, t.shape],
+      hint: 'Inputs, targets and weights need the same extent along axis 0',
+    })
+  }
+  return { x: inputs, y: targets, sampleWeight: weights, rows }
+}
+
+/** A batch of a stream as Tensors. */
+export function batchColumns(batch: unknown): Columns {
+  if (typeof batch !== 'object' || batch === null || !('x' in batch)) {
+    throw new WeftError('ERR_ARGUMENT', `a source of batches gave ${batch === null ? 'null' : Array.isArray(batch) ? `an array of ${batch.length}` : typeof batch}`, {
+      hint: 'Batches are { x, y, sampleWeight? }',
+    })
+  }
+  const { x, y, sampleWeight } = batch as StreamBatch
+  return toColumns(x, y, sampleWeight, [])
+}
+
+/** Opens one pass over a source of batches. */
+export async function openStream(source: StreamSource): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
+  const stream = typeof source === 'function' ? await source() : source
+  if (typeof stream === 'object' && stream !== null) {
+    if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]()
+    if (Symbol.iterator in stream) return stream[Symbol.iterator]()
+  }
+  throw new WeftError('ERR_ARGUMENT', `a source of batches must be an iterable or a function that returns one, got ${stream === null ? 'null' : typeof stream}`)
+}
+
+/** Number of batches of a pass, where the source tells. */
+export function streamSize(source: StreamSource): number | undefined {
+  if (Array.isArray(source)) return source.length
+  const size = (source as { size?: unknown }).size
+  return typeof size === 'number' && Number.isFinite(size) ? size : undefined
+}
+
+/** Frees the Tensors that toTree made, once the runs in flight are done. */
+export function freeOwned(owned: Tensor[]): void {
+  for (const t of owned.splice(0)) t.dispose()
+}
+

@@ -1,0 +1,210 @@
+// Model: layers as one, with compile, fit, evaluate, predict and save; the base of sequential and functional models.
+import { checkOptions, WeftError } from '../error.js'
+import { type AnyLayer, Layer } from '../layers/layer.js'
+import type { Optimizer } from '../optimizers/index.js'
+import { nextSeed, seedGeneration } from '../random.js'
+import { Tensor } from '../tensor.js'
+import { type EvaluateOptions, evaluate, evaluateBatch } from './evaluate.js'
+import { isStream, type Rows, type StreamSource, type Values } from './feed.js'
+import type { History } from './history.js'
+import { type CompileOptions, Objective } from './objective.js'
+import type { ClassWeight } from './pass.js'
+import { type PredictOptions, predict } from './predict.js'
+import { Inference, type Logs, Steps } from './step.js'
+import { type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
+export type AnyModel = Model<any, any, any>
+
+/** Options of trainOnBatch. */
+export interface BatchOptions {
+  sampleWeight?: Rows
+  classWeight?: ClassWeight
+}
+
+export interface SaveOptions {
+  /** JSON values and objects with toJSON() that travel with the model, such as tokenizers. */
+  assets?: Record<string, unknown>
+}
+
+/** Programs that hold for one state of the model's structure. */
+interface Programs {
+  version: number
+  fit?: Steps
+  evaluate?: Steps
+  batch?: Steps
+  inference?: Inference
+}
+
+/** Where the shuffle order of the next epoch comes from. */
+export interface ShuffleState {
+  seed: number
+  /** Epochs shuffled so far. */
+  pass: number
+}
+
+export abstract class Model<C extends object = object, I = Tensor, O = Tensor> extends Layer<C, I, O> {
+  /** The layers, in order. */
+  abstract readonly layers: readonly AnyLayer[]
+
+  /** Set to true, also by a callback, it ends fit after the step in flight; fit resolves. */
+  stopTraining = false
+  /** What was saved with the model, or will be. */
+  assets: Record<string, unknown> = {}
+
+  private objective: Objective | undefined
+  private programs: Programs | undefined
+  private busy = false
+  private evaluating: Promise<unknown> = Promise.resolve()
+  private order: (ShuffleState & { generation: number }) | undefined
+  private trained = 0
+
+  /** The activation at the end of each output. */
+  get outputActivations(): readonly (string | undefined)[] {
+    return [this.layers.at(-1)?.activationName]
+  }
+  /** Names of the outputs, for logs and for losses, metrics and targets by name. */
+  get outputNames(): readonly string[] {
+    return [this.layers.at(-1)?.name ?? 'output']
+  }
+
+  /** Says how to train: optimizer, loss, metrics. Weights stay; the optimizer starts anew. */
+  compile(options: CompileOptions): void {
+    if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: compile() while the model is being trained`)
+    this.objective = new Objective(options)
+    this.dropPrograms()
+  }
+
+  /** The optimizer given to compile(). */
+  get optimizer(): Optimizer {
+    return this.compiled.optimizer
+  }
+  get isCompiled(): boolean {
+    return this.objective !== undefined
+  }
+  /** @internal */
+  get compiled(): Objective {
+    if (this.objective) return this.objective
+    throw new WeftError('ERR_STATE', `${this.name}: the model is not compiled`, { hint: "Call compile({ optimizer: 'adam', loss: ... }) first" })
+  }
+
+  /** Trains on arrays, or on a source of batches. Resolves with the history of losses and metrics by epoch. */
+  fit(x: Values, y: Values | undefined, options?: FitOptions): Promise<History>
+  fit(source: StreamSource, options?: FitOptions): Promise<History>
+  fit(x: Values | StreamSource, ...rest: unknown[]): Promise<History> {
+    const { y, options } = splitArguments<FitOptions>('fit', x, rest)
+    return fit(this, x, y, options)
+  }
+
+  /** fit() as an iterator of events: 'step' after each step, 'epoch' at the end of each epoch. Leaving the loop stops cleanly. */
+  train(x: Values, y: Values | undefined, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
+  train(source: StreamSource, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
+  train(x: Values | StreamSource, ...rest: unknown[]): AsyncGenerator<TrainEvent, History, void> {
+    const { y, options } = splitArguments<FitOptions>('train', x, rest)
+    return trainEvents(this, x, y, options, true)
+  }
+
+  /** Loss and metrics over the data. */
+  evaluate(x: Values, y: Values | undefined, options?: EvaluateOptions): Promise<Logs>
+  evaluate(source: StreamSource, options?: EvaluateOptions): Promise<Logs>
+  evaluate(x: Values | StreamSource, ...rest: unknown[]): Promise<Logs> {
+    const { y, options } = splitArguments<EvaluateOptions>('evaluate', x, rest)
+    return evaluate(this, x, y, options)
+  }
+
+  /** The outputs for every row of x, in order: [rows, ...]. */
+  predict(x: Values | StreamSource, options: PredictOptions = {}): Promise<O> {
+    return predict(this, x, options) as Promise<O>
+  }
+
+  /** One update on one batch; the figures of this batch alone. */
+  trainOnBatch(x: Values, y?: Values, options: BatchOptions = {}): Promise<Logs> {
+    checkOptions('trainOnBatch', options, ['sampleWeight', 'classWeight'])
+    return trainBatch(this, x, y, options)
+  }
+
+  /** Loss and metrics of one batch. */
+  evaluateOnBatch(x: Values, y?: Values, options: Pick<BatchOptions, 'sampleWeight'> = {}): Promise<Logs> {
+    checkOptions('evaluateOnBatch', options, ['sampleWeight'])
+    return evaluateBatch(this, x, y, options)
+  }
+
+  /** @internal The programs of a kind, for the model as it is now. */
+  steps(kind: 'fit' | 'evaluate' | 'batch'): Steps {
+    const programs = this.current()
+    return (programs[kind] ??= new Steps(kind === 'evaluate' ? 'evaluate' : 'fit', this, this.compiled))
+  }
+  /** @internal */
+  inference(): Inference {
+    const programs = this.current()
+    return (programs.inference ??= new Inference(this, this.objective ? { precision: this.objective.precision } : {}))
+  }
+
+  private current(): Programs {
+    const { version } = this
+    if (this.programs?.version !== version) this.dropPrograms()
+    return (this.programs ??= { version })
+  }
+
+  private dropPrograms(): void {
+    const { fit: one, evaluate: two, batch: three, inference } = this.programs ?? {}
+    for (const programs of [one, two, three, inference]) programs?.dispose()
+    this.programs = undefined
+  }
+
+  /** @internal Marks the model as being trained, until the function it returns is called. */
+  beginTraining(): () => void {
+    if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: the model is being trained already`, { hint: 'Await the first fit() or train()' })
+    this.busy = true
+    return () => {
+      this.busy = false
+    }
+  }
+
+  /** @internal Evaluations share their figures on the device: one at a time. */
+  inTurn<T>(fn: () => Promise<T>): Promise<T> {
+    const turn = this.evaluating.then(fn, fn)
+    this.evaluating = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** @internal The seed and pass of the next epoch's shuffle. They go on from fit to fit, and with a saved model, until setSeed() is called. */
+  nextShuffle(): ShuffleState {
+    if (this.order?.generation !== seedGeneration()) this.order = { seed: nextSeed(), pass: 0, generation: seedGeneration() }
+    return { seed: this.order.seed, pass: this.order.pass++ }
+  }
+  /** @internal */
+  get shuffleState(): ShuffleState | undefined {
+    return this.order && { seed: this.order.seed, pass: this.order.pass }
+  }
+  set shuffleState(state: ShuffleState | undefined) {
+    this.order = state && { ...state, generation: seedGeneration() }
+  }
+
+  /** Epochs trained so far, over all calls of fit. */
+  get epochsTrained(): number {
+    return this.trained
+  }
+  /** @internal */
+  set epochsTrained(epochs: number) {
+    this.trained = epochs
+  }
+
+  /** Frees weights, optimizer state and programs. */
+  override dispose(): void {
+    this.dropPrograms()
+    this.objective?.optimizer.dispose()
+    super.dispose()
+  }
+}
+
+/** (x, y, options) or (source, options). */
+function splitArguments<T extends object>(what: string, x: unknown, rest: unknown[]): { y: Values | undefined; options: T } {
+  if (isStream(x)) {
+    if (rest.length > 1 && rest[1] !== undefined) {
+      throw new WeftError('ERR_ARGUMENT', `${what}: a source of batches holds its own targets; call ${what}(source, options)`)
+    }
+    return { y: undefined, options: (rest[0] ?? {}) as T }
+  }
+  return { y: rest[0] as Values | undefined, options: (rest[1] ?? {}) as T }
+}

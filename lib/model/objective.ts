@@ -1,0 +1,152 @@
+// Objective: what compile() asked for (optimizer, losses, metrics, precision), and which of it belongs to which output.
+import { checkOptions, WeftError } from '../error.js'
+import { jit, type Precision } from '../jit.js'
+import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
+import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
+import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
+import { isRecord } from '../tensor.js'
+
+export interface CompileOptions {
+  /** Default 'rmsprop'. */
+  optimizer?: OptimizerLike
+  /** One for every output, or a list or record of one each. Without it only what layers add is trained on. */
+  loss?: LossLike | readonly (LossLike | undefined)[] | Readonly<Record<string, LossLike | undefined>>
+  /** Factors of the outputs' losses: a list or record. */
+  lossWeights?: readonly number[] | Readonly<Record<string, number>>
+  /** For every output, or lists of them by output, or a record. */
+  metrics?: readonly (MetricLike | readonly MetricLike[])[] | Readonly<Record<string, MetricLike | readonly MetricLike[]>>
+  /** Accuracy of matrix products. Default 'float32'. */
+  precision?: Precision
+}
+
+/** An output of the model: its name, and its position among all. */
+export interface OutputPlace {
+  readonly name: string
+  readonly index: number
+  readonly count: number
+}
+
+export interface NamedMetric {
+  /** Key in the logs. */
+  readonly key: string
+  readonly metric: Metric
+}
+
+/** JSON of a compilation; undefined parts cannot be saved. */
+export interface ObjectiveJson {
+  loss: unknown
+  lossWeights?: unknown
+  metrics: unknown
+  precision: Precision
+}
+
+/** A metric as it was given, resolved once, and its key. */
+interface GivenMetric {
+  key: string
+  original: Metric
+}
+
+const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value)
+
+export class Objective {
+  readonly optimizer: Optimizer
+  readonly precision: Precision
+  private readonly loss: unknown
+  private readonly lossWeights: CompileOptions['lossWeights']
+  private readonly metrics: unknown
+
+  constructor(options: CompileOptions) {
+    checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'precision'])
+    this.optimizer = resolveOptimizer(options.optimizer ?? 'rmsprop')
+    this.precision = options.precision ?? 'float32'
+    // refuses what this device cannot do, now and not at the first step
+    jit(() => undefined, { precision: this.precision })
+    this.loss = mapLeaves(options.loss, (leaf) => (leaf === undefined || leaf === null ? undefined : resolveLoss(leaf)))
+    this.lossWeights = options.lossWeights
+    if (options.metrics !== undefined && !isList(options.metrics) && !isRecord(options.metrics)) {
+      throw new WeftError('ERR_ARGUMENT', `compile: metrics must be a list or a record by output, got ${typeof options.metrics}`, { hint: "Write metrics: ['accuracy']" })
+    }
+    this.metrics = mapLeaves(options.metrics ?? [], (leaf): GivenMetric => {
+      const original = resolveMetric(leaf)
+      return { key: typeof leaf === 'string' ? leaf : original.name, original }
+    })
+  }
+
+  lossOf(place: OutputPlace): Loss | undefined {
+    return byOutput('loss', this.loss, place) as Loss | undefined
+  }
+
+  weightOf(place: OutputPlace): number {
+    if (this.lossWeights === undefined) return 1
+    const weight = byOutput('lossWeights', this.lossWeights, place)
+    if (typeof weight === 'number' && Number.isFinite(weight)) return weight
+    throw new WeftError('ERR_ARGUMENT', `compile: lossWeights for output '${place.name}' must be a number, got ${String(weight)}`)
+  }
+
+  /** The metrics of an output, with states of their own where they can be copied. */
+  metricsOf(place: OutputPlace): NamedMetric[] {
+    const flat = isList(this.metrics) && !this.metrics.some(isList)
+    const given = flat ? this.metrics : byOutput('metrics', this.metrics, place)
+    const list = (isList(given) ? given : given === undefined ? [] : [given]) as readonly GivenMetric[]
+    return list.map(({ key, original }) => ({ key: place.count > 1 ? `${place.name}_${key}` : key, metric: original.clone?.() ?? original }))
+  }
+
+  /** What compile() is called with again after loading; throws for functions, which have no JSON. */
+  toJson(): ObjectiveJson {
+    const unsaved = (kind: string, name: string): never => {
+      throw new WeftError('ERR_ARGUMENT', `the ${kind} '${name}' is a function and cannot be saved`, { hint: `Use one of ${kind === 'loss' ? 'losses' : 'metrics'}.*` })
+    }
+    return {
+      loss: mapLeaves(this.loss, (leaf) => {
+        if (leaf === undefined) return null
+        const loss = leaf as Loss
+        return loss.saved ? { className: loss.lossName, config: loss.config } : unsaved('loss', loss.lossName)
+      }),
+      ...(this.lossWeights === undefined ? {} : { lossWeights: this.lossWeights }),
+      metrics: mapLeaves(this.metrics, (leaf) => {
+        const { key, original } = leaf as GivenMetric
+        return original.metricName === undefined ? unsaved('metric', original.name) : { key, className: original.metricName, config: original.config ?? {} }
+      }),
+      precision: this.precision,
+    }
+  }
+}
+
+/** @internal The options of compile() from saved JSON. */
+export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer): CompileOptions {
+  type Saved = { className: string; config: object; key?: string }
+  const isSaved = (value: unknown): value is Saved => isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config'])
+  const metric = (leaf: unknown): unknown => {
+    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', `a saved metric is not { className, config }: ${JSON.stringify(leaf)}`)
+    return resolveMetric(leaf.className, { ...leaf.config, name: leaf.key ?? leaf.className })
+  }
+  const options: CompileOptions = { optimizer, precision: json.precision, metrics: mapLeaves(json.metrics ?? [], metric, isSaved) as never }
+  if (json.lossWeights !== undefined) options.lossWeights = json.lossWeights as never
+  const loss = mapLeaves(json.loss, (leaf) => (isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined), isSaved)
+  if (loss !== undefined) options.loss = loss as never
+  return options
+}
+
+/** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */
+function mapLeaves(tree: unknown, replace: (leaf: unknown) => unknown, stop: (value: unknown) => boolean = () => false): unknown {
+  if (isList(tree)) return tree.map((item) => mapLeaves(item, replace, stop))
+  if (isRecord(tree) && !stop(tree) && !isMetricRecord(tree)) return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapLeaves(item, replace, stop)]))
+  return replace(tree)
+}
+
+/** A user's own metric, written as a plain object. */
+const isMetricRecord = (value: Record<string, unknown>): boolean =>
+  (typeof value['update'] === 'function' && typeof value['result'] === 'function') || 'original' in value
+
+/** The part of a setting that belongs to an output. */
+function byOutput(what: string, setting: unknown, { name, index, count }: OutputPlace): unknown {
+  if (isList(setting)) {
+    if (setting.length !== count) throw new WeftError('ERR_ARGUMENT', `compile: ${what} has ${setting.length} entries, the model has ${count} outputs`)
+    return setting[index]
+  }
+  if (isRecord(setting) && !isMetricRecord(setting)) {
+    if (count === 1 && !Object.hasOwn(setting, name)) return Object.values(setting)[0]
+    return setting[name]
+  }
+  return setting
+}

@@ -1,0 +1,71 @@
+// Pipeline: keeps a few runs in flight, so that the device never waits for JavaScript, and gives their results in order.
+import { hold, release } from '../device.js'
+import type { Submitted } from '../jit.js'
+
+/** The next run, when it is to be submitted; undefined: there are no more. */
+export type Launch<R> = (() => Submitted<R>) | undefined
+
+export interface PipelineOptions<R> {
+  next(): Launch<R> | Promise<Launch<R>>
+  /** Most runs in flight. */
+  depth: number
+  /** Before a run is submitted. */
+  begin?: (index: number) => Promise<void> | undefined
+  /** True: nothing more is submitted; what is in flight ends. */
+  halted?: () => boolean
+  signal?: AbortSignal | undefined
+}
+
+/** The event loop gets a turn at least this often, also when no run has to be waited for. */
+const TURN_MS = 4
+
+/** Results of the runs, in order. Rejects with the first run's error, and with signal.reason once the runs in flight are done. */
+export async function* pipeline<R>(options: PipelineOptions<R>): AsyncGenerator<R, void, void> {
+  const { next, depth, begin, halted, signal } = options
+  const flying: Submitted<R>[] = []
+  let [submitted, dry, turned] = [0, false, performance.now()]
+  const stopped = (): boolean => dry || signal?.aborted === true || halted?.() === true
+  hold()
+  try {
+    for (;;) {
+      while (flying.length < depth && !stopped()) {
+        const waited = next()
+        const launch = waited instanceof Promise ? await unlessAborted(waited, signal) : waited
+        if (!launch) {
+          dry = true
+          break
+        }
+        await begin?.(submitted)
+        if (stopped()) break
+        const run = launch()
+        run.done.catch(() => undefined)
+        flying.push(run)
+        submitted++
+      }
+      const first = flying.shift()
+      if (!first) break
+      await first.done
+      yield first.outputs
+      if (performance.now() - turned > TURN_MS) {
+        await new Promise((resolve) => setImmediate(resolve))
+        turned = performance.now()
+      }
+    }
+    signal?.throwIfAborted()
+  } finally {
+    // the weights are those of the last complete step only when the runs in flight are done
+    await Promise.allSettled(flying.map((run) => run.done))
+    release()
+  }
+}
+
+/** The promise's result, or undefined as soon as the signal is aborted. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const abort = (): void => resolve(undefined)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -1,0 +1,78 @@
+// predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
+import { tensor } from '../apply.js'
+import { checkOptions, WeftError } from '../error.js'
+import { concat } from '../ops/index.js'
+import { isRecord, Tensor } from '../tensor.js'
+import { ascending, checkCount } from './evaluate.js'
+import { batchColumns, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type Values } from './feed.js'
+import type { AnyModel } from './model.js'
+import { type Launch, pipeline } from './pipeline.js'
+
+export interface PredictOptions {
+  /** Rows per step. Default 32. */
+  batchSize?: number
+  signal?: AbortSignal
+}
+
+export async function predict(model: AnyModel, x: Values | StreamSource, options: PredictOptions): Promise<Tree> {
+  checkOptions('predict', options, ['batchSize', 'signal'])
+  const { signal } = options
+  const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
+  signal?.throwIfAborted()
+  const owned: Tensor[] = []
+  const parts: Tree[] = []
+  try {
+    const next = isStream(x) ? await fromStream(model, x) : fromRows(model, toColumns(x, undefined, undefined, owned), batchSize, owned)
+    for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
+    if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
+    return parts.length === 1 ? parts[0]! : joined(parts)
+  } finally {
+    freeOwned(owned)
+  }
+}
+
+function fromRows(model: AnyModel, { x, rows }: { x: Tree; rows: number }, batchSize: number, owned: Tensor[]): () => Launch<Tree> {
+  const inference = model.inference()
+  if (rows <= batchSize) {
+    let done = false
+    return () => {
+      if (done) return undefined
+      done = true
+      return () => inference.onBatch.submit(x)
+    }
+  }
+  const order = tensor(ascending(0, rows))
+  owned.push(order)
+  let begin = 0
+  return () => {
+    if (begin >= rows) return undefined
+    const cursor = tensor(Int32Array.of(begin))
+    const size = Math.min(batchSize, rows - begin)
+    begin += size
+    return () => inference.onRows.submit(x, order, cursor, size)
+  }
+}
+
+async function fromStream(model: AnyModel, source: StreamSource): Promise<() => Promise<Launch<Tree>>> {
+  const inference = model.inference()
+  const iterator = await openStream(source)
+  return async () => {
+    const { value, done } = await iterator.next()
+    if (done) return undefined
+    const { x } = value instanceof Tensor ? { x: value } : batchColumns(value)
+    return () => inference.onBatch.submit(x)
+  }
+}
+
+/** The parts' rows one after the other, in each output. */
+function joined(parts: readonly Tree[]): Tree {
+  const [first] = parts
+  const join = (list: readonly Tensor[]): Tensor => {
+    const whole = concat(list, 0)
+    for (const part of list) part.dispose()
+    return whole
+  }
+  if (first instanceof Tensor) return join(parts as readonly Tensor[])
+  if (Array.isArray(first)) return first.map((_, i) => join(parts.map((part) => (part as Tensor[])[i]!)))
+  return Object.fromEntries(Object.keys(isRecord(first) ? first : {}).map((key) => [key, join(parts.map((part) => (part as Record<string, Tensor>)[key]!))]))
+}

@@ -1,0 +1,158 @@
+// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the model run and updated, figures added up.
+import { variable } from '../apply.js'
+import { outsideTrace } from '../graph.js'
+import { gradients } from '../grad.js'
+import { jit, type JitFunction } from '../jit.js'
+import { isRecord, mapTree, Tensor, type Variable } from '../tensor.js'
+import { concat, takeBatch, zerosLike } from '../ops/index.js'
+import { MeanMetric, type Metric } from '../metrics/metric.js'
+import type { Tree } from './feed.js'
+import type { AnyModel } from './model.js'
+import type { NamedMetric, Objective } from './objective.js'
+import { type Batch, type ClassWeight, forward, type Pass } from './pass.js'
+
+export type Logs = Record<string, number>
+
+/** Running means of loss and metrics over an epoch, on the device. */
+class Tracker {
+  /** int32 [1]: the first row of the next batch. */
+  readonly cursor: Variable
+  keys: string[] = []
+  private readonly sums = new Map<string, MeanMetric>()
+  private metrics: (readonly NamedMetric[])[] | undefined
+  private readonly objective: Objective
+
+  constructor(objective: Objective) {
+    this.objective = objective
+    this.cursor = outsideTrace(() => variable([0], { name: 'cursor', dtype: 'int32', trainable: false }))
+  }
+
+  /** Takes a batch in; returns the figures so far: float32 [keys]. */
+  update(pass: Pass, rows: number): Tensor {
+    this.metrics ??= outsideTrace(() => pass.outputs.map(({ place }) => this.objective.metricsOf(place)))
+    const figures: [string, Metric][] = []
+    const average = (key: string, value: Tensor): void => {
+      let mean = this.sums.get(key)
+      // a figure of a batch counts for each of its rows
+      if (!mean) this.sums.set(key, (mean = new MeanMetric(key, {}, (_, figure) => figure)))
+      mean.take(value.cast('float32').mul(rows), rows)
+      figures.push([key, mean])
+    }
+    average('loss', pass.loss)
+    if (pass.outputs.length > 1) for (const { place, loss } of pass.outputs) if (loss) average(`${place.name}_loss`, loss)
+    pass.outputs.forEach(({ target, prediction, logitsOf }, i) => {
+      for (const { key, metric } of this.metrics![i]!) {
+        if (!target) continue
+        metric.update(target, prediction, { sampleWeight: pass.sampleWeight, mask: prediction.mask, logitsOf })
+        figures.push([key, metric])
+      }
+    })
+    for (const [key, value] of pass.metrics) average(key, value)
+    this.keys = figures.map(([key]) => key)
+    return concat(
+      figures.map(([, metric]) => metric.result().cast('float32').reshape([1])),
+      0,
+    )
+  }
+
+  private get all(): Metric[] {
+    return [...this.sums.values(), ...(this.metrics ?? []).flat().map(({ metric }) => metric)]
+  }
+
+  /** Number of states: more after the first batch was traced. */
+  get size(): number {
+    return this.all.reduce((sum, metric) => sum + metric.state.length, 1)
+  }
+
+  reset(): void {
+    this.cursor.assign(zerosLike(this.cursor))
+    for (const metric of this.all) {
+      if (metric.reset) metric.reset()
+      else for (const state of metric.state) state.assign(zerosLike(state))
+    }
+  }
+}
+
+/** The rows of a step: arrays that a permutation picks from, beside the cursor. */
+export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined], Tensor>
+export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean], Tensor>
+
+/** A kind of step: its programs, and the figures they keep. */
+export class Steps {
+  /** Rows permutation[cursor ...] of arrays; moves the cursor. */
+  readonly onRows: RowsStep
+  /** A batch as it is; `fresh`: figures of this batch alone. */
+  readonly onBatch: BatchStep
+  private readonly tracker: Tracker
+  private readonly resetter: JitFunction<[number], void>
+
+  constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective) {
+    const tracker = new Tracker(objective)
+    this.tracker = tracker
+    const run = kind === 'fit' ? learn : measure
+    const options = { precision: objective.precision, name: `${kind} of ${model.name}` }
+    this.onRows = jit((data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined) => {
+      const batch = mapTree(data, (t) => takeBatch(t, permutation, tracker.cursor, size)) as Batch
+      const figures = tracker.update(run(model, objective, batch, classWeight), size)
+      tracker.cursor.assign(tracker.cursor.add(size))
+      return figures
+    }, options)
+    this.onBatch = jit((batch: Batch, classWeight: ClassWeight | undefined, fresh: boolean) => {
+      if (fresh) tracker.reset()
+      return tracker.update(run(model, objective, batch, classWeight), rowsOf(batch.x))
+    }, options)
+    this.resetter = jit((_: number) => tracker.reset(), options)
+  }
+
+  /** Starts an epoch: figures and cursor back to zero. */
+  reset(): void {
+    this.resetter(this.tracker.size)
+  }
+
+  /** The figures of a finished step by name. */
+  logs(figures: Tensor): Logs {
+    const bytes = figures.held().view()
+    const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
+    return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!]))
+  }
+
+  dispose(): void {
+    this.onRows.dispose()
+    this.onBatch.dispose()
+    this.resetter.dispose()
+  }
+}
+
+export function rowsOf(tree: Tree): number {
+  if (tree instanceof Tensor) return tree.shape[0]!
+  const first = Array.isArray(tree) ? tree[0] : isRecord(tree) ? Object.values(tree)[0] : undefined
+  return first?.shape[0] ?? 0
+}
+
+function learn(model: AnyModel, objective: Objective, batch: Batch, classWeight: ClassWeight | undefined): Pass {
+  const pass = forward(model, objective, batch, true, classWeight)
+  const weights = model.trainableWeights
+  objective.optimizer.apply(gradients(pass.loss, weights), weights)
+  return pass
+}
+
+const measure = (model: AnyModel, objective: Objective, batch: Batch, classWeight: ClassWeight | undefined): Pass =>
+  forward(model, objective, batch, false, classWeight)
+
+/** The traced functions of predict. */
+export class Inference {
+  readonly onRows: JitFunction<[Tree, Tensor, Tensor, number], Tree>
+  readonly onBatch: JitFunction<[Tree], Tree>
+
+  constructor(model: AnyModel, options: { precision?: Objective['precision'] }) {
+    const named = { ...options, name: `predict of ${model.name}` }
+    const run = (x: Tree): Tree => model.apply(x, { training: false }) as Tree
+    this.onRows = jit((x: Tree, permutation: Tensor, cursor: Tensor, size: number) => run(mapTree(x, (t) => takeBatch(t, permutation, cursor, size)) as Tree), named)
+    this.onBatch = jit(run, named)
+  }
+
+  dispose(): void {
+    this.onRows.dispose()
+    this.onBatch.dispose()
+  }
+}

@@ -1,0 +1,238 @@
+// Training: fit and train, epoch by epoch; trainOnBatch.
+import { checkOptions, WeftError } from '../error.js'
+import { type CallbackLike, CallbackList } from '../callbacks/callback.js'
+import { draws, permutation } from '../data/shuffle.js'
+import type { Tensor } from '../tensor.js'
+import { ascending, checkCount, measure } from './evaluate.js'
+import { type Columns, freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
+import { History } from './history.js'
+import type { AnyModel } from './model.js'
+import { type ClassWeight, checkClassWeight } from './pass.js'
+import { pipeline } from './pipeline.js'
+import { Progress, type Verbosity } from './progress.js'
+import { rowsSource, type Source, streamSource } from './source.js'
+import type { Logs } from './step.js'
+
+export interface FitOptions {
+  /** Number of the last epoch, from initialEpoch on. Default 1. */
+  epochs?: number
+  /** Rows per step, of arrays. Default 32. */
+  batchSize?: number
+  /** Share of the rows, the last ones, that validate instead of training. */
+  validationSplit?: number
+  /** [x, y], [x, y, sampleWeight] or a source of batches. */
+  validationData?: readonly [Values, Values] | readonly [Values, Values, Rows] | StreamSource
+  /** Default batchSize. */
+  validationBatchSize?: number
+  /** Validates after every so many epochs. Default 1. */
+  validationFreq?: number
+  /** A new order of the rows in each epoch. Default true. */
+  shuffle?: boolean
+  /** Weights of classes by number: { 1: 2.5 }. */
+  classWeight?: ClassWeight
+  /** Weights of the samples [n]. */
+  sampleWeight?: Rows
+  /** Default 0. */
+  initialEpoch?: number
+  /** Steps that make an epoch; default: all data. */
+  stepsPerEpoch?: number
+  callbacks?: CallbackLike | readonly CallbackLike[]
+  signal?: AbortSignal
+  /** 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: bar, 2: lines. */
+  verbose?: Verbosity
+}
+
+export interface TrainEvent {
+  type: 'step' | 'epoch'
+  /** From 0. */
+  epoch: number
+  /** From 0 in each epoch; of an 'epoch' event the last one. */
+  step: number
+  /** Steps of the epoch, where known. */
+  steps?: number
+  /** Running means of the epoch; with val_ figures at its end. */
+  logs: Logs
+}
+
+const OPTIONS = [
+  'epochs',
+  'batchSize',
+  'validationSplit',
+  'validationData',
+  'validationBatchSize',
+  'validationFreq',
+  'shuffle',
+  'classWeight',
+  'sampleWeight',
+  'initialEpoch',
+  'stepsPerEpoch',
+  'callbacks',
+  'signal',
+  'verbose',
+]
+
+/** Data to train on and data to validate with. */
+interface Sources {
+  training: Source
+  validation: Source | undefined
+}
+
+function checkFit(options: FitOptions): void {
+  checkOptions('fit', options, OPTIONS)
+  const { epochs = 1, initialEpoch = 0, stepsPerEpoch, classWeight, validationSplit = 0 } = options
+  if (!Number.isInteger(epochs) || epochs < 0) throw new WeftError('ERR_ARGUMENT', `fit: epochs must be an integer of at least 0, got ${epochs}`)
+  if (!Number.isInteger(initialEpoch) || initialEpoch < 0) throw new WeftError('ERR_ARGUMENT', `fit: initialEpoch must be an integer of at least 0, got ${initialEpoch}`)
+  if (stepsPerEpoch !== undefined) checkCount('fit', 'stepsPerEpoch', stepsPerEpoch)
+  checkCount('fit', 'batchSize', options.batchSize ?? 32)
+  checkCount('fit', 'validationFreq', options.validationFreq ?? 1)
+  checkCount('fit', 'validationBatchSize', options.validationBatchSize ?? 32)
+  if (!(validationSplit >= 0 && validationSplit < 1)) throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${validationSplit}`)
+  if (classWeight) checkClassWeight(classWeight)
+}
+
+function openSources(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions, owned: Tensor[]): Sources {
+  const { batchSize = 32, validationSplit = 0, validationData, shuffle = true, classWeight, stepsPerEpoch } = options
+  const validation = validationData === undefined ? undefined : validationSource(validationData, options, owned)
+  if (isStream(x)) {
+    if (validationSplit > 0) throw new WeftError('ERR_ARGUMENT', 'fit: validationSplit needs arrays; a source of batches cannot be split', { hint: 'Pass validationData' })
+    return { training: streamSource(x, stepsPerEpoch, classWeight), validation }
+  }
+  const columns = toColumns(x, y, options.sampleWeight, owned)
+  const { rows } = columns
+  if (rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: x has no rows')
+  const kept = validationData === undefined ? Math.floor(rows * (1 - validationSplit)) : rows
+  if (validationSplit > 0 && (kept === 0 || kept === rows)) {
+    throw new WeftError('ERR_ARGUMENT', `fit: validationSplit ${validationSplit} of ${rows} samples leaves ${kept} to train on and ${rows - kept} to validate with`)
+  }
+  const order = (): Int32Array => {
+    if (!shuffle) return ascending(0, kept)
+    const { seed, pass } = model.nextShuffle()
+    return new Int32Array(permutation(kept, draws(seed, pass)).buffer)
+  }
+  return {
+    training: rowsSource(columns, { batchSize, order, stepsPerEpoch, classWeight }),
+    validation: kept < rows ? heldOut(columns, kept, rows, options) : validation,
+  }
+}
+
+function heldOut(columns: Columns, begin: number, end: number, options: FitOptions): Source {
+  const batchSize = options.validationBatchSize ?? options.batchSize ?? 32
+  return rowsSource(columns, { batchSize, order: () => ascending(begin, end), stepsPerEpoch: undefined, classWeight: undefined })
+}
+
+function validationSource(given: NonNullable<FitOptions['validationData']>, options: FitOptions, owned: Tensor[]): Source {
+  if (isStream(given)) return streamSource(given, undefined, undefined)
+  const data: readonly unknown[] = given
+  if (!Array.isArray(data) || data.length < 2 || data.length > 3) {
+    throw new WeftError('ERR_ARGUMENT', 'fit: validationData must be [x, y], [x, y, sampleWeight] or a source of batches')
+  }
+  const columns = toColumns(data[0], data[1], data[2], owned)
+  if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: validationData has no rows')
+  return heldOut(columns, 0, columns.rows, options)
+}
+
+const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).map(([key, value]) => [`val_${key}`, value]))
+
+/** At most this many steps are in flight. */
+const MOST_IN_FLIGHT = 4
+
+/** Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight meanwhile. */
+export async function* trainEvents(
+  model: AnyModel,
+  x: Values | StreamSource,
+  y: Values | undefined,
+  options: FitOptions,
+  exact: boolean,
+): AsyncGenerator<TrainEvent, History, void> {
+  checkFit(options)
+  const { epochs = 1, initialEpoch = 0, signal, verbose = 'auto', validationFreq = 1 } = options
+  signal?.throwIfAborted()
+  void model.compiled
+  const progress = new Progress(verbose, epochs)
+  const callbacks = new CallbackList(model, options.callbacks)
+  const endTraining = model.beginTraining()
+  const owned: Tensor[] = []
+  let sources: Sources | undefined
+  try {
+    sources = openSources(model, x, y, options, owned)
+    const history = new History()
+    model.stopTraining = false
+    await callbacks.trainBegin()
+    const depth = exact || callbacks.watchesBatches ? 1 : signal ? 2 : MOST_IN_FLIGHT
+    let logs: Logs = {}
+    for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
+      await callbacks.epochBegin(epoch)
+      signal?.throwIfAborted()
+      // after the callback: it may have changed what is trainable
+      const steps = model.steps('fit')
+      steps.reset()
+      const pass = await sources.training.open(steps)
+      progress.begin(epoch, pass.steps)
+      let step = 0
+      logs = {}
+      try {
+        const run = pipeline({
+          next: () => pass.next(),
+          depth,
+          signal,
+          halted: () => model.stopTraining,
+          begin: (index) => callbacks.batchBegin(index),
+        })
+        for await (const figures of run) {
+          logs = steps.logs(figures)
+          figures.dispose()
+          await callbacks.batchEnd(step, logs)
+          progress.step(step + 1, logs)
+          if (exact) yield { type: 'step', epoch, step, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
+          step++
+        }
+      } finally {
+        await pass.end()
+      }
+      if (sources.validation && (epoch + 1) % validationFreq === 0) Object.assign(logs, prefixed(await measure(model, sources.validation, signal)))
+      model.epochsTrained++
+      await callbacks.epochEnd(epoch, logs)
+      progress.end(logs)
+      history.add(epoch, logs)
+      if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
+      signal?.throwIfAborted()
+    }
+    await callbacks.trainEnd(logs)
+    return history
+  } finally {
+    await sources?.training.close()
+    await sources?.validation?.close()
+    freeOwned(owned)
+    endTraining()
+  }
+}
+
+/** Trains to the end. */
+export async function fit(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions): Promise<History> {
+  const events = trainEvents(model, x, y, options, false)
+  for (;;) {
+    const event = await events.next()
+    if (event.done) return event.value
+  }
+}
+
+/** One update on one batch. */
+export async function trainBatch(
+  model: AnyModel,
+  x: Values,
+  y: Values | undefined,
+  options: { sampleWeight?: Rows; classWeight?: ClassWeight },
+): Promise<Logs> {
+  const { classWeight } = options
+  if (classWeight) checkClassWeight(classWeight)
+  const owned: Tensor[] = []
+  try {
+    const { x: inputs, y: targets, sampleWeight } = toColumns(x, y, options.sampleWeight, owned)
+    const steps = model.steps('batch')
+    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true)
+    await run.done
+    return steps.logs(run.outputs)
+  } finally {
+    freeOwned(owned)
+  }
+}

@@ -1,0 +1,48 @@
+// Gradient clipping: by value, by the norm of each gradient, and by the norm of all of them together.
+import { WeftError } from '../error.js'
+import type { Tensor } from '../tensor.js'
+import { maximum, sqrt } from '../ops/index.js'
+
+export interface ClipOptions {
+  /** Longest a single gradient may be; a longer one is scaled down. */
+  clipNorm?: number
+  /** Largest absolute value of an element of a gradient. */
+  clipValue?: number
+  /** Longest all gradients together may be. */
+  globalClipNorm?: number
+}
+
+export const clipOptionNames: readonly string[] = ['clipNorm', 'clipValue', 'globalClipNorm']
+
+function checkLimit(what: string, name: string, limit: number): void {
+  if (!(Number.isFinite(limit) && limit > 0)) throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${limit}`)
+}
+
+/** Throws unless at most one way of clipping is asked for, with a positive limit. */
+export function checkClipping(what: string, options: ClipOptions): void {
+  const given = clipOptionNames.filter((name) => options[name as keyof ClipOptions] !== undefined)
+  if (given.length > 1) throw new WeftError('ERR_ARGUMENT', `${what}: only one of ${given.join(', ')} can be used`)
+  for (const name of given) checkLimit(what, name, options[name as keyof ClipOptions]!)
+}
+
+/** The gradients, clipped as the options ask. */
+export function clipGradients(gradients: readonly Tensor[], options: ClipOptions): readonly Tensor[] {
+  const { clipNorm, clipValue, globalClipNorm } = options
+  if (clipValue !== undefined) return gradients.map((g) => g.clip(-clipValue, clipValue))
+  if (clipNorm !== undefined) return gradients.map((g) => scaleTo(g, sqrt(g.square().sum()), clipNorm))
+  if (globalClipNorm !== undefined) return clipByGlobalNorm(gradients, globalClipNorm).gradients
+  return gradients
+}
+
+const scaleTo = (g: Tensor, norm: Tensor, limit: number): Tensor => g.mul(maximum(norm, limit).reciprocal().mul(limit))
+
+/**
+ * Scales all gradients by one factor so that together they are no longer than `clipNorm`.
+ * @returns the gradients, and the norm they had before: a scalar
+ */
+export function clipByGlobalNorm(gradients: readonly Tensor[], clipNorm: number): { gradients: Tensor[]; norm: Tensor } {
+  checkLimit('clipByGlobalNorm', 'clipNorm', clipNorm)
+  if (gradients.length === 0) throw new WeftError('ERR_ARGUMENT', 'clipByGlobalNorm: no gradients were given')
+  const norm = sqrt(gradients.map((g) => g.square().sum()).reduce((sum, part) => sum.add(part)))
+  return { gradients: gradients.map((g) => scaleTo(g, norm, clipNorm)), norm }
+}

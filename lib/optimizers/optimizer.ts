@@ -1,0 +1,212 @@
+// Optimizer: gradients into updates of variables, by one multi-tensor op; its state is variables made outside the trace.
+import { apply, variable } from '../apply.js'
+import { WeftError } from '../error.js'
+import { outsideTrace } from '../graph.js'
+import { type Attrs, type Op, ops, sameShape } from '../op.js'
+import { isSchedule, type Schedule } from '../schedules.js'
+import { Tensor, toHost, Variable } from '../tensor.js'
+import { constraintOf } from '../constraints.js'
+import { fullLike } from '../ops/index.js'
+import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
+
+export interface OptimizerOptions extends ClipOptions {
+  /** A number, or one of schedules.*. */
+  learningRate?: number | Schedule
+  /** Decoupled: weights shrink by learningRate · weightDecay of themselves before each update. */
+  weightDecay?: number
+}
+
+/** What makes one optimizer differ from the others; the formulas are those of docs/operations.md. */
+export interface Rule {
+  /** The factory's name. */
+  name: string
+  /** Name of the op. */
+  op: string
+  /** Attributes of the op, without decay. */
+  attrs: Attrs
+  /** State kept for each variable, in the op's order. */
+  slots: readonly string[]
+  /** What the slots start from. Default 0. */
+  start?: number
+  /** State kept once: starts at 1. */
+  shared?: string
+}
+
+/** What saving needs of the variables: the name of a slot, and the variable it belongs to. */
+export interface Slot {
+  readonly of: Variable
+  readonly name: string
+  readonly state: Variable
+}
+
+function checkRate(what: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
+  throw new WeftError('ERR_ARGUMENT', `${what}: learningRate must be a number of at least 0 or one of schedules.*, got ${String(value)}`)
+}
+
+/** Made by optimizers.adam() and its like. */
+export class Optimizer {
+  /** The factory's name: 'adam'. */
+  readonly name: string
+  /** The options, as JSON, with defaults filled in. */
+  readonly config: Readonly<Record<string, unknown>>
+  private readonly rule: Rule
+  private readonly options: OptimizerOptions
+  private readonly schedule: Schedule | undefined
+  private rate: number
+  private readonly op: Op
+  /** int32 []: updates made so far. */
+  private readonly iteration: Variable
+  /** float32 []: what a traced step reads, so that a new rate needs no new trace. */
+  private readonly rateVariable: Variable
+  private readonly shared: Variable | undefined
+  private readonly slotsOf = new Map<Variable, readonly Variable[]>()
+
+  constructor(rule: Rule, options: OptimizerOptions & { learningRate: number | Schedule }) {
+    this.name = rule.name
+    this.rule = rule
+    this.options = options
+    const { learningRate, weightDecay } = options
+    this.schedule = isSchedule(learningRate) ? learningRate : undefined
+    this.rate = this.schedule ? this.schedule.at(0) : checkRate(rule.name, learningRate)
+    if (weightDecay !== undefined && !(Number.isFinite(weightDecay) && weightDecay >= 0)) {
+      throw new WeftError('ERR_ARGUMENT', `${rule.name}: weightDecay must be a number of at least 0, got ${weightDecay}`)
+    }
+    checkClipping(rule.name, options)
+    this.config = {
+      ...options,
+      learningRate: this.schedule ? { className: this.schedule.className, config: this.schedule.config } : learningRate,
+    }
+    const op = ops.get(rule.op)
+    if (!op) throw new Error(`op '${rule.op}' is not registered`)
+    this.op = op
+    this.iteration = variable(0, { name: 'iteration', dtype: 'int32', trainable: false })
+    this.rateVariable = variable(this.rate, { name: 'learningRate', trainable: false })
+    this.shared = rule.shared === undefined ? undefined : variable(1, { name: rule.shared, trainable: false })
+  }
+
+  /** The present rate. Setting it changes running and later steps without a retrace. With a schedule: the schedule's present value, and read-only. */
+  get learningRate(): number {
+    return this.schedule ? this.schedule.at(this.iterations) : this.rate
+  }
+  set learningRate(value: number) {
+    if (this.schedule) {
+      throw new WeftError('ERR_STATE', `${this.name}: learningRate follows a schedule and cannot be set`, { hint: 'Make the optimizer with a number to set it by hand' })
+    }
+    const rate = checkRate(this.name, value)
+    outsideTrace(() => this.rateVariable.assign(rate))
+    this.rate = rate
+  }
+
+  /** Whether the rate follows a schedule. */
+  get isScheduled(): boolean {
+    return this.schedule !== undefined
+  }
+
+  /** Updates made so far. Waits for steps in flight. */
+  get iterations(): number {
+    return Number(outsideTrace(() => this.iteration.dataSync())[0])
+  }
+
+  /** Makes the state for these variables, where it does not exist yet. */
+  build(variables: readonly Variable[]): void {
+    for (const target of variables) {
+      if (this.slotsOf.has(target)) continue
+      this.slotsOf.set(
+        target,
+        this.rule.slots.map((name) => slotLike(target, name, this.rule.start ?? 0)),
+      )
+    }
+  }
+
+  /** One update. In a traced function it is part of the step; outside it happens at once. Variables with trainable = false are left alone. */
+  apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
+    if (gradients.length !== variables.length) {
+      throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: ${gradients.length} gradients for ${variables.length} variables`)
+    }
+    variables.forEach((target, i) => {
+      const g = gradients[i]
+      if (!(target instanceof Variable)) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: variable ${i} is not a Variable`, { hint: 'Use variable() or net.trainableWeights' })
+      if (!(g instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: gradient ${i} is not a Tensor`)
+      if (sameShape(g.shape, target.shape)) return
+      throw new WeftError('ERR_SHAPE', `${this.name}.apply: gradient of shape [${g.shape}] for '${target.name}' of shape [${target.shape}]`, { shapes: [g.shape, target.shape] })
+    })
+    if (new Set(variables).size !== variables.length) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: a variable was given twice`)
+    const chosen = variables.map((_, i) => i).filter((i) => variables[i]!.trainable)
+    if (chosen.length === 0) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: there are no trainable variables to update`)
+    const targets = chosen.map((i) => variables[i]!)
+    this.build(targets)
+    const clipped = clipGradients(
+      chosen.map((i) => gradients[i]!),
+      this.options,
+    )
+    const rate = this.schedule ? this.schedule.call(this.iteration.cast('float32')) : this.rateVariable
+    const inputs: Tensor[] = [rate, this.iteration]
+    if (this.shared) inputs.push(this.shared)
+    targets.forEach((target, i) => {
+      inputs.push(target, clipped[i]!, ...this.slotsOf.get(target)!)
+    })
+    const decay = targets.map(() => this.options.weightDecay ?? 0)
+    const results = apply(this.op, inputs, { ...this.rule.attrs, decay })[Symbol.iterator]()
+    const next = (): Tensor => results.next().value as Tensor
+    this.shared?.assign(next())
+    for (const target of targets) {
+      const updated = next()
+      target.assign(constraintOf(target)?.(updated) ?? updated)
+      for (const slot of this.slotsOf.get(target)!) slot.assign(next())
+    }
+    this.iteration.assign(this.iteration.add(1))
+  }
+
+  /** State that is kept once, in a fixed order. */
+  get state(): readonly Variable[] {
+    return [this.iteration, this.rateVariable, ...(this.shared ? [this.shared] : [])]
+  }
+
+  /** State that is kept for each variable. */
+  get slots(): readonly Slot[] {
+    return [...this.slotsOf].flatMap(([of, states]) => states.map((state, i) => ({ of, name: this.rule.slots[i]!, state })))
+  }
+
+  /** Copies of the whole state: iteration, learning rate, then what is kept for each variable. The caller owns them. */
+  getWeights(): Tensor[] {
+    return [...this.state, ...this.slots.map((slot) => slot.state)].map((state) => outsideTrace(() => toHost.copy(state)))
+  }
+
+  /** Replaces the whole state by what getWeights() gave. */
+  setWeights(list: readonly Tensor[]): void {
+    const all = [...this.state, ...this.slots.map((slot) => slot.state)]
+    if (list.length !== all.length) {
+      throw new WeftError('ERR_ARGUMENT', `${this.name}.setWeights: ${list.length} tensors for ${all.length} of state`, {
+        hint: 'The state of a variable exists from its first update; build(variables) makes it before',
+      })
+    }
+    outsideTrace(() => all.forEach((state, i) => state.assign(list[i]!)))
+    this.adopt(Number(list[1]!.dataSync()[0]))
+  }
+
+  /** @internal The host's copy of the rate, after the variable was set from a file. */
+  adopt(rate: number): void {
+    this.rate = rate
+  }
+
+  /** Frees the state. */
+  dispose(): void {
+    for (const state of this.state) state.dispose()
+    for (const slot of this.slots) slot.state.dispose()
+    this.slotsOf.clear()
+  }
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+/** A variable of the shape and dtype of another, every element `start`. */
+function slotLike(like: Variable, name: string, start: number): Variable {
+  return outsideTrace(() => {
+    const value = fullLike(like, start)
+    const made = variable(value, { name: `${like.name}/${name}`, trainable: false })
+    value.dispose()
+    return made
+  })
+}
