@@ -15,6 +15,11 @@ let seed: number | undefined
 let streams = 0
 /** Number of the next shuffle. */
 let shuffles = 0
+/** How often setSeed was called. */
+let generation = 0
+
+/** @internal Changes with every setSeed(): shuffle orders that go on from before are out of date. */
+export const seedGeneration = (): number => generation
 
 function checkSeed(what: string, value: unknown): number {
   if (!Number.isSafeInteger(value)) {
@@ -41,6 +46,7 @@ export function setSeed(value: number): void {
   seed = checkSeed('setSeed', value)
   streams = 0
   shuffles = 0
+  generation++
 }
 
 /** The state (seed, stream, offset) of a new stream, or with a seed of its own the first stream of that. */
