@@ -179,7 +179,10 @@ export class Graph {
   key(): string {
     const variables = [...this.reads.keys()].map((v) => v.signature)
     const written = [...this.writes.keys()].map((v) => [...this.reads.keys()].indexOf(v))
-    return `${this.toString()}|${variables.join()}|${written.join()}`
+    // captured tensors that nobody reads are not printed, but take their place among those passed to a run
+    const read = new Set(this.calls.flatMap((call) => call.inputs).concat(this.roots))
+    const captured = [...this.captures.values()].map((t) => `${read.has(t) ? '' : '-'}${t.signature}`)
+    return `${this.toString()}|${variables.join()}|${written.join()}|${captured.join()}`
   }
 }
 
