@@ -7,7 +7,11 @@ export interface Symbolic {
 }
 
 /** @internal lib/model/functional.ts says how a function of symbolic tensors is recorded. */
-export const symbolicFunctions: { count: number; record: (fn: (...args: never[]) => unknown, args: readonly unknown[]) => unknown } = {
+export const symbolicFunctions: {
+  count: number
+  /** `called` is the public function, by which a saved model names what it wraps. */
+  record: (fn: (...args: never[]) => unknown, args: readonly unknown[], called: (...args: never[]) => unknown) => unknown
+} = {
   count: 0,
   record: () => {
     throw new Error('functional models are not loaded')
@@ -21,7 +25,7 @@ export function func<F extends (...args: never[]) => unknown>(fn: F): F {
   const call = (...args: never[]): unknown => {
     if (symbolicFunctions.count > 0) {
       for (const arg of args as unknown[]) {
-        if (isSymbolic(arg) || (Array.isArray(arg) && arg.some(isSymbolic))) return symbolicFunctions.record(fn, args)
+        if (isSymbolic(arg) || (Array.isArray(arg) && arg.some(isSymbolic))) return symbolicFunctions.record(fn, args, call)
       }
     }
     return fn(...args)

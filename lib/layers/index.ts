@@ -5,7 +5,7 @@ import { Dense, type DenseOptions } from './dense.js'
 import { Dropout, type DropoutOptions, GaussianDropout, GaussianNoise, type GaussianNoiseOptions, SpatialDropout1d, SpatialDropout2d, type SpatialDropoutOptions } from './dropout.js'
 import { InputLayer, type InputLayerOptions } from './input.js'
 import { Lambda, type LambdaFunction } from './lambda.js'
-import type { AnyLayer, LayerOptions } from './layer.js'
+import type { LayerOptions } from './layer.js'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge.js'
 import { BatchNormalization, type BatchNormalizationOptions, LayerNormalization, type LayerNormalizationOptions } from './normalization.js'
 import {
@@ -19,14 +19,6 @@ import {
 } from './shape.js'
 
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
-
-/** The classes that saved models name. */
-export const layerClasses: Readonly<Record<string, new (config: never) => AnyLayer>> = {
-  Activation, Add, Average, AveragePooling1d, AveragePooling2d, BatchNormalization, Concatenate, Conv1d, Conv2d, Conv2dTranspose, Cropping2d,
-  Dense, DepthwiseConv2d, Dot, Dropout, Elu, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d,
-  GlobalMaxPooling2d, InputLayer, LayerNormalization, LeakyRelu, Maximum, MaxPooling1d, MaxPooling2d, Minimum, Multiply, Normalization, Permute, Prelu,
-  Relu, RepeatVector, Rescaling, Reshape, Softmax, SpatialDropout1d, SpatialDropout2d, Subtract, UpSampling2d, ZeroPadding2d,
-}
 
 /** activation(x · kernel + bias) over the last axis: [batch, ..., features] → [batch, ..., units]. */
 export const dense = (config: DenseOptions & LayerOptions): Dense => new Dense(config)

@@ -1,7 +1,7 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
 import { WeftError } from '../error.js'
 import type { DType, Shape } from '../op.js'
-import { reshape } from '../ops/index.js'
+import { cast, reshape } from '../ops/index.js'
 import type { Tensor } from '../tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { type DynamicShape, shapeText } from './symbolic.js'
@@ -32,7 +32,7 @@ export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
   }
 
   call(x: Tensor): Tensor {
-    return x
+    return x.dtype === this.dataType ? x : cast(x, this.dataType)
   }
 
   override toConfig(): object {

@@ -1,13 +1,14 @@
 // Layer: weights and a function of tensors; the base class of every layer and model.
-import { checkOptions } from '../error.js'
+import { checkOptions, WeftError } from '../error.js'
 import { currentTrace, outsideTrace } from '../graph.js'
+import { factoryName } from '../named.js'
 import { type DType, isFloat, type Shape } from '../op.js'
 import { cast, reshape } from '../ops/index.js'
 import { mapTree, Tensor, walk } from '../tensor.js'
 import { warnOnce } from '../warnings.js'
 import { context, inPass } from './context.js'
 import { reserveName, uniqueName } from './names.js'
-import { type DynamicShape, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, shapeText, withoutBatch } from './symbolic.js'
+import { callsOf, type DynamicShape, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, shapeText, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
@@ -77,11 +78,16 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   protected readonly keepsRange: boolean = false
   protected inputSpec: InputSpec | undefined
 
-  constructor(config: C & LayerOptions = {} as C & LayerOptions) {
+  constructor(config: C & LayerOptions = NO_CONFIG as C & LayerOptions) {
     super()
     const known = Object.hasOwn(new.target, 'options') ? new.target.options : undefined
     const className = classNameOf(new.target)
-    if (known) checkOptions(`layers.${className[0]!.toLowerCase()}${className.slice(1)}`, config, [...known, 'name', 'trainable', 'dtype', 'inputShape'])
+    const what = `layers.${factoryName(className)}`
+    // a constructor that takes its config without a default needs one
+    if (typeof config !== 'object' || config === null || (config === NO_CONFIG && known && new.target.length > 0)) {
+      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got ${config === NO_CONFIG ? 'nothing' : JSON.stringify(config)}`, { hint: `Write ${what}({ ... })` })
+    }
+    if (known) checkOptions(what, config, [...known, 'name', 'trainable', 'dtype', 'inputShape'])
     this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
@@ -156,9 +162,19 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
       if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
       if (masks.some((mask) => mask !== undefined)) return this.carryMask(x, result, masks)
       return result
+    } catch (error) {
+      throw this.located(error)
     } finally {
       if (trace) trace.layer = outer
     }
+  }
+
+  /** The error with the layer's name, when an op in the layer threw it. */
+  private located(error: unknown): unknown {
+    if (!(error instanceof WeftError) || error.layer !== undefined) return error
+    const { code, op, shapes } = error
+    const facts = { layer: this.name, ...(op === undefined ? {} : { op }), ...(shapes === undefined ? {} : { shapes }), cause: error }
+    return new WeftError(code, `layer '${this.name}' (${this.className}): ${error.message}`, facts)
   }
 
   /** Warns when bytes reach weights in training; true when the inputs are bytes, or bytes that were only cast. */
@@ -217,11 +233,20 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     context.scope?.metrics.set(name, value)
   }
 
+  /** The symbolic result of the layer in the functional model it was called in, to make a model of an inner value. */
+  get output(): O {
+    const calls = callsOf(this)
+    if (calls.length === 1) return calls[0] as O
+    throw this.error('ERR_STATE', `output: the layer was called on ${calls.length} symbolic inputs, so it has ${calls.length} outputs`, [], 'Keep what apply() returned')
+  }
+
   /** What JSON the layer is made from again. */
   toConfig(): object {
     return { ...this.config, name: this.name, ...(this.learns ? {} : { trainable: false }) }
   }
 }
+
+const NO_CONFIG: object = {}
 
 /** Tensors that hold bytes which were cast or moved, never scaled. */
 const unscaled = new WeakSet<Tensor>()

@@ -86,10 +86,16 @@ export function inputNode(layer: AnyLayer, spec: DynamicSpec): SymbolicTensor {
 export function layerNode(layer: AnyLayer, inputs: unknown, training: boolean | undefined): unknown {
   layer.build(mapTree(inputs, (t) => t.shape) as Shape)
   const tree = inferSpecs(inputs, (values) => layer.apply(values, { training: training ?? false }))
-  return wire({ kind: 'layer', layer, fn: undefined, called: undefined, args: inputs, training }, tree)
+  const result = wire({ kind: 'layer', layer, fn: undefined, called: undefined, args: inputs, training }, tree)
+  results.set(layer, [...callsOf(layer), result])
+  return result
 }
 
-symbolicFunctions.record = (fn: (...args: never[]) => unknown, args: readonly unknown[], called?: (...args: never[]) => unknown): unknown => {
+const results = new WeakMap<AnyLayer, readonly unknown[]>()
+/** The results of the layer's calls on symbolic tensors. */
+export const callsOf = (layer: AnyLayer): readonly unknown[] => results.get(layer) ?? []
+
+symbolicFunctions.record = (fn, args, called) => {
   const tree = inferSpecs(args, (values) => fn(...(values as never[])))
   return wire({ kind: 'function', layer: undefined, fn, called, args, training: undefined }, tree)
 }

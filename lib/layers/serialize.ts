@@ -1,0 +1,73 @@
+// Layers as JSON: the class's name and the config the layer is made from again.
+import { unknownName, WeftError } from '../error.js'
+import type { Shape } from '../op.js'
+import { isRecord } from '../tensor.js'
+import { type LayerClass, layerClasses } from './classes.js'
+import type { AnyLayer } from './layer.js'
+
+export interface LayerJson {
+  className: string
+  config: Record<string, unknown>
+  /** Shapes the layer was built for, null for the batch. */
+  build?: unknown
+}
+
+export interface LoadOptions {
+  /** Classes of the user by name. */
+  layers?: Readonly<Record<string, LayerClass>> | undefined
+}
+
+/** How a class is made from its config, when not by its constructor alone. */
+type Loader = (config: Record<string, unknown>, options: LoadOptions) => AnyLayer
+const loaders = new Map<string, Loader>()
+
+/** @internal For models, whose config holds layers. */
+export function registerLoader(className: string, loader: Loader): void {
+  loaders.set(className, loader)
+}
+
+/** JSON of the layer. ERR_ARGUMENT for what is no data, such as functions. */
+export function layerToJson(layer: AnyLayer): LayerJson {
+  const config = toJson(layer.toConfig(), (path, value) => {
+    const what = typeof value === 'function' ? 'a function' : `a ${(value as object).constructor?.name ?? typeof value}`
+    return new WeftError('ERR_ARGUMENT', `layer '${layer.name}' (${layer.className}) cannot be saved: ${path} is ${what}`, {
+      layer: layer.name,
+      hint: 'Use a name, as activation: \'relu\', or write a class with JSON in its config',
+    })
+  }) as Record<string, unknown>
+  return { className: layer.className, config, ...(layer.built && layer.builtFor !== undefined ? { build: layer.builtFor } : {}) }
+}
+
+/** The value as plain JSON: named functions as { className, config }, typed arrays as lists. */
+function toJson(value: unknown, refuse: (path: string, value: unknown) => WeftError, path = 'config'): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value
+  if (isNamed(value)) return { className: value.className, config: toJson(value.config, refuse, `${path}.config`) }
+  if (Array.isArray(value)) return value.map((item, i) => toJson(item, refuse, `${path}[${i}]`))
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Float32Array)
+  if (isRecord(value)) {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined)
+    return Object.fromEntries(entries.map(([key, item]) => [key, toJson(item, refuse, `${path}.${key}`)]))
+  }
+  throw refuse(path, value)
+}
+
+const isNamed = (value: unknown): value is { className: string; config: object } =>
+  typeof value === 'function' && typeof (value as { className?: unknown }).className === 'string' && typeof (value as { config?: unknown }).config === 'object'
+
+/** The layer that layerToJson() described, with new weights of the same shapes. */
+export function layerFromJson(json: LayerJson, options: LoadOptions = {}): AnyLayer {
+  if (!isRecord(json) || typeof json.className !== 'string' || !isRecord(json.config)) {
+    throw new WeftError('ERR_FORMAT', `a saved layer is not { className, config }: ${JSON.stringify(json)?.slice(0, 200)}`)
+  }
+  const { className, config } = json
+  const own = options.layers && Object.hasOwn(options.layers, className) ? options.layers[className] : undefined
+  const known = own ?? (Object.hasOwn(layerClasses, className) ? layerClasses[className] : undefined)
+  const loader = own ? undefined : loaders.get(className)
+  if (!known && !loader) {
+    const error = unknownName('layer class', className, [...Object.keys(options.layers ?? {}), ...Object.keys(layerClasses), ...loaders.keys()])
+    throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
+  }
+  const layer = loader ? loader(config, options) : new known!(config as never)
+  if (json.build !== undefined && !layer.built) layer.build(json.build as Shape)
+  return layer
+}

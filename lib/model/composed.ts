@@ -1,0 +1,39 @@
+// ComposedModel: what models made of layers have in common: finding layers, the summary, masks that pass through.
+import { unknownName, WeftError } from '../error.js'
+import type { AnyLayer, LayerOptions } from '../layers/layer.js'
+import { Model } from './model.js'
+import { type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
+
+export abstract class ComposedModel<C extends object = LayerOptions, I = import('../tensor.js').Tensor, O = import('../tensor.js').Tensor> extends Model<C, I, O> {
+  // layers inside cast their own inputs and carry masks
+  protected override readonly castsInputs: boolean = false
+
+  override get sublayers(): readonly AnyLayer[] {
+    return this.layers
+  }
+
+  /** @internal */
+  protected abstract summaryRows(): SummaryRow[]
+
+  protected override readsMask(): boolean {
+    return true
+  }
+
+  /** The layer with this name, or at this place (negative: from the end). */
+  getLayer(which: string | number): AnyLayer {
+    if (typeof which === 'number') {
+      const layer = this.layers.at(which)
+      if (layer) return layer
+      throw new WeftError('ERR_ARGUMENT', `${this.name}: there is no layer ${which}, the model has ${this.layers.length}`)
+    }
+    const layer = this.layers.find(({ name }) => name === which)
+    if (layer) return layer
+    throw unknownName(`layer of ${this.name}`, which, this.layers.map(({ name }) => name))
+  }
+
+  /** Prints a table of the layers, their output shapes and numbers of parameters; to stdout unless `print` is given. */
+  summary(options: SummaryOptions = {}): void {
+    const print = options.print ?? ((line: string): void => console.log(line))
+    for (const line of summaryLines(this, this.summaryRows(), options)) print(line)
+  }
+}

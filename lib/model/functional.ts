@@ -1,0 +1,206 @@
+// Functional models: layers and functions wired from symbolic inputs to outputs.
+import { checkOptions, WeftError } from '../error.js'
+import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
+import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
+import { registerLoader } from '../layers/serialize.js'
+import { type DynamicShape, inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
+import type { DType } from '../op.js'
+import { isRecord, mapTree, Tensor, walk } from '../tensor.js'
+import { ComposedModel } from './composed.js'
+import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
+import type { SummaryRow } from './summary.js'
+
+/** One tensor, or a list or record of them. */
+export type TensorTree = Tensor | readonly Tensor[] | Readonly<Record<string, Tensor>>
+
+export interface InputOptions {
+  /** Of one sample; null for an extent that varies. */
+  shape: DynamicShape
+  /** Of the data. Default float32. */
+  dtype?: DType
+  name?: string
+}
+
+/** A symbolic tensor that stands for the data of a functional model: shape [null, ...shape]. */
+export function input(options: InputOptions): Tensor {
+  checkOptions('input', options, ['shape', 'dtype', 'name'])
+  checkSampleShape('input', options.shape)
+  const { shape, dtype = 'float32', name } = options
+  const layer = new InputLayer({ inputShape: shape, dtype, ...(name === undefined ? {} : { name }) })
+  return inputNode(layer, { shape: [null, ...shape], dtype })
+}
+
+export interface ModelOptions<I, O> {
+  inputs: I
+  outputs: O
+  name?: string
+}
+
+/** Symbolic tensors of a tree with their names: keys of a record, else those of the layers that make them. */
+function leavesOf(what: string, tree: unknown): [string, SymbolicTensor][] {
+  const named = isRecord(tree) ? Object.entries(tree) : (Array.isArray(tree) ? tree : [tree]).map((t: unknown): [string | undefined, unknown] => [undefined, t])
+  return named.map(([key, t]) => {
+    if (!isSymbolic(t)) {
+      throw new WeftError('ERR_ARGUMENT', `model: ${what} must be symbolic tensors, got ${t instanceof Tensor ? 'a Tensor with values' : Array.isArray(t) ? 'an array' : typeof t}`, {
+        hint: 'Begin with input({ shape }) and apply layers to it',
+      })
+    }
+    return [key ?? t.node.layer?.name ?? `${what}_${t.index}`, t]
+  })
+}
+
+/** The nodes from the inputs to the outputs, in order of wiring. */
+function nodesBetween(name: string, inputs: readonly SymbolicTensor[], outputs: readonly SymbolicTensor[]): Node[] {
+  const given = new Set(inputs)
+  const found = new Set<Node>()
+  const pending = outputs.filter((t) => !given.has(t)).map((t) => ({ node: t.node, reader: 'an output' }))
+  while (pending.length > 0) {
+    const { node, reader } = pending.pop()!
+    if (node.kind === 'input') {
+      throw new WeftError('ERR_ARGUMENT', `model '${name}': ${reader} needs the input '${node.layer?.name}', which is not among the model's inputs`, {
+        ...(node.layer ? { layer: node.layer.name } : {}),
+        hint: 'Add it to inputs: the graph between inputs and outputs must be connected',
+      })
+    }
+    if (found.has(node)) continue
+    found.add(node)
+    for (const t of node.inputs) if (!given.has(t)) pending.push({ node: t.node, reader: node.layer ? `the layer '${node.layer.name}'` : 'a function' })
+  }
+  return [...found].sort((a, b) => a.order - b.order)
+}
+
+export class FunctionalModel<I extends TensorTree = TensorTree, O extends TensorTree = TensorTree> extends ComposedModel<LayerOptions, I, O> {
+  static override readonly className: string = 'Functional'
+
+  /** The symbolic inputs and outputs, as they were given. */
+  readonly inputs: I
+  readonly outputs: O
+  readonly layers: readonly AnyLayer[]
+  readonly inputNames: readonly string[]
+  private readonly ins: readonly SymbolicTensor[]
+  private readonly outs: readonly SymbolicTensor[]
+  private readonly names: readonly string[]
+  private readonly nodes: readonly Node[]
+
+  constructor(options: ModelOptions<I, O>) {
+    checkOptions('model', options, ['inputs', 'outputs', 'name'])
+    super(options.name === undefined ? {} : { name: options.name })
+    this.inputs = options.inputs
+    this.outputs = options.outputs
+    const ins = leavesOf('inputs', options.inputs)
+    const outs = leavesOf('outputs', options.outputs)
+    this.ins = ins.map(([, t]) => t)
+    this.outs = outs.map(([, t]) => t)
+    this.inputNames = ins.map(([name]) => name)
+    this.names = outs.map(([name], i) => (outs.slice(0, i).some(([other]) => other === name) ? `${name}_${i}` : name))
+    this.nodes = nodesBetween(this.name, this.ins, this.outs)
+    const used = [...this.ins.map((t) => t.node), ...this.nodes].flatMap(({ layer }) => (layer ? [layer] : []))
+    this.layers = [...new Set(used)]
+    const twice = this.layers.find((layer) => this.layers.some((other) => other !== layer && other.name === layer.name))
+    if (twice) throw this.error('ERR_ARGUMENT', `two layers are named '${twice.name}'`, [], 'Names are unique in a model')
+    this.activationName = this.outs.length === 1 ? this.outputActivations[0] : undefined
+    this.build(mapTree(this.inputs, (t) => t.shape) as never)
+  }
+
+  override get outputNames(): readonly string[] {
+    return this.names
+  }
+  override get outputActivations(): readonly (string | undefined)[] {
+    return this.outs.map(({ node }) => (node.kind === 'layer' ? node.layer!.activationName : undefined))
+  }
+  /** Shape of one sample, for models of one input. */
+  get inputShape(): DynamicShape | undefined {
+    return this.ins.length === 1 ? (this.ins[0]!.shape as DynamicShape).slice(1) : undefined
+  }
+
+  call(x: I, options: CallOptions): O {
+    return this.run(x, options, () => false)
+  }
+
+  override callWithoutActivation(x: I, options: CallOptions, which?: readonly boolean[]): O {
+    return this.run(x, options, (output) => (which ? which[output]! : true))
+  }
+
+  /** Computes the outputs; `logits`: of which outputs without the activation at their end. */
+  private run(x: I, { training, mask }: CallOptions, logits: (output: number) => boolean): O {
+    const values = new Map<SymbolicTensor, Tensor>()
+    this.feed(x).forEach((t, i) => {
+      const place = this.ins[i]!
+      const { layer, kind } = place.node
+      const fitted = fitInput(t, (place.shape as DynamicShape).slice(1), kind === 'input' ? layer!.name : this.name)
+      const given = i === 0 && !isRecord(x) && mask ? { mask } : {}
+      values.set(place, kind === 'input' ? (layer!.apply(fitted, given) as Tensor) : fitted)
+    })
+    const valueOf = (t: Tensor): Tensor => (isSymbolic(t) ? values.get(t)! : t)
+    const compute = (node: Node, withoutActivation = false): unknown => {
+      const args = mapTree(node.args, valueOf)
+      if (node.kind === 'function') return node.fn!(...(args as never[]))
+      return node.layer!.apply(args, { training: node.training ?? training, ...(withoutActivation ? { withoutActivation } : {}) })
+    }
+    // an output that nothing else reads is computed in the form that is asked for, and in no other
+    const read = new Set(this.nodes.flatMap((node) => node.inputs))
+    const forms = this.outs.map((t, i) => logits(i) && t.node.kind === 'layer' && !values.has(t))
+    for (const node of this.nodes) {
+      const uses = node.outputs.map((t) => read.has(t) || this.outs.some((out, i) => out === t && !forms[i]))
+      if (!uses.includes(true)) continue
+      const results: Tensor[] = []
+      walk(compute(node), (t) => results.push(t))
+      node.outputs.forEach((t, i) => {
+        values.set(t, results[i]!)
+      })
+    }
+    let index = 0
+    return mapTree(this.outputs, (t) => {
+      const form = forms[index++]
+      return form ? compute((t as SymbolicTensor).node, true) : values.get(t as SymbolicTensor)!
+    }) as O
+  }
+
+  /** The data in the order of the inputs: by position, or by name. */
+  private feed(x: unknown): Tensor[] {
+    const names = this.inputNames
+    if (isRecord(x)) {
+      const missing = names.find((name) => !Object.hasOwn(x, name))
+      if (missing !== undefined) throw this.error('ERR_ARGUMENT', `the data have no input '${missing}'`, [], `They have ${Object.keys(x).join(', ') || 'none'}; the model takes ${names.join(', ')}`)
+      return names.map((name) => x[name] as Tensor)
+    }
+    const list = (Array.isArray(x) ? x : [x]) as Tensor[]
+    if (list.length !== names.length) throw this.error('ERR_ARGUMENT', `the model takes ${names.length} inputs (${names.join(', ')}), got ${list.length}`, list.map((t) => t.shape))
+    return list
+  }
+
+  protected summaryRows(): SummaryRow[] {
+    const label = (node: Node): string => node.layer?.name ?? `function_${node.order}`
+    const seen = new Set<AnyLayer>()
+    const rows: SummaryRow[] = []
+    for (const node of [...new Set([...this.ins.map((t) => t.node), ...this.nodes])]) {
+      const { layer } = node
+      if (layer && seen.has(layer)) continue
+      if (layer) seen.add(layer)
+      const calls = layer ? this.nodes.filter((other) => other.layer === layer) : [node]
+      rows.push({
+        label: layer ? `${layer.name} (${layer.className})` : `${label(node)} (function)`,
+        shape: calls.length > 1 ? 'multiple' : (node.outputs[0]!.shape as DynamicShape),
+        parameters: layer ? layer.countParams() : 0,
+        inputs: [...new Set((calls.length > 0 ? calls : [node]).flatMap((call) => call.inputs.map((t) => label(t.node))))],
+      })
+    }
+    return rows
+  }
+
+  override toConfig(): object {
+    return { ...super.toConfig(), ...functionalConfig(this, this.ins, this.nodes) }
+  }
+}
+
+registerLoader('Functional', (config, options) => {
+  const { inputs, outputs } = wireConfig(config as unknown as FunctionalConfig, options)
+  const made = new FunctionalModel({ inputs: inputs as TensorTree, outputs: outputs as TensorTree, name: config['name'] as string })
+  if (config['trainable'] === false) made.trainable = false
+  return made
+})
+
+/** A model of the layers between symbolic inputs and outputs; each one tensor, or a list or record of them. */
+export function model<const I extends TensorTree, const O extends TensorTree>(options: ModelOptions<I, O>): FunctionalModel<I, O> {
+  return new FunctionalModel(options)
+}
