@@ -62,7 +62,7 @@ WEFT_INLINE void store_bytes(uint8_t* p, DoubleVec v) {
   for (int i = 0; i < width / 2; i++) p[i] = uint8_t(v[i]);
 }
 
-template <class T> WEFT_INLINE Vector<T> splat(T value) { return Vector<T>{} + value; }
+template <class T> WEFT_INLINE Vector<T> splat(T value) { return value - Vector<T>{}; }
 
 template <class T> WEFT_INLINE MaskOf<T> lanes_below(int n) {
   if constexpr (sizeof(T) == 4) {

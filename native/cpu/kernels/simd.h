@@ -49,7 +49,7 @@ using Mask = IVec;  // all ones or all zeros in each lane
 
 WEFT_INLINE IVec bits_of(Vec v) { return (IVec)v; }
 WEFT_INLINE Vec float_of(IVec bits) { return (Vec)bits; }
-WEFT_INLINE Vec broadcast(float f) { return Vec{} + f; }
+WEFT_INLINE Vec broadcast(float f) { return f - Vec{}; }  // subtracting zero keeps -0, and costs nothing
 WEFT_INLINE Vec zero() { return Vec{}; }
 WEFT_INLINE IVec broadcast_integer(int32_t i) { return IVec{} + i; }
 /** 0, 1, 2, ... */

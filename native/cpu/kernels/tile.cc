@@ -15,6 +15,7 @@ __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
   constexpr int lanes = lanes_of<T>;
   const MaskOf<T> last = tile.last;
   V c[rows][vectors];
+#pragma GCC unroll 8
   for (int j = 0; j < vectors; j++) {
     V start{};
     if (tile.bias) start = j == vectors - 1 ? load_masked(tile.bias + j * lanes, last) : load(tile.bias + j * lanes);
