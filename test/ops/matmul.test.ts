@@ -1,0 +1,92 @@
+// Rows of matrix products and of dense.
+import { dense, matMul } from '../../lib/index.js'
+import { checkRows, type Row } from '../check.js'
+import { elementwise, generate, matMul as product, reshape, type Values } from '../reference.js'
+
+const flags = [
+  [false, false],
+  [true, false],
+  [false, true],
+  [true, true],
+] as const
+
+const swapped = (shape: readonly number[], swap: boolean): number[] => (swap ? [...shape.slice(0, -2), shape[shape.length - 1]!, shape[shape.length - 2]!] : [...shape])
+
+const SHAPES: readonly [readonly number[], readonly number[]][] = [
+  [[2, 3], [3, 4]],
+  [[1, 1], [1, 1]],
+  [[5, 7], [7, 1]],
+  [[1, 5], [5, 3]],
+  [[2, 0], [0, 3]],
+  [[0, 3], [3, 2]],
+  [[2, 2, 3], [2, 3, 2]],
+  [[2, 1, 2, 3], [3, 3, 2]],
+  [[3, 2], [2, 2, 3]],
+  [[33, 65], [65, 37]],
+  [[129, 31], [31, 100]],
+  [[3, 40, 17], [17, 20]],
+]
+
+const activations = { linear: (x: number) => x, relu: (x: number) => Math.max(x, 0), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
+type Activation = keyof typeof activations
+
+const layer = (activation: Activation, x: readonly number[], units: number): Row => ({
+  op: 'dense',
+  name: `${activation}, x [${x}] to ${units}`,
+  operands: [{ shape: x }, { shape: [x[x.length - 1]!, units] }, { shape: [units] }],
+  run: (input, w, b) => dense(input!, w!, b!, { activation }),
+  reference: (input, w, b) => {
+    const m = input!.shape.slice(0, -1)
+    const rows = reshape(input!, [m.reduce((p, q) => p * q, 1), w!.shape[0]!])
+    const y = elementwise((p, q) => activations[activation](p! + q!))(product(rows, w!), b!)
+    return reshape(y, [...m, units])
+  },
+  roundings: 8 + x[x.length - 1]!,
+})
+
+const column = (x: Values): Values => generate([x.shape[0]!, 1], ([i]) => x.data[i!]!)
+const row = (x: Values): Values => generate([1, x.shape[0]!], ([, i]) => x.data[i!]!)
+
+export const rows: readonly Row[] = checkRows(import.meta.url, [
+  ...SHAPES.flatMap(([a, b]) =>
+    flags.map(
+      ([transposeA, transposeB]): Row => ({
+        op: 'matMul',
+        name: `[${a}] · [${b}]${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`,
+        operands: [{ shape: swapped(a, transposeA) }, { shape: swapped(b, transposeB) }],
+        run: (x, y) => matMul(x!, y!, { transposeA, transposeB }),
+        reference: (x, y) => product(x!, y!, transposeA, transposeB),
+        roundings: 8,
+      }),
+    ),
+  ),
+  {
+    op: 'matMul',
+    name: 'a vector on the left',
+    operands: [{ shape: [3] }, { shape: [2, 3, 4] }],
+    run: (x, y) => matMul(x!, y!),
+    reference: (x, y) => reshape(product(row(x!), y!), [2, 4]),
+  },
+  {
+    op: 'matMul',
+    name: 'a vector on the right',
+    operands: [{ shape: [2, 3] }, { shape: [3] }],
+    run: (x, y) => matMul(x!, y!),
+    reference: (x, y) => reshape(product(x!, column(y!)), [2]),
+  },
+  {
+    op: 'matMul',
+    name: 'two vectors',
+    operands: [{ shape: [5] }, { shape: [5] }],
+    run: (x, y) => matMul(x!, y!),
+    reference: (x, y) => reshape(product(row(x!), column(y!)), []),
+    roundings: 16,
+  },
+  ...(Object.keys(activations) as Activation[]).flatMap((activation) => [
+    layer(activation, [3, 5], 4),
+    layer(activation, [1, 1], 1),
+    layer(activation, [0, 3], 2),
+    layer(activation, [2, 2, 3], 3),
+    layer(activation, [33, 50], 19),
+  ]),
+])
