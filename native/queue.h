@@ -1,5 +1,6 @@
 // Queue: the CPU device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of submission.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -72,7 +73,8 @@ class Queue {
   std::deque<Job> jobs_;
   std::multiset<size_t> sizes_;
   Environment* running_ = nullptr;
-  bool started_ = false, profiling_ = false;
+  std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
+  bool started_ = false, sleeping_ = false, profiling_ = false;
   Profile profile_;
   char* arena_ = nullptr;
   size_t capacity_ = 0;

@@ -13,12 +13,7 @@
 #include <thread>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define WEFT_PAUSE() _mm_pause()
-#else
-#define WEFT_PAUSE() ((void)0)
-#endif
+#include "pause.h"
 
 namespace weft::cpu {
 namespace {
