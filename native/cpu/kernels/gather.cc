@@ -1,0 +1,148 @@
+// gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a fault.
+#include <cstring>
+
+#include "elementwise.h"
+#include "widened.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+/** The index, or 0 and a fault where it is not in [0, n). */
+WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
+  if (uint64_t(int64_t(index)) < uint64_t(n)) return index;
+  frame.raise(index);
+  return 0;
+}
+
+/** T stands for any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
+template <class T>
+Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
+  const int64_t count = indices.size();
+  return [=](const Frame& frame) {
+    const T* from = frame.at<T>(x);
+    const int32_t* index = frame.at<int32_t>(indices);
+    T* to = frame.at<T>(out);
+    parallel_range(outer * count, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, inner)), [&](int64_t begin, int64_t end) {
+      for (int64_t u = begin; u < end; u++) {
+        const int64_t i = checked(frame, index[u % count], n);
+        if (n == 0) std::memset(to + u * inner, 0, size_t(inner) * sizeof(T));
+        else if (inner == 1) to[u] = from[u / count * n + i];
+        else std::memcpy(to + u * inner, from + (u / count * n + i) * inner, size_t(inner) * sizeof(T));
+      }
+    });
+  };
+}
+
+template <class T>
+Step bind_gather_along(const View& x, const View& indices, const View& out) {
+  const int64_t n = x.dim(-1), count = out.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
+  return [=](const Frame& frame) {
+    parallel_range(rows, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, count)), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; r++) {
+        const T* from = frame.at<T>(x) + r * n;
+        const int32_t* index = frame.at<int32_t>(indices) + r * count;
+        T* to = frame.at<T>(out) + r * count;
+        for (int64_t j = 0; j < count; j++) {
+          const int64_t i = checked(frame, index[j], n);
+          to[j] = n == 0 ? T(0) : from[i];
+        }
+      }
+    });
+  };
+}
+
+/** Each chunk owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. */
+template <class T>
+Step bind_scatter_add(const View& indices, const View& updates, const View& out, int64_t axis) {
+  const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1), count = indices.size();
+  const int64_t parts = std::clamp<int64_t>((n + count) * inner / cheap_grain, 1, 16);
+  return [=](const Frame& frame) {
+    const int32_t* index = frame.at<int32_t>(indices);
+    parallel_range(outer * parts, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, (n + count) * inner / parts)), [&](int64_t begin, int64_t end) {
+      for (int64_t u = begin; u < end; u++) {
+        const int64_t o = u / parts, part = u % parts, first = n * part / parts, last = n * (part + 1) / parts;
+        const T* from = frame.at<T>(updates) + o * count * inner;
+        T* to = frame.at<T>(out) + o * n * inner;
+        std::fill(to + first * inner, to + last * inner, T(0));
+        for (int64_t k = 0; k < count; k++) {
+          const int64_t i = index[k];
+          if (i < 0 || i >= n) frame.raise(i);
+          if (i < first || i >= last) continue;
+          T* row = to + i * inner;
+          const T* update = from + k * inner;
+          WEFT_INDEPENDENT
+          for (int64_t j = 0; j < inner; j++) row[j] += update[j];
+        }
+      }
+    });
+  };
+}
+
+template <class T>
+Step bind_scatter_along(const View& indices, const View& updates, const View& out) {
+  const int64_t n = out.dim(-1), count = updates.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
+  return [=](const Frame& frame) {
+    parallel_range(rows, std::max<int64_t>(1, cheap_grain / (n + count + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; r++) {
+        const T* update = frame.at<T>(updates) + r * count;
+        const int32_t* index = frame.at<int32_t>(indices) + r * count;
+        T* to = frame.at<T>(out) + r * n;
+        std::fill_n(to, n, T(0));
+        for (int64_t j = 0; j < count; j++) {
+          if (index[j] < 0 || index[j] >= n) frame.raise(index[j]);
+          else to[index[j]] += update[j];
+        }
+      }
+    });
+  };
+}
+
+/** Calls f with an unsigned integer of the dtype's size. */
+template <class F>
+Step by_size(DType dtype, F&& f) {
+  switch (size_of(dtype)) {
+    case 1: return f(uint8_t());
+    case 2: return f(uint16_t());
+    case 4: return f(uint32_t());
+    default: return f(uint64_t());
+  }
+}
+
+/** Integers wrap: they are added in the unsigned type. */
+template <class F>
+Step by_number(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::float32: return f(float());
+    case DType::float64: return f(double());
+    case DType::int32: return f(uint32_t());
+    default: throw Error("ERR_DTYPE", std::string("this operation does not support ") + name_of(dtype));
+  }
+}
+
+}  // namespace
+
+KERNEL(cpu, gather) {
+  const View x = call.in[0], indices = call.in[1], out = call.out[0];
+  const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
+  const int64_t outer = product(x.dims, 0, size_t(axis)), inner = product(x.dims, size_t(axis) + 1);
+  return by_size(x.dtype, [&]<class T>(T) { return bind_gather<T>(x, indices, out, outer, x.dim(axis), inner); });
+}
+
+KERNEL(cpu, gatherAlong) {
+  return by_size(call.in[0].dtype, [&]<class T>(T) { return bind_gather_along<T>(call.in[0], call.in[1], call.out[0]); });
+}
+
+KERNEL(cpu, scatterAdd) {
+  return bind_widened(call, [](Call& wide) {
+    const int64_t given = wide.attrs.integer("axis"), axis = given < 0 ? given + wide.out[0].rank() : given;
+    return by_number(wide.out[0].dtype, [&]<class T>(T) { return bind_scatter_add<T>(wide.in[0], wide.in[1], wide.out[0], axis); });
+  });
+}
+
+KERNEL(cpu, scatterAlong) {
+  return bind_widened(call, [](Call& wide) {
+    return by_number(wide.out[0].dtype, [&]<class T>(T) { return bind_scatter_along<T>(wide.in[0], wide.in[1], wide.out[0]); });
+  });
+}
+
+}  // namespace weft::cpu::WEFT_ISA

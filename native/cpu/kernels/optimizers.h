@@ -1,0 +1,87 @@
+// One step of an optimizer over all its parameters: pieces of the tensors are shared out by their sizes alone.
+#pragma once
+#include <algorithm>
+
+#include "elementwise.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/** What a step reads at run time. */
+struct Moment {
+  double learning_rate;
+  double step;  // 1 at the first
+};
+
+/** A stretch of one parameter: `in` are w, g and the slots, `out` are w and the slots. They may be the same memory, at equal places. */
+template <class T>
+struct Stretch {
+  const T* in[6] = {};
+  T* out[5] = {};
+  int64_t n = 0;
+  T keep = 1;  // what weight decay leaves of w
+};
+
+/**
+ * Binds an optimizer. After the two scalars, `shared` further inputs and as many outputs belong to all parameters. prepare(frame, moment)
+ * is called once per step and returns the function that updates a Stretch<T>; finish(frame, moment) is called when all are done.
+ */
+template <class T, class Prepare, class Finish>
+Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
+  constexpr int64_t piece_elements = 16384, chunk_elements = 32768;
+  struct Piece { size_t parameter; int64_t begin, end; };
+  const View learning_rate = call.in[0], iteration = call.in[1];
+  const std::vector<double> decay = call.attrs.numbers("decay");
+  const size_t first = 2 + shared, parameters = decay.size(), tensors = parameters == 0 ? 0 : (call.in.size() - first) / parameters;
+  require(first + parameters * tensors == call.in.size() && tensors <= 6, "ERR_ARGUMENT", call.op, ": the inputs do not match `decay`");
+  std::vector<View> in(call.in.begin() + int64_t(first), call.in.end()), out(call.out.begin() + int64_t(shared), call.out.end());
+  for (size_t p = 0; p < parameters; p++)
+    for (size_t k = 0; k + 1 < tensors; k++) {
+      View& view = out[p * (tensors - 1) + k];
+      if (view.used()) call.in_place(first + p * tensors + (k == 0 ? 0 : k + 1), shared + p * (tensors - 1) + k);
+      else view.slot = call.scratch(view.bytes()).slot;
+    }
+  std::vector<Piece> pieces;
+  std::vector<size_t> chunks{0};  // first piece of each chunk, and the end
+  int64_t gathered = 0;
+  for (size_t p = 0; p < parameters; p++) {
+    const int64_t n = in[p * tensors].size();
+    for (int64_t i = 0; i < n; i += piece_elements) {
+      pieces.push_back({p, i, std::min(n, i + piece_elements)});
+      gathered += pieces.back().end - i;
+      if (gathered < chunk_elements) continue;
+      chunks.push_back(pieces.size());
+      gathered = 0;
+    }
+  }
+  if (chunks.back() != pieces.size()) chunks.push_back(pieces.size());
+  return [=](const Frame& frame) {
+    const Moment moment{double(*frame.at<float>(learning_rate)), double(*frame.at<int32_t>(iteration)) + 1};
+    const auto update = prepare(frame, moment);
+    parallel(int64_t(chunks.size()) - 1, [&](int64_t chunk, int) {
+      for (size_t i = chunks[size_t(chunk)]; i < chunks[size_t(chunk) + 1]; i++) {
+        const Piece& piece = pieces[i];
+        Stretch<T> stretch;
+        for (size_t k = 0; k < tensors; k++) stretch.in[k] = frame.at<T>(in[piece.parameter * tensors + k]) + piece.begin;
+        for (size_t k = 0; k + 1 < tensors; k++) stretch.out[k] = frame.at<T>(out[piece.parameter * (tensors - 1) + k]) + piece.begin;
+        stretch.n = piece.end - piece.begin;
+        stretch.keep = T(1 - moment.learning_rate * decay[piece.parameter]);
+        update(stretch);
+      }
+    });
+    finish(frame, moment);
+  };
+}
+
+template <class T, class Prepare>
+Step bind_update(Call& call, Prepare prepare) {
+  return bind_update<T>(call, 0, prepare, [](const Frame&, const Moment&) {});
+}
+
+/** The two dtypes of parameters. */
+template <class F>
+Step by_parameter_dtype(const Call& call, size_t shared, F&& bind) {
+  if (call.in.size() <= 2 + shared) return bind.template operator()<float>();
+  return dispatch<float, double>(call.in[2 + shared].dtype, bind);
+}
+
+}  // namespace weft::cpu::WEFT_ISA
