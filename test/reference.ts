@@ -147,12 +147,18 @@ export const rowwise =
       width = row.length
       data.push(...row)
     }
-    if (x.data.length === 0) width = f([]).length
+    if (x.data.length === 0) width = f(new Array<number>(n).fill(0)).length
     return values([...x.shape.slice(0, -1), width], data)
   }
 
-export const softmax: (x: Values) => Values = rowwise((row) => row.map((v) => Math.exp(v - logSumExp(row))))
-export const logSoftmax: (x: Values) => Values = rowwise((row) => row.map((v) => v - logSumExp(row)))
+export const softmax: (x: Values) => Values = rowwise((row) => {
+  const powers = row.map((v) => Math.exp(v - largest(row)))
+  return powers.map((v) => v / total(powers))
+})
+export const logSoftmax: (x: Values) => Values = rowwise((row) => {
+  const shifted = row.map((v) => v - largest(row))
+  return shifted.map((v) => v - logSumExp(shifted))
+})
 
 /** Positions of a row's values in order; equal ones keep theirs, NaN last. */
 export const order = (row: readonly number[], descending: boolean): number[] =>

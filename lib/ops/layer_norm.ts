@@ -16,9 +16,9 @@ type NormAttrs = { readonly epsilon: number }
 export const LayerNorm: Op<NormAttrs> = registerOp<NormAttrs>({
   name: 'layerNorm',
   shape: ([x]) => [x!.shape, x!.shape.slice(0, 1), x!.shape.slice(0, 1)].map((shape) => ({ shape, dtype: x!.dtype })),
-  grad: ([g, gMean, gRstd], { inputs: [x, gamma], outputs: [, mean, rstd], attrs }) => {
+  grad: ([g, gMean, gRstd], { inputs: [x, gamma], outputs: [, mean, rstd] }) => {
     const columns = Math.max(1, x!.shape[1]!)
-    let [dx, ...rest] = apply(LayerNormGrad, [g!, x!, gamma!, mean!, rstd!], attrs)
+    let [dx, ...rest] = apply(LayerNormGrad, [g!, x!, gamma!, mean!, rstd!], {})
     if (!isZeros(gMean!)) dx = add(dx!, expandDims(div(gMean!, columns), -1))
     if (!isZeros(gRstd!)) {
       const slope = mul(mul(gRstd!, mul(rstd!, mul(rstd!, rstd!))), -1 / columns) // [r]
@@ -28,7 +28,7 @@ export const LayerNorm: Op<NormAttrs> = registerOp<NormAttrs>({
   },
 })
 /** (g, x, gamma, mean, rstd) → gradients of x, gamma and beta. */
-export const LayerNormGrad: Op<NormAttrs> = registerOp<NormAttrs>({
+export const LayerNormGrad: Op = registerOp({
   name: 'layerNormGrad',
   shape: ([, x, gamma]) => [x!, gamma!, gamma!].map(({ shape }) => ({ shape, dtype: x!.dtype })),
   compose: ([g, x, gamma, mean, rstd]) => {

@@ -1,0 +1,130 @@
+// Rows of selection by indices, and tests of indices out of range.
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type DType, gather, gatherAlong, oneHot, scatterAdd, takeBatch, tensor, type WeftError } from '../../lib/index.js'
+import { checkRows, FLOATS, isProgram, type Row } from '../check.js'
+import { at, generate, type Values } from '../reference.js'
+
+const ALL: readonly DType[] = [...FLOATS, 'int32', 'uint8', 'int8', 'int64', 'bool']
+const shapeOf = (x: readonly number[], indices: readonly number[], axis: number): number[] => [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)]
+
+function gathered(x: Values, indices: Values, axis: number): Values {
+  const rank = indices.shape.length
+  return generate(shapeOf(x.shape, indices.shape, axis), (position) =>
+    at(x, [...position.slice(0, axis), at(indices, position.slice(axis, axis + rank)), ...position.slice(axis + rank)]),
+  )
+}
+
+function scattered(x: Values, indices: Values, updates: Values, axis: number): Values {
+  const rank = indices.shape.length
+  return generate(x.shape, (place) => {
+    const total = generate(updates.shape, (position) => {
+      const target = [...position.slice(0, axis), at(indices, position.slice(axis, axis + rank)), ...position.slice(axis + rank)]
+      return target.every((p, i) => p === place[i]) ? at(updates, position) : 0
+    })
+    return at(x, place) + total.data.reduce((a, b) => a + b, 0)
+  })
+}
+
+const picked = (x: readonly number[], indices: readonly number[], list: readonly number[], axis: number): Row => ({
+  op: 'gather',
+  name: `[${x}] at [${indices}] along ${axis}`,
+  operands: [{ shape: x }, { shape: indices, values: list, dtype: 'int32' }],
+  run: (t, i) => gather(t!, i!, axis),
+  reference: (t, i) => gathered(t!, i!, axis < 0 ? axis + x.length : axis),
+  dtypes: ALL,
+})
+
+const added = (x: readonly number[], indices: readonly number[], list: readonly number[], axis: number): Row => ({
+  op: 'scatterAdd',
+  name: `[${x}] at [${indices}] along ${axis}`,
+  operands: [{ shape: x }, { shape: indices, values: list, dtype: 'int32' }, { shape: shapeOf(x, indices, axis) }],
+  run: (t, i, u) => scatterAdd(t!, i!, u!, axis),
+  reference: (t, i, u) => scattered(t!, i!, u!, axis),
+  dtypes: [...FLOATS, 'int32'],
+  roundings: 8,
+})
+
+const along = (x: readonly number[], indices: readonly number[], list: readonly number[], axis: number): Row => ({
+  op: 'gatherAlong',
+  name: `[${x}] at [${indices}] along ${axis}`,
+  operands: [{ shape: x }, { shape: indices, values: list, dtype: 'int32' }],
+  run: (t, i) => gatherAlong(t!, i!, axis),
+  reference: (t, i) => {
+    const own = axis < 0 ? axis + x.length : axis
+    return generate(i!.shape, (position) => at(t!, position.map((p, k) => (k === own ? at(i!, position) : p))))
+  },
+  dtypes: ALL,
+})
+
+const hot = (indices: readonly number[], list: readonly number[], depth: number, dtype: DType, on = 1, off = 0): Row => ({
+  op: 'oneHot',
+  name: `[${indices}] to ${depth}, ${on} and ${off} of ${dtype}`,
+  operands: [{ shape: indices, values: list, dtype: 'int32' }],
+  run: (i) => oneHot(i!, depth, { on, off, dtype }),
+  reference: (i) => generate([...indices, depth], (position) => (at(i!, position.slice(0, -1)) === position[position.length - 1] ? on : off)),
+  dtypes: [dtype],
+})
+
+const batch = (x: readonly number[], permutation: readonly number[], cursor: number, size: number, result?: DType): Row => ({
+  op: 'takeBatch',
+  name: `${size} rows of [${x}] from ${cursor}${result ? ` as ${result}` : ''}`,
+  operands: [{ shape: x }, { shape: [permutation.length], values: permutation, dtype: 'int32' }, { shape: [1], values: [cursor], dtype: 'int32' }],
+  run: (t, p, c) => takeBatch(t!, p!, c!, size, result),
+  reference: (t, p) => generate([size, ...x.slice(1)], ([i, ...rest]) => at(t!, [p!.data[cursor + i!]!, ...rest])),
+  dtypes: result ? ['uint8', 'int32', 'float32', 'float64'] : ALL,
+  ...(result ? { results: [result] } : {}),
+})
+
+export const rows: readonly Row[] = checkRows(import.meta.url, [
+  picked([5, 3], [4], [4, 0, 2, 4], 0),
+  picked([3, 5], [2, 2], [1, 1, 0, 4], 1),
+  picked([2, 3, 4], [3], [2, 0, 1], -1),
+  picked([4], [], [2], 0),
+  picked([1, 1], [1], [0], 0),
+  picked([3, 2], [0], [], 0),
+  picked([3, 0], [2], [0, 2], 0),
+  picked([50, 33], [70], Array.from({ length: 70 }, (_, i) => (i * 13) % 50), 0),
+  added([5, 3], [4], [4, 0, 2, 4], 0),
+  added([3, 5], [2, 2], [1, 1, 0, 4], 1),
+  added([4], [], [2], 0),
+  added([3, 2], [0], [], 0),
+  added([2, 2, 3], [5], [2, 0, 0, 1, 2], 2),
+  along([3, 5], [3, 2], [4, 0, 1, 1, 2, 3], -1),
+  along([4, 2], [3, 2], [3, 0, 0, 1, 3, 1], 0),
+  along([6], [4], [5, 5, 0, 1], 0),
+  along([2, 3], [2, 0], [], 1),
+  along([1, 1], [1, 1], [0], 1),
+  hot([4], [0, 2, 1, 2], 3, 'float32'),
+  hot([2, 2], [0, 5, -1, 1], 3, 'float32', 0.9, 0.05),
+  hot([3], [1, 0, 1], 2, 'int32'),
+  hot([3], [1, 0, 1], 2, 'bool'),
+  hot([2], [1, 0], 4, 'float64'),
+  hot([2], [1, 3], 4, 'bfloat16'),
+  hot([0], [], 4, 'float32'),
+  hot([], [2], 3, 'uint8'),
+  batch([5, 2], [3, 0, 4, 1, 2], 1, 3),
+  batch([4], [2, 1, 3, 0], 0, 4),
+  batch([3, 2, 2], [2, 0, 1], 2, 1),
+  batch([3, 2], [2, 0, 1], 1, 0),
+  batch([5, 3], [3, 0, 4, 1, 2], 0, 2, 'float32'),
+  batch([40, 19], Array.from({ length: 40 }, (_, i) => (i * 7) % 40), 5, 33),
+])
+
+if (isProgram(import.meta.url)) {
+  const test = suite()
+  for (const [name, run] of [
+    ['gather', () => gather([[1, 2], [3, 4]], tensor([0, 2], { dtype: 'int32' }))],
+    ['gather', () => gather([[1, 2], [3, 4]], tensor([0, -1], { dtype: 'int32' }))],
+    ['scatterAdd', () => scatterAdd([1, 2], tensor([5], { dtype: 'int32' }), [1])],
+  ] as const) {
+    test(`${name}: an index out of range rejects the await, naming it`, async () => {
+      const result = run()
+      let error: WeftError | undefined
+      await result.data().catch((e: WeftError) => (error = e))
+      assert.is(error?.code, 'ERR_DATA')
+      assert.match(error!.message, name)
+    })
+  }
+  test.run()
+}
