@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "dtype.h"
 
@@ -184,21 +185,29 @@ WEFT_INLINE void store_bytes_partial(uint8_t* p, Vec v, int n) {
   for (int i = 0; i < n; i++) p[i] = bytes[i];
 }
 
+/** The lanes `distance` further on come to the front. */
+template <int distance, int... lane>
+WEFT_INLINE Vec rotate(Vec v, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(v, v, ((lane + distance) % width)...);
+}
+template <int distance>
+WEFT_INLINE Vec rotate(Vec v) { return rotate<distance>(v, std::make_integer_sequence<int, width>()); }
+
 /** The sum of all lanes: halves are added, then quarters, and so on. */
 WEFT_INLINE float sum(Vec v) {
-  float lane[width];
-  store(lane, v);
-  for (int half = width / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-  return lane[0];
+  if constexpr (width > 8) v += rotate<8>(v);
+  if constexpr (width > 4) v += rotate<4>(v);
+  v += rotate<2>(v);
+  v += rotate<1>(v);
+  return v[0];
 }
 /** The largest lane; without NaN propagation. */
 WEFT_INLINE float largest(Vec v) {
-  float lane[width];
-  store(lane, v);
-  for (int half = width / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-  return lane[0];
+  if constexpr (width > 8) v = max(v, rotate<8>(v));
+  if constexpr (width > 4) v = max(v, rotate<4>(v));
+  v = max(v, rotate<2>(v));
+  v = max(v, rotate<1>(v));
+  return v[0];
 }
 
 }  // namespace weft::cpu::WEFT_ISA
