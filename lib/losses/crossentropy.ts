@@ -3,7 +3,7 @@ import { checkOptions, WeftError } from '../error.js'
 import { sameShape } from '../op.js'
 import type { Tensor } from '../tensor.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'
-import { defineLoss, type Loss } from './loss.js'
+import { defineLoss, type Loss, meanOverLast } from './loss.js'
 import type { LossOptions } from './regression.js'
 
 export interface CrossentropyOptions extends LossOptions {
@@ -46,9 +46,9 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
   const share = smoothing('binaryCrossentropy', options.labelSmoothing ?? 0)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const target = share === 0 ? y : y.mul(1 - share).add(0.5 * share)
-    if (fromLogits) return p.softplus().sub(p.mul(target)).mean(-1)
+    if (fromLogits) return meanOverLast(p.softplus().sub(p.mul(target)))
     const clipped = p.clip(EPSILON, 1 - EPSILON)
-    return target.mul(clipped.log()).add(target.neg().add(1).mul(clipped.neg().add(1).log())).neg().mean(-1)
+    return meanOverLast(target.mul(clipped.log()).add(target.neg().add(1).mul(clipped.neg().add(1).log())).neg())
   }
   return defineLoss({
     name: 'binaryCrossentropy',

@@ -40,7 +40,8 @@ const factories: Readonly<Record<LossName, (options?: never) => Loss>> = {
   logCosh,
 }
 
-export type LossLike = LossName | Loss | LossFunction
+/** A name, one of losses.*, or a function. */
+export type LossLike = LossName | LossFunction
 
 /** The names that compile() takes. */
 export const lossNames: readonly string[] = Object.keys(factories)

@@ -71,6 +71,9 @@ export function floats(t: Tensor, like?: Tensor): Tensor {
   return isFloat(t.dtype) ? t : t.cast('float32')
 }
 
+/** The mean over the last axis; values [n] are one per sample already. */
+export const meanOverLast = (t: Tensor): Tensor => (t.rank < 2 ? t : t.mean(-1))
+
 /**
  * Targets [n] beside predictions [n, 1], or the reverse, take the predictions' shape; any other difference throws: nothing broadcasts.
  */

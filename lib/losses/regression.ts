@@ -2,7 +2,7 @@
 import { checkOptions } from '../error.js'
 import type { Tensor } from '../tensor.js'
 import { maximum, where } from '../ops/index.js'
-import { defineLoss, type Loss, type Reduction } from './loss.js'
+import { defineLoss, type Loss, meanOverLast, type Reduction } from './loss.js'
 
 export interface LossOptions {
   /** Default 'mean'. */
@@ -19,16 +19,16 @@ function simple(name: string, each: (yTrue: Tensor, yPred: Tensor) => Tensor): (
 }
 
 /** Mean over the last axis of (yTrue - yPred)². */
-export const meanSquaredError: (options?: LossOptions) => Loss = simple('meanSquaredError', (y, p) => p.squaredDifference(y).mean(-1))
+export const meanSquaredError: (options?: LossOptions) => Loss = simple('meanSquaredError', (y, p) => meanOverLast(p.squaredDifference(y)))
 
 /** Mean over the last axis of |yTrue - yPred|. */
-export const meanAbsoluteError: (options?: LossOptions) => Loss = simple('meanAbsoluteError', (y, p) => p.sub(y).abs().mean(-1))
+export const meanAbsoluteError: (options?: LossOptions) => Loss = simple('meanAbsoluteError', (y, p) => meanOverLast(p.sub(y).abs()))
 
 /** Mean over the last axis of max(1 - yTrue·yPred, 0); targets are -1 and 1, those of 0 and 1 are taken as such. */
 export const hinge: (options?: LossOptions) => Loss = simple('hinge', (y, p) => {
   const binary = y.equal(0).logicalOr(y.equal(1)).all()
   const signs = where(binary, y.mul(2).sub(1), y)
-  return maximum(signs.mul(p).neg().add(1), 0).mean(-1)
+  return meanOverLast(maximum(signs.mul(p).neg().add(1), 0))
 })
 
 /** Σ over the last axis of yTrue·log(yTrue / yPred), both clipped to [1e-7, 1]. */
@@ -38,12 +38,12 @@ export const klDivergence: (options?: LossOptions) => Loss = simple('klDivergenc
 })
 
 /** Mean over the last axis of yPred - yTrue·log(yPred + 1e-7). */
-export const poisson: (options?: LossOptions) => Loss = simple('poisson', (y, p) => p.sub(y.mul(p.add(EPSILON).log())).mean(-1))
+export const poisson: (options?: LossOptions) => Loss = simple('poisson', (y, p) => meanOverLast(p.sub(y.mul(p.add(EPSILON).log()))))
 
 /** Mean over the last axis of log(cosh(yPred - yTrue)). */
 export const logCosh: (options?: LossOptions) => Loss = simple('logCosh', (y, p) => {
   const error = p.sub(y)
-  return error.add(error.mul(-2).softplus()).sub(Math.LN2).mean(-1)
+  return meanOverLast(error.add(error.mul(-2).softplus()).sub(Math.LN2))
 })
 
 export interface HuberOptions extends LossOptions {
@@ -57,7 +57,7 @@ export function huber(options: HuberOptions = {}): Loss {
   const { delta = 1 } = options
   const each = (y: Tensor, p: Tensor): Tensor => {
     const size = p.sub(y).abs()
-    return where(size.lessEqual(delta), size.square().mul(0.5), size.mul(delta).sub(0.5 * delta * delta)).mean(-1)
+    return meanOverLast(where(size.lessEqual(delta), size.square().mul(0.5), size.mul(delta).sub(0.5 * delta * delta)))
   }
   return defineLoss({ name: 'huber', config: { ...options }, reduction: options.reduction, each })
 }

@@ -3,7 +3,7 @@ import { checkOptions, WeftError } from '../error.js'
 import type { Tensor, TensorLike, Variable } from '../tensor.js'
 import { asTensor } from '../apply.js'
 import { sameShape } from '../op.js'
-import { alignTarget } from '../losses/loss.js'
+import { alignTarget, meanOverLast } from '../losses/loss.js'
 import { topK } from '../ops/index.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
 
@@ -23,7 +23,7 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   return new MeanMetric('binaryAccuracy', options, (yTrue, yPred, { logitsOf }) => {
     const y = alignTarget('binaryAccuracy', yTrue, yPred)
     const p = logitsOf === 'sigmoid' ? yPred.sigmoid() : logitsOf === 'softmax' ? yPred.softmax() : yPred
-    return p.greater(threshold).equal(y.greater(0.5)).cast('float32').mean(-1)
+    return meanOverLast(p.greater(threshold).equal(y.greater(0.5)).cast('float32'))
   })
 }
 

@@ -2,7 +2,7 @@
 import { asTensor } from '../apply.js'
 import { checkOptions, WeftError } from '../error.js'
 import type { Tensor, TensorLike } from '../tensor.js'
-import { alignTarget, floats } from '../losses/loss.js'
+import { alignTarget, floats, meanOverLast } from '../losses/loss.js'
 import { MeanMetric, type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
 
 const pair = (what: string, yTrue: Tensor, yPred: Tensor): [Tensor, Tensor] => {
@@ -17,12 +17,12 @@ const error = (name: string, each: (y: Tensor, p: Tensor) => Tensor, finish?: (m
   }
 }
 
-const squared = (y: Tensor, p: Tensor): Tensor => p.squaredDifference(y).mean(-1)
+const squared = (y: Tensor, p: Tensor): Tensor => meanOverLast(p.squaredDifference(y))
 
 /** Mean of (yTrue - yPred)². */
 export const mse: (options?: MetricOptions) => Metric = error('mse', squared)
 /** Mean of |yTrue - yPred|. */
-export const mae: (options?: MetricOptions) => Metric = error('mae', (y, p) => p.sub(y).abs().mean(-1))
+export const mae: (options?: MetricOptions) => Metric = error('mae', (y, p) => meanOverLast(p.sub(y).abs()))
 /** Root of the mean of (yTrue - yPred)². */
 export const rmse: (options?: MetricOptions) => Metric = error('rmse', squared, (mean) => mean.sqrt())
 
