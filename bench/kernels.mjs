@@ -23,7 +23,7 @@ let version
 for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) {
   const [, loaded] = await Promise.all([weft, torch].map((side) => side.request({ command: 'load', ...kernel })))
   version = loaded.version
-  const [mine, theirs] = await Promise.all([weft, torch].map((side) => side.request({ command: 'sample' })))
+  const [mine, theirs] = await Promise.all([weft, torch].map((side) => side.request({ command: 'sample', ...kernel })))
   report.check(kernel.name, relativeDifference(mine.values, theirs.values), 1e-5)
   const sides = { weft: () => weft.request({ command: 'run', milliseconds }).then((reply) => reply.microseconds) }
   for (const variant of loaded.variants) {

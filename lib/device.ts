@@ -144,6 +144,7 @@ export class Buffer {
   /** One tensor lets go; the last one frees. Runs in flight keep what they use. */
   release(): void {
     if (this.storage === undefined || --this.users > 0) return
+    if (native.status[0]! < submitted) parked.push({ ticket: submitted, storage: this.storage })
     this.storage = undefined
     live -= this.bytes
     liveBuffers--
@@ -178,6 +179,9 @@ interface Flight {
   /** State the run writes. */
   onFault: ((error: WeftError) => void) | undefined
 }
+
+/** Memory let go of while runs were in flight that may still touch it: C++ holds plain addresses. */
+let parked: { ticket: number; storage: ArrayBuffer }[] = []
 
 let flights: Flight[] = []
 let flightsHead = 0
@@ -221,6 +225,7 @@ function retire(): void {
       }
     }
   }
+  if (parked.length > 0 && parked[0]!.ticket <= finished) parked = parked.filter(({ ticket }) => ticket > finished)
   if (flightsHead > 256 && flightsHead * 2 > flights.length) {
     flights = flights.slice(flightsHead)
     flightsHead = 0

@@ -10,7 +10,7 @@ const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), '
 export const readOptions = (own = {}) =>
   parseArgs({ options: { json: { type: 'string' }, quick: { type: 'boolean', default: false }, ...own } }).values
 
-const git = (...args) => execFileSync('git', args, { cwd: new URL('..', import.meta.url), encoding: 'utf8' }).trim()
+const git = (...args) => execFileSync('git', args, { cwd: new URL('..', import.meta.url), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
 
 const revision = () => {
   try {
