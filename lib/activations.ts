@@ -1,6 +1,23 @@
 // Activations by name, as layers take them, with Keras' defaults.
 import { unknownName, WeftError } from './error.js'
-import { elu, exp, gelu, hardSigmoid, leakyRelu, logSoftmax, mish, relu, relu6, selu, sigmoid, silu, softmax, softplus, softsign, tanh } from './ops/index.js'
+import {
+  elu,
+  exp,
+  gelu,
+  hardSigmoid,
+  leakyRelu,
+  logSoftmax,
+  mish,
+  relu,
+  relu6,
+  selu,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  softsign,
+  tanh,
+} from './ops/index.js'
 import type { Tensor } from './tensor.js'
 
 export type ActivationFunction = (x: Tensor) => Tensor
@@ -39,8 +56,10 @@ export interface Activation {
 /** @internal The activation an option stands for. */
 export function getActivation(value: ActivationLike | undefined | null): Activation {
   if (value === undefined || value === null || value === 'linear') return { name: undefined, apply: activations.linear }
-  if (typeof value === 'function') return { name: (Object.keys(activations) as ActivationName[]).find((name) => activations[name] === value), apply: value }
-  if (typeof value !== 'string') throw new WeftError('ERR_ARGUMENT', `activation: expected a name or a function, got ${JSON.stringify(value)}`)
+  if (typeof value === 'function')
+    return { name: (Object.keys(activations) as ActivationName[]).find((name) => activations[name] === value), apply: value }
+  if (typeof value !== 'string')
+    throw new WeftError('ERR_ARGUMENT', `activation: expected a name or a function, got ${JSON.stringify(value)}`)
   if (!Object.hasOwn(activations, value)) throw unknownName('activation', value, Object.keys(activations))
   return { name: value, apply: activations[value] }
 }

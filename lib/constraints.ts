@@ -34,7 +34,9 @@ export const unitNorm = (config: { axis?: number | number[] } = {}): Named<Const
 }
 
 /** Lengths along `axis` drawn into [minValue, maxValue] (0 and 1 by default), `rate` of the way (1). */
-export const minMaxNorm = (config: { minValue?: number; maxValue?: number; rate?: number; axis?: number | number[] } = {}): Named<ConstraintFunction> => {
+export const minMaxNorm = (
+  config: { minValue?: number; maxValue?: number; rate?: number; axis?: number | number[] } = {},
+): Named<ConstraintFunction> => {
   checkOptions('constraints.minMaxNorm', config, ['minValue', 'maxValue', 'rate', 'axis'])
   const { minValue = 0, maxValue = 1, rate = 1, axis = 0 } = config
   return named('MinMaxNorm', config, (w: Tensor) => {
@@ -46,7 +48,9 @@ export const minMaxNorm = (config: { minValue?: number; maxValue?: number; rate?
 
 /** @internal The constraint an option stands for. */
 export const getConstraint = (value: ConstraintLike | undefined | null): ConstraintFunction | undefined =>
-  value === undefined || value === null ? undefined : resolveNamed<ConstraintFunction>('constraint', { maxNorm, nonNeg, unitNorm, minMaxNorm }, value)
+  value === undefined || value === null
+    ? undefined
+    : resolveNamed<ConstraintFunction>('constraint', { maxNorm, nonNeg, unitNorm, minMaxNorm }, value)
 
 const constraintsOfWeights = new WeakMap<Variable, ConstraintFunction>()
 

@@ -42,21 +42,27 @@ export const constant = (config: { value?: number } = {}): Initializer => {
 export const randomUniform = (config: { minValue?: number; maxValue?: number } & Seeded = {}): Initializer => {
   checkOptions('initializers.randomUniform', config, ['minValue', 'maxValue', 'seed'])
   const { minValue = -0.05, maxValue = 0.05 } = config
-  return named('RandomUniform', config, (shape: Shape, dtype: DType = 'float32') => uniform(shape, { low: minValue, high: maxValue, dtype, ...seedOf(config) }))
+  return named('RandomUniform', config, (shape: Shape, dtype: DType = 'float32') =>
+    uniform(shape, { low: minValue, high: maxValue, dtype, ...seedOf(config) }),
+  )
 }
 
 /** Normal; mean 0 and standard deviation 0.05 by default. */
 export const randomNormal = (config: { mean?: number; stddev?: number } & Seeded = {}): Initializer => {
   checkOptions('initializers.randomNormal', config, ['mean', 'stddev', 'seed'])
   const { mean = 0, stddev = 0.05 } = config
-  return named('RandomNormal', config, (shape: Shape, dtype: DType = 'float32') => normal(shape, { mean, deviation: stddev, dtype, ...seedOf(config) }))
+  return named('RandomNormal', config, (shape: Shape, dtype: DType = 'float32') =>
+    normal(shape, { mean, deviation: stddev, dtype, ...seedOf(config) }),
+  )
 }
 
 /** Normal, redrawn beyond two standard deviations; mean 0, standard deviation 0.05 by default. */
 export const truncatedNormal = (config: { mean?: number; stddev?: number } & Seeded = {}): Initializer => {
   checkOptions('initializers.truncatedNormal', config, ['mean', 'stddev', 'seed'])
   const { mean = 0, stddev = 0.05 } = config
-  return named('TruncatedNormal', config, (shape: Shape, dtype: DType = 'float32') => truncated(shape, { mean, deviation: stddev, dtype, ...seedOf(config) }))
+  return named('TruncatedNormal', config, (shape: Shape, dtype: DType = 'float32') =>
+    truncated(shape, { mean, deviation: stddev, dtype, ...seedOf(config) }),
+  )
 }
 
 type Mode = 'fanIn' | 'fanOut' | 'fanAvg'
@@ -82,17 +88,27 @@ export const varianceScaling = (config: { scale?: number; mode?: Mode; distribut
   checkOptions('initializers.varianceScaling', config, ['scale', 'mode', 'distribution', 'seed'])
   const { scale = 1, mode = 'fanIn', distribution = 'truncatedNormal' } = config
   if (!(scale > 0)) throw new WeftError('ERR_ARGUMENT', `initializers.varianceScaling: scale must be positive, got ${scale}`)
-  if (!['fanIn', 'fanOut', 'fanAvg'].includes(mode)) throw new WeftError('ERR_ARGUMENT', `initializers.varianceScaling: mode must be fanIn, fanOut or fanAvg, got '${mode}'`)
+  if (!['fanIn', 'fanOut', 'fanAvg'].includes(mode))
+    throw new WeftError('ERR_ARGUMENT', `initializers.varianceScaling: mode must be fanIn, fanOut or fanAvg, got '${mode}'`)
   if (!['truncatedNormal', 'untruncatedNormal', 'uniform'].includes(distribution)) {
-    throw new WeftError('ERR_ARGUMENT', `initializers.varianceScaling: distribution must be truncatedNormal, untruncatedNormal or uniform, got '${distribution}'`)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `initializers.varianceScaling: distribution must be truncatedNormal, untruncatedNormal or uniform, got '${distribution}'`,
+    )
   }
-  return named('VarianceScaling', config, (shape: Shape, dtype: DType = 'float32') => scaled(shape, dtype, scale, mode, distribution, seedOf(config)))
+  return named('VarianceScaling', config, (shape: Shape, dtype: DType = 'float32') =>
+    scaled(shape, dtype, scale, mode, distribution, seedOf(config)),
+  )
 }
 
-const scaling = (className: string, scale: number, mode: Mode, distribution: Distribution) => (config: Seeded = {}): Initializer => {
-  checkOptions(`initializers.${className}`, config, ['seed'])
-  return named(className, config, (shape: Shape, dtype: DType = 'float32') => scaled(shape, dtype, scale, mode, distribution, seedOf(config)))
-}
+const scaling =
+  (className: string, scale: number, mode: Mode, distribution: Distribution) =>
+  (config: Seeded = {}): Initializer => {
+    checkOptions(`initializers.${className}`, config, ['seed'])
+    return named(className, config, (shape: Shape, dtype: DType = 'float32') =>
+      scaled(shape, dtype, scale, mode, distribution, seedOf(config)),
+    )
+  }
 
 /** Uniform with variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010). */
 export const glorotUniform: (config?: Seeded) => Initializer = scaling('GlorotUniform', 1, 'fanAvg', 'uniform')
@@ -111,7 +127,8 @@ export const lecunNormal: (config?: Seeded) => Initializer = scaling('LecunNorma
 export const orthogonal = (config: { gain?: number } & Seeded = {}): Initializer => {
   checkOptions('initializers.orthogonal', config, ['gain', 'seed'])
   return named('Orthogonal', config, (shape: Shape, dtype: DType = 'float32') => {
-    if (shape.length < 2) throw new WeftError('ERR_SHAPE', `initializers.orthogonal: needs at least two axes, got shape [${shape}]`, { shapes: [shape] })
+    if (shape.length < 2)
+      throw new WeftError('ERR_SHAPE', `initializers.orthogonal: needs at least two axes, got shape [${shape}]`, { shapes: [shape] })
     const columns = shape.at(-1)!
     const rows = sizeOf(shape.slice(0, -1))
     const [long, short] = [Math.max(rows, columns), Math.min(rows, columns)]
@@ -120,7 +137,8 @@ export const orthogonal = (config: { gain?: number } & Seeded = {}): Initializer
     values.dispose()
     const gain = config.gain ?? 1
     const result = new Float64Array(rows * columns)
-    for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[i * columns + j] = gain * (rows >= columns ? q[i * short + j]! : q[j * short + i]!)
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++) result[i * columns + j] = gain * (rows >= columns ? q[i * short + j]! : q[j * short + i]!)
     return tensor(result, { shape, dtype })
   })
 }
@@ -148,14 +166,28 @@ function orthonormalColumns(a: Float64Array, rows: number, columns: number): Flo
 export const identity = (config: { gain?: number } = {}): Initializer => {
   checkOptions('initializers.identity', config, ['gain'])
   return named('Identity', config, (shape: Shape, dtype: DType = 'float32') => {
-    if (shape.length !== 2) throw new WeftError('ERR_SHAPE', `initializers.identity: only for matrices, got shape [${shape}]`, { shapes: [shape] })
+    if (shape.length !== 2)
+      throw new WeftError('ERR_SHAPE', `initializers.identity: only for matrices, got shape [${shape}]`, { shapes: [shape] })
     return mul(eye(shape[0]!, shape[1]!, { dtype }), config.gain ?? 1)
   })
 }
 
 const factories: Readonly<Record<string, (config?: never) => InitializerFunction>> = {
-  zeros, ones, constant, randomUniform, randomNormal, truncatedNormal, varianceScaling,
-  glorotUniform, glorotNormal, heUniform, heNormal, lecunUniform, lecunNormal, orthogonal, identity,
+  zeros,
+  ones,
+  constant,
+  randomUniform,
+  randomNormal,
+  truncatedNormal,
+  varianceScaling,
+  glorotUniform,
+  glorotNormal,
+  heUniform,
+  heNormal,
+  lecunUniform,
+  lecunNormal,
+  orthogonal,
+  identity,
 }
 
 /** @internal The initializer an option stands for. */

@@ -15,7 +15,11 @@ export function named<F extends (...args: never[]) => unknown>(className: string
 export const factoryName = (className: string): string => className[0]!.toLowerCase() + className.slice(1)
 
 /** The function that an option stands for. `factories` by name; each takes a config. */
-export function resolveNamed<F extends (...args: never[]) => unknown>(kind: string, factories: Readonly<Record<string, (config?: never) => F>>, value: NamedLike<F>): F {
+export function resolveNamed<F extends (...args: never[]) => unknown>(
+  kind: string,
+  factories: Readonly<Record<string, (config?: never) => F>>,
+  value: NamedLike<F>,
+): F {
   if (typeof value === 'function') return value
   const name = typeof value === 'string' ? value : value?.className
   if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `${kind}: expected a name or a function, got ${JSON.stringify(value)}`)

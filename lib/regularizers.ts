@@ -10,7 +10,8 @@ export type Regularizer = Named<RegularizerFunction> | RegularizerFunction
 export type RegularizerLike = NamedLike<RegularizerFunction>
 
 function check(name: string, rate: number): number {
-  if (typeof rate !== 'number' || !(rate >= 0)) throw new WeftError('ERR_ARGUMENT', `regularizers.${name}: the rate must be a number of at least 0, got ${rate}`)
+  if (typeof rate !== 'number' || !(rate >= 0))
+    throw new WeftError('ERR_ARGUMENT', `regularizers.${name}: the rate must be a number of at least 0, got ${rate}`)
   return rate
 }
 

@@ -26,7 +26,14 @@ export interface KernelOptions extends BiasOptions {
 }
 
 export const BIAS_OPTIONS: readonly string[] = ['useBias', 'biasInitializer', 'biasRegularizer', 'biasConstraint']
-export const KERNEL_OPTIONS: readonly string[] = [...BIAS_OPTIONS, 'activation', 'kernelInitializer', 'kernelRegularizer', 'kernelConstraint', 'activityRegularizer']
+export const KERNEL_OPTIONS: readonly string[] = [
+  ...BIAS_OPTIONS,
+  'activation',
+  'kernelInitializer',
+  'kernelRegularizer',
+  'kernelConstraint',
+  'activityRegularizer',
+]
 
 export abstract class ActivatedLayer<C extends { activation?: ActivationLike; activityRegularizer?: RegularizerLike }> extends Layer<C> {
   protected readonly activation: Activation

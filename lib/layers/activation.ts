@@ -18,7 +18,10 @@ abstract class ActivationLayer<C extends object> extends Layer<C> {
 
   protected numberOption(what: string, name: string, value: number, low: number = Number.NEGATIVE_INFINITY): number {
     if (typeof value !== 'number' || Number.isNaN(value) || value < low) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a number${low === Number.NEGATIVE_INFINITY ? '' : ` of at least ${low}`}, got ${JSON.stringify(value)}`)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `${what}: ${name} must be a number${low === Number.NEGATIVE_INFINITY ? '' : ` of at least ${low}`}, got ${JSON.stringify(value)}`,
+      )
     }
     return value
   }

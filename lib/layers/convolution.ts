@@ -16,7 +16,11 @@ const IMAGES: InputSpec = {
   layout: 'batch, height, width, channels',
   hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0), or give the first layer inputShape, as [28, 28, 1]',
 }
-const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, channels', hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)' }
+const SEQUENCES: InputSpec = {
+  rank: 3,
+  layout: 'batch, steps, channels',
+  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)',
+}
 
 interface ConvShared extends KernelOptions {
   /** Number of outputs. */
@@ -49,11 +53,17 @@ function checkStrides(what: string, strides: readonly number[], dilations: reado
   }
 }
 
-abstract class Convolution<C extends BiasOptions & { activation?: ActivationLike; activityRegularizer?: RegularizerLike }> extends ActivatedLayer<C> {
+abstract class Convolution<
+  C extends BiasOptions & { activation?: ActivationLike; activityRegularizer?: RegularizerLike },
+> extends ActivatedLayer<C> {
   kernel!: Variable
   bias: Variable | undefined
 
-  protected addKernel(name: string, shape: Shape, options: { initializer: InitializerLike | undefined; regularizer: RegularizerLike | undefined; constraint: ConstraintLike | undefined }): void {
+  protected addKernel(
+    name: string,
+    shape: Shape,
+    options: { initializer: InitializerLike | undefined; regularizer: RegularizerLike | undefined; constraint: ConstraintLike | undefined },
+  ): void {
     this.kernel = this.addWeight({ name, shape, ...options, initializer: options.initializer ?? 'glorotUniform' })
   }
 
@@ -84,11 +94,13 @@ abstract class GroupedConvolution<C extends ConvShared> extends Convolution<C> {
     super(config)
     integerOption(what, 'filters', config.filters)
     this.groups = integerOption(what, 'groups', config.groups ?? 1)
-    if (config.filters % this.groups !== 0) throw new WeftError('ERR_ARGUMENT', `${what}: groups must divide filters, got ${this.groups} groups and ${config.filters} filters`)
+    if (config.filters % this.groups !== 0)
+      throw new WeftError('ERR_ARGUMENT', `${what}: groups must divide filters, got ${this.groups} groups and ${config.filters} filters`)
   }
 
   protected buildFilters(size: readonly number[], channels: number, spec: InputSpec): void {
-    if (channels % this.groups !== 0) throw this.error('ERR_SHAPE', `${this.groups} groups do not divide the ${channels} channels of the input`)
+    if (channels % this.groups !== 0)
+      throw this.error('ERR_SHAPE', `${this.groups} groups do not divide the ${channels} channels of the input`)
     const { filters, kernelInitializer: initializer, kernelRegularizer: regularizer, kernelConstraint: constraint } = this.config
     this.addKernel('kernel', [...size, channels / this.groups, filters], { initializer, regularizer, constraint })
     this.addBias(filters)
@@ -121,7 +133,9 @@ export class Conv2d extends GroupedConvolution<Conv2dLayerOptions> {
   }
 
   protected override linear(x: Tensor): Tensor {
-    return this.biased(conv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations, groups: this.groups }))
+    return this.biased(
+      conv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations, groups: this.groups }),
+    )
   }
 }
 
@@ -150,7 +164,9 @@ export class Conv1d extends GroupedConvolution<Conv1dOptions> {
   }
 
   protected override linear(x: Tensor): Tensor {
-    return this.biased(conv1d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }))
+    return this.biased(
+      conv1d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
+    )
   }
 }
 
@@ -171,8 +187,17 @@ export interface DepthwiseConv2dOptions extends BiasOptions {
 export class DepthwiseConv2d extends Convolution<DepthwiseConv2dOptions> {
   static override readonly className: string = 'DepthwiseConv2d'
   static override readonly options: readonly string[] = [
-    'kernelSize', 'strides', 'padding', 'dilationRate', 'depthMultiplier', 'activation',
-    'depthwiseInitializer', 'depthwiseRegularizer', 'depthwiseConstraint', 'activityRegularizer', ...BIAS_OPTIONS,
+    'kernelSize',
+    'strides',
+    'padding',
+    'dilationRate',
+    'depthMultiplier',
+    'activation',
+    'depthwiseInitializer',
+    'depthwiseRegularizer',
+    'depthwiseConstraint',
+    'activityRegularizer',
+    ...BIAS_OPTIONS,
   ]
 
   protected override inputSpec: InputSpec | undefined = IMAGES

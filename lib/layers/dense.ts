@@ -18,7 +18,11 @@ export class Dense extends ActivatedLayer<DenseOptions> {
   kernel!: Variable
   bias: Variable | undefined
   protected override readonly supportsMasking: boolean = true
-  protected override inputSpec: InputSpec = { minRank: 2, layout: 'batch, features', hint: 'A batch of samples is needed: expandDims(0) for one sample, expandDims(-1) for one feature' }
+  protected override inputSpec: InputSpec = {
+    minRank: 2,
+    layout: 'batch, features',
+    hint: 'A batch of samples is needed: expandDims(0) for one sample, expandDims(-1) for one feature',
+  }
 
   constructor(config: DenseOptions & LayerOptions) {
     super(config)
@@ -44,7 +48,11 @@ export class Dense extends ActivatedLayer<DenseOptions> {
         constraint: options.biasConstraint,
       })
     }
-    this.inputSpec = { minRank: 2, axes: { [-1]: features }, hint: 'A layer keeps the number of features it was built for; after convolutions, put layers.flatten() before layers.dense()' }
+    this.inputSpec = {
+      minRank: 2,
+      axes: { [-1]: features },
+      hint: 'A layer keeps the number of features it was built for; after convolutions, put layers.flatten() before layers.dense()',
+    }
   }
 
   protected override linear(x: Tensor): Tensor {

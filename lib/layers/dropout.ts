@@ -35,14 +35,20 @@ export class Dropout extends Random<DropoutOptions> {
     super(config)
     rateOption('layers.dropout', config.rate)
     const { noiseShape } = config
-    if (noiseShape !== undefined && noiseShape !== null && !Array.isArray(noiseShape)) throw new WeftError('ERR_ARGUMENT', `layers.dropout: noiseShape must be a list, got ${JSON.stringify(noiseShape)}`)
+    if (noiseShape !== undefined && noiseShape !== null && !Array.isArray(noiseShape))
+      throw new WeftError('ERR_ARGUMENT', `layers.dropout: noiseShape must be a list, got ${JSON.stringify(noiseShape)}`)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {
     const { rate, noiseShape } = this.config
     if (!training || rate === 0) return x
     if (!noiseShape) return dropout(x, rate, { state: this.state })
-    if (noiseShape.length !== x.rank) throw this.error('ERR_SHAPE', `noiseShape [${noiseShape.map(String).join(', ')}] does not have an extent for each axis of the input [${x.shape}]`, [x.shape])
+    if (noiseShape.length !== x.rank)
+      throw this.error(
+        'ERR_SHAPE',
+        `noiseShape [${noiseShape.map(String).join(', ')}] does not have an extent for each axis of the input [${x.shape}]`,
+        [x.shape],
+      )
     const shape = noiseShape.map((extent, axis) => extent ?? x.shape[axis]!)
     return mul(x, dropout(ones(shape, { dtype: x.dtype }), rate, { state: this.state }))
   }
@@ -106,7 +112,8 @@ export class GaussianNoise extends Random<GaussianNoiseOptions> {
 
   constructor(config: GaussianNoiseOptions & LayerOptions) {
     super(config)
-    if (typeof config.stddev !== 'number' || !(config.stddev >= 0)) throw new WeftError('ERR_ARGUMENT', `layers.gaussianNoise: stddev must be at least 0, got ${JSON.stringify(config.stddev)}`)
+    if (typeof config.stddev !== 'number' || !(config.stddev >= 0))
+      throw new WeftError('ERR_ARGUMENT', `layers.gaussianNoise: stddev must be at least 0, got ${JSON.stringify(config.stddev)}`)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {

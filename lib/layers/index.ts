@@ -1,21 +1,72 @@
 // The layers: a factory for each class. Options are those of Keras 3 in camelCase.
-import { Activation, type ActivationOptions, Elu, type EluOptions, LeakyRelu, type LeakyReluOptions, Prelu, type PreluOptions, Relu, type ReluOptions, Softmax, type SoftmaxOptions } from './activation.js'
-import { Conv1d, type Conv1dOptions, Conv2d, type Conv2dLayerOptions, Conv2dTranspose, type Conv2dTransposeOptions, DepthwiseConv2d, type DepthwiseConv2dOptions } from './convolution.js'
+import {
+  Activation,
+  type ActivationOptions,
+  Elu,
+  type EluOptions,
+  LeakyRelu,
+  type LeakyReluOptions,
+  Prelu,
+  type PreluOptions,
+  Relu,
+  type ReluOptions,
+  Softmax,
+  type SoftmaxOptions,
+} from './activation.js'
+import {
+  Conv1d,
+  type Conv1dOptions,
+  Conv2d,
+  type Conv2dLayerOptions,
+  Conv2dTranspose,
+  type Conv2dTransposeOptions,
+  DepthwiseConv2d,
+  type DepthwiseConv2dOptions,
+} from './convolution.js'
 import { Dense, type DenseOptions } from './dense.js'
-import { Dropout, type DropoutOptions, GaussianDropout, GaussianNoise, type GaussianNoiseOptions, SpatialDropout1d, SpatialDropout2d, type SpatialDropoutOptions } from './dropout.js'
+import {
+  Dropout,
+  type DropoutOptions,
+  GaussianDropout,
+  GaussianNoise,
+  type GaussianNoiseOptions,
+  SpatialDropout1d,
+  SpatialDropout2d,
+  type SpatialDropoutOptions,
+} from './dropout.js'
 import { InputLayer, type InputLayerOptions } from './input.js'
 import { Lambda, type LambdaFunction } from './lambda.js'
 import type { LayerOptions } from './layer.js'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge.js'
 import { BatchNormalization, type BatchNormalizationOptions, LayerNormalization, type LayerNormalizationOptions } from './normalization.js'
 import {
-  AveragePooling1d, AveragePooling2d, GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d,
-  type GlobalPoolingOptions, MaxPooling1d, MaxPooling2d, type Pooling1dOptions, type Pooling2dOptions,
+  AveragePooling1d,
+  AveragePooling2d,
+  GlobalAveragePooling1d,
+  GlobalAveragePooling2d,
+  GlobalMaxPooling1d,
+  GlobalMaxPooling2d,
+  type GlobalPoolingOptions,
+  MaxPooling1d,
+  MaxPooling2d,
+  type Pooling1dOptions,
+  type Pooling2dOptions,
 } from './pooling.js'
 import { Normalization, type NormalizationOptions, Rescaling, type RescalingOptions } from './scaling.js'
 import {
-  Cropping2d, type Cropping2dOptions, Flatten, Permute, type PermuteOptions, RepeatVector, type RepeatVectorOptions, Reshape, type ReshapeOptions,
-  UpSampling2d, type UpSampling2dOptions, ZeroPadding2d, type ZeroPadding2dOptions,
+  Cropping2d,
+  type Cropping2dOptions,
+  Flatten,
+  Permute,
+  type PermuteOptions,
+  RepeatVector,
+  type RepeatVectorOptions,
+  Reshape,
+  type ReshapeOptions,
+  UpSampling2d,
+  type UpSampling2dOptions,
+  ZeroPadding2d,
+  type ZeroPadding2dOptions,
 } from './shape.js'
 
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
@@ -45,9 +96,11 @@ export const globalMaxPooling1d = (config: GlobalPoolingOptions & LayerOptions =
 /** The largest value of each channel: [batch, height, width, channels] → [batch, channels]. */
 export const globalMaxPooling2d = (config: GlobalPoolingOptions & LayerOptions = {}): GlobalMaxPooling2d => new GlobalMaxPooling2d(config)
 /** The mean of each channel over the steps, those that are data where there is a mask. */
-export const globalAveragePooling1d = (config: GlobalPoolingOptions & LayerOptions = {}): GlobalAveragePooling1d => new GlobalAveragePooling1d(config)
+export const globalAveragePooling1d = (config: GlobalPoolingOptions & LayerOptions = {}): GlobalAveragePooling1d =>
+  new GlobalAveragePooling1d(config)
 /** The mean of each channel: [batch, height, width, channels] → [batch, channels]. */
-export const globalAveragePooling2d = (config: GlobalPoolingOptions & LayerOptions = {}): GlobalAveragePooling2d => new GlobalAveragePooling2d(config)
+export const globalAveragePooling2d = (config: GlobalPoolingOptions & LayerOptions = {}): GlobalAveragePooling2d =>
+  new GlobalAveragePooling2d(config)
 
 /** [batch, ...] → [batch, values of a sample]. */
 export const flatten = (config: LayerOptions = {}): Flatten => new Flatten(config)
@@ -69,9 +122,11 @@ export const rescaling = (config: RescalingOptions & LayerOptions): Rescaling =>
 /** (x - mean) / √variance of the data given to adapt(). */
 export const normalization = (config: NormalizationOptions & LayerOptions = {}): Normalization => new Normalization(config)
 /** Features normalized over the batch (Ioffe and Szegedy 2015). */
-export const batchNormalization = (config: BatchNormalizationOptions & LayerOptions = {}): BatchNormalization => new BatchNormalization(config)
+export const batchNormalization = (config: BatchNormalizationOptions & LayerOptions = {}): BatchNormalization =>
+  new BatchNormalization(config)
 /** Samples normalized by themselves (Ba et al. 2016). */
-export const layerNormalization = (config: LayerNormalizationOptions & LayerOptions = {}): LayerNormalization => new LayerNormalization(config)
+export const layerNormalization = (config: LayerNormalizationOptions & LayerOptions = {}): LayerNormalization =>
+  new LayerNormalization(config)
 
 /** An activation by name, or a function. */
 export const activation = (config: ActivationOptions & LayerOptions): Activation => new Activation(config)

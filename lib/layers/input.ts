@@ -43,7 +43,10 @@ export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
 /** Throws ERR_SHAPE unless every extent is a positive integer or null. */
 export function checkSampleShape(what: string, shape: unknown): asserts shape is DynamicShape {
   if (!Array.isArray(shape) || shape.some((extent) => extent !== null && (!Number.isInteger(extent) || extent < 0))) {
-    throw new WeftError('ERR_SHAPE', `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : JSON.stringify(shape)}`)
+    throw new WeftError(
+      'ERR_SHAPE',
+      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : JSON.stringify(shape)}`,
+    )
   }
 }
 
@@ -58,7 +61,8 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   const wanted: DynamicShape = [null, ...sample]
   if (shape.length === wanted.length && (!exact || matches(shape, wanted))) return shape
   if (sample.at(-1) === 1 && matches(shape, wanted.slice(0, -1))) return [...shape, 1]
-  const alone = matches(shape, sample) || (sample.at(-1) === 1 && matches(shape, sample.slice(0, -1)))
+  // the first axis may have been cut into batches already
+  const alone = matches(shape.slice(1), sample.slice(1)) || (sample.at(-1) === 1 && matches(shape.slice(1), sample.slice(1, -1)))
   throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape [${shapeText(wanted)}], received [${shapeText(shape)}]`, {
     layer,
     shapes: [shape],

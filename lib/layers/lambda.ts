@@ -23,6 +23,11 @@ export class Lambda extends Layer<LayerOptions> {
   }
 
   override toConfig(): never {
-    throw this.error('ERR_ARGUMENT', 'a lambda layer cannot be saved, because a function is no data', [], 'Write a class that extends layers.Layer and give it to loadModel(dir, { layers })')
+    throw this.error(
+      'ERR_ARGUMENT',
+      'a lambda layer cannot be saved, because a function is no data',
+      [],
+      'Write a class that extends layers.Layer and give it to loadModel(dir, { layers })',
+    )
   }
 }

@@ -7,9 +7,12 @@ import { cast, reshape } from '../ops/index.js'
 import { mapTree, Tensor, walk } from '../tensor.js'
 import { warnOnce } from '../warnings.js'
 import { context, inPass } from './context.js'
+import { type InputSpec, misfitOf } from './input_spec.js'
 import { reserveName, uniqueName } from './names.js'
-import { callsOf, type DynamicShape, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, shapeText, withoutBatch } from './symbolic.js'
+import { callsOf, type DynamicShape, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
+
+export type { InputSpec } from './input_spec.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
 export type AnyLayer = Layer<any, any, any>
@@ -44,17 +47,6 @@ export interface ApplyOptions {
   withoutActivation?: boolean | readonly boolean[]
 }
 
-/** What an input must look like; see checkInput. */
-export interface InputSpec {
-  rank?: number
-  minRank?: number
-  /** Extents that are fixed, by axis; negative axes count from the end. */
-  axes?: Readonly<Record<number, number>>
-  /** Names of the axes, for the message: 'batch, height, width, channels'. */
-  layout?: string
-  hint?: string
-}
-
 /** A layer: `config` is what it was made with, JSON unless it holds functions. Subclasses write build() and call(). */
 export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> extends Weighted {
   /** The class's name in saved models; default: the class's own. */
@@ -85,7 +77,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const what = `layers.${factoryName(className)}`
     // a constructor that takes its config without a default needs one
     if (typeof config !== 'object' || config === null || (config === NO_CONFIG && known && new.target.length > 0)) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got ${config === NO_CONFIG ? 'nothing' : JSON.stringify(config)}`, { hint: `Write ${what}({ ... })` })
+      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got ${config === NO_CONFIG ? 'nothing' : JSON.stringify(config)}`, {
+        hint: `Write ${what}({ ... })`,
+      })
     }
     if (known) checkOptions(what, config, [...known, 'name', 'trainable', 'dtype', 'inputShape'])
     this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
@@ -133,14 +127,23 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   computeOutputShape(inputShape: DynamicShape | readonly DynamicShape[]): DynamicShape {
     this.build(inputShape as Shape)
     const inputs = mapShapes(inputShape, (shape) => placeholder({ shape, dtype: this.dtype }))
-    return mapSpecs(inferSpecs(inputs, (values) => this.apply(values as I)), (spec) => spec.shape) as DynamicShape
+    return mapSpecs(
+      inferSpecs(inputs, (values) => this.apply(values as I)),
+      (spec) => spec.shape,
+    ) as DynamicShape
   }
 
   /** The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On symbolic tensors: adds it to the model being wired. */
   apply(x: I, options: ApplyOptions = {}): O {
     const inputs = inputsOf(x)
     for (const t of inputs) {
-      if (!(t instanceof Tensor)) throw this.error('ERR_ARGUMENT', `apply takes tensors, got ${t === null ? 'null' : Array.isArray(t) ? 'arrays' : typeof t}`, [], 'Make one with tensor(values)')
+      if (!(t instanceof Tensor))
+        throw this.error(
+          'ERR_ARGUMENT',
+          `apply takes tensors, got ${t === null ? 'null' : Array.isArray(t) ? 'arrays' : typeof t}`,
+          [],
+          'Make one with tensor(values)',
+        )
     }
     if (inputs.some(isSymbolic)) return layerNode(this, x, options.training) as O
     const training = options.training ?? context.training
@@ -157,7 +160,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
       const callOptions = { training, mask: masks[0], masks }
       const which = options.withoutActivation
       const result = inPass(training, () =>
-        which === undefined || which === false ? this.call(value, callOptions) : this.callWithoutActivation(value, callOptions, which === true ? undefined : which),
+        which === undefined || which === false
+          ? this.call(value, callOptions)
+          : this.callWithoutActivation(value, callOptions, which === true ? undefined : which),
       )
       if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
       if (masks.some((mask) => mask !== undefined)) return this.carryMask(x, result, masks)
@@ -172,9 +177,15 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   /** The error with the layer's name, when an op in the layer threw it. */
   private located(error: unknown): unknown {
     if (!(error instanceof WeftError) || error.layer !== undefined) return error
-    const { code, op, shapes } = error
-    const facts = { layer: this.name, ...(op === undefined ? {} : { op }), ...(shapes === undefined ? {} : { shapes }), cause: error }
-    return new WeftError(code, `layer '${this.name}' (${this.className}): ${error.message}`, facts)
+    const { code, op, shapes, hint } = error
+    const message = hint === undefined ? error.message : error.message.slice(0, -hint.length - 2)
+    return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, {
+      layer: this.name,
+      cause: error,
+      ...(op === undefined ? {} : { op }),
+      ...(shapes === undefined ? {} : { shapes }),
+      ...(hint === undefined ? {} : { hint }),
+    })
   }
 
   /** Warns when bytes reach weights in training; true when the inputs are bytes, or bytes that were only cast. */
@@ -182,7 +193,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (!this.castsInputs && !this.keepsRange) return false
     const raw = inputs.some((t) => t.dtype === 'uint8' || unscaled.has(t))
     if (raw && training && this.castsInputs && this.entries.some((entry) => entry.trainable)) {
-      warnOnce('WEFT_UNSCALED', `layer '${this.name}' trains on bytes (0 to 255) as they are, which usually learns worse. Put layers.rescaling({ scale: 1 / 255 }) first`)
+      warnOnce(
+        'WEFT_UNSCALED',
+        `layer '${this.name}' trains on bytes (0 to 255) as they are, which usually learns worse. Put layers.rescaling({ scale: 1 / 255 }) first`,
+      )
     }
     return raw
   }
@@ -191,7 +205,11 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const mask = this.computeMask(x, masks[0], masks)
     if (mask === undefined) {
       if (!this.supportsMasking && !this.readsMask()) {
-        warnOnce('WEFT_MASK', `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`, this.name)
+        warnOnce(
+          'WEFT_MASK',
+          `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+          this.name,
+        )
       }
       return result
     }
@@ -208,28 +226,22 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** Throws ERR_SHAPE unless the shape is as inputSpec says. */
-  protected checkInput(shape: DynamicShape, spec: InputSpec | undefined = this.inputSpec): void {
-    if (!spec) return
-    const rank = spec.rank ?? Math.max(spec.minRank ?? 0, shape.length)
-    const wrongAxis = Object.entries(spec.axes ?? {}).find(([axis, extent]) => {
-      const found = shape.at(Number(axis))
-      return found !== null && found !== extent
-    })
-    if (shape.length === rank && !wrongAxis) return
-    const names = spec.layout?.split(', ') ?? Array.from({ length: rank }, (_, i) => (i === 0 ? 'batch' : 'any'))
-    for (const [axis, extent] of Object.entries(spec.axes ?? {})) names[Number(axis) < 0 ? names.length + Number(axis) : Number(axis)] = String(extent)
-    throw this.error('ERR_SHAPE', `expected an input of shape [${names.join(', ')}], received [${shapeText(shape)}]`, [shape as Shape], spec.hint)
+  protected checkInput(shape: DynamicShape): void {
+    const misfit = this.inputSpec && misfitOf(this.inputSpec, shape)
+    if (misfit) throw this.error('ERR_SHAPE', misfit, [shape as Shape], this.inputSpec?.hint)
   }
 
   /** Adds a scalar to the loss of the step under way. */
   addLoss(loss: Tensor): void {
-    if (loss.rank !== 0) throw this.error('ERR_SHAPE', `addLoss takes a scalar, got shape [${loss.shape}]`, [loss.shape], 'Reduce it with mean() or sum()')
+    if (loss.rank !== 0)
+      throw this.error('ERR_SHAPE', `addLoss takes a scalar, got shape [${loss.shape}]`, [loss.shape], 'Reduce it with mean() or sum()')
     context.scope?.losses.push(loss)
   }
 
   /** Reports a scalar as a metric of the step under way. */
   addMetric(name: string, value: Tensor): void {
-    if (value.rank !== 0) throw this.error('ERR_SHAPE', `addMetric takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
+    if (value.rank !== 0)
+      throw this.error('ERR_SHAPE', `addMetric takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
     context.scope?.metrics.set(name, value)
   }
 
@@ -237,7 +249,12 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   get output(): O {
     const calls = callsOf(this)
     if (calls.length === 1) return calls[0] as O
-    throw this.error('ERR_STATE', `output: the layer was called on ${calls.length} symbolic inputs, so it has ${calls.length} outputs`, [], 'Keep what apply() returned')
+    throw this.error(
+      'ERR_STATE',
+      `output: the layer was called on ${calls.length} symbolic inputs, so it has ${calls.length} outputs`,
+      [],
+      'Keep what apply() returned',
+    )
   }
 
   /** What JSON the layer is made from again. */
@@ -252,7 +269,7 @@ const NO_CONFIG: object = {}
 const unscaled = new WeakSet<Tensor>()
 
 function classNameOf(made: { className?: string; name: string }): string {
-  return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? made.name
+  return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? (made.name || 'Layer')
 }
 
 function inputsOf(x: unknown): readonly Tensor[] {

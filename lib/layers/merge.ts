@@ -1,7 +1,27 @@
 // Merging: several inputs made one.
 import { WeftError } from '../error.js'
 import type { Shape } from '../op.js'
-import { add, any, broadcastTo, concat, div, expandDims, logicalAnd, matMul, maximum, minimum, mul, onesLike, cast, sqrt, square, squeeze, sub, sum, transpose } from '../ops/index.js'
+import {
+  add,
+  any,
+  broadcastTo,
+  concat,
+  div,
+  expandDims,
+  logicalAnd,
+  matMul,
+  maximum,
+  minimum,
+  mul,
+  onesLike,
+  cast,
+  sqrt,
+  square,
+  squeeze,
+  sub,
+  sum,
+  transpose,
+} from '../ops/index.js'
 import type { Tensor } from '../tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { shapeText } from './symbolic.js'
@@ -10,7 +30,8 @@ abstract class Merge<C extends object = object> extends Layer<C, readonly Tensor
   protected override readonly supportsMasking: boolean = true
 
   protected checkList(shapes: Shape | readonly Shape[], count?: number): readonly Shape[] {
-    if (!Array.isArray(shapes[0])) throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as Shape], 'Write apply([a, b])')
+    if (!Array.isArray(shapes[0]))
+      throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as Shape], 'Write apply([a, b])')
     const list = shapes as readonly Shape[]
     if (count !== undefined && list.length !== count) throw this.error('ERR_ARGUMENT', `takes ${count} tensors, got ${list.length}`, list)
     return list
@@ -29,7 +50,9 @@ abstract class Elementwise extends Merge {
     const list = this.checkList(shapes, this.count)
     const rank = Math.max(...list.map((shape) => shape.length))
     for (let axis = 1; axis <= rank; axis++) {
-      const extents = new Set(list.map((shape) => shape.at(-axis)).filter((extent) => extent !== undefined && extent !== null && extent !== 1))
+      const extents = new Set(
+        list.map((shape) => shape.at(-axis)).filter((extent) => extent !== undefined && extent !== null && extent !== 1),
+      )
       if (extents.size > 1) throw this.mismatch(list, 'do not broadcast')
     }
   }
@@ -109,7 +132,8 @@ export class Concatenate extends Merge<ConcatenateOptions> {
 
   constructor(config: ConcatenateOptions & LayerOptions = {}) {
     super(config)
-    if (!Number.isInteger(config.axis ?? -1)) throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${JSON.stringify(config.axis)}`)
+    if (!Number.isInteger(config.axis ?? -1))
+      throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${JSON.stringify(config.axis)}`)
   }
 
   private axisOf(rank: number): number {
@@ -121,7 +145,13 @@ export class Concatenate extends Merge<ConcatenateOptions> {
     const list = this.checkList(shapes)
     const rank = list[0]!.length
     const axis = this.axisOf(rank)
-    if (axis <= 0 || axis >= rank) throw this.error('ERR_SHAPE', `axis ${this.config.axis ?? -1} is not an axis of samples of rank ${rank - 1}`, list, `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`)
+    if (axis <= 0 || axis >= rank)
+      throw this.error(
+        'ERR_SHAPE',
+        `axis ${this.config.axis ?? -1} is not an axis of samples of rank ${rank - 1}`,
+        list,
+        `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`,
+      )
     const differs = list.some((shape) => shape.length !== rank || shape.some((extent, i) => i !== axis && extent !== list[0]![i]))
     if (differs) throw this.mismatch(list, `must be equal but for axis ${axis}`)
   }
@@ -158,7 +188,11 @@ export class Dot extends Merge<DotOptions> {
     super(config)
     const { axes } = config
     const fits = Number.isInteger(axes) || (Array.isArray(axes) && axes.length === 2 && axes.every(Number.isInteger))
-    if (!fits) throw new WeftError('ERR_ARGUMENT', `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : JSON.stringify(axes)}`)
+    if (!fits)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : JSON.stringify(axes)}`,
+      )
   }
 
   private axesOf(ranks: readonly number[]): [number, number] {
@@ -171,7 +205,8 @@ export class Dot extends Merge<DotOptions> {
     const list = this.checkList(shapes, 2)
     if (list.some((shape) => shape.length < 2 || shape.length > 3)) throw this.mismatch(list, 'must have rank 2 or 3')
     const [a, b] = this.axesOf(list.map((shape) => shape.length))
-    if (a < 1 || b < 1 || list[0]![a] === undefined || list[0]![a] !== list[1]![b]) throw this.mismatch(list, `do not have the same extent along axes ${JSON.stringify(this.config.axes)}`)
+    if (a < 1 || b < 1 || list[0]![a] === undefined || list[0]![a] !== list[1]![b])
+      throw this.mismatch(list, `do not have the same extent along axes ${JSON.stringify(this.config.axes)}`)
   }
 
   call(inputs: readonly Tensor[]): Tensor {

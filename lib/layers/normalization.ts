@@ -3,7 +3,23 @@ import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../error.js'
 import type { InitializerLike } from '../initializers.js'
 import { type Shape, sizeOf } from '../op.js'
-import { add, batchNorm, cast, expandDims, layerNorm, maximum, mul, ones, reshape, rsqrt, square, sub, sum, transpose, zeros } from '../ops/index.js'
+import {
+  add,
+  batchNorm,
+  cast,
+  expandDims,
+  layerNorm,
+  maximum,
+  mul,
+  ones,
+  reshape,
+  rsqrt,
+  square,
+  sub,
+  sum,
+  transpose,
+  zeros,
+} from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
@@ -24,7 +40,15 @@ interface Affine {
 }
 
 const AFFINE_OPTIONS: readonly string[] = [
-  'epsilon', 'center', 'scale', 'betaInitializer', 'gammaInitializer', 'betaRegularizer', 'gammaRegularizer', 'betaConstraint', 'gammaConstraint',
+  'epsilon',
+  'center',
+  'scale',
+  'betaInitializer',
+  'gammaInitializer',
+  'betaRegularizer',
+  'gammaRegularizer',
+  'betaConstraint',
+  'gammaConstraint',
 ]
 
 abstract class AffineLayer<C extends Affine> extends Layer<C> {
@@ -36,26 +60,49 @@ abstract class AffineLayer<C extends Affine> extends Layer<C> {
   constructor(what: string, config: C & LayerOptions) {
     super(config)
     this.epsilon = config.epsilon ?? 1e-3
-    if (typeof this.epsilon !== 'number' || !(this.epsilon > 0)) throw new WeftError('ERR_ARGUMENT', `${what}: epsilon must be positive, got ${JSON.stringify(config.epsilon)}`)
+    if (typeof this.epsilon !== 'number' || !(this.epsilon > 0))
+      throw new WeftError('ERR_ARGUMENT', `${what}: epsilon must be positive, got ${JSON.stringify(config.epsilon)}`)
   }
 
   protected addAffine(shape: Shape): void {
     const { scale = true, center = true, ...o } = this.config as Affine
-    if (scale) this.gamma = this.addWeight({ name: 'gamma', shape, initializer: o.gammaInitializer ?? 'ones', regularizer: o.gammaRegularizer, constraint: o.gammaConstraint })
-    if (center) this.beta = this.addWeight({ name: 'beta', shape, initializer: o.betaInitializer ?? 'zeros', regularizer: o.betaRegularizer, constraint: o.betaConstraint })
+    if (scale)
+      this.gamma = this.addWeight({
+        name: 'gamma',
+        shape,
+        initializer: o.gammaInitializer ?? 'ones',
+        regularizer: o.gammaRegularizer,
+        constraint: o.gammaConstraint,
+      })
+    if (center)
+      this.beta = this.addWeight({
+        name: 'beta',
+        shape,
+        initializer: o.betaInitializer ?? 'zeros',
+        regularizer: o.betaRegularizer,
+        constraint: o.betaConstraint,
+      })
   }
 
   /** gamma and beta as vectors; ones and zeros where there are none. */
   protected affine(size: number): [Tensor, Tensor] {
     const flat = (t: Tensor): Tensor => (t.rank === 1 ? t : reshape(t, [size]))
-    return [this.gamma ? flat(this.gamma) : ones([size], { dtype: this.dtype }), this.beta ? flat(this.beta) : zeros([size], { dtype: this.dtype })]
+    return [
+      this.gamma ? flat(this.gamma) : ones([size], { dtype: this.dtype }),
+      this.beta ? flat(this.beta) : zeros([size], { dtype: this.dtype }),
+    ]
   }
 
   /** Axes counted from the front. */
   protected front(axes: readonly number[], rank: number): number[] {
     const found = axes.map((axis) => (axis < 0 ? axis + rank : axis))
     if (found.some((axis) => !Number.isInteger(axis) || axis < 1 || axis >= rank)) {
-      throw this.error('ERR_SHAPE', `axis ${JSON.stringify(axes.length === 1 ? axes[0] : axes)} is not an axis of samples for inputs of rank ${rank}`, [], `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`)
+      throw this.error(
+        'ERR_SHAPE',
+        `axis ${JSON.stringify(axes.length === 1 ? axes[0] : axes)} is not an axis of samples for inputs of rank ${rank}`,
+        [],
+        `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`,
+      )
     }
     return found.sort((a, b) => a - b)
   }
@@ -66,7 +113,10 @@ function withLastAxes(x: Tensor, axes: readonly number[], fn: (x: Tensor) => Ten
   const all = x.shape.map((_, axis) => axis)
   const order = [...all.filter((axis) => !axes.includes(axis)), ...axes]
   if (order.every((axis, i) => axis === i)) return fn(x)
-  return transpose(fn(transpose(x, order)), all.map((axis) => order.indexOf(axis)))
+  return transpose(
+    fn(transpose(x, order)),
+    all.map((axis) => order.indexOf(axis)),
+  )
 }
 
 export interface BatchNormalizationOptions extends Affine {
@@ -84,7 +134,13 @@ export interface BatchNormalizationOptions extends Affine {
  */
 export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   static override readonly className: string = 'BatchNormalization'
-  static override readonly options: readonly string[] = ['axis', 'momentum', 'movingMeanInitializer', 'movingVarianceInitializer', ...AFFINE_OPTIONS]
+  static override readonly options: readonly string[] = [
+    'axis',
+    'momentum',
+    'movingMeanInitializer',
+    'movingVarianceInitializer',
+    ...AFFINE_OPTIONS,
+  ]
 
   movingMean!: Variable
   movingVariance!: Variable
@@ -94,7 +150,8 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   constructor(config: BatchNormalizationOptions & LayerOptions = {}) {
     super('layers.batchNormalization', config)
     this.momentum = config.momentum ?? 0.99
-    if (!(this.momentum >= 0 && this.momentum <= 1)) throw new WeftError('ERR_ARGUMENT', `layers.batchNormalization: momentum must be in [0, 1], got ${config.momentum}`)
+    if (!(this.momentum >= 0 && this.momentum <= 1))
+      throw new WeftError('ERR_ARGUMENT', `layers.batchNormalization: momentum must be in [0, 1], got ${config.momentum}`)
   }
 
   override build(inputShape: Shape): void {
@@ -103,7 +160,12 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
     this.addAffine([features])
     const { movingMeanInitializer = 'zeros', movingVarianceInitializer = 'ones' } = this.config
     this.movingMean = this.addWeight({ name: 'movingMean', shape: [features], initializer: movingMeanInitializer, trainable: false })
-    this.movingVariance = this.addWeight({ name: 'movingVariance', shape: [features], initializer: movingVarianceInitializer, trainable: false })
+    this.movingVariance = this.addWeight({
+      name: 'movingVariance',
+      shape: [features],
+      initializer: movingVarianceInitializer,
+      trainable: false,
+    })
     this.inputSpec = { rank: inputShape.length, axes: { [this.axis]: features } }
   }
 

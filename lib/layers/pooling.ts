@@ -4,8 +4,16 @@ import type { Tensor } from '../tensor.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, type Padding, pairOption, type Size, singleOption } from './options.js'
 
-const IMAGES: InputSpec = { rank: 4, layout: 'batch, height, width, channels', hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)' }
-const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, channels', hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)' }
+const IMAGES: InputSpec = {
+  rank: 4,
+  layout: 'batch, height, width, channels',
+  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)',
+}
+const SEQUENCES: InputSpec = {
+  rank: 3,
+  layout: 'batch, steps, channels',
+  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)',
+}
 const POOL_OPTIONS: readonly string[] = ['poolSize', 'strides', 'padding']
 
 export interface Pooling2dOptions {

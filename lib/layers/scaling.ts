@@ -24,7 +24,10 @@ export class Rescaling extends Layer<RescalingOptions> {
     super(config)
     for (const [name, value] of Object.entries({ scale: config.scale, offset: config.offset ?? 0 })) {
       if (![value].flat().every((n) => typeof n === 'number' && Number.isFinite(n))) {
-        throw new WeftError('ERR_ARGUMENT', `layers.rescaling: ${name} must be a number or a list of them, got ${value === undefined ? 'nothing' : JSON.stringify(value)}`)
+        throw new WeftError(
+          'ERR_ARGUMENT',
+          `layers.rescaling: ${name} must be a number or a list of them, got ${value === undefined ? 'nothing' : JSON.stringify(value)}`,
+        )
       }
     }
   }
@@ -63,14 +66,17 @@ export class Normalization extends Layer<NormalizationOptions> {
   constructor(config: NormalizationOptions & LayerOptions = {}) {
     super(config)
     if ((config.mean === undefined) !== (config.variance === undefined)) {
-      throw new WeftError('ERR_ARGUMENT', 'layers.normalization: mean and variance must be given together', { hint: 'Give both, or none and call adapt(data)' })
+      throw new WeftError('ERR_ARGUMENT', 'layers.normalization: mean and variance must be given together', {
+        hint: 'Give both, or none and call adapt(data)',
+      })
     }
   }
 
   private axesOf(rank: number): number[] {
     const { axis = -1 } = this.config
     const axes = (axis === null ? [] : [axis].flat()).map((a) => ((a as number) < 0 ? (a as number) + rank : (a as number)))
-    if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= rank)) throw this.error('ERR_SHAPE', `axis ${JSON.stringify(axis)} is out of range for inputs of rank ${rank}`)
+    if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= rank))
+      throw this.error('ERR_SHAPE', `axis ${JSON.stringify(axis)} is out of range for inputs of rank ${rank}`)
     return axes.sort((a, b) => a - b)
   }
 

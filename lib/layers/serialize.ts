@@ -32,7 +32,7 @@ export function layerToJson(layer: AnyLayer): LayerJson {
     const what = typeof value === 'function' ? 'a function' : `a ${(value as object).constructor?.name ?? typeof value}`
     return new WeftError('ERR_ARGUMENT', `layer '${layer.name}' (${layer.className}) cannot be saved: ${path} is ${what}`, {
       layer: layer.name,
-      hint: 'Use a name, as activation: \'relu\', or write a class with JSON in its config',
+      hint: "Use a name, as activation: 'relu', or write a class with JSON in its config",
     })
   }) as Record<string, unknown>
   return { className: layer.className, config, ...(layer.built && layer.builtFor !== undefined ? { build: layer.builtFor } : {}) }
@@ -52,7 +52,9 @@ function toJson(value: unknown, refuse: (path: string, value: unknown) => WeftEr
 }
 
 const isNamed = (value: unknown): value is { className: string; config: object } =>
-  typeof value === 'function' && typeof (value as { className?: unknown }).className === 'string' && typeof (value as { config?: unknown }).config === 'object'
+  typeof value === 'function' &&
+  typeof (value as { className?: unknown }).className === 'string' &&
+  typeof (value as { config?: unknown }).config === 'object'
 
 /** The layer that layerToJson() described, with new weights of the same shapes. */
 export function layerFromJson(json: LayerJson, options: LoadOptions = {}): AnyLayer {
@@ -64,7 +66,11 @@ export function layerFromJson(json: LayerJson, options: LoadOptions = {}): AnyLa
   const known = own ?? (Object.hasOwn(layerClasses, className) ? layerClasses[className] : undefined)
   const loader = own ? undefined : loaders.get(className)
   if (!known && !loader) {
-    const error = unknownName('layer class', className, [...Object.keys(options.layers ?? {}), ...Object.keys(layerClasses), ...loaders.keys()])
+    const error = unknownName('layer class', className, [
+      ...Object.keys(options.layers ?? {}),
+      ...Object.keys(layerClasses),
+      ...loaders.keys(),
+    ])
     throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
   }
   const layer = loader ? loader(config, options) : new known!(config as never)

@@ -37,7 +37,10 @@ export class Reshape extends Moving<ReshapeOptions> {
     const { targetShape } = config
     const free = Array.isArray(targetShape) ? targetShape.filter((n) => n === -1).length : 2
     if (free > 1 || targetShape.some((n) => n !== -1 && (!Number.isInteger(n) || n < 0))) {
-      throw new WeftError('ERR_ARGUMENT', `layers.reshape: targetShape must be a list of extents with at most one -1, got ${JSON.stringify(targetShape)}`)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `layers.reshape: targetShape must be a list of extents with at most one -1, got ${JSON.stringify(targetShape)}`,
+      )
     }
   }
 
@@ -48,7 +51,10 @@ export class Reshape extends Moving<ReshapeOptions> {
     const rest = known === 0 ? 0 : size / known
     const fits = targetShape.includes(-1) ? Number.isInteger(rest) && rest * known === size : known === size
     if (!fits) {
-      throw this.error('ERR_SHAPE', `samples of shape [${x.shape.slice(1)}] have ${size} values and cannot take shape [${targetShape}]`, [x.shape, targetShape])
+      throw this.error('ERR_SHAPE', `samples of shape [${x.shape.slice(1)}] have ${size} values and cannot take shape [${targetShape}]`, [
+        x.shape,
+        targetShape,
+      ])
     }
     return reshape(x, [x.shape[0]!, ...targetShape.map((n) => (n === -1 ? rest : n))])
   }
@@ -131,7 +137,12 @@ export class ZeroPadding2d extends Moving<ZeroPadding2dOptions> {
 
   call(x: Tensor): Tensor {
     const [top, bottom, left, right] = this.sides
-    return pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]])
+    return pad(x, [
+      [0, 0],
+      [top, bottom],
+      [left, right],
+      [0, 0],
+    ])
   }
 }
 
@@ -155,7 +166,11 @@ export class Cropping2d extends Moving<Cropping2dOptions> {
     const [n, h, w, c] = x.shape as unknown as [number, number, number, number]
     const [top, bottom, left, right] = this.sides
     if (top + bottom >= h || left + right >= w) {
-      throw this.error('ERR_SHAPE', `cropping [${this.sides}] (top, bottom, left, right) leaves nothing of images of shape [${h}, ${w}, ${c}]`, [x.shape])
+      throw this.error(
+        'ERR_SHAPE',
+        `cropping [${this.sides}] (top, bottom, left, right) leaves nothing of images of shape [${h}, ${w}, ${c}]`,
+        [x.shape],
+      )
     }
     return slice(x, [0, top, left, 0], [n, h - top - bottom, w - left - right, c])
   }

@@ -164,12 +164,23 @@ function merge(a: unknown, b: unknown): unknown {
     )
   }
   if (Array.isArray(a)) return a.map((item, i) => merge(item, (b as unknown[])[i]))
-  if (isRecord(a)) return Object.fromEntries(Object.entries(a).map(([key, item]) => [key, merge(item, (b as Record<string, unknown>)[key])]))
+  if (isRecord(a))
+    return Object.fromEntries(Object.entries(a).map(([key, item]) => [key, merge(item, (b as Record<string, unknown>)[key])]))
   return a
 }
 
 /** A symbolic tensor outside any model, to infer shapes with. */
 export function placeholder(spec: DynamicSpec): SymbolicTensor {
-  const node: Node = { kind: 'input', layer: undefined, fn: undefined, called: undefined, args: undefined, training: undefined, inputs: [], outputs: [], order: -1 }
+  const node: Node = {
+    kind: 'input',
+    layer: undefined,
+    fn: undefined,
+    called: undefined,
+    args: undefined,
+    training: undefined,
+    inputs: [],
+    outputs: [],
+    order: -1,
+  }
   return new SymbolicTensor(spec, node, 0)
 }

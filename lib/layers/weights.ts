@@ -40,7 +40,11 @@ export abstract class Weighted {
 
   /** A WeftError that names the layer. */
   protected error(code: ErrorCode, message: string, shapes: readonly Shape[] = [], hint?: string): WeftError {
-    return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, { layer: this.name, shapes, ...(hint === undefined ? {} : { hint }) })
+    return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, {
+      layer: this.name,
+      shapes,
+      ...(hint === undefined ? {} : { hint }),
+    })
   }
 
   /** Makes a weight; call it in build(). */
@@ -48,7 +52,12 @@ export abstract class Weighted {
     checkOptions('addWeight', options, ['name', 'shape', 'initializer', 'trainable', 'dtype', 'regularizer', 'constraint'])
     const { name, shape, dtype = this.dtype, trainable = true } = options
     if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
-      throw this.error('ERR_SHAPE', `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`, [shape], 'Give every axis but the batch a fixed extent')
+      throw this.error(
+        'ERR_SHAPE',
+        `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`,
+        [shape],
+        'Give every axis but the batch a fixed extent',
+      )
     }
     const initializer = getInitializer(options.initializer ?? 'glorotUniform')
     return outsideTrace(() => {
@@ -98,7 +107,9 @@ export abstract class Weighted {
   }
 
   get weights(): Variable[] {
-    return this.collect((layer) => [...layer.entries.filter((e) => e.trainable), ...layer.entries.filter((e) => !e.trainable)].map((e) => e.variable))
+    return this.collect((layer) =>
+      [...layer.entries.filter((e) => e.trainable), ...layer.entries.filter((e) => !e.trainable)].map((e) => e.variable),
+    )
   }
   get trainableWeights(): Variable[] {
     return this.collect((layer) => (layer.learns ? layer.entries.filter((e) => e.trainable).map((e) => e.variable) : []))
@@ -145,16 +156,24 @@ export abstract class Weighted {
   /** Replaces the weights in place: one value for each of `weights`, in their order. Nothing changes when one does not fit. */
   setWeights(values: readonly TensorLike[]): void {
     const targets = this.weights
-    if (!this.built) throw this.error('ERR_STATE', 'setWeights: the layer has no weights yet', [], 'Build it first: give inputShape, or apply it to data')
+    if (!this.built)
+      throw this.error('ERR_STATE', 'setWeights: the layer has no weights yet', [], 'Build it first: give inputShape, or apply it to data')
     if (!Array.isArray(values) || values.length !== targets.length) {
-      throw this.error('ERR_SHAPE', `setWeights: expected ${targets.length} weights (${targets.map((w) => `[${w.shape}]`).join(', ')}), got ${Array.isArray(values) ? values.length : typeof values}`)
+      throw this.error(
+        'ERR_SHAPE',
+        `setWeights: expected ${targets.length} weights (${targets.map((w) => `[${w.shape}]`).join(', ')}), got ${Array.isArray(values) ? values.length : typeof values}`,
+      )
     }
     const sources = values.map((value, i) => {
       const target = targets[i]!
       const flat = ArrayBuffer.isView(value) && (value as TypedArray).length === target.size
       const source = value instanceof Tensor ? value : tensor(value as TensorLike, flat ? { shape: target.shape } : {})
       if (!sameShape(source.shape, target.shape)) {
-        throw this.error('ERR_SHAPE', `setWeights: weight ${i} ('${target.name}') has shape [${target.shape}], the value [${source.shape}]`, [target.shape, source.shape])
+        throw this.error(
+          'ERR_SHAPE',
+          `setWeights: weight ${i} ('${target.name}') has shape [${target.shape}], the value [${source.shape}]`,
+          [target.shape, source.shape],
+        )
       }
       return source
     })
@@ -165,7 +184,13 @@ export abstract class Weighted {
 
   /** Number of values in the weights. */
   countParams(): number {
-    if (!this.built) throw this.error('ERR_STATE', 'countParams: the weights do not exist yet', [], 'Give the first layer inputShape, or call build() or apply() first')
+    if (!this.built)
+      throw this.error(
+        'ERR_STATE',
+        'countParams: the weights do not exist yet',
+        [],
+        'Give the first layer inputShape, or call build() or apply() first',
+      )
     return this.weights.reduce((sum, w) => sum + sizeOf(w.shape), 0)
   }
 
@@ -178,4 +203,3 @@ export abstract class Weighted {
     this.dispose()
   }
 }
-

@@ -1,10 +1,11 @@
 // ComposedModel: what models made of layers have in common: finding layers, the summary, masks that pass through.
 import { unknownName, WeftError } from '../error.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
+import type { Tensor } from '../tensor.js'
 import { Model } from './model.js'
 import { type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
 
-export abstract class ComposedModel<C extends object = LayerOptions, I = import('../tensor.js').Tensor, O = import('../tensor.js').Tensor> extends Model<C, I, O> {
+export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor, O = Tensor> extends Model<C, I, O> {
   // layers inside cast their own inputs and carry masks
   protected override readonly castsInputs: boolean = false
 
@@ -28,7 +29,11 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = import(
     }
     const layer = this.layers.find(({ name }) => name === which)
     if (layer) return layer
-    throw unknownName(`layer of ${this.name}`, which, this.layers.map(({ name }) => name))
+    throw unknownName(
+      `layer of ${this.name}`,
+      which,
+      this.layers.map(({ name }) => name),
+    )
   }
 
   /** Prints a table of the layers, their output shapes and numbers of parameters; to stdout unless `print` is given. */

@@ -38,12 +38,18 @@ export interface ModelOptions<I, O> {
 
 /** Symbolic tensors of a tree with their names: keys of a record, else those of the layers that make them. */
 function leavesOf(what: string, tree: unknown): [string, SymbolicTensor][] {
-  const named = isRecord(tree) ? Object.entries(tree) : (Array.isArray(tree) ? tree : [tree]).map((t: unknown): [string | undefined, unknown] => [undefined, t])
+  const named = isRecord(tree)
+    ? Object.entries(tree)
+    : (Array.isArray(tree) ? tree : [tree]).map((t: unknown): [string | undefined, unknown] => [undefined, t])
   return named.map(([key, t]) => {
     if (!isSymbolic(t)) {
-      throw new WeftError('ERR_ARGUMENT', `model: ${what} must be symbolic tensors, got ${t instanceof Tensor ? 'a Tensor with values' : Array.isArray(t) ? 'an array' : typeof t}`, {
-        hint: 'Begin with input({ shape }) and apply layers to it',
-      })
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `model: ${what} must be symbolic tensors, got ${t instanceof Tensor ? 'a Tensor with values' : Array.isArray(t) ? 'an array' : typeof t}`,
+        {
+          hint: 'Begin with input({ shape }) and apply layers to it',
+        },
+      )
     }
     return [key ?? t.node.layer?.name ?? `${what}_${t.index}`, t]
   })
@@ -57,19 +63,28 @@ function nodesBetween(name: string, inputs: readonly SymbolicTensor[], outputs: 
   while (pending.length > 0) {
     const { node, reader } = pending.pop()!
     if (node.kind === 'input') {
-      throw new WeftError('ERR_ARGUMENT', `model '${name}': ${reader} needs the input '${node.layer?.name}', which is not among the model's inputs`, {
-        ...(node.layer ? { layer: node.layer.name } : {}),
-        hint: 'Add it to inputs: the graph between inputs and outputs must be connected',
-      })
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `model '${name}': ${reader} needs the input '${node.layer?.name}', which is not among the model's inputs`,
+        {
+          ...(node.layer ? { layer: node.layer.name } : {}),
+          hint: 'Add it to inputs: the graph between inputs and outputs must be connected',
+        },
+      )
     }
     if (found.has(node)) continue
     found.add(node)
-    for (const t of node.inputs) if (!given.has(t)) pending.push({ node: t.node, reader: node.layer ? `the layer '${node.layer.name}'` : 'a function' })
+    for (const t of node.inputs)
+      if (!given.has(t)) pending.push({ node: t.node, reader: node.layer ? `the layer '${node.layer.name}'` : 'a function' })
   }
   return [...found].sort((a, b) => a.order - b.order)
 }
 
-export class FunctionalModel<I extends TensorTree = TensorTree, O extends TensorTree = TensorTree> extends ComposedModel<LayerOptions, I, O> {
+export class FunctionalModel<I extends TensorTree = TensorTree, O extends TensorTree = TensorTree> extends ComposedModel<
+  LayerOptions,
+  I,
+  O
+> {
   static override readonly className: string = 'Functional'
 
   /** The symbolic inputs and outputs, as they were given. */
@@ -161,11 +176,22 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     const names = this.inputNames
     if (isRecord(x)) {
       const missing = names.find((name) => !Object.hasOwn(x, name))
-      if (missing !== undefined) throw this.error('ERR_ARGUMENT', `the data have no input '${missing}'`, [], `They have ${Object.keys(x).join(', ') || 'none'}; the model takes ${names.join(', ')}`)
+      if (missing !== undefined)
+        throw this.error(
+          'ERR_ARGUMENT',
+          `the data have no input '${missing}'`,
+          [],
+          `They have ${Object.keys(x).join(', ') || 'none'}; the model takes ${names.join(', ')}`,
+        )
       return names.map((name) => x[name] as Tensor)
     }
     const list = (Array.isArray(x) ? x : [x]) as Tensor[]
-    if (list.length !== names.length) throw this.error('ERR_ARGUMENT', `the model takes ${names.length} inputs (${names.join(', ')}), got ${list.length}`, list.map((t) => t.shape))
+    if (list.length !== names.length)
+      throw this.error(
+        'ERR_ARGUMENT',
+        `the model takes ${names.length} inputs (${names.join(', ')}), got ${list.length}`,
+        list.map((t) => t.shape),
+      )
     return list
   }
 

@@ -26,16 +26,23 @@ export interface FunctionalConfig {
 const functionsByName: ReadonlyMap<string, unknown> = new Map(Object.entries(functions))
 
 /** The config of a model: nodes are numbered, its inputs first. */
-export function functionalConfig(model: { name: string; layers: readonly AnyLayer[]; inputs: unknown; outputs: unknown }, inputs: readonly SymbolicTensor[], nodes: readonly Node[]): FunctionalConfig {
+export function functionalConfig(
+  model: { name: string; layers: readonly AnyLayer[]; inputs: unknown; outputs: unknown },
+  inputs: readonly SymbolicTensor[],
+  nodes: readonly Node[],
+): FunctionalConfig {
   const numbers = new Map<Node, number>()
   inputs.forEach((t, i) => numbers.set(t.node, i))
   nodes.forEach((node, i) => numbers.set(node, inputs.length + i))
-  const refuse = (what: string): WeftError => new WeftError('ERR_ARGUMENT', `model '${model.name}' cannot be saved: ${what}`, { hint: 'Put it in a layer class of your own' })
+  const refuse = (what: string): WeftError =>
+    new WeftError('ERR_ARGUMENT', `model '${model.name}' cannot be saved: ${what}`, { hint: 'Put it in a layer class of your own' })
   const json = (value: unknown): unknown => {
     if (isSymbolic(value)) return { $node: numbers.get(value.node), output: value.index }
-    if (value instanceof Tensor) return { $tensor: Array.from(value.dataSync() as Float32Array, Number), shape: value.shape, dtype: value.dtype }
+    if (value instanceof Tensor)
+      return { $tensor: Array.from(value.dataSync() as Float32Array, Number), shape: value.shape, dtype: value.dtype }
     if (Array.isArray(value)) return value.map(json)
-    if (isRecord(value)) return Object.fromEntries(Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, json(item)]])))
+    if (isRecord(value))
+      return Object.fromEntries(Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, json(item)]])))
     if (ArrayBuffer.isView(value)) return Array.from(value as Float32Array)
     if (typeof value === 'function') throw refuse('a function among the arguments of an operation is no data')
     return value === undefined ? { $undefined: true } : value
@@ -58,7 +65,8 @@ export function wireConfig(config: FunctionalConfig, options: LoadOptions): { in
   const layers = new Map(config.layers.map((json) => layerFromJson(json, options)).map((layer) => [layer.name, layer]))
   const outputsOf: Tensor[][] = []
   for (const layer of layers.values()) {
-    if (layer instanceof InputLayer) outputsOf.push([inputNode(layer, { shape: [null, ...(layer.config.inputShape as DynamicShape)], dtype: layer.dataType })])
+    if (layer instanceof InputLayer)
+      outputsOf.push([inputNode(layer, { shape: [null, ...(layer.config.inputShape as DynamicShape)], dtype: layer.dataType })])
   }
   const value = (json: unknown): unknown => {
     if (Array.isArray(json)) return json.map(value)
@@ -68,7 +76,8 @@ export function wireConfig(config: FunctionalConfig, options: LoadOptions): { in
       if (!made) throw broken(`there is no result ${String(json['output'])} of node ${json['$node']}`)
       return made
     }
-    if (Array.isArray(json['$tensor'])) return tensor(json['$tensor'] as number[], { shape: json['shape'] as Shape, dtype: json['dtype'] as DType })
+    if (Array.isArray(json['$tensor']))
+      return tensor(json['$tensor'] as number[], { shape: json['shape'] as Shape, dtype: json['dtype'] as DType })
     if (json['$undefined'] === true) return undefined
     return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, value(item)]))
   }

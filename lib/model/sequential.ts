@@ -26,7 +26,13 @@ export class Sequential extends ComposedModel<SequentialOptions> {
   constructor(list: readonly AnyLayer[] = [], options: SequentialOptions = {}) {
     checkOptions('sequential', options, ['name', 'trainable'])
     super(options)
-    if (!Array.isArray(list)) throw this.error('ERR_ARGUMENT', `expected a list of layers, got ${typeof list}`, [], 'Write sequential([layers.dense({ units: 1 })])')
+    if (!Array.isArray(list))
+      throw this.error(
+        'ERR_ARGUMENT',
+        `expected a list of layers, got ${typeof list}`,
+        [],
+        'Write sequential([layers.dense({ units: 1 })])',
+      )
     for (const layer of list as readonly AnyLayer[]) this.add(layer)
     if (options.trainable === false) this.trainable = false
   }
@@ -42,10 +48,26 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
   /** Adds a layer at the end; builds it at once when the shape of the inputs is known. */
   add(layer: AnyLayer): void {
-    if (layer instanceof InputLayer) return this.begin(layer.config.inputShape, layer.dataType)
-    if (!(layer instanceof Layer)) throw this.error('ERR_ARGUMENT', `add: expected a layer, got ${layer === null ? 'null' : typeof layer}`, [], 'Make one with layers.dense({ ... }) and the like')
-    if (this.list.includes(layer)) throw this.error('ERR_ARGUMENT', `add: the layer '${layer.name}' is in the model already`, [], 'To share a layer, write a functional model')
-    if (this.list.some(({ name }) => name === layer.name)) throw this.error('ERR_ARGUMENT', `add: there is a layer named '${layer.name}' already`, [], 'Names are unique in a model')
+    if (layer instanceof InputLayer) {
+      this.begin(layer.config.inputShape, layer.dataType)
+      return
+    }
+    if (!(layer instanceof Layer))
+      throw this.error(
+        'ERR_ARGUMENT',
+        `add: expected a layer, got ${layer === null ? 'null' : typeof layer}`,
+        [],
+        'Make one with layers.dense({ ... }) and the like',
+      )
+    if (this.list.includes(layer))
+      throw this.error(
+        'ERR_ARGUMENT',
+        `add: the layer '${layer.name}' is in the model already`,
+        [],
+        'To share a layer, write a functional model',
+      )
+    if (this.list.some(({ name }) => name === layer.name))
+      throw this.error('ERR_ARGUMENT', `add: there is a layer named '${layer.name}' already`, [], 'Names are unique in a model')
     const given = layer.config.inputShape ?? (layer instanceof Sequential ? layer.inputShape : undefined)
     if (this.list.length === 0 && this.sample === undefined && given !== undefined) this.begin(given, 'float32')
     this.list.push(layer)
@@ -98,7 +120,8 @@ export class Sequential extends ComposedModel<SequentialOptions> {
   private grow(layer: AnyLayer, input: DynamicSpec): DynamicSpec {
     layer.build(input.shape as Shape)
     const made = inferSpecs(placeholder(input), (x) => layer.apply(x)) as DynamicSpec
-    if (made.shape === undefined) throw this.error('ERR_ARGUMENT', `the layer '${layer.name}' has several results`, [], 'Write a functional model')
+    if (made.shape === undefined)
+      throw this.error('ERR_ARGUMENT', `the layer '${layer.name}' has several results`, [], 'Write a functional model')
     return made
   }
 
@@ -130,7 +153,8 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
   private wiring(): { input: Tensor; output: Tensor } {
     if (this.wired) return this.wired
-    if (!this.built) throw this.error('ERR_STATE', 'inputs: the shape of the inputs is not known yet', [], 'Give the first layer inputShape')
+    if (!this.built)
+      throw this.error('ERR_STATE', 'inputs: the shape of the inputs is not known yet', [], 'Give the first layer inputShape')
     const spec = this.inputSpecOf()
     const input = inputNode(new InputLayer({ inputShape: this.sample!, dtype: spec.dtype }), spec)
     const output = this.list.reduce((x: Tensor, layer) => layer.apply(x) as Tensor, input)
@@ -155,7 +179,13 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 }
 
 registerLoader('Sequential', (config, options) => {
-  const { name, trainable, inputShape, inputDtype, layers } = config as { name: string; trainable?: boolean; inputShape?: DynamicShape; inputDtype?: DType; layers: LayerJson[] }
+  const { name, trainable, inputShape, inputDtype, layers } = config as {
+    name: string
+    trainable?: boolean
+    inputShape?: DynamicShape
+    inputDtype?: DType
+    layers: LayerJson[]
+  }
   if (!Array.isArray(layers)) throw new WeftError('ERR_FORMAT', `the saved model '${name}' has no list of layers`)
   const made = new Sequential([], { name })
   if (inputShape !== undefined) made.add(new InputLayer({ inputShape, ...(inputDtype === undefined ? {} : { dtype: inputDtype }) }))

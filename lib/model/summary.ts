@@ -48,7 +48,8 @@ export function summaryLines(model: AnyModel, rows: readonly SummaryRow[], optio
     ...(connected ? [(row.inputs ?? []).join(', ')] : []),
   ])
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
-  const line = (row: readonly string[]): string => ` ${row.map((cell, i) => (i === 2 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('   ')}`.trimEnd()
+  const line = (row: readonly string[]): string =>
+    ` ${row.map((cell, i) => (i === 2 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('   ')}`.trimEnd()
   const width = widths.reduce((sum, w) => sum + w + 3, 0) - 1
   return [
     `Model: "${model.name}"`,
@@ -58,7 +59,11 @@ export function summaryLines(model: AnyModel, rows: readonly SummaryRow[], optio
     ...cells.map(line),
     '='.repeat(width),
     ...(model.built
-      ? [total('Total params', model.weights), total('Trainable params', model.trainableWeights), total('Non-trainable params', model.nonTrainableWeights)]
+      ? [
+          total('Total params', model.weights),
+          total('Trainable params', model.trainableWeights),
+          total('Non-trainable params', model.nonTrainableWeights),
+        ]
       : ['The model is not built: parameters are known once it has seen data, or with inputShape on the first layer']),
     '_'.repeat(width),
   ]

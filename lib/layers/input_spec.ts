@@ -1,0 +1,24 @@
+// InputSpec: the rank and the fixed extents that a layer needs of its input.
+import { type DynamicShape, shapeText } from './symbolic.js'
+
+/** What an input must look like. */
+export interface InputSpec {
+  rank?: number
+  minRank?: number
+  /** Extents that are fixed, by axis; negative axes count from the end. */
+  axes?: Readonly<Record<number, number>>
+  /** Names of the axes, for the message: 'batch, height, width, channels'. */
+  layout?: string
+  hint?: string
+}
+
+/** What is wrong with the shape; undefined when it fits. */
+export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefined {
+  const rank = spec.rank ?? Math.max(spec.minRank ?? 0, shape.length)
+  const axes = Object.entries(spec.axes ?? {}).map(([axis, extent]): [number, number] => [Number(axis), extent])
+  const fits = axes.every(([axis, extent]) => shape.at(axis) === null || shape.at(axis) === extent)
+  if (shape.length === rank && fits) return undefined
+  const names = spec.layout?.split(', ') ?? Array.from({ length: rank }, (_, i) => (i === 0 ? 'batch' : 'any'))
+  for (const [axis, extent] of axes) names[axis < 0 ? names.length + axis : axis] = String(extent)
+  return `expected an input of shape [${names.join(', ')}], received [${shapeText(shape)}]`
+}
