@@ -242,7 +242,11 @@ Napi::Value on_finished(const Napi::CallbackInfo& info) {
       if (owner->signalled.exchange(true)) return;  // one call into JavaScript serves all that finished
       owner->completion.NonBlockingCall([owner](Napi::Env, Napi::Function callback) {
         owner->signalled.store(false);
-        callback.Call({});
+        try {
+          callback.Call({});
+        } catch (const Napi::Error&) {
+          // the environment is being torn down: no JavaScript runs any more, and an exception here would end the process
+        }
       });
     };
     // Registered after the thread-safe function, so it runs before that one is torn down.
