@@ -1,8 +1,8 @@
 // Constraints: what a weight is made to fulfil after each update.
 import { checkOptions } from './error.js'
-import { type Named, type NamedLike, named, resolveNamed } from './named.js'
+import { type Named, type NamedLike, named } from './named.js'
 import { add, cast, clip, div, greaterEqual, mul, sqrt, square, sum } from './ops/index.js'
-import type { Tensor, Variable } from './tensor.js'
+import type { Tensor } from './tensor.js'
 
 /** The nearest weight that fulfils the constraint. */
 export type ConstraintFunction = (w: Tensor) => Tensor
@@ -44,19 +44,4 @@ export const minMaxNorm = (
     const wanted = add(mul(clip(length, minValue, maxValue), rate), mul(length, 1 - rate))
     return mul(w, div(wanted, add(length, EPSILON)))
   })
-}
-
-/** @internal The constraint an option stands for. */
-export const getConstraint = (value: ConstraintLike | undefined | null): ConstraintFunction | undefined =>
-  value === undefined || value === null
-    ? undefined
-    : resolveNamed<ConstraintFunction>('constraint', { maxNorm, nonNeg, unitNorm, minMaxNorm }, value)
-
-const constraintsOfWeights = new WeakMap<Variable, ConstraintFunction>()
-
-/** @internal What the weight must fulfil after each update. */
-export const constraintOf = (weight: Variable): ConstraintFunction | undefined => constraintsOfWeights.get(weight)
-/** @internal */
-export const setConstraint = (weight: Variable, constraint: ConstraintFunction): void => {
-  constraintsOfWeights.set(weight, constraint)
 }

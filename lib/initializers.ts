@@ -1,7 +1,7 @@
 // Initializers: first values of weights, as Keras 3 defines them.
 import { tensor } from './apply.js'
 import { checkOptions, WeftError } from './error.js'
-import { type Named, type NamedLike, named, resolveNamed } from './named.js'
+import { type Named, type NamedLike, named } from './named.js'
 import { type DType, type Shape, sizeOf } from './op.js'
 import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
 import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './random.js'
@@ -19,7 +19,7 @@ export interface Seeded {
 const seedOf = ({ seed }: Seeded): Seeded => (seed === undefined ? {} : { seed })
 
 /** Inputs and outputs of one unit: of a kernel [kh, kw, in, out], in·kh·kw and out·kh·kw. */
-export function fans(shape: Shape): [number, number] {
+function fans(shape: Shape): [number, number] {
   if (shape.length === 0) return [1, 1]
   if (shape.length === 1) return [shape[0]!, shape[0]!]
   const field = sizeOf(shape.slice(0, -2))
@@ -171,24 +171,3 @@ export const identity = (config: { gain?: number } = {}): Initializer => {
     return mul(eye(shape[0]!, shape[1]!, { dtype }), config.gain ?? 1)
   })
 }
-
-const factories: Readonly<Record<string, (config?: never) => InitializerFunction>> = {
-  zeros,
-  ones,
-  constant,
-  randomUniform,
-  randomNormal,
-  truncatedNormal,
-  varianceScaling,
-  glorotUniform,
-  glorotNormal,
-  heUniform,
-  heNormal,
-  lecunUniform,
-  lecunNormal,
-  orthogonal,
-  identity,
-}
-
-/** @internal The initializer an option stands for. */
-export const getInitializer = (value: InitializerLike): InitializerFunction => resolveNamed('initializer', factories, value)

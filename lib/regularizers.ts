@@ -1,6 +1,6 @@
 // Regularizers: penalties of weights or outputs that are added to the loss.
 import { checkOptions, WeftError } from './error.js'
-import { type Named, type NamedLike, named, resolveNamed } from './named.js'
+import { type Named, type NamedLike, named } from './named.js'
 import { abs, add, mul, square, sum } from './ops/index.js'
 import type { Tensor } from './tensor.js'
 
@@ -35,7 +35,3 @@ export const l1l2 = (config: { l1?: number; l2?: number } = {}): Named<Regulariz
   const rates = { l1: check('l1l2', config.l1 ?? 0.01), l2: check('l1l2', config.l2 ?? 0.01) }
   return named('L1l2', rates, (w: Tensor) => add(mul(sum(abs(w)), rates.l1), mul(sum(square(w)), rates.l2)))
 }
-
-/** @internal The regularizer an option stands for. */
-export const getRegularizer = (value: RegularizerLike | undefined | null): RegularizerFunction | undefined =>
-  value === undefined || value === null ? undefined : resolveNamed<RegularizerFunction>('regularizer', { l1, l2, l1l2 }, value)

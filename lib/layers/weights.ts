@@ -1,12 +1,13 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
 import { tensor, variable } from '../apply.js'
-import { type ConstraintLike, getConstraint, setConstraint } from '../constraints.js'
+import type { ConstraintLike } from '../constraints.js'
 import { checkOptions, type ErrorCode, WeftError } from '../error.js'
 import { outsideTrace } from '../graph.js'
-import { getInitializer, type InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers.js'
 import { type DType, type Shape, sameShape, sizeOf } from '../op.js'
-import { getRegularizer, type Regularizer, type RegularizerLike } from '../regularizers.js'
+import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, toHost, type TypedArray, type Variable } from '../tensor.js'
+import { getConstraint, getInitializer, getRegularizer, setConstraint } from '../weight_options.js'
 
 export interface WeightOptions {
   name: string

@@ -5,7 +5,7 @@ import { outsideTrace } from '../graph.js'
 import { type Attrs, type Op, ops, sameShape } from '../op.js'
 import { isSchedule, type Schedule } from '../schedules.js'
 import { Tensor, toHost, Variable } from '../tensor.js'
-import { constraintOf } from '../constraints.js'
+import { constraintOf } from '../weight_options.js'
 import { fullLike } from '../ops/index.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
 

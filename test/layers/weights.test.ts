@@ -1,7 +1,6 @@
 // Weights of layers: names, order, freezing, setting, losses, layers inside layers, warnings.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { constraintOf } from '../../lib/constraints.js'
 import * as constraints from '../../lib/constraints.js'
 import { gradients, jit, mul, ones, type Shape, sum, type Tensor, tensor, type Variable } from '../../lib/index.js'
 import { collectLosses } from '../../lib/layers/context.js'
@@ -9,6 +8,7 @@ import * as layers from '../../lib/layers/index.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as regularizers from '../../lib/regularizers.js'
+import { constraintOf } from '../../lib/weight_options.js'
 import { near, refuses } from './expect.js'
 
 test('names count up by kind, as in Keras', () => {
