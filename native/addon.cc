@@ -240,13 +240,13 @@ Napi::Value on_finished(const Napi::CallbackInfo& info) {
     Addon* owner = &self;
     self.environment->signal = [owner] {
       if (owner->signalled.exchange(true)) return;  // one call into JavaScript serves all that finished
-      owner->completion.NonBlockingCall([owner](Napi::Env, Napi::Function callback) {
+      owner->completion.NonBlockingCall([owner](Napi::Env env, Napi::Function callback) {
         owner->signalled.store(false);
-        try {
-          callback.Call({});
-        } catch (const Napi::Error&) {
-          // the environment is being torn down: no JavaScript runs any more, and an exception here would end the process
-        }
+        napi_value receiver, thrown;
+        if (napi_get_undefined(env, &receiver) != napi_ok) return;
+        const napi_status status = napi_call_function(env, receiver, callback, 0, nullptr, nullptr);
+        // an error in JavaScript becomes an uncaught exception; an environment that is being torn down answers nothing
+        if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
       });
     };
     // Registered after the thread-safe function, so it runs before that one is torn down.
