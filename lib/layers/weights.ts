@@ -96,11 +96,11 @@ export abstract class Weighted {
     return [...found]
   }
 
-  /** This layer's and its sublayers' facts, each layer once, in order. */
-  private collect<T>(own: (layer: Weighted) => readonly T[]): T[] {
+  /** This layer's and its sublayers' facts, each layer once, in order; nothing of layers, nor of what is in them, that do not fit. */
+  private collect<T>(own: (layer: Weighted) => readonly T[], fits: (layer: Weighted) => boolean = () => true): T[] {
     const seen = new Set<Weighted>()
     const visit = (layer: Weighted): T[] => {
-      if (seen.has(layer)) return []
+      if (seen.has(layer) || !fits(layer)) return []
       seen.add(layer)
       return [...own(layer), ...layer.sublayers.flatMap(visit)]
     }
@@ -113,7 +113,10 @@ export abstract class Weighted {
     )
   }
   get trainableWeights(): Variable[] {
-    return this.collect((layer) => (layer.learns ? layer.entries.filter((e) => e.trainable).map((e) => e.variable) : []))
+    return this.collect(
+      (layer) => layer.entries.filter((e) => e.trainable).map((e) => e.variable),
+      (layer) => layer.learns,
+    )
   }
   get nonTrainableWeights(): Variable[] {
     const trainable = new Set(this.trainableWeights)

@@ -51,7 +51,9 @@ test('trainable is recursive, hides weights from training and changes the versio
   assert.equal(net.trainableWeights, [])
   assert.ok(net.weights.every((w) => !w.trainable))
   assert.is(net.nonTrainableWeights.length, 6)
+  // what is frozen as a whole stays frozen, as in Keras
   net.layers[0]!.trainable = true
+  assert.equal(net.trainableWeights, [])
   const now = net.version
   net.trainable = true
   assert.ok(net.version > now)
