@@ -1,0 +1,19 @@
+// A convolution and a dense layer on Fashion-MNIST: 60,000 images of clothes, 28 by 28, ten classes.
+import { datasets, layers, sequential } from 'weftjs'
+import { head, majority, options, orExit, report } from './shared/setup.js'
+
+const { epochs, limit, verbose } = options({ epochs: 5 })
+const { train, test } = await orExit(datasets.fashionMnist())
+const [x, y, xTest, yTest] = [head(train.x, limit), head(train.y, limit), head(test.x, limit), head(test.y, limit)]
+
+const net = sequential([
+  layers.rescaling({ scale: 1 / 255, inputShape: [28, 28, 1] }),
+  layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu' }),
+  layers.flatten(),
+  layers.dense({ units: 10, activation: 'softmax' }),
+])
+net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
+await net.fit(x, y, { epochs, batchSize: 32, verbose })
+
+const { accuracy } = await net.evaluate(xTest, yTest)
+report(accuracy!, await majority(y, yTest))
