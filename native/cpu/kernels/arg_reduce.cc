@@ -7,16 +7,19 @@ namespace {
 
 template <class R>
 int32_t place_in_row(const typename R::T* x, int64_t n) {
-  const auto best = typename R::T(reduce_row<R>(x, n));
-  constexpr int64_t block = 64;
-  auto found = [best](typename R::T value) { return (value == best) | (value != value); };
+  using T = typename R::T;
+  constexpr int lanes = pack_lanes<T>;
+  const T best = T(reduce_row<R>(x, n));
   int64_t i = 0;
-  for (; i + block <= n; i += block) {
-    bool any = false;
-    for (int64_t k = 0; k < block; k++) any |= found(x[i + k]);
-    if (any) break;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {  // find the block first
+    auto found = [&](int64_t k) { const Pack<T> v = load_pack(x + k); return (v == best) | (v != v); };
+    const auto hits = found(i) | found(i + lanes) | found(i + 2 * lanes) | found(i + 3 * lanes);
+    uint64_t any[sizeof hits / 8];
+    std::memcpy(any, &hits, sizeof hits);
+    for (size_t k = 1; k < sizeof hits / 8; k++) any[0] |= any[k];
+    if (any[0]) break;
   }
-  while (!found(x[i])) i++;
+  while (x[i] != best && x[i] == x[i]) i++;
   return int32_t(i);
 }
 

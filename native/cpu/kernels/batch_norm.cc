@@ -18,21 +18,18 @@ void segment_moments(const T* x, int64_t rows, int64_t columns, double* mean, do
     double total[panel];
     T middle[panel];
     reduce_columns<Sum<T>>(rows, count, total, [=]<class V>(int64_t i, int64_t j) { return load_as<V>(p + i * columns + j); });
-    for (int64_t j = 0; j < count; j++) middle[j] = T(total[j] / double(rows));
+    for (int64_t j = 0; j < count; j++) {
+      mean[first + j] = total[j] / double(rows);
+      middle[j] = T(mean[first + j]);
+    }
     const T* m = middle;
     reduce_columns<Sum<T>>(rows, count, total, [=]<class V>(int64_t i, int64_t j) {
       const V d = load_as<V>(p + i * columns + j) - load_as<V>(m + j);
       return d * d;
     });
     for (int64_t j = 0; j < count; j++) {
-      mean[first + j] = middle[j];
-      deviation[first + j] = total[j];
-    }
-    // `middle` is rounded to T: what it lacks is added to the mean, and taken from the squares
-    reduce_columns<Sum<T>>(rows, count, total, [=]<class V>(int64_t i, int64_t j) { return load_as<V>(p + i * columns + j) - load_as<V>(m + j); });
-    for (int64_t j = 0; j < count; j++) {
-      mean[first + j] += total[j] / double(rows);
-      deviation[first + j] -= total[j] * total[j] / double(rows);
+      const double lost = mean[first + j] - double(middle[j]);  // by rounding the mean to T
+      deviation[first + j] = total[j] - lost * lost * double(rows);
     }
   }
 }

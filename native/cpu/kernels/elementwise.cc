@@ -68,11 +68,22 @@ void run_rows(const Plan& plan, const void* const* in, void* out) {
   });
 }
 
-/** Writes `rows` rows of n elements that start `row_stride` apart; stride 0 along a row repeats its one element. */
+/**
+ * Writes `rows` rows of n elements that start `row_stride` apart; stride 0 along a row repeats its one element. Whole vectors are
+ * written: what goes beyond a row is overwritten by the next one.
+ */
 template <class T>
 void expand(const T* source, int64_t row_stride, int64_t stride, int64_t rows, int64_t n, T* target) {
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t i = 0; i < n; i++) target[r * n + i] = source[r * row_stride + i * stride];
+  constexpr int64_t lanes = 4 * width / int64_t(sizeof(T));
+  for (int64_t r = 0; r < rows; r++) {
+    if (stride == 1) {
+      std::memcpy(target + r * n, source + r * row_stride, size_t(n) * sizeof(T));
+    } else {
+      const T element = source[r * row_stride];
+      for (int64_t i = 0; i < n; i += lanes)
+        for (int64_t k = 0; k < lanes; k++) target[r * n + i + k] = element;
+    }
+  }
 }
 
 void expand(const void* source, size_t bytes, int64_t row_stride, int64_t stride, int64_t rows, int64_t n, void* target) {
@@ -94,7 +105,7 @@ void run_groups(const Plan& plan, const void* const* in, void* out) {
   planes.dims.pop_back();
   planes.strides.pop_back();
   parallel_range(planes.outer() * groups, std::max<int64_t>(1, plan.grain / (group * n)), [&](int64_t begin, int64_t end) {
-    alignas(64) char expanded[most_inputs][group_elements * 8];
+    alignas(64) char expanded[most_inputs][group_elements * 8 + 64];
     std::array<const char*, most_inputs> expanded_from{};
     std::array<int64_t, most_inputs> expanded_rows{};
     Position position(planes, begin / groups);

@@ -62,10 +62,12 @@ void reduce_short_rows(const typename R::T* x, int64_t rows, int64_t n, typename
   constexpr int lanes = pack_lanes<T>;
   int64_t r = 0;
   for (; r + lanes <= rows; r += lanes) {
-    T total[lanes];
-    std::fill_n(total, lanes, T(R::neutral()));
-    for (int64_t j = 0; j < n; j++)
-      for (int k = 0; k < lanes; k++) total[k] = R::combine(total[k], x[(r + k) * n + j]);
+    Pack<T> total = Pack<T>{} + T(R::neutral());
+    for (int64_t j = 0; j < n; j++) {
+      T column[lanes];
+      for (int k = 0; k < lanes; k++) column[k] = x[(r + k) * n + j];
+      total = R::combine(total, load_pack(column));
+    }
     for (int k = 0; k < lanes; k++) y[r + k] = finish<R>(typename R::Wide(total[k]), divisor);
   }
   for (; r < rows; r++) {

@@ -18,11 +18,25 @@ using Pack = typename PackOf<T>::type;
 template <class T>
 constexpr int pack_lanes = 4 * width / int(sizeof(T));
 
-template <class T>
-WEFT_INLINE Pack<T> load_pack(const T* p) {
-  Pack<T> v;
+/** A T or a Pack<T> from memory. */
+template <class V, class T>
+WEFT_INLINE V load_as(const T* p) {
+  V v;
   std::memcpy(&v, p, sizeof v);
   return v;
+}
+template <class T>
+WEFT_INLINE Pack<T> load_pack(const T* p) { return load_as<Pack<T>>(p); }
+
+template <int distance, class V, int... lane>
+WEFT_INLINE V rotate_pack(V v, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(v, v, ((lane + distance) % int(sizeof...(lane)))...);
+}
+/** All lanes of a pack: halves are combined, then quarters, and so on. */
+template <class R, int half = pack_lanes<typename R::T> / 2>
+WEFT_INLINE typename R::T combine_lanes(Pack<typename R::T> v) {
+  if constexpr (half == 0) return v[0];
+  else return combine_lanes<R, half / 2>(R::combine(v, rotate_pack<half>(v, std::make_integer_sequence<int, pack_lanes<typename R::T>>())));
 }
 
 // What is reduced: combine works on T and on Pack<T>; blocks of elements are combined in Wide.
@@ -72,11 +86,7 @@ typename R::T reduce_block(const typename R::T* x, int64_t n) {
     }
     for (; i + lanes <= n; i += lanes) a = R::combine(a, load_pack(x + i));
     a = R::combine(R::combine(a, b), R::combine(c, d));
-    T lane[lanes];
-    std::memcpy(lane, &a, sizeof a);
-    for (int half = lanes / 2; half > 0; half /= 2)
-      for (int k = 0; k < half; k++) lane[k] = R::combine(lane[k], lane[k + half]);
-    total = lane[0];
+    total = combine_lanes<R>(a);
   }
   for (; i < n; i++) total = R::combine(total, x[i]);
   return total;
@@ -138,14 +148,6 @@ void reduce_columns(int64_t rows, int64_t columns, typename R::Wide* total, cons
       j = from + lanes;
     }
   }
-}
-
-/** A T or a Pack<T> from memory. */
-template <class V, class T>
-WEFT_INLINE V load_as(const T* p) {
-  V v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
 }
 
 /** How the rows of [rows, columns] are cut where column totals are kept per segment: pieces that stay in the cache, 256 at most. */

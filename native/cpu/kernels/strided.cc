@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace weft::cpu::WEFT_ISA {
 
@@ -105,35 +106,74 @@ void StridedCopy::rows(const T* source, T* target) const {
   });
 }
 
+template <class T>
+struct LanesOf {
+  static constexpr int count = 4 * width / int(sizeof(T));
+  typedef T type __attribute__((vector_size(4 * width)));
+};
+
+/** The low or the high halves of two vectors, their lanes alternating. */
+template <class V, int from, int... lane>
+WEFT_INLINE V interleave(V a, V b, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(a, b, (from + lane / 2 + (lane % 2) * int(sizeof...(lane)))...);
+}
+
+/** Transposes a square of vectors: each round alternates the lanes of the vectors of the two halves. */
+template <class T>
+WEFT_INLINE void transpose_square(const T* source, int64_t source_stride, T* target, int64_t target_stride) {
+  constexpr int side = LanesOf<T>::count;
+  using V = typename LanesOf<T>::type;
+  const auto lanes = std::make_integer_sequence<int, side>();
+  V rows[side], next[side];
+  for (int i = 0; i < side; i++) std::memcpy(&rows[i], source + i * source_stride, sizeof(V));
+  for (int round = 1; round < side; round *= 2) {
+    for (int i = 0; i < side / 2; i++) {
+      next[2 * i] = interleave<V, 0>(rows[i], rows[i + side / 2], lanes);
+      next[2 * i + 1] = interleave<V, side / 2>(rows[i], rows[i + side / 2], lanes);
+    }
+    for (int i = 0; i < side; i++) rows[i] = next[i];
+  }
+  for (int i = 0; i < side; i++) std::memcpy(target + i * target_stride, &rows[i], sizeof(V));
+}
+
+/** target[x][y] = source[y][x] for x < a, y < b. */
+template <class T>
+void transpose_block(const T* source, int64_t source_stride, T* target, int64_t target_stride, int64_t target_step, int64_t a, int64_t b) {
+  constexpr int64_t side = LanesOf<T>::count;
+  int64_t y = 0;
+  if constexpr (sizeof(T) >= 4) {
+    if (target_step == 1) {
+      for (; y + side <= b; y += side) {
+        int64_t x = 0;
+        for (; x + side <= a; x += side) transpose_square(source + y * source_stride + x, source_stride, target + x * target_stride + y, target_stride);
+        for (; x < a; x++)
+          for (int64_t k = y; k < y + side; k++) target[x * target_stride + k] = source[k * source_stride + x];
+      }
+    }
+  }
+  for (int64_t x = 0; x < a; x++)
+    for (int64_t k = y; k < b; k++) target[x * target_stride + k * target_step] = source[k * source_stride + x];
+}
+
 /** The last two axes are (a, b); the source is contiguous along a, the target along b. */
 template <class T>
 void StridedCopy::tiles(const T* source, T* target) const {
-  constexpr int64_t side = 64 / sizeof(T) < 16 ? 16 : 64 / sizeof(T);
+  constexpr int64_t strip_elements = 64, block_elements = 64;
   const size_t axis = walk_.dims.size() - 2;
   const int64_t a = walk_.dims[axis], b = walk_.dims[axis + 1];
   const int64_t source_b = walk_.strides[axis + 1][0], target_a = walk_.strides[axis][1], target_b = walk_.strides[axis + 1][1];
   Walk planes = walk_;  // the outer axes, with one pair of axes (a, b) as the unit
   planes.dims.pop_back();
   planes.strides.pop_back();
-  const int64_t strips = (a + side - 1) / side;
-  parallel_range(planes.outer() * strips, std::max<int64_t>(1, cheap_grain / (side * b + 1)), [&](int64_t begin, int64_t end) {
+  const int64_t strips = (a + strip_elements - 1) / strip_elements;
+  parallel_range(planes.outer() * strips, std::max<int64_t>(1, cheap_grain / (std::min(a, strip_elements) * b)), [&](int64_t begin, int64_t end) {
     Position position(planes, begin / strips);
     for (int64_t unit = begin; unit < end; unit++) {
-      const int64_t strip = unit % strips, first = strip * side, count = std::min(side, a - first);
+      const int64_t strip = unit % strips, first = strip * strip_elements, count = std::min(strip_elements, a - first);
       const T* from = source + position.offset(0) + first;
       T* to = target + position.offset(1) + first * target_a;
-      for (int64_t j = 0; j < b; j += side) {
-        const int64_t width = std::min(side, b - j);
-        T tile[side][side];
-        if (count == side && width == side) {
-          for (int64_t y = 0; y < side; y++)
-            for (int64_t x = 0; x < side; x++) tile[x][y] = from[(j + y) * source_b + x];
-        } else {
-          for (int64_t y = 0; y < width; y++)
-            for (int64_t x = 0; x < count; x++) tile[x][y] = from[(j + y) * source_b + x];
-        }
-        for (int64_t x = 0; x < count; x++) copy_row(tile[x], 1, to + x * target_a + j * target_b, target_b, width);
-      }
+      for (int64_t j = 0; j < b; j += block_elements)
+        transpose_block(from + j * source_b, source_b, to + j * target_b, target_a, target_b, count, std::min(block_elements, b - j));
       if (strip == strips - 1) position.advance();
     }
   });

@@ -1,4 +1,4 @@
-// sin, cos, tan and pow of float lanes, computed in double precision so that argument reduction and logarithms stay exact enough.
+// sin, cos and tan of float lanes. With fused multiply-add, arguments below 10,000 are reduced in float; otherwise in double precision.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -21,17 +21,43 @@ WEFT_INLINE void sine_and_cosine(double x, double& sine, double& cosine) {
   cosine = (quadrant + 1) & 2 ? -even : even;
 }
 
-/** Whether the reduction above is good for all lanes; not for NaN. */
-WEFT_INLINE bool all_moderate(Vec x) {
+/** Whether all lanes are below the limit; not for NaN. */
+WEFT_INLINE bool all_below(Vec x, float limit) {
+#if WEFT_LEVEL == 2
+  return less(abs(x), broadcast(limit)) == 0xFFFF;
+#else
   float a[width];
   store(a, abs(x));
-  bool moderate = true;
-  for (int i = 0; i < width; i++) moderate &= a[i] < 33554432.0f;
-  return moderate;
+  bool below = true;
+  for (int i = 0; i < width; i++) below &= a[i] < limit;
+  return below;
+#endif
 }
 
+/** sin and cos as above, in float: π/2 in three parts whose products with n are not rounded. Within 2 units in the last place below 10,000. */
+WEFT_INLINE void sine_and_cosine(Vec x, Vec& sine, Vec& cosine) {
+  const Vec n = round(x * 0.636619772f);
+  Vec r = fma(n, broadcast(-1.57079637f), x);
+  r = fma(n, broadcast(4.37113883e-8f), r);
+  r = fma(n, broadcast(1.71512451e-15f), r);
+  const Vec s = r * r;
+  const Vec a = fma(r * s, polynomial(s, 2.71757093e-6f, -1.98392573e-4f, 8.33332915e-3f, -0.166666666f), r);
+  const Vec b = fma(s, polynomial(s, 2.44312734e-05f, -0.00138873066f, 0.0416666457f, -0.5f), broadcast(1.0f));
+  const IVec quadrant = to_integer(n), one = broadcast_integer(1), two = broadcast_integer(2);
+  const IVec odd = broadcast_integer(0) - (quadrant & one);  // all ones where the quadrant is odd
+  const IVec by_sine = (bits_of(b) & odd) | (bits_of(a) & ~odd), by_cosine = (bits_of(a) & odd) | (bits_of(b) & ~odd);
+  sine = float_of(by_sine ^ ((quadrant & two) << 30));
+  cosine = float_of(by_cosine ^ (((quadrant + one) & two) << 30));
+}
+constexpr float float_limit = WEFT_LEVEL > 0 ? 10000.0f : 0.0f, double_limit = 33554432.0f;
+
 WEFT_INLINE Lanes sin(Lanes x) {
-  if (!all_moderate(x.v)) return each_lane([](float a) { return std::sin(a); }, x);
+  if (all_below(x.v, float_limit)) {
+    Vec sine, cosine;
+    sine_and_cosine(x.v, sine, cosine);
+    return Lanes(select(equal(x.v, zero()), x.v, sine));
+  }
+  if (!all_below(x.v, double_limit)) return each_lane([](float a) { return std::sin(a); }, x);
   return each_lane([](float a) {
     double sine, cosine;
     sine_and_cosine(a, sine, cosine);
@@ -39,7 +65,12 @@ WEFT_INLINE Lanes sin(Lanes x) {
   }, x);
 }
 WEFT_INLINE Lanes cos(Lanes x) {
-  if (!all_moderate(x.v)) return each_lane([](float a) { return std::cos(a); }, x);
+  if (all_below(x.v, float_limit)) {
+    Vec sine, cosine;
+    sine_and_cosine(x.v, sine, cosine);
+    return Lanes(cosine);
+  }
+  if (!all_below(x.v, double_limit)) return each_lane([](float a) { return std::cos(a); }, x);
   return each_lane([](float a) {
     double sine, cosine;
     sine_and_cosine(a, sine, cosine);
@@ -47,7 +78,12 @@ WEFT_INLINE Lanes cos(Lanes x) {
   }, x);
 }
 WEFT_INLINE Lanes tan(Lanes x) {
-  if (!all_moderate(x.v)) return each_lane([](float a) { return std::tan(a); }, x);
+  if (all_below(x.v, float_limit)) {
+    Vec sine, cosine;
+    sine_and_cosine(x.v, sine, cosine);
+    return Lanes(select(equal(x.v, zero()), x.v, sine / cosine));
+  }
+  if (!all_below(x.v, double_limit)) return each_lane([](float a) { return std::tan(a); }, x);
   return each_lane([](float a) {
     double sine, cosine;
     sine_and_cosine(a, sine, cosine);
