@@ -3,8 +3,9 @@
 import { unknownName, WeftError } from '../error.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'
+import * as info from './info.js'
 
-const commands: Readonly<Record<string, Command>> = { doctor }
+const commands: Readonly<Record<string, Command>> = { doctor, info }
 
 const overview = (): string =>
   ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage.padEnd(24)}${summary}`)].join(
