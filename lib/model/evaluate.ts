@@ -35,9 +35,9 @@ export async function evaluate(model: AnyModel, x: Values | StreamSource, y: Val
   signal?.throwIfAborted()
   const owned: Tensor[] = []
   let source: Source
-  if (isStream(x)) source = streamSource(x, steps, undefined)
+  if (isStream(x)) source = streamSource(model.forms, x, steps, undefined)
   else {
-    const columns = toColumns(x, y, options.sampleWeight, owned)
+    const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
     if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')
     source = rowsSource(columns, { batchSize, order: () => ascending(0, columns.rows), stepsPerEpoch: steps, classWeight: undefined })
   }
@@ -76,9 +76,9 @@ export function measure(model: AnyModel, source: Source, signal: AbortSignal | u
 export async function evaluateBatch(model: AnyModel, x: Values, y: Values | undefined, options: { sampleWeight?: Rows }): Promise<Logs> {
   const owned: Tensor[] = []
   try {
-    const { x: inputs, y: targets, sampleWeight } = toColumns(x, y, options.sampleWeight, owned)
+    const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     return await model.inTurn(async () => {
-      const steps = model.steps('evaluate')
+      const steps = model.steps('evaluateBatch')
       const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true)
       await run.done
       return steps.logs(run.outputs)

@@ -36,6 +36,12 @@ export type StreamSource = Stream | (() => Stream | Promise<Stream>)
 const isHostValues = (value: unknown): value is HostValues => isRecord(value) && Array.isArray(value['shape']) && typeof value['data'] === 'object'
 const isTyped = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
 
+/** Whether the inputs and the outputs of a model are lists: then a list is one of parts, also when its parts are nested arrays. */
+export interface Forms {
+  readonly listOfInputs: boolean
+  readonly listOfOutputs: boolean
+}
+
 /** Whether the first argument of fit and its like is a source of batches. */
 export function isStream(source: unknown): source is StreamSource {
   if (typeof source === 'function') return true
@@ -46,14 +52,14 @@ export function isStream(source: unknown): source is StreamSource {
 }
 
 /** The Tensors of a user's value. Those made here are noted in `owned`. */
-export function toTree(what: string, value: unknown, owned: Tensor[]): Tree {
+export function toTree(what: string, value: unknown, owned: Tensor[], list = false): Tree {
   const rows = (part: unknown, name: string): Tensor => {
     if (part instanceof Tensor) return part
     const made = isHostValues(part) ? tensor(part.data as TypedArray, part.shape) : tensor(plain(part, name))
     owned.push(made)
     return made
   }
-  if (Array.isArray(value) && value.length > 0 && value.every((part) => part instanceof Tensor || isHostValues(part))) {
+  if (Array.isArray(value) && value.length > 0 && (list || value.every((part) => part instanceof Tensor || isHostValues(part)))) {
     return value.map((part, i) => rows(part, `${what}[${i}]`))
   }
   if (isRecord(value) && !isHostValues(value)) return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rows(part, `${what}.${key}`)]))
@@ -74,9 +80,9 @@ export function leaves(what: string, tree: Tree | undefined): [string, Tensor][]
 }
 
 /** x, y and sampleWeight as Tensors; throws unless they have the same number of rows. */
-export function toColumns(x: unknown, y: unknown, sampleWeight: unknown, owned: Tensor[]): Columns {
-  const inputs = toTree('x', x, owned)
-  const targets = y === undefined ? undefined : toTree('y', y, owned)
+export function toColumns(forms: Forms, x: unknown, y: unknown, sampleWeight: unknown, owned: Tensor[]): Columns {
+  const inputs = toTree('x', x, owned, forms.listOfInputs)
+  const targets = y === undefined ? undefined : toTree('y', y, owned, forms.listOfOutputs)
   const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned)
   if (weights !== undefined && !(weights instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')
   const named = [...leaves('x', inputs), ...leaves('y', targets), ...leaves('sampleWeight', weights)]
@@ -96,14 +102,14 @@ export function toColumns(x: unknown, y: unknown, sampleWeight: unknown, owned: 
 }
 
 /** A batch of a stream as Tensors. */
-export function batchColumns(batch: unknown): Columns {
+export function batchColumns(forms: Forms, batch: unknown): Columns {
   if (typeof batch !== 'object' || batch === null || !('x' in batch)) {
     throw new WeftError('ERR_ARGUMENT', `a source of batches gave ${batch === null ? 'null' : Array.isArray(batch) ? `an array of ${batch.length}` : typeof batch}`, {
       hint: 'Batches are { x, y, sampleWeight? }',
     })
   }
   const { x, y, sampleWeight } = batch as StreamBatch
-  return toColumns(x, y, sampleWeight, [])
+  return toColumns(forms, x, y, sampleWeight, [])
 }
 
 /** Opens one pass over a source of batches. */

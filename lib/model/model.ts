@@ -5,7 +5,7 @@ import type { Optimizer } from '../optimizers/index.js'
 import { nextSeed, seedGeneration } from '../random.js'
 import { Tensor } from '../tensor.js'
 import { type EvaluateOptions, evaluate, evaluateBatch } from './evaluate.js'
-import { isStream, type Rows, type StreamSource, type Values } from './feed.js'
+import { type Forms, isStream, type Rows, type StreamSource, type Values } from './feed.js'
 import type { History } from './history.js'
 import { type CompileOptions, Objective } from './objective.js'
 import type { ClassWeight } from './pass.js'
@@ -32,7 +32,8 @@ interface Programs {
   version: number
   fit?: Steps
   evaluate?: Steps
-  batch?: Steps
+  trainBatch?: Steps
+  evaluateBatch?: Steps
   inference?: Inference
 }
 
@@ -66,6 +67,12 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** Names of the outputs, for logs and for losses, metrics and targets by name. */
   get outputNames(): readonly string[] {
     return [this.layers.at(-1)?.name ?? 'output']
+  }
+
+  /** @internal Whether inputs and outputs are lists: a functional model keeps them as they were given. */
+  get forms(): Forms {
+    const given = (name: string): boolean => Object.hasOwn(this, name) && Array.isArray((this as Record<string, unknown>)[name])
+    return { listOfInputs: given('inputs'), listOfOutputs: given('outputs') }
   }
 
   /** Says how to train: optimizer, loss, metrics. Weights stay; the optimizer starts anew. */
@@ -130,9 +137,9 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** @internal The programs of a kind, for the model as it is now. */
-  steps(kind: 'fit' | 'evaluate' | 'batch'): Steps {
+  steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
     const programs = this.current()
-    return (programs[kind] ??= new Steps(kind === 'evaluate' ? 'evaluate' : 'fit', this, this.compiled))
+    return (programs[kind] ??= new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this, this.compiled))
   }
   /** @internal */
   inference(): Inference {
@@ -147,8 +154,8 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   private dropPrograms(): void {
-    const { fit: one, evaluate: two, batch: three, inference } = this.programs ?? {}
-    for (const programs of [one, two, three, inference]) programs?.dispose()
+    const { version: _, ...programs } = this.programs ?? {}
+    for (const group of Object.values(programs) as (Steps | Inference)[]) group.dispose()
     this.programs = undefined
   }
 

@@ -22,7 +22,7 @@ export async function predict(model: AnyModel, x: Values | StreamSource, options
   const owned: Tensor[] = []
   const parts: Tree[] = []
   try {
-    const next = isStream(x) ? await fromStream(model, x) : fromRows(model, toColumns(x, undefined, undefined, owned), batchSize, owned)
+    const next = isStream(x) ? await fromStream(model, x) : fromRows(model, toColumns(model.forms, x, undefined, undefined, owned), batchSize, owned)
     for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
     if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
     return parts.length === 1 ? parts[0]! : joined(parts)
@@ -59,7 +59,7 @@ async function fromStream(model: AnyModel, source: StreamSource): Promise<() => 
   return async () => {
     const { value, done } = await iterator.next()
     if (done) return undefined
-    const { x } = value instanceof Tensor ? { x: value } : batchColumns(value)
+    const { x } = value instanceof Tensor ? { x: value } : batchColumns(model.forms, value)
     return () => inference.onBatch.submit(x)
   }
 }

@@ -2,7 +2,7 @@
 import { tensor } from '../apply.js'
 import { WeftError } from '../error.js'
 import type { Tensor } from '../tensor.js'
-import { batchColumns, type Columns, openStream, type StreamSource, streamSize } from './feed.js'
+import { batchColumns, type Columns, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
 import type { ClassWeight } from './pass.js'
 import type { Launch } from './pipeline.js'
 import type { Steps } from './step.js'
@@ -59,13 +59,17 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
 }
 
 /** Batches of a stream. With stepsPerEpoch an epoch goes on where the last one ended; otherwise each epoch is one pass. */
-export function streamSource(source: StreamSource, stepsPerEpoch: number | undefined, classWeight: ClassWeight | undefined): Source {
+export function streamSource(forms: Forms, source: StreamSource, stepsPerEpoch: number | undefined, classWeight: ClassWeight | undefined): Source {
   let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   let passes = 0
+  let waiting = false
   const close = async (): Promise<void> => {
     const open = iterator
     iterator = undefined
-    await open?.return?.()
+    const returned = open?.return?.()
+    // a generator that is still making a value that nobody wants any more returns when it is done with it, or never
+    if (waiting) Promise.resolve(returned).catch(() => undefined)
+    else await returned
   }
   return {
     async open(steps) {
@@ -78,14 +82,16 @@ export function streamSource(source: StreamSource, stepsPerEpoch: number | undef
         steps: stepsPerEpoch ?? streamSize(source),
         next: async () => {
           if (step === stepsPerEpoch) return undefined
+          waiting = true
           const { value, done } = await iterator!.next()
+          waiting = false
           if (done) {
             iterator = undefined
             if (step === 0 || stepsPerEpoch !== undefined) throw ranDry(step, stepsPerEpoch, passes)
             return undefined
           }
           step++
-          const { x, y, sampleWeight } = batchColumns(value)
+          const { x, y, sampleWeight } = batchColumns(forms, value)
           return () => steps.onBatch.submit({ x, y, sampleWeight }, classWeight, false)
         },
         end: () => (stepsPerEpoch === undefined ? close() : undefined),

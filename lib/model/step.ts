@@ -81,7 +81,7 @@ export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean], T
 export class Steps {
   /** Rows permutation[cursor ...] of arrays; moves the cursor. */
   readonly onRows: RowsStep
-  /** A batch as it is; `fresh`: figures of this batch alone. */
+  /** A batch as it is; `fresh`: leaves no figures to the next one. */
   readonly onBatch: BatchStep
   private readonly tracker: Tracker
   private readonly resetter: JitFunction<[number], void>
@@ -98,8 +98,10 @@ export class Steps {
       return figures
     }, options)
     this.onBatch = jit((batch: Batch, classWeight: ClassWeight | undefined, fresh: boolean) => {
+      const figures = tracker.update(run(model, objective, batch, classWeight), rowsOf(batch.x))
+      // after, and not before: the first trace makes the states
       if (fresh) tracker.reset()
-      return tracker.update(run(model, objective, batch, classWeight), rowsOf(batch.x))
+      return figures
     }, options)
     this.resetter = jit((_: number) => tracker.reset(), options)
   }

@@ -92,12 +92,12 @@ function checkFit(options: FitOptions): void {
 
 function openSources(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions, owned: Tensor[]): Sources {
   const { batchSize = 32, validationSplit = 0, validationData, shuffle = true, classWeight, stepsPerEpoch } = options
-  const validation = validationData === undefined ? undefined : validationSource(validationData, options, owned)
+  const validation = validationData === undefined ? undefined : validationSource(model, validationData, options, owned)
   if (isStream(x)) {
     if (validationSplit > 0) throw new WeftError('ERR_ARGUMENT', 'fit: validationSplit needs arrays; a source of batches cannot be split', { hint: 'Pass validationData' })
-    return { training: streamSource(x, stepsPerEpoch, classWeight), validation }
+    return { training: streamSource(model.forms, x, stepsPerEpoch, classWeight), validation }
   }
-  const columns = toColumns(x, y, options.sampleWeight, owned)
+  const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
   const { rows } = columns
   if (rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: x has no rows')
   const kept = validationData === undefined ? Math.floor(rows * (1 - validationSplit)) : rows
@@ -120,13 +120,13 @@ function heldOut(columns: Columns, begin: number, end: number, options: FitOptio
   return rowsSource(columns, { batchSize, order: () => ascending(begin, end), stepsPerEpoch: undefined, classWeight: undefined })
 }
 
-function validationSource(given: NonNullable<FitOptions['validationData']>, options: FitOptions, owned: Tensor[]): Source {
-  if (isStream(given)) return streamSource(given, undefined, undefined)
+function validationSource(model: AnyModel, given: NonNullable<FitOptions['validationData']>, options: FitOptions, owned: Tensor[]): Source {
+  if (isStream(given)) return streamSource(model.forms, given, undefined, undefined)
   const data: readonly unknown[] = given
   if (!Array.isArray(data) || data.length < 2 || data.length > 3) {
     throw new WeftError('ERR_ARGUMENT', 'fit: validationData must be [x, y], [x, y, sampleWeight] or a source of batches')
   }
-  const columns = toColumns(data[0], data[1], data[2], owned)
+  const columns = toColumns(model.forms, data[0], data[1], data[2], owned)
   if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: validationData has no rows')
   return heldOut(columns, 0, columns.rows, options)
 }
@@ -227,8 +227,8 @@ export async function trainBatch(
   if (classWeight) checkClassWeight(classWeight)
   const owned: Tensor[] = []
   try {
-    const { x: inputs, y: targets, sampleWeight } = toColumns(x, y, options.sampleWeight, owned)
-    const steps = model.steps('batch')
+    const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
+    const steps = model.steps('trainBatch')
     const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true)
     await run.done
     return steps.logs(run.outputs)

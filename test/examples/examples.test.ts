@@ -1,0 +1,61 @@
+// The examples in a short form: each runs, and does better than always naming the commonest class.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { hasFashionMnist, testWith } from '../skip.js'
+
+const folder = path.join(import.meta.dirname, '..', '..', 'examples')
+
+function run(name: string, args: string[], env: NodeJS.ProcessEnv = {}): { output: string; errors: string; status: number | null } {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(folder, `${name}.js`), ...args], { encoding: 'utf8', env: { ...process.env, ...env } })
+  return { output: stdout, errors: stderr, status }
+}
+
+/** Accuracy and baseline that the example prints in its last line. */
+function figures(output: string): [number, number] {
+  const found = /test accuracy (\S+) \(always the commonest class: (\S+)\)\n$/.exec(output)
+  assert.ok(found, output)
+  return [Number(found[1]), Number(found[2])]
+}
+
+const short: { name: string; args: string[]; least: number; fashion?: boolean }[] = [
+  { name: 'digits-cnn', args: ['--epochs', '3', '--limit', '900', '--quiet'], least: 0.8 },
+  { name: 'mlp', args: ['--epochs', '3', '--limit', '900'], least: 0.8 },
+  { name: 'fashion-cnn', args: ['--epochs', '1', '--limit', '2000'], least: 0.6, fashion: true },
+  { name: 'fashion-pooling', args: ['--epochs', '1', '--limit', '2000'], least: 0.6, fashion: true },
+]
+for (const { name, args, least, fashion = false } of short) {
+  testWith(!fashion || hasFashionMnist, 'the package dataset-fashion-mnist', `${name} ${args.join(' ')}`, () => {
+    const { output, errors, status } = run(name, args)
+    assert.is(status, 0, errors)
+    assert.is(errors, '')
+    const [accuracy, baseline] = figures(output)
+    assert.ok(accuracy >= least && accuracy > 2 * baseline, `accuracy ${accuracy}, baseline ${baseline}`)
+  })
+}
+
+test('mlp prints Loss and Accuracy', () => {
+  const { output } = run('mlp', ['--epochs', '1', '--limit', '300', '--quiet'])
+  assert.match(output, /^Loss: \d\.\d+\nAccuracy: 0\.\d+\n/)
+})
+
+test('without its data an example says which files it looked for', () => {
+  const empty = mkdtempSync(path.join(os.tmpdir(), 'weft-'))
+  const { output, errors, status } = run('cifar-cnn', ['--limit', '50', '--epochs', '1', '--quiet'], { WEFT_DATA: empty, HOME: empty, XDG_CACHE_HOME: empty })
+  if (status === 0) figures(output)
+  else assert.match(errors, /data_batch_1\.bin/)
+  rmSync(empty, { recursive: true })
+})
+
+test('options that are wrong end with the usage', () => {
+  for (const args of [['--epochs', 'many'], ['--epoch', '3'], ['--limit', '0']]) {
+    const { status, errors } = run('mlp', args)
+    assert.is(status, 2)
+    assert.match(errors, /Usage:/)
+  }
+})
+
+test.run()
