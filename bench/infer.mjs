@@ -27,7 +27,7 @@ for (const batch of [1, 64]) {
     const { outputs } = await weft.request({ command: 'outputs', batch, way })
     report.check(`batch ${batch}, ${way}, against onnxruntime-node`, relativeDifference(outputs, expected), 1e-4)
   }
-  const side = (from, way) => () => from.request({ command: 'run', batch, way, milliseconds }).then((reply) => reply.microseconds)
+  const side = (from, way) => () => from.request({ command: 'run', batch, way, milliseconds })
   const figures = await interleave(
     { 'weft jit': side(weft, 'jit'), 'weft predict': side(weft, 'predict'), peer: side(runtime) },
     { rounds },

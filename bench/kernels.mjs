@@ -25,10 +25,10 @@ for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) 
   version = loaded.version
   const [mine, theirs] = await Promise.all([weft, torch].map((side) => side.request({ command: 'sample', ...kernel })))
   report.check(kernel.name, relativeDifference(mine.values, theirs.values), 1e-5)
-  const sides = { weft: () => weft.request({ command: 'run', milliseconds }).then((reply) => reply.microseconds) }
+  const sides = { weft: () => weft.request({ command: 'run', milliseconds }) }
   for (const variant of loaded.variants) {
     const request = { command: 'run', variant, milliseconds }
-    sides[`pytorch ${variant}`] = () => torch.request(request).then((reply) => reply.microseconds)
+    sides[`pytorch ${variant}`] = () => torch.request(request)
   }
   const figures = await interleave(sides, { rounds })
   const peer = best(figures, 'pytorch')
@@ -40,6 +40,7 @@ for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) 
     peer: rate(peer),
     peerName: `${peerNames[kernel.kind]}${peer.name.slice('pytorch'.length).trimEnd()}`,
     value: peer.median / figures.weft.median,
+    processorRatio: peer.processor.minimum / figures.weft.processor.minimum,
     goal: threads === 1 ? kernel.goal : undefined,
     raw: { microseconds: figures },
   })

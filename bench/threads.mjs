@@ -19,7 +19,7 @@ for (const [name, { title, epochs }] of Object.entries(networks)) {
   await Promise.all([one, two].map((side) => side.request({ command: 'load', ...network })))
   for (const batch of [32, 128]) {
     for (const busy of [0, 0.9]) {
-      const fit = (side) => () => side.request({ command: 'fit', name, batch, epochs, busy }).then((reply) => reply.microseconds)
+      const fit = (side) => () => side.request({ command: 'fit', name, batch, epochs, busy })
       const figures = await interleave({ two: fit(two), one: fit(one) }, { rounds })
       const jsThread = busy === 0 ? '' : ', JavaScript busy'
       report.compare(`${title} batch ${batch}${jsThread}: 2 threads`, figures.two, figures.one, { peerName: '1 thread', goal: 1 })

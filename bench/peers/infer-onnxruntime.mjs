@@ -33,7 +33,7 @@ const run = async ({ batch, milliseconds }) => {
     if (y.length !== batch * 10) throw new Error('wrong size')
   }
   if (!counts.has(batch)) counts.set(batch, await calibrate(call, milliseconds))
-  return { microseconds: await time(call, counts.get(batch)) }
+  return await time(call, counts.get(batch))
 }
 
 await answerRequests({ load, outputs, run })

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import * as tf from '@tensorflow/tfjs'
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
+import { startClocks } from '../shared/measure.mjs'
 import { size } from '../shared/networks.mjs'
 import { answerRequests } from '../shared/side.mjs'
 
@@ -18,7 +19,7 @@ const floats = (path) => new Float32Array(new Uint8Array(readFileSync(path)).buf
 // A loss of one's own takes one-hot labels only; the loss by name takes class numbers.
 const endsInLogits = (layers) => layers.at(-1).activation === 'linear'
 
-const build = ({ layers, inputShape, weightShapes, folder }) => {
+const build = ({ layers, inputShape, weightShapes, folder }, epsilon = 1e-7) => {
   const net = tf.sequential()
   layers.forEach((layer, i) => {
     const first = i === 0 ? { inputShape } : {}
@@ -29,7 +30,7 @@ const build = ({ layers, inputShape, weightShapes, folder }) => {
   })
   const logitsLoss = (y, logits) => tf.losses.softmaxCrossEntropy(y, logits)
   net.compile({
-    optimizer: tf.train.adam(1e-3),
+    optimizer: tf.train.adam(1e-3, 0.9, 0.999, epsilon),
     loss: endsInLogits(layers) ? logitsLoss : 'sparseCategoricalCrossentropy',
     metrics: ['accuracy'],
   })
@@ -62,9 +63,9 @@ const step = async ({ x, y, request }, net, batch, start) => {
   return logs
 }
 
-const check = async ({ name, batch, steps, epochs }) => {
+const check = async ({ name, batch, steps, epochs, epsilon }) => {
   const entry = loaded.get(name)
-  const net = build(entry.request)
+  const net = build(entry.request, epsilon)
   const losses = []
   for (let epoch = 0; epoch < epochs; epoch++) {
     let sum = 0
@@ -76,9 +77,9 @@ const check = async ({ name, batch, steps, epochs }) => {
 
 const steps = async ({ name, batch, count }) => {
   const entry = loaded.get(name)
-  const start = performance.now()
+  const stop = startClocks()
   for (let i = 0; i < count; i++) await step(entry, entry.net, batch, (i * batch) % (entry.request.samples - batch))
-  return { microseconds: ((performance.now() - start) * 1000) / count }
+  return stop(count)
 }
 
 await answerRequests({ load, check, steps })

@@ -73,7 +73,7 @@ def set_weights(network, request, values):
 class Trainer:
     """One network in one layout, with one form of Adam."""
 
-    def __init__(self, request, layout, foreach):
+    def __init__(self, request, layout, foreach, epsilon=1e-7):
         folder = request["folder"]
         shape = [request["samples"]] + request["inputShape"]
         x = torch.from_numpy(numpy.fromfile(folder + "/x", dtype=numpy.float32).reshape(shape))
@@ -87,7 +87,7 @@ class Trainer:
         set_weights(self.network, request, numpy.fromfile(folder + "/weights", dtype=numpy.float32))
         if layout == "nhwc":
             self.network = self.network.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=1e-7, foreach=foreach)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=epsilon, foreach=foreach)
         self.criterion = torch.nn.CrossEntropyLoss()
 
     def step(self, index, totals):
@@ -108,7 +108,7 @@ class Trainer:
     def steps(self, batch, count):
         samples = len(self.y)
         totals = torch.zeros(2)
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         permutation = torch.randperm(samples)
         position = 0
         for _ in range(count):
@@ -118,7 +118,8 @@ class Trainer:
             self.step(permutation[position : position + batch], totals)
             position += batch
         totals.tolist()
-        return (time.perf_counter() - start) * 1e6 / count
+        elapsed, processor = time.perf_counter() - start, time.process_time() - processor
+        return {"microseconds": elapsed * 1e6 / count, "processor": processor * 1e6 / count}
 
 
 def layouts(request):
@@ -133,7 +134,7 @@ def load(request):
 
 def check(request):
     """Mean losses over the epochs of a run that starts from the initial weights and never shuffles."""
-    trainer = Trainer(request, request["variant"].split()[0], "foreach" in request["variant"])
+    trainer = Trainer(request, request["variant"].split()[0], "foreach" in request["variant"], request["epsilon"])
     losses = []
     for _ in range(request["epochs"]):
         totals = torch.zeros(2)
@@ -144,7 +145,7 @@ def check(request):
 
 
 def steps(request):
-    return {"microseconds": networks[request["name"]][request["variant"]].steps(request["batch"], request["count"])}
+    return networks[request["name"]][request["variant"]].steps(request["batch"], request["count"])
 
 
 commands = {"load": load, "check": check, "steps": steps}

@@ -13,9 +13,21 @@ export const percentile = (values, fraction) => {
 
 export const summarize = (values) => ({ median: median(values), minimum: Math.min(...values), rounds: values })
 
+/** Starts two clocks; the function it returns gives wall and processor microseconds per repetition, of all threads of the process. */
+export const startClocks = () => {
+  const before = process.cpuUsage()
+  const start = performance.now()
+  return (repetitions) => {
+    const elapsed = performance.now() - start
+    const { user, system } = process.cpuUsage(before)
+    return { microseconds: (elapsed * 1000) / repetitions, processor: (user + system) / repetitions }
+  }
+}
+
 /**
- * Runs `sides`, a record of async functions that each return the microseconds of one repetition, in rounds: every round runs every side once,
- * in an order that rotates. The first `warmUp` rounds are dropped. Returns { median, minimum, rounds } per side.
+ * Runs `sides`, a record of async functions that each return { microseconds, processor } of one repetition, in rounds: every round runs every side
+ * once, in an order that rotates. The first `warmUp` rounds are dropped. Returns { median, minimum, rounds } of the wall clock per side, and the same
+ * of the processor time under `processor`.
  */
 export const interleave = async (sides, { rounds, warmUp = 1 }) => {
   const names = Object.keys(sides)
@@ -23,11 +35,12 @@ export const interleave = async (sides, { rounds, warmUp = 1 }) => {
   for (let round = -warmUp; round < rounds; round++) {
     for (let i = 0; i < names.length; i++) {
       const name = names[(i + round + warmUp) % names.length]
-      const microseconds = await sides[name]()
-      if (round >= 0) figures[name].push(microseconds)
+      const reply = await sides[name]()
+      if (round >= 0) figures[name].push(reply)
     }
   }
-  return Object.fromEntries(names.map((name) => [name, summarize(figures[name])]))
+  const over = (name, clock) => summarize(figures[name].map((reply) => reply[clock]))
+  return Object.fromEntries(names.map((name) => [name, { ...over(name, 'microseconds'), processor: over(name, 'processor') }]))
 }
 
 /** Of the sides whose name starts with `prefix`, the one with the smallest median: the peer in its best setting. */
@@ -38,17 +51,17 @@ export const best = (figures, prefix) => {
   return { name, ...figure }
 }
 
-/** Microseconds of one call of the async `fn`, the mean over `count` calls one after the other. */
+/** { microseconds, processor } of one call of the async `fn`, the mean over `count` calls one after the other. */
 export const time = async (fn, count) => {
-  const start = performance.now()
+  const stop = startClocks()
   for (let i = 0; i < count; i++) await fn()
-  return ((performance.now() - start) * 1000) / count
+  return stop(count)
 }
 
 /** How many calls of `fn` fill about `milliseconds`; warms up on the way. */
 export const calibrate = async (fn, milliseconds) => {
   for (let count = 1; ; count *= 2) {
-    const elapsed = ((await time(fn, count)) * count) / 1000
+    const elapsed = ((await time(fn, count)).microseconds * count) / 1000
     if (elapsed > milliseconds / 4) return Math.max(1, Math.round((count * milliseconds) / elapsed))
   }
 }

@@ -10,7 +10,8 @@ const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), '
 export const readOptions = (own = {}) =>
   parseArgs({ options: { json: { type: 'string' }, quick: { type: 'boolean', default: false }, ...own } }).values
 
-const git = (...args) => execFileSync('git', args, { cwd: new URL('..', import.meta.url), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+const git = (...args) =>
+  execFileSync('git', args, { cwd: new URL('..', import.meta.url), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
 
 const revision = () => {
   try {
@@ -51,7 +52,7 @@ const verdict = ({ value, goal, atMost }) => {
 
 /**
  * Collects rows and prints them. A row: { name, measured, unit, peer?, peerName?, value (what the goal is about: a ratio or the figure itself), goal?,
- * atMost? (the goal is an upper bound), raw? (every round) }.
+ * processorRatio? (the ratio in processor time, which others on the machine disturb less), atMost? (the goal is an upper bound), raw? (every round) }.
  */
 export class Report {
   rows = []
@@ -85,7 +86,8 @@ export class Report {
     const goal = row.goal === undefined ? '' : `   goal ${row.atMost ? '≤' : '≥'} ${show(row.goal)}: ${verdict(row)}`
     const peer = row.peer === undefined ? '' : `   ${row.peerName} ${show(row.peer)}`
     const ratio = row.peer === undefined ? '' : `   ratio ${show(row.value)}`
-    console.log(`  ${row.name.padEnd(44)} ${show(row.measured).padStart(9)} ${row.unit}${peer}${ratio}${goal}`)
+    const processor = row.processorRatio === undefined ? '' : ` (processor time ${show(row.processorRatio)})`
+    console.log(`  ${row.name.padEnd(50)} ${show(row.measured).padStart(9)} ${row.unit}${peer}${ratio}${processor}${goal}`)
   }
 
   /** A figure of which smaller is better against a peer's: the value is peer ÷ measured. */
@@ -97,6 +99,7 @@ export class Report {
       peer: peer.median,
       peerName,
       value: peer.median / measured.median,
+      processorRatio: peer.processor.minimum / measured.processor.minimum,
       goal,
       raw: { measured, peer },
     })

@@ -41,7 +41,7 @@ const run = async ({ batch, way, milliseconds }) => {
   }
   const key = `${way} ${batch}`
   if (!counts.has(key)) counts.set(key, await calibrate(call, milliseconds))
-  return { microseconds: await time(call, counts.get(key)) }
+  return await time(call, counts.get(key))
 }
 
 await answerRequests({ load, outputs, run })

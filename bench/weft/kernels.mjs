@@ -2,6 +2,7 @@
 import { apply } from '../../dist/lib/apply.js'
 import { concat, jit, synchronize, tensor } from '../../dist/lib/index.js'
 import { ops } from '../../dist/lib/op.js'
+import { startClocks } from '../shared/measure.mjs'
 import { size } from '../shared/networks.mjs'
 import { answerRequests } from '../shared/side.mjs'
 
@@ -82,12 +83,12 @@ const sample = async () => {
 // Eight runs are queued at a time, so that the device never waits for JavaScript.
 const run = async ({ milliseconds }) => {
   const { copies, constant, operands, many } = current
-  const start = performance.now()
+  const stop = startClocks()
   for (let count = 8; ; count += 8) {
     for (let i = 0; i < 8; i++) many(operands, constant).dispose()
     await synchronize()
-    const elapsed = performance.now() - start
-    if (elapsed > milliseconds) return { microseconds: (elapsed * 1000) / (count * copies) }
+    const figures = stop(count * copies)
+    if (figures.microseconds * count * copies > milliseconds * 1000) return figures
   }
 }
 

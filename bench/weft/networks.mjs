@@ -17,11 +17,11 @@ export const buildNetwork = ({ layers: list, inputShape }) =>
   sequential(list.map((layer, i) => makeLayer(layer, i === 0 ? { inputShape } : {})))
 
 /** A network with the initial weights of `request`, ready to train with Adam. */
-export const loadNetwork = (request) => {
+export const loadNetwork = (request, { epsilon = 1e-7 } = {}) => {
   const net = buildNetwork(request)
   const fromLogits = request.layers.at(-1).activation === 'linear'
   net.compile({
-    optimizer: optimizers.adam({ learningRate: 1e-3 }),
+    optimizer: optimizers.adam({ learningRate: 1e-3, epsilon }),
     loss: fromLogits ? losses.sparseCategoricalCrossentropy({ fromLogits }) : 'sparseCategoricalCrossentropy',
     metrics: ['accuracy'],
   })

@@ -1,4 +1,5 @@
 // Weft's side of train.mjs and threads.mjs: training steps, timed in JavaScript around `fit`.
+import { startClocks } from '../shared/measure.mjs'
 import { answerRequests } from '../shared/side.mjs'
 import { loadData, loadNetwork } from './networks.mjs'
 
@@ -9,9 +10,9 @@ const load = (request) => {
 }
 
 /** Mean losses over the epochs of a run that starts from the initial weights and never shuffles. */
-const check = async ({ name, batch, steps, epochs }) => {
+const check = async ({ name, batch, steps, epochs, epsilon }) => {
   const { request, x, y } = loaded.get(name)
-  const net = loadNetwork(request)
+  const net = loadNetwork(request, { epsilon })
   const rows = batch * steps
   const { history } = await net.fit(x.slice([0], [rows]), y.slice([0], [rows]), { epochs, batchSize: batch, shuffle: false, verbose: 0 })
   net.dispose()
@@ -36,11 +37,11 @@ const keepBusy = (share) => {
 const fit = async ({ name, batch, epochs, busy = 0 }) => {
   const { net, x, y, request } = loaded.get(name)
   const stop = keepBusy(busy)
-  const start = performance.now()
+  const clocks = startClocks()
   await net.fit(x, y, { epochs, batchSize: batch, verbose: 0 })
-  const elapsed = performance.now() - start
+  const figures = clocks(epochs * (request.samples / batch))
   stop()
-  return { microseconds: (elapsed * 1000) / (epochs * (request.samples / batch)) }
+  return figures
 }
 
 await answerRequests({ load, check, fit })
