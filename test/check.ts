@@ -38,7 +38,12 @@ export interface Row {
 
 export const FLOATS: readonly DType[] = ['float64', 'float32', 'bfloat16', 'float16']
 /** The one table of tolerances: distance of 1 to the next number. */
-export const PRECISION: Readonly<Partial<Record<DType, number>>> = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10, bfloat16: 2 ** -7 }
+export const PRECISION: Readonly<Partial<Record<DType, number>>> = {
+  float64: 2 ** -52,
+  float32: 2 ** -23,
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+}
 
 /** Mulberry32: the same operands on every machine. */
 export function numbers(seed: number): () => number {
@@ -80,23 +85,37 @@ export async function operandsOf(row: Row, dtype: DType): Promise<{ tensors: Ten
     const own = operand.dtype ?? dtype
     return tensor(Float64Array.from(drawn(operand, 17 * i + 3 + operand.shape.length, own)), { shape: operand.shape, dtype: own })
   })
-  const exact = await Promise.all(tensors.map(async (t) => ({ shape: t.shape, data: Array.from((await t.data()) as Float32Array, Number) })))
+  const exact = await Promise.all(
+    tensors.map(async (t) => ({ shape: t.shape, data: Array.from((await t.data()) as Float32Array, Number) })),
+  )
   return { tensors, exact }
 }
 
 const list = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? (value as readonly T[]) : [value as T])
 
-/** Fails unless the numbers agree within so many roundings of the dtype; scale: size of what was added up. */
-export function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, dtype: DType, roundings: number, what: string): void {
+const largestOf = (values: ArrayLike<number>): number => {
+  let largest = 0
+  for (let i = 0; i < values.length; i++) if (Number.isFinite(values[i])) largest = Math.max(largest, Math.abs(values[i]!))
+  return largest
+}
+
+/** Fails unless the numbers agree within so many roundings of the dtype; `scale`: size of what was added up. */
+export function assertClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  dtype: DType,
+  roundings: number,
+  what: string,
+  scale: number = largestOf(expected),
+): void {
   assert.is(actual.length, expected.length, `${what}: number of values`)
   const precision = PRECISION[dtype] ?? 0
-  let scale = 0
-  for (let i = 0; i < expected.length; i++) if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]!))
   for (let i = 0; i < expected.length; i++) {
     const [a, b] = [Number(actual[i]), expected[i]!]
     if (Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b))) continue
     const allowed = roundings * precision * (Math.abs(b) + 0.25 * scale + 2 ** -20)
-    if (!(Math.abs(a - b) <= allowed)) assert.unreachable(`${what}: value ${i} is ${a}, should be ${b} (off by ${Math.abs(a - b)}, allowed ${allowed})`)
+    if (!(Math.abs(a - b) <= allowed))
+      assert.unreachable(`${what}: value ${i} is ${a}, should be ${b} (off by ${Math.abs(a - b)}, allowed ${allowed})`)
   }
 }
 
@@ -113,25 +132,40 @@ async function checkValue(row: Row, dtype: DType): Promise<void> {
   }
 }
 
-/** One number that depends on every float result, with weights so that no symmetry hides a mistake. */
+/** One number that depends on every float result: with weights, so that no symmetry hides a mistake, and squares, so that second derivatives reach every gradient. */
 export function scalarOf(results: Tensor | readonly Tensor[]): Tensor {
   let total: Tensor | undefined
   list(results).forEach((t, i) => {
     if (!isFloat(t.dtype)) return
     const weights = numbers(101 + i)
-    const part = sum(mul(t, tensor(Float64Array.from({ length: t.size }, () => 0.5 + weights()), { shape: t.shape, dtype: 'float64' }).cast(t.dtype)))
+    const weight = tensor(
+      Float64Array.from({ length: t.size }, () => 0.5 + weights()),
+      { shape: t.shape, dtype: 'float64' },
+    ).cast(t.dtype)
+    const part = sum(mul(t, weight.add(mul(t, 0.25))))
     total = total ? total.add(part) : part
   })
   if (!total) throw new Error('no float result')
   return total
 }
 
-const wrtOf = (row: Row): number[] => row.operands.flatMap((operand, i) => (operand.dtype === undefined || isFloat(operand.dtype) ? [i] : []))
+const wrtOf = (row: Row): number[] =>
+  row.operands.flatMap((operand, i) => (operand.dtype === undefined || isFloat(operand.dtype) ? [i] : []))
 
 /** The row's scalar, and the scalar of its gradients. */
-export const scalarRun = (row: Row): ((...inputs: Tensor[]) => Tensor) => (...inputs) => scalarOf(row.run(...inputs))
-export const gradientRun = (row: Row): ((...inputs: Tensor[]) => Tensor) => (...inputs) =>
-  scalarOf(gradients(scalarOf(row.run(...inputs)), wrtOf(row).map((i) => inputs[i]!)))
+export const scalarRun =
+  (row: Row): ((...inputs: Tensor[]) => Tensor) =>
+  (...inputs) =>
+    scalarOf(row.run(...inputs))
+export const gradientRun =
+  (row: Row): ((...inputs: Tensor[]) => Tensor) =>
+  (...inputs) =>
+    scalarOf(
+      gradients(
+        scalarOf(row.run(...inputs)),
+        wrtOf(row).map((i) => inputs[i]!),
+      ),
+    )
 
 async function checkGradient(row: Row, order: 1 | 2): Promise<void> {
   const { tensors } = await operandsOf(row, 'float64')
@@ -145,11 +179,13 @@ async function checkGradientDType(row: Row, dtype: DType): Promise<void> {
   const wrt = wrtOf(row)
   const run = grad(scalarRun(row), { wrt })
   const wide = tensors.map((t) => (isFloat(t.dtype) ? cast(t, 'float64') : t))
-  const [actual, expected] = [run(...tensors), run(...wide)]
+  const [actual, wanted] = [run(...tensors), run(...wide)]
+  const expected = await Promise.all(wanted.map((t) => t.data() as Promise<Float64Array>))
+  const scale = Math.max(...expected.map(largestOf))
   for (const [i, t] of actual.entries()) {
     assert.is(t.dtype, tensors[wrt[i]!]!.dtype, `dtype of gradient ${i}`)
     assert.equal([...t.shape], [...tensors[wrt[i]!]!.shape], `shape of gradient ${i}`)
-    assertClose((await t.data()) as Float32Array, (await expected[i]!.data()) as Float64Array, dtype, 6 * (row.roundings ?? 4), `gradient ${i}`)
+    assertClose((await t.data()) as Float32Array, expected[i]!, dtype, 6 * (row.roundings ?? 4), `gradient ${i}`, scale)
   }
 }
 
@@ -176,7 +212,8 @@ export function checkRows(url: string, rows: readonly Row[]): readonly Row[] {
     const derivatives = derivativesOf(row)
     if (derivatives >= 1) {
       test(`${name}: gradient`, () => checkGradient(row, 1))
-      for (const dtype of dtypes) if (isFloat(dtype) && dtype !== 'float64') test(`${name}: gradient, ${dtype}`, () => checkGradientDType(row, dtype))
+      for (const dtype of dtypes)
+        if (isFloat(dtype) && dtype !== 'float64') test(`${name}: gradient, ${dtype}`, () => checkGradientDType(row, dtype))
     }
     if (derivatives === 2) test(`${name}: second derivatives`, () => checkGradient(row, 2))
   }

@@ -16,7 +16,10 @@ export function positions(shape: readonly number[]): number[][] {
 }
 
 /** Values of a shape from a function of the position. */
-export const generate = (shape: readonly number[], value: (position: number[]) => number): Values => ({ shape, data: positions(shape).map(value) })
+export const generate = (shape: readonly number[], value: (position: number[]) => number): Values => ({
+  shape,
+  data: positions(shape).map(value),
+})
 
 export const values = (shape: readonly number[], data: Iterable<number>): Values => ({ shape, data: [...data] })
 
@@ -32,7 +35,10 @@ export function at(x: Values, position: readonly number[]): number {
 /** The value at a position of a result that x is broadcast to. */
 function broadcastAt(x: Values, position: readonly number[]): number {
   const own = position.slice(position.length - x.shape.length)
-  return at(x, own.map((i, axis) => (x.shape[axis] === 1 ? 0 : i)))
+  return at(
+    x,
+    own.map((i, axis) => (x.shape[axis] === 1 ? 0 : i)),
+  )
 }
 
 export function broadcastShape(...shapes: (readonly number[])[]): number[] {
@@ -67,14 +73,21 @@ export const reduce =
         }),
       )
     })
-    return keepDims ? result : values(kept.filter((_, axis) => !own.includes(axis)), result.data)
+    return keepDims
+      ? result
+      : values(
+          kept.filter((_, axis) => !own.includes(axis)),
+          result.data,
+        )
   }
 
 export const total = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0)
 export const average = (list: readonly number[]): number => total(list) / list.length
 const nan = (list: readonly number[]): boolean => list.some(Number.isNaN)
-export const largest = (list: readonly number[]): number => (nan(list) ? Number.NaN : list.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY))
-export const smallest = (list: readonly number[]): number => (nan(list) ? Number.NaN : list.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY))
+export const largest = (list: readonly number[]): number =>
+  nan(list) ? Number.NaN : list.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+export const smallest = (list: readonly number[]): number =>
+  nan(list) ? Number.NaN : list.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
 export const logSumExp = (list: readonly number[]): number => {
   const top = largest(list)
   return Number.isFinite(top) ? top + Math.log(total(list.map((v) => Math.exp(v - top)))) : top
@@ -99,11 +112,25 @@ export const transpose = (x: Values, permutation: readonly number[] = x.shape.ma
 export const take = (x: Values, places: readonly number[], axis: number): Values =>
   generate(
     x.shape.map((extent, i) => (i === axis ? places.length : extent)),
-    (position) => at(x, position.map((p, i) => (i === axis ? places[p]! : p))),
+    (position) =>
+      at(
+        x,
+        position.map((p, i) => (i === axis ? places[p]! : p)),
+      ),
   )
 
-export const slice = (x: Values, begin: readonly number[], size: readonly number[], steps: readonly number[] = begin.map(() => 1)): Values =>
-  generate(size, (position) => at(x, position.map((p, i) => begin[i]! + p * steps[i]!)))
+export const slice = (
+  x: Values,
+  begin: readonly number[],
+  size: readonly number[],
+  steps: readonly number[] = begin.map(() => 1),
+): Values =>
+  generate(size, (position) =>
+    at(
+      x,
+      position.map((p, i) => begin[i]! + p * steps[i]!),
+    ),
+  )
 
 export const concat = (xs: readonly Values[], axis: number): Values => {
   const extent = total(xs.map((x) => x.shape[axis]!))
@@ -112,7 +139,11 @@ export const concat = (xs: readonly Values[], axis: number): Values => {
     (position) => {
       let along = position[axis]!
       for (const x of xs) {
-        if (along < x.shape[axis]!) return at(x, position.map((p, i) => (i === axis ? along : p)))
+        if (along < x.shape[axis]!)
+          return at(
+            x,
+            position.map((p, i) => (i === axis ? along : p)),
+          )
         along -= x.shape[axis]!
       }
       throw new Error('outside')
@@ -132,7 +163,11 @@ export const pad = (x: Values, paddings: readonly (readonly number[])[], value: 
 export const tile = (x: Values, counts: readonly number[]): Values =>
   generate(
     x.shape.map((n, i) => n * counts[i]!),
-    (position) => at(x, position.map((p, i) => p % x.shape[i]!)),
+    (position) =>
+      at(
+        x,
+        position.map((p, i) => p % x.shape[i]!),
+      ),
   )
 
 /** Rows along the last axis, each replaced by f of it. */

@@ -12,7 +12,12 @@ const extent = (n: number, k: number, before: number, after: number, stride: num
   Math.floor((n + before + after - ((k - 1) * dilation + 1)) / stride) + 1
 
 /** The padding that Keras and TensorFlow call 'same'. */
-export function same(image: readonly number[], kernel: readonly number[], strides: readonly number[], dilations: readonly number[] = [1, 1]): number[] {
+export function same(
+  image: readonly number[],
+  kernel: readonly number[],
+  strides: readonly number[],
+  dilations: readonly number[] = [1, 1],
+): number[] {
   return [0, 1].flatMap((axis) => {
     const span = (kernel[axis]! - 1) * dilations[axis]! + 1
     const total = Math.max((Math.ceil(image[axis]! / strides[axis]!) - 1) * strides[axis]! + span - image[axis]!, 0)
@@ -63,7 +68,13 @@ export function conv2dTranspose(x: Values, k: Values, extents: readonly number[]
 }
 
 /** f of the values of each window that lie inside x [n, h, w, c]. */
-export function pool2d(x: Values, size: readonly number[], strides: readonly number[], padding: readonly number[], f: (list: number[]) => number): Values {
+export function pool2d(
+  x: Values,
+  size: readonly number[],
+  strides: readonly number[],
+  padding: readonly number[],
+  f: (list: number[]) => number,
+): Values {
   const [n, h, w, c] = x.shape as [number, number, number, number]
   const oh = extent(h, size[0]!, padding[0]!, padding[1]!, strides[0]!, 1)
   const ow = extent(w, size[1]!, padding[2]!, padding[3]!, strides[1]!, 1)

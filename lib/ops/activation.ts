@@ -51,15 +51,17 @@ export const MishGrad: Op = gradientOp('mishGrad', (g, x) => {
   return mul(g, add(t, mul(mul(x, sub(1, square(t))), sigmoid(x))))
 })
 export const HardSigmoid: Op = unaryOp('hardSigmoid', (g, x) => applyOne(HardSigmoidGrad, [g, x], {}))
-export const HardSigmoidGrad: Op = gradientOp('hardSigmoidGrad', (g, x) =>
-  where(logicalAnd(greater(x, -3), less(x, 3)), mul(g, 1 / 6), 0),
-)
+export const HardSigmoidGrad: Op = gradientOp('hardSigmoidGrad', (g, x) => where(logicalAnd(greater(x, -3), less(x, 3)), mul(g, 1 / 6), 0))
 
 type AlphaAttrs = { readonly alpha: number }
 export const Elu: Op<AlphaAttrs> = unaryOp<AlphaAttrs>('elu', (g, x, _, attrs) => applyOne(EluGrad, [g, x], attrs))
-export const EluGrad: Op<AlphaAttrs> = gradientOp<AlphaAttrs>('eluGrad', (g, x, { alpha }) => mul(g, where(greater(x, 0), 1, mul(exp(x), alpha))))
+export const EluGrad: Op<AlphaAttrs> = gradientOp<AlphaAttrs>('eluGrad', (g, x, { alpha }) =>
+  mul(g, where(greater(x, 0), 1, mul(exp(x), alpha))),
+)
 export const LeakyRelu: Op<AlphaAttrs> = unaryOp<AlphaAttrs>('leakyRelu', (g, x, _, attrs) => applyOne(LeakyReluGrad, [g, x], attrs))
-export const LeakyReluGrad: Op<AlphaAttrs> = gradientOp<AlphaAttrs>('leakyReluGrad', (g, x, { alpha }) => where(greater(x, 0), g, mul(g, alpha)))
+export const LeakyReluGrad: Op<AlphaAttrs> = gradientOp<AlphaAttrs>('leakyReluGrad', (g, x, { alpha }) =>
+  where(greater(x, 0), g, mul(g, alpha)),
+)
 
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu: Unary = unary(Relu, 'number')

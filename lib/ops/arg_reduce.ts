@@ -29,10 +29,18 @@ function argReduction(op: Op<ArgAttrs>): ArgReduction {
     const along = axis === undefined ? 0 : axisOf(op.name, axis, source.rank)
     const rows = axis === undefined ? reshape(source, [source.size]) : source
     if (rows.shape[along] === 0) {
-      throw new WeftError('ERR_SHAPE', `${op.name}: no values along axis ${along} of shape [${source.shape}]`, { op: op.name, shapes: [source.shape] })
+      throw new WeftError('ERR_SHAPE', `${op.name}: no values along axis ${along} of shape [${source.shape}]`, {
+        op: op.name,
+        shapes: [source.shape],
+      })
     }
     const found = applyOne(op, [rows], { axis: along, keepDims: keepDims && axis !== undefined })
-    return keepDims && axis === undefined ? reshape(found, source.shape.map(() => 1)) : found
+    return keepDims && axis === undefined
+      ? reshape(
+          found,
+          source.shape.map(() => 1),
+        )
+      : found
   })
 }
 

@@ -13,7 +13,10 @@ import { log } from './math.js'
 export const Add: Op = binaryOp('add', undefined, (g) => [() => g, () => g])
 export const Sub: Op = binaryOp('sub', undefined, (g) => [() => g, () => neg(g)])
 export const Mul: Op = binaryOp('mul', undefined, (g, { inputs: [a, b] }) => [() => mul(g, b!), () => mul(g, a!)])
-export const Div: Op = binaryOp('div', undefined, (g, { inputs: [, b], outputs: [y] }) => [() => div(g, b!), () => neg(div(mul(g, y!), b!))])
+export const Div: Op = binaryOp('div', undefined, (g, { inputs: [, b], outputs: [y] }) => [
+  () => div(g, b!),
+  () => neg(div(mul(g, y!), b!)),
+])
 export const Pow: Op = binaryOp('pow', undefined, (g, { inputs: [a, b], outputs: [y] }) => [
   // x⁰ has slope 0 also at 0, where x⁻¹ has a pole
   () => mul(g, mul(b!, pow(a!, where(equal(b!, 0), 1, sub(b!, 1))))),

@@ -21,7 +21,10 @@ export const broadcastTo: (x: TensorLike, shape: Shape) => Tensor = func((x, sha
   const source = operand('broadcastTo', x)
   const offset = shape.length - source.rank
   if (offset < 0 || source.shape.some((n, i) => n !== 1 && n !== shape[offset + i])) {
-    throw new WeftError('ERR_SHAPE', `broadcastTo: shape [${source.shape}] does not broadcast to [${shape}]`, { op: 'broadcastTo', shapes: [source.shape, shape] })
+    throw new WeftError('ERR_SHAPE', `broadcastTo: shape [${source.shape}] does not broadcast to [${shape}]`, {
+      op: 'broadcastTo',
+      shapes: [source.shape, shape],
+    })
   }
   return sameShape(source.shape, shape) ? alike(source) : applyOne(BroadcastTo, [source], { shape: [...shape] })
 })

@@ -40,7 +40,8 @@ export function alike(x: Tensor): Tensor {
 export const cast: (x: TensorLike, dtype: DType) => Tensor = func((x, dtype) => {
   const source = operand('cast', x)
   if (!DTYPES.includes(dtype)) {
-    if (typeof dtype !== 'string') throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${JSON.stringify(dtype)}`, { op: 'cast' })
+    if (typeof dtype !== 'string')
+      throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${JSON.stringify(dtype)}`, { op: 'cast' })
     throw new WeftError('ERR_DTYPE', `cast: ${unknownName('dtype', dtype, DTYPES).message}`, { op: 'cast' })
   }
   return source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype })

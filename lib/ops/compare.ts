@@ -20,7 +20,15 @@ export const LogicalXor: Op = binaryOp('logicalXor', 'bool')
 export const LogicalNot: Op = registerOp({ name: 'logicalNot', shape: ([x]) => [{ shape: x!.shape, dtype: 'bool' }] })
 export const Where: Op = registerOp({
   name: 'where',
-  shape: (inputs) => [{ shape: broadcastShapes('where', inputs.map((x) => x.shape)), dtype: inputs[1]!.dtype }],
+  shape: (inputs) => [
+    {
+      shape: broadcastShapes(
+        'where',
+        inputs.map((x) => x.shape),
+      ),
+      dtype: inputs[1]!.dtype,
+    },
+  ],
   grad: ([g], { inputs: [condition, a, b] }) => [
     undefined,
     unbroadcast(where(condition!, g!, 0), a!.shape),
@@ -45,7 +53,11 @@ export const greaterEqual: Binary = binary(GreaterEqual, 'any')
 function truth(op: string, value: TensorLike): Tensor {
   const x = operand(op, value)
   if (x.dtype === 'bool') return x
-  throw new WeftError('ERR_DTYPE', `${op}: operands must be bool, got ${x.dtype}`, { op, shapes: [x.shape], hint: "Compare first, or use cast('bool')" })
+  throw new WeftError('ERR_DTYPE', `${op}: operands must be bool, got ${x.dtype}`, {
+    op,
+    shapes: [x.shape],
+    hint: "Compare first, or use cast('bool')",
+  })
 }
 
 function logic(op: Op): Binary {

@@ -16,16 +16,25 @@ export const Concat: Op<ConcatAttrs> = registerOp({
     const first = inputs[0]!
     for (const x of inputs) {
       if (x.shape.length !== first.shape.length || x.shape.some((n, i) => i !== axis && n !== first.shape[i])) {
-        throw new WeftError('ERR_SHAPE', `concat: shapes ${inputs.map((input) => `[${input.shape}]`).join(', ')} differ in more than axis ${axis}`, {
-          op: 'concat',
-          shapes: inputs.map((input) => input.shape),
-        })
+        throw new WeftError(
+          'ERR_SHAPE',
+          `concat: shapes ${inputs.map((input) => `[${input.shape}]`).join(', ')} differ in more than axis ${axis}`,
+          {
+            op: 'concat',
+            shapes: inputs.map((input) => input.shape),
+          },
+        )
       }
     }
     const extent = inputs.reduce((n, x) => n + x.shape[axis]!, 0)
     return [{ shape: first.shape.map((n, i) => (i === axis ? extent : n)), dtype: first.dtype }]
   },
-  grad: ([g], { inputs, attrs: { axis } }) => split(g!, inputs.map((x) => x.shape[axis]!), axis),
+  grad: ([g], { inputs, attrs: { axis } }) =>
+    split(
+      g!,
+      inputs.map((x) => x.shape[axis]!),
+      axis,
+    ),
 })
 
 function list(op: string, tensors: readonly TensorLike[]): Tensor[] {

@@ -78,7 +78,10 @@ export const Conv2dReluPool: Op<ConvPool> = registerOp<ConvPool>({
   shape: (inputs, attrs) => {
     const { shape, dtype } = convolved(inputs, attrs)
     const pooled = [shape[0]!, Math.floor(shape[1]! / attrs.poolSize[0]!), Math.floor(shape[2]! / attrs.poolSize[1]!), shape[3]!]
-    return [{ shape: pooled, dtype }, { shape: pooled, dtype: 'uint8' }]
+    return [
+      { shape: pooled, dtype },
+      { shape: pooled, dtype: 'uint8' },
+    ]
   },
   grad: ([g], { inputs: [x, k], outputs: [pooled, index], attrs }) => apply(Conv2dReluPoolGrad, [x!, k!, pooled!, index!, g!], attrs),
 })
@@ -89,7 +92,11 @@ export const Conv2dReluPoolGrad: Op<ConvPool> = registerOp<ConvPool>({
   shape: ([x, k]) => [x!, k!, { shape: [k!.shape[3]!], dtype: k!.dtype }].map(({ shape, dtype }) => ({ shape, dtype })),
   compose: ([x, k, pooled, index, g], attrs) => {
     const { shape } = convolved([x!, k!], attrs)
-    const inner = maxPool2dGrad(activationGrad('relu', g!, pooled!), index!, shape, { poolSize: attrs.poolSize, strides: attrs.poolSize, padding: [0, 0, 0, 0] })
+    const inner = maxPool2dGrad(activationGrad('relu', g!, pooled!), index!, shape, {
+      poolSize: attrs.poolSize,
+      strides: attrs.poolSize,
+      padding: [0, 0, 0, 0],
+    })
     return [inputGrad(inner, k!, x!, attrs), kernelGrad(x!, inner, k!, attrs), sum(inner, [0, 1, 2])]
   },
 })

@@ -19,7 +19,8 @@ export interface Conv2dOptions {
   groups?: number
 }
 
-const BATCH_HINT = 'A batch of images is [n, h, w, channels]: use expandDims(0) for one image, expandDims(-1) where the channels are missing'
+const BATCH_HINT =
+  'A batch of images is [n, h, w, channels]: use expandDims(0) for one image, expandDims(-1) where the channels are missing'
 
 function images(op: string, x: TensorLike, kernel: TensorLike): [Tensor, Tensor] {
   const [input, weights] = sameFloats(op, [x, kernel]) as [Tensor, Tensor]
@@ -41,13 +42,23 @@ export const conv2d: (x: TensorLike, kernel: TensorLike, options?: Conv2dOptions
   const [kh, kw, inside, out] = weights.shape as [number, number, number, number]
   if (inside * groups !== input.shape[3] || out % groups !== 0) {
     const grouped = groups === 1 ? '' : ` in ${groups} groups`
-    throw new WeftError('ERR_SHAPE', `conv2d: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] takes ${inside * groups}${grouped} and makes ${out}`, {
-      op: 'conv2d',
-      shapes: [input.shape, weights.shape],
-      ...(input.shape[1] === inside ? { hint: 'Images are channels last: use transpose([0, 2, 3, 1])' } : {}),
-    })
+    throw new WeftError(
+      'ERR_SHAPE',
+      `conv2d: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] takes ${inside * groups}${grouped} and makes ${out}`,
+      {
+        op: 'conv2d',
+        shapes: [input.shape, weights.shape],
+        ...(input.shape[1] === inside ? { hint: 'Images are channels last: use transpose([0, 2, 3, 1])' } : {}),
+      },
+    )
   }
-  const padding = paddingOf('conv2d', options.padding ?? 'valid', input.shape.slice(1, 3), [span(kh, dilations[0]), span(kw, dilations[1])], strides)
+  const padding = paddingOf(
+    'conv2d',
+    options.padding ?? 'valid',
+    input.shape.slice(1, 3),
+    [span(kh, dilations[0]), span(kw, dilations[1])],
+    strides,
+  )
   return applyOne(Conv2d, [input, weights], { strides, padding, dilations, groups })
 })
 
@@ -88,18 +99,24 @@ export const conv1d: (x: TensorLike, kernel: TensorLike, options?: Conv1dOptions
 export type DepthwiseOptions = Omit<Conv2dOptions, 'groups'>
 
 /** Each channel convolved by itself: x [n, h, w, c], kernel [kh, kw, c, m] → [n, oh, ow, c·m], channel c's results side by side. */
-export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: DepthwiseOptions) => Tensor = func((x, kernel, options = {}) => {
-  checkOptions('depthwiseConv2d', options, ['strides', 'padding', 'dilations'])
-  const [input, weights] = images('depthwiseConv2d', x, kernel)
-  const [kh, kw, channels, multiplier] = weights.shape as [number, number, number, number]
-  if (channels !== input.shape[3]) {
-    throw new WeftError('ERR_SHAPE', `depthwiseConv2d: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] has ${channels}`, {
-      op: 'depthwiseConv2d',
-      shapes: [input.shape, weights.shape],
-    })
-  }
-  return conv2d(input, reshape(weights, [kh, kw, 1, channels * multiplier]), { ...options, groups: Math.max(channels, 1) })
-})
+export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: DepthwiseOptions) => Tensor = func(
+  (x, kernel, options = {}) => {
+    checkOptions('depthwiseConv2d', options, ['strides', 'padding', 'dilations'])
+    const [input, weights] = images('depthwiseConv2d', x, kernel)
+    const [kh, kw, channels, multiplier] = weights.shape as [number, number, number, number]
+    if (channels !== input.shape[3]) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `depthwiseConv2d: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] has ${channels}`,
+        {
+          op: 'depthwiseConv2d',
+          shapes: [input.shape, weights.shape],
+        },
+      )
+    }
+    return conv2d(input, reshape(weights, [kh, kw, 1, channels * multiplier]), { ...options, groups: Math.max(channels, 1) })
+  },
+)
 
 export interface ConvTransposeOptions {
   strides?: Pair
@@ -117,32 +134,52 @@ function transposedExtent(extent: number, window: number, stride: number, same: 
 }
 
 /** Transposed convolution: x [n, h, w, in], kernel [kh, kw, out, in] (Keras' order) → [n, H, W, out], the gradient of the convolution that makes x of it. */
-export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: ConvTransposeOptions) => Tensor = func((x, kernel, options = {}) => {
-  const op = 'conv2dTranspose'
-  checkOptions(op, options, ['strides', 'padding', 'dilations', 'outputPadding'])
-  const [input, weights] = images(op, x, kernel)
-  const { padding: mode = 'valid' } = options
-  if (mode !== 'valid' && mode !== 'same') throw unknownName(`padding of ${op}`, mode, ['valid', 'same'])
-  const [kh, kw, out, channels] = weights.shape as [number, number, number, number]
-  if (channels !== input.shape[3]) {
-    throw new WeftError('ERR_SHAPE', `${op}: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] takes ${channels}`, {
-      op,
-      shapes: [input.shape, weights.shape],
-      hint: 'The kernel is [kh, kw, out, in]',
+export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: ConvTransposeOptions) => Tensor = func(
+  (x, kernel, options = {}) => {
+    const op = 'conv2dTranspose'
+    checkOptions(op, options, ['strides', 'padding', 'dilations', 'outputPadding'])
+    const [input, weights] = images(op, x, kernel)
+    const { padding: mode = 'valid' } = options
+    if (mode !== 'valid' && mode !== 'same') throw unknownName(`padding of ${op}`, mode, ['valid', 'same'])
+    const [kh, kw, out, channels] = weights.shape as [number, number, number, number]
+    if (channels !== input.shape[3]) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `${op}: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] takes ${channels}`,
+        {
+          op,
+          shapes: [input.shape, weights.shape],
+          hint: 'The kernel is [kh, kw, out, in]',
+        },
+      )
+    }
+    const strides = pairOf(op, 'strides', options.strides ?? 1)
+    const dilations = pairOf(op, 'dilations', options.dilations ?? 1)
+    const extra = options.outputPadding === undefined ? undefined : pairOf(op, 'outputPadding', options.outputPadding, 0)
+    const windows = [span(kh, dilations[0]), span(kw, dilations[1])]
+    const extents = [0, 1].map((axis) =>
+      transposedExtent(input.shape[axis + 1]!, windows[axis]!, strides[axis]!, mode === 'same', extra?.[axis]),
+    )
+    const padding = mode === 'valid' ? [0, 0, 0, 0] : [0, 1].flatMap((axis) => samePadding(extents[axis]!, windows[axis]!, strides[axis]!))
+    const back = [0, 1].map(
+      (axis) => Math.floor((extents[axis]! + padding[2 * axis]! + padding[2 * axis + 1]! - windows[axis]!) / strides[axis]!) + 1,
+    )
+    if (back[0] !== input.shape[1] || back[1] !== input.shape[2]) {
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `${op}: outputPadding ${JSON.stringify(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
+        { op },
+      )
+    }
+    return applyOne(Conv2dInputGrad, [input, weights], {
+      strides,
+      padding,
+      dilations,
+      groups: 1,
+      shape: [input.shape[0]!, ...extents, out],
     })
-  }
-  const strides = pairOf(op, 'strides', options.strides ?? 1)
-  const dilations = pairOf(op, 'dilations', options.dilations ?? 1)
-  const extra = options.outputPadding === undefined ? undefined : pairOf(op, 'outputPadding', options.outputPadding, 0)
-  const windows = [span(kh, dilations[0]), span(kw, dilations[1])]
-  const extents = [0, 1].map((axis) => transposedExtent(input.shape[axis + 1]!, windows[axis]!, strides[axis]!, mode === 'same', extra?.[axis]))
-  const padding = mode === 'valid' ? [0, 0, 0, 0] : [0, 1].flatMap((axis) => samePadding(extents[axis]!, windows[axis]!, strides[axis]!))
-  const back = [0, 1].map((axis) => Math.floor((extents[axis]! + padding[2 * axis]! + padding[2 * axis + 1]! - windows[axis]!) / strides[axis]!) + 1)
-  if (back[0] !== input.shape[1] || back[1] !== input.shape[2]) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: outputPadding ${JSON.stringify(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`, { op })
-  }
-  return applyOne(Conv2dInputGrad, [input, weights], { strides, padding, dilations, groups: 1, shape: [input.shape[0]!, ...extents, out] })
-})
+  },
+)
 
 methods({ conv2d, conv1d, depthwiseConv2d, conv2dTranspose })
 

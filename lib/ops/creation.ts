@@ -48,7 +48,8 @@ export const ones: (shape: Shape, options?: CreationOptions) => Tensor = (shape,
 
 /** A tensor with the same value everywhere. */
 export const full: (shape: Shape, value: number, options?: CreationOptions) => Tensor = (shape, value, options) => {
-  if (typeof value !== 'number') throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${JSON.stringify(value)}`, { op: 'full' })
+  if (typeof value !== 'number')
+    throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${JSON.stringify(value)}`, { op: 'full' })
   return filled('full', shape, value, options)
 }
 
@@ -65,7 +66,12 @@ export const zerosLike: (x: TensorLike) => Tensor = func((x) => fullLike(x, 0))
 export const onesLike: (x: TensorLike) => Tensor = func((x) => fullLike(x, 1))
 
 /** start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are integers, else float32. */
-export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = (start, stop, step = 1, options = {}) => {
+export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = (
+  start,
+  stop,
+  step = 1,
+  options = {},
+) => {
   const [from, to] = stop === undefined ? [0, start] : [start, stop]
   for (const [name, value] of Object.entries({ start: from, stop: to, step })) numberOf('arange', name, value)
   if (step === 0) throw new WeftError('ERR_ARGUMENT', 'arange: the step must not be 0', { op: 'arange' })
@@ -77,7 +83,11 @@ export const arange: (start: number, stop?: number, step?: number, options?: Cre
 }
 
 /** A matrix with ones on a diagonal: [rows, columns], by default square. offset > 0: above the main diagonal. */
-export const eye: (rows: number, columns?: number, options?: CreationOptions & { offset?: number }) => Tensor = (rows, columns = rows, options = {}) => {
+export const eye: (rows: number, columns?: number, options?: CreationOptions & { offset?: number }) => Tensor = (
+  rows,
+  columns = rows,
+  options = {},
+) => {
   const { dtype = 'float32', device: where = device(), offset = 0 } = options
   checkDType('eye', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
   const shape = [integerOf('eye', 'rows', rows, 0), integerOf('eye', 'columns', columns, 0)]

@@ -15,7 +15,10 @@ import { logSoftmax, softmaxGrad } from './softmax.js'
 
 function lossAndProbabilities([logits]: readonly Spec[]): Spec[] {
   const { shape, dtype } = logits!
-  return [{ shape: shape.slice(0, 1), dtype }, { shape, dtype }]
+  return [
+    { shape: shape.slice(0, 1), dtype },
+    { shape, dtype },
+  ]
 }
 
 function likeProbabilities([, probabilities]: readonly Spec[]): Spec[] {
@@ -64,7 +67,11 @@ export const SparseSoftmaxCrossEntropyGrad: Op = registerOp({
 
 function checkLogits(op: string, logits: Tensor): void {
   if (logits.rank < 2) {
-    throw new WeftError('ERR_SHAPE', `${op}: logits must be [..., classes] with a batch axis, got shape [${logits.shape}]`, { op, shapes: [logits.shape], hint: 'Use expandDims(0) for one sample' })
+    throw new WeftError('ERR_SHAPE', `${op}: logits must be [..., classes] with a batch axis, got shape [${logits.shape}]`, {
+      op,
+      shapes: [logits.shape],
+      hint: 'Use expandDims(0) for one sample',
+    })
   }
 }
 
@@ -86,7 +93,9 @@ export const softmaxCrossEntropy: (logits: TensorLike, targets: TensorLike) => T
     throw new WeftError('ERR_SHAPE', `${op}: logits [${x.shape}] and targets [${t.shape}] differ in shape`, {
       op,
       shapes: [x.shape, t.shape],
-      ...(sameShape(x.shape.slice(0, -1), t.shape) || t.shape[t.rank - 1] === 1 ? { hint: 'Labels go to sparseSoftmaxCrossEntropy(), or through oneHot()' } : {}),
+      ...(sameShape(x.shape.slice(0, -1), t.shape) || t.shape[t.rank - 1] === 1
+        ? { hint: 'Labels go to sparseSoftmaxCrossEntropy(), or through oneHot()' }
+        : {}),
     })
   }
   return reshape(apply(SoftmaxCrossEntropy, [rows(x), rows(t)], {})[0]!, x.shape.slice(0, -1))

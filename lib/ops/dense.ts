@@ -26,20 +26,26 @@ export const Dense: Op<DenseAttrs> = registerOp({
 })
 
 /** activation(x·w + b) over the last axis: x [..., k], w [k, n], b [n] → [..., n]. */
-export const dense: (x: TensorLike, w: TensorLike, b: TensorLike, options?: { activation?: FusedActivation }) => Tensor = func((x, w, b, options = {}) => {
-  checkOptions('dense', options, ['activation'])
-  const { activation = 'linear' } = options
-  if (!FUSED_ACTIVATIONS.includes(activation)) throw unknownName('activation of dense', activation, FUSED_ACTIVATIONS)
-  const [input, kernel, bias] = sameFloats('dense', [x, w, b]) as [Tensor, Tensor, Tensor]
-  const [k, n] = kernel.shape
-  if (input.rank < 1 || kernel.rank !== 2 || input.shape[input.rank - 1] !== k || bias.rank !== 1 || bias.shape[0] !== n) {
-    throw new WeftError('ERR_SHAPE', `dense: x [${input.shape}], w [${kernel.shape}] and b [${bias.shape}] do not fit: they are [..., k], [k, n] and [n]`, {
-      op: 'dense',
-      shapes: [input.shape, kernel.shape, bias.shape],
-    })
-  }
-  const leading = input.shape.slice(0, -1)
-  const rows = input.rank === 2 ? input : reshape(input, [sizeOf(leading), k!])
-  const result = applyOne(Dense, [rows, kernel, bias], { activation })
-  return input.rank === 2 ? result : reshape(result, [...leading, n!])
-})
+export const dense: (x: TensorLike, w: TensorLike, b: TensorLike, options?: { activation?: FusedActivation }) => Tensor = func(
+  (x, w, b, options = {}) => {
+    checkOptions('dense', options, ['activation'])
+    const { activation = 'linear' } = options
+    if (!FUSED_ACTIVATIONS.includes(activation)) throw unknownName('activation of dense', activation, FUSED_ACTIVATIONS)
+    const [input, kernel, bias] = sameFloats('dense', [x, w, b]) as [Tensor, Tensor, Tensor]
+    const [k, n] = kernel.shape
+    if (input.rank < 1 || kernel.rank !== 2 || input.shape[input.rank - 1] !== k || bias.rank !== 1 || bias.shape[0] !== n) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `dense: x [${input.shape}], w [${kernel.shape}] and b [${bias.shape}] do not fit: they are [..., k], [k, n] and [n]`,
+        {
+          op: 'dense',
+          shapes: [input.shape, kernel.shape, bias.shape],
+        },
+      )
+    }
+    const leading = input.shape.slice(0, -1)
+    const rows = input.rank === 2 ? input : reshape(input, [sizeOf(leading), k!])
+    const result = applyOne(Dense, [rows, kernel, bias], { activation })
+    return input.rank === 2 ? result : reshape(result, [...leading, n!])
+  },
+)

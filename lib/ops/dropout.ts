@@ -27,7 +27,8 @@ export interface DropoutOptions {
 /** Each value zeroed with probability rate, the others divided by 1 - rate. Always drops: layers do so in training only. */
 export const dropout: (x: TensorLike, rate: number, options?: DropoutOptions) => Tensor = func((x, rate, options = {}) => {
   checkOptions('dropout', options, ['seed', 'state'])
-  if (typeof rate !== 'number' || !(rate >= 0 && rate <= 1)) throw new WeftError('ERR_ARGUMENT', `dropout: the rate is a number in [0, 1], got ${rate}`, { op: 'dropout' })
+  if (typeof rate !== 'number' || !(rate >= 0 && rate <= 1))
+    throw new WeftError('ERR_ARGUMENT', `dropout: the rate is a number in [0, 1], got ${rate}`, { op: 'dropout' })
   const source = single('dropout', x, 'float')
   if (rate === 0) return alike(source)
   if (rate === 1) return zerosLike(source)

@@ -77,19 +77,25 @@ export const gatherAlong: (x: TensorLike, indices: TensorLike, axis?: number) =>
 })
 
 /** x with updates added at the indices along an axis; equal indices add up, in order. updates: x.shape[:axis] + indices.shape + x.shape[axis + 1:]. */
-export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLike, axis?: number) => Tensor = func((x, indices, updates, axis = 0) => {
-  const [source, added] = promoted('scatterAdd', [x, updates], 'number') as [Tensor, Tensor]
-  const places = indexOperand('scatterAdd', indices)
-  const along = axisOf('scatterAdd', axis, source.rank)
-  const wanted = gatheredShape(source.shape, places.shape, along)
-  if (!sameShape(added.shape, wanted)) {
-    throw new WeftError('ERR_SHAPE', `scatterAdd: x [${source.shape}] at indices [${places.shape}] along axis ${along} takes updates [${wanted}], got [${added.shape}]`, {
-      op: 'scatterAdd',
-      shapes: [source.shape, places.shape, added.shape],
-    })
-  }
-  return add(source, applyOne(ScatterAdd, [places, added], { axis: along, shape: source.shape }))
-})
+export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLike, axis?: number) => Tensor = func(
+  (x, indices, updates, axis = 0) => {
+    const [source, added] = promoted('scatterAdd', [x, updates], 'number') as [Tensor, Tensor]
+    const places = indexOperand('scatterAdd', indices)
+    const along = axisOf('scatterAdd', axis, source.rank)
+    const wanted = gatheredShape(source.shape, places.shape, along)
+    if (!sameShape(added.shape, wanted)) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `scatterAdd: x [${source.shape}] at indices [${places.shape}] along axis ${along} takes updates [${wanted}], got [${added.shape}]`,
+        {
+          op: 'scatterAdd',
+          shapes: [source.shape, places.shape, added.shape],
+        },
+      )
+    }
+    return add(source, applyOne(ScatterAdd, [places, added], { axis: along, shape: source.shape }))
+  },
+)
 
 /**
  * A batch of rows for one training step: x [n, ...] at permutation[cursor], permutation[cursor + 1], ..., cast on the way.
@@ -98,11 +104,21 @@ export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLik
  * @param batch rows to take
  * @param dtype default that of x
  */
-export const takeBatch: (x: Tensor, permutation: Tensor, cursor: Tensor, batch: number, dtype?: DType) => Tensor = (x, permutation, cursor, batch, dtype = x.dtype) => {
+export const takeBatch: (x: Tensor, permutation: Tensor, cursor: Tensor, batch: number, dtype?: DType) => Tensor = (
+  x,
+  permutation,
+  cursor,
+  batch,
+  dtype = x.dtype,
+) => {
   if (permutation.dtype !== 'int32' || permutation.rank !== 1 || cursor.dtype !== 'int32' || cursor.size !== 1 || x.rank < 1) {
-    throw new WeftError('ERR_SHAPE', `takeBatch: x [${x.shape}] takes a permutation int32 [n] and a cursor int32 [1], got ${permutation.dtype} [${permutation.shape}] and ${cursor.dtype} [${cursor.shape}]`, {
-      op: 'takeBatch',
-    })
+    throw new WeftError(
+      'ERR_SHAPE',
+      `takeBatch: x [${x.shape}] takes a permutation int32 [n] and a cursor int32 [1], got ${permutation.dtype} [${permutation.shape}] and ${cursor.dtype} [${cursor.shape}]`,
+      {
+        op: 'takeBatch',
+      },
+    )
   }
   return applyOne(TakeBatch, [x, permutation, cursor], { shape: [batch, ...x.shape.slice(1)], dtype })
 }

@@ -1,6 +1,38 @@
 // The operations: every public function of every family.
-export { abs, add, atan2, clip, div, floorDiv, maximum, minimum, mod, mul, neg, pow, sign, square, squaredDifference, sub } from './arithmetic.js'
-export { elu, gelu, hardSigmoid, hardSilu, leakyRelu, mish, relu, relu6, selu, sigmoid, silu, softplus, softsign, tanh } from './activation.js'
+export {
+  abs,
+  add,
+  atan2,
+  clip,
+  div,
+  floorDiv,
+  maximum,
+  minimum,
+  mod,
+  mul,
+  neg,
+  pow,
+  sign,
+  square,
+  squaredDifference,
+  sub,
+} from './arithmetic.js'
+export {
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSilu,
+  leakyRelu,
+  mish,
+  relu,
+  relu6,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+  tanh,
+} from './activation.js'
 export { argMax, argMin } from './arg_reduce.js'
 export { batchNorm } from './batch_norm.js'
 export { broadcastTo } from './broadcast.js'

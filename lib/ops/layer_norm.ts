@@ -46,10 +46,14 @@ export const layerNorm: (x: TensorLike, gamma: TensorLike, beta: TensorLike, opt
     const [input, scale, offset] = sameFloats('layerNorm', [x, gamma, beta]) as [Tensor, Tensor, Tensor]
     const c = input.shape[input.rank - 1]
     if (input.rank < 1 || scale.rank !== 1 || scale.shape[0] !== c || offset.rank !== 1 || offset.shape[0] !== c) {
-      throw new WeftError('ERR_SHAPE', `layerNorm: x [${input.shape}], gamma [${scale.shape}] and beta [${offset.shape}] do not fit: they are [..., c], [c] and [c]`, {
-        op: 'layerNorm',
-        shapes: [input.shape, scale.shape, offset.shape],
-      })
+      throw new WeftError(
+        'ERR_SHAPE',
+        `layerNorm: x [${input.shape}], gamma [${scale.shape}] and beta [${offset.shape}] do not fit: they are [..., c], [c] and [c]`,
+        {
+          op: 'layerNorm',
+          shapes: [input.shape, scale.shape, offset.shape],
+        },
+      )
     }
     const rows = input.rank === 2 ? input : reshape(input, [sizeOf(input.shape.slice(0, -1)), c!])
     const [y] = apply(LayerNorm, [rows, scale, offset], { epsilon: numberOf('layerNorm', 'epsilon', epsilon) })

@@ -44,11 +44,15 @@ function mismatch(a: Shape, b: Shape, transposeA: boolean, transposeB: boolean):
   const [, k] = matrix(a, transposeA)
   const [rows, n] = matrix(b, transposeB)
   const text = (shape: Shape, transposed: boolean): string => `[${shape}]${transposed ? ' transposed' : ''}`
-  return new WeftError('ERR_SHAPE', `matMul: ${text(a, transposeA)} and ${text(b, transposeB)} do not fit: ${k} columns meet ${rows} rows`, {
-    op: 'matMul',
-    shapes: [a, b],
-    ...(k === n ? { hint: `Use ${transposeB ? 'b as it is' : '{ transposeB: true }'}` } : {}),
-  })
+  return new WeftError(
+    'ERR_SHAPE',
+    `matMul: ${text(a, transposeA)} and ${text(b, transposeB)} do not fit: ${k} columns meet ${rows} rows`,
+    {
+      op: 'matMul',
+      shapes: [a, b],
+      ...(k === n ? { hint: `Use ${transposeB ? 'b as it is' : '{ transposeB: true }'}` } : {}),
+    },
+  )
 }
 
 /**
@@ -59,7 +63,11 @@ export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => 
   checkOptions('matMul', options, ['transposeA', 'transposeB'])
   const [left, right] = sameFloats('matMul', [a, b]) as [Tensor, Tensor]
   for (const x of [left, right]) {
-    if (x.rank === 0) throw new WeftError('ERR_SHAPE', `matMul: shapes [${left.shape}] and [${right.shape}]: a scalar is not a matrix`, { op: 'matMul', hint: 'Use mul()' })
+    if (x.rank === 0)
+      throw new WeftError('ERR_SHAPE', `matMul: shapes [${left.shape}] and [${right.shape}]: a scalar is not a matrix`, {
+        op: 'matMul',
+        hint: 'Use mul()',
+      })
   }
   const { transposeA = false, transposeB = false } = options
   const row = left.rank === 1

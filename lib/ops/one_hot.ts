@@ -25,7 +25,12 @@ export const oneHot: (indices: TensorLike, depth: number, options?: OneHotOption
   const { on = 1, off = 0, dtype = 'float32' } = options
   const ids = indexOperand('oneHot', indices)
   integerOf('oneHot', 'depth', depth, 0)
-  return applyOne(OneHot, [ids], { on: numberOf('oneHot', 'on', on), off: numberOf('oneHot', 'off', off), shape: [...ids.shape, depth], dtype })
+  return applyOne(OneHot, [ids], {
+    on: numberOf('oneHot', 'on', on),
+    off: numberOf('oneHot', 'off', off),
+    shape: [...ids.shape, depth],
+    dtype,
+  })
 })
 
 methods({ oneHot })

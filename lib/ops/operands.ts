@@ -36,14 +36,18 @@ export function operand(op: string, value: TensorLike, like?: Spec): Tensor {
   if (typeof value !== 'number' && typeof value !== 'boolean' && typeof value !== 'object') {
     throw new WeftError('ERR_ARGUMENT', `${op}: expected a tensor, number, typed array or nested arrays, got ${typeof value}`, { op })
   }
-  if (value === null) throw new WeftError('ERR_ARGUMENT', `${op}: expected a tensor, number, typed array or nested arrays, got null`, { op })
+  if (value === null)
+    throw new WeftError('ERR_ARGUMENT', `${op}: expected a tensor, number, typed array or nested arrays, got null`, { op })
   return asTensor(value, like)
 }
 
 function checkDevices(op: string, tensors: readonly Tensor[]): void {
   for (const t of tensors) {
     if (t.device !== tensors[0]!.device) {
-      throw new WeftError('ERR_DEVICE', `${op}: operands on ${tensors[0]!.device} and ${t.device}`, { op, hint: 'Move one of them with to()' })
+      throw new WeftError('ERR_DEVICE', `${op}: operands on ${tensors[0]!.device} and ${t.device}`, {
+        op,
+        hint: 'Move one of them with to()',
+      })
     }
   }
 }
@@ -127,7 +131,11 @@ function mismatch(op: string, shapes: readonly Shape[]): WeftError {
   const hint = leading
     ? `To repeat [${b}] along the last ${a.length - b.length > 1 ? 'axes' : 'axis'}, use reshape([${[...b, ...a.slice(b.length).map(() => 1)]}])`
     : 'Aligned from the last axis, extents must be equal or 1'
-  return new WeftError('ERR_SHAPE', `${op}: shapes ${shapes.map((shape) => `[${shape}]`).join(' and ')} do not broadcast`, { op, shapes, hint })
+  return new WeftError('ERR_SHAPE', `${op}: shapes ${shapes.map((shape) => `[${shape}]`).join(' and ')} do not broadcast`, {
+    op,
+    shapes,
+    hint,
+  })
 }
 
 /** The axis counted from the front; negative ones count from the end. */
@@ -147,14 +155,19 @@ export function axisOf(op: string, axis: unknown, rank: number): number {
 export function axesOf(op: string, axis: number | readonly number[] | undefined, rank: number): number[] {
   if (axis === undefined || axis === null) return Array.from({ length: rank }, (_, i) => i)
   const axes = (Array.isArray(axis) ? (axis as readonly number[]) : [axis as number]).map((a) => axisOf(op, a, rank)).sort((a, b) => a - b)
-  if (axes.some((a, i) => a === axes[i - 1])) throw new WeftError('ERR_ARGUMENT', `${op}: axis ${JSON.stringify(axis)} names an axis twice`, { op })
+  if (axes.some((a, i) => a === axes[i - 1]))
+    throw new WeftError('ERR_ARGUMENT', `${op}: axis ${JSON.stringify(axis)} names an axis twice`, { op })
   return axes
 }
 
 /** Throws ERR_ARGUMENT unless value is a finite number. */
 export function numberOf(op: string, name: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be a finite number, got ${typeof value === 'number' ? value : JSON.stringify(value)}`, { op })
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${op}: ${name} must be a finite number, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
+      { op },
+    )
   }
   return value
 }
@@ -162,7 +175,11 @@ export function numberOf(op: string, name: string, value: unknown): number {
 /** Throws ERR_ARGUMENT unless value is an integer of at least `least`. */
 export function integerOf(op: string, name: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least}, got ${typeof value === 'number' ? value : JSON.stringify(value)}`, { op })
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${op}: ${name} must be an integer of at least ${least}, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
+      { op },
+    )
   }
   return value as number
 }

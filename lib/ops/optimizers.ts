@@ -24,10 +24,14 @@ function optimizerOp(name: string, shared = 0): Op<OptimizerAttrs> {
       parameters.forEach((t, i) => {
         const w = parameters[i - (i % group)]!
         if (!sameShape(t.shape, w.shape) || t.dtype !== w.dtype) {
-          throw new WeftError(sameShape(t.shape, w.shape) ? 'ERR_DTYPE' : 'ERR_SHAPE', `${name}: parameter ${w.dtype} [${w.shape}] beside ${t.dtype} [${t.shape}]`, {
-            op: name,
-            shapes: [w.shape, t.shape],
-          })
+          throw new WeftError(
+            sameShape(t.shape, w.shape) ? 'ERR_DTYPE' : 'ERR_SHAPE',
+            `${name}: parameter ${w.dtype} [${w.shape}] beside ${t.dtype} [${t.shape}]`,
+            {
+              op: name,
+              shapes: [w.shape, t.shape],
+            },
+          )
         }
       })
       return [...inputs.slice(2, 2 + shared), ...parameters.filter((_, i) => i % group !== 1)].map(({ shape, dtype }) => ({ shape, dtype }))

@@ -16,20 +16,27 @@ export const Pad: Op<PadAttrs> = registerOp({
 })
 
 /** A border of `value` around a tensor: paddings[axis] = [before, after]; a number pads all axes on both sides. */
-export const pad: (x: TensorLike, paddings: number | readonly (readonly [number, number])[], value?: number) => Tensor = func((x, paddings, value = 0) => {
-  const source = operand('pad', x)
-  const pairs = typeof paddings === 'number' ? source.shape.map(() => [paddings, paddings] as const) : paddings
-  const valid = Array.isArray(pairs) && pairs.length === source.rank
-  if (!valid || pairs.some((pair) => !Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < 0))) {
-    throw new WeftError('ERR_ARGUMENT', `pad: paddings for shape [${source.shape}] are ${source.rank} pairs [before, after], got ${JSON.stringify(paddings)}`, {
-      op: 'pad',
-      shapes: [source.shape],
-    })
-  }
-  if (typeof value !== 'number') throw new WeftError('ERR_ARGUMENT', `pad: the value must be a number, got ${JSON.stringify(value)}`, { op: 'pad' })
-  const shape = source.shape.map((n, i) => n + pairs[i]![0] + pairs[i]![1])
-  return applyOne(Pad, [source], { before: pairs.map(([before]) => before), value, shape })
-})
+export const pad: (x: TensorLike, paddings: number | readonly (readonly [number, number])[], value?: number) => Tensor = func(
+  (x, paddings, value = 0) => {
+    const source = operand('pad', x)
+    const pairs = typeof paddings === 'number' ? source.shape.map(() => [paddings, paddings] as const) : paddings
+    const valid = Array.isArray(pairs) && pairs.length === source.rank
+    if (!valid || pairs.some((pair) => !Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < 0))) {
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `pad: paddings for shape [${source.shape}] are ${source.rank} pairs [before, after], got ${JSON.stringify(paddings)}`,
+        {
+          op: 'pad',
+          shapes: [source.shape],
+        },
+      )
+    }
+    if (typeof value !== 'number')
+      throw new WeftError('ERR_ARGUMENT', `pad: the value must be a number, got ${JSON.stringify(value)}`, { op: 'pad' })
+    const shape = source.shape.map((n, i) => n + pairs[i]![0] + pairs[i]![1])
+    return applyOne(Pad, [source], { before: pairs.map(([before]) => before), value, shape })
+  },
+)
 
 methods({ pad })
 

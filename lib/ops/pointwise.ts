@@ -29,10 +29,22 @@ export function gradientOp<A extends Attrs>(name: string, compose: (g: Tensor, a
 }
 
 /** An op of two operands of one dtype. `slopes`: gradients of a and b in the result's shape, as functions so that only those needed are made. */
-export function binaryOp(name: string, result?: 'bool', slopes?: (g: Tensor, call: Call) => [(() => Tensor) | undefined, (() => Tensor) | undefined]): Op {
+export function binaryOp(
+  name: string,
+  result?: 'bool',
+  slopes?: (g: Tensor, call: Call) => [(() => Tensor) | undefined, (() => Tensor) | undefined],
+): Op {
   const op: Op = {
     name,
-    shape: (inputs) => [{ shape: broadcastShapes(name, inputs.map((x) => x.shape)), dtype: result ?? inputs[0]!.dtype }],
+    shape: (inputs) => [
+      {
+        shape: broadcastShapes(
+          name,
+          inputs.map((x) => x.shape),
+        ),
+        dtype: result ?? inputs[0]!.dtype,
+      },
+    ],
   }
   if (!slopes) return registerOp(result ? op : { ...op, grad: () => [] })
   return registerOp({

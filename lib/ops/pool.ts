@@ -8,7 +8,11 @@ import { checkRank, single } from './operands.js'
 import { reshape } from './reshape.js'
 import { type Padding, type Pair, paddingOf, pairOf, windowCounts } from './window.js'
 
-export type PoolAttrs = Attrs & { readonly poolSize: readonly number[]; readonly strides: readonly number[]; readonly padding: readonly number[] }
+export type PoolAttrs = Attrs & {
+  readonly poolSize: readonly number[]
+  readonly strides: readonly number[]
+  readonly padding: readonly number[]
+}
 type PoolTo = PoolAttrs & { readonly shape: readonly number[] }
 
 function pooledShape(op: string, x: Spec, { poolSize, strides, padding }: PoolAttrs): number[] {
@@ -28,7 +32,10 @@ export const MaxPool2d: Op<PoolAttrs> = registerOp<PoolAttrs>({
   name: 'maxPool2d',
   shape: ([x], attrs) => {
     const shape = pooledShape('maxPool2d', x!, attrs)
-    return [{ shape, dtype: x!.dtype }, { shape, dtype: attrs.poolSize[0]! * attrs.poolSize[1]! > 256 ? 'int32' : 'uint8' }]
+    return [
+      { shape, dtype: x!.dtype },
+      { shape, dtype: attrs.poolSize[0]! * attrs.poolSize[1]! > 256 ? 'int32' : 'uint8' },
+    ]
   },
   grad: ([g], { inputs: [x], outputs: [, index], attrs }) => [maxPool2dGrad(g!, index!, x!.shape, attrs)],
 })
@@ -74,12 +81,23 @@ function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2
   return func((x: TensorLike, options: Pool2dOptions = {}) => {
     checkOptions(op, options, POOL_OPTIONS)
     const images = single(op, x, 'float')
-    checkRank(op, 'x', images, 4, images.rank === 3 ? 'A batch of images is [n, h, w, channels]: use expandDims(0) for one image, expandDims(-1) where the channels are missing' : undefined)
+    checkRank(
+      op,
+      'x',
+      images,
+      4,
+      images.rank === 3
+        ? 'A batch of images is [n, h, w, channels]: use expandDims(0) for one image, expandDims(-1) where the channels are missing'
+        : undefined,
+    )
     const poolSize = pairOf(op, 'poolSize', options.poolSize ?? 2)
     const strides = pairOf(op, 'strides', options.strides ?? poolSize)
     const padding = paddingOf(op, options.padding ?? 'valid', images.shape.slice(1, 3), poolSize, strides)
     if (padding.some((n, i) => n > 0 && n >= poolSize[i >> 1]!)) {
-      throw new WeftError('ERR_ARGUMENT', `${op}: padding [${padding}] is not smaller than the window [${poolSize}]`, { op, hint: 'A window would see padding only' })
+      throw new WeftError('ERR_ARGUMENT', `${op}: padding [${padding}] is not smaller than the window [${poolSize}]`, {
+        op,
+        hint: 'A window would see padding only',
+      })
     }
     return run(images, { poolSize, strides, padding })
   })
@@ -107,9 +125,14 @@ function pool1d(op: string, pool: Pool2d): Pool1d {
     checkRank(op, 'x', rows, 3, 'A batch of sequences is [n, steps, channels]')
     const { poolSize = 2, strides = poolSize, padding = 'valid' } = options
     if (typeof poolSize !== 'number' || typeof strides !== 'number') {
-      throw new WeftError('ERR_ARGUMENT', `${op}: poolSize and strides are numbers, got ${JSON.stringify(poolSize)} and ${JSON.stringify(strides)}`, { op })
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `${op}: poolSize and strides are numbers, got ${JSON.stringify(poolSize)} and ${JSON.stringify(strides)}`,
+        { op },
+      )
     }
-    if (typeof padding === 'string' && padding !== 'valid' && padding !== 'same') throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])
+    if (typeof padding === 'string' && padding !== 'valid' && padding !== 'same')
+      throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])
     const [n, steps, channels] = rows.shape as [number, number, number]
     const result = pool(reshape(rows, [n, 1, steps, channels]), {
       poolSize: [1, poolSize],

@@ -36,7 +36,10 @@ const COMMON = ['dtype', 'seed', 'state']
 function stateOf(op: string, { seed, state }: RandomOptions): Tensor {
   if (state === undefined) return callState(seed)
   if (state.dtype !== 'int32' || state.size !== 3) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: the state must be int32 [3], got ${state.dtype} [${state.shape}]`, { op, hint: 'Make it with randomState()' })
+    throw new WeftError('ERR_ARGUMENT', `${op}: the state must be int32 [3], got ${state.dtype} [${state.shape}]`, {
+      op,
+      hint: 'Make it with randomState()',
+    })
   }
   return state instanceof Variable ? advance(state) : state
 }
@@ -47,7 +50,8 @@ function floatDType(op: string, dtype: DType = 'float32'): DType {
 }
 
 function range(op: string, low: number, high: number): void {
-  if (!(numberOf(op, 'low', low) <= numberOf(op, 'high', high))) throw new WeftError('ERR_ARGUMENT', `${op}: low ${low} is above high ${high}`, { op })
+  if (!(numberOf(op, 'low', low) <= numberOf(op, 'high', high)))
+    throw new WeftError('ERR_ARGUMENT', `${op}: low ${low} is above high ${high}`, { op })
 }
 
 /** Uniform in [low, high): by default [0, 1). */
@@ -75,7 +79,8 @@ function normal(op: Op<NormalAttrs>): (shape: Shape, options?: NormalOptions) =>
     checkShape(op.name, shape)
     const { mean = 0, deviation = 1 } = options
     numberOf(op.name, 'mean', mean)
-    if (!(numberOf(op.name, 'deviation', deviation) >= 0)) throw new WeftError('ERR_ARGUMENT', `${op.name}: deviation ${deviation} is negative`, { op: op.name })
+    if (!(numberOf(op.name, 'deviation', deviation) >= 0))
+      throw new WeftError('ERR_ARGUMENT', `${op.name}: deviation ${deviation} is negative`, { op: op.name })
     return applyOne(op, [stateOf(op.name, options)], { mean, deviation, shape, dtype: floatDType(op.name, options.dtype) })
   }
 }
@@ -87,7 +92,12 @@ export const randomNormal: (shape: Shape, options?: NormalOptions) => Tensor = n
 export const truncatedNormal: (shape: Shape, options?: NormalOptions) => Tensor = normal(TruncatedNormal)
 
 /** Integers in [low, high), int32. */
-export const randomInteger: (shape: Shape, low: number, high: number, options?: Omit<RandomOptions, 'dtype'>) => Tensor = (shape, low, high, options = {}) => {
+export const randomInteger: (shape: Shape, low: number, high: number, options?: Omit<RandomOptions, 'dtype'>) => Tensor = (
+  shape,
+  low,
+  high,
+  options = {},
+) => {
   const op = 'randomInteger'
   checkOptions(op, options, ['seed', 'state'])
   checkShape(op, shape)

@@ -61,7 +61,17 @@ function productByPairs([x]: readonly Tensor[], { axes, keepDims }: ReduceAttrs)
   const rowCount = sizeOf(shape)
   let rows = reshape(transpose(x!, [...kept, ...axes]), [rowCount, n])
   for (; n > 1; n = (n + 1) >> 1) {
-    const even = n % 2 === 0 ? rows : pad(rows, [[0, 0], [0, 1]], 1) // [rowCount, 2 * half]
+    const even =
+      n % 2 === 0
+        ? rows
+        : pad(
+            rows,
+            [
+              [0, 0],
+              [0, 1],
+            ],
+            1,
+          ) // [rowCount, 2 * half]
     const half = (n + 1) >> 1
     rows = mul(slice(even, [0, 0], [rowCount, half]), slice(even, [0, half], [rowCount, half]))
   }
@@ -83,7 +93,10 @@ export const All: Op<ReduceAttrs> = reduceOp('all', () => 'bool')
 /** keepDims from a reduction's options, which are checked. */
 export function keepDimsOf(op: string, options: ReduceOptions | undefined): boolean {
   if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: the options are a record, got ${JSON.stringify(options)}`, { op, hint: 'Write { keepDims: true }; several axes go into one list' })
+    throw new WeftError('ERR_ARGUMENT', `${op}: the options are a record, got ${JSON.stringify(options)}`, {
+      op,
+      hint: 'Write { keepDims: true }; several axes go into one list',
+    })
   }
   checkOptions(op, options, ['keepDims'])
   return options?.keepDims ?? false

@@ -24,7 +24,11 @@ const seenAs = (x: Tensor, shape: Shape): Tensor =>
 /** The shape with its -1, if any, replaced so that the size fits. */
 function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
   if (!Array.isArray(shape) || shape.some((n) => !Number.isInteger(n) || n < -1)) {
-    throw new WeftError('ERR_SHAPE', `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${JSON.stringify(shape)}`, { op })
+    throw new WeftError(
+      'ERR_SHAPE',
+      `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${JSON.stringify(shape)}`,
+      { op },
+    )
   }
   const wanted = shape as number[]
   const free = wanted.indexOf(-1)
@@ -32,7 +36,10 @@ function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
   const known = sizeOf(wanted.filter((n) => n !== -1))
   const fits = free < 0 ? known === x.size : known > 0 && x.size % known === 0
   if (!fits) {
-    throw new WeftError('ERR_SHAPE', `${op}: shape [${x.shape}] (${x.size} values) does not fit [${wanted}]`, { op, shapes: [x.shape, wanted] })
+    throw new WeftError('ERR_SHAPE', `${op}: shape [${x.shape}] (${x.size} values) does not fit [${wanted}]`, {
+      op,
+      shapes: [x.shape, wanted],
+    })
   }
   return free < 0 ? [...wanted] : wanted.map((n) => (n === -1 ? x.size / known : n))
 }
@@ -56,10 +63,16 @@ export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tens
   const axes = axis === undefined ? source.shape.flatMap((n, i) => (n === 1 ? [i] : [])) : axesOf('squeeze', axis, source.rank)
   for (const a of axes) {
     if (source.shape[a] !== 1) {
-      throw new WeftError('ERR_SHAPE', `squeeze: axis ${a} of shape [${source.shape}] has extent ${source.shape[a]}, not 1`, { op: 'squeeze', shapes: [source.shape] })
+      throw new WeftError('ERR_SHAPE', `squeeze: axis ${a} of shape [${source.shape}] has extent ${source.shape[a]}, not 1`, {
+        op: 'squeeze',
+        shapes: [source.shape],
+      })
     }
   }
-  return seenAs(source, source.shape.filter((_, i) => !axes.includes(i)))
+  return seenAs(
+    source,
+    source.shape.filter((_, i) => !axes.includes(i)),
+  )
 })
 
 /** All values along one axis: [size]. */

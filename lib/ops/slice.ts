@@ -22,7 +22,9 @@ export const SliceGrad: Op<SliceAttrs> = registerOp({
 function perAxis(name: string, value: unknown, rank: number, rest: number): number[] {
   const list = typeof value === 'number' ? [value] : value
   if (!Array.isArray(list) || list.length > rank || list.some((n) => !Number.isInteger(n))) {
-    throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${JSON.stringify(value)}`, { op: 'slice' })
+    throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${JSON.stringify(value)}`, {
+      op: 'slice',
+    })
   }
   return Array.from({ length: rank }, (_, i) => (list as number[])[i] ?? rest)
 }
@@ -33,35 +35,42 @@ function perAxis(name: string, value: unknown, rank: number, rest: number): numb
  * @param size how many values per axis; -1 (default): as many as there are
  * @param steps distance of the values, default 1; negative walks backwards
  */
-export const slice: (x: TensorLike, begin: number | readonly number[], size?: number | readonly number[], steps?: number | readonly number[]) => Tensor = func(
-  (x, begin, size = [], steps = []) => {
-    const source = operand('slice', x)
-    const from = perAxis('begin', begin, source.rank, Number.NaN)
-    const sizes = perAxis('size', size, source.rank, -1)
-    const by = perAxis('steps', steps, source.rank, 1)
-    const first = from.map((b, i) => {
-      const n = source.shape[i]!
-      if (by[i] === 0) throw new WeftError('ERR_ARGUMENT', 'slice: a step must not be 0', { op: 'slice' })
-      if (Number.isNaN(b)) return by[i]! > 0 ? 0 : Math.max(n - 1, 0)
-      return b < 0 ? b + n : b
-    })
-    const shape = sizes.map((wanted, i) => {
-      const n = source.shape[i]!
-      const begin = first[i]!
-      const step = by[i]!
-      const available = step > 0 ? Math.ceil((n - begin) / step) : Math.ceil((begin + 1) / -step)
-      const count = wanted === -1 ? (n === 0 ? 0 : available) : wanted
-      if (begin < 0 || begin > n || count < 0 || (count > 0 && (begin >= n || count > available))) {
-        throw new WeftError('ERR_SHAPE', `slice: begin [${from.map((b) => (Number.isNaN(b) ? ':' : b))}], size [${sizes}], steps [${by}] leave shape [${source.shape}] on axis ${i}`, {
+export const slice: (
+  x: TensorLike,
+  begin: number | readonly number[],
+  size?: number | readonly number[],
+  steps?: number | readonly number[],
+) => Tensor = func((x, begin, size = [], steps = []) => {
+  const source = operand('slice', x)
+  const from = perAxis('begin', begin, source.rank, Number.NaN)
+  const sizes = perAxis('size', size, source.rank, -1)
+  const by = perAxis('steps', steps, source.rank, 1)
+  const first = from.map((b, i) => {
+    const n = source.shape[i]!
+    if (by[i] === 0) throw new WeftError('ERR_ARGUMENT', 'slice: a step must not be 0', { op: 'slice' })
+    if (Number.isNaN(b)) return by[i]! > 0 ? 0 : Math.max(n - 1, 0)
+    return b < 0 ? b + n : b
+  })
+  const shape = sizes.map((wanted, i) => {
+    const n = source.shape[i]!
+    const begin = first[i]!
+    const step = by[i]!
+    const available = step > 0 ? Math.ceil((n - begin) / step) : Math.ceil((begin + 1) / -step)
+    const count = wanted === -1 ? (n === 0 ? 0 : available) : wanted
+    if (begin < 0 || begin > n || count < 0 || (count > 0 && (begin >= n || count > available))) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `slice: begin [${from.map((b) => (Number.isNaN(b) ? ':' : b))}], size [${sizes}], steps [${by}] leave shape [${source.shape}] on axis ${i}`,
+        {
           op: 'slice',
           shapes: [source.shape],
-        })
-      }
-      return count
-    })
-    return applyOne(Slice, [source], { begin: first, steps: by, shape })
-  },
-)
+        },
+      )
+    }
+    return count
+  })
+  return applyOne(Slice, [source], { begin: first, steps: by, shape })
+})
 
 /** The values in opposite order along the given axes; by default along all. */
 export const reverse: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func((x, axis) => {
@@ -79,21 +88,30 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
   const source = operand('split', x)
   const along = axisOf('split', axis, source.rank)
   const n = source.shape[along]!
-  const sizes = typeof parts === 'number' ? new Array<number>(integerOf('split', 'the number of parts', parts, 1)).fill(n / parts) : [...parts]
+  const sizes =
+    typeof parts === 'number' ? new Array<number>(integerOf('split', 'the number of parts', parts, 1)).fill(n / parts) : [...parts]
   const known = sizes.reduce((total, size) => total + (size === -1 ? 0 : size), 0)
   const free = sizes.indexOf(-1)
   if (free >= 0 && free === sizes.lastIndexOf(-1)) sizes[free] = n - known
   if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== n) {
-    throw new WeftError('ERR_SHAPE', `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${JSON.stringify(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`, {
-      op: 'split',
-      shapes: [source.shape],
-    })
+    throw new WeftError(
+      'ERR_SHAPE',
+      `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${JSON.stringify(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,
+      {
+        op: 'split',
+        shapes: [source.shape],
+      },
+    )
   }
   let begin = 0
   return sizes.map((size) => {
     const at = source.shape.map((_, i) => (i === along ? begin : 0))
     begin += size
-    return applyOne(Slice, [source], { begin: at, steps: at.map(() => 1), shape: source.shape.map((extent, i) => (i === along ? size : extent)) })
+    return applyOne(Slice, [source], {
+      begin: at,
+      steps: at.map(() => 1),
+      shape: source.shape.map((extent, i) => (i === along ? size : extent)),
+    })
   })
 })
 

@@ -58,7 +58,10 @@ export const topK: (x: TensorLike, k?: number) => { values: Tensor; indices: Ten
   const last = axisOf('topK', -1, source.rank)
   integerOf('topK', 'k', k, 0)
   if (k > source.shape[last]!) {
-    throw new WeftError('ERR_SHAPE', `topK: k = ${k} of ${source.shape[last]} values along the last axis of shape [${source.shape}]`, { op: 'topK', shapes: [source.shape] })
+    throw new WeftError('ERR_SHAPE', `topK: k = ${k} of ${source.shape[last]} values along the last axis of shape [${source.shape}]`, {
+      op: 'topK',
+      shapes: [source.shape],
+    })
   }
   const [values, indices] = apply(TopK, [source], { shape: [...source.shape.slice(0, -1), k] })
   return { values: values!, indices: indices! }

@@ -25,7 +25,9 @@ function root(x: Tensor): Tensor {
 }
 
 /** The square root of the variance; its gradient is 0 where all values are equal. */
-export const standardDeviation: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => root(variance(x, axis, options)))
+export const standardDeviation: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) =>
+  root(variance(x, axis, options)),
+)
 
 export interface NormOptions extends ReduceOptions {
   /** (Σ|x|^ord)^(1/ord); Infinity: the largest |x|. Default 2. */
@@ -33,19 +35,22 @@ export interface NormOptions extends ReduceOptions {
 }
 
 /** The length of the vectors along the axes (default: of all values); its gradient is 0 at 0. */
-export const norm: (x: TensorLike, axis?: number | readonly number[], options?: NormOptions) => Tensor = func((x, axis, { ord = 2, ...options } = {}) => {
-  const source = single('norm', x, 'float')
-  const keepDims = keepDimsOf('norm', options)
-  const axes = axesOf('norm', axis, source.rank)
-  if (typeof ord !== 'number' || !(ord >= 1)) throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${JSON.stringify(ord)}`, { op: 'norm' })
-  if (ord === 2) return root(sum(square(source), axes, { keepDims }))
-  const size = abs(source)
-  if (ord === 1) return sum(size, axes, { keepDims })
-  if (ord === Number.POSITIVE_INFINITY) return max(size, axes, { keepDims })
-  const total = sum(pow(size, ord), axes, { keepDims })
-  const positive = greater(total, 0)
-  return where(positive, pow(where(positive, total, 1), 1 / ord), total)
-})
+export const norm: (x: TensorLike, axis?: number | readonly number[], options?: NormOptions) => Tensor = func(
+  (x, axis, { ord = 2, ...options } = {}) => {
+    const source = single('norm', x, 'float')
+    const keepDims = keepDimsOf('norm', options)
+    const axes = axesOf('norm', axis, source.rank)
+    if (typeof ord !== 'number' || !(ord >= 1))
+      throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${JSON.stringify(ord)}`, { op: 'norm' })
+    if (ord === 2) return root(sum(square(source), axes, { keepDims }))
+    const size = abs(source)
+    if (ord === 1) return sum(size, axes, { keepDims })
+    if (ord === Number.POSITIVE_INFINITY) return max(size, axes, { keepDims })
+    const total = sum(pow(size, ord), axes, { keepDims })
+    const positive = greater(total, 0)
+    return where(positive, pow(where(positive, total, 1), 1 / ord), total)
+  },
+)
 
 /** log Σ eˣ, without overflow. */
 export const logSumExp: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {

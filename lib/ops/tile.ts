@@ -17,10 +17,16 @@ export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor =
   const shape = [...new Array<number>(rank - source.rank).fill(1), ...source.shape]
   const counts = [...new Array<number>(rank - given.length).fill(1), ...given]
   const repeated = broadcastTo(
-    reshape(source, shape.flatMap((n) => [1, n])),
+    reshape(
+      source,
+      shape.flatMap((n) => [1, n]),
+    ),
     shape.flatMap((n, i) => [counts[i]!, n]),
   )
-  return reshape(repeated, shape.map((n, i) => n * counts[i]!))
+  return reshape(
+    repeated,
+    shape.map((n, i) => n * counts[i]!),
+  )
 })
 
 methods({ tile })

@@ -10,7 +10,11 @@ export type Padding = 'valid' | 'same' | number | readonly number[]
 export function pairOf(op: string, name: string, value: Pair, least = 1): [number, number] {
   const pair = typeof value === 'number' ? [value, value] : value
   if (!Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < least)) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least} or two of them, got ${JSON.stringify(value)}`, { op })
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${op}: ${name} must be an integer of at least ${least} or two of them, got ${JSON.stringify(value)}`,
+      { op },
+    )
   }
   return [pair[0]!, pair[1]!]
 }
@@ -27,28 +31,49 @@ export function samePadding(extent: number, window: number, stride: number): [nu
 }
 
 /** [top, bottom, left, right] for an image [h, w] under windows that span [h, w]. */
-export function paddingOf(op: string, padding: Padding, image: readonly number[], windows: readonly number[], strides: readonly number[]): number[] {
+export function paddingOf(
+  op: string,
+  padding: Padding,
+  image: readonly number[],
+  windows: readonly number[],
+  strides: readonly number[],
+): number[] {
   if (padding === 'valid') return [0, 0, 0, 0]
   if (padding === 'same') return [...samePadding(image[0]!, windows[0]!, strides[0]!), ...samePadding(image[1]!, windows[1]!, strides[1]!)]
   if (typeof padding === 'string') throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])
   const list = typeof padding === 'number' ? [padding, padding, padding, padding] : padding
   if (!Array.isArray(list) || list.length !== 4 || list.some((n) => !Number.isInteger(n) || n < 0)) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: padding must be 'valid', 'same' or [top, bottom, left, right], got ${JSON.stringify(padding)}`, { op })
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${op}: padding must be 'valid', 'same' or [top, bottom, left, right], got ${JSON.stringify(padding)}`,
+      { op },
+    )
   }
   return [...list]
 }
 
 /** Windows along each axis; ERR_SHAPE when the padded image is smaller than one. */
-export function windowCounts(op: string, image: readonly number[], kernel: Shape, windows: readonly number[], strides: readonly number[], padding: readonly number[]): [number, number] {
+export function windowCounts(
+  op: string,
+  image: readonly number[],
+  kernel: Shape,
+  windows: readonly number[],
+  strides: readonly number[],
+  padding: readonly number[],
+): [number, number] {
   const count = (axis: number): number => {
     const padded = image[axis]! + padding[2 * axis]! + padding[2 * axis + 1]!
     if (padded < windows[axis]!) {
       const spans = windows[axis] === kernel[axis] ? '' : `, which spans [${windows}] with its dilation,`
-      throw new WeftError('ERR_SHAPE', `${op}: window [${kernel}]${spans} is larger than its input [${image}]${padding.some((n) => n > 0) ? ` padded by [${padding}]` : ''}`, {
-        op,
-        shapes: [image, kernel],
-        hint: "Use a smaller window or padding: 'same'",
-      })
+      throw new WeftError(
+        'ERR_SHAPE',
+        `${op}: window [${kernel}]${spans} is larger than its input [${image}]${padding.some((n) => n > 0) ? ` padded by [${padding}]` : ''}`,
+        {
+          op,
+          shapes: [image, kernel],
+          hint: "Use a smaller window or padding: 'same'",
+        },
+      )
     }
     return Math.floor((padded - windows[axis]!) / strides[axis]!) + 1
   }

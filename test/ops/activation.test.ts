@@ -1,5 +1,20 @@
 // Rows of the activation functions; their gradient kernels are reached through the derivatives.
-import { elu, gelu, hardSigmoid, hardSilu, leakyRelu, mish, relu, relu6, selu, sigmoid, silu, softplus, softsign, tanh } from '../../lib/index.js'
+import {
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSilu,
+  leakyRelu,
+  mish,
+  relu,
+  relu6,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+  tanh,
+} from '../../lib/index.js'
 import { checkRows, FLOATS, type Row } from '../check.js'
 import { erf } from '../reference.js'
 import { AWAY_FROM_ZERO as away, type Interval, special, unary } from './pointwise.js'
@@ -20,18 +35,72 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   ...unary('softplus', softplus, soft),
   ...unary('softsign', softsign, (x) => x / (1 + Math.abs(x)), { domain: away }),
   ...unary('gelu', gelu, (x) => 0.5 * x * (1 + erf(x / Math.SQRT2))),
-  ...unary('geluTanh', (x) => gelu(x, { approximate: true }), (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
+  ...unary(
+    'geluTanh',
+    (x) => gelu(x, { approximate: true }),
+    (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  ),
   ...unary('silu', silu, (x) => x * logistic(x)),
   ...unary('selu', selu, (x) => 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * Math.expm1(x)), { domain: away }),
   ...unary('mish', mish, (x) => x * Math.tanh(soft(x)), { roundings: 6 }),
   ...unary('hardSigmoid', hardSigmoid, (x) => Math.min(Math.max(x / 6 + 0.5, 0), 1), { domain: HARD }),
-  ...unary('elu', (x) => elu(x, 0.7), (x) => (x > 0 ? x : 0.7 * Math.expm1(x)), { domain: away }),
-  ...unary('leakyRelu', (x) => leakyRelu(x, 0.3), (x) => (x > 0 ? x : 0.3 * x), { domain: away }),
-  ...unary('relu', relu6, (x) => Math.min(Math.max(x, 0), 6), { domain: [[-2, -0.5], [0.5, 5], [7, 8]] }).map((row) => ({ ...row, name: `and minimum, relu6 ${row.name}` })),
-  ...unary('hardSigmoid', hardSilu, (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1), { domain: HARD, roundings: 6 }).map((row) => ({ ...row, name: `times x, hardSilu ${row.name}` })),
-  special('relu', 'edges', (x) => relu(x!), (x) => (x! < 0 ? 0 : x!), EDGES),
-  special('sigmoid', 'edges', (x) => sigmoid(x!), (x) => logistic(x!), EDGES),
-  special('tanh', 'edges', (x) => tanh(x!), (x) => Math.tanh(x!), EDGES),
-  special('tanh', 'near 0', (x) => tanh(x!), (x) => Math.tanh(x!), [[1e-6, -1e-4, 1e-3]], { dtypes: ['float64', 'float32'] }),
-  special('softplus', 'edges', (x) => softplus(x!), (x) => soft(x!), EDGES),
+  ...unary(
+    'elu',
+    (x) => elu(x, 0.7),
+    (x) => (x > 0 ? x : 0.7 * Math.expm1(x)),
+    { domain: away },
+  ),
+  ...unary(
+    'leakyRelu',
+    (x) => leakyRelu(x, 0.3),
+    (x) => (x > 0 ? x : 0.3 * x),
+    { domain: away },
+  ),
+  ...unary('relu', relu6, (x) => Math.min(Math.max(x, 0), 6), {
+    domain: [
+      [-2, -0.5],
+      [0.5, 5],
+      [7, 8],
+    ],
+  }).map((row) => ({ ...row, name: `and minimum, relu6 ${row.name}` })),
+  ...unary('hardSigmoid', hardSilu, (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1), { domain: HARD, roundings: 6 }).map((row) => ({
+    ...row,
+    name: `times x, hardSilu ${row.name}`,
+  })),
+  special(
+    'relu',
+    'edges',
+    (x) => relu(x!),
+    (x) => Math.max(x!, 0),
+    EDGES,
+  ),
+  special(
+    'sigmoid',
+    'edges',
+    (x) => sigmoid(x!),
+    (x) => logistic(x!),
+    EDGES,
+  ),
+  special(
+    'tanh',
+    'edges',
+    (x) => tanh(x!),
+    (x) => Math.tanh(x!),
+    EDGES,
+  ),
+  special(
+    'tanh',
+    'near 0',
+    (x) => tanh(x!),
+    (x) => Math.tanh(x!),
+    [[1e-6, -1e-4, 1e-3]],
+    { dtypes: ['float64', 'float32'] },
+  ),
+  special(
+    'softplus',
+    'edges',
+    (x) => softplus(x!),
+    (x) => soft(x!),
+    EDGES,
+  ),
 ])

@@ -3,11 +3,13 @@ import { argMax, argMin } from '../../lib/index.js'
 import { checkRows, FLOATS, type Row } from '../check.js'
 import { reduce, reshape, type Values } from '../reference.js'
 
-const place = (better: (a: number, b: number) => boolean) => (list: number[]): number => {
-  const nan = list.findIndex(Number.isNaN)
-  if (nan >= 0) return nan
-  return list.reduce((best, x, i) => (better(x, list[best]!) ? i : best), 0)
-}
+const place =
+  (better: (a: number, b: number) => boolean) =>
+  (list: number[]): number => {
+    const nan = list.findIndex(Number.isNaN)
+    if (nan >= 0) return nan
+    return list.reduce((best, x, i) => (better(x, list[best]!) ? i : best), 0)
+  }
 const KINDS = [
   ['argMax', argMax, place((a, b) => a > b)],
   ['argMin', argMin, place((a, b) => a < b)],

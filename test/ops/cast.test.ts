@@ -26,9 +26,19 @@ const INTEGERS: readonly DType[] = ['int32', 'uint8', 'int8', 'int64', 'bool']
 const ALL: readonly DType[] = [...FLOATS, ...INTEGERS]
 
 const to = (dtype: DType, shape: readonly number[]): Row[] => {
-  const row = { op: 'cast', operands: [{ shape, domain: [[-40, 40]] as const }], run: (x?: Tensor): Tensor => cast(x!, dtype), results: [dtype] }
+  const row = {
+    op: 'cast',
+    operands: [{ shape, domain: [[-40, 40]] as const }],
+    run: (x?: Tensor): Tensor => cast(x!, dtype),
+    results: [dtype],
+  }
   return [
-    { ...row, name: `to ${dtype} [${shape}]`, reference: elementwise((x) => converted(x, dtype)), derivatives: dtype === 'float64' ? 2 : 0 },
+    {
+      ...row,
+      name: `to ${dtype} [${shape}]`,
+      reference: elementwise((x) => converted(x, dtype)),
+      derivatives: dtype === 'float64' ? 2 : 0,
+    },
     { ...row, name: `integers to ${dtype} [${shape}]`, reference: elementwise((x) => wrapped(x, dtype)), dtypes: INTEGERS },
   ]
 }
@@ -48,7 +58,14 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     }),
   ),
   ...[[3, 7], [], [0, 2], [131]].map(
-    (shape): Row => ({ op: 'identity', name: `[${shape}]`, operands: [{ shape }], run: (x) => identity(x!), reference: elementwise((x) => x), dtypes: ALL }),
+    (shape): Row => ({
+      op: 'identity',
+      name: `[${shape}]`,
+      operands: [{ shape }],
+      run: (x) => identity(x!),
+      reference: elementwise((x) => x),
+      dtypes: ALL,
+    }),
   ),
 ])
 

@@ -1,5 +1,19 @@
 // Rows of comparison, logic and choice.
-import { type DType, equal, greater, greaterEqual, less, lessEqual, logicalAnd, logicalNot, logicalOr, logicalXor, notEqual, type Tensor, where } from '../../lib/index.js'
+import {
+  type DType,
+  equal,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  notEqual,
+  type Tensor,
+  where,
+} from '../../lib/index.js'
 import { checkRows, FLOATS, type Row } from '../check.js'
 import { elementwise } from '../reference.js'
 import { binary, special, unary } from './pointwise.js'
@@ -7,11 +21,28 @@ import { binary, special, unary } from './pointwise.js'
 const ALL: readonly DType[] = [...FLOATS, 'int32', 'uint8', 'bool']
 const comparison = (op: string, run: (a: Tensor, b: Tensor) => Tensor, f: (a: number, b: number) => boolean): Row[] => [
   ...binary(op, run, (a, b) => Number(f(a, b)), { dtypes: ALL, results: ['bool'], derivatives: 0 }),
-  special(op, 'ties and NaN', (a, b) => run(a!, b!), (a, b) => Number(f(a!, b!)), [[1, 2, 3, NaN, 1, NaN], [1, 3, 2, 1, NaN, NaN]], { results: ['bool'] }),
+  special(
+    op,
+    'ties and NaN',
+    (a, b) => run(a!, b!),
+    (a, b) => Number(f(a!, b!)),
+    [
+      [1, 2, 3, NaN, 1, NaN],
+      [1, 3, 2, 1, NaN, NaN],
+    ],
+    { results: ['bool'] },
+  ),
 ]
-const logic = (op: string, run: (a: Tensor, b: Tensor) => Tensor, f: (a: number, b: number) => number): Row[] => binary(op, run, f, { dtypes: ['bool'] })
+const logic = (op: string, run: (a: Tensor, b: Tensor) => Tensor, f: (a: number, b: number) => number): Row[] =>
+  binary(op, run, f, { dtypes: ['bool'] })
 
-const choice = (name: string, condition: readonly number[], a: readonly number[], b: readonly number[], dtypes: readonly DType[] = ALL): Row => ({
+const choice = (
+  name: string,
+  condition: readonly number[],
+  a: readonly number[],
+  b: readonly number[],
+  dtypes: readonly DType[] = ALL,
+): Row => ({
   op: 'where',
   name,
   operands: [{ shape: condition, dtype: 'bool' }, { shape: a }, { shape: b }],

@@ -50,12 +50,16 @@ const plain = (c: Case): Row => ({
   op: 'conv2d',
   name: titleOf(c),
   operands: [{ shape: c.x }, { shape: c.k }],
-  run: (x, k) => conv2d(x!, k!, { strides: c.strides ?? 1, dilations: c.dilations ?? 1, padding: c.padding ?? 'valid', groups: c.groups ?? 1 }),
+  run: (x, k) =>
+    conv2d(x!, k!, { strides: c.strides ?? 1, dilations: c.dilations ?? 1, padding: c.padding ?? 'valid', groups: c.groups ?? 1 }),
   reference: (x, k) => reference.conv2d(x!, k!, windowOf(c), c.groups),
   roundings: terms(c),
 })
 
-const attrsOf = (c: Case): reference.Window & { groups: number; [name: string]: readonly number[] | number } => ({ ...windowOf(c), groups: c.groups ?? 1 })
+const attrsOf = (c: Case): reference.Window & { groups: number; [name: string]: readonly number[] | number } => ({
+  ...windowOf(c),
+  groups: c.groups ?? 1,
+})
 const outputOf = (c: Case): readonly number[] => reference.conv2d(zerosOf(c.x), zerosOf(c.k), windowOf(c), c.groups).shape
 const zerosOf = (shape: readonly number[]): Values => generate(shape, () => 0)
 
@@ -102,15 +106,21 @@ const gradientRows = (c: Case): Row[] => [
   },
 ]
 
-const activations = { linear: (x: number) => x, relu: (x: number) => Math.max(x, 0), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
+const activations = {
+  linear: (x: number) => x,
+  relu: (x: number) => Math.max(x, 0),
+  sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
+  tanh: Math.tanh,
+}
 
 const biased = (c: Case, activation: FusedActivation): Row => ({
   op: 'conv2dBias',
   name: `${activation}, ${titleOf(c)}`,
-  operands: [{ shape: c.x }, { shape: c.k }, { shape: [c.k[3]!] }],
+  operands: [{ shape: c.x }, { shape: c.k, domain: [[-0.3, 0.3]] }, { shape: [c.k[3]!] }],
   run: (x, k, b) => applyOne(Conv2dBias, [x!, k!, b!], { ...attrsOf(c), activation }),
-  reference: (x, k, b) => elementwise((y, bias) => activations[activation](y! + bias!))(reference.conv2d(x!, k!, windowOf(c), c.groups), b!),
-  roundings: 8 + sizeOf(c.k.slice(0, 3)), // sums that cancel meet the steep middle of an activation
+  reference: (x, k, b) =>
+    elementwise((y, bias) => activations[activation](y! + bias!))(reference.conv2d(x!, k!, windowOf(c), c.groups), b!),
+  roundings: terms(c) * 4,
 })
 
 const pooled = (c: Case, poolSize: readonly [number, number]): Row => ({
@@ -126,7 +136,12 @@ const pooled = (c: Case, poolSize: readonly [number, number]): Row => ({
 })
 
 const lineOf = (x: Values): Values => reshape(x, [x.shape[0]!, 1, ...x.shape.slice(1)])
-const sequence = (name: string, x: readonly number[], k: readonly number[], options: Parameters<typeof conv1d>[2] & { sides: readonly [number, number] }): Row => {
+const sequence = (
+  name: string,
+  x: readonly number[],
+  k: readonly number[],
+  options: Parameters<typeof conv1d>[2] & { sides: readonly [number, number] },
+): Row => {
   const { sides, ...given } = options
   return {
     op: 'conv2d',
@@ -134,14 +149,25 @@ const sequence = (name: string, x: readonly number[], k: readonly number[], opti
     operands: [{ shape: x }, { shape: k }],
     run: (t, kernel) => conv1d(t!, kernel!, given),
     reference: (t, kernel) => {
-      const y = reference.conv2d(lineOf(t!), { shape: [1, ...kernel!.shape], data: kernel!.data }, { strides: [1, given.strides ?? 1], dilations: [1, given.dilations ?? 1], padding: [0, 0, ...sides] })
+      const y = reference.conv2d(
+        lineOf(t!),
+        { shape: [1, ...kernel!.shape], data: kernel!.data },
+        { strides: [1, given.strides ?? 1], dilations: [1, given.dilations ?? 1], padding: [0, 0, ...sides] },
+      )
       return reshape(y, [y.shape[0]!, y.shape[2]!, y.shape[3]!])
     },
     roundings: 8,
   }
 }
 
-const upward = (name: string, x: readonly number[], k: readonly number[], options: Parameters<typeof conv2dTranspose>[2], extents: readonly number[], window: reference.Window): Row => ({
+const upward = (
+  name: string,
+  x: readonly number[],
+  k: readonly number[],
+  options: Parameters<typeof conv2dTranspose>[2],
+  extents: readonly number[],
+  window: reference.Window,
+): Row => ({
   op: 'conv2dInputGrad',
   name: `conv2dTranspose ${name}`,
   operands: [{ shape: x }, { shape: k }],
@@ -191,7 +217,19 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   separate([2, 6, 5, 9], [3, 3, 9, 1]),
   upward('valid', [1, 2, 3, 2], [3, 2, 1, 2], {}, [4, 4], { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0] }),
   upward('valid by 2', [1, 2, 2, 1], [3, 1, 2, 1], { strides: 2 }, [5, 4], { strides: [2, 2], dilations: [1, 1], padding: [0, 0, 0, 0] }),
-  upward('same by 2', [1, 3, 2, 1], [3, 2, 2, 1], { strides: 2, padding: 'same' }, [6, 4], { strides: [2, 2], dilations: [1, 1], padding: [0, 1, 0, 0] }),
-  upward('same by 2 with output padding', [1, 2, 2, 1], [3, 3, 1, 1], { strides: 2, padding: 'same', outputPadding: 0 }, [3, 3], { strides: [2, 2], dilations: [1, 1], padding: [1, 1, 1, 1] }),
-  upward('valid by 3 with output padding', [1, 2, 2, 1], [2, 2, 1, 1], { strides: 3, outputPadding: [2, 1] }, [7, 6], { strides: [3, 3], dilations: [1, 1], padding: [0, 0, 0, 0] }),
+  upward('same by 2', [1, 3, 2, 1], [3, 2, 2, 1], { strides: 2, padding: 'same' }, [6, 4], {
+    strides: [2, 2],
+    dilations: [1, 1],
+    padding: [0, 1, 0, 0],
+  }),
+  upward('same by 2 with output padding', [1, 2, 2, 1], [3, 3, 1, 1], { strides: 2, padding: 'same', outputPadding: 0 }, [3, 3], {
+    strides: [2, 2],
+    dilations: [1, 1],
+    padding: [1, 1, 1, 1],
+  }),
+  upward('valid by 3 with output padding', [1, 2, 2, 1], [2, 2, 1, 1], { strides: 3, outputPadding: [2, 1] }, [7, 6], {
+    strides: [3, 3],
+    dilations: [1, 1],
+    padding: [0, 0, 0, 0],
+  }),
 ])

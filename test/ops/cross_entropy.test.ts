@@ -5,7 +5,14 @@ import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy, tensor, type WeftError 
 import { checkRows, isProgram, type Row } from '../check.js'
 import { at, generate, logSoftmax, type Values } from '../reference.js'
 
-const SHAPES: readonly (readonly number[])[] = [[3, 5], [1, 1], [4, 10], [0, 3], [2, 3, 4], [33, 101]]
+const SHAPES: readonly (readonly number[])[] = [
+  [3, 5],
+  [1, 1],
+  [4, 10],
+  [0, 3],
+  [2, 3, 4],
+  [33, 101],
+]
 
 const lossOf = (logits: Values, target: (position: number[], c: number) => number): Values => {
   const scores = logSoftmax(logits)
@@ -49,7 +56,13 @@ if (isProgram(import.meta.url)) {
   for (const label of [3, -1]) {
     test(`a label of ${label} for 3 classes rejects the await`, async () => {
       let error: WeftError | undefined
-      await sparseSoftmaxCrossEntropy([[1, 2, 3], [1, 2, 3]], tensor([0, label], { dtype: 'int32' }))
+      await sparseSoftmaxCrossEntropy(
+        [
+          [1, 2, 3],
+          [1, 2, 3],
+        ],
+        tensor([0, label], { dtype: 'int32' }),
+      )
         .data()
         .catch((e: WeftError) => (error = e))
       assert.is(error?.code, 'ERR_DATA')

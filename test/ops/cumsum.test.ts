@@ -31,7 +31,11 @@ export const rows: readonly Row[] = checkRows(
               for (let i = 0; i < shape[axis]!; i++) {
                 const place = position[axis]!
                 const inside = reverse ? i >= place + Number(exclusive) : i <= place - Number(exclusive)
-                if (inside) sum += at(x!, position.map((p, k) => (k === axis ? i : p)))
+                if (inside)
+                  sum += at(
+                    x!,
+                    position.map((p, k) => (k === axis ? i : p)),
+                  )
               }
               return sum
             }),

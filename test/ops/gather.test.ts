@@ -6,7 +6,11 @@ import { checkRows, FLOATS, isProgram, type Row } from '../check.js'
 import { at, generate, type Values } from '../reference.js'
 
 const ALL: readonly DType[] = [...FLOATS, 'int32', 'uint8', 'int8', 'int64', 'bool']
-const shapeOf = (x: readonly number[], indices: readonly number[], axis: number): number[] => [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)]
+const shapeOf = (x: readonly number[], indices: readonly number[], axis: number): number[] => [
+  ...x.slice(0, axis),
+  ...indices,
+  ...x.slice(axis + 1),
+]
 
 function gathered(x: Values, indices: Values, axis: number): Values {
   const rank = indices.shape.length
@@ -52,7 +56,12 @@ const along = (x: readonly number[], indices: readonly number[], list: readonly 
   run: (t, i) => gatherAlong(t!, i!, axis),
   reference: (t, i) => {
     const own = axis < 0 ? axis + x.length : axis
-    return generate(i!.shape, (position) => at(t!, position.map((p, k) => (k === own ? at(i!, position) : p))))
+    return generate(i!.shape, (position) =>
+      at(
+        t!,
+        position.map((p, k) => (k === own ? at(i!, position) : p)),
+      ),
+    )
   },
   dtypes: ALL,
 })
@@ -62,18 +71,23 @@ const hot = (indices: readonly number[], list: readonly number[], depth: number,
   name: `[${indices}] to ${depth}, ${on} and ${off} of ${dtype}`,
   operands: [{ shape: indices, values: list, dtype: 'int32' }],
   run: (i) => oneHot(i!, depth, { on, off, dtype }),
-  reference: (i) => generate([...indices, depth], (position) => (at(i!, position.slice(0, -1)) === position[position.length - 1] ? on : off)),
+  reference: (i) =>
+    generate([...indices, depth], (position) => (at(i!, position.slice(0, -1)) === position[position.length - 1] ? on : off)),
   dtypes: [dtype],
 })
 
 const batch = (x: readonly number[], permutation: readonly number[], cursor: number, size: number, result?: DType): Row => ({
   op: 'takeBatch',
   name: `${size} rows of [${x}] from ${cursor}${result ? ` as ${result}` : ''}`,
-  operands: [{ shape: x }, { shape: [permutation.length], values: permutation, dtype: 'int32' }, { shape: [1], values: [cursor], dtype: 'int32' }],
+  operands: [
+    { shape: x },
+    { shape: [permutation.length], values: permutation, dtype: 'int32' },
+    { shape: [1], values: [cursor], dtype: 'int32' },
+  ],
   run: (t, p, c) => takeBatch(t!, p!, c!, size, result),
   reference: (t, p) => generate([size, ...x.slice(1)], ([i, ...rest]) => at(t!, [p!.data[cursor + i!]!, ...rest])),
   dtypes: result ? ['uint8', 'int32', 'float32', 'float64'] : ALL,
-  ...(result ? { results: [result] } : {}),
+  ...(result ? { results: [result], derivatives: 0 as const } : {}),
 })
 
 export const rows: readonly Row[] = checkRows(import.meta.url, [
@@ -84,7 +98,12 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   picked([1, 1], [1], [0], 0),
   picked([3, 2], [0], [], 0),
   picked([3, 0], [2], [0, 2], 0),
-  picked([50, 33], [70], Array.from({ length: 70 }, (_, i) => (i * 13) % 50), 0),
+  picked(
+    [50, 33],
+    [70],
+    Array.from({ length: 70 }, (_, i) => (i * 13) % 50),
+    0,
+  ),
   added([5, 3], [4], [4, 0, 2, 4], 0),
   added([3, 5], [2, 2], [1, 1, 0, 4], 1),
   added([4], [], [2], 0),
@@ -108,14 +127,39 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   batch([3, 2, 2], [2, 0, 1], 2, 1),
   batch([3, 2], [2, 0, 1], 1, 0),
   batch([5, 3], [3, 0, 4, 1, 2], 0, 2, 'float32'),
-  batch([40, 19], Array.from({ length: 40 }, (_, i) => (i * 7) % 40), 5, 33),
+  batch(
+    [40, 19],
+    Array.from({ length: 40 }, (_, i) => (i * 7) % 40),
+    5,
+    33,
+  ),
 ])
 
 if (isProgram(import.meta.url)) {
   const test = suite()
   for (const [name, run] of [
-    ['gather', () => gather([[1, 2], [3, 4]], tensor([0, 2], { dtype: 'int32' }))],
-    ['gather', () => gather([[1, 2], [3, 4]], tensor([0, -1], { dtype: 'int32' }))],
+    [
+      'gather',
+      () =>
+        gather(
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          tensor([0, 2], { dtype: 'int32' }),
+        ),
+    ],
+    [
+      'gather',
+      () =>
+        gather(
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          tensor([0, -1], { dtype: 'int32' }),
+        ),
+    ],
     ['scatterAdd', () => scatterAdd([1, 2], tensor([5], { dtype: 'int32' }), [1])],
   ] as const) {
     test(`${name}: an index out of range rejects the await, naming it`, async () => {

@@ -10,24 +10,66 @@ const flags = [
   [true, true],
 ] as const
 
-const swapped = (shape: readonly number[], swap: boolean): number[] => (swap ? [...shape.slice(0, -2), shape[shape.length - 1]!, shape[shape.length - 2]!] : [...shape])
+const swapped = (shape: readonly number[], swap: boolean): number[] =>
+  swap ? [...shape.slice(0, -2), shape[shape.length - 1]!, shape[shape.length - 2]!] : [...shape]
 
 const SHAPES: readonly [readonly number[], readonly number[]][] = [
-  [[2, 3], [3, 4]],
-  [[1, 1], [1, 1]],
-  [[5, 7], [7, 1]],
-  [[1, 5], [5, 3]],
-  [[2, 0], [0, 3]],
-  [[0, 3], [3, 2]],
-  [[2, 2, 3], [2, 3, 2]],
-  [[2, 1, 2, 3], [3, 3, 2]],
-  [[3, 2], [2, 2, 3]],
-  [[33, 65], [65, 37]],
-  [[129, 31], [31, 100]],
-  [[3, 40, 17], [17, 20]],
+  [
+    [2, 3],
+    [3, 4],
+  ],
+  [
+    [1, 1],
+    [1, 1],
+  ],
+  [
+    [5, 7],
+    [7, 1],
+  ],
+  [
+    [1, 5],
+    [5, 3],
+  ],
+  [
+    [2, 0],
+    [0, 3],
+  ],
+  [
+    [0, 3],
+    [3, 2],
+  ],
+  [
+    [2, 2, 3],
+    [2, 3, 2],
+  ],
+  [
+    [2, 1, 2, 3],
+    [3, 3, 2],
+  ],
+  [
+    [3, 2],
+    [2, 2, 3],
+  ],
+  [
+    [33, 65],
+    [65, 37],
+  ],
+  [
+    [129, 31],
+    [31, 100],
+  ],
+  [
+    [3, 40, 17],
+    [17, 20],
+  ],
 ]
 
-const activations = { linear: (x: number) => x, relu: (x: number) => Math.max(x, 0), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), tanh: Math.tanh }
+const activations = {
+  linear: (x: number) => x,
+  relu: (x: number) => Math.max(x, 0),
+  sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
+  tanh: Math.tanh,
+}
 type Activation = keyof typeof activations
 
 const layer = (activation: Activation, x: readonly number[], units: number): Row => ({

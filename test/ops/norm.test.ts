@@ -3,7 +3,14 @@ import { batchNorm, layerNorm } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
 import { average, elementwise, reduce, reshape, type Values } from '../reference.js'
 
-const SHAPES: readonly (readonly number[])[] = [[5, 3], [4, 1], [2, 3, 2], [7, 5], [33, 19], [130, 67]]
+const SHAPES: readonly (readonly number[])[] = [
+  [5, 3],
+  [4, 1],
+  [2, 3, 2],
+  [7, 5],
+  [33, 19],
+  [130, 67],
+]
 const EPSILON = 0.01
 
 function normalized(x: Values, axes: readonly number[], gamma: Values, beta: Values): { y: Values; mean: Values; variance: Values } {

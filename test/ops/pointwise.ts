@@ -1,7 +1,7 @@
-// Shapes that the rows of pointwise operations share.
-import type { Tensor } from '../../lib/index.js'
-import type { Operand, Row } from '../check.js'
-import { elementwise } from '../reference.js'
+// What rows of several families share: shapes of pointwise operations, rearrangements of one operand.
+import type { DType, Tensor } from '../../lib/index.js'
+import { FLOATS, type Operand, type Row } from '../check.js'
+import { elementwise, type Values } from '../reference.js'
 
 export type Interval = readonly [number, number]
 export type Options = Partial<Pick<Row, 'dtypes' | 'results' | 'derivatives' | 'roundings'>>
@@ -30,7 +30,12 @@ const SHAPES: readonly (readonly number[])[] = [[], [1], [7], [3, 5], [0], [2, 0
 const operand = (shape: readonly number[], domain?: readonly Interval[]): Operand => (domain ? { shape, domain } : { shape })
 
 /** Rows of an operation of one operand. */
-export function unary(op: string, run: (x: Tensor) => Tensor, f: (x: number) => number, options: Options & { domain?: readonly Interval[] } = {}): Row[] {
+export function unary(
+  op: string,
+  run: (x: Tensor) => Tensor,
+  f: (x: number) => number,
+  options: Options & { domain?: readonly Interval[] } = {},
+): Row[] {
   const { domain, ...rest } = options
   return SHAPES.map((shape) => ({ op, name: `[${shape}]`, operands: [operand(shape, domain)], run, reference: elementwise(f), ...rest }))
 }
@@ -54,7 +59,40 @@ export function binary(
 }
 
 /** A row of chosen values, in all floats or the given dtypes; no derivatives. */
-export function special(op: string, name: string, run: (...xs: Tensor[]) => Tensor, f: (...args: number[]) => number, lists: readonly (readonly number[])[], options: Options = {}): Row {
-  return { op, name, operands: lists.map((values) => ({ shape: [values.length], values })), run, reference: elementwise(f), derivatives: 0, ...options }
+export function special(
+  op: string,
+  name: string,
+  run: (...xs: Tensor[]) => Tensor,
+  f: (...args: number[]) => number,
+  lists: readonly (readonly number[])[],
+  options: Options = {},
+): Row {
+  return {
+    op,
+    name,
+    operands: lists.map((values) => ({ shape: [values.length], values })),
+    run,
+    reference: elementwise(f),
+    derivatives: 0,
+    ...options,
+  }
 }
 
+export const ANY_DTYPE: readonly DType[] = [...FLOATS, 'int32', 'uint8', 'int8', 'int64', 'bool']
+
+/** A row of an operation that moves values without computing. */
+export const rearranged = (
+  op: string,
+  name: string,
+  shape: readonly number[],
+  run: (x: Tensor) => Tensor | Tensor[],
+  of: (x: Values) => Values | Values[],
+  dtypes: readonly DType[] = ANY_DTYPE,
+): Row => ({
+  op,
+  name,
+  operands: [{ shape }],
+  run: (x) => run(x!),
+  reference: (x) => of(x!),
+  dtypes,
+})

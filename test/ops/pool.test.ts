@@ -1,7 +1,9 @@
 // Rows of pooling; the gradient kernels are reached through the derivatives.
 import { averagePool1d, averagePool2d, maxPool1d, maxPool2d } from '../../lib/index.js'
+import { applyOne } from '../../lib/apply.js'
+import { MaxPool2dPick } from '../../lib/ops/pool.js'
 import { checkRows, type Row } from '../check.js'
-import { average, reshape, type Values } from '../reference.js'
+import { at, average, generate, reshape, type Values } from '../reference.js'
 import * as reference from '../reference_images.js'
 
 interface Case {
@@ -26,7 +28,12 @@ const CASES: readonly Case[] = [
   { x: [1, 20, 18, 3], poolSize: [17, 16], strides: [1, 2] },
 ]
 
-const windowOf = ({ x, poolSize, strides = poolSize, padding = 'valid' }: Case): [readonly number[], readonly number[], readonly number[]] => [
+const windowOf = ({
+  x,
+  poolSize,
+  strides = poolSize,
+  padding = 'valid',
+}: Case): [readonly number[], readonly number[], readonly number[]] => [
   poolSize,
   strides,
   padding === 'valid' ? [0, 0, 0, 0] : padding === 'same' ? reference.same(x.slice(1, 3), poolSize, strides) : padding,
@@ -51,7 +58,7 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
       operands: [{ shape: x }],
       run: (t) => averagePool2d(t!, options),
       reference: (t) => reference.pool2d(t!, ...windowOf({ x, ...options }), average),
-      roundings: 8 + options.poolSize[0] * options.poolSize[1] / 8,
+      roundings: 8 + (options.poolSize[0] * options.poolSize[1]) / 8,
     },
   ]),
   {
@@ -68,6 +75,19 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     run: (x) => averagePool1d(x!, { poolSize: 3 }),
     reference: (x) => unline(reference.pool2d(line(x!), [1, 3], [1, 3], [0, 0, 0, 0], average)),
   },
+  ...[1, 0].map(
+    (n): Row => ({
+      op: 'maxPool2dPick',
+      name: `${n} images`,
+      operands: [{ shape: [n, 4, 5, 1] }, { shape: [n, 2, 2, 1], values: [3, 0, 1, 2].slice(0, 4 * n), dtype: 'uint8' }],
+      run: (x, index) => applyOne(MaxPool2dPick, [x!, index!], { poolSize: [2, 2], strides: [2, 2], padding: [0, 0, 0, 0] }),
+      reference: (x, index) =>
+        generate([n, 2, 2, 1], ([image, i, j]) => {
+          const place = at(index!, [image!, i!, j!, 0])
+          return at(x!, [image!, 2 * i! + (place >> 1), 2 * j! + (place & 1), 0])
+        }),
+    }),
+  ),
   {
     op: 'maxPool2d',
     name: 'of negative values beside padding',

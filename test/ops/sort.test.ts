@@ -48,16 +48,18 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     run: (x) => sort(x!, { axis: 0 }),
     reference: (x) => transpose(rowwise((row) => order(row, false).map((i) => row[i]!))(transpose(x!))),
   },
-  ...([
-    [[7], 3],
-    [[3, 5], 1],
-    [[3, 5], 5],
-    [[2, 3, 4], 2],
-    [[0, 4], 2],
-    [[3, 4], 0],
-    [[1], 1],
-    [[3, 200], 17],
-  ] as const).map(
+  ...(
+    [
+      [[7], 3],
+      [[3, 5], 1],
+      [[3, 5], 5],
+      [[2, 3, 4], 2],
+      [[0, 4], 2],
+      [[3, 4], 0],
+      [[1], 1],
+      [[3, 200], 17],
+    ] as const
+  ).map(
     ([shape, k]): Row => ({
       op: 'topK',
       name: `${k} of [${shape}]`,
@@ -66,7 +68,14 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
         const { values, indices } = topK(x!, k)
         return [values, indices]
       },
-      reference: (x) => [rowwise((row) => order(row, true).slice(0, k).map((i) => row[i]!))(x!), rowwise((row) => order(row, true).slice(0, k))(x!)],
+      reference: (x) => [
+        rowwise((row) =>
+          order(row, true)
+            .slice(0, k)
+            .map((i) => row[i]!),
+        )(x!),
+        rowwise((row) => order(row, true).slice(0, k))(x!),
+      ],
       dtypes: ['float64'],
       results: ['float64', 'int32'],
     }),
