@@ -52,13 +52,24 @@ WEFT_INLINE Vec log(Vec x) {
   return select(equal(x, infinity), x, select(unordered(x, x), x, y));
 }
 
+/** 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place: faster than a division where the processor estimates reciprocals well. */
+WEFT_INLINE Vec reciprocal(Vec v) {
+#if WEFT_LEVEL == 2
+  const Vec estimate = _mm512_rcp14_ps(v);
+  return fma(estimate, fma(negate(v), estimate, broadcast(1.0f)), estimate);
+#else
+  return broadcast(1.0f) / v;
+#endif
+}
+
 WEFT_INLINE Vec sigmoid(Vec x) { return broadcast(1.0f) / (exp(negate(x)) + 1.0f); }
 
 WEFT_INLINE Vec tanh(Vec x) {
   const Vec size = abs(x), s = x * x;
   const Vec q = polynomial(s, 0.00214753696f, -0.00818267372f, 0.0217029676f, -0.0539472029f, 0.133332103f, -0.333333313f);
   const Vec small = fma(x * s, q, x);  // relative error 8.9e-10 below 0.625
-  const Vec large = broadcast(1.0f) - broadcast(2.0f) / (exp(size + size) + 1.0f);
+  const Vec t = min(broadcast(10.0f), size);  // tanh(10) rounds to 1; in this order NaN passes
+  const Vec large = fma(reciprocal(exp(t + t) + 1.0f), broadcast(-2.0f), broadcast(1.0f));
   return select(less(size, broadcast(0.625f)), small, with_sign(large, x));
 }
 
