@@ -31,7 +31,8 @@ export function devices(): DeviceInfo[] {
 
 const noCuda = 'this build of weftjs has no CUDA library'
 
-function resolveDevice(name: string): string {
+/** The id of a device by its name ('auto': the default); ERR_NO_DEVICE with the reason when it cannot be used. */
+export function resolveDevice(name: string): string {
   if (name === 'cpu') return name
   if (name === 'auto') return defaultDevice()
   if (/^cuda(:\d+)?$/.test(name)) {

@@ -1,6 +1,6 @@
 // Tensor: what users hold. It either has a Buffer (concrete) or stands for a value of a graph being recorded; never both.
 import { inspect } from 'node:util'
-import { Buffer, finished, finishedSync, lastTicket, native } from './device.js'
+import { Buffer, finished, finishedSync, lastTicket, native, resolveDevice } from './device.js'
 import { WeftError } from './error.js'
 import { bytesOf, type Call, type DType, isFloat, type Shape, sizeOf } from './op.js'
 
@@ -108,6 +108,13 @@ export class Tensor {
   async print(): Promise<void> {
     const values = await this.array()
     console.log(`${this.dtype} [${this.shape}] ${inspect(values, { depth: 10, breakLength: 120 })}`)
+  }
+
+  /** The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device cannot be used. */
+  to(id: string): Tensor {
+    const target = resolveDevice(id)
+    if (target !== this.device) throw new WeftError('ERR_DEVICE', `to: no way from ${this.device} to ${target}`)
+    return this
   }
 
   /** Frees the memory once the runs in flight are done. Using the tensor afterwards throws ERR_DISPOSED. */
