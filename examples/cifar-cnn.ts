@@ -21,4 +21,4 @@ net.compile({ optimizer: 'adam', loss: losses.sparseCategoricalCrossentropy({ fr
 await net.fit(x, y, { epochs, batchSize: 32, verbose })
 
 const { accuracy } = await net.evaluate(xTest, yTest)
-report(accuracy!, await majority(y, yTest))
+report(accuracy, await majority(y, yTest))

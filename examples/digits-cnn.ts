@@ -28,4 +28,4 @@ net.summary()
 await net.fit(train.x, train.y, { epochs, batchSize, verbose, callbacks: [callbacks.terminateOnNan()] })
 
 const { accuracy } = await net.evaluate(test.x, test.y)
-report(accuracy!, await majority(train.y, test.y))
+report(accuracy, await majority(train.y, test.y))

@@ -16,4 +16,4 @@ net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics:
 await net.fit(x, y, { epochs, batchSize: 32, verbose })
 
 const { accuracy } = await net.evaluate(xTest, yTest)
-report(accuracy!, await majority(y, yTest))
+report(accuracy, await majority(y, yTest))

@@ -17,4 +17,4 @@ net.compile({ optimizer: 'adam', loss: 'categoricalCrossentropy', metrics: ['acc
 await net.fit(x, toCategorical(y, 10), { epochs, batchSize: 32, verbose })
 
 const { accuracy } = await net.evaluate(xTest, toCategorical(yTest, 10))
-report(accuracy!, await majority(y, yTest))
+report(accuracy, await majority(y, yTest))

@@ -142,7 +142,13 @@ export function cosineDecay(options: CosineDecayOptions): Schedule {
     options,
     (step) => {
       const passed = minimum(step.sub(warmup).div(steps), 1)
-      const decayed = passed.mul(Math.PI).cos().add(1).mul(0.5 * (1 - alpha)).add(alpha).mul(top)
+      const decayed = passed
+        .mul(Math.PI)
+        .cos()
+        .add(1)
+        .mul(0.5 * (1 - alpha))
+        .add(alpha)
+        .mul(top)
       return warmup === 0 ? decayed : where(step.less(warmup), step.mul((top - initial) / warmup).add(initial), decayed)
     },
     (step) => {
@@ -165,7 +171,10 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
   checkOptions('schedules.piecewiseConstantDecay', options, ['boundaries', 'values'])
   const { boundaries, values } = options
   if (values.length !== boundaries.length + 1) {
-    throw new WeftError('ERR_ARGUMENT', `piecewiseConstantDecay: ${boundaries.length} boundaries need ${boundaries.length + 1} values, got ${values.length}`)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `piecewiseConstantDecay: ${boundaries.length} boundaries need ${boundaries.length + 1} values, got ${values.length}`,
+    )
   }
   if (boundaries.some((boundary, i) => i > 0 && !(boundary > boundaries[i - 1]!))) {
     throw new WeftError('ERR_ARGUMENT', `piecewiseConstantDecay: boundaries must rise, got ${boundaries.join(', ')}`)
@@ -199,4 +208,7 @@ export function scheduleFromJson(json: { className: string; config: object }): S
 }
 
 export const isSchedule = (value: unknown): value is Schedule =>
-  typeof value === 'object' && value !== null && typeof (value as Partial<Schedule>).call === 'function' && typeof (value as Partial<Schedule>).at === 'function'
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as Partial<Schedule>).call === 'function' &&
+  typeof (value as Partial<Schedule>).at === 'function'

@@ -46,7 +46,10 @@ export class CallbackList {
     this.list = Array.isArray(callbacks) ? callbacks : [callbacks as CallbackLike]
     for (const callback of this.list) {
       if (typeof callback !== 'object' || callback === null || !HOOKS.some((hook) => typeof callback[hook] === 'function')) {
-        throw new WeftError('ERR_ARGUMENT', `callbacks: expected objects with ${HOOKS.join(', ')}, got ${callback === null ? 'null' : typeof callback}`)
+        throw new WeftError(
+          'ERR_ARGUMENT',
+          `callbacks: expected objects with ${HOOKS.join(', ')}, got ${callback === null ? 'null' : typeof callback}`,
+        )
       }
       if (callback instanceof Callback) callback.model = model
     }

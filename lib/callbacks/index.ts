@@ -23,7 +23,8 @@ export const csvLogger = (file: string, options: CsvLoggerOptions = {}): CsvLogg
 export const terminateOnNan = (): TerminateOnNan => new TerminateOnNan()
 
 /** Saves the model after each epoch, or after the best ones. The folder may hold {epoch:02d} and {val_loss:.2f}. */
-export const modelCheckpoint = (folder: string, options: ModelCheckpointOptions = {}): ModelCheckpoint => new ModelCheckpoint(folder, options)
+export const modelCheckpoint = (folder: string, options: ModelCheckpointOptions = {}): ModelCheckpoint =>
+  new ModelCheckpoint(folder, options)
 
 /** A callback of the given functions. */
 export const lambda = (functions: CallbackLike): Callback => Object.assign(new Callback(), functions)

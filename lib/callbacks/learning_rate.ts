@@ -76,7 +76,11 @@ export class LearningRateScheduler extends Callback {
 
   constructor(schedule: EpochSchedule, verbose: boolean) {
     super()
-    if (typeof schedule !== 'function') throw new WeftError('ERR_ARGUMENT', `learningRateScheduler: expected a function (epoch, learningRate) => number, got ${typeof schedule}`)
+    if (typeof schedule !== 'function')
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `learningRateScheduler: expected a function (epoch, learningRate) => number, got ${typeof schedule}`,
+      )
     this.schedule = schedule
     this.verbose = verbose
   }
@@ -84,7 +88,8 @@ export class LearningRateScheduler extends Callback {
   override onEpochBegin(epoch: number): void {
     const { optimizer } = this.model
     const rate = this.schedule(epoch, optimizer.learningRate)
-    if (typeof rate !== 'number') throw new WeftError('ERR_ARGUMENT', `learningRateScheduler: the function must return a number, got ${typeof rate}`)
+    if (typeof rate !== 'number')
+      throw new WeftError('ERR_ARGUMENT', `learningRateScheduler: the function must return a number, got ${typeof rate}`)
     optimizer.learningRate = rate
     if (this.verbose) console.log(`Epoch ${epoch + 1}: the learning rate is now ${rate}`)
   }

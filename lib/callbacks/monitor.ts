@@ -38,7 +38,11 @@ export class Monitor {
   read(logs: Logs): number | undefined {
     const value = logs[this.key]
     if (value === undefined) {
-      warnOnce('WEFT_MONITOR', `${this.what}: there is no '${this.key}' in the logs; there are ${Object.keys(logs).join(', ')}`, `${this.what} ${this.key}`)
+      warnOnce(
+        'WEFT_MONITOR',
+        `${this.what}: there is no '${this.key}' in the logs; there are ${Object.keys(logs).join(', ')}`,
+        `${this.what} ${this.key}`,
+      )
     }
     return value
   }
@@ -49,5 +53,7 @@ function direction(what: string, key: string): boolean {
   const ends = (ending: string): boolean => name.endsWith(ending)
   if (RISING.some(ends)) return true
   if (FALLING.some(ends)) return false
-  throw new WeftError('ERR_ARGUMENT', `${what}: cannot tell whether less or more of '${key}' is better`, { hint: "Say mode: 'min' or mode: 'max'" })
+  throw new WeftError('ERR_ARGUMENT', `${what}: cannot tell whether less or more of '${key}' is better`, {
+    hint: "Say mode: 'min' or mode: 'max'",
+  })
 }

@@ -69,7 +69,6 @@ export interface ModelCheckpointOptions {
 
 export class ModelCheckpoint extends Callback {
   private readonly folder: string
-  private readonly options: ModelCheckpointOptions
   private readonly monitor: Monitor | undefined
   private best: number
 
@@ -78,8 +77,9 @@ export class ModelCheckpoint extends Callback {
     checkOptions('modelCheckpoint', options, ['monitor', 'mode', 'saveBestOnly'])
     if (typeof folder !== 'string' || folder === '') throw new WeftError('ERR_ARGUMENT', 'modelCheckpoint: expected the name of a folder')
     this.folder = folder
-    this.options = options
-    this.monitor = options.saveBestOnly ? new Monitor('modelCheckpoint', options.monitor ?? 'val_loss', options.mode ?? 'auto', 0) : undefined
+    this.monitor = options.saveBestOnly
+      ? new Monitor('modelCheckpoint', options.monitor ?? 'val_loss', options.mode ?? 'auto', 0)
+      : undefined
     this.best = this.monitor?.worst ?? 0
   }
 
@@ -97,7 +97,11 @@ export class ModelCheckpoint extends Callback {
 function named(template: string, epoch: number, logs: Logs): string {
   return template.replace(/\{(\w+)(?::(?:0?(\d+)d|\.(\d+)f))?\}/g, (whole, key: string, width?: string, digits?: string) => {
     const value = key === 'epoch' ? epoch + 1 : logs[key]
-    if (value === undefined) throw new WeftError('ERR_ARGUMENT', `modelCheckpoint: there is no '${key}' in the logs for '${whole}'; there are epoch, ${Object.keys(logs).join(', ')}`)
+    if (value === undefined)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `modelCheckpoint: there is no '${key}' in the logs for '${whole}'; there are epoch, ${Object.keys(logs).join(', ')}`,
+      )
     return digits === undefined ? String(value).padStart(Number(width ?? 0), '0') : value.toFixed(Number(digits))
   })
 }

@@ -42,7 +42,11 @@ export async function readModelFile(folder: string): Promise<Record<string, unkn
   const json = await readJson(file)
   if (json['format'] !== FORMAT) throw new WeftError('ERR_FORMAT', `${file} does not describe a saved model`)
   if (typeof json['version'] !== 'number' || json['version'] > FORMAT_VERSION) {
-    throw new WeftError('ERR_FORMAT', `${file} has version ${String(json['version'])} of the format, this weftjs reads up to ${FORMAT_VERSION}`, { hint: 'Update weftjs' })
+    throw new WeftError(
+      'ERR_FORMAT',
+      `${file} has version ${String(json['version'])} of the format, this weftjs reads up to ${FORMAT_VERSION}`,
+      { hint: 'Update weftjs' },
+    )
   }
   return json
 }
@@ -86,7 +90,9 @@ async function checkReplaceable(folder: string): Promise<boolean> {
   try {
     await readModelFile(folder)
   } catch {
-    throw new WeftError('ERR_ARGUMENT', `save: ${folder} is not empty and not a saved model; it is left alone`, { hint: 'Choose another folder' })
+    throw new WeftError('ERR_ARGUMENT', `save: ${folder} is not empty and not a saved model; it is left alone`, {
+      hint: 'Choose another folder',
+    })
   }
   return true
 }

@@ -61,9 +61,13 @@ function restore(file: string, variables: ReadonlyMap<string, Variable>, stored:
     const value = stored.get(name)
     if (!value) throw new WeftError('ERR_FORMAT', `${file} has no '${name}'`)
     if (!sameShape(value.shape, variable.shape) || value.dtype !== variable.dtype) {
-      throw new WeftError('ERR_FORMAT', `${file}: '${name}' is ${value.dtype} [${value.shape}], the model has ${variable.dtype} [${variable.shape}]`, {
-        shapes: [value.shape, variable.shape],
-      })
+      throw new WeftError(
+        'ERR_FORMAT',
+        `${file}: '${name}' is ${value.dtype} [${value.shape}], the model has ${variable.dtype} [${variable.shape}]`,
+        {
+          shapes: [value.shape, variable.shape],
+        },
+      )
     }
   }
   for (const [name, variable] of variables) {

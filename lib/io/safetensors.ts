@@ -31,7 +31,11 @@ export interface StoredTensor {
 }
 
 /** Writes tensors in the given order, and flushes them to the disk. The tensors must not change meanwhile. */
-export async function writeSafetensors(file: string, tensors: ReadonlyMap<string, Tensor>, metadata?: Readonly<Record<string, string>>): Promise<void> {
+export async function writeSafetensors(
+  file: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata?: Readonly<Record<string, string>>,
+): Promise<void> {
   const header: Record<string, unknown> = metadata ? { [METADATA]: metadata } : {}
   let offset = 0
   for (const [name, t] of tensors) {
@@ -102,12 +106,17 @@ interface Entry {
 }
 
 function checkEntry(name: string, entry: unknown, size: number, wrong: (reason: string) => WeftError): Entry {
-  const { dtype: type, shape, data_offsets: offsets } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>
+  const {
+    dtype: type,
+    shape,
+    data_offsets: offsets,
+  } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>
   const dtype = typeof type === 'string' ? DTYPES.get(type) : undefined
   if (dtype === undefined) throw wrong(`tensor '${name}' has the unknown dtype ${JSON.stringify(type)}`)
   const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0
   if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong(`tensor '${name}' has the shape ${JSON.stringify(shape)}`)
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) throw wrong(`tensor '${name}' has the offsets ${JSON.stringify(offsets)}`)
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
+    throw wrong(`tensor '${name}' has the offsets ${JSON.stringify(offsets)}`)
   const [from, to] = offsets as [number, number]
   if (from > to || to > size) throw wrong(`tensor '${name}' lies at ${from} to ${to} of ${size} bytes of data`)
   if (to - from !== sizeOf(shape) * bytesOf(dtype)) throw wrong(`tensor '${name}' of ${type} [${shape}] has ${to - from} bytes`)

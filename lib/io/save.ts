@@ -1,17 +1,15 @@
 // save: a model's structure, weights, optimizer and training state in a folder.
 import path from 'node:path'
-import { WeftError } from '../error.js'
 import { outsideTrace } from '../graph.js'
 import { layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
-import { checkOptions } from '../error.js'
+import { checkOptions, WeftError } from '../error.js'
 import { isRecord, type Tensor, toHost, type Variable } from '../tensor.js'
 import { warnOnce } from '../warnings.js'
 import { formatFacts, MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeJson } from './folder.js'
 import { writeSafetensors } from './safetensors.js'
 
 declare module '../model/model.js' {
-  // biome-ignore lint/correctness/noUnusedVariables: a merged declaration repeats the class's parameters
   interface Model<C extends object, I, O> {
     /**
      * Saves structure, weights, optimizer state and `assets` (JSON values) in a folder, from which loadModel() goes on. It is written aside and
@@ -29,7 +27,8 @@ export function namedVariables(model: AnyModel): Map<string, Variable> {
     if (seen.has(variable)) continue
     seen.add(variable)
     const name = saved.slice(ROOT.length + 1)
-    if (named.has(name)) throw new WeftError('ERR_STATE', `save: two weights are named '${name}'`, { hint: 'Give the layers different names' })
+    if (named.has(name))
+      throw new WeftError('ERR_STATE', `save: two weights are named '${name}'`, { hint: 'Give the layers different names' })
     named.set(name, variable)
   }
   return named
@@ -52,17 +51,27 @@ function copies(variables: ReadonlyMap<string, Variable>): Map<string, Tensor> {
   return outsideTrace(() => new Map([...variables].map(([name, variable]) => [name, toHost.copy(variable)])))
 }
 
-/** Plain JSON, or ERR_ARGUMENT naming the part that is none. */
-function checkAssets(assets: Record<string, unknown>): void {
-  const visit = (value: unknown, where: string): void => {
-    if (value === null || ['string', 'boolean'].includes(typeof value)) return
-    if (typeof value === 'number' && Number.isFinite(value)) return
-    if (Array.isArray(value)) return value.forEach((item, i) => visit(item, `${where}[${i}]`))
-    if (typeof (value as { toJSON?: unknown })?.toJSON === 'function') return
-    if (isRecord(value)) return Object.entries(value).forEach(([key, item]) => visit(item, `${where}.${key}`))
-    throw new WeftError('ERR_ARGUMENT', `save: ${where} is not a JSON value: ${typeof value === 'object' ? value.constructor.name : String(value)}`)
+/** The first part of a value that is no JSON, as a path; undefined when all of it is. */
+function notJson(value: unknown, where: string): string | undefined {
+  if (value === null || ['string', 'boolean'].includes(typeof value)) return undefined
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : where
+  if (typeof (value as { toJSON?: unknown })?.toJSON === 'function') return undefined
+  const parts: [string, unknown][] | undefined = Array.isArray(value)
+    ? value.map((item, i) => [`${where}[${i}]`, item])
+    : isRecord(value)
+      ? Object.entries(value).map(([key, item]) => [`${where}.${key}`, item])
+      : undefined
+  if (!parts) return where
+  for (const [path, part] of parts) {
+    const found = notJson(part, path)
+    if (found !== undefined) return found
   }
-  visit(assets, 'assets')
+  return undefined
+}
+
+function checkAssets(assets: Record<string, unknown>): void {
+  const found = notJson(assets, 'assets')
+  if (found !== undefined) throw new WeftError('ERR_ARGUMENT', `save: ${found} is not a JSON value`)
 }
 
 /** How the model was compiled; undefined, with a warning, when a part of it is a function. */
@@ -72,7 +81,11 @@ function compilation(model: AnyModel): object | undefined {
     return { ...model.compiled.toJson(), optimizer: { className: optimizer.name, config: optimizer.config } }
   } catch (error) {
     if (!(error instanceof WeftError)) throw error
-    warnOnce('WEFT_SAVE', `${model.name} is saved without how it was compiled: ${error.message}. Call compile() after loading it`, model.name)
+    warnOnce(
+      'WEFT_SAVE',
+      `${model.name} is saved without how it was compiled: ${error.message}. Call compile() after loading it`,
+      model.name,
+    )
     return undefined
   }
 }
@@ -80,7 +93,10 @@ function compilation(model: AnyModel): object | undefined {
 async function saveModel(model: AnyModel, folder: string, options: SaveOptions): Promise<void> {
   checkOptions('save', options, ['assets'])
   if (typeof folder !== 'string' || folder === '') throw new WeftError('ERR_ARGUMENT', 'save: expected the name of a folder')
-  if (!model.built) throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, { hint: 'Give the first layer inputShape, or fit the model first' })
+  if (!model.built)
+    throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, {
+      hint: 'Give the first layer inputShape, or fit the model first',
+    })
   const assets = options.assets ?? model.assets
   checkAssets(assets)
   const structure = layerToJson(model)

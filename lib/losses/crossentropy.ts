@@ -48,7 +48,12 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
     const target = share === 0 ? y : y.mul(1 - share).add(0.5 * share)
     if (fromLogits) return meanOverLast(p.softplus().sub(p.mul(target)))
     const clipped = p.clip(EPSILON, 1 - EPSILON)
-    return meanOverLast(target.mul(clipped.log()).add(target.neg().add(1).mul(clipped.neg().add(1).log())).neg())
+    return meanOverLast(
+      target
+        .mul(clipped.log())
+        .add(target.neg().add(1).mul(clipped.neg().add(1).log()))
+        .neg(),
+    )
   }
   return defineLoss({
     name: 'binaryCrossentropy',
@@ -86,7 +91,8 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
 export function sparseCategoricalCrossentropy(options: SparseCategoricalCrossentropyOptions = {}): Loss {
   checkOptions('losses.sparseCategoricalCrossentropy', options, ['fromLogits', 'ignoreClass', 'axis', 'reduction'])
   const { fromLogits = false, ignoreClass, axis = -1 } = options
-  const ignored = (y: Tensor, p: Tensor): Tensor | undefined => (ignoreClass === undefined ? undefined : classNumbers(y, classesLast(p, axis)).notEqual(ignoreClass))
+  const ignored = (y: Tensor, p: Tensor): Tensor | undefined =>
+    ignoreClass === undefined ? undefined : classNumbers(y, classesLast(p, axis)).notEqual(ignoreClass)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const predictions = classesLast(p, axis)
     let labels = classNumbers(y, predictions)

@@ -46,7 +46,8 @@ export type LossLike = LossName | LossFunction
 /** The names that compile() takes. */
 export const lossNames: readonly string[] = Object.keys(factories)
 
-export const isLoss = (value: unknown): value is Loss => typeof value === 'function' && typeof (value as Partial<Loss>).lossName === 'string'
+export const isLoss = (value: unknown): value is Loss =>
+  typeof value === 'function' && typeof (value as Partial<Loss>).lossName === 'string'
 
 /** The loss of a string, a factory's result, a factory or a plain function. */
 export function resolveLoss(value: unknown, config: object = {}): Loss {
@@ -58,7 +59,10 @@ export function resolveLoss(value: unknown, config: object = {}): Loss {
   const factory = Object.values(factories).find((candidate) => candidate === value)
   if (factory) return factory()
   if (typeof value !== 'function') {
-    throw new WeftError('ERR_ARGUMENT', `loss: expected a name, one of losses.*, or a function (yTrue, yPred) => Tensor, got ${value === null ? 'null' : typeof value}`)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `loss: expected a name, one of losses.*, or a function (yTrue, yPred) => Tensor, got ${value === null ? 'null' : typeof value}`,
+    )
   }
   return ownLoss(value as LossFunction)
 }

@@ -79,9 +79,12 @@ export const meanOverLast = (t: Tensor): Tensor => (t.rank < 2 ? t : t.mean(-1))
  */
 export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   if (sameShape(yTrue.shape, yPred.shape)) return yTrue
-  if (yTrue.rank === yPred.rank - 1 && yPred.shape.at(-1) === 1 && sameShape(yTrue.shape, yPred.shape.slice(0, -1))) return yTrue.expandDims(-1)
-  if (yTrue.rank === yPred.rank + 1 && yTrue.shape.at(-1) === 1 && sameShape(yPred.shape, yTrue.shape.slice(0, -1))) return yTrue.squeeze(-1)
-  const classNumbers = yPred.rank >= 2 && (sameShape(yTrue.shape, yPred.shape.slice(0, -1)) || sameShape(yTrue.shape, [...yPred.shape.slice(0, -1), 1]))
+  if (yTrue.rank === yPred.rank - 1 && yPred.shape.at(-1) === 1 && sameShape(yTrue.shape, yPred.shape.slice(0, -1)))
+    return yTrue.expandDims(-1)
+  if (yTrue.rank === yPred.rank + 1 && yTrue.shape.at(-1) === 1 && sameShape(yPred.shape, yTrue.shape.slice(0, -1)))
+    return yTrue.squeeze(-1)
+  const classNumbers =
+    yPred.rank >= 2 && (sameShape(yTrue.shape, yPred.shape.slice(0, -1)) || sameShape(yTrue.shape, [...yPred.shape.slice(0, -1), 1]))
   const classes = yPred.shape.at(-1)
   throw new WeftError('ERR_SHAPE', `${what}: targets of shape [${yTrue.shape}] do not fit predictions of shape [${yPred.shape}]`, {
     shapes: [yTrue.shape, yPred.shape],
@@ -95,10 +98,13 @@ export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor 
 /** Adds axes of 1 at the end of weights or masks [n] or [n, t], so that they lie beside values of `shape`. */
 export function fitRank(what: string, t: Tensor, shape: Shape): Tensor {
   let fitted = t
-  if (fitted.rank > shape.length && fitted.shape.slice(shape.length).every((extent) => extent === 1)) fitted = fitted.reshape(fitted.shape.slice(0, shape.length))
+  if (fitted.rank > shape.length && fitted.shape.slice(shape.length).every((extent) => extent === 1))
+    fitted = fitted.reshape(fitted.shape.slice(0, shape.length))
   const lead = shape.slice(0, fitted.rank)
   if (fitted.rank > shape.length || !fitted.shape.every((extent, i) => extent === lead[i] || extent === 1)) {
-    throw new WeftError('ERR_SHAPE', `${what}: weights or mask of shape [${t.shape}] do not fit losses of shape [${shape}]`, { shapes: [t.shape, shape] })
+    throw new WeftError('ERR_SHAPE', `${what}: weights or mask of shape [${t.shape}] do not fit losses of shape [${shape}]`, {
+      shapes: [t.shape, shape],
+    })
   }
   return fitted.rank === shape.length ? fitted : fitted.reshape([...fitted.shape, ...new Array<number>(shape.length - fitted.rank).fill(1)])
 }

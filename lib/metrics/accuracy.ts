@@ -40,7 +40,13 @@ function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   })
 }
 
-const sameClass = (what: string) => (yTrue: Tensor, yPred: Tensor): Tensor => yPred.argMax(-1).equal(classesOf(what, yTrue, yPred)).cast('float32')
+const sameClass =
+  (what: string) =>
+  (yTrue: Tensor, yPred: Tensor): Tensor =>
+    yPred
+      .argMax(-1)
+      .equal(classesOf(what, yTrue, yPred))
+      .cast('float32')
 
 /** Share of samples whose largest prediction is at the class of the one-hot target. */
 export function categoricalAccuracy(options: MetricOptions = {}): Metric {
@@ -60,7 +66,10 @@ export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const { k = 5 } = options
   return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
     const best = topK(yPred, Math.min(k, yPred.shape.at(-1)!)).indices
-    return best.equal(classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1)).any(-1).cast('float32')
+    return best
+      .equal(classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1))
+      .any(-1)
+      .cast('float32')
   })
 }
 
@@ -88,7 +97,7 @@ class Accuracy implements Metric {
     return this.chosen.result()
   }
   reset(): void {
-    this.chosen?.reset!()
+    this.chosen?.reset?.()
   }
   clone(): Metric {
     return new Accuracy(this.config)

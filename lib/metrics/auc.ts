@@ -28,11 +28,14 @@ class Auc extends StandardMetric {
     checkOptions('metrics.auc', options, ['name', 'numThresholds', 'curve'])
     super('auc', options, () => new Auc(options))
     const { numThresholds = 200, curve = 'ROC' } = options
-    if (!Number.isInteger(numThresholds) || numThresholds < 2) throw new WeftError('ERR_ARGUMENT', `auc: numThresholds must be an integer of at least 2, got ${numThresholds}`)
+    if (!Number.isInteger(numThresholds) || numThresholds < 2)
+      throw new WeftError('ERR_ARGUMENT', `auc: numThresholds must be an integer of at least 2, got ${numThresholds}`)
     if (!CURVES.includes(curve)) throw unknownName('curve', curve, CURVES)
     this.curve = curve
     // the ends lie outside [0, 1], so that the curve has both corners
-    this.thresholds = Float32Array.from({ length: numThresholds }, (_, i) => (i === 0 ? -1e-7 : i === numThresholds - 1 ? 1 + 1e-6 : i / (numThresholds - 1)))
+    this.thresholds = Float32Array.from({ length: numThresholds }, (_, i) =>
+      i === 0 ? -1e-7 : i === numThresholds - 1 ? 1 + 1e-6 : i / (numThresholds - 1),
+    )
     this.truePositives = this.addState('truePositives', [numThresholds])
     this.falsePositives = this.addState('falsePositives', [numThresholds])
     this.positives = this.addState('positives', [])
@@ -49,7 +52,10 @@ class Auc extends StandardMetric {
     const positive = each ? truth.mul(each) : truth
     const negative = each ? each.sub(positive) : truth.neg().add(1)
     // [samples, thresholds]
-    const above = p.reshape([-1, 1]).greater(tensor(this.thresholds).reshape([1, -1])).cast('float32')
+    const above = p
+      .reshape([-1, 1])
+      .greater(tensor(this.thresholds).reshape([1, -1]))
+      .cast('float32')
     this.truePositives.assign(this.truePositives.add(positive.expandDims(0).matMul(above).squeeze(0)))
     this.falsePositives.assign(this.falsePositives.add(negative.expandDims(0).matMul(above).squeeze(0)))
     this.positives.assign(this.positives.add(positive.sum()))
@@ -63,7 +69,11 @@ class Auc extends StandardMetric {
     if (this.curve === 'ROC') {
       const rises = ratio(this.truePositives, this.positives)
       const runs = ratio(this.falsePositives, this.negatives)
-      return head(runs).sub(tail(runs)).mul(head(rises).add(tail(rises))).mul(0.5).sum()
+      return head(runs)
+        .sub(tail(runs))
+        .mul(head(rises).add(tail(rises)))
+        .mul(0.5)
+        .sum()
     }
     // interpolation between thresholds: Davis and Goadrich, 2006
     const dtp = head(this.truePositives).sub(tail(this.truePositives))

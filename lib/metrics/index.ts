@@ -44,20 +44,29 @@ const factories: Readonly<Record<MetricName, (options?: never) => Metric>> = {
   rmse,
   r2,
 }
-const aliases: Readonly<Record<string, MetricName>> = { acc: 'accuracy', meanSquaredError: 'mse', meanAbsoluteError: 'mae', rootMeanSquaredError: 'rmse' }
+const aliases: Readonly<Record<string, MetricName>> = {
+  acc: 'accuracy',
+  meanSquaredError: 'mse',
+  meanAbsoluteError: 'mae',
+  rootMeanSquaredError: 'rmse',
+}
 
 /** A metric as a function: averaged over the samples. */
 export type MetricFunction = (yTrue: Tensor, yPred: Tensor) => Tensor
 export type MetricLike = string | Metric | MetricFunction
 
 const isMetric = (value: unknown): value is Metric =>
-  typeof value === 'object' && value !== null && typeof (value as Partial<Metric>).update === 'function' && typeof (value as Partial<Metric>).result === 'function'
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as Partial<Metric>).update === 'function' &&
+  typeof (value as Partial<Metric>).result === 'function'
 
 /** The metric of a name, a factory's result, a factory, a loss or a function. Its key in the logs is the string as given. */
 export function resolveMetric(value: unknown, config: object = {}): Metric {
   if (typeof value === 'string') {
     const name = aliases[value] ?? value
-    if (Object.hasOwn(factories, name)) return factories[name as MetricName]({ ...config, name: (config as { name?: string }).name ?? value } as never)
+    if (Object.hasOwn(factories, name))
+      return factories[name as MetricName]({ ...config, name: (config as { name?: string }).name ?? value } as never)
     if (lossNames.includes(value)) return fromLoss(value, resolveLoss(value, config))
     throw unknownName('metric', value, [...Object.keys(factories), ...lossNames])
   }
@@ -66,7 +75,10 @@ export function resolveMetric(value: unknown, config: object = {}): Metric {
   if (factory) return factory()
   if (isLoss(value)) return fromLoss(value.lossName, value)
   if (typeof value !== 'function') {
-    throw new WeftError('ERR_ARGUMENT', `metrics: expected names, metrics.* or functions (yTrue, yPred) => Tensor, got ${value === null ? 'null' : typeof value}`)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `metrics: expected names, metrics.* or functions (yTrue, yPred) => Tensor, got ${value === null ? 'null' : typeof value}`,
+    )
   }
   return fromFunction(value as MetricFunction)
 }

@@ -6,7 +6,7 @@ import type { AnyModel } from './model.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
 import { rowsSource, type Source, streamSource } from './source.js'
-import type { Logs } from './step.js'
+import type { Figures } from './step.js'
 
 export interface EvaluateOptions {
   /** Rows per step, of arrays. Default 32. */
@@ -27,7 +27,12 @@ export function checkCount(what: string, name: string, value: number): number {
   throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${value}`)
 }
 
-export async function evaluate(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: EvaluateOptions): Promise<Logs> {
+export async function evaluate(
+  model: AnyModel,
+  x: Values | StreamSource,
+  y: Values | undefined,
+  options: EvaluateOptions,
+): Promise<Figures> {
   checkOptions('evaluate', options, ['batchSize', 'sampleWeight', 'steps', 'signal', 'verbose'])
   const { signal, verbose = 0, steps } = options
   const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
@@ -51,13 +56,13 @@ export async function evaluate(model: AnyModel, x: Values | StreamSource, y: Val
 }
 
 /** One pass over a source; the figures at its end. */
-export function measure(model: AnyModel, source: Source, signal: AbortSignal | undefined, progress?: Progress): Promise<Logs> {
+export function measure(model: AnyModel, source: Source, signal: AbortSignal | undefined, progress?: Progress): Promise<Figures> {
   return model.inTurn(async () => {
     const steps = model.steps('evaluate')
     steps.reset()
     const epoch = await source.open(steps)
     progress?.begin(undefined, epoch.steps)
-    let logs: Logs = {}
+    let logs = {} as Figures
     let step = 0
     try {
       for await (const figures of pipeline({ next: () => epoch.next(), depth: 4, signal })) {
@@ -73,7 +78,7 @@ export function measure(model: AnyModel, source: Source, signal: AbortSignal | u
   })
 }
 
-export async function evaluateBatch(model: AnyModel, x: Values, y: Values | undefined, options: { sampleWeight?: Rows }): Promise<Logs> {
+export async function evaluateBatch(model: AnyModel, x: Values, y: Values | undefined, options: { sampleWeight?: Rows }): Promise<Figures> {
   const owned: Tensor[] = []
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)

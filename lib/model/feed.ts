@@ -33,7 +33,8 @@ export type Stream = AsyncIterable<unknown> | Iterable<unknown>
 /** Batches { x, y, sampleWeight? }: a data.Dataset, an (async) iterable, a Readable, or a function that returns one. */
 export type StreamSource = Stream | (() => Stream | Promise<Stream>)
 
-const isHostValues = (value: unknown): value is HostValues => isRecord(value) && Array.isArray(value['shape']) && typeof value['data'] === 'object'
+const isHostValues = (value: unknown): value is HostValues =>
+  isRecord(value) && Array.isArray(value['shape']) && typeof value['data'] === 'object'
 const isTyped = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
 
 /** Whether the inputs and the outputs of a model are lists: then a list is one of parts, also when its parts are nested arrays. */
@@ -62,13 +63,17 @@ export function toTree(what: string, value: unknown, owned: Tensor[], list = fal
   if (Array.isArray(value) && value.length > 0 && (list || value.every((part) => part instanceof Tensor || isHostValues(part)))) {
     return value.map((part, i) => rows(part, `${what}[${i}]`))
   }
-  if (isRecord(value) && !isHostValues(value)) return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rows(part, `${what}.${key}`)]))
+  if (isRecord(value) && !isHostValues(value))
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rows(part, `${what}.${key}`)]))
   return rows(value, what)
 }
 
 function plain(value: unknown, what: string): NestedArray | TypedArray {
   if (Array.isArray(value) || isTyped(value)) return value as NestedArray
-  throw new WeftError('ERR_ARGUMENT', `${what}: expected a Tensor, nested arrays or { data, shape }, got ${value === null ? 'null' : typeof value}`)
+  throw new WeftError(
+    'ERR_ARGUMENT',
+    `${what}: expected a Tensor, nested arrays or { data, shape }, got ${value === null ? 'null' : typeof value}`,
+  )
 }
 
 /** The Tensors of a tree with names for messages. */
@@ -84,10 +89,12 @@ export function toColumns(forms: Forms, x: unknown, y: unknown, sampleWeight: un
   const inputs = toTree('x', x, owned, forms.listOfInputs)
   const targets = y === undefined ? undefined : toTree('y', y, owned, forms.listOfOutputs)
   const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned)
-  if (weights !== undefined && !(weights instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')
+  if (weights !== undefined && !(weights instanceof Tensor))
+    throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')
   const named = [...leaves('x', inputs), ...leaves('y', targets), ...leaves('sampleWeight', weights)]
   for (const [name, t] of named) {
-    if (t.rank === 0) throw new WeftError('ERR_SHAPE', `${name}: a scalar has no rows`, { hint: 'Values need a batch axis: [samples, ...]' })
+    if (t.rank === 0)
+      throw new WeftError('ERR_SHAPE', `${name}: a scalar has no rows`, { hint: 'Values need a batch axis: [samples, ...]' })
   }
   const [[first, one]] = named as [[string, Tensor]]
   const rows = one.shape[0]!
@@ -104,9 +111,13 @@ export function toColumns(forms: Forms, x: unknown, y: unknown, sampleWeight: un
 /** A batch of a stream as Tensors. */
 export function batchColumns(forms: Forms, batch: unknown): Columns {
   if (typeof batch !== 'object' || batch === null || !('x' in batch)) {
-    throw new WeftError('ERR_ARGUMENT', `a source of batches gave ${batch === null ? 'null' : Array.isArray(batch) ? `an array of ${batch.length}` : typeof batch}`, {
-      hint: 'Batches are { x, y, sampleWeight? }',
-    })
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `a source of batches gave ${batch === null ? 'null' : Array.isArray(batch) ? `an array of ${batch.length}` : typeof batch}`,
+      {
+        hint: 'Batches are { x, y, sampleWeight? }',
+      },
+    )
   }
   const { x, y, sampleWeight } = batch as StreamBatch
   return toColumns(forms, x, y, sampleWeight, [])
@@ -119,7 +130,10 @@ export async function openStream(source: StreamSource): Promise<AsyncIterator<un
     if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]()
     if (Symbol.iterator in stream) return stream[Symbol.iterator]()
   }
-  throw new WeftError('ERR_ARGUMENT', `a source of batches must be an iterable or a function that returns one, got ${stream === null ? 'null' : typeof stream}`)
+  throw new WeftError(
+    'ERR_ARGUMENT',
+    `a source of batches must be an iterable or a function that returns one, got ${stream === null ? 'null' : typeof stream}`,
+  )
 }
 
 /** Number of batches of a pass, where the source tells. */
@@ -133,4 +147,3 @@ export function streamSize(source: StreamSource): number | undefined {
 export function freeOwned(owned: Tensor[]): void {
   for (const t of owned.splice(0)) t.dispose()
 }
-

@@ -10,7 +10,7 @@ import type { History } from './history.js'
 import { type CompileOptions, Objective } from './objective.js'
 import type { ClassWeight } from './pass.js'
 import { type PredictOptions, predict } from './predict.js'
-import { Inference, type Logs, Steps } from './step.js'
+import { type Figures, Inference, Steps } from './step.js'
 import { type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -92,7 +92,9 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** @internal */
   get compiled(): Objective {
     if (this.objective) return this.objective
-    throw new WeftError('ERR_STATE', `${this.name}: the model is not compiled`, { hint: "Call compile({ optimizer: 'adam', loss: ... }) first" })
+    throw new WeftError('ERR_STATE', `${this.name}: the model is not compiled`, {
+      hint: "Call compile({ optimizer: 'adam', loss: ... }) first",
+    })
   }
 
   /** Trains on arrays, or on a source of batches. Resolves with the history of losses and metrics by epoch. */
@@ -112,9 +114,9 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** Loss and metrics over the data. */
-  evaluate(x: Values, y: Values | undefined, options?: EvaluateOptions): Promise<Logs>
-  evaluate(source: StreamSource, options?: EvaluateOptions): Promise<Logs>
-  evaluate(x: Values | StreamSource, ...rest: unknown[]): Promise<Logs> {
+  evaluate(x: Values, y: Values | undefined, options?: EvaluateOptions): Promise<Figures>
+  evaluate(source: StreamSource, options?: EvaluateOptions): Promise<Figures>
+  evaluate(x: Values | StreamSource, ...rest: unknown[]): Promise<Figures> {
     const { y, options } = splitArguments<EvaluateOptions>('evaluate', x, rest)
     return evaluate(this, x, y, options)
   }
@@ -125,13 +127,13 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** One update on one batch; the figures of this batch alone. */
-  trainOnBatch(x: Values, y?: Values, options: BatchOptions = {}): Promise<Logs> {
+  trainOnBatch(x: Values, y?: Values, options: BatchOptions = {}): Promise<Figures> {
     checkOptions('trainOnBatch', options, ['sampleWeight', 'classWeight'])
     return trainBatch(this, x, y, options)
   }
 
   /** Loss and metrics of one batch. */
-  evaluateOnBatch(x: Values, y?: Values, options: Pick<BatchOptions, 'sampleWeight'> = {}): Promise<Logs> {
+  evaluateOnBatch(x: Values, y?: Values, options: Pick<BatchOptions, 'sampleWeight'> = {}): Promise<Figures> {
     checkOptions('evaluateOnBatch', options, ['sampleWeight'])
     return evaluateBatch(this, x, y, options)
   }
@@ -161,7 +163,8 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** @internal Marks the model as being trained, until the function it returns is called. */
   beginTraining(): () => void {
-    if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: the model is being trained already`, { hint: 'Await the first fit() or train()' })
+    if (this.busy)
+      throw new WeftError('ERR_STATE', `${this.name}: the model is being trained already`, { hint: 'Await the first fit() or train()' })
     this.busy = true
     return () => {
       this.busy = false

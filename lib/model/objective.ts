@@ -64,7 +64,9 @@ export class Objective {
     this.loss = mapLeaves(options.loss, (leaf) => (leaf === undefined || leaf === null ? undefined : resolveLoss(leaf)))
     this.lossWeights = options.lossWeights
     if (options.metrics !== undefined && !isList(options.metrics) && !isRecord(options.metrics)) {
-      throw new WeftError('ERR_ARGUMENT', `compile: metrics must be a list or a record by output, got ${typeof options.metrics}`, { hint: "Write metrics: ['accuracy']" })
+      throw new WeftError('ERR_ARGUMENT', `compile: metrics must be a list or a record by output, got ${typeof options.metrics}`, {
+        hint: "Write metrics: ['accuracy']",
+      })
     }
     this.metrics = mapLeaves(options.metrics ?? [], (leaf): GivenMetric => {
       const original = resolveMetric(leaf)
@@ -88,13 +90,18 @@ export class Objective {
     const flat = isList(this.metrics) && !this.metrics.some(isList)
     const given = flat ? this.metrics : byOutput('metrics', this.metrics, place)
     const list = (isList(given) ? given : given === undefined ? [] : [given]) as readonly GivenMetric[]
-    return list.map(({ key, original }) => ({ key: place.count > 1 ? `${place.name}_${key}` : key, metric: original.clone?.() ?? original }))
+    return list.map(({ key, original }) => ({
+      key: place.count > 1 ? `${place.name}_${key}` : key,
+      metric: original.clone?.() ?? original,
+    }))
   }
 
   /** What compile() is called with again after loading; throws for functions, which have no JSON. */
   toJson(): ObjectiveJson {
     const unsaved = (kind: string, name: string): never => {
-      throw new WeftError('ERR_ARGUMENT', `the ${kind} '${name}' is a function and cannot be saved`, { hint: `Use one of ${kind === 'loss' ? 'losses' : 'metrics'}.*` })
+      throw new WeftError('ERR_ARGUMENT', `the ${kind} '${name}' is a function and cannot be saved`, {
+        hint: `Use one of ${kind === 'loss' ? 'losses' : 'metrics'}.*`,
+      })
     }
     return {
       loss: mapLeaves(this.loss, (leaf) => {
@@ -105,7 +112,9 @@ export class Objective {
       ...(this.lossWeights === undefined ? {} : { lossWeights: this.lossWeights }),
       metrics: mapLeaves(this.metrics, (leaf) => {
         const { key, original } = leaf as GivenMetric
-        return original.metricName === undefined ? unsaved('metric', original.name) : { key, className: original.metricName, config: original.config ?? {} }
+        return original.metricName === undefined
+          ? unsaved('metric', original.name)
+          : { key, className: original.metricName, config: original.config ?? {} }
       }),
       precision: this.precision,
     }
@@ -130,7 +139,8 @@ export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer): Com
 /** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */
 function mapLeaves(tree: unknown, replace: (leaf: unknown) => unknown, stop: (value: unknown) => boolean = () => false): unknown {
   if (isList(tree)) return tree.map((item) => mapLeaves(item, replace, stop))
-  if (isRecord(tree) && !stop(tree) && !isMetricRecord(tree)) return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapLeaves(item, replace, stop)]))
+  if (isRecord(tree) && !stop(tree) && !isMetricRecord(tree))
+    return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapLeaves(item, replace, stop)]))
   return replace(tree)
 }
 
@@ -141,7 +151,8 @@ const isMetricRecord = (value: Record<string, unknown>): boolean =>
 /** The part of a setting that belongs to an output. */
 function byOutput(what: string, setting: unknown, { name, index, count }: OutputPlace): unknown {
   if (isList(setting)) {
-    if (setting.length !== count) throw new WeftError('ERR_ARGUMENT', `compile: ${what} has ${setting.length} entries, the model has ${count} outputs`)
+    if (setting.length !== count)
+      throw new WeftError('ERR_ARGUMENT', `compile: ${what} has ${setting.length} entries, the model has ${count} outputs`)
     return setting[index]
   }
   if (isRecord(setting) && !isMetricRecord(setting)) {

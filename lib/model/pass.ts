@@ -63,8 +63,14 @@ export function forward(model: AnyModel, objective: Objective, batch: Batch, tra
     const logitsOf = !direct[index] && loss?.logits?.given ? loss.logits.activation : undefined
     return { place, target, prediction, logitsOf, loss: value }
   })
-  const parts = [...outputs.flatMap(({ loss, place }) => (loss ? [weighted(loss, objective.weightOf(place))] : [])), ...added.map((t) => t.cast('float32'))]
-  if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', `${model.name}: there is no loss to compute`, { hint: 'Give compile() a loss and pass targets, or call addLoss() in a layer' })
+  const parts = [
+    ...outputs.flatMap(({ loss, place }) => (loss ? [weighted(loss, objective.weightOf(place))] : [])),
+    ...added.map((t) => t.cast('float32')),
+  ]
+  if (parts.length === 0)
+    throw new WeftError('ERR_ARGUMENT', `${model.name}: there is no loss to compute`, {
+      hint: 'Give compile() a loss and pass targets, or call addLoss() in a layer',
+    })
   return { outputs, loss: parts.reduce((sum, part) => sum.add(part)), sampleWeight, metrics }
 }
 
@@ -98,7 +104,8 @@ function targetsOf(y: Tree | undefined, names: readonly string[], losses: readon
   if (isRecord(y) && names.some((name) => Object.hasOwn(y, name))) {
     return names.map((name, i) => {
       const target = (y as Record<string, Tensor>)[name]
-      if (target === undefined && losses[i]) throw new WeftError('ERR_ARGUMENT', `y has no target for output '${name}'`, { hint: `It has ${Object.keys(y).join(', ')}` })
+      if (target === undefined && losses[i])
+        throw new WeftError('ERR_ARGUMENT', `y has no target for output '${name}'`, { hint: `It has ${Object.keys(y).join(', ')}` })
       return target
     })
   }
@@ -115,7 +122,10 @@ function classWeights(target: Tensor, prediction: Tensor, classWeight: ClassWeig
   const oneHot = outputs > 1 && sameShape(target.shape, prediction.shape)
   const labels = (oneHot ? target.argMax(-1) : target.cast('int32')).reshape([-1])
   if (labels.size !== prediction.shape[0]) {
-    throw new WeftError('ERR_SHAPE', `classWeight needs one class per sample, the targets have shape [${target.shape}]`, { shapes: [target.shape], hint: 'Use sampleWeight' })
+    throw new WeftError('ERR_SHAPE', `classWeight needs one class per sample, the targets have shape [${target.shape}]`, {
+      shapes: [target.shape],
+      hint: 'Use sampleWeight',
+    })
   }
   const known = Object.keys(classWeight).map(Number)
   const table = new Float32Array(Math.max(outputs, 2, ...known.map((label) => label + 1))).fill(1)

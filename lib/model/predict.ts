@@ -22,7 +22,9 @@ export async function predict(model: AnyModel, x: Values | StreamSource, options
   const owned: Tensor[] = []
   const parts: Tree[] = []
   try {
-    const next = isStream(x) ? await fromStream(model, x) : fromRows(model, toColumns(model.forms, x, undefined, undefined, owned), batchSize, owned)
+    const next = isStream(x)
+      ? await fromStream(model, x)
+      : fromRows(model, toColumns(model.forms, x, undefined, undefined, owned), batchSize, owned)
     for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
     if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
     return parts.length === 1 ? parts[0]! : joined(parts)
@@ -74,5 +76,7 @@ function joined(parts: readonly Tree[]): Tree {
   }
   if (first instanceof Tensor) return join(parts as readonly Tensor[])
   if (Array.isArray(first)) return first.map((_, i) => join(parts.map((part) => (part as Tensor[])[i]!)))
-  return Object.fromEntries(Object.keys(isRecord(first) ? first : {}).map((key) => [key, join(parts.map((part) => (part as Record<string, Tensor>)[key]!))]))
+  return Object.fromEntries(
+    Object.keys(isRecord(first) ? first : {}).map((key) => [key, join(parts.map((part) => (part as Record<string, Tensor>)[key]!))]),
+  )
 }

@@ -18,7 +18,8 @@ export class Progress {
   private drawn = 0
 
   constructor(verbose: Verbosity, epochs: number) {
-    if (![0, 1, 2, 'auto', true, false].includes(verbose)) throw new WeftError('ERR_ARGUMENT', `verbose must be 0, 1, 2 or 'auto', got ${String(verbose)}`)
+    if (![0, 1, 2, 'auto', true, false].includes(verbose))
+      throw new WeftError('ERR_ARGUMENT', `verbose must be 0, 1, 2 or 'auto', got ${String(verbose)}`)
     this.level = verbose === 'auto' ? (process.stdout.isTTY ? 1 : 2) : Number(verbose)
     this.epochs = epochs
   }
@@ -61,7 +62,9 @@ export class Progress {
 }
 
 const duration = (seconds: number): string =>
-  seconds < 60 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)}s` : `${Math.floor(seconds / 60)}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`
+  seconds < 60
+    ? `${seconds.toFixed(seconds < 10 ? 1 : 0)}s`
+    : `${Math.floor(seconds / 60)}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`
 
 /** 'loss: 0.4321 - accuracy: 0.8765' */
 const figures = (logs: Logs): string =>

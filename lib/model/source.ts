@@ -39,7 +39,10 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
       const rows = order()
       const most = Math.ceil(rows.length / batchSize)
       if (stepsPerEpoch !== undefined && stepsPerEpoch > most) {
-        throw new WeftError('ERR_ARGUMENT', `${stepsPerEpoch} steps of ${batchSize} rows were asked for, the data have ${rows.length} rows, which make ${most}`)
+        throw new WeftError(
+          'ERR_ARGUMENT',
+          `${stepsPerEpoch} steps of ${batchSize} rows were asked for, the data have ${rows.length} rows, which make ${most}`,
+        )
       }
       const permutation = tensor(rows)
       const count = stepsPerEpoch ?? most
@@ -59,7 +62,12 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
 }
 
 /** Batches of a stream. With stepsPerEpoch an epoch goes on where the last one ended; otherwise each epoch is one pass. */
-export function streamSource(forms: Forms, source: StreamSource, stepsPerEpoch: number | undefined, classWeight: ClassWeight | undefined): Source {
+export function streamSource(
+  forms: Forms,
+  source: StreamSource,
+  stepsPerEpoch: number | undefined,
+  classWeight: ClassWeight | undefined,
+): Source {
   let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   let passes = 0
   let waiting = false

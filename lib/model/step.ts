@@ -5,6 +5,7 @@ import { gradients } from '../grad.js'
 import { jit, type JitFunction } from '../jit.js'
 import { isRecord, mapTree, Tensor, type Variable } from '../tensor.js'
 import { concat, takeBatch, zerosLike } from '../ops/index.js'
+import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
 import type { AnyModel } from './model.js'
@@ -12,6 +13,8 @@ import type { NamedMetric, Objective } from './objective.js'
 import { type Batch, type ClassWeight, forward, type Pass } from './pass.js'
 
 export type Logs = Record<string, number>
+/** Figures under the names there are; those of metrics that were not compiled are absent. */
+export type Figures = Logs & Record<'loss' | MetricName, number>
 
 /** Running means of loss and metrics over an epoch, on the device. */
 class Tracker {
@@ -112,10 +115,10 @@ export class Steps {
   }
 
   /** The figures of a finished step by name. */
-  logs(figures: Tensor): Logs {
+  logs(figures: Tensor): Figures {
     const bytes = figures.held().view()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
-    return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!]))
+    return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!])) as Figures
   }
 
   dispose(): void {
@@ -149,7 +152,11 @@ export class Inference {
   constructor(model: AnyModel, options: { precision?: Objective['precision'] }) {
     const named = { ...options, name: `predict of ${model.name}` }
     const run = (x: Tree): Tree => model.apply(x, { training: false }) as Tree
-    this.onRows = jit((x: Tree, permutation: Tensor, cursor: Tensor, size: number) => run(mapTree(x, (t) => takeBatch(t, permutation, cursor, size)) as Tree), named)
+    this.onRows = jit(
+      (x: Tree, permutation: Tensor, cursor: Tensor, size: number) =>
+        run(mapTree(x, (t) => takeBatch(t, permutation, cursor, size)) as Tree),
+      named,
+    )
     this.onBatch = jit(run, named)
   }
 

@@ -11,7 +11,7 @@ import { type ClassWeight, checkClassWeight } from './pass.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
 import { rowsSource, type Source, streamSource } from './source.js'
-import type { Logs } from './step.js'
+import type { Figures, Logs } from './step.js'
 
 export interface FitOptions {
   /** Number of the last epoch, from initialEpoch on. Default 1. */
@@ -51,7 +51,7 @@ export interface TrainEvent {
   /** Steps of the epoch, where known. */
   steps?: number
   /** Running means of the epoch; with val_ figures at its end. */
-  logs: Logs
+  logs: Figures
 }
 
 const OPTIONS = [
@@ -80,13 +80,16 @@ interface Sources {
 function checkFit(options: FitOptions): void {
   checkOptions('fit', options, OPTIONS)
   const { epochs = 1, initialEpoch = 0, stepsPerEpoch, classWeight, validationSplit = 0 } = options
-  if (!Number.isInteger(epochs) || epochs < 0) throw new WeftError('ERR_ARGUMENT', `fit: epochs must be an integer of at least 0, got ${epochs}`)
-  if (!Number.isInteger(initialEpoch) || initialEpoch < 0) throw new WeftError('ERR_ARGUMENT', `fit: initialEpoch must be an integer of at least 0, got ${initialEpoch}`)
+  if (!Number.isInteger(epochs) || epochs < 0)
+    throw new WeftError('ERR_ARGUMENT', `fit: epochs must be an integer of at least 0, got ${epochs}`)
+  if (!Number.isInteger(initialEpoch) || initialEpoch < 0)
+    throw new WeftError('ERR_ARGUMENT', `fit: initialEpoch must be an integer of at least 0, got ${initialEpoch}`)
   if (stepsPerEpoch !== undefined) checkCount('fit', 'stepsPerEpoch', stepsPerEpoch)
   checkCount('fit', 'batchSize', options.batchSize ?? 32)
   checkCount('fit', 'validationFreq', options.validationFreq ?? 1)
   checkCount('fit', 'validationBatchSize', options.validationBatchSize ?? 32)
-  if (!(validationSplit >= 0 && validationSplit < 1)) throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${validationSplit}`)
+  if (!(validationSplit >= 0 && validationSplit < 1))
+    throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${validationSplit}`)
   if (classWeight) checkClassWeight(classWeight)
 }
 
@@ -94,7 +97,10 @@ function openSources(model: AnyModel, x: Values | StreamSource, y: Values | unde
   const { batchSize = 32, validationSplit = 0, validationData, shuffle = true, classWeight, stepsPerEpoch } = options
   const validation = validationData === undefined ? undefined : validationSource(model, validationData, options, owned)
   if (isStream(x)) {
-    if (validationSplit > 0) throw new WeftError('ERR_ARGUMENT', 'fit: validationSplit needs arrays; a source of batches cannot be split', { hint: 'Pass validationData' })
+    if (validationSplit > 0)
+      throw new WeftError('ERR_ARGUMENT', 'fit: validationSplit needs arrays; a source of batches cannot be split', {
+        hint: 'Pass validationData',
+      })
     return { training: streamSource(model.forms, x, stepsPerEpoch, classWeight), validation }
   }
   const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
@@ -102,7 +108,10 @@ function openSources(model: AnyModel, x: Values | StreamSource, y: Values | unde
   if (rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: x has no rows')
   const kept = validationData === undefined ? Math.floor(rows * (1 - validationSplit)) : rows
   if (validationSplit > 0 && (kept === 0 || kept === rows)) {
-    throw new WeftError('ERR_ARGUMENT', `fit: validationSplit ${validationSplit} of ${rows} samples leaves ${kept} to train on and ${rows - kept} to validate with`)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `fit: validationSplit ${validationSplit} of ${rows} samples leaves ${kept} to train on and ${rows - kept} to validate with`,
+    )
   }
   const order = (): Int32Array => {
     if (!shuffle) return ascending(0, kept)
@@ -159,7 +168,7 @@ export async function* trainEvents(
     model.stopTraining = false
     await callbacks.trainBegin()
     const depth = exact || callbacks.watchesBatches ? 1 : signal ? 2 : MOST_IN_FLIGHT
-    let logs: Logs = {}
+    let logs = {} as Figures
     for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
       await callbacks.epochBegin(epoch)
       signal?.throwIfAborted()
@@ -169,7 +178,7 @@ export async function* trainEvents(
       const pass = await sources.training.open(steps)
       progress.begin(epoch, pass.steps)
       let step = 0
-      logs = {}
+      logs = {} as Figures
       try {
         const run = pipeline({
           next: () => pass.next(),
@@ -189,7 +198,8 @@ export async function* trainEvents(
       } finally {
         await pass.end()
       }
-      if (sources.validation && (epoch + 1) % validationFreq === 0) Object.assign(logs, prefixed(await measure(model, sources.validation, signal)))
+      if (sources.validation && (epoch + 1) % validationFreq === 0)
+        Object.assign(logs, prefixed(await measure(model, sources.validation, signal)))
       model.epochsTrained++
       await callbacks.epochEnd(epoch, logs)
       progress.end(logs)
@@ -222,7 +232,7 @@ export async function trainBatch(
   x: Values,
   y: Values | undefined,
   options: { sampleWeight?: Rows; classWeight?: ClassWeight },
-): Promise<Logs> {
+): Promise<Figures> {
   const { classWeight } = options
   if (classWeight) checkClassWeight(classWeight)
   const owned: Tensor[] = []

@@ -15,7 +15,8 @@ export interface ClipOptions {
 export const clipOptionNames: readonly string[] = ['clipNorm', 'clipValue', 'globalClipNorm']
 
 function checkLimit(what: string, name: string, limit: number): void {
-  if (!(Number.isFinite(limit) && limit > 0)) throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${limit}`)
+  if (!(Number.isFinite(limit) && limit > 0))
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${limit}`)
 }
 
 /** Throws unless at most one way of clipping is asked for, with a positive limit. */

@@ -10,7 +10,11 @@ export { Optimizer, type OptimizerOptions } from './optimizer.js'
 const COMMON = ['learningRate', 'weightDecay', ...clipOptionNames]
 
 /** Checks the options' names and that every rate of decay lies in [0, 1). */
-function make(rule: Omit<Rule, 'op'> & { op?: string }, options: OptimizerOptions, defaults: OptimizerOptions & Record<string, unknown>): Optimizer {
+function make(
+  rule: Omit<Rule, 'op'> & { op?: string },
+  options: OptimizerOptions,
+  defaults: OptimizerOptions & Record<string, unknown>,
+): Optimizer {
   const own = Object.keys(defaults)
   checkOptions(`optimizers.${rule.name}`, options, [...COMMON, ...own])
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
@@ -19,9 +23,13 @@ function make(rule: Omit<Rule, 'op'> & { op?: string }, options: OptimizerOption
     if (name === 'learningRate') continue
     const [value, fallback] = [settings[name], defaults[name]]
     if (typeof value !== typeof fallback || (typeof value === 'number' && !(Number.isFinite(value) && value >= 0))) {
-      throw new WeftError('ERR_ARGUMENT', `${rule.name}: ${name} must be a ${typeof fallback === 'boolean' ? 'boolean' : 'number of at least 0'}, got ${String(value)}`)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `${rule.name}: ${name} must be a ${typeof fallback === 'boolean' ? 'boolean' : 'number of at least 0'}, got ${String(value)}`,
+      )
     }
-    if (RATES.includes(name) && (value as number) >= 1) throw new WeftError('ERR_ARGUMENT', `${rule.name}: ${name} must be less than 1, got ${String(value)}`)
+    if (RATES.includes(name) && (value as number) >= 1)
+      throw new WeftError('ERR_ARGUMENT', `${rule.name}: ${name} must be less than 1, got ${String(value)}`)
   }
   return new Optimizer({ op: rule.name, ...rule }, settings)
 }
@@ -122,7 +130,11 @@ export interface AdadeltaOptions extends OptimizerOptions {
 /** Steps in the ratio of moving averages of past updates and gradients. learningRate 0.001. Zeiler, 2012. */
 export function adadelta(options: AdadeltaOptions = {}): Optimizer {
   const { rho = 0.95, epsilon = 1e-7 } = options
-  return make({ name: 'adadelta', attrs: { rho, epsilon }, slots: ['gradients', 'updates'] }, options, { learningRate: 0.001, rho: 0.95, epsilon: 1e-7 })
+  return make({ name: 'adadelta', attrs: { rho, epsilon }, slots: ['gradients', 'updates'] }, options, {
+    learningRate: 0.001,
+    rho: 0.95,
+    epsilon: 1e-7,
+  })
 }
 
 export interface MomentsOptions extends OptimizerOptions {
@@ -161,7 +173,17 @@ export function lion(options: LionOptions = {}): Optimizer {
 
 export type OptimizerName = 'sgd' | 'adam' | 'adamw' | 'rmsprop' | 'adagrad' | 'adadelta' | 'adamax' | 'nadam' | 'lion'
 
-const factories: Readonly<Record<OptimizerName, (options?: never) => Optimizer>> = { sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, lion }
+const factories: Readonly<Record<OptimizerName, (options?: never) => Optimizer>> = {
+  sgd,
+  adam,
+  adamw,
+  rmsprop,
+  adagrad,
+  adadelta,
+  adamax,
+  nadam,
+  lion,
+}
 
 export type OptimizerLike = OptimizerName | Optimizer
 

@@ -91,7 +91,9 @@ export class Optimizer {
   }
   set learningRate(value: number) {
     if (this.schedule) {
-      throw new WeftError('ERR_STATE', `${this.name}: learningRate follows a schedule and cannot be set`, { hint: 'Make the optimizer with a number to set it by hand' })
+      throw new WeftError('ERR_STATE', `${this.name}: learningRate follows a schedule and cannot be set`, {
+        hint: 'Make the optimizer with a number to set it by hand',
+      })
     }
     const rate = checkRate(this.name, value)
     outsideTrace(() => this.rateVariable.assign(rate))
@@ -126,10 +128,17 @@ export class Optimizer {
     }
     variables.forEach((target, i) => {
       const g = gradients[i]
-      if (!(target instanceof Variable)) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: variable ${i} is not a Variable`, { hint: 'Use variable() or net.trainableWeights' })
+      if (!(target instanceof Variable))
+        throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: variable ${i} is not a Variable`, {
+          hint: 'Use variable() or net.trainableWeights',
+        })
       if (!(g instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: gradient ${i} is not a Tensor`)
       if (sameShape(g.shape, target.shape)) return
-      throw new WeftError('ERR_SHAPE', `${this.name}.apply: gradient of shape [${g.shape}] for '${target.name}' of shape [${target.shape}]`, { shapes: [g.shape, target.shape] })
+      throw new WeftError(
+        'ERR_SHAPE',
+        `${this.name}.apply: gradient of shape [${g.shape}] for '${target.name}' of shape [${target.shape}]`,
+        { shapes: [g.shape, target.shape] },
+      )
     })
     if (new Set(variables).size !== variables.length) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: a variable was given twice`)
     const chosen = variables.map((_, i) => i).filter((i) => variables[i]!.trainable)

@@ -10,7 +10,10 @@ import { hasFashionMnist, testWith } from '../skip.js'
 const folder = path.join(import.meta.dirname, '..', '..', 'examples')
 
 function run(name: string, args: string[], env: NodeJS.ProcessEnv = {}): { output: string; errors: string; status: number | null } {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(folder, `${name}.js`), ...args], { encoding: 'utf8', env: { ...process.env, ...env } })
+  const { stdout, stderr, status } = spawnSync(process.execPath, [path.join(folder, `${name}.js`), ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  })
   return { output: stdout, errors: stderr, status }
 }
 
@@ -44,14 +47,22 @@ test('mlp prints Loss and Accuracy', () => {
 
 test('without its data an example says which files it looked for', () => {
   const empty = mkdtempSync(path.join(os.tmpdir(), 'weft-'))
-  const { output, errors, status } = run('cifar-cnn', ['--limit', '50', '--epochs', '1', '--quiet'], { WEFT_DATA: empty, HOME: empty, XDG_CACHE_HOME: empty })
+  const { output, errors, status } = run('cifar-cnn', ['--limit', '50', '--epochs', '1', '--quiet'], {
+    WEFT_DATA: empty,
+    HOME: empty,
+    XDG_CACHE_HOME: empty,
+  })
   if (status === 0) figures(output)
   else assert.match(errors, /data_batch_1\.bin/)
   rmSync(empty, { recursive: true })
 })
 
 test('options that are wrong end with the usage', () => {
-  for (const args of [['--epochs', 'many'], ['--epoch', '3'], ['--limit', '0']]) {
+  for (const args of [
+    ['--epochs', 'many'],
+    ['--epoch', '3'],
+    ['--limit', '0'],
+  ]) {
     const { status, errors } = run('mlp', args)
     assert.is(status, 2)
     assert.match(errors, /Usage:/)

@@ -38,7 +38,11 @@ function make(optimizer: optimizers.OptimizerLike = 'adam'): Net {
     layers.dropout({ rate: 0.4 }),
     layers.dense({ units: 3, activation: 'softmax' }),
   ])
-  net.compile({ optimizer, loss: losses.sparseCategoricalCrossentropy(), metrics: ['accuracy', metrics.topKCategoricalAccuracy({ k: 2, name: 'top2' })] })
+  net.compile({
+    optimizer,
+    loss: losses.sparseCategoricalCrossentropy(),
+    metrics: ['accuracy', metrics.topKCategoricalAccuracy({ k: 2, name: 'top2' })],
+  })
   return net
 }
 
@@ -104,7 +108,10 @@ test('saving again replaces the model; other folders and files are left alone', 
   await net.fit(x, y, { verbose: 0 })
   await net.save(place)
   assert.equal(await values(await loadModel(place)), await values(net))
-  assert.equal((await readdir(folder)).filter((name) => name.startsWith(path.basename(place))), [path.basename(place)])
+  assert.equal(
+    (await readdir(folder)).filter((name) => name.startsWith(path.basename(place))),
+    [path.basename(place)],
+  )
   const other = fresh()
   await mkdir(other)
   await net.save(other)
@@ -119,7 +126,11 @@ test('saving again replaces the model; other folders and files are left alone', 
 test('a save while fit runs is of one step', async () => {
   const net = sequential([layers.dense({ units: 1, useBias: false, inputShape: [1] }), layers.dense({ units: 1, useBias: false })])
   net.compile({ optimizer: optimizers.sgd({ learningRate: 0.01 }), loss: 'mse' })
-  const running = net.fit(Array.from({ length: 2000 }, () => [1]), new Array(2000).fill(0), { batchSize: 1, epochs: 2, verbose: 0 })
+  const running = net.fit(
+    Array.from({ length: 2000 }, () => [1]),
+    new Array(2000).fill(0),
+    { batchSize: 1, epochs: 2, verbose: 0 },
+  )
   await new Promise((resolve) => setTimeout(resolve, 20))
   const place = fresh()
   await net.save(place)
@@ -140,7 +151,10 @@ test('a save that fails leaves the old model and nothing else', async () => {
   )
   assert.is(error.message, 'disk full')
   assert.equal(await values(await loadModel(place)), await values(net))
-  assert.equal((await readdir(folder)).filter((name) => name.startsWith(path.basename(place))), [path.basename(place)])
+  assert.equal(
+    (await readdir(folder)).filter((name) => name.startsWith(path.basename(place))),
+    [path.basename(place)],
+  )
 })
 
 test('a process that dies while it saves leaves the old model or the new one', async () => {

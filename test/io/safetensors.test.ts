@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type DType, type Tensor, tensor } from '../../lib/index.js'
+import { type Tensor, tensor } from '../../lib/index.js'
 import { parseSafetensors, readSafetensors, toTensor, writeSafetensors } from '../../lib/io/safetensors.js'
 import { codeOf, generator } from '../core/expect.js'
 
@@ -12,7 +12,13 @@ const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
 test.after(() => rm(folder, { recursive: true }))
 
 const tensors = new Map<string, Tensor>([
-  ['a', tensor([[1, 2, 3], [4, 5, 6]])],
+  [
+    'a',
+    tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]),
+  ],
   ['scalar', tensor(7, { dtype: 'int32' })],
   ['empty', tensor(new Float32Array(0), [0, 3])],
   ['flags', tensor([true, false, true])],
@@ -81,15 +87,29 @@ const corrupt: [string, Uint8Array][] = [
 ]
 for (const [name, bytes] of corrupt) {
   test(`corrupt: ${name}`, () => {
-    assert.is(codeOf(() => parseSafetensors(bytes, 'file')), 'ERR_FORMAT')
+    assert.is(
+      codeOf(() => parseSafetensors(bytes, 'file')),
+      'ERR_FORMAT',
+    )
   })
 }
 
 test('a file cut anywhere, or with a byte of its header changed, is refused or read without harm', async () => {
   const file = path.join(folder, 'cut.safetensors')
-  await writeSafetensors(file, new Map([['w', tensor([1, -2, 3])], ['b', tensor([1])]]))
+  await writeSafetensors(
+    file,
+    new Map([
+      ['w', tensor([1, -2, 3])],
+      ['b', tensor([1])],
+    ]),
+  )
   const bytes = await readFile(file)
-  for (let n = 0; n < bytes.length; n++) assert.is(codeOf(() => parseSafetensors(bytes.subarray(0, n), 'file')), 'ERR_FORMAT', `cut at ${n}`)
+  for (let n = 0; n < bytes.length; n++)
+    assert.is(
+      codeOf(() => parseSafetensors(bytes.subarray(0, n), 'file')),
+      'ERR_FORMAT',
+      `cut at ${n}`,
+    )
   const random = generator(3)
   for (let round = 0; round < 500; round++) {
     const changed = Buffer.from(bytes)

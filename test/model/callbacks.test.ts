@@ -31,10 +31,12 @@ const data = { x: [[1]], y: [0], validationData: [[[1]], [0]] as [number[][], nu
 
 test('hooks run in order, are awaited, and see the logs', async () => {
   const seen: string[] = []
-  const note = (what: string) => async (at?: unknown): Promise<void> => {
-    await new Promise((resolve) => setImmediate(resolve))
-    seen.push(typeof at === 'number' ? `${what} ${at}` : what)
-  }
+  const note =
+    (what: string) =>
+    async (at?: unknown): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve))
+      seen.push(typeof at === 'number' ? `${what} ${at}` : what)
+    }
   const own: callbacks.CallbackLike = {
     onTrainBegin: note('train begin'),
     onTrainEnd: note('train end'),
@@ -44,7 +46,14 @@ test('hooks run in order, are awaited, and see the logs', async () => {
     onBatchEnd: note('batch end'),
   }
   await scale().fit([[1], [1], [1]], [0, 0, 0], { batchSize: 2, epochs: 2, verbose: 0, callbacks: own })
-  const epoch = (e: number): string[] => [`epoch begin ${e}`, 'batch begin 0', 'batch end 0', 'batch begin 1', 'batch end 1', `epoch end ${e}`]
+  const epoch = (e: number): string[] => [
+    `epoch begin ${e}`,
+    'batch begin 0',
+    'batch end 0',
+    'batch begin 1',
+    'batch end 1',
+    `epoch end ${e}`,
+  ]
   assert.equal(seen, ['train begin', ...epoch(0), ...epoch(1), 'train end'])
 })
 
@@ -54,27 +63,51 @@ test('a Callback knows its model; keys added to the logs reach the history', asy
       logs['weights'] = this.model.countParams()
     }
   }
-  const { history } = await scale().fit(data.x, data.y, { epochs: 2, verbose: 0, callbacks: [new Mine(), callbacks.lambda({ onTrainEnd: () => undefined })] })
+  const { history } = await scale().fit(data.x, data.y, {
+    epochs: 2,
+    verbose: 0,
+    callbacks: [new Mine(), callbacks.lambda({ onTrainEnd: () => undefined })],
+  })
   assert.equal(history['weights'], [1, 1])
 })
 
 test('earlyStopping: patience, minDelta, best weights at the end', async () => {
   const net = scale(0)
   const stop = callbacks.earlyStopping({ patience: 2, restoreBestWeights: true })
-  const { epoch } = await net.fit(data.x, data.y, { validationData: data.validationData, epochs: 9, verbose: 0, callbacks: [steer(net, [3, 2, 2.5, 2.4, 1, 1, 1, 1, 1]), stop] })
+  const { epoch } = await net.fit(data.x, data.y, {
+    validationData: data.validationData,
+    epochs: 9,
+    verbose: 0,
+    callbacks: [steer(net, [3, 2, 2.5, 2.4, 1, 1, 1, 1, 1]), stop],
+  })
   assert.equal(epoch, [0, 1, 2, 3])
   assert.is(stop.stoppedEpoch, 3)
   assert.is(stop.bestEpoch, 1)
   assert.is(await weight(net), 2)
   // an epoch that is better by less than minDelta does not count
-  const strict = await net.fit(data.x, data.y, { validationData: data.validationData, epochs: 9, verbose: 0, callbacks: [steer(net, [3, 2.99, 2.98, 2.97, 1, 1, 1, 1, 1]), callbacks.earlyStopping({ patience: 3, minDelta: 0.5 })] })
+  const strict = await net.fit(data.x, data.y, {
+    validationData: data.validationData,
+    epochs: 9,
+    verbose: 0,
+    callbacks: [steer(net, [3, 2.99, 2.98, 2.97, 1, 1, 1, 1, 1]), callbacks.earlyStopping({ patience: 3, minDelta: 0.5 })],
+  })
   assert.equal(strict.epoch, [0, 1, 2, 3])
   // patience 0 does not stop at the first epoch; the best weights come back without stopping too
-  const all = await net.fit(data.x, data.y, { epochs: 3, verbose: 0, callbacks: [steer(net, [1, 3, 0.5]), callbacks.earlyStopping({ monitor: 'loss', patience: 5, restoreBestWeights: true })] })
+  const all = await net.fit(data.x, data.y, {
+    epochs: 3,
+    verbose: 0,
+    callbacks: [steer(net, [1, 3, 0.5]), callbacks.earlyStopping({ monitor: 'loss', patience: 5, restoreBestWeights: true })],
+  })
   assert.is(all.epoch.length, 3)
   assert.is(await weight(net), 0.5)
-  assert.is(codeOf(() => callbacks.earlyStopping({ monitor: 'val_thing' })), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => callbacks.earlyStopping({ patiense: 3 } as never)), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => callbacks.earlyStopping({ monitor: 'val_thing' })),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => callbacks.earlyStopping({ patiense: 3 } as never)),
+    'ERR_ARGUMENT',
+  )
 })
 
 test('a figure that the logs lack: one warning that names those there are', async () => {
@@ -92,12 +125,19 @@ test('reduceLrOnPlateau: factor, patience, cooldown, minLr', async () => {
     callbacks: [steer(net, list), callbacks.reduceLrOnPlateau({ monitor: 'loss', factor: 0.5, patience: 2, cooldown: 1, minLr: 0.1 })],
   })
   close(history['learningRate']!, [0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.1], 1e-6)
-  assert.is(codeOf(() => callbacks.reduceLrOnPlateau({ factor: 1 })), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => callbacks.reduceLrOnPlateau({ factor: 1 })),
+    'ERR_ARGUMENT',
+  )
 })
 
 test('learningRateScheduler: set at the begin of each epoch', async () => {
   const net = scale(0.4)
-  const { history } = await net.fit(data.x, data.y, { epochs: 3, verbose: 0, callbacks: callbacks.learningRateScheduler((epoch, rate) => (epoch === 0 ? rate : rate / 2)) })
+  const { history } = await net.fit(data.x, data.y, {
+    epochs: 3,
+    verbose: 0,
+    callbacks: callbacks.learningRateScheduler((epoch, rate) => (epoch === 0 ? rate : rate / 2)),
+  })
   close(history['learningRate']!, [0.4, 0.2, 0.1], 1e-6)
   // w ← w - lr·2w
   close([await weight(net)], [0.2 * 0.6 * 0.8], 1e-6)
@@ -105,7 +145,11 @@ test('learningRateScheduler: set at the begin of each epoch', async () => {
 
 test('terminateOnNan ends training', async () => {
   const net = scale(1e20)
-  const { epoch } = await net.fit(Array.from({ length: 64 }, () => [1e18]), new Array(64).fill(0), { batchSize: 1, epochs: 3, verbose: 0, callbacks: callbacks.terminateOnNan() })
+  const { epoch } = await net.fit(
+    Array.from({ length: 64 }, () => [1e18]),
+    new Array(64).fill(0),
+    { batchSize: 1, epochs: 3, verbose: 0, callbacks: callbacks.terminateOnNan() },
+  )
   assert.equal(epoch, [0])
   assert.ok(net.optimizer.iterations < 64)
 })

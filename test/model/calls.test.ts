@@ -6,10 +6,20 @@ import { layers, sequential, tensor } from '../../lib/index.js'
 import { nativeCalls } from '../../lib/device.js'
 
 test('at most 1.05 native calls per step', async () => {
-  const net = sequential([layers.dense({ units: 8, activation: 'relu', inputShape: [4] }), layers.dropout({ rate: 0.1 }), layers.dense({ units: 3, activation: 'softmax' })])
+  const net = sequential([
+    layers.dense({ units: 8, activation: 'relu', inputShape: [4] }),
+    layers.dropout({ rate: 0.1 }),
+    layers.dense({ units: 3, activation: 'softmax' }),
+  ])
   net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy', 'f1'] })
-  const x = tensor(Float32Array.from({ length: 4000 }, (_, i) => (i % 13) / 13), [1000, 4])
-  const y = tensor(Int32Array.from({ length: 1000 }, (_, i) => i % 3), [1000])
+  const x = tensor(
+    Float32Array.from({ length: 4000 }, (_, i) => (i % 13) / 13),
+    [1000, 4],
+  )
+  const y = tensor(
+    Int32Array.from({ length: 1000 }, (_, i) => i % 3),
+    [1000],
+  )
   const options = { batchSize: 10, epochs: 1, verbose: 0 } as const
   await net.fit(x, y, options)
   const before = nativeCalls()
@@ -31,7 +41,9 @@ function printed(body: string): string {
 }
 
 test('verbose: a line per epoch away from a terminal, nothing with 0, a bar with 1', () => {
-  const lines = printed("await net.fit([[1], [2], [3]], [1, 2, 3], { epochs: 2, batchSize: 2, validationData: [[[1]], [1]] })").trimEnd().split('\n')
+  const lines = printed('await net.fit([[1], [2], [3]], [1, 2, 3], { epochs: 2, batchSize: 2, validationData: [[[1]], [1]] })')
+    .trimEnd()
+    .split('\n')
   assert.is(lines.length, 2)
   assert.match(lines[0]!, /^Epoch 1\/2 - 2 steps - \d+\.\ds - loss: \S+ - val_loss: \S+$/)
   assert.is(printed('await net.fit([[1]], [1], { verbose: 0 }); await net.evaluate([[1]], [1])'), '')
@@ -40,8 +52,8 @@ test('verbose: a line per epoch away from a terminal, nothing with 0, a bar with
 })
 
 test('a process ends by itself after fit, and with an unfinished iterator', () => {
-  printed("await net.fit([[1]], [1], { verbose: 0 })")
-  printed("for await (const event of net.train([[1], [2]], [1, 2], { batchSize: 1, verbose: 0 })) break")
+  printed('await net.fit([[1]], [1], { verbose: 0 })')
+  printed('for await (const event of net.train([[1], [2]], [1, 2], { batchSize: 1, verbose: 0 })) break')
 })
 
 test.run()

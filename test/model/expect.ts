@@ -17,5 +17,12 @@ export async function rejection(promise: Promise<unknown>): Promise<Error & { co
   } catch (error) {
     return error as Error
   }
-  throw new assert.Assertion({ message: 'the promise was expected to reject', details: '', generated: true, operator: 'rejects', expects: 'rejection', actual: 'success' } as never)
+  throw new assert.Assertion({
+    message: 'the promise was expected to reject',
+    details: '',
+    generated: true,
+    operator: 'rejects',
+    expects: 'rejection',
+    actual: 'success',
+  } as never)
 }

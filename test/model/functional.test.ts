@@ -14,7 +14,9 @@ const square = (list: number[]): number => list.reduce((s, v) => s + v * v, 0) /
 function wire(form: 'list' | 'record') {
   const [one, two] = [input({ shape: [1], name: 'one' }), input({ shape: [1], name: 'two' })]
   const twice = layers.dense({ units: 1, useBias: false, name: 'twice', kernelInitializer: 'ones' }).apply(one.add(two).mul(2)) as Tensor
-  const chance = layers.dense({ units: 1, useBias: false, name: 'chance', kernelInitializer: 'ones', activation: 'sigmoid' }).apply(one.sub(two)) as Tensor
+  const chance = layers
+    .dense({ units: 1, useBias: false, name: 'chance', kernelInitializer: 'ones', activation: 'sigmoid' })
+    .apply(one.sub(two)) as Tensor
   return form === 'list'
     ? model({ inputs: [one, two], outputs: [twice, chance] })
     : model({ inputs: { one, two }, outputs: { total: twice, likely: chance } })
@@ -26,23 +28,45 @@ const first = square(sum.map((v) => 2 * v - v))
 
 test('lists: losses and metrics by position, keys by the layers', async () => {
   const net = wire('list')
-  net.compile({ optimizer: optimizers.sgd({ learningRate: 0 }), loss: ['mse', 'binaryCrossentropy'], metrics: [['mae'], ['accuracy']], lossWeights: [1, 0.5] })
+  net.compile({
+    optimizer: optimizers.sgd({ learningRate: 0 }),
+    loss: ['mse', 'binaryCrossentropy'],
+    metrics: [['mae'], ['accuracy']],
+    lossWeights: [1, 0.5],
+  })
   for (const logs of [
     await net.evaluate([tensor(a), tensor(b)], [tensor(sum), tensor(labels)]),
     await net.evaluate([a, b] as never, [sum, labels] as never, { batchSize: 3 }),
-    Object.fromEntries(Object.entries((await net.fit([tensor(a), tensor(b)], [tensor(sum), tensor(labels)], { verbose: 0 })).history).map(([k, v]) => [k, v[0]!])),
+    Object.fromEntries(
+      Object.entries((await net.fit([tensor(a), tensor(b)], [tensor(sum), tensor(labels)], { verbose: 0 })).history).map(([k, v]) => [
+        k,
+        v[0]!,
+      ]),
+    ),
   ]) {
     assert.equal(Object.keys(logs), ['loss', 'twice_loss', 'chance_loss', 'twice_mae', 'chance_accuracy'])
     close([logs['loss']!, logs['twice_loss']!, logs['chance_loss']!], [first + 0.5 * entropy, first, entropy], 1e-5)
   }
   const [p, q] = (await net.predict([tensor(a), tensor(b)], { batchSize: 3 })) as unknown as [Tensor, Tensor]
-  close(await p.data(), sum.map((v) => 2 * v), 1e-6)
-  close(await q.data(), logits.map((z) => 1 / (1 + Math.exp(-z))), 1e-6)
+  close(
+    await p.data(),
+    sum.map((v) => 2 * v),
+    1e-6,
+  )
+  close(
+    await q.data(),
+    logits.map((z) => 1 / (1 + Math.exp(-z))),
+    1e-6,
+  )
 })
 
 test('records: by name', async () => {
   const net = wire('record')
-  net.compile({ optimizer: optimizers.sgd({ learningRate: 0.1 }), loss: { total: 'mse', likely: 'binaryCrossentropy' }, metrics: { likely: ['accuracy'] } })
+  net.compile({
+    optimizer: optimizers.sgd({ learningRate: 0.1 }),
+    loss: { total: 'mse', likely: 'binaryCrossentropy' },
+    metrics: { likely: ['accuracy'] },
+  })
   const logs = await net.evaluate({ one: a, two: b }, { total: sum, likely: labels })
   assert.equal(Object.keys(logs), ['loss', 'total_loss', 'likely_loss', 'likely_accuracy'])
   close([logs['loss']!], [first + entropy], 1e-5)

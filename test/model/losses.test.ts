@@ -15,7 +15,12 @@ const softmax = (row: Row): Row => {
   return exps.map((value) => value / exps.reduce((a, b) => a + b, 0))
 }
 const unit = (row: Row): Row => {
-  const length = Math.sqrt(Math.max(1e-12, row.reduce((sum, value) => sum + value * value, 0)))
+  const length = Math.sqrt(
+    Math.max(
+      1e-12,
+      row.reduce((sum, value) => sum + value * value, 0),
+    ),
+  )
   return row.map((value) => value / length)
 }
 const pairs = (y: Row, p: Row, each: (a: number, b: number) => number): number[] => y.map((value, i) => each(value, p[i]!))
@@ -35,8 +40,18 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
     p: rows(6, 2, signed),
     each: (y, p) => mean(pairs(y, p, (a, b) => (Math.abs(a - b) <= 0.7 ? 0.5 * (a - b) ** 2 : 0.7 * Math.abs(a - b) - 0.245))),
   },
-  { name: 'logCosh', y: rows(5, 3, signed), p: rows(5, 3, signed), each: (y, p) => mean(pairs(y, p, (a, b) => Math.log(Math.cosh(b - a)))) },
-  { name: 'poisson', y: rows(5, 3, random), p: rows(5, 3, random), each: (y, p) => mean(pairs(y, p, (a, b) => b - a * Math.log(b + 1e-7))) },
+  {
+    name: 'logCosh',
+    y: rows(5, 3, signed),
+    p: rows(5, 3, signed),
+    each: (y, p) => mean(pairs(y, p, (a, b) => Math.log(Math.cosh(b - a)))),
+  },
+  {
+    name: 'poisson',
+    y: rows(5, 3, random),
+    p: rows(5, 3, random),
+    each: (y, p) => mean(pairs(y, p, (a, b) => b - a * Math.log(b + 1e-7))),
+  },
   {
     name: 'klDivergence',
     y: rows(4, 3, signed).map(softmax),
@@ -49,7 +64,12 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
     p: rows(4, 3, signed),
     each: (y, p) => -pairs(unit(y), unit(p), (a, b) => a * b).reduce((s, v) => s + v, 0),
   },
-  { name: 'hinge', y: rows(5, 3, () => (random() < 0.5 ? -1 : 1)), p: rows(5, 3, signed), each: (y, p) => mean(pairs(y, p, (a, b) => Math.max(0, 1 - a * b))) },
+  {
+    name: 'hinge',
+    y: rows(5, 3, () => (random() < 0.5 ? -1 : 1)),
+    p: rows(5, 3, signed),
+    each: (y, p) => mean(pairs(y, p, (a, b) => Math.max(0, 1 - a * b))),
+  },
   {
     name: 'binaryCrossentropy',
     y: rows(6, 2, () => (random() < 0.5 ? 0 : 1)),
@@ -72,7 +92,11 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
   {
     name: 'categoricalCrossentropy',
     options: { labelSmoothing: 0.1 },
-    y: [[1, 0, 0], [0, 0, 1], [0, 1, 0]],
+    y: [
+      [1, 0, 0],
+      [0, 0, 1],
+      [0, 1, 0],
+    ],
     p: rows(3, 3, () => random() + 0.1),
     each: (y, p) => {
       const sum = p.reduce((a, b) => a + b, 0)
@@ -82,7 +106,10 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
   {
     name: 'categoricalCrossentropy',
     options: { fromLogits: true },
-    y: [[0.2, 0.8, 0], [0, 0, 1]],
+    y: [
+      [0.2, 0.8, 0],
+      [0, 0, 1],
+    ],
     p: rows(2, 3, signed),
     each: (y, p) => -pairs(y, softmax(p), (a, b) => a * Math.log(b)).reduce((s, v) => s + v, 0),
   },
@@ -91,7 +118,8 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
 for (const { name, options = {}, y, p, each } of cases) {
   const title = `${name} ${JSON.stringify(options)}`
   const expected = y.map((row, i) => each(row, p[i]!))
-  const make = (more: object = {}): losses.Loss => (losses as unknown as Record<string, (o: object) => losses.Loss>)[name]!({ ...options, ...more })
+  const make = (more: object = {}): losses.Loss =>
+    (losses as unknown as Record<string, (o: object) => losses.Loss>)[name]!({ ...options, ...more })
   test(`${title}: one per sample, their mean and their sum`, async () => {
     close(await make({ reduction: 'none' })(tensor(y), tensor(p)).data(), expected, 2e-5)
     close([await make()(tensor(y), tensor(p)).item()], [mean(expected)], 2e-5)
@@ -120,41 +148,130 @@ test('sparseCategoricalCrossentropy: from logits, from probabilities, ignoreClas
   const expected = y.map((label, i) => -Math.log(softmax(logits[i]!)[label]!))
   const fromLogits = losses.sparseCategoricalCrossentropy({ fromLogits: true, reduction: 'none' })
   close(await fromLogits(y, tensor(logits)).data(), expected, 1e-5)
-  close(await fromLogits(y.map((label) => [label]), tensor(logits)).data(), expected, 1e-5)
-  close(await losses.sparseCategoricalCrossentropy({ reduction: 'none' })(y, tensor(logits.map(softmax))).data(), expected, 1e-5)
+  close(
+    await fromLogits(
+      y.map((label) => [label]),
+      tensor(logits),
+    ).data(),
+    expected,
+    1e-5,
+  )
+  close(
+    await losses
+      .sparseCategoricalCrossentropy({ reduction: 'none' })(y, tensor(logits.map(softmax)))
+      .data(),
+    expected,
+    1e-5,
+  )
   const ignoring = losses.sparseCategoricalCrossentropy({ fromLogits: true, ignoreClass: -1 })
   close([await ignoring([2, -1, 1, -1], tensor(logits)).item()], [(expected[0]! + expected[2]!) / 2], 1e-5)
 })
 
 test('extremes stay finite', async () => {
-  close([await losses.binaryCrossentropy()([[1]], tensor([[0]])).item()], [-Math.log(1e-7)], 1e-4)
-  close([await losses.binaryCrossentropy({ fromLogits: true })([[1]], tensor([[-1e4]])).item()], [1e4], 1e-6)
-  close([await losses.sparseCategoricalCrossentropy({ fromLogits: true })([1], tensor([[1e4, -1e4]])).item()], [2e4], 1e-6)
+  close(
+    [
+      await losses
+        .binaryCrossentropy()([[1]], tensor([[0]]))
+        .item(),
+    ],
+    [-Math.log(1e-7)],
+    1e-4,
+  )
+  close(
+    [
+      await losses
+        .binaryCrossentropy({ fromLogits: true })([[1]], tensor([[-1e4]]))
+        .item(),
+    ],
+    [1e4],
+    1e-6,
+  )
+  close(
+    [
+      await losses
+        .sparseCategoricalCrossentropy({ fromLogits: true })([1], tensor([[1e4, -1e4]]))
+        .item(),
+    ],
+    [2e4],
+    1e-6,
+  )
 })
 
 test('hinge takes targets of 0 and 1 as -1 and 1', async () => {
-  close([await losses.hinge()([[0, 1]], tensor([[0.5, 0.5]])).item()], [(1.5 + 0.5) / 2], 1e-6)
+  close(
+    [
+      await losses
+        .hinge()([[0, 1]], tensor([[0.5, 0.5]]))
+        .item(),
+    ],
+    [(1.5 + 0.5) / 2],
+    1e-6,
+  )
 })
 
 test('targets [n] meet predictions [n, 1]; nothing else is aligned', async () => {
-  close([await losses.meanSquaredError()([1, 2], tensor([[1], [4]])).item()], [2], 1e-6)
-  close([await losses.meanSquaredError()([[1], [2]], tensor([1, 4])).item()], [2], 1e-6)
-  assert.is(codeOf(() => losses.meanSquaredError()([1, 2, 3], tensor([[1], [4]]))), 'ERR_SHAPE')
-  assert.is(codeOf(() => losses.meanSquaredError()([[1, 2]], tensor([[1], [4]]))), 'ERR_SHAPE')
+  close(
+    [
+      await losses
+        .meanSquaredError()([1, 2], tensor([[1], [4]]))
+        .item(),
+    ],
+    [2],
+    1e-6,
+  )
+  close(
+    [
+      await losses
+        .meanSquaredError()([[1], [2]], tensor([1, 4]))
+        .item(),
+    ],
+    [2],
+    1e-6,
+  )
+  assert.is(
+    codeOf(() => losses.meanSquaredError()([1, 2, 3], tensor([[1], [4]]))),
+    'ERR_SHAPE',
+  )
+  assert.is(
+    codeOf(() => losses.meanSquaredError()([[1, 2]], tensor([[1], [4]]))),
+    'ERR_SHAPE',
+  )
 })
 
 test('one-hot targets and class numbers: the message names the right loss', () => {
-  const p = tensor([[0.1, 0.9], [0.6, 0.4]])
-  assert.throws(() => losses.sparseCategoricalCrossentropy()([[0, 1], [1, 0]], p), /'categoricalCrossentropy'/)
+  const p = tensor([
+    [0.1, 0.9],
+    [0.6, 0.4],
+  ])
+  assert.throws(
+    () =>
+      losses.sparseCategoricalCrossentropy()(
+        [
+          [0, 1],
+          [1, 0],
+        ],
+        p,
+      ),
+    /'categoricalCrossentropy'/,
+  )
   assert.throws(() => losses.categoricalCrossentropy()([1, 0], p), /'sparseCategoricalCrossentropy', or toCategorical\(y, 2\)/)
-  assert.is(codeOf(() => losses.categoricalCrossentropy()([1, 0], p)), 'ERR_SHAPE')
+  assert.is(
+    codeOf(() => losses.categoricalCrossentropy()([1, 0], p)),
+    'ERR_SHAPE',
+  )
 })
 
 test('unknown options, reductions and names', () => {
   assert.throws(() => losses.huber({ dleta: 1 } as never), /delta/)
-  assert.is(codeOf(() => losses.meanSquaredError({ reduction: 'average' as never })), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => losses.meanSquaredError({ reduction: 'average' as never })),
+    'ERR_ARGUMENT',
+  )
   assert.throws(() => losses.resolveLoss('meanSquareError'), /meanSquaredError/)
-  assert.is(codeOf(() => losses.resolveLoss(3)), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => losses.resolveLoss(3)),
+    'ERR_ARGUMENT',
+  )
 })
 
 test.run()

@@ -11,10 +11,19 @@ const random = generator(11)
 const integer = (n: number): number => Math.floor(random() * n)
 
 /** The figure after batches of three rows. */
-async function figure(metric: Metric, y: readonly unknown[], p: readonly unknown[], weights?: readonly number[], options: UpdateOptions = {}): Promise<number> {
+async function figure(
+  metric: Metric,
+  y: readonly unknown[],
+  p: readonly unknown[],
+  weights?: readonly number[],
+  options: UpdateOptions = {},
+): Promise<number> {
   for (let at = 0; at < y.length; at += 3) {
     const sampleWeight = weights?.slice(at, at + 3)
-    metric.update(tensor(y.slice(at, at + 3) as number[]), tensor(p.slice(at, at + 3) as number[]), { ...options, ...(sampleWeight ? { sampleWeight } : {}) })
+    metric.update(tensor(y.slice(at, at + 3) as number[]), tensor(p.slice(at, at + 3) as number[]), {
+      ...options,
+      ...(sampleWeight ? { sampleWeight } : {}),
+    })
   }
   return metric.result().item()
 }
@@ -44,11 +53,33 @@ for (const [title, w] of [
     close([await figure(metrics.topKCategoricalAccuracy({ k: 2 }), oneHot, scores, w)], [weightedMean(top, used)], 1e-6)
     close([await figure(metrics.topKCategoricalAccuracy({ k: 2 }), labels, scores, w)], [weightedMean(top, used)], 1e-6)
     const right = binary.map((label, i) => Number(chances[i]! > 0.5 === (label === 1)))
-    close([await figure(metrics.binaryAccuracy(), binary, chances.map((p) => [p]), w)], [weightedMean(right, used)], 1e-6)
+    close(
+      [
+        await figure(
+          metrics.binaryAccuracy(),
+          binary,
+          chances.map((p) => [p]),
+          w,
+        ),
+      ],
+      [weightedMean(right, used)],
+      1e-6,
+    )
   })
   test(`accuracy takes the kind that the shapes say, ${title}`, async () => {
     close([await figure(metrics.accuracy(), labels, scores, w)], [weightedMean(hits, used)], 1e-6)
-    close([await figure(metrics.accuracy(), labels.map((label) => [label]), scores, w)], [weightedMean(hits, used)], 1e-6)
+    close(
+      [
+        await figure(
+          metrics.accuracy(),
+          labels.map((label) => [label]),
+          scores,
+          w,
+        ),
+      ],
+      [weightedMean(hits, used)],
+      1e-6,
+    )
     close([await figure(metrics.accuracy(), oneHot, scores, w)], [weightedMean(hits, used)], 1e-6)
     const logits = chances.map((p) => [Math.log(p / (1 - p))])
     const right = binary.map((label, i) => Number(chances[i]! > 0.5 === (label === 1)))
@@ -58,12 +89,59 @@ for (const [title, w] of [
     const y = Array.from({ length: N }, () => random() * 3)
     const p = y.map((value) => value + random() - 0.4)
     const squares = y.map((value, i) => (value - p[i]!) ** 2)
-    close([await figure(metrics.mse(), y, p.map((v) => [v]), w)], [weightedMean(squares, used)], 1e-5)
-    close([await figure(metrics.mae(), y, p.map((v) => [v]), w)], [weightedMean(squares.map(Math.sqrt), used)], 1e-5)
-    close([await figure(metrics.rmse(), y, p.map((v) => [v]), w)], [Math.sqrt(weightedMean(squares, used))], 1e-5)
+    close(
+      [
+        await figure(
+          metrics.mse(),
+          y,
+          p.map((v) => [v]),
+          w,
+        ),
+      ],
+      [weightedMean(squares, used)],
+      1e-5,
+    )
+    close(
+      [
+        await figure(
+          metrics.mae(),
+          y,
+          p.map((v) => [v]),
+          w,
+        ),
+      ],
+      [weightedMean(squares.map(Math.sqrt), used)],
+      1e-5,
+    )
+    close(
+      [
+        await figure(
+          metrics.rmse(),
+          y,
+          p.map((v) => [v]),
+          w,
+        ),
+      ],
+      [Math.sqrt(weightedMean(squares, used))],
+      1e-5,
+    )
     const center = weightedMean(y, used)
-    const spread = weightedMean(y.map((value) => (value - center) ** 2), used)
-    close([await figure(metrics.r2(), y, p.map((v) => [v]), w)], [1 - weightedMean(squares, used) / spread], 1e-4)
+    const spread = weightedMean(
+      y.map((value) => (value - center) ** 2),
+      used,
+    )
+    close(
+      [
+        await figure(
+          metrics.r2(),
+          y,
+          p.map((v) => [v]),
+          w,
+        ),
+      ],
+      [1 - weightedMean(squares, used) / spread],
+      1e-4,
+    )
   })
   test(`precision, recall and f1 of two classes, ${title}`, async () => {
     const sum = (keep: (i: number) => boolean): number => used.reduce((total, weight, i) => total + (keep(i) ? weight : 0), 0)
@@ -86,21 +164,35 @@ for (const [title, w] of [
     const f1s = each.map(({ tp, predicted, actual }) => (2 * tp) / (predicted + actual))
     close([await figure(metrics.f1(), labels, scores, w)], [mean(f1s)], 1e-5)
     const total = each.reduce((sum, { actual }) => sum + actual, 0)
-    close([await figure(metrics.f1({ average: 'weighted' }), oneHot, scores, w)], [f1s.reduce((sum, f, c) => sum + f * each[c]!.actual, 0) / total], 1e-5)
+    close(
+      [await figure(metrics.f1({ average: 'weighted' }), oneHot, scores, w)],
+      [f1s.reduce((sum, f, c) => sum + f * each[c]!.actual, 0) / total],
+      1e-5,
+    )
     close([await figure(metrics.recall({ average: 'macro' }), labels, scores, w)], [mean(each.map(({ tp, actual }) => tp / actual))], 1e-5)
     // Keras' default: every score above 0.5 counts
-    const positives = count((i) => scores[i]!.filter((s) => s > 0.5).length > 0) * 0 + scores.reduce((s, row, i) => s + used[i]! * row.filter((v) => v > 0.5).length, 0)
+    const positives =
+      count((i) => scores[i]!.filter((s) => s > 0.5).length > 0) * 0 +
+      scores.reduce((s, row, i) => s + used[i]! * row.filter((v) => v > 0.5).length, 0)
     const rights = count((i) => scores[i]![labels[i]!]! > 0.5)
     close([await figure(metrics.precision(), labels, scores, w)], [rights / positives], 1e-5)
     const one = count((i) => scores[i]![1]! > 0.5)
-    close([await figure(metrics.precision({ classId: 1 }), labels, scores, w)], [count((i) => scores[i]![1]! > 0.5 && labels[i] === 1) / one], 1e-5)
+    close(
+      [await figure(metrics.precision({ classId: 1 }), labels, scores, w)],
+      [count((i) => scores[i]![1]! > 0.5 && labels[i] === 1) / one],
+      1e-5,
+    )
   })
   test(`auc: the trapezoids of 200 thresholds, near the exact area, ${title}`, async () => {
     const thresholds = Array.from({ length: 200 }, (_, i) => (i === 0 ? -1e-7 : i === 199 ? 1 + 1e-7 : i / 199))
-    const above = (label: number): number[] => thresholds.map((t) => used.reduce((s, weight, i) => s + (binary[i] === label && Math.fround(chances[i]!) > Math.fround(t) ? weight : 0), 0))
+    const above = (label: number): number[] =>
+      thresholds.map((t) =>
+        used.reduce((s, weight, i) => s + (binary[i] === label && Math.fround(chances[i]!) > Math.fround(t) ? weight : 0), 0),
+      )
     const [positive, negative] = [above(1), above(0)]
     let area = 0
-    for (let i = 0; i < 199; i++) area += ((negative[i]! - negative[i + 1]!) / negative[0]!) * ((positive[i]! + positive[i + 1]!) / 2 / positive[0]!)
+    for (let i = 0; i < 199; i++)
+      area += ((negative[i]! - negative[i + 1]!) / negative[0]!) * ((positive[i]! + positive[i + 1]!) / 2 / positive[0]!)
     close([await figure(metrics.auc(), binary, chances, w)], [area], 1e-5)
     let pr = 0
     for (let i = 0; i < 199; i++) {
@@ -145,14 +237,29 @@ test('names, losses and functions as metrics', async () => {
   assert.is(worst.name, 'worstError')
   close([await figure(worst, [1, 2, 3, 4], [1, 3, 5, 4])], [0.75], 1e-6)
   assert.throws(() => metrics.resolveMetric('acuracy'), /accuracy/)
-  assert.is(codeOf(() => metrics.resolveMetric(4)), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => metrics.resolveMetric(4)),
+    'ERR_ARGUMENT',
+  )
 })
 
 test('shapes that do not fit throw', () => {
-  assert.is(codeOf(() => metrics.mae().update(tensor([1, 2, 3]), tensor([[1, 2, 3]]))), 'ERR_SHAPE')
-  assert.is(codeOf(() => metrics.sparseCategoricalAccuracy().update(tensor([1, 2]), tensor([[1, 2, 3]]))), 'ERR_SHAPE')
-  assert.is(codeOf(() => metrics.precision({ classId: 3 }).update(tensor([1]), tensor([[1, 2, 3]]))), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => metrics.auc({ numThresholds: 1 })), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => metrics.mae().update(tensor([1, 2, 3]), tensor([[1, 2, 3]]))),
+    'ERR_SHAPE',
+  )
+  assert.is(
+    codeOf(() => metrics.sparseCategoricalAccuracy().update(tensor([1, 2]), tensor([[1, 2, 3]]))),
+    'ERR_SHAPE',
+  )
+  assert.is(
+    codeOf(() => metrics.precision({ classId: 3 }).update(tensor([1]), tensor([[1, 2, 3]]))),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => metrics.auc({ numThresholds: 1 })),
+    'ERR_ARGUMENT',
+  )
 })
 
 test.run()

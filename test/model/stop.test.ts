@@ -14,18 +14,27 @@ const rows = (n: number): number[][] => Array.from({ length: n }, (_, i) => [(i 
 const labels = (n: number): number[] => Array.from({ length: n }, (_, i) => i % 3)
 
 function classifier(): Net {
-  const net = sequential([layers.dense({ units: 4, activation: 'relu', inputShape: [2] }), layers.dense({ units: 3, activation: 'softmax' })])
+  const net = sequential([
+    layers.dense({ units: 4, activation: 'relu', inputShape: [2] }),
+    layers.dense({ units: 3, activation: 'softmax' }),
+  ])
   net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
   return net
 }
-const values = async (net: Net): Promise<number[]> => (await Promise.all(net.weights.map((w) => w.data()))).flatMap((data) => Array.from(data as Float32Array))
+const values = async (net: Net): Promise<number[]> =>
+  (await Promise.all(net.weights.map((w) => w.data()))).flatMap((data) => Array.from(data as Float32Array))
 
 test('abort in a batch callback: no further step, the reason is what fit rejects with', async () => {
   const net = classifier()
   const controller = new AbortController()
   const reason = new Error('enough')
   const error = await rejection(
-    net.fit(rows(300), labels(300), { epochs: 5, verbose: 0, signal: controller.signal, callbacks: { onBatchEnd: (batch) => void (batch === 3 && controller.abort(reason)) } }),
+    net.fit(rows(300), labels(300), {
+      epochs: 5,
+      verbose: 0,
+      signal: controller.signal,
+      callbacks: { onBatchEnd: (batch) => void (batch === 3 && controller.abort(reason)) },
+    }),
   )
   assert.is(error, reason)
   assert.is(net.optimizer.iterations, 4)
@@ -59,7 +68,11 @@ test('stopTraining: fit resolves after the step', async () => {
   const { epoch, history } = await net.fit(rows(96), labels(96), {
     epochs: 5,
     verbose: 0,
-    callbacks: { onBatchEnd: (batch) => { if (batch === 1) net.stopTraining = true } },
+    callbacks: {
+      onBatchEnd: (batch) => {
+        if (batch === 1) net.stopTraining = true
+      },
+    },
   })
   assert.equal(epoch, [0])
   assert.is(history['loss']!.length, 1)
@@ -110,18 +123,25 @@ test('states: not compiled, training already, compile while training', async () 
   assert.is(await codeOfAsync(bare.fit([[1]], [1])), 'ERR_STATE')
   assert.is(await codeOfAsync(bare.evaluate([[1]], [1])), 'ERR_STATE')
   assert.is(await codeOfAsync(bare.trainOnBatch([[1]], [1])), 'ERR_STATE')
-  assert.is(codeOf(() => bare.optimizer), 'ERR_STATE')
+  assert.is(
+    codeOf(() => bare.optimizer),
+    'ERR_STATE',
+  )
   assert.is((await bare.predict([[1]])).size, 1)
   const net = classifier()
   const running = net.fit(rows(320), labels(320), { epochs: 3, verbose: 0 })
   assert.is(await codeOfAsync(net.fit(rows(3), labels(3), { verbose: 0 })), 'ERR_STATE')
-  assert.is(codeOf(() => net.compile({ loss: 'mse' })), 'ERR_STATE')
+  assert.is(
+    codeOf(() => net.compile({ loss: 'mse' })),
+    'ERR_STATE',
+  )
   await running
 })
 
 test('arguments of fit', async () => {
   const net = classifier()
-  const refused = (options: object, y: unknown = labels(6)): Promise<string | undefined> => codeOfAsync(net.fit(rows(6), y as number[], { verbose: 0, ...options }))
+  const refused = (options: object, y: unknown = labels(6)): Promise<string | undefined> =>
+    codeOfAsync(net.fit(rows(6), y as number[], { verbose: 0, ...options }))
   for (const options of [
     { epochs: -1 },
     { epochs: 1.5 },
@@ -156,9 +176,18 @@ test('arguments of compile name the nearest string', () => {
   assert.throws(() => net.compile({ loss: 'sparseCategoricalCrossEntropy' as never }), /'sparseCategoricalCrossentropy'/)
   assert.throws(() => net.compile({ loss: 'mse', metrics: ['acuracy'] }), /'accuracy'/)
   assert.throws(() => net.compile({ loss: 'mse', metric: ['mae'] } as never), /'metrics'/)
-  assert.is(codeOf(() => net.compile({ loss: 'mse', metrics: 'mae' as never })), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => net.compile({ loss: 'mse', precision: 'mixedBfloat16' })), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => net.compile({ loss: 'mse', precision: 'half' as never })), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => net.compile({ loss: 'mse', metrics: 'mae' as never })),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => net.compile({ loss: 'mse', precision: 'mixedBfloat16' })),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => net.compile({ loss: 'mse', precision: 'half' as never })),
+    'ERR_ARGUMENT',
+  )
   net.compile({ loss: 'mse', precision: 'tf32' })
 })
 
@@ -179,14 +208,30 @@ test('streams of batches: iterables, functions, stepsPerEpoch, running dry', asy
   assert.is(await codeOfAsync(net.fit(list.values(), { epochs: 2, verbose: 0 })), 'ERR_ARGUMENT')
   assert.is(await codeOfAsync(net.fit(list.values(), { stepsPerEpoch: 5, verbose: 0 })), 'ERR_ARGUMENT')
   assert.is(await codeOfAsync(net.fit([{ x: rows(2) }] as never, { verbose: 0 })), 'ERR_ARGUMENT')
-  assert.is(await codeOfAsync(net.fit((async function* () { yield 3 })(), { verbose: 0 })), 'ERR_ARGUMENT')
+  assert.is(
+    await codeOfAsync(
+      net.fit(
+        (async function* () {
+          yield 3
+        })(),
+        { verbose: 0 },
+      ),
+    ),
+    'ERR_ARGUMENT',
+  )
   const figures = await net.evaluate(list)
   assert.equal(Object.keys(figures), ['loss', 'accuracy'])
   const p = (await net.predict(list as never)) as Tensor
   assert.equal(p.shape, [10, 3])
   // a source that never gives anything does not keep an aborted fit
   const controller = new AbortController()
-  const waiting = net.fit((async function* () { await new Promise(() => undefined); yield 1 })(), { signal: controller.signal, verbose: 0 })
+  const waiting = net.fit(
+    (async function* () {
+      await new Promise(() => undefined)
+      yield 1
+    })(),
+    { signal: controller.signal, verbose: 0 },
+  )
   setTimeout(() => controller.abort(new Error('waited')), 20)
   assert.is((await rejection(waiting)).message, 'waited')
 })
@@ -194,7 +239,7 @@ test('streams of batches: iterables, functions, stepsPerEpoch, running dry', asy
 test('what is frozen stays, also after a change between two fits', async () => {
   const net = classifier()
   await net.fit(rows(32), labels(32), { verbose: 0 })
-  const [first, second] = net.layers as [typeof net.layers[0], typeof net.layers[0]]
+  const [first, second] = net.layers as [(typeof net.layers)[0], (typeof net.layers)[0]]
   first!.trainable = false
   const kept = await Promise.all(first!.getWeights().map((w) => w.array()))
   const moved = await Promise.all(second!.getWeights().map((w) => w.array()))
@@ -205,13 +250,28 @@ test('what is frozen stays, also after a change between two fits', async () => {
 
 test('a callback that throws ends fit with its error; the model can be trained again', async () => {
   const net = classifier()
-  const error = await rejection(net.fit(rows(64), labels(64), { verbose: 0, callbacks: [{ onEpochEnd: () => { throw new Error('mine') } }, callbacks.terminateOnNan()] }))
+  const error = await rejection(
+    net.fit(rows(64), labels(64), {
+      verbose: 0,
+      callbacks: [
+        {
+          onEpochEnd: () => {
+            throw new Error('mine')
+          },
+        },
+        callbacks.terminateOnNan(),
+      ],
+    }),
+  )
   assert.is(error.message, 'mine')
   await net.fit(rows(32), labels(32), { verbose: 0 })
 })
 
 test('a NaN learning rate is refused when it is set', () => {
-  assert.is(codeOf(() => optimizers.adam({ learningRate: Number.NaN })), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => optimizers.adam({ learningRate: Number.NaN })),
+    'ERR_ARGUMENT',
+  )
 })
 
 test.run()

@@ -1,0 +1,61 @@
+// Determinism: equal bits on one thread and on two, and for a row whatever batch it is in.
+import { spawnSync } from 'node:child_process'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { layers, sequential, type Tensor, tensor } from '../../lib/index.js'
+import { generator } from '../core/expect.js'
+
+/** Trains a network with convolution, normalization and dropout in a process of its own; returns a digest of its weights. */
+function trained(threads: number): string {
+  const lib = JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)
+  const script = `
+    import { createHash } from 'node:crypto'
+    import { layers, sequential, setSeed, tensor } from ${lib}
+    setSeed(3)
+    const net = sequential([
+      layers.conv2d({ filters: 16, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
+      layers.maxPooling2d({ poolSize: 2 }),
+      layers.batchNormalization(),
+      layers.flatten(),
+      layers.dropout({ rate: 0.2 }),
+      layers.dense({ units: 64, activation: 'relu' }),
+      layers.dense({ units: 10, activation: 'softmax' }),
+    ])
+    net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
+    const x = Float32Array.from({ length: 200 * 784 }, (_, i) => Math.sin(i * 0.37) + Math.cos(i * i * 0.001))
+    const y = Int32Array.from({ length: 200 }, (_, i) => i % 10)
+    const { history } = await net.fit(tensor(x, [200, 28, 28, 1]), tensor(y, [200]), { epochs: 2, batchSize: 64, verbose: 0 })
+    const hash = createHash('sha256').update(JSON.stringify(history))
+    for (const w of net.weights) hash.update(new Uint8Array((await w.data()).buffer))
+    console.log(hash.digest('hex'))`
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, WEFT_THREADS: String(threads) },
+  })
+  assert.is(status, 0, stderr)
+  return stdout.trim()
+}
+
+test('training gives the same bits on one, two and three threads, and twice', () => {
+  const one = trained(1)
+  assert.match(one, /^[0-9a-f]{64}$/)
+  for (const threads of [1, 2, 3]) assert.is(trained(threads), one, `${threads} threads`)
+})
+
+test("a row's answer does not depend on its batch", async () => {
+  const random = generator(6)
+  const x = tensor(Float32Array.from({ length: 37 * 64 }, random), [37, 8, 8, 1])
+  const net = sequential([
+    layers.conv2d({ filters: 8, kernelSize: 3, activation: 'relu', inputShape: [8, 8, 1] }),
+    layers.maxPooling2d({ poolSize: 2 }),
+    layers.flatten(),
+    layers.dense({ units: 19, activation: 'tanh' }),
+    layers.layerNormalization(),
+    layers.dense({ units: 5, activation: 'softmax' }),
+  ])
+  const whole = await ((await net.predict(x, { batchSize: 37 })) as Tensor).data()
+  for (const batchSize of [1, 2, 7, 16, 32])
+    assert.equal(await ((await net.predict(x, { batchSize })) as Tensor).data(), whole, `batches of ${batchSize}`)
+})
+
+test.run()

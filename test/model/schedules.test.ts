@@ -1,0 +1,96 @@
+// Schedules of the learning rate against their formulas: on the host, with ops, and in a traced step.
+import { test } from 'uvu'
+import { jit, optimizers, schedules, tensor, variable } from '../../lib/index.js'
+import * as assert from 'uvu/assert'
+import { codeOf } from '../core/expect.js'
+import { close } from './expect.js'
+
+type Schedule = ReturnType<typeof schedules.cosineDecay>
+
+const grid: { name: string; schedule: Schedule; at: (t: number) => number }[] = [
+  {
+    name: 'exponential',
+    schedule: schedules.exponentialDecay({ initialLearningRate: 0.5, decaySteps: 4, decayRate: 0.9 }),
+    at: (t) => 0.5 * 0.9 ** (t / 4),
+  },
+  {
+    name: 'exponential staircase',
+    schedule: schedules.exponentialDecay({ initialLearningRate: 0.5, decaySteps: 4, decayRate: 0.9, staircase: true }),
+    at: (t) => 0.5 * 0.9 ** Math.floor(t / 4),
+  },
+  {
+    name: 'inverse time',
+    schedule: schedules.inverseTimeDecay({ initialLearningRate: 0.5, decaySteps: 3, decayRate: 0.7 }),
+    at: (t) => 0.5 / (1 + (0.7 * t) / 3),
+  },
+  {
+    name: 'polynomial',
+    schedule: schedules.polynomialDecay({ initialLearningRate: 0.5, decaySteps: 10, endLearningRate: 0.1, power: 2 }),
+    at: (t) => 0.4 * (1 - Math.min(t, 10) / 10) ** 2 + 0.1,
+  },
+  {
+    name: 'polynomial cycle',
+    schedule: schedules.polynomialDecay({ initialLearningRate: 0.5, decaySteps: 5, endLearningRate: 0.1, cycle: true }),
+    at: (t) => 0.4 * (1 - t / (5 * Math.max(1, Math.ceil(t / 5)))) + 0.1,
+  },
+  {
+    name: 'cosine',
+    schedule: schedules.cosineDecay({ initialLearningRate: 0.5, decaySteps: 10, alpha: 0.2 }),
+    at: (t) => 0.5 * (0.8 * 0.5 * (1 + Math.cos((Math.PI * Math.min(t, 10)) / 10)) + 0.2),
+  },
+  {
+    name: 'cosine with warm-up',
+    schedule: schedules.cosineDecay({ initialLearningRate: 0, decaySteps: 10, warmupTarget: 0.5, warmupSteps: 4 }),
+    at: (t) => (t < 4 ? (0.5 * t) / 4 : 0.25 * (1 + Math.cos((Math.PI * Math.min(t - 4, 10)) / 10))),
+  },
+  {
+    name: 'piecewise',
+    schedule: schedules.piecewiseConstantDecay({ boundaries: [3, 7], values: [0.5, 0.2, 0.1] }),
+    at: (t) => (t <= 3 ? 0.5 : t <= 7 ? 0.2 : 0.1),
+  },
+]
+for (const { name, schedule, at } of grid) {
+  test(`schedule ${name}: on the host, with ops, and in a traced step`, async () => {
+    const optimizer = optimizers.sgd({ learningRate: schedule })
+    const w = variable([0])
+    const step = jit(() => optimizer.apply([tensor([1])], [w]))
+    let sum = 0
+    for (let t = 0; t < 16; t++) {
+      close([schedule.at(t)], [at(t)], 1e-12)
+      close([await schedule.call(tensor(t)).item()], [at(t)], 2e-6)
+      close([optimizer.learningRate], [at(t)], 1e-12)
+      step()
+      sum -= at(t)
+    }
+    close(await w.data(), [sum], 1e-5)
+    assert.is(
+      codeOf(() => {
+        optimizer.learningRate = 1
+      }),
+      'ERR_STATE',
+    )
+  })
+}
+
+test('refusals', () => {
+  const good = { initialLearningRate: 0.1, decaySteps: 5, decayRate: 0.5 }
+  assert.is(
+    codeOf(() => schedules.exponentialDecay({ ...good, decaySteps: 0 })),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => schedules.inverseTimeDecay({ ...good, initialLearningRate: Number.NaN })),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => schedules.piecewiseConstantDecay({ boundaries: [3, 2], values: [1, 2, 3] })),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => schedules.piecewiseConstantDecay({ boundaries: [3], values: [1] })),
+    'ERR_ARGUMENT',
+  )
+  assert.throws(() => schedules.cosineDecay({ initialLearningRate: 1, decayStep: 3 } as never), /decaySteps/)
+})
+
+test.run()
