@@ -15,6 +15,7 @@ const options = readOptions()
 const report = new Report('Overhead: µs per call', options)
 const bursts = options.quick ? 200 : 2000
 const BURST = 32
+const STEPS = 256
 
 /** Microseconds that the JavaScript thread spends in one call of `fn`, over bursts short enough never to fill the queue. */
 const submissionCost = async (fn) => {
@@ -82,12 +83,12 @@ for (const name of Object.keys(networks)) {
   const net = loadNetwork(network)
   const { x, y } = loadData(network)
   // The first epoch loads the programs.
-  await net.fit(x, y, { epochs: 1, batchSize: 32, verbose: 0 })
+  await net.fit(x, y, { epochs: 1, batchSize: network.samples / STEPS, verbose: 0 })
   const before = nativeCalls()
-  await net.fit(x, y, { epochs: 1, batchSize: 32, verbose: 0 })
-  const calls = (nativeCalls() - before) / (network.samples / 32)
+  await net.fit(x, y, { epochs: 1, batchSize: network.samples / STEPS, verbose: 0 })
+  const calls = (nativeCalls() - before) / STEPS
   report.row({
-    name: `native calls per step of fit, ${network.title}`,
+    name: `native calls per step, fit of ${STEPS}, ${network.title}`,
     measured: calls,
     unit: 'calls',
     value: calls,
