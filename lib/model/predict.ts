@@ -51,7 +51,11 @@ function fromRows(model: AnyModel, { x, rows }: { x: Tree; rows: number }, batch
     const cursor = tensor(Int32Array.of(begin))
     const size = Math.min(batchSize, rows - begin)
     begin += size
-    return () => inference.onRows.submit(x, order, cursor, size)
+    return () => {
+      const run = inference.onRows.submit(x, order, cursor, size)
+      cursor.dispose()
+      return run
+    }
   }
 }
 
