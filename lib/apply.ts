@@ -1,7 +1,7 @@
 // apply: the only place a call is made. Inside a recording it is recorded; outside it runs at once as a cached program of one call.
 import { Buffer, device, finishedSync, Program } from './device.js'
 import { WeftError } from './error.js'
-import { currentTrace, kernelAttrs } from './graph.js'
+import { currentTrace } from './graph.js'
 import { type Attrs, bytesOf, type DType, isFloat, type Op, type Shape, type Spec, sameShape, sizeOf } from './op.js'
 import { allocate, assignment, type HostArray, hostView, type NestedArray, numberDType, Tensor, type TensorLike, toHost, tracing, type TypedArray, Variable } from './tensor.js'
 import type { SlotSpec } from './native.js'
@@ -55,7 +55,7 @@ function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: read
     {
       slots: [...inputs.map(slot('input')), ...outputs.map(slot('output'))],
       values: specs.map((t, i) => ({ slot: i, shape: t.shape, dtype: t.dtype })),
-      calls: [{ op: op.name, inputs: inputs.map((_, i) => i), outputs: outputs.map((_, i) => inputs.length + i), attrs: kernelAttrs(attrs), update: false }],
+      calls: [{ op: op.name, inputs: inputs.map((_, i) => i), outputs: outputs.map((_, i) => inputs.length + i), attrs, update: false }],
       states: [],
       writes: [],
     },

@@ -197,13 +197,6 @@ export interface Lowered {
 
 const identity = 'identity'
 
-/** The attributes a kernel takes: shape and dtype of a result are known from its value. */
-export function kernelAttrs(attrs: Attrs): Attrs {
-  if (!('shape' in attrs || 'dtype' in attrs)) return attrs
-  const { shape: _shape, dtype: _dtype, ...rest } = attrs
-  return rest
-}
-
 /** The graph as C++ takes it: memory slots, values that see them with a shape, calls. `capturesAsInputs`: captured tensors are passed to each run, so that another recording of the same graph can use the program. */
 export function lower(graph: Graph, capturesAsInputs = false): Lowered {
   const slots: SlotSpec[] = []
@@ -256,7 +249,7 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
       return id
     })
     if (constant) continue
-    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: kernelAttrs(call.attrs), update: call.op.updates ?? false })
+    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: call.attrs, update: call.op.updates ?? false })
   }
 
   const writes = [...graph.writes].map(([variable, t]) => {
