@@ -1,4 +1,5 @@
 // Model: layers as one, with compile, fit, evaluate, predict and save; the base of sequential and functional models.
+import { device, resolveDevice } from '../device.js'
 import { checkOptions, WeftError } from '../error.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
 import type { Optimizer } from '../optimizers/index.js'
@@ -201,6 +202,18 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** Frees weights, optimizer state and programs. */
+  /** Id of the device the weights are on; before they exist, of the one they will be on. */
+  get device(): string {
+    return this.weights[0]?.device ?? device()
+  }
+
+  /** The model with its weights on another device; itself when they are there already. ERR_NO_DEVICE with the reason when it cannot be used. */
+  to(id: string): this {
+    for (const weight of this.weights) weight.to(id)
+    resolveDevice(id)
+    return this
+  }
+
   override dispose(): void {
     this.dropPrograms()
     this.objective?.optimizer.dispose()
