@@ -20,8 +20,7 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
     return true
   }
 
-  /** The layer with this name, or at this place (negative: from the end). */
-  getLayer(which: string | number): AnyLayer {
+  override getLayer(which: string | number): AnyLayer {
     if (typeof which === 'number') {
       const layer = this.layers.at(which)
       if (layer) return layer
@@ -36,8 +35,7 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
     )
   }
 
-  /** Prints a table of the layers, their output shapes and numbers of parameters; to stdout unless `print` is given. */
-  summary(options: SummaryOptions = {}): void {
+  override summary(options: SummaryOptions = {}): void {
     const print = options.print ?? ((line: string): void => console.log(line))
     for (const line of summaryLines(this, this.summaryRows(), options)) print(line)
   }

@@ -73,6 +73,7 @@ function plain(value: unknown, what: string): NestedArray | TypedArray {
   throw new WeftError(
     'ERR_ARGUMENT',
     `${what}: expected a Tensor, nested arrays or { data, shape }, got ${value === null ? 'null' : typeof value}`,
+    typeof value === 'number' ? { hint: 'Sources give batches, not samples: call .batch(32) on a data.Dataset' } : {},
   )
 }
 

@@ -12,6 +12,7 @@ import { type CompileOptions, Objective } from './objective.js'
 import type { ClassWeight } from './pass.js'
 import { type PredictOptions, predict } from './predict.js'
 import { type Figures, Inference, Steps } from './step.js'
+import type { SummaryOptions } from './summary.js'
 import { type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -48,6 +49,10 @@ export interface ShuffleState {
 export abstract class Model<C extends object = object, I = Tensor, O = Tensor> extends Layer<C, I, O> {
   /** The layers, in order. */
   abstract readonly layers: readonly AnyLayer[]
+  /** The layer with this name, or at this place (negative: from the end). */
+  abstract getLayer(which: string | number): AnyLayer
+  /** Prints a table of the layers, their output shapes and numbers of parameters; to stdout unless `print` is given. */
+  abstract summary(options?: SummaryOptions): void
 
   /** Set to true, also by a callback, it ends fit after the step in flight; fit resolves. */
   stopTraining = false
