@@ -57,8 +57,9 @@ let current
 
 const load = async (request) => {
   const { first, second, fn, seeds } = makers[request.kind](request)
-  const microseconds = request.flops === undefined ? 2000 : request.flops / 100e3
-  const copies = Math.max(1, Math.min(64, Math.round(4000 / microseconds)))
+  // As many as fill some milliseconds, but no more than stay in cache: the other side computes on one operand again and again.
+  const microseconds = (request.flops ?? Number.POSITIVE_INFINITY) / 100e3
+  const copies = Math.max(1, Math.min(64, Math.round(4000 / microseconds), Math.floor(2 ** 19 / (4 * size(first)))))
   const constant = pattern(second, seeds[1])
   const operands = Array.from({ length: copies }, (_, i) => pattern(first, seeds[0] + (i === 0 ? 0 : 100 + i)))
   const many = jit((list, b) =>
