@@ -3,7 +3,20 @@ import { Buffer, device, finishedSync, Program } from './device.js'
 import { WeftError } from './error.js'
 import { currentTrace } from './graph.js'
 import { type Attrs, bytesOf, type DType, isFloat, type Op, type Shape, type Spec, sameShape, sizeOf } from './op.js'
-import { allocate, assignment, type HostArray, hostView, type NestedArray, numberDType, Tensor, type TensorLike, toHost, tracing, type TypedArray, Variable } from './tensor.js'
+import {
+  allocate,
+  assignment,
+  type HostArray,
+  hostView,
+  type NestedArray,
+  numberDType,
+  Tensor,
+  type TensorLike,
+  toHost,
+  tracing,
+  type TypedArray,
+  Variable,
+} from './tensor.js'
 import type { SlotSpec } from './native.js'
 
 interface Single {
@@ -44,12 +57,17 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   singles.set(key, single)
   const where = inputs.length > 0 ? inputs[0]!.device : device()
   const results = single.outputs.map((spec) => allocate(spec.shape, spec.dtype, where))
-  single.program.run(buffers, results.map((t) => t.buffer!))
+  single.program.run(
+    buffers,
+    results.map((t) => t.buffer!),
+  )
   return results
 }
 
 function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: readonly Spec[]): Program {
-  const slot = (kind: 'input' | 'output') => (t: Spec, index: number): SlotSpec => ({ kind, index, bytes: sizeOf(t.shape) * bytesOf(t.dtype) })
+  const slot =
+    (kind: 'input' | 'output') =>
+    (t: Spec, index: number): SlotSpec => ({ kind, index, bytes: sizeOf(t.shape) * bytesOf(t.dtype) })
   const specs = [...inputs, ...outputs]
   return new Program(
     {
@@ -87,7 +105,8 @@ function isTyped(values: unknown): values is TypedArray {
 }
 
 function typedDType(values: TypedArray): DType {
-  if (values instanceof Int32Array || values instanceof Int16Array || values instanceof Uint16Array || values instanceof Uint32Array) return 'int32'
+  if (values instanceof Int32Array || values instanceof Int16Array || values instanceof Uint16Array || values instanceof Uint32Array)
+    return 'int32'
   if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) return 'uint8'
   if (values instanceof Int8Array) return 'int8'
   if (values instanceof BigInt64Array) return 'int64'
@@ -103,7 +122,10 @@ function nestedShape(values: NestedArray, path = ''): number[] {
   for (let i = 1; i < items.length; i++) {
     const other = nestedShape(items[i]!, `${path}[${i}]`)
     if (!sameShape(first, other)) {
-      throw new WeftError('ERR_SHAPE', `tensor: nested arrays are ragged: values${path}[0] has shape [${first}], values${path}[${i}] has [${other}]`)
+      throw new WeftError(
+        'ERR_SHAPE',
+        `tensor: nested arrays are ragged: values${path}[0] has shape [${first}], values${path}[${i}] has [${other}]`,
+      )
     }
   }
   return [items.length, ...first]
@@ -135,7 +157,8 @@ export function tensor(values: TensorLike, options: Shape | TensorOptions = {}):
   if (values instanceof Tensor) {
     throw new WeftError('ERR_ARGUMENT', 'tensor: the values are a Tensor already', { hint: 'Use reshape() or cast()' })
   }
-  if (dtype !== undefined && !KNOWN_DTYPES.has(dtype)) throw new WeftError('ERR_DTYPE', `tensor: unknown dtype '${dtype}'`, { hint: `Known: ${[...KNOWN_DTYPES].join(', ')}` })
+  if (dtype !== undefined && !KNOWN_DTYPES.has(dtype))
+    throw new WeftError('ERR_DTYPE', `tensor: unknown dtype '${dtype}'`, { hint: `Known: ${[...KNOWN_DTYPES].join(', ')}` })
   let flat: TypedArray | (number | boolean)[]
   let found: readonly number[]
   if (isTyped(values)) {
@@ -143,7 +166,10 @@ export function tensor(values: TensorLike, options: Shape | TensorOptions = {}):
     found = [values.length]
   } else {
     if (typeof values !== 'number' && typeof values !== 'boolean' && !Array.isArray(values)) {
-      throw new WeftError('ERR_ARGUMENT', `tensor: values must be numbers, nested arrays or a typed array, got ${values === null ? 'null' : typeof values}`)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `tensor: values must be numbers, nested arrays or a typed array, got ${values === null ? 'null' : typeof values}`,
+      )
     }
     found = nestedShape(values)
     flat = flatten(values)
@@ -196,7 +222,8 @@ function write(target: HostArray, values: TypedArray | (number | boolean)[], dty
   if (target.constructor === values.constructor && dtype !== 'bool') {
     ;(target as Float32Array).set(values as Float32Array)
   } else if (target instanceof BigInt64Array) {
-    for (let i = 0; i < target.length; i++) target[i] = typeof values[i] === 'bigint' ? (values[i] as bigint) : BigInt(Math.trunc(Number(values[i])))
+    for (let i = 0; i < target.length; i++)
+      target[i] = typeof values[i] === 'bigint' ? (values[i] as bigint) : BigInt(Math.trunc(Number(values[i])))
   } else if (dtype === 'bool') {
     for (let i = 0; i < target.length; i++) target[i] = values[i] ? 1 : 0
   } else if (values instanceof BigInt64Array || !isTyped(values)) {
@@ -223,7 +250,10 @@ export function asTensor(value: TensorLike, like?: Spec): Tensor {
   if (value instanceof Tensor) return value
   if (typeof value === 'number') return scalar(value, like ? numberDType(value, like.dtype) : 'float32')
   if (value === undefined || value === null || typeof value === 'function' || typeof value === 'string') {
-    throw new WeftError('ERR_ARGUMENT', `expected a tensor, number, typed array or nested arrays, got ${value === null ? 'null' : typeof value}`)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `expected a tensor, number, typed array or nested arrays, got ${value === null ? 'null' : typeof value}`,
+    )
   }
   if (typeof value === 'boolean') return tensor(value)
   const natural = isTyped(value) || !like || !isFloat(like.dtype) ? undefined : like.dtype
@@ -243,7 +273,10 @@ export function scalar(value: number, dtype: DType): Tensor {
   const key = `${device()}:${dtype}:${Object.is(value, -0) ? '-0' : value}`
   let t = scalars.get(key)
   if (t === undefined || t.isDisposed) {
-    t = dtype === 'bfloat16' || dtype === 'float16' ? castTo(make([value], [], 'float32', device()), dtype) : make([value], [], dtype, device())
+    t =
+      dtype === 'bfloat16' || dtype === 'float16'
+        ? castTo(make([value], [], 'float32', device()), dtype)
+        : make([value], [], dtype, device())
     if (scalars.size > 1024) scalars.clear()
     scalars.set(key, t)
   }
@@ -259,7 +292,12 @@ export function variable(value: TensorLike, options: { name?: string; trainable?
       })
     }
     const source = value instanceof Tensor ? value : tensor(value, options.dtype ? { dtype: options.dtype } : {})
-    const own = options.dtype && options.dtype !== source.dtype ? castTo(source, options.dtype) : value instanceof Tensor ? toHost.copy(source) : source
+    const own =
+      options.dtype && options.dtype !== source.dtype
+        ? castTo(source, options.dtype)
+        : value instanceof Tensor
+          ? toHost.copy(source)
+          : source
     own.buffer!.users++
     const made = new Variable(own, options)
     own.dispose()
@@ -270,7 +308,9 @@ export function variable(value: TensorLike, options: { name?: string; trainable?
 assignment.assign = (target: Variable, value: TensorLike): void => {
   let source = asTensor(value, target)
   if (!sameShape(source.shape, target.shape)) {
-    throw new WeftError('ERR_SHAPE', `assign: variable '${target.name}' has shape [${target.shape}], the value [${source.shape}]`, { shapes: [target.shape, source.shape] })
+    throw new WeftError('ERR_SHAPE', `assign: variable '${target.name}' has shape [${target.shape}], the value [${source.shape}]`, {
+      shapes: [target.shape, source.shape],
+    })
   }
   if (source.dtype !== target.dtype) source = castTo(source, target.dtype)
   const trace = currentTrace()

@@ -21,12 +21,20 @@ export interface OpDefinition<A extends Attrs = Attrs> {
 const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value])
 
 /** Makes a function of (inputs, attrs) of an own op: a Tensor, or an array where the op has several results. */
-export function defineOp<A extends Attrs = Attrs>(definition: OpDefinition<A>): (inputs: readonly Tensor[], attrs?: A) => Tensor | Tensor[] {
+export function defineOp<A extends Attrs = Attrs>(
+  definition: OpDefinition<A>,
+): (inputs: readonly Tensor[], attrs?: A) => Tensor | Tensor[] {
   const { name, forward, shape, grad } = definition
   if (typeof name !== 'string' || name === '') throw new WeftError('ERR_ARGUMENT', 'defineOp: an op needs a name')
-  if (ops.has(name)) throw new WeftError('ERR_ARGUMENT', `defineOp: '${name}' is the name of another op`, { hint: `Use a prefix of your own: 'mine.${name}'` })
+  if (ops.has(name))
+    throw new WeftError('ERR_ARGUMENT', `defineOp: '${name}' is the name of another op`, {
+      hint: `Use a prefix of your own: 'mine.${name}'`,
+    })
   if (!forward && !shape) throw new WeftError('ERR_ARGUMENT', `defineOp: '${name}' needs forward, or shape and a kernel from loadKernels()`)
-  const userGrad = grad && ((g: readonly Tensor[], inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A) => grad([...g], { inputs: [...inputs], outputs: [...outputs], attrs }))
+  const userGrad =
+    grad &&
+    ((g: readonly Tensor[], inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A) =>
+      grad([...g], { inputs: [...inputs], outputs: [...outputs], attrs }))
   if (!forward) {
     const op: Op = registerOp({
       name,
@@ -66,6 +74,8 @@ export function loadKernels(file: string): string[] {
   try {
     return native.loadKernels(path.resolve(file))
   } catch (error) {
-    throw new WeftError('ERR_FORMAT', `loadKernels: ${(error as Error).message}`, { hint: 'Build the library against the headers of this version of weftjs' })
+    throw new WeftError('ERR_FORMAT', `loadKernels: ${(error as Error).message}`, {
+      hint: 'Build the library against the headers of this version of weftjs',
+    })
   }
 }

@@ -40,7 +40,11 @@ export function resolveDevice(name: string): string {
       hint: "Use setDevice('cpu'), or install a build with CUDA; `npx weftjs doctor` lists what was found",
     })
   }
-  throw unknownName('device', name, native.devices().map((d: NativeDevice) => d.id))
+  throw unknownName(
+    'device',
+    name,
+    native.devices().map((d: NativeDevice) => d.id),
+  )
 }
 
 const defaultDevice = (): string => 'cpu'
@@ -111,9 +115,13 @@ export class Buffer {
     }
     const limit = memoryLimit()
     if (live + bytes > limit) {
-      throw new WeftError('ERR_OUT_OF_MEMORY', `asked for ${bytes} bytes; ${live} of the limit of ${limit} are held by ${liveBuffers} tensors`, {
-        hint: 'Trace the computation with jit(), free tensors with dispose(), tidy() or `using`, or raise WEFT_MEMORY_LIMIT',
-      })
+      throw new WeftError(
+        'ERR_OUT_OF_MEMORY',
+        `asked for ${bytes} bytes; ${live} of the limit of ${limit} are held by ${liveBuffers} tensors`,
+        {
+          hint: 'Trace the computation with jit(), free tensors with dispose(), tidy() or `using`, or raise WEFT_MEMORY_LIMIT',
+        },
+      )
     }
     if (token.buffers === 64 || token.bytes > 1 << 20) token = { bytes: 0, buffers: 0 }
     const held = token as { bytes: number; buffers: number; counted?: { bytes: number; buffers: number } }
@@ -161,7 +169,8 @@ function memoryLimit(): number {
     const text = process.env['WEFT_MEMORY_LIMIT']
     if (!text) return (limitBytes = Number.POSITIVE_INFINITY)
     const match = /^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)?$/i.exec(text.trim())
-    if (!match) throw new WeftError('ERR_ARGUMENT', `WEFT_MEMORY_LIMIT='${text}' is not a size`, { hint: 'Write for example 8GiB or 500MB' })
+    if (!match)
+      throw new WeftError('ERR_ARGUMENT', `WEFT_MEMORY_LIMIT='${text}' is not a size`, { hint: 'Write for example 8GiB or 500MB' })
     const unit = (match[2] ?? 'B').toLowerCase()
     const base = unit.includes('i') ? 1024 : 1000
     limitBytes = Number(match[1]) * base ** 'bkmgt'.indexOf(unit[0]!)
@@ -306,7 +315,8 @@ export class Program {
     const { op, layer, names } = this.label(fault.call)
     const where = layer ? `${op} in layer '${layer}'` : op
     const facts = { op, ...(layer === undefined ? {} : { layer }) }
-    if (fault.value === undefined) return new WeftError((fault.code ?? 'ERR_DATA') as 'ERR_DATA', `${where}: ${fault.message ?? 'the step failed'}`, facts)
+    if (fault.value === undefined)
+      return new WeftError((fault.code ?? 'ERR_DATA') as 'ERR_DATA', `${where}: ${fault.message ?? 'the step failed'}`, facts)
     return new WeftError('ERR_DATA', `${where}: value ${fault.value} is out of range${names ? ` ${names}` : ''}`, {
       ...facts,
       hint: 'The step changed nothing; check the ids or labels in the data',

@@ -63,7 +63,9 @@ function distance(a: string, b: string): number {
 /** ERR_ARGUMENT for a name that is not one of `known`, naming the nearest. */
 export function unknownName(kind: string, name: unknown, known: readonly string[]): WeftError {
   const text = String(name)
-  const nearest = [...known].sort((a, b) => distance(text.toLowerCase(), a.toLowerCase()) - distance(text.toLowerCase(), b.toLowerCase()))[0]
+  const nearest = [...known].sort(
+    (a, b) => distance(text.toLowerCase(), a.toLowerCase()) - distance(text.toLowerCase(), b.toLowerCase()),
+  )[0]
   const close = nearest !== undefined && distance(text.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, text.length / 3)
   return new WeftError('ERR_ARGUMENT', `unknown ${kind} '${text}'`, {
     hint: `${close ? `Did you mean '${nearest}'? ` : ''}Known: ${known.join(', ')}`,

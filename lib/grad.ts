@@ -1,7 +1,7 @@
 // Gradients: reverse mode over the graph being recorded, written as more graph; so gradients of gradients need nothing else.
 import { applyOne } from './apply.js'
 import { WeftError } from './error.js'
-import { callOf, currentTrace, orderCalls, type Trace } from './graph.js'
+import { currentTrace, orderCalls, type Trace } from './graph.js'
 import { type Call, isFloat, ops } from './op.js'
 import { fuse } from './simplify.js'
 import { Tensor, Variable } from './tensor.js'
@@ -23,7 +23,11 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     })
   }
   if (!(loss instanceof Tensor) || loss.size !== 1 || loss.rank !== 0) {
-    throw new WeftError('ERR_SHAPE', `gradients: the loss must be a scalar, got shape [${loss instanceof Tensor ? loss.shape : typeof loss}]`, { hint: 'Reduce it with mean() or sum()' })
+    throw new WeftError(
+      'ERR_SHAPE',
+      `gradients: the loss must be a scalar, got shape [${loss instanceof Tensor ? loss.shape : typeof loss}]`,
+      { hint: 'Reduce it with mean() or sum()' },
+    )
   }
   if (!isFloat(loss.dtype)) throw new WeftError('ERR_DTYPE', `gradients: the loss must be a float, got ${loss.dtype}`)
   const root = trace.resolve(loss)

@@ -19,7 +19,8 @@ export async function gradCheck(
   options: GradCheckOptions = {},
 ): Promise<{ ok: boolean; maxError: number }> {
   const { epsilon = 1e-5, tolerance = 1e-6 } = options
-  if (!Array.isArray(inputs) || inputs.length === 0) throw new WeftError('ERR_ARGUMENT', 'gradCheck: the second argument is a list of inputs')
+  if (!Array.isArray(inputs) || inputs.length === 0)
+    throw new WeftError('ERR_ARGUMENT', 'gradCheck: the second argument is a list of inputs')
   const tensors = await Promise.all(inputs.map(widen))
   const wrt = tensors.flatMap((t, i) => (isFloat(t.dtype) ? [i] : []))
   const evaluate = jit(fn, { name: 'gradCheck' })
@@ -33,7 +34,9 @@ export async function gradCheck(
       const at = async (x: number): Promise<number> => {
         const moved = values.slice()
         moved[i] = x
-        return evaluate(...tensors.map((other, j) => (j === position ? tensor(moved, { shape: t.shape, dtype: 'float64', device: 'cpu' }) : other))).item()
+        return evaluate(
+          ...tensors.map((other, j) => (j === position ? tensor(moved, { shape: t.shape, dtype: 'float64', device: 'cpu' }) : other)),
+        ).item()
       }
       const [above, below] = await Promise.all([at(values[i]! + h), at(values[i]! - h)])
       const numeric = (above - below) / (2 * h)

@@ -53,7 +53,14 @@ export class Trace {
 
   record<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], attrs: A, specs: readonly Spec[]): Tensor[] {
     const outputs: Tensor[] = []
-    const call = { op: op as unknown as Op, inputs: inputs.map((t) => this.resolve(t)), outputs, attrs, order: this.count++, layer: this.layer }
+    const call = {
+      op: op as unknown as Op,
+      inputs: inputs.map((t) => this.resolve(t)),
+      outputs,
+      attrs,
+      order: this.count++,
+      layer: this.layer,
+    }
     specs.forEach((spec, index) => {
       outputs.push(new Tensor(spec.shape, spec.dtype, this.device, { origin: { kind: 'call', call, index }, recording: this }))
     })
@@ -249,7 +256,13 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
       return id
     })
     if (constant) continue
-    calls.push({ op: call.op.name, inputs: call.inputs.map((t) => ids.get(t)!), outputs, attrs: call.attrs, update: call.op.updates ?? false })
+    calls.push({
+      op: call.op.name,
+      inputs: call.inputs.map((t) => ids.get(t)!),
+      outputs,
+      attrs: call.attrs,
+      update: call.op.updates ?? false,
+    })
   }
 
   const writes = [...graph.writes].map(([variable, t]) => {

@@ -7,7 +7,16 @@ export { gradients } from './grad.js'
 export { type GradCheckOptions, gradCheck } from './gradcheck.js'
 export { type GradOptions, grad, type JitFunction, type JitOptions, jit, type Precision, valueAndGrad } from './jit.js'
 export type { Attrs, Call, DType, Op, Shape, Spec } from './op.js'
-export { type HostArray, type NestedArray, Tensor, type TensorLike, tidy, type TypedArray, Variable, type VariableOptions } from './tensor.js'
+export {
+  type HostArray,
+  type NestedArray,
+  Tensor,
+  type TensorLike,
+  tidy,
+  type TypedArray,
+  Variable,
+  type VariableOptions,
+} from './tensor.js'
 export * from './ops/index.js'
 export * as callbacks from './callbacks/index.js'
 export * as constraints from './constraints.js'

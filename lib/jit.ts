@@ -79,9 +79,13 @@ function signatureOf(value: unknown, tensors: Tensor[]): string {
 function checkPrecision(precision: Precision | undefined): void {
   if (precision === undefined || precision === 'float32' || precision === 'tf32') return
   if (precision === 'mixedBfloat16') {
-    throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; this build computes on the CPU in float32", { hint: "Use 'float32'" })
+    throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; this build computes on the CPU in float32", {
+      hint: "Use 'float32'",
+    })
   }
-  throw new WeftError('ERR_ARGUMENT', `jit: unknown precision '${String(precision)}'`, { hint: "Known: 'float32', 'tf32', 'mixedBfloat16'" })
+  throw new WeftError('ERR_ARGUMENT', `jit: unknown precision '${String(precision)}'`, {
+    hint: "Known: 'float32', 'tf32', 'mixedBfloat16'",
+  })
 }
 
 /** Records fn on values of the arguments' shapes. */
@@ -98,7 +102,9 @@ function trace(fn: (...args: never[]) => unknown, args: readonly unknown[], name
     const result = fn(...(traced as never[]))
     if (result instanceof Promise) {
       result.catch(() => undefined)
-      throw new WeftError('ERR_TRACE', `${name}: a traced function must be synchronous, it returned a Promise`, { hint: 'Await outside: return the tensors and read them there' })
+      throw new WeftError('ERR_TRACE', `${name}: a traced function must be synchronous, it returned a Promise`, {
+        hint: 'Await outside: return the tensors and read them there',
+      })
     }
     const outputs: Tensor[] = []
     const tree = mapTree(result, (t) => new Hole(outputs.push(t) - 1))
@@ -115,7 +121,9 @@ function fill(tree: unknown, outputs: readonly Tensor[]): unknown {
 
 function load(graph: Graph, tree: unknown, capturesAsInputs: boolean): Loaded {
   const lowered = lower(graph, capturesAsInputs)
-  const calls = graph.calls.filter((call) => call.op.alias === undefined && !(call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096))
+  const calls = graph.calls.filter(
+    (call) => call.op.alias === undefined && !(call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096),
+  )
   const program = new Program(lowered.spec, lowered.bound, (index) => {
     const call = calls[index]
     return { op: call?.op.name ?? 'step', layer: call?.layer, names: undefined }
@@ -218,7 +226,11 @@ function warnVarying(name: string, keys: readonly string[]): void {
   } else if (varying >= 0) {
     what = `an argument that is not a Tensor (${[...new Set(parts.map((p) => p[varying]))].slice(0, 3).join(' / ')})`
   }
-  warnOnce('WEFT_RETRACE', `${name} was traced for ${keys.length} signatures: ${what} varies. Pad to fixed sizes, or pass numbers that change as tensors.`, name)
+  warnOnce(
+    'WEFT_RETRACE',
+    `${name} was traced for ${keys.length} signatures: ${what} varies. Pad to fixed sizes, or pass numbers that change as tensors.`,
+    name,
+  )
 }
 
 /** Programs of functions that are traced on every call, by graph. */
@@ -230,7 +242,10 @@ function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], n
   const tensors: Tensor[] = []
   for (const arg of args) signatureOf(arg, tensors)
   const state = [...graph.reads.keys(), ...graph.writes.keys()].map((v) => identityOf(v))
-  const key = `${device()}|${graph.key()}|${state.join()}|${JSON.stringify(mapTree(tree, () => 0), holes)}`
+  const key = `${device()}|${graph.key()}|${state.join()}|${JSON.stringify(
+    mapTree(tree, () => 0),
+    holes,
+  )}`
   let loaded = retraced.get(key)
   if (loaded === undefined) {
     loaded = load(graph, tree, true)
@@ -256,7 +271,10 @@ export interface GradOptions {
   wrt?: number | readonly number[]
 }
 
-function derivative(fn: (...args: never[]) => Tensor, options: GradOptions): (args: readonly unknown[]) => { value: Tensor; gradient: Tensor | Tensor[] } {
+function derivative(
+  fn: (...args: never[]) => Tensor,
+  options: GradOptions,
+): (args: readonly unknown[]) => { value: Tensor; gradient: Tensor | Tensor[] } {
   if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `grad: expected a function, got ${typeof fn}`)
   const wrt = options.wrt ?? 0
   const positions = typeof wrt === 'number' ? [wrt] : wrt
@@ -264,9 +282,14 @@ function derivative(fn: (...args: never[]) => Tensor, options: GradOptions): (ar
     const targets = positions.map((position) => {
       const target = args[position]
       if (!(target instanceof Tensor)) {
-        throw new WeftError('ERR_ARGUMENT', `grad: argument ${position} is ${target === undefined ? 'missing' : 'not a Tensor'}`, { hint: 'Pass a Tensor, or name another argument with { wrt }' })
+        throw new WeftError('ERR_ARGUMENT', `grad: argument ${position} is ${target === undefined ? 'missing' : 'not a Tensor'}`, {
+          hint: 'Pass a Tensor, or name another argument with { wrt }',
+        })
       }
-      if (!isFloat(target.dtype)) throw new WeftError('ERR_DTYPE', `grad: argument ${position} is ${target.dtype}; derivatives need floats`, { hint: "cast('float32')" })
+      if (!isFloat(target.dtype))
+        throw new WeftError('ERR_DTYPE', `grad: argument ${position} is ${target.dtype}; derivatives need floats`, {
+          hint: "cast('float32')",
+        })
       return target
     })
     const value = fn(...(args as never[]))
@@ -283,19 +306,26 @@ export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: {
 export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: GradOptions = {}): (...args: A) => Tensor | Tensor[] {
   const both = derivative(fn as unknown as (...args: never[]) => Tensor, options)
   const body = (...args: A): Tensor | Tensor[] => both(args).gradient
-  return (...args) => (currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'grad') as Tensor | Tensor[]))
+  return (...args) =>
+    currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'grad') as Tensor | Tensor[])
 }
 
 /** Value and derivative of a scalar function together: [value, gradient]. */
 export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor): (...args: A) => [Tensor, Tensor]
 export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: number }): (...args: A) => [Tensor, Tensor]
-export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: readonly number[] }): (...args: A) => [Tensor, Tensor[]]
-export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: GradOptions = {}): (...args: A) => [Tensor, Tensor | Tensor[]] {
+export function valueAndGrad<A extends unknown[]>(
+  fn: (...args: A) => Tensor,
+  options: { wrt: readonly number[] },
+): (...args: A) => [Tensor, Tensor[]]
+export function valueAndGrad<A extends unknown[]>(
+  fn: (...args: A) => Tensor,
+  options: GradOptions = {},
+): (...args: A) => [Tensor, Tensor | Tensor[]] {
   const both = derivative(fn as unknown as (...args: never[]) => Tensor, options)
   const body = (...args: A): [Tensor, Tensor | Tensor[]] => {
     const { value, gradient } = both(args)
     return [value, gradient]
   }
-  return (...args) => (currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'valueAndGrad') as [Tensor, Tensor | Tensor[]]))
+  return (...args) =>
+    currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'valueAndGrad') as [Tensor, Tensor | Tensor[]])
 }
-

@@ -33,7 +33,9 @@ const activated = (fused: string): Rule => ({
   match: (call, source) => {
     if (!['relu', 'sigmoid', 'tanh'].includes(call.op.name)) return undefined
     const made = source(call.inputs[0], fused)
-    return made?.attrs['activation'] === 'linear' ? { op: fused, inputs: made.inputs, attrs: { ...made.attrs, activation: call.op.name } } : undefined
+    return made?.attrs['activation'] === 'linear'
+      ? { op: fused, inputs: made.inputs, attrs: { ...made.attrs, activation: call.op.name } }
+      : undefined
   },
 })
 
@@ -68,7 +70,8 @@ export const fusions: readonly Rule[] = [
       const strides = call.attrs['strides'] as readonly number[]
       if (!sameShape(pool, strides) || sizeOf(pool) > 256) return undefined
       const conv = source(call.inputs[0], 'conv2dBias')
-      if (conv?.attrs['activation'] !== 'relu' || conv.attrs['groups'] !== 1 || !sameShape(conv.attrs['dilations'] as number[], [1, 1])) return undefined
+      if (conv?.attrs['activation'] !== 'relu' || conv.attrs['groups'] !== 1 || !sameShape(conv.attrs['dilations'] as number[], [1, 1]))
+        return undefined
       const { activation: _, ...attrs } = conv.attrs
       return { op: 'conv2dReluPool', inputs: conv.inputs, attrs: { ...attrs, poolSize: pool } }
     },
@@ -90,7 +93,8 @@ export const fusions: readonly Rule[] = [
       const product = source(x, 'mul')
       for (const [targets, scores] of product ? [product.inputs, [...product.inputs].reverse()] : []) {
         const made = source(scores, 'logSoftmax')
-        if (made && sameShape(targets!.shape, scores!.shape)) return { op: 'softmaxCrossEntropy', inputs: [made.inputs[0]!, targets!], attrs: {} }
+        if (made && sameShape(targets!.shape, scores!.shape))
+          return { op: 'softmaxCrossEntropy', inputs: [made.inputs[0]!, targets!], attrs: {} }
       }
       return undefined
     },
@@ -98,7 +102,8 @@ export const fusions: readonly Rule[] = [
 ]
 
 const swapsLastTwo = (permutation: readonly number[]): boolean =>
-  permutation.length >= 2 && permutation.every((axis, i) => axis === (i === permutation.length - 1 ? i - 1 : i === permutation.length - 2 ? i + 1 : i))
+  permutation.length >= 2 &&
+  permutation.every((axis, i) => axis === (i === permutation.length - 1 ? i - 1 : i === permutation.length - 2 ? i + 1 : i))
 
 /** After gradients. */
 export const simplifications: readonly Rule[] = [
@@ -127,7 +132,11 @@ export const simplifications: readonly Rule[] = [
       const out = call.outputs[0]!
       if (!compute || a === undefined || (call.inputs.length > 1 && b === undefined) || !isFloat(out.dtype)) return undefined
       const value = compute(a, b ?? 0)
-      return { op: 'fill', inputs: [], attrs: { value: out.dtype === 'float64' ? value : Math.fround(value), shape: out.shape, dtype: out.dtype } }
+      return {
+        op: 'fill',
+        inputs: [],
+        attrs: { value: out.dtype === 'float64' ? value : Math.fround(value), shape: out.shape, dtype: out.dtype },
+      }
     },
   },
 ]

@@ -100,7 +100,8 @@ export class Tensor {
 
   /** The only value of a tensor of size 1. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new WeftError('ERR_SHAPE', `item: the tensor has ${this.size} values, shape [${this.shape}]`, { hint: 'Use data() or array()' })
+    if (this.size !== 1)
+      throw new WeftError('ERR_SHAPE', `item: the tensor has ${this.size} values, shape [${this.shape}]`, { hint: 'Use data() or array()' })
     return Number((await this.data())[0])
   }
 
@@ -132,9 +133,13 @@ export class Tensor {
   /** @internal The memory; throws when there is none. */
   held(): Buffer {
     if (this.recording !== undefined) {
-      throw new WeftError('ERR_TRACE', `the value of this tensor (${this.dtype} [${this.shape}]) is not known while a function is being traced`, {
-        hint: 'Return it from the traced function and read it there',
-      })
+      throw new WeftError(
+        'ERR_TRACE',
+        `the value of this tensor (${this.dtype} [${this.shape}]) is not known while a function is being traced`,
+        {
+          hint: 'Return it from the traced function and read it there',
+        },
+      )
     }
     if (this.buffer?.storage === undefined) throw new WeftError('ERR_DISPOSED', `this tensor (${this.dtype} [${this.shape}]) was disposed`)
     return this.buffer
@@ -146,7 +151,9 @@ export class Tensor {
     if (this.dtype === 'float16' || this.dtype === 'bfloat16') return toHost.cast(this)
     if (this instanceof Variable && native.status[0]! < lastTicket()) return toHost.copy(this)
     if (tracing.current !== undefined) {
-      throw new WeftError('ERR_TRACE', 'data(), item() and array() cannot be used inside a traced function', { hint: 'Return the tensor and read it outside' })
+      throw new WeftError('ERR_TRACE', 'data(), item() and array() cannot be used inside a traced function', {
+        hint: 'Return the tensor and read it outside',
+      })
     }
     return buffer && this
   }
@@ -223,7 +230,10 @@ export function tidy<T>(fn: () => T): T {
   let result: T
   try {
     result = fn()
-    if (result instanceof Promise) throw new WeftError('ERR_ARGUMENT', 'tidy: the function must be synchronous', { hint: 'Dispose tensors by hand, or with `using`, around await' })
+    if (result instanceof Promise)
+      throw new WeftError('ERR_ARGUMENT', 'tidy: the function must be synchronous', {
+        hint: 'Dispose tensors by hand, or with `using`, around await',
+      })
   } catch (error) {
     scopes.pop()
     for (const t of scope) if (!(t instanceof Variable)) t.dispose()

@@ -7,7 +7,10 @@ import { codeOfAsync, values } from './expect.js'
 const ids = (...list: number[]): Tensor => tensor(list, { dtype: 'int32' })
 
 test('an id out of range rejects the await, naming op and value', async () => {
-  const table = tensor([[1, 2], [3, 4]])
+  const table = tensor([
+    [1, 2],
+    [3, 4],
+  ])
   const out = gather(table, ids(0, 7))
   try {
     await out.data()
@@ -21,7 +24,10 @@ test('an id out of range rejects the await, naming op and value', async () => {
 })
 
 test('what is computed from a failed result fails too; other work goes on', async () => {
-  const table = tensor([[1, 2], [3, 4]])
+  const table = tensor([
+    [1, 2],
+    [3, 4],
+  ])
   const bad = gather(table, ids(-1)).sum()
   const good = gather(table, ids(1)).sum()
   assert.is(await codeOfAsync(bad.item()), 'ERR_DATA')
@@ -33,7 +39,13 @@ test('a failed step changes no state', async () => {
   const steps = variable(0, { dtype: 'int32' })
   const step = jit((i: Tensor) => {
     steps.assign(steps.add(1))
-    const row = gather(tensor([[1, 2], [3, 4]]), i).sum(0)
+    const row = gather(
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+      i,
+    ).sum(0)
     w.assign(w.add(row))
     return row.sum()
   })

@@ -37,7 +37,12 @@ function compose(random: () => number, inputs: readonly Tensor[], length: number
 test('200 random programs give the bits that single calls give', async () => {
   for (let seed = 0; seed < 200; seed++) {
     const random = generator(seed)
-    const inputs = shapes.map((shape) => tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random() * 2 - 1), shape))
+    const inputs = shapes.map((shape) =>
+      tensor(
+        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random() * 2 - 1),
+        shape,
+      ),
+    )
     const program = jit((...x: Tensor[]) => compose(generator(seed + 1000), x, 30))
     const expected = compose(generator(seed + 1000), inputs, 30)
     for (let run = 0; run < 2; run++) {
@@ -50,7 +55,10 @@ test('200 random programs give the bits that single calls give', async () => {
 
 test('random programs with state', async () => {
   for (let seed = 0; seed < 50; seed++) {
-    const initial = [[1, 2, 3], [0.5, 0.25, -1]]
+    const initial = [
+      [1, 2, 3],
+      [0.5, 0.25, -1],
+    ]
     const traced = initial.map((v) => variable(v))
     const single = initial.map((v) => variable(v))
     const body = (state: typeof traced, x: Tensor): Tensor[] => {

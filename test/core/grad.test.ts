@@ -50,7 +50,12 @@ test('XOR trains', async () => {
     gradients(loss, all).forEach((g, i) => all[i]!.assign(all[i]!.sub(g.mul(0.05))))
     return loss
   })
-  const x = tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
+  const x = tensor([
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ])
   const y = tensor([[0], [1], [1], [0]])
   const first = await step(x, y).item()
   let last: Tensor | undefined
@@ -60,7 +65,11 @@ test('XOR trains', async () => {
 })
 
 test('own ops: forward with its own gradient, several results, gradient of the composition', async () => {
-  const cube = defineOp({ name: 'test.cube', forward: ([x]) => x!.mul(x!).mul(x!), grad: ([g], { inputs: [x] }) => [g!.mul(x!.square()).mul(3)] })
+  const cube = defineOp({
+    name: 'test.cube',
+    forward: ([x]) => x!.mul(x!).mul(x!),
+    grad: ([g], { inputs: [x] }) => [g!.mul(x!.square()).mul(3)],
+  })
   const odd = defineOp({ name: 'test.odd', forward: ([x]) => x!.mul(2), grad: ([g]) => [g!.mul(100)] })
   const both = defineOp({ name: 'test.both', forward: ([x]) => [x!.add(1), x!.mul(2)] })
   const x = tensor([2, 3])
@@ -68,20 +77,44 @@ test('own ops: forward with its own gradient, several results, gradient of the c
   assert.equal(await values(grad((t: Tensor) => (cube([t]) as Tensor).sum())(x)), [12, 27])
   assert.equal(await values(grad((t: Tensor) => (odd([t]) as Tensor).sum())(x)), [100, 100])
   const [a, b] = both([x]) as Tensor[]
-  assert.equal([await values(a!), await values(b!)], [[3, 4], [4, 6]])
+  assert.equal(
+    [await values(a!), await values(b!)],
+    [
+      [3, 4],
+      [4, 6],
+    ],
+  )
   assert.equal(await values(grad((t: Tensor) => (both([t]) as Tensor[])[1]!.sum())(x)), [2, 2])
   assert.ok((await gradCheck((t) => (cube([t]) as Tensor).sum(), [[0.3, -1.2]])).ok)
   assert.not((await gradCheck((t) => (odd([t]) as Tensor).sum(), [[0.3, -1.2]])).ok)
-  assert.is(codeOf(() => defineOp({ name: 'test.cube', forward: ([t]) => t! })), undefined)
-  assert.is(codeOf(() => defineOp({ name: 'add', forward: ([t]) => t! })), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => defineOp({ name: 'test.cube', forward: ([t]) => t! })),
+    undefined,
+  )
+  assert.is(
+    codeOf(() => defineOp({ name: 'add', forward: ([t]) => t! })),
+    'ERR_ARGUMENT',
+  )
 })
 
 test('what cannot be differentiated', () => {
   const x = tensor([1, 2])
-  assert.is(codeOf(() => grad((t: Tensor) => t.mul(2))(x)), 'ERR_SHAPE')
-  assert.is(codeOf(() => grad((t: Tensor) => t.sum())(tensor([1], { dtype: 'int32' }))), 'ERR_DTYPE')
-  assert.is(codeOf(() => grad((t: Tensor) => t.sum(), { wrt: 1 })(x)), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => gradients(x.sum(), [x])), 'ERR_TRACE')
+  assert.is(
+    codeOf(() => grad((t: Tensor) => t.mul(2))(x)),
+    'ERR_SHAPE',
+  )
+  assert.is(
+    codeOf(() => grad((t: Tensor) => t.sum())(tensor([1], { dtype: 'int32' }))),
+    'ERR_DTYPE',
+  )
+  assert.is(
+    codeOf(() => grad((t: Tensor) => t.sum(), { wrt: 1 })(x)),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => gradients(x.sum(), [x])),
+    'ERR_TRACE',
+  )
 })
 
 test.run()

@@ -26,7 +26,10 @@ test('dispose is ordered behind the runs in flight', async () => {
   for (let i = 0; i < 20; i++) y = y.add(a)
   a.dispose()
   assert.is((await y.data())[99_999], 44)
-  assert.is(codeOf(() => a.add(1)), 'ERR_DISPOSED')
+  assert.is(
+    codeOf(() => a.add(1)),
+    'ERR_DISPOSED',
+  )
   a.dispose()
 })
 

@@ -6,7 +6,11 @@ import { averagePool2d, conv2d, logSoftmax, maxPool2d, softmax } from '../../lib
 import { generator } from './expect.js'
 
 const random = generator(7)
-const some = (...shape: number[]): Tensor => tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random() * 2 - 1), shape)
+const some = (...shape: number[]): Tensor =>
+  tensor(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random() * 2 - 1),
+    shape,
+  )
 
 interface Case {
   rule: string
@@ -22,15 +26,63 @@ const image = { x: some(2, 8, 8, 3), k: some(3, 3, 3, 4), b: some(4) }
 const cases: Case[] = [
   { rule: 'matMul + bias', inputs: [dense.x, dense.w, dense.b], fn: (x, w, b) => x!.matMul(w!).add(b!), gains: 'dense', loses: 'matMul(' },
   { rule: 'bias first', inputs: [dense.x, dense.w, dense.b], fn: (x, w, b) => b!.add(x!.matMul(w!)), gains: 'dense', loses: 'add(' },
-  { rule: 'dense + relu', inputs: [dense.x, dense.w, dense.b], fn: (x, w, b) => x!.matMul(w!).add(b!).relu(), gains: 'activation=relu', loses: 'relu(' },
-  { rule: 'dense + tanh', inputs: [dense.x, dense.w, dense.b], fn: (x, w, b) => x!.matMul(w!).add(b!).tanh(), gains: 'activation=tanh', loses: 'tanh(' },
-  { rule: 'dense + sigmoid', inputs: [dense.x, dense.w, dense.b], fn: (x, w, b) => x!.matMul(w!).add(b!).sigmoid(), gains: 'activation=sigmoid', loses: 'sigmoid(' },
-  { rule: 'conv2d + bias', inputs: [image.x, image.k, image.b], fn: (x, k, b) => conv2d(x!, k!).add(b!), gains: 'conv2dBias', loses: 'conv2d(' },
-  { rule: 'conv2d + bias + relu', inputs: [image.x, image.k, image.b], fn: (x, k, b) => conv2d(x!, k!, { padding: 'same' }).add(b!).relu(), gains: 'activation=relu', loses: 'relu(' },
-  { rule: 'conv2d + bias + relu + pool', inputs: [image.x, image.k, image.b], fn: (x, k, b) => maxPool2d(conv2d(x!, k!).add(b!).relu(), { poolSize: 2 }), gains: 'conv2dReluPool', loses: 'maxPool2d(' },
+  {
+    rule: 'dense + relu',
+    inputs: [dense.x, dense.w, dense.b],
+    fn: (x, w, b) => x!.matMul(w!).add(b!).relu(),
+    gains: 'activation=relu',
+    loses: 'relu(',
+  },
+  {
+    rule: 'dense + tanh',
+    inputs: [dense.x, dense.w, dense.b],
+    fn: (x, w, b) => x!.matMul(w!).add(b!).tanh(),
+    gains: 'activation=tanh',
+    loses: 'tanh(',
+  },
+  {
+    rule: 'dense + sigmoid',
+    inputs: [dense.x, dense.w, dense.b],
+    fn: (x, w, b) => x!.matMul(w!).add(b!).sigmoid(),
+    gains: 'activation=sigmoid',
+    loses: 'sigmoid(',
+  },
+  {
+    rule: 'conv2d + bias',
+    inputs: [image.x, image.k, image.b],
+    fn: (x, k, b) => conv2d(x!, k!).add(b!),
+    gains: 'conv2dBias',
+    loses: 'conv2d(',
+  },
+  {
+    rule: 'conv2d + bias + relu',
+    inputs: [image.x, image.k, image.b],
+    fn: (x, k, b) => conv2d(x!, k!, { padding: 'same' }).add(b!).relu(),
+    gains: 'activation=relu',
+    loses: 'relu(',
+  },
+  {
+    rule: 'conv2d + bias + relu + pool',
+    inputs: [image.x, image.k, image.b],
+    fn: (x, k, b) => maxPool2d(conv2d(x!, k!).add(b!).relu(), { poolSize: 2 }),
+    gains: 'conv2dReluPool',
+    loses: 'maxPool2d(',
+  },
   { rule: 'log of softmax', inputs: [dense.x], fn: (x) => softmax(x!).log(), gains: 'logSoftmax', loses: 'log(' },
-  { rule: 'softmax cross-entropy', inputs: [dense.x, softmax(some(4, 6))], fn: (x, y) => y!.mul(logSoftmax(x!)).sum(-1).neg(), gains: 'softmaxCrossEntropy', loses: 'neg(' },
-  { rule: 'transpose into matMul', inputs: [dense.x, dense.w], fn: (x, w) => x!.transpose().matMul(w!.transpose().transpose().slice([0, 0], [4, 5])), gains: 'transposeA=true', loses: 'transpose(%0' },
+  {
+    rule: 'softmax cross-entropy',
+    inputs: [dense.x, softmax(some(4, 6))],
+    fn: (x, y) => y!.mul(logSoftmax(x!)).sum(-1).neg(),
+    gains: 'softmaxCrossEntropy',
+    loses: 'neg(',
+  },
+  {
+    rule: 'transpose into matMul',
+    inputs: [dense.x, dense.w],
+    fn: (x, w) => x!.transpose().matMul(w!.transpose().transpose().slice([0, 0], [4, 5])),
+    gains: 'transposeA=true',
+    loses: 'transpose(%0',
+  },
 ]
 
 for (const { rule, inputs, fn, gains, loses } of cases) {
@@ -43,8 +95,17 @@ for (const { rule, inputs, fn, gains, loses } of cases) {
     const got = await fused(...inputs).data()
     got.forEach((v, i) => assert.ok(Math.abs(Number(v) - Number(expected[i])) < 2e-5))
 
-    const weights = tensor(Float64Array.from((await some(...fn(...inputs).shape).data()) as Float32Array), { shape: fn(...inputs).shape, dtype: 'float64' })
-    const { ok, maxError } = await gradCheck((...x) => fn(...x).mul(weights).sum(), inputs)
+    const weights = tensor(Float64Array.from((await some(...fn(...inputs).shape).data()) as Float32Array), {
+      shape: fn(...inputs).shape,
+      dtype: 'float64',
+    })
+    const { ok, maxError } = await gradCheck(
+      (...x) =>
+        fn(...x)
+          .mul(weights)
+          .sum(),
+      inputs,
+    )
     assert.ok(ok, `${rule}: gradient differs by ${maxError}`)
   })
 }
@@ -81,7 +142,11 @@ test('equal calls are merged, dead ones dropped, x·1 and x+0 vanish, constants 
   assert.not(text.includes('exp('))
   assert.is(text.split('add(').length, 2)
   assert.not(text.includes('mul('))
-  assert.ok(jit((x: Tensor) => gradients(x.mean(), [x])[0]!).graph(tensor([1, 2])).includes('fill(value=0.5'))
+  assert.ok(
+    jit((x: Tensor) => gradients(x.mean(), [x])[0]!)
+      .graph(tensor([1, 2]))
+      .includes('fill(value=0.5'),
+  )
 })
 
 test.run()

@@ -51,7 +51,13 @@ test('two variables exchange their values', async () => {
     b.assign(was)
   })
   swap()
-  assert.equal([await values(a), await values(b)], [[3, 4], [1, 2]])
+  assert.equal(
+    [await values(a), await values(b)],
+    [
+      [3, 4],
+      [1, 2],
+    ],
+  )
   const direct = jit(() => {
     const x = a.reshape([2])
     const y = b.reshape([2])
@@ -59,7 +65,13 @@ test('two variables exchange their values', async () => {
     b.assign(x)
   })
   direct()
-  assert.equal([await values(a), await values(b)], [[1, 2], [3, 4]])
+  assert.equal(
+    [await values(a), await values(b)],
+    [
+      [1, 2],
+      [3, 4],
+    ],
+  )
 })
 
 test('nothing is assigned when tracing throws', async () => {
@@ -109,9 +121,18 @@ test('values inside a trace are not known', () => {
 test('a traced value outside its trace', () => {
   let escaped: Tensor | undefined
   jit((x: Tensor) => (escaped = x.add(1)))(tensor([1]))
-  assert.is(codeOf(() => escaped!.add(1)), 'ERR_TRACE')
-  assert.is(codeOf(() => jit((x: Tensor) => x.add(escaped!))(tensor([1]))), 'ERR_TRACE')
-  assert.is(codeOf(() => escaped!.dataSync()), 'ERR_TRACE')
+  assert.is(
+    codeOf(() => escaped!.add(1)),
+    'ERR_TRACE',
+  )
+  assert.is(
+    codeOf(() => jit((x: Tensor) => x.add(escaped!))(tensor([1]))),
+    'ERR_TRACE',
+  )
+  assert.is(
+    codeOf(() => escaped!.dataSync()),
+    'ERR_TRACE',
+  )
 })
 
 test('eager assign, shapes and dtypes of assigned values', async () => {
@@ -122,7 +143,10 @@ test('eager assign, shapes and dtypes of assigned values', async () => {
   assert.equal(await values(w), [6, 8])
   w.assign(tensor([1, 0], { dtype: 'int32' }))
   assert.equal(await values(w), [1, 0])
-  assert.is(codeOf(() => w.assign([1, 2, 3])), 'ERR_SHAPE')
+  assert.is(
+    codeOf(() => w.assign([1, 2, 3])),
+    'ERR_SHAPE',
+  )
 })
 
 test('jit inside jit is inlined; closed-over tensors stay alive; using a disposed one throws', async () => {
@@ -132,9 +156,15 @@ test('jit inside jit is inlined; closed-over tensors stay alive; using a dispose
   assert.equal(await values(outer(tensor([2]))), [21])
   assert.is(inner.programs, 0)
   k.dispose()
-  assert.is(codeOf(() => outer(tensor([2]))), 'ERR_DISPOSED')
+  assert.is(
+    codeOf(() => outer(tensor([2]))),
+    'ERR_DISPOSED',
+  )
   outer.dispose()
-  assert.is(codeOf(() => outer(tensor([2]))), 'ERR_DISPOSED')
+  assert.is(
+    codeOf(() => outer(tensor([2]))),
+    'ERR_DISPOSED',
+  )
 })
 
 test('records, arrays and other values as arguments and results', async () => {

@@ -31,7 +31,10 @@ const message = (worker: Worker): Promise<unknown> =>
   })
 
 test('a worker computes and is terminated mid-step; the main thread goes on', async () => {
-  const x = tensor([[1, 2], [3, 4]])
+  const x = tensor([
+    [1, 2],
+    [3, 4],
+  ])
   const square = jit((t: Tensor) => t.matMul(t))
   for (let round = 0; round < 3; round++) {
     const worker = start()
