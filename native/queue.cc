@@ -22,7 +22,12 @@ void Queue::submit(Job job) {
     started_ = true;
     std::thread([this] { work(); }).detach();
   }
-  room_.wait(lock, [&] { return jobs_.size() < most_waiting; });
+  if (jobs_.size() >= most_waiting) {
+    // until half of them are done, so that the two threads do not wake each other for every run
+    waiting_++;
+    room_.wait(lock, [&] { return jobs_.size() <= most_waiting / 2; });
+    waiting_--;
+  }
   jobs_.push_back(std::move(job));
   queued_.store(jobs_.size(), std::memory_order_release);
   if (sleeping_) work_.notify_one();
@@ -127,7 +132,7 @@ void Queue::work() {
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
     queued_.store(jobs_.size(), std::memory_order_relaxed);
-    room_.notify_one();
+    if (waiting_ > 0 && jobs_.size() <= most_waiting / 2) room_.notify_all();
     Environment& environment = *job.environment;
     running_ = &environment;
     const bool profiling = profiling_;
