@@ -37,13 +37,19 @@ template <class T> class ForwardConv {
     });
   }
 
-  /**
-   * `rows` output rows of `columns` <= ow pixels. `in` is the first row they read, border included, with rows `pitch`
-   * apart; `out` is [rows][out_pitch] with o channels per pixel.
-   */
-  void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const T* in, int64_t pitch, int64_t rows,
-           int64_t columns, T* out, int64_t out_pitch) const {
+  /** Input of a band of output rows: the rows it reads, border included, and what the next band will read. */
+  struct Band {
+    const T* in;
+    int64_t pitch;  // elements between rows of in
+    int64_t first, rows, columns;  // output rows [first, first + rows) of `columns` <= ow pixels
+    NextInput<T> next{nullptr, 0};
+  };
+
+  /** Convolves a band into out, rows out_pitch apart, o channels per pixel. Kernel rows in the border are left out. */
+  void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out, int64_t out_pitch) const {
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
+    const int64_t calls = s_.groups * panels_ * blocks() * band.rows * tiles_in(band.columns, tile_rows);
+    Ahead ahead(band.next.from, band.next.elements, calls);
     for (int64_t group = 0; group < s_.groups; group++) {
       for (int64_t j = 0; j < group_o; j += tile_columns<T>) {
         const int64_t channel = group * group_o + j, w = std::min(tile_columns<T>, group_o - j);
@@ -56,31 +62,36 @@ template <class T> class ForwardConv {
         tile.a_step = 1;
         tile.b_step = b_step;
         tile.c_row = s_.o;
-        tile.a_outer = s_.dilation_h * pitch;
+        tile.a_outer = s_.dilation_h * band.pitch;
         tile.a_inner = s_.dilation_w * s_.c;
         tile.b_outer = s_.kw * group_c * b_step;
         tile.b_inner = group_c * b_step;
         for (size_t i = 0; i < blocks_.size(); i++) {
           const Block& block = blocks_[i];
           tile.k = block.k;
-          tile.outer = block.outer;
           tile.inner = block.inner;
-          tile.b = b + block.b_row * b_step;
           tile.accumulate = i > 0;
           tile.bias = bias && i == 0 ? bias + channel : nullptr;
           tile.relu = activation == Activation::relu && i + 1 == blocks_.size();
-          const T* from = in + block.kernel_row * s_.dilation_h * pitch + block.shift + group * group_c;
-          for (int64_t y = 0; y < rows; y++)
-            for_tiles(columns, tile_rows, [&](int64_t x0, int64_t x1) {
-              tile.a = from + y * s_.stride_h * pitch + x0 * tile.a_row;
+          for (int64_t y = 0; y < band.rows; y++) {
+            const auto inside = s_.kernel_rows(band.first + y);
+            const int64_t r0 = std::max(block.kernel_row, inside.begin);
+            tile.outer = std::max<int64_t>(0, std::min(block.kernel_row + block.outer, inside.end) - r0);
+            if (tile.outer == 0 && i > 0 && !tile.relu) continue;
+            tile.b = b + (block.b_row + (r0 - block.kernel_row) * s_.kw * group_c) * b_step;
+            const T* from = band.in + y * s_.stride_h * band.pitch + r0 * tile.a_outer + block.shift + group * group_c;
+            for_tiles(band.columns, tile_rows, [&](int64_t x0, int64_t x1) {
+              ahead.step();
+              tile.a = from + x0 * tile.a_row;
               tile.c = out + y * out_pitch + x0 * s_.o + channel;
               tile_kernel<T>(int(x1 - x0), vectors)(tile);
             });
+          }
         }
       }
     }
     if (activation == Activation::sigmoid || activation == Activation::tanh)
-      for (int64_t y = 0; y < rows; y++) activate_row(activation, out + y * out_pitch, columns * s_.o);
+      for (int64_t y = 0; y < band.rows; y++) activate_row(activation, out + y * out_pitch, band.columns * s_.o);
   }
 
  private:

@@ -24,12 +24,22 @@ template <class T> class KernelGrad {
   }
   int64_t elements() const { return s_.depth() * s_.o; }
 
-  /**
-   * Adds `rows` <= band_rows() output rows of `columns` <= ow pixels to dk. `in` as for ForwardConv::run; g has rows
-   * g_pitch apart and o channels per pixel.
-   */
-  void add(const Frame& frame, int lane, const T* in, int64_t pitch, const T* g, int64_t g_pitch, int64_t rows, int64_t columns, T* dk) const {
-    const int64_t group_c = s_.group_c(), group_o = s_.group_o();
+  /** A band of output rows: the input rows they read (as for ForwardConv), their gradient, and what the next band will read. */
+  struct Band {
+    const T* in;
+    int64_t pitch;  // elements between rows of in
+    const T* g;     // o channels per pixel
+    int64_t g_pitch, rows, columns;  // rows <= band_rows(), columns <= ow
+    NextInput<T> next_in{nullptr, 0}, next_g{nullptr, 0};
+  };
+
+  /** Adds the band's part of the gradient to dk. */
+  void add(const Frame& frame, int lane, const Band& band, T* dk) const {
+    const int64_t group_c = s_.group_c(), group_o = s_.group_o(), pitch = band.pitch, rows = band.rows, columns = band.columns;
+    const int64_t calls = s_.groups * tiles_in(group_o, int(tile_columns<T>)) *
+                          (gathered_ ? tiles_in(s_.depth(), gathered_rows)
+                                     : s_.kh * (merged_ ? tiles_in(s_.kw * group_c, tile_rows) : s_.kw * tiles_in(group_c, tile_rows)));
+    Ahead ahead_in(band.next_in.from, band.next_in.elements, calls), ahead_g(band.next_g.from, band.next_g.elements, calls);
     Tile<T> tile;
     tile.k = columns;
     tile.outer = rows;
@@ -48,18 +58,19 @@ template <class T> class KernelGrad {
         if (pack_g_) {
           T* panel = panel_.template at<T>(frame, lane);
           for (int64_t y = 0; y < rows; y++)
-            pack_panels<T>({g + y * g_pitch + channel, s_.o, 1}, columns, w, 0, 1, panel + y * columns * tile_columns<T>);
+            pack_panels<T>({band.g + y * band.g_pitch + channel, s_.o, 1}, columns, w, 0, 1, panel + y * columns * tile_columns<T>);
           tile.b = panel;
           tile.b_step = tile_columns<T>;
           tile.b_outer = columns * tile_columns<T>;
         } else {
-          tile.b = g + channel;
+          tile.b = band.g + channel;
           tile.b_step = s_.o;
-          tile.b_outer = g_pitch;
+          tile.b_outer = band.g_pitch;
         }
         if (gathered_) {
           for_tiles(s_.depth(), gathered_rows, [&](int64_t r0, int64_t r1) {
-            tile.a = in;
+            ahead_in.step(), ahead_g.step();
+            tile.a = band.in;
             tile.rows_at = at.data() + r0;
             tile.c = dk + r0 * s_.o + channel;
             gathered_kernel<T>(int(r1 - r0), vectors)(tile);
@@ -70,7 +81,8 @@ template <class T> class KernelGrad {
         for (int64_t r = 0; r < s_.kh; r++)
           for (int64_t run = 0; run < runs; run++)
             for_tiles(length, tile_rows, [&](int64_t i0, int64_t i1) {
-              tile.a = in + r * s_.dilation_h * pitch + run * s_.dilation_w * s_.c + group * group_c + i0;
+              ahead_in.step(), ahead_g.step();
+              tile.a = band.in + r * s_.dilation_h * pitch + run * s_.dilation_w * s_.c + group * group_c + i0;
               tile.c = dk + ((r * runs + run) * length + i0) * s_.o + channel;
               tile_kernel<T>(int(i1 - i0), vectors)(tile);
             });

@@ -99,7 +99,9 @@ struct BindForward {
           } else {
             in += y0 * c.stride_h * c.row_pitch();
           }
-          forward.run(frame, weights, frame.at<const T>(bias), Activation::linear, in, c.row_pitch(), count, c.ow, rows, s.conv_row());
+          forward.run(frame, weights, frame.at<const T>(bias), Activation::linear,
+                      {in, c.row_pitch(), y0, count, c.ow, next_input(c, frame.at<const T>(x), image, y0 + count, count)}, rows,
+                      s.conv_row());
           const int64_t to = (image * s.ph + p0) * s.pooled_row();
           uint8_t* places_here = places ? places + to : nullptr;
           if (s.pool_h == 2 && s.pool_w == 2) pool_rows<T, 2, 2>(s, p1 - p0, rows, frame.at<T>(pooled) + to, places_here);
@@ -176,7 +178,7 @@ template <class T> class PooledConvGrad {
           copy_with_border(c, x, y * c.stride_h, c.reach_h(count), copy);
           in = copy;
         }
-        kernel_grad_.add(frame, lane, in, c.row_pitch(), to + (y - y0) * pitch_, pitch_, count, c.ow, sum);
+        kernel_grad_.add(frame, lane, {in, c.row_pitch(), to + (y - y0) * pitch_, pitch_, count, c.ow}, sum);
       }
     }
     if (with_dx_) input_gradient(frame, lane, gradient, at.dx + image * c.h * c.w * c.c);
@@ -195,8 +197,9 @@ template <class T> class PooledConvGrad {
       gradient = copy;
     }
     for (int64_t y = 0; y < turned.oh; y += step)
-      input_grad_.forward().run(frame, input_grad_.turned_kernel(frame), nullptr, Activation::linear, gradient + y * pitch, pitch,
-                                std::min(step, turned.oh - y), turned.ow, dx + y * turned.ow * turned.o, turned.ow * turned.o);
+      input_grad_.forward().run(frame, input_grad_.turned_kernel(frame), nullptr, Activation::linear,
+                                {gradient + y * pitch, pitch, y, std::min(step, turned.oh - y), turned.ow},
+                                dx + y * turned.ow * turned.o, turned.ow * turned.o);
   }
 
   PooledConv s_;

@@ -21,6 +21,16 @@ struct ConvShape {
   int64_t reach_h(int64_t rows) const { return (rows - 1) * stride_h + (kh - 1) * dilation_h + 1; }
   int64_t reach_w() const { return (ow - 1) * stride_w + (kw - 1) * dilation_w + 1; }
   bool bordered() const { return top != 0 || left != 0 || reach_h(oh) > h || reach_w() > w; }
+  /** The kernel rows [begin, end) that meet the image, not its border, at output row y. */
+  struct KernelRows {
+    int64_t begin, end;
+  };
+  KernelRows kernel_rows(int64_t y) const {
+    const int64_t start = y * stride_h - top;
+    const int64_t begin = start >= 0 ? 0 : (-start + dilation_h - 1) / dilation_h;
+    const int64_t end = h > start ? (h - 1 - start) / dilation_h + 1 : 0;
+    return {std::min(begin, kh), std::min(end, kh)};
+  }
   /** Elements between rows of the input that tiles read: of x itself, or of its copy with a border. */
   int64_t row_pitch() const { return (bordered() ? reach_w() : w) * c; }
   bool depthwise() const { return groups == c && groups > 1; }
@@ -40,6 +50,17 @@ inline ConvShape conv_shape(const Call& call, const Dims& x, const Dims& kernel,
           groups, " groups of kernels with ", kernel[2], " channels");
   return {x[0], x[1], x[2], x[3], kernel[0], kernel[1], oh, ow, kernel[3], strides[0], strides[1], padding[0], padding[2], dilations[0],
           dilations[1], groups};
+}
+
+/** The input rows that the band of output rows after y1 will read: (address, elements) for Ahead. */
+template <class T> struct NextInput {
+  const T* from;
+  int64_t elements;
+};
+template <class T> NextInput<T> next_input(const ConvShape& s, const T* x, int64_t image, int64_t y1, int64_t rows) {
+  const int64_t row = s.w * s.c, total = s.n * s.h * row;
+  const int64_t first = std::min(total, (image * s.h + std::min(s.h, std::max<int64_t>(0, s.reach_h(y1) - s.top))) * row);
+  return {x + first, std::min(total - first, rows * s.stride_h * row)};
 }
 
 /** Copies `rows` rows of an image, from row `first` of the bordered input on, with zeros where the border is: [rows, reach_w, c]. */

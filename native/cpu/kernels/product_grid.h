@@ -12,11 +12,18 @@ template <class T> class ProductGrid {
   /** `b_column` is b's column stride: b is packed when it is not 1, or when the product is large enough. */
   ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column) : m_(m), n_(n), k_(k) {
     pack_b_ = should_pack_b<T>(m, n, b_column);
-    const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k));
+    const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k), 8);
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
     panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
-    if (row_tiles >= pieces || row_tiles >= panels_) row_chunks_ = std::min(pieces, row_tiles);
-    else column_chunks_ = std::min(pieces, panels_);
+    if (m >= 2 * block_rows && n > widest_chunk) {
+      // large: blocks of c that stay in the second-level cache while k runs
+      column_chunks_ = (n + widest_chunk - 1) / widest_chunk;
+      row_chunks_ = (m + 2 * block_rows - 1) / (2 * block_rows);
+    } else if (row_tiles >= pieces || row_tiles >= panels_) {
+      row_chunks_ = std::min(pieces, row_tiles);
+    } else {
+      column_chunks_ = std::min(pieces, panels_);
+    }
     pack_a_ = should_pack_a<T>(m, n / column_chunks_, k);
     if (pack_b_) packed_b_ = call.scratch(size_t(packed_size<T>(k, n)) * sizeof(T));
     if (pack_a_) a_block_ = LaneScratch(call, size_t(a_block_size<T>(m, k)) * sizeof(T));
@@ -52,6 +59,7 @@ template <class T> class ProductGrid {
   }
 
  private:
+  static constexpr int64_t widest_chunk = 512;
   int64_t m_ = 0, n_ = 0, k_ = 0, panels_ = 0, row_chunks_ = 1, column_chunks_ = 1;
   bool pack_b_ = false, pack_a_ = false;
   View packed_b_;

@@ -3,6 +3,8 @@
 // Each element is summed in the order outer, inner, k with one fma each, whatever the tile's height: a row's bits do not
 // depend on its neighbours.
 #pragma once
+#include <algorithm>
+
 #include "lanes.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -39,9 +41,28 @@ template <class T> TileKernel<T> gathered_kernel(int rows, int vectors);
 template <class T> WEFT_INLINE int vectors_for(int64_t n) { return int((n + lanes_of<T> - 1) / lanes_of<T>); }
 template <class T> WEFT_INLINE MaskOf<T> last_mask(int64_t n) { return lanes_below<T>(int(n - (vectors_for<T>(n) - 1) * lanes_of<T>)); }
 
+/** Memory that is wanted soon: a few lines of it are fetched into the second-level cache with each step. */
+class Ahead {
+ public:
+  Ahead() = default;
+  template <class T> Ahead(const T* from, int64_t elements, int64_t steps)
+      : at_(reinterpret_cast<const char*>(from)), end_(at_ + elements * int64_t(sizeof(T))),
+        share_(std::min<int64_t>(most, (elements * int64_t(sizeof(T)) / std::max<int64_t>(1, steps) + 63) / 64 * 64)) {}
+  WEFT_INLINE void step() {
+    const char* to = std::min(at_ + share_, end_);
+    for (; at_ < to; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  static constexpr int64_t most = 32 * 64;  // more at once would wait for memory instead of hiding it
+  const char *at_ = nullptr, *end_ = nullptr;
+  int64_t share_ = 0;
+};
+
 /** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */
+inline int64_t tiles_in(int64_t n, int height) { return (n + height - 1) / height; }
 template <class F> WEFT_INLINE void for_tiles(int64_t n, int height, F&& f) {
-  const int64_t tiles = (n + height - 1) / height;
+  const int64_t tiles = tiles_in(n, height);
   for (int64_t t = 0; t < tiles; t++) f(n * t / tiles, n * (t + 1) / tiles);
 }
 
