@@ -201,6 +201,8 @@ const faults = new Map<number, NativeFault>()
 interface Waiter {
   ticket: number
   done: () => void
+  /** The completion function will be called for it, and the event loop is held until then. */
+  arranged: boolean
 }
 let waiters: Waiter[] = []
 
@@ -242,17 +244,41 @@ function retire(): void {
   }
 }
 
-native.onFinished(() => {
+/** Resolves what waits for runs that are done. */
+function settle(): void {
   retire()
   const finished = native.status[0]!
   const ready = waiters.filter((w) => w.ticket <= finished)
   if (ready.length === 0) return
   waiters = waiters.filter((w) => w.ticket > finished)
   for (const waiter of ready) {
-    release()
+    if (waiter.arranged) release()
     waiter.done()
   }
-})
+}
+
+native.onFinished(settle)
+
+/** Most results are there within microseconds, sooner than a thread can be woken: so long, turns of the event loop look for them. */
+const POLLED_MS = 0.1
+let polling = false
+
+/** Looks for finished runs once per turn of the event loop; hands over to the completion function when it takes long. */
+function poll(until: number): void {
+  polling = true
+  setImmediate(() => {
+    polling = false
+    settle()
+    const left = waiters.filter((w) => !w.arranged)
+    if (left.length === 0) return
+    if (performance.now() < until) return poll(until)
+    for (const waiter of left) {
+      waiter.arranged = true
+      hold()
+      native.notify(waiter.ticket)
+    }
+  })
+}
 
 /** Resolves when the run with this ticket is done. `arranged`: that run notifies by itself. */
 export function finished(ticket: number, arranged = false): Promise<void> {
@@ -261,9 +287,9 @@ export function finished(ticket: number, arranged = false): Promise<void> {
     return Promise.resolve()
   }
   return new Promise((resolve) => {
-    hold()
-    waiters.push({ ticket, done: resolve })
-    if (!arranged) native.notify(ticket)
+    waiters.push({ ticket, done: resolve, arranged })
+    if (arranged) hold()
+    else if (!polling) poll(performance.now() + POLLED_MS)
   })
 }
 

@@ -33,6 +33,17 @@ test('dispose is ordered behind the runs in flight', async () => {
   a.dispose()
 })
 
+test('a result disposed right after the call keeps its memory until the run is done', async () => {
+  const x = tensor(new Float32Array(50_000).fill(1))
+  const f = jit((t: Tensor) => t.add(1).mul(2))
+  for (let i = 0; i < 3000; i++) {
+    f(x).dispose()
+    x.mul(i).dispose()
+    if (i % 500 === 0) await turns(2)
+  }
+  assert.is((await f(x).data())[49_999], 4)
+})
+
 test('tensors that share memory keep it until the last is disposed', async () => {
   const a = tensor([1, 2, 3, 4])
   const b = a.reshape([2, 2])
