@@ -81,7 +81,7 @@ template <class T> class ForwardConv {
             tile.b = b + (block.b_row + (r0 - block.kernel_row) * s_.kw * group_c) * b_step;
             const T* from = band.in + y * s_.stride_h * band.pitch + r0 * tile.a_outer + block.shift + group * group_c;
             for_tiles(band.columns, tile_rows, [&](int64_t x0, int64_t x1) {
-              ahead.step();
+              ahead.give(tile);
               tile.a = from + x0 * tile.a_row;
               tile.c = out + y * out_pitch + x0 * s_.o + channel;
               tile_kernel<T>(int(x1 - x0), vectors)(tile);

@@ -39,7 +39,8 @@ template <class T> class KernelGrad {
     const int64_t calls = s_.groups * tiles_in(group_o, int(tile_columns<T>)) *
                           (gathered_ ? tiles_in(s_.depth(), gathered_rows)
                                      : s_.kh * (merged_ ? tiles_in(s_.kw * group_c, tile_rows) : s_.kw * tiles_in(group_c, tile_rows)));
-    Ahead ahead_in(band.next_in.from, band.next_in.elements, calls), ahead_g(band.next_g.from, band.next_g.elements, calls);
+    Ahead ahead_in(band.next_in.from, band.next_in.elements, calls / 2), ahead_g(band.next_g.from, band.next_g.elements, calls - calls / 2);
+    int64_t call = 0;
     Tile<T> tile;
     tile.k = columns;
     tile.outer = rows;
@@ -69,7 +70,7 @@ template <class T> class KernelGrad {
         }
         if (gathered_) {
           for_tiles(s_.depth(), gathered_rows, [&](int64_t r0, int64_t r1) {
-            ahead_in.step(), ahead_g.step();
+            (call++ % 2 ? ahead_in : ahead_g).give(tile);
             tile.a = band.in;
             tile.rows_at = at.data() + r0;
             tile.c = dk + r0 * s_.o + channel;
@@ -81,7 +82,7 @@ template <class T> class KernelGrad {
         for (int64_t r = 0; r < s_.kh; r++)
           for (int64_t run = 0; run < runs; run++)
             for_tiles(length, tile_rows, [&](int64_t i0, int64_t i1) {
-              ahead_in.step(), ahead_g.step();
+              (call++ % 2 ? ahead_in : ahead_g).give(tile);
               tile.a = band.in + r * s_.dilation_h * pitch + run * s_.dilation_w * s_.c + group * group_c + i0;
               tile.c = dk + ((r * runs + run) * length + i0) * s_.o + channel;
               tile_kernel<T>(int(i1 - i0), vectors)(tile);

@@ -61,19 +61,33 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
     for (int64_t i = 0; i < rows; i++) to[k * pitch + i] = from[i * row + k];
 }
 
-/** Packs rows of a (at most tile_rows) as [k][rows]; up to a vector behind the end is overwritten. */
-template <class T> void pack_tile(Matrix<T> a, int64_t rows, int64_t k, T* packed) {
-  if (a.column == 1) {
-    // the last rows first: what they spill into the next row of the panel, the full groups of rows before them repair
-    for (int64_t r = (rows - 1) / width * width; r >= 0; r -= width)
-      transpose_block(a.data + r * a.row, a.row, std::min<int64_t>(width, rows - r), k, packed + r, rows);
-  } else if (a.row == 1) {
+/** Packs a block of a: its tiles one after the other, each as [k][rows]. Up to a vector behind the end is overwritten. */
+template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
+  constexpr int lanes = lanes_of<T>;
+  if (a.row == 1 && a.column != 1) {
     for (int64_t i = 0; i < k; i++)
-      for (int64_t r = 0; r < rows; r++) packed[i * rows + r] = a.data[i * a.column + r];
-  } else {
-    for (int64_t i = 0; i < k; i++)
-      for (int64_t r = 0; r < rows; r++) packed[i * rows + r] = a.data[r * a.row + i * a.column];
+      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+        T* to = packed + r0 * k + i * (r1 - r0);
+        for (int64_t r = r0; r < r1; r += lanes) {
+          const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes, r1 - r)));
+          store_masked(to + r - r0, load_masked(a.data + i * a.column + r, mask), mask);
+        }
+      });
+    return;
   }
+  for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+    const int64_t rows = r1 - r0;
+    const T* from = a.data + r0 * a.row;
+    T* to = packed + r0 * k;
+    if (a.column == 1) {
+      // the last rows first: what they spill into the next row of the panel, the full groups of rows before them repair
+      for (int64_t r = (rows - 1) / width * width; r >= 0; r -= width)
+        transpose_block(from + r * a.row, a.row, std::min<int64_t>(width, rows - r), k, to + r, rows);
+    } else {
+      for (int64_t i = 0; i < k; i++)
+        for (int64_t r = 0; r < rows; r++) to[i * rows + r] = from[r * a.row + i * a.column];
+    }
+  });
 }
 
 }  // namespace
@@ -118,10 +132,7 @@ template <class T> void multiply(const Product<T>& p) {
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
-      if (p.a_block)
-        for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
-          pack_tile(Matrix<T>{a.data + r0 * a.row, a.row, a.column}, r1 - r0, kc, p.a_block + r0 * kc);
-        });
+      if (p.a_block) pack_a_block(a, mc, kc, p.a_block);
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
         if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
@@ -140,8 +151,11 @@ template <class T> void multiply(const Product<T>& p) {
         tile.accumulate = p.accumulate || block > 0;
         tile.bias = p.bias && block == 0 ? p.bias + j : nullptr;
         tile.relu = p.activation == Activation::relu && block == blocks - 1;
+        Ahead next_panel;  // moves to the second-level cache while this one is used
+        if (p.packed_b && j + w < p.n) next_panel = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
         for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
           const int rows = int(r1 - r0);
+          next_panel.give(tile);
           if (p.a_block) {
             tile.a = p.a_block + r0 * kc;
             tile.a_row = 1;

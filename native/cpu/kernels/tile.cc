@@ -1,6 +1,7 @@
 // The micro-kernel, instantiated for every height and width of tile.
 #include "tile.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -9,11 +10,21 @@ namespace {
 
 enum class Rows { strided, adjacent, gathered };
 
-template <class T, int rows, int vectors, Rows kind>
+/**
+ * With `fetching`, c (to be added to) and the memory wanted next are fetched a little at a time while the sums run; a burst
+ * would hold up the loads of a and b.
+ */
+template <class T, int rows, int vectors, Rows kind, bool fetching>
 __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
   using V = Vector<T>;
   constexpr int lanes = lanes_of<T>;
   const MaskOf<T> last = tile.last;
+  const int64_t pace = fetching ? std::max<int64_t>(1, tile.k * tile.inner * tile.outer / (rows + 1)) : 0;
+  const int64_t ahead_lines = fetching ? (tile.ahead_lines + rows - 1) / rows : 0;
+  const char* ahead = tile.ahead;
+  const T* c_next = tile.c;
+  int64_t until_fetch = pace;
+  int left_to_fetch = rows;
   V c[rows][vectors];
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; j++) {
@@ -34,32 +45,46 @@ __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
         for (int i = 0; i < rows; i++) row[i] = a0 + tile.rows_at[i];
       const T* b = tile.b + p * tile.b_outer + q * tile.b_inner;
       int64_t at = 0;
-      for (int64_t k = tile.k; k > 0; k--) {
-        V bv[vectors];
+      for (int64_t left = tile.k; left > 0;) {
+        const int64_t count = fetching ? std::min(left, until_fetch) : left;
+        left -= count;
+        for (int64_t k = count; k > 0; k--) {
+          V bv[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; j++) bv[j] = j == vectors - 1 ? load_masked(b + j * lanes, last) : load(b + j * lanes);
+          for (int j = 0; j < vectors; j++) bv[j] = j == vectors - 1 ? load_masked(b + j * lanes, last) : load(b + j * lanes);
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-          const T* from;
-          if constexpr (kind == Rows::adjacent) {
-            from = a0 + i;
-          } else if constexpr (kind == Rows::gathered) {
-            from = row[i] + at;
-          } else {
-            const T* base = i < 5 ? a0 : i < 10 ? a1 : a2;
-            from = base + (i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4);
-          }
-          const V av = splat<T>(*from);
+          for (int i = 0; i < rows; i++) {
+            const T* from;
+            if constexpr (kind == Rows::adjacent) {
+              from = a0 + i;
+            } else if constexpr (kind == Rows::gathered) {
+              from = row[i] + at;
+            } else {
+              const T* base = i < 5 ? a0 : i < 10 ? a1 : a2;
+              from = base + (i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4);
+            }
+            const V av = splat<T>(*from);
 #pragma GCC unroll 8
-          for (int j = 0; j < vectors; j++) c[i][j] = fma(av, bv[j], c[i][j]);
+            for (int j = 0; j < vectors; j++) c[i][j] = fma(av, bv[j], c[i][j]);
+          }
+          if constexpr (kind == Rows::gathered) {
+            at += a_step;
+          } else {
+            a0 += a_step;
+            if constexpr (kind == Rows::strided) a1 += a_step, a2 += a_step;
+          }
+          b += b_step;
         }
-        if constexpr (kind == Rows::gathered) {
-          at += a_step;
-        } else {
-          a0 += a_step;
-          if constexpr (kind == Rows::strided) a1 += a_step, a2 += a_step;
+        if constexpr (fetching) {
+          until_fetch -= count;
+          if (until_fetch > 0) continue;
+          until_fetch = pace;
+          if (left_to_fetch-- <= 0) continue;
+          if (tile.accumulate)
+            for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
+          c_next += tile.c_row;
+          for (int64_t i = 0; i < ahead_lines; i++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
         }
-        b += b_step;
       }
     }
   }
@@ -82,16 +107,27 @@ __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
   }
 }
 
-template <class T, int rows, int vectors> void run_rows(const Tile<T>& tile) {
-  if (tile.a_row == 1) run_tile<T, rows, vectors, Rows::adjacent>(tile);
-  else run_tile<T, rows, vectors, Rows::strided>(tile);
+template <class T, int rows, int vectors, bool fetching> void run_rows(const Tile<T>& tile) {
+  if (tile.a_row == 1) run_tile<T, rows, vectors, Rows::adjacent, fetching>(tile);
+  else run_tile<T, rows, vectors, Rows::strided, fetching>(tile);
+}
+
+template <class T, int rows, int vectors> void run_any(const Tile<T>& tile) {
+  constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
+  if constexpr (vectors == 2) {
+    if ((tile.accumulate || tile.ahead_lines > 0) && tile.k * tile.inner * tile.outer >= long_enough) {
+      run_rows<T, rows, vectors, true>(tile);
+      return;
+    }
+  }
+  run_rows<T, rows, vectors, false>(tile);
 }
 
 template <class T, int vectors, int... row> constexpr auto strided_kernels(std::integer_sequence<int, row...>) {
-  return std::array<TileKernel<T>, sizeof...(row)>{run_rows<T, row + 1, vectors>...};
+  return std::array<TileKernel<T>, sizeof...(row)>{run_any<T, row + 1, vectors>...};
 }
 template <class T, int vectors, int... row> constexpr auto gathered_kernels(std::integer_sequence<int, row...>) {
-  return std::array<TileKernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered>...};
+  return std::array<TileKernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, false>...};
 }
 
 }  // namespace

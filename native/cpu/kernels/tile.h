@@ -21,6 +21,8 @@ template <class T> struct Tile {
   MaskOf<T> last;                   // columns of the last vector
   bool accumulate = false;          // add to c
   bool relu = false;
+  const char* ahead = nullptr;      // memory that is wanted next: its lines are fetched while the tile is summed
+  int64_t ahead_lines = 0;
 };
 
 template <class T> using TileKernel = void (*)(const Tile<T>&);
@@ -41,22 +43,23 @@ template <class T> TileKernel<T> gathered_kernel(int rows, int vectors);
 template <class T> WEFT_INLINE int vectors_for(int64_t n) { return int((n + lanes_of<T> - 1) / lanes_of<T>); }
 template <class T> WEFT_INLINE MaskOf<T> last_mask(int64_t n) { return lanes_below<T>(int(n - (vectors_for<T>(n) - 1) * lanes_of<T>)); }
 
-/** Memory that is wanted soon: a few lines of it are fetched into the second-level cache with each step. */
+/** Memory that will be wanted soon, in equal shares for a known number of tiles. */
 class Ahead {
  public:
   Ahead() = default;
-  template <class T> Ahead(const T* from, int64_t elements, int64_t steps)
-      : at_(reinterpret_cast<const char*>(from)), end_(at_ + elements * int64_t(sizeof(T))),
-        share_(std::min<int64_t>(most, (elements * int64_t(sizeof(T)) / std::max<int64_t>(1, steps) + 63) / 64 * 64)) {}
-  WEFT_INLINE void step() {
-    const char* to = std::min(at_ + share_, end_);
-    for (; at_ < to; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  template <class T> Ahead(const T* from, int64_t elements, int64_t tiles)
+      : at_(reinterpret_cast<const char*>(from)), lines_(elements * int64_t(sizeof(T)) / 64),
+        share_((lines_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
+  template <class T> WEFT_INLINE void give(Tile<T>& tile) {
+    tile.ahead = at_;
+    tile.ahead_lines = std::min(share_, lines_);
+    at_ += tile.ahead_lines * 64;
+    lines_ -= tile.ahead_lines;
   }
 
  private:
-  static constexpr int64_t most = 32 * 64;  // more at once would wait for memory instead of hiding it
-  const char *at_ = nullptr, *end_ = nullptr;
-  int64_t share_ = 0;
+  const char* at_ = nullptr;
+  int64_t lines_ = 0, share_ = 0;
 };
 
 /** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */
