@@ -1,6 +1,7 @@
 // The worker thread: takes runs in order, gives each the shared arena, records faults, tells JavaScript.
 #include "queue.h"
 
+#include "float_mode.h"
 #include "pause.h"
 
 #include <sys/mman.h>
@@ -104,7 +105,8 @@ char* Queue::arena(size_t bytes) {
   const size_t largest = std::max(bytes, sizes_.empty() ? size_t(0) : *sizes_.rbegin());
   if (largest > capacity_ || capacity_ > 4 * largest + huge_page) {
     std::free(arena_);
-    capacity_ = largest < huge_page ? (std::max(largest, size_t(1)) + 4095) / 4096 * 4096 : (largest + huge_page - 1) / huge_page * huge_page;
+    capacity_ =
+        largest < huge_page ? (std::max(largest, size_t(1)) + 4095) / 4096 * 4096 : (largest + huge_page - 1) / huge_page * huge_page;
     arena_ = static_cast<char*>(std::aligned_alloc(capacity_ < huge_page ? 4096 : huge_page, capacity_));
     if (arena_ == nullptr) {
       const size_t asked = std::exchange(capacity_, 0);
@@ -118,6 +120,7 @@ char* Queue::arena(size_t bytes) {
 }
 
 void Queue::work() {
+  flush_subnormals();
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     if (jobs_.empty()) {
@@ -144,9 +147,7 @@ void Queue::work() {
       lock.unlock();
       job.program->run(memory, job.inputs.data(), job.outputs.data(), fault, profiling ? &measured : nullptr);
       if (fault.raised()) report.call = fault.call.load(), report.value = fault.value;
-    } catch (const Error& error) {
-      report.code = error.code, report.message = error.what();
-    } catch (const std::exception& error) {
+    } catch (const Error& error) { report.code = error.code, report.message = error.what(); } catch (const std::exception& error) {
       report.code = "ERR_OUT_OF_MEMORY", report.message = error.what();  // all a step can throw besides Error is bad_alloc
     }
     if (lock.owns_lock()) lock.unlock();

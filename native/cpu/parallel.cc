@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "float_mode.h"
 #include "pause.h"
 
 namespace weft::cpu {
@@ -74,10 +75,14 @@ class Pool {
   }
 
   void work(int lane) {
+    flush_subnormals();
     uint32_t seen = 0;
     for (;;) {
       for (int spins = 0; generation_.load(std::memory_order_acquire) == seen; spins++) {
-        if (spins < 2000) { WEFT_PAUSE(); continue; }
+        if (spins < 2000) {
+          WEFT_PAUSE();
+          continue;
+        }
         std::unique_lock<std::mutex> lock(parking_);
         parked_.fetch_add(1, std::memory_order_seq_cst);
         wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });

@@ -3,6 +3,7 @@
 #include "conv_forward.h"
 #include "conv_input_grad.h"
 #include "conv_kernel_grad.h"
+#include "conv_pool_first.h"
 #include "pool_window.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -74,6 +75,8 @@ struct BindForward {
     const PooledConv s = pooled_conv(call, x.dims, kernel.dims, dims[1], dims[2]);
     const ConvShape& c = s.conv;
     if (c.empty()) return [](const Frame&) {};
+    if constexpr (sizeof(T) == 4)
+      if (fits_first_layer(c, s.pool_h, s.pool_w)) return bind_first_layer(call, c, s.ph, s.pw);
     const ForwardConv<T> forward(call, c);
     // convolved rows stay in the first-level cache, unless the kernel is read in blocks, which needs more of them
     const int64_t room = forward.blocks() > 1 ? 128 * 1024 : 24 * 1024;
@@ -224,6 +227,10 @@ struct BindGradient {
           if (view.used()) std::fill_n(frame.at<T>(view), view.size(), T(0));
       };
     }
+#if WEFT_LEVEL == 2
+    if constexpr (sizeof(T) == 4)
+      if (!dx.used() && fits_first_layer_grad(s.conv, s.pool_h, s.pool_w)) return bind_first_layer_grad(call, s.conv, s.ph, s.pw);
+#endif
     const PooledConvGrad<T> grad(call, s, dx.used());
     return [=](const Frame& frame) {
       grad.run(frame, {frame.at<const T>(x), frame.at<const T>(kernel), frame.at<const T>(pooled), frame.at<const uint8_t>(index),
