@@ -100,11 +100,13 @@ template <class T> class ForwardConv {
     int64_t kernel_row, shift, b_row, outer, inner, k;
   };
 
+  static constexpr int64_t longest_stretch = 640;  // three rows of 3 x 64: longer panels stream from the second-level cache as fast
+
   void cut_depth() {
     const int64_t group_c = s_.group_c(), row = s_.kw * group_c;
     const bool merged = s_.groups == 1 && s_.dilation_w == 1;  // a kernel row is one stretch of the input
-    if (row <= longest_block) {
-      const int64_t rows = std::max<int64_t>(1, longest_block / std::max<int64_t>(1, row));
+    if (row <= longest_stretch) {
+      const int64_t rows = std::max<int64_t>(1, longest_stretch / std::max<int64_t>(1, row));
       for_tiles(s_.kh, int(std::min(rows, s_.kh)), [&](int64_t r0, int64_t r1) {
         blocks_.push_back({r0, 0, r0 * row, r1 - r0, merged ? 1 : s_.kw, merged ? row : group_c});
       });
@@ -113,7 +115,7 @@ template <class T> class ForwardConv {
     const int64_t length = merged ? row : group_c;
     for (int64_t r = 0; r < s_.kh; r++)
       for (int64_t run = 0; run < (merged ? 1 : s_.kw); run++)
-        for_tiles(length, int(longest_block), [&](int64_t k0, int64_t k1) {
+        for_tiles(length, int(longest_stretch), [&](int64_t k0, int64_t k1) {
           blocks_.push_back({r, run * s_.dilation_w * s_.c + k0, r * row + run * group_c + k0, 1, 1, k1 - k0});
         });
   }

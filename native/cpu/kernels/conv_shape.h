@@ -27,6 +27,7 @@ struct ConvShape {
   };
   KernelRows kernel_rows(int64_t y) const {
     const int64_t start = y * stride_h - top;
+    if (start >= 0 && start + (kh - 1) * dilation_h < h) return {0, kh};
     const int64_t begin = start >= 0 ? 0 : (-start + dilation_h - 1) / dilation_h;
     const int64_t end = h > start ? (h - 1 - start) / dilation_h + 1 : 0;
     return {std::min(begin, kh), std::min(end, kh)};

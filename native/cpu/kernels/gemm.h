@@ -14,7 +14,7 @@ template <class T> struct Matrix {
 
 /** Rows of c in one block of packed a: 36 or so tiles of a reuse each panel of b from the nearest cache. */
 constexpr int64_t block_rows = tile_rows * 18;
-constexpr int64_t longest_block = 384;
+constexpr int64_t longest_block = 512;
 
 /** Length of the blocks that k is summed in. It depends on k alone, so that a row's bits do not depend on the batch. */
 inline int64_t block_length(int64_t k) {

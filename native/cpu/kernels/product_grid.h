@@ -15,10 +15,10 @@ template <class T> class ProductGrid {
     const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k), 8);
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
     panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
-    if (m >= 2 * block_rows && n > widest_chunk) {
+    if (m >= 2 * block_rows && n >= 2 * block_rows) {
       // large: blocks of c that stay in the second-level cache while k runs
       column_chunks_ = (n + widest_chunk - 1) / widest_chunk;
-      row_chunks_ = (m + 2 * block_rows - 1) / (2 * block_rows);
+      row_chunks_ = (m + block_rows - 1) / block_rows;
     } else if (row_tiles >= pieces || row_tiles >= panels_) {
       row_chunks_ = std::min(pieces, row_tiles);
     } else {
@@ -59,7 +59,7 @@ template <class T> class ProductGrid {
   }
 
  private:
-  static constexpr int64_t widest_chunk = 512;
+  static constexpr int64_t widest_chunk = 1024;
   int64_t m_ = 0, n_ = 0, k_ = 0, panels_ = 0, row_chunks_ = 1, column_chunks_ = 1;
   bool pack_b_ = false, pack_a_ = false;
   View packed_b_;

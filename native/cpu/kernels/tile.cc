@@ -11,8 +11,8 @@ namespace {
 enum class Rows { strided, adjacent, gathered };
 
 /**
- * With `fetching`, c (to be added to) and the memory wanted next are fetched a little at a time while the sums run; a burst
- * would hold up the loads of a and b.
+ * With `fetching`, the lines of c and the memory wanted next are fetched a little at a time while the sums run; a burst at
+ * the end would hold up the next tile's loads.
  */
 template <class T, int rows, int vectors, Rows kind, bool fetching>
 __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
@@ -80,8 +80,7 @@ __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
           if (until_fetch > 0) continue;
           until_fetch = pace;
           if (left_to_fetch-- <= 0) continue;
-          if (tile.accumulate)
-            for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
+          for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
           c_next += tile.c_row;
           for (int64_t i = 0; i < ahead_lines; i++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
         }
