@@ -27,8 +27,7 @@ template <class T> class ConvByBands {
         } else {
           in += y0 * s_.stride_h * s_.row_pitch();
         }
-        forward_.run(frame, kernel, bias, activation,
-                     {in, s_.row_pitch(), y0, y1 - y0, s_.ow, next_input(s_, x, image, y1, bands_.rows)},
+        forward_.run(frame, kernel, bias, activation, {in, s_.row_pitch(), y0, y1 - y0, s_.ow, next_input(s_, x, image, y1, bands_.rows)},
                      y + (image * s_.oh + y0) * s_.ow * s_.o, s_.ow * s_.o);
       });
     });
@@ -154,7 +153,12 @@ struct BindKernelGrad {
           }
           const int64_t g_row = s.ow * s.o, at = (image * s.oh + y0) * g_row, next = at + (y1 - y0) * g_row;
           grad.add(frame, lane,
-                   {in, s.row_pitch(), frame.at<const T>(g) + at, g_row, y1 - y0, s.ow,
+                   {in,
+                    s.row_pitch(),
+                    frame.at<const T>(g) + at,
+                    g_row,
+                    y1 - y0,
+                    s.ow,
                     next_input(s, frame.at<const T>(x), image, y1, bands.rows),
                     {frame.at<const T>(g) + next, std::min(bands.rows * g_row, g.size() - next)}},
                    sum);

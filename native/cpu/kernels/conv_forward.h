@@ -40,7 +40,7 @@ template <class T> class ForwardConv {
   /** Input of a band of output rows: the rows it reads, border included, and what the next band will read. */
   struct Band {
     const T* in;
-    int64_t pitch;  // elements between rows of in
+    int64_t pitch;                 // elements between rows of in
     int64_t first, rows, columns;  // output rows [first, first + rows) of `columns` <= ow pixels
     NextInput<T> next{nullptr, 0};
   };

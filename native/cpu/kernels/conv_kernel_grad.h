@@ -27,8 +27,8 @@ template <class T> class KernelGrad {
   /** A band of output rows: the input rows they read (as for ForwardConv), their gradient, and what the next band will read. */
   struct Band {
     const T* in;
-    int64_t pitch;  // elements between rows of in
-    const T* g;     // o channels per pixel
+    int64_t pitch;                   // elements between rows of in
+    const T* g;                      // o channels per pixel
     int64_t g_pitch, rows, columns;  // rows <= band_rows(), columns <= ow
     NextInput<T> next_in{nullptr, 0}, next_g{nullptr, 0};
   };

@@ -132,7 +132,8 @@ template <class T> class PooledConvGrad {
       rows_ = c.oh;
       if (input_grad_.direct()) {
         const ConvShape& turned = input_grad_.turned();
-        bordered_ = turned.top >= 0 && turned.left >= 0 && turned.top + c.oh <= turned.reach_h(c.h) && turned.left + c.ow <= turned.reach_w();
+        bordered_ =
+            turned.top >= 0 && turned.left >= 0 && turned.top + c.oh <= turned.reach_h(c.h) && turned.left + c.ow <= turned.reach_w();
         const int64_t size = turned.reach_h(c.h) * turned.reach_w() * c.o;
         if (bordered_) rows_ = turned.reach_h(c.h), pitch_ = turned.reach_w() * c.o, start_ = turned.top * pitch_ + turned.left * c.o;
         else copy_ = LaneScratch(call, size_t(size) * sizeof(T));
@@ -157,7 +158,8 @@ template <class T> class PooledConvGrad {
       std::fill(sum, sum + elements_, T(0));
       T* gradient = gradient_.template at<T>(frame, lane);
       if (bordered_) std::fill(gradient, gradient + rows_ * pitch_, T(0));
-      for (int64_t image = c.n * chunk / chunks_; image < c.n * (chunk + 1) / chunks_; image++) run_image(frame, lane, at, image, gradient, sum);
+      for (int64_t image = c.n * chunk / chunks_; image < c.n * (chunk + 1) / chunks_; image++)
+        run_image(frame, lane, at, image, gradient, sum);
     });
     const int64_t elements = kernel_grad_.elements();
     if (at.dk) add_partial_sums(sums, chunks_, elements_, elements, at.dk);
@@ -201,8 +203,8 @@ template <class T> class PooledConvGrad {
     }
     for (int64_t y = 0; y < turned.oh; y += step)
       input_grad_.forward().run(frame, input_grad_.turned_kernel(frame), nullptr, Activation::linear,
-                                {gradient + y * pitch, pitch, y, std::min(step, turned.oh - y), turned.ow},
-                                dx + y * turned.ow * turned.o, turned.ow * turned.o);
+                                {gradient + y * pitch, pitch, y, std::min(step, turned.oh - y), turned.ow}, dx + y * turned.ow * turned.o,
+                                turned.ow * turned.o);
   }
 
   PooledConv s_;

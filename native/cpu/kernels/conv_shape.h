@@ -8,9 +8,9 @@
 namespace weft::cpu::WEFT_ISA {
 
 struct ConvShape {
-  int64_t n, h, w, c;                  // input
-  int64_t kh, kw;                      // kernel [kh, kw, c / groups, o]
-  int64_t oh, ow, o;                   // output
+  int64_t n, h, w, c;  // input
+  int64_t kh, kw;      // kernel [kh, kw, c / groups, o]
+  int64_t oh, ow, o;   // output
   int64_t stride_h, stride_w, top, left, dilation_h, dilation_w, groups;
 
   int64_t group_c() const { return c / groups; }
@@ -49,8 +49,8 @@ inline ConvShape conv_shape(const Call& call, const Dims& x, const Dims& kernel,
   const int64_t groups = call.attrs.integer("groups");
   require(groups > 0 && x[3] == kernel[2] * groups && kernel[3] % groups == 0, "ERR_SHAPE", call.op, ": ", x[3], " channels do not fit ",
           groups, " groups of kernels with ", kernel[2], " channels");
-  return {x[0], x[1], x[2], x[3], kernel[0], kernel[1], oh, ow, kernel[3], strides[0], strides[1], padding[0], padding[2], dilations[0],
-          dilations[1], groups};
+  return {x[0],      x[1],       x[2],       x[3],       kernel[0],  kernel[1],    oh,           ow,
+          kernel[3], strides[0], strides[1], padding[0], padding[2], dilations[0], dilations[1], groups};
 }
 
 /** The input rows that the band of output rows after y1 will read: (address, elements) for Ahead. */

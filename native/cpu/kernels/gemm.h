@@ -31,9 +31,7 @@ template <class T> int64_t packed_size(int64_t k, int64_t n) {
 template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t begin, int64_t end, T* packed);
 
 /** Elements of memory that multiply() packs a into. */
-template <class T> int64_t a_block_size(int64_t m, int64_t k) {
-  return (m < block_rows ? m : block_rows) * block_length(k) + lanes_of<T>;
-}
+template <class T> int64_t a_block_size(int64_t m, int64_t k) { return (m < block_rows ? m : block_rows) * block_length(k) + lanes_of<T>; }
 
 /** c[m, n] = a[m, k] * b[k, n] (+ bias[n]) (+ c if accumulate), then an activation. */
 template <class T> struct Product {
@@ -45,7 +43,7 @@ template <class T> struct Product {
   const T* bias = nullptr;
   bool accumulate = false;
   Activation activation = Activation::linear;
-  T* a_block = nullptr;         // a_block_size elements, or null: a is read where it lies
+  T* a_block = nullptr;  // a_block_size elements, or null: a is read where it lies
 };
 template <class T> void multiply(const Product<T>& p);
 

@@ -14,13 +14,25 @@ using DoubleMask = LongVec;
 #endif
 
 template <class T> struct LanesOf;
-template <> struct LanesOf<float> { using Vector = Vec; using MaskType = Mask; static constexpr int count = width; };
-template <> struct LanesOf<double> { using Vector = DoubleVec; using MaskType = DoubleMask; static constexpr int count = width / 2; };
+template <> struct LanesOf<float> {
+  using Vector = Vec;
+  using MaskType = Mask;
+  static constexpr int count = width;
+};
+template <> struct LanesOf<double> {
+  using Vector = DoubleVec;
+  using MaskType = DoubleMask;
+  static constexpr int count = width / 2;
+};
 template <class T> using Vector = typename LanesOf<T>::Vector;
 template <class T> using MaskOf = typename LanesOf<T>::MaskType;
 template <class T> constexpr int lanes_of = LanesOf<T>::count;
 
-WEFT_INLINE DoubleVec load(const double* p) { DoubleVec v; std::memcpy(&v, p, sizeof v); return v; }
+WEFT_INLINE DoubleVec load(const double* p) {
+  DoubleVec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
 WEFT_INLINE void store(double* p, DoubleVec v) { std::memcpy(p, &v, sizeof v); }
 
 #if WEFT_LEVEL == 2
@@ -34,11 +46,13 @@ WEFT_INLINE DoubleVec select(DoubleMask m, DoubleVec a, DoubleVec b) { return _m
 #else
 WEFT_INLINE DoubleVec load_masked(const double* p, DoubleMask m) {
   DoubleVec v{};
-  for (int i = 0; i < width / 2; i++) if (m[i]) v[i] = p[i];
+  for (int i = 0; i < width / 2; i++)
+    if (m[i]) v[i] = p[i];
   return v;
 }
 WEFT_INLINE void store_masked(double* p, DoubleVec v, DoubleMask m) {
-  for (int i = 0; i < width / 2; i++) if (m[i]) p[i] = v[i];
+  for (int i = 0; i < width / 2; i++)
+    if (m[i]) p[i] = v[i];
 }
 #if WEFT_LEVEL == 1
 WEFT_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return _mm256_fmadd_pd(a, b, c); }
@@ -92,7 +106,10 @@ template <class T, class Index> WEFT_INLINE Vector<T> load_places(const Index* p
 }
 template <class T, class Index> WEFT_INLINE void store_places(Index* p, Vector<T> v, int n = lanes_of<T>) {
   if constexpr (sizeof(Index) == 1) {
-    if (n == lanes_of<T>) { store_bytes(p, v); return; }
+    if (n == lanes_of<T>) {
+      store_bytes(p, v);
+      return;
+    }
   }
   for (int i = 0; i < n; i++) p[i] = Index(v[i]);
 }

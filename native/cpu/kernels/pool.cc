@@ -60,24 +60,25 @@ template <class T, class Index> Step max_pool(const Pool& p, const View& x, cons
     Index* places = index.used() ? frame.at<Index>(index) : nullptr;
     for_vectors<T>(p.n, p.oh, p.ow, p.c, p.window_h * p.window_w,
                    [&](int64_t image, int64_t row, int64_t column, int64_t j, int used, MaskOf<T> mask) {
-      const T* image_in = in + image * p.h * p.w * p.c + j;
-      Maximum<T> m;
-      if (whole) {
-        m = window_maximum<T, 2, 2>(image_in + (row * p.stride_h * p.w + column * p.stride_w) * p.c, p.w * p.c, p.c, 2, 2, 0, 2, mask);
-      } else {
-        const auto r = p.rows_inside(row), q = p.columns_inside(column);
-        if (r.size() <= 0 || q.size() <= 0) {
-          m = {splat<T>(-std::numeric_limits<T>::infinity()), Vector<T>{}};
-        } else {
-          const int64_t y0 = row * p.stride_h - p.top + r.begin, x0 = column * p.stride_w - p.left + q.begin;
-          m = window_maximum<T>(image_in + (y0 * p.w + x0) * p.c, p.w * p.c, p.c, r.size(), q.size(), r.begin * p.window_w + q.begin,
-                                p.window_w, mask);
-        }
-      }
-      const int64_t to = ((image * p.oh + row) * p.ow + column) * p.c + j;
-      if (out) store_masked(out + to, m.value, mask);
-      if (places) store_places<T>(places + to, m.place, used);
-    });
+                     const T* image_in = in + image * p.h * p.w * p.c + j;
+                     Maximum<T> m;
+                     if (whole) {
+                       m = window_maximum<T, 2, 2>(image_in + (row * p.stride_h * p.w + column * p.stride_w) * p.c, p.w * p.c, p.c, 2, 2, 0,
+                                                   2, mask);
+                     } else {
+                       const auto r = p.rows_inside(row), q = p.columns_inside(column);
+                       if (r.size() <= 0 || q.size() <= 0) {
+                         m = {splat<T>(-std::numeric_limits<T>::infinity()), Vector<T>{}};
+                       } else {
+                         const int64_t y0 = row * p.stride_h - p.top + r.begin, x0 = column * p.stride_w - p.left + q.begin;
+                         m = window_maximum<T>(image_in + (y0 * p.w + x0) * p.c, p.w * p.c, p.c, r.size(), q.size(),
+                                               r.begin * p.window_w + q.begin, p.window_w, mask);
+                       }
+                     }
+                     const int64_t to = ((image * p.oh + row) * p.ow + column) * p.c + j;
+                     if (out) store_masked(out + to, m.value, mask);
+                     if (places) store_places<T>(places + to, m.place, used);
+                   });
   };
 }
 
@@ -108,22 +109,23 @@ template <class T, class Index> Step max_pool_pick(const Pool& p, const View& x,
     T* out = frame.at<T>(y);
     for_vectors<T>(p.n, p.oh, p.ow, p.c, p.window_h * p.window_w,
                    [&](int64_t image, int64_t row, int64_t column, int64_t j, int used, MaskOf<T> mask) {
-      const int64_t to = ((image * p.oh + row) * p.ow + column) * p.c + j;
-      const Vector<T> place = load_places<T>(places + to, used);
-      const auto r = p.rows_inside(row), q = p.columns_inside(column);
-      Vector<T> value{};
-      for (int64_t i = r.begin; i < r.end; i++)
-        for (int64_t k = q.begin; k < q.end; k++) {
-          const int64_t from = (image * p.h + row * p.stride_h - p.top + i) * p.w + column * p.stride_w - p.left + k;
-          value = select(equal(place, splat<T>(T(i * p.window_w + k))), load_masked(in + from * p.c + j, mask), value);
-        }
-      store_masked(out + to, value, mask);
-    });
+                     const int64_t to = ((image * p.oh + row) * p.ow + column) * p.c + j;
+                     const Vector<T> place = load_places<T>(places + to, used);
+                     const auto r = p.rows_inside(row), q = p.columns_inside(column);
+                     Vector<T> value{};
+                     for (int64_t i = r.begin; i < r.end; i++)
+                       for (int64_t k = q.begin; k < q.end; k++) {
+                         const int64_t from = (image * p.h + row * p.stride_h - p.top + i) * p.w + column * p.stride_w - p.left + k;
+                         value = select(equal(place, splat<T>(T(i * p.window_w + k))), load_masked(in + from * p.c + j, mask), value);
+                       }
+                     store_masked(out + to, value, mask);
+                   });
   };
 }
 
 /** Chooses the type that places are stored in. */
-template <class T, template <class, class> class Bound, class... Views> Step with_places(DType dtype, const Pool& p, const Views&... views) {
+template <class T, template <class, class> class Bound, class... Views>
+Step with_places(DType dtype, const Pool& p, const Views&... views) {
   if (dtype == DType::int32) return Bound<T, int32_t>()(p, views...);
   require(dtype == DType::uint8, "ERR_DTYPE", "places in a pooling window must be uint8 or int32, not ", name_of(dtype));
   return Bound<T, uint8_t>()(p, views...);
@@ -132,7 +134,9 @@ template <class T, class Index> struct MaxPool {
   Step operator()(const Pool& p, const View& x, const View& y, const View& index) const { return max_pool<T, Index>(p, x, y, index); }
 };
 template <class T, class Index> struct MaxPoolGrad {
-  Step operator()(const Pool& p, const View& g, const View& index, const View& dx) const { return max_pool_grad<T, Index>(p, g, index, dx); }
+  Step operator()(const Pool& p, const View& g, const View& index, const View& dx) const {
+    return max_pool_grad<T, Index>(p, g, index, dx);
+  }
 };
 template <class T, class Index> struct MaxPoolPick {
   Step operator()(const Pool& p, const View& x, const View& index, const View& y) const { return max_pool_pick<T, Index>(p, x, index, y); }
@@ -166,15 +170,15 @@ struct BindAveragePool {
       T* out = frame.at<T>(y);
       for_vectors<T>(p.n, p.oh, p.ow, p.c, p.window_h * p.window_w,
                      [&](int64_t image, int64_t row, int64_t column, int64_t j, int, MaskOf<T> mask) {
-        const auto r = p.rows_inside(row), q = p.columns_inside(column);
-        Vector<T> sum{};
-        for (int64_t i = r.begin; i < r.end; i++)
-          for (int64_t k = q.begin; k < q.end; k++) {
-            const int64_t from = (image * p.h + row * p.stride_h - p.top + i) * p.w + column * p.stride_w - p.left + k;
-            sum = sum + load_masked(in + from * p.c + j, mask);
-          }
-        store_masked(out + ((image * p.oh + row) * p.ow + column) * p.c + j, sum / splat<T>(T(r.size() * q.size())), mask);
-      });
+                       const auto r = p.rows_inside(row), q = p.columns_inside(column);
+                       Vector<T> sum{};
+                       for (int64_t i = r.begin; i < r.end; i++)
+                         for (int64_t k = q.begin; k < q.end; k++) {
+                           const int64_t from = (image * p.h + row * p.stride_h - p.top + i) * p.w + column * p.stride_w - p.left + k;
+                           sum = sum + load_masked(in + from * p.c + j, mask);
+                         }
+                       store_masked(out + ((image * p.oh + row) * p.ow + column) * p.c + j, sum / splat<T>(T(r.size() * q.size())), mask);
+                     });
     };
   }
 };

@@ -64,7 +64,11 @@ WEFT_INLINE Vec ramp() {
 #endif
 }
 
-WEFT_INLINE Vec load(const float* p) { Vec v; std::memcpy(&v, p, sizeof v); return v; }
+WEFT_INLINE Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
 WEFT_INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 
 #if WEFT_LEVEL == 2
@@ -131,11 +135,13 @@ WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
 
 WEFT_INLINE Vec load_masked(const float* p, Mask m) {
   Vec v{};
-  for (int i = 0; i < width; i++) if (m[i]) v[i] = p[i];
+  for (int i = 0; i < width; i++)
+    if (m[i]) v[i] = p[i];
   return v;
 }
 WEFT_INLINE void store_masked(float* p, Vec v, Mask m) {
-  for (int i = 0; i < width; i++) if (m[i]) p[i] = v[i];
+  for (int i = 0; i < width; i++)
+    if (m[i]) p[i] = v[i];
 }
 WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
 WEFT_INLINE Vec max(Vec a, Vec b) { return select(greater(a, b), a, b); }
@@ -186,12 +192,10 @@ WEFT_INLINE void store_bytes_partial(uint8_t* p, Vec v, int n) {
 }
 
 /** The lanes `distance` further on come to the front. */
-template <int distance, int... lane>
-WEFT_INLINE Vec rotate(Vec v, std::integer_sequence<int, lane...>) {
+template <int distance, int... lane> WEFT_INLINE Vec rotate(Vec v, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(v, v, ((lane + distance) % width)...);
 }
-template <int distance>
-WEFT_INLINE Vec rotate(Vec v) { return rotate<distance>(v, std::make_integer_sequence<int, width>()); }
+template <int distance> WEFT_INLINE Vec rotate(Vec v) { return rotate<distance>(v, std::make_integer_sequence<int, width>()); }
 
 /** The sum of all lanes: halves are added, then quarters, and so on. */
 WEFT_INLINE float sum(Vec v) {

@@ -6,8 +6,7 @@
 namespace weft::cpu::WEFT_ISA {
 
 /** Horner's rule, highest power first. */
-template <class... Coefficients>
-WEFT_INLINE Vec polynomial(Vec x, float first, Coefficients... rest) {
+template <class... Coefficients> WEFT_INLINE Vec polynomial(Vec x, float first, Coefficients... rest) {
   Vec p = broadcast(first);
   ((p = fma(p, x, broadcast(float(rest)))), ...);
   return p;
@@ -67,7 +66,7 @@ WEFT_INLINE Vec sigmoid(Vec x) { return broadcast(1.0f) / (exp(negate(x)) + 1.0f
 WEFT_INLINE Vec tanh(Vec x) {
   const Vec size = abs(x), s = x * x;
   const Vec q = polynomial(s, 0.00214753696f, -0.00818267372f, 0.0217029676f, -0.0539472029f, 0.133332103f, -0.333333313f);
-  const Vec small = fma(x * s, q, x);  // relative error 8.9e-10 below 0.625
+  const Vec small = fma(x * s, q, x);         // relative error 8.9e-10 below 0.625
   const Vec t = min(broadcast(10.0f), size);  // tanh(10) rounds to 1; in this order NaN passes
   const Vec large = fma(reciprocal(exp(t + t) + 1.0f), broadcast(-2.0f), broadcast(1.0f));
   return select(less(size, broadcast(0.625f)), small, with_sign(large, x));
@@ -76,10 +75,10 @@ WEFT_INLINE Vec tanh(Vec x) {
 WEFT_INLINE Vec erf(Vec x) {
   const Vec size = abs(x), s = x * x;
   const Vec q = polynomial(s, 7.85385782e-05f, -0.000801019254f, 0.00518832775f, -0.026853811f, 0.112835854f, -0.37612626f, 0.128379107f);
-  const Vec small = fma(x, q, x);  // relative error 1.2e-9 below 1
+  const Vec small = fma(x, q, x);            // relative error 1.2e-9 below 1
   const Vec t = min(broadcast(4.0f), size);  // erf(4) rounds to 1
-  const Vec p = polynomial(t, -2.1686812e-05f, 0.000441335898f, -0.00420455914f, 0.0252082478f, -0.108418562f, -0.633219898f,
-                           -1.12957847f, 0.000188038175f);  // log of 1 - erf: absolute error of erf 7.3e-9
+  const Vec p = polynomial(t, -2.1686812e-05f, 0.000441335898f, -0.00420455914f, 0.0252082478f, -0.108418562f, -0.633219898f, -1.12957847f,
+                           0.000188038175f);  // log of 1 - erf: absolute error of erf 7.3e-9
   const Vec large = broadcast(1.0f) - exp(p);
   return select(less(size, broadcast(1.0f)), small, with_sign(large, x));
 }

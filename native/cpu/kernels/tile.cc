@@ -14,8 +14,7 @@ enum class Rows { strided, adjacent, gathered };
  * With `fetching`, the lines of c and the memory wanted next are fetched a little at a time while the sums run; a burst at
  * the end would hold up the next tile's loads.
  */
-template <class T, int rows, int vectors, Rows kind, bool fetching>
-__attribute__((noinline)) void run_tile(const Tile<T>& tile) {
+template <class T, int rows, int vectors, Rows kind, bool fetching> __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
   using V = Vector<T>;
   constexpr int lanes = lanes_of<T>;
   const MaskOf<T> last = tile.last;

@@ -16,12 +16,12 @@ template <class T> struct Tile {
   T* c;
   int64_t k, a_row, a_step, b_step, c_row;
   int64_t outer = 1, inner = 1, a_outer = 0, a_inner = 0, b_outer = 0, b_inner = 0;
-  const T* bias = nullptr;          // one per column; the sums start from it
+  const T* bias = nullptr;           // one per column; the sums start from it
   const int64_t* rows_at = nullptr;  // only for gathered tiles: row i of a starts at a + rows_at[i]
-  MaskOf<T> last;                   // columns of the last vector
-  bool accumulate = false;          // add to c
+  MaskOf<T> last;                    // columns of the last vector
+  bool accumulate = false;           // add to c
   bool relu = false;
-  const char* ahead = nullptr;      // memory that is wanted next: its lines are fetched while the tile is summed
+  const char* ahead = nullptr;  // memory that is wanted next: its lines are fetched while the tile is summed
   int64_t ahead_lines = 0;
 };
 
@@ -47,8 +47,10 @@ template <class T> WEFT_INLINE MaskOf<T> last_mask(int64_t n) { return lanes_bel
 class Ahead {
  public:
   Ahead() = default;
-  template <class T> Ahead(const T* from, int64_t elements, int64_t tiles)
-      : at_(reinterpret_cast<const char*>(from)), lines_(elements * int64_t(sizeof(T)) / 64),
+  template <class T>
+  Ahead(const T* from, int64_t elements, int64_t tiles)
+      : at_(reinterpret_cast<const char*>(from)),
+        lines_(elements * int64_t(sizeof(T)) / 64),
         share_((lines_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
   template <class T> WEFT_INLINE void give(Tile<T>& tile) {
     tile.ahead = at_;

@@ -19,7 +19,9 @@ template <class From, class To> void convert_elements(const From* from, To* to, 
 
 /** Binds `bind` to the call with its 16-bit values replaced by float32 ones in scratch. */
 inline Step widened(Call& call, Bind bind) {
-  struct Conversion { View half, full; };
+  struct Conversion {
+    View half, full;
+  };
   std::vector<Conversion> before, after;
   Call inner;
   inner.op = call.op;
