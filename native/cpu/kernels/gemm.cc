@@ -4,37 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "transpose_square.h"
+
 namespace weft::cpu::WEFT_ISA {
 namespace {
-
-/** Interleaves two vectors: 0 gives a0 b0 a1 b1 ... of the lower halves, 1 of the upper halves. */
-template <int half> WEFT_INLINE Vec interleave(Vec a, Vec b) {
-#if WEFT_LEVEL == 2
-  const IVec order = half == 0 ? IVec{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
-                               : IVec{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  return _mm512_permutex2var_ps(a, (__m512i)order, b);
-#elif WEFT_LEVEL == 1
-  const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
-  return half == 0 ? _mm256_permute2f128_ps(low, high, 0x20) : _mm256_permute2f128_ps(low, high, 0x31);
-#else
-  return half == 0 ? Vec{a[0], b[0], a[1], b[1]} : Vec{a[2], b[2], a[3], b[3]};
-#endif
-}
-
-/** Transposes width x width floats in registers: interleaving halves log2(width) times. */
-WEFT_INLINE void transpose_square(Vec* v) {
-  Vec w[width];
-#pragma GCC unroll 4
-  for (int step = 1; step < width; step *= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < width / 2; i++) {
-      w[2 * i] = interleave<0>(v[i], v[i + width / 2]);
-      w[2 * i + 1] = interleave<1>(v[i], v[i + width / 2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < width; i++) v[i] = w[i];
-  }
-}
 
 /**
  * to[k * pitch + i] = from[i * row + k] for i < rows <= width, k < length. Writes whole vectors: up to width - rows elements

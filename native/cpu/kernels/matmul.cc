@@ -1,5 +1,6 @@
 // matMul: batched matrix products with transposes and broadcast batch axes.
 #include "product_grid.h"
+#include "skinny.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
@@ -71,6 +72,12 @@ struct BindMatMul {
       count = 1;
     }
     if (count > 1) return bind_batched<T>(call, m, n, k, transpose_a, transpose_b);
+#if WEFT_LEVEL == 2
+    if constexpr (sizeof(T) == 4) {
+      const bool short_columns = fits_short_columns(m, n, k, transpose_a, transpose_b);
+      if (short_columns || fits_short_sums(m, n, k, transpose_a, transpose_b)) return bind_short(a, b, c, m, n, k, short_columns);
+    }
+#endif
     const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1);
     return [=](const Frame& frame) {
       Product<T> p{};
