@@ -45,6 +45,11 @@ void Queue::notify(Environment& environment, double ticket) {
 }
 
 void Queue::wait(Environment& environment, double ticket) {
+  // most waits are shorter than it takes to put a thread to sleep and wake it again
+  for (int spins = 0; spins < 2000; spins++) {
+    if (std::atomic_ref<double>(environment.status[0]).load(std::memory_order_acquire) >= ticket) return;
+    WEFT_PAUSE();
+  }
   std::unique_lock<std::mutex> lock(mutex_);
   done_.wait(lock, [&] { return environment.finished >= ticket; });
 }
