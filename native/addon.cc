@@ -31,8 +31,7 @@ struct Addon {
 Addon& addon(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
 
 /** Runs fn and turns its Error into a JavaScript error that carries the code. Every exported function goes through here. */
-template <class F>
-Napi::Value guard(const Napi::CallbackInfo& info, F&& fn) {
+template <class F> Napi::Value guard(const Napi::CallbackInfo& info, F&& fn) {
   Napi::Env env = info.Env();
   (*addon(env).calls)++;
   try {
@@ -246,11 +245,13 @@ Napi::Value on_finished(const Napi::CallbackInfo& info) {
         if (napi_get_undefined(env, &receiver) != napi_ok) return;
         const napi_status status = napi_call_function(env, receiver, callback, 0, nullptr, nullptr);
         // an error in JavaScript becomes an uncaught exception; an environment that is being torn down answers nothing
-        if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
+        if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
+          napi_fatal_exception(env, thrown);
       });
     };
     // Registered after the thread-safe function, so it runs before that one is torn down.
-    napi_add_env_cleanup_hook(env, [](void* data) { Queue::cpu().close(*static_cast<Addon*>(data)->environment); }, &self);
+    napi_add_env_cleanup_hook(
+        env, [](void* data) { Queue::cpu().close(*static_cast<Addon*>(data)->environment); }, &self);
     return env.Undefined();
   });
 }
@@ -376,10 +377,21 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   self->calls = self->environment->status + 2;
   exports.Set("status", Napi::Float64Array::New(env, 3, status, 0));
   exports.Set("version", double(abi_version));
-  const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {
-      {"load", load}, {"unload", unload}, {"run", run}, {"notify", notify}, {"waitSync", wait_sync}, {"onFinished", on_finished},
-      {"hold", hold}, {"faults", faults}, {"alignment", alignment}, {"devices", devices}, {"kernels", kernels},
-      {"loadKernels", load_kernels}, {"programMemory", program_memory}, {"memory", memory}, {"profile", profile}};
+  const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {{"load", load},
+                                                                                          {"unload", unload},
+                                                                                          {"run", run},
+                                                                                          {"notify", notify},
+                                                                                          {"waitSync", wait_sync},
+                                                                                          {"onFinished", on_finished},
+                                                                                          {"hold", hold},
+                                                                                          {"faults", faults},
+                                                                                          {"alignment", alignment},
+                                                                                          {"devices", devices},
+                                                                                          {"kernels", kernels},
+                                                                                          {"loadKernels", load_kernels},
+                                                                                          {"programMemory", program_memory},
+                                                                                          {"memory", memory},
+                                                                                          {"profile", profile}};
   for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   return exports;
 }

@@ -55,7 +55,10 @@ struct Float16 {
   }
   WEFT_HD operator float() const {
     const uint32_t sign = uint32_t(bits & 0x8000u) << 16, exponent = (bits >> 10) & 0x1fu, fraction = bits & 0x3ffu;
-    if (exponent == 0) { const float f = float(fraction) * 5.9604644775390625e-8f; return sign ? -f : f; }
+    if (exponent == 0) {
+      const float f = float(fraction) * 5.9604644775390625e-8f;
+      return sign ? -f : f;
+    }
     return std::bit_cast<float>(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112u) << 23) | fraction << 13);
   }
 };
@@ -82,14 +85,16 @@ const char* name_of(DType);
 DType dtype_of(std::string_view name);
 
 /** Calls f.template operator()<T>() for the T of the list that is the dtype; ERR_DTYPE when it is not among them. */
-template <class... T, class F>
-auto dispatch(DType dtype, F&& f) {
+template <class... T, class F> auto dispatch(DType dtype, F&& f) {
   using First = std::tuple_element_t<0, std::tuple<T...>>;
   using Result = decltype(f.template operator()<First>());
   Result result{};
   bool found = false;
   auto match = [&]<class U>() {
-    if (!found && DTypeOf<U>::value == dtype) { found = true; result = f.template operator()<U>(); }
+    if (!found && DTypeOf<U>::value == dtype) {
+      found = true;
+      result = f.template operator()<U>();
+    }
   };
   (match.template operator()<T>(), ...);
   require(found, "ERR_DTYPE", "this operation does not support ", name_of(dtype));

@@ -13,8 +13,7 @@ class Error : public std::runtime_error {
 };
 
 /** Throws Error{code} with the parts of the message joined, unless the condition holds. */
-template <class... Parts>
-void require(bool condition, const char* code, const Parts&... parts) {
+template <class... Parts> void require(bool condition, const char* code, const Parts&... parts) {
   if (condition) return;
   std::ostringstream message;
   (message << ... << parts);

@@ -7,9 +7,13 @@ namespace weft {
 
 size_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::boolean: case DType::uint8: case DType::int8: return 1;
-    case DType::float16: case DType::bfloat16: return 2;
-    case DType::int32: case DType::float32: return 4;
+    case DType::boolean:
+    case DType::uint8:
+    case DType::int8: return 1;
+    case DType::float16:
+    case DType::bfloat16: return 2;
+    case DType::int32:
+    case DType::float32: return 4;
     default: return 8;
   }
 }

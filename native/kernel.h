@@ -72,7 +72,10 @@ class Call {
   void in_place(size_t input, size_t output);
 
   // filled by the binder, read by the program
-  struct Scratch { int slot; size_t bytes; };
+  struct Scratch {
+    int slot;
+    size_t bytes;
+  };
   std::vector<Scratch> scratches;
   std::vector<std::pair<size_t, size_t>> in_places;
   int* next_slot = nullptr;
@@ -106,9 +109,9 @@ struct Define {
 #define WEFT_JOIN_(a, b) a##b
 #define WEFT_JOIN(a, b) WEFT_JOIN_(a, b)
 /** Defines and registers the binder of an op: KERNEL(cpu, softmax) { ... return Step; }, with `call` in scope. */
-#define KERNEL(backend, op)                                                                                         \
-  static ::weft::Step bind_##op(::weft::Call& call);                                                                \
-  static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, bind_##op};                \
+#define KERNEL(backend, op)                                                                          \
+  static ::weft::Step bind_##op(::weft::Call& call);                                                 \
+  static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, bind_##op}; \
   static ::weft::Step bind_##op([[maybe_unused]] ::weft::Call& call)
 
 }  // namespace weft

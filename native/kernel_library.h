@@ -13,7 +13,8 @@ constexpr uint32_t kernel_library_version = 1;
 /** Changes when the memory layout of what crosses the seam does. */
 constexpr uint64_t kernel_layout() {
   uint64_t hash = 1469598103934665603ull;
-  for (uint64_t part : {sizeof(View), sizeof(Frame), sizeof(Fault), sizeof(Attrs), sizeof(Call), sizeof(Step), sizeof(std::string), size_t(__GXX_ABI_VERSION)})
+  for (uint64_t part : {sizeof(View), sizeof(Frame), sizeof(Fault), sizeof(Attrs), sizeof(Call), sizeof(Step), sizeof(std::string),
+                        size_t(__GXX_ABI_VERSION)})
     hash = (hash ^ part) * 1099511628211ull;
   return hash;
 }
@@ -24,11 +25,10 @@ using KernelLibrary = const char* (*)(Registry* host, uint32_t version, uint64_t
 }  // namespace weft
 
 /** Put WEFT_KERNEL_LIBRARY once into the library. */
-#define WEFT_KERNEL_LIBRARY                                                                                              \
-  extern "C" __attribute__((visibility("default"))) const char* weft_kernels(::weft::Registry* host, uint32_t version,  \
-                                                                             uint64_t layout) {                          \
-    if (version != ::weft::kernel_library_version) return "it was built for another version of weftjs";                 \
-    if (layout != ::weft::kernel_layout()) return "it was built with another compiler or other headers";                \
-    ::weft::registry().give_to(*host);                                                                                   \
-    return nullptr;                                                                                                      \
+#define WEFT_KERNEL_LIBRARY                                                                                                               \
+  extern "C" __attribute__((visibility("default"))) const char* weft_kernels(::weft::Registry* host, uint32_t version, uint64_t layout) { \
+    if (version != ::weft::kernel_library_version) return "it was built for another version of weftjs";                                   \
+    if (layout != ::weft::kernel_layout()) return "it was built with another compiler or other headers";                                  \
+    ::weft::registry().give_to(*host);                                                                                                    \
+    return nullptr;                                                                                                                       \
   }

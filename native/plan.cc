@@ -32,8 +32,7 @@ Plan plan(const std::vector<Block>& blocks) {
     const size_t offset = best != SIZE_MAX ? best : end;
     result.offsets[i] = offset;
     result.bytes = std::max(result.bytes, offset + bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
-                                   [&](size_t value, size_t p) { return value < result.offsets[p]; }),
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), offset, [&](size_t value, size_t p) { return value < result.offsets[p]; }),
                   i);
   }
   return result;

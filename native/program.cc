@@ -10,8 +10,7 @@
 namespace weft {
 namespace {
 
-template <class T>
-void fill(void* to, size_t bytes, double value) {
+template <class T> void fill(void* to, size_t bytes, double value) {
   T* p = static_cast<T*>(to);
   std::fill(p, p + bytes / sizeof(T), T(value));
 }
@@ -52,9 +51,7 @@ Program::Program(ProgramSpec spec, std::string_view backend, int level) {
     Step step;
     try {
       step = bind(call);
-    } catch (const Error& error) {
-      throw Error(error.code, call.op + ": " + error.what());
-    }
+    } catch (const Error& error) { throw Error(error.code, call.op + ": " + error.what()); }
     const auto unread = call.attrs.unread();
     require(unread.empty(), "ERR_ARGUMENT", call.op, ": the kernel knows no attribute '", unread.empty() ? "" : unread[0], "'");
     steps_.push_back({std::move(step), int32_t(calls.size() - 1), false});
@@ -121,13 +118,17 @@ void Program::place_in_arena(const ProgramSpec& spec, const std::vector<Call>& c
   const int32_t end = int32_t(calls.size());
   std::vector<int32_t> first(address_.size(), -1), last(address_.size(), -1);
   std::vector<size_t> bytes(address_.size(), 0);
-  const auto in_arena = [&](int slot) { return slot >= 0 && (size_t(slot) >= spec.slots.size() || (spec.slots[size_t(slot)].kind == SlotKind::arena && state_of_slot_[size_t(slot)] < 0)); };
+  const auto in_arena = [&](int slot) {
+    return slot >= 0 &&
+           (size_t(slot) >= spec.slots.size() || (spec.slots[size_t(slot)].kind == SlotKind::arena && state_of_slot_[size_t(slot)] < 0));
+  };
   for (int32_t k = 0; k < end; k++) {
     for (const View& v : calls[size_t(k)].out)
       if (in_arena(v.slot)) first[size_t(v.slot)] = last[size_t(v.slot)] = k, bytes[size_t(v.slot)] = spec.slots[size_t(v.slot)].bytes;
     for (const View& v : calls[size_t(k)].in)
       if (in_arena(v.slot)) last[size_t(v.slot)] = k;
-    for (const auto& scratch : calls[size_t(k)].scratches) first[size_t(scratch.slot)] = last[size_t(scratch.slot)] = k, bytes[size_t(scratch.slot)] = scratch.bytes;
+    for (const auto& scratch : calls[size_t(k)].scratches)
+      first[size_t(scratch.slot)] = last[size_t(scratch.slot)] = k, bytes[size_t(scratch.slot)] = scratch.bytes;
   }
   for (const Copy& copy : commits_)
     if (in_arena(copy.slot)) last[size_t(copy.slot)] = end;

@@ -49,7 +49,10 @@ struct ProgramSpec {
 
 /** Time and traffic by op, while profiling. */
 struct Profile {
-  struct Entry { int64_t count = 0; double ms = 0, flops = 0, bytes = 0; };
+  struct Entry {
+    int64_t count = 0;
+    double ms = 0, flops = 0, bytes = 0;
+  };
   std::map<std::string, Entry> entries;
 };
 
@@ -87,7 +90,7 @@ class Program {
   void share_state(const ProgramSpec& spec, const std::vector<Call>& calls);
 
   std::vector<BoundStep> steps_;
-  std::vector<std::string> names_;  // of the calls, for profiles
+  std::vector<std::string> names_;                // of the calls, for profiles
   std::vector<std::pair<double, double>> costs_;  // flops and bytes of the calls
   std::vector<void*> address_;
   std::vector<std::pair<int, size_t>> arena_slots_;  // slot, offset

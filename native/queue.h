@@ -74,7 +74,7 @@ class Queue {
   std::multiset<size_t> sizes_;
   Environment* running_ = nullptr;
   std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
-  int waiting_ = 0;  // threads that wait for room
+  int waiting_ = 0;                // threads that wait for room
   bool started_ = false, sleeping_ = false, profiling_ = false;
   Profile profile_;
   char* arena_ = nullptr;

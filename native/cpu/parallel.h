@@ -17,18 +17,20 @@ void run_chunks(int64_t chunks, ChunkFunction function, void* context);
  * and `chunks` must follow from shapes, never from lanes(), so that one and many threads give the same bits.
  * An exception thrown by f is rethrown here.
  */
-template <class F>
-void parallel(int64_t chunks, F&& f) {
+template <class F> void parallel(int64_t chunks, F&& f) {
   if (chunks <= 0) return;
-  if (chunks == 1) { f(int64_t(0), 0); return; }
+  if (chunks == 1) {
+    f(int64_t(0), 0);
+    return;
+  }
   using Function = std::remove_reference_t<F>;
-  run_chunks(chunks, [](void* context, int64_t chunk, int lane) { (*static_cast<Function*>(context))(chunk, lane); },
-             const_cast<void*>(static_cast<const void*>(&f)));
+  run_chunks(
+      chunks, [](void* context, int64_t chunk, int lane) { (*static_cast<Function*>(context))(chunk, lane); },
+      const_cast<void*>(static_cast<const void*>(&f)));
 }
 
 /** Cuts [0, n) into equal ranges of about `grain` elements and calls f(begin, end) for each. */
-template <class F>
-void parallel_range(int64_t n, int64_t grain, F&& f) {
+template <class F> void parallel_range(int64_t n, int64_t grain, F&& f) {
   const int64_t chunks = n <= grain ? 1 : (n + grain - 1) / grain;
   parallel(chunks, [&](int64_t chunk, int) {
     const int64_t begin = n * chunk / chunks, end = n * (chunk + 1) / chunks;

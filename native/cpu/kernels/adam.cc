@@ -69,7 +69,8 @@ KERNEL(cpu, nadam) {
     auto prepare = [=](const Frame& frame, const Moment& moment) {
       const double now = nadam_momentum(beta1, moment.step), next = nadam_momentum(beta1, moment.step + 1);
       const double so_far = double(*frame.at<float>(product)) * now;
-      const T by_mean = T(moment.learning_rate * next / (1 - so_far * next)), by_gradient = T(moment.learning_rate * (1 - now) / (1 - so_far));
+      const T by_mean = T(moment.learning_rate * next / (1 - so_far * next)),
+              by_gradient = T(moment.learning_rate * (1 - now) / (1 - so_far));
       const T correction = T(1 / (1 - std::pow(beta2, moment.step)));
       const T b1 = T(beta1), c1 = T(1 - beta1), b2 = T(beta2), c2 = T(1 - beta2), eps = T(epsilon);
       return [=](const Stretch<T>& s) {

@@ -5,14 +5,16 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-template <class R>
-int32_t place_in_row(const typename R::T* x, int64_t n) {
+template <class R> int32_t place_in_row(const typename R::T* x, int64_t n) {
   using T = typename R::T;
   constexpr int lanes = pack_lanes<T>;
   const T best = T(reduce_row<R>(x, n));
   int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {  // find the block first
-    auto found = [&](int64_t k) { const Pack<T> v = load_pack(x + k); return (v == best) | (v != v); };
+    auto found = [&](int64_t k) {
+      const Pack<T> v = load_pack(x + k);
+      return (v == best) | (v != v);
+    };
     const auto hits = found(i) | found(i + lanes) | found(i + 2 * lanes) | found(i + 3 * lanes);
     uint64_t any[sizeof hits / 8];
     std::memcpy(any, &hits, sizeof hits);
@@ -24,8 +26,7 @@ int32_t place_in_row(const typename R::T* x, int64_t n) {
 }
 
 /** `count` columns of [n, inner] from `first` on. */
-template <class R>
-void places_in_columns(const typename R::T* x, int64_t n, int64_t inner, int64_t count, int32_t* place) {
+template <class R> void places_in_columns(const typename R::T* x, int64_t n, int64_t inner, int64_t count, int32_t* place) {
   using T = typename R::T;
   constexpr int64_t strip = 128;
   for (int64_t first = 0; first < count; first += strip) {
@@ -46,8 +47,7 @@ void places_in_columns(const typename R::T* x, int64_t n, int64_t inner, int64_t
   }
 }
 
-template <class R>
-Step bind_places(Call& call) {
+template <class R> Step bind_places(Call& call) {
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
   call.attrs.flag("keepDims");  // the output's shape tells
@@ -65,8 +65,7 @@ Step bind_places(Call& call) {
   };
 }
 
-template <template <class> class R>
-Step bind_by_dtype(Call& call) {
+template <template <class> class R> Step bind_by_dtype(Call& call) {
   switch (call.in[0].dtype) {
     case DType::float32: return bind_places<R<float>>(call);
     case DType::float64: return bind_places<R<double>>(call);

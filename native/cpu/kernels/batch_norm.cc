@@ -10,8 +10,7 @@ namespace {
 constexpr int64_t panel = 512;  // columns handled at once
 
 /** Column means and sums of squared deviations of one segment. */
-template <class T>
-void segment_moments(const T* x, int64_t rows, int64_t columns, double* mean, double* deviation) {
+template <class T> void segment_moments(const T* x, int64_t rows, int64_t columns, double* mean, double* deviation) {
   for (int64_t first = 0; first < columns; first += panel) {
     const int64_t count = std::min(panel, columns - first);
     const T* p = x + first;
@@ -34,8 +33,7 @@ void segment_moments(const T* x, int64_t rows, int64_t columns, double* mean, do
   }
 }
 
-template <class T>
-Step bind_forward(Call& call) {
+template <class T> Step bind_forward(Call& call) {
   const View x = call.in[0], gamma = call.in[1], beta = call.in[2], y = call.out[0], mean = call.out[1], variance = call.out[2];
   const double epsilon = call.attrs.number("epsilon");
   const int64_t columns = x.dim(-1), rows = x.dim(0);
@@ -91,8 +89,7 @@ void segment_gradients(const T* g, const T* x, const T* mean, int64_t rows, int6
   }
 }
 
-template <class T>
-Step bind_gradient(Call& call) {
+template <class T> Step bind_gradient(Call& call) {
   const View g = call.in[0], x = call.in[1], gamma = call.in[2], mean = call.in[3], variance = call.in[4];
   const View dx = call.out[0], dgamma = call.out[1], dbeta = call.out[2];
   const double epsilon = call.attrs.number("epsilon");
@@ -143,10 +140,12 @@ Step bind_gradient(Call& call) {
 }  // namespace
 
 KERNEL(cpu, batchNorm) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_forward<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_forward<T>(wide); }); });
 }
 KERNEL(cpu, batchNormGrad) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -8,8 +8,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-template <class To, class From>
-WEFT_INLINE To converted(From from) {
+template <class To, class From> WEFT_INLINE To converted(From from) {
   const Compute<From> x = from;
   if constexpr (std::is_same_v<To, Bool>) {
     return Bool(x != Compute<From>(0));
@@ -18,7 +17,7 @@ WEFT_INLINE To converted(From from) {
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<Compute<From>>) {
     // both limits as floats: the upper one may round up to a value outside To, hence >=
     constexpr auto low = Compute<From>(std::numeric_limits<To>::min()), high = Compute<From>(std::numeric_limits<To>::max());
-    if constexpr (sizeof(To) < 4) {  // through int32, which vectorizes
+    if constexpr (sizeof(To) < 4) {                                   // through int32, which vectorizes
       const Compute<From> y = x > low ? (x < high ? x : high) : low;  // NaN: low
       return To(int32_t(x == x ? y : Compute<From>(0)));
     } else {
@@ -30,8 +29,7 @@ WEFT_INLINE To converted(From from) {
 }
 
 /** Integers into narrower integers keep the low bits, as in C. */
-template <class From, class To>
-void convert(const void* source, void* target, int64_t n) {
+template <class From, class To> void convert(const void* source, void* target, int64_t n) {
   const From* x = static_cast<const From*>(source);
   To* y = static_cast<To*>(target);
   int64_t i = 0;
@@ -46,8 +44,7 @@ void convert(const void* source, void* target, int64_t n) {
   for (; i < n; i++) y[i] = converted<To>(x[i]);
 }
 
-template <class T>
-void copy(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
+template <class T> void copy(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
   if (fixed) *static_cast<T*>(out) = *static_cast<const T*>(in[0]);
   else if (in[0] != out) std::memcpy(out, in[0], size_t(n) * sizeof(T));
 }
@@ -56,8 +53,7 @@ RunFunction copy_function(size_t bytes) {
   return bytes == 1 ? copy<uint8_t> : bytes == 2 ? copy<uint16_t> : bytes == 4 ? copy<uint32_t> : copy<uint64_t>;
 }
 
-template <class From>
-ConvertFunction convert_from(DType to) {
+template <class From> ConvertFunction convert_from(DType to) {
   return dispatch<Bool, uint8_t, int8_t, int32_t, int64_t, Float16, BFloat16, float, double>(
       to, []<class To>() -> ConvertFunction { return convert<From, To>; });
 }

@@ -7,7 +7,11 @@ KERNEL(cpu, concat) {
   const View out = call.out[0];
   const int64_t axis = call.attrs.integer("axis");
   const Dims target_strides = dense_strides(out.dims);
-  struct Part { View x; StridedCopy copy; int64_t offset; };
+  struct Part {
+    View x;
+    StridedCopy copy;
+    int64_t offset;
+  };
   std::vector<Part> parts;
   int64_t offset = 0;
   for (const View& x : call.in) {

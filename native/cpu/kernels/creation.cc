@@ -7,8 +7,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T>
-static T saturated(double value) {
+template <class T> static T saturated(double value) {
   if constexpr (std::is_same_v<T, Bool>) {
     return Bool(value != 0);
   } else if constexpr (std::is_integral_v<T>) {
@@ -24,7 +23,8 @@ static T saturated(double value) {
 void fill(DType dtype, void* target, int64_t n, double value) {
   dispatch<Bool, uint8_t, int8_t, int32_t, int64_t, Float16, BFloat16, float, double>(dtype, [&]<class T>() {
     const T element = saturated<T>(value);
-    parallel_range(n, cheap_grain, [&](int64_t begin, int64_t end) { std::fill(static_cast<T*>(target) + begin, static_cast<T*>(target) + end, element); });
+    parallel_range(n, cheap_grain,
+                   [&](int64_t begin, int64_t end) { std::fill(static_cast<T*>(target) + begin, static_cast<T*>(target) + end, element); });
     return true;
   });
 }

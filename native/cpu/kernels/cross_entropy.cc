@@ -7,33 +7,30 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 /** Σ targets · (x - shift), without the elements whose target is 0: their logit may be -infinity. */
-template <class T>
-T target_dot(const T* targets, const T* x, T shift, int64_t n) {
+template <class T> T target_dot(const T* targets, const T* x, T shift, int64_t n) {
   T total = 0;
   for (int64_t i = 0; i < n; i++) total += targets[i] == 0 ? T(0) : targets[i] * (x[i] - shift);
   return total;
 }
-template <>
-float target_dot(const float* targets, const float* x, float shift, int64_t n) {
+template <> float target_dot(const float* targets, const float* x, float shift, int64_t n) {
   RowSum total;
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) {
-    const Vec t = load_lanes(targets + i, m);
-    total.add(select(equal(t, zero()), zero(), t * (load_lanes(x + i, m) - shift)));
-  });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec t = load_lanes(targets + i, m);
+        total.add(select(equal(t, zero()), zero(), t * (load_lanes(x + i, m) - shift)));
+      });
   return total.total();
 }
 
-template <class T>
-void scale_row(T* y, T factor, int64_t n) {
+template <class T> void scale_row(T* y, T factor, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i] *= factor;
 }
-template <>
-void scale_row(float* y, float factor, int64_t n) {
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(y + i, load_lanes(y + i, m) * factor, m); });
+template <> void scale_row(float* y, float factor, int64_t n) {
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(y + i, load_lanes(y + i, m) * factor, m); });
 }
 
-template <class T>
-Step bind_dense(Call& call) {
+template <class T> Step bind_dense(Call& call) {
   const View logits = call.in[0], targets = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
@@ -49,8 +46,7 @@ Step bind_dense(Call& call) {
   };
 }
 
-template <class T>
-Step bind_sparse(Call& call) {
+template <class T> Step bind_sparse(Call& call) {
   const View logits = call.in[0], labels = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
@@ -69,8 +65,7 @@ Step bind_sparse(Call& call) {
   };
 }
 
-template <class T>
-Step bind_dense_gradient(Call& call) {
+template <class T> Step bind_dense_gradient(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], targets = call.in[2], dx = call.out[0];
   const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
   call.in_place(1, 0);
@@ -86,8 +81,7 @@ Step bind_dense_gradient(Call& call) {
   };
 }
 
-template <class T>
-Step bind_sparse_gradient(Call& call) {
+template <class T> Step bind_sparse_gradient(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], labels = call.in[2], dx = call.out[0];
   const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
   call.in_place(1, 0);
@@ -109,20 +103,20 @@ Step bind_sparse_gradient(Call& call) {
 }  // namespace
 
 KERNEL(cpu, softmaxCrossEntropy) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense<T>(wide); }); });
+  return bind_widened(call,
+                      [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense<T>(wide); }); });
 }
 KERNEL(cpu, sparseSoftmaxCrossEntropy) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse<T>(wide); }); });
 }
 KERNEL(cpu, softmaxCrossEntropyGrad) {
-  return bind_widened(call, [](Call& wide) {
-    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense_gradient<T>(wide); });
-  });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense_gradient<T>(wide); }); });
 }
 KERNEL(cpu, sparseSoftmaxCrossEntropyGrad) {
-  return bind_widened(call, [](Call& wide) {
-    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse_gradient<T>(wide); });
-  });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse_gradient<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -6,8 +6,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T>
-static Step bind_cumulative(Call& call) {
+template <class T> static Step bind_cumulative(Call& call) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
   constexpr int64_t strip = 128;  // columns side by side
   const View x = call.in[0], out = call.out[0];

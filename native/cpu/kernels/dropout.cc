@@ -4,8 +4,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T>
-static Step bind_dropout(Call& call) {
+template <class T> static Step bind_dropout(Call& call) {
   const View x = call.in[0], state = call.in[1], out = call.out[0];
   const double rate = call.attrs.number("rate");
   const T scale = T(1 / (1 - rate));
@@ -27,7 +26,8 @@ static Step bind_dropout(Call& call) {
 }
 
 KERNEL(cpu, dropout) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dropout<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dropout<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -6,7 +6,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-constexpr int64_t short_row = 64;      // rows below this length are grouped
+constexpr int64_t short_row = 64;  // rows below this length are grouped
 constexpr int64_t group_elements = 512;
 constexpr size_t most_inputs = 3;
 
@@ -72,8 +72,7 @@ void run_rows(const Plan& plan, const void* const* in, void* out) {
  * Writes `rows` rows of n elements that start `row_stride` apart; stride 0 along a row repeats its one element. Whole vectors are
  * written: what goes beyond a row is overwritten by the next one.
  */
-template <class T>
-void expand(const T* source, int64_t row_stride, int64_t stride, int64_t rows, int64_t n, T* target) {
+template <class T> void expand(const T* source, int64_t row_stride, int64_t stride, int64_t rows, int64_t n, T* target) {
   constexpr int64_t lanes = 4 * width / int64_t(sizeof(T));
   for (int64_t r = 0; r < rows; r++) {
     if (stride == 1) {
@@ -178,7 +177,9 @@ Step elementwise(Call& call, const Runs& runs, int64_t grain, std::array<double,
   const DType dtype = call.in.back().dtype;
   RunFunction run = nullptr;
   switch (dtype) {
-    case DType::float32: case DType::float16: case DType::bfloat16: run = runs.float32; break;
+    case DType::float32:
+    case DType::float16:
+    case DType::bfloat16: run = runs.float32; break;
     case DType::float64: run = runs.float64; break;
     case DType::int32: run = runs.int32; break;
     case DType::uint8: run = runs.uint8; break;

@@ -15,8 +15,7 @@ WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
 }
 
 /** T stands for any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
-template <class T>
-Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
+template <class T> Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
   const int64_t count = indices.size();
   return [=](const Frame& frame) {
     const T* from = frame.at<T>(x);
@@ -33,8 +32,7 @@ Step bind_gather(const View& x, const View& indices, const View& out, int64_t ou
   };
 }
 
-template <class T>
-Step bind_gather_along(const View& x, const View& indices, const View& out) {
+template <class T> Step bind_gather_along(const View& x, const View& indices, const View& out) {
   const int64_t n = x.dim(-1), count = out.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
   return [=](const Frame& frame) {
     parallel_range(rows, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, count)), [&](int64_t begin, int64_t end) {
@@ -52,34 +50,34 @@ Step bind_gather_along(const View& x, const View& indices, const View& out) {
 }
 
 /** Each chunk owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. */
-template <class T>
-Step bind_scatter_add(const View& indices, const View& updates, const View& out, int64_t axis) {
-  const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1), count = indices.size();
+template <class T> Step bind_scatter_add(const View& indices, const View& updates, const View& out, int64_t axis) {
+  const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1),
+                count = indices.size();
   const int64_t parts = std::clamp<int64_t>((n + count) * inner / cheap_grain, 1, 16);
   return [=](const Frame& frame) {
     const int32_t* index = frame.at<int32_t>(indices);
-    parallel_range(outer * parts, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, (n + count) * inner / parts)), [&](int64_t begin, int64_t end) {
-      for (int64_t u = begin; u < end; u++) {
-        const int64_t o = u / parts, part = u % parts, first = n * part / parts, last = n * (part + 1) / parts;
-        const T* from = frame.at<T>(updates) + o * count * inner;
-        T* to = frame.at<T>(out) + o * n * inner;
-        std::fill(to + first * inner, to + last * inner, T(0));
-        for (int64_t k = 0; k < count; k++) {
-          const int64_t i = index[k];
-          if (i < 0 || i >= n) frame.raise(i);
-          if (i < first || i >= last) continue;
-          T* row = to + i * inner;
-          const T* update = from + k * inner;
-          WEFT_INDEPENDENT
-          for (int64_t j = 0; j < inner; j++) row[j] += update[j];
-        }
-      }
-    });
+    parallel_range(outer * parts, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, (n + count) * inner / parts)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t u = begin; u < end; u++) {
+                       const int64_t o = u / parts, part = u % parts, first = n * part / parts, last = n * (part + 1) / parts;
+                       const T* from = frame.at<T>(updates) + o * count * inner;
+                       T* to = frame.at<T>(out) + o * n * inner;
+                       std::fill(to + first * inner, to + last * inner, T(0));
+                       for (int64_t k = 0; k < count; k++) {
+                         const int64_t i = index[k];
+                         if (i < 0 || i >= n) frame.raise(i);
+                         if (i < first || i >= last) continue;
+                         T* row = to + i * inner;
+                         const T* update = from + k * inner;
+                         WEFT_INDEPENDENT
+                         for (int64_t j = 0; j < inner; j++) row[j] += update[j];
+                       }
+                     }
+                   });
   };
 }
 
-template <class T>
-Step bind_scatter_along(const View& indices, const View& updates, const View& out) {
+template <class T> Step bind_scatter_along(const View& indices, const View& updates, const View& out) {
   const int64_t n = out.dim(-1), count = updates.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
   return [=](const Frame& frame) {
     parallel_range(rows, std::max<int64_t>(1, cheap_grain / (n + count + 1)), [&](int64_t begin, int64_t end) {
@@ -98,8 +96,7 @@ Step bind_scatter_along(const View& indices, const View& updates, const View& ou
 }
 
 /** Calls f with an unsigned integer of the dtype's size. */
-template <class F>
-Step by_size(DType dtype, F&& f) {
+template <class F> Step by_size(DType dtype, F&& f) {
   switch (size_of(dtype)) {
     case 1: return f(uint8_t());
     case 2: return f(uint16_t());
@@ -109,8 +106,7 @@ Step by_size(DType dtype, F&& f) {
 }
 
 /** Integers wrap: they are added in the unsigned type. */
-template <class F>
-Step by_number(DType dtype, F&& f) {
+template <class F> Step by_number(DType dtype, F&& f) {
   switch (dtype) {
     case DType::float32: return f(float());
     case DType::float64: return f(double());

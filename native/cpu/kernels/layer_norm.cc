@@ -13,10 +13,11 @@ constexpr int64_t panel = 512;  // columns whose totals are kept at once
 /** Σ (x - mean)². */
 inline float row_deviation(const float* x, float mean, int64_t n) {
   RowSum total;
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) {
-    const Vec d = keep_lanes(load_lanes(x + i, m) - mean, m, zero());
-    total.add(d * d);
-  });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec d = keep_lanes(load_lanes(x + i, m) - mean, m, zero());
+        total.add(d * d);
+      });
   return total.total();
 }
 inline double row_deviation(const double* x, double mean, int64_t n) {
@@ -25,8 +26,7 @@ inline double row_deviation(const double* x, double mean, int64_t n) {
   return total;
 }
 
-template <class T>
-Step bind_forward(Call& call) {
+template <class T> Step bind_forward(Call& call) {
   const View x = call.in[0], gamma = call.in[1], beta = call.in[2], y = call.out[0], mean = call.out[1], rstd = call.out[2];
   const double epsilon = call.attrs.number("epsilon");
   const int64_t n = x.dim(-1), rows = x.dim(0);
@@ -35,7 +35,8 @@ Step bind_forward(Call& call) {
     const T *scale = frame.at<T>(gamma), *shift = frame.at<T>(beta);
     for_rows(rows, n, function_grain * 2, [&](int64_t r) {
       const T* from = frame.at<T>(x) + r * n;
-      const T average = T(row_sum(from, n) / T(n)), inverse = T(1 / std::sqrt(double(row_deviation(from, average, n)) / double(n) + epsilon));
+      const T average = T(row_sum(from, n) / T(n)),
+              inverse = T(1 / std::sqrt(double(row_deviation(from, average, n)) / double(n) + epsilon));
       if (mean.used()) frame.at<T>(mean)[r] = average;
       if (rstd.used()) frame.at<T>(rstd)[r] = inverse;
       if (!y.used()) return;
@@ -47,17 +48,20 @@ Step bind_forward(Call& call) {
 }
 
 /** Σ g·gamma and Σ g·gamma·(x - mean)·rstd of a row. */
-inline void row_gradient_sums(const float* g, const float* x, const float* gamma, float mean, float rstd, int64_t n, float& plain, float& weighted) {
+inline void row_gradient_sums(const float* g, const float* x, const float* gamma, float mean, float rstd, int64_t n, float& plain,
+                              float& weighted) {
   RowSum first, second;
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) {
-    const Vec a = load_lanes(g + i, m) * load_lanes(gamma + i, m);
-    first.add(a);
-    second.add(a * ((load_lanes(x + i, m) - mean) * rstd));  // beyond the end a is 0
-  });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec a = load_lanes(g + i, m) * load_lanes(gamma + i, m);
+        first.add(a);
+        second.add(a * ((load_lanes(x + i, m) - mean) * rstd));  // beyond the end a is 0
+      });
   plain = first.total();
   weighted = second.total();
 }
-inline void row_gradient_sums(const double* g, const double* x, const double* gamma, double mean, double rstd, int64_t n, double& plain, double& weighted) {
+inline void row_gradient_sums(const double* g, const double* x, const double* gamma, double mean, double rstd, int64_t n, double& plain,
+                              double& weighted) {
   plain = weighted = 0;
   for (int64_t i = 0; i < n; i++) {
     plain += g[i] * gamma[i];
@@ -65,8 +69,7 @@ inline void row_gradient_sums(const double* g, const double* x, const double* ga
   }
 }
 
-template <class T>
-void gradient_row(const T* g, const T* x, const T* gamma, T mean, T rstd, int64_t n, T* dx) {
+template <class T> void gradient_row(const T* g, const T* x, const T* gamma, T mean, T rstd, int64_t n, T* dx) {
   T plain, weighted;
   row_gradient_sums(g, x, gamma, mean, rstd, n, plain, weighted);
   plain /= T(n);
@@ -88,8 +91,7 @@ void segment_sums(const T* g, const T* x, const T* mean, const T* rstd, int64_t 
   }
 }
 
-template <class T>
-Step bind_gradient(Call& call) {
+template <class T> Step bind_gradient(Call& call) {
   const View g = call.in[0], x = call.in[1], gamma = call.in[2], mean = call.in[3], rstd = call.in[4];
   const View dx = call.out[0], dgamma = call.out[1], dbeta = call.out[2];
   const int64_t n = x.dim(-1), rows = x.dim(0);
@@ -106,7 +108,9 @@ Step bind_gradient(Call& call) {
     parallel(segments.count, [&](int64_t s, int) {
       const int64_t begin = segments.begin(s), count = segments.size(s);
       double* p = partial + s * n * 2;
-      if (totals) segment_sums(gradient + begin * n, value + begin * n, average + begin, inverse + begin, count, n, p, p + n);  // before dx overwrites g or x
+      if (totals)
+        segment_sums(gradient + begin * n, value + begin * n, average + begin, inverse + begin, count, n, p,
+                     p + n);  // before dx overwrites g or x
       if (!dx.used()) return;
       for (int64_t r = begin; r < begin + count; r++)
         gradient_row(gradient + r * n, value + r * n, frame.at<T>(gamma), average[r], inverse[r], n, frame.at<T>(dx) + r * n);
@@ -127,10 +131,12 @@ Step bind_gradient(Call& call) {
 }  // namespace
 
 KERNEL(cpu, layerNorm) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_forward<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_forward<T>(wide); }); });
 }
 KERNEL(cpu, layerNormGrad) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -28,8 +28,7 @@ WEFT_INLINE Doubles times(Doubles a, Doubles b) { return rounded(a * b); }
 WEFT_INLINE Doubles times(Doubles a, double b) { return rounded(a * b); }
 
 /** Horner's rule, highest power first. */
-template <class... Rest>
-WEFT_INLINE Doubles series(Doubles x, double first, Rest... rest) {
+template <class... Rest> WEFT_INLINE Doubles series(Doubles x, double first, Rest... rest) {
   Doubles p = Doubles{} + first;
   ((p = times(p, x) + rest), ...);
   return p;
@@ -62,13 +61,14 @@ WEFT_INLINE void box_muller(Doubles u0, Doubles u1, Doubles& first, Doubles& sec
   // 4 u1 = q + t with |t| <= 1/2; the angle in its quadrant is t π/2
   const Doubles turns = u1 * 4.0, whole = rounded(turns + shift), t = turns - rounded(whole - shift);
   const Doubles x = times(t, 1.5707963267948966), z = times(x, x);
-  const Doubles sine = times(x, series(z, 1.0 / 355687428096000.0, -1.0 / 1307674368000.0, 1.0 / 6227020800.0, -1.0 / 39916800, 1.0 / 362880,
-                                       -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1.0));
-  const Doubles cosine = series(z, 1.0 / 20922789888000.0, -1.0 / 87178291200.0, 1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24,
-                                -0.5, 1.0);
+  const Doubles sine = times(x, series(z, 1.0 / 355687428096000.0, -1.0 / 1307674368000.0, 1.0 / 6227020800.0, -1.0 / 39916800,
+                                       1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1.0));
+  const Doubles cosine = series(z, 1.0 / 20922789888000.0, -1.0 / 87178291200.0, 1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720,
+                                1.0 / 24, -0.5, 1.0);
   const Integers quadrant = (Integers)whole, odd = Integers{} - (quadrant & 1);  // all ones where the quadrant is odd
   const Integers sign_of_sine = (quadrant & 2) << 62, sign_of_cosine = ((quadrant + 1) & 2) << 62;
-  const Integers by_sine = ((Integers)cosine & odd) | ((Integers)sine & ~odd), by_cosine = ((Integers)sine & odd) | ((Integers)cosine & ~odd);
+  const Integers by_sine = ((Integers)cosine & odd) | ((Integers)sine & ~odd),
+                 by_cosine = ((Integers)sine & odd) | ((Integers)cosine & ~odd);
   first = times(radius, (Doubles)(by_cosine ^ sign_of_cosine));
   second = times(radius, (Doubles)(by_sine ^ sign_of_sine));
 }

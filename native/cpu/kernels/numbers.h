@@ -65,15 +65,13 @@ WEFT_INLINE Lanes log1p(Lanes a) {
 WEFT_INLINE Lanes softplus(Lanes x) { return Lanes(max(zero(), x.v)) + log1p(exp(-abs(x))); }
 
 /** Calls a scalar function for each lane. */
-template <class F>
-WEFT_INLINE Lanes each_lane(F&& f, Lanes x) {
+template <class F> WEFT_INLINE Lanes each_lane(F&& f, Lanes x) {
   float a[width];
   store(a, x.v);
   for (int i = 0; i < width; i++) a[i] = f(a[i]);
   return Lanes(load(a));
 }
-template <class F>
-WEFT_INLINE Lanes each_lane(F&& f, Lanes x, Lanes y) {
+template <class F> WEFT_INLINE Lanes each_lane(F&& f, Lanes x, Lanes y) {
   float a[width], b[width];
   store(a, x.v);
   store(b, y.v);
@@ -82,16 +80,14 @@ WEFT_INLINE Lanes each_lane(F&& f, Lanes x, Lanes y) {
 }
 
 /** Python's remainder: the sign of the divisor. */
-template <class T>
-T floor_mod_of_floats(T x, T y) {
+template <class T> T floor_mod_of_floats(T x, T y) {
   const T r = std::fmod(x, y);
   if (y == 0 || r != r) return std::numeric_limits<T>::quiet_NaN();
   if (r == 0) return std::copysign(T(0), y);
   return (r < 0) != (y < 0) ? r + y : r;
 }
 /** The floor of x / y, as exact as the remainder. */
-template <class T>
-T floor_div_of_floats(T x, T y) {
+template <class T> T floor_div_of_floats(T x, T y) {
   if (y == 0) return x / y;
   const T r = std::fmod(x, y);
   T quotient = (x - r) / y;
@@ -100,8 +96,12 @@ T floor_div_of_floats(T x, T y) {
   const T down = std::floor(quotient);
   return quotient - down > T(0.5) ? down + 1 : down;
 }
-WEFT_INLINE Lanes floor_mod(Lanes x, Lanes y) { return each_lane([](float a, float b) { return floor_mod_of_floats(a, b); }, x, y); }
-WEFT_INLINE Lanes floor_div(Lanes x, Lanes y) { return each_lane([](float a, float b) { return floor_div_of_floats(a, b); }, x, y); }
+WEFT_INLINE Lanes floor_mod(Lanes x, Lanes y) {
+  return each_lane([](float a, float b) { return floor_mod_of_floats(a, b); }, x, y);
+}
+WEFT_INLINE Lanes floor_div(Lanes x, Lanes y) {
+  return each_lane([](float a, float b) { return floor_div_of_floats(a, b); }, x, y);
+}
 WEFT_INLINE double floor_mod(double x, double y) { return floor_mod_of_floats(x, y); }
 WEFT_INLINE double floor_div(double x, double y) { return floor_div_of_floats(x, y); }
 WEFT_INLINE int32_t floor_mod(int32_t x, int32_t y) {
@@ -118,10 +118,11 @@ WEFT_INLINE int32_t floor_div(int32_t x, int32_t y) {
 WEFT_INLINE uint8_t floor_mod(uint8_t x, uint8_t y) { return y == 0 ? uint8_t(0) : uint8_t(x % y); }
 WEFT_INLINE uint8_t floor_div(uint8_t x, uint8_t y) { return y == 0 ? uint8_t(0) : uint8_t(x / y); }
 
-WEFT_INLINE Lanes atan2(Lanes x, Lanes y) { return each_lane([](float a, float b) { return std::atan2(a, b); }, x, y); }
+WEFT_INLINE Lanes atan2(Lanes x, Lanes y) {
+  return each_lane([](float a, float b) { return std::atan2(a, b); }, x, y);
+}
 
-template <class T>
-WEFT_INLINE T select(bool m, T a, T b) { return m ? a : b; }
+template <class T> WEFT_INLINE T select(bool m, T a, T b) { return m ? a : b; }
 WEFT_INLINE int32_t abs(int32_t x) { return x < 0 ? int32_t(0u - uint32_t(x)) : x; }
 WEFT_INLINE uint8_t abs(uint8_t x) { return x; }
 WEFT_INLINE int32_t floor(int32_t x) { return x; }
@@ -150,20 +151,16 @@ WEFT_INLINE double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 WEFT_INLINE double softplus(double x) { return (x < 0 ? 0 : x) + std::log1p(std::exp(-std::fabs(x))); }
 
 /** Numpy's clip: where low > high, high. NaN passes through. */
-template <class T>
-WEFT_INLINE T clamp(T x, T low, T high) {
+template <class T> WEFT_INLINE T clamp(T x, T low, T high) {
   const T y = select(x < low, low, x);
   return select(y > high, high, y);
 }
 
 /** The derivatives of geluTanh, silu and mish at y, from the values of the functions inside them. */
-template <class T>
-WEFT_INLINE T gelu_tanh_slope(T y, T t) {
+template <class T> WEFT_INLINE T gelu_tanh_slope(T y, T t) {
   return T(0.5) * (T(1) + t) + T(0.5) * y * (T(1) - t * t) * T(0.79788456080286536) * (T(1) + T(0.134145) * y * y);
 }
-template <class T>
-WEFT_INLINE T silu_slope(T y, T s) { return s * (T(1) + y * (T(1) - s)); }
-template <class T>
-WEFT_INLINE T mish_slope(T y, T s, T t) { return t + y * s * (T(1) - t * t); }
+template <class T> WEFT_INLINE T silu_slope(T y, T s) { return s * (T(1) + y * (T(1) - s)); }
+template <class T> WEFT_INLINE T mish_slope(T y, T s, T t) { return t + y * s * (T(1) - t * t); }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -13,8 +13,7 @@ struct Moment {
 };
 
 /** A stretch of one parameter: `in` are w, g and the slots, `out` are w and the slots. They may be the same memory, at equal places. */
-template <class T>
-struct Stretch {
+template <class T> struct Stretch {
   const T* in[6] = {};
   T* out[5] = {};
   int64_t n = 0;
@@ -25,10 +24,12 @@ struct Stretch {
  * Binds an optimizer. After the two scalars, `shared` further inputs and as many outputs belong to all parameters. prepare(frame, moment)
  * is called once per step and returns the function that updates a Stretch<T>; finish(frame, moment) is called when all are done.
  */
-template <class T, class Prepare, class Finish>
-Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
+template <class T, class Prepare, class Finish> Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
   constexpr int64_t piece_elements = 16384, chunk_elements = 32768;
-  struct Piece { size_t parameter; int64_t begin, end; };
+  struct Piece {
+    size_t parameter;
+    int64_t begin, end;
+  };
   const View learning_rate = call.in[0], iteration = call.in[1];
   const std::vector<double> decay = call.attrs.numbers("decay");
   const size_t first = 2 + shared, parameters = decay.size(), tensors = parameters == 0 ? 0 : (call.in.size() - first) / parameters;
@@ -72,14 +73,12 @@ Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
   };
 }
 
-template <class T, class Prepare>
-Step bind_update(Call& call, Prepare prepare) {
+template <class T, class Prepare> Step bind_update(Call& call, Prepare prepare) {
   return bind_update<T>(call, 0, prepare, [](const Frame&, const Moment&) {});
 }
 
 /** The two dtypes of parameters. */
-template <class F>
-Step by_parameter_dtype(const Call& call, size_t shared, F&& bind) {
+template <class F> Step by_parameter_dtype(const Call& call, size_t shared, F&& bind) {
   if (call.in.size() <= 2 + shared) return bind.template operator()<float>();
   return dispatch<float, double>(call.in[2 + shared].dtype, bind);
 }

@@ -46,8 +46,7 @@ inline void philox(const Generator& generator, uint64_t first, uint32_t attempt,
 WEFT_INLINE float uniform(uint32_t word) { return float(int32_t(word >> 8)) * 0x1p-24f; }
 
 /** Calls f(i, words, n) for every batch of n elements from i on, with their words. */
-template <class F>
-void for_words(const Generator& generator, int64_t elements, F&& f) {
+template <class F> void for_words(const Generator& generator, int64_t elements, F&& f) {
   parallel_range((elements + batch_words - 1) / batch_words, function_grain * 2 / batch_words, [&](int64_t begin, int64_t end) {
     alignas(64) uint32_t words[batch_words];
     for (int64_t batch = begin; batch < end; batch++) {

@@ -4,8 +4,7 @@
 namespace weft::cpu::WEFT_ISA {
 
 /** One after another, for the compiler to vectorize: comparisons end in bytes. */
-template <class F, class T>
-static void compare(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
+template <class F, class T> static void compare(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
   const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
   uint8_t* z = static_cast<uint8_t*>(out);
   if (fixed == 0) {
@@ -24,12 +23,12 @@ static void compare(const void* const* in, unsigned fixed, void* out, int64_t n,
   }
 }
 
-#define X(name, expression)                                                                                                   \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                                       \
-  KERNEL(cpu, name) {                                                                                                         \
+#define X(name, expression)                                                                                                          \
+  WEFT_BINARY_FUNCTOR(name, expression)                                                                                              \
+  KERNEL(cpu, name) {                                                                                                                \
     const Runs runs{compare<name##_of, float>, compare<name##_of, double>, compare<name##_of, int32_t>, compare<name##_of, uint8_t>, \
-                    compare<name##_of, uint8_t>};                                                                             \
-    return elementwise(call, runs, cheap_grain);                                                                              \
+                    compare<name##_of, uint8_t>};                                                                                    \
+    return elementwise(call, runs, cheap_grain);                                                                                     \
   }
 WEFT_BINARY_COMPARE(X)
 #undef X
@@ -45,8 +44,7 @@ WEFT_BINARY_LOGIC(X)
 #undef X
 
 /** T stands for any dtype of its size. */
-template <class T>
-static void choose(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
+template <class T> static void choose(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
   const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
   const T *x = static_cast<const T*>(in[1]), *y = static_cast<const T*>(in[2]);
   T* z = static_cast<T*>(out);

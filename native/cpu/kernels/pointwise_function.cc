@@ -6,24 +6,23 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-#define X(name, expression)                                                                                                \
-  WEFT_UNARY_FUNCTOR(name, expression)                                                                                     \
+#define X(name, expression)            \
+  WEFT_UNARY_FUNCTOR(name, expression) \
   KERNEL(cpu, name) { return elementwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, function_grain); }
 WEFT_UNARY_FUNCTION(X)
 #undef X
 
-#define X(name, expression)                                                                   \
-  WEFT_UNARY_FUNCTOR(name, expression)                                                        \
-  KERNEL(cpu, name) {                                                                         \
-    const double alpha = call.attrs.number("alpha");                                          \
+#define X(name, expression)                                                                                        \
+  WEFT_UNARY_FUNCTOR(name, expression)                                                                             \
+  KERNEL(cpu, name) {                                                                                              \
+    const double alpha = call.attrs.number("alpha");                                                               \
     return elementwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, function_grain, {alpha, 0}); \
   }
 WEFT_UNARY_ALPHA(X)
 #undef X
 
 struct clip_of {
-  template <class T>
-  static WEFT_INLINE T at(T x, T low, T high) { return clamp(x, low, high); }
+  template <class T> static WEFT_INLINE T at(T x, T low, T high) { return clamp(x, low, high); }
 };
 /** The whole numbers of a dtype between the limits, so that the run's parameters fit it. */
 static double whole(double limit, double lowest, double highest) { return std::min(std::max(limit, lowest), highest); }

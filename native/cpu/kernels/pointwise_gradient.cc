@@ -3,30 +3,29 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-#define X(name, expression)                                                                                              \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                                  \
+#define X(name, expression)             \
+  WEFT_BINARY_FUNCTOR(name, expression) \
   KERNEL(cpu, name) { return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, cheap_grain); }
 WEFT_GRADIENT_FROM_OUTPUT(X)
 #undef X
 
-#define X(name, expression)                                                                                              \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                                  \
+#define X(name, expression)             \
+  WEFT_BINARY_FUNCTOR(name, expression) \
   KERNEL(cpu, name) { return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain); }
 WEFT_GRADIENT_FROM_INPUT(X)
 #undef X
 
-#define X(name, expression)                                                                                              \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                                  \
-  KERNEL(cpu, name) {                                                                                                    \
-    const double alpha = call.attrs.number("alpha");                                                                     \
-    return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain, {alpha, 0});     \
+#define X(name, expression)                                                                                          \
+  WEFT_BINARY_FUNCTOR(name, expression)                                                                              \
+  KERNEL(cpu, name) {                                                                                                \
+    const double alpha = call.attrs.number("alpha");                                                                 \
+    return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain, {alpha, 0}); \
   }
 WEFT_GRADIENT_ALPHA(X)
 #undef X
 
 struct clipGrad_of {
-  template <class T>
-  static WEFT_INLINE T at(T g, T x, T low, T high) { return select((x < low) | (x > high) | (x != x), T(0), g); }
+  template <class T> static WEFT_INLINE T at(T g, T x, T low, T high) { return select((x < low) | (x > high) | (x != x), T(0), g); }
 };
 KERNEL(cpu, clipGrad) {
   const double low = call.attrs.number("min"), high = call.attrs.number("max");

@@ -7,18 +7,15 @@
 namespace weft::cpu::WEFT_ISA {
 
 /** Parameters of a call in the type of computation. */
-template <class T>
-WEFT_INLINE T parameter(const double* parameters, int i) { return T(parameters[i]); }
+template <class T> WEFT_INLINE T parameter(const double* parameters, int i) { return T(parameters[i]); }
 
-template <class F>
-void unary_run(const float* x, float* y, int64_t n, const double* parameters) {
+template <class F> void unary_run(const float* x, float* y, int64_t n, const double* parameters) {
   const Lanes p0(parameters[0]), p1(parameters[1]);
   int64_t i = 0;
   for (; i + width <= n; i += width) store(y + i, F::at(Lanes(load(x + i)), p0, p1).v);
   if (i < n) store_partial(y + i, F::at(Lanes(load_partial(x + i, int(n - i))), p0, p1).v, int(n - i));
 }
-template <class F, class T, class Out>
-void unary_run(const T* x, Out* y, int64_t n, const double* parameters) {
+template <class F, class T, class Out> void unary_run(const T* x, Out* y, int64_t n, const double* parameters) {
   const T p0(parameters[0]), p1(parameters[1]);
   WEFT_INDEPENDENT
   for (int64_t i = 0; i < n; i++) y[i] = Out(F::at(x[i], p0, p1));
@@ -30,8 +27,7 @@ void unary(const void* const* in, unsigned, void* out, int64_t n, const double* 
   unary_run<F>(static_cast<const C*>(in[0]), static_cast<Out*>(out), n, parameters);
 }
 
-template <class F>
-void binary_run(const float* x, const float* y, unsigned fixed, float* z, int64_t n, const double* parameters) {
+template <class F> void binary_run(const float* x, const float* y, unsigned fixed, float* z, int64_t n, const double* parameters) {
   const Lanes p0(parameters[0]), p1(parameters[1]);
   const int rest = int(n % width);
   const int64_t whole = n - rest;
@@ -77,12 +73,12 @@ void binary(const void* const* in, unsigned fixed, void* out, int64_t n, const d
 }
 
 /** The functor of a line of native/pointwise.h. */
-#define WEFT_UNARY_FUNCTOR(name, expression)                                                            \
-  struct name##_of {                                                                                    \
+#define WEFT_UNARY_FUNCTOR(name, expression)                                                               \
+  struct name##_of {                                                                                       \
     template <class T> static WEFT_INLINE auto at(T x, [[maybe_unused]] T alpha, T) { return expression; } \
   };
-#define WEFT_BINARY_FUNCTOR(name, expression)                                                                \
-  struct name##_of {                                                                                         \
+#define WEFT_BINARY_FUNCTOR(name, expression)                                                                   \
+  struct name##_of {                                                                                            \
     template <class T> static WEFT_INLINE auto at(T x, T y, [[maybe_unused]] T alpha, T) { return expression; } \
   };
 

@@ -9,8 +9,7 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 /** low + u·(high - low). The span is a float, so that the product is exact in double and fusing it changes nothing. */
-template <class T>
-Step bind_uniform(Call& call) {
+template <class T> Step bind_uniform(Call& call) {
   const View state = call.in[0], out = call.out[0];
   const double low = call.attrs.number("low"), high = call.attrs.number("high"), span = double(float(high - low));
   const T last = std::nextafter(T(high), T(low));  // rounding must not reach `high`
@@ -26,8 +25,7 @@ Step bind_uniform(Call& call) {
 }
 
 /** mean + deviation·z, each operation rounded by itself. */
-template <class T>
-void write_normals(const double* z, int n, double mean, double deviation, T* y) {
+template <class T> void write_normals(const double* z, int n, double mean, double deviation, T* y) {
   for (int i = 0; i < n; i += double_lanes) {
     Doubles v;
     std::memcpy(&v, z + i, sizeof v);
@@ -49,8 +47,7 @@ double redraw(const Generator& generator, int64_t element) {
   }
 }
 
-template <class T>
-Step bind_normal(Call& call, bool truncated) {
+template <class T> Step bind_normal(Call& call, bool truncated) {
   const View state = call.in[0], out = call.out[0];
   const double mean = call.attrs.number("mean"), deviation = call.attrs.number("deviation");
   return [=](const Frame& frame) {

@@ -49,15 +49,13 @@ std::vector<Pass> passes(const Dims& dims, const Dims& axes) {
 }
 
 /** The output's element: sums are divided by 1, means by the number of elements. */
-template <class R>
-WEFT_INLINE typename R::T finish(typename R::Wide total, double divisor) {
+template <class R> WEFT_INLINE typename R::T finish(typename R::Wide total, double divisor) {
   if constexpr (std::is_floating_point_v<typename R::Wide>) return typename R::T(total / typename R::Wide(divisor));
   else return total;
 }
 
 /** Rows too short for a vector: as many rows side by side as there are lanes, each summed from left to right. */
-template <class R>
-void reduce_short_rows(const typename R::T* x, int64_t rows, int64_t n, typename R::T* y, double divisor) {
+template <class R> void reduce_short_rows(const typename R::T* x, int64_t rows, int64_t n, typename R::T* y, double divisor) {
   using T = typename R::T;
   constexpr int lanes = pack_lanes<T>;
   int64_t r = 0;
@@ -99,8 +97,7 @@ void reduce_panel(const typename R::T* x, int64_t rows, int64_t inner, int64_t f
   }
 }
 
-template <class R>
-void run_pass(const Pass& pass, const typename R::T* x, typename R::T* y, typename R::Wide* partial, double divisor) {
+template <class R> void run_pass(const Pass& pass, const typename R::T* x, typename R::T* y, typename R::Wide* partial, double divisor) {
   using Wide = typename R::Wide;
   const auto [outer, reduced, inner] = pass;
   const int64_t segments = pass.segments(), segment = pass.segment();
@@ -118,17 +115,18 @@ void run_pass(const Pass& pass, const typename R::T* x, typename R::T* y, typena
   const int64_t unit_elements = std::min(segment, reduced) * std::min(panel, inner);
   parallel_range(outer * segments * panels, std::max<int64_t>(1, cheap_grain / unit_elements),
                  [&, reduced = reduced, inner = inner](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; unit++) {
-      const int64_t first = unit % panels * panel, count = std::min(panel, inner - first);
-      const int64_t place = unit / panels, row = place % segments * segment, rows = std::min(segment, reduced - row);
-      const typename R::T* from = x + (place / segments * reduced + row) * inner;
-      Wide total[panel];
-      if (inner == 1) total[0] = reduce_row<R>(from, rows);
-      else reduce_panel<R>(from, rows, inner, first, count, total);
-      if (segments > 1) std::copy_n(total, count, partial + place * inner + first);
-      else for (int64_t j = 0; j < count; j++) y[place * inner + first + j] = finish<R>(total[j], divisor);
-    }
-  });
+                   for (int64_t unit = begin; unit < end; unit++) {
+                     const int64_t first = unit % panels * panel, count = std::min(panel, inner - first);
+                     const int64_t place = unit / panels, row = place % segments * segment, rows = std::min(segment, reduced - row);
+                     const typename R::T* from = x + (place / segments * reduced + row) * inner;
+                     Wide total[panel];
+                     if (inner == 1) total[0] = reduce_row<R>(from, rows);
+                     else reduce_panel<R>(from, rows, inner, first, count, total);
+                     if (segments > 1) std::copy_n(total, count, partial + place * inner + first);
+                     else
+                       for (int64_t j = 0; j < count; j++) y[place * inner + first + j] = finish<R>(total[j], divisor);
+                   }
+                 });
   if (segments == 1) return;
   for (int64_t o = 0; o < outer; o++) {
     for (int64_t j = 0; j < inner; j++) {
@@ -139,8 +137,7 @@ void run_pass(const Pass& pass, const typename R::T* x, typename R::T* y, typena
   }
 }
 
-template <class R>
-Step bind_reduction(Call& call, bool mean) {
+template <class R> Step bind_reduction(Call& call, bool mean) {
   using T = typename R::T;
   const View x = call.in[0], out = call.out[0];
   const Dims axes = call.attrs.integers("axes");
@@ -169,8 +166,7 @@ Step bind_reduction(Call& call, bool mean) {
   };
 }
 
-template <template <class> class R, class Integer>
-Step bind_by_dtype(Call& call, bool mean) {
+template <template <class> class R, class Integer> Step bind_by_dtype(Call& call, bool mean) {
   switch (call.in[0].dtype) {
     case DType::float32: return bind_reduction<R<float>>(call, mean);
     case DType::float64: return bind_reduction<R<double>>(call, mean);
@@ -182,12 +178,26 @@ Step bind_by_dtype(Call& call, bool mean) {
 }  // namespace
 
 // Integer sums and products wrap, so they are computed in the unsigned type.
-KERNEL(cpu, sum) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, false); }); }
-KERNEL(cpu, mean) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, true); }); }
-KERNEL(cpu, prod) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); }); }
-KERNEL(cpu, max) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Maximum, int32_t>(wide, false); }); }
-KERNEL(cpu, min) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Minimum, int32_t>(wide, false); }); }
-KERNEL(cpu, any) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, false); }); }
-KERNEL(cpu, all) { return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); }); }
+KERNEL(cpu, sum) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, false); });
+}
+KERNEL(cpu, mean) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, true); });
+}
+KERNEL(cpu, prod) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); });
+}
+KERNEL(cpu, max) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Maximum, int32_t>(wide, false); });
+}
+KERNEL(cpu, min) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Minimum, int32_t>(wide, false); });
+}
+KERNEL(cpu, any) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, false); });
+}
+KERNEL(cpu, all) {
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); });
+}
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -9,69 +9,59 @@
 namespace weft::cpu::WEFT_ISA {
 
 /** A vector of T as wide as Vec. */
-template <class T>
-struct PackOf {
-  typedef T type __attribute__((vector_size(4 * width)));
-};
-template <class T>
-using Pack = typename PackOf<T>::type;
-template <class T>
-constexpr int pack_lanes = 4 * width / int(sizeof(T));
+template <class T> struct PackOf { typedef T type __attribute__((vector_size(4 * width))); };
+template <class T> using Pack = typename PackOf<T>::type;
+template <class T> constexpr int pack_lanes = 4 * width / int(sizeof(T));
 
 /** A T or a Pack<T> from memory. */
-template <class V, class T>
-WEFT_INLINE V load_as(const T* p) {
+template <class V, class T> WEFT_INLINE V load_as(const T* p) {
   V v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-template <class T>
-WEFT_INLINE Pack<T> load_pack(const T* p) { return load_as<Pack<T>>(p); }
+template <class T> WEFT_INLINE Pack<T> load_pack(const T* p) { return load_as<Pack<T>>(p); }
 
-template <int distance, class V, int... lane>
-WEFT_INLINE V rotate_pack(V v, std::integer_sequence<int, lane...>) {
+template <int distance, class V, int... lane> WEFT_INLINE V rotate_pack(V v, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(v, v, ((lane + distance) % int(sizeof...(lane)))...);
 }
 /** All lanes of a pack: halves are combined, then quarters, and so on. */
-template <class R, int half = pack_lanes<typename R::T> / 2>
-WEFT_INLINE typename R::T combine_lanes(Pack<typename R::T> v) {
+template <class R, int half = pack_lanes<typename R::T> / 2> WEFT_INLINE typename R::T combine_lanes(Pack<typename R::T> v) {
   if constexpr (half == 0) return v[0];
   else return combine_lanes<R, half / 2>(R::combine(v, rotate_pack<half>(v, std::make_integer_sequence<int, pack_lanes<typename R::T>>())));
 }
 
 // What is reduced: combine works on T and on Pack<T>; blocks of elements are combined in Wide.
-template <class Number>
-struct Sum {
+template <class Number> struct Sum {
   using T = Number;
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
   static constexpr Wide neutral() { return 0; }
   template <class V> static WEFT_INLINE V combine(V a, V b) { return a + b; }
 };
-template <class Number>
-struct Product {
+template <class Number> struct Product {
   using T = Number;
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
   static constexpr Wide neutral() { return 1; }
   template <class V> static WEFT_INLINE V combine(V a, V b) { return a * b; }
 };
-template <class Number>
-struct Maximum {
+template <class Number> struct Maximum {
   using T = Number;
   using Wide = T;
-  static constexpr T neutral() { return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest(); }
+  static constexpr T neutral() {
+    return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  }
   template <class V> static WEFT_INLINE V combine(V a, V b) { return (b > a) | (b != b) ? b : a; }
 };
-template <class Number>
-struct Minimum {
+template <class Number> struct Minimum {
   using T = Number;
   using Wide = T;
-  static constexpr T neutral() { return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max(); }
+  static constexpr T neutral() {
+    return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  }
   template <class V> static WEFT_INLINE V combine(V a, V b) { return (b < a) | (b != b) ? b : a; }
 };
 
 /** A block of elements: four packs side by side, then one, then the rest. */
-template <class R>
-typename R::T reduce_block(const typename R::T* x, int64_t n) {
+template <class R> typename R::T reduce_block(const typename R::T* x, int64_t n) {
   using T = typename R::T;
   constexpr int lanes = pack_lanes<T>;
   T total = T(R::neutral());
@@ -92,8 +82,7 @@ typename R::T reduce_block(const typename R::T* x, int64_t n) {
   return total;
 }
 
-template <class R>
-typename R::Wide reduce_row(const typename R::T* x, int64_t n) {
+template <class R> typename R::Wide reduce_row(const typename R::T* x, int64_t n) {
   constexpr int64_t block = 64 * pack_lanes<typename R::T>;
   auto total = R::neutral();
   for (int64_t i = 0; i < n; i += block) total = R::combine(total, typename R::Wide(reduce_block<R>(x + i, std::min(block, n - i))));
@@ -104,8 +93,7 @@ typename R::Wide reduce_row(const typename R::T* x, int64_t n) {
  * Column totals of `rows` rows: total[j] combines the values load<V>(i, j) of all rows i, in blocks of 32. V is T, or Pack<T> for the
  * columns from j on.
  */
-template <class R, class Load>
-void reduce_columns(int64_t rows, int64_t columns, typename R::Wide* total, const Load& load) {
+template <class R, class Load> void reduce_columns(int64_t rows, int64_t columns, typename R::Wide* total, const Load& load) {
   using T = typename R::T;
   using Wide = typename R::Wide;
   constexpr int lanes = pack_lanes<T>;

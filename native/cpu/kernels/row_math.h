@@ -31,8 +31,7 @@ class RowSum {
 };
 
 /** Calls f(v...) for all full vectors of the rows, and f with the lanes beyond the end zero for what is left. */
-template <class F>
-WEFT_INLINE void for_lanes(int64_t n, F&& f) {
+template <class F> WEFT_INLINE void for_lanes(int64_t n, F&& f) {
   int64_t i = 0;
   for (; i + width <= n; i += width) f(i, width);
   if (i < n) f(i, int(n - i));
@@ -67,11 +66,12 @@ inline double row_max(const double* x, int64_t n) {
 /** y = exp(x - shift) unless y is null; returns the sum. */
 inline float row_exp(const float* x, float shift, float* y, int64_t n) {
   RowSum total;
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) {
-    const Vec e = exp(load_lanes(x + i, m) - shift);
-    if (y) store_lanes(y + i, e, m);
-    total.add(keep_lanes(e, m, zero()));
-  });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec e = exp(load_lanes(x + i, m) - shift);
+        if (y) store_lanes(y + i, e, m);
+        total.add(keep_lanes(e, m, zero()));
+      });
   return total.total();
 }
 inline double row_exp(const double* x, double shift, double* y, int64_t n) {
@@ -86,7 +86,8 @@ inline double row_exp(const double* x, double shift, double* y, int64_t n) {
 
 inline float row_dot(const float* x, const float* y, int64_t n) {
   RowSum total;
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) { total.add(load_lanes(x + i, m) * load_lanes(y + i, m)); });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) { total.add(load_lanes(x + i, m) * load_lanes(y + i, m)); });
   return total.total();
 }
 inline double row_dot(const double* x, const double* y, int64_t n) {
@@ -97,7 +98,8 @@ inline double row_dot(const double* x, const double* y, int64_t n) {
 
 inline float row_sum(const float* x, int64_t n) {
   RowSum total;
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) { total.add(load_lanes(x + i, m)); });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) { total.add(load_lanes(x + i, m)); });
   return total.total();
 }
 inline double row_sum(const double* x, int64_t n) {
@@ -110,8 +112,7 @@ inline float log_of(float x) { return log(broadcast(x))[0]; }
 inline double log_of(double x) { return std::log(x); }
 
 /** Calls row(r) for every row of n elements, in chunks of about `grain` elements. */
-template <class F>
-void for_rows(int64_t rows, int64_t n, int64_t grain, F&& row) {
+template <class F> void for_rows(int64_t rows, int64_t n, int64_t grain, F&& row) {
   parallel_range(rows, std::max<int64_t>(1, grain / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; r++) row(r);
   });

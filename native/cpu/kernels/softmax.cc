@@ -8,22 +8,21 @@ namespace {
 
 inline void softmax_row(const float* x, float* y, int64_t n) {
   const Vec scale = broadcast(1.0f / row_exp(x, row_max(x, n), y, n));
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(y + i, load_lanes(y + i, m) * scale, m); });
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(y + i, load_lanes(y + i, m) * scale, m); });
 }
 inline void softmax_row(const double* x, double* y, int64_t n) {
   const double total = row_exp(x, row_max(x, n), y, n);
   for (int64_t i = 0; i < n; i++) y[i] /= total;
 }
 
-template <class T>
-void log_softmax_row(const T* x, T* y, int64_t n) {
+template <class T> void log_softmax_row(const T* x, T* y, int64_t n) {
   const T most = row_max(x, n), shift = log_of(row_exp(x, most, static_cast<T*>(nullptr), n));
   WEFT_INDEPENDENT
   for (int64_t i = 0; i < n; i++) y[i] = (x[i] - most) - shift;
 }
 
-template <class T>
-void softmax_gradient_row(const T* g, const T* y, T* dx, int64_t n) {
+template <class T> void softmax_gradient_row(const T* g, const T* y, T* dx, int64_t n) {
   const T dot = row_dot(g, y, n);
   WEFT_INDEPENDENT
   for (int64_t i = 0; i < n; i++) dx[i] = y[i] * (g[i] - dot);
@@ -31,17 +30,16 @@ void softmax_gradient_row(const T* g, const T* y, T* dx, int64_t n) {
 
 inline void log_softmax_gradient_row(const float* g, const float* y, float* dx, int64_t n) {
   const Vec total = broadcast(row_sum(g, n));
-  for_lanes(n, [&](int64_t i, int m) __attribute__((always_inline)) {
-    store_lanes(dx + i, load_lanes(g + i, m) - exp(load_lanes(y + i, m)) * total, m);
-  });
+  for_lanes(
+      n, [&](int64_t i, int m)
+             __attribute__((always_inline)) { store_lanes(dx + i, load_lanes(g + i, m) - exp(load_lanes(y + i, m)) * total, m); });
 }
 inline void log_softmax_gradient_row(const double* g, const double* y, double* dx, int64_t n) {
   const double total = row_sum(g, n);
   for (int64_t i = 0; i < n; i++) dx[i] = g[i] - std::exp(y[i]) * total;
 }
 
-template <class T>
-Step bind_rows(Call& call, void (*row)(const T*, T*, int64_t)) {
+template <class T> Step bind_rows(Call& call, void (*row)(const T*, T*, int64_t)) {
   const View x = call.in[0], y = call.out[0];
   const int64_t n = x.dim(-1), rows = n == 0 ? 0 : x.size() / n;
   call.in_place(0, 0);
@@ -52,8 +50,7 @@ Step bind_rows(Call& call, void (*row)(const T*, T*, int64_t)) {
   };
 }
 
-template <class T>
-Step bind_gradient_rows(Call& call, void (*row)(const T*, const T*, T*, int64_t)) {
+template <class T> Step bind_gradient_rows(Call& call, void (*row)(const T*, const T*, T*, int64_t)) {
   const View g = call.in[0], y = call.in[1], dx = call.out[0];
   const int64_t n = y.dim(-1), rows = n == 0 ? 0 : y.size() / n;
   call.in_place(0, 0);

@@ -11,19 +11,16 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-template <class T>
-using KeyOf = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+template <class T> using KeyOf = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 
-template <class T>
-struct Item {
+template <class T> struct Item {
   KeyOf<T> key;
   int32_t index;
   bool operator<(const Item& other) const { return key != other.key ? key < other.key : index < other.index; }
 };
 
 /** Ascending keys for ascending elements, or for descending ones; NaN has the largest key either way. */
-template <class T>
-WEFT_INLINE KeyOf<T> key_of(T x, bool descending) {
+template <class T> WEFT_INLINE KeyOf<T> key_of(T x, bool descending) {
   using Key = KeyOf<T>;
   constexpr Key sign = Key(1) << (8 * sizeof(Key) - 1);
   if constexpr (std::is_floating_point_v<T>) {
@@ -37,8 +34,7 @@ WEFT_INLINE KeyOf<T> key_of(T x, bool descending) {
 }
 
 /** Sorts by one byte of the key after the other; returns the array that holds the result. */
-template <class T>
-Item<T>* sort_by_digits(Item<T>* items, Item<T>* other, int64_t n) {
+template <class T> Item<T>* sort_by_digits(Item<T>* items, Item<T>* other, int64_t n) {
   constexpr int digits = sizeof(KeyOf<T>);
   uint32_t counts[digits][256] = {};
   for (int64_t i = 0; i < n; i++)
@@ -58,8 +54,7 @@ Item<T>* sort_by_digits(Item<T>* items, Item<T>* other, int64_t n) {
   return items;
 }
 
-template <class T>
-Step bind_sort(Call& call) {
+template <class T> Step bind_sort(Call& call) {
   constexpr int64_t long_row = 256;
   const View x = call.in[0], values = call.out[0], indices = call.out[1];
   const bool descending = call.attrs.flag("descending");
@@ -85,8 +80,7 @@ Step bind_sort(Call& call) {
 }
 
 /** The k least items of a row, in order: few are kept sorted while the row is read, many are selected from all. */
-template <class T>
-void least_items(const T* row, int64_t n, int64_t k, Item<T>* items) {
+template <class T> void least_items(const T* row, int64_t n, int64_t k, Item<T>* items) {
   constexpr int64_t few = 64;
   if (k > few) {
     for (int64_t i = 0; i < n; i++) items[i] = {key_of(row[i], true), int32_t(i)};
@@ -105,8 +99,7 @@ void least_items(const T* row, int64_t n, int64_t k, Item<T>* items) {
   }
 }
 
-template <class T>
-Step bind_top(Call& call) {
+template <class T> Step bind_top(Call& call) {
   const View x = call.in[0], values = call.out[0], indices = call.out[1];
   const int64_t n = x.dim(-1), k = values.dim(-1), rows = k == 0 ? 0 : product(x.dims, 0, x.dims.size() - 1);
   require(k <= n, "ERR_SHAPE", "topK: k = ", k, " exceeds the last axis, ", n);
@@ -130,10 +123,12 @@ Step bind_top(Call& call) {
 }  // namespace
 
 KERNEL(cpu, sort) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double, int32_t>(wide.in[0].dtype, [&]<class T>() { return bind_sort<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double, int32_t>(wide.in[0].dtype, [&]<class T>() { return bind_sort<T>(wide); }); });
 }
 KERNEL(cpu, topK) {
-  return bind_widened(call, [](Call& wide) { return dispatch<float, double, int32_t>(wide.in[0].dtype, [&]<class T>() { return bind_top<T>(wide); }); });
+  return bind_widened(
+      call, [](Call& wide) { return dispatch<float, double, int32_t>(wide.in[0].dtype, [&]<class T>() { return bind_top<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

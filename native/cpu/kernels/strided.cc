@@ -78,11 +78,11 @@ StridedCopy::StridedCopy(const Dims& dims, const Dims& source_strides, const Dim
   }
 }
 
-template <class T>
-static void copy_row(const T* source, int64_t source_stride, T* target, int64_t target_stride, int64_t n) {
+template <class T> static void copy_row(const T* source, int64_t source_stride, T* target, int64_t target_stride, int64_t n) {
   if (source_stride == 1 && target_stride == 1) {
     if (n * sizeof(T) >= 64) std::memcpy(target, source, size_t(n) * sizeof(T));
-    else for (int64_t i = 0; i < n; i++) target[i] = source[i];
+    else
+      for (int64_t i = 0; i < n; i++) target[i] = source[i];
   } else if (source_stride == 0 && target_stride == 1) {
     std::fill_n(target, n, *source);
   } else {
@@ -90,8 +90,7 @@ static void copy_row(const T* source, int64_t source_stride, T* target, int64_t 
   }
 }
 
-template <class T>
-void StridedCopy::rows(const T* source, T* target) const {
+template <class T> void StridedCopy::rows(const T* source, T* target) const {
   const int64_t n = walk_.inner(), outer = walk_.outer();
   const int64_t source_stride = walk_.strides.back()[0], target_stride = walk_.strides.back()[1];
   const int64_t pieces = std::max<int64_t>(1, n / cheap_grain);  // long rows are cut
@@ -99,28 +98,25 @@ void StridedCopy::rows(const T* source, T* target) const {
     Position position(walk_, begin / pieces);
     for (int64_t unit = begin; unit < end; unit++) {
       const int64_t piece = unit % pieces, first = n * piece / pieces, last = n * (piece + 1) / pieces;
-      copy_row(source + position.offset(0) + first * source_stride, source_stride,
-               target + position.offset(1) + first * target_stride, target_stride, last - first);
+      copy_row(source + position.offset(0) + first * source_stride, source_stride, target + position.offset(1) + first * target_stride,
+               target_stride, last - first);
       if (piece == pieces - 1) position.advance();
     }
   });
 }
 
-template <class T>
-struct LanesOf {
+template <class T> struct LanesOf {
   static constexpr int count = 4 * width / int(sizeof(T));
   typedef T type __attribute__((vector_size(4 * width)));
 };
 
 /** The low or the high halves of two vectors, their lanes alternating. */
-template <class V, int from, int... lane>
-WEFT_INLINE V interleave(V a, V b, std::integer_sequence<int, lane...>) {
+template <class V, int from, int... lane> WEFT_INLINE V interleave(V a, V b, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(a, b, (from + lane / 2 + (lane % 2) * int(sizeof...(lane)))...);
 }
 
 /** Transposes a square of vectors: each round alternates the lanes of the vectors of the two halves. */
-template <class T>
-WEFT_INLINE void transpose_square(const T* source, int64_t source_stride, T* target, int64_t target_stride) {
+template <class T> WEFT_INLINE void transpose_square(const T* source, int64_t source_stride, T* target, int64_t target_stride) {
   constexpr int side = LanesOf<T>::count;
   using V = typename LanesOf<T>::type;
   const auto lanes = std::make_integer_sequence<int, side>();
@@ -145,7 +141,8 @@ void transpose_block(const T* source, int64_t source_stride, T* target, int64_t 
     if (target_step == 1) {
       for (; y + side <= b; y += side) {
         int64_t x = 0;
-        for (; x + side <= a; x += side) transpose_square(source + y * source_stride + x, source_stride, target + x * target_stride + y, target_stride);
+        for (; x + side <= a; x += side)
+          transpose_square(source + y * source_stride + x, source_stride, target + x * target_stride + y, target_stride);
         for (; x < a; x++)
           for (int64_t k = y; k < y + side; k++) target[x * target_stride + k] = source[k * source_stride + x];
       }
@@ -156,8 +153,7 @@ void transpose_block(const T* source, int64_t source_stride, T* target, int64_t 
 }
 
 /** The last two axes are (a, b); the source is contiguous along a, the target along b. */
-template <class T>
-void StridedCopy::tiles(const T* source, T* target) const {
+template <class T> void StridedCopy::tiles(const T* source, T* target) const {
   constexpr int64_t strip_elements = 64, block_elements = 64;
   const size_t axis = walk_.dims.size() - 2;
   const int64_t a = walk_.dims[axis], b = walk_.dims[axis + 1];
@@ -166,21 +162,21 @@ void StridedCopy::tiles(const T* source, T* target) const {
   planes.dims.pop_back();
   planes.strides.pop_back();
   const int64_t strips = (a + strip_elements - 1) / strip_elements;
-  parallel_range(planes.outer() * strips, std::max<int64_t>(1, cheap_grain / (std::min(a, strip_elements) * b)), [&](int64_t begin, int64_t end) {
-    Position position(planes, begin / strips);
-    for (int64_t unit = begin; unit < end; unit++) {
-      const int64_t strip = unit % strips, first = strip * strip_elements, count = std::min(strip_elements, a - first);
-      const T* from = source + position.offset(0) + first;
-      T* to = target + position.offset(1) + first * target_a;
-      for (int64_t j = 0; j < b; j += block_elements)
-        transpose_block(from + j * source_b, source_b, to + j * target_b, target_a, target_b, count, std::min(block_elements, b - j));
-      if (strip == strips - 1) position.advance();
-    }
-  });
+  parallel_range(
+      planes.outer() * strips, std::max<int64_t>(1, cheap_grain / (std::min(a, strip_elements) * b)), [&](int64_t begin, int64_t end) {
+        Position position(planes, begin / strips);
+        for (int64_t unit = begin; unit < end; unit++) {
+          const int64_t strip = unit % strips, first = strip * strip_elements, count = std::min(strip_elements, a - first);
+          const T* from = source + position.offset(0) + first;
+          T* to = target + position.offset(1) + first * target_a;
+          for (int64_t j = 0; j < b; j += block_elements)
+            transpose_block(from + j * source_b, source_b, to + j * target_b, target_a, target_b, count, std::min(block_elements, b - j));
+          if (strip == strips - 1) position.advance();
+        }
+      });
 }
 
-template <class T>
-void StridedCopy::run(const T* source, T* target) const {
+template <class T> void StridedCopy::run(const T* source, T* target) const {
   if (transposed_) tiles(source, target);
   else rows(source, target);
 }

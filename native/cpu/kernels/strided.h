@@ -15,7 +15,7 @@ constexpr int64_t cheap_grain = 65536;
 /** Extents with one stride (in elements) per operand; axes of extent 1 dropped, axes that all operands cross evenly merged. */
 struct Walk {
   static constexpr size_t most_operands = 4;
-  Dims dims;                                             // never empty: a scalar is one axis of extent 1
+  Dims dims;                                                // never empty: a scalar is one axis of extent 1
   std::vector<std::array<int64_t, most_operands>> strides;  // [axis][operand]
 
   int64_t inner() const { return dims.back(); }

@@ -15,7 +15,8 @@ WEFT_INLINE void sine_and_cosine(double x, double& sine, double& cosine) {
   const double r = (x - n * 1.5707963267341256) - n * 6.0771005065061922e-11, s = r * r;
   const double a =
       r + r * s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * (1.0 / 362880 + s * (-1.0 / 39916800 + s * (1.0 / 6227020800.0))))));
-  const double b = 1.0 + s * (-0.5 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600.0))))));
+  const double b =
+      1.0 + s * (-0.5 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600.0))))));
   const double odd = quadrant & 1 ? b : a, even = quadrant & 1 ? a : b;
   sine = quadrant & 2 ? -odd : odd;
   cosine = (quadrant + 1) & 2 ? -even : even;
@@ -58,11 +59,13 @@ WEFT_INLINE Lanes sin(Lanes x) {
     return Lanes(select(equal(x.v, zero()), x.v, sine));
   }
   if (!all_below(x.v, double_limit)) return each_lane([](float a) { return std::sin(a); }, x);
-  return each_lane([](float a) {
-    double sine, cosine;
-    sine_and_cosine(a, sine, cosine);
-    return a == 0 ? a : float(sine);
-  }, x);
+  return each_lane(
+      [](float a) {
+        double sine, cosine;
+        sine_and_cosine(a, sine, cosine);
+        return a == 0 ? a : float(sine);
+      },
+      x);
 }
 WEFT_INLINE Lanes cos(Lanes x) {
   if (all_below(x.v, float_limit)) {
@@ -71,11 +74,13 @@ WEFT_INLINE Lanes cos(Lanes x) {
     return Lanes(cosine);
   }
   if (!all_below(x.v, double_limit)) return each_lane([](float a) { return std::cos(a); }, x);
-  return each_lane([](float a) {
-    double sine, cosine;
-    sine_and_cosine(a, sine, cosine);
-    return float(cosine);
-  }, x);
+  return each_lane(
+      [](float a) {
+        double sine, cosine;
+        sine_and_cosine(a, sine, cosine);
+        return float(cosine);
+      },
+      x);
 }
 WEFT_INLINE Lanes tan(Lanes x) {
   if (all_below(x.v, float_limit)) {
@@ -84,11 +89,13 @@ WEFT_INLINE Lanes tan(Lanes x) {
     return Lanes(select(equal(x.v, zero()), x.v, sine / cosine));
   }
   if (!all_below(x.v, double_limit)) return each_lane([](float a) { return std::tan(a); }, x);
-  return each_lane([](float a) {
-    double sine, cosine;
-    sine_and_cosine(a, sine, cosine);
-    return a == 0 ? a : float(sine / cosine);
-  }, x);
+  return each_lane(
+      [](float a) {
+        double sine, cosine;
+        sine_and_cosine(a, sine, cosine);
+        return a == 0 ? a : float(sine / cosine);
+      },
+      x);
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -6,8 +6,10 @@ namespace {
 
 DType wider(DType dtype) {
   switch (dtype) {
-    case DType::float16: case DType::bfloat16: return DType::float32;
-    case DType::boolean: case DType::uint8: return DType::int32;
+    case DType::float16:
+    case DType::bfloat16: return DType::float32;
+    case DType::boolean:
+    case DType::uint8: return DType::int32;
     default: return dtype;
   }
 }
