@@ -1,5 +1,7 @@
 // apply: the only place a call is made. Inside a recording it is recorded; outside it runs at once as a cached program of one call.
-import { Buffer, device, finishedSync, Program } from './device.js'
+import { Buffer } from './buffer.js'
+import { device } from './device.js'
+import { finishedSync, Program } from './program.js'
 import { WeftError } from './error.js'
 import { currentTrace } from './graph.js'
 import { type Attrs, bytesOf, type DType, isFloat, type Op, type Shape, type Spec, sameShape, sizeOf } from './op.js'

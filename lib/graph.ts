@@ -3,7 +3,7 @@ import { WeftError } from './error.js'
 import { type Attrs, bytesOf, type Call, type Op, type Spec, sizeOf } from './op.js'
 import { Tensor, tracing, Variable } from './tensor.js'
 import type { CallSpec, ProgramSpec, SlotSpec, ValueSpec } from './native.js'
-import type { Buffer } from './device.js'
+import type { Buffer } from './buffer.js'
 
 /** A recording under way. Every value is a Tensor whose origin says where it comes from. */
 export class Trace {

@@ -1,7 +1,9 @@
 // The public names, nothing else.
 export { type TensorOptions, tensor, variable } from './apply.js'
 export { defineOp, loadKernels, type OpDefinition } from './custom.js'
-export { type DeviceInfo, device, devices, memory, type Profile, profile, setDevice, synchronize, withDevice } from './device.js'
+export { memory } from './buffer.js'
+export { type DeviceInfo, device, devices, setDevice, withDevice } from './device.js'
+export { type Profile, profile, synchronize } from './program.js'
 export { type ErrorCode, WeftError } from './error.js'
 export { gradients } from './grad.js'
 export { type GradCheckOptions, gradCheck } from './gradcheck.js'

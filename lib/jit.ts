@@ -1,5 +1,7 @@
 // jit: a function is traced once per signature into a graph, loaded into C++ as a program, and replayed with one native call.
-import { type Buffer, device, finished, Program } from './device.js'
+import { type Buffer } from './buffer.js'
+import { device } from './device.js'
+import { finished, Program } from './program.js'
 import { WeftError } from './error.js'
 import { currentTrace, Graph, type Lowered, lower, recording, Trace } from './graph.js'
 import { gradients } from './grad.js'

@@ -1,6 +1,8 @@
 // Tensor: what users hold. It either has a Buffer (concrete) or stands for a value of a graph being recorded; never both.
 import { inspect } from 'node:util'
-import { Buffer, finished, finishedSync, lastTicket, native, resolveDevice } from './device.js'
+import { Buffer } from './buffer.js'
+import { native, resolveDevice } from './device.js'
+import { finished, finishedSync, lastTicket } from './program.js'
 import { WeftError } from './error.js'
 import { bytesOf, type Call, type DType, isFloat, type Shape, sizeOf } from './op.js'
 

@@ -1,6 +1,7 @@
 // safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian data).
 import { type FileHandle, open, readFile } from 'node:fs/promises'
-import { device as currentDevice, finished } from '../device.js'
+import { device as currentDevice } from '../device.js'
+import { finished } from '../program.js'
 import { WeftError } from '../error.js'
 import { bytesOf, type DType, type Shape, sizeOf } from '../op.js'
 import { allocate, type Tensor } from '../tensor.js'

@@ -1,0 +1,119 @@
+// Buffer: device memory of tensors, and the account of how much is held. On the CPU it is an ArrayBuffer that V8 owns.
+import { native } from './device.js'
+import { WeftError } from './error.js'
+
+/** Tickets count runs; `submitted` is the newest. */
+export const timeline: { submitted: number } = { submitted: 0 }
+
+/** Memory let go of while runs were in flight that may still touch it: C++ holds plain addresses. */
+let parked: { ticket: number; storage: ArrayBuffer }[] = []
+
+/** Lets go of parked memory that no run touches any more. */
+export function freeParked(finished: number): void {
+  if (parked.length > 0 && parked[0]!.ticket <= finished) parked = parked.filter(({ ticket }) => ticket > finished)
+}
+
+/** Blocks of 1 KiB and more start at a 64-byte boundary inside storage that is 64 bytes longer (C++ applies the same rule). */
+const ALIGNED = 1024
+
+let live = 0
+let liveBuffers = 0
+let peak = 0
+/** Buffers register with a token they share with their neighbours, so that a synchronous loop of a million costs little. */
+let token = { bytes: 0, buffers: 0 }
+const collected = new FinalizationRegistry<{ bytes: number; buffers: number }>((group) => {
+  live -= group.bytes
+  liveBuffers -= group.buffers
+})
+
+/** Device memory of one tensor, or of several tensors that see it with different shapes. On the CPU an ArrayBuffer that V8 owns. */
+export class Buffer {
+  storage: ArrayBuffer | undefined
+  readonly bytes: number
+  /** Ticket of the last run that writes it. */
+  ticket = 0
+  fault: WeftError | undefined
+  /** Tensors that hold it. */
+  users = 1
+  /** Keeps the shared collection token reachable. */
+  readonly group: { bytes: number; buffers: number }
+
+  constructor(bytes: number) {
+    this.bytes = bytes
+    try {
+      this.storage = new ArrayBuffer(bytes >= ALIGNED ? bytes + 64 : bytes)
+    } catch (cause) {
+      throw new WeftError('ERR_OUT_OF_MEMORY', `asked for ${bytes} bytes on cpu; ${live} bytes are held by ${liveBuffers} tensors`, {
+        cause,
+        hint: 'Trace the computation with jit(), free tensors with dispose(), tidy() or `using`, or use smaller batches',
+      })
+    }
+    const limit = memoryLimit()
+    if (live + bytes > limit) {
+      throw new WeftError(
+        'ERR_OUT_OF_MEMORY',
+        `asked for ${bytes} bytes; ${live} of the limit of ${limit} are held by ${liveBuffers} tensors`,
+        {
+          hint: 'Trace the computation with jit(), free tensors with dispose(), tidy() or `using`, or raise WEFT_MEMORY_LIMIT',
+        },
+      )
+    }
+    if (token.buffers === 64 || token.bytes > 1 << 20) token = { bytes: 0, buffers: 0 }
+    const held = token as { bytes: number; buffers: number; counted?: { bytes: number; buffers: number } }
+    if (!held.counted) {
+      held.counted = { bytes: 0, buffers: 0 }
+      collected.register(held, held.counted)
+    }
+    held.bytes += bytes
+    held.buffers++
+    held.counted.bytes += bytes
+    held.counted.buffers++
+    this.group = held
+    live += bytes
+    liveBuffers++
+    if (live > peak) peak = live
+  }
+
+  /** The bytes, for reading or writing on the host; only when no run is under way that touches them. */
+  view(): Uint8Array {
+    const storage = this.open()
+    return new Uint8Array(storage, this.bytes >= ALIGNED ? native.alignment(storage) : 0, this.bytes)
+  }
+
+  open(): ArrayBuffer {
+    if (this.storage === undefined) throw new WeftError('ERR_DISPOSED', 'this tensor was disposed')
+    return this.storage
+  }
+
+  /** One tensor lets go; the last one frees. Runs in flight keep what they use. */
+  release(): void {
+    if (this.storage === undefined || --this.users > 0) return
+    if (native.status[0]! < timeline.submitted) parked.push({ ticket: timeline.submitted, storage: this.storage })
+    this.storage = undefined
+    live -= this.bytes
+    liveBuffers--
+    const counted = (this.group as { counted?: { bytes: number; buffers: number } }).counted!
+    counted.bytes -= this.bytes
+    counted.buffers--
+  }
+}
+
+let limitBytes: number | undefined
+function memoryLimit(): number {
+  if (limitBytes === undefined) {
+    const text = process.env['WEFT_MEMORY_LIMIT']
+    if (!text) return (limitBytes = Number.POSITIVE_INFINITY)
+    const match = /^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)?$/i.exec(text.trim())
+    if (!match)
+      throw new WeftError('ERR_ARGUMENT', `WEFT_MEMORY_LIMIT='${text}' is not a size`, { hint: 'Write for example 8GiB or 500MB' })
+    const unit = (match[2] ?? 'B').toLowerCase()
+    const base = unit.includes('i') ? 1024 : 1000
+    limitBytes = Number(match[1]) * base ** 'bkmgt'.indexOf(unit[0]!)
+  }
+  return limitBytes
+}
+
+/** Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so far. */
+export function memory(): { device: { used: number; peak: number; reserved: number; limit: number }; tensors: number } {
+  return { device: { used: live, peak, reserved: live + native.memory().arena, limit: memoryLimit() }, tensors: liveBuffers }
+}
