@@ -51,11 +51,18 @@ std::vector<std::string> features() {
 #define WEFT_FEATURE(feature) \
   if (__builtin_cpu_supports(feature)) list.emplace_back(feature);
   WEFT_FEATURE("sse4.2")
-  WEFT_FEATURE("avx") WEFT_FEATURE("avx2") WEFT_FEATURE("fma") WEFT_FEATURE("avx512f") WEFT_FEATURE("avx512bw") WEFT_FEATURE("avx512vl")
-      WEFT_FEATURE("avx512dq") WEFT_FEATURE("avx512vnni") WEFT_FEATURE("avx512bf16")
+  WEFT_FEATURE("avx")
+  WEFT_FEATURE("avx2")
+  WEFT_FEATURE("fma")
+  WEFT_FEATURE("avx512f")
+  WEFT_FEATURE("avx512bw")
+  WEFT_FEATURE("avx512vl")
+  WEFT_FEATURE("avx512dq")
+  WEFT_FEATURE("avx512vnni")
+  WEFT_FEATURE("avx512bf16")
 #undef WEFT_FEATURE
 #endif
-          return list;
+  return list;
 }
 
 }  // namespace weft::cpu
