@@ -41,9 +41,11 @@ export function release(): void {
 /** Lets go of what finished runs used, and marks what failed runs wrote. */
 function retire(): void {
   const finished = native.status[0]!
-  if (native.status[1] !== faultsSeen) {
+  const raised = native.status[1]!
+  if (raised !== faultsSeen) {
+    // counted before they are taken: one that is raised in between is taken next time
+    faultsSeen = raised
     for (const fault of native.faults()) faults.set(fault.ticket, fault)
-    faultsSeen = native.status[1]!
   }
   while (flightsHead < flights.length && flights[flightsHead]!.ticket <= finished) {
     const flight = flights[flightsHead]!
