@@ -38,8 +38,8 @@ export function release(): void {
   if (--holds === 0) native.hold(false)
 }
 
-/** Lets go of what finished runs used, and marks what failed runs wrote. */
-function retire(): void {
+/** Lets go of what finished runs used, and marks what failed runs wrote. Returns the last ticket this holds for. */
+function retire(): number {
   const finished = native.status[0]!
   const raised = native.status[1]!
   if (raised !== faultsSeen) {
@@ -67,12 +67,12 @@ function retire(): void {
     flights = flights.slice(flightsHead)
     flightsHead = 0
   }
+  return finished
 }
 
 /** Resolves what waits for runs that are done. */
 function settle(): void {
-  retire()
-  const finished = native.status[0]!
+  const finished = retire()
   const ready = waiters.filter((w) => w.ticket <= finished)
   if (ready.length === 0) return
   waiters = waiters.filter((w) => w.ticket > finished)

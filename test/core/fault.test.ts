@@ -58,6 +58,19 @@ test('a failed step changes no state', async () => {
   assert.equal(await values(steps), [2])
 })
 
+test('no fault is missed, however the await meets the end of the run', async () => {
+  const table = tensor([
+    [1, 2],
+    [3, 4],
+  ])
+  const [bad, good] = [ids(7), ids(1)]
+  for (let i = 0; i < 3000; i++) {
+    const results = [gather(table, bad), gather(table, good), gather(table, bad).sum()]
+    const statuses = (await Promise.allSettled(results.map((t) => t.data()))).map(({ status }) => status)
+    assert.equal(statuses, ['rejected', 'fulfilled', 'rejected'])
+  }
+})
+
 test('submit() tells when a run is done, or failed', async () => {
   const step = jit((i: Tensor) => gather(tensor([10, 20]), i))
   const first = step.submit(ids(1))
