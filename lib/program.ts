@@ -85,7 +85,7 @@ function settle(): void {
 native.onFinished(settle)
 
 /** Most results are there within microseconds, sooner than a thread can be woken: so long, turns of the event loop look for them. */
-const POLLED_MS = 0.1
+const POLLED_MS = 0.5
 let polling = false
 
 /** Looks for finished runs once per turn of the event loop; hands over to the completion function when it takes long. */

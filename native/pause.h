@@ -1,5 +1,8 @@
-// WEFT_PAUSE: inside a loop that waits for another thread.
+// watch: waiting for another thread for a short while without going to sleep. Waking a sleeping thread costs more than most runs.
 #pragma once
+#include <sched.h>
+
+#include <chrono>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -7,3 +10,24 @@
 #else
 #define WEFT_PAUSE() ((void)0)
 #endif
+
+namespace weft {
+
+/** Looks until `ready()` holds, for about the given time; returns whether it does. Soon gives way to threads that could run instead. */
+template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
+  for (int spins = 0; spins < 500; spins++) {
+    if (ready()) return true;
+    WEFT_PAUSE();
+  }
+  const auto end = std::chrono::steady_clock::now() + time;
+  do {
+    for (int spins = 0; spins < 16; spins++) {
+      if (ready()) return true;
+      WEFT_PAUSE();
+    }
+    sched_yield();
+  } while (std::chrono::steady_clock::now() < end);
+  return ready();
+}
+
+}  // namespace weft

@@ -46,10 +46,8 @@ void Queue::notify(Environment& environment, double ticket) {
 
 void Queue::wait(Environment& environment, double ticket) {
   // most waits are shorter than it takes to put a thread to sleep and wake it again
-  for (int spins = 0; spins < 2000; spins++) {
-    if (std::atomic_ref<double>(environment.status[0]).load(std::memory_order_acquire) >= ticket) return;
-    WEFT_PAUSE();
-  }
+  const std::atomic_ref<double> finished(environment.status[0]);
+  if (watch(std::chrono::microseconds(500), [&] { return finished.load(std::memory_order_acquire) >= ticket; })) return;
   std::unique_lock<std::mutex> lock(mutex_);
   done_.wait(lock, [&] { return environment.finished >= ticket; });
 }
@@ -131,7 +129,7 @@ void Queue::work() {
     if (jobs_.empty()) {
       // the next run often comes within microseconds: watching for it spares both sides a system call
       lock.unlock();
-      for (int spins = 0; spins < 1500 && queued_.load(std::memory_order_acquire) == 0; spins++) WEFT_PAUSE();
+      watch(std::chrono::microseconds(200), [&] { return queued_.load(std::memory_order_acquire) != 0; });
       lock.lock();
       sleeping_ = true;
       work_.wait(lock, [&] { return !jobs_.empty(); });

@@ -167,7 +167,7 @@ export async function* trainEvents(
     const history = new History()
     model.stopTraining = false
     await callbacks.trainBegin()
-    const depth = exact || callbacks.watchesBatches ? 1 : signal ? 2 : MOST_IN_FLIGHT
+    const depth = exact || callbacks.watchesBatches || signal ? 1 : MOST_IN_FLIGHT
     let logs = {} as Figures
     for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
       await callbacks.epochBegin(epoch)

@@ -78,11 +78,7 @@ class Pool {
     flush_subnormals();
     uint32_t seen = 0;
     for (;;) {
-      for (int spins = 0; generation_.load(std::memory_order_acquire) == seen; spins++) {
-        if (spins < 2000) {
-          WEFT_PAUSE();
-          continue;
-        }
+      if (!watch(std::chrono::microseconds(60), [&] { return generation_.load(std::memory_order_acquire) != seen; })) {
         std::unique_lock<std::mutex> lock(parking_);
         parked_.fetch_add(1, std::memory_order_seq_cst);
         wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
