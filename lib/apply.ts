@@ -1,9 +1,9 @@
 // apply: the only place a call is made. Inside a recording it is recorded; outside it runs at once as a cached program of one call.
 import { Buffer } from './buffer.js'
 import { device } from './device.js'
-import { finishedSync, Program } from './program.js'
+import { Program } from './program.js'
 import { WeftError } from './error.js'
-import { currentTrace } from './graph.js'
+import { currentTrace, outsideTrace } from './graph.js'
 import { type Attrs, bytesOf, type DType, isFloat, type Op, type Shape, type Spec, sameShape, sizeOf } from './op.js'
 import {
   allocate,
@@ -15,7 +15,6 @@ import {
   Tensor,
   type TensorLike,
   toHost,
-  tracing,
   type TypedArray,
   Variable,
 } from './tensor.js'
@@ -185,20 +184,10 @@ export function tensor(values: TensorLike, options: Shape | TensorOptions = {}):
   }
   const natural: DType = isTyped(flat) ? typedDType(flat) : flat.length > 0 && typeof flat[0] === 'boolean' ? 'bool' : 'float32'
   const wanted = dtype ?? natural
-  if (wanted === 'float16' || wanted === 'bfloat16') return outside(() => castTo(make(flat, found, 'float32', where), wanted))
+  if (wanted === 'float16' || wanted === 'bfloat16') return outsideTrace(() => castTo(make(flat, found, 'float32', where), wanted))
   const t = make(flat, found, wanted, where)
   const trace = currentTrace()
   return trace ? trace.resolve(t) : t
-}
-
-function outside<T>(fn: () => T): T {
-  const before = tracing.current
-  tracing.current = undefined
-  try {
-    return fn()
-  } finally {
-    tracing.current = before
-  }
 }
 
 let castTo: (x: Tensor, dtype: DType) => Tensor = () => {
@@ -207,8 +196,8 @@ let castTo: (x: Tensor, dtype: DType) => Tensor = () => {
 /** @internal lib/ops/cast.ts provides what creation and reading need of it. */
 export function provideCast(cast: (x: Tensor, dtype: DType) => Tensor, copy: (x: Tensor) => Tensor): void {
   castTo = cast
-  toHost.cast = (x) => outside(() => cast(x, 'float32'))
-  toHost.copy = (x) => outside(() => copy(x))
+  toHost.cast = (x) => outsideTrace(() => cast(x, 'float32'))
+  toHost.copy = (x) => outsideTrace(() => copy(x))
 }
 
 function make(values: TypedArray | (number | boolean)[], shape: readonly number[], dtype: DType, where: string): Tensor {
@@ -287,7 +276,7 @@ export function scalar(value: number, dtype: DType): Tensor {
 
 /** State holding a copy of the value. Made outside any recording; ERR_TRACE for a traced value. */
 export function variable(value: TensorLike, options: { name?: string; trainable?: boolean; dtype?: DType } = {}): Variable {
-  return outside(() => {
+  return outsideTrace(() => {
     if (value instanceof Tensor && value.recording !== undefined) {
       throw new WeftError('ERR_TRACE', 'variable: the value is traced, and state must exist before the step that uses it', {
         hint: 'Make the variable outside the traced function, then assign() to it inside',
@@ -329,9 +318,4 @@ assignment.assign = (target: Variable, value: TensorLike): void => {
     singles.set(key, single)
   }
   single.program.run([source.held()], [to])
-}
-
-/** Blocks until a tensor's memory may be read on the host. */
-export function settle(t: Tensor): void {
-  finishedSync(t.held().ticket)
 }
