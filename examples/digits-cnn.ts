@@ -2,7 +2,7 @@
 import { callbacks, datasets, layers, optimizers, schedules, sequential } from 'weftjs'
 import { majority, options, report, split } from './shared/setup.js'
 
-const { epochs, limit, verbose } = options({ epochs: 20 })
+const { epochs, limit, verbose } = options({ epochs: 40 })
 const { x, y } = await datasets.digits()
 const { train, test } = split(x, y, limit)
 
