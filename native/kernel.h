@@ -23,8 +23,8 @@ struct Fault {
 /** Where the values of one run lie. Steps take every address from here, at run time. */
 struct Frame {
   void* const* address;
-  void* stream;  // the device's stream; unused on the CPU
-  Fault* fault;
+  void* stream;      // the device's stream; unused on the CPU
+  Fault* fault;      // CUDA: in the device's memory
   int32_t call = 0;  // index of the call under way, for faults
 
   template <class T> T* at(const View& view) const { return static_cast<T*>(address[view.slot]); }
@@ -36,6 +36,16 @@ struct Frame {
 };
 
 using Step = std::function<void(const Frame&)>;
+
+/** What binders may know of the device they bind for. */
+struct Target {
+  int capability = 0;  // CUDA: 10 * major + minor, as in sm_90; 0 on the CPU
+  int multiprocessors = 1;
+  size_t shared_memory = 0;  // CUDA: the most bytes of shared memory a block can have
+};
+
+/** How products of float32 matrices may be computed: as exactly as in float32, with operands rounded to tf32, or to bfloat16. */
+enum class Precision : uint8_t { float32, tf32, bfloat16 };
 
 /** Attributes of a call. A binder that leaves one unread is an error, so that both sides of the border agree. */
 class Attrs {
@@ -64,7 +74,12 @@ class Call {
   std::string op;
   std::vector<View> in, out;
   Attrs attrs;
-  double flops = 0;  // set by binders of matrix products and the like, for profiles
+  Target target;
+  Precision precision = Precision::float32;
+  double flops = 0;     // set by binders of matrix products and the like, for profiles
+  bool raises = false;  // CUDA, set by the binder: the kernel may report a bad value
+  bool guarded =
+      false;  // CUDA, set by the binder: the kernel writes nothing once a bad value was reported, so it may update state in place
 
   /** Memory that lives only while this step runs; 64-byte aligned, contents undefined. */
   View scratch(size_t bytes);
