@@ -1,13 +1,15 @@
 // apply: the only place a call is made. Inside a recording it is recorded; outside it runs at once as a cached program of one call.
 import { Buffer } from './buffer.js'
-import { device } from './device.js'
+import { device, indexOf, resolveDevice } from './device.js'
 import { Program } from './program.js'
 import { WeftError } from './error.js'
-import { currentTrace, outsideTrace } from './graph.js'
+import { currentTrace, otherDevice, outsideTrace } from './graph.js'
 import { type Attrs, bytesOf, type DType, isFloat, type Op, type Shape, type Spec, sameShape, sizeOf } from './op.js'
 import {
   allocate,
   assignment,
+  checkStored,
+  fillFrom,
   type HostArray,
   hostView,
   type NestedArray,
@@ -34,10 +36,12 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   const trace = currentTrace()
   if (trace) return trace.record(op, inputs, attrs, op.shape(inputs, attrs))
   const buffers: Buffer[] = new Array(inputs.length)
-  let key = op.name
+  const where = inputs.length > 0 ? inputs[0]!.device : device()
+  let key = where === 'cpu' ? op.name : `${where}:${op.name}`
   for (let i = 0; i < inputs.length; i++) {
     const t = inputs[i]!
     buffers[i] = t.held()
+    if (t.device !== where) throw otherDevice(op.name, t, where)
     key += `|${t.signature}`
   }
   for (const name in attrs) key += `;${name}=${attrs[name]}`
@@ -48,7 +52,8 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   let single = singles.get(key)
   if (single === undefined) {
     const outputs = op.shape(inputs, attrs)
-    single = { program: loadSingle(op as unknown as Op, inputs, attrs, outputs), outputs }
+    for (const { dtype } of outputs) checkStored(dtype, where)
+    single = { program: loadSingle(op as unknown as Op, inputs, attrs, outputs, where), outputs }
     if (singles.size >= MOST_SINGLES) {
       const [oldest, entry] = singles.entries().next().value!
       singles.delete(oldest)
@@ -56,7 +61,6 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
     }
   } else singles.delete(key)
   singles.set(key, single)
-  const where = inputs.length > 0 ? inputs[0]!.device : device()
   const results = single.outputs.map((spec) => allocate(spec.shape, spec.dtype, where))
   single.program.run(
     buffers,
@@ -65,7 +69,7 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   return results
 }
 
-function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: readonly Spec[]): Program {
+function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: readonly Spec[], where: string): Program {
   const slot =
     (kind: 'input' | 'output') =>
     (t: Spec, index: number): SlotSpec => ({ kind, index, bytes: sizeOf(t.shape) * bytesOf(t.dtype) })
@@ -77,9 +81,12 @@ function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: read
       calls: [{ op: op.name, inputs: inputs.map((_, i) => i), outputs: outputs.map((_, i) => inputs.length + i), attrs, update: false }],
       states: [],
       writes: [],
+      precision: 'float32',
+      single: true,
     },
     [],
     () => ({ op: op.name, layer: undefined, names: undefined }),
+    indexOf(where),
   )
 }
 
@@ -154,7 +161,8 @@ export function checkShape(what: string, shape: unknown): asserts shape is Shape
  * @param options a shape, or { shape, dtype, device }
  */
 export function tensor(values: TensorLike, options: Shape | TensorOptions = {}): Tensor {
-  const { shape, dtype, device: where = device() } = (Array.isArray(options) ? { shape: options as Shape } : options) as TensorOptions
+  const { shape, dtype, device: named } = (Array.isArray(options) ? { shape: options as Shape } : options) as TensorOptions
+  const where = named === undefined ? device() : resolveDevice(named)
   if (values instanceof Tensor) {
     throw new WeftError('ERR_ARGUMENT', 'tensor: the values are a Tensor already', { hint: 'Use reshape() or cast()' })
   }
@@ -203,9 +211,10 @@ export function provideCast(cast: (x: Tensor, dtype: DType) => Tensor, copy: (x:
 function make(values: TypedArray | (number | boolean)[], shape: readonly number[], dtype: DType, where: string): Tensor {
   const t = allocate([...shape], dtype, where)
   if (t.size === 0) return t
-  const bytes = t.buffer!.view()
-  const target = hostView(dtype, bytes.buffer, bytes.byteOffset, t.size)
-  write(target, values, dtype)
+  const own = t.buffer!.device === 0
+  const bytes = own ? t.buffer!.view() : new Uint8Array(t.buffer!.bytes)
+  write(hostView(dtype, bytes.buffer, bytes.byteOffset, t.size), values, dtype)
+  if (!own) fillFrom(t, bytes)
   return t
 }
 
@@ -239,16 +248,17 @@ const scalars = new Map<string, Tensor>()
 /** The operand as a Tensor; numbers take the dtype rule of `like`. */
 export function asTensor(value: TensorLike, like?: Spec): Tensor {
   if (value instanceof Tensor) return value
-  if (typeof value === 'number') return scalar(value, like ? numberDType(value, like.dtype) : 'float32')
+  if (typeof value === 'number') return scalar(value, like ? numberDType(value, like.dtype) : 'float32', like instanceof Tensor ? like.device : device())
   if (value === undefined || value === null || typeof value === 'function' || typeof value === 'string') {
     throw new WeftError(
       'ERR_ARGUMENT',
       `expected a tensor, number, typed array or nested arrays, got ${value === null ? 'null' : typeof value}`,
     )
   }
-  if (typeof value === 'boolean') return tensor(value)
+  if (typeof value === 'boolean') return tensor(value, like instanceof Tensor ? { device: like.device } : {})
   const natural = isTyped(value) || !like || !isFloat(like.dtype) ? undefined : like.dtype
-  return tensor(value, natural === undefined ? {} : { dtype: natural })
+  const where = like instanceof Tensor ? { device: like.device } : {}
+  return tensor(value, natural === undefined ? where : { ...where, dtype: natural })
 }
 
 let fillOp: Op | undefined
@@ -258,16 +268,16 @@ export function provideFill(op: Op): void {
 }
 
 /** A rank-0 tensor; kept and shared outside recordings, a constant inside them. */
-export function scalar(value: number, dtype: DType): Tensor {
+export function scalar(value: number, dtype: DType, where: string = device()): Tensor {
   const trace = currentTrace()
   if (trace) return trace.record(fillOp!, [], { value, shape: [], dtype }, [{ shape: [], dtype }])[0]!
-  const key = `${device()}:${dtype}:${Object.is(value, -0) ? '-0' : value}`
+  const key = `${where}:${dtype}:${Object.is(value, -0) ? '-0' : value}`
   let t = scalars.get(key)
   if (t === undefined || t.isDisposed) {
     t =
       dtype === 'bfloat16' || dtype === 'float16'
-        ? castTo(make([value], [], 'float32', device()), dtype)
-        : make([value], [], dtype, device())
+        ? castTo(make([value], [], 'float32', where), dtype)
+        : make([value], [], dtype, where)
     if (scalars.size > 1024) scalars.clear()
     scalars.set(key, t)
   }
@@ -311,10 +321,11 @@ assignment.assign = (target: Variable, value: TensorLike): void => {
     return
   }
   const to = target.held()
-  const key = `assign|${target.signature}`
+  if (source.device !== target.device) throw otherDevice('assign', source, target.device)
+  const key = `assign|${target.device}|${target.signature}`
   let single = singles.get(key)
   if (single === undefined) {
-    single = { program: loadSingle({ name: 'identity', shape: () => [] }, [target], {}, [target]), outputs: [] }
+    single = { program: loadSingle({ name: 'identity', shape: () => [] }, [target], {}, [target], target.device), outputs: [] }
     singles.set(key, single)
   }
   single.program.run([source.held()], [to])

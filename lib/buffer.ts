@@ -1,6 +1,7 @@
-// Buffer: device memory of tensors, and the account of how much is held. On the CPU it is an ArrayBuffer that V8 owns.
-import { native } from './device.js'
+// Buffer: device memory of tensors, and the account of how much is held. On the CPU it is an ArrayBuffer that V8 owns, elsewhere an address.
+import { device, indexOf, native } from './device.js'
 import { WeftError } from './error.js'
+import type { Storage } from './native.js'
 
 /** Tickets count runs; `submitted` is the newest. */
 export const timeline: { submitted: number } = { submitted: 0 }
@@ -26,28 +27,30 @@ const collected = new FinalizationRegistry<{ bytes: number; buffers: number }>((
   liveBuffers -= group.buffers
 })
 
-/** Device memory of one tensor, or of several tensors that see it with different shapes. On the CPU an ArrayBuffer that V8 owns. */
+/** Memory of devices that was never freed by hand. */
+const abandoned = new FinalizationRegistry<number>((address) => native.release(address))
+
+/** Device memory of one tensor, or of several tensors that see it with different shapes. */
 export class Buffer {
-  storage: ArrayBuffer | undefined
+  storage: Storage | undefined
   readonly bytes: number
-  /** Ticket of the last run that writes it. */
+  /** Position of its device in the addon's list; 0: the CPU. */
+  readonly device: number
+  /** Ticket of the last run that writes it, and the device that run is on. */
   ticket = 0
+  writer: number
+  /** What a run sent to the host beside writing it; see Program.run. */
+  mirror: ArrayBuffer | undefined
   fault: WeftError | undefined
   /** Tensors that hold it. */
   users = 1
   /** Keeps the shared collection token reachable. */
   readonly group: { bytes: number; buffers: number }
 
-  constructor(bytes: number) {
+  constructor(bytes: number, where: string) {
     this.bytes = bytes
-    try {
-      this.storage = new ArrayBuffer(bytes >= ALIGNED ? bytes + 64 : bytes)
-    } catch (cause) {
-      throw new WeftError('ERR_OUT_OF_MEMORY', `asked for ${bytes} bytes on cpu; ${live} bytes are held by ${liveBuffers} tensors`, {
-        cause,
-        hint: 'Trace the computation with jit(), free tensors with dispose(), tidy() or `using`, or use smaller batches',
-      })
-    }
+    this.device = indexOf(where)
+    this.writer = this.device
     const limit = memoryLimit()
     if (live + bytes > limit) {
       throw new WeftError(
@@ -58,6 +61,13 @@ export class Buffer {
         },
       )
     }
+    try {
+      this.storage = this.device === 0 ? new ArrayBuffer(bytes >= ALIGNED ? bytes + 64 : bytes) : native.allocate(this.device, bytes)
+    } catch (cause) {
+      throw outOfMemory(bytes, where, cause)
+    }
+    if (this.storage === undefined) throw outOfMemory(bytes, where)
+    if (typeof this.storage === 'number') abandoned.register(this, this.storage, this)
     if (token.buffers === 64 || token.bytes > 1 << 20) token = { bytes: 0, buffers: 0 }
     const held = token as { bytes: number; buffers: number; counted?: { bytes: number; buffers: number } }
     if (!held.counted) {
@@ -74,13 +84,19 @@ export class Buffer {
     if (live > peak) peak = live
   }
 
-  /** The bytes, for reading or writing on the host; only when no run is under way that touches them. */
-  view(): Uint8Array {
-    const storage = this.open()
-    return new Uint8Array(storage, this.bytes >= ALIGNED ? native.alignment(storage) : 0, this.bytes)
+  /** Whether the host can see the bytes: they are its own, or were sent along with the last run. */
+  get visible(): boolean {
+    return typeof this.storage === 'object' || this.mirror !== undefined
   }
 
-  open(): ArrayBuffer {
+  /** The bytes where `visible`, for reading (on the CPU also writing); only when no run is under way that touches them. */
+  view(): Uint8Array {
+    const storage = this.mirror ?? this.open()
+    if (typeof storage === 'number') throw new WeftError('ERR_STATE', 'the values of this tensor are not on the host')
+    return new Uint8Array(storage, this.mirror === undefined && this.bytes >= ALIGNED ? native.alignment(storage) : 0, this.bytes)
+  }
+
+  open(): Storage {
     if (this.storage === undefined) throw new WeftError('ERR_DISPOSED', 'this tensor was disposed')
     return this.storage
   }
@@ -88,14 +104,26 @@ export class Buffer {
   /** One tensor lets go; the last one frees. Runs in flight keep what they use. */
   release(): void {
     if (this.storage === undefined || --this.users > 0) return
-    if (native.status[0]! < timeline.submitted) parked.push({ ticket: timeline.submitted, storage: this.storage })
+    if (typeof this.storage === 'number') {
+      // later runs of the device may have it at once: they come after those in flight
+      abandoned.unregister(this)
+      native.release(this.storage)
+    } else if (native.status[0]! < timeline.submitted) parked.push({ ticket: timeline.submitted, storage: this.storage })
     this.storage = undefined
+    this.mirror = undefined
     live -= this.bytes
     liveBuffers--
     const counted = (this.group as { counted?: { bytes: number; buffers: number } }).counted!
     counted.bytes -= this.bytes
     counted.buffers--
   }
+}
+
+function outOfMemory(bytes: number, where: string, cause?: unknown): WeftError {
+  return new WeftError('ERR_OUT_OF_MEMORY', `asked for ${bytes} bytes on ${where}; ${live} bytes are held by ${liveBuffers} tensors`, {
+    cause,
+    hint: 'Trace the computation with jit(), free tensors with dispose(), tidy() or `using`, or use smaller batches',
+  })
 }
 
 let limitBytes: number | undefined
@@ -115,5 +143,6 @@ function memoryLimit(): number {
 
 /** Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so far. */
 export function memory(): { device: { used: number; peak: number; reserved: number; limit: number }; tensors: number } {
-  return { device: { used: live, peak, reserved: live + native.memory().arena, limit: memoryLimit() }, tensors: liveBuffers }
+  const here = native.memory(indexOf(device()))
+  return { device: { used: live, peak, reserved: Math.max(here.reserved, live + here.arena), limit: memoryLimit() }, tensors: liveBuffers }
 }

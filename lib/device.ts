@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { WeftError, unknownName } from './error.js'
-import type { Native, NativeDevice } from './native.js'
+import type { Native } from './native.js'
 
 const require = createRequire(import.meta.url)
 const root = path.dirname(require.resolve('weftjs/package.json'))
@@ -26,39 +26,72 @@ export interface DeviceInfo {
 
 /** The devices of this machine that can be used. */
 export function devices(): DeviceInfo[] {
+  cuda()
   return native.devices()
 }
 
-const noCuda = 'this build of weftjs has no CUDA library'
+/** @internal What looking for CUDA found. */
+export interface Cuda {
+  /** Ids of the devices that can be used, in the addon's order. */
+  readonly ids: readonly string[]
+  /** Why there is none. */
+  readonly problem: string | undefined
+  readonly emulated: boolean
+  /** Everything the library had to say, by key. */
+  readonly notes: readonly (readonly [string, string])[]
+}
+
+let found: Cuda | undefined
+
+/** @internal Opens the CUDA library, once: the one beside the addon, or that of WEFT_CUDA_LIBRARY. */
+export function cuda(): Cuda {
+  if (found === undefined) {
+    const notes = native.openCuda(process.env['WEFT_CUDA_LIBRARY'] || undefined)
+    const all = (key: string): string[] => notes.filter(([name]) => name === key).map(([, text]) => text)
+    const ids = all('device')
+    found = {
+      ids,
+      problem: all('problem')[0] ?? (ids.length === 0 ? 'no CUDA device was found' : undefined),
+      emulated: all('emulated').length > 0,
+      notes,
+    }
+  }
+  return found
+}
+
+/** @internal Position of a device in the addon's list. */
+export const indexOf = (id: string): number => (id === 'cpu' ? 0 : 1 + cuda().ids.indexOf(id))
+
+/** What to do about a missing CUDA device. */
+function cure(problem: string): string {
+  if (problem.includes('no CUDA library'))
+    return "Use setDevice('cpu'), or install nvcc (the CUDA toolkit) and build again with npm run build:native; `npx weftjs doctor` lists what was found"
+  if (problem.includes('driver')) return "Install or update NVIDIA's driver, or use setDevice('cpu'); `npx weftjs doctor` lists what was found"
+  return "Use setDevice('cpu'); `npx weftjs doctor` lists what was found"
+}
 
 /** The id of a device by its name ('auto': the default); ERR_NO_DEVICE with the reason when it cannot be used. */
 export function resolveDevice(name: string): string {
   if (name === 'cpu') return name
-  if (name === 'auto') return defaultDevice()
+  // kernels that are emulated on the CPU are never chosen: only named
+  if (name === 'auto') return cuda().emulated ? 'cpu' : (cuda().ids[0] ?? 'cpu')
   if (/^cuda(:\d+)?$/.test(name)) {
-    throw new WeftError('ERR_NO_DEVICE', `device '${name}' cannot be used: ${noCuda}`, {
-      hint: "Use setDevice('cpu'), or install a build with CUDA; `npx weftjs doctor` lists what was found",
-    })
+    const { ids, problem } = cuda()
+    if (problem !== undefined) {
+      throw new WeftError('ERR_NO_DEVICE', `device '${name}' cannot be used: ${problem}`, { hint: cure(problem) })
+    }
+    const id = name === 'cuda' ? ids[0]! : name
+    if (!ids.includes(id)) throw new WeftError('ERR_NO_DEVICE', `there is no device '${name}'`, { hint: `There are: ${ids.join(', ')}` })
+    return id
   }
-  throw unknownName(
-    'device',
-    name,
-    native.devices().map((d: NativeDevice) => d.id),
-  )
+  throw unknownName('device', name, ['cpu', ...cuda().ids])
 }
-
-const defaultDevice = (): string => 'cpu'
 
 let current: string | undefined
 
 /** The id of the device that new tensors go to. Default: WEFT_DEVICE, else the first usable CUDA device, else 'cpu'. */
 export function device(): string {
-  if (current === undefined) {
-    if (process.env['WEFT_REQUIRE_CUDA'] === '1') {
-      throw new WeftError('ERR_NO_DEVICE', `WEFT_REQUIRE_CUDA=1, but ${noCuda}`, { hint: 'Unset it to run on the CPU' })
-    }
-    current = resolveDevice(process.env['WEFT_DEVICE'] || 'auto')
-  }
+  if (current === undefined) current = resolveDevice(process.env['WEFT_DEVICE'] || 'auto')
   return current
 }
 
@@ -76,4 +109,9 @@ export function withDevice<T>(id: string, fn: () => T): T {
   } finally {
     current = before
   }
+}
+
+if (process.env['WEFT_REQUIRE_CUDA'] === '1') {
+  const { problem } = cuda()
+  if (problem !== undefined) throw new WeftError('ERR_NO_DEVICE', `WEFT_REQUIRE_CUDA=1, but ${problem}`, { hint: cure(problem) })
 }

@@ -1,8 +1,8 @@
 // Graph: the calls of a traced function in order, with its inputs, state and outputs; and the recording that makes one.
 import { WeftError } from './error.js'
 import { type Attrs, bytesOf, type Call, type Op, type Spec, sizeOf } from './op.js'
-import { Tensor, tracing, Variable } from './tensor.js'
-import type { CallSpec, ProgramSpec, SlotSpec, ValueSpec } from './native.js'
+import { checkStored, Tensor, tracing, Variable } from './tensor.js'
+import type { CallSpec, ProgramSpec, SlotSpec, Storage, ValueSpec } from './native.js'
 import type { Buffer } from './buffer.js'
 
 /** A recording under way. Every value is a Tensor whose origin says where it comes from. */
@@ -39,6 +39,7 @@ export class Trace {
       })
     }
     if (t.isDisposed) t.held()
+    if (t.device !== this.device) throw otherDevice(this.name, t, this.device)
     if (t instanceof Variable) {
       const written = this.writes.get(t)
       if (written) return written
@@ -62,6 +63,7 @@ export class Trace {
       layer: this.layer,
     }
     specs.forEach((spec, index) => {
+      checkStored(spec.dtype, this.device)
       outputs.push(new Tensor(spec.shape, spec.dtype, this.device, { origin: { kind: 'call', call, index }, recording: this }))
     })
     return outputs
@@ -70,6 +72,14 @@ export class Trace {
   assign(variable: Variable, value: Tensor): void {
     this.writes.set(variable, this.resolve(value))
   }
+}
+
+/** @internal The error for operands on two devices. */
+export function otherDevice(what: string, t: Tensor, device: string): WeftError {
+  const kind = t instanceof Variable ? `variable '${t.name}'` : 'a tensor'
+  return new WeftError('ERR_DEVICE', `${what}: ${kind} (${t.dtype} [${t.shape}]) is on ${t.device}, the others are on ${device}`, {
+    hint: `Move it with to('${device}')`,
+  })
 }
 
 function memo<K, V>(map: Map<K, V>, key: K, make: () => V): V {
@@ -205,11 +215,11 @@ export interface Lowered {
 const identity = 'identity'
 
 /** The graph as C++ takes it: memory slots, values that see them with a shape, calls. `capturesAsInputs`: captured tensors are passed to each run, so that another recording of the same graph can use the program. */
-export function lower(graph: Graph, capturesAsInputs = false): Lowered {
+export function lower(graph: Graph, capturesAsInputs = false, precision: ProgramSpec['precision'] = 'float32'): Lowered {
   const slots: SlotSpec[] = []
   const values: ValueSpec[] = []
   const calls: CallSpec[] = []
-  const states: ArrayBuffer[] = []
+  const states: Storage[] = []
   const bound: Buffer[] = []
   const captured: Tensor[] = []
   const ids = new Map<Tensor, number>()
@@ -288,7 +298,7 @@ export function lower(graph: Graph, capturesAsInputs = false): Lowered {
     calls.push({ op: identity, inputs: [ids.get(t)!], outputs: [addValue(t, target)], attrs: {}, update: false })
   })
   return {
-    spec: { slots, values, calls, states, writes },
+    spec: { slots, values, calls, states, writes, precision, single: false },
     bound,
     outputs: graph.outputs.map((t) => ({ shape: t.shape, dtype: t.dtype })),
     captured,

@@ -1,5 +1,6 @@
 // Initializers: first values of weights, as Keras 3 defines them.
 import { tensor } from './apply.js'
+import { withDevice } from './device.js'
 import { checkOptions, WeftError } from './error.js'
 import { type Named, type NamedLike, named } from './named.js'
 import { type DType, type Shape, sizeOf } from './op.js'
@@ -132,7 +133,7 @@ export const orthogonal = (config: { gain?: number } & Seeded = {}): Initializer
     const columns = shape.at(-1)!
     const rows = sizeOf(shape.slice(0, -1))
     const [long, short] = [Math.max(rows, columns), Math.min(rows, columns)]
-    const values = normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) })
+    const values = withDevice('cpu', () => normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) }))
     const q = orthonormalColumns(values.dataSync() as Float64Array, long, short)
     values.dispose()
     const gain = config.gain ?? 1

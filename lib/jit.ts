@@ -1,9 +1,9 @@
 // jit: a function is traced once per signature into a graph, loaded into C++ as a program, and replayed with one native call.
 import { type Buffer } from './buffer.js'
-import { device } from './device.js'
-import { finished, Program } from './program.js'
+import { device, indexOf, withDevice } from './device.js'
+import { type Describe, finished, Program } from './program.js'
 import { WeftError } from './error.js'
-import { currentTrace, Graph, type Lowered, lower, recording, Trace } from './graph.js'
+import { currentTrace, Graph, type Lowered, lower, otherDevice, recording, Trace } from './graph.js'
 import { gradients } from './grad.js'
 import { isFloat, sizeOf } from './op.js'
 import { simplify } from './simplify.js'
@@ -13,7 +13,7 @@ import { warnOnce } from './warnings.js'
 export type Precision = 'float32' | 'tf32' | 'mixedBfloat16'
 
 export interface JitOptions {
-  /** Accuracy of matrix products. Default 'float32'. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device. */
+  /** Accuracy of matrix products and convolutions of float32 values: 'float32' (default), or operands rounded to tf32 or bfloat16, with float32 sums. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device. */
   precision?: Precision
   /** Shown in warnings and errors. Default: the function's name. */
   name?: string
@@ -41,6 +41,8 @@ export interface JitFunction<A extends unknown[], R> {
 
 interface Loaded {
   program: Program
+  /** The device it runs on. */
+  where: string
   lowered: Lowered
   /** The results' structure, with positions in the outputs for Tensors. */
   tree: unknown
@@ -81,8 +83,9 @@ function signatureOf(value: unknown, tensors: Tensor[]): string {
 function checkPrecision(precision: Precision | undefined): void {
   if (precision === undefined || precision === 'float32' || precision === 'tf32') return
   if (precision === 'mixedBfloat16') {
-    throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; this build computes on the CPU in float32", {
-      hint: "Use 'float32'",
+    if (device() !== 'cpu') return
+    throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; the CPU computes in float32", {
+      hint: "Use 'float32', or setDevice('cuda') first",
     })
   }
   throw new WeftError('ERR_ARGUMENT', `jit: unknown precision '${String(precision)}'`, {
@@ -91,17 +94,23 @@ function checkPrecision(precision: Precision | undefined): void {
 }
 
 /** Records fn on values of the arguments' shapes. */
-function trace(fn: (...args: never[]) => unknown, args: readonly unknown[], name: string): { graph: Graph; tree: unknown } {
-  const record = new Trace(name, device())
+function trace(
+  fn: (...args: never[]) => unknown,
+  args: readonly unknown[],
+  name: string,
+  where: string = whereOf(args),
+): { graph: Graph; tree: unknown } {
+  const record = new Trace(name, where)
   const traced = args.map((arg) =>
     mapTree(arg, (t) => {
+      if (t.device !== where) throw otherDevice(name, t, where)
       const value = record.input(t)
       if (t.mask) value.mask = record.input(t.mask)
       return value
     }),
   )
   return recording(record, () => {
-    const result = fn(...(traced as never[]))
+    const result = withDevice(where, () => fn(...(traced as never[])))
     if (result instanceof Promise) {
       result.catch(() => undefined)
       throw new WeftError('ERR_TRACE', `${name}: a traced function must be synchronous, it returned a Promise`, {
@@ -114,6 +123,13 @@ function trace(fn: (...args: never[]) => unknown, args: readonly unknown[], name
   })
 }
 
+/** The device of the first tensor among the arguments, else the current one. */
+function whereOf(args: readonly unknown[]): string {
+  const tensors: Tensor[] = []
+  for (const arg of args) signatureOf(arg, tensors)
+  return tensors[0]?.device ?? device()
+}
+
 function fill(tree: unknown, outputs: readonly Tensor[]): unknown {
   if (tree instanceof Hole) return outputs[tree.index]
   if (Array.isArray(tree)) return tree.map((item) => fill(item, outputs))
@@ -121,20 +137,20 @@ function fill(tree: unknown, outputs: readonly Tensor[]): unknown {
   return tree
 }
 
-function load(graph: Graph, tree: unknown, capturesAsInputs: boolean): Loaded {
-  const lowered = lower(graph, capturesAsInputs)
+function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: string, precision?: Precision): Loaded {
+  const lowered = lower(graph, capturesAsInputs, precision)
   const calls = graph.calls.filter(
     (call) => call.op.alias === undefined && !(call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096),
   )
-  const program = new Program(lowered.spec, lowered.bound, (index) => {
+  const describe = (index: number): ReturnType<Describe> => {
     const call = calls[index]
     return { op: call?.op.name ?? 'step', layer: call?.layer, names: undefined }
-  })
-  return { program, lowered, tree, fault: undefined }
+  }
+  return { program: new Program(lowered.spec, lowered.bound, describe, indexOf(where)), where, lowered, tree, fault: undefined }
 }
 
 function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outputs: unknown; ticket: number } {
-  const results = loaded.lowered.outputs.map((spec) => allocate(spec.shape, spec.dtype, device()))
+  const results = loaded.lowered.outputs.map((spec) => allocate(spec.shape, spec.dtype, loaded.where))
   const ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),
@@ -162,11 +178,13 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const find = (args: A): { loaded: Loaded; tensors: Tensor[] } => {
     if (disposed) throw new WeftError('ERR_DISPOSED', `${name}: this function was disposed`)
     const tensors: Tensor[] = []
-    const key = `${device()}${signatureOf(args, tensors)}`
+    const signature = signatureOf(args, tensors)
+    const where = tensors[0]?.device ?? device()
+    const key = where === 'cpu' ? signature : `${where}${signature}`
     let loaded = programs.get(key)
     if (loaded === undefined) {
-      const { graph, tree } = trace(fn as (...args: never[]) => unknown, args, name)
-      loaded = load(graph, tree, false)
+      const { graph, tree } = trace(fn as (...args: never[]) => unknown, args, name, where)
+      loaded = load(graph, tree, false, where, options.precision)
       if (programs.size >= MOST_PROGRAMS) {
         const [oldest, entry] = programs.entries().next().value!
         programs.delete(oldest)
@@ -240,17 +258,18 @@ const retraced = new Map<string, Loaded>()
 
 /** Traces fn now, and runs the program of an equal graph if there is one. */
 function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], name: string): unknown {
-  const { graph, tree } = trace(fn, args, name)
   const tensors: Tensor[] = []
   for (const arg of args) signatureOf(arg, tensors)
+  const where = tensors[0]?.device ?? device()
+  const { graph, tree } = trace(fn, args, name, where)
   const state = [...graph.reads.keys(), ...graph.writes.keys()].map((v) => identityOf(v))
-  const key = `${device()}|${graph.key()}|${state.join()}|${JSON.stringify(
+  const key = `${where}|${graph.key()}|${state.join()}|${JSON.stringify(
     mapTree(tree, () => 0),
     holes,
   )}`
   let loaded = retraced.get(key)
   if (loaded === undefined) {
-    loaded = load(graph, tree, true)
+    loaded = load(graph, tree, true, where)
     if (retraced.size >= 64) {
       const [oldest, entry] = retraced.entries().next().value!
       retraced.delete(oldest)

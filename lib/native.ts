@@ -6,11 +6,17 @@ export interface NativeDevice {
   kind: 'cpu' | 'cuda'
   name: string
   emulated: boolean
-  /** Instruction set of the kernels in use on the CPU: portable, avx2 or avx512. */
-  level: string
-  threads: number
-  features: string[]
+  /** CPU: instruction set of the kernels in use: portable, avx2 or avx512. */
+  level?: string
+  threads?: number
+  features?: string[]
+  /** CUDA: bytes. */
+  memory?: { total: number; free: number }
+  computeCapability?: string
 }
+
+/** Memory of a device: an ArrayBuffer on the CPU, elsewhere the address that allocate() gave. */
+export type Storage = ArrayBuffer | number
 
 /** A memory block of a program; see lib/graph.ts. */
 export interface SlotSpec {
@@ -40,9 +46,12 @@ export interface ProgramSpec {
   slots: SlotSpec[]
   values: ValueSpec[]
   calls: CallSpec[]
-  states: ArrayBuffer[]
+  states: Storage[]
   /** State `state` becomes the value in `slot` when the step succeeds. */
   writes: { slot: number; state: number }[]
+  precision: 'float32' | 'tf32' | 'mixedBfloat16'
+  /** An eager call: results go straight to their buffers, and nothing is recorded for replay. */
+  single: boolean
 }
 
 export type NativeProgram = { readonly __program: unique symbol }
@@ -69,12 +78,40 @@ export interface Native {
   readonly version: number
   /** [0]: the last finished ticket, [1]: faults so far, [2]: native calls so far. Written by C++. */
   readonly status: Float64Array
+  /** The CPU, then what libraries brought: their positions are what other functions take as `device`. */
   devices(): NativeDevice[]
+  /** Opens the CUDA library, once per process; what it found out: 'library', 'device' (ids in order), 'driver', 'problem', ... */
+  openCuda(path: string | undefined): [string, string][]
   kernels(backend: string): string[]
-  load(spec: ProgramSpec): NativeProgram
+  load(spec: ProgramSpec, device: number): NativeProgram
   unload(program: NativeProgram): void
-  /** Queues one run; returns its ticket. `notify`: call the completion function when it is done. Blocks while 64 runs are queued. */
-  run(program: NativeProgram, inputs: ArrayBuffer[], outputs: ArrayBuffer[], notify: boolean): number
+  /**
+   * Queues one run; returns its ticket. `notify`: call the completion function when it is done. It begins when ticket `after`, of another
+   * device, is done. `replies`: host memory that takes small outputs when the run is done. Blocks while 64 runs are queued.
+   */
+  run(
+    program: NativeProgram,
+    inputs: Storage[],
+    outputs: Storage[],
+    notify: boolean,
+    after: number,
+    replies?: readonly (ArrayBuffer | undefined)[],
+  ): number
+  /** Memory of a device that is not the host's; undefined when there is not enough. */
+  allocate(device: number, bytes: number): number | undefined
+  /** Runs submitted so far may still use it. */
+  release(address: number): void
+  /** Queues a copy between a device's memory and host[offset, offset + bytes); returns its ticket. The host memory is used until then. */
+  transfer(
+    device: number,
+    way: 'in' | 'out',
+    address: number,
+    host: ArrayBuffer,
+    offset: number,
+    bytes: number,
+    after: number,
+    notify: boolean,
+  ): number
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void
   /** Blocks until the ticket is done. */
@@ -88,6 +125,6 @@ export interface Native {
   /** Opens a library of kernels; the names of its ops. */
   loadKernels(path: string): string[]
   programMemory(program: NativeProgram): { arena: number; constants: number }
-  memory(): { arena: number; programs: number }
+  memory(device: number): { arena: number; reserved: number; programs: number }
   profile(on: boolean): NativeProfile[]
 }

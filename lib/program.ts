@@ -1,19 +1,22 @@
 // Programs in JavaScript: what runs are in flight and keep alive, who waits for them, and what failed.
-import { type Buffer, freeParked, timeline } from './buffer.js'
+import { Buffer, freeParked, timeline } from './buffer.js'
 import { native } from './device.js'
 import { WeftError } from './error.js'
-import type { NativeFault, NativeProgram, ProgramSpec } from './native.js'
+import type { NativeFault, NativeProgram, ProgramSpec, Storage } from './native.js'
 
 /** What a program was made of, to name the op and layer of a fault. */
 export type Describe = (call: number) => { op: string; layer: string | undefined; names: string | undefined }
 
+/** A run or transfer, and what it keeps alive. */
 interface Flight {
   ticket: number
-  program: Program
+  /** Absent: a transfer. */
+  program: Program | undefined
   inputs: readonly Buffer[]
   outputs: readonly Buffer[]
-  /** State the run writes. */
-  onFault: ((error: WeftError) => void) | undefined
+  /** Host memory it reads or fills. */
+  host?: unknown
+  onFault?: ((error: WeftError) => void) | undefined
 }
 
 let flights: Flight[] = []
@@ -53,7 +56,7 @@ function retire(): number {
     const fault = faults.size > 0 ? faults.get(flight.ticket) : undefined
     if (fault) {
       faults.delete(flight.ticket)
-      const error = flight.program.describe(fault)
+      const error = flight.program?.describe(fault) ?? new WeftError((fault.code ?? 'ERR_CUDA') as 'ERR_CUDA', `transfer: ${fault.message}`)
       for (const output of flight.outputs) output.fault = error
       flight.onFault?.(error)
     } else {
@@ -130,34 +133,116 @@ export const lastTicket = (): number => timeline.submitted
 /** Native calls since the addon was loaded in this environment. */
 export const nativeCalls = (): number => native.status[2]!
 
+/** Largest result that a run brings to the host; C++ applies the same rule. */
+const MOST_REPLY = 4096
+const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= MOST_REPLY ? new ArrayBuffer(output.bytes) : undefined)
+
+function fly(flight: Flight): void {
+  timeline.submitted = flight.ticket
+  flights.push(flight)
+  retire()
+}
+
+/** Queues the way of host bytes into a fresh buffer of a device. The bytes must not change until it is done. */
+export function upload(buffer: Buffer, bytes: Uint8Array, after = 0): void {
+  if (buffer.bytes === 0) return
+  const host = bytes.buffer as ArrayBuffer
+  const ticket = guard(() =>
+    native.transfer(buffer.device, 'in', buffer.open() as number, host, bytes.byteOffset, bytes.byteLength, after, false),
+  )
+  buffer.ticket = ticket
+  buffer.writer = buffer.device
+  fly({ ticket, program: undefined, inputs: [], outputs: [buffer], host })
+}
+
+/** Queues the way of a buffer's bytes to the host: they are there when the ticket is done. */
+export function download(
+  buffer: Buffer,
+  bytes: Uint8Array = new Uint8Array(buffer.bytes),
+  outputs: readonly Buffer[] = [],
+): { ticket: number; bytes: Uint8Array } {
+  if (buffer.bytes === 0) return { ticket: 0, bytes }
+  const host = bytes.buffer as ArrayBuffer
+  const ticket = guard(() =>
+    native.transfer(buffer.device, 'out', buffer.open() as number, host, bytes.byteOffset, bytes.byteLength, 0, false),
+  )
+  fly({ ticket, program: undefined, inputs: [buffer], outputs, host })
+  return { ticket, bytes }
+}
+
+/** The bytes of a buffer on the host, once the runs so far are done; not to be written to. Rejects with what went wrong in them. */
+export async function bytesOnHost(buffer: Buffer): Promise<Uint8Array> {
+  const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
+  await finished(ticket)
+  if (buffer.fault) throw buffer.fault
+  return bytes ?? buffer.view()
+}
+
+/** A copy of a buffer on another device. */
+export function copyTo(source: Buffer, where: string): Buffer {
+  const target = new Buffer(source.bytes, where)
+  if (source.bytes === 0) return target
+  target.fault = source.fault
+  if (target.device === 0) {
+    const { ticket } = download(source, target.view(), [target])
+    target.ticket = ticket
+    target.writer = source.device
+    return target
+  }
+  if (source.device === 0) {
+    upload(target, source.view(), source.ticket)
+    flights[flights.length - 1]!.inputs = [source]
+    return target
+  }
+  const { ticket, bytes } = download(source)
+  upload(target, bytes, ticket)
+  return target
+}
+
 /** A loaded program: C++ kernels bound to shapes, and one arena for what lives only during a run. */
 export class Program {
   private handle: NativeProgram | undefined
   /** State and captured tensors, kept alive and checked before each run. */
   readonly bound: readonly Buffer[]
   private readonly label: Describe
+  /** Position in the addon's list. */
+  readonly device: number
 
-  constructor(spec: ProgramSpec, bound: readonly Buffer[], label: Describe) {
-    this.handle = guard(() => native.load(spec))
+  constructor(spec: ProgramSpec, bound: readonly Buffer[], label: Describe, device: number) {
+    this.handle = guard(() => native.load(spec, device))
     this.bound = bound
     this.label = label
+    this.device = device
   }
 
-  /** Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call. */
+  /**
+   * Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call, and small results of
+   * other devices than the CPU come to the host with it.
+   */
   run(inputs: readonly Buffer[], outputs: readonly Buffer[], notify = false, onFault?: (error: WeftError) => void): number {
     if (this.handle === undefined) throw new WeftError('ERR_DISPOSED', 'this function was disposed')
+    let after = 0
     for (const buffer of this.bound) {
       if (buffer.storage === undefined) throw new WeftError('ERR_DISPOSED', 'a tensor this function closes over was disposed')
+      if (buffer.writer !== this.device) after = Math.max(after, buffer.ticket)
     }
-    const from: ArrayBuffer[] = new Array(inputs.length)
-    for (let i = 0; i < inputs.length; i++) from[i] = inputs[i]!.open()
-    const to: ArrayBuffer[] = new Array(outputs.length)
+    const from: Storage[] = new Array(inputs.length)
+    for (let i = 0; i < inputs.length; i++) {
+      from[i] = inputs[i]!.open()
+      if (inputs[i]!.writer !== this.device) after = Math.max(after, inputs[i]!.ticket)
+    }
+    const to: Storage[] = new Array(outputs.length)
     for (let i = 0; i < outputs.length; i++) to[i] = outputs[i]!.open()
-    const ticket = guard(() => native.run(this.handle!, from, to, notify))
-    for (let i = 0; i < outputs.length; i++) outputs[i]!.ticket = ticket
-    timeline.submitted = ticket
-    flights.push({ ticket, program: this, inputs, outputs, onFault })
-    retire()
+    if (after <= native.status[0]!) after = 0
+    const replies = notify && this.device !== 0 ? outputs.map(replyOf) : undefined
+    const ticket = guard(() => native.run(this.handle!, from, to, notify, after, replies))
+    for (let i = 0; i < outputs.length; i++) {
+      const output = outputs[i]!
+      output.ticket = ticket
+      output.writer = this.device
+      output.mirror = replies?.[i]
+    }
+    fly({ ticket, program: this, inputs, outputs, onFault })
     return ticket
   }
 

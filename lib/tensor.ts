@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import { Buffer } from './buffer.js'
 import { native, resolveDevice } from './device.js'
-import { finished, finishedSync, lastTicket } from './program.js'
+import { bytesOnHost, copyTo, download, finishedSync, lastTicket, upload } from './program.js'
 import { WeftError } from './error.js'
 import { bytesOf, type Call, type DType, isFloat, type Shape, sizeOf } from './op.js'
 
@@ -81,15 +81,18 @@ export class Tensor {
   /** The values, row-major, as a copy: Float32Array (also of float16, bfloat16), Int32Array, Uint8Array (also of bool), Float64Array, BigInt64Array, Int8Array. Resolves when the device gets there. */
   async data(): Promise<HostArray> {
     const source = this.snapshot()
-    await finished(source.held().ticket)
-    return source.read(this !== source)
+    const bytes = await bytesOnHost(source.held())
+    return this.shown(source, bytes)
   }
 
   /** data(), blocking this thread until the device gets there. */
   dataSync(): HostArray {
     const source = this.snapshot()
-    finishedSync(source.held().ticket)
-    return source.read(this !== source)
+    const buffer = source.held()
+    const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
+    finishedSync(ticket)
+    if (buffer.fault) throw buffer.fault
+    return this.shown(source, bytes ?? buffer.view())
   }
 
   /** Nested arrays of the values; bools as booleans. */
@@ -116,8 +119,17 @@ export class Tensor {
   /** The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device cannot be used. */
   to(id: string): Tensor {
     const target = resolveDevice(id)
-    if (target !== this.device) throw new WeftError('ERR_DEVICE', `to: no way from ${this.device} to ${target}`)
-    return this
+    if (target === this.device) return this
+    const buffer = this.held()
+    if (tracing.current !== undefined) {
+      throw new WeftError('ERR_TRACE', 'to: a traced function runs on one device', { hint: 'Move the tensor before the call' })
+    }
+    checkStored(this.dtype, target)
+    // what later runs may write to is copied first
+    const source = this instanceof Variable && buffer.device === 0 ? toHost.copy(this) : this
+    const moved = new Tensor(this.shape, this.dtype, target, copyTo(source.held(), target))
+    if (source !== this) source.dispose()
+    return moved
   }
 
   /** Frees the memory once the runs in flight are done. Using the tensor afterwards throws ERR_DISPOSED. */
@@ -151,7 +163,8 @@ export class Tensor {
   snapshot(): Tensor {
     const buffer = this.held()
     if (this.dtype === 'float16' || this.dtype === 'bfloat16') return toHost.cast(this)
-    if (this instanceof Variable && native.status[0]! < lastTicket()) return toHost.copy(this)
+    // where the host reads the memory itself, later runs must not write to it meanwhile
+    if (this instanceof Variable && buffer.device === 0 && native.status[0]! < lastTicket()) return toHost.copy(this)
     if (tracing.current !== undefined) {
       throw new WeftError('ERR_TRACE', 'data(), item() and array() cannot be used inside a traced function', {
         hint: 'Return the tensor and read it outside',
@@ -160,13 +173,11 @@ export class Tensor {
     return buffer && this
   }
 
-  private read(temporary: boolean): HostArray {
-    const buffer = this.held()
-    if (buffer.fault) throw buffer.fault
-    const bytes = buffer.view()
+  /** A copy of the bytes of `source`, a snapshot of this tensor, as data() shows it. */
+  private shown(source: Tensor, bytes: Uint8Array): HostArray {
     const copy = bytes.slice().buffer
-    if (temporary) this.dispose()
-    return hostView(this.dtype, copy)
+    if (source !== this) source.dispose()
+    return hostView(source.dtype, copy)
   }
 }
 
@@ -175,7 +186,7 @@ function describe(t: Tensor): string {
   const facts = `${t instanceof Variable ? 'Variable' : 'Tensor'} ${t.dtype} [${t.shape}] ${t.device}`
   if (t.recording !== undefined) return `${facts} (traced)`
   if (t.isDisposed) return `${facts} (disposed)`
-  if (t.size > 1000 || bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket) return facts
+  if (t.size > 1000 || bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket || !t.buffer!.visible) return facts
   return `${facts} ${inspect(nest(hostView(t.dtype, t.buffer!.view().slice().buffer), t.shape, t.dtype), { depth: 10 })}`
 }
 
@@ -309,7 +320,22 @@ function nest(values: HostArray, shape: Shape, dtype: DType): NestedArray {
 
 /** @internal A fresh tensor of the device's memory, contents undefined. */
 export function allocate(shape: Shape, dtype: DType, device: string): Tensor {
-  return new Tensor(shape, dtype, device, new Buffer(sizeOf(shape) * bytesOf(dtype)))
+  checkStored(dtype, device)
+  return new Tensor(shape, dtype, device, new Buffer(sizeOf(shape) * bytesOf(dtype), device))
+}
+
+/** @internal Puts values into a fresh tensor. The bytes must not change afterwards. */
+export function fillFrom(t: Tensor, bytes: Uint8Array): void {
+  const buffer = t.held()
+  if (buffer.device === 0) buffer.view().set(bytes)
+  else upload(buffer, bytes)
+}
+
+/** @internal Throws ERR_DTYPE for a dtype that a device does not compute in. */
+export function checkStored(dtype: DType, device: string): void {
+  if (dtype === 'float64' && device !== 'cpu') {
+    throw new WeftError('ERR_DTYPE', `float64 cannot be used on ${device}`, { hint: "cast('float32') first, or use the device 'cpu'" })
+  }
 }
 
 /** @internal The dtype a value takes beside `like`: a number takes the tensor's dtype; a fraction with an integer tensor gives float32. */

@@ -1,11 +1,17 @@
-// The border: N-API in, plain C++ out. The only file that includes napi.h; nothing here knows an op by name.
+// The border: N-API in, plain C++ out. With addon_values.h the only code that knows of N-API; nothing here knows an op by name.
 #include <dlfcn.h>
 #include <napi.h>
 
+#include <unistd.h>
+
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
+#include <unordered_map>
 
+#include "addon_values.h"
 #include "cpu/features.h"
 #include "cpu/parallel.h"
 #include "kernel.h"
@@ -16,8 +22,7 @@
 namespace weft {
 namespace {
 
-constexpr uint32_t abi_version = 1;
-constexpr size_t aligned_from = 1024;  // lib/device.ts: larger buffers are 64 bytes longer and start at a 64-byte boundary
+constexpr uint32_t abi_version = 2;
 
 /** What one JavaScript environment owns. */
 struct Addon {
@@ -26,7 +31,25 @@ struct Addon {
   std::atomic<bool> signalled{false};
   Napi::Reference<Napi::ArrayBuffer> status;
   double* calls = nullptr;
+  std::unordered_map<void*, Queue*> allocated;  // device memory that JavaScript holds
 };
+
+/** The devices of the process: the CPU, then those that libraries brought. */
+std::vector<Queue*>& queues() {
+  static auto* list = new std::vector<Queue*>{new Queue(cpu_device())};  // never destroyed: their threads live as long as the process
+  return *list;
+}
+std::mutex& queues_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+Queue& queue_at(const Napi::Value& value) {
+  const int64_t index = value.As<Napi::Number>().Int64Value();
+  std::lock_guard<std::mutex> lock(queues_mutex());
+  require(index >= 0 && size_t(index) < queues().size(), "ERR_ARGUMENT", "there is no device ", index);
+  return *queues()[size_t(index)];
+}
 
 Addon& addon(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
 
@@ -47,148 +70,39 @@ template <class F> Napi::Value guard(const Napi::CallbackInfo& info, F&& fn) {
   }
 }
 
-/** Where a buffer's bytes begin in its storage. */
-void* data_of(void* base, size_t length, size_t bytes, const char* what, size_t index) {
-  if (bytes >= aligned_from) {
-    require(length >= bytes + 64, "ERR_ARGUMENT", what, " ", index, ": storage of ", length, " bytes for ", bytes);
-    return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(base) + 63) & ~uintptr_t(63));
-  }
-  require(length >= bytes, "ERR_ARGUMENT", what, " ", index, ": storage of ", length, " bytes for ", bytes);
-  return base;
-}
-
-struct Storage {
-  void* base;
-  size_t length;
+struct Handle {
+  Queue& queue;
+  std::shared_ptr<Program> program;
 };
 
-Storage storage_of(napi_env env, napi_value value) {
-  Storage storage{nullptr, 0};
-  require(napi_get_arraybuffer_info(env, value, &storage.base, &storage.length) == napi_ok, "ERR_ARGUMENT", "expected an ArrayBuffer");
-  return storage;
+Handle& handle_of(const Napi::Value& value) {
+  Handle& handle = *value.As<Napi::External<Handle>>().Data();
+  require(handle.program != nullptr, "ERR_DISPOSED", "this program was unloaded");
+  return handle;
 }
-
-std::vector<int> indices_of(const Napi::Value& value, size_t bound, bool or_none) {
-  const auto list = value.As<Napi::Array>();
-  std::vector<int> out(list.Length());
-  for (uint32_t i = 0; i < list.Length(); i++) {
-    out[i] = list.Get(i).As<Napi::Number>().Int32Value();
-    require((out[i] >= 0 || (or_none && out[i] == -1)) && out[i] < int(bound), "ERR_ARGUMENT", "index ", out[i], " out of range");
-  }
-  return out;
-}
-
-Attrs attrs_of(const Napi::Object& object) {
-  Attrs attrs;
-  const Napi::Array names = object.GetPropertyNames();
-  for (uint32_t i = 0; i < names.Length(); i++) {
-    const std::string name = names.Get(i).As<Napi::String>();
-    const Napi::Value value = object.Get(name);
-    if (value.IsNumber()) attrs.set(name, value.As<Napi::Number>().DoubleValue());
-    else if (value.IsBoolean()) attrs.set(name, double(value.As<Napi::Boolean>().Value()));
-    else if (value.IsString()) attrs.set(name, value.As<Napi::String>().Utf8Value());
-    else {
-      require(value.IsArray(), "ERR_ARGUMENT", "attribute '", name, "' is not a number, boolean, string or list of numbers");
-      const auto list = value.As<Napi::Array>();
-      std::vector<double> numbers(list.Length());
-      for (uint32_t k = 0; k < list.Length(); k++) numbers[k] = list.Get(k).ToNumber().DoubleValue();
-      attrs.set(name, std::move(numbers));
-    }
-  }
-  return attrs;
-}
-
-SlotKind kind_of(const std::string& name) {
-  if (name == "arena") return SlotKind::arena;
-  if (name == "input") return SlotKind::input;
-  if (name == "output") return SlotKind::output;
-  if (name == "state") return SlotKind::state;
-  require(name == "constant", "ERR_ARGUMENT", "unknown kind of slot '", name, "'");
-  return SlotKind::constant;
-}
-
-ProgramSpec spec_of(const Napi::Object& object) {
-  ProgramSpec spec;
-  const auto states = object.Get("states").As<Napi::Array>();
-  const auto slots = object.Get("slots").As<Napi::Array>();
-  std::vector<size_t> needed(states.Length(), 0);
-  for (uint32_t i = 0; i < slots.Length(); i++) {
-    const auto item = slots.Get(i).As<Napi::Object>();
-    SlotSpec slot{kind_of(item.Get("kind").As<Napi::String>()), size_t(item.Get("bytes").As<Napi::Number>().Int64Value())};
-    slot.index = item.Get("index").As<Napi::Number>().Int32Value();
-    require(slot.index >= 0, "ERR_ARGUMENT", "slot ", i, ": index ", slot.index);
-    if (slot.kind == SlotKind::constant) {
-      slot.value = item.Get("value").As<Napi::Number>().DoubleValue();
-      slot.dtype = dtype_of(item.Get("dtype").As<Napi::String>().Utf8Value());
-    } else if (slot.kind == SlotKind::state) {
-      require(size_t(slot.index) < needed.size(), "ERR_ARGUMENT", "slot ", i, ": no state ", slot.index);
-      needed[size_t(slot.index)] = std::max(needed[size_t(slot.index)], slot.bytes);
-    }
-    spec.slots.push_back(slot);
-  }
-  const auto writes = object.Get("writes").As<Napi::Array>();
-  for (uint32_t i = 0; i < writes.Length(); i++) {
-    const auto item = writes.Get(i).As<Napi::Object>();
-    const WriteSpec write{item.Get("slot").As<Napi::Number>().Int32Value(), item.Get("state").As<Napi::Number>().Int32Value()};
-    require(size_t(write.slot) < spec.slots.size() && size_t(write.state) < needed.size(), "ERR_ARGUMENT", "write ", i, " out of range");
-    needed[size_t(write.state)] = std::max(needed[size_t(write.state)], spec.slots[size_t(write.slot)].bytes);
-    spec.writes.push_back(write);
-  }
-  for (uint32_t i = 0; i < states.Length(); i++) {
-    const Storage storage = storage_of(object.Env(), states.Get(i));
-    spec.states.push_back(data_of(storage.base, storage.length, needed[i], "state", i));
-    spec.state_bytes.push_back(needed[i]);
-  }
-  const auto values = object.Get("values").As<Napi::Array>();
-  for (uint32_t i = 0; i < values.Length(); i++) {
-    const auto item = values.Get(i).As<Napi::Object>();
-    ValueSpec value{item.Get("slot").As<Napi::Number>().Int32Value(), {}, dtype_of(item.Get("dtype").As<Napi::String>().Utf8Value())};
-    const auto shape = item.Get("shape").As<Napi::Array>();
-    for (uint32_t k = 0; k < shape.Length(); k++) value.dims.push_back(shape.Get(k).As<Napi::Number>().Int64Value());
-    require(value.slot < int(spec.slots.size()), "ERR_ARGUMENT", "value ", i, ": no slot ", value.slot);
-    if (value.slot >= 0) {
-      const size_t bytes = size_t(product(value.dims)) * size_of(value.dtype);
-      require(bytes <= spec.slots[size_t(value.slot)].bytes, "ERR_ARGUMENT", "value ", i, " of ", bytes, " bytes does not fit its slot");
-    }
-    spec.values.push_back(std::move(value));
-  }
-  const auto calls = object.Get("calls").As<Napi::Array>();
-  for (uint32_t i = 0; i < calls.Length(); i++) {
-    Napi::HandleScope scope(object.Env());
-    const auto item = calls.Get(i).As<Napi::Object>();
-    CallSpec call{item.Get("op").As<Napi::String>(), indices_of(item.Get("inputs"), spec.values.size(), false),
-                  indices_of(item.Get("outputs"), spec.values.size(), false), attrs_of(item.Get("attrs").As<Napi::Object>()),
-                  item.Get("update").ToBoolean()};
-    for (int id : call.inputs) require(spec.values[size_t(id)].slot >= 0, "ERR_ARGUMENT", call.op, ": reads a value that has no slot");
-    spec.calls.push_back(std::move(call));
-  }
-  return spec;
-}
-
-using Handle = std::shared_ptr<Program>;
-
-Handle& handle_of(const Napi::Value& value) { return *value.As<Napi::External<Handle>>().Data(); }
 
 Napi::Value load(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    auto* program = new Program(spec_of(info[0].As<Napi::Object>()), "cpu", cpu::level());
-    Queue::cpu().add(program->arena_bytes());
-    auto* handle = new Handle(program, [](Program* p) {
-      Queue::cpu().remove(p->arena_bytes());
-      delete p;
-    });
+    Queue& queue = queue_at(info[1]);
+    auto program = std::make_unique<Program>(spec_of(info[0].As<Napi::Object>(), queue.device().is_host()), queue.device());
+    queue.add(program->arena_bytes());
+    auto* handle = new Handle{queue, {program.release(), [&queue](Program* p) {
+                                        const size_t bytes = p->arena_bytes();
+                                        delete p;
+                                        queue.remove(bytes);
+                                      }}};
     return Napi::External<Handle>::New(env, handle, [](Napi::Env, Handle* h) { delete h; });
   });
 }
 
 Napi::Value unload(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    handle_of(info[0]).reset();  // runs in flight hold it
+    info[0].As<Napi::External<Handle>>().Data()->program.reset();  // runs in flight hold it
     return env.Undefined();
   });
 }
 
-void addresses(napi_env env, napi_value list, size_t count, const char* what, std::vector<void*>& out, auto bytes_of) {
+void addresses(napi_env env, napi_value list, bool on_host, size_t count, const char* what, std::vector<void*>& out, auto bytes_of) {
   uint32_t length = 0;
   napi_get_array_length(env, list, &length);
   require(length == count, "ERR_ARGUMENT", "expected ", count, " ", what, "s, got ", length);
@@ -196,28 +110,93 @@ void addresses(napi_env env, napi_value list, size_t count, const char* what, st
   for (uint32_t i = 0; i < length; i++) {
     napi_value item;
     napi_get_element(env, list, i, &item);
-    const Storage storage = storage_of(env, item);
-    out[i] = data_of(storage.base, storage.length, bytes_of(i), what, i);
+    out[i] = address_of(env, item, on_host, bytes_of(i), what, i);
   }
+}
+
+/** Outputs that JavaScript wants to see when the run is done: an ArrayBuffer each, or undefined. */
+std::vector<Reply> replies_of(const Napi::Value& value, const Program& program) {
+  std::vector<Reply> replies;
+  if (!value.IsArray()) return replies;
+  const auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length() && i < program.output_count(); i++) {
+    const Napi::Value item = list.Get(i);
+    if (!item.IsArrayBuffer() || !program.can_reply(i)) continue;
+    const Storage storage = storage_of(value.Env(), item);
+    require(storage.length >= program.output_bytes(i), "ERR_ARGUMENT", "reply ", i, " is too small");
+    replies.push_back({storage.base, int(i)});
+  }
+  return replies;
+}
+
+Napi::Value submit(Napi::Env env, Addon& self, Queue& queue, Job job) {
+  job.environment = self.environment;
+  job.ticket = ++self.environment->submitted;
+  const double ticket = job.ticket;
+  queue.submit(std::move(job));
+  return Napi::Number::New(env, ticket);
 }
 
 Napi::Value run(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
-    const Handle& program = handle_of(info[0]);
-    require(program != nullptr, "ERR_DISPOSED", "this program was unloaded");
-    Job job{program, self.environment, {}, {}, 0, info[3].ToBoolean()};
-    addresses(env, info[1], program->input_count(), "input", job.inputs, [&](size_t i) { return program->input_bytes(i); });
-    addresses(env, info[2], program->output_count(), "output", job.outputs, [&](size_t i) { return program->output_bytes(i); });
-    job.ticket = ++self.environment->submitted;
-    const double ticket = job.ticket;
-    Queue::cpu().submit(std::move(job));
-    return Napi::Number::New(env, ticket);
+    Handle& handle = handle_of(info[0]);
+    const Program& program = *handle.program;
+    const bool on_host = program.device().is_host();
+    Job job;
+    job.program = handle.program;
+    addresses(env, info[1], on_host, program.input_count(), "input", job.inputs, [&](size_t i) { return program.input_bytes(i); });
+    addresses(env, info[2], on_host, program.output_count(), "output", job.outputs, [&](size_t i) { return program.output_bytes(i); });
+    job.notify = info[3].ToBoolean();
+    job.after = info[4].As<Napi::Number>().DoubleValue();
+    job.replies = replies_of(info[5], program);
+    return submit(env, self, handle.queue, std::move(job));
+  });
+}
+
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
+    Queue& queue = queue_at(info[0]);
+    const auto bytes = size_t(info[1].As<Napi::Number>().Int64Value());
+    void* memory = queue.device().allocate(bytes);
+    if (memory == nullptr) return env.Undefined();
+    self.allocated.emplace(memory, &queue);
+    return Napi::Number::New(env, double(reinterpret_cast<uintptr_t>(memory)));
+  });
+}
+
+Napi::Value release(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
+    void* memory = reinterpret_cast<void*>(uintptr_t(info[0].As<Napi::Number>().DoubleValue()));
+    const auto found = self.allocated.find(memory);
+    require(found != self.allocated.end(), "ERR_ARGUMENT", "release: not device memory of this environment");
+    found->second->device().release(memory);
+    self.allocated.erase(found);
+    return env.Undefined();
+  });
+}
+
+/** transfer(device, way, address, host storage, offset, bytes, after, notify): bytes to or from a device; the ticket. */
+Napi::Value transfer(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
+    Queue& queue = queue_at(info[0]);
+    const bool in = info[1].As<Napi::String>().Utf8Value() == "in";
+    void* memory = address_of(env, info[2], false, 0, "transfer", 0);
+    require(self.allocated.count(memory) != 0, "ERR_ARGUMENT", "transfer: not device memory of this environment");
+    const Storage storage = storage_of(env, info[3]);
+    const auto offset = size_t(info[4].As<Napi::Number>().Int64Value()), bytes = size_t(info[5].As<Napi::Number>().Int64Value());
+    require(offset <= storage.length && bytes <= storage.length - offset, "ERR_ARGUMENT", "transfer: ", bytes, " bytes do not fit");
+    char* host = static_cast<char*>(storage.base) + offset;
+    Job job;
+    job.transfers.push_back(in ? Transfer{Transfer::Way::in, memory, host, bytes} : Transfer{Transfer::Way::out, host, memory, bytes});
+    job.after = info[6].As<Napi::Number>().DoubleValue();
+    job.notify = info[7].ToBoolean();
+    return submit(env, self, queue, std::move(job));
   });
 }
 
 Napi::Value notify(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
-    Queue::cpu().notify(*self.environment, info[0].As<Napi::Number>().DoubleValue());
+    self.environment->notify(info[0].As<Napi::Number>().DoubleValue());
     return env.Undefined();
   });
 }
@@ -226,9 +205,22 @@ Napi::Value wait_sync(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
     const double ticket = info[0].As<Napi::Number>().DoubleValue();
     require(ticket <= self.environment->submitted, "ERR_ARGUMENT", "ticket ", ticket, " was never given");
-    Queue::cpu().wait(*self.environment, ticket);
+    self.environment->wait(ticket);
     return env.Undefined();
   });
+}
+
+/** The environment goes: nothing of its runs and memory is left behind. */
+void close(Addon& self) {
+  self.environment->close();
+  std::vector<Queue*> all;
+  {
+    std::lock_guard<std::mutex> lock(queues_mutex());
+    all = queues();
+  }
+  for (Queue* queue : all) queue->close(*self.environment);
+  for (const auto& [memory, queue] : self.allocated) queue->device().release(memory);
+  self.allocated.clear();
 }
 
 Napi::Value on_finished(const Napi::CallbackInfo& info) {
@@ -251,7 +243,7 @@ Napi::Value on_finished(const Napi::CallbackInfo& info) {
     };
     // Registered after the thread-safe function, so it runs before that one is torn down.
     napi_add_env_cleanup_hook(
-        env, [](void* data) { Queue::cpu().close(*static_cast<Addon*>(data)->environment); }, &self);
+        env, [](void* data) { close(*static_cast<Addon*>(data)); }, &self);
     return env.Undefined();
   });
 }
@@ -266,7 +258,7 @@ Napi::Value hold(const Napi::CallbackInfo& info) {
 
 Napi::Value faults(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
-    const auto list = Queue::cpu().take_faults(*self.environment);
+    const auto list = self.environment->take_faults();
     auto out = Napi::Array::New(env, list.size());
     for (size_t i = 0; i < list.size(); i++) {
       auto item = Napi::Object::New(env);
@@ -289,18 +281,30 @@ Napi::Value alignment(const Napi::CallbackInfo& info) {
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    auto cpu = Napi::Object::New(env);
-    cpu.Set("id", "cpu");
-    cpu.Set("kind", "cpu");
-    cpu.Set("name", cpu::name());
-    cpu.Set("emulated", false);
-    cpu.Set("level", cpu::level_name());
-    cpu.Set("threads", cpu::lanes());
-    auto features = Napi::Array::New(env);
-    for (const std::string& feature : cpu::features()) features.Set(features.Length(), feature);
-    cpu.Set("features", features);
-    auto list = Napi::Array::New(env, 1);
-    list.Set(uint32_t(0), cpu);
+    std::lock_guard<std::mutex> lock(queues_mutex());
+    auto list = Napi::Array::New(env);
+    for (Queue* queue : queues()) {
+      const DeviceFacts facts = queue->device().facts();
+      auto item = Napi::Object::New(env);
+      item.Set("id", facts.id);
+      item.Set("kind", facts.kind);
+      item.Set("name", facts.name);
+      item.Set("emulated", facts.emulated);
+      if (queue->device().is_host()) {
+        item.Set("level", cpu::level_name());
+        item.Set("threads", cpu::lanes());
+        auto features = Napi::Array::New(env);
+        for (const std::string& feature : cpu::features()) features.Set(features.Length(), feature);
+        item.Set("features", features);
+      } else {
+        auto memory = Napi::Object::New(env);
+        memory.Set("total", double(facts.total));
+        memory.Set("free", double(facts.free));
+        item.Set("memory", memory);
+        item.Set("computeCapability", std::to_string(facts.target.capability / 10) + "." + std::to_string(facts.target.capability % 10));
+      }
+      list.Set(list.Length(), item);
+    }
     return list;
   });
 }
@@ -313,56 +317,108 @@ Napi::Value kernels(const Napi::CallbackInfo& info) {
   });
 }
 
+/** What a library of kernels brings; ERR_FORMAT with the reason when it cannot be used. */
+Registry open_library(const std::string& path) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: programs hold its kernels
+  require(library != nullptr, "ERR_FORMAT", library ? "" : dlerror());
+  const auto entry = reinterpret_cast<KernelLibrary>(dlsym(library, "weft_kernels"));
+  require(entry != nullptr, "ERR_FORMAT", path, " exports no weft_kernels; put WEFT_KERNEL_LIBRARY into it");
+  Registry brought;
+  const char* refusal = entry(&brought, kernel_library_version, kernel_layout());
+  require(refusal == nullptr, "ERR_FORMAT", path, ": ", refusal ? refusal : "");
+  brought.give_to(registry());
+  return brought;
+}
+
 Napi::Value load_kernels(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    const std::string path = info[0].As<Napi::String>();
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: programs hold its kernels
-    require(library != nullptr, "ERR_FORMAT", library ? "" : dlerror());
-    const auto entry = reinterpret_cast<KernelLibrary>(dlsym(library, "weft_kernels"));
-    require(entry != nullptr, "ERR_FORMAT", path, " exports no weft_kernels; put WEFT_KERNEL_LIBRARY into it");
-    Registry brought;
-    const char* refusal = entry(&brought, kernel_library_version, kernel_layout());
-    require(refusal == nullptr, "ERR_FORMAT", path, ": ", refusal ? refusal : "");
-    brought.give_to(registry());
+    const Registry brought = open_library(info[0].As<Napi::String>());
+    std::set<std::string> names;
+    for (const char* backend : {"cpu", "cuda"})
+      for (const std::string& op : brought.ops(backend)) names.insert(op);
     auto list = Napi::Array::New(env);
-    for (const std::string& op : brought.ops("cpu")) list.Set(list.Length(), op);
+    for (const std::string& op : names) list.Set(list.Length(), op);
+    return list;
+  });
+}
+
+/** The folder the addon lies in. */
+std::string addon_folder() {
+  Dl_info found{};
+  if (dladdr(reinterpret_cast<void*>(&addon_folder), &found) == 0 || found.dli_fname == nullptr) return ".";
+  const std::string path = found.dli_fname;
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+/** openCuda(path or undefined): opens the CUDA library, once per process; [[key, text], ...] of what it found out. */
+Napi::Value open_cuda(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
+    std::lock_guard<std::mutex> lock(queues_mutex());
+    static auto* notes = new std::vector<std::pair<std::string, std::string>>;
+    static bool opened = false;
+    if (!opened) {
+      opened = true;
+      const std::string path = info[0].IsString() ? std::string(info[0].As<Napi::String>()) : addon_folder() + "/libweft_cuda.so";
+      if (!info[0].IsString() && access(path.c_str(), R_OK) != 0) {
+        notes->emplace_back("problem", "this build of weftjs has no CUDA library");
+      } else {
+        notes->emplace_back("library", path);
+        try {
+          const Registry brought = open_library(path);
+          for (Device* device : brought.devices) queues().push_back(new Queue(*device));
+          notes->insert(notes->end(), brought.notes.begin(), brought.notes.end());
+        } catch (const Error& error) { notes->emplace_back("problem", error.what()); }
+      }
+    }
+    auto list = Napi::Array::New(env);
+    for (const auto& [key, text] : *notes) {
+      auto pair = Napi::Array::New(env);
+      pair.Set(uint32_t(0), key);
+      pair.Set(uint32_t(1), text);
+      list.Set(list.Length(), pair);
+    }
     return list;
   });
 }
 
 Napi::Value program_memory(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    const Handle& program = handle_of(info[0]);
-    require(program != nullptr, "ERR_DISPOSED", "this program was unloaded");
+    const Program& program = *handle_of(info[0]).program;
     auto out = Napi::Object::New(env);
-    out.Set("arena", double(program->arena_bytes()));
-    out.Set("constants", double(program->constant_bytes()));
+    out.Set("arena", double(program.arena_bytes()));
+    out.Set("constants", double(program.constant_bytes()));
     return out;
   });
 }
 
 Napi::Value memory(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
+    Queue& queue = queue_at(info[0]);
     auto out = Napi::Object::New(env);
-    out.Set("arena", double(Queue::cpu().arena_bytes()));
-    out.Set("programs", double(Queue::cpu().programs()));
+    out.Set("arena", double(queue.arena_bytes()));
+    out.Set("reserved", double(queue.device().reserved()));
+    out.Set("programs", double(queue.programs()));
     return out;
   });
 }
 
 Napi::Value profile(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    Profile measured;
-    Queue::cpu().profile(info[0].ToBoolean(), &measured);
+    std::lock_guard<std::mutex> lock(queues_mutex());
     auto list = Napi::Array::New(env);
-    for (const auto& [name, entry] : measured.entries) {
-      auto item = Napi::Object::New(env);
-      item.Set("name", name);
-      item.Set("count", double(entry.count));
-      item.Set("ms", entry.ms);
-      item.Set("flops", entry.flops);
-      item.Set("bytes", entry.bytes);
-      list.Set(list.Length(), item);
+    for (Queue* queue : queues()) {
+      Profile measured;
+      queue->profile(info[0].ToBoolean(), &measured);
+      for (const auto& [name, entry] : measured.entries) {
+        auto item = Napi::Object::New(env);
+        item.Set("name", name);
+        item.Set("count", double(entry.count));
+        item.Set("ms", entry.ms);
+        item.Set("flops", entry.flops);
+        item.Set("bytes", entry.bytes);
+        list.Set(list.Length(), item);
+      }
     }
     return list;
   });
@@ -380,6 +436,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> functions[] = {{"load", load},
                                                                                           {"unload", unload},
                                                                                           {"run", run},
+                                                                                          {"allocate", allocate},
+                                                                                          {"release", release},
+                                                                                          {"transfer", transfer},
+                                                                                          {"openCuda", open_cuda},
                                                                                           {"notify", notify},
                                                                                           {"waitSync", wait_sync},
                                                                                           {"onFinished", on_finished},

@@ -98,6 +98,8 @@ void Registry::give_to(Registry& other) const {
   for (const auto& [backend, kernels] : kernels_)
     for (const auto& [op, levels] : kernels)
       for (const auto& [level, bind] : levels) other.define(backend, op, level, bind);
+  other.devices.insert(other.devices.end(), devices.begin(), devices.end());
+  other.notes.insert(other.notes.end(), notes.begin(), notes.end());
 }
 
 Registry& registry() {

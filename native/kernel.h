@@ -98,6 +98,8 @@ class Call {
 
 using Bind = Step (*)(Call&);
 
+class Device;
+
 /** The kernels of one backend by op name; of several definitions the one with the highest usable level wins. */
 class Registry {
  public:
@@ -107,6 +109,11 @@ class Registry {
   std::vector<std::string> ops(std::string_view backend) const;
   /** Defines all of these in another registry. */
   void give_to(Registry& other) const;
+
+  /** Devices that a library brings beside its kernels; they live as long as the process. */
+  std::vector<Device*> devices;
+  /** What the library found out about the machine, for users: why a device is not among them, versions. */
+  std::vector<std::pair<std::string, std::string>> notes;
 
  private:
   std::map<std::string, std::map<std::string, std::map<int, Bind>>, std::less<>> kernels_;

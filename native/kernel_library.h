@@ -4,17 +4,18 @@
 #include <cstddef>
 #include <string>
 
+#include "device.h"
 #include "kernel.h"
 
 namespace weft {
 
-constexpr uint32_t kernel_library_version = 1;
+constexpr uint32_t kernel_library_version = 2;
 
 /** Changes when the memory layout of what crosses the seam does. */
 constexpr uint64_t kernel_layout() {
   uint64_t hash = 1469598103934665603ull;
   for (uint64_t part : {sizeof(View), sizeof(Frame), sizeof(Fault), sizeof(Attrs), sizeof(Call), sizeof(Step), sizeof(std::string),
-                        size_t(__GXX_ABI_VERSION)})
+                        sizeof(Registry), sizeof(DeviceFacts), size_t(__GXX_ABI_VERSION)})
     hash = (hash ^ part) * 1099511628211ull;
   return hash;
 }

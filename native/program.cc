@@ -2,7 +2,7 @@
 #include "program.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cstddef>
 #include <cstring>
 
 #include "plan.h"
@@ -29,25 +29,52 @@ void fill_constant(DType dtype, void* to, size_t bytes, double value) {
   }
 }
 
-constexpr size_t align(size_t bytes) { return (bytes + 63) / 64 * 64; }
+constexpr size_t alignment = 64;
+constexpr size_t align(size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 }  // namespace
 
-Program::Program(ProgramSpec spec, std::string_view backend, int level) {
+Program::Program(ProgramSpec spec, Device& device) : device_(device) {
   int next_slot = int(spec.slots.size());
   std::vector<Call> calls;
   calls.reserve(spec.calls.size());
+  single_ = spec.single;
+  bind(spec, calls, next_slot);
+
+  address_.assign(size_t(next_slot), nullptr);
+  state_of_slot_.assign(size_t(next_slot), -1);
+  for (size_t i = 0; i < spec.slots.size(); i++) {
+    const SlotSpec& slot = spec.slots[i];
+    if (slot.kind == SlotKind::state) {
+      state_of_slot_[i] = slot.index;
+      address_[i] = spec.states[size_t(slot.index)];
+    } else if (slot.kind == SlotKind::input || slot.kind == SlotKind::output) {
+      auto& ports = slot.kind == SlotKind::input ? inputs_ : outputs_;
+      if (ports.size() <= size_t(slot.index)) ports.resize(size_t(slot.index) + 1);
+      ports[size_t(slot.index)].slots.push_back(int(i));
+      ports[size_t(slot.index)].bytes = slot.bytes;
+    }
+  }
+  place_constants(spec);
+  share_state(spec, calls);
+  place_in_arena(spec, calls);
+  if (!device_.is_host()) place_ports();
+}
+
+void Program::bind(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot) {
   for (CallSpec& description : spec.calls) {
     Call& call = calls.emplace_back();
     call.op = description.op;
     call.attrs = std::move(description.attrs);
+    call.target = device_.target();
+    call.precision = spec.precision;
     call.next_slot = &next_slot;
     const auto view = [&](int id) { return View{spec.values[id].dims, spec.values[id].dtype, spec.values[id].slot}; };
     for (int id : description.inputs) call.in.push_back(view(id));
     for (int id : description.outputs) call.out.push_back(view(id));
 
-    const Bind bind = registry().find(backend, call.op, level);
-    require(bind, "ERR_ARGUMENT", call.op, ": no ", backend, " kernel of this name");
+    const Bind bind = registry().find(device_.backend(), call.op, device_.level());
+    require(bind, "ERR_ARGUMENT", call.op, ": no ", device_.backend(), " kernel of this name");
     Step step;
     try {
       step = bind(call);
@@ -56,37 +83,45 @@ Program::Program(ProgramSpec spec, std::string_view backend, int level) {
     require(unread.empty(), "ERR_ARGUMENT", call.op, ": the kernel knows no attribute '", unread.empty() ? "" : unread[0], "'");
     steps_.push_back({std::move(step), int32_t(calls.size() - 1), false});
     names_.push_back(call.op);
+    raises_ |= call.raises;
     double bytes = 0, elements = 0;
     for (const View& v : call.in) bytes += double(v.bytes());
     for (const View& v : call.out) bytes += v.used() ? double(v.bytes()) : 0, elements += v.used() ? double(v.size()) : 0;
     costs_.emplace_back(call.flops > 0 ? call.flops : elements, bytes);
   }
+}
 
-  address_.assign(size_t(next_slot), nullptr);
-  state_of_slot_.assign(size_t(next_slot), -1);
-  size_t constant_bytes = 0;
-  for (const SlotSpec& slot : spec.slots)
-    if (slot.kind == SlotKind::constant) constant_bytes += align(slot.bytes);
-  constants_.resize(constant_bytes + 64);
-  char* constant = reinterpret_cast<char*>(align(reinterpret_cast<size_t>(constants_.data())));
-  for (size_t i = 0; i < spec.slots.size(); i++) {
-    const SlotSpec& slot = spec.slots[i];
-    if (slot.kind == SlotKind::state) {
-      state_of_slot_[i] = slot.index;
-      address_[i] = spec.states[size_t(slot.index)];
-    } else if (slot.kind == SlotKind::constant) {
-      fill_constant(slot.dtype, constant, slot.bytes, slot.value);
-      address_[i] = constant;
-      constant += align(slot.bytes);
-    } else if (slot.kind != SlotKind::arena) {
-      auto& ports = slot.kind == SlotKind::input ? inputs_ : outputs_;
-      if (ports.size() <= size_t(slot.index)) ports.resize(size_t(slot.index) + 1);
-      ports[size_t(slot.index)].slots.push_back(int(i));
-      ports[size_t(slot.index)].bytes = slot.bytes;
-    }
+/** Constants lie in the host's memory first; a device with memory of its own gets them before the first run. */
+void Program::place_constants(const ProgramSpec& spec) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < spec.slots.size(); i++)
+    if (spec.slots[i].kind == SlotKind::constant) constant_slots_.emplace_back(int(i), bytes), bytes += align(spec.slots[i].bytes);
+  if (bytes == 0) return;
+  constants_.resize(bytes + alignment);
+  char* base = reinterpret_cast<char*>(align(reinterpret_cast<size_t>(constants_.data())));
+  for (const auto& [slot, offset] : constant_slots_) {
+    const SlotSpec& constant = spec.slots[size_t(slot)];
+    fill_constant(constant.dtype, base + offset, constant.bytes, constant.value);
+    address_[size_t(slot)] = base + offset;
   }
-  share_state(spec, calls);
-  place_in_arena(spec, calls);
+}
+
+/** Recorded work reads and writes fixed addresses: small inputs and outputs get places of their own. Single calls are not recorded. */
+void Program::place_ports() {
+  constexpr size_t most_reply = 4096, most_input = 65536;
+  size_t offset = alignment;  // after the fault word
+  if (!single_) {
+    for (Port& port : outputs_)
+      if (port.bytes <= most_reply) port.staged = offset, offset += align(port.bytes);
+    reply_bytes_ = offset;
+    for (Port& port : inputs_)
+      if (port.bytes <= most_input) port.staged = offset, offset += align(port.bytes);
+  } else {
+    reply_bytes_ = offset;
+  }
+  constants_at_ = offset;
+  own_ = std::make_unique<Memory>(device_, offset + constants_.size());
+  for (const auto& [slot, at] : constant_slots_) address_[size_t(slot)] = own_->data() + constants_at_ + at;
 }
 
 /** Lets an update write over the variable it reads, where nobody reads the old value later; other assignments are copied after the last step. */
@@ -95,6 +130,7 @@ void Program::share_state(const ProgramSpec& spec, const std::vector<Call>& call
     bool shared = false;
     for (size_t k = 0; k < calls.size() && !shared && spec.slots[size_t(write.slot)].kind == SlotKind::arena; k++) {
       if (!spec.calls[k].update || state_of_slot_[size_t(write.slot)] >= 0) continue;
+      if (!device_.is_host() && !calls[k].guarded) continue;
       for (const auto& [input, output] : calls[k].in_places) {
         if (calls[k].out[output].slot != write.slot || state_of_slot_[size_t(calls[k].in[input].slot)] != write.state) continue;
         bool read_elsewhere = false;
@@ -110,7 +146,7 @@ void Program::share_state(const ProgramSpec& spec, const std::vector<Call>& call
         shared = true;
       }
     }
-    if (!shared) commits_.push_back({write.slot, spec.states[size_t(write.state)], spec.state_bytes[size_t(write.state)]});
+    if (!shared) writes_.push_back({write.slot, spec.states[size_t(write.state)], spec.state_bytes[size_t(write.state)]});
   }
 }
 
@@ -130,8 +166,8 @@ void Program::place_in_arena(const ProgramSpec& spec, const std::vector<Call>& c
     for (const auto& scratch : calls[size_t(k)].scratches)
       first[size_t(scratch.slot)] = last[size_t(scratch.slot)] = k, bytes[size_t(scratch.slot)] = scratch.bytes;
   }
-  for (const Copy& copy : commits_)
-    if (in_arena(copy.slot)) last[size_t(copy.slot)] = end;
+  for (const Write& write : writes_)
+    if (in_arena(write.slot)) last[size_t(write.slot)] = end;
 
   // An output takes over the memory of an input that ends with this call, where the kernel allows it.
   std::vector<int> home(address_.size());
@@ -164,35 +200,116 @@ void Program::place_in_arena(const ProgramSpec& spec, const std::vector<Call>& c
     if (first[i] >= 0) arena_slots_.emplace_back(int(i), placed.offsets[block_of[size_t(home[i])]]);
 }
 
-void Program::run(char* arena, void* const* inputs, void* const* outputs, Fault& fault, Profile* profile) {
-  if (arena_ != arena) {
-    for (const auto& [slot, offset] : arena_slots_) address_[size_t(slot)] = arena + offset;
-    arena_ = arena;
-  }
-  for (size_t i = 0; i < inputs_.size(); i++)
-    for (int slot : inputs_[i].slots) address_[size_t(slot)] = inputs[i];
-  for (size_t i = 0; i < outputs_.size(); i++)
-    for (int slot : outputs_[i].slots) address_[size_t(slot)] = outputs[i];
+void Program::set(const Port& port, void* address) {
+  for (int slot : port.slots) address_[size_t(slot)] = address;
+}
 
-  Frame frame{address_.data(), nullptr, &fault};
+/** The steps in order, and the assignments of state after them. */
+void Program::walk(Fault* fault, Profile* profile) {
+  Frame frame{address_.data(), device_.stream(), fault};
   for (const BoundStep& bound : steps_) {
-    if (bound.commit && fault.raised()) continue;
-    frame.call = bound.call;
+    if (bound.commit && device_.is_host() && fault->raised()) continue;  // elsewhere the kernel looks for itself
+    frame.call = current_call_ = bound.call;
     if (profile == nullptr) {
       bound.step(frame);
       continue;
     }
-    const auto begin = std::chrono::steady_clock::now();
-    bound.step(frame);
     auto& entry = profile->entries[names_[size_t(bound.call)]];
-    entry.ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    entry.ms += device_.time([&] { bound.step(frame); });
     entry.count++;
     entry.flops += costs_[size_t(bound.call)].first;
     entry.bytes += costs_[size_t(bound.call)].second;
   }
-  if (!fault.raised())
-    for (const Copy& copy : commits_)
-      if (copy.bytes > 0) std::memcpy(copy.to, address_[size_t(copy.slot)], copy.bytes);
+  current_call_ = -1;
+  if (writes_.empty()) return;
+  commits_.clear();
+  for (const Write& write : writes_) commits_.push_back({write.to, address_[size_t(write.slot)], write.bytes});
+  device_.copy(commits_, device_.is_host() || raises_ ? fault : nullptr);
+}
+
+void Program::run(Run& run) {
+  if (arena_ != run.arena) {
+    for (const auto& [slot, offset] : arena_slots_) address_[size_t(slot)] = run.arena + offset;
+    arena_ = run.arena;
+  }
+  if (device_.is_host()) {
+    for (size_t i = 0; i < inputs_.size(); i++) set(inputs_[i], run.inputs[i]);
+    for (size_t i = 0; i < outputs_.size(); i++) set(outputs_[i], run.outputs[i]);
+    walk(&run.fault, run.profile);
+    return;
+  }
+  Fault* fault = reinterpret_cast<Fault*>(own_->data());
+  if (!prepared_) {
+    device_.clear_fault(fault);
+    if (!constants_.empty())
+      device_.upload(own_->data() + constants_at_, reinterpret_cast<char*>(align(reinterpret_cast<size_t>(constants_.data()))),
+                     constants_.size() - alignment);
+    prepared_ = true;
+  }
+  std::vector<void*> fixed{run.arena};  // the addresses that recorded work depends on
+  taken_in_.clear(), given_out_.clear();
+  for (size_t i = 0; i < inputs_.size(); i++) {
+    const Port& port = inputs_[i];
+    char* place = port.staged == none ? static_cast<char*>(run.inputs[i]) : own_->data() + port.staged;
+    if (port.staged == none) fixed.push_back(place);
+    else taken_in_.push_back({place, run.inputs[i], port.bytes});
+    set(port, place);
+  }
+  for (size_t i = 0; i < outputs_.size(); i++) {
+    const Port& port = outputs_[i];
+    char* place = port.staged == none ? static_cast<char*>(run.outputs[i]) : own_->data() + port.staged;
+    if (port.staged == none) fixed.push_back(place);
+    else given_out_.push_back({run.outputs[i], place, port.bytes});
+    set(port, place);
+  }
+  if (!taken_in_.empty()) device_.copy(taken_in_, nullptr);
+  walk_or_replay(run, std::move(fixed));
+  if (!given_out_.empty()) device_.copy(given_out_, nullptr);
+  if (raises_ || !run.replies.empty()) {
+    run.reply.resize(run.replies.empty() ? alignment : reply_bytes_);
+    device_.download(run.reply.data(), own_->data(), run.reply.size());
+  }
+}
+
+/** Run 1 is plain, run 2 recorded, run 3 and on replayed, while the addresses stay the same. */
+void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
+  constexpr size_t most_recorded = 4;
+  Fault* fault = reinterpret_cast<Fault*>(own_->data());
+  const auto whole = [&](Profile* profile) {
+    if (raises_) device_.clear_fault(fault);
+    walk(fault, profile);
+  };
+  const auto known = std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& entry) { return entry.addresses == addresses; });
+  if (run.profile == nullptr && known != recorded_.end()) {
+    device_.replay(*known->recording);
+    std::rotate(known, known + 1, recorded_.end());  // the least recently used is in front
+    return;
+  }
+  if (run.profile == nullptr && !single_ && last_plain_ == addresses) {
+    if (auto recording = device_.record([&] { whole(nullptr); })) {
+      if (recorded_.size() == most_recorded) recorded_.erase(recorded_.begin());
+      recorded_.push_back({std::move(addresses), std::move(recording)});
+      device_.replay(*recorded_.back().recording);
+      return;
+    }
+  }
+  last_plain_ = std::move(addresses);
+  whole(run.profile);
+}
+
+void Program::finish(Run& run) const {
+  if (device_.is_host()) {
+    for (const Reply& reply : run.replies) std::memcpy(reply.to, run.outputs[reply.output], outputs_[size_t(reply.output)].bytes);
+    return;
+  }
+  if (raises_) {
+    int32_t call;
+    std::memcpy(&call, run.reply.data(), sizeof call);
+    std::memcpy(&run.fault.value, run.reply.data() + offsetof(Fault, value), sizeof run.fault.value);
+    run.fault.call.store(call);
+  }
+  for (const Reply& reply : run.replies)
+    std::memcpy(reply.to, run.reply.data() + outputs_[size_t(reply.output)].staged, outputs_[size_t(reply.output)].bytes);
 }
 
 }  // namespace weft

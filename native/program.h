@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "device.h"
 #include "kernel.h"
 
 namespace weft {
@@ -45,6 +46,8 @@ struct ProgramSpec {
   std::vector<void*> states;  // addresses; they never move
   std::vector<size_t> state_bytes;
   std::vector<WriteSpec> writes;
+  Precision precision = Precision::float32;
+  bool single = false;  // an eager call: its results go straight to their buffers, and nothing is recorded
 };
 
 /** Time and traffic by op, while profiling. */
@@ -56,21 +59,46 @@ struct Profile {
   std::map<std::string, Entry> entries;
 };
 
+/** An output that the host wants as soon as the run is done. */
+struct Reply {
+  void* to;
+  int output;
+};
+
+/** One run of a program. */
+struct Run {
+  char* arena;  // at least arena_bytes()
+  void* const* inputs;
+  void* const* outputs;
+  const std::vector<Reply>& replies;
+  Profile* profile;
+  Fault fault;              // filled when the run is done
+  std::vector<char> reply;  // what a device with a stream sent back
+};
+
 class Program {
  public:
-  Program(ProgramSpec spec, std::string_view backend, int level);
+  Program(ProgramSpec spec, Device& device);
 
-  /** Runs every step. `arena` has at least arena_bytes(), 64-byte aligned. One run at a time. State changes only when no fault is raised. */
-  void run(char* arena, void* const* inputs, void* const* outputs, Fault& fault, Profile* profile);
+  /** Does every step, or enqueues it. One run at a time. State changes only when no fault is raised. */
+  void run(Run& run);
+  /** Once the device is done: puts fault and replies in place. */
+  void finish(Run& run) const;
 
+  Device& device() const { return device_; }
+  /** The call that was under way when run() threw. */
+  int32_t current_call() const { return current_call_; }
   size_t arena_bytes() const { return arena_bytes_; }
   size_t constant_bytes() const { return constants_.size(); }
   size_t input_count() const { return inputs_.size(); }
   size_t output_count() const { return outputs_.size(); }
   size_t input_bytes(size_t index) const { return inputs_[index].bytes; }
   size_t output_bytes(size_t index) const { return outputs_[index].bytes; }
+  /** Whether the host can have this output with the run. */
+  bool can_reply(size_t index) const { return device_.is_host() || outputs_[index].staged != none; }
 
  private:
+  static constexpr size_t none = SIZE_MAX;
   struct BoundStep {
     Step step;
     int32_t call;
@@ -79,27 +107,52 @@ class Program {
   struct Port {
     std::vector<int> slots;
     size_t bytes = 0;
+    size_t staged = none;  // offset in own_ of the fixed place that recorded work reads or writes
   };
-  struct Copy {
+  struct Write {
     int slot;
     void* to;
     size_t bytes;
   };
+  /** Recorded work, for the addresses it was recorded with. */
+  struct Recorded {
+    std::vector<void*> addresses;
+    std::unique_ptr<Recording> recording;
+  };
 
+  void bind(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot);
+  void place_constants(const ProgramSpec& spec);
+  void place_ports();
   void place_in_arena(const ProgramSpec& spec, const std::vector<Call>& calls);
   void share_state(const ProgramSpec& spec, const std::vector<Call>& calls);
+  void set(const Port& port, void* address);
+  void walk(Fault* fault, Profile* profile);
+  void walk_or_replay(const Run& run, std::vector<void*> addresses);
 
+  Device& device_;
   std::vector<BoundStep> steps_;
   std::vector<std::string> names_;                // of the calls, for profiles
   std::vector<std::pair<double, double>> costs_;  // flops and bytes of the calls
   std::vector<void*> address_;
-  std::vector<std::pair<int, size_t>> arena_slots_;  // slot, offset
+  std::vector<std::pair<int, size_t>> arena_slots_;     // slot, offset
+  std::vector<std::pair<int, size_t>> constant_slots_;  // slot, offset
   std::vector<Port> inputs_, outputs_;
-  std::vector<Copy> commits_;
+  std::vector<Write> writes_;
+  std::vector<Copy> commits_, taken_in_, given_out_;
   std::vector<char> constants_;
   std::vector<int> state_of_slot_;  // where a slot is state memory: which; else -1
   size_t arena_bytes_ = 0;
   const char* arena_ = nullptr;  // the one the addresses are for
+  bool raises_ = false;          // some kernel may report a bad value
+  bool single_ = false;
+  int32_t current_call_ = -1;
+
+  /** Devices with a stream: the fault word, small outputs, small inputs, constants, in this order. */
+  std::unique_ptr<Memory> own_;
+  size_t reply_bytes_ = 0, constants_at_ = 0;
+  bool prepared_ = false;
+  std::vector<Recorded> recorded_;
+  std::vector<void*> last_plain_;  // addresses of the last run that was not replayed
 };
 
 }  // namespace weft

@@ -1,21 +1,12 @@
-// The worker thread: takes runs in order, gives each the shared arena, records faults, tells JavaScript.
+// The worker thread: takes jobs in order, hands them to the device, and says when they are done.
 #include "queue.h"
 
-#include "float_mode.h"
 #include "pause.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
+#include <cmath>
 
 namespace weft {
-
-Queue& Queue::cpu() {
-  static Queue* queue = new Queue;  // never destroyed: its thread lives as long as the process
-  return *queue;
-}
 
 void Queue::submit(Job job) {
   std::unique_lock<std::mutex> lock(mutex_);
@@ -29,37 +20,14 @@ void Queue::submit(Job job) {
     room_.wait(lock, [&] { return jobs_.size() <= most_waiting / 2; });
     waiting_--;
   }
+  job.arena = arena_;
   jobs_.push_back(std::move(job));
   queued_.store(jobs_.size(), std::memory_order_release);
   if (sleeping_) work_.notify_one();
 }
 
-void Queue::notify(Environment& environment, double ticket) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (environment.finished >= ticket) {
-    lock.unlock();
-    environment.signal();
-  } else {
-    environment.wanted.insert(ticket);
-  }
-}
-
-void Queue::wait(Environment& environment, double ticket) {
-  // most waits are shorter than it takes to put a thread to sleep and wake it again
-  const std::atomic_ref<double> finished(environment.status[0]);
-  if (watch(std::chrono::microseconds(500), [&] { return finished.load(std::memory_order_acquire) >= ticket; })) return;
-  std::unique_lock<std::mutex> lock(mutex_);
-  done_.wait(lock, [&] { return environment.finished >= ticket; });
-}
-
-std::vector<RunFault> Queue::take_faults(Environment& environment) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return std::exchange(environment.faults, {});
-}
-
 void Queue::close(Environment& environment) {
   std::unique_lock<std::mutex> lock(mutex_);
-  environment.closed = true;
   std::deque<Job> dropped;  // freed outside the lock: the last holder of a program calls remove()
   for (auto it = jobs_.begin(); it != jobs_.end();) {
     if (it->environment.get() == &environment) {
@@ -71,7 +39,10 @@ void Queue::close(Environment& environment) {
   }
   queued_.store(jobs_.size(), std::memory_order_relaxed);
   room_.notify_all();
-  done_.wait(lock, [&] { return running_ != &environment; });
+  done_.wait(lock, [&] {
+    return std::none_of(flights_.begin(), flights_.end(),
+                        [&](const Flight& flight) { return flight.job.environment.get() == &environment; });
+  });
   lock.unlock();
 }
 
@@ -83,18 +54,22 @@ void Queue::profile(bool on, Profile* result) {
 
 void Queue::add(size_t arena_bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
+  fit_arena(std::max(arena_bytes, sizes_.empty() ? size_t(0) : *sizes_.rbegin()));
   sizes_.insert(arena_bytes);
 }
 
 void Queue::remove(size_t arena_bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
-  auto it = sizes_.find(arena_bytes);
+  const auto it = sizes_.find(arena_bytes);
   if (it != sizes_.end()) sizes_.erase(it);
+  try {
+    fit_arena(sizes_.empty() ? 0 : *sizes_.rbegin());
+  } catch (const Error&) {}  // the one there is stays
 }
 
 size_t Queue::arena_bytes() {
   std::lock_guard<std::mutex> lock(mutex_);
-  return capacity_;
+  return arena_ ? arena_->bytes() : 0;
 }
 
 size_t Queue::programs() {
@@ -102,79 +77,125 @@ size_t Queue::programs() {
   return sizes_.size();
 }
 
-/** The arena, at least as large as asked; given back to the system in part when the programs that needed it are gone. */
-char* Queue::arena(size_t bytes) {
-  constexpr size_t huge_page = size_t(2) << 20;
-  const size_t largest = std::max(bytes, sizes_.empty() ? size_t(0) : *sizes_.rbegin());
-  if (largest > capacity_ || capacity_ > 4 * largest + huge_page) {
-    std::free(arena_);
-    capacity_ =
-        largest < huge_page ? (std::max(largest, size_t(1)) + 4095) / 4096 * 4096 : (largest + huge_page - 1) / huge_page * huge_page;
-    arena_ = static_cast<char*>(std::aligned_alloc(capacity_ < huge_page ? 4096 : huge_page, capacity_));
-    if (arena_ == nullptr) {
-      const size_t asked = std::exchange(capacity_, 0);
-      throw Error("ERR_OUT_OF_MEMORY", "asked for an arena of " + std::to_string(asked) + " bytes; use smaller batches");
+/** An arena of at least so many bytes for runs submitted from now on; a much larger one is given up when the programs that needed it are gone. */
+void Queue::fit_arena(size_t bytes) {
+  constexpr size_t slack = size_t(2) << 20, least = 4096;
+  const size_t there = arena_ ? arena_->bytes() : 0;
+  if (there >= bytes && there > 0 && there <= 4 * bytes + slack) return;
+  try {
+    arena_ = std::make_shared<Memory>(device_, std::max(bytes, least));
+  } catch (const Error&) {
+    arena_.reset();
+    try {
+      arena_ = std::make_shared<Memory>(device_, std::max(bytes, least));
+    } catch (const Error&) {
+      arena_ = std::make_shared<Memory>(device_, std::max(there, least));
+      throw;
     }
-#ifdef MADV_HUGEPAGE
-    if (capacity_ >= huge_page) madvise(arena_, capacity_, MADV_HUGEPAGE);
-#endif
   }
-  return arena_;
+}
+
+/** Until there is a job or a flight to look after. */
+void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  // the next run often comes within microseconds: watching for it spares both sides a system call
+  lock.unlock();
+  watch(std::chrono::microseconds(200), [&] { return queued_.load(std::memory_order_acquire) != 0; });
+  lock.lock();
+  sleeping_ = true;
+  work_.wait(lock, [&] { return !jobs_.empty(); });
+  sleeping_ = false;
+}
+
+/** Hands a job to the device. What it throws becomes the run's fault. */
+void Queue::begin(Flight& flight, bool profiling) {
+  Job& job = flight.job;
+  const auto failed = [&](const std::string& code, const std::string& message) {
+    if (job.program) flight.report.call = job.program->current_call();
+    flight.report.code = code, flight.report.message = message;
+  };
+  if (job.after > 0) job.environment->wait(job.after);
+  try {
+    require(broken_.empty(), "ERR_CUDA", broken_);
+    for (const Transfer& transfer : job.transfers) {
+      if (transfer.way == Transfer::Way::in) device_.upload(transfer.to, transfer.from, transfer.bytes);
+      else device_.download(transfer.to, transfer.from, transfer.bytes);
+    }
+    if (job.program) {
+      flight.run.arena = job.arena->data();
+      flight.run.profile = profiling ? &flight.measured : nullptr;
+      job.program->run(flight.run);
+    }
+    flight.mark = device_.mark();
+  } catch (const Error& error) { failed(error.code, error.what()); } catch (const std::exception& error) {
+    failed("ERR_OUT_OF_MEMORY", error.what());  // all a step can throw besides Error is bad_alloc
+  }
+}
+
+/** Whether a flight is over; its report is complete then. */
+bool Queue::ended(Flight& flight) {
+  if (flight.over || !flight.report.code.empty()) return true;
+  try {
+    if (!device_.reached(flight.mark)) return false;
+    flight.over = true;
+    if (flight.job.program) flight.job.program->finish(flight.run);
+    if (flight.run.fault.raised()) flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
+  } catch (const Error& error) {
+    broken_ = error.what();
+    flight.report.code = error.code, flight.report.message = error.what();
+  }
+  return true;
+}
+
+/** The oldest flight is over: tells its environment. */
+void Queue::finish() {
+  Flight& flight = flights_.front();
+  flight.job.environment->finish(flight.job.ticket, flight.job.notify, std::move(flight.report));
+  flight.job.program.reset();  // outside the lock: the last holder calls remove()
+  std::list<Flight> over;      // its arena may go with it, outside the lock as well
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (const auto& [name, entry] : flight.measured.entries) {
+    auto& total = profile_.entries[name];
+    total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
+  }
+  over.splice(over.end(), flights_, flights_.begin());
+  done_.notify_all();
+  lock.unlock();
+  over.clear();
 }
 
 void Queue::work() {
-  flush_subnormals();
+  try {
+    device_.enter();
+  } catch (const Error& error) { broken_ = error.what(); }
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    if (jobs_.empty()) {
-      // the next run often comes within microseconds: watching for it spares both sides a system call
+    if (jobs_.empty() && flights_.empty()) wait_for_work(lock);
+    // a job that waits for another queue begins when nothing is left that the other queue may wait for
+    const bool drain = jobs_.empty() || flights_.size() >= most_flying || (jobs_.front().after > 0 && !flights_.empty());
+    if (!drain) {
+      flights_.emplace_back(std::move(jobs_.front()));
+      jobs_.pop_front();
+      queued_.store(jobs_.size(), std::memory_order_relaxed);
+      if (waiting_ > 0 && jobs_.size() <= most_waiting / 2) room_.notify_all();
+      const bool profiling = profiling_;
       lock.unlock();
-      watch(std::chrono::microseconds(200), [&] { return queued_.load(std::memory_order_acquire) != 0; });
-      lock.lock();
-      sleeping_ = true;
-      work_.wait(lock, [&] { return !jobs_.empty(); });
-      sleeping_ = false;
-    }
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    queued_.store(jobs_.size(), std::memory_order_relaxed);
-    if (waiting_ > 0 && jobs_.size() <= most_waiting / 2) room_.notify_all();
-    Environment& environment = *job.environment;
-    running_ = &environment;
-    const bool profiling = profiling_;
-    Profile measured;
-    Fault fault;
-    RunFault report{job.ticket, -1, 0, {}, {}};
-    try {
-      char* memory = arena(job.program->arena_bytes());
+      begin(flights_.back(), profiling);
+    } else {
       lock.unlock();
-      job.program->run(memory, job.inputs.data(), job.outputs.data(), fault, profiling ? &measured : nullptr);
-      if (fault.raised()) report.call = fault.call.load(), report.value = fault.value;
-    } catch (const Error& error) { report.code = error.code, report.message = error.what(); } catch (const std::exception& error) {
-      report.code = "ERR_OUT_OF_MEMORY", report.message = error.what();  // all a step can throw besides Error is bad_alloc
     }
-    if (lock.owns_lock()) lock.unlock();
-    job.program.reset();  // outside the lock: the last holder calls remove()
+    look_after(drain && queued_.load(std::memory_order_relaxed) != 0);
     lock.lock();
-    for (const auto& [name, entry] : measured.entries) {
-      auto& total = profile_.entries[name];
-      total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
-    }
-    running_ = nullptr;
-    environment.finished = job.ticket;
-    if (!environment.closed) {
-      if (report.call >= 0 || !report.code.empty()) {
-        environment.faults.push_back(std::move(report));
-        std::atomic_ref<double>(environment.status[1]).fetch_add(1.0);
-      }
-      std::atomic_ref<double>(environment.status[0]).store(job.ticket, std::memory_order_release);
-      const auto waiting = environment.wanted.upper_bound(job.ticket);
-      if (job.notify || waiting != environment.wanted.begin()) {
-        environment.wanted.erase(environment.wanted.begin(), waiting);
-        environment.signal();
-      }
-    }
-    done_.notify_all();
+  }
+}
+
+/** Finishes flights, oldest first. Returns when there are none, or, unless one has to end first, when there is a job to begin. */
+void Queue::look_after(bool wait) {
+  const auto wanted = [&] { return !wait && queued_.load(std::memory_order_acquire) != 0; };
+  while (!flights_.empty()) {
+    if (ended(flights_.front())) finish(), wait = false;
+    else if (wanted()) return;
+    else if (!watch(std::chrono::microseconds(200), [&] { return ended(flights_.front()) || wanted(); }))
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
 }
 

@@ -1,84 +1,91 @@
-// Queue: the CPU device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of submission.
+// Queue: a device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of submission.
 #pragma once
-#include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <set>
-#include <string>
 #include <thread>
-#include <vector>
 
+#include "environment.h"
 #include "program.h"
 
 namespace weft {
 
-/** What went wrong in a run. */
-struct RunFault {
-  double ticket;
-  int32_t call;
-  int64_t value = 0;
-  std::string code, message;  // empty: a bad datum; else what the step threw
+/** Bytes between the host and a device. */
+struct Transfer {
+  enum class Way : uint8_t { in, out } way;
+  void* to;
+  const void* from;
+  size_t bytes;
 };
 
-/** One JavaScript environment (the main thread or a worker), as the queue sees it. */
-struct Environment {
-  double* status = nullptr;      // [0] last finished ticket, [1] faults so far; read by JavaScript without a call
-  std::function<void()> signal;  // tells JavaScript that tickets have finished
-  double submitted = 0;          // JavaScript thread only
-  // below: guarded by the queue
-  double finished = 0;
-  std::set<double> wanted;  // tickets to signal
-  bool closed = false;
-  std::vector<RunFault> faults;
-};
-
+/** What JavaScript submits: a run of a program, or transfers. */
 struct Job {
   std::shared_ptr<Program> program;
   std::shared_ptr<Environment> environment;
   std::vector<void*> inputs, outputs;
-  double ticket;
-  bool notify;
+  std::vector<Reply> replies;
+  std::vector<Transfer> transfers;
+  double ticket = 0;
+  double after = 0;  // begins when this ticket, of another queue, is done
+  bool notify = false;
+  std::shared_ptr<Memory> arena;  // set by submit()
 };
 
 class Queue {
  public:
-  static Queue& cpu();
+  explicit Queue(Device& device) : device_(device) {}
 
   /** Enqueues; waits while `most_waiting` runs are queued. */
   void submit(Job job);
-  void notify(Environment&, double ticket);
-  void wait(Environment&, double ticket);
-  std::vector<RunFault> take_faults(Environment&);
-  /** Drops the environment's queued runs and waits for the one under way. */
+  /** Drops the environment's queued runs and waits for those under way. The environment is closed. */
   void close(Environment&);
   void profile(bool on, Profile* result);
 
-  /** Programs announce themselves, so that the arena they share is as large as the largest of them. */
+  /** Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY. */
   void add(size_t arena_bytes);
   void remove(size_t arena_bytes);
   size_t arena_bytes();
   size_t programs();
+  Device& device() const { return device_; }
 
  private:
-  Queue() = default;
+  /** A job that the device works on. */
+  struct Flight {
+    Job job;
+    Run run;
+    uint64_t mark = 0;
+    bool over = false;
+    RunFault report;
+    Profile measured;
+    explicit Flight(Job taken)
+        : job(std::move(taken)),
+          run{nullptr, job.inputs.data(), job.outputs.data(), job.replies, nullptr, {}, {}},
+          report{job.ticket, -1, 0, {}, {}} {}
+  };
   void work();
-  char* arena(size_t bytes);
+  void wait_for_work(std::unique_lock<std::mutex>& lock);
+  void begin(Flight& flight, bool profiling);
+  bool ended(Flight& flight);
+  void finish();
+  void look_after(bool wait);
+  void fit_arena(size_t bytes);
 
-  static constexpr size_t most_waiting = 64;
+  static constexpr size_t most_waiting = 64, most_flying = 16;
+  Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;
   std::deque<Job> jobs_;
+  std::list<Flight> flights_;  // on devices with a stream, several
   std::multiset<size_t> sizes_;
-  Environment* running_ = nullptr;
   std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
   int waiting_ = 0;                // threads that wait for room
   bool started_ = false, sleeping_ = false, profiling_ = false;
   Profile profile_;
-  char* arena_ = nullptr;
-  size_t capacity_ = 0;
+  std::shared_ptr<Memory> arena_;
+  std::string broken_;  // why the device is of no use any more; worker only
 };
 
 }  // namespace weft

@@ -1,10 +1,10 @@
 // safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian data).
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { device as currentDevice } from '../device.js'
-import { finished } from '../program.js'
+import { bytesOnHost } from '../program.js'
 import { WeftError } from '../error.js'
 import { bytesOf, type DType, type Shape, sizeOf } from '../op.js'
-import { allocate, type Tensor } from '../tensor.js'
+import { allocate, fillFrom, type Tensor } from '../tensor.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',
@@ -56,10 +56,7 @@ export async function writeSafetensors(
     await writeAll(handle, length)
     await writeAll(handle, padded)
     for (const t of tensors.values()) {
-      const memory = t.held()
-      await finished(memory.ticket)
-      if (memory.fault) throw memory.fault
-      await writeAll(handle, memory.view())
+      await writeAll(handle, await bytesOnHost(t.held()))
     }
     await handle.sync()
   } finally {
@@ -137,6 +134,6 @@ function checkCoverage(found: readonly (Entry & { name: string })[], size: numbe
 /** The stored values on a device. */
 export function toTensor(stored: StoredTensor, where: string = currentDevice()): Tensor {
   const t = allocate(stored.shape, stored.dtype, where)
-  t.held().view().set(stored.bytes)
+  fillFrom(t, stored.bytes)
   return t
 }

@@ -1,0 +1,60 @@
+// The CPU as a device: its memory is the host's, and a step is done when it returns.
+#include "device.h"
+
+#include <sys/mman.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+#include "cpu/features.h"
+#include "cpu/parallel.h"
+#include "float_mode.h"
+
+namespace weft {
+namespace {
+
+class CpuDevice final : public Device {
+ public:
+  const char* backend() const override { return "cpu"; }
+  int level() const override { return cpu::level(); }
+  Target target() const override { return {}; }
+  DeviceFacts facts() override { return {"cpu", "cpu", cpu::name(), false, {}, 0, 0}; }
+  bool is_host() const override { return true; }
+
+  void* allocate(size_t bytes) override {
+    constexpr size_t huge_page = size_t(2) << 20;
+    const size_t unit = bytes < huge_page ? 4096 : huge_page, rounded = (std::max(bytes, size_t(1)) + unit - 1) / unit * unit;
+    void* memory = std::aligned_alloc(unit, rounded);
+#ifdef MADV_HUGEPAGE
+    if (memory != nullptr && unit == huge_page) madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
+    return memory;
+  }
+  void release(void* memory) override { std::free(memory); }
+
+  void enter() override { flush_subnormals(); }
+  void copy(const std::vector<Copy>& copies, const Fault* guard) override {
+    if (guard != nullptr && guard->raised()) return;
+    for (const Copy& copy : copies)
+      if (copy.bytes > 0) std::memcpy(copy.to, copy.from, copy.bytes);
+  }
+  void clear_fault(Fault* fault) override { fault->call.store(-1, std::memory_order_relaxed); }
+  void upload(void* to, const void* from, size_t bytes) override { copy({{to, from, bytes}}, nullptr); }
+  void download(void* to, const void* from, size_t bytes) override { copy({{to, from, bytes}}, nullptr); }
+  bool reached(uint64_t) override { return true; }
+  double time(const std::function<void()>& work) override {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  }
+};
+
+}  // namespace
+
+Device& cpu_device() {
+  static CpuDevice* device = new CpuDevice;  // never destroyed: its thread lives as long as the process
+  return *device;
+}
+
+}  // namespace weft

@@ -1,0 +1,94 @@
+// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's cuda/device.cc.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernel.h"
+
+namespace weft {
+
+/** What users are told of a device. */
+struct DeviceFacts {
+  std::string id, kind, name;  // cuda:0, cuda, NVIDIA H200
+  bool emulated = false;
+  Target target;
+  size_t total = 0, free = 0;  // bytes of memory; 0 where it is the host's
+};
+
+/** A copy within the device's memory. */
+struct Copy {
+  void* to;
+  const void* from;
+  size_t bytes;
+};
+
+/** A recorded sequence of work. */
+class Recording {
+ public:
+  virtual ~Recording() = default;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  /** Name of its kernels in the registry: cpu, cuda. */
+  virtual const char* backend() const = 0;
+  /** Highest level of kernels it can run. */
+  virtual int level() const { return 0; }
+  virtual Target target() const = 0;
+  virtual DeviceFacts facts() = 0;
+  /** Its memory is the host's, and work is done when a call that asks for it returns. */
+  virtual bool is_host() const { return false; }
+
+  // Memory, from any thread that submits runs.
+  /** Null when there is not enough. At least 64-byte aligned, contents undefined. */
+  virtual void* allocate(size_t bytes) = 0;
+  /** On devices with a stream the memory may serve runs that are submitted later, while earlier ones still use it. */
+  virtual void release(void* memory) = 0;
+  /** Bytes taken from the system, for tensors or in reserve. */
+  virtual size_t reserved() { return 0; }
+
+  // Work, in order, from the thread of the device's queue alone.
+  virtual void enter() {}
+  virtual void* stream() { return nullptr; }
+  /** Does nothing when `guard` holds a fault by then. */
+  virtual void copy(const std::vector<Copy>& copies, const Fault* guard) = 0;
+  virtual void clear_fault(Fault* fault) = 0;
+  /** `from` may change once it returns. */
+  virtual void upload(void* to, const void* from, size_t bytes) = 0;
+  /** `to` is filled when the next mark is reached. */
+  virtual void download(void* to, const void* from, size_t bytes) = 0;
+  /** A point in the order of work. */
+  virtual uint64_t mark() { return 0; }
+  /** Whether all work before the mark is done. Throws ERR_CUDA when the device failed; it is of no use from then on. */
+  virtual bool reached(uint64_t mark) = 0;
+  /** Milliseconds that the work takes on the device. */
+  virtual double time(const std::function<void()>& work) = 0;
+  /** Records what `work` enqueues instead of doing it; null when the device cannot. */
+  virtual std::unique_ptr<Recording> record([[maybe_unused]] const std::function<void()>& work) { return nullptr; }
+  virtual void replay([[maybe_unused]] Recording& recording) {}
+};
+
+/** Memory of a device, freed with its last holder. */
+class Memory {
+ public:
+  /** ERR_OUT_OF_MEMORY when there is not enough. */
+  Memory(Device& device, size_t bytes);
+  ~Memory() { device_.release(data_); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  char* data() const { return static_cast<char*>(data_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Device& device_;
+  size_t bytes_;
+  void* data_;
+};
+
+/** The device that runs on the host's processor. */
+Device& cpu_device();
+
+}  // namespace weft

@@ -1,0 +1,61 @@
+// Which runs of a JavaScript environment are done.
+#include "environment.h"
+
+#include <utility>
+
+#include "pause.h"
+
+namespace weft {
+
+void Environment::finish(double ticket, bool notify, RunFault fault) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (ticket != finished_ + 1) {
+    early_.insert(ticket);
+  } else {
+    finished_ = ticket;
+    while (!early_.empty() && *early_.begin() == finished_ + 1) finished_++, early_.erase(early_.begin());
+  }
+  if (!closed_) {
+    if (!fault.none()) {
+      faults_.push_back(std::move(fault));
+      std::atomic_ref<double>(status[1]).fetch_add(1.0);
+    }
+    std::atomic_ref<double>(status[0]).store(finished_, std::memory_order_release);
+    const auto waiting = wanted_.upper_bound(finished_);
+    if (notify && ticket > finished_) wanted_.insert(ticket);
+    if ((notify && ticket <= finished_) || waiting != wanted_.begin()) {
+      wanted_.erase(wanted_.begin(), waiting);
+      signal();
+    }
+  }
+  if (sleepers_ > 0) done_.notify_all();
+}
+
+void Environment::notify(double ticket) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (finished_ >= ticket) signal();
+  else wanted_.insert(ticket);
+}
+
+void Environment::wait(double ticket) {
+  // most waits are shorter than it takes to put a thread to sleep and wake it again
+  const std::atomic_ref<double> finished(status[0]);
+  if (watch(std::chrono::microseconds(500), [&] { return finished.load(std::memory_order_acquire) >= ticket; })) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  sleepers_++;
+  done_.wait(lock, [&] { return finished_ >= ticket || closed_; });
+  sleepers_--;
+}
+
+std::vector<RunFault> Environment::take_faults() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(faults_, {});
+}
+
+void Environment::close() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
+  done_.notify_all();
+}
+
+}  // namespace weft

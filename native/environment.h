@@ -1,0 +1,49 @@
+// Environment: one JavaScript environment (the main thread or a worker) as the queues see it: which of its runs are done, who waits, what failed.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+/** What went wrong in a run. */
+struct RunFault {
+  double ticket;
+  int32_t call;
+  int64_t value = 0;
+  std::string code, message;  // empty: a bad datum; else what the step threw
+  bool none() const { return call < 0 && code.empty(); }
+};
+
+class Environment {
+ public:
+  double* status = nullptr;      // [0] all tickets up to this one are done, [1] faults so far; read by JavaScript without a call
+  std::function<void()> signal;  // tells JavaScript that tickets have finished
+  double submitted = 0;          // JavaScript thread only
+
+  /** A run is done, in any order of tickets. */
+  void finish(double ticket, bool notify, RunFault fault);
+  /** signal() is called when the ticket is done. */
+  void notify(double ticket);
+  /** Blocks until the ticket is done, or the environment closed. */
+  void wait(double ticket);
+  std::vector<RunFault> take_faults();
+  void close();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  double finished_ = 0;
+  int sleepers_ = 0;
+  std::set<double> early_;   // done before an older one of another queue
+  std::set<double> wanted_;  // tickets to signal
+  bool closed_ = false;
+  std::vector<RunFault> faults_;
+};
+
+}  // namespace weft
