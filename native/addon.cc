@@ -158,6 +158,10 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
     Queue& queue = queue_at(info[0]);
     const auto bytes = size_t(info[1].As<Napi::Number>().Int64Value());
     void* memory = queue.device().allocate(bytes);
+    if (memory == nullptr) {  // what the pool holds in reserve may be in the wrong pieces
+      queue.trim();
+      memory = queue.device().allocate(bytes);
+    }
     if (memory == nullptr) return env.Undefined();
     self.allocated.emplace(memory, &queue);
     return Napi::Number::New(env, double(reinterpret_cast<uintptr_t>(memory)));

@@ -47,6 +47,8 @@ class Device {
   virtual void* allocate(size_t bytes) = 0;
   /** On devices with a stream the memory may serve runs that are submitted later, while earlier ones still use it. */
   virtual void release(void* memory) = 0;
+  /** Returns memory that nobody holds to the system; only while nothing runs. */
+  virtual void trim() {}
   /** Bytes taken from the system, for tensors or in reserve. */
   virtual size_t reserved() { return 0; }
 

@@ -46,6 +46,12 @@ void Queue::close(Environment& environment) {
   lock.unlock();
 }
 
+void Queue::trim() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  done_.wait(lock, [&] { return jobs_.empty() && flights_.empty(); });
+  device_.trim();
+}
+
 void Queue::profile(bool on, Profile* result) {
   std::lock_guard<std::mutex> lock(mutex_);
   profiling_ = on;

@@ -43,6 +43,8 @@ class Queue {
   /** Drops the environment's queued runs and waits for those under way. The environment is closed. */
   void close(Environment&);
   void profile(bool on, Profile* result);
+  /** Waits until nothing runs, and gives memory that nobody holds back to the system. */
+  void trim();
 
   /** Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY. */
   void add(size_t arena_bytes);

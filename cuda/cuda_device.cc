@@ -1,0 +1,108 @@
+// A GPU through the CUDA runtime. Work goes to one stream, in order, from the thread of the device's queue; memory comes from a pool.
+#include "cuda_device.h"
+
+#include "copies.h"
+#include "launch.h"
+
+namespace weft::cuda {
+namespace {
+
+/** An instantiated graph. */
+class Graph final : public Recording {
+ public:
+  explicit Graph(cudaGraphExec_t executable) : executable_(executable) {}
+  ~Graph() override { cudaGraphExecDestroy(executable_); }
+  cudaGraphExec_t executable() const { return executable_; }
+
+ private:
+  cudaGraphExec_t executable_;
+};
+
+}  // namespace
+
+CudaDevice::CudaDevice(int ordinal)
+    : ordinal_(ordinal),
+      pool_(
+          [this](size_t bytes) -> void* {
+            void* memory = nullptr;
+            use();
+            if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+            cudaGetLastError();  // being out of memory is not an error that stays
+            return nullptr;
+          },
+          [](void* memory) { cudaFree(memory); }) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, ordinal), "properties of the device");
+  name_ = properties.name;
+  total_ = properties.totalGlobalMem;
+  target_ = {10 * properties.major + properties.minor, properties.multiProcessorCount, properties.sharedMemPerBlockOptin};
+}
+
+void CudaDevice::use() const { check(cudaSetDevice(ordinal_), "setting the device"); }
+
+DeviceFacts CudaDevice::facts() {
+  DeviceFacts facts{"cuda:" + std::to_string(ordinal_), "cuda", name_, false, target_, total_, 0};
+#ifdef WEFT_EMULATED
+  facts.emulated = true;
+#endif
+  size_t total = 0;
+  use();
+  if (cudaMemGetInfo(&facts.free, &total) != cudaSuccess) cudaGetLastError();
+  return facts;
+}
+
+void* CudaDevice::allocate(size_t bytes) { return pool_.allocate(bytes); }
+
+void CudaDevice::trim() {
+  use();
+  pool_.trim();
+}
+
+void CudaDevice::enter() {
+  use();
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+  check(cudaEventCreateWithFlags(&begin_, cudaEventDefault), "event");
+  check(cudaEventCreateWithFlags(&end_, cudaEventDefault), "event");
+  staging_ = std::make_unique<Staging>(stream_);
+}
+
+void CudaDevice::copy(const std::vector<Copy>& copies, const Fault* guard) { copy_all(stream_, copies, guard); }
+
+void CudaDevice::clear_fault(Fault* fault) {
+  check(cudaMemsetAsync(fault, 0xff, sizeof(int32_t), stream_), "clear");  // the call's number becomes -1
+}
+
+double CudaDevice::time(const std::function<void()>& work) {
+  check(cudaEventRecord(begin_, stream_), "event");
+  work();
+  check(cudaEventRecord(end_, stream_), "event");
+  check(cudaEventSynchronize(end_), "event");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, begin_, end_), "event");
+  return double(milliseconds);
+}
+
+std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& work) {
+  // other threads may allocate meanwhile
+  check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording");
+  cudaGraph_t graph = nullptr;
+  try {
+    work();
+  } catch (...) {
+    cudaStreamEndCapture(stream_, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    throw;
+  }
+  check(cudaStreamEndCapture(stream_, &graph), "recording");
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "instantiating a graph");
+  return std::make_unique<Graph>(executable);
+}
+
+void CudaDevice::replay(Recording& recording) {
+  check(cudaGraphLaunch(static_cast<Graph&>(recording).executable(), stream_), "replaying a graph");
+}
+
+}  // namespace weft::cuda
