@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cuda_device.h"
+#include "fuse.h"
 #include "kernel_library.h"
 
 #ifndef WEFT_CUDA_ARCHITECTURES
@@ -85,6 +86,7 @@ void find_devices(Registry& host) {
 extern "C" __attribute__((visibility("default"))) const char* weft_kernels(weft::Registry* host, uint32_t version, uint64_t layout) {
   if (version != weft::kernel_library_version) return "it was built for another version of weftjs";
   if (layout != weft::kernel_layout()) return "it was built with another compiler or other headers";
+  weft::registry().define("cuda", weft::Chains{weft::cuda::fusible, weft::cuda::fuse});
   weft::registry().give_to(*host);
   weft::cuda::find_devices(*host);
   return nullptr;

@@ -12,11 +12,13 @@ namespace weft::cuda {
  * A dense tensor of 16-bit or float32 elements, innermost extent first, copied in boxes whose rows are 128 bytes, swizzled by 128 bytes.
  * `address` and all rows are multiples of 16 bytes. The driver's function is looked up at run time: nothing links against libcuda.
  */
-inline CUtensorMap tensor_map(DType dtype, const void* address, std::initializer_list<int64_t> extents, std::initializer_list<int64_t> box) {
+inline CUtensorMap tensor_map(DType dtype, const void* address, std::initializer_list<int64_t> extents,
+                              std::initializer_list<int64_t> box) {
   static const auto encode = [] {
     void* function = nullptr;
     cudaDriverEntryPointQueryResult found;
-    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found), "cuTensorMapEncodeTiled");
+    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
+          "cuTensorMapEncodeTiled");
     require(found == cudaDriverEntryPointSuccess && function, "ERR_CUDA", "the driver does not know cuTensorMapEncodeTiled");
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
   }();

@@ -5,14 +5,36 @@ import path from 'node:path'
 import { cifar10Files } from './data/datasets/cifar.js'
 import { type FileSet, find } from './data/datasets/files.js'
 import { fashionMnistFiles, mnistFiles } from './data/datasets/idx.js'
-import { type DeviceInfo, device, devices } from './device.js'
-import { selfTests } from './selftest.js'
+import { cuda, type DeviceInfo, device, devices } from './device.js'
+import { deviceTests, selfTests } from './selftest.js'
 
 export interface DoctorCheck {
   name: string
+  /** The device it ran on, where that is not the default one. */
+  device?: string
   ok: boolean
   /** What was found, or what is wrong. */
   detail: string
+}
+
+/** What was found of CUDA. */
+export interface DoctorCuda {
+  /** The CUDA library's path; undefined where this build has none. */
+  library: string | undefined
+  /** Compute capabilities the library holds code for: '80-real' for GPUs of that generation alone, '80-virtual' and '80' also for later ones. */
+  architectures: string[]
+  /** The CUDA version the library was built with; the driver must support one of the same major number. */
+  runtime: string | undefined
+  /** The newest CUDA version that NVIDIA's driver supports; undefined where no driver was found. */
+  driver: string | undefined
+  /** The release of NVIDIA's kernel driver, '580.95.05', where Linux tells. */
+  driverRelease: string | undefined
+  /** CUDA kernels are executed on the CPU: WEFT_CUDA_LIBRARY names such a library. */
+  emulated: boolean
+  /** GPUs that cannot be used, each with the reason. */
+  rejected: string[]
+  /** Why no CUDA device can be used; undefined where one can. */
+  problem: string | undefined
 }
 
 export interface DoctorReport {
@@ -25,6 +47,8 @@ export interface DoctorReport {
   /** 'linux-x64', ... */
   platform: string
   cpu: { name: string; level: string; threads: number; features: string[] }
+  cuda: DoctorCuda
+  /** The devices that can be used. */
   devices: DeviceInfo[]
   /** The device that new tensors go to. */
   device: string | undefined
@@ -35,12 +59,21 @@ export interface DoctorReport {
 const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
 
-/** Examines this installation: versions, processor, devices, data sets, and a small calculation of each kind against plain JavaScript. */
+/**
+ * Examines this installation: versions, processor, CUDA and its devices, data sets; small calculations on the default device against plain JavaScript,
+ * and larger ones on every CUDA device against the CPU. A machine without CUDA is sound; a WEFT_DEVICE that cannot be used is not.
+ */
 export async function doctor(): Promise<DoctorReport> {
   const list = devices()
   const cpu = list.find((info) => info.kind === 'cpu')
   const checks = [await check('device', async () => device())]
-  for (const [name, test] of selfTests) checks.push(await check(name, test))
+  // without a default device there is nothing to calculate on
+  if (checks[0]!.ok) {
+    for (const [name, test] of selfTests) checks.push(await check(name, test))
+    for (const { id } of list.filter((info) => info.kind === 'cuda')) {
+      for (const [name, test] of deviceTests) checks.push({ ...(await check(name, () => test(id))), device: id })
+    }
+  }
   return {
     ok: checks.every((entry) => entry.ok),
     version,
@@ -48,6 +81,7 @@ export async function doctor(): Promise<DoctorReport> {
     napi: Number(process.versions['napi']),
     platform: `${process.platform}-${process.arch}`,
     cpu: { name: cpu?.name ?? '', level: cpu?.level ?? '', threads: cpu?.threads ?? 0, features: cpu?.features ?? [] },
+    cuda: describeCuda(),
     devices: list,
     device: checks[0]!.ok ? checks[0]!.detail : undefined,
     datasets: [
@@ -63,6 +97,29 @@ async function check(name: string, run: () => Promise<string>): Promise<DoctorCh
     return { name, ok: true, detail: await run() }
   } catch (error) {
     return { name, ok: false, detail: (error as Error).message }
+  }
+}
+
+function describeCuda(): DoctorCuda {
+  const { notes, emulated, problem } = cuda()
+  const all = (key: string): string[] => notes.filter(([name]) => name === key).map(([, text]) => text)
+  return {
+    library: all('library')[0],
+    architectures: all('architectures').flatMap((list) => list.split(' ').filter((entry) => entry !== '')),
+    runtime: all('runtime')[0],
+    driver: all('driver')[0],
+    driverRelease: driverRelease(),
+    emulated,
+    rejected: all('rejected'),
+    problem,
+  }
+}
+
+function driverRelease(): string | undefined {
+  try {
+    return / (\d+\.\d+(?:\.\d+)?) /.exec(readFileSync('/proc/driver/nvidia/version', 'utf8'))?.[1]
+  } catch {
+    return undefined
   }
 }
 

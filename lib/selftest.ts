@@ -1,8 +1,10 @@
-// The calculations doctor checks on the current device: kernels against the same formulas in plain JavaScript.
+// The calculations doctor checks: on the current device against the same formulas in plain JavaScript, and on CUDA devices against the CPU.
 import { tensor } from './apply.js'
+import { withDevice } from './device.js'
 import { WeftError } from './error.js'
 import { grad } from './jit.js'
-import { conv2d } from './ops/index.js'
+import { sizeOf } from './op.js'
+import { concat, conv2d } from './ops/index.js'
 import type { Tensor } from './tensor.js'
 
 /** Name and calculation; resolves with what was found, rejects when it is wrong. */
@@ -13,11 +15,42 @@ export const selfTests: readonly (readonly [string, () => Promise<string>])[] = 
   ['gradient', gradient],
 ]
 
+/** Name and calculation on the device `id`, at sizes that reach the tiled kernels, against the same calculation on the CPU. */
+export const deviceTests: readonly (readonly [string, (id: string) => Promise<string>])[] = [
+  ['matMul', (id) => agree(id, () => fractions(160, 384).matMul(fractions(384, 136)))],
+  ['conv2d', (id) => agree(id, () => conv2d(fractions(2, 13, 15, 16), fractions(3, 3, 16, 32), { padding: 'same' }))],
+  ['reduce', (id) => agree(id, () => sums(fractions(70, 1100)))],
+]
+
+/**
+ * Default precision is that of float32: results of two devices differ by the order of their sums, some 1e-6 of the largest value. Operands rounded
+ * to tf32 would show as 3e-4.
+ */
+const AGREEMENT = 1e-5
+
+async function agree(id: string, calculate: () => Tensor): Promise<string> {
+  // withDevice holds for the synchronous part alone: reading a result needs no current device
+  const on = (where: string): Promise<unknown> => withDevice(where, () => calculate().data())
+  const expected = Float64Array.from((await on('cpu')) as Float32Array)
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  return judge((await on(id)) as Float32Array, expected, AGREEMENT * largest)
+}
+
+const sums = (x: Tensor): Tensor => concat([x.sum(0), x.sum(1), x.square().mean().reshape([1])], 0)
+
+/** Numbers in [-1, 1) with all the bits of a float32. */
+function fractions(...shape: number[]): Tensor {
+  const value = (_: unknown, i: number): number => Math.imul(Math.imul(i + 1, 0x9e3779b1) ^ shape[0]!, 0x85ebca6b) / 2 ** 31
+  return tensor(Float32Array.from({ length: sizeOf(shape) }, value), shape)
+}
+
 /** n numbers in [-1.125, 1.125] that float32 holds exactly. */
 const numbers = (n: number, step: number): Float32Array => Float32Array.from({ length: n }, (_, i) => (((i * step) % 19) - 9) / 8)
 
-async function compare(result: Tensor, expected: Float64Array, tolerance: number): Promise<string> {
-  const values = (await result.data()) as Float32Array
+const compare = async (result: Tensor, expected: Float64Array, tolerance: number): Promise<string> =>
+  judge((await result.data()) as Float32Array, expected, tolerance)
+
+function judge(values: ArrayLike<number>, expected: Float64Array, tolerance: number): string {
   let worst = values.length === expected.length ? 0 : Number.POSITIVE_INFINITY
   for (const [i, value] of expected.entries()) {
     const error = Math.abs(values[i]! - value)
@@ -25,7 +58,7 @@ async function compare(result: Tensor, expected: Float64Array, tolerance: number
   }
   const detail = `largest error ${worst.toExponential(1)}`
   if (worst <= tolerance) return detail
-  throw new WeftError('ERR_STATE', `${detail}, allowed ${tolerance}`, {
+  throw new WeftError('ERR_STATE', `${detail}, allowed ${tolerance.toExponential(1)}`, {
     hint: 'The kernels of this build give wrong results on this machine; please report it',
   })
 }

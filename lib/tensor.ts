@@ -224,6 +224,18 @@ export class Variable extends Tensor {
     this.trainable = options.trainable ?? true
   }
 
+  /** @internal This variable itself on another device. Functions that were traced with it must be traced anew. */
+  moveTo(id: string): void {
+    if (id === this.device) return
+    checkStored(this.dtype, id)
+    const old = this.held()
+    const source = old.device === 0 ? toHost.copy(this) : this
+    const memory = copyTo(source.held(), id)
+    if (source !== this) source.dispose()
+    old.release()
+    Object.assign(this, { device: id, buffer: memory })
+  }
+
   /** Replaces the value. In a traced function it takes effect when the step succeeds; reads after it, in the same function, see the new value. */
   assign(value: TensorLike): this {
     assignment.assign(this, value)

@@ -94,10 +94,16 @@ std::vector<std::string> Registry::ops(std::string_view backend) const {
   return list;
 }
 
+const Chains* Registry::chains(std::string_view backend) const {
+  const auto found = chains_.find(backend);
+  return found == chains_.end() ? nullptr : &found->second;
+}
+
 void Registry::give_to(Registry& other) const {
   for (const auto& [backend, kernels] : kernels_)
     for (const auto& [op, levels] : kernels)
       for (const auto& [level, bind] : levels) other.define(backend, op, level, bind);
+  other.chains_.insert(chains_.begin(), chains_.end());
   other.devices.insert(other.devices.end(), devices.begin(), devices.end());
   other.notes.insert(other.notes.end(), notes.begin(), notes.end());
 }

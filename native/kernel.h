@@ -100,6 +100,14 @@ using Bind = Step (*)(Call&);
 
 class Device;
 
+/** How a backend binds several pointwise calls as one. */
+struct Chains {
+  /** Whether a call can be part of a chain. */
+  bool (*fusible)(const Call&);
+  /** Binds calls of one output shape; kept[i]: somebody outside reads the output of calls[i]. `joined` becomes the chain as one call. Null: it does not fit. */
+  Step (*fuse)(const std::vector<const Call*>& calls, const std::vector<bool>& kept, Call& joined);
+};
+
 /** The kernels of one backend by op name; of several definitions the one with the highest usable level wins. */
 class Registry {
  public:
@@ -107,6 +115,9 @@ class Registry {
   /** Null when there is none. Levels above `level` are not considered (CPU: 0 portable, 1 AVX2, 2 AVX-512). */
   Bind find(std::string_view backend, std::string_view op, int level) const;
   std::vector<std::string> ops(std::string_view backend) const;
+  void define(std::string_view backend, const Chains& chains) { chains_.emplace(backend, chains); }
+  /** Null when the backend binds every call by itself. */
+  const Chains* chains(std::string_view backend) const;
   /** Defines all of these in another registry. */
   void give_to(Registry& other) const;
 
@@ -117,6 +128,7 @@ class Registry {
 
  private:
   std::map<std::string, std::map<std::string, std::map<int, Bind>>, std::less<>> kernels_;
+  std::map<std::string, Chains, std::less<>> chains_;
 };
 Registry& registry();
 

@@ -39,7 +39,8 @@ Program::Program(ProgramSpec spec, Device& device) : device_(device) {
   std::vector<Call> calls;
   calls.reserve(spec.calls.size());
   single_ = spec.single;
-  bind(spec, calls, next_slot);
+  describe(spec, calls, next_slot);
+  bind(spec, calls);
 
   address_.assign(size_t(next_slot), nullptr);
   state_of_slot_.assign(size_t(next_slot), -1);
@@ -61,7 +62,8 @@ Program::Program(ProgramSpec spec, Device& device) : device_(device) {
   if (!device_.is_host()) place_ports();
 }
 
-void Program::bind(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot) {
+/** The calls as binders see them. */
+void Program::describe(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot) {
   for (CallSpec& description : spec.calls) {
     Call& call = calls.emplace_back();
     call.op = description.op;
@@ -72,22 +74,77 @@ void Program::bind(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot) 
     const auto view = [&](int id) { return View{spec.values[id].dims, spec.values[id].dtype, spec.values[id].slot}; };
     for (int id : description.inputs) call.in.push_back(view(id));
     for (int id : description.outputs) call.out.push_back(view(id));
+  }
+}
 
-    const Bind bind = registry().find(device_.backend(), call.op, device_.level());
-    require(bind, "ERR_ARGUMENT", call.op, ": no ", device_.backend(), " kernel of this name");
-    Step step;
-    try {
-      step = bind(call);
-    } catch (const Error& error) { throw Error(error.code, call.op + ": " + error.what()); }
-    const auto unread = call.attrs.unread();
-    require(unread.empty(), "ERR_ARGUMENT", call.op, ": the kernel knows no attribute '", unread.empty() ? "" : unread[0], "'");
-    steps_.push_back({std::move(step), int32_t(calls.size() - 1), false});
-    names_.push_back(call.op);
+/**
+ * Binds runs of pointwise calls of one shape as one kernel each, where the backend can. The last call of a run stands for all of it, the
+ * others become empty. Returns the steps of those.
+ */
+std::vector<Step> Program::join_chains(const ProgramSpec& spec, std::vector<Call>& calls) {
+  std::vector<Step> steps(calls.size());
+  const Chains* chains = single_ ? nullptr : registry().chains(device_.backend());
+  if (chains == nullptr) return steps;
+  std::vector<int> reads(spec.slots.size(), 0);  // of each slot: by calls, and by the world after the last one
+  for (const Call& call : calls)
+    for (const View& view : call.in) reads[size_t(view.slot)]++;
+  for (size_t i = 0; i < spec.slots.size(); i++) reads[i] += spec.slots[i].kind != SlotKind::arena;
+  for (const WriteSpec& write : spec.writes) reads[size_t(write.slot)]++;
+
+  const auto can_follow = [&](size_t first, size_t k) {
+    return k < calls.size() && !spec.calls[k].update && calls[k].out.size() == 1 && calls[k].out[0].used() &&
+           calls[k].out[0].dims == calls[first].out[0].dims && chains->fusible(calls[k]);
+  };
+  for (size_t first = 0; first < calls.size(); first++) {
+    if (calls[first].out.empty() || !can_follow(first, first)) continue;
+    size_t end = first + 1;
+    while (can_follow(first, end)) end++;
+    for (; end - first > 1; end--) {
+      std::vector<const Call*> run;
+      std::vector<bool> kept;
+      std::vector<int> inside(reads.size(), 0);
+      for (size_t k = first; k < end; k++)
+        for (const View& view : calls[k].in) inside[size_t(view.slot)]++;
+      for (size_t k = first; k < end; k++) {
+        run.push_back(&calls[k]);
+        const size_t slot = size_t(calls[k].out[0].slot);
+        kept.push_back(reads[slot] > inside[slot]);
+      }
+      Call joined;
+      joined.target = calls[first].target;
+      joined.next_slot = calls[first].next_slot;
+      steps[end - 1] = chains->fuse(run, kept, joined);
+      if (!steps[end - 1]) continue;  // too much for one kernel: a shorter run may do
+      for (size_t k = first; k + 1 < end; k++) calls[k] = Call{};
+      calls[end - 1] = std::move(joined);
+      break;
+    }
+    first = end - 1;
+  }
+  return steps;
+}
+
+void Program::bind(const ProgramSpec& spec, std::vector<Call>& calls) {
+  std::vector<Step> joined = join_chains(spec, calls);
+  for (size_t k = 0; k < calls.size(); k++) {
+    Call& call = calls[k];
+    if (call.op.empty()) continue;  // part of a chain
+    Step step = std::move(joined[k]);
+    if (!step) {
+      const Bind bind = registry().find(device_.backend(), call.op, device_.level());
+      require(bind, "ERR_ARGUMENT", call.op, ": no ", device_.backend(), " kernel of this name");
+      try {
+        step = bind(call);
+      } catch (const Error& error) { throw Error(error.code, call.op + ": " + error.what()); }
+      const auto unread = call.attrs.unread();
+      require(unread.empty(), "ERR_ARGUMENT", call.op, ": the kernel knows no attribute '", unread.empty() ? "" : unread[0], "'");
+    }
+    steps_.push_back({std::move(step), int32_t(k), false});
     raises_ |= call.raises;
     double bytes = 0, elements = 0;
     for (const View& v : call.in) bytes += double(v.bytes());
     for (const View& v : call.out) bytes += v.used() ? double(v.bytes()) : 0, elements += v.used() ? double(v.size()) : 0;
-    costs_.emplace_back(call.flops > 0 ? call.flops : elements, bytes);
+    costs_.push_back({call.op, call.flops > 0 ? call.flops : elements, bytes});
   }
 }
 
@@ -142,7 +199,7 @@ void Program::share_state(const ProgramSpec& spec, const std::vector<Call>& call
         if (read_elsewhere) continue;
         state_of_slot_[size_t(write.slot)] = write.state;
         address_[size_t(write.slot)] = spec.states[size_t(write.state)];
-        steps_[k].commit = true;
+        for (BoundStep& bound : steps_) bound.commit |= bound.call == int32_t(k);
         shared = true;
       }
     }
@@ -207,18 +264,19 @@ void Program::set(const Port& port, void* address) {
 /** The steps in order, and the assignments of state after them. */
 void Program::walk(Fault* fault, Profile* profile) {
   Frame frame{address_.data(), device_.stream(), fault};
-  for (const BoundStep& bound : steps_) {
+  for (size_t i = 0; i < steps_.size(); i++) {
+    const BoundStep& bound = steps_[i];
     if (bound.commit && device_.is_host() && fault->raised()) continue;  // elsewhere the kernel looks for itself
     frame.call = current_call_ = bound.call;
     if (profile == nullptr) {
       bound.step(frame);
       continue;
     }
-    auto& entry = profile->entries[names_[size_t(bound.call)]];
+    auto& entry = profile->entries[costs_[i].op];
     entry.ms += device_.time([&] { bound.step(frame); });
     entry.count++;
-    entry.flops += costs_[size_t(bound.call)].first;
-    entry.bytes += costs_[size_t(bound.call)].second;
+    entry.flops += costs_[i].flops;
+    entry.bytes += costs_[i].bytes;
   }
   current_call_ = -1;
   if (writes_.empty()) return;

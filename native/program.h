@@ -104,6 +104,11 @@ class Program {
     int32_t call;
     bool commit;  // writes state in place: skipped after a fault
   };
+  /** What a step does, for profiles. */
+  struct Cost {
+    std::string op;
+    double flops, bytes;
+  };
   struct Port {
     std::vector<int> slots;
     size_t bytes = 0;
@@ -120,7 +125,9 @@ class Program {
     std::unique_ptr<Recording> recording;
   };
 
-  void bind(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot);
+  void describe(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot);
+  std::vector<Step> join_chains(const ProgramSpec& spec, std::vector<Call>& calls);
+  void bind(const ProgramSpec& spec, std::vector<Call>& calls);
   void place_constants(const ProgramSpec& spec);
   void place_ports();
   void place_in_arena(const ProgramSpec& spec, const std::vector<Call>& calls);
@@ -131,8 +138,7 @@ class Program {
 
   Device& device_;
   std::vector<BoundStep> steps_;
-  std::vector<std::string> names_;                // of the calls, for profiles
-  std::vector<std::pair<double, double>> costs_;  // flops and bytes of the calls
+  std::vector<Cost> costs_;  // of the steps
   std::vector<void*> address_;
   std::vector<std::pair<int, size_t>> arena_slots_;     // slot, offset
   std::vector<std::pair<int, size_t>> constant_slots_;  // slot, offset

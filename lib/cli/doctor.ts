@@ -1,6 +1,7 @@
 // weftjs doctor: prints the report of doctor(), also where the addon cannot even be loaded.
 import { parseArgs } from 'node:util'
-import type { DoctorReport } from '../doctor.js'
+import type { DeviceInfo } from '../device.js'
+import type { DoctorCuda, DoctorReport } from '../doctor.js'
 
 export const usage = 'doctor [--json]'
 export const summary = 'examines this installation and checks its arithmetic'
@@ -27,15 +28,40 @@ function text(report: DoctorReport): string {
     ['node', `${report.node}, Node-API ${report.napi}, ${report.platform}`],
     ['cpu', `${cpu.name}: ${cpu.level} kernels, ${cpu.threads} thread${cpu.threads === 1 ? '' : 's'}`],
     ['', cpu.features.join(' ')],
-    ...report.devices.map((info): [string, string] => [
-      'device',
-      `${info.id}${info.id === report.device ? ' (default)' : ''}, ${info.name}`,
-    ]),
+    ...cudaRows(report.cuda),
+    ...report.devices.map((info): [string, string] => ['device', describe(info, info.id === report.device)]),
     ...report.datasets.map((set): [string, string] => [
       'data',
       `${set.name}: ${set.found ? set.where : (set.where && `incomplete in ${set.where}`) || 'not found'}`,
     ]),
-    ...report.checks.map((entry): [string, string] => ['check', `${entry.name}: ${entry.ok ? 'ok' : 'FAILED'}, ${entry.detail}`]),
+    ...report.checks.map(({ name, device, ok, detail }): [string, string] => [
+      'check',
+      `${device === undefined ? name : `${name} on ${device}`}: ${ok ? 'ok' : 'FAILED'}, ${detail}`,
+    ]),
   ]
   return rows.map(([key, value]) => `${key.padEnd(8)}${value}`).join('\n')
 }
+
+function cudaRows({ library, architectures, runtime, driver, driverRelease, emulated, rejected, problem }: DoctorCuda): [string, string][] {
+  const rows: string[] = []
+  if (library !== undefined) {
+    const code = architectures.length > 0 ? `, code for ${architectures.join(' ')}` : ''
+    rows.push(`library ${library}${runtime === undefined ? '' : `: CUDA ${runtime}${code}`}${emulated ? ', emulated on the CPU' : ''}`)
+  }
+  if (driver !== undefined || driverRelease !== undefined) {
+    rows.push(`driver ${[driverRelease, driver && `for CUDA ${driver} and earlier`].filter(Boolean).join(', ')}`)
+  }
+  for (const reason of rejected) rows.push(`not used: ${reason}`)
+  if (problem !== undefined) rows.push(problem)
+  return rows.map((text) => ['cuda', text])
+}
+
+function describe(info: DeviceInfo, isDefault: boolean): string {
+  const parts = [`${info.id}${isDefault ? ' (default)' : ''}`, info.name]
+  if (info.computeCapability !== undefined) parts.push(`compute capability ${info.computeCapability}`)
+  if (info.memory !== undefined) parts.push(`${gibibytes(info.memory.free)} of ${gibibytes(info.memory.total)} GiB free`)
+  if (info.emulated) parts.push('emulated')
+  return parts.join(', ')
+}
+
+const gibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1)

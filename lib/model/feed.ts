@@ -41,6 +41,8 @@ const isTyped = (value: unknown): value is TypedArray => ArrayBuffer.isView(valu
 export interface Forms {
   readonly listOfInputs: boolean
   readonly listOfOutputs: boolean
+  /** The model's: host arrays go there. */
+  readonly device: string
 }
 
 /** Whether the first argument of fit and its like is a source of batches. */
@@ -53,10 +55,10 @@ export function isStream(source: unknown): source is StreamSource {
 }
 
 /** The Tensors of a user's value. Those made here are noted in `owned`. */
-export function toTree(what: string, value: unknown, owned: Tensor[], list = false): Tree {
+export function toTree(what: string, value: unknown, owned: Tensor[], device: string, list = false): Tree {
   const rows = (part: unknown, name: string): Tensor => {
     if (part instanceof Tensor) return part
-    const made = isHostValues(part) ? tensor(part.data as TypedArray, part.shape) : tensor(plain(part, name))
+    const made = isHostValues(part) ? tensor(part.data as TypedArray, { shape: part.shape, device }) : tensor(plain(part, name), { device })
     owned.push(made)
     return made
   }
@@ -77,6 +79,9 @@ function plain(value: unknown, what: string): NestedArray | TypedArray {
   )
 }
 
+/** The device the rows of a tree are on. */
+export const deviceOf = (tree: Tree): string => leaves('', tree)[0]![1].device
+
 /** The Tensors of a tree with names for messages. */
 export function leaves(what: string, tree: Tree | undefined): [string, Tensor][] {
   if (tree === undefined) return []
@@ -87,9 +92,9 @@ export function leaves(what: string, tree: Tree | undefined): [string, Tensor][]
 
 /** x, y and sampleWeight as Tensors; throws unless they have the same number of rows. */
 export function toColumns(forms: Forms, x: unknown, y: unknown, sampleWeight: unknown, owned: Tensor[]): Columns {
-  const inputs = toTree('x', x, owned, forms.listOfInputs)
-  const targets = y === undefined ? undefined : toTree('y', y, owned, forms.listOfOutputs)
-  const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned)
+  const inputs = toTree('x', x, owned, forms.device, forms.listOfInputs)
+  const targets = y === undefined ? undefined : toTree('y', y, owned, forms.device, forms.listOfOutputs)
+  const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned, forms.device)
   if (weights !== undefined && !(weights instanceof Tensor))
     throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')
   const named = [...leaves('x', inputs), ...leaves('y', targets), ...leaves('sampleWeight', weights)]

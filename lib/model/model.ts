@@ -78,7 +78,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** @internal Whether inputs and outputs are lists: a functional model keeps them as they were given. */
   get forms(): Forms {
     const given = (name: string): boolean => Object.hasOwn(this, name) && Array.isArray((this as Record<string, unknown>)[name])
-    return { listOfInputs: given('inputs'), listOfOutputs: given('outputs') }
+    return { listOfInputs: given('inputs'), listOfOutputs: given('outputs'), device: this.device }
   }
 
   /** Says how to train: optimizer, loss, metrics. Weights stay; the optimizer starts anew. */
@@ -206,7 +206,6 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     this.trained = epochs
   }
 
-  /** Frees weights, optimizer state and programs. */
   /** Id of the device the weights are on; before they exist, of the one they will be on. */
   get device(): string {
     return this.weights[0]?.device ?? device()
@@ -214,11 +213,16 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** The model with its weights on another device; itself when they are there already. ERR_NO_DEVICE with the reason when it cannot be used. */
   to(id: string): this {
-    for (const weight of this.weights) weight.to(id)
-    resolveDevice(id)
+    const where = resolveDevice(id)
+    if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: to() while the model is being trained`)
+    if (where === this.device) return this
+    this.dropPrograms()
+    for (const [, state] of this.savedVariables()) state.moveTo(where)
+    this.objective?.optimizer.moveTo(where)
     return this
   }
 
+  /** Frees weights, optimizer state and programs. */
   override dispose(): void {
     this.dropPrograms()
     this.objective?.optimizer.dispose()

@@ -4,7 +4,7 @@ import { checkOptions, WeftError } from '../error.js'
 import { concat } from '../ops/index.js'
 import { isRecord, Tensor } from '../tensor.js'
 import { ascending, checkCount } from './evaluate.js'
-import { batchColumns, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type Values } from './feed.js'
+import { batchColumns, deviceOf, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type Values } from './feed.js'
 import type { AnyModel } from './model.js'
 import { type Launch, pipeline } from './pipeline.js'
 
@@ -43,12 +43,13 @@ function fromRows(model: AnyModel, { x, rows }: { x: Tree; rows: number }, batch
       return () => inference.onBatch.submit(x)
     }
   }
-  const order = tensor(ascending(0, rows))
+  const device = deviceOf(x)
+  const order = tensor(ascending(0, rows), { device })
   owned.push(order)
   let begin = 0
   return () => {
     if (begin >= rows) return undefined
-    const cursor = tensor(Int32Array.of(begin))
+    const cursor = tensor(Int32Array.of(begin), { device })
     const size = Math.min(batchSize, rows - begin)
     begin += size
     return () => {

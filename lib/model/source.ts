@@ -2,7 +2,7 @@
 import { tensor } from '../apply.js'
 import { WeftError } from '../error.js'
 import type { Tensor } from '../tensor.js'
-import { batchColumns, type Columns, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
+import { batchColumns, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
 import type { ClassWeight } from './pass.js'
 import type { Launch } from './pipeline.js'
 import type { Steps } from './step.js'
@@ -44,7 +44,7 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
           `${stepsPerEpoch} steps of ${batchSize} rows were asked for, the data have ${rows.length} rows, which make ${most}`,
         )
       }
-      const permutation = tensor(rows)
+      const permutation = tensor(rows, { device: deviceOf(columns.x) })
       const count = stepsPerEpoch ?? most
       let step = 0
       return {

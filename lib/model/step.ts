@@ -1,5 +1,6 @@
 // Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the model run and updated, figures added up.
 import { variable } from '../apply.js'
+import { withDevice } from '../device.js'
 import { outsideTrace } from '../graph.js'
 import { gradients } from '../grad.js'
 import { jit, type JitFunction } from '../jit.js'
@@ -86,11 +87,13 @@ export class Steps {
   readonly onRows: RowsStep
   /** A batch as it is; `fresh`: leaves no figures to the next one. */
   readonly onBatch: BatchStep
+  private readonly device: string
   private readonly tracker: Tracker
   private readonly resetter: JitFunction<[number], void>
 
   constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective) {
-    const tracker = new Tracker(objective)
+    this.device = model.device
+    const tracker = withDevice(this.device, () => new Tracker(objective))
     this.tracker = tracker
     const run = kind === 'fit' ? learn : measure
     const options = { precision: objective.precision, name: `${kind} of ${model.name}` }
@@ -111,7 +114,7 @@ export class Steps {
 
   /** Starts an epoch: figures and cursor back to zero. */
   reset(): void {
-    this.resetter(this.tracker.size)
+    withDevice(this.device, () => this.resetter(this.tracker.size))
   }
 
   /** The figures of a finished step by name. */

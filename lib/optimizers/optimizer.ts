@@ -110,8 +110,15 @@ export class Optimizer {
     return Number(outsideTrace(() => this.iteration.dataSync())[0])
   }
 
-  /** Makes the state for these variables, where it does not exist yet. */
+  /** @internal The state on another device. */
+  moveTo(device: string): void {
+    for (const state of this.state) state.moveTo(device)
+    for (const { state } of this.slots) state.moveTo(device)
+  }
+
+  /** Makes the state for these variables, where it does not exist yet; the counters follow the variables to their device. */
   build(variables: readonly Variable[]): void {
+    for (const state of this.state) if (variables[0]) state.moveTo(variables[0].device)
     for (const target of variables) {
       if (this.slotsOf.has(target)) continue
       this.slotsOf.set(

@@ -1,12 +1,18 @@
 // The command line: exit codes, the doctor's report, and that it says what is wrong instead of crashing.
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type DoctorReport, doctor } from '../../lib/doctor.js'
+import { testWith } from '../skip.js'
 
-const program = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../lib/cli/weftjs.js')
+const here = path.dirname(fileURLToPath(import.meta.url))
+const program = path.join(here, '../../lib/cli/weftjs.js')
+const emulated = path.join(here, '../../../build/cuda-on-cpu/libweft_cuda.so')
+/** What the report must not take from the environment the tests run in. */
+const bare = { WEFT_DEVICE: '', WEFT_CUDA_LIBRARY: '', WEFT_REQUIRE_CUDA: '' }
 
 function weftjs(args: string[], env: Record<string, string> = {}): { code: number | null; out: string; err: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', env: { ...process.env, ...env } })
@@ -20,9 +26,17 @@ test('doctor() finds a sound installation', async () => {
     [],
   )
   assert.equal(
-    report.checks.map((check) => check.name),
+    report.checks.filter((check) => check.device === undefined).map((check) => check.name),
     ['device', 'matMul', 'conv2d', 'softmax', 'gradient'],
   )
+  const found = report.devices.filter((device) => device.kind === 'cuda').map((device) => device.id)
+  for (const name of ['matMul', 'conv2d', 'reduce']) {
+    const on = report.checks.filter((check) => check.name === name && check.device !== undefined)
+    assert.equal(
+      on.map((check) => check.device),
+      found,
+    )
+  }
   assert.ok(report.ok)
   assert.match(report.version, /^\d+\.\d+\.\d+/)
   assert.is(report.node, process.versions.node)
@@ -30,8 +44,8 @@ test('doctor() finds a sound installation', async () => {
   assert.ok(report.cpu.name.length > 0 && report.cpu.threads >= 1)
   assert.ok(['portable', 'avx2', 'avx512'].includes(report.cpu.level), report.cpu.level)
   assert.ok(report.devices.some((device) => device.id === 'cpu'))
-  const found = report.datasets.filter((set) => set.found).map((set) => set.name)
-  for (const name of ['digits', 'iris', 'wine', 'breastCancer', 'diabetes']) assert.ok(found.includes(name), name)
+  const sets = report.datasets.filter((set) => set.found).map((set) => set.name)
+  for (const name of ['digits', 'iris', 'wine', 'breastCancer', 'diabetes']) assert.ok(sets.includes(name), name)
 })
 
 test('weftjs doctor prints the report, as text or JSON', () => {
@@ -52,11 +66,81 @@ test('data sets are looked for where WEFT_DATA says', () => {
 })
 
 test('a device that cannot be used is a failed check: exit code 1', () => {
-  const { code, out } = weftjs(['doctor', '--json'], { WEFT_DEVICE: 'abacus' })
+  const { code, out } = weftjs(['doctor', '--json'], { ...bare, WEFT_DEVICE: 'abacus' })
   assert.is(code, 1)
   const report = JSON.parse(out) as DoctorReport
   assert.not(report.ok)
   assert.match(report.checks.find((check) => check.name === 'device')!.detail, /abacus/)
+})
+
+test('without a CUDA library the reason is reported, and nothing fails', () => {
+  const { code, out } = weftjs(['doctor', '--json'], { ...bare, WEFT_CUDA_LIBRARY: '/nowhere/libweft_cuda.so' })
+  const { cuda, devices, device, ok } = JSON.parse(out) as DoctorReport
+  assert.is(code, 0, out)
+  assert.ok(ok)
+  assert.is(cuda.library, '/nowhere/libweft_cuda.so')
+  assert.match(cuda.problem!, /libweft_cuda\.so/)
+  assert.equal(cuda.architectures, [])
+  assert.equal(
+    devices.map((info) => info.id),
+    ['cpu'],
+  )
+  assert.is(device, 'cpu')
+  const text = weftjs(['doctor'], { ...bare, WEFT_CUDA_LIBRARY: '/nowhere/libweft_cuda.so' })
+  assert.match(text.out, /^cuda +.*libweft_cuda\.so/m)
+})
+
+test('a CUDA device that is asked for and missing: exit code 1 and the reason', () => {
+  const missing = { ...bare, WEFT_CUDA_LIBRARY: '/nowhere/libweft_cuda.so' }
+  const { code, out } = weftjs(['doctor', '--json'], { ...missing, WEFT_DEVICE: 'cuda' })
+  assert.is(code, 1)
+  const { checks } = JSON.parse(out) as DoctorReport
+  assert.equal(
+    checks.map((check) => [check.name, check.ok]),
+    [['device', false]],
+  )
+  assert.match(checks[0]!.detail, /cuda/)
+  const required = weftjs(['doctor'], { ...missing, WEFT_REQUIRE_CUDA: '1' })
+  assert.is(required.code, 1)
+  assert.match(required.out, /cannot be loaded: .*WEFT_REQUIRE_CUDA=1/)
+})
+
+testWith(existsSync(emulated), 'the emulated CUDA library (build/cuda-on-cpu)', 'every CUDA device is described and calculated on', () => {
+  const environment = { ...bare, WEFT_CUDA_LIBRARY: emulated, WEFT_EMULATED_DEVICES: '2' }
+  const { code, out, err } = weftjs(['doctor', '--json'], environment)
+  assert.is(code, 0, out + err)
+  const { cuda, devices, device, checks } = JSON.parse(out) as DoctorReport
+  assert.is(device, 'cpu') // emulated kernels are never chosen, only named
+  assert.is(cuda.library, emulated)
+  assert.ok(cuda.emulated)
+  assert.is(cuda.problem, undefined)
+  assert.match(cuda.runtime!, /^\d+\.\d+$/)
+  assert.match(cuda.driver!, /^\d+\.\d+$/)
+  assert.equal(
+    devices.map((info) => info.id),
+    ['cpu', 'cuda:0', 'cuda:1'],
+  )
+  assert.match(devices[1]!.computeCapability!, /^\d+\.\d$/)
+  assert.ok(devices[1]!.memory!.total >= devices[1]!.memory!.free)
+  assert.equal(
+    checks.filter((check) => check.device !== undefined).map((check) => `${check.name} ${check.device} ${check.ok}`),
+    ['cuda:0', 'cuda:1'].flatMap((id) => ['matMul', 'conv2d', 'reduce'].map((name) => `${name} ${id} true`)),
+  )
+  const text = weftjs(['doctor'], { ...environment, WEFT_DEVICE: 'cuda:1' })
+  assert.is(text.code, 0, text.out + text.err)
+  assert.match(text.out, /^cuda +library .*emulated on the CPU/m)
+  assert.match(text.out, /^device +cuda:1 \(default\), .*, compute capability \d/m)
+  assert.match(text.out, /^check +reduce on cuda:0: ok, largest error/m)
+})
+
+testWith(existsSync(emulated), 'the emulated CUDA library (build/cuda-on-cpu)', 'a GPU that is too old is rejected with the reason', () => {
+  const { code, out } = weftjs(['doctor', '--json'], { ...bare, WEFT_CUDA_LIBRARY: emulated, WEFT_EMULATED_CAPABILITY: '70' })
+  const { cuda, devices } = JSON.parse(out) as DoctorReport
+  assert.is(code, 0, out)
+  assert.is(devices.length, 1)
+  assert.is(cuda.rejected.length, 1)
+  assert.match(cuda.rejected[0]!, /^cuda:0, .*7\.0.*7\.5 or later is needed/)
+  assert.match(cuda.problem!, /no CUDA device can be used: cuda:0/)
 })
 
 test('wrong usage: exit code 2 and the usage', () => {

@@ -3,10 +3,14 @@
 import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { native } from '../../lib/device.js'
+import { device, native, setDevice } from '../../lib/device.js'
 import { grad, jit, type Tensor } from '../../lib/index.js'
 import { isFloat, ops } from '../../lib/op.js'
 import { derivativesOf, gradientRun, operandsOf, type Row, scalarRun } from '../check.js'
+
+/** Whose kernels are looked at; the rows themselves are on the CPU. */
+const backend = device() === 'cpu' ? 'cpu' : 'cuda'
+setDevice('cpu')
 
 const files = readdirSync(import.meta.dirname).filter(
   (file) => file.endsWith('.test.js') && !['coverage.test.js', 'errors.test.js'].includes(file),
@@ -69,8 +73,8 @@ const BROADCASTING = new Set([...ARITHMETIC, ...COMPARISON, 'where', 'matMul'])
 /** Operations without a kernel. */
 const aliases = new Set([...ops.values()].filter((op) => op.alias !== undefined).map((op) => op.name))
 
-test('every operation has a kernel, every kernel an operation', () => {
-  const kernels = new Set(native.kernels('cpu'))
+test(`every operation has a ${backend} kernel, every kernel an operation`, () => {
+  const kernels = new Set(native.kernels(backend))
   assert.equal(
     [...ops.keys()].filter((name) => !kernels.has(name) && !aliases.has(name)),
     [],

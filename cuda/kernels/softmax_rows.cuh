@@ -1,0 +1,115 @@
+// What softmax and the cross-entropies share: a row's largest element and its sum of exponentials, for whole rows or combined from chunks,
+// and the gradients that are functions of two rows and one sum over them.
+#pragma once
+#include "rows.cuh"
+
+namespace weft::cuda {
+
+/** The largest element of a chunk and the sum of exp(x - largest) over it. */
+struct ChunkSum {
+  float most, total;
+};
+
+/** A number that exponents may be shifted by: the largest element, but 0 where all are -infinity. */
+__device__ __forceinline__ float shift_of(float most) { return most == -infinity ? 0.0f : most; }
+
+/** Combines the chunks of a row; `lanes` threads work on it, a warp or the block, and all get the result. */
+template <class Chunks> __device__ __forceinline__ ChunkSum combine_chunks(const Chunks& chunks, int lanes, float* scratch) {
+  const int lane = int(threadIdx.x) % lanes;
+  float most[1] = {-infinity}, total[1] = {0};
+  for (int i = lane; i < chunks.count; i += lanes) most[0] = fmaxf(most[0], chunks(i).most);
+  group_reduce(most, lanes, -infinity, scratch, Larger());
+  for (int i = lane; i < chunks.count; i += lanes) {
+    const ChunkSum chunk = chunks(i);
+    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.most) - most[0]);
+  }
+  group_reduce(total, lanes, 0.0f, scratch, Sum());
+  return {most[0], total[0]};
+}
+
+/** x as floats in registers, with -infinity outside of the piece; returns the largest of the piece. */
+template <class T, int items>
+__device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const T* x, float (&value)[items][Piece<T>::size],
+                                                   float* scratch) {
+  float most[1] = {-infinity};
+#pragma unroll
+  for (int k = 0; k < items; k++) {
+    const auto pack = piece.load(x, k, -infinity);
+#pragma unroll
+    for (int e = 0; e < piece.size; e++) value[k][e] = pack.get(e);
+  }
+#pragma unroll
+  for (int k = 0; k < items; k++)
+#pragma unroll
+    for (int e = 0; e < piece.size; e++) most[0] = fmaxf(most[0], value[k][e]);
+  group_reduce(most, piece.lanes, -infinity, scratch, Larger());
+  return most[0];
+}
+
+/** dx = scale · rule.value(a, b, Σ rule.term(a, b)), the sum over a row; scale: one number per row, or null. dx may be a or b. */
+template <class T, int items, class Rule, Stage stage>
+__global__ void __launch_bounds__(most_threads(stage)) pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {
+  WEFT_SHARED(float, scratch, [32]);
+  const Piece<T> piece(rows);
+  Words<T> first[items], second[items];
+#pragma unroll
+  for (int k = 0; k < items; k++) {
+    first[k] = piece.load(a, k, 0);
+    second[k] = piece.load(b, k, 0);
+  }
+  float total[1] = {0};
+  if constexpr (stage == Stage::rest) {
+    for (int i = int(threadIdx.x); i < rows.chunks; i += int(blockDim.x)) total[0] += sums[piece.row * rows.chunks + i];
+  } else {
+#pragma unroll
+    for (int k = 0; k < items; k++)
+#pragma unroll
+      for (int e = 0; e < piece.size; e++) total[0] += Rule::term(first[k].get(e), second[k].get(e));
+  }
+  group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
+  WEFT_SHARED(float, slot, [1]);
+  const ClusterSums<float> cluster{slot, rows.chunks};
+  if constexpr (stage == Stage::cluster) {
+    cluster.give(total[0]);
+    total[0] = 0;
+    for (int i = 0; i < cluster.count; i++) total[0] += cluster(i);
+    cluster.leave();
+  }
+  if constexpr (stage == Stage::sums) {
+    if (piece.lane == 0 && piece.exists(rows)) sums[piece.id] = total[0];
+  } else {
+    const float factor = scale != nullptr && piece.exists(rows) ? widen(scale[piece.row]) : 1.0f;
+#pragma unroll
+    for (int k = 0; k < items; k++) {
+      Words<T> out;
+#pragma unroll
+      for (int e = 0; e < piece.size; e++) out.set(e, factor * Rule::value(first[k].get(e), second[k].get(e), total[0]));
+      piece.store(dx, k, out);
+    }
+  }
+  if constexpr (stage == Stage::cluster) cluster.end();
+}
+
+/** The Step of pair_rows for rows of the last axis of a and b. A scale that is not there is a View without a slot. */
+template <class T, class Rule> Step bind_pair_rows(Call& call, const View& a, const View& b, const View& scale, const View& dx) {
+  const int64_t n = a.dim(-1), count = n == 0 ? 0 : a.size() / n;
+  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, call.target.capability >= 90);
+  const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(float));
+  return with_items<4>(plan.items, [&]<int items>() -> Step {
+    return [=](const Frame& frame) {
+      const T* factor = scale.used() ? frame.at<T>(scale) : nullptr;
+      float* partial = !plan.twice() ? nullptr : frame.at<float>(sums);
+      const auto run = [&](auto kernel) {
+        launch(frame, plan.shape(), kernel, frame.at<T>(a), frame.at<T>(b), factor, frame.at<T>(dx), partial, plan.rows);
+      };
+      if (plan.whole()) return run(pair_rows<T, items, Rule, Stage::whole>);
+      if constexpr (items > 1) {  // only long rows are cut
+        if (plan.cluster > 1) return run(pair_rows<T, items, Rule, Stage::cluster>);
+        run(pair_rows<T, items, Rule, Stage::sums>);
+        run(pair_rows<T, items, Rule, Stage::rest>);
+      }
+    };
+  });
+}
+
+}  // namespace weft::cuda
