@@ -72,6 +72,14 @@ struct Tf32Big {
   __device__ __forceinline__ uint32_t operator()(float x) const { return to_tf32(x); }
 };
 
+/** Where rounding would make infinity of a large number, it is cut instead. */
+struct Tf32Finite {
+  __device__ __forceinline__ uint32_t operator()(float x) const {
+    const uint32_t rounded = to_tf32(x);
+    return (rounded & 0x7fffffffu) == 0x7f800000u ? std::bit_cast<uint32_t>(x) & 0xffffe000u : rounded;
+  }
+};
+
 /** float32 operands rounded to tf32. */
 using Tf32Math = WordMath<Tf32Big>;
 
@@ -80,7 +88,7 @@ using Tf32Math = WordMath<Tf32Big>;
  * (the "3xTF32" of CUTLASS example 27). TensorTile adds the small products of a TileK first, then the large ones, and adds the sum to what
  * came before in float32 arithmetic: tensor cores truncate when they add, which must not happen to the long sum.
  */
-struct ExactMath : WordMath<Tf32Big> {
+struct ExactMath : WordMath<Tf32Finite> {
   static constexpr bool exact = true;
   struct SplitA {
     A big, small;
@@ -94,7 +102,7 @@ struct ExactMath : WordMath<Tf32Big> {
   };
   static __device__ __forceinline__ void split(uint32_t word, uint32_t& big, uint32_t& small) {
     const float x = std::bit_cast<float>(word);
-    big = to_tf32(x);
+    big = Tf32Finite()(x);
     small = to_tf32(x - std::bit_cast<float>(big));
   }
   template <bool k_major> static __device__ __forceinline__ void load_split_a(SplitA& a, const float* at, int row, int lane) {

@@ -25,7 +25,9 @@ const report = new Report(`GPU: medians of ${rounds} interleaved rounds`, option
 report.start.commit = process.env.WEFT_COMMIT || report.start.commit
 
 const weft = new Side('weft', process.execPath, ['gpu/weft.mjs'], { WEFT_DEVICE: process.env.WEFT_DEVICE || 'cuda' })
-const torch = options['without-peer'] ? undefined : new Side('pytorch', process.env.PYTHON || 'python3', ['gpu/peer.py'], {})
+const torch = options['without-peer']
+  ? undefined
+  : new Side('pytorch', process.env.PYTHON || 'python3', ['gpu/peer.py'], { PYTHONDONTWRITEBYTECODE: '1' })
 const sides = torch ? [weft, torch] : [weft]
 const [machine, versions = {}] = await Promise.all(sides.map((side) => side.request({ command: 'describe' })))
 report.start.machine.device = machine

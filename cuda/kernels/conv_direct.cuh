@@ -16,7 +16,7 @@ inline bool fits_direct(const ConvShape& s, int area) {
 }
 
 /** Threads: [row quads][octets of columns]. Grid: as many blocks as it takes. */
-template <class T> __global__ void __launch_bounds__(256) conv_direct(const ConvProduct<T> p, FastDivide octets) {
+template <class T> __global__ void __launch_bounds__(128, 4) conv_direct(const ConvProduct<T> p, FastDivide octets) {
   WEFT_DYNAMIC_SHARED(float, kernel);
   const Part part = part_of<false>(p, 0);
   const int pitch = int(octets.divisor) * direct_columns;

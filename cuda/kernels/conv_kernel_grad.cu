@@ -17,7 +17,7 @@ template <class T> struct AddParts {
 template <class T> __global__ void __launch_bounds__(1024) add_all_parts(const AddParts<T> a, const AddParts<T> b) {
   WEFT_SHARED(float, slices, [32][32]);
   const bool first = blockIdx.x < a.blocks;
-  const AddParts<T>& job = first ? a : b;
+  const AddParts<T> job = first ? a : b;
   const int64_t element = int64_t(blockIdx.x - (first ? 0 : a.blocks)) * 32 + threadIdx.x;
   float sum = 0;
   if (element < job.elements)

@@ -172,7 +172,7 @@ template <class Tile> struct FloatSums {
   }
 };
 
-template <class T, class Tile, bool turned> __global__ void __launch_bounds__(Tile::threads) conv_float_tiles(const ConvProduct<T> p) {
+template <class T, class Tile, bool turned> __global__ void __launch_bounds__(Tile::threads, 2) conv_float_tiles(const ConvProduct<T> p) {
   WEFT_DYNAMIC_SHARED(float, shared);
   const Part part = part_of<turned>(p, blockIdx.z);
   int column_tile = int(blockIdx.x);

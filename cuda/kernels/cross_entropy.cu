@@ -47,14 +47,15 @@ __global__ void __launch_bounds__(most_threads(stage)) cross_entropy_rows(const 
     most = row.most;
     sum[0] = row.total, sum[1] = row.dot, sum[2] = row.weight;
   } else if constexpr (sparse) {
-    if (leader) {  // read here, before probabilities that may take the place of the logits are written
-      const int64_t label = static_cast<const int32_t*>(targets)[piece.row], place = label - (piece.start - piece.row * rows.n);
-      if (label < 0 || label >= rows.n) {
-        if (place == label) raise(fault, call, label);
-      } else if (place >= 0 && place < piece.length) {
-        sum[1] = widen(logits[piece.start + place]) - most;
-        sum[2] = 1;
-      }
+    const int64_t label = piece.exists(rows) ? static_cast<const int32_t*>(targets)[piece.row] : 0;
+    const int64_t place = label - (piece.start - piece.row * rows.n);
+    if (leader && place == label && (label < 0 || label >= rows.n)) raise(fault, call, label);
+    if (place >= 0 && place < piece.length) {  // the thread that has the label's logit gives it
+#pragma unroll
+      for (int k = 0; k < items; k++)
+#pragma unroll
+        for (int e = 0; e < piece.size; e++)
+          if (piece.place(k) + e == place) sum[1] = value[k][e] - most, sum[2] = 1;
     }
   } else {
 #pragma unroll

@@ -68,10 +68,10 @@ __device__ __forceinline__ void multiply_tiles(const Extents& p, const Output<ty
   using T = typename Tile::T;
   constexpr int stages = Tile::stages, TileN = Tile::TileN, TileK = Tile::TileK, a_planes = Tile::planes * Tile::a_size;
   const int group = int(threadIdx.x) / 128 - 1;
-  const unsigned thread = threadIdx.x % 128;
-  const auto give_back = [&](int stage) {  // one thread of a warpgroup for each block of the cluster
-    if (cluster == 1 && thread == 0) barrier_arrive(&empty[stage]);
-    if (cluster > 1 && thread < cluster) barrier_arrive_at(&empty[stage], thread);
+  const unsigned lane = threadIdx.x % 32;
+  const auto give_back = [&](int stage) {  // one lane of a warp for each block of the cluster: warps may be a stage apart
+    if (cluster == 1 && lane == 0) barrier_arrive(&empty[stage]);
+    if (cluster > 1 && lane < cluster) barrier_arrive_at(&empty[stage], lane);
   };
   Ring<stages> ring;
   for (unsigned tile = blockIdx.x / cluster; tile < tiles; tile += gridDim.x / cluster) {
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(Tile::threads, 1)
     tma_prefetch(&b_map);
     for (int s = 0; s < stages; s++) {
       barrier_init(&full[s], 1);
-      barrier_init(&empty[s], 2 * cluster);  // the warpgroups of all blocks that read what this one loads
+      barrier_init(&empty[s], 8 * cluster);  // the warps of all blocks that read what this one loads
     }
     fence_barrier_init();
   }

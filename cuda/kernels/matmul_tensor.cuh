@@ -25,8 +25,15 @@ __device__ __forceinline__ void stage_operand(typename Tile::Element* tile, cons
   else stage<Tile::TileK, outer, row, Tile::threads>(tile, matrix, row_length, k, k_end, first, end, vectors);
 }
 
+/** Blocks of 16-bit products that a multiprocessor should hold; on sm_75 copies pass through registers. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int half_blocks = 1;
+#else
+constexpr int half_blocks = 2;
+#endif
+
 template <class Tile, int stages>
-__global__ void __launch_bounds__(Tile::threads, sizeof(typename Tile::Element) == 4 ? 1 : 2)
+__global__ void __launch_bounds__(Tile::threads, sizeof(typename Tile::Element) == 4 ? 1 : half_blocks)
     tensor_product(Extents p, const typename Tile::Element* a, const typename Tile::Element* b, Output<typename Tile::Element> out) {
   using Element = typename Tile::Element;
   WEFT_DYNAMIC_SHARED(Element, shared);  // [stages][a tile, b tile]

@@ -2,7 +2,8 @@
 // when it is short, so that a warp handles several; to whole warps, a block, when it is long. The group keeps the row in registers, as
 // 16-byte packs, so that it is read from memory once. Rows too long for that are cut into chunks, which are handled like rows: by the blocks of a
 // cluster, which tell each other their sums, where the device has clusters and 8 blocks are enough; else in two launches, of which one
-// leaves the chunks' sums in scratch memory, and the other combines them in order and writes.
+// leaves the chunks' sums in scratch memory, and the other combines them in order and writes. Tensors begin at multiples of 16 bytes, as the
+// pool and the arena place them; their rows need not.
 #pragma once
 #include <algorithm>
 

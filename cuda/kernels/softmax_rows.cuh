@@ -46,9 +46,13 @@ __device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const 
   return most[0];
 }
 
+/** The most threads of a row in pair_rows: two rows of 16-bit floats want more registers when they are widened. */
+template <class T> constexpr int most_pair_lanes = sizeof(T) == 4 ? 1024 : 512;
+
 /** dx = scale · rule.value(a, b, Σ rule.term(a, b)), the sum over a row; scale: one number per row, or null. dx may be a or b. */
 template <class T, int items, class Rule, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage)) pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {
+__global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>))
+    pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {
   WEFT_SHARED(float, scratch, [32]);
   const Piece<T> piece(rows);
   Words<T> first[items], second[items];
@@ -93,7 +97,7 @@ __global__ void __launch_bounds__(most_threads(stage)) pair_rows(const T* a, con
 /** The Step of pair_rows for rows of the last axis of a and b. A scale that is not there is a View without a slot. */
 template <class T, class Rule> Step bind_pair_rows(Call& call, const View& a, const View& b, const View& scale, const View& dx) {
   const int64_t n = a.dim(-1), count = n == 0 ? 0 : a.size() / n;
-  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, call.target.capability >= 90);
+  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, call.target.capability >= 90, most_pair_lanes<T>);
   const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(float));
   return with_items<4>(plan.items, [&]<int items>() -> Step {
     return [=](const Frame& frame) {

@@ -40,7 +40,9 @@ void shared_barrier_init(uint64_t* barrier, unsigned count) {
 
 void shared_barrier_arrive(uint64_t* barrier, unsigned bytes, int rank) {
   Block& block = rank < 0 ? *current->block : *current->block->cluster[unsigned(rank) % current->block->cluster_size];
-  SharedBarrier& state = find(block, rank < 0 ? barrier : at_rank(barrier, unsigned(rank), "barrier_arrive_at"), "barrier_arrive");
+  void* const target = rank < 0 ? barrier : at_rank(barrier, unsigned(rank), "barrier_arrive_at");
+  SharedBarrier& state = find(block, target, "barrier_arrive");
+  check_read(target, 8, CALLER);  // it must have been initialized before
   if (observer) observer->release(state.clock);
   state.bytes += bytes;
   if (--state.pending < 0) fault("a barrier in shared memory met more arrivals than its count of %d", state.count);
@@ -50,6 +52,7 @@ void shared_barrier_arrive(uint64_t* barrier, unsigned bytes, int rank) {
 void shared_barrier_wait(uint64_t* barrier, unsigned parity) {
   require_shared(barrier, 8, "barrier_wait");
   SharedBarrier& state = find(*current->block, barrier, "barrier_wait");
+  check_read(barrier, 8, CALLER);
   while ((state.phase & 1) == (parity & 1)) {
     state.waiting.push_back(current);
     block_on("barrier_wait");

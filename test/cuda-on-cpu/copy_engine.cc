@@ -98,6 +98,7 @@ void tensor_load(void* to, const CUtensorMap* map, uint64_t* barrier, std::initi
     Block& target = *block.cluster[rank];
     void* there = target.arena + barrier_offset;
     if (!target.shared_barriers.contains(there)) fault("tma_load: the barrier was not initialized");
+    check_read(there, 8, code);
     BulkLoad load{&target, target.arena + offset, there, *map, at, nullptr};
     if (observer) observer->begin_bulk(there, load.token);
     for_each_unit(*map, offset, load.at, [&](uint32_t place, const char* from, int64_t begin, int64_t end) {

@@ -1,5 +1,7 @@
-// Products of a warpgroup (wgmma): each warp computes its sixteen rows from the tiles in shared memory that the descriptors name.
-// A lazy product happens when it is waited for, so that operands overwritten too early, or never waited for, give wrong results.
+// Products of a warpgroup (wgmma): each warp's sixteen rows are computed from the tiles in shared memory that the descriptors name.
+// A product is one operation of four warps: who waits for it waits until all have issued it, and then it is over for all. A lazy product
+// happens when the first warp waits for it, so that operands overwritten too early, or never waited for, give wrong results.
+#include <algorithm>
 #include <bit>
 
 #include "numbers.h"
@@ -48,20 +50,20 @@ void read_operand(const GroupProduct& product, uint64_t descriptor, bool transpo
 struct Operands {
   std::vector<float> a, b;  // 16 x depth, columns x depth
 };
-const Operands& read_operands(const GroupProduct& product) {
+const Operands& read_operands(const GroupProduct& product, int warp) {
   static Operands operands;
   const int depth = product.kind == Mma::tf32 ? 8 : 16;
   operands.a.resize(size_t(16 * depth));
   operands.b.resize(size_t(product.columns * depth));
-  read_operand(product, product.a, product.transposed_a, current->number / 32 % 4 * 16, 16, depth, operands.a.data());
+  read_operand(product, product.a, product.transposed_a, 16 * warp, 16, depth, operands.a.data());
   read_operand(product, product.b, product.transposed_b, 0, product.columns, depth, operands.b.data());
   return operands;
 }
 
-/** The sixteen rows of the running thread's warp; `product_of(lane)` gives each lane's d. */
-template <class F> void multiply(const GroupProduct& product, F product_of) {
+/** The sixteen rows of a warp of the group; `product_of(lane)` gives each lane's d. */
+template <class F> void multiply(const GroupProduct& product, int warp, F product_of) {
   const int columns = product.columns, depth = product.kind == Mma::tf32 ? 8 : 16;
-  const auto& [a, b] = read_operands(product);
+  const auto& [a, b] = read_operands(product, warp);
   std::vector<float> sums(size_t(16 * columns));
   std::vector<float> b_rows(b.size());
   for (int n = 0; n < columns; n++)
@@ -85,24 +87,52 @@ bool same(const GroupProduct& x, const GroupProduct& y) {
          x.transposed_b == y.transposed_b && x.accumulate == y.accumulate;
 }
 
+Warpgroup& group_of(const Thread& thread) {
+  Block& block = *thread.block;
+  const size_t number = size_t(thread.number) / 128;
+  if (block.threads.size() < 128 * (number + 1)) fault("wgmma: a warpgroup is four whole warps");
+  if (block.warpgroups.size() <= number) block.warpgroups.resize(number + 1);
+  return block.warpgroups[number];
+}
+int fewest_commits(const Warpgroup& group) { return *std::min_element(group.committed, group.committed + 4); }
+
+/** While there is one, reads are the warpgroup's, not the running thread's; who waits for the products comes after them. */
+class ReadsOf {
+ public:
+  explicit ReadsOf(Warpgroup& group) : group_(group) {
+    if (observer) observer->begin_bulk(&group, token_);
+  }
+  ~ReadsOf() {
+    if (!observer) return;
+    observer->end_bulk();
+    observer->merge(group_.clock, token_);
+  }
+
+ private:
+  Warpgroup& group_;
+  Observer::Token token_;
+};
+
+/** Does the oldest group of products, for all warps. */
+void finish_oldest(const Thread& thread) {
+  for (int i = 0; i < 4; i++) {
+    const Warp& warp = thread.block->warps[size_t(thread.number / 128 * 4 + i)];
+    const auto groups = [&](int lane) -> auto& { return warp.lane[lane]->asynchronous->products.closed; };
+    for (size_t j = 0; j < groups(0).front().size(); j++) {
+      if (!settings().eager) multiply(groups(0).front()[j], i, [&](int lane) { return groups(lane).front()[j].d; });
+      else if (observer) read_operands(groups(0).front()[j], i);  // until now nobody may overwrite them
+    }
+    for (int lane = 0; lane < 32; lane++) groups(lane).pop_front();
+  }
+}
+
 void issue(Warp& warp, unsigned) {
   const GroupProduct& first = *static_cast<GroupProduct*>(warp.argument[0]);
   for (int lane = 1; lane < 32; lane++)
     if (!same(first, *static_cast<GroupProduct*>(warp.argument[lane]))) fault("wgmma: the lanes of a warp give different operands");
-  if (settings().eager) multiply(first, [&](int lane) { return static_cast<GroupProduct*>(warp.argument[lane])->d; });
-}
-
-void finish_groups(Warp& warp, unsigned) {
-  const int pending = *static_cast<int*>(warp.argument[0]);
-  const auto groups = [&](int lane) -> auto& { return warp.lane[lane]->asynchronous->products.closed; };
-  while (int(groups(0).size()) > pending) {
-    for (size_t i = 0; i < groups(0).front().size(); i++) {
-      if (!settings().eager) multiply(groups(0).front()[i], [&](int lane) { return groups(lane).front()[i].d; });
-      else if (observer) read_operands(groups(0).front()[i]);  // until now nobody may overwrite them
-    }
-    for (int lane = 0; lane < 32; lane++) groups(lane).pop_front();
-  }
-  if (observer) observer->warp_barrier(warp, all);  // when a warp has waited, all its lanes' reads are over
+  if (!settings().eager) return;
+  const ReadsOf reads(group_of(*current));
+  multiply(first, current->number / 32 % 4, [&](int lane) { return static_cast<GroupProduct*>(warp.argument[lane])->d; });
 }
 
 Groups<GroupProduct>& products() {
@@ -119,12 +149,27 @@ void group_product(Mma kind, float* d, int columns, uint64_t a, uint64_t b, bool
 }
 void group_product_fence() { collective("wgmma_fence", all, nullptr, nullptr); }
 void group_product_commit() {
-  collective("wgmma_commit", all, nullptr, nullptr);
   products().commit();
+  collective("wgmma_commit", all, nullptr, [](Warp&, unsigned) {
+    Warpgroup& group = group_of(*current);
+    group.committed[current->number / 32 % 4]++;
+    for (Thread* thread : group.waiting) make_ready(thread);
+    group.waiting.clear();
+  });
 }
 void group_product_wait(int pending) {
-  products();
-  collective("wgmma_wait", all, &pending, finish_groups);
+  collective("wgmma_wait", all, nullptr, nullptr);
+  Warpgroup& group = group_of(*current);
+  const int target = group.committed[current->number / 32 % 4] - pending;
+  while (fewest_commits(group) < target) {
+    group.waiting.push_back(current);
+    block_on("wgmma_wait");
+  }
+  for (; group.finished < target; group.finished++) {
+    const ReadsOf reads(group);
+    finish_oldest(*current);
+  }
+  if (observer) observer->acquire(*current, group.clock);
 }
 
 }  // namespace emulator

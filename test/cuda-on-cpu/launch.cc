@@ -60,6 +60,7 @@ void start(Block& block, uint3 index, size_t shared) {
   block.index = index;
   block.alive = int(count);
   block.shared_barriers.clear();
+  block.warpgroups.clear();
   for (Barrier& barrier : block.barrier) {
     barrier.waiting.clear();
     barrier.arrived = barrier.votes = 0;

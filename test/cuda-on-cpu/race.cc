@@ -47,6 +47,8 @@ class Detector final : public Observer {
     agents_.clear();
     copies_.assign(1, {});
     found_ = 0;
+    agent_ = nullptr;
+    copy_ = 0;
   }
   bool kernel_ends() override { return found_ > 0; }
 
@@ -162,7 +164,7 @@ class Detector final : public Observer {
   void access(const void* p, size_t bytes, bool writes, void* code) override { access(p, bytes, writes, false, code); }
 
   void access(const void* p, size_t bytes, bool writes, bool atomic, void* code) {
-    if (on_stack(p)) return;
+    if (reporting_ || on_stack(p)) return;
     const BlockState& block = of(*current->block);
     const ThreadState& self = block.threads[size_t(current->number)];
     Access now{block.serial, block.epoch, self.clock, uint16_t(current->number), atomic, copy_, code};
@@ -226,9 +228,11 @@ class Detector final : public Observer {
   void report(const Access& before, const Access& now, const char* first, const char* second, uintptr_t at) {
     found_++;
     if (!reported_.insert({before.code, now.code}).second || reported_.size() > 20) return;
+    reporting_ = true;  // library functions on the way may be instrumented copies
     fprintf(stderr, "emulated CUDA: data race at %p: %s by %s of kernel %s, %s by %s of kernel %s\n", reinterpret_cast<void*>(at), first,
             name(before).c_str(), source_of(before.code).c_str(), second, name(now).c_str(), source_of(now.code).c_str());
     if (settings().abort) abort();
+    reporting_ = false;
   }
   /** The thread of an access, in words. */
   std::string name(const Access& access) const {
@@ -243,6 +247,7 @@ class Detector final : public Observer {
 
   uint32_t next_serial_ = 1, first_serial_ = 1;
   int found_ = 0;
+  bool reporting_ = false;
   std::unordered_map<const Block*, BlockState> states_;
   std::unordered_map<const void*, Token> words_;
   std::map<const void*, Agent> agents_;

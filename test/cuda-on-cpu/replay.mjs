@@ -69,7 +69,11 @@ async function exportPrograms() {
   const tests = SOURCES.flatMap((folder) => readdirSync(path.join(root, 'test', folder)).map((file) => path.join(folder, file)))
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => ({ file: file.replace(/\.ts$/, '.js'), to: programs }))
-  await each([{ file: path.join('cuda-on-cpu', 'products.js'), to: products }, ...tests], async ({ file, to }) => {
+  const own = [
+    { file: path.join('cuda-on-cpu', 'products.js'), to: products },
+    { file: path.join('cuda-on-cpu', 'wide.js'), to: programs },
+  ]
+  await each([...own, ...tests], async ({ file, to }) => {
     const env = { WEFT_EXPORT_PROGRAMS: to, WEFT_DEVICE: 'cpu', NO_COLOR: '1' }
     const { code, output } = await run(process.execPath, [...hook, path.join(root, 'dist', 'test', file)], env)
     if (code !== 0) fail(`FAIL export of ${file}: exit code ${code}\n${output.trimEnd()}`)

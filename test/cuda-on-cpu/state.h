@@ -100,6 +100,13 @@ struct SharedBarrier {
   std::vector<Thread*> waiting;
 };
 
+/** Four warps that multiply together (sm_90). */
+struct Warpgroup {
+  int committed[4] = {}, finished = 0;  // groups of products: by each warp, by all
+  std::shared_ptr<Clock> clock;         // known to who has waited for them
+  std::vector<Thread*> waiting;
+};
+
 struct Block {
   uint3 index;
   int alive = 0;
@@ -112,6 +119,7 @@ struct Block {
   Barrier barrier[16];
   int barriers_met = 0;  // barriers at which some threads have arrived
   std::map<void*, SharedBarrier> shared_barriers;
+  std::deque<Warpgroup> warpgroups;
   Barrier cluster_barrier;  // in the first block of a cluster
   unsigned cluster_phase = 0;
   std::shared_ptr<Clock> cluster_completed;
