@@ -144,7 +144,7 @@ function fly(flight: Flight): void {
 }
 
 /** Queues the way of host bytes into a fresh buffer of a device. The bytes must not change until it is done. */
-export function upload(buffer: Buffer, bytes: Uint8Array, after = 0): void {
+export function upload(buffer: Buffer, bytes: Uint8Array, after = 0, inputs: readonly Buffer[] = []): void {
   if (buffer.bytes === 0) return
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
@@ -152,7 +152,7 @@ export function upload(buffer: Buffer, bytes: Uint8Array, after = 0): void {
   )
   buffer.ticket = ticket
   buffer.writer = buffer.device
-  fly({ ticket, program: undefined, inputs: [], outputs: [buffer], host })
+  fly({ ticket, program: undefined, inputs, outputs: [buffer], host })
 }
 
 /** Queues the way of a buffer's bytes to the host: they are there when the ticket is done. */
@@ -190,8 +190,7 @@ export function copyTo(source: Buffer, where: string): Buffer {
     return target
   }
   if (source.device === 0) {
-    upload(target, source.view(), source.ticket)
-    flights[flights.length - 1]!.inputs = [source]
+    upload(target, source.view(), source.ticket, [source])
     return target
   }
   const { ticket, bytes } = download(source)

@@ -210,6 +210,7 @@ export function checkRows(url: string, rows: readonly Row[]): readonly Row[] {
     const name = `${row.op} ${row.name}`
     // other devices than the CPU do not compute in float64; their gradients are held against the CPU's, which are held against differences
     const onCpu = device() === 'cpu'
+    if (!onCpu && [...(row.results ?? []), ...row.operands.map(({ dtype }) => dtype)].includes('float64')) continue
     const dtypes = (row.dtypes ?? FLOATS).filter((dtype) => onCpu || dtype !== 'float64')
     for (const dtype of dtypes) test(`${name}: ${dtype}`, () => checkValue(row, dtype))
     const derivatives = derivativesOf(row)

@@ -302,7 +302,7 @@ export const rows: readonly LayerRow[] = [
   { factory: 'lambda', make: (o) => layers.lambda((x) => x.square(), o), input: [2, 3, 2], mask: 'passes', saves: false },
   {
     factory: 'inputLayer',
-    make: ({ name }) => layers.inputLayer({ inputShape: [3, 2], dtype: 'float64', ...(name === undefined ? {} : { name }) }),
+    make: ({ name, dtype = 'float32' }) => layers.inputLayer({ inputShape: [3, 2], dtype, ...(name === undefined ? {} : { name }) }),
     input: [2, 3, 2],
     mask: 'passes',
   },

