@@ -248,7 +248,8 @@ const scalars = new Map<string, Tensor>()
 /** The operand as a Tensor; numbers take the dtype rule of `like`. */
 export function asTensor(value: TensorLike, like?: Spec): Tensor {
   if (value instanceof Tensor) return value
-  if (typeof value === 'number') return scalar(value, like ? numberDType(value, like.dtype) : 'float32', like instanceof Tensor ? like.device : device())
+  if (typeof value === 'number')
+    return scalar(value, like ? numberDType(value, like.dtype) : 'float32', like instanceof Tensor ? like.device : device())
   if (value === undefined || value === null || typeof value === 'function' || typeof value === 'string') {
     throw new WeftError(
       'ERR_ARGUMENT',
@@ -274,10 +275,7 @@ export function scalar(value: number, dtype: DType, where: string = device()): T
   const key = `${where}:${dtype}:${Object.is(value, -0) ? '-0' : value}`
   let t = scalars.get(key)
   if (t === undefined || t.isDisposed) {
-    t =
-      dtype === 'bfloat16' || dtype === 'float16'
-        ? castTo(make([value], [], 'float32', where), dtype)
-        : make([value], [], dtype, where)
+    t = dtype === 'bfloat16' || dtype === 'float16' ? castTo(make([value], [], 'float32', where), dtype) : make([value], [], dtype, where)
     if (scalars.size > 1024) scalars.clear()
     scalars.set(key, t)
   }

@@ -48,7 +48,10 @@ function take(device: number, bytes: number): number | undefined {
 
 /** Later runs of the device may have the block at once: they come after those in flight. */
 function give({ device, address, bytes }: DeviceBlock): void {
-  if (spareBytes + bytes > MOST_SPARE) return native.release(address)
+  if (spareBytes + bytes > MOST_SPARE) {
+    native.release(address)
+    return
+  }
   const key = keyOf(device, bytes)
   const list = spare.get(key)
   if (list) list.push(address)

@@ -66,7 +66,8 @@ export const indexOf = (id: string): number => (id === 'cpu' ? 0 : 1 + cuda().id
 function cure(problem: string): string {
   if (problem.includes('no CUDA library'))
     return "Use setDevice('cpu'), or install nvcc (the CUDA toolkit) and build again with npm run build:native; `npx weftjs doctor` lists what was found"
-  if (problem.includes('driver')) return "Install or update NVIDIA's driver, or use setDevice('cpu'); `npx weftjs doctor` lists what was found"
+  if (problem.includes('driver'))
+    return "Install or update NVIDIA's driver, or use setDevice('cpu'); `npx weftjs doctor` lists what was found"
   return "Use setDevice('cpu'); `npx weftjs doctor` lists what was found"
 }
 

@@ -82,7 +82,7 @@ export class Tensor {
   async data(): Promise<HostArray> {
     const source = this.snapshot()
     const bytes = await bytesOnHost(source.held())
-    return this.shown(source, bytes)
+    return shown(this, source, bytes)
   }
 
   /** data(), blocking this thread until the device gets there. */
@@ -92,7 +92,7 @@ export class Tensor {
     const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
     finishedSync(ticket)
     if (buffer.fault) throw buffer.fault
-    return this.shown(source, bytes ?? buffer.view())
+    return shown(this, source, bytes ?? buffer.view())
   }
 
   /** Nested arrays of the values; bools as booleans. */
@@ -172,13 +172,13 @@ export class Tensor {
     }
     return buffer && this
   }
+}
 
-  /** A copy of the bytes of `source`, a snapshot of this tensor, as data() shows it. */
-  private shown(source: Tensor, bytes: Uint8Array): HostArray {
-    const copy = bytes.slice().buffer
-    if (source !== this) source.dispose()
-    return hostView(source.dtype, copy)
-  }
+/** A copy of the bytes of `source`, a snapshot of `t`, as data() shows it. */
+function shown(t: Tensor, source: Tensor, bytes: Uint8Array): HostArray {
+  const copy = bytes.slice().buffer
+  if (source !== t) source.dispose()
+  return hostView(source.dtype, copy)
 }
 
 /** What console.log shows: dtype, shape, device, and values that are already on the host. */

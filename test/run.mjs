@@ -8,6 +8,8 @@ import { buildEmulated } from './cuda-on-cpu/build.mjs'
 
 /** What does not depend on the device is tested once. */
 const ON_DEVICES = /^(core\/(devices|fault|fuzz|grad|state)|io\/model|layers\/(layers|models|values|weights)|model\/|ops\/(?!errors))/
+/** What compares devices needs two. */
+const TWO_DEVICES = /\/devices\.test/
 const root = path.join(import.meta.dirname, '..')
 const FILE_LIMIT_MS = Number(process.env.WEFT_TEST_LIMIT_MS ?? 15 * 60_000)
 
@@ -78,7 +80,7 @@ async function runAll(list, label, environment) {
 
 if (process.env['WEFT_DEVICE']) await runAll(files, `${process.env['WEFT_DEVICE']} `, {})
 else {
-  if (!onlyCuda) await runAll(files, '', { WEFT_DEVICE: 'cpu' })
+  if (!onlyCuda) await runAll(onlyCpu ? files : files.filter((file) => !TWO_DEVICES.test(file)), '', { WEFT_DEVICE: 'cpu' })
   const again = onlyCpu ? [] : files.filter((file) => ON_DEVICES.test(file))
   if (again.length > 0) {
     const { library, problem } = await buildEmulated()

@@ -38,12 +38,16 @@ test('WEFT_REQUIRE_CUDA=1 fails at start', () => {
 })
 
 test('an unknown name lists the known ones', () => {
-  assert.is(codeOf(() => setDevice('gpu')), 'ERR_ARGUMENT')
+  assert.is(
+    codeOf(() => setDevice('gpu')),
+    'ERR_ARGUMENT',
+  )
   assert.throws(() => setDevice('gpu'), /cpu/)
 })
 
 const cuda = devices().find(({ kind }) => kind === 'cuda')
-const withCuda = (name: string, fn: () => void | Promise<void>): void => testWith(cuda !== undefined, 'a CUDA device or its emulation', name, fn)
+const withCuda = (name: string, fn: () => void | Promise<void>): void =>
+  testWith(cuda !== undefined, 'a CUDA device or its emulation', name, fn)
 
 withCuda('an emulated device is used only when it is named', () => {
   if (!cuda!.emulated) return
@@ -65,7 +69,12 @@ withCuda('what devices() tells of a CUDA device', () => {
 })
 
 withCuda('tensors go to the device and back, in order with the work on both', async () => {
-  const host = withDevice('cpu', () => tensor(Float32Array.from({ length: 3000 }, (_, i) => i), [3, 1000]))
+  const host = withDevice('cpu', () =>
+    tensor(
+      Float32Array.from({ length: 3000 }, (_, i) => i),
+      [3, 1000],
+    ),
+  )
   const sum = host.add(1) // still being computed when it is copied
   const there = sum.to(cuda!.id)
   assert.is(there.device, cuda!.id)
@@ -96,11 +105,20 @@ withCuda('a variable is copied as it is at the call', async () => {
 withCuda('operands on two devices are an error that names both and to()', () => {
   const here = withDevice('cpu', () => tensor([1, 2]))
   const there = tensor([1, 2], { device: cuda!.id })
-  assert.is(codeOf(() => here.add(there)), 'ERR_DEVICE')
+  assert.is(
+    codeOf(() => here.add(there)),
+    'ERR_DEVICE',
+  )
   assert.throws(() => here.add(there), /cpu and cuda:0.*to\(\)/)
   const f = jit((x: Tensor) => x.add(here))
-  assert.is(codeOf(() => f(there)), 'ERR_DEVICE')
-  assert.is(codeOf(() => f(here)), undefined)
+  assert.is(
+    codeOf(() => f(there)),
+    'ERR_DEVICE',
+  )
+  assert.is(
+    codeOf(() => f(here)),
+    undefined,
+  )
 })
 
 withCuda('numbers and arrays join the tensor they are combined with', async () => {
@@ -112,7 +130,10 @@ withCuda('numbers and arrays join the tensor they are combined with', async () =
 })
 
 withCuda('float64 is refused, and named', () => {
-  assert.is(codeOf(() => tensor([1], { dtype: 'float64', device: cuda!.id })), 'ERR_DTYPE')
+  assert.is(
+    codeOf(() => tensor([1], { dtype: 'float64', device: cuda!.id })),
+    'ERR_DTYPE',
+  )
   const wide = withDevice('cpu', () => tensor([1], { dtype: 'float64' }))
   assert.throws(() => wide.to(cuda!.id), /cast\('float32'\)/)
 })

@@ -14,7 +14,8 @@ export function build(name, target, options = []) {
     ['--build', folder, '--target', target, '--parallel', String(availableParallelism())],
   ]) {
     const { status, stdout, stderr, error } = spawnSync('cmake', args, { encoding: 'utf8' })
-    if (status !== 0) return { problem: error ? `cmake: ${error.message}` : `${stdout}\n${stderr}`.trim().split('\n').slice(-30).join('\n') }
+    if (status !== 0)
+      return { problem: error ? `cmake: ${error.message}` : `${stdout}\n${stderr}`.trim().split('\n').slice(-30).join('\n') }
   }
   return { folder }
 }

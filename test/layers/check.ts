@@ -1,7 +1,22 @@
 // layerCheck: what every layer must do. Build and call, output shape, gradients, a training step, masks, save and load.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device, gradCheck, gradients, jit, mean, mul, setDevice, square, sub, sum, type Tensor, tensor, type Variable, variable } from '../../lib/index.js'
+import {
+  device,
+  gradCheck,
+  gradients,
+  jit,
+  mean,
+  mul,
+  setDevice,
+  square,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  type Variable,
+  variable,
+} from '../../lib/index.js'
 import type { LayerClass } from '../../lib/layers/classes.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/serialize.js'

@@ -1,11 +1,24 @@
 // Training on a CUDA device beside training on the CPU: the same losses, the same accuracy; models that move between devices.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { datasets, devices, layers, type Model, optimizers, sequential, setDevice, setSeed, type Tensor, tensor, withDevice } from '../../lib/index.js'
+import {
+  datasets,
+  devices,
+  layers,
+  type Model,
+  optimizers,
+  sequential,
+  setDevice,
+  setSeed,
+  type Tensor,
+  tensor,
+  withDevice,
+} from '../../lib/index.js'
 import { testWith } from '../skip.js'
 
 const cuda = devices().find(({ kind }) => kind === 'cuda')
-const withCuda = (name: string, fn: () => void | Promise<void>): void => testWith(cuda !== undefined, 'a CUDA device or its emulation', name, fn)
+const withCuda = (name: string, fn: () => void | Promise<void>): void =>
+  testWith(cuda !== undefined, 'a CUDA device or its emulation', name, fn)
 
 async function digitsCnn(where: string, epochs: number): Promise<{ losses: number[]; accuracy: number }> {
   setDevice(where)
@@ -42,9 +55,19 @@ withCuda('the fit of the digits CNN has the losses and the accuracy of the CPU',
 async function small(where: string): Promise<{ net: Model; x: Tensor; y: Tensor }> {
   return withDevice(where, () => {
     setSeed(3)
-    const x = tensor(Float32Array.from({ length: 64 * 4 }, (_, i) => Math.sin(i)), [64, 4])
-    const y = tensor(Float32Array.from({ length: 64 }, (_, i) => Math.cos(i)), [64, 1])
-    const net = sequential([layers.dense({ units: 8, activation: 'tanh', inputShape: [4] }), layers.batchNormalization(), layers.dense({ units: 1 })])
+    const x = tensor(
+      Float32Array.from({ length: 64 * 4 }, (_, i) => Math.sin(i)),
+      [64, 4],
+    )
+    const y = tensor(
+      Float32Array.from({ length: 64 }, (_, i) => Math.cos(i)),
+      [64, 1],
+    )
+    const net = sequential([
+      layers.dense({ units: 8, activation: 'tanh', inputShape: [4] }),
+      layers.batchNormalization(),
+      layers.dense({ units: 1 }),
+    ])
     net.compile({ optimizer: optimizers.adam(), loss: 'mse' })
     return { net: net as unknown as Model, x, y }
   })
@@ -77,7 +100,11 @@ withCuda('a model on the device takes host arrays whatever the current device is
   const { net } = await small(cuda!.id)
   setDevice('cpu')
   const rows = Array.from({ length: 40 }, (_, i) => [i / 40, 1, 0, -1])
-  await net.fit(rows, rows.map(([a]) => [a!]), { epochs: 1, verbose: 0 })
+  await net.fit(
+    rows,
+    rows.map(([a]) => [a!]),
+    { epochs: 1, verbose: 0 },
+  )
   const out = (await net.predict(rows)) as Tensor
   assert.is(out.device, cuda!.id)
   assert.equal([...out.shape], [40, 1])
