@@ -1,6 +1,9 @@
 // A GPU through the CUDA runtime. Work goes to one stream, in order, from the thread of the device's queue; memory comes from a pool.
 #include "cuda_device.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "copies.h"
 #include "launch.h"
 
@@ -35,6 +38,8 @@ CudaDevice::CudaDevice(int ordinal)
   check(cudaGetDeviceProperties(&properties, ordinal), "properties of the device");
   name_ = properties.name;
   total_ = properties.totalGlobalMem;
+  const char* stepwise = std::getenv("WEFT_CUDA_SYNC");
+  stepwise_ = stepwise != nullptr && std::string_view(stepwise) == "1";
   target_ = {10 * properties.major + properties.minor, properties.multiProcessorCount, properties.sharedMemPerBlockOptin};
 }
 
@@ -71,6 +76,8 @@ void CudaDevice::copy(const std::vector<Copy>& copies, const Fault* guard) { cop
 void CudaDevice::clear_fault(Fault* fault) {
   check(cudaMemsetAsync(fault, 0xff, sizeof(int32_t), stream_), "clear");  // the call's number becomes -1
 }
+
+void CudaDevice::settle() { check(cudaStreamSynchronize(stream_), "the device failed, and is of no use to this process any more"); }
 
 double CudaDevice::time(const std::function<void()>& work) {
   check(cudaEventRecord(begin_, stream_), "event");

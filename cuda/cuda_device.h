@@ -31,6 +31,8 @@ class CudaDevice final : public Device {
   void download(void* to, const void* from, size_t bytes) override { staging_->download(to, from, bytes); }
   uint64_t mark() override { return staging_->mark(); }
   bool reached(uint64_t mark) override { return staging_->reached(mark); }
+  bool stepwise() const override { return stepwise_; }
+  void settle() override;
   double time(const std::function<void()>& work) override;
   std::unique_ptr<Recording> record(const std::function<void()>& work) override;
   void replay(Recording& recording) override;
@@ -43,6 +45,7 @@ class CudaDevice final : public Device {
   std::string name_;
   Target target_;
   size_t total_ = 0;
+  bool stepwise_ = false;
   Pool pool_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Staging> staging_;

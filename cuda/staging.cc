@@ -24,7 +24,7 @@ bool Staging::reached(uint64_t mark) {
   while (reached_ < mark) {
     const cudaError_t status = cudaEventQuery(events_[(reached_ + 1) % events]);
     if (status == cudaErrorNotReady) return false;
-    check(status, "the device failed, and is of no use to this process any more");
+    check(status, "the device failed, and is of no use to this process any more; WEFT_CUDA_SYNC=1 names the operation");
     reached_++;
     while (!uses_.empty() && uses_.front().mark <= reached_) tail_ = uses_.front().end, uses_.pop_front();
     for (; !deliveries_.empty() && deliveries_.front().mark <= reached_; deliveries_.pop_front())

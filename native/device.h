@@ -66,6 +66,10 @@ class Device {
   virtual uint64_t mark() { return 0; }
   /** Whether all work before the mark is done. Throws ERR_CUDA when the device failed; it is of no use from then on. */
   virtual bool reached(uint64_t mark) = 0;
+  /** Whether every step is waited for, so that an error names the operation that made it. */
+  virtual bool stepwise() const { return false; }
+  /** Waits until all work is done. Throws ERR_CUDA when the device failed. */
+  virtual void settle() {}
   /** Milliseconds that the work takes on the device. */
   virtual double time(const std::function<void()>& work) = 0;
   /** Records what `work` enqueues instead of doing it; null when the device cannot. */

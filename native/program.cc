@@ -270,6 +270,7 @@ void Program::walk(Fault* fault, Profile* profile) {
     frame.call = current_call_ = bound.call;
     if (profile == nullptr) {
       bound.step(frame);
+      if (device_.stepwise()) device_.settle();
       continue;
     }
     auto& entry = profile->entries[costs_[i].op];
@@ -343,7 +344,7 @@ void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
     std::rotate(known, known + 1, recorded_.end());  // the least recently used is in front
     return;
   }
-  if (run.profile == nullptr && !single_ && last_plain_ == addresses) {
+  if (run.profile == nullptr && !single_ && !device_.stepwise() && last_plain_ == addresses) {
     if (auto recording = device_.record([&] { whole(nullptr); })) {
       if (recorded_.size() == most_recorded) recorded_.erase(recorded_.begin());
       recorded_.push_back({std::move(addresses), std::move(recording)});

@@ -6,6 +6,7 @@
 #pragma once
 #include <numeric>
 
+#include "activation.cuh"
 #include "tile.cuh"
 
 namespace weft::cuda {
@@ -107,24 +108,6 @@ inline ConvAxis axis_x(const ConvShape& s) { return {s.w, s.ow, s.kw, s.stride_w
 
 /** Whether packs of n elements along channels can be moved as one access: `channels` of a pixel in groups of `group`. */
 inline bool packs_fit(int channels, int group, int n) { return channels % n == 0 && group % n == 0; }
-
-enum class Activation : int { linear, relu, sigmoid, tanh };
-
-inline Activation activation_named(const std::string& name) {
-  if (name == "linear") return Activation::linear;
-  if (name == "relu") return Activation::relu;
-  if (name == "sigmoid") return Activation::sigmoid;
-  require(name == "tanh", "ERR_ARGUMENT", "unknown activation ", name);
-  return Activation::tanh;
-}
-__device__ __forceinline__ float activate(Activation activation, float x) {
-  switch (activation) {
-    case Activation::relu: return x < 0 ? 0 : x;
-    case Activation::sigmoid: return 1 / (1 + expf(-x));
-    case Activation::tanh: return tanhf(x);
-    default: return x;
-  }
-}
 
 /** Runs one Step after the other. */
 inline Step in_order(std::vector<Step> steps) {

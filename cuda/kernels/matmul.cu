@@ -41,14 +41,6 @@ Batch batch_of(const Dims& axes, const View& a, const View& b) {
 
 }  // namespace
 
-Activation activation_named(const std::string& name) {
-  if (name == "linear") return Activation::linear;
-  if (name == "relu") return Activation::relu;
-  if (name == "sigmoid") return Activation::sigmoid;
-  require(name == "tanh", "ERR_ARGUMENT", "unknown activation '", name, "'");
-  return Activation::tanh;
-}
-
 void Product::set_extents(const char* op, int64_t rows, int64_t columns, int64_t inner) {
   require(std::max({rows, columns, inner}) <= largest_extent, "ERR_SHAPE", op, ": an extent of [", rows, ", ", inner, "] · [", inner, ", ",
           columns, "] is larger than ", largest_extent);

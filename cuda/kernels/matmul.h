@@ -2,12 +2,10 @@
 #pragma once
 #include <algorithm>
 
+#include "activation.cuh"
 #include "tile.cuh"
 
 namespace weft::cuda {
-
-enum class Activation : int { linear, relu, sigmoid, tanh };
-Activation activation_named(const std::string& name);
 
 /** The matrices of a batch: for each axis its extent, and how many matrices of a and of b lie to the next (0 where one is shared). */
 struct Batch {
@@ -64,10 +62,8 @@ template <class T> struct Output {
     return activation == Activation::relu && x < 0 ? 0 : x;
   }
   __device__ __forceinline__ float finish(float x, int column) const {
-    x = finish_simply(x, column);
-    if (activation == Activation::sigmoid) return 1.0f / (1.0f + expf(-x));
-    if (activation == Activation::tanh) return tanhf(x);
-    return x;
+    if (bias) x += widen(bias[column]);
+    return activate(activation, x);
   }
 
   /** Stores four neighbours of a row; `column` is a multiple of 4. What lies outside the matrix is left out. */

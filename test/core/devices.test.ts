@@ -191,4 +191,57 @@ withCuda('more memory than there is: the error says asked and held', () => {
   assert.match(out, /\n5242880\n$/)
 })
 
+withCuda('two GPUs work side by side, and tensors go from one to the other', () => {
+  if (!cuda!.emulated) return
+  const settings = { WEFT_CUDA_LIBRARY: process.env['WEFT_CUDA_LIBRARY']!, WEFT_EMULATED_DEVICES: '2', WEFT_DEVICE: 'cuda:1' }
+  const { out } = child(
+    `const a = weft.tensor([1, 2])
+     const b = a.add(1).to('cuda:0')
+     const c = b.mul(2)
+     const d = c.to('cuda:1').add(a)
+     const e = a.mul(3).to('cpu')
+     console.log(a.device, b.device, c.device, d.device, [...(await d.data())].join(), [...(await e.add(1).data())].join())
+     try { c.add(a) } catch (error) { console.log(error.code) }
+     try { weft.setDevice('cuda:2') } catch (error) { console.log(error.message) }`,
+    settings,
+  )
+  assert.match(out, /^cuda:1 cuda:0 cuda:0 cuda:1 5,8 4,7\nERR_DEVICE\n.*'cuda:2'.*cuda:0, cuda:1/)
+})
+
+withCuda('a device that fails rejects what ran on it and all that follows, and the CPU goes on', () => {
+  if (!cuda!.emulated) return
+  const settings = { WEFT_CUDA_LIBRARY: process.env['WEFT_CUDA_LIBRARY']!, WEFT_EMULATED_FAILURE: '4', WEFT_DEVICE: 'cuda' }
+  const { status, out } = child(
+    `const x = weft.tensor([1, 2])
+     const codes = []
+     for (let i = 0; i < 8; i++) codes.push(await x.add(i).data().then(() => 'ok', (e) => e.code))
+     console.log(codes.join(' '))
+     const w = weft.variable([1])
+     console.log(await w.data().catch((e) => e.message))
+     console.log(await weft.withDevice('cpu', () => weft.tensor([1, 2]).add(1)).data())`,
+    settings,
+  )
+  assert.is(status, 0, out)
+  assert.match(out, /^ok ok ok ERR_CUDA ERR_CUDA ERR_CUDA ERR_CUDA ERR_CUDA\n/)
+  assert.match(out, /cudaErrorLaunchFailure/)
+  assert.match(out, /Float32Array\(2\) \[ 2, 3 \]\n$/)
+})
+
+withCuda('with WEFT_CUDA_SYNC=1 the error of a failed device names the operation', () => {
+  if (!cuda!.emulated) return
+  const settings = {
+    WEFT_CUDA_LIBRARY: process.env['WEFT_CUDA_LIBRARY']!,
+    WEFT_EMULATED_FAILURE: '3',
+    WEFT_CUDA_SYNC: '1',
+    WEFT_DEVICE: 'cuda',
+  }
+  const { out } = child(
+    `const x = weft.tensor([[1, 2], [3, 4]])
+     const f = weft.jit((t) => t.sum(0).softmax().argMax())
+     console.log(await f(x).data().catch((e) => e.code + ' ' + e.op))`,
+    settings,
+  )
+  assert.is(out, 'ERR_CUDA softmax\n')
+})
+
 test.run()

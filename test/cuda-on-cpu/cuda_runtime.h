@@ -6,6 +6,7 @@
 // WEFT_EMULATED_MULTIPROCESSORS (4), WEFT_EMULATED_SCHEDULE (forward, backward, random[:seed]): the order in which threads and blocks run,
 // WEFT_EMULATED_ASYNC (lazy, eager): whether asynchronous copies and products happen as late as is legal or at once,
 // WEFT_EMULATED_STREAMS (eager, lazy): whether streams do their work at the call or when it is waited for,
+// WEFT_EMULATED_FAILURE (n: the n-th kernel fails, and with it the device),
 // WEFT_EMULATED_ABORT (1: a detected mistake aborts instead of becoming cudaErrorLaunchFailure).
 #pragma once
 #include <cstddef>

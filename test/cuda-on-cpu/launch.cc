@@ -166,7 +166,8 @@ void run(dim3 grid, dim3 block, size_t shared, unsigned cluster, bool resident, 
     }
   }
   if (observer && observer->kernel_ends()) fail();
-  if (!end_kernel()) record_failure(cudaErrorLaunchFailure);
+  static uint64_t kernels = 0;
+  if (!end_kernel() || ++kernels == settings().failure) record_failure(cudaErrorLaunchFailure);
 }
 
 }  // namespace emulator

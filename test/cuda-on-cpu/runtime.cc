@@ -28,6 +28,7 @@ Settings read_settings() {
   s.devices = int(environment_number("WEFT_EMULATED_DEVICES", 1));
   s.multiprocessors = int(environment_number("WEFT_EMULATED_MULTIPROCESSORS", 4));
   s.memory = environment_number("WEFT_EMULATED_MEMORY", s.memory);
+  s.failure = environment_number("WEFT_EMULATED_FAILURE", 0);
   s.abort = environment_number("WEFT_EMULATED_ABORT", 0) != 0;
   const char* async = getenv("WEFT_EMULATED_ASYNC");
   s.eager = async && std::string(async) == "eager";
