@@ -21,7 +21,7 @@ export function build(name, target, options = []) {
 }
 
 /** The emulated CUDA library, up to date; { library } or { problem }. */
-export async function buildEmulated() {
+export function buildEmulated() {
   const { folder, problem } = build('cuda-on-cpu', 'weft_cuda')
   return folder ? { library: path.join(folder, 'libweft_cuda.so') } : { problem }
 }
