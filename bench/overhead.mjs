@@ -56,13 +56,14 @@ const emptyProgram = (count) => {
   const values = Array.from({ length: count + 1 }, (_, i) => ({ slot: i, shape: [0], dtype: 'float32' }))
   const slots = values.map((_, i) => ({ kind: i === 0 ? 'input' : i === count ? 'output' : 'arena', index: 0, bytes: 0 }))
   const calls = Array.from({ length: count }, (_, i) => ({ op: 'identity', inputs: [i], outputs: [i + 1], attrs: {}, update: false }))
-  return new Program({ slots, values, calls, states: [], writes: [] }, [], () => ({ op: 'identity', layer: undefined, names: undefined }))
+  const spec = { slots, values, calls, states: [], writes: [], precision: 'float32', single: false }
+  return new Program(spec, [], () => ({ op: 'identity', layer: undefined, names: undefined }), 0)
 }
 
 for (const count of [1, 200]) {
   const program = emptyProgram(count)
-  const inputs = [new DeviceBuffer(0)]
-  const outputs = [new DeviceBuffer(0)]
+  const inputs = [new DeviceBuffer(0, 'cpu')]
+  const outputs = [new DeviceBuffer(0, 'cpu')]
   row(`program.run, ${count} empty step(s), JavaScript side`, await submissionCost(() => program.run(inputs, outputs)))
   row(`program.run, ${count} empty step(s), run after run`, await sampled('run', () => program.run(inputs, outputs)))
   await synchronize()
