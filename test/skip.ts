@@ -17,3 +17,9 @@ export function testWith(available: boolean, need: string, name: string, fn: () 
 
 /** Whether Debian's package dataset-fashion-mnist is installed. */
 export const hasFashionMnist: boolean = existsSync('/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz')
+
+/** Debian's Python, which its packages are installed for. */
+export const SYSTEM_PYTHON = '/usr/bin/python3'
+
+/** Whether Debian's package python3-keras-preprocessing is installed. */
+export const hasKerasPreprocessing: boolean = existsSync('/usr/lib/python3/dist-packages/keras_preprocessing/text.py')

@@ -8,6 +8,7 @@ import { type AnyModel, Model } from '../model/model.js'
 import { type ObjectiveJson, objectiveOptions } from '../model/objective.js'
 import { optimizerFromJson } from '../optimizers/index.js'
 import { isRecord, type Variable } from '../tensor.js'
+import { assetsFromJson } from './assets.js'
 import { findFolder, OPTIMIZER_FILE, readJson, readModelFile, TRAINING_FILE, WEIGHTS_FILE } from './folder.js'
 import { readSafetensors, type StoredTensor, toTensor } from './safetensors.js'
 import { namedOptimizerState, namedVariables } from './save.js'
@@ -33,7 +34,7 @@ export async function loadModel(folder: string, options: LoadOptions = {}): Prom
     if (!(model instanceof Model)) throw new WeftError('ERR_FORMAT', `${found}: the saved layer is not a model`)
     try {
       restore(`${found}/${WEIGHTS_FILE}`, namedVariables(model), weights)
-      if (isRecord(assets)) model.assets = assets
+      if (isRecord(assets)) model.assets = assetsFromJson(assets) as Record<string, unknown>
       restoreTraining(model, training, state, `${found}/${OPTIMIZER_FILE}`)
     } catch (error) {
       model.dispose()

@@ -6,13 +6,14 @@ import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { checkOptions, WeftError } from '../error.js'
 import { isRecord, type Tensor, toHost, type Variable } from '../tensor.js'
 import { warnOnce } from '../warnings.js'
+import { assetsToJson } from './assets.js'
 import { formatFacts, MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeJson } from './folder.js'
 import { writeSafetensors } from './safetensors.js'
 
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
     /**
-     * Saves structure, weights, optimizer state and `assets` (JSON values) in a folder, from which loadModel() goes on. It is written aside and
+     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers) in a folder, from which loadModel() goes on. It is written aside and
      * then renamed: an existing model at that place stays whole until the new one is.
      */
     save(folder: string, options?: SaveOptions): Promise<void>
@@ -99,6 +100,7 @@ async function saveModel(model: AnyModel, folder: string, options: SaveOptions):
     })
   const assets = options.assets ?? model.assets
   checkAssets(assets)
+  const storedAssets = assetsToJson(assets)
   const structure = layerToJson(model)
   const compiled = model.isCompiled ? compilation(model) : undefined
   const weights = copies(namedVariables(model))
@@ -111,7 +113,7 @@ async function saveModel(model: AnyModel, folder: string, options: SaveOptions):
   }
   try {
     await replaceFolder(folder, async (fresh) => {
-      await writeJson(path.join(fresh, MODEL_FILE), { ...formatFacts, model: structure, assets })
+      await writeJson(path.join(fresh, MODEL_FILE), { ...formatFacts, model: structure, assets: storedAssets })
       await writeSafetensors(path.join(fresh, WEIGHTS_FILE), weights, { format: formatFacts.format })
       await writeSafetensors(path.join(fresh, OPTIMIZER_FILE), state, { format: formatFacts.format })
       await writeJson(path.join(fresh, TRAINING_FILE), training)

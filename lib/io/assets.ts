@@ -1,0 +1,31 @@
+// Assets of saved models: JSON values, and tokenizers and text vectorizations, which come back as what they were.
+import { layerFromJson, type LayerJson, layerToJson } from '../layers/serialize.js'
+import { TextVectorization } from '../layers/text_vectorization.js'
+import { isRecord } from '../tensor.js'
+import { SubwordTokenizer } from '../text/subword_tokenizer.js'
+import { Tokenizer } from '../text/tokenizer.js'
+import { tokenizerFromJson } from '../text/tokenizer_file.js'
+
+/** The only key of what stands for a tokenizer, or a layer. */
+const TOKENIZER = '@tokenizer'
+const LAYER = '@layer'
+
+/** The assets as JSON, tokenizers and layers marked as such. */
+export function assetsToJson(value: unknown): unknown {
+  if (value instanceof Tokenizer || value instanceof SubwordTokenizer) return { [TOKENIZER]: value.toJSON() }
+  if (value instanceof TextVectorization) return { [LAYER]: layerToJson(value) }
+  if (Array.isArray(value)) return value.map(assetsToJson)
+  // what knows its own JSON, as dates do, is left to JSON.stringify
+  if (!isRecord(value) || typeof value['toJSON'] === 'function') return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, assetsToJson(item)]))
+}
+
+/** The assets that assetsToJson() described. */
+export function assetsFromJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(assetsFromJson)
+  if (!isRecord(value)) return value
+  const keys = Object.keys(value)
+  if (keys.length === 1 && keys[0] === TOKENIZER) return tokenizerFromJson(value[TOKENIZER] as object)
+  if (keys.length === 1 && keys[0] === LAYER) return layerFromJson(value[LAYER] as LayerJson)
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, assetsFromJson(item)]))
+}

@@ -1,0 +1,52 @@
+// Tokenizers from JSON of any kind known: Keras' tokenizer JSON, and Hugging Face's tokenizer.json.
+import { readFile } from 'node:fs/promises'
+import { WeftError } from '../error.js'
+import { isRecord } from '../tensor.js'
+import { SubwordTokenizer } from './subword_tokenizer.js'
+import { Tokenizer } from './tokenizer.js'
+
+/** What can be saved with a model, and comes back as what it was. */
+export type AnyTokenizer = Tokenizer | SubwordTokenizer
+
+function parsed(json: string | object): unknown {
+  if (typeof json !== 'string') return json
+  try {
+    return JSON.parse(json)
+  } catch (cause) {
+    throw new WeftError('ERR_FORMAT', `tokenizer JSON: the text is not JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The tokenizer of Keras' tokenizer JSON or of a tokenizer.json: the text, or the parsed object. ERR_FORMAT when it is neither. */
+export function tokenizerFromJson(json: string | object): AnyTokenizer {
+  const value = parsed(json)
+  if (isRecord(value) && value['class_name'] === 'Tokenizer') return Tokenizer.fromJSON(value)
+  return SubwordTokenizer.fromJSON(value)
+}
+
+/** The text of a file; ERR_FORMAT when it cannot be read. */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new WeftError('ERR_FORMAT', `${file} cannot be read: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** tokenizerFromJson() of a file. */
+export async function loadTokenizer(file: string): Promise<AnyTokenizer> {
+  return tokenizerFromJson(await readText(file))
+}
+
+const checkType = (tokenizer: AnyTokenizer, type: SubwordTokenizer['type']): SubwordTokenizer => {
+  if (tokenizer instanceof SubwordTokenizer && tokenizer.type === type) return tokenizer
+  const found = tokenizer instanceof SubwordTokenizer ? tokenizer.type : "Keras' Tokenizer"
+  throw new WeftError('ERR_FORMAT', `the tokenizer is ${found}, not ${type}`, {
+    hint: 'text.loadTokenizer() and text.tokenizerFromJson() read every kind',
+  })
+}
+
+export const subwordFromJson = (json: string | object, type: SubwordTokenizer['type']): SubwordTokenizer =>
+  checkType(tokenizerFromJson(json), type)
+export const loadSubword = async (file: string, type: SubwordTokenizer['type']): Promise<SubwordTokenizer> =>
+  checkType(await loadTokenizer(file), type)

@@ -1,0 +1,40 @@
+// Checks that all trainers of subword vocabularies make.
+import { WeftError } from '../error.js'
+import { describe } from './words.js'
+
+export function checkTraining(what: string, vocabularySize: number, minFrequency: number, specialTokens: readonly string[]): void {
+  if (!Number.isInteger(vocabularySize) || vocabularySize < 1 || vocabularySize > 2 ** 24) {
+    throw new WeftError('ERR_ARGUMENT', `${what}: vocabularySize must be an integer from 1 to ${2 ** 24}, got ${describe(vocabularySize)}`)
+  }
+  if (!Number.isInteger(minFrequency) || minFrequency < 0) {
+    throw new WeftError('ERR_ARGUMENT', `${what}: minFrequency must be an integer of at least 0, got ${describe(minFrequency)}`)
+  }
+  if (!Array.isArray(specialTokens) || specialTokens.some((token) => typeof token !== 'string' || token === '')) {
+    throw new WeftError('ERR_ARGUMENT', `${what}: specialTokens must be a list of strings that are not empty`)
+  }
+  if (new Set(specialTokens).size < specialTokens.length) {
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${what}: specialTokens has ${JSON.stringify(specialTokens.find((t, i) => specialTokens.indexOf(t) < i))} twice`,
+    )
+  }
+}
+
+/** The texts, checked one by one. */
+export function* textsToTrain(what: string, texts: Iterable<string>): Generator<string, void> {
+  if (typeof texts === 'string' || typeof texts?.[Symbol.iterator] !== 'function') {
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${what}: expected a list of texts, got ${typeof texts === 'string' ? 'one text' : describe(texts)}`,
+      {
+        hint: 'Write [text] for a single one',
+      },
+    )
+  }
+  let i = 0
+  for (const text of texts) {
+    if (typeof text !== 'string') throw new WeftError('ERR_ARGUMENT', `${what}: text ${i} must be a string, got ${describe(text)}`)
+    i++
+    yield text
+  }
+}
