@@ -78,6 +78,8 @@ export interface Native {
   readonly version: number
   /** [0]: the last finished ticket, [1]: faults so far, [2]: native calls so far. Written by C++. */
   readonly status: Float64Array
+  /** Bytes of the largest output that a run may bring to the host by itself. */
+  readonly mostReply: number
   /** The CPU, then what libraries brought: their positions are what other functions take as `device`. */
   devices(): NativeDevice[]
   /** Opens the CUDA library, once per process; what it found out: 'library', 'device' (ids in order), 'driver', 'problem', ... */

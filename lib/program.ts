@@ -133,9 +133,8 @@ export const lastTicket = (): number => timeline.submitted
 /** Native calls since the addon was loaded in this environment. */
 export const nativeCalls = (): number => native.status[2]!
 
-/** Largest result that a run brings to the host; C++ applies the same rule. */
-const MOST_REPLY = 4096
-const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= MOST_REPLY ? new ArrayBuffer(output.bytes) : undefined)
+/** Small results come to the host with the run. */
+const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= native.mostReply ? new ArrayBuffer(output.bytes) : undefined)
 
 function fly(flight: Flight): void {
   timeline.submitted = flight.ticket

@@ -1,4 +1,4 @@
-// The one error type of the C++ side; addon.cc turns it into a WeftError.
+// The one error type of the C++ side; the guard in addon.h turns it into a WeftError.
 #pragma once
 #include <sstream>
 #include <stdexcept>

@@ -165,7 +165,7 @@ void Program::place_constants(const ProgramSpec& spec) {
 
 /** Recorded work reads and writes fixed addresses: small inputs and outputs get places of their own. Single calls are not recorded. */
 void Program::place_ports() {
-  constexpr size_t most_reply = 4096, most_input = 65536;
+  constexpr size_t most_input = 65536;
   size_t offset = alignment;  // after the fault word
   if (!single_) {
     for (Port& port : outputs_)

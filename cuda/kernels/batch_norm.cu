@@ -99,7 +99,7 @@ __device__ __forceinline__ void normalize(const T* x, T* y, const Columns& colum
 
 /** All rows of some columns: `y` may be null. */
 template <class T, int pack>
-__global__ void __launch_bounds__(256) normalize_whole(const T* x, const T* beta, T* y, Statistics<T> statistics, Columns columns) {
+__global__ void __launch_bounds__(256, 2) normalize_whole(const T* x, const T* beta, T* y, Statistics<T> statistics, Columns columns) {
   WEFT_DYNAMIC_SHARED(Moments<pack>, shared);
   const ColumnPlace place(columns, pack);
   Moments<pack> moments = moments_of<T, pack>(x, columns, place);

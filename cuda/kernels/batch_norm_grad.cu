@@ -120,7 +120,8 @@ template <class T, int pack> __global__ void __launch_bounds__(256) gradient_who
 }
 
 /** partial [segments, 2, columns]. */
-template <class T, int pack> __global__ void __launch_bounds__(256) segment_slopes(Gradient<T> gradient, float* partial, Columns columns) {
+template <class T, int pack>
+__global__ void __launch_bounds__(256, 2) segment_slopes(Gradient<T> gradient, float* partial, Columns columns) {
   WEFT_DYNAMIC_SHARED(Slopes<pack>, shared);
   const ColumnPlace place(columns, pack);
   float mean[pack];

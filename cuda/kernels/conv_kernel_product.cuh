@@ -174,7 +174,7 @@ template <class T, class Tile> __global__ void __launch_bounds__(Tile::threads) 
 template <class Tile> constexpr int kernel_stage = Tile::depth*(Tile::long_pitch(Tile::rows) + Tile::long_pitch(Tile::columns));
 
 template <class Tile>
-__global__ void __launch_bounds__(Tile::threads, 2) kernel_matrix_tiles(const KernelProduct<typename Tile::Element> p) {
+__global__ void __launch_bounds__(Tile::threads, resident_tiles) kernel_matrix_tiles(const KernelProduct<typename Tile::Element> p) {
   WEFT_DYNAMIC_SHARED(unsigned char, shared);
   constexpr int row_packs = Tile::rows / Tile::pack, column_packs = Tile::columns / Tile::pack;
   constexpr int row_step = Tile::threads / row_packs, column_step = Tile::threads / column_packs;

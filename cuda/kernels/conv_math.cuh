@@ -4,6 +4,13 @@
 
 namespace weft::cuda {
 
+/** Blocks that a multiprocessor must have room for: two hide each other's waits; sm_75 has no asynchronous copies and wants the registers. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int resident_tiles = 1;
+#else
+constexpr int resident_tiles = 2;
+#endif
+
 /** Operands as they are, one instruction for each pair of fragments. */
 template <class Rule> struct PlainMath {
   template <int rows, int columns, class LoadRow, class LoadColumns>

@@ -69,7 +69,7 @@ template <class Tile, bool turned> struct ConvCopies {
 };
 
 template <class Tile, bool turned>
-__global__ void __launch_bounds__(Tile::threads, 2) conv_matrix_tiles(const ConvProduct<typename Tile::Element> p) {
+__global__ void __launch_bounds__(Tile::threads, resident_tiles) conv_matrix_tiles(const ConvProduct<typename Tile::Element> p) {
   WEFT_DYNAMIC_SHARED(unsigned char, shared);
   using Stage = ConvStage<Tile, turned>;
   const Part part = part_of<turned>(p, blockIdx.z);

@@ -1,10 +1,12 @@
 // Cross-entropy of softmax(logits) against distributions or labels, and the gradients from the probabilities. With m the largest logit of a
 // row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x - m). Rows are divided as in rows.cuh, so the
-// logits are read once, up to 32768 classes by a block, up to eight times as many by a cluster; more are read twice.
+// logits are read once, up to 24576 classes by a block, up to eight times as many by a cluster; more are read twice.
 #include "softmax_rows.cuh"
 
 namespace weft::cuda {
 namespace {
+
+constexpr int most_lanes = 768;  // of a row: with more, 32 logits, the sums and the addresses would not fit into registers
 
 /** Of a row or a chunk: its largest logit m, Σ exp(x - m), Σ t · (x - m) and Σ t. */
 struct CrossSum {
@@ -30,8 +32,9 @@ template <class Chunks> __device__ __forceinline__ CrossSum combine_cross_chunks
 
 /** `targets`: labels if sparse, else a distribution per row. `loss` and `probabilities` may be null. */
 template <class T, int items, bool sparse, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage)) cross_entropy_rows(const T* logits, const void* targets, T* loss, T* probabilities,
-                                                                          CrossSum* sums, Rows rows, Fault* fault, int32_t call) {
+__global__ void __launch_bounds__(most_threads(stage, most_lanes), 1)
+    cross_entropy_rows(const T* logits, const void* targets, T* loss, T* probabilities, CrossSum* sums, Rows rows, Fault* fault,
+                       int32_t call) {
   WEFT_SHARED(float, scratch, [96]);
   WEFT_SHARED(CrossSum, slot, [1]);
   const ClusterSums<CrossSum> cluster{slot, rows.chunks};
@@ -51,11 +54,15 @@ __global__ void __launch_bounds__(most_threads(stage)) cross_entropy_rows(const 
     const int64_t place = label - (piece.start - piece.row * rows.n);
     if (leader && place == label && (label < 0 || label >= rows.n)) raise(fault, call, label);
     if (place >= 0 && place < piece.length) {  // the thread that has the label's logit gives it
+      const int at = int(place) + piece.shift, item = at / (piece.size * piece.lanes);
+      const int element = at - (item * piece.lanes + piece.lane) * piece.size;
+      const int mine = unsigned(element) < unsigned(piece.size) ? item * piece.size + element : -1;
+      if (mine >= 0) sum[2] = 1;
 #pragma unroll
       for (int k = 0; k < items; k++)
 #pragma unroll
         for (int e = 0; e < piece.size; e++)
-          if (piece.place(k) + e == place) sum[1] = value[k][e] - most, sum[2] = 1;
+          if (mine == k * piece.size + e) sum[1] = value[k][e] - most;
     }
   } else {
 #pragma unroll
@@ -107,8 +114,8 @@ __global__ void __launch_bounds__(most_threads(stage)) cross_entropy_rows(const 
 template <class T, bool sparse> Step bind_cross_entropy(Call& call) {
   constexpr int most_items = 32 / pack_size<T>;  // 32 floats in registers
   const View logits = call.in[0], targets = call.in[1], loss = call.out[0], probabilities = call.out[1];
-  const RowPlan plan =
-      plan_rows(product(logits.dims, 0, logits.dims.size() - 1), logits.dim(-1), sizeof(T), most_items, call.target.capability >= 90);
+  const RowPlan plan = plan_rows(product(logits.dims, 0, logits.dims.size() - 1), logits.dim(-1), sizeof(T), most_items,
+                                 call.target.capability >= 90, most_lanes);
   const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(CrossSum));
   if (probabilities.used()) call.in_place(0, 1);
   call.raises = sparse;

@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(128) depthwise_pixels(const Depthwise d, const
 
 /** Gathers: each input pixel sums over the taps that reached it. */
 template <class T, int width>
-__global__ void __launch_bounds__(128) depthwise_turned_pixels(const Depthwise d, const T* g, const T* kernel, T* dx, int groups) {
+__global__ void __launch_bounds__(128, 5) depthwise_turned_pixels(const Depthwise d, const T* g, const T* kernel, T* dx, int groups) {
   const ConvShape& s = d.s;
   const int channel = d.first_channel<width>(), number = int(blockIdx.x * blockDim.y + threadIdx.y);
   if (channel >= s.c || number >= groups) return;

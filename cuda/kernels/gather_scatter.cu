@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(128)
 }
 
 template <class T, class U>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, 8)
     add_elements(const int32_t* indices, const U* updates, T* out, Scatter scatter, Fault* fault, int32_t call) {
   const int lane = threadIdx.x & 31;
   const int64_t warp = int64_t(blockIdx.x) * (blockDim.x >> 5) + (threadIdx.x >> 5);

@@ -42,7 +42,7 @@ __device__ __forceinline__ RowMoments combine_chunks(const Chunks& chunks, const
 template <class T> struct Outputs { T *y, *mean, *rstd; };
 
 template <class T, int items, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage, most_lanes))
+__global__ void __launch_bounds__(most_threads(stage, most_lanes), stage == Stage::rest ? 2 : 0)
     normalize_rows(const T* x, const T* gamma, const T* beta, Outputs<T> out, ChunkMoments* moments, float epsilon, Rows rows) {
   WEFT_SHARED(float, scratch, [64]);
   WEFT_SHARED(ChunkMoments, slot, [1]);

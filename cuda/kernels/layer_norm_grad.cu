@@ -39,11 +39,12 @@ __global__ void __launch_bounds__(1024) gradient_spans(Gradient<T> gradient, flo
   WEFT_DYNAMIC_SHARED(float, shared);
   const int n = int(rows.n), lanes = rows.lanes, groups = int(blockDim.x) / lanes, group = int(threadIdx.x) / lanes;
   const int lane = int(threadIdx.x) - group * lanes;
-  const int64_t begin = int64_t(blockIdx.x) * span, last = begin + span, end = last < rows.count ? last : rows.count;
+  const int64_t begin = int64_t(blockIdx.x) * span;
+  const int count = int(rows.count - begin < span ? rows.count - begin : span);  // of the block's rows; 32 bits, to spare registers
   Slopes<size> slopes[items];
-  for (int64_t first = begin; first < end; first += groups) {
-    const int64_t row = first + group;
-    const bool exists = row < end;
+  for (int first = 0; first < count; first += groups) {
+    const bool exists = first + group < count;
+    const int64_t row = begin + first + group;
     const float mean = exists ? widen(gradient.mean[row]) : 0.0f, rstd = exists ? widen(gradient.rstd[row]) : 0.0f;
     Words<T> g[items], x[items];
     float sum[2] = {0, 0};
@@ -137,7 +138,8 @@ template <class T> __global__ void __launch_bounds__(256) combine_slopes(const f
 
 /** dx, by rows or their chunks; sums: Σ g·gamma and Σ g·gamma·xn of chunks. */
 template <class T, int items, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage, most_lanes)) gradient_rows(Gradient<T> gradient, float2* sums, Rows rows) {
+__global__ void __launch_bounds__(most_threads(stage, most_lanes), sizeof(T) == 4 ? 1 : 0)
+    gradient_rows(Gradient<T> gradient, float2* sums, Rows rows) {
   WEFT_SHARED(float, scratch, [64]);
   const Piece<T> piece(rows);
   const float mean = piece.exists(rows) ? widen(gradient.mean[piece.row]) : 0.0f;

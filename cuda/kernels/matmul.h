@@ -110,7 +110,9 @@ __device__ __forceinline__ Place place_of(const Extents& p, unsigned index, int 
   at.c = int64_t(matrix) * p.m * p.n;
   at.partial = (split * p.batch.count + matrix) * p.m * p.n;
   at.a_matrix = at.b_matrix = 0;
-  for (int axis = p.batch.axes - 1; axis >= 0; axis--) {
+#pragma unroll  // with constant indices the axes stay where kernels find their arguments
+  for (int axis = Batch::most_axes - 1; axis >= 0; axis--) {
+    if (axis >= p.batch.axes) continue;
     const unsigned i = matrix % p.batch.extent[axis];
     matrix /= p.batch.extent[axis];
     at.a_matrix += i * p.batch.a[axis];

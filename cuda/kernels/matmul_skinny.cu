@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(128, 4) skinny_dots(Extents p, Skinny s, const
 
 /** Block: [32 lanes, slices], for 128 neighbours of wide's contiguous axis. */
 template <class T, int most_thin>
-__global__ void __launch_bounds__(256) skinny_sums(Extents p, Skinny s, const T* a, const T* b, Output<T> out) {
+__global__ void __launch_bounds__(256, 2) skinny_sums(Extents p, Skinny s, const T* a, const T* b, Output<T> out) {
   constexpr int chunk = 128, columns = 128, most_slices = 8;
   WEFT_SHARED(float, staged, [chunk][most_thin]);
   WEFT_SHARED(float, sums, [most_slices][most_thin][columns]);

@@ -55,7 +55,7 @@ template <int width> struct Place {
 };
 
 template <class T, class Index, int width>
-__global__ void __launch_bounds__(128) max_of_windows(const Pool p, const T* x, T* y, Index* index) {
+__global__ void __launch_bounds__(128, 6) max_of_windows(const Pool p, const T* x, T* y, Index* index) {
   const Place<width> at(p, p.y.output, p.x.output);
   if (!at.inside) return;
   const Span rows = p.y.inside(at.y), columns = p.x.inside(at.x);
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(128) max_of_windows(const Pool p, const T* x, 
 }
 
 template <class T, class Index, int width>
-__global__ void __launch_bounds__(128) max_to_input(const Pool p, const T* g, const Index* index, T* dx) {
+__global__ void __launch_bounds__(128, 6) max_to_input(const Pool p, const T* g, const Index* index, T* dx) {
   const Place<width> at(p, p.y.input, p.x.input);
   if (!at.inside) return;
   const Span rows = p.y.holding(at.y), columns = p.x.holding(at.x);
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(128) pick_from_windows(const Pool p, const T* 
   store_pack(y + at.offset(p.c), out);
 }
 
-template <class T, int width> __global__ void __launch_bounds__(128) mean_of_windows(const Pool p, const T* x, T* y) {
+template <class T, int width> __global__ void __launch_bounds__(128, 6) mean_of_windows(const Pool p, const T* x, T* y) {
   const Place<width> at(p, p.y.output, p.x.output);
   if (!at.inside) return;
   const Span rows = p.y.inside(at.y), columns = p.x.inside(at.x);

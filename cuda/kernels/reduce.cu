@@ -2,10 +2,10 @@
 // together, one pass per group, last group first. Without an inner axis a group of threads reads a row as 16-byte packs (rows.cuh); with one,
 // threads own columns (columns.cuh). Long rows and columns are cut into chunks by shape, whose results a second pass combines, so that one
 // number out of many fills the device too. Sums are taken in float32 over many short chains of additions.
-#include <algorithm>
 #include <limits>
 
 #include "columns.cuh"
+#include "reduction.h"
 
 namespace weft::cuda {
 namespace {
@@ -96,7 +96,8 @@ template <class In, class R> __global__ void __launch_bounds__(256) reduce_rows(
 
 template <class Total, int pack> struct Totals { Total at[pack]; };
 
-template <class In, class R, int pack> __global__ void __launch_bounds__(256) reduce_columns(const In* x, Result result, Columns columns) {
+template <class In, class R, int pack>
+__global__ void __launch_bounds__(256, 4) reduce_columns(const In* x, Result result, Columns columns) {
   using Total = typename R::Total;
   using Value = Totals<Total, pack>;
   WEFT_DYNAMIC_SHARED(Value, shared);
@@ -129,33 +130,6 @@ template <class In, class R, int pack> __global__ void __launch_bounds__(256) re
   const int64_t to = (place.outer * columns.segments + blockIdx.y) * columns.inner + place.column;
 #pragma unroll
   for (int e = 0; e < pack; e++) result.store(to + e, total.at[e]);
-}
-
-/** [outer, reduced, inner]: one launch, or two with partial results. */
-struct Pass {
-  int64_t outer = 1, reduced = 1, inner = 1;
-};
-
-/** The merged axes as passes; the first one reads the input, the last one writes the output. */
-std::vector<Pass> passes(const Dims& dims, const Dims& axes) {
-  std::vector<std::pair<bool, int64_t>> groups;  // (reduced?, extent)
-  for (size_t i = 0; i < dims.size(); i++) {
-    if (dims[i] == 1) continue;
-    const bool reduced = std::find(axes.begin(), axes.end(), int64_t(i)) != axes.end();
-    if (!groups.empty() && groups.back().first == reduced) groups.back().second *= dims[i];
-    else groups.emplace_back(reduced, dims[i]);
-  }
-  std::vector<Pass> list;
-  for (size_t g = groups.size(); g-- > 0;) {
-    if (!groups[g].first) continue;
-    Pass pass;
-    pass.reduced = groups[g].second;
-    for (size_t k = 0; k < g; k++) pass.outer *= groups[k].second;
-    for (size_t k = g + 1; k < groups.size(); k++) pass.inner *= groups[k].first ? 1 : groups[k].second;
-    list.push_back(pass);
-  }
-  if (list.empty()) list.push_back({1, 1, product(dims)});
-  return list;
 }
 
 template <class In, class R> Step bind_pass(Call& call, const Pass& pass, const View& x, const View& y, float divisor);

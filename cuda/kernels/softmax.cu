@@ -6,7 +6,7 @@ namespace weft::cuda {
 namespace {
 
 template <class T, int items, bool logarithm, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage)) softmax_rows(const T* x, T* y, ChunkSum* sums, Rows rows) {
+__global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* x, T* y, ChunkSum* sums, Rows rows) {
   WEFT_SHARED(float, scratch, [32]);
   WEFT_SHARED(ChunkSum, slot, [1]);
   const ClusterSums<ChunkSum> cluster{slot, rows.chunks};

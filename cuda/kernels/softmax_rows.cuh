@@ -51,7 +51,7 @@ template <class T> constexpr int most_pair_lanes = sizeof(T) == 4 ? 1024 : 512;
 
 /** dx = scale · rule.value(a, b, Σ rule.term(a, b)), the sum over a row; scale: one number per row, or null. dx may be a or b. */
 template <class T, int items, class Rule, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>))
+__global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
     pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {
   WEFT_SHARED(float, scratch, [32]);
   const Piece<T> piece(rows);

@@ -1,16 +1,15 @@
 #!/usr/bin/env node
 // The command line: npx weftjs <command>. Exit codes: 0 good, 1 a failed check, 2 wrong usage.
 import { unknownName, WeftError } from '../error.js'
+import * as bench from './bench.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
 
-const commands: Readonly<Record<string, Command>> = { doctor, info }
+const commands: Readonly<Record<string, Command>> = { doctor, bench, info }
 
 const overview = (): string =>
-  ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage.padEnd(24)}${summary}`)].join(
-    '\n',
-  )
+  ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage}\n      ${summary}`)].join('\n')
 
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args

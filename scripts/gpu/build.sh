@@ -29,9 +29,7 @@ if [ -n "${WEFT_CUDA_LIBRARY:-}" ]; then
 fi
 generator=()
 if [ ! -f build/CMakeCache.txt ] && command -v ninja > /dev/null; then generator=(-G Ninja); fi
-modules=$PWD/node_modules
-cmake -S . -B build "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DWEFT_CUDA=$cuda -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/build/Release" \
-  "-DCMAKE_JS_INC=$modules/node-api-headers/include;$modules/node-addon-api"
+cmake -S . -B build "${generator[@]}" -DWEFT_CUDA=$cuda  # CMakeLists.txt says how
 cmake --build build --target $target -j "$(nproc)"
 reason=$(problem)
 if [ -n "$reason" ]; then echo "built, but the device cannot be used: $reason"; exit 1; fi

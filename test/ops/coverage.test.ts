@@ -13,7 +13,7 @@ const backend = device() === 'cpu' ? 'cpu' : 'cuda'
 setDevice('cpu')
 
 const files = readdirSync(import.meta.dirname).filter(
-  (file) => file.endsWith('.test.js') && !['coverage.test.js', 'errors.test.js'].includes(file),
+  (file) => file.endsWith('.test.js') && !['coverage.test.js', 'errors.test.js', 'wide.test.js'].includes(file),
 )
 const rows: Row[] = []
 for (const file of files) rows.push(...((await import(`./${file}`)) as { rows: readonly Row[] }).rows)

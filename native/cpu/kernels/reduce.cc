@@ -3,6 +3,7 @@
 // into segments by their extents alone, and the segments' results are combined in order, in double for float32 sums.
 #include "reduce.h"
 
+#include "reduction.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -13,39 +14,16 @@ constexpr int64_t panel = 512;  // columns whose totals are kept at once
 constexpr int64_t most_segments = 64;
 constexpr int64_t short_row = 32;
 
-struct Pass {
-  int64_t outer = 1, reduced = 1, inner = 1;
-
-  bool has_columns() const { return inner > 1; }
-  /** Rows of a column sum, or elements of a row, per segment. */
-  int64_t segment() const {
-    const int64_t least = std::max<int64_t>(1, (reduced + most_segments - 1) / most_segments);
-    if (!has_columns()) return std::max(segment_elements, (least + 1023) / 1024 * 1024);
-    return (std::max(segment_elements / inner, least) + 63) / 64 * 64;
-  }
-  int64_t segments() const { return std::max<int64_t>(1, (reduced + segment() - 1) / segment()); }
-};
-
-/** The merged axes as passes; the first pass reads the input, the last one writes the output. */
-std::vector<Pass> passes(const Dims& dims, const Dims& axes) {
-  std::vector<std::pair<bool, int64_t>> groups;  // (reduced?, extent)
-  for (size_t i = 0; i < dims.size(); i++) {
-    if (dims[i] == 1) continue;
-    const bool reduced = std::find(axes.begin(), axes.end(), int64_t(i)) != axes.end();
-    if (!groups.empty() && groups.back().first == reduced) groups.back().second *= dims[i];
-    else groups.emplace_back(reduced, dims[i]);
-  }
-  std::vector<Pass> list;
-  for (size_t g = groups.size(); g-- > 0;) {
-    if (!groups[g].first) continue;
-    Pass pass;
-    pass.reduced = groups[g].second;
-    for (size_t k = 0; k < g; k++) pass.outer *= groups[k].second;
-    for (size_t k = g + 1; k < groups.size(); k++) pass.inner *= groups[k].first ? 1 : groups[k].second;
-    list.push_back(pass);
-  }
-  if (list.empty()) list.push_back({1, 1, product(dims)});
-  return list;
+bool has_columns(const Pass& pass) { return pass.inner > 1; }
+/** Rows of a column sum, or elements of a row, per segment. */
+int64_t segment_of(const Pass& pass) {
+  const int64_t least = std::max<int64_t>(1, (pass.reduced + most_segments - 1) / most_segments);
+  if (!has_columns(pass)) return std::max(segment_elements, (least + 1023) / 1024 * 1024);
+  return (std::max(segment_elements / pass.inner, least) + 63) / 64 * 64;
+}
+int64_t segments_of(const Pass& pass) {
+  const int64_t segment = segment_of(pass);
+  return std::max<int64_t>(1, (pass.reduced + segment - 1) / segment);
 }
 
 /** The output's element: sums are divided by 1, means by the number of elements. */
@@ -100,12 +78,12 @@ void reduce_panel(const typename R::T* x, int64_t rows, int64_t inner, int64_t f
 template <class R> void run_pass(const Pass& pass, const typename R::T* x, typename R::T* y, typename R::Wide* partial, double divisor) {
   using Wide = typename R::Wide;
   const auto [outer, reduced, inner] = pass;
-  const int64_t segments = pass.segments(), segment = pass.segment();
+  const int64_t segments = segments_of(pass), segment = segment_of(pass);
   if (reduced == 0) {
     std::fill_n(y, outer * inner, finish<R>(R::neutral(), divisor));
     return;
   }
-  if (!pass.has_columns() && reduced <= short_row) {
+  if (!has_columns(pass) && reduced <= short_row) {
     parallel_range(outer, std::max<int64_t>(1, cheap_grain / reduced), [&, n = reduced](int64_t begin, int64_t end) {
       reduce_short_rows<R>(x + begin * n, end - begin, n, y + begin, divisor);
     });
@@ -149,7 +127,7 @@ template <class R> Step bind_reduction(Call& call, bool mean) {
   int64_t partials = 0;
   std::vector<View> results;  // of all passes but the last
   for (const Pass& pass : list) {
-    if (pass.segments() > 1) partials = std::max(partials, pass.outer * pass.segments() * pass.inner);
+    if (segments_of(pass) > 1) partials = std::max(partials, pass.outer * segments_of(pass) * pass.inner);
     if (results.size() + 1 < list.size()) results.push_back(call.scratch(size_t(pass.outer * pass.inner) * sizeof(T)));
   }
   const View partial = partials > 0 ? call.scratch(size_t(partials) * sizeof(typename R::Wide)) : View();

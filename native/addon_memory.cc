@@ -1,0 +1,77 @@
+// Memory of devices for JavaScript: allocation, transfers, and what is held.
+#include "addon.h"
+#include "addon_values.h"
+
+namespace weft {
+namespace {
+
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
+    Queue& queue = queue_at(info[0]);
+    const auto bytes = size_t(info[1].As<Napi::Number>().Int64Value());
+    void* memory = queue.device().allocate(bytes);
+    if (memory == nullptr) {  // what the pool holds in reserve may be in the wrong pieces
+      queue.trim();
+      memory = queue.device().allocate(bytes);
+    }
+    if (memory == nullptr) return env.Undefined();
+    self.allocated.emplace(memory, &queue);
+    return Napi::Number::New(env, double(reinterpret_cast<uintptr_t>(memory)));
+  });
+}
+
+Napi::Value release(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
+    void* memory = reinterpret_cast<void*>(uintptr_t(info[0].As<Napi::Number>().DoubleValue()));
+    const auto found = self.allocated.find(memory);
+    require(found != self.allocated.end(), "ERR_ARGUMENT", "release: not device memory of this environment");
+    found->second->device().release(memory);
+    self.allocated.erase(found);
+    return env.Undefined();
+  });
+}
+
+/** transfer(device, way, address, host storage, offset, bytes, after, notify): bytes to or from a device; the ticket. */
+Napi::Value transfer(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
+    Queue& queue = queue_at(info[0]);
+    const bool in = info[1].As<Napi::String>().Utf8Value() == "in";
+    void* memory = address_of(env, info[2], false, 0, "transfer", 0);
+    require(self.allocated.count(memory) != 0, "ERR_ARGUMENT", "transfer: not device memory of this environment");
+    const Storage storage = storage_of(env, info[3]);
+    const auto offset = size_t(info[4].As<Napi::Number>().Int64Value()), bytes = size_t(info[5].As<Napi::Number>().Int64Value());
+    require(offset <= storage.length && bytes <= storage.length - offset, "ERR_ARGUMENT", "transfer: ", bytes, " bytes do not fit");
+    char* host = static_cast<char*>(storage.base) + offset;
+    Job job;
+    job.transfers.push_back(in ? Transfer{Transfer::Way::in, memory, host, bytes} : Transfer{Transfer::Way::out, host, memory, bytes});
+    job.after = info[6].As<Napi::Number>().DoubleValue();
+    job.notify = info[7].ToBoolean();
+    return submit(env, self, queue, std::move(job));
+  });
+}
+
+Napi::Value alignment(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
+    const auto base = reinterpret_cast<uintptr_t>(storage_of(env, info[0]).base);
+    return Napi::Number::New(env, double((64 - base % 64) % 64));
+  });
+}
+
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
+    Queue& queue = queue_at(info[0]);
+    auto out = Napi::Object::New(env);
+    out.Set("arena", double(queue.arena_bytes()));
+    out.Set("reserved", double(queue.device().reserved()));
+    out.Set("programs", double(queue.programs()));
+    return out;
+  });
+}
+
+}  // namespace
+
+std::vector<Exported> memory_functions() {
+  return {{"allocate", allocate}, {"release", release}, {"transfer", transfer}, {"alignment", alignment}, {"memory", memory}};
+}
+
+}  // namespace weft
