@@ -15,6 +15,8 @@ const programs = [
   ['infer.mjs', '--threads', '2'],
   ['kernels.mjs'],
   ['kernels.mjs', '--threads', '2'],
+  ['attention.mjs'],
+  ['recurrent.mjs'],
   ['threads.mjs'],
   ['overhead.mjs'],
   ['loop.mjs'],

@@ -40,8 +40,20 @@ export type { PredictOptions } from './model/predict.js'
 export { sequential } from './model/sequential.js'
 export type { Figures, Logs } from './model/step.js'
 export type { FitOptions, TrainEvent } from './model/training.js'
+export {
+  type BertInputs,
+  type BertOptions,
+  bert,
+  type GenerateOptions,
+  type Gpt,
+  type GptOptions,
+  generate,
+  gpt,
+  type Prompt,
+} from './models/index.js'
 export * as optimizers from './optimizers/index.js'
 export { clipByGlobalNorm } from './optimizers/clip.js'
 export { setSeed } from './random.js'
 export * as regularizers from './regularizers.js'
 export * as schedules from './schedules.js'
+export * as text from './text/index.js'

@@ -1,14 +1,23 @@
 // Unary pointwise kernels with tens of instructions per element: exponentials, activations, trigonometry, and those with attributes.
 #include <algorithm>
 
+#include "gelu.h"
 #include "pointwise_runs.h"
 #include "trigonometry.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-#define X(name, expression)            \
-  WEFT_UNARY_FUNCTOR(name, expression) \
-  KERNEL(cpu, name) { return elementwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, function_grain); }
+#define X(name, expression) WEFT_UNARY_FUNCTOR(name, expression)
+WEFT_UNARY_FUNCTION(X)
+#undef X
+
+template <> struct InFloat<gelu_of> { using Type = FloatGelu; };
+
+#define X(name, expression)                                                            \
+  KERNEL(cpu, name) {                                                                  \
+    const Runs runs{unary<InFloat<name##_of>::Type, float>, unary<name##_of, double>}; \
+    return elementwise(call, runs, function_grain);                                    \
+  }
 WEFT_UNARY_FUNCTION(X)
 #undef X
 

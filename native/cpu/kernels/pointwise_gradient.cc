@@ -1,4 +1,5 @@
 // Gradients of the activations: (g, y) from the output, (g, x) from the input.
+#include "gelu.h"
 #include "pointwise_runs.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -9,9 +10,17 @@ namespace weft::cpu::WEFT_ISA {
 WEFT_GRADIENT_FROM_OUTPUT(X)
 #undef X
 
-#define X(name, expression)             \
-  WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cpu, name) { return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain); }
+#define X(name, expression) WEFT_BINARY_FUNCTOR(name, expression)
+WEFT_GRADIENT_FROM_INPUT(X)
+#undef X
+
+template <> struct InFloat<geluGrad_of> { using Type = FloatGeluGrad; };
+
+#define X(name, expression)                                                              \
+  KERNEL(cpu, name) {                                                                    \
+    const Runs runs{binary<InFloat<name##_of>::Type, float>, binary<name##_of, double>}; \
+    return elementwise(call, runs, function_grain);                                      \
+  }
 WEFT_GRADIENT_FROM_INPUT(X)
 #undef X
 

@@ -1,0 +1,129 @@
+// Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention alone.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { best, interleave } from './shared/measure.mjs'
+import { size, uniform } from './shared/networks.mjs'
+import { Report, readOptions, relativeDifference } from './shared/report.mjs'
+import { torchSide, weftSide } from './shared/side.mjs'
+
+const options = readOptions({
+  threads: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '9' },
+  only: { type: 'string', default: '' },
+  profile: { type: 'boolean', default: false },
+})
+const threads = Number(options.threads)
+const rounds = options.quick ? 3 : Number(options.rounds)
+const report = new Report(`Transformers, float32, ${threads} thread(s): µs, median of ${rounds} interleaved rounds`, options)
+
+const gpt = { blocks: 4, time: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
+
+/** Names and shapes of the weights, in one order for both sides. */
+const weightsOf = ({ blocks, time, width, inner, vocabulary }) => {
+  const dense = (name, rows, columns) => [
+    { name: `${name}.kernel`, shape: [rows, columns] },
+    { name: `${name}.bias`, shape: [columns] },
+  ]
+  const norm = (name) => ['gamma', 'beta'].map((part) => ({ name: `${name}.${part}`, shape: [width] }))
+  const block = (i) => [
+    ...norm(`${i}.first`),
+    ...['query', 'key', 'value', 'out'].flatMap((name) => dense(`${i}.${name}`, width, width)),
+    ...norm(`${i}.second`),
+    ...dense(`${i}.up`, width, inner),
+    ...dense(`${i}.down`, inner, width),
+  ]
+  return [
+    { name: 'tokens', shape: [vocabulary, width] },
+    { name: 'positions', shape: [time, width] },
+    ...Array.from({ length: blocks }, (_, i) => block(i)).flat(),
+    ...norm('last'),
+    ...dense('head', width, vocabulary),
+  ]
+}
+
+/** Glorot uniform kernels, small embeddings; sequences that follow a rule with noise. */
+const writeGpt = () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'))
+  const weights = weightsOf(gpt)
+  const next = uniform(2)
+  const values = weights.flatMap(({ name, shape }) => {
+    const limit = name.endsWith('kernel') ? Math.sqrt(6 / (shape[0] + shape[1])) : shape.length === 2 ? 0.05 : 0
+    return Array.from({ length: size(shape) }, () => (name.endsWith('gamma') ? 1 : (2 * next() - 1) * limit))
+  })
+  const ids = []
+  for (let sample = 0; sample < 64; sample++) {
+    let id = Math.floor(next() * gpt.vocabulary)
+    for (let i = 0; i <= gpt.time; i++) {
+      ids.push(id)
+      id = next() < 0.3 ? Math.floor(next() * gpt.vocabulary) : (id * 5 + 7) % gpt.vocabulary
+    }
+  }
+  writeFileSync(join(folder, 'weights'), Float32Array.from(values))
+  writeFileSync(join(folder, 'ids'), Float32Array.from(ids))
+  return { ...gpt, folder, weights }
+}
+
+const settings = threads === 1 ? [{}] : [{}, { openblasThreads: threads }]
+const weft = weftSide('attention.mjs', threads)
+const torches = settings.map((setting) => torchSide('attention.py', threads, setting))
+/** The peer's variants in all its settings, as sides to be timed. */
+const peers = (variants, request) =>
+  Object.fromEntries(
+    torches.flatMap((torch, i) =>
+      variants.map((variant) => [`pytorch ${variant}${i > 0 ? ' openblas' : ''}`, () => torch.request({ ...request, variant })]),
+    ),
+  )
+let version
+
+if ('step'.includes(options.only) || options.profile) {
+  const request = writeGpt()
+  const [, loaded] = await Promise.all([weft, ...torches].map((side) => side.request({ command: 'load', ...request })))
+  version = loaded.version
+  const check = { command: 'check', count: 6, epsilon: 1e-12 }
+  const { losses } = await weft.request(check)
+  for (const variant of loaded.variants) {
+    const { losses: expected } = await torches[0].request({ ...check, variant })
+    report.check(`GPT: losses of 6 steps, Weft against PyTorch ${variant}`, relativeDifference(losses, expected), 1e-4)
+  }
+  if (options.profile) {
+    const { profile } = await weft.request({ command: 'profiled', count: 10 })
+    console.log(JSON.stringify(profile, null, 1))
+  } else {
+    const steps = { command: 'steps', count: options.quick ? 4 : 8 }
+    const figures = await interleave({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }, { rounds })
+    const goal = threads === 1 ? 1.5 : undefined
+    report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, best(figures, 'pytorch'), { goal })
+  }
+  rmSync(request.folder, { recursive: true })
+}
+
+const shape = { batch: 8, queries: 128, keys: 128, heads: 4, width: 128 }
+const kernels = [
+  { name: 'attention 8×128, 4 heads of 32', ...shape },
+  { name: 'attention 8×128, 4 heads of 32, causal', ...shape, causal: true },
+  { name: 'attention 2×512, 8 heads of 64, causal', batch: 2, queries: 512, keys: 512, heads: 8, width: 512, causal: true },
+  { name: 'attention 1×2048, 4 heads of 64, causal', batch: 1, queries: 2048, keys: 2048, heads: 4, width: 256, causal: true },
+].flatMap((kernel) => ['forward', 'forward and gradients'].map((pass) => ({ ...kernel, pass })))
+kernels.push({
+  name: 'attention of one query and 1024 keys, 8 heads of 64',
+  batch: 1,
+  queries: 1,
+  keys: 1024,
+  heads: 8,
+  width: 512,
+  pass: 'forward',
+})
+
+for (const kernel of options.profile ? [] : kernels.filter(({ name }) => name.includes(options.only))) {
+  const load = { causal: false, ...kernel, command: 'loadKernel' }
+  const [mine, theirs] = await Promise.all([weft, ...torches].map((side) => side.request(load)))
+  version = theirs.version
+  report.check(`${kernel.name}, ${kernel.pass}`, relativeDifference(mine.values, theirs.values), 1e-5)
+  const run = { command: 'runKernel', milliseconds: options.quick ? 60 : 200 }
+  const figures = await interleave({ weft: () => weft.request(run), ...peers(theirs.variants, run) }, { rounds })
+  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, best(figures, 'pytorch'))
+}
+
+for (const side of [weft, ...torches]) side.close()
+report.finish({ pytorch: version })

@@ -1,0 +1,210 @@
+// attentionGrad for float32: weights are computed again from the logarithms of their sums, a block of queries against a block of keys at a time.
+#pragma once
+#include "attention_blocks.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/** The operands and results of attentionGrad; results that nobody reads are null. */
+struct AttentionGradients {
+  const float *g, *q, *k, *v, *y, *log_sum;
+  float *dq, *dk, *dv;
+};
+
+/**
+ * A piece takes some of the query blocks that read one head of keys, in order, and adds up what they give to one block of keys and values
+ * after the other. Where heads of keys are too few, query blocks are shared out among pieces, whose sums are added in order at the end.
+ */
+class AttentionBackward {
+ public:
+  AttentionBackward(Call& call, const AttentionShape& shape, bool keys, bool values)
+      : shape_(shape), blocks_(shape.tk, longest_block), query_blocks_((shape.tq + most_queries - 1) / most_queries) {
+    rows_ = query_blocks_ == 0 ? 0 : (shape.tq + query_blocks_ - 1) / query_blocks_;
+    packed_keys_ = parts_.add(packed_size<float>(shape.d, blocks_.length) + width);
+    packed_values_ = parts_.add(packed_size<float>(shape.dv, blocks_.length) + width);
+    keys_ = parts_.add(blocks_.length * shape.d);
+    key_sums_ = parts_.add(blocks_.length * shape.d);
+    value_sums_ = parts_.add(blocks_.length * shape.dv);
+    queries_ = parts_.add(rows_ * shape.d);
+    query_sums_ = parts_.add(rows_ * shape.d);
+    gradients_ = parts_.add(rows_ * shape.dv);
+    weights_ = parts_.add(rows_ * blocks_.length);
+    slopes_ = parts_.add(rows_ * blocks_.length);
+    keep_ = parts_.add(blocks_.length);
+    scratch_ = LaneScratch(call, parts_.bytes());
+    const int64_t heads = shape.b * shape.hk, work = shape.group() * query_blocks_;
+    segments_ = heads == 0 ? 1 : std::clamp<int64_t>(16 / heads, 1, std::max<int64_t>(1, work));
+    if (segments_ > 1 && keys) key_parts_ = call.scratch(size_t(heads * segments_ * shape.tk * shape.d) * sizeof(float));
+    if (segments_ > 1 && values) value_parts_ = call.scratch(size_t(heads * segments_ * shape.tk * shape.dv) * sizeof(float));
+  }
+
+  void operator()(const Frame& frame, const AttentionGradients& at) const {
+    const AttentionRun run(shape_, frame);
+    const AttentionShape& s = shape_;
+    float* key_parts = key_parts_.used() ? frame.at<float>(key_parts_) : nullptr;
+    float* value_parts = value_parts_.used() ? frame.at<float>(value_parts_) : nullptr;
+    const double work = double(s.group()) * double(s.tq) * double(s.tk) * double(s.d + s.dv) / double(segments_);
+    const int64_t grain = std::max<int64_t>(1, int64_t(2e5 / std::max(1.0, work))), pieces = s.b * s.hk * segments_;
+    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int lane) {
+      float* memory = scratch_.at<float>(frame, lane);
+      for (int64_t piece = chunk * grain; piece < std::min(pieces, (chunk + 1) * grain); piece++) {
+        const int64_t unit = piece / segments_, batch = unit / s.hk, first = unit % s.hk * s.group();
+        Results to;
+        if (segments_ == 1) {
+          to = {at.dk ? at.dk + s.key(batch, first, 0) : nullptr, s.hk * s.d, at.dv ? at.dv + s.value(batch, first, 0) : nullptr,
+                s.hk * s.dv};
+        } else {
+          to = {key_parts ? key_parts + piece * s.tk * s.d : nullptr, s.d, value_parts ? value_parts + piece * s.tk * s.dv : nullptr, s.dv};
+        }
+        run_piece(run, at, memory, batch, first, piece % segments_, to);
+      }
+    });
+    if (segments_ == 1) return;
+    if (at.dk) add_segments(key_parts, s.d, at.dk);
+    if (at.dv) add_segments(value_parts, s.dv, at.dv);
+  }
+
+ private:
+  static constexpr int64_t longest_block = 256, most_queries = tile_rows * 5;
+
+  /** Where gradients of keys and values go, and the distance of their rows. */
+  struct Results {
+    float* keys;
+    int64_t key_row;
+    float* values;
+    int64_t value_row;
+  };
+
+  void run_piece(const AttentionRun& run, const AttentionGradients& at, float* memory, int64_t batch, int64_t first, int64_t segment,
+                 const Results& to) const {
+    const AttentionShape& s = shape_;
+    const int64_t count = s.group() * query_blocks_, begin = count * segment / segments_, end = count * (segment + 1) / segments_;
+    for (int64_t j = 0; j < s.tk || j == 0; j += blocks_.length) {
+      const int64_t keys = std::min(blocks_.length, s.tk - j), panels = (keys + tile_columns<float> - 1) / tile_columns<float>;
+      const float *k = at.k + s.key(batch, first, j), *v = at.v + s.value(batch, first, j);
+      pack_panels<float>({k, 1, s.hk * s.d}, s.d, keys, 0, panels, memory + packed_keys_);
+      pack_panels<float>({v, 1, s.hk * s.dv}, s.dv, keys, 0, panels, memory + packed_values_);
+      copy_rows(k, s.hk * s.d, keys, s.d, 1.0f, memory + keys_);
+      std::fill_n(memory + key_sums_, keys * s.d, 0.0f);
+      std::fill_n(memory + value_sums_, keys * s.dv, 0.0f);
+      for (int64_t block = begin; block < end; block++) {
+        const int64_t head = first + block / query_blocks_, part = block % query_blocks_;
+        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys);
+      }
+      if (to.keys) write_rows(memory + key_sums_, keys, s.d, 1.0f, false, to.keys + j * to.key_row, to.key_row);
+      if (to.values) write_rows(memory + value_sums_, keys, s.dv, 1.0f, false, to.values + j * to.value_row, to.value_row);
+    }
+  }
+
+  /** Queries [begin, end) of one head against keys first … first + keys - 1. */
+  void run_block(const AttentionRun& run, const AttentionGradients& at, float* memory, int64_t batch, int64_t head, int64_t begin,
+                 int64_t end, int64_t first, int64_t keys) const {
+    const AttentionShape& s = shape_;
+    const int64_t rows = end - begin, pitch = blocks_.length, count = std::clamp<int64_t>(run.reach(end - 1) - first, 0, keys);
+    if (count == 0 && first > 0) return;
+    const int64_t from = s.query(batch, head, begin), y_from = s.result(batch, head, begin);
+    float *queries = memory + queries_, *gradients = memory + gradients_, *weights = memory + weights_, *slopes = memory + slopes_;
+    copy_rows(at.q + from, s.h * s.d, rows, s.d, float(s.scale), queries);
+    copy_rows(at.g + y_from, s.h * s.dv, rows, s.dv, 1.0f, gradients);
+    for_tiles(rows, tile_rows, [&](int64_t r0, int64_t r1) {
+      const int64_t near = std::clamp<int64_t>(run.reach(begin + r1 - 1) - first, 0, count);
+      multiply_panels(queries + r0 * s.d, r1 - r0, s.d, memory + packed_keys_, near, weights + r0 * pitch, pitch);
+      multiply_panels(gradients + r0 * s.dv, r1 - r0, s.dv, memory + packed_values_, near, slopes + r0 * pitch, pitch);
+      for (int64_t i = r0; i < r1; i++) {
+        const int64_t own = std::clamp<int64_t>(run.reach(begin + i) - first, 0, near);
+        const float log_sum = at.log_sum[s.log_sum(batch, head, begin + i)];
+        float *p = weights + i * pitch, *ds = slopes + i * pitch;
+        const bool sees = own > 0 && log_sum != -__builtin_inff();
+        if (sees) {
+          const uint8_t* mask = run.mask_row(batch, head, begin + i);
+          float* keep = run.drops() ? memory + keep_ : nullptr;
+          if (keep) run.keep(batch, head, begin + i, first, own, keep);
+          const float shared = row_dot(gradients + i * s.dv, at.y + y_from + i * s.h * s.dv, s.dv);
+          row_slopes(p, ds, log_sum, shared, mask ? mask + first : nullptr, keep, own);
+        }
+        // keys that the query may not look at, as far as the products below read
+        std::fill(p + (sees ? own : 0), p + count, 0.0f);
+        std::fill(ds + (sees ? own : 0), ds + count, 0.0f);
+      }
+      if (!at.dq) return;
+      Tile<float> tile{};
+      tile.k = near, tile.a = slopes + r0 * pitch, tile.a_row = pitch, tile.a_step = 1;
+      tile.b = memory + keys_, tile.b_step = s.d;
+      tile.c = memory + query_sums_ + r0 * s.d, tile.c_row = s.d;
+      multiply_rows(tile, r1 - r0, s.d);
+    });
+    if (at.dq) write_rows(memory + query_sums_, rows, s.d, float(s.scale), first > 0, at.dq + from, s.h * s.d);
+    if (at.dk) add_columns(run, slopes, queries, s.d, begin, rows, first, count, memory + key_sums_);
+    if (at.dv) add_columns(run, weights, gradients, s.dv, begin, rows, first, count, memory + value_sums_);
+  }
+
+  /** p: scores to weights after dropout. ds: gradients of the weights to those of the scores. */
+  static void row_slopes(float* p, float* ds, float log_sum, float shared, const uint8_t* mask, const float* keep, int64_t n) {
+    for_lanes(
+        n, [&](int64_t j, int m) __attribute__((always_inline)) {
+          Vec weight = exp(load_lanes(p + j, m) - log_sum), slope = load_lanes(ds + j, m);
+          if (mask) weight = select(visible_lanes(mask + j, m), weight, zero());
+          Vec kept = weight;
+          if (keep) {
+            const Vec factor = load_lanes(keep + j, m);
+            kept = weight * factor;
+            slope = slope * factor;
+          }
+          store_lanes(p + j, kept, m);
+          store_lanes(ds + j, weight * (slope - shared), m);
+        });
+  }
+
+  /** sums[j] += Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on; queries before those that see a key are left out. */
+  void add_columns(const AttentionRun& run, const float* x, const float* rows, int64_t n, int64_t begin, int64_t queries, int64_t first,
+                   int64_t count, float* sums) const {
+    for_tiles(count, tile_rows, [&](int64_t j0, int64_t j1) {
+      const int64_t skipped = std::clamp<int64_t>(run.first_query(first + j0) - begin, 0, queries);
+      if (skipped == queries) return;
+      Tile<float> tile{};
+      tile.k = queries - skipped, tile.a = x + skipped * blocks_.length + j0, tile.a_row = 1, tile.a_step = blocks_.length;
+      tile.b = rows + skipped * n, tile.b_step = n;
+      tile.c = sums + j0 * n, tile.c_row = n, tile.accumulate = true;
+      multiply_rows(tile, j1 - j0, n);
+    });
+  }
+
+  /** to[i] = rows[i]·factor (+ to[i]) for rows of n, those of `to` at a stride. */
+  static void write_rows(const float* rows, int64_t count, int64_t n, float factor, bool add, float* to, int64_t stride) {
+    for (int64_t i = 0; i < count; i++, rows += n, to += stride)
+      for_lanes(
+          n, [&](int64_t x, int m) __attribute__((always_inline)) {
+            const Vec scaled = load_lanes(rows + x, m) * factor;
+            store_lanes(to + x, add ? scaled + load_lanes(to + x, m) : scaled, m);
+          });
+  }
+
+  /** Adds the sums of a head's segments in order. */
+  void add_segments(const float* sums, int64_t n, float* to) const {
+    const AttentionShape& s = shape_;
+    parallel_range(s.b * s.hk * s.tk, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, n * segments_)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t r = begin; r < end; r++) {
+                       const int64_t unit = r / s.tk, j = r % s.tk, batch = unit / s.hk, head = unit % s.hk;
+                       const float* from = sums + (unit * segments_ * s.tk + j) * n;
+                       float* row = to + ((batch * s.tk + j) * s.hk + head) * n;
+                       for_lanes(
+                           n, [&](int64_t x, int m) __attribute__((always_inline)) {
+                             Vec total = load_lanes(from + x, m);
+                             for (int64_t segment = 1; segment < segments_; segment++)
+                               total += load_lanes(from + segment * s.tk * n + x, m);
+                             store_lanes(row + x, total, m);
+                           });
+                     }
+                   });
+  }
+
+  AttentionShape shape_;
+  KeyBlocks blocks_;
+  int64_t query_blocks_, rows_ = 0, segments_ = 1;
+  Parts parts_;
+  size_t packed_keys_, packed_values_, keys_, key_sums_, value_sums_, queries_, query_sums_, gradients_, weights_, slopes_, keep_;
+  LaneScratch scratch_;
+  View key_parts_, value_parts_;  // sums of each segment
+};
+
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,80 @@
+// What the blocked attention kernels for float32 share: how lengths are cut, and products over the tile kernel.
+#pragma once
+#include "attention_shape.h"
+#include "gemm.h"
+#include "row_math.h"
+#include "widen.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/** Keys whose scores are held at once. It depends on the number of keys alone, so that a row's bits do not depend on its batch. */
+struct KeyBlocks {
+  static constexpr int64_t panel = tile_columns<float>;
+  int64_t count, length;  // length: a multiple of panel
+  KeyBlocks(int64_t tk, int64_t longest) {
+    count = std::max<int64_t>(1, (tk + longest - 1) / longest);
+    length = std::max<int64_t>(1, ((tk + count - 1) / count + panel - 1) / panel) * panel;
+    count = std::max<int64_t>(1, (tk + length - 1) / length);
+  }
+};
+
+/** c[rows, columns] (+)= a·b with the addresses and strides of `tile`, which is given without its columns. */
+inline void multiply_rows(Tile<float> tile, int64_t rows, int64_t columns) {
+  constexpr int64_t widest = tile_columns<float>;
+  const float *a = tile.a, *b = tile.b;
+  float* c = tile.c;
+  for (int64_t j = 0; j < columns; j += widest) {
+    const int64_t w = std::min(widest, columns - j);
+    const int vectors = vectors_for<float>(w);
+    tile.last = last_mask<float>(w);
+    tile.b = b + j;
+    for_tiles(rows, tile_rows, [&](int64_t r0, int64_t r1) {
+      tile.a = a + r0 * tile.a_row;
+      tile.c = c + r0 * tile.c_row + j;
+      tile_kernel<float>(int(r1 - r0), vectors)(tile);
+    });
+  }
+}
+
+/** scores[rows, count] = a·bᵀ for a packed bᵀ; whole panels are written. */
+inline void multiply_panels(const float* a, int64_t rows, int64_t k, const float* packed, int64_t count, float* scores, int64_t pitch) {
+  constexpr int64_t panel = tile_columns<float>;
+  Tile<float> tile{};
+  tile.k = k, tile.a_row = k, tile.a_step = 1, tile.b_step = panel, tile.c_row = pitch;
+  tile.last = last_mask<float>(panel);
+  const TileKernel<float> kernel = tile_kernel<float>(int(rows), 2);
+  for (int64_t j = 0; j < count; j += panel) {
+    tile.a = a;
+    tile.b = packed + j * k;
+    tile.c = scores + j;
+    kernel(tile);
+  }
+}
+
+/** Rows [count, n] at a stride to dense ones, times a factor. */
+inline void copy_rows(const float* from, int64_t stride, int64_t count, int64_t n, float factor, float* to) {
+  for (int64_t i = 0; i < count; i++, from += stride, to += n)
+    for_lanes(
+        n, [&](int64_t x, int m) __attribute__((always_inline)) { store_lanes(to + x, load_lanes(from + x, m) * factor, m); });
+}
+
+/** Lanes of keys that the mask lets through. */
+WEFT_INLINE Mask visible_lanes(const uint8_t* mask, int n) {
+  return greater(n == width ? load_bytes(mask) : load_bytes_partial(mask, n), zero());
+}
+
+/** Memory of a thread, cut into parts of whole cache lines. */
+class Parts {
+ public:
+  size_t add(int64_t floats) {
+    const size_t at = floats_;
+    floats_ += size_t(std::max<int64_t>(1, floats) + 15) / 16 * 16;
+    return at;
+  }
+  size_t bytes() const { return floats_ * sizeof(float); }
+
+ private:
+  size_t floats_ = 0;
+};
+
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,262 @@
+// What the recurrent kernels share: how steps are taken, activations on vectors, and sums over recurrent weights that stay in registers
+// until a gate has used them.
+#pragma once
+#include <cmath>
+
+#include "gemm.h"
+#include "widen.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+enum class StepActivation { linear, relu, tanh, sigmoid, hard_sigmoid };
+
+inline StepActivation step_activation(const std::string& name) {
+  if (name == "linear") return StepActivation::linear;
+  if (name == "relu") return StepActivation::relu;
+  if (name == "tanh") return StepActivation::tanh;
+  if (name == "sigmoid") return StepActivation::sigmoid;
+  require(name == "hardSigmoid", "ERR_ARGUMENT", "unknown activation '", name, "'");
+  return StepActivation::hard_sigmoid;
+}
+
+WEFT_INLINE Vec step_tanh(Vec x) { return tanh(x); }
+WEFT_INLINE Vec step_sigmoid(Vec x) {
+  // e^69 is in the range of reciprocal(), and 1 / e^69 is as good as 0 for a gate; in this order NaN passes
+  return reciprocal(exp(min(broadcast(69.0f), negate(x))) + 1.0f);
+}
+inline DoubleVec step_tanh(DoubleVec x) {
+  for (int i = 0; i < lanes_of<double>; i++) x[i] = std::tanh(x[i]);
+  return x;
+}
+inline DoubleVec step_sigmoid(DoubleVec x) {
+  for (int i = 0; i < lanes_of<double>; i++) x[i] = 1 / (1 + std::exp(-x[i]));
+  return x;
+}
+
+template <class T> WEFT_INLINE Vector<T> activate(StepActivation activation, Vector<T> x) {
+  switch (activation) {
+    case StepActivation::relu: return max(Vector<T>{}, x);
+    case StepActivation::tanh: return step_tanh(x);
+    case StepActivation::sigmoid: return step_sigmoid(x);
+    case StepActivation::hard_sigmoid: {
+      const Vector<T> one = splat(T(1)), y = max(Vector<T>{}, x * splat(T(1) / T(6)) + splat(T(0.5)));
+      return select(greater(y, one), one, y);
+    }
+    default: return x;
+  }
+}
+/** g times the derivative, from the output y. */
+template <class T> WEFT_INLINE Vector<T> slope(StepActivation activation, Vector<T> g, Vector<T> y) {
+  const Vector<T> none{}, one = splat(T(1));
+  switch (activation) {
+    case StepActivation::relu: return select(greater(y, none), g, none);
+    case StepActivation::tanh: return g * (one - y * y);
+    case StepActivation::sigmoid: return g * (y * (one - y));
+    case StepActivation::hard_sigmoid: return select(greater(y, none), select(greater(one, y), g * splat(T(1) / T(6)), none), none);
+    default: return g;
+  }
+}
+
+/** The activations of a call; `usual` ones, tanh and sigmoid, are known when a kernel is compiled. */
+template <bool usual> struct Activations {
+  StepActivation activation, gate;
+  template <class T> WEFT_INLINE Vector<T> state(Vector<T> x) const { return activate<T>(usual ? StepActivation::tanh : activation, x); }
+  template <class T> WEFT_INLINE Vector<T> gates(Vector<T> x) const { return activate<T>(usual ? StepActivation::sigmoid : gate, x); }
+  template <class T> WEFT_INLINE Vector<T> state_slope(Vector<T> g, Vector<T> y) const {
+    return slope<T>(usual ? StepActivation::tanh : activation, g, y);
+  }
+  template <class T> WEFT_INLINE Vector<T> gate_slope(Vector<T> g, Vector<T> y) const {
+    return slope<T>(usual ? StepActivation::sigmoid : gate, g, y);
+  }
+};
+
+/** How many rows of a batch one tile of `vectors` vectors holds in registers beside the weights. */
+template <int vectors>
+constexpr int step_rows = WEFT_LEVEL == 2 ? (vectors == 4   ? 6
+                                             : vectors == 3 ? 8
+                                                            : 9)
+                                          : (vectors == 4   ? 3
+                                             : vectors == 3 ? 4
+                                                            : 6);
+
+/**
+ * sums[rows][vectors] += a[rows, k] * panel[k, vectors]; every element is summed in the order of k, whatever the height of the tile.
+ * A row of the panel is `wide` vectors.
+ */
+template <class T, int rows, int vectors, int wide = vectors>
+WEFT_INLINE void add_products(Vector<T> (&sums)[rows][vectors], const T* a, int64_t a_row, const T* panel, int64_t k) {
+  constexpr int lanes = lanes_of<T>;
+  const int64_t s = a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s;
+  const T *a0 = a, *a1 = a + 5 * s, *a2 = a + 10 * s;
+  for (; k > 0; k--) {
+    Vector<T> b[vectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) b[j] = load(panel + j * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      const T* base = i < 5 ? a0 : i < 10 ? a1 : a2;
+      const Vector<T> value = splat<T>(base[i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4]);
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; j++) sums[i][j] = fma(value, b[j], sums[i][j]);
+    }
+    a0++, a1++, a2++;
+    panel += wide * lanes;
+  }
+}
+
+/** Sums in memory, so that what follows them is one loop over rows instead of code for each. */
+template <class T, int rows, int vectors> struct Stored {
+  Vector<T> at[rows][vectors];
+  WEFT_INLINE explicit Stored(const Vector<T> (&sums)[rows][vectors]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; j++) at[i][j] = sums[i][j];
+  }
+};
+
+/** Units padded to whole vectors, and a row of them in scratch memory: off the powers of two that would share a place in the cache. */
+template <class T> int64_t padded_units(int64_t units) { return (units + lanes_of<T> - 1) / lanes_of<T> * lanes_of<T>; }
+template <class T> int64_t scratch_row(int64_t n) { return padded_units<T>(n) + lanes_of<T>; }
+
+/**
+ * Packs w [k, gates * units] so that one panel holds the same vector of units of every gate: panel p is [k][gates][lanes], zero beyond
+ * the units.
+ */
+template <class T> void pack_gates(const T* w, int64_t k, int64_t row, int64_t units, int gates, T* packed) {
+  constexpr int lanes = lanes_of<T>;
+  for (int64_t j = 0; j < units; j += lanes) {
+    const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes, units - j)));
+    for (int64_t i = 0; i < k; i++)
+      for (int g = 0; g < gates; g++, packed += lanes) store(packed, load_masked(w + i * row + g * units + j, mask));
+  }
+}
+
+/** The states that meet the weights at the places [begin, end) of [b * steps]: those before the step, times their factors. */
+template <class T> struct MetStates {
+  const T *initial, *h, *scale;
+  bool reverse;
+  int64_t steps, units;
+
+  void copy(int64_t begin, int64_t end, T* to) const {
+    for (int64_t at = begin; at < end; at++, to += units) {
+      const int64_t r = at / steps, i = at % steps;
+      const bool first = i == (reverse ? steps - 1 : 0);
+      const T* from = first ? initial + r * units : h + (reverse ? at + 1 : at - 1) * units;
+      if (!scale) std::copy_n(from, units, to);
+      else
+        for (int64_t j = 0; j < units; j++) to[j] = from[j] * scale[r * units + j];
+    }
+  }
+};
+
+/** Attributes that all six ops have, and the inputs that come with them. */
+struct StepOptions {
+  bool masked, scaled, reverse;
+  StepActivation activation, gate = StepActivation::linear;
+  View mask, scale;
+
+  /** `first`: index of the first optional input. */
+  StepOptions(const Call& call, size_t first, bool gated)
+      : masked(call.attrs.flag("masked")),
+        scaled(call.attrs.flag("scaled")),
+        reverse(call.attrs.flag("reverse")),
+        activation(step_activation(call.attrs.text("activation"))) {
+    if (gated) gate = step_activation(call.attrs.text("recurrentActivation"));
+    if (masked) mask = call.in[first];
+    if (scaled) scale = call.in[first + size_t(masked)];
+  }
+  template <class T> MetStates<T> met_states(const Frame& frame, const T* initial, const T* h, int64_t steps, int64_t units) const {
+    return {initial, h, scaled ? frame.at<const T>(scale) : nullptr, reverse, steps, units};
+  }
+  bool usual() const { return activation == StepActivation::tanh && gate == StepActivation::sigmoid; }
+  /** Where step i of `steps` lies. */
+  int64_t place(int64_t i, int64_t steps) const { return reverse ? steps - 1 - i : i; }
+};
+
+/**
+ * Rows of a batch that go through all steps together. Rows do not meet, so chunks never wait for each other; they are as long as
+ * weights in the second-level cache need to be worth their way to the first.
+ */
+struct RowChunks {
+  int64_t rows, count;
+  explicit RowChunks(int64_t n) : rows(n), count((n + longest - 1) / longest) {}
+  int64_t begin(int64_t chunk) const { return rows * chunk / count; }
+  int64_t most() const { return count == 0 ? 0 : (rows + count - 1) / count; }
+  static constexpr int64_t longest = 18;
+};
+
+template <class T> int64_t panels_of(int64_t n) { return (n + tile_columns<T> - 1) / tile_columns<T>; }
+
+/** Lanes of the two vectors of a panel that has `left` units to go. */
+template <class T> WEFT_INLINE void set_lanes(int64_t left, MaskOf<T> (&lanes)[2]) {
+  lanes[0] = lanes_below<T>(int(std::min<int64_t>(left, lanes_of<T>)));
+  lanes[1] = lanes_below<T>(int(std::clamp<int64_t>(left - lanes_of<T>, 0, lanes_of<T>)));
+}
+
+/** Calls f(unit, vectors, row begin, row end) for tiles of two vectors of units: a panel of weights meets all rows before the next one. */
+template <class T, class F> void for_unit_tiles(int64_t rows, int64_t units, F&& f) {
+  for (int64_t j = 0; j < units; j += tile_columns<T>)
+    for_tiles(rows, step_rows<2>, [&](int64_t r0, int64_t r1) { f(j, vectors_for<T>(std::min(tile_columns<T>, units - j)), r0, r1); });
+}
+
+/** States [rows, units] into scratch rows, and times their factors as they meet the weights. */
+template <class T> void enter_states(const T* from, const T* scale, int64_t rows, int64_t u, int64_t row, T* state, T* met) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < u; j++) {
+      state[r * row + j] = from[r * u + j];
+      met[r * row + j] = from[r * u + j] * (scale ? scale[r * u + j] : T(1));
+    }
+}
+template <class T> void leave_states(const T* state, int64_t rows, int64_t u, int64_t row, T* to) {
+  for (int64_t r = 0; r < rows; r++) std::copy_n(state + r * row, u, to + r * u);
+}
+/** Values [rows, units], or zeros, into scratch rows. */
+template <class T> void enter_rows(const T* from, int64_t rows, int64_t u, int64_t row, T* to) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < row; j++) to[r * row + j] = from && j < u ? from[r * u + j] : T(0);
+}
+
+/**
+ * The gradient of recurrent weights: c[units, n] = sum over all places of a[place]^T * b[place]. The sum is long and the result small, so
+ * it is taken in blocks of places whose operands stay in the second-level cache, columns of c apart from each other.
+ */
+template <class T> class WeightGradient {
+ public:
+  WeightGradient() = default;
+  WeightGradient(Call& call, int64_t places, int64_t units, int64_t n)
+      : places_(places),
+        units_(units),
+        n_(n),
+        a_(call, size_t(longest * units) * sizeof(T)),
+        packed_a_(call, size_t(a_block_size<T>(units, longest)) * sizeof(T)),
+        packed_b_(call, size_t(packed_size<T>(longest, std::min(n, widest))) * sizeof(T)) {}
+
+  /** `a` gives the address of the places [begin, end) of a, [.., units], and may copy them to the memory it is handed. */
+  template <class A> void run(const Frame& frame, A&& a, const T* b, int64_t b_row, T* c, int64_t c_row) const {
+    parallel((n_ + widest - 1) / widest, [&](int64_t chunk, int lane) {
+      const int64_t first = chunk * widest, width = std::min(widest, n_ - first);
+      T* packed = packed_b_.template at<T>(frame, lane);
+      for (int64_t begin = 0; begin < places_; begin += longest) {
+        const int64_t end = std::min(places_, begin + longest);
+        pack_panels<T>({b + begin * b_row + first, b_row, 1}, end - begin, width, 0, panels_of<T>(width), packed);
+        Product<T> product{};
+        product.m = units_, product.n = width, product.k = end - begin;
+        product.a = {a(begin, end, a_.template at<T>(frame, lane)), 1, units_};
+        product.packed_b = packed;
+        product.c = c + first;
+        product.c_row = c_row;
+        product.accumulate = begin > 0;
+        product.a_block = packed_a_.template at<T>(frame, lane);
+        multiply<T>(product);
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t longest = 256, widest = 256;
+  int64_t places_ = 0, units_ = 0, n_ = 0;
+  LaneScratch a_, packed_a_, packed_b_;
+};
+
+}  // namespace weft::cpu::WEFT_ISA
