@@ -14,6 +14,12 @@ import {
   type SoftmaxOptions,
 } from './activation.js'
 import {
+  GroupedQueryAttention,
+  type GroupedQueryAttentionOptions,
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+} from './attention.js'
+import {
   Conv1d,
   type Conv1dOptions,
   Conv2d,
@@ -24,6 +30,7 @@ import {
   type DepthwiseConv2dOptions,
 } from './convolution.js'
 import { Dense, type DenseOptions } from './dense.js'
+import { Attention, type AttentionLayerOptions } from './dot_product_attention.js'
 import {
   Dropout,
   type DropoutOptions,
@@ -34,9 +41,12 @@ import {
   SpatialDropout2d,
   type SpatialDropoutOptions,
 } from './dropout.js'
+import { Embedding, type EmbeddingOptions } from './embedding.js'
+import { GroupNormalization, type GroupNormalizationOptions } from './group_normalization.js'
 import { InputLayer, type InputLayerOptions } from './input.js'
 import { Lambda, type LambdaFunction } from './lambda.js'
 import type { LayerOptions } from './layer.js'
+import { Masking, type MaskingOptions } from './masking.js'
 import { Add, Average, Concatenate, type ConcatenateOptions, Dot, type DotOptions, Maximum, Minimum, Multiply, Subtract } from './merge.js'
 import { BatchNormalization, type BatchNormalizationOptions, LayerNormalization, type LayerNormalizationOptions } from './normalization.js'
 import {
@@ -52,6 +62,23 @@ import {
   type Pooling1dOptions,
   type Pooling2dOptions,
 } from './pooling.js'
+import type { Tensor } from '../tensor.js'
+import type { Recurrent } from './recurrent.js'
+import { Bidirectional, type BidirectionalOptions } from './recurrent_bidirectional.js'
+import { type CellOptions, GruCell, type GruCellOptions, LstmCell, type LstmCellOptions, SimpleRnnCell } from './recurrent_cells.js'
+import { Gru, type GruOptions, Lstm, type LstmOptions, SimpleRnn, type SimpleRnnOptions } from './recurrent_layers.js'
+import { Rnn, type RnnOptions, StackedRnnCells, type StackedRnnCellsOptions } from './recurrent_rnn.js'
+import { TimeDistributed, type TimeDistributedOptions } from './recurrent_time.js'
+import {
+  PositionEmbedding,
+  type PositionEmbeddingOptions,
+  SinePositionEncoding,
+  type SinePositionEncodingOptions,
+  TokenAndPositionEmbedding,
+  type TokenAndPositionEmbeddingOptions,
+} from './positional.js'
+import { RmsNormalization, type RmsNormalizationOptions } from './rms_normalization.js'
+import { RotaryEmbedding, type RotaryOptions } from './rotary.js'
 import { Normalization, type NormalizationOptions, Rescaling, type RescalingOptions } from './scaling.js'
 import {
   Cropping2d,
@@ -68,8 +95,11 @@ import {
   ZeroPadding2d,
   type ZeroPadding2dOptions,
 } from './shape.js'
+import { TextVectorization, type TextVectorizationOptions } from './text_vectorization.js'
+import { TransformerDecoder, type TransformerDecoderOptions, TransformerEncoder, type TransformerEncoderOptions } from './transformer.js'
 
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
+export { RecurrentCell, type Step, type StepOptions } from './recurrent_cell.js'
 
 /** activation(x · kernel + bias) over the last axis: [batch, ..., features] → [batch, ..., units]. */
 export const dense = (config: DenseOptions & LayerOptions): Dense => new Dense(config)
@@ -121,6 +151,8 @@ export const upSampling2d = (config: UpSampling2dOptions & LayerOptions = {}): U
 export const rescaling = (config: RescalingOptions & LayerOptions): Rescaling => new Rescaling(config)
 /** (x - mean) / √variance of the data given to adapt(). */
 export const normalization = (config: NormalizationOptions & LayerOptions = {}): Normalization => new Normalization(config)
+/** Texts as ids or counts of tokens, with the vocabulary given to adapt(); apply(['...']) gives a Tensor. */
+export const textVectorization = (config: TextVectorizationOptions & LayerOptions = {}): TextVectorization => new TextVectorization(config)
 /** Features normalized over the batch (Ioffe and Szegedy 2015). */
 export const batchNormalization = (config: BatchNormalizationOptions & LayerOptions = {}): BatchNormalization =>
   new BatchNormalization(config)
@@ -152,6 +184,37 @@ export const gaussianNoise = (config: GaussianNoiseOptions & LayerOptions): Gaus
 /** Multiplies by normal noise of mean 1 while training. */
 export const gaussianDropout = (config: SpatialDropoutOptions & LayerOptions): GaussianDropout => new GaussianDropout(config)
 
+/** Vectors of ids: [batch, time] → [batch, time, outputDim]. */
+export const embedding = (config: EmbeddingOptions & LayerOptions): Embedding => new Embedding(config)
+/** Steps whose features all equal maskValue are no data. */
+export const masking = (config: MaskingOptions & LayerOptions = {}): Masking => new Masking(config)
+
+/** What a recurrent layer gives: with returnState an array of the output and the last states. */
+type Result<C> = C extends { returnState: true } ? Tensor[] : Tensor
+/** Long short-term memory (Hochreiter and Schmidhuber 1997): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+export const lstm = <const C extends LstmOptions & LayerOptions>(config: C): Lstm<Result<C>> => new Lstm(config)
+/** Gated recurrent units (Cho et al. 2014): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+export const gru = <const C extends GruOptions & LayerOptions>(config: C): Gru<Result<C>> => new Gru(config)
+/** A simple recurrent network (Elman 1990): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+export const simpleRnn = <const C extends SimpleRnnOptions & LayerOptions>(config: C): SimpleRnn<Result<C>> => new SimpleRnn(config)
+/** A cell of any kind over sequences: [batch, time, features] → [batch, outputSize], with returnSequences [batch, time, outputSize]. */
+export const rnn = <const C extends RnnOptions & LayerOptions>(config: C): Rnn<Result<C>> => new Rnn(config)
+/** One step of lstm; states h and c. */
+export const lstmCell = (config: LstmCellOptions & LayerOptions): LstmCell => new LstmCell(config)
+/** One step of gru. */
+export const gruCell = (config: GruCellOptions & LayerOptions): GruCell => new GruCell(config)
+/** One step of simpleRnn. */
+export const simpleRnnCell = (config: CellOptions & LayerOptions): SimpleRnnCell => new SimpleRnnCell(config)
+/** Cells one above the other as one. */
+export const stackedRnnCells = (config: StackedRnnCellsOptions & LayerOptions): StackedRnnCells => new StackedRnnCells(config)
+/** A recurrent layer in both directions. */
+export const bidirectional = <const C extends BidirectionalOptions & LayerOptions>(
+  config: C,
+): Bidirectional<C extends { mergeMode: null } ? Tensor[] : C['layer'] extends Recurrent<object, infer O> ? O : Tensor> =>
+  new Bidirectional(config)
+/** A layer applied to every step by itself: [batch, time, ...] → [batch, time, ...]. */
+export const timeDistributed = (config: TimeDistributedOptions & LayerOptions): TimeDistributed => new TimeDistributed(config)
+
 /** The sum of the inputs; apply([a, b]). */
 export const add = (config: LayerOptions = {}): Add => new Add(config)
 /** The first of two inputs less the second. */
@@ -173,3 +236,30 @@ export const dot = (config: DotOptions & LayerOptions): Dot => new Dot(config)
 export const lambda = (fn: LambdaFunction, config: LayerOptions = {}): Lambda => new Lambda(fn, config)
 /** The place where data enter a sequential model. */
 export const inputLayer = (config: InputLayerOptions & Omit<LayerOptions, 'inputShape' | 'dtype'>): InputLayer => new InputLayer(config)
+
+/** Attention of several heads with learned projections: apply(x), or apply([query, value, key]) → [batch, queries, features]. */
+export const multiHeadAttention = (config: MultiHeadAttentionOptions & LayerOptions): MultiHeadAttention => new MultiHeadAttention(config)
+/** Attention whose groups of query heads share keys and values. */
+export const groupedQueryAttention = (config: GroupedQueryAttentionOptions & LayerOptions): GroupedQueryAttention =>
+  new GroupedQueryAttention(config)
+/** Attention without learned projections: apply([query, value]). */
+export const attention = (config: AttentionLayerOptions & LayerOptions = {}): Attention => new Attention(config)
+/** A learned vector for each position, in the shape of the input. */
+export const positionEmbedding = (config: PositionEmbeddingOptions & LayerOptions): PositionEmbedding => new PositionEmbedding(config)
+/** Sines and cosines of each position, in the shape of the input. */
+export const sinePositionEncoding = (config: SinePositionEncodingOptions & LayerOptions = {}): SinePositionEncoding =>
+  new SinePositionEncoding(config)
+/** Pairs of features turned by their position. */
+export const rotaryEmbedding = (config: RotaryOptions & LayerOptions = {}): RotaryEmbedding => new RotaryEmbedding(config)
+/** Ids [batch, steps] → vectors of tokens and positions [batch, steps, embeddingDim]. */
+export const tokenAndPositionEmbedding = (config: TokenAndPositionEmbeddingOptions & LayerOptions): TokenAndPositionEmbedding =>
+  new TokenAndPositionEmbedding(config)
+/** Features divided by their root mean square (Zhang and Sennrich 2019). */
+export const rmsNormalization = (config: RmsNormalizationOptions & LayerOptions = {}): RmsNormalization => new RmsNormalization(config)
+/** Groups of features normalized by themselves (Wu and He 2018). */
+export const groupNormalization = (config: GroupNormalizationOptions & LayerOptions = {}): GroupNormalization =>
+  new GroupNormalization(config)
+/** Self-attention and a feed-forward network: [batch, steps, features] → the same shape. */
+export const transformerEncoder = (config: TransformerEncoderOptions & LayerOptions): TransformerEncoder => new TransformerEncoder(config)
+/** Causal self-attention, attention over an encoder's output, and a feed-forward network: apply(x) or apply([x, encoded]). */
+export const transformerDecoder = (config: TransformerDecoderOptions & LayerOptions): TransformerDecoder => new TransformerDecoder(config)

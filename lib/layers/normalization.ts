@@ -24,7 +24,8 @@ import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 
-interface Affine {
+/** Options of layers with a learned scale and offset. */
+export interface Affine {
   /** Added to the variance. Default 1e-3. */
   epsilon?: number
   /** Adds a learned beta. Default true. */
@@ -39,7 +40,7 @@ interface Affine {
   gammaConstraint?: ConstraintLike
 }
 
-const AFFINE_OPTIONS: readonly string[] = [
+export const AFFINE_OPTIONS: readonly string[] = [
   'epsilon',
   'center',
   'scale',
@@ -51,7 +52,7 @@ const AFFINE_OPTIONS: readonly string[] = [
   'gammaConstraint',
 ]
 
-abstract class AffineLayer<C extends Affine> extends Layer<C> {
+export abstract class AffineLayer<C extends Affine> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   gamma: Variable | undefined
   beta: Variable | undefined
@@ -109,7 +110,7 @@ abstract class AffineLayer<C extends Affine> extends Layer<C> {
 }
 
 /** Calls fn on x with the axes moved to the end, in order, and moves them back in the result. */
-function withLastAxes(x: Tensor, axes: readonly number[], fn: (x: Tensor) => Tensor): Tensor {
+export function withLastAxes(x: Tensor, axes: readonly number[], fn: (x: Tensor) => Tensor): Tensor {
   const all = x.shape.map((_, axis) => axis)
   const order = [...all.filter((axis) => !axes.includes(axis)), ...axes]
   if (order.every((axis, i) => axis === i)) return fn(x)

@@ -73,7 +73,7 @@ export function layerFromJson(json: LayerJson, options: LoadOptions = {}): AnyLa
     ])
     throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
   }
-  const layer = loader ? loader(config, options) : new known!(config as never)
+  const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
   if (json.build !== undefined && !layer.built) layer.build(json.build as Shape)
   return layer
 }

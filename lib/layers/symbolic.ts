@@ -1,7 +1,7 @@
 // Symbolic tensors of functional models: values with a shape and the node that makes them, but no memory.
 import { device } from '../device.js'
 import { WeftError } from '../error.js'
-import { recording, Trace } from '../graph.js'
+import { currentTrace, recording, Trace } from '../graph.js'
 import type { DType, Shape } from '../op.js'
 import { symbolicFunctions } from '../symbolic.js'
 import { isRecord, mapTree, Tensor, walk } from '../tensor.js'
@@ -139,13 +139,18 @@ export function mapSpecs(tree: unknown, replace: (spec: DynamicSpec) => unknown)
   return tree
 }
 
+const INFERENCE = 'shape inference'
+
+/** Whether shapes are being inferred: unknown extents are then tried with numbers that data need not have. */
+export const isInferring = (): boolean => currentTrace()?.name === INFERENCE
+
 /**
  * Shapes and dtypes of what `call` makes of tensors like the given ones (symbolic, or anything with shape and
  * dtype): it is traced at two sizes of the unknown extents, and what differs between them is unknown.
  */
 export function inferSpecs(args: unknown, call: (values: unknown) => unknown): unknown {
   const [first, second] = [0, 1].map((round) => {
-    const trace = new Trace('shape inference', device())
+    const trace = new Trace(INFERENCE, device())
     const values = mapTree(args, (t) => {
       if (!isSymbolic(t)) return t
       const extent = (e: number | null, axis: number): number => e ?? (axis === 0 ? [2, 3][round]! : [128, 192][round]!)

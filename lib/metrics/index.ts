@@ -6,11 +6,13 @@ import { accuracy, binaryAccuracy, categoricalAccuracy, sparseCategoricalAccurac
 import { auc } from './auc.js'
 import { f1, precision, recall } from './confusion.js'
 import { MeanMetric, type Metric, type UpdateOptions } from './metric.js'
+import { perplexity } from './perplexity.js'
 import { mae, mse, r2, rmse } from './regression.js'
 
 export { accuracy, binaryAccuracy, categoricalAccuracy, sparseCategoricalAccuracy, topKCategoricalAccuracy } from './accuracy.js'
 export { auc } from './auc.js'
 export { f1, precision, recall } from './confusion.js'
+export { perplexity } from './perplexity.js'
 export { mae, mse, r2, rmse } from './regression.js'
 export type { Metric, MetricOptions, UpdateOptions } from './metric.js'
 
@@ -28,6 +30,7 @@ export type MetricName =
   | 'mae'
   | 'rmse'
   | 'r2'
+  | 'perplexity'
 
 const factories: Readonly<Record<MetricName, (options?: never) => Metric>> = {
   accuracy,
@@ -43,6 +46,7 @@ const factories: Readonly<Record<MetricName, (options?: never) => Metric>> = {
   mae,
   rmse,
   r2,
+  perplexity,
 }
 const aliases: Readonly<Record<string, MetricName>> = {
   acc: 'accuracy',

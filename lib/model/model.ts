@@ -2,6 +2,7 @@
 import { device, resolveDevice } from '../device.js'
 import { checkOptions, WeftError } from '../error.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
+import type { Weighted } from '../layers/weights.js'
 import type { Optimizer } from '../optimizers/index.js'
 import { nextSeed, seedGeneration } from '../random.js'
 import { Tensor } from '../tensor.js'
@@ -220,6 +221,15 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     for (const [, state] of this.savedVariables()) state.moveTo(where)
     this.objective?.optimizer.moveTo(where)
     return this
+  }
+
+  /** Sets the states that stateful recurrent layers keep from call to call back to zeros. */
+  resetStates(): void {
+    const visit = (layer: Weighted & { resetStates?: () => void; config?: { stateful?: boolean } }): void => {
+      if (layer.config?.stateful) layer.resetStates?.()
+      for (const inner of layer.sublayers) visit(inner)
+    }
+    visit(this)
   }
 
   /** Frees weights, optimizer state and programs. */

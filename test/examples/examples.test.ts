@@ -40,9 +40,42 @@ for (const { name, args, least, fashion = false } of short) {
   })
 }
 
+test('births-lstm --epochs 10 --limit 1500 forecasts better than the week before', () => {
+  const { output, errors, status } = run('births-lstm', ['--epochs', '10', '--limit', '1500', '--quiet'])
+  assert.is(status, 0, errors)
+  assert.is(errors, '')
+  const found = /test RMSE (\S+) births a day \(as a week before: (\S+), as the day before: (\S+)\)\n$/.exec(output)
+  assert.ok(found, output)
+  const [error, week, day] = found.slice(1).map(Number) as [number, number, number]
+  assert.ok(error < week && week < day, `${error}, ${week}, ${day}`)
+})
+
+test('spam-lstm --epochs 2 --limit 1000 learns, beside its baseline', () => {
+  const { output, errors, status } = run('spam-lstm', ['--epochs', '2', '--limit', '1000', '--quiet'])
+  assert.is(status, 0, errors)
+  assert.is(errors, '')
+  const found = /test accuracy (\S+), of a logistic regression on TF-IDF (\S+) \(always the commonest class: (\S+)\)\n$/.exec(output)
+  assert.ok(found, output)
+  const [accuracy, regression, commonest] = found.slice(1).map(Number) as [number, number, number]
+  assert.ok(accuracy > commonest + 0.05, `accuracy ${accuracy}, the commonest class ${commonest}`)
+  assert.ok(regression > 0.9, `logistic regression ${regression}`)
+})
+
 test('mlp prints Loss and Accuracy', () => {
   const { output } = run('mlp', ['--epochs', '1', '--limit', '300', '--quiet'])
   assert.match(output, /^Loss: \d\.\d+\nAccuracy: 0\.\d+\n/)
+})
+
+test('char-gpt --epochs 2 --limit 30000 learns the commonest sequences and writes', () => {
+  const { output, errors, status } = run('char-gpt', ['--epochs', '2', '--limit', '30000', '--quiet'])
+  assert.is(status, 0, errors)
+  assert.is(errors, '')
+  const found = /^It was a .{300}\n\ntest bits per character (\S+) \(5-gram model: (\S+)\)\n$/s.exec(output)
+  assert.ok(found, output)
+  // counting single characters takes 4.5 bits; the counts of 5-grams are ahead until the whole book is read several times
+  const [bits, baseline] = [Number(found[1]), Number(found[2])]
+  assert.ok(bits < 4 && bits > 2, `${bits} bits per character`)
+  assert.ok(baseline < 3 && baseline > 2, `5-gram model: ${baseline}`)
 })
 
 test('without its data an example says which files it looked for', () => {

@@ -1,6 +1,8 @@
 // Rows of layerCheck: every layer, with the options that change what it does.
 import { mul, type Shape, type Tensor, type Variable } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
+import { attentionRows } from './attention_rows.js'
+import { recurrentRows } from './recurrent_rows.js'
 import type { LayerRow } from './check.js'
 
 class Scale extends layers.Layer<{ by: number }> {
@@ -314,4 +316,6 @@ export const rows: readonly LayerRow[] = [
     mask: 'drops',
     classes: { Scale },
   },
+  ...attentionRows,
+  ...recurrentRows,
 ]

@@ -1,0 +1,154 @@
+// lstm, gru and simpleRnn: a cell whose steps are one operation.
+import { type Activation, activations } from '../activations.js'
+import { expandDims, mul } from '../ops/index.js'
+import { gru, lstm, simpleRnn } from '../ops/recurrence.js'
+import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../ops/recurrent_compose.js'
+import type { Tensor, Variable } from '../tensor.js'
+import { context } from './context.js'
+import type { LayerOptions } from './layer.js'
+import { Recurrent, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
+import { asLayer, zeroStates } from './recurrent_cell.js'
+import {
+  CELL_OPTIONS,
+  type CellOptions,
+  GruCell,
+  type GruCellOptions,
+  LstmCell,
+  type LstmCellOptions,
+  SimpleRnnCell,
+  type WeightedCell,
+} from './recurrent_cells.js'
+import { type Run, type RunOptions, unroll } from './recurrent_unroll.js'
+
+export type SimpleRnnOptions = CellOptions & SequenceOptions
+export type LstmOptions = LstmCellOptions & SequenceOptions
+export type GruOptions = GruCellOptions & SequenceOptions
+
+/** The activation's name where the operations know it. */
+function knownName({ name, apply }: Activation): RecurrentActivation | undefined {
+  if (apply === activations.linear) return 'linear'
+  return RECURRENT_ACTIVATIONS.find((known) => known === name)
+}
+
+/** The cell's part of the layer's options, and what both share. */
+function cellConfig<C extends SequenceOptions & LayerOptions>(config: C, name: string): Omit<C, keyof SequenceOptions | 'inputShape'> {
+  const own = Object.entries(config).filter(([key]) => !SEQUENCE_OPTIONS.includes(key) && key !== 'inputShape')
+  return { ...Object.fromEntries(own), name: `${name}_cell` } as unknown as Omit<C, keyof SequenceOptions | 'inputShape'>
+}
+
+/** What an operation gives: h of all steps, and the last states. */
+interface Whole {
+  sequence: Tensor
+  states: readonly [Tensor, ...Tensor[]]
+}
+interface WholeOptions {
+  initialState?: Tensor[]
+  mask?: Tensor
+  reverse: boolean
+  activation: RecurrentActivation
+  recurrentScale?: Tensor
+}
+
+/** A layer whose cell runs as one operation, or step by step where its activations are no others' than the cell's. */
+abstract class Fused<
+  C extends CellOptions & SequenceOptions,
+  Cell extends WeightedCell<CellOptions>,
+  O extends Tensor | readonly Tensor[],
+> extends Recurrent<C, O> {
+  abstract override readonly cell: Cell
+
+  /** Runs all steps; undefined where the operation does not know an activation. */
+  protected abstract whole(x: Tensor, options: WholeOptions): Whole | undefined
+
+  get units(): number {
+    return this.cell.units
+  }
+  get kernel(): Variable {
+    return this.cell.kernel
+  }
+  get recurrentKernel(): Variable {
+    return this.cell.recurrentKernel
+  }
+  get bias(): Variable | undefined {
+    return this.cell.bias
+  }
+
+  protected override run(x: Tensor, initial: readonly Tensor[] | undefined, options: RunOptions): Run {
+    const { cell } = this
+    const { mask, drawn, reverse } = options
+    const activation = knownName(cell.activation)
+    const whole =
+      activation &&
+      this.whole(drawn?.input ? mul(x, expandDims(drawn.input, 1)) : x, {
+        reverse,
+        activation,
+        ...(initial ? { initialState: [...initial] } : {}),
+        ...(mask ? { mask } : {}),
+        ...(drawn?.recurrent ? { recurrentScale: drawn.recurrent } : {}),
+      })
+    if (whole) {
+      // the cell itself is not called, but its weights are used: their penalties count
+      context.scope?.layers.add(asLayer(cell))
+      return { sequence: () => whole.sequence, last: whole.states[0], states: whole.states }
+    }
+    const states = initial ?? zeroStates(cell, x.shape[0]!)
+    return unroll(cell, x, states, options, states[0])
+  }
+}
+
+export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<SimpleRnnOptions, SimpleRnnCell, O> {
+  static override readonly className: string = 'SimpleRnn'
+  static override readonly options: readonly string[] = [...CELL_OPTIONS, ...SEQUENCE_OPTIONS]
+  readonly cell: SimpleRnnCell
+
+  constructor(config: SimpleRnnOptions & LayerOptions) {
+    super(config)
+    this.cell = new SimpleRnnCell(cellConfig(config, this.name))
+  }
+
+  protected override whole(x: Tensor, { initialState, ...options }: WholeOptions): Whole {
+    const { kernel, recurrentKernel, bias } = this.cell
+    const given = initialState ? { initialState: initialState[0]! } : {}
+    const { sequence, state } = simpleRnn(x, kernel, recurrentKernel, bias, { ...options, ...given })
+    return { sequence, states: [state] }
+  }
+}
+
+export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<LstmOptions, LstmCell, O> {
+  static override readonly className: string = 'Lstm'
+  static override readonly options: readonly string[] = [...CELL_OPTIONS, 'recurrentActivation', 'unitForgetBias', ...SEQUENCE_OPTIONS]
+  readonly cell: LstmCell
+
+  constructor(config: LstmOptions & LayerOptions) {
+    super(config)
+    this.cell = new LstmCell(cellConfig(config, this.name))
+  }
+
+  protected override whole(x: Tensor, options: WholeOptions): Whole | undefined {
+    const { kernel, recurrentKernel, bias } = this.cell
+    const recurrentActivation = knownName(this.cell.recurrentActivation)
+    if (!recurrentActivation) return undefined
+    const { sequence, state, cell } = lstm(x, kernel, recurrentKernel, bias, { ...options, recurrentActivation })
+    return { sequence, states: [state, cell] }
+  }
+}
+
+export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<GruOptions, GruCell, O> {
+  static override readonly className: string = 'Gru'
+  static override readonly options: readonly string[] = [...CELL_OPTIONS, 'recurrentActivation', 'resetAfter', ...SEQUENCE_OPTIONS]
+  readonly cell: GruCell
+
+  constructor(config: GruOptions & LayerOptions) {
+    super(config)
+    this.cell = new GruCell(cellConfig(config, this.name))
+  }
+
+  protected override whole(x: Tensor, { initialState, ...options }: WholeOptions): Whole | undefined {
+    const { kernel, recurrentKernel, bias, resetAfter } = this.cell
+    const recurrentActivation = knownName(this.cell.recurrentActivation)
+    if (!recurrentActivation) return undefined
+    const given = initialState ? { initialState: initialState[0]! } : {}
+    const { sequence, state } = gru(x, kernel, recurrentKernel, bias, { ...options, ...given, recurrentActivation, resetAfter })
+    return { sequence, states: [state] }
+  }
+}

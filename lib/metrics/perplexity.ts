@@ -1,0 +1,58 @@
+// perplexity: how many tokens a language model hesitates between, exp of the mean cross-entropy.
+import { asTensor } from '../apply.js'
+import { checkOptions } from '../error.js'
+import { sparseCategoricalCrossentropy } from '../losses/index.js'
+import type { TensorLike } from '../tensor.js'
+import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
+
+export interface PerplexityOptions extends MetricOptions {
+  /** Predictions are logits, not probabilities. Default: what the compiled loss says, else false. */
+  fromLogits?: boolean
+  /** Token id that does not count, as padding. */
+  maskTokenId?: number
+}
+
+class Perplexity extends MeanMetric {
+  private readonly options: PerplexityOptions
+
+  constructor(options: PerplexityOptions) {
+    const { fromLogits, maskTokenId } = options
+    const loss = (logits: boolean) =>
+      sparseCategoricalCrossentropy({
+        fromLogits: logits,
+        reduction: 'none',
+        ...(maskTokenId === undefined ? {} : { ignoreClass: maskTokenId }),
+      })
+    super(
+      'perplexity',
+      options,
+      (yTrue, yPred, { logitsOf }) => loss(fromLogits ?? logitsOf === 'softmax')(yTrue, yPred),
+      (mean) => mean.exp(),
+    )
+    this.options = options
+  }
+
+  override update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
+    const { maskTokenId } = this.options
+    const [targets, predictions] = [asTensor(yTrue), asTensor(yPred)]
+    let mask = options.mask ?? predictions.mask
+    if (maskTokenId !== undefined) {
+      const counted = targets.notEqual(maskTokenId).reshape(predictions.shape.slice(0, -1))
+      mask = mask ? mask.logicalAnd(counted) : counted
+    }
+    super.update(targets, predictions, { ...options, ...(mask ? { mask } : {}) })
+  }
+
+  override clone(): Metric {
+    return new Perplexity(this.options)
+  }
+}
+
+/**
+ * exp of the mean of -log p(token) over all tokens so far: ids [n, steps] beside probabilities or logits [n, steps, vocabulary].
+ * Tokens that the predictions' mask leaves out do not count.
+ */
+export function perplexity(options: PerplexityOptions = {}): Metric {
+  checkOptions('metrics.perplexity', options, ['name', 'fromLogits', 'maskTokenId'])
+  return new Perplexity(options)
+}

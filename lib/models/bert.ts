@@ -1,0 +1,233 @@
+// bert: an encoder of whole texts, blocks of attention over all tokens (Devlin et al. 2019), as one Model.
+import type { ActivationLike } from '../activations.js'
+import type { InitializerLike } from '../initializers.js'
+import { Dense } from '../layers/dense.js'
+import { Dropout } from '../layers/dropout.js'
+import { Embedding } from '../layers/embedding.js'
+import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
+import { LayerNormalization } from '../layers/normalization.js'
+import { asIds, TokenAndPositionEmbedding } from '../layers/positional.js'
+import { registerLoader } from '../layers/serialize.js'
+import { isInferring } from '../layers/symbolic.js'
+import { SEEDS_OF_BLOCK, TransformerEncoder } from '../layers/transformer.js'
+import { ComposedModel } from '../model/composed.js'
+import type { SummaryRow } from '../model/summary.js'
+import type { Shape } from '../op.js'
+import { add, cast, matMul, notEqual, reshape, slice } from '../ops/index.js'
+import { Tensor, type Variable } from '../tensor.js'
+import { checkConfig } from './gpt.js'
+
+export interface BertOptions {
+  /** Token ids are 0 to vocabularySize - 1. */
+  vocabularySize: number
+  /** The most tokens of a text. */
+  sequenceLength: number
+  /** Number of blocks. */
+  numLayers: number
+  /** Heads of attention in each block, a divisor of hiddenDim. */
+  numHeads: number
+  /** Features of each position. */
+  hiddenDim: number
+  /** Features inside the feed-forward networks. Default 4·hiddenDim. */
+  intermediateDim?: number
+  /** Default 0.1. */
+  dropout?: number
+  /** Kinds of text in one input, as question and answer. Default 2. */
+  numSegments?: number
+  /** In the feed-forward networks. Default 'gelu'. */
+  activation?: ActivationLike
+  /** Default 1e-12. */
+  layerNormEpsilon?: number
+  /** Where no paddingMask is given, id 0 is padding. Default true. */
+  maskZero?: boolean
+  /** The output is the logits of every token, to train on hidden ones. Default false. */
+  maskedLanguageHead?: boolean
+  /** Of all matrices. Default truncatedNormal with standard deviation 0.02. */
+  kernelInitializer?: InitializerLike
+  /** Of dropout. By default the numbers follow setSeed(). */
+  seed?: number
+}
+
+/** Ids [batch, steps] alone, or with the kind of text and what is no padding, both [batch, steps]. */
+export type BertInputs = Tensor | { readonly tokenIds: Tensor; readonly segmentIds?: Tensor; readonly paddingMask?: Tensor }
+/** sequenceOutput [batch, steps, hiddenDim], and pooledOutput [batch, hiddenDim] of the first token; or the logits of the masked-language head. */
+export type BertOutputs = Tensor | { readonly sequenceOutput: Tensor; readonly pooledOutput: Tensor }
+
+/** An encoder of texts. Made by bert(). */
+export class Bert extends ComposedModel<BertOptions & LayerOptions, BertInputs, BertOutputs> {
+  static override readonly className: string = 'Bert'
+  static override readonly options: readonly string[] = [
+    'vocabularySize',
+    'sequenceLength',
+    'numLayers',
+    'numHeads',
+    'hiddenDim',
+    'intermediateDim',
+    'dropout',
+    'numSegments',
+    'activation',
+    'layerNormEpsilon',
+    'maskZero',
+    'maskedLanguageHead',
+    'kernelInitializer',
+    'seed',
+  ]
+
+  readonly layers: readonly AnyLayer[]
+  private readonly embedding: TokenAndPositionEmbedding
+  private readonly segments: Embedding
+  private readonly embeddingNorm: LayerNormalization
+  private readonly dropout: Dropout | undefined
+  private readonly blocks: readonly TransformerEncoder[]
+  private readonly pooler: Dense | undefined
+  private readonly head: { transform: Dense; norm: LayerNormalization } | undefined
+  private headBias: Variable | undefined
+
+  constructor(config: BertOptions & LayerOptions) {
+    super(config)
+    checkConfig('bert', config)
+    const { vocabularySize, sequenceLength, numLayers, numHeads, hiddenDim, dropout = 0.1, numSegments = 2, seed } = config
+    const { kernelInitializer = TRUNCATED, layerNormEpsilon: epsilon = 1e-12, activation = 'gelu', maskedLanguageHead = false } = config
+    const made = { dtype: this.dtype }
+    this.embedding = new TokenAndPositionEmbedding({
+      name: 'embedding',
+      vocabularySize,
+      sequenceLength,
+      embeddingDim: hiddenDim,
+      embeddingsInitializer: kernelInitializer,
+      ...made,
+    })
+    this.segments = new Embedding({
+      name: 'segments',
+      inputDim: numSegments,
+      outputDim: hiddenDim,
+      embeddingsInitializer: kernelInitializer,
+      ...made,
+    })
+    this.embeddingNorm = new LayerNormalization({ name: 'embeddingNorm', epsilon, ...made })
+    this.dropout =
+      dropout > 0 ? new Dropout({ name: 'dropout', rate: dropout, ...made, ...(seed === undefined ? {} : { seed }) }) : undefined
+    this.blocks = Array.from(
+      { length: numLayers },
+      (_, i) =>
+        new TransformerEncoder({
+          name: `block${i}`,
+          intermediateDim: config.intermediateDim ?? 4 * hiddenDim,
+          numHeads,
+          dropout,
+          activation,
+          layerNormEpsilon: epsilon,
+          kernelInitializer,
+          ...(seed === undefined ? {} : { seed: seed + 1 + SEEDS_OF_BLOCK * i }),
+          ...made,
+        }),
+    )
+    const dense = (name: string, units: number, act: ActivationLike): Dense =>
+      new Dense({ name, units, activation: act, kernelInitializer, ...made })
+    this.pooler = maskedLanguageHead ? undefined : dense('pooler', hiddenDim, 'tanh')
+    this.head = maskedLanguageHead
+      ? { transform: dense('transform', hiddenDim, activation), norm: new LayerNormalization({ name: 'headNorm', epsilon, ...made }) }
+      : undefined
+    this.layers = [
+      this.embedding,
+      this.segments,
+      this.embeddingNorm,
+      ...(this.dropout ? [this.dropout] : []),
+      ...this.blocks,
+      ...(this.pooler ? [this.pooler] : []),
+      ...(this.head ? [this.head.transform, this.head.norm] : []),
+    ]
+    this.build([null, sequenceLength] as unknown as Shape)
+    if (config.trainable === false) this.trainable = false
+  }
+
+  override build(_inputShape: Shape): void {
+    const { sequenceLength, hiddenDim, vocabularySize } = this.config
+    for (const layer of [this.embedding, this.segments]) layer.build([null, sequenceLength] as unknown as Shape)
+    for (const layer of this.layers.slice(2))
+      layer.build((layer === this.pooler ? [null, hiddenDim] : [null, null, hiddenDim]) as unknown as Shape)
+    if (this.head) this.headBias = this.addWeight({ name: 'headBias', shape: [vocabularySize], initializer: 'zeros' })
+  }
+
+  override get outputNames(): readonly string[] {
+    return this.head ? ['logits'] : ['sequenceOutput', 'pooledOutput']
+  }
+  override get outputActivations(): readonly undefined[] {
+    return this.head ? [undefined] : [undefined, undefined]
+  }
+
+  call(x: BertInputs, { mask: carried }: CallOptions): BertOutputs {
+    const { tokenIds, segmentIds, paddingMask } = this.read(x)
+    const { maskZero = true, hiddenDim } = this.config
+    const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
+    const mask = given ?? carried ?? (maskZero ? notEqual(asIds(tokenIds), 0) : undefined)
+    const kinds = segmentIds ? this.segments.apply(segmentIds) : slice(this.segments.embeddings, [0, 0], [1, hiddenDim])
+    let h = this.embeddingNorm.apply(add(this.embedding.apply(tokenIds), kinds))
+    if (this.dropout) h = this.dropout.apply(h)
+    for (const block of this.blocks) h = block.apply(h, { mask })
+    if (this.head) return withMask(this.logits(h), mask)
+    const [batch] = h.shape as [number]
+    const first = reshape(slice(h, [0, 0, 0], [batch, 1, hiddenDim]), [batch, hiddenDim])
+    return { sequenceOutput: withMask(h, mask), pooledOutput: this.pooler!.apply(first) }
+  }
+
+  private logits(h: Tensor): Tensor {
+    const { hiddenDim, vocabularySize } = this.config
+    const [batch, steps] = h.shape as [number, number]
+    const rows = reshape(this.head!.norm.apply(this.head!.transform.apply(h)), [batch * steps, hiddenDim])
+    const scores = add(matMul(rows, this.embedding.embeddings, { transposeB: true }), this.headBias!)
+    return reshape(scores, [batch, steps, vocabularySize])
+  }
+
+  private read(x: BertInputs): Exclude<BertInputs, Tensor> {
+    const parts = x instanceof Tensor ? { tokenIds: x } : x
+    const unknown = Object.keys(parts).find((name) => !INPUTS.includes(name))
+    if (unknown !== undefined || !(parts.tokenIds instanceof Tensor)) {
+      throw this.error(
+        'ERR_ARGUMENT',
+        unknown === undefined ? 'the inputs lack tokenIds' : `unknown input '${unknown}'`,
+        [],
+        `Inputs are ids, or { ${INPUTS.join(', ')} }`,
+      )
+    }
+    const { sequenceLength } = this.config
+    const { shape } = parts.tokenIds
+    if (shape.length !== 2 || (shape[1]! > sequenceLength && !isInferring()))
+      throw this.error('ERR_SHAPE', `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${shape}]`, [
+        shape,
+      ])
+    for (const [name, t] of Object.entries(parts)) {
+      if (t.rank !== 2 || t.shape[0] !== shape[0] || t.shape[1] !== shape[1])
+        throw this.error('ERR_SHAPE', `${name} has shape [${t.shape}], tokenIds [${shape}]`, [t.shape, shape])
+    }
+    return parts
+  }
+
+  protected summaryRows(): SummaryRow[] {
+    const { hiddenDim } = this.config
+    return this.layers.map((layer) => ({
+      label: `${layer.name} (${layer.className})`,
+      shape: layer === this.pooler ? [null, hiddenDim] : [null, null, hiddenDim],
+      parameters: layer.countParams(),
+    }))
+  }
+}
+
+const INPUTS: readonly string[] = ['tokenIds', 'segmentIds', 'paddingMask']
+const TRUNCATED: InitializerLike = { className: 'TruncatedNormal', config: { stddev: 0.02 } }
+
+/** The tensor with a mask beside it; a copy of the view, so that a value with other readers is not marked. */
+function withMask(t: Tensor, mask: Tensor | undefined): Tensor {
+  if (!mask) return t
+  const marked = reshape(t, t.shape)
+  marked.mask = mask
+  return marked
+}
+
+registerLoader('Bert', (config) => new Bert(config as unknown as BertOptions & LayerOptions))
+
+/**
+ * An encoder of texts that compiles, fits, saves and loads: ids [batch, steps], or { tokenIds, segmentIds, paddingMask }, →
+ * { sequenceOutput, pooledOutput }, or with `maskedLanguageHead` the logits of every token. Apply it in a functional model to put a head of your own on it.
+ */
+export const bert = (config: BertOptions & LayerOptions): Bert => new Bert(config)

@@ -1,0 +1,156 @@
+// generate: text from a language model, token by token, each token one native call on the cached keys and values of those before.
+import { checkOptions, WeftError } from '../error.js'
+import { Tensor } from '../tensor.js'
+import type { Decoder } from './decoder.js'
+import { Gpt } from './gpt.js'
+import type { Sampling } from './sampling.js'
+
+export interface GenerateOptions {
+  /** Tokens to generate at most. Default 100. */
+  maxTokens?: number
+  /** Logits are divided by it: below 1 likely tokens become likelier; 0: always the likeliest token. Default 1. */
+  temperature?: number
+  /** Draws from the k likeliest tokens only. Default: from all. */
+  topK?: number
+  /** Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020). Default 1. */
+  topP?: number
+  /** The same tokens on every run. By default the numbers follow setSeed(). */
+  seed?: number
+  /** Ends the text when one of these ids is drawn; it is not given out. */
+  stopTokens?: readonly number[]
+  /** Aborting it rejects with signal.reason, after the token in flight. */
+  signal?: AbortSignal
+}
+
+/** Token ids of one text. */
+export type Prompt = ArrayLike<number> | Tensor
+
+const OPTIONS = ['maxTokens', 'temperature', 'topK', 'topP', 'seed', 'stopTokens', 'signal']
+
+interface Plan extends Sampling {
+  readonly maxTokens: number
+  readonly temperature: number
+  readonly topP: number
+}
+
+/**
+ * Token ids that continue the prompt, as they are drawn: with temperature first, then topK, then topP.
+ *
+ * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in anew, in one call, and
+ * writing goes on from there.
+ * @param model made by gpt(), or loaded
+ * @param prompt token ids [n] or [1, n]: at least one, at most the model's sequenceLength
+ * @throws ERR_ARGUMENT for a prompt or options that do not fit, at the call; for ids in a Tensor, with the first token
+ */
+export function generate(model: unknown, prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
+  if (!(model instanceof Gpt))
+    throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
+      hint: 'Write generate(net, ids, { maxTokens })',
+    })
+  checkOptions('generate', options, OPTIONS)
+  const plan = checkPlan(options)
+  if (!(prompt instanceof Tensor)) return tokens(model, checkPrompt(model, prompt), plan, options)
+  const { shape } = prompt
+  if (shape.length !== 1 && (shape.length !== 2 || shape[0] !== 1))
+    throw new WeftError('ERR_SHAPE', `generate: a prompt is of shape [n] or [1, n], got [${shape}]`, {
+      shapes: [shape],
+      hint: 'Texts are generated one by one',
+    })
+  return tokens(model, prompt, plan, options)
+}
+
+async function* tokens(
+  model: Gpt,
+  prompt: number[] | Tensor,
+  plan: Plan,
+  { seed, stopTokens = [], signal }: GenerateOptions,
+): AsyncGenerator<number, void, void> {
+  const ids = prompt instanceof Tensor ? checkPrompt(model, Array.from(await prompt.data(), Number)) : prompt
+  const { sequenceLength } = model.config
+  const { greedy, topK, nucleus, maxTokens } = plan
+  const how = { greedy, topK, nucleus }
+  signal?.throwIfAborted()
+  if (maxTokens === 0) return
+  const decoder: Decoder = model.takeDecoder()
+  try {
+    decoder.prepare(plan.temperature, plan.topP, seed)
+    let run = decoder.first(ids, how)
+    for (let count = 1; ; count++) {
+      await run.done
+      const id = await taken(run.outputs)
+      signal?.throwIfAborted()
+      if (stopTokens.includes(id)) return
+      ids.push(id)
+      yield id
+      if (count === maxTokens) return
+      signal?.throwIfAborted()
+      if (ids.length > sequenceLength) {
+        ids.splice(0, ids.length - Math.max(1, Math.floor(sequenceLength / 2)))
+        run = decoder.first(ids, how)
+      } else run = decoder.next(how)
+    }
+  } finally {
+    model.returnDecoder(decoder)
+  }
+}
+
+/** The id in the result of a step, whose memory is given back. */
+async function taken(t: Tensor): Promise<number> {
+  const id = await t.item()
+  t.dispose()
+  return id
+}
+
+function checkPrompt(model: Gpt, prompt: unknown): number[] {
+  const { sequenceLength, vocabularySize } = model.config
+  if (!Array.isArray(prompt) && !(ArrayBuffer.isView(prompt) && !(prompt instanceof DataView))) {
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `generate: the prompt must be a list of token ids, got ${prompt === null ? 'null' : typeof prompt}`,
+      {
+        hint: 'Encode text with a tokenizer first',
+      },
+    )
+  }
+  const ids = Array.from(prompt as ArrayLike<number>)
+  if (ids.length === 0) throw new WeftError('ERR_ARGUMENT', 'generate: the prompt is empty', { hint: 'Give at least one token id' })
+  if (ids.length > sequenceLength) {
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `generate: a prompt of ${ids.length} tokens is longer than the model's sequenceLength ${sequenceLength}`,
+      {
+        hint: `Give its end: prompt.slice(-${sequenceLength})`,
+      },
+    )
+  }
+  const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+  if (bad >= 0)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `generate: prompt[${bad}] is ${String(ids[bad])}, token ids are integers from 0 to ${vocabularySize - 1}`,
+    )
+  return ids
+}
+
+function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, stopTokens, signal }: GenerateOptions): Plan {
+  const refuse = (name: string, wanted: string, got: unknown): never => {
+    throw new WeftError('ERR_ARGUMENT', `generate: ${name} must be ${wanted}, got ${typeof got === 'number' ? got : JSON.stringify(got)}`)
+  }
+  if (!Number.isInteger(maxTokens) || maxTokens < 0) refuse('maxTokens', 'an integer of at least 0', maxTokens)
+  if (typeof temperature !== 'number' || !(temperature >= 0) || !Number.isFinite(temperature))
+    refuse('temperature', 'a number of at least 0', temperature)
+  if (topK !== undefined && (!Number.isInteger(topK) || topK < 1)) refuse('topK', 'an integer of at least 1', topK)
+  if (typeof topP !== 'number' || !(topP > 0 && topP <= 1)) refuse('topP', 'in (0, 1]', topP)
+  if (seed !== undefined && !Number.isSafeInteger(seed)) refuse('seed', 'an integer', seed)
+  if (stopTokens !== undefined && (!Array.isArray(stopTokens) || !stopTokens.every(Number.isInteger)))
+    refuse('stopTokens', 'a list of token ids', stopTokens)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal)
+  return {
+    maxTokens,
+    temperature: temperature === 0 ? 1 : temperature,
+    topP,
+    greedy: temperature === 0,
+    topK: topK ?? 0,
+    nucleus: topP < 1,
+  }
+}

@@ -1,0 +1,43 @@
+// Sampling: one token id drawn from logits, by ops, so that it is part of the step that computed them.
+import { add, argMax, cumSum, div, gather, less, log, maximum, neg, randomUniform, softmax, topK, where } from '../ops/index.js'
+import type { Tensor, Variable } from '../tensor.js'
+
+/** What is done to the logits; the numbers that may change from text to text are tensors. */
+export interface Sampling {
+  /** The likeliest token always. */
+  readonly greedy: boolean
+  /** Of the k likeliest tokens only; 0: of all. */
+  readonly topK: number
+  /** Of the likeliest tokens that make up the share topP only (Holtzman et al. 2020). */
+  readonly nucleus: boolean
+}
+
+export interface SamplingState {
+  /** float32 []: logits are divided by it. */
+  readonly temperature: Variable
+  /** float32 [] in (0, 1]. */
+  readonly topP: Variable
+  /** int32 [3], see randomState(). */
+  readonly random: Variable
+}
+
+/** A token id int32 [1] drawn with probabilities softmax(logits / temperature), logits [1, vocabulary]. */
+export function sample(logits: Tensor, how: Sampling, { temperature, topP, random }: SamplingState): Tensor {
+  if (how.greedy) return argMax(logits, -1)
+  const scaled = div(logits, temperature)
+  const draw = (scores: Tensor): Tensor => {
+    // the largest of scores plus Gumbel noise is a draw from their softmax (Gumbel 1954); no u is 0
+    const u = maximum(randomUniform(scores.shape, { state: random }), 1e-20)
+    return argMax(add(scores, neg(log(neg(log(u))))), -1)
+  }
+  const vocabulary = logits.shape[1]!
+  if (how.topK === 0 && !how.nucleus) return draw(scaled)
+  const { values, indices } = topK(scaled, how.topK === 0 ? vocabulary : Math.min(how.topK, vocabulary))
+  let scores = values
+  if (how.nucleus) {
+    // a token stays when those before it do not make up topP yet: the likeliest always does
+    const before = cumSum(softmax(values), -1, { exclusive: true })
+    scores = where(less(before, topP), values, -1e30)
+  }
+  return gather(indices.reshape([indices.size]), draw(scores), 0)
+}

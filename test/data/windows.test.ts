@@ -1,0 +1,150 @@
+// Time series: windows, parts in time order, scalers.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { data, type ErrorCode, type Tensor, tensor, type WeftError } from '../../lib/index.js'
+
+function refuses(fn: () => unknown, code: ErrorCode, ...words: readonly string[]): void {
+  try {
+    fn()
+  } catch (error) {
+    assert.is((error as WeftError).code, code, String(error))
+    for (const word of words) assert.ok((error as Error).message.includes(word), `'${word}' is not in: ${(error as Error).message}`)
+    return
+  }
+  assert.unreachable('nothing was thrown')
+}
+
+const counting = Array.from({ length: 6 }, (_, i) => i)
+
+test('windows of one feature: each beside the values after it', async () => {
+  const { x, y } = data.windows(counting, { timesteps: 3 })
+  assert.equal(await x.array(), [
+    [[0], [1], [2]],
+    [[1], [2], [3]],
+    [[2], [3], [4]],
+  ])
+  assert.equal(await y.array(), [[3], [4], [5]])
+  const two = data.windows(Float64Array.from(counting), { timesteps: 2, horizon: 2, stride: 2 })
+  assert.equal(await two.x.array(), [
+    [[0], [1]],
+    [[2], [3]],
+  ])
+  assert.equal(await two.y.array(), [
+    [2, 3],
+    [4, 5],
+  ])
+  assert.is(data.windows(Int32Array.from(counting), { timesteps: 5 }).x.dtype, 'float32')
+})
+
+test('windows of several features: all, one or some are targets', async () => {
+  const series = counting.map((i) => [i, 10 * i])
+  const all = data.windows(series, { timesteps: 4 })
+  assert.equal(all.x.shape, [2, 4, 2])
+  assert.equal(await all.y.array(), [[[4, 40]], [[5, 50]]])
+  assert.equal(await data.windows(series, { timesteps: 4, target: 1 }).y.array(), [[40], [50]])
+  assert.equal(await data.windows(tensor(series), { timesteps: 3, horizon: 2, target: [1] }).y.array(), [
+    [[30], [40]],
+    [[40], [50]],
+  ])
+  assert.equal(await data.windows(series, { timesteps: 4, target: [1, 0] }).y.array(), [[[40, 4]], [[50, 5]]])
+})
+
+test('the number of windows is floor((t - timesteps - horizon) / stride) + 1', () => {
+  for (let t = 2; t < 12; t++)
+    for (let timesteps = 1; timesteps < 5; timesteps++)
+      for (let horizon = 1; horizon < 4; horizon++)
+        for (const stride of [1, 2, 5]) {
+          const series = new Float32Array(t)
+          const n = Math.floor((t - timesteps - horizon) / stride) + 1
+          if (n < 1)
+            refuses(() => data.windows(series, { timesteps, horizon, stride }), 'ERR_SHAPE', `${t} steps`, `${timesteps + horizon} steps`)
+          else assert.equal(data.windows(series, { timesteps, horizon, stride }).x.shape, [n, timesteps, 1])
+        }
+})
+
+test('windows: what does not fit is refused', () => {
+  refuses(() => data.windows(counting, {} as never), 'ERR_ARGUMENT', 'timesteps', 'nothing')
+  refuses(() => data.windows(counting, { timesteps: 2, horizon: 0 }), 'ERR_ARGUMENT', 'horizon')
+  refuses(() => data.windows(counting, { timesteps: 2, target: 1 }), 'ERR_ARGUMENT', 'target', '0 to 0')
+  refuses(() => data.windows(counting, { timeSteps: 2 } as never), 'ERR_ARGUMENT', 'timesteps')
+  refuses(() => data.windows('series' as never, { timesteps: 2 }), 'ERR_ARGUMENT', 'string')
+  refuses(() => data.windows(tensor([[[1]]]), { timesteps: 1 }), 'ERR_SHAPE', '[1,1,1]')
+})
+
+test('chronologicalSplit: shares or counts, in time order, and with history', async () => {
+  const ten = Array.from({ length: 10 }, (_, i) => i)
+  assert.equal(data.chronologicalSplit(ten), { train: ten.slice(0, 8), validation: [], test: [8, 9] })
+  assert.equal(data.chronologicalSplit(ten, { test: 3, validation: 0.2 }), { train: ten.slice(0, 5), validation: [5, 6], test: [7, 8, 9] })
+  const typed = data.chronologicalSplit(Float32Array.from(ten), { test: 2, history: 3 })
+  assert.equal(typed.test, Float32Array.of(5, 6, 7, 8, 9))
+  const parts: data.ChronologicalParts<Tensor> = data.chronologicalSplit(tensor(ten, [5, 2]), { test: 1 })
+  assert.equal(await parts.test.array(), [[8, 9]])
+  assert.is(parts.train.shape[0], 4)
+  // the first window of the test part predicts its first row
+  const test = data.windows(data.chronologicalSplit(ten, { test: 2, history: 3 }).test, { timesteps: 3 })
+  assert.equal(await test.y.array(), [[8], [9]])
+  refuses(() => data.chronologicalSplit([1], {}), 'ERR_ARGUMENT', '1 rows')
+  refuses(() => data.chronologicalSplit(ten, { test: 9, validation: 1 }), 'ERR_ARGUMENT', '0 to train')
+  refuses(() => data.chronologicalSplit(ten, { test: 2, history: 9 }), 'ERR_ARGUMENT', 'history of 9')
+  refuses(() => data.chronologicalSplit(ten, { test: 1.5 }), 'ERR_ARGUMENT', 'share below 1')
+})
+
+test('standardScaler: mean 0 and deviation 1 of what it was fitted on, in the form of the values', async () => {
+  const rows = [
+    [1, 10, 5],
+    [2, 30, 5],
+    [3, 50, 5],
+  ]
+  const scaler = await data.standardScaler().fit(rows)
+  assert.equal(scaler.mean, [2, 30, 5])
+  const spread = Math.sqrt(2 / 3)
+  assert.ok(Math.abs(scaler.deviation[1]! - 20 * spread) < 1e-12)
+  const scaled = scaler.transform(rows)
+  assert.ok(Math.abs(scaled[0]![0]! + 1 / spread) < 1e-12)
+  assert.equal(
+    scaled.map((row) => row[2]),
+    [0, 0, 0],
+  )
+  const back = scaler.inverseTransform(scaled)
+  back.flat().forEach((value, i) => assert.ok(Math.abs(value - rows.flat()[i]!) < 1e-12))
+  // Tensors of any rank, features last; predictions of one feature
+  const t = scaler.transform(tensor([rows]))
+  assert.equal(t.shape, [1, 3, 3])
+  assert.ok(Math.abs(Number((await t.data())[1]) + 1 / spread) < 1e-6)
+  assert.equal(scaler.inverseTransform([-1, 0, 1], { feature: 2 }), [4, 5, 6])
+  assert.ok(scaler.inverseTransform(Float32Array.of(0), { feature: 1 })[0] === 30)
+  const again = data.standardScaler.fromJSON(JSON.parse(JSON.stringify(scaler)))
+  assert.equal(again.transform(rows), scaled)
+})
+
+test('minMaxScaler: a range; scalers refuse what they cannot know', async () => {
+  const scaler = await data.minMaxScaler({ range: [-1, 1] }).fit(tensor([2, 4, 6]))
+  assert.equal(scaler.transform([2, 4, 6, 8]), [-1, 0, 1, 2])
+  assert.equal(data.minMaxScaler.fromJSON(JSON.parse(JSON.stringify(scaler))).inverseTransform([0]), [4])
+  assert.equal((await data.minMaxScaler().fit([[7], [7]])).transform([[7]]), [[0]])
+  refuses(() => data.minMaxScaler({ range: [1, 0] }), 'ERR_ARGUMENT', 'ascending')
+  refuses(() => data.standardScaler().transform([1]), 'ERR_STATE', 'fit')
+  const two = await data.standardScaler().fit([
+    [1, 2],
+    [3, 4],
+  ])
+  refuses(() => two.transform([[1]]), 'ERR_SHAPE', '2 features')
+  refuses(() => two.transform(tensor([1, 2, 3])), 'ERR_SHAPE', 'feature: 0')
+  refuses(() => two.transform([1], { feature: 2 }), 'ERR_ARGUMENT', '0 to 1')
+  refuses(() => data.standardScaler.fromJSON({ mean: [1] }), 'ERR_FORMAT', 'factor')
+  for (const [values, code] of [
+    [[1, Number.NaN], 'ERR_DATA'],
+    [[], 'ERR_ARGUMENT'],
+  ] as const) {
+    const error = await data
+      .standardScaler()
+      .fit([...values])
+      .then(
+        () => undefined,
+        (e: WeftError) => e,
+      )
+    assert.is(error?.code, code)
+  }
+})
+
+test.run()
