@@ -5,7 +5,7 @@ import { WeftError } from '../error.js'
 import type { InitializerLike } from '../initializers.js'
 import { type Shape, sizeOf } from '../op.js'
 import { add, cast, matMul, reshape, scaledDotProductAttention } from '../ops/index.js'
-import { UpdateSlice } from '../ops/update_slice.js'
+import { CacheUpdate } from '../ops/update_slice.js'
 import { randomState } from '../random.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../tensor.js'
@@ -54,12 +54,6 @@ export interface AttentionCache {
   readonly keys: Variable
   readonly values: Variable
 }
-
-/**
- * updateSlice that may write over the state it reads, before the step has succeeded: the places it writes lie behind those that count,
- * whose number is committed with the step.
- */
-const CacheUpdate: typeof UpdateSlice = { ...UpdateSlice, updates: true }
 
 interface Heads {
   /** Of queries. */

@@ -20,6 +20,11 @@ export const UpdateSlice: Op<UpdateAttrs> = registerOp<UpdateAttrs>({
     applyOne(DynamicSlice, [g!, start!], { axis, shape: update!.shape }),
   ],
 })
+/**
+ * updateSlice that may write over the state it reads, before the step has succeeded: the places it writes lie behind those that count,
+ * whose number is committed with the step.
+ */
+export const CacheUpdate: typeof UpdateSlice = { ...UpdateSlice, updates: true }
 /** (x, start int32 [1]) → the values from start on. */
 export const DynamicSlice: Op<DynamicAttrs> = registerOp<DynamicAttrs>({
   name: 'dynamicSlice',

@@ -46,7 +46,7 @@ WEFT_INLINE void back_through_gates(const BackTile<T>& tile, int i, int64_t j, M
     store(tile.cell + at, dc * gate[1]);
     dh = V{};
   }
-  if (tile.keep) store(tile.carry + at, dh);
+  if (tile.keep && tile.carry) store(tile.carry + at, dh);
 #pragma GCC unroll 4
   for (int g = 0; g < 4; g++) {
     store_masked(tile.gradient + i * tile.later_row + g * u + j, d[g], lanes);
