@@ -13,7 +13,16 @@ const hash = (i, seed) => {
 
 export const valueAt = (i, seed) => Math.fround(hash(i % PERIOD, seed) / 2 ** 31)
 
-export const labelAt = (i, classes) => (hash(i, 9) >>> 0) % classes
+/** A whole number from 0 to n - 1. */
+const wholeAt = (i, seed, n) => (hash(i, seed) >>> 0) % n
+
+export const labelAt = (i, classes) => wholeAt(i, 9, classes)
+
+/** Step t of sequence r of token ids: each is seven more than the last, but for a third of them. */
+export const tokenAt = (r, t, steps, vocabulary) => {
+  const i = r * steps + t
+  return wholeAt(i, 12, 3) === 0 ? wholeAt(i, 13, vocabulary) : (wholeAt(r, 11, vocabulary) + 7 * t) % vocabulary
+}
 
 const periods = new Map()
 

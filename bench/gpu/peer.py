@@ -4,16 +4,21 @@ import sys
 import time
 
 import peer_kernels
+import peer_language
+import peer_sequences
 import peer_training
 import torch
 from peer_common import cuda, device, synchronize
 
 kinds = {
     "training": peer_training.load_training,
+    "language": peer_language.load,
     "latency": peer_training.load_latency,
     "product": peer_kernels.load,
     "convolution": peer_kernels.load,
     "memory": peer_kernels.load,
+    "lstm": peer_sequences.load,
+    "attention": peer_sequences.load,
 }
 variants = {}
 
@@ -54,6 +59,8 @@ def load(request):
 
 def sample(request):
     values = variants[request["variant"]].sample()
+    if isinstance(values, dict):
+        return {"parts": values}
     return {"values": [float(value) for value in values]}
 
 

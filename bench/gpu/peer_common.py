@@ -41,6 +41,16 @@ def labels(n, classes):
     return torch.from_numpy((hashes(n, 9) % numpy.uint32(classes)).astype(numpy.int64)).to(device)
 
 
+def tokens(samples, steps, vocabulary):
+    """Sequences of token ids, one step longer than what is learned from them: tokenAt of pattern.mjs."""
+    count = steps + 1
+    first = (hashes(samples, 11) % numpy.uint32(vocabulary)).astype(numpy.int64)
+    rule = (first[:, None] + 7 * numpy.arange(count)[None]) % vocabulary
+    noise = (hashes(samples * count, 13) % numpy.uint32(vocabulary)).astype(numpy.int64).reshape(samples, count)
+    noisy = (hashes(samples * count, 12) % numpy.uint32(3) == 0).reshape(samples, count)
+    return torch.from_numpy(numpy.where(noisy, noise, rule)).to(device)
+
+
 def thinned(result):
     """The values at the positions that pattern.mjs names."""
     flat = result.reshape(-1)

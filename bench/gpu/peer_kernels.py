@@ -6,7 +6,7 @@ functional = torch.nn.functional
 
 
 class Kernel:
-    """`function` of each operand in turn; `layout` brings a result into Weft's."""
+    """`function` of each operand in turn; `layout` brings a result into Weft's, or several into a dictionary of them."""
 
     def __init__(self, function, operands, layout=lambda result: result):
         self.function, self.operands, self.layout = function, operands, layout
@@ -15,7 +15,9 @@ class Kernel:
     def sample(self):
         with torch.no_grad():
             result = self.function(self.operands[0])
-        return thinned(self.layout(result[0] if isinstance(result, (tuple, list)) else result))
+            if isinstance(result, list):
+                return {name: thinned(part) for name, part in self.layout(result).items()}
+        return thinned(self.layout(result[0] if isinstance(result, tuple) else result))
 
     def run(self, seconds):
         with torch.no_grad():

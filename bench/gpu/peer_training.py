@@ -67,55 +67,71 @@ class Trainer:
     def __init__(self, request, layout, mode, fused):
         self.request, self.layout, self.mode = request, layout, mode
         self.batch, self.samples = request["batch"], request["samples"]
-        image = request["inputShape"]
-        x = torch.from_numpy(numpy.fromfile(request["folder"] + "/x", dtype=numpy.float32)).reshape([self.samples] + image)
-        if len(image) == 3 and layout == "contiguous":
-            x = x.permute(0, 3, 1, 2).contiguous()
-        self.image = x.shape[1:]
-        self.x = x.reshape(self.samples, -1).to(device)
-        self.y = torch.from_numpy(numpy.fromfile(request["folder"] + "/y", dtype=numpy.int32).astype(numpy.int64)).to(device)
-        self.network = Network(request).to(device)
-        if layout == "channels_last":
-            self.network = self.network.to(memory_format=torch.channels_last)
+        self.load_data()
+        self.network = self.make_network()
         options = {"fused": True, "capturable": True} if fused and cuda else {}
-        # epsilon next to nothing: PyTorch and Weft add it in different places
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=1e-12, **options)
+        self.optimizer = self.make_optimizer(options)
         self.totals = torch.zeros(2, device=device)
         self.permutation = torch.arange(self.samples, device=device)
         self.offset = torch.zeros(1, dtype=torch.int64, device=device)
         self.range = torch.arange(self.batch, device=device)
-        self.forward = self.loss_and_hits
+        self.forward = self.loss
         if mode == "compile":
-            self.forward = torch.compile(self.loss_and_hits, mode="reduce-overhead")
+            self.forward = torch.compile(self.loss, mode="reduce-overhead")
         elif mode == "compiled graph":
-            self.forward = torch.compile(self.loss_and_hits)
+            self.forward = torch.compile(self.loss)
         elif mode == "autotuned graph":
-            self.forward = torch.compile(self.loss_and_hits, mode="max-autotune-no-cudagraphs")
-        set_weights(self.network, request)
+            self.forward = torch.compile(self.loss, mode="max-autotune-no-cudagraphs")
+        self.set_weights()
         self.graph = recorded(self.next_step) if mode.endswith("graph") else None
 
-    def reset(self):
+    def load_data(self):
+        request = self.request
+        image = request["inputShape"]
+        x = torch.from_numpy(numpy.fromfile(request["folder"] + "/x", dtype=numpy.float32)).reshape([self.samples] + image)
+        if len(image) == 3 and self.layout == "contiguous":
+            x = x.permute(0, 3, 1, 2).contiguous()
+        self.image = x.shape[1:]
+        self.x = x.reshape(self.samples, -1).to(device)
+        self.y = torch.from_numpy(numpy.fromfile(request["folder"] + "/y", dtype=numpy.int32).astype(numpy.int64)).to(device)
+
+    def make_network(self):
+        network = Network(self.request).to(device)
+        return network.to(memory_format=torch.channels_last) if self.layout == "channels_last" else network
+
+    def make_optimizer(self, options):
+        # epsilon next to nothing: PyTorch and Weft add it in different places
+        return torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=1e-12, **options)
+
+    def set_weights(self):
         set_weights(self.network, self.request)
+
+    def reset(self):
+        self.set_weights()
         # in place: a recorded step knows these addresses
         for state in self.optimizer.state.values():
             for value in state.values():
                 value.zero_()
 
-    def loss_and_hits(self, x, y):
+    def loss(self, x, y):
+        """The loss, and what else is summed up over an epoch."""
         logits = self.network(x)
         return torch.nn.functional.cross_entropy(logits, y), (logits.detach().argmax(1) == y).sum()
 
-    def step(self, index):
+    def batch_of(self, index):
         x = self.x.index_select(0, index).view(-1, *self.image)
         if self.layout == "channels_last":
             x = x.permute(0, 3, 1, 2)
-        y = self.y.index_select(0, index)
+        return x, self.y.index_select(0, index)
+
+    def step(self, index):
+        x, y = self.batch_of(index)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, hits = self.forward(x, y)
+        loss, *others = self.forward(x, y)
         loss.backward()
         self.optimizer.step()
-        self.totals[0] += loss.detach()
-        self.totals[1] += hits
+        for i, value in enumerate((loss.detach(), *others)):
+            self.totals[i] += value
 
     def next_step(self):
         """A step that finds its rows by itself, so that it can be replayed."""

@@ -1,4 +1,5 @@
 // What the GPU bench measures: rows with their work per call, how far results may differ, the goal, and what would come next where it is missed.
+import * as sequences from './rows_sequences.mjs'
 
 const uniform = (seed) => {
   let state = seed
@@ -198,6 +199,7 @@ const full = () => [
   memory('crossEntropyGrad', 65536, 4096, 'bfloat16', 2, 'copy', 0.9),
   memory('adam', 16384, 4096, 'float32', 7, 'copy', 0.92, { sets: 1 }),
   memory('add', 16384, 16384, 'float32', 3, 'copy', undefined),
+  ...sequences.full(),
   ...resnet50.flatMap((shape) => convolution(...shape, 32)),
   ...ragged(200, 512, 2048),
 ]
@@ -218,6 +220,7 @@ const tiny = () => [
   ),
   memory('adam', 24, 40, 'float32', 7, 'copy', 0.92, { sets: 1 }),
   memory('add', 24, 40, 'float32', 3, 'copy', undefined),
+  ...sequences.tiny(),
   ...convolution(9, 16, 24, 3, 2, 2),
   ...convolution(12, 3, 16, 7, 2, 1),
   ...ragged(4, 17, 60).map((row) => ({ ...row, sets: 2 })),

@@ -78,6 +78,17 @@ const lines = (row, mine, figures) => {
     if (result.length === 0) result.push({ ...base, measured: mine.median, unit, value: mine.median })
     return result
   }
+  // peers in groups of variants whose names begin alike, each with a goal of its own
+  if (row.versus && peers.length > 0) {
+    return row.versus
+      .filter(({ prefix }) => peers.some((name) => name.startsWith(`pytorch ${prefix}`)))
+      .map(({ title, prefix, goal }) => ({
+        ...base,
+        name: `${row.name}: ${title}`,
+        ...against(best(figures, `pytorch ${prefix}`)),
+        goal,
+      }))
+  }
   if (row.limit) {
     const limit = limits[row.limit] && limits[row.limit] / 1e9
     return [
@@ -93,6 +104,16 @@ const lines = (row, mine, figures) => {
   return [{ ...base, ...against(fastest), goal: fastest ? row.goal : undefined }]
 }
 
+/** Holds two samples against each other: lists of values, or lists for the parts of a result. */
+const compare = (row, variant, mine, theirs) => {
+  const [, tolerance = row.tolerance] = Object.entries(row.tolerances ?? {}).find(([prefix]) => variant.startsWith(prefix)) ?? []
+  const parts = mine.parts ?? { '': mine.values }
+  for (const [part, values] of Object.entries(parts)) {
+    const name = [row.name, variant, ...(part ? [part] : [])].join(', ')
+    report.check(name, relativeDifference(values, theirs.parts ? theirs.parts[part] : theirs.values), tolerance)
+  }
+}
+
 const measure = async (given) => {
   const { row, remove } = withNetwork(given)
   const milliseconds = options.tiny ? 0 : (row.milliseconds ?? (options.quick ? 60 : 150))
@@ -103,7 +124,7 @@ const measure = async (given) => {
     const mine = await weft.request({ command: 'sample' })
     for (const variant of variants) {
       const theirs = await torch.request({ command: 'sample', variant })
-      report.check(`${row.name}, ${variant}`, relativeDifference(mine.values, theirs.values), row.tolerance)
+      compare(row, variant, mine, theirs)
       if (row.accuracy) accuracyLine(row, mine.values, theirs.values, variant)
     }
     const timed = { weft: () => weft.request({ command: 'run', milliseconds }) }

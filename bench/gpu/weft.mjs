@@ -2,10 +2,20 @@
 import { device, devices } from '../../dist/lib/index.js'
 import { answerRequests } from '../shared/side.mjs'
 import * as kernels from './weft/kernels.mjs'
+import * as language from './weft/language.mjs'
 import * as latency from './weft/latency.mjs'
 import * as training from './weft/training.mjs'
 
-const kinds = { training, latency, product: kernels, convolution: kernels, memory: kernels }
+const kinds = {
+  training,
+  language,
+  latency,
+  product: kernels,
+  convolution: kernels,
+  memory: kernels,
+  lstm: kernels,
+  attention: kernels,
+}
 let kind
 
 await answerRequests({

@@ -1,22 +1,13 @@
 // Single kernels on Weft's side: a program of several calls on different operands, which are bound by reference, so that what is timed is the kernel.
 import { apply } from '../../../dist/lib/apply.js'
-import { jit, optimizers, synchronize, tensor, tidy, variable } from '../../../dist/lib/index.js'
+import { jit, optimizers, synchronize, tensor, variable } from '../../../dist/lib/index.js'
 import { ops } from '../../../dist/lib/op.js'
 import { startClocks } from '../../shared/measure.mjs'
-import { size } from '../../shared/networks.mjs'
-import { fill, labelAt, PERIOD, positions } from '../pattern.mjs'
+import { labelAt, positions } from '../pattern.mjs'
+import { operand } from './operands.mjs'
+import { attention, lstm } from './sequences.mjs'
 
 const call = (name, inputs, attrs = {}) => apply(ops.get(name), inputs, attrs)
-
-/** Large operands repeat one period, laid out on the device. */
-const operand = (shape, seed, dtype) =>
-  tidy(() => {
-    const n = size(shape)
-    const period = tensor(fill(Math.min(n, PERIOD), seed)).cast(dtype)
-    if (n <= PERIOD) return period.reshape(shape)
-    const whole = period.broadcastTo([Math.ceil(n / PERIOD), PERIOD]).reshape([-1])
-    return whole.slice([0], [n]).reshape(shape)
-  })
 
 const convolution = ({ batch, side, out, channels, filters, kernel, stride, padding, pass, dtype }) => {
   const after = (out - 1) * stride + kernel - side - padding
@@ -111,33 +102,40 @@ export const load = async (row) => {
     current = { held, program: jit(step, { precision: row.precision }), result, calls: 1 }
     return
   }
-  const { vary, held, fn } = { product, convolution, memory }[row.kind](row)
+  const { vary, held, fn, parts } = { product, convolution, memory, lstm, attention }[row.kind](row)
   const operands = Array.from({ length: row.sets }, (_, i) => vary(i))
   const program = jit(() => operands.flatMap((x) => list(fn(x))), { precision: row.precision })
   const once = jit((x) => fn(x), { precision: row.precision })
-  current = { held: [...held, ...operands], program, once, operands, calls: operands.length }
+  current = { held: [...held, ...operands.flat()], program, once, operands, parts, calls: operands.length }
 }
 
 const enqueue = () => {
   for (const t of current.program() ?? []) t.dispose()
 }
 
-/** The result for the first operand, at some positions. */
+/** A result at some positions. */
+const thinned = async (result) => {
+  const flat = result.reshape([-1])
+  const values = [...(await flat.gather(tensor(positions(flat.size))).data())]
+  flat.dispose()
+  return values
+}
+
+/** The result for the first operand at some positions; where the parts of a result have names, each of them. */
 export const sample = async () => {
-  const { once, operands, result } = current
+  const { once, operands, parts, result } = current
   if (result) {
     enqueue()
     enqueue()
   }
   const all = result ? [result] : list(once(operands[0]))
-  const flat = all[0].reshape([-1])
-  const values = [...(await flat.gather(tensor(positions(flat.size))).data())]
+  const reply = parts ? { parts: {} } : { values: await thinned(all[0]) }
+  for (const [i, name] of (parts ?? []).entries()) reply.parts[name] = await thinned(all[i])
   if (!result) for (const t of all) t.dispose()
-  flat.dispose()
   // the first run binds kernels, the second records, the third replays
   for (let i = 0; i < 4; i++) enqueue()
   await synchronize()
-  return { values }
+  return reply
 }
 
 // Several runs are queued at a time, so that the device never waits for JavaScript.

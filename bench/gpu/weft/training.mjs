@@ -34,15 +34,19 @@ export const load = async (row) => {
   const { folder, samples, inputShape } = row
   const x = tensor(new Float32Array(bytes(join(folder, 'x'))), [samples, ...inputShape])
   const y = tensor(new Int32Array(bytes(join(folder, 'y'))), [samples])
-  const net = make(row)
-  current = { row, net, x, y }
+  begin({ row, make: (epsilon) => make(row, epsilon), x, y })
+}
+
+/** Data, and a function that makes the network with its initial weights. */
+export const begin = ({ row, make, x, y }) => {
+  current = { row, make, net: make(), x, y }
 }
 
 /** Mean losses of runs of four steps that start from the initial weights and never shuffle; the first epoch of what is timed on the way. */
 export const sample = async () => {
-  const { row, net, x, y } = current
+  const { row, make, net, x, y } = current
   // Weft's Adam adds epsilon where Keras adds it, PyTorch's where the paper does: next to nothing makes the forms equal
-  const fresh = make(row, 1e-12)
+  const fresh = make(1e-12)
   const few = [x, y].map((t) => t.slice([0], [4 * row.batch]))
   const { history } = await fresh.fit(...few, { epochs: 3, batchSize: row.batch, shuffle: false, verbose: 0 })
   fresh.dispose()
