@@ -113,7 +113,7 @@ template <class T> __global__ void __launch_bounds__(256) combine_slopes(const f
 
 /** dx, by rows or their chunks; sums: Σ g·gamma·xn of chunks. */
 template <class T, int items, Stage stage>
-__global__ void __launch_bounds__(most_threads(stage, most_lanes), items > 1 ? 1 : 0)
+__global__ void __launch_bounds__(most_threads(stage, most_lanes), sizeof(T) == 4 || stage != Stage::whole ? 1 : 0)
     gradient_rows(Gradient<T> gradient, float* sums, Rows rows) {
   WEFT_SHARED(float, scratch, [32]);
   const Piece<T> piece(rows);
