@@ -47,11 +47,21 @@ inline double largest(DType dtype, const Bytes& bytes) {
   return most;
 }
 
+/** The largest difference of two finite elements. */
+inline double farthest(DType dtype, const Bytes& a, const Bytes& b) {
+  double most = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()) / size_of(dtype); i++) {
+    const double between = std::abs(element(dtype, a, i) - element(dtype, b, i));
+    if (std::isfinite(between)) most = std::max(most, between);
+  }
+  return most;
+}
+
 /**
  * Empty, or how they differ. `precision`: that of the coarsest float type the program computes in; `scale`: the size of what went in, of
- * which differences may be left over.
+ * which differences may be left over; `allowed`: beyond that.
  */
-inline std::string difference(DType dtype, const Bytes& actual, const Bytes& expected, double precision, double scale) {
+inline std::string difference(DType dtype, const Bytes& actual, const Bytes& expected, double precision, double scale, double allowed) {
   if (actual == expected) return {};
   const size_t n = expected.size() / size_of(dtype);
   const double roundings = precision > 0x1p-20 ? 12 : 96, most = largest(dtype, expected);
@@ -60,8 +70,8 @@ inline std::string difference(DType dtype, const Bytes& actual, const Bytes& exp
     const double a = element(dtype, actual, i), b = element(dtype, expected, i);
     if (a == b || (std::isnan(a) && std::isnan(b))) continue;
     const bool is_float = precision_of(dtype) > 0;
-    if (is_float && std::abs(a - b) <= std::max(precision, precision_of(dtype)) * (roundings * (std::abs(b) + 0.25 * most) + 4 * scale))
-      continue;
+    const double rounding = std::max(precision, precision_of(dtype)) * (roundings * (std::abs(b) + 0.25 * most) + 4 * scale);
+    if (is_float && std::abs(a - b) <= rounding + allowed) continue;
     if (wrong++ == 0) first = i;
   }
   if (wrong == 0) return {};
