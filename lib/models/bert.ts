@@ -15,21 +15,9 @@ import type { SummaryRow } from '../model/summary.js'
 import type { Shape } from '../op.js'
 import { add, cast, matMul, notEqual, reshape, slice } from '../ops/index.js'
 import { Tensor, type Variable } from '../tensor.js'
-import { checkConfig } from './gpt.js'
+import { checkSizes, type TransformerSizes } from './sizes.js'
 
-export interface BertOptions {
-  /** Token ids are 0 to vocabularySize - 1. */
-  vocabularySize: number
-  /** The most tokens of a text. */
-  sequenceLength: number
-  /** Number of blocks. */
-  numLayers: number
-  /** Heads of attention in each block, a divisor of hiddenDim. */
-  numHeads: number
-  /** Features of each position. */
-  hiddenDim: number
-  /** Features inside the feed-forward networks. Default 4·hiddenDim. */
-  intermediateDim?: number
+export interface BertOptions extends TransformerSizes {
   /** Default 0.1. */
   dropout?: number
   /** Kinds of text in one input, as question and answer. Default 2. */
@@ -85,7 +73,7 @@ export class Bert extends ComposedModel<BertOptions & LayerOptions, BertInputs, 
 
   constructor(config: BertOptions & LayerOptions) {
     super(config)
-    checkConfig('bert', config)
+    checkSizes('bert', config)
     const { vocabularySize, sequenceLength, numLayers, numHeads, hiddenDim, dropout = 0.1, numSegments = 2, seed } = config
     const { kernelInitializer = TRUNCATED, layerNormEpsilon: epsilon = 1e-12, activation = 'gelu', maskedLanguageHead = false } = config
     const made = { dtype: this.dtype }

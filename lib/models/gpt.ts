@@ -1,7 +1,6 @@
 // gpt: a causal language model, blocks of self-attention over the tokens so far (Radford et al. 2019), as one Model.
 import type { ActivationLike } from '../activations.js'
 import { variable } from '../apply.js'
-import { WeftError } from '../error.js'
 import type { InitializerLike } from '../initializers.js'
 import type { AttentionCache } from '../layers/attention.js'
 import { Dense } from '../layers/dense.js'
@@ -9,7 +8,6 @@ import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { LayerNormalization } from '../layers/normalization.js'
-import { integerOption, rateOption } from '../layers/options.js'
 import { TokenAndPositionEmbedding } from '../layers/positional.js'
 import { RmsNormalization } from '../layers/rms_normalization.js'
 import type { RotaryOptions } from '../layers/rotary.js'
@@ -23,20 +21,9 @@ import { matMul, reshape, zeros } from '../ops/index.js'
 import type { Tensor } from '../tensor.js'
 import { Decoder } from './decoder.js'
 import { type GenerateOptions, generate, type Prompt } from './generate.js'
+import { checkSizes, type TransformerSizes } from './sizes.js'
 
-export interface GptOptions {
-  /** Token ids are 0 to vocabularySize - 1. */
-  vocabularySize: number
-  /** The most tokens the model sees at once: its context. */
-  sequenceLength: number
-  /** Number of blocks. */
-  numLayers: number
-  /** Heads of attention in each block, a divisor of hiddenDim. */
-  numHeads: number
-  /** Features of each position. */
-  hiddenDim: number
-  /** Features inside the feed-forward networks. Default 4·hiddenDim. */
-  intermediateDim?: number
+export interface GptOptions extends TransformerSizes {
   /** Of embeddings, attention weights and sublayers, in training. Default 0.1. */
   dropout?: number
   /** In the feed-forward networks. Default 'gelu'. */
@@ -91,7 +78,7 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
 
   constructor(config: GptOptions & LayerOptions) {
     super(config)
-    checkConfig('gpt', config)
+    checkSizes('gpt', config)
     const { numLayers, hiddenDim, sequenceLength, dropout = 0.1, normalization = 'layer', layerNormEpsilon: epsilon = 1e-5 } = config
     const { kernelInitializer = NORMAL, vocabularySize, rotary = false, tieWeights = true, seed } = config
     const made = { dtype: this.dtype }
@@ -247,21 +234,6 @@ function blockOptions({ hiddenDim, ...o }: GptOptions, index: number): Construct
     ...(o.numKeyValueHeads === undefined ? {} : { numKeyValueHeads: o.numKeyValueHeads }),
     ...(o.seed === undefined ? {} : { seed: o.seed + 1 + SEEDS_OF_BLOCK * index }),
   }
-}
-
-/** @internal Throws ERR_ARGUMENT unless the sizes of a transformer are integers that fit together. */
-export function checkConfig(
-  what: string,
-  config: Pick<GptOptions, 'vocabularySize' | 'sequenceLength' | 'numLayers' | 'numHeads' | 'hiddenDim' | 'dropout'>,
-): void {
-  for (const name of ['vocabularySize', 'sequenceLength', 'numLayers', 'numHeads', 'hiddenDim'] as const)
-    integerOption(what, name, config[name])
-  const { hiddenDim, numHeads } = config
-  if (hiddenDim % numHeads !== 0)
-    throw new WeftError('ERR_ARGUMENT', `${what}: hiddenDim ${hiddenDim} cannot be cut into ${numHeads} heads`, {
-      hint: 'Choose numHeads so that it divides hiddenDim',
-    })
-  rateOption(what, config.dropout ?? 0)
 }
 
 registerLoader('Gpt', (config) => new Gpt(config as unknown as GptOptions & LayerOptions))
