@@ -67,7 +67,7 @@ template <class T, int rows, int vectors> __attribute__((noinline)) void backwar
       if (tile.sequence) dh += load_masked(tile.sequence + i * tile.row + j, tile.lanes[v]);
       const bool counts = !tile.mask || tile.mask[i * tile.mask_row];
       const V gradient = counts ? slope<T>(tile.activation, dh, load_masked(tile.output + i * tile.row + j, tile.lanes[v])) : V{};
-      if (tile.keep) store(tile.carry + at, counts ? V{} : dh);
+      if (tile.keep && tile.carry) store(tile.carry + at, counts ? V{} : dh);
       store(tile.next + at, gradient);
       if (tile.gradient) store_masked(tile.gradient + i * tile.row + j, gradient, tile.lanes[v]);
     }
