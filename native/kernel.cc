@@ -76,15 +76,25 @@ void Call::in_place(size_t input, size_t output) { in_places.emplace_back(input,
 void Registry::define(std::string_view backend, std::string_view op, int level, Bind bind) {
   kernels_[std::string(backend)][std::string(op)][level] = bind;
 }
-
-Bind Registry::find(std::string_view backend, std::string_view op, int level) const {
-  auto device = kernels_.find(backend);
-  if (device == kernels_.end()) return nullptr;
-  auto kernel = device->second.find(std::string(op));
-  if (kernel == device->second.end()) return nullptr;
-  auto above = kernel->second.upper_bound(level);
-  return above == kernel->second.begin() ? nullptr : std::prev(above)->second;
+void Registry::define(std::string_view backend, std::string_view op, int level, Join join) {
+  joins_[std::string(backend)][std::string(op)][level] = join;
 }
+
+namespace {
+/** The entry of the highest level that is not above `level`. */
+template <class Table> auto highest(const Table& table, std::string_view backend, std::string_view op, int level) {
+  typename Table::mapped_type::mapped_type::mapped_type none = nullptr;
+  const auto device = table.find(backend);
+  if (device == table.end()) return none;
+  const auto levels = device->second.find(std::string(op));
+  if (levels == device->second.end()) return none;
+  const auto above = levels->second.upper_bound(level);
+  return above == levels->second.begin() ? none : std::prev(above)->second;
+}
+}  // namespace
+
+Bind Registry::find(std::string_view backend, std::string_view op, int level) const { return highest(kernels_, backend, op, level); }
+Join Registry::find_join(std::string_view backend, std::string_view op, int level) const { return highest(joins_, backend, op, level); }
 
 std::vector<std::string> Registry::ops(std::string_view backend) const {
   std::vector<std::string> list;
@@ -103,6 +113,9 @@ void Registry::give_to(Registry& other) const {
   for (const auto& [backend, kernels] : kernels_)
     for (const auto& [op, levels] : kernels)
       for (const auto& [level, bind] : levels) other.define(backend, op, level, bind);
+  for (const auto& [backend, joins] : joins_)
+    for (const auto& [op, levels] : joins)
+      for (const auto& [level, join] : levels) other.define(backend, op, level, join);
   other.chains_.insert(chains_.begin(), chains_.end());
   other.devices.insert(other.devices.end(), devices.begin(), devices.end());
   other.notes.insert(other.notes.end(), notes.begin(), notes.end());

@@ -108,6 +108,19 @@ struct Chains {
   Step (*fuse)(const std::vector<const Call*>& calls, const std::vector<bool>& kept, Call& joined);
 };
 
+/** A call and its neighbours: calls that alone share a value with it, so that the value need not lie in memory if they are bound as one. */
+struct Neighbours {
+  const Call* call;
+  std::vector<const Call*> makers;  // of each input: the call that makes it, if nobody else reads it; else null
+  std::vector<std::vector<const Call*>>
+      readers;  // of each output: the calls that read it, if nobody else does and each could run right after `call`
+};
+/**
+ * Binds a call together with some of its neighbours. An empty Step: none fits. Else `joined` becomes the group seen from outside, as one call,
+ * and `taken` the neighbours in it. Memory is planned for `joined`.
+ */
+using Join = Step (*)(const Neighbours&, Call& joined, std::vector<const Call*>& taken);
+
 /** The kernels of one backend by op name; of several definitions the one with the highest usable level wins. */
 class Registry {
  public:
@@ -115,6 +128,9 @@ class Registry {
   /** Null when there is none. Levels above `level` are not considered (CPU: 0 portable, 1 AVX2, 2 AVX-512). */
   Bind find(std::string_view backend, std::string_view op, int level) const;
   std::vector<std::string> ops(std::string_view backend) const;
+  void define(std::string_view backend, std::string_view op, int level, Join);
+  /** Null where calls of this op are bound by themselves. */
+  Join find_join(std::string_view backend, std::string_view op, int level) const;
   void define(std::string_view backend, const Chains& chains) { chains_.emplace(backend, chains); }
   /** Null when the backend binds every call by itself. */
   const Chains* chains(std::string_view backend) const;
@@ -127,13 +143,17 @@ class Registry {
   std::vector<std::pair<std::string, std::string>> notes;
 
  private:
-  std::map<std::string, std::map<std::string, std::map<int, Bind>>, std::less<>> kernels_;
+  /** Of each backend, of each op, of each level. */
+  template <class F> using Table = std::map<std::string, std::map<std::string, std::map<int, F>>, std::less<>>;
+  Table<Bind> kernels_;
+  Table<Join> joins_;
   std::map<std::string, Chains, std::less<>> chains_;
 };
 Registry& registry();
 
 struct Define {
   Define(std::string_view backend, std::string_view op, int level, Bind bind) { registry().define(backend, op, level, bind); }
+  Define(std::string_view backend, std::string_view op, int level, Join join) { registry().define(backend, op, level, join); }
 };
 
 #ifndef WEFT_LEVEL
@@ -147,5 +167,11 @@ struct Define {
   static ::weft::Step bind_##op(::weft::Call& call);                                                 \
   static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, bind_##op}; \
   static ::weft::Step bind_##op([[maybe_unused]] ::weft::Call& call)
+
+/** Defines and registers how calls of an op are joined with their neighbours: JOIN(cpu, lstm) { ... return Step; }, see Join. */
+#define JOIN(backend, op)                                                                                     \
+  static ::weft::Step join_##op(const ::weft::Neighbours&, ::weft::Call&, std::vector<const ::weft::Call*>&); \
+  static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, join_##op};          \
+  static ::weft::Step join_##op(const ::weft::Neighbours& neighbours, ::weft::Call& joined, std::vector<const ::weft::Call*>& taken)
 
 }  // namespace weft

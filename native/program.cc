@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "join.h"
 #include "plan.h"
 
 namespace weft {
@@ -77,58 +78,11 @@ void Program::describe(ProgramSpec& spec, std::vector<Call>& calls, int& next_sl
   }
 }
 
-/**
- * Binds runs of pointwise calls of one shape as one kernel each, where the backend can. The last call of a run stands for all of it, the
- * others become empty. Returns the steps of those.
- */
-std::vector<Step> Program::join_chains(const ProgramSpec& spec, std::vector<Call>& calls) {
-  std::vector<Step> steps(calls.size());
-  const Chains* chains = single_ ? nullptr : registry().chains(device_.backend());
-  if (chains == nullptr) return steps;
-  std::vector<int> reads(spec.slots.size(), 0);  // of each slot: by calls, and by the world after the last one
-  for (const Call& call : calls)
-    for (const View& view : call.in) reads[size_t(view.slot)]++;
-  for (size_t i = 0; i < spec.slots.size(); i++) reads[i] += spec.slots[i].kind != SlotKind::arena;
-  for (const WriteSpec& write : spec.writes) reads[size_t(write.slot)]++;
-
-  const auto can_follow = [&](size_t first, size_t k) {
-    return k < calls.size() && !spec.calls[k].update && calls[k].out.size() == 1 && calls[k].out[0].used() &&
-           calls[k].out[0].dims == calls[first].out[0].dims && chains->fusible(calls[k]);
-  };
-  for (size_t first = 0; first < calls.size(); first++) {
-    if (calls[first].out.empty() || !can_follow(first, first)) continue;
-    size_t end = first + 1;
-    while (can_follow(first, end)) end++;
-    for (; end - first > 1; end--) {
-      std::vector<const Call*> run;
-      std::vector<bool> kept;
-      std::vector<int> inside(reads.size(), 0);
-      for (size_t k = first; k < end; k++)
-        for (const View& view : calls[k].in) inside[size_t(view.slot)]++;
-      for (size_t k = first; k < end; k++) {
-        run.push_back(&calls[k]);
-        const size_t slot = size_t(calls[k].out[0].slot);
-        kept.push_back(reads[slot] > inside[slot]);
-      }
-      Call joined;
-      joined.target = calls[first].target;
-      joined.next_slot = calls[first].next_slot;
-      steps[end - 1] = chains->fuse(run, kept, joined);
-      if (!steps[end - 1]) continue;  // too much for one kernel: a shorter run may do
-      for (size_t k = first; k + 1 < end; k++) calls[k] = Call{};
-      calls[end - 1] = std::move(joined);
-      break;
-    }
-    first = end - 1;
-  }
-  return steps;
-}
-
 void Program::bind(const ProgramSpec& spec, std::vector<Call>& calls) {
-  std::vector<Step> joined = join_chains(spec, calls);
+  std::vector<Step> joined = join_calls(spec, device_, calls);
   for (size_t k = 0; k < calls.size(); k++) {
     Call& call = calls[k];
-    if (call.op.empty()) continue;  // part of a chain
+    if (call.op.empty()) continue;  // part of a group
     Step step = std::move(joined[k]);
     if (!step) {
       const Bind bind = registry().find(device_.backend(), call.op, device_.level());

@@ -129,7 +129,6 @@ class Program {
   };
 
   void describe(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot);
-  std::vector<Step> join_chains(const ProgramSpec& spec, std::vector<Call>& calls);
   void bind(const ProgramSpec& spec, std::vector<Call>& calls);
   void place_constants(const ProgramSpec& spec);
   void place_ports();

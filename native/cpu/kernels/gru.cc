@@ -156,7 +156,7 @@ struct BindForward {
       if (u == 0) return;
       const T* w = frame.at<const T>(recurrent);
       if (steps > 0) {
-        pack_gates(w, u, 3 * u, u, after ? 3 : 2, frame.at<T>(packed));
+        pack_gates(w, u, 3 * u, u, after ? 3 : 2, frame.at<T>(packed), u * (after ? 3 : 2) * lanes_of<T>);
         if (!after) pack_panels<T>({w + 2 * u, 3 * u, 1}, u, u, 0, panels_of<T>(u), frame.at<T>(packed_proposed));
       }
       parallel(chunks.count, [&](int64_t chunk, int lane) {

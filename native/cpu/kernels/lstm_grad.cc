@@ -1,9 +1,9 @@
 // lstmGrad: back through all steps in one call. A tile of rows and two vectors of units sums the gradient of their states from the gates of
-// the later step in registers, and goes on from there to the gates of this one. The gradient of the weights is one product over all steps.
+// the later step in registers, and goes on from there to the gates of this one.
 #include <array>
 #include <utility>
 
-#include "recurrent.h"
+#include "recurrent_products.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
@@ -12,11 +12,13 @@ namespace {
 template <class T> struct BackTile {
   const T* later;  // gradients of the later step's gates [rows, 4 * units]
   const T* panel;
-  int64_t later_row, sums, units, scratch;  // sums: 4 * units, or 0 at the last step
+  int64_t later_row, sums, units, scratch;  // sums: 4 * padded, or 0 at the last step
   const T* sequence;                        // null, or gradients of h [rows, units]
   const T *gates, *cells, *prior;           // prior: cells before the step
   int64_t gates_row, h_row, prior_row;
-  T *cell, *carry, *gradient, *projected;  // carry: gradients that come past the gates; gradient: [rows, 4 * units] for the earlier step
+  T *cell, *carry, *gradient, *projected;  // carry: gradients that come past the gates; gradient: [rows, 4 * padded] for the earlier step
+  Slopes<T> slopes;                        // for the products of the block
+  int64_t unit, place, place_row, padded;
   const T* scale;
   const uint8_t* mask;
   int64_t mask_row;
@@ -49,7 +51,8 @@ WEFT_INLINE void back_through_gates(const BackTile<T>& tile, int i, int64_t j, M
   if (tile.keep && tile.carry) store(tile.carry + at, dh);
 #pragma GCC unroll 4
   for (int g = 0; g < 4; g++) {
-    store_masked(tile.gradient + i * tile.later_row + g * u + j, d[g], lanes);
+    store(tile.gradient + i * tile.later_row + g * tile.padded + j, d[g]);
+    if (tile.slopes.data) store(tile.slopes.at(g, tile.unit + j, tile.place + i * tile.place_row), d[g]);
     if (tile.projected) store_masked(tile.projected + i * tile.gates_row + g * u + j, d[g], lanes);
   }
 }
@@ -102,8 +105,8 @@ struct BindGradient {
     const View gates = call.in[next + 4], cells = call.in[next + 5];
     const StepOptions options(call, next + 6, true);
     const View projected = call.out[0], weights = call.out[1], dh0 = call.out[2], dc0 = call.out[3];
-    const int64_t b = gates.dim(0), steps = gates.dim(1), u = recurrent.dim(0);
-    const int64_t row = scratch_row<T>(u), wide_row = scratch_row<T>(4 * u);
+    const int64_t b = gates.dim(0), steps = gates.dim(1), u = recurrent.dim(0), padded = padded_units<T>(u);
+    const int64_t row = scratch_row<T>(u), wide_row = scratch_row<T>(4 * padded);
     const RowChunks chunks(b);
 
     constexpr auto numbers = std::make_integer_sequence<int, step_rows<2>>();
@@ -111,37 +114,36 @@ struct BindGradient {
     static constexpr std::array any = {tiles_of<T, 1, false>(numbers), tiles_of<T, 2, false>(numbers)};
     const auto& tiles = options.usual() ? usual : any;
 
-    const View packed = call.scratch(size_t(packed_size<T>(4 * u, u)) * sizeof(T));
+    const View packed = call.scratch(size_t(packed_size<T>(4 * padded, u)) * sizeof(T));
     const LaneScratch memory(call, size_t(chunks.most() * 2 * (row + wide_row)) * sizeof(T));
-    const bool outer = weights.used() && b * steps > 0;
-    const View own = outer && !projected.used() ? call.scratch(gates.bytes()) : View();
-    const WeightGradient<T> product = outer ? WeightGradient<T>(call, b * steps, u, 4 * u) : WeightGradient<T>();
+    const SequenceProducts<T> products(call, chunks, steps, 4, u, weights, ProjectionGradient(call, 4));
     if (projected.used()) call.in_place(next + 4, 0);
 
     return [=](const Frame& frame) {
       if (u == 0) return;
-      const T* w = frame.at<const T>(recurrent);
-      if (steps > 0) pack_panels<T>({w, 1, 4 * u}, 4 * u, u, 0, panels_of<T>(u), frame.at<T>(packed));
-      T* result = projected.used() ? frame.at<T>(projected) : outer ? frame.at<T>(own) : nullptr;
-      parallel(chunks.count, [&](int64_t chunk, int lane) {
+      if (steps > 0) pack_transposed_gates(frame.at<const T>(recurrent), u, 4, u, frame.at<T>(packed));
+      products.start(frame);
+      const MetStates<T> met = options.met_states(frame, frame.at<const T>(h0), frame.at<const T>(h), steps, u);
+      const auto run_chunk = [&](int64_t chunk, int64_t task, int lane) {
         const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
         T* dc = memory.at<T>(frame, lane);
         T *carry = dc + rows * row, *later = carry + rows * row, *gradient = later + rows * wide_row;
         enter_rows(cell ? frame.at<const T>(of_cell) + begin * u : nullptr, rows, u, row, dc);
         enter_rows(last ? frame.at<const T>(of_last) + begin * u : nullptr, rows, u, row, carry);
         BackTile<T> tile{};
-        tile.later_row = wide_row, tile.units = u, tile.scratch = row;
+        tile.later_row = wide_row, tile.units = u, tile.scratch = row, tile.padded = padded;
         tile.gates_row = steps * 4 * u, tile.h_row = steps * u, tile.mask_row = steps;
         tile.keep = options.masked;
         tile.activation = options.activation, tile.gate = options.gate;
-        for (int64_t i = steps - 1; i >= (dh0.used() ? -1 : 0); i--) {
+        Block block{begin, rows, 0, steps, steps, options.reverse};
+        const auto run_step = [&](int64_t i) {
           const int64_t at = begin * steps + options.place(std::max<int64_t>(i, 0), steps);
           const int64_t before = begin * steps + options.place(std::max<int64_t>(i - 1, 0), steps);
-          tile.sums = i == steps - 1 ? 0 : 4 * u;
+          tile.sums = i == steps - 1 ? 0 : 4 * padded;
           for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
             const int64_t first = at + r0 * steps, batch = (begin + r0) * u + j;
             set_lanes<T>(u - j, tile.lanes);
-            tile.panel = frame.at<const T>(packed) + j * 4 * u;
+            tile.panel = frame.at<const T>(packed) + j * 4 * padded;
             tile.later = later + r0 * wide_row;
             tile.carry = i == steps - 1 || options.masked ? carry + r0 * row + j : nullptr;
             tile.scale = options.scaled ? frame.at<const T>(options.scale) + batch : nullptr;
@@ -154,27 +156,46 @@ struct BindGradient {
               tile.prior_row = i == 0 ? u : steps * u;
               tile.cell = dc + r0 * row + j;
               tile.gradient = gradient + r0 * wide_row + j;
-              tile.projected = result ? result + first * 4 * u + j : nullptr;
+              tile.unit = j, tile.place = block.place(i) + r0 * block.length();
+              tile.projected = projected.used() ? frame.at<T>(projected) + first * 4 * u + j : nullptr;
               tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
             }
             tiles[size_t(vectors - 1)][size_t(r1 - r0 - 1)](tile);
           });
           std::swap(later, gradient);
+        };
+        for (int64_t end = steps; end > 0; end = block.begin) {
+          const int64_t blocks = (end + products.length() - 1) / products.length();
+          block.end = end, block.begin = end - (end + blocks - 1) / blocks;
+          tile.slopes = products.slopes(frame, lane, block);
+          tile.place_row = block.length();
+          for (int64_t i = end - 1; i >= block.begin; i--) run_step(i);
+          if (products.wanted()) products.add(frame, task, lane, block, met, chunk == products.first_chunk(task) && end == steps);
         }
+        if (dh0.used()) run_step(-1);
         if (dc0.used()) leave_states(dc, rows, u, row, frame.at<T>(dc0) + begin * u);
+      };
+      parallel(products.tasks(), [&](int64_t task, int lane) {
+        for (int64_t chunk = products.first_chunk(task); chunk < products.first_chunk(task + 1); chunk++) run_chunk(chunk, task, lane);
       });
-      if (!outer) {
-        if (weights.used()) std::fill_n(frame.at<T>(weights), 4 * u * u, T(0));
-        return;
-      }
-      const MetStates<T> met = options.met_states(frame, frame.at<const T>(h0), frame.at<const T>(h), steps, u);
-      const auto copy = [&](int64_t begin, int64_t end, T* to) { return met.copy(begin, end, to), to; };
-      product.run(frame, copy, result, 4 * u, frame.at<T>(weights), 4 * u);
+      products.finish(frame);
     };
   }
 };
 
 KERNEL(cpu, lstmGrad) { return bind_float(call, call.out[0].dtype, BindGradient()); }
+
+/** The products that take the gradient of the projection, where nothing else reads its slopes. */
+JOIN(cpu, lstmGrad) {
+  const Call& call = *neighbours.call;
+  const int64_t u = call.out[1].dim(0);
+  ProjectionGradient gradient;
+  if (u == 0 || !gradient.is_all(neighbours.readers[0], call.out[0], 4 * u)) return {};
+  if ((gradient.features + u) * 4 * u * int64_t(size_of(call.out[0].dtype)) > joined_weights) return {};
+  gradient.join(call, joined);
+  taken = neighbours.readers[0];
+  return bind_float(joined, call.out[0].dtype, BindGradient());
+}
 
 }  // namespace
 }  // namespace weft::cpu::WEFT_ISA

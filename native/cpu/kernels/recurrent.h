@@ -71,13 +71,7 @@ template <bool usual> struct Activations {
 };
 
 /** How many rows of a batch one tile of `vectors` vectors holds in registers beside the weights. */
-template <int vectors>
-constexpr int step_rows = WEFT_LEVEL == 2 ? (vectors == 4   ? 6
-                                             : vectors == 3 ? 8
-                                                            : 9)
-                                          : (vectors == 4   ? 3
-                                             : vectors == 3 ? 4
-                                                            : 6);
+template <int vectors> constexpr int step_rows = WEFT_LEVEL == 2 ? (vectors == 3 ? 8 : 9) : (vectors == 3 ? 4 : 6);
 
 /**
  * sums[rows][vectors] += a[rows, k] * panel[k, vectors]; every element is summed in the order of k, whatever the height of the tile.
@@ -120,32 +114,38 @@ template <class T> int64_t padded_units(int64_t units) { return (units + lanes_o
 template <class T> int64_t scratch_row(int64_t n) { return padded_units<T>(n) + lanes_of<T>; }
 
 /**
- * Packs w [k, gates * units] so that one panel holds the same vector of units of every gate: panel p is [k][gates][lanes], zero beyond
- * the units.
+ * Packs w [k, gates * units] so that one panel holds the same vector of units of every gate: panel p, at packed + p * panel, is
+ * [k][gates][lanes], zero beyond the units.
  */
-template <class T> void pack_gates(const T* w, int64_t k, int64_t row, int64_t units, int gates, T* packed) {
+template <class T> void pack_gates(const T* w, int64_t k, int64_t row, int64_t units, int gates, T* packed, int64_t panel) {
   constexpr int lanes = lanes_of<T>;
-  for (int64_t j = 0; j < units; j += lanes) {
+  for (int64_t j = 0; j < units; j += lanes, packed += panel) {
     const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes, units - j)));
+    T* to = packed;
     for (int64_t i = 0; i < k; i++)
-      for (int g = 0; g < gates; g++, packed += lanes) store(packed, load_masked(w + i * row + g * units + j, mask));
+      for (int g = 0; g < gates; g++, to += lanes) store(to, load_masked(w + i * row + g * units + j, mask));
   }
 }
 
-/** The states that meet the weights at the places [begin, end) of [b * steps]: those before the step, times their factors. */
+/** The states that meet the weights at the places of [b * steps]: those before the step, times their factors. */
 template <class T> struct MetStates {
   const T *initial, *h, *scale;
   bool reverse;
   int64_t steps, units;
 
+  /** The address of those at one place; they may be computed into `memory`. */
+  const T* at(int64_t place, T* memory) const {
+    const int64_t r = place / steps, i = place % steps;
+    const bool first = i == (reverse ? steps - 1 : 0);
+    const T* from = first ? initial + r * units : h + (reverse ? place + 1 : place - 1) * units;
+    if (!scale) return from;
+    for (int64_t j = 0; j < units; j++) memory[j] = from[j] * scale[r * units + j];
+    return memory;
+  }
   void copy(int64_t begin, int64_t end, T* to) const {
-    for (int64_t at = begin; at < end; at++, to += units) {
-      const int64_t r = at / steps, i = at % steps;
-      const bool first = i == (reverse ? steps - 1 : 0);
-      const T* from = first ? initial + r * units : h + (reverse ? at + 1 : at - 1) * units;
-      if (!scale) std::copy_n(from, units, to);
-      else
-        for (int64_t j = 0; j < units; j++) to[j] = from[j] * scale[r * units + j];
+    for (int64_t place = begin; place < end; place++, to += units) {
+      const T* from = at(place, to);
+      if (from != to) std::copy_n(from, units, to);
     }
   }
 };
@@ -185,6 +185,16 @@ struct RowChunks {
   int64_t most() const { return count == 0 ? 0 : (rows + count - 1) / count; }
   static constexpr int64_t longest = 18;
 };
+
+/** Bytes of weights that may be walked through at each step: they stay in the second-level cache beside what the steps read and write. */
+constexpr int64_t joined_weights = 1 << 20;
+
+/** Whether a call is x [places, features] * kernel (+ bias), as the projection of a sequence is. */
+inline bool is_projection(const Call& call) {
+  if (call.op == "dense") return call.attrs.text("activation") == "linear";
+  return call.op == "matMul" && call.in[0].rank() == 2 && call.in[1].rank() == 2 && !call.attrs.flag("transposeA") &&
+         !call.attrs.flag("transposeB");
+}
 
 template <class T> int64_t panels_of(int64_t n) { return (n + tile_columns<T> - 1) / tile_columns<T>; }
 
