@@ -1,9 +1,10 @@
 // gruGrad: back through all steps in one call, as in lstm_grad.cc. With the reset before the product, the gradient of the reset gate needs a
-// product of its own in every step.
+// product of its own in every step. Slopes for the products that follow are in the order candidate, z, r, and with the reset after the
+// product what meets the recurrent weights in the candidate's place: the first three are the projection's, the last three the state's.
 #include <array>
 #include <utility>
 
-#include "recurrent.h"
+#include "recurrent_products.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
@@ -16,9 +17,11 @@ template <class T> struct BackTile {
   const T* sequence;  // null, or gradients of h
   const T *gates, *inner, *prior;
   int64_t gates_row, h_row, prior_row;
-  T *carry, *gradient, *projected;  // gradient: [rows, 3 * units] (reset before: z and r alone)
-  int64_t gradient_row;
-  T *reset, *bias, *proposed;  // reset after: gradients of inner [b, t, units], and their sums; reset before: of the proposed state
+  T *carry, *gradient, *projected;  // gradient: [rows, 3 * padded] (reset before: z and r alone)
+  int64_t gradient_row, padded;
+  T* proposed;  // reset before: gradients of the proposed state
+  Slopes<T> slopes;
+  int64_t unit, place, place_row;
   const T* scale;
   const uint8_t* mask;
   int64_t mask_row;
@@ -46,24 +49,27 @@ WEFT_INLINE void back_through_gates(const BackTile<T>& tile, int i, int64_t j, M
     }
   }
   store(tile.carry + i * tile.scratch + j, carry);
-  T *gradient = tile.gradient + i * tile.gradient_row + j, *projected = tile.projected ? tile.projected + i * tile.gates_row + j : nullptr;
-  store_masked(gradient, update, lanes);
+  T* gradient = tile.gradient + i * tile.gradient_row + j;
+  store(gradient, update);
   if constexpr (after) {
-    store_masked(gradient + u, reset, lanes);
-    store_masked(gradient + 2 * u, inner, lanes);
-    if (tile.reset) store_masked(tile.reset + i * tile.h_row + j, inner, lanes);
-    if (tile.bias) {
-      T* bias = tile.bias + i * 3 * u + j;
-      store_masked(bias, load_masked(bias, lanes) + update, lanes);
-      store_masked(bias + u, load_masked(bias + u, lanes) + reset, lanes);
-      store_masked(bias + 2 * u, load_masked(bias + 2 * u, lanes) + inner, lanes);
-    }
-    if (projected) store_masked(projected + u, reset, lanes);
+    store(gradient + tile.padded, reset);
+    store(gradient + 2 * tile.padded, inner);
   } else {
     store(tile.proposed + i * tile.scratch + j, proposed);
   }
-  if (!projected) return;
+  if (tile.slopes.data) {
+    const int64_t unit = tile.unit + j, place = tile.place + i * tile.place_row;
+    store(tile.slopes.at(0, unit, place), proposed);
+    store(tile.slopes.at(1, unit, place), update);
+    if constexpr (after) {
+      store(tile.slopes.at(2, unit, place), reset);
+      store(tile.slopes.at(3, unit, place), inner);
+    }
+  }
+  if (!tile.projected) return;
+  T* projected = tile.projected + i * tile.gates_row + j;
   store_masked(projected, update, lanes);
+  if constexpr (after) store_masked(projected + u, reset, lanes);
   store_masked(projected + 2 * u, proposed, lanes);
 }
 
@@ -104,7 +110,8 @@ template <class T, int rows, int vectors, bool usual> __attribute__((noinline)) 
       const V r = load_masked(tile.gates + i * tile.gates_row + tile.units + j, lanes);
       const V reset = f.template gate_slope<T>(passed * load_masked(tile.prior + i * tile.prior_row + j, lanes), r);
       store(tile.carry + at, fma(passed, r, load(tile.carry + at)));
-      store_masked(tile.gradient + i * tile.gradient_row + tile.units + j, reset, lanes);
+      store(tile.gradient + i * tile.gradient_row + tile.padded + j, reset);
+      if (tile.slopes.data) store(tile.slopes.at(2, tile.unit + j, tile.place + i * tile.place_row), reset);
       if (tile.projected) store_masked(tile.projected + i * tile.gates_row + tile.units + j, reset, lanes);
     }
 }
@@ -139,7 +146,7 @@ struct BindGradient {
     const StepOptions options(call, v.first + 6, true);
     const bool after = v.after;
     const int64_t b = v.gates.dim(0), steps = v.gates.dim(1), u = v.recurrent.dim(0);
-    const int64_t row = scratch_row<T>(u), wide_row = scratch_row<T>((after ? 3 : 2) * u), deep = (after ? 3 : 2) * u;
+    const int64_t padded = padded_units<T>(u), deep = (after ? 3 : 2) * padded, row = scratch_row<T>(u), wide_row = scratch_row<T>(deep);
     const RowChunks chunks(b);
     constexpr auto heights = std::make_integer_sequence<int, step_rows<2>>();
     static constexpr std::array all_after = {state_tiles<T, false, true>(heights), state_tiles<T, true, true>(heights)};
@@ -149,37 +156,39 @@ struct BindGradient {
     const Tiles<T>&states = after ? all_after[usual] : all_before[usual], &resets = all_reset[usual];
 
     const View packed = call.scratch(size_t(packed_size<T>(deep, u)) * sizeof(T));
-    const View packed_proposed = after ? View() : call.scratch(size_t(packed_size<T>(u, u)) * sizeof(T));
+    const View packed_proposed = after ? View() : call.scratch(size_t(packed_size<T>(padded, u)) * sizeof(T));
     const LaneScratch memory(call, size_t(chunks.most() * 2 * (row + wide_row)) * sizeof(T));
-    const bool outer = v.weights.used() && b * steps > 0, totals = v.bias.used() && after && b * steps > 0;
-    const View own = outer && !v.projected.used() ? call.scratch(v.gates.bytes()) : View();
-    const View of_inner = outer && after ? call.scratch(v.h.bytes()) : View();
-    const View of_bias = totals ? call.scratch(size_t(b * 3 * u) * sizeof(T)) : View();
-    const WeightGradient<T> product = outer ? WeightGradient<T>(call, b * steps, u, 2 * u) : WeightGradient<T>();
-    const WeightGradient<T> product_proposed = outer ? WeightGradient<T>(call, b * steps, u, u) : WeightGradient<T>();
+    using Of = PlaceSum::Of;
+    const std::vector<PlaceSum> sums =
+        after ? std::vector<PlaceSum>{{Of::states, u, 1, 3, in_order, v.weights}, {Of::ones, 1, 1, 3, in_order, v.bias}}
+              : std::vector<PlaceSum>{{Of::states, u, 1, 2, in_order, v.weights}, {Of::inner, u, 0, 1, {2}, v.weights}};
+    const SequenceProducts<T> products(call, chunks, steps, u, {after ? 4 : 3, 3, {2, 0, 1}}, ProjectionGradient(call, 4), sums, v.inner);
     if (v.projected.used()) call.in_place(v.first + 4, 0);
 
     return [=, &states, &resets](const Frame& frame) {
+      if (!after && v.bias.used()) std::fill_n(frame.at<T>(v.bias), 3 * u, T(0));
       if (u == 0) return;
       const T* w = frame.at<const T>(v.recurrent);
       if (steps > 0) {
-        pack_panels<T>({w, 1, 3 * u}, deep, u, 0, panels_of<T>(u), frame.at<T>(packed));
-        if (!after) pack_panels<T>({w + 2 * u, 1, 3 * u}, u, u, 0, panels_of<T>(u), frame.at<T>(packed_proposed));
+        pack_transposed_gates(w, u, 3, u, in_order, after ? 3 : 2, frame.at<T>(packed));
+        if (!after) pack_transposed_gates(w, u, 3, u, {2}, 1, frame.at<T>(packed_proposed));
       }
-      T* result = v.projected.used() ? frame.at<T>(v.projected) : outer ? frame.at<T>(own) : nullptr;
-      parallel(chunks.count, [&](int64_t chunk, int lane) {
-        const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
+      products.start(frame);
+      const MetStates<T> met = options.met_states(frame, frame.at<const T>(v.h0), frame.at<const T>(v.h), steps, u);
+      products.back(frame, met, options.reverse, [&](int64_t begin, int64_t rows, int lane, auto&& back_through_steps) {
         T* carry = memory.at<T>(frame, lane);
         T *proposed = carry + rows * row, *later = proposed + rows * row, *gradient = later + rows * wide_row;
         enter_rows(v.last ? frame.at<const T>(v.of_last) + begin * u : nullptr, rows, u, row, carry);
-        if (totals) std::fill_n(frame.at<T>(of_bias) + begin * 3 * u, rows * 3 * u, T(0));
+        std::fill_n(proposed, rows * row, T(0));
         BackTile<T> tile{};
-        tile.units = u, tile.scratch = row, tile.gradient_row = wide_row;
+        tile.units = u, tile.padded = padded, tile.scratch = row, tile.gradient_row = wide_row;
         tile.gates_row = steps * 3 * u, tile.h_row = steps * u, tile.mask_row = steps;
         tile.activation = options.activation, tile.gate = options.gate;
-        for (int64_t i = steps - 1; i >= (v.dh0.used() ? -1 : 0); i--) {
+        const auto run_step = [&](const Block& block, const Slopes<T>& slopes, int64_t i) {
           const int64_t at = begin * steps + options.place(std::max<int64_t>(i, 0), steps);
           const int64_t before = begin * steps + options.place(std::max<int64_t>(i - 1, 0), steps);
+          tile.slopes = slopes;
+          tile.place_row = block.length();
           const auto place = [&](int64_t j, int64_t r0) {
             const int64_t first = at + r0 * steps, batch = (begin + r0) * u + j;
             set_lanes<T>(u - j, tile.lanes);
@@ -193,9 +202,8 @@ struct BindGradient {
             tile.prior = i == 0 ? frame.at<const T>(v.h0) + batch : frame.at<const T>(v.h) + (before + r0 * steps) * u + j;
             tile.prior_row = i == 0 ? u : steps * u;
             tile.gradient = gradient + r0 * wide_row + j;
-            tile.projected = result ? result + first * 3 * u + j : nullptr;
-            tile.reset = outer && after ? frame.at<T>(of_inner) + first * u + j : nullptr;
-            tile.bias = totals ? frame.at<T>(of_bias) + (begin + r0) * 3 * u + j : nullptr;
+            tile.unit = j, tile.place = block.place(i) + r0 * block.length();
+            tile.projected = v.projected.used() ? frame.at<T>(v.projected) + first * 3 * u + j : nullptr;
             tile.proposed = proposed + r0 * row + j;
             tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
           };
@@ -208,43 +216,26 @@ struct BindGradient {
             states[size_t(vectors - 1)][size_t(r1 - r0 - 1)](tile);
           });
           if (!after && i >= 0) {
-            tile.sums = u;
+            tile.sums = padded;
             tile.later_row = row;
             for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
               place(j, r0);
               tile.later = proposed + r0 * row;
-              tile.panel = frame.at<const T>(packed_proposed) + j * u;
+              tile.panel = frame.at<const T>(packed_proposed) + j * padded;
               resets[size_t(vectors - 1)][size_t(r1 - r0 - 1)](tile);
             });
           }
           std::swap(later, gradient);
-        }
+        };
+        back_through_steps(run_step);
+        if (v.dh0.used()) run_step(Block{}, Slopes<T>{}, -1);
       });
-      if (v.bias.used()) {
-        T* sums = frame.at<T>(v.bias);
-        std::fill_n(sums, 3 * u, T(0));
-        for (int64_t r = 0; totals && r < b; r++)
-          for (int64_t j = 0; j < 3 * u; j++) sums[j] += frame.at<const T>(of_bias)[r * 3 * u + j];
-      }
-      if (!outer) {
-        if (v.weights.used()) std::fill_n(frame.at<T>(v.weights), 3 * u * u, T(0));
-        return;
-      }
-      const MetStates<T> met = options.met_states(frame, frame.at<const T>(v.h0), frame.at<const T>(v.h), steps, u);
-      const auto copy = [&](int64_t begin, int64_t end, T* to) { return met.copy(begin, end, to), to; };
-      T* to = frame.at<T>(v.weights);
-      product.run(frame, copy, result, 3 * u, to, 3 * u);
-      if (after) {
-        product_proposed.run(frame, copy, frame.at<const T>(of_inner), u, to + 2 * u, 3 * u);
-      } else {
-        const auto passed = [&](int64_t begin, int64_t, T*) { return frame.at<const T>(v.inner) + begin * u; };
-        product_proposed.run(frame, passed, result + 2 * u, 3 * u, to + 2 * u, 3 * u);
-      }
     };
   }
 };
 
 KERNEL(cpu, gruGrad) { return bind_float(call, call.out[0].dtype, BindGradient()); }
+JOIN(cpu, gruGrad) { return join_gradient(neighbours, joined, taken, BindGradient()); }
 
 }  // namespace
 }  // namespace weft::cpu::WEFT_ISA

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "recurrent.h"
+#include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -116,16 +116,16 @@ struct BindGradient {
 
     const View packed = call.scratch(size_t(packed_size<T>(4 * padded, u)) * sizeof(T));
     const LaneScratch memory(call, size_t(chunks.most() * 2 * (row + wide_row)) * sizeof(T));
-    const SequenceProducts<T> products(call, chunks, steps, 4, u, weights, ProjectionGradient(call, 4));
+    const SequenceProducts<T> products(call, chunks, steps, u, {4, 4, in_order}, ProjectionGradient(call, 4),
+                                       {{PlaceSum::Of::states, u, 0, 4, in_order, weights}});
     if (projected.used()) call.in_place(next + 4, 0);
 
     return [=](const Frame& frame) {
       if (u == 0) return;
-      if (steps > 0) pack_transposed_gates(frame.at<const T>(recurrent), u, 4, u, frame.at<T>(packed));
+      if (steps > 0) pack_transposed_gates(frame.at<const T>(recurrent), u, 4, u, in_order, 4, frame.at<T>(packed));
       products.start(frame);
       const MetStates<T> met = options.met_states(frame, frame.at<const T>(h0), frame.at<const T>(h), steps, u);
-      const auto run_chunk = [&](int64_t chunk, int64_t task, int lane) {
-        const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
+      products.back(frame, met, options.reverse, [&](int64_t begin, int64_t rows, int lane, auto&& back_through_steps) {
         T* dc = memory.at<T>(frame, lane);
         T *carry = dc + rows * row, *later = carry + rows * row, *gradient = later + rows * wide_row;
         enter_rows(cell ? frame.at<const T>(of_cell) + begin * u : nullptr, rows, u, row, dc);
@@ -135,11 +135,12 @@ struct BindGradient {
         tile.gates_row = steps * 4 * u, tile.h_row = steps * u, tile.mask_row = steps;
         tile.keep = options.masked;
         tile.activation = options.activation, tile.gate = options.gate;
-        Block block{begin, rows, 0, steps, steps, options.reverse};
-        const auto run_step = [&](int64_t i) {
+        const auto run_step = [&](const Block& block, const Slopes<T>& slopes, int64_t i) {
           const int64_t at = begin * steps + options.place(std::max<int64_t>(i, 0), steps);
           const int64_t before = begin * steps + options.place(std::max<int64_t>(i - 1, 0), steps);
           tile.sums = i == steps - 1 ? 0 : 4 * padded;
+          tile.slopes = slopes;
+          tile.place_row = block.length();
           for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
             const int64_t first = at + r0 * steps, batch = (begin + r0) * u + j;
             set_lanes<T>(u - j, tile.lanes);
@@ -164,38 +165,16 @@ struct BindGradient {
           });
           std::swap(later, gradient);
         };
-        for (int64_t end = steps; end > 0; end = block.begin) {
-          const int64_t blocks = (end + products.length() - 1) / products.length();
-          block.end = end, block.begin = end - (end + blocks - 1) / blocks;
-          tile.slopes = products.slopes(frame, lane, block);
-          tile.place_row = block.length();
-          for (int64_t i = end - 1; i >= block.begin; i--) run_step(i);
-          if (products.wanted()) products.add(frame, task, lane, block, met, chunk == products.first_chunk(task) && end == steps);
-        }
-        if (dh0.used()) run_step(-1);
+        back_through_steps(run_step);
+        if (dh0.used()) run_step(Block{}, Slopes<T>{}, -1);
         if (dc0.used()) leave_states(dc, rows, u, row, frame.at<T>(dc0) + begin * u);
-      };
-      parallel(products.tasks(), [&](int64_t task, int lane) {
-        for (int64_t chunk = products.first_chunk(task); chunk < products.first_chunk(task + 1); chunk++) run_chunk(chunk, task, lane);
       });
-      products.finish(frame);
     };
   }
 };
 
 KERNEL(cpu, lstmGrad) { return bind_float(call, call.out[0].dtype, BindGradient()); }
-
-/** The products that take the gradient of the projection, where nothing else reads its slopes. */
-JOIN(cpu, lstmGrad) {
-  const Call& call = *neighbours.call;
-  const int64_t u = call.out[1].dim(0);
-  ProjectionGradient gradient;
-  if (u == 0 || !gradient.is_all(neighbours.readers[0], call.out[0], 4 * u)) return {};
-  if ((gradient.features + u) * 4 * u * int64_t(size_of(call.out[0].dtype)) > joined_weights) return {};
-  gradient.join(call, joined);
-  taken = neighbours.readers[0];
-  return bind_float(joined, call.out[0].dtype, BindGradient());
-}
+JOIN(cpu, lstmGrad) { return join_gradient(neighbours, joined, taken, BindGradient()); }
 
 }  // namespace
 }  // namespace weft::cpu::WEFT_ISA

@@ -142,12 +142,6 @@ template <class T> struct MetStates {
     for (int64_t j = 0; j < units; j++) memory[j] = from[j] * scale[r * units + j];
     return memory;
   }
-  void copy(int64_t begin, int64_t end, T* to) const {
-    for (int64_t place = begin; place < end; place++, to += units) {
-      const T* from = at(place, to);
-      if (from != to) std::copy_n(from, units, to);
-    }
-  }
 };
 
 /** Attributes that all six ops have, and the inputs that come with them. */
@@ -186,16 +180,6 @@ struct RowChunks {
   static constexpr int64_t longest = 18;
 };
 
-/** Bytes of weights that may be walked through at each step: they stay in the second-level cache beside what the steps read and write. */
-constexpr int64_t joined_weights = 1 << 20;
-
-/** Whether a call is x [places, features] * kernel (+ bias), as the projection of a sequence is. */
-inline bool is_projection(const Call& call) {
-  if (call.op == "dense") return call.attrs.text("activation") == "linear";
-  return call.op == "matMul" && call.in[0].rank() == 2 && call.in[1].rank() == 2 && !call.attrs.flag("transposeA") &&
-         !call.attrs.flag("transposeB");
-}
-
 template <class T> int64_t panels_of(int64_t n) { return (n + tile_columns<T> - 1) / tile_columns<T>; }
 
 /** Lanes of the two vectors of a panel that has `left` units to go. */
@@ -226,47 +210,5 @@ template <class T> void enter_rows(const T* from, int64_t rows, int64_t u, int64
   for (int64_t r = 0; r < rows; r++)
     for (int64_t j = 0; j < row; j++) to[r * row + j] = from && j < u ? from[r * u + j] : T(0);
 }
-
-/**
- * The gradient of recurrent weights: c[units, n] = sum over all places of a[place]^T * b[place]. The sum is long and the result small, so
- * it is taken in blocks of places whose operands stay in the second-level cache, columns of c apart from each other.
- */
-template <class T> class WeightGradient {
- public:
-  WeightGradient() = default;
-  WeightGradient(Call& call, int64_t places, int64_t units, int64_t n)
-      : places_(places),
-        units_(units),
-        n_(n),
-        a_(call, size_t(longest * units) * sizeof(T)),
-        packed_a_(call, size_t(a_block_size<T>(units, longest)) * sizeof(T)),
-        packed_b_(call, size_t(packed_size<T>(longest, std::min(n, widest))) * sizeof(T)) {}
-
-  /** `a` gives the address of the places [begin, end) of a, [.., units], and may copy them to the memory it is handed. */
-  template <class A> void run(const Frame& frame, A&& a, const T* b, int64_t b_row, T* c, int64_t c_row) const {
-    parallel((n_ + widest - 1) / widest, [&](int64_t chunk, int lane) {
-      const int64_t first = chunk * widest, width = std::min(widest, n_ - first);
-      T* packed = packed_b_.template at<T>(frame, lane);
-      for (int64_t begin = 0; begin < places_; begin += longest) {
-        const int64_t end = std::min(places_, begin + longest);
-        pack_panels<T>({b + begin * b_row + first, b_row, 1}, end - begin, width, 0, panels_of<T>(width), packed);
-        Product<T> product{};
-        product.m = units_, product.n = width, product.k = end - begin;
-        product.a = {a(begin, end, a_.template at<T>(frame, lane)), 1, units_};
-        product.packed_b = packed;
-        product.c = c + first;
-        product.c_row = c_row;
-        product.accumulate = begin > 0;
-        product.a_block = packed_a_.template at<T>(frame, lane);
-        multiply<T>(product);
-      }
-    });
-  }
-
- private:
-  static constexpr int64_t longest = 256, widest = 256;
-  int64_t places_ = 0, units_ = 0, n_ = 0;
-  LaneScratch a_, packed_a_, packed_b_;
-};
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "recurrent.h"
+#include "recurrent_products.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
@@ -17,6 +17,8 @@ template <class T> struct UnitTile {
   T *h, *state, *next;
   const T *sequence, *output;  // backward: gradients of h, and h itself
   T *carry, *gradient, *initial;
+  Slopes<T> slopes;
+  int64_t unit, place, place_row;
   bool keep;
   const T* scale;
   const uint8_t* mask;
@@ -69,6 +71,7 @@ template <class T, int rows, int vectors> __attribute__((noinline)) void backwar
       const V gradient = counts ? slope<T>(tile.activation, dh, load_masked(tile.output + i * tile.row + j, tile.lanes[v])) : V{};
       if (tile.keep && tile.carry) store(tile.carry + at, counts ? V{} : dh);
       store(tile.next + at, gradient);
+      if (tile.slopes.data) store(tile.slopes.at(0, tile.unit + j, tile.place + i * tile.place_row), gradient);
       if (tile.gradient) store_masked(tile.gradient + i * tile.row + j, gradient, tile.lanes[v]);
     }
 }
@@ -136,18 +139,18 @@ struct BindGradient {
     const View projected = call.out[0], weights = call.out[1], dh0 = call.out[2];
     const int64_t b = h.dim(0), steps = h.dim(1), u = recurrent.dim(0), row = scratch_row<T>(u);
     const RowChunks chunks(b);
-    static constexpr Tiles<T> tiles = backward_tiles<T>(tile_heights);
+    static constexpr Tiles<T> all = backward_tiles<T>(tile_heights);
+    const Tiles<T>& tiles = all;
     const View packed = call.scratch(size_t(packed_size<T>(u, u)) * sizeof(T));
     const LaneScratch memory(call, size_t(3 * chunks.most() * row) * sizeof(T));
-    const bool outer = weights.used() && b * steps > 0;
-    const View own = outer && !projected.used() ? call.scratch(h.bytes()) : View();
-    const WeightGradient<T> product = outer ? WeightGradient<T>(call, b * steps, u, u) : WeightGradient<T>();
+    const SequenceProducts<T> products(call, chunks, steps, u, {1, 1, in_order}, ProjectionGradient(call, 3),
+                                       {{PlaceSum::Of::states, u, 0, 1, in_order, weights}});
     return [=](const Frame& frame) {
       if (u == 0) return;
       if (steps > 0) pack_panels<T>({frame.at<const T>(recurrent), 1, u}, u, u, 0, panels_of<T>(u), frame.at<T>(packed));
-      T* result = projected.used() ? frame.at<T>(projected) : outer ? frame.at<T>(own) : nullptr;
-      parallel(chunks.count, [&](int64_t chunk, int lane) {
-        const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
+      products.start(frame);
+      const MetStates<T> met = options.met_states(frame, frame.at<const T>(h0), frame.at<const T>(h), steps, u);
+      products.back(frame, met, options.reverse, [&](int64_t begin, int64_t rows, int lane, auto&& back_through_steps) {
         T* carry = memory.at<T>(frame, lane);
         T *later = carry + rows * row, *gradient = later + rows * row;
         enter_rows(last ? frame.at<const T>(of_last) + begin * u : nullptr, rows, u, row, carry);
@@ -155,9 +158,11 @@ struct BindGradient {
         tile.units = u, tile.scratch = row, tile.row = steps * u, tile.mask_row = steps;
         tile.keep = options.masked;
         tile.activation = options.activation;
-        for (int64_t i = steps - 1; i >= (dh0.used() ? -1 : 0); i--) {
+        const auto run_step = [&](const Block& block, const Slopes<T>& slopes, int64_t i) {
           const int64_t at = begin * steps + options.place(std::max<int64_t>(i, 0), steps);
           tile.sums = i == steps - 1 ? 0 : u;
+          tile.slopes = slopes;
+          tile.place_row = block.length();
           for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
             const int64_t first = at + r0 * steps, batch = (begin + r0) * u + j;
             set_lanes<T>(u - j, tile.lanes);
@@ -170,27 +175,24 @@ struct BindGradient {
               tile.sequence = sequence ? frame.at<const T>(of_h) + first * u + j : nullptr;
               tile.output = frame.at<const T>(h) + first * u + j;
               tile.next = gradient + r0 * row + j;
-              tile.gradient = result ? result + first * u + j : nullptr;
+              tile.unit = j, tile.place = block.place(i) + r0 * block.length();
+              tile.gradient = projected.used() ? frame.at<T>(projected) + first * u + j : nullptr;
               tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
             }
             tiles[size_t(vectors - 1)][size_t(r1 - r0 - 1)](tile);
           });
           std::swap(later, gradient);
-        }
+        };
+        back_through_steps(run_step);
+        if (dh0.used()) run_step(Block{}, Slopes<T>{}, -1);
       });
-      if (!outer) {
-        if (weights.used()) std::fill_n(frame.at<T>(weights), u * u, T(0));
-        return;
-      }
-      const MetStates<T> met = options.met_states(frame, frame.at<const T>(h0), frame.at<const T>(h), steps, u);
-      const auto copy = [&](int64_t begin, int64_t end, T* to) { return met.copy(begin, end, to), to; };
-      product.run(frame, copy, result, u, frame.at<T>(weights), u);
     };
   }
 };
 
 KERNEL(cpu, simpleRnn) { return bind_float(call, call.out[0].dtype, BindForward()); }
 KERNEL(cpu, simpleRnnGrad) { return bind_float(call, call.out[0].dtype, BindGradient()); }
+JOIN(cpu, simpleRnnGrad) { return join_gradient(neighbours, joined, taken, BindGradient()); }
 
 }  // namespace
 }  // namespace weft::cpu::WEFT_ISA
