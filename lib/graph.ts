@@ -18,10 +18,13 @@ export class Trace {
   layer: string | undefined
   private count = 0
   readonly device: string
+  /** Whether it is made to learn shapes and dtypes alone: unknown extents are then tried with numbers that data need not have, and nothing runs. */
+  readonly inferring: boolean
 
-  constructor(name: string, device: string) {
+  constructor(name: string, device: string, { inferring = false }: { inferring?: boolean } = {}) {
     this.name = name
     this.device = device
+    this.inferring = inferring
   }
 
   input(spec: Spec): Tensor {
