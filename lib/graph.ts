@@ -14,8 +14,6 @@ export class Trace {
   /** Value of each assigned variable, as of now. */
   readonly writes: Map<Variable, Tensor> = new Map()
   readonly captures: Map<Tensor, Tensor> = new Map()
-  /** Set while a layer records, for error messages. */
-  layer: string | undefined
   private count = 0
   readonly device: string
   /** Whether it is made to learn shapes and dtypes alone: unknown extents are then tried with numbers that data need not have, and nothing runs. */
@@ -63,7 +61,7 @@ export class Trace {
       outputs,
       attrs,
       order: this.count++,
-      layer: this.layer,
+      layer: tracing.layer,
     }
     specs.forEach((spec, index) => {
       checkStored(spec.dtype, this.device)
@@ -96,12 +94,25 @@ export const currentTrace = (): Trace | undefined => tracing.current as Trace | 
 
 /** Runs fn while `trace` records what it calls (undefined: nothing does). */
 export function recording<T>(trace: Trace | undefined, fn: () => T): T {
-  const before = tracing.current
+  const { current, layer } = tracing
   tracing.current = trace
+  tracing.layer = undefined
   try {
     return fn()
   } finally {
-    tracing.current = before
+    tracing.current = current
+    tracing.layer = layer
+  }
+}
+
+/** Runs fn, whose operations, recorded or run at once, are those of a layer. */
+export function inLayer<T>(name: string, fn: () => T): T {
+  const before = tracing.layer
+  tracing.layer = name
+  try {
+    return fn()
+  } finally {
+    tracing.layer = before
   }
 }
 
