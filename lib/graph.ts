@@ -1,4 +1,5 @@
 // Graph: the calls of a traced function in order, with its inputs, state and outputs; and the recording that makes one.
+import { during } from './during.js'
 import { WeftError } from './error.js'
 import { type Attrs, bytesOf, type Call, type Op, type Spec, sizeOf } from './op.js'
 import { checkStored, Tensor, tracing, Variable } from './tensor.js'
@@ -93,28 +94,10 @@ function memo<K, V>(map: Map<K, V>, key: K, make: () => V): V {
 export const currentTrace = (): Trace | undefined => tracing.current as Trace | undefined
 
 /** Runs fn while `trace` records what it calls (undefined: nothing does). */
-export function recording<T>(trace: Trace | undefined, fn: () => T): T {
-  const { current, layer } = tracing
-  tracing.current = trace
-  tracing.layer = undefined
-  try {
-    return fn()
-  } finally {
-    tracing.current = current
-    tracing.layer = layer
-  }
-}
+export const recording = <T>(trace: Trace | undefined, fn: () => T): T => during(tracing, { current: trace, layer: undefined }, fn)
 
 /** Runs fn, whose operations, recorded or run at once, are those of a layer. */
-export function inLayer<T>(name: string, fn: () => T): T {
-  const before = tracing.layer
-  tracing.layer = name
-  try {
-    return fn()
-  } finally {
-    tracing.layer = before
-  }
-}
+export const inLayer = <T>(name: string, fn: () => T): T => during(tracing, { layer: name }, fn)
 
 /** Runs fn outside any recording: how variables are made while a function is being traced. */
 export const outsideTrace = <T>(fn: () => T): T => recording(undefined, fn)
