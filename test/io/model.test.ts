@@ -16,8 +16,7 @@ import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import { setSeed } from '../../lib/random.js'
 import * as schedules from '../../lib/schedules.js'
-import { codeOfAsync, generator } from '../core/expect.js'
-import { rejection } from '../model/expect.js'
+import { codeOfAsync, generator, rejection } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))

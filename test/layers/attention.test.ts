@@ -5,7 +5,7 @@ import { add, gradients, input, jit, model, mul, slice, square, sum, type Tensor
 import * as layers from '../../lib/layers/index.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { values } from './check.js'
-import { near, refuses } from './expect.js'
+import { near, refuses } from '../expect.js'
 import { blockReference, type Matrix, multiHeadReference } from './attention_reference.js'
 
 type Batch = Matrix[]

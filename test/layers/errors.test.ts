@@ -7,7 +7,7 @@ import type { AnyLayer } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { input, model } from '../../lib/model/functional.js'
 import { sequential } from '../../lib/model/sequential.js'
-import { refuses } from './expect.js'
+import { refuses } from '../expect.js'
 
 /** [layer, shape of the input, words of the message] */
 const wrongShapes: readonly [() => AnyLayer, readonly number[] | readonly (readonly number[])[], readonly string[]][] = [

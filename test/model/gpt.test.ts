@@ -27,7 +27,7 @@ import {
 } from '../../lib/index.js'
 import { nativeCalls } from '../../lib/program.js'
 import { values } from '../layers/check.js'
-import { refuses } from '../layers/expect.js'
+import { refuses } from '../expect.js'
 
 const SMALL: GptOptions = { vocabularySize: 11, sequenceLength: 16, numLayers: 2, numHeads: 2, hiddenDim: 8, dropout: 0 }
 const crossentropy = losses.sparseCategoricalCrossentropy({ fromLogits: true })
