@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { best, interleave } from './shared/measure.mjs'
 import { size, uniform } from './shared/networks.mjs'
+import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { torchSide, weftSide } from './shared/side.mjs'
 
@@ -18,6 +19,17 @@ const rounds = options.quick ? 3 : Number(options.rounds)
 const report = new Report(`Transformers, float32, ${threads} thread(s): µs, median of ${rounds} interleaved rounds`, options)
 
 const gpt = { blocks: 4, time: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
+
+/**
+ * Additions and multiplications of a training step's products, two for each pair of factors, the gradients of either factor taking as many again.
+ * Every token meets the four projections and the two matrices of the inner layer in every block, and the head; every query meets its own and the
+ * earlier keys twice, for the scores and for the mean of the values. The gradients' recomputed scores and what is done value by value are not counted.
+ */
+const operationsOf = ({ blocks, time, width, inner, batch, vocabulary }) => {
+  const tokens = batch * time
+  const pairs = (batch * time * (time + 1)) / 2
+  return 6 * tokens * ((4 * width * width + 2 * width * inner) * blocks + width * vocabulary) + 12 * pairs * width * blocks
+}
 
 /** Names and shapes of the weights, in one order for both sides. */
 const weightsOf = ({ blocks, time, width, inner, vocabulary }) => {
@@ -75,6 +87,7 @@ const peers = (variants, request) =>
     ),
   )
 let version
+const peak = await Peak.start(threads)
 
 if ('step'.includes(options.only) || options.profile) {
   const request = writeGpt()
@@ -91,9 +104,12 @@ if ('step'.includes(options.only) || options.profile) {
     console.log(JSON.stringify(profile, null, 1))
   } else {
     const steps = { command: 'steps', count: options.quick ? 4 : 8 }
-    const figures = await interleave({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }, { rounds })
-    const goal = threads === 1 ? 1.5 : undefined
-    report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, best(figures, 'pytorch'), { goal })
+    const figures = await interleave(peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }), { rounds })
+    const torch = best(figures, 'pytorch')
+    report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, torch, {
+      goal: threads === 1 ? 1.5 : undefined,
+      peak: peak.compare(figures, torch, operationsOf(gpt)),
+    })
   }
   rmSync(request.folder, { recursive: true })
 }
@@ -126,4 +142,5 @@ for (const kernel of options.profile ? [] : kernels.filter(({ name }) => name.in
 }
 
 for (const side of [weft, ...torches]) side.close()
+peak.close(report)
 report.finish({ pytorch: version })

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { best, interleave } from './shared/measure.mjs'
+import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { torchSide, weftSide } from './shared/side.mjs'
 
@@ -23,6 +24,11 @@ const layers = [
   { name: 'lstm-small', kind: 'lstm', gates: 4, batch: 32, steps: 50, features: 1, units: 50 },
   { name: 'gru', kind: 'gru', gates: 3, batch: 32, steps: 100, features: 64, units: 128 },
 ]
+/**
+ * Additions and multiplications of a layer's products: every step multiplies its input and its state by a matrix of all gates; the gradients of
+ * either factor take as many again. What is done value by value is not counted.
+ */
+const operationsOf = ({ batch, steps, features, units, gates }) => 6 * batch * steps * (features + units) * gates * units
 const classifier = { vocabulary: 10_000, dimension: 64, units: 128, steps: 100, samples: 1024 }
 const goals = { 32: 3, 128: 2 }
 
@@ -41,6 +47,7 @@ const weft = weftSide('recurrent.mjs', threads)
 const waits = threads === 1 ? [undefined] : [undefined, 'PASSIVE']
 const torches = waits.map((waitPolicy) => torchSide('recurrent.py', threads, waitPolicy === undefined ? {} : { waitPolicy }))
 const all = [weft, ...torches]
+const peak = await Peak.start(threads)
 const sides = (request, count) => ({
   weft: () => weft.request({ ...request, count }),
   ...Object.fromEntries(torches.map((torch, i) => [`pytorch${waits[i] ? ' passive' : ''}`, () => torch.request({ ...request, count })])),
@@ -60,8 +67,12 @@ for (const layer of layers.filter(({ name }) => wanted(name))) {
   const title = `${kind} batch ${batch}, ${steps} steps, ${features} to ${units}, forward and backward`
   for (const part of Object.keys(peer.results))
     report.check(`${title}: ${part}`, relativeDifference(own.results[part], peer.results[part]), 1e-4)
-  const figures = await interleave(sides({ command: 'run', name }, units < 100 ? 40 : 8), { rounds })
-  report.compare(title, figures.weft, best(figures, 'pytorch'), { goal: threads === 1 ? goal : undefined })
+  const figures = await interleave(peak.beside(sides({ command: 'run', name }, units < 100 ? 40 : 8)), { rounds })
+  const torch = best(figures, 'pytorch')
+  report.compare(title, figures.weft, torch, {
+    goal: threads === 1 ? goal : undefined,
+    peak: peak.compare(figures, torch, operationsOf(layer)),
+  })
 }
 
 if (wanted('classifier')) {
@@ -85,12 +96,17 @@ if (wanted('classifier')) {
   versions = { pytorch: peer.version }
   report.check('classifier: losses of 8 steps', relativeDifference(own.losses, peer.losses), 1e-4)
   for (const batch of [32, 128]) {
-    const figures = await interleave(sides({ command: 'train', batch }, samples / batch), { rounds })
-    const goal = threads === 1 ? goals[batch] : undefined
-    report.compare(`embedding and 2 LSTM(128), training step, batch ${batch}`, figures.weft, best(figures, 'pytorch'), { goal })
+    const figures = await interleave(peak.beside(sides({ command: 'train', batch }, samples / batch)), { rounds })
+    const torch = best(figures, 'pytorch')
+    const operations = [dimension, units].map((features) => operationsOf({ batch, steps, features, units, gates: 4 }))
+    report.compare(`embedding and 2 LSTM(128), training step, batch ${batch}`, figures.weft, torch, {
+      goal: threads === 1 ? goals[batch] : undefined,
+      peak: peak.compare(figures, torch, operations[0] + operations[1]),
+    })
   }
 }
 
 rmSync(folder, { recursive: true })
 for (const side of all) side.close()
+peak.close(report)
 report.finish(versions)

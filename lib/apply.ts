@@ -17,6 +17,7 @@ import {
   Tensor,
   type TensorLike,
   toHost,
+  tracing,
   type TypedArray,
   Variable,
 } from './tensor.js'
@@ -65,6 +66,7 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   single.program.run(
     buffers,
     results.map((t) => t.buffer!),
+    { layer: tracing.layer },
   )
   return results
 }

@@ -16,10 +16,11 @@ export interface DeviceInfo {
   name: string
   /** True for CUDA kernels that are executed on the CPU, in tests. */
   emulated: boolean
-  /** CPU: instruction set of the kernels, and threads that run them. */
+  /** CPU: instruction set of the kernels (portable, avx2 or avx512), and threads that run them. */
   level?: string
   threads?: number
   features?: string[]
+  /** CUDA: bytes. */
   memory?: { total: number; free: number }
   computeCapability?: string
 }

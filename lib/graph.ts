@@ -1,4 +1,5 @@
 // Graph: the calls of a traced function in order, with its inputs, state and outputs; and the recording that makes one.
+import { during } from './during.js'
 import { WeftError } from './error.js'
 import { type Attrs, bytesOf, type Call, type Op, type Spec, sizeOf } from './op.js'
 import { checkStored, Tensor, tracing, Variable } from './tensor.js'
@@ -14,14 +15,15 @@ export class Trace {
   /** Value of each assigned variable, as of now. */
   readonly writes: Map<Variable, Tensor> = new Map()
   readonly captures: Map<Tensor, Tensor> = new Map()
-  /** Set while a layer records, for error messages. */
-  layer: string | undefined
   private count = 0
   readonly device: string
+  /** Whether it is made to learn shapes and dtypes alone: unknown extents are then tried with numbers that data need not have, and nothing runs. */
+  readonly inferring: boolean
 
-  constructor(name: string, device: string) {
+  constructor(name: string, device: string, { inferring = false }: { inferring?: boolean } = {}) {
     this.name = name
     this.device = device
+    this.inferring = inferring
   }
 
   input(spec: Spec): Tensor {
@@ -60,7 +62,7 @@ export class Trace {
       outputs,
       attrs,
       order: this.count++,
-      layer: this.layer,
+      layer: tracing.layer,
     }
     specs.forEach((spec, index) => {
       checkStored(spec.dtype, this.device)
@@ -92,15 +94,10 @@ function memo<K, V>(map: Map<K, V>, key: K, make: () => V): V {
 export const currentTrace = (): Trace | undefined => tracing.current as Trace | undefined
 
 /** Runs fn while `trace` records what it calls (undefined: nothing does). */
-export function recording<T>(trace: Trace | undefined, fn: () => T): T {
-  const before = tracing.current
-  tracing.current = trace
-  try {
-    return fn()
-  } finally {
-    tracing.current = before
-  }
-}
+export const recording = <T>(trace: Trace | undefined, fn: () => T): T => during(tracing, { current: trace, layer: undefined }, fn)
+
+/** Runs fn, whose operations, recorded or run at once, are those of a layer. */
+export const inLayer = <T>(name: string, fn: () => T): T => during(tracing, { layer: name }, fn)
 
 /** Runs fn outside any recording: how variables are made while a function is being traced. */
 export const outsideTrace = <T>(fn: () => T): T => recording(undefined, fn)

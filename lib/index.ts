@@ -41,6 +41,8 @@ export { sequential } from './model/sequential.js'
 export type { Figures, Logs } from './model/step.js'
 export type { FitOptions, TrainEvent } from './model/training.js'
 export {
+  type Bert,
+  type BertEncoding,
   type BertInputs,
   type BertOptions,
   bert,

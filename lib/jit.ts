@@ -7,7 +7,7 @@ import { currentTrace, Graph, type Lowered, lower, otherDevice, recording, Trace
 import { gradients } from './grad.js'
 import { isFloat, sizeOf } from './op.js'
 import { simplify } from './simplify.js'
-import { allocate, isRecord, mapTree, Tensor } from './tensor.js'
+import { allocate, isRecord, mapTree, Tensor, tracing } from './tensor.js'
 import { warnOnce } from './warnings.js'
 
 export type Precision = 'float32' | 'tf32' | 'mixedBfloat16'
@@ -154,9 +154,12 @@ function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outp
   const ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),
-    notify,
-    (error) => {
-      loaded.fault = error
+    {
+      notify,
+      onFault: (error) => {
+        loaded.fault = error
+      },
+      layer: tracing.layer,
     },
   )
   return { outputs: fill(loaded.tree, results), ticket }

@@ -1,19 +1,6 @@
 // The addon's typed face: the only functions that cross between JavaScript and C++.
+import type { DeviceInfo } from './device.js'
 import type { AttrValue, DType, Shape } from './op.js'
-
-export interface NativeDevice {
-  id: string
-  kind: 'cpu' | 'cuda'
-  name: string
-  emulated: boolean
-  /** CPU: instruction set of the kernels in use: portable, avx2 or avx512. */
-  level?: string
-  threads?: number
-  features?: string[]
-  /** CUDA: bytes. */
-  memory?: { total: number; free: number }
-  computeCapability?: string
-}
 
 /** Memory of a device: an ArrayBuffer on the CPU, elsewhere the address that allocate() gave. */
 export type Storage = ArrayBuffer | number
@@ -81,7 +68,7 @@ export interface Native {
   /** Bytes of the largest output that a run may bring to the host by itself. */
   readonly mostReply: number
   /** The CPU, then what libraries brought: their positions are what other functions take as `device`. */
-  devices(): NativeDevice[]
+  devices(): DeviceInfo[]
   /** Opens the CUDA library, once per process; what it found out: 'library', 'device' (ids in order), 'driver', 'problem', ... */
   openCuda(path: string | undefined): [string, string][]
   kernels(backend: string): string[]

@@ -12,6 +12,8 @@ interface Flight {
   ticket: number
   /** Absent: a transfer. */
   program: Program | undefined
+  /** Whose operation it is, where the program itself does not know: one of a single call serves all layers. */
+  layer?: string | undefined
   inputs: readonly Buffer[]
   outputs: readonly Buffer[]
   /** Host memory it reads or fills. */
@@ -56,7 +58,9 @@ function retire(): number {
     const fault = faults.size > 0 ? faults.get(flight.ticket) : undefined
     if (fault) {
       faults.delete(flight.ticket)
-      const error = flight.program?.describe(fault) ?? new WeftError((fault.code ?? 'ERR_CUDA') as 'ERR_CUDA', `transfer: ${fault.message}`)
+      const error =
+        flight.program?.describe(fault, flight.layer) ??
+        new WeftError((fault.code ?? 'ERR_CUDA') as 'ERR_CUDA', `transfer: ${fault.message}`)
       for (const output of flight.outputs) output.fault = error
       flight.onFault?.(error)
     } else {
@@ -215,9 +219,13 @@ export class Program {
 
   /**
    * Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call, and small results of
-   * other devices than the CPU come to the host with it.
+   * other devices than the CPU come to the host with it. `layer`: named by an error where the program's own description names none.
    */
-  run(inputs: readonly Buffer[], outputs: readonly Buffer[], notify = false, onFault?: (error: WeftError) => void): number {
+  run(
+    inputs: readonly Buffer[],
+    outputs: readonly Buffer[],
+    { notify = false, onFault, layer }: { notify?: boolean; onFault?: (error: WeftError) => void; layer?: string | undefined } = {},
+  ): number {
     if (this.handle === undefined) throw new WeftError('ERR_DISPOSED', 'this function was disposed')
     let after = 0
     for (const buffer of this.bound) {
@@ -240,12 +248,12 @@ export class Program {
       output.writer = this.device
       output.mirror = replies?.[i]
     }
-    fly({ ticket, program: this, inputs, outputs, onFault })
+    fly({ ticket, program: this, layer, inputs, outputs, onFault })
     return ticket
   }
 
-  describe(fault: NativeFault): WeftError {
-    const { op, layer, names } = this.label(fault.call)
+  describe(fault: NativeFault, caller?: string): WeftError {
+    const { op, layer = caller, names } = this.label(fault.call)
     const where = layer ? `${op} in layer '${layer}'` : op
     const facts = { op, ...(layer === undefined ? {} : { layer }) }
     if (fault.value === undefined)

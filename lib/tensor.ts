@@ -204,8 +204,8 @@ export const toHost: { cast: (x: Tensor) => Tensor; copy: (x: Tensor) => Tensor 
   copy: (x) => x,
 }
 
-/** @internal The recording under way, if any; see lib/graph.ts. */
-export const tracing: { current: Recording | undefined } = { current: undefined }
+/** @internal The recording under way, if any (see lib/graph.ts), and the layer whose operations are being called, for error messages. */
+export const tracing: { current: Recording | undefined; layer: string | undefined } = { current: undefined, layer: undefined }
 
 export interface VariableOptions {
   name?: string

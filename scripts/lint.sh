@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t cpp < <(git ls-files -co --exclude-standard native cuda test/cuda-on-cpu | grep -E '\.(h|cc|cuh|cu)$' | while read -r file; do [ -f "$file" ] && echo "$file"; done)
-mapfile -t sources < <(printf '%s\n' "${cpp[@]}" | grep -E '^(native|cuda)/.*\.cc$')
+mapfile -t cpp < <(git ls-files -co --exclude-standard native cuda test/cuda-on-cpu bench | grep -E '\.(h|cc|cuh|cu)$' | while read -r file; do [ -f "$file" ] && echo "$file"; done)
+mapfile -t sources < <(printf '%s\n' "${cpp[@]}" | grep -E '^(native|cuda|bench)/.*\.cc$')
 
 for tool in clang-format clang-tidy; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install clang-format clang-tidy" >&2; exit 1; }

@@ -4,6 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cast, type DType, device, grad, gradCheck, gradients, mul, sum, Tensor, tensor } from '../lib/index.js'
 import { isFloat } from '../lib/op.js'
+import { generator } from './expect.js'
 import type { Values } from './reference.js'
 
 /** Where an operand's values come from. */
@@ -45,21 +46,10 @@ export const PRECISION: Readonly<Partial<Record<DType, number>>> = {
   bfloat16: 2 ** -7,
 }
 
-/** Mulberry32: the same operands on every machine. */
-export function numbers(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
 function drawn(operand: Operand, seed: number, dtype: DType): number[] {
-  const next = numbers(seed)
+  const next = generator(seed)
   const n = sizeOf(operand.shape)
   if (operand.values) return [...operand.values]
   if (operand.distinct) {
@@ -137,7 +127,7 @@ export function scalarOf(results: Tensor | readonly Tensor[]): Tensor {
   let total: Tensor | undefined
   list(results).forEach((t, i) => {
     if (!isFloat(t.dtype)) return
-    const weights = numbers(101 + i)
+    const weights = generator(101 + i)
     const weight = tensor(
       Float64Array.from({ length: t.size }, () => 0.5 + weights()),
       { shape: t.shape, dtype: t.dtype, device: t.device },

@@ -1,6 +1,4 @@
 # PyTorch's side of run.mjs: answers one JSON line per request, on the first GPU; without one, on the CPU, to try the bench out.
-import json
-import sys
 import time
 
 import peer_kernels
@@ -9,6 +7,7 @@ import peer_sequences
 import peer_training
 import torch
 from peer_common import cuda, device, synchronize
+from side import answer
 
 kinds = {
     "training": peer_training.load_training,
@@ -75,11 +74,4 @@ def unload(request):
     return {"done": True}
 
 
-commands = {"describe": describe, "load": load, "sample": sample, "run": run, "unload": unload}
-for line in sys.stdin:
-    request = json.loads(line)
-    try:
-        reply = commands[request["command"]](request)
-    except Exception as error:
-        reply = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(reply, separators=(",", ":")), flush=True)
+answer({"describe": describe, "load": load, "sample": sample, "run": run, "unload": unload})

@@ -1,9 +1,9 @@
 # What PyTorch's sides share: the numbers of pattern.mjs, timing as Weft's side does it, and recording calls as a CUDA graph.
 import sys
-import time
 
 import numpy
 import torch
+from side import timed_for
 
 cuda = torch.cuda.is_available()
 device = torch.device("cuda" if cuda else "cpu")
@@ -64,16 +64,7 @@ def thinned(result):
 
 def timed(function, calls, seconds):
     """Microseconds per call: `function` makes `calls` calls; eight of it are queued at a time."""
-    start, processor = time.perf_counter(), time.process_time()
-    count = 0
-    while True:
-        for _ in range(8):
-            function()
-        count += 8 * calls
-        synchronize()
-        elapsed = time.perf_counter() - start
-        if elapsed > seconds:
-            return {"microseconds": elapsed * 1e6 / count, "processor": (time.process_time() - processor) * 1e6 / count}
+    return timed_for(function, seconds, calls, settle=synchronize)
 
 
 def recorded(function):

@@ -4,6 +4,8 @@ import time
 import numpy
 import torch
 from peer_common import cuda, device, recorded, synchronize
+from side import timed_for
+from torch_side import set_weights
 
 
 class Network(torch.nn.Module):
@@ -35,30 +37,6 @@ class Network(torch.nn.Module):
                 if layer["activation"] == "relu":
                     x = torch.relu(x)
         return x
-
-
-def set_weights(network, request):
-    """Weights come as Keras keeps them: HWIO, [in, out], and rows of the first dense layer in height, width, channel order."""
-    values = numpy.fromfile(request["folder"] + "/weights", dtype=numpy.float32)
-    offset, arrays = 0, []
-    for shape in request["weightShapes"]:
-        count = int(numpy.prod(shape))
-        arrays.append(values[offset : offset + count].reshape(shape))
-        offset += count
-    channels = None
-    with torch.no_grad():
-        for part, kernel, bias in zip(network.parts, arrays[::2], arrays[1::2]):
-            if kernel.ndim == 4:
-                channels = kernel.shape[3]
-                kernel = kernel.transpose(3, 2, 0, 1)
-            else:
-                if channels is not None:
-                    side = int(round((kernel.shape[0] // channels) ** 0.5))
-                    kernel = kernel.reshape(side, side, channels, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
-                    channels = None
-                kernel = kernel.T
-            part.weight.copy_(torch.from_numpy(numpy.ascontiguousarray(kernel)))
-            part.bias.copy_(torch.from_numpy(bias))
 
 
 class Trainer:
@@ -104,7 +82,7 @@ class Trainer:
         return torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=1e-12, **options)
 
     def set_weights(self):
-        set_weights(self.network, self.request)
+        set_weights(self.network.parts, self.request)
 
     def reset(self):
         self.set_weights()
@@ -160,14 +138,8 @@ class Trainer:
         return [self.epoch(torch.arange(self.samples, device=device), 4) for _ in range(3)]
 
     def run(self, seconds):
-        start, processor = time.perf_counter(), time.process_time()
-        count = 0
-        while True:
-            self.epoch(torch.randperm(self.samples, device=device), self.samples // self.batch)
-            count += self.samples // self.batch
-            elapsed = time.perf_counter() - start
-            if elapsed > seconds:
-                return {"microseconds": elapsed * 1e6 / count, "processor": (time.process_time() - processor) * 1e6 / count}
+        steps = self.samples // self.batch
+        return timed_for(lambda: self.epoch(torch.randperm(self.samples, device=device), steps), seconds, calls=steps, at_once=1)
 
 
 def load_training(request):
@@ -198,7 +170,7 @@ class Latency:
             x = numpy.ascontiguousarray(x.transpose(0, 3, 1, 2))
         self.x = x
         self.network = Network(request).to(device)
-        set_weights(self.network, request)
+        set_weights(self.network.parts, request)
         self.forward = torch.compile(self.network, mode="reduce-overhead") if mode == "compile" else self.network
         if mode == "graph":
             self.given = torch.empty(x[:1].shape).pin_memory()
@@ -227,17 +199,15 @@ class Latency:
 
     def run(self, seconds):
         each = []
-        start, processor = time.perf_counter(), time.process_time()
+
+        def one():
+            before = time.perf_counter()
+            self.one(len(each))
+            each.append((time.perf_counter() - before) * 1e6)
+
         with torch.inference_mode():
-            while True:
-                before = time.perf_counter()
-                self.one(len(each))
-                each.append((time.perf_counter() - before) * 1e6)
-                elapsed = time.perf_counter() - start
-                if elapsed > seconds:
-                    used = time.process_time() - processor
-                    p99 = sorted(each)[min(len(each) - 1, int(0.99 * len(each)))]
-                    return {"microseconds": elapsed * 1e6 / len(each), "processor": used * 1e6 / len(each), "p99": p99}
+            figures = timed_for(one, seconds, at_once=1)
+        return {**figures, "p99": sorted(each)[min(len(each) - 1, int(0.99 * len(each)))]}
 
 
 def load_latency(request):

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { best, interleave, percentile } from '../shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from '../shared/report.mjs'
-import { Side } from '../shared/side.mjs'
+import { pythonEnvironment, Side } from '../shared/side.mjs'
 import { relativeErrors } from './accuracy.mjs'
 import { withNetwork } from './networks.mjs'
 import { rows, summaries } from './rows.mjs'
@@ -25,9 +25,7 @@ const report = new Report(`GPU: medians of ${rounds} interleaved rounds`, option
 report.start.commit = process.env.WEFT_COMMIT || report.start.commit
 
 const weft = new Side('weft', process.execPath, ['gpu/weft.mjs'], { WEFT_DEVICE: process.env.WEFT_DEVICE || 'cuda' })
-const torch = options['without-peer']
-  ? undefined
-  : new Side('pytorch', process.env.PYTHON || 'python3', ['gpu/peer.py'], { PYTHONDONTWRITEBYTECODE: '1' })
+const torch = options['without-peer'] ? undefined : new Side('pytorch', process.env.PYTHON || 'python3', ['gpu/peer.py'], pythonEnvironment)
 const sides = torch ? [weft, torch] : [weft]
 const [machine, versions = {}] = await Promise.all(sides.map((side) => side.request({ command: 'describe' })))
 report.start.machine.device = machine

@@ -1,16 +1,11 @@
 # PyTorch's side of attention.mjs: training steps of the same small GPT, and attention alone, answered as JSON lines.
-import json
-import sys
-import time
-
 import numpy
 import torch
+from side import answer, start_clocks, timed_for
+from torch_side import use_threads
 from torch.nn import functional
 
-threads = int(sys.argv[1])
-torch.set_num_threads(threads)
-torch.set_num_interop_threads(1)
-torch.set_flush_denormal(True)
+use_threads()
 
 
 def attention(variant, q, k, v, mask):
@@ -132,16 +127,12 @@ def check(request):
     return {"losses": [trainer.step(i).item() for i in range(request["count"])]}
 
 
-def timed(run, count):
-    start, processor = time.perf_counter(), time.process_time()
-    run()
-    elapsed, processor = time.perf_counter() - start, time.process_time() - processor
-    return {"microseconds": elapsed * 1e6 / count, "processor": processor * 1e6 / count}
-
-
 def steps(request):
     trainer, count = state["trainers"][request["variant"]], request["count"]
-    return timed(lambda: [trainer.step(i) for i in range(count)], count)
+    clocks = start_clocks()
+    for i in range(count):
+        trainer.step(i)
+    return clocks(count)
 
 
 def pattern(shape, seed):
@@ -174,18 +165,7 @@ def load_kernel(request):
 
 
 def run_kernel(request):
-    run, count = state["kernel"], 0
-    start, processor = time.perf_counter(), time.process_time()
-    while True:
-        for _ in range(8):
-            run(request["variant"])
-        count += 8
-        elapsed = time.perf_counter() - start
-        if elapsed * 1000 > request["milliseconds"]:
-            return {"microseconds": elapsed * 1e6 / count, "processor": (time.process_time() - processor) * 1e6 / count}
+    return timed_for(lambda: state["kernel"](request["variant"]), request["milliseconds"] / 1000)
 
 
-commands = {"load": load, "check": check, "steps": steps, "loadKernel": load_kernel, "runKernel": run_kernel}
-for line in sys.stdin:
-    request = json.loads(line)
-    print(json.dumps(commands[request["command"]](request), separators=(",", ":")), flush=True)
+answer({"load": load, "check": check, "steps": steps, "loadKernel": load_kernel, "runKernel": run_kernel})

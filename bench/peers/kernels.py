@@ -1,15 +1,10 @@
 # PyTorch's side of kernels.mjs: matrix products (which are OpenBLAS'), convolutions in both layouts and bandwidth-bound operations.
-import json
-import sys
-import time
-
 import numpy
 import torch
+from side import answer, timed_for
+from torch_side import use_threads
 
-threads = int(sys.argv[1])
-torch.set_num_threads(threads)
-torch.set_num_interop_threads(1)
-torch.set_flush_denormal(True)
+use_threads()
 torch.set_grad_enabled(False)
 
 
@@ -77,19 +72,7 @@ def sample(request):
 
 
 def run(request):
-    function = functions[request["variant"]]
-    start, processor = time.perf_counter(), time.process_time()
-    count = 0
-    while True:
-        for _ in range(8):
-            function()
-        count += 8
-        elapsed = time.perf_counter() - start
-        if elapsed * 1000 > request["milliseconds"]:
-            return {"microseconds": elapsed * 1e6 / count, "processor": (time.process_time() - processor) * 1e6 / count}
+    return timed_for(functions[request["variant"]], request["milliseconds"] / 1000)
 
 
-commands = {"load": load, "sample": sample, "run": run}
-for line in sys.stdin:
-    request = json.loads(line)
-    print(json.dumps(commands[request["command"]](request), separators=(",", ":")), flush=True)
+answer({"load": load, "sample": sample, "run": run})

@@ -1,15 +1,10 @@
 # PyTorch's side of recurrent.mjs: one recurrent layer forward and backward, and training steps of a classifier, answered as JSON lines.
-import json
-import sys
-import time
-
 import numpy
 import torch
+from side import answer, timed
+from torch_side import use_threads
 
-threads = int(sys.argv[1])
-torch.set_num_threads(threads)
-torch.set_num_interop_threads(1)
-torch.set_flush_denormal(True)
+use_threads()
 
 layers = {}
 trained = {}
@@ -17,14 +12,6 @@ trained = {}
 
 def floats(folder, name, shape):
     return torch.from_numpy(numpy.fromfile(folder + "/" + name, dtype=numpy.float32).reshape(shape))
-
-
-def timed(function, count):
-    start, processor = time.perf_counter(), time.process_time()
-    for _ in range(count):
-        function()
-    elapsed, processor = time.perf_counter() - start, time.process_time() - processor
-    return {"microseconds": elapsed * 1e6 / count, "processor": processor * 1e6 / count}
 
 
 def set_weights(module, kernel, recurrent, bias):
@@ -149,7 +136,4 @@ def train(request):
     return figures
 
 
-commands = {"layer": layer, "run": run, "classifier": classifier, "train": train}
-for line in sys.stdin:
-    request = json.loads(line)
-    print(json.dumps(commands[request["command"]](request), separators=(",", ":")), flush=True)
+answer({"layer": layer, "run": run, "classifier": classifier, "train": train})

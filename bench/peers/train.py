@@ -1,15 +1,10 @@
 # PyTorch's side of train.mjs: training steps in both memory layouts, answered as JSON lines.
-import json
-import sys
-import time
-
 import numpy
 import torch
+from side import answer, start_clocks
+from torch_side import set_weights, use_threads
 
-threads = int(sys.argv[1])
-torch.set_num_threads(threads)
-torch.set_num_interop_threads(1)
-torch.set_flush_denormal(True)
+use_threads()
 
 networks = {}
 
@@ -46,30 +41,6 @@ class Network(torch.nn.Module):
         return x
 
 
-def set_weights(network, request, values):
-    """Weights come as Keras keeps them: HWIO, [in, out], and rows of the first dense layer in height, width, channel order."""
-    offset = 0
-    arrays = []
-    for shape in request["weightShapes"]:
-        count = int(numpy.prod(shape))
-        arrays.append(values[offset : offset + count].reshape(shape))
-        offset += count
-    channels = None
-    with torch.no_grad():
-        for part, kernel, bias in zip(network.parts, arrays[::2], arrays[1::2]):
-            if kernel.ndim == 4:
-                channels = kernel.shape[3]
-                kernel = kernel.transpose(3, 2, 0, 1)
-            else:
-                if channels is not None:
-                    side = int(round((kernel.shape[0] // channels) ** 0.5))
-                    kernel = kernel.reshape(side, side, channels, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
-                    channels = None
-                kernel = kernel.T
-            part.weight.copy_(torch.from_numpy(numpy.ascontiguousarray(kernel)))
-            part.bias.copy_(torch.from_numpy(bias))
-
-
 class Trainer:
     """One network in one layout, with one form of Adam."""
 
@@ -84,7 +55,7 @@ class Trainer:
         self.y = torch.from_numpy(numpy.fromfile(folder + "/y", dtype=numpy.int32).astype(numpy.int64))
         self.layout = layout
         self.network = Network(request)
-        set_weights(self.network, request, numpy.fromfile(folder + "/weights", dtype=numpy.float32))
+        set_weights(self.network.parts, request)
         if layout == "nhwc":
             self.network = self.network.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, eps=epsilon, foreach=foreach)
@@ -108,7 +79,7 @@ class Trainer:
     def steps(self, batch, count):
         samples = len(self.y)
         totals = torch.zeros(2)
-        start, processor = time.perf_counter(), time.process_time()
+        clocks = start_clocks()
         permutation = torch.randperm(samples)
         position = 0
         for _ in range(count):
@@ -118,8 +89,7 @@ class Trainer:
             self.step(permutation[position : position + batch], totals)
             position += batch
         totals.tolist()
-        elapsed, processor = time.perf_counter() - start, time.process_time() - processor
-        return {"microseconds": elapsed * 1e6 / count, "processor": processor * 1e6 / count}
+        return clocks(count)
 
 
 def layouts(request):
@@ -148,7 +118,4 @@ def steps(request):
     return networks[request["name"]][request["variant"]].steps(request["batch"], request["count"])
 
 
-commands = {"load": load, "check": check, "steps": steps}
-for line in sys.stdin:
-    request = json.loads(line)
-    print(json.dumps(commands[request["command"]](request), separators=(",", ":")), flush=True)
+answer({"load": load, "check": check, "steps": steps})

@@ -96,9 +96,8 @@ export const makeWeights = (network) => {
   })
 }
 
-/** Writes x, y and the initial weights of a network as plain binary files and returns what a side needs to load them. */
-export const writeNetwork = (name) => {
-  const network = networks[name]
+/** Writes x, y and the initial weights of a network, by default a known one, as plain binary files and returns what a side needs to load them. */
+export const writeNetwork = (name, network = networks[name]) => {
   const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'))
   const { x, y } = makeData(network)
   const weights = makeWeights(network)

@@ -52,7 +52,8 @@ const verdict = ({ value, goal, atMost }) => {
 
 /**
  * Collects rows and prints them. A row: { name, measured, unit, peer?, peerName?, value (what the goal is about: a ratio or the figure itself), goal?,
- * processorRatio? (the ratio in processor time, which others on the machine disturb less), atMost? (the goal is an upper bound), raw? (every round) }.
+ * processorRatio? (the ratio in processor time, which others on the machine disturb less), peak? (how near both come to the processor's peak, as
+ * Peak.compare gives it), atMost? (the goal is an upper bound), raw? (every round) }.
  */
 export class Report {
   rows = []
@@ -88,10 +89,16 @@ export class Report {
     const ratio = row.peer === undefined ? '' : `   ratio ${show(row.value)}`
     const processor = row.processorRatio === undefined ? '' : ` (processor time ${show(row.processorRatio)})`
     console.log(`  ${row.name.padEnd(50)} ${show(row.measured).padStart(9)} ${row.unit}${peer}${ratio}${processor}${goal}`)
+    if (row.peak === undefined) return
+    const { gflops, measured, share, peerShare, largestRatio } = row.peak
+    const percent = (fraction) => `${(100 * fraction).toFixed(0)} %`
+    console.log(
+      `    ${show(measured)} GFLOP/s: ${percent(share)} of the peak, ${show(gflops)}; ${row.peerName} ${percent(peerShare)}. At the peak the ratio is ${show(largestRatio)}`,
+    )
   }
 
   /** A figure of which smaller is better against a peer's: the value is peer ÷ measured. */
-  compare(name, measured, peer, { unit = 'µs', peerName = peer.name, goal } = {}) {
+  compare(name, measured, peer, { unit = 'µs', peerName = peer.name, goal, peak } = {}) {
     this.row({
       name,
       measured: measured.median,
@@ -101,6 +108,7 @@ export class Report {
       value: peer.median / measured.median,
       processorRatio: peer.processor.minimum / measured.processor.minimum,
       goal,
+      peak,
       raw: { measured, peer },
     })
   }

@@ -1,6 +1,7 @@
 // A side of a comparison: a process of its own that answers one JSON line per request, so that each side gets its own threads and environment.
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -59,6 +60,12 @@ export class Side {
 export const weftSide = (program, threads) =>
   new Side('weft', process.execPath, [`weft/${program}`], { WEFT_DEVICE: 'cpu', WEFT_THREADS: String(threads) })
 
+/** What sides in Python import from shared/; nothing is left beside the sources. */
+export const pythonEnvironment = {
+  PYTHONPATH: [join(folder, 'shared'), process.env.PYTHONPATH].filter(Boolean).join(delimiter),
+  PYTHONDONTWRITEBYTECODE: '1',
+}
+
 const cpuFlags = existsSync('/proc/cpuinfo') ? (/^flags.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0].split(' ') ?? []) : []
 
 /**
@@ -79,6 +86,7 @@ export const openblasEnvironment = (threads) => ({ ...openblasCore, OPENBLAS_NUM
  */
 export const torchSide = (program, threads, { openblasThreads = 1, waitPolicy } = {}) =>
   new Side('pytorch', '/usr/bin/python3', [`peers/${program}`, String(threads)], {
+    ...pythonEnvironment,
     ...openblasEnvironment(openblasThreads),
     OMP_NUM_THREADS: String(threads),
     ...(waitPolicy === undefined ? {} : { OMP_WAIT_POLICY: waitPolicy }),

@@ -190,6 +190,14 @@ export class MinMaxScaler extends Scaler {
   }
 }
 
+/** @internal The scaler that toJSON() described. */
+export function scalerFromJson(json: unknown): Scaler {
+  const { className } = (json ?? {}) as { className?: unknown }
+  if (className === 'StandardScaler') return StandardScaler.fromJSON(json)
+  if (className === 'MinMaxScaler') return MinMaxScaler.fromJSON(json)
+  throw new WeftError('ERR_FORMAT', `unknown scaler ${JSON.stringify(className)}`)
+}
+
 /** Features of mean 0 and deviation 1. `fromJSON` makes a saved one again. */
 export const standardScaler: { (): StandardScaler; fromJSON: (json: unknown) => StandardScaler } = Object.assign(
   () => new StandardScaler(),

@@ -13,7 +13,7 @@ import { writeSafetensors } from './safetensors.js'
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
     /**
-     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers) in a folder, from which loadModel() goes on. It is written aside and
+     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder, from which loadModel() goes on. It is written aside and
      * then renamed: an existing model at that place stays whole until the new one is.
      */
     save(folder: string, options?: SaveOptions): Promise<void>

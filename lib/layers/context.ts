@@ -1,4 +1,5 @@
 // What a layer's call knows of the calls around it: training or not, and where its losses and metrics go.
+import { during } from '../during.js'
 import type { Tensor } from '../tensor.js'
 import type { AnyLayer } from './layer.js'
 
@@ -29,23 +30,7 @@ export function collectLosses<T>(fn: () => T): Collected<T> {
 }
 
 /** @internal Runs fn with its own place for losses and metrics; undefined: they are dropped. */
-export function inScope<T>(scope: Scope | undefined, fn: () => T): T {
-  const before = context.scope
-  context.scope = scope
-  try {
-    return fn()
-  } finally {
-    context.scope = before
-  }
-}
+export const inScope = <T>(scope: Scope | undefined, fn: () => T): T => during(context, { scope }, fn)
 
 /** @internal Runs fn as part of a training or an inference pass. */
-export function inPass<T>(training: boolean, fn: () => T): T {
-  const before = context.training
-  context.training = training
-  try {
-    return fn()
-  } finally {
-    context.training = before
-  }
-}
+export const inPass = <T>(training: boolean, fn: () => T): T => during(context, { training }, fn)

@@ -8,19 +8,9 @@ import { add, conv1d, conv2d, conv2dTranspose, depthwiseConv2d } from '../ops/in
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../tensor.js'
 import { ActivatedLayer, BIAS_OPTIONS, type BiasOptions, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
+import { IMAGES, SEQUENCES } from './input_spec.js'
 import type { InputSpec, LayerOptions } from './layer.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size, singleOption } from './options.js'
-
-const IMAGES: InputSpec = {
-  rank: 4,
-  layout: 'batch, height, width, channels',
-  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0), or give the first layer inputShape, as [28, 28, 1]',
-}
-const SEQUENCES: InputSpec = {
-  rank: 3,
-  layout: 'batch, steps, channels',
-  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)',
-}
 
 interface ConvShared extends KernelOptions {
   /** Number of outputs. */

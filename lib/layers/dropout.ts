@@ -4,6 +4,7 @@ import type { Shape } from '../op.js'
 import { add, dropout, mul, ones, randomNormal } from '../ops/index.js'
 import { randomState } from '../random.js'
 import type { Tensor, Variable } from '../tensor.js'
+import { IMAGES, SEQUENCES } from './input_spec.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { rateOption } from './options.js'
 
@@ -64,7 +65,7 @@ export class SpatialDropout1d extends Random<SpatialDropoutOptions> {
   static override readonly className: string = 'SpatialDropout1d'
   static override readonly options: readonly string[] = ['rate', 'seed']
   protected override readonly keepsRange: boolean = true
-  protected override inputSpec: InputSpec | undefined = { rank: 3, layout: 'batch, steps, channels' }
+  protected override inputSpec: InputSpec | undefined = SEQUENCES
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)
@@ -81,7 +82,7 @@ export class SpatialDropout2d extends Random<SpatialDropoutOptions> {
   static override readonly className: string = 'SpatialDropout2d'
   static override readonly options: readonly string[] = ['rate', 'seed']
   protected override readonly keepsRange: boolean = true
-  protected override inputSpec: InputSpec | undefined = { rank: 4, layout: 'batch, height, width, channels' }
+  protected override inputSpec: InputSpec | undefined = IMAGES
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)

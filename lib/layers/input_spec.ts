@@ -12,6 +12,14 @@ export interface InputSpec {
   hint?: string
 }
 
+const AXES_HINT = 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)'
+export const IMAGES: InputSpec = {
+  rank: 4,
+  layout: 'batch, height, width, channels',
+  hint: `${AXES_HINT}, or give the first layer inputShape, as [28, 28, 1]`,
+}
+export const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, channels', hint: AXES_HINT }
+
 /** What is wrong with the shape; undefined when it fits. */
 export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefined {
   const rank = spec.rank ?? Math.max(spec.minRank ?? 0, shape.length)

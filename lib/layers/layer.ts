@@ -1,6 +1,6 @@
 // Layer: weights and a function of tensors; the base class of every layer and model.
 import { checkOptions, WeftError } from '../error.js'
-import { currentTrace, outsideTrace } from '../graph.js'
+import { inLayer, outsideTrace } from '../graph.js'
 import { factoryName } from '../named.js'
 import { type DType, isFloat, type Shape } from '../op.js'
 import { cast, reshape } from '../ops/index.js'
@@ -150,28 +150,25 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     this.build(mapTree(x, (t) => t.shape) as Shape)
     if (this.inputSpec) for (const t of inputs) this.checkInput(t.shape)
     const masks = inputs.map((t, i) => (i === 0 ? (options.mask ?? t.mask) : t.mask))
-    const trace = currentTrace()
-    const outer = trace?.layer
-    if (trace) trace.layer = this.name
     context.scope?.layers.add(this)
     try {
-      const raw = this.noteRange(inputs, training)
-      const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
-      const callOptions = { training, mask: masks[0], masks }
-      const which = options.withoutActivation
-      const result = inPass(training, () =>
-        which === undefined || which === false
-          ? this.call(value, callOptions)
-          : this.callWithoutActivation(value, callOptions, which === true ? undefined : which),
-      )
-      if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
-      if (masks.some((mask) => mask !== undefined)) return this.carryMask(x, result, masks)
-      return result
+      return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, options.withoutActivation))
     } catch (error) {
       throw this.located(error)
-    } finally {
-      if (trace) trace.layer = outer
     }
+  }
+
+  /** call(), with the input's dtype, range and mask seen to. */
+  private compute(x: I, options: CallOptions, which: ApplyOptions['withoutActivation']): O {
+    const raw = this.noteRange(inputsOf(x), options.training)
+    const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
+    const result = inPass(options.training, () =>
+      which === undefined || which === false
+        ? this.call(value, options)
+        : this.callWithoutActivation(value, options, which === true ? undefined : which),
+    )
+    if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
+    return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }
 
   /** The error with the layer's name, when an op in the layer threw it. */

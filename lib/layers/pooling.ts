@@ -1,19 +1,10 @@
 // Pooling: the largest or the mean value of windows, or of a whole image or sequence.
 import { averagePool1d, averagePool2d, cast, div, expandDims, max, maximum, maxPool1d, maxPool2d, mean, mul, sum } from '../ops/index.js'
 import type { Tensor } from '../tensor.js'
+import { IMAGES, SEQUENCES } from './input_spec.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, type Padding, pairOption, type Size, singleOption } from './options.js'
 
-const IMAGES: InputSpec = {
-  rank: 4,
-  layout: 'batch, height, width, channels',
-  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)',
-}
-const SEQUENCES: InputSpec = {
-  rank: 3,
-  layout: 'batch, steps, channels',
-  hint: 'Add a missing channel axis with expandDims(-1), a missing batch axis with expandDims(0)',
-}
 const POOL_OPTIONS: readonly string[] = ['poolSize', 'strides', 'padding']
 
 export interface Pooling2dOptions {

@@ -1,6 +1,6 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
 import { WeftError } from '../error.js'
-import { currentTrace } from '../graph.js'
+import { inLayer } from '../graph.js'
 import type { DType, Shape } from '../op.js'
 import { dropout, mul, ones, zeros } from '../ops/index.js'
 import { Tensor, type Variable } from '../tensor.js'
@@ -60,28 +60,18 @@ export function checkCell(what: string, value: unknown): CellLike {
 
 /** One step of a cell, as a part of the layer or of the pass under way. */
 export function stepOf(cell: CellLike, x: Tensor, states: readonly Tensor[], options: StepOptions): Step {
-  const trace = currentTrace()
-  const outer = trace?.layer
-  if (trace) trace.layer = cell.name
   context.scope?.layers.add(asLayer(cell))
-  try {
-    const result = inPass(options.training ?? false, () => cell.call(x, states, options))
-    const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
-    const list = next instanceof Tensor ? [next] : next
-    const sizes = sizesOf(cell)
-    if (!(output instanceof Tensor) || !Array.isArray(list) || list.length !== sizes.length || list.some((s) => !(s instanceof Tensor))) {
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `cell '${cell.name}' (${cell.className}): call(x, states) must return [output, [${sizes.length} next states]]`,
-        {
-          layer: cell.name,
-        },
-      )
-    }
+  const result = inLayer(cell.name, () => inPass(options.training ?? false, () => cell.call(x, states, options)))
+  const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
+  const list = next instanceof Tensor ? [next] : next
+  const sizes = sizesOf(cell)
+  if (output instanceof Tensor && Array.isArray(list) && list.length === sizes.length && list.every((s) => s instanceof Tensor))
     return [output, list as Tensor[]]
-  } finally {
-    if (trace) trace.layer = outer
-  }
+  throw new WeftError(
+    'ERR_ARGUMENT',
+    `cell '${cell.name}' (${cell.className}): call(x, states) must return [output, [${sizes.length} next states]]`,
+    { layer: cell.name },
+  )
 }
 
 /** States of zeros: [batch, size] each. */

@@ -3,6 +3,7 @@ import { WeftError } from '../error.js'
 import { type Shape, sizeOf } from '../op.js'
 import { broadcastTo, expandDims, pad, reshape, slice, transpose } from '../ops/index.js'
 import type { Tensor } from '../tensor.js'
+import { IMAGES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { integerOption, pairOption, type Size } from './options.js'
 
@@ -107,8 +108,6 @@ export class RepeatVector extends Moving<RepeatVectorOptions> {
 
 /** Places on the sides of an image: all, [height, width], or [[top, bottom], [left, right]]. */
 export type Sides = number | readonly [number, number] | readonly [readonly [number, number], readonly [number, number]]
-const IMAGES: InputSpec = { rank: 4, layout: 'batch, height, width, channels' }
-
 /** [top, bottom, left, right] */
 function sidesOption(what: string, name: string, value: Sides): [number, number, number, number] {
   if (Array.isArray(value) && value.length === 2 && Array.isArray(value[0])) {

@@ -139,10 +139,8 @@ export function mapSpecs(tree: unknown, replace: (spec: DynamicSpec) => unknown)
   return tree
 }
 
-const INFERENCE = 'shape inference'
-
 /** Whether shapes are being inferred: unknown extents are then tried with numbers that data need not have. */
-export const isInferring = (): boolean => currentTrace()?.name === INFERENCE
+export const isInferring = (): boolean => currentTrace()?.inferring ?? false
 
 /**
  * Shapes and dtypes of what `call` makes of tensors like the given ones (symbolic, or anything with shape and
@@ -150,7 +148,7 @@ export const isInferring = (): boolean => currentTrace()?.name === INFERENCE
  */
 export function inferSpecs(args: unknown, call: (values: unknown) => unknown): unknown {
   const [first, second] = [0, 1].map((round) => {
-    const trace = new Trace(INFERENCE, device())
+    const trace = new Trace('shape inference', device(), { inferring: true })
     const values = mapTree(args, (t) => {
       if (!isSymbolic(t)) return t
       const extent = (e: number | null, axis: number): number => e ?? (axis === 0 ? [2, 3][round]! : [128, 192][round]!)

@@ -38,11 +38,16 @@ export interface BertOptions extends TransformerSizes {
 
 /** Ids [batch, steps] alone, or with the kind of text and what is no padding, both [batch, steps]. */
 export type BertInputs = Tensor | { readonly tokenIds: Tensor; readonly segmentIds?: Tensor; readonly paddingMask?: Tensor }
-/** sequenceOutput [batch, steps, hiddenDim], and pooledOutput [batch, hiddenDim] of the first token; or the logits of the masked-language head. */
-export type BertOutputs = Tensor | { readonly sequenceOutput: Tensor; readonly pooledOutput: Tensor }
+/** sequenceOutput [batch, steps, hiddenDim], and pooledOutput [batch, hiddenDim] of the first token. */
+export interface BertEncoding {
+  readonly sequenceOutput: Tensor
+  readonly pooledOutput: Tensor
+}
+/** The encoding, or the logits of the masked-language head. */
+export type BertOutputs = Tensor | BertEncoding
 
 /** An encoder of texts. Made by bert(). */
-export class Bert extends ComposedModel<BertOptions & LayerOptions, BertInputs, BertOutputs> {
+export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<BertOptions & LayerOptions, BertInputs, O> {
   static override readonly className: string = 'Bert'
   static override readonly options: readonly string[] = [
     'vocabularySize',
@@ -144,7 +149,7 @@ export class Bert extends ComposedModel<BertOptions & LayerOptions, BertInputs, 
     return this.head ? [undefined] : [undefined, undefined]
   }
 
-  call(x: BertInputs, { mask: carried }: CallOptions): BertOutputs {
+  call(x: BertInputs, { mask: carried }: CallOptions): O {
     const { tokenIds, segmentIds, paddingMask } = this.read(x)
     const { maskZero = true, hiddenDim } = this.config
     const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
@@ -153,10 +158,10 @@ export class Bert extends ComposedModel<BertOptions & LayerOptions, BertInputs, 
     let h = this.embeddingNorm.apply(add(this.embedding.apply(tokenIds), kinds))
     if (this.dropout) h = this.dropout.apply(h)
     for (const block of this.blocks) h = block.apply(h, { mask })
-    if (this.head) return withMask(this.logits(h), mask)
+    if (this.head) return withMask(this.logits(h), mask) as O
     const [batch] = h.shape as [number]
     const first = reshape(slice(h, [0, 0, 0], [batch, 1, hiddenDim]), [batch, hiddenDim])
-    return { sequenceOutput: withMask(h, mask), pooledOutput: this.pooler!.apply(first) }
+    return { sequenceOutput: withMask(h, mask), pooledOutput: this.pooler!.apply(first) } as O
   }
 
   private logits(h: Tensor): Tensor {
@@ -218,4 +223,9 @@ registerLoader('Bert', (config) => new Bert(config as unknown as BertOptions & L
  * An encoder of texts that compiles, fits, saves and loads: ids [batch, steps], or { tokenIds, segmentIds, paddingMask }, →
  * { sequenceOutput, pooledOutput }, or with `maskedLanguageHead` the logits of every token. Apply it in a functional model to put a head of your own on it.
  */
-export const bert = (config: BertOptions & LayerOptions): Bert => new Bert(config)
+export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead: true }): Bert<Tensor>
+export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead?: false }): Bert<BertEncoding>
+export function bert(config: BertOptions & LayerOptions): Bert
+export function bert(config: BertOptions & LayerOptions): Bert {
+  return new Bert(config)
+}

@@ -53,7 +53,8 @@ function checkRange(op: string, start: number | Tensor, n: number, size: number,
 }
 
 /**
- * x with `update` written over it from `start` on along one axis; in a traced function in place, where nobody reads the old value later.
+ * x with `update` written over it from `start` on along one axis. A traced function writes in place where x is a result of its own that nobody
+ * reads later; an argument or a variable is copied.
  * A start in a tensor that is out of range fails the step: the next await rejects with ERR_DATA.
  * @param x any dtype
  * @param update of x's shape and dtype, except along the axis

@@ -3,7 +3,7 @@ import { tensor } from '../apply.js'
 import { checkOptions, unknownName, WeftError } from '../error.js'
 import { isRecord, type Tensor } from '../tensor.js'
 import { byInteger, countsFromJson, dictionaryFromJson, dictionaryToJson } from './keras_json.js'
-import { DEFAULT_FILTERS, describe, type WordOptions, wordSplitter } from './words.js'
+import { checkedTexts, DEFAULT_FILTERS, describe, type WordOptions, wordSplitter } from './words.js'
 
 export interface TokenizerOptions extends WordOptions {
   /** Ids used are below this: the numWords - 1 most frequent words. Default: all words. */
@@ -267,25 +267,10 @@ export class Tokenizer {
   }
 }
 
-function* textsOf(method: string, texts: Iterable<Text>): Generator<Text, void> {
-  if (typeof texts === 'string' || typeof texts?.[Symbol.iterator] !== 'function') {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${method}: expected a list of texts, got ${typeof texts === 'string' ? 'one text' : describe(texts)}`,
-      {
-        hint: 'Write [text] for a single one',
-      },
-    )
-  }
-  let i = 0
-  for (const text of texts) {
-    if (typeof text !== 'string' && !(Array.isArray(text) && text.every((token) => typeof token === 'string'))) {
-      throw new WeftError('ERR_ARGUMENT', `${method}: text ${i} must be a string or a list of strings, got ${describe(text)}`)
-    }
-    i++
-    yield text
-  }
-}
+const isText = (text: unknown): text is Text =>
+  typeof text === 'string' || (Array.isArray(text) && text.every((token) => typeof token === 'string'))
+const textsOf = (method: string, texts: Iterable<Text>): Generator<Text, void> =>
+  checkedTexts(method, texts, isText, 'a string or a list of strings')
 
 /** A Keras Tokenizer. */
 export const tokenizer = (options: TokenizerOptions = {}): Tokenizer => new Tokenizer(options)

@@ -1,6 +1,6 @@
 // Checks that all trainers of subword vocabularies make.
 import { WeftError } from '../error.js'
-import { describe } from './words.js'
+import { checkedTexts, describe } from './words.js'
 
 export function checkTraining(what: string, vocabularySize: number, minFrequency: number, specialTokens: readonly string[]): void {
   if (!Number.isInteger(vocabularySize) || vocabularySize < 1 || vocabularySize > 2 ** 24) {
@@ -21,20 +21,5 @@ export function checkTraining(what: string, vocabularySize: number, minFrequency
 }
 
 /** The texts, checked one by one. */
-export function* textsToTrain(what: string, texts: Iterable<string>): Generator<string, void> {
-  if (typeof texts === 'string' || typeof texts?.[Symbol.iterator] !== 'function') {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${what}: expected a list of texts, got ${typeof texts === 'string' ? 'one text' : describe(texts)}`,
-      {
-        hint: 'Write [text] for a single one',
-      },
-    )
-  }
-  let i = 0
-  for (const text of texts) {
-    if (typeof text !== 'string') throw new WeftError('ERR_ARGUMENT', `${what}: text ${i} must be a string, got ${describe(text)}`)
-    i++
-    yield text
-  }
-}
+export const textsToTrain = (what: string, texts: Iterable<string>): Generator<string, void> =>
+  checkedTexts(what, texts, (text) => typeof text === 'string', 'a string')

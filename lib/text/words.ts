@@ -72,6 +72,20 @@ export function describe(value: unknown): string {
   return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : typeof value === 'number' ? String(value) : typeof value
 }
 
+/** The texts, each checked when its turn comes; `kind`: what isText takes. */
+export function* checkedTexts<T>(what: string, texts: Iterable<T>, isText: (text: unknown) => text is T, kind: string): Generator<T, void> {
+  if (typeof texts === 'string' || typeof texts?.[Symbol.iterator] !== 'function') {
+    const got = typeof texts === 'string' ? 'one text' : describe(texts)
+    throw new WeftError('ERR_ARGUMENT', `${what}: expected a list of texts, got ${got}`, { hint: 'Write [text] for a single one' })
+  }
+  let i = 0
+  for (const text of texts) {
+    if (!isText(text)) throw new WeftError('ERR_ARGUMENT', `${what}: text ${i} must be ${kind}, got ${describe(text)}`)
+    i++
+    yield text
+  }
+}
+
 /** The words of a text, lowered, filtered and split as Keras' text_to_word_sequence. */
 export function textToWordSequence(text: string, options: WordOptions = {}): string[] {
   checkOptions('text.textToWordSequence', options, KNOWN)

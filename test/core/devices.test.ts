@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { device, devices, jit, memory, setDevice, synchronize, tensor, type Tensor, variable, withDevice } from '../../lib/index.js'
 import { testWith } from '../skip.js'
-import { codeOf, codeOfAsync, values } from './expect.js'
+import { codeOf, codeOfAsync, values } from '../expect.js'
 
 const entry = new URL('../../lib/index.js', import.meta.url).href
 

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { gather, jit, synchronize, tensor, type Tensor, variable, type WeftError } from '../../lib/index.js'
-import { codeOfAsync, values } from './expect.js'
+import { codeOfAsync, values } from '../expect.js'
 
 const ids = (...list: number[]): Tensor => tensor(list, { dtype: 'int32' })
 

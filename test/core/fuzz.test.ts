@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, type Tensor, variable } from '../../lib/index.js'
-import { generator, values } from './expect.js'
+import { generator, values } from '../expect.js'
 
 const shapes = [[6, 7], [7], [6, 1], [1, 1], []]
 

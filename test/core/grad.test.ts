@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineOp, grad, gradCheck, gradients, jit, tensor, type Tensor, valueAndGrad, variable } from '../../lib/index.js'
-import { codeOf, values } from './expect.js'
+import { codeOf, values } from '../expect.js'
 
 const near = (a: number, b: number, tolerance = 1e-4): void => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not near ${b}`)
 

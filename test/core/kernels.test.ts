@@ -8,7 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineOp, grad, jit, loadKernels, type Tensor, tensor } from '../../lib/index.js'
 import { testWith } from '../skip.js'
-import { codeOf, values } from './expect.js'
+import { codeOf, values } from '../expect.js'
 
 const native = fileURLToPath(new URL('../../../native', import.meta.url))
 const compiler = process.env['CXX'] ?? 'g++'

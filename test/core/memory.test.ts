@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, memory, synchronize, tensor, type Tensor, tidy, variable } from '../../lib/index.js'
-import { codeOf, values } from './expect.js'
+import { codeOf, values } from '../expect.js'
 
 const rss = (): number => process.memoryUsage().rss / 2 ** 20
 /** Lets finalizers run. */

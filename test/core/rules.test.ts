@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { gradCheck, gradients, jit, tensor, type Tensor } from '../../lib/index.js'
 import { averagePool2d, conv2d, logSoftmax, maxPool2d, softmax } from '../../lib/ops/index.js'
-import { generator } from './expect.js'
+import { generator } from '../expect.js'
 
 const random = generator(7)
 const some = (...shape: number[]): Tensor =>

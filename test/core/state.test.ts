@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, variable, WeftError, type Tensor } from '../../lib/index.js'
-import { codeOf, values } from './expect.js'
+import { codeOf, values } from '../expect.js'
 
 test('reads before and after assign', async () => {
   const w = variable([1, 2])

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, type Tensor } from '../../lib/index.js'
-import { values } from './expect.js'
+import { values } from '../expect.js'
 
 const entry = fileURLToPath(new URL('../../lib/index.js', import.meta.url))
 

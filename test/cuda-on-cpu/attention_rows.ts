@@ -1,7 +1,7 @@
 // Attention of the size of tensor-core tiles, with keys that are split among blocks, and long rows of rmsNorm: variants that the shapes of
 // test/ops do not reach.
 import { type DType, grad, mul, rmsNorm, scaledDotProductAttention, sum, type Tensor, tensor } from '../../lib/index.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 
 interface Case {
   b: number
@@ -31,7 +31,7 @@ const CASES: readonly Case[] = [
 
 /** Outputs and gradients, on the current device: the same operands on every device. */
 export function* attentions(dtype: DType): Generator<Tensor> {
-  const draw = numbers(59)
+  const draw = generator(59)
   const random = (...shape: number[]): Tensor => {
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 2 * draw() - 1)
     return tensor(values, { shape, dtype })

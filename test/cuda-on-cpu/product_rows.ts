@@ -5,7 +5,7 @@ import { type DType, dense, jit, matMul, type Tensor, tensor } from '../../lib/i
 import type { ProgramSpec } from '../../lib/native.js'
 import type { Op } from '../../lib/op.js'
 import { Conv2d, Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad } from '../../lib/ops/conv.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 
 type Shape = readonly number[]
 type Precision = ProgramSpec['precision']
@@ -14,7 +14,7 @@ let precision: Precision = 'float32'
 const load = native.load
 native.load = (spec, device) => load({ ...spec, precision }, device)
 
-let draw = numbers(29)
+let draw = generator(29)
 function random(shape: Shape, dtype: DType): Tensor {
   const size = shape.reduce((a, b) => a * b, 1)
   return tensor(
@@ -101,7 +101,7 @@ function convolutions(dtype: DType): Tensor[] {
 
 /** Results of all of them on the current device, in one of WAYS: the same operands on every device. */
 export function computed(dtype: DType, way: Precision): Tensor[] {
-  draw = numbers(29)
+  draw = generator(29)
   precision = way
   try {
     return [...products(dtype), ...convolutions(dtype)]

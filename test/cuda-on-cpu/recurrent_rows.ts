@@ -2,7 +2,7 @@
 import { apply } from '../../lib/apply.js'
 import { type DType, grad, mul, sum, type Tensor, tensor } from '../../lib/index.js'
 import { Gru, Lstm, SimpleRnn } from '../../lib/ops/recurrent.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 
 /** [batch, steps, units] */
 const SIZES: readonly (readonly [number, number, number])[] = [
@@ -13,7 +13,7 @@ const SIZES: readonly (readonly [number, number, number])[] = [
 
 /** States of all steps and the last ones, and gradients of what went in. */
 export function* recurrent(dtype: DType): Generator<Tensor> {
-  const draw = numbers(83)
+  const draw = generator(83)
   const random = (size: number, ...shape: number[]): Tensor => {
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => size * (2 * draw() - 1))
     return tensor(values, { shape, dtype })

@@ -35,9 +35,9 @@ import {
   topK,
   transpose,
 } from '../../lib/index.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 
-let draw = numbers(71)
+let draw = generator(71)
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 const random = (shape: readonly number[], dtype: DType = 'float32'): Tensor =>
   tensor(
@@ -120,7 +120,7 @@ function* moved([rows, columns]: readonly [number, number], dtype: DType): Gener
 
 /** Results for a matrix of this shape, on the current device: the same operands on every device. */
 export function wide(shape: readonly [number, number], dtype: DType): Tensor[] {
-  draw = numbers(71)
+  draw = generator(71)
   setSeed(71)
   return [...normalized(shape, dtype), ...reduced(shape, dtype), ...moved(shape, dtype)]
 }

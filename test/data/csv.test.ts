@@ -8,7 +8,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { csv } from '../../lib/data/index.js'
 import type { Tensor } from '../../lib/index.js'
-import { rejects, throws } from './errors.js'
+import { rejects, throws } from '../expect.js'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'weft-csv-'))
 let files = 0

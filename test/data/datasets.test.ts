@@ -9,7 +9,7 @@ import * as datasets from '../../lib/data/datasets/index.js'
 import { parseIdx } from '../../lib/data/datasets/idx.js'
 import type { Tensor } from '../../lib/index.js'
 import { hasFashionMnist, testWith } from '../skip.js'
-import { rejects, throws } from './errors.js'
+import { rejects, throws } from '../expect.js'
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'weft-datasets-'))
 let folders = 0

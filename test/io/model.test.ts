@@ -6,7 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Shape, type Tensor, tensor, type Variable } from '../../lib/index.js'
+import { data, type Shape, type Tensor, tensor, type Variable } from '../../lib/index.js'
 import { loadModel } from '../../lib/io/index.js'
 import { replaceFolder } from '../../lib/io/folder.js'
 import * as layers from '../../lib/layers/index.js'
@@ -16,8 +16,7 @@ import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import { setSeed } from '../../lib/random.js'
 import * as schedules from '../../lib/schedules.js'
-import { codeOfAsync, generator } from '../core/expect.js'
-import { rejection } from '../model/expect.js'
+import { codeOfAsync, generator, rejection } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
@@ -237,6 +236,24 @@ test('a model compiled with a function is saved without its compilation, with a 
   const again = await loadModel(place)
   assert.is(again.isCompiled, false)
   assert.is(await codeOfAsync(again.fit([[1]], [1])), 'ERR_STATE')
+})
+
+test('scalers are assets, and scale as before', async () => {
+  const net = make()
+  await net.build([null, 5] as unknown as Shape)
+  const standard = await data.standardScaler().fit(x)
+  const range = await data.minMaxScaler({ range: [-1, 1] }).fit(x)
+  const place = fresh()
+  await net.save(place, { assets: { standard, list: [range] } })
+  const again = (await loadModel(place)).assets as { standard: data.StandardScaler; list: [data.MinMaxScaler] }
+  assert.instance(again.standard, data.StandardScaler)
+  assert.equal(again.standard.transform(x), standard.transform(x))
+  assert.equal(again.list[0].inverseTransform(x), range.inverseTransform(x))
+  await writeFile(
+    path.join(place, 'model.json'),
+    (await readFile(path.join(place, 'model.json'), 'utf8')).replace('StandardScaler', 'Scaler'),
+  )
+  assert.is(await codeOfAsync(loadModel(place)), 'ERR_FORMAT')
 })
 
 test('assets must be JSON values; unbuilt models and bad names are refused', async () => {

@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Tensor, tensor } from '../../lib/index.js'
 import { parseSafetensors, readSafetensors, toTensor, writeSafetensors } from '../../lib/io/safetensors.js'
-import { codeOf, generator } from '../core/expect.js'
+import { codeOf, generator } from '../expect.js'
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
 test.after(() => rm(folder, { recursive: true }))

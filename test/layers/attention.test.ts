@@ -5,7 +5,7 @@ import { add, gradients, input, jit, model, mul, slice, square, sum, type Tensor
 import * as layers from '../../lib/layers/index.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { values } from './check.js'
-import { near, refuses } from './expect.js'
+import { near, refuses } from '../expect.js'
 import { blockReference, type Matrix, multiHeadReference } from './attention_reference.js'
 
 type Batch = Matrix[]
@@ -264,7 +264,10 @@ test('what does not fit is refused', () => {
   const decoder = layers.transformerDecoder({ intermediateDim: 3, numHeads: 2 })
   decoder.apply(values([1, 2, 4], 1))
   refuses(() => decoder.apply([values([1, 2, 4], 1), values([1, 2, 4], 1)]), 'ERR_ARGUMENT', 'without an encoder')
-  refuses(() => layers.positionEmbedding({ sequenceLength: 2 }).apply(values([1, 3, 4], 1)), 'ERR_SHAPE', 'sequenceLength 2')
+  const positions = layers.positionEmbedding({ sequenceLength: 2 })
+  refuses(() => positions.apply(values([1, 3, 4], 1)), 'ERR_SHAPE', 'sequenceLength 2')
+  for (const name of ['f', 'shape inference'])
+    refuses(() => jit((x: Tensor) => positions.apply(x), { name })(values([1, 3, 4], 1)), 'ERR_SHAPE', 'sequenceLength 2')
   refuses(() => layers.rotaryEmbedding().apply(values([1, 3, 3], 1)), 'ERR_SHAPE', 'even')
   refuses(() => layers.groupNormalization({ groups: 3 }).apply(values([1, 3, 4], 1)), 'ERR_SHAPE', '3 groups')
   refuses(() => layers.rmsNormalization({ epsilon: 0 }), 'ERR_ARGUMENT', 'epsilon')

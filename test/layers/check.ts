@@ -21,7 +21,7 @@ import type { LayerClass } from '../../lib/layers/classes.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/serialize.js'
 import { type DType, sizeOf } from '../../lib/op.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 
 /** What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no time axis. */
 export type MaskRule = 'passes' | 'drops' | 'uses' | 'merges' | 'none'
@@ -58,7 +58,7 @@ const shapesOf = (row: LayerRow): readonly (readonly number[])[] =>
 
 /** Values in ±2, all different by at least 0.01, so that no maximum is tied and no kink is near. */
 export function values(shape: readonly number[], seed: number, dtype: DType = 'float32'): Tensor {
-  const next = numbers(seed)
+  const next = generator(seed)
   const size = sizeOf(shape)
   const order = Array.from({ length: size }, (_, i) => i)
   for (let i = size - 1; i > 0; i--) {

@@ -1,13 +1,13 @@
 // Bad input to layers and models: each a typed error that names the layer and the values.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type ErrorCode, ones, tensor, type Tensor, type WeftError } from '../../lib/index.js'
+import { type ErrorCode, gather, jit, ones, tensor, type Tensor, type WeftError } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import type { AnyLayer } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { input, model } from '../../lib/model/functional.js'
 import { sequential } from '../../lib/model/sequential.js'
-import { refuses } from './expect.js'
+import { refuses } from '../expect.js'
 
 /** [layer, shape of the input, words of the message] */
 const wrongShapes: readonly [() => AnyLayer, readonly number[] | readonly (readonly number[])[], readonly string[]][] = [
@@ -209,6 +209,39 @@ test('errors of operations inside a layer name the layer', () => {
   const error: WeftError = refuses(() => layer.apply(tensor([[1, 2]])), 'ERR_SHAPE', "'product'")
   assert.is(error.layer, 'product')
   assert.ok(error.cause)
+})
+
+test('ids out of range reject the await naming the layer, outside a traced function too', async () => {
+  const [first, second] = ['first', 'second'].map((name) => layers.embedding({ inputDim: 4, outputDim: 2, name }))
+  const ids = tensor([[1, 7]], { dtype: 'int32' })
+  const table = ones([4, 2])
+  // one program of the same call serves all of them
+  for (const [make, layer] of [
+    [() => first!.apply(ids), 'first'],
+    [() => second!.apply(ids), 'second'],
+    [() => gather(table, ids), undefined],
+    [jit(() => second!.apply(ids)), 'second'],
+    [
+      () =>
+        layers
+          .lambda(
+            jit((x) => gather(table, x)),
+            { name: 'traced' },
+          )
+          .apply(ids),
+      'traced',
+    ],
+  ] as const) {
+    const error = await make()
+      .data()
+      .then(
+        () => undefined as never,
+        (e: WeftError) => e,
+      )
+    assert.is(error.code, 'ERR_DATA')
+    assert.is(error.layer, layer)
+    assert.match(error.message, layer === undefined ? /^gather: value 7/ : `gather in layer '${layer}': value 7`)
+  }
 })
 
 test.run()

@@ -8,9 +8,7 @@ import { factoryName } from '../../lib/named.js'
 import { setSeed } from '../../lib/random.js'
 import * as regularizers from '../../lib/regularizers.js'
 import { getConstraint, getInitializer, getRegularizer } from '../../lib/weight_options.js'
-import { near, refuses } from './expect.js'
-
-const list = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array, Number)
+import { near, refuses, values as list } from '../expect.js'
 
 async function moments(t: Tensor): Promise<{ mean: number; variance: number; largest: number }> {
   const v = await list(t)

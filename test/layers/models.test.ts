@@ -23,7 +23,7 @@ import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { type FunctionalModel, input, model } from '../../lib/model/functional.js'
 import { type Sequential, sequential } from '../../lib/model/sequential.js'
 import { values } from './check.js'
-import { near, refuses } from './expect.js'
+import { near, refuses } from '../expect.js'
 
 /** The same model through JSON, with the same weights. */
 function again<M extends Sequential | FunctionalModel>(net: M): M {

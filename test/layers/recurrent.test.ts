@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setDevice, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
-import { near, refuses } from './expect.js'
+import { near, refuses } from '../expect.js'
 import { type Kind, type Matrix, reference, type ReferenceOptions } from './recurrent_reference.js'
 import { layerOf, listOf, matrix, type Options, sequences, tensorOf, weightsOf } from './recurrent_values.js'
 

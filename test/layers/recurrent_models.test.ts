@@ -20,10 +20,9 @@ import {
 import * as layers from '../../lib/layers/index.js'
 import { nativeCalls } from '../../lib/program.js'
 import { values } from './check.js'
-import { near, refuses } from './expect.js'
+import { near, refuses, values as list } from '../expect.js'
 import { MinimalCell } from './recurrent_rows.js'
 
-const list = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array, Number)
 const ids = (rows: number[][]): Tensor => tensor(rows, { dtype: 'int32' })
 
 test('padding changes neither output, loss nor gradient: embedding with maskZero to the loss', async () => {

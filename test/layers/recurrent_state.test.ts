@@ -4,13 +4,12 @@ import * as assert from 'uvu/assert'
 import { concat, jit, ones, setDevice, setSeed, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { sequential } from '../../lib/model/sequential.js'
-import { near, refuses } from './expect.js'
+import { near, refuses, values as list } from '../expect.js'
 import type { Kind } from './recurrent_reference.js'
 import { layerOf, matrix, sequences, tensorOf, weightsOf } from './recurrent_values.js'
 
 setDevice('cpu')
 const KINDS: readonly Kind[] = ['lstm', 'gru', 'simpleRnn']
-const list = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array, Number)
 
 test('returnState: the output, then the states', async () => {
   const x = ones([2, 4, 3])

@@ -4,14 +4,14 @@ import * as layers from '../../lib/layers/index.js'
 import type { Recurrent } from '../../lib/layers/recurrent.js'
 import type { LayerOptions } from '../../lib/layers/layer.js'
 import type { LstmOptions, GruOptions } from '../../lib/layers/recurrent_layers.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 import type { Kind, Matrix, Weights } from './recurrent_reference.js'
 
 const GATES: Record<Kind, number> = { lstm: 4, gru: 3, simpleRnn: 1 }
 
 /** Random values in ±scale. */
 export function matrix(rows: number, columns: number, seed: number, scale = 1): Matrix {
-  const next = numbers(seed)
+  const next = generator(seed)
   return Array.from({ length: rows }, () => Array.from({ length: columns }, () => scale * (2 * next() - 1)))
 }
 

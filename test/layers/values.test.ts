@@ -4,9 +4,7 @@ import * as assert from 'uvu/assert'
 import { setSeed } from '../../lib/random.js'
 import { jit, ones, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
-import { near } from './expect.js'
-
-const list = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array, Number)
+import { near, values as list } from '../expect.js'
 
 test('dense: x · kernel + bias, over the last axis', async () => {
   const layer = layers.dense({ units: 2, activation: 'relu' })

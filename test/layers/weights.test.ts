@@ -9,7 +9,7 @@ import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as regularizers from '../../lib/regularizers.js'
 import { constraintOf } from '../../lib/weight_options.js'
-import { near, refuses } from './expect.js'
+import { near, refuses } from '../expect.js'
 
 test('names count up by kind, as in Keras', () => {
   class Thing extends layers.Layer {

@@ -9,8 +9,7 @@ import * as layers from '../../lib/layers/index.js'
 import { loadModel } from '../../lib/io/index.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
-import { codeOf } from '../core/expect.js'
-import { close } from './expect.js'
+import { close, codeOf } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>
 

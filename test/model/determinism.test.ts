@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { device, layers, sequential, type Tensor, tensor } from '../../lib/index.js'
-import { generator } from '../core/expect.js'
+import { generator } from '../expect.js'
 
 /** Trains a network with convolution, normalization and dropout in a process of its own; returns a digest of its weights. */
 function trained(threads: number): string {

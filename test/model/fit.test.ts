@@ -2,8 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layers, optimizers, regularizers, sequential, setSeed, type Tensor, tensor } from '../../lib/index.js'
-import { generator } from '../core/expect.js'
-import { close, rejection } from './expect.js'
+import { close, generator, rejection } from '../expect.js'
 import { line, stepLine, values } from './line.js'
 
 const x = [0.5, -1, 2, 1.5, -0.25, 3, -2]

@@ -2,8 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { input, layers, model, optimizers, type Tensor, tensor } from '../../lib/index.js'
-import { codeOfAsync } from '../core/expect.js'
-import { close, rejection } from './expect.js'
+import { close, codeOfAsync, rejection } from '../expect.js'
 
 const a = [[1], [2], [3], [4]]
 const b = [[0.5], [0], [-1], [2]]

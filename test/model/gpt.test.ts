@@ -27,7 +27,7 @@ import {
 } from '../../lib/index.js'
 import { nativeCalls } from '../../lib/program.js'
 import { values } from '../layers/check.js'
-import { refuses } from '../layers/expect.js'
+import { refuses } from '../expect.js'
 
 const SMALL: GptOptions = { vocabularySize: 11, sequenceLength: 16, numLayers: 2, numHeads: 2, hiddenDim: 8, dropout: 0 }
 const crossentropy = losses.sparseCategoricalCrossentropy({ fromLogits: true })
@@ -233,7 +233,7 @@ test('a classifier on bert: a functional model that trains, saves and loads', as
     input({ shape: [4], dtype: 'int32', name: 'tokens' }),
     input({ shape: [4], dtype: 'int32', name: 'kinds' }),
   ]
-  const { pooledOutput } = encoder.apply({ tokenIds, segmentIds }) as { pooledOutput: Tensor }
+  const { pooledOutput } = encoder.apply({ tokenIds, segmentIds })
   const net = model({ inputs: { tokens: tokenIds, kinds: segmentIds }, outputs: layers.dense({ units: 2 }).apply(pooledOutput) })
   net.compile({ optimizer: optimizers.adam({ learningRate: 1e-2 }), loss: crossentropy, metrics: ['accuracy'] })
   const x = {
@@ -252,7 +252,7 @@ test('a classifier on bert: a functional model that trains, saves and loads', as
 
 test('texts of any length go through functional models', async () => {
   const ids = input({ shape: [null], dtype: 'int32' })
-  const { sequenceOutput } = bert(SMALL).apply({ tokenIds: ids }) as { sequenceOutput: Tensor }
+  const { sequenceOutput } = bert(SMALL).apply({ tokenIds: ids })
   const net = model({ inputs: ids, outputs: [sequenceOutput, gpt(SMALL).apply(ids)] })
   assert.equal(
     net.outputs.map(({ shape }) => shape as readonly (number | null)[]),

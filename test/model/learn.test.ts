@@ -2,8 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layers, losses, optimizers, sequential, setSeed, tensor } from '../../lib/index.js'
-import { generator } from '../core/expect.js'
-import { close } from './expect.js'
+import { close, generator } from '../expect.js'
 import { line, values } from './line.js'
 
 test('XOR is learned', async () => {

@@ -3,8 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { grad, type Tensor, tensor } from '../../lib/index.js'
 import * as losses from '../../lib/losses/index.js'
-import { codeOf, generator } from '../core/expect.js'
-import { close } from './expect.js'
+import { close, codeOf, generator } from '../expect.js'
 
 type Row = number[]
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length

@@ -4,8 +4,7 @@ import * as assert from 'uvu/assert'
 import { tensor } from '../../lib/index.js'
 import * as metrics from '../../lib/metrics/index.js'
 import type { Metric, UpdateOptions } from '../../lib/metrics/index.js'
-import { codeOf, generator } from '../core/expect.js'
-import { close } from './expect.js'
+import { close, codeOf, generator } from '../expect.js'
 
 const random = generator(11)
 const integer = (n: number): number => Math.floor(random() * n)

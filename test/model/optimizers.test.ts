@@ -5,8 +5,7 @@ import { gradients, jit, type Tensor, tensor, type Variable, variable } from '..
 import * as optimizers from '../../lib/optimizers/index.js'
 import type { Optimizer } from '../../lib/optimizers/index.js'
 import * as schedules from '../../lib/schedules.js'
-import { codeOf, generator } from '../core/expect.js'
-import { close } from './expect.js'
+import { close, codeOf, generator } from '../expect.js'
 
 /** State of one weight in the reference. */
 interface Slots {

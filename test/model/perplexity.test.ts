@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layers, losses, metrics, sequential, softmax, tensor } from '../../lib/index.js'
-import { refuses } from '../layers/expect.js'
+import { refuses } from '../expect.js'
 
 const logits = [
   [

@@ -2,8 +2,7 @@
 import { test } from 'uvu'
 import { jit, optimizers, schedules, tensor, variable } from '../../lib/index.js'
 import * as assert from 'uvu/assert'
-import { codeOf } from '../core/expect.js'
-import { close } from './expect.js'
+import { close, codeOf } from '../expect.js'
 
 type Schedule = ReturnType<typeof schedules.cosineDecay>
 

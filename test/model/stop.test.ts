@@ -6,8 +6,7 @@ import * as layers from '../../lib/layers/index.js'
 import * as callbacks from '../../lib/callbacks/index.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
-import { codeOf, codeOfAsync } from '../core/expect.js'
-import { rejection } from './expect.js'
+import { codeOf, codeOfAsync, rejection } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>
 const rows = (n: number): number[][] => Array.from({ length: n }, (_, i) => [(i % 7) / 7, (i % 5) / 5])

@@ -2,7 +2,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cast, dropout, grad, jit, ones, scaledDotProductAttention, type Tensor, tensor } from '../../lib/index.js'
-import { checkRows, isProgram, numbers, type Operand, type Row } from '../check.js'
+import { checkRows, isProgram, type Operand, type Row } from '../check.js'
+import { generator } from '../expect.js'
 import { at, generate, type Values } from '../reference.js'
 
 interface Shape {
@@ -167,7 +168,7 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
 
 if (isProgram(import.meta.url)) {
   const drawn = (shape: readonly number[], seed: number): Tensor => {
-    const next = numbers(seed)
+    const next = generator(seed)
     return tensor(
       Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 2 * next() - 1),
       { shape },
@@ -181,7 +182,7 @@ if (isProgram(import.meta.url)) {
   const LARGE: Shape = { b: 2, tq: 45, tk: 45, h: 4, hk: 2, d: 24 }
 
   test('gradients of larger extents are those of float64', async () => {
-    const next = numbers(4)
+    const next = generator(4)
     const looks = Array.from({ length: 2 * 45 * 45 }, (_, i) => i >= 45 && next() < 0.7) // the first query of batch 0 looks at nothing
     const cases = [{}, { causal: true }, { masked: true }, { masked: true, causal: true, rate: RATE }]
     for (const { masked: withMask = false, causal = false, rate = 0 } of cases) {

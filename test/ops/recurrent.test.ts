@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert'
 import { apply } from '../../lib/apply.js'
 import { type ErrorCode, grad, gru, jit, lstm, type RecurrentActivation, simpleRnn, type Tensor, tensor } from '../../lib/index.js'
 import { Gru, Lstm } from '../../lib/ops/recurrent.js'
-import { checkRows, isProgram, numbers, type Operand, type Row } from '../check.js'
+import { checkRows, isProgram, type Operand, type Row } from '../check.js'
+import { generator } from '../expect.js'
 import { reshape, slice, type Values } from '../reference.js'
 import * as reference from '../reference_recurrent.js'
 
@@ -194,7 +195,7 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
 
 if (isProgram(import.meta.url)) {
   const drawn = (shape: readonly number[], seed: number): Tensor => {
-    const next = numbers(seed)
+    const next = generator(seed)
     return tensor(
       Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => next() - 0.5),
       { shape },

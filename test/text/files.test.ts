@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { text, WeftError } from '../../lib/index.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 import { integer, pick, type Random, randomText } from './corpus.js'
 
 const TEXTS = ['The cat sat on the mat, the cat!', 'A dog isn’t a cat. 今天 👍', '<|end|> [MASK] the end']
@@ -34,7 +34,7 @@ function damage(tree: unknown, next: Random): void {
 
 for (const [name, whole] of Object.entries(files)) {
   test(`${name} files with anything in them`, () => {
-    const next = numbers(17)
+    const next = generator(17)
     let refused = 0
     for (let i = 0; i < 2000; i++) {
       const damaged = structuredClone(whole)

@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { text } from '../../lib/index.js'
 import type { MatrixMode, Text, TokenizerOptions } from '../../lib/text/tokenizer.js'
-import { numbers } from '../check.js'
+import { generator } from '../expect.js'
 import { hasKerasPreprocessing, SYSTEM_PYTHON, testWith } from '../skip.js'
 import { integer, pick, randomText, randomTokens } from './corpus.js'
 
@@ -37,7 +37,7 @@ interface Expected {
 }
 
 function randomCase(seed: number): Case {
-  const next = numbers(seed)
+  const next = generator(seed)
   const chance = (p: number): boolean => next() < p
   const some = (most: number): Text[] =>
     Array.from({ length: integer(next, 0, most) }, () => (chance(0.2) ? randomTokens(next, 6) : randomText(next, 10)))

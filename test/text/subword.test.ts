@@ -10,8 +10,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { text } from '../../lib/index.js'
 import type { SubwordTokenizer } from '../../lib/text/index.js'
-import { numbers } from '../check.js'
-import { rejects, throws } from '../data/errors.js'
+import { generator, rejects, throws } from '../expect.js'
 import { integer, pick, randomText } from './corpus.js'
 
 const resolve = createRequire(import.meta.url).resolve
@@ -22,7 +21,7 @@ const reference = (tokenizer: SubwordTokenizer): Reference => new Reference(JSON
 
 /** Texts of words and gaps from many scripts; JavaScript's \s, which the references use, knows U+FEFF for a blank but not U+0085. */
 function texts(seed: number, count: number, unsuitable: RegExp): string[] {
-  const next = numbers(seed)
+  const next = generator(seed)
   const found: string[] = []
   while (found.length < count) {
     const words = prose[found.length % prose.length]!.slice(integer(next, 0, 2000)).slice(0, integer(next, 0, 300))
@@ -66,7 +65,7 @@ test('BPE: it learned words', () => {
 })
 
 test('BPE: any bytes come back, and valid ones have the ids of their text', () => {
-  const next = numbers(5)
+  const next = generator(5)
   for (let i = 0; i < 300; i++) {
     const bytes = Uint8Array.from({ length: integer(next, 0, 60) }, () =>
       next() < 0.5 ? integer(next, 0, 255) : pick(next, [0xe4, 0xbb, 0x8a, 0xf0, 0x9f, 0x91, 0x8d, 0x20, 0x61]),

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tensor, text } from '../../lib/index.js'
-import { throws } from '../data/errors.js'
+import { throws } from '../expect.js'
 
 const TEXTS = ['The cat sat on the mat.', 'The dog ate the cat!', "It's a dog's life"]
 

@@ -8,7 +8,7 @@ import { data, layers, loadModel, sequential, Tensor, tensor, text } from '../..
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import type { TextVectorization } from '../../lib/layers/text_vectorization.js'
 import type { SubwordTokenizer } from '../../lib/text/index.js'
-import { rejects, throws } from '../data/errors.js'
+import { rejects, throws } from '../expect.js'
 
 const TEXTS = ['The cat, the hat!', "A cat isn't a dog.", 'dog DOG zebra']
 const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-text-'))
