@@ -19,10 +19,18 @@ inline StepActivation step_activation(const std::string& name) {
   return StepActivation::hard_sigmoid;
 }
 
-WEFT_INLINE Vec step_tanh(Vec x) { return tanh(x); }
+/** tanh within 6 units in the last place, at half the cost of that of simd_math.h: one quotient of polynomials, a minimax fit on [0, 9.02]. */
+WEFT_INLINE Vec step_tanh(Vec x) {
+  const Vec one = broadcast(1.0f);
+  x = min(broadcast(9.02f), max(broadcast(-9.02f), x));  // tanh(9.02) rounds to 1; operands in this order let NaN through
+  const Vec s = x * x;
+  const Vec p = polynomial(s, 1.33189708e-8f, 2.05834058e-5f, 0.00349402986f, 0.133797139f, 1.0f);
+  const Vec q = polynomial(s, 7.76197737e-7f, 0.000328308524f, 0.0258710552f, 0.467130303f, 1.0f);  // relative error of p / q 2.1e-8
+  return min(one, max(negate(one), x * p * reciprocal(q)));
+}
 WEFT_INLINE Vec step_sigmoid(Vec x) {
   // e^69 is in the range of reciprocal(), and 1 / e^69 is as good as 0 for a gate; in this order NaN passes
-  return reciprocal(exp(min(broadcast(69.0f), negate(x))) + 1.0f);
+  return reciprocal(exp_within(min(broadcast(69.0f), max(broadcast(-104.0f), negate(x)))) + 1.0f);
 }
 inline DoubleVec step_tanh(DoubleVec x) {
   for (int i = 0; i < lanes_of<double>; i++) x[i] = std::tanh(x[i]);
@@ -127,19 +135,18 @@ template <class T> void pack_gates(const T* w, int64_t k, int64_t row, int64_t u
   }
 }
 
-/** The states that meet the weights at the places of [b * steps]: those before the step, times their factors. */
+/** The states that meet the weights at a place of [batch, steps]: those before the step, times their factors. */
 template <class T> struct MetStates {
   const T *initial, *h, *scale;
   bool reverse;
   int64_t steps, units;
 
-  /** The address of those at one place; they may be computed into `memory`. */
-  const T* at(int64_t place, T* memory) const {
-    const int64_t r = place / steps, i = place % steps;
-    const bool first = i == (reverse ? steps - 1 : 0);
-    const T* from = first ? initial + r * units : h + (reverse ? place + 1 : place - 1) * units;
+  /** Their address; they may be computed into `memory`. */
+  const T* at(int64_t row, int64_t time, T* memory) const {
+    const bool first = time == (reverse ? steps - 1 : 0);
+    const T* from = first ? initial + row * units : h + (row * steps + time + (reverse ? 1 : -1)) * units;
     if (!scale) return from;
-    for (int64_t j = 0; j < units; j++) memory[j] = from[j] * scale[r * units + j];
+    for (int64_t j = 0; j < units; j++) memory[j] = from[j] * scale[row * units + j];
     return memory;
   }
 };

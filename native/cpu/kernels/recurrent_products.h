@@ -33,22 +33,25 @@ struct Block {
   int64_t time() const { return reverse ? steps - end : begin; }
   /** Place of step i of the block's row 0. */
   int64_t place(int64_t i) const { return reverse ? end - 1 - i : i - begin; }
-  /** Where a place lies in what is [batch * steps, n]. */
-  int64_t source(int64_t place) const { return (first_row + place / length()) * steps + time() + place % length(); }
+  /** Where the first place of a row lies in what is [batch * steps, n]; the others follow. */
+  int64_t source(int64_t row) const { return (first_row + row) * steps + time(); }
 };
 
-/** Packs a^T for the micro-kernel: row(i, memory) is the address of row i of a, [k, m], and may be copied to `memory`. */
-template <class T, class Row> void pack_places(int64_t m, int64_t k, Row&& row, T* memory, T* packed) {
-  for (int64_t i = 0; i < k; i++) {
-    const T* from = row(i, memory);
-    for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
-      T* to = packed + r0 * k + i * (r1 - r0);
-      for (int64_t r = r0; r < r1; r += lanes_of<T>) {
-        const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes_of<T>, r1 - r)));
-        store_masked(to + r - r0, load_masked(from + r, mask), mask);
-      }
-    });
-  }
+/** Packs a^T for the micro-kernel: row(r, i, memory) is a, [m], at the i-th time of row r of the block, and may be computed into `memory`. */
+template <class T, class Row> void pack_places(const Block& block, int64_t m, Row&& row, T* memory, T* packed) {
+  const int64_t places = block.places();
+  int64_t place = 0;
+  for (int64_t r = 0; r < block.rows; r++)
+    for (int64_t i = 0; i < block.length(); i++, place++) {
+      const T* from = row(r, i, memory);
+      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+        T* to = packed + r0 * places + place * (r1 - r0);
+        for (int64_t j = r0; j < r1; j += lanes_of<T>) {
+          const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes_of<T>, r1 - j)));
+          store_masked(to + j - r0, load_masked(from + j, mask), mask);
+        }
+      });
+    }
 }
 
 /** c[m, end - begin] (+)= a^T * the columns [begin, end) of the slopes, over the places of a block. */
@@ -181,11 +184,10 @@ template <class T> class SequenceProducts {
         const T* rows = sum.of == PlaceSum::Of::input   ? frame.at<const T>(joined_.x)
                         : sum.of == PlaceSum::Of::inner ? frame.at<const T>(inner_)
                                                         : nullptr;
-        const auto row = [&](int64_t place, T* memory) {
-          const int64_t source = block.source(place);
-          return rows ? rows + source * sum.rows : met.at(source, memory);
+        const auto row = [&](int64_t r, int64_t i, T* memory) {
+          return rows ? rows + (block.source(r) + i) * sum.rows : met.at(block.first_row + r, block.time() + i, memory);
         };
-        pack_places<T>(sum.rows, places, row, packed + sum.rows * places + lanes_of<T>, packed);
+        pack_places(block, sum.rows, row, packed + sum.rows * places + lanes_of<T>, packed);
         add_outer(packed, sum.rows, slopes, begin, end, to, !first);
       }
       to += sum.rows * (end - begin);
@@ -242,10 +244,9 @@ template <class T> class SequenceProducts {
       tile.last = last_mask<T>(w);
       for (int64_t r = 0; r < block.rows; r++)
         for_tiles(block.length(), tile_rows, [&](int64_t i0, int64_t i1) {
-          const int64_t place = r * block.length() + i0;
           const auto kernel = tile_kernel<T>(int(i1 - i0), vectors_for<T>(w));
-          tile.c = dx + block.source(place) * d + j;
-          tile.a = slopes.data + place * columns, tile.b = panel;
+          tile.c = dx + (block.source(r) + i0) * d + j;
+          tile.a = slopes.data + (r * block.length() + i0) * columns, tile.b = panel;
           tile.k = columns, tile.outer = whole, tile.accumulate = false;
           if (whole > 0) kernel(tile);
           if (rest == 0) return;

@@ -22,13 +22,16 @@ WEFT_INLINE Vec scale(Vec v, Vec n) {
 #endif
 }
 
-WEFT_INLINE Vec exp(Vec x) {
-  x = min(broadcast(89.0f), max(broadcast(-104.0f), x));  // operands in this order let NaN through
+/** exp for x from -104 to 89, or NaN. */
+WEFT_INLINE Vec exp_within(Vec x) {
   const Vec n = round(x * 1.44269504f);
   // x - n ln 2 in two steps: n * 0.693359375 is exact
   const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
   const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);  // relative error 4.3e-9
   return scale(fma(q, r * r, r) + 1.0f, n);
+}
+WEFT_INLINE Vec exp(Vec x) {
+  return exp_within(min(broadcast(89.0f), max(broadcast(-104.0f), x)));  // operands in this order let NaN through
 }
 
 WEFT_INLINE Vec log(Vec x) {

@@ -67,8 +67,15 @@ class Ahead {
 /** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */
 inline int64_t tiles_in(int64_t n, int height) { return (n + height - 1) / height; }
 template <class F> WEFT_INLINE void for_tiles(int64_t n, int height, F&& f) {
-  const int64_t tiles = tiles_in(n, height);
-  for (int64_t t = 0; t < tiles; t++) f(n * t / tiles, n * (t + 1) / tiles);
+  const int64_t tiles = tiles_in(n, height), least = tiles > 0 ? n / tiles : 0, rest = n - least * tiles;
+  int64_t begin = 0, error = 0;
+  for (int64_t t = 0; t < tiles; t++) {  // end = n * (t + 1) / tiles, without a division for each
+    error += rest;
+    const int64_t more = error >= tiles, end = begin + least + more;
+    error -= more ? tiles : 0;
+    f(begin, end);
+    begin = end;
+  }
 }
 
 }  // namespace weft::cpu::WEFT_ISA
