@@ -48,7 +48,7 @@ template <class T, int rows> WEFT_INLINE void sum_gates(const Tile4<T>& tile, in
       for (int i = 0; i < rows; i++) z[i][g] = start;
     }
   }
-  if (tile.features > 0) add_products<T, rows, 2, 4>(z, tile.x, tile.x_row, panel, tile.features);
+  if (tile.x) add_products<T, rows, 2, 4>(z, tile.x, tile.x_row, panel, tile.features);
   add_products<T, rows, 2, 4>(z, tile.met, tile.scratch, panel + tile.features * 4 * lanes, tile.units);
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++) sums[i][first] = z[i][0], sums[i][first + 1] = z[i][1];
