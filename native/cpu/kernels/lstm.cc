@@ -28,13 +28,16 @@ template <class T> struct Tile4 {
   StepActivation activation, gate;
 };
 
-/** Adds up two of the gates. The sums start from the projection: x * kernel + bias in the order of a product, or what such a product left. */
+/** Gates that are summed at a time: as many as leave registers for the weights, so that few rows have sums enough for the multipliers too. */
+template <int rows> constexpr int gates_at_once = rows <= (WEFT_LEVEL == 2 ? 4 : 2) ? 4 : 2;
+
+/** Adds up the gates from `first` on. The sums start from the projection: x * kernel + bias in the order of a product, or what such a product left. */
 template <class T, int rows> WEFT_INLINE void sum_gates(const Tile4<T>& tile, int first, Vector<T> (&sums)[rows][4]) {
-  constexpr int lanes = lanes_of<T>;
-  Vector<T> z[rows][2];
+  constexpr int lanes = lanes_of<T>, gates = gates_at_once<rows>;
+  Vector<T> z[rows][gates];
   const T* panel = tile.panel + first * lanes;
-#pragma GCC unroll 2
-  for (int g = 0; g < 2; g++) {
+#pragma GCC unroll 4
+  for (int g = 0; g < gates; g++) {
     if (tile.projected) {
 #pragma GCC unroll 16
       for (int i = 0; i < rows; i++) {
@@ -48,10 +51,12 @@ template <class T, int rows> WEFT_INLINE void sum_gates(const Tile4<T>& tile, in
       for (int i = 0; i < rows; i++) z[i][g] = start;
     }
   }
-  if (tile.x) add_products<T, rows, 2, 4>(z, tile.x, tile.x_row, panel, tile.features);
-  add_products<T, rows, 2, 4>(z, tile.met, tile.scratch, panel + tile.features * 4 * lanes, tile.units);
+  if (tile.x) add_products<T, rows, gates, 4>(z, tile.x, tile.x_row, panel, tile.features);
+  add_products<T, rows, gates, 4>(z, tile.met, tile.scratch, panel + tile.features * 4 * lanes, tile.units);
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; i++) sums[i][first] = z[i][0], sums[i][first + 1] = z[i][1];
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+    for (int g = 0; g < gates; g++) sums[i][first + g] = z[i][g];
 }
 
 template <class T, int rows, bool usual> __attribute__((noinline)) void run_tile(const Tile4<T>& tile) {
@@ -62,8 +67,8 @@ template <class T, int rows, bool usual> __attribute__((noinline)) void run_tile
   if (tile.x)
     for (int i = 0; i < rows; i++) __builtin_prefetch(tile.x + i * tile.x_row + tile.ahead);
   V sums[rows][4];
-  sum_gates<T, rows>(tile, 0, sums);
-  sum_gates<T, rows>(tile, 2, sums);
+#pragma GCC unroll 2
+  for (int first = 0; first < 4; first += gates_at_once<rows>) sum_gates<T, rows>(tile, first, sums);
 #pragma GCC unroll 1
   for (int i = 0; i < rows; i++) {
     const int64_t at = i * tile.scratch;
