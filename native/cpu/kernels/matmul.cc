@@ -78,7 +78,7 @@ struct BindMatMul {
       if (short_columns || fits_short_sums(m, n, k, transpose_a, transpose_b)) return bind_short(a, b, c, m, n, k, short_columns);
     }
 #endif
-    const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1);
+    const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1, transpose_a ? 1 : k);
     return [=](const Frame& frame) {
       Product<T> p{};
       p.a = {frame.at<const T>(a), transpose_a ? 1 : k, transpose_a ? m : 1};
