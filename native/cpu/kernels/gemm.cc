@@ -38,7 +38,8 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
 template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
   if (a.row == 1 && a.column != 1) {
     for (int64_t i = 0; i < k; i++)
-      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) { copy_row(a.data + i * a.column + r0, int(r1 - r0), packed + r0 * k + i * (r1 - r0)); });
+      for_tiles(m, tile_rows,
+                [&](int64_t r0, int64_t r1) { copy_row(a.data + i * a.column + r0, int(r1 - r0), packed + r0 * k + i * (r1 - r0)); });
     return;
   }
   for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
@@ -92,7 +93,7 @@ template <class T> void multiply(const Product<T>& p) {
   const int64_t length = std::max<int64_t>(1, block_length(p.k));
   const int64_t blocks = p.k == 0 ? 1 : (p.k + length - 1) / length;  // k = 0 still writes zeros
   // few rows: wider tiles keep the multipliers busy
-  const int64_t wide = p.packed_b ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
+  const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
   for (int64_t m0 = 0; m0 < p.m; m0 += block_rows) {
     const int64_t mc = std::min(block_rows, p.m - m0);
     for (int64_t block = 0; block < blocks; block++) {
@@ -128,9 +129,12 @@ template <class T> void multiply(const Product<T>& p) {
         tile.relu = p.activation == Activation::relu && block == blocks - 1;
         Ahead next_panel;  // moves to the second-level cache while this one is used
         if (p.packed_b && j + w < p.n) next_panel = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
+        // the first panel meets rows of a that are not near yet: while a tile is summed, those of the next move
+        const bool next_rows = j == 0 && !p.a_block && a.column == 1 && a.row == kc;
         for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
           const int rows = int(r1 - r0);
-          next_panel.give(tile);
+          if (next_rows) Ahead(a.data + r1 * kc, std::min<int64_t>(rows, mc - r1) * kc, 1).give(tile);
+          else next_panel.give(tile);
           tile.keep_b = b_panel && r0 == 0 ? b_panel : nullptr;
           if (b_panel && r0 > 0) {
             tile.b = b_panel;

@@ -66,6 +66,7 @@ struct BindMatMul {
     int64_t m = c.dim(-2);
     const int64_t n = c.dim(-1), k = a.dim(transpose_a ? -2 : -1);
     int64_t count = product(c.dims, 0, c.dims.size() - 2);
+    call.flops = 2.0 * double(c.size()) * double(k);
     if (m == 0 || n == 0 || count == 0) return [](const Frame&) {};
     if (count > 1 && !transpose_a && product(b.dims, 0, b.dims.size() - 2) == 1 && a.size() == count * m * k) {
       m *= count;  // one matrix b for all: the batch is more rows of a
