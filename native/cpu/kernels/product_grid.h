@@ -28,8 +28,7 @@ template <class T> class ProductGrid {
       column_chunks_ = std::min(pieces, panels_);
       row_chunks_ = std::max<int64_t>(1, std::min(pieces / column_chunks_, row_tiles));
     }
-    pack_a_ = transposed ? n / column_chunks_ > tile_columns<T> && m > 4 && k > 16 && m * int64_t(sizeof(T)) >= 2048
-                         : should_pack_a<T>(m, n / column_chunks_, k);
+    pack_a_ = transposed ? n / column_chunks_ > tile_columns<T> && m > 4 && k > 16 : should_pack_a<T>(m, n / column_chunks_, k);
     // a panel of b is packed as it is first used, unless several blocks of rows use it
     panel_ = pack_b_ && (b_column == 1 ? !large && m <= row_chunks_ * block_rows : m <= block_rows && row_chunks_ == 1);
     if (panel_) b_panel_ = LaneScratch(call, size_t(b_panel_size<T>(k)) * sizeof(T));

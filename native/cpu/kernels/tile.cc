@@ -67,6 +67,7 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
             }
             if (kind == Rows::adjacent && keep_a) {
               __builtin_prefetch(a0 + a_ahead, 0, 3);
+              __builtin_prefetch(a0 + a_ahead + rows - 1, 0, 3);
               copy_row(a0, rows, keep_a);
               keep_a += rows;
             }
