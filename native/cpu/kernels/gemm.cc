@@ -99,7 +99,8 @@ template <class T> void multiply(const Product<T>& p) {
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
-      const bool keeps_a = p.a_block && p.b_panel && a.row == 1 && a.column != 1;
+      // the portable level has no masked stores: copying rows within the sums would cost more than packing them first
+      const bool keeps_a = WEFT_LEVEL > 0 && p.a_block && p.b_panel && a.row == 1 && a.column != 1;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
