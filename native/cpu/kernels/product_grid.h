@@ -15,7 +15,8 @@ template <class T> class ProductGrid {
     const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k), 8);
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
     panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
-    const bool large = m >= 2 * block_rows && n >= 2 * block_rows, transposed = a_row == 1 && k > 1;
+    const bool large = m >= 2 * block_rows && n >= 2 * block_rows;
+    const bool transposed = WEFT_LEVEL > 0 && a_row == 1 && k > 1;  // the portable level packs a before the sums, so as seldom as of any a
     if (large) {
       // blocks of c that stay in the second-level cache while k runs
       column_chunks_ = (n + widest_chunk - 1) / widest_chunk;
