@@ -10,6 +10,7 @@ namespace {
 template <class Forward> Step bind_forward(Call& call, const AttentionShape& shape) {
   const View q = call.in[0], k = call.in[1], v = call.in[2], y = call.out[0], log_sum = call.out[1];
   const Forward forward(call, shape);
+  call.flops = shape.flops(shape.d + shape.dv);
   return [=](const Frame& frame) {
     forward(frame, frame.at<float>(q), frame.at<float>(k), frame.at<float>(v), y.used() ? frame.at<float>(y) : nullptr,
             log_sum.used() ? frame.at<float>(log_sum) : nullptr);
@@ -24,7 +25,9 @@ Step bind_blocks(Call& call) {
 
 Step bind_block_gradients(Call& call) {
   const std::vector<View> in = call.in, out = call.out;
-  const AttentionBackward backward(call, AttentionShape(call, 1, 6), out[1].used(), out[2].used());
+  const AttentionShape shape(call, 1, 6);
+  call.flops = shape.flops(3 * shape.d + 2 * shape.dv);
+  const AttentionBackward backward(call, shape, out[1].used(), out[2].used());
   return [=](const Frame& frame) {
     auto operand = [&](size_t i) { return frame.at<const float>(in[i]); };
     auto result = [&](size_t i) { return out[i].used() ? frame.at<float>(out[i]) : nullptr; };
@@ -34,7 +37,9 @@ Step bind_block_gradients(Call& call) {
 
 Step bind_rows(Call& call) {
   const View q = call.in[0], k = call.in[1], v = call.in[2], y = call.out[0], log_sum = call.out[1];
-  const AttentionRows rows(call, AttentionShape(call, 0, 3));
+  const AttentionShape shape(call, 0, 3);
+  call.flops = shape.flops(shape.d + shape.dv);
+  const AttentionRows rows(call, shape);
   const View spare = y.used() ? y : call.scratch(y.bytes());
   return [=](const Frame& frame) {
     rows.forward(frame, frame.at<double>(q), frame.at<double>(k), frame.at<double>(v), frame.at<double>(spare),
@@ -44,7 +49,9 @@ Step bind_rows(Call& call) {
 
 Step bind_row_gradients(Call& call) {
   const std::vector<View> in = call.in, out = call.out;
-  const AttentionRows rows(call, AttentionShape(call, 1, 6));
+  const AttentionShape shape(call, 1, 6);
+  call.flops = shape.flops(3 * shape.d + 2 * shape.dv);
+  const AttentionRows rows(call, shape);
   return [=](const Frame& frame) {
     auto operand = [&](size_t i) { return frame.at<const double>(in[i]); };
     auto result = [&](size_t i) { return out[i].used() ? frame.at<double>(out[i]) : nullptr; };

@@ -54,7 +54,7 @@ template <class T> Step bind_forward(Call& call, bool with_bias) {
     };
   }
   if (s.pointwise()) {
-    const ProductGrid<T> grid(call, s.n * s.h * s.w, s.o, s.c, 1);
+    const ProductGrid<T> grid(call, s.n * s.h * s.w, s.o, s.c, 1, s.c);
     return [=](const Frame& frame) {
       Product<T> p{};
       p.a = {frame.at<const T>(x), s.c, 1};
@@ -93,7 +93,7 @@ struct BindInputGrad {
       return [=](const Frame& frame) { depthwise.run(frame, frame.at<const T>(g), frame.at<const T>(kernel), frame.at<T>(dx)); };
     }
     if (s.pointwise()) {
-      const ProductGrid<T> grid(call, s.n * s.h * s.w, s.c, s.o, s.o);
+      const ProductGrid<T> grid(call, s.n * s.h * s.w, s.c, s.o, s.o, s.o);
       return [=](const Frame& frame) {
         Product<T> p{};
         p.a = {frame.at<const T>(g), s.o, 1};

@@ -17,7 +17,7 @@ struct PooledConv {
   int64_t conv_row() const { return conv.ow * conv.o; }
 };
 
-PooledConv pooled_conv(const Call& call, const Dims& x, const Dims& kernel, int64_t ph, int64_t pw) {
+PooledConv pooled_conv(Call& call, const Dims& x, const Dims& kernel, int64_t ph, int64_t pw) {
   const Dims pool = call.attrs.integers("poolSize");
   return {conv_shape(call, x, kernel, ph * pool[0], pw * pool[1]), pool[0], pool[1], ph, pw};
 }

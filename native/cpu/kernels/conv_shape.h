@@ -42,15 +42,17 @@ struct ConvShape {
   double multiply_adds() const { return double(n) * double(oh * ow) * double(depth()) * double(o); }
 };
 
-/** Reads the attributes that all convolutions share. */
-inline ConvShape conv_shape(const Call& call, const Dims& x, const Dims& kernel, int64_t oh, int64_t ow) {
+/** Reads the attributes that all convolutions share, and sets the call's cost. */
+inline ConvShape conv_shape(Call& call, const Dims& x, const Dims& kernel, int64_t oh, int64_t ow) {
   const Dims strides = call.attrs.integers("strides"), padding = call.attrs.integers("padding");
   const Dims dilations = call.attrs.integers("dilations");
   const int64_t groups = call.attrs.integer("groups");
   require(groups > 0 && x[3] == kernel[2] * groups && kernel[3] % groups == 0, "ERR_SHAPE", call.op, ": ", x[3], " channels do not fit ",
           groups, " groups of kernels with ", kernel[2], " channels");
-  return {x[0],      x[1],       x[2],       x[3],       kernel[0],  kernel[1],    oh,           ow,
-          kernel[3], strides[0], strides[1], padding[0], padding[2], dilations[0], dilations[1], groups};
+  const ConvShape s{x[0],      x[1],       x[2],       x[3],       kernel[0],  kernel[1],    oh,           ow,
+                    kernel[3], strides[0], strides[1], padding[0], padding[2], dilations[0], dilations[1], groups};
+  call.flops = 2 * s.multiply_adds();
+  return s;
 }
 
 /** The input rows that the band of output rows after y1 will read: (address, elements) for Ahead. */

@@ -9,8 +9,9 @@ struct BindDense {
     const View x = call.in[0], w = call.in[1], bias = call.in[2], y = call.out[0];
     const int64_t m = x.dim(0), k = x.dim(1), n = w.dim(1);
     const Activation activation = activation_named(call.attrs.text("activation"));
+    call.flops = 2.0 * double(y.size()) * double(k);
     if (m == 0 || n == 0) return [](const Frame&) {};
-    const ProductGrid<T> grid(call, m, n, k, 1);
+    const ProductGrid<T> grid(call, m, n, k, 1, k);
     return [=](const Frame& frame) {
       Product<T> p{};
       p.a = {frame.at<const T>(x), k, 1};

@@ -34,17 +34,19 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
     for (int64_t i = 0; i < rows; i++) to[k * pitch + i] = from[i * row + k];
 }
 
+/** Tiles pack what they are the first to read, where the level has masked stores; without them that is done before the sums. */
+constexpr bool keeps = WEFT_LEVEL > 0;
+
 /** Packs a block of a: its tiles one after the other, each as [k][rows]. Up to a vector behind the end is overwritten. */
 template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
-  constexpr int lanes = lanes_of<T>;
   if (a.row == 1 && a.column != 1) {
     for (int64_t i = 0; i < k; i++)
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+        const T* from = a.data + i * a.column + r0;
         T* to = packed + r0 * k + i * (r1 - r0);
-        for (int64_t r = r0; r < r1; r += lanes) {
-          const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes, r1 - r)));
-          store_masked(to + r - r0, load_masked(a.data + i * a.column + r, mask), mask);
-        }
+        if constexpr (keeps) copy_row(from, int(r1 - r0), to);
+        else
+          for (int64_t r = 0; r < r1 - r0; r++) to[r] = from[r];
       });
     return;
   }
@@ -99,25 +101,34 @@ template <class T> void multiply(const Product<T>& p) {
   const int64_t length = std::max<int64_t>(1, block_length(p.k));
   const int64_t blocks = p.k == 0 ? 1 : (p.k + length - 1) / length;  // k = 0 still writes zeros
   // few rows: wider tiles keep the multipliers busy
-  const int64_t wide = p.packed_b ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
+  const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
   for (int64_t m0 = 0; m0 < p.m; m0 += block_rows) {
     const int64_t mc = std::min(block_rows, p.m - m0);
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
-      if (p.a_block) pack_a_block(a, mc, kc, p.a_block);
+      const bool keeps_a = keeps && p.a_block && p.b_panel && a.row == 1 && a.column != 1;
+      if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
         if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
         const int vectors = vectors_for<T>(w);
         Tile<T> tile;
         tile.k = kc;
+        const Matrix<T> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
+        T* b_panel = p.b_panel && vectors == 2 ? p.b_panel : nullptr;
         if (p.packed_b) {
           tile.b = p.packed_b + j * p.k + k0 * columns;
           tile.b_step = columns;
+        } else if (p.b_panel && (b.column != 1 || !keeps)) {
+          pack_panels<T>(b, kc, w, 0, 1, p.b_panel);
+          tile.b = p.b_panel;
+          tile.b_step = columns;
+          b_panel = nullptr;
         } else {
-          tile.b = p.b.data + k0 * p.b.row + j;
-          tile.b_step = p.b.row;
+          tile.b = b.data;
+          tile.b_step = b.row;
+          if (mc <= tile_rows) b_panel = nullptr;
         }
         tile.c_row = p.c_row;
         tile.last = last_mask<T>(w);
@@ -126,10 +137,20 @@ template <class T> void multiply(const Product<T>& p) {
         tile.relu = p.activation == Activation::relu && block == blocks - 1;
         Ahead next_panel;  // moves to the second-level cache while this one is used
         if (p.packed_b && j + w < p.n) next_panel = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
+        // the first panel meets rows of a that are not near yet: while a tile is summed, those of the next move
+        const bool next_rows = j == 0 && !p.a_block && a.column == 1 && a.row == kc;
         for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
           const int rows = int(r1 - r0);
-          next_panel.give(tile);
-          if (p.a_block) {
+          if (next_rows) Ahead(a.data + r1 * kc, std::min<int64_t>(rows, mc - r1) * kc, 1).give(tile);
+          else next_panel.give(tile);
+          tile.keep_b = b_panel && r0 == 0 ? b_panel : nullptr;
+          if (b_panel && r0 > 0) {
+            tile.b = b_panel;
+            tile.b_step = columns;
+          }
+          const bool keep_a = keeps_a && j == 0;
+          tile.keep_a = keep_a ? p.a_block + r0 * kc : nullptr;
+          if (p.a_block && !keep_a) {
             tile.a = p.a_block + r0 * kc;
             tile.a_row = 1;
             tile.a_step = rows;

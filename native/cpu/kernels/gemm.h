@@ -33,6 +33,9 @@ template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t b
 /** Elements of memory that multiply() packs a into. */
 template <class T> int64_t a_block_size(int64_t m, int64_t k) { return (m < block_rows ? m : block_rows) * block_length(k) + lanes_of<T>; }
 
+/** Elements of memory that multiply() packs a panel of b into. */
+template <class T> int64_t b_panel_size(int64_t k) { return block_length(k) * tile_columns<T>; }
+
 /** c[m, n] = a[m, k] * b[k, n] (+ bias[n]) (+ c if accumulate), then an activation. */
 template <class T> struct Product {
   int64_t m, n, k;
@@ -44,6 +47,7 @@ template <class T> struct Product {
   bool accumulate = false;
   Activation activation = Activation::linear;
   T* a_block = nullptr;  // a_block_size elements, or null: a is read where it lies
+  T* b_panel = nullptr;  // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it
 };
 template <class T> void multiply(const Product<T>& p);
 

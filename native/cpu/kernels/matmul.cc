@@ -66,6 +66,7 @@ struct BindMatMul {
     int64_t m = c.dim(-2);
     const int64_t n = c.dim(-1), k = a.dim(transpose_a ? -2 : -1);
     int64_t count = product(c.dims, 0, c.dims.size() - 2);
+    call.flops = 2.0 * double(c.size()) * double(k);
     if (m == 0 || n == 0 || count == 0) return [](const Frame&) {};
     if (count > 1 && !transpose_a && product(b.dims, 0, b.dims.size() - 2) == 1 && a.size() == count * m * k) {
       m *= count;  // one matrix b for all: the batch is more rows of a
@@ -78,7 +79,7 @@ struct BindMatMul {
       if (short_columns || fits_short_sums(m, n, k, transpose_a, transpose_b)) return bind_short(a, b, c, m, n, k, short_columns);
     }
 #endif
-    const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1);
+    const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1, transpose_a ? 1 : k);
     return [=](const Frame& frame) {
       Product<T> p{};
       p.a = {frame.at<const T>(a), transpose_a ? 1 : k, transpose_a ? m : 1};

@@ -11,12 +11,17 @@ namespace {
 enum class Rows { strided, adjacent, gathered };
 
 /**
- * With `fetching`, the lines of c and the memory wanted next are fetched a little at a time while the sums run; a burst at
- * the end would hold up the next tile's loads.
+ * What a tile does beside its sums. `fetch`: the lines of c and the memory wanted next are fetched a little at a time while the sums
+ * run; a burst at the end would hold up the next tile's loads. `keep`: the tile is the first to read its part of a or b, leaves
+ * packed copies of it, and fetches ahead of itself, since no prefetcher follows rows that are pages apart.
  */
-template <class T, int rows, int vectors, Rows kind, bool fetching> __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
+enum class Beside { nothing, fetch, keep };
+constexpr int64_t rows_ahead = 32;
+
+template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
   using V = Vector<T>;
   constexpr int lanes = lanes_of<T>;
+  constexpr bool fetching = beside != Beside::nothing;
   const MaskOf<T> last = tile.last;
   const int64_t pace = fetching ? std::max<int64_t>(1, tile.k * tile.inner * tile.outer / (rows + 1)) : 0;
   const int64_t ahead_lines = fetching ? (tile.ahead_lines + rows - 1) / rows : 0;
@@ -24,6 +29,8 @@ template <class T, int rows, int vectors, Rows kind, bool fetching> __attribute_
   const T* c_next = tile.c;
   int64_t until_fetch = pace;
   int left_to_fetch = rows;
+  T *keep_a = tile.keep_a, *keep_b = tile.keep_b;
+  const int64_t a_ahead = rows_ahead * tile.a_step, b_ahead = rows_ahead * tile.b_step;
   V c[rows][vectors];
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; j++) {
@@ -51,6 +58,20 @@ template <class T, int rows, int vectors, Rows kind, bool fetching> __attribute_
           V bv[vectors];
 #pragma GCC unroll 8
           for (int j = 0; j < vectors; j++) bv[j] = j == vectors - 1 ? load_masked(b + j * lanes, last) : load(b + j * lanes);
+          if constexpr (beside == Beside::keep) {
+            if (keep_b) {
+              __builtin_prefetch(b + b_ahead, 0, 3);
+              __builtin_prefetch(b + b_ahead + tile_columns<T> - 1, 0, 3);
+              for (int j = 0; j < vectors; j++) store(keep_b + j * lanes, bv[j]);
+              keep_b += tile_columns<T>;
+            }
+            if (kind == Rows::adjacent && keep_a) {
+              __builtin_prefetch(a0 + a_ahead, 0, 3);
+              __builtin_prefetch(a0 + a_ahead + rows - 1, 0, 3);
+              copy_row(a0, rows, keep_a);
+              keep_a += rows;
+            }
+          }
 #pragma GCC unroll 16
           for (int i = 0; i < rows; i++) {
             const T* from;
@@ -105,27 +126,31 @@ template <class T, int rows, int vectors, Rows kind, bool fetching> __attribute_
   }
 }
 
-template <class T, int rows, int vectors, bool fetching> void run_rows(const Tile<T>& tile) {
-  if (tile.a_row == 1) run_tile<T, rows, vectors, Rows::adjacent, fetching>(tile);
-  else run_tile<T, rows, vectors, Rows::strided, fetching>(tile);
+template <class T, int rows, int vectors, Beside beside> void run_rows(const Tile<T>& tile) {
+  if (tile.a_row == 1) run_tile<T, rows, vectors, Rows::adjacent, beside>(tile);
+  else run_tile<T, rows, vectors, Rows::strided, beside>(tile);
 }
 
 template <class T, int rows, int vectors> void run_any(const Tile<T>& tile) {
   constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
   if constexpr (vectors == 2) {
-    if ((tile.accumulate || tile.ahead_lines > 0) && tile.k * tile.inner * tile.outer >= long_enough) {
-      run_rows<T, rows, vectors, true>(tile);
+    if (tile.keep_a || tile.keep_b) {
+      run_rows<T, rows, vectors, Beside::keep>(tile);
+      return;
+    }
+    if (tile.k * tile.inner * tile.outer >= long_enough) {
+      run_rows<T, rows, vectors, Beside::fetch>(tile);
       return;
     }
   }
-  run_rows<T, rows, vectors, false>(tile);
+  run_rows<T, rows, vectors, Beside::nothing>(tile);
 }
 
 template <class T, int vectors, int... row> constexpr auto strided_kernels(std::integer_sequence<int, row...>) {
   return std::array<TileKernel<T>, sizeof...(row)>{run_any<T, row + 1, vectors>...};
 }
 template <class T, int vectors, int... row> constexpr auto gathered_kernels(std::integer_sequence<int, row...>) {
-  return std::array<TileKernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, false>...};
+  return std::array<TileKernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, Beside::nothing>...};
 }
 
 }  // namespace

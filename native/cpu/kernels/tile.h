@@ -21,6 +21,9 @@ template <class T> struct Tile {
   MaskOf<T> last;                    // columns of the last vector
   bool accumulate = false;           // add to c
   bool relu = false;
+  // where a copy of what is read goes, packed for the tiles that use it next: rows of a ([k][rows], only where a_row is 1), a panel of b
+  T* keep_a = nullptr;
+  T* keep_b = nullptr;
   const char* ahead = nullptr;  // memory that is wanted next: its lines are fetched while the tile is summed
   int64_t ahead_lines = 0;
 };
@@ -42,6 +45,14 @@ template <class T> TileKernel<T> gathered_kernel(int rows, int vectors);
 /** Vectors that hold n columns, and the mask of the last. */
 template <class T> WEFT_INLINE int vectors_for(int64_t n) { return int((n + lanes_of<T> - 1) / lanes_of<T>); }
 template <class T> WEFT_INLINE MaskOf<T> last_mask(int64_t n) { return lanes_below<T>(int(n - (vectors_for<T>(n) - 1) * lanes_of<T>)); }
+
+/** Copies up to tile_rows elements. */
+template <class T> WEFT_INLINE void copy_row(const T* from, int n, T* to) {
+  for (int i = 0; i < n; i += lanes_of<T>) {
+    const MaskOf<T> mask = lanes_below<T>(std::min(lanes_of<T>, n - i));
+    store_masked(to + i, load_masked(from + i, mask), mask);
+  }
+}
 
 /** Memory that will be wanted soon, in equal shares for a known number of tiles. */
 class Ahead {

@@ -39,6 +39,7 @@ inline Step widened(Call& call, Bind bind) {
   for (const View& view : call.out) inner.out.push_back(replace(view, after));
   const Step step = bind(inner);
   call.attrs = inner.attrs;  // with what has been read
+  call.flops = inner.flops;
   for (const auto& scratch : inner.scratches) call.scratches.push_back(scratch);
   return [before, after, step](const Frame& frame) {
     for (const auto& [half, full] : before)
