@@ -187,7 +187,7 @@ struct BindForward {
 
 KERNEL(cpu, lstm) { return bind_float(call, call.out[0].dtype, BindForward()); }
 
-constexpr int64_t few_rows = 6;
+constexpr int64_t few_rows = 4;
 
 /** The product that projects the input: worth joining while all weights stay in the second-level cache and meet a few rows each time. */
 JOIN(cpu, lstm) {

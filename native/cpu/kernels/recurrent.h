@@ -176,15 +176,15 @@ struct StepOptions {
 };
 
 /**
- * Rows of a batch that go through all steps together. Rows do not meet, so chunks never wait for each other; they are as long as
- * weights in the second-level cache need to be worth their way to the first.
+ * Rows of a batch that go through all steps together, in one tile. Rows do not meet, so chunks never wait for each other; weights in the
+ * second-level cache come to the first once for each tile, however many a chunk has.
  */
 struct RowChunks {
   int64_t rows, count;
   explicit RowChunks(int64_t n) : rows(n), count((n + longest - 1) / longest) {}
   int64_t begin(int64_t chunk) const { return rows * chunk / count; }
   int64_t most() const { return count == 0 ? 0 : (rows + count - 1) / count; }
-  static constexpr int64_t longest = 18;
+  static constexpr int64_t longest = step_rows<2>;
 };
 
 template <class T> int64_t panels_of(int64_t n) { return (n + tile_columns<T> - 1) / tile_columns<T>; }

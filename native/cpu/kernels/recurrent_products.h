@@ -44,13 +44,7 @@ template <class T, class Row> void pack_places(const Block& block, int64_t m, Ro
   for (int64_t r = 0; r < block.rows; r++)
     for (int64_t i = 0; i < block.length(); i++, place++) {
       const T* from = row(r, i, memory);
-      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
-        T* to = packed + r0 * places + place * (r1 - r0);
-        for (int64_t j = r0; j < r1; j += lanes_of<T>) {
-          const MaskOf<T> mask = lanes_below<T>(int(std::min<int64_t>(lanes_of<T>, r1 - j)));
-          store_masked(to + j - r0, load_masked(from + j, mask), mask);
-        }
-      });
+      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) { copy_row(from + r0, int(r1 - r0), packed + r0 * places + place * (r1 - r0)); });
     }
 }
 
@@ -257,7 +251,7 @@ template <class T> class SequenceProducts {
     }
   }
 
-  static constexpr int64_t most_places = 224, most_partial = 32 << 20;
+  static constexpr int64_t most_places = 320, most_partial = 32 << 20;
   RowChunks chunks_;
   int64_t units_, padded_;
   SlopeGroups groups_;
