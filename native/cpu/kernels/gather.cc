@@ -49,26 +49,49 @@ template <class T> Step bind_gather_along(const View& x, const View& indices, co
   };
 }
 
-/** Each chunk owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. */
-template <class T> Step bind_scatter_add(const View& indices, const View& updates, const View& out, int64_t axis) {
+/**
+ * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. Which updates
+ * are a part's own is listed once, by counting; rows of updates that lie apart are fetched ahead.
+ */
+template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
+  const View indices = call.in[0], updates = call.in[1], out = call.out[0];
   const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1),
                 count = indices.size();
   const int64_t parts = std::clamp<int64_t>((n + count) * inner / cheap_grain, 1, 16);
+  const View lists = call.scratch(size_t(count + parts + 1) * sizeof(int32_t));
   return [=](const Frame& frame) {
     const int32_t* index = frame.at<int32_t>(indices);
+    int32_t *begins = frame.at<int32_t>(lists), *list = begins + parts + 1;  // of each part; positions by part, in their order
+    const auto part_of = [&](int64_t i) { return int64_t(uint64_t(i) * uint64_t(parts) / uint64_t(n)); };
+    std::fill_n(begins, parts + 1, 0);
+    for (int64_t k = 0; k < count; k++) {
+      if (index[k] < 0 || index[k] >= n) frame.raise(index[k]);
+      else begins[part_of(index[k])]++;
+    }
+    int32_t end = 0;
+    for (int64_t part = 0; part <= parts; part++) {
+      end += begins[part];
+      begins[part] = end;
+    }
+    for (int64_t k = count; k-- > 0;)
+      if (index[k] >= 0 && index[k] < n) list[--begins[part_of(index[k])]] = int32_t(k);
     parallel_range(outer * parts, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, (n + count) * inner / parts)),
                    [&](int64_t begin, int64_t end) {
                      for (int64_t u = begin; u < end; u++) {
-                       const int64_t o = u / parts, part = u % parts, first = n * part / parts, last = n * (part + 1) / parts;
+                       const int64_t o = u / parts, part = u % parts;
+                       // rows i with part_of(i) == part
+                       const int64_t first = (n * part + parts - 1) / parts, last = (n * (part + 1) + parts - 1) / parts;
                        const T* from = frame.at<T>(updates) + o * count * inner;
                        T* to = frame.at<T>(out) + o * n * inner;
                        std::fill(to + first * inner, to + last * inner, T(0));
-                       for (int64_t k = 0; k < count; k++) {
-                         const int64_t i = index[k];
-                         if (i < 0 || i >= n) frame.raise(i);
-                         if (i < first || i >= last) continue;
-                         T* row = to + i * inner;
-                         const T* update = from + k * inner;
+                       for (int64_t k = begins[part]; k < begins[part + 1]; k++) {
+                         T* row = to + index[list[k]] * inner;
+                         const T* update = from + list[k] * inner;
+                         if (k + 8 < begins[part + 1]) {
+                           const char* next = reinterpret_cast<const char*>(from + list[k + 8] * inner);
+                           for (int64_t line = 0; line < std::min<int64_t>(inner * int64_t(sizeof(T)), 512); line += 64)
+                             __builtin_prefetch(next + line);
+                         }
                          WEFT_INDEPENDENT
                          for (int64_t j = 0; j < inner; j++) row[j] += update[j];
                        }
@@ -131,7 +154,7 @@ KERNEL(cpu, gatherAlong) {
 KERNEL(cpu, scatterAdd) {
   return bind_widened(call, [](Call& wide) {
     const int64_t given = wide.attrs.integer("axis"), axis = given < 0 ? given + wide.out[0].rank() : given;
-    return by_number(wide.out[0].dtype, [&]<class T>(T) { return bind_scatter_add<T>(wide.in[0], wide.in[1], wide.out[0], axis); });
+    return by_number(wide.out[0].dtype, [&]<class T>(T) { return bind_scatter_add<T>(wide, axis); });
   });
 }
 

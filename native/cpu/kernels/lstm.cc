@@ -195,8 +195,7 @@ JOIN(cpu, lstm) {
   if (maker == nullptr || !is_projection(*maker)) return {};
   const int64_t u = call.in[1].dim(0), d = maker->in[1].dim(0);
   const int64_t rows = RowChunks(call.in[0].dim(0)).most();
-  if (d == 0 || d > longest_block || (d + u) * 4 * u * int64_t(size_of(call.out[0].dtype)) > joined_weights || rows < step_rows<2>)
-    return {};
+  if (d == 0 || d > longest_block || (d + u) * 4 * u * int64_t(size_of(call.out[0].dtype)) > joined_weights || rows < few_rows) return {};
   joined.op = "dense+lstm";
   joined.attrs = call.attrs;
   joined.attrs.set("features", double(d));
