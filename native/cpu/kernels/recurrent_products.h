@@ -251,7 +251,7 @@ template <class T> class SequenceProducts {
     }
   }
 
-  static constexpr int64_t most_places = 320, most_partial = 32 << 20;
+  static constexpr int64_t most_places = 252, most_partial = 32 << 20;
   RowChunks chunks_;
   int64_t units_, padded_;
   SlopeGroups groups_;
