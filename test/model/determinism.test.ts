@@ -5,13 +5,7 @@ import * as assert from 'uvu/assert'
 import { device, layers, sequential, type Tensor, tensor } from '../../lib/index.js'
 import { generator } from '../expect.js'
 
-/** Trains a network with convolution, normalization and dropout in a process of its own; returns a digest of its weights. */
-function trained(threads: number): string {
-  const lib = JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)
-  const script = `
-    import { createHash } from 'node:crypto'
-    import { layers, sequential, setSeed, tensor } from ${lib}
-    setSeed(3)
+const images = `
     const net = sequential([
       layers.conv2d({ filters: 16, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
       layers.maxPooling2d({ poolSize: 2 }),
@@ -21,10 +15,33 @@ function trained(threads: number): string {
       layers.dense({ units: 64, activation: 'relu' }),
       layers.dense({ units: 10, activation: 'softmax' }),
     ])
+    const shape = [200, 28, 28, 1]`
+// units that fill vectors and panels in part
+const sequences = `
+    const net = sequential([
+      layers.embedding({ inputDim: 50, outputDim: 20, inputShape: [23] }),
+      layers.lstm({ units: 40, returnSequences: true, recurrentDropout: 0.2 }),
+      layers.gru({ units: 24, returnSequences: true }),
+      layers.gru({ units: 40, returnSequences: true, resetAfter: false }),
+      layers.simpleRnn({ units: 40 }),
+      layers.dense({ units: 10, activation: 'softmax' }),
+    ])
+    const shape = [200, 23]`
+
+/** Trains a network in a process of its own; returns a digest of its weights. */
+function trained(threads: number, network: string): string {
+  const lib = JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)
+  const script = `
+    import { createHash } from 'node:crypto'
+    import { layers, sequential, setSeed, tensor } from ${lib}
+    setSeed(3)
+    ${network}
     net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
-    const x = Float32Array.from({ length: 200 * 784 }, (_, i) => Math.sin(i * 0.37) + Math.cos(i * i * 0.001))
+    const values = (_, i) => Math.sin(i * 0.37) + Math.cos(i * i * 0.001)
+    const size = shape.reduce((a, b) => a * b)
+    const x = shape.length > 2 ? Float32Array.from({ length: size }, values) : Int32Array.from({ length: size }, (_, i) => (i * i) % 50)
     const y = Int32Array.from({ length: 200 }, (_, i) => i % 10)
-    const { history } = await net.fit(tensor(x, [200, 28, 28, 1]), tensor(y, [200]), { epochs: 2, batchSize: 64, verbose: 0 })
+    const { history } = await net.fit(tensor(x, shape), tensor(y, [200]), { epochs: 2, batchSize: 64, verbose: 0 })
     const hash = createHash('sha256').update(JSON.stringify(history))
     for (const w of net.weights) hash.update(new Uint8Array((await w.data()).buffer))
     console.log(hash.digest('hex'))`
@@ -36,11 +53,13 @@ function trained(threads: number): string {
   return stdout.trim()
 }
 
-test('training gives the same bits on one, two and three threads, and twice', () => {
-  const one = trained(1)
-  assert.match(one, /^[0-9a-f]{64}$/)
-  for (const threads of [1, 2, 3]) assert.is(trained(threads), one, `${threads} threads`)
-})
+for (const [name, network] of Object.entries({ images, sequences })) {
+  test(`training on ${name} gives the same bits on one, two and three threads, and twice`, () => {
+    const one = trained(1, network)
+    assert.match(one, /^[0-9a-f]{64}$/)
+    for (const threads of [1, 2, 3]) assert.is(trained(threads, network), one, `${threads} threads`)
+  })
+}
 
 // the kernels of a GPU are chosen by shape, the batch included
 const invariant = device() === 'cpu' ? test : (): void => undefined

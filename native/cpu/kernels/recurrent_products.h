@@ -123,7 +123,7 @@ template <class T> class SequenceProducts {
       partial_ = call.scratch(size_t(tasks_ * partial_size_) * sizeof(T));
     }
     const int64_t places = chunks.most() * length_;
-    slopes_ = LaneScratch(call, size_t(slopes.groups * padded_ * places) * sizeof(T));
+    slopes_ = LaneScratch(call, size_t(packed_size<T>(places, slopes.groups * padded_)) * sizeof(T));
     packed_a_ = LaneScratch(call, size_t(std::max(units, joined.features) * (places + 1) + lanes_of<T>) * sizeof(T));
     if (joined.dx.used()) packed_kernel_ = call.scratch(size_t(packed_size<T>(slopes.gates * padded_, joined.features)) * sizeof(T));
   }
