@@ -187,13 +187,15 @@ struct BindForward {
 
 KERNEL(cpu, lstm) { return bind_float(call, call.out[0].dtype, BindForward()); }
 
+/** With fewer rows to a chunk, weights of the projection would come from the second-level cache for too little work. */
 constexpr int64_t few_rows = 4;
 
 /** The product that projects the input: worth joining while all weights stay in the second-level cache and meet a few rows each time. */
 JOIN(cpu, lstm) {
   const Call &call = *neighbours.call, *maker = neighbours.makers[0];
-  if (maker == nullptr || !is_projection(*maker)) return {};
-  const int64_t u = call.in[1].dim(0), d = maker->in[1].dim(0);
+  const int64_t u = call.in[1].dim(0);
+  if (maker == nullptr || !is_projection(*maker, 4 * u)) return {};
+  const int64_t d = maker->in[1].dim(0);
   const int64_t rows = RowChunks(call.in[0].dim(0)).most();
   if (d == 0 || d > longest_block || (d + u) * 4 * u * int64_t(size_of(call.out[0].dtype)) > joined_weights || rows < few_rows) return {};
   joined.op = "dense+lstm";

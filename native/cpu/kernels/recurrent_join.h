@@ -11,11 +11,11 @@ namespace weft::cpu::WEFT_ISA {
 /** Bytes of weights that may be walked through at each step: they stay in the second-level cache beside what the steps read and write. */
 constexpr int64_t joined_weights = 1 << 20;
 
-/** Whether a call is x [places, features] * kernel (+ bias), as the projection of a sequence is. */
-inline bool is_projection(const Call& call) {
-  if (call.op == "dense") return call.attrs.text("activation") == "linear";
-  return call.op == "matMul" && call.in[0].rank() == 2 && call.in[1].rank() == 2 && !call.attrs.flag("transposeA") &&
-         !call.attrs.flag("transposeB");
+/** Whether a call is x [places, features] * kernel [features, n] (+ bias), as the projection of a sequence is. */
+inline bool is_projection(const Call& call, int64_t n) {
+  if (call.op == "dense") return call.in[1].dim(1) == n && call.attrs.text("activation") == "linear";
+  return call.op == "matMul" && call.in[0].rank() == 2 && call.in[1].rank() == 2 && call.in[1].dim(1) == n &&
+         !call.attrs.flag("transposeA") && !call.attrs.flag("transposeB");
 }
 
 /**
@@ -27,7 +27,7 @@ struct ProjectionGradient {
   View x, kernel, dx, dkernel, dbias;
 
   ProjectionGradient() = default;
-  /** As joined() has put it into a call whose op has so many outputs of its own. */
+  /** As join() has put it into a call whose op has so many outputs of its own. */
   ProjectionGradient(const Call& call, size_t outputs) {
     if (!call.attrs.has("features")) return;
     features = call.attrs.integer("features");
