@@ -1,7 +1,7 @@
 // Products large enough for packing and blocks on the CPU: against exact integer sums, and rows that must not depend on how many there are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { dense, matMul, profile, type Tensor, tensor, withDevice } from '../../lib/index.js'
+import { dense, matMul, profile, synchronize, type Tensor, tensor, withDevice } from '../../lib/index.js'
 
 /** Integers in [-4, 4] with no period that divides a tile: their sums are exact in float32 in any order. */
 const integers = (length: number, seed: number): number[] => Array.from({ length }, (_, i) => ((((i + seed) * 7919) % 1009) % 9) - 4)
@@ -63,7 +63,10 @@ test('a row of a product does not depend on the number of rows', async () => {
 
 test('profiles count the operations of products', async () => {
   const product = () => matMul(tensor(integers(60, 1), [5, 12]), tensor(integers(36, 2), [12, 3]))
-  const { kernels } = await profile(() => withDevice('cpu', product).data())
+  const { kernels } = await profile(async () => {
+    withDevice('cpu', product)
+    await synchronize()
+  })
   assert.is(kernels.find(({ name }) => name === 'matMul')?.flops, 2 * 5 * 3 * 12)
 })
 
