@@ -1,5 +1,5 @@
 // Activations by name, as layers take them, with Keras' defaults.
-import { unknownName, WeftError } from './error.js'
+import { unknownName, WeftError } from './core/error.js'
 import {
   elu,
   exp,
@@ -18,7 +18,7 @@ import {
   softsign,
   tanh,
 } from './ops/index.js'
-import type { Tensor } from './tensor.js'
+import type { Tensor } from './core/tensor.js'
 
 export type ActivationFunction = (x: Tensor) => Tensor
 

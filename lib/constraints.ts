@@ -1,8 +1,8 @@
 // Constraints: what a weight is made to fulfil after each update.
-import { checkOptions } from './error.js'
-import { type Named, type NamedLike, named } from './named.js'
+import { checkOptions } from './core/error.js'
+import { type Named, type NamedLike, named } from './core/named.js'
 import { add, cast, clip, div, greaterEqual, mul, sqrt, square, sum } from './ops/index.js'
-import type { Tensor } from './tensor.js'
+import type { Tensor } from './core/tensor.js'
 
 /** The nearest weight that fulfils the constraint. */
 export type ConstraintFunction = (w: Tensor) => Tensor

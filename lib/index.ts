@@ -1,14 +1,14 @@
 // The public names, nothing else.
-export { type TensorOptions, tensor, variable } from './apply.js'
-export { defineOp, loadKernels, type OpDefinition } from './custom.js'
-export { memory } from './buffer.js'
-export { type DeviceInfo, device, devices, setDevice, withDevice } from './device.js'
-export { type Profile, profile, synchronize } from './program.js'
-export { type ErrorCode, WeftError } from './error.js'
-export { gradients } from './grad.js'
-export { type GradCheckOptions, gradCheck } from './gradcheck.js'
-export { type GradOptions, grad, type JitFunction, type JitOptions, jit, type Precision, valueAndGrad } from './jit.js'
-export type { Attrs, Call, DType, Op, Shape, Spec } from './op.js'
+export { type TensorOptions, tensor, variable } from './core/apply.js'
+export { defineOp, loadKernels, type OpDefinition } from './core/define_op.js'
+export { memory } from './core/buffer.js'
+export { type DeviceInfo, device, devices, setDevice, withDevice } from './core/device.js'
+export { type Profile, profile, synchronize } from './core/program.js'
+export { type ErrorCode, WeftError } from './core/error.js'
+export { gradients } from './core/grad.js'
+export { type GradCheckOptions, gradCheck } from './core/grad_check.js'
+export { type GradOptions, grad, type JitFunction, type JitOptions, jit, type Precision, valueAndGrad } from './core/jit.js'
+export type { Attrs, Call, DType, Op, Shape, Spec } from './core/op.js'
 export {
   type HostArray,
   type NestedArray,
@@ -18,13 +18,13 @@ export {
   type TypedArray,
   Variable,
   type VariableOptions,
-} from './tensor.js'
+} from './core/tensor.js'
 export * from './ops/index.js'
 export * as callbacks from './callbacks/index.js'
 export * as constraints from './constraints.js'
 export * as data from './data/index.js'
 export * as datasets from './data/datasets/index.js'
-export { doctor, type DoctorReport } from './doctor.js'
+export { doctor, type DoctorReport } from './doctor/doctor.js'
 export * as initializers from './initializers.js'
 export { type LoadOptions, loadModel } from './io/index.js'
 export * as layers from './layers/index.js'
@@ -52,10 +52,10 @@ export {
   generate,
   gpt,
   type Prompt,
-} from './models/index.js'
+} from './transformers/index.js'
 export * as optimizers from './optimizers/index.js'
 export { clipByGlobalNorm } from './optimizers/clip.js'
-export { setSeed } from './random.js'
+export { setSeed } from './core/random.js'
 export * as regularizers from './regularizers.js'
 export * as schedules from './schedules.js'
 export * as text from './text/index.js'

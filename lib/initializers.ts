@@ -1,12 +1,12 @@
 // Initializers: first values of weights, as Keras 3 defines them.
-import { tensor } from './apply.js'
-import { withDevice } from './device.js'
-import { checkOptions, WeftError } from './error.js'
-import { type Named, type NamedLike, named } from './named.js'
-import { type DType, type Shape, sizeOf } from './op.js'
+import { tensor } from './core/apply.js'
+import { withDevice } from './core/device.js'
+import { checkOptions, WeftError } from './core/error.js'
+import { type Named, type NamedLike, named } from './core/named.js'
+import { type DType, type Shape, sizeOf } from './core/op.js'
 import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
-import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './random.js'
-import type { Tensor } from './tensor.js'
+import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './core/random.js'
+import type { Tensor } from './core/tensor.js'
 
 export type InitializerFunction = (shape: Shape, dtype?: DType) => Tensor
 export type Initializer = Named<InitializerFunction>

@@ -1,8 +1,8 @@
 // Regularizers: penalties of weights or outputs that are added to the loss.
-import { checkOptions, WeftError } from './error.js'
-import { type Named, type NamedLike, named } from './named.js'
+import { checkOptions, WeftError } from './core/error.js'
+import { type Named, type NamedLike, named } from './core/named.js'
 import { abs, add, mul, square, sum } from './ops/index.js'
-import type { Tensor } from './tensor.js'
+import type { Tensor } from './core/tensor.js'
 
 /** A scalar for a weight. */
 export type RegularizerFunction = (w: Tensor) => Tensor

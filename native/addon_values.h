@@ -9,7 +9,7 @@
 
 namespace weft {
 
-constexpr size_t aligned_from = 1024;  // lib/buffer.ts: larger buffers are 64 bytes longer and start at a 64-byte boundary
+constexpr size_t aligned_from = 1024;  // lib/core/buffer.ts: larger buffers are 64 bytes longer and start at a 64-byte boundary
 
 /** Where a buffer's bytes begin in its storage. */
 inline void* data_of(void* base, size_t length, size_t bytes, const char* what, size_t index) {

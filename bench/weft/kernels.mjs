@@ -1,7 +1,7 @@
 // Weft's side of kernels.mjs. A program holds several calls of one kernel on different operands, so that what is timed is the kernel and not the way to it.
-import { apply } from '../../dist/lib/apply.js'
+import { apply } from '../../dist/lib/core/apply.js'
 import { concat, jit, synchronize, tensor } from '../../dist/lib/index.js'
-import { ops } from '../../dist/lib/op.js'
+import { ops } from '../../dist/lib/core/op.js'
 import { startClocks } from '../shared/measure.mjs'
 import { size } from '../shared/networks.mjs'
 import { answerRequests } from '../shared/side.mjs'

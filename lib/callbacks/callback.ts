@@ -1,5 +1,5 @@
 // Callback: functions that fit calls at the begin and end of training, epochs and batches, and awaits.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import type { AnyModel } from '../model/model.js'
 import type { Logs } from '../model/step.js'
 

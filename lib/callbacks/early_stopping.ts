@@ -1,7 +1,7 @@
 // earlyStopping: ends training when a figure has stopped getting better.
-import { checkOptions } from '../error.js'
+import { checkOptions } from '../core/error.js'
 import type { Logs } from '../model/step.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { Callback } from './callback.js'
 import { Monitor, type MonitorMode } from './monitor.js'
 

@@ -1,5 +1,5 @@
 // Callbacks that change the learning rate: by a function of the epoch, or when a figure has stopped getting better.
-import { checkOptions, WeftError } from '../error.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
 import { Monitor, type MonitorMode } from './monitor.js'

@@ -1,7 +1,7 @@
 // Monitor: a figure of the logs that callbacks watch, and whether less or more of it is better.
-import { unknownName, WeftError } from '../error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import type { Logs } from '../model/step.js'
-import { warnOnce } from '../warnings.js'
+import { warnOnce } from '../core/warnings.js'
 
 export type MonitorMode = 'auto' | 'min' | 'max'
 

@@ -1,7 +1,7 @@
 // Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training gone wrong.
 import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { checkOptions, WeftError } from '../error.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
 import { Monitor, type MonitorMode } from './monitor.js'

@@ -1,7 +1,7 @@
 // weftjs doctor: prints the report of doctor(), also where the addon cannot even be loaded.
 import { parseArgs } from 'node:util'
-import type { DeviceInfo } from '../device.js'
-import type { DoctorCuda, DoctorReport } from '../doctor.js'
+import type { DeviceInfo } from '../core/device.js'
+import type { DoctorCuda, DoctorReport } from '../doctor/doctor.js'
 
 export const usage = 'doctor [--json]'
 export const summary = 'examines this installation and checks its arithmetic'
@@ -10,7 +10,7 @@ export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } })
   let report: DoctorReport
   try {
-    const { doctor } = await import('../doctor.js')
+    const { doctor } = await import('../doctor/doctor.js')
     report = await doctor()
   } catch (error) {
     const { message } = error as Error

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command line: npx weftjs <command>. Exit codes: 0 good, 1 a failed check, 2 wrong usage.
-import { unknownName, WeftError } from '../error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import * as bench from './bench.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'

@@ -1,8 +1,8 @@
 // Batches: samples on the host joined to Tensors with a leading batch axis.
-import { WeftError } from '../error.js'
-import type { DType } from '../op.js'
-import { tensor } from '../apply.js'
-import type { Tensor } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import type { DType } from '../core/op.js'
+import { tensor } from '../core/apply.js'
+import type { Tensor } from '../core/tensor.js'
 import { describe, type ShapedArray, isShaped, isTensor, isTypedArray, type SampleValue, stackHost, toHost } from './host.js'
 
 /** One value, or several for models with several inputs or outputs: a list of ShapedArrays or Tensors, or a record. */

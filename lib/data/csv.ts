@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { parse } from 'csv-parse'
-import { checkOptions, unknownName, WeftError } from '../error.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
 import { Dataset } from './dataset.js'
 import { breather } from './sources.js'
 

@@ -1,6 +1,6 @@
 // Dataset: a lazy, re-iterable pipeline of samples; host values until batch(), Tensors from there on.
-import { WeftError } from '../error.js'
-import { nextSeed } from '../random.js'
+import { WeftError } from '../core/error.js'
+import { nextSeed } from '../core/random.js'
 import { type Batch, collate, type Dtypes } from './collate.js'
 import { draws, permutation } from './shuffle.js'
 

@@ -1,8 +1,8 @@
 // Host values: what samples are made of before they become Tensors.
-import { WeftError } from '../error.js'
-import type { DType, Shape } from '../op.js'
-import { sameShape, sizeOf } from '../op.js'
-import { Tensor, type TypedArray } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import type { DType, Shape } from '../core/op.js'
+import { sameShape, sizeOf } from '../core/op.js'
+import { Tensor, type TypedArray } from '../core/tensor.js'
 
 /** Values that stay on the host, row-major, with their shape. */
 export interface ShapedArray {

@@ -1,9 +1,9 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
-import { tensor } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { isFloat } from '../op.js'
+import { tensor } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { isFloat } from '../core/op.js'
 import { add, cast, mul } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../tensor.js'
+import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */

@@ -1,9 +1,9 @@
 // Series: values in time order, as windows and scalers take them.
-import { tensor } from '../apply.js'
-import { WeftError } from '../error.js'
-import { isFloat } from '../op.js'
+import { tensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { isFloat } from '../core/op.js'
 import { cast, expandDims } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../tensor.js'
+import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 
 /** One value at each time [t], or several [t, features]. */

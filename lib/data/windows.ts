@@ -1,8 +1,8 @@
 // Time series: windows to learn from, and parts in time order.
-import { tensor } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
+import { tensor } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import { gather, reshape, slice } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../tensor.js'
+import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 import { columnsOf, type Series } from './series.js'
 

@@ -1,10 +1,10 @@
 // safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian data).
 import { type FileHandle, open, readFile } from 'node:fs/promises'
-import { device as currentDevice } from '../device.js'
-import { bytesOnHost } from '../program.js'
-import { WeftError } from '../error.js'
-import { bytesOf, type DType, type Shape, sizeOf } from '../op.js'
-import { allocate, fillFrom, type Tensor } from '../tensor.js'
+import { device as currentDevice } from '../core/device.js'
+import { bytesOnHost } from '../core/program.js'
+import { WeftError } from '../core/error.js'
+import { bytesOf, type DType, type Shape, sizeOf } from '../core/op.js'
+import { allocate, fillFrom, type Tensor } from '../core/tensor.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',

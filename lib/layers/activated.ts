@@ -4,8 +4,8 @@ import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
 import { div } from '../ops/index.js'
 import type { RegularizerFunction, RegularizerLike } from '../regularizers.js'
-import type { Tensor } from '../tensor.js'
-import { getRegularizer } from '../weight_options.js'
+import type { Tensor } from '../core/tensor.js'
+import { getRegularizer } from './weight_options.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 export interface BiasOptions {

@@ -1,12 +1,12 @@
 // Activations as layers.
 import { type ActivationLike, getActivation } from '../activations.js'
-import { unknownName, WeftError } from '../error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
-import type { Shape } from '../op.js'
+import type { Shape } from '../core/op.js'
 import { add, cast, elu, greaterEqual, leakyRelu, minimum, mul, neg, relu, softmax, sub } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
-import type { Tensor, Variable } from '../tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 abstract class ActivationLayer<C extends object> extends Layer<C> {

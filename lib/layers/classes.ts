@@ -1,9 +1,9 @@
 // Classes of layers by the name that saved models use.
 import { Activation, Elu, LeakyRelu, Prelu, Relu, Softmax } from './activation.js'
-import { GroupedQueryAttention, MultiHeadAttention } from './attention.js'
+import { GroupedQueryAttention, MultiHeadAttention } from './attention/multi_head.js'
 import { Conv1d, Conv2d, Conv2dTranspose, DepthwiseConv2d } from './convolution.js'
 import { Dense } from './dense.js'
-import { Attention } from './dot_product_attention.js'
+import { Attention } from './attention/dot_product.js'
 import { Dropout, GaussianDropout, GaussianNoise, SpatialDropout1d, SpatialDropout2d } from './dropout.js'
 import { Embedding } from './embedding.js'
 import { GroupNormalization } from './group_normalization.js'
@@ -22,16 +22,16 @@ import {
   MaxPooling1d,
   MaxPooling2d,
 } from './pooling.js'
-import type { CellLike } from './recurrent_cell.js'
-import { GruCell, LstmCell, SimpleRnnCell } from './recurrent_cells.js'
-import { Gru, Lstm, SimpleRnn } from './recurrent_layers.js'
-import { PositionEmbedding, SinePositionEncoding, TokenAndPositionEmbedding } from './positional.js'
+import type { CellLike } from './recurrent/cell.js'
+import { GruCell, LstmCell, SimpleRnnCell } from './recurrent/cells.js'
+import { Gru, Lstm, SimpleRnn } from './recurrent/layers.js'
+import { PositionEmbedding, SinePositionEncoding, TokenAndPositionEmbedding } from './attention/positional.js'
 import { RmsNormalization } from './rms_normalization.js'
-import { RotaryEmbedding } from './rotary.js'
+import { RotaryEmbedding } from './attention/rotary.js'
 import { Normalization, Rescaling } from './scaling.js'
 import { Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling2d, ZeroPadding2d } from './shape.js'
 import { TextVectorization } from './text_vectorization.js'
-import { TransformerDecoder, TransformerEncoder } from './transformer.js'
+import { TransformerDecoder, TransformerEncoder } from './attention/transformer.js'
 
 /** A class that can be made again from its config. */
 export type LayerClass = new (config: never) => AnyLayer | CellLike

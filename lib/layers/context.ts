@@ -1,6 +1,6 @@
 // What a layer's call knows of the calls around it: training or not, and where its losses and metrics go.
-import { during } from '../during.js'
-import type { Tensor } from '../tensor.js'
+import { during } from '../core/during.js'
+import type { Tensor } from '../core/tensor.js'
 import type { AnyLayer } from './layer.js'
 
 /** What the layers called during one pass have left for the training step. */

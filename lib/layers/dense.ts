@@ -1,7 +1,7 @@
 // Dense: activation(x · kernel + bias) over the last axis.
-import { type Shape, sizeOf } from '../op.js'
+import { type Shape, sizeOf } from '../core/op.js'
 import { add, matMul, reshape } from '../ops/index.js'
-import type { Tensor, Variable } from '../tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
 import type { CallOptions, InputSpec, LayerOptions } from './layer.js'
 import { integerOption } from './options.js'

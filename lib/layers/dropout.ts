@@ -1,9 +1,9 @@
 // Dropout and noise: only while training, from a random state of the layer that is saved with the model.
-import { WeftError } from '../error.js'
-import type { Shape } from '../op.js'
+import { WeftError } from '../core/error.js'
+import type { Shape } from '../core/op.js'
 import { add, dropout, mul, ones, randomNormal } from '../ops/index.js'
-import { randomState } from '../random.js'
-import type { Tensor, Variable } from '../tensor.js'
+import { randomState } from '../core/random.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { rateOption } from './options.js'

@@ -1,12 +1,12 @@
 // Embedding: a learned vector for each id.
-import { tensor } from '../apply.js'
+import { tensor } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape } from '../op.js'
+import { type DType, type Shape, sameShape } from '../core/op.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
-import { Tensor, type TensorLike, type Variable } from '../tensor.js'
-import { warnOnce } from '../warnings.js'
+import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
 

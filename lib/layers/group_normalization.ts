@@ -1,8 +1,8 @@
 // Group normalization: the features of each sample in groups, each normalized over the group and all places.
-import { WeftError } from '../error.js'
-import { type Shape, sizeOf } from '../op.js'
+import { WeftError } from '../core/error.js'
+import { type Shape, sizeOf } from '../core/op.js'
 import { add, layerNorm, mul, ones, reshape, transpose, zeros } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import type { LayerOptions } from './layer.js'
 import { AFFINE_OPTIONS, type Affine, AffineLayer, withLastAxes } from './normalization.js'
 

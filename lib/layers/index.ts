@@ -18,7 +18,7 @@ import {
   type GroupedQueryAttentionOptions,
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
-} from './attention.js'
+} from './attention/multi_head.js'
 import {
   Conv1d,
   type Conv1dOptions,
@@ -30,7 +30,7 @@ import {
   type DepthwiseConv2dOptions,
 } from './convolution.js'
 import { Dense, type DenseOptions } from './dense.js'
-import { Attention, type AttentionLayerOptions } from './dot_product_attention.js'
+import { Attention, type AttentionLayerOptions } from './attention/dot_product.js'
 import {
   Dropout,
   type DropoutOptions,
@@ -62,13 +62,13 @@ import {
   type Pooling1dOptions,
   type Pooling2dOptions,
 } from './pooling.js'
-import type { Tensor } from '../tensor.js'
-import type { Recurrent } from './recurrent.js'
-import { Bidirectional, type BidirectionalOptions } from './recurrent_bidirectional.js'
-import { type CellOptions, GruCell, type GruCellOptions, LstmCell, type LstmCellOptions, SimpleRnnCell } from './recurrent_cells.js'
-import { Gru, type GruOptions, Lstm, type LstmOptions, SimpleRnn, type SimpleRnnOptions } from './recurrent_layers.js'
-import { Rnn, type RnnOptions, StackedRnnCells, type StackedRnnCellsOptions } from './recurrent_rnn.js'
-import { TimeDistributed, type TimeDistributedOptions } from './recurrent_time.js'
+import type { Tensor } from '../core/tensor.js'
+import type { Recurrent } from './recurrent/recurrent.js'
+import { Bidirectional, type BidirectionalOptions } from './recurrent/bidirectional.js'
+import { type CellOptions, GruCell, type GruCellOptions, LstmCell, type LstmCellOptions, SimpleRnnCell } from './recurrent/cells.js'
+import { Gru, type GruOptions, Lstm, type LstmOptions, SimpleRnn, type SimpleRnnOptions } from './recurrent/layers.js'
+import { Rnn, type RnnOptions, StackedRnnCells, type StackedRnnCellsOptions } from './recurrent/rnn.js'
+import { TimeDistributed, type TimeDistributedOptions } from './recurrent/time_distributed.js'
 import {
   PositionEmbedding,
   type PositionEmbeddingOptions,
@@ -76,9 +76,9 @@ import {
   type SinePositionEncodingOptions,
   TokenAndPositionEmbedding,
   type TokenAndPositionEmbeddingOptions,
-} from './positional.js'
+} from './attention/positional.js'
 import { RmsNormalization, type RmsNormalizationOptions } from './rms_normalization.js'
-import { RotaryEmbedding, type RotaryOptions } from './rotary.js'
+import { RotaryEmbedding, type RotaryOptions } from './attention/rotary.js'
 import { Normalization, type NormalizationOptions, Rescaling, type RescalingOptions } from './scaling.js'
 import {
   Cropping2d,
@@ -96,10 +96,15 @@ import {
   type ZeroPadding2dOptions,
 } from './shape.js'
 import { TextVectorization, type TextVectorizationOptions } from './text_vectorization.js'
-import { TransformerDecoder, type TransformerDecoderOptions, TransformerEncoder, type TransformerEncoderOptions } from './transformer.js'
+import {
+  TransformerDecoder,
+  type TransformerDecoderOptions,
+  TransformerEncoder,
+  type TransformerEncoderOptions,
+} from './attention/transformer.js'
 
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
-export { RecurrentCell, type Step, type StepOptions } from './recurrent_cell.js'
+export { RecurrentCell, type Step, type StepOptions } from './recurrent/cell.js'
 
 /** activation(x · kernel + bias) over the last axis: [batch, ..., features] → [batch, ..., units]. */
 export const dense = (config: DenseOptions & LayerOptions): Dense => new Dense(config)

@@ -1,8 +1,8 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
-import { WeftError } from '../error.js'
-import type { DType, Shape } from '../op.js'
+import { WeftError } from '../core/error.js'
+import type { DType, Shape } from '../core/op.js'
 import { cast, reshape } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { type DynamicShape, shapeText } from './symbolic.js'
 

@@ -1,6 +1,6 @@
 // Lambda: a function of tensors as a layer.
-import { WeftError } from '../error.js'
-import type { Tensor } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import type { Tensor } from '../core/tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 export type LambdaFunction = (x: Tensor, options: CallOptions) => Tensor

@@ -1,7 +1,7 @@
 // Masking: steps whose features all have one value are no data.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import { any, cast, expandDims, mul, notEqual } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
 
 export interface MaskingOptions {

@@ -1,6 +1,6 @@
 // Merging: several inputs made one.
-import { WeftError } from '../error.js'
-import type { Shape } from '../op.js'
+import { WeftError } from '../core/error.js'
+import type { Shape } from '../core/op.js'
 import {
   add,
   any,
@@ -22,7 +22,7 @@ import {
   sum,
   transpose,
 } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { shapeText } from './symbolic.js'
 

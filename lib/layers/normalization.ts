@@ -1,8 +1,8 @@
 // Normalization of activations: by the batch's statistics, by each sample's.
 import type { ConstraintLike } from '../constraints.js'
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import type { InitializerLike } from '../initializers.js'
-import { type Shape, sizeOf } from '../op.js'
+import { type Shape, sizeOf } from '../core/op.js'
 import {
   add,
   batchNorm,
@@ -21,7 +21,7 @@ import {
   zeros,
 } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
-import type { Tensor, Variable } from '../tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 /** Options of layers with a learned scale and offset. */

@@ -1,5 +1,5 @@
 // Checks of layer options: sizes, strides and paddings.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 
 /** A size of one or two axes. */
 export type Size = number | readonly [number, number]

@@ -1,6 +1,6 @@
 // Pooling: the largest or the mean value of windows, or of a whole image or sequence.
 import { averagePool1d, averagePool2d, cast, div, expandDims, max, maximum, maxPool1d, maxPool2d, mean, mul, sum } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, type Padding, pairOption, type Size, singleOption } from './options.js'

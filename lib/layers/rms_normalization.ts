@@ -1,8 +1,8 @@
 // RMS normalization: each row divided by the root of the mean of its squares.
-import { WeftError } from '../error.js'
-import type { Shape } from '../op.js'
+import { WeftError } from '../core/error.js'
+import type { Shape } from '../core/op.js'
 import { rmsNorm } from '../ops/index.js'
-import type { Tensor, Variable } from '../tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { withLastAxes } from './normalization.js'
 

@@ -1,10 +1,10 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
-import { tensor } from '../apply.js'
-import { WeftError } from '../error.js'
-import { outsideTrace } from '../graph.js'
-import type { Shape } from '../op.js'
+import { tensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { outsideTrace } from '../core/graph.js'
+import type { Shape } from '../core/op.js'
 import { add, cast, div, maximum, mean, mul, reshape, sqrt, squaredDifference, sub } from '../ops/index.js'
-import { type HostArray, Tensor, type TensorLike, type Variable } from '../tensor.js'
+import { type HostArray, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface RescalingOptions {

@@ -1,7 +1,7 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
-import { unknownName, WeftError } from '../error.js'
-import type { Shape } from '../op.js'
-import { isRecord } from '../tensor.js'
+import { unknownName, WeftError } from '../core/error.js'
+import type { Shape } from '../core/op.js'
+import { isRecord } from '../core/tensor.js'
 import { type LayerClass, layerClasses } from './classes.js'
 import type { AnyLayer } from './layer.js'
 

@@ -1,8 +1,8 @@
 // Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
-import { WeftError } from '../error.js'
-import { type Shape, sizeOf } from '../op.js'
+import { WeftError } from '../core/error.js'
+import { type Shape, sizeOf } from '../core/op.js'
 import { broadcastTo, expandDims, pad, reshape, slice, transpose } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { IMAGES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { integerOption, pairOption, type Size } from './options.js'

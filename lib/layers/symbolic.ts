@@ -1,10 +1,10 @@
 // Symbolic tensors of functional models: values with a shape and the node that makes them, but no memory.
-import { device } from '../device.js'
-import { WeftError } from '../error.js'
-import { currentTrace, recording, Trace } from '../graph.js'
-import type { DType, Shape } from '../op.js'
-import { symbolicFunctions } from '../symbolic.js'
-import { isRecord, mapTree, Tensor, walk } from '../tensor.js'
+import { device } from '../core/device.js'
+import { WeftError } from '../core/error.js'
+import { currentTrace, recording, Trace } from '../core/graph.js'
+import type { DType, Shape } from '../core/op.js'
+import { symbolicFunctions } from '../core/symbolic.js'
+import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
 import { inScope } from './context.js'
 import type { AnyLayer } from './layer.js'
 

@@ -1,13 +1,13 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
-import { tensor, variable } from '../apply.js'
+import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
-import { checkOptions, type ErrorCode, WeftError } from '../error.js'
-import { outsideTrace } from '../graph.js'
+import { checkOptions, type ErrorCode, WeftError } from '../core/error.js'
+import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape, sizeOf } from '../op.js'
+import { type DType, type Shape, sameShape, sizeOf } from '../core/op.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
-import { Tensor, type TensorLike, toHost, type TypedArray, type Variable } from '../tensor.js'
-import { getConstraint, getInitializer, getRegularizer, setConstraint } from '../weight_options.js'
+import { Tensor, type TensorLike, toHost, type TypedArray, type Variable } from '../core/tensor.js'
+import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
   name: string

@@ -1,7 +1,7 @@
 // Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and defaults: Keras 3.
-import { checkOptions, WeftError } from '../error.js'
-import { sameShape } from '../op.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { sameShape } from '../core/op.js'
+import type { Tensor } from '../core/tensor.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'
 import { defineLoss, type Loss, meanOverLast } from './loss.js'
 import type { LossOptions } from './regression.js'

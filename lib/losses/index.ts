@@ -1,5 +1,5 @@
 // losses: the loss functions, by factory and by string.
-import { unknownName, WeftError } from '../error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy } from './crossentropy.js'
 import { defineLoss, type Loss, type LossFunction } from './loss.js'
 import { cosineSimilarity, hinge, huber, klDivergence, logCosh, meanAbsoluteError, meanSquaredError, poisson } from './regression.js'

@@ -1,8 +1,8 @@
 // Loss: what a loss function is, how per-sample losses are weighted and reduced, and how targets are laid beside predictions.
-import { WeftError } from '../error.js'
-import { isFloat, type Shape, sameShape } from '../op.js'
-import { asTensor } from '../apply.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import { isFloat, type Shape, sameShape } from '../core/op.js'
+import { asTensor } from '../core/apply.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 
 export interface LossCallOptions {

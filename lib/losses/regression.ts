@@ -1,6 +1,6 @@
 // Losses of real-valued targets, and those of margins and distributions. Formulas and defaults: Keras 3.
-import { checkOptions } from '../error.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions } from '../core/error.js'
+import type { Tensor } from '../core/tensor.js'
 import { maximum, where } from '../ops/index.js'
 import { defineLoss, type Loss, meanOverLast, type Reduction } from './loss.js'
 

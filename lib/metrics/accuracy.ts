@@ -1,8 +1,8 @@
 // Accuracies: the share of samples whose class is predicted.
-import { checkOptions, WeftError } from '../error.js'
-import type { Tensor, TensorLike, Variable } from '../tensor.js'
-import { asTensor } from '../apply.js'
-import { sameShape } from '../op.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
+import { asTensor } from '../core/apply.js'
+import { sameShape } from '../core/op.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
 import { topK } from '../ops/index.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'

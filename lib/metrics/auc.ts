@@ -1,7 +1,7 @@
 // auc: the area under the ROC or precision-recall curve, from counts at fixed thresholds as Keras does.
-import { asTensor, tensor } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import type { Tensor, TensorLike, Variable } from '../tensor.js'
+import { asTensor, tensor } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank, floats } from '../losses/loss.js'
 import { maximum, where } from '../ops/index.js'
 import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'

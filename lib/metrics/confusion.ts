@@ -1,8 +1,8 @@
 // precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
-import { asTensor } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import { sameShape } from '../op.js'
-import type { Tensor, TensorLike, Variable } from '../tensor.js'
+import { asTensor } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { sameShape } from '../core/op.js'
+import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank } from '../losses/loss.js'
 import { oneHot } from '../ops/index.js'
 import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'

@@ -1,7 +1,7 @@
 // metrics: the factories, and what compile() makes of strings, losses and plain functions.
-import { unknownName, WeftError } from '../error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { isLoss, type Loss, lossNames, resolveLoss } from '../losses/index.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { accuracy, binaryAccuracy, categoricalAccuracy, sparseCategoricalAccuracy, topKCategoricalAccuracy } from './accuracy.js'
 import { auc } from './auc.js'
 import { f1, precision, recall } from './confusion.js'

@@ -1,8 +1,8 @@
 // Metric: a figure over many batches, kept in a fixed-size state that a traced step updates.
-import { asTensor, variable } from '../apply.js'
-import { outsideTrace } from '../graph.js'
-import { type Shape, sizeOf } from '../op.js'
-import type { Tensor, TensorLike, Variable } from '../tensor.js'
+import { asTensor, variable } from '../core/apply.js'
+import { outsideTrace } from '../core/graph.js'
+import { type Shape, sizeOf } from '../core/op.js'
+import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { fitRank, floats } from '../losses/loss.js'
 import { zeros, zerosLike } from '../ops/index.js'
 

@@ -1,8 +1,8 @@
 // perplexity: how many tokens a language model hesitates between, exp of the mean cross-entropy.
-import { asTensor } from '../apply.js'
-import { checkOptions } from '../error.js'
+import { asTensor } from '../core/apply.js'
+import { checkOptions } from '../core/error.js'
 import { sparseCategoricalCrossentropy } from '../losses/index.js'
-import type { TensorLike } from '../tensor.js'
+import type { TensorLike } from '../core/tensor.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
 
 export interface PerplexityOptions extends MetricOptions {

@@ -1,7 +1,7 @@
 // Metrics of real-valued targets: mse, mae, rmse, r2.
-import { asTensor } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { asTensor } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alignTarget, floats, meanOverLast } from '../losses/loss.js'
 import { MeanMetric, type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
 

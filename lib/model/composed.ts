@@ -1,7 +1,7 @@
 // ComposedModel: what models made of layers have in common: finding layers, the summary, masks that pass through.
-import { unknownName, WeftError } from '../error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { Model } from './model.js'
 import { type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
 

@@ -1,6 +1,6 @@
 // evaluate: loss and metrics over data, without training.
-import { checkOptions, WeftError } from '../error.js'
-import type { Tensor } from '../tensor.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import type { Tensor } from '../core/tensor.js'
 import { freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
 import type { AnyModel } from './model.js'
 import { pipeline } from './pipeline.js'

@@ -1,8 +1,8 @@
 // Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such batches.
-import { tensor } from '../apply.js'
-import { WeftError } from '../error.js'
-import type { Shape } from '../op.js'
-import { isRecord, type NestedArray, Tensor, type TypedArray } from '../tensor.js'
+import { tensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import type { Shape } from '../core/op.js'
+import { isRecord, type NestedArray, Tensor, type TypedArray } from '../core/tensor.js'
 
 /** Values that stay on the host until they are fed. */
 export interface HostValues {

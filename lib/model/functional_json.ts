@@ -1,13 +1,13 @@
 // Functional models as JSON: their layers, and the calls that wire them, with symbolic tensors as { node, output }.
-import { tensor } from '../apply.js'
-import { WeftError } from '../error.js'
+import { tensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
 import type { AnyLayer } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, type LoadOptions } from '../layers/serialize.js'
 import { type DynamicShape, inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { InputLayer } from '../layers/input.js'
-import type { DType, Shape } from '../op.js'
+import type { DType, Shape } from '../core/op.js'
 import * as functions from '../ops/index.js'
-import { isRecord, Tensor } from '../tensor.js'
+import { isRecord, Tensor } from '../core/tensor.js'
 
 interface NodeJson {
   /** A layer's name, or a public function's. */

@@ -1,8 +1,8 @@
 // Labels: class numbers as one-hot rows.
-import { asTensor } from '../apply.js'
-import { WeftError } from '../error.js'
+import { asTensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
 import { oneHot } from '../ops/index.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 
 /**
  * One-hot rows float32 [..., classes] of class numbers [...] or [..., 1].

@@ -1,10 +1,10 @@
 // Objective: what compile() asked for (optimizer, losses, metrics, precision), and which of it belongs to which output.
-import { checkOptions, WeftError } from '../error.js'
-import { jit, type Precision } from '../jit.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
 import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
-import { isRecord } from '../tensor.js'
+import { isRecord } from '../core/tensor.js'
 
 export interface CompileOptions {
   /** Default 'rmsprop'. */

@@ -1,8 +1,8 @@
 // predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
-import { tensor } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
+import { tensor } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import { concat } from '../ops/index.js'
-import { isRecord, Tensor } from '../tensor.js'
+import { isRecord, Tensor } from '../core/tensor.js'
 import { ascending, checkCount } from './evaluate.js'
 import { batchColumns, deviceOf, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type Values } from './feed.js'
 import type { AnyModel } from './model.js'

@@ -1,5 +1,5 @@
 // Progress: what fit and evaluate print: a bar on a terminal, plain lines elsewhere.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import type { Logs } from './step.js'
 
 /** 0: silent, 1: a progress bar, 2: one line per epoch, 'auto': 1 on a terminal, else 2. */

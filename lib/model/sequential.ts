@@ -1,11 +1,11 @@
 // Sequential: layers one after the other.
-import { checkOptions, WeftError } from '../error.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import { fitInput, InputLayer } from '../layers/input.js'
 import { type AnyLayer, type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, registerLoader } from '../layers/serialize.js'
 import { type DynamicShape, type DynamicSpec, inferSpecs, inputNode, placeholder } from '../layers/symbolic.js'
-import type { DType, Shape } from '../op.js'
-import { Tensor } from '../tensor.js'
+import type { DType, Shape } from '../core/op.js'
+import { Tensor } from '../core/tensor.js'
 import { ComposedModel } from './composed.js'
 import type { SummaryRow } from './summary.js'
 

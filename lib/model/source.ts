@@ -1,7 +1,7 @@
 // Sources: where the batches of an epoch come from: rows of arrays on the device, in an order, or a stream.
-import { tensor } from '../apply.js'
-import { WeftError } from '../error.js'
-import type { Tensor } from '../tensor.js'
+import { tensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import type { Tensor } from '../core/tensor.js'
 import { batchColumns, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
 import type { ClassWeight } from './pass.js'
 import type { Launch } from './pipeline.js'

@@ -1,8 +1,8 @@
 // Summary: a model's layers as a table.
-import { checkOptions } from '../error.js'
+import { checkOptions } from '../core/error.js'
 import { type DynamicShape, shapeText } from '../layers/symbolic.js'
-import { bytesOf, sizeOf } from '../op.js'
-import type { Variable } from '../tensor.js'
+import { bytesOf, sizeOf } from '../core/op.js'
+import type { Variable } from '../core/tensor.js'
 import type { AnyModel } from './model.js'
 
 export interface SummaryOptions {

@@ -1,8 +1,8 @@
 // Training: fit and train, epoch by epoch; trainOnBatch.
-import { checkOptions, WeftError } from '../error.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import { type CallbackLike, CallbackList } from '../callbacks/callback.js'
 import { draws, permutation } from '../data/shuffle.js'
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { ascending, checkCount, measure } from './evaluate.js'
 import { type Columns, freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
 import { History } from './history.js'

@@ -1,8 +1,8 @@
 // Activation functions and their gradient kernels.
-import { applyOne } from '../apply.js'
-import type { Op } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import type { Op } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { abs, add, div, mul, square, sub } from './arithmetic.js'
 import { greater, less, logicalAnd, where } from './compare.js'
 import { erf, exp } from './math.js'
@@ -122,7 +122,7 @@ export function activationGrad(activation: string, g: Tensor, y: Tensor): Tensor
 
 methods({ relu, sigmoid, tanh, softplus, softsign, silu, selu, mish, hardSigmoid, gelu, elu, leakyRelu, relu6, hardSilu })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     relu(): Tensor
     sigmoid(): Tensor

@@ -1,9 +1,9 @@
 // Positions of extremes along one axis.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axisOf, single } from './operands.js'
 import { keepDimsOf, type ReduceOptions, reducedShape } from './reduce.js'
 import { reshape } from './reshape.js'
@@ -51,7 +51,7 @@ export const argMin: ArgReduction = argReduction(ArgMin)
 
 methods({ argMax, argMin })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     argMax(axis?: number, options?: ReduceOptions): Tensor
     argMin(axis?: number, options?: ReduceOptions): Tensor

@@ -1,9 +1,9 @@
 // Arithmetic on numbers, with numpy broadcasting and promotion of dtypes.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import type { Op } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import type { Op } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { cast } from './cast.js'
 import { equal, greater, greaterEqual, less, lessEqual, logicalAnd, where } from './compare.js'
 import { single } from './operands.js'
@@ -95,7 +95,7 @@ export const clip: (x: TensorLike, min: number, max: number) => Tensor = func((x
 
 methods({ add, sub, mul, div, pow, minimum, maximum, squaredDifference, mod, floorDiv, atan2, neg, abs, sign, square, clip })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     add(b: TensorLike): Tensor
     sub(b: TensorLike): Tensor

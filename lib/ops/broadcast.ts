@@ -1,9 +1,9 @@
 // Broadcasting made explicit, and its transpose.
-import { applyOne, checkShape } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type Op, registerOp, type Shape, sameShape } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne, checkShape } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type Op, registerOp, type Shape, sameShape } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'
 import { operand, type ResultAttrs } from './operands.js'
 import { sum } from './reduce.js'
@@ -40,7 +40,7 @@ export function unbroadcast(g: Tensor, shape: Shape): Tensor {
 
 methods({ broadcastTo })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     broadcastTo(shape: Shape): Tensor
   }

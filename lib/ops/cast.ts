@@ -1,10 +1,10 @@
 // Cast and identity: the same values in another dtype, as a copy, or without gradient.
-import { applyOne, provideCast } from '../apply.js'
-import { WeftError, unknownName } from '../error.js'
-import { currentTrace } from '../graph.js'
-import { type DType, isFloat, type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import { type Tensor, type TensorLike, Variable } from '../tensor.js'
+import { applyOne, provideCast } from '../core/apply.js'
+import { WeftError, unknownName } from '../core/error.js'
+import { currentTrace } from '../core/graph.js'
+import { type DType, isFloat, type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { operand } from './operands.js'
 import { Reshape } from './reshape.js'
 
@@ -59,7 +59,7 @@ provideCast(
 )
 methods({ cast, identity, stopGradient })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     /** The values in another dtype; see cast(). */
     cast(dtype: DType): Tensor

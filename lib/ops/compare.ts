@@ -1,9 +1,9 @@
 // Comparison, logic and choice: results are bool, except where()'s.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { unbroadcast } from './broadcast.js'
 import { broadcastShapes, operand, promoted } from './operands.js'
 import { type Binary, binary, binaryOp, type Unary } from './pointwise.js'
@@ -80,7 +80,7 @@ export const where: (condition: TensorLike, a: TensorLike, b: TensorLike) => Ten
 
 methods({ equal, notEqual, less, lessEqual, greater, greaterEqual, logicalAnd, logicalOr, logicalXor, logicalNot, where })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     equal(b: TensorLike): Tensor
     notEqual(b: TensorLike): Tensor

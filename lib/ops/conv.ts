@@ -1,7 +1,7 @@
 // Convolution kernels: the forward product, and its two gradients, which are each other's gradients too. Images NHWC, kernels HWIO.
-import { apply, applyOne } from '../apply.js'
-import { type Attrs, type Op, registerOp, type Spec } from '../op.js'
-import type { Tensor } from '../tensor.js'
+import { apply, applyOne } from '../core/apply.js'
+import { type Attrs, type Op, registerOp, type Spec } from '../core/op.js'
+import type { Tensor } from '../core/tensor.js'
 import { activationGrad } from './activation.js'
 import type { FusedActivation } from './dense.js'
 import { maxPool2dGrad } from './pool.js'

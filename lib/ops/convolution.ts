@@ -1,8 +1,8 @@
 // Convolutions as users call them: 1-d and 2-d, depthwise, transposed.
-import { applyOne } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { Conv2d, Conv2dInputGrad } from './conv.js'
 import { checkRank, integerOf, sameFloats } from './operands.js'
 import { reshape } from './reshape.js'
@@ -183,7 +183,7 @@ export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: Conv
 
 methods({ conv2d, conv1d, depthwiseConv2d, conv2dTranspose })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     conv2d(kernel: TensorLike, options?: Conv2dOptions): Tensor
     conv1d(kernel: TensorLike, options?: Conv1dOptions): Tensor

@@ -1,11 +1,11 @@
 // Creation: tensors of one value, ramps and identity matrices, made on the device.
-import { applyOne, checkShape, provideFill } from '../apply.js'
-import { device, withDevice } from '../device.js'
-import { unknownName, WeftError } from '../error.js'
-import { callOf } from '../graph.js'
-import { type DType, type Op, registerOp, type Shape, type Spec } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne, checkShape, provideFill } from '../core/apply.js'
+import { device, withDevice } from '../core/device.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { callOf } from '../core/graph.js'
+import { type DType, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { DTYPES } from './cast.js'
 import { integerOf, numberOf, operand } from './operands.js'
 
@@ -103,7 +103,7 @@ export function isZeros(t: Tensor): boolean {
 
 methods({ zerosLike, onesLike, fullLike })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     zerosLike(): Tensor
     onesLike(): Tensor

@@ -1,9 +1,9 @@
 // Running sums.
-import { applyOne } from '../apply.js'
-import { checkOptions } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { checkOptions } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axisOf, single } from './operands.js'
 
 type CumSumAttrs = { readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }
@@ -31,7 +31,7 @@ export const cumSum: (x: TensorLike, axis?: number, options?: CumSumOptions) => 
 
 methods({ cumSum })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     cumSum(axis?: number, options?: CumSumOptions): Tensor
   }

@@ -1,10 +1,10 @@
 // Dropout (Srivastava et al. 2014), scaled so that the mean stays.
-import { applyOne } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { advance, callState } from '../random.js'
-import { func, methods } from '../symbolic.js'
-import { type Tensor, type TensorLike, Variable } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { advance, callState } from '../core/random.js'
+import { func, methods } from '../core/symbolic.js'
+import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { alike } from './cast.js'
 import { zerosLike } from './creation.js'
 import { single } from './operands.js'
@@ -39,7 +39,7 @@ export const dropout: (x: TensorLike, rate: number, options?: DropoutOptions) =>
 
 methods({ dropout })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     dropout(rate: number, options?: DropoutOptions): Tensor
   }

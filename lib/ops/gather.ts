@@ -1,9 +1,9 @@
 // Selection by indices and its transpose, addition at indices. Indices are int32; those out of range fail the step with ERR_DATA.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type DType, type Op, registerOp, type Shape, sameShape } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type DType, type Op, registerOp, type Shape, sameShape } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add } from './arithmetic.js'
 import { cast } from './cast.js'
 import { arange } from './creation.js'
@@ -125,7 +125,7 @@ export const takeBatch: (x: Tensor, permutation: Tensor, cursor: Tensor, batch: 
 
 methods({ gather, gatherAlong, scatterAdd })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     gather(indices: TensorLike, axis?: number): Tensor
     gatherAlong(indices: TensorLike, axis?: number): Tensor

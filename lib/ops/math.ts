@@ -1,6 +1,6 @@
 // Elementary functions of floats (integers become float32), rounding, and tests for NaN and infinity.
-import { type Op, registerOp } from '../op.js'
-import { methods } from '../symbolic.js'
+import { type Op, registerOp } from '../core/op.js'
+import { methods } from '../core/symbolic.js'
 import { add, div, mul, neg, square } from './arithmetic.js'
 import { type Unary, unary, unaryOp } from './pointwise.js'
 
@@ -56,7 +56,7 @@ export const isFinite: Unary = unary(IsFinite, 'float')
 
 methods({ exp, expm1, log, log1p, sqrt, rsqrt, reciprocal, sin, cos, tan, erf, floor, ceil, round, isNaN, isFinite })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     exp(): Tensor
     expm1(): Tensor

@@ -1,9 +1,9 @@
 // Matrix products.
-import { applyOne } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { type Op, registerOp, type Shape } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { type Op, registerOp, type Shape } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { unbroadcast } from './broadcast.js'
 import { broadcastShapes, sameFloats } from './operands.js'
 import { reshape } from './reshape.js'
@@ -85,7 +85,7 @@ export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => 
 
 methods({ matMul })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     matMul(b: TensorLike, options?: MatMulOptions): Tensor
   }

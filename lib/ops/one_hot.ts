@@ -1,9 +1,9 @@
 // One-hot rows of class ids.
-import { applyOne } from '../apply.js'
-import { checkOptions } from '../error.js'
-import { type DType, type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { checkOptions } from '../core/error.js'
+import { type DType, type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { indexOperand, integerOf, numberOf } from './operands.js'
 
 type OneHotAttrs = { readonly on: number; readonly off: number; readonly shape: readonly number[]; readonly dtype: DType }
@@ -35,7 +35,7 @@ export const oneHot: (indices: TensorLike, depth: number, options?: OneHotOption
 
 methods({ oneHot })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     oneHot(depth: number, options?: OneHotOptions): Tensor
   }

@@ -1,8 +1,8 @@
 // Operands: how the arguments of public functions become tensors of one device, one dtype and checked axes.
-import { asTensor } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type AttrValue, type DType, isFloat, type Shape, type Spec, sameShape } from '../op.js'
-import { Tensor, type TensorLike } from '../tensor.js'
+import { asTensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type AttrValue, type DType, isFloat, type Shape, type Spec, sameShape } from '../core/op.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
 import { cast } from './cast.js'
 
 /** Order of promotion; the two 16-bit floats meet in float32. */

@@ -1,6 +1,6 @@
 // Optimizer updates: one call per step updates all parameters and their state. Formulas: docs/operations.md.
-import { WeftError } from '../error.js'
-import { type Attrs, type Op, registerOp, sameShape } from '../op.js'
+import { WeftError } from '../core/error.js'
+import { type Attrs, type Op, registerOp, sameShape } from '../core/op.js'
 
 export type OptimizerAttrs = Attrs & {
   /** Decoupled weight decay of each parameter. */

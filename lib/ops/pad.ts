@@ -1,9 +1,9 @@
 // Padding with a constant.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { operand, type ResultAttrs } from './operands.js'
 import { slice } from './slice.js'
 
@@ -40,7 +40,7 @@ export const pad: (x: TensorLike, paddings: number | readonly (readonly [number,
 
 methods({ pad })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     pad(paddings: number | readonly (readonly [number, number])[], value?: number): Tensor
   }

@@ -1,8 +1,8 @@
 // What the families of pointwise operations are made with: shape rules of one, two and three operands, and public functions.
-import { applyOne } from '../apply.js'
-import { type Attrs, type Call, type Op, registerOp, type Spec } from '../op.js'
-import { func } from '../symbolic.js'
-import { Tensor, type TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { type Attrs, type Call, type Op, registerOp, type Spec } from '../core/op.js'
+import { func } from '../core/symbolic.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
 import { unbroadcast } from './broadcast.js'
 import { broadcastShapes, type Kind, promoted, single } from './operands.js'
 

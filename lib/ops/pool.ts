@@ -1,9 +1,9 @@
 // Pooling of images [n, h, w, c] and of sequences [n, w, c].
-import { apply, applyOne } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import { type Attrs, type Op, registerOp, type Shape, type Spec } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { apply, applyOne } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { type Attrs, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkRank, single } from './operands.js'
 import { reshape } from './reshape.js'
 import { type Padding, type Pair, paddingOf, pairOf, windowCounts } from './window.js'
@@ -150,7 +150,7 @@ export const averagePool1d: Pool1d = pool1d('averagePool1d', averagePool2d)
 
 methods({ maxPool2d, averagePool2d, maxPool1d, averagePool1d })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     maxPool2d(options?: Pool2dOptions): Tensor
     averagePool2d(options?: Pool2dOptions): Tensor

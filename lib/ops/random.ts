@@ -1,9 +1,9 @@
-// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see lib/random.ts.
-import { applyOne, checkShape } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { type DType, isFloat, type Op, registerOp, type Shape, type Spec } from '../op.js'
-import { advance, callState } from '../random.js'
-import { type Tensor, Variable } from '../tensor.js'
+// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see lib/core/random.ts.
+import { applyOne, checkShape } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { type DType, isFloat, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
+import { advance, callState } from '../core/random.js'
+import { type Tensor, Variable } from '../core/tensor.js'
 import { cast } from './cast.js'
 import { numberOf } from './operands.js'
 

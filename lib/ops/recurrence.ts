@@ -1,8 +1,8 @@
 // Recurrent layers as functions of sequences [batch, time, features]: checks, the projection of all steps, and the op that takes them.
-import { apply, tensor } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import { func } from '../symbolic.js'
-import { Tensor, type TensorLike } from '../tensor.js'
+import { apply, tensor } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { func } from '../core/symbolic.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
 import { stopGradient } from './cast.js'
 import { zeros } from './creation.js'
 import { dense } from './dense.js'

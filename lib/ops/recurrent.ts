@@ -1,7 +1,7 @@
 // Recurrent ops: all steps of a sequence in one call. LSTM (Hochreiter and Schmidhuber 1997), GRU (Cho et al. 2014), simple RNN.
-import { apply } from '../apply.js'
-import { type Op, registerOp } from '../op.js'
-import type { Tensor } from '../tensor.js'
+import { apply } from '../core/apply.js'
+import { type Op, registerOp } from '../core/op.js'
+import type { Tensor } from '../core/tensor.js'
 import { isZeros } from './creation.js'
 import {
   type Conditions,

@@ -1,5 +1,5 @@
 // Gradients of the recurrent ops, one step after the other in simple ops: what second derivatives are made of.
-import type { Tensor } from '../tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { activationGrad, hardSigmoid, relu, sigmoid, tanh } from './activation.js'
 import { add, mul, sub } from './arithmetic.js'
 import { greater, less, logicalAnd, where } from './compare.js'

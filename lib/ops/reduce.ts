@@ -1,9 +1,9 @@
 // Reductions over any axes: sums, means, products, extremes, any and all.
-import { applyOne } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { type Call, type DType, isFloat, type Op, registerOp, type Shape, sizeOf } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { type Call, type DType, isFloat, type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { div, mul } from './arithmetic.js'
 import { broadcastTo } from './broadcast.js'
 import { cast } from './cast.js'
@@ -136,7 +136,7 @@ methods({ sum, mean, prod, max, min, any, all })
 
 type AxisMethod = (axis?: number | readonly number[], options?: ReduceOptions) => Tensor
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     sum: AxisMethod
     mean: AxisMethod

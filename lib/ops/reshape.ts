@@ -1,10 +1,10 @@
 // Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's memory.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { currentTrace } from '../graph.js'
-import { type Op, registerOp, type Shape, sizeOf } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import { type Tensor, type TensorLike, Variable } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { currentTrace } from '../core/graph.js'
+import { type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { identity } from './cast.js'
 import { axesOf, axisOf, operand } from './operands.js'
 
@@ -83,7 +83,7 @@ export const flatten: (x: TensorLike) => Tensor = func((x) => {
 
 methods({ reshape, expandDims, squeeze, flatten })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     reshape(shape: Shape): Tensor
     expandDims(axis?: number): Tensor

@@ -1,9 +1,9 @@
 // Slices: parts of a tensor with steps, also backwards; reverse and split.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axesOf, axisOf, integerOf, operand, type ResultAttrs } from './operands.js'
 
 type SliceAttrs = ResultAttrs & { readonly begin: readonly number[]; readonly steps: readonly number[] }
@@ -117,7 +117,7 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
 
 methods({ slice, reverse, split })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     slice(begin: number | readonly number[], size?: number | readonly number[], steps?: number | readonly number[]): Tensor
     reverse(axis?: number | readonly number[]): Tensor

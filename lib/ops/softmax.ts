@@ -1,8 +1,8 @@
 // Softmax and its logarithm.
-import { applyOne } from '../apply.js'
-import { type Op, registerOp, type Spec } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { type Op, registerOp, type Spec } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { mul, sub } from './arithmetic.js'
 import { exp } from './math.js'
 import { axisOf, single } from './operands.js'
@@ -59,7 +59,7 @@ export const logSoftmax: AlongAxis = alongAxis(LogSoftmax)
 
 methods({ softmax, logSoftmax })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     softmax(axis?: number): Tensor
     logSoftmax(axis?: number): Tensor

@@ -1,9 +1,9 @@
 // Sorting and the largest values along an axis.
-import { apply } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { apply } from '../core/apply.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { scatterAlong } from './gather.js'
 import { axisOf, integerOf, type ResultAttrs, single } from './operands.js'
 import { moveAxis } from './transpose.js'
@@ -69,7 +69,7 @@ export const topK: (x: TensorLike, k?: number) => { values: Tensor; indices: Ten
 
 methods({ sort, argSort, topK })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     sort(options?: SortOptions): Tensor
     argSort(options?: SortOptions): Tensor

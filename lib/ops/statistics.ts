@@ -1,7 +1,7 @@
 // Reductions made of others: variance, standard deviation, norms and log-sum-exp.
-import { WeftError } from '../error.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { abs, add, pow, square, sub } from './arithmetic.js'
 import { stopGradient } from './cast.js'
 import { greater, where } from './compare.js'
@@ -67,7 +67,7 @@ methods({ variance, standardDeviation, norm, logSumExp })
 
 type AxisMethod = (axis?: number | readonly number[], options?: ReduceOptions) => Tensor
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     variance: AxisMethod
     standardDeviation: AxisMethod

@@ -1,7 +1,7 @@
 // Repetition of a whole tensor along its axes.
-import { WeftError } from '../error.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { broadcastTo } from './broadcast.js'
 import { operand } from './operands.js'
 import { reshape } from './reshape.js'
@@ -31,7 +31,7 @@ export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor =
 
 methods({ tile })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     tile(reps: number | readonly number[]): Tensor
   }

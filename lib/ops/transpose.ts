@@ -1,9 +1,9 @@
 // Transpose: the axes in another order.
-import { applyOne } from '../apply.js'
-import { WeftError } from '../error.js'
-import { type Op, registerOp } from '../op.js'
-import { func, methods } from '../symbolic.js'
-import type { Tensor, TensorLike } from '../tensor.js'
+import { applyOne } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type Op, registerOp } from '../core/op.js'
+import { func, methods } from '../core/symbolic.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'
 import { axesOf, axisOf, operand } from './operands.js'
 
@@ -50,7 +50,7 @@ export const moveAxis: (x: TensorLike, from: number, to: number) => Tensor = fun
 
 methods({ transpose, moveAxis })
 
-declare module '../tensor.js' {
+declare module '../core/tensor.js' {
   interface Tensor {
     transpose(permutation?: readonly number[]): Tensor
     moveAxis(from: number, to: number): Tensor

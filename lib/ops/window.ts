@@ -1,6 +1,6 @@
 // Windows: strides, padding and dilation of convolutions and pools, and the extents that follow from them.
-import { unknownName, WeftError } from '../error.js'
-import type { Shape } from '../op.js'
+import { unknownName, WeftError } from '../core/error.js'
+import type { Shape } from '../core/op.js'
 
 export type Pair = number | readonly [number, number] | readonly number[]
 /** 'valid': none; 'same': ceil(extent / stride) windows, the odd place after; or numbers [top, bottom, left, right]. */

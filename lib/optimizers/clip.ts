@@ -1,6 +1,6 @@
 // Gradient clipping: by value, by the norm of each gradient, and by the norm of all of them together.
-import { WeftError } from '../error.js'
-import type { Tensor } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import type { Tensor } from '../core/tensor.js'
 import { maximum, sqrt } from '../ops/index.js'
 
 export interface ClipOptions {

@@ -1,11 +1,11 @@
 // Optimizer: gradients into updates of variables, by one multi-tensor op; its state is variables made outside the trace.
-import { apply, variable } from '../apply.js'
-import { WeftError } from '../error.js'
-import { outsideTrace } from '../graph.js'
-import { type Attrs, type Op, ops, sameShape } from '../op.js'
+import { apply, variable } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { outsideTrace } from '../core/graph.js'
+import { type Attrs, type Op, ops, sameShape } from '../core/op.js'
 import { isSchedule, type Schedule } from '../schedules.js'
-import { Tensor, toHost, Variable } from '../tensor.js'
-import { constraintOf } from '../weight_options.js'
+import { Tensor, toHost, Variable } from '../core/tensor.js'
+import { constraintOf } from '../layers/weight_options.js'
 import { fullLike } from '../ops/index.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
 

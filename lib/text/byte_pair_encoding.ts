@@ -1,5 +1,5 @@
 // bytePairEncoding: byte-level BPE tokenizers, trained on texts or read from files.
-import { checkOptions, unknownName, WeftError } from '../error.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
 import { addedToken, splitterOf } from './added_tokens.js'
 import { byteCharacters, toAlphabet } from './byte_alphabet.js'
 import { type Merge, MergeModel } from './merges.js'

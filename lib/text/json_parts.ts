@@ -1,5 +1,5 @@
 // Reading tokenizer.json files, which may hold anything.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 
 /** A list of the parts of a Sequence. */
 export function listOf(json: Record<string, unknown>, name: string): unknown[] {

@@ -1,5 +1,5 @@
 // The dictionaries in Keras' tokenizer JSON: JSON in strings, whose order of keys counts.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 
 /** JSON of a dictionary in its order; an object would put words like '2020' first. */
 export function dictionaryToJson(dictionary: ReadonlyMap<string | number, string | number>): string {

@@ -1,5 +1,5 @@
 // MergeModel: byte-level byte-pair encoding (R. Sennrich et al. 2016; A. Radford et al. 2019): the bytes of a piece, merged pair by pair.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import { byteCharacters, fromAlphabet, toAlphabet } from './byte_alphabet.js'
 import { Heap } from './heap.js'
 import { byId, PieceCache, type SubwordModel } from './subword_model.js'

@@ -1,7 +1,7 @@
 // ngramModel: a language model that counts: the baseline for those that learn.
 import { randomInt } from 'node:crypto'
 import { draws } from '../data/shuffle.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
 import { NgramCounts } from './ngram_counts.js'
 import { type Smoothed, type Smoothing, smoothings } from './ngram_smoothing.js'
 import { describe } from './words.js'

@@ -1,8 +1,8 @@
 // padSequences: sequences of different lengths as one Tensor, as Keras' pad_sequences.
-import { tensor } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import type { DType } from '../op.js'
-import type { NestedArray, Tensor, TypedArray } from '../tensor.js'
+import { tensor } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import type { DType } from '../core/op.js'
+import type { NestedArray, Tensor, TypedArray } from '../core/tensor.js'
 import { describe } from './words.js'
 
 export interface PadOptions {

@@ -1,6 +1,6 @@
 // Training of byte-pair vocabularies: the most frequent pair of neighbours becomes a token, again and again (R. Sennrich et al. 2016).
 // A merge touches only the words that hold its pair; counts of all others stay.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import { Heap } from './heap.js'
 
 export interface PairTraining {

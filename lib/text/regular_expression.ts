@@ -1,5 +1,5 @@
 // Regular expressions of tokenizer.json files, which are Oniguruma's, as JavaScript's.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 
 /** Escapes that mean more, or less, in JavaScript: blanks are those of Unicode, digits and word characters too. */
 const ESCAPES: Readonly<Record<string, { inside: string; outside: string }>> = {

@@ -1,6 +1,6 @@
 // What the models of subword tokenizers have in common: a vocabulary, and the ids of a piece of text.
-import { WeftError } from '../error.js'
-import { isRecord } from '../tensor.js'
+import { WeftError } from '../core/error.js'
+import { isRecord } from '../core/tensor.js'
 
 export interface SubwordModel {
   readonly type: 'BPE' | 'WordPiece'

@@ -1,7 +1,7 @@
 // SubwordTokenizer: texts as ids of parts of words, and back; written and read as Hugging Face's tokenizer.json.
 import { writeFile } from 'node:fs/promises'
-import { checkOptions, WeftError } from '../error.js'
-import { isRecord } from '../tensor.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { isRecord } from '../core/tensor.js'
 import { type AddedToken, addedTokensOf, type Splitter, splitterOf } from './added_tokens.js'
 import { validParts } from './byte_alphabet.js'
 import { type Merge, MergeModel } from './merges.js'

@@ -1,7 +1,7 @@
 // Tokenizer: words or characters as ids by how often they occur, exactly as Keras' Tokenizer (keras_preprocessing 1.1).
-import { tensor } from '../apply.js'
-import { checkOptions, unknownName, WeftError } from '../error.js'
-import { isRecord, type Tensor } from '../tensor.js'
+import { tensor } from '../core/apply.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { isRecord, type Tensor } from '../core/tensor.js'
 import { byInteger, countsFromJson, dictionaryFromJson, dictionaryToJson } from './keras_json.js'
 import { checkedTexts, DEFAULT_FILTERS, describe, type WordOptions, wordSplitter } from './words.js'
 

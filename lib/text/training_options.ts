@@ -1,5 +1,5 @@
 // Checks that all trainers of subword vocabularies make.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import { checkedTexts, describe } from './words.js'
 
 export function checkTraining(what: string, vocabularySize: number, minFrequency: number, specialTokens: readonly string[]): void {

@@ -1,5 +1,5 @@
 // wordPiece: WordPiece tokenizers, as BERT uses them, trained on texts or read from files.
-import { checkOptions, WeftError } from '../error.js'
+import { checkOptions, WeftError } from '../core/error.js'
 import { addedToken, splitterOf } from './added_tokens.js'
 import { normalizerOf } from './normalizers.js'
 import { trainPairs } from './pair_training.js'

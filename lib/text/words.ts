@@ -1,6 +1,6 @@
 // Words of a text: Keras' splitting, and segmentation by Unicode rules for languages that write no spaces.
 import { createHash } from 'node:crypto'
-import { checkOptions, unknownName, WeftError } from '../error.js'
+import { checkOptions, unknownName, WeftError } from '../core/error.js'
 
 /** 'intl': words by Intl.Segmenter. 'character': every Chinese or Japanese character is a word. */
 export type Segmenter = 'intl' | 'character'

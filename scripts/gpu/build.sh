@@ -10,7 +10,7 @@ library=${WEFT_CUDA_LIBRARY:-build/Release/libweft_cuda.so}
 # why the CUDA library cannot be used; nothing where it can
 problem() {
   WEFT_CUDA_LIBRARY=$library WEFT_REQUIRE_CUDA='' node -e "
-    import('./dist/lib/device.js').then(({ cuda }) => console.log(cuda().problem ?? '')).catch((error) => console.log(error.message))"
+    import('./dist/lib/core/device.js').then(({ cuda }) => console.log(cuda().problem ?? '')).catch((error) => console.log(error.message))"
 }
 if [ -f build/Release/weft.node ] && [ -f "$library" ] && [ ! -f build/CMakeCache.txt ]; then
   reason=$(problem)

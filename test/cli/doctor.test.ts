@@ -5,7 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type DoctorReport, doctor } from '../../lib/doctor.js'
+import { type DoctorReport, doctor } from '../../lib/doctor/doctor.js'
 import { testWith } from '../skip.js'
 
 const here = path.dirname(fileURLToPath(import.meta.url))

@@ -14,8 +14,8 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { native } from '../../lib/device.js'
-import type { CallSpec, NativeFault, NativeProgram, ProgramSpec, SlotSpec, Storage } from '../../lib/native.js'
+import { native } from '../../lib/core/device.js'
+import type { CallSpec, NativeFault, NativeProgram, ProgramSpec, SlotSpec, Storage } from '../../lib/core/native.js'
 
 const FORMAT = 1
 const KINDS: readonly SlotSpec['kind'][] = ['arena', 'input', 'output', 'state', 'constant']
@@ -24,7 +24,7 @@ const DTYPES = ['bool', 'uint8', 'int8', 'int32', 'int64', 'float16', 'bfloat16'
 const MOST_BYTES = 2 << 20
 /** Runs of one program that are kept, when their data differ. */
 const MOST_RUNS = 3
-/** As in lib/buffer.ts: larger buffers start at a 64-byte boundary of their storage. */
+/** As in lib/core/buffer.ts: larger buffers start at a 64-byte boundary of their storage. */
 const ALIGNED = 1024
 
 class Writer {

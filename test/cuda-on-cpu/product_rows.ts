@@ -1,9 +1,9 @@
 // Products and convolutions large enough for the tensor-core kernels, in every type, layout and precision.
-import { applyOne } from '../../lib/apply.js'
-import { native } from '../../lib/device.js'
+import { applyOne } from '../../lib/core/apply.js'
+import { native } from '../../lib/core/device.js'
 import { type DType, dense, jit, matMul, type Tensor, tensor } from '../../lib/index.js'
-import type { ProgramSpec } from '../../lib/native.js'
-import type { Op } from '../../lib/op.js'
+import type { ProgramSpec } from '../../lib/core/native.js'
+import type { Op } from '../../lib/core/op.js'
 import { Conv2d, Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad } from '../../lib/ops/conv.js'
 import { generator } from '../expect.js'
 

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Tensor, tensor } from '../../lib/index.js'
 import { type Batch, type Dataset, from, generator } from '../../lib/data/index.js'
-import { setSeed } from '../../lib/random.js'
+import { setSeed } from '../../lib/core/random.js'
 import { rejects, throws } from '../expect.js'
 
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i)

@@ -14,7 +14,7 @@ import * as losses from '../../lib/losses/index.js'
 import * as metrics from '../../lib/metrics/index.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
-import { setSeed } from '../../lib/random.js'
+import { setSeed } from '../../lib/core/random.js'
 import * as schedules from '../../lib/schedules.js'
 import { codeOfAsync, generator, rejection } from '../expect.js'
 

@@ -4,10 +4,10 @@ import * as assert from 'uvu/assert'
 import * as constraints from '../../lib/constraints.js'
 import { type Tensor, tensor } from '../../lib/index.js'
 import * as initializers from '../../lib/initializers.js'
-import { factoryName } from '../../lib/named.js'
-import { setSeed } from '../../lib/random.js'
+import { factoryName } from '../../lib/core/named.js'
+import { setSeed } from '../../lib/core/random.js'
 import * as regularizers from '../../lib/regularizers.js'
-import { getConstraint, getInitializer, getRegularizer } from '../../lib/weight_options.js'
+import { getConstraint, getInitializer, getRegularizer } from '../../lib/layers/weight_options.js'
 import { near, refuses, values as list } from '../expect.js'
 
 async function moments(t: Tensor): Promise<{ mean: number; variance: number; largest: number }> {

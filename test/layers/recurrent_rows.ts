@@ -2,7 +2,7 @@
 import { add, matMul, type Shape, tanh, type Tensor, type Variable } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
-import type { CellLike } from '../../lib/layers/recurrent_cell.js'
+import type { CellLike } from '../../lib/layers/recurrent/cell.js'
 import type { LayerRow } from './check.js'
 
 /** A cell of the user: h = tanh(x · kernel + h · recurrent). */

@@ -1,9 +1,9 @@
 // What the tests of recurrent layers share: layers with weights that are known, and sequences.
 import { type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
-import type { Recurrent } from '../../lib/layers/recurrent.js'
+import type { Recurrent } from '../../lib/layers/recurrent/recurrent.js'
 import type { LayerOptions } from '../../lib/layers/layer.js'
-import type { LstmOptions, GruOptions } from '../../lib/layers/recurrent_layers.js'
+import type { LstmOptions, GruOptions } from '../../lib/layers/recurrent/layers.js'
 import { generator } from '../expect.js'
 import type { Kind, Matrix, Weights } from './recurrent_reference.js'
 

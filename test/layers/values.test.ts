@@ -1,7 +1,7 @@
 // Layers against values computed by hand, on plain arrays.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { setSeed } from '../../lib/random.js'
+import { setSeed } from '../../lib/core/random.js'
 import { jit, ones, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { near, values as list } from '../expect.js'

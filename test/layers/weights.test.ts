@@ -8,7 +8,7 @@ import * as layers from '../../lib/layers/index.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as regularizers from '../../lib/regularizers.js'
-import { constraintOf } from '../../lib/weight_options.js'
+import { constraintOf } from '../../lib/layers/weight_options.js'
 import { near, refuses } from '../expect.js'
 
 test('names count up by kind, as in Keras', () => {

@@ -3,9 +3,9 @@
 import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device, native, setDevice } from '../../lib/device.js'
+import { device, native, setDevice } from '../../lib/core/device.js'
 import { grad, jit, type Tensor } from '../../lib/index.js'
-import { isFloat, ops } from '../../lib/op.js'
+import { isFloat, ops } from '../../lib/core/op.js'
 import { derivativesOf, gradientRun, operandsOf, type Row, scalarRun } from '../check.js'
 
 /** Whose kernels are looked at; the rows themselves are on the CPU. */

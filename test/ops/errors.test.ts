@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as weft from '../../lib/index.js'
-import { ops } from '../../lib/op.js'
+import { ops } from '../../lib/core/op.js'
 
 const x = weft.zeros([2, 3])
 const image = weft.zeros([1, 4, 4, 2])

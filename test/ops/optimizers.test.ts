@@ -1,8 +1,8 @@
 // Rows of the optimizer updates: three steps of each against the formulas, written out for one number at a time.
 import type { DType, Tensor } from '../../lib/index.js'
 import { tensor } from '../../lib/index.js'
-import { apply } from '../../lib/apply.js'
-import { type Attrs, type Op, ops } from '../../lib/op.js'
+import { apply } from '../../lib/core/apply.js'
+import { type Attrs, type Op, ops } from '../../lib/core/op.js'
 import { checkRows, type Row } from '../check.js'
 import { values, type Values } from '../reference.js'
 

@@ -1,6 +1,6 @@
 // Rows of pooling; the gradient kernels are reached through the derivatives.
 import { averagePool1d, averagePool2d, maxPool1d, maxPool2d } from '../../lib/index.js'
-import { applyOne } from '../../lib/apply.js'
+import { applyOne } from '../../lib/core/apply.js'
 import { MaxPool2dPick } from '../../lib/ops/pool.js'
 import { checkRows, type Row } from '../check.js'
 import { at, average, generate, reshape, type Values } from '../reference.js'

@@ -13,7 +13,7 @@ import {
   tensor,
   truncatedNormal,
 } from '../../lib/index.js'
-import { advance, nextSeed, randomState, setSeed } from '../../lib/random.js'
+import { advance, nextSeed, randomState, setSeed } from '../../lib/core/random.js'
 import { checkRows, isProgram, type Row } from '../check.js'
 import { generate, values } from '../reference.js'
 

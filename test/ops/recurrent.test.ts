@@ -1,7 +1,7 @@
 // Rows of the recurrent ops, and what they share: independence of the batch, of the number of results read, errors.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { apply } from '../../lib/apply.js'
+import { apply } from '../../lib/core/apply.js'
 import { type ErrorCode, grad, gru, jit, lstm, type RecurrentActivation, simpleRnn, type Tensor, tensor } from '../../lib/index.js'
 import { Gru, Lstm } from '../../lib/ops/recurrent.js'
 import { checkRows, isProgram, type Operand, type Row } from '../check.js'

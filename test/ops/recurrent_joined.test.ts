@@ -1,7 +1,7 @@
 // A recurrence bound together with the products around it (native/join.cc): the same values as op by op, whatever the sizes.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device } from '../../lib/device.js'
+import { device } from '../../lib/core/device.js'
 import { gradients, gru, jit, type LstmOptions, lstm, profile, simpleRnn, synchronize, type Tensor, tensor } from '../../lib/index.js'
 
 type Layer = (x: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor | undefined, options?: LstmOptions) => Tensor

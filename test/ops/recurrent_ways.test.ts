@@ -1,6 +1,6 @@
 // Rows of the recurrent ops in each of the ways that a CUDA device can run them: which it chooses depends on shapes that rows can't reach.
-import { apply } from '../../lib/apply.js'
-import { device } from '../../lib/device.js'
+import { apply } from '../../lib/core/apply.js'
+import { device } from '../../lib/core/device.js'
 import { type Tensor, tensor } from '../../lib/index.js'
 import { Gru, Lstm, SimpleRnn } from '../../lib/ops/recurrent.js'
 import { checkRows, type Operand, type Row } from '../check.js'

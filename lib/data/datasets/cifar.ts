@@ -1,7 +1,7 @@
 // CIFAR-10: its binary format (Krizhevsky; https://www.cs.toronto.edu/~kriz/cifar.html).
 import { setImmediate } from 'node:timers/promises'
-import { WeftError } from '../../error.js'
-import { tensor } from '../../apply.js'
+import { WeftError } from '../../core/error.js'
+import { tensor } from '../../core/apply.js'
 import { type FileSet, type LoadOptions, load } from './files.js'
 import type { Split, TrainTest } from './idx.js'
 

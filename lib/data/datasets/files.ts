@@ -5,7 +5,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { checkOptions, WeftError } from '../../error.js'
+import { checkOptions, WeftError } from '../../core/error.js'
 
 export interface LoadOptions {
   /** The folder to look in first. */

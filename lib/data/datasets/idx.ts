@@ -1,8 +1,8 @@
 // MNIST and Fashion-MNIST: the IDX format (LeCun; http://yann.lecun.com/exdb/mnist/).
-import { WeftError } from '../../error.js'
-import { sizeOf } from '../../op.js'
-import { tensor } from '../../apply.js'
-import type { Tensor } from '../../tensor.js'
+import { WeftError } from '../../core/error.js'
+import { sizeOf } from '../../core/op.js'
+import { tensor } from '../../core/apply.js'
+import type { Tensor } from '../../core/tensor.js'
 import { type FileSet, type LoadOptions, load } from './files.js'
 
 export interface Split {

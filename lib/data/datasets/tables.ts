@@ -4,8 +4,8 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { tensor } from '../../apply.js'
-import type { Tensor } from '../../tensor.js'
+import { tensor } from '../../core/apply.js'
+import type { Tensor } from '../../core/tensor.js'
 
 const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))
 const unpack = promisify(gunzip)

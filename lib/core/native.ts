@@ -5,7 +5,7 @@ import type { AttrValue, DType, Shape } from './op.js'
 /** Memory of a device: an ArrayBuffer on the CPU, elsewhere the address that allocate() gave. */
 export type Storage = ArrayBuffer | number
 
-/** A memory block of a program; see lib/graph.ts. */
+/** A memory block of a program; see lib/core/graph.ts. */
 export interface SlotSpec {
   kind: 'arena' | 'input' | 'output' | 'state' | 'constant'
   bytes: number

@@ -1,16 +1,16 @@
 // Recurrent: a cell over the steps of sequences [batch, time, features]; masks, initial states, and states kept from call to call.
-import { withDevice } from '../device.js'
-import { currentTrace, outsideTrace } from '../graph.js'
-import { type Shape, sameShape } from '../op.js'
-import { div, reverse, zerosLike } from '../ops/index.js'
-import type { RegularizerFunction, RegularizerLike } from '../regularizers.js'
-import { Tensor, type TensorLike, type Variable } from '../tensor.js'
-import { variable } from '../apply.js'
+import { withDevice } from '../../core/device.js'
+import { currentTrace, outsideTrace } from '../../core/graph.js'
+import { type Shape, sameShape } from '../../core/op.js'
+import { div, reverse, zerosLike } from '../../ops/index.js'
+import type { RegularizerFunction, RegularizerLike } from '../../regularizers.js'
+import { Tensor, type TensorLike, type Variable } from '../../core/tensor.js'
+import { variable } from '../../core/apply.js'
 import { getRegularizer } from '../weight_options.js'
-import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
-import { type CellLike, copyLayer, sizesOf, zeroStates } from './recurrent_cell.js'
-import type { Run, RunOptions } from './recurrent_unroll.js'
-import { type DynamicShape, shapeText } from './symbolic.js'
+import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layer.js'
+import { type CellLike, copyLayer, sizesOf, zeroStates } from './cell.js'
+import type { Run, RunOptions } from './unroll.js'
+import { type DynamicShape, shapeText } from '../symbolic.js'
 
 /** Options of every recurrent layer. */
 export interface SequenceOptions {

@@ -1,10 +1,10 @@
 // Rotary positions (Su et al. 2021): the tables, queries and keys turned by them, and the layer.
-import { tensor, variable } from '../apply.js'
-import { checkOptions, WeftError } from '../error.js'
-import { outsideTrace } from '../graph.js'
-import { dynamicSlice, reshape, rotary } from '../ops/index.js'
-import type { Tensor, Variable } from '../tensor.js'
-import { Layer, type LayerOptions } from './layer.js'
+import { tensor, variable } from '../../core/apply.js'
+import { checkOptions, WeftError } from '../../core/error.js'
+import { outsideTrace } from '../../core/graph.js'
+import { dynamicSlice, reshape, rotary } from '../../ops/index.js'
+import type { Tensor, Variable } from '../../core/tensor.js'
+import { Layer, type LayerOptions } from '../layer.js'
 
 export interface RotaryOptions {
   /** Positions in which the slowest pair of features turns once, over 2π. Default 10,000. */

@@ -1,10 +1,10 @@
 // AttentionLayer: what attention layers share. They are called on one tensor, on [query, value, key], or on a record that has a mask as well.
-import { WeftError } from '../error.js'
-import { type Shape, sizeOf } from '../op.js'
-import { cast, logicalAnd, reshape } from '../ops/index.js'
-import { isRecord, Tensor } from '../tensor.js'
-import { type ApplyOptions, Layer, type LayerOptions } from './layer.js'
-import { isSymbolic } from './symbolic.js'
+import { WeftError } from '../../core/error.js'
+import { type Shape, sizeOf } from '../../core/op.js'
+import { cast, logicalAnd, reshape } from '../../ops/index.js'
+import { isRecord, Tensor } from '../../core/tensor.js'
+import { type ApplyOptions, Layer, type LayerOptions } from '../layer.js'
+import { isSymbolic } from '../symbolic.js'
 
 /** The inputs by name; `key` is `value` where it is not given. */
 export interface AttentionRecord {

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { cifar10Files } from './data/datasets/cifar.js'
-import { type FileSet, find } from './data/datasets/files.js'
-import { fashionMnistFiles, mnistFiles } from './data/datasets/idx.js'
-import { cuda, type DeviceInfo, device, devices } from './device.js'
+import { cifar10Files } from '../data/datasets/cifar.js'
+import { type FileSet, find } from '../data/datasets/files.js'
+import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
+import { cuda, type DeviceInfo, device, devices } from '../core/device.js'
 import { deviceTests, selfTests } from './selftest.js'
 
 export interface DoctorCheck {

@@ -1,12 +1,12 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
-import { WeftError } from '../error.js'
-import { inLayer } from '../graph.js'
-import type { DType, Shape } from '../op.js'
-import { dropout, mul, ones, zeros } from '../ops/index.js'
-import { Tensor, type Variable } from '../tensor.js'
-import { context, inPass } from './context.js'
-import { type AnyLayer, type ApplyOptions, Layer, type LayerOptions } from './layer.js'
-import type { Weighted } from './weights.js'
+import { WeftError } from '../../core/error.js'
+import { inLayer } from '../../core/graph.js'
+import type { DType, Shape } from '../../core/op.js'
+import { dropout, mul, ones, zeros } from '../../ops/index.js'
+import { Tensor, type Variable } from '../../core/tensor.js'
+import { context, inPass } from '../context.js'
+import { type AnyLayer, type ApplyOptions, Layer, type LayerOptions } from '../layer.js'
+import type { Weighted } from '../weights.js'
 
 /** Factors of dropout that are the same at every step of one pass over a sequence: 0 or 1 / (1 - rate). */
 export interface Drawn {

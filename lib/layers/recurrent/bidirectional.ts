@@ -1,12 +1,12 @@
 // bidirectional: a recurrent layer and its like in the other direction (Schuster and Paliwal 1997).
-import { WeftError } from '../error.js'
-import type { Shape } from '../op.js'
-import { add, concat, mul } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
-import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+import { WeftError } from '../../core/error.js'
+import type { Shape } from '../../core/op.js'
+import { add, concat, mul } from '../../ops/index.js'
+import type { Tensor } from '../../core/tensor.js'
+import { type CallOptions, Layer, type LayerOptions } from '../layer.js'
 import { Recurrent, type RecurrentApplyOptions } from './recurrent.js'
-import { sizesOf } from './recurrent_cell.js'
-import { layerFromJson, type LayerJson, layerToJson, registerLoader } from './serialize.js'
+import { sizesOf } from './cell.js'
+import { layerFromJson, type LayerJson, layerToJson, registerLoader } from '../serialize.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: recurrent layers of all options and results
 export type AnyRecurrent = Recurrent<any, any>

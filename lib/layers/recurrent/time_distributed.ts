@@ -1,9 +1,9 @@
 // timeDistributed: a layer applied to every step of a sequence by itself.
-import type { Shape } from '../op.js'
-import { reshape } from '../ops/index.js'
-import { Tensor } from '../tensor.js'
-import { type AnyLayer, type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
-import { layerFromJson, type LayerJson, layerToJson, registerLoader } from './serialize.js'
+import type { Shape } from '../../core/op.js'
+import { reshape } from '../../ops/index.js'
+import { Tensor } from '../../core/tensor.js'
+import { type AnyLayer, type CallOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
+import { layerFromJson, type LayerJson, layerToJson, registerLoader } from '../serialize.js'
 
 export interface TimeDistributedOptions {
   /** Takes [batch, ...] and gives one Tensor. */

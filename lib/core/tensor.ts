@@ -29,7 +29,7 @@ export type Origin =
   | { readonly kind: 'capture'; readonly tensor: Tensor }
   | { readonly kind: 'call'; readonly call: Call; readonly index: number }
 
-/** @internal The recording a traced tensor belongs to; see lib/graph.ts. */
+/** @internal The recording a traced tensor belongs to; see lib/core/graph.ts. */
 export interface Recording {
   readonly name: string
 }
@@ -204,7 +204,7 @@ export const toHost: { cast: (x: Tensor) => Tensor; copy: (x: Tensor) => Tensor 
   copy: (x) => x,
 }
 
-/** @internal The recording under way, if any (see lib/graph.ts), and the layer whose operations are being called, for error messages. */
+/** @internal The recording under way, if any (see lib/core/graph.ts), and the layer whose operations are being called, for error messages. */
 export const tracing: { current: Recording | undefined; layer: string | undefined } = { current: undefined, layer: undefined }
 
 export interface VariableOptions {
@@ -243,7 +243,7 @@ export class Variable extends Tensor {
   }
 }
 
-/** @internal Set by lib/apply.ts. */
+/** @internal Set by lib/core/apply.ts. */
 export const assignment: { assign: (variable: Variable, value: TensorLike) => void } = { assign: () => undefined }
 
 const scopes: Set<Tensor>[] = []

@@ -1,6 +1,6 @@
 // generate: text from a language model, token by token, each token one native call on the cached keys and values of those before.
-import { checkOptions, WeftError } from '../error.js'
-import { Tensor } from '../tensor.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
 import { Gpt } from './gpt.js'
 import type { Sampling } from './sampling.js'

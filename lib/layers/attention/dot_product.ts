@@ -1,11 +1,11 @@
 // Attention without learned projections: dot products of queries and keys as weights of values (Luong et al. 2015).
-import type { Shape } from '../op.js'
-import { cast, mul, reshape, scaledDotProductAttention } from '../ops/index.js'
-import { randomState } from '../random.js'
-import type { Tensor, Variable } from '../tensor.js'
+import type { Shape } from '../../core/op.js'
+import { cast, mul, reshape, scaledDotProductAttention } from '../../ops/index.js'
+import { randomState } from '../../core/random.js'
+import type { Tensor, Variable } from '../../core/tensor.js'
 import { type AttentionInputs, AttentionLayer, inputsByName, pairMask, shapesByName } from './attention_layer.js'
-import type { CallOptions, LayerOptions } from './layer.js'
-import { rateOption } from './options.js'
+import type { CallOptions, LayerOptions } from '../layer.js'
+import { rateOption } from '../options.js'
 
 export interface AttentionLayerOptions {
   /** Multiplies the products by a learned number, 1 at first. Default false. */

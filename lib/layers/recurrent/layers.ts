@@ -1,13 +1,13 @@
 // lstm, gru and simpleRnn: a cell whose steps are one operation.
-import { type Activation, activations } from '../activations.js'
-import { expandDims, mul } from '../ops/index.js'
-import { gru, lstm, simpleRnn } from '../ops/recurrence.js'
-import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../ops/recurrent_compose.js'
-import type { Tensor, Variable } from '../tensor.js'
-import { context } from './context.js'
-import type { LayerOptions } from './layer.js'
+import { type Activation, activations } from '../../activations.js'
+import { expandDims, mul } from '../../ops/index.js'
+import { gru, lstm, simpleRnn } from '../../ops/recurrence.js'
+import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_compose.js'
+import type { Tensor, Variable } from '../../core/tensor.js'
+import { context } from '../context.js'
+import type { LayerOptions } from '../layer.js'
 import { Recurrent, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
-import { asLayer, zeroStates } from './recurrent_cell.js'
+import { asLayer, zeroStates } from './cell.js'
 import {
   CELL_OPTIONS,
   type CellOptions,
@@ -17,8 +17,8 @@ import {
   type LstmCellOptions,
   SimpleRnnCell,
   type WeightedCell,
-} from './recurrent_cells.js'
-import { type Run, type RunOptions, unroll } from './recurrent_unroll.js'
+} from './cells.js'
+import { type Run, type RunOptions, unroll } from './unroll.js'
 
 export type SimpleRnnOptions = CellOptions & SequenceOptions
 export type LstmOptions = LstmCellOptions & SequenceOptions

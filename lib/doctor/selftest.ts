@@ -1,11 +1,11 @@
 // The calculations doctor checks: on the current device against the same formulas in plain JavaScript, and on CUDA devices against the CPU.
-import { tensor } from './apply.js'
-import { withDevice } from './device.js'
-import { WeftError } from './error.js'
-import { grad } from './jit.js'
-import { sizeOf } from './op.js'
-import { concat, conv2d } from './ops/index.js'
-import type { Tensor } from './tensor.js'
+import { tensor } from '../core/apply.js'
+import { withDevice } from '../core/device.js'
+import { WeftError } from '../core/error.js'
+import { grad } from '../core/jit.js'
+import { sizeOf } from '../core/op.js'
+import { concat, conv2d } from '../ops/index.js'
+import type { Tensor } from '../core/tensor.js'
 
 /** Name and calculation; resolves with what was found, rejects when it is wrong. */
 export const selfTests: readonly (readonly [string, () => Promise<string>])[] = [

@@ -1,11 +1,11 @@
 // Decoder: what a language model keeps while it writes one text: keys and values of the tokens so far, their number, the newest token.
-import { tensor, variable } from '../apply.js'
-import { withDevice } from '../device.js'
-import { jit, type JitFunction, type Precision, type Submitted } from '../jit.js'
-import type { AttentionCache } from '../layers/attention.js'
+import { tensor, variable } from '../core/apply.js'
+import { withDevice } from '../core/device.js'
+import { jit, type JitFunction, type Precision, type Submitted } from '../core/jit.js'
+import type { AttentionCache } from '../layers/attention/multi_head.js'
 import { add, dynamicSlice, reshape, sub } from '../ops/index.js'
-import { randomState } from '../random.js'
-import type { Tensor, Variable } from '../tensor.js'
+import { randomState } from '../core/random.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import type { Gpt } from './gpt.js'
 import { type Sampling, type SamplingState, sample } from './sampling.js'
 

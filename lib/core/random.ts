@@ -3,11 +3,11 @@ import { randomInt } from 'node:crypto'
 import { applyOne, tensor, variable } from './apply.js'
 import { WeftError } from './error.js'
 import { currentTrace, outsideTrace } from './graph.js'
-import { add } from './ops/arithmetic.js'
-import { Identity } from './ops/cast.js'
+import { add } from '../ops/arithmetic.js'
+import { Identity } from '../ops/cast.js'
 import type { Tensor, Variable } from './tensor.js'
 
-export { bernoulli, type RandomOptions, randomInteger, randomNormal, randomUniform, truncatedNormal } from './ops/random.js'
+export { bernoulli, type RandomOptions, randomInteger, randomNormal, randomUniform, truncatedNormal } from '../ops/random.js'
 
 /** Undefined until the first use: WEFT_SEED, or a new one for each process. */
 let seed: number | undefined

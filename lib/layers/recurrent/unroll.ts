@@ -1,7 +1,7 @@
 // Unrolling: a cell run over a sequence step by step, each step recorded by itself.
-import { concat, expandDims, reshape, slice, where, zeros } from '../ops/index.js'
-import type { Tensor } from '../tensor.js'
-import { type CellLike, type Drawn, outputSizeOf, stepOf } from './recurrent_cell.js'
+import { concat, expandDims, reshape, slice, where, zeros } from '../../ops/index.js'
+import type { Tensor } from '../../core/tensor.js'
+import { type CellLike, type Drawn, outputSizeOf, stepOf } from './cell.js'
 
 /** What a run over a sequence gives. */
 export interface Run {

@@ -1,6 +1,6 @@
 // Sampling: one token id drawn from logits, by ops, so that it is part of the step that computed them.
 import { add, argMax, cumSum, div, gather, less, log, maximum, neg, randomUniform, softmax, topK, where } from '../ops/index.js'
-import type { Tensor, Variable } from '../tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 
 /** What is done to the logits; the numbers that may change from text to text are tensors. */
 export interface Sampling {

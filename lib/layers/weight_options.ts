@@ -1,12 +1,12 @@
 // What options of weights stand for: initializers, regularizers and constraints by name; and the constraint that each weight keeps.
-import * as constraints from './constraints.js'
-import type { ConstraintFunction, ConstraintLike } from './constraints.js'
-import * as initializers from './initializers.js'
-import type { InitializerFunction, InitializerLike } from './initializers.js'
-import { resolveNamed } from './named.js'
-import * as regularizers from './regularizers.js'
-import type { RegularizerFunction, RegularizerLike } from './regularizers.js'
-import type { Variable } from './tensor.js'
+import * as constraints from '../constraints.js'
+import type { ConstraintFunction, ConstraintLike } from '../constraints.js'
+import * as initializers from '../initializers.js'
+import type { InitializerFunction, InitializerLike } from '../initializers.js'
+import { resolveNamed } from '../core/named.js'
+import * as regularizers from '../regularizers.js'
+import type { RegularizerFunction, RegularizerLike } from '../regularizers.js'
+import type { Variable } from '../core/tensor.js'
 
 export const getInitializer = (value: InitializerLike): InitializerFunction =>
   resolveNamed<InitializerFunction>('initializer', initializers, value)

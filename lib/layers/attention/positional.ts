@@ -1,13 +1,13 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
-import { tensor } from '../apply.js'
-import { WeftError } from '../error.js'
-import type { InitializerLike } from '../initializers.js'
-import type { Shape } from '../op.js'
-import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../ops/index.js'
-import type { Tensor, Variable } from '../tensor.js'
-import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
-import { integerOption } from './options.js'
-import { isInferring, isSymbolic } from './symbolic.js'
+import { tensor } from '../../core/apply.js'
+import { WeftError } from '../../core/error.js'
+import type { InitializerLike } from '../../initializers.js'
+import type { Shape } from '../../core/op.js'
+import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
+import type { Tensor, Variable } from '../../core/tensor.js'
+import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
+import { integerOption } from '../options.js'
+import { isInferring, isSymbolic } from '../symbolic.js'
 
 const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, features' }
 

@@ -1,8 +1,8 @@
 // rnn: a cell of any kind over sequences, step by step; stackedRnnCells: cells on top of each other as one.
-import { WeftError } from '../error.js'
-import type { Shape } from '../op.js'
-import type { Tensor } from '../tensor.js'
-import type { LayerOptions } from './layer.js'
+import { WeftError } from '../../core/error.js'
+import type { Shape } from '../../core/op.js'
+import type { Tensor } from '../../core/tensor.js'
+import type { LayerOptions } from '../layer.js'
 import { Recurrent, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
 import {
   asLayer,
@@ -17,9 +17,9 @@ import {
   stepOf,
   type StepOptions,
   zeroStates,
-} from './recurrent_cell.js'
-import { type Run, type RunOptions, unroll } from './recurrent_unroll.js'
-import { layerFromJson, type LayerJson, layerToJson, registerLoader } from './serialize.js'
+} from './cell.js'
+import { type Run, type RunOptions, unroll } from './unroll.js'
+import { layerFromJson, type LayerJson, layerToJson, registerLoader } from '../serialize.js'
 
 export interface StackedRnnCellsOptions {
   /** The cells, from the input up. */

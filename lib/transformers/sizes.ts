@@ -1,5 +1,5 @@
 // Sizes of a transformer, as gpt and bert take them, and whether they fit together.
-import { WeftError } from '../error.js'
+import { WeftError } from '../core/error.js'
 import { integerOption, rateOption } from '../layers/options.js'
 
 export interface TransformerSizes {
