@@ -148,15 +148,25 @@ function made({ manifest, training, weights, state }: Parts, files: OpenFiles, o
 
 /** Errors of making a model from a file are faults of the file, save those of the machine. */
 function unmade(error: unknown, file: string): unknown {
+  const short = (text: string): string => (text.length > MOST_MESSAGE ? `${text.slice(0, MOST_MESSAGE)}...` : text)
   if (error instanceof WeftError) {
-    if (!['ERR_ARGUMENT', 'ERR_SHAPE', 'ERR_DTYPE', 'ERR_TRACE', 'ERR_FORMAT'].includes(error.code)) return error
-    return error.message.includes(file.slice(0, file.lastIndexOf('/')))
-      ? error
-      : new WeftError('ERR_FORMAT', `${file}: ${error.message}`, { cause: error })
+    if (!FAULTS_OF_FILES.has(error.code)) return error
+    const named = error.message.includes(file.slice(0, file.lastIndexOf('/')))
+    return named ? error : new WeftError('ERR_FORMAT', short(`${file}: ${error.message}`), { cause: error })
   }
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return new WeftError('ERR_FORMAT', `${file}: the model cannot be made from it (${reason})`, { cause: error })
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : typeof error
+  return new WeftError('ERR_FORMAT', short(`${file}: the model cannot be made from it (${reason})`), { cause: error })
 }
+const FAULTS_OF_FILES: ReadonlySet<string> = new Set([
+  'ERR_ARGUMENT',
+  'ERR_SHAPE',
+  'ERR_DTYPE',
+  'ERR_TRACE',
+  'ERR_STATE',
+  'ERR_DATA',
+  'ERR_FORMAT',
+])
+const MOST_MESSAGE = 1000
 
 /** Throws ERR_FORMAT unless the file and the variables match one for one. */
 function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string, Variable>): void {

@@ -47,8 +47,8 @@ export async function readManifest(file: RegularFile, verify: boolean): Promise<
       hint: 'Update weftjs',
     })
   }
-  if (verify && version !== 1 && sha256 !== checksum(json)) throw notAsSaved(file.path)
   checkDepth(file.path, json)
+  if (verify && version !== 1 && sha256 !== checksum(json)) throw notAsSaved(file.path)
   checkLayer(file.path, model, 'model')
   if (!isRecord(assets)) throw new WeftError('ERR_FORMAT', `${file.path}: assets are not a record`)
   return { version: version as number, model, assets, files: version === 1 ? new Map() : filesOf(file.path, files) }

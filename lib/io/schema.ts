@@ -73,6 +73,8 @@ function checkConfig(file: string, config: Json, where: string): void {
 function checkNodes(file: string, config: Json, where: string): void {
   const { layers, nodes, inputs, outputs } = config
   if (!Array.isArray(nodes)) throw new WeftError('ERR_FORMAT', `${file}: ${where} has no list of nodes`)
+  const bad = [inputs, outputs, nodes].some(hasBadNode)
+  if (bad) throw new WeftError('ERR_FORMAT', `${file}: ${where} has a reference that is not { $node, output } of two numbers`)
   if (!holdsNode(inputs) || !holdsNode(outputs)) throw new WeftError('ERR_FORMAT', `${file}: ${where} has no inputs or outputs`)
   const names = new Set((layers as Json[]).map((layer) => (layer['config'] as Json)['name']))
   if (names.size < (layers as Json[]).length) throw new WeftError('ERR_FORMAT', `${file}: two layers of ${where} have one name`)
@@ -94,6 +96,16 @@ function holdsNode(value: unknown): boolean {
   return isRecord(value) && (Number.isInteger(value['$node']) || Object.values(value).some(holdsNode))
 }
 
+/** Whether something in the value refers to a result of a node, but not by numbers. */
+function hasBadNode(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasBadNode)
+  if (!isRecord(value)) return false
+  if (Object.hasOwn(value, '$node')) return !isCount(value['$node']) || !isCount(value['output'])
+  return Object.values(value).some(hasBadNode)
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+
 /** What training.json holds. */
 export interface Training {
   readonly compiled?: { readonly optimizer: { className: string; config: Json }; readonly [part: string]: unknown }
@@ -108,7 +120,6 @@ export function checkTraining(file: string, json: Json): Training {
   checkDepth(file, json)
   const wrong = (what: string): WeftError => new WeftError('ERR_FORMAT', `${file}: ${what}`)
   const { compiled, learningRate, shuffle, epochs } = json
-  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
   if (epochs !== undefined && !isCount(epochs)) throw wrong('epochs is not a number of epochs')
   if (learningRate !== undefined && learningRate !== null && typeof learningRate !== 'number') throw wrong('learningRate is not a number')
   if (shuffle !== undefined && !(isRecord(shuffle) && Number.isSafeInteger(shuffle['seed']) && isCount(shuffle['pass'])))
