@@ -6,12 +6,12 @@ import { currentTrace, otherDevice } from './graph.js'
 import type { SlotSpec } from './native.js'
 import { type Attrs, type Op, opNamed } from './op.js'
 import { Program } from './program.js'
-import { bytesOf, frozenShape, type Shape, type Spec, sizeOf } from './spec.js'
-import { allocate, checkStored, checkUnchanged, Tensor, tracing } from './tensor.js'
+import { bytesOf, frozenShape, type Layout, layoutOf, type Shape, type Spec, sizeOf } from './spec.js'
+import { allocateAs, checkStored, checkUnchanged, Tensor, tracing } from './tensor.js'
 
 interface Single {
   program: Program
-  outputs: readonly Spec[]
+  outputs: readonly Layout[]
 }
 
 /** Programs of one call by signature. */
@@ -38,11 +38,11 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   let single = singles.get(key)
   if (single === undefined) {
     inputs.forEach(checkUnchanged)
-    const outputs = op.shape(inputs, attrs).map(({ shape, dtype }) => ({ shape: frozenShape(shape), dtype }))
+    const outputs = op.shape(inputs, attrs).map(layoutOf)
     for (const { dtype } of outputs) checkStored(dtype, where)
     single = singles.add(key, { program: loadSingle(op as unknown as Op, inputs, attrs, outputs, where), outputs })
   }
-  const results = single.outputs.map((spec) => allocate(spec.shape, spec.dtype, where))
+  const results = single.outputs.map((layout) => allocateAs(layout, where))
   single.program.run(
     buffers,
     results.map((t) => t.buffer!),

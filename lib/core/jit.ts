@@ -10,8 +10,8 @@ import { lower } from './lower.js'
 import { checkCall, type OptionTable } from './options.js'
 import { type Describe, Program } from './program.js'
 import { simplify } from './simplify.js'
-import type { Spec } from './spec.js'
-import { allocate, Tensor, tracing } from './tensor.js'
+import { type Layout, layoutOf } from './spec.js'
+import { allocateAs, Tensor, tracing } from './tensor.js'
 import { checkDepth, isRecord, mapLeaves, mapTree } from './tree.js'
 import { warnOnce } from './warnings.js'
 
@@ -49,7 +49,7 @@ interface Loaded {
   program: Program
   /** The device it runs on. */
   where: string
-  outputs: readonly Spec[]
+  outputs: readonly Layout[]
   /** The results' structure, with positions in the outputs for Tensors. */
   tree: unknown
   fault: WeftError | undefined
@@ -144,11 +144,11 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
   const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
   const facts = calls.map(({ op, layer }) => ({ op: op.name, layer, names: undefined }))
   const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, names: undefined }
-  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs, tree, fault: undefined }
+  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree, fault: undefined }
 }
 
 function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outputs: unknown; ticket: number } {
-  const results = loaded.outputs.map((spec) => allocate(spec.shape, spec.dtype, loaded.where))
+  const results = loaded.outputs.map((layout) => allocateAs(layout, loaded.where))
   const ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),

@@ -13,7 +13,12 @@ export interface Spec {
 
 export const DTYPES: readonly DType[] = ['bool', 'uint8', 'int8', 'int32', 'int64', 'float16', 'bfloat16', 'float32', 'float64']
 
-export const sizeOf = (shape: Shape): number => shape.reduce((n, extent) => n * extent, 1)
+export function sizeOf(shape: Shape): number {
+  let size = 1
+  // a loop: the methods of frozen arrays are slow
+  for (let i = 0; i < shape.length; i++) size *= shape[i]!
+  return size
+}
 
 export const bytesOf = (dtype: DType): number => {
   switch (dtype) {
@@ -33,10 +38,29 @@ export const bytesOf = (dtype: DType): number => {
 }
 
 export const isFloat = (dtype: DType): boolean => dtype.startsWith('float') || dtype === 'bfloat16'
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** Text that tells dtype and shape: 'float32[2,3]'. */
+export const signatureOf = ({ dtype, shape }: Spec): string => `${dtype}[${shape.join(',')}]`
 
 /** A shape that nobody can change: itself if it is frozen, else a frozen copy. */
 export const frozenShape = (shape: Shape): Shape => (Object.isFrozen(shape) ? shape : Object.freeze([...shape]))
+
+/** What results of one kind are made by, again and again. */
+export interface Layout extends Spec {
+  readonly signature: string
+  readonly bytes: number
+}
+export const layoutOf = ({ shape, dtype }: Spec): Layout => ({
+  shape: frozenShape(shape),
+  dtype,
+  signature: signatureOf({ shape, dtype }),
+  bytes: sizeOf(shape) * bytesOf(dtype),
+})
 
 /** '[null, 28, 28]' */
 export const shapeText = (shape: DynamicShape): string => `[${shape.map(String).join(', ')}]`

@@ -4,7 +4,7 @@ import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
 import type { NestedArray, TypedArray } from './host.js'
 import type { Call } from './op.js'
-import { bytesOf, type DType, type Shape, sizeOf } from './spec.js'
+import { bytesOf, type DType, type Layout, type Shape, signatureOf, sizeOf } from './spec.js'
 
 /** What ops take as an operand. */
 export type TensorLike = Tensor | TypedArray | NestedArray
@@ -45,11 +45,17 @@ export class Tensor {
   readonly signature: string
 
   /** @internal Users call tensor(), zeros(), ... `shape` must be frozen, or nobody else's. */
-  constructor(shape: Shape, dtype: DType, device: string, at: Buffer | { origin: Origin; recording: Recording }) {
+  constructor(
+    shape: Shape,
+    dtype: DType,
+    device: string,
+    at: Buffer | { origin: Origin; recording: Recording },
+    signature: string = signatureOf({ shape, dtype }),
+  ) {
     this.shape = shape
     this.dtype = dtype
     this.device = device
-    this.signature = `${dtype}[${shape.join(',')}]`
+    this.signature = signature
     if (at instanceof Buffer) {
       this.recording = undefined
       this.buffer = at
@@ -131,7 +137,7 @@ export class Variable extends Tensor {
 
 /** @internal Programs are kept by signature: throws ERR_ARGUMENT for a tensor whose facts were changed from outside. */
 export function checkUnchanged(t: Tensor): void {
-  if (t.signature !== `${t.dtype}[${t.shape.join(',')}]`)
+  if (t.signature !== signatureOf(t))
     throw new WeftError('ERR_ARGUMENT', `the shape or dtype of a tensor was changed by hand: it is ${t.signature}`, {
       hint: 'Use reshape() or cast()',
     })
@@ -142,6 +148,10 @@ export function allocate(shape: Shape, dtype: DType, device: string): Tensor {
   checkStored(dtype, device)
   return new Tensor(shape, dtype, device, new Buffer(sizeOf(shape) * bytesOf(dtype), device))
 }
+
+/** @internal A fresh tensor of a kind that is made again and again. */
+export const allocateAs = ({ shape, dtype, signature, bytes }: Layout, device: string): Tensor =>
+  new Tensor(shape, dtype, device, new Buffer(bytes, device), signature)
 
 /** @internal Throws ERR_DTYPE for a dtype that a device does not compute in. */
 export function checkStored(dtype: DType, device: string): void {
