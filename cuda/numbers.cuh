@@ -1,6 +1,6 @@
 // The functions that the expressions of native/pointwise.h use, for the types kernels compute in: float, int32, uint32 and uint8.
 #pragma once
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

@@ -1,5 +1,5 @@
 // The pool: best fit, splitting, merging with neighbours of the same piece.
-#include "pool.h"
+#include "memory_pool.h"
 
 namespace weft::cuda {
 namespace {

@@ -1,11 +1,11 @@
 // Products and convolutions large enough for the tensor-core kernels, in every type, layout and precision.
-import { applyOne } from '../../lib/core/apply.js'
-import { native } from '../../lib/core/device.js'
-import { type DType, dense, jit, matMul, type Tensor, tensor } from '../../lib/index.js'
-import type { ProgramSpec } from '../../lib/core/native.js'
-import type { Op } from '../../lib/core/op.js'
-import { Conv2d, Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad } from '../../lib/ops/conv.js'
-import { generator } from '../expect.js'
+import { applyOne } from '../../../lib/core/apply.js'
+import { native } from '../../../lib/core/device.js'
+import { type DType, dense, jit, matMul, type Tensor, tensor } from '../../../lib/index.js'
+import type { ProgramSpec } from '../../../lib/core/native.js'
+import type { Op } from '../../../lib/core/op.js'
+import { Conv2d, Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad } from '../../../lib/ops/conv.js'
+import { generator } from '../../expect.js'
 
 type Shape = readonly number[]
 type Precision = ProgramSpec['precision']

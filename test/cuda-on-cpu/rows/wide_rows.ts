@@ -34,8 +34,8 @@ import {
   tensor,
   topK,
   transpose,
-} from '../../lib/index.js'
-import { generator } from '../expect.js'
+} from '../../../lib/index.js'
+import { generator } from '../../expect.js'
 
 let draw = generator(71)
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)

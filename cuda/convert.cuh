@@ -1,7 +1,7 @@
 // Conversions between all dtypes. Floats truncate toward zero into integers and saturate there, NaN becomes 0; integers into narrower ones keep
 // the low bits. The dtypes are found at run time by branches that all threads take alike; what is instantiated is the type in between.
 #pragma once
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "activation.cuh"
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

@@ -8,7 +8,7 @@
 // what float32 arithmetic does ("bf16x6"); tensor cores truncate when they add, so the sum of every TileK is added to the long sum in float32
 // arithmetic, its small products first. Or as they are, rounded to tf32 and k-major (matmul_k_major.cu).
 #pragma once
-#include "gemm_tile.cuh"
+#include "matmul_tile.cuh"
 #include "hopper.cuh"
 #include "matmul.h"
 #include "tensor_map.h"

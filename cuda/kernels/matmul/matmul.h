@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "activation.cuh"
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

@@ -1,6 +1,6 @@
 // A run of a recurrent layer as binders see it, and the ways to compute it.
 #pragma once
-#include "matmul.h"
+#include "kernels/matmul/matmul.h"
 #include "recurrent.cuh"
 
 namespace weft::cuda {

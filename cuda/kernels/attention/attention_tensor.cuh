@@ -4,7 +4,7 @@
 // products read them as they lie, one along the features, one across.
 #pragma once
 #include "attention.cuh"
-#include "gemm_tile.cuh"
+#include "matmul_tile.cuh"
 
 namespace weft::cuda {
 
@@ -57,7 +57,7 @@ template <class T> struct HalfProducts {
 };
 
 /**
- * float32 operands, rounded to tf32, or exact: each the sum of two tf32 numbers (gemm_tile.cuh, ExactMath), products of 32 in a row added
+ * float32 operands, rounded to tf32, or exact: each the sum of two tf32 numbers (matmul_tile.cuh, ExactMath), products of 32 in a row added
  * to the rest in float32 arithmetic. A tile of weights has k in another order than mma: k = quad is column 2 · quad, k = quad + 4 the one
  * after.
  */

@@ -4,7 +4,7 @@
 // Columns are ordered in groups of `per` units: unit by unit, its gates side by side, then zeros up to `width`. The same matrix [units, columns]
 // serves both directions: forward, the product sums over its rows; backward, over its columns.
 #pragma once
-#include "gemm_tile.cuh"
+#include "matmul_tile.cuh"
 #include "recurrent.h"
 
 namespace weft::cuda {

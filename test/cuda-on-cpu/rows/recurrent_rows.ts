@@ -1,8 +1,8 @@
 // Recurrent runs with more units than the rows of test/ops have: weights that a cluster of blocks shares, or that are read anew for every step.
-import { apply } from '../../lib/core/apply.js'
-import { type DType, grad, mul, sum, type Tensor, tensor } from '../../lib/index.js'
-import { Gru, Lstm, SimpleRnn } from '../../lib/ops/recurrent.js'
-import { generator } from '../expect.js'
+import { apply } from '../../../lib/core/apply.js'
+import { type DType, grad, mul, sum, type Tensor, tensor } from '../../../lib/index.js'
+import { Gru, Lstm, SimpleRnn } from '../../../lib/ops/recurrent.js'
+import { generator } from '../../expect.js'
 
 /** [batch, steps, units] */
 const SIZES: readonly (readonly [number, number, number])[] = [

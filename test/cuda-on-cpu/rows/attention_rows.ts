@@ -1,7 +1,7 @@
 // Attention of the size of tensor-core tiles, with keys that are split among blocks, and long rows of rmsNorm: variants that the shapes of
 // test/ops do not reach.
-import { type DType, grad, mul, rmsNorm, scaledDotProductAttention, sum, type Tensor, tensor } from '../../lib/index.js'
-import { generator } from '../expect.js'
+import { type DType, grad, mul, rmsNorm, scaledDotProductAttention, sum, type Tensor, tensor } from '../../../lib/index.js'
+import { generator } from '../../expect.js'
 
 interface Case {
   b: number

@@ -5,7 +5,7 @@
 #include <array>
 #include <vector>
 
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 
