@@ -1,6 +1,6 @@
 // optimizers: one factory per rule. Formulas and defaults: Keras 3.
 import { checkOptions, unknownName, WeftError } from '../core/error.js'
-import { type Schedule, scheduleFromJson } from '../schedules.js'
+import { type Schedule, scheduleFromJson } from '../schedules/index.js'
 import { clipOptionNames } from './clip.js'
 import { Optimizer, type OptimizerOptions, type Rule } from './optimizer.js'
 

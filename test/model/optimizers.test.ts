@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { gradients, jit, type Tensor, tensor, type Variable, variable } from '../../lib/index.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import type { Optimizer } from '../../lib/optimizers/index.js'
-import * as schedules from '../../lib/schedules.js'
+import * as schedules from '../../lib/schedules/index.js'
 import { close, codeOf, generator } from '../expect.js'
 
 /** State of one weight in the reference. */

@@ -1,8 +1,8 @@
 // schedules: learning rates as functions of the number of updates made so far, written with ops so that a traced step computes them.
-import { checkOptions, WeftError } from './core/error.js'
-import { asTensor } from './core/apply.js'
-import type { Tensor, TensorLike } from './core/tensor.js'
-import { minimum, where } from './ops/index.js'
+import { checkOptions, WeftError } from '../core/error.js'
+import { asTensor } from '../core/apply.js'
+import type { Tensor, TensorLike } from '../core/tensor.js'
+import { minimum, where } from '../ops/index.js'
 
 /** A learning rate that changes with the number of updates. */
 export interface Schedule {
