@@ -39,7 +39,9 @@ export function defineOp<A extends Attrs = Attrs>(
     const op: Op = registerOp({
       name,
       shape: (inputs: readonly Spec[], attrs: Attrs) => list(shape!(inputs, attrs as A)),
-      ...(userGrad ? { grad: (g: readonly Tensor[], call: Call) => userGrad(g, call.inputs, call.outputs, call.attrs as A) } : {}),
+      ...(userGrad
+        ? { grad: (g: readonly Tensor[], call: Call) => userGrad(g, call.inputs, call.outputs, call.attrs as A) }
+        : { noGradient: true }),
     })
     return (inputs, attrs) => one(apply(op, checked(name, inputs), attrs ?? {}))
   }

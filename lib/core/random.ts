@@ -3,11 +3,8 @@ import { randomInt } from 'node:crypto'
 import { applyOne, tensor, variable } from './apply.js'
 import { WeftError } from './error.js'
 import { currentTrace, outsideTrace } from './graph.js'
-import { add } from '../ops/arithmetic.js'
-import { Identity } from '../ops/cast.js'
+import { ops } from './op.js'
 import type { Tensor, Variable } from './tensor.js'
-
-export { bernoulli, type RandomOptions, randomInteger, randomNormal, randomUniform, truncatedNormal } from '../ops/random.js'
 
 /** Undefined until the first use: WEFT_SEED, or a new one for each process. */
 let seed: number | undefined
@@ -62,8 +59,8 @@ export function randomState(own?: number): Variable {
 /** The state to draw the next numbers with; the variable moves on, in a traced function when the step succeeds. */
 export function advance(state: Variable): Tensor {
   const trace = currentTrace()
-  const now = trace ? trace.resolve(state) : applyOne(Identity, [state], {})
-  state.assign(add(now, tensor(new Int32Array([0, 0, 1]))))
+  const now = trace ? trace.resolve(state) : applyOne(ops.get('identity')!, [state], {})
+  state.assign(applyOne(ops.get('add')!, [now, tensor(new Int32Array([0, 0, 1]))], {}))
   return now
 }
 
