@@ -79,7 +79,7 @@ export function defineOp<A extends Attrs = Attrs>(
 const one = (results: Tensor[]): Tensor | Tensor[] => (results.length === 1 ? results[0]! : results)
 
 function checkedInputs(name: string, inputs: readonly Tensor[]): Tensor[] {
-  if (!Array.isArray(inputs) || inputs.some((t) => !(t instanceof Tensor))) {
+  if (!Array.isArray(inputs) || [...inputs].some((t) => !(t instanceof Tensor))) {
     throw new WeftError('ERR_ARGUMENT', `${name}: the first argument is an array of Tensors, got ${show(inputs)}`)
   }
   return [...inputs]
@@ -119,11 +119,15 @@ function checkComputed(name: string, dtype: DType, dtypes: readonly DType[]): vo
   })
 }
 
+/** The longest path of Linux. */
+const MOST_PATH = 4096
+
 /** Loads a library of C++ kernels (see native/kernel_library.h); returns the names of the ops it brought. */
 export function loadKernels(file: string): string[] {
   checkCall('loadKernels(path)', arguments)
   if (typeof file !== 'string' || file.includes('\0'))
     throw new WeftError('ERR_ARGUMENT', `loadKernels: expected the path of a library, got ${show(file)}`)
+  if (file.length > MOST_PATH) throw new WeftError('ERR_ARGUMENT', `loadKernels: the path has ${file.length} characters: ${show(file)}`)
   try {
     return native.loadKernels(path.resolve(file))
   } catch (error) {

@@ -35,7 +35,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     )
   }
   if (!isFloat(loss.dtype)) throw new WeftError('ERR_DTYPE', `gradients: the loss must be a float, got ${loss.dtype}`)
-  if (!Array.isArray(wrt) || wrt.some((t) => !(t instanceof Tensor)))
+  if (!Array.isArray(wrt) || [...wrt].some((t) => !(t instanceof Tensor)))
     throw new WeftError('ERR_ARGUMENT', `gradients: the second argument is a list of Tensors, got ${show(wrt)}`, {
       hint: 'Write gradients(loss, [w])',
     })

@@ -34,7 +34,7 @@ export async function gradCheck(
     throw new WeftError('ERR_ARGUMENT', `gradCheck: the second argument is a list of inputs, got ${show(inputs)}`, {
       hint: 'Write gradCheck(fn, [x])',
     })
-  const tensors = await Promise.all(inputs.map(widen))
+  const tensors = await Promise.all([...inputs].map(widen))
   const wrt = tensors.flatMap((t, i) => (isFloat(t.dtype) ? [i] : []))
   if (wrt.length === 0) throw new WeftError('ERR_DTYPE', 'gradCheck: none of the inputs is a float', { hint: "cast('float32')" })
   const evaluate = jit(fn, { name: 'gradCheck' })

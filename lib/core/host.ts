@@ -16,7 +16,10 @@ export type TypedArray =
   | Uint32Array
   | BigInt64Array
 export type HostArray = Float32Array | Int32Array | Uint8Array | Float64Array | BigInt64Array | Int8Array
-export type NestedArray = number | boolean | readonly NestedArray[] | readonly TypedArray[]
+/** What array() gives. */
+export type NestedArray = number | boolean | readonly NestedArray[]
+/** What tensor() takes besides: typed arrays as the last level. */
+export type NestedValues = number | boolean | readonly (NestedValues | TypedArray)[]
 
 /** Values in row-major order with the shape they came in, and the dtype they have unless one is asked for. */
 export interface HostValues {

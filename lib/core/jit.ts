@@ -11,6 +11,7 @@ import { checkCall, type OptionTable } from './options.js'
 import { type Describe, Program } from './program.js'
 import { simplify } from './simplify.js'
 import { type Layout, layoutOf } from './spec.js'
+import { again } from './stack.js'
 import { allocateAs, Tensor, tracing } from './tensor.js'
 import { checkDepth, isRecord, mapLeaves, mapTree } from './tree.js'
 import { warnOnce } from './warnings.js'
@@ -216,7 +217,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
         if (loaded.fault) {
           const fault = loaded.fault
           loaded.fault = undefined
-          throw fault
+          throw again(fault)
         }
       })
       return { outputs: outputs as R, ticket, done }

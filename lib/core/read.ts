@@ -10,6 +10,7 @@ import { type HostArray, hostView, type NestedArray, nest } from './host.js'
 import { type Op, opNamed } from './op.js'
 import { checkCall } from './options.js'
 import { bytesOf, type DType } from './spec.js'
+import { again } from './stack.js'
 import { checkStored, Tensor, tracing, Variable } from './tensor.js'
 import { bytesOnHost, copyTo, download } from './transfer.js'
 
@@ -70,7 +71,7 @@ function dataSync(this: Tensor): HostArray {
   const buffer = source.held()
   const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
   finishedSync(ticket)
-  if (buffer.fault) throw buffer.fault
+  if (buffer.fault) throw again(buffer.fault)
   return shown(this, source, bytes ?? buffer.view())
 }
 

@@ -2,12 +2,12 @@
 import { Buffer } from './buffer.js'
 import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
-import type { NestedArray, TypedArray } from './host.js'
+import type { NestedValues, TypedArray } from './host.js'
 import type { Call } from './op.js'
 import { bytesOf, type DType, type Layout, type Shape, signatureOf, sizeOf } from './spec.js'
 
 /** What ops take as an operand. */
-export type TensorLike = Tensor | TypedArray | NestedArray
+export type TensorLike = Tensor | TypedArray | NestedValues
 
 /** How a traced tensor came to be: an argument, a variable or a closed-over tensor of the trace, or a call's result. */
 export type Origin =
