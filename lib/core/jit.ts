@@ -1,4 +1,5 @@
-// jit: a function is traced once per signature into a graph, loaded into C++ as a program, and replayed with one native call.
+// jit: a function is traced once per signature into a graph, loaded into C++ as a program, and replayed with one native
+// call.
 import type { Buffer } from './buffer.js'
 import { Cache } from './cache.js'
 import { checkFunction } from './checks.js'
@@ -19,7 +20,10 @@ import { warnOnce } from './warnings.js'
 export type Precision = 'float32' | 'tf32' | 'mixedBfloat16'
 
 export interface JitOptions {
-  /** Accuracy of matrix products and convolutions of float32 values: 'float32' (default), or operands rounded to tf32 or bfloat16, with float32 sums. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device. */
+  /**
+   * Accuracy of matrix products and convolutions of float32 values: 'float32' (default), or operands rounded to tf32 or
+   * bfloat16, with float32 sums. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device.
+   */
   precision?: Precision
   /** Shown in warnings and errors. Default: the function's name. */
   name?: string
@@ -165,8 +169,9 @@ function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outp
 }
 
 /**
- * Compiles a synchronous function of tensors: traced once per shape and dtype of its Tensors (also inside arrays and records) and per value of other
- * arguments; later calls replay the program with one native call. Tensors and variables it closes over are bound by reference.
+ * Compiles a synchronous function of tensors: traced once per shape and dtype of its Tensors (also inside arrays and
+ * records) and per value of other arguments; later calls replay the program with one native call. Tensors and variables
+ * it closes over are bound by reference.
  * Called inside another traced function it is inlined.
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): JitFunction<A, R> {

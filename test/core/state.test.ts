@@ -1,4 +1,5 @@
-// State in traced functions: reads before assign keep the old value, reads after see the new one, the device sees the last.
+// State in traced functions: reads before assign keep the old value, reads after see the new one, the device sees the
+// last.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, variable, WeftError, type Tensor } from '../../lib/index.js'
