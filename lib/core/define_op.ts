@@ -37,7 +37,8 @@ export function defineOp<A extends Attrs = Attrs>(
   if (typeof definition !== 'object' || definition === null)
     throw new WeftError('ERR_ARGUMENT', `defineOp: expected { name, forward } or { name, shape }, got ${show(definition)}`)
   checkOptions('defineOp', definition, OPTIONS)
-  const { name, forward, shape, grad, dtypes = ['float32'] } = definition
+  const { name, forward, shape, grad } = definition
+  const dtypes = [...(definition.dtypes ?? ['float32'])] as DType[]
   if (typeof name !== 'string' || name === '') throw new WeftError('ERR_ARGUMENT', 'defineOp: an op needs a name')
   if (ops.has(name))
     throw new WeftError('ERR_ARGUMENT', `defineOp: '${name}' is the name of another op`, {

@@ -57,6 +57,7 @@ for (const [name, call, says] of refused) test(`refused: ${name}`, () => assert.
 test('refused: asynchronous functions', async () => {
   assert.is(await codeOfAsync((weft.profile as (fn: unknown) => Promise<unknown>)(5)), 'ERR_ARGUMENT')
   assert.is(await codeOfAsync((weft.synchronize as unknown as (fn: unknown) => Promise<unknown>)(5)), 'ERR_ARGUMENT')
+  assert.is(await codeOfAsync((weft.doctor as unknown as (options: unknown) => Promise<unknown>)({})), 'ERR_ARGUMENT')
   assert.is(await codeOfAsync(weft.gradCheck(f, [[1]], 1e-6 as never)), 'ERR_ARGUMENT')
 })
 
