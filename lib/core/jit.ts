@@ -79,16 +79,17 @@ function identityOf(value: object): number {
   return id
 }
 
-/** Signature of the arguments; Tensors are collected in order. A variable is an argument like any tensor. */
-function signatureOf(value: unknown, tensors: Tensor[], depth = 0): string {
+/** The arguments as text; Tensors are collected in order. A variable is an argument like any tensor. */
+function argumentsKey(value: unknown, tensors: Tensor[], depth = 0): string {
   if (value instanceof Tensor) {
     tensors.push(value)
-    return value.mask ? `${value.signature}m${signatureOf(value.mask, tensors)}` : value.signature
+    return value.mask ? `${value.signature}m${argumentsKey(value.mask, tensors)}` : value.signature
   }
   if (typeof value === 'object' && value !== null) {
     checkDepth(depth)
-    if (Array.isArray(value)) return `(${value.map((item) => signatureOf(item, tensors, depth + 1)).join(',')})`
-    if (isRecord(value)) return `{${Object.entries(value).map(([key, item]) => `${key}:${signatureOf(item, tensors, depth + 1)}`)}}`
+    if (Array.isArray(value)) return `(${value.map((item) => argumentsKey(item, tensors, depth + 1)).join(',')})`
+    if (isRecord(value))
+      return `{${Object.entries(value).map(([key, item]) => `${key.length}${key}:${argumentsKey(item, tensors, depth + 1)}`)}}`
     return `#${identityOf(value)}`
   }
   if (typeof value === 'function') return `#${identityOf(value)}`
@@ -139,7 +140,7 @@ function trace(
 /** The device of the first tensor among the arguments, else the current one. */
 function whereOf(args: readonly unknown[]): string {
   const tensors: Tensor[] = []
-  for (const arg of args) signatureOf(arg, tensors)
+  for (const arg of args) argumentsKey(arg, tensors)
   return tensors[0]?.device ?? device()
 }
 
@@ -187,7 +188,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const find = (args: A): { loaded: Loaded; tensors: Tensor[] } => {
     if (disposed) throw new WeftError('ERR_DISPOSED', `${name}: this function was disposed`)
     const tensors: Tensor[] = []
-    const signature = signatureOf(args, tensors)
+    const signature = argumentsKey(args, tensors)
     const where = tensors[0]?.device ?? device()
     const key = where === 'cpu' ? signature : `${where}${signature}`
     let loaded = programs.get(key)
@@ -261,7 +262,7 @@ const retraced = new Cache<Loaded>(64, (loaded) => loaded.program.dispose())
 /** @internal Traces fn now, and runs the program of an equal graph if there is one. */
 export function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], name: string): unknown {
   const tensors: Tensor[] = []
-  for (const arg of args) signatureOf(arg, tensors)
+  for (const arg of args) argumentsKey(arg, tensors)
   const where = tensors[0]?.device ?? device()
   const { graph, tree } = trace(fn, args, name, where)
   const state = [...graph.reads.keys(), ...graph.writes.keys()].map((v) => identityOf(v))

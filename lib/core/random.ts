@@ -65,6 +65,7 @@ function fresh(own: number | undefined): Int32Array {
  * outside any trace.
  */
 export function randomState(own?: number): Variable {
+  checkCall('randomState(seed)', arguments)
   return outsideTrace(() => variable(tensor(fresh(own)), { name: 'randomState', trainable: false }))
 }
 

@@ -183,6 +183,13 @@ test('records, arrays and other values as arguments and results', async () => {
   assert.is(traced, 2)
 })
 
+test('names and values of a record are told apart', () => {
+  const keys = jit((record: Record<string, unknown>) => Object.keys(record).length)
+  assert.is(keys({ a: 1, b: 2 }), 2)
+  assert.is(keys({ 'a:1,b': 2 }), 1)
+  assert.is(keys({ '1a:1,1b': 2 }), 1)
+})
+
 test('at most 16 programs are kept, and many signatures warn once', async () => {
   const warned: string[] = []
   const listen = (w: Error & { code?: string }): void => void warned.push(`${w.code}: ${w.message}`)
