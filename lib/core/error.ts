@@ -25,7 +25,12 @@ export interface ErrorFacts {
   cause?: unknown
 }
 
-/** Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the values received. */
+const DEEPEST = 50
+
+/**
+ * Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the
+ * values received.
+ */
 export class WeftError extends Error {
   readonly code: ErrorCode
   // declared, not defined: what is unknown is absent, so that console.log(error) prints no undefined fields
@@ -35,7 +40,11 @@ export class WeftError extends Error {
   declare readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    // enough frames for the line of the program below those of the library
+    const limit = Error.stackTraceLimit
+    if (limit >= 10) Error.stackTraceLimit = Math.max(limit, DEEPEST)
     super(facts.hint ? `${message}. ${facts.hint}` : message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    if (limit >= 10) Error.stackTraceLimit = limit
     this.code = code
     if (facts.op !== undefined) this.op = facts.op
     if (facts.layer !== undefined) this.layer = facts.layer
