@@ -199,7 +199,7 @@ everyFactoryHasARow(
 )
 for (const { name, before, options } of rows)
   test(`${name}: an epoch with it; calls that are not as the options say`, async () => {
-    const call = factories[name] as unknown as (...args: unknown[]) => callbacks.Callback
+    const call = { ...factories }[name] as unknown as (...args: unknown[]) => callbacks.Callback
     const made = call(...before, ...(options ? [options] : []))
     assert.instance(made, callbacks.Callback)
     await scale(0).fit(data.x, data.y, { verbose: 0, callbacks: made })

@@ -12,7 +12,8 @@ import { everyFactoryHasARow } from '../catalogue.js'
 import { close, codeOf, generator, throws } from '../expect.js'
 
 const RATE = 0.05
-type Name = keyof typeof factories
+const byName = { ...factories }
+type Name = keyof typeof byName
 
 /** Every optimizer, with the options that change its formula. */
 const rows: readonly (readonly [Name, optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions])[] = [
@@ -39,7 +40,7 @@ everyFactoryHasARow(
 
 /** The factory of the same rule without its kernel. */
 function byFormula(name: Name): (options: object) => Optimizer {
-  const { kernel: _, ...rule } = factories[name].rule
+  const { kernel: _, ...rule } = byName[name].rule
   return optimizer<optimizers.OptimizerOptions>(rule as never)
 }
 
@@ -66,7 +67,7 @@ const STEPS = 12
 for (const [name, own] of rows) {
   const options = { learningRate: RATE, ...own }
   const title = `${name} ${JSON.stringify(own)}`
-  const make = (): Optimizer => (factories[name] as (options: object) => Optimizer)(options)
+  const make = (): Optimizer => (byName[name] as (options: object) => Optimizer)(options)
   const precise = (): Promise<number[]> => withDevice('cpu', () => trained(byFormula(name)(options), STEPS, 'float64'))
   test(`${title}: ${STEPS} steps of the kernel, and of the formula in float32, against the formula in float64`, async () => {
     const expected = await precise()
