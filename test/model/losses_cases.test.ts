@@ -30,6 +30,18 @@ test('binary cross-entropy from probabilities: small ones keep their precision',
   }
 })
 
+test('logCosh: value and slope keep their precision for small errors, and are finite for large ones', async () => {
+  const loss = losses.logCosh({ reduction: 'sum' })
+  for (const error of [0, 1e-5, -1e-3, 0.1, -0.99, 1.01, 5, -300]) {
+    const e = Math.fround(error)
+    const value = Math.abs(e) < 20 ? -0.5 * Math.log1p(-(Math.tanh(e) ** 2)) : Math.abs(e) - Math.LN2
+    const found = await loss([[0]], tensor([[e]])).item()
+    const slope = await grad((t: Tensor) => loss([[0]], t))(tensor([[e]])).item()
+    assert.ok(Math.abs(found - value) <= 2e-6 * value, `error ${error}: ${found}, expected ${value}`)
+    assert.ok(Math.abs(slope - Math.tanh(e)) <= 2e-6 * Math.abs(Math.tanh(e)), `slope at ${error}: ${slope}, expected ${Math.tanh(e)}`)
+  }
+})
+
 test('crossentropy over one class: a warning that names the right loss', async () => {
   const warnings: Error[] = []
   const keep = (warning: Error): void => void warnings.push(warning)
