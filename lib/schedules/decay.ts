@@ -1,34 +1,10 @@
-// schedules: learning rates as functions of the number of updates made so far, written with ops so that a traced step computes them.
-import { checkOptions, WeftError } from './core/error.js'
-import { asTensor } from './core/apply.js'
-import type { Tensor, TensorLike } from './core/tensor.js'
-import { minimum, where } from './ops/index.js'
-
-/** A learning rate that changes with the number of updates. */
-export interface Schedule {
-  /** The rate at `step`, a float32 scalar, as a float32 scalar. */
-  call(step: Tensor): Tensor
-  /** The same on the host. */
-  at(step: number): number
-  readonly className: string
-  readonly config: Readonly<Record<string, unknown>>
-}
-
-const positive = (what: string, name: string, value: number): number => {
-  if (Number.isFinite(value) && value > 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${value}`)
-}
-const rate = (what: string, name: string, value: number): number => {
-  if (Number.isFinite(value) && value >= 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a number of at least 0, got ${value}`)
-}
-
-const schedule = (className: string, config: object, call: (step: Tensor) => Tensor, at: (step: number) => number): Schedule => ({
-  className,
-  config: { ...config },
-  call,
-  at,
-})
+// Schedules by decay: exponential, inverse, polynomial, cosine, piecewise constant. Formulas: Keras 3.
+import { asTensor } from '../core/apply.js'
+import { WeftError } from '../core/error.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { TensorLike } from '../core/tensor.js'
+import { minimum, where } from '../ops/index.js'
+import { checkSchedule, positive, rate, type Schedule, schedule } from './schedule.js'
 
 export interface ExponentialDecayOptions {
   initialLearningRate: number
@@ -37,10 +13,16 @@ export interface ExponentialDecayOptions {
   /** Whole multiples of decaySteps only. Default false. */
   staircase?: boolean
 }
+const EXPONENTIAL: OptionTable<ExponentialDecayOptions> = {
+  initialLearningRate: 'number',
+  decaySteps: 'number',
+  decayRate: 'number',
+  staircase: 'boolean',
+}
 
 /** initialLearningRate · decayRate^(step / decaySteps) */
 export function exponentialDecay(options: ExponentialDecayOptions): Schedule {
-  checkOptions('schedules.exponentialDecay', options, ['initialLearningRate', 'decaySteps', 'decayRate', 'staircase'])
+  checkSchedule('exponentialDecay', arguments, EXPONENTIAL)
   const initial = rate('exponentialDecay', 'initialLearningRate', options.initialLearningRate)
   const steps = positive('exponentialDecay', 'decaySteps', options.decaySteps)
   const decay = positive('exponentialDecay', 'decayRate', options.decayRate)
@@ -62,10 +44,11 @@ export interface InverseTimeDecayOptions {
   decayRate: number
   staircase?: boolean
 }
+const INVERSE_TIME: OptionTable<InverseTimeDecayOptions> = EXPONENTIAL
 
 /** initialLearningRate / (1 + decayRate · step / decaySteps) */
 export function inverseTimeDecay(options: InverseTimeDecayOptions): Schedule {
-  checkOptions('schedules.inverseTimeDecay', options, ['initialLearningRate', 'decaySteps', 'decayRate', 'staircase'])
+  checkSchedule('inverseTimeDecay', arguments, INVERSE_TIME)
   const initial = rate('inverseTimeDecay', 'initialLearningRate', options.initialLearningRate)
   const steps = positive('inverseTimeDecay', 'decaySteps', options.decaySteps)
   const decay = rate('inverseTimeDecay', 'decayRate', options.decayRate)
@@ -91,10 +74,17 @@ export interface PolynomialDecayOptions {
   /** Starts over, with a longer period, instead of staying at the end. Default false. */
   cycle?: boolean
 }
+const POLYNOMIAL: OptionTable<PolynomialDecayOptions> = {
+  initialLearningRate: 'number',
+  decaySteps: 'number',
+  endLearningRate: 'number',
+  power: 'number',
+  cycle: 'boolean',
+}
 
 /** (initial - end) · (1 - step / decaySteps)^power + end */
 export function polynomialDecay(options: PolynomialDecayOptions): Schedule {
-  checkOptions('schedules.polynomialDecay', options, ['initialLearningRate', 'decaySteps', 'endLearningRate', 'power', 'cycle'])
+  checkSchedule('polynomialDecay', arguments, POLYNOMIAL)
   const initial = rate('polynomialDecay', 'initialLearningRate', options.initialLearningRate)
   const steps = positive('polynomialDecay', 'decaySteps', options.decaySteps)
   const end = rate('polynomialDecay', 'endLearningRate', options.endLearningRate ?? 0.0001)
@@ -128,10 +118,17 @@ export interface CosineDecayOptions {
   /** Default 0. */
   warmupSteps?: number
 }
+const COSINE: OptionTable<CosineDecayOptions> = {
+  initialLearningRate: 'number',
+  decaySteps: 'number',
+  alpha: 'number',
+  warmupTarget: 'number',
+  warmupSteps: 'number',
+}
 
 /** Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016. */
 export function cosineDecay(options: CosineDecayOptions): Schedule {
-  checkOptions('schedules.cosineDecay', options, ['initialLearningRate', 'decaySteps', 'alpha', 'warmupTarget', 'warmupSteps'])
+  checkSchedule('cosineDecay', arguments, COSINE)
   const initial = rate('cosineDecay', 'initialLearningRate', options.initialLearningRate)
   const steps = positive('cosineDecay', 'decaySteps', options.decaySteps)
   const alpha = rate('cosineDecay', 'alpha', options.alpha ?? 0)
@@ -165,11 +162,19 @@ export interface PiecewiseConstantDecayOptions {
   /** One more than the boundaries: values[i] holds up to and including boundaries[i]. */
   values: readonly number[]
 }
+const PIECEWISE: OptionTable<PiecewiseConstantDecayOptions> = { boundaries: 'list', values: 'list' }
+
+/** A copy of the numbers. */
+function list(name: string, numbers: readonly number[]): number[] {
+  const copy = Array.from(numbers ?? [])
+  if (numbers !== undefined && copy.every(Number.isFinite)) return copy
+  throw new WeftError('ERR_ARGUMENT', `piecewiseConstantDecay: ${name} must be a list of numbers, got ${show(numbers)}`)
+}
 
 /** A constant rate between boundaries. */
 export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): Schedule {
-  checkOptions('schedules.piecewiseConstantDecay', options, ['boundaries', 'values'])
-  const { boundaries, values } = options
+  checkSchedule('piecewiseConstantDecay', arguments, PIECEWISE)
+  const [boundaries, values] = [list('boundaries', options.boundaries), list('values', options.values)]
   if (values.length !== boundaries.length + 1) {
     throw new WeftError(
       'ERR_ARGUMENT',
@@ -182,7 +187,7 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
   for (const value of values) rate('piecewiseConstantDecay', 'values', value)
   return schedule(
     'piecewiseConstantDecay',
-    options,
+    { boundaries, values },
     (step) => {
       let result: TensorLike = values.at(-1)!
       for (let i = boundaries.length - 1; i >= 0; i--) result = where(step.lessEqual(boundaries[i]!), values[i]!, result)
@@ -191,24 +196,3 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
     (step) => values[boundaries.findIndex((boundary) => step <= boundary)] ?? values.at(-1)!,
   )
 }
-
-const factories: Readonly<Record<string, (options: never) => Schedule>> = {
-  exponentialDecay,
-  inverseTimeDecay,
-  polynomialDecay,
-  cosineDecay,
-  piecewiseConstantDecay,
-}
-
-/** @internal The schedule that a saved { className, config } describes. */
-export function scheduleFromJson(json: { className: string; config: object }): Schedule {
-  const factory = Object.hasOwn(factories, json.className) ? factories[json.className] : undefined
-  if (!factory) throw new WeftError('ERR_FORMAT', `unknown schedule '${json.className}' in a saved optimizer`)
-  return factory(json.config as never)
-}
-
-export const isSchedule = (value: unknown): value is Schedule =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof (value as Partial<Schedule>).call === 'function' &&
-  typeof (value as Partial<Schedule>).at === 'function'

@@ -9,7 +9,7 @@ namespace weft::cpu::WEFT_ISA {
   KERNEL(cpu, name) {                                                                                          \
     const Runs runs{binary<name##_of, float>, binary<name##_of, double>, binary<name##_of, int32_t, uint32_t>, \
                     binary<name##_of, uint8_t>};                                                               \
-    return elementwise(call, runs, cheap_grain);                                                               \
+    return pointwise(call, runs, cheap_grain);                                                               \
   }
 WEFT_BINARY_WRAPPING(X)
 #undef X
@@ -18,14 +18,14 @@ WEFT_BINARY_WRAPPING(X)
   WEFT_BINARY_FUNCTOR(name, expression)                                                                                           \
   KERNEL(cpu, name) {                                                                                                             \
     const Runs runs{binary<name##_of, float>, binary<name##_of, double>, binary<name##_of, int32_t>, binary<name##_of, uint8_t>}; \
-    return elementwise(call, runs, cheap_grain);                                                                                  \
+    return pointwise(call, runs, cheap_grain);                                                                                  \
   }
 WEFT_BINARY_NUMBER(X)
 #undef X
 
 #define X(name, expression)             \
   WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cpu, name) { return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain); }
+  KERNEL(cpu, name) { return pointwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain); }
 WEFT_BINARY_FLOAT(X)
 #undef X
 

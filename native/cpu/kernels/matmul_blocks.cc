@@ -1,5 +1,5 @@
 // Packing and the blocked matrix product over the micro-kernel.
-#include "gemm.h"
+#include "matmul_blocks.h"
 
 #include <algorithm>
 #include <cmath>

@@ -28,7 +28,7 @@ template <class F, class T> static void compare(const void* const* in, unsigned 
   KERNEL(cpu, name) {                                                                                                                \
     const Runs runs{compare<name##_of, float>, compare<name##_of, double>, compare<name##_of, int32_t>, compare<name##_of, uint8_t>, \
                     compare<name##_of, uint8_t>};                                                                                    \
-    return elementwise(call, runs, cheap_grain);                                                                                     \
+    return pointwise(call, runs, cheap_grain);                                                                                     \
   }
 WEFT_BINARY_COMPARE(X)
 #undef X
@@ -38,7 +38,7 @@ WEFT_BINARY_COMPARE(X)
   KERNEL(cpu, name) {                            \
     Runs runs;                                   \
     runs.boolean = compare<name##_of, uint8_t>;  \
-    return elementwise(call, runs, cheap_grain); \
+    return pointwise(call, runs, cheap_grain); \
   }
 WEFT_BINARY_LOGIC(X)
 #undef X
@@ -73,10 +73,10 @@ template <class T> static void choose(const void* const* in, unsigned fixed, voi
 
 KERNEL(cpu, where) {
   switch (size_of(call.out[0].dtype)) {
-    case 1: return elementwise(call, choose<uint8_t>, cheap_grain);
-    case 2: return elementwise(call, choose<uint16_t>, cheap_grain);
-    case 4: return elementwise(call, choose<uint32_t>, cheap_grain);
-    default: return elementwise(call, choose<uint64_t>, cheap_grain);
+    case 1: return pointwise(call, choose<uint8_t>, cheap_grain);
+    case 2: return pointwise(call, choose<uint16_t>, cheap_grain);
+    case 4: return pointwise(call, choose<uint32_t>, cheap_grain);
+    default: return pointwise(call, choose<uint64_t>, cheap_grain);
   }
 }
 

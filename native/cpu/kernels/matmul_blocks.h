@@ -1,6 +1,6 @@
 // Matrix products on one thread, and the packing they use. Callers cut the work into chunks and give each the memory it packs into.
 #pragma once
-#include "tile.h"
+#include "micro_kernel.h"
 
 namespace weft::cpu::WEFT_ISA {
 

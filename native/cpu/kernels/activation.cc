@@ -6,7 +6,7 @@ namespace weft::cpu::WEFT_ISA {
 
 #define X(name, expression)             \
   WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cpu, name) { return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, cheap_grain); }
+  KERNEL(cpu, name) { return pointwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, cheap_grain); }
 WEFT_GRADIENT_FROM_OUTPUT(X)
 #undef X
 
@@ -19,7 +19,7 @@ template <> struct InFloat<geluGrad_of> { using Type = FloatGeluGrad; };
 #define X(name, expression)                                                              \
   KERNEL(cpu, name) {                                                                    \
     const Runs runs{binary<InFloat<name##_of>::Type, float>, binary<name##_of, double>}; \
-    return elementwise(call, runs, function_grain);                                      \
+    return pointwise(call, runs, function_grain);                                      \
   }
 WEFT_GRADIENT_FROM_INPUT(X)
 #undef X
@@ -28,7 +28,7 @@ WEFT_GRADIENT_FROM_INPUT(X)
   WEFT_BINARY_FUNCTOR(name, expression)                                                                              \
   KERNEL(cpu, name) {                                                                                                \
     const double alpha = call.attrs.number("alpha");                                                                 \
-    return elementwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain, {alpha, 0}); \
+    return pointwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain, {alpha, 0}); \
   }
 WEFT_GRADIENT_ALPHA(X)
 #undef X
@@ -38,7 +38,7 @@ struct clipGrad_of {
 };
 KERNEL(cpu, clipGrad) {
   const double low = call.attrs.number("min"), high = call.attrs.number("max");
-  return elementwise(call, Runs{binary<clipGrad_of, float>, binary<clipGrad_of, double>}, cheap_grain, {low, high});
+  return pointwise(call, Runs{binary<clipGrad_of, float>, binary<clipGrad_of, double>}, cheap_grain, {low, high});
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,5 +1,5 @@
 // The micro-kernel, instantiated for every height and width of tile.
-#include "tile.h"
+#include "micro_kernel.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
-// How elementwise calls walk their operands: flat where nothing is broadcast, by long rows, or by groups of short rows.
-#include "elementwise.h"
+// How pointwise calls walk their operands: flat where nothing is broadcast, by long rows, or by groups of short rows.
+#include "pointwise.h"
 
 #include <algorithm>
 
@@ -169,11 +169,11 @@ Step bind(Call& call, RunFunction run, int64_t grain, std::array<double, 2> para
 
 }  // namespace
 
-Step elementwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters) {
+Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters) {
   return bind(call, run, grain, parameters, false);
 }
 
-Step elementwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters) {
+Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters) {
   const DType dtype = call.in.back().dtype;
   RunFunction run = nullptr;
   switch (dtype) {

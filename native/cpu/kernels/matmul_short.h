@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "gemm.h"
+#include "matmul_blocks.h"
 #include "transpose_square.h"
 
 namespace weft::cpu::WEFT_ISA {

@@ -16,7 +16,7 @@ template <> struct InFloat<gelu_of> { using Type = FloatGelu; };
 #define X(name, expression)                                                            \
   KERNEL(cpu, name) {                                                                  \
     const Runs runs{unary<InFloat<name##_of>::Type, float>, unary<name##_of, double>}; \
-    return elementwise(call, runs, function_grain);                                    \
+    return pointwise(call, runs, function_grain);                                    \
   }
 WEFT_UNARY_FUNCTION(X)
 #undef X
@@ -25,7 +25,7 @@ WEFT_UNARY_FUNCTION(X)
   WEFT_UNARY_FUNCTOR(name, expression)                                                                             \
   KERNEL(cpu, name) {                                                                                              \
     const double alpha = call.attrs.number("alpha");                                                               \
-    return elementwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, function_grain, {alpha, 0}); \
+    return pointwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, function_grain, {alpha, 0}); \
   }
 WEFT_UNARY_ALPHA(X)
 #undef X
@@ -44,7 +44,7 @@ KERNEL(cpu, clip) {
     high = whole(std::floor(high), lowest, highest);
   }
   const Runs runs{unary<clip_of, float>, unary<clip_of, double>, unary<clip_of, int32_t>, unary<clip_of, uint8_t>};
-  return elementwise(call, runs, cheap_grain, {low, high});
+  return pointwise(call, runs, cheap_grain, {low, high});
 }
 
 }  // namespace weft::cpu::WEFT_ISA

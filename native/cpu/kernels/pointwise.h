@@ -1,4 +1,4 @@
-// Elementwise kernels: broadcasting, blocks, threads and 16-bit conversion around a function that computes one run of elements.
+// Pointwise kernels: broadcasting, blocks, threads and 16-bit conversion around a function that computes one run of elements.
 #pragma once
 #include <array>
 
@@ -20,9 +20,9 @@ struct Runs {
   RunFunction float32 = nullptr, float64 = nullptr, int32 = nullptr, uint8 = nullptr, boolean = nullptr;
 };
 
-/** Binds an elementwise call: dtype by the last input, `grain` elements per chunk. Declares in-place use where it is safe. */
-Step elementwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters = {});
-Step elementwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters = {});
+/** Binds an pointwise call: dtype by the last input, `grain` elements per chunk. Declares in-place use where it is safe. */
+Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters = {});
+Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters = {});
 
 /** Converts n elements. */
 using ConvertFunction = void (*)(const void* source, void* target, int64_t n);
