@@ -116,7 +116,7 @@ void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
 void Queue::begin(Flight& flight, bool profiling) {
   Job& job = flight.job;
   const auto failed = [&](const std::string& code, const std::string& message) {
-    if (code == "ERR_CUDA" && broken_.empty()) broken_ = message;
+    if (broken_.empty() && !device_.recover()) broken_ = message;
     if (job.program) flight.report.call = job.program->current_call();
     flight.report.code = code, flight.report.message = message;
   };
