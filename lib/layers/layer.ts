@@ -52,6 +52,8 @@ export interface ApplyOptions {
 export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> extends Weighted {
   /** The class's name in saved models; default: the class's own. */
   static className?: string
+  /** What stands before the factory's name in messages. */
+  static namespace: string = 'layers.'
   /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
   static options?: Readonly<Record<string, Kind>>
 
@@ -75,7 +77,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     super()
     const known = Object.hasOwn(new.target, 'options') ? new.target.options : undefined
     const className = classNameOf(new.target)
-    const what = `layers.${factoryName(className)}`
+    const what = `${new.target.namespace}${factoryName(className)}`
     // a constructor that takes its config without a default needs one
     if (config === NO_CONFIG && known && new.target.length > 0) {
       const first = Object.keys(known)[0]

@@ -12,7 +12,7 @@ export interface HostValues {
 /** One input or target: rows along axis 0. */
 export type Rows = Tensor | NestedArray | TypedArray | HostValues
 /** One, or a list or record of them for models with several inputs or outputs. */
-export type Values = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
+export type ModelData = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
 
 export type Tree = Tensor | Tensor[] | { [name: string]: Tensor }
 
@@ -25,8 +25,8 @@ export interface Columns {
 }
 
 export interface StreamBatch {
-  x: Values
-  y?: Values
+  x: ModelData
+  y?: ModelData
   sampleWeight?: Rows
 }
 export type Stream = AsyncIterable<unknown> | Iterable<unknown>

@@ -1,5 +1,6 @@
 // Functional models: layers and functions wired from symbolic inputs to outputs.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
@@ -21,10 +22,12 @@ export interface InputOptions {
   name?: string
 }
 
+const INPUT_OPTIONS: OptionTable<InputOptions> = { shape: 'any', dtype: 'string', name: 'string' }
+
 /** A symbolic tensor that stands for the data of a functional model: shape [null, ...shape]. */
 export function input(options: InputOptions): Tensor {
-  checkOptions('input', options, ['shape', 'dtype', 'name'])
-  checkSampleShape('input', options.shape)
+  checkCall('input(options)', arguments, INPUT_OPTIONS)
+  checkSampleShape('input', options?.shape)
   const { shape, dtype = 'float32', name } = options
   const layer = new InputLayer({ inputShape: shape, dtype, ...(name === undefined ? {} : { name }) })
   return inputNode(layer, { shape: [null, ...shape], dtype })
@@ -35,6 +38,8 @@ export interface ModelOptions<I, O> {
   outputs: O
   name?: string
 }
+
+const MODEL_OPTIONS: OptionTable<ModelOptions<unknown, unknown>> = { inputs: 'any', outputs: 'any', name: 'string' }
 
 /** Symbolic tensors of a tree with their names: keys of a record, else those of the layers that make them. */
 function leavesOf(what: string, tree: unknown): [string, SymbolicTensor][] {
@@ -98,7 +103,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   private readonly nodes: readonly Node[]
 
   constructor(options: ModelOptions<I, O>) {
-    checkOptions('model', options, ['inputs', 'outputs', 'name'])
+    checkOptions('model', options ?? null, MODEL_OPTIONS)
     super(options.name === undefined ? {} : { name: options.name })
     this.inputs = options.inputs
     this.outputs = options.outputs
@@ -228,5 +233,6 @@ registerLoader('Functional', (config, options) => {
 
 /** A model of the layers between symbolic inputs and outputs; each one tensor, or a list or record of them. */
 export function model<const I extends TensorTree, const O extends TensorTree>(options: ModelOptions<I, O>): FunctionalModel<I, O> {
+  checkCall('model(options)', arguments)
   return new FunctionalModel(options)
 }

@@ -1,5 +1,6 @@
 // Sequential: layers one after the other.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, show, type OptionTable } from '../core/options.js'
 import { fitInput, InputLayer } from '../layers/input.js'
 import { type AnyLayer, type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, registerLoader } from '../layers/serialize.js'
@@ -10,6 +11,8 @@ import { ComposedModel } from './composed.js'
 import type { SummaryRow } from './summary.js'
 
 export type SequentialOptions = Pick<LayerOptions, 'name' | 'trainable'>
+
+const SEQUENTIAL_OPTIONS: OptionTable<SequentialOptions> = { name: 'string', trainable: 'boolean' }
 
 export class Sequential extends ComposedModel<SequentialOptions> {
   static override readonly className: string = 'Sequential'
@@ -24,15 +27,10 @@ export class Sequential extends ComposedModel<SequentialOptions> {
   private wired: { input: Tensor; output: Tensor } | undefined
 
   constructor(list: readonly AnyLayer[] = [], options: SequentialOptions = {}) {
-    checkOptions('sequential', options, ['name', 'trainable'])
+    checkOptions('sequential', options, SEQUENTIAL_OPTIONS, 'layers')
     super(options)
     if (!Array.isArray(list))
-      throw this.error(
-        'ERR_ARGUMENT',
-        `expected a list of layers, got ${typeof list}`,
-        [],
-        'Write sequential([layers.dense({ units: 1 })])',
-      )
+      throw this.error('ERR_ARGUMENT', `expected a list of layers, got ${show(list)}`, [], 'Write sequential([layers.dense({ units: 1 })])')
     for (const layer of list as readonly AnyLayer[]) this.add(layer)
     if (options.trainable === false) this.trainable = false
   }
@@ -53,12 +51,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
       return
     }
     if (!(layer instanceof Layer))
-      throw this.error(
-        'ERR_ARGUMENT',
-        `add: expected a layer, got ${layer === null ? 'null' : typeof layer}`,
-        [],
-        'Make one with layers.dense({ ... }) and the like',
-      )
+      throw this.error('ERR_ARGUMENT', `add: expected a layer, got ${show(layer)}`, [], 'Make one with layers.dense({ ... }) and the like')
     if (this.list.includes(layer))
       throw this.error(
         'ERR_ARGUMENT',
@@ -195,4 +188,7 @@ registerLoader('Sequential', (config, options) => {
 })
 
 /** A model of layers one after the other. Built at once when the first layer has inputShape, else on the first data. */
-export const sequential = (list: readonly AnyLayer[] = [], options: SequentialOptions = {}): Sequential => new Sequential(list, options)
+export function sequential(list: readonly AnyLayer[] = [], options: SequentialOptions = {}): Sequential {
+  checkCall('sequential(layers, options)', arguments)
+  return new Sequential(list, options)
+}

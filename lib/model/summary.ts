@@ -1,5 +1,5 @@
 // Summary: a model's layers as a table.
-import { checkOptions } from '../core/error.js'
+import { type OptionTable } from '../core/options.js'
 import { type DynamicShape, shapeText } from '../layers/symbolic.js'
 import { bytesOf, sizeOf } from '../core/op.js'
 import type { Variable } from '../core/tensor.js'
@@ -9,6 +9,8 @@ export interface SummaryOptions {
   /** Takes each line; default: to stdout. */
   print?: (line: string) => void
 }
+
+export const SUMMARY_OPTIONS: OptionTable<SummaryOptions> = { print: 'function' }
 
 export interface SummaryRow {
   /** 'dense (Dense)' */
@@ -38,7 +40,6 @@ function total(label: string, weights: readonly Variable[]): string {
 
 /** The table, line by line. */
 export function summaryLines(model: AnyModel, rows: readonly SummaryRow[], options: SummaryOptions): string[] {
-  checkOptions('summary', options, ['print'])
   const connected = rows.some((row) => row.inputs !== undefined)
   const head = ['Layer (type)', 'Output shape', 'Param #', ...(connected ? ['Connected to'] : [])]
   const cells = rows.map((row) => [

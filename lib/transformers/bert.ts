@@ -1,5 +1,5 @@
 // bert: an encoder of whole texts, blocks of attention over all tokens (Devlin et al. 2019), as one Model.
-import type { OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { ActivationLike } from '../activations.js'
 import type { InitializerLike } from '../initializers.js'
 import { Dense } from '../layers/dense.js'
@@ -228,5 +228,6 @@ export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead: 
 export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead?: false }): Bert<BertEncoding>
 export function bert(config: BertOptions & LayerOptions): Bert
 export function bert(config: BertOptions & LayerOptions): Bert {
+  checkCall('bert(options)', arguments)
   return new Bert(config)
 }

@@ -1,7 +1,7 @@
 // gpt: a causal language model, blocks of self-attention over the tokens so far (Radford et al. 2019), as one Model.
 import type { ActivationLike } from '../activations.js'
 import { variable } from '../core/apply.js'
-import type { OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { InitializerLike } from '../initializers.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
 import { Dense } from '../layers/dense.js'
@@ -243,4 +243,7 @@ registerLoader('Gpt', (config) => new Gpt(config as unknown as GptOptions & Laye
  * A causal language model that compiles, fits, saves, loads and generates: ids [batch, steps] → logits [batch, steps, vocabularySize].
  * Train it on x and the same ids one step later as y, with losses.sparseCategoricalCrossentropy({ fromLogits: true }).
  */
-export const gpt = (config: GptOptions & LayerOptions): Gpt => new Gpt(config)
+export function gpt(config: GptOptions & LayerOptions): Gpt {
+  checkCall('gpt(options)', arguments)
+  return new Gpt(config)
+}
