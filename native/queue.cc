@@ -156,14 +156,18 @@ bool Queue::ended(Flight& flight) {
 /** The oldest flight is over: tells its environment. */
 void Queue::finish() {
   Flight& flight = flights_.front();
+  if (!flight.measured.entries.empty()) {
+    // before anybody is told that the run is done: a profile that ends then holds it
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [name, entry] : flight.measured.entries) {
+      auto& total = profile_.entries[name];
+      total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
+    }
+  }
   flight.job.environment->finish(flight.job.ticket, flight.job.notify, std::move(flight.report));
   flight.job.program.reset();  // outside the lock: the last holder calls remove()
   std::list<Flight> over;      // its arena may go with it, outside the lock as well
   std::unique_lock<std::mutex> lock(mutex_);
-  for (const auto& [name, entry] : flight.measured.entries) {
-    auto& total = profile_.entries[name];
-    total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
-  }
   over.splice(over.end(), flights_, flights_.begin());
   done_.notify_all();
   lock.unlock();

@@ -1,5 +1,5 @@
 // Creation: tensors of one value, ramps and identity matrices, made on the device.
-import { applyOne, checkShape, provideFill } from '../core/apply.js'
+import { applyOne, checkShape } from '../core/apply.js'
 import { device, withDevice } from '../core/device.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { callOf } from '../core/graph.js'
@@ -27,8 +27,6 @@ function described(_: readonly Spec[], { shape, dtype }: { readonly shape: reado
 export const Fill: Op<FillAttrs> = registerOp({ name: 'fill', shape: described })
 export const Arange: Op<ArangeAttrs> = registerOp({ name: 'arange', shape: described })
 export const Eye: Op<EyeAttrs> = registerOp({ name: 'eye', shape: described })
-
-provideFill(Fill as unknown as Op)
 
 function checkDType(op: string, dtype: DType, known: readonly DType[] = DTYPES): void {
   if (!known.includes(dtype)) throw new WeftError('ERR_DTYPE', `${op}: ${unknownName('dtype', dtype, known).message}`, { op })

@@ -4,7 +4,8 @@ import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { type Attrs, type Op, ops, sameShape } from '../core/op.js'
 import { isSchedule, type Schedule } from '../schedules.js'
-import { Tensor, toHost, Variable } from '../core/tensor.js'
+import { copyOf } from '../core/read.js'
+import { Tensor, Variable } from '../core/tensor.js'
 import { constraintOf } from '../layers/weight_options.js'
 import { fullLike } from '../ops/index.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
@@ -186,7 +187,7 @@ export class Optimizer {
 
   /** Copies of the whole state: iteration, learning rate, then what is kept for each variable. The caller owns them. */
   getWeights(): Tensor[] {
-    return [...this.state, ...this.slots.map((slot) => slot.state)].map((state) => outsideTrace(() => toHost.copy(state)))
+    return [...this.state, ...this.slots.map((slot) => slot.state)].map((state) => copyOf(state))
   }
 
   /** Replaces the whole state by what getWeights() gave. */

@@ -135,7 +135,7 @@ for (const kind of kinds) {
     continue
   }
   const begin = performance.now()
-  const { runner, problem } = kind === 'ptx' ? await translated() : sanitized(kind)
+  const { runner, problem } = kind === 'ptx' ? await translated() : await sanitized(kind)
   console.log(`${kind}: ${problem ? 'not ' : ''}built in ${((performance.now() - begin) / 1000).toFixed(1)} s`)
   if (problem) {
     fail(`FAIL build for ${kind}\n${problem}`)
@@ -147,10 +147,10 @@ for (const kind of kinds) {
   }
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
-process.exit(sum.failed > 0 || sum.passed === 0 ? 1 : 0)
+process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0
 
-function sanitized(kind) {
-  const { folder, problem } = build(`cuda-on-cpu-${kind}`, 'runner', [`-DWEFT_SANITIZE=${kind}`])
+async function sanitized(kind) {
+  const { folder, problem } = await build(`cuda-on-cpu-${kind}`, 'runner', [`-DWEFT_SANITIZE=${kind}`])
   return folder ? { runner: path.join(folder, 'runner') } : { problem }
 }
 
