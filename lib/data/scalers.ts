@@ -1,8 +1,8 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
+import { isFloat } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
-import { isFloat } from '../core/op.js'
 import { add, cast, mul } from '../ops/index.js'
 import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'

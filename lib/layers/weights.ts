@@ -1,11 +1,11 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape, sizeOf } from '../core/op.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { copyOf } from '../core/read.js'
 import { Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
@@ -52,7 +52,7 @@ export abstract class Weighted {
   private changes = 0
 
   /** A WeftError that names the layer. */
-  protected error(code: ErrorCode, message: string, shapes: readonly Shape[] = [], hint?: string): WeftError {
+  protected error(code: ErrorCode, message: string, shapes: readonly DynamicShape[] = [], hint?: string): WeftError {
     return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, {
       layer: this.name,
       shapes,

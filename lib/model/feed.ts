@@ -1,7 +1,7 @@
 // Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such batches.
+import type { Shape } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { isRecord, type NestedArray, Tensor, type TypedArray } from '../core/tensor.js'
 
 /** Values that stay on the host until they are fed. */

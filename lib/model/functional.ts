@@ -1,11 +1,11 @@
 // Functional models: layers and functions wired from symbolic inputs to outputs.
+import type { DType, DynamicShape, Shape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
-import { type DynamicShape, inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
-import type { DType } from '../core/op.js'
+import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
@@ -130,7 +130,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   }
   /** Shape of one sample, for models of one input. */
   get inputShape(): DynamicShape | undefined {
-    return this.ins.length === 1 ? (this.ins[0]!.shape as DynamicShape).slice(1) : undefined
+    return this.ins.length === 1 ? this.ins[0]!.dynamicShape.slice(1) : undefined
   }
 
   call(x: I, options: CallOptions): O {
@@ -147,7 +147,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     this.feed(x).forEach((t, i) => {
       const place = this.ins[i]!
       const { layer, kind } = place.node
-      const fitted = fitInput(t, (place.shape as DynamicShape).slice(1), kind === 'input' ? layer!.name : this.name)
+      const fitted = fitInput(t, place.dynamicShape.slice(1), kind === 'input' ? layer!.name : this.name)
       const given = i === 0 && !isRecord(x) && mask ? { mask } : {}
       values.set(place, kind === 'input' ? (layer!.apply(fitted, given) as Tensor) : fitted)
     })
@@ -211,7 +211,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const calls = layer ? this.nodes.filter((other) => other.layer === layer) : [node]
       rows.push({
         label: layer ? `${layer.name} (${layer.className})` : `${label(node)} (function)`,
-        shape: calls.length > 1 ? 'multiple' : (node.outputs[0]!.shape as DynamicShape),
+        shape: calls.length > 1 ? 'multiple' : node.outputs[0]!.dynamicShape,
         parameters: layer ? layer.countParams() : 0,
         inputs: [...new Set((calls.length > 0 ? calls : [node]).flatMap((call) => call.inputs.map((t) => label(t.node))))],
       })

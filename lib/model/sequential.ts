@@ -1,11 +1,11 @@
 // Sequential: layers one after the other.
+import type { DType, DynamicShape, Shape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, show, type OptionTable } from '../core/options.js'
 import { fitInput, InputLayer } from '../layers/input.js'
 import { type AnyLayer, type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, registerLoader } from '../layers/serialize.js'
-import { type DynamicShape, type DynamicSpec, inferSpecs, inputNode, placeholder } from '../layers/symbolic.js'
-import type { DType, Shape } from '../core/op.js'
+import { type DynamicSpec, inferSpecs, inputNode, placeholder } from '../layers/symbolic.js'
 import { Tensor } from '../core/tensor.js'
 import { ComposedModel } from './composed.js'
 import type { SummaryRow } from './summary.js'
@@ -66,7 +66,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     this.list.push(layer)
     try {
       if (this.built) this.specs.push(this.grow(layer, this.specs.at(-1) ?? this.inputSpecOf()))
-      else if (this.sample !== undefined) this.build([null, ...this.sample] as unknown as Shape)
+      else if (this.sample !== undefined) this.build([null, ...this.sample])
     } catch (error) {
       this.list.pop()
       throw error
@@ -101,7 +101,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     return { shape: [null, ...this.sample!], dtype: this.dataType }
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     if (this.list.length === 0) throw this.error('ERR_STATE', 'the model has no layers', [], 'Add some with add()')
     if (!this.exact) this.sample = inputShape.slice(1)
     let spec = this.inputSpecOf()
@@ -111,7 +111,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
   /** Builds a layer for what comes before it; returns what it makes of that. */
   private grow(layer: AnyLayer, input: DynamicSpec): DynamicSpec {
-    layer.build(input.shape as Shape)
+    layer.build(input.shape)
     const made = inferSpecs(placeholder(input), (x) => layer.apply(x)) as DynamicSpec
     if (made.shape === undefined)
       throw this.error('ERR_ARGUMENT', `the layer '${layer.name}' has several results`, [], 'Write a functional model')

@@ -1,7 +1,6 @@
 // Summary: a model's layers as a table.
+import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
 import { type OptionTable } from '../core/options.js'
-import { type DynamicShape, shapeText } from '../layers/symbolic.js'
-import { bytesOf, sizeOf } from '../core/op.js'
 import type { Variable } from '../core/tensor.js'
 import type { AnyModel } from './model.js'
 
@@ -44,7 +43,7 @@ export function summaryLines(model: AnyModel, rows: readonly SummaryRow[], optio
   const head = ['Layer (type)', 'Output shape', 'Param #', ...(connected ? ['Connected to'] : [])]
   const cells = rows.map((row) => [
     row.label,
-    row.shape === undefined ? '?' : row.shape === 'multiple' ? 'multiple' : `[${shapeText(row.shape)}]`,
+    row.shape === undefined ? '?' : row.shape === 'multiple' ? 'multiple' : shapeText(row.shape),
     row.parameters === undefined ? '? (not built)' : grouped(row.parameters),
     ...(connected ? [(row.inputs ?? []).join(', ')] : []),
   ])

@@ -1,8 +1,8 @@
 // padSequences: sequences of different lengths as one Tensor, as Keras' pad_sequences.
+import type { DType } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
-import type { DType } from '../core/op.js'
 import type { NestedArray, Tensor, TypedArray } from '../core/tensor.js'
 import { describe } from './words.js'
 
