@@ -58,11 +58,9 @@ Dims Attrs::integers(const std::string& name) const {
   return Dims(list.begin(), list.end());
 }
 
-std::vector<std::string> Attrs::unread() const {
-  std::vector<std::string> left;
+void Attrs::require_read(const std::string& op) const {
   for (const auto& [name, value] : values_)
-    if (!read_.count(name) && name != "shape" && name != "dtype") left.push_back(name);
-  return left;
+    require(read_.count(name) || name == "shape" || name == "dtype", "ERR_ARGUMENT", op, ": the kernel knows no attribute '", name, "'");
 }
 
 View Call::scratch(size_t bytes) {

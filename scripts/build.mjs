@@ -1,8 +1,6 @@
 // What tests and benches run is built first, so that none of them ever runs an old build: the TypeScript and the addon, side by side.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { availableParallelism } from 'node:os'
 
 const root = path.join(import.meta.dirname, '..')
 
@@ -29,11 +27,8 @@ export async function buildTypeScript() {
 
 /** Builds the addon where its sources have changed; the problem, if there is one. */
 export async function buildAddon() {
-  const configured = existsSync(path.join(root, 'build', 'CMakeCache.txt'))
-  const { status, text } = configured
-    ? await output('cmake', ['--build', 'build', '--config', 'Release', '--parallel', String(availableParallelism())])
-    : await output(process.execPath, [path.join(root, 'native', 'node-gyp.cjs')])
-  return status === 0 ? undefined : `the addon could not be built:\n${text.trim().split('\n').slice(-40).join('\n')}`
+  const { status, text } = await output(process.execPath, [path.join(root, 'native', 'build.cjs')])
+  return status === 0 ? undefined : text.trimEnd()
 }
 
 /** Both; the problems. */

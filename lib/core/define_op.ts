@@ -52,7 +52,9 @@ export function defineOp<A extends Attrs = Attrs>(
         for (const { dtype } of inputs) checkComputed(name, dtype, dtypes)
         return list(shape!(inputs, attrs as A)).map((spec) => checkedSpec(name, spec))
       },
-      ...(userGrad ? { grad: (g: readonly Tensor[], call: Call) => userGrad(g, call.inputs, call.outputs, call.attrs as A) } : {}),
+      ...(userGrad
+        ? { grad: (g: readonly Tensor[], call: Call) => userGrad(g, call.inputs, call.outputs, call.attrs as A) }
+        : { noGradient: true }),
     })
     return (inputs, attrs) => one(apply(op, checkedInputs(name, inputs), checkedAttrs(name, attrs)))
   }

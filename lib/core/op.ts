@@ -14,6 +14,8 @@ export interface Op<A extends Attrs = Attrs> {
   grad?(g: readonly Tensor[], call: Call<A>): (Tensor | undefined)[]
   /** The same results written with simpler ops: the gradient of an op that has no `grad` of its own. */
   compose?(inputs: readonly Tensor[], attrs: A): Tensor[]
+  /** No gradient flows through it, by design: the results are drawn, discrete, or new state. Such an op has neither `grad` nor `compose`. */
+  readonly noGradient?: boolean
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
   readonly alias?: number
   /** Writes new state over old: ordered after everything that can still fail. */
@@ -37,6 +39,8 @@ const table = new Map<string, Op>()
 /** Registers an op of the framework by its name. */
 export function registerOp<A extends Attrs>(op: Op<A>): Op<A> {
   if (table.has(op.name)) throw new Error(`op '${op.name}' is defined twice`)
+  if ((op.grad === undefined && op.compose === undefined) !== (op.noGradient ?? false))
+    throw new Error(`op '${op.name}' has either a gradient (grad or compose) or noGradient: true`)
   table.set(op.name, op as unknown as Op)
   return op
 }

@@ -77,8 +77,7 @@ class Replay {
       const Bind bind = registry().find("cuda", text.op, 0);
       require(bind, "ERR_NO_KERNEL", text.op, ": no CUDA kernel");
       steps_.push_back(bind(call));
-      const auto unread = call.attrs.unread();
-      require(unread.empty(), "ERR_ARGUMENT", text.op, ": the kernel knows no attribute '", unread.empty() ? "" : unread[0], "'");
+      call.attrs.require_read(text.op);
     }
     address_.assign(size_t(next_slot), nullptr);
   }

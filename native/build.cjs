@@ -1,0 +1,128 @@
+// Builds the addon by CMake and says how far it is, a line per tenth: `npm install` in a source tree, `npm run build:native`,
+// `npx weftjs build`, and prebuilds. WEFT_CPU_LEVELS, WEFT_CUDA and WEFT_CUDA_ARCHITECTURES say what is built (CMakeLists.txt).
+'use strict'
+const { spawn, spawnSync } = require('node:child_process')
+const { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } = require('node:fs')
+const { availableParallelism } = require('node:os')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+const folder = path.join(root, 'build')
+const addon = path.join(folder, 'Release', 'weft.node')
+const SETTINGS = ['WEFT_CPU_LEVELS', 'WEFT_CUDA', 'WEFT_CUDA_ARCHITECTURES']
+const NEEDED = 'It needs a C++20 compiler (g++ 12, clang 14 or later) and CMake 3.20 or later: apt-get install g++ cmake make'
+
+/** Runs a program; each line it prints goes to `line`. Resolves with its exit status. */
+function run(program, args, environment, line) {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: environment })
+    for (const stream of [child.stdout, child.stderr]) {
+      let rest = ''
+      stream.setEncoding('utf8')
+      stream.on('data', (text) => {
+        const lines = (rest + text).split('\n')
+        rest = lines.pop()
+        lines.forEach(line)
+      })
+      stream.on('end', () => rest && line(rest))
+    }
+    child.on('error', (error) => {
+      line(`${program}: ${error.message}`)
+      resolve(1)
+    })
+    child.on('close', (status) => resolve(status ?? 1))
+  })
+}
+
+/** Whether CMake has to look at its settings again: for the first time, or because the environment says otherwise than last time. */
+function unconfigured(environment) {
+  const cache = path.join(folder, 'CMakeCache.txt')
+  if (!existsSync(cache) || !(existsSync(path.join(folder, 'build.ninja')) || existsSync(path.join(folder, 'Makefile')))) return true
+  const text = readFileSync(cache, 'utf8')
+  return SETTINGS.some((name) => environment[name] && new RegExp(`^${name}:[A-Z]+=(.*)$`, 'm').exec(text)?.[1] !== environment[name])
+}
+
+/** Why the addon cannot be loaded, or undefined. A process of its own: a broken binary must not take this one down. */
+function failure(environment) {
+  const load = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(addon)})`], { encoding: 'utf8', env: environment })
+  return load.status === 0 ? undefined : (/^(?:\w*Error): (.*)$/m.exec(load.stderr)?.[1] ?? (load.stderr.trim() || `${load.signal}`))
+}
+
+/** Prints how much is done, once per tenth. Both of CMake's generators count: "[12/154] ..." and "[ 12%] ...". */
+class Progress {
+  #begin = performance.now()
+  #tenth = 0
+  /** Whether the line only says what is being compiled. */
+  reads(line) {
+    const found = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line)
+    if (found === null) return false
+    const tenth = Math.floor((10 * Number(found[1])) / Number(found[2] ?? 100))
+    if (tenth > this.#tenth && tenth < 10) console.log(`weft: ${10 * tenth} % after ${this.seconds()} s`)
+    this.#tenth = Math.max(this.#tenth, tenth)
+    return true
+  }
+  seconds() {
+    return Math.round((performance.now() - this.#begin) / 1000)
+  }
+}
+
+/**
+ * Builds what has changed. Resolves with the exit code.
+ * @param defaults settings for what the environment leaves open
+ */
+async function build(defaults = {}) {
+  const environment = { ...process.env }
+  for (const [name, value] of Object.entries(defaults)) environment[name] ||= value
+  const jobs = environment.CMAKE_BUILD_PARALLEL_LEVEL || String(availableParallelism())
+  const log = []
+  const said = [] // by compilers and linkers: warnings and errors
+  const fail = (what, lines) => {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(path.join(folder, 'build.log'), `${log.join('\n')}\n`)
+    console.error(lines.slice(0, 60).join('\n'))
+    console.error(`weft: ${what}; all that was printed is in ${path.join('build', 'build.log')}. ${NEEDED}`)
+    return 1
+  }
+
+  if (unconfigured(environment)) {
+    const cmakeJs = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
+    const args = [cmakeJs, 'configure', '-d', root, '--arch', process.env.PREBUILD_ARCH || process.arch]
+    const status = await run(process.execPath, args, environment, (line) => {
+      log.push(line)
+      const fact = /^-- ((?:CPU kernels|CUDA device|ccache): .*)/.exec(line)
+      if (fact) console.log(`weft: ${fact[1]}`)
+    })
+    if (status !== 0) {
+      const error = log.findIndex((line) => line.startsWith('CMake Error'))
+      return fail('the build could not be prepared', log.slice(Math.max(error, 0)))
+    }
+    console.log(`weft: compiling with ${jobs} job${jobs === '1' ? '' : 's'}`)
+  }
+  const before = existsSync(addon) ? statSync(addon).mtimeMs : 0
+  const progress = new Progress()
+  const status = await run('cmake', ['--build', folder, '--config', 'Release', '--parallel', jobs], environment, (line) => {
+    log.push(line)
+    if (!progress.reads(line) && !/^(-- |ninja: |(gmake|make)\b)/.test(line)) said.push(line)
+  })
+  if (status !== 0) return fail('the addon could not be built', said)
+  if (said.some((line) => line.includes('warning:'))) console.error(said.join('\n'))
+  const reason = failure(environment)
+  if (reason !== undefined) {
+    console.error(`weft: the addon was built but cannot be loaded: ${reason}`)
+    return 1
+  }
+  const { mtimeMs, size } = statSync(addon)
+  const file = path.relative(process.cwd(), addon)
+  if (mtimeMs > before) console.log(`weft: the addon is built: ${file}, ${(size / 1e6).toFixed(1)} MB, ${progress.seconds()} s`)
+  else console.log('weft: the addon is up to date')
+  return 0
+}
+
+module.exports = { build }
+
+// npm runs `prepare` in a source tree alone: after an installation, and before packing, where prebuilds are packed instead
+if (require.main === module && !(process.argv[2] === '--prepare' && ['pack', 'publish'].includes(process.env.npm_command))) {
+  build().then((code) => {
+    process.exitCode = code
+  })
+}
