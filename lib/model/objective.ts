@@ -104,6 +104,14 @@ export class Objective {
     }))
   }
 
+  /** Whether more is better of the figure of this name, as its metric says; undefined where none says so. */
+  risingOf(name: string): boolean | undefined {
+    const given: GivenMetric[] = []
+    mapLeaves(this.metrics, (leaf) => given.push(leaf as GivenMetric))
+    const found = given.find(({ key }) => name === key) ?? given.find(({ key }) => name.endsWith(`_${key}`))
+    return found?.original.rising
+  }
+
   /** What compile() is called with again after loading; throws for functions, which have no JSON. */
   toJson(): ObjectiveJson {
     const unsaved = (kind: string, name: string): never => {
