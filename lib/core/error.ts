@@ -1,5 +1,5 @@
 // WeftError: the one error type users see, with a stable code and the facts behind it.
-import type { Shape } from './spec.js'
+import type { DynamicShape } from './spec.js'
 
 export type ErrorCode =
   | 'ERR_SHAPE'
@@ -19,7 +19,7 @@ export interface ErrorFacts {
   /** The operation, layer or shapes the error is about. */
   op?: string
   layer?: string
-  shapes?: readonly Shape[]
+  shapes?: readonly DynamicShape[]
   /** What to do about it; appended to the message. */
   hint?: string
   cause?: unknown
@@ -36,7 +36,7 @@ export class WeftError extends Error {
   // declared, not defined: what is unknown is absent, so that console.log(error) prints no undefined fields
   declare readonly op: string | undefined
   declare readonly layer: string | undefined
-  declare readonly shapes: readonly Shape[] | undefined
+  declare readonly shapes: readonly DynamicShape[] | undefined
   declare readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {

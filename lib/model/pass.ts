@@ -1,7 +1,7 @@
 // Pass: one forward pass of a model beside its targets, as recorded into a step: predictions, losses, and what the metrics may know.
+import { sameShape } from '../core/spec.js'
 import { asTensor, tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
 import { collectLosses } from '../layers/context.js'
 import type { Loss } from '../losses/index.js'
 import { isRecord, type Tensor } from '../core/tensor.js'
