@@ -51,10 +51,13 @@ function failure(environment) {
 class Progress {
   #begin = performance.now()
   #tenth = 0
+  /** Whether anything was compiled. */
+  any = false
   /** Whether the line only says what is being compiled. */
   reads(line) {
     const found = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line)
     if (found === null) return false
+    this.any = true
     const tenth = Math.floor((10 * Number(found[1])) / Number(found[2] ?? 100))
     if (tenth > this.#tenth && tenth < 10) console.log(`weft: ${10 * tenth} % after ${this.seconds()} s`)
     this.#tenth = Math.max(this.#tenth, tenth)
@@ -70,9 +73,12 @@ async function build(environment = process.env) {
   const jobs = environment.CMAKE_BUILD_PARALLEL_LEVEL || String(availableParallelism())
   const log = []
   const said = [] // by compilers and linkers: warnings and errors
-  const fail = (what, lines) => {
+  const keep = () => {
     mkdirSync(folder, { recursive: true })
     writeFileSync(path.join(folder, 'build.log'), `${log.join('\n')}\n`)
+  }
+  const fail = (what, lines) => {
+    keep()
     console.error(lines.slice(0, 60).join('\n'))
     console.error(`weft: ${what}; all that was printed is in ${path.join('build', 'build.log')}. ${NEEDED}`)
     return 1
@@ -108,6 +114,7 @@ async function build(environment = process.env) {
   }
   const { mtimeMs, size } = statSync(addon)
   const file = path.relative(process.cwd(), addon)
+  if (progress.any) keep()
   if (mtimeMs > before) console.log(`weft: the addon is built: ${file}, ${(size / 1e6).toFixed(1)} MB, ${progress.seconds()} s`)
   else console.log('weft: the addon is up to date')
   return 0
