@@ -2,7 +2,7 @@
 // the start; they, temporary values and the result before it are the operands of an instruction, all of them in registers. Every thread takes
 // the same branches, so that an instruction costs a few cycles beside its arithmetic.
 #pragma once
-#include "kernels/numbers.cuh"
+#include "numbers.cuh"
 #include "kernels/pointwise.cuh"
 
 namespace weft::cuda::chain {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "device.h"
-#include "pool.h"
+#include "memory_pool.h"
 #include "staging.h"
 
 namespace weft::cuda {

@@ -1,4 +1,4 @@
-// launch: the one way to start a kernel, on a GPU and on its emulation alike. Binders and Steps include it; so do the kernels through tile.cuh.
+// launch: the one way to start a kernel, on a GPU and on its emulation alike. Binders and Steps include it; so do the kernels through vocabulary.cuh.
 #pragma once
 #include <cuda_runtime.h>
 

@@ -5,7 +5,7 @@
 //   b[2]   16-bit   b[0] column group, k 2 * quad + {0, 1}; b[1] at k + 8 (k8: b[0] only)
 //   tf32            a[0] row group, k quad; a[1] row group + 8; a[2], a[3] at k + 4; b[0] column group, k quad; b[1] at k + 4
 #pragma once
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

@@ -5,7 +5,7 @@ import { checkOptions, WeftError } from './core/error.js'
 import { type Named, type NamedLike, named } from './core/named.js'
 import { type DType, type Shape, sizeOf } from './core/op.js'
 import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
-import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './core/random.js'
+import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './ops/random.js'
 import type { Tensor } from './core/tensor.js'
 
 export type InitializerFunction = (shape: Shape, dtype?: DType) => Tensor

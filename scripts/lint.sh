@@ -52,7 +52,7 @@ done < <(all_cpp | grep -E "^(native|cuda)/" | xargs wc -l)
 [ ${#sources[@]} = 0 ] && exit "$status"
 # kernels as the highest instruction set compiles them: that is where the intrinsics are
 # host code of the CUDA device against the twin of its runtime, which is there on every machine
-flags=(-std=c++20 -Inative -Icuda -Itest/cuda-on-cpu -DWEFT_EMULATED -DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_ADDON_API_DISABLE_DEPRECATED
+flags=(-std=c++20 -Inative -Icuda -Itest/cuda-on-cpu/emulator -DWEFT_EMULATED -DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS -DNODE_ADDON_API_DISABLE_DEPRECATED
   -isystem node_modules/node-api-headers/include -isystem node_modules/node-addon-api)
 if [ "$(uname -m)" = x86_64 ]; then flags+=(-DWEFT_LEVEL=2 -march=skylake-avx512); fi
 printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -n 4 bash -c 'clang-tidy --quiet "${@:2}" -- $1 2> >(grep -v "warnings generated" >&2)' _ "${flags[*]}" || status=1

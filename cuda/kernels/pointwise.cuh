@@ -3,7 +3,7 @@
 // that axis, as one element. Everything else goes element by element. One instance per functor and type of computation serves all of
 // this, by branches that all threads take alike: the work is bound by memory.
 #pragma once
-#include "pointwise.h"
+#include "pointwise/lines.h"
 #include "storage.cuh"
 #include "strided.cuh"
 

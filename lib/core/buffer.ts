@@ -1,7 +1,9 @@
 // Buffer: device memory of tensors, and the account of how much is held. On the CPU it is an ArrayBuffer that V8 owns, elsewhere an address.
 import { device, indexOf, native } from './device.js'
+import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
 import type { Storage } from './native.js'
+import { checkCall } from './options.js'
 
 /** Tickets count runs; `submitted` is the newest. */
 export const timeline: { submitted: number } = { submitted: 0 }
@@ -20,11 +22,26 @@ const ALIGNED = 1024
 let live = 0
 let liveBuffers = 0
 let peak = 0
-/** Buffers register with a token they share with their neighbours, so that a synchronous loop of a million costs little. */
-let token = { bytes: 0, buffers: 0 }
-const collected = new FinalizationRegistry<{ bytes: number; buffers: number }>((group) => {
-  live -= group.bytes
-  liveBuffers -= group.buffers
+interface Held {
+  bytes: number
+  buffers: number
+}
+/** Buffers are registered in groups of neighbours, so that a synchronous loop of a million costs little. */
+class Group {
+  bytes = 0
+  buffers = 0
+  /** What of it was not freed by hand. */
+  readonly counted: Held = { bytes: 0, buffers: 0 }
+
+  constructor() {
+    refuseClones(this)
+    collected.register(this, this.counted)
+  }
+}
+let group: Group | undefined
+const collected = new FinalizationRegistry<Held>(({ bytes, buffers }) => {
+  live -= bytes
+  liveBuffers -= buffers
 })
 
 /** A block of a device's memory. */
@@ -70,6 +87,8 @@ const abandoned = new FinalizationRegistry<DeviceBlock>(give)
 
 /** Device memory of one tensor, or of several tensors that see it with different shapes. */
 export class Buffer {
+  /** Keeps its group reachable. First, so that a clone is refused before memory is copied. */
+  readonly group: Group
   storage: Storage | undefined
   readonly bytes: number
   /** Position of its device in the addon's list; 0: the CPU. */
@@ -82,8 +101,6 @@ export class Buffer {
   fault: WeftError | undefined
   /** Tensors that hold it. */
   users = 1
-  /** Keeps the shared collection token reachable. */
-  readonly group: { bytes: number; buffers: number }
 
   constructor(bytes: number, where: string) {
     this.bytes = bytes
@@ -106,17 +123,12 @@ export class Buffer {
     }
     if (this.storage === undefined) throw outOfMemory(bytes, where)
     if (typeof this.storage === 'number') abandoned.register(this, { device: this.device, address: this.storage, bytes }, this)
-    if (token.buffers === 64 || token.bytes > 1 << 20) token = { bytes: 0, buffers: 0 }
-    const held = token as { bytes: number; buffers: number; counted?: { bytes: number; buffers: number } }
-    if (!held.counted) {
-      held.counted = { bytes: 0, buffers: 0 }
-      collected.register(held, held.counted)
-    }
-    held.bytes += bytes
-    held.buffers++
-    held.counted.bytes += bytes
-    held.counted.buffers++
-    this.group = held
+    if (group === undefined || group.buffers === 64 || group.bytes > 1 << 20) group = new Group()
+    group.bytes += bytes
+    group.buffers++
+    group.counted.bytes += bytes
+    group.counted.buffers++
+    this.group = group
     live += bytes
     liveBuffers++
     if (live > peak) peak = live
@@ -150,9 +162,8 @@ export class Buffer {
     this.mirror = undefined
     live -= this.bytes
     liveBuffers--
-    const counted = (this.group as { counted?: { bytes: number; buffers: number } }).counted!
-    counted.bytes -= this.bytes
-    counted.buffers--
+    this.group.counted.bytes -= this.bytes
+    this.group.counted.buffers--
   }
 }
 
@@ -180,6 +191,7 @@ function memoryLimit(): number {
 
 /** Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so far. */
 export function memory(): { device: { used: number; peak: number; reserved: number; limit: number }; tensors: number } {
+  checkCall('memory()', arguments)
   const here = native.memory(indexOf(device()))
   return { device: { used: live, peak, reserved: Math.max(here.reserved, live + here.arena), limit: memoryLimit() }, tensors: liveBuffers }
 }

@@ -1,6 +1,8 @@
 // Devices: which there are, which is current.
 import { native } from './addon.js'
+import { checkFunction } from './checks.js'
 import { WeftError, unknownName } from './error.js'
+import { checkCall, show } from './options.js'
 
 export { native } from './addon.js'
 
@@ -24,6 +26,8 @@ export interface DeviceInfo {
 
 /** The devices of this machine that can be used. */
 export function devices(): DeviceInfo[] {
+  checkCall('devices()', arguments)
+  checkEnvironment()
   cuda()
   return native.devices()
 }
@@ -71,6 +75,8 @@ function cure(problem: string): string {
 
 /** The id of a device by its name ('auto': the default); ERR_NO_DEVICE with the reason when it cannot be used. */
 export function resolveDevice(name: string): string {
+  if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `a device is a name, 'cpu' or 'cuda:0', got ${show(name)}`)
+  checkEnvironment()
   if (name === 'cpu') return name
   // kernels that are emulated on the CPU are never chosen: only named
   if (name === 'auto') return cuda().emulated ? 'cpu' : (cuda().ids[0] ?? 'cpu')
@@ -86,21 +92,58 @@ export function resolveDevice(name: string): string {
   throw unknownName('device', name, ['cpu', ...cuda().ids])
 }
 
+/** Variables that the addon reads, with what they may be: it would pass over another value in silence. */
+const VARIABLES: readonly (readonly [name: string, fits: RegExp, what: string])[] = [
+  ['WEFT_THREADS', /^([1-9]\d{0,2}|10([01]\d|2[0-4]))$/, 'a number of threads from 1 to 1024'],
+  ['WEFT_CPU_LEVEL', /^(portable|avx2|avx512)$/, 'portable, avx2 or avx512'],
+  ['WEFT_REQUIRE_CUDA', /^[01]$/, '0 or 1'],
+  ['WEFT_CUDA_SYNC', /^[01]$/, '0 or 1'],
+  ['WEFT_CUDA_MATMUL', /^(simt|skinny|tensor|sm90)$/, 'simt, skinny, tensor or sm90'],
+  ['WEFT_CUDA_RECURRENT', /^(persistent|cluster|fused|steps)$/, 'persistent, cluster, fused or steps'],
+]
+let checked = false
+
+/** At the first use of a device: throws ERR_ARGUMENT for a variable of the environment whose value makes no sense. */
+function checkEnvironment(): void {
+  if (checked) return
+  for (const [name, fits, what] of VARIABLES) {
+    const value = process.env[name]
+    if (value && !fits.test(value))
+      throw new WeftError('ERR_ARGUMENT', `${name}='${value}' is not ${what}`, { hint: `Unset ${name}, or correct it` })
+  }
+  checked = true
+}
+
+/** The default device; an error names the variable that asked for it. */
+function initialDevice(): string {
+  const wanted = process.env['WEFT_DEVICE'] || 'auto'
+  try {
+    return resolveDevice(wanted)
+  } catch (error) {
+    if (!(error instanceof WeftError) || wanted === 'auto' || error.message.startsWith('WEFT_')) throw error
+    throw new WeftError(error.code, `WEFT_DEVICE='${wanted}': ${error.message}`)
+  }
+}
+
 let current: string | undefined
 
 /** The id of the device that new tensors go to. Default: WEFT_DEVICE, else the first usable CUDA device, else 'cpu'. */
 export function device(): string {
-  if (current === undefined) current = resolveDevice(process.env['WEFT_DEVICE'] || 'auto')
+  if (arguments.length > 0) checkCall('device()', arguments)
+  if (current === undefined) current = initialDevice()
   return current
 }
 
 /** Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used. */
 export function setDevice(id: string): void {
+  checkCall('setDevice(id)', arguments)
   current = resolveDevice(id)
 }
 
 /** Runs the synchronous `fn` with another current device. */
 export function withDevice<T>(id: string, fn: () => T): T {
+  checkCall('withDevice(id, fn)', arguments)
+  checkFunction('withDevice', fn)
   const before = device()
   current = resolveDevice(id)
   try {

@@ -4,7 +4,8 @@ import { device as currentDevice } from '../core/device.js'
 import { bytesOnHost } from '../core/program.js'
 import { WeftError } from '../core/error.js'
 import { bytesOf, type DType, type Shape, sizeOf } from '../core/op.js'
-import { allocate, fillFrom, type Tensor } from '../core/tensor.js'
+import { fillFrom } from '../core/create.js'
+import { allocate, type Tensor } from '../core/tensor.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',

@@ -1,10 +1,10 @@
 // save: a model's structure, weights, optimizer and training state in a folder.
 import path from 'node:path'
-import { outsideTrace } from '../core/graph.js'
 import { layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { checkOptions, WeftError } from '../core/error.js'
-import { isRecord, type Tensor, toHost, type Variable } from '../core/tensor.js'
+import { copyOf } from '../core/read.js'
+import { isRecord, type Tensor, type Variable } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
 import { formatFacts, MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeJson } from './folder.js'
@@ -49,7 +49,7 @@ export function namedOptimizerState(model: AnyModel): Map<string, Variable> {
 
 /** Copies of the values as of now, whatever steps run meanwhile. */
 function copies(variables: ReadonlyMap<string, Variable>): Map<string, Tensor> {
-  return outsideTrace(() => new Map([...variables].map(([name, variable]) => [name, toHost.copy(variable)])))
+  return new Map([...variables].map(([name, variable]) => [name, copyOf(variable)]))
 }
 
 /** The first part of a value that is no JSON, as a path; undefined when all of it is. */

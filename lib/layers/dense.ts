@@ -1,4 +1,6 @@
 // Dense: activation(x · kernel + bias) over the last axis.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { type Shape, sizeOf } from '../core/op.js'
 import { add, matMul, reshape } from '../ops/index.js'
 import type { Tensor, Variable } from '../core/tensor.js'
@@ -13,7 +15,7 @@ export interface DenseOptions extends KernelOptions {
 
 export class Dense extends ActivatedLayer<DenseOptions> {
   static override readonly className: string = 'Dense'
-  static override readonly options: readonly string[] = ['units', ...KERNEL_OPTIONS]
+  static override readonly options: OptionTable<DenseOptions> = { units: 'integer', ...KERNEL_OPTIONS }
 
   kernel!: Variable
   bias: Variable | undefined
@@ -71,6 +73,9 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     return this.bias ? add(product, this.bias) : product
   }
 }
+
+/** activation(x · kernel + bias) over the last axis: [batch, ..., features] → [batch, ..., units]. */
+export const dense: LayerFactory<typeof Dense> = layer(Dense)
 
 const rowsOf = (x: Tensor): Tensor => (x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]))
 

@@ -1,4 +1,6 @@
 // Group normalization: the features of each sample in groups, each normalized over the group and all places.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { type Shape, sizeOf } from '../core/op.js'
 import { add, layerNorm, mul, ones, reshape, transpose, zeros } from '../ops/index.js'
@@ -16,7 +18,7 @@ export interface GroupNormalizationOptions extends Affine {
 /** Each group of features of a sample normalized by its own mean and variance (Wu and He 2018). */
 export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
   static override readonly className: string = 'GroupNormalization'
-  static override readonly options: readonly string[] = ['groups', 'axis', ...AFFINE_OPTIONS]
+  static override readonly options: OptionTable<GroupNormalizationOptions> = { groups: 'integer', axis: 'integer', ...AFFINE_OPTIONS }
   private axis = -1
   private groups: number
 
@@ -63,3 +65,6 @@ export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
     })
   }
 }
+
+/** Groups of features normalized by themselves (Wu and He 2018). */
+export const groupNormalization: LayerFactory<typeof GroupNormalization> = layer(GroupNormalization)

@@ -1,8 +1,9 @@
 // Layer: weights and a function of tensors; the base class of every layer and model.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { type DType, isFloat, type Shape } from '../core/op.js'
+import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
 import { mapTree, Tensor, walk } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
@@ -51,8 +52,8 @@ export interface ApplyOptions {
 export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> extends Weighted {
   /** The class's name in saved models; default: the class's own. */
   static className?: string
-  /** Options the class knows beside those of every layer; undefined: any. */
-  static options?: readonly string[]
+  /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
+  static options?: Readonly<Record<string, Kind>>
 
   readonly name: string
   readonly config: C & LayerOptions
@@ -76,12 +77,17 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const className = classNameOf(new.target)
     const what = `layers.${factoryName(className)}`
     // a constructor that takes its config without a default needs one
-    if (typeof config !== 'object' || config === null || (config === NO_CONFIG && known && new.target.length > 0)) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got ${config === NO_CONFIG ? 'nothing' : JSON.stringify(config)}`, {
-        hint: `Write ${what}({ ... })`,
+    if (config === NO_CONFIG && known && new.target.length > 0) {
+      const first = Object.keys(known)[0]
+      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got nothing`, {
+        hint: `Write ${what}({ ${first === undefined ? '' : `${first}: `}... })`,
       })
     }
-    if (known) checkOptions(what, config, [...known, 'name', 'trainable', 'dtype', 'inputShape'])
+    if (known) checkOptions(what, config ?? null, { ...known, ...LAYER_OPTIONS })
+    else if (typeof config !== 'object' || config === null)
+      throw new WeftError('ERR_ARGUMENT', `${className}: options are an object, got ${show(config)}`, {
+        hint: `Write new ${className}({ ... })`,
+      })
     this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
@@ -261,6 +267,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 }
 
 const NO_CONFIG: object = {}
+const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'boolean', dtype: 'string', inputShape: 'any' }
 
 /** Tensors that hold bytes which were cast or moved, never scaled. */
 const unscaled = new WeakSet<Tensor>()

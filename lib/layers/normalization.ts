@@ -1,4 +1,6 @@
 // Normalization of activations: by the batch's statistics, by each sample's.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
 import type { InitializerLike } from '../initializers.js'
@@ -40,17 +42,17 @@ export interface Affine {
   gammaConstraint?: ConstraintLike
 }
 
-export const AFFINE_OPTIONS: readonly string[] = [
-  'epsilon',
-  'center',
-  'scale',
-  'betaInitializer',
-  'gammaInitializer',
-  'betaRegularizer',
-  'gammaRegularizer',
-  'betaConstraint',
-  'gammaConstraint',
-]
+export const AFFINE_OPTIONS: OptionTable<Affine> = {
+  epsilon: 'number',
+  center: 'boolean',
+  scale: 'boolean',
+  betaInitializer: 'any',
+  gammaInitializer: 'any',
+  betaRegularizer: 'any',
+  gammaRegularizer: 'any',
+  betaConstraint: 'any',
+  gammaConstraint: 'any',
+}
 
 export abstract class AffineLayer<C extends Affine> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
@@ -135,13 +137,13 @@ export interface BatchNormalizationOptions extends Affine {
  */
 export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   static override readonly className: string = 'BatchNormalization'
-  static override readonly options: readonly string[] = [
-    'axis',
-    'momentum',
-    'movingMeanInitializer',
-    'movingVarianceInitializer',
+  static override readonly options: OptionTable<BatchNormalizationOptions> = {
+    axis: 'any',
+    momentum: 'number',
+    movingMeanInitializer: 'any',
+    movingVarianceInitializer: 'any',
     ...AFFINE_OPTIONS,
-  ]
+  }
 
   movingMean!: Variable
   movingVariance!: Variable
@@ -207,6 +209,9 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   }
 }
 
+/** Features normalized over the batch (Ioffe and Szegedy 2015). */
+export const batchNormalization: LayerFactory<typeof BatchNormalization> = layer(BatchNormalization)
+
 export interface LayerNormalizationOptions extends Affine {
   /** The axes that are normalized together. Default -1. */
   axis?: number | readonly number[]
@@ -215,7 +220,7 @@ export interface LayerNormalizationOptions extends Affine {
 /** Each sample normalized by its own mean and variance over the given axes (Ba et al. 2016). */
 export class LayerNormalization extends AffineLayer<LayerNormalizationOptions> {
   static override readonly className: string = 'LayerNormalization'
-  static override readonly options: readonly string[] = ['axis', ...AFFINE_OPTIONS]
+  static override readonly options: OptionTable<LayerNormalizationOptions> = { axis: 'any', ...AFFINE_OPTIONS }
   private axes: number[] = []
 
   constructor(config: LayerNormalizationOptions & LayerOptions = {}) {
@@ -239,3 +244,6 @@ export class LayerNormalization extends AffineLayer<LayerNormalizationOptions> {
     })
   }
 }
+
+/** Samples normalized by themselves (Ba et al. 2016). */
+export const layerNormalization: LayerFactory<typeof LayerNormalization> = layer(LayerNormalization)

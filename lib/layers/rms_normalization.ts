@@ -1,4 +1,6 @@
 // RMS normalization: each row divided by the root of the mean of its squares.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import type { Shape } from '../core/op.js'
 import { rmsNorm } from '../ops/index.js'
@@ -16,7 +18,7 @@ export interface RmsNormalizationOptions {
 /** x / √(mean(x²) + ε) · scale along an axis, with a learned scale (Zhang and Sennrich 2019). */
 export class RmsNormalization extends Layer<RmsNormalizationOptions> {
   static override readonly className: string = 'RmsNormalization'
-  static override readonly options: readonly string[] = ['axis', 'epsilon']
+  static override readonly options: OptionTable<RmsNormalizationOptions> = { axis: 'integer', epsilon: 'number' }
   protected override readonly supportsMasking: boolean = true
   scale!: Variable
   private readonly epsilon: number
@@ -46,3 +48,6 @@ export class RmsNormalization extends Layer<RmsNormalizationOptions> {
     return withLastAxes(x, [this.axis], (moved) => rmsNorm(moved, this.scale, { epsilon: this.epsilon }))
   }
 }
+
+/** Features divided by their root mean square (Zhang and Sennrich 2019). */
+export const rmsNormalization: LayerFactory<typeof RmsNormalization> = layer(RmsNormalization)

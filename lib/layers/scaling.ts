@@ -1,4 +1,6 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
@@ -17,7 +19,7 @@ export interface RescalingOptions {
 /** x · scale + offset. */
 export class Rescaling extends Layer<RescalingOptions> {
   static override readonly className: string = 'Rescaling'
-  static override readonly options: readonly string[] = ['scale', 'offset']
+  static override readonly options: OptionTable<RescalingOptions> = { scale: 'any', offset: 'any' }
   protected override readonly supportsMasking: boolean = true
 
   constructor(config: RescalingOptions & LayerOptions) {
@@ -39,6 +41,9 @@ export class Rescaling extends Layer<RescalingOptions> {
   }
 }
 
+/** x · scale + offset, as for bytes: { scale: 1 / 255 }. */
+export const rescaling: LayerFactory<typeof Rescaling> = layer(Rescaling)
+
 export interface NormalizationOptions {
   /** Axes that have statistics of their own; null: one mean and variance of everything. Default -1. */
   axis?: number | readonly number[] | null
@@ -55,7 +60,7 @@ const EPSILON = 1e-7
 /** (x - mean) / √variance, with the mean and variance of the data given to adapt(). */
 export class Normalization extends Layer<NormalizationOptions> {
   static override readonly className: string = 'Normalization'
-  static override readonly options: readonly string[] = ['axis', 'mean', 'variance', 'invert']
+  static override readonly options: OptionTable<NormalizationOptions> = { axis: 'any', mean: 'any', variance: 'any', invert: 'boolean' }
 
   private mean: Variable | undefined
   private variance: Variable | undefined
@@ -138,6 +143,9 @@ export class Normalization extends Layer<NormalizationOptions> {
     return this.config.invert ? add(mul(x, deviation), average) : div(sub(x, average), deviation)
   }
 }
+
+/** (x - mean) / √variance of the data given to adapt(). */
+export const normalization: LayerFactory<typeof Normalization> = layer(Normalization)
 
 function isStream(data: unknown): data is AsyncIterable<TensorLike> | Iterable<TensorLike> {
   if (typeof data !== 'object' || data === null || data instanceof Tensor || ArrayBuffer.isView(data) || Array.isArray(data)) return false

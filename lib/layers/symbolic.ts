@@ -4,7 +4,7 @@ import { WeftError } from '../core/error.js'
 import { currentTrace, recording, Trace } from '../core/graph.js'
 import type { DType, Shape } from '../core/op.js'
 import { symbolicFunctions } from '../core/symbolic.js'
-import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
+import { isRecord, mapTree, Recording, Tensor, walk } from '../core/tensor.js'
 import { inScope } from './context.js'
 import type { AnyLayer } from './layer.js'
 
@@ -55,7 +55,7 @@ export class SymbolicTensor extends Tensor {
   }
 }
 
-const wiring = { name: 'functional model' }
+const wiring = new Recording('functional model')
 
 export const isSymbolic = (value: unknown): value is SymbolicTensor => value instanceof SymbolicTensor
 

@@ -6,7 +6,8 @@ import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
 import { type DType, type Shape, sameShape, sizeOf } from '../core/op.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
-import { Tensor, type TensorLike, toHost, type TypedArray, type Variable } from '../core/tensor.js'
+import { copyOf } from '../core/read.js'
+import { Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
@@ -154,7 +155,7 @@ export abstract class Weighted {
 
   /** Copies of the weights, which the caller owns. */
   getWeights(): Tensor[] {
-    return outsideTrace(() => this.weights.map((w) => toHost.copy(w)))
+    return this.weights.map(copyOf)
   }
 
   /** Replaces the weights in place: one value for each of `weights`, in their order. Nothing changes when one does not fit. */

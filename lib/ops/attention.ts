@@ -1,7 +1,8 @@
 // Scaled dot-product attention (Vaswani et al. 2017) without a matrix of queries by keys in memory (Dao et al. 2022).
 import { apply, tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp, type Spec } from '../core/op.js'
+import { checkOptions, type OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike, Variable } from '../core/tensor.js'
@@ -122,7 +123,8 @@ export interface AttentionOptions {
   dropout?: { rate: number; seed?: number; state?: Tensor }
 }
 
-const OPTIONS = ['mask', 'causal', 'offset', 'scale', 'dropout']
+const OPTIONS: OptionTable<AttentionOptions> = { mask: 'any', causal: 'any', offset: 'any', scale: 'any', dropout: 'any' }
+const DROPOUT_OPTIONS: OptionTable<NonNullable<AttentionOptions['dropout']>> = { rate: 'any', seed: 'any', state: 'object' }
 
 function checkShapes(op: string, q: Tensor, k: Tensor, v: Tensor): void {
   const layout = 'The layout is [batch, time, heads, features]'
@@ -174,7 +176,7 @@ function offsetOperand(op: string, offset: number | Tensor, device: string): Ten
 }
 
 function dropoutRate(op: string, dropout: NonNullable<AttentionOptions['dropout']>): number {
-  checkOptions(`${op}'s dropout`, dropout, ['rate', 'seed', 'state'])
+  checkOptions(`${op}'s dropout`, dropout, DROPOUT_OPTIONS)
   const { rate } = dropout
   if (typeof rate !== 'number' || !(rate >= 0 && rate <= 1))
     throw new WeftError('ERR_ARGUMENT', `${op}: the rate of dropout is a number in [0, 1], got ${rate}`, { op })
@@ -189,9 +191,10 @@ function dropoutRate(op: string, dropout: NonNullable<AttentionOptions['dropout'
  * @returns [b, tq, h, dv]
  */
 export const scaledDotProductAttention: (q: TensorLike, k: TensorLike, v: TensorLike, options?: AttentionOptions) => Tensor = func(
+  'scaledDotProductAttention(q, k, v, options)',
+  OPTIONS,
   (q, k, v, options = {}) => {
     const op = 'scaledDotProductAttention'
-    checkOptions(op, options, OPTIONS)
     const [query, key, value] = sameFloats(op, [q, k, v]) as [Tensor, Tensor, Tensor]
     checkShapes(op, query, key, value)
     const { mask, causal = false, offset = 0, dropout } = options

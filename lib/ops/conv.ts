@@ -2,9 +2,9 @@
 import { apply, applyOne } from '../core/apply.js'
 import { type Attrs, type Op, registerOp, type Spec } from '../core/op.js'
 import type { Tensor } from '../core/tensor.js'
-import { activationGrad } from './activation.js'
 import type { FusedActivation } from './dense.js'
 import { maxPool2dGrad } from './pool.js'
+import { activationGrad } from './raw.js'
 import { sum } from './reduce.js'
 import { span, windowCounts } from './window.js'
 

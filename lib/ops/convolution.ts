@@ -1,7 +1,8 @@
 // Convolutions as users call them: 1-d and 2-d, depthwise, transposed.
 import { applyOne } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
-import { func, methods } from '../core/symbolic.js'
+import { unknownName, WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { Conv2d, Conv2dInputGrad } from './conv.js'
 import { checkRank, integerOf, sameFloats } from './operands.js'
@@ -19,6 +20,10 @@ export interface Conv2dOptions {
   groups?: number
 }
 
+const CONV_OPTIONS: OptionTable<Conv2dOptions> = { strides: 'any', padding: 'any', dilations: 'any', groups: 'any' }
+const DEPTHWISE_OPTIONS: OptionTable<DepthwiseOptions> = { strides: 'any', padding: 'any', dilations: 'any' }
+const TRANSPOSE_OPTIONS: OptionTable<ConvTransposeOptions> = { strides: 'any', padding: 'any', dilations: 'any', outputPadding: 'any' }
+
 const BATCH_HINT =
   'A batch of images is [n, h, w, channels]: use expandDims(0) for one image, expandDims(-1) where the channels are missing'
 
@@ -33,34 +38,37 @@ function images(op: string, x: TensorLike, kernel: TensorLike): [Tensor, Tensor]
  * Convolution (cross-correlation) of images x [n, h, w, c] with a kernel [kh, kw, c / groups, out] → [n, oh, ow, out].
  * ERR_SHAPE when channels do not fit or the kernel is larger than the padded input; ERR_DTYPE for mixed dtypes.
  */
-export const conv2d: (x: TensorLike, kernel: TensorLike, options?: Conv2dOptions) => Tensor = func((x, kernel, options = {}) => {
-  checkOptions('conv2d', options, ['strides', 'padding', 'dilations', 'groups'])
-  const [input, weights] = images('conv2d', x, kernel)
-  const strides = pairOf('conv2d', 'strides', options.strides ?? 1)
-  const dilations = pairOf('conv2d', 'dilations', options.dilations ?? 1)
-  const groups = integerOf('conv2d', 'groups', options.groups ?? 1, 1)
-  const [kh, kw, inside, out] = weights.shape as [number, number, number, number]
-  if (inside * groups !== input.shape[3] || out % groups !== 0) {
-    const grouped = groups === 1 ? '' : ` in ${groups} groups`
-    throw new WeftError(
-      'ERR_SHAPE',
-      `conv2d: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] takes ${inside * groups}${grouped} and makes ${out}`,
-      {
-        op: 'conv2d',
-        shapes: [input.shape, weights.shape],
-        ...(input.shape[1] === inside ? { hint: 'Images are channels last: use transpose([0, 2, 3, 1])' } : {}),
-      },
+export const conv2d: (x: TensorLike, kernel: TensorLike, options?: Conv2dOptions) => Tensor = func(
+  'conv2d(x, kernel, options)',
+  CONV_OPTIONS,
+  (x, kernel, options = {}) => {
+    const [input, weights] = images('conv2d', x, kernel)
+    const strides = pairOf('conv2d', 'strides', options.strides ?? 1)
+    const dilations = pairOf('conv2d', 'dilations', options.dilations ?? 1)
+    const groups = integerOf('conv2d', 'groups', options.groups ?? 1, 1)
+    const [kh, kw, inside, out] = weights.shape as [number, number, number, number]
+    if (inside * groups !== input.shape[3] || out % groups !== 0) {
+      const grouped = groups === 1 ? '' : ` in ${groups} groups`
+      throw new WeftError(
+        'ERR_SHAPE',
+        `conv2d: x [${input.shape}] has ${input.shape[3]} channels, the kernel [${weights.shape}] takes ${inside * groups}${grouped} and makes ${out}`,
+        {
+          op: 'conv2d',
+          shapes: [input.shape, weights.shape],
+          ...(input.shape[1] === inside ? { hint: 'Images are channels last: use transpose([0, 2, 3, 1])' } : {}),
+        },
+      )
+    }
+    const padding = paddingOf(
+      'conv2d',
+      options.padding ?? 'valid',
+      input.shape.slice(1, 3),
+      [span(kh, dilations[0]), span(kw, dilations[1])],
+      strides,
     )
-  }
-  const padding = paddingOf(
-    'conv2d',
-    options.padding ?? 'valid',
-    input.shape.slice(1, 3),
-    [span(kh, dilations[0]), span(kw, dilations[1])],
-    strides,
-  )
-  return applyOne(Conv2d, [input, weights], { strides, padding, dilations, groups })
-})
+    return applyOne(Conv2d, [input, weights], { strides, padding, dilations, groups })
+  },
+)
 
 export interface Conv1dOptions {
   strides?: number
@@ -71,37 +79,41 @@ export interface Conv1dOptions {
 }
 
 /** Convolution of sequences x [n, steps, c] with a kernel [k, c / groups, out] → [n, steps', out]. */
-export const conv1d: (x: TensorLike, kernel: TensorLike, options?: Conv1dOptions) => Tensor = func((x, kernel, options = {}) => {
-  checkOptions('conv1d', options, ['strides', 'padding', 'dilations', 'groups'])
-  const [input, weights] = sameFloats('conv1d', [x, kernel]) as [Tensor, Tensor]
-  checkRank('conv1d', 'x', input, 3, 'A batch of sequences is [n, steps, channels]')
-  checkRank('conv1d', 'kernel', weights, 3)
-  const strides = integerOf('conv1d', 'strides', options.strides ?? 1, 1)
-  const dilations = integerOf('conv1d', 'dilations', options.dilations ?? 1, 1)
-  const { padding = 'valid', groups = 1 } = options
-  const [n, steps, channels] = input.shape as [number, number, number]
-  const [k, inside, out] = weights.shape as [number, number, number]
-  let sides: Padding
-  if (padding === 'causal') sides = [0, 0, span(k, dilations) - 1, 0]
-  else if (typeof padding === 'string') {
-    if (padding !== 'valid' && padding !== 'same') throw unknownName('padding of conv1d', padding, ['valid', 'same', 'causal'])
-    sides = padding
-  } else sides = [0, 0, ...padding]
-  const result = conv2d(reshape(input, [n, 1, steps, channels]), reshape(weights, [1, k, inside, out]), {
-    strides: [1, strides],
-    dilations: [1, dilations],
-    padding: sides,
-    groups,
-  })
-  return reshape(result, [n, result.shape[2]!, out])
-})
+export const conv1d: (x: TensorLike, kernel: TensorLike, options?: Conv1dOptions) => Tensor = func(
+  'conv1d(x, kernel, options)',
+  CONV_OPTIONS,
+  (x, kernel, options = {}) => {
+    const [input, weights] = sameFloats('conv1d', [x, kernel]) as [Tensor, Tensor]
+    checkRank('conv1d', 'x', input, 3, 'A batch of sequences is [n, steps, channels]')
+    checkRank('conv1d', 'kernel', weights, 3)
+    const strides = integerOf('conv1d', 'strides', options.strides ?? 1, 1)
+    const dilations = integerOf('conv1d', 'dilations', options.dilations ?? 1, 1)
+    const { padding = 'valid', groups = 1 } = options
+    const [n, steps, channels] = input.shape as [number, number, number]
+    const [k, inside, out] = weights.shape as [number, number, number]
+    let sides: Padding
+    if (padding === 'causal') sides = [0, 0, span(k, dilations) - 1, 0]
+    else if (typeof padding === 'string') {
+      if (padding !== 'valid' && padding !== 'same') throw unknownName('padding of conv1d', padding, ['valid', 'same', 'causal'])
+      sides = padding
+    } else sides = [0, 0, ...padding]
+    const result = conv2d(reshape(input, [n, 1, steps, channels]), reshape(weights, [1, k, inside, out]), {
+      strides: [1, strides],
+      dilations: [1, dilations],
+      padding: sides,
+      groups,
+    })
+    return reshape(result, [n, result.shape[2]!, out])
+  },
+)
 
 export type DepthwiseOptions = Omit<Conv2dOptions, 'groups'>
 
 /** Each channel convolved by itself: x [n, h, w, c], kernel [kh, kw, c, m] → [n, oh, ow, c·m], channel c's results side by side. */
 export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: DepthwiseOptions) => Tensor = func(
+  'depthwiseConv2d(x, kernel, options)',
+  DEPTHWISE_OPTIONS,
   (x, kernel, options = {}) => {
-    checkOptions('depthwiseConv2d', options, ['strides', 'padding', 'dilations'])
     const [input, weights] = images('depthwiseConv2d', x, kernel)
     const [kh, kw, channels, multiplier] = weights.shape as [number, number, number, number]
     if (channels !== input.shape[3]) {
@@ -135,9 +147,10 @@ function transposedExtent(extent: number, window: number, stride: number, same: 
 
 /** Transposed convolution: x [n, h, w, in], kernel [kh, kw, out, in] (Keras' order) → [n, H, W, out], the gradient of the convolution that makes x of it. */
 export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: ConvTransposeOptions) => Tensor = func(
+  'conv2dTranspose(x, kernel, options)',
+  TRANSPOSE_OPTIONS,
   (x, kernel, options = {}) => {
     const op = 'conv2dTranspose'
-    checkOptions(op, options, ['strides', 'padding', 'dilations', 'outputPadding'])
     const [input, weights] = images(op, x, kernel)
     const { padding: mode = 'valid' } = options
     if (mode !== 'valid' && mode !== 'same') throw unknownName(`padding of ${op}`, mode, ['valid', 'same'])
@@ -185,9 +198,9 @@ methods({ conv2d, conv1d, depthwiseConv2d, conv2dTranspose })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    conv2d(kernel: TensorLike, options?: Conv2dOptions): Tensor
-    conv1d(kernel: TensorLike, options?: Conv1dOptions): Tensor
-    depthwiseConv2d(kernel: TensorLike, options?: DepthwiseOptions): Tensor
-    conv2dTranspose(kernel: TensorLike, options?: ConvTransposeOptions): Tensor
+    conv2d: Method<typeof conv2d>
+    conv1d: Method<typeof conv1d>
+    depthwiseConv2d: Method<typeof depthwiseConv2d>
+    conv2dTranspose: Method<typeof conv2dTranspose>
   }
 }

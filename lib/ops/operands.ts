@@ -3,7 +3,7 @@ import { asTensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type AttrValue, type DType, isFloat, type Shape, type Spec, sameShape } from '../core/op.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
-import { cast } from './cast.js'
+import { cast } from './raw.js'
 
 /** Order of promotion; the two 16-bit floats meet in float32. */
 const RANK: Record<DType, number> = { bool: 0, uint8: 1, int32: 2, float16: 3, bfloat16: 3, float32: 4, float64: 5, int8: -1, int64: -1 }

@@ -2,7 +2,7 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { operand, type ResultAttrs } from './operands.js'
 import { slice } from './slice.js'
@@ -17,6 +17,7 @@ export const Pad: Op<PadAttrs> = registerOp({
 
 /** A border of `value` around a tensor: paddings[axis] = [before, after]; a number pads all axes on both sides. */
 export const pad: (x: TensorLike, paddings: number | readonly (readonly [number, number])[], value?: number) => Tensor = func(
+  'pad(x, paddings, value)',
   (x, paddings, value = 0) => {
     const source = operand('pad', x)
     const pairs = typeof paddings === 'number' ? source.shape.map(() => [paddings, paddings] as const) : paddings
@@ -42,6 +43,6 @@ methods({ pad })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    pad(paddings: number | readonly (readonly [number, number])[], value?: number): Tensor
+    pad: Method<typeof pad>
   }
 }

@@ -1,6 +1,7 @@
 // Recurrent layers as functions of sequences [batch, time, features]: checks, the projection of all steps, and the op that takes them.
 import { apply, tensor } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { stopGradient } from './cast.js'
@@ -44,7 +45,15 @@ export interface LstmResult extends RecurrentResult {
   cell: Tensor
 }
 
-const OPTIONS = ['initialState', 'mask', 'reverse', 'activation', 'recurrentScale']
+const OPTIONS: OptionTable<RecurrentOptions> = {
+  initialState: 'any',
+  mask: 'any',
+  reverse: 'any',
+  activation: 'any',
+  recurrentScale: 'any',
+}
+const LSTM_OPTIONS: OptionTable<LstmOptions> = { ...OPTIONS, recurrentActivation: 'any' }
+const GRU_OPTIONS: OptionTable<GruOptions> = { ...LSTM_OPTIONS, resetAfter: 'any' }
 
 interface Operands {
   projected: Tensor // [b, t, gates·units]
@@ -175,13 +184,16 @@ export const lstm: (
   recurrentKernel: TensorLike,
   bias?: TensorLike,
   options?: LstmOptions,
-) => LstmResult = func((x, kernel, recurrentKernel, bias, options = {}) => {
-  checkOptions('lstm', options, [...OPTIONS, 'recurrentActivation'])
-  const recurrentActivation = activationOf('lstm', 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
-  const { projected, recurrent, states, conditions, attrs } = prepare('lstm', 4, 2, [x, kernel, recurrentKernel, bias], options)
-  const [sequence, state, cell] = apply(Lstm, [projected, recurrent, ...states, ...conditions], { ...attrs, recurrentActivation })
-  return { sequence: sequence!, state: state!, cell: cell! }
-})
+) => LstmResult = func(
+  'lstm(x, kernel, recurrentKernel, bias, options)',
+  LSTM_OPTIONS,
+  (x, kernel, recurrentKernel, bias, options = {}) => {
+    const recurrentActivation = activationOf('lstm', 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
+    const { projected, recurrent, states, conditions, attrs } = prepare('lstm', 4, 2, [x, kernel, recurrentKernel, bias], options)
+    const [sequence, state, cell] = apply(Lstm, [projected, recurrent, ...states, ...conditions], { ...attrs, recurrentActivation })
+    return { sequence: sequence!, state: state!, cell: cell! }
+  },
+)
 
 /**
  * Gated recurrent units over x [b, t, d] (Cho et al. 2014; gates z, r, h as in Keras): h = z·h + (1 - z)·h̃, with
@@ -196,24 +208,27 @@ export const gru: (
   recurrentKernel: TensorLike,
   bias?: TensorLike,
   options?: GruOptions,
-) => RecurrentResult = func((x, kernel, recurrentKernel, bias, options = {}) => {
-  checkOptions('gru', options, [...OPTIONS, 'recurrentActivation', 'resetAfter'])
-  const recurrentActivation = activationOf('gru', 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
-  const resetAfter = flagOf('gru', 'resetAfter', options.resetAfter ?? true)
-  const operands = prepare('gru', 3, 1, [x, kernel, recurrentKernel, bias], options, resetAfter)
-  const { projected, recurrent, states, conditions, attrs } = operands
-  const n = recurrent.shape[1]!
-  const recurrentBias =
-    operands.bias && resetAfter
-      ? reshape(slice(operands.bias, 1, 1), [n])
-      : zeros([n], { dtype: projected.dtype, device: projected.device })
-  const [sequence, state] = apply(Gru, [projected, recurrent, recurrentBias, ...states, ...conditions], {
-    ...attrs,
-    recurrentActivation,
-    resetAfter,
-  })
-  return { sequence: sequence!, state: state! }
-})
+) => RecurrentResult = func(
+  'gru(x, kernel, recurrentKernel, bias, options)',
+  GRU_OPTIONS,
+  (x, kernel, recurrentKernel, bias, options = {}) => {
+    const recurrentActivation = activationOf('gru', 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
+    const resetAfter = flagOf('gru', 'resetAfter', options.resetAfter ?? true)
+    const operands = prepare('gru', 3, 1, [x, kernel, recurrentKernel, bias], options, resetAfter)
+    const { projected, recurrent, states, conditions, attrs } = operands
+    const n = recurrent.shape[1]!
+    const recurrentBias =
+      operands.bias && resetAfter
+        ? reshape(slice(operands.bias, 1, 1), [n])
+        : zeros([n], { dtype: projected.dtype, device: projected.device })
+    const [sequence, state] = apply(Gru, [projected, recurrent, recurrentBias, ...states, ...conditions], {
+      ...attrs,
+      recurrentActivation,
+      resetAfter,
+    })
+    return { sequence: sequence!, state: state! }
+  },
+)
 
 /**
  * A simple recurrent network over x [b, t, d] (Elman 1990): h = tanh(x·kernel + bias + h·recurrentKernel).
@@ -227,9 +242,12 @@ export const simpleRnn: (
   recurrentKernel: TensorLike,
   bias?: TensorLike,
   options?: RecurrentOptions,
-) => RecurrentResult = func((x, kernel, recurrentKernel, bias, options = {}) => {
-  checkOptions('simpleRnn', options, OPTIONS)
-  const { projected, recurrent, states, conditions, attrs } = prepare('simpleRnn', 1, 1, [x, kernel, recurrentKernel, bias], options)
-  const [sequence, state] = apply(SimpleRnn, [projected, recurrent, ...states, ...conditions], attrs)
-  return { sequence: sequence!, state: state! }
-})
+) => RecurrentResult = func(
+  'simpleRnn(x, kernel, recurrentKernel, bias, options)',
+  OPTIONS,
+  (x, kernel, recurrentKernel, bias, options = {}) => {
+    const { projected, recurrent, states, conditions, attrs } = prepare('simpleRnn', 1, 1, [x, kernel, recurrentKernel, bias], options)
+    const [sequence, state] = apply(SimpleRnn, [projected, recurrent, ...states, ...conditions], attrs)
+    return { sequence: sequence!, state: state! }
+  },
+)

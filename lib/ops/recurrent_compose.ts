@@ -1,11 +1,12 @@
 // Gradients of the recurrent ops, one step after the other in simple ops: what second derivatives are made of.
 import type { Tensor } from '../core/tensor.js'
-import { activationGrad, hardSigmoid, relu, sigmoid, tanh } from './activation.js'
+import { hardSigmoid, relu, sigmoid, tanh } from './activation.js'
 import { add, mul, sub } from './arithmetic.js'
 import { greater, less, logicalAnd, where } from './compare.js'
 import { concat } from './concat.js'
 import { zeros, zerosLike } from './creation.js'
 import { matMul } from './matmul.js'
+import { activationGrad } from './raw.js'
 import { sum } from './reduce.js'
 import { expandDims, reshape, squeeze } from './reshape.js'
 import { slice } from './slice.js'

@@ -1,8 +1,8 @@
 // Reductions over any axes: sums, means, products, extremes, any and all.
 import { applyOne } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
 import { type Call, type DType, isFloat, type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import type { OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { div, mul } from './arithmetic.js'
 import { broadcastTo } from './broadcast.js'
@@ -20,6 +20,7 @@ export interface ReduceOptions {
   /** The reduced axes stay, with extent 1. Default false. */
   keepDims?: boolean
 }
+export const REDUCE_OPTIONS: OptionTable<ReduceOptions> = { keepDims: 'boolean' }
 /** Over one axis, several, or (by default) all. */
 export type Reduction = (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => Tensor
 
@@ -87,26 +88,18 @@ export const Mean: Op<ReduceAttrs> = reduceOp('mean', (dtype) => dtype, {
 export const Prod: Op<ReduceAttrs> = reduceOp('prod', (dtype) => dtype, { compose: productByPairs })
 export const Max: Op<ReduceAttrs> = reduceOp('max', (dtype) => dtype, { grad: extremeGrad })
 export const Min: Op<ReduceAttrs> = reduceOp('min', (dtype) => dtype, { grad: extremeGrad })
-export const Any: Op<ReduceAttrs> = reduceOp('any', () => 'bool')
-export const All: Op<ReduceAttrs> = reduceOp('all', () => 'bool')
-
-/** keepDims from a reduction's options, which are checked. */
-export function keepDimsOf(op: string, options: ReduceOptions | undefined): boolean {
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: the options are a record, got ${JSON.stringify(options)}`, {
-      op,
-      hint: 'Write { keepDims: true }; several axes go into one list',
-    })
-  }
-  checkOptions(op, options, ['keepDims'])
-  return options?.keepDims ?? false
-}
+export const Any: Op<ReduceAttrs> = reduceOp('any', () => 'bool', { noGradient: true })
+export const All: Op<ReduceAttrs> = reduceOp('all', () => 'bool', { noGradient: true })
 
 function reduction(op: Op<ReduceAttrs>, convert: (x: TensorLike) => Tensor): Reduction {
-  return func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
-    const source = convert(x)
-    return applyOne(op, [source], { axes: axesOf(op.name, axis, source.rank), keepDims: keepDimsOf(op.name, options) })
-  })
+  return func(
+    `${op.name}(x, axis, options)`,
+    REDUCE_OPTIONS,
+    (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
+      const source = convert(x)
+      return applyOne(op, [source], { axes: axesOf(op.name, axis, source.rank), keepDims: options?.keepDims ?? false })
+    },
+  )
 }
 
 function numeric(op: Op<ReduceAttrs>, kind: Kind): Reduction {
@@ -134,16 +127,14 @@ export const all: Reduction = logical(All)
 
 methods({ sum, mean, prod, max, min, any, all })
 
-type AxisMethod = (axis?: number | readonly number[], options?: ReduceOptions) => Tensor
-
 declare module '../core/tensor.js' {
   interface Tensor {
-    sum: AxisMethod
-    mean: AxisMethod
-    prod: AxisMethod
-    max: AxisMethod
-    min: AxisMethod
-    any: AxisMethod
-    all: AxisMethod
+    sum: Method<typeof sum>
+    mean: Method<typeof mean>
+    prod: Method<typeof prod>
+    max: Method<typeof max>
+    min: Method<typeof min>
+    any: Method<typeof any>
+    all: Method<typeof all>
   }
 }

@@ -1,7 +1,7 @@
 // Softmax and its logarithm.
 import { applyOne } from '../core/apply.js'
 import { type Op, registerOp, type Spec } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { mul, sub } from './arithmetic.js'
 import { exp } from './math.js'
@@ -44,7 +44,7 @@ export function softmaxGrad(g: Tensor, y: Tensor): Tensor {
 export type AlongAxis = (x: TensorLike, axis?: number) => Tensor
 
 function alongAxis(op: Op): AlongAxis {
-  return func((x: TensorLike, axis = -1) => {
+  return func(`${op.name}(x, axis)`, (x: TensorLike, axis = -1) => {
     const source = single(op.name, x, 'float')
     const along = axisOf(op.name, axis, source.rank)
     if (along === source.rank - 1) return applyOne(op, [source], {})
@@ -61,7 +61,7 @@ methods({ softmax, logSoftmax })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    softmax(axis?: number): Tensor
-    logSoftmax(axis?: number): Tensor
+    softmax: Method<typeof softmax>
+    logSoftmax: Method<typeof logSoftmax>
   }
 }

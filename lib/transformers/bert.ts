@@ -1,4 +1,5 @@
 // bert: an encoder of whole texts, blocks of attention over all tokens (Devlin et al. 2019), as one Model.
+import type { OptionTable } from '../core/options.js'
 import type { ActivationLike } from '../activations.js'
 import type { InitializerLike } from '../initializers.js'
 import { Dense } from '../layers/dense.js'
@@ -49,22 +50,22 @@ export type BertOutputs = Tensor | BertEncoding
 /** An encoder of texts. Made by bert(). */
 export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<BertOptions & LayerOptions, BertInputs, O> {
   static override readonly className: string = 'Bert'
-  static override readonly options: readonly string[] = [
-    'vocabularySize',
-    'sequenceLength',
-    'numLayers',
-    'numHeads',
-    'hiddenDim',
-    'intermediateDim',
-    'dropout',
-    'numSegments',
-    'activation',
-    'layerNormEpsilon',
-    'maskZero',
-    'maskedLanguageHead',
-    'kernelInitializer',
-    'seed',
-  ]
+  static override readonly options: OptionTable<BertOptions> = {
+    vocabularySize: 'integer',
+    sequenceLength: 'integer',
+    numLayers: 'integer',
+    numHeads: 'integer',
+    hiddenDim: 'integer',
+    intermediateDim: 'integer',
+    dropout: 'number',
+    numSegments: 'integer',
+    activation: 'any',
+    layerNormEpsilon: 'number',
+    maskZero: 'boolean',
+    maskedLanguageHead: 'boolean',
+    kernelInitializer: 'any',
+    seed: 'number',
+  }
 
   readonly layers: readonly AnyLayer[]
   private readonly embedding: TokenAndPositionEmbedding

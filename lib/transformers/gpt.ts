@@ -1,6 +1,7 @@
 // gpt: a causal language model, blocks of self-attention over the tokens so far (Radford et al. 2019), as one Model.
 import type { ActivationLike } from '../activations.js'
 import { variable } from '../core/apply.js'
+import type { OptionTable } from '../core/options.js'
 import type { InitializerLike } from '../initializers.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
 import { Dense } from '../layers/dense.js'
@@ -49,24 +50,24 @@ export interface GptOptions extends TransformerSizes {
 /** A causal language model: ids [batch, steps] → logits of the next token [batch, steps, vocabularySize]. Made by gpt(). */
 export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
   static override readonly className: string = 'Gpt'
-  static override readonly options: readonly string[] = [
-    'vocabularySize',
-    'sequenceLength',
-    'numLayers',
-    'numHeads',
-    'hiddenDim',
-    'intermediateDim',
-    'dropout',
-    'activation',
-    'numKeyValueHeads',
-    'rotary',
-    'normalization',
-    'layerNormEpsilon',
-    'useBias',
-    'tieWeights',
-    'kernelInitializer',
-    'seed',
-  ]
+  static override readonly options: OptionTable<GptOptions> = {
+    vocabularySize: 'integer',
+    sequenceLength: 'integer',
+    numLayers: 'integer',
+    numHeads: 'integer',
+    hiddenDim: 'integer',
+    intermediateDim: 'integer',
+    dropout: 'number',
+    activation: 'any',
+    numKeyValueHeads: 'any',
+    rotary: 'any',
+    normalization: ['layer', 'rms'],
+    layerNormEpsilon: 'number',
+    useBias: 'boolean',
+    tieWeights: 'boolean',
+    kernelInitializer: 'any',
+    seed: 'number',
+  }
 
   readonly layers: readonly AnyLayer[]
   private readonly embedding: Embedding | TokenAndPositionEmbedding

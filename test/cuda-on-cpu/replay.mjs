@@ -70,8 +70,8 @@ async function exportPrograms() {
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => ({ file: file.replace(/\.ts$/, '.js'), to: programs }))
   const own = [
-    { file: path.join('cuda-on-cpu', 'products.js'), to: products },
-    { file: path.join('cuda-on-cpu', 'wide.js'), to: programs },
+    { file: path.join('cuda-on-cpu', 'rows', 'products.js'), to: products },
+    { file: path.join('cuda-on-cpu', 'rows', 'wide.js'), to: programs },
   ]
   await each([...own, ...tests], async ({ file, to }) => {
     const env = { WEFT_EXPORT_PROGRAMS: to, WEFT_DEVICE: 'cpu', NO_COLOR: '1' }

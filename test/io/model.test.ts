@@ -15,7 +15,7 @@ import * as metrics from '../../lib/metrics/index.js'
 import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import { setSeed } from '../../lib/core/random.js'
-import * as schedules from '../../lib/schedules.js'
+import * as schedules from '../../lib/schedules/index.js'
 import { codeOfAsync, generator, rejection } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>

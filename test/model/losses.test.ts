@@ -3,7 +3,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { grad, type Tensor, tensor } from '../../lib/index.js'
 import * as losses from '../../lib/losses/index.js'
-import { close, codeOf, generator } from '../expect.js'
+import * as factories from '../../lib/losses/factories.js'
+import { everyFactoryHasARow } from '../catalogue.js'
+import { close, codeOf, generator, throws } from '../expect.js'
 
 type Row = number[]
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
@@ -28,6 +30,8 @@ const random = generator(7)
 const rows = (n: number, k: number, make: () => number): Row[] => Array.from({ length: n }, () => Array.from({ length: k }, make))
 const signed = (): number => random() * 4 - 2
 
+/** Tested below the rows: class numbers as targets, and other names of losses with a row. */
+const ELSEWHERE = ['sparseCategoricalCrossentropy', 'mse', 'mae']
 /** Loss of one row, by name, for targets and predictions that suit it. */
 const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each: (y: Row, p: Row) => number }[] = [
   { name: 'meanSquaredError', y: rows(5, 3, signed), p: rows(5, 3, signed), each: (y, p) => mean(pairs(y, p, (a, b) => (a - b) ** 2)) },
@@ -114,6 +118,7 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
   },
 ]
 
+everyFactoryHasARow(factories, [...cases.map(({ name }) => name), ...ELSEWHERE], 'rows of cases in test/model/losses.test.ts')
 for (const { name, options = {}, y, p, each } of cases) {
   const title = `${name} ${JSON.stringify(options)}`
   const expected = y.map((row, i) => each(row, p[i]!))
@@ -258,6 +263,83 @@ test('one-hot targets and class numbers: the message names the right loss', () =
     codeOf(() => losses.categoricalCrossentropy()([1, 0], p)),
     'ERR_SHAPE',
   )
+})
+
+test('binary cross-entropy from logits: value and slope keep their precision where the loss is next to nothing', async () => {
+  const loss = losses.binaryCrossentropy({ fromLogits: true, reduction: 'sum' })
+  const near = (found: number, expected: number, what: string): void =>
+    assert.ok(Math.abs(found - expected) <= 1e-6 * Math.abs(expected), `${what}: ${found}, expected ${expected}`)
+  for (const size of [0, 0.5, 12, 15, 40, 80])
+    for (const logit of size === 0 ? [0] : [size, -size])
+      for (const target of [0, 0.25, 1]) {
+        const what = `logit ${logit}, target ${target}`
+        const x = tensor([[logit]])
+        const small = Math.log1p(Math.exp(-size))
+        // log(1 + exp(x)) - x·y, without cancellation
+        near(await loss([[target]], x).item(), small + Math.max(logit, 0) * (1 - target) + Math.max(-logit, 0) * target, what)
+        const slope = (1 - target) / (1 + Math.exp(-logit)) - target / (1 + Math.exp(logit))
+        near(await grad((t: Tensor) => loss([[target]], t))(x).item(), slope, `slope of ${what}`)
+      }
+})
+
+test('binary cross-entropy from probabilities: small ones keep their precision', async () => {
+  const loss = losses.binaryCrossentropy({ reduction: 'sum' })
+  for (const p of [2e-7, 1e-5, 0.3]) {
+    const found = await loss([[0]], tensor([[p]])).item()
+    assert.ok(Math.abs(found / -Math.log1p(-p) - 1) < 1e-6, `p ${p}: ${found}, expected ${-Math.log1p(-p)}`)
+  }
+})
+
+test('crossentropy over one class: a warning that names the right loss', async () => {
+  const warnings: Error[] = []
+  const keep = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', keep)
+  losses.categoricalCrossentropy()([[1], [0]], tensor([[0.9], [0.2]]))
+  losses.sparseCategoricalCrossentropy()([0, 0], tensor([[0.9], [0.2]]))
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', keep)
+  assert.is(warnings.length, 2)
+  for (const { message } of warnings) assert.match(message, /'binaryCrossentropy' and activation 'sigmoid'/)
+})
+
+test('own losses: targets are aligned, and a scalar cannot be weighted', async () => {
+  const own = losses.resolveLoss((y: Tensor, p: Tensor) => p.sub(y).square().mean())
+  const p = tensor([[1], [2], [3]])
+  assert.is(await own([1, 2, 3], p).item(), 0)
+  throws('ERR_SHAPE', /do not fit/, () => own([1, 2], p))
+  throws('ERR_ARGUMENT', /one value per sample/, () => own([1, 2, 3], p, { sampleWeight: [1, 2, 3] }))
+  throws('ERR_ARGUMENT', /one value per sample/, () => own([1, 2, 3], p, { mask: tensor([true, false, true]) }))
+  const each = losses.resolveLoss((y: Tensor, q: Tensor) => q.sub(y).square().squeeze(-1))
+  assert.is(await each([0, 2, 5], p, { sampleWeight: [3, 1, 0] }).item(), 1)
+  // class numbers beside predictions of classes are no mistake
+  const sparse = losses.resolveLoss((y: Tensor, q: Tensor) => losses.sparseCategoricalCrossentropy({ fromLogits: true })(y, q))
+  close(
+    [
+      await sparse(
+        [1, 0],
+        tensor([
+          [0, 0],
+          [0, 0],
+        ]),
+      ).item(),
+    ],
+    [Math.LN2],
+    1e-6,
+  )
+  throws('ERR_ARGUMENT', /expected a Tensor/, () => losses.resolveLoss((() => 3) as never)([1], tensor([1])))
+})
+
+test('calls that are not as the options say: the message shows the call to write', () => {
+  throws('ERR_ARGUMENT', /Write losses\.huber\(\{ delta: 2 \}\)/, () => losses.huber(2 as never))
+  for (const [name, factory] of Object.entries(factories)) {
+    const call = factory as unknown as (...args: unknown[]) => unknown
+    throws('ERR_ARGUMENT', /takes at most 1, got 2.*Write losses/, () => call({}, 3))
+    for (const value of [null, 2, 'mean', [0.1], tensor(1)])
+      throws('ERR_ARGUMENT', /options are an object.*Write losses/, () => call(value))
+    throws('ERR_ARGUMENT', /Did you mean 'reduction'/, () => call({ reductoin: 'sum' }))
+    throws('ERR_ARGUMENT', /reduction is one of 'mean'/, () => call({ reduction: name }))
+  }
+  throws('ERR_ARGUMENT', /delta must be a positive number/, () => losses.huber({ delta: 0 }))
 })
 
 test('unknown options, reductions and names', () => {

@@ -5,9 +5,9 @@ import * as assert from 'uvu/assert'
 import { devices, type Tensor, withDevice } from '../../lib/index.js'
 import { isFloat } from '../../lib/core/op.js'
 import { PRECISION } from '../check.js'
-import { attentions } from '../cuda-on-cpu/attention_rows.js'
-import { computed, WAYS } from '../cuda-on-cpu/product_rows.js'
-import { DTYPES, SHAPES, wide } from '../cuda-on-cpu/wide_rows.js'
+import { attentions } from '../cuda-on-cpu/rows/attention_rows.js'
+import { computed, WAYS } from '../cuda-on-cpu/rows/product_rows.js'
+import { DTYPES, SHAPES, wide } from '../cuda-on-cpu/rows/wide_rows.js'
 import { testWith } from '../skip.js'
 
 const gpu = devices().find(({ kind, emulated }) => kind === 'cuda' && (!emulated || process.env['WEFT_TEST_WIDE'] === '1'))

@@ -1,4 +1,6 @@
 // Attention without learned projections: dot products of queries and keys as weights of values (Luong et al. 2015).
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import type { Shape } from '../../core/op.js'
 import { cast, mul, reshape, scaledDotProductAttention } from '../../ops/index.js'
 import { randomState } from '../../core/random.js'
@@ -20,7 +22,12 @@ export interface AttentionLayerOptions {
 /** softmax(query · keyᵀ) · value: apply([query, value]) or apply([query, value, key]), each [batch, steps, features]. */
 export class Attention extends AttentionLayer<AttentionLayerOptions> {
   static override readonly className: string = 'Attention'
-  static override readonly options: readonly string[] = ['useScale', 'dropout', 'useCausalMask', 'seed']
+  static override readonly options: OptionTable<AttentionLayerOptions> = {
+    useScale: 'boolean',
+    dropout: 'number',
+    useCausalMask: 'boolean',
+    seed: 'number',
+  }
   private scale: Variable | undefined
   private state: Variable | undefined
 
@@ -60,3 +67,6 @@ export class Attention extends AttentionLayer<AttentionLayerOptions> {
     return reshape(y, [y.shape[0]!, y.shape[1]!, y.shape[3]!])
   }
 }
+
+/** Attention without learned projections: apply([query, value]). */
+export const attention: LayerFactory<typeof Attention> = layer(Attention)

@@ -1,4 +1,6 @@
 // Attention layers: learned projections to several heads, scaled dot-product attention, and a projection back (Vaswani et al. 2017).
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { applyOne } from '../../core/apply.js'
 import type { ConstraintLike } from '../../constraints.js'
 import { WeftError } from '../../core/error.js'
@@ -35,19 +37,19 @@ interface ProjectionOptions {
   seed?: number
 }
 
-const PROJECTION_OPTIONS: readonly string[] = [
-  'dropout',
-  'useBias',
-  'useCausalMask',
-  'rotary',
-  'kernelInitializer',
-  'biasInitializer',
-  'kernelRegularizer',
-  'biasRegularizer',
-  'kernelConstraint',
-  'biasConstraint',
-  'seed',
-]
+const PROJECTION_OPTIONS: OptionTable<ProjectionOptions> = {
+  dropout: 'number',
+  useBias: 'boolean',
+  useCausalMask: 'boolean',
+  rotary: 'any',
+  kernelInitializer: 'any',
+  biasInitializer: 'any',
+  kernelRegularizer: 'any',
+  biasRegularizer: 'any',
+  kernelConstraint: 'any',
+  biasConstraint: 'any',
+  seed: 'number',
+}
 
 /** Keys and values of the positions seen so far: [batch, length, heads, features]. */
 export interface AttentionCache {
@@ -206,14 +208,14 @@ export interface MultiHeadAttentionOptions extends ProjectionOptions {
 /** Attention of several heads. Weights: kernels and biases of query, key, value and output. */
 export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOptions> {
   static override readonly className: string = 'MultiHeadAttention'
-  static override readonly options: readonly string[] = [
-    'numHeads',
-    'keyDim',
-    'valueDim',
-    'numKeyValueHeads',
-    'outputShape',
+  static override readonly options: OptionTable<MultiHeadAttentionOptions> = {
+    numHeads: 'integer',
+    keyDim: 'integer',
+    valueDim: 'any',
+    numKeyValueHeads: 'any',
+    outputShape: 'any',
     ...PROJECTION_OPTIONS,
-  ]
+  }
   protected readonly outputSize: readonly number[] | undefined
 
   constructor(config: MultiHeadAttentionOptions & LayerOptions) {
@@ -234,6 +236,9 @@ export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOpt
   }
 }
 
+/** Attention of several heads with learned projections: apply(x), or apply([query, value, key]) → [batch, queries, features]. */
+export const multiHeadAttention: LayerFactory<typeof MultiHeadAttention> = layer(MultiHeadAttention)
+
 export interface GroupedQueryAttentionOptions extends ProjectionOptions {
   /** Features of each head. */
   headDim: number
@@ -245,7 +250,12 @@ export interface GroupedQueryAttentionOptions extends ProjectionOptions {
 /** Attention whose groups of query heads share keys and values (Ainslie et al. 2023). */
 export class GroupedQueryAttention extends ProjectedAttention<GroupedQueryAttentionOptions> {
   static override readonly className: string = 'GroupedQueryAttention'
-  static override readonly options: readonly string[] = ['headDim', 'numQueryHeads', 'numKeyValueHeads', ...PROJECTION_OPTIONS]
+  static override readonly options: OptionTable<GroupedQueryAttentionOptions> = {
+    headDim: 'integer',
+    numQueryHeads: 'integer',
+    numKeyValueHeads: 'any',
+    ...PROJECTION_OPTIONS,
+  }
   protected readonly outputSize: undefined
 
   constructor(config: GroupedQueryAttentionOptions & LayerOptions) {
@@ -256,6 +266,9 @@ export class GroupedQueryAttention extends ProjectedAttention<GroupedQueryAttent
     checkHeads(what, 'numQueryHeads', numQueryHeads, 'numKeyValueHeads', numKeyValueHeads)
   }
 }
+
+/** Attention whose groups of query heads share keys and values. */
+export const groupedQueryAttention: LayerFactory<typeof GroupedQueryAttention> = layer(GroupedQueryAttention)
 
 function checkHeads(what: string, name: string, heads: unknown, sharedName: string, shared: unknown): void {
   const all = integerOption(what, name, heads)

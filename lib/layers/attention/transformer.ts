@@ -1,4 +1,6 @@
 // Transformer blocks: attention and a feed-forward network, each with a residual connection and a normalization (Vaswani et al. 2017).
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import type { ActivationLike } from '../../activations.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
@@ -46,21 +48,21 @@ export interface TransformerBlockOptions {
 /** @internal Parts of a block that draw numbers, each with a seed of its own from `seed` on. */
 export const SEEDS_OF_BLOCK = 5
 
-const BLOCK_OPTIONS: readonly string[] = [
-  'intermediateDim',
-  'numHeads',
-  'dropout',
-  'activation',
-  'layerNormEpsilon',
-  'kernelInitializer',
-  'biasInitializer',
-  'normalizeFirst',
-  'normalization',
-  'useBias',
-  'numKeyValueHeads',
-  'rotary',
-  'seed',
-]
+const BLOCK_OPTIONS: OptionTable<TransformerBlockOptions> = {
+  intermediateDim: 'integer',
+  numHeads: 'integer',
+  dropout: 'number',
+  activation: 'any',
+  layerNormEpsilon: 'number',
+  kernelInitializer: 'any',
+  biasInitializer: 'any',
+  normalizeFirst: 'boolean',
+  normalization: ['layer', 'rms'],
+  useBias: 'boolean',
+  numKeyValueHeads: 'any',
+  rotary: 'any',
+  seed: 'number',
+}
 
 /** What stands around a sublayer: x + dropout(sublayer(x)), and a normalization before or after. */
 interface Surrounding {
@@ -201,7 +203,7 @@ export interface EncoderApplyOptions extends ApplyOptions {
 /** Self-attention and a feed-forward network: [batch, steps, features] → the same shape. Steps that the mask calls padding are not looked at. */
 export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptions, Tensor | readonly [Tensor, Tensor]> {
   static override readonly className: string = 'TransformerEncoder'
-  static override readonly options: readonly string[] = [...BLOCK_OPTIONS, 'useCausalMask']
+  static override readonly options: OptionTable<TransformerEncoderOptions> = { ...BLOCK_OPTIONS, useCausalMask: 'boolean' }
 
   constructor(config: TransformerEncoderOptions & LayerOptions) {
     super('layers.transformerEncoder', config)
@@ -225,6 +227,9 @@ export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptio
   }
 }
 
+/** Self-attention and a feed-forward network: [batch, steps, features] → the same shape. */
+export const transformerEncoder: LayerFactory<typeof TransformerEncoder> = layer(TransformerEncoder)
+
 export interface TransformerDecoderOptions extends TransformerBlockOptions {
   /** Step i of the decoder's sequence looks at steps 0 to i only. Default true. */
   useCausalMask?: boolean
@@ -236,7 +241,7 @@ export interface TransformerDecoderOptions extends TransformerBlockOptions {
  */
 export class TransformerDecoder extends TransformerBlock<TransformerDecoderOptions, Tensor | readonly Tensor[]> {
   static override readonly className: string = 'TransformerDecoder'
-  static override readonly options: readonly string[] = [...BLOCK_OPTIONS, 'useCausalMask']
+  static override readonly options: OptionTable<TransformerDecoderOptions> = { ...BLOCK_OPTIONS, useCausalMask: 'boolean' }
 
   constructor(config: TransformerDecoderOptions & LayerOptions) {
     super('layers.transformerDecoder', config)
@@ -275,3 +280,6 @@ export class TransformerDecoder extends TransformerBlock<TransformerDecoderOptio
     return this.selfAttention.cacheShapes(batch, length)
   }
 }
+
+/** Causal self-attention, attention over an encoder's output, and a feed-forward network: apply(x) or apply([x, encoded]). */
+export const transformerDecoder: LayerFactory<typeof TransformerDecoder> = layer(TransformerDecoder)

@@ -1,4 +1,5 @@
 // Recurrent: a cell over the steps of sequences [batch, time, features]; masks, initial states, and states kept from call to call.
+import type { OptionTable } from '../../core/options.js'
 import { withDevice } from '../../core/device.js'
 import { currentTrace, outsideTrace } from '../../core/graph.js'
 import { type Shape, sameShape } from '../../core/op.js'
@@ -31,14 +32,20 @@ export interface SequenceOptions {
   activityRegularizer?: RegularizerLike
 }
 
-export const SEQUENCE_OPTIONS: readonly string[] = [
-  'returnSequences',
-  'returnState',
-  'goBackwards',
-  'stateful',
-  'unroll',
-  'activityRegularizer',
-]
+export const SEQUENCE_OPTIONS: OptionTable<SequenceOptions> = {
+  returnSequences: 'boolean',
+  returnState: 'boolean',
+  goBackwards: 'boolean',
+  stateful: 'boolean',
+  unroll: 'boolean',
+  activityRegularizer: 'any',
+}
+
+/** A factory of recurrent layers: with returnState the layer gives an array, the output and the last states. */
+export interface RecurrentFactory<C, One, Several> {
+  (config: C & LayerOptions & { returnState: true }): Several
+  (config: C & LayerOptions): One
+}
 
 export interface RecurrentApplyOptions extends ApplyOptions {
   /** States before the first step, [batch, units] each: of lstm [h, c]. Default: zeros. */

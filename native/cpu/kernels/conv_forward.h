@@ -1,7 +1,7 @@
 // Direct convolution by bands of output rows: tiles of pixels x output channels straight from the NHWC input, no im2col.
 #pragma once
 #include "conv_shape.h"
-#include "gemm.h"
+#include "matmul_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -1,7 +1,7 @@
 // The gradient of a convolution's kernel: [kh, kw, c / groups, o] tiles summed over the pixels of a band.
 #pragma once
 #include "conv_shape.h"
-#include "gemm.h"
+#include "matmul_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -1,5 +1,5 @@
 // Cross-entropy of softmax(logits) against distributions or labels, row by row; the gradients reuse the probabilities.
-#include "elementwise.h"
+#include "pointwise.h"
 #include "row_math.h"
 #include "widened.h"
 

@@ -1,7 +1,7 @@
 // cumSum along an axis, forward or backward, with or without the element itself; float32 accumulates in double.
 #include <type_traits>
 
-#include "elementwise.h"
+#include "pointwise.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {

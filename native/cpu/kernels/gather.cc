@@ -1,7 +1,7 @@
 // gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a fault.
 #include <cstring>
 
-#include "elementwise.h"
+#include "pointwise.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {

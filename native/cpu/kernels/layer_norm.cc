@@ -1,6 +1,6 @@
 // layerNorm over the rows of [r, c] and its gradient: row by row for the output and dx; dgamma and dbeta are column sums over segments of
 // rows, taken while the segment is in the cache and added in order.
-#include "elementwise.h"
+#include "pointwise.h"
 #include "reduce.h"
 #include "row_math.h"
 #include "widened.h"

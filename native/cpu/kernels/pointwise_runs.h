@@ -1,8 +1,8 @@
 // Runs: loops over one stretch of elements, made from a functor F of native/pointwise.h.
 #pragma once
-#include "elementwise.h"
-#include "numbers.h"
 #include "pointwise.h"
+#include "numbers.h"
+#include "pointwise/lines.h"
 
 namespace weft::cpu::WEFT_ISA {
 

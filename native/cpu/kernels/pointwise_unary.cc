@@ -7,7 +7,7 @@ namespace weft::cpu::WEFT_ISA {
   WEFT_UNARY_FUNCTOR(name, expression)                                                                                                  \
   KERNEL(cpu, name) {                                                                                                                   \
     const Runs runs{unary<name##_of, float>, unary<name##_of, double>, unary<name##_of, int32_t, uint32_t>, unary<name##_of, uint8_t>}; \
-    return elementwise(call, runs, cheap_grain);                                                                                        \
+    return pointwise(call, runs, cheap_grain);                                                                                        \
   }
 WEFT_UNARY_WRAPPING(X)
 #undef X
@@ -16,14 +16,14 @@ WEFT_UNARY_WRAPPING(X)
   WEFT_UNARY_FUNCTOR(name, expression)                                                                                        \
   KERNEL(cpu, name) {                                                                                                         \
     const Runs runs{unary<name##_of, float>, unary<name##_of, double>, unary<name##_of, int32_t>, unary<name##_of, uint8_t>}; \
-    return elementwise(call, runs, cheap_grain);                                                                              \
+    return pointwise(call, runs, cheap_grain);                                                                              \
   }
 WEFT_UNARY_NUMBER(X)
 #undef X
 
 #define X(name, expression)            \
   WEFT_UNARY_FUNCTOR(name, expression) \
-  KERNEL(cpu, name) { return elementwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, cheap_grain); }
+  KERNEL(cpu, name) { return pointwise(call, Runs{unary<name##_of, float>, unary<name##_of, double>}, cheap_grain); }
 WEFT_UNARY_FLOAT(X)
 #undef X
 
@@ -35,7 +35,7 @@ WEFT_UNARY_FLOAT(X)
     uint8_t* y = static_cast<uint8_t*>(out);                                                       \
     for (int64_t i = 0; i < n; i++) y[i] = name##_of::at(x[i], 0.0f, 0.0f);                        \
   }                                                                                                \
-  KERNEL(cpu, name) { return elementwise(call, Runs{name##_float, unary<name##_of, double, double, uint8_t>}, cheap_grain); }
+  KERNEL(cpu, name) { return pointwise(call, Runs{name##_float, unary<name##_of, double, double, uint8_t>}, cheap_grain); }
 WEFT_UNARY_TEST(X)
 #undef X
 
@@ -45,7 +45,7 @@ struct logicalNot_of {
 KERNEL(cpu, logicalNot) {
   Runs runs;
   runs.boolean = unary<logicalNot_of, uint8_t>;
-  return elementwise(call, runs, cheap_grain);
+  return pointwise(call, runs, cheap_grain);
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -3,7 +3,7 @@
 #pragma once
 #include <cmath>
 
-#include "gemm.h"
+#include "matmul_blocks.h"
 #include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
