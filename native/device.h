@@ -1,4 +1,4 @@
-// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's cuda/device.cc.
+// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's is cuda/cuda_device.cc.
 #pragma once
 #include <functional>
 #include <memory>
@@ -84,7 +84,11 @@ class Memory {
  public:
   /** ERR_OUT_OF_MEMORY when there is not enough. */
   Memory(Device& device, size_t bytes);
-  ~Memory() { device_.release(data_); }
+  ~Memory() {
+    try {
+      device_.release(data_);
+    } catch (const std::exception&) {}  // the device keeps it; a destructor must not throw
+  }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   char* data() const { return static_cast<char*>(data_); }

@@ -47,7 +47,8 @@ export interface DoctorReport {
   napi: number
   /** 'linux-x64', ... */
   platform: string
-  cpu: { name: string; level: string; threads: number; features: string[] }
+  /** `level`: the kernels that are used, of those the addon has, `levels`. */
+  cpu: { name: string; level: string; levels: string[]; threads: number; features: string[] }
   cuda: DoctorCuda
   /** The devices that can be used. */
   devices: DeviceInfo[]
@@ -82,7 +83,13 @@ export async function doctor(): Promise<DoctorReport> {
     node: process.versions.node,
     napi: Number(process.versions['napi']),
     platform: `${process.platform}-${process.arch}`,
-    cpu: { name: cpu?.name ?? '', level: cpu?.level ?? '', threads: cpu?.threads ?? 0, features: cpu?.features ?? [] },
+    cpu: {
+      name: cpu?.name ?? '',
+      level: cpu?.level ?? '',
+      levels: cpu?.levels ?? [],
+      threads: cpu?.threads ?? 0,
+      features: cpu?.features ?? [],
+    },
     cuda: describeCuda(),
     devices: list,
     device: checks[0]!.ok ? checks[0]!.detail : undefined,
