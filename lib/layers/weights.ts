@@ -1,11 +1,12 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
-import { checkOptions, type ErrorCode, WeftError } from '../core/error.js'
+import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape, sizeOf } from '../core/op.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
@@ -21,6 +22,16 @@ export interface WeightOptions {
   dtype?: DType
   regularizer?: RegularizerLike | undefined
   constraint?: ConstraintLike | undefined
+}
+
+const WEIGHT_OPTIONS: OptionTable<WeightOptions> = {
+  name: 'string',
+  shape: 'any',
+  initializer: 'any',
+  trainable: 'boolean',
+  dtype: 'string',
+  regularizer: 'any',
+  constraint: 'any',
 }
 
 interface Weight {
@@ -43,7 +54,7 @@ export abstract class Weighted {
   private changes = 0
 
   /** A WeftError that names the layer. */
-  protected error(code: ErrorCode, message: string, shapes: readonly Shape[] = [], hint?: string): WeftError {
+  protected error(code: ErrorCode, message: string, shapes: readonly DynamicShape[] = [], hint?: string): WeftError {
     return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, {
       layer: this.name,
       shapes,
@@ -53,7 +64,7 @@ export abstract class Weighted {
 
   /** Makes a weight; call it in build(). */
   addWeight(options: WeightOptions): Variable {
-    checkOptions('addWeight', options, ['name', 'shape', 'initializer', 'trainable', 'dtype', 'regularizer', 'constraint'])
+    checkCall('addWeight(options)', arguments, WEIGHT_OPTIONS)
     const { name, shape, dtype = this.dtype, trainable = true } = options
     if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
       throw this.error(

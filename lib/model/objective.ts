@@ -1,5 +1,6 @@
 // Objective: what compile() asked for (optimizer, losses, metrics, precision), and which of it belongs to which output.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
@@ -17,6 +18,14 @@ export interface CompileOptions {
   metrics?: readonly (MetricLike | readonly MetricLike[])[] | Readonly<Record<string, MetricLike | readonly MetricLike[]>>
   /** Accuracy of matrix products. Default 'float32'. */
   precision?: Precision
+}
+
+export const COMPILE_OPTIONS: OptionTable<CompileOptions> = {
+  optimizer: 'any',
+  loss: 'any',
+  lossWeights: 'any',
+  metrics: 'any',
+  precision: ['float32', 'tf32', 'mixedBfloat16'],
 }
 
 /** An output of the model: its name, and its position among all. */
@@ -56,7 +65,6 @@ export class Objective {
   private readonly metrics: unknown
 
   constructor(options: CompileOptions) {
-    checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'precision'])
     this.optimizer = resolveOptimizer(options.optimizer ?? 'rmsprop')
     this.precision = options.precision ?? 'float32'
     // refuses what this device cannot do, now and not at the first step
@@ -94,6 +102,14 @@ export class Objective {
       key: place.count > 1 ? `${place.name}_${key}` : key,
       metric: original.clone?.() ?? original,
     }))
+  }
+
+  /** Whether more is better of the figure of this name, as its metric says; undefined where none says so. */
+  risingOf(name: string): boolean | undefined {
+    const given: GivenMetric[] = []
+    mapLeaves(this.metrics, (leaf) => given.push(leaf as GivenMetric))
+    const found = given.find(({ key }) => name === key) ?? given.find(({ key }) => name.endsWith(`_${key}`))
+    return found?.original.rising
   }
 
   /** What compile() is called with again after loading; of the user's own losses and metrics { own: name }. */
