@@ -123,7 +123,7 @@ export class Objective {
       ...(this.lossWeights === undefined ? {} : { lossWeights: this.lossWeights }),
       metrics: mapLeaves(this.metrics, (leaf) => {
         const { key, original } = leaf as GivenMetric
-        return original.metricName === undefined
+        return original.own || original.metricName === undefined
           ? { key, own: original.name }
           : { key, className: original.metricName, config: original.config ?? {} }
       }),
