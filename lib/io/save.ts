@@ -145,7 +145,6 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
 const OPTIONS: OptionTable<SaveOptions> = { assets: 'object' }
 
 Model.prototype.save = async function (place: Place, options: SaveOptions = {}): Promise<void> {
-  // biome-ignore lint/complexity/noArguments: surplus arguments are refused
   checkCall('save(folder, options)', arguments, OPTIONS)
   return saveModel(this, place, options)
 }

@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   data,
+  gpt,
   input,
   layers,
   loadModel,
