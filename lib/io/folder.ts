@@ -106,7 +106,10 @@ export async function withFiles<T>(folder: string, names: readonly string[], rea
   }
 }
 
-/** The folder that holds the model: itself, or what a save of an earlier format that was interrupted has left. ERR_FORMAT when there is none. */
+/**
+ * The folder that holds the model: itself, or what an interrupted save of an earlier format has left.
+ * ERR_FORMAT when there is none.
+ */
 export async function findFolder(folder: string): Promise<string> {
   try {
     await stat(folder)

@@ -1,4 +1,4 @@
-// loadModel: a saved model, as it was: structure, weights, how it was compiled, optimizer state, and where its random numbers and shuffles were.
+// loadModel: a saved model as it was. Structure, weights, compilation, optimizer state, random numbers and shuffles come back.
 import { createHash } from 'node:crypto'
 import { device as currentDevice, withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
