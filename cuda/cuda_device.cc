@@ -1,11 +1,11 @@
 // A GPU through the CUDA runtime. Work goes to one stream, in order, from the thread of the device's queue; memory comes from a pool.
 #include "cuda_device.h"
 
-#include <cstdlib>
 #include <string_view>
 
 #include "copies.h"
 #include "launch.h"
+#include "setting.h"
 
 namespace weft::cuda {
 namespace {
@@ -38,7 +38,7 @@ CudaDevice::CudaDevice(int ordinal)
   check(cudaGetDeviceProperties(&properties, ordinal), "properties of the device");
   name_ = properties.name;
   total_ = properties.totalGlobalMem;
-  const char* stepwise = std::getenv("WEFT_CUDA_SYNC");
+  const char* const stepwise = setting("WEFT_CUDA_SYNC", {"0", "1"});
   stepwise_ = stepwise != nullptr && std::string_view(stepwise) == "1";
   target_ = {10 * properties.major + properties.minor, properties.multiProcessorCount, properties.sharedMemPerBlockOptin};
 }

@@ -6,7 +6,6 @@ import type { Tensor } from './core/tensor.js'
 
 /** The nearest weight that fulfils the constraint. */
 export type ConstraintFunction = (w: Tensor) => Tensor
-export type Constraint = Named<ConstraintFunction> | ConstraintFunction
 export type ConstraintLike = NamedLike<ConstraintFunction>
 
 /** Keeps divisions by a length of 0 finite; Keras' epsilon. */

@@ -1,6 +1,6 @@
 // Files of a data set: where they are looked for, and reading them with their size and hash checked.
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { pipeline } from 'node:stream'
@@ -123,6 +123,3 @@ async function read(file: string, official: OfficialFile, verify: boolean): Prom
 }
 
 const again = 'It is damaged or another file; get it again, or load a file of your own with { verify: false }'
-
-/** Bytes of a found file on disk, for reports. */
-export const sizeOnDisk = (file: string): number => statSync(file).size
