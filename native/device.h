@@ -70,6 +70,8 @@ class Device {
   virtual bool stepwise() const { return false; }
   /** Waits until all work is done. Throws ERR_CUDA when the device failed. */
   virtual void settle() {}
+  /** After an error of a run: waits for what the run had begun. False: the device failed, and is of no use any more. */
+  virtual bool recover() { return true; }
   /** Milliseconds that the work takes on the device. */
   virtual double time(const std::function<void()>& work) = 0;
   /** Records what `work` enqueues instead of doing it; null when the device cannot. */

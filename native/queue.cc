@@ -143,9 +143,9 @@ void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
 /** Notes why a run failed. */
 void Queue::fail(Flight& flight, const std::string& code, const std::string& message) noexcept {
   try {
-    if (code == "ERR_CUDA" && broken_.empty()) broken_ = message;
+    if (broken_.empty() && !device_.recover()) broken_ = message;
     flight.report.code = code, flight.report.message = message;
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     flight.report.code = "ERR_STATE", flight.report.message = "out of memory";
   }  // short enough to need none
 }
@@ -185,7 +185,10 @@ bool Queue::ended(Flight& flight) {
     flight.over = true;
     if (flight.job.program) flight.job.program->finish(flight.run);
     if (flight.run.fault.raised()) flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
-  } catch (const Error& error) { fail(flight, error.code, error.what()); } catch (const std::exception& error) {
+  } catch (const Error& error) {
+    if (broken_.empty()) broken_ = error.what();  // the device no longer says how far it is
+    fail(flight, error.code, error.what());
+  } catch (const std::exception& error) {
     fail(flight, "ERR_OUT_OF_MEMORY", error.what());
   }
   return true;
@@ -194,16 +197,20 @@ bool Queue::ended(Flight& flight) {
 /** The oldest flight is over: tells its environment. */
 void Queue::finish() {
   Flight& flight = flights_.front();
+  if (!flight.measured.entries.empty()) {
+    // before anybody is told that the run is done: a profile that ends then holds it
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+      for (const auto& [name, entry] : flight.measured.entries) {
+        auto& total = profile_.entries[name];
+        total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
+      }
+    } catch (const std::bad_alloc&) {}  // the run counts, its times do not
+  }
   flight.job.environment->finish(flight.job.ticket, flight.job.notify, flight.report);
   flight.job.program.reset();  // outside the lock: the last holder calls remove()
   std::list<Flight> over;      // its arena may go with it, outside the lock as well
   std::unique_lock<std::mutex> lock(mutex_);
-  try {
-    for (const auto& [name, entry] : flight.measured.entries) {
-      auto& total = profile_.entries[name];
-      total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
-    }
-  } catch (const std::bad_alloc&) {}  // the run counts, its times do not
   over.splice(over.end(), flights_, flights_.begin());
   done_.notify_all();
   lock.unlock();

@@ -30,8 +30,10 @@ export function finite(what: string, name: string, value: unknown): number {
   throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a finite number, got ${show(value)}`)
 }
 
-/** Throws ERR_ARGUMENT unless the value is a function. */
+/** Throws ERR_ARGUMENT unless the value is a function that can be called without `new`. */
 export function checkFunction(what: string, value: unknown): void {
+  const isClass = typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
+  if (isClass) throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got the class ${value.name}`)
   if (typeof value !== 'function') throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got ${show(value)}`)
 }
 

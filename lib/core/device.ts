@@ -134,7 +134,9 @@ export function device(): string {
   return current
 }
 
-/** Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used. */
+/**
+ * Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used.
+ */
 export function setDevice(id: string): void {
   checkCall('setDevice(id)', arguments)
   current = resolveDevice(id)

@@ -1,5 +1,5 @@
 // WeftError: the one error type users see, with a stable code and the facts behind it.
-import type { Shape } from './spec.js'
+import type { DynamicShape } from './spec.js'
 
 export type ErrorCode =
   | 'ERR_SHAPE'
@@ -19,23 +19,32 @@ export interface ErrorFacts {
   /** The operation, layer or shapes the error is about. */
   op?: string
   layer?: string
-  shapes?: readonly Shape[]
+  shapes?: readonly DynamicShape[]
   /** What to do about it; appended to the message. */
   hint?: string
   cause?: unknown
 }
 
-/** Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the values received. */
+const DEEPEST = 50
+
+/**
+ * Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the
+ * values received.
+ */
 export class WeftError extends Error {
   readonly code: ErrorCode
   // declared, not defined: what is unknown is absent, so that console.log(error) prints no undefined fields
   declare readonly op: string | undefined
   declare readonly layer: string | undefined
-  declare readonly shapes: readonly Shape[] | undefined
+  declare readonly shapes: readonly DynamicShape[] | undefined
   declare readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    // enough frames for the line of the program below those of the library
+    const limit = Error.stackTraceLimit
+    if (limit >= 10) Error.stackTraceLimit = Math.max(limit, DEEPEST)
     super(facts.hint ? `${message}. ${facts.hint}` : message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    if (limit >= 10) Error.stackTraceLimit = limit
     this.code = code
     if (facts.op !== undefined) this.op = facts.op
     if (facts.layer !== undefined) this.layer = facts.layer

@@ -3,6 +3,7 @@ import { Buffer } from './buffer.js'
 import { native } from './device.js'
 import { guard } from './error.js'
 import { finished, fly } from './flights.js'
+import { again } from './stack.js'
 
 /** Queues the way of host bytes into a fresh buffer of a device. The bytes must not change until it is done. */
 export function upload(buffer: Buffer, bytes: Uint8Array, after = 0, inputs: readonly Buffer[] = []): void {
@@ -31,11 +32,14 @@ export function download(
   return { ticket, bytes }
 }
 
-/** The bytes of a buffer on the host, once the runs so far are done; not to be written to. Rejects with what went wrong in them. */
+/**
+ * The bytes of a buffer on the host, once the runs so far are done; not to be written to. Rejects with what went wrong
+ * in them.
+ */
 export async function bytesOnHost(buffer: Buffer): Promise<Uint8Array> {
   const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
   await finished(ticket)
-  if (buffer.fault) throw buffer.fault
+  if (buffer.fault) throw again(buffer.fault)
   return bytes ?? buffer.view()
 }
 

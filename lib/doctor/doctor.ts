@@ -6,6 +6,7 @@ import { cifar10Files } from '../data/datasets/cifar.js'
 import { type FileSet, find } from '../data/datasets/files.js'
 import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
 import { cuda, type DeviceInfo, device, devices } from '../core/device.js'
+import { checkCall } from '../core/options.js'
 import { deviceTests, selfTests } from './selftest.js'
 
 export interface DoctorCheck {
@@ -65,6 +66,7 @@ const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
  * and larger ones on every CUDA device against the CPU. A machine without CUDA is sound; a WEFT_DEVICE that cannot be used is not.
  */
 export async function doctor(): Promise<DoctorReport> {
+  checkCall('doctor()', arguments)
   const list = devices()
   const cpu = list.find((info) => info.kind === 'cpu')
   const checks = [await check('device', async () => device())]

@@ -1,11 +1,11 @@
 // Activations as layers.
+import type { DynamicShape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { type ActivationLike, getActivation } from '../activations.js'
 import { unknownName, WeftError } from '../core/error.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
-import type { Shape } from '../core/op.js'
 import * as ops from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
@@ -140,11 +140,11 @@ export class Prelu extends ActivationLayer<PreluOptions> {
     super(config)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const shared = this.config.sharedAxes ?? []
     this.alpha = this.addWeight({
       name: 'alpha',
-      shape: inputShape.slice(1).map((extent, i) => (shared.includes(i + 1) ? 1 : extent)),
+      shape: inputShape.slice(1).map((_, i) => (shared.includes(i + 1) ? 1 : this.extentOf(inputShape, i + 1))),
       initializer: this.config.alphaInitializer ?? 'zeros',
       regularizer: this.config.alphaRegularizer,
       constraint: this.config.alphaConstraint,

@@ -1,11 +1,11 @@
 // Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels HWIO.
+import type { DynamicShape, Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ActivationLike } from '../activations.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
 import type { InitializerLike } from '../initializers.js'
-import type { Shape } from '../core/op.js'
 import * as ops from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
@@ -128,8 +128,8 @@ export class Conv2d extends GroupedConvolution<Conv2dLayerOptions> {
     checkStrides(what, this.strides, this.dilations)
   }
 
-  override build(inputShape: Shape): void {
-    this.buildFilters(this.size, inputShape.at(-1)!, IMAGES)
+  override build(inputShape: DynamicShape): void {
+    this.buildFilters(this.size, this.extentOf(inputShape, -1), IMAGES)
   }
 
   protected override linear(x: Tensor): Tensor {
@@ -162,8 +162,8 @@ export class Conv1d extends GroupedConvolution<Conv1dLayerOptions> {
     checkStrides(what, [this.strides], [this.dilation])
   }
 
-  override build(inputShape: Shape): void {
-    this.buildFilters([this.size], inputShape.at(-1)!, SEQUENCES)
+  override build(inputShape: DynamicShape): void {
+    this.buildFilters([this.size], this.extentOf(inputShape, -1), SEQUENCES)
   }
 
   protected override linear(x: Tensor): Tensor {
@@ -224,8 +224,8 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
     checkStrides(what, this.strides, this.dilations)
   }
 
-  override build(inputShape: Shape): void {
-    const channels = inputShape.at(-1)!
+  override build(inputShape: DynamicShape): void {
+    const channels = this.extentOf(inputShape, -1)
     const { depthwiseInitializer: initializer, depthwiseRegularizer: regularizer, depthwiseConstraint: constraint } = this.config
     this.addKernel('kernel', [...this.size, channels, this.multiplier], { initializer, regularizer, constraint })
     this.addBias(channels * this.multiplier)
@@ -276,8 +276,8 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
     this.outputPadding = config.outputPadding === undefined ? undefined : pairOption(what, 'outputPadding', config.outputPadding, 0)
   }
 
-  override build(inputShape: Shape): void {
-    const channels = inputShape.at(-1)!
+  override build(inputShape: DynamicShape): void {
+    const channels = this.extentOf(inputShape, -1)
     const { filters, kernelInitializer: initializer, kernelRegularizer: regularizer, kernelConstraint: constraint } = this.config
     this.addKernel('kernel', [...this.size, filters, channels], { initializer, regularizer, constraint })
     this.addBias(filters)

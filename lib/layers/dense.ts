@@ -1,7 +1,7 @@
 // Dense: activation(x · kernel + bias) over the last axis.
+import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { type Shape, sizeOf } from '../core/op.js'
 import { add, matMul, reshape } from '../ops/index.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
@@ -31,8 +31,8 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     integerOption('layers.dense', 'units', config.units)
   }
 
-  override build(inputShape: Shape): void {
-    const features = inputShape.at(-1)!
+  override build(inputShape: DynamicShape): void {
+    const features = this.extentOf(inputShape, -1)
     const { units, useBias = true, ...options } = this.config
     this.kernel = this.addWeight({
       name: 'kernel',

@@ -1,8 +1,8 @@
 // Dropout and noise: only while training, from a random state of the layer that is saved with the model.
+import type { DynamicShape, Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import * as ops from '../ops/index.js'
 import { randomState } from '../core/random.js'
 import type { Tensor, Variable } from '../core/tensor.js'
@@ -14,7 +14,7 @@ abstract class Random<C extends { seed?: number }> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   protected state!: Variable
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     this.state = this.addState('randomState', randomState(this.config.seed))
   }
 }

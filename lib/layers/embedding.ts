@@ -1,10 +1,10 @@
 // Embedding: a learned vector for each id.
+import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape } from '../core/op.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
@@ -53,7 +53,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
       warnOnce('WEFT_INPUT_LENGTH', 'layers.embedding: Argument `inputLength` is deprecated. Just remove it.')
   }
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     const { inputDim, outputDim, embeddingsInitializer, embeddingsRegularizer, embeddingsConstraint, weights } = this.config
     this.embeddings = this.addWeight({
       name: 'embeddings',

@@ -1,12 +1,11 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
+import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { DType, Shape } from '../core/op.js'
 import { cast, reshape } from '../ops/index.js'
 import { isRecord, type Tensor } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
-import { type DynamicShape, shapeText } from './symbolic.js'
 
 export interface InputLayerOptions {
   /** Shape of one sample; null for an extent that varies. */
@@ -31,7 +30,7 @@ export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
     const { dtype = 'float32', inputShape } = config
     checkSampleShape('layers.inputLayer', inputShape)
     this.dataType = dtype
-    this.build([null, ...config.inputShape] as unknown as Shape)
+    this.build([null, ...config.inputShape])
   }
 
   call(x: Tensor): Tensor {
@@ -69,7 +68,7 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   if (sample.at(-1) === 1 && matches(shape, wanted.slice(0, -1))) return [...shape, 1]
   // the first axis may have been cut into batches already
   const alone = matches(shape.slice(1), sample.slice(1)) || (sample.at(-1) === 1 && matches(shape.slice(1), sample.slice(1, -1)))
-  throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape [${shapeText(wanted)}], received [${shapeText(shape)}]`, {
+  throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape ${shapeText(wanted)}, received ${shapeText(shape)}`, {
     layer,
     shapes: [shape],
     hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',

@@ -1,27 +1,26 @@
 // Merging: several inputs made one.
+import { type DynamicShape, shapeText } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
-import { Layer, type LayerOptions } from './layer.js'
-import { shapeText } from './symbolic.js'
+import { type InputShapes, Layer, type LayerOptions } from './layer.js'
 
 abstract class Merge<C extends object = object> extends Layer<C, readonly Tensor[]> {
   protected override readonly supportsMasking: boolean = true
 
-  protected checkList(shapes: Shape | readonly Shape[], count?: number): readonly Shape[] {
+  protected checkList(shapes: InputShapes, count?: number): readonly DynamicShape[] {
     if (!Array.isArray(shapes[0]))
-      throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as Shape], 'Write apply([a, b])')
-    const list = shapes as readonly Shape[]
+      throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as DynamicShape], 'Write apply([a, b])')
+    const list = shapes as readonly DynamicShape[]
     if (count !== undefined && list.length !== count) throw this.error('ERR_ARGUMENT', `takes ${count} tensors, got ${list.length}`, list)
     return list
   }
 
-  protected mismatch(shapes: readonly Shape[], why: string): WeftError {
-    return this.error('ERR_SHAPE', `inputs of shapes ${shapes.map((shape) => `[${shapeText(shape)}]`).join(' and ')} ${why}`, shapes)
+  protected mismatch(shapes: readonly DynamicShape[], why: string): WeftError {
+    return this.error('ERR_SHAPE', `inputs of shapes ${shapes.map(shapeText).join(' and ')} ${why}`, shapes)
   }
 }
 
@@ -29,7 +28,7 @@ abstract class Merge<C extends object = object> extends Layer<C, readonly Tensor
 abstract class Elementwise extends Merge {
   protected readonly count: number | undefined = undefined
 
-  override build(shapes: readonly Shape[]): void {
+  override build(shapes: readonly DynamicShape[]): void {
     const list = this.checkList(shapes, this.count)
     const rank = Math.max(...list.map((shape) => shape.length))
     for (let axis = 1; axis <= rank; axis++) {
@@ -142,7 +141,7 @@ export class Concatenate extends Merge<ConcatenateOptions> {
     return axis < 0 ? axis + rank : axis
   }
 
-  override build(shapes: readonly Shape[]): void {
+  override build(shapes: readonly DynamicShape[]): void {
     const list = this.checkList(shapes)
     const rank = list[0]!.length
     const axis = this.axisOf(rank)
@@ -205,7 +204,7 @@ export class Dot extends Merge<DotOptions> {
     return [a < 0 ? a + ranks[0]! : a, b < 0 ? b + ranks[1]! : b]
   }
 
-  override build(shapes: readonly Shape[]): void {
+  override build(shapes: readonly DynamicShape[]): void {
     const list = this.checkList(shapes, 2)
     if (list.some((shape) => shape.length < 2 || shape.length > 3)) throw this.mismatch(list, 'must have rank 2 or 3')
     const [a, b] = this.axesOf(list.map((shape) => shape.length))

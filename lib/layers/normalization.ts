@@ -1,10 +1,10 @@
 // Normalization of activations: by the batch's statistics, by each sample's.
+import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
 import type { InitializerLike } from '../initializers.js'
-import { type Shape, sizeOf } from '../core/op.js'
 import {
   add,
   batchNorm,
@@ -157,9 +157,9 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
       throw new WeftError('ERR_ARGUMENT', `layers.batchNormalization: momentum must be in [0, 1], got ${config.momentum}`)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     this.axis = this.front([this.config.axis ?? -1], inputShape.length)[0]!
-    const features = inputShape[this.axis]!
+    const features = this.extentOf(inputShape, this.axis)
     this.addAffine([features])
     const { movingMeanInitializer = 'zeros', movingVarianceInitializer = 'ones' } = this.config
     this.movingMean = this.addWeight({ name: 'movingMean', shape: [features], initializer: movingMeanInitializer, trainable: false })
@@ -227,12 +227,12 @@ export class LayerNormalization extends AffineLayer<LayerNormalizationOptions> {
     super('layers.layerNormalization', config)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const { axis = -1 } = this.config
     this.axes = this.front(typeof axis === 'number' ? [axis] : axis, inputShape.length)
-    const extents = this.axes.map((a) => inputShape[a]!)
+    const extents = this.axes.map((a) => this.extentOf(inputShape, a))
     this.addAffine(extents)
-    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(this.axes.map((a) => [a, inputShape[a]!])) }
+    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(this.axes.map((a) => [a, this.extentOf(inputShape, a)])) }
   }
 
   call(x: Tensor): Tensor {

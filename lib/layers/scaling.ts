@@ -1,10 +1,10 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import type { DynamicShape, Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
-import type { Shape } from '../core/op.js'
 import { add, cast, div, maximum, mean, mul, reshape, sqrt, squaredDifference, sub } from '../ops/index.js'
 import { type HostArray, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
@@ -85,12 +85,12 @@ export class Normalization extends Layer<NormalizationOptions> {
     return axes.sort((a, b) => a - b)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const axes = this.axesOf(inputShape.length)
     if (axes.includes(0)) throw this.error('ERR_ARGUMENT', 'axis 0 is the batch, whose samples share their statistics')
-    this.kept = axes.map((axis) => inputShape[axis]!)
-    this.wide = inputShape.map((extent, axis) => (axes.includes(axis) ? extent : 1))
-    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(axes.map((axis) => [axis, inputShape[axis]!])) }
+    this.kept = axes.map((axis) => this.extentOf(inputShape, axis))
+    this.wide = inputShape.map((_, axis) => (axes.includes(axis) ? this.extentOf(inputShape, axis) : 1))
+    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(axes.map((axis) => [axis, this.extentOf(inputShape, axis)])) }
     if (this.config.mean !== undefined) return
     this.mean = this.addWeight({ name: 'mean', shape: this.kept, initializer: 'zeros', trainable: false })
     this.variance = this.addWeight({ name: 'variance', shape: this.kept, initializer: 'ones', trainable: false })

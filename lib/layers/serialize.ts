@@ -1,9 +1,8 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
 import { unknownName, WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { isRecord } from '../core/tensor.js'
 import { type LayerClass, layerClasses } from './declare.js'
-import type { AnyLayer } from './layer.js'
+import type { AnyLayer, InputShapes } from './layer.js'
 
 export interface LayerJson {
   className: string
@@ -71,6 +70,6 @@ export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLa
     throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
   }
   const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
-  if (json.build !== undefined && !layer.built) layer.build(json.build as Shape)
+  if (json.build !== undefined && !layer.built) layer.build(json.build as InputShapes)
   return layer
 }

@@ -1,9 +1,9 @@
 // Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
+import { type Shape, sizeOf } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import { type Shape, sizeOf } from '../core/op.js'
 import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { IMAGES } from './input_spec.js'

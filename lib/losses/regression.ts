@@ -45,7 +45,10 @@ export const poisson: (options?: LossOptions) => Loss = simple('poisson', (y, p)
 /** Mean over the last axis of log(cosh(yPred - yTrue)). */
 export const logCosh: (options?: LossOptions) => Loss = simple('logCosh', (y, p) => {
   const error = p.sub(y)
-  return meanOverLast(error.add(error.mul(-2).softplus()).sub(Math.LN2))
+  // -½·log(1 - tanh²) keeps its precision next to 0, where the other form is a difference of nearly equal numbers
+  const small = error.clip(-1, 1).tanh().square().neg().log1p().mul(-0.5)
+  const large = error.add(error.mul(-2).softplus()).sub(Math.LN2)
+  return meanOverLast(where(error.abs().less(1), small, large))
 })
 
 export interface HuberOptions extends LossOptions {

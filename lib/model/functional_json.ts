@@ -1,11 +1,11 @@
 // Functional models as JSON: their layers, and the calls that wire them, with symbolic tensors as { node, output }.
+import type { DType, Shape } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import type { AnyLayer } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, type KnownLayers } from '../layers/serialize.js'
-import { type DynamicShape, inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
+import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { InputLayer } from '../layers/input.js'
-import type { DType, Shape } from '../core/op.js'
 import * as functions from '../ops/index.js'
 import { isRecord, Tensor } from '../core/tensor.js'
 
@@ -66,7 +66,7 @@ export function wireConfig(config: FunctionalConfig, options: KnownLayers): { in
   const outputsOf: Tensor[][] = []
   for (const layer of layers.values()) {
     if (layer instanceof InputLayer)
-      outputsOf.push([inputNode(layer, { shape: [null, ...(layer.config.inputShape as DynamicShape)], dtype: layer.dataType })])
+      outputsOf.push([inputNode(layer, { shape: [null, ...layer.config.inputShape], dtype: layer.dataType })])
   }
   const value = (json: unknown): unknown => {
     if (Array.isArray(json)) return json.map(value)

@@ -136,6 +136,30 @@ test('a class of layers is declared once, under a name of its own', () => {
   refuses(() => layer(Dense), 'ERR_STATE', 'Dense')
 })
 
+test('weights that depend on an extent that varies', () => {
+  const makers: [AnyLayer, (number | null)[], number][] = [
+    [layers.dense({ units: 1 }), [null, null], 1],
+    [layers.conv2d({ filters: 1, kernelSize: 1 }), [null, 4, 4, null], 3],
+    [layers.depthwiseConv2d({ kernelSize: 1 }), [null, 4, 4, null], 3],
+    [layers.batchNormalization(), [null, 3, null], 2],
+    [layers.layerNormalization(), [null, 3, null], 2],
+    [layers.rmsNormalization(), [null, 3, null], 2],
+    [layers.groupNormalization({ groups: 1 }), [null, 3, null], 2],
+    [layers.normalization(), [null, null], 1],
+    [layers.prelu(), [null, null], 1],
+    [layers.lstm({ units: 1 }), [null, null, null], 2],
+    [layers.bidirectional({ layer: layers.gru({ units: 1 }) }), [null, null, null], 2],
+    [layers.multiHeadAttention({ numHeads: 1, keyDim: 1 }), [null, null, null], 2],
+    [layers.transformerEncoder({ numHeads: 1, intermediateDim: 1 }), [null, null, null], 2],
+    [layers.positionEmbedding({ sequenceLength: 1 }), [null, null, null], 2],
+  ]
+  for (const [layer, shape, axis] of makers) {
+    const error = refuses(() => layer.build(shape), 'ERR_SHAPE', `the extent of axis ${axis} is unknown`, 'inputShape: [')
+    assert.ok(error.layer !== undefined, layer.className)
+    assert.not(layer.built)
+  }
+})
+
 /** [call, code, words] */
 const wrongOptions: readonly [() => unknown, ErrorCode, readonly string[]][] = [
   [() => layers.dense({ unit: 3 } as never), 'ERR_ARGUMENT', ["'unit'", "'units'"]],

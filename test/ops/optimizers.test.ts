@@ -68,7 +68,7 @@ const operandsOf = (slots: number, first: readonly [number, number]): Row['opera
   ])
 
 const rowOf = ({ optimizer, name, options, decay = SHAPES.map(() => 0), first = [10, 12] }: Case, dtype: DType): Row => {
-  const { rule } = factories[optimizer]
+  const { rule } = { ...factories }[optimizer]
   const settings = ownSettings(rule, { ...rule.defaults, ...options })
   const slots = slotsOf(rule, settings).length
   const op = ops.get(rule.kernel!)!

@@ -1,7 +1,7 @@
 // Attention without learned projections: dot products of queries and keys as weights of values (Luong et al. 2015).
+import type { InputShapes } from '../layer.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import type { Shape } from '../../core/op.js'
 import { cast, mul, reshape, scaledDotProductAttention } from '../../ops/index.js'
 import { randomState } from '../../core/random.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
@@ -36,7 +36,7 @@ export class Attention extends AttentionLayer<AttentionLayerOptions> {
     rateOption('layers.attention', config.dropout ?? 0)
   }
 
-  override build(inputShape: Shape | readonly Shape[]): void {
+  override build(inputShape: InputShapes): void {
     const { query, key, value } = shapesByName(inputShape)
     if ([query, key, value].some((shape) => shape.length !== 3) || query[2] !== key[2] || value[1] !== key[1]) {
       throw this.error(

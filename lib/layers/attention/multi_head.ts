@@ -1,11 +1,12 @@
 // Attention layers: learned projections to several heads, scaled dot-product attention, and a projection back (Vaswani et al. 2017).
+import { type Shape, sizeOf } from '../../core/spec.js'
+import type { InputShapes } from '../layer.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { applyOne } from '../../core/apply.js'
 import type { ConstraintLike } from '../../constraints.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import { type Shape, sizeOf } from '../../core/op.js'
 import { add, cast, matMul, reshape, scaledDotProductAttention } from '../../ops/index.js'
 import { CacheUpdate } from '../../ops/update_slice.js'
 import { randomState } from '../../core/random.js'
@@ -90,18 +91,18 @@ abstract class ProjectedAttention<C extends ProjectionOptions> extends Attention
   /** Shape of the output of one step; undefined: the query's features. */
   protected abstract readonly outputSize: readonly number[] | undefined
 
-  override build(inputShape: Shape | readonly Shape[]): void {
+  override build(inputShape: InputShapes): void {
     const { query, key, value } = shapesByName(inputShape)
     for (const shape of [query, key, value]) {
       if (shape.length !== 3)
         throw this.error('ERR_SHAPE', `expected inputs of shape [batch, steps, features], received [${shape.map(String)}]`, [shape])
     }
     const { heads, shared, keyDim, valueDim } = this.heads
-    this.outputShape = this.outputSize ?? [query[2]!]
+    this.outputShape = this.outputSize ?? [this.extentOf(query, 2)]
     this.projections = {
-      query: this.projection('query', [query[2]!], [heads, keyDim]),
-      key: this.projection('key', [key[2]!], [shared, keyDim]),
-      value: this.projection('value', [value[2]!], [shared, valueDim]),
+      query: this.projection('query', [this.extentOf(query, 2)], [heads, keyDim]),
+      key: this.projection('key', [this.extentOf(key, 2)], [shared, keyDim]),
+      value: this.projection('value', [this.extentOf(value, 2)], [shared, valueDim]),
       output: this.projection('output', [heads, valueDim], this.outputShape),
     }
     if ((this.config.dropout ?? 0) > 0) this.state = this.addState('randomState', randomState(this.config.seed))

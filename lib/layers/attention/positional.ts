@@ -1,10 +1,10 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
+import type { DynamicShape } from '../../core/spec.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { tensor } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import type { Shape } from '../../core/op.js'
 import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
@@ -34,10 +34,10 @@ export class PositionEmbedding extends Layer<PositionEmbeddingOptions> {
     integerOption('layers.positionEmbedding', 'sequenceLength', config.sequenceLength)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const { sequenceLength, initializer = 'glorotUniform' } = this.config
-    this.embeddings = this.addWeight({ name: 'embeddings', shape: [sequenceLength, inputShape[2]!], initializer })
-    this.inputSpec = { ...SEQUENCES, axes: { 2: inputShape[2]! } }
+    this.embeddings = this.addWeight({ name: 'embeddings', shape: [sequenceLength, this.extentOf(inputShape, 2)], initializer })
+    this.inputSpec = { ...SEQUENCES, axes: { 2: this.extentOf(inputShape, 2) } }
   }
 
   call(x: Tensor): Tensor {
@@ -139,10 +139,10 @@ export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOp
     this.positions = new PositionEmbedding({ sequenceLength, initializer: embeddingsInitializer, name: 'positions', dtype: this.dtype })
   }
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     const { vocabularySize, embeddingDim, embeddingsInitializer = 'randomUniform' } = this.config
     this.embeddings = this.addWeight({ name: 'embeddings', shape: [vocabularySize, embeddingDim], initializer: embeddingsInitializer })
-    this.positions.build([null, null, embeddingDim] as unknown as Shape)
+    this.positions.build([null, null, embeddingDim])
   }
 
   call(ids: Tensor): Tensor {

@@ -1,8 +1,9 @@
 // bidirectional: a recurrent layer and its like in the other direction (Schuster and Paliwal 1997).
+import { shapesIn } from '../input_spec.js'
+import type { InputShapes } from '../layer.js'
 import type { OptionTable } from '../../core/options.js'
 import { layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
-import type { Shape } from '../../core/op.js'
 import { add, concat, mul } from '../../ops/index.js'
 import type { Tensor } from '../../core/tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from '../layer.js'
@@ -69,8 +70,8 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
     if (config.trainable === false) for (const each of [layer, this.backwardLayer]) each.trainable = false
   }
 
-  override build(inputShape: Shape | readonly Shape[]): void {
-    const [shape] = (Array.isArray(inputShape[0]) ? inputShape : [inputShape]) as readonly Shape[]
+  override build(inputShape: InputShapes): void {
+    const [shape] = shapesIn(inputShape)
     this.forwardLayer.build(shape!)
     this.backwardLayer.build(shape!)
   }

@@ -1,11 +1,11 @@
 // The cells lstmCell, gruCell and simpleRnnCell: their weights, and one step of each.
+import type { DynamicShape, Shape } from '../../core/spec.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { type Activation, type ActivationLike, getActivation } from '../../activations.js'
 import type { ConstraintLike } from '../../constraints.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import type { Shape } from '../../core/op.js'
 import { add, concat, matMul, mul, ones, slice, split, sub } from '../../ops/index.js'
 import { randomState } from '../../core/random.js'
 import type { RegularizerLike } from '../../regularizers.js'
@@ -109,7 +109,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
     return this.config.biasInitializer ?? 'zeros'
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const {
       kernelInitializer,
       recurrentInitializer,
@@ -122,7 +122,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
     const width = this.gates * this.units
     this.kernel = this.addWeight({
       name: 'kernel',
-      shape: [inputShape.at(-1)!, width],
+      shape: [this.extentOf(inputShape, -1), width],
       initializer: kernelInitializer ?? 'glorotUniform',
       regularizer: o.kernelRegularizer,
       constraint: o.kernelConstraint,

@@ -1,8 +1,8 @@
 // rnn: a cell of any kind over sequences, step by step; stackedRnnCells: cells on top of each other as one.
+import type { DynamicShape } from '../../core/spec.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
-import type { Shape } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import type { LayerOptions } from '../layer.js'
 import { Recurrent, type RecurrentFactory, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
@@ -51,11 +51,14 @@ export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
     return outputSizeOf(this.cells.at(-1)!)
   }
 
-  override build(inputShape: Shape): void {
-    this.cells.reduce((features, cell) => {
-      cell.build([null, features] as unknown as Shape)
-      return outputSizeOf(cell)
-    }, inputShape.at(-1)!)
+  override build(inputShape: DynamicShape): void {
+    this.cells.reduce(
+      (features, cell) => {
+        cell.build([null, features])
+        return outputSizeOf(cell)
+      },
+      this.extentOf(inputShape, -1),
+    )
   }
 
   override draw(batch: number, features: number): Drawn {

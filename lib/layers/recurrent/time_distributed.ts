@@ -1,7 +1,7 @@
 // timeDistributed: a layer applied to every step of a sequence by itself.
+import type { DynamicShape } from '../../core/spec.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import type { Shape } from '../../core/op.js'
 import { reshape } from '../../ops/index.js'
 import { Tensor } from '../../core/tensor.js'
 import { type AnyLayer, type CallOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
@@ -37,8 +37,8 @@ export class TimeDistributed extends Layer<TimeDistributedOptions> {
     if (config.trainable === false) this.layer.trainable = false
   }
 
-  override build(inputShape: Shape): void {
-    this.layer.build([null, ...inputShape.slice(2)] as unknown as Shape)
+  override build(inputShape: DynamicShape): void {
+    this.layer.build([null, ...inputShape.slice(2)])
   }
 
   call(x: Tensor, { training, mask }: CallOptions): Tensor {
