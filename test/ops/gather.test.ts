@@ -1,7 +1,19 @@
 // Rows of selection by indices, and tests of indices out of range.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type DType, gather, gatherAlong, oneHot, scatterAdd, takeBatch, tensor, type WeftError } from '../../lib/index.js'
+import {
+  type DType,
+  gather,
+  gatherAlong,
+  grad,
+  oneHot,
+  scatterAdd,
+  takeBatch,
+  type Tensor,
+  tensor,
+  type WeftError,
+  zeros,
+} from '../../lib/index.js'
 import { checkRows, FLOATS, isProgram, type Row } from '../check.js'
 import { at, generate, type Values } from '../reference.js'
 
@@ -137,6 +149,33 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
 
 if (isProgram(import.meta.url)) {
   const test = suite()
+  for (const inner of [1, 3, 40]) {
+    test(`a place with many updates gets their sum, rows of ${inner}`, async () => {
+      const count = inner > 32 ? 50_000 : 200_000
+      const uses = Int32Array.from({ length: count }, (_, i) => (i % 10 === 0 ? 1 + (i % 3) : 0))
+      const table = zeros([4, inner])
+      const slope = grad((t: Tensor) => t.gather(tensor(uses)).mul(0.1).sum())(table)
+      const expected = [0, 0, 0, 0]
+      for (const use of uses) expected[use]! += Math.fround(0.1)
+      const sums = (await slope.data()) as Float32Array
+      sums.forEach((sum, i) => {
+        const right = expected[Math.floor(i / inner)]!
+        assert.ok(Math.abs(sum / right - 1) < 2e-6, `${i}: ${sum}, should be ${right}`)
+      })
+    })
+  }
+  test('a place along the last axis with many updates gets their sum', async () => {
+    const count = 100_000
+    const places = new Int32Array(2 * count).fill(1)
+    const slope = grad((t: Tensor) =>
+      t
+        .gatherAlong(tensor(places, [2, count]))
+        .mul(0.1)
+        .sum(),
+    )(zeros([2, 3]))
+    const sums = (await slope.data()) as Float32Array
+    for (const i of [1, 4]) assert.ok(Math.abs(sums[i]! / (count * Math.fround(0.1)) - 1) < 2e-6, `${sums[i]}`)
+  })
   for (const [name, run] of [
     [
       'gather',
