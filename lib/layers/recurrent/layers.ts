@@ -1,8 +1,7 @@
 // lstm, gru and simpleRnn: a cell whose steps are one operation.
 import { type Activation, activations } from '../../activations.js'
-import { expandDims, mul } from '../../ops/index.js'
-import { gru, lstm, simpleRnn } from '../../ops/recurrence.js'
-import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_compose.js'
+import { expandDims, gru, lstm, mul, simpleRnn } from '../../ops/index.js'
+import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_steps.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { context } from '../context.js'
 import type { LayerOptions } from '../layer.js'
