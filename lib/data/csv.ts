@@ -4,7 +4,8 @@ import { pipeline } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { parse } from 'csv-parse'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { Dataset } from './dataset.js'
 import { breather } from './sources.js'
 
@@ -27,6 +28,17 @@ export interface CsvOptions {
   categories?: Readonly<Record<string, readonly string[] | Readonly<Record<string, number>>>>
 }
 
+const CSV_OPTIONS: OptionTable<CsvOptions> = {
+  label: 'any',
+  columns: 'list',
+  sampleWeight: 'string',
+  header: 'any',
+  delimiter: 'string',
+  missing: 'any',
+  missingValues: 'list',
+  categories: 'object',
+}
+
 export interface CsvSample {
   /** One number per column of x. */
   x: number[]
@@ -39,7 +51,7 @@ type Convert = (field: string, line: number) => number | undefined
 
 /** Streams a CSV file (RFC 4180: quoted fields, CRLF or LF; a byte order mark is ignored; .gz files are unpacked), reading it anew on every pass. */
 export function csv(file: string | URL, options: CsvOptions = {}): Dataset<CsvSample> {
-  checkOptions('data.csv', options, ['label', 'columns', 'sampleWeight', 'header', 'delimiter', 'missing', 'missingValues', 'categories'])
+  checkCall('data.csv(file, options)', arguments, CSV_OPTIONS)
   const path = file instanceof URL ? fileURLToPath(file) : file
   if (!existsSync(path)) throw new WeftError('ERR_ARGUMENT', `data.csv: no file '${path}'`)
   const { missing = 'error' } = options

@@ -1,7 +1,8 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
+import { isFloat } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
-import { isFloat } from '../core/op.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { add, cast, mul } from '../ops/index.js'
 import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
@@ -22,6 +23,8 @@ export interface TransformOptions {
   /** All values are of this feature, as the predictions of one target. */
   feature?: number
 }
+
+const TRANSFORM_OPTIONS: OptionTable<TransformOptions> = { feature: 'integer' }
 
 /** The base of both scalers: a line for each feature. */
 export abstract class Scaler {
@@ -52,19 +55,19 @@ export abstract class Scaler {
 
   /** The values on the common scale, in the form they were given: a Tensor, a Float32Array, an array. */
   transform<T extends Scalable>(values: T, options: TransformOptions = {}): Scaled<T> {
-    return this.along(values, options, ({ factor, offset }) => ({ factor, offset }))
+    return this.along('transform', values, options, ({ factor, offset }) => ({ factor, offset }))
   }
 
   /** transform() undone. */
   inverseTransform<T extends Scalable>(values: T, options: TransformOptions = {}): Scaled<T> {
-    return this.along(values, options, ({ factor, offset }) => ({
+    return this.along('inverseTransform', values, options, ({ factor, offset }) => ({
       factor: factor.map((f) => 1 / f),
       offset: offset.map((o, i) => -o / factor[i]!),
     }))
   }
 
-  private along<T extends Scalable>(values: T, options: TransformOptions, lines: (own: Lines) => Lines): Scaled<T> {
-    checkOptions(this.what, options, ['feature'])
+  private along<T extends Scalable>(method: string, values: T, options: TransformOptions, lines: (own: Lines) => Lines): Scaled<T> {
+    checkOptions(`${this.what}: ${method}`, options, TRANSFORM_OPTIONS, 'values')
     if (!this.lines)
       throw new WeftError('ERR_STATE', `${this.what}: the scaler has seen no data`, { hint: 'Call await fit(training part) first' })
     const all = lines(this.lines)
@@ -160,6 +163,8 @@ export interface MinMaxScalerOptions {
   range?: readonly [number, number]
 }
 
+const MIN_MAX_OPTIONS: OptionTable<MinMaxScalerOptions> = { range: 'any' }
+
 /** Each feature moved and stretched so that its values fill a range (a constant feature lies at the range's begin). */
 export class MinMaxScaler extends Scaler {
   protected override readonly what = 'minMaxScaler'
@@ -167,7 +172,7 @@ export class MinMaxScaler extends Scaler {
 
   constructor(options: MinMaxScalerOptions = {}) {
     super()
-    checkOptions('minMaxScaler', options, ['range'])
+    checkOptions('data.minMaxScaler', options, MIN_MAX_OPTIONS)
     const { range = [0, 1] } = options
     if (!Array.isArray(range) || range.length !== 2 || !range.every(Number.isFinite) || !(range[0] < range[1]))
       throw new WeftError('ERR_ARGUMENT', `minMaxScaler: range must be two numbers in ascending order, got ${JSON.stringify(range)}`)
@@ -200,11 +205,17 @@ export function scalerFromJson(json: unknown): Scaler {
 
 /** Features of mean 0 and deviation 1. `fromJSON` makes a saved one again. */
 export const standardScaler: { (): StandardScaler; fromJSON: (json: unknown) => StandardScaler } = Object.assign(
-  () => new StandardScaler(),
+  function () {
+    checkCall('data.standardScaler(options)', arguments, {})
+    return new StandardScaler()
+  },
   { fromJSON: (json: unknown) => StandardScaler.fromJSON(json) },
 )
 /** Features in a range, default [0, 1]. `fromJSON` makes a saved one again. */
 export const minMaxScaler: { (options?: MinMaxScalerOptions): MinMaxScaler; fromJSON: (json: unknown) => MinMaxScaler } = Object.assign(
-  (options: MinMaxScalerOptions = {}) => new MinMaxScaler(options),
+  function (options: MinMaxScalerOptions = {}) {
+    checkCall('data.minMaxScaler(options)', arguments)
+    return new MinMaxScaler(options)
+  },
   { fromJSON: (json: unknown) => MinMaxScaler.fromJSON(json) },
 )

@@ -1,7 +1,7 @@
 // Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such batches.
+import type { Shape } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { isRecord, type NestedArray, Tensor, type TypedArray } from '../core/tensor.js'
 
 /** Values that stay on the host until they are fed. */
@@ -12,7 +12,7 @@ export interface HostValues {
 /** One input or target: rows along axis 0. */
 export type Rows = Tensor | NestedArray | TypedArray | HostValues
 /** One, or a list or record of them for models with several inputs or outputs. */
-export type Values = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
+export type ModelData = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
 
 export type Tree = Tensor | Tensor[] | { [name: string]: Tensor }
 
@@ -25,8 +25,8 @@ export interface Columns {
 }
 
 export interface StreamBatch {
-  x: Values
-  y?: Values
+  x: ModelData
+  y?: ModelData
   sampleWeight?: Rows
 }
 export type Stream = AsyncIterable<unknown> | Iterable<unknown>

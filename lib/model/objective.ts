@@ -1,5 +1,6 @@
 // Objective: what compile() asked for (optimizer, losses, metrics, precision), and which of it belongs to which output.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
@@ -17,6 +18,14 @@ export interface CompileOptions {
   metrics?: readonly (MetricLike | readonly MetricLike[])[] | Readonly<Record<string, MetricLike | readonly MetricLike[]>>
   /** Accuracy of matrix products. Default 'float32'. */
   precision?: Precision
+}
+
+export const COMPILE_OPTIONS: OptionTable<CompileOptions> = {
+  optimizer: 'any',
+  loss: 'any',
+  lossWeights: 'any',
+  metrics: 'any',
+  precision: ['float32', 'tf32', 'mixedBfloat16'],
 }
 
 /** An output of the model: its name, and its position among all. */
@@ -56,7 +65,6 @@ export class Objective {
   private readonly metrics: unknown
 
   constructor(options: CompileOptions) {
-    checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'precision'])
     this.optimizer = resolveOptimizer(options.optimizer ?? 'rmsprop')
     this.precision = options.precision ?? 'float32'
     // refuses what this device cannot do, now and not at the first step
@@ -96,24 +104,27 @@ export class Objective {
     }))
   }
 
-  /** What compile() is called with again after loading; throws for functions, which have no JSON. */
+  /** Whether more is better of the figure of this name, as its metric says; undefined where none says so. */
+  risingOf(name: string): boolean | undefined {
+    const given: GivenMetric[] = []
+    mapLeaves(this.metrics, (leaf) => given.push(leaf as GivenMetric))
+    const found = given.find(({ key }) => name === key) ?? given.find(({ key }) => name.endsWith(`_${key}`))
+    return found?.original.rising
+  }
+
+  /** What compile() is called with again after loading; of the user's own losses and metrics { own: name }. */
   toJson(): ObjectiveJson {
-    const unsaved = (kind: string, name: string): never => {
-      throw new WeftError('ERR_ARGUMENT', `the ${kind} '${name}' is a function and cannot be saved`, {
-        hint: `Use one of ${kind === 'loss' ? 'losses' : 'metrics'}.*`,
-      })
-    }
     return {
       loss: mapLeaves(this.loss, (leaf) => {
         if (leaf === undefined) return null
         const loss = leaf as Loss
-        return loss.saved ? { className: loss.lossName, config: loss.config } : unsaved('loss', loss.lossName)
+        return loss.saved ? { className: loss.lossName, config: loss.config } : { own: loss.lossName }
       }),
       ...(this.lossWeights === undefined ? {} : { lossWeights: this.lossWeights }),
       metrics: mapLeaves(this.metrics, (leaf) => {
         const { key, original } = leaf as GivenMetric
         return original.metricName === undefined
-          ? unsaved('metric', original.name)
+          ? { key, own: original.name }
           : { key, className: original.metricName, config: original.config ?? {} }
       }),
       precision: this.precision,
@@ -121,19 +132,43 @@ export class Objective {
   }
 }
 
+/** Losses and metrics of the user's own, by name. */
+export interface OwnFunctions {
+  readonly losses?: Readonly<Record<string, unknown>> | undefined
+  readonly metrics?: Readonly<Record<string, unknown>> | undefined
+}
+
 /** @internal The options of compile() from saved JSON. */
-export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer): CompileOptions {
-  type Saved = { className: string; config: object; key?: string }
-  const isSaved = (value: unknown): value is Saved => isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config'])
+export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer, own: OwnFunctions = {}): CompileOptions {
+  type Saved = { className: string; config: object; key?: string; own?: string }
+  const isOwn = (value: unknown): value is { own: string } => isRecord(value) && typeof value['own'] === 'string'
+  const isSaved = (value: unknown): value is Saved =>
+    isOwn(value) || (isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config']))
   const metric = (leaf: unknown): unknown => {
-    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', `a saved metric is not { className, config }: ${JSON.stringify(leaf)}`)
+    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', 'a saved metric is not { className, config }')
+    if (isOwn(leaf)) return ownNamed('metrics', own.metrics, leaf.own)
     return resolveMetric(leaf.className, { ...leaf.config, name: leaf.key ?? leaf.className })
+  }
+  const loss = (leaf: unknown): unknown => {
+    if (isOwn(leaf)) return ownNamed('losses', own.losses, leaf.own)
+    return isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined
   }
   const options: CompileOptions = { optimizer, precision: json.precision, metrics: mapLeaves(json.metrics ?? [], metric, isSaved) as never }
   if (json.lossWeights !== undefined) options.lossWeights = json.lossWeights as never
-  const loss = mapLeaves(json.loss, (leaf) => (isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined), isSaved)
-  if (loss !== undefined) options.loss = loss as never
+  const losses = mapLeaves(json.loss, loss, isSaved)
+  if (losses !== undefined) options.loss = losses as never
   return options
+}
+
+function ownNamed(kind: 'losses' | 'metrics', given: Readonly<Record<string, unknown>> | undefined, name: string): unknown {
+  if (given !== undefined && Object.hasOwn(given, name)) return given[name]
+  throw new WeftError(
+    'ERR_STATE',
+    `the model was compiled with ${kind === 'losses' ? 'the loss' : 'the metric'} '${name}', a function of yours`,
+    {
+      hint: `Give it to loadModel(folder, { ${kind}: { ${name} } })`,
+    },
+  )
 }
 
 /** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */

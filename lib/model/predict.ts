@@ -1,10 +1,11 @@
 // predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
 import { tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { concat } from '../ops/index.js'
 import { isRecord, Tensor } from '../core/tensor.js'
-import { ascending, checkCount } from './evaluate.js'
-import { batchColumns, deviceOf, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type Values } from './feed.js'
+import { ascending, checkCount, checkSignal } from './evaluate.js'
+import { batchColumns, deviceOf, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type ModelData } from './feed.js'
 import type { AnyModel } from './model.js'
 import { type Launch, pipeline } from './pipeline.js'
 
@@ -14,8 +15,10 @@ export interface PredictOptions {
   signal?: AbortSignal
 }
 
-export async function predict(model: AnyModel, x: Values | StreamSource, options: PredictOptions): Promise<Tree> {
-  checkOptions('predict', options, ['batchSize', 'signal'])
+export const PREDICT_OPTIONS: OptionTable<PredictOptions> = { batchSize: 'integer', signal: 'any' }
+
+export async function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Promise<Tree> {
+  checkSignal('predict', options.signal)
   const { signal } = options
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
   signal?.throwIfAborted()

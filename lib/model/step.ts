@@ -5,6 +5,7 @@ import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'
 import { jit, type JitFunction } from '../core/jit.js'
 import { isRecord, mapTree, Tensor, type Variable } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import { concat, takeBatch, zerosLike } from '../ops/index.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
@@ -44,10 +45,10 @@ class Tracker {
     }
     average('loss', pass.loss)
     if (pass.outputs.length > 1) for (const { place, loss } of pass.outputs) if (loss) average(`${place.name}_loss`, loss)
-    pass.outputs.forEach(({ target, prediction, logitsOf }, i) => {
+    pass.outputs.forEach(({ target, prediction, logitsOf, logits }, i) => {
       for (const { key, metric } of this.metrics![i]!) {
         if (!target) continue
-        metric.update(target, prediction, { sampleWeight: pass.sampleWeight, mask: prediction.mask, logitsOf })
+        metric.update(target, prediction, { sampleWeight: pass.sampleWeight, mask: prediction.mask, logitsOf, logits })
         figures.push([key, metric])
       }
     })
@@ -57,6 +58,16 @@ class Tracker {
       figures.map(([, metric]) => metric.result().cast('float32').reshape([1])),
       0,
     )
+  }
+
+  /** Warns, once, of figures that are NaN by design of their metric. */
+  explain(values: Float32Array): void {
+    if (!values.some(Number.isNaN)) return
+    const listed = (this.metrics ?? []).flat()
+    this.keys.forEach((key, i) => {
+      const reason = Number.isNaN(values[i]) ? listed.find((one) => one.key === key)?.metric.ifNan : undefined
+      if (reason !== undefined) warnOnce('WEFT_METRIC', reason, key)
+    })
   }
 
   private get all(): Metric[] {
@@ -121,6 +132,7 @@ export class Steps {
   logs(figures: Tensor): Figures {
     const bytes = figures.held().view()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
+    this.tracker.explain(values)
     return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!])) as Figures
   }
 

@@ -1,10 +1,11 @@
 // Training: fit and train, epoch by epoch; trainOnBatch.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { type CallbackLike, CallbackList } from '../callbacks/callback.js'
 import { draws, permutation } from '../data/shuffle.js'
 import type { Tensor } from '../core/tensor.js'
-import { ascending, checkCount, measure } from './evaluate.js'
-import { type Columns, freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
+import { ascending, checkCount, checkSignal, measure } from './evaluate.js'
+import { type Columns, freeOwned, isStream, type Rows, type StreamSource, toColumns, type ModelData } from './feed.js'
 import { History } from './history.js'
 import type { AnyModel } from './model.js'
 import { type ClassWeight, checkClassWeight } from './pass.js'
@@ -21,7 +22,7 @@ export interface FitOptions {
   /** Share of the rows, the last ones, that validate instead of training. */
   validationSplit?: number
   /** [x, y], [x, y, sampleWeight] or a source of batches. */
-  validationData?: readonly [Values, Values] | readonly [Values, Values, Rows] | StreamSource
+  validationData?: readonly [ModelData, ModelData] | readonly [ModelData, ModelData, Rows] | StreamSource
   /** Default batchSize. */
   validationBatchSize?: number
   /** Validates after every so many epochs. Default 1. */
@@ -42,6 +43,23 @@ export interface FitOptions {
   verbose?: Verbosity
 }
 
+export const FIT_OPTIONS: OptionTable<FitOptions> = {
+  epochs: 'integer',
+  batchSize: 'integer',
+  validationSplit: 'number',
+  validationData: 'any',
+  validationBatchSize: 'integer',
+  validationFreq: 'integer',
+  shuffle: 'boolean',
+  classWeight: 'any',
+  sampleWeight: 'any',
+  initialEpoch: 'integer',
+  stepsPerEpoch: 'integer',
+  callbacks: 'any',
+  signal: 'any',
+  verbose: 'any',
+}
+
 export interface TrainEvent {
   type: 'step' | 'epoch'
   /** From 0. */
@@ -54,23 +72,6 @@ export interface TrainEvent {
   logs: Figures
 }
 
-const OPTIONS = [
-  'epochs',
-  'batchSize',
-  'validationSplit',
-  'validationData',
-  'validationBatchSize',
-  'validationFreq',
-  'shuffle',
-  'classWeight',
-  'sampleWeight',
-  'initialEpoch',
-  'stepsPerEpoch',
-  'callbacks',
-  'signal',
-  'verbose',
-]
-
 /** Data to train on and data to validate with. */
 interface Sources {
   training: Source
@@ -78,7 +79,7 @@ interface Sources {
 }
 
 function checkFit(options: FitOptions): void {
-  checkOptions('fit', options, OPTIONS)
+  checkSignal('fit', options.signal)
   const { epochs = 1, initialEpoch = 0, stepsPerEpoch, classWeight, validationSplit = 0 } = options
   if (!Number.isInteger(epochs) || epochs < 0)
     throw new WeftError('ERR_ARGUMENT', `fit: epochs must be an integer of at least 0, got ${epochs}`)
@@ -93,7 +94,13 @@ function checkFit(options: FitOptions): void {
   if (classWeight) checkClassWeight(classWeight)
 }
 
-function openSources(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions, owned: Tensor[]): Sources {
+function openSources(
+  model: AnyModel,
+  x: ModelData | StreamSource,
+  y: ModelData | undefined,
+  options: FitOptions,
+  owned: Tensor[],
+): Sources {
   const { batchSize = 32, validationSplit = 0, validationData, shuffle = true, classWeight, stepsPerEpoch } = options
   const validation = validationData === undefined ? undefined : validationSource(model, validationData, options, owned)
   if (isStream(x)) {
@@ -148,8 +155,8 @@ const MOST_IN_FLIGHT = 4
 /** Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight meanwhile. */
 export async function* trainEvents(
   model: AnyModel,
-  x: Values | StreamSource,
-  y: Values | undefined,
+  x: ModelData | StreamSource,
+  y: ModelData | undefined,
   options: FitOptions,
   exact: boolean,
 ): AsyncGenerator<TrainEvent, History, void> {
@@ -218,7 +225,7 @@ export async function* trainEvents(
 }
 
 /** Trains to the end. */
-export async function fit(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions): Promise<History> {
+export async function fit(model: AnyModel, x: ModelData | StreamSource, y: ModelData | undefined, options: FitOptions): Promise<History> {
   const events = trainEvents(model, x, y, options, false)
   for (;;) {
     const event = await events.next()
@@ -229,8 +236,8 @@ export async function fit(model: AnyModel, x: Values | StreamSource, y: Values |
 /** One update on one batch. */
 export async function trainBatch(
   model: AnyModel,
-  x: Values,
-  y: Values | undefined,
+  x: ModelData,
+  y: ModelData | undefined,
   options: { sampleWeight?: Rows; classWeight?: ClassWeight },
 ): Promise<Figures> {
   const { classWeight } = options

@@ -1,5 +1,5 @@
 // Cast and identity: the same values in another dtype, as a copy, or without gradient.
-import { applyOne, provideCast } from '../core/apply.js'
+import { applyOne } from '../core/apply.js'
 import { WeftError, unknownName } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
 import { type DType, isFloat, type Op, registerOp } from '../core/op.js'
@@ -58,10 +58,6 @@ export const stopGradient: (x: TensorLike) => Tensor = func('stopGradient(x)', (
   keepMask(applyOne(Stop, [operand('stopGradient', x)], {}), [x]),
 )
 
-provideCast(
-  (x, dtype) => applyOne(Cast, [x], { dtype }),
-  (x) => applyOne(Identity, [x], {}),
-)
 methods({ cast, identity, stopGradient })
 
 declare module '../core/tensor.js' {

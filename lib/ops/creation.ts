@@ -1,5 +1,5 @@
 // Creation: tensors of one value, ramps and identity matrices, made on the device.
-import { applyOne, checkShape, provideFill } from '../core/apply.js'
+import { applyOne, checkShape } from '../core/apply.js'
 import { device, withDevice } from '../core/device.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { callOf } from '../core/graph.js'
@@ -28,8 +28,6 @@ function described(_: readonly Spec[], { shape, dtype }: { readonly shape: reado
 export const Fill: Op<FillAttrs> = registerOp({ name: 'fill', noGradient: true, shape: described })
 export const Arange: Op<ArangeAttrs> = registerOp({ name: 'arange', noGradient: true, shape: described })
 export const Eye: Op<EyeAttrs> = registerOp({ name: 'eye', noGradient: true, shape: described })
-
-provideFill(Fill as unknown as Op)
 
 const CREATION_OPTIONS: OptionTable<CreationOptions> = { dtype: 'any', device: 'string' }
 export interface EyeOptions extends CreationOptions {

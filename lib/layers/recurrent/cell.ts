@@ -1,7 +1,7 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
+import type { DType, DynamicShape, Shape } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
 import { inLayer } from '../../core/graph.js'
-import type { DType, Shape } from '../../core/op.js'
 import { dropout, mul, ones, zeros } from '../../ops/index.js'
 import { Tensor, type Variable } from '../../core/tensor.js'
 import { context, inPass } from '../context.js'
@@ -34,7 +34,7 @@ export type CellLike = Weighted & {
   /** Width of the output; default: of the first state. */
   readonly outputSize?: number | undefined
   draw?(batch: number, features: number): Drawn
-  build(inputShape: Shape): void
+  build(inputShape: DynamicShape): void
   // biome-ignore lint/suspicious/noExplicitAny: cells say themselves which states they take
   call(x: Tensor, states: any, options?: any): unknown
   toConfig(): object

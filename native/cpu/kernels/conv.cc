@@ -3,7 +3,7 @@
 #include "conv_input_grad.h"
 #include "conv_kernel_grad.h"
 #include "depthwise.h"
-#include "product_grid.h"
+#include "matmul_grid.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

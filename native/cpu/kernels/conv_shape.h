@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 
-#include "tile.h"
+#include "micro_kernel.h"
 #include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {

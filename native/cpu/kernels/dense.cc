@@ -1,5 +1,5 @@
 // dense: activation(x * w + b), one pass over the output.
-#include "product_grid.h"
+#include "matmul_grid.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -1,6 +1,6 @@
 // matMul: batched matrix products with transposes and broadcast batch axes.
-#include "product_grid.h"
-#include "skinny.h"
+#include "matmul_grid.h"
+#include "matmul_short.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

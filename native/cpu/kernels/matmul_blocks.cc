@@ -1,0 +1,208 @@
+// Packing and the blocked matrix product over the micro-kernel.
+#include "matmul_blocks.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "transpose_square.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+/**
+ * to[k * pitch + i] = from[i * row + k] for i < rows <= width, k < length. Writes whole vectors: up to width - rows elements
+ * behind a row of `to` are overwritten (the next row repairs them), also behind the last.
+ */
+void transpose_block(const float* from, int64_t row, int64_t rows, int64_t length, float* to, int64_t pitch) {
+  int64_t k = 0;
+  for (; k + width <= length; k += width) {
+    Vec v[width];
+    for (int i = 0; i < width; i++) v[i] = i < rows ? load(from + i * row + k) : zero();
+    transpose_square(v);
+    for (int i = 0; i < width; i++) store(to + (k + i) * pitch, v[i]);
+  }
+  if (k < length) {
+    const Mask rest = first_lanes(int(length - k));
+    Vec v[width];
+    for (int i = 0; i < width; i++) v[i] = i < rows ? load_masked(from + i * row + k, rest) : zero();
+    transpose_square(v);
+    for (int i = 0; i < length - k; i++) store(to + (k + i) * pitch, v[i]);
+  }
+}
+void transpose_block(const double* from, int64_t row, int64_t rows, int64_t length, double* to, int64_t pitch) {
+  for (int64_t k = 0; k < length; k++)
+    for (int64_t i = 0; i < rows; i++) to[k * pitch + i] = from[i * row + k];
+}
+
+/** Packs a block of a: its tiles one after the other, each as [k][rows]. Up to a vector behind the end is overwritten. */
+template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
+  if (a.row == 1 && a.column != 1) {
+    for (int64_t i = 0; i < k; i++)
+      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+        const T* from = a.data + i * a.column + r0;
+        T* to = packed + r0 * k + i * (r1 - r0);
+        if constexpr (WEFT_LEVEL > 0) copy_row(from, int(r1 - r0), to);
+        else
+          for (int64_t r = 0; r < r1 - r0; r++) to[r] = from[r];
+      });
+    return;
+  }
+  for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+    const int64_t rows = r1 - r0;
+    const T* from = a.data + r0 * a.row;
+    T* to = packed + r0 * k;
+    if (a.column == 1) {
+      // the last rows first: what they spill into the next row of the panel, the full groups of rows before them repair
+      for (int64_t r = (rows - 1) / width * width; r >= 0; r -= width)
+        transpose_block(from + r * a.row, a.row, std::min<int64_t>(width, rows - r), k, to + r, rows);
+    } else {
+      for (int64_t i = 0; i < k; i++)
+        for (int64_t r = 0; r < rows; r++) to[i * rows + r] = from[r * a.row + i * a.column];
+    }
+  });
+}
+
+}  // namespace
+
+template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t begin, int64_t end, T* packed) {
+  constexpr int lanes = lanes_of<T>;
+  constexpr int64_t columns = tile_columns<T>;
+  for (int64_t panel = begin; panel < end; panel++) {
+    const int64_t j = panel * columns, w = std::min(columns, n - j);
+    T* to = packed + j * k;
+    if (b.column == 1 && w == columns) {
+      for (int64_t i = 0; i < k; i++) {
+        store(to + i * columns, load(b.data + i * b.row + j));
+        store(to + i * columns + lanes, load(b.data + i * b.row + j + lanes));
+      }
+    } else if (b.column == 1) {
+      for (int64_t i = 0; i < k; i++) {
+        for (int64_t x = 0; x < w; x++) to[i * columns + x] = b.data[i * b.row + j + x];
+        for (int64_t x = w; x < columns; x++) to[i * columns + x] = 0;
+      }
+    } else if (b.row == 1 && sizeof(T) == 4) {
+      for (int64_t half = 0; half < 2; half++) {
+        const int64_t rows = std::clamp<int64_t>(w - half * lanes, 0, lanes);
+        transpose_block(b.data + (j + half * lanes) * b.column, b.column, rows, k, to + half * lanes, columns);
+      }
+    } else {
+      for (int64_t i = 0; i < k; i++)
+        for (int64_t x = 0; x < columns; x++) to[i * columns + x] = x < w ? b.data[i * b.row + (j + x) * b.column] : T(0);
+    }
+  }
+}
+
+template <class T> void multiply(const Product<T>& p) {
+  constexpr int lanes = lanes_of<T>;
+  constexpr int64_t columns = tile_columns<T>;
+  const int64_t length = std::max<int64_t>(1, block_length(p.k));
+  const int64_t blocks = p.k == 0 ? 1 : (p.k + length - 1) / length;  // k = 0 still writes zeros
+  // few rows: wider tiles keep the multipliers busy
+  const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
+  for (int64_t m0 = 0; m0 < p.m; m0 += block_rows) {
+    const int64_t mc = std::min(block_rows, p.m - m0);
+    for (int64_t block = 0; block < blocks; block++) {
+      const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
+      const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
+      const bool keeps_a = tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
+      if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
+      for (int64_t j = 0; j < p.n;) {
+        int64_t w = std::min(wide, p.n - j);
+        if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
+        const int vectors = vectors_for<T>(w);
+        MicroTile<T> tile;
+        tile.k = kc;
+        const Matrix<T> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
+        T* b_panel = p.b_panel && vectors == 2 ? p.b_panel : nullptr;
+        if (p.packed_b) {
+          tile.b = p.packed_b + j * p.k + k0 * columns;
+          tile.b_step = columns;
+        } else if (p.b_panel && (b.column != 1 || !tiles_keep<T>)) {
+          pack_panels<T>(b, kc, w, 0, 1, p.b_panel);
+          tile.b = p.b_panel;
+          tile.b_step = columns;
+          b_panel = nullptr;
+        } else {
+          tile.b = b.data;
+          tile.b_step = b.row;
+          if (mc <= tile_rows) b_panel = nullptr;
+        }
+        tile.c_row = p.c_row;
+        tile.last = last_mask<T>(w);
+        tile.accumulate = p.accumulate || block > 0;
+        tile.bias = p.bias && block == 0 ? p.bias + j : nullptr;
+        tile.relu = p.activation == Activation::relu && block == blocks - 1;
+        Ahead next_panel;  // moves to the second-level cache while this one is used
+        if (p.packed_b && j + w < p.n) next_panel = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
+        // the first panel meets rows of a that are not near yet: while a tile is summed, those of the next move
+        const bool next_rows = j == 0 && !p.a_block && a.column == 1 && a.row == kc;
+        for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
+          const int rows = int(r1 - r0);
+          if (next_rows) Ahead(a.data + r1 * kc, std::min<int64_t>(rows, mc - r1) * kc, 1).give(tile);
+          else next_panel.give(tile);
+          tile.keep_b = b_panel && r0 == 0 ? b_panel : nullptr;
+          if (b_panel && r0 > 0) {
+            tile.b = b_panel;
+            tile.b_step = columns;
+          }
+          const bool keep_a = keeps_a && j == 0;
+          tile.keep_a = keep_a ? p.a_block + r0 * kc : nullptr;
+          if (p.a_block && !keep_a) {
+            tile.a = p.a_block + r0 * kc;
+            tile.a_row = 1;
+            tile.a_step = rows;
+          } else {
+            tile.a = a.data + r0 * a.row;
+            tile.a_row = a.row;
+            tile.a_step = a.column;
+          }
+          tile.c = p.c + (m0 + r0) * p.c_row + j;
+          multiply_tile(tile, rows, vectors);
+        });
+        j += w;
+      }
+    }
+    if (p.activation == Activation::sigmoid || p.activation == Activation::tanh)
+      for (int64_t i = 0; i < mc; i++) activate_row(p.activation, p.c + (m0 + i) * p.c_row, p.n);
+  }
+}
+
+template <> void activate_row<float>(Activation activation, float* row, int64_t n) {
+  auto apply = [&](auto f) {
+    int64_t j = 0;
+    for (; j + width <= n; j += width) store(row + j, f(load(row + j)));
+    if (j < n) store_partial(row + j, f(load_partial(row + j, int(n - j))), int(n - j));
+  };
+  switch (activation) {
+    case Activation::linear: break;
+    case Activation::relu: apply([](Vec v) { return max(zero(), v); }); break;
+    case Activation::sigmoid: apply([](Vec v) { return sigmoid(v); }); break;
+    case Activation::tanh: apply([](Vec v) { return tanh(v); }); break;
+  }
+}
+template <> void activate_row<double>(Activation activation, double* row, int64_t n) {
+  for (int64_t j = 0; j < n; j++) {
+    double& v = row[j];
+    switch (activation) {
+      case Activation::linear: break;
+      case Activation::relu: v = 0 > v ? 0 : v; break;
+      case Activation::sigmoid: v = 1 / (1 + std::exp(-v)); break;
+      case Activation::tanh: v = std::tanh(v); break;
+    }
+  }
+}
+
+Activation activation_named(const std::string& name) {
+  if (name == "linear") return Activation::linear;
+  if (name == "relu") return Activation::relu;
+  if (name == "sigmoid") return Activation::sigmoid;
+  require(name == "tanh", "ERR_ARGUMENT", "unknown activation '", name, "'");
+  return Activation::tanh;
+}
+
+template void pack_panels<float>(Matrix<float>, int64_t, int64_t, int64_t, int64_t, float*);
+template void pack_panels<double>(Matrix<double>, int64_t, int64_t, int64_t, int64_t, double*);
+template void multiply<float>(const Product<float>&);
+template void multiply<double>(const Product<double>&);
+
+}  // namespace weft::cpu::WEFT_ISA

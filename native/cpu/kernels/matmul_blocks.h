@@ -1,0 +1,64 @@
+// Matrix products on one thread, and the packing they use. Callers cut the work into chunks and give each the memory it packs into.
+#pragma once
+#include "micro_kernel.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+enum class Activation { linear, relu, sigmoid, tanh };
+
+/** A matrix by address and strides: element (i, j) is at data[i * row + j * column]. */
+template <class T> struct Matrix {
+  const T* data;
+  int64_t row, column;
+};
+
+/** Rows of c in one block of packed a: 36 or so tiles of a reuse each panel of b from the nearest cache. */
+constexpr int64_t block_rows = tile_rows * 18;
+constexpr int64_t longest_block = 512;
+
+/** Length of the blocks that k is summed in. It depends on k alone, so that a row's bits do not depend on the batch. */
+inline int64_t block_length(int64_t k) {
+  const int64_t blocks = (k + longest_block - 1) / longest_block;
+  return blocks <= 1 ? k : (k + blocks - 1) / blocks;
+}
+
+/** Elements of b packed into panels of tile_columns<T>; panel p holds columns [p * tile_columns, ...), each row of it contiguous. */
+template <class T> int64_t packed_size(int64_t k, int64_t n) {
+  constexpr int64_t columns = tile_columns<T>;
+  return (n + columns - 1) / columns * columns * k;
+}
+/** Packs the panels [begin, end). Columns beyond n are zero. */
+template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t begin, int64_t end, T* packed);
+
+/** Elements of memory that multiply() packs a into. */
+template <class T> int64_t a_block_size(int64_t m, int64_t k) { return (m < block_rows ? m : block_rows) * block_length(k) + lanes_of<T>; }
+
+/** Elements of memory that multiply() packs a panel of b into. */
+template <class T> int64_t b_panel_size(int64_t k) { return block_length(k) * tile_columns<T>; }
+
+/** c[m, n] = a[m, k] * b[k, n] (+ bias[n]) (+ c if accumulate), then an activation. */
+template <class T> struct Product {
+  int64_t m, n, k;
+  Matrix<T> a, b;               // b is read in rows (column stride 1) unless packed_b is given
+  const T* packed_b = nullptr;  // panels of the whole of b: packed_b holds the panel of the product's first column
+  T* c;
+  int64_t c_row;
+  const T* bias = nullptr;
+  bool accumulate = false;
+  Activation activation = Activation::linear;
+  T* a_block = nullptr;  // a_block_size elements, or null: a is read where it lies
+  T* b_panel = nullptr;  // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it
+};
+template <class T> void multiply(const Product<T>& p);
+
+/** Whether packing b (or a) pays for a product of this size. */
+template <class T> bool should_pack_b(int64_t m, int64_t n, int64_t column_stride) {
+  return column_stride != 1 || (m > 3 * tile_rows && n > tile_columns<T>);
+}
+template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 4 * tile_columns<T> && m > 4 && k > 64; }
+
+template <class T> void activate_row(Activation activation, T* row, int64_t n);
+
+Activation activation_named(const std::string& name);
+
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,128 @@
+// Products with one short side, as the last layer's gradients are: [batch, classes] with a large weight matrix. A tile of the general
+// kernel would leave lanes empty or spend its time packing; here the long side runs through the lanes, and what is short stays in
+// registers. float32 with AVX-512, the only level with registers enough. Each element is summed over k in order, as in the general kernel.
+#pragma once
+#include <array>
+#include <utility>
+
+#include "matmul_blocks.h"
+#include "transpose_square.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+#if WEFT_LEVEL == 2
+
+constexpr int64_t short_side = 16;
+
+/** c[m, n] = a^T b for n <= 16: a is stored [k, m], b [k, n]. Long in m; k is one block of the general kernel. */
+inline bool fits_short_columns(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
+  return transpose_a && !transpose_b && n <= short_side && m >= 256 && k >= 1 && k <= longest_block;
+}
+
+/** c[m, n] = a b^T for k <= 16: a is stored [m, k], b [n, k]. Long in n. */
+inline bool fits_short_sums(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
+  return !transpose_a && transpose_b && k >= 1 && k <= short_side && n >= 256 && m >= 4;
+}
+
+/** Rows [begin, end) of c = a^T b; `columns` is n. Two vectors of rows at once where the sums leave room for them. */
+template <int columns> void short_columns(const float* a, const float* b, float* c, int64_t m, int64_t k, int64_t begin, int64_t end) {
+  constexpr int vectors = columns <= 12 ? 2 : 1;
+  const Mask row = first_lanes(columns);
+  for (int64_t i = begin; i < end; i += vectors * width) {
+    Vec sum[columns][vectors];
+    Mask lanes[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) {
+      lanes[v] = first_lanes(int(std::clamp<int64_t>(end - i - v * width, 0, width)));
+#pragma GCC unroll 16
+      for (int j = 0; j < columns; j++) sum[j][v] = zero();
+    }
+    for (int64_t p = 0; p < k; p++) {
+      const float* from = a + p * m + i;
+      // rows of a are pages apart: no prefetcher follows them
+      _mm_prefetch(reinterpret_cast<const char*>(from + vectors * width), _MM_HINT_T0);
+      if constexpr (vectors == 2) _mm_prefetch(reinterpret_cast<const char*>(from + 3 * width), _MM_HINT_T0);
+      Vec value[vectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; v++) value[v] = load_masked(from + v * width, lanes[v]);
+#pragma GCC unroll 16
+      for (int j = 0; j < columns; j++) {
+        const Vec factor = broadcast(b[p * columns + j]);
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[j][v] = fma(value[v], factor, sum[j][v]);
+      }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) {
+      Vec square[width];
+#pragma GCC unroll 16
+      for (int j = 0; j < width; j++) square[j] = j < columns ? sum[j < columns ? j : 0][v] : zero();
+      transpose_square(square);
+      const int rows = int(std::clamp<int64_t>(end - i - v * width, 0, width));
+#pragma GCC unroll 16
+      for (int r = 0; r < width; r++)
+        if (r < rows) store_masked(c + (i + v * width + r) * columns, square[r], row);
+    }
+  }
+}
+
+/** Columns [begin, end) of c = a b^T; `sums` is k. */
+template <int sums> void short_sums(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t begin, int64_t end) {
+  constexpr int vectors = sums <= 10 ? 2 : 1, rows_at_once = 4;
+  const Mask column = first_lanes(sums);
+  for (int64_t j = begin; j < end; j += vectors * width) {
+    Vec turned[vectors][width];
+    Mask lanes[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) {
+      const int count = int(std::clamp<int64_t>(end - j - v * width, 0, width));
+      lanes[v] = first_lanes(count);
+#pragma GCC unroll 16
+      for (int r = 0; r < width; r++) turned[v][r] = r < count ? load_masked(b + (j + v * width + r) * sums, column) : zero();
+      transpose_square(turned[v]);
+    }
+    const auto multiply_rows = [&]<int rows>(int64_t i) {
+      Vec sum[rows][vectors] = {};
+#pragma GCC unroll 16
+      for (int p = 0; p < sums; p++)
+        for (int r = 0; r < rows; r++) {
+          const Vec factor = broadcast(a[(i + r) * sums + p]);
+          for (int v = 0; v < vectors; v++) sum[r][v] = fma(factor, turned[v][p], sum[r][v]);
+        }
+      for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) store_masked(c + (i + r) * n + j + v * width, sum[r][v], lanes[v]);
+    };
+    int64_t i = 0;
+    for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once>(i);
+    for (; i < m; i++) multiply_rows.template operator()<1>(i);
+  }
+}
+
+using ShortProduct = void (*)(const float* a, const float* b, float* c, int64_t long_side, int64_t other, int64_t begin, int64_t end);
+
+template <int... size> constexpr std::array<ShortProduct, short_side> short_columns_table(std::integer_sequence<int, size...>) {
+  return {short_columns<size + 1>...};
+}
+template <int... size> constexpr std::array<ShortProduct, short_side> short_sums_table(std::integer_sequence<int, size...>) {
+  return {short_sums<size + 1>...};
+}
+
+/** The step of a product that fits one of the two forms. */
+inline Step bind_short(const View& a, const View& b, const View& c, int64_t m, int64_t n, int64_t k, bool columns_short) {
+  static constexpr auto with_columns = short_columns_table(std::make_integer_sequence<int, short_side>());
+  static constexpr auto with_sums = short_sums_table(std::make_integer_sequence<int, short_side>());
+  const ShortProduct product = columns_short ? with_columns[size_t(n - 1)] : with_sums[size_t(k - 1)];
+  const int64_t length = columns_short ? m : n, blocks = (length + 31) / 32;
+  const int64_t chunks = std::min(blocks, pieces_of_work(double(m) * double(n) * double(k), 8));
+  return [=](const Frame& frame) {
+    parallel(chunks, [&](int64_t chunk, int) {
+      const int64_t begin = blocks * chunk / chunks * 32, end = std::min(length, blocks * (chunk + 1) / chunks * 32);
+      if (columns_short) product(frame.at<const float>(a), frame.at<const float>(b), frame.at<float>(c), m, k, begin, end);
+      else product(frame.at<const float>(a), frame.at<const float>(b), frame.at<float>(c), m, n, begin, end);
+    });
+  };
+}
+
+#endif
+
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,201 @@
+// The micro-kernel: for float32 one function for every height and width of tile, for float64 tiles are put together from a few.
+#include "micro_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+enum class Rows { strided, adjacent, gathered };
+
+/**
+ * What a tile does beside its sums. `fetch`: the lines of c and the memory wanted next are fetched a little at a time while the sums
+ * run; a burst at the end would hold up the next tile's loads. `keep`: the tile is the first to read its part of a or b, leaves
+ * packed copies of it, and fetches ahead of itself, since no prefetcher follows rows that are pages apart.
+ */
+enum class Beside { nothing, fetch, keep };
+constexpr int64_t rows_ahead = 32;
+
+template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
+  using V = Vector<T>;
+  constexpr int lanes = lanes_of<T>;
+  constexpr bool fetching = beside != Beside::nothing;
+  const MaskOf<T> last = tile.last;
+  const int64_t pace = fetching ? std::max<int64_t>(1, tile.k * tile.inner * tile.outer / (rows + 1)) : 0;
+  const int64_t ahead_lines = fetching ? (tile.ahead_lines + rows - 1) / rows : 0;
+  const char* ahead = tile.ahead;
+  const T* c_next = tile.c;
+  int64_t until_fetch = pace;
+  int left_to_fetch = rows;
+  T *keep_a = tile.keep_a, *keep_b = tile.keep_b;
+  const int64_t a_ahead = rows_ahead * tile.a_step, b_ahead = rows_ahead * tile.b_step;
+  V c[rows][vectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < vectors; j++) {
+    V start{};
+    if (tile.bias) start = j == vectors - 1 ? load_masked(tile.bias + j * lanes, last) : load(tile.bias + j * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) c[i][j] = start;
+  }
+  // three base pointers and multiples of one stride address up to 15 rows in few registers
+  const int64_t s = tile.a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s, a_step = tile.a_step, b_step = tile.b_step;
+  for (int64_t p = 0; p < tile.outer; p++) {
+    for (int64_t q = 0; q < tile.inner; q++) {
+      const T* a0 = tile.a + p * tile.a_outer + q * tile.a_inner;
+      const T* a1 = a0 + 5 * s;
+      const T* a2 = a0 + 10 * s;
+      const T* row[kind == Rows::gathered ? rows : 1];
+      if constexpr (kind == Rows::gathered)
+        for (int i = 0; i < rows; i++) row[i] = a0 + tile.rows_at[i];
+      const T* b = tile.b + p * tile.b_outer + q * tile.b_inner;
+      int64_t at = 0;
+      for (int64_t left = tile.k; left > 0;) {
+        const int64_t count = fetching ? std::min(left, until_fetch) : left;
+        left -= count;
+        for (int64_t k = count; k > 0; k--) {
+          V bv[vectors];
+#pragma GCC unroll 8
+          for (int j = 0; j < vectors; j++) bv[j] = j == vectors - 1 ? load_masked(b + j * lanes, last) : load(b + j * lanes);
+          if constexpr (beside == Beside::keep) {
+            if (keep_b) {
+              __builtin_prefetch(b + b_ahead, 0, 3);
+              __builtin_prefetch(b + b_ahead + tile_columns<T> - 1, 0, 3);
+              for (int j = 0; j < vectors; j++) store(keep_b + j * lanes, bv[j]);
+              keep_b += tile_columns<T>;
+            }
+            if (keep_a) {
+              __builtin_prefetch(a0 + a_ahead, 0, 3);
+              __builtin_prefetch(a0 + a_ahead + rows - 1, 0, 3);
+              copy_row(a0, rows, keep_a);
+              keep_a += rows;
+            }
+          }
+#pragma GCC unroll 16
+          for (int i = 0; i < rows; i++) {
+            const T* from;
+            if constexpr (kind == Rows::adjacent) {
+              from = a0 + i;
+            } else if constexpr (kind == Rows::gathered) {
+              from = row[i] + at;
+            } else {
+              const T* base = i < 5 ? a0 : i < 10 ? a1 : a2;
+              from = base + (i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4);
+            }
+            const V av = splat<T>(*from);
+#pragma GCC unroll 8
+            for (int j = 0; j < vectors; j++) c[i][j] = fma(av, bv[j], c[i][j]);
+          }
+          if constexpr (kind == Rows::gathered) {
+            at += a_step;
+          } else {
+            a0 += a_step;
+            if constexpr (kind == Rows::strided) a1 += a_step, a2 += a_step;
+          }
+          b += b_step;
+        }
+        if constexpr (fetching) {
+          until_fetch -= count;
+          if (until_fetch > 0) continue;
+          until_fetch = pace;
+          if (left_to_fetch-- <= 0) continue;
+          for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
+          c_next += tile.c_row;
+          for (int64_t i = 0; i < ahead_lines; i++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+    T* to = tile.c + i * tile.c_row;
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) {
+      V v = c[i][j];
+      if (j == vectors - 1) {
+        if (tile.accumulate) v = v + load_masked(to + j * lanes, last);
+        if (tile.relu) v = max(V{}, v);
+        store_masked(to + j * lanes, v, last);
+      } else {
+        if (tile.accumulate) v = v + load(to + j * lanes);
+        if (tile.relu) v = max(V{}, v);
+        store(to + j * lanes, v);
+      }
+    }
+  }
+}
+
+template <class T> using Kernel = void (*)(const MicroTile<T>&);
+
+/**
+ * Adjacent rows are strided ones with stride 1. Kernels of their own save address arithmetic, which costs nothing where two vectors at
+ * the widest level keep the multipliers busy.
+ */
+template <int rows, int vectors, Beside beside> void run_rows(const MicroTile<float>& tile) {
+  constexpr bool busy = vectors > 2 || (vectors == 2 && WEFT_LEVEL == 2);
+  if constexpr (!busy)
+    if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside>(tile);
+  run_tile<float, rows, vectors, Rows::strided, beside>(tile);
+}
+
+template <int rows, int vectors> void run_any(const MicroTile<float>& tile) {
+  constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
+  if constexpr (vectors == 2) {
+    if constexpr (tiles_keep<float> && rows >= least_keeping_rows)
+      if (tile.keep_a || tile.keep_b) return run_rows<rows, vectors, Beside::keep>(tile);
+    if (tile.k * tile.inner * tile.outer >= long_enough) return run_rows<rows, vectors, Beside::fetch>(tile);
+  }
+  run_rows<rows, vectors, Beside::nothing>(tile);
+}
+
+template <int vectors, int... row> constexpr auto strided_kernels(std::integer_sequence<int, row...>) {
+  return std::array<Kernel<float>, sizeof...(row)>{run_any<row + 1, vectors>...};
+}
+template <class T, int vectors, int... row> constexpr auto gathered_kernels(std::integer_sequence<int, row...>) {
+  return std::array<Kernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, Beside::nothing>...};
+}
+
+/** A float64 tile in parts of up to 4 rows and 2 vectors, whose rows are all found through rows_at. */
+void run_parts(const MicroTile<double>& tile, const int64_t* rows_at, int rows, int vectors) {
+  constexpr int height = 4, lanes = lanes_of<double>;
+  constexpr auto heights = std::make_integer_sequence<int, height>();
+  static constexpr std::array kernels = {gathered_kernels<double, 1>(heights), gathered_kernels<double, 2>(heights)};
+  for (int v = 0; v < vectors; v += 2) {
+    MicroTile<double> part = tile;
+    part.b += v * lanes;
+    if (part.bias) part.bias += v * lanes;
+    if (v + 2 < vectors) part.last = lanes_below<double>(lanes);
+    for (int i = 0; i < rows; i += height) {
+      part.rows_at = rows_at + i;
+      part.c = tile.c + i * tile.c_row + v * lanes;
+      kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](part);
+    }
+  }
+}
+
+}  // namespace
+
+void multiply_tile(const MicroTile<float>& tile, int rows, int vectors) {
+  static constexpr auto one = strided_kernels<1>(std::make_integer_sequence<int, tile_rows>());
+  static constexpr auto two = strided_kernels<2>(std::make_integer_sequence<int, tile_rows>());
+  static constexpr auto four = strided_kernels<4>(std::make_integer_sequence<int, 3>());
+  const size_t row = size_t(rows - 1);
+  if (vectors <= 2) (vectors == 1 ? one : two)[row](tile);
+  else if (vectors == 4) four[row](tile);
+  else run_any<1, 8>(tile);
+}
+void multiply_tile(const MicroTile<double>& tile, int rows, int vectors) {
+  int64_t rows_at[tile_rows];
+  for (int i = 0; i < rows; i++) rows_at[i] = i * tile.a_row;
+  run_parts(tile, rows_at, rows, vectors);
+}
+
+void multiply_gathered_tile(const MicroTile<float>& tile, int rows, int vectors) {
+  constexpr auto heights = std::make_integer_sequence<int, gathered_rows>();
+  static constexpr std::array kernels = {gathered_kernels<float, 1>(heights), gathered_kernels<float, 2>(heights)};
+  kernels[size_t(vectors - 1)][size_t(rows - 1)](tile);
+}
+void multiply_gathered_tile(const MicroTile<double>& tile, int rows, int vectors) { run_parts(tile, tile.rows_at, rows, vectors); }
+
+}  // namespace weft::cpu::WEFT_ISA
