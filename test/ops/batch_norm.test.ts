@@ -1,24 +1,8 @@
-// Rows of batch and layer normalization.
-import { batchNorm, layerNorm } from '../../lib/index.js'
+// Rows of batch normalization.
+import { batchNorm } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
-import { average, elementwise, reduce, reshape, type Values } from '../reference.js'
-
-const SHAPES: readonly (readonly number[])[] = [
-  [5, 3],
-  [4, 1],
-  [2, 3, 2],
-  [7, 5],
-  [33, 19],
-  [130, 67],
-]
-const EPSILON = 0.01
-
-function normalized(x: Values, axes: readonly number[], gamma: Values, beta: Values): { y: Values; mean: Values; variance: Values } {
-  const mean = reduce(average)(x, axes, true)
-  const variance = reduce((list) => average(list.map((v) => (v - average(list)) ** 2)))(x, axes, true)
-  const y = elementwise((v, m, s, g, b) => ((v! - m!) / Math.sqrt(s! + EPSILON)) * g! + b!)(x, mean, variance, gamma, beta)
-  return { y, mean, variance }
-}
+import { reshape } from '../reference.js'
+import { EPSILON, normalized, SHAPES } from './normalized.js'
 
 const leading = (shape: readonly number[]): number[] => shape.slice(0, -1).map((_, i) => i)
 
@@ -39,23 +23,6 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
       roundings: 24,
     }),
   ),
-  ...[[1, 1], ...SHAPES, [3], [2, 300]].map(
-    (shape): Row => ({
-      op: 'layerNorm',
-      name: `[${shape}]`,
-      operands: [{ shape }, { shape: shape.slice(-1) }, { shape: shape.slice(-1) }],
-      run: (x, gamma, beta) => layerNorm(x!, gamma!, beta!, { epsilon: EPSILON }),
-      reference: (x, gamma, beta) => normalized(x!, [shape.length - 1], gamma!, beta!).y,
-      roundings: 24,
-    }),
-  ),
-  {
-    op: 'layerNorm',
-    name: 'of no rows',
-    operands: [{ shape: [0, 3] }, { shape: [3] }, { shape: [3] }],
-    run: (x, gamma, beta) => layerNorm(x!, gamma!, beta!),
-    reference: (x) => x!,
-  },
   {
     op: 'batchNorm',
     name: 'of no channels',
