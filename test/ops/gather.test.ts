@@ -6,7 +6,6 @@ import {
   gather,
   gatherAlong,
   grad,
-  oneHot,
   scatterAdd,
   takeBatch,
   type Tensor,
@@ -78,16 +77,6 @@ const along = (x: readonly number[], indices: readonly number[], list: readonly 
   dtypes: ALL,
 })
 
-const hot = (indices: readonly number[], list: readonly number[], depth: number, dtype: DType, on = 1, off = 0): Row => ({
-  op: 'oneHot',
-  name: `[${indices}] to ${depth}, ${on} and ${off} of ${dtype}`,
-  operands: [{ shape: indices, values: list, dtype: 'int32' }],
-  run: (i) => oneHot(i!, depth, { on, off, dtype }),
-  reference: (i) =>
-    generate([...indices, depth], (position) => (at(i!, position.slice(0, -1)) === position[position.length - 1] ? on : off)),
-  dtypes: [dtype],
-})
-
 const batch = (x: readonly number[], permutation: readonly number[], cursor: number, size: number, result?: DType): Row => ({
   op: 'takeBatch',
   name: `${size} rows of [${x}] from ${cursor}${result ? ` as ${result}` : ''}`,
@@ -126,14 +115,6 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   along([6], [4], [5, 5, 0, 1], 0),
   along([2, 3], [2, 0], [], 1),
   along([1, 1], [1, 1], [0], 1),
-  hot([4], [0, 2, 1, 2], 3, 'float32'),
-  hot([2, 2], [0, 5, -1, 1], 3, 'float32', 0.9, 0.05),
-  hot([3], [1, 0, 1], 2, 'int32'),
-  hot([3], [1, 0, 1], 2, 'bool'),
-  hot([2], [1, 0], 4, 'float64'),
-  hot([2], [1, 3], 4, 'bfloat16'),
-  hot([0], [], 4, 'float32'),
-  hot([], [2], 3, 'uint8'),
   batch([5, 2], [3, 0, 4, 1, 2], 1, 3),
   batch([4], [2, 1, 3, 0], 0, 4),
   batch([3, 2, 2], [2, 0, 1], 2, 1),
