@@ -97,6 +97,14 @@ export abstract class Weighted {
     return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(entry.variable)] : []))
   }
 
+  /**
+   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's own. Read it in the function
+   * that is traced. What layers pass to addLoss() while they are called is not among them.
+   */
+  get losses(): Tensor[] {
+    return this.collect((layer) => layer.penalties())
+  }
+
   /** Layers this one is made of: those in its fields, also in lists and records. */
   get sublayers(): readonly Weighted[] {
     const found = new Set<Weighted>()
