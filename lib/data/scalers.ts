@@ -177,7 +177,10 @@ export class StandardScaler extends Scaler {
     mean += left
     let variance = 0
     for (const value of values) variance += (value - low - mean) ** 2 / values.length
-    return { center: Math.min(high, low + mean), factor: 1 / Math.sqrt(variance), origin: 0 }
+    const [center, factor] = [Math.min(high, low + mean), 1 / Math.sqrt(variance)]
+    // of values that are large beside their spread, the center is rounded: what it lost
+    const lost = (mean - (center - low)) * factor
+    return { center, factor, origin: Math.abs(lost) > 1e-12 ? -lost : 0 }
   }
 
   /** Mean of each feature. */
