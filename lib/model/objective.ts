@@ -6,6 +6,7 @@ import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
 import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
 import { isRecord } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 
 export interface CompileOptions {
   /** Default 'rmsprop'. */
@@ -82,7 +83,7 @@ export class Objective {
     this.weightedMetrics = givenMetrics('weightedMetrics', options.weightedMetrics)
   }
 
-  /** Throws ERR_ARGUMENT for settings by output that name an output the model does not have, and for outputs without a loss. */
+  /** Throws ERR_ARGUMENT for settings by output that name an output the model does not have; warns of outputs that a record of losses leaves out. */
   checkOutputs(names: readonly string[]): void {
     const settings = { loss: this.loss, lossWeights: this.lossWeights, metrics: this.metrics, weightedMetrics: this.weightedMetrics }
     for (const [what, setting] of Object.entries(settings)) {
@@ -91,9 +92,11 @@ export class Objective {
       if (stranger !== undefined) throw unknownName(`output in ${what} of compile`, stranger, names)
       const missing = what === 'loss' ? names.find((name) => !Object.hasOwn(setting, name)) : undefined
       if (missing !== undefined) {
-        throw new WeftError('ERR_ARGUMENT', `compile: there is no loss for the output '${missing}'`, {
-          hint: `Write loss: { ..., ${missing}: 'mse' }, or ${missing}: undefined for an output that is not trained`,
-        })
+        warnOnce(
+          'WEFT_NO_LOSS',
+          `compile: there is no loss for the output '${missing}', which is not trained. Write ${missing}: undefined in loss if that is right`,
+          names.join(),
+        )
       }
     }
   }
