@@ -3,7 +3,8 @@
 // the next row's follow each other in memory, so that accesses stay contiguous for any inner. Threads of a column are merged in a tree, and
 // segments by a second launch: a fixed order, cut by shape alone.
 #pragma once
-#include "rows.cuh"
+#include "row_plan.h"
+#include "words.cuh"
 
 namespace weft::cuda {
 

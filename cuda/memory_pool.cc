@@ -1,4 +1,4 @@
-// The pool: best fit, splitting, merging with neighbours of the same piece.
+// Memory of a device: best fit, splitting, merging with neighbours of the same piece.
 #include "memory_pool.h"
 
 namespace weft::cuda {
@@ -16,7 +16,7 @@ size_t piece_for(size_t bytes) {
 
 }  // namespace
 
-void* Pool::allocate(size_t bytes) {
+void* MemoryPool::allocate(size_t bytes) {
   bytes = round_up(std::max(bytes, size_t(1)), alignment);
   std::lock_guard<std::mutex> lock(mutex_);
   auto fit = free_.lower_bound({bytes, nullptr});
@@ -24,6 +24,8 @@ void* Pool::allocate(size_t bytes) {
     size_t piece = piece_for(bytes);
     char* memory = static_cast<char*>(reserve_(piece));
     if (memory == nullptr) memory = static_cast<char*>(reserve_(piece = bytes));
+    // free pieces may each be too small and together be enough
+    if (memory == nullptr && return_pieces()) memory = static_cast<char*>(reserve_(bytes));
     if (memory == nullptr) return nullptr;
     reserved_ += piece;
     insert_free(blocks_.emplace(memory, Block{piece, false, true}).first);
@@ -40,7 +42,7 @@ void* Pool::allocate(size_t bytes) {
   return block->first;
 }
 
-void Pool::release(void* memory) {
+void MemoryPool::release(void* memory) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto block = blocks_.find(static_cast<char*>(memory));
   require(block != blocks_.end() && block->second.used, "ERR_ARGUMENT", "release: not a block of this device");
@@ -63,8 +65,13 @@ void Pool::release(void* memory) {
   insert_free(block);
 }
 
-void Pool::trim() {
+void MemoryPool::trim() {
   std::lock_guard<std::mutex> lock(mutex_);
+  return_pieces();
+}
+
+bool MemoryPool::return_pieces() {
+  bool returned = false;
   for (auto block = blocks_.begin(); block != blocks_.end();) {
     const auto after = std::next(block);
     const bool whole = block->second.first && (after == blocks_.end() || after->second.first);
@@ -73,12 +80,14 @@ void Pool::trim() {
       reserved_ -= block->second.bytes;
       give_back_(block->first);
       blocks_.erase(block);
+      returned = true;
     }
     block = after;
   }
+  return returned;
 }
 
-size_t Pool::reserved() {
+size_t MemoryPool::reserved() {
   std::lock_guard<std::mutex> lock(mutex_);
   return reserved_;
 }

@@ -7,7 +7,10 @@
 
 #ifdef WEFT_EMULATED
 #include "emulator.h"
+/** In front of what is compiled for an architecture and later: an emulated GPU whose kernels were compiled for an older one reports it. */
+#define WEFT_NEEDS_CODE(architecture) emulator::needs_code(architecture)
 #else
+#define WEFT_NEEDS_CODE(architecture) ((void)0)
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 /** An array in shared memory: WEFT_SHARED(float, tile, [16][17]); */
@@ -21,6 +24,12 @@
 namespace weft::cuda {
 
 constexpr unsigned all_lanes = 0xffffffffu;
+constexpr float infinity = __builtin_huge_valf();
+
+#ifndef WEFT_EMULATED
+/** A pointer into shared memory as the 32-bit address that PTX takes. */
+__device__ __forceinline__ uint32_t shared_address(const void* shared) { return uint32_t(__cvta_generic_to_shared(shared)); }
+#endif
 
 /** N elements moved as one access. */
 template <class T, int N> struct alignas(sizeof(T) * N) Pack { T at[N]; };
@@ -64,6 +73,11 @@ struct Max {
 };
 struct Min {
   template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a != a || a < b ? a : b; }
+};
+
+/** The larger of two floats; of a number and NaN the number. */
+struct Larger {
+  __device__ __forceinline__ float operator()(float a, float b) const { return fmaxf(a, b); }
 };
 
 /** Combines the values of a warp's lanes by a butterfly: every lane gets the same result. All 32 lanes take part. */

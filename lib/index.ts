@@ -57,7 +57,7 @@ export {
 } from './transformers/index.js'
 export * as optimizers from './optimizers/index.js'
 export { clipByGlobalNorm } from './optimizers/clip.js'
-export { setSeed } from './core/random.js'
+export { randomState, setSeed } from './core/random.js'
 export * as regularizers from './regularizers.js'
 export * as schedules from './schedules/index.js'
 export * as text from './text/index.js'

@@ -34,12 +34,11 @@ function run(program, args, environment, line) {
   })
 }
 
-/** Whether CMake has to look at its settings again: for the first time, or because the environment says otherwise than last time. */
-function unconfigured(environment) {
+/** A setting as the build folder has it; undefined before CMake ran there. */
+function kept(name) {
   const cache = path.join(folder, 'CMakeCache.txt')
-  if (!existsSync(cache) || !(existsSync(path.join(folder, 'build.ninja')) || existsSync(path.join(folder, 'Makefile')))) return true
-  const text = readFileSync(cache, 'utf8')
-  return SETTINGS.some((name) => environment[name] && new RegExp(`^${name}:[A-Z]+=(.*)$`, 'm').exec(text)?.[1] !== environment[name])
+  const ran = existsSync(cache) && (existsSync(path.join(folder, 'build.ninja')) || existsSync(path.join(folder, 'Makefile')))
+  return ran ? new RegExp(`^${name}:[A-Z]+=(.*)$`, 'm').exec(readFileSync(cache, 'utf8'))?.[1] : undefined
 }
 
 /** Why the addon cannot be loaded, or undefined. A process of its own: a broken binary must not take this one down. */
@@ -52,10 +51,13 @@ function failure(environment) {
 class Progress {
   #begin = performance.now()
   #tenth = 0
+  /** Whether anything was compiled. */
+  any = false
   /** Whether the line only says what is being compiled. */
   reads(line) {
     const found = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line)
     if (found === null) return false
+    this.any = true
     const tenth = Math.floor((10 * Number(found[1])) / Number(found[2] ?? 100))
     if (tenth > this.#tenth && tenth < 10) console.log(`weft: ${10 * tenth} % after ${this.seconds()} s`)
     this.#tenth = Math.max(this.#tenth, tenth)
@@ -66,25 +68,24 @@ class Progress {
   }
 }
 
-/**
- * Builds what has changed. Resolves with the exit code.
- * @param defaults settings for what the environment leaves open
- */
-async function build(defaults = {}) {
-  const environment = { ...process.env }
-  for (const [name, value] of Object.entries(defaults)) environment[name] ||= value
+/** Builds what has changed. Resolves with the exit code. */
+async function build(environment = process.env) {
   const jobs = environment.CMAKE_BUILD_PARALLEL_LEVEL || String(availableParallelism())
   const log = []
   const said = [] // by compilers and linkers: warnings and errors
-  const fail = (what, lines) => {
+  const keep = () => {
     mkdirSync(folder, { recursive: true })
     writeFileSync(path.join(folder, 'build.log'), `${log.join('\n')}\n`)
+  }
+  const fail = (what, lines) => {
+    keep()
     console.error(lines.slice(0, 60).join('\n'))
     console.error(`weft: ${what}; all that was printed is in ${path.join('build', 'build.log')}. ${NEEDED}`)
     return 1
   }
 
-  if (unconfigured(environment)) {
+  // for the first time, or because the environment says otherwise than last time
+  if (kept('WEFT_CPU_LEVELS') === undefined || SETTINGS.some((name) => environment[name] && environment[name] !== kept(name))) {
     const cmakeJs = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js')
     const args = [cmakeJs, 'configure', '-d', root, '--arch', process.env.PREBUILD_ARCH || process.arch]
     const status = await run(process.execPath, args, environment, (line) => {
@@ -113,12 +114,22 @@ async function build(defaults = {}) {
   }
   const { mtimeMs, size } = statSync(addon)
   const file = path.relative(process.cwd(), addon)
+  if (progress.any) keep()
   if (mtimeMs > before) console.log(`weft: the addon is built: ${file}, ${(size / 1e6).toFixed(1)} MB, ${progress.seconds()} s`)
   else console.log('weft: the addon is up to date')
   return 0
 }
 
-module.exports = { build }
+/** Builds for the package: kernels for all processors. The build folder keeps the levels it had. */
+async function buildForAll() {
+  if (process.env.WEFT_CPU_LEVELS) return build()
+  const levels = kept('WEFT_CPU_LEVELS') ?? 'native'
+  const code = await build({ ...process.env, WEFT_CPU_LEVELS: 'all' })
+  if (code === 0) spawnSync('cmake', ['-S', root, '-B', folder, `-DWEFT_CPU_LEVELS=${levels}`])
+  return code
+}
+
+module.exports = { build, buildForAll }
 
 // npm runs `prepare` in a source tree alone: after an installation, and before packing, where prebuilds are packed instead
 if (require.main === module && !(process.argv[2] === '--prepare' && ['pack', 'publish'].includes(process.env.npm_command))) {

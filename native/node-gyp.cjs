@@ -2,8 +2,8 @@
 // Stands in for node-gyp when prebuildify builds the package: the addon is built by CMake, with the kernels of all processors.
 // prebuildify calls "node-gyp rebuild --target=... --devdir=... --arch=... --release"; Node-API makes all of it irrelevant.
 'use strict'
-const { build } = require('./build.cjs')
+const { buildForAll } = require('./build.cjs')
 
-build({ WEFT_CPU_LEVELS: 'all' }).then((code) => {
+buildForAll().then((code) => {
   process.exitCode = code
 })

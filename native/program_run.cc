@@ -50,8 +50,7 @@ void Program::run(Run& run) {
   Fault* fault = reinterpret_cast<Fault*>(own_->data());
   if (!prepared_) {
     device_.clear_fault(fault);
-    if (!constants_.empty())
-      device_.upload(own_->data() + constants_at_, constants_data(), constants_.size() - alignment);
+    if (!constants_.empty()) device_.upload(own_->data() + constants_at_, constants_data(), constants_.size() - alignment);
     prepared_ = true;
   }
   std::vector<void*> fixed{run.arena};  // the addresses that recorded work depends on

@@ -1,5 +1,5 @@
 // Cross-entropy of softmax(logits) against distributions or labels, and the gradients from the probabilities. With m the largest logit of a
-// row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x - m). Rows are divided as in rows.cuh, so the
+// row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x - m). Rows are divided as in row_plan.h, so the
 // logits are read once, up to 24576 classes by a block, up to eight times as many by a cluster; more are read twice.
 #include "softmax_rows.cuh"
 
@@ -115,7 +115,7 @@ template <class T, bool sparse> Step bind_cross_entropy(Call& call) {
   constexpr int most_items = 32 / pack_size<T>;  // 32 floats in registers
   const View logits = call.in[0], targets = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const RowPlan plan = plan_rows(product(logits.dims, 0, logits.dims.size() - 1), logits.dim(-1), sizeof(T), most_items,
-                                 call.target.capability >= 90, most_lanes);
+                                 has_clusters(call.target), most_lanes);
   const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(CrossSum));
   if (probabilities.used()) call.in_place(0, 1);
   call.raises = sparse;

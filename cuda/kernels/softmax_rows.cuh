@@ -1,37 +1,39 @@
 // What softmax and the cross-entropies share: a row's largest element and its sum of exponentials, for whole rows or combined from chunks,
 // and the gradients that are functions of two rows and one sum over them.
 #pragma once
-#include "rows.cuh"
+#include "chunk_sums.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 
 /** The largest element of a chunk and the sum of exp(x - largest) over it. */
 struct ChunkSum {
-  float most, total;
+  float largest, total;
 };
 
 /** A number that exponents may be shifted by: the largest element, but 0 where all are -infinity. */
-__device__ __forceinline__ float shift_of(float most) { return most == -infinity ? 0.0f : most; }
+__device__ __forceinline__ float shift_of(float largest) { return largest == -infinity ? 0.0f : largest; }
 
 /** Combines the chunks of a row; `lanes` threads work on it, a warp or the block, and all get the result. */
 template <class Chunks> __device__ __forceinline__ ChunkSum combine_chunks(const Chunks& chunks, int lanes, float* scratch) {
   const int lane = int(threadIdx.x) % lanes;
-  float most[1] = {-infinity}, total[1] = {0};
-  for (int i = lane; i < chunks.count; i += lanes) most[0] = fmaxf(most[0], chunks(i).most);
-  group_reduce(most, lanes, -infinity, scratch, Larger());
+  float largest[1] = {-infinity}, total[1] = {0};
+  for (int i = lane; i < chunks.count; i += lanes) largest[0] = fmaxf(largest[0], chunks(i).largest);
+  group_reduce(largest, lanes, -infinity, scratch, Larger());
   for (int i = lane; i < chunks.count; i += lanes) {
     const ChunkSum chunk = chunks(i);
-    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.most) - most[0]);
+    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.largest) - largest[0]);
   }
   group_reduce(total, lanes, 0.0f, scratch, Sum());
-  return {most[0], total[0]};
+  return {largest[0], total[0]};
 }
 
 /** x as floats in registers, with -infinity outside of the piece; returns the largest of the piece. */
 template <class T, int items>
 __device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const T* x, float (&value)[items][Piece<T>::size],
                                                    float* scratch) {
-  float most[1] = {-infinity};
+  float largest[1] = {-infinity};
 #pragma unroll
   for (int k = 0; k < items; k++) {
     const auto pack = piece.load(x, k, -infinity);
@@ -41,9 +43,9 @@ __device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const 
 #pragma unroll
   for (int k = 0; k < items; k++)
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) most[0] = fmaxf(most[0], value[k][e]);
-  group_reduce(most, piece.lanes, -infinity, scratch, Larger());
-  return most[0];
+    for (int e = 0; e < piece.size; e++) largest[0] = fmaxf(largest[0], value[k][e]);
+  group_reduce(largest, piece.lanes, -infinity, scratch, Larger());
+  return largest[0];
 }
 
 /** The most threads of a row in pair_rows: two rows of 16-bit floats want more registers when they are widened. */
@@ -97,7 +99,7 @@ __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
 /** The Step of pair_rows for rows of the last axis of a and b. A scale that is not there is a View without a slot. */
 template <class T, class Rule> Step bind_pair_rows(Call& call, const View& a, const View& b, const View& scale, const View& dx) {
   const int64_t n = a.dim(-1), count = n == 0 ? 0 : a.size() / n;
-  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, call.target.capability >= 90, most_pair_lanes<T>);
+  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, has_clusters(call.target), most_pair_lanes<T>);
   const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(float));
   return with_items<4>(plan.items, [&]<int items>() -> Step {
     return [=](const Frame& frame) {

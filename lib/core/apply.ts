@@ -1,4 +1,5 @@
-// apply: the only place a call is made. Inside a recording it is recorded; outside it runs at once as a cached program of one call.
+// apply: the only place where a call is made. Inside a recording the call is recorded; outside it runs at once, as a
+// cached program of one call.
 import type { Buffer } from './buffer.js'
 import { Cache } from './cache.js'
 import { device, indexOf } from './device.js'

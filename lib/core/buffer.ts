@@ -1,4 +1,5 @@
-// Buffer: device memory of tensors, and the account of how much is held. On the CPU it is an ArrayBuffer that V8 owns, elsewhere an address.
+// Buffer: device memory of tensors, and how much of it is held. On the CPU a buffer is an ArrayBuffer of V8, elsewhere
+// an address.
 import { device, indexOf, native } from './device.js'
 import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
@@ -16,7 +17,10 @@ export function freeParked(finished: number): void {
   if (parked.length > 0 && parked[0]!.ticket <= finished) parked = parked.filter(({ ticket }) => ticket > finished)
 }
 
-/** Blocks of 1 KiB and more start at a 64-byte boundary inside storage that is 64 bytes longer (C++ applies the same rule). */
+/**
+ * Blocks of 1 KiB and more start at a 64-byte boundary inside storage that is 64 bytes longer (C++ applies the same
+ * rule).
+ */
 const ALIGNED = 1024
 
 let live = 0
@@ -51,7 +55,10 @@ interface DeviceBlock {
   bytes: number
 }
 
-/** Blocks that were freed, by device and size: a loop that makes and frees the same results takes them from here without a native call. */
+/**
+ * Blocks that were freed, by device and size: a loop that makes and frees the same results takes them from here without
+ * a native call.
+ */
 const spare = new Map<string, number[]>()
 let spareBytes = 0
 const MOST_SPARE = 64 << 20
@@ -96,7 +103,7 @@ export class Buffer {
   /** Ticket of the last run that writes it, and the device that run is on. */
   ticket = 0
   writer: number
-  /** What a run sent to the host beside writing it; see Program.run. */
+  /** The copy of the bytes that a run sent to the host; see Program.run. */
   mirror: ArrayBuffer | undefined
   fault: WeftError | undefined
   /** Tensors that hold it. */
@@ -139,7 +146,9 @@ export class Buffer {
     return typeof this.storage === 'object' || this.mirror !== undefined
   }
 
-  /** The bytes where `visible`, for reading (on the CPU also writing); only when no run is under way that touches them. */
+  /**
+   * The bytes where `visible`, for reading (on the CPU also writing); only when no run is under way that touches them.
+   */
   view(): Uint8Array {
     const storage = this.mirror ?? this.open()
     if (typeof storage === 'number') throw new WeftError('ERR_STATE', 'the values of this tensor are not on the host')
@@ -189,7 +198,10 @@ function memoryLimit(): number {
   return limitBytes
 }
 
-/** Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so far. */
+/**
+ * Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so
+ * far.
+ */
 export function memory(): { device: { used: number; peak: number; reserved: number; limit: number }; tensors: number } {
   checkCall('memory()', arguments)
   const here = native.memory(indexOf(device()))

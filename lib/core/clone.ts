@@ -4,7 +4,9 @@ import { WeftError } from './error.js'
 const HINT =
   'Send the values and the shape: { data: await t.data(), shape: [...t.shape] }, and make the tensor again with tensor(data, shape)'
 
-/** Marks an object that tensors hold: an algorithm that copies property by property meets an error that names the cure. */
+/**
+ * Marks an object that tensors hold: an algorithm that copies property by property meets an error that names the cure.
+ */
 export function refuseClones(held: object): void {
   Object.defineProperty(held, 'insides', {
     enumerable: true,

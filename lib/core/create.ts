@@ -20,7 +20,8 @@ const OPTIONS: OptionTable<TensorOptions> = { shape: 'list', dtype: 'string', de
 
 /**
  * A tensor of the given values.
- * @param values nested arrays (float32; where all are booleans: bool), a number, or a typed array (its dtype; Float64Array gives float32 unless dtype says float64). Copied before the call returns.
+ * @param values nested arrays (float32; where all are booleans: bool), a number, or a typed array (its dtype;
+ *   Float64Array gives float32 unless dtype says float64). Copied before the call returns.
  * @param options a shape, or { shape, dtype, device }
  */
 export function tensor(values: TensorLike, options: Shape | TensorOptions = {}): Tensor {
@@ -78,7 +79,9 @@ export function asTensor(value: TensorLike, like?: Spec): Tensor {
   return tensor(value, floats ? { ...where, dtype: like.dtype } : where)
 }
 
-/** The dtype a number takes beside `like`: the tensor's own; a fraction with an integer tensor gives float32. */
+/**
+ * The dtype that a number takes when it meets a tensor: the tensor's own. A fraction that meets integers makes float32.
+ */
 function numberDType(value: number, like: DType): DType {
   if (isFloat(like)) return like
   return Number.isInteger(value) && like !== 'bool' ? like : Number.isInteger(value) ? 'int32' : 'float32'

@@ -19,7 +19,10 @@ export interface OpDefinition<A extends Attrs = Attrs> {
   shape?: (inputs: readonly Spec[], attrs: A) => Spec | Spec[]
   /** Gradients of the inputs from those of the outputs. Without it, that of `forward`. */
   grad?: (g: Tensor[], call: { inputs: Tensor[]; outputs: Tensor[]; attrs: A }) => (Tensor | undefined)[]
-  /** Float dtypes that the C++ kernel computes; inputs of another one are refused, because the kernel would misread their memory. Default ['float32']. */
+  /**
+   * Float dtypes that the C++ kernel computes; inputs of another one are refused, because the kernel would misread
+   * their memory. Default ['float32'].
+   */
   dtypes?: readonly DType[]
 }
 const OPTIONS: OptionTable<OpDefinition> = { name: 'string', forward: 'function', shape: 'function', grad: 'function', dtypes: 'list' }
@@ -34,7 +37,8 @@ export function defineOp<A extends Attrs = Attrs>(
   if (typeof definition !== 'object' || definition === null)
     throw new WeftError('ERR_ARGUMENT', `defineOp: expected { name, forward } or { name, shape }, got ${show(definition)}`)
   checkOptions('defineOp', definition, OPTIONS)
-  const { name, forward, shape, grad, dtypes = ['float32'] } = definition
+  const { name, forward, shape, grad } = definition
+  const dtypes = [...(definition.dtypes ?? ['float32'])] as DType[]
   if (typeof name !== 'string' || name === '') throw new WeftError('ERR_ARGUMENT', 'defineOp: an op needs a name')
   if (ops.has(name))
     throw new WeftError('ERR_ARGUMENT', `defineOp: '${name}' is the name of another op`, {
@@ -66,7 +70,7 @@ export function defineOp<A extends Attrs = Attrs>(
     if (made.some((t) => !(t instanceof Tensor)))
       throw new WeftError('ERR_ARGUMENT', `${name}: forward returns a Tensor or a list of them, got ${show(made[0])}`)
     if (!trace || !userGrad) return one(made)
-    // the results stand for those of forward, with the given gradient instead of the composition's
+    // an alias of the results of forward, whose gradient is the given one instead of the composition's
     const count = given.length
     const op: Op = {
       name,

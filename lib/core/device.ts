@@ -1,15 +1,10 @@
-// Devices: which there are, which is current; the only file that loads the addon.
-import { createRequire } from 'node:module'
-import path from 'node:path'
+// Devices: which there are, which is current.
+import { native } from './addon.js'
 import { checkFunction } from './checks.js'
 import { WeftError, unknownName } from './error.js'
 import { checkCall, show } from './options.js'
-import type { Native } from './native.js'
 
-const require = createRequire(import.meta.url)
-const root = path.dirname(require.resolve('weftjs/package.json'))
-/** @internal The addon. */
-export const native: Native = (require('node-gyp-build') as (dir: string) => Native)(root)
+export { native } from './addon.js'
 
 export interface DeviceInfo {
   /** 'cpu', 'cuda:0', ... as setDevice takes it. */
@@ -20,6 +15,8 @@ export interface DeviceInfo {
   emulated: boolean
   /** CPU: instruction set of the kernels (portable, avx2 or avx512), and threads that run them. */
   level?: string
+  /** CPU: the instruction sets that the addon has kernels for. */
+  levels?: string[]
   threads?: number
   features?: string[]
   /** CUDA: bytes. */
@@ -70,7 +67,7 @@ export const indexOf = (id: string): number => (id === 'cpu' ? 0 : 1 + cuda().id
 /** What to do about a missing CUDA device. */
 function cure(problem: string): string {
   if (problem.includes('no CUDA library'))
-    return "Use setDevice('cpu'), or install nvcc (the CUDA toolkit) and build again with npm run build:native; `npx weftjs doctor` lists what was found"
+    return "Use setDevice('cpu'), or build it with WEFT_CUDA=ON npx weftjs build, which needs nvcc (the CUDA toolkit); `npx weftjs doctor` lists what was found"
   if (problem.includes('driver'))
     return "Install or update NVIDIA's driver, or use setDevice('cpu'); `npx weftjs doctor` lists what was found"
   return "Use setDevice('cpu'); `npx weftjs doctor` lists what was found"
@@ -137,7 +134,9 @@ export function device(): string {
   return current
 }
 
-/** Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used. */
+/**
+ * Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used.
+ */
 export function setDevice(id: string): void {
   checkCall('setDevice(id)', arguments)
   current = resolveDevice(id)

@@ -27,7 +27,10 @@ export interface ErrorFacts {
 
 const DEEPEST = 50
 
-/** Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the values received. */
+/**
+ * Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the
+ * values received.
+ */
 export class WeftError extends Error {
   readonly code: ErrorCode
   // declared, not defined: what is unknown is absent, so that console.log(error) prints no undefined fields

@@ -90,11 +90,15 @@ function settle(): void {
 
 native.onFinished(settle)
 
-/** Most results are there within microseconds, sooner than a thread can be woken: so long, turns of the event loop look for them. */
+/**
+ * Most results are there sooner than a thread can be woken. For this long each turn of the event loop looks for them.
+ */
 const POLLED_MS = 0.5
 let polling = false
 
-/** Looks for finished runs once per turn of the event loop; hands over to the completion function when it takes long. */
+/**
+ * Looks for finished runs once per turn of the event loop; hands over to the completion function when it takes long.
+ */
 function poll(until: number): void {
   polling = true
   setImmediate(() => {

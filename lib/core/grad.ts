@@ -1,4 +1,5 @@
-// Gradients: reverse mode over the graph being recorded, written as more graph; so gradients of gradients need nothing else.
+// Gradients: reverse mode over the graph being recorded. Gradients are recorded as more calls, so they can be
+// differentiated again.
 import { applyOne } from './apply.js'
 import { checkFunction, integer } from './checks.js'
 import { WeftError } from './error.js'
@@ -59,7 +60,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   return targets.map((t) => total.get(t) ?? zerosLike(t))
 }
 
-/** Goes backwards over calls, each after those it depends on: adds to `total`, by tensor, what the active ones receive. */
+/** Goes through ordered calls from last to first, and adds to `total` what each active tensor receives. */
 function sweep(calls: readonly Call[], active: ReadonlySet<Tensor>, total: Map<Tensor, Tensor>): void {
   for (const call of [...calls].reverse()) {
     if (!call.outputs.some((output) => total.has(output))) continue
@@ -76,7 +77,10 @@ function sweep(calls: readonly Call[], active: ReadonlySet<Tensor>, total: Map<T
   }
 }
 
-/** The value that stands for `t` in the loss: of a variable, the one the loss has read. */
+/**
+ * The recorded value of `t` that the loss depends on. A variable has several when it is assigned: the one that the loss
+ * has read.
+ */
 function target(trace: Trace, t: Tensor, read: ReadonlySet<Tensor>): Tensor {
   const now = trace.resolve(t)
   if (!(t instanceof Variable) || read.has(now)) return now

@@ -1,4 +1,4 @@
-// gradCheck: a function's gradient beside central finite differences, both in float64 on the CPU.
+// gradCheck: compares a function's gradient with central finite differences, both in float64 on the CPU.
 import { checkFunction } from './checks.js'
 import { tensor } from './create.js'
 import { WeftError } from './error.js'
@@ -17,7 +17,8 @@ export interface GradCheckOptions {
 const OPTIONS: OptionTable<GradCheckOptions> = { epsilon: 'number', tolerance: 'number' }
 
 /**
- * Compares the gradient of a scalar function with finite differences, for each input of a float dtype. Both are computed in float64 on the CPU:
+ * Compares the gradient of a scalar function with finite differences, for each input of a float dtype. Both are
+ * computed in float64 on the CPU:
  * ERR_DTYPE for an own op whose kernel does not compute float64.
  */
 export async function gradCheck(

@@ -15,7 +15,10 @@ export class Trace extends Recording {
   readonly captures: Map<Tensor, Tensor> = new Map()
   private count = 0
   readonly device: string
-  /** Whether it is made to learn shapes and dtypes alone: unknown extents are then tried with numbers that data need not have, and nothing runs. */
+  /**
+   * Whether only shapes and dtypes are wanted. Nothing runs then, and unknown extents are tried with numbers that data
+   * need not have.
+   */
   readonly inferring: boolean
 
   constructor(name: string, device: string, { inferring = false }: { inferring?: boolean } = {}) {
@@ -34,7 +37,7 @@ export class Trace extends Recording {
     return t
   }
 
-  /** The traced value a tensor stands for inside this recording. */
+  /** The value of this recording that a tensor has: itself, or the leaf made for a tensor from outside. */
   resolve(t: Tensor): Tensor {
     if (t.recording === this) return t
     if (t.recording !== undefined) {
@@ -115,7 +118,10 @@ export const outsideTrace = <T>(fn: () => T): T => recording(undefined, fn)
 
 export const callOf = (t: Tensor): Call | undefined => (t.origin?.kind === 'call' ? t.origin.call : undefined)
 
-/** The calls that the given values need, each after those it depends on, otherwise in order of recording; state updates come last, so that a run that fails before them has changed nothing. */
+/**
+ * The calls that the given values need. Each comes after those it depends on, otherwise in order of recording. Updates
+ * of state come last: a run that fails before them has changed nothing.
+ */
 export function orderCalls(roots: readonly Tensor[]): Call[] {
   const needed = new Set<Call>()
   const pending = roots.map(callOf)
@@ -175,7 +181,7 @@ export class Graph {
     this.calls = orderCalls(this.roots)
   }
 
-  /** Gives the results and next values other tensors to stand for them. */
+  /** Replaces the results and the next values of variables by what `current` gives for each. */
   replace(current: (t: Tensor) => Tensor): void {
     this.outputs = this.outputs.map(current)
     this.writes = new Map([...this.writes].map(([variable, value]) => [variable, current(value)]))
@@ -200,7 +206,9 @@ export class Graph {
     return lines.join('\n')
   }
 
-  /** Text that is equal for graphs that do the same with their inputs, captured tensors and variables, in that order. */
+  /**
+   * Text that is equal for graphs that do the same with their inputs, captured tensors and variables, in that order.
+   */
   key(): string {
     const variables = [...this.reads.keys()].map((v) => v.signature)
     const written = [...this.writes.keys()].map((v) => [...this.reads.keys()].indexOf(v))

@@ -18,7 +18,7 @@ export type TypedArray =
 export type HostArray = Float32Array | Int32Array | Uint8Array | Float64Array | BigInt64Array | Int8Array
 /** What array() gives. */
 export type NestedArray = number | boolean | readonly NestedArray[]
-/** What tensor() takes besides: typed arrays as the last level. */
+/** What tensor() takes: nested arrays whose last level may be typed arrays. */
 export type NestedValues = number | boolean | readonly (NestedValues | TypedArray)[]
 
 /** Values in row-major order with the shape they came in, and the dtype they have unless one is asked for. */
@@ -79,7 +79,10 @@ function shapeOf(values: unknown): number[] {
   }
 }
 
-/** Reads numbers, booleans, nested arrays of them (the last level may be typed arrays) or a typed array. All values decide on the dtype: any number among booleans makes numbers of them. */
+/**
+ * Reads a number, a boolean, nested arrays of them (the last level may be typed arrays) or a typed array. All values
+ * decide on the dtype: where booleans meet a number, they become numbers.
+ */
 export function hostValues(values: unknown): HostValues {
   if (isTypedArray(values)) {
     const dtype = dtypeOf(values)

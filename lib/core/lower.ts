@@ -23,7 +23,11 @@ const isConstant = (call: Call): boolean => call.op.name === 'fill' && sizeOf(ca
 
 const identity = 'identity'
 
-/** The graph as C++ takes it: memory slots, values that see them with a shape, calls. `capturesAsInputs`: captured tensors are passed to each run, so that another recording of the same graph can use the program. */
+/**
+ * The graph as C++ takes it: memory slots, values that see them with a shape, calls.
+ * @param capturesAsInputs captured tensors are passed to each run, so that another recording of the same graph can use
+ *   the program
+ */
 export function lower(graph: Graph, capturesAsInputs = false, precision: ProgramSpec['precision'] = 'float32'): Lowered {
   const slots: SlotSpec[] = []
   const values: ValueSpec[] = []

@@ -28,8 +28,9 @@ export class Program {
   }
 
   /**
-   * Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call, and small results of
-   * other devices than the CPU come to the host with it. `layer`: named by an error where the program's own description names none.
+   * Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call, and
+   * small results of other devices than the CPU come to the host with it. `layer`: named by an error where the
+   * program's own description names none.
    */
   run(
     inputs: readonly Buffer[],

@@ -43,7 +43,10 @@ function currentSeed(): number {
   return seed
 }
 
-/** Makes what is created from now on reproducible: initial weights, dropout, random tensors and shuffle orders. Layers that exist keep their numbers. */
+/**
+ * Makes what is created from now on reproducible: initial weights, dropout, random tensors and shuffle orders. Layers
+ * that exist keep their numbers.
+ */
 export function setSeed(value: number): void {
   checkCall('setSeed(seed)', arguments)
   seed = checkSeed('setSeed', value)
@@ -57,8 +60,12 @@ function fresh(own: number | undefined): Int32Array {
   return own === undefined ? new Int32Array([key(currentSeed()), streams++, 0]) : new Int32Array([key(checkSeed('seed', own)), -1, 0])
 }
 
-/** The state of one layer's or call site's random numbers: int32 [seed, stream, offset], saved with the model. Made outside any trace. */
+/**
+ * The state of one layer's or call site's random numbers: int32 [seed, stream, offset], saved with the model. Made
+ * outside any trace.
+ */
 export function randomState(own?: number): Variable {
+  checkCall('randomState(seed)', arguments)
   return outsideTrace(() => variable(tensor(fresh(own)), { name: 'randomState', trainable: false }))
 }
 
@@ -71,7 +78,8 @@ export function advance(state: Variable): Tensor {
 }
 
 /**
- * The state for one call: outside a trace a stream of its own; inside one a new state variable, so that each replay draws new numbers.
+ * The state for one call: outside a trace a stream of its own; inside one a new state variable, so that each replay
+ * draws new numbers.
  * With a seed always the same numbers.
  */
 export function callState(own: number | undefined): Tensor {

@@ -135,7 +135,10 @@ define(Variable.prototype, { moveTo })
 
 declare module './tensor.js' {
   interface Tensor {
-    /** The values, row-major, as a copy: Float32Array (also of float16, bfloat16), Int32Array, Uint8Array (also of bool), Float64Array, BigInt64Array, Int8Array. Resolves when the device gets there. */
+    /**
+     * The values, row-major, as a copy: Float32Array (also of float16, bfloat16), Int32Array, Uint8Array (also of
+     * bool), Float64Array, BigInt64Array, Int8Array. Resolves when the device gets there.
+     */
     data(): Promise<HostArray>
     /** data(), blocking this thread until the device gets there. */
     dataSync(): HostArray
@@ -147,7 +150,10 @@ declare module './tensor.js' {
     item(): Promise<number>
     /** Prints dtype, shape and values to the standard output. */
     print(): Promise<void>
-    /** The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device cannot be used. */
+    /**
+     * The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device
+     * cannot be used.
+     */
     to(id: string): Tensor
   }
   interface Variable {

@@ -1,4 +1,5 @@
-// Stacks: an error that comes later names the line of the program that made the call, and hides the frames of the library.
+// Stacks: an error that comes later names the line of the program that made the call, and hides the frames of the
+// library.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { WeftError } from './error.js'
@@ -18,8 +19,8 @@ function parse(stack: string): { head: string; frames: string[] } {
 }
 
 /**
- * The error with the caller's frames at the end of its stack. Of a WeftError the frames of the library go: what is left are
- * the program's own functions that threw (a callback, a loss) and the call.
+ * The error with the caller's frames at the end of its stack. Of a WeftError the frames of the library go: what is left
+ * are the program's own functions that threw (a callback, a loss) and the call.
  */
 function blamed(error: unknown, callStack: string | undefined): unknown {
   if (!(error instanceof Error) || typeof error.stack !== 'string') return error

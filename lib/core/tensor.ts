@@ -1,4 +1,4 @@
-// Tensor: what users hold. It either has a Buffer (concrete) or stands for a value of a graph being recorded; never both.
+// Tensor: what users hold. It has a Buffer with values, or it is a value of a graph being recorded; never both.
 import { Buffer } from './buffer.js'
 import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
@@ -16,7 +16,9 @@ export type Origin =
   | { readonly kind: 'capture'; readonly tensor: Tensor }
   | { readonly kind: 'call'; readonly call: Call; readonly index: number }
 
-/** @internal What a tensor without values belongs to: a trace (lib/core/graph.ts), or the wiring of a functional model. */
+/**
+ * @internal What a tensor without values belongs to: a trace (lib/core/graph.ts), or the wiring of a functional model.
+ */
 export class Recording {
   readonly name: string
   constructor(name: string) {
@@ -33,7 +35,7 @@ export class Tensor {
   readonly dtype: DType
   /** Id of the device the values live on: 'cpu', 'cuda:0', ... */
   readonly device: string
-  /** A bool tensor [batch, time] that says which steps are data; carried beside the values by layers. */
+  /** A bool tensor [batch, time] that says which steps are data. Layers hand it on with the values. */
   mask?: Tensor | undefined
   /** @internal */
   readonly recording: Recording | undefined
@@ -114,7 +116,10 @@ export class Tensor {
 const disposed: Buffer = Object.assign(Object.create(Buffer.prototype) as Buffer, { storage: undefined, bytes: 0, ticket: 0, users: 0 })
 refuseClones(disposed)
 
-/** @internal The recording under way, if any (see lib/core/graph.ts), and the layer whose operations are being called, for error messages. */
+/**
+ * @internal The recording under way, if any (see lib/core/graph.ts), and the layer whose operations are being called,
+ *   for error messages.
+ */
 export const tracing: { current: Recording | undefined; layer: string | undefined } = { current: undefined, layer: undefined }
 
 export interface VariableOptions {

@@ -5,7 +5,9 @@ import { checkCall } from './options.js'
 import { scopes, type Tensor, Variable } from './tensor.js'
 import { walk } from './tree.js'
 
-/** Runs fn and disposes every tensor it made, except variables and those it returns (also inside arrays and records). */
+/**
+ * Runs fn and disposes every tensor it made, except variables and those it returns (also inside arrays and records).
+ */
 export function tidy<T>(fn: () => T): T {
   checkCall('tidy(fn)', arguments)
   checkFunction('tidy', fn)

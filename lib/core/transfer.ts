@@ -32,7 +32,10 @@ export function download(
   return { ticket, bytes }
 }
 
-/** The bytes of a buffer on the host, once the runs so far are done; not to be written to. Rejects with what went wrong in them. */
+/**
+ * The bytes of a buffer on the host, once the runs so far are done; not to be written to. Rejects with what went wrong
+ * in them.
+ */
 export async function bytesOnHost(buffer: Buffer): Promise<Uint8Array> {
   const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
   await finished(ticket)

@@ -34,7 +34,10 @@ export function eachLeaf<L>(tree: unknown, isLeaf: IsLeaf<L>, visit: (leaf: L) =
   else if (isRecord(tree)) for (const item of Object.values(tree)) eachLeaf(item, isLeaf, visit, depth + 1)
 }
 
-/** A copy of the tree with every leaf replaced; values that are neither leaves, arrays nor plain records stay as they are. */
+/**
+ * A copy of the tree with every leaf replaced; values that are neither leaves, arrays nor plain records stay as they
+ * are.
+ */
 export function mapLeaves<L>(tree: unknown, isLeaf: IsLeaf<L>, replace: (leaf: L) => unknown, depth = 0): unknown {
   if (isLeaf(tree)) return replace(tree)
   if (typeof tree !== 'object' || tree === null) return tree

@@ -55,7 +55,10 @@ Object.defineProperty(Variable.prototype, 'assign', { value: assign, writable: t
 
 declare module './tensor.js' {
   interface Variable {
-    /** Replaces the value. In a traced function it takes effect when the step succeeds; reads after it, in the same function, see the new value. */
+    /**
+     * Replaces the value. In a traced function it takes effect when the step succeeds; reads after it, in the same
+     * function, see the new value.
+     */
     assign(value: TensorLike): this
   }
 }

@@ -1,5 +1,5 @@
 // Layer: weights and a function of tensors; the base class of every layer and model.
-import { type DType, type DynamicShape, isFloat, knownExtent, type Shape } from '../core/spec.js'
+import { type DType, type DynamicShape, isFloat, knownExtent, } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
@@ -9,6 +9,7 @@ import { mapTree, Tensor, walk } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
 import { type InputSpec, misfitOf } from './input_spec.js'
+import { countLayer } from './loading.js'
 import { reserveName, uniqueName } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
@@ -81,6 +82,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const known = Object.hasOwn(new.target, 'options') ? new.target.options : undefined
     const className = classNameOf(new.target)
     const what = `${new.target.namespace}${factoryName(className)}`
+    countLayer(className)
     // a constructor that takes its config without a default needs one
     if (config === NO_CONFIG && known && new.target.length > 0) {
       const first = Object.keys(known)[0]

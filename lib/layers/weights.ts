@@ -3,12 +3,14 @@ import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '..
 import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
+import { device } from '../core/device.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { copyOf } from '../core/read.js'
-import { Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
+import { allocate, Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
+import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
@@ -73,11 +75,13 @@ export abstract class Weighted {
       )
     }
     const initializer = getInitializer(options.initializer ?? 'glorotUniform')
+    countWeight(this.name, name, shape, dtype)
     return outsideTrace(() => {
-      const value = initializer(shape, dtype)
+      const drawn = !isLoading()
+      const value = drawn ? initializer(shape, dtype) : allocate(shape, dtype, device())
       const made = variable(value, { name: `${this.name}/${name}`, trainable: trainable && this.learns, dtype })
       // a function of the user may return a tensor that is theirs
-      if ('className' in initializer) value.dispose()
+      if (!drawn || 'className' in initializer) value.dispose()
       const constraint = getConstraint(options.constraint)
       if (constraint) setConstraint(made, constraint)
       this.entries.push({ name, variable: made, trainable, regularizer: getRegularizer(options.regularizer) })
@@ -150,6 +154,30 @@ export abstract class Weighted {
       ...own.map(({ name, variable: v }): [string, Variable] => [`${prefix}/${name}`, v]),
       ...this.sublayers.flatMap((layer) => layer.savedVariables(`${prefix}/${layer.name}`, seen)),
     ]
+  }
+
+  /**
+   * @internal Weights and states with their paths in the object, as in 'conv1.kernel' or 'blocks.0.gamma', each variable once.
+   * The paths depend on the object alone, not on what was made before it.
+   */
+  weightPaths(prefix = '', seen: Set<Variable> = new Set()): [string, Variable][] {
+    const own = [...this.entries, ...this.states].filter(({ variable: v }) => !seen.has(v) && seen.add(v))
+    return [
+      ...own.map(({ name, variable: v }): [string, Variable] => [`${prefix}${name}`, v]),
+      ...this.partPaths().flatMap(([path, layer]) => layer.weightPaths(`${prefix}${path}.`, seen)),
+    ]
+  }
+
+  /** @internal The layers inside with the path of the field that holds each; by its name where that is not known. */
+  partPaths(): [string, Weighted][] {
+    const paths = new Map<Weighted, string>()
+    const visit = (value: unknown, path: string): void => {
+      if (value instanceof Weighted) {
+        if (!paths.has(value)) paths.set(value, path)
+      } else if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
+    }
+    for (const [key, value] of Object.entries(this)) if (key !== 'config') visit(value, key)
+    return this.sublayers.map((layer) => [paths.get(layer) ?? layer.name, layer])
   }
 
   /** False: training leaves the weights alone, of layers inside too, and batch normalization uses its moving statistics. */

@@ -2,6 +2,7 @@
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
+import type { Weighted } from '../layers/weights.js'
 import type { Tensor } from '../core/tensor.js'
 import { Model } from './model.js'
 import { SUMMARY_OPTIONS, type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
@@ -12,6 +13,11 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
 
   override get sublayers(): readonly AnyLayer[] {
     return this.layers
+  }
+
+  /** @internal Layers of a model are known by their names. */
+  override partPaths(): [string, Weighted][] {
+    return this.layers.map((layer) => [layer.name, layer])
   }
 
   /** @internal */
@@ -39,6 +45,6 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   override summary(options: SummaryOptions = {}): void {
     checkCall('summary(options)', arguments, SUMMARY_OPTIONS)
     const print = options.print ?? ((line: string): void => console.log(line))
-    for (const line of summaryLines(this, this.summaryRows(), options)) print(line)
+    for (const line of summaryLines(this, this.summaryRows())) print(line)
   }
 }

@@ -138,25 +138,20 @@ export class Objective {
     return found?.original.rising
   }
 
-  /** What compile() is called with again after loading; throws for functions, which have no JSON. */
+  /** What compile() is called with again after loading; of the user's own losses and metrics { own: name }. */
   toJson(): ObjectiveJson {
-    const unsaved = (kind: string, name: string): never => {
-      throw new WeftError('ERR_ARGUMENT', `the ${kind} '${name}' is a function and cannot be saved`, {
-        hint: `Use one of ${kind === 'loss' ? 'losses' : 'metrics'}.*`,
-      })
-    }
     const saved = (metrics: unknown): unknown =>
       mapLeaves(metrics, (leaf) => {
         const { key, original } = leaf as GivenMetric
         return original.metricName === undefined
-          ? unsaved('metric', original.name)
+          ? { key, own: original.name }
           : { key, className: original.metricName, config: original.config ?? {} }
       })
     return {
       loss: mapLeaves(this.loss, (leaf) => {
         if (leaf === undefined) return null
         const loss = leaf as Loss
-        return loss.saved ? { className: loss.lossName, config: loss.config } : unsaved('loss', loss.lossName)
+        return loss.saved ? { className: loss.lossName, config: loss.config } : { own: loss.lossName }
       }),
       ...(this.lossWeights === undefined ? {} : { lossWeights: this.lossWeights }),
       ...(isList(this.weightedMetrics) && this.weightedMetrics.length === 0 ? {} : { weightedMetrics: saved(this.weightedMetrics) }),
@@ -166,19 +161,32 @@ export class Objective {
   }
 }
 
+/** Losses and metrics of the user's own, by name. */
+export interface OwnFunctions {
+  readonly losses?: Readonly<Record<string, unknown>> | undefined
+  readonly metrics?: Readonly<Record<string, unknown>> | undefined
+}
+
 /** @internal The options of compile() from saved JSON. */
-export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer): CompileOptions {
-  type Saved = { className: string; config: object; key?: string }
-  const isSaved = (value: unknown): value is Saved => isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config'])
+export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer, own: OwnFunctions = {}): CompileOptions {
+  type Saved = { className: string; config: object; key?: string; own?: string }
+  const isOwn = (value: unknown): value is { own: string } => isRecord(value) && typeof value['own'] === 'string'
+  const isSaved = (value: unknown): value is Saved =>
+    isOwn(value) || (isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config']))
   const metric = (leaf: unknown): unknown => {
-    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', `a saved metric is not { className, config }: ${JSON.stringify(leaf)}`)
+    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', 'a saved metric is not { className, config }')
+    if (isOwn(leaf)) return ownNamed('metrics', own.metrics, leaf.own)
     return resolveMetric(leaf.className, { ...leaf.config, name: leaf.key ?? leaf.className })
+  }
+  const loss = (leaf: unknown): unknown => {
+    if (isOwn(leaf)) return ownNamed('losses', own.losses, leaf.own)
+    return isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined
   }
   const options: CompileOptions = { optimizer, precision: json.precision, metrics: mapLeaves(json.metrics ?? [], metric, isSaved) as never }
   if (json.weightedMetrics !== undefined) options.weightedMetrics = mapLeaves(json.weightedMetrics, metric, isSaved) as never
   if (json.lossWeights !== undefined) options.lossWeights = json.lossWeights as never
-  const loss = mapLeaves(json.loss, (leaf) => (isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined), isSaved)
-  if (loss !== undefined) options.loss = loss as never
+  const losses = mapLeaves(json.loss, loss, isSaved)
+  if (losses !== undefined) options.loss = losses as never
   return options
 }
 
@@ -192,6 +200,17 @@ function givenMetrics(what: 'metrics' | 'weightedMetrics', given: CompileOptions
     const original = resolveMetric(leaf)
     return { key: typeof leaf === 'string' ? leaf : original.name, original }
   })
+}
+
+function ownNamed(kind: 'losses' | 'metrics', given: Readonly<Record<string, unknown>> | undefined, name: string): unknown {
+  if (given !== undefined && Object.hasOwn(given, name)) return given[name]
+  throw new WeftError(
+    'ERR_STATE',
+    `the model was compiled with ${kind === 'losses' ? 'the loss' : 'the metric'} '${name}', a function of yours`,
+    {
+      hint: `Give it to loadModel(folder, { ${kind}: { ${name} } })`,
+    },
+  )
 }
 
 /** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */

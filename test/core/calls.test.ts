@@ -44,6 +44,7 @@ const refused: readonly (readonly [name: string, call: () => unknown, says: RegE
   ['defineOp of nothing', () => (weft.defineOp as AnyFunction)(), /expected \{ name, forward \}/],
   ['loadKernels, two paths', () => (weft.loadKernels as AnyFunction)('a', 'b'), /loadKernels takes at most 1/],
   ['tidy of a value', () => (weft.tidy as AnyFunction)(weft.tensor([1])), /tidy: expected a function, got a Tensor/],
+  ['randomState of a shape', () => (weft.randomState as AnyFunction)([2]), /a seed is an integer, got \[2\]/],
   ['setSeed of text', () => (weft.setSeed as AnyFunction)('1'), /a seed is an integer, got '1'/],
   ['setSeed, two', () => (weft.setSeed as AnyFunction)(1, 2), /setSeed takes at most 1/],
   ['setDevice of a number', () => (weft.setDevice as AnyFunction)(0), /a device is a name, 'cpu' or 'cuda:0', got 0/],
@@ -57,6 +58,7 @@ for (const [name, call, says] of refused) test(`refused: ${name}`, () => assert.
 test('refused: asynchronous functions', async () => {
   assert.is(await codeOfAsync((weft.profile as (fn: unknown) => Promise<unknown>)(5)), 'ERR_ARGUMENT')
   assert.is(await codeOfAsync((weft.synchronize as unknown as (fn: unknown) => Promise<unknown>)(5)), 'ERR_ARGUMENT')
+  assert.is(await codeOfAsync((weft.doctor as unknown as (options: unknown) => Promise<unknown>)({})), 'ERR_ARGUMENT')
   assert.is(await codeOfAsync(weft.gradCheck(f, [[1]], 1e-6 as never)), 'ERR_ARGUMENT')
 })
 
@@ -70,6 +72,14 @@ test('all values decide on the dtype', async () => {
   assert.is(weft.tensor([[true], [false]]).dtype, 'bool')
   assert.is(weft.tensor([[1], [true]]).dtype, 'float32')
   assert.equal(await values(weft.tensor([true, 2]).add([false, 0.5])), [1, 2.5])
+})
+
+test('a random state draws new numbers at each call', async () => {
+  const [first, second] = [1, 2].map(() => weft.randomState(5))
+  const draws = [first, first, second].map((state) => weft.randomNormal([3], { state: state! }))
+  const [a, b, c] = await Promise.all(draws.map(values))
+  assert.is.not(String(a), String(b))
+  assert.equal(a, c)
 })
 
 test('lists of typed arrays are nested values', async () => {

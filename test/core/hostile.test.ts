@@ -1,4 +1,5 @@
-// Hostile calls: whatever a public function of the core is given, it returns or throws a WeftError; and no message fails to be made.
+// Hostile calls: whatever a public function of the core is given, it returns or throws a WeftError; and no message
+// fails to be made.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as weft from '../../lib/index.js'

@@ -1,7 +1,7 @@
 // Rows of matrix products and of dense.
 import { dense, matMul } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
-import { elementwise, generate, matMul as product, reshape, type Values } from '../reference.js'
+import { absolute, elementwise, generate, matMul as product, reshape, type Values } from '../reference.js'
 
 const flags = [
   [false, false],
@@ -64,6 +64,13 @@ const SHAPES: readonly [readonly number[], readonly number[]][] = [
   ],
 ]
 
+/** One row of the result contains a large number; the others must not notice. */
+const UNEVEN = [
+  [4, 6, 5],
+  [3, 40, 1],
+  [70, 48, 64],
+] as const
+
 const activations = {
   linear: (x: number) => x,
   relu: (x: number) => Math.max(x, 0),
@@ -98,6 +105,23 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
         operands: [{ shape: swapped(a, transposeA) }, { shape: swapped(b, transposeB) }],
         run: (x, y) => matMul(x!, y!, { transposeA, transposeB }),
         reference: (x, y) => product(x!, y!, transposeA, transposeB),
+        roundings: 8,
+      }),
+    ),
+  ),
+  ...UNEVEN.flatMap(([m, k, n]) =>
+    [1e10, Number.POSITIVE_INFINITY].map(
+      (large): Row => ({
+        op: 'matMul',
+        name: `[${m},${k}] · [${k},${n}] with ${large} among small numbers`,
+        operands: [
+          { shape: [m, k], values: Array.from({ length: m * k }, (_, i) => (i === k + 1 ? large : 0.5 + (i % 7) / 8)) },
+          { shape: [k, n], domain: [[0.5, 2]] },
+        ],
+        run: (x, y) => matMul(x!, y!),
+        reference: (x, y) => product(x!, y!),
+        sizes: (x, y) => product(absolute(x!), absolute(y!)),
+        derivatives: 0,
         roundings: 8,
       }),
     ),

@@ -3,9 +3,11 @@
 // warpgroups have 64 queries each: while the tensor cores compute one's products, the other computes exponentials, and each starts the scores
 // of the next tile and the values of this one before it goes on with the scores. Weights go to shared memory, swizzled as wgmma reads them.
 #include "attention_forward.cuh"
+#include "copy_engine.cuh"
 #include "matmul_tile.cuh"
-#include "hopper.cuh"
+#include "mbarrier.cuh"
 #include "tensor_map.h"
+#include "warpgroup.cuh"
 
 namespace weft::cuda {
 namespace {

@@ -3,6 +3,7 @@
 // there as they are. Tiles lie in shared memory in rows of D features and a pad that keeps the accesses of a warp in different banks; both
 // products read them as they lie, one along the features, one across.
 #pragma once
+#include "architectures.h"
 #include "attention.cuh"
 #include "matmul_tile.cuh"
 
@@ -217,7 +218,8 @@ template <class Products_, int D_, int columns_> struct TensorTiles {
 /** Whether the kernels on tensor cores can take operands of a dtype. */
 inline bool suits_tensor_cores(const Call& call, const Attention& shape, DType dtype) {
   const int multiple = dtype == DType::float32 ? 4 : 8, least = dtype == DType::float16 ? 75 : 80;
-  return call.target.capability >= least && shape.d % multiple == 0 && shape.dv % multiple == 0 && shape.d <= 128 && shape.dv <= 128;
+  return code_for(call.target.capability) >= least && shape.d % multiple == 0 && shape.dv % multiple == 0 && shape.d <= 128 &&
+         shape.dv <= 128;
 }
 /** Whether operands are to be copied in bfloat16 first: they are read often, and its products are the fastest. */
 inline bool rounds(const Call& call, const Bound& bound) {

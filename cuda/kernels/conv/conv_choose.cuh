@@ -1,6 +1,7 @@
 // Which kernel works on a convolution as an implicit product: tensor cores where channels come in packs of 16 bytes, float units elsewhere,
 // and the largest tile that still gives every multiprocessor work.
 #pragma once
+#include "architectures.h"
 #include "conv_matrix_tiles.cuh"
 #include "conv_tiles.cuh"
 
@@ -34,7 +35,7 @@ template <class T> Matrix matrix_for(const Call& call, const ConvShape& s, int64
   constexpr int pack = 16 / int(sizeof(T));
   if (!packs_fit(s.c, s.group_c(), pack) || !packs_fit(s.o, s.group_o(), pack)) return Matrix::none;
   if constexpr (std::is_same_v<T, Float16>) return Matrix::float16;
-  if (call.target.capability < 80) return Matrix::none;
+  if (code_for(call.target.capability) < 80) return Matrix::none;
   if constexpr (std::is_same_v<T, BFloat16>) return Matrix::bfloat16;
   if (call.precision != Precision::float32) return Matrix::tf32;
   return depth >= least_split_depth ? Matrix::float32 : Matrix::none;

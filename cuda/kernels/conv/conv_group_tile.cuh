@@ -2,11 +2,11 @@
 // A slice of 64 of the depth is one stage of a ring in shared memory: rows of 128 bytes, swizzled by 128 bytes.
 #pragma once
 #include "conv_product.cuh"
-#include "hopper.cuh"
+#include "warpgroup.cuh"
 
 namespace weft::cuda {
 
-template <class T_, int columns_> struct GroupTile {
+template <class T_, int columns_> struct ConvGroupTile {
   using T = T_;
   using Sums = float[columns_ / 2];
   static constexpr int rows = 256, columns = columns_, depth = 64;

@@ -1,5 +1,6 @@
 // conv2dKernelGrad: the product of conv_kernel_product.cuh in pieces, and the sum of the pieces. On tensor cores where channels come in
 // packs of 16 bytes; on float units a small tile serves the few rows of a first layer.
+#include "architectures.h"
 #include "conv_kernel_choose.cuh"
 #include "conv_steps.cuh"
 
@@ -61,7 +62,8 @@ template <class Math, class T> KernelVariant<T> choose_matrix(const Call& call, 
 template <class T> KernelVariant<T> choose(const Call& call, const ConvShape& s) {
   constexpr int pack = 16 / int(sizeof(T));
   constexpr int least_split_pixels = 256;  // below, the split of float32 operands would be less exact than float32 arithmetic
-  const bool packs = packs_fit(s.c, s.group_c(), pack) && packs_fit(s.o, s.group_o(), pack), ampere = call.target.capability >= 80;
+  const bool packs = packs_fit(s.c, s.group_c(), pack) && packs_fit(s.o, s.group_o(), pack),
+             ampere = code_for(call.target.capability) >= 80;
   if constexpr (sizeof(T) == 2)
     if (packs)
       if (const KernelVariant<T> variant = choose_kernel_group(call, s, T()); variant.run) return variant;

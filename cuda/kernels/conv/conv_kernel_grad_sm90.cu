@@ -84,11 +84,11 @@ template <class Tile> KernelVariant<typename Tile::T> group_variant() {
 }
 
 template <class T> KernelVariant<T> choose(const Call& call, const ConvShape& s) {
-  const int64_t row_tiles = divide_up(s.depth(), GroupTile<T, 64>::rows);
-  const bool filled = s.depth() >= row_tiles * (GroupTile<T, 64>::rows * 3 / 4);  // three quarters of the tiles' rows are in use
+  const int64_t row_tiles = divide_up(s.depth(), ConvGroupTile<T, 64>::rows);
+  const bool filled = s.depth() >= row_tiles * (ConvGroupTile<T, 64>::rows * 3 / 4);  // three quarters of the tiles' rows are in use
   const bool enough = s.pixels() * row_tiles * divide_up(s.group_o(), 128) * s.groups >= int64_t(1024) * call.target.multiprocessors;
   if (call.target.capability != 90 || !filled || !enough || s.group_o() < 64) return {};
-  return s.group_o() > 64 ? group_variant<GroupTile<T, 128>>() : group_variant<GroupTile<T, 64>>();
+  return s.group_o() > 64 ? group_variant<ConvGroupTile<T, 128>>() : group_variant<ConvGroupTile<T, 64>>();
 }
 
 }  // namespace

@@ -169,18 +169,19 @@ class Planes {
   int row_length = 0, planes = 0, padded = 0;
 };
 
-/** A float32 operand as wgmma takes tf32: k-major, rows multiples of 16 bytes; rounded to tf32 where it has to be copied for that. */
+/** A float32 operand as wgmma takes tf32: rounded, k-major, rows multiples of 16 bytes. */
 class KMajor {
  public:
   KMajor(Call& call, const View& operand, int rows, int row_length, bool k_major, int planes);
   void make(const Frame& frame) const;
-  template <class T> const T* at(const Frame& frame) const { return frame.at<const T>(copied.used() ? copied : operand); }
+  template <class T> const T* at(const Frame& frame) const { return frame.at<const T>(copied); }
   int row() const { return padded; }
 
  private:
-  View operand, copied;
+  View operand;
   int outer = 0, k = 0, padded = 0;
   bool k_major = true;
+  View copied;
 };
 
 /** The step of a product by the kernel that suits it. */

@@ -8,10 +8,13 @@
 // what float32 arithmetic does ("bf16x6"); tensor cores truncate when they add, so the sum of every TileK is added to the long sum in float32
 // arithmetic, its small products first. Or as they are, rounded to tf32 and k-major (matmul_k_major.cu).
 #pragma once
-#include "matmul_tile.cuh"
-#include "hopper.cuh"
+#include "cluster.cuh"
+#include "copy_engine.cuh"
 #include "matmul.h"
+#include "matmul_tile.cuh"
+#include "mbarrier.cuh"
 #include "tensor_map.h"
+#include "warpgroup.cuh"
 
 namespace weft::cuda {
 

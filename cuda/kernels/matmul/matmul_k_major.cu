@@ -1,5 +1,6 @@
-// float32 operands of matrix products made ready for wgmma: rounded to tf32, k-major, rows padded to 16 bytes. A block copies tiles of
-// 32 x 32 through shared memory, so that both sides are read and written along their rows.
+// float32 operands of matrix products made ready for wgmma: rounded to tf32, k-major, rows padded to 16 bytes. Operands that are k-major
+// already are copied too, because wgmma cuts the low bits off instead of rounding. A block copies tiles of 32 x 32 through shared memory, so
+// that both sides are read and written along their rows.
 #include "matmul.h"
 #include "tensor_core.cuh"
 
@@ -35,13 +36,10 @@ KMajor::KMajor(Call& call, const View& operand, int rows, int row_length, bool k
       outer(k_major ? rows : row_length),
       k(k_major ? row_length : rows),
       padded(int(divide_up(k, 4) * 4)),
-      k_major(k_major) {
-  if (k_major && padded == k) return;
-  copied = call.scratch(size_t(operand.size() / (int64_t(outer) * k) * outer * padded) * sizeof(float));
-}
+      k_major(k_major),
+      copied(call.scratch(size_t(operand.size() / (int64_t(outer) * k) * outer * padded) * sizeof(float))) {}
 
 void KMajor::make(const Frame& frame) const {
-  if (!copied.used()) return;
   const int64_t blocks = operand.size() / (int64_t(outer) * k) * divide_up(outer, edge) * divide_up(padded, edge);
   launch(frame, {.grid = dim3(unsigned(blocks)), .block = dim3(edge, threads_k)}, make_k_major, frame.at<const float>(operand),
          frame.at<float>(copied), outer, k, padded, k_major);

@@ -1,4 +1,5 @@
 // Matrix products on tensor cores (mma.sync): 16-bit operands, and which products are worth it.
+#include "architectures.h"
 #include "matmul_tensor.cuh"
 
 namespace weft::cuda {
@@ -17,7 +18,7 @@ bool exact_pays(int capability) { return capability == 80 || capability == 90 ||
 }  // namespace
 
 bool can_tensor(const Product& p, const Target& target) {
-  return p.k > 0 && blocks_of(p, 64, 64) <= largest_extent / 32 && (target.capability >= 80 || p.c.dtype == DType::float16);
+  return p.k > 0 && blocks_of(p, 64, 64) <= largest_extent / 32 && (code_for(target.capability) >= 80 || p.c.dtype == DType::float16);
 }
 
 bool tensor_pays(const Product& p, const Target& target) {

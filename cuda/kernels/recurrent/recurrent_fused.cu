@@ -3,6 +3,7 @@
 // columns and, of every staged part of the sum, k; what the shares of k give is added in order. States, and what the next step multiplies, lie in
 // scratch memory, the latter twice: blocks read one while others write the other. For runs whose steps are too small to fill the GPU as products
 // do, so that the time of a step is that of a launch and of reading the weights from the second-level cache.
+#include "architectures.h"
 #include "recurrent_product.cuh"
 
 namespace weft::cuda {
@@ -82,7 +83,7 @@ template <class T> __global__ void __launch_bounds__(256) first_operand(Forward<
 /** Block x: a group of columns; block y: rows. */
 template <class T, bool exact>
 __global__ void __launch_bounds__(ForwardTile<T, exact>::threads)
-    forward_tile(Forward<T> run, Sequence s, Columns columns, int k, const T* weights, const T* operand, T* next, int length,
+    forward_tile(Forward<T> run, Sequence s, GateColumns columns, int k, const T* weights, const T* operand, T* next, int length,
                  State* states) {
   using Tile = ForwardTile<T, exact>;
   WEFT_DYNAMIC_SHARED(T, shared);
@@ -106,7 +107,7 @@ __global__ void __launch_bounds__(ForwardTile<T, exact>::threads)
 /** Step k, or with k = -1 what is left after the first one. slopes [batch, columns]: of the products of step k + 1. */
 template <class T, bool exact>
 __global__ void __launch_bounds__(BackwardTile<T, exact>::threads)
-    backward_tile(Backward<T> run, Sequence s, Columns columns, int k, const T* weights, const T* slopes, T* next, Carry* carries) {
+    backward_tile(Backward<T> run, Sequence s, GateColumns columns, int k, const T* weights, const T* slopes, T* next, Carry* carries) {
   using Tile = BackwardTile<T, exact>;
   WEFT_DYNAMIC_SHARED(T, shared);
   const int first_row = blockIdx.y * Tile::TileM, first_unit = blockIdx.x * Tile::TileN;
@@ -133,7 +134,7 @@ __global__ void __launch_bounds__(BackwardTile<T, exact>::threads)
 }
 
 /** Groups of 64 columns. */
-Columns columns_of(const Sequence& s) {
+GateColumns columns_of(const Sequence& s) {
   const int gates = s.gates(), per = 64 / gates;
   return {gates, per, 64, int(divide_up(s.units, per))};
 }
@@ -141,7 +142,8 @@ Columns columns_of(const Sequence& s) {
 }  // namespace
 
 bool can_fuse(const Recurrence& run, const Target& target) {
-  return run.s.cell != Cell::gruBefore && (target.capability >= 80 || run.dtype == DType::float16) && divide_up(run.s.batch, 32) <= 65535;
+  return run.s.cell != Cell::gruBefore && (code_for(target.capability) >= 80 || run.dtype == DType::float16) &&
+         divide_up(run.s.batch, 32) <= 65535;
 }
 
 /**
@@ -157,7 +159,7 @@ bool fuse_pays(const Recurrence& run, const Target& target) {
 
 Step bind_fused(Call& call, const Recurrence& run) {
   const Sequence s = run.s;
-  const Columns columns = columns_of(s);
+  const GateColumns columns = columns_of(s);
   const int length = int(divide_up(s.units, 8) * 8);
   const View packed = scratch_matrix(call, s.units, columns.all(), run.dtype);
   const View states = call.scratch(size_t(run.states()) * sizeof(State));
@@ -186,7 +188,7 @@ Step bind_fused(Call& call, const Recurrence& run) {
 
 Step bind_fused_gradient(Call& call, const Recurrence& run) {
   const Sequence s = run.s;
-  const Columns columns = columns_of(s);
+  const GateColumns columns = columns_of(s);
   const View packed = scratch_matrix(call, s.units, columns.all(), run.dtype);
   const View carries = call.scratch(size_t(run.states()) * sizeof(Carry));
   const View slopes[2] = {scratch_matrix(call, s.batch, columns.all(), run.dtype), scratch_matrix(call, s.batch, columns.all(), run.dtype)};

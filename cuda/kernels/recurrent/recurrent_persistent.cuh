@@ -5,6 +5,7 @@
 // (recurrent_cluster_sm90.cu); no block waits for one outside its team. Warps share out the columns of a product and, where there are more warps
 // than columns, the sum; a unit of a row belongs to one thread for the whole run, which keeps its states in registers.
 #pragma once
+#include "architectures.h"
 #include "recurrent_product.cuh"
 
 namespace weft::cuda {
@@ -23,7 +24,7 @@ template <class T> constexpr int most_items = sizeof(T) == 4 ? 2 : 3;
 
 /** How the blocks of a team divide a run. */
 struct Team {
-  Columns columns;
+  GateColumns columns;
   int n, k;   // of a block's product: columns and length of its sums, multiples of 16 and 32
   int parts;  // shares of a sum
   int a_row, b_row, sum_row;
@@ -225,7 +226,7 @@ __global__ void __launch_bounds__(32 * most_warps, 1) backward_persistent(Backwa
 /** Whether a team of so many blocks can hold the weights. */
 inline bool team_fits(const Recurrence& run, const Target& target, int size, bool backward) {
   const Sequence& s = run.s;
-  const bool known = s.cell != Cell::gruBefore && (target.capability >= 80 || run.dtype == DType::float16);
+  const bool known = s.cell != Cell::gruBefore && (code_for(target.capability) >= 80 || run.dtype == DType::float16);
   const auto fits = [&]<class T>(const Team& team) {
     return team.shared <= target.shared_memory && team.columns.per * persistent_rows <= most_items<T> * 32 * team.warps;
   };

@@ -9,7 +9,7 @@
 
 namespace weft::cuda {
 
-struct Columns {
+struct GateColumns {
   int gates, per, width, groups;
 
   WEFT_HD int of(int unit, int gate) const { return unit / per * width + unit % per * gates + gate; }
@@ -101,7 +101,7 @@ template <int rows> __device__ __forceinline__ void store_sums(const float (&sum
 }
 
 /** packed [units, columns] of recurrent [units, gates · units], the columns in their order, zeros between them. */
-template <class T> __global__ void __launch_bounds__(256) pack_columns(const T* recurrent, T* packed, Columns columns, int units) {
+template <class T> __global__ void __launch_bounds__(256) pack_columns(const T* recurrent, T* packed, GateColumns columns, int units) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   const int64_t k = i / columns.all();
   if (k >= units) return;

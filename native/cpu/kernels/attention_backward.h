@@ -126,7 +126,7 @@ class AttentionBackward {
         std::fill(ds + (sees ? own : 0), ds + count, 0.0f);
       }
       if (!at.dq) return;
-      Tile<float> tile{};
+      MicroTile<float> tile{};
       tile.k = near, tile.a = slopes + r0 * pitch, tile.a_row = pitch, tile.a_step = 1;
       tile.b = memory + keys_, tile.b_step = s.d;
       tile.c = memory + query_sums_ + r0 * s.d, tile.c_row = s.d;
@@ -160,7 +160,7 @@ class AttentionBackward {
     for_tiles(count, tile_rows, [&](int64_t j0, int64_t j1) {
       const int64_t skipped = std::clamp<int64_t>(run.first_query(first + j0) - begin, 0, queries);
       if (skipped == queries) return;
-      Tile<float> tile{};
+      MicroTile<float> tile{};
       tile.k = queries - skipped, tile.a = x + skipped * blocks_.length + j0, tile.a_row = 1, tile.a_step = blocks_.length;
       tile.b = rows + skipped * n, tile.b_step = n;
       tile.c = sums + j0 * n, tile.c_row = n, tile.accumulate = true;

@@ -19,7 +19,7 @@ struct KeyBlocks {
 };
 
 /** c[rows, columns] (+)= a·b with the addresses and strides of `tile`, which is given without its columns. */
-inline void multiply_rows(Tile<float> tile, int64_t rows, int64_t columns) {
+inline void multiply_rows(MicroTile<float> tile, int64_t rows, int64_t columns) {
   constexpr int64_t widest = tile_columns<float>;
   const float *a = tile.a, *b = tile.b;
   float* c = tile.c;
@@ -31,7 +31,7 @@ inline void multiply_rows(Tile<float> tile, int64_t rows, int64_t columns) {
     for_tiles(rows, tile_rows, [&](int64_t r0, int64_t r1) {
       tile.a = a + r0 * tile.a_row;
       tile.c = c + r0 * tile.c_row + j;
-      tile_kernel<float>(int(r1 - r0), vectors)(tile);
+      multiply_tile(tile, int(r1 - r0), vectors);
     });
   }
 }
@@ -39,15 +39,14 @@ inline void multiply_rows(Tile<float> tile, int64_t rows, int64_t columns) {
 /** scores[rows, count] = a·bᵀ for a packed bᵀ; whole panels are written. */
 inline void multiply_panels(const float* a, int64_t rows, int64_t k, const float* packed, int64_t count, float* scores, int64_t pitch) {
   constexpr int64_t panel = tile_columns<float>;
-  Tile<float> tile{};
+  MicroTile<float> tile{};
   tile.k = k, tile.a_row = k, tile.a_step = 1, tile.b_step = panel, tile.c_row = pitch;
   tile.last = last_mask<float>(panel);
-  const TileKernel<float> kernel = tile_kernel<float>(int(rows), 2);
   for (int64_t j = 0; j < count; j += panel) {
     tile.a = a;
     tile.b = packed + j * k;
     tile.c = scores + j;
-    kernel(tile);
+    multiply_tile(tile, int(rows), 2);
   }
 }
 

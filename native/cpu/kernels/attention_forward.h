@@ -89,7 +89,7 @@ class AttentionForward {
           multiply_row(row, memory + keep_, own);
         }
       }
-      Tile<float> tile{};
+      MicroTile<float> tile{};
       tile.k = count, tile.a = scores, tile.a_row = blocks_.length, tile.a_step = 1;
       tile.b = memory + values_ + from * s.dv, tile.b_step = s.dv;
       tile.c = results, tile.c_row = s.dv, tile.accumulate = from > 0;

@@ -56,7 +56,7 @@ template <class T> class ForwardConv {
         const int64_t b_step = packed_ ? tile_columns<T> : s_.o;
         const T* b = packed_ ? frame.at<T>(weights_) + group * packed_size<T>(depth, group_o) + j * depth : kernel + channel;
         const int vectors = vectors_for<T>(w);
-        Tile<T> tile;
+        MicroTile<T> tile;
         tile.last = last_mask<T>(w);
         tile.a_row = s_.stride_w * s_.c;
         tile.a_step = 1;
@@ -84,7 +84,7 @@ template <class T> class ForwardConv {
               ahead.give(tile);
               tile.a = from + x0 * tile.a_row;
               tile.c = out + y * out_pitch + x0 * s_.o + channel;
-              tile_kernel<T>(int(x1 - x0), vectors)(tile);
+              multiply_tile(tile, int(x1 - x0), vectors);
             });
           }
         }

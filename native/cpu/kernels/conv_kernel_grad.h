@@ -41,7 +41,7 @@ template <class T> class KernelGrad {
                                      : s_.kh * (merged_ ? tiles_in(s_.kw * group_c, tile_rows) : s_.kw * tiles_in(group_c, tile_rows)));
     Ahead ahead_in(band.next_in.from, band.next_in.elements, calls / 2), ahead_g(band.next_g.from, band.next_g.elements, calls - calls / 2);
     int64_t call = 0;
-    Tile<T> tile;
+    MicroTile<T> tile;
     tile.k = columns;
     tile.outer = rows;
     tile.a_step = s_.stride_w * s_.c;
@@ -74,7 +74,7 @@ template <class T> class KernelGrad {
             tile.a = band.in;
             tile.rows_at = at.data() + r0;
             tile.c = dk + r0 * s_.o + channel;
-            gathered_kernel<T>(int(r1 - r0), vectors)(tile);
+            multiply_gathered_tile(tile, int(r1 - r0), vectors);
           });
           continue;
         }
@@ -85,7 +85,7 @@ template <class T> class KernelGrad {
               (call++ % 2 ? ahead_in : ahead_g).give(tile);
               tile.a = band.in + r * s_.dilation_h * pitch + run * s_.dilation_w * s_.c + group * group_c + i0;
               tile.c = dk + ((r * runs + run) * length + i0) * s_.o + channel;
-              tile_kernel<T>(int(i1 - i0), vectors)(tile);
+              multiply_tile(tile, int(i1 - i0), vectors);
             });
       }
     }

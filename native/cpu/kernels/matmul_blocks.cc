@@ -34,9 +34,6 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
     for (int64_t i = 0; i < rows; i++) to[k * pitch + i] = from[i * row + k];
 }
 
-/** Tiles pack what they are the first to read, where the level has masked stores; without them that is done before the sums. */
-constexpr bool keeps = WEFT_LEVEL > 0;
-
 /** Packs a block of a: its tiles one after the other, each as [k][rows]. Up to a vector behind the end is overwritten. */
 template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
   if (a.row == 1 && a.column != 1) {
@@ -44,7 +41,7 @@ template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packe
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
         const T* from = a.data + i * a.column + r0;
         T* to = packed + r0 * k + i * (r1 - r0);
-        if constexpr (keeps) copy_row(from, int(r1 - r0), to);
+        if constexpr (WEFT_LEVEL > 0) copy_row(from, int(r1 - r0), to);
         else
           for (int64_t r = 0; r < r1 - r0; r++) to[r] = from[r];
       });
@@ -107,20 +104,20 @@ template <class T> void multiply(const Product<T>& p) {
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
-      const bool keeps_a = keeps && p.a_block && p.b_panel && a.row == 1 && a.column != 1;
+      const bool keeps_a = tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
         if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
         const int vectors = vectors_for<T>(w);
-        Tile<T> tile;
+        MicroTile<T> tile;
         tile.k = kc;
         const Matrix<T> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
         T* b_panel = p.b_panel && vectors == 2 ? p.b_panel : nullptr;
         if (p.packed_b) {
           tile.b = p.packed_b + j * p.k + k0 * columns;
           tile.b_step = columns;
-        } else if (p.b_panel && (b.column != 1 || !keeps)) {
+        } else if (p.b_panel && (b.column != 1 || !tiles_keep<T>)) {
           pack_panels<T>(b, kc, w, 0, 1, p.b_panel);
           tile.b = p.b_panel;
           tile.b_step = columns;
@@ -160,7 +157,7 @@ template <class T> void multiply(const Product<T>& p) {
             tile.a_step = a.column;
           }
           tile.c = p.c + (m0 + r0) * p.c_row + j;
-          tile_kernel<T>(rows, vectors)(tile);
+          multiply_tile(tile, rows, vectors);
         });
         j += w;
       }

@@ -1,4 +1,4 @@
-// The micro-kernel, instantiated for every height and width of tile.
+// The micro-kernel: for float32 one function for every height and width of tile, for float64 tiles are put together from a few.
 #include "micro_kernel.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ enum class Rows { strided, adjacent, gathered };
 enum class Beside { nothing, fetch, keep };
 constexpr int64_t rows_ahead = 32;
 
-template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute__((noinline)) void run_tile(const Tile<T>& tile) {
+template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   using V = Vector<T>;
   constexpr int lanes = lanes_of<T>;
   constexpr bool fetching = beside != Beside::nothing;
@@ -65,7 +65,7 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
               for (int j = 0; j < vectors; j++) store(keep_b + j * lanes, bv[j]);
               keep_b += tile_columns<T>;
             }
-            if (kind == Rows::adjacent && keep_a) {
+            if (keep_a) {
               __builtin_prefetch(a0 + a_ahead, 0, 3);
               __builtin_prefetch(a0 + a_ahead + rows - 1, 0, 3);
               copy_row(a0, rows, keep_a);
@@ -126,54 +126,76 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
   }
 }
 
-template <class T, int rows, int vectors, Beside beside> void run_rows(const Tile<T>& tile) {
-  if (tile.a_row == 1) run_tile<T, rows, vectors, Rows::adjacent, beside>(tile);
-  else run_tile<T, rows, vectors, Rows::strided, beside>(tile);
+template <class T> using Kernel = void (*)(const MicroTile<T>&);
+
+/**
+ * Adjacent rows are strided ones with stride 1. Kernels of their own save address arithmetic, which costs nothing where two vectors at
+ * the widest level keep the multipliers busy.
+ */
+template <int rows, int vectors, Beside beside> void run_rows(const MicroTile<float>& tile) {
+  constexpr bool busy = vectors > 2 || (vectors == 2 && WEFT_LEVEL == 2);
+  if constexpr (!busy)
+    if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside>(tile);
+  run_tile<float, rows, vectors, Rows::strided, beside>(tile);
 }
 
-template <class T, int rows, int vectors> void run_any(const Tile<T>& tile) {
+template <int rows, int vectors> void run_any(const MicroTile<float>& tile) {
   constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
   if constexpr (vectors == 2) {
-    if (tile.keep_a || tile.keep_b) {
-      run_rows<T, rows, vectors, Beside::keep>(tile);
-      return;
-    }
-    if (tile.k * tile.inner * tile.outer >= long_enough) {
-      run_rows<T, rows, vectors, Beside::fetch>(tile);
-      return;
-    }
+    if constexpr (tiles_keep<float> && rows >= least_keeping_rows)
+      if (tile.keep_a || tile.keep_b) return run_rows<rows, vectors, Beside::keep>(tile);
+    if (tile.k * tile.inner * tile.outer >= long_enough) return run_rows<rows, vectors, Beside::fetch>(tile);
   }
-  run_rows<T, rows, vectors, Beside::nothing>(tile);
+  run_rows<rows, vectors, Beside::nothing>(tile);
 }
 
-template <class T, int vectors, int... row> constexpr auto strided_kernels(std::integer_sequence<int, row...>) {
-  return std::array<TileKernel<T>, sizeof...(row)>{run_any<T, row + 1, vectors>...};
+template <int vectors, int... row> constexpr auto strided_kernels(std::integer_sequence<int, row...>) {
+  return std::array<Kernel<float>, sizeof...(row)>{run_any<row + 1, vectors>...};
 }
 template <class T, int vectors, int... row> constexpr auto gathered_kernels(std::integer_sequence<int, row...>) {
-  return std::array<TileKernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, Beside::nothing>...};
+  return std::array<Kernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, Beside::nothing>...};
+}
+
+/** A float64 tile in parts of up to 4 rows and 2 vectors, whose rows are all found through rows_at. */
+void run_parts(const MicroTile<double>& tile, const int64_t* rows_at, int rows, int vectors) {
+  constexpr int height = 4, lanes = lanes_of<double>;
+  constexpr auto heights = std::make_integer_sequence<int, height>();
+  static constexpr std::array kernels = {gathered_kernels<double, 1>(heights), gathered_kernels<double, 2>(heights)};
+  for (int v = 0; v < vectors; v += 2) {
+    MicroTile<double> part = tile;
+    part.b += v * lanes;
+    if (part.bias) part.bias += v * lanes;
+    if (v + 2 < vectors) part.last = lanes_below<double>(lanes);
+    for (int i = 0; i < rows; i += height) {
+      part.rows_at = rows_at + i;
+      part.c = tile.c + i * tile.c_row + v * lanes;
+      kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](part);
+    }
+  }
 }
 
 }  // namespace
 
-template <class T> TileKernel<T> tile_kernel(int rows, int vectors) {
-  static constexpr auto one = strided_kernels<T, 1>(std::make_integer_sequence<int, tile_rows>());
-  static constexpr auto two = strided_kernels<T, 2>(std::make_integer_sequence<int, tile_rows>());
-  static constexpr auto four = strided_kernels<T, 4>(std::make_integer_sequence<int, 3>());
-  static constexpr auto eight = strided_kernels<T, 8>(std::make_integer_sequence<int, 1>());
+void multiply_tile(const MicroTile<float>& tile, int rows, int vectors) {
+  static constexpr auto one = strided_kernels<1>(std::make_integer_sequence<int, tile_rows>());
+  static constexpr auto two = strided_kernels<2>(std::make_integer_sequence<int, tile_rows>());
+  static constexpr auto four = strided_kernels<4>(std::make_integer_sequence<int, 3>());
   const size_t row = size_t(rows - 1);
-  return vectors == 1 ? one[row] : vectors == 2 ? two[row] : vectors == 4 ? four[row] : eight[row];
+  if (vectors <= 2) (vectors == 1 ? one : two)[row](tile);
+  else if (vectors == 4) four[row](tile);
+  else run_any<1, 8>(tile);
+}
+void multiply_tile(const MicroTile<double>& tile, int rows, int vectors) {
+  int64_t rows_at[tile_rows];
+  for (int i = 0; i < rows; i++) rows_at[i] = i * tile.a_row;
+  run_parts(tile, rows_at, rows, vectors);
 }
 
-template <class T> TileKernel<T> gathered_kernel(int rows, int vectors) {
-  static constexpr auto one = gathered_kernels<T, 1>(std::make_integer_sequence<int, gathered_rows>());
-  static constexpr auto two = gathered_kernels<T, 2>(std::make_integer_sequence<int, gathered_rows>());
-  const size_t row = size_t(rows - 1);
-  return vectors == 1 ? one[row] : two[row];
+void multiply_gathered_tile(const MicroTile<float>& tile, int rows, int vectors) {
+  constexpr auto heights = std::make_integer_sequence<int, gathered_rows>();
+  static constexpr std::array kernels = {gathered_kernels<float, 1>(heights), gathered_kernels<float, 2>(heights)};
+  kernels[size_t(vectors - 1)][size_t(rows - 1)](tile);
 }
-
-template TileKernel<float> tile_kernel<float>(int, int);
-template TileKernel<double> tile_kernel<double>(int, int);
-template TileKernel<float> gathered_kernel<float>(int, int);
-template TileKernel<double> gathered_kernel<double>(int, int);
+void multiply_gathered_tile(const MicroTile<double>& tile, int rows, int vectors) { run_parts(tile, tile.rows_at, rows, vectors); }
 
 }  // namespace weft::cpu::WEFT_ISA

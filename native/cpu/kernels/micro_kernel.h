@@ -10,7 +10,7 @@
 namespace weft::cpu::WEFT_ISA {
 
 /** a(i, k) of run (p, q) is a[i * a_row + k * a_step + p * a_outer + q * a_inner]; b(k, j) is b[k * b_step + j + p * b_outer + q * b_inner]. */
-template <class T> struct Tile {
+template <class T> struct MicroTile {
   const T* a;
   const T* b;
   T* c;
@@ -21,14 +21,13 @@ template <class T> struct Tile {
   MaskOf<T> last;                    // columns of the last vector
   bool accumulate = false;           // add to c
   bool relu = false;
-  // where a copy of what is read goes, packed for the tiles that use it next: rows of a ([k][rows], only where a_row is 1), a panel of b
+  // where a copy of what is read goes, packed for the tiles that use it next: rows of a ([k][rows], only where a_row is 1), a panel of b.
+  // Only where tiles_keep<T>.
   T* keep_a = nullptr;
   T* keep_b = nullptr;
   const char* ahead = nullptr;  // memory that is wanted next: its lines are fetched while the tile is summed
   int64_t ahead_lines = 0;
 };
-
-template <class T> using TileKernel = void (*)(const Tile<T>&);
 
 #if WEFT_LEVEL == 2
 constexpr int tile_rows = 14, gathered_rows = 9;
@@ -37,10 +36,20 @@ constexpr int tile_rows = 6, gathered_rows = 5;
 #endif
 template <class T> constexpr int64_t tile_columns = 2 * lanes_of<T>;
 
-/** For `rows` <= tile_rows and `vectors` 1 or 2; also 1..3 rows of 4 vectors and 1 row of 8. */
-template <class T> TileKernel<T> tile_kernel(int rows, int vectors);
-/** Rows of a found through rows_at: `rows` <= gathered_rows, `vectors` 1 or 2. */
-template <class T> TileKernel<T> gathered_kernel(int rows, int vectors);
+/** Whether tiles of T can keep what they read: the portable level has no masked stores, and float64 has few kernels. */
+template <class T> constexpr bool tiles_keep = WEFT_LEVEL > 0 && sizeof(T) == 4;
+/** The first of several tiles that for_tiles() cuts has so many rows at least. */
+constexpr int least_keeping_rows = (tile_rows + 1) / 2;
+
+/**
+ * Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns; also 1 to 3 rows of 4 vectors, and 1 row of 8. A tile that
+ * keeps what it reads has 2 vectors and at least least_keeping_rows rows.
+ */
+void multiply_tile(const MicroTile<float>& tile, int rows, int vectors);
+void multiply_tile(const MicroTile<double>& tile, int rows, int vectors);
+/** Rows of a are found through rows_at: `rows` <= gathered_rows, `vectors` 1 or 2. */
+void multiply_gathered_tile(const MicroTile<float>& tile, int rows, int vectors);
+void multiply_gathered_tile(const MicroTile<double>& tile, int rows, int vectors);
 
 /** Vectors that hold n columns, and the mask of the last. */
 template <class T> WEFT_INLINE int vectors_for(int64_t n) { return int((n + lanes_of<T> - 1) / lanes_of<T>); }
@@ -63,7 +72,7 @@ class Ahead {
       : at_(reinterpret_cast<const char*>(from)),
         lines_(elements * int64_t(sizeof(T)) / 64),
         share_((lines_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
-  template <class T> WEFT_INLINE void give(Tile<T>& tile) {
+  template <class T> WEFT_INLINE void give(MicroTile<T>& tile) {
     tile.ahead = at_;
     tile.ahead_lines = std::min(share_, lines_);
     at_ += tile.ahead_lines * 64;

@@ -1,12 +1,16 @@
-// What the recurrent kernels share: how steps are taken, activations on vectors, and sums over recurrent weights that stay in registers
-// until a gate has used them.
+// What the recurrent kernels share: the cells, how steps are taken, activations on vectors, and the rows and panels of a step.
 #pragma once
 #include <cmath>
 
 #include "matmul_blocks.h"
+#include "recurrent_sums.h"
 #include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
+
+/** gru_before is the gru whose reset gate acts before the product: two products per step. */
+enum class Cell { simple, gru, gru_before, lstm };
+inline int gates_of(Cell cell) { return cell == Cell::simple ? 1 : cell == Cell::lstm ? 4 : 3; }
 
 enum class StepActivation { linear, relu, tanh, sigmoid, hard_sigmoid };
 
@@ -65,58 +69,6 @@ template <class T> WEFT_INLINE Vector<T> slope(StepActivation activation, Vector
   }
 }
 
-/** The activations of a call; `usual` ones, tanh and sigmoid, are known when a kernel is compiled. */
-template <bool usual> struct Activations {
-  StepActivation activation, gate;
-  template <class T> WEFT_INLINE Vector<T> state(Vector<T> x) const { return activate<T>(usual ? StepActivation::tanh : activation, x); }
-  template <class T> WEFT_INLINE Vector<T> gates(Vector<T> x) const { return activate<T>(usual ? StepActivation::sigmoid : gate, x); }
-  template <class T> WEFT_INLINE Vector<T> state_slope(Vector<T> g, Vector<T> y) const {
-    return slope<T>(usual ? StepActivation::tanh : activation, g, y);
-  }
-  template <class T> WEFT_INLINE Vector<T> gate_slope(Vector<T> g, Vector<T> y) const {
-    return slope<T>(usual ? StepActivation::sigmoid : gate, g, y);
-  }
-};
-
-/** How many rows of a batch one tile of `vectors` vectors holds in registers beside the weights. */
-template <int vectors> constexpr int step_rows = WEFT_LEVEL == 2 ? (vectors == 3 ? 8 : 9) : (vectors == 3 ? 4 : 6);
-
-/**
- * sums[rows][vectors] += a[rows, k] * panel[k, vectors]; every element is summed in the order of k, whatever the height of the tile.
- * A row of the panel is `wide` vectors.
- */
-template <class T, int rows, int vectors, int wide = vectors>
-WEFT_INLINE void add_products(Vector<T> (&sums)[rows][vectors], const T* a, int64_t a_row, const T* panel, int64_t k) {
-  constexpr int lanes = lanes_of<T>;
-  const int64_t s = a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s;
-  const T *a0 = a, *a1 = a + 5 * s, *a2 = a + 10 * s;
-  for (; k > 0; k--) {
-    Vector<T> b[vectors];
-#pragma GCC unroll 8
-    for (int j = 0; j < vectors; j++) b[j] = load(panel + j * lanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-      const T* base = i < 5 ? a0 : i < 10 ? a1 : a2;
-      const Vector<T> value = splat<T>(base[i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4]);
-#pragma GCC unroll 8
-      for (int j = 0; j < vectors; j++) sums[i][j] = fma(value, b[j], sums[i][j]);
-    }
-    a0++, a1++, a2++;
-    panel += wide * lanes;
-  }
-}
-
-/** Sums in memory, so that what follows them is one loop over rows instead of code for each. */
-template <class T, int rows, int vectors> struct Stored {
-  Vector<T> at[rows][vectors];
-  WEFT_INLINE explicit Stored(const Vector<T> (&sums)[rows][vectors]) {
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-      for (int j = 0; j < vectors; j++) at[i][j] = sums[i][j];
-  }
-};
-
 /** Units padded to whole vectors, and a row of them in scratch memory: off the powers of two that would share a place in the cache. */
 template <class T> int64_t padded_units(int64_t units) { return (units + lanes_of<T> - 1) / lanes_of<T> * lanes_of<T>; }
 template <class T> int64_t scratch_row(int64_t n) { return padded_units<T>(n) + lanes_of<T>; }
@@ -151,12 +103,13 @@ template <class T> struct MetStates {
   }
 };
 
-/** Attributes that all six ops have, and the inputs that come with them. */
+/** Attributes that the six ops have, and the inputs that come with them. */
 struct StepOptions {
-  bool masked, scaled, reverse;
-  StepActivation activation, gate = StepActivation::linear;
+  bool masked = false, scaled = false, reverse = false;
+  StepActivation activation = StepActivation::linear, gate = StepActivation::linear;
   View mask, scale;
 
+  StepOptions() = default;
   /** `first`: index of the first optional input. */
   StepOptions(const Call& call, size_t first, bool gated)
       : masked(call.attrs.flag("masked")),
@@ -217,5 +170,20 @@ template <class T> void enter_rows(const T* from, int64_t rows, int64_t u, int64
   for (int64_t r = 0; r < rows; r++)
     for (int64_t j = 0; j < row; j++) to[r * row + j] = from && j < u ? from[r * u + j] : T(0);
 }
+
+/** A recurrence as it is bound: the operands that a cell does not have, and outputs that nobody reads, are unused views. */
+struct ForwardViews {
+  explicit ForwardViews(Cell cell) : cell(cell) {}
+
+  Cell cell;
+  StepOptions options;
+  View recurrent, h0, c0;
+  View projected;                        // the input times its kernel; or where these two are joined with the recurrence:
+  View x, kernel, bias;                  // bias may be unused
+  View product_bias;                     // gru: the bias of the recurrent product
+  View h, last, last_cell, gates, kept;  // kept: cells of lstm, inner of gru
+};
+/** float and double. */
+template <class T> Step bind_forward(Call& call, const ForwardViews& views);
 
 }  // namespace weft::cpu::WEFT_ISA

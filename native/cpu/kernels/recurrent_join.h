@@ -43,6 +43,7 @@ struct ProjectionGradient {
       const View &a = reader->in[0], &b = reader->in.back(), &result = reader->out[0];
       const bool first = a.slot == slopes.slot, second = b.slot == slopes.slot;
       if (reader->op == "sum") {
+        reader->attrs.flag("keepDims");  // the output's shape tells
         if (dbias.used() || a.rank() != 2 || a.dim(1) != n || reader->attrs.integers("axes") != Dims{0}) return false;
         dbias = result;
         continue;
@@ -72,6 +73,31 @@ struct ProjectionGradient {
     joined.out.insert(joined.out.end(), {dx, dkernel, dbias});
   }
 };
+
+/** The gradient of a recurrence as it is bound. */
+struct BackwardViews {
+  explicit BackwardViews(Cell cell) : cell(cell) {}
+
+  Cell cell;
+  StepOptions options;
+  View of_h, of_last, of_cell;  // gradients of the results; unused: there is none
+  View recurrent, h0, c0, h;
+  View gates, kept;        // kept: cells of lstm, inner of gru
+  size_t gates_input = 0;  // index of gates among the inputs
+  View projected, weights, bias, dh0, dc0;
+  size_t outputs = 0;  // of the op, without those of joined products
+
+  /** Takes the gradients of the results from the first inputs; returns how many there are. */
+  size_t take_gradients(const Call& call) {
+    size_t count = 0;
+    if (call.attrs.flag("sequence")) of_h = call.in[count++];
+    if (call.attrs.flag("last")) of_last = call.in[count++];
+    if (cell == Cell::lstm && call.attrs.flag("cell")) of_cell = call.in[count++];
+    return count;
+  }
+};
+/** float and double. */
+template <class T> Step bind_backward(Call& call, const BackwardViews& views);
 
 /**
  * Binds the gradient of a recurrence, whose second output is that of [units, n] weights, with the products that take its slopes, where

@@ -52,7 +52,7 @@ template <class T, class Row> void pack_places(const Block& block, int64_t m, Ro
 template <class T>
 void add_outer(const T* packed_a, int64_t m, const Slopes<T>& slopes, int64_t begin, int64_t end, T* c, bool accumulate) {
   constexpr int64_t columns = tile_columns<T>;
-  Tile<T> tile;
+  MicroTile<T> tile;
   tile.k = slopes.places, tile.b_step = columns, tile.c_row = end - begin, tile.a_row = 1, tile.accumulate = accumulate;
   for (int64_t j = begin; j < end;) {
     const int64_t w = std::min(columns - j % columns, end - j);
@@ -62,7 +62,7 @@ void add_outer(const T* packed_a, int64_t m, const Slopes<T>& slopes, int64_t be
       tile.a = packed_a + r0 * slopes.places;
       tile.a_step = r1 - r0;
       tile.c = c + r0 * tile.c_row + j - begin;
-      tile_kernel<T>(int(r1 - r0), vectors_for<T>(w))(tile);
+      multiply_tile(tile, int(r1 - r0), vectors_for<T>(w));
     });
     j += w;
   }
@@ -229,7 +229,7 @@ template <class T> class SequenceProducts {
     constexpr int64_t columns = tile_columns<T>;
     const int64_t d = joined_.features, n = groups_.gates * padded_, whole = n / columns, rest = n % columns;
     T* dx = frame.at<T>(joined_.dx);
-    Tile<T> tile;
+    MicroTile<T> tile;
     tile.a_row = columns, tile.a_step = 1, tile.a_outer = columns * slopes.places;
     tile.b_step = columns, tile.b_outer = columns * columns, tile.c_row = d;
     for (int64_t j = 0; j < d; j += columns) {
@@ -238,15 +238,15 @@ template <class T> class SequenceProducts {
       tile.last = last_mask<T>(w);
       for (int64_t r = 0; r < block.rows; r++)
         for_tiles(block.length(), tile_rows, [&](int64_t i0, int64_t i1) {
-          const auto kernel = tile_kernel<T>(int(i1 - i0), vectors_for<T>(w));
+          const int height = int(i1 - i0), vectors = vectors_for<T>(w);
           tile.c = dx + (block.source(r) + i0) * d + j;
           tile.a = slopes.data + (r * block.length() + i0) * columns, tile.b = panel;
           tile.k = columns, tile.outer = whole, tile.accumulate = false;
-          if (whole > 0) kernel(tile);
+          if (whole > 0) multiply_tile(tile, height, vectors);
           if (rest == 0) return;
           tile.a += whole * tile.a_outer, tile.b += whole * tile.b_outer;
           tile.k = rest, tile.outer = 1, tile.accumulate = whole > 0;
-          kernel(tile);
+          multiply_tile(tile, height, vectors);
         });
     }
   }

@@ -1,4 +1,4 @@
-// Barriers in shared memory (mbarrier) and clusters: twins of cuda/hopper.cuh.
+// Barriers in shared memory (mbarrier) and clusters: twins of cuda/mbarrier.cuh and cuda/cluster.cuh.
 #include "state.h"
 
 namespace emulator {

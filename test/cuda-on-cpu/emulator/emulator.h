@@ -42,6 +42,11 @@ namespace emulator {
 /** Memory order of an atomic operation. */
 enum class Order { relaxed, acquire, release, acquire_release };
 
+/** The architecture that the kernels of the emulated GPU count as compiled for; 0: that of the GPU. */
+void set_code(int architecture);
+/** A fault where the kernels were compiled for an older architecture. */
+void needs_code(int architecture);
+
 [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void yield();
 void fence();
@@ -78,7 +83,7 @@ inline uint32_t to_tf32(float x) {
   return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u;
 }
 
-// sm_90 (cuda/hopper.cuh). Barriers: `rank` -1 is the block's own
+// sm_90 (cuda/mbarrier.cuh, copy_engine.cuh, warpgroup.cuh, cluster.cuh). Barriers: `rank` -1 is the block's own
 void shared_barrier_init(uint64_t* barrier, unsigned count);
 void shared_barrier_arrive(uint64_t* barrier, unsigned bytes, int rank);
 void shared_barrier_wait(uint64_t* barrier, unsigned parity);

@@ -16,6 +16,7 @@ namespace {
 cudaError_t failure = cudaSuccess;  // of a kernel: the device is lost
 thread_local cudaError_t last_error = cudaSuccess;
 thread_local int device_of_thread = 0;
+size_t launches = 0;
 
 size_t environment_number(const char* name, size_t otherwise) {
   const char* text = getenv(name);
@@ -29,6 +30,7 @@ Settings read_settings() {
   s.multiprocessors = int(environment_number("WEFT_EMULATED_MULTIPROCESSORS", 4));
   s.memory = environment_number("WEFT_EMULATED_MEMORY", s.memory);
   s.failure = environment_number("WEFT_EMULATED_FAILURE", 0);
+  s.refusal = environment_number("WEFT_EMULATED_REFUSAL", 0);
   s.abort = environment_number("WEFT_EMULATED_ABORT", 0) != 0;
   const char* async = getenv("WEFT_EMULATED_ASYNC");
   s.eager = async && std::string(async) == "eager";
@@ -73,6 +75,12 @@ size_t Settings::shared_limit() const {
 
 void record_failure(cudaError_t error) { failure = error; }
 
+static int code = 0;
+void set_code(int architecture) { code = architecture; }
+void needs_code(int architecture) {
+  if (code != 0 && code < architecture) fault("code for sm_%d is needed, and the kernels were compiled for sm_%d", architecture, code);
+}
+
 cudaError_t launch(Stream* stream, dim3 grid, dim3 block, size_t shared, unsigned cluster, bool resident, std::function<void()> thread) {
   ENTER;
   const uint64_t threads = uint64_t(block.x) * block.y * block.z, blocks = uint64_t(grid.x) * grid.y * grid.z;
@@ -83,6 +91,7 @@ cudaError_t launch(Stream* stream, dim3 grid, dim3 block, size_t shared, unsigne
   if (resident && blocks > uint64_t(settings().multiprocessors) * uint64_t(blocks_per_multiprocessor(threads, shared)))
     return result(cudaErrorCooperativeLaunchTooLarge);
   if (stream && stream->device != device_of_thread) return result(cudaErrorInvalidResourceHandle);
+  if (settings().refusal != 0 && ++launches == settings().refusal) return result(cudaErrorMemoryAllocation);
   return submit(stream, [=] { run(grid, block, shared, cluster ? cluster : 1, resident, thread); });
 }
 

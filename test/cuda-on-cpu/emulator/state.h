@@ -133,6 +133,7 @@ struct Settings {
   size_t memory = size_t(8) << 30;
   Schedule schedule = Schedule::forward;
   uint64_t seed = 1;
+  uint64_t refusal = 0;  // the launch that finds no memory, counted from 1; 0: none
   uint64_t failure = 0;  // the kernel that fails, counted from 1; 0: none
   bool eager = false, abort = false, lazy_streams = false;
   size_t shared_limit() const;

@@ -5,6 +5,7 @@
 namespace emulator {
 
 static std::vector<Stream*> streams;
+static constexpr size_t graph_bytes = size_t(1) << 20;
 
 cudaError_t submit(Stream* stream, Work work) {
   if (const cudaError_t error = result(cudaSuccess); error != cudaSuccess) return error;
@@ -163,6 +164,9 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEven
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* program, cudaGraph_t graph, unsigned long long) {
   ENTER;
+  // as on a GPU, an instantiated graph needs some of the device's memory
+  size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) == cudaSuccess && free < graph_bytes) return result(cudaErrorMemoryAllocation);
   *program = new GraphProgram{graph->work};
   return result(cudaSuccess);
 }

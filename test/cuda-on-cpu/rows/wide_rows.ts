@@ -77,6 +77,25 @@ function* normalized([rows, columns]: readonly [number, number], dtype: DType): 
   yield* both((t) => sparseSoftmaxCrossEntropy(t!, labels), x)
 }
 
+/** A result, and for each of its values the size of what was added up, where that is known: values are then compared by their own size. */
+export interface Computed {
+  value: Tensor
+  size?: Tensor
+}
+
+/** Sums in which numbers of very different size and an infinity occur: those that do not contain them must not notice. */
+function* uneven([rows, columns]: readonly [number, number], dtype: DType): Generator<Computed> {
+  const n = rows * columns
+  for (const large of [1e10, Number.POSITIVE_INFINITY]) {
+    const data = Float32Array.from({ length: n }, (_, i) => (i === Math.floor((n * 5) / 8) ? large : 0.5 + draw()))
+    const x = tensor(data, { shape: [rows, columns], dtype }) // without negative numbers, so that each sum is its own size
+    for (const axis of [0, 1]) {
+      for (const value of [sum(x, axis), mean(x, axis), cumSum(x, axis), cumSum(x, axis, { exclusive: true, reverse: true })])
+        yield { value, size: value }
+    }
+  }
+}
+
 function* reduced([rows, columns]: readonly [number, number], dtype: DType): Generator<Tensor> {
   const x = random([rows, columns], dtype)
   const near = x.greater(1.99).cast(dtype).mul(0.0625).add(1) // a product of thousands that stays small
@@ -119,8 +138,9 @@ function* moved([rows, columns]: readonly [number, number], dtype: DType): Gener
 }
 
 /** Results for a matrix of this shape, on the current device: the same operands on every device. */
-export function wide(shape: readonly [number, number], dtype: DType): Tensor[] {
+export function wide(shape: readonly [number, number], dtype: DType): Computed[] {
   draw = generator(71)
   setSeed(71)
-  return [...normalized(shape, dtype), ...reduced(shape, dtype), ...moved(shape, dtype)]
+  const mixed = [...normalized(shape, dtype), ...reduced(shape, dtype), ...moved(shape, dtype)]
+  return [...mixed.map((value) => ({ value })), ...uneven(shape, dtype)]
 }

@@ -1,0 +1,173 @@
+// Recurrences backward, all steps of a sequence in one call. A tile of rows and two vectors of units sums the gradient of their states from the
+// slopes of the later step, and goes on from there to the gates of this one. With gru's reset before the product, the gradient of the reset gate
+// needs a product of its own in every step.
+#include <array>
+#include <utility>
+
+#include "recurrent_cells.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+template <class T, bool usual> FinishBack<T> finish_of(Cell cell) {
+  switch (cell) {
+    case Cell::simple: return back_simple<T>;
+    case Cell::lstm: return back_lstm<T, usual>;
+    case Cell::gru: return back_gru<T, usual, true>;
+    default: return back_gru<T, usual, false>;
+  }
+}
+
+/** What finishes the product of a step, and gru's second one. */
+template <class T> struct Finish {
+  FinishBack<T> step, reset;
+  Finish(Cell cell, bool usual)
+      : step(usual ? finish_of<T, true>(cell) : finish_of<T, false>(cell)),
+        reset(usual ? back_gru_reset<T, true> : back_gru_reset<T, false>) {}
+};
+
+/**
+ * Slopes of gru are in the order candidate, z, r, and with the reset after the product what meets the recurrent weights in the candidate's
+ * place: the first three are the projection's, the last three the state's.
+ */
+SlopeGroups slope_groups(Cell cell) {
+  switch (cell) {
+    case Cell::simple: return {1, 1, in_order};
+    case Cell::lstm: return {4, 4, in_order};
+    default: return {cell == Cell::gru ? 4 : 3, 3, {2, 0, 1}};
+  }
+}
+std::vector<PlaceSum> place_sums(const BackwardViews& v, int64_t u) {
+  using Of = PlaceSum::Of;
+  switch (v.cell) {
+    case Cell::gru: return {{Of::states, u, 1, 3, in_order, v.weights}, {Of::ones, 1, 1, 3, in_order, v.bias}};
+    case Cell::gru_before: return {{Of::states, u, 1, 2, in_order, v.weights}, {Of::inner, u, 0, 1, {2}, v.weights}};
+    default: return {{Of::states, u, 0, gates_of(v.cell), in_order, v.weights}};
+  }
+}
+
+/** Brings what a row needs behind its sums to the second-level cache. */
+template <class T> void fetch_row(const BackTile<T>& tile, int gates, int64_t i) {
+  for (int64_t j = 0; j < tile.vectors * lanes_of<T>; j += lanes_of<T>) {
+    if (tile.gates)
+      for (int64_t g = 0; g < gates; g++) __builtin_prefetch(tile.gates + i * tile.gates_row + g * tile.units + j, 0, 2);
+    __builtin_prefetch(tile.kept + i * tile.h_row + j, 0, 2);
+    if (tile.prior) __builtin_prefetch(tile.prior + i * tile.prior_row + j, 0, 2);
+    if (tile.sequence) __builtin_prefetch(tile.sequence + i * tile.h_row + j, 0, 2);
+  }
+}
+
+/** The gates of a row lie pages from those of the next: each share of the rows is fetched while a share of the sums runs. */
+template <class T> void sum_and_fetch(const BackTile<T>& tile, int gates, const PanelProduct<T>& whole, Vector<T>* sums) {
+  constexpr int shares = 3;
+  for (int share = 0; share < shares; share++) {
+    if (!tile.initial)
+      for (int i = tile.rows * share / shares; i < tile.rows * (share + 1) / shares; i++) fetch_row(tile, gates, i);
+    const int64_t begin = whole.k * share / shares, end = whole.k * (share + 1) / shares;
+    if (begin == end) continue;
+    const PanelProduct<T> part{whole.a + begin, whole.a_row, whole.panel + begin * tile_columns<T>, end - begin};
+    add_products(&part, 1, tile.rows, tile.vectors, 2, sums, most_sums);
+  }
+}
+
+}  // namespace
+
+template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
+  const Cell cell = v.cell;
+  const bool simple = cell == Cell::simple, two_products = cell == Cell::gru_before, gated = v.gates.used();
+  const int64_t b = v.h.dim(0), steps = v.h.dim(1), u = v.recurrent.dim(0), padded = padded_units<T>(u), row = scratch_row<T>(u);
+  const int gates = gates_of(cell);
+  const int64_t deep = simple ? u : (two_products ? 2 : gates) * padded;  // of the sums
+  const int64_t wide_row = scratch_row<T>(deep);
+  const RowChunks chunks(b);
+  const Finish<T> finish(cell, v.options.usual());
+  const View packed = call.scratch(size_t(packed_size<T>(deep, u)) * sizeof(T));
+  const View packed_proposed = two_products ? call.scratch(size_t(packed_size<T>(padded, u)) * sizeof(T)) : View();
+  const LaneScratch memory(call, size_t(chunks.most() * (3 * row + 2 * wide_row)) * sizeof(T));
+  const SequenceProducts<T> products(call, chunks, steps, u, slope_groups(cell), ProjectionGradient(call, v.outputs), place_sums(v, u),
+                                     cell == Cell::lstm ? View() : v.kept);
+  if (gated && v.projected.used()) call.in_place(v.gates_input, 0);
+
+  return [=](const Frame& frame) {
+    if (two_products && v.bias.used()) std::fill_n(frame.at<T>(v.bias), 3 * u, T(0));
+    if (u == 0) return;
+    const T* w = frame.at<const T>(v.recurrent);
+    if (steps > 0) {
+      if (simple) pack_panels<T>({w, 1, u}, u, u, 0, panels_of<T>(u), frame.at<T>(packed));
+      else pack_transposed_gates(w, u, gates, u, in_order, two_products ? 2 : gates, frame.at<T>(packed));
+      if (two_products) pack_transposed_gates(w, u, 3, u, {2}, 1, frame.at<T>(packed_proposed));
+    }
+    products.start(frame);
+    const MetStates<T> met = v.options.met_states(frame, frame.at<const T>(v.h0), frame.at<const T>(v.h), steps, u);
+    products.back(frame, met, v.options.reverse, [&](int64_t begin, int64_t rows, int lane, auto&& back_through_steps) {
+      const StepOptions& options = v.options;
+      T *dc = memory.at<T>(frame, lane), *carry = dc + rows * row, *proposed = carry + rows * row;
+      T *later = proposed + rows * row, *gradient = later + rows * wide_row;
+      const auto enter = [&](const View& view, T* to) {
+        enter_rows(view.used() ? frame.at<const T>(view) + begin * u : nullptr, rows, u, row, to);
+      };
+      enter(v.of_cell, dc);
+      enter(v.of_last, carry);
+      std::fill_n(proposed, rows * row, T(0));
+      BackTile<T> tile{};
+      tile.units = u, tile.scratch = row, tile.padded = padded, tile.gradient_row = wide_row;
+      tile.gates_row = steps * gates * u, tile.h_row = steps * u, tile.mask_row = steps;
+      tile.keep = options.masked;
+      tile.activation = options.activation, tile.gate = options.gate;
+      const auto run_step = [&](const Block& block, const Slopes<T>& slopes, int64_t i) {
+        const int64_t at = begin * steps + options.place(std::max<int64_t>(i, 0), steps);
+        const int64_t before = begin * steps + options.place(std::max<int64_t>(i - 1, 0), steps);
+        const bool carries = i == steps - 1 || options.masked || cell == Cell::gru || two_products;
+        tile.slopes = slopes;
+        tile.place_row = block.length();
+        const auto place = [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
+          const int64_t first = at + r0 * steps, batch = (begin + r0) * u + j;
+          tile.rows = int(r1 - r0), tile.vectors = vectors;
+          set_lanes<T>(u - j, tile.lanes);
+          tile.carry = carries ? carry + r0 * row + j : nullptr;
+          tile.scale = options.scaled ? frame.at<const T>(options.scale) + batch : nullptr;
+          tile.initial = i < 0 ? frame.at<T>(v.dh0) + batch : nullptr;
+          if (i < 0) return;
+          tile.sequence = v.of_h.used() ? frame.at<const T>(v.of_h) + first * u + j : nullptr;
+          tile.gates = gated ? frame.at<const T>(v.gates) + first * gates * u + j : nullptr;
+          tile.kept = frame.at<const T>(v.kept) + first * u + j;
+          if (gated) {
+            const View &states = cell == Cell::lstm ? v.kept : v.h, &initial = cell == Cell::lstm ? v.c0 : v.h0;
+            tile.prior = i == 0 ? frame.at<const T>(initial) + batch : frame.at<const T>(states) + (before + r0 * steps) * u + j;
+            tile.prior_row = i == 0 ? u : steps * u;
+          }
+          tile.cell = dc + r0 * row + j;
+          tile.gradient = gradient + r0 * wide_row + j;
+          tile.unit = j, tile.place = block.place(i) + r0 * block.length();
+          tile.projected = v.projected.used() ? frame.at<T>(v.projected) + first * gates * u + j : nullptr;
+          tile.proposed = proposed + r0 * row + j;
+          tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
+        };
+        for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
+          place(j, vectors, r0, r1);
+          Vector<T> sums[step_rows<2> * most_sums] = {};
+          const int64_t k = i == steps - 1 ? 0 : deep;
+          sum_and_fetch(tile, gates, {later + r0 * wide_row, wide_row, frame.at<const T>(packed) + j * deep, k}, sums);
+          finish.step(tile, sums);
+        });
+        if (two_products && i >= 0)
+          for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
+            place(j, vectors, r0, r1);
+            Vector<T> sums[step_rows<2> * most_sums] = {};
+            const PanelProduct<T> product{proposed + r0 * row, row, frame.at<const T>(packed_proposed) + j * padded, padded};
+            add_products(&product, 1, tile.rows, vectors, 2, sums, most_sums);
+            finish.reset(tile, sums);
+          });
+        std::swap(later, gradient);
+      };
+      back_through_steps(run_step);
+      if (v.dh0.used()) run_step(Block{}, Slopes<T>{}, -1);
+      if (v.dc0.used()) leave_states(dc, rows, u, row, frame.at<T>(v.dc0) + begin * u);
+    });
+  };
+}
+
+template Step bind_backward<float>(Call&, const BackwardViews&);
+template Step bind_backward<double>(Call&, const BackwardViews&);
+
+}  // namespace weft::cpu::WEFT_ISA

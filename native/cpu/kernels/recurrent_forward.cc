@@ -1,0 +1,157 @@
+// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights are packed once, so that
+// a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two vectors. Joined with the product that projects
+// its input, a panel begins with that product's weights, and no projection is ever stored.
+#include <array>
+#include <utility>
+
+#include "recurrent_cells.h"
+
+namespace weft::cpu::WEFT_ISA {
+namespace {
+
+/** The products of a step, and what finishes them. */
+template <class T> struct ForwardPlan {
+  struct Part {
+    Pass pass;
+    FinishForward<T> finish;
+    int64_t packed;  // where its panels begin
+  };
+  std::array<Part, 2> parts;
+  int count = 1;
+};
+
+template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
+  switch (cell) {
+    case Cell::simple: return {{{{{0, 1, 2}, finish_simple<T>, 0}}}, 1};
+    case Cell::lstm: return {{{{{0, 4, 1}, finish_lstm<T, usual>, 0}}}, 1};
+    case Cell::gru: return {{{{{0, 3, 1}, finish_gru<T, usual>, 0}}}, 1};
+    default: return {{{{{0, 2, 1}, finish_gru_gates<T, usual>, 0}, {{2, 1, 2}, finish_gru_proposed<T, usual>, 0}}}, 2};
+  }
+}
+/** What the sums of a tile start from: the projection and the bias, [rows][most_sums]. Brings near what a tile reads `ahead` elements from there. */
+template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
+  constexpr int lanes = lanes_of<T>;
+  for (int g = 0; g < pass.gates; g++)
+    for (int v = 0; v < tile.vectors; v++) {
+      const int64_t at = (pass.gate + g) * tile.units + v * lanes;
+      const bool inner = tile.bias && g == 2;  // gru adds the candidate's projection after the reset gate
+      Vector<T> start{};
+      if (packed_bias) start = load(packed_bias + g * lanes);
+      else if (tile.bias) start = load_masked(tile.bias + at, tile.lanes[v]);
+      for (int i = 0; i < tile.rows; i++) {
+        Vector<T>& sum = sums[i * most_sums + g * tile.vectors + v];
+        sum = start;
+        if (!tile.projected) continue;
+        const T* from = tile.projected + i * tile.gates_row + at;
+        __builtin_prefetch(from + ahead);  // lines that lie pages apart
+        if (inner) continue;
+        const Vector<T> value = load_masked(from, tile.lanes[v]);
+        sum = tile.bias ? start + value : value;
+      }
+    }
+}
+
+}  // namespace
+
+template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
+  constexpr int lanes = lanes_of<T>;
+  const View recurrent = views.recurrent, gates = views.gates;
+  const int64_t b = views.h.dim(0), steps = views.h.dim(1), u = recurrent.dim(0), d = views.x.used() ? views.x.dim(1) : 0;
+  const int64_t row = scratch_row<T>(u), n = gates_of(views.cell) * u;
+  const RowChunks chunks(b);
+  ForwardPlan<T> plan = views.options.usual() ? plan_of<T, true>(views.cell) : plan_of<T, false>(views.cell);
+  int64_t size = 0;
+  for (int p = 0; p < plan.count; p++) {
+    auto& part = plan.parts[size_t(p)];
+    part.packed = size;
+    size += part.pass.vectors == 2 ? packed_size<T>(u, u) : padded_units<T>(u) * part.pass.gates * (d + u);
+  }
+  const View packed = call.scratch(size_t(size) * sizeof(T));
+  const View packed_bias = views.bias.used() ? call.scratch(size_t(padded_units<T>(u) * 4) * sizeof(T)) : View();
+  const LaneScratch memory(call, size_t(6 * chunks.most() * row) * sizeof(T));
+  call.flops = 2.0 * double(b * steps) * double(d + u) * double(n);
+
+  return [=](const Frame& frame) {
+    if (u == 0) return;
+    const T* w = frame.at<const T>(recurrent);
+    for (int p = 0; p < plan.count && steps > 0; p++) {
+      const Pass& pass = plan.parts[size_t(p)].pass;
+      T* to = frame.at<T>(packed) + plan.parts[size_t(p)].packed;
+      if (pass.vectors == 2) {
+        pack_panels<T>({w + pass.gate * u, n, 1}, u, u, 0, panels_of<T>(u), to);
+        continue;
+      }
+      const int64_t panel = (d + u) * pass.gates * lanes;
+      if (d > 0) pack_gates(frame.at<const T>(views.kernel), d, n, u, pass.gates, to, panel);
+      pack_gates(w, u, n, u, pass.gates, to + d * pass.gates * lanes, panel);
+    }
+    if (packed_bias.used() && steps > 0) pack_gates(frame.at<const T>(views.bias), 1, n, u, 4, frame.at<T>(packed_bias), 4 * lanes);
+
+    parallel(chunks.count, [&](int64_t chunk, int lane) {
+      const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
+      T *state = memory.at<T>(frame, lane), *c = state + rows * row, *met = c + rows * row, *next = met + rows * row;
+      T *update = next + rows * row, *passed = update + rows * row;
+      const StepOptions& options = views.options;
+      const T* scale = options.scaled ? frame.at<const T>(options.scale) + begin * u : nullptr;
+      enter_states(frame.at<const T>(views.h0) + begin * u, scale, rows, u, row, state, met);
+      if (views.c0.used()) enter_rows(frame.at<const T>(views.c0) + begin * u, rows, u, row, c);
+      ForwardTile<T> tile{};
+      tile.units = u, tile.scratch = row;
+      tile.gates_row = steps * n, tile.h_row = steps * u, tile.mask_row = steps;
+      tile.activation = options.activation, tile.gate = options.gate;
+      for (int64_t i = 0; i < steps; i++) {
+        const int64_t at = begin * steps + options.place(i, steps);
+        const int64_t following = options.place(std::min(i + 1, steps - 1), steps) - options.place(i, steps);
+        for (int p = 0; p < plan.count; p++) {
+          const auto& part = plan.parts[size_t(p)];
+          const Pass& pass = part.pass;
+          const int64_t wide = pass.vectors * lanes;
+          for (int64_t j = 0; j < u; j += wide) {
+            const int vectors = std::min(pass.vectors, vectors_for<T>(u - j)), sums_row = pass.gates * vectors;
+            const T* panel = frame.at<const T>(packed) + part.packed + j * pass.gates * (d + u);
+            set_lanes<T>(u - j, tile.lanes);
+            // a vector of the next step's x with each panel, or the next panel's part of the projection
+            const int64_t ahead = d > 0 ? following * d + std::min(j, d - 1) : j + wide < u ? wide : following * n - j;
+            for_tiles(rows, pass.gates == 3 ? step_rows<3> : step_rows<2>, [&](int64_t r0, int64_t r1) {
+              const int64_t first = at + r0 * steps, from = r0 * row + j;
+              tile.rows = int(r1 - r0), tile.vectors = vectors;
+              tile.projected = d > 0 ? nullptr : frame.at<const T>(views.projected) + first * n + j;
+              tile.bias = views.product_bias.used() && plan.count == 1 ? frame.at<const T>(views.product_bias) + j : nullptr;
+              tile.gates = gates.used() ? frame.at<T>(gates) + first * n + j : nullptr;
+              tile.kept = views.kept.used() ? frame.at<T>(views.kept) + first * u + j : nullptr;
+              tile.h = views.h.used() ? frame.at<T>(views.h) + first * u + j : nullptr;
+              tile.state = state + from, tile.cell = c + from, tile.next = next + from, tile.met = met + from;
+              tile.update = update + from, tile.passed = passed + from;
+              tile.scale = scale ? scale + r0 * u + j : nullptr;
+              tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
+
+              Vector<T> sums[step_rows<2> * most_sums];
+              start_sums(tile, pass, packed_bias.used() ? frame.at<const T>(packed_bias) + j * 4 : nullptr, ahead, sums);
+              const T* x = d > 0 ? frame.at<const T>(views.x) + first * d : nullptr;
+              if (x)
+                for (int r = 0; r < tile.rows; r++) __builtin_prefetch(x + r * steps * d + ahead);
+              // four gates are summed at a time where the registers hold them
+              const int at_once = sums_row == 4 && tile.rows > rows_of_four ? 2 : sums_row;
+              const T* meeting = (p == 1 ? passed : met) + r0 * row;
+              for (int s = 0; s < sums_row; s += at_once) {
+                const std::array<PanelProduct<T>, 2> products{
+                    {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
+                const int skip = x ? 0 : 1;
+                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, sums + s, most_sums);
+              }
+              part.finish(tile, sums);
+            });
+          }
+        }
+        std::swap(met, next);
+      }
+      if (views.last.used()) leave_states(state, rows, u, row, frame.at<T>(views.last) + begin * u);
+      if (views.last_cell.used()) leave_states(c, rows, u, row, frame.at<T>(views.last_cell) + begin * u);
+    });
+  };
+}
+
+template Step bind_forward<float>(Call&, const ForwardViews&);
+template Step bind_forward<double>(Call&, const ForwardViews&);
+
+}  // namespace weft::cpu::WEFT_ISA
