@@ -237,19 +237,19 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined) {
-      if (this.supportsMasking || this.readsMask()) return result
+    const knows = this.supportsMasking || this.readsMask()
+    if (mask === undefined && !knows) {
       const ends = `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`
       warnOnce('WEFT_MASK', ends, this.name)
-      if (!(result instanceof Tensor) || result.mask === undefined) return result
-      // operations carry masks on; the caller's tensor keeps its own
-      const bare = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
-      bare.mask = undefined
-      return bare as O
     }
-    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    if (!(result instanceof Tensor) || result.mask === mask) return result
+    const inputs = inputsOf(x)
+    // operations carry masks of inputs on: what the layer says counts then, but not before what its call has set itself
+    const carried = result.mask === undefined || masks.includes(result.mask) || inputs.some((t) => t.mask === result.mask)
+    const decides = mask !== undefined || !knows || this.computeMask !== Layer.prototype.computeMask
+    if (!decides || (knows && !carried)) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    const own = inputs.includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }
