@@ -82,7 +82,10 @@ export const zerosLike: (x: TensorLike) => Tensor = func('zerosLike(x)', (x) => 
 /** Ones in the shape and dtype of another tensor. */
 export const onesLike: (x: TensorLike) => Tensor = func('onesLike(x)', (x) => fullLike(x, 1))
 
-/** start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are integers, else float32. */
+/**
+ * start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are
+ * integers, else float32.
+ */
 export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = func(
   'arange(start, stop, step, options)',
   CREATION_OPTIONS,

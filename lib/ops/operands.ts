@@ -8,7 +8,10 @@ import { cast } from './raw.js'
 /** Order of promotion; the two 16-bit floats meet in float32. */
 const RANK: Record<DType, number> = { bool: 0, uint8: 1, int32: 2, float16: 3, bfloat16: 3, float32: 4, float64: 5, int8: -1, int64: -1 }
 
-/** What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), or floats (integers become float32). */
+/**
+ * What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), or floats
+ * (integers become float32).
+ */
 export type Kind = 'stored' | 'any' | 'number' | 'float'
 
 /** The dtype an operand of this dtype is computed in. int8 and int64 are storage only. */
@@ -73,7 +76,10 @@ export function promoted(op: string, values: readonly TensorLike[], kind: Kind):
   return tensors.map((t) => (t.dtype === dtype ? t : cast(t, dtype)))
 }
 
-/** Operands of an op that does not promote: floats of one dtype; nested arrays and numbers take the dtype of the first tensor. */
+/**
+ * Operands of an op that does not promote: floats of one dtype; nested arrays and numbers take the dtype of the first
+ * tensor.
+ */
 export function sameFloats(op: string, values: readonly TensorLike[]): Tensor[] {
   const tensors = operands(op, values)
   const dtype = tensors[0]!.dtype

@@ -103,7 +103,10 @@ function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2
   })
 }
 
-/** The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first of ties. */
+/**
+ * The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first
+ * of ties.
+ */
 export const maxPool2d: Pool2d = pool2d('maxPool2d', (x, attrs) => apply(MaxPool2d, [x], attrs)[0]!)
 /** The mean of each window of images [n, h, w, c], over the places inside the image. */
 export const averagePool2d: Pool2d = pool2d('averagePool2d', (x, attrs) => applyOne(AveragePool2d, [x], attrs))

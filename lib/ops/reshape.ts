@@ -1,4 +1,5 @@
-// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's memory.
+// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's
+// memory.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
