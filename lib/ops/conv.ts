@@ -3,7 +3,7 @@
 import { apply, applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { type Attrs, type Op, registerOp, type Spec } from '../core/op.js'
-import type { OptionTable } from '../core/options.js'
+import { show, type OptionTable } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import type { FusedActivation } from './dense.js'
@@ -287,7 +287,7 @@ export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: Conv
     if (back[0] !== input.shape[1] || back[1] !== input.shape[2]) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `${op}: outputPadding ${JSON.stringify(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
+        `${op}: outputPadding ${show(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
         { op },
       )
     }

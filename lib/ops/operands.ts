@@ -2,6 +2,7 @@
 import { asTensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type AttrValue, type DType, isFloat, type Shape, type Spec, sameShape } from '../core/op.js'
+import { show } from '../core/options.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { cast } from './raw.js'
 
@@ -146,7 +147,7 @@ function mismatch(op: string, shapes: readonly Shape[]): WeftError {
 
 /** The axis counted from the front; negative ones count from the end. */
 export function axisOf(op: string, axis: unknown, rank: number): number {
-  if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${JSON.stringify(axis)}`, { op })
+  if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${show(axis)}`, { op })
   const from = (axis as number) < 0 ? (axis as number) + rank : (axis as number)
   if (from < 0 || from >= rank) {
     throw new WeftError('ERR_SHAPE', `${op}: axis ${axis} is out of range for rank ${rank}`, {
@@ -161,19 +162,14 @@ export function axisOf(op: string, axis: unknown, rank: number): number {
 export function axesOf(op: string, axis: number | readonly number[] | undefined, rank: number): number[] {
   if (axis === undefined || axis === null) return Array.from({ length: rank }, (_, i) => i)
   const axes = (Array.isArray(axis) ? (axis as readonly number[]) : [axis as number]).map((a) => axisOf(op, a, rank)).sort((a, b) => a - b)
-  if (axes.some((a, i) => a === axes[i - 1]))
-    throw new WeftError('ERR_ARGUMENT', `${op}: axis ${JSON.stringify(axis)} names an axis twice`, { op })
+  if (axes.some((a, i) => a === axes[i - 1])) throw new WeftError('ERR_ARGUMENT', `${op}: axis ${show(axis)} names an axis twice`, { op })
   return axes
 }
 
 /** Throws ERR_ARGUMENT unless value is a finite number. */
 export function numberOf(op: string, name: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${op}: ${name} must be a finite number, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
-      { op },
-    )
+    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be a finite number, got ${show(value)}`, { op })
   }
   return value
 }
@@ -181,11 +177,7 @@ export function numberOf(op: string, name: string, value: unknown): number {
 /** Throws ERR_ARGUMENT unless value is an integer of at least `least`. */
 export function integerOf(op: string, name: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${op}: ${name} must be an integer of at least ${least}, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
-      { op },
-    )
+    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least}, got ${show(value)}`, { op })
   }
   return value as number
 }
