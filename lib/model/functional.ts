@@ -1,5 +1,5 @@
 // Functional models: layers and functions wired from symbolic inputs to outputs.
-import type { DType, DynamicShape, Shape } from '../core/spec.js'
+import type { DType, DynamicShape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
