@@ -28,7 +28,9 @@ export interface DropoutOptions {
 
 const OPTIONS: OptionTable<DropoutOptions> = { seed: 'any', state: 'object' }
 
-/** Each value zeroed with probability rate, the others divided by 1 - rate. Always drops: layers do so in training only. */
+/**
+ * Each value zeroed with probability rate, the others divided by 1 - rate. Always drops: layers do so in training only.
+ */
 export const dropout: (x: TensorLike, rate: number, options?: DropoutOptions) => Tensor = func(
   'dropout(x, rate, options)',
   OPTIONS,

@@ -66,7 +66,10 @@ export const Lstm: Op<GatedAttrs> = registerOp<GatedAttrs>({
     })
   },
 })
-/** ((g of h), (of hLast), (of cLast), recurrent, h0, c0, h, gates, cells, (mask), (scale)) → gradients of projected, recurrent, h0, c0. */
+/**
+ * ((g of h), (of hLast), (of cLast), recurrent, h0, c0, h, gates, cells, (mask), (scale)) → gradients of projected,
+ * recurrent, h0, c0.
+ */
 export const LstmGrad: Op<GatedAttrs & GivenCell> = registerOp<GatedAttrs & GivenCell>({
   name: 'lstmGrad',
   shape: (inputs, attrs) => {
