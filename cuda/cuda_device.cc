@@ -2,12 +2,12 @@
 #include "cuda_device.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string_view>
 
 #include "architectures.h"
 #include "copies.h"
 #include "launch.h"
+#include "setting.h"
 
 namespace weft::cuda {
 namespace {
@@ -31,7 +31,7 @@ CudaDevice::CudaDevice(int ordinal)
   check(cudaGetDeviceProperties(&properties, ordinal), "properties of the device");
   name_ = properties.name;
   total_ = properties.totalGlobalMem;
-  const char* stepwise = std::getenv("WEFT_CUDA_SYNC");
+  const char* const stepwise = setting("WEFT_CUDA_SYNC", {"0", "1"});
   stepwise_ = stepwise != nullptr && std::string_view(stepwise) == "1";
   const int capability = 10 * properties.major + properties.minor;
 #ifdef WEFT_EMULATED

@@ -1,4 +1,4 @@
-// The functions that the expressions of native/pointwise.h use, for the types kernels compute in: float, int32, uint32 and uint8.
+// The functions that the expressions of native/pointwise/ use, for the types kernels compute in: float, int32, uint32 and uint8.
 #pragma once
 #include "vocabulary.cuh"
 
@@ -71,6 +71,12 @@ __device__ __forceinline__ uint8_t floor_div(uint8_t x, uint8_t y) { return y ==
 template <class T> __device__ __forceinline__ T clamp(T x, T low, T high) {
   const T y = select(x < low, low, x);
   return select(y > high, high, y);
+}
+
+/** x·Φ(x), with the normal distribution's Φ, and its derivative. */
+__device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1.0f + erf(x * 0.70710678118654752f)); }
+__device__ __forceinline__ float gelu_slope(float x) {
+  return 0.5f * (1.0f + erf(x * 0.70710678118654752f)) + x * 0.39894228040143268f * exp(-0.5f * x * x);
 }
 
 /** The derivatives of geluTanh, silu and mish at y, from the values of the functions inside them. */

@@ -145,9 +145,9 @@ void Queue::fail(Flight& flight, const std::string& code, const std::string& mes
   try {
     if (broken_.empty() && !device_.recover()) broken_ = message;
     flight.report.code = code, flight.report.message = message;
-  } catch (const std::bad_alloc&) {
-    flight.report.code = "ERR_STATE", flight.report.message = "out of memory";
-  }  // short enough to need none
+  } catch (const std::exception&) {
+    flight.report.code = "ERR_STATE", flight.report.message = "out of memory";  // short enough to need none
+  }
 }
 
 /** Hands a job to the device. What it throws becomes the run's fault. */
@@ -188,9 +188,7 @@ bool Queue::ended(Flight& flight) {
   } catch (const Error& error) {
     if (broken_.empty()) broken_ = error.what();  // the device no longer says how far it is
     fail(flight, error.code, error.what());
-  } catch (const std::exception& error) {
-    fail(flight, "ERR_OUT_OF_MEMORY", error.what());
-  }
+  } catch (const std::exception& error) { fail(flight, "ERR_OUT_OF_MEMORY", error.what()); }
   return true;
 }
 

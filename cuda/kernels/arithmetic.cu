@@ -1,27 +1,18 @@
-// Binary pointwise kernels: arithmetic, minimum and maximum, division, powers.
-#include "numbers.cuh"
+// Arithmetic kernels: sums, products, division, powers, extremes and limits.
+#include "pointwise/arithmetic.h"
+
 #include "pointwise.cuh"
+
+#ifdef __CUDACC__
+#pragma nv_diag_suppress 186  // signs of uint8 are compared with zero
+#endif
 
 namespace weft::cuda {
 namespace {
 
-#define X(name, expression)             \
-  WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cuda, name) { return pointwise_numbers<name##_of, 2, uint32_t>(call); }
-WEFT_BINARY_WRAPPING(X)
-#undef X
-
-#define X(name, expression)             \
-  WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cuda, name) { return pointwise_numbers<name##_of, 2>(call); }
-WEFT_BINARY_NUMBER(X)
-#undef X
-
-#define X(name, expression)             \
-  WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cuda, name) { return pointwise_floats<name##_of, 2>(call); }
-WEFT_BINARY_FLOAT(X)
-#undef X
+WEFT_ARITHMETIC_UNARY(WEFT_CUDA_UNARY)
+WEFT_ARITHMETIC_BINARY(WEFT_CUDA_BINARY)
+WEFT_ARITHMETIC_SLOPED_2(WEFT_CUDA_SLOPED_2)
 
 }  // namespace
 }  // namespace weft::cuda

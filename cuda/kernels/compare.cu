@@ -1,31 +1,21 @@
 // Comparisons, bool logic and where.
-#include "numbers.cuh"
+#include "pointwise/compare.h"
+
 #include "pointwise.cuh"
 
 namespace weft::cuda {
 namespace {
 
-#define X(name, expression)                                                        \
-  WEFT_BINARY_FUNCTOR(name, expression)                                            \
-  KERNEL(cuda, name) {                                                             \
-    switch (call.in[1].dtype) {                                                    \
-      case DType::int32: return pointwise_as<name##_of, 2, int32_t, Bool>(call);   \
-      case DType::uint8:                                                           \
-      case DType::boolean: return pointwise_as<name##_of, 2, uint8_t, Bool>(call); \
-      default: return pointwise_floats<name##_of, 2, Bool>(call);                  \
-    }                                                                              \
-  }
-WEFT_BINARY_COMPARE(X)
-#undef X
+WEFT_COMPARE(WEFT_CUDA_BINARY)
+WEFT_LOGIC(WEFT_CUDA_BINARY)
 
-#define X(name, expression)                                                   \
-  WEFT_BINARY_FUNCTOR(name, expression)                                       \
-  KERNEL(cuda, name) {                                                        \
-    if (call.in[1].dtype != DType::boolean) no_dtype(call, call.in[1].dtype); \
-    return pointwise_as<name##_of, 2, uint8_t>(call);                         \
-  }
-WEFT_BINARY_LOGIC(X)
-#undef X
+struct logicalNot_of {
+  static __device__ __forceinline__ uint8_t at(uint8_t x, uint8_t, uint8_t) { return x == 0; }
+};
+KERNEL(cuda, logicalNot) {
+  if (call.in[0].dtype != DType::boolean) no_dtype(call, call.in[0].dtype);
+  return pointwise_as<logicalNot_of, 1, uint8_t>(call);
+}
 
 struct where_of {
   template <class T> static __device__ __forceinline__ T at(uint8_t condition, T x, T y) { return condition ? x : y; }

@@ -94,12 +94,14 @@ template <class T> Step bind_softmax(Call& call, bool logarithm) {
 }
 
 struct SoftmaxSlope {
-  static __device__ __forceinline__ float term(float g, float y) { return g * y; }
-  static __device__ __forceinline__ float value(float g, float y, float total) { return y * (g - total); }
+  static constexpr int sums = 1;
+  static __device__ __forceinline__ void add(float (&sum)[1], float g, float y) { sum[0] += g * y; }
+  static __device__ __forceinline__ float value(float g, float y, const float (&sum)[1]) { return y * (g - sum[0]); }
 };
 struct LogSoftmaxSlope {
-  static __device__ __forceinline__ float term(float g, float) { return g; }
-  static __device__ __forceinline__ float value(float g, float y, float total) { return g - expf(y) * total; }
+  static constexpr int sums = 1;
+  static __device__ __forceinline__ void add(float (&sum)[1], float g, float) { sum[0] += g; }
+  static __device__ __forceinline__ float value(float g, float y, const float (&sum)[1]) { return g - expf(y) * sum[0]; }
 };
 
 template <class Rule> Step bind_slope(Call& call) {

@@ -48,14 +48,18 @@ __device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const 
   return largest[0];
 }
 
+/** What pair_rows sums up over a row. */
+template <int count> struct RowSums { float of[count]; };
+
 /** The most threads of a row in pair_rows: two rows of 16-bit floats want more registers when they are widened. */
 template <class T> constexpr int most_pair_lanes = sizeof(T) == 4 ? 1024 : 512;
 
-/** dx = scale · rule.value(a, b, Σ rule.term(a, b)), the sum over a row; scale: one number per row, or null. dx may be a or b. */
+/** dx = scale · Rule::value(a, b, what Rule::add has summed up over the row); scale: one number per row, or null. dx may be a or b. */
 template <class T, int items, class Rule, Stage stage>
 __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
     pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {
-  WEFT_SHARED(float, scratch, [32]);
+  constexpr int count = Rule::sums;
+  WEFT_SHARED(float, scratch, [32 * count]);
   const Piece<T> piece(rows);
   Words<T> first[items], second[items];
 #pragma unroll
@@ -63,33 +67,39 @@ __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
     first[k] = piece.load(a, k, 0);
     second[k] = piece.load(b, k, 0);
   }
-  float total[1] = {0};
+  float total[count] = {};
   if constexpr (stage == Stage::rest) {
-    for (int i = int(threadIdx.x); i < rows.chunks; i += int(blockDim.x)) total[0] += sums[piece.row * rows.chunks + i];
+    for (int i = int(threadIdx.x); i < rows.chunks; i += int(blockDim.x))
+      for (int s = 0; s < count; s++) total[s] += sums[(piece.row * rows.chunks + i) * count + s];
   } else {
 #pragma unroll
     for (int k = 0; k < items; k++)
 #pragma unroll
-      for (int e = 0; e < piece.size; e++) total[0] += Rule::term(first[k].get(e), second[k].get(e));
+      for (int e = 0; e < piece.size; e++) Rule::add(total, first[k].get(e), second[k].get(e));
   }
   group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
-  WEFT_SHARED(float, slot, [1]);
-  const ClusterSums<float> cluster{slot, rows.chunks};
+  WEFT_SHARED(RowSums<count>, slot, [1]);
+  const ClusterSums<RowSums<count>> cluster{slot, rows.chunks};
   if constexpr (stage == Stage::cluster) {
-    cluster.give(total[0]);
-    total[0] = 0;
-    for (int i = 0; i < cluster.count; i++) total[0] += cluster(i);
+    RowSums<count> own;
+    for (int s = 0; s < count; s++) own.of[s] = total[s], total[s] = 0;
+    cluster.give(own);
+    for (int i = 0; i < cluster.count; i++) {
+      const RowSums<count> other = cluster(i);
+      for (int s = 0; s < count; s++) total[s] += other.of[s];
+    }
     cluster.leave();
   }
   if constexpr (stage == Stage::sums) {
-    if (piece.lane == 0 && piece.exists(rows)) sums[piece.id] = total[0];
+    if (piece.lane == 0 && piece.exists(rows))
+      for (int s = 0; s < count; s++) sums[piece.id * count + s] = total[s];
   } else {
     const float factor = scale != nullptr && piece.exists(rows) ? widen(scale[piece.row]) : 1.0f;
 #pragma unroll
     for (int k = 0; k < items; k++) {
       Words<T> out;
 #pragma unroll
-      for (int e = 0; e < piece.size; e++) out.set(e, factor * Rule::value(first[k].get(e), second[k].get(e), total[0]));
+      for (int e = 0; e < piece.size; e++) out.set(e, factor * Rule::value(first[k].get(e), second[k].get(e), total));
       piece.store(dx, k, out);
     }
   }
@@ -100,7 +110,7 @@ __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
 template <class T, class Rule> Step bind_pair_rows(Call& call, const View& a, const View& b, const View& scale, const View& dx) {
   const int64_t n = a.dim(-1), count = n == 0 ? 0 : a.size() / n;
   const RowPlan plan = plan_rows(count, n, sizeof(T), 4, has_clusters(call.target), most_pair_lanes<T>);
-  const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(float));
+  const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * Rule::sums * sizeof(float));
   return with_items<4>(plan.items, [&]<int items>() -> Step {
     return [=](const Frame& frame) {
       const T* factor = scale.used() ? frame.at<T>(scale) : nullptr;

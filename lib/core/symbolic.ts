@@ -40,6 +40,7 @@ export function func<F extends (...args: never[]) => unknown>(signature: string,
     }
     return fn(...args)
   }
+  Object.defineProperty(call, 'name', { value: signature.slice(0, signature.indexOf('(')) })
   return call as F
 }
 

@@ -2,16 +2,18 @@
 //
 // A save is prepared in a folder of its own, flushed to the disk, and then put in place:
 // - Where there is no folder yet, the prepared one is renamed to it.
-// - Where there is one, the prepared one is renamed to COMMIT inside it. From this moment on the new model is the saved one: a file of the
-//   model is the one in COMMIT, or, where COMMIT has none of that name, the one in the folder. Then each file is moved out of COMMIT to its
-//   place in the folder, and COMMIT is removed. The folder itself stays, so it may be a mount point, and it always holds a model.
+// - Where there is one, the prepared one is renamed to COMMIT inside it. From this moment on the new model is the
+//   saved one: a file of the model is the one in COMMIT, or, where COMMIT has none of that name, the one in the
+//   folder. Then each file is moved out of COMMIT to its place in the folder, and COMMIT is removed. The folder itself
+//   stays, so it may be a mount point, and it always holds a model.
 //
-// Every step is one rename. A process may end between any two of them: what is left is a whole model, and the next save goes on from there.
-// Nobody holds a lock. Whoever finds COMMIT occupied moves its files out, as its owner does too, and then puts a COMMIT of its own there.
+// Every step is one rename. A process may end between any two of them: what is left is a whole model, and the next
+// save goes on from there. Nobody holds a lock. Whoever finds COMMIT occupied moves its files out, as its owner does
+// too, and then puts a COMMIT of its own there.
 //
-// A reader opens the files and then looks whether each of them is still the one in force. If so, they were so together at one moment, and
-// stay as they are while they are open, because files are replaced but never written to. If not, a save came between, and the reader
-// begins anew.
+// A reader opens the files and then looks whether each of them is still the one in force. If so, they were so together
+// at one moment, and stay as they are while they are open, because files are replaced but never written to. If not, a
+// save came between, and the reader begins anew.
 import { type FileHandle, lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
@@ -106,7 +108,10 @@ export async function withFiles<T>(folder: string, names: readonly string[], rea
   }
 }
 
-/** The folder that holds the model: itself, or what a save of an earlier format that was interrupted has left. ERR_FORMAT when there is none. */
+/**
+ * The folder that holds the model: itself, or what an interrupted save of an earlier format has left.
+ * ERR_FORMAT when there is none.
+ */
 export async function findFolder(folder: string): Promise<string> {
   try {
     await stat(folder)
@@ -227,7 +232,8 @@ async function inTurn(folder: string, save: () => Promise<void>): Promise<void> 
 }
 
 /**
- * Fills a new folder by `fill` and puts its files in the place of those in `target`. When anything fails, what was there stays.
+ * Fills a new folder by `fill` and puts its files in the place of those in `target`.
+ * When anything fails, what was there stays.
  * Saves to one folder follow each other in the order of the calls.
  * @param isModel whether an existing folder that is not empty may be replaced
  */

@@ -1,4 +1,4 @@
-// Folders in which saves are prepared: their names say which process fills them, so that those of dead processes can be removed.
+// Folders in which saves are prepared. Their names say which process fills them, so that those of dead ones are removed.
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// loadModel: a saved model, as it was: structure, weights, how it was compiled, optimizer state, and where its random numbers and shuffles were.
+// loadModel: a saved model as it was. Structure, weights, compilation, optimizer state, random numbers and shuffles come back.
 import { createHash } from 'node:crypto'
 import { device as currentDevice, withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
@@ -45,7 +45,6 @@ const LARGE_BYTES = 1 << 20
  * Throws ERR_FORMAT where there is no whole saved model, ERR_STATE when the system refuses (too many open files).
  */
 export async function loadModel(place: Place, options: LoadOptions = {}): Promise<AnyModel> {
-  // biome-ignore lint/complexity/noArguments: surplus arguments are refused
   checkCall('loadModel(folder, options)', arguments, OPTIONS)
   const wanted = pathOf('loadModel', place)
   checkOwn({ losses: options.losses, metrics: options.metrics })

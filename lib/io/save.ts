@@ -1,7 +1,6 @@
 // save: a model's structure, weights, optimizer and training state in a folder.
 import { createHash } from 'node:crypto'
 import path from 'node:path'
-import { outsideTrace } from '../core/graph.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { copyOf } from '../core/read.js'
 import { type LayerJson, layerToJson } from '../layers/serialize.js'
@@ -146,7 +145,6 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
 const OPTIONS: OptionTable<SaveOptions> = { assets: 'object' }
 
 Model.prototype.save = async function (place: Place, options: SaveOptions = {}): Promise<void> {
-  // biome-ignore lint/complexity/noArguments: surplus arguments are refused
   checkCall('save(folder, options)', arguments, OPTIONS)
   return saveModel(this, place, options)
 }

@@ -37,7 +37,10 @@ const isShape = (value: unknown): boolean => Array.isArray(value) && value.lengt
 const isShapeTree = (value: unknown): boolean =>
   isShape(value) || (Array.isArray(value) ? value.every(isShapeTree) : isRecord(value) && Object.values(value).every(isShapeTree))
 
-/** Throws ERR_FORMAT unless the value describes a layer: { className, config, build? }, and so on inside. `where` names its place in the file. */
+/**
+ * Throws ERR_FORMAT unless the value describes a layer: { className, config, build? }, and so on inside.
+ * @param where names its place in the file
+ */
 export function checkLayer(file: string, json: unknown, where: string): void {
   const wrong = (what: string): WeftError => new WeftError('ERR_FORMAT', `${file}: ${where} ${what}`)
   if (!isRecord(json)) throw wrong('is not { className, config }')

@@ -1,5 +1,5 @@
 // Dropout and noise: only while training, from a random state of the layer that is saved with the model.
-import type { DynamicShape, Shape } from '../core/spec.js'
+import type { DynamicShape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'

@@ -1,5 +1,5 @@
 // Layer: weights and a function of tensors; the base class of every layer and model.
-import { type DType, type DynamicShape, isFloat, knownExtent, type Shape } from '../core/spec.js'
+import { type DType, type DynamicShape, isFloat, knownExtent } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
@@ -174,6 +174,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     this.build(mapTree(x, (t) => t.shape) as InputShapes)
     if (this.inputSpec) for (const t of inputs) this.checkInput(t.shape)
     const masks = inputs.map((t, i) => (i === 0 ? (options.mask ?? t.mask) : t.mask))
+    this.checkTracked()
     context.scope?.layers.add(this)
     try {
       return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, options.withoutActivation))
@@ -186,13 +187,28 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   private compute(x: I, options: CallOptions, which: ApplyOptions['withoutActivation']): O {
     const raw = this.noteRange(inputsOf(x), options.training)
     const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
-    const result = inPass(options.training, () =>
+    const result = inPass(options.training, this, () =>
       which === undefined || which === false
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
     )
     if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
+  }
+
+  /** Throws ERR_STATE when another layer that calls this one does not hold it: its weights would be neither trained nor saved. */
+  private checkTracked(): void {
+    const { caller } = context
+    if (caller === undefined || tracked.get(caller)?.has(this)) return
+    if (this.weights.length > 0 && !caller.holds(this)) {
+      throw this.error(
+        'ERR_STATE',
+        `it is called in layer '${caller.name}' (${caller.className}), which does not hold it, so its weights would be neither trained nor saved`,
+        [],
+        'Keep it in a field of that layer that is not private (#), or in a list, record or Map there',
+      )
+    }
+    tracked.set(caller, (tracked.get(caller) ?? new WeakSet<AnyLayer>()).add(this))
   }
 
   /** The error with the layer's name, when an op in the layer threw it. */
@@ -286,6 +302,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
 const NO_CONFIG: object = {}
 const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'boolean', dtype: 'string', inputShape: 'any' }
+
+/** Layers found in the layer that calls them. */
+const tracked = new WeakMap<AnyLayer, WeakSet<AnyLayer>>()
 
 /** Tensors that hold bytes which were cast or moved, never scaled. */
 const unscaled = new WeakSet<Tensor>()

@@ -182,12 +182,11 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
     })
   }
 
-  /** (x - mean) / √(variance + ε) · gamma + beta, as x · factor + offset. */
+  /** (x - mean) / √(variance + ε) · gamma + beta. The difference comes first: it is exact where x and the mean are large and near each other. */
   private normalize(x: Tensor, mean: Tensor, variance: Tensor): Tensor {
     const inverse = rsqrt(add(variance, this.epsilon))
-    const factor = this.gamma ? mul(this.gamma, inverse) : inverse
-    const offset = mul(mean, factor)
-    return add(mul(x, factor), this.beta ? sub(this.beta, offset) : mul(offset, -1))
+    const scaled = mul(sub(x, mean), this.gamma ? mul(this.gamma, inverse) : inverse)
+    return this.beta ? add(scaled, this.beta) : scaled
   }
 
   private masked(x: Tensor, mask: Tensor): Tensor {

@@ -1,5 +1,5 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
-import type { DynamicShape, Shape } from '../core/spec.js'
+import type { DynamicShape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'

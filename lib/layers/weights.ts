@@ -8,6 +8,7 @@ import { checkCall, type OptionTable } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
+import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
 import { countWeight, isLoading } from './loading.js'
@@ -40,6 +41,9 @@ interface Weight {
   readonly trainable: boolean
   readonly regularizer: Regularizer | undefined
 }
+
+/** Fields that hold no parts. */
+const NO_PARTS: ReadonlySet<string> = new Set(['config', 'entries', 'states', 'builtFor', 'inputSpec'])
 
 /** The part of a layer that holds weights and other layers. */
 export abstract class Weighted {
@@ -101,15 +105,17 @@ export abstract class Weighted {
     return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(entry.variable)] : []))
   }
 
-  /** Layers this one is made of: those in its fields, also in lists and records. */
+  /**
+   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's own. Read it in the function
+   * that is traced. What layers pass to addLoss() while they are called is not among them.
+   */
+  get losses(): Tensor[] {
+    return this.collect((layer) => layer.penalties())
+  }
+
+  /** Layers this one is made of: those in its fields, also in lists, records, Maps and Sets. */
   get sublayers(): readonly Weighted[] {
-    const found = new Set<Weighted>()
-    const visit = (value: unknown): void => {
-      if (value instanceof Weighted) found.add(value)
-      else if (Array.isArray(value)) value.forEach(visit)
-    }
-    for (const [key, value] of Object.entries(this)) if (key !== 'config') visit(value)
-    return [...found]
+    return this.partPaths().map(([, layer]) => layer)
   }
 
   /** This layer's and its sublayers' facts, each layer once, in order; nothing of layers, nor of what is in them, that do not fit. */
@@ -160,16 +166,30 @@ export abstract class Weighted {
     ]
   }
 
-  /** @internal The layers inside with the path of the field that holds each; by its name where that is not known. */
+  /** @internal The layers inside with the path to each: the field, and where it stands in a list, record, Map or Set. */
   partPaths(): [string, Weighted][] {
     const paths = new Map<Weighted, string>()
+    const seen = new Set<object>()
     const visit = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return
       if (value instanceof Weighted) {
         if (!paths.has(value)) paths.set(value, path)
-      } else if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
+        return
+      }
+      if (seen.has(value)) return
+      seen.add(value)
+      if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
+      else if (value instanceof Map) for (const [key, item] of value) visit(item, `${path}.${String(key)}`)
+      else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
+      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
     }
-    for (const [key, value] of Object.entries(this)) if (key !== 'config') visit(value, key)
-    return this.sublayers.map((layer) => [paths.get(layer) ?? layer.name, layer])
+    for (const [key, value] of Object.entries(this)) if (!NO_PARTS.has(key)) visit(value, key)
+    return [...paths].map(([layer, path]) => [path, layer])
+  }
+
+  /** Whether a layer is this one, or a part of it at any depth. */
+  protected holds(layer: Weighted): boolean {
+    return this === layer || this.sublayers.some((part) => part.holds(layer))
   }
 
   /** False: training leaves the weights alone, of layers inside too, and batch normalization uses its moving statistics. */

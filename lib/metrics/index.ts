@@ -80,15 +80,16 @@ function fromLoss(name: string, loss: Loss): Metric {
     if (logits && logits.activation === activation) return remake({ fromLogits: true })(yTrue, logits.values)
     return (logitsOf !== undefined && logitsOf === activation ? remake({ fromLogits: true }) : plain)(yTrue, yPred)
   })
-  return Object.assign(metric, { rising: false })
+  return Object.assign(metric, { rising: false, own: !loss.saved })
 }
 
 function fromFunction(fn: MetricFunction): Metric {
   const name = fn.name || 'metric'
-  return new MeanMetric(name, { name }, (yTrue, yPred) => {
+  const metric = new MeanMetric(name, { name }, (yTrue, yPred) => {
     const value = fn(alignOwn(name, yTrue, yPred), yPred)
     if (!(value instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `metric ${name}: expected a Tensor as result, got ${show(value)}`)
     // a scalar stands for every sample of the batch
     return value.rank === 0 ? value.broadcastTo([yPred.shape[0] ?? 1]) : value
   })
+  return Object.assign(metric, { own: true })
 }

@@ -40,6 +40,8 @@ export interface Metric {
   readonly ifNan?: string
   /** The string or factory that makes it again from `config`; saved models need it. */
   readonly metricName?: string
+  /** It is made of a function of the user's, which no name makes again. */
+  readonly own?: boolean
   readonly config?: Readonly<Record<string, unknown>>
 }
 
@@ -50,6 +52,7 @@ export abstract class StandardMetric implements Metric {
   readonly config: Readonly<Record<string, unknown>>
   /** Set by the factory. */
   readonly rising?: boolean
+  readonly own?: boolean
   private readonly made: Variable[] = []
 
   constructor(metricName: string, config: MetricOptions) {

@@ -45,6 +45,6 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   override summary(options: SummaryOptions = {}): void {
     checkCall('summary(options)', arguments, SUMMARY_OPTIONS)
     const print = options.print ?? ((line: string): void => console.log(line))
-    for (const line of summaryLines(this, this.summaryRows(), options)) print(line)
+    for (const line of summaryLines(this, this.summaryRows())) print(line)
   }
 }

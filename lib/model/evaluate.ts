@@ -57,7 +57,7 @@ export async function evaluate(
   signal?.throwIfAborted()
   const owned: Tensor[] = []
   let source: Source
-  if (isStream(x)) source = streamSource(model.forms, x, steps, undefined)
+  if (isStream(x)) source = streamSource(model.forms, x, { steps, option: 'evaluate: steps' })
   else {
     const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
     if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')

@@ -129,9 +129,20 @@ export function batchColumns(forms: Forms, batch: unknown): Columns {
   return toColumns(forms, x, y, sampleWeight, [])
 }
 
-/** Opens one pass over a source of batches. */
-export async function openStream(source: StreamSource): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
+/** Throws ERR_ARGUMENT for a source that says it never ends. @param option the option that would end it: 'fit: stepsPerEpoch' */
+export function checkEnds(option: string, source: unknown): void {
+  const endless = typeof source === 'object' && source !== null && (source as { size?: unknown }).size === Number.POSITIVE_INFINITY
+  if (!endless) return
+  const [what, name] = option.split(': ') as [string, string]
+  throw new WeftError('ERR_ARGUMENT', `${what}: the source of batches repeats endlessly`, {
+    hint: `Say how many batches to take: ${name}: 100, or leave out repeat()`,
+  })
+}
+
+/** Opens one pass over a source of batches. `option`: the one that would end a source without an end, where it was not given. */
+export async function openStream(source: StreamSource, option?: string): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
   const stream = typeof source === 'function' ? await source() : source
+  if (option !== undefined) checkEnds(option, stream)
   if (typeof stream === 'object' && stream !== null) {
     if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]()
     if (Symbol.iterator in stream) return stream[Symbol.iterator]()

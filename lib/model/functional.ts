@@ -1,5 +1,5 @@
 // Functional models: layers and functions wired from symbolic inputs to outputs.
-import type { DType, DynamicShape, Shape } from '../core/spec.js'
+import type { DType, DynamicShape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
@@ -7,6 +7,7 @@ import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
 import type { SummaryRow } from './summary.js'
@@ -154,7 +155,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     const valueOf = (t: Tensor): Tensor => (isSymbolic(t) ? values.get(t)! : t)
     const compute = (node: Node, withoutActivation = false): unknown => {
       const args = mapTree(node.args, valueOf)
-      if (node.kind === 'function') return node.fn!(...(args as never[]))
+      if (node.kind === 'function') return this.computed(node, args as never[])
       return node.layer!.apply(args, { training: node.training ?? training, ...(withoutActivation ? { withoutActivation } : {}) })
     }
     // an output that nothing else reads is computed in the form that is asked for, and in no other
@@ -174,6 +175,28 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const form = forms[index++]
       return form ? compute((t as SymbolicTensor).node, true) : values.get(t as SymbolicTensor)!
     }) as O
+  }
+
+  /** What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers do. */
+  private computed(node: Node, args: readonly never[]): unknown {
+    const result = node.fn!(...args)
+    let masked = false
+    let kept = false
+    walk(args, (t) => {
+      masked ||= t.mask !== undefined
+    })
+    walk(result, (t) => {
+      kept ||= t.mask !== undefined
+    })
+    if (masked && !kept) {
+      const { name } = node.called!
+      warnOnce(
+        'WEFT_MASK',
+        `model '${this.name}': ${name} cannot keep the mask that its operand carries: it ends here, and later layers see all steps`,
+        `${this.name} ${node.order}`,
+      )
+    }
+    return result
   }
 
   /** The data in the order of the inputs: by position, or by name. */

@@ -17,5 +17,19 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   if (!Number.isInteger(classes) || classes < 1) {
     throw new WeftError('ERR_ARGUMENT', `toCategorical: numClasses must be a positive integer, got ${String(numClasses ?? classes)}`)
   }
+  if (numClasses !== undefined) checkLabels(labels, classes)
   return oneHot(labels.cast('int32'), classes)
+}
+
+/** Throws ERR_DATA for a label that is no class; values that a function being traced computes are not there to be looked at. */
+function checkLabels(labels: Tensor, classes: number): void {
+  if (labels.recording !== undefined) return
+  const values = labels.dataSync()
+  for (let i = 0; i < values.length; i++) {
+    const label = Number(values[i])
+    if (label >= 0 && label < classes) continue
+    throw new WeftError('ERR_DATA', `toCategorical: label ${i} is ${label}, which is none of the ${classes} classes 0 to ${classes - 1}`, {
+      hint: label === classes ? 'Labels start at 0: subtract 1 from labels that start at 1' : 'numClasses is the largest label + 1',
+    })
+  }
 }

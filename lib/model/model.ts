@@ -1,7 +1,9 @@
 // Model: layers as one, with compile, fit, evaluate, predict and save; the base of sequential and functional models.
 import { device, resolveDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
+import { currentTrace } from '../core/graph.js'
 import { checkCall, type OptionTable } from '../core/options.js'
+import { fromCaller } from '../core/stack.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Optimizer } from '../optimizers/index.js'
@@ -12,7 +14,7 @@ import { EVALUATE_OPTIONS, type EvaluateOptions, evaluate, evaluateBatch } from 
 import { type Forms, isStream, type Rows, type StreamSource, type ModelData } from './feed.js'
 import type { History } from './history.js'
 import { COMPILE_OPTIONS, type CompileOptions, Objective } from './objective.js'
-import type { ClassWeight } from './pass.js'
+import type { ClassWeightLike } from './class_weight.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
@@ -24,7 +26,7 @@ export type AnyModel = Model<any, any, any>
 /** Options of trainOnBatch. */
 export interface TrainOnBatchOptions {
   sampleWeight?: Rows
-  classWeight?: ClassWeight
+  classWeight?: Exclude<ClassWeightLike, 'balanced'>
 }
 
 const TRAIN_ON_BATCH_OPTIONS: OptionTable<TrainOnBatchOptions> = { sampleWeight: 'any', classWeight: 'any' }
@@ -94,7 +96,9 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   compile(options: CompileOptions = {}): void {
     checkCall('compile(options)', arguments, COMPILE_OPTIONS)
     if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: compile() while the model is being trained`)
-    this.objective = new Objective(options)
+    const objective = new Objective(options)
+    if (this.built) objective.checkOutputs(this.outputNames)
+    this.objective = objective
     this.dropPrograms()
   }
 
@@ -116,9 +120,12 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** Trains on arrays, or on a source of batches. Resolves with the history of losses and metrics by epoch. */
   fit(x: ModelData, y: ModelData | undefined, options?: FitOptions): Promise<History>
   fit(source: StreamSource, options?: FitOptions): Promise<History>
-  async fit(x: ModelData | StreamSource, ...rest: unknown[]): Promise<History> {
-    const { y, options } = splitArguments<FitOptions>({ name: 'fit', options: FIT_OPTIONS }, this.outputNames, x, rest)
-    return fit(this, x, y, options)
+  fit(x: ModelData | StreamSource, ...rest: unknown[]): Promise<History> {
+    refuseInTrace('fit')
+    return fromCaller(Model.prototype.fit, async () => {
+      const { y, options } = splitArguments<FitOptions>({ name: 'fit', options: FIT_OPTIONS }, this.outputNames, x, rest)
+      return fit(this, x, y, options)
+    })
   }
 
   /** fit() as an iterator of events: 'step' after each step, 'epoch' at the end of each epoch. Leaving the loop stops cleanly. */
@@ -132,27 +139,43 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** Loss and metrics over the data. */
   evaluate(x: ModelData, y: ModelData | undefined, options?: EvaluateOptions): Promise<Figures>
   evaluate(source: StreamSource, options?: EvaluateOptions): Promise<Figures>
-  async evaluate(x: ModelData | StreamSource, ...rest: unknown[]): Promise<Figures> {
-    const { y, options } = splitArguments<EvaluateOptions>({ name: 'evaluate', options: EVALUATE_OPTIONS }, this.outputNames, x, rest)
-    return evaluate(this, x, y, options)
+  evaluate(x: ModelData | StreamSource, ...rest: unknown[]): Promise<Figures> {
+    refuseInTrace('evaluate')
+    return fromCaller(Model.prototype.evaluate, async () => {
+      const method = { name: 'evaluate', options: EVALUATE_OPTIONS }
+      const { y, options } = splitArguments<EvaluateOptions>(method, this.outputNames, x, rest)
+      return evaluate(this, x, y, options)
+    })
   }
 
   /** The outputs for every row of x, in order: [rows, ...]. */
-  async predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<O> {
-    checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', arguments, PREDICT_OPTIONS)
-    return (await predict(this, x, options)) as O
+  predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<O> {
+    refuseInTrace('predict')
+    const args = arguments
+    return fromCaller(Model.prototype.predict, async () => {
+      checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', args, PREDICT_OPTIONS)
+      return (await predict(this, x, options)) as O
+    })
   }
 
   /** One update on one batch; the figures of this batch alone. */
-  async trainOnBatch(x: ModelData, y?: ModelData, options: TrainOnBatchOptions = {}): Promise<Figures> {
-    checkCall('trainOnBatch(x, y, options)', arguments, TRAIN_ON_BATCH_OPTIONS)
-    return trainBatch(this, x, y, options)
+  trainOnBatch(x: ModelData, y?: ModelData, options: TrainOnBatchOptions = {}): Promise<Figures> {
+    refuseInTrace('trainOnBatch')
+    const args = arguments
+    return fromCaller(Model.prototype.trainOnBatch, async () => {
+      checkCall('trainOnBatch(x, y, options)', args, TRAIN_ON_BATCH_OPTIONS)
+      return trainBatch(this, x, y, options)
+    })
   }
 
   /** Loss and metrics of one batch. */
-  async evaluateOnBatch(x: ModelData, y?: ModelData, options: Pick<TrainOnBatchOptions, 'sampleWeight'> = {}): Promise<Figures> {
-    checkCall('evaluateOnBatch(x, y, options)', arguments, EVALUATE_BATCH_OPTIONS)
-    return evaluateBatch(this, x, y, options)
+  evaluateOnBatch(x: ModelData, y?: ModelData, options: Pick<TrainOnBatchOptions, 'sampleWeight'> = {}): Promise<Figures> {
+    refuseInTrace('evaluateOnBatch')
+    const args = arguments
+    return fromCaller(Model.prototype.evaluateOnBatch, async () => {
+      checkCall('evaluateOnBatch(x, y, options)', args, EVALUATE_BATCH_OPTIONS)
+      return evaluateBatch(this, x, y, options)
+    })
   }
 
   /** @internal The programs of a kind, for the model as it is now. */
@@ -248,4 +271,13 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     this.objective?.optimizer.dispose()
     super.dispose()
   }
+}
+
+/** Throws ERR_TRACE while a function is traced: these methods run programs of their own. */
+function refuseInTrace(method: string): void {
+  const trace = currentTrace()
+  if (trace === undefined) return
+  throw new WeftError('ERR_TRACE', `${method}: it cannot be called while '${trace.name}' is being traced`, {
+    hint: 'In a function for jit or grad write net.apply(x, { training }): it is recorded',
+  })
 }

@@ -9,10 +9,8 @@ import { gather, sigmoid, softmax } from '../ops/index.js'
 import { warnOnce } from '../core/warnings.js'
 import { leaves, type Tree } from './feed.js'
 import type { AnyModel } from './model.js'
+import type { ClassWeight } from './class_weight.js'
 import type { Objective, OutputPlace } from './objective.js'
-
-/** Weights of the classes, by class number. */
-export type ClassWeight = Readonly<Record<string, number>>
 
 /** Tensors of one batch. */
 export interface Batch {
@@ -46,6 +44,7 @@ export function forward(model: AnyModel, objective: Objective, batch: Batch, tra
   const activations = model.outputActivations
   const count = activations.length
   const names = model.outputNames
+  objective.checkOutputs(names)
   const losses = activations.map((_, index) => objective.lossOf({ index, count, name: names[index]! }))
   const direct = activations.map((activation, i) => activation !== undefined && losses[i]?.logits?.activation === activation)
   const leaveOut = direct.some(Boolean) ? { withoutActivation: count === 1 ? true : direct } : {}
@@ -144,13 +143,4 @@ function classWeights(target: Tensor, prediction: Tensor, classWeight: ClassWeig
   for (const label of known) table[label] = classWeight[label]!
   const weights = gather(tensor(table), labels, 0)
   return sampleWeight ? weights.mul(asTensor(sampleWeight).cast('float32')) : weights
-}
-
-/** Throws unless classWeight is a record of class numbers to finite weights. */
-export function checkClassWeight(classWeight: ClassWeight): void {
-  for (const [label, weight] of Object.entries(classWeight)) {
-    if (!/^\d+$/.test(label) || !Number.isFinite(weight) || weight < 0) {
-      throw new WeftError('ERR_ARGUMENT', `classWeight: expected class numbers and weights of at least 0, got ${label}: ${String(weight)}`)
-    }
-  }
 }

@@ -1,5 +1,5 @@
 // Sequential: layers one after the other.
-import type { DType, DynamicShape, Shape } from '../core/spec.js'
+import type { DType, DynamicShape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, show, type OptionTable } from '../core/options.js'
 import { fitInput, InputLayer } from '../layers/input.js'

@@ -12,7 +12,8 @@ import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
 import type { AnyModel } from './model.js'
 import type { NamedMetric, Objective } from './objective.js'
-import { type Batch, type ClassWeight, forward, type Pass } from './pass.js'
+import type { ClassWeight } from './class_weight.js'
+import { type Batch, forward, type Pass } from './pass.js'
 
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
@@ -46,16 +47,18 @@ class Tracker {
     average('loss', pass.loss)
     if (pass.outputs.length > 1) for (const { place, loss } of pass.outputs) if (loss) average(`${place.name}_loss`, loss)
     pass.outputs.forEach(({ target, prediction, logitsOf, logits }, i) => {
-      for (const { key, metric } of this.metrics![i]!) {
+      for (const { key, metric, weighted } of this.metrics![i]!) {
         if (!target) continue
-        metric.update(target, prediction, { sampleWeight: pass.sampleWeight, mask: prediction.mask, logitsOf, logits })
+        const sampleWeight = weighted ? pass.sampleWeight : undefined
+        metric.update(target, prediction, { sampleWeight, mask: prediction.mask, logitsOf, logits })
         figures.push([key, metric])
       }
     })
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
+    // the loss of this batch alone stands last, without a key
     return concat(
-      figures.map(([, metric]) => metric.result().cast('float32').reshape([1])),
+      [...figures.map(([, metric]) => metric.result()), pass.loss].map((figure) => figure.cast('float32').reshape([1])),
       0,
     )
   }
@@ -100,6 +103,8 @@ export class Steps {
   readonly onBatch: BatchStep
   private readonly device: string
   private readonly tracker: Tracker
+  /** The loss of the batch whose figures were read last, with penalties. */
+  batchLoss: number = Number.NaN
   private readonly resetter: JitFunction<[number], void>
 
   constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective) {
@@ -133,6 +138,7 @@ export class Steps {
     const bytes = figures.held().view()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
     this.tracker.explain(values)
+    this.batchLoss = values.at(-1)!
     return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!])) as Figures
   }
 

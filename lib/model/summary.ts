@@ -38,7 +38,7 @@ function total(label: string, weights: readonly Variable[]): string {
 }
 
 /** The table, line by line. */
-export function summaryLines(model: AnyModel, rows: readonly SummaryRow[], options: SummaryOptions): string[] {
+export function summaryLines(model: AnyModel, rows: readonly SummaryRow[]): string[] {
   const connected = rows.some((row) => row.inputs !== undefined)
   const head = ['Layer (type)', 'Output shape', 'Param #', ...(connected ? ['Connected to'] : [])]
   const cells = rows.map((row) => [

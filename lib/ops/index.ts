@@ -8,7 +8,7 @@ export { broadcastTo } from './broadcast.js'
 export { cast, identity, stopGradient } from './cast.js'
 export * from './compare.js'
 export { concat, stack } from './concat.js'
-export { conv1d, conv2d, conv2dTranspose, depthwiseConv2d } from './convolution.js'
+export { conv1d, conv2d, conv2dTranspose, depthwiseConv2d } from './conv.js'
 export { arange, type CreationOptions, eye, full, fullLike, ones, onesLike, zeros, zerosLike } from './creation.js'
 export { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from './cross_entropy.js'
 export { cumSum } from './cumsum.js'
@@ -23,17 +23,11 @@ import './optimizers.js'
 export { pad } from './pad.js'
 export { averagePool1d, averagePool2d, maxPool1d, maxPool2d } from './pool.js'
 export { bernoulli, randomInteger, randomNormal, randomUniform, truncatedNormal } from './random.js'
-export {
-  gru,
-  type GruOptions,
-  lstm,
-  type LstmOptions,
-  type LstmResult,
-  type RecurrentOptions,
-  type RecurrentResult,
-  simpleRnn,
-} from './recurrence.js'
-export type { RecurrentActivation } from './recurrent_compose.js'
+export { gru, type GruOptions } from './gru.js'
+export { lstm, type LstmOptions, type LstmResult } from './lstm.js'
+export type { RecurrentOptions, RecurrentResult } from './recurrent.js'
+export type { RecurrentActivation } from './recurrent_steps.js'
+export { simpleRnn } from './simple_rnn.js'
 export { all, any, max, mean, min, prod, sum } from './reduce.js'
 export { expandDims, flatten, reshape, squeeze } from './reshape.js'
 export { rmsNorm } from './rms_norm.js'

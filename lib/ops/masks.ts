@@ -1,4 +1,5 @@
-// Masks of pointwise operations: the result keeps the mask [batch, time] of its operands, as long as its first two axes are still those.
+// Masks of operations: the result keeps the mask [batch, time] of its operands, as long as its first two axes are still those. lib/model warns of
+// the operations of a functional model that end a mask.
 import { Tensor } from '../core/tensor.js'
 import { call } from './raw.js'
 
@@ -21,5 +22,11 @@ export function keepMask(result: Tensor, operands: readonly unknown[]): Tensor {
     mask = mask === undefined ? operand.mask : call('logicalAnd', [mask, operand.mask])
   }
   if (mask !== undefined) result.mask = mask
+  return result
+}
+
+/** Marks a result whose first two axes are, in their meaning, those of x, with the mask of x. */
+export function passMask(result: Tensor, x: unknown): Tensor {
+  if (x instanceof Tensor && x.mask !== undefined && covers(x.mask, x) && covers(x.mask, result)) result.mask = x.mask
   return result
 }

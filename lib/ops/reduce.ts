@@ -9,6 +9,7 @@ import { broadcastTo } from './broadcast.js'
 import { cast } from './cast.js'
 import { equal } from './compare.js'
 import { ones } from './creation.js'
+import { passMask } from './masks.js'
 import { axesOf, type Kind, operand, single } from './operands.js'
 import { pad } from './pad.js'
 import { reshape } from './reshape.js'
@@ -97,7 +98,9 @@ function reduction(op: Op<ReduceAttrs>, convert: (x: TensorLike) => Tensor): Red
     REDUCE_OPTIONS,
     (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
       const source = convert(x)
-      return applyOne(op, [source], { axes: axesOf(op.name, axis, source.rank), keepDims: options?.keepDims ?? false })
+      const axes = axesOf(op.name, axis, source.rank)
+      const result = applyOne(op, [source], { axes, keepDims: options?.keepDims ?? false })
+      return axes.some((reduced) => reduced < 2) ? result : passMask(result, x)
     },
   )
 }

@@ -5,6 +5,7 @@ import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { mul, sub } from './arithmetic.js'
 import { exp } from './math.js'
+import { keepMask } from './masks.js'
 import { axisOf, single } from './operands.js'
 import { sum } from './reduce.js'
 import { moveAxis } from './transpose.js'
@@ -47,8 +48,8 @@ function alongAxis(op: Op): AlongAxis {
   return func(`${op.name}(x, axis)`, (x: TensorLike, axis = -1) => {
     const source = single(op.name, x, 'float')
     const along = axisOf(op.name, axis, source.rank)
-    if (along === source.rank - 1) return applyOne(op, [source], {})
-    return moveAxis(applyOne(op, [moveAxis(source, along, -1)], {}), -1, along)
+    if (along === source.rank - 1) return keepMask(applyOne(op, [source], {}), [x])
+    return keepMask(moveAxis(applyOne(op, [moveAxis(source, along, -1)], {}), -1, along), [x])
   })
 }
 

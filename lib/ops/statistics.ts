@@ -5,7 +5,7 @@ import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { abs, add, pow, square, sub } from './arithmetic.js'
 import { stopGradient } from './cast.js'
-import { greater, where } from './compare.js'
+import { equal, greater, where } from './compare.js'
 import { exp, isFinite, log, sqrt } from './math.js'
 import { axesOf, single } from './operands.js'
 import { REDUCE_OPTIONS, max, mean, type Reduction, type ReduceOptions, reducedShape, sum } from './reduce.js'
@@ -72,8 +72,11 @@ export const logSumExp: Reduction = func(
     const axes = axesOf('logSumExp', axis, source.rank)
     const largest = stopGradient(max(source, axes, { keepDims: true }))
     const shift = where(isFinite(largest), largest, 0)
-    const total = add(log(sum(exp(sub(source, shift)), axes, { keepDims: true })), shift)
-    return keepDims ? total : reshape(total, reducedShape(source.shape, axes, false))
+    const total = sum(exp(sub(source, shift)), axes, { keepDims: true })
+    // the logarithm of nothing, where all are -infinity, has slope 0
+    const empty = equal(total, 0)
+    const result = where(empty, Number.NEGATIVE_INFINITY, add(log(where(empty, 1, total)), shift))
+    return keepDims ? result : reshape(result, reducedShape(source.shape, axes, false))
   },
 )
 

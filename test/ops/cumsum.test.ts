@@ -1,6 +1,8 @@
 // Rows of running sums.
-import { cumSum } from '../../lib/index.js'
-import { checkRows, FLOATS, type Operand, type Row } from '../check.js'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cumSum, device, type Tensor, tensor } from '../../lib/index.js'
+import { checkRows, FLOATS, isProgram, type Operand, type Row } from '../check.js'
 import { absolute, type Values } from '../reference.js'
 
 const CASES: readonly [readonly number[], number][] = [
@@ -82,3 +84,19 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     })),
   ),
 ])
+
+if (isProgram(import.meta.url)) {
+  const test = suite()
+  const onCpu = device() === 'cpu' ? test : test.skip
+  onCpu('-0 stays -0, except where there is nothing to sum', async () => {
+    const signs = async (x: Tensor): Promise<number[]> => Array.from((await x.data()) as Float32Array, (v) => (Object.is(v, -0) ? -1 : 1))
+    for (const dtype of ['float32', 'float64'] as const) {
+      const zeros = tensor([-0, -0, 0], { dtype })
+      assert.equal(await signs(zeros.cumSum()), [-1, -1, 1])
+      assert.equal(await signs(zeros.cumSum(0, { exclusive: true })), [1, -1, -1])
+      assert.equal(await signs(zeros.cumSum(0, { reverse: true })), [1, 1, 1])
+      assert.equal(await signs(zeros.reshape([3, 1]).tile([1, 2]).cumSum()), [-1, -1, -1, -1, 1, 1])
+    }
+  })
+  test.run()
+}

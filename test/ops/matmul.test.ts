@@ -1,7 +1,7 @@
-// Rows of matrix products and of dense.
-import { dense, matMul } from '../../lib/index.js'
+// Rows of matrix products.
+import { matMul } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
-import { absolute, elementwise, generate, matMul as product, reshape, type Values } from '../reference.js'
+import { absolute, generate, matMul as product, reshape, type Values } from '../reference.js'
 
 const flags = [
   [false, false],
@@ -71,28 +71,6 @@ const UNEVEN = [
   [70, 48, 64],
 ] as const
 
-const activations = {
-  linear: (x: number) => x,
-  relu: (x: number) => Math.max(x, 0),
-  sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
-  tanh: Math.tanh,
-}
-type Activation = keyof typeof activations
-
-const layer = (activation: Activation, x: readonly number[], units: number): Row => ({
-  op: 'dense',
-  name: `${activation}, x [${x}] to ${units}`,
-  operands: [{ shape: x }, { shape: [x[x.length - 1]!, units] }, { shape: [units] }],
-  run: (input, w, b) => dense(input!, w!, b!, { activation }),
-  reference: (input, w, b) => {
-    const m = input!.shape.slice(0, -1)
-    const rows = reshape(input!, [m.reduce((p, q) => p * q, 1), w!.shape[0]!])
-    const y = elementwise((p, q) => activations[activation](p! + q!))(product(rows, w!), b!)
-    return reshape(y, [...m, units])
-  },
-  roundings: 8 + x[x.length - 1]!,
-})
-
 const column = (x: Values): Values => generate([x.shape[0]!, 1], ([i]) => x.data[i!]!)
 const row = (x: Values): Values => generate([1, x.shape[0]!], ([, i]) => x.data[i!]!)
 
@@ -148,11 +126,4 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     reference: (x, y) => reshape(product(row(x!), column(y!)), []),
     roundings: 16,
   },
-  ...(Object.keys(activations) as Activation[]).flatMap((activation) => [
-    layer(activation, [3, 5], 4),
-    layer(activation, [1, 1], 1),
-    layer(activation, [0, 3], 2),
-    layer(activation, [2, 2, 3], 3),
-    layer(activation, [33, 50], 19),
-  ]),
 ])

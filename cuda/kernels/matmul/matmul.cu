@@ -1,7 +1,7 @@
 // matMul: batched matrix products with transposes and broadcast batch axes, and the choice of the kernel that computes one.
 #include "matmul.h"
 
-#include <cstdlib>
+#include "setting.h"
 
 namespace weft::cuda {
 namespace {
@@ -59,7 +59,7 @@ void Product::set_extents(const char* op, int64_t rows, int64_t columns, int64_t
 Step bind_product(Call& call, const Product& p) {
   if (p.m == 0 || p.n == 0 || p.batch.count == 0) return [](const Frame&) {};
   call.flops = 2 * multiplications(p);
-  const char* const named = std::getenv("WEFT_CUDA_MATMUL");
+  const char* const named = setting("WEFT_CUDA_MATMUL", {"simt", "skinny", "tensor", "sm90"});
   const auto choose = [&](const char* name, bool can, bool pays) { return can && (named ? named == std::string_view(name) : pays); };
   if (choose("skinny", can_skinny(p), true)) return bind_skinny(call, p);
   if (choose("sm90", can_sm90(p, call.target), sm90_pays(p, call.target))) return bind_sm90(call, p);

@@ -1,7 +1,7 @@
 // Recurrent layers: what a call says, and which way its sequence is run.
 #include "recurrent.h"
 
-#include <cstdlib>
+#include "setting.h"
 
 namespace weft::cuda {
 namespace {
@@ -49,7 +49,7 @@ void describe(Recurrence& run, const Call& call, Cell cell, const View& sequence
  */
 Step bind_way(Call& call, const Recurrence& run, bool gradient) {
   const Target& target = call.target;
-  const char* const named = std::getenv("WEFT_CUDA_RECURRENT");
+  const char* const named = setting("WEFT_CUDA_RECURRENT", {"persistent", "cluster", "fused", "steps"});
   const auto choose = [&](const char* name, bool can, bool pays) { return can && (named ? named == std::string_view(name) : pays); };
   const bool many = run.s.steps >= 4;  // for fewer, all of the GPU reads the weights sooner than one block or cluster does
   if (choose("persistent", can_persist(run, target, gradient), many)) return bind_persistent(call, run, gradient);

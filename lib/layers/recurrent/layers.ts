@@ -3,8 +3,7 @@ import type { OptionTable } from '../../core/options.js'
 import { layer } from '../declare.js'
 import { type Activation, activations } from '../../activations.js'
 import * as ops from '../../ops/index.js'
-import * as recurrence from '../../ops/recurrence.js'
-import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_compose.js'
+import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_steps.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { context } from '../context.js'
 import type { LayerOptions } from '../layer.js'
@@ -111,7 +110,7 @@ export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fu
   protected override whole(x: Tensor, { initialState, ...options }: WholeOptions): Whole {
     const { kernel, recurrentKernel, bias } = this.cell
     const given = initialState ? { initialState: initialState[0]! } : {}
-    const { sequence, state } = recurrence.simpleRnn(x, kernel, recurrentKernel, bias, { ...options, ...given })
+    const { sequence, state } = ops.simpleRnn(x, kernel, recurrentKernel, bias, { ...options, ...given })
     return { sequence, states: [state] }
   }
 }
@@ -138,7 +137,7 @@ export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<L
     const { kernel, recurrentKernel, bias } = this.cell
     const recurrentActivation = knownName(this.cell.recurrentActivation)
     if (!recurrentActivation) return undefined
-    const { sequence, state, cell } = recurrence.lstm(x, kernel, recurrentKernel, bias, { ...options, recurrentActivation })
+    const { sequence, state, cell } = ops.lstm(x, kernel, recurrentKernel, bias, { ...options, recurrentActivation })
     return { sequence, states: [state, cell] }
   }
 }
@@ -166,7 +165,7 @@ export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<Gr
     const recurrentActivation = knownName(this.cell.recurrentActivation)
     if (!recurrentActivation) return undefined
     const given = initialState ? { initialState: initialState[0]! } : {}
-    const { sequence, state } = recurrence.gru(x, kernel, recurrentKernel, bias, { ...options, ...given, recurrentActivation, resetAfter })
+    const { sequence, state } = ops.gru(x, kernel, recurrentKernel, bias, { ...options, ...given, recurrentActivation, resetAfter })
     return { sequence, states: [state] }
   }
 }

@@ -1,32 +1,13 @@
-// Binary pointwise kernels: arithmetic, minimum and maximum, division, powers.
+// Arithmetic kernels: sums, products, division, powers, extremes and limits.
+#include "pointwise/arithmetic.h"
+
 #include "pointwise_runs.h"
 #include "power.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-#define X(name, expression)                                                                                    \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                        \
-  KERNEL(cpu, name) {                                                                                          \
-    const Runs runs{binary<name##_of, float>, binary<name##_of, double>, binary<name##_of, int32_t, uint32_t>, \
-                    binary<name##_of, uint8_t>};                                                               \
-    return pointwise(call, runs, cheap_grain);                                                               \
-  }
-WEFT_BINARY_WRAPPING(X)
-#undef X
-
-#define X(name, expression)                                                                                                       \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                                           \
-  KERNEL(cpu, name) {                                                                                                             \
-    const Runs runs{binary<name##_of, float>, binary<name##_of, double>, binary<name##_of, int32_t>, binary<name##_of, uint8_t>}; \
-    return pointwise(call, runs, cheap_grain);                                                                                  \
-  }
-WEFT_BINARY_NUMBER(X)
-#undef X
-
-#define X(name, expression)             \
-  WEFT_BINARY_FUNCTOR(name, expression) \
-  KERNEL(cpu, name) { return pointwise(call, Runs{binary<name##_of, float>, binary<name##_of, double>}, function_grain); }
-WEFT_BINARY_FLOAT(X)
-#undef X
+WEFT_ARITHMETIC_UNARY(WEFT_CPU_UNARY)
+WEFT_ARITHMETIC_BINARY(WEFT_CPU_BINARY)
+WEFT_ARITHMETIC_SLOPED_2(WEFT_CPU_SLOPED_2)
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,47 +1,21 @@
 // Comparisons, bool logic and where.
+#include "pointwise/compare.h"
+
 #include "pointwise_runs.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** One after another, for the compiler to vectorize: comparisons end in bytes. */
-template <class F, class T> static void compare(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
-  const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
-  uint8_t* z = static_cast<uint8_t*>(out);
-  if (fixed == 0) {
-    WEFT_INDEPENDENT
-    for (int64_t i = 0; i < n; i++) z[i] = F::at(x[i], y[i], T(0), T(0));
-  } else if (fixed == 1) {
-    const T a = *x;
-    WEFT_INDEPENDENT
-    for (int64_t i = 0; i < n; i++) z[i] = F::at(a, y[i], T(0), T(0));
-  } else if (fixed == 2) {
-    const T b = *y;
-    WEFT_INDEPENDENT
-    for (int64_t i = 0; i < n; i++) z[i] = F::at(x[i], b, T(0), T(0));
-  } else {
-    for (int64_t i = 0; i < n; i++) z[i] = F::at(*x, *y, T(0), T(0));
-  }
+WEFT_COMPARE(WEFT_CPU_BINARY)
+WEFT_LOGIC(WEFT_CPU_BINARY)
+
+struct logicalNot_of {
+  static WEFT_INLINE uint8_t at(uint8_t x, uint8_t, uint8_t) { return x == 0; }
+};
+KERNEL(cpu, logicalNot) {
+  Runs runs;
+  runs.boolean = unary<logicalNot_of, uint8_t>;
+  return pointwise(call, runs, cheap_grain);
 }
-
-#define X(name, expression)                                                                                                          \
-  WEFT_BINARY_FUNCTOR(name, expression)                                                                                              \
-  KERNEL(cpu, name) {                                                                                                                \
-    const Runs runs{compare<name##_of, float>, compare<name##_of, double>, compare<name##_of, int32_t>, compare<name##_of, uint8_t>, \
-                    compare<name##_of, uint8_t>};                                                                                    \
-    return pointwise(call, runs, cheap_grain);                                                                                     \
-  }
-WEFT_BINARY_COMPARE(X)
-#undef X
-
-#define X(name, expression)                      \
-  WEFT_BINARY_FUNCTOR(name, expression)          \
-  KERNEL(cpu, name) {                            \
-    Runs runs;                                   \
-    runs.boolean = compare<name##_of, uint8_t>;  \
-    return pointwise(call, runs, cheap_grain); \
-  }
-WEFT_BINARY_LOGIC(X)
-#undef X
 
 /** T stands for any dtype of its size. */
 template <class T> static void choose(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {

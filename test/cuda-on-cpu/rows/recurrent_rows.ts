@@ -1,7 +1,9 @@
 // Recurrent runs with more units than the rows of test/ops have: weights that a cluster of blocks shares, or that are read anew for every step.
 import { apply } from '../../../lib/core/apply.js'
 import { type DType, grad, mul, sum, type Tensor, tensor } from '../../../lib/index.js'
-import { Gru, Lstm, SimpleRnn } from '../../../lib/ops/recurrent.js'
+import { Gru } from '../../../lib/ops/gru.js'
+import { Lstm } from '../../../lib/ops/lstm.js'
+import { SimpleRnn } from '../../../lib/ops/simple_rnn.js'
 import { generator } from '../../expect.js'
 
 /** [batch, steps, units] */
