@@ -1,7 +1,7 @@
 // bidirectional: a recurrent layer and its like in the other direction (Schuster and Paliwal 1997).
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { layer } from '../declare.js'
 import { isAutomatic, snakeCase } from '../names.js'
 import { WeftError } from '../../core/error.js'
@@ -54,7 +54,7 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
     if (!MERGE_MODES.includes(mergeMode)) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `layers.bidirectional: mergeMode must be 'concat', 'sum', 'mul', 'ave' or null, got ${JSON.stringify(mergeMode)}`,
+        `layers.bidirectional: mergeMode must be 'concat', 'sum', 'mul', 'ave' or null, got ${show(mergeMode)}`,
       )
     }
     this.mergeMode = mergeMode
