@@ -5,6 +5,7 @@ import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
+import { carriesMask } from '../ops/masks.js'
 import { mapTree, Tensor, walk } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
@@ -240,19 +241,18 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined) {
-      if (!this.supportsMasking && !this.readsMask()) {
-        warnOnce(
-          'WEFT_MASK',
-          `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
-          this.name,
-        )
-      }
-      return result
+    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
+      warnOnce(
+        'WEFT_MASK',
+        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        this.name,
+      )
     }
-    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
+    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
+    if (!(result instanceof Tensor) || result.mask === mask) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }
