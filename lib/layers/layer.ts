@@ -8,7 +8,7 @@ import { cast, reshape } from '../ops/index.js'
 import { mapTree, Tensor, walk } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, misfitOf } from './input_spec.js'
+import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
 import { reserveName, uniqueName } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
@@ -201,12 +201,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const { caller } = context
     if (caller === undefined || tracked.get(caller)?.has(this)) return
     if (this.weights.length > 0 && !caller.holds(this)) {
-      throw this.error(
-        'ERR_STATE',
-        `it is called in layer '${caller.name}' (${caller.className}), which does not hold it, so its weights would be neither trained nor saved`,
-        [],
-        'Keep it in a field of that layer that is not private (#), or in a list, record or Map there',
-      )
+      const why = `it is called in layer '${caller.name}' (${caller.className}), which does not hold it`
+      const hint = 'Keep it in a field of that layer that is not private (#), or in a list, record or Map there'
+      throw this.error('ERR_STATE', `${why}, so its weights would be neither trained nor saved`, [], hint)
     }
     tracked.set(caller, (tracked.get(caller) ?? new WeakSet<AnyLayer>()).add(this))
   }
@@ -240,19 +237,19 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined) {
-      if (!this.supportsMasking && !this.readsMask()) {
-        warnOnce(
-          'WEFT_MASK',
-          `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
-          this.name,
-        )
-      }
-      return result
+    const knows = this.supportsMasking || this.readsMask()
+    if (mask === undefined && !knows) {
+      const ends = `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`
+      warnOnce('WEFT_MASK', ends, this.name)
     }
-    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    if (!(result instanceof Tensor) || result.mask === mask) return result
+    const inputs = inputsOf(x)
+    // operations carry masks of inputs on: what the layer says counts then, but not before what its call has set itself
+    const carried = result.mask === undefined || masks.includes(result.mask) || inputs.some((t) => t.mask === result.mask)
+    const decides = mask !== undefined || !knows || this.computeMask !== Layer.prototype.computeMask
+    if (!decides || (knows && !carried)) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    const own = inputs.includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }
@@ -316,10 +313,4 @@ function classNameOf(made: { className?: string; name: string }): string {
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
   return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
-}
-
-/** A copy of a tree of shapes with every shape replaced. */
-function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
 }

@@ -1,5 +1,5 @@
-// Masks of operations: the result keeps the mask [batch, time] of its operands, as long as its first two axes are still those. lib/model warns of
-// the operations of a functional model that end a mask.
+// Masks of operations: the result keeps the mask [batch, time] of its operands, as long as its first two axes are still
+// those. lib/model warns of the operations of a functional model that end a mask.
 import { Tensor } from '../core/tensor.js'
 import { call } from './raw.js'
 

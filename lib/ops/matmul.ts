@@ -59,8 +59,8 @@ function mismatch(a: Shape, b: Shape, transposeA: boolean, transposeB: boolean):
 const OPTIONS: OptionTable<MatMulOptions> = { transposeA: 'boolean', transposeB: 'boolean' }
 
 /**
- * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a column, and its axis is dropped from the result (numpy).
- * ERR_DTYPE unless both are floats of one dtype.
+ * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a
+ * column, and its axis is dropped from the result (numpy). ERR_DTYPE unless both are floats of one dtype.
  */
 export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => Tensor = func(
   'matMul(a, b, options)',

@@ -1,4 +1,5 @@
-// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see lib/core/random.ts.
+// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see
+// lib/core/random.ts.
 import { applyOne, checkShape } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type DType, isFloat, type Op, registerOp, type Shape, type Spec } from '../core/op.js'

@@ -119,9 +119,15 @@ export const sum: Reduction = numeric(Sum, 'any')
 export const mean: Reduction = numeric(Mean, 'float')
 /** The product; over nothing 1. */
 export const prod: Reduction = numeric(Prod, 'number')
-/** The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared equally among ties. */
+/**
+ * The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared
+ * equally among ties.
+ */
 export const max: Reduction = numeric(Max, 'number')
-/** The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared equally among ties. */
+/**
+ * The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared
+ * equally among ties.
+ */
 export const min: Reduction = numeric(Min, 'number')
 /** Whether any value is true (not zero). */
 export const any: Reduction = logical(Any)

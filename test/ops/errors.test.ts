@@ -230,6 +230,20 @@ test('every operation with options refuses what is no record, and an unknown opt
   assert.ok(count > 40, `${count} operations have options`)
 })
 
+test('what cannot be printed as JSON is named all the same', () => {
+  const circle: unknown[] = []
+  circle.push(circle)
+  for (const value of [circle, 5n, Symbol('s'), { toJSON: () => assert.unreachable() }]) {
+    for (const call of [
+      () => x.reshape(wrong(value)),
+      () => x.sum(wrong(value)),
+      () => x.transpose(wrong(value)),
+      () => x.clip(wrong(value), 1),
+    ])
+      assert.throws(call, (e: unknown) => e instanceof weft.WeftError)
+  }
+})
+
 test('methods refuse surplus arguments too', () => {
   const calls = Object.entries({ softmax: [-1, 3], relu: [1], add: [1, 2], sum: [0, {}, 1], clip: [0, 1, 2], cumSum: [0, {}, 1] })
   for (const [name, args] of calls)
