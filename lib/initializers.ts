@@ -1,10 +1,10 @@
 // Initializers: first values of weights, as Keras 3 defines them.
+import { tensor } from './core/create.js'
 import { type DType, type Shape, sizeOf } from './core/spec.js'
-import { tensor } from './core/apply.js'
 import { withDevice } from './core/device.js'
 import { WeftError } from './core/error.js'
 import { checkCall, type OptionTable } from './core/options.js'
-import { factoryName, type Named, type NamedLike, named } from './core/named.js'
+import { factoryName, type Named, named, type NamedLike } from './core/named.js'
 import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
 import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './ops/random.js'
 import type { Tensor } from './core/tensor.js'
