@@ -148,6 +148,7 @@ const x: Tensor = tensor([[1, 2]])
 const net = sequential([layers.dense({ units: 1, inputShape: [2] })])
 const y: Tensor = await net.predict(x)
 export const shape: readonly number[] = y.shape
+export const values: Promise<unknown> = y.relu().array()
 `,
   )
   const flags = [

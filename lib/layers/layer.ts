@@ -6,10 +6,11 @@ import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
 import { carriesMask } from '../ops/masks.js'
-import { mapTree, Tensor, walk } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { mapTree, walk } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, misfitOf } from './input_spec.js'
+import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
 import { reserveName, uniqueName } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
@@ -202,12 +203,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const { caller } = context
     if (caller === undefined || tracked.get(caller)?.has(this)) return
     if (this.weights.length > 0 && !caller.holds(this)) {
-      throw this.error(
-        'ERR_STATE',
-        `it is called in layer '${caller.name}' (${caller.className}), which does not hold it, so its weights would be neither trained nor saved`,
-        [],
-        'Keep it in a field of that layer that is not private (#), or in a list, record or Map there',
-      )
+      const why = `it is called in layer '${caller.name}' (${caller.className}), which does not hold it`
+      const hint = 'Keep it in a field of that layer that is not private (#), or in a list, record or Map there'
+      throw this.error('ERR_STATE', `${why}, so its weights would be neither trained nor saved`, [], hint)
     }
     tracked.set(caller, (tracked.get(caller) ?? new WeakSet<AnyLayer>()).add(this))
   }
@@ -316,10 +314,4 @@ function classNameOf(made: { className?: string; name: string }): string {
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
   return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
-}
-
-/** A copy of a tree of shapes with every shape replaced. */
-function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
 }

@@ -42,7 +42,10 @@ abstract class Elementwise extends Merge {
   protected abstract merge(a: Tensor, b: Tensor): Tensor
 
   call(inputs: readonly Tensor[]): Tensor {
-    return inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    const merged = inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    // operations carry the masks of some inputs; computeMask asks for all
+    if (inputs.length > 1) merged.mask = undefined
+    return merged
   }
 
   override computeMask(_inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
