@@ -179,7 +179,10 @@ export function orthogonal(config: OrthogonalOptions = {}): Initializer {
   })
 }
 
-/** Q of the QR decomposition of a [rows, columns], rows ≥ columns, with R's diagonal positive: Gram-Schmidt, each column orthogonalized twice for full precision. */
+/**
+ * Q of the QR decomposition of a [rows, columns], rows ≥ columns, with R's diagonal positive: Gram-Schmidt, each column
+ * orthogonalized twice for full precision.
+ */
 function orthonormalColumns(a: Float64Array, rows: number, columns: number): Float64Array {
   const q = Float64Array.from(a)
   for (let j = 0; j < columns; j++) {
