@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cast, type DType, device, grad, gradCheck, gradients, mul, sum, Tensor, tensor } from '../lib/index.js'
-import { isFloat } from '../lib/core/op.js'
+import { isFloat } from '../lib/core/spec.js'
 import { generator } from './expect.js'
 import type { Values } from './reference.js'
 

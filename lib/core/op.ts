@@ -57,6 +57,3 @@ export function opNamed(name: string): Op {
   if (op === undefined) throw new Error(`op '${name}' is not loaded`)
   return op
 }
-
-export { bytesOf, isFloat, sameShape, sizeOf } from './spec.js'
-export type { DType, Shape, Spec } from './spec.js'

@@ -1,7 +1,8 @@
 // Host values: what samples are made of before they become Tensors.
+import type { TypedArray } from '../core/host.js'
 import { type DType, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 
 /** Values that stay on the host, row-major, with their shape. */
 export interface ShapedArray {

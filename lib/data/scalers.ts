@@ -1,10 +1,11 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
+import { tensor } from '../core/create.js'
+import type { TypedArray } from '../core/host.js'
 import { isFloat } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { add, cast, mul, sub } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */

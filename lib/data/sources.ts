@@ -1,10 +1,11 @@
 // Where Datasets begin: arrays in memory (from) and iterables or streams (generator).
+import type { TypedArray } from '../core/host.js'
 import { type DType, sizeOf } from '../core/spec.js'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
-import type { Tensor, TypedArray } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
 import { checkShaped, describe, dtypeOfTypedArray, isShaped, isTensor, isTypedArray, type Nested, type ShapedArray } from './host.js'

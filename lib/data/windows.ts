@@ -1,9 +1,10 @@
 // Time series: windows to learn from, and parts in time order.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
+import type { TypedArray } from '../core/host.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { gather, reshape, slice } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 import { columnsOf, type Series } from './series.js'
 

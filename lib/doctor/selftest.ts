@@ -1,11 +1,11 @@
 // The calculations doctor checks: on the current device against the same formulas in plain JavaScript, and on CUDA
 // devices against the CPU.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { grad } from '../core/grad.js'
-import { sizeOf } from '../core/op.js'
 import { concat, conv2d } from '../ops/index.js'
+import { sizeOf } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 
 /** Name and calculation; resolves with what was found, rejects when it is wrong. */

@@ -2,7 +2,7 @@
 // itself.
 import { createHash } from 'node:crypto'
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { MODEL_FILE, withFiles } from './folder.js'
 import type { RegularFile } from './regular_file.js'
 import { checkDepth, checkLayer } from './schema.js'

@@ -1,6 +1,6 @@
 // Names of weights and of the optimizer's state in files: paths in the model, the same in every process.
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
+import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import type { AnyModel } from '../model/model.js'
 import type { Entry } from './safetensors.js'

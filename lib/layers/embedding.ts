@@ -1,8 +1,8 @@
 // Embedding: a learned vector for each id.
+import { tensor } from '../core/create.js'
 import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'

@@ -4,7 +4,8 @@ import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { cast, reshape } from '../ops/index.js'
-import { isRecord, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface InputLayerOptions {

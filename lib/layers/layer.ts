@@ -5,7 +5,9 @@ import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
-import { mapTree, Tensor, walk } from '../core/tensor.js'
+import { carriesMask } from '../ops/masks.js'
+import { Tensor } from '../core/tensor.js'
+import { mapTree, walk } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
 import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
@@ -240,19 +242,18 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    const knows = this.supportsMasking || this.readsMask()
-    if (mask === undefined && !knows) {
-      const ends = `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`
-      warnOnce('WEFT_MASK', ends, this.name)
+    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
+      warnOnce(
+        'WEFT_MASK',
+        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        this.name,
+      )
     }
+    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
+    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
     if (!(result instanceof Tensor) || result.mask === mask) return result
-    const inputs = inputsOf(x)
-    // operations carry masks of inputs on: what the layer says counts then, but not before what its call has set itself
-    const carried = result.mask === undefined || masks.includes(result.mask) || inputs.some((t) => t.mask === result.mask)
-    const decides = mask !== undefined || !knows || this.computeMask !== Layer.prototype.computeMask
-    if (!decides || (knows && !carried)) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputs.includes(result) ? reshape(result, result.shape) : result
+    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }

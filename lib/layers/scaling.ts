@@ -1,12 +1,13 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import { tensor } from '../core/create.js'
+import type { HostArray } from '../core/host.js'
 import type { DynamicShape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { add, cast, div, maximum, mean, mul, reshape, sqrt, squaredDifference, sub } from '../ops/index.js'
-import { type HostArray, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface RescalingOptions {

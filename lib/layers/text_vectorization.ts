@@ -1,7 +1,7 @@
 // TextVectorization: texts to tensors of token ids or counts, with a vocabulary learned from texts, as Keras 3's layer.
+import { tensor } from '../core/create.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'

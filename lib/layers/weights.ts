@@ -1,6 +1,7 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { tensor } from '../core/create.js'
+import type { TypedArray } from '../core/host.js'
 import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
-import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
@@ -10,7 +11,8 @@ import type { InitializerLike } from '../initializers.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
-import { allocate, Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
+import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 

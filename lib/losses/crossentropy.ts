@@ -1,8 +1,8 @@
 // Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and
 // defaults: Keras 3.
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'

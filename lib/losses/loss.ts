@@ -1,8 +1,8 @@
 // Loss: what a loss function is, how per-sample losses are weighted and reduced, and how targets are laid beside
 // predictions.
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { isFloat, type Shape, sameShape } from '../core/op.js'
-import { asTensor } from '../core/apply.js'
+import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 

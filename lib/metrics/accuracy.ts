@@ -1,8 +1,8 @@
 // Accuracies: the share of samples whose class is predicted.
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
-import { asTensor } from '../core/apply.js'
-import { sameShape } from '../core/op.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
 import { gatherAlong, isFinite } from '../ops/index.js'
 import { show } from '../core/options.js'

@@ -1,5 +1,5 @@
 // auc: the area under the ROC or precision-recall curve, from counts at fixed thresholds as Keras does.
-import { asTensor, tensor } from '../core/apply.js'
+import { asTensor, tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank, floats } from '../losses/loss.js'

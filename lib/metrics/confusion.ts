@@ -1,7 +1,7 @@
 // precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank } from '../losses/loss.js'
 import { oneHot } from '../ops/index.js'

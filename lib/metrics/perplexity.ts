@@ -1,6 +1,6 @@
 // perplexity: how many tokens a language model hesitates between, exp of the mean cross-entropy.
-import { asTensor } from '../core/apply.js'
 import { sparseCategoricalCrossentropy } from '../losses/index.js'
+import { asTensor } from '../core/create.js'
 import type { TensorLike } from '../core/tensor.js'
 import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'

@@ -1,5 +1,5 @@
 // Metrics of real-valued targets: mse, mae, rmse, r2.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, floats, meanOverLast } from '../losses/loss.js'

@@ -1,7 +1,7 @@
 // Arguments of fit, train and evaluate: (x, y, options), or (source, options) where the source holds the targets.
 import { WeftError } from '../core/error.js'
 import { checkOptions, type OptionTable, show } from '../core/options.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { isStream, type ModelData } from './feed.js'
 
 /** Where the options of one method stand, and which they are. */

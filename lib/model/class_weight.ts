@@ -3,7 +3,8 @@
 import { WeftError } from '../core/error.js'
 import { isTypedArray } from '../core/checks.js'
 import { show } from '../core/options.js'
-import { isRecord, Tensor } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import type { Tree } from './feed.js'
 
 /** Weights of the classes, by class number. */

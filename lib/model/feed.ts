@@ -1,9 +1,11 @@
 // Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such
 // batches.
+import { tensor } from '../core/create.js'
+import type { NestedArray, TypedArray } from '../core/host.js'
 import type { Shape } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { isRecord, type NestedArray, Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 
 /** Values that stay on the host until they are fed. */
 export interface HostValues {

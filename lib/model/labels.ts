@@ -1,5 +1,5 @@
 // Labels: class numbers as one-hot rows.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
 import { oneHot } from '../ops/index.js'

@@ -5,7 +5,7 @@ import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
 import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 
 export interface CompileOptions {

@@ -1,6 +1,6 @@
 // Pipeline: keeps a few runs in flight, so that the device never waits for JavaScript, and gives their results in
 // order.
-import { hold, release } from '../core/program.js'
+import { hold, release } from '../core/flights.js'
 import type { Submitted } from '../core/jit.js'
 
 /** The next run, when it is to be submitted; undefined: there are no more. */

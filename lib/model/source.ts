@@ -1,5 +1,5 @@
 // Sources: where the batches of an epoch come from: rows of arrays on the device, in an order, or a stream.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
 import { batchColumns, checkEnds, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'

@@ -1,9 +1,11 @@
 // Scaled dot-product attention (Vaswani et al. 2017) without a matrix of queries by keys in memory (Dao et al. 2022).
-import { apply, tensor } from '../core/apply.js'
+import { apply } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, type Spec } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import type { Spec } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { add, mul, sub } from './arithmetic.js'

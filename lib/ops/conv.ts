@@ -2,8 +2,9 @@
 // gradients too; and the functions that users call, 1-d and 2-d, depthwise, transposed.
 import { apply, applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, type Spec } from '../core/op.js'
-import { show, type OptionTable } from '../core/options.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import type { FusedActivation } from './dense.js'

@@ -1,8 +1,10 @@
 // Raw calls: ops by their names, on tensors of one dtype. Gradients of pointwise ops are written with these: nothing is
 // promoted, checked or marked with a mask, and no family of ops is imported, so that families do not import each other
 // in a circle.
-import { applyOne, asTensor } from '../core/apply.js'
-import { type Attrs, type DType, ops, type Shape, sameShape } from '../core/op.js'
+import { applyOne } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
+import { type Attrs, ops } from '../core/op.js'
+import { type DType, sameShape, type Shape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 
 /** Calls the op of this name. */

@@ -1,5 +1,6 @@
 // Recurrent layers as functions of sequences [batch, time, features]: what lstm, gru and simpleRnn have in common,
 // their options, the checks of their operands, and the projection of all steps.
+import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import type { OptionTable } from '../core/options.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
@@ -10,7 +11,6 @@ import { matMul } from './matmul.js'
 import { sameFloats } from './operands.js'
 import { reshape } from './reshape.js'
 import { slice } from './slice.js'
-import { tensor } from '../core/apply.js'
 import { RECURRENT_ACTIVATIONS, type RecurrentActivation, type StepAttrs } from './recurrent_steps.js'
 
 export interface RecurrentOptions {

@@ -1,13 +1,15 @@
 // Optimizer: gradients into updates of variables, by the kernel of its rule or by the rule's formula; its state is
 // variables made outside the trace.
-import { apply, variable } from '../core/apply.js'
+import { apply } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
-import { type Op, ops, sameShape } from '../core/op.js'
+import { type Op, ops } from '../core/op.js'
 import { show } from '../core/options.js'
 import { copyOf } from '../core/read.js'
 import { isSchedule, type Schedule } from '../schedules/schedule.js'
+import { sameShape } from '../core/spec.js'
 import { Tensor, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { constraintOf } from '../layers/weight_options.js'
 import { fullLike } from '../ops/index.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'

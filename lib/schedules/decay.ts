@@ -1,5 +1,5 @@
 // Schedules by decay: exponential, inverse, polynomial, cosine, piecewise constant. Formulas: Keras 3.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { TensorLike } from '../core/tensor.js'

@@ -1,6 +1,6 @@
 // Normalizers of tokenizer.json files: what is done to a text before it is cut.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 
 export type Normalizer = (text: string) => string

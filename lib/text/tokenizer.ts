@@ -1,8 +1,9 @@
 // Tokenizer: words or characters as ids by how often they occur, exactly as Keras' Tokenizer (keras_preprocessing 1.1).
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
-import { isRecord, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { byInteger, countsFromJson, dictionaryFromJson, dictionaryToJson } from './keras_json.js'
 import { checkedTexts, DEFAULT_FILTERS, describe, WORD_OPTIONS, type WordOptions, wordSplitter } from './words.js'
 

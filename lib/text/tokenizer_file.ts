@@ -1,7 +1,7 @@
 // Tokenizers from JSON of any kind known: Keras' tokenizer JSON, and Hugging Face's tokenizer.json.
 import { readFile } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { SubwordTokenizer } from './subword_tokenizer.js'
 import { Tokenizer } from './tokenizer.js'
 

@@ -4,7 +4,7 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
-import { Gpt } from './gpt.js'
+import { ComposedModel } from '../model/composed.js'
 import type { Sampling } from './sampling.js'
 
 export interface GenerateOptions {
@@ -40,6 +40,16 @@ const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
 /** Token ids of one text. */
 export type Prompt = ArrayLike<number> | Tensor
 
+/** What generate() needs of a model. */
+export interface TokenModel {
+  readonly config: { readonly sequenceLength: number; readonly vocabularySize: number }
+  /** A decoder that nobody uses; it comes back by returnDecoder(). */
+  takeDecoder(): Decoder
+  returnDecoder(decoder: Decoder): void
+}
+
+const isTokenModel = (model: unknown): model is TokenModel => model instanceof ComposedModel && 'takeDecoder' in model
+
 interface Plan extends Sampling {
   readonly maxTokens: number
   readonly temperature: number
@@ -56,7 +66,7 @@ interface Plan extends Sampling {
  * @throws ERR_ARGUMENT for a prompt or options that do not fit, at the call; for ids in a Tensor, with the first token
  */
 export function generate(model: unknown, prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
-  if (!(model instanceof Gpt))
+  if (!isTokenModel(model))
     throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
       hint: 'Write generate(net, ids, { maxTokens })',
     })
@@ -73,7 +83,7 @@ export function generate(model: unknown, prompt: Prompt, options: GenerateOption
 }
 
 async function* tokens(
-  model: Gpt,
+  model: TokenModel,
   prompt: number[] | Tensor,
   plan: Plan,
   { seed, stopTokens = [], signal }: GenerateOptions,
@@ -114,7 +124,7 @@ async function taken(t: Tensor): Promise<number> {
   return id
 }
 
-function checkPrompt(model: Gpt, prompt: unknown): number[] {
+function checkPrompt(model: TokenModel, prompt: unknown): number[] {
   const { sequenceLength, vocabularySize } = model.config
   if (!Array.isArray(prompt) && !(ArrayBuffer.isView(prompt) && !(prompt instanceof DataView))) {
     throw new WeftError(

@@ -20,7 +20,7 @@ import {
 import type { LayerClass } from '../../lib/layers/declare.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/serialize.js'
-import { type DType, sizeOf } from '../../lib/core/op.js'
+import { type DType, sizeOf } from '../../lib/core/spec.js'
 import { generator } from '../expect.js'
 
 /**

@@ -3,9 +3,11 @@
 import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device, native, setDevice } from '../../lib/core/device.js'
+import { native } from '../../lib/core/addon.js'
+import { device, setDevice } from '../../lib/core/device.js'
 import { grad, jit, type Tensor } from '../../lib/index.js'
-import { isFloat, ops } from '../../lib/core/op.js'
+import { ops } from '../../lib/core/op.js'
+import { isFloat } from '../../lib/core/spec.js'
 import { derivativesOf, gradientRun, operandsOf, type Row, scalarRun } from '../check.js'
 
 /** Whose kernels are looked at; the rows themselves are on the CPU. */

@@ -1,8 +1,8 @@
 // CIFAR-10: its binary format (Krizhevsky; https://www.cs.toronto.edu/~kriz/cifar.html).
 import { setImmediate } from 'node:timers/promises'
+import { tensor } from '../../core/create.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall } from '../../core/options.js'
-import { tensor } from '../../core/apply.js'
 import { type FileSet, type DatasetOptions, load } from './files.js'
 import type { Split, TrainTest } from './idx.js'
 

@@ -1,8 +1,8 @@
 // MNIST and Fashion-MNIST: the IDX format (LeCun; http://yann.lecun.com/exdb/mnist/).
+import { tensor } from '../../core/create.js'
 import { sizeOf } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall } from '../../core/options.js'
-import { tensor } from '../../core/apply.js'
 import type { Tensor } from '../../core/tensor.js'
 import { type FileSet, type DatasetOptions, load } from './files.js'
 

@@ -1,12 +1,12 @@
 // The small data sets that ship with the package: gzipped CSV files in data/, the target in the last column. Sources:
 // data/LICENSES.md.
+import { tensor } from '../../core/create.js'
 import { checkCall, type OptionTable } from '../../core/options.js'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { tensor } from '../../core/apply.js'
 import type { Tensor } from '../../core/tensor.js'
 
 const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))

@@ -1,8 +1,8 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
+import { tensor } from '../../core/create.js'
 import type { DynamicShape } from '../../core/spec.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import { tensor } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
 import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'

@@ -1,11 +1,12 @@
 // Rotary positions (Su et al. 2021): the tables, queries and keys turned by them, and the layer.
+import { tensor } from '../../core/create.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import { tensor, variable } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import { outsideTrace } from '../../core/graph.js'
 import { dynamicSlice, reshape, rotary } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
+import { variable } from '../../core/variable.js'
 import { Layer, type LayerOptions } from '../layer.js'
 
 export interface RotaryOptions {
