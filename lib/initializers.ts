@@ -1,5 +1,4 @@
 // Initializers: first values of weights, as Keras 3 defines them.
-import { tensor } from './core/create.js'
 import { type DType, type Shape, sizeOf } from './core/spec.js'
 import { device, withDevice } from './core/device.js'
 import { WeftError } from './core/error.js'
