@@ -43,7 +43,7 @@ template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass,
         sum = start;
         if (!tile.projected) continue;
         const T* from = tile.projected + i * tile.gates_row + at;
-        __builtin_prefetch(from + ahead);  // lines that lie pages apart
+        if (pass.gates > 2) __builtin_prefetch(from + ahead);  // lines that lie pages apart
         if (inner) continue;
         const Vector<T> value = load_masked(from, tile.lanes[v]);
         sum = tile.bias ? start + value : value;
@@ -137,7 +137,7 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
                 const std::array<PanelProduct<T>, 2> products{
                     {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
                 const int skip = x ? 0 : 1;
-                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, sums + s, most_sums);
+                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, false, sums + s, most_sums);
               }
               part.finish(tile, sums);
             });
