@@ -15,10 +15,17 @@ template <class T, int rows, int vectors>
 void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, bool fresh, Vector<T>* sums, int64_t sums_row) {
   constexpr int lanes = lanes_of<T>;
   Vector<T> sum[rows][vectors];
+  if (fresh) {
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; j++) sum[i][j] = fresh ? Vector<T>{} : sums[i * sums_row + j];
+      for (int j = 0; j < vectors; j++) sum[i][j] = Vector<T>{};
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; j++) sum[i][j] = sums[i * sums_row + j];
+  }
   for (const PanelProduct<T>* product = products; product < products + count; product++) {
     // two base pointers and multiples of one stride address up to 10 rows in few registers
     const int64_t s = product->a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s;
