@@ -9,7 +9,8 @@ process.env.WEFT_THREADS ??= '1'
 process.env.WEFT_DEVICE ??= 'cpu'
 const { jit, synchronize, tensor } = await import('../dist/lib/index.js')
 const { Buffer: DeviceBuffer } = await import('../dist/lib/core/buffer.js')
-const { nativeCalls, Program } = await import('../dist/lib/core/program.js')
+const { nativeCalls } = await import('../dist/lib/core/flights.js')
+const { Program } = await import('../dist/lib/core/program.js')
 const { loadData, loadNetwork } = await import('./weft/networks.mjs')
 
 const options = readOptions()

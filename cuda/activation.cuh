@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

@@ -1,34 +1,38 @@
-// The interpreter of chains of pointwise operations (fuse.cu): a small program, run by every thread for its four elements. Inputs are loaded at
-// the start; they, temporary values and the result before it are the operands of an instruction, all of them in registers. Every thread takes
-// the same branches, so that an instruction costs a few cycles beside its arithmetic.
+// The interpreter of chains of pointwise operations (fuse.cu): a small program, run by every thread for its four
+// elements. Inputs are loaded at the start; they, temporary values and the result before it are the operands of an
+// instruction, all of them in registers. Every thread takes the same branches, so that an instruction costs a few
+// cycles beside its arithmetic.
 #pragma once
-#include "kernels/numbers.cuh"
 #include "kernels/pointwise.cuh"
+#include "pointwise/activation.h"
+#include "pointwise/arithmetic.h"
+#include "pointwise/compare.h"
+#include "pointwise/math.h"
 
 namespace weft::cuda::chain {
 
 constexpr int most_instructions = 16, most_inputs = 8, most_outputs = 4, most_temporaries = 4;
 
-/** Lines of native/pointwise.h, by the number of operands. */
-#define WEFT_CHAIN_UNARY(X) \
-  WEFT_UNARY_WRAPPING(X) WEFT_UNARY_NUMBER(X) WEFT_UNARY_FLOAT(X) WEFT_UNARY_FUNCTION(X) WEFT_UNARY_ALPHA(X) WEFT_UNARY_TEST(X)
-#define WEFT_CHAIN_BINARY(X) \
-  WEFT_BINARY_WRAPPING(X)    \
-  WEFT_BINARY_NUMBER(X)      \
-  WEFT_BINARY_FLOAT(X) WEFT_BINARY_COMPARE(X) WEFT_GRADIENT_FROM_OUTPUT(X) WEFT_GRADIENT_FROM_INPUT(X) WEFT_GRADIENT_ALPHA(X)
+/** Lines of native/pointwise/, by the number of operands and of attributes. */
+#define WEFT_CHAIN_UNARY(X) WEFT_ARITHMETIC_UNARY(X) WEFT_MATH(X)
+#define WEFT_CHAIN_BINARY(X) WEFT_ARITHMETIC_BINARY(X) WEFT_COMPARE(X) WEFT_CHAIN_LOGIC(X)
+#define WEFT_CHAIN_SLOPED(X) WEFT_ACTIVATION(X)
+#define WEFT_CHAIN_SLOPED_1(X) WEFT_ACTIVATION_1(X)
+#define WEFT_CHAIN_SLOPED_2(X) WEFT_ARITHMETIC_SLOPED_2(X)
 /** bool values are 0 and 1 here. */
-#define WEFT_CHAIN_LOGIC(X)   \
-  X(logicalAnd, x* y)         \
-  X(logicalOr, x + y - x * y) \
-  X(logicalXor, x != y)
+#define WEFT_CHAIN_LOGIC(X)          \
+  X(logic, logicalAnd, x* y)         \
+  X(logic, logicalOr, x + y - x * y) \
+  X(logic, logicalXor, x != y)
 
 enum class Operation : uint8_t {
-#define X(name, expression) name,
-  WEFT_CHAIN_UNARY(X) WEFT_CHAIN_BINARY(X) WEFT_CHAIN_LOGIC(X)
+#define X(kind, name, ...) name,
+  WEFT_CHAIN_UNARY(X) WEFT_CHAIN_BINARY(X)
 #undef X
-      logicalNot,
-  clip,
-  clipGrad,
+#define X(kind, name, ...) name, name##Grad,
+      WEFT_CHAIN_SLOPED(X) WEFT_CHAIN_SLOPED_1(X) WEFT_CHAIN_SLOPED_2(X)
+#undef X
+          logicalNot,
   where,
   identity,
   test,
@@ -36,12 +40,20 @@ enum class Operation : uint8_t {
   roundBFloat16
 };
 
-#define X(name, expression) WEFT_UNARY_FUNCTOR(name, expression)
+#define X(kind, name, expression) WEFT_UNARY(name, p, q, expression)
 WEFT_CHAIN_UNARY(X)
 #undef X
-#define X(name, expression) WEFT_BINARY_FUNCTOR(name, expression)
+#define X(kind, name, expression) WEFT_BINARY(name, expression)
 WEFT_CHAIN_BINARY(X)
-WEFT_CHAIN_LOGIC(X)
+#undef X
+#define X(kind, name, expression, slope) WEFT_UNARY(name, p, q, expression) WEFT_SLOPE(name, p, q, slope)
+WEFT_CHAIN_SLOPED(X)
+#undef X
+#define X(kind, name, first, expression, slope) WEFT_UNARY(name, first, q, expression) WEFT_SLOPE(name, first, q, slope)
+WEFT_CHAIN_SLOPED_1(X)
+#undef X
+#define X(kind, name, first, second, expression, slope) WEFT_UNARY(name, first, second, expression) WEFT_SLOPE(name, first, second, slope)
+WEFT_CHAIN_SLOPED_2(X)
 #undef X
 
 /** Where an operand comes from: an input, a temporary value, or the result of the instruction before. */
@@ -51,7 +63,7 @@ struct Instruction {
   Operation operation;
   uint8_t source[3] = {nowhere, nowhere, nowhere};
   uint8_t temporary = nowhere, output = nowhere;  // where the result goes beside being the last one
-  float alpha = 0, beta = 0;
+  float attribute[2] = {0, 0};                    // in the order of the operation's line
 };
 
 struct Chain {
@@ -65,21 +77,15 @@ struct Chain {
 /** Elements of a thread. */
 using Four = float4;
 
-template <class F> __device__ __forceinline__ Four each(const Four& x, float alpha, float beta) {
-  return make_float4(float(F::at(x.x, alpha, beta)), float(F::at(x.y, alpha, beta)), float(F::at(x.z, alpha, beta)),
-                     float(F::at(x.w, alpha, beta)));
+template <class F> __device__ __forceinline__ Four each(const Four& x, float first, float second) {
+  return make_float4(float(F::at(x.x, first, second)), float(F::at(x.y, first, second)), float(F::at(x.z, first, second)),
+                     float(F::at(x.w, first, second)));
 }
-template <class F> __device__ __forceinline__ Four each(const Four& x, const Four& y, float alpha, float beta) {
-  return make_float4(float(F::at(x.x, y.x, alpha, beta)), float(F::at(x.y, y.y, alpha, beta)), float(F::at(x.z, y.z, alpha, beta)),
-                     float(F::at(x.w, y.w, alpha, beta)));
+template <class F> __device__ __forceinline__ Four each(const Four& x, const Four& y, float first, float second) {
+  return make_float4(float(F::at(x.x, y.x, first, second)), float(F::at(x.y, y.y, first, second)), float(F::at(x.z, y.z, first, second)),
+                     float(F::at(x.w, y.w, first, second)));
 }
 
-struct clip_of {
-  static __device__ __forceinline__ float at(float x, float low, float high) { return clamp(x, low, high); }
-};
-struct clipGrad_of {
-  static __device__ __forceinline__ float at(float g, float x, float low, float high) { return x >= low && x <= high ? g : 0.0f; }
-};
 struct test_of {
   static __device__ __forceinline__ float at(float x, float, float) { return x != 0.0f; }
 };
@@ -91,29 +97,36 @@ template <class T> struct rounded_to {
 };
 
 __device__ __forceinline__ Four compute(const Instruction& instruction, const Four& x, const Four& y, const Four& z) {
-  const float alpha = instruction.alpha, beta = instruction.beta;
+  const float first = instruction.attribute[0], second = instruction.attribute[1];
   switch (instruction.operation) {
-#define X(name, expression) \
-  case Operation::name: return each<name##_of>(x, alpha, beta);
+#define X(kind, name, ...) \
+  case Operation::name: return each<name##_of>(x, first, second);
     WEFT_CHAIN_UNARY(X)
 #undef X
-#define X(name, expression) \
-  case Operation::name: return each<name##_of>(x, y, alpha, beta);
+#define X(kind, name, ...) \
+  case Operation::name: return each<name##_of>(x, y, first, second);
     WEFT_CHAIN_BINARY(X)
-    WEFT_CHAIN_LOGIC(X)
 #undef X
-    case Operation::clip: return each<clip_of>(x, alpha, beta);
-    case Operation::clipGrad: return each<clipGrad_of>(x, y, alpha, beta);
-    case Operation::test: return each<test_of>(x, alpha, beta);
-    case Operation::logicalNot: return each<logicalNot_of>(x, alpha, beta);
-    case Operation::roundFloat16: return each<rounded_to<Float16>>(x, alpha, beta);
-    case Operation::roundBFloat16: return each<rounded_to<BFloat16>>(x, alpha, beta);
+#define X(kind, name, ...)                                        \
+  case Operation::name: return each<name##_of>(x, first, second); \
+  case Operation::name##Grad: return each<name##Grad_of>(x, y, first, second);
+    WEFT_CHAIN_SLOPED(X)
+    WEFT_CHAIN_SLOPED_1(X)
+    WEFT_CHAIN_SLOPED_2(X)
+#undef X
+    case Operation::test: return each<test_of>(x, first, second);
+    case Operation::logicalNot: return each<logicalNot_of>(x, first, second);
+    case Operation::roundFloat16: return each<rounded_to<Float16>>(x, first, second);
+    case Operation::roundBFloat16: return each<rounded_to<BFloat16>>(x, first, second);
     case Operation::where: return make_float4(x.x != 0 ? y.x : z.x, x.y != 0 ? y.y : z.y, x.z != 0 ? y.z : z.z, x.w != 0 ? y.w : z.w);
     default: return x;
   }
 }
 
-/** The values of a thread. Registers have no addresses, so each has a name, and branches that all threads take alike pick them. */
+/**
+ * The values of a thread. Registers have no addresses, so each has a name, and branches that all threads take alike
+ * pick them.
+ */
 struct Values {
 #define WEFT_CHAIN_INPUTS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #define WEFT_CHAIN_TEMPORARIES(X) X(8) X(9) X(10) X(11)

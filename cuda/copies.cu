@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 namespace {

@@ -1,11 +1,13 @@
 // A GPU through the CUDA runtime. Work goes to one stream, in order, from the thread of the device's queue; memory comes from a pool.
 #include "cuda_device.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <string_view>
 
+#include "architectures.h"
 #include "copies.h"
 #include "launch.h"
+#include "setting.h"
 
 namespace weft::cuda {
 namespace {
@@ -24,26 +26,33 @@ class Graph final : public Recording {
 }  // namespace
 
 CudaDevice::CudaDevice(int ordinal)
-    : ordinal_(ordinal),
-      pool_(
-          [this](size_t bytes) -> void* {
-            void* memory = nullptr;
-            use();
-            if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
-            cudaGetLastError();  // being out of memory is not an error that stays
-            return nullptr;
-          },
-          [](void* memory) { cudaFree(memory); }) {
+    : ordinal_(ordinal), pool_([this](size_t bytes) { return reserve(bytes); }, [](void* memory) { cudaFree(memory); }) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, ordinal), "properties of the device");
   name_ = properties.name;
   total_ = properties.totalGlobalMem;
-  const char* stepwise = std::getenv("WEFT_CUDA_SYNC");
+  const char* const stepwise = setting("WEFT_CUDA_SYNC", {"0", "1"});
   stepwise_ = stepwise != nullptr && std::string_view(stepwise) == "1";
-  target_ = {10 * properties.major + properties.minor, properties.multiProcessorCount, properties.sharedMemPerBlockOptin};
+  const int capability = 10 * properties.major + properties.minor;
+#ifdef WEFT_EMULATED
+  emulator::set_code(code_for(capability));
+#endif
+  target_ = {capability, properties.multiProcessorCount, properties.sharedMemPerBlockOptin};
 }
 
 void CudaDevice::use() const { check(cudaSetDevice(ordinal_), "setting the device"); }
+
+void* CudaDevice::reserve(size_t bytes) {
+  // kernels are loaded at their first launch and recordings are kept on the device: the driver needs memory for both
+  const size_t kept = std::min(size_t(512) << 20, total_ / 16);
+  size_t free = 0, total = 0;
+  void* memory = nullptr;
+  use();
+  const bool enough = cudaMemGetInfo(&free, &total) != cudaSuccess || free >= bytes + kept;
+  if (enough && cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+  cudaGetLastError();  // being out of memory is not an error that stays
+  return nullptr;
+}
 
 DeviceFacts CudaDevice::facts() {
   DeviceFacts facts{"cuda:" + std::to_string(ordinal_), "cuda", name_, false, target_, total_, 0};
@@ -79,6 +88,15 @@ void CudaDevice::clear_fault(Fault* fault) {
 
 void CudaDevice::settle() { check(cudaStreamSynchronize(stream_), "the device failed, and is of no use to this process any more"); }
 
+bool CudaDevice::recover() {
+  cudaGetLastError();
+  // an error that stays comes back from every call
+  if (cudaStreamSynchronize(stream_) != cudaSuccess) return false;
+  try {
+    return staging_->reached(staging_->mark());
+  } catch (const Error&) { return false; }
+}
+
 double CudaDevice::time(const std::function<void()>& work) {
   check(cudaEventRecord(begin_, stream_), "event");
   work();
@@ -102,8 +120,16 @@ std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& work)
   }
   check(cudaStreamEndCapture(stream_, &graph), "recording");
   cudaGraphExec_t executable = nullptr;
-  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  if (status == cudaErrorMemoryAllocation) {
+    pool_.trim();
+    status = cudaGraphInstantiate(&executable, graph, 0);
+  }
   cudaGraphDestroy(graph);
+  if (status == cudaErrorMemoryAllocation) {  // the work is done without a recording
+    cudaGetLastError();
+    return nullptr;
+  }
   check(status, "instantiating a graph");
   return std::make_unique<Graph>(executable);
 }

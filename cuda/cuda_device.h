@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "device.h"
-#include "pool.h"
+#include "memory_pool.h"
 #include "staging.h"
 
 namespace weft::cuda {
@@ -33,6 +33,7 @@ class CudaDevice final : public Device {
   bool reached(uint64_t mark) override { return staging_->reached(mark); }
   bool stepwise() const override { return stepwise_; }
   void settle() override;
+  bool recover() override;
   double time(const std::function<void()>& work) override;
   std::unique_ptr<Recording> record(const std::function<void()>& work) override;
   void replay(Recording& recording) override;
@@ -40,13 +41,15 @@ class CudaDevice final : public Device {
  private:
   /** Makes this GPU the calling thread's. */
   void use() const;
+  /** Memory from the driver; null when no more may be taken. */
+  void* reserve(size_t bytes);
 
   int ordinal_;
   std::string name_;
   Target target_;
   size_t total_ = 0;
   bool stepwise_ = false;
-  Pool pool_;
+  MemoryPool pool_;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Staging> staging_;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;

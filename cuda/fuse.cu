@@ -1,5 +1,5 @@
-// Chains of pointwise calls made into programs for the interpreter of chain.cuh. One launch and one trip through memory take the place of one
-// of each per call.
+// Chains of pointwise calls made into programs for the interpreter of chain.cuh. One launch and one trip through memory
+// take the place of one of each per call.
 #include "fuse.h"
 
 #include "chain.cuh"
@@ -11,20 +11,29 @@ namespace {
 struct Entry {
   Operation operation;
   int operands;
+  std::vector<const char*> attributes = {};  // as the operation's line names them
 };
 
 /** The operation of a call; operands 0 where a chain knows none. */
 Entry entry_of(const Call& call) {
   static const std::map<std::string, Entry> entries{
-#define X(name, expression) {#name, {Operation::name, 1}},
+#define X(kind, name, ...) {#name, {Operation::name, 1}},
       WEFT_CHAIN_UNARY(X)
 #undef X
-#define X(name, expression) {#name, {Operation::name, 2}},
-          WEFT_CHAIN_BINARY(X) WEFT_CHAIN_LOGIC(X)
+#define X(kind, name, ...) {#name, {Operation::name, 2}},
+          WEFT_CHAIN_BINARY(X)
 #undef X
-              {"logicalNot", {Operation::logicalNot, 1}},
-      {"clip", {Operation::clip, 1}},
-      {"clipGrad", {Operation::clipGrad, 2}},
+#define X(kind, name, ...) {#name, {Operation::name, 1}}, {#name "Grad", {Operation::name##Grad, 2}},
+              WEFT_CHAIN_SLOPED(X)
+#undef X
+#define X(kind, name, first, ...) {#name, {Operation::name, 1, {#first}}}, {#name "Grad", {Operation::name##Grad, 2, {#first}}},
+                  WEFT_CHAIN_SLOPED_1(X)
+#undef X
+#define X(kind, name, first, second, ...) \
+  {#name, {Operation::name, 1, {#first, #second}}}, {#name "Grad", {Operation::name##Grad, 2, {#first, #second}}},
+                      WEFT_CHAIN_SLOPED_2(X)
+#undef X
+                          {"logicalNot", {Operation::logicalNot, 1}},
       {"where", {Operation::where, 3}},
       {"identity", {Operation::identity, 1}},
       {"cast", {Operation::identity, 1}}};
@@ -69,7 +78,9 @@ Step fuse(const std::vector<const Call*>& calls, const std::vector<bool>& kept, 
     const Call& call = *calls[i];
     const View& out = call.out[0];
     Instruction& instruction = program.at[program.instructions++];
-    instruction.operation = entry_of(call).operation;
+    const Entry entry = entry_of(call);
+    instruction.operation = entry.operation;
+    for (size_t k = 0; k < entry.attributes.size(); k++) instruction.attribute[k] = float(call.attrs.number(entry.attributes[k]));
     for (size_t k = 0; k < call.in.size(); k++) {
       const View& view = call.in[k];
       const auto made = maker.find(view.slot);
@@ -88,9 +99,6 @@ Step fuse(const std::vector<const Call*>& calls, const std::vector<bool>& kept, 
       }
       instruction.source[k] = uint8_t(input[view.slot]);
     }
-    if (call.attrs.has("alpha")) instruction.alpha = float(call.attrs.number("alpha"));
-    if (call.attrs.has("min")) instruction.alpha = float(call.attrs.number("min"));
-    if (call.attrs.has("max")) instruction.beta = float(call.attrs.number("max"));
     for (int& slot : holds)
       if (slot >= 0 && last_use[slot] <= i) slot = -1;
     if (last_use.count(out.slot) && last_use[out.slot] > i + 1) {

@@ -1,36 +1,16 @@
 // The CUDA library's entry: gives its kernels and the devices that can be used to the addon, and says why others cannot.
 #include <cstdlib>
 #include <cstring>
-#include <sstream>
 
+#include "architectures.h"
 #include "cuda_device.h"
 #include "fuse.h"
 #include "kernel_library.h"
-
-#ifndef WEFT_CUDA_ARCHITECTURES
-#define WEFT_CUDA_ARCHITECTURES ""
-#endif
 
 namespace weft::cuda {
 namespace {
 
 std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
-
-/** Whether the library holds code for a GPU: its own, that of an older one of the generation, or PTX that is not newer. */
-bool has_code([[maybe_unused]] int capability) {
-#ifdef WEFT_EMULATED
-  return true;
-#else
-  std::istringstream list(WEFT_CUDA_ARCHITECTURES);
-  for (std::string entry; std::getline(list, entry, ' ');) {
-    const int number = std::atoi(entry.c_str());
-    if (number == 0) continue;
-    const bool ptx = entry.find("-real") == std::string::npos, exact = entry.find('a') == 2 || entry.find('a') == 3;
-    if (number == capability || (!exact && number < capability && (ptx || number / 10 == capability / 10))) return true;
-  }
-  return false;
-#endif
-}
 
 /** Why there is no device at all, in words a user can act on. */
 std::string problem_of(cudaError_t status, int driver, int runtime) {
@@ -49,7 +29,7 @@ void find_devices(Registry& host) {
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
   host.notes.emplace_back("runtime", version(runtime));
-  host.notes.emplace_back("architectures", WEFT_CUDA_ARCHITECTURES);
+  host.notes.emplace_back("architectures", architectures());
   if (driver > 0) host.notes.emplace_back("driver", version(driver));
 #ifdef WEFT_EMULATED
   host.notes.emplace_back("emulated", "CUDA kernels are executed on the CPU");
@@ -67,7 +47,7 @@ void find_devices(Registry& host) {
       const int capability = device->target().capability;
       const std::string name = device->name() + " (compute capability " + version(capability * 100) + ")";
       if (capability < 75) rejected = id + ", " + name + ": 7.5 or later is needed";
-      else if (!has_code(capability)) rejected = id + ", " + name + ": this build has no code for it, only for " WEFT_CUDA_ARCHITECTURES;
+      else if (code_for(capability) == 0) rejected = id + ", " + name + ": this build has no code for it, only for " + architectures();
       else {
         host.devices.push_back(device);
         host.notes.emplace_back("device", id);

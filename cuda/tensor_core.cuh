@@ -5,14 +5,9 @@
 //   b[2]   16-bit   b[0] column group, k 2 * quad + {0, 1}; b[1] at k + 8 (k8: b[0] only)
 //   tf32            a[0] row group, k quad; a[1] row group + 8; a[2], a[3] at k + 4; b[0] column group, k quad; b[1] at k + 4
 #pragma once
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
-
-#ifndef WEFT_EMULATED
-/** A pointer into shared memory as the 32-bit address that PTX takes. */
-__device__ __forceinline__ uint32_t shared_address(const void* shared) { return uint32_t(__cvta_generic_to_shared(shared)); }
-#endif
 
 /**
  * Copies `bytes` (4, 8 or 16, both sides aligned to them) from global to shared memory without passing through registers; zeros where
@@ -101,6 +96,7 @@ __device__ __forceinline__ void load_matrix_x2_transposed(uint32_t (&r)[2], cons
 /** d += a b, m16n8k8, operands tf32 (to_tf32); sm_80 and later. */
 __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
 #ifdef WEFT_EMULATED
+  WEFT_NEEDS_CODE(80);
   emulator::mma(emulator::Mma::tf32, d, a, b);
 #elif __CUDA_ARCH__ >= 800
   asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -113,6 +109,7 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const uint32_t (&a)[4], 
 /** d += a b, m16n8k16, bfloat16 operands; sm_80 and later. */
 __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
 #ifdef WEFT_EMULATED
+  WEFT_NEEDS_CODE(80);
   emulator::mma(emulator::Mma::bf16, d, a, b);
 #elif __CUDA_ARCH__ >= 800
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"

@@ -1,12 +1,11 @@
 // Constraints: what a weight is made to fulfil after each update.
-import { checkOptions } from './core/error.js'
+import { checkCall, type OptionTable } from './core/options.js'
 import { type Named, type NamedLike, named } from './core/named.js'
 import { add, cast, clip, div, greaterEqual, mul, sqrt, square, sum } from './ops/index.js'
 import type { Tensor } from './core/tensor.js'
 
 /** The nearest weight that fulfils the constraint. */
 export type ConstraintFunction = (w: Tensor) => Tensor
-export type Constraint = Named<ConstraintFunction> | ConstraintFunction
 export type ConstraintLike = NamedLike<ConstraintFunction>
 
 /** Keeps divisions by a length of 0 finite; Keras' epsilon. */
@@ -14,9 +13,15 @@ const EPSILON = 1e-7
 
 const lengths = (w: Tensor, axis: number | number[]): Tensor => sqrt(sum(square(w), axis, { keepDims: true }))
 
+export interface MaxNormOptions {
+  maxValue?: number
+  axis?: number | number[]
+}
+const MAX_NORM_OPTIONS: OptionTable<MaxNormOptions> = { maxValue: 'number', axis: 'any' }
+
 /** Lengths along `axis` (0: of each unit's incoming weights; [0, 1, 2] for convolutions) at most `maxValue`, 2 by default. */
-export const maxNorm = (config: { maxValue?: number; axis?: number | number[] } = {}): Named<ConstraintFunction> => {
-  checkOptions('constraints.maxNorm', config, ['maxValue', 'axis'])
+export function maxNorm(config: MaxNormOptions = {}): Named<ConstraintFunction> {
+  checkCall('constraints.maxNorm(options)', arguments, MAX_NORM_OPTIONS)
   const { maxValue = 2, axis = 0 } = config
   return named('MaxNorm', config, (w: Tensor) => {
     const length = lengths(w, axis)
@@ -25,19 +30,33 @@ export const maxNorm = (config: { maxValue?: number; axis?: number | number[] } 
 }
 
 /** No value below 0. */
-export const nonNeg = (): Named<ConstraintFunction> => named('NonNeg', {}, (w: Tensor) => mul(w, cast(greaterEqual(w, 0), w.dtype)))
+export function nonNeg(_options?: Record<string, never>): Named<ConstraintFunction> {
+  checkCall('constraints.nonNeg(options)', arguments, {})
+  return named('NonNeg', {}, (w: Tensor) => mul(w, cast(greaterEqual(w, 0), w.dtype)))
+}
+
+export interface UnitNormOptions {
+  axis?: number | number[]
+}
+const UNIT_NORM_OPTIONS: OptionTable<UnitNormOptions> = { axis: 'any' }
 
 /** Lengths along `axis` (0 by default) are 1. */
-export const unitNorm = (config: { axis?: number | number[] } = {}): Named<ConstraintFunction> => {
-  checkOptions('constraints.unitNorm', config, ['axis'])
+export function unitNorm(config: UnitNormOptions = {}): Named<ConstraintFunction> {
+  checkCall('constraints.unitNorm(options)', arguments, UNIT_NORM_OPTIONS)
   return named('UnitNorm', config, (w: Tensor) => div(w, add(lengths(w, config.axis ?? 0), EPSILON)))
 }
 
+export interface MinMaxNormOptions {
+  minValue?: number
+  maxValue?: number
+  rate?: number
+  axis?: number | number[]
+}
+const MIN_MAX_NORM_OPTIONS: OptionTable<MinMaxNormOptions> = { minValue: 'number', maxValue: 'number', rate: 'number', axis: 'any' }
+
 /** Lengths along `axis` drawn into [minValue, maxValue] (0 and 1 by default), `rate` of the way (1). */
-export const minMaxNorm = (
-  config: { minValue?: number; maxValue?: number; rate?: number; axis?: number | number[] } = {},
-): Named<ConstraintFunction> => {
-  checkOptions('constraints.minMaxNorm', config, ['minValue', 'maxValue', 'rate', 'axis'])
+export function minMaxNorm(config: MinMaxNormOptions = {}): Named<ConstraintFunction> {
+  checkCall('constraints.minMaxNorm(options)', arguments, MIN_MAX_NORM_OPTIONS)
   const { minValue = 0, maxValue = 1, rate = 1, axis = 0 } = config
   return named('MinMaxNorm', config, (w: Tensor) => {
     const length = lengths(w, axis)

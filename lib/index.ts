@@ -1,24 +1,20 @@
 // The public names, nothing else.
-export { type TensorOptions, tensor, variable } from './core/apply.js'
+export { type TensorOptions, tensor } from './core/create.js'
+export { variable } from './core/variable.js'
 export { defineOp, loadKernels, type OpDefinition } from './core/define_op.js'
 export { memory } from './core/buffer.js'
 export { type DeviceInfo, device, devices, setDevice, withDevice } from './core/device.js'
-export { type Profile, profile, synchronize } from './core/program.js'
+export { synchronize } from './core/flights.js'
+export { type Profile, profile } from './core/profile.js'
 export { type ErrorCode, WeftError } from './core/error.js'
-export { gradients } from './core/grad.js'
+export { type GradOptions, grad, gradients, valueAndGrad } from './core/grad.js'
 export { type GradCheckOptions, gradCheck } from './core/grad_check.js'
-export { type GradOptions, grad, type JitFunction, type JitOptions, jit, type Precision, valueAndGrad } from './core/jit.js'
-export type { Attrs, Call, DType, Op, Shape, Spec } from './core/op.js'
-export {
-  type HostArray,
-  type NestedArray,
-  Tensor,
-  type TensorLike,
-  tidy,
-  type TypedArray,
-  Variable,
-  type VariableOptions,
-} from './core/tensor.js'
+export { type JitFunction, type JitOptions, jit, type Precision } from './core/jit.js'
+export type { Attrs, Call, Op } from './core/op.js'
+export type { DType, DynamicShape, Shape, Spec } from './core/spec.js'
+export type { HostArray, NestedArray, NestedValues, TypedArray } from './core/host.js'
+export { Tensor, type TensorLike, Variable, type VariableOptions } from './core/tensor.js'
+export { tidy } from './core/tidy.js'
 export * from './ops/index.js'
 export * as callbacks from './callbacks/index.js'
 export * as constraints from './constraints.js'
@@ -30,16 +26,22 @@ export { type LoadOptions, loadModel } from './io/index.js'
 export * as layers from './layers/index.js'
 export * as losses from './losses/index.js'
 export * as metrics from './metrics/index.js'
+export type { ActivationFunction, ActivationLike, ActivationName } from './activations.js'
 export type { EvaluateOptions } from './model/evaluate.js'
-export { input, model } from './model/functional.js'
+export type { HostValues, ModelData, Rows, Stream, StreamBatch, StreamSource } from './model/feed.js'
+export { type FunctionalModel, type InputOptions, input, type ModelOptions, model, type TensorTree } from './model/functional.js'
 export type { History } from './model/history.js'
 export { toCategorical } from './model/labels.js'
-export type { Model } from './model/model.js'
+export type { Model, SaveOptions, TrainOnBatchOptions } from './model/model.js'
 export type { CompileOptions } from './model/objective.js'
+export type { ClassWeight, ClassWeightLike } from './model/class_weight.js'
 export type { PredictOptions } from './model/predict.js'
-export { sequential } from './model/sequential.js'
+export type { Verbosity } from './model/progress.js'
+export { type Sequential, type SequentialOptions, sequential } from './model/sequential.js'
 export type { Figures, Logs } from './model/step.js'
+export type { SummaryOptions } from './model/summary.js'
 export type { FitOptions, TrainEvent } from './model/training.js'
+export type { Kind, OptionTable } from './core/options.js'
 export {
   type Bert,
   type BertEncoding,
@@ -55,7 +57,7 @@ export {
 } from './transformers/index.js'
 export * as optimizers from './optimizers/index.js'
 export { clipByGlobalNorm } from './optimizers/clip.js'
-export { setSeed } from './core/random.js'
+export { randomState, setSeed } from './core/random.js'
 export * as regularizers from './regularizers.js'
-export * as schedules from './schedules.js'
+export * as schedules from './schedules/index.js'
 export * as text from './text/index.js'

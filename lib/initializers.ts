@@ -1,23 +1,25 @@
 // Initializers: first values of weights, as Keras 3 defines them.
+import { type DType, type Shape, sizeOf } from './core/spec.js'
 import { tensor } from './core/apply.js'
 import { withDevice } from './core/device.js'
-import { checkOptions, WeftError } from './core/error.js'
-import { type Named, type NamedLike, named } from './core/named.js'
-import { type DType, type Shape, sizeOf } from './core/op.js'
+import { WeftError } from './core/error.js'
+import { checkCall, type OptionTable } from './core/options.js'
+import { factoryName, type Named, type NamedLike, named } from './core/named.js'
 import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
-import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './core/random.js'
+import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './ops/random.js'
 import type { Tensor } from './core/tensor.js'
 
 export type InitializerFunction = (shape: Shape, dtype?: DType) => Tensor
 export type Initializer = Named<InitializerFunction>
 export type InitializerLike = NamedLike<InitializerFunction>
 
-export interface Seeded {
+export interface SeedOptions {
   /** Fixes the values; by default they follow setSeed(). */
   seed?: number
 }
 
-const seedOf = ({ seed }: Seeded): Seeded => (seed === undefined ? {} : { seed })
+const SEED_OPTIONS: OptionTable<SeedOptions> = { seed: 'number' }
+const seedOf = ({ seed }: SeedOptions): SeedOptions => (seed === undefined ? {} : { seed })
 
 /** Inputs and outputs of one unit: of a kernel [kh, kw, in, out], in·kh·kw and out·kh·kw. */
 function fans(shape: Shape): [number, number] {
@@ -28,29 +30,52 @@ function fans(shape: Shape): [number, number] {
 }
 
 /** All 0. */
-export const zeros = (): Initializer => named('Zeros', {}, (shape: Shape, dtype: DType = 'float32') => zerosOf(shape, { dtype }))
+export function zeros(_options?: Record<string, never>): Initializer {
+  checkCall('initializers.zeros(options)', arguments, {})
+  return named('Zeros', {}, (shape: Shape, dtype: DType = 'float32') => zerosOf(shape, { dtype }))
+}
 
 /** All 1. */
-export const ones = (): Initializer => named('Ones', {}, (shape: Shape, dtype: DType = 'float32') => onesOf(shape, { dtype }))
+export function ones(_options?: Record<string, never>): Initializer {
+  checkCall('initializers.ones(options)', arguments, {})
+  return named('Ones', {}, (shape: Shape, dtype: DType = 'float32') => onesOf(shape, { dtype }))
+}
+
+export interface ConstantOptions {
+  value?: number
+}
+const CONSTANT_OPTIONS: OptionTable<ConstantOptions> = { value: 'number' }
 
 /** All `value`, 0 by default. */
-export const constant = (config: { value?: number } = {}): Initializer => {
-  checkOptions('initializers.constant', config, ['value'])
+export function constant(config: ConstantOptions = {}): Initializer {
+  checkCall('initializers.constant(options)', arguments, CONSTANT_OPTIONS)
   return named('Constant', config, (shape: Shape, dtype: DType = 'float32') => full(shape, config.value ?? 0, { dtype }))
 }
 
+export interface RandomUniformOptions extends SeedOptions {
+  minValue?: number
+  maxValue?: number
+}
+const RANDOM_UNIFORM_OPTIONS: OptionTable<RandomUniformOptions> = { minValue: 'number', maxValue: 'number', seed: 'number' }
+
 /** Uniform in [minValue, maxValue), by default ±0.05. */
-export const randomUniform = (config: { minValue?: number; maxValue?: number } & Seeded = {}): Initializer => {
-  checkOptions('initializers.randomUniform', config, ['minValue', 'maxValue', 'seed'])
+export function randomUniform(config: RandomUniformOptions = {}): Initializer {
+  checkCall('initializers.randomUniform(options)', arguments, RANDOM_UNIFORM_OPTIONS)
   const { minValue = -0.05, maxValue = 0.05 } = config
   return named('RandomUniform', config, (shape: Shape, dtype: DType = 'float32') =>
     uniform(shape, { low: minValue, high: maxValue, dtype, ...seedOf(config) }),
   )
 }
 
+export interface RandomNormalOptions extends SeedOptions {
+  mean?: number
+  stddev?: number
+}
+const RANDOM_NORMAL_OPTIONS: OptionTable<RandomNormalOptions> = { stddev: 'number', mean: 'number', seed: 'number' }
+
 /** Normal; mean 0 and standard deviation 0.05 by default. */
-export const randomNormal = (config: { mean?: number; stddev?: number } & Seeded = {}): Initializer => {
-  checkOptions('initializers.randomNormal', config, ['mean', 'stddev', 'seed'])
+export function randomNormal(config: RandomNormalOptions = {}): Initializer {
+  checkCall('initializers.randomNormal(options)', arguments, RANDOM_NORMAL_OPTIONS)
   const { mean = 0, stddev = 0.05 } = config
   return named('RandomNormal', config, (shape: Shape, dtype: DType = 'float32') =>
     normal(shape, { mean, deviation: stddev, dtype, ...seedOf(config) }),
@@ -58,8 +83,8 @@ export const randomNormal = (config: { mean?: number; stddev?: number } & Seeded
 }
 
 /** Normal, redrawn beyond two standard deviations; mean 0, standard deviation 0.05 by default. */
-export const truncatedNormal = (config: { mean?: number; stddev?: number } & Seeded = {}): Initializer => {
-  checkOptions('initializers.truncatedNormal', config, ['mean', 'stddev', 'seed'])
+export function truncatedNormal(config: RandomNormalOptions = {}): Initializer {
+  checkCall('initializers.truncatedNormal(options)', arguments, RANDOM_NORMAL_OPTIONS)
   const { mean = 0, stddev = 0.05 } = config
   return named('TruncatedNormal', config, (shape: Shape, dtype: DType = 'float32') =>
     truncated(shape, { mean, deviation: stddev, dtype, ...seedOf(config) }),
@@ -72,7 +97,7 @@ type Distribution = 'truncatedNormal' | 'untruncatedNormal' | 'uniform'
 /** Standard deviation of a standard normal that is truncated at ±2. */
 const TRUNCATED_DEVIATION = 0.87962566103423978
 
-function scaled(shape: Shape, dtype: DType, scale: number, mode: Mode, distribution: Distribution, seed: Seeded): Tensor {
+function scaled(shape: Shape, dtype: DType, scale: number, mode: Mode, distribution: Distribution, seed: SeedOptions): Tensor {
   const [fanIn, fanOut] = fans(shape)
   const fan = mode === 'fanIn' ? fanIn : mode === 'fanOut' ? fanOut : (fanIn + fanOut) / 2
   const variance = scale / Math.max(1, fan)
@@ -84,19 +109,23 @@ function scaled(shape: Shape, dtype: DType, scale: number, mode: Mode, distribut
   return truncated(shape, { mean: 0, deviation: Math.sqrt(variance) / TRUNCATED_DEVIATION, dtype, ...seed })
 }
 
+export interface VarianceScalingOptions extends SeedOptions {
+  scale?: number
+  mode?: Mode
+  distribution?: Distribution
+}
+const VARIANCE_SCALING_OPTIONS: OptionTable<VarianceScalingOptions> = {
+  scale: 'number',
+  mode: ['fanIn', 'fanOut', 'fanAvg'],
+  distribution: ['truncatedNormal', 'untruncatedNormal', 'uniform'],
+  seed: 'number',
+}
+
 /** Variance scale / n, where n is fanIn, fanOut or their mean. */
-export const varianceScaling = (config: { scale?: number; mode?: Mode; distribution?: Distribution } & Seeded = {}): Initializer => {
-  checkOptions('initializers.varianceScaling', config, ['scale', 'mode', 'distribution', 'seed'])
+export function varianceScaling(config: VarianceScalingOptions = {}): Initializer {
+  checkCall('initializers.varianceScaling(options)', arguments, VARIANCE_SCALING_OPTIONS)
   const { scale = 1, mode = 'fanIn', distribution = 'truncatedNormal' } = config
   if (!(scale > 0)) throw new WeftError('ERR_ARGUMENT', `initializers.varianceScaling: scale must be positive, got ${scale}`)
-  if (!['fanIn', 'fanOut', 'fanAvg'].includes(mode))
-    throw new WeftError('ERR_ARGUMENT', `initializers.varianceScaling: mode must be fanIn, fanOut or fanAvg, got '${mode}'`)
-  if (!['truncatedNormal', 'untruncatedNormal', 'uniform'].includes(distribution)) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `initializers.varianceScaling: distribution must be truncatedNormal, untruncatedNormal or uniform, got '${distribution}'`,
-    )
-  }
   return named('VarianceScaling', config, (shape: Shape, dtype: DType = 'float32') =>
     scaled(shape, dtype, scale, mode, distribution, seedOf(config)),
   )
@@ -104,29 +133,35 @@ export const varianceScaling = (config: { scale?: number; mode?: Mode; distribut
 
 const scaling =
   (className: string, scale: number, mode: Mode, distribution: Distribution) =>
-  (config: Seeded = {}): Initializer => {
-    checkOptions(`initializers.${className}`, config, ['seed'])
+  (...given: [config?: SeedOptions]): Initializer => {
+    checkCall(`initializers.${factoryName(className)}(options)`, given, SEED_OPTIONS)
+    const [config = {}] = given
     return named(className, config, (shape: Shape, dtype: DType = 'float32') =>
       scaled(shape, dtype, scale, mode, distribution, seedOf(config)),
     )
   }
 
 /** Uniform with variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010). */
-export const glorotUniform: (config?: Seeded) => Initializer = scaling('GlorotUniform', 1, 'fanAvg', 'uniform')
+export const glorotUniform: (config?: SeedOptions) => Initializer = scaling('GlorotUniform', 1, 'fanAvg', 'uniform')
 /** Truncated normal with variance 2 / (fanIn + fanOut). */
-export const glorotNormal: (config?: Seeded) => Initializer = scaling('GlorotNormal', 1, 'fanAvg', 'truncatedNormal')
+export const glorotNormal: (config?: SeedOptions) => Initializer = scaling('GlorotNormal', 1, 'fanAvg', 'truncatedNormal')
 /** Uniform with variance 2 / fanIn (He et al. 2015). */
-export const heUniform: (config?: Seeded) => Initializer = scaling('HeUniform', 2, 'fanIn', 'uniform')
+export const heUniform: (config?: SeedOptions) => Initializer = scaling('HeUniform', 2, 'fanIn', 'uniform')
 /** Truncated normal with variance 2 / fanIn. */
-export const heNormal: (config?: Seeded) => Initializer = scaling('HeNormal', 2, 'fanIn', 'truncatedNormal')
+export const heNormal: (config?: SeedOptions) => Initializer = scaling('HeNormal', 2, 'fanIn', 'truncatedNormal')
 /** Uniform with variance 1 / fanIn (LeCun et al. 1998). */
-export const lecunUniform: (config?: Seeded) => Initializer = scaling('LecunUniform', 1, 'fanIn', 'uniform')
+export const lecunUniform: (config?: SeedOptions) => Initializer = scaling('LecunUniform', 1, 'fanIn', 'uniform')
 /** Truncated normal with variance 1 / fanIn. */
-export const lecunNormal: (config?: Seeded) => Initializer = scaling('LecunNormal', 1, 'fanIn', 'truncatedNormal')
+export const lecunNormal: (config?: SeedOptions) => Initializer = scaling('LecunNormal', 1, 'fanIn', 'truncatedNormal')
+
+export interface OrthogonalOptions extends SeedOptions {
+  gain?: number
+}
+const ORTHOGONAL_OPTIONS: OptionTable<OrthogonalOptions> = { gain: 'number', seed: 'number' }
 
 /** Orthonormal rows or columns, whichever are fewer, times `gain` (Saxe et al. 2014). */
-export const orthogonal = (config: { gain?: number } & Seeded = {}): Initializer => {
-  checkOptions('initializers.orthogonal', config, ['gain', 'seed'])
+export function orthogonal(config: OrthogonalOptions = {}): Initializer {
+  checkCall('initializers.orthogonal(options)', arguments, ORTHOGONAL_OPTIONS)
   return named('Orthogonal', config, (shape: Shape, dtype: DType = 'float32') => {
     if (shape.length < 2)
       throw new WeftError('ERR_SHAPE', `initializers.orthogonal: needs at least two axes, got shape [${shape}]`, { shapes: [shape] })
@@ -163,9 +198,14 @@ function orthonormalColumns(a: Float64Array, rows: number, columns: number): Flo
   return q
 }
 
+export interface IdentityOptions {
+  gain?: number
+}
+const IDENTITY_OPTIONS: OptionTable<IdentityOptions> = { gain: 'number' }
+
 /** The identity matrix times `gain`; for matrices. */
-export const identity = (config: { gain?: number } = {}): Initializer => {
-  checkOptions('initializers.identity', config, ['gain'])
+export function identity(config: IdentityOptions = {}): Initializer {
+  checkCall('initializers.identity(options)', arguments, IDENTITY_OPTIONS)
   return named('Identity', config, (shape: Shape, dtype: DType = 'float32') => {
     if (shape.length !== 2)
       throw new WeftError('ERR_SHAPE', `initializers.identity: only for matrices, got shape [${shape}]`, { shapes: [shape] })

@@ -1,6 +1,8 @@
 // The border: N-API in, plain C++ out. The addon_* files are the only code that knows of N-API; nothing here knows an op by name.
 #include "addon.h"
 
+#include "cpu/features.h"
+#include "cpu/parallel.h"
 #include "program.h"
 
 namespace weft {
@@ -8,7 +10,16 @@ namespace {
 
 constexpr uint32_t abi_version = 2;
 
+/** Whether the addon can be used on this machine, as the environment wants it. */
+void check_machine(Napi::Env env) {
+  try {
+    cpu::level();
+    cpu::lanes();
+  } catch (const Error& error) { throw to_javascript(env, error.code, error.what()); }
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  check_machine(env);
   auto* self = new Addon;
   env.SetInstanceData(self);
   auto status = Napi::ArrayBuffer::New(env, 3 * sizeof(double));

@@ -34,21 +34,24 @@ Queue& queue_at(const Napi::Value& value);
 /** Gives a job its ticket and queues it; the ticket. */
 Napi::Value submit(Napi::Env env, Addon& self, Queue& queue, Job job);
 
-/** Runs fn and turns its Error into a JavaScript error that carries the code. Every exported function goes through here. */
+/** The error that lib/core turns into a WeftError of this code. */
+inline Napi::Error to_javascript(Napi::Env env, const std::string& code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("weftCode", code);
+  return error;
+}
+
+/** Runs fn and turns what it throws into a JavaScript error that carries a code. Every exported function goes through here. */
 template <class F> Napi::Value guard(const Napi::CallbackInfo& info, F&& fn) {
   Napi::Env env = info.Env();
   (*addon(env).calls)++;
   try {
     return fn(env, addon(env));
-  } catch (const Error& error) {
-    Napi::Error thrown = Napi::Error::New(env, error.what());
-    thrown.Set("weftCode", error.code);
-    throw thrown;
-  } catch (const std::bad_alloc&) {
-    Napi::Error thrown = Napi::Error::New(env, "out of memory");
-    thrown.Set("weftCode", "ERR_OUT_OF_MEMORY");
-    throw thrown;
-  }
+  } catch (const Error& error) { throw to_javascript(env, error.code, error.what()); } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::bad_alloc&) { throw to_javascript(env, "ERR_OUT_OF_MEMORY", "out of memory"); } catch (const std::length_error&) {
+    throw to_javascript(env, "ERR_OUT_OF_MEMORY", "asked for more memory than a process can have");
+  } catch (const std::exception& error) { throw to_javascript(env, "ERR_STATE", error.what()); }
 }
 
 /** A function that JavaScript sees. */

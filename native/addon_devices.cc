@@ -43,6 +43,9 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
       item.Set("emulated", facts.emulated);
       if (queue->device().is_host()) {
         item.Set("level", cpu::level_name());
+        auto levels = Napi::Array::New(env);
+        for (const std::string& level : cpu::built_levels()) levels.Set(levels.Length(), level);
+        item.Set("levels", levels);
         item.Set("threads", cpu::lanes());
         auto features = Napi::Array::New(env);
         for (const std::string& feature : cpu::features()) features.Set(features.Length(), feature);

@@ -70,7 +70,12 @@ Napi::Value submit(Napi::Env env, Addon& self, Queue& queue, Job job) {
   job.environment = self.environment;
   job.ticket = ++self.environment->submitted;
   const double ticket = job.ticket;
-  queue.submit(std::move(job));
+  try {
+    queue.submit(std::move(job));
+  } catch (...) {
+    self.environment->submitted--;  // it was not queued
+    throw;
+  }
   return Napi::Number::New(env, ticket);
 }
 

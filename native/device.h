@@ -1,4 +1,4 @@
-// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's cuda/device.cc.
+// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's is cuda/cuda_device.cc.
 #pragma once
 #include <functional>
 #include <memory>
@@ -70,6 +70,8 @@ class Device {
   virtual bool stepwise() const { return false; }
   /** Waits until all work is done. Throws ERR_CUDA when the device failed. */
   virtual void settle() {}
+  /** After an error of a run: waits for what the run had begun. False: the device failed, and is of no use any more. */
+  virtual bool recover() { return true; }
   /** Milliseconds that the work takes on the device. */
   virtual double time(const std::function<void()>& work) = 0;
   /** Records what `work` enqueues instead of doing it; null when the device cannot. */
@@ -82,7 +84,11 @@ class Memory {
  public:
   /** ERR_OUT_OF_MEMORY when there is not enough. */
   Memory(Device& device, size_t bytes);
-  ~Memory() { device_.release(data_); }
+  ~Memory() {
+    try {
+      device_.release(data_);
+    } catch (const std::exception&) {}  // the device keeps it; a destructor must not throw
+  }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   char* data() const { return static_cast<char*>(data_); }

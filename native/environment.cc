@@ -7,23 +7,24 @@
 
 namespace weft {
 
-void Environment::finish(double ticket, bool notify, RunFault fault) {
+void Environment::finish(double ticket, bool notify, const RunFault& fault) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (ticket != finished_ + 1) {
-    early_.insert(ticket);
-  } else {
+  // what needs memory comes first
+  const bool early = ticket != finished_ + 1;
+  if (early) early_.insert(ticket);
+  if (early && notify && !closed_) wanted_.insert(ticket);
+  if (!closed_ && !fault.none()) {
+    faults_.push_back(fault);
+    std::atomic_ref<double>(status[1]).fetch_add(1.0);
+  }
+  if (!early) {
     finished_ = ticket;
     while (!early_.empty() && *early_.begin() == finished_ + 1) finished_++, early_.erase(early_.begin());
   }
   if (!closed_) {
-    if (!fault.none()) {
-      faults_.push_back(std::move(fault));
-      std::atomic_ref<double>(status[1]).fetch_add(1.0);
-    }
     std::atomic_ref<double>(status[0]).store(finished_, std::memory_order_release);
     const auto waiting = wanted_.upper_bound(finished_);
-    if (notify && ticket > finished_) wanted_.insert(ticket);
-    if ((notify && ticket <= finished_) || waiting != wanted_.begin()) {
+    if ((notify && !early) || waiting != wanted_.begin()) {
       wanted_.erase(wanted_.begin(), waiting);
       signal();
     }

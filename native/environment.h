@@ -26,8 +26,8 @@ class Environment {
   std::function<void()> signal;  // tells JavaScript that tickets have finished
   double submitted = 0;          // JavaScript thread only
 
-  /** A run is done, in any order of tickets. */
-  void finish(double ticket, bool notify, RunFault fault);
+  /** A run is done, in any order of tickets. Where it throws for want of memory it may be called again. */
+  void finish(double ticket, bool notify, const RunFault& fault);
   /** signal() is called when the ticket is done. */
   void notify(double ticket);
   /** Blocks until the ticket is done, or the environment closed. */

@@ -17,4 +17,20 @@ inline void flush_subnormals() {
 #endif
 }
 
+/** Puts the calling thread's way of computing back at the end of the scope. */
+class FloatMode {
+ public:
+  FloatMode() = default;
+  FloatMode(const FloatMode&) = delete;
+  FloatMode& operator=(const FloatMode&) = delete;
+#if defined(__x86_64__)
+  ~FloatMode() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_ = _mm_getcsr();
+#else
+  ~FloatMode() {}
+#endif
+};
+
 }  // namespace weft

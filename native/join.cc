@@ -55,6 +55,7 @@ void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& t
       Call joined = seen_from_outside(calls[first]);
       steps[end - 1] = chains.fuse(run, kept, joined);
       if (!steps[end - 1]) continue;  // too much for one kernel: a shorter run may do
+      for (const Call* call : run) call->attrs.require_read(call->op);
       for (size_t k = first; k + 1 < end; k++) calls[k] = Call{};
       calls[end - 1] = std::move(joined);
       break;
@@ -101,6 +102,8 @@ void join_neighbours(const ProgramSpec& spec, const Device& device, const Traffi
     std::vector<const Call*> taken;
     steps[k] = join(neighbours_of(k, spec, traffic, calls), joined, taken);
     if (!steps[k]) continue;
+    joined.attrs.require_read(joined.op);  // those of calls[k] are among them
+    for (const Call* call : taken) call->attrs.require_read(call->op);
     for (const Call* call : taken) calls[size_t(call - calls.data())] = Call{};
     calls[k] = std::move(joined);
   }

@@ -2,6 +2,8 @@
 #include "kernel.h"
 
 #include <algorithm>
+#include <mutex>
+#include <shared_mutex>
 
 namespace weft {
 
@@ -58,11 +60,9 @@ Dims Attrs::integers(const std::string& name) const {
   return Dims(list.begin(), list.end());
 }
 
-std::vector<std::string> Attrs::unread() const {
-  std::vector<std::string> left;
+void Attrs::require_read(const std::string& op) const {
   for (const auto& [name, value] : values_)
-    if (!read_.count(name) && name != "shape" && name != "dtype") left.push_back(name);
-  return left;
+    require(read_.count(name) || name == "shape" || name == "dtype", "ERR_ARGUMENT", op, ": the kernel knows no attribute '", name, "'");
 }
 
 View Call::scratch(size_t bytes) {
@@ -73,10 +73,18 @@ View Call::scratch(size_t bytes) {
 
 void Call::in_place(size_t input, size_t output) { in_places.emplace_back(input, output); }
 
+/** One thread's binder may look kernels up while another thread opens a library. A function, because kernels register before main. */
+static std::shared_mutex& registry_mutex() {
+  static auto* mutex = new std::shared_mutex;
+  return *mutex;
+}
+
 void Registry::define(std::string_view backend, std::string_view op, int level, Bind bind) {
+  std::unique_lock lock(registry_mutex());
   kernels_[std::string(backend)][std::string(op)][level] = bind;
 }
 void Registry::define(std::string_view backend, std::string_view op, int level, Join join) {
+  std::unique_lock lock(registry_mutex());
   joins_[std::string(backend)][std::string(op)][level] = join;
 }
 
@@ -93,10 +101,17 @@ template <class Table> auto highest(const Table& table, std::string_view backend
 }
 }  // namespace
 
-Bind Registry::find(std::string_view backend, std::string_view op, int level) const { return highest(kernels_, backend, op, level); }
-Join Registry::find_join(std::string_view backend, std::string_view op, int level) const { return highest(joins_, backend, op, level); }
+Bind Registry::find(std::string_view backend, std::string_view op, int level) const {
+  std::shared_lock lock(registry_mutex());
+  return highest(kernels_, backend, op, level);
+}
+Join Registry::find_join(std::string_view backend, std::string_view op, int level) const {
+  std::shared_lock lock(registry_mutex());
+  return highest(joins_, backend, op, level);
+}
 
 std::vector<std::string> Registry::ops(std::string_view backend) const {
+  std::shared_lock lock(registry_mutex());
   std::vector<std::string> list;
   auto device = kernels_.find(backend);
   if (device != kernels_.end())
@@ -105,6 +120,7 @@ std::vector<std::string> Registry::ops(std::string_view backend) const {
 }
 
 const Chains* Registry::chains(std::string_view backend) const {
+  std::shared_lock lock(registry_mutex());
   const auto found = chains_.find(backend);
   return found == chains_.end() ? nullptr : &found->second;
 }
@@ -116,6 +132,7 @@ void Registry::give_to(Registry& other) const {
   for (const auto& [backend, joins] : joins_)
     for (const auto& [op, levels] : joins)
       for (const auto& [level, join] : levels) other.define(backend, op, level, join);
+  std::unique_lock lock(registry_mutex());
   other.chains_.insert(chains_.begin(), chains_.end());
   other.devices.insert(other.devices.end(), devices.begin(), devices.end());
   other.notes.insert(other.notes.end(), notes.begin(), notes.end());

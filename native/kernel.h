@@ -47,7 +47,7 @@ struct Target {
 /** How products of float32 matrices may be computed: as exactly as in float32, with operands rounded to tf32, or to bfloat16. */
 enum class Precision : uint8_t { float32, tf32, bfloat16 };
 
-/** Attributes of a call. A binder that leaves one unread is an error, so that both sides of the border agree. */
+/** Attributes of a call. One that its binder, or the binder of a group with it, leaves unread is an error: both sides of the border agree. */
 class Attrs {
  public:
   using Value = std::variant<double, std::string, std::vector<double>>;
@@ -59,8 +59,11 @@ class Attrs {
   const std::string& text(const std::string& name) const;
   const std::vector<double>& numbers(const std::string& name) const;
   Dims integers(const std::string& name) const;
-  /** Names that nobody has read; `shape` and `dtype` need not be: they describe the result, which binders see as a view. */
-  std::vector<std::string> unread() const;
+  /**
+   * ERR_ARGUMENT for an attribute of `op` that nobody has read. `shape` and `dtype` need not be: they describe the result, which binders
+   * see as a view.
+   */
+  void require_read(const std::string& op) const;
 
  private:
   const Value& get(const std::string& name) const;

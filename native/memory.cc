@@ -4,7 +4,8 @@
 namespace weft {
 
 Memory::Memory(Device& device, size_t bytes) : device_(device), bytes_(bytes), data_(device.allocate(bytes)) {
-  require(data_ != nullptr, "ERR_OUT_OF_MEMORY", "asked for ", bytes, " bytes on ", device.facts().id, "; use smaller batches");
+  if (data_ == nullptr)  // only then is the device asked for its name, which takes long
+    throw Error("ERR_OUT_OF_MEMORY", "asked for " + std::to_string(bytes) + " bytes on " + device.facts().id + "; use smaller batches");
 }
 
 }  // namespace weft

@@ -102,6 +102,8 @@ class Program {
 
  private:
   static constexpr size_t none = SIZE_MAX;
+  static constexpr size_t alignment = 64;
+  static constexpr size_t align(size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
   struct BoundStep {
     Step step;
     int32_t call;
@@ -134,6 +136,8 @@ class Program {
   void place_ports();
   void place_in_arena(const ProgramSpec& spec, const std::vector<Call>& calls);
   void share_state(const ProgramSpec& spec, const std::vector<Call>& calls);
+  /** Where the constants begin in `constants_`. */
+  char* constants_data() { return reinterpret_cast<char*>(align(reinterpret_cast<size_t>(constants_.data()))); }
   void set(const Port& port, void* address);
   void walk(Fault* fault, Profile* profile);
   void walk_or_replay(const Run& run, std::vector<void*> addresses);

@@ -1,18 +1,30 @@
 // The worker thread: takes jobs in order, hands them to the device, and says when they are done.
 #include "queue.h"
 
-#include "pause.h"
-
 #include <algorithm>
-#include <cmath>
+#include <system_error>
+
+#include "float_mode.h"
+#include "pause.h"
 
 namespace weft {
 
+/** The worker thread, once. Where the system allows no more threads, callers do the work from then on. */
+void Queue::start() {
+  try {
+    std::thread([this] { work(); }).detach();
+    worker_ = Worker::thread;
+  } catch (const std::system_error&) { worker_ = Worker::caller; }
+}
+
 void Queue::submit(Job job) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (!started_) {
-    started_ = true;
-    std::thread([this] { work(); }).detach();
+  if (worker_ == Worker::none) start();
+  // after failures to find memory there may be none
+  if (job.program && !arena_) fit_arena(sizes_.empty() ? 0 : *sizes_.rbegin());
+  if (worker_ == Worker::caller) {
+    lock.unlock();
+    return do_here(std::move(job));
   }
   if (jobs_.size() >= most_waiting) {
     // until half of them are done, so that the two threads do not wake each other for every run
@@ -24,6 +36,22 @@ void Queue::submit(Job job) {
   jobs_.push_back(std::move(job));
   queued_.store(jobs_.size(), std::memory_order_release);
   if (sleeping_) work_.notify_one();
+}
+
+/** What the worker does with a job, on this thread. */
+void Queue::do_here(Job job) {
+  std::lock_guard<std::mutex> one_at_a_time(calling_);
+  const FloatMode as_before;
+  try {
+    device_.enter();
+  } catch (const Error& error) { broken_ = error.what(); }
+  std::unique_lock<std::mutex> lock(mutex_);
+  job.arena = arena_;
+  flights_.emplace_back(std::move(job));
+  const bool profiling = profiling_;
+  lock.unlock();
+  begin(flights_.back(), profiling);
+  look_after(true);
 }
 
 void Queue::close(Environment& environment) {
@@ -70,7 +98,7 @@ void Queue::remove(size_t arena_bytes) {
   if (it != sizes_.end()) sizes_.erase(it);
   try {
     fit_arena(sizes_.empty() ? 0 : *sizes_.rbegin());
-  } catch (const Error&) {}  // the one there is stays
+  } catch (const std::exception&) {}  // the one there is stays
 }
 
 size_t Queue::arena_bytes() {
@@ -112,13 +140,22 @@ void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
   sleeping_ = false;
 }
 
+/** Notes why a run failed. */
+void Queue::fail(Flight& flight, const std::string& code, const std::string& message) noexcept {
+  try {
+    if (broken_.empty() && !device_.recover()) broken_ = message;
+    flight.report.code = code, flight.report.message = message;
+  } catch (const std::exception&) {
+    flight.report.code = "ERR_STATE", flight.report.message = "out of memory";  // short enough to need none
+  }
+}
+
 /** Hands a job to the device. What it throws becomes the run's fault. */
 void Queue::begin(Flight& flight, bool profiling) {
   Job& job = flight.job;
   const auto failed = [&](const std::string& code, const std::string& message) {
-    if (code == "ERR_CUDA" && broken_.empty()) broken_ = message;
     if (job.program) flight.report.call = job.program->current_call();
-    flight.report.code = code, flight.report.message = message;
+    fail(flight, code, message);
   };
   if (job.after > 0) job.environment->wait(job.after);
   try {
@@ -133,8 +170,10 @@ void Queue::begin(Flight& flight, bool profiling) {
       job.program->run(flight.run);
     }
     flight.mark = device_.mark();
-  } catch (const Error& error) { failed(error.code, error.what()); } catch (const std::exception& error) {
-    failed("ERR_OUT_OF_MEMORY", error.what());  // all a step can throw besides Error is bad_alloc
+  } catch (const Error& error) { failed(error.code, error.what()); } catch (const std::bad_alloc&) {
+    failed("ERR_OUT_OF_MEMORY", "out of memory");
+  } catch (const std::exception& error) { failed("ERR_STATE", error.what()); } catch (...) {
+    failed("ERR_STATE", "the kernel threw what is no std::exception");
   }
 }
 
@@ -147,23 +186,29 @@ bool Queue::ended(Flight& flight) {
     if (flight.job.program) flight.job.program->finish(flight.run);
     if (flight.run.fault.raised()) flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
   } catch (const Error& error) {
-    broken_ = error.what();
-    flight.report.code = error.code, flight.report.message = error.what();
-  }
+    if (broken_.empty()) broken_ = error.what();  // the device no longer says how far it is
+    fail(flight, error.code, error.what());
+  } catch (const std::exception& error) { fail(flight, "ERR_OUT_OF_MEMORY", error.what()); }
   return true;
 }
 
 /** The oldest flight is over: tells its environment. */
 void Queue::finish() {
   Flight& flight = flights_.front();
-  flight.job.environment->finish(flight.job.ticket, flight.job.notify, std::move(flight.report));
+  if (!flight.measured.entries.empty()) {
+    // before anybody is told that the run is done: a profile that ends then holds it
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+      for (const auto& [name, entry] : flight.measured.entries) {
+        auto& total = profile_.entries[name];
+        total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
+      }
+    } catch (const std::bad_alloc&) {}  // the run counts, its times do not
+  }
+  flight.job.environment->finish(flight.job.ticket, flight.job.notify, flight.report);
   flight.job.program.reset();  // outside the lock: the last holder calls remove()
   std::list<Flight> over;      // its arena may go with it, outside the lock as well
   std::unique_lock<std::mutex> lock(mutex_);
-  for (const auto& [name, entry] : flight.measured.entries) {
-    auto& total = profile_.entries[name];
-    total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
-  }
   over.splice(over.end(), flights_, flights_.begin());
   done_.notify_all();
   lock.unlock();
@@ -176,23 +221,34 @@ void Queue::work() {
   } catch (const Error& error) { broken_ = error.what(); }
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    if (jobs_.empty() && flights_.empty()) wait_for_work(lock);
-    // a job that waits for another queue begins when nothing is left that the other queue may wait for
-    const bool drain = jobs_.empty() || flights_.size() >= most_flying || (jobs_.front().after > 0 && !flights_.empty());
-    if (!drain) {
-      flights_.emplace_back(std::move(jobs_.front()));
-      jobs_.pop_front();
-      queued_.store(jobs_.size(), std::memory_order_relaxed);
-      if (waiting_ > 0 && jobs_.size() <= most_waiting / 2) room_.notify_all();
-      const bool profiling = profiling_;
-      lock.unlock();
-      begin(flights_.back(), profiling);
-    } else {
-      lock.unlock();
+    try {
+      serve(lock);
+    } catch (const std::bad_alloc&) {  // for what is noted about a run: nothing is lost, it is tried again
+      if (lock.owns_lock()) lock.unlock();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      lock.lock();
     }
-    look_after(drain && queued_.load(std::memory_order_relaxed) != 0);
-    lock.lock();
   }
+}
+
+/** Begins the next job, or looks after those under way; waits where there is neither. */
+void Queue::serve(std::unique_lock<std::mutex>& lock) {
+  if (jobs_.empty() && flights_.empty()) wait_for_work(lock);
+  // a job that waits for another queue begins when nothing is left that the other queue may wait for
+  const bool drain = jobs_.empty() || flights_.size() >= most_flying || (jobs_.front().after > 0 && !flights_.empty());
+  if (!drain) {
+    flights_.emplace_back(std::move(jobs_.front()));
+    jobs_.pop_front();
+    queued_.store(jobs_.size(), std::memory_order_relaxed);
+    if (waiting_ > 0 && jobs_.size() <= most_waiting / 2) room_.notify_all();
+    const bool profiling = profiling_;
+    lock.unlock();
+    begin(flights_.back(), profiling);
+  } else {
+    lock.unlock();
+  }
+  look_after(drain && queued_.load(std::memory_order_relaxed) != 0);
+  lock.lock();
 }
 
 /** Finishes flights, oldest first. Returns when there are none, or, unless one has to end first, when there is a job to begin. */

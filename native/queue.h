@@ -38,7 +38,7 @@ class Queue {
  public:
   explicit Queue(Device& device) : device_(device) {}
 
-  /** Enqueues; waits while `most_waiting` runs are queued. */
+  /** Enqueues; waits while `most_waiting` runs are queued. Where the worker thread cannot start, does the job before it returns. */
   void submit(Job job);
   /** Drops the environment's queued runs and waits for those under way. The environment is closed. */
   void close(Environment&);
@@ -67,8 +67,12 @@ class Queue {
           run{nullptr, job.inputs.data(), job.outputs.data(), job.replies, nullptr, {}, {}},
           report{job.ticket, -1, 0, {}, {}} {}
   };
+  void start();
+  void do_here(Job job);
   void work();
+  void serve(std::unique_lock<std::mutex>& lock);
   void wait_for_work(std::unique_lock<std::mutex>& lock);
+  void fail(Flight& flight, const std::string& code, const std::string& message) noexcept;
   void begin(Flight& flight, bool profiling);
   bool ended(Flight& flight);
   void finish();
@@ -84,7 +88,9 @@ class Queue {
   std::multiset<size_t> sizes_;
   std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
   int waiting_ = 0;                // threads that wait for room
-  bool started_ = false, sleeping_ = false, profiling_ = false;
+  enum class Worker : uint8_t { none, thread, caller } worker_ = Worker::none;
+  std::mutex calling_;  // held by the thread that does a job itself
+  bool sleeping_ = false, profiling_ = false;
   Profile profile_;
   std::shared_ptr<Memory> arena_;
   std::string broken_;  // why the device is of no use any more; worker only

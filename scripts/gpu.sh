@@ -19,7 +19,7 @@ Environment: OUT, PYTHON (with PyTorch; default python3), WEFT_CUDA_ARCHITECTURE
 
 steps=build,doctor,rows,sanitize,bench
 rows=ops/,core/,layers/,model/,io/,data/
-sanitized=ops/matmul,ops/conv,ops/pool,ops/reduce,ops/softmax,ops/cross_entropy,ops/norm,ops/gather,ops/sort,ops/random,ops/optimizers,ops/recurrent_ways,ops/attention,ops/rms_norm,ops/rotary,ops/update_slice
+sanitized=ops/matmul,ops/conv,ops/pool,ops/reduce,ops/softmax,ops/cross_entropy,ops/batch_norm,ops/layer_norm,ops/gather,ops/sort,ops/random,ops/optimizers,ops/recurrent_ways,ops/attention,ops/rms_norm,ops/rotary,ops/update_slice
 seconds=86400
 bench=()
 while [ $# -gt 0 ]; do

@@ -1,4 +1,5 @@
-// Packs the package with a prebuilt addon and uses it as a user does: an empty folder, no compiler on PATH.
+// Packs the package with a prebuilt addon and uses it as a user does: an empty folder, no compiler on PATH, no scripts, on every Node that
+// it supports, and bundled. Where no prebuilt addon fits, it is built by the command that the error names.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +7,10 @@ import path from 'node:path'
 
 const root = path.join(import.meta.dirname, '..')
 const scratch = realpathSync(mkdtempSync(path.join(tmpdir(), 'weft-package-')))
-const counts = { passed: 0, failed: 0 }
+const counts = { passed: 0, failed: 0, skipped: 0 }
+
+/** What makes a check impossible here. */
+class Skip extends Error {}
 
 function check(name, fn) {
   try {
@@ -14,6 +18,11 @@ function check(name, fn) {
     counts.passed++
     console.log(`ok   ${name}${detail ? ` (${detail})` : ''}`)
   } catch (error) {
+    if (error instanceof Skip) {
+      counts.skipped++
+      console.log(`skip ${name} (${error.message})`)
+      return
+    }
     counts.failed++
     console.log(`FAIL ${name}\n     ${error.message.trimEnd().replaceAll('\n', '\n     ')}`)
   }
@@ -46,6 +55,20 @@ for (const key of Object.keys(env)) if (/^(npm_|CC$|CXX$|WEFT_)/.test(key)) dele
 const app = path.join(scratch, 'app')
 const installed = path.join(app, 'node_modules', 'weftjs')
 const inApp = (command, args) => run(path.join(bin, command), args, { cwd: app, env })
+const npmProgram = realpathSync(path.join(bin, 'npm'))
+
+/** A folder with the package in it, installed without scripts by `node`. */
+function application(name, node) {
+  const folder = path.join(scratch, name)
+  mkdirSync(folder)
+  writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }))
+  const said = run(node, [npmProgram, 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', tarball], {
+    cwd: folder,
+    env,
+  })
+  expect(!/warn.*script/i.test(said), said)
+  return folder
+}
 
 let tarball
 check('the package is packed with a prebuilt addon', () => {
@@ -66,16 +89,16 @@ check('the package is packed with a prebuilt addon', () => {
       `the tarball has no file ${wanted}`,
     )
   }
+  const { scripts } = JSON.parse(run('tar', ['-xzOf', tarball, 'package/package.json']))
+  for (const script of ['preinstall', 'install', 'postinstall']) expect(!(script in scripts), `the package has the script ${script}`)
   const stray = files.filter((file) => /^package\/(dist\/)?(test|bench|build|node_modules)\//.test(file))
   expect(stray.length === 0, `the tarball has files users do not need: ${stray.slice(0, 5).join(', ')}`)
   return `${files.length} files, ${(readFileSync(tarball).length / 1e6).toFixed(2)} MB`
 })
 
-check('it installs without a compiler', () => {
-  mkdirSync(app)
-  writeFileSync(path.join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
+check('it installs without a compiler and without scripts', () => {
   for (const tool of ['cc', 'c++', 'g++', 'clang++', 'cmake', 'make']) expect(!existsSync(path.join(bin, tool)), `${tool} is on PATH`)
-  inApp('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball])
+  application('app', process.execPath)
   expect(!existsSync(path.join(installed, 'build')), 'the installation built something')
 })
 
@@ -143,6 +166,80 @@ export const shape: readonly number[] = y.shape
   run(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), ...flags, ...roots, 'typed.mts'], { cwd: app })
 })
 
+check('it is bundled by esbuild as docs/install.md says', () => {
+  const esbuild = path.join(root, 'node_modules', 'esbuild', 'bin', 'esbuild')
+  for (const [format, extension] of [
+    ['esm', 'mjs'],
+    ['cjs', 'cjs'],
+  ]) {
+    writeFileSync(
+      path.join(app, 'bundled.js'),
+      `import { tensor } from 'weftjs'
+tensor([1, 2, 3.5]).sum().item().then((sum) => console.log(sum))
+`,
+    )
+    const out = `bundle.${extension}`
+    run(
+      process.execPath,
+      [esbuild, 'bundled.js', '--bundle', '--platform=node', `--format=${format}`, '--external:weftjs', `--outfile=${out}`],
+      {
+        cwd: app,
+        env: process.env,
+      },
+    )
+    const said = inApp('node', ['--no-warnings', out]).trim()
+    expect(said === '6.5', `${format}: expected 6.5, got ${said}`)
+  }
+})
+
+/** A Node of another version, from the registry. */
+function nodeOf(version) {
+  if (process.versions.node.startsWith(`${version}.`)) return process.execPath
+  const folder = path.join(scratch, `node-${version}`)
+  mkdirSync(folder)
+  writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name: `node-${version}`, private: true }))
+  const name = `node-${process.platform}-${process.arch}`
+  const args = [npmProgram, 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', `${name}@${version}`]
+  const result = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', timeout: 300_000 })
+  if (result.status !== 0) throw new Skip(`${name}@${version} cannot be had: ${/npm error .*/.exec(result.stderr)?.[0] ?? result.signal}`)
+  return path.join(folder, 'node_modules', name, 'bin', 'node')
+}
+
+for (const version of [20, 22, 24]) {
+  check(`it installs without scripts and runs on Node ${version}`, () => {
+    const node = nodeOf(version)
+    const folder = application(`app-${version}`, node)
+    for (const program of ['train.mjs', 'sum.cjs']) {
+      writeFileSync(path.join(folder, program), readFileSync(path.join(app, program)))
+      run(node, ['--no-warnings', program], { cwd: folder, env })
+    }
+    return run(node, ['--version'], {}).trim()
+  })
+}
+
+check('without a prebuilt addon the error names the platform and the command that builds one', () => {
+  rmSync(path.join(installed, 'prebuilds'), { recursive: true })
+  const load = "import('weftjs').catch((error) => console.log(error.name, error.code, error.message))"
+  const said = inApp('node', ['-e', load])
+  const wanted = new RegExp(`^WeftError ERR_NO_DEVICE weftjs has no addon for ${process.platform}-${process.arch}.*npx weftjs build`)
+  expect(wanted.test(said), said)
+  const doctor = spawnSync(path.join(bin, 'node'), [path.join(installed, 'dist/lib/cli/weftjs.js'), 'doctor'], { encoding: 'utf8', env })
+  expect(doctor.status === 1 && doctor.stdout.includes('npx weftjs build'), doctor.stdout + doctor.stderr)
+})
+
+check('that command says what it needs where there is no compiler, and builds where there is one', () => {
+  const command = [path.join(installed, 'dist/lib/cli/weftjs.js'), 'build', '--cuda', 'off']
+  const without = spawnSync(path.join(bin, 'node'), command, { cwd: app, encoding: 'utf8', env })
+  expect(without.status === 1 && /C\+\+20 compiler/.test(without.stderr), without.stdout + without.stderr)
+  const begin = performance.now()
+  run(process.execPath, command, { cwd: app, env: { ...env, PATH: process.env.PATH } })
+  const said = inApp('node', ['--no-warnings', 'sum.cjs']).trim()
+  expect(said === '6.5', `expected 6.5, got ${said}`)
+  const report = JSON.parse(inApp('node', [path.join(installed, 'dist/lib/cli/weftjs.js'), 'doctor', '--json']))
+  expect(report.ok && report.cpu.levels.length === 1, JSON.stringify(report.cpu))
+  return `${Math.round((performance.now() - begin) / 1000)} s`
+})
+
 if (counts.failed === 0) rmSync(scratch, { recursive: true, force: true })
-console.log(`${counts.passed} passed, ${counts.failed} failed, 0 skipped`)
-process.exit(counts.failed === 0 ? 0 : 1)
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+process.exitCode = counts.failed === 0 ? 0 : 1

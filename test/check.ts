@@ -35,6 +35,11 @@ export interface Row {
   derivatives?: 0 | 1 | 2
   /** Rounding errors that a result may collect, in units of its dtype's precision. Default 4. */
   roundings?: number
+  /**
+   * For each value of the results, the size of what was added up for it. Rounding errors are then measured by that. Default: by a quarter of
+   * the largest value of the result, for all of its values, as where values mix. With values of very different size that hides mistakes.
+   */
+  sizes?: (...inputs: Values[]) => Values | readonly Values[]
 }
 
 export const FLOATS: readonly DType[] = ['float64', 'float32', 'bfloat16', 'float16']
@@ -89,22 +94,26 @@ const largestOf = (values: ArrayLike<number>): number => {
   return largest
 }
 
-/** Fails unless the numbers agree within so many roundings of the dtype; `scale`: size of what was added up. */
+/**
+ * Fails unless the numbers agree within so many roundings of the dtype, and infinities agree. `scale`: the size of what was added up, for all
+ * values or for each.
+ */
 export function assertClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   dtype: DType,
   roundings: number,
   what: string,
-  scale: number = largestOf(expected),
+  scale: number | ArrayLike<number> = largestOf(expected),
 ): void {
   assert.is(actual.length, expected.length, `${what}: number of values`)
   const precision = PRECISION[dtype] ?? 0
   for (let i = 0; i < expected.length; i++) {
     const [a, b] = [Number(actual[i]), expected[i]!]
     if (Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b))) continue
-    const allowed = roundings * precision * (Math.abs(b) + 0.25 * scale + 2 ** -20)
-    if (!(Math.abs(a - b) <= allowed))
+    const size = typeof scale === 'number' ? scale : scale[i]!
+    const allowed = roundings * precision * (Math.abs(b) + 0.25 * size + 2 ** -20)
+    if (!Number.isFinite(b) || !(Math.abs(a - b) <= allowed))
       assert.unreachable(`${what}: value ${i} is ${a}, should be ${b} (off by ${Math.abs(a - b)}, allowed ${allowed})`)
   }
 }
@@ -113,12 +122,13 @@ async function checkValue(row: Row, dtype: DType): Promise<void> {
   const { tensors, exact } = await operandsOf(row, dtype)
   const expected = list(row.reference(...exact))
   const actual = list(row.run(...tensors))
+  const sizes = row.sizes ? list(row.sizes(...exact)) : undefined
   assert.is(actual.length, expected.length, 'number of results')
   for (const [i, t] of actual.entries()) {
     const wanted = row.results?.[i] ?? dtype
     assert.is(t.dtype, wanted, `dtype of result ${i}`)
     assert.equal([...t.shape], [...expected[i]!.shape], `shape of result ${i}`)
-    assertClose((await t.data()) as Float32Array, expected[i]!.data, wanted, row.roundings ?? 4, `result ${i}`)
+    assertClose((await t.data()) as Float32Array, expected[i]!.data, wanted, row.roundings ?? 4, `result ${i}`, sizes?.[i]?.data)
   }
 }
 

@@ -32,6 +32,8 @@ export function at(x: Values, position: readonly number[]): number {
   return x.data[offset]!
 }
 
+export const absolute = (x: Values): Values => values(x.shape, x.data.map(Math.abs))
+
 /** The value at a position of a result that x is broadcast to. */
 function broadcastAt(x: Values, position: readonly number[]): number {
   const own = position.slice(position.length - x.shape.length)

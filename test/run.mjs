@@ -1,32 +1,42 @@
-// Runs every test file in a process of its own, then those of ON_DEVICES again on an emulated CUDA device, and ends with one plain line:
-// "N passed, N failed, N skipped". Usage: node test/run.mjs [--cpu | --cuda] [part of a path ...]; --cpu, --cuda: only there.
+// Builds what has changed, runs every test file in a process of its own, and those of ON_DEVICES again on an emulated CUDA device.
+// The last line is "N passed, N failed, N skipped". Files run as many at a time as there are cores (WEFT_TEST_JOBS), what takes longest first.
+// Usage: node test/run.mjs [--cpu | --cuda] [--wide] [part of a path ...]
+//   --cpu, --cuda: only there     --wide: also every long row of the CUDA kernels     --times: keeps how long each file took, in times.json
 // With WEFT_DEVICE set everything runs on that device, once. Exits 1 when a test failed, a file ran none, or no file matched.
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import { buildAll } from '../scripts/build.mjs'
 import { buildEmulated } from './cuda-on-cpu/build.mjs'
 
 /** What does not depend on the device is tested once. */
 const ON_DEVICES = /^(core\/(devices|fault|fuzz|grad|state)|io\/model|layers\/(layers|models|values|weights)|model\/|ops\/(?!errors))/
 /** What compares devices needs two. */
 const TWO_DEVICES = /\/devices\.test/
+/** What looks at the emulated library from the CPU's pass. */
+const LOOKS_AT_LIBRARY = /^cli\//
 const root = path.join(import.meta.dirname, '..')
+const timesFile = path.join(import.meta.dirname, 'times.json')
 const FILE_LIMIT_MS = Number(process.env.WEFT_TEST_LIMIT_MS ?? 15 * 60_000)
+const JOBS = Number(process.env.WEFT_TEST_JOBS ?? availableParallelism())
 
-// by source, so that compiled tests whose source is gone are not run
+const flag = (name) => process.argv.includes(`--${name}`)
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
-const [onlyCpu, onlyCuda] = ['--cpu', '--cuda'].map((flag) => process.argv.includes(flag))
+// by source, so that compiled tests whose source is gone are not run
 const files = readdirSync(path.join(root, 'test'), { recursive: true })
   .filter((file) => file.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => file.includes(part))))
   .map((file) => file.replace(/\.ts$/, '.js'))
   .sort()
+/** Seconds of each file at some earlier time: only the order follows from them. */
+const times = JSON.parse(readFileSync(timesFile, 'utf8'))
 
 /** Runs one compiled file; resolves with what uvu counted and how the process ended. */
 function run(file, environment) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ['--expose-gc', path.join(root, 'dist', 'test', file)], {
       cwd: root,
-      env: { ...process.env, ...environment, NO_COLOR: '1', FORCE_COLOR: '0' },
+      env: { ...process.env, ...(flag('wide') ? { WEFT_TEST_WIDE: '1' } : {}), ...environment, NO_COLOR: '1', FORCE_COLOR: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''
@@ -55,39 +65,81 @@ function run(file, environment) {
 const sum = { passed: 0, failed: 0, skipped: 0 }
 const broken = []
 
-/** Runs the files one after the other; `label` says where. */
-async function runAll(list, label, environment) {
-  for (const file of list) {
-    const begin = performance.now()
-    const result = await run(file, environment)
-    const reasons = result.output.split('\n').filter((line) => line.startsWith('skipped: '))
-    let problem = result.failed > 0 ? `${result.failed} failed` : result.ending
-    if (!problem && !result.ran) problem = 'ran no test (is test.run() missing?)'
-    // a file that broke without a failed test is one failure
-    sum.failed += problem && result.failed === 0 ? 1 : result.failed
-    sum.passed += result.passed
-    sum.skipped += result.skipped
-    const seconds = ((performance.now() - begin) / 1000).toFixed(1)
-    const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
-    console.log(`${problem ? 'FAIL' : 'ok  '} ${label}${file} (${result.passed} passed${skipped}, ${seconds} s)`)
-    for (const reason of reasons) console.log(`     ${reason}`)
-    if (problem) {
-      broken.push(`${label}${file}: ${problem}`)
-      console.log(result.output.trimEnd().replace(/^/gm, '     '))
-    }
+/** Runs one file and prints how it went; `label` says where. */
+async function report({ file, label, environment }) {
+  const begin = performance.now()
+  const result = await run(file, environment)
+  const reasons = result.output.split('\n').filter((line) => line.startsWith('skipped: '))
+  let problem = result.failed > 0 ? `${result.failed} failed` : result.ending
+  if (!problem && !result.ran) problem = 'ran no test (is test.run() missing?)'
+  // a file that broke without a failed test is one failure
+  sum.failed += problem && result.failed === 0 ? 1 : result.failed
+  sum.passed += result.passed
+  sum.skipped += result.skipped
+  const seconds = (performance.now() - begin) / 1000
+  if (flag('times')) times[label + file] = Math.round(seconds)
+  const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
+  console.log(`${problem ? 'FAIL' : 'ok  '} ${label}${file} (${result.passed} passed${skipped}, ${seconds.toFixed(1)} s)`)
+  for (const reason of reasons) console.log(`     ${reason}`)
+  if (problem) {
+    broken.push(`${label}${file}: ${problem}`)
+    console.log(result.output.trimEnd().replace(/^/gm, '     '))
   }
 }
 
-if (process.env['WEFT_DEVICE']) await runAll(files, `${process.env['WEFT_DEVICE']} `, {})
-else {
-  const again = onlyCpu ? [] : files.filter((file) => ON_DEVICES.test(file))
-  // first, because some tests of the CPU's pass look at the library too
-  const emulated = again.length > 0 || files.some((file) => file.startsWith('cli/')) ? buildEmulated() : {}
-  if (!onlyCuda) await runAll(onlyCpu ? files : files.filter((file) => !TWO_DEVICES.test(file)), '', { WEFT_DEVICE: 'cpu' })
-  if (emulated.library) await runAll(again, 'cuda ', { WEFT_DEVICE: 'cuda', WEFT_CUDA_LIBRARY: emulated.library })
-  if (emulated.problem) broken.push(`the emulated CUDA device could not be built: ${emulated.problem}`), sum.failed++
+/** Works the tasks off, the longest first; those that need the emulated library wait for it. */
+async function work(tasks, emulated) {
+  const expected = ({ label, file }) => times[label + file] ?? 3
+  const waiting = tasks.sort((a, b) => expected(b) - expected(a))
+  let library = emulated === undefined ? {} : undefined
+  const ready = emulated?.then((result) => {
+    library = result
+    if (!result.problem) return
+    broken.push(`the emulated CUDA device could not be built: ${result.problem}`)
+    sum.failed++
+  })
+  const next = () => {
+    const index = waiting.findIndex((task) => !task.needsLibrary || library !== undefined)
+    return index < 0 ? undefined : waiting.splice(index, 1)[0]
+  }
+  const worker = async () => {
+    for (;;) {
+      const task = next()
+      if (task === undefined) {
+        if (waiting.length === 0) return
+        await ready
+        continue
+      }
+      if (task.onLibrary) {
+        if (library?.library) await report({ ...task, environment: { WEFT_DEVICE: 'cuda', WEFT_CUDA_LIBRARY: library.library } })
+      } else await report(task)
+    }
+  }
+  await Promise.all(Array.from({ length: JOBS }, worker))
+  await ready
+}
+
+for (const problem of await buildAll()) {
+  broken.push(problem)
+  sum.failed++
 }
 if (files.length === 0) broken.push(`no test file matches ${wanted.join(' ') || 'test/**/*.test.ts'}`)
+if (broken.length === 0) {
+  const on = process.env['WEFT_DEVICE']
+  if (on) {
+    await work(files.map((file) => ({ file, label: `${on} `, environment: {} })))
+  } else {
+    const cpu = flag('cuda') ? [] : flag('cpu') ? files : files.filter((file) => !TWO_DEVICES.test(file))
+    const cuda = flag('cpu') ? [] : files.filter((file) => ON_DEVICES.test(file))
+    const tasks = [
+      ...cpu.map((file) => ({ file, label: '', environment: { WEFT_DEVICE: 'cpu' }, needsLibrary: LOOKS_AT_LIBRARY.test(file) })),
+      ...cuda.map((file) => ({ file, label: 'cuda ', needsLibrary: true, onLibrary: true })),
+    ]
+    await work(tasks, tasks.some((task) => task.needsLibrary) ? buildEmulated() : undefined)
+  }
+}
+if (flag('times')) writeFileSync(timesFile, `${JSON.stringify(Object.fromEntries(Object.entries(times).sort()), null, 2)}\n`)
 for (const line of broken) console.log(line)
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
-process.exit(broken.length > 0 || sum.passed === 0 ? 1 : 0)
+// not process.exit(): a full pipe would lose the end of the output
+process.exitCode = broken.length > 0 || sum.passed === 0 ? 1 : 0

@@ -3,6 +3,7 @@
 // its columns a second time, from the cache, to write the output. Many rows: segments of them leave partial results, a small launch combines
 // these in order, a third one writes.
 #include "columns.cuh"
+#include "words.cuh"
 
 namespace weft::cuda {
 namespace {

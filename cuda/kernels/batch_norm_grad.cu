@@ -2,6 +2,7 @@
 // dgamma = s Σ g·xc, dbeta = Σ g, dx = gamma·s·(g - Σg / r - xc·s²·Σ(g·xc) / r). Threads own columns, as in batch_norm.cu: one launch for few
 // rows; for many, one that leaves sums of segments, a small one that combines them in order, and one that writes dx.
 #include "columns.cuh"
+#include "words.cuh"
 
 namespace weft::cuda {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include <limits>
 
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

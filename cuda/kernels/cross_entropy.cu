@@ -1,5 +1,5 @@
 // Cross-entropy of softmax(logits) against distributions or labels, and the gradients from the probabilities. With m the largest logit of a
-// row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x - m). Rows are divided as in rows.cuh, so the
+// row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x - m). Rows are divided as in row_plan.h, so the
 // logits are read once, up to 24576 classes by a block, up to eight times as many by a cluster; more are read twice.
 #include "softmax_rows.cuh"
 
@@ -115,7 +115,7 @@ template <class T, bool sparse> Step bind_cross_entropy(Call& call) {
   constexpr int most_items = 32 / pack_size<T>;  // 32 floats in registers
   const View logits = call.in[0], targets = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const RowPlan plan = plan_rows(product(logits.dims, 0, logits.dims.size() - 1), logits.dim(-1), sizeof(T), most_items,
-                                 call.target.capability >= 90, most_lanes);
+                                 has_clusters(call.target), most_lanes);
   const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(CrossSum));
   if (probabilities.used()) call.in_place(0, 1);
   call.raises = sparse;
@@ -137,31 +137,56 @@ template <class T, bool sparse> Step bind_cross_entropy(Call& call) {
   });
 }
 
-/** dlogits = g · (p · Σt - t). */
+/**
+ * dlogits = g · (p · Σt - t). Where p is above ½, which one class of a row is at most, this is p · (Σt - t) - t · Σ of the other p: so it keeps its
+ * digits where p is next to 1.
+ */
 struct CrossEntropySlope {
-  static __device__ __forceinline__ float term(float, float t) { return t; }
-  static __device__ __forceinline__ float value(float p, float t, float total) { return p * total - t; }
+  static constexpr int sums = 2;
+  static __device__ __forceinline__ void add(float (&sum)[2], float p, float t) {
+    sum[0] += t;
+    sum[1] += p > 0.5f ? 0.0f : p;
+  }
+  static __device__ __forceinline__ float value(float p, float t, const float (&sum)[2]) {
+    return p > 0.5f ? p * (sum[0] - t) - t * sum[1] : p * sum[0] - t;
+  }
 };
 
-/** dlogits = g · (p - [label]); 0 where the label is bad. dlogits may be p. */
+/** dlogits = g · (p - [label]); where p of the label is above ½, minus the sum of the others; 0 where the label is bad. dlogits may be p of whole rows. */
 template <class T, int items>
 __global__ void __launch_bounds__(1024)
     label_slopes(const T* g, const T* probabilities, const int32_t* labels, T* dx, Rows rows, Fault* fault, int32_t call) {
+  WEFT_SHARED(float, scratch, [32]);
   const Piece<T> piece(rows);
-  if (!piece.exists(rows)) return;
-  const int64_t begin = piece.start - piece.row * rows.n, label = labels[piece.row];
-  const bool good = label >= 0 && label < rows.n;
-  if (!good && begin == 0 && piece.lane == 0) raise(fault, call, label);
+  const bool exists = piece.exists(rows);
+  const int64_t begin = piece.start - piece.row * rows.n, label = exists ? labels[piece.row] : 0;
+  const bool good = exists && label >= 0 && label < rows.n;
+  if (exists && !good && begin == 0 && piece.lane == 0) raise(fault, call, label);
   const float factor = good ? widen(g[piece.row]) : 0.0f;
   Words<T> pack[items];
 #pragma unroll
   for (int k = 0; k < items; k++) pack[k] = piece.load(probabilities, k, 0);
+  const float chosen = good ? widen(probabilities[piece.row * rows.n + label]) : 0.0f;
+  float others[1] = {0};
+  if (rows.chunks == 1) {
+#pragma unroll
+    for (int k = 0; k < items; k++)
+#pragma unroll
+      for (int e = 0; e < piece.size; e++) others[0] += pack[k].get(e) > 0.5f ? 0.0f : pack[k].get(e);
+  } else if (good && label >= begin && label < begin + rows.chunk) {  // the chunk of the label reads the whole row
+    for (int64_t i = piece.lane; i < rows.n; i += piece.lanes) {
+      const float p = widen(probabilities[piece.row * rows.n + i]);
+      others[0] += p > 0.5f ? 0.0f : p;
+    }
+  }
+  group_reduce(others, piece.lanes, 0.0f, scratch, Sum());
+  const float at_label = chosen > 0.5f ? -others[0] : chosen - 1.0f;
 #pragma unroll
   for (int k = 0; k < items; k++) {
     const int64_t place = label - begin - piece.place(k);  // of the label in the pack
     Words<T> out;
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) out.set(e, good ? factor * (pack[k].get(e) - (place == e ? 1.0f : 0.0f)) : 0.0f);
+    for (int e = 0; e < piece.size; e++) out.set(e, good ? factor * (place == e ? at_label : pack[k].get(e)) : 0.0f);
     piece.store(dx, k, out);
   }
 }
@@ -169,7 +194,7 @@ __global__ void __launch_bounds__(1024)
 template <class T> Step bind_label_slopes(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], labels = call.in[2], dx = call.out[0];
   const RowPlan plan = plan_rows(product(probabilities.dims, 0, probabilities.dims.size() - 1), probabilities.dim(-1), sizeof(T), 4, false);
-  call.in_place(1, 0);
+  if (plan.whole()) call.in_place(1, 0);
   call.raises = true;
   return with_items<4>(plan.items, [&]<int items>() -> Step {
     return [=](const Frame& frame) {

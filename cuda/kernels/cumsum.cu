@@ -1,37 +1,14 @@
-// cumSum along an axis, forward or backward, with or without the element itself. Along the last axis a group of threads (rows.cuh) goes through
+// cumSum along an axis, forward or reverse, with or without the element itself. Along the last axis a group of threads (row_plan.h) goes through
 // its row tile by tile: each thread sums a 16-byte pack, the packs' sums are scanned over the group, and the tile's sum is carried on. Along
 // other axes a thread goes down a column. Where that leaves the device idle, rows and columns are cut into chunks: one launch sums them,
 // the next starts each chunk from the sums of those before it. Sums are float32, in a fixed order; those of integers wrap.
-#include "rows.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 namespace {
 
 template <class T> using Total = std::conditional_t<std::is_same_v<Compute<T>, float>, float, uint32_t>;
-
-/** The sum over the lanes of a group up to a thread's own; `backward`: from it to the last one. `whole`: the sum over the group. */
-template <class N> __device__ __forceinline__ N group_scan(N value, int lane, int lanes, bool backward, N* scratch, N& whole) {
-  const int width = lanes < 32 ? lanes : 32, at = lanes < 32 ? lane : lane & 31;
-  for (int offset = 1; offset < width; offset *= 2) {
-    const N before = __shfl_up_sync(all_lanes, value, offset), after = __shfl_down_sync(all_lanes, value, offset);
-    if (!backward && at >= offset) value += before;
-    if (backward && at + offset < width) value += after;
-  }
-  const int first = (int(threadIdx.x) & 31) - at;  // of the group in its warp
-  whole = __shfl_sync(all_lanes, value, backward ? first : first + width - 1);
-  if (lanes <= 32) return value;
-  const int warp = int(threadIdx.x) >> 5, warps = lanes >> 5;
-  if (at == 0) scratch[warp] = whole;
-  __syncthreads();
-  whole = 0;
-  N others = 0;
-  for (int k = 0; k < warps; k++) {
-    whole += scratch[k];
-    if (backward ? k > warp : k < warp) others += scratch[k];
-  }
-  __syncthreads();
-  return value + others;
-}
 
 /** sums[chunk]: the sum of each chunk. */
 template <class T> __global__ void __launch_bounds__(256) sum_chunks(const T* x, Total<T>* sums, Rows rows) {
@@ -49,27 +26,28 @@ template <class T> __global__ void __launch_bounds__(256) sum_chunks(const T* x,
 
 /** `sums`: of the chunks; null where rows are whole. y may be x. */
 template <class T>
-__global__ void __launch_bounds__(256) scan_rows(const T* x, T* y, const Total<T>* sums, bool exclusive, bool backward, Rows rows) {
+__global__ void __launch_bounds__(256) scan_rows(const T* x, T* y, const Total<T>* sums, bool exclusive, bool reverse, Rows rows) {
   WEFT_SHARED(Total<T>, scratch, [32]);
   const Piece<T> piece(rows);
   Total<T> carried[1] = {0};
   if (sums != nullptr) {  // then the block is one group
-    const int64_t first = piece.row * rows.chunks, begin = backward ? piece.id + 1 : first, end = backward ? first + rows.chunks : piece.id;
+    const int64_t first = piece.row * rows.chunks, begin = reverse ? piece.id + 1 : first, end = reverse ? first + rows.chunks : piece.id;
     for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) carried[0] += sums[i];
     group_reduce(carried, rows.lanes, Total<T>(0), scratch, Sum());
   }
-  // all groups of a block take part in the scans, so they go through as many tiles as a row can have
+  // all groups of a block take part in the scans, so they go through as many tiles as a row can have: its first pack may begin up to
+  // size - 1 elements before it (Piece::shift)
   const int tiles = int(divide_up(rows.chunk + piece.size - 1, int64_t(rows.lanes) * piece.size));
   for (int tile = 0; tile < tiles; tile++) {
-    const int k = backward ? tiles - 1 - tile : tile;
+    const int k = reverse ? tiles - 1 - tile : tile;
     Words<T> pack = piece.load(x, k, 0);
     Total<T> sum = 0, whole;
 #pragma unroll
     for (int e = 0; e < piece.size; e++) sum += Total<T>(pack.get(e));
-    const Total<T> scanned = group_scan(sum, piece.lane, rows.lanes, backward, scratch, whole);
-    Total<T> running = carried[0] + (scanned - sum), value[Piece<T>::size];
+    const Total<T> before_pack = group_scan(sum, piece.lane, rows.lanes, reverse, Total<T>(0), scratch, whole, Sum());
+    Total<T> running = carried[0] + before_pack, value[Piece<T>::size];
 #pragma unroll
-    for (int j = 0; j < piece.size; j++) value[j] = Total<T>(backward ? pack.get(piece.size - 1 - j) : pack.get(j));
+    for (int j = 0; j < piece.size; j++) value[j] = Total<T>(reverse ? pack.get(piece.size - 1 - j) : pack.get(j));
 #pragma unroll
     for (int j = 0; j < piece.size; j++) {
       const Total<T> before = running;
@@ -77,7 +55,7 @@ __global__ void __launch_bounds__(256) scan_rows(const T* x, T* y, const Total<T
       value[j] = exclusive ? before : running;
     }
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) pack.set(e, Compute<T>(backward ? value[piece.size - 1 - e] : value[e]));
+    for (int e = 0; e < piece.size; e++) pack.set(e, Compute<T>(reverse ? value[piece.size - 1 - e] : value[e]));
     piece.store(y, k, pack);
     carried[0] += whole;
   }
@@ -90,9 +68,10 @@ struct Strips {
   int chunks;
 };
 
-/** Block y: the chunk. With `y` null only the sums of chunks are left, in sums [chunks, count]; else these are read, unless null. */
+/** Block y: the chunk. sums [chunks, count]: written by Stage::sums, read by Stage::rest. */
 template <class T>
-__global__ void __launch_bounds__(128) scan_columns(const T* x, T* y, Total<T>* sums, bool exclusive, bool backward, Strips strips) {
+__global__ void __launch_bounds__(128)
+    scan_columns(const T* x, T* y, Total<T>* sums, Stage stage, bool exclusive, bool reverse, Strips strips) {
   constexpr int unroll = 4;
   const int64_t column = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= strips.count) return;
@@ -100,38 +79,38 @@ __global__ void __launch_bounds__(128) scan_columns(const T* x, T* y, Total<T>* 
   const int64_t begin = int64_t(blockIdx.y) * strips.chunk;  // in scanning order
   const int64_t last = begin + strips.chunk, end = last < strips.n ? last : strips.n;
   Total<T> running = 0;
-  if (y != nullptr && sums != nullptr)
+  if (stage == Stage::rest)
     for (unsigned c = 0; c < blockIdx.y; c++) running += sums[c * strips.count + column];
   for (int64_t i = begin; i < end; i += unroll) {
     T value[unroll];
 #pragma unroll
     for (int u = 0; u < unroll; u++) {
       const int64_t place = i + u < end ? i + u : i;
-      value[u] = x[offset + (backward ? strips.n - 1 - place : place) * strips.inner];
+      value[u] = x[offset + (reverse ? strips.n - 1 - place : place) * strips.inner];
     }
 #pragma unroll
     for (int u = 0; u < unroll; u++) {
       if (i + u >= end) break;
       const Total<T> before = running;
       running += Total<T>(widen(value[u]));
-      if (y != nullptr)
-        y[offset + (backward ? strips.n - 1 - (i + u) : i + u) * strips.inner] = narrow<T>(Compute<T>(exclusive ? before : running));
+      if (stage != Stage::sums)
+        y[offset + (reverse ? strips.n - 1 - (i + u) : i + u) * strips.inner] = narrow<T>(Compute<T>(exclusive ? before : running));
     }
   }
-  if (y == nullptr) sums[blockIdx.y * strips.count + column] = running;
+  if (stage == Stage::sums) sums[blockIdx.y * strips.count + column] = running;
 }
 
-template <class T> Step bind_rows(Call& call, const View& x, const View& y, int64_t count, int64_t n, bool exclusive, bool backward) {
+template <class T> Step bind_rows(Call& call, const View& x, const View& y, int64_t count, int64_t n, bool exclusive, bool reverse) {
   const RowPlan plan = plan_row_loops(count, n, sizeof(T), 1, 1024);
   const View sums = plan.whole() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(Total<T>));
   return [=](const Frame& frame) {
     Total<T>* partial = plan.whole() ? nullptr : frame.at<Total<T>>(sums);
     if (partial != nullptr) launch(frame, plan.shape(), sum_chunks<T>, frame.at<T>(x), partial, plan.rows);
-    launch(frame, plan.shape(), scan_rows<T>, frame.at<T>(x), frame.at<T>(y), partial, exclusive, backward, plan.rows);
+    launch(frame, plan.shape(), scan_rows<T>, frame.at<T>(x), frame.at<T>(y), partial, exclusive, reverse, plan.rows);
   };
 }
 
-template <class T> Step bind_columns(Call& call, const View& x, const View& y, Strips strips, bool exclusive, bool backward) {
+template <class T> Step bind_columns(Call& call, const View& x, const View& y, Strips strips, bool exclusive, bool reverse) {
   // chunks of at least 64 rows, as many as give every device threads enough
   strips.chunks = int(std::clamp<int64_t>(std::min(strips.n / 64, 65536 / std::max<int64_t>(1, strips.count)), 1, 64));
   strips.chunk = divide_up(strips.n, strips.chunks);
@@ -141,9 +120,12 @@ template <class T> Step bind_columns(Call& call, const View& x, const View& y, S
   const Shape shape{.grid = dim3(unsigned(divide_up(strips.count, threads)), unsigned(strips.chunks)), .block = dim3(unsigned(threads))};
   return [=](const Frame& frame) {
     Total<T>* partial = sums.used() ? frame.at<Total<T>>(sums) : nullptr;
-    if (partial != nullptr)
-      launch(frame, shape, scan_columns<T>, frame.at<T>(x), static_cast<T*>(nullptr), partial, exclusive, backward, strips);
-    launch(frame, shape, scan_columns<T>, frame.at<T>(x), frame.at<T>(y), partial, exclusive, backward, strips);
+    const auto run = [&](Stage stage) {
+      launch(frame, shape, scan_columns<T>, frame.at<T>(x), frame.at<T>(y), partial, stage, exclusive, reverse, strips);
+    };
+    if (partial == nullptr) return run(Stage::whole);
+    run(Stage::sums);
+    run(Stage::rest);
   };
 }
 
@@ -152,13 +134,13 @@ template <class T> Step bind_columns(Call& call, const View& x, const View& y, S
 KERNEL(cuda, cumSum) {
   const View x = call.in[0], y = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
-  const bool exclusive = call.attrs.flag("exclusive"), backward = call.attrs.flag("reverse");
+  const bool exclusive = call.attrs.flag("exclusive"), reverse = call.attrs.flag("reverse");
   const int64_t outer = product(x.dims, 0, size_t(axis)), n = x.dim(axis), inner = product(x.dims, size_t(axis) + 1);
   call.in_place(0, 0);
   return dispatch<float, BFloat16, Float16, int32_t, uint8_t>(x.dtype, [&]<class T>() -> Step {
     if (x.size() == 0) return [](const Frame&) {};
-    if (inner == 1) return bind_rows<T>(call, x, y, outer, n, exclusive, backward);
-    return bind_columns<T>(call, x, y, {outer * inner, n, inner, n, 1}, exclusive, backward);
+    if (inner == 1) return bind_rows<T>(call, x, y, outer, n, exclusive, reverse);
+    return bind_columns<T>(call, x, y, {outer * inner, n, inner, n, 1}, exclusive, reverse);
   });
 }
 

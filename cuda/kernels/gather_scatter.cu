@@ -154,9 +154,9 @@ __global__ void __launch_bounds__(128, 8)
   }
 }
 
-template <class T> __global__ void __launch_bounds__(256) narrow_sums(const float* sums, T* out, int64_t n) {
+template <class T, class U> __global__ void __launch_bounds__(256) narrow_sums(const T* sums, U* out, int64_t n) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n) out[i] = narrow<T>(sums[i]);
+  if (i < n) out[i] = narrow<U>(float(sums[i]));
 }
 
 /** Enough warps to fill the device, no more: each reads all indices. The result does not depend on their number. */
@@ -185,11 +185,17 @@ template <class T, class U> Step bind_scatter(Call& call, const Scatter& scatter
     }
     if constexpr (!std::is_same_v<T, U>) {
       const unsigned block = block_for(out.size());
-      launch(frame, {.grid = dim3(unsigned(divide_up(out.size(), block))), .block = dim3(block)}, narrow_sums<U>, frame.at<T>(sums),
+      launch(frame, {.grid = dim3(unsigned(divide_up(out.size(), block))), .block = dim3(block)}, narrow_sums<T, U>, frame.at<T>(sums),
              frame.at<U>(out), out.size());
     }
   };
 }
+
+/**
+ * Whether one place may get so many updates that a float32 sum of them loses digits: sums are double then, in scratch memory, which is spent on
+ * outputs of up to 32 MiB of it.
+ */
+bool many_updates(const Call& call, int64_t count) { return count >= 16384 && call.out[0].size() <= int64_t(1) << 22; }
 
 /** Integers wrap: they are added in an unsigned type. The 16-bit floats are added in float32 and rounded once. */
 Step bind_scatter(Call& call, int64_t outer, int64_t n, int64_t count, int64_t inner, int64_t index_stride) {
@@ -197,7 +203,9 @@ Step bind_scatter(Call& call, int64_t outer, int64_t n, int64_t count, int64_t i
   const Scatter scatter = choose(outer, n, count, inner, index_stride, call.target.multiprocessors);
   require(scatter.warps < (int64_t(1) << 31), "ERR_SHAPE", call.op, ": the tensor is too large");
   switch (call.out[0].dtype) {
-    case DType::float32: return bind_scatter<float, float>(call, scatter);
+    case DType::float32:
+      if (many_updates(call, count)) return bind_scatter<double, float>(call, scatter);
+      return bind_scatter<float, float>(call, scatter);
     case DType::float16: return bind_scatter<float, Float16>(call, scatter);
     case DType::bfloat16: return bind_scatter<float, BFloat16>(call, scatter);
     case DType::int32: return bind_scatter<uint32_t, uint32_t>(call, scatter);

@@ -1,7 +1,9 @@
-// layerNorm over the rows of [r, c]. A group of threads (rows.cuh) keeps its row in registers: one read for the mean, the deviations from it
+// layerNorm over the rows of [r, c]. A group of threads (row_plan.h) keeps its row in registers: one read for the mean, the deviations from it
 // and the output. Rows of up to 16384 elements take a block, of up to eight times as many a cluster; others are read twice. Moments of chunks
 // are merged as in Chan et al. 1979.
-#include "rows.cuh"
+#include "chunk_sums.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 namespace {
@@ -114,7 +116,7 @@ template <class T> Step bind_forward(Call& call) {
   constexpr int most_items = 32 / pack_size<T>;  // 32 floats in registers
   const View x = call.in[0], gamma = call.in[1], beta = call.in[2], y = call.out[0], mean = call.out[1], rstd = call.out[2];
   const float epsilon = float(call.attrs.number("epsilon"));
-  const RowPlan plan = plan_rows(x.dim(0), x.dim(-1), sizeof(T), most_items, call.target.capability >= 90, most_lanes);
+  const RowPlan plan = plan_rows(x.dim(0), x.dim(-1), sizeof(T), most_items, has_clusters(call.target), most_lanes);
   const View moments = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(ChunkMoments));
   if (y.used()) call.in_place(0, 0);
   return with_items<most_items>(plan.items, [&]<int items>() -> Step {

@@ -2,8 +2,10 @@
 // dx = rstd·(g·gamma - a - xn·b), dgamma = Σ g·xn and dbeta = Σ g over rows. Rows that begin with a 16-byte pack and fit a block, the usual
 // case, take one read: a group of threads goes through a span of rows, writes dx and adds its columns' shares of dgamma and dbeta in registers;
 // a second launch adds those of all spans in order. Other rows are read twice: first by threads that own columns (columns.cuh), then by groups
-// that own rows (rows.cuh).
+// that own rows (row_plan.h).
 #include "columns.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 namespace {

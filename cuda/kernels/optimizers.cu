@@ -48,6 +48,7 @@ template <bool heavy, bool centered> struct RmsProp {
         float& mean = slot[slots - 1];
         mean = rho * mean + rest * g;
         variance -= mean * mean;
+        variance = variance < 0 ? 0.0f : variance;  // rounding may leave less than nothing; NaN stays NaN
       }
       float step = rate * g / sqrtf(variance + epsilon);
       if constexpr (heavy) slot[1] = step += momentum * slot[1];

@@ -1,15 +1,19 @@
-// Pointwise kernels: a functor of native/pointwise.h over the elements of one to three broadcast inputs. A thread takes packs of four
-// neighbouring elements, two at a time, wherever the inner axis allows it: an input is then read as a pack or, where it is broadcast along
-// that axis, as one element. Everything else goes element by element. One instance per functor and type of computation serves all of
-// this, by branches that all threads take alike: the work is bound by memory.
+// Pointwise kernels: a functor of native/pointwise/ over the elements of one to three broadcast inputs. A thread takes
+// packs of four neighbouring elements, two at a time, wherever the inner axis allows it: an input is then read as a
+// pack or, where it is broadcast along that axis, as one element. Everything else goes element by element. One instance
+// per functor and type of computation serves all of this, by branches that all threads take alike: the work is bound by
+// memory.
 #pragma once
-#include "pointwise.h"
+#include "numbers.cuh"
 #include "storage.cuh"
 #include "strided.cuh"
 
 namespace weft::cuda {
 
-/** What a launch of a pointwise kernel does: numbers [0, packs) are packs of four elements, the next `singles` are single elements. */
+/**
+ * What a launch of a pointwise kernel does: numbers [0, packs) are packs of four elements, the next `singles` are
+ * single elements.
+ */
 template <int inputs> struct PointwiseWork {
   const void* in[inputs];
   void* out;
@@ -121,7 +125,9 @@ template <int inputs> struct PointwisePlan {
     }
   }
 
-  /** The work of a part: as packs if the addresses allow them; out_fits: those of the output do. The caller sets `out`. */
+  /**
+   * The work of a part: as packs if the addresses allow them; out_fits: those of the output do. The caller sets `out`.
+   */
   PointwiseWork<inputs> work_of(const Part& part, const Frame& frame, bool out_fits) const {
     std::array<const char*, inputs> from;
     for (size_t k = 0; k < inputs; k++) {
@@ -184,14 +190,56 @@ template <class F, int inputs, class I = int32_t> Step pointwise_numbers(Call& c
   }
 }
 
-/** The functor of a line of native/pointwise.h. */
-#define WEFT_UNARY_FUNCTOR(name, expression)                                                                              \
-  struct name##_of {                                                                                                      \
-    template <class T> static __device__ __forceinline__ auto at(T x, [[maybe_unused]] T alpha, T) { return expression; } \
-  };
-#define WEFT_BINARY_FUNCTOR(name, expression)                                                                                  \
-  struct name##_of {                                                                                                           \
-    template <class T> static __device__ __forceinline__ auto at(T x, T y, [[maybe_unused]] T alpha, T) { return expression; } \
-  };
+#define WEFT_INLINE __device__ __forceinline__
+
+// the binders of the words that lines of native/pointwise/ begin with
+template <class F> Step unary_wrapping(Call& call, double a = 0, double b = 0) { return pointwise_numbers<F, 1, uint32_t>(call, a, b); }
+template <class F> Step unary_number(Call& call, double a = 0, double b = 0) { return pointwise_numbers<F, 1>(call, a, b); }
+template <class F> Step unary_float(Call& call, double a = 0, double b = 0) { return pointwise_floats<F, 1>(call, a, b); }
+template <class F> Step unary_function(Call& call, double a = 0, double b = 0) { return pointwise_floats<F, 1>(call, a, b); }
+template <class F> Step unary_test(Call& call) { return pointwise_floats<F, 1, Bool>(call); }
+
+/** Slopes are those of floats. */
+template <class F> Step slope(Call& call, double a = 0, double b = 0) { return pointwise_floats<F, 2>(call, a, b); }
+
+template <class F> Step binary_wrapping(Call& call) { return pointwise_numbers<F, 2, uint32_t>(call); }
+template <class F> Step binary_number(Call& call) { return pointwise_numbers<F, 2>(call); }
+template <class F> Step binary_float(Call& call) { return pointwise_floats<F, 2>(call); }
+template <class F> Step binary_function(Call& call) { return pointwise_floats<F, 2>(call); }
+template <class F> Step binary_compare(Call& call) {
+  switch (call.in[1].dtype) {
+    case DType::int32: return pointwise_as<F, 2, int32_t, Bool>(call);
+    case DType::uint8:
+    case DType::boolean: return pointwise_as<F, 2, uint8_t, Bool>(call);
+    default: return pointwise_floats<F, 2, Bool>(call);
+  }
+}
+template <class F> Step binary_logic(Call& call) {
+  if (call.in[1].dtype != DType::boolean) no_dtype(call, call.in[1].dtype);
+  return pointwise_as<F, 2, uint8_t>(call);
+}
+
+// kernels of lines, to be handed to the lists
+#define WEFT_CUDA_UNARY(kind, name, expression) \
+  WEFT_UNARY(name, p, q, expression)            \
+  KERNEL(cuda, name) { return unary_##kind<name##_of>(call); }
+#define WEFT_CUDA_BINARY(kind, name, expression) \
+  WEFT_BINARY(name, expression)                  \
+  KERNEL(cuda, name) { return binary_##kind<name##_of>(call); }
+#define WEFT_CUDA_SLOPED(kind, name, expression, derivative)   \
+  WEFT_UNARY(name, p, q, expression)                           \
+  WEFT_SLOPE(name, p, q, derivative)                           \
+  KERNEL(cuda, name) { return unary_##kind<name##_of>(call); } \
+  KERNEL(cuda, name##Grad) { return slope<name##Grad_of>(call); }
+#define WEFT_CUDA_SLOPED_1(kind, name, first, expression, derivative)                     \
+  WEFT_UNARY(name, first, q, expression)                                                  \
+  WEFT_SLOPE(name, first, q, derivative)                                                  \
+  KERNEL(cuda, name) { return unary_##kind<name##_of>(call, call.attrs.number(#first)); } \
+  KERNEL(cuda, name##Grad) { return slope<name##Grad_of>(call, call.attrs.number(#first)); }
+#define WEFT_CUDA_SLOPED_2(kind, name, first, second, expression, derivative)                                         \
+  WEFT_UNARY(name, first, second, expression)                                                                         \
+  WEFT_SLOPE(name, first, second, derivative)                                                                         \
+  KERNEL(cuda, name) { return unary_##kind<name##_of>(call, call.attrs.number(#first), call.attrs.number(#second)); } \
+  KERNEL(cuda, name##Grad) { return slope<name##Grad_of>(call, call.attrs.number(#first), call.attrs.number(#second)); }
 
 }  // namespace weft::cuda

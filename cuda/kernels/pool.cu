@@ -1,6 +1,6 @@
 // Max and average pooling and their derivatives (NHWC). A thread owns a pack of channels of one pixel of the result; gradients gather, so
 // that an input pixel sums over the windows that hold it in a fixed order. Bound by memory: windows that overlap meet in the cache.
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 namespace {

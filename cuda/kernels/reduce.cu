@@ -1,11 +1,13 @@
 // sum, mean, prod, max, min, any, all over any set of axes. The axes are merged into [outer, reduced, inner]; where reduced axes do not lie
-// together, one pass per group, last group first. Without an inner axis a group of threads reads a row as 16-byte packs (rows.cuh); with one,
+// together, one pass per group, last group first. Without an inner axis a group of threads reads a row as 16-byte packs (row_plan.h); with one,
 // threads own columns (columns.cuh). Long rows and columns are cut into chunks by shape, whose results a second pass combines, so that one
 // number out of many fills the device too. Sums are taken in float32 over many short chains of additions.
 #include <limits>
 
 #include "columns.cuh"
+#include "group_reduce.cuh"
 #include "reduction.h"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 namespace {
@@ -44,10 +46,6 @@ template <class Number> struct Smallest : Extreme<Number> {
 struct Any : IntegerTotal {
   static constexpr uint32_t neutral = 0;
   __device__ __forceinline__ uint32_t operator()(uint32_t a, uint32_t b) const { return a | b; }
-};
-struct All : IntegerTotal {
-  static constexpr uint32_t neutral = 1;
-  __device__ __forceinline__ uint32_t operator()(uint32_t a, uint32_t b) const { return a & b; }
 };
 
 /** Where results go: of the call's dtype, or of the one between passes. */
@@ -210,8 +208,10 @@ template <template <class> class R> Step bind_numbers(Call& call) {
 
 }  // namespace
 
+// A bool is a byte of 0 or 1: it is summed and multiplied as uint8 is, and the result's dtype says what is stored.
 KERNEL(cuda, sum) {
-  return dispatch<float, BFloat16, Float16, int32_t, uint8_t, Bool>(call.in[0].dtype, [&]<class In>() {
+  if (call.in[0].dtype == DType::boolean) return bind_reduction<uint8_t, Add<IntegerTotal>>(call);
+  return dispatch<float, BFloat16, Float16, int32_t, uint8_t>(call.in[0].dtype, [&]<class In>() {
     return bind_reduction<In, Add<std::conditional_t<std::is_same_v<Compute<In>, float>, FloatTotal, IntegerTotal>>>(call);
   });
 }
@@ -225,11 +225,12 @@ KERNEL(cuda, prod) {
 }
 KERNEL(cuda, max) { return bind_numbers<Largest>(call); }
 KERNEL(cuda, min) { return bind_numbers<Smallest>(call); }
+// any is no sum: that of 2^32 trues would be 0.
 KERNEL(cuda, any) {
-  return dispatch<Bool>(call.in[0].dtype, [&]<class In>() { return bind_reduction<In, Any>(call); });
+  return dispatch<Bool>(call.in[0].dtype, [&]<class>() { return bind_reduction<uint8_t, Any>(call); });
 }
 KERNEL(cuda, all) {
-  return dispatch<Bool>(call.in[0].dtype, [&]<class In>() { return bind_reduction<In, All>(call); });
+  return dispatch<Bool>(call.in[0].dtype, [&]<class>() { return bind_reduction<uint8_t, Multiply<IntegerTotal>>(call); });
 }
 
 }  // namespace weft::cuda

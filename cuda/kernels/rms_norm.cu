@@ -1,6 +1,8 @@
-// rmsNorm over the rows of [r, c] (Zhang & Sennrich 2019). A group of threads (rows.cuh) keeps its row in registers: one read for the sum
+// rmsNorm over the rows of [r, c] (Zhang & Sennrich 2019). A group of threads (row_plan.h) keeps its row in registers: one read for the sum
 // of squares and the output. Rows of up to 16384 elements take a block, of up to eight times as many a cluster; others are read twice.
-#include "rows.cuh"
+#include "chunk_sums.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 namespace {
@@ -70,7 +72,7 @@ template <class T> Step bind_forward(Call& call) {
   constexpr int most_items = 32 / pack_size<T>;  // 32 floats in registers
   const View x = call.in[0], gamma = call.in[1], y = call.out[0], rstd = call.out[1];
   const float epsilon = float(call.attrs.number("epsilon"));
-  const RowPlan plan = plan_rows(x.dim(0), x.dim(-1), sizeof(T), most_items, call.target.capability >= 90, most_lanes);
+  const RowPlan plan = plan_rows(x.dim(0), x.dim(-1), sizeof(T), most_items, has_clusters(call.target), most_lanes);
   const View squares = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(float));
   if (y.used()) call.in_place(0, 0);
   return with_items<most_items>(plan.items, [&]<int items>() -> Step {

@@ -1,8 +1,10 @@
 // The gradient of rmsNorm over the rows of [r, c]: with xn = x·rstd and b = mean of g·gamma·xn over the row, dx = rstd·(g·gamma - xn·b) and
 // dgamma = Σ g·xn over rows. Rows that begin with a 16-byte pack and fit a block, the usual case, take one read: a group of threads goes
 // through a span of rows, writes dx and adds its columns' shares of dgamma in registers; a second launch adds those of all spans in order.
-// Other rows are read twice: first by threads that own columns (columns.cuh), then by groups that own rows (rows.cuh).
+// Other rows are read twice: first by threads that own columns (columns.cuh), then by groups that own rows (row_plan.h).
 #include "columns.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 namespace {

@@ -1,37 +1,39 @@
 // What softmax and the cross-entropies share: a row's largest element and its sum of exponentials, for whole rows or combined from chunks,
 // and the gradients that are functions of two rows and one sum over them.
 #pragma once
-#include "rows.cuh"
+#include "chunk_sums.cuh"
+#include "group_reduce.cuh"
+#include "row_piece.cuh"
 
 namespace weft::cuda {
 
 /** The largest element of a chunk and the sum of exp(x - largest) over it. */
 struct ChunkSum {
-  float most, total;
+  float largest, total;
 };
 
 /** A number that exponents may be shifted by: the largest element, but 0 where all are -infinity. */
-__device__ __forceinline__ float shift_of(float most) { return most == -infinity ? 0.0f : most; }
+__device__ __forceinline__ float shift_of(float largest) { return largest == -infinity ? 0.0f : largest; }
 
 /** Combines the chunks of a row; `lanes` threads work on it, a warp or the block, and all get the result. */
 template <class Chunks> __device__ __forceinline__ ChunkSum combine_chunks(const Chunks& chunks, int lanes, float* scratch) {
   const int lane = int(threadIdx.x) % lanes;
-  float most[1] = {-infinity}, total[1] = {0};
-  for (int i = lane; i < chunks.count; i += lanes) most[0] = fmaxf(most[0], chunks(i).most);
-  group_reduce(most, lanes, -infinity, scratch, Larger());
+  float largest[1] = {-infinity}, total[1] = {0};
+  for (int i = lane; i < chunks.count; i += lanes) largest[0] = fmaxf(largest[0], chunks(i).largest);
+  group_reduce(largest, lanes, -infinity, scratch, Larger());
   for (int i = lane; i < chunks.count; i += lanes) {
     const ChunkSum chunk = chunks(i);
-    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.most) - most[0]);
+    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.largest) - largest[0]);
   }
   group_reduce(total, lanes, 0.0f, scratch, Sum());
-  return {most[0], total[0]};
+  return {largest[0], total[0]};
 }
 
 /** x as floats in registers, with -infinity outside of the piece; returns the largest of the piece. */
 template <class T, int items>
 __device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const T* x, float (&value)[items][Piece<T>::size],
                                                    float* scratch) {
-  float most[1] = {-infinity};
+  float largest[1] = {-infinity};
 #pragma unroll
   for (int k = 0; k < items; k++) {
     const auto pack = piece.load(x, k, -infinity);
@@ -41,19 +43,23 @@ __device__ __forceinline__ float load_with_largest(const Piece<T>& piece, const 
 #pragma unroll
   for (int k = 0; k < items; k++)
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) most[0] = fmaxf(most[0], value[k][e]);
-  group_reduce(most, piece.lanes, -infinity, scratch, Larger());
-  return most[0];
+    for (int e = 0; e < piece.size; e++) largest[0] = fmaxf(largest[0], value[k][e]);
+  group_reduce(largest, piece.lanes, -infinity, scratch, Larger());
+  return largest[0];
 }
+
+/** What pair_rows sums up over a row. */
+template <int count> struct RowSums { float of[count]; };
 
 /** The most threads of a row in pair_rows: two rows of 16-bit floats want more registers when they are widened. */
 template <class T> constexpr int most_pair_lanes = sizeof(T) == 4 ? 1024 : 512;
 
-/** dx = scale · rule.value(a, b, Σ rule.term(a, b)), the sum over a row; scale: one number per row, or null. dx may be a or b. */
+/** dx = scale · Rule::value(a, b, what Rule::add has summed up over the row); scale: one number per row, or null. dx may be a or b. */
 template <class T, int items, class Rule, Stage stage>
 __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
     pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {
-  WEFT_SHARED(float, scratch, [32]);
+  constexpr int count = Rule::sums;
+  WEFT_SHARED(float, scratch, [32 * count]);
   const Piece<T> piece(rows);
   Words<T> first[items], second[items];
 #pragma unroll
@@ -61,33 +67,39 @@ __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
     first[k] = piece.load(a, k, 0);
     second[k] = piece.load(b, k, 0);
   }
-  float total[1] = {0};
+  float total[count] = {};
   if constexpr (stage == Stage::rest) {
-    for (int i = int(threadIdx.x); i < rows.chunks; i += int(blockDim.x)) total[0] += sums[piece.row * rows.chunks + i];
+    for (int i = int(threadIdx.x); i < rows.chunks; i += int(blockDim.x))
+      for (int s = 0; s < count; s++) total[s] += sums[(piece.row * rows.chunks + i) * count + s];
   } else {
 #pragma unroll
     for (int k = 0; k < items; k++)
 #pragma unroll
-      for (int e = 0; e < piece.size; e++) total[0] += Rule::term(first[k].get(e), second[k].get(e));
+      for (int e = 0; e < piece.size; e++) Rule::add(total, first[k].get(e), second[k].get(e));
   }
   group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
-  WEFT_SHARED(float, slot, [1]);
-  const ClusterSums<float> cluster{slot, rows.chunks};
+  WEFT_SHARED(RowSums<count>, slot, [1]);
+  const ClusterSums<RowSums<count>> cluster{slot, rows.chunks};
   if constexpr (stage == Stage::cluster) {
-    cluster.give(total[0]);
-    total[0] = 0;
-    for (int i = 0; i < cluster.count; i++) total[0] += cluster(i);
+    RowSums<count> own;
+    for (int s = 0; s < count; s++) own.of[s] = total[s], total[s] = 0;
+    cluster.give(own);
+    for (int i = 0; i < cluster.count; i++) {
+      const RowSums<count> other = cluster(i);
+      for (int s = 0; s < count; s++) total[s] += other.of[s];
+    }
     cluster.leave();
   }
   if constexpr (stage == Stage::sums) {
-    if (piece.lane == 0 && piece.exists(rows)) sums[piece.id] = total[0];
+    if (piece.lane == 0 && piece.exists(rows))
+      for (int s = 0; s < count; s++) sums[piece.id * count + s] = total[s];
   } else {
     const float factor = scale != nullptr && piece.exists(rows) ? widen(scale[piece.row]) : 1.0f;
 #pragma unroll
     for (int k = 0; k < items; k++) {
       Words<T> out;
 #pragma unroll
-      for (int e = 0; e < piece.size; e++) out.set(e, factor * Rule::value(first[k].get(e), second[k].get(e), total[0]));
+      for (int e = 0; e < piece.size; e++) out.set(e, factor * Rule::value(first[k].get(e), second[k].get(e), total));
       piece.store(dx, k, out);
     }
   }
@@ -97,8 +109,8 @@ __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
 /** The Step of pair_rows for rows of the last axis of a and b. A scale that is not there is a View without a slot. */
 template <class T, class Rule> Step bind_pair_rows(Call& call, const View& a, const View& b, const View& scale, const View& dx) {
   const int64_t n = a.dim(-1), count = n == 0 ? 0 : a.size() / n;
-  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, call.target.capability >= 90, most_pair_lanes<T>);
-  const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * sizeof(float));
+  const RowPlan plan = plan_rows(count, n, sizeof(T), 4, has_clusters(call.target), most_pair_lanes<T>);
+  const View sums = !plan.twice() ? View() : call.scratch(size_t(plan.rows.count) * Rule::sums * sizeof(float));
   return with_items<4>(plan.items, [&]<int items>() -> Step {
     return [=](const Frame& frame) {
       const T* factor = scale.used() ? frame.at<T>(scale) : nullptr;

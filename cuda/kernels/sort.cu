@@ -5,7 +5,7 @@
 // each tile hands on its first k items only, until one tile holds the rest.
 #include <algorithm>
 
-#include "tile.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 namespace {

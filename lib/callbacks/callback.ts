@@ -1,5 +1,6 @@
 // Callback: functions that fit calls at the begin and end of training, epochs and batches, and awaits.
-import { WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { AnyModel } from '../model/model.js'
 import type { Logs } from '../model/step.js'
 
@@ -8,7 +9,10 @@ type Result = void | Promise<void>
 /** What fit takes as a callback: any of these functions. */
 export interface CallbackLike {
   onTrainBegin?(logs: Logs): Result
+  /** The last call of every training, also of one that fails or is aborted. */
   onTrainEnd?(logs: Logs): Result
+  /** Training fails or is aborted with this error; onTrainEnd follows. */
+  onTrainError?(error: unknown): Result
   onEpochBegin?(epoch: number, logs: Logs): Result
   /** `logs`: the figures of the epoch, with val_ ones; keys that are added here reach the history. */
   onEpochEnd?(epoch: number, logs: Logs): Result
@@ -26,17 +30,52 @@ export class Callback implements CallbackLike {
 
   onTrainBegin?(logs: Logs): Result
   onTrainEnd?(logs: Logs): Result
+  onTrainError?(error: unknown): Result
   onEpochBegin?(epoch: number, logs: Logs): Result
   onEpochEnd?(epoch: number, logs: Logs): Result
   onBatchBegin?(batch: number, logs: Logs): Result
   onBatchEnd?(batch: number, logs: Logs): Result
 }
 
-const HOOKS = ['onTrainBegin', 'onTrainEnd', 'onEpochBegin', 'onEpochEnd', 'onBatchBegin', 'onBatchEnd'] as const
+const HOOKS: OptionTable<CallbackLike> = {
+  onTrainBegin: 'function',
+  onTrainEnd: 'function',
+  onTrainError: 'function',
+  onEpochBegin: 'function',
+  onEpochEnd: 'function',
+  onBatchBegin: 'function',
+  onBatchEnd: 'function',
+}
+const NAMES = Object.keys(HOOKS) as (keyof CallbackLike)[]
+/** What a method that looks like a hook, and is none, is called. */
+const LIKE_A_HOOK = /^on_?(train|epoch|batch|test|predict|validation)/i
+
+/** Throws unless fit can call it: a misspelt hook would never be called. */
+function checkCallback(callback: CallbackLike): void {
+  const given: unknown = callback
+  const isObject = typeof given === 'object' && given !== null
+  for (let level = isObject ? given : null; level !== Object.prototype && level !== null; level = Object.getPrototypeOf(level) as object) {
+    for (const name of Object.getOwnPropertyNames(level)) {
+      const stranger = LIKE_A_HOOK.test(name) && !NAMES.includes(name as keyof CallbackLike)
+      if (stranger && typeof (given as Record<string, unknown>)[name] === 'function') throw unknownName('hook of a callback', name, NAMES)
+    }
+  }
+  if (isObject && NAMES.some((hook) => typeof callback[hook] === 'function')) return
+  const hint = typeof given === 'function' ? { hint: 'Call the factory, as in callbacks.earlyStopping()' } : {}
+  throw new WeftError('ERR_ARGUMENT', `callbacks: expected objects with ${NAMES.join(', ')}, got ${show(given)}`, hint)
+}
+
+/** A callback of the given functions. */
+export function lambda(functions: CallbackLike): Callback {
+  checkCall('callbacks.lambda(functions)', arguments, HOOKS)
+  return Object.assign(new Callback(), functions)
+}
 
 /** @internal The callbacks of one call of fit, in order. */
 export class CallbackList {
   private readonly list: readonly CallbackLike[]
+  /** Those whose onTrainBegin was called. */
+  private readonly begun = new Set<CallbackLike>()
   /** Whether somebody looks at every batch: then no step runs ahead. */
   readonly watchesBatches: boolean
   private readonly beginsBatches: boolean
@@ -45,12 +84,7 @@ export class CallbackList {
   constructor(model: AnyModel, callbacks: CallbackLike | readonly CallbackLike[] = []) {
     this.list = Array.isArray(callbacks) ? callbacks : [callbacks as CallbackLike]
     for (const callback of this.list) {
-      if (typeof callback !== 'object' || callback === null || !HOOKS.some((hook) => typeof callback[hook] === 'function')) {
-        throw new WeftError(
-          'ERR_ARGUMENT',
-          `callbacks: expected objects with ${HOOKS.join(', ')}, got ${callback === null ? 'null' : typeof callback}`,
-        )
-      }
+      checkCallback(callback)
       if (callback instanceof Callback) callback.model = model
     }
     const watching = this.list.filter((callback) => !(callback instanceof Callback) || callback.exact)
@@ -60,10 +94,18 @@ export class CallbackList {
   }
 
   async trainBegin(): Promise<void> {
-    for (const callback of this.list) await callback.onTrainBegin?.({})
+    for (const callback of this.list) {
+      this.begun.add(callback)
+      await callback.onTrainBegin?.({})
+    }
   }
+  /** Every callback that has begun hears of the end, whatever the others do; the first error of theirs is thrown. */
   async trainEnd(logs: Logs): Promise<void> {
-    for (const callback of this.list) await callback.onTrainEnd?.(logs)
+    await this.toAll((callback) => callback.onTrainEnd?.(logs))
+  }
+  /** What callbacks throw meanwhile is dropped: the error that they are told of is the one that fit rejects with. */
+  async trainError(error: unknown): Promise<void> {
+    await this.toAll((callback) => callback.onTrainError?.(error)).catch(() => undefined)
   }
   async epochBegin(epoch: number): Promise<void> {
     for (const callback of this.list) await callback.onEpochBegin?.(epoch, {})
@@ -77,6 +119,19 @@ export class CallbackList {
   }
   batchEnd(batch: number, logs: Logs): Promise<void> | undefined {
     return this.endsBatches ? this.each((callback) => callback.onBatchEnd?.(batch, logs)) : undefined
+  }
+
+  private async toAll(call: (callback: CallbackLike) => Result | undefined): Promise<void> {
+    const errors: unknown[] = []
+    for (const callback of this.list) {
+      if (!this.begun.has(callback)) continue
+      try {
+        await call(callback)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
   }
 
   private async each(call: (callback: CallbackLike) => Result | undefined): Promise<void> {

@@ -1,9 +1,9 @@
 // earlyStopping: ends training when a figure has stopped getting better.
-import { checkOptions } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { Logs } from '../model/step.js'
 import type { Tensor } from '../core/tensor.js'
 import { Callback } from './callback.js'
-import { Monitor, type MonitorMode } from './monitor.js'
+import { MODES, Monitor, type MonitorMode } from './monitor.js'
 
 export interface EarlyStoppingOptions {
   /** Default 'val_loss'. */
@@ -12,7 +12,7 @@ export interface EarlyStoppingOptions {
   minDelta?: number
   /** Epochs without getting better after which training stops. Default 0. */
   patience?: number
-  /** Default 'auto': by the figure's name. */
+  /** Default 'auto': as the metric says. */
   mode?: MonitorMode
   /** Not better than this counts as not getting better. */
   baseline?: number
@@ -20,6 +20,21 @@ export interface EarlyStoppingOptions {
   restoreBestWeights?: boolean
   /** First epoch that is looked at. Default 0. */
   startFromEpoch?: number
+}
+const EARLY_STOPPING_OPTIONS: OptionTable<EarlyStoppingOptions> = {
+  patience: 'integer',
+  monitor: 'string',
+  minDelta: 'number',
+  mode: MODES,
+  baseline: 'number',
+  restoreBestWeights: 'boolean',
+  startFromEpoch: 'integer',
+}
+
+/** Ends training when a figure has stopped getting better. */
+export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping {
+  checkCall('callbacks.earlyStopping(options)', arguments, EARLY_STOPPING_OPTIONS)
+  return new EarlyStopping(options)
 }
 
 export class EarlyStopping extends Callback {
@@ -35,12 +50,12 @@ export class EarlyStopping extends Callback {
 
   constructor(options: EarlyStoppingOptions) {
     super()
-    checkOptions('earlyStopping', options, ['monitor', 'minDelta', 'patience', 'mode', 'baseline', 'restoreBestWeights', 'startFromEpoch'])
     this.options = options
     this.monitor = new Monitor('earlyStopping', options.monitor ?? 'val_loss', options.mode ?? 'auto', options.minDelta ?? 0)
   }
 
   override onTrainBegin(): void {
+    this.monitor.begin(this.model)
     this.wait = 0
     this.best = this.monitor.worst
     this.bestEpoch = 0
@@ -66,6 +81,11 @@ export class EarlyStopping extends Callback {
       this.stoppedEpoch = epoch
       this.model.stopTraining = true
     }
+  }
+
+  /** The weights stay those of the last step. */
+  override onTrainError(): void {
+    this.forget()
   }
 
   override onTrainEnd(): void {

@@ -1,28 +1,41 @@
 // Monitor: a figure of the logs that callbacks watch, and whether less or more of it is better.
-import { unknownName, WeftError } from '../core/error.js'
-import type { Logs } from '../model/step.js'
+import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { warnOnce } from '../core/warnings.js'
+import { risingByName } from '../metrics/index.js'
+import type { AnyModel } from '../model/model.js'
+import type { Logs } from '../model/step.js'
 
+/** 'auto': as the metric says. */
 export type MonitorMode = 'auto' | 'min' | 'max'
-
-const MODES = ['auto', 'min', 'max']
-/** Figures of which more is better, by name or ending; those of errors and losses are the others. */
-const RISING = ['accuracy', 'acc', 'precision', 'recall', 'f1', 'auc', 'r2']
-const FALLING = ['loss', 'mse', 'mae', 'rmse', 'error', 'crossentropy', 'huber', 'hinge', 'divergence', 'poisson', 'cosh', 'similarity']
+export const MODES: readonly MonitorMode[] = ['auto', 'min', 'max']
 
 export class Monitor {
   readonly key: string
-  private readonly rising: boolean
+  private readonly mode: MonitorMode
+  private rising = false
   private readonly minDelta: number
   private readonly what: string
 
   constructor(what: string, key: string, mode: MonitorMode, minDelta: number) {
-    if (!MODES.includes(mode)) throw unknownName('mode', mode, MODES)
-    if (!(minDelta >= 0)) throw new WeftError('ERR_ARGUMENT', `${what}: minDelta must be a number of at least 0, got ${minDelta}`)
+    if (!(minDelta >= 0)) throw new WeftError('ERR_ARGUMENT', `${what}: minDelta must be a number of at least 0, got ${show(minDelta)}`)
     this.what = what
     this.key = key
+    this.mode = mode
     this.minDelta = minDelta
-    this.rising = mode === 'auto' ? direction(what, key) : mode === 'max'
+  }
+
+  /** Settles, before the first epoch, whether less or more is better. */
+  begin(model: AnyModel): void {
+    this.rising = this.mode === 'auto' ? this.direction(model) : this.mode === 'max'
+  }
+
+  private direction(model: AnyModel): boolean {
+    const rising = model.compiled.risingOf(this.key.replace(/^val_/, '')) ?? risingByName(this.key)
+    if (rising !== undefined) return rising
+    throw new WeftError('ERR_ARGUMENT', `${this.what}: cannot tell whether less or more of '${this.key}' is better`, {
+      hint: "Say mode: 'min' or mode: 'max'; a metric of your own can say it with rising: true or false",
+    })
   }
 
   /** What every figure is better than. */
@@ -36,7 +49,7 @@ export class Monitor {
 
   /** The figure; a warning, once, when the logs do not have it. */
   read(logs: Logs): number | undefined {
-    const value = logs[this.key]
+    const value = Object.hasOwn(logs, this.key) ? logs[this.key] : undefined
     if (value === undefined) {
       warnOnce(
         'WEFT_MONITOR',
@@ -46,14 +59,4 @@ export class Monitor {
     }
     return value
   }
-}
-
-function direction(what: string, key: string): boolean {
-  const name = key.replace(/^val_/, '').toLowerCase()
-  const ends = (ending: string): boolean => name.endsWith(ending)
-  if (RISING.some(ends)) return true
-  if (FALLING.some(ends)) return false
-  throw new WeftError('ERR_ARGUMENT', `${what}: cannot tell whether less or more of '${key}' is better`, {
-    hint: "Say mode: 'min' or mode: 'max'",
-  })
 }

@@ -1,16 +1,24 @@
 // Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training gone wrong.
 import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
-import { Monitor, type MonitorMode } from './monitor.js'
+import { MODES, Monitor, type MonitorMode } from './monitor.js'
 
 export interface CsvLoggerOptions {
   /** Default ','. */
   separator?: string
   /** Goes on at the end of an existing file. Default false. */
   append?: boolean
+}
+const CSV_OPTIONS: OptionTable<CsvLoggerOptions> = { separator: 'string', append: 'boolean' }
+
+/** Writes the figures of each epoch to a CSV file. */
+export function csvLogger(file: string, options: CsvLoggerOptions = {}): CsvLogger {
+  checkCall('callbacks.csvLogger(file, options)', arguments, CSV_OPTIONS)
+  return new CsvLogger(file, options)
 }
 
 export class CsvLogger extends Callback {
@@ -21,7 +29,6 @@ export class CsvLogger extends Callback {
 
   constructor(file: string, options: CsvLoggerOptions) {
     super()
-    checkOptions('csvLogger', options, ['separator', 'append'])
     if (typeof file !== 'string' || file === '') throw new WeftError('ERR_ARGUMENT', 'csvLogger: expected the name of a file')
     this.file = file
     this.separator = options.separator ?? ','
@@ -48,6 +55,12 @@ export class CsvLogger extends Callback {
   }
 }
 
+/** Ends training when the loss is no longer a finite number. */
+export function terminateOnNan(): TerminateOnNan {
+  checkCall('callbacks.terminateOnNan()', arguments)
+  return new TerminateOnNan()
+}
+
 export class TerminateOnNan extends Callback {
   override readonly exact = false
 
@@ -66,27 +79,37 @@ export interface ModelCheckpointOptions {
   /** Saves only when the figure is the best so far. Default false. */
   saveBestOnly?: boolean
 }
+const CHECKPOINT_OPTIONS: OptionTable<ModelCheckpointOptions> = { monitor: 'string', mode: MODES, saveBestOnly: 'boolean' }
+
+/** Saves the model after each epoch, or after the best ones. The folder may hold {epoch:02d} and {val_loss:.2f}. */
+export function modelCheckpoint(folder: string, options: ModelCheckpointOptions = {}): ModelCheckpoint {
+  checkCall('callbacks.modelCheckpoint(folder, options)', arguments, CHECKPOINT_OPTIONS)
+  return new ModelCheckpoint(folder, options)
+}
 
 export class ModelCheckpoint extends Callback {
   private readonly folder: string
   private readonly monitor: Monitor | undefined
-  private best: number
+  /** Of all trainings so far. */
+  private best: number | undefined
 
   constructor(folder: string, options: ModelCheckpointOptions) {
     super()
-    checkOptions('modelCheckpoint', options, ['monitor', 'mode', 'saveBestOnly'])
     if (typeof folder !== 'string' || folder === '') throw new WeftError('ERR_ARGUMENT', 'modelCheckpoint: expected the name of a folder')
     this.folder = folder
     this.monitor = options.saveBestOnly
       ? new Monitor('modelCheckpoint', options.monitor ?? 'val_loss', options.mode ?? 'auto', 0)
       : undefined
-    this.best = this.monitor?.worst ?? 0
+  }
+
+  override onTrainBegin(): void {
+    this.monitor?.begin(this.model)
   }
 
   override async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
     if (this.monitor) {
       const value = this.monitor.read(logs)
-      if (value === undefined || !this.monitor.better(value, this.best)) return
+      if (value === undefined || !this.monitor.better(value, this.best ?? this.monitor.worst)) return
       this.best = value
     }
     await this.model.save(named(this.folder, epoch, logs))
@@ -96,7 +119,7 @@ export class ModelCheckpoint extends Callback {
 /** Fills in {epoch:02d} (from 1) and {val_loss:.2f}. */
 function named(template: string, epoch: number, logs: Logs): string {
   return template.replace(/\{(\w+)(?::(?:0?(\d+)d|\.(\d+)f))?\}/g, (whole, key: string, width?: string, digits?: string) => {
-    const value = key === 'epoch' ? epoch + 1 : logs[key]
+    const value = key === 'epoch' ? epoch + 1 : Object.hasOwn(logs, key) ? logs[key] : undefined
     if (value === undefined)
       throw new WeftError(
         'ERR_ARGUMENT',

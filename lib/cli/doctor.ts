@@ -26,7 +26,10 @@ function text(report: DoctorReport): string {
   const rows: [string, string][] = [
     ['weftjs', report.version],
     ['node', `${report.node}, Node-API ${report.napi}, ${report.platform}`],
-    ['cpu', `${cpu.name}: ${cpu.level} kernels, ${cpu.threads} thread${cpu.threads === 1 ? '' : 's'}`],
+    [
+      'cpu',
+      `${cpu.name}: ${cpu.level} kernels of ${cpu.levels.join(', ')} in the addon, ${cpu.threads} thread${cpu.threads === 1 ? '' : 's'}`,
+    ],
     ['', cpu.features.join(' ')],
     ...cudaRows(report.cuda),
     ...report.devices.map((info): [string, string] => ['device', describe(info, info.id === report.device)]),

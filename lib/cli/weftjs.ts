@@ -2,11 +2,12 @@
 // The command line: npx weftjs <command>. Exit codes: 0 good, 1 a failed check, 2 wrong usage.
 import { unknownName, WeftError } from '../core/error.js'
 import * as bench from './bench.js'
+import * as build from './build.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
 
-const commands: Readonly<Record<string, Command>> = { doctor, bench, info }
+const commands: Readonly<Record<string, Command>> = { doctor, bench, info, build }
 
 const overview = (): string =>
   ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage}\n      ${summary}`)].join('\n')

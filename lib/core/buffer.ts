@@ -1,7 +1,10 @@
-// Buffer: device memory of tensors, and the account of how much is held. On the CPU it is an ArrayBuffer that V8 owns, elsewhere an address.
+// Buffer: device memory of tensors, and how much of it is held. On the CPU a buffer is an ArrayBuffer of V8, elsewhere
+// an address.
 import { device, indexOf, native } from './device.js'
+import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
 import type { Storage } from './native.js'
+import { checkCall } from './options.js'
 
 /** Tickets count runs; `submitted` is the newest. */
 export const timeline: { submitted: number } = { submitted: 0 }
@@ -14,17 +17,35 @@ export function freeParked(finished: number): void {
   if (parked.length > 0 && parked[0]!.ticket <= finished) parked = parked.filter(({ ticket }) => ticket > finished)
 }
 
-/** Blocks of 1 KiB and more start at a 64-byte boundary inside storage that is 64 bytes longer (C++ applies the same rule). */
+/**
+ * Blocks of 1 KiB and more start at a 64-byte boundary inside storage that is 64 bytes longer (C++ applies the same
+ * rule).
+ */
 const ALIGNED = 1024
 
 let live = 0
 let liveBuffers = 0
 let peak = 0
-/** Buffers register with a token they share with their neighbours, so that a synchronous loop of a million costs little. */
-let token = { bytes: 0, buffers: 0 }
-const collected = new FinalizationRegistry<{ bytes: number; buffers: number }>((group) => {
-  live -= group.bytes
-  liveBuffers -= group.buffers
+interface Held {
+  bytes: number
+  buffers: number
+}
+/** Buffers are registered in groups of neighbours, so that a synchronous loop of a million costs little. */
+class Group {
+  bytes = 0
+  buffers = 0
+  /** What of it was not freed by hand. */
+  readonly counted: Held = { bytes: 0, buffers: 0 }
+
+  constructor() {
+    refuseClones(this)
+    collected.register(this, this.counted)
+  }
+}
+let group: Group | undefined
+const collected = new FinalizationRegistry<Held>(({ bytes, buffers }) => {
+  live -= bytes
+  liveBuffers -= buffers
 })
 
 /** A block of a device's memory. */
@@ -34,7 +55,10 @@ interface DeviceBlock {
   bytes: number
 }
 
-/** Blocks that were freed, by device and size: a loop that makes and frees the same results takes them from here without a native call. */
+/**
+ * Blocks that were freed, by device and size: a loop that makes and frees the same results takes them from here without
+ * a native call.
+ */
 const spare = new Map<string, number[]>()
 let spareBytes = 0
 const MOST_SPARE = 64 << 20
@@ -70,6 +94,8 @@ const abandoned = new FinalizationRegistry<DeviceBlock>(give)
 
 /** Device memory of one tensor, or of several tensors that see it with different shapes. */
 export class Buffer {
+  /** Keeps its group reachable. First, so that a clone is refused before memory is copied. */
+  readonly group: Group
   storage: Storage | undefined
   readonly bytes: number
   /** Position of its device in the addon's list; 0: the CPU. */
@@ -77,13 +103,11 @@ export class Buffer {
   /** Ticket of the last run that writes it, and the device that run is on. */
   ticket = 0
   writer: number
-  /** What a run sent to the host beside writing it; see Program.run. */
+  /** The copy of the bytes that a run sent to the host; see Program.run. */
   mirror: ArrayBuffer | undefined
   fault: WeftError | undefined
   /** Tensors that hold it. */
   users = 1
-  /** Keeps the shared collection token reachable. */
-  readonly group: { bytes: number; buffers: number }
 
   constructor(bytes: number, where: string) {
     this.bytes = bytes
@@ -106,17 +130,12 @@ export class Buffer {
     }
     if (this.storage === undefined) throw outOfMemory(bytes, where)
     if (typeof this.storage === 'number') abandoned.register(this, { device: this.device, address: this.storage, bytes }, this)
-    if (token.buffers === 64 || token.bytes > 1 << 20) token = { bytes: 0, buffers: 0 }
-    const held = token as { bytes: number; buffers: number; counted?: { bytes: number; buffers: number } }
-    if (!held.counted) {
-      held.counted = { bytes: 0, buffers: 0 }
-      collected.register(held, held.counted)
-    }
-    held.bytes += bytes
-    held.buffers++
-    held.counted.bytes += bytes
-    held.counted.buffers++
-    this.group = held
+    if (group === undefined || group.buffers === 64 || group.bytes > 1 << 20) group = new Group()
+    group.bytes += bytes
+    group.buffers++
+    group.counted.bytes += bytes
+    group.counted.buffers++
+    this.group = group
     live += bytes
     liveBuffers++
     if (live > peak) peak = live
@@ -127,7 +146,9 @@ export class Buffer {
     return typeof this.storage === 'object' || this.mirror !== undefined
   }
 
-  /** The bytes where `visible`, for reading (on the CPU also writing); only when no run is under way that touches them. */
+  /**
+   * The bytes where `visible`, for reading (on the CPU also writing); only when no run is under way that touches them.
+   */
   view(): Uint8Array {
     const storage = this.mirror ?? this.open()
     if (typeof storage === 'number') throw new WeftError('ERR_STATE', 'the values of this tensor are not on the host')
@@ -150,9 +171,8 @@ export class Buffer {
     this.mirror = undefined
     live -= this.bytes
     liveBuffers--
-    const counted = (this.group as { counted?: { bytes: number; buffers: number } }).counted!
-    counted.bytes -= this.bytes
-    counted.buffers--
+    this.group.counted.bytes -= this.bytes
+    this.group.counted.buffers--
   }
 }
 
@@ -178,8 +198,12 @@ function memoryLimit(): number {
   return limitBytes
 }
 
-/** Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so far. */
+/**
+ * Bytes and tensors held: `used` by tensors, `reserved` with the arenas of loaded programs, `peak` the most used so
+ * far.
+ */
 export function memory(): { device: { used: number; peak: number; reserved: number; limit: number }; tensors: number } {
+  checkCall('memory()', arguments)
   const here = native.memory(indexOf(device()))
   return { device: { used: live, peak, reserved: Math.max(here.reserved, live + here.arena), limit: memoryLimit() }, tensors: liveBuffers }
 }

@@ -1,13 +1,10 @@
-// Devices: which there are, which is current; the only file that loads the addon.
-import { createRequire } from 'node:module'
-import path from 'node:path'
+// Devices: which there are, which is current.
+import { native } from './addon.js'
+import { checkFunction } from './checks.js'
 import { WeftError, unknownName } from './error.js'
-import type { Native } from './native.js'
+import { checkCall, show } from './options.js'
 
-const require = createRequire(import.meta.url)
-const root = path.dirname(require.resolve('weftjs/package.json'))
-/** @internal The addon. */
-export const native: Native = (require('node-gyp-build') as (dir: string) => Native)(root)
+export { native } from './addon.js'
 
 export interface DeviceInfo {
   /** 'cpu', 'cuda:0', ... as setDevice takes it. */
@@ -18,6 +15,8 @@ export interface DeviceInfo {
   emulated: boolean
   /** CPU: instruction set of the kernels (portable, avx2 or avx512), and threads that run them. */
   level?: string
+  /** CPU: the instruction sets that the addon has kernels for. */
+  levels?: string[]
   threads?: number
   features?: string[]
   /** CUDA: bytes. */
@@ -27,6 +26,8 @@ export interface DeviceInfo {
 
 /** The devices of this machine that can be used. */
 export function devices(): DeviceInfo[] {
+  checkCall('devices()', arguments)
+  checkEnvironment()
   cuda()
   return native.devices()
 }
@@ -66,7 +67,7 @@ export const indexOf = (id: string): number => (id === 'cpu' ? 0 : 1 + cuda().id
 /** What to do about a missing CUDA device. */
 function cure(problem: string): string {
   if (problem.includes('no CUDA library'))
-    return "Use setDevice('cpu'), or install nvcc (the CUDA toolkit) and build again with npm run build:native; `npx weftjs doctor` lists what was found"
+    return "Use setDevice('cpu'), or build it with WEFT_CUDA=ON npx weftjs build, which needs nvcc (the CUDA toolkit); `npx weftjs doctor` lists what was found"
   if (problem.includes('driver'))
     return "Install or update NVIDIA's driver, or use setDevice('cpu'); `npx weftjs doctor` lists what was found"
   return "Use setDevice('cpu'); `npx weftjs doctor` lists what was found"
@@ -74,6 +75,8 @@ function cure(problem: string): string {
 
 /** The id of a device by its name ('auto': the default); ERR_NO_DEVICE with the reason when it cannot be used. */
 export function resolveDevice(name: string): string {
+  if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `a device is a name, 'cpu' or 'cuda:0', got ${show(name)}`)
+  checkEnvironment()
   if (name === 'cpu') return name
   // kernels that are emulated on the CPU are never chosen: only named
   if (name === 'auto') return cuda().emulated ? 'cpu' : (cuda().ids[0] ?? 'cpu')
@@ -89,21 +92,60 @@ export function resolveDevice(name: string): string {
   throw unknownName('device', name, ['cpu', ...cuda().ids])
 }
 
+/** Variables that the addon reads, with what they may be: it would pass over another value in silence. */
+const VARIABLES: readonly (readonly [name: string, fits: RegExp, what: string])[] = [
+  ['WEFT_THREADS', /^([1-9]\d{0,2}|10([01]\d|2[0-4]))$/, 'a number of threads from 1 to 1024'],
+  ['WEFT_CPU_LEVEL', /^(portable|avx2|avx512)$/, 'portable, avx2 or avx512'],
+  ['WEFT_REQUIRE_CUDA', /^[01]$/, '0 or 1'],
+  ['WEFT_CUDA_SYNC', /^[01]$/, '0 or 1'],
+  ['WEFT_CUDA_MATMUL', /^(simt|skinny|tensor|sm90)$/, 'simt, skinny, tensor or sm90'],
+  ['WEFT_CUDA_RECURRENT', /^(persistent|cluster|fused|steps)$/, 'persistent, cluster, fused or steps'],
+]
+let checked = false
+
+/** At the first use of a device: throws ERR_ARGUMENT for a variable of the environment whose value makes no sense. */
+function checkEnvironment(): void {
+  if (checked) return
+  for (const [name, fits, what] of VARIABLES) {
+    const value = process.env[name]
+    if (value && !fits.test(value))
+      throw new WeftError('ERR_ARGUMENT', `${name}='${value}' is not ${what}`, { hint: `Unset ${name}, or correct it` })
+  }
+  checked = true
+}
+
+/** The default device; an error names the variable that asked for it. */
+function initialDevice(): string {
+  const wanted = process.env['WEFT_DEVICE'] || 'auto'
+  try {
+    return resolveDevice(wanted)
+  } catch (error) {
+    if (!(error instanceof WeftError) || wanted === 'auto' || error.message.startsWith('WEFT_')) throw error
+    throw new WeftError(error.code, `WEFT_DEVICE='${wanted}': ${error.message}`)
+  }
+}
+
 let current: string | undefined
 
 /** The id of the device that new tensors go to. Default: WEFT_DEVICE, else the first usable CUDA device, else 'cpu'. */
 export function device(): string {
-  if (current === undefined) current = resolveDevice(process.env['WEFT_DEVICE'] || 'auto')
+  if (arguments.length > 0) checkCall('device()', arguments)
+  if (current === undefined) current = initialDevice()
   return current
 }
 
-/** Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used. */
+/**
+ * Makes `id` the device of what is created from now on. Throws ERR_NO_DEVICE with the reason when it cannot be used.
+ */
 export function setDevice(id: string): void {
+  checkCall('setDevice(id)', arguments)
   current = resolveDevice(id)
 }
 
 /** Runs the synchronous `fn` with another current device. */
 export function withDevice<T>(id: string, fn: () => T): T {
+  checkCall('withDevice(id, fn)', arguments)
+  checkFunction('withDevice', fn)
   const before = device()
   current = resolveDevice(id)
   try {

@@ -1,5 +1,5 @@
 // WeftError: the one error type users see, with a stable code and the facts behind it.
-import type { Shape } from './op.js'
+import type { DynamicShape } from './spec.js'
 
 export type ErrorCode =
   | 'ERR_SHAPE'
@@ -19,28 +19,51 @@ export interface ErrorFacts {
   /** The operation, layer or shapes the error is about. */
   op?: string
   layer?: string
-  shapes?: readonly Shape[]
+  shapes?: readonly DynamicShape[]
   /** What to do about it; appended to the message. */
   hint?: string
   cause?: unknown
 }
 
-/** Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the values received. */
+const DEEPEST = 50
+
+/**
+ * Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the
+ * values received.
+ */
 export class WeftError extends Error {
   readonly code: ErrorCode
-  readonly op: string | undefined
-  readonly layer: string | undefined
-  readonly shapes: readonly Shape[] | undefined
-  readonly hint: string | undefined
+  // declared, not defined: what is unknown is absent, so that console.log(error) prints no undefined fields
+  declare readonly op: string | undefined
+  declare readonly layer: string | undefined
+  declare readonly shapes: readonly DynamicShape[] | undefined
+  declare readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    // enough frames for the line of the program below those of the library
+    const limit = Error.stackTraceLimit
+    if (limit >= 10) Error.stackTraceLimit = Math.max(limit, DEEPEST)
     super(facts.hint ? `${message}. ${facts.hint}` : message, facts.cause === undefined ? undefined : { cause: facts.cause })
-    this.name = 'WeftError'
+    if (limit >= 10) Error.stackTraceLimit = limit
     this.code = code
-    this.op = facts.op
-    this.layer = facts.layer
-    this.shapes = facts.shapes
-    this.hint = facts.hint
+    if (facts.op !== undefined) this.op = facts.op
+    if (facts.layer !== undefined) this.layer = facts.layer
+    if (facts.shapes !== undefined) this.shapes = facts.shapes
+    if (facts.hint !== undefined) this.hint = facts.hint
+  }
+}
+
+// on the prototype, so that an error prints its name once
+Object.defineProperty(WeftError.prototype, 'name', { value: 'WeftError', writable: true, configurable: true })
+
+/** Runs fn; an error of the addon becomes a WeftError. */
+export function guard<T>(fn: () => T): T {
+  try {
+    return fn()
+  } catch (error) {
+    const code = (error as { weftCode?: ErrorCode }).weftCode
+    if (code === undefined) throw error
+    throw new WeftError(code, (error as Error).message)
   }
 }
 
@@ -60,9 +83,16 @@ function distance(a: string, b: string): number {
   return rows[a.length]![b.length]!
 }
 
+/** Any value as text, without an error of its own. */
+function plain(value: unknown): string {
+  if (typeof value === 'object' || typeof value === 'function')
+    return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`
+  return String(value)
+}
+
 /** ERR_ARGUMENT for a name that is not one of `known`, naming the nearest. */
 export function unknownName(kind: string, name: unknown, known: readonly string[]): WeftError {
-  const text = String(name)
+  const text = typeof name === 'string' ? (name.length > 60 ? `${name.slice(0, 57)}...` : name) : plain(name)
   const nearest = [...known].sort(
     (a, b) => distance(text.toLowerCase(), a.toLowerCase()) - distance(text.toLowerCase(), b.toLowerCase()),
   )[0]

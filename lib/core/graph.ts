@@ -1,14 +1,12 @@
 // Graph: the calls of a traced function in order, with its inputs, state and outputs; and the recording that makes one.
 import { during } from './during.js'
 import { WeftError } from './error.js'
-import { type Attrs, bytesOf, type Call, type Op, type Spec, sizeOf } from './op.js'
-import { checkStored, Tensor, tracing, Variable } from './tensor.js'
-import type { CallSpec, ProgramSpec, SlotSpec, Storage, ValueSpec } from './native.js'
-import type { Buffer } from './buffer.js'
+import type { Attrs, AttrValue, Call, Op } from './op.js'
+import { frozenShape, type Spec } from './spec.js'
+import { checkStored, checkUnchanged, Recording, Tensor, tracing, Variable } from './tensor.js'
 
 /** A recording under way. Every value is a Tensor whose origin says where it comes from. */
-export class Trace {
-  readonly name: string
+export class Trace extends Recording {
   readonly inputs: Tensor[] = []
   /** Value of each variable at the start of the step. */
   readonly reads: Map<Variable, Tensor> = new Map()
@@ -17,22 +15,29 @@ export class Trace {
   readonly captures: Map<Tensor, Tensor> = new Map()
   private count = 0
   readonly device: string
-  /** Whether it is made to learn shapes and dtypes alone: unknown extents are then tried with numbers that data need not have, and nothing runs. */
+  /**
+   * Whether only shapes and dtypes are wanted. Nothing runs then, and unknown extents are tried with numbers that data
+   * need not have.
+   */
   readonly inferring: boolean
 
   constructor(name: string, device: string, { inferring = false }: { inferring?: boolean } = {}) {
-    this.name = name
+    super(name)
     this.device = device
     this.inferring = inferring
   }
 
   input(spec: Spec): Tensor {
-    const t = new Tensor(spec.shape, spec.dtype, this.device, { origin: { kind: 'input', index: this.inputs.length }, recording: this })
+    if (spec instanceof Tensor) checkUnchanged(spec)
+    const t = new Tensor(frozenShape(spec.shape), spec.dtype, this.device, {
+      origin: { kind: 'input', index: this.inputs.length },
+      recording: this,
+    })
     this.inputs.push(t)
     return t
   }
 
-  /** The traced value a tensor stands for inside this recording. */
+  /** The value of this recording that a tensor has: itself, or the leaf made for a tensor from outside. */
   resolve(t: Tensor): Tensor {
     if (t.recording === this) return t
     if (t.recording !== undefined) {
@@ -51,6 +56,7 @@ export class Trace {
   }
 
   private leaf(t: Tensor, origin: NonNullable<Tensor['origin']>): Tensor {
+    checkUnchanged(t)
     return new Tensor(t.shape, t.dtype, t.device, { origin, recording: this })
   }
 
@@ -60,13 +66,13 @@ export class Trace {
       op: op as unknown as Op,
       inputs: inputs.map((t) => this.resolve(t)),
       outputs,
-      attrs,
+      attrs: frozenAttrs(attrs),
       order: this.count++,
       layer: tracing.layer,
     }
     specs.forEach((spec, index) => {
       checkStored(spec.dtype, this.device)
-      outputs.push(new Tensor(spec.shape, spec.dtype, this.device, { origin: { kind: 'call', call, index }, recording: this }))
+      outputs.push(new Tensor(frozenShape(spec.shape), spec.dtype, this.device, { origin: { kind: 'call', call, index }, recording: this }))
     })
     return outputs
   }
@@ -74,6 +80,13 @@ export class Trace {
   assign(variable: Variable, value: Tensor): void {
     this.writes.set(variable, this.resolve(value))
   }
+}
+
+/** The attributes with lists that nobody can change. */
+function frozenAttrs<A extends Attrs>(attrs: A): A {
+  const frozen: Record<string, AttrValue> = {}
+  for (const [name, value] of Object.entries(attrs)) frozen[name] = Array.isArray(value) ? frozenShape(value) : value
+  return frozen as A
 }
 
 /** @internal The error for operands on two devices. */
@@ -84,7 +97,8 @@ export function otherDevice(what: string, t: Tensor, device: string): WeftError 
   })
 }
 
-function memo<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+/** @internal The entry of a map, made at its first use. */
+export function memo<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key)
   if (value === undefined) map.set(key, (value = make()))
   return value
@@ -104,7 +118,10 @@ export const outsideTrace = <T>(fn: () => T): T => recording(undefined, fn)
 
 export const callOf = (t: Tensor): Call | undefined => (t.origin?.kind === 'call' ? t.origin.call : undefined)
 
-/** The calls that the given values need, each after those it depends on, otherwise in order of recording; state updates come last, so that a run that fails before them has changed nothing. */
+/**
+ * The calls that the given values need. Each comes after those it depends on, otherwise in order of recording. Updates
+ * of state come last: a run that fails before them has changed nothing.
+ */
 export function orderCalls(roots: readonly Tensor[]): Call[] {
   const needed = new Set<Call>()
   const pending = roots.map(callOf)
@@ -164,7 +181,7 @@ export class Graph {
     this.calls = orderCalls(this.roots)
   }
 
-  /** Gives the results and next values other tensors to stand for them. */
+  /** Replaces the results and the next values of variables by what `current` gives for each. */
   replace(current: (t: Tensor) => Tensor): void {
     this.outputs = this.outputs.map(current)
     this.writes = new Map([...this.writes].map(([variable, value]) => [variable, current(value)]))
@@ -189,7 +206,9 @@ export class Graph {
     return lines.join('\n')
   }
 
-  /** Text that is equal for graphs that do the same with their inputs, captured tensors and variables, in that order. */
+  /**
+   * Text that is equal for graphs that do the same with their inputs, captured tensors and variables, in that order.
+   */
   key(): string {
     const variables = [...this.reads.keys()].map((v) => v.signature)
     const written = [...this.writes.keys()].map((v) => [...this.reads.keys()].indexOf(v))
@@ -197,107 +216,5 @@ export class Graph {
     const read = new Set(this.calls.flatMap((call) => call.inputs).concat(this.roots))
     const captured = [...this.captures.values()].map((t) => `${read.has(t) ? '' : '-'}${t.signature}`)
     return `${this.toString()}|${variables.join()}|${written.join()}|${captured.join()}`
-  }
-}
-
-export interface Lowered {
-  spec: ProgramSpec
-  /** Variables' and, unless they are inputs, captured tensors' memory. */
-  bound: Buffer[]
-  outputs: Spec[]
-  /** Captured tensors that run() takes after the arguments. */
-  captured: Tensor[]
-}
-
-const identity = 'identity'
-
-/** The graph as C++ takes it: memory slots, values that see them with a shape, calls. `capturesAsInputs`: captured tensors are passed to each run, so that another recording of the same graph can use the program. */
-export function lower(graph: Graph, capturesAsInputs = false, precision: ProgramSpec['precision'] = 'float32'): Lowered {
-  const slots: SlotSpec[] = []
-  const values: ValueSpec[] = []
-  const calls: CallSpec[] = []
-  const states: Storage[] = []
-  const bound: Buffer[] = []
-  const captured: Tensor[] = []
-  const ids = new Map<Tensor, number>()
-  const stateIndex = new Map<Variable, number>()
-
-  const addSlot = (slot: SlotSpec): number => slots.push(slot) - 1
-  const addValue = (t: Spec, slot: number): number => values.push({ slot, shape: t.shape, dtype: t.dtype }) - 1
-  const bytes = (t: Spec): number => sizeOf(t.shape) * bytesOf(t.dtype)
-  const bind = (buffer: Buffer): number => {
-    bound.push(buffer)
-    return states.push(buffer.open()) - 1
-  }
-
-  graph.inputs.forEach((t, index) => {
-    ids.set(t, addValue(t, addSlot({ kind: 'input', bytes: bytes(t), index })))
-  })
-  const stateOf = (variable: Variable): number => memo(stateIndex, variable, () => bind(variable.held()))
-  for (const [variable, t] of graph.reads) {
-    ids.set(t, addValue(t, addSlot({ kind: 'state', bytes: bytes(t), index: stateOf(variable) })))
-  }
-  for (const [tensor, t] of graph.captures) {
-    const slot: SlotSpec = capturesAsInputs
-      ? { kind: 'input', bytes: bytes(t), index: graph.inputs.length + captured.push(tensor) - 1 }
-      : { kind: 'state', bytes: bytes(t), index: bind(tensor.held()) }
-    ids.set(t, addValue(t, addSlot(slot)))
-  }
-
-  const read = new Set<Tensor>([...graph.outputs, ...graph.writes.values()])
-  for (const call of graph.calls) for (const input of call.inputs) read.add(input)
-  for (const call of graph.calls) {
-    if (call.op.alias !== undefined) {
-      const first = call.op.alias
-      call.outputs.forEach((t, i) => ids.set(t, addValue(t, values[ids.get(call.inputs[first + i]!)!]!.slot)))
-      continue
-    }
-    const constant = call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096
-    const outputs = call.outputs.map((t) => {
-      if (!read.has(t)) return addValue(t, -1)
-      const slot: SlotSpec = constant
-        ? { kind: 'constant', bytes: bytes(t), index: 0, value: call.attrs['value'] as number, dtype: t.dtype }
-        : { kind: 'arena', bytes: bytes(t), index: 0 }
-      const id = addValue(t, addSlot(slot))
-      ids.set(t, id)
-      return id
-    })
-    if (constant) continue
-    calls.push({
-      op: call.op.name,
-      inputs: call.inputs.map((t) => ids.get(t)!),
-      outputs,
-      attrs: call.attrs,
-      update: call.op.updates ?? false,
-    })
-  }
-
-  const writes = [...graph.writes].map(([variable, t]) => {
-    let slot = values[ids.get(t)!]!.slot
-    // the value of another variable is copied first, so that two variables can be exchanged
-    if (slots[slot]!.kind === 'state') {
-      const target = addSlot({ kind: 'arena', bytes: bytes(t), index: 0 })
-      calls.push({ op: identity, inputs: [ids.get(t)!], outputs: [addValue(t, target)], attrs: {}, update: false })
-      slot = target
-    }
-    return { slot, state: stateOf(variable) }
-  })
-  const claimed = new Set(writes.map((w) => w.slot))
-  graph.outputs.forEach((t, index) => {
-    const slot = values[ids.get(t)!]!.slot
-    if (slots[slot]!.kind === 'arena' && !claimed.has(slot)) {
-      slots[slot] = { kind: 'output', bytes: bytes(t), index }
-      claimed.add(slot)
-      return
-    }
-    // inputs, state, constants and values that are already an output or a variable's next value are copied
-    const target = addSlot({ kind: 'output', bytes: bytes(t), index })
-    calls.push({ op: identity, inputs: [ids.get(t)!], outputs: [addValue(t, target)], attrs: {}, update: false })
-  })
-  return {
-    spec: { slots, values, calls, states, writes, precision, single: false },
-    bound,
-    outputs: graph.outputs.map((t) => ({ shape: t.shape, dtype: t.dtype })),
-    captured,
   }
 }

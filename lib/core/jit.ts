@@ -1,23 +1,34 @@
-// jit: a function is traced once per signature into a graph, loaded into C++ as a program, and replayed with one native call.
-import { type Buffer } from './buffer.js'
+// jit: a function is traced once per signature into a graph, loaded into C++ as a program, and replayed with one native
+// call.
+import type { Buffer } from './buffer.js'
+import { Cache } from './cache.js'
+import { checkFunction } from './checks.js'
 import { device, indexOf, withDevice } from './device.js'
-import { type Describe, finished, Program } from './program.js'
 import { WeftError } from './error.js'
-import { currentTrace, Graph, type Lowered, lower, otherDevice, recording, Trace } from './graph.js'
-import { gradients } from './grad.js'
-import { isFloat, sizeOf } from './op.js'
+import { finished } from './flights.js'
+import { currentTrace, Graph, otherDevice, recording, Trace } from './graph.js'
+import { lower } from './lower.js'
+import { checkCall, type OptionTable } from './options.js'
+import { type Describe, Program } from './program.js'
 import { simplify } from './simplify.js'
-import { allocate, isRecord, mapTree, Tensor, tracing } from './tensor.js'
+import { type Layout, layoutOf } from './spec.js'
+import { again } from './stack.js'
+import { allocateAs, Tensor, tracing } from './tensor.js'
+import { checkDepth, isRecord, mapLeaves, mapTree } from './tree.js'
 import { warnOnce } from './warnings.js'
 
 export type Precision = 'float32' | 'tf32' | 'mixedBfloat16'
 
 export interface JitOptions {
-  /** Accuracy of matrix products and convolutions of float32 values: 'float32' (default), or operands rounded to tf32 or bfloat16, with float32 sums. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device. */
+  /**
+   * Accuracy of matrix products and convolutions of float32 values: 'float32' (default), or operands rounded to tf32 or
+   * bfloat16, with float32 sums. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device.
+   */
   precision?: Precision
   /** Shown in warnings and errors. Default: the function's name. */
   name?: string
 }
+const OPTIONS: OptionTable<JitOptions> = { precision: ['float32', 'tf32', 'mixedBfloat16'], name: 'string' }
 
 /** What submit() gives: the results, and when they are there. */
 export interface Submitted<R> {
@@ -43,7 +54,7 @@ interface Loaded {
   program: Program
   /** The device it runs on. */
   where: string
-  lowered: Lowered
+  outputs: readonly Layout[]
   /** The results' structure, with positions in the outputs for Tensors. */
   tree: unknown
   fault: WeftError | undefined
@@ -68,29 +79,32 @@ function identityOf(value: object): number {
   return id
 }
 
-/** Signature of the arguments; Tensors are collected in order. A variable is an argument like any tensor. */
-function signatureOf(value: unknown, tensors: Tensor[]): string {
+/** The arguments as text; Tensors are collected in order. A variable is an argument like any tensor. */
+function argumentsKey(value: unknown, tensors: Tensor[], depth = 0): string {
   if (value instanceof Tensor) {
     tensors.push(value)
-    return value.mask ? `${value.signature}m${signatureOf(value.mask, tensors)}` : value.signature
+    return value.mask ? `${value.signature}m${argumentsKey(value.mask, tensors)}` : value.signature
   }
-  if (Array.isArray(value)) return `(${value.map((item) => signatureOf(item, tensors)).join(',')})`
-  if (isRecord(value)) return `{${Object.entries(value).map(([key, item]) => `${key}:${signatureOf(item, tensors)}`)}}`
-  if (typeof value === 'function' || (typeof value === 'object' && value !== null)) return `#${identityOf(value)}`
-  return typeof value === 'string' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : String(value)
+  if (typeof value === 'object' && value !== null) {
+    checkDepth(depth)
+    if (Array.isArray(value)) return `(${value.map((item) => argumentsKey(item, tensors, depth + 1)).join(',')})`
+    if (isRecord(value))
+      return `{${Object.entries(value).map(([key, item]) => `${key.length}${key}:${argumentsKey(item, tensors, depth + 1)}`)}}`
+    return `#${identityOf(value)}`
+  }
+  if (typeof value === 'function') return `#${identityOf(value)}`
+  return typeof value === 'string'
+    ? JSON.stringify(value)
+    : Object.is(value, -0)
+      ? '-0'
+      : `${typeof value === 'bigint' ? 'n' : ''}${String(value)}`
 }
 
 function checkPrecision(precision: Precision | undefined): void {
-  if (precision === undefined || precision === 'float32' || precision === 'tf32') return
-  if (precision === 'mixedBfloat16') {
-    if (device() !== 'cpu') return
+  if (precision === 'mixedBfloat16' && device() === 'cpu')
     throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; the CPU computes in float32", {
       hint: "Use 'float32', or setDevice('cuda') first",
     })
-  }
-  throw new WeftError('ERR_ARGUMENT', `jit: unknown precision '${String(precision)}'`, {
-    hint: "Known: 'float32', 'tf32', 'mixedBfloat16'",
-  })
 }
 
 /** Records fn on values of the arguments' shapes. */
@@ -126,31 +140,21 @@ function trace(
 /** The device of the first tensor among the arguments, else the current one. */
 function whereOf(args: readonly unknown[]): string {
   const tensors: Tensor[] = []
-  for (const arg of args) signatureOf(arg, tensors)
+  for (const arg of args) argumentsKey(arg, tensors)
   return tensors[0]?.device ?? device()
 }
 
-function fill(tree: unknown, outputs: readonly Tensor[]): unknown {
-  if (tree instanceof Hole) return outputs[tree.index]
-  if (Array.isArray(tree)) return tree.map((item) => fill(item, outputs))
-  if (isRecord(tree)) return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, fill(item, outputs)]))
-  return tree
-}
+const isHole = (value: unknown): value is Hole => value instanceof Hole
 
 function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: string, precision?: Precision): Loaded {
-  const lowered = lower(graph, capturesAsInputs, precision)
-  const calls = graph.calls.filter(
-    (call) => call.op.alias === undefined && !(call.op.name === 'fill' && sizeOf(call.outputs[0]!.shape) <= 4096),
-  )
-  const describe = (index: number): ReturnType<Describe> => {
-    const call = calls[index]
-    return { op: call?.op.name ?? 'step', layer: call?.layer, names: undefined }
-  }
-  return { program: new Program(lowered.spec, lowered.bound, describe, indexOf(where)), where, lowered, tree, fault: undefined }
+  const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
+  const facts = calls.map(({ op, layer }) => ({ op: op.name, layer, names: undefined }))
+  const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, names: undefined }
+  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree, fault: undefined }
 }
 
 function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outputs: unknown; ticket: number } {
-  const results = loaded.lowered.outputs.map((spec) => allocate(spec.shape, spec.dtype, loaded.where))
+  const results = loaded.outputs.map((layout) => allocateAs(layout, loaded.where))
   const ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),
@@ -162,41 +166,38 @@ function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outp
       layer: tracing.layer,
     },
   )
-  return { outputs: fill(loaded.tree, results), ticket }
+  return { outputs: mapLeaves(loaded.tree, isHole, ({ index }) => results[index]!), ticket }
 }
 
 /**
- * Compiles a synchronous function of tensors: traced once per shape and dtype of its Tensors (also inside arrays and records) and per value of other
- * arguments; later calls replay the program with one native call. Tensors and variables it closes over are bound by reference.
+ * Compiles a synchronous function of tensors: traced once per shape and dtype of its Tensors (also inside arrays and
+ * records) and per value of other arguments; later calls replay the program with one native call. Tensors and variables
+ * it closes over are bound by reference.
  * Called inside another traced function it is inlined.
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): JitFunction<A, R> {
-  if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `jit: expected a function, got ${typeof fn}`)
-  checkPrecision(options.precision)
+  checkCall('jit(fn, options)', arguments, OPTIONS)
+  checkFunction('jit', fn)
+  const { precision } = options
+  checkPrecision(precision)
   const name = options.name ?? (fn.name || 'function')
-  const programs = new Map<string, Loaded>()
+  const programs = new Cache<Loaded>(MOST_PROGRAMS, (loaded) => loaded.program.dispose())
   const shapes: string[] = []
   let disposed = false
 
   const find = (args: A): { loaded: Loaded; tensors: Tensor[] } => {
     if (disposed) throw new WeftError('ERR_DISPOSED', `${name}: this function was disposed`)
     const tensors: Tensor[] = []
-    const signature = signatureOf(args, tensors)
+    const signature = argumentsKey(args, tensors)
     const where = tensors[0]?.device ?? device()
     const key = where === 'cpu' ? signature : `${where}${signature}`
     let loaded = programs.get(key)
     if (loaded === undefined) {
       const { graph, tree } = trace(fn as (...args: never[]) => unknown, args, name, where)
-      loaded = load(graph, tree, false, where, options.precision)
-      if (programs.size >= MOST_PROGRAMS) {
-        const [oldest, entry] = programs.entries().next().value!
-        programs.delete(oldest)
-        entry.program.dispose()
-      }
+      loaded = programs.add(key, load(graph, tree, false, where, precision))
       shapes.push(key)
       if (shapes.length === MANY_SIGNATURES + 1) warnVarying(name, shapes)
-    } else programs.delete(key)
-    programs.set(key, loaded)
+    }
     return { loaded, tensors }
   }
 
@@ -222,13 +223,12 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
         if (loaded.fault) {
           const fault = loaded.fault
           loaded.fault = undefined
-          throw fault
+          throw again(fault)
         }
       })
       return { outputs: outputs as R, ticket, done }
     },
     dispose: (): void => {
-      for (const loaded of programs.values()) loaded.program.dispose()
       programs.clear()
       disposed = true
     },
@@ -257,12 +257,12 @@ function warnVarying(name: string, keys: readonly string[]): void {
 }
 
 /** Programs of functions that are traced on every call, by graph. */
-const retraced = new Map<string, Loaded>()
+const retraced = new Cache<Loaded>(64, (loaded) => loaded.program.dispose())
 
-/** Traces fn now, and runs the program of an equal graph if there is one. */
-function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], name: string): unknown {
+/** @internal Traces fn now, and runs the program of an equal graph if there is one. */
+export function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], name: string): unknown {
   const tensors: Tensor[] = []
-  for (const arg of args) signatureOf(arg, tensors)
+  for (const arg of args) argumentsKey(arg, tensors)
   const where = tensors[0]?.device ?? device()
   const { graph, tree } = trace(fn, args, name, where)
   const state = [...graph.reads.keys(), ...graph.writes.keys()].map((v) => identityOf(v))
@@ -270,16 +270,7 @@ function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], n
     mapTree(tree, () => 0),
     holes,
   )}`
-  let loaded = retraced.get(key)
-  if (loaded === undefined) {
-    loaded = load(graph, tree, true, where)
-    if (retraced.size >= 64) {
-      const [oldest, entry] = retraced.entries().next().value!
-      retraced.delete(oldest)
-      entry.program.dispose()
-    }
-  } else retraced.delete(key)
-  retraced.set(key, loaded)
+  const loaded = retraced.get(key) ?? retraced.add(key, load(graph, tree, true, where))
   const captured = [...graph.captures.keys()]
   return run(
     loaded,
@@ -289,67 +280,3 @@ function runFresh(fn: (...args: never[]) => unknown, args: readonly unknown[], n
 }
 
 const holes = (_: string, value: unknown): unknown => (value instanceof Hole ? `#${value.index}` : value)
-
-export interface GradOptions {
-  /** Position of the argument, or arguments, to differentiate by. Default 0. */
-  wrt?: number | readonly number[]
-}
-
-function derivative(
-  fn: (...args: never[]) => Tensor,
-  options: GradOptions,
-): (args: readonly unknown[]) => { value: Tensor; gradient: Tensor | Tensor[] } {
-  if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `grad: expected a function, got ${typeof fn}`)
-  const wrt = options.wrt ?? 0
-  const positions = typeof wrt === 'number' ? [wrt] : wrt
-  return (args) => {
-    const targets = positions.map((position) => {
-      const target = args[position]
-      if (!(target instanceof Tensor)) {
-        throw new WeftError('ERR_ARGUMENT', `grad: argument ${position} is ${target === undefined ? 'missing' : 'not a Tensor'}`, {
-          hint: 'Pass a Tensor, or name another argument with { wrt }',
-        })
-      }
-      if (!isFloat(target.dtype))
-        throw new WeftError('ERR_DTYPE', `grad: argument ${position} is ${target.dtype}; derivatives need floats`, {
-          hint: "cast('float32')",
-        })
-      return target
-    })
-    const value = fn(...(args as never[]))
-    if (!(value instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', 'grad: the function must return a scalar Tensor')
-    const found = gradients(value, targets)
-    return { value, gradient: typeof wrt === 'number' ? found[0]! : found }
-  }
-}
-
-/** The derivative of a scalar function: a function of the same arguments. By argument 0, or { wrt }. */
-export function grad<A extends unknown[]>(fn: (...args: A) => Tensor): (...args: A) => Tensor
-export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: number }): (...args: A) => Tensor
-export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: readonly number[] }): (...args: A) => Tensor[]
-export function grad<A extends unknown[]>(fn: (...args: A) => Tensor, options: GradOptions = {}): (...args: A) => Tensor | Tensor[] {
-  const both = derivative(fn as unknown as (...args: never[]) => Tensor, options)
-  const body = (...args: A): Tensor | Tensor[] => both(args).gradient
-  return (...args) =>
-    currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'grad') as Tensor | Tensor[])
-}
-
-/** Value and derivative of a scalar function together: [value, gradient]. */
-export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor): (...args: A) => [Tensor, Tensor]
-export function valueAndGrad<A extends unknown[]>(fn: (...args: A) => Tensor, options: { wrt: number }): (...args: A) => [Tensor, Tensor]
-export function valueAndGrad<A extends unknown[]>(
-  fn: (...args: A) => Tensor,
-  options: { wrt: readonly number[] },
-): (...args: A) => [Tensor, Tensor[]]
-export function valueAndGrad<A extends unknown[]>(
-  fn: (...args: A) => Tensor,
-  options: GradOptions = {},
-): (...args: A) => [Tensor, Tensor | Tensor[]] {
-  const both = derivative(fn as unknown as (...args: never[]) => Tensor, options)
-  const body = (...args: A): [Tensor, Tensor | Tensor[]] => {
-    const { value, gradient } = both(args)
-    return [value, gradient]
-  }
-  return (...args) =>
-    currentTrace() ? body(...args) : (runFresh(body as (...args: never[]) => unknown, args, 'valueAndGrad') as [Tensor, Tensor | Tensor[]])
-}

@@ -1,9 +1,11 @@
-// Named functions: what can be given as a string, as JSON or as a function wherever a factory goes (initializers, regularizers, constraints).
+// Named functions: what can be given as a string, as JSON or as a function wherever a factory goes (initializers,
+// regularizers, constraints).
 import { unknownName, WeftError } from './error.js'
+import { show } from './options.js'
 
 /** A function that knows how it was made, so that it can be saved. */
 export type Named<F> = F & { readonly className: string; readonly config: object }
-/** What stands for a function in options: the factory's name, { className, config }, the function itself, or nothing. */
+/** How options name a function: by the factory's name, by { className, config }, or by the function itself. */
 export type NamedLike<F> = string | { readonly className: string; readonly config?: object } | F
 
 /** The function with its name and config. */
@@ -12,9 +14,9 @@ export function named<F extends (...args: never[]) => unknown>(className: string
 }
 
 /** 'GlorotUniform' gives 'glorotUniform'. */
-export const factoryName = (className: string): string => className[0]!.toLowerCase() + className.slice(1)
+export const factoryName = (className: string): string => className.slice(0, 1).toLowerCase() + className.slice(1)
 
-/** The function that an option stands for. `factories` by name; each takes a config. */
+/** The function that an option names. `factories` are by name; each takes a config. */
 export function resolveNamed<F extends (...args: never[]) => unknown>(
   kind: string,
   factories: Readonly<Record<string, (config?: never) => F>>,
@@ -22,7 +24,7 @@ export function resolveNamed<F extends (...args: never[]) => unknown>(
 ): F {
   if (typeof value === 'function') return value
   const name = typeof value === 'string' ? value : value?.className
-  if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `${kind}: expected a name or a function, got ${JSON.stringify(value)}`)
+  if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `${kind}: expected a name or a function, got ${show(value)}`)
   const key = Object.hasOwn(factories, name) ? name : factoryName(name)
   if (!Object.hasOwn(factories, key)) throw unknownName(kind, name, Object.keys(factories))
   return factories[key]!(typeof value === 'string' ? undefined : (value.config as never))

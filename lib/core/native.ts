@@ -69,14 +69,18 @@ export interface Native {
   readonly mostReply: number
   /** The CPU, then what libraries brought: their positions are what other functions take as `device`. */
   devices(): DeviceInfo[]
-  /** Opens the CUDA library, once per process; what it found out: 'library', 'device' (ids in order), 'driver', 'problem', ... */
+  /**
+   * Opens the CUDA library, once per process; what it found out: 'library', 'device' (ids in order), 'driver',
+   * 'problem', ...
+   */
   openCuda(path: string | undefined): [string, string][]
   kernels(backend: string): string[]
   load(spec: ProgramSpec, device: number): NativeProgram
   unload(program: NativeProgram): void
   /**
-   * Queues one run; returns its ticket. `notify`: call the completion function when it is done. It begins when ticket `after`, of another
-   * device, is done. `replies`: host memory that takes small outputs when the run is done. Blocks while 64 runs are queued.
+   * Queues one run; returns its ticket. `notify`: call the completion function when it is done. It begins when ticket
+   * `after`, of another device, is done. `replies`: host memory that takes small outputs when the run is done. Blocks
+   * while 64 runs are queued.
    */
   run(
     program: NativeProgram,
@@ -90,7 +94,10 @@ export interface Native {
   allocate(device: number, bytes: number): number | undefined
   /** Runs submitted so far may still use it. */
   release(address: number): void
-  /** Queues a copy between a device's memory and host[offset, offset + bytes); returns its ticket. The host memory is used until then. */
+  /**
+   * Queues a copy between a device's memory and host[offset, offset + bytes); returns its ticket. The host memory is
+   * used until then.
+   */
   transfer(
     device: number,
     way: 'in' | 'out',

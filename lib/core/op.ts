@@ -1,13 +1,6 @@
 // Op: everything the framework knows about an operation, except how to run it.
+import type { Spec } from './spec.js'
 import type { Tensor } from './tensor.js'
-
-export type DType = 'bool' | 'uint8' | 'int8' | 'int32' | 'int64' | 'float16' | 'bfloat16' | 'float32' | 'float64'
-export type Shape = readonly number[]
-
-export interface Spec {
-  readonly shape: Shape
-  readonly dtype: DType
-}
 
 export type AttrValue = number | string | boolean | readonly number[]
 export type Attrs = Readonly<Record<string, AttrValue>>
@@ -21,6 +14,8 @@ export interface Op<A extends Attrs = Attrs> {
   grad?(g: readonly Tensor[], call: Call<A>): (Tensor | undefined)[]
   /** The same results written with simpler ops: the gradient of an op that has no `grad` of its own. */
   compose?(inputs: readonly Tensor[], attrs: A): Tensor[]
+  /** No gradient flows through it, by design: the results are drawn, discrete, or new state. Such an op has neither `grad` nor `compose`. */
+  readonly noGradient?: boolean
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
   readonly alias?: number
   /** Writes new state over old: ordered after everything that can still fail. */
@@ -44,6 +39,8 @@ const table = new Map<string, Op>()
 /** Registers an op of the framework by its name. */
 export function registerOp<A extends Attrs>(op: Op<A>): Op<A> {
   if (table.has(op.name)) throw new Error(`op '${op.name}' is defined twice`)
+  if ((op.grad === undefined && op.compose === undefined) !== (op.noGradient ?? false))
+    throw new Error(`op '${op.name}' has either a gradient (grad or compose) or noGradient: true`)
   table.set(op.name, op as unknown as Op)
   return op
 }
@@ -51,24 +48,12 @@ export function registerOp<A extends Attrs>(op: Op<A>): Op<A> {
 /** All registered ops by name. */
 export const ops: ReadonlyMap<string, Op> = table
 
-export const sizeOf = (shape: Shape): number => shape.reduce((n, extent) => n * extent, 1)
-
-export const bytesOf = (dtype: DType): number => {
-  switch (dtype) {
-    case 'bool':
-    case 'uint8':
-    case 'int8':
-      return 1
-    case 'float16':
-    case 'bfloat16':
-      return 2
-    case 'int32':
-    case 'float32':
-      return 4
-    default:
-      return 8
-  }
+/** A registered op: the core calls the few ops it needs by their names, so that it imports none. */
+export function opNamed(name: string): Op {
+  const op = table.get(name)
+  if (op === undefined) throw new Error(`op '${name}' is not loaded`)
+  return op
 }
 
-export const isFloat = (dtype: DType): boolean => dtype.startsWith('float') || dtype === 'bfloat16'
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i])
+export { bytesOf, isFloat, sameShape, sizeOf } from './spec.js'
+export type { DType, Shape, Spec } from './spec.js'

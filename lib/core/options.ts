@@ -1,4 +1,5 @@
-// Options: one typed table per option type, from which every check of a call follows: unknown names, values of another kind, surplus arguments.
+// Options: one typed table per option type, from which every check of a call follows: unknown names, values of another
+// kind, surplus arguments.
 import { unknownName, WeftError } from './error.js'
 
 /** What a value of an option may be; 'any' where the function itself checks. A list: one of these strings. */
@@ -47,7 +48,8 @@ function isOptions(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Throws ERR_ARGUMENT unless `options` is undefined or a record whose keys are all in the table, with values of their kinds (undefined: as if absent).
+ * Throws ERR_ARGUMENT unless `options` is undefined or a record whose keys are all in the table, with values of their
+ * kinds (undefined: as if absent).
  * @param what the function as users write it ('optimizers.adam'), for messages
  * @param before the arguments before the options in a corrected call, as in 'x, y'
  */
@@ -87,8 +89,10 @@ function parse(signature: string): Signature {
 }
 
 /**
- * Checks a call of a public function: throws ERR_ARGUMENT for a surplus argument, and for options that are not as the table says.
- * @param signature the call as users write it: 'cumSum(x, axis, options)'; options, where there are any, are the last parameter
+ * Checks a call of a public function: throws ERR_ARGUMENT for a surplus argument, and for options that are not as the
+ * table says.
+ * @param signature the call as users write it: 'cumSum(x, axis, options)'; options, where there are any, are the last
+ *   parameter
  * @param args the function's `arguments`
  */
 export function checkCall<T extends object>(signature: string, args: ArrayLike<unknown>, table?: OptionTable<T>): void {

@@ -1,13 +1,13 @@
 // Random state: the seed, and the streams of numbers that layers and call sites draw from.
 import { randomInt } from 'node:crypto'
-import { applyOne, tensor, variable } from './apply.js'
+import { applyOne } from './apply.js'
+import { tensor } from './create.js'
 import { WeftError } from './error.js'
 import { currentTrace, outsideTrace } from './graph.js'
-import { add } from '../ops/arithmetic.js'
-import { Identity } from '../ops/cast.js'
+import { opNamed } from './op.js'
+import { checkCall, show } from './options.js'
 import type { Tensor, Variable } from './tensor.js'
-
-export { bernoulli, type RandomOptions, randomInteger, randomNormal, randomUniform, truncatedNormal } from '../ops/random.js'
+import { variable } from './variable.js'
 
 /** Undefined until the first use: WEFT_SEED, or a new one for each process. */
 let seed: number | undefined
@@ -23,7 +23,7 @@ export const seedGeneration = (): number => generation
 
 function checkSeed(what: string, value: unknown): number {
   if (!Number.isSafeInteger(value)) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: a seed is an integer, got ${typeof value === 'number' ? value : JSON.stringify(value)}`)
+    throw new WeftError('ERR_ARGUMENT', `${what}: a seed is an integer, got ${show(value)}`)
   }
   return value as number
 }
@@ -36,13 +36,19 @@ function key(value: number): number {
 function currentSeed(): number {
   if (seed === undefined) {
     const given = process.env['WEFT_SEED']
+    if (given !== undefined && given !== '' && !/^-?\d+$/.test(given.trim()))
+      throw new WeftError('ERR_ARGUMENT', `WEFT_SEED='${given}' is not an integer`, { hint: 'Write for example WEFT_SEED=1' })
     seed = given ? checkSeed('WEFT_SEED', Number(given)) : randomInt(2 ** 31)
   }
   return seed
 }
 
-/** Makes what is created from now on reproducible: initial weights, dropout, random tensors and shuffle orders. Layers that exist keep their numbers. */
+/**
+ * Makes what is created from now on reproducible: initial weights, dropout, random tensors and shuffle orders. Layers
+ * that exist keep their numbers.
+ */
 export function setSeed(value: number): void {
+  checkCall('setSeed(seed)', arguments)
   seed = checkSeed('setSeed', value)
   streams = 0
   shuffles = 0
@@ -54,21 +60,26 @@ function fresh(own: number | undefined): Int32Array {
   return own === undefined ? new Int32Array([key(currentSeed()), streams++, 0]) : new Int32Array([key(checkSeed('seed', own)), -1, 0])
 }
 
-/** The state of one layer's or call site's random numbers: int32 [seed, stream, offset], saved with the model. Made outside any trace. */
+/**
+ * The state of one layer's or call site's random numbers: int32 [seed, stream, offset], saved with the model. Made
+ * outside any trace.
+ */
 export function randomState(own?: number): Variable {
+  checkCall('randomState(seed)', arguments)
   return outsideTrace(() => variable(tensor(fresh(own)), { name: 'randomState', trainable: false }))
 }
 
 /** The state to draw the next numbers with; the variable moves on, in a traced function when the step succeeds. */
 export function advance(state: Variable): Tensor {
   const trace = currentTrace()
-  const now = trace ? trace.resolve(state) : applyOne(Identity, [state], {})
-  state.assign(add(now, tensor(new Int32Array([0, 0, 1]))))
+  const now = trace ? trace.resolve(state) : applyOne(opNamed('identity'), [state], {})
+  state.assign(applyOne(opNamed('add'), [now, tensor(new Int32Array([0, 0, 1]))], {}))
   return now
 }
 
 /**
- * The state for one call: outside a trace a stream of its own; inside one a new state variable, so that each replay draws new numbers.
+ * The state for one call: outside a trace a stream of its own; inside one a new state variable, so that each replay
+ * draws new numbers.
  * With a seed always the same numbers.
  */
 export function callState(own: number | undefined): Tensor {

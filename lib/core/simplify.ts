@@ -1,4 +1,5 @@
-// Rewrite rules, as data: one set before gradients (fused ops that carry their own gradient), one after (less work for the same values).
+// Rewrite rules, as data: one set before gradients (fused ops that carry their own gradient), one after (less work for
+// the same values).
 import { callOf, type Graph, orderCalls } from './graph.js'
 import { type Attrs, type Call, isFloat, type Op, ops, sameShape, type Spec, sizeOf } from './op.js'
 import { Tensor } from './tensor.js'
@@ -175,7 +176,10 @@ function readers(calls: readonly Call[], roots: readonly Tensor[]): Map<Tensor, 
   return count
 }
 
-/** Lets another op make a call's outputs: the same Tensors, so that whoever holds them, now or later, reads the new call. */
+/**
+ * Lets another op make a call's outputs: the same Tensors, so that whoever holds them, now or later, reads the new
+ * call.
+ */
 function replace(call: Call, { op, inputs, attrs }: Replacement): void {
   const kernel = ops.get(op) as Op
   const specs = kernel.shape(inputs, attrs)

@@ -1,5 +1,6 @@
 // Symbolic tensors: what functional models are wired with. A public op called on one adds a node to the model's graph.
-import { Tensor } from './tensor.js'
+import { checkCall, type OptionTable } from './options.js'
+import { Tensor, type TensorLike } from './tensor.js'
 
 /** A value of a functional model: shape with `null` for the batch, and the node that makes it. */
 export interface Symbolic {
@@ -20,9 +21,18 @@ export const symbolicFunctions: {
 
 const isSymbolic = (value: unknown): boolean => value instanceof Tensor && (value as Tensor & Partial<Symbolic>).symbolic === true
 
-/** Wraps a public function so that it can be called on symbolic tensors too. */
-export function func<F extends (...args: never[]) => unknown>(fn: F): F {
+/**
+ * A public function: it refuses surplus arguments and wrong options, and can be called on symbolic tensors.
+ * @param signature the call as users write it: 'cumSum(x, axis, options)'
+ * @param options the table of its options, which are then the last parameter
+ */
+export function func<F extends (...args: never[]) => unknown>(signature: string, fn: F): F
+export function func<F extends (...args: never[]) => unknown>(signature: string, options: OptionTable<object>, fn: F): F
+export function func<F extends (...args: never[]) => unknown>(signature: string, ...rest: [F] | [OptionTable<object>, F]): F {
+  const [options, fn] = rest.length === 1 ? [undefined, rest[0]] : rest
+  const most = countOf(signature)
   const call = (...args: never[]): unknown => {
+    if (args.length > most || (options !== undefined && args.length === most)) checkCall(signature, args, options)
     if (symbolicFunctions.count > 0) {
       for (const arg of args as unknown[]) {
         if (isSymbolic(arg) || (Array.isArray(arg) && arg.some(isSymbolic))) return symbolicFunctions.record(fn, args, call)
@@ -30,8 +40,15 @@ export function func<F extends (...args: never[]) => unknown>(fn: F): F {
     }
     return fn(...args)
   }
+  Object.defineProperty(call, 'name', { value: signature.slice(0, signature.indexOf('(')) })
   return call as F
 }
+
+/** The number of parameters in a signature. */
+const countOf = (signature: string): number => (signature.endsWith('()') ? 0 : signature.split(', ').length)
+
+/** The Tensor method of a public function: its first operand is the tensor itself. */
+export type Method<F> = F extends (x: TensorLike, ...rest: infer R) => infer T ? (...rest: R) => T : never
 
 /** Installs functions as methods of Tensor: the first argument becomes `this`. */
 export function methods(functions: Record<string, (x: Tensor, ...args: never[]) => unknown>): void {

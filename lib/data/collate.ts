@@ -1,6 +1,6 @@
 // Batches: samples on the host joined to Tensors with a leading batch axis.
+import type { DType } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
-import type { DType } from '../core/op.js'
 import { tensor } from '../core/apply.js'
 import type { Tensor } from '../core/tensor.js'
 import { describe, type ShapedArray, isShaped, isTensor, isTypedArray, type SampleValue, stackHost, toHost } from './host.js'

@@ -1,10 +1,12 @@
 // data.csv: a Dataset that streams the rows of a comma-separated file as samples of numbers.
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { pipeline } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { parse } from 'csv-parse'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
+import { warnOnce } from '../core/warnings.js'
 import { Dataset } from './dataset.js'
 import { breather } from './sources.js'
 
@@ -21,10 +23,27 @@ export interface CsvOptions {
   delimiter?: string
   /** What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. */
   missing?: 'error' | 'skip' | number
-  /** Fields that count as missing, compared without surrounding blanks. Default: '', 'NA', 'NaN', 'null', '?'. */
+  /** Fields that count as missing beside empty ones, compared without surrounding blanks. Default: 'NA', 'NaN', 'null', '?'. */
   missingValues?: readonly string[]
+  /** Longest row in bytes; a longer one is an error. Default 16 MiB. */
+  maxLineBytes?: number
+  /** Most bytes of the file, unpacked. Default: no limit; of .gz files 1 GiB, or 200 times the packed size where that is more. */
+  maxBytes?: number
   /** Columns of categories: the category names in order (numbered from 0), or the number of each. */
   categories?: Readonly<Record<string, readonly string[] | Readonly<Record<string, number>>>>
+}
+
+const CSV_OPTIONS: OptionTable<CsvOptions> = {
+  label: 'any',
+  columns: 'list',
+  sampleWeight: 'string',
+  header: 'any',
+  delimiter: 'string',
+  missing: 'any',
+  missingValues: 'list',
+  maxLineBytes: 'integer',
+  maxBytes: 'number',
+  categories: 'object',
 }
 
 export interface CsvSample {
@@ -39,20 +58,25 @@ type Convert = (field: string, line: number) => number | undefined
 
 /** Streams a CSV file (RFC 4180: quoted fields, CRLF or LF; a byte order mark is ignored; .gz files are unpacked), reading it anew on every pass. */
 export function csv(file: string | URL, options: CsvOptions = {}): Dataset<CsvSample> {
-  checkOptions('data.csv', options, ['label', 'columns', 'sampleWeight', 'header', 'delimiter', 'missing', 'missingValues', 'categories'])
+  checkCall('data.csv(file, options)', arguments, CSV_OPTIONS)
   const path = file instanceof URL ? fileURLToPath(file) : file
   if (!existsSync(path)) throw new WeftError('ERR_ARGUMENT', `data.csv: no file '${path}'`)
   const { missing = 'error' } = options
   if (missing !== 'error' && missing !== 'skip' && typeof missing !== 'number') {
     throw new WeftError('ERR_ARGUMENT', `data.csv: missing must be 'error', 'skip' or a number, got '${missing}'`)
   }
+  for (const name of ['maxLineBytes', 'maxBytes'] as const) {
+    const bytes = options[name]
+    if (bytes !== undefined && !(bytes >= 1)) throw new WeftError('ERR_ARGUMENT', `data.csv: ${name} must be at least 1, got ${bytes}`)
+  }
   return new Dataset<CsvSample>({ size: undefined, open: () => samples(path, options) })
 }
 
 async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSample, void> {
   const pause = breather()
-  const rows = read(path, options.delimiter ?? ',')
+  const rows = read(path, options)
   let layout: Layout | undefined
+  let skipped = 0
   for await (const { record, line } of rows) {
     if (layout === undefined) {
       const { header = true } = options
@@ -69,25 +93,70 @@ async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSa
     }
     const sample = layout.sample(record, line)
     if (sample) yield sample
+    else skipped++
     const turn = pause()
     if (turn) await turn
   }
   if (layout === undefined) throw new WeftError('ERR_FORMAT', `${path}: the file is empty`)
+  if (skipped > 0) {
+    warnOnce(
+      'WEFT_CSV_SKIPPED',
+      `data.csv: ${skipped} rows of ${path} with missing values were left out. Of a time series they leave gaps, across which windows reach: give missing a number there`,
+      path,
+    )
+  }
+}
+
+const LONGEST_LINE = 2 ** 24
+const LEAST_UNPACKED = 2 ** 30
+const MOST_PACKED = 200
+
+/** Passes bytes on until there are too many of them. */
+function limited(path: string, most: number): (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Uint8Array, void> {
+  return async function* (source) {
+    let bytes = 0
+    for await (const piece of source) {
+      bytes += piece.length
+      if (bytes > most) {
+        throw new WeftError('ERR_FORMAT', `${path}: the file has more than ${most} bytes${path.endsWith('.gz') ? ' unpacked' : ''}`, {
+          hint: 'Give a larger maxBytes if that is right',
+        })
+      }
+      yield piece
+    }
+  }
 }
 
 /** Rows of the file as strings, with the line each ends on. */
-async function* read(path: string, delimiter: string): AsyncGenerator<{ record: string[]; line: number }, void> {
-  const parser = parse({ bom: true, delimiter, info: true, relax_column_count: true, skip_empty_lines: true })
+async function* read(path: string, options: CsvOptions): AsyncGenerator<{ record: string[]; line: number }, void> {
+  const { delimiter = ',', maxLineBytes = LONGEST_LINE } = options
+  const packed = path.endsWith('.gz')
+  const most = options.maxBytes ?? (packed ? Math.max(LEAST_UNPACKED, MOST_PACKED * statSync(path).size) : Number.POSITIVE_INFINITY)
+  const parser = parse({
+    bom: true,
+    delimiter,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: maxLineBytes,
+  })
   const bytes = createReadStream(path)
   const failed = (): void => {} // the parser is destroyed with the error, so the loop below throws it
-  if (path.endsWith('.gz')) pipeline(bytes, createGunzip(), parser, failed)
-  else pipeline(bytes, parser, failed)
+  if (packed) pipeline(bytes, createGunzip(), limited(path, most), parser, failed)
+  else pipeline(bytes, limited(path, most), parser, failed)
   try {
     for await (const row of parser) {
       const { record, info } = row as { record: string[]; info: { lines: number } }
       yield { record, line: info.lines }
     }
   } catch (cause) {
+    if (cause instanceof WeftError) throw cause
+    if ((cause as { code?: string }).code === 'CSV_MAX_RECORD_SIZE') {
+      throw new WeftError('ERR_FORMAT', `${path}: a row has more than ${maxLineBytes} bytes`, {
+        cause,
+        hint: 'Is a quote not closed, or is it no CSV file? Else give a larger maxLineBytes',
+      })
+    }
     throw new WeftError('ERR_FORMAT', `${path}: ${(cause as Error).message}`, { cause })
   }
 }
@@ -103,13 +172,18 @@ function plan(path: string, names: readonly string[], options: CsvOptions): Layo
   const find = (name: string): number => {
     const index = names.indexOf(name)
     if (index < 0) throw unknownName(`column of ${path}`, name, names)
+    if (names.indexOf(name, index + 1) >= 0) {
+      throw new WeftError('ERR_FORMAT', `${path}: two columns are named '${name}'`, {
+        hint: "Give every column a name of its own in a list, header: ['x', 'y', ...], or rename one in the file",
+      })
+    }
     return index
   }
   const labels = options.label === undefined ? [] : typeof options.label === 'string' ? [options.label] : [...options.label]
   const reserved = new Set([...labels, ...(options.sampleWeight === undefined ? [] : [options.sampleWeight])].map(find))
   const features = options.columns ? options.columns.map(find) : names.flatMap((_, i) => (reserved.has(i) ? [] : [i]))
   for (const name of Object.keys(options.categories ?? {})) find(name)
-  const missingValues = new Set(options.missingValues ?? ['', 'NA', 'NaN', 'null', '?'])
+  const missingValues = new Set(['', ...(options.missingValues ?? ['NA', 'NaN', 'null', '?'])])
   const converters = names.map((name) => converter(path, name, options, missingValues))
   const labelColumns = labels.map(find)
   const weightColumn = options.sampleWeight === undefined ? undefined : find(options.sampleWeight)
@@ -139,6 +213,9 @@ function plan(path: string, names: readonly string[], options: CsvOptions): Layo
   }
 }
 
+/** Decimal numbers, as CSV files have them: no 0x10, which is a code and not 16. */
+const DECIMAL = /^[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)$/
+
 function converter(path: string, name: string, options: CsvOptions, missingValues: ReadonlySet<string>): Convert {
   const { missing = 'error' } = options
   const categories = options.categories && Object.hasOwn(options.categories, name) ? options.categories[name] : undefined
@@ -159,7 +236,7 @@ function converter(path: string, name: string, options: CsvOptions, missingValue
       throw new WeftError('ERR_DATA', `${path}, line ${line}: column '${name}' has the unknown category '${text}'`, {
         hint: `Known: ${[...numbers.keys()].join(', ')}`,
       })
-    const value = Number(text)
+    const value = DECIMAL.test(text) ? Number(text) : Number.NaN
     if (Number.isNaN(value)) {
       throw new WeftError('ERR_DATA', `${path}, line ${line}: column '${name}' has '${field}', which is not a number`, {
         hint: `Name its categories, as in categories: { ${JSON.stringify(name)}: ['${text}', ...] }, or leave it out with columns`,

@@ -1,5 +1,6 @@
 // Dataset: a lazy, re-iterable pipeline of samples; host values until batch(), Tensors from there on.
 import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
 import { type Batch, collate, type Dtypes } from './collate.js'
 import { draws, permutation } from './shuffle.js'
@@ -24,10 +25,14 @@ export interface ShuffleOptions {
   reshuffleEachIteration?: boolean
 }
 
+const SHUFFLE_OPTIONS: OptionTable<ShuffleOptions> = { bufferSize: 'integer', seed: 'number', reshuffleEachIteration: 'boolean' }
+
 export interface BatchOptions {
   /** Leaves out a last batch that is short. Default: false. */
   dropRemainder?: boolean
 }
+
+const BATCH_OPTIONS: OptionTable<BatchOptions> = { dropRemainder: 'boolean' }
 
 const UNKNOWN_SIZE_BUFFER = 10_000
 
@@ -50,6 +55,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally random. */
   shuffle(options: ShuffleOptions = {}): Dataset<T> {
+    checkCall('shuffle(options)', arguments, SHUFFLE_OPTIONS)
     const { size } = this.source
     const known = size !== undefined && Number.isFinite(size)
     const bufferSize = count('shuffle', 'bufferSize', options.bufferSize ?? (known ? Math.max(1, size) : UNKNOWN_SIZE_BUFFER), 1)
@@ -67,6 +73,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** Elements put through `fn(element, index)`, which may be async. */
   map<R>(fn: (element: T, index: number) => R | Promise<R>): Dataset<R> {
+    checkCall('map(fn)', arguments)
     callable('map', fn)
     const { source } = this
     return new Dataset<R>({
@@ -81,6 +88,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** The elements for which `fn(element, index)`, which may be async, is true. */
   filter(fn: (element: T, index: number) => boolean | Promise<boolean>): Dataset<T> {
+    checkCall('filter(fn)', arguments)
     callable('filter', fn)
     const { source } = this
     return this.stage(undefined, async function* () {
@@ -91,6 +99,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** The first `n` elements. */
   take(n: number): Dataset<T> {
+    checkCall('take(n)', arguments)
     count('take', 'n', n, 0)
     const { source } = this
     return this.stage(source.size === undefined ? undefined : Math.min(n, source.size), async function* () {
@@ -105,6 +114,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** All elements but the first `n`. */
   skip(n: number): Dataset<T> {
+    checkCall('skip(n)', arguments)
     count('skip', 'n', n, 0)
     const { source } = this
     return this.stage(source.size === undefined ? undefined : Math.max(0, source.size - n), async function* () {
@@ -115,6 +125,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** All elements `times` times over; without `times`, endlessly. */
   repeat(times: number = Number.POSITIVE_INFINITY): Dataset<T> {
+    checkCall('repeat(times)', arguments)
     if (times !== Number.POSITIVE_INFINITY) count('repeat', 'times', times, 0)
     const { source } = this
     const size = source.size === undefined ? undefined : source.size === 0 ? 0 : times === 0 ? 0 : source.size * times
@@ -132,6 +143,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** Keeps the elements of the first whole pass in memory; later passes read them from there. */
   cache(): Dataset<T> {
+    checkCall('cache()', arguments)
     const { source } = this
     let kept: T[] | undefined
     return this.stage(source.size, async function* () {
@@ -150,6 +162,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be short. */
   batch(size: number, options: BatchOptions = {}): Dataset<Batch> {
+    checkCall('batch(size, options)', arguments, BATCH_OPTIONS)
     count('batch', 'size', size, 1)
     const { source } = this
     const { dropRemainder = false } = options
@@ -171,6 +184,7 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** Asks for up to `n` elements before they are needed, so that reading and mapping go on while a step runs. */
   prefetch(n: number = 2): Dataset<T> {
+    checkCall('prefetch(n)', arguments)
     count('prefetch', 'n', n, 1)
     const { source } = this
     return this.stage(source.size, async function* () {

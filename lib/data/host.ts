@@ -1,7 +1,6 @@
 // Host values: what samples are made of before they become Tensors.
+import { type DType, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
-import type { DType, Shape } from '../core/op.js'
-import { sameShape, sizeOf } from '../core/op.js'
 import { Tensor, type TypedArray } from '../core/tensor.js'
 
 /** Values that stay on the host, row-major, with their shape. */

@@ -3,8 +3,18 @@ export type { Batch, BatchField, Sample, SampleField } from './collate.js'
 export { type CsvOptions, type CsvSample, csv } from './csv.js'
 export { type BatchOptions, Dataset, type ShuffleOptions } from './dataset.js'
 export type { ShapedArray } from './host.js'
-export { type Fields, from, generator, type Values } from './sources.js'
-export { MinMaxScaler, type MinMaxScalerOptions, minMaxScaler, Scaler, StandardScaler, standardScaler } from './scalers.js'
+export { type ElementOf, type Fields, type FieldValues, from, generator } from './sources.js'
+export {
+  MinMaxScaler,
+  type MinMaxScalerOptions,
+  minMaxScaler,
+  type Scalable,
+  type Scaled,
+  Scaler,
+  StandardScaler,
+  standardScaler,
+  type TransformOptions,
+} from './scalers.js'
 export type { Series } from './series.js'
 export {
   type ChronologicalParts,

@@ -1,8 +1,9 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
+import { isFloat } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
-import { isFloat } from '../core/op.js'
-import { add, cast, mul } from '../ops/index.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
+import { add, cast, mul, sub } from '../ops/index.js'
 import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 
@@ -12,10 +13,11 @@ export type Scalable = Tensor | TypedArray | readonly number[] | readonly (reado
 /** What transform gives for a Tensor, a typed array, an array. */
 export type Scaled<T extends Scalable> = T extends Tensor ? Tensor : T extends TypedArray ? Float32Array : T
 
-/** Statistics of a scaler: scaled = value · factor + offset, for each feature. */
-interface Lines {
-  factor: readonly number[]
-  offset: readonly number[]
+/** Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that nothing cancels. */
+interface Line {
+  readonly center: number
+  readonly factor: number
+  readonly origin: number
 }
 
 export interface TransformOptions {
@@ -23,13 +25,15 @@ export interface TransformOptions {
   feature?: number
 }
 
+const TRANSFORM_OPTIONS: OptionTable<TransformOptions> = { feature: 'integer' }
+
 /** The base of both scalers: a line for each feature. */
 export abstract class Scaler {
   protected abstract readonly what: string
-  protected lines: Lines | undefined
+  protected lines: readonly Line[] | undefined
 
   /** The line of one feature's values, all finite and at least one. */
-  protected abstract lineOf(values: Float64Array): { factor: number; offset: number }
+  protected abstract lineOf(values: Float64Array): Line
   abstract toJSON(): object
 
   /** Takes the statistics of the values, which should be those of the training part alone. Resolves with the scaler. */
@@ -37,8 +41,8 @@ export abstract class Scaler {
     const { data, features } = await rowsOf(this.what, values)
     const rows = data.length / features
     if (!(rows >= 1)) throw new WeftError('ERR_ARGUMENT', `${this.what}: fit needs at least one row`)
-    const lines = Array.from({ length: features }, (_, feature) => {
-      const column = Float64Array.from({ length: rows }, (_, row) => data[row * features + feature]!)
+    this.lines = Array.from({ length: features }, (_, feature) => {
+      const column = Float64Array.from({ length: rows }, (_, row) => Number(data[row * features + feature]!))
       const bad = column.findIndex((value) => !Number.isFinite(value))
       if (bad >= 0)
         throw new WeftError('ERR_DATA', `${this.what}: feature ${feature} of row ${bad} is ${column[bad]}`, {
@@ -46,41 +50,48 @@ export abstract class Scaler {
         })
       return this.lineOf(column)
     })
-    this.lines = { factor: lines.map(({ factor }) => factor), offset: lines.map(({ offset }) => offset) }
     return this
   }
 
   /** The values on the common scale, in the form they were given: a Tensor, a Float32Array, an array. */
   transform<T extends Scalable>(values: T, options: TransformOptions = {}): Scaled<T> {
-    return this.along(values, options, ({ factor, offset }) => ({ factor, offset }))
+    return this.along('transform', values, options, (line) => line)
   }
 
   /** transform() undone. */
   inverseTransform<T extends Scalable>(values: T, options: TransformOptions = {}): Scaled<T> {
-    return this.along(values, options, ({ factor, offset }) => ({
-      factor: factor.map((f) => 1 / f),
-      offset: offset.map((o, i) => -o / factor[i]!),
+    return this.along('inverseTransform', values, options, ({ center, factor, origin }) => ({
+      center: origin,
+      factor: 1 / factor,
+      origin: center,
     }))
   }
 
-  private along<T extends Scalable>(values: T, options: TransformOptions, lines: (own: Lines) => Lines): Scaled<T> {
-    checkOptions(this.what, options, ['feature'])
+  private along<T extends Scalable>(method: string, values: T, options: TransformOptions, lineOf: (own: Line) => Line): Scaled<T> {
+    checkOptions(`${this.what}: ${method}`, options, TRANSFORM_OPTIONS, 'values')
     if (!this.lines)
       throw new WeftError('ERR_STATE', `${this.what}: the scaler has seen no data`, { hint: 'Call await fit(training part) first' })
-    const all = lines(this.lines)
+    const all = this.lines.map(lineOf)
     const { feature } = options
-    const known = all.factor.length
-    if (feature !== undefined && !(Number.isInteger(feature) && feature >= 0 && feature < known))
-      throw new WeftError('ERR_ARGUMENT', `${this.what}: feature must be an integer from 0 to ${known - 1}, got ${JSON.stringify(feature)}`)
-    const line: Lines = feature === undefined ? all : { factor: [all.factor[feature]!], offset: [all.offset[feature]!] }
-    const width = line.factor.length
+    if (feature !== undefined && !(Number.isInteger(feature) && feature >= 0 && feature < all.length))
+      throw new WeftError('ERR_ARGUMENT', `${this.what}: feature must be an integer from 0 to ${all.length - 1}, got ${show(feature)}`)
+    const lines = feature === undefined ? all : [all[feature]!]
+    const width = lines.length
     if (values instanceof Tensor) {
       if (width > 1 && values.shape.at(-1) !== width) throw this.misfit(String(values.shape), width)
       const x = isFloat(values.dtype) ? values : cast(values, 'float32')
-      const row = (numbers: readonly number[]): Tensor => tensor([...numbers], { dtype: x.dtype, device: x.device })
-      return add(mul(x, row(line.factor)), row(line.offset)) as Scaled<T>
+      const row = (numbers: readonly number[]): Tensor =>
+        tensor(Float64Array.from(numbers), { shape: [width], dtype: x.dtype, device: x.device })
+      // what the center loses in float32 is taken off by itself
+      const centers = lines.map(({ center }) => center)
+      const rest = centers.map((center) => center - Math.fround(center))
+      const centered = sub(sub(x, row(centers.map(Math.fround))), row(rest))
+      return add(mul(centered, row(lines.map(({ factor }) => factor))), row(lines.map(({ origin }) => origin))) as Scaled<T>
     }
-    const one = (value: number, i: number): number => value * line.factor[i % width]! + line.offset[i % width]!
+    const one = (value: unknown, i: number): number => {
+      const { center, factor, origin } = lines[i % width]!
+      return (Number(value) - center) * factor + origin
+    }
     if (isTypedArray(values)) {
       if (width > 1) throw this.misfit(String(values.length), width)
       return Float32Array.from(values as Float32Array, one) as unknown as Scaled<T>
@@ -90,7 +101,7 @@ export abstract class Scaler {
         throw new WeftError('ERR_ARGUMENT', `${this.what}: expected numbers, arrays of them or a Tensor, got ${typeof item}`)
       if (item.some(Array.isArray)) return item.map(each)
       if (width > 1 && item.length !== width) throw this.misfit(`..., ${item.length}`, width)
-      return item.map((value, i) => one(Number(value), i))
+      return item.map((value, i) => one(value, i))
     }
     return each(values) as Scaled<T>
   }
@@ -122,35 +133,71 @@ const listOf = (json: unknown, what: string, name: string): number[] => {
   throw new WeftError('ERR_FORMAT', `${what}: a saved scaler has a list of numbers '${name}', got ${JSON.stringify(json)?.slice(0, 200)}`)
 }
 
+const columnsOf = (lines: readonly Line[]): object => ({
+  center: lines.map(({ center }) => center),
+  factor: lines.map(({ factor }) => factor),
+  origin: lines.map(({ origin }) => origin),
+})
+
+/** The lines of a saved scaler. Files of earlier versions have factor and offset: value · factor + offset. */
+function linesFrom(json: unknown, what: string): Line[] {
+  const factors = listOf(json, what, 'factor')
+  const earlier = Array.isArray((json as { offset?: unknown } | null)?.offset)
+  const origins = listOf(json, what, earlier ? 'offset' : 'origin')
+  const centers = earlier ? factors.map(() => 0) : listOf(json, what, 'center')
+  if (origins.length !== factors.length || centers.length !== factors.length)
+    throw new WeftError('ERR_FORMAT', `${what}: a saved scaler has as many factors as origins and centers`)
+  const lines = factors.map((factor, i): Line => ({ center: centers[i]!, factor, origin: origins[i]! }))
+  // a deviation is taken from the mean
+  return earlier && what === 'standardScaler' ? lines.map(({ factor, origin }) => ({ center: -origin / factor, factor, origin: 0 })) : lines
+}
+
+/** The smallest and largest value; constant where they differ by rounding only. */
+function spanOf(values: Float64Array): { low: number; high: number; constant: boolean } {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const value of values) {
+    low = Math.min(low, value)
+    high = Math.max(high, value)
+  }
+  return { low, high, constant: high - low <= 2 * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)) }
+}
+
 /** (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes 0). */
 export class StandardScaler extends Scaler {
   protected override readonly what = 'standardScaler'
 
-  protected override lineOf(values: Float64Array): { factor: number; offset: number } {
+  protected override lineOf(values: Float64Array): Line {
+    const { low, high, constant } = spanOf(values)
+    if (constant) return { center: low, factor: 1, origin: 0 }
+    // relative to a value of the data sums are small; a second pass takes off what rounding left in the mean
     let mean = 0
-    for (const value of values) mean += value / values.length
+    for (const value of values) mean += (value - low) / values.length
+    let left = 0
+    for (const value of values) left += (value - low - mean) / values.length
+    mean += left
     let variance = 0
-    for (const value of values) variance += (value - mean) ** 2 / values.length
-    // rounding leaves a constant feature a deviation that is none
-    const deviation = Math.sqrt(variance) > 1e-12 * Math.abs(mean) ? Math.sqrt(variance) : 1
-    return { factor: 1 / deviation, offset: -mean / deviation }
+    for (const value of values) variance += (value - low - mean) ** 2 / values.length
+    const [center, factor] = [Math.min(high, low + mean), 1 / Math.sqrt(variance)]
+    // of values that are large beside their spread, the center is rounded: what it lost
+    const lost = (mean - (center - low)) * factor
+    return { center, factor, origin: Math.abs(lost) > 1e-12 ? -lost : 0 }
   }
 
   /** Mean of each feature. */
   get mean(): number[] {
-    return (this.lines?.offset ?? []).map((offset, i) => -offset / this.lines!.factor[i]!)
+    return (this.lines ?? []).map(({ center }) => center)
   }
   /** Standard deviation of each feature; 1 of constant ones. */
   get deviation(): number[] {
-    return (this.lines?.factor ?? []).map((factor) => 1 / factor)
+    return (this.lines ?? []).map(({ factor }) => 1 / factor)
   }
 
   toJSON(): object {
-    return { className: 'StandardScaler', factor: this.lines?.factor ?? [], offset: this.lines?.offset ?? [] }
+    return { className: 'StandardScaler', ...columnsOf(this.lines ?? []) }
   }
   static fromJSON(json: unknown): StandardScaler {
     const made = new StandardScaler()
-    made.lines = { factor: listOf(json, 'standardScaler', 'factor'), offset: listOf(json, 'standardScaler', 'offset') }
+    made.lines = linesFrom(json, 'standardScaler')
     return made
   }
 }
@@ -160,6 +207,8 @@ export interface MinMaxScalerOptions {
   range?: readonly [number, number]
 }
 
+const MIN_MAX_OPTIONS: OptionTable<MinMaxScalerOptions> = { range: 'any' }
+
 /** Each feature moved and stretched so that its values fill a range (a constant feature lies at the range's begin). */
 export class MinMaxScaler extends Scaler {
   protected override readonly what = 'minMaxScaler'
@@ -167,25 +216,25 @@ export class MinMaxScaler extends Scaler {
 
   constructor(options: MinMaxScalerOptions = {}) {
     super()
-    checkOptions('minMaxScaler', options, ['range'])
+    checkOptions('data.minMaxScaler', options, MIN_MAX_OPTIONS)
     const { range = [0, 1] } = options
     if (!Array.isArray(range) || range.length !== 2 || !range.every(Number.isFinite) || !(range[0] < range[1]))
       throw new WeftError('ERR_ARGUMENT', `minMaxScaler: range must be two numbers in ascending order, got ${JSON.stringify(range)}`)
     this.range = range
   }
 
-  protected override lineOf(values: Float64Array): { factor: number; offset: number } {
-    const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
-    const factor = (this.range[1] - this.range[0]) / (high > low ? high - low : 1)
-    return { factor, offset: this.range[0] - low * factor }
+  protected override lineOf(values: Float64Array): Line {
+    const { low, high, constant } = spanOf(values)
+    const [begin, end] = this.range
+    return { center: low, factor: constant ? 1 : (end - begin) / (high - low), origin: begin }
   }
 
   toJSON(): object {
-    return { className: 'MinMaxScaler', range: this.range, factor: this.lines?.factor ?? [], offset: this.lines?.offset ?? [] }
+    return { className: 'MinMaxScaler', range: this.range, ...columnsOf(this.lines ?? []) }
   }
   static fromJSON(json: unknown): MinMaxScaler {
     const made = new MinMaxScaler({ range: listOf(json, 'minMaxScaler', 'range') as [number, number] })
-    made.lines = { factor: listOf(json, 'minMaxScaler', 'factor'), offset: listOf(json, 'minMaxScaler', 'offset') }
+    made.lines = linesFrom(json, 'minMaxScaler')
     return made
   }
 }
@@ -200,11 +249,17 @@ export function scalerFromJson(json: unknown): Scaler {
 
 /** Features of mean 0 and deviation 1. `fromJSON` makes a saved one again. */
 export const standardScaler: { (): StandardScaler; fromJSON: (json: unknown) => StandardScaler } = Object.assign(
-  () => new StandardScaler(),
+  function () {
+    checkCall('data.standardScaler(options)', arguments, {})
+    return new StandardScaler()
+  },
   { fromJSON: (json: unknown) => StandardScaler.fromJSON(json) },
 )
 /** Features in a range, default [0, 1]. `fromJSON` makes a saved one again. */
 export const minMaxScaler: { (options?: MinMaxScalerOptions): MinMaxScaler; fromJSON: (json: unknown) => MinMaxScaler } = Object.assign(
-  (options: MinMaxScalerOptions = {}) => new MinMaxScaler(options),
+  function (options: MinMaxScalerOptions = {}) {
+    checkCall('data.minMaxScaler(options)', arguments)
+    return new MinMaxScaler(options)
+  },
   { fromJSON: (json: unknown) => MinMaxScaler.fromJSON(json) },
 )

@@ -1,7 +1,7 @@
 // Series: values in time order, as windows and scalers take them.
+import { isFloat } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { isFloat } from '../core/op.js'
 import { cast, expandDims } from '../ops/index.js'
 import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'

@@ -1,18 +1,18 @@
 // Where Datasets begin: arrays in memory (from) and iterables or streams (generator).
+import { type DType, sizeOf } from '../core/spec.js'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { WeftError } from '../core/error.js'
-import type { DType } from '../core/op.js'
-import { sizeOf } from '../core/op.js'
+import { checkCall } from '../core/options.js'
 import type { Tensor, TypedArray } from '../core/tensor.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
 import { checkShaped, describe, dtypeOfTypedArray, isShaped, isTensor, isTypedArray, type Nested, type ShapedArray } from './host.js'
 
 /** Values of all samples along the first axis. */
-export type Values = Tensor | ShapedArray | TypedArray | readonly Nested[]
+export type FieldValues = Tensor | ShapedArray | TypedArray | readonly Nested[]
 /** Several of them, for models with several inputs or outputs. */
-export type Fields = Values | readonly (Tensor | ShapedArray)[] | { readonly [name: string]: Values }
+export type Fields = FieldValues | readonly (Tensor | ShapedArray)[] | { readonly [name: string]: FieldValues }
 
 /** A sample's part of the values: nested arrays give their elements, other values what their rank asks for. */
 // biome-ignore lint/suspicious/noExplicitAny: a Tensor's rank is not part of its type, so neither is a sample's form
@@ -40,8 +40,9 @@ export function breather(): () => Promise<unknown> | undefined {
 export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
   x: X,
   y?: Y,
-  sampleWeight?: Values,
+  sampleWeight?: FieldValues,
 ): Dataset<{ x: ElementOf<X>; y: ElementOf<Y>; sampleWeight?: number }> {
+  checkCall('data.from(x, y, sampleWeight)', arguments)
   const size = lengthOf(x, 'x')
   for (const [name, values] of [
     ['y', y],
@@ -88,6 +89,7 @@ type MaybeAsync<T> = Iterable<T> | AsyncIterable<T>
 export function generator<T = any>(
   source: (() => MaybeAsync<T> | Readable | Promise<MaybeAsync<T> | Readable>) | MaybeAsync<T> | Readable,
 ): Dataset<T> {
+  checkCall('data.generator(source)', arguments)
   if (typeof source !== 'function' && !iterable(source)) {
     throw new WeftError('ERR_ARGUMENT', `generator: expected a function, an iterable or a stream, got ${describe(source)}`)
   }
@@ -138,7 +140,7 @@ function lengthOf(values: Fields, name: string): number {
     return values.shape[0]!
   }
   if (isFieldRecord(values) && Object.keys(values).length > 0) {
-    return common(Object.entries(values).map(([key, part]) => [`${name}.${key}`, lengthOf(part as Values, `${name}.${key}`)]))
+    return common(Object.entries(values).map(([key, part]) => [`${name}.${key}`, lengthOf(part as FieldValues, `${name}.${key}`)]))
   }
   throw new WeftError('ERR_ARGUMENT', `from: ${name} is ${describe(values)}`, {
     hint: 'Use Tensors, nested arrays, typed arrays or { data, shape }',
@@ -158,7 +160,8 @@ function noteDtypes(values: Fields, name: string, dtypes: Record<string, DType>)
   else if (isShaped(values)) {
     const dtype = values.dtype ?? (isTypedArray(values.data) ? dtypeOfTypedArray(values.data) : undefined)
     if (dtype) dtypes[name] = dtype
-  } else if (isFieldRecord(values)) for (const [key, part] of Object.entries(values)) noteDtypes(part as Values, `${name}.${key}`, dtypes)
+  } else if (isFieldRecord(values))
+    for (const [key, part] of Object.entries(values)) noteDtypes(part as FieldValues, `${name}.${key}`, dtypes)
 }
 
 async function reader(values: Fields): Promise<Read> {
@@ -167,14 +170,16 @@ async function reader(values: Fields): Promise<Read> {
     return (index) => parts.map((part) => part(index) as ShapedArray)
   }
   if (isFieldRecord(values)) {
-    const parts = await Promise.all(Object.entries(values).map(async ([key, part]) => [key, await rows(part as Values, false)] as const))
+    const parts = await Promise.all(
+      Object.entries(values).map(async ([key, part]) => [key, await rows(part as FieldValues, false)] as const),
+    )
     return (index) => Object.fromEntries(parts.map(([key, part]) => [key, part(index)])) as SampleField
   }
-  return rows(values as Values, false)
+  return rows(values as FieldValues, false)
 }
 
 /** Reads rows of one array; `wrapped` rows are ShapedArrays whatever their rank. */
-async function rows(values: Values, wrapped: boolean): Promise<Read> {
+async function rows(values: FieldValues, wrapped: boolean): Promise<Read> {
   if (Array.isArray(values)) return (index) => values[index] as SampleField
   const { data, shape, dtype } = isTensor(values)
     ? { data: (await values.data()) as TypedArray, shape: values.shape, dtype: values.dtype }

@@ -1,6 +1,7 @@
 // Time series: windows to learn from, and parts in time order.
 import { tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { gather, reshape, slice } from '../ops/index.js'
 import { Tensor, type TypedArray } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
@@ -16,6 +17,8 @@ export interface WindowsOptions {
   /** The feature to predict, or several; default: all of them. */
   target?: number | readonly number[]
 }
+
+const WINDOWS_OPTIONS: OptionTable<WindowsOptions> = { timesteps: 'integer', horizon: 'integer', stride: 'integer', target: 'any' }
 
 export interface Windows {
   /** [n, timesteps, features] */
@@ -44,7 +47,7 @@ function positions(n: number, begin: number, stride: number, count: number, devi
  * n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows, so that none reaches from one part into another.
  */
 export function windows(series: Series, options: WindowsOptions): Windows {
-  checkOptions('data.windows', options, ['timesteps', 'horizon', 'stride', 'target'])
+  checkCall('data.windows(series, options)', arguments, WINDOWS_OPTIONS)
   const what = 'data.windows'
   const timesteps = whole(what, 'timesteps', options?.timesteps, 1)
   const horizon = whole(what, 'horizon', options.horizon ?? 1, 1)
@@ -80,6 +83,8 @@ export interface ChronologicalSplitOptions {
   history?: number
 }
 
+const SPLIT_OPTIONS: OptionTable<ChronologicalSplitOptions> = { test: 'number', validation: 'number', history: 'integer' }
+
 export interface ChronologicalParts<T> {
   train: T
   validation: T
@@ -92,7 +97,7 @@ export interface ChronologicalParts<T> {
  */
 export function chronologicalSplit<T extends Series>(series: T, options: ChronologicalSplitOptions = {}): ChronologicalParts<T> {
   const what = 'data.chronologicalSplit'
-  checkOptions(what, options, ['test', 'validation', 'history'])
+  checkCall('data.chronologicalSplit(series, options)', arguments, SPLIT_OPTIONS)
   if (!(series instanceof Tensor && series.rank > 0) && !Array.isArray(series) && !isTypedArray(series)) {
     throw new WeftError('ERR_ARGUMENT', `${what}: expected an array, a typed array or a Tensor with rows, got ${typeof series}`)
   }

@@ -6,6 +6,7 @@ import { cifar10Files } from '../data/datasets/cifar.js'
 import { type FileSet, find } from '../data/datasets/files.js'
 import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
 import { cuda, type DeviceInfo, device, devices } from '../core/device.js'
+import { checkCall } from '../core/options.js'
 import { deviceTests, selfTests } from './selftest.js'
 
 export interface DoctorCheck {
@@ -46,7 +47,8 @@ export interface DoctorReport {
   napi: number
   /** 'linux-x64', ... */
   platform: string
-  cpu: { name: string; level: string; threads: number; features: string[] }
+  /** `level`: the kernels that are used, of those the addon has, `levels`. */
+  cpu: { name: string; level: string; levels: string[]; threads: number; features: string[] }
   cuda: DoctorCuda
   /** The devices that can be used. */
   devices: DeviceInfo[]
@@ -64,6 +66,7 @@ const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
  * and larger ones on every CUDA device against the CPU. A machine without CUDA is sound; a WEFT_DEVICE that cannot be used is not.
  */
 export async function doctor(): Promise<DoctorReport> {
+  checkCall('doctor()', arguments)
   const list = devices()
   const cpu = list.find((info) => info.kind === 'cpu')
   const checks = [await check('device', async () => device())]
@@ -80,7 +83,13 @@ export async function doctor(): Promise<DoctorReport> {
     node: process.versions.node,
     napi: Number(process.versions['napi']),
     platform: `${process.platform}-${process.arch}`,
-    cpu: { name: cpu?.name ?? '', level: cpu?.level ?? '', threads: cpu?.threads ?? 0, features: cpu?.features ?? [] },
+    cpu: {
+      name: cpu?.name ?? '',
+      level: cpu?.level ?? '',
+      levels: cpu?.levels ?? [],
+      threads: cpu?.threads ?? 0,
+      features: cpu?.features ?? [],
+    },
     cuda: describeCuda(),
     devices: list,
     device: checks[0]!.ok ? checks[0]!.detail : undefined,

@@ -2,7 +2,7 @@
 import { tensor } from '../core/apply.js'
 import { withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
-import { grad } from '../core/jit.js'
+import { grad } from '../core/grad.js'
 import { sizeOf } from '../core/op.js'
 import { concat, conv2d } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'

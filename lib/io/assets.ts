@@ -1,4 +1,4 @@
-// Assets of saved models: JSON values, and tokenizers, text vectorizations and scalers, which come back as what they were.
+// Assets of saved models: JSON values, tokenizers, text vectorizations and scalers. Each comes back as its own class.
 import { Scaler, scalerFromJson } from '../data/scalers.js'
 import { layerFromJson, type LayerJson, layerToJson } from '../layers/serialize.js'
 import { TextVectorization } from '../layers/text_vectorization.js'

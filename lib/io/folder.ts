@@ -1,68 +1,140 @@
-// Folders of saved models: written aside and renamed, so that a model under a name is always a whole one.
-import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+// Folders of saved models, replaced as a whole while others read them and save to them.
+//
+// A save is prepared in a folder of its own, flushed to the disk, and then put in place:
+// - Where there is no folder yet, the prepared one is renamed to it.
+// - Where there is one, the prepared one is renamed to COMMIT inside it. From this moment on the new model is the
+//   saved one: a file of the model is the one in COMMIT, or, where COMMIT has none of that name, the one in the
+//   folder. Then each file is moved out of COMMIT to its place in the folder, and COMMIT is removed. The folder itself
+//   stays, so it may be a mount point, and it always holds a model.
+//
+// Every step is one rename. A process may end between any two of them: what is left is a whole model, and the next
+// save goes on from there. Nobody holds a lock. Whoever finds COMMIT occupied moves its files out, as its owner does
+// too, and then puts a COMMIT of its own there.
+//
+// A reader opens the files and then looks whether each of them is still the one in force. If so, they were so together
+// at one moment, and stay as they are while they are open, because files are replaced but never written to. If not, a
+// save came between, and the reader begins anew.
+import { type FileHandle, lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
+import { isStagingName, removeLeftovers, stagingName } from './leftovers.js'
+import { RegularFile } from './regular_file.js'
+import { isSystemError, systemError } from './system_error.js'
 
 export const MODEL_FILE = 'model.json'
 export const WEIGHTS_FILE = 'weights.safetensors'
 export const OPTIMIZER_FILE = 'optimizer.safetensors'
 export const TRAINING_FILE = 'training.json'
+export const FILES: readonly string[] = [WEIGHTS_FILE, OPTIMIZER_FILE, TRAINING_FILE, MODEL_FILE]
 
-const FORMAT = 'weft model'
-const FORMAT_VERSION = 1
+const COMMIT = '.weft-commit'
+/** What file systems put into an empty volume. */
+const NOT_OURS: ReadonlySet<string> = new Set(['lost+found'])
+const MOST_TRIES = 10_000
 
-/** What model.json begins with. */
-export const formatFacts: { readonly format: string; readonly version: number } = { format: FORMAT, version: FORMAT_VERSION }
+/** The files of a saved model, open, all of one save. */
+export type OpenFiles = ReadonlyMap<string, RegularFile>
 
-const exists = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined)) !== undefined
-/** Where a model stays for the moment between the renames of its replacement. */
+/** Where an earlier format kept the old model for the moment between the renames of its replacement. */
 const previous = (folder: string): string => `${folder}.previous`
 
-/** The contents of a saved model's JSON file; ERR_FORMAT when it is none. */
-export async function readJson(file: string): Promise<Record<string, unknown>> {
-  let text: string
+const exists = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined)) !== undefined
+
+/** Runs `attempt` on the path of a file that is in force: the one in COMMIT, or else the one in the folder. */
+async function inForce<T>(folder: string, name: string, attempt: (file: string) => Promise<T>): Promise<T> {
   try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new WeftError('ERR_FORMAT', `${file} cannot be read: ${(cause as Error).message}`, { cause })
+    return await attempt(path.join(folder, COMMIT, name))
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT', 'ENOTDIR')) throw error
   }
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  } catch (cause) {
-    throw new WeftError('ERR_FORMAT', `${file} is not JSON: ${(cause as Error).message}`, { cause })
-  }
-  throw new WeftError('ERR_FORMAT', `${file} does not hold a JSON object`)
+  return await attempt(path.join(folder, name))
 }
 
-/** model.json of a folder; ERR_FORMAT unless it is a model of this format. */
-export async function readModelFile(folder: string): Promise<Record<string, unknown>> {
-  const file = path.join(folder, MODEL_FILE)
-  const json = await readJson(file)
-  if (json['format'] !== FORMAT) throw new WeftError('ERR_FORMAT', `${file} does not describe a saved model`)
-  if (typeof json['version'] !== 'number' || json['version'] > FORMAT_VERSION) {
-    throw new WeftError(
-      'ERR_FORMAT',
-      `${file} has version ${String(json['version'])} of the format, this weftjs reads up to ${FORMAT_VERSION}`,
-      { hint: 'Update weftjs' },
-    )
+/** Opens files of a folder so that all are of one save; undefined when a save came between. */
+async function openTogether(folder: string, names: readonly string[]): Promise<Map<string, RegularFile> | undefined> {
+  const files = new Map<string, RegularFile>()
+  let good = false
+  try {
+    for (const name of names) files.set(name, await inForce(folder, name, (file) => RegularFile.open(file)))
+    good = true
+    for (const [name, { facts }] of files) {
+      const now = await inForce(folder, name, stat)
+      if (now.ino !== facts.ino || now.dev !== facts.dev) good = false
+    }
+  } catch (error) {
+    good = false
+    // a file that is missing may have been moved between the two looks at its places
+    if (!isSystemError(error, 'ENOENT') || (await missingFor(folder, names))) throw error
+  } finally {
+    if (!good) for (const file of files.values()) await file.close()
   }
-  return json
+  return good ? files : undefined
 }
 
-/** The folder that holds the model: itself, or what a save that was interrupted between its renames has left. */
+/** Whether one of the files has been missing in both places for a moment. */
+async function missingFor(folder: string, names: readonly string[]): Promise<boolean> {
+  for (const name of names) {
+    let found = false
+    for (let look = 0; look < 5 && !found; look++) {
+      if (look > 0) await pause(look)
+      found = await inForce(folder, name, lstat).then(
+        () => true,
+        () => false,
+      )
+    }
+    if (!found) return true
+  }
+  return false
+}
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** Calls `read` with files of a saved model, all of one save. ERR_FORMAT when one is missing or not a regular file. */
+export async function withFiles<T>(folder: string, names: readonly string[], read: (files: OpenFiles) => Promise<T>): Promise<T> {
+  let files: Map<string, RegularFile> | undefined
+  try {
+    for (let tries = 0; files === undefined; tries++) {
+      if (tries === MOST_TRIES) throw new WeftError('ERR_STATE', `${folder} is saved to without a pause; it could not be read`)
+      files = await openTogether(folder, names)
+    }
+  } catch (error) {
+    const file = isSystemError(error) ? (error.path ?? folder) : folder
+    throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
+  }
+  try {
+    return await read(files)
+  } finally {
+    for (const file of files.values()) await file.close()
+  }
+}
+
+/**
+ * The folder that holds the model: itself, or what an interrupted save of an earlier format has left.
+ * ERR_FORMAT when there is none.
+ */
 export async function findFolder(folder: string): Promise<string> {
-  if (await exists(folder)) return folder
+  try {
+    await stat(folder)
+    return folder
+  } catch (error) {
+    if (!isSystemError(error, 'ENOENT')) throw systemError(`${folder} cannot be read`, error, 'ERR_FORMAT')
+  }
   if (await exists(previous(folder))) return previous(folder)
   throw new WeftError('ERR_FORMAT', `there is no saved model at ${folder}`)
 }
 
-/** Writes JSON and flushes it to the disk. */
-export async function writeJson(file: string, value: unknown): Promise<void> {
+/** Whether something is in the folder that a save has put there: its model file. */
+export const holdsModel = (folder: string): Promise<boolean> =>
+  inForce(folder, MODEL_FILE, stat).then(
+    () => true,
+    () => false,
+  )
+
+/** Opens a file for writing that is not there yet, and flushes it to the disk in the end. */
+export async function writeNew(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const handle = await open(file, 'wx')
   try {
-    await handle.writeFile(`${JSON.stringify(value, undefined, 2)}\n`)
+    await write(handle)
     await handle.sync()
   } finally {
     await handle.close()
@@ -80,51 +152,142 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** Throws unless the folder may be replaced: absent, empty or a saved model. */
-async function checkReplaceable(folder: string): Promise<boolean> {
-  const facts = await stat(folder).catch(() => undefined)
-  if (facts === undefined) return false
-  if (!facts.isDirectory()) throw new WeftError('ERR_ARGUMENT', `save: ${folder} is a file`, { hint: 'Choose the name of a folder' })
-  const entries = await readdir(folder)
-  if (entries.length === 0) return true
-  try {
-    await readModelFile(folder)
-  } catch {
-    throw new WeftError('ERR_ARGUMENT', `save: ${folder} is not empty and not a saved model; it is left alone`, {
-      hint: 'Choose another folder',
-    })
+/** The real path of a folder, which need not be there yet, nor the one a link names. Makes the folders above it. */
+async function realFolder(wanted: string): Promise<string> {
+  let folder = wanted
+  for (let links = 0; links < 40; links++) {
+    try {
+      return await realpath(folder)
+    } catch (error) {
+      if (!isSystemError(error, 'ENOENT')) throw error
+    }
+    const target = await readlink(folder).catch(() => undefined)
+    if (target !== undefined) {
+      folder = path.resolve(path.dirname(folder), target)
+      continue
+    }
+    await mkdir(path.dirname(folder), { recursive: true })
+    return path.join(await realpath(path.dirname(folder)), path.basename(folder))
   }
-  return true
+  return folder
 }
 
-/** Fills a new folder by `fill` and puts it in the place of `target`. When anything fails, what was there stays. */
-export async function replaceFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  const wanted = path.resolve(target)
-  const folder = await realpath(wanted).catch(() => wanted)
-  const aside = previous(folder)
-  await mkdir(path.dirname(folder), { recursive: true })
-  // an earlier save was interrupted between its renames
-  if (!(await exists(folder)) && (await exists(aside))) await rename(aside, folder)
-  const replaces = await checkReplaceable(folder)
-  const fresh = `${folder}.saving-${randomBytes(6).toString('hex')}`
-  await mkdir(fresh)
-  try {
-    await fill(fresh)
-    await flushFolder(fresh)
-    if (replaces) {
-      await rm(aside, { recursive: true, force: true })
-      await rename(folder, aside)
-    }
+/** Throws unless the folder may be saved to: absent, empty, or a saved model. Returns whether it is there. */
+async function checkReplaceable(folder: string, isModel: (folder: string) => Promise<boolean>): Promise<boolean> {
+  const facts = await stat(folder).catch((error: unknown) => {
+    if (isSystemError(error, 'ENOENT')) return undefined
+    throw error
+  })
+  if (facts === undefined) return false
+  if (!facts.isDirectory()) throw new WeftError('ERR_ARGUMENT', `save: ${folder} is a file`, { hint: 'Choose the name of a folder' })
+  const entries = (await readdir(folder)).filter((name) => !isStagingName(name) && !NOT_OURS.has(name))
+  if (entries.length === 0 || (await isModel(folder))) return true
+  throw new WeftError('ERR_ARGUMENT', `save: ${folder} is not empty and not a saved model; it is left alone`, {
+    hint: 'Choose another folder',
+  })
+}
+
+/** Moves the files of COMMIT to their places; several processes may do so at once. */
+async function settle(folder: string): Promise<void> {
+  const commit = path.join(folder, COMMIT)
+  for (const name of FILES) {
+    await rename(path.join(commit, name), path.join(folder, name)).catch((error: unknown) => {
+      if (!isSystemError(error, 'ENOENT')) throw error
+    })
+  }
+  await rmdir(commit).catch((error: unknown) => {
+    if (!isSystemError(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error
+  })
+}
+
+/** Puts a prepared folder in force inside an existing one. */
+async function commit(prepared: string, folder: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    await settle(folder)
     try {
-      await rename(fresh, folder)
+      await rename(prepared, path.join(folder, COMMIT))
+      break
     } catch (error) {
-      if (replaces) await rename(aside, folder)
-      throw error
+      if (!isSystemError(error, 'ENOTEMPTY', 'EEXIST') || tries === MOST_TRIES) throw error
     }
-    await flushFolder(path.dirname(folder))
+  }
+  await flushFolder(folder)
+  await settle(folder)
+  await flushFolder(folder)
+}
+
+/** The last save to each folder that was begun in this process. */
+const queues = new Map<string, Promise<void>>()
+
+/** Runs saves to one folder one after the other. */
+async function inTurn(folder: string, save: () => Promise<void>): Promise<void> {
+  const before = queues.get(folder) ?? Promise.resolve()
+  const turn = before.then(save, save)
+  queues.set(folder, turn)
+  try {
+    await turn
+  } finally {
+    if (queues.get(folder) === turn) queues.delete(folder)
+  }
+}
+
+/**
+ * Fills a new folder by `fill` and puts its files in the place of those in `target`.
+ * When anything fails, what was there stays.
+ * Saves to one folder follow each other in the order of the calls.
+ * @param isModel whether an existing folder that is not empty may be replaced
+ */
+export function replaceFolder(
+  target: string,
+  fill: (folder: string) => Promise<void>,
+  isModel: (folder: string) => Promise<boolean> = holdsModel,
+): Promise<void> {
+  const wanted = path.resolve(target)
+  return inTurn(wanted, async () => {
+    try {
+      const folder = await realFolder(wanted)
+      // another name of the same folder may be in the queue under its real path
+      await (folder === wanted ? replace(folder, fill, isModel) : inTurn(folder, () => replace(folder, fill, isModel)))
+    } catch (error) {
+      throw systemError(`save: ${wanted} cannot be written`, error, 'ERR_ARGUMENT')
+    }
+  })
+}
+
+async function replace(
+  folder: string,
+  fill: (folder: string) => Promise<void>,
+  isModel: (folder: string) => Promise<boolean>,
+): Promise<void> {
+  const parent = path.dirname(folder)
+  await removeLeftovers(parent)
+  if (!(await exists(folder)) && (await exists(previous(folder)))) await rename(previous(folder), folder)
+  const there = await checkReplaceable(folder, isModel)
+  if (there) await removeLeftovers(folder)
+  // inside an existing folder, because that may be a disk of its own
+  const prepared = path.join(there ? folder : parent, stagingName())
+  await mkdir(prepared)
+  try {
+    await fill(prepared)
+    await flushFolder(prepared)
+    if (there || !(await appear(prepared, folder))) {
+      await checkReplaceable(folder, isModel)
+      await commit(prepared, folder)
+    } else await flushFolder(parent)
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true })
+    await rm(prepared, { recursive: true, force: true }).catch(() => undefined)
     throw error
   }
-  if (replaces) await rm(aside, { recursive: true, force: true })
+}
+
+/** Renames the prepared folder to one that was not there; false when another process was faster. */
+async function appear(prepared: string, folder: string): Promise<boolean> {
+  if (await exists(folder)) return false
+  try {
+    await rename(prepared, folder)
+    return true
+  } catch (error) {
+    if (isSystemError(error, 'ENOTEMPTY', 'EEXIST')) return false
+    throw error
+  }
 }

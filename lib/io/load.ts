@@ -1,95 +1,203 @@
-// loadModel: a saved model, as it was: structure, weights, how it was compiled, optimizer state, and where its random numbers and shuffles were.
-import path from 'node:path'
+// loadModel: a saved model as it was. Structure, weights, compilation, optimizer state, random numbers and shuffles come back.
+import { createHash } from 'node:crypto'
 import { device as currentDevice, withDevice } from '../core/device.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/op.js'
-import { layerFromJson } from '../layers/serialize.js'
+import { checkCall, type OptionTable } from '../core/options.js'
+import { bytesOnHost } from '../core/program.js'
+import type { Variable } from '../core/tensor.js'
+import { whileLoading } from '../layers/loading.js'
+import { type LayerJson, layerFromJson } from '../layers/serialize.js'
 import { type AnyModel, Model } from '../model/model.js'
-import { type ObjectiveJson, objectiveOptions } from '../model/objective.js'
-import { optimizerFromJson } from '../optimizers/index.js'
-import { isRecord, type Variable } from '../core/tensor.js'
 import { assetsFromJson } from './assets.js'
-import { findFolder, OPTIMIZER_FILE, readJson, readModelFile, TRAINING_FILE, WEIGHTS_FILE } from './folder.js'
-import { readSafetensors, type StoredTensor, toTensor } from './safetensors.js'
-import { namedOptimizerState, namedVariables } from './save.js'
+import { FILES, findFolder, MODEL_FILE, type OpenFiles, OPTIMIZER_FILE, TRAINING_FILE, WEIGHTS_FILE, withFiles } from './folder.js'
+import { recognize } from './foreign.js'
+import { type Manifest, notAsSaved, readManifest } from './manifest.js'
+import { namedOptimizerState, namedVariables, oldNames } from './names.js'
+import { pathOf, type Place } from './place.js'
+import { jsonObject, type RegularFile } from './regular_file.js'
+import { type Entry, SafetensorsFile, toTensor } from './safetensors.js'
+import { checkTraining, type Training } from './schema.js'
+import { checkOwn, restoreTraining } from './training.js'
 
 export interface LoadOptions {
   /** Where the weights go. Default: the current device. */
   device?: string
   /** The user's own layer classes by name: { Scale }. */
   layers?: Record<string, unknown>
+  /** The user's own losses by name, where the model was compiled with some: { weighted }. */
+  losses?: Record<string, unknown>
+  /** The user's own metrics by name, where the model was compiled with some. */
+  metrics?: Record<string, unknown>
+  /** Compares the files with the checksums in model.json. Default true; false is faster for large models. */
+  verify?: boolean
 }
 
-/** The model saved in a folder. It trains on from where it stopped, bit for bit on the same device. */
-export async function loadModel(folder: string, options: LoadOptions = {}): Promise<AnyModel> {
-  checkOptions('loadModel', options, ['device', 'layers'])
-  if (typeof folder !== 'string' || folder === '') throw new WeftError('ERR_ARGUMENT', 'loadModel: expected the name of a folder')
-  const found = await findFolder(folder)
-  const { model: structure, assets } = await readModelFile(found)
-  const training = await readJson(path.join(found, TRAINING_FILE))
-  const weights = await read(path.join(found, WEIGHTS_FILE))
-  const state = await read(path.join(found, OPTIMIZER_FILE))
-  return withDevice(options.device ?? currentDevice(), () => {
-    const model = layerFromJson(structure as never, { layers: options.layers ?? {} } as never) as unknown
-    if (!(model instanceof Model)) throw new WeftError('ERR_FORMAT', `${found}: the saved layer is not a model`)
-    try {
-      restore(`${found}/${WEIGHTS_FILE}`, namedVariables(model), weights)
-      if (isRecord(assets)) model.assets = assetsFromJson(assets) as Record<string, unknown>
-      restoreTraining(model, training, state, `${found}/${OPTIMIZER_FILE}`)
-    } catch (error) {
-      model.dispose()
-      throw error
-    }
+const OPTIONS: OptionTable<LoadOptions> = { device: 'string', layers: 'object', losses: 'object', metrics: 'object', verify: 'boolean' }
+
+/** Weights beyond those of the file that may be made before the difference is found, so that its error can name the weight. */
+const SLACK_BYTES = 16 << 20
+/** Values of this size are read into the weight's own memory. */
+const LARGE_BYTES = 1 << 20
+
+/**
+ * The model saved in a folder (a path or a file: URL). It trains on from where it stopped, bit for bit on the same device.
+ * Throws ERR_FORMAT where there is no whole saved model, ERR_STATE when the system refuses (too many open files).
+ */
+export async function loadModel(place: Place, options: LoadOptions = {}): Promise<AnyModel> {
+  checkCall('loadModel(folder, options)', arguments, OPTIONS)
+  const wanted = pathOf('loadModel', place)
+  checkOwn({ losses: options.losses, metrics: options.metrics })
+  try {
+    const folder = await findFolder(wanted)
+    return await withFiles(folder, FILES, (files) => read(files, options))
+  } catch (error) {
+    if (!(error instanceof WeftError) || error.code !== 'ERR_FORMAT') throw error
+    const kind = await recognize(wanted)
+    if (kind === undefined) throw error
+    throw new WeftError('ERR_FORMAT', `loadModel: ${wanted} is ${kind.what}`, { hint: kind.hint, cause: error })
+  }
+}
+
+interface Parts {
+  manifest: Manifest
+  training: Training
+  weights: SafetensorsFile
+  state: SafetensorsFile
+}
+
+async function read(files: OpenFiles, options: LoadOptions): Promise<AnyModel> {
+  const { verify = true } = options
+  const manifest = await readManifest(files.get(MODEL_FILE)!, verify)
+  const checksum = verify && manifest.version > 1
+  if (manifest.version > 1)
+    for (const name of FILES) if (name !== MODEL_FILE) checkSize(files.get(name)!, manifest.files.get(name)?.bytes, checksum)
+  const training = await readTraining(files.get(TRAINING_FILE)!, checksum ? manifest.files.get(TRAINING_FILE)!.sha256 : undefined)
+  const weights = await SafetensorsFile.read(files.get(WEIGHTS_FILE)!)
+  const state = await SafetensorsFile.read(files.get(OPTIMIZER_FILE)!)
+  const where = options.device ?? currentDevice()
+  const { model, variables, optimizer } = withDevice(where, () => made({ manifest, training, weights, state }, files, options))
+  try {
+    await fill(weights, variables, checksum ? manifest.files.get(WEIGHTS_FILE)!.sha256 : undefined)
+    if (optimizer) await fill(state, optimizer, checksum ? manifest.files.get(OPTIMIZER_FILE)!.sha256 : undefined)
+    else if (checksum) await check(files.get(OPTIMIZER_FILE)!, manifest.files.get(OPTIMIZER_FILE)!.sha256)
     return model
+  } catch (error) {
+    model.dispose()
+    throw error
+  }
+}
+
+function checkSize({ path, size }: RegularFile, expected: number | undefined, verify: boolean): void {
+  if (!verify || size === expected) return
+  if (expected === undefined) throw new WeftError('ERR_FORMAT', `${path} is not listed in ${MODEL_FILE}`)
+  throw new WeftError('ERR_FORMAT', `${path} has ${size} bytes, it was saved with ${expected}`, {
+    hint: 'It was damaged, edited, or put there from another save',
   })
 }
 
-async function read(file: string): Promise<Map<string, StoredTensor>> {
+async function readTraining(file: RegularFile, sha256: string | undefined): Promise<Training> {
+  const text = await file.text()
+  if (sha256 !== undefined && createHash('sha256').update(text).digest('hex') !== sha256) throw notAsSaved(file.path)
+  return checkTraining(file.path, jsonObject(text, file.path))
+}
+
+async function check(file: RegularFile, sha256: string): Promise<void> {
+  const hash = createHash('sha256')
+  const chunk = new Uint8Array(Math.min(file.size, LARGE_BYTES))
+  for (let at = 0; at < file.size; at += chunk.length) {
+    const part = chunk.subarray(0, file.size - at)
+    await file.read(part, at)
+    hash.update(part)
+  }
+  if (hash.digest('hex') !== sha256) throw notAsSaved(file.path)
+}
+
+interface Made {
+  model: AnyModel
+  /** The weights by their names in the file, and the optimizer's state where the model is compiled. */
+  variables: ReadonlyMap<string, Variable>
+  optimizer: ReadonlyMap<string, Variable> | undefined
+}
+
+/** The model that the files describe, with memory for what they hold, and no values in it yet. */
+function made({ manifest, training, weights, state }: Parts, files: OpenFiles, options: LoadOptions): Made {
+  const file = files.get(MODEL_FILE)!
+  // every layer takes some text, and layers made of layers have weights for each of those
+  const limits = { bytes: weights.bytes + SLACK_BYTES, layers: 1000 + file.size / 16 + 20 * weights.tensors.size }
+  let model: AnyModel | undefined
   try {
-    return await readSafetensors(file)
-  } catch (cause) {
-    if (cause instanceof WeftError) throw cause
-    throw new WeftError('ERR_FORMAT', `${file} cannot be read: ${(cause as Error).message}`, { cause })
+    const layer = whileLoading(limits, () =>
+      layerFromJson(manifest.model as LayerJson, { layers: options.layers ?? {} } as never),
+    ) as unknown
+    if (!(layer instanceof Model)) throw new WeftError('ERR_FORMAT', 'the saved layer is not a model')
+    model = layer
+    const variables = manifest.version === 1 ? oldNames(model, weights.tensors) : namedVariables(model)
+    match(weights, variables)
+    model.assets = assetsFromJson(manifest.assets) as Record<string, unknown>
+    const compiled = restoreTraining(model, training, variables, state, { losses: options.losses, metrics: options.metrics })
+    const optimizer = compiled ? namedOptimizerState(model, variables) : undefined
+    if (optimizer) match(state, optimizer)
+    return { model, variables, optimizer }
+  } catch (error) {
+    model?.dispose()
+    throw unmade(error, file.path)
   }
 }
 
-/** Puts the stored values into the variables; the two must match one for one. */
-function restore(file: string, variables: ReadonlyMap<string, Variable>, stored: ReadonlyMap<string, StoredTensor>): void {
-  for (const name of stored.keys()) {
-    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${file} has '${name}', which the model has not`)
+/** Errors of making a model from a file are faults of the file, save those of the machine. */
+function unmade(error: unknown, file: string): unknown {
+  const short = (text: string): string => (text.length > MOST_MESSAGE ? `${text.slice(0, MOST_MESSAGE)}...` : text)
+  if (error instanceof WeftError) {
+    if (!FAULTS_OF_FILES.has(error.code)) return error
+    const named = error.message.includes(file.slice(0, file.lastIndexOf('/')))
+    return named ? error : new WeftError('ERR_FORMAT', short(`${file}: ${error.message}`), { cause: error })
   }
-  for (const [name, variable] of variables) {
-    const value = stored.get(name)
-    if (!value) throw new WeftError('ERR_FORMAT', `${file} has no '${name}'`)
-    if (!sameShape(value.shape, variable.shape) || value.dtype !== variable.dtype) {
-      throw new WeftError(
-        'ERR_FORMAT',
-        `${file}: '${name}' is ${value.dtype} [${value.shape}], the model has ${variable.dtype} [${variable.shape}]`,
-        {
-          shapes: [value.shape, variable.shape],
-        },
-      )
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : typeof error
+  return new WeftError('ERR_FORMAT', short(`${file}: the model cannot be made from it (${reason})`), { cause: error })
+}
+const FAULTS_OF_FILES: ReadonlySet<string> = new Set([
+  'ERR_ARGUMENT',
+  'ERR_SHAPE',
+  'ERR_DTYPE',
+  'ERR_TRACE',
+  'ERR_STATE',
+  'ERR_DATA',
+  'ERR_FORMAT',
+])
+const MOST_MESSAGE = 1000
+
+/** Throws ERR_FORMAT unless the file and the variables match one for one. */
+function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string, Variable>): void {
+  for (const name of tensors.keys()) {
+    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model has not`)
+  }
+  for (const [name, { dtype, shape }] of variables) {
+    const entry = tensors.get(name)
+    if (!entry) throw new WeftError('ERR_FORMAT', `${path} has no '${name}'`)
+    if (!sameShape(entry.shape, shape) || entry.dtype !== dtype) {
+      throw new WeftError('ERR_FORMAT', `${path}: '${name}' is ${entry.dtype} [${entry.shape}], the model has ${dtype} [${shape}]`, {
+        shapes: [entry.shape, shape],
+      })
     }
   }
-  for (const [name, variable] of variables) {
-    const value = toTensor(stored.get(name)!, variable.device)
+}
+
+/** Reads the values of a file into the variables; they match. */
+async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variable>, sha256: string | undefined): Promise<void> {
+  const direct = ({ from, to }: Entry, variable: Variable): boolean => variable.device === 'cpu' && to - from >= LARGE_BYTES
+  const target = async (entry: Entry): Promise<Uint8Array> => {
+    const variable = variables.get(entry.name)!
+    // nobody else has the model yet, so that its memory may be written to once the runs that made it are done
+    return direct(entry, variable) ? await bytesOnHost(variable.held()) : new Uint8Array(entry.to - entry.from)
+  }
+  const put = (entry: Entry, bytes: Uint8Array): void => {
+    const variable = variables.get(entry.name)!
+    if (direct(entry, variable)) return
+    const value = toTensor({ dtype: entry.dtype, shape: entry.shape, bytes }, variable.device)
     variable.assign(value)
     value.dispose()
   }
-}
-
-function restoreTraining(model: AnyModel, training: Record<string, unknown>, state: ReadonlyMap<string, StoredTensor>, file: string): void {
-  const { compiled, learningRate, shuffle, epochs } = training
-  if (typeof epochs === 'number') model.epochsTrained = epochs
-  if (isRecord(shuffle)) model.shuffleState = { seed: Number(shuffle['seed']), pass: Number(shuffle['pass']) }
-  if (!isRecord(compiled)) return
-  const { optimizer: saved, ...objective } = compiled
-  if (!isRecord(saved)) throw new WeftError('ERR_FORMAT', `${TRAINING_FILE}: the optimizer is missing`)
-  const optimizer = optimizerFromJson(saved as { className: string; config: Record<string, unknown> })
-  model.compile(objectiveOptions(objective as unknown as ObjectiveJson, optimizer))
-  // state exists for the weights that were trained
-  const trained = [...namedVariables(model)].filter(([name]) => [...state.keys()].some((key) => key.startsWith(`${name}/`)))
-  optimizer.build(trained.map(([, variable]) => variable))
-  restore(file, namedOptimizerState(model), state)
-  if (typeof learningRate === 'number') optimizer.adopt(learningRate)
+  const found = await file.readAll(target, put, sha256 !== undefined)
+  if (sha256 !== undefined && found !== sha256) throw notAsSaved(file.path)
 }

@@ -1,10 +1,16 @@
 // safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian data).
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { createHash, type Hash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
 import { device as currentDevice } from '../core/device.js'
 import { bytesOnHost } from '../core/program.js'
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { bytesOf, type DType, type Shape, sizeOf } from '../core/op.js'
-import { allocate, fillFrom, type Tensor } from '../core/tensor.js'
+import { fillFrom } from '../core/create.js'
+import { allocate, type Tensor } from '../core/tensor.js'
+import { writeNew } from './folder.js'
+import { CHUNK_BYTES, RegularFile } from './regular_file.js'
+import { systemError } from './system_error.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',
@@ -31,76 +37,165 @@ export interface StoredTensor {
   readonly bytes: Uint8Array
 }
 
+/** Size and checksum of what was written. */
+export interface Written {
+  readonly bytes: number
+  readonly sha256: string
+}
+
 /** Writes tensors in the given order, and flushes them to the disk. The tensors must not change meanwhile. */
 export async function writeSafetensors(
   file: string,
   tensors: ReadonlyMap<string, Tensor>,
   metadata?: Readonly<Record<string, string>>,
-): Promise<void> {
-  const header: Record<string, unknown> = metadata ? { [METADATA]: metadata } : {}
+): Promise<Written> {
+  const header: [string, unknown][] = metadata ? [[METADATA, metadata]] : []
   let offset = 0
   for (const [name, t] of tensors) {
     if (name === METADATA) throw new WeftError('ERR_ARGUMENT', `safetensors: a tensor cannot be named ${METADATA}`)
     const end = offset + sizeOf(t.shape) * bytesOf(t.dtype)
-    header[name] = { dtype: NAMES[t.dtype], shape: t.shape, data_offsets: [offset, end] }
+    header.push([name, { dtype: NAMES[t.dtype], shape: t.shape, data_offsets: [offset, end] }])
     offset = end
   }
-  const json = Buffer.from(JSON.stringify(header))
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(header)))
   // spaces at the end put the data at a multiple of 8
-  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ')
-  json.copy(padded)
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(padded.length))
-  const handle = await open(file, 'wx')
-  try {
-    await writeAll(handle, length)
-    await writeAll(handle, padded)
-    for (const t of tensors.values()) {
-      await writeAll(handle, await bytesOnHost(t.held()))
-    }
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  const begin = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  begin.writeBigUInt64LE(BigInt(begin.length - 8))
+  json.copy(begin, 8)
+  const hash = createHash('sha256')
+  await writeNew(file, async (handle) => {
+    await writeAll(handle, begin, hash)
+    for (const t of tensors.values()) await writeAll(handle, await bytesOnHost(t.held()), hash)
+  })
+  return { bytes: begin.length + offset, sha256: hash.digest('hex') }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten
+async function writeAll(handle: FileHandle, bytes: Uint8Array, hash: Hash): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const chunk = bytes.subarray(at, at + CHUNK_BYTES)
+    const { bytesWritten } = await handle.write(chunk)
+    hash.update(chunk.subarray(0, bytesWritten))
+    at += bytesWritten
+  }
 }
 
 /** The tensors of a file by name. ERR_FORMAT when anything in it is not as the format says. */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
-  return parseSafetensors(await readFile(file), file)
+  let opened: RegularFile
+  try {
+    opened = await RegularFile.open(file)
+  } catch (error) {
+    throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
+  }
+  try {
+    const stored = await SafetensorsFile.read(opened)
+    const found = new Map<string, StoredTensor>()
+    await stored.readAll(async ({ name, dtype, shape, from, to }) => {
+      const bytes = new Uint8Array(to - from)
+      found.set(name, { dtype, shape, bytes })
+      return bytes
+    })
+    return new Map([...stored.tensors.keys()].map((name) => [name, found.get(name)!]))
+  } finally {
+    await opened.close()
+  }
 }
 
 /** The same for a file in memory; `what` names it in errors. */
 export function parseSafetensors(bytes: Uint8Array, what: string): Map<string, StoredTensor> {
-  const wrong = (reason: string): WeftError => new WeftError('ERR_FORMAT', `${what}: not a whole safetensors file: ${reason}`)
-  if (bytes.length < 8) throw wrong(`${bytes.length} bytes, the length of the header alone takes 8`)
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true)
-  if (length > MOST_HEADER_BYTES) throw wrong(`a header of ${length} bytes`)
-  const begin = 8 + Number(length)
-  if (begin > bytes.length) throw wrong(`a header of ${length} bytes in a file of ${bytes.length}`)
+  const begin = beginOf(bytes.subarray(0, 8), bytes.length, what)
   const data = bytes.subarray(begin)
-  let header: unknown
-  try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, begin)))
-  } catch (cause) {
-    throw wrong(`the header is not JSON (${(cause as Error).message})`)
-  }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw wrong('the header is not an object')
-  const found = Object.entries(header)
-    .filter(([name]) => name !== METADATA)
-    .map(([name, entry]) => ({ name, ...checkEntry(name, entry, data.length, wrong) }))
-  checkCoverage(found, data.length, wrong)
-  return new Map(found.map(({ name, dtype, shape, from, to }) => [name, { dtype, shape, bytes: data.subarray(from, to) }]))
+  const tensors = parseHeader(bytes.subarray(8, begin), data.length, what)
+  return new Map([...tensors].map(([name, { dtype, shape, from, to }]) => [name, { dtype, shape, bytes: data.subarray(from, to) }]))
 }
 
-interface Entry {
-  dtype: DType
-  shape: Shape
-  from: number
-  to: number
+/** A file whose header was read: the values are read when they are asked for, part by part. */
+export class SafetensorsFile {
+  private readonly file: RegularFile
+  private readonly begin: Uint8Array
+  /** What the file holds, by name, in the header's order. */
+  readonly tensors: ReadonlyMap<string, Entry>
+  /** Bytes of all values. */
+  readonly bytes: number
+
+  private constructor(file: RegularFile, begin: Uint8Array, tensors: ReadonlyMap<string, Entry>) {
+    this.file = file
+    this.begin = begin
+    this.tensors = tensors
+    this.bytes = file.size - begin.length
+  }
+
+  get path(): string {
+    return this.file.path
+  }
+
+  static async read(file: RegularFile): Promise<SafetensorsFile> {
+    const length = Buffer.alloc(Math.min(8, file.size))
+    await file.read(length, 0)
+    const begin = Buffer.allocUnsafe(beginOf(length, file.size, file.path))
+    await file.read(begin, 0)
+    return new SafetensorsFile(file, begin, parseHeader(begin.subarray(8), file.size - begin.length, file.path))
+  }
+
+  /**
+   * Reads the values in the order they lie in, each into the memory that `target` gives for it. Returns the checksum of the file.
+   * @param then called when the memory has been filled
+   */
+  async readAll(
+    target: (entry: Entry) => Promise<Uint8Array>,
+    then?: (entry: Entry, bytes: Uint8Array) => void,
+    checksum = false,
+  ): Promise<string> {
+    const hash = createHash('sha256').update(this.begin)
+    for (const entry of inOrder(this.tensors.values())) {
+      const bytes = await target(entry)
+      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+        const chunk = bytes.subarray(at, at + CHUNK_BYTES)
+        await this.file.read(chunk, this.begin.length + entry.from + at)
+        if (checksum) hash.update(chunk)
+      }
+      then?.(entry, bytes)
+    }
+    return checksum ? hash.digest('hex') : ''
+  }
+}
+
+/** Where the data begin: after the header, whose length is in the first 8 bytes. */
+function beginOf(first: Uint8Array, size: number, what: string): number {
+  if (first.length < 8) throw wrong(what, `${size} bytes, the length of the header alone takes 8`)
+  const length = new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true)
+  if (length > MOST_HEADER_BYTES) throw wrong(what, `a header of ${length} bytes`)
+  if (8 + Number(length) > size) throw wrong(what, `a header of ${length} bytes in a file of ${size}`)
+  return 8 + Number(length)
+}
+
+const wrong = (what: string, reason: string): WeftError => new WeftError('ERR_FORMAT', `${what}: not a whole safetensors file: ${reason}`)
+
+function parseHeader(bytes: Uint8Array, size: number, what: string): Map<string, Entry> {
+  let header: unknown
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    // what is no header may be the content of any file, which no error shows
+    throw wrong(what, 'the header is not JSON')
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw wrong(what, 'the header is not an object')
+  const found = Object.entries(header)
+    .filter(([name]) => name !== METADATA)
+    .map(([name, entry]) => checkEntry(name, entry, size, (reason) => wrong(what, reason)))
+  checkCoverage(found, size, (reason) => wrong(what, reason))
+  return new Map(found.map((entry) => [entry.name, entry]))
+}
+
+const inOrder = (entries: Iterable<Entry>): Entry[] => [...entries].sort((a, b) => a.from - b.from || a.to - b.to)
+
+/** A tensor in a file: its place in the data, in bytes. */
+export interface Entry {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly from: number
+  readonly to: number
 }
 
 function checkEntry(name: string, entry: unknown, size: number, wrong: (reason: string) => WeftError): Entry {
@@ -110,21 +205,21 @@ function checkEntry(name: string, entry: unknown, size: number, wrong: (reason: 
     data_offsets: offsets,
   } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>
   const dtype = typeof type === 'string' ? DTYPES.get(type) : undefined
-  if (dtype === undefined) throw wrong(`tensor '${name}' has the unknown dtype ${JSON.stringify(type)}`)
+  if (dtype === undefined) throw wrong(`tensor '${name}' has the unknown dtype ${show(type)}`)
   const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0
-  if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong(`tensor '${name}' has the shape ${JSON.stringify(shape)}`)
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong(`tensor '${name}' has the shape ${show(shape)}`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
-    throw wrong(`tensor '${name}' has the offsets ${JSON.stringify(offsets)}`)
+    throw wrong(`tensor '${name}' has the offsets ${show(offsets)}`)
   const [from, to] = offsets as [number, number]
   if (from > to || to > size) throw wrong(`tensor '${name}' lies at ${from} to ${to} of ${size} bytes of data`)
   if (to - from !== sizeOf(shape) * bytesOf(dtype)) throw wrong(`tensor '${name}' of ${type} [${shape}] has ${to - from} bytes`)
-  return { dtype, shape, from, to }
+  return { name, dtype, shape, from, to }
 }
 
 /** Tensors must fill the data without gaps or overlaps, so that a file cannot hide or alias bytes. */
-function checkCoverage(found: readonly (Entry & { name: string })[], size: number, wrong: (reason: string) => WeftError): void {
+function checkCoverage(found: readonly Entry[], size: number, wrong: (reason: string) => WeftError): void {
   let end = 0
-  for (const { name, from, to } of [...found].sort((a, b) => a.from - b.from || a.to - b.to)) {
+  for (const { name, from, to } of inOrder(found)) {
     if (from !== end) throw wrong(`tensor '${name}' begins at ${from}, where ${end} is expected`)
     end = to
   }

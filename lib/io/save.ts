@@ -1,55 +1,36 @@
 // save: a model's structure, weights, optimizer and training state in a folder.
+import { createHash } from 'node:crypto'
 import path from 'node:path'
-import { outsideTrace } from '../core/graph.js'
-import { layerToJson } from '../layers/serialize.js'
+import { checkCall, type OptionTable } from '../core/options.js'
+import { copyOf } from '../core/read.js'
+import { type LayerJson, layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
-import { checkOptions, WeftError } from '../core/error.js'
-import { isRecord, type Tensor, toHost, type Variable } from '../core/tensor.js'
+import { WeftError } from '../core/error.js'
+import { isRecord, type Tensor, type Variable } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
-import { formatFacts, MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeJson } from './folder.js'
+import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeNew } from './folder.js'
+import { type FileFacts, FORMAT, isSavedModel, jsonText, manifestText } from './manifest.js'
+import { namedOptimizerState, namedVariables } from './names.js'
+import { pathOf, type Place } from './place.js'
+import { isTooDeep, ownNames } from './schema.js'
 import { writeSafetensors } from './safetensors.js'
 
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
     /**
-     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder, from which loadModel() goes on. It is written aside and
-     * then renamed: an existing model at that place stays whole until the new one is.
+     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder (a path or a file: URL), from
+     * which loadModel() goes on. What is saved is the model at the time of the call. It is written aside and then put in place as a whole:
+     * whoever loads the model meanwhile gets the old one or the new one. Saves to one folder follow each other.
+     * Throws ERR_ARGUMENT for a folder that cannot be used, ERR_STATE for a full disk and the like; the old model then stays.
      */
-    save(folder: string, options?: SaveOptions): Promise<void>
+    save(folder: Place, options?: SaveOptions): Promise<void>
   }
-}
-
-/** Weights and states of a model under the names they are saved by, each once. */
-export function namedVariables(model: AnyModel): Map<string, Variable> {
-  const named = new Map<string, Variable>()
-  const seen = new Set<Variable>()
-  for (const [saved, variable] of model.savedVariables(ROOT)) {
-    if (seen.has(variable)) continue
-    seen.add(variable)
-    const name = saved.slice(ROOT.length + 1)
-    if (named.has(name))
-      throw new WeftError('ERR_STATE', `save: two weights are named '${name}'`, { hint: 'Give the layers different names' })
-    named.set(name, variable)
-  }
-  return named
-}
-const ROOT = 'model'
-
-/** The optimizer's state under the names it is saved by. */
-export function namedOptimizerState(model: AnyModel): Map<string, Variable> {
-  const names = new Map([...namedVariables(model)].map(([name, variable]) => [variable, name]))
-  const named = new Map(model.optimizer.state.map((state) => [state.name, state]))
-  for (const { of, name, state } of model.optimizer.slots) {
-    const weight = names.get(of)
-    if (weight !== undefined) named.set(`${weight}/${name}`, state)
-  }
-  return named
 }
 
 /** Copies of the values as of now, whatever steps run meanwhile. */
 function copies(variables: ReadonlyMap<string, Variable>): Map<string, Tensor> {
-  return outsideTrace(() => new Map([...variables].map(([name, variable]) => [name, toHost.copy(variable)])))
+  return new Map([...variables].map(([name, variable]) => [name, copyOf(variable)]))
 }
 
 /** The first part of a value that is no JSON, as a path; undefined when all of it is. */
@@ -71,59 +52,99 @@ function notJson(value: unknown, where: string): string | undefined {
 }
 
 function checkAssets(assets: Record<string, unknown>): void {
+  if (Array.isArray(assets))
+    throw new WeftError('ERR_ARGUMENT', 'save: assets are a list, a record is expected', { hint: 'Write { assets: { name: value } }' })
+  if (isTooDeep(assets)) throw new WeftError('ERR_ARGUMENT', 'save: assets are nested too deep, or hold themselves')
   const found = notJson(assets, 'assets')
   if (found !== undefined) throw new WeftError('ERR_ARGUMENT', `save: ${found} is not a JSON value`)
 }
 
-/** How the model was compiled; undefined, with a warning, when a part of it is a function. */
-function compilation(model: AnyModel): object | undefined {
+/** How the model was compiled, with a warning where functions of the user's are part of it. */
+function compilation(model: AnyModel): object {
   const { optimizer } = model
-  try {
-    return { ...model.compiled.toJson(), optimizer: { className: optimizer.name, config: optimizer.config } }
-  } catch (error) {
-    if (!(error instanceof WeftError)) throw error
+  const json = model.compiled.toJson()
+  const own = (kind: 'loss' | 'metrics'): string[] => ownNames(json[kind])
+  const parts = [...own('loss').map((name) => `losses: { ${name} }`), ...own('metrics').map((name) => `metrics: { ${name} }`)]
+  if (parts.length > 0) {
     warnOnce(
       'WEFT_SAVE',
-      `${model.name} is saved without how it was compiled: ${error.message}. Call compile() after loading it`,
+      `${model.name} is compiled with functions of yours, which are not saved. Give them when it is loaded: loadModel(folder, { ${parts.join(', ')} }), or call compile() then`,
       model.name,
     )
-    return undefined
   }
+  return { ...json, optimizer: { className: optimizer.name, config: optimizer.config } }
 }
 
-async function saveModel(model: AnyModel, folder: string, options: SaveOptions): Promise<void> {
-  checkOptions('save', options, ['assets'])
-  if (typeof folder !== 'string' || folder === '') throw new WeftError('ERR_ARGUMENT', 'save: expected the name of a folder')
-  if (!model.built)
-    throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, {
-      hint: 'Give the first layer inputShape, or fit the model first',
-    })
-  const assets = options.assets ?? model.assets
-  checkAssets(assets)
-  const storedAssets = assetsToJson(assets)
-  const structure = layerToJson(model)
+type Tensors = ReadonlyMap<string, Tensor>
+/** What is saved of a model. */
+interface Snapshot {
+  readonly content: { model: LayerJson; assets: unknown }
+  readonly training: string
+  readonly weights: Tensors
+  readonly state: Tensors
+}
+
+/** What is saved of a model, as of now: steps may run, and objects change, while the save waits for its turn. */
+function snapshot(model: AnyModel, assets: unknown): Snapshot {
+  const content = plain({ model: layerToJson(model), assets: assetsToJson(assets) })
   const compiled = model.isCompiled ? compilation(model) : undefined
-  const weights = copies(namedVariables(model))
-  const state = compiled ? copies(namedOptimizerState(model)) : new Map<string, Tensor>()
   const training = {
     compiled,
     learningRate: compiled && !model.optimizer.isScheduled ? model.optimizer.learningRate : undefined,
     shuffle: model.shuffleState,
     epochs: model.epochsTrained,
   }
+  const variables = namedVariables(model)
+  const weights = copies(variables)
+  const state = compiled ? copies(namedOptimizerState(model, variables)) : new Map<string, Tensor>()
+  return { content, training: jsonText(training), weights, state }
+}
+
+/** A copy of the value as JSON keeps it. */
+function plain<T>(value: T): T {
   try {
-    await replaceFolder(folder, async (fresh) => {
-      await writeJson(path.join(fresh, MODEL_FILE), { ...formatFacts, model: structure, assets: storedAssets })
-      await writeSafetensors(path.join(fresh, WEIGHTS_FILE), weights, { format: formatFacts.format })
-      await writeSafetensors(path.join(fresh, OPTIMIZER_FILE), state, { format: formatFacts.format })
-      await writeJson(path.join(fresh, TRAINING_FILE), training)
+    return JSON.parse(JSON.stringify(value)) as T
+  } catch (cause) {
+    throw new WeftError('ERR_ARGUMENT', `save: the model or its assets cannot be written as JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Writes the files of a model into an empty folder. */
+async function writeModel(folder: string, { content, training, weights, state }: Snapshot): Promise<void> {
+  const metadata = { format: FORMAT }
+  const files = new Map<string, FileFacts>()
+  files.set(WEIGHTS_FILE, await writeSafetensors(path.join(folder, WEIGHTS_FILE), weights, metadata))
+  files.set(OPTIMIZER_FILE, await writeSafetensors(path.join(folder, OPTIMIZER_FILE), state, metadata))
+  files.set(TRAINING_FILE, await writeText(path.join(folder, TRAINING_FILE), training))
+  await writeText(path.join(folder, MODEL_FILE), manifestText(content, files))
+}
+
+async function writeText(file: string, text: string): Promise<FileFacts> {
+  const bytes = Buffer.from(text)
+  await writeNew(file, (handle) => handle.writeFile(bytes))
+  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+}
+
+async function saveModel(model: AnyModel, place: Place, options: SaveOptions): Promise<void> {
+  const folder = pathOf('save', place)
+  if (!model.built)
+    throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, {
+      hint: 'Give the first layer inputShape, or fit the model first',
     })
+  const assets = options.assets ?? model.assets
+  checkAssets(assets)
+  const saved = snapshot(model, assets)
+  try {
+    await replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel)
   } finally {
-    for (const copy of [...weights.values(), ...state.values()]) copy.dispose()
+    for (const copy of [...saved.weights.values(), ...saved.state.values()]) copy.dispose()
   }
   model.assets = assets
 }
 
-Model.prototype.save = function (folder: string, options: SaveOptions = {}): Promise<void> {
-  return saveModel(this, folder, options)
+const OPTIONS: OptionTable<SaveOptions> = { assets: 'object' }
+
+Model.prototype.save = async function (place: Place, options: SaveOptions = {}): Promise<void> {
+  checkCall('save(folder, options)', arguments, OPTIONS)
+  return saveModel(this, place, options)
 }

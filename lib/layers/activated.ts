@@ -1,4 +1,5 @@
 // Layers that end in an activation: dense, convolutions, activation layers.
+import type { OptionTable } from '../core/options.js'
 import { type Activation, type ActivationLike, getActivation } from '../activations.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
@@ -26,15 +27,20 @@ export interface KernelOptions extends BiasOptions {
   activityRegularizer?: RegularizerLike
 }
 
-export const BIAS_OPTIONS: readonly string[] = ['useBias', 'biasInitializer', 'biasRegularizer', 'biasConstraint']
-export const KERNEL_OPTIONS: readonly string[] = [
+export const BIAS_OPTIONS: OptionTable<BiasOptions> = {
+  useBias: 'boolean',
+  biasInitializer: 'any',
+  biasRegularizer: 'any',
+  biasConstraint: 'any',
+}
+export const KERNEL_OPTIONS: OptionTable<KernelOptions> = {
   ...BIAS_OPTIONS,
-  'activation',
-  'kernelInitializer',
-  'kernelRegularizer',
-  'kernelConstraint',
-  'activityRegularizer',
-]
+  activation: 'any',
+  kernelInitializer: 'any',
+  kernelRegularizer: 'any',
+  kernelConstraint: 'any',
+  activityRegularizer: 'any',
+}
 
 export abstract class ActivatedLayer<C extends { activation?: ActivationLike; activityRegularizer?: RegularizerLike }> extends Layer<C> {
   protected readonly activation: Activation

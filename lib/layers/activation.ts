@@ -1,10 +1,12 @@
 // Activations as layers.
+import type { DynamicShape } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { type ActivationLike, getActivation } from '../activations.js'
 import { unknownName, WeftError } from '../core/error.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
-import type { Shape } from '../core/op.js'
-import { add, cast, elu, greaterEqual, leakyRelu, minimum, mul, neg, relu, softmax, sub } from '../ops/index.js'
+import * as ops from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
@@ -34,7 +36,7 @@ export interface ActivationOptions {
 
 export class Activation extends ActivationLayer<ActivationOptions> {
   static override readonly className: string = 'Activation'
-  static override readonly options: readonly string[] = ['activation']
+  static override readonly options: OptionTable<ActivationOptions> = { activation: 'any' }
   private readonly fn: (x: Tensor) => Tensor
 
   constructor(config: ActivationOptions & LayerOptions) {
@@ -50,6 +52,9 @@ export class Activation extends ActivationLayer<ActivationOptions> {
   }
 }
 
+/** An activation by name, or a function. */
+export const activation: LayerFactory<typeof Activation> = layer(Activation)
+
 export interface ReluOptions {
   /** Largest output; default: none. */
   maxValue?: number
@@ -62,7 +67,7 @@ export interface ReluOptions {
 /** x from the threshold on, negativeSlope · (x - threshold) below, at most maxValue. */
 export class Relu extends ActivationLayer<ReluOptions> {
   static override readonly className: string = 'Relu'
-  static override readonly options: readonly string[] = ['maxValue', 'negativeSlope', 'threshold']
+  static override readonly options: OptionTable<ReluOptions> = { maxValue: 'any', negativeSlope: 'number', threshold: 'number' }
   private readonly slope: number
   private readonly threshold: number
 
@@ -77,13 +82,16 @@ export class Relu extends ActivationLayer<ReluOptions> {
   call(x: Tensor): Tensor {
     const most = this.config.maxValue ?? undefined
     if (this.threshold === 0) {
-      const y = this.slope === 0 ? relu(x) : leakyRelu(x, this.slope)
-      return most === undefined ? y : minimum(y, most)
+      const y = this.slope === 0 ? ops.relu(x) : ops.leakyRelu(x, this.slope)
+      return most === undefined ? y : ops.minimum(y, most)
     }
-    const above = mul(most === undefined ? x : minimum(x, most), cast(greaterEqual(x, this.threshold), x.dtype))
-    return this.slope === 0 ? above : add(above, mul(minimum(sub(x, this.threshold), 0), this.slope))
+    const above = ops.mul(most === undefined ? x : ops.minimum(x, most), ops.cast(ops.greaterEqual(x, this.threshold), x.dtype))
+    return this.slope === 0 ? above : ops.add(above, ops.mul(ops.minimum(ops.sub(x, this.threshold), 0), this.slope))
   }
 }
+
+/** max(x, 0), with options. */
+export const relu: LayerFactory<typeof Relu> = layer(Relu)
 
 export interface LeakyReluOptions {
   /** Slope below 0. Default 0.3. */
@@ -92,7 +100,7 @@ export interface LeakyReluOptions {
 
 export class LeakyRelu extends ActivationLayer<LeakyReluOptions> {
   static override readonly className: string = 'LeakyRelu'
-  static override readonly options: readonly string[] = ['negativeSlope']
+  static override readonly options: OptionTable<LeakyReluOptions> = { negativeSlope: 'number' }
   private readonly slope: number
 
   constructor(config: LeakyReluOptions & LayerOptions = {}) {
@@ -101,9 +109,12 @@ export class LeakyRelu extends ActivationLayer<LeakyReluOptions> {
   }
 
   call(x: Tensor): Tensor {
-    return leakyRelu(x, this.slope)
+    return ops.leakyRelu(x, this.slope)
   }
 }
+
+/** x above 0, negativeSlope · x below. */
+export const leakyRelu: LayerFactory<typeof LeakyRelu> = layer(LeakyRelu)
 
 export interface PreluOptions {
   /** Default zeros. */
@@ -117,18 +128,23 @@ export interface PreluOptions {
 /** x above 0, a learned slope times x below (He et al. 2015). */
 export class Prelu extends ActivationLayer<PreluOptions> {
   static override readonly className: string = 'Prelu'
-  static override readonly options: readonly string[] = ['alphaInitializer', 'alphaRegularizer', 'alphaConstraint', 'sharedAxes']
+  static override readonly options: OptionTable<PreluOptions> = {
+    alphaInitializer: 'any',
+    alphaRegularizer: 'any',
+    alphaConstraint: 'any',
+    sharedAxes: 'list',
+  }
   alpha!: Variable
 
   constructor(config: PreluOptions & LayerOptions = {}) {
     super(config)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const shared = this.config.sharedAxes ?? []
     this.alpha = this.addWeight({
       name: 'alpha',
-      shape: inputShape.slice(1).map((extent, i) => (shared.includes(i + 1) ? 1 : extent)),
+      shape: inputShape.slice(1).map((_, i) => (shared.includes(i + 1) ? 1 : this.extentOf(inputShape, i + 1))),
       initializer: this.config.alphaInitializer ?? 'zeros',
       regularizer: this.config.alphaRegularizer,
       constraint: this.config.alphaConstraint,
@@ -136,9 +152,12 @@ export class Prelu extends ActivationLayer<PreluOptions> {
   }
 
   call(x: Tensor): Tensor {
-    return sub(relu(x), mul(this.alpha, relu(neg(x))))
+    return ops.sub(ops.relu(x), ops.mul(this.alpha, ops.relu(ops.neg(x))))
   }
 }
+
+/** x above 0, a learned slope times x below. */
+export const prelu: LayerFactory<typeof Prelu> = layer(Prelu)
 
 export interface EluOptions {
   /** Default 1. */
@@ -147,7 +166,7 @@ export interface EluOptions {
 
 export class Elu extends ActivationLayer<EluOptions> {
   static override readonly className: string = 'Elu'
-  static override readonly options: readonly string[] = ['alpha']
+  static override readonly options: OptionTable<EluOptions> = { alpha: 'number' }
   private readonly alpha: number
 
   constructor(config: EluOptions & LayerOptions = {}) {
@@ -156,9 +175,12 @@ export class Elu extends ActivationLayer<EluOptions> {
   }
 
   call(x: Tensor): Tensor {
-    return elu(x, this.alpha)
+    return ops.elu(x, this.alpha)
   }
 }
+
+/** x above 0, alpha · (eˣ - 1) below. */
+export const elu: LayerFactory<typeof Elu> = layer(Elu)
 
 export interface SoftmaxOptions {
   /** Default -1. */
@@ -167,7 +189,7 @@ export interface SoftmaxOptions {
 
 export class Softmax extends ActivationLayer<SoftmaxOptions> {
   static override readonly className: string = 'Softmax'
-  static override readonly options: readonly string[] = ['axis']
+  static override readonly options: OptionTable<SoftmaxOptions> = { axis: 'integer' }
 
   constructor(config: SoftmaxOptions & LayerOptions = {}) {
     super(config)
@@ -175,6 +197,9 @@ export class Softmax extends ActivationLayer<SoftmaxOptions> {
   }
 
   call(x: Tensor): Tensor {
-    return softmax(x, this.config.axis ?? -1)
+    return ops.softmax(x, this.config.axis ?? -1)
   }
 }
+
+/** Probabilities along an axis. */
+export const softmax: LayerFactory<typeof Softmax> = layer(Softmax)

@@ -19,7 +19,11 @@ interface Scope {
 }
 
 /** @internal The pass under way. */
-export const context: { training: boolean; scope: Scope | undefined } = { training: false, scope: undefined }
+export const context: { training: boolean; scope: Scope | undefined; caller: AnyLayer | undefined } = {
+  training: false,
+  scope: undefined,
+  caller: undefined,
+}
 
 /** Runs fn, a pass through layers, and gathers the losses and metrics that the layers add. */
 export function collectLosses<T>(fn: () => T): Collected<T> {
@@ -32,5 +36,5 @@ export function collectLosses<T>(fn: () => T): Collected<T> {
 /** @internal Runs fn with its own place for losses and metrics; undefined: they are dropped. */
 export const inScope = <T>(scope: Scope | undefined, fn: () => T): T => during(context, { scope }, fn)
 
-/** @internal Runs fn as part of a training or an inference pass. */
-export const inPass = <T>(training: boolean, fn: () => T): T => during(context, { training }, fn)
+/** @internal Runs fn, the call of a layer, as part of a training or an inference pass. */
+export const inPass = <T>(training: boolean, caller: AnyLayer, fn: () => T): T => during(context, { training, caller }, fn)

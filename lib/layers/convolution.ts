@@ -1,10 +1,12 @@
 // Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels HWIO.
+import type { DynamicShape, Shape } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import type { ActivationLike } from '../activations.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
 import type { InitializerLike } from '../initializers.js'
-import type { Shape } from '../core/op.js'
-import { add, conv1d, conv2d, conv2dTranspose, depthwiseConv2d } from '../ops/index.js'
+import * as ops from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, BIAS_OPTIONS, type BiasOptions, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
@@ -18,7 +20,7 @@ interface ConvShared extends KernelOptions {
   /** Channels in and out are cut into this many groups that do not see each other. Default 1. */
   groups?: number
 }
-export interface Conv1dOptions extends ConvShared {
+export interface Conv1dLayerOptions extends ConvShared {
   kernelSize: number | readonly [number]
   strides?: number | readonly [number]
   /** 'causal': no output sees a later step. Default 'valid'. */
@@ -35,7 +37,15 @@ export interface Conv2dLayerOptions extends ConvShared {
   dilationRate?: Size
 }
 
-const CONV_OPTIONS: readonly string[] = ['filters', 'kernelSize', 'strides', 'padding', 'dilationRate', 'groups', ...KERNEL_OPTIONS]
+const CONV_OPTIONS: OptionTable<Conv2dLayerOptions> = {
+  filters: 'integer',
+  kernelSize: 'any',
+  strides: 'any',
+  padding: 'any',
+  dilationRate: 'any',
+  groups: 'integer',
+  ...KERNEL_OPTIONS,
+}
 
 function checkStrides(what: string, strides: readonly number[], dilations: readonly number[]): void {
   if (strides.some((n) => n > 1) && dilations.some((n) => n > 1)) {
@@ -69,7 +79,7 @@ abstract class Convolution<
   }
 
   protected biased(y: Tensor): Tensor {
-    return this.bias ? add(y, this.bias) : y
+    return this.bias ? ops.add(y, this.bias) : y
   }
 
   protected fixChannels(spec: InputSpec, channels: number): void {
@@ -100,7 +110,7 @@ abstract class GroupedConvolution<C extends ConvShared> extends Convolution<C> {
 
 export class Conv2d extends GroupedConvolution<Conv2dLayerOptions> {
   static override readonly className: string = 'Conv2d'
-  static override readonly options: readonly string[] = CONV_OPTIONS
+  static override readonly options: OptionTable<Conv2dLayerOptions> = CONV_OPTIONS
 
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly size: [number, number]
@@ -118,20 +128,23 @@ export class Conv2d extends GroupedConvolution<Conv2dLayerOptions> {
     checkStrides(what, this.strides, this.dilations)
   }
 
-  override build(inputShape: Shape): void {
-    this.buildFilters(this.size, inputShape.at(-1)!, IMAGES)
+  override build(inputShape: DynamicShape): void {
+    this.buildFilters(this.size, this.extentOf(inputShape, -1), IMAGES)
   }
 
   protected override linear(x: Tensor): Tensor {
     return this.biased(
-      conv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations, groups: this.groups }),
+      ops.conv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations, groups: this.groups }),
     )
   }
 }
 
-export class Conv1d extends GroupedConvolution<Conv1dOptions> {
+/** Convolution of images [batch, height, width, channels] → [batch, height', width', filters]. */
+export const conv2d: LayerFactory<typeof Conv2d> = layer(Conv2d)
+
+export class Conv1d extends GroupedConvolution<Conv1dLayerOptions> {
   static override readonly className: string = 'Conv1d'
-  static override readonly options: readonly string[] = CONV_OPTIONS
+  static override readonly options: OptionTable<Conv1dLayerOptions> = CONV_OPTIONS
 
   protected override inputSpec: InputSpec | undefined = SEQUENCES
   private readonly size: number
@@ -139,7 +152,7 @@ export class Conv1d extends GroupedConvolution<Conv1dOptions> {
   private readonly dilation: number
   private readonly padding: Padding | 'causal'
 
-  constructor(config: Conv1dOptions & LayerOptions) {
+  constructor(config: Conv1dLayerOptions & LayerOptions) {
     const what = 'layers.conv1d'
     super(what, config)
     this.size = singleOption(what, 'kernelSize', config.kernelSize)
@@ -149,18 +162,21 @@ export class Conv1d extends GroupedConvolution<Conv1dOptions> {
     checkStrides(what, [this.strides], [this.dilation])
   }
 
-  override build(inputShape: Shape): void {
-    this.buildFilters([this.size], inputShape.at(-1)!, SEQUENCES)
+  override build(inputShape: DynamicShape): void {
+    this.buildFilters([this.size], this.extentOf(inputShape, -1), SEQUENCES)
   }
 
   protected override linear(x: Tensor): Tensor {
     return this.biased(
-      conv1d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
+      ops.conv1d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
     )
   }
 }
 
-export interface DepthwiseConv2dOptions extends BiasOptions {
+/** Convolution of sequences [batch, steps, channels] → [batch, steps', filters]. */
+export const conv1d: LayerFactory<typeof Conv1d> = layer(Conv1d)
+
+export interface DepthwiseConv2dLayerOptions extends BiasOptions {
   kernelSize: Size
   strides?: Size
   padding?: Padding
@@ -174,21 +190,21 @@ export interface DepthwiseConv2dOptions extends BiasOptions {
   activityRegularizer?: RegularizerLike
 }
 
-export class DepthwiseConv2d extends Convolution<DepthwiseConv2dOptions> {
+export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
   static override readonly className: string = 'DepthwiseConv2d'
-  static override readonly options: readonly string[] = [
-    'kernelSize',
-    'strides',
-    'padding',
-    'dilationRate',
-    'depthMultiplier',
-    'activation',
-    'depthwiseInitializer',
-    'depthwiseRegularizer',
-    'depthwiseConstraint',
-    'activityRegularizer',
+  static override readonly options: OptionTable<DepthwiseConv2dLayerOptions> = {
+    kernelSize: 'any',
+    strides: 'any',
+    padding: 'any',
+    dilationRate: 'any',
+    depthMultiplier: 'integer',
+    activation: 'any',
+    depthwiseInitializer: 'any',
+    depthwiseRegularizer: 'any',
+    depthwiseConstraint: 'any',
+    activityRegularizer: 'any',
     ...BIAS_OPTIONS,
-  ]
+  }
 
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly size: [number, number]
@@ -197,7 +213,7 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dOptions> {
   private readonly padding: Padding
   private readonly multiplier: number
 
-  constructor(config: DepthwiseConv2dOptions & LayerOptions) {
+  constructor(config: DepthwiseConv2dLayerOptions & LayerOptions) {
     super(config)
     const what = 'layers.depthwiseConv2d'
     this.size = pairOption(what, 'kernelSize', config.kernelSize)
@@ -208,8 +224,8 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dOptions> {
     checkStrides(what, this.strides, this.dilations)
   }
 
-  override build(inputShape: Shape): void {
-    const channels = inputShape.at(-1)!
+  override build(inputShape: DynamicShape): void {
+    const channels = this.extentOf(inputShape, -1)
     const { depthwiseInitializer: initializer, depthwiseRegularizer: regularizer, depthwiseConstraint: constraint } = this.config
     this.addKernel('kernel', [...this.size, channels, this.multiplier], { initializer, regularizer, constraint })
     this.addBias(channels * this.multiplier)
@@ -217,11 +233,14 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dOptions> {
   }
 
   protected override linear(x: Tensor): Tensor {
-    return this.biased(depthwiseConv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations }))
+    return this.biased(ops.depthwiseConv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations }))
   }
 }
 
-export interface Conv2dTransposeOptions extends KernelOptions {
+/** Convolution of each channel by itself: [batch, height, width, channels] → [batch, height', width', channels · depthMultiplier]. */
+export const depthwiseConv2d: LayerFactory<typeof DepthwiseConv2d> = layer(DepthwiseConv2d)
+
+export interface Conv2dTransposeLayerOptions extends KernelOptions {
   filters: number
   kernelSize: Size
   strides?: Size
@@ -230,9 +249,16 @@ export interface Conv2dTransposeOptions extends KernelOptions {
   outputPadding?: Size
 }
 
-export class Conv2dTranspose extends Convolution<Conv2dTransposeOptions> {
+export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
   static override readonly className: string = 'Conv2dTranspose'
-  static override readonly options: readonly string[] = ['filters', 'kernelSize', 'strides', 'padding', 'outputPadding', ...KERNEL_OPTIONS]
+  static override readonly options: OptionTable<Conv2dTransposeLayerOptions> = {
+    filters: 'integer',
+    kernelSize: 'any',
+    strides: 'any',
+    padding: 'any',
+    outputPadding: 'any',
+    ...KERNEL_OPTIONS,
+  }
 
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly size: [number, number]
@@ -240,7 +266,7 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeOptions> {
   private readonly padding: Padding
   private readonly outputPadding: [number, number] | undefined
 
-  constructor(config: Conv2dTransposeOptions & LayerOptions) {
+  constructor(config: Conv2dTransposeLayerOptions & LayerOptions) {
     super(config)
     const what = 'layers.conv2dTranspose'
     integerOption(what, 'filters', config.filters)
@@ -250,8 +276,8 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeOptions> {
     this.outputPadding = config.outputPadding === undefined ? undefined : pairOption(what, 'outputPadding', config.outputPadding, 0)
   }
 
-  override build(inputShape: Shape): void {
-    const channels = inputShape.at(-1)!
+  override build(inputShape: DynamicShape): void {
+    const channels = this.extentOf(inputShape, -1)
     const { filters, kernelInitializer: initializer, kernelRegularizer: regularizer, kernelConstraint: constraint } = this.config
     this.addKernel('kernel', [...this.size, filters, channels], { initializer, regularizer, constraint })
     this.addBias(filters)
@@ -260,6 +286,9 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeOptions> {
 
   protected override linear(x: Tensor): Tensor {
     const options = this.outputPadding === undefined ? {} : { outputPadding: this.outputPadding }
-    return this.biased(conv2dTranspose(x, this.kernel, { strides: this.strides, padding: this.padding, ...options }))
+    return this.biased(ops.conv2dTranspose(x, this.kernel, { strides: this.strides, padding: this.padding, ...options }))
   }
 }
+
+/** Transposed convolution, which enlarges by the strides: [batch, height, width, channels] → [batch, height', width', filters]. */
+export const conv2dTranspose: LayerFactory<typeof Conv2dTranspose> = layer(Conv2dTranspose)

@@ -1,5 +1,7 @@
 // Dense: activation(x · kernel + bias) over the last axis.
-import { type Shape, sizeOf } from '../core/op.js'
+import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { add, matMul, reshape } from '../ops/index.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
@@ -13,7 +15,7 @@ export interface DenseOptions extends KernelOptions {
 
 export class Dense extends ActivatedLayer<DenseOptions> {
   static override readonly className: string = 'Dense'
-  static override readonly options: readonly string[] = ['units', ...KERNEL_OPTIONS]
+  static override readonly options: OptionTable<DenseOptions> = { units: 'integer', ...KERNEL_OPTIONS }
 
   kernel!: Variable
   bias: Variable | undefined
@@ -29,8 +31,8 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     integerOption('layers.dense', 'units', config.units)
   }
 
-  override build(inputShape: Shape): void {
-    const features = inputShape.at(-1)!
+  override build(inputShape: DynamicShape): void {
+    const features = this.extentOf(inputShape, -1)
     const { units, useBias = true, ...options } = this.config
     this.kernel = this.addWeight({
       name: 'kernel',
@@ -71,6 +73,9 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     return this.bias ? add(product, this.bias) : product
   }
 }
+
+/** activation(x · kernel + bias) over the last axis: [batch, ..., features] → [batch, ..., units]. */
+export const dense: LayerFactory<typeof Dense> = layer(Dense)
 
 const rowsOf = (x: Tensor): Tensor => (x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]))
 

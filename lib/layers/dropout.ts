@@ -1,7 +1,9 @@
 // Dropout and noise: only while training, from a random state of the layer that is saved with the model.
+import type { DynamicShape } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
-import { add, dropout, mul, ones, randomNormal } from '../ops/index.js'
+import * as ops from '../ops/index.js'
 import { randomState } from '../core/random.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
@@ -12,12 +14,12 @@ abstract class Random<C extends { seed?: number }> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   protected state!: Variable
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     this.state = this.addState('randomState', randomState(this.config.seed))
   }
 }
 
-export interface DropoutOptions {
+export interface DropoutLayerOptions {
   /** Share of the values that are dropped, in [0, 1). */
   rate: number
   /** Shape of the choice, repeated along axes of 1; null: as the input. Default: the input's. */
@@ -27,12 +29,12 @@ export interface DropoutOptions {
 }
 
 /** Drops values, and scales the others by 1 / (1 - rate) (Srivastava et al. 2014). */
-export class Dropout extends Random<DropoutOptions> {
+export class Dropout extends Random<DropoutLayerOptions> {
   static override readonly className: string = 'Dropout'
-  static override readonly options: readonly string[] = ['rate', 'noiseShape', 'seed']
+  static override readonly options: OptionTable<DropoutLayerOptions> = { rate: 'number', noiseShape: 'any', seed: 'number' }
   protected override readonly keepsRange: boolean = true
 
-  constructor(config: DropoutOptions & LayerOptions) {
+  constructor(config: DropoutLayerOptions & LayerOptions) {
     super(config)
     rateOption('layers.dropout', config.rate)
     const { noiseShape } = config
@@ -43,7 +45,7 @@ export class Dropout extends Random<DropoutOptions> {
   call(x: Tensor, { training }: CallOptions): Tensor {
     const { rate, noiseShape } = this.config
     if (!training || rate === 0) return x
-    if (!noiseShape) return dropout(x, rate, { state: this.state })
+    if (!noiseShape) return ops.dropout(x, rate, { state: this.state })
     if (noiseShape.length !== x.rank)
       throw this.error(
         'ERR_SHAPE',
@@ -51,9 +53,12 @@ export class Dropout extends Random<DropoutOptions> {
         [x.shape],
       )
     const shape = noiseShape.map((extent, axis) => extent ?? x.shape[axis]!)
-    return mul(x, dropout(ones(shape, { dtype: x.dtype }), rate, { state: this.state }))
+    return ops.mul(x, ops.dropout(ops.ones(shape, { dtype: x.dtype }), rate, { state: this.state }))
   }
 }
+
+/** Drops values while training. */
+export const dropout: LayerFactory<typeof Dropout> = layer(Dropout)
 
 export interface SpatialDropoutOptions {
   rate: number
@@ -63,7 +68,7 @@ export interface SpatialDropoutOptions {
 /** Drops whole channels of sequences [batch, steps, channels]. */
 export class SpatialDropout1d extends Random<SpatialDropoutOptions> {
   static override readonly className: string = 'SpatialDropout1d'
-  static override readonly options: readonly string[] = ['rate', 'seed']
+  static override readonly options: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
   protected override readonly keepsRange: boolean = true
   protected override inputSpec: InputSpec | undefined = SEQUENCES
 
@@ -77,10 +82,13 @@ export class SpatialDropout1d extends Random<SpatialDropoutOptions> {
   }
 }
 
+/** Drops channels of sequences while training. */
+export const spatialDropout1d: LayerFactory<typeof SpatialDropout1d> = layer(SpatialDropout1d)
+
 /** Drops whole channels of images [batch, height, width, channels]. */
 export class SpatialDropout2d extends Random<SpatialDropoutOptions> {
   static override readonly className: string = 'SpatialDropout2d'
-  static override readonly options: readonly string[] = ['rate', 'seed']
+  static override readonly options: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
   protected override readonly keepsRange: boolean = true
   protected override inputSpec: InputSpec | undefined = IMAGES
 
@@ -94,10 +102,13 @@ export class SpatialDropout2d extends Random<SpatialDropoutOptions> {
   }
 }
 
+/** Drops channels of images while training. */
+export const spatialDropout2d: LayerFactory<typeof SpatialDropout2d> = layer(SpatialDropout2d)
+
 function dropChannels(x: Tensor, rate: number, state: Variable): Tensor {
   if (rate === 0) return x
   const shape = x.shape.map((extent, axis) => (axis === 0 || axis === x.rank - 1 ? extent : 1))
-  return mul(x, dropout(ones(shape, { dtype: x.dtype }), rate, { state }))
+  return ops.mul(x, ops.dropout(ops.ones(shape, { dtype: x.dtype }), rate, { state }))
 }
 
 export interface GaussianNoiseOptions {
@@ -109,7 +120,7 @@ export interface GaussianNoiseOptions {
 /** Adds normal noise. */
 export class GaussianNoise extends Random<GaussianNoiseOptions> {
   static override readonly className: string = 'GaussianNoise'
-  static override readonly options: readonly string[] = ['stddev', 'seed']
+  static override readonly options: OptionTable<GaussianNoiseOptions> = { stddev: 'number', seed: 'number' }
 
   constructor(config: GaussianNoiseOptions & LayerOptions) {
     super(config)
@@ -119,14 +130,17 @@ export class GaussianNoise extends Random<GaussianNoiseOptions> {
 
   call(x: Tensor, { training }: CallOptions): Tensor {
     if (!training || this.config.stddev === 0) return x
-    return add(x, randomNormal(x.shape, { deviation: this.config.stddev, dtype: x.dtype, state: this.state }))
+    return ops.add(x, ops.randomNormal(x.shape, { deviation: this.config.stddev, dtype: x.dtype, state: this.state }))
   }
 }
+
+/** Adds normal noise while training. */
+export const gaussianNoise: LayerFactory<typeof GaussianNoise> = layer(GaussianNoise)
 
 /** Multiplies by normal noise of mean 1 and standard deviation √(rate / (1 - rate)) (Srivastava et al. 2014). */
 export class GaussianDropout extends Random<SpatialDropoutOptions> {
   static override readonly className: string = 'GaussianDropout'
-  static override readonly options: readonly string[] = ['rate', 'seed']
+  static override readonly options: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)
@@ -136,6 +150,9 @@ export class GaussianDropout extends Random<SpatialDropoutOptions> {
   call(x: Tensor, { training }: CallOptions): Tensor {
     const { rate } = this.config
     if (!training || rate === 0) return x
-    return mul(x, randomNormal(x.shape, { mean: 1, deviation: Math.sqrt(rate / (1 - rate)), dtype: x.dtype, state: this.state }))
+    return ops.mul(x, ops.randomNormal(x.shape, { mean: 1, deviation: Math.sqrt(rate / (1 - rate)), dtype: x.dtype, state: this.state }))
   }
 }
+
+/** Multiplies by normal noise of mean 1 while training. */
+export const gaussianDropout: LayerFactory<typeof GaussianDropout> = layer(GaussianDropout)

@@ -1,8 +1,10 @@
 // Embedding: a learned vector for each id.
+import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape } from '../core/op.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
@@ -30,16 +32,16 @@ export interface EmbeddingOptions {
 /** ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA, naming layer and id. */
 export class Embedding extends Layer<EmbeddingOptions> {
   static override readonly className: string = 'Embedding'
-  static override readonly options: readonly string[] = [
-    'inputDim',
-    'outputDim',
-    'embeddingsInitializer',
-    'embeddingsRegularizer',
-    'embeddingsConstraint',
-    'maskZero',
-    'weights',
-    'inputLength',
-  ]
+  static override readonly options: OptionTable<EmbeddingOptions> = {
+    inputDim: 'integer',
+    outputDim: 'integer',
+    embeddingsInitializer: 'any',
+    embeddingsRegularizer: 'any',
+    embeddingsConstraint: 'any',
+    maskZero: 'boolean',
+    weights: 'any',
+    inputLength: 'any',
+  }
   protected override readonly castsInputs: boolean = false
   embeddings!: Variable
 
@@ -51,7 +53,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
       warnOnce('WEFT_INPUT_LENGTH', 'layers.embedding: Argument `inputLength` is deprecated. Just remove it.')
   }
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     const { inputDim, outputDim, embeddingsInitializer, embeddingsRegularizer, embeddingsConstraint, weights } = this.config
     this.embeddings = this.addWeight({
       name: 'embeddings',
@@ -92,5 +94,8 @@ export class Embedding extends Layer<EmbeddingOptions> {
     return config
   }
 }
+
+/** Vectors of ids: [batch, time] → [batch, time, outputDim]. */
+export const embedding: LayerFactory<typeof Embedding> = layer(Embedding)
 
 const asIds = (ids: Tensor): Tensor => (ids.dtype === 'int32' ? ids : cast(ids, 'int32'))

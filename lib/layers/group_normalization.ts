@@ -1,6 +1,8 @@
 // Group normalization: the features of each sample in groups, each normalized over the group and all places.
+import { type DynamicShape, sizeOf } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import { type Shape, sizeOf } from '../core/op.js'
 import { add, layerNorm, mul, ones, reshape, transpose, zeros } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import type { LayerOptions } from './layer.js'
@@ -16,7 +18,7 @@ export interface GroupNormalizationOptions extends Affine {
 /** Each group of features of a sample normalized by its own mean and variance (Wu and He 2018). */
 export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
   static override readonly className: string = 'GroupNormalization'
-  static override readonly options: readonly string[] = ['groups', 'axis', ...AFFINE_OPTIONS]
+  static override readonly options: OptionTable<GroupNormalizationOptions> = { groups: 'integer', axis: 'integer', ...AFFINE_OPTIONS }
   private axis = -1
   private groups: number
 
@@ -30,9 +32,9 @@ export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
       )
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     this.axis = this.front([this.config.axis ?? -1], inputShape.length)[0]!
-    const features = inputShape[this.axis]!
+    const features = this.extentOf(inputShape, this.axis)
     if (this.groups === -1) this.groups = features
     if (features % this.groups !== 0)
       throw this.error(
@@ -63,3 +65,6 @@ export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
     })
   }
 }
+
+/** Groups of features normalized by themselves (Wu and He 2018). */
+export const groupNormalization: LayerFactory<typeof GroupNormalization> = layer(GroupNormalization)

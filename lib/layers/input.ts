@@ -1,10 +1,11 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
+import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { DType, Shape } from '../core/op.js'
 import { cast, reshape } from '../ops/index.js'
-import type { Tensor } from '../core/tensor.js'
+import { isRecord, type Tensor } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
-import { type DynamicShape, shapeText } from './symbolic.js'
 
 export interface InputLayerOptions {
   /** Shape of one sample; null for an extent that varies. */
@@ -16,7 +17,7 @@ export interface InputLayerOptions {
 /** The place where data enter a model. */
 export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
   static override readonly className: string = 'InputLayer'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected override readonly castsInputs: boolean = false
   protected override readonly supportsMasking: boolean = true
   protected override readonly keepsRange: boolean = true
@@ -24,11 +25,12 @@ export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
   readonly dataType: DType
 
   constructor(config: InputLayerOptions & Omit<LayerOptions, 'inputShape' | 'dtype'>) {
-    const { dtype = 'float32', ...rest } = config
-    checkSampleShape('layers.inputLayer', config.inputShape)
-    super(rest)
+    // the dtype is that of the data, not what the layer computes in
+    super(isRecord(config) ? { ...config, dtype: 'float32' } : config)
+    const { dtype = 'float32', inputShape } = config
+    checkSampleShape('layers.inputLayer', inputShape)
     this.dataType = dtype
-    this.build([null, ...config.inputShape] as unknown as Shape)
+    this.build([null, ...config.inputShape])
   }
 
   call(x: Tensor): Tensor {
@@ -39,6 +41,9 @@ export class InputLayer extends Layer<Omit<InputLayerOptions, 'dtype'>> {
     return { ...super.toConfig(), dtype: this.dataType }
   }
 }
+
+/** The place where data enter a sequential model. */
+export const inputLayer: LayerFactory<typeof InputLayer> = layer(InputLayer)
 
 /** Throws ERR_SHAPE unless every extent is a positive integer or null. */
 export function checkSampleShape(what: string, shape: unknown): asserts shape is DynamicShape {
@@ -63,7 +68,7 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   if (sample.at(-1) === 1 && matches(shape, wanted.slice(0, -1))) return [...shape, 1]
   // the first axis may have been cut into batches already
   const alone = matches(shape.slice(1), sample.slice(1)) || (sample.at(-1) === 1 && matches(shape.slice(1), sample.slice(1, -1)))
-  throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape [${shapeText(wanted)}], received [${shapeText(shape)}]`, {
+  throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape ${shapeText(wanted)}, received ${shapeText(shape)}`, {
     layer,
     shapes: [shape],
     hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',

@@ -1,5 +1,10 @@
 // InputSpec: the rank and the fixed extents that a layer needs of its input.
-import { type DynamicShape, shapeText } from './symbolic.js'
+import { type DynamicShape, shapeText } from '../core/spec.js'
+import type { InputShapes } from './layer.js'
+
+/** The shapes in a list, or the one there is. */
+export const shapesIn = (shapes: InputShapes): readonly DynamicShape[] =>
+  (Array.isArray(shapes[0]) ? shapes : [shapes]) as readonly DynamicShape[]
 
 /** What an input must look like. */
 export interface InputSpec {
@@ -28,5 +33,11 @@ export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefin
   if (shape.length === rank && fits) return undefined
   const names = spec.layout?.split(', ') ?? Array.from({ length: rank }, (_, i) => (i === 0 ? 'batch' : 'any'))
   for (const [axis, extent] of axes) names[axis < 0 ? names.length + axis : axis] = String(extent)
-  return `expected an input of shape [${names.join(', ')}], received [${shapeText(shape)}]`
+  return `expected an input of shape [${names.join(', ')}], received ${shapeText(shape)}`
+}
+
+/** A copy of a tree of shapes with every shape replaced. */
+export function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
+  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
+  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
 }

@@ -1,6 +1,8 @@
 // Lambda: a function of tensors as a layer.
 import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
+import type { NoOptions } from './declare.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 export type LambdaFunction = (x: Tensor, options: CallOptions) => Tensor
@@ -8,6 +10,7 @@ export type LambdaFunction = (x: Tensor, options: CallOptions) => Tensor
 /** A layer without weights made of a function. Functions are not saved: write a class for a model that is. */
 export class Lambda extends Layer<LayerOptions> {
   static override readonly className: string = 'Lambda'
+  static override readonly options: OptionTable<NoOptions> = {}
   protected override readonly supportsMasking: boolean = true
   protected override readonly castsInputs: boolean = false
   private readonly fn: LambdaFunction
@@ -30,4 +33,10 @@ export class Lambda extends Layer<LayerOptions> {
       'Write a class that extends layers.Layer and give it to loadModel(dir, { layers })',
     )
   }
+}
+
+/** A function of tensors as a layer; not saved. */
+export function lambda(fn: LambdaFunction, config: LayerOptions = {}): Lambda {
+  checkCall('layers.lambda(fn, options)', arguments)
+  return new Lambda(fn, config)
 }

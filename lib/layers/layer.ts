@@ -1,21 +1,26 @@
 // Layer: weights and a function of tensors; the base class of every layer and model.
-import { checkOptions, WeftError } from '../core/error.js'
+import { type DType, type DynamicShape, isFloat, knownExtent } from '../core/spec.js'
+import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
-import { type DType, isFloat, type Shape } from '../core/op.js'
+import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
 import { mapTree, Tensor, walk } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, misfitOf } from './input_spec.js'
+import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
+import { countLayer } from './loading.js'
 import { reserveName, uniqueName } from './names.js'
-import { callsOf, type DynamicShape, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
+import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
 
 export type { InputSpec } from './input_spec.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
 export type AnyLayer = Layer<any, any, any>
+
+/** The shape of the input a layer is built for, or those of its inputs; null for the batch and for other extents that vary. */
+export type InputShapes = DynamicShape | readonly DynamicShape[]
 
 /** Options of every layer. */
 export interface LayerOptions {
@@ -51,14 +56,16 @@ export interface ApplyOptions {
 export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> extends Weighted {
   /** The class's name in saved models; default: the class's own. */
   static className?: string
-  /** Options the class knows beside those of every layer; undefined: any. */
-  static options?: readonly string[]
+  /** What stands before the factory's name in messages. */
+  static namespace: string = 'layers.'
+  /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
+  static options?: Readonly<Record<string, Kind>>
 
   readonly name: string
   readonly config: C & LayerOptions
   readonly dtype: DType
   /** The shapes it was built for. */
-  builtFor: Shape | readonly Shape[] | undefined
+  builtFor: InputShapes | undefined
   /** The activation at its end, which apply({ withoutActivation: true }) leaves out. */
   activationName: string | undefined
 
@@ -74,14 +81,20 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     super()
     const known = Object.hasOwn(new.target, 'options') ? new.target.options : undefined
     const className = classNameOf(new.target)
-    const what = `layers.${factoryName(className)}`
+    const what = `${new.target.namespace}${factoryName(className)}`
+    countLayer(className)
     // a constructor that takes its config without a default needs one
-    if (typeof config !== 'object' || config === null || (config === NO_CONFIG && known && new.target.length > 0)) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got ${config === NO_CONFIG ? 'nothing' : JSON.stringify(config)}`, {
-        hint: `Write ${what}({ ... })`,
+    if (config === NO_CONFIG && known && new.target.length > 0) {
+      const first = Object.keys(known)[0]
+      throw new WeftError('ERR_ARGUMENT', `${what}: expected options, got nothing`, {
+        hint: `Write ${what}({ ${first === undefined ? '' : `${first}: `}... })`,
       })
     }
-    if (known) checkOptions(what, config, [...known, 'name', 'trainable', 'dtype', 'inputShape'])
+    if (known) checkOptions(what, config ?? null, { ...known, ...LAYER_OPTIONS })
+    else if (typeof config !== 'object' || config === null)
+      throw new WeftError('ERR_ARGUMENT', `${className}: options are an object, got ${show(config)}`, {
+        hint: `Write new ${className}({ ... })`,
+      })
     this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
@@ -90,13 +103,17 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     // however build is called, it runs once and outside any recording
     const build = this.build.bind(this)
     Object.defineProperty(this, 'build', {
-      value: (shape: Shape | readonly Shape[]) => {
+      value: (shape: InputShapes) => {
         if (this.built) return
         const free = mapShapes(shape, (s) => {
           this.checkInput(s)
           return withoutBatch(s)
-        }) as Shape
-        outsideTrace(() => build(free))
+        }) as InputShapes
+        try {
+          outsideTrace(() => build(free))
+        } catch (error) {
+          throw this.located(error)
+        }
         this.built = true
         this.builtFor = free
       },
@@ -107,8 +124,15 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     return classNameOf(this.constructor as typeof Layer)
   }
 
-  /** Makes the weights. `inputShape` has null for the batch. */
-  build(_inputShape: Shape | readonly Shape[]): void {}
+  /** Makes the weights. `inputShape` has null for the batch, and for other extents that vary. */
+  build(_inputShape: InputShapes): void {}
+
+  /** The extent of an axis that weights depend on; negative axes count from the end. ERR_SHAPE where it is unknown. */
+  protected extentOf(shape: DynamicShape, axis: number): number {
+    const index = axis < 0 ? axis + shape.length : axis
+    const sample = shape.slice(1).map((extent, i) => (i === index - 1 ? 'n' : String(extent)))
+    return knownExtent('input', shape, axis, `a number for n in inputShape: [${sample.join(', ')}]`)
+  }
 
   /** The layer's function. */
   abstract call(x: I, options: CallOptions): O
@@ -124,8 +148,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** The result's shape (a tree of them, where there are several results) for inputs of a shape; null: unknown. */
-  computeOutputShape(inputShape: DynamicShape | readonly DynamicShape[]): DynamicShape {
-    this.build(inputShape as Shape)
+  computeOutputShape(inputShape: InputShapes): DynamicShape {
+    this.build(inputShape)
     const inputs = mapShapes(inputShape, (shape) => placeholder({ shape, dtype: this.dtype }))
     return mapSpecs(
       inferSpecs(inputs, (values) => this.apply(values as I)),
@@ -147,9 +171,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     }
     if (inputs.some(isSymbolic)) return layerNode(this, x, options.training) as O
     const training = options.training ?? context.training
-    this.build(mapTree(x, (t) => t.shape) as Shape)
+    this.build(mapTree(x, (t) => t.shape) as InputShapes)
     if (this.inputSpec) for (const t of inputs) this.checkInput(t.shape)
     const masks = inputs.map((t, i) => (i === 0 ? (options.mask ?? t.mask) : t.mask))
+    this.checkTracked()
     context.scope?.layers.add(this)
     try {
       return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, options.withoutActivation))
@@ -162,13 +187,25 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   private compute(x: I, options: CallOptions, which: ApplyOptions['withoutActivation']): O {
     const raw = this.noteRange(inputsOf(x), options.training)
     const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
-    const result = inPass(options.training, () =>
+    const result = inPass(options.training, this, () =>
       which === undefined || which === false
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
     )
     if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
+  }
+
+  /** Throws ERR_STATE when another layer that calls this one does not hold it: its weights would be neither trained nor saved. */
+  private checkTracked(): void {
+    const { caller } = context
+    if (caller === undefined || tracked.get(caller)?.has(this)) return
+    if (this.weights.length > 0 && !caller.holds(this)) {
+      const why = `it is called in layer '${caller.name}' (${caller.className}), which does not hold it`
+      const hint = 'Keep it in a field of that layer that is not private (#), or in a list, record or Map there'
+      throw this.error('ERR_STATE', `${why}, so its weights would be neither trained nor saved`, [], hint)
+    }
+    tracked.set(caller, (tracked.get(caller) ?? new WeakSet<AnyLayer>()).add(this))
   }
 
   /** The error with the layer's name, when an op in the layer threw it. */
@@ -200,19 +237,19 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined) {
-      if (!this.supportsMasking && !this.readsMask()) {
-        warnOnce(
-          'WEFT_MASK',
-          `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
-          this.name,
-        )
-      }
-      return result
+    const knows = this.supportsMasking || this.readsMask()
+    if (mask === undefined && !knows) {
+      const ends = `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`
+      warnOnce('WEFT_MASK', ends, this.name)
     }
-    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    if (!(result instanceof Tensor) || result.mask === mask) return result
+    const inputs = inputsOf(x)
+    // operations carry masks of inputs on: what the layer says counts then, but not before what its call has set itself
+    const carried = result.mask === undefined || masks.includes(result.mask) || inputs.some((t) => t.mask === result.mask)
+    const decides = mask !== undefined || !knows || this.computeMask !== Layer.prototype.computeMask
+    if (!decides || (knows && !carried)) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    const own = inputs.includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }
@@ -225,7 +262,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   /** Throws ERR_SHAPE unless the shape is as inputSpec says. */
   protected checkInput(shape: DynamicShape): void {
     const misfit = this.inputSpec && misfitOf(this.inputSpec, shape)
-    if (misfit) throw this.error('ERR_SHAPE', misfit, [shape as Shape], this.inputSpec?.hint)
+    if (misfit) throw this.error('ERR_SHAPE', misfit, [shape], this.inputSpec?.hint)
   }
 
   /** Adds a scalar to the loss of the step under way. */
@@ -261,6 +298,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 }
 
 const NO_CONFIG: object = {}
+const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'boolean', dtype: 'string', inputShape: 'any' }
+
+/** Layers found in the layer that calls them. */
+const tracked = new WeakMap<AnyLayer, WeakSet<AnyLayer>>()
 
 /** Tensors that hold bytes which were cast or moved, never scaled. */
 const unscaled = new WeakSet<Tensor>()
@@ -272,10 +313,4 @@ function classNameOf(made: { className?: string; name: string }): string {
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
   return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
-}
-
-/** A copy of a tree of shapes with every shape replaced. */
-function mapShapes(tree: unknown, replace: (shape: Shape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
 }

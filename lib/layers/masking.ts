@@ -1,4 +1,6 @@
 // Masking: steps whose features all have one value are no data.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { any, cast, expandDims, mul, notEqual } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
@@ -12,7 +14,7 @@ export interface MaskingOptions {
 /** Marks the steps of [batch, time, features] whose features all equal maskValue as no data: later layers, losses and metrics leave them out. Their values become 0. */
 export class Masking extends Layer<MaskingOptions> {
   static override readonly className: string = 'Masking'
-  static override readonly options: readonly string[] = ['maskValue']
+  static override readonly options: OptionTable<MaskingOptions> = { maskValue: 'number' }
   protected override inputSpec: InputSpec | undefined = { minRank: 3, layout: 'batch, time, features' }
   private readonly value: number
 
@@ -35,3 +37,6 @@ export class Masking extends Layer<MaskingOptions> {
     return any(notEqual(x, this.value), -1)
   }
 }
+
+/** Steps whose features all equal maskValue are no data. */
+export const masking: LayerFactory<typeof Masking> = layer(Masking)

@@ -1,44 +1,26 @@
 // Merging: several inputs made one.
+import { type DynamicShape, shapeText } from '../core/spec.js'
+import type { NoOptions } from './declare.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
-import {
-  add,
-  any,
-  broadcastTo,
-  concat,
-  div,
-  expandDims,
-  logicalAnd,
-  matMul,
-  maximum,
-  minimum,
-  mul,
-  onesLike,
-  cast,
-  sqrt,
-  square,
-  squeeze,
-  sub,
-  sum,
-  transpose,
-} from '../ops/index.js'
+import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
-import { Layer, type LayerOptions } from './layer.js'
-import { shapeText } from './symbolic.js'
+import { type InputShapes, Layer, type LayerOptions } from './layer.js'
 
 abstract class Merge<C extends object = object> extends Layer<C, readonly Tensor[]> {
   protected override readonly supportsMasking: boolean = true
 
-  protected checkList(shapes: Shape | readonly Shape[], count?: number): readonly Shape[] {
+  protected checkList(shapes: InputShapes, count?: number): readonly DynamicShape[] {
     if (!Array.isArray(shapes[0]))
-      throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as Shape], 'Write apply([a, b])')
-    const list = shapes as readonly Shape[]
+      throw this.error('ERR_ARGUMENT', 'takes a list of tensors, got one', [shapes as DynamicShape], 'Write apply([a, b])')
+    const list = shapes as readonly DynamicShape[]
     if (count !== undefined && list.length !== count) throw this.error('ERR_ARGUMENT', `takes ${count} tensors, got ${list.length}`, list)
     return list
   }
 
-  protected mismatch(shapes: readonly Shape[], why: string): WeftError {
-    return this.error('ERR_SHAPE', `inputs of shapes ${shapes.map((shape) => `[${shapeText(shape)}]`).join(' and ')} ${why}`, shapes)
+  protected mismatch(shapes: readonly DynamicShape[], why: string): WeftError {
+    return this.error('ERR_SHAPE', `inputs of shapes ${shapes.map(shapeText).join(' and ')} ${why}`, shapes)
   }
 }
 
@@ -46,7 +28,7 @@ abstract class Merge<C extends object = object> extends Layer<C, readonly Tensor
 abstract class Elementwise extends Merge {
   protected readonly count: number | undefined = undefined
 
-  override build(shapes: readonly Shape[]): void {
+  override build(shapes: readonly DynamicShape[]): void {
     const list = this.checkList(shapes, this.count)
     const rank = Math.max(...list.map((shape) => shape.length))
     for (let axis = 1; axis <= rank; axis++) {
@@ -60,66 +42,87 @@ abstract class Elementwise extends Merge {
   protected abstract merge(a: Tensor, b: Tensor): Tensor
 
   call(inputs: readonly Tensor[]): Tensor {
-    return inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    const merged = inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    // operations carry the masks of some inputs; computeMask asks for all
+    if (inputs.length > 1) merged.mask = undefined
+    return merged
   }
 
   override computeMask(_inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
-    return masks.every((mask) => mask !== undefined) ? masks.reduce((a, b) => logicalAnd(a!, b!)) : undefined
+    return masks.every((mask) => mask !== undefined) ? masks.reduce((a, b) => ops.logicalAnd(a!, b!)) : undefined
   }
 }
 
 export class Add extends Elementwise {
   static override readonly className: string = 'Add'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected merge(a: Tensor, b: Tensor): Tensor {
-    return add(a, b)
+    return ops.add(a, b)
   }
 }
+
+/** The sum of the inputs; apply([a, b]). */
+export const add: LayerFactory<typeof Add> = layer(Add)
 
 /** The first of two inputs less the second. */
 export class Subtract extends Elementwise {
   static override readonly className: string = 'Subtract'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected override readonly count: number | undefined = 2
   protected merge(a: Tensor, b: Tensor): Tensor {
-    return sub(a, b)
+    return ops.sub(a, b)
   }
 }
+
+/** The first of two inputs less the second. */
+export const subtract: LayerFactory<typeof Subtract> = layer(Subtract)
 
 export class Multiply extends Elementwise {
   static override readonly className: string = 'Multiply'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected merge(a: Tensor, b: Tensor): Tensor {
-    return mul(a, b)
+    return ops.mul(a, b)
   }
 }
+
+/** The product of the inputs. */
+export const multiply: LayerFactory<typeof Multiply> = layer(Multiply)
 
 export class Average extends Elementwise {
   static override readonly className: string = 'Average'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected merge(a: Tensor, b: Tensor): Tensor {
-    return add(a, b)
+    return ops.add(a, b)
   }
   override call(inputs: readonly Tensor[]): Tensor {
-    return div(super.call(inputs), inputs.length)
+    return ops.div(super.call(inputs), inputs.length)
   }
 }
+
+/** The mean of the inputs. */
+export const average: LayerFactory<typeof Average> = layer(Average)
 
 export class Maximum extends Elementwise {
   static override readonly className: string = 'Maximum'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected merge(a: Tensor, b: Tensor): Tensor {
-    return maximum(a, b)
+    return ops.maximum(a, b)
   }
 }
 
+/** The largest of the inputs, element by element. */
+export const maximum: LayerFactory<typeof Maximum> = layer(Maximum)
+
 export class Minimum extends Elementwise {
   static override readonly className: string = 'Minimum'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected merge(a: Tensor, b: Tensor): Tensor {
-    return minimum(a, b)
+    return ops.minimum(a, b)
   }
 }
+
+/** The smallest of the inputs, element by element. */
+export const minimum: LayerFactory<typeof Minimum> = layer(Minimum)
 
 export interface ConcatenateOptions {
   /** Default -1. */
@@ -128,7 +131,7 @@ export interface ConcatenateOptions {
 
 export class Concatenate extends Merge<ConcatenateOptions> {
   static override readonly className: string = 'Concatenate'
-  static override readonly options: readonly string[] = ['axis']
+  static override readonly options: OptionTable<ConcatenateOptions> = { axis: 'integer' }
 
   constructor(config: ConcatenateOptions & LayerOptions = {}) {
     super(config)
@@ -141,7 +144,7 @@ export class Concatenate extends Merge<ConcatenateOptions> {
     return axis < 0 ? axis + rank : axis
   }
 
-  override build(shapes: readonly Shape[]): void {
+  override build(shapes: readonly DynamicShape[]): void {
     const list = this.checkList(shapes)
     const rank = list[0]!.length
     const axis = this.axisOf(rank)
@@ -157,7 +160,7 @@ export class Concatenate extends Merge<ConcatenateOptions> {
   }
 
   call(inputs: readonly Tensor[]): Tensor {
-    return concat([...inputs], this.axisOf(inputs[0]!.rank))
+    return ops.concat([...inputs], this.axisOf(inputs[0]!.rank))
   }
 
   /** Along the steps, masks follow each other; along features, a step is data when it is in any input (an input without mask: everywhere). */
@@ -165,12 +168,15 @@ export class Concatenate extends Merge<ConcatenateOptions> {
     if (masks.every((mask) => mask === undefined)) return undefined
     const wide = inputs.map((x, i) => {
       const mask = masks[i]
-      if (mask === undefined) return cast(onesLike(x), 'bool')
-      return mask.rank < x.rank ? broadcastTo(expandDims(mask, -1), x.shape) : mask
+      if (mask === undefined) return ops.cast(ops.onesLike(x), 'bool')
+      return mask.rank < x.rank ? ops.broadcastTo(ops.expandDims(mask, -1), x.shape) : mask
     })
-    return any(concat(wide, this.axisOf(inputs[0]!.rank)), -1)
+    return ops.any(ops.concat(wide, this.axisOf(inputs[0]!.rank)), -1)
   }
 }
+
+/** The inputs joined along an axis. */
+export const concatenate: LayerFactory<typeof Concatenate> = layer(Concatenate)
 
 export interface DotOptions {
   /** Axes to sum over, of each input or of both; batch is axis 0. */
@@ -182,7 +188,7 @@ export interface DotOptions {
 /** Sums of products along one axis of each of two inputs; the remaining axes of the first come before those of the second. */
 export class Dot extends Merge<DotOptions> {
   static override readonly className: string = 'Dot'
-  static override readonly options: readonly string[] = ['axes', 'normalize']
+  static override readonly options: OptionTable<DotOptions> = { axes: 'any', normalize: 'boolean' }
 
   constructor(config: DotOptions & LayerOptions) {
     super(config)
@@ -201,7 +207,7 @@ export class Dot extends Merge<DotOptions> {
     return [a < 0 ? a + ranks[0]! : a, b < 0 ? b + ranks[1]! : b]
   }
 
-  override build(shapes: readonly Shape[]): void {
+  override build(shapes: readonly DynamicShape[]): void {
     const list = this.checkList(shapes, 2)
     if (list.some((shape) => shape.length < 2 || shape.length > 3)) throw this.mismatch(list, 'must have rank 2 or 3')
     const [a, b] = this.axesOf(list.map((shape) => shape.length))
@@ -213,18 +219,21 @@ export class Dot extends Merge<DotOptions> {
     const axes = this.axesOf(inputs.map((x) => x.rank))
     const [a, b] = inputs.map((x, i) => {
       if (!this.config.normalize) return x
-      const length = sqrt(maximum(sum(square(x), axes[i]!, { keepDims: true }), 1e-12))
-      return div(x, length)
+      const length = ops.sqrt(ops.maximum(ops.sum(ops.square(x), axes[i]!, { keepDims: true }), 1e-12))
+      return ops.div(x, length)
     }) as [Tensor, Tensor]
     // a [batch, rows, d], b [batch, d, columns]
-    const left = a.rank === 2 ? expandDims(a, 1) : axes[0] === 2 ? a : transpose(a, [0, 2, 1])
-    const right = b.rank === 2 ? expandDims(b, 2) : axes[1] === 1 ? b : transpose(b, [0, 2, 1])
-    const product = matMul(left, right)
-    if (a.rank === 2 && b.rank === 2) return squeeze(product, 2)
-    return a.rank === 2 ? squeeze(product, 1) : b.rank === 2 ? squeeze(product, 2) : product
+    const left = a.rank === 2 ? ops.expandDims(a, 1) : axes[0] === 2 ? a : ops.transpose(a, [0, 2, 1])
+    const right = b.rank === 2 ? ops.expandDims(b, 2) : axes[1] === 1 ? b : ops.transpose(b, [0, 2, 1])
+    const product = ops.matMul(left, right)
+    if (a.rank === 2 && b.rank === 2) return ops.squeeze(product, 2)
+    return a.rank === 2 ? ops.squeeze(product, 1) : b.rank === 2 ? ops.squeeze(product, 2) : product
   }
 
   override computeMask(): undefined {
     return undefined
   }
 }
+
+/** Products of two inputs summed along an axis. */
+export const dot: LayerFactory<typeof Dot> = layer(Dot)

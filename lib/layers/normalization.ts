@@ -1,8 +1,10 @@
 // Normalization of activations: by the batch's statistics, by each sample's.
+import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
 import type { InitializerLike } from '../initializers.js'
-import { type Shape, sizeOf } from '../core/op.js'
 import {
   add,
   batchNorm,
@@ -40,17 +42,17 @@ export interface Affine {
   gammaConstraint?: ConstraintLike
 }
 
-export const AFFINE_OPTIONS: readonly string[] = [
-  'epsilon',
-  'center',
-  'scale',
-  'betaInitializer',
-  'gammaInitializer',
-  'betaRegularizer',
-  'gammaRegularizer',
-  'betaConstraint',
-  'gammaConstraint',
-]
+export const AFFINE_OPTIONS: OptionTable<Affine> = {
+  epsilon: 'number',
+  center: 'boolean',
+  scale: 'boolean',
+  betaInitializer: 'any',
+  gammaInitializer: 'any',
+  betaRegularizer: 'any',
+  gammaRegularizer: 'any',
+  betaConstraint: 'any',
+  gammaConstraint: 'any',
+}
 
 export abstract class AffineLayer<C extends Affine> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
@@ -135,13 +137,13 @@ export interface BatchNormalizationOptions extends Affine {
  */
 export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   static override readonly className: string = 'BatchNormalization'
-  static override readonly options: readonly string[] = [
-    'axis',
-    'momentum',
-    'movingMeanInitializer',
-    'movingVarianceInitializer',
+  static override readonly options: OptionTable<BatchNormalizationOptions> = {
+    axis: 'any',
+    momentum: 'number',
+    movingMeanInitializer: 'any',
+    movingVarianceInitializer: 'any',
     ...AFFINE_OPTIONS,
-  ]
+  }
 
   movingMean!: Variable
   movingVariance!: Variable
@@ -155,9 +157,9 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
       throw new WeftError('ERR_ARGUMENT', `layers.batchNormalization: momentum must be in [0, 1], got ${config.momentum}`)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     this.axis = this.front([this.config.axis ?? -1], inputShape.length)[0]!
-    const features = inputShape[this.axis]!
+    const features = this.extentOf(inputShape, this.axis)
     this.addAffine([features])
     const { movingMeanInitializer = 'zeros', movingVarianceInitializer = 'ones' } = this.config
     this.movingMean = this.addWeight({ name: 'movingMean', shape: [features], initializer: movingMeanInitializer, trainable: false })
@@ -180,12 +182,11 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
     })
   }
 
-  /** (x - mean) / √(variance + ε) · gamma + beta, as x · factor + offset. */
+  /** (x - mean) / √(variance + ε) · gamma + beta. The difference comes first: it is exact where x and the mean are large and near each other. */
   private normalize(x: Tensor, mean: Tensor, variance: Tensor): Tensor {
     const inverse = rsqrt(add(variance, this.epsilon))
-    const factor = this.gamma ? mul(this.gamma, inverse) : inverse
-    const offset = mul(mean, factor)
-    return add(mul(x, factor), this.beta ? sub(this.beta, offset) : mul(offset, -1))
+    const scaled = mul(sub(x, mean), this.gamma ? mul(this.gamma, inverse) : inverse)
+    return this.beta ? add(scaled, this.beta) : scaled
   }
 
   private masked(x: Tensor, mask: Tensor): Tensor {
@@ -207,6 +208,9 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   }
 }
 
+/** Features normalized over the batch (Ioffe and Szegedy 2015). */
+export const batchNormalization: LayerFactory<typeof BatchNormalization> = layer(BatchNormalization)
+
 export interface LayerNormalizationOptions extends Affine {
   /** The axes that are normalized together. Default -1. */
   axis?: number | readonly number[]
@@ -215,19 +219,19 @@ export interface LayerNormalizationOptions extends Affine {
 /** Each sample normalized by its own mean and variance over the given axes (Ba et al. 2016). */
 export class LayerNormalization extends AffineLayer<LayerNormalizationOptions> {
   static override readonly className: string = 'LayerNormalization'
-  static override readonly options: readonly string[] = ['axis', ...AFFINE_OPTIONS]
+  static override readonly options: OptionTable<LayerNormalizationOptions> = { axis: 'any', ...AFFINE_OPTIONS }
   private axes: number[] = []
 
   constructor(config: LayerNormalizationOptions & LayerOptions = {}) {
     super('layers.layerNormalization', config)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const { axis = -1 } = this.config
     this.axes = this.front(typeof axis === 'number' ? [axis] : axis, inputShape.length)
-    const extents = this.axes.map((a) => inputShape[a]!)
+    const extents = this.axes.map((a) => this.extentOf(inputShape, a))
     this.addAffine(extents)
-    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(this.axes.map((a) => [a, inputShape[a]!])) }
+    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(this.axes.map((a) => [a, this.extentOf(inputShape, a)])) }
   }
 
   call(x: Tensor): Tensor {
@@ -239,3 +243,6 @@ export class LayerNormalization extends AffineLayer<LayerNormalizationOptions> {
     })
   }
 }
+
+/** Samples normalized by themselves (Ba et al. 2016). */
+export const layerNormalization: LayerFactory<typeof LayerNormalization> = layer(LayerNormalization)

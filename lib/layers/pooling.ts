@@ -1,11 +1,11 @@
 // Pooling: the largest or the mean value of windows, or of a whole image or sequence.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { averagePool1d, averagePool2d, cast, div, expandDims, max, maximum, maxPool1d, maxPool2d, mean, mul, sum } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, type Padding, pairOption, type Size, singleOption } from './options.js'
-
-const POOL_OPTIONS: readonly string[] = ['poolSize', 'strides', 'padding']
 
 export interface Pooling2dOptions {
   /** Height and width of the window. Default 2. */
@@ -15,6 +15,8 @@ export interface Pooling2dOptions {
   /** Default 'valid'. */
   padding?: Padding
 }
+
+const POOL_OPTIONS: OptionTable<Pooling2dOptions> = { poolSize: 'any', strides: 'any', padding: 'any' }
 
 abstract class Pooling2d extends Layer<Pooling2dOptions> {
   protected override readonly keepsRange: boolean = true
@@ -31,7 +33,7 @@ abstract class Pooling2d extends Layer<Pooling2dOptions> {
 
 export class MaxPooling2d extends Pooling2d {
   static override readonly className: string = 'MaxPooling2d'
-  static override readonly options: readonly string[] = POOL_OPTIONS
+  static override readonly options: OptionTable<Pooling2dOptions> = POOL_OPTIONS
 
   constructor(config: Pooling2dOptions & LayerOptions = {}) {
     super('layers.maxPooling2d', config)
@@ -41,9 +43,12 @@ export class MaxPooling2d extends Pooling2d {
   }
 }
 
+/** The largest value of each window of an image. */
+export const maxPooling2d: LayerFactory<typeof MaxPooling2d> = layer(MaxPooling2d)
+
 export class AveragePooling2d extends Pooling2d {
   static override readonly className: string = 'AveragePooling2d'
-  static override readonly options: readonly string[] = POOL_OPTIONS
+  static override readonly options: OptionTable<Pooling2dOptions> = POOL_OPTIONS
 
   constructor(config: Pooling2dOptions & LayerOptions = {}) {
     super('layers.averagePooling2d', config)
@@ -52,6 +57,9 @@ export class AveragePooling2d extends Pooling2d {
     return averagePool2d(x, this.window)
   }
 }
+
+/** The mean of each window of an image, over the places inside. */
+export const averagePooling2d: LayerFactory<typeof AveragePooling2d> = layer(AveragePooling2d)
 
 export interface Pooling1dOptions {
   /** Steps in the window. Default 2. */
@@ -77,7 +85,7 @@ abstract class Pooling1d extends Layer<Pooling1dOptions> {
 
 export class MaxPooling1d extends Pooling1d {
   static override readonly className: string = 'MaxPooling1d'
-  static override readonly options: readonly string[] = POOL_OPTIONS
+  static override readonly options: OptionTable<Pooling1dOptions> = POOL_OPTIONS
 
   constructor(config: Pooling1dOptions & LayerOptions = {}) {
     super('layers.maxPooling1d', config)
@@ -87,9 +95,12 @@ export class MaxPooling1d extends Pooling1d {
   }
 }
 
+/** The largest value of each window of steps. */
+export const maxPooling1d: LayerFactory<typeof MaxPooling1d> = layer(MaxPooling1d)
+
 export class AveragePooling1d extends Pooling1d {
   static override readonly className: string = 'AveragePooling1d'
-  static override readonly options: readonly string[] = POOL_OPTIONS
+  static override readonly options: OptionTable<Pooling1dOptions> = POOL_OPTIONS
 
   constructor(config: Pooling1dOptions & LayerOptions = {}) {
     super('layers.averagePooling1d', config)
@@ -98,6 +109,9 @@ export class AveragePooling1d extends Pooling1d {
     return averagePool1d(x, this.window)
   }
 }
+
+/** The mean of each window of steps, over the places inside. */
+export const averagePooling1d: LayerFactory<typeof AveragePooling1d> = layer(AveragePooling1d)
 
 export interface GlobalPoolingOptions {
   /** Keeps the pooled axes with extent 1. Default false. */
@@ -113,7 +127,7 @@ abstract class GlobalPooling extends Layer<GlobalPoolingOptions> {
 
 export class GlobalMaxPooling2d extends GlobalPooling {
   static override readonly className: string = 'GlobalMaxPooling2d'
-  static override readonly options: readonly string[] = ['keepDims']
+  static override readonly options: OptionTable<GlobalPoolingOptions> = { keepDims: 'boolean' }
   protected override inputSpec: InputSpec | undefined = IMAGES
 
   call(x: Tensor): Tensor {
@@ -121,9 +135,12 @@ export class GlobalMaxPooling2d extends GlobalPooling {
   }
 }
 
+/** The largest value of each channel: [batch, height, width, channels] → [batch, channels]. */
+export const globalMaxPooling2d: LayerFactory<typeof GlobalMaxPooling2d> = layer(GlobalMaxPooling2d)
+
 export class GlobalAveragePooling2d extends GlobalPooling {
   static override readonly className: string = 'GlobalAveragePooling2d'
-  static override readonly options: readonly string[] = ['keepDims']
+  static override readonly options: OptionTable<GlobalPoolingOptions> = { keepDims: 'boolean' }
   protected override inputSpec: InputSpec | undefined = IMAGES
 
   call(x: Tensor): Tensor {
@@ -131,9 +148,12 @@ export class GlobalAveragePooling2d extends GlobalPooling {
   }
 }
 
+/** The mean of each channel: [batch, height, width, channels] → [batch, channels]. */
+export const globalAveragePooling2d: LayerFactory<typeof GlobalAveragePooling2d> = layer(GlobalAveragePooling2d)
+
 export class GlobalMaxPooling1d extends GlobalPooling {
   static override readonly className: string = 'GlobalMaxPooling1d'
-  static override readonly options: readonly string[] = ['keepDims']
+  static override readonly options: OptionTable<GlobalPoolingOptions> = { keepDims: 'boolean' }
   protected override inputSpec: InputSpec | undefined = SEQUENCES
 
   call(x: Tensor): Tensor {
@@ -141,10 +161,13 @@ export class GlobalMaxPooling1d extends GlobalPooling {
   }
 }
 
+/** The largest value of each channel: [batch, steps, channels] → [batch, channels]. */
+export const globalMaxPooling1d: LayerFactory<typeof GlobalMaxPooling1d> = layer(GlobalMaxPooling1d)
+
 /** The mean over steps; with a mask, over the steps that are data. */
 export class GlobalAveragePooling1d extends GlobalPooling {
   static override readonly className: string = 'GlobalAveragePooling1d'
-  static override readonly options: readonly string[] = ['keepDims']
+  static override readonly options: OptionTable<GlobalPoolingOptions> = { keepDims: 'boolean' }
   protected override inputSpec: InputSpec | undefined = SEQUENCES
 
   call(x: Tensor, { mask }: CallOptions): Tensor {
@@ -159,3 +182,6 @@ export class GlobalAveragePooling1d extends GlobalPooling {
     return undefined
   }
 }
+
+/** The mean of each channel over the steps, those that are data where there is a mask. */
+export const globalAveragePooling1d: LayerFactory<typeof GlobalAveragePooling1d> = layer(GlobalAveragePooling1d)

@@ -1,6 +1,8 @@
 // RMS normalization: each row divided by the root of the mean of its squares.
+import type { DynamicShape } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { rmsNorm } from '../ops/index.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
@@ -16,7 +18,7 @@ export interface RmsNormalizationOptions {
 /** x / √(mean(x²) + ε) · scale along an axis, with a learned scale (Zhang and Sennrich 2019). */
 export class RmsNormalization extends Layer<RmsNormalizationOptions> {
   static override readonly className: string = 'RmsNormalization'
-  static override readonly options: readonly string[] = ['axis', 'epsilon']
+  static override readonly options: OptionTable<RmsNormalizationOptions> = { axis: 'integer', epsilon: 'number' }
   protected override readonly supportsMasking: boolean = true
   scale!: Variable
   private readonly epsilon: number
@@ -32,12 +34,12 @@ export class RmsNormalization extends Layer<RmsNormalizationOptions> {
       throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: axis must be an integer, got ${JSON.stringify(axis)}`)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const { axis = -1 } = this.config
     this.axis = axis < 0 ? axis + inputShape.length : axis
     if (this.axis < 1 || this.axis >= inputShape.length)
       throw this.error('ERR_SHAPE', `axis ${axis} is not an axis of samples for inputs of rank ${inputShape.length}`)
-    const features = inputShape[this.axis]!
+    const features = this.extentOf(inputShape, this.axis)
     this.scale = this.addWeight({ name: 'scale', shape: [features], initializer: 'ones' })
     this.inputSpec = { rank: inputShape.length, axes: { [this.axis]: features } }
   }
@@ -46,3 +48,6 @@ export class RmsNormalization extends Layer<RmsNormalizationOptions> {
     return withLastAxes(x, [this.axis], (moved) => rmsNorm(moved, this.scale, { epsilon: this.epsilon }))
   }
 }
+
+/** Features divided by their root mean square (Zhang and Sennrich 2019). */
+export const rmsNormalization: LayerFactory<typeof RmsNormalization> = layer(RmsNormalization)

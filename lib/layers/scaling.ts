@@ -1,8 +1,10 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import type { DynamicShape } from '../core/spec.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
-import type { Shape } from '../core/op.js'
 import { add, cast, div, maximum, mean, mul, reshape, sqrt, squaredDifference, sub } from '../ops/index.js'
 import { type HostArray, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
@@ -17,7 +19,7 @@ export interface RescalingOptions {
 /** x · scale + offset. */
 export class Rescaling extends Layer<RescalingOptions> {
   static override readonly className: string = 'Rescaling'
-  static override readonly options: readonly string[] = ['scale', 'offset']
+  static override readonly options: OptionTable<RescalingOptions> = { scale: 'any', offset: 'any' }
   protected override readonly supportsMasking: boolean = true
 
   constructor(config: RescalingOptions & LayerOptions) {
@@ -39,6 +41,9 @@ export class Rescaling extends Layer<RescalingOptions> {
   }
 }
 
+/** x · scale + offset, as for bytes: { scale: 1 / 255 }. */
+export const rescaling: LayerFactory<typeof Rescaling> = layer(Rescaling)
+
 export interface NormalizationOptions {
   /** Axes that have statistics of their own; null: one mean and variance of everything. Default -1. */
   axis?: number | readonly number[] | null
@@ -55,7 +60,7 @@ const EPSILON = 1e-7
 /** (x - mean) / √variance, with the mean and variance of the data given to adapt(). */
 export class Normalization extends Layer<NormalizationOptions> {
   static override readonly className: string = 'Normalization'
-  static override readonly options: readonly string[] = ['axis', 'mean', 'variance', 'invert']
+  static override readonly options: OptionTable<NormalizationOptions> = { axis: 'any', mean: 'any', variance: 'any', invert: 'boolean' }
 
   private mean: Variable | undefined
   private variance: Variable | undefined
@@ -80,12 +85,12 @@ export class Normalization extends Layer<NormalizationOptions> {
     return axes.sort((a, b) => a - b)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const axes = this.axesOf(inputShape.length)
     if (axes.includes(0)) throw this.error('ERR_ARGUMENT', 'axis 0 is the batch, whose samples share their statistics')
-    this.kept = axes.map((axis) => inputShape[axis]!)
-    this.wide = inputShape.map((extent, axis) => (axes.includes(axis) ? extent : 1))
-    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(axes.map((axis) => [axis, inputShape[axis]!])) }
+    this.kept = axes.map((axis) => this.extentOf(inputShape, axis))
+    this.wide = inputShape.map((_, axis) => (axes.includes(axis) ? this.extentOf(inputShape, axis) : 1))
+    this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(axes.map((axis) => [axis, this.extentOf(inputShape, axis)])) }
     if (this.config.mean !== undefined) return
     this.mean = this.addWeight({ name: 'mean', shape: this.kept, initializer: 'zeros', trainable: false })
     this.variance = this.addWeight({ name: 'variance', shape: this.kept, initializer: 'ones', trainable: false })
@@ -138,6 +143,9 @@ export class Normalization extends Layer<NormalizationOptions> {
     return this.config.invert ? add(mul(x, deviation), average) : div(sub(x, average), deviation)
   }
 }
+
+/** (x - mean) / √variance of the data given to adapt(). */
+export const normalization: LayerFactory<typeof Normalization> = layer(Normalization)
 
 function isStream(data: unknown): data is AsyncIterable<TensorLike> | Iterable<TensorLike> {
   if (typeof data !== 'object' || data === null || data instanceof Tensor || ArrayBuffer.isView(data) || Array.isArray(data)) return false

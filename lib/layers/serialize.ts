@@ -1,9 +1,8 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
 import { unknownName, WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { isRecord } from '../core/tensor.js'
-import { type LayerClass, layerClasses } from './classes.js'
-import type { AnyLayer } from './layer.js'
+import { type LayerClass, layerClasses } from './declare.js'
+import type { AnyLayer, InputShapes } from './layer.js'
 
 export interface LayerJson {
   className: string
@@ -12,13 +11,14 @@ export interface LayerJson {
   build?: unknown
 }
 
-export interface LoadOptions {
+/** What layers of a file may be made of. */
+export interface KnownLayers {
   /** Classes of the user by name. */
   layers?: Readonly<Record<string, LayerClass>> | undefined
 }
 
 /** How a class is made from its config, when not by its constructor alone. */
-type Loader = (config: Record<string, unknown>, options: LoadOptions) => AnyLayer
+type Loader = (config: Record<string, unknown>, options: KnownLayers) => AnyLayer
 const loaders = new Map<string, Loader>()
 
 /** @internal For models, whose config holds layers. */
@@ -57,23 +57,19 @@ const isNamed = (value: unknown): value is { className: string; config: object }
   typeof (value as { config?: unknown }).config === 'object'
 
 /** The layer that layerToJson() described, with new weights of the same shapes. */
-export function layerFromJson(json: LayerJson, options: LoadOptions = {}): AnyLayer {
+export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLayer {
   if (!isRecord(json) || typeof json.className !== 'string' || !isRecord(json.config)) {
     throw new WeftError('ERR_FORMAT', `a saved layer is not { className, config }: ${JSON.stringify(json)?.slice(0, 200)}`)
   }
   const { className, config } = json
   const own = options.layers && Object.hasOwn(options.layers, className) ? options.layers[className] : undefined
-  const known = own ?? (Object.hasOwn(layerClasses, className) ? layerClasses[className] : undefined)
+  const known = own ?? layerClasses.get(className)
   const loader = own ? undefined : loaders.get(className)
   if (!known && !loader) {
-    const error = unknownName('layer class', className, [
-      ...Object.keys(options.layers ?? {}),
-      ...Object.keys(layerClasses),
-      ...loaders.keys(),
-    ])
+    const error = unknownName('layer class', className, [...Object.keys(options.layers ?? {}), ...layerClasses.keys(), ...loaders.keys()])
     throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
   }
   const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
-  if (json.build !== undefined && !layer.built) layer.build(json.build as Shape)
+  if (json.build !== undefined && !layer.built) layer.build(json.build as InputShapes)
   return layer
 }

@@ -1,7 +1,10 @@
 // Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
+import { type Shape, sizeOf } from '../core/spec.js'
+import type { NoOptions } from './declare.js'
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
-import { type Shape, sizeOf } from '../core/op.js'
-import { broadcastTo, expandDims, pad, reshape, slice, transpose } from '../ops/index.js'
+import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { IMAGES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
@@ -16,13 +19,16 @@ abstract class Moving<C extends object> extends Layer<C> {
 /** [batch, ...] → [batch, all values of a sample]. */
 export class Flatten extends Moving<object> {
   static override readonly className: string = 'Flatten'
-  static override readonly options: readonly string[] = []
+  static override readonly options: OptionTable<NoOptions> = {}
   protected override inputSpec: InputSpec | undefined = { minRank: 1, layout: 'batch' }
 
   call(x: Tensor): Tensor {
-    return reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))])
+    return ops.reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))])
   }
 }
+
+/** [batch, ...] → [batch, values of a sample]. */
+export const flatten: LayerFactory<typeof Flatten> = layer(Flatten)
 
 export interface ReshapeOptions {
   /** The shape of a sample; one extent may be -1, for what is left. */
@@ -31,7 +37,7 @@ export interface ReshapeOptions {
 
 export class Reshape extends Moving<ReshapeOptions> {
   static override readonly className: string = 'Reshape'
-  static override readonly options: readonly string[] = ['targetShape']
+  static override readonly options: OptionTable<ReshapeOptions> = { targetShape: 'any' }
 
   constructor(config: ReshapeOptions & LayerOptions) {
     super(config)
@@ -57,9 +63,12 @@ export class Reshape extends Moving<ReshapeOptions> {
         targetShape,
       ])
     }
-    return reshape(x, [x.shape[0]!, ...targetShape.map((n) => (n === -1 ? rest : n))])
+    return ops.reshape(x, [x.shape[0]!, ...targetShape.map((n) => (n === -1 ? rest : n))])
   }
 }
+
+/** Samples in another shape. */
+export const reshape: LayerFactory<typeof Reshape> = layer(Reshape)
 
 export interface PermuteOptions {
   /** Axes of a sample in their new order, counted from 1; the batch stays first. */
@@ -68,7 +77,7 @@ export interface PermuteOptions {
 
 export class Permute extends Moving<PermuteOptions> {
   static override readonly className: string = 'Permute'
-  static override readonly options: readonly string[] = ['dims']
+  static override readonly options: OptionTable<PermuteOptions> = { dims: 'any' }
   protected override inputSpec: InputSpec | undefined
 
   constructor(config: PermuteOptions & LayerOptions) {
@@ -81,9 +90,12 @@ export class Permute extends Moving<PermuteOptions> {
   }
 
   call(x: Tensor): Tensor {
-    return transpose(x, [0, ...this.config.dims])
+    return ops.transpose(x, [0, ...this.config.dims])
   }
 }
+
+/** Axes of samples in another order. */
+export const permute: LayerFactory<typeof Permute> = layer(Permute)
 
 export interface RepeatVectorOptions {
   /** Number of repetitions. */
@@ -93,7 +105,7 @@ export interface RepeatVectorOptions {
 /** [batch, features] → [batch, n, features]. */
 export class RepeatVector extends Moving<RepeatVectorOptions> {
   static override readonly className: string = 'RepeatVector'
-  static override readonly options: readonly string[] = ['n']
+  static override readonly options: OptionTable<RepeatVectorOptions> = { n: 'integer' }
   protected override inputSpec: InputSpec | undefined = { rank: 2, layout: 'batch, features' }
 
   constructor(config: RepeatVectorOptions & LayerOptions) {
@@ -102,9 +114,12 @@ export class RepeatVector extends Moving<RepeatVectorOptions> {
   }
 
   call(x: Tensor): Tensor {
-    return broadcastTo(expandDims(x, 1), [x.shape[0]!, this.config.n, x.shape[1]!])
+    return ops.broadcastTo(ops.expandDims(x, 1), [x.shape[0]!, this.config.n, x.shape[1]!])
   }
 }
+
+/** [batch, features] → [batch, n, features]. */
+export const repeatVector: LayerFactory<typeof RepeatVector> = layer(RepeatVector)
 
 /** Places on the sides of an image: all, [height, width], or [[top, bottom], [left, right]]. */
 export type Sides = number | readonly [number, number] | readonly [readonly [number, number], readonly [number, number]]
@@ -125,7 +140,7 @@ export interface ZeroPadding2dOptions {
 
 export class ZeroPadding2d extends Moving<ZeroPadding2dOptions> {
   static override readonly className: string = 'ZeroPadding2d'
-  static override readonly options: readonly string[] = ['padding']
+  static override readonly options: OptionTable<ZeroPadding2dOptions> = { padding: 'any' }
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly sides: [number, number, number, number]
 
@@ -136,7 +151,7 @@ export class ZeroPadding2d extends Moving<ZeroPadding2dOptions> {
 
   call(x: Tensor): Tensor {
     const [top, bottom, left, right] = this.sides
-    return pad(x, [
+    return ops.pad(x, [
       [0, 0],
       [top, bottom],
       [left, right],
@@ -145,6 +160,9 @@ export class ZeroPadding2d extends Moving<ZeroPadding2dOptions> {
   }
 }
 
+/** Zeros around images. */
+export const zeroPadding2d: LayerFactory<typeof ZeroPadding2d> = layer(ZeroPadding2d)
+
 export interface Cropping2dOptions {
   /** Default 0. */
   cropping?: Sides
@@ -152,7 +170,7 @@ export interface Cropping2dOptions {
 
 export class Cropping2d extends Moving<Cropping2dOptions> {
   static override readonly className: string = 'Cropping2d'
-  static override readonly options: readonly string[] = ['cropping']
+  static override readonly options: OptionTable<Cropping2dOptions> = { cropping: 'any' }
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly sides: [number, number, number, number]
 
@@ -171,9 +189,12 @@ export class Cropping2d extends Moving<Cropping2dOptions> {
         [x.shape],
       )
     }
-    return slice(x, [0, top, left, 0], [n, h - top - bottom, w - left - right, c])
+    return ops.slice(x, [0, top, left, 0], [n, h - top - bottom, w - left - right, c])
   }
 }
+
+/** Images without their borders. */
+export const cropping2d: LayerFactory<typeof Cropping2d> = layer(Cropping2d)
 
 export interface UpSampling2dOptions {
   /** Repetitions of rows and columns. Default 2. */
@@ -183,7 +204,7 @@ export interface UpSampling2dOptions {
 /** Repeats rows and columns: nearest-neighbour enlargement. */
 export class UpSampling2d extends Moving<UpSampling2dOptions> {
   static override readonly className: string = 'UpSampling2d'
-  static override readonly options: readonly string[] = ['size']
+  static override readonly options: OptionTable<UpSampling2dOptions> = { size: 'any' }
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly size: [number, number]
 
@@ -196,6 +217,9 @@ export class UpSampling2d extends Moving<UpSampling2dOptions> {
     const [n, h, w, c] = x.shape as unknown as [number, number, number, number]
     const [rows, columns] = this.size
     const repeated: Shape = [n, h, rows, w, columns, c]
-    return reshape(broadcastTo(reshape(x, [n, h, 1, w, 1, c]), repeated), [n, h * rows, w * columns, c])
+    return ops.reshape(ops.broadcastTo(ops.reshape(x, [n, h, 1, w, 1, c]), repeated), [n, h * rows, w * columns, c])
   }
 }
+
+/** Images with each row and column repeated. */
+export const upSampling2d: LayerFactory<typeof UpSampling2d> = layer(UpSampling2d)

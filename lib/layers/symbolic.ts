@@ -1,15 +1,12 @@
 // Symbolic tensors of functional models: values with a shape and the node that makes them, but no memory.
+import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
 import { device } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace, recording, Trace } from '../core/graph.js'
-import type { DType, Shape } from '../core/op.js'
 import { symbolicFunctions } from '../core/symbolic.js'
-import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
+import { isRecord, mapTree, Recording, Tensor, walk } from '../core/tensor.js'
 import { inScope } from './context.js'
-import type { AnyLayer } from './layer.js'
-
-/** A shape whose unknown extents (the batch, a free number of steps) are null. */
-export type DynamicShape = readonly (number | null)[]
+import type { AnyLayer, InputShapes } from './layer.js'
 
 export interface DynamicSpec {
   readonly shape: DynamicShape
@@ -37,30 +34,35 @@ let nodes = 0
 
 export class SymbolicTensor extends Tensor {
   readonly symbolic = true
+  /** `shape` as it is: null for extents that vary. */
+  readonly dynamicShape: DynamicShape
   readonly node: Node
   /** Its position among the node's outputs. */
   readonly index: number
 
   /** @internal Users call input(). */
   constructor(spec: DynamicSpec, node: Node, index: number) {
+    // a Tensor says Shape; who may meet symbolic ones reads dynamicShape
     super(spec.shape as Shape, spec.dtype, device(), { origin: { kind: 'input', index }, recording: wiring })
+    this.dynamicShape = spec.shape
     this.node = node
     this.index = index
   }
 
   override held(): never {
-    throw new WeftError('ERR_TRACE', `this is a symbolic tensor (${this.dtype} [${shapeText(this.shape)}]) of a model: it has no values`, {
-      hint: 'Make a model({ inputs, outputs }) and call predict() or apply() on data',
-    })
+    throw new WeftError(
+      'ERR_TRACE',
+      `this is a symbolic tensor (${this.dtype} ${shapeText(this.dynamicShape)}) of a model: it has no values`,
+      {
+        hint: 'Make a model({ inputs, outputs }) and call predict() or apply() on data',
+      },
+    )
   }
 }
 
-const wiring = { name: 'functional model' }
+const wiring = new Recording('functional model')
 
 export const isSymbolic = (value: unknown): value is SymbolicTensor => value instanceof SymbolicTensor
-
-/** 'null, 28, 28, 1' */
-export const shapeText = (shape: DynamicShape): string => shape.map(String).join(', ')
 
 /** The shape with its batch unknown. */
 export const withoutBatch = (shape: DynamicShape): DynamicShape => (shape.length === 0 ? shape : [null, ...shape.slice(1)])
@@ -84,7 +86,7 @@ export function inputNode(layer: AnyLayer, spec: DynamicSpec): SymbolicTensor {
 
 /** A layer called on symbolic tensors: builds it and returns the tree of its symbolic results. */
 export function layerNode(layer: AnyLayer, inputs: unknown, training: boolean | undefined): unknown {
-  layer.build(mapTree(inputs, (t) => t.shape) as Shape)
+  layer.build(mapTree(inputs, (t) => (isSymbolic(t) ? t.dynamicShape : t.shape)) as InputShapes)
   const tree = inferSpecs(inputs, (values) => layer.apply(values, { training: training ?? false }))
   const result = wire({ kind: 'layer', layer, fn: undefined, called: undefined, args: inputs, training }, tree)
   results.set(layer, [...callsOf(layer), result])
@@ -152,7 +154,7 @@ export function inferSpecs(args: unknown, call: (values: unknown) => unknown): u
     const values = mapTree(args, (t) => {
       if (!isSymbolic(t)) return t
       const extent = (e: number | null, axis: number): number => e ?? (axis === 0 ? [2, 3][round]! : [128, 192][round]!)
-      return trace.input({ shape: (t.shape as DynamicShape).map(extent), dtype: t.dtype })
+      return trace.input({ shape: t.dynamicShape.map(extent), dtype: t.dtype })
     })
     return inScope(undefined, () => recording(trace, () => call(values)))
   })

@@ -1,4 +1,6 @@
 // TextVectorization: texts to tensors of token ids or counts, with a vocabulary learned from texts, as Keras 3's layer.
+import type { OptionTable } from '../core/options.js'
+import { type LayerFactory, layer } from './declare.js'
 import { tensor } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
@@ -63,17 +65,17 @@ function laterFirst(a: string, b: string): number {
 /** Strings live on the host: apply() takes them and gives a Tensor. It stands before a model or in a data pipeline, not inside a model. */
 export class TextVectorization extends Layer<TextVectorizationOptions, readonly string[], Tensor> {
   static override readonly className: string = 'TextVectorization'
-  static override readonly options: readonly string[] = [
-    'maxTokens',
-    'standardize',
-    'split',
-    'ngrams',
-    'outputMode',
-    'outputSequenceLength',
-    'padToMaxTokens',
-    'vocabulary',
-    'idfWeights',
-  ]
+  static override readonly options: OptionTable<TextVectorizationOptions> = {
+    maxTokens: 'any',
+    standardize: 'any',
+    split: 'any',
+    ngrams: 'any',
+    outputMode: 'any',
+    outputSequenceLength: 'any',
+    padToMaxTokens: 'boolean',
+    vocabulary: 'any',
+    idfWeights: 'any',
+  }
 
   private readonly mode: VectorizationMode
   private readonly tokensOf: (text: string) => string[]
@@ -249,6 +251,9 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
     throw this.error('ERR_ARGUMENT', `${method}: a text must be a string, got ${text === null ? 'null' : typeof text}`)
   }
 }
+
+/** Texts as ids or counts of tokens, with the vocabulary given to adapt(); apply(['...']) gives a Tensor. */
+export const textVectorization: LayerFactory<typeof TextVectorization> = layer(TextVectorization)
 
 /** Lengths of the n-grams; undefined: tokens alone. */
 function ngramWidths(what: string, ngrams: number | readonly number[] | null): number[] | undefined {

@@ -1,12 +1,17 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
-import { checkOptions, type ErrorCode, WeftError } from '../core/error.js'
+import { type ErrorCode, WeftError } from '../core/error.js'
+import { device } from '../core/device.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
-import { type DType, type Shape, sameShape, sizeOf } from '../core/op.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
-import { Tensor, type TensorLike, toHost, type TypedArray, type Variable } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
+import { copyOf } from '../core/read.js'
+import { allocate, Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
+import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
@@ -20,12 +25,25 @@ export interface WeightOptions {
   constraint?: ConstraintLike | undefined
 }
 
+const WEIGHT_OPTIONS: OptionTable<WeightOptions> = {
+  name: 'string',
+  shape: 'any',
+  initializer: 'any',
+  trainable: 'boolean',
+  dtype: 'string',
+  regularizer: 'any',
+  constraint: 'any',
+}
+
 interface Weight {
   readonly name: string
   readonly variable: Variable
   readonly trainable: boolean
   readonly regularizer: Regularizer | undefined
 }
+
+/** Fields that hold no parts. */
+const NO_PARTS: ReadonlySet<string> = new Set(['config', 'entries', 'states', 'builtFor', 'inputSpec'])
 
 /** The part of a layer that holds weights and other layers. */
 export abstract class Weighted {
@@ -40,7 +58,7 @@ export abstract class Weighted {
   private changes = 0
 
   /** A WeftError that names the layer. */
-  protected error(code: ErrorCode, message: string, shapes: readonly Shape[] = [], hint?: string): WeftError {
+  protected error(code: ErrorCode, message: string, shapes: readonly DynamicShape[] = [], hint?: string): WeftError {
     return new WeftError(code, `layer '${this.name}' (${this.className}): ${message}`, {
       layer: this.name,
       shapes,
@@ -50,7 +68,7 @@ export abstract class Weighted {
 
   /** Makes a weight; call it in build(). */
   addWeight(options: WeightOptions): Variable {
-    checkOptions('addWeight', options, ['name', 'shape', 'initializer', 'trainable', 'dtype', 'regularizer', 'constraint'])
+    checkCall('addWeight(options)', arguments, WEIGHT_OPTIONS)
     const { name, shape, dtype = this.dtype, trainable = true } = options
     if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
       throw this.error(
@@ -61,11 +79,13 @@ export abstract class Weighted {
       )
     }
     const initializer = getInitializer(options.initializer ?? 'glorotUniform')
+    countWeight(this.name, name, shape, dtype)
     return outsideTrace(() => {
-      const value = initializer(shape, dtype)
+      const drawn = !isLoading()
+      const value = drawn ? initializer(shape, dtype) : allocate(shape, dtype, device())
       const made = variable(value, { name: `${this.name}/${name}`, trainable: trainable && this.learns, dtype })
       // a function of the user may return a tensor that is theirs
-      if ('className' in initializer) value.dispose()
+      if (!drawn || 'className' in initializer) value.dispose()
       const constraint = getConstraint(options.constraint)
       if (constraint) setConstraint(made, constraint)
       this.entries.push({ name, variable: made, trainable, regularizer: getRegularizer(options.regularizer) })
@@ -85,15 +105,17 @@ export abstract class Weighted {
     return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(entry.variable)] : []))
   }
 
-  /** Layers this one is made of: those in its fields, also in lists and records. */
+  /**
+   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's own. Read it in the function
+   * that is traced. What layers pass to addLoss() while they are called is not among them.
+   */
+  get losses(): Tensor[] {
+    return this.collect((layer) => layer.penalties())
+  }
+
+  /** Layers this one is made of: those in its fields, also in lists, records, Maps and Sets. */
   get sublayers(): readonly Weighted[] {
-    const found = new Set<Weighted>()
-    const visit = (value: unknown): void => {
-      if (value instanceof Weighted) found.add(value)
-      else if (Array.isArray(value)) value.forEach(visit)
-    }
-    for (const [key, value] of Object.entries(this)) if (key !== 'config') visit(value)
-    return [...found]
+    return this.partPaths().map(([, layer]) => layer)
   }
 
   /** This layer's and its sublayers' facts, each layer once, in order; nothing of layers, nor of what is in them, that do not fit. */
@@ -132,6 +154,44 @@ export abstract class Weighted {
     ]
   }
 
+  /**
+   * @internal Weights and states with their paths in the object, as in 'conv1.kernel' or 'blocks.0.gamma', each variable once.
+   * The paths depend on the object alone, not on what was made before it.
+   */
+  weightPaths(prefix = '', seen: Set<Variable> = new Set()): [string, Variable][] {
+    const own = [...this.entries, ...this.states].filter(({ variable: v }) => !seen.has(v) && seen.add(v))
+    return [
+      ...own.map(({ name, variable: v }): [string, Variable] => [`${prefix}${name}`, v]),
+      ...this.partPaths().flatMap(([path, layer]) => layer.weightPaths(`${prefix}${path}.`, seen)),
+    ]
+  }
+
+  /** @internal The layers inside with the path to each: the field, and where it stands in a list, record, Map or Set. */
+  partPaths(): [string, Weighted][] {
+    const paths = new Map<Weighted, string>()
+    const seen = new Set<object>()
+    const visit = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return
+      if (value instanceof Weighted) {
+        if (!paths.has(value)) paths.set(value, path)
+        return
+      }
+      if (seen.has(value)) return
+      seen.add(value)
+      if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
+      else if (value instanceof Map) for (const [key, item] of value) visit(item, `${path}.${String(key)}`)
+      else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
+      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
+    }
+    for (const [key, value] of Object.entries(this)) if (!NO_PARTS.has(key)) visit(value, key)
+    return [...paths].map(([layer, path]) => [path, layer])
+  }
+
+  /** Whether a layer is this one, or a part of it at any depth. */
+  protected holds(layer: Weighted): boolean {
+    return this === layer || this.sublayers.some((part) => part.holds(layer))
+  }
+
   /** False: training leaves the weights alone, of layers inside too, and batch normalization uses its moving statistics. */
   get trainable(): boolean {
     return this.learns
@@ -154,7 +214,7 @@ export abstract class Weighted {
 
   /** Copies of the weights, which the caller owns. */
   getWeights(): Tensor[] {
-    return outsideTrace(() => this.weights.map((w) => toHost.copy(w)))
+    return this.weights.map(copyOf)
   }
 
   /** Replaces the weights in place: one value for each of `weights`, in their order. Nothing changes when one does not fit. */

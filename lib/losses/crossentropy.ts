@@ -1,10 +1,12 @@
 // Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and defaults: Keras 3.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/op.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'
 import { defineLoss, type Loss, meanOverLast } from './loss.js'
-import type { LossOptions } from './regression.js'
+import { LOSS_OPTIONS, type LossOptions } from './regression.js'
 
 export interface CrossentropyOptions extends LossOptions {
   /** Predictions are logits, not probabilities. Default false. */
@@ -23,11 +25,19 @@ export interface SparseCategoricalCrossentropyOptions extends CrossentropyOption
   ignoreClass?: number
   axis?: number
 }
+const BINARY_OPTIONS: OptionTable<SmoothedCrossentropyOptions> = { labelSmoothing: 'number', fromLogits: 'boolean', ...LOSS_OPTIONS }
+const CATEGORICAL_OPTIONS: OptionTable<CategoricalCrossentropyOptions> = { ...BINARY_OPTIONS, axis: 'integer' }
+const SPARSE_OPTIONS: OptionTable<SparseCategoricalCrossentropyOptions> = {
+  ignoreClass: 'integer',
+  fromLogits: 'boolean',
+  axis: 'integer',
+  ...LOSS_OPTIONS,
+}
 
 const EPSILON = 1e-7
 
 function smoothing(name: string, share: number): number {
-  if (!(share >= 0 && share <= 1)) throw new WeftError('ERR_ARGUMENT', `${name}: labelSmoothing must lie in [0, 1], got ${share}`)
+  if (!(share >= 0 && share <= 1)) throw new WeftError('ERR_ARGUMENT', `${name}: labelSmoothing must lie in [0, 1], got ${show(share)}`)
   return share
 }
 
@@ -39,21 +49,27 @@ function classesLast(t: Tensor, axis: number): Tensor {
   return t.transpose([...order, at])
 }
 
+function warnOfOneClass(name: string): void {
+  warnOnce(
+    'WEFT_ONE_CLASS',
+    `${name}: the predictions have one class, whose probability is always 1, so nothing is learned. ` +
+      "For two classes and one output use loss 'binaryCrossentropy' and activation 'sigmoid'",
+    name,
+  )
+}
+
 /** Mean over the last axis of -(yTrue·log(yPred) + (1 - yTrue)·log(1 - yPred)); probabilities are clipped to [1e-7, 1 - 1e-7]. */
 export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
-  checkOptions('losses.binaryCrossentropy', options, ['fromLogits', 'labelSmoothing', 'reduction'])
+  checkCall('losses.binaryCrossentropy(options)', arguments, BINARY_OPTIONS)
   const { fromLogits = false } = options
   const share = smoothing('binaryCrossentropy', options.labelSmoothing ?? 0)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const target = share === 0 ? y : y.mul(1 - share).add(0.5 * share)
-    if (fromLogits) return meanOverLast(p.softplus().sub(p.mul(target)))
+    const other = target.neg().add(1)
+    // -log(sigmoid(p)) is softplus(-p): both terms keep their precision where one of them is next to nothing, and so do their slopes
+    if (fromLogits) return meanOverLast(target.mul(p.neg().softplus()).add(other.mul(p.softplus())))
     const clipped = p.clip(EPSILON, 1 - EPSILON)
-    return meanOverLast(
-      target
-        .mul(clipped.log())
-        .add(target.neg().add(1).mul(clipped.neg().add(1).log()))
-        .neg(),
-    )
+    return meanOverLast(target.mul(clipped.log()).add(other.mul(clipped.neg().log1p())).neg())
   }
   return defineLoss({
     name: 'binaryCrossentropy',
@@ -66,13 +82,14 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
 
 /** -Σ over the classes of yTrue·log(yPred), targets one-hot or distributions; probabilities are divided by their sum, then clipped. */
 export function categoricalCrossentropy(options: CategoricalCrossentropyOptions = {}): Loss {
-  checkOptions('losses.categoricalCrossentropy', options, ['fromLogits', 'labelSmoothing', 'axis', 'reduction'])
+  checkCall('losses.categoricalCrossentropy(options)', arguments, CATEGORICAL_OPTIONS)
   const { fromLogits = false, axis = -1 } = options
   const share = smoothing('categoricalCrossentropy', options.labelSmoothing ?? 0)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const predictions = classesLast(p, axis)
     let target = classesLast(y, axis)
     const classes = predictions.shape.at(-1)!
+    if (classes === 1) warnOfOneClass('categoricalCrossentropy')
     if (share > 0) target = target.mul(1 - share).add(share / classes)
     if (fromLogits) return softmaxCrossEntropy(predictions, target)
     const normalized = predictions.div(predictions.sum(-1, { keepDims: true })).clip(EPSILON, 1 - EPSILON)
@@ -89,12 +106,13 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
 
 /** -log of the probability of class yTrue: class numbers [n] (or [n, 1]) beside predictions [n, classes]. A number that is no class is a fault (ERR_DATA). */
 export function sparseCategoricalCrossentropy(options: SparseCategoricalCrossentropyOptions = {}): Loss {
-  checkOptions('losses.sparseCategoricalCrossentropy', options, ['fromLogits', 'ignoreClass', 'axis', 'reduction'])
+  checkCall('losses.sparseCategoricalCrossentropy(options)', arguments, SPARSE_OPTIONS)
   const { fromLogits = false, ignoreClass, axis = -1 } = options
   const ignored = (y: Tensor, p: Tensor): Tensor | undefined =>
     ignoreClass === undefined ? undefined : classNumbers(y, classesLast(p, axis)).notEqual(ignoreClass)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const predictions = classesLast(p, axis)
+    if (predictions.shape.at(-1) === 1) warnOfOneClass('sparseCategoricalCrossentropy')
     let labels = classNumbers(y, predictions)
     if (ignoreClass !== undefined) labels = labels.mul(labels.notEqual(ignoreClass).cast('int32'))
     return sparseSoftmaxCrossEntropy(fromLogits ? predictions : predictions.clip(EPSILON, 1 - EPSILON).log(), labels)

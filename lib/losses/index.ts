@@ -1,50 +1,30 @@
 // losses: the loss functions, by factory and by string.
 import { unknownName, WeftError } from '../core/error.js'
-import { binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy } from './crossentropy.js'
-import { defineLoss, type Loss, type LossFunction } from './loss.js'
-import { cosineSimilarity, hinge, huber, klDivergence, logCosh, meanAbsoluteError, meanSquaredError, poisson } from './regression.js'
+import { show } from '../core/options.js'
+import { asTensor } from '../core/apply.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
+import * as factories from './factories.js'
+import { alignOwn, defineLoss, type Loss, type LossCallOptions, type LossFunction } from './loss.js'
 
-export { binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy } from './crossentropy.js'
-export { cosineSimilarity, hinge, huber, klDivergence, logCosh, meanAbsoluteError, meanSquaredError, poisson } from './regression.js'
-export { meanAbsoluteError as mae, meanSquaredError as mse } from './regression.js'
+export type {
+  CategoricalCrossentropyOptions,
+  CrossentropyOptions,
+  SmoothedCrossentropyOptions,
+  SparseCategoricalCrossentropyOptions,
+} from './crossentropy.js'
+export * from './factories.js'
 export type { Loss, LossCallOptions, LossFunction, Reduction } from './loss.js'
+export type { CosineSimilarityOptions, HuberOptions, LossOptions } from './regression.js'
 
-export type LossName =
-  | 'meanSquaredError'
-  | 'mse'
-  | 'meanAbsoluteError'
-  | 'mae'
-  | 'binaryCrossentropy'
-  | 'categoricalCrossentropy'
-  | 'sparseCategoricalCrossentropy'
-  | 'huber'
-  | 'hinge'
-  | 'klDivergence'
-  | 'cosineSimilarity'
-  | 'poisson'
-  | 'logCosh'
+export type LossName = keyof typeof factories
 
-const factories: Readonly<Record<LossName, (options?: never) => Loss>> = {
-  meanSquaredError,
-  mse: meanSquaredError,
-  meanAbsoluteError,
-  mae: meanAbsoluteError,
-  binaryCrossentropy,
-  categoricalCrossentropy,
-  sparseCategoricalCrossentropy,
-  huber,
-  hinge,
-  klDivergence,
-  cosineSimilarity,
-  poisson,
-  logCosh,
-}
+const named: Readonly<Record<LossName, (options?: never) => Loss>> = factories
 
 /** A name, one of losses.*, or a function. */
 export type LossLike = LossName | LossFunction
 
 /** The names that compile() takes. */
-export const lossNames: readonly string[] = Object.keys(factories)
+export const lossNames: readonly string[] = Object.keys(named)
 
 export const isLoss = (value: unknown): value is Loss =>
   typeof value === 'function' && typeof (value as Partial<Loss>).lossName === 'string'
@@ -52,16 +32,16 @@ export const isLoss = (value: unknown): value is Loss =>
 /** The loss of a string, a factory's result, a factory or a plain function. */
 export function resolveLoss(value: unknown, config: object = {}): Loss {
   if (typeof value === 'string') {
-    if (!Object.hasOwn(factories, value)) throw unknownName('loss', value, lossNames)
-    return factories[value as LossName](config as never)
+    if (!Object.hasOwn(named, value)) throw unknownName('loss', value, lossNames)
+    return named[value as LossName](config as never)
   }
   if (isLoss(value)) return value
-  const factory = Object.values(factories).find((candidate) => candidate === value)
+  const factory = Object.values(named).find((candidate) => candidate === value)
   if (factory) return factory()
   if (typeof value !== 'function') {
     throw new WeftError(
       'ERR_ARGUMENT',
-      `loss: expected a name, one of losses.*, or a function (yTrue, yPred) => Tensor, got ${value === null ? 'null' : typeof value}`,
+      `loss: expected a name, one of losses.*, or a function (yTrue, yPred) => Tensor, got ${show(value)}`,
     )
   }
   return ownLoss(value as LossFunction)
@@ -71,9 +51,16 @@ export function resolveLoss(value: unknown, config: object = {}): Loss {
 function ownLoss(fn: LossFunction): Loss {
   const name = fn.name || 'loss'
   const average = defineLoss({ name, config: {}, reduction: 'mean', raw: true, each: (_, perSample) => perSample })
-  const call = (yTrue: never, yPred: never, options: object = {}) => {
-    const result = fn(yTrue, yPred, options)
-    return result.rank === 0 ? result : average(result, result, options)
+  const call = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions = {}) => {
+    const predictions = asTensor(yPred)
+    const result = fn(alignOwn(name, asTensor(yTrue), predictions), predictions, options)
+    if (!(result instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `loss ${name}: expected a Tensor as result, got ${show(result)}`)
+    if (result.rank > 0) return average(result, result, options)
+    const ignored = options.sampleWeight !== undefined ? 'sample or class weights' : options.mask ? 'a mask' : undefined
+    if (ignored === undefined) return result
+    throw new WeftError('ERR_ARGUMENT', `loss ${name}: the result is a scalar, so ${ignored} cannot be applied to it`, {
+      hint: 'Return one value per sample, [n]: they are weighted and averaged then',
+    })
   }
   return Object.assign(call, { lossName: name, config: {}, saved: false }) as unknown as Loss
 }

@@ -29,7 +29,6 @@ export interface Loss {
 /** A loss may be a plain function of targets and predictions, which returns a scalar or one loss per sample. */
 export type LossFunction = (yTrue: Tensor, yPred: Tensor, options?: LossCallOptions) => Tensor
 
-const REDUCTIONS = ['mean', 'sum', 'none']
 /** Keras' spelling of the default. */
 const SAME_AS_MEAN = 'sumOverBatchSize'
 
@@ -51,9 +50,6 @@ export interface LossDefinition {
 export function defineLoss(definition: LossDefinition): Loss {
   const { name, config, each, raw = false, valid } = definition
   const reduction = definition.reduction === undefined || definition.reduction === SAME_AS_MEAN ? 'mean' : definition.reduction
-  if (!REDUCTIONS.includes(reduction)) {
-    throw new WeftError('ERR_ARGUMENT', `${name}: unknown reduction '${String(reduction)}'`, { hint: `Known: ${REDUCTIONS.join(', ')}` })
-  }
   const call = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions = {}): Tensor => {
     const predictions = floats(asTensor(yPred))
     let targets = asTensor(yTrue)
@@ -93,6 +89,13 @@ export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor 
         ? `The targets look like class numbers: use 'sparseC${what.slice(1)}', or toCategorical(y, ${classes})`
         : 'Targets need the shape of the predictions; only a last axis of 1 may be missing',
   })
+}
+
+/** Targets for a user's own function: aligned with the predictions as above. Class numbers beside predictions of classes stay as they are. */
+export function alignOwn(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
+  const lead = yPred.shape.slice(0, -1)
+  const classes = yPred.rank > 0 && yPred.shape.at(-1)! > 1
+  return classes && (sameShape(yTrue.shape, lead) || sameShape(yTrue.shape, [...lead, 1])) ? yTrue : alignTarget(what, yTrue, yPred)
 }
 
 /** Adds axes of 1 at the end of weights or masks [n] or [n, t], so that they lie beside values of `shape`. */

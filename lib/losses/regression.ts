@@ -1,5 +1,6 @@
 // Losses of real-valued targets, and those of margins and distributions. Formulas and defaults: Keras 3.
-import { checkOptions } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { maximum, where } from '../ops/index.js'
 import { defineLoss, type Loss, meanOverLast, type Reduction } from './loss.js'
@@ -8,12 +9,13 @@ export interface LossOptions {
   /** Default 'mean'. */
   reduction?: Reduction | 'sumOverBatchSize'
 }
+export const LOSS_OPTIONS: OptionTable<LossOptions> = { reduction: ['mean', 'sum', 'none', 'sumOverBatchSize'] }
 
 const EPSILON = 1e-7
 
 function simple(name: string, each: (yTrue: Tensor, yPred: Tensor) => Tensor): (options?: LossOptions) => Loss {
-  return (options = {}) => {
-    checkOptions(`losses.${name}`, options, ['reduction'])
+  return function (options = {}) {
+    checkCall(`losses.${name}(options)`, arguments, LOSS_OPTIONS)
     return defineLoss({ name, config: { ...options }, reduction: options.reduction, each })
   }
 }
@@ -43,18 +45,23 @@ export const poisson: (options?: LossOptions) => Loss = simple('poisson', (y, p)
 /** Mean over the last axis of log(cosh(yPred - yTrue)). */
 export const logCosh: (options?: LossOptions) => Loss = simple('logCosh', (y, p) => {
   const error = p.sub(y)
-  return meanOverLast(error.add(error.mul(-2).softplus()).sub(Math.LN2))
+  // -½·log(1 - tanh²) keeps its precision next to 0, where the other form is a difference of nearly equal numbers
+  const small = error.clip(-1, 1).tanh().square().neg().log1p().mul(-0.5)
+  const large = error.add(error.mul(-2).softplus()).sub(Math.LN2)
+  return meanOverLast(where(error.abs().less(1), small, large))
 })
 
 export interface HuberOptions extends LossOptions {
   /** Where the loss goes from squared to linear. Default 1. */
   delta?: number
 }
+const HUBER_OPTIONS: OptionTable<HuberOptions> = { delta: 'number', ...LOSS_OPTIONS }
 
 /** Mean over the last axis of ½e² where |e| ≤ delta, else delta·|e| - ½delta², with e = yTrue - yPred. */
 export function huber(options: HuberOptions = {}): Loss {
-  checkOptions('losses.huber', options, ['reduction', 'delta'])
+  checkCall('losses.huber(options)', arguments, HUBER_OPTIONS)
   const { delta = 1 } = options
+  if (!(delta > 0)) throw new WeftError('ERR_ARGUMENT', `losses.huber: delta must be a positive number, got ${show(delta)}`)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const size = p.sub(y).abs()
     return meanOverLast(where(size.lessEqual(delta), size.square().mul(0.5), size.mul(delta).sub(0.5 * delta * delta)))
@@ -66,10 +73,11 @@ export interface CosineSimilarityOptions extends LossOptions {
   /** The axis the vectors lie along. Default -1. */
   axis?: number
 }
+const COSINE_OPTIONS: OptionTable<CosineSimilarityOptions> = { axis: 'integer', ...LOSS_OPTIONS }
 
 /** -cos of the angle between yTrue and yPred: -1 for the same direction. */
 export function cosineSimilarity(options: CosineSimilarityOptions = {}): Loss {
-  checkOptions('losses.cosineSimilarity', options, ['reduction', 'axis'])
+  checkCall('losses.cosineSimilarity(options)', arguments, COSINE_OPTIONS)
   const { axis = -1 } = options
   const each = (y: Tensor, p: Tensor): Tensor => normalize(y, axis).mul(normalize(p, axis)).sum(axis).neg()
   return defineLoss({ name: 'cosineSimilarity', config: { ...options }, reduction: options.reduction, each })

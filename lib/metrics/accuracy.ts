@@ -1,10 +1,12 @@
 // Accuracies: the share of samples whose class is predicted.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { asTensor } from '../core/apply.js'
 import { sameShape } from '../core/op.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
-import { topK } from '../ops/index.js'
+import { gatherAlong, isFinite } from '../ops/index.js'
+import { show } from '../core/options.js'
+import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
 
 export interface BinaryAccuracyOptions extends MetricOptions {
@@ -17,15 +19,22 @@ export interface TopKOptions extends MetricOptions {
 }
 
 /** Share of yPred > threshold that equal yTrue. Predictions that compile() knows to be logits are compared with the threshold's logit. */
-export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
-  checkOptions('metrics.binaryAccuracy', options, ['name', 'threshold'])
-  const { threshold = 0.5 } = options
-  return new MeanMetric('binaryAccuracy', options, (yTrue, yPred, { logitsOf }) => {
-    const y = alignTarget('binaryAccuracy', yTrue, yPred)
-    const p = logitsOf === 'sigmoid' ? yPred.sigmoid() : logitsOf === 'softmax' ? yPred.softmax() : yPred
-    return meanOverLast(p.greater(threshold).equal(y.greater(0.5)).cast('float32'))
-  })
-}
+export const binaryAccuracy: MetricFactory<BinaryAccuracyOptions> = defineMetric<BinaryAccuracyOptions>({
+  name: 'binaryAccuracy',
+  rising: true,
+  options: { threshold: 'number' },
+  make: (options) =>
+    new MeanMetric('binaryAccuracy', options, (yTrue, yPred, { logitsOf }) => {
+      const y = alignTarget('binaryAccuracy', yTrue, yPred)
+      const p = logitsOf === 'sigmoid' ? yPred.sigmoid() : logitsOf === 'softmax' ? yPred.softmax() : yPred
+      return meanOverLast(
+        p
+          .greater(options.threshold ?? 0.5)
+          .equal(y.greater(0.5))
+          .cast('float32'),
+      )
+    }),
+})
 
 /** Class numbers int32 from targets that are numbers or one-hot beside predictions [..., classes]. */
 function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
@@ -40,43 +49,52 @@ function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   })
 }
 
-const sameClass =
-  (what: string) =>
-  (yTrue: Tensor, yPred: Tensor): Tensor =>
-    yPred
-      .argMax(-1)
-      .equal(classesOf(what, yTrue, yPred))
-      .cast('float32')
+/** Share of samples whose largest prediction is at the class of the target. */
+const sameClass = (name: string): MetricFactory =>
+  defineMetric({
+    name,
+    rising: true,
+    options: {},
+    make: (options) =>
+      new MeanMetric(name, options, (yTrue, yPred) =>
+        yPred
+          .argMax(-1)
+          .equal(classesOf(name, yTrue, yPred))
+          .cast('float32'),
+      ),
+  })
 
 /** Share of samples whose largest prediction is at the class of the one-hot target. */
-export function categoricalAccuracy(options: MetricOptions = {}): Metric {
-  checkOptions('metrics.categoricalAccuracy', options, ['name'])
-  return new MeanMetric('categoricalAccuracy', options, sameClass('categoricalAccuracy'))
-}
+export const categoricalAccuracy: MetricFactory = sameClass('categoricalAccuracy')
 
 /** Share of samples whose largest prediction is at the class number yTrue. */
-export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
-  checkOptions('metrics.sparseCategoricalAccuracy', options, ['name'])
-  return new MeanMetric('sparseCategoricalAccuracy', options, sameClass('sparseCategoricalAccuracy'))
-}
+export const sparseCategoricalAccuracy: MetricFactory = sameClass('sparseCategoricalAccuracy')
 
-/** Share of samples whose class is among the k largest predictions; targets one-hot or class numbers. */
-export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
-  checkOptions('metrics.topKCategoricalAccuracy', options, ['name', 'k'])
-  const { k = 5 } = options
-  return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
-    const best = topK(yPred, Math.min(k, yPred.shape.at(-1)!)).indices
-    return best
-      .equal(classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1))
-      .any(-1)
-      .cast('float32')
-  })
-}
+/**
+ * Share of samples for whose class fewer than k others have a larger prediction; targets one-hot or class numbers.
+ * Ties count in its favour, as in TensorFlow: of equal predictions at the border, all are among the k largest. A class whose prediction
+ * is not finite is not among them.
+ */
+export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = defineMetric<TopKOptions>({
+  name: 'topKCategoricalAccuracy',
+  rising: true,
+  options: { k: 'integer' },
+  make: (options) => {
+    const { k = 5 } = options
+    if (k < 1) throw new WeftError('ERR_ARGUMENT', `metrics.topKCategoricalAccuracy: k must be an integer of at least 1, got ${show(k)}`)
+    return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
+      const own = gatherAlong(yPred, classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1))
+      const larger = yPred.greater(own).cast('float32').sum(-1)
+      return larger.less(k).logicalAnd(isFinite(own).squeeze(-1)).cast('float32')
+    })
+  },
+})
 
 /** Accuracy that is binary, sparse or categorical by the shapes of the first batch: one prediction per sample, class numbers, one-hot rows. */
 class Accuracy implements Metric {
   readonly name: string
   readonly metricName = 'accuracy'
+  readonly rising = true
   readonly config: Readonly<Record<string, unknown>>
   private chosen: Metric | undefined
 
@@ -110,7 +128,9 @@ function choose(y: Tensor, p: Tensor): (options: MetricOptions) => Metric {
 }
 
 /** binaryAccuracy, sparseCategoricalAccuracy or categoricalAccuracy, by the shapes of the first batch. */
-export function accuracy(options: MetricOptions = {}): Metric {
-  checkOptions('metrics.accuracy', options, ['name'])
-  return new Accuracy(options)
-}
+export const accuracy: MetricFactory = defineMetric({
+  name: 'accuracy',
+  rising: true,
+  options: {},
+  make: (options) => new Accuracy(options),
+})

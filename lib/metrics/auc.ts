@@ -1,9 +1,10 @@
 // auc: the area under the ROC or precision-recall curve, from counts at fixed thresholds as Keras does.
 import { asTensor, tensor } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank, floats } from '../losses/loss.js'
 import { maximum, where } from '../ops/index.js'
+import { defineMetric, type MetricFactory } from './factory.js'
 import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
 
 export interface AucOptions extends MetricOptions {
@@ -13,11 +14,16 @@ export interface AucOptions extends MetricOptions {
   curve?: 'ROC' | 'PR'
 }
 
-const CURVES = ['ROC', 'PR']
+/** Rounding may take a probability so far out of [0, 1]. */
+const TOLERANCE = 1e-5
 
 class Auc extends StandardMetric {
   private readonly thresholds: Float32Array
+  private readonly options: AucOptions
   private readonly curve: 'ROC' | 'PR'
+  /** Predictions that are no probabilities. */
+  private readonly outside: Variable
+  readonly ifNan: string
   /** Weights of the positives, and of the negatives, above each threshold: [thresholds]. */
   private readonly truePositives: Variable
   private readonly falsePositives: Variable
@@ -25,21 +31,27 @@ class Auc extends StandardMetric {
   private readonly negatives: Variable
 
   constructor(options: AucOptions) {
-    checkOptions('metrics.auc', options, ['name', 'numThresholds', 'curve'])
-    super('auc', options, () => new Auc(options))
+    super('auc', options)
     const { numThresholds = 200, curve = 'ROC' } = options
-    if (!Number.isInteger(numThresholds) || numThresholds < 2)
-      throw new WeftError('ERR_ARGUMENT', `auc: numThresholds must be an integer of at least 2, got ${numThresholds}`)
-    if (!CURVES.includes(curve)) throw unknownName('curve', curve, CURVES)
+    this.options = options
+    if (numThresholds < 2) throw new WeftError('ERR_ARGUMENT', `auc: numThresholds must be an integer of at least 2, got ${numThresholds}`)
+    this.ifNan =
+      `${this.name}: predictions must lie in [0, 1], and some do not, so the area is NaN. ` +
+      'End the model with a sigmoid or softmax, or use a loss with fromLogits: true, which tells the metric too'
     this.curve = curve
     // the ends lie outside [0, 1], so that the curve has both corners
     this.thresholds = Float32Array.from({ length: numThresholds }, (_, i) =>
-      i === 0 ? -1e-7 : i === numThresholds - 1 ? 1 + 1e-6 : i / (numThresholds - 1),
+      i === 0 ? -1 : i === numThresholds - 1 ? 2 : i / (numThresholds - 1),
     )
     this.truePositives = this.addState('truePositives', [numThresholds])
     this.falsePositives = this.addState('falsePositives', [numThresholds])
     this.positives = this.addState('positives', [])
     this.negatives = this.addState('negatives', [])
+    this.outside = this.addState('outside', [])
+  }
+
+  protected remake(): Metric {
+    return new Auc(this.options)
   }
 
   update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
@@ -60,9 +72,20 @@ class Auc extends StandardMetric {
     this.falsePositives.assign(this.falsePositives.add(negative.expandDims(0).matMul(above).squeeze(0)))
     this.positives.assign(this.positives.add(positive.sum()))
     this.negatives.assign(this.negatives.add(negative.sum()))
+    // a NaN is not inside either
+    const inside = p
+      .greaterEqual(-TOLERANCE)
+      .logicalAnd(p.lessEqual(1 + TOLERANCE))
+      .reshape([-1])
+    const strange = inside.logicalNot().cast('float32')
+    this.outside.assign(this.outside.add((each ? strange.mul(each.notEqual(0).cast('float32')) : strange).sum()))
   }
 
   result(): Tensor {
+    return where(this.outside.greater(0), Number.NaN, this.area())
+  }
+
+  private area(): Tensor {
     const last = this.thresholds.length - 1
     const head = (t: Tensor): Tensor => t.slice([0], [last])
     const tail = (t: Tensor): Tensor => t.slice([1], [last])
@@ -87,5 +110,13 @@ class Auc extends StandardMetric {
   }
 }
 
-/** Area under the curve over fixed thresholds; the exact area is in weftjs/learn. */
-export const auc = (options: AucOptions = {}): Metric => new Auc(options)
+/**
+ * Area under the curve over fixed thresholds, with trapezoids between them. Predictions are probabilities, or logits of a loss that says so;
+ * where some lie outside [0, 1] the area is NaN, and training warns.
+ */
+export const auc: MetricFactory<AucOptions> = defineMetric<AucOptions>({
+  name: 'auc',
+  rising: true,
+  options: { numThresholds: 'integer', curve: ['ROC', 'PR'] },
+  make: (options) => new Auc(options),
+})

@@ -1,10 +1,11 @@
 // precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
 import { asTensor } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/op.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank } from '../losses/loss.js'
 import { oneHot } from '../ops/index.js'
+import { defineMetric, type MetricFactory } from './factory.js'
 import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
 
 export type Average = 'micro' | 'macro' | 'weighted'
@@ -20,18 +21,18 @@ export interface ConfusionOptions extends MetricOptions {
 
 type Figure = (truePositives: Tensor, predicted: Tensor, actual: Tensor) => Tensor
 
-const AVERAGES = ['micro', 'macro', 'weighted']
-
 class ConfusionMetric extends StandardMetric {
   private readonly options: ConfusionOptions & { average: Average }
   private readonly figure: Figure
 
   constructor(metricName: string, options: ConfusionOptions, average: Average, figure: Figure) {
-    checkOptions(`metrics.${metricName}`, options, ['name', 'threshold', 'classId', 'average'])
-    super(metricName, options, () => new ConfusionMetric(metricName, options, average, figure))
+    super(metricName, options)
     this.options = { ...options, average: options.average ?? average }
-    if (!AVERAGES.includes(this.options.average)) throw unknownName('average', this.options.average, AVERAGES)
     this.figure = figure
+  }
+
+  protected remake(): Metric {
+    return new ConfusionMetric(this.metricName, this.config, this.options.average, this.figure)
   }
 
   update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
@@ -84,14 +85,25 @@ function targetsOf(what: string, yTrue: Tensor, yPred: Tensor, classes: number):
   return alignTarget(what, yTrue, yPred).greater(0.5).cast('float32')
 }
 
+const confusion = (name: string, average: Average, figure: Figure): MetricFactory<ConfusionOptions> =>
+  defineMetric<ConfusionOptions>({
+    name,
+    rising: true,
+    options: { threshold: 'number', classId: 'integer', average: ['micro', 'macro', 'weighted'] },
+    make: (options) => new ConfusionMetric(name, options, average, figure),
+  })
+
 /** True positives / predicted positives. Several classes: over all of them together, as Keras ('micro'), unless `average` or `classId` says otherwise. */
-export const precision = (options: ConfusionOptions = {}): Metric =>
-  new ConfusionMetric('precision', options, 'micro', (truePositives, predicted) => ratio(truePositives, predicted))
+export const precision: MetricFactory<ConfusionOptions> = confusion('precision', 'micro', (truePositives, predicted) =>
+  ratio(truePositives, predicted),
+)
 
 /** True positives / actual positives. */
-export const recall = (options: ConfusionOptions = {}): Metric =>
-  new ConfusionMetric('recall', options, 'micro', (truePositives, _, actual) => ratio(truePositives, actual))
+export const recall: MetricFactory<ConfusionOptions> = confusion('recall', 'micro', (truePositives, _, actual) =>
+  ratio(truePositives, actual),
+)
 
 /** Harmonic mean of precision and recall; several classes: the mean of theirs ('macro'). */
-export const f1 = (options: ConfusionOptions = {}): Metric =>
-  new ConfusionMetric('f1', options, 'macro', (truePositives, predicted, actual) => ratio(truePositives.mul(2), predicted.add(actual)))
+export const f1: MetricFactory<ConfusionOptions> = confusion('f1', 'macro', (truePositives, predicted, actual) =>
+  ratio(truePositives.mul(2), predicted.add(actual)),
+)

@@ -1,59 +1,29 @@
 // metrics: the factories, and what compile() makes of strings, losses and plain functions.
 import { unknownName, WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
+import { Tensor } from '../core/tensor.js'
 import { isLoss, type Loss, lossNames, resolveLoss } from '../losses/index.js'
-import type { Tensor } from '../core/tensor.js'
-import { accuracy, binaryAccuracy, categoricalAccuracy, sparseCategoricalAccuracy, topKCategoricalAccuracy } from './accuracy.js'
-import { auc } from './auc.js'
-import { f1, precision, recall } from './confusion.js'
-import { MeanMetric, type Metric, type UpdateOptions } from './metric.js'
-import { perplexity } from './perplexity.js'
-import { mae, mse, r2, rmse } from './regression.js'
+import { alignOwn } from '../losses/loss.js'
+import * as factories from './factories.js'
+import { MeanMetric, type Metric } from './metric.js'
 
-export { accuracy, binaryAccuracy, categoricalAccuracy, sparseCategoricalAccuracy, topKCategoricalAccuracy } from './accuracy.js'
-export { auc } from './auc.js'
-export { f1, precision, recall } from './confusion.js'
-export { perplexity } from './perplexity.js'
-export { mae, mse, r2, rmse } from './regression.js'
+export type { BinaryAccuracyOptions, TopKOptions } from './accuracy.js'
+export type { AucOptions } from './auc.js'
+export type { Average, ConfusionOptions } from './confusion.js'
+export * from './factories.js'
 export type { Metric, MetricOptions, UpdateOptions } from './metric.js'
+export type { PerplexityOptions } from './perplexity.js'
 
-export type MetricName =
-  | 'accuracy'
-  | 'binaryAccuracy'
-  | 'categoricalAccuracy'
-  | 'sparseCategoricalAccuracy'
-  | 'topKCategoricalAccuracy'
-  | 'precision'
-  | 'recall'
-  | 'f1'
-  | 'auc'
-  | 'mse'
-  | 'mae'
-  | 'rmse'
-  | 'r2'
-  | 'perplexity'
+export type MetricName = keyof typeof factories
 
-const factories: Readonly<Record<MetricName, (options?: never) => Metric>> = {
-  accuracy,
-  binaryAccuracy,
-  categoricalAccuracy,
-  sparseCategoricalAccuracy,
-  topKCategoricalAccuracy,
-  precision,
-  recall,
-  f1,
-  auc,
-  mse,
-  mae,
-  rmse,
-  r2,
-  perplexity,
-}
-const aliases: Readonly<Record<string, MetricName>> = {
-  acc: 'accuracy',
-  meanSquaredError: 'mse',
-  meanAbsoluteError: 'mae',
-  rootMeanSquaredError: 'rmse',
-}
+const named: Readonly<Record<MetricName, ((options?: never) => Metric) & { readonly rising: boolean }>> = factories
+/** Other names for some of them. */
+const ALIASES: ReadonlyMap<string, MetricName> = new Map([
+  ['acc', 'accuracy'],
+  ['meanSquaredError', 'mse'],
+  ['meanAbsoluteError', 'mae'],
+  ['rootMeanSquaredError', 'rmse'],
+])
 
 /** A metric as a function: averaged over the samples. */
 export type MetricFunction = (yTrue: Tensor, yPred: Tensor) => Tensor
@@ -67,40 +37,59 @@ const isMetric = (value: unknown): value is Metric =>
 
 /** The metric of a name, a factory's result, a factory, a loss or a function. Its key in the logs is the string as given. */
 export function resolveMetric(value: unknown, config: object = {}): Metric {
+  const metric = resolved(value, config)
+  // logs are records, in which this is no key
+  if (metric.name === '__proto__') throw new WeftError('ERR_ARGUMENT', `metrics: '${metric.name}' cannot be the name of a metric`)
+  return metric
+}
+
+function resolved(value: unknown, config: object): Metric {
   if (typeof value === 'string') {
-    const name = aliases[value] ?? value
-    if (Object.hasOwn(factories, name))
-      return factories[name as MetricName]({ ...config, name: (config as { name?: string }).name ?? value } as never)
-    if (lossNames.includes(value)) return fromLoss(value, resolveLoss(value, config))
-    throw unknownName('metric', value, [...Object.keys(factories), ...lossNames])
+    const name = ALIASES.get(value) ?? value
+    if (Object.hasOwn(named, name))
+      return named[name as MetricName]({ ...config, name: (config as { name?: string }).name ?? value } as never)
+    if (lossNames.includes(value)) {
+      const { name: key = value, ...own } = config as { name?: string }
+      return fromLoss(key, resolveLoss(value, own))
+    }
+    throw unknownName('metric', value, [...Object.keys(named), ...lossNames])
   }
   if (isMetric(value)) return value
-  const factory = Object.values(factories).find((candidate) => candidate === value)
+  const factory = Object.values(named).find((candidate) => candidate === value)
   if (factory) return factory()
   if (isLoss(value)) return fromLoss(value.lossName, value)
-  if (typeof value !== 'function') {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `metrics: expected names, metrics.* or functions (yTrue, yPred) => Tensor, got ${value === null ? 'null' : typeof value}`,
-    )
-  }
+  if (typeof value !== 'function')
+    throw new WeftError('ERR_ARGUMENT', `metrics: expected names, metrics.* or functions (yTrue, yPred) => Tensor, got ${show(value)}`)
   return fromFunction(value as MetricFunction)
 }
 
-/** A loss per sample, averaged. */
+/** Whether more of the figure of this name is better; undefined: not known. 'val_', an output's name and the like may come before. */
+export function risingByName(key: string): boolean | undefined {
+  const ends = (name: string): boolean => key.toLowerCase().endsWith(name.toLowerCase())
+  const found = [...Object.keys(named), ...ALIASES.keys()].filter(ends).sort((a, b) => b.length - a.length)[0]
+  if (found !== undefined) return named[ALIASES.get(found) ?? (found as MetricName)].rising
+  return [...lossNames, 'loss', 'error', 'crossentropy'].some(ends) ? false : undefined
+}
+
+/** A loss per sample, averaged. It is computed from what the loss is computed from: from logits, where there are logits. */
 function fromLoss(name: string, loss: Loss): Metric {
-  const remade = resolveLoss(loss.lossName, { ...loss.config, reduction: 'none' })
-  return new MeanMetric(name, { name }, (yTrue, yPred, { logitsOf }) => {
-    const fromLogits = logitsOf !== undefined && loss.logits?.activation === logitsOf && !loss.logits.given
-    return (fromLogits ? resolveLoss(loss.lossName, { ...loss.config, reduction: 'none', fromLogits: true }) : remade)(yTrue, yPred)
+  const remake = (more: object): Loss => resolveLoss(loss.lossName, { ...loss.config, reduction: 'none', ...more })
+  const plain = loss.saved ? remake({}) : loss
+  const activation = loss.logits?.activation
+  const metric = new MeanMetric(name, { name }, (yTrue, yPred, { logitsOf, logits }) => {
+    if (logits && logits.activation === activation) return remake({ fromLogits: true })(yTrue, logits.values)
+    return (logitsOf !== undefined && logitsOf === activation ? remake({ fromLogits: true }) : plain)(yTrue, yPred)
   })
+  return Object.assign(metric, { rising: false, own: !loss.saved })
 }
 
 function fromFunction(fn: MetricFunction): Metric {
   const name = fn.name || 'metric'
-  return new MeanMetric(name, { name }, (yTrue: Tensor, yPred: Tensor, _: UpdateOptions) => {
-    const value = fn(yTrue, yPred)
+  const metric = new MeanMetric(name, { name }, (yTrue, yPred) => {
+    const value = fn(alignOwn(name, yTrue, yPred), yPred)
+    if (!(value instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `metric ${name}: expected a Tensor as result, got ${show(value)}`)
     // a scalar stands for every sample of the batch
     return value.rank === 0 ? value.broadcastTo([yPred.shape[0] ?? 1]) : value
   })
+  return Object.assign(metric, { own: true })
 }

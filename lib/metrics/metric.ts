@@ -18,6 +18,8 @@ export interface UpdateOptions {
   mask?: Tensor | undefined
   /** The predictions are what this activation would be given: metrics with a threshold apply it first. */
   logitsOf?: 'softmax' | 'sigmoid' | undefined
+  /** What the activation at the end of the model was given, beside predictions that are its result: the loss is computed from it. */
+  logits?: { readonly activation: string; readonly values: Tensor } | undefined
 }
 
 /** What compile() takes as a metric: those of metrics.*, or a user's own. */
@@ -32,24 +34,31 @@ export interface Metric {
   reset?(): void
   /** One like it with a state of its own. */
   clone?(): Metric
+  /** More of it is better. Callbacks that watch it ask; without it they need to be told. */
+  readonly rising?: boolean
+  /** What a figure that is not a number means: given once as a warning. */
+  readonly ifNan?: string
   /** The string or factory that makes it again from `config`; saved models need it. */
   readonly metricName?: string
+  /** It is made of a function of the user's, which no name makes again. */
+  readonly own?: boolean
   readonly config?: Readonly<Record<string, unknown>>
 }
 
-/** The metrics of this package. `remake` is the factory that made it. */
+/** The metrics of this package. */
 export abstract class StandardMetric implements Metric {
   readonly name: string
   readonly metricName: string
   readonly config: Readonly<Record<string, unknown>>
-  private readonly remake: () => Metric
+  /** Set by the factory. */
+  readonly rising?: boolean
+  readonly own?: boolean
   private readonly made: Variable[] = []
 
-  constructor(metricName: string, config: MetricOptions, remake: () => Metric) {
+  constructor(metricName: string, config: MetricOptions) {
     this.metricName = metricName
     this.name = config.name ?? metricName
     this.config = { ...config }
-    this.remake = remake
   }
 
   get state(): readonly Variable[] {
@@ -58,13 +67,15 @@ export abstract class StandardMetric implements Metric {
 
   abstract update(yTrue: TensorLike, yPred: TensorLike, options?: UpdateOptions): void
   abstract result(): Tensor
+  /** One of the same kind and options. */
+  protected abstract remake(): Metric
 
   reset(): void {
     for (const state of this.made) state.assign(zerosLike(state))
   }
 
   clone(): Metric {
-    return this.remake()
+    return Object.assign(this.remake(), this.rising === undefined ? {} : { rising: this.rising })
   }
 
   /** A new part of the state, zeros of the given shape. */
@@ -102,11 +113,15 @@ export class MeanMetric extends StandardMetric {
   private readonly count: Variable
 
   constructor(metricName: string, config: MetricOptions, perSample: PerSample, finish: (mean: Tensor) => Tensor = (mean) => mean) {
-    super(metricName, config, () => new MeanMetric(metricName, config, perSample, finish))
+    super(metricName, config)
     this.perSample = perSample
     this.finish = finish
     this.total = this.addState('total', [])
     this.count = this.addState('count', [])
+  }
+
+  protected remake(): Metric {
+    return new MeanMetric(this.metricName, this.config, this.perSample, this.finish)
   }
 
   update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {

@@ -1,8 +1,8 @@
 // perplexity: how many tokens a language model hesitates between, exp of the mean cross-entropy.
 import { asTensor } from '../core/apply.js'
-import { checkOptions } from '../core/error.js'
 import { sparseCategoricalCrossentropy } from '../losses/index.js'
 import type { TensorLike } from '../core/tensor.js'
+import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
 
 export interface PerplexityOptions extends MetricOptions {
@@ -26,7 +26,10 @@ class Perplexity extends MeanMetric {
     super(
       'perplexity',
       options,
-      (yTrue, yPred, { logitsOf }) => loss(fromLogits ?? logitsOf === 'softmax')(yTrue, yPred),
+      (yTrue, yPred, { logitsOf, logits }) =>
+        logits?.activation === 'softmax' && !fromLogits
+          ? loss(true)(yTrue, logits.values)
+          : loss(fromLogits ?? logitsOf === 'softmax')(yTrue, yPred),
       (mean) => mean.exp(),
     )
     this.options = options
@@ -43,7 +46,7 @@ class Perplexity extends MeanMetric {
     super.update(targets, predictions, { ...options, ...(mask ? { mask } : {}) })
   }
 
-  override clone(): Metric {
+  protected override remake(): Metric {
     return new Perplexity(this.options)
   }
 }
@@ -52,7 +55,9 @@ class Perplexity extends MeanMetric {
  * exp of the mean of -log p(token) over all tokens so far: ids [n, steps] beside probabilities or logits [n, steps, vocabulary].
  * Tokens that the predictions' mask leaves out do not count.
  */
-export function perplexity(options: PerplexityOptions = {}): Metric {
-  checkOptions('metrics.perplexity', options, ['name', 'fromLogits', 'maskTokenId'])
-  return new Perplexity(options)
-}
+export const perplexity: MetricFactory<PerplexityOptions> = defineMetric<PerplexityOptions>({
+  name: 'perplexity',
+  rising: false,
+  options: { maskTokenId: 'integer', fromLogits: 'boolean' },
+  make: (options) => new Perplexity(options),
+})

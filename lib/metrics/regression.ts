@@ -1,8 +1,10 @@
 // Metrics of real-valued targets: mse, mae, rmse, r2.
 import { asTensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
-import type { Tensor, TensorLike } from '../core/tensor.js'
+import { WeftError } from '../core/error.js'
+import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, floats, meanOverLast } from '../losses/loss.js'
+import { where } from '../ops/index.js'
+import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
 
 const pair = (what: string, yTrue: Tensor, yPred: Tensor): [Tensor, Tensor] => {
@@ -10,57 +12,84 @@ const pair = (what: string, yTrue: Tensor, yPred: Tensor): [Tensor, Tensor] => {
   return [floats(alignTarget(what, yTrue, p), p), p]
 }
 
-const error = (name: string, each: (y: Tensor, p: Tensor) => Tensor, finish?: (mean: Tensor) => Tensor) => {
-  return (options: MetricOptions = {}): Metric => {
-    checkOptions(`metrics.${name}`, options, ['name'])
-    return new MeanMetric(name, options, (yTrue, yPred) => each(...pair(name, yTrue, yPred)), finish)
-  }
-}
+const error = (name: string, each: (y: Tensor, p: Tensor) => Tensor, finish?: (mean: Tensor) => Tensor): MetricFactory =>
+  defineMetric({
+    name,
+    rising: false,
+    options: {},
+    make: (options) => new MeanMetric(name, options, (yTrue, yPred) => each(...pair(name, yTrue, yPred)), finish),
+  })
 
 const squared = (y: Tensor, p: Tensor): Tensor => meanOverLast(p.squaredDifference(y))
 
 /** Mean of (yTrue - yPred)². */
-export const mse: (options?: MetricOptions) => Metric = error('mse', squared)
+export const mse: MetricFactory = error('mse', squared)
 /** Mean of |yTrue - yPred|. */
-export const mae: (options?: MetricOptions) => Metric = error('mae', (y, p) => meanOverLast(p.sub(y).abs()))
+export const mae: MetricFactory = error('mae', (y, p) => meanOverLast(p.sub(y).abs()))
 /** Root of the mean of (yTrue - yPred)². */
-export const rmse: (options?: MetricOptions) => Metric = error('rmse', squared, (mean) => mean.sqrt())
+export const rmse: MetricFactory = error('rmse', squared, (mean) => mean.sqrt())
 
-/** 1 - Σ(yTrue - yPred)² / Σ(yTrue - mean)², the mean over outputs. */
+/**
+ * 1 - Σ(yTrue - yPred)² / Σ(yTrue - mean)², the mean over outputs. No sums of squares are subtracted: each batch has its own mean and sum of
+ * squared deviations, which are merged (Chan, Golub and LeVeque, 1979). Targets are counted from one of the first batch, so that large targets
+ * that lie close together keep their digits, and equal ones deviate by exactly 0.
+ */
 class R2 extends StandardMetric {
   constructor(options: MetricOptions) {
-    checkOptions('metrics.r2', options, ['name'])
-    super('r2', options, () => new R2(options))
+    super('r2', options)
+  }
+
+  protected remake(): Metric {
+    return new R2(this.config)
   }
 
   update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
     const predictions = asTensor(yPred)
     const [y, p] = pair('r2', asTensor(yTrue), predictions)
+    if (p.size === 0) return
     const outputs = p.rank < 2 ? 1 : p.shape.at(-1)!
     // [samples, outputs]
     const rows = (t: Tensor): Tensor => t.reshape([-1, outputs])
     const weights = weightsFor('r2', p.shape, { ...options, mask: options.mask ?? predictions.mask })
     const w = weights && rows(weights.broadcastTo(p.shape))
-    const counted = (t: Tensor): Tensor => (w ? t.mul(w) : t).sum(0)
-    const sums: [string, Tensor][] = [
-      ['sum', counted(rows(y))],
-      ['squares', counted(rows(y).square())],
-      ['residual', counted(rows(p.squaredDifference(y)))],
-      ['count', counted(rows(y.mul(0).add(1)))],
+    const sum = (t: Tensor): Tensor => (w ? t.mul(w) : t).sum(0)
+    const state = (name: string): Variable => this.stateOf(name, [outputs])
+    const [count, origin, mean, deviations, residual] = ['count', 'origin', 'mean', 'deviations', 'residual'].map(state) as [
+      Variable,
+      Variable,
+      Variable,
+      Variable,
+      Variable,
     ]
-    for (const [name, sum] of sums) {
-      const state = this.stateOf(name, [outputs])
-      state.assign(state.add(sum))
-    }
+
+    const added = sum(rows(y.mul(0).add(1)))
+    const largest = (w ? where(w.equal(0), Number.NEGATIVE_INFINITY, rows(y)) : rows(y)).max(0)
+    const start = where(count.notEqual(0), origin, where(added.equal(0), 0, largest))
+    const shifted = rows(y).sub(start)
+    const roughly = ratio(sum(shifted), added)
+    // the second pass takes out what rounding left in the first mean
+    const around = shifted.sub(roughly)
+    const left = ratio(sum(around), added)
+    const [ownMean, ownDeviations] = [roughly.add(left), sum(around.sub(left).square())]
+
+    const total = count.add(added)
+    const apart = ownMean.sub(mean)
+    const share = ratio(added, total)
+    deviations.assign(deviations.add(ownDeviations).add(apart.square().mul(count).mul(share)))
+    mean.assign(mean.add(apart.mul(share)))
+    residual.assign(residual.add(sum(rows(p.squaredDifference(y)))))
+    origin.assign(start)
+    count.assign(total)
   }
 
   result(): Tensor {
-    const [sum, squares, residual, count] = this.state as readonly Tensor[]
-    if (!sum || !squares || !residual || !count) throw new WeftError('ERR_STATE', 'r2: update() has not been called yet')
-    const spread = squares.sub(ratio(sum.square(), count))
-    return residual.div(spread).neg().add(1).mean()
+    const [, , , deviations, residual] = this.state as readonly Tensor[]
+    if (!deviations || !residual) throw new WeftError('ERR_STATE', 'r2: update() has not been called yet')
+    const score = ratio(residual, deviations).neg().add(1)
+    // targets that are all equal: 1 where every prediction is right, else 0, as in scikit-learn
+    return where(deviations.equal(0), residual.equal(0).cast('float32'), score).mean()
   }
 }
 
-/** Coefficient of determination R². */
-export const r2 = (options: MetricOptions = {}): Metric => new R2(options)
+/** Coefficient of determination R², the mean over outputs. Targets that are all equal: 1 where every prediction is right, else 0. */
+export const r2: MetricFactory = defineMetric({ name: 'r2', rising: true, options: {}, make: (options) => new R2(options) })

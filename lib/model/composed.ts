@@ -1,9 +1,11 @@
 // ComposedModel: what models made of layers have in common: finding layers, the summary, masks that pass through.
 import { unknownName, WeftError } from '../core/error.js'
+import { checkCall } from '../core/options.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
+import type { Weighted } from '../layers/weights.js'
 import type { Tensor } from '../core/tensor.js'
 import { Model } from './model.js'
-import { type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
+import { SUMMARY_OPTIONS, type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
 
 export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor, O = Tensor> extends Model<C, I, O> {
   // layers inside cast their own inputs and carry masks
@@ -11,6 +13,11 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
 
   override get sublayers(): readonly AnyLayer[] {
     return this.layers
+  }
+
+  /** @internal Layers of a model are known by their names. */
+  override partPaths(): [string, Weighted][] {
+    return this.layers.map((layer) => [layer.name, layer])
   }
 
   /** @internal */
@@ -36,7 +43,8 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   }
 
   override summary(options: SummaryOptions = {}): void {
+    checkCall('summary(options)', arguments, SUMMARY_OPTIONS)
     const print = options.print ?? ((line: string): void => console.log(line))
-    for (const line of summaryLines(this, this.summaryRows(), options)) print(line)
+    for (const line of summaryLines(this, this.summaryRows())) print(line)
   }
 }

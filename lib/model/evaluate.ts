@@ -1,7 +1,8 @@
 // evaluate: loss and metrics over data, without training.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
-import { freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
+import { freeOwned, isStream, type Rows, type StreamSource, toColumns, type ModelData } from './feed.js'
 import type { AnyModel } from './model.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
@@ -19,6 +20,22 @@ export interface EvaluateOptions {
   verbose?: Verbosity
 }
 
+export const EVALUATE_OPTIONS: OptionTable<EvaluateOptions> = {
+  batchSize: 'integer',
+  sampleWeight: 'any',
+  steps: 'integer',
+  signal: 'any',
+  verbose: 'any',
+}
+
+/** Throws ERR_ARGUMENT unless the signal is one of an AbortController. */
+export function checkSignal(what: string, signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw new WeftError('ERR_ARGUMENT', `${what}: signal is an AbortSignal, got ${show(signal)}`, {
+    hint: 'Write { signal: controller.signal } with const controller = new AbortController()',
+  })
+}
+
 /** The indices begin ... end - 1. */
 export const ascending = (begin: number, end: number): Int32Array => Int32Array.from({ length: end - begin }, (_, i) => begin + i)
 
@@ -29,18 +46,18 @@ export function checkCount(what: string, name: string, value: number): number {
 
 export async function evaluate(
   model: AnyModel,
-  x: Values | StreamSource,
-  y: Values | undefined,
+  x: ModelData | StreamSource,
+  y: ModelData | undefined,
   options: EvaluateOptions,
 ): Promise<Figures> {
-  checkOptions('evaluate', options, ['batchSize', 'sampleWeight', 'steps', 'signal', 'verbose'])
+  checkSignal('evaluate', options.signal)
   const { signal, verbose = 0, steps } = options
   const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
   if (steps !== undefined) checkCount('evaluate', 'steps', steps)
   signal?.throwIfAborted()
   const owned: Tensor[] = []
   let source: Source
-  if (isStream(x)) source = streamSource(model.forms, x, steps, undefined)
+  if (isStream(x)) source = streamSource(model.forms, x, { steps, option: 'evaluate: steps' })
   else {
     const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
     if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')
@@ -78,7 +95,12 @@ export function measure(model: AnyModel, source: Source, signal: AbortSignal | u
   })
 }
 
-export async function evaluateBatch(model: AnyModel, x: Values, y: Values | undefined, options: { sampleWeight?: Rows }): Promise<Figures> {
+export async function evaluateBatch(
+  model: AnyModel,
+  x: ModelData,
+  y: ModelData | undefined,
+  options: { sampleWeight?: Rows },
+): Promise<Figures> {
   const owned: Tensor[] = []
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)

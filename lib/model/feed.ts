@@ -1,7 +1,7 @@
 // Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such batches.
+import type { Shape } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { isRecord, type NestedArray, Tensor, type TypedArray } from '../core/tensor.js'
 
 /** Values that stay on the host until they are fed. */
@@ -12,7 +12,7 @@ export interface HostValues {
 /** One input or target: rows along axis 0. */
 export type Rows = Tensor | NestedArray | TypedArray | HostValues
 /** One, or a list or record of them for models with several inputs or outputs. */
-export type Values = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
+export type ModelData = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
 
 export type Tree = Tensor | Tensor[] | { [name: string]: Tensor }
 
@@ -25,8 +25,8 @@ export interface Columns {
 }
 
 export interface StreamBatch {
-  x: Values
-  y?: Values
+  x: ModelData
+  y?: ModelData
   sampleWeight?: Rows
 }
 export type Stream = AsyncIterable<unknown> | Iterable<unknown>
@@ -129,9 +129,20 @@ export function batchColumns(forms: Forms, batch: unknown): Columns {
   return toColumns(forms, x, y, sampleWeight, [])
 }
 
-/** Opens one pass over a source of batches. */
-export async function openStream(source: StreamSource): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
+/** Throws ERR_ARGUMENT for a source that says it never ends. @param option the option that would end it: 'fit: stepsPerEpoch' */
+export function checkEnds(option: string, source: unknown): void {
+  const endless = typeof source === 'object' && source !== null && (source as { size?: unknown }).size === Number.POSITIVE_INFINITY
+  if (!endless) return
+  const [what, name] = option.split(': ') as [string, string]
+  throw new WeftError('ERR_ARGUMENT', `${what}: the source of batches repeats endlessly`, {
+    hint: `Say how many batches to take: ${name}: 100, or leave out repeat()`,
+  })
+}
+
+/** Opens one pass over a source of batches. `option`: the one that would end a source without an end, where it was not given. */
+export async function openStream(source: StreamSource, option?: string): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
   const stream = typeof source === 'function' ? await source() : source
+  if (option !== undefined) checkEnds(option, stream)
   if (typeof stream === 'object' && stream !== null) {
     if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]()
     if (Symbol.iterator in stream) return stream[Symbol.iterator]()

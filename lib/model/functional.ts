@@ -1,11 +1,13 @@
 // Functional models: layers and functions wired from symbolic inputs to outputs.
-import { checkOptions, WeftError } from '../core/error.js'
+import type { DType, DynamicShape } from '../core/spec.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
-import { type DynamicShape, inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
-import type { DType } from '../core/op.js'
+import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
 import type { SummaryRow } from './summary.js'
@@ -21,10 +23,12 @@ export interface InputOptions {
   name?: string
 }
 
+const INPUT_OPTIONS: OptionTable<InputOptions> = { shape: 'any', dtype: 'string', name: 'string' }
+
 /** A symbolic tensor that stands for the data of a functional model: shape [null, ...shape]. */
 export function input(options: InputOptions): Tensor {
-  checkOptions('input', options, ['shape', 'dtype', 'name'])
-  checkSampleShape('input', options.shape)
+  checkCall('input(options)', arguments, INPUT_OPTIONS)
+  checkSampleShape('input', options?.shape)
   const { shape, dtype = 'float32', name } = options
   const layer = new InputLayer({ inputShape: shape, dtype, ...(name === undefined ? {} : { name }) })
   return inputNode(layer, { shape: [null, ...shape], dtype })
@@ -35,6 +39,8 @@ export interface ModelOptions<I, O> {
   outputs: O
   name?: string
 }
+
+const MODEL_OPTIONS: OptionTable<ModelOptions<unknown, unknown>> = { inputs: 'any', outputs: 'any', name: 'string' }
 
 /** Symbolic tensors of a tree with their names: keys of a record, else those of the layers that make them. */
 function leavesOf(what: string, tree: unknown): [string, SymbolicTensor][] {
@@ -98,7 +104,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   private readonly nodes: readonly Node[]
 
   constructor(options: ModelOptions<I, O>) {
-    checkOptions('model', options, ['inputs', 'outputs', 'name'])
+    checkOptions('model', options ?? null, MODEL_OPTIONS)
     super(options.name === undefined ? {} : { name: options.name })
     this.inputs = options.inputs
     this.outputs = options.outputs
@@ -125,7 +131,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   }
   /** Shape of one sample, for models of one input. */
   get inputShape(): DynamicShape | undefined {
-    return this.ins.length === 1 ? (this.ins[0]!.shape as DynamicShape).slice(1) : undefined
+    return this.ins.length === 1 ? this.ins[0]!.dynamicShape.slice(1) : undefined
   }
 
   call(x: I, options: CallOptions): O {
@@ -142,14 +148,14 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     this.feed(x).forEach((t, i) => {
       const place = this.ins[i]!
       const { layer, kind } = place.node
-      const fitted = fitInput(t, (place.shape as DynamicShape).slice(1), kind === 'input' ? layer!.name : this.name)
+      const fitted = fitInput(t, place.dynamicShape.slice(1), kind === 'input' ? layer!.name : this.name)
       const given = i === 0 && !isRecord(x) && mask ? { mask } : {}
       values.set(place, kind === 'input' ? (layer!.apply(fitted, given) as Tensor) : fitted)
     })
     const valueOf = (t: Tensor): Tensor => (isSymbolic(t) ? values.get(t)! : t)
     const compute = (node: Node, withoutActivation = false): unknown => {
       const args = mapTree(node.args, valueOf)
-      if (node.kind === 'function') return node.fn!(...(args as never[]))
+      if (node.kind === 'function') return this.computed(node, args as never[])
       return node.layer!.apply(args, { training: node.training ?? training, ...(withoutActivation ? { withoutActivation } : {}) })
     }
     // an output that nothing else reads is computed in the form that is asked for, and in no other
@@ -169,6 +175,28 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const form = forms[index++]
       return form ? compute((t as SymbolicTensor).node, true) : values.get(t as SymbolicTensor)!
     }) as O
+  }
+
+  /** What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers do. */
+  private computed(node: Node, args: readonly never[]): unknown {
+    const result = node.fn!(...args)
+    let masked = false
+    let kept = false
+    walk(args, (t) => {
+      masked ||= t.mask !== undefined
+    })
+    walk(result, (t) => {
+      kept ||= t.mask !== undefined
+    })
+    if (masked && !kept) {
+      const { name } = node.called!
+      warnOnce(
+        'WEFT_MASK',
+        `model '${this.name}': ${name} cannot keep the mask that its operand carries: it ends here, and later layers see all steps`,
+        `${this.name} ${node.order}`,
+      )
+    }
+    return result
   }
 
   /** The data in the order of the inputs: by position, or by name. */
@@ -206,7 +234,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const calls = layer ? this.nodes.filter((other) => other.layer === layer) : [node]
       rows.push({
         label: layer ? `${layer.name} (${layer.className})` : `${label(node)} (function)`,
-        shape: calls.length > 1 ? 'multiple' : (node.outputs[0]!.shape as DynamicShape),
+        shape: calls.length > 1 ? 'multiple' : node.outputs[0]!.dynamicShape,
         parameters: layer ? layer.countParams() : 0,
         inputs: [...new Set((calls.length > 0 ? calls : [node]).flatMap((call) => call.inputs.map((t) => label(t.node))))],
       })
@@ -228,5 +256,6 @@ registerLoader('Functional', (config, options) => {
 
 /** A model of the layers between symbolic inputs and outputs; each one tensor, or a list or record of them. */
 export function model<const I extends TensorTree, const O extends TensorTree>(options: ModelOptions<I, O>): FunctionalModel<I, O> {
+  checkCall('model(options)', arguments)
   return new FunctionalModel(options)
 }

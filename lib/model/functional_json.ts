@@ -1,11 +1,11 @@
 // Functional models as JSON: their layers, and the calls that wire them, with symbolic tensors as { node, output }.
+import type { DType, Shape } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import type { AnyLayer } from '../layers/layer.js'
-import { type LayerJson, layerFromJson, layerToJson, type LoadOptions } from '../layers/serialize.js'
-import { type DynamicShape, inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
+import { type LayerJson, layerFromJson, layerToJson, type KnownLayers } from '../layers/serialize.js'
+import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { InputLayer } from '../layers/input.js'
-import type { DType, Shape } from '../core/op.js'
 import * as functions from '../ops/index.js'
 import { isRecord, Tensor } from '../core/tensor.js'
 
@@ -59,14 +59,14 @@ export function functionalConfig(
 }
 
 /** Makes the layers again and wires them; returns the trees of symbolic inputs and outputs. */
-export function wireConfig(config: FunctionalConfig, options: LoadOptions): { inputs: unknown; outputs: unknown } {
+export function wireConfig(config: FunctionalConfig, options: KnownLayers): { inputs: unknown; outputs: unknown } {
   const broken = (why: string): WeftError => new WeftError('ERR_FORMAT', `a saved functional model is broken: ${why}`)
   if (!Array.isArray(config.layers) || !Array.isArray(config.nodes)) throw broken('it has no layers or nodes')
   const layers = new Map(config.layers.map((json) => layerFromJson(json, options)).map((layer) => [layer.name, layer]))
   const outputsOf: Tensor[][] = []
   for (const layer of layers.values()) {
     if (layer instanceof InputLayer)
-      outputsOf.push([inputNode(layer, { shape: [null, ...(layer.config.inputShape as DynamicShape)], dtype: layer.dataType })])
+      outputsOf.push([inputNode(layer, { shape: [null, ...layer.config.inputShape], dtype: layer.dataType })])
   }
   const value = (json: unknown): unknown => {
     if (Array.isArray(json)) return json.map(value)

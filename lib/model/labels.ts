@@ -1,6 +1,7 @@
 // Labels: class numbers as one-hot rows.
 import { asTensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
+import { checkCall } from '../core/options.js'
 import { oneHot } from '../ops/index.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 
@@ -9,11 +10,26 @@ import type { Tensor, TensorLike } from '../core/tensor.js'
  * @param numClasses default: the largest number + 1, which is found on the host
  */
 export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
+  checkCall('toCategorical(y, numClasses)', arguments)
   const given = asTensor(y)
   const labels = given.rank > 1 && given.shape.at(-1) === 1 ? given.squeeze(-1) : given
   const classes = numClasses ?? Number((labels.size === 0 ? undefined : labels.cast('int32').max().dataSync()[0]) ?? -1) + 1
   if (!Number.isInteger(classes) || classes < 1) {
     throw new WeftError('ERR_ARGUMENT', `toCategorical: numClasses must be a positive integer, got ${String(numClasses ?? classes)}`)
   }
+  if (numClasses !== undefined) checkLabels(labels, classes)
   return oneHot(labels.cast('int32'), classes)
+}
+
+/** Throws ERR_DATA for a label that is no class; values that a function being traced computes are not there to be looked at. */
+function checkLabels(labels: Tensor, classes: number): void {
+  if (labels.recording !== undefined) return
+  const values = labels.dataSync()
+  for (let i = 0; i < values.length; i++) {
+    const label = Number(values[i])
+    if (label >= 0 && label < classes) continue
+    throw new WeftError('ERR_DATA', `toCategorical: label ${i} is ${label}, which is none of the ${classes} classes 0 to ${classes - 1}`, {
+      hint: label === classes ? 'Labels start at 0: subtract 1 from labels that start at 1' : 'numClasses is the largest label + 1',
+    })
+  }
 }

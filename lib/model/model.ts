@@ -1,29 +1,37 @@
 // Model: layers as one, with compile, fit, evaluate, predict and save; the base of sequential and functional models.
 import { device, resolveDevice } from '../core/device.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { currentTrace } from '../core/graph.js'
+import { checkCall, type OptionTable } from '../core/options.js'
+import { fromCaller } from '../core/stack.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Optimizer } from '../optimizers/index.js'
+import { splitArguments } from './arguments.js'
 import { nextSeed, seedGeneration } from '../core/random.js'
 import { Tensor } from '../core/tensor.js'
-import { type EvaluateOptions, evaluate, evaluateBatch } from './evaluate.js'
-import { type Forms, isStream, type Rows, type StreamSource, type Values } from './feed.js'
+import { EVALUATE_OPTIONS, type EvaluateOptions, evaluate, evaluateBatch } from './evaluate.js'
+import { type Forms, isStream, type Rows, type StreamSource, type ModelData } from './feed.js'
 import type { History } from './history.js'
-import { type CompileOptions, Objective } from './objective.js'
-import type { ClassWeight } from './pass.js'
-import { type PredictOptions, predict } from './predict.js'
+import { COMPILE_OPTIONS, type CompileOptions, Objective } from './objective.js'
+import type { ClassWeightLike } from './class_weight.js'
+import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
-import { type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
+import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
 export type AnyModel = Model<any, any, any>
 
 /** Options of trainOnBatch. */
-export interface BatchOptions {
+export interface TrainOnBatchOptions {
   sampleWeight?: Rows
-  classWeight?: ClassWeight
+  classWeight?: Exclude<ClassWeightLike, 'balanced'>
 }
+
+const TRAIN_ON_BATCH_OPTIONS: OptionTable<TrainOnBatchOptions> = { sampleWeight: 'any', classWeight: 'any' }
+
+const EVALUATE_BATCH_OPTIONS: OptionTable<Pick<TrainOnBatchOptions, 'sampleWeight'>> = { sampleWeight: 'any' }
 
 export interface SaveOptions {
   /** JSON values and objects with toJSON() that travel with the model, such as tokenizers. */
@@ -48,6 +56,8 @@ export interface ShuffleState {
 }
 
 export abstract class Model<C extends object = object, I = Tensor, O = Tensor> extends Layer<C, I, O> {
+  static override readonly namespace: string = ''
+
   /** The layers, in order. */
   abstract readonly layers: readonly AnyLayer[]
   /** The layer with this name, or at this place (negative: from the end). */
@@ -83,9 +93,12 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** Says how to train: optimizer, loss, metrics. Weights stay; the optimizer starts anew. */
-  compile(options: CompileOptions): void {
+  compile(options: CompileOptions = {}): void {
+    checkCall('compile(options)', arguments, COMPILE_OPTIONS)
     if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: compile() while the model is being trained`)
-    this.objective = new Objective(options)
+    const objective = new Objective(options)
+    if (this.built) objective.checkOutputs(this.outputNames)
+    this.objective = objective
     this.dropPrograms()
   }
 
@@ -105,44 +118,64 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** Trains on arrays, or on a source of batches. Resolves with the history of losses and metrics by epoch. */
-  fit(x: Values, y: Values | undefined, options?: FitOptions): Promise<History>
+  fit(x: ModelData, y: ModelData | undefined, options?: FitOptions): Promise<History>
   fit(source: StreamSource, options?: FitOptions): Promise<History>
-  fit(x: Values | StreamSource, ...rest: unknown[]): Promise<History> {
-    const { y, options } = splitArguments<FitOptions>('fit', x, rest)
-    return fit(this, x, y, options)
+  fit(x: ModelData | StreamSource, ...rest: unknown[]): Promise<History> {
+    refuseInTrace('fit')
+    return fromCaller(Model.prototype.fit, async () => {
+      const { y, options } = splitArguments<FitOptions>({ name: 'fit', options: FIT_OPTIONS }, this.outputNames, x, rest)
+      return fit(this, x, y, options)
+    })
   }
 
   /** fit() as an iterator of events: 'step' after each step, 'epoch' at the end of each epoch. Leaving the loop stops cleanly. */
-  train(x: Values, y: Values | undefined, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
+  train(x: ModelData, y: ModelData | undefined, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
   train(source: StreamSource, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
-  train(x: Values | StreamSource, ...rest: unknown[]): AsyncGenerator<TrainEvent, History, void> {
-    const { y, options } = splitArguments<FitOptions>('train', x, rest)
+  train(x: ModelData | StreamSource, ...rest: unknown[]): AsyncGenerator<TrainEvent, History, void> {
+    const { y, options } = splitArguments<FitOptions>({ name: 'train', options: FIT_OPTIONS }, this.outputNames, x, rest)
     return trainEvents(this, x, y, options, true)
   }
 
   /** Loss and metrics over the data. */
-  evaluate(x: Values, y: Values | undefined, options?: EvaluateOptions): Promise<Figures>
+  evaluate(x: ModelData, y: ModelData | undefined, options?: EvaluateOptions): Promise<Figures>
   evaluate(source: StreamSource, options?: EvaluateOptions): Promise<Figures>
-  evaluate(x: Values | StreamSource, ...rest: unknown[]): Promise<Figures> {
-    const { y, options } = splitArguments<EvaluateOptions>('evaluate', x, rest)
-    return evaluate(this, x, y, options)
+  evaluate(x: ModelData | StreamSource, ...rest: unknown[]): Promise<Figures> {
+    refuseInTrace('evaluate')
+    return fromCaller(Model.prototype.evaluate, async () => {
+      const method = { name: 'evaluate', options: EVALUATE_OPTIONS }
+      const { y, options } = splitArguments<EvaluateOptions>(method, this.outputNames, x, rest)
+      return evaluate(this, x, y, options)
+    })
   }
 
   /** The outputs for every row of x, in order: [rows, ...]. */
-  predict(x: Values | StreamSource, options: PredictOptions = {}): Promise<O> {
-    return predict(this, x, options) as Promise<O>
+  predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<O> {
+    refuseInTrace('predict')
+    const args = arguments
+    return fromCaller(Model.prototype.predict, async () => {
+      checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', args, PREDICT_OPTIONS)
+      return (await predict(this, x, options)) as O
+    })
   }
 
   /** One update on one batch; the figures of this batch alone. */
-  trainOnBatch(x: Values, y?: Values, options: BatchOptions = {}): Promise<Figures> {
-    checkOptions('trainOnBatch', options, ['sampleWeight', 'classWeight'])
-    return trainBatch(this, x, y, options)
+  trainOnBatch(x: ModelData, y?: ModelData, options: TrainOnBatchOptions = {}): Promise<Figures> {
+    refuseInTrace('trainOnBatch')
+    const args = arguments
+    return fromCaller(Model.prototype.trainOnBatch, async () => {
+      checkCall('trainOnBatch(x, y, options)', args, TRAIN_ON_BATCH_OPTIONS)
+      return trainBatch(this, x, y, options)
+    })
   }
 
   /** Loss and metrics of one batch. */
-  evaluateOnBatch(x: Values, y?: Values, options: Pick<BatchOptions, 'sampleWeight'> = {}): Promise<Figures> {
-    checkOptions('evaluateOnBatch', options, ['sampleWeight'])
-    return evaluateBatch(this, x, y, options)
+  evaluateOnBatch(x: ModelData, y?: ModelData, options: Pick<TrainOnBatchOptions, 'sampleWeight'> = {}): Promise<Figures> {
+    refuseInTrace('evaluateOnBatch')
+    const args = arguments
+    return fromCaller(Model.prototype.evaluateOnBatch, async () => {
+      checkCall('evaluateOnBatch(x, y, options)', args, EVALUATE_BATCH_OPTIONS)
+      return evaluateBatch(this, x, y, options)
+    })
   }
 
   /** @internal The programs of a kind, for the model as it is now. */
@@ -240,13 +273,11 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 }
 
-/** (x, y, options) or (source, options). */
-function splitArguments<T extends object>(what: string, x: unknown, rest: unknown[]): { y: Values | undefined; options: T } {
-  if (isStream(x)) {
-    if (rest.length > 1 && rest[1] !== undefined) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: a source of batches holds its own targets; call ${what}(source, options)`)
-    }
-    return { y: undefined, options: (rest[0] ?? {}) as T }
-  }
-  return { y: rest[0] as Values | undefined, options: (rest[1] ?? {}) as T }
+/** Throws ERR_TRACE while a function is traced: these methods run programs of their own. */
+function refuseInTrace(method: string): void {
+  const trace = currentTrace()
+  if (trace === undefined) return
+  throw new WeftError('ERR_TRACE', `${method}: it cannot be called while '${trace.name}' is being traced`, {
+    hint: 'In a function for jit or grad write net.apply(x, { training }): it is recorded',
+  })
 }

@@ -1,10 +1,12 @@
 // Objective: what compile() asked for (optimizer, losses, metrics, precision), and which of it belongs to which output.
-import { checkOptions, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { type OptionTable, show } from '../core/options.js'
 import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
 import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
 import { isRecord } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 
 export interface CompileOptions {
   /** Default 'rmsprop'. */
@@ -15,8 +17,19 @@ export interface CompileOptions {
   lossWeights?: readonly number[] | Readonly<Record<string, number>>
   /** For every output, or lists of them by output, or a record. */
   metrics?: readonly (MetricLike | readonly MetricLike[])[] | Readonly<Record<string, MetricLike | readonly MetricLike[]>>
+  /** Metrics that count samples by sampleWeight and classWeight, in the same forms; those of `metrics` count all samples alike. */
+  weightedMetrics?: CompileOptions['metrics']
   /** Accuracy of matrix products. Default 'float32'. */
   precision?: Precision
+}
+
+export const COMPILE_OPTIONS: OptionTable<CompileOptions> = {
+  optimizer: 'any',
+  loss: 'any',
+  lossWeights: 'any',
+  metrics: 'any',
+  weightedMetrics: 'any',
+  precision: ['float32', 'tf32', 'mixedBfloat16'],
 }
 
 /** An output of the model: its name, and its position among all. */
@@ -30,6 +43,8 @@ export interface NamedMetric {
   /** Key in the logs. */
   readonly key: string
   readonly metric: Metric
+  /** Whether it counts samples by their weights. */
+  readonly weighted: boolean
 }
 
 /** JSON of a compilation; undefined parts cannot be saved. */
@@ -37,6 +52,7 @@ export interface ObjectiveJson {
   loss: unknown
   lossWeights?: unknown
   metrics: unknown
+  weightedMetrics?: unknown
   precision: Precision
 }
 
@@ -54,24 +70,35 @@ export class Objective {
   private readonly loss: unknown
   private readonly lossWeights: CompileOptions['lossWeights']
   private readonly metrics: unknown
+  private readonly weightedMetrics: unknown
 
   constructor(options: CompileOptions) {
-    checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'precision'])
     this.optimizer = resolveOptimizer(options.optimizer ?? 'rmsprop')
     this.precision = options.precision ?? 'float32'
     // refuses what this device cannot do, now and not at the first step
     jit(() => undefined, { precision: this.precision })
     this.loss = mapLeaves(options.loss, (leaf) => (leaf === undefined || leaf === null ? undefined : resolveLoss(leaf)))
     this.lossWeights = options.lossWeights
-    if (options.metrics !== undefined && !isList(options.metrics) && !isRecord(options.metrics)) {
-      throw new WeftError('ERR_ARGUMENT', `compile: metrics must be a list or a record by output, got ${typeof options.metrics}`, {
-        hint: "Write metrics: ['accuracy']",
-      })
+    this.metrics = givenMetrics('metrics', options.metrics)
+    this.weightedMetrics = givenMetrics('weightedMetrics', options.weightedMetrics)
+  }
+
+  /** Throws ERR_ARGUMENT for settings by output that name an output the model does not have; warns of outputs that a record of losses leaves out. */
+  checkOutputs(names: readonly string[]): void {
+    const settings = { loss: this.loss, lossWeights: this.lossWeights, metrics: this.metrics, weightedMetrics: this.weightedMetrics }
+    for (const [what, setting] of Object.entries(settings)) {
+      if (!isRecord(setting) || isMetricRecord(setting)) continue
+      const stranger = Object.keys(setting).find((key) => !names.includes(key))
+      if (stranger !== undefined) throw unknownName(`output in ${what} of compile`, stranger, names)
+      const missing = what === 'loss' ? names.find((name) => !Object.hasOwn(setting, name)) : undefined
+      if (missing !== undefined) {
+        warnOnce(
+          'WEFT_NO_LOSS',
+          `compile: there is no loss for the output '${missing}', which is not trained. Write ${missing}: undefined in loss if that is right`,
+          names.join(),
+        )
+      }
     }
-    this.metrics = mapLeaves(options.metrics ?? [], (leaf): GivenMetric => {
-      const original = resolveMetric(leaf)
-      return { key: typeof leaf === 'string' ? leaf : original.name, original }
-    })
   }
 
   lossOf(place: OutputPlace): Loss | undefined {
@@ -87,53 +114,103 @@ export class Objective {
 
   /** The metrics of an output, with states of their own where they can be copied. */
   metricsOf(place: OutputPlace): NamedMetric[] {
-    const flat = isList(this.metrics) && !this.metrics.some(isList)
-    const given = flat ? this.metrics : byOutput('metrics', this.metrics, place)
-    const list = (isList(given) ? given : given === undefined ? [] : [given]) as readonly GivenMetric[]
-    return list.map(({ key, original }) => ({
-      key: place.count > 1 ? `${place.name}_${key}` : key,
-      metric: original.clone?.() ?? original,
-    }))
+    const named = (what: 'metrics' | 'weightedMetrics'): NamedMetric[] => {
+      const setting = this[what]
+      const flat = isList(setting) && !setting.some(isList)
+      const given = flat ? setting : byOutput(what, setting, place)
+      const list = (isList(given) ? given : given === undefined ? [] : [given]) as readonly GivenMetric[]
+      return list.map(({ key, original }) => ({
+        key: place.count > 1 ? `${place.name}_${key}` : key,
+        metric: original.clone?.() ?? original,
+        weighted: what === 'weightedMetrics',
+      }))
+    }
+    const plain = named('metrics')
+    const taken = new Set(plain.map(({ key }) => key))
+    return [...plain, ...named('weightedMetrics').map((one) => (taken.has(one.key) ? { ...one, key: `weighted_${one.key}` } : one))]
   }
 
-  /** What compile() is called with again after loading; throws for functions, which have no JSON. */
+  /** Whether more is better of the figure of this name, as its metric says; undefined where none says so. */
+  risingOf(name: string): boolean | undefined {
+    const given: GivenMetric[] = []
+    for (const setting of [this.metrics, this.weightedMetrics]) mapLeaves(setting, (leaf) => given.push(leaf as GivenMetric))
+    const found = given.find(({ key }) => name === key) ?? given.find(({ key }) => name.endsWith(`_${key}`))
+    return found?.original.rising
+  }
+
+  /** What compile() is called with again after loading; of the user's own losses and metrics { own: name }. */
   toJson(): ObjectiveJson {
-    const unsaved = (kind: string, name: string): never => {
-      throw new WeftError('ERR_ARGUMENT', `the ${kind} '${name}' is a function and cannot be saved`, {
-        hint: `Use one of ${kind === 'loss' ? 'losses' : 'metrics'}.*`,
+    const saved = (metrics: unknown): unknown =>
+      mapLeaves(metrics, (leaf) => {
+        const { key, original } = leaf as GivenMetric
+        return original.own || original.metricName === undefined
+          ? { key, own: original.name }
+          : { key, className: original.metricName, config: original.config ?? {} }
       })
-    }
     return {
       loss: mapLeaves(this.loss, (leaf) => {
         if (leaf === undefined) return null
         const loss = leaf as Loss
-        return loss.saved ? { className: loss.lossName, config: loss.config } : unsaved('loss', loss.lossName)
+        return loss.saved ? { className: loss.lossName, config: loss.config } : { own: loss.lossName }
       }),
       ...(this.lossWeights === undefined ? {} : { lossWeights: this.lossWeights }),
-      metrics: mapLeaves(this.metrics, (leaf) => {
-        const { key, original } = leaf as GivenMetric
-        return original.metricName === undefined
-          ? unsaved('metric', original.name)
-          : { key, className: original.metricName, config: original.config ?? {} }
-      }),
+      ...(isList(this.weightedMetrics) && this.weightedMetrics.length === 0 ? {} : { weightedMetrics: saved(this.weightedMetrics) }),
+      metrics: saved(this.metrics),
       precision: this.precision,
     }
   }
 }
 
+/** Losses and metrics of the user's own, by name. */
+export interface OwnFunctions {
+  readonly losses?: Readonly<Record<string, unknown>> | undefined
+  readonly metrics?: Readonly<Record<string, unknown>> | undefined
+}
+
 /** @internal The options of compile() from saved JSON. */
-export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer): CompileOptions {
-  type Saved = { className: string; config: object; key?: string }
-  const isSaved = (value: unknown): value is Saved => isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config'])
+export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer, own: OwnFunctions = {}): CompileOptions {
+  type Saved = { className: string; config: object; key?: string; own?: string }
+  const isOwn = (value: unknown): value is { own: string } => isRecord(value) && typeof value['own'] === 'string'
+  const isSaved = (value: unknown): value is Saved =>
+    isOwn(value) || (isRecord(value) && typeof value['className'] === 'string' && isRecord(value['config']))
   const metric = (leaf: unknown): unknown => {
-    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', `a saved metric is not { className, config }: ${JSON.stringify(leaf)}`)
+    if (!isSaved(leaf)) throw new WeftError('ERR_FORMAT', 'a saved metric is not { className, config }')
+    if (isOwn(leaf)) return ownNamed('metrics', own.metrics, leaf.own)
     return resolveMetric(leaf.className, { ...leaf.config, name: leaf.key ?? leaf.className })
   }
+  const loss = (leaf: unknown): unknown => {
+    if (isOwn(leaf)) return ownNamed('losses', own.losses, leaf.own)
+    return isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined
+  }
   const options: CompileOptions = { optimizer, precision: json.precision, metrics: mapLeaves(json.metrics ?? [], metric, isSaved) as never }
+  if (json.weightedMetrics !== undefined) options.weightedMetrics = mapLeaves(json.weightedMetrics, metric, isSaved) as never
   if (json.lossWeights !== undefined) options.lossWeights = json.lossWeights as never
-  const loss = mapLeaves(json.loss, (leaf) => (isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined), isSaved)
-  if (loss !== undefined) options.loss = loss as never
+  const losses = mapLeaves(json.loss, loss, isSaved)
+  if (losses !== undefined) options.loss = losses as never
   return options
+}
+
+/** Metrics of compile(), each resolved, under the key it has in the logs. */
+function givenMetrics(what: 'metrics' | 'weightedMetrics', given: CompileOptions['metrics']): unknown {
+  if (given !== undefined && !isList(given) && !isRecord(given))
+    throw new WeftError('ERR_ARGUMENT', `compile: ${what} must be a list or a record by output, got ${show(given)}`, {
+      hint: `Write ${what}: ['accuracy']`,
+    })
+  return mapLeaves(given ?? [], (leaf): GivenMetric => {
+    const original = resolveMetric(leaf)
+    return { key: typeof leaf === 'string' ? leaf : original.name, original }
+  })
+}
+
+function ownNamed(kind: 'losses' | 'metrics', given: Readonly<Record<string, unknown>> | undefined, name: string): unknown {
+  if (given !== undefined && Object.hasOwn(given, name)) return given[name]
+  throw new WeftError(
+    'ERR_STATE',
+    `the model was compiled with ${kind === 'losses' ? 'the loss' : 'the metric'} '${name}', a function of yours`,
+    {
+      hint: `Give it to loadModel(folder, { ${kind}: { ${name} } })`,
+    },
+  )
 }
 
 /** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */
@@ -155,9 +232,6 @@ function byOutput(what: string, setting: unknown, { name, index, count }: Output
       throw new WeftError('ERR_ARGUMENT', `compile: ${what} has ${setting.length} entries, the model has ${count} outputs`)
     return setting[index]
   }
-  if (isRecord(setting) && !isMetricRecord(setting)) {
-    if (count === 1 && !Object.hasOwn(setting, name)) return Object.values(setting)[0]
-    return setting[name]
-  }
+  if (isRecord(setting) && !isMetricRecord(setting)) return setting[name]
   return setting
 }

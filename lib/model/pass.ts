@@ -1,7 +1,7 @@
 // Pass: one forward pass of a model beside its targets, as recorded into a step: predictions, losses, and what the metrics may know.
+import { sameShape } from '../core/spec.js'
 import { asTensor, tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
 import { collectLosses } from '../layers/context.js'
 import type { Loss } from '../losses/index.js'
 import { isRecord, type Tensor } from '../core/tensor.js'
@@ -9,10 +9,8 @@ import { gather, sigmoid, softmax } from '../ops/index.js'
 import { warnOnce } from '../core/warnings.js'
 import { leaves, type Tree } from './feed.js'
 import type { AnyModel } from './model.js'
+import type { ClassWeight } from './class_weight.js'
 import type { Objective, OutputPlace } from './objective.js'
-
-/** Weights of the classes, by class number. */
-export type ClassWeight = Readonly<Record<string, number>>
 
 /** Tensors of one batch. */
 export interface Batch {
@@ -27,6 +25,8 @@ export interface Output {
   readonly prediction: Tensor
   /** The prediction is what this activation would be given. */
   readonly logitsOf: 'softmax' | 'sigmoid' | undefined
+  /** What the activation at the model's end was given, where the loss is computed from that. */
+  readonly logits: { readonly activation: string; readonly values: Tensor } | undefined
   readonly loss: Tensor | undefined
 }
 
@@ -44,6 +44,7 @@ export function forward(model: AnyModel, objective: Objective, batch: Batch, tra
   const activations = model.outputActivations
   const count = activations.length
   const names = model.outputNames
+  objective.checkOutputs(names)
   const losses = activations.map((_, index) => objective.lossOf({ index, count, name: names[index]! }))
   const direct = activations.map((activation, i) => activation !== undefined && losses[i]?.logits?.activation === activation)
   const leaveOut = direct.some(Boolean) ? { withoutActivation: count === 1 ? true : direct } : {}
@@ -57,11 +58,13 @@ export function forward(model: AnyModel, objective: Objective, batch: Batch, tra
     const place = { index, count, name: names[index]! }
     const loss = losses[index]
     const target = targets[index]
+    if (activations[index] === 'softmax' && raw.shape.at(-1) === 1) warnOfOneUnit(model.name)
     const prediction = direct[index] ? activate(raw, activations[index]!) : raw
     if (classWeight && target) sampleWeight = classWeights(target, prediction, classWeight, sampleWeight)
     const value = loss && target ? lossOf(loss, direct[index]!, target, raw, sampleWeight, model.name) : undefined
     const logitsOf = !direct[index] && loss?.logits?.given ? loss.logits.activation : undefined
-    return { place, target, prediction, logitsOf, loss: value }
+    const logits = direct[index] ? { activation: activations[index]!, values: raw } : undefined
+    return { place, target, prediction, logitsOf, logits, loss: value }
   })
   const parts = [
     ...outputs.flatMap(({ loss, place }) => (loss ? [weighted(loss, objective.weightOf(place))] : [])),
@@ -72,6 +75,14 @@ export function forward(model: AnyModel, objective: Objective, batch: Batch, tra
       hint: 'Give compile() a loss and pass targets, or call addLoss() in a layer',
     })
   return { outputs, loss: parts.reduce((sum, part) => sum.add(part)), sampleWeight, metrics }
+}
+
+function warnOfOneUnit(model: string): void {
+  warnOnce(
+    'WEFT_ONE_CLASS',
+    `${model}: a softmax over one unit is always 1, so nothing is learned. For two classes and one output use activation 'sigmoid' and loss 'binaryCrossentropy'`,
+    model,
+  )
 }
 
 const weighted = (loss: Tensor, weight: number): Tensor => (weight === 1 ? loss : loss.mul(weight))
@@ -132,13 +143,4 @@ function classWeights(target: Tensor, prediction: Tensor, classWeight: ClassWeig
   for (const label of known) table[label] = classWeight[label]!
   const weights = gather(tensor(table), labels, 0)
   return sampleWeight ? weights.mul(asTensor(sampleWeight).cast('float32')) : weights
-}
-
-/** Throws unless classWeight is a record of class numbers to finite weights. */
-export function checkClassWeight(classWeight: ClassWeight): void {
-  for (const [label, weight] of Object.entries(classWeight)) {
-    if (!/^\d+$/.test(label) || !Number.isFinite(weight) || weight < 0) {
-      throw new WeftError('ERR_ARGUMENT', `classWeight: expected class numbers and weights of at least 0, got ${label}: ${String(weight)}`)
-    }
-  }
 }

@@ -1,29 +1,47 @@
 // predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
 import { tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { concat } from '../ops/index.js'
 import { isRecord, Tensor } from '../core/tensor.js'
-import { ascending, checkCount } from './evaluate.js'
-import { batchColumns, deviceOf, freeOwned, isStream, openStream, type StreamSource, toColumns, type Tree, type Values } from './feed.js'
+import { ascending, checkCount, checkSignal } from './evaluate.js'
+import {
+  batchColumns,
+  checkEnds,
+  deviceOf,
+  freeOwned,
+  isStream,
+  openStream,
+  type StreamSource,
+  toColumns,
+  type Tree,
+  type ModelData,
+} from './feed.js'
 import type { AnyModel } from './model.js'
 import { type Launch, pipeline } from './pipeline.js'
 
 export interface PredictOptions {
   /** Rows per step. Default 32. */
   batchSize?: number
+  /** Batches taken of a source; default all. */
+  steps?: number
   signal?: AbortSignal
 }
 
-export async function predict(model: AnyModel, x: Values | StreamSource, options: PredictOptions): Promise<Tree> {
-  checkOptions('predict', options, ['batchSize', 'signal'])
+export const PREDICT_OPTIONS: OptionTable<PredictOptions> = { batchSize: 'integer', steps: 'integer', signal: 'any' }
+
+export async function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Promise<Tree> {
+  checkSignal('predict', options.signal)
   const { signal } = options
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
   signal?.throwIfAborted()
+  if (options.steps !== undefined && !isStream(x))
+    throw new WeftError('ERR_ARGUMENT', 'predict: steps goes with a source of batches, arrays are taken whole', { hint: 'Slice x instead' })
   const owned: Tensor[] = []
   const parts: Tree[] = []
   try {
     const next = isStream(x)
-      ? await fromStream(model, x)
+      ? await fromStream(model, x, options.steps)
       : fromRows(model, toColumns(model.forms, x, undefined, undefined, owned), batchSize, owned)
     for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
     if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
@@ -60,10 +78,17 @@ function fromRows(model: AnyModel, { x, rows }: { x: Tree; rows: number }, batch
   }
 }
 
-async function fromStream(model: AnyModel, source: StreamSource): Promise<() => Promise<Launch<Tree>>> {
+async function fromStream(model: AnyModel, source: StreamSource, steps: number | undefined): Promise<() => Promise<Launch<Tree>>> {
   const inference = model.inference()
-  const iterator = await openStream(source)
+  if (steps !== undefined) checkCount('predict', 'steps', steps)
+  else checkEnds('predict: steps', source)
+  const iterator = await openStream(source, steps === undefined ? 'predict: steps' : undefined)
+  let step = 0
   return async () => {
+    if (step++ === steps) {
+      await iterator.return?.()
+      return undefined
+    }
     const { value, done } = await iterator.next()
     if (done) return undefined
     const { x } = value instanceof Tensor ? { x: value } : batchColumns(model.forms, value)

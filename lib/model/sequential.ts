@@ -1,15 +1,18 @@
 // Sequential: layers one after the other.
-import { checkOptions, WeftError } from '../core/error.js'
+import type { DType, DynamicShape } from '../core/spec.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, show, type OptionTable } from '../core/options.js'
 import { fitInput, InputLayer } from '../layers/input.js'
 import { type AnyLayer, type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, registerLoader } from '../layers/serialize.js'
-import { type DynamicShape, type DynamicSpec, inferSpecs, inputNode, placeholder } from '../layers/symbolic.js'
-import type { DType, Shape } from '../core/op.js'
+import { type DynamicSpec, inferSpecs, inputNode, placeholder } from '../layers/symbolic.js'
 import { Tensor } from '../core/tensor.js'
 import { ComposedModel } from './composed.js'
 import type { SummaryRow } from './summary.js'
 
 export type SequentialOptions = Pick<LayerOptions, 'name' | 'trainable'>
+
+const SEQUENTIAL_OPTIONS: OptionTable<SequentialOptions> = { name: 'string', trainable: 'boolean' }
 
 export class Sequential extends ComposedModel<SequentialOptions> {
   static override readonly className: string = 'Sequential'
@@ -24,15 +27,10 @@ export class Sequential extends ComposedModel<SequentialOptions> {
   private wired: { input: Tensor; output: Tensor } | undefined
 
   constructor(list: readonly AnyLayer[] = [], options: SequentialOptions = {}) {
-    checkOptions('sequential', options, ['name', 'trainable'])
+    checkOptions('sequential', options, SEQUENTIAL_OPTIONS, 'layers')
     super(options)
     if (!Array.isArray(list))
-      throw this.error(
-        'ERR_ARGUMENT',
-        `expected a list of layers, got ${typeof list}`,
-        [],
-        'Write sequential([layers.dense({ units: 1 })])',
-      )
+      throw this.error('ERR_ARGUMENT', `expected a list of layers, got ${show(list)}`, [], 'Write sequential([layers.dense({ units: 1 })])')
     for (const layer of list as readonly AnyLayer[]) this.add(layer)
     if (options.trainable === false) this.trainable = false
   }
@@ -53,12 +51,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
       return
     }
     if (!(layer instanceof Layer))
-      throw this.error(
-        'ERR_ARGUMENT',
-        `add: expected a layer, got ${layer === null ? 'null' : typeof layer}`,
-        [],
-        'Make one with layers.dense({ ... }) and the like',
-      )
+      throw this.error('ERR_ARGUMENT', `add: expected a layer, got ${show(layer)}`, [], 'Make one with layers.dense({ ... }) and the like')
     if (this.list.includes(layer))
       throw this.error(
         'ERR_ARGUMENT',
@@ -73,7 +66,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     this.list.push(layer)
     try {
       if (this.built) this.specs.push(this.grow(layer, this.specs.at(-1) ?? this.inputSpecOf()))
-      else if (this.sample !== undefined) this.build([null, ...this.sample] as unknown as Shape)
+      else if (this.sample !== undefined) this.build([null, ...this.sample])
     } catch (error) {
       this.list.pop()
       throw error
@@ -108,7 +101,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     return { shape: [null, ...this.sample!], dtype: this.dataType }
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     if (this.list.length === 0) throw this.error('ERR_STATE', 'the model has no layers', [], 'Add some with add()')
     if (!this.exact) this.sample = inputShape.slice(1)
     let spec = this.inputSpecOf()
@@ -118,7 +111,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
   /** Builds a layer for what comes before it; returns what it makes of that. */
   private grow(layer: AnyLayer, input: DynamicSpec): DynamicSpec {
-    layer.build(input.shape as Shape)
+    layer.build(input.shape)
     const made = inferSpecs(placeholder(input), (x) => layer.apply(x)) as DynamicSpec
     if (made.shape === undefined)
       throw this.error('ERR_ARGUMENT', `the layer '${layer.name}' has several results`, [], 'Write a functional model')
@@ -195,4 +188,7 @@ registerLoader('Sequential', (config, options) => {
 })
 
 /** A model of layers one after the other. Built at once when the first layer has inputShape, else on the first data. */
-export const sequential = (list: readonly AnyLayer[] = [], options: SequentialOptions = {}): Sequential => new Sequential(list, options)
+export function sequential(list: readonly AnyLayer[] = [], options: SequentialOptions = {}): Sequential {
+  checkCall('sequential(layers, options)', arguments)
+  return new Sequential(list, options)
+}

@@ -2,8 +2,8 @@
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
-import { batchColumns, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
-import type { ClassWeight } from './pass.js'
+import { batchColumns, checkEnds, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
+import type { ClassWeight } from './class_weight.js'
 import type { Launch } from './pipeline.js'
 import type { Steps } from './step.js'
 
@@ -61,13 +61,20 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
   }
 }
 
-/** Batches of a stream. With stepsPerEpoch an epoch goes on where the last one ended; otherwise each epoch is one pass. */
-export function streamSource(
-  forms: Forms,
-  source: StreamSource,
-  stepsPerEpoch: number | undefined,
-  classWeight: ClassWeight | undefined,
-): Source {
+export interface StreamOptions {
+  /** Batches of an epoch; default: all. */
+  steps: number | undefined
+  /** The option that sets them, for messages: "fit: stepsPerEpoch". */
+  option: string
+  /** Every epoch begins anew, not where the last one ended. */
+  restarts?: boolean
+  classWeight?: ClassWeight | undefined
+}
+
+/** Batches of a stream. With `steps` an epoch goes on where the last one ended unless it restarts; otherwise each epoch is one pass. */
+export function streamSource(forms: Forms, source: StreamSource, options: StreamOptions): Source {
+  const { steps: stepsPerEpoch, option, restarts = false, classWeight } = options
+  if (stepsPerEpoch === undefined) checkEnds(option, source)
   let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   let passes = 0
   let waiting = false
@@ -82,7 +89,7 @@ export function streamSource(
   return {
     async open(steps) {
       if (!iterator) {
-        iterator = await openStream(source)
+        iterator = await openStream(source, stepsPerEpoch === undefined ? option : undefined)
         passes++
       }
       let step = 0
@@ -102,7 +109,7 @@ export function streamSource(
           const { x, y, sampleWeight } = batchColumns(forms, value)
           return () => steps.onBatch.submit({ x, y, sampleWeight }, classWeight, false)
         },
-        end: () => (stepsPerEpoch === undefined ? close() : undefined),
+        end: () => (stepsPerEpoch === undefined || restarts ? close() : undefined),
       }
     },
     close,

@@ -5,13 +5,15 @@ import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'
 import { jit, type JitFunction } from '../core/jit.js'
 import { isRecord, mapTree, Tensor, type Variable } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import { concat, takeBatch, zerosLike } from '../ops/index.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
 import type { AnyModel } from './model.js'
 import type { NamedMetric, Objective } from './objective.js'
-import { type Batch, type ClassWeight, forward, type Pass } from './pass.js'
+import type { ClassWeight } from './class_weight.js'
+import { type Batch, forward, type Pass } from './pass.js'
 
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
@@ -44,19 +46,31 @@ class Tracker {
     }
     average('loss', pass.loss)
     if (pass.outputs.length > 1) for (const { place, loss } of pass.outputs) if (loss) average(`${place.name}_loss`, loss)
-    pass.outputs.forEach(({ target, prediction, logitsOf }, i) => {
-      for (const { key, metric } of this.metrics![i]!) {
+    pass.outputs.forEach(({ target, prediction, logitsOf, logits }, i) => {
+      for (const { key, metric, weighted } of this.metrics![i]!) {
         if (!target) continue
-        metric.update(target, prediction, { sampleWeight: pass.sampleWeight, mask: prediction.mask, logitsOf })
+        const sampleWeight = weighted ? pass.sampleWeight : undefined
+        metric.update(target, prediction, { sampleWeight, mask: prediction.mask, logitsOf, logits })
         figures.push([key, metric])
       }
     })
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
+    // the loss of this batch alone stands last, without a key
     return concat(
-      figures.map(([, metric]) => metric.result().cast('float32').reshape([1])),
+      [...figures.map(([, metric]) => metric.result()), pass.loss].map((figure) => figure.cast('float32').reshape([1])),
       0,
     )
+  }
+
+  /** Warns, once, of figures that are NaN by design of their metric. */
+  explain(values: Float32Array): void {
+    if (!values.some(Number.isNaN)) return
+    const listed = (this.metrics ?? []).flat()
+    this.keys.forEach((key, i) => {
+      const reason = Number.isNaN(values[i]) ? listed.find((one) => one.key === key)?.metric.ifNan : undefined
+      if (reason !== undefined) warnOnce('WEFT_METRIC', reason, key)
+    })
   }
 
   private get all(): Metric[] {
@@ -89,6 +103,8 @@ export class Steps {
   readonly onBatch: BatchStep
   private readonly device: string
   private readonly tracker: Tracker
+  /** The loss of the batch whose figures were read last, with penalties. */
+  batchLoss: number = Number.NaN
   private readonly resetter: JitFunction<[number], void>
 
   constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective) {
@@ -121,6 +137,8 @@ export class Steps {
   logs(figures: Tensor): Figures {
     const bytes = figures.held().view()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
+    this.tracker.explain(values)
+    this.batchLoss = values.at(-1)!
     return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!])) as Figures
   }
 

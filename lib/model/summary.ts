@@ -1,7 +1,6 @@
 // Summary: a model's layers as a table.
-import { checkOptions } from '../core/error.js'
-import { type DynamicShape, shapeText } from '../layers/symbolic.js'
-import { bytesOf, sizeOf } from '../core/op.js'
+import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
+import { type OptionTable } from '../core/options.js'
 import type { Variable } from '../core/tensor.js'
 import type { AnyModel } from './model.js'
 
@@ -9,6 +8,8 @@ export interface SummaryOptions {
   /** Takes each line; default: to stdout. */
   print?: (line: string) => void
 }
+
+export const SUMMARY_OPTIONS: OptionTable<SummaryOptions> = { print: 'function' }
 
 export interface SummaryRow {
   /** 'dense (Dense)' */
@@ -37,13 +38,12 @@ function total(label: string, weights: readonly Variable[]): string {
 }
 
 /** The table, line by line. */
-export function summaryLines(model: AnyModel, rows: readonly SummaryRow[], options: SummaryOptions): string[] {
-  checkOptions('summary', options, ['print'])
+export function summaryLines(model: AnyModel, rows: readonly SummaryRow[]): string[] {
   const connected = rows.some((row) => row.inputs !== undefined)
   const head = ['Layer (type)', 'Output shape', 'Param #', ...(connected ? ['Connected to'] : [])]
   const cells = rows.map((row) => [
     row.label,
-    row.shape === undefined ? '?' : row.shape === 'multiple' ? 'multiple' : `[${shapeText(row.shape)}]`,
+    row.shape === undefined ? '?' : row.shape === 'multiple' ? 'multiple' : shapeText(row.shape),
     row.parameters === undefined ? '? (not built)' : grouped(row.parameters),
     ...(connected ? [(row.inputs ?? []).join(', ')] : []),
   ])

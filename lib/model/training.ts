@@ -1,16 +1,16 @@
 // Training: fit and train, epoch by epoch; trainOnBatch.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
 import { type CallbackLike, CallbackList } from '../callbacks/callback.js'
-import { draws, permutation } from '../data/shuffle.js'
 import type { Tensor } from '../core/tensor.js'
-import { ascending, checkCount, measure } from './evaluate.js'
-import { type Columns, freeOwned, isStream, type Rows, type StreamSource, toColumns, type Values } from './feed.js'
+import { type ClassWeight, type ClassWeightLike, classWeightOption } from './class_weight.js'
+import { openSources, type Sources } from './fit_sources.js'
+import { checkCount, checkSignal, measure } from './evaluate.js'
+import { freeOwned, type ModelData, type Rows, type StreamSource, toColumns } from './feed.js'
 import { History } from './history.js'
-import type { AnyModel } from './model.js'
-import { type ClassWeight, checkClassWeight } from './pass.js'
+import type { AnyModel, TrainOnBatchOptions } from './model.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
-import { rowsSource, type Source, streamSource } from './source.js'
 import type { Figures, Logs } from './step.js'
 
 export interface FitOptions {
@@ -21,15 +21,17 @@ export interface FitOptions {
   /** Share of the rows, the last ones, that validate instead of training. */
   validationSplit?: number
   /** [x, y], [x, y, sampleWeight] or a source of batches. */
-  validationData?: readonly [Values, Values] | readonly [Values, Values, Rows] | StreamSource
+  validationData?: readonly [ModelData, ModelData] | readonly [ModelData, ModelData, Rows] | StreamSource
   /** Default batchSize. */
   validationBatchSize?: number
   /** Validates after every so many epochs. Default 1. */
   validationFreq?: number
+  /** Batches to validate with; default: all. */
+  validationSteps?: number
   /** A new order of the rows in each epoch. Default true. */
   shuffle?: boolean
-  /** Weights of classes by number: { 1: 2.5 }. */
-  classWeight?: ClassWeight
+  /** Weights of classes by number, as { 1: 2.5 }, a Map or a list; 'balanced': so that all classes count alike. */
+  classWeight?: ClassWeightLike
   /** Weights of the samples [n]. */
   sampleWeight?: Rows
   /** Default 0. */
@@ -40,6 +42,24 @@ export interface FitOptions {
   signal?: AbortSignal
   /** 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: bar, 2: lines. */
   verbose?: Verbosity
+}
+
+export const FIT_OPTIONS: OptionTable<FitOptions> = {
+  epochs: 'integer',
+  batchSize: 'integer',
+  validationSplit: 'number',
+  validationData: 'any',
+  validationBatchSize: 'integer',
+  validationFreq: 'integer',
+  validationSteps: 'integer',
+  shuffle: 'boolean',
+  classWeight: 'any',
+  sampleWeight: 'any',
+  initialEpoch: 'integer',
+  stepsPerEpoch: 'integer',
+  callbacks: 'any',
+  signal: 'any',
+  verbose: 'any',
 }
 
 export interface TrainEvent {
@@ -54,31 +74,8 @@ export interface TrainEvent {
   logs: Figures
 }
 
-const OPTIONS = [
-  'epochs',
-  'batchSize',
-  'validationSplit',
-  'validationData',
-  'validationBatchSize',
-  'validationFreq',
-  'shuffle',
-  'classWeight',
-  'sampleWeight',
-  'initialEpoch',
-  'stepsPerEpoch',
-  'callbacks',
-  'signal',
-  'verbose',
-]
-
-/** Data to train on and data to validate with. */
-interface Sources {
-  training: Source
-  validation: Source | undefined
-}
-
 function checkFit(options: FitOptions): void {
-  checkOptions('fit', options, OPTIONS)
+  checkSignal('fit', options.signal)
   const { epochs = 1, initialEpoch = 0, stepsPerEpoch, classWeight, validationSplit = 0 } = options
   if (!Number.isInteger(epochs) || epochs < 0)
     throw new WeftError('ERR_ARGUMENT', `fit: epochs must be an integer of at least 0, got ${epochs}`)
@@ -90,54 +87,8 @@ function checkFit(options: FitOptions): void {
   checkCount('fit', 'validationBatchSize', options.validationBatchSize ?? 32)
   if (!(validationSplit >= 0 && validationSplit < 1))
     throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${validationSplit}`)
-  if (classWeight) checkClassWeight(classWeight)
-}
-
-function openSources(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions, owned: Tensor[]): Sources {
-  const { batchSize = 32, validationSplit = 0, validationData, shuffle = true, classWeight, stepsPerEpoch } = options
-  const validation = validationData === undefined ? undefined : validationSource(model, validationData, options, owned)
-  if (isStream(x)) {
-    if (validationSplit > 0)
-      throw new WeftError('ERR_ARGUMENT', 'fit: validationSplit needs arrays; a source of batches cannot be split', {
-        hint: 'Pass validationData',
-      })
-    return { training: streamSource(model.forms, x, stepsPerEpoch, classWeight), validation }
-  }
-  const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
-  const { rows } = columns
-  if (rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: x has no rows')
-  const kept = validationData === undefined ? Math.floor(rows * (1 - validationSplit)) : rows
-  if (validationSplit > 0 && (kept === 0 || kept === rows)) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `fit: validationSplit ${validationSplit} of ${rows} samples leaves ${kept} to train on and ${rows - kept} to validate with`,
-    )
-  }
-  const order = (): Int32Array => {
-    if (!shuffle) return ascending(0, kept)
-    const { seed, pass } = model.nextShuffle()
-    return new Int32Array(permutation(kept, draws(seed, pass)).buffer)
-  }
-  return {
-    training: rowsSource(columns, { batchSize, order, stepsPerEpoch, classWeight }),
-    validation: kept < rows ? heldOut(columns, kept, rows, options) : validation,
-  }
-}
-
-function heldOut(columns: Columns, begin: number, end: number, options: FitOptions): Source {
-  const batchSize = options.validationBatchSize ?? options.batchSize ?? 32
-  return rowsSource(columns, { batchSize, order: () => ascending(begin, end), stepsPerEpoch: undefined, classWeight: undefined })
-}
-
-function validationSource(model: AnyModel, given: NonNullable<FitOptions['validationData']>, options: FitOptions, owned: Tensor[]): Source {
-  if (isStream(given)) return streamSource(model.forms, given, undefined, undefined)
-  const data: readonly unknown[] = given
-  if (!Array.isArray(data) || data.length < 2 || data.length > 3) {
-    throw new WeftError('ERR_ARGUMENT', 'fit: validationData must be [x, y], [x, y, sampleWeight] or a source of batches')
-  }
-  const columns = toColumns(model.forms, data[0], data[1], data[2], owned)
-  if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'fit: validationData has no rows')
-  return heldOut(columns, 0, columns.rows, options)
+  classWeightOption('fit', classWeight)
+  if (options.validationSteps !== undefined) checkCount('fit', 'validationSteps', options.validationSteps)
 }
 
 const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).map(([key, value]) => [`val_${key}`, value]))
@@ -148,8 +99,8 @@ const MOST_IN_FLIGHT = 4
 /** Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight meanwhile. */
 export async function* trainEvents(
   model: AnyModel,
-  x: Values | StreamSource,
-  y: Values | undefined,
+  x: ModelData | StreamSource,
+  y: ModelData | undefined,
   options: FitOptions,
   exact: boolean,
 ): AsyncGenerator<TrainEvent, History, void> {
@@ -162,13 +113,14 @@ export async function* trainEvents(
   const endTraining = model.beginTraining()
   const owned: Tensor[] = []
   let sources: Sources | undefined
+  let logs = {} as Figures
+  let failed = false
   try {
-    sources = openSources(model, x, y, options, owned)
+    sources = await openSources(model, x, y, options, owned)
     const history = new History()
     model.stopTraining = false
     await callbacks.trainBegin()
     const depth = exact || callbacks.watchesBatches || signal ? 1 : MOST_IN_FLIGHT
-    let logs = {} as Figures
     for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
       await callbacks.epochBegin(epoch)
       signal?.throwIfAborted()
@@ -190,7 +142,7 @@ export async function* trainEvents(
         for await (const figures of run) {
           logs = steps.logs(figures)
           figures.dispose()
-          await callbacks.batchEnd(step, logs)
+          await callbacks.batchEnd(step, { ...logs, batchLoss: steps.batchLoss })
           progress.step(step + 1, logs)
           if (exact) yield { type: 'step', epoch, step, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
           step++
@@ -207,18 +159,28 @@ export async function* trainEvents(
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
       signal?.throwIfAborted()
     }
-    await callbacks.trainEnd(logs)
     return history
+  } catch (error) {
+    failed = true
+    await callbacks.trainError(error)
+    throw error
   } finally {
-    await sources?.training.close()
-    await sources?.validation?.close()
-    freeOwned(owned)
-    endTraining()
+    try {
+      await callbacks.trainEnd(logs).catch((error: unknown) => {
+        // what ended the training is the error to report
+        if (!failed) throw error
+      })
+    } finally {
+      await sources?.training.close()
+      await sources?.validation?.close()
+      freeOwned(owned)
+      endTraining()
+    }
   }
 }
 
 /** Trains to the end. */
-export async function fit(model: AnyModel, x: Values | StreamSource, y: Values | undefined, options: FitOptions): Promise<History> {
+export async function fit(model: AnyModel, x: ModelData | StreamSource, y: ModelData | undefined, options: FitOptions): Promise<History> {
   const events = trainEvents(model, x, y, options, false)
   for (;;) {
     const event = await events.next()
@@ -227,14 +189,8 @@ export async function fit(model: AnyModel, x: Values | StreamSource, y: Values |
 }
 
 /** One update on one batch. */
-export async function trainBatch(
-  model: AnyModel,
-  x: Values,
-  y: Values | undefined,
-  options: { sampleWeight?: Rows; classWeight?: ClassWeight },
-): Promise<Figures> {
-  const { classWeight } = options
-  if (classWeight) checkClassWeight(classWeight)
+export async function trainBatch(model: AnyModel, x: ModelData, y: ModelData | undefined, options: TrainOnBatchOptions): Promise<Figures> {
+  const classWeight = classWeightOption('trainOnBatch', options.classWeight) as ClassWeight | undefined
   const owned: Tensor[] = []
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)

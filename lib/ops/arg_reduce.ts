@@ -2,10 +2,10 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axisOf, single } from './operands.js'
-import { keepDimsOf, type ReduceOptions, reducedShape } from './reduce.js'
+import { REDUCE_OPTIONS, type ReduceOptions, reducedShape } from './reduce.js'
 import { reshape } from './reshape.js'
 
 type ArgAttrs = { readonly axis: number; readonly keepDims: boolean }
@@ -15,6 +15,7 @@ export type ArgReduction = (x: TensorLike, axis?: number, options?: ReduceOption
 function argOp(name: string): Op<ArgAttrs> {
   return registerOp<ArgAttrs>({
     name,
+    noGradient: true,
     shape: ([x], { axis, keepDims }) => [{ shape: reducedShape(x!.shape, [axis], keepDims), dtype: 'int32' }],
   })
 }
@@ -23,9 +24,9 @@ export const ArgMax: Op<ArgAttrs> = argOp('argMax')
 export const ArgMin: Op<ArgAttrs> = argOp('argMin')
 
 function argReduction(op: Op<ArgAttrs>): ArgReduction {
-  return func((x: TensorLike, axis?: number, options?: ReduceOptions) => {
+  return func(`${op.name}(x, axis, options)`, REDUCE_OPTIONS, (x: TensorLike, axis?: number, options?: ReduceOptions) => {
     const source = single(op.name, x, 'number')
-    const keepDims = keepDimsOf(op.name, options)
+    const keepDims = options?.keepDims ?? false
     const along = axis === undefined ? 0 : axisOf(op.name, axis, source.rank)
     const rows = axis === undefined ? reshape(source, [source.size]) : source
     if (rows.shape[along] === 0) {
@@ -53,7 +54,7 @@ methods({ argMax, argMin })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    argMax(axis?: number, options?: ReduceOptions): Tensor
-    argMin(axis?: number, options?: ReduceOptions): Tensor
+    argMax: Method<typeof argMax>
+    argMin: Method<typeof argMin>
   }
 }

@@ -1,117 +1,128 @@
 // Arithmetic on numbers, with numpy broadcasting and promotion of dtypes.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import type { Op } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
-import { cast } from './cast.js'
-import { equal, greater, greaterEqual, less, lessEqual, logicalAnd, where } from './compare.js'
+import { keepMask } from './masks.js'
 import { single } from './operands.js'
-import { type Binary, binary, binaryOp, gradientOp, type Unary, unary, unaryOp } from './pointwise.js'
-import { log } from './math.js'
+import { type Binary, binary, type Unary, unary, unaryOp } from './pointwise.js'
+import * as raw from './raw.js'
 
-export const Add: Op = binaryOp('add', undefined, (g) => [() => g, () => g])
-export const Sub: Op = binaryOp('sub', undefined, (g) => [() => g, () => neg(g)])
-export const Mul: Op = binaryOp('mul', undefined, (g, { inputs: [a, b] }) => [() => mul(g, b!), () => mul(g, a!)])
-export const Div: Op = binaryOp('div', undefined, (g, { inputs: [, b], outputs: [y] }) => [
-  () => div(g, b!),
-  () => neg(div(mul(g, y!), b!)),
-])
-export const Pow: Op = binaryOp('pow', undefined, (g, { inputs: [a, b], outputs: [y] }) => [
-  // x⁰ has slope 0 also at 0, where x⁻¹ has a pole
-  () => mul(g, mul(b!, pow(a!, where(equal(b!, 0), 1, sub(b!, 1))))),
-  () => mul(g, where(greater(a!, 0), mul(y!, log(where(greater(a!, 0), a!, 1))), 0)),
-])
-export const Minimum: Op = binaryOp('minimum', undefined, (g, { inputs: [a, b] }) => [
-  () => where(lessEqual(a!, b!), g, 0),
-  () => where(greater(a!, b!), g, 0),
-])
-export const Maximum: Op = binaryOp('maximum', undefined, (g, { inputs: [a, b] }) => [
-  () => where(greaterEqual(a!, b!), g, 0),
-  () => where(less(a!, b!), g, 0),
-])
-export const SquaredDifference: Op = binaryOp('squaredDifference', undefined, (g, { inputs: [a, b] }) => [
-  () => mul(g, mul(sub(a!, b!), 2)),
-  () => mul(g, mul(sub(b!, a!), 2)),
-])
-export const Mod: Op = binaryOp('mod', undefined, (g, { inputs: [a, b] }) => [() => g, () => neg(mul(g, floorDiv(a!, b!)))])
-export const FloorDiv: Op = binaryOp('floorDiv')
-export const Atan2: Op = binaryOp('atan2', undefined, (g, { inputs: [a, b] }) => [
-  () => div(mul(g, b!), add(square(a!), square(b!))),
-  () => neg(div(mul(g, a!), add(square(a!), square(b!)))),
-])
-export const Neg: Op = unaryOp('neg', (g) => neg(g))
-export const Abs: Op = unaryOp('abs', (g, x) => mul(g, sign(x)))
-export const Sign: Op = unaryOp('sign')
-export const Square: Op = unaryOp('square', (g, x) => mul(g, mul(x, 2)))
-
-type ClipAttrs = { readonly min: number; readonly max: number }
-export const Clip: Op<ClipAttrs> = unaryOp<ClipAttrs>('clip', (g, x, _, attrs) => applyOne(ClipGrad, [g, x], attrs))
-export const ClipGrad: Op<ClipAttrs> = gradientOp<ClipAttrs>('clipGrad', (g, x, { min, max }) =>
-  where(logicalAnd(greaterEqual(x, min), lessEqual(x, max)), g, 0),
-)
+/** g where the condition holds, else 0. */
+const where0 = (condition: Tensor, g: Tensor): Tensor => raw.where(condition, g, 0)
 
 /** a + b. */
-export const add: Binary = binary(Add, 'number')
+export const add: Binary = binary({ name: 'add', kind: 'number', gradient: (g) => [() => g, () => g] })
 /** a - b. */
-export const sub: Binary = binary(Sub, 'number')
+export const sub: Binary = binary({ name: 'sub', kind: 'number', gradient: (g) => [() => g, () => raw.neg(g)] })
 /** a · b, element by element. */
-export const mul: Binary = binary(Mul, 'number')
+export const mul: Binary = binary({ name: 'mul', kind: 'number', gradient: (g, a, b) => [() => raw.mul(g, b), () => raw.mul(g, a)] })
 /** a / b; of integers: float32. */
-export const div: Binary = binary(Div, 'float')
-/** a to the power b; of integers: float32. */
-export const pow: Binary = binary(Pow, 'float')
-/** The smaller of a and b; NaN where either is. Its gradient goes to a on ties. */
-export const minimum: Binary = binary(Minimum, 'number')
-/** The larger of a and b; NaN where either is. Its gradient goes to a on ties. */
-export const maximum: Binary = binary(Maximum, 'number')
-/** (a - b)². */
-export const squaredDifference: Binary = binary(SquaredDifference, 'number')
-/** The remainder of a / b with the sign of b, as in Python; of integers by 0: 0. */
-export const mod: Binary = binary(Mod, 'number')
-/** a / b rounded down, as Python's //; of integers by 0: 0. */
-export const floorDiv: Binary = binary(FloorDiv, 'number')
-/** The angle of the point (b, a), in (-π, π]. */
-export const atan2: Binary = binary(Atan2, 'float')
-/** -x. */
-export const neg: Unary = unary(Neg, 'number')
-/** |x|; the gradient at 0 is 0. */
-export const abs: Unary = unary(Abs, 'number')
-/** -1, 0 or 1; no gradient flows. */
-export const sign: Unary = unary(Sign, 'number')
-/** x². */
-export const square: Unary = unary(Square, 'number')
-
-/** x limited to [min, max]; the gradient is 1 within, both ends included, and 0 outside. Integers with fractional limits become float32. */
-export const clip: (x: TensorLike, min: number, max: number) => Tensor = func((x, min, max) => {
-  if (typeof min !== 'number' || typeof max !== 'number' || !(min <= max)) {
-    throw new WeftError('ERR_ARGUMENT', `clip: needs numbers min ≤ max, got ${min} and ${max}`, { op: 'clip' })
-  }
-  const source = single('clip', x, 'number')
-  const fraction = (limit: number): boolean => Number.isFinite(limit) && !Number.isInteger(limit)
-  const integer = source.dtype === 'int32' || source.dtype === 'uint8'
-  return applyOne(Clip, [integer && (fraction(min) || fraction(max)) ? cast(source, 'float32') : source], { min, max })
+export const div: Binary = binary({
+  name: 'div',
+  kind: 'float',
+  gradient: (g, _, b, y) => [() => raw.div(g, b), () => raw.neg(raw.div(raw.mul(g, y), b))],
 })
+/** a to the power b; of integers: float32. */
+export const pow: Binary = binary({
+  name: 'pow',
+  kind: 'float',
+  gradient: (g, a, b, y) => [
+    // x⁰ has slope 0 also at 0, where x⁻¹ has a pole
+    () => raw.mul(g, raw.mul(b, raw.pow(a, raw.where(raw.equal(b, 0), 1, raw.sub(b, 1))))),
+    () => raw.mul(g, where0(raw.greater(a, 0), raw.mul(y, raw.log(raw.where(raw.greater(a, 0), a, 1))))),
+  ],
+})
+/** The smaller of a and b; NaN where either is. Its gradient goes to a on ties. */
+export const minimum: Binary = binary({
+  name: 'minimum',
+  kind: 'number',
+  gradient: (g, a, b) => [() => where0(raw.lessEqual(a, b), g), () => where0(raw.greater(a, b), g)],
+})
+/** The larger of a and b; NaN where either is. Its gradient goes to a on ties. */
+export const maximum: Binary = binary({
+  name: 'maximum',
+  kind: 'number',
+  gradient: (g, a, b) => [() => where0(raw.greaterEqual(a, b), g), () => where0(raw.less(a, b), g)],
+})
+/** (a - b)². */
+export const squaredDifference: Binary = binary({
+  name: 'squaredDifference',
+  kind: 'number',
+  gradient: (g, a, b) => [() => raw.mul(g, raw.mul(raw.sub(a, b), 2)), () => raw.mul(g, raw.mul(raw.sub(b, a), 2))],
+})
+/** The remainder of a / b with the sign of b, as in Python; of integers by 0: 0. */
+export const mod: Binary = binary({
+  name: 'mod',
+  kind: 'number',
+  gradient: (g, a, b) => [() => g, () => raw.neg(raw.mul(g, raw.floorDiv(a, b)))],
+})
+/** a / b rounded down, as Python's //; of integers by 0: 0. */
+export const floorDiv: Binary = binary({ name: 'floorDiv', kind: 'number', gradient: 'zero' })
+/** The angle of the point (b, a), in (-π, π]. */
+export const atan2: Binary = binary({
+  name: 'atan2',
+  kind: 'float',
+  gradient: (g, a, b) => {
+    const radius = raw.add(raw.square(a), raw.square(b))
+    return [() => raw.div(raw.mul(g, b), radius), () => raw.neg(raw.div(raw.mul(g, a), radius))]
+  },
+})
+/** -x. */
+export const neg: Unary = unary({ name: 'neg', kind: 'number', gradient: (g) => raw.neg(g) })
+/** |x|; the gradient at 0 is 0. */
+export const abs: Unary = unary({ name: 'abs', kind: 'number', gradient: (g, x) => raw.mul(g, raw.sign(x)) })
+/** -1, 0 or 1; no gradient flows. */
+export const sign: Unary = unary({ name: 'sign', kind: 'number', gradient: 'zero' })
+/** x². */
+export const square: Unary = unary({ name: 'square', kind: 'number', gradient: (g, x) => raw.mul(g, raw.mul(x, 2)) })
 
-methods({ add, sub, mul, div, pow, minimum, maximum, squaredDifference, mod, floorDiv, atan2, neg, abs, sign, square, clip })
+const Clip = unaryOp<{ min: number; max: number }>({
+  name: 'clip',
+  gradient: { input: (g, x, { min, max }) => where0(raw.logicalAnd(raw.greaterEqual(x, min), raw.lessEqual(x, max)), g) },
+})
+const WHOLE: Readonly<Record<string, readonly [number, number]>> = { int32: [-(2 ** 31), 2 ** 31 - 1], uint8: [0, 255] }
+
+/**
+ * x limited to [min, max]; the gradient is 1 within, both ends included, and 0 outside. Integers with fractional limits
+ * become float32.
+ */
+export const clip: (x: TensorLike, min: number, max: number) => Tensor = func(
+  'clip(x, min, max)',
+  (x: TensorLike, min: number, max: number) => {
+    if (typeof min !== 'number' || typeof max !== 'number' || !(min <= max)) {
+      throw new WeftError('ERR_ARGUMENT', `clip: needs numbers min ≤ max, got ${show(min)} and ${show(max)}`, { op: 'clip' })
+    }
+    const fraction = (limit: number): boolean => Number.isFinite(limit) && !Number.isInteger(limit)
+    let source = single('clip', x, 'number')
+    if (WHOLE[source.dtype] && (fraction(min) || fraction(max))) source = raw.cast(source, 'float32')
+    // kernels of integers take limits that are whole numbers of the dtype
+    const [least, most] = WHOLE[source.dtype] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+    const within = (limit: number): number => Math.min(Math.max(limit, least), most)
+    return keepMask(applyOne(Clip, [source], { min: within(min), max: within(max) }), [x])
+  },
+)
+
+methods({ clip })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    add(b: TensorLike): Tensor
-    sub(b: TensorLike): Tensor
-    mul(b: TensorLike): Tensor
-    div(b: TensorLike): Tensor
-    pow(b: TensorLike): Tensor
-    minimum(b: TensorLike): Tensor
-    maximum(b: TensorLike): Tensor
-    squaredDifference(b: TensorLike): Tensor
-    mod(b: TensorLike): Tensor
-    floorDiv(b: TensorLike): Tensor
-    atan2(b: TensorLike): Tensor
-    neg(): Tensor
-    abs(): Tensor
-    sign(): Tensor
-    square(): Tensor
-    clip(min: number, max: number): Tensor
+    add: Method<typeof add>
+    sub: Method<typeof sub>
+    mul: Method<typeof mul>
+    div: Method<typeof div>
+    pow: Method<typeof pow>
+    minimum: Method<typeof minimum>
+    maximum: Method<typeof maximum>
+    squaredDifference: Method<typeof squaredDifference>
+    mod: Method<typeof mod>
+    floorDiv: Method<typeof floorDiv>
+    atan2: Method<typeof atan2>
+    neg: Method<typeof neg>
+    abs: Method<typeof abs>
+    sign: Method<typeof sign>
+    square: Method<typeof square>
+    clip: Method<typeof clip>
   }
 }

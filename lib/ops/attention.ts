@@ -1,7 +1,8 @@
 // Scaled dot-product attention (Vaswani et al. 2017) without a matrix of queries by keys in memory (Dao et al. 2022).
 import { apply, tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp, type Spec } from '../core/op.js'
+import { checkOptions, type OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike, Variable } from '../core/tensor.js'
@@ -26,7 +27,10 @@ type AttentionAttrs = {
   readonly positioned: boolean
 }
 
-/** (q [b, tq, h, d], k [b, tk, hk, d], v [b, tk, hk, dv], (mask), (offset), (state)) → y [b, tq, h, dv], logSum [b, h, tq]. */
+/**
+ * (q [b, tq, h, d], k [b, tk, hk, d], v [b, tk, hk, dv], (mask), (offset), (state)) → y [b, tq, h, dv], logSum [b, h,
+ * tq].
+ */
 export const Attention: Op<AttentionAttrs> = registerOp<AttentionAttrs>({
   name: 'attention',
   shape: ([q, , v]) => {
@@ -114,15 +118,21 @@ export interface AttentionOptions {
   mask?: TensorLike
   /** Query i looks at keys 0 … i + offset only. Default false. */
   causal?: boolean
-  /** Position of the first query among the keys, with causal: a number, or an int32 tensor of one element. Default 0. */
+  /**
+   * Position of the first query among the keys, with causal: a number, or an int32 tensor of one element. Default 0.
+   */
   offset?: number | Tensor
   /** Factor of the scores. Default 1/√d. */
   scale?: number
-  /** Weights are dropped with probability `rate`, the others divided by 1 - rate; `seed` and `state` as in dropout(). Default: none are. */
+  /**
+   * Weights are dropped with probability `rate`, the others divided by 1 - rate; `seed` and `state` as in dropout().
+   * Default: none are.
+   */
   dropout?: { rate: number; seed?: number; state?: Tensor }
 }
 
-const OPTIONS = ['mask', 'causal', 'offset', 'scale', 'dropout']
+const OPTIONS: OptionTable<AttentionOptions> = { mask: 'any', causal: 'any', offset: 'any', scale: 'any', dropout: 'any' }
+const DROPOUT_OPTIONS: OptionTable<NonNullable<AttentionOptions['dropout']>> = { rate: 'any', seed: 'any', state: 'object' }
 
 function checkShapes(op: string, q: Tensor, k: Tensor, v: Tensor): void {
   const layout = 'The layout is [batch, time, heads, features]'
@@ -174,7 +184,7 @@ function offsetOperand(op: string, offset: number | Tensor, device: string): Ten
 }
 
 function dropoutRate(op: string, dropout: NonNullable<AttentionOptions['dropout']>): number {
-  checkOptions(`${op}'s dropout`, dropout, ['rate', 'seed', 'state'])
+  checkOptions(`${op}'s dropout`, dropout, DROPOUT_OPTIONS)
   const { rate } = dropout
   if (typeof rate !== 'number' || !(rate >= 0 && rate <= 1))
     throw new WeftError('ERR_ARGUMENT', `${op}: the rate of dropout is a number in [0, 1], got ${rate}`, { op })
@@ -184,14 +194,16 @@ function dropoutRate(op: string, dropout: NonNullable<AttentionOptions['dropout'
 /**
  * softmax(scale·q·kᵀ)·v for each head, over the keys that a query may look at; zeros for a query that may look at none.
  * @param q queries [b, tq, h, d]
- * @param k keys [b, tk, hk, d]; hk divides h, and head i reads head ⌊i·hk/h⌋ of k and v (grouped queries, Ainslie et al. 2023)
+ * @param k keys [b, tk, hk, d]; hk divides h, and head i reads head ⌊i·hk/h⌋ of k and v (grouped queries, Ainslie et
+ *   al. 2023)
  * @param v values [b, tk, hk, dv]
  * @returns [b, tq, h, dv]
  */
 export const scaledDotProductAttention: (q: TensorLike, k: TensorLike, v: TensorLike, options?: AttentionOptions) => Tensor = func(
+  'scaledDotProductAttention(q, k, v, options)',
+  OPTIONS,
   (q, k, v, options = {}) => {
     const op = 'scaledDotProductAttention'
-    checkOptions(op, options, OPTIONS)
     const [query, key, value] = sameFloats(op, [q, k, v]) as [Tensor, Tensor, Tensor]
     checkShapes(op, query, key, value)
     const { mask, causal = false, offset = 0, dropout } = options

@@ -2,6 +2,7 @@
 import { apply } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp, sizeOf } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, div, mul, sub } from './arithmetic.js'
@@ -40,6 +41,12 @@ export const BatchNormGrad: Op<NormAttrs> = registerOp<NormAttrs>({
   },
 })
 
+export interface NormalizationOptions {
+  /** Added to the variance. Default 1e-3. */
+  epsilon?: number
+}
+const OPTIONS: OptionTable<NormalizationOptions> = { epsilon: 'number' }
+
 /**
  * x [..., c] normalized per channel with the mean and (biased) variance of this batch, then gamma·x + beta.
  * @returns y like x, mean [c] and variance [c]
@@ -48,21 +55,25 @@ export const batchNorm: (
   x: TensorLike,
   gamma: TensorLike,
   beta: TensorLike,
-  options?: { epsilon?: number },
-) => { y: Tensor; mean: Tensor; variance: Tensor } = func((x, gamma, beta, { epsilon = 1e-3 } = {}) => {
-  const [input, scale, offset] = sameFloats('batchNorm', [x, gamma, beta]) as [Tensor, Tensor, Tensor]
-  const c = input.shape[input.rank - 1]
-  if (input.rank < 2 || scale.rank !== 1 || scale.shape[0] !== c || offset.rank !== 1 || offset.shape[0] !== c) {
-    throw new WeftError(
-      'ERR_SHAPE',
-      `batchNorm: x [${input.shape}], gamma [${scale.shape}] and beta [${offset.shape}] do not fit: they are [..., c], [c] and [c]`,
-      {
-        op: 'batchNorm',
-        shapes: [input.shape, scale.shape, offset.shape],
-      },
-    )
-  }
-  const rows = input.rank === 2 ? input : reshape(input, [sizeOf(input.shape.slice(0, -1)), c!])
-  const [y, mean, variance] = apply(BatchNorm, [rows, scale, offset], { epsilon: numberOf('batchNorm', 'epsilon', epsilon) })
-  return { y: input.rank === 2 ? y! : reshape(y!, input.shape), mean: mean!, variance: variance! }
-})
+  options?: NormalizationOptions,
+) => { y: Tensor; mean: Tensor; variance: Tensor } = func(
+  'batchNorm(x, gamma, beta, options)',
+  OPTIONS,
+  (x, gamma, beta, { epsilon = 1e-3 } = {}) => {
+    const [input, scale, offset] = sameFloats('batchNorm', [x, gamma, beta]) as [Tensor, Tensor, Tensor]
+    const c = input.shape[input.rank - 1]
+    if (input.rank < 2 || scale.rank !== 1 || scale.shape[0] !== c || offset.rank !== 1 || offset.shape[0] !== c) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `batchNorm: x [${input.shape}], gamma [${scale.shape}] and beta [${offset.shape}] do not fit: they are [..., c], [c] and [c]`,
+        {
+          op: 'batchNorm',
+          shapes: [input.shape, scale.shape, offset.shape],
+        },
+      )
+    }
+    const rows = input.rank === 2 ? input : reshape(input, [sizeOf(input.shape.slice(0, -1)), c!])
+    const [y, mean, variance] = apply(BatchNorm, [rows, scale, offset], { epsilon: numberOf('batchNorm', 'epsilon', epsilon) })
+    return { y: input.rank === 2 ? y! : reshape(y!, input.shape), mean: mean!, variance: variance! }
+  },
+)

@@ -2,12 +2,11 @@
 import { applyOne, checkShape } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp, type Shape, sameShape } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'
 import { operand, type ResultAttrs } from './operands.js'
-import { sum } from './reduce.js'
-import { reshape } from './reshape.js'
+import { unbroadcast } from './raw.js'
 
 export const BroadcastTo: Op<ResultAttrs> = registerOp({
   name: 'broadcastTo',
@@ -16,7 +15,7 @@ export const BroadcastTo: Op<ResultAttrs> = registerOp({
 })
 
 /** Repeats a tensor along axes of extent 1 and along new leading axes (numpy). */
-export const broadcastTo: (x: TensorLike, shape: Shape) => Tensor = func((x, shape) => {
+export const broadcastTo: (x: TensorLike, shape: Shape) => Tensor = func('broadcastTo(x, shape)', (x, shape) => {
   checkShape('broadcastTo', shape)
   const source = operand('broadcastTo', x)
   const offset = shape.length - source.rank
@@ -29,19 +28,10 @@ export const broadcastTo: (x: TensorLike, shape: Shape) => Tensor = func((x, sha
   return sameShape(source.shape, shape) ? alike(source) : applyOne(BroadcastTo, [source], { shape: [...shape] })
 })
 
-/** The gradient of an operand of this shape from that of the broadcast result: sums over the axes it was repeated along. */
-export function unbroadcast(g: Tensor, shape: Shape): Tensor {
-  if (sameShape(g.shape, shape)) return g
-  const offset = g.rank - shape.length
-  const axes = g.shape.flatMap((n, i) => (i < offset || (shape[i - offset] === 1 && n !== 1) ? [i] : []))
-  const total = axes.length > 0 ? sum(g, axes) : g
-  return sameShape(total.shape, shape) ? total : reshape(total, shape)
-}
-
 methods({ broadcastTo })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    broadcastTo(shape: Shape): Tensor
+    broadcastTo: Method<typeof broadcastTo>
   }
 }

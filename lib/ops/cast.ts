@@ -1,12 +1,14 @@
 // Cast and identity: the same values in another dtype, as a copy, or without gradient.
-import { applyOne, provideCast } from '../core/apply.js'
+import { applyOne } from '../core/apply.js'
 import { WeftError, unknownName } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
 import { type DType, isFloat, type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
+import { keepMask } from './masks.js'
 import { operand } from './operands.js'
-import { Reshape } from './reshape.js'
+import * as raw from './raw.js'
 
 type CastAttrs = { readonly dtype: DType }
 
@@ -15,7 +17,7 @@ export const DTYPES: readonly DType[] = ['bool', 'uint8', 'int8', 'int32', 'int6
 export const Cast: Op<CastAttrs> = registerOp({
   name: 'cast',
   shape: ([x], { dtype }) => [{ shape: x!.shape, dtype }],
-  grad: ([g], { inputs: [x], outputs: [y] }) => (isFloat(x!.dtype) && isFloat(y!.dtype) ? [cast(g!, x!.dtype)] : []),
+  grad: ([g], { inputs: [x], outputs: [y] }) => (isFloat(x!.dtype) && isFloat(y!.dtype) ? [raw.cast(g!, x!.dtype)] : []),
 })
 
 export const Identity: Op = registerOp({
@@ -30,40 +32,39 @@ const Stop: Op = { ...Identity, grad: () => [] }
 export function alike(x: Tensor): Tensor {
   const trace = currentTrace()
   if (trace) return trace.resolve(x)
-  return x instanceof Variable ? applyOne(Identity, [x], {}) : applyOne(Reshape, [x], { shape: x.shape })
+  return x instanceof Variable ? raw.identity(x) : raw.call('reshape', [x], { shape: x.shape })
 }
 
 /**
  * The values in another dtype. Floats to integers truncate toward zero and saturate, NaN becomes 0; to bool is `!= 0`.
  * The gradient is cast back; none flows through integers and bools.
  */
-export const cast: (x: TensorLike, dtype: DType) => Tensor = func((x, dtype) => {
+export const cast: (x: TensorLike, dtype: DType) => Tensor = func('cast(x, dtype)', (x, dtype) => {
   const source = operand('cast', x)
   if (!DTYPES.includes(dtype)) {
-    if (typeof dtype !== 'string')
-      throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${JSON.stringify(dtype)}`, { op: 'cast' })
+    if (typeof dtype !== 'string') throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${show(dtype)}`, { op: 'cast' })
     throw new WeftError('ERR_DTYPE', `cast: ${unknownName('dtype', dtype, DTYPES).message}`, { op: 'cast' })
   }
-  return source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype })
+  return keepMask(source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype }), [x])
 })
 
 /** A copy of the values. */
-export const identity: (x: TensorLike) => Tensor = func((x) => applyOne(Identity, [operand('identity', x)], {}))
+export const identity: (x: TensorLike) => Tensor = func('identity(x)', (x) =>
+  keepMask(applyOne(Identity, [operand('identity', x)], {}), [x]),
+)
 
 /** A copy of the values through which no gradient flows. */
-export const stopGradient: (x: TensorLike) => Tensor = func((x) => applyOne(Stop, [operand('stopGradient', x)], {}))
-
-provideCast(
-  (x, dtype) => applyOne(Cast, [x], { dtype }),
-  (x) => applyOne(Identity, [x], {}),
+export const stopGradient: (x: TensorLike) => Tensor = func('stopGradient(x)', (x) =>
+  keepMask(applyOne(Stop, [operand('stopGradient', x)], {}), [x]),
 )
+
 methods({ cast, identity, stopGradient })
 
 declare module '../core/tensor.js' {
   interface Tensor {
     /** The values in another dtype; see cast(). */
-    cast(dtype: DType): Tensor
-    identity(): Tensor
-    stopGradient(): Tensor
+    cast: Method<typeof cast>
+    identity: Method<typeof identity>
+    stopGradient: Method<typeof stopGradient>
   }
 }

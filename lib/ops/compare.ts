@@ -2,52 +2,25 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
-import { unbroadcast } from './broadcast.js'
-import { broadcastShapes, operand, promoted } from './operands.js'
-import { type Binary, binary, binaryOp, type Unary } from './pointwise.js'
-
-export const Equal: Op = binaryOp('equal', 'bool')
-export const NotEqual: Op = binaryOp('notEqual', 'bool')
-export const Less: Op = binaryOp('less', 'bool')
-export const LessEqual: Op = binaryOp('lessEqual', 'bool')
-export const Greater: Op = binaryOp('greater', 'bool')
-export const GreaterEqual: Op = binaryOp('greaterEqual', 'bool')
-export const LogicalAnd: Op = binaryOp('logicalAnd', 'bool')
-export const LogicalOr: Op = binaryOp('logicalOr', 'bool')
-export const LogicalXor: Op = binaryOp('logicalXor', 'bool')
-export const LogicalNot: Op = registerOp({ name: 'logicalNot', shape: ([x]) => [{ shape: x!.shape, dtype: 'bool' }] })
-export const Where: Op = registerOp({
-  name: 'where',
-  shape: (inputs) => [
-    {
-      shape: broadcastShapes(
-        'where',
-        inputs.map((x) => x.shape),
-      ),
-      dtype: inputs[1]!.dtype,
-    },
-  ],
-  grad: ([g], { inputs: [condition, a, b] }) => [
-    undefined,
-    unbroadcast(where(condition!, g!, 0), a!.shape),
-    unbroadcast(where(condition!, 0, g!), b!.shape),
-  ],
-})
+import { keepMask } from './masks.js'
+import { operand, promoted } from './operands.js'
+import { type Binary, binary, broadcasting, type Unary, unaryOp } from './pointwise.js'
+import * as raw from './raw.js'
 
 /** True where a = b. */
-export const equal: Binary = binary(Equal, 'any')
+export const equal: Binary = binary({ name: 'equal', kind: 'any', result: 'bool', gradient: 'none' })
 /** True where a ≠ b. */
-export const notEqual: Binary = binary(NotEqual, 'any')
+export const notEqual: Binary = binary({ name: 'notEqual', kind: 'any', result: 'bool', gradient: 'none' })
 /** True where a < b. */
-export const less: Binary = binary(Less, 'any')
+export const less: Binary = binary({ name: 'less', kind: 'any', result: 'bool', gradient: 'none' })
 /** True where a ≤ b. */
-export const lessEqual: Binary = binary(LessEqual, 'any')
+export const lessEqual: Binary = binary({ name: 'lessEqual', kind: 'any', result: 'bool', gradient: 'none' })
 /** True where a > b. */
-export const greater: Binary = binary(Greater, 'any')
+export const greater: Binary = binary({ name: 'greater', kind: 'any', result: 'bool', gradient: 'none' })
 /** True where a ≥ b. */
-export const greaterEqual: Binary = binary(GreaterEqual, 'any')
+export const greaterEqual: Binary = binary({ name: 'greaterEqual', kind: 'any', result: 'bool', gradient: 'none' })
 
 /** Logic takes bools only, so that a number is never taken for a truth value by accident. */
 function truth(op: string, value: TensorLike): Tensor {
@@ -60,39 +33,51 @@ function truth(op: string, value: TensorLike): Tensor {
   })
 }
 
-function logic(op: Op): Binary {
-  return func((a: TensorLike, b: TensorLike) => applyOne(op, [truth(op.name, a), truth(op.name, b)], {}))
-}
+const truths = (op: string, values: readonly TensorLike[]): Tensor[] => values.map((value) => truth(op, value))
 
 /** True where both are. */
-export const logicalAnd: Binary = logic(LogicalAnd)
+export const logicalAnd: Binary = binary({ name: 'logicalAnd', kind: 'any', result: 'bool', operands: truths, gradient: 'none' })
 /** True where either is. */
-export const logicalOr: Binary = logic(LogicalOr)
+export const logicalOr: Binary = binary({ name: 'logicalOr', kind: 'any', result: 'bool', operands: truths, gradient: 'none' })
 /** True where exactly one is. */
-export const logicalXor: Binary = logic(LogicalXor)
+export const logicalXor: Binary = binary({ name: 'logicalXor', kind: 'any', result: 'bool', operands: truths, gradient: 'none' })
+
+const LogicalNot = unaryOp({ name: 'logicalNot', result: 'bool', gradient: 'none' })
+
 /** True where x is false. */
-export const logicalNot: Unary = func((x: TensorLike) => applyOne(LogicalNot, [truth('logicalNot', x)], {}))
+export const logicalNot: Unary = func('logicalNot(x)', (x: TensorLike) => keepMask(applyOne(LogicalNot, [truth('logicalNot', x)], {}), [x]))
+
+const Where: Op = registerOp({
+  name: 'where',
+  shape: broadcasting('where'),
+  grad: ([g], { inputs: [condition, a, b] }) => [
+    undefined,
+    raw.unbroadcast(raw.where(condition!, g!, 0), a!.shape),
+    raw.unbroadcast(raw.where(condition!, 0, g!), b!.shape),
+  ],
+})
 
 /** a where the condition (bool) holds, else b; the three broadcast. */
-export const where: (condition: TensorLike, a: TensorLike, b: TensorLike) => Tensor = func((condition, a, b) =>
-  applyOne(Where, [truth('where', condition), ...promoted('where', [a, b], 'stored')], {}),
+export const where: (condition: TensorLike, a: TensorLike, b: TensorLike) => Tensor = func(
+  'where(condition, a, b)',
+  (condition: TensorLike, a: TensorLike, b: TensorLike) =>
+    keepMask(applyOne(Where, [truth('where', condition), ...promoted('where', [a, b], 'stored')], {}), [condition, a, b]),
 )
 
-methods({ equal, notEqual, less, lessEqual, greater, greaterEqual, logicalAnd, logicalOr, logicalXor, logicalNot, where })
+methods({ logicalNot, where })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    equal(b: TensorLike): Tensor
-    notEqual(b: TensorLike): Tensor
-    less(b: TensorLike): Tensor
-    lessEqual(b: TensorLike): Tensor
-    greater(b: TensorLike): Tensor
-    greaterEqual(b: TensorLike): Tensor
-    logicalAnd(b: TensorLike): Tensor
-    logicalOr(b: TensorLike): Tensor
-    logicalXor(b: TensorLike): Tensor
-    logicalNot(): Tensor
-    /** a where this (bool) holds, else b. */
-    where(a: TensorLike, b: TensorLike): Tensor
+    equal: Method<typeof equal>
+    notEqual: Method<typeof notEqual>
+    less: Method<typeof less>
+    lessEqual: Method<typeof lessEqual>
+    greater: Method<typeof greater>
+    greaterEqual: Method<typeof greaterEqual>
+    logicalAnd: Method<typeof logicalAnd>
+    logicalOr: Method<typeof logicalOr>
+    logicalXor: Method<typeof logicalXor>
+    logicalNot: Method<typeof logicalNot>
+    where: Method<typeof where>
   }
 }

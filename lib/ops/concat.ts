@@ -45,13 +45,13 @@ function list(op: string, tensors: readonly TensorLike[]): Tensor[] {
 }
 
 /** Tensors joined along an axis (default the first); their other extents are equal. dtypes are promoted. */
-export const concat: (tensors: readonly TensorLike[], axis?: number) => Tensor = func((tensors, axis = 0) => {
+export const concat: (tensors: readonly TensorLike[], axis?: number) => Tensor = func('concat(tensors, axis)', (tensors, axis = 0) => {
   const inputs = list('concat', tensors)
   return applyOne(Concat, inputs, { axis: axisOf('concat', axis, inputs[0]!.rank) })
 })
 
 /** Tensors of one shape side by side along a new axis (default the first). */
-export const stack: (tensors: readonly TensorLike[], axis?: number) => Tensor = func((tensors, axis = 0) => {
+export const stack: (tensors: readonly TensorLike[], axis?: number) => Tensor = func('stack(tensors, axis)', (tensors, axis = 0) => {
   const inputs = list('stack', tensors)
   const along = axisOf('stack', axis, inputs[0]!.rank + 1)
   return applyOne(

@@ -1,10 +1,11 @@
 // Creation: tensors of one value, ramps and identity matrices, made on the device.
-import { applyOne, checkShape, provideFill } from '../core/apply.js'
+import { applyOne, checkShape } from '../core/apply.js'
 import { device, withDevice } from '../core/device.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { callOf } from '../core/graph.js'
 import { type DType, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show, type OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { DTYPES } from './cast.js'
 import { integerOf, numberOf, operand } from './operands.js'
@@ -24,13 +25,19 @@ function described(_: readonly Spec[], { shape, dtype }: { readonly shape: reado
   return [{ shape, dtype }]
 }
 
-export const Fill: Op<FillAttrs> = registerOp({ name: 'fill', shape: described })
-export const Arange: Op<ArangeAttrs> = registerOp({ name: 'arange', shape: described })
-export const Eye: Op<EyeAttrs> = registerOp({ name: 'eye', shape: described })
+export const Fill: Op<FillAttrs> = registerOp({ name: 'fill', noGradient: true, shape: described })
+export const Arange: Op<ArangeAttrs> = registerOp({ name: 'arange', noGradient: true, shape: described })
+export const Eye: Op<EyeAttrs> = registerOp({ name: 'eye', noGradient: true, shape: described })
 
-provideFill(Fill as unknown as Op)
+const CREATION_OPTIONS: OptionTable<CreationOptions> = { dtype: 'any', device: 'string' }
+export interface EyeOptions extends CreationOptions {
+  /** Which diagonal: above the main one where positive. Default 0. */
+  offset?: number
+}
+const EYE_OPTIONS: OptionTable<EyeOptions> = { ...CREATION_OPTIONS, offset: 'any' }
 
-function checkDType(op: string, dtype: DType, known: readonly DType[] = DTYPES): void {
+/** Throws ERR_DTYPE unless the dtype is one of `known`. */
+export function checkDType(op: string, dtype: DType, known: readonly DType[] = DTYPES): void {
   if (!known.includes(dtype)) throw new WeftError('ERR_DTYPE', `${op}: ${unknownName('dtype', dtype, known).message}`, { op })
 }
 
@@ -41,59 +48,71 @@ function filled(op: string, shape: Shape, value: number, { dtype = 'float32', de
 }
 
 /** A tensor of zeros. */
-export const zeros: (shape: Shape, options?: CreationOptions) => Tensor = (shape, options) => filled('zeros', shape, 0, options)
+export const zeros: (shape: Shape, options?: CreationOptions) => Tensor = func(
+  'zeros(shape, options)',
+  CREATION_OPTIONS,
+  (shape, options) => filled('zeros', shape, 0, options),
+)
 
 /** A tensor of ones. */
-export const ones: (shape: Shape, options?: CreationOptions) => Tensor = (shape, options) => filled('ones', shape, 1, options)
+export const ones: (shape: Shape, options?: CreationOptions) => Tensor = func('ones(shape, options)', CREATION_OPTIONS, (shape, options) =>
+  filled('ones', shape, 1, options),
+)
 
 /** A tensor with the same value everywhere. */
-export const full: (shape: Shape, value: number, options?: CreationOptions) => Tensor = (shape, value, options) => {
-  if (typeof value !== 'number')
-    throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${JSON.stringify(value)}`, { op: 'full' })
-  return filled('full', shape, value, options)
-}
+export const full: (shape: Shape, value: number, options?: CreationOptions) => Tensor = func(
+  'full(shape, value, options)',
+  CREATION_OPTIONS,
+  (shape, value, options) => {
+    if (typeof value !== 'number')
+      throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${show(value)}`, { op: 'full' })
+    return filled('full', shape, value, options)
+  },
+)
 
 /** One value in the shape and dtype of another tensor. */
-export const fullLike: (x: TensorLike, value: number) => Tensor = func((x, value) => {
+export const fullLike: (x: TensorLike, value: number) => Tensor = func('fullLike(x, value)', (x, value) => {
   const like = operand('fullLike', x)
   return full(like.shape, value, { dtype: like.dtype, device: like.device })
 })
 
 /** Zeros in the shape and dtype of another tensor. */
-export const zerosLike: (x: TensorLike) => Tensor = func((x) => fullLike(x, 0))
+export const zerosLike: (x: TensorLike) => Tensor = func('zerosLike(x)', (x) => fullLike(x, 0))
 
 /** Ones in the shape and dtype of another tensor. */
-export const onesLike: (x: TensorLike) => Tensor = func((x) => fullLike(x, 1))
+export const onesLike: (x: TensorLike) => Tensor = func('onesLike(x)', (x) => fullLike(x, 1))
 
-/** start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are integers, else float32. */
-export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = (
-  start,
-  stop,
-  step = 1,
-  options = {},
-) => {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop]
-  for (const [name, value] of Object.entries({ start: from, stop: to, step })) numberOf('arange', name, value)
-  if (step === 0) throw new WeftError('ERR_ARGUMENT', 'arange: the step must not be 0', { op: 'arange' })
-  const integers = Number.isInteger(from) && Number.isInteger(to) && Number.isInteger(step)
-  const { dtype = integers ? 'int32' : 'float32', device: where = device() } = options
-  checkDType('arange', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
-  const n = Math.max(0, Math.ceil((to - from) / step))
-  return withDevice(where, () => applyOne(Arange, [], { start: from, step, shape: [n], dtype }))
-}
+/**
+ * start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are
+ * integers, else float32.
+ */
+export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = func(
+  'arange(start, stop, step, options)',
+  CREATION_OPTIONS,
+  (start, stop, step = 1, options = {}) => {
+    const [from, to] = stop === undefined ? [0, start] : [start, stop]
+    for (const [name, value] of Object.entries({ start: from, stop: to, step })) numberOf('arange', name, value)
+    if (step === 0) throw new WeftError('ERR_ARGUMENT', 'arange: the step must not be 0', { op: 'arange' })
+    const integers = Number.isInteger(from) && Number.isInteger(to) && Number.isInteger(step)
+    const { dtype = integers ? 'int32' : 'float32', device: where = device() } = options
+    checkDType('arange', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
+    const n = Math.max(0, Math.ceil((to - from) / step))
+    return withDevice(where, () => applyOne(Arange, [], { start: from, step, shape: [n], dtype }))
+  },
+)
 
 /** A matrix with ones on a diagonal: [rows, columns], by default square. offset > 0: above the main diagonal. */
-export const eye: (rows: number, columns?: number, options?: CreationOptions & { offset?: number }) => Tensor = (
-  rows,
-  columns = rows,
-  options = {},
-) => {
-  const { dtype = 'float32', device: where = device(), offset = 0 } = options
-  checkDType('eye', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
-  const shape = [integerOf('eye', 'rows', rows, 0), integerOf('eye', 'columns', columns, 0)]
-  integerOf('eye', 'offset', offset, Number.NEGATIVE_INFINITY)
-  return withDevice(where, () => applyOne(Eye, [], { offset, shape, dtype }))
-}
+export const eye: (rows: number, columns?: number, options?: EyeOptions) => Tensor = func(
+  'eye(rows, columns, options)',
+  EYE_OPTIONS,
+  (rows, columns = rows, options = {}) => {
+    const { dtype = 'float32', device: where = device(), offset = 0 } = options
+    checkDType('eye', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
+    const shape = [integerOf('eye', 'rows', rows, 0), integerOf('eye', 'columns', columns, 0)]
+    integerOf('eye', 'offset', offset, Number.NEGATIVE_INFINITY)
+    return withDevice(where, () => applyOne(Eye, [], { offset, shape, dtype }))
+  },
+)
 
 /** Whether a traced value is known to be zero everywhere: gradients leave out what it would be multiplied into. */
 export function isZeros(t: Tensor): boolean {
@@ -105,8 +124,8 @@ methods({ zerosLike, onesLike, fullLike })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    zerosLike(): Tensor
-    onesLike(): Tensor
-    fullLike(value: number): Tensor
+    zerosLike: Method<typeof zerosLike>
+    onesLike: Method<typeof onesLike>
+    fullLike: Method<typeof fullLike>
   }
 }

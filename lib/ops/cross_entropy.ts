@@ -83,41 +83,47 @@ function rows(x: Tensor): Tensor {
  * -Σ targets·log softmax(logits) over the last axis: logits and targets [..., classes] → [...].
  * Targets are distributions, or scaled ones; they are not normalized.
  */
-export const softmaxCrossEntropy: (logits: TensorLike, targets: TensorLike) => Tensor = func((logits, targets) => {
-  const op = 'softmaxCrossEntropy'
-  const [scores, given] = operands(op, [logits, targets]) as [Tensor, Tensor]
-  const x = single(op, scores, 'float')
-  const t = given.dtype === x.dtype ? given : cast(given, x.dtype)
-  checkLogits(op, x)
-  if (!sameShape(x.shape, t.shape)) {
-    throw new WeftError('ERR_SHAPE', `${op}: logits [${x.shape}] and targets [${t.shape}] differ in shape`, {
-      op,
-      shapes: [x.shape, t.shape],
-      ...(sameShape(x.shape.slice(0, -1), t.shape) || t.shape[t.rank - 1] === 1
-        ? { hint: 'Labels go to sparseSoftmaxCrossEntropy(), or through oneHot()' }
-        : {}),
-    })
-  }
-  return reshape(apply(SoftmaxCrossEntropy, [rows(x), rows(t)], {})[0]!, x.shape.slice(0, -1))
-})
+export const softmaxCrossEntropy: (logits: TensorLike, targets: TensorLike) => Tensor = func(
+  'softmaxCrossEntropy(logits, targets)',
+  (logits, targets) => {
+    const op = 'softmaxCrossEntropy'
+    const [scores, given] = operands(op, [logits, targets]) as [Tensor, Tensor]
+    const x = single(op, scores, 'float')
+    const t = given.dtype === x.dtype ? given : cast(given, x.dtype)
+    checkLogits(op, x)
+    if (!sameShape(x.shape, t.shape)) {
+      throw new WeftError('ERR_SHAPE', `${op}: logits [${x.shape}] and targets [${t.shape}] differ in shape`, {
+        op,
+        shapes: [x.shape, t.shape],
+        ...(sameShape(x.shape.slice(0, -1), t.shape) || t.shape[t.rank - 1] === 1
+          ? { hint: 'Labels go to sparseSoftmaxCrossEntropy(), or through oneHot()' }
+          : {}),
+      })
+    }
+    return reshape(apply(SoftmaxCrossEntropy, [rows(x), rows(t)], {})[0]!, x.shape.slice(0, -1))
+  },
+)
 
 /**
  * -log softmax(logits)[label] over the last axis: logits [..., classes], integer labels [...] → [...].
  * A label outside [0, classes) fails the step: the next await rejects with ERR_DATA.
  */
-export const sparseSoftmaxCrossEntropy: (logits: TensorLike, labels: TensorLike) => Tensor = func((logits, labels) => {
-  const op = 'sparseSoftmaxCrossEntropy'
-  const x = single(op, logits, 'float')
-  checkLogits(op, x)
-  const leading = x.shape.slice(0, -1)
-  const ids = indexOperand(op, labels)
-  if (!sameShape(leading, ids.shape)) {
-    throw new WeftError('ERR_SHAPE', `${op}: logits [${x.shape}] take labels [${leading}], got [${ids.shape}]`, {
-      op,
-      shapes: [x.shape, ids.shape],
-      ...(sameShape(x.shape, ids.shape) ? { hint: 'One-hot targets go to softmaxCrossEntropy()' } : {}),
-    })
-  }
-  const [loss] = apply(SparseSoftmaxCrossEntropy, [rows(x), reshape(ids, [sizeOf(leading)])], {})
-  return reshape(loss!, leading)
-})
+export const sparseSoftmaxCrossEntropy: (logits: TensorLike, labels: TensorLike) => Tensor = func(
+  'sparseSoftmaxCrossEntropy(logits, labels)',
+  (logits, labels) => {
+    const op = 'sparseSoftmaxCrossEntropy'
+    const x = single(op, logits, 'float')
+    checkLogits(op, x)
+    const leading = x.shape.slice(0, -1)
+    const ids = indexOperand(op, labels)
+    if (!sameShape(leading, ids.shape)) {
+      throw new WeftError('ERR_SHAPE', `${op}: logits [${x.shape}] take labels [${leading}], got [${ids.shape}]`, {
+        op,
+        shapes: [x.shape, ids.shape],
+        ...(sameShape(x.shape, ids.shape) ? { hint: 'One-hot targets go to softmaxCrossEntropy()' } : {}),
+      })
+    }
+    const [loss] = apply(SparseSoftmaxCrossEntropy, [rows(x), reshape(ids, [sizeOf(leading)])], {})
+    return reshape(loss!, leading)
+  },
+)

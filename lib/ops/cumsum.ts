@@ -1,8 +1,8 @@
 // Running sums.
 import { applyOne } from '../core/apply.js'
-import { checkOptions } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import type { OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axisOf, single } from './operands.js'
 
@@ -21,18 +21,23 @@ export interface CumSumOptions {
   reverse?: boolean
 }
 
+const OPTIONS: OptionTable<CumSumOptions> = { exclusive: 'boolean', reverse: 'boolean' }
+
 /** The sum of the values up to each place along an axis (default 0). */
-export const cumSum: (x: TensorLike, axis?: number, options?: CumSumOptions) => Tensor = func((x, axis = 0, options = {}) => {
-  checkOptions('cumSum', options, ['exclusive', 'reverse'])
-  const source = single('cumSum', x, 'number')
-  const { exclusive = false, reverse = false } = options
-  return applyOne(CumSum, [source], { axis: axisOf('cumSum', axis, source.rank), exclusive, reverse })
-})
+export const cumSum: (x: TensorLike, axis?: number, options?: CumSumOptions) => Tensor = func(
+  'cumSum(x, axis, options)',
+  OPTIONS,
+  (x, axis = 0, options = {}) => {
+    const source = single('cumSum', x, 'number')
+    const { exclusive = false, reverse = false } = options
+    return applyOne(CumSum, [source], { axis: axisOf('cumSum', axis, source.rank), exclusive, reverse })
+  },
+)
 
 methods({ cumSum })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    cumSum(axis?: number, options?: CumSumOptions): Tensor
+    cumSum: Method<typeof cumSum>
   }
 }

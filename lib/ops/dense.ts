@@ -1,12 +1,13 @@
 // Dense: a matrix product with its bias and activation in one kernel.
 import { applyOne } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { type Op, registerOp, sizeOf } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
-import { activationGrad } from './activation.js'
 import { matMul } from './matmul.js'
 import { sameFloats } from './operands.js'
+import { activationGrad } from './raw.js'
 import { sum } from './reduce.js'
 import { reshape } from './reshape.js'
 
@@ -25,10 +26,17 @@ export const Dense: Op<DenseAttrs> = registerOp({
   },
 })
 
+export interface DenseOptions {
+  /** Applied to the sums. Default 'linear'. */
+  activation?: FusedActivation
+}
+const OPTIONS: OptionTable<DenseOptions> = { activation: 'any' }
+
 /** activation(x·w + b) over the last axis: x [..., k], w [k, n], b [n] → [..., n]. */
-export const dense: (x: TensorLike, w: TensorLike, b: TensorLike, options?: { activation?: FusedActivation }) => Tensor = func(
+export const dense: (x: TensorLike, w: TensorLike, b: TensorLike, options?: DenseOptions) => Tensor = func(
+  'dense(x, w, b, options)',
+  OPTIONS,
   (x, w, b, options = {}) => {
-    checkOptions('dense', options, ['activation'])
     const { activation = 'linear' } = options
     if (!FUSED_ACTIVATIONS.includes(activation)) throw unknownName('activation of dense', activation, FUSED_ACTIVATIONS)
     const [input, kernel, bias] = sameFloats('dense', [x, w, b]) as [Tensor, Tensor, Tensor]

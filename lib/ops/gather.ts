@@ -1,8 +1,9 @@
-// Selection by indices and its transpose, addition at indices. Indices are int32; those out of range fail the step with ERR_DATA.
+// Selection by indices and its transpose, addition at indices. Indices are int32; those out of range fail the step with
+// ERR_DATA.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type DType, type Op, registerOp, type Shape, sameShape } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add } from './arithmetic.js'
 import { cast } from './cast.js'
@@ -40,7 +41,9 @@ export const ScatterAlong: Op<ResultAttrs> = registerOp<ResultAttrs>({
   shape: ([, updates], { shape }) => [{ shape, dtype: updates!.dtype }],
   grad: ([u], { inputs: [indices] }) => [undefined, applyOne(GatherAlong, [u!, indices!], {})],
 })
-/** (x [n, ...], permutation int32 [n], cursor int32 [1]) → the rows at permutation[cursor ...], in the result's dtype. */
+/**
+ * (x [n, ...], permutation int32 [n], cursor int32 [1]) → the rows at permutation[cursor ...], in the result's dtype.
+ */
 export const TakeBatch: Op<TakeAttrs> = registerOp<TakeAttrs>({
   name: 'takeBatch',
   shape: (_, { shape, dtype }) => [{ shape, dtype }],
@@ -56,28 +59,41 @@ export function scatterAlong(indices: Tensor, updates: Tensor, shape: Shape): Te
 }
 
 /** The parts of x at the indices along an axis: x.shape[:axis] + indices.shape + x.shape[axis + 1:]. */
-export const gather: (x: TensorLike, indices: TensorLike, axis?: number) => Tensor = func((x, indices, axis = 0) => {
-  const source = operand('gather', x)
-  return applyOne(Gather, [source, indexOperand('gather', indices)], { axis: axisOf('gather', axis, source.rank) })
-})
+export const gather: (x: TensorLike, indices: TensorLike, axis?: number) => Tensor = func(
+  'gather(x, indices, axis)',
+  (x, indices, axis = 0) => {
+    const source = operand('gather', x)
+    return applyOne(Gather, [source, indexOperand('gather', indices)], { axis: axisOf('gather', axis, source.rank) })
+  },
+)
 
-/** One value per index along an axis (default the last): result[i, j] = x[i, indices[i, j]]. Other extents are equal (np.take_along_axis). */
-export const gatherAlong: (x: TensorLike, indices: TensorLike, axis?: number) => Tensor = func((x, indices, axis = -1) => {
-  const source = operand('gatherAlong', x)
-  const places = indexOperand('gatherAlong', indices)
-  const along = axisOf('gatherAlong', axis, source.rank)
-  if (places.rank !== source.rank || places.shape.some((n, i) => i !== along && n !== source.shape[i])) {
-    throw new WeftError('ERR_SHAPE', `gatherAlong: x [${source.shape}] and indices [${places.shape}] differ in more than axis ${along}`, {
-      op: 'gatherAlong',
-      shapes: [source.shape, places.shape],
-    })
-  }
-  if (along === source.rank - 1) return applyOne(GatherAlong, [source, places], {})
-  return moveAxis(applyOne(GatherAlong, [moveAxis(source, along, -1), moveAxis(places, along, -1)], {}), -1, along)
-})
+/**
+ * One value per index along an axis (default the last): result[i, j] = x[i, indices[i, j]]. Other extents are equal
+ * (np.take_along_axis).
+ */
+export const gatherAlong: (x: TensorLike, indices: TensorLike, axis?: number) => Tensor = func(
+  'gatherAlong(x, indices, axis)',
+  (x, indices, axis = -1) => {
+    const source = operand('gatherAlong', x)
+    const places = indexOperand('gatherAlong', indices)
+    const along = axisOf('gatherAlong', axis, source.rank)
+    if (places.rank !== source.rank || places.shape.some((n, i) => i !== along && n !== source.shape[i])) {
+      throw new WeftError('ERR_SHAPE', `gatherAlong: x [${source.shape}] and indices [${places.shape}] differ in more than axis ${along}`, {
+        op: 'gatherAlong',
+        shapes: [source.shape, places.shape],
+      })
+    }
+    if (along === source.rank - 1) return applyOne(GatherAlong, [source, places], {})
+    return moveAxis(applyOne(GatherAlong, [moveAxis(source, along, -1), moveAxis(places, along, -1)], {}), -1, along)
+  },
+)
 
-/** x with updates added at the indices along an axis; equal indices add up, in order. updates: x.shape[:axis] + indices.shape + x.shape[axis + 1:]. */
+/**
+ * x with updates added at the indices along an axis; equal indices add up, in order. updates: x.shape[:axis] +
+ * indices.shape + x.shape[axis + 1:].
+ */
 export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLike, axis?: number) => Tensor = func(
+  'scatterAdd(x, indices, updates, axis)',
   (x, indices, updates, axis = 0) => {
     const [source, added] = promoted('scatterAdd', [x, updates], 'number') as [Tensor, Tensor]
     const places = indexOperand('scatterAdd', indices)
@@ -98,37 +114,35 @@ export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLik
 )
 
 /**
- * A batch of rows for one training step: x [n, ...] at permutation[cursor], permutation[cursor + 1], ..., cast on the way.
+ * A batch of rows for one training step: x [n, ...] at permutation[cursor], permutation[cursor + 1], ..., cast on the
+ * way.
  * @param permutation int32 [n]
  * @param cursor int32 [1]
  * @param batch rows to take
  * @param dtype default that of x
  */
-export const takeBatch: (x: Tensor, permutation: Tensor, cursor: Tensor, batch: number, dtype?: DType) => Tensor = (
-  x,
-  permutation,
-  cursor,
-  batch,
-  dtype = x.dtype,
-) => {
-  if (permutation.dtype !== 'int32' || permutation.rank !== 1 || cursor.dtype !== 'int32' || cursor.size !== 1 || x.rank < 1) {
-    throw new WeftError(
-      'ERR_SHAPE',
-      `takeBatch: x [${x.shape}] takes a permutation int32 [n] and a cursor int32 [1], got ${permutation.dtype} [${permutation.shape}] and ${cursor.dtype} [${cursor.shape}]`,
-      {
-        op: 'takeBatch',
-      },
-    )
-  }
-  return applyOne(TakeBatch, [x, permutation, cursor], { shape: [batch, ...x.shape.slice(1)], dtype })
-}
+export const takeBatch: (x: Tensor, permutation: Tensor, cursor: Tensor, batch: number, dtype?: DType) => Tensor = func(
+  'takeBatch(x, permutation, cursor, batch, dtype)',
+  (x, permutation, cursor, batch, dtype = x.dtype) => {
+    if (permutation.dtype !== 'int32' || permutation.rank !== 1 || cursor.dtype !== 'int32' || cursor.size !== 1 || x.rank < 1) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `takeBatch: x [${x.shape}] takes a permutation int32 [n] and a cursor int32 [1], got ${permutation.dtype} [${permutation.shape}] and ${cursor.dtype} [${cursor.shape}]`,
+        {
+          op: 'takeBatch',
+        },
+      )
+    }
+    return applyOne(TakeBatch, [x, permutation, cursor], { shape: [batch, ...x.shape.slice(1)], dtype })
+  },
+)
 
 methods({ gather, gatherAlong, scatterAdd })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    gather(indices: TensorLike, axis?: number): Tensor
-    gatherAlong(indices: TensorLike, axis?: number): Tensor
-    scatterAdd(indices: TensorLike, updates: TensorLike, axis?: number): Tensor
+    gather: Method<typeof gather>
+    gatherAlong: Method<typeof gatherAlong>
+    scatterAdd: Method<typeof scatterAdd>
   }
 }

@@ -1,46 +1,14 @@
 // The operations: every public function of every family.
-export {
-  abs,
-  add,
-  atan2,
-  clip,
-  div,
-  floorDiv,
-  maximum,
-  minimum,
-  mod,
-  mul,
-  neg,
-  pow,
-  sign,
-  square,
-  squaredDifference,
-  sub,
-} from './arithmetic.js'
-export {
-  elu,
-  gelu,
-  hardSigmoid,
-  hardSilu,
-  leakyRelu,
-  mish,
-  relu,
-  relu6,
-  selu,
-  sigmoid,
-  silu,
-  softplus,
-  softsign,
-  tanh,
-} from './activation.js'
+export * from './arithmetic.js'
+export * from './activation.js'
 export { argMax, argMin } from './arg_reduce.js'
 export { type AttentionOptions, scaledDotProductAttention } from './attention.js'
 export { batchNorm } from './batch_norm.js'
 export { broadcastTo } from './broadcast.js'
 export { cast, identity, stopGradient } from './cast.js'
-export { equal, greater, greaterEqual, less, lessEqual, logicalAnd, logicalNot, logicalOr, logicalXor, notEqual, where } from './compare.js'
+export * from './compare.js'
 export { concat, stack } from './concat.js'
-export { conv1d, conv2d, conv2dTranspose, depthwiseConv2d } from './convolution.js'
+export { conv1d, conv2d, conv2dTranspose, depthwiseConv2d } from './conv.js'
 export { arange, type CreationOptions, eye, full, fullLike, ones, onesLike, zeros, zerosLike } from './creation.js'
 export { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from './cross_entropy.js'
 export { cumSum } from './cumsum.js'
@@ -49,23 +17,17 @@ export { dropout } from './dropout.js'
 export { gather, gatherAlong, scatterAdd, takeBatch } from './gather.js'
 export { layerNorm } from './layer_norm.js'
 export { matMul } from './matmul.js'
-export { ceil, cos, erf, exp, expm1, floor, isFinite, isNaN, log, log1p, reciprocal, round, rsqrt, sin, sqrt, tan } from './math.js'
+export * from './math.js'
 export { oneHot } from './one_hot.js'
 import './optimizers.js'
 export { pad } from './pad.js'
 export { averagePool1d, averagePool2d, maxPool1d, maxPool2d } from './pool.js'
 export { bernoulli, randomInteger, randomNormal, randomUniform, truncatedNormal } from './random.js'
-export {
-  gru,
-  type GruOptions,
-  lstm,
-  type LstmOptions,
-  type LstmResult,
-  type RecurrentOptions,
-  type RecurrentResult,
-  simpleRnn,
-} from './recurrence.js'
-export type { RecurrentActivation } from './recurrent_compose.js'
+export { gru, type GruOptions } from './gru.js'
+export { lstm, type LstmOptions, type LstmResult } from './lstm.js'
+export type { RecurrentOptions, RecurrentResult } from './recurrent.js'
+export type { RecurrentActivation } from './recurrent_steps.js'
+export { simpleRnn } from './simple_rnn.js'
 export { all, any, max, mean, min, prod, sum } from './reduce.js'
 export { expandDims, flatten, reshape, squeeze } from './reshape.js'
 export { rmsNorm } from './rms_norm.js'

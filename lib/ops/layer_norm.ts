@@ -2,9 +2,11 @@
 import { apply } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp, sizeOf } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, div, mul, sub } from './arithmetic.js'
+import type { NormalizationOptions } from './batch_norm.js'
 import { isZeros } from './creation.js'
 import { numberOf, sameFloats } from './operands.js'
 import { mean as meanOf, sum } from './reduce.js'
@@ -40,8 +42,12 @@ export const LayerNormGrad: Op = registerOp({
   },
 })
 
+const OPTIONS: OptionTable<NormalizationOptions> = { epsilon: 'number' }
+
 /** Each row of x [..., c] normalized to mean 0 and variance 1, then gamma·x + beta with gamma and beta [c]. */
-export const layerNorm: (x: TensorLike, gamma: TensorLike, beta: TensorLike, options?: { epsilon?: number }) => Tensor = func(
+export const layerNorm: (x: TensorLike, gamma: TensorLike, beta: TensorLike, options?: NormalizationOptions) => Tensor = func(
+  'layerNorm(x, gamma, beta, options)',
+  OPTIONS,
   (x, gamma, beta, { epsilon = 1e-3 } = {}) => {
     const [input, scale, offset] = sameFloats('layerNorm', [x, gamma, beta]) as [Tensor, Tensor, Tensor]
     const c = input.shape[input.rank - 1]

@@ -1,78 +1,64 @@
 // Elementary functions of floats (integers become float32), rounding, and tests for NaN and infinity.
-import { type Op, registerOp } from '../core/op.js'
-import { methods } from '../core/symbolic.js'
-import { add, div, mul, neg, square } from './arithmetic.js'
-import { type Unary, unary, unaryOp } from './pointwise.js'
+import type { Method } from '../core/symbolic.js'
+import { type Unary, unary } from './pointwise.js'
+import * as raw from './raw.js'
 
-export const Exp: Op = unaryOp('exp', (g, _, y) => mul(g, y))
-export const Expm1: Op = unaryOp('expm1', (g, _, y) => mul(g, add(y, 1)))
-export const Log: Op = unaryOp('log', (g, x) => div(g, x))
-export const Log1p: Op = unaryOp('log1p', (g, x) => div(g, add(x, 1)))
-export const Sqrt: Op = unaryOp('sqrt', (g, _, y) => div(g, mul(y, 2)))
-export const Rsqrt: Op = unaryOp('rsqrt', (g, _, y) => mul(g, mul(mul(y, square(y)), -0.5)))
-export const Reciprocal: Op = unaryOp('reciprocal', (g, _, y) => neg(mul(g, square(y))))
-export const Sin: Op = unaryOp('sin', (g, x) => mul(g, cos(x)))
-export const Cos: Op = unaryOp('cos', (g, x) => neg(mul(g, sin(x))))
-export const Tan: Op = unaryOp('tan', (g, _, y) => mul(g, add(square(y), 1)))
-export const Erf: Op = unaryOp('erf', (g, x) => mul(g, mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI))))
-export const Floor: Op = unaryOp('floor')
-export const Ceil: Op = unaryOp('ceil')
-export const Round: Op = unaryOp('round')
-export const IsNaN: Op = registerOp({ name: 'isNaN', shape: ([x]) => [{ shape: x!.shape, dtype: 'bool' }] })
-export const IsFinite: Op = registerOp({ name: 'isFinite', shape: ([x]) => [{ shape: x!.shape, dtype: 'bool' }] })
+const { add, div, mul, neg, square } = raw
 
 /** eˣ. */
-export const exp: Unary = unary(Exp, 'float')
+export const exp: Unary = unary({ name: 'exp', kind: 'float', gradient: (g, _, y) => mul(g, y) })
 /** eˣ - 1, exact near 0. */
-export const expm1: Unary = unary(Expm1, 'float')
+export const expm1: Unary = unary({ name: 'expm1', kind: 'float', gradient: (g, _, y) => mul(g, add(y, 1)) })
 /** The natural logarithm. */
-export const log: Unary = unary(Log, 'float')
+export const log: Unary = unary({ name: 'log', kind: 'float', gradient: (g, x) => div(g, x) })
 /** ln(1 + x), exact near 0. */
-export const log1p: Unary = unary(Log1p, 'float')
+export const log1p: Unary = unary({ name: 'log1p', kind: 'float', gradient: (g, x) => div(g, add(x, 1)) })
 /** √x. */
-export const sqrt: Unary = unary(Sqrt, 'float')
+export const sqrt: Unary = unary({ name: 'sqrt', kind: 'float', gradient: (g, _, y) => div(g, mul(y, 2)) })
 /** 1 / √x. */
-export const rsqrt: Unary = unary(Rsqrt, 'float')
+export const rsqrt: Unary = unary({ name: 'rsqrt', kind: 'float', gradient: (g, _, y) => mul(g, mul(mul(y, square(y)), -0.5)) })
 /** 1 / x. */
-export const reciprocal: Unary = unary(Reciprocal, 'float')
+export const reciprocal: Unary = unary({ name: 'reciprocal', kind: 'float', gradient: (g, _, y) => neg(mul(g, square(y))) })
 /** Sine of an angle in radians. */
-export const sin: Unary = unary(Sin, 'float')
+export const sin: Unary = unary({ name: 'sin', kind: 'float', gradient: (g, x) => mul(g, raw.cos(x)) })
 /** Cosine of an angle in radians. */
-export const cos: Unary = unary(Cos, 'float')
+export const cos: Unary = unary({ name: 'cos', kind: 'float', gradient: (g, x) => neg(mul(g, raw.sin(x))) })
 /** Tangent of an angle in radians. */
-export const tan: Unary = unary(Tan, 'float')
+export const tan: Unary = unary({ name: 'tan', kind: 'float', gradient: (g, _, y) => mul(g, add(square(y), 1)) })
 /** The error function 2/√π · ∫₀ˣ e^(-t²) dt. */
-export const erf: Unary = unary(Erf, 'float')
+export const erf: Unary = unary({
+  name: 'erf',
+  kind: 'float',
+  gradient: (g, x) => mul(g, mul(raw.exp(neg(square(x))), 2 / Math.sqrt(Math.PI))),
+})
 /** Rounded down; no gradient flows. */
-export const floor: Unary = unary(Floor, 'number')
+export const floor: Unary = unary({ name: 'floor', kind: 'number', gradient: 'zero' })
 /** Rounded up; no gradient flows. */
-export const ceil: Unary = unary(Ceil, 'number')
+export const ceil: Unary = unary({ name: 'ceil', kind: 'number', gradient: 'zero' })
 /** Rounded to the nearest integer, halves to even; no gradient flows. */
-export const round: Unary = unary(Round, 'number')
+export const round: Unary = unary({ name: 'round', kind: 'number', gradient: 'zero' })
 /** True where x is NaN. */
-export const isNaN: Unary = unary(IsNaN, 'float')
+export const isNaN: Unary = unary({ name: 'isNaN', kind: 'float', result: 'bool', gradient: 'none' })
 /** True where x is neither NaN nor infinite. */
-export const isFinite: Unary = unary(IsFinite, 'float')
-
-methods({ exp, expm1, log, log1p, sqrt, rsqrt, reciprocal, sin, cos, tan, erf, floor, ceil, round, isNaN, isFinite })
+export const isFinite: Unary = unary({ name: 'isFinite', kind: 'float', result: 'bool', gradient: 'none' })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    exp(): Tensor
-    expm1(): Tensor
-    log(): Tensor
-    log1p(): Tensor
-    sqrt(): Tensor
-    rsqrt(): Tensor
-    reciprocal(): Tensor
-    sin(): Tensor
-    cos(): Tensor
-    tan(): Tensor
-    erf(): Tensor
-    floor(): Tensor
-    ceil(): Tensor
-    round(): Tensor
-    isNaN(): Tensor
-    isFinite(): Tensor
+    exp: Method<typeof exp>
+    expm1: Method<typeof expm1>
+    log: Method<typeof log>
+    log1p: Method<typeof log1p>
+    sqrt: Method<typeof sqrt>
+    rsqrt: Method<typeof rsqrt>
+    reciprocal: Method<typeof reciprocal>
+    sin: Method<typeof sin>
+    cos: Method<typeof cos>
+    tan: Method<typeof tan>
+    erf: Method<typeof erf>
+    floor: Method<typeof floor>
+    ceil: Method<typeof ceil>
+    round: Method<typeof round>
+    isNaN: Method<typeof isNaN>
+    isFinite: Method<typeof isFinite>
   }
 }

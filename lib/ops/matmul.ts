@@ -1,11 +1,12 @@
 // Matrix products.
 import { applyOne } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp, type Shape } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import type { OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
-import { unbroadcast } from './broadcast.js'
 import { broadcastShapes, sameFloats } from './operands.js'
+import { unbroadcast } from './raw.js'
 import { reshape } from './reshape.js'
 
 type MatMulAttrs = { readonly transposeA: boolean; readonly transposeB: boolean }
@@ -55,38 +56,43 @@ function mismatch(a: Shape, b: Shape, transposeA: boolean, transposeB: boolean):
   )
 }
 
+const OPTIONS: OptionTable<MatMulOptions> = { transposeA: 'boolean', transposeB: 'boolean' }
+
 /**
- * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a column, and its axis is dropped from the result (numpy).
- * ERR_DTYPE unless both are floats of one dtype.
+ * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a
+ * column, and its axis is dropped from the result (numpy). ERR_DTYPE unless both are floats of one dtype.
  */
-export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => Tensor = func((a, b, options = {}) => {
-  checkOptions('matMul', options, ['transposeA', 'transposeB'])
-  const [left, right] = sameFloats('matMul', [a, b]) as [Tensor, Tensor]
-  for (const x of [left, right]) {
-    if (x.rank === 0)
-      throw new WeftError('ERR_SHAPE', `matMul: shapes [${left.shape}] and [${right.shape}]: a scalar is not a matrix`, {
-        op: 'matMul',
-        hint: 'Use mul()',
-      })
-  }
-  const { transposeA = false, transposeB = false } = options
-  const row = left.rank === 1
-  const column = right.rank === 1
-  const result = applyOne(MatMul, [row ? reshape(left, [1, left.size]) : left, column ? reshape(right, [right.size, 1]) : right], {
-    transposeA: transposeA && !row,
-    transposeB: transposeB && !column,
-  })
-  if (!row && !column) return result
-  const shape = [...result.shape]
-  if (column) shape.pop()
-  if (row) shape.splice(column ? -1 : -2, 1)
-  return reshape(result, shape)
-})
+export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => Tensor = func(
+  'matMul(a, b, options)',
+  OPTIONS,
+  (a, b, options = {}) => {
+    const [left, right] = sameFloats('matMul', [a, b]) as [Tensor, Tensor]
+    for (const x of [left, right]) {
+      if (x.rank === 0)
+        throw new WeftError('ERR_SHAPE', `matMul: shapes [${left.shape}] and [${right.shape}]: a scalar is not a matrix`, {
+          op: 'matMul',
+          hint: 'Use mul()',
+        })
+    }
+    const { transposeA = false, transposeB = false } = options
+    const row = left.rank === 1
+    const column = right.rank === 1
+    const result = applyOne(MatMul, [row ? reshape(left, [1, left.size]) : left, column ? reshape(right, [right.size, 1]) : right], {
+      transposeA: transposeA && !row,
+      transposeB: transposeB && !column,
+    })
+    if (!row && !column) return result
+    const shape = [...result.shape]
+    if (column) shape.pop()
+    if (row) shape.splice(column ? -1 : -2, 1)
+    return reshape(result, shape)
+  },
+)
 
 methods({ matMul })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    matMul(b: TensorLike, options?: MatMulOptions): Tensor
+    matMul: Method<typeof matMul>
   }
 }

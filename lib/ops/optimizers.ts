@@ -14,6 +14,7 @@ export type OptimizerAttrs = Attrs & {
 function optimizerOp(name: string, shared = 0): Op<OptimizerAttrs> {
   return registerOp<OptimizerAttrs>({
     name,
+    noGradient: true,
     updates: true,
     shape: (inputs, { decay }) => {
       const parameters = inputs.slice(2 + shared)

@@ -1,67 +1,131 @@
-// What the families of pointwise operations are made with: shape rules of one, two and three operands, and public functions.
+// What pointwise operations are made with: from a name, a kind and a gradient follow the op, its gradient's op, the
+// public function, its checks and the Tensor method.
 import { applyOne } from '../core/apply.js'
 import { type Attrs, type Call, type Op, registerOp, type Spec } from '../core/op.js'
-import { func } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
-import { unbroadcast } from './broadcast.js'
-import { broadcastShapes, type Kind, promoted, single } from './operands.js'
+import { keepMask } from './masks.js'
+import { broadcastShapes, type Kind, numberOf, promoted, single } from './operands.js'
+import { call, unbroadcast } from './raw.js'
 
 export type Unary = (x: TensorLike) => Tensor
 export type Binary = (a: TensorLike, b: TensorLike) => Tensor
 
-// function declarations throughout: families import each other in circles, and these run while the circle is being loaded
-function same([x]: readonly Spec[]): Spec[] {
-  return [{ shape: x!.shape, dtype: x!.dtype }]
+/** Attributes of pointwise ops are numbers; kernels know them by the same names. */
+export type Numbers = Readonly<Record<string, number>>
+
+/**
+ * How the gradient of x follows from g, the gradient of the result.
+ * { input } or { output }: a kernel `<name>Grad` of (g, x) or (g, y); the function says the same with simpler ops, for
+ * second derivatives. A function of (g, x, y): written with simpler ops. 'zero': the function is flat. 'none': the
+ * results are not numbers.
+ */
+export type UnaryGradient<A extends Numbers> =
+  | { readonly input: (g: Tensor, x: Tensor, attrs: A) => Tensor }
+  | { readonly output: (g: Tensor, y: Tensor, attrs: A) => Tensor }
+  | ((g: Tensor, x: Tensor, y: Tensor) => Tensor)
+  | 'zero'
+  | 'none'
+
+export interface UnaryDefinition<A extends Numbers> {
+  readonly name: string
+  /** What the op computes with; bools and integers are converted. */
+  readonly kind: Kind
+  /** Further arguments of the function, in order, with their defaults. */
+  readonly attributes?: A
+  readonly gradient: UnaryGradient<A>
+  /** The dtype of the results, where it is not that of x. */
+  readonly result?: 'bool'
 }
 
-/** An op of one operand. `slope`: the gradient of x from g, x and y; absent where it is zero everywhere. */
-export function unaryOp<A extends Attrs>(name: string, slope?: (g: Tensor, x: Tensor, y: Tensor, attrs: A) => Tensor): Op<A> {
+function gradientOf<A extends Numbers>(name: string, gradient: UnaryGradient<A>): Partial<Op<A>> {
+  if (gradient === 'none') return { noGradient: true }
+  if (gradient === 'zero') return { grad: () => [] }
+  if (typeof gradient === 'function') return { grad: ([g], { inputs: [x], outputs: [y] }) => [gradient(g!, x!, y!)] }
+  const kernel = `${name}Grad`
+  const slope = 'input' in gradient ? gradient.input : gradient.output
+  registerOp<A>({
+    name: kernel,
+    shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+    compose: ([g, at], attrs) => [slope(g!, at!, attrs)],
+  })
+  return { grad: ([g], { inputs: [x], outputs: [y], attrs }) => [call(kernel, [g!, 'input' in gradient ? x! : y!], attrs)] }
+}
+
+/** Registers an op of one operand, and that of its gradient. */
+export function unaryOp<A extends Numbers>({ name, gradient, result }: Omit<UnaryDefinition<A>, 'kind' | 'attributes'>): Op<A> {
   return registerOp<A>({
     name,
-    shape: same,
-    grad: slope ? ([g], { inputs: [x], outputs: [y], attrs }) => [slope(g!, x!, y!, attrs)] : () => [],
+    shape: ([x]) => [{ shape: x!.shape, dtype: result ?? x!.dtype }],
+    ...gradientOf(name, gradient),
   })
 }
 
-/** The gradient kernel of a unary op, (g, x or y) → gradient of x; `compose` says the same with simpler ops, for second derivatives. */
-export function gradientOp<A extends Attrs>(name: string, compose: (g: Tensor, at: Tensor, attrs: A) => Tensor): Op<A> {
-  return registerOp<A>({ name, shape: same, compose: ([g, at], attrs) => [compose(g!, at!, attrs)] })
+/** A pointwise operation of one operand: op, gradient, public function and Tensor method. */
+export function unary<A extends Numbers>(definition: UnaryDefinition<A>): (x: TensorLike, ...attributes: (number | undefined)[]) => Tensor {
+  const { name, kind, attributes } = definition
+  const op = unaryOp(definition)
+  const names = Object.keys(attributes ?? {})
+  const none = {} as A
+  const fn =
+    names.length === 0
+      ? (x: TensorLike) => keepMask(applyOne(op, [single(name, x, kind)], none), [x])
+      : (x: TensorLike, ...given: (number | undefined)[]) => {
+          const attrs: Record<string, number> = {}
+          names.forEach((attribute, i) => {
+            attrs[attribute] = numberOf(name, attribute, given[i] ?? attributes![attribute])
+          })
+          return keepMask(applyOne(op, [single(name, x, kind)], attrs as A), [x])
+        }
+  return installed(name, func(`${name}(${['x', ...names].join(', ')})`, fn))
 }
 
-/** An op of two operands of one dtype. `slopes`: gradients of a and b in the result's shape, as functions so that only those needed are made. */
-export function binaryOp(
-  name: string,
-  result?: 'bool',
-  slopes?: (g: Tensor, call: Call) => [(() => Tensor) | undefined, (() => Tensor) | undefined],
-): Op {
-  const op: Op = {
+/** Gradients of a and b in the result's shape, as functions so that only those needed are made. */
+type BinaryGradient = (g: Tensor, a: Tensor, b: Tensor, y: Tensor) => [() => Tensor, () => Tensor]
+
+export interface BinaryDefinition {
+  readonly name: string
+  /** What the op computes with; bools and integers are converted. */
+  readonly kind: Kind
+  readonly gradient: BinaryGradient | 'zero' | 'none'
+  /** The dtype of the results, where it is not that of the operands. */
+  readonly result?: 'bool'
+  /** Makes the operands ready. Default: they are promoted to a common dtype. */
+  readonly operands?: (name: string, values: readonly [TensorLike, TensorLike]) => Tensor[]
+}
+
+/** The shape rule of operands that broadcast; the dtype is that of the last. */
+export function broadcasting(name: string, result?: 'bool'): (inputs: readonly Spec[]) => Spec[] {
+  return (inputs) => [
+    {
+      shape: broadcastShapes(
+        name,
+        inputs.map((x) => x.shape),
+      ),
+      dtype: result ?? inputs[inputs.length - 1]!.dtype,
+    },
+  ]
+}
+
+/** A pointwise operation of two operands that broadcast: op, public function and Tensor method. */
+export function binary({ name, kind, gradient, result, operands }: BinaryDefinition): Binary {
+  const flow = (g: Tensor, { inputs: [a, b], outputs: [y] }: Call<Attrs>): Tensor[] =>
+    (gradient as BinaryGradient)(g, a!, b!, y!).map((slope, i) => unbroadcast(slope(), (i === 0 ? a! : b!).shape))
+  const op: Op = registerOp({
     name,
-    shape: (inputs) => [
-      {
-        shape: broadcastShapes(
-          name,
-          inputs.map((x) => x.shape),
-        ),
-        dtype: result ?? inputs[0]!.dtype,
-      },
-    ],
-  }
-  if (!slopes) return registerOp(result ? op : { ...op, grad: () => [] })
-  return registerOp({
-    ...op,
-    grad: ([g], call) => slopes(g!, call).map((slope, i) => slope && unbroadcast(slope(), call.inputs[i]!.shape)),
+    shape: broadcasting(name, result),
+    ...(gradient === 'none' ? { noGradient: true } : { grad: gradient === 'zero' ? () => [] : ([g], made) => flow(g!, made) }),
   })
-}
-
-/** The public function of a unary op without attributes. */
-export function unary(op: Op, kind: Kind): Unary {
-  return func((x: TensorLike) => applyOne(op, [single(op.name, x, kind)], {}))
-}
-
-/** The public function of a binary op: promotes dtypes and broadcasts. */
-export function binary(op: Op, kind: Kind): Binary {
-  return func((a: TensorLike, b: TensorLike) => {
+  const fn = (a: TensorLike, b: TensorLike): Tensor => {
     const ready = a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype && a.dtype === 'float32' && a.device === b.device
-    return applyOne(op, ready ? [a, b] : promoted(op.name, [a, b], kind), {})
-  })
+    const inputs = ready && operands === undefined ? [a, b] : operands ? operands(name, [a, b]) : promoted(name, [a, b], kind)
+    return keepMask(applyOne(op, inputs, {}), [a, b])
+  }
+  return installed(name, func(`${name}(a, b)`, fn))
+}
+
+/** The function, which is a Tensor method too. */
+function installed<F extends (x: TensorLike, ...rest: never[]) => unknown>(name: string, fn: F): F {
+  methods({ [name]: fn as (x: Tensor, ...args: never[]) => unknown })
+  return fn
 }

@@ -1,8 +1,9 @@
 // Pooling of images [n, h, w, c] and of sequences [n, w, c].
 import { apply, applyOne } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { type Attrs, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show, type OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkRank, single } from './operands.js'
 import { reshape } from './reshape.js'
@@ -75,11 +76,10 @@ export interface Pool2dOptions {
   padding?: Padding
 }
 export type Pool2d = (x: TensorLike, options?: Pool2dOptions) => Tensor
-const POOL_OPTIONS = ['poolSize', 'strides', 'padding']
+const POOL_OPTIONS: OptionTable<Pool2dOptions> = { poolSize: 'any', strides: 'any', padding: 'any' }
 
 function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2d {
-  return func((x: TensorLike, options: Pool2dOptions = {}) => {
-    checkOptions(op, options, POOL_OPTIONS)
+  return func(`${op}(x, options)`, POOL_OPTIONS, (x: TensorLike, options: Pool2dOptions = {}) => {
     const images = single(op, x, 'float')
     checkRank(
       op,
@@ -103,7 +103,10 @@ function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2
   })
 }
 
-/** The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first of ties. */
+/**
+ * The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first
+ * of ties.
+ */
 export const maxPool2d: Pool2d = pool2d('maxPool2d', (x, attrs) => apply(MaxPool2d, [x], attrs)[0]!)
 /** The mean of each window of images [n, h, w, c], over the places inside the image. */
 export const averagePool2d: Pool2d = pool2d('averagePool2d', (x, attrs) => applyOne(AveragePool2d, [x], attrs))
@@ -119,17 +122,12 @@ export interface Pool1dOptions {
 export type Pool1d = (x: TensorLike, options?: Pool1dOptions) => Tensor
 
 function pool1d(op: string, pool: Pool2d): Pool1d {
-  return func((x: TensorLike, options: Pool1dOptions = {}) => {
-    checkOptions(op, options, POOL_OPTIONS)
+  return func(`${op}(x, options)`, POOL_OPTIONS, (x: TensorLike, options: Pool1dOptions = {}) => {
     const rows = single(op, x, 'float')
     checkRank(op, 'x', rows, 3, 'A batch of sequences is [n, steps, channels]')
     const { poolSize = 2, strides = poolSize, padding = 'valid' } = options
     if (typeof poolSize !== 'number' || typeof strides !== 'number') {
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `${op}: poolSize and strides are numbers, got ${JSON.stringify(poolSize)} and ${JSON.stringify(strides)}`,
-        { op },
-      )
+      throw new WeftError('ERR_ARGUMENT', `${op}: poolSize and strides are numbers, got ${show(poolSize)} and ${show(strides)}`, { op })
     }
     if (typeof padding === 'string' && padding !== 'valid' && padding !== 'same')
       throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])
@@ -152,9 +150,9 @@ methods({ maxPool2d, averagePool2d, maxPool1d, averagePool1d })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    maxPool2d(options?: Pool2dOptions): Tensor
-    averagePool2d(options?: Pool2dOptions): Tensor
-    maxPool1d(options?: Pool1dOptions): Tensor
-    averagePool1d(options?: Pool1dOptions): Tensor
+    maxPool2d: Method<typeof maxPool2d>
+    averagePool2d: Method<typeof averagePool2d>
+    maxPool1d: Method<typeof maxPool1d>
+    averagePool1d: Method<typeof averagePool1d>
   }
 }

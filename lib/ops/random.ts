@@ -1,8 +1,11 @@
-// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see lib/core/random.ts.
+// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see
+// lib/core/random.ts.
 import { applyOne, checkShape } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type DType, isFloat, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import { func } from '../core/symbolic.js'
 import { type Tensor, Variable } from '../core/tensor.js'
 import { cast } from './cast.js'
 import { numberOf } from './operands.js'
@@ -16,29 +19,38 @@ function described(_: readonly Spec[], { shape, dtype }: Result): Spec[] {
   return [{ shape, dtype }]
 }
 
-export const RandomUniform: Op<RangeAttrs> = registerOp<RangeAttrs>({ name: 'randomUniform', shape: described })
-export const RandomNormal: Op<NormalAttrs> = registerOp<NormalAttrs>({ name: 'randomNormal', shape: described })
-export const TruncatedNormal: Op<NormalAttrs> = registerOp<NormalAttrs>({ name: 'truncatedNormal', shape: described })
-export const RandomInteger: Op<RangeAttrs> = registerOp<RangeAttrs>({ name: 'randomInteger', shape: described })
-export const Bernoulli: Op<BernoulliAttrs> = registerOp<BernoulliAttrs>({ name: 'bernoulli', shape: described })
+export const RandomUniform: Op<RangeAttrs> = registerOp<RangeAttrs>({ name: 'randomUniform', noGradient: true, shape: described })
+export const RandomNormal: Op<NormalAttrs> = registerOp<NormalAttrs>({ name: 'randomNormal', noGradient: true, shape: described })
+export const TruncatedNormal: Op<NormalAttrs> = registerOp<NormalAttrs>({ name: 'truncatedNormal', noGradient: true, shape: described })
+export const RandomInteger: Op<RangeAttrs> = registerOp<RangeAttrs>({ name: 'randomInteger', noGradient: true, shape: described })
+export const Bernoulli: Op<BernoulliAttrs> = registerOp<BernoulliAttrs>({ name: 'bernoulli', noGradient: true, shape: described })
 
 export interface RandomOptions {
   /** Default float32. */
   dtype?: DType
   /** The same numbers at every call. Default: new ones, reproducible after setSeed(). */
   seed?: number
-  /** int32 [3]: draws from this state instead; a variable made by randomState() moves on by itself. */
+  /** int32 [3]: draws from this state instead; the state of a layer, a Variable, moves on by itself. */
   state?: Tensor
 }
 
-const COMMON = ['dtype', 'seed', 'state']
+export interface UniformOptions extends RandomOptions {
+  /** The smallest value. Default 0. */
+  low?: number
+  /** Above the largest value. Default 1. */
+  high?: number
+}
+export type DrawOptions = Omit<RandomOptions, 'dtype'>
+const DRAW_OPTIONS: OptionTable<DrawOptions> = { seed: 'any', state: 'object' }
+const UNIFORM_OPTIONS: OptionTable<UniformOptions> = { ...DRAW_OPTIONS, dtype: 'any', low: 'any', high: 'any' }
+const NORMAL_OPTIONS: OptionTable<NormalOptions> = { ...DRAW_OPTIONS, dtype: 'any', mean: 'any', deviation: 'any' }
 
 function stateOf(op: string, { seed, state }: RandomOptions): Tensor {
   if (state === undefined) return callState(seed)
   if (state.dtype !== 'int32' || state.size !== 3) {
     throw new WeftError('ERR_ARGUMENT', `${op}: the state must be int32 [3], got ${state.dtype} [${state.shape}]`, {
       op,
-      hint: 'Make it with randomState()',
+      hint: 'It holds the seed, the stream and the offset, as in tensor(new Int32Array([1, 0, 0]))',
     })
   }
   return state instanceof Variable ? advance(state) : state
@@ -55,16 +67,19 @@ function range(op: string, low: number, high: number): void {
 }
 
 /** Uniform in [low, high): by default [0, 1). */
-export const randomUniform: (shape: Shape, options?: RandomOptions & { low?: number; high?: number }) => Tensor = (shape, options = {}) => {
-  const op = 'randomUniform'
-  checkOptions(op, options, [...COMMON, 'low', 'high'])
-  checkShape(op, shape)
-  const { low = 0, high = 1 } = options
-  range(op, low, high)
-  const dtype = floatDType(op, options.dtype)
-  const drawn = applyOne(RandomUniform, [stateOf(op, options)], { low, high, shape, dtype: dtype === 'float64' ? dtype : 'float32' })
-  return dtype === drawn.dtype ? drawn : cast(drawn, dtype)
-}
+export const randomUniform: (shape: Shape, options?: UniformOptions) => Tensor = func(
+  'randomUniform(shape, options)',
+  UNIFORM_OPTIONS,
+  (shape, options = {}) => {
+    const op = 'randomUniform'
+    checkShape(op, shape)
+    const { low = 0, high = 1 } = options
+    range(op, low, high)
+    const dtype = floatDType(op, options.dtype)
+    const drawn = applyOne(RandomUniform, [stateOf(op, options)], { low, high, shape, dtype: dtype === 'float64' ? dtype : 'float32' })
+    return dtype === drawn.dtype ? drawn : cast(drawn, dtype)
+  },
+)
 
 export interface NormalOptions extends RandomOptions {
   /** Default 0. */
@@ -74,15 +89,14 @@ export interface NormalOptions extends RandomOptions {
 }
 
 function normal(op: Op<NormalAttrs>): (shape: Shape, options?: NormalOptions) => Tensor {
-  return (shape, options = {}) => {
-    checkOptions(op.name, options, [...COMMON, 'mean', 'deviation'])
+  return func(`${op.name}(shape, options)`, NORMAL_OPTIONS, (shape, options = {}) => {
     checkShape(op.name, shape)
     const { mean = 0, deviation = 1 } = options
     numberOf(op.name, 'mean', mean)
     if (!(numberOf(op.name, 'deviation', deviation) >= 0))
       throw new WeftError('ERR_ARGUMENT', `${op.name}: deviation ${deviation} is negative`, { op: op.name })
     return applyOne(op, [stateOf(op.name, options)], { mean, deviation, shape, dtype: floatDType(op.name, options.dtype) })
-  }
+  })
 }
 
 /** Normally distributed: by default with mean 0 and deviation 1. */
@@ -92,26 +106,27 @@ export const randomNormal: (shape: Shape, options?: NormalOptions) => Tensor = n
 export const truncatedNormal: (shape: Shape, options?: NormalOptions) => Tensor = normal(TruncatedNormal)
 
 /** Integers in [low, high), int32. */
-export const randomInteger: (shape: Shape, low: number, high: number, options?: Omit<RandomOptions, 'dtype'>) => Tensor = (
-  shape,
-  low,
-  high,
-  options = {},
-) => {
-  const op = 'randomInteger'
-  checkOptions(op, options, ['seed', 'state'])
-  checkShape(op, shape)
-  if (!Number.isInteger(low) || !Number.isInteger(high) || low >= high || low < -(2 ** 31) || high > 2 ** 31) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: needs integers low < high of 32 bits, got ${low} and ${high}`, { op })
-  }
-  return applyOne(RandomInteger, [stateOf(op, options)], { low, high, shape, dtype: 'int32' })
-}
+export const randomInteger: (shape: Shape, low: number, high: number, options?: DrawOptions) => Tensor = func(
+  'randomInteger(shape, low, high, options)',
+  DRAW_OPTIONS,
+  (shape, low, high, options = {}) => {
+    const op = 'randomInteger'
+    checkShape(op, shape)
+    if (!Number.isInteger(low) || !Number.isInteger(high) || low >= high || low < -(2 ** 31) || high > 2 ** 31) {
+      throw new WeftError('ERR_ARGUMENT', `${op}: needs integers low < high of 32 bits, got ${low} and ${high}`, { op })
+    }
+    return applyOne(RandomInteger, [stateOf(op, options)], { low, high, shape, dtype: 'int32' })
+  },
+)
 
 /** Bools, true with probability p. */
-export const bernoulli: (shape: Shape, p?: number, options?: Omit<RandomOptions, 'dtype'>) => Tensor = (shape, p = 0.5, options = {}) => {
-  const op = 'bernoulli'
-  checkOptions(op, options, ['seed', 'state'])
-  checkShape(op, shape)
-  if (!(numberOf(op, 'p', p) >= 0 && p <= 1)) throw new WeftError('ERR_ARGUMENT', `${op}: a probability is in [0, 1], got ${p}`, { op })
-  return applyOne(Bernoulli, [stateOf(op, options)], { p, shape, dtype: 'bool' })
-}
+export const bernoulli: (shape: Shape, p?: number, options?: DrawOptions) => Tensor = func(
+  'bernoulli(shape, p, options)',
+  DRAW_OPTIONS,
+  (shape, p = 0.5, options = {}) => {
+    const op = 'bernoulli'
+    checkShape(op, shape)
+    if (!(numberOf(op, 'p', p) >= 0 && p <= 1)) throw new WeftError('ERR_ARGUMENT', `${op}: a probability is in [0, 1], got ${p}`, { op })
+    return applyOne(Bernoulli, [stateOf(op, options)], { p, shape, dtype: 'bool' })
+  },
+)

@@ -1,150 +1,164 @@
-// Recurrent ops: all steps of a sequence in one call. LSTM (Hochreiter and Schmidhuber 1997), GRU (Cho et al. 2014), simple RNN.
-import { apply } from '../core/apply.js'
-import { type Op, registerOp } from '../core/op.js'
-import type { Tensor } from '../core/tensor.js'
-import { isZeros } from './creation.js'
-import {
-  type Conditions,
-  gruBackward,
-  lstmBackward,
-  type RecurrentActivation,
-  simpleRnnBackward,
-  type Wanted,
-} from './recurrent_compose.js'
+// Recurrent layers as functions of sequences [batch, time, features]: what lstm, gru and simpleRnn have in common,
+// their options, the checks of their operands, and the projection of all steps.
+import { unknownName, WeftError } from '../core/error.js'
+import type { OptionTable } from '../core/options.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
+import { stopGradient } from './cast.js'
+import { zeros } from './creation.js'
+import { dense } from './dense.js'
+import { matMul } from './matmul.js'
+import { sameFloats } from './operands.js'
+import { reshape } from './reshape.js'
+import { slice } from './slice.js'
+import { tensor } from '../core/apply.js'
+import { RECURRENT_ACTIVATIONS, type RecurrentActivation, type StepAttrs } from './recurrent_steps.js'
 
-export type StepAttrs = {
-  readonly masked: boolean
-  readonly scaled: boolean
-  readonly reverse: boolean
-  readonly activation: RecurrentActivation
+export interface RecurrentOptions {
+  /** State before the first step [b, units]; lstm: [h, c]. Default zeros. */
+  initialState?: TensorLike | readonly TensorLike[]
+  /** bool [b, t]: where false, the step leaves the state as it is and the sequence repeats it. */
+  mask?: TensorLike
+  /**
+   * Steps from the last to the first; the sequence stays in the order of x, the state is that after x's first step.
+   * Default false.
+   */
+  reverse?: boolean
+  /** Default 'tanh'. */
+  activation?: RecurrentActivation
+  /**
+   * Factors [b, units] of the state where it meets the recurrent kernel, the same at all steps (Gal and Ghahramani
+   * 2016); no gradient flows to them.
+   */
+  recurrentScale?: TensorLike
 }
-export type GatedAttrs = StepAttrs & { readonly recurrentActivation: RecurrentActivation }
-export type GruAttrs = GatedAttrs & { readonly resetAfter: boolean }
-/** Which gradients a Grad op is given. */
-type Given = { readonly sequence: boolean; readonly last: boolean }
-type GivenCell = Given & { readonly cell: boolean }
-
-/** The gradient of a result, or undefined where it is known to be zero: the Grad ops are told so instead of being given zeros. */
-const present = (g: Tensor | undefined): Tensor | undefined => (g === undefined || isZeros(g) ? undefined : g)
-const those = (list: readonly (Tensor | undefined)[]): Tensor[] => list.filter((t) => t !== undefined)
-
-function conditions(rest: readonly Tensor[], { masked, scaled }: StepAttrs): Conditions {
-  return { mask: masked ? rest[0] : undefined, scale: scaled ? rest[Number(masked)] : undefined }
+export interface RecurrentResult {
+  /** The state after each step [b, t, units]. */
+  sequence: Tensor
+  /** The state after the last step [b, units]. */
+  state: Tensor
 }
 
-/** Takes the gradients that are there off the front of a Grad op's inputs. */
-function wantedOf(inputs: readonly Tensor[], { sequence, last, cell = false }: Given & { cell?: boolean }): [Wanted, Tensor[]] {
-  const rest = [...inputs]
-  const take = (there: boolean): Tensor | undefined => (there ? rest.shift() : undefined)
-  return [{ sequence: take(sequence), last: take(last), cell: take(cell) }, rest]
+/** Of all three functions. */
+export const RECURRENT_OPTIONS: OptionTable<RecurrentOptions> = {
+  initialState: 'any',
+  mask: 'any',
+  reverse: 'any',
+  activation: 'any',
+  recurrentScale: 'any',
 }
 
-/** (projected [b, t, 4u], recurrent [u, 4u], h0, c0 [b, u], (mask), (scale)) → h, hLast, cLast, gates, cells. */
-export const Lstm: Op<GatedAttrs> = registerOp<GatedAttrs>({
-  name: 'lstm',
-  shape: ([projected, recurrent]) => {
-    const [b, t] = projected!.shape as [number, number]
-    const u = recurrent!.shape[0]!
-    return [
-      [b, t, u],
-      [b, u],
-      [b, u],
-      [b, t, 4 * u],
-      [b, t, u],
-    ].map((shape) => ({ shape, dtype: projected!.dtype }))
-  },
-  grad: (g, { inputs: [, recurrent, h0, c0, ...rest], outputs: [h, , , gates, cells], attrs }) => {
-    const [sequence, last, cell, ofGates, ofCells] = g.map(present)
-    if (ofGates || ofCells) {
-      const wanted: Wanted = { sequence, last, cell, gates: ofGates, cells: ofCells }
-      const saved = { recurrent: recurrent!, h0: h0!, c0: c0!, h: h!, gates: gates!, cells: cells! }
-      return lstmBackward(wanted, { ...saved, ...conditions(rest, attrs) }, attrs)
-    }
-    return apply(LstmGrad, [...those([sequence, last, cell]), recurrent!, h0!, c0!, h!, gates!, cells!, ...rest], {
-      ...attrs,
-      sequence: sequence !== undefined,
-      last: last !== undefined,
-      cell: cell !== undefined,
-    })
-  },
-})
-/** ((g of h), (of hLast), (of cLast), recurrent, h0, c0, h, gates, cells, (mask), (scale)) → gradients of projected, recurrent, h0, c0. */
-export const LstmGrad: Op<GatedAttrs & GivenCell> = registerOp<GatedAttrs & GivenCell>({
-  name: 'lstmGrad',
-  shape: (inputs, attrs) => {
-    const [recurrent, h0, c0, , gates] = inputs.slice(Number(attrs.sequence) + Number(attrs.last) + Number(attrs.cell))
-    return [gates, recurrent, h0, c0].map((t) => ({ shape: t!.shape, dtype: t!.dtype }))
-  },
-  compose: (inputs, attrs) => {
-    const [wanted, [recurrent, h0, c0, h, gates, cells, ...rest]] = wantedOf(inputs, attrs)
-    const saved = { recurrent: recurrent!, h0: h0!, c0: c0!, h: h!, gates: gates!, cells: cells! }
-    return lstmBackward(wanted, { ...saved, ...conditions(rest, attrs) }, attrs)
-  },
-})
+export interface Operands {
+  projected: Tensor // [b, t, gates·units]
+  recurrent: Tensor
+  bias: Tensor | undefined
+  states: Tensor[]
+  conditions: Tensor[]
+  attrs: StepAttrs
+}
 
-/** (projected [b, t, 3u], recurrent [u, 3u], recurrentBias [3u], h0 [b, u], (mask), (scale)) → h, hLast, gates, inner. */
-export const Gru: Op<GruAttrs> = registerOp<GruAttrs>({
-  name: 'gru',
-  shape: ([projected, recurrent]) => {
-    const [b, t] = projected!.shape as [number, number]
-    const u = recurrent!.shape[0]!
-    return [
-      [b, t, u],
-      [b, u],
-      [b, t, 3 * u],
-      [b, t, u],
-    ].map((shape) => ({ shape, dtype: projected!.dtype }))
-  },
-  grad: (g, { inputs: [, recurrent, recurrentBias, h0, ...rest], outputs: [h, , gates, inner], attrs }) => {
-    const [sequence, last, ofGates, ofInner] = g.map(present)
-    if (ofGates || ofInner) {
-      const wanted: Wanted = { sequence, last, gates: ofGates, inner: ofInner }
-      const saved = { recurrent: recurrent!, recurrentBias: recurrentBias!, h0: h0!, h: h!, gates: gates!, inner: inner! }
-      return gruBackward(wanted, { ...saved, ...conditions(rest, attrs) }, attrs)
-    }
-    return apply(GruGrad, [...those([sequence, last]), recurrent!, recurrentBias!, h0!, h!, gates!, inner!, ...rest], {
-      ...attrs,
-      sequence: sequence !== undefined,
-      last: last !== undefined,
-    })
-  },
-})
-/** ((g of h), (of hLast), recurrent, recurrentBias, h0, h, gates, inner, (mask), (scale)) → gradients of projected, recurrent, recurrentBias, h0. */
-export const GruGrad: Op<GruAttrs & Given> = registerOp<GruAttrs & Given>({
-  name: 'gruGrad',
-  shape: (inputs, attrs) => {
-    const [recurrent, recurrentBias, h0, , gates] = inputs.slice(Number(attrs.sequence) + Number(attrs.last))
-    return [gates, recurrent, recurrentBias, h0].map((t) => ({ shape: t!.shape, dtype: t!.dtype }))
-  },
-  compose: (inputs, attrs) => {
-    const [wanted, [recurrent, recurrentBias, h0, h, gates, inner, ...rest]] = wantedOf(inputs, attrs)
-    const saved = { recurrent: recurrent!, recurrentBias: recurrentBias!, h0: h0!, h: h!, gates: gates!, inner: inner! }
-    return gruBackward(wanted, { ...saved, ...conditions(rest, attrs) }, attrs)
-  },
-})
+export function activationOf(op: string, name: string, value: unknown): RecurrentActivation {
+  if (!RECURRENT_ACTIVATIONS.includes(value as RecurrentActivation)) throw unknownName(`${name} of ${op}`, value, RECURRENT_ACTIVATIONS)
+  return value as RecurrentActivation
+}
 
-/** (projected [b, t, u], recurrent [u, u], h0 [b, u], (mask), (scale)) → h, hLast. */
-export const SimpleRnn: Op<StepAttrs> = registerOp<StepAttrs>({
-  name: 'simpleRnn',
-  shape: ([projected, , h0]) => [projected!, h0!].map(({ shape, dtype }) => ({ shape, dtype })),
-  grad: (g, { inputs: [, recurrent, h0, ...rest], outputs: [h], attrs }) => {
-    const [sequence, last] = g.map(present)
-    return apply(SimpleRnnGrad, [...those([sequence, last]), recurrent!, h0!, h!, ...rest], {
-      ...attrs,
-      sequence: sequence !== undefined,
-      last: last !== undefined,
+function maskOf(op: string, value: TensorLike, x: Tensor): Tensor {
+  const mask = value instanceof Tensor ? value : tensor(value, { device: x.device })
+  if (mask.dtype !== 'bool') {
+    throw new WeftError('ERR_DTYPE', `${op}: the mask must be bool, true where a step counts, got ${mask.dtype}`, {
+      op,
+      shapes: [mask.shape],
+      hint: "Use cast('bool'), or compare",
     })
-  },
-})
-/** ((g of h), (of hLast), recurrent, h0, h, (mask), (scale)) → gradients of projected, recurrent, h0. */
-export const SimpleRnnGrad: Op<StepAttrs & Given> = registerOp<StepAttrs & Given>({
-  name: 'simpleRnnGrad',
-  shape: (inputs, attrs) => {
-    const [recurrent, h0, h] = inputs.slice(Number(attrs.sequence) + Number(attrs.last))
-    return [h, recurrent, h0].map((t) => ({ shape: t!.shape, dtype: t!.dtype }))
-  },
-  compose: (inputs, attrs) => {
-    const [wanted, [recurrent, h0, h, ...rest]] = wantedOf(inputs, attrs)
-    return simpleRnnBackward(wanted, { recurrent: recurrent!, h0: h0!, h: h!, ...conditions(rest, attrs) }, attrs)
-  },
-})
+  }
+  return mask
+}
+
+export function flagOf(op: string, name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: ${name} is true or false, got ${String(value)}`, { op })
+  return value
+}
+
+function statesOf(op: string, given: RecurrentOptions['initialState'], count: number): TensorLike[] {
+  if (given === undefined) return []
+  const list = Array.isArray(given) && (count > 1 || given[0] instanceof Tensor) ? (given as TensorLike[]) : [given as TensorLike]
+  if (list.length !== count) {
+    const wanted = count === 1 ? 'one tensor [b, units]' : 'a list [h, c] of two tensors [b, units]'
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${op}: initialState is ${wanted}, got ${list.length === 1 ? 'one value' : `a list of ${list.length}`}`,
+      { op },
+    )
+  }
+  return list
+}
+
+/** Checks what all three functions take, and projects x. */
+export function prepare(
+  op: string,
+  gates: number,
+  stateCount: number,
+  [x, kernel, recurrentKernel, bias]: [TensorLike, TensorLike, TensorLike, TensorLike | undefined],
+  options: RecurrentOptions,
+  twoBiases = false,
+): Operands {
+  const { initialState, mask, reverse = false, activation = 'tanh', recurrentScale } = options
+  const given = statesOf(op, initialState, stateCount)
+  const values = [x, kernel, recurrentKernel, ...given]
+  if (bias !== undefined) values.push(bias)
+  if (recurrentScale !== undefined) values.push(recurrentScale)
+  const tensors = sameFloats(op, values)
+  const [input, weights, recurrent] = tensors as [Tensor, Tensor, Tensor]
+  const states = tensors.slice(3, 3 + given.length)
+  const offset = bias === undefined ? undefined : tensors[3 + given.length]
+  const factors = recurrentScale === undefined ? undefined : tensors[tensors.length - 1]
+  const steps = mask === undefined ? undefined : maskOf(op, mask, input)
+
+  const [b, t, d] = input.shape
+  const units = recurrent.shape[0]
+  const n = gates * (units ?? 0)
+  const is = (value: Tensor | undefined, ...shape: (number | undefined)[]): boolean =>
+    value === undefined || (value.rank === shape.length && shape.every((extent, i) => extent === value.shape[i]))
+  const fits =
+    input.rank === 3 &&
+    is(weights, d, n) &&
+    is(recurrent, units, n) &&
+    (twoBiases ? is(offset, 2, n) : is(offset, n)) &&
+    states.every((state) => is(state, b, units)) &&
+    is(factors, b, units) &&
+    is(steps, b, t)
+  if (!fits) {
+    const named: [string, string, Tensor | undefined][] = [
+      ['x', '[b, t, d]', input],
+      ['kernel', `[d, ${gates === 1 ? '' : gates}u]`, weights],
+      ['recurrentKernel', `[u, ${gates === 1 ? '' : gates}u]`, recurrent],
+      ['bias', twoBiases ? `[2, ${gates}u]` : `[${gates === 1 ? '' : gates}u]`, offset],
+      ...states.map((state): [string, string, Tensor] => ['initial state', '[b, u]', state]),
+      ['mask', '[b, t]', steps],
+      ['recurrentScale', '[b, u]', factors],
+    ]
+    const present = named.filter((entry): entry is [string, string, Tensor] => entry[2] !== undefined)
+    const text = (entry: readonly string[]): string => entry.join(', ')
+    throw new WeftError(
+      'ERR_SHAPE',
+      `${op}: ${text(present.map(([name, , value]) => `${name} [${value.shape}]`))} do not fit: they are ${text(present.map(([, shape]) => shape))}`,
+      { op, shapes: present.map(([, , value]) => value.shape) },
+    )
+  }
+  const flat = reshape(input, [b! * t!, d!])
+  const first = offset && twoBiases ? reshape(slice(offset, 0, 1), [n]) : offset
+  const product = first ? dense(flat, weights, first) : matMul(flat, weights)
+  while (states.length < stateCount) states.push(zeros([b!, units!], { dtype: input.dtype, device: input.device }))
+  return {
+    projected: reshape(product, [b!, t!, n]),
+    recurrent,
+    bias: offset,
+    states,
+    conditions: [...(steps ? [steps] : []), ...(factors ? [stopGradient(factors)] : [])],
+    attrs: {
+      masked: steps !== undefined,
+      scaled: factors !== undefined,
+      reverse: flagOf(op, 'reverse', reverse),
+      activation: activationOf(op, 'activation', activation),
+    },
+  }
+}

@@ -1,14 +1,15 @@
 // Reductions over any axes: sums, means, products, extremes, any and all.
 import { applyOne } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
 import { type Call, type DType, isFloat, type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import type { OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { div, mul } from './arithmetic.js'
 import { broadcastTo } from './broadcast.js'
 import { cast } from './cast.js'
 import { equal } from './compare.js'
 import { ones } from './creation.js'
+import { passMask } from './masks.js'
 import { axesOf, type Kind, operand, single } from './operands.js'
 import { pad } from './pad.js'
 import { reshape } from './reshape.js'
@@ -20,6 +21,7 @@ export interface ReduceOptions {
   /** The reduced axes stay, with extent 1. Default false. */
   keepDims?: boolean
 }
+export const REDUCE_OPTIONS: OptionTable<ReduceOptions> = { keepDims: 'boolean' }
 /** Over one axis, several, or (by default) all. */
 export type Reduction = (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => Tensor
 
@@ -87,26 +89,20 @@ export const Mean: Op<ReduceAttrs> = reduceOp('mean', (dtype) => dtype, {
 export const Prod: Op<ReduceAttrs> = reduceOp('prod', (dtype) => dtype, { compose: productByPairs })
 export const Max: Op<ReduceAttrs> = reduceOp('max', (dtype) => dtype, { grad: extremeGrad })
 export const Min: Op<ReduceAttrs> = reduceOp('min', (dtype) => dtype, { grad: extremeGrad })
-export const Any: Op<ReduceAttrs> = reduceOp('any', () => 'bool')
-export const All: Op<ReduceAttrs> = reduceOp('all', () => 'bool')
-
-/** keepDims from a reduction's options, which are checked. */
-export function keepDimsOf(op: string, options: ReduceOptions | undefined): boolean {
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw new WeftError('ERR_ARGUMENT', `${op}: the options are a record, got ${JSON.stringify(options)}`, {
-      op,
-      hint: 'Write { keepDims: true }; several axes go into one list',
-    })
-  }
-  checkOptions(op, options, ['keepDims'])
-  return options?.keepDims ?? false
-}
+export const Any: Op<ReduceAttrs> = reduceOp('any', () => 'bool', { noGradient: true })
+export const All: Op<ReduceAttrs> = reduceOp('all', () => 'bool', { noGradient: true })
 
 function reduction(op: Op<ReduceAttrs>, convert: (x: TensorLike) => Tensor): Reduction {
-  return func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
-    const source = convert(x)
-    return applyOne(op, [source], { axes: axesOf(op.name, axis, source.rank), keepDims: keepDimsOf(op.name, options) })
-  })
+  return func(
+    `${op.name}(x, axis, options)`,
+    REDUCE_OPTIONS,
+    (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
+      const source = convert(x)
+      const axes = axesOf(op.name, axis, source.rank)
+      const result = applyOne(op, [source], { axes, keepDims: options?.keepDims ?? false })
+      return axes.some((reduced) => reduced < 2) ? result : passMask(result, x)
+    },
+  )
 }
 
 function numeric(op: Op<ReduceAttrs>, kind: Kind): Reduction {
@@ -123,9 +119,15 @@ export const sum: Reduction = numeric(Sum, 'any')
 export const mean: Reduction = numeric(Mean, 'float')
 /** The product; over nothing 1. */
 export const prod: Reduction = numeric(Prod, 'number')
-/** The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared equally among ties. */
+/**
+ * The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared
+ * equally among ties.
+ */
 export const max: Reduction = numeric(Max, 'number')
-/** The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared equally among ties. */
+/**
+ * The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared
+ * equally among ties.
+ */
 export const min: Reduction = numeric(Min, 'number')
 /** Whether any value is true (not zero). */
 export const any: Reduction = logical(Any)
@@ -134,16 +136,14 @@ export const all: Reduction = logical(All)
 
 methods({ sum, mean, prod, max, min, any, all })
 
-type AxisMethod = (axis?: number | readonly number[], options?: ReduceOptions) => Tensor
-
 declare module '../core/tensor.js' {
   interface Tensor {
-    sum: AxisMethod
-    mean: AxisMethod
-    prod: AxisMethod
-    max: AxisMethod
-    min: AxisMethod
-    any: AxisMethod
-    all: AxisMethod
+    sum: Method<typeof sum>
+    mean: Method<typeof mean>
+    prod: Method<typeof prod>
+    max: Method<typeof max>
+    min: Method<typeof min>
+    any: Method<typeof any>
+    all: Method<typeof all>
   }
 }

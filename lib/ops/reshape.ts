@@ -1,12 +1,14 @@
-// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's memory.
+// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's
+// memory.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
 import { type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
-import { identity } from './cast.js'
 import { axesOf, axisOf, operand } from './operands.js'
+import { identity } from './raw.js'
 
 type ReshapeAttrs = { readonly shape: readonly number[] }
 
@@ -24,11 +26,9 @@ const seenAs = (x: Tensor, shape: Shape): Tensor =>
 /** The shape with its -1, if any, replaced so that the size fits. */
 function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
   if (!Array.isArray(shape) || shape.some((n) => !Number.isInteger(n) || n < -1)) {
-    throw new WeftError(
-      'ERR_SHAPE',
-      `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${JSON.stringify(shape)}`,
-      { op },
-    )
+    throw new WeftError('ERR_SHAPE', `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${show(shape)}`, {
+      op,
+    })
   }
   const wanted = shape as number[]
   const free = wanted.indexOf(-1)
@@ -45,20 +45,20 @@ function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
 }
 
 /** The same values with another shape; one extent may be -1: it is found from the others. */
-export const reshape: (x: TensorLike, shape: Shape) => Tensor = func((x, shape) => {
+export const reshape: (x: TensorLike, shape: Shape) => Tensor = func('reshape(x, shape)', (x, shape) => {
   const source = operand('reshape', x)
   return seenAs(source, resolveShape('reshape', source, shape))
 })
 
 /** A new axis of extent 1 at `axis`; negative counts from the end of the result. */
-export const expandDims: (x: TensorLike, axis?: number) => Tensor = func((x, axis = 0) => {
+export const expandDims: (x: TensorLike, axis?: number) => Tensor = func('expandDims(x, axis)', (x, axis = 0) => {
   const source = operand('expandDims', x)
   const at = axisOf('expandDims', axis, source.rank + 1)
   return seenAs(source, [...source.shape.slice(0, at), 1, ...source.shape.slice(at)])
 })
 
 /** Without the given axes, which must have extent 1; by default without all such axes. */
-export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func((x, axis) => {
+export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func('squeeze(x, axis)', (x, axis) => {
   const source = operand('squeeze', x)
   const axes = axis === undefined ? source.shape.flatMap((n, i) => (n === 1 ? [i] : [])) : axesOf('squeeze', axis, source.rank)
   for (const a of axes) {
@@ -76,7 +76,7 @@ export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tens
 })
 
 /** All values along one axis: [size]. */
-export const flatten: (x: TensorLike) => Tensor = func((x) => {
+export const flatten: (x: TensorLike) => Tensor = func('flatten(x)', (x) => {
   const source = operand('flatten', x)
   return seenAs(source, [source.size])
 })
@@ -85,9 +85,9 @@ methods({ reshape, expandDims, squeeze, flatten })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    reshape(shape: Shape): Tensor
-    expandDims(axis?: number): Tensor
-    squeeze(axis?: number | readonly number[]): Tensor
-    flatten(): Tensor
+    reshape: Method<typeof reshape>
+    expandDims: Method<typeof expandDims>
+    squeeze: Method<typeof squeeze>
+    flatten: Method<typeof flatten>
   }
 }

@@ -1,7 +1,8 @@
 // Root-mean-square normalization over the last axis (Zhang & Sennrich 2019).
 import { apply } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp, sizeOf } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, mul, sub } from './arithmetic.js'
@@ -35,21 +36,30 @@ export const RmsNormGrad: Op = registerOp({
   },
 })
 
+export interface RmsNormOptions {
+  /** Added to the mean square. Default 1e-6. */
+  epsilon?: number
+}
+const OPTIONS: OptionTable<RmsNormOptions> = { epsilon: 'number' }
+
 /**
  * Each row of x [..., c] divided by its root mean square, times gamma [c]: x·gamma / √(mean(x²) + epsilon).
  * @param options epsilon: default 1e-6
  */
-export const rmsNorm: (x: TensorLike, gamma: TensorLike, options?: { epsilon?: number }) => Tensor = func((x, gamma, options = {}) => {
-  checkOptions('rmsNorm', options, ['epsilon'])
-  const [input, scale] = sameFloats('rmsNorm', [x, gamma]) as [Tensor, Tensor]
-  const c = input.shape[input.rank - 1]
-  if (input.rank < 1 || scale.rank !== 1 || scale.shape[0] !== c) {
-    throw new WeftError('ERR_SHAPE', `rmsNorm: x [${input.shape}] and gamma [${scale.shape}] do not fit: they are [..., c] and [c]`, {
-      op: 'rmsNorm',
-      shapes: [input.shape, scale.shape],
-    })
-  }
-  const rows = input.rank === 2 ? input : reshape(input, [sizeOf(input.shape.slice(0, -1)), c!])
-  const [y] = apply(RmsNorm, [rows, scale], { epsilon: numberOf('rmsNorm', 'epsilon', options.epsilon ?? 1e-6) })
-  return input.rank === 2 ? y! : reshape(y!, input.shape)
-})
+export const rmsNorm: (x: TensorLike, gamma: TensorLike, options?: RmsNormOptions) => Tensor = func(
+  'rmsNorm(x, gamma, options)',
+  OPTIONS,
+  (x, gamma, options = {}) => {
+    const [input, scale] = sameFloats('rmsNorm', [x, gamma]) as [Tensor, Tensor]
+    const c = input.shape[input.rank - 1]
+    if (input.rank < 1 || scale.rank !== 1 || scale.shape[0] !== c) {
+      throw new WeftError('ERR_SHAPE', `rmsNorm: x [${input.shape}] and gamma [${scale.shape}] do not fit: they are [..., c] and [c]`, {
+        op: 'rmsNorm',
+        shapes: [input.shape, scale.shape],
+      })
+    }
+    const rows = input.rank === 2 ? input : reshape(input, [sizeOf(input.shape.slice(0, -1)), c!])
+    const [y] = apply(RmsNorm, [rows, scale], { epsilon: numberOf('rmsNorm', 'epsilon', options.epsilon ?? 1e-6) })
+    return input.rank === 2 ? y! : reshape(y!, input.shape)
+  },
+)

@@ -1,7 +1,8 @@
 // Rotary position embedding (Su et al. 2021): pairs of features are turned by an angle that grows with the position.
 import { applyOne } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, mul, neg, sub } from './arithmetic.js'
@@ -36,6 +37,12 @@ function pairs(x: Tensor, interleaved: boolean): [Tensor, Tensor] {
     : [slice(x, [0, 0, 0, 0], size), slice(x, [0, 0, 0, d / 2], size)]
 }
 
+export interface RotaryOptions {
+  /** Pairs are features (2i, 2i + 1). Default false: (i, i + d/2). */
+  interleaved?: boolean
+}
+const OPTIONS: OptionTable<RotaryOptions> = { interleaved: 'boolean' }
+
 /**
  * Turns each pair (x₁, x₂) of x's features into (x₁·cos - x₂·sin, x₂·cos + x₁·sin).
  * @param x queries or keys [b, t, h, d], d even
@@ -43,9 +50,10 @@ function pairs(x: Tensor, interleaved: boolean): [Tensor, Tensor] {
  * @param sin sines of the angles [t, d/2]
  * @param options interleaved: pairs are features (2i, 2i + 1); default: (i, i + d/2)
  */
-export const rotary: (x: TensorLike, cos: TensorLike, sin: TensorLike, options?: { interleaved?: boolean }) => Tensor = func(
+export const rotary: (x: TensorLike, cos: TensorLike, sin: TensorLike, options?: RotaryOptions) => Tensor = func(
+  'rotary(x, cos, sin, options)',
+  OPTIONS,
   (x, cos, sin, options = {}) => {
-    checkOptions('rotary', options, ['interleaved'])
     const [input, c, s] = sameFloats('rotary', [x, cos, sin]) as [Tensor, Tensor, Tensor]
     checkRank('rotary', 'x', input, 4, 'The layout is [batch, time, heads, features]')
     const [, t, , d] = input.shape as [number, number, number, number]

@@ -2,7 +2,8 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axesOf, axisOf, integerOf, operand, type ResultAttrs } from './operands.js'
 
@@ -22,7 +23,7 @@ export const SliceGrad: Op<SliceAttrs> = registerOp({
 function perAxis(name: string, value: unknown, rank: number, rest: number): number[] {
   const list = typeof value === 'number' ? [value] : value
   if (!Array.isArray(list) || list.length > rank || list.some((n) => !Number.isInteger(n))) {
-    throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${JSON.stringify(value)}`, {
+    throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${show(value)}`, {
       op: 'slice',
     })
   }
@@ -40,7 +41,7 @@ export const slice: (
   begin: number | readonly number[],
   size?: number | readonly number[],
   steps?: number | readonly number[],
-) => Tensor = func((x, begin, size = [], steps = []) => {
+) => Tensor = func('slice(x, begin, size, steps)', (x, begin, size = [], steps = []) => {
   const source = operand('slice', x)
   const from = perAxis('begin', begin, source.rank, Number.NaN)
   const sizes = perAxis('size', size, source.rank, -1)
@@ -73,7 +74,7 @@ export const slice: (
 })
 
 /** The values in opposite order along the given axes; by default along all. */
-export const reverse: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func((x, axis) => {
+export const reverse: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func('reverse(x, axis)', (x, axis) => {
   const source = operand('reverse', x)
   const axes = axesOf('reverse', axis, source.rank)
   return applyOne(Slice, [source], {
@@ -84,43 +85,46 @@ export const reverse: (x: TensorLike, axis?: number | readonly number[]) => Tens
 })
 
 /** Parts of a tensor along one axis: a number of equal parts, or their sizes (one may be -1: the rest). */
-export const split: (x: TensorLike, parts: number | readonly number[], axis?: number) => Tensor[] = func((x, parts, axis = 0) => {
-  const source = operand('split', x)
-  const along = axisOf('split', axis, source.rank)
-  const n = source.shape[along]!
-  const sizes =
-    typeof parts === 'number' ? new Array<number>(integerOf('split', 'the number of parts', parts, 1)).fill(n / parts) : [...parts]
-  const known = sizes.reduce((total, size) => total + (size === -1 ? 0 : size), 0)
-  const free = sizes.indexOf(-1)
-  if (free >= 0 && free === sizes.lastIndexOf(-1)) sizes[free] = n - known
-  if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== n) {
-    throw new WeftError(
-      'ERR_SHAPE',
-      `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${JSON.stringify(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,
-      {
-        op: 'split',
-        shapes: [source.shape],
-      },
-    )
-  }
-  let begin = 0
-  return sizes.map((size) => {
-    const at = source.shape.map((_, i) => (i === along ? begin : 0))
-    begin += size
-    return applyOne(Slice, [source], {
-      begin: at,
-      steps: at.map(() => 1),
-      shape: source.shape.map((extent, i) => (i === along ? size : extent)),
+export const split: (x: TensorLike, parts: number | readonly number[], axis?: number) => Tensor[] = func(
+  'split(x, parts, axis)',
+  (x, parts, axis = 0) => {
+    const source = operand('split', x)
+    const along = axisOf('split', axis, source.rank)
+    const n = source.shape[along]!
+    const sizes =
+      typeof parts === 'number' ? new Array<number>(integerOf('split', 'the number of parts', parts, 1)).fill(n / parts) : [...parts]
+    const known = sizes.reduce((total, size) => total + (size === -1 ? 0 : size), 0)
+    const free = sizes.indexOf(-1)
+    if (free >= 0 && free === sizes.lastIndexOf(-1)) sizes[free] = n - known
+    if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== n) {
+      throw new WeftError(
+        'ERR_SHAPE',
+        `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${show(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,
+        {
+          op: 'split',
+          shapes: [source.shape],
+        },
+      )
+    }
+    let begin = 0
+    return sizes.map((size) => {
+      const at = source.shape.map((_, i) => (i === along ? begin : 0))
+      begin += size
+      return applyOne(Slice, [source], {
+        begin: at,
+        steps: at.map(() => 1),
+        shape: source.shape.map((extent, i) => (i === along ? size : extent)),
+      })
     })
-  })
-})
+  },
+)
 
 methods({ slice, reverse, split })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    slice(begin: number | readonly number[], size?: number | readonly number[], steps?: number | readonly number[]): Tensor
-    reverse(axis?: number | readonly number[]): Tensor
-    split(parts: number | readonly number[], axis?: number): Tensor[]
+    slice: Method<typeof slice>
+    reverse: Method<typeof reverse>
+    split: Method<typeof split>
   }
 }

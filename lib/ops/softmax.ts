@@ -1,10 +1,11 @@
 // Softmax and its logarithm.
 import { applyOne } from '../core/apply.js'
 import { type Op, registerOp, type Spec } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { mul, sub } from './arithmetic.js'
 import { exp } from './math.js'
+import { keepMask } from './masks.js'
 import { axisOf, single } from './operands.js'
 import { sum } from './reduce.js'
 import { moveAxis } from './transpose.js'
@@ -44,11 +45,11 @@ export function softmaxGrad(g: Tensor, y: Tensor): Tensor {
 export type AlongAxis = (x: TensorLike, axis?: number) => Tensor
 
 function alongAxis(op: Op): AlongAxis {
-  return func((x: TensorLike, axis = -1) => {
+  return func(`${op.name}(x, axis)`, (x: TensorLike, axis = -1) => {
     const source = single(op.name, x, 'float')
     const along = axisOf(op.name, axis, source.rank)
-    if (along === source.rank - 1) return applyOne(op, [source], {})
-    return moveAxis(applyOne(op, [moveAxis(source, along, -1)], {}), -1, along)
+    if (along === source.rank - 1) return keepMask(applyOne(op, [source], {}), [x])
+    return keepMask(moveAxis(applyOne(op, [moveAxis(source, along, -1)], {}), -1, along), [x])
   })
 }
 
@@ -61,7 +62,7 @@ methods({ softmax, logSoftmax })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    softmax(axis?: number): Tensor
-    logSoftmax(axis?: number): Tensor
+    softmax: Method<typeof softmax>
+    logSoftmax: Method<typeof logSoftmax>
   }
 }

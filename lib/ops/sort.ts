@@ -1,8 +1,9 @@
 // Sorting and the largest values along an axis.
 import { apply } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import type { OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { scatterAlong } from './gather.js'
 import { axisOf, integerOf, type ResultAttrs, single } from './operands.js'
@@ -36,8 +37,9 @@ export interface SortOptions {
   axis?: number
 }
 
+const OPTIONS: OptionTable<SortOptions> = { descending: 'boolean', axis: 'any' }
+
 function sorted(op: string, x: TensorLike, options: SortOptions, output: 0 | 1): Tensor {
-  checkOptions(op, options, ['descending', 'axis'])
   const { descending = false, axis = -1 } = options
   const source = single(op, x, 'number')
   const along = axisOf(op, axis, source.rank)
@@ -47,13 +49,20 @@ function sorted(op: string, x: TensorLike, options: SortOptions, output: 0 | 1):
 }
 
 /** The values in order along an axis; equal ones keep their order, NaN comes last. */
-export const sort: (x: TensorLike, options?: SortOptions) => Tensor = func((x, options = {}) => sorted('sort', x, options, 0))
+export const sort: (x: TensorLike, options?: SortOptions) => Tensor = func('sort(x, options)', OPTIONS, (x, options = {}) =>
+  sorted('sort', x, options, 0),
+)
 
 /** The positions, int32, that sort() takes its values from. */
-export const argSort: (x: TensorLike, options?: SortOptions) => Tensor = func((x, options = {}) => sorted('argSort', x, options, 1))
+export const argSort: (x: TensorLike, options?: SortOptions) => Tensor = func('argSort(x, options)', OPTIONS, (x, options = {}) =>
+  sorted('argSort', x, options, 1),
+)
 
-/** The k largest values along the last axis, largest first, and their positions (the lower first on ties): [..., k] each. */
-export const topK: (x: TensorLike, k?: number) => { values: Tensor; indices: Tensor } = func((x, k = 1) => {
+/**
+ * The k largest values along the last axis, largest first, and their positions (the lower first on ties): [..., k]
+ * each.
+ */
+export const topK: (x: TensorLike, k?: number) => { values: Tensor; indices: Tensor } = func('topK(x, k)', (x, k = 1) => {
   const source = single('topK', x, 'number')
   const last = axisOf('topK', -1, source.rank)
   integerOf('topK', 'k', k, 0)
@@ -71,8 +80,8 @@ methods({ sort, argSort, topK })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    sort(options?: SortOptions): Tensor
-    argSort(options?: SortOptions): Tensor
-    topK(k?: number): { values: Tensor; indices: Tensor }
+    sort: Method<typeof sort>
+    argSort: Method<typeof argSort>
+    topK: Method<typeof topK>
   }
 }

@@ -1,22 +1,27 @@
 // Reductions made of others: variance, standard deviation, norms and log-sum-exp.
 import { WeftError } from '../core/error.js'
-import { func, methods } from '../core/symbolic.js'
+import { show, type OptionTable } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { abs, add, pow, square, sub } from './arithmetic.js'
 import { stopGradient } from './cast.js'
-import { greater, where } from './compare.js'
+import { equal, greater, where } from './compare.js'
 import { exp, isFinite, log, sqrt } from './math.js'
 import { axesOf, single } from './operands.js'
-import { keepDimsOf, max, mean, type Reduction, type ReduceOptions, reducedShape, sum } from './reduce.js'
+import { REDUCE_OPTIONS, max, mean, type Reduction, type ReduceOptions, reducedShape, sum } from './reduce.js'
 import { reshape } from './reshape.js'
 
 /** The mean squared distance from the mean (biased); of integers float32. */
-export const variance: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
-  const source = single('variance', x, 'float')
-  const keepDims = keepDimsOf('variance', options)
-  const axes = axesOf('variance', axis, source.rank)
-  return mean(square(sub(source, mean(source, axes, { keepDims: true }))), axes, { keepDims })
-})
+export const variance: Reduction = func(
+  'variance(x, axis, options)',
+  REDUCE_OPTIONS,
+  (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
+    const source = single('variance', x, 'float')
+    const keepDims = options?.keepDims ?? false
+    const axes = axesOf('variance', axis, source.rank)
+    return mean(square(sub(source, mean(source, axes, { keepDims: true }))), axes, { keepDims })
+  },
+)
 
 /** √x with slope 0 at 0. */
 function root(x: Tensor): Tensor {
@@ -25,8 +30,10 @@ function root(x: Tensor): Tensor {
 }
 
 /** The square root of the variance; its gradient is 0 where all values are equal. */
-export const standardDeviation: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) =>
-  root(variance(x, axis, options)),
+export const standardDeviation: Reduction = func(
+  'standardDeviation(x, axis, options)',
+  REDUCE_OPTIONS,
+  (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => root(variance(x, axis, options)),
 )
 
 export interface NormOptions extends ReduceOptions {
@@ -34,14 +41,17 @@ export interface NormOptions extends ReduceOptions {
   ord?: number
 }
 
+const NORM_OPTIONS: OptionTable<NormOptions> = { ...REDUCE_OPTIONS, ord: 'any' }
+
 /** The length of the vectors along the axes (default: of all values); its gradient is 0 at 0. */
 export const norm: (x: TensorLike, axis?: number | readonly number[], options?: NormOptions) => Tensor = func(
-  (x, axis, { ord = 2, ...options } = {}) => {
+  'norm(x, axis, options)',
+  NORM_OPTIONS,
+  (x, axis, { ord = 2, keepDims = false } = {}) => {
     const source = single('norm', x, 'float')
-    const keepDims = keepDimsOf('norm', options)
     const axes = axesOf('norm', axis, source.rank)
     if (typeof ord !== 'number' || !(ord >= 1))
-      throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${JSON.stringify(ord)}`, { op: 'norm' })
+      throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${show(ord)}`, { op: 'norm' })
     if (ord === 2) return root(sum(square(source), axes, { keepDims }))
     const size = abs(source)
     if (ord === 1) return sum(size, axes, { keepDims })
@@ -53,25 +63,30 @@ export const norm: (x: TensorLike, axis?: number | readonly number[], options?: 
 )
 
 /** log Σ eˣ, without overflow. */
-export const logSumExp: Reduction = func((x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
-  const source = single('logSumExp', x, 'float')
-  const keepDims = keepDimsOf('logSumExp', options)
-  const axes = axesOf('logSumExp', axis, source.rank)
-  const largest = stopGradient(max(source, axes, { keepDims: true }))
-  const shift = where(isFinite(largest), largest, 0)
-  const total = add(log(sum(exp(sub(source, shift)), axes, { keepDims: true })), shift)
-  return keepDims ? total : reshape(total, reducedShape(source.shape, axes, false))
-})
+export const logSumExp: Reduction = func(
+  'logSumExp(x, axis, options)',
+  REDUCE_OPTIONS,
+  (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => {
+    const source = single('logSumExp', x, 'float')
+    const keepDims = options?.keepDims ?? false
+    const axes = axesOf('logSumExp', axis, source.rank)
+    const largest = stopGradient(max(source, axes, { keepDims: true }))
+    const shift = where(isFinite(largest), largest, 0)
+    const total = sum(exp(sub(source, shift)), axes, { keepDims: true })
+    // the logarithm of nothing, where all are -infinity, has slope 0
+    const empty = equal(total, 0)
+    const result = where(empty, Number.NEGATIVE_INFINITY, add(log(where(empty, 1, total)), shift))
+    return keepDims ? result : reshape(result, reducedShape(source.shape, axes, false))
+  },
+)
 
 methods({ variance, standardDeviation, norm, logSumExp })
 
-type AxisMethod = (axis?: number | readonly number[], options?: ReduceOptions) => Tensor
-
 declare module '../core/tensor.js' {
   interface Tensor {
-    variance: AxisMethod
-    standardDeviation: AxisMethod
-    logSumExp: AxisMethod
-    norm(axis?: number | readonly number[], options?: NormOptions): Tensor
+    variance: Method<typeof variance>
+    standardDeviation: Method<typeof standardDeviation>
+    logSumExp: Method<typeof logSumExp>
+    norm: Method<typeof norm>
   }
 }

@@ -1,17 +1,18 @@
 // Repetition of a whole tensor along its axes.
 import { WeftError } from '../core/error.js'
-import { func, methods } from '../core/symbolic.js'
+import { show } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { broadcastTo } from './broadcast.js'
 import { operand } from './operands.js'
 import { reshape } from './reshape.js'
 
 /** x repeated reps[i] times along axis i; missing leading counts are 1, extra ones add axes (numpy). */
-export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor = func((x, reps) => {
+export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor = func('tile(x, reps)', (x, reps) => {
   const source = operand('tile', x)
   const given = typeof reps === 'number' ? [reps] : reps
   if (!Array.isArray(given) || given.some((n) => !Number.isInteger(n) || n < 0)) {
-    throw new WeftError('ERR_ARGUMENT', `tile: the counts must be non-negative integers, got ${JSON.stringify(reps)}`, { op: 'tile' })
+    throw new WeftError('ERR_ARGUMENT', `tile: the counts must be non-negative integers, got ${show(reps)}`, { op: 'tile' })
   }
   const rank = Math.max(source.rank, given.length)
   const shape = [...new Array<number>(rank - source.rank).fill(1), ...source.shape]
@@ -33,6 +34,6 @@ methods({ tile })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    tile(reps: number | readonly number[]): Tensor
+    tile: Method<typeof tile>
   }
 }

@@ -2,7 +2,8 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, methods } from '../core/symbolic.js'
+import { show } from '../core/options.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'
 import { axesOf, axisOf, operand } from './operands.js'
@@ -22,25 +23,21 @@ function inverse(permutation: readonly number[]): number[] {
 }
 
 /** Axis i of the result is axis permutation[i] of x; by default in reverse order. */
-export const transpose: (x: TensorLike, permutation?: readonly number[]) => Tensor = func((x, permutation) => {
+export const transpose: (x: TensorLike, permutation?: readonly number[]) => Tensor = func('transpose(x, permutation)', (x, permutation) => {
   const source = operand('transpose', x)
   if (permutation === undefined) permutation = source.shape.map((_, i) => source.rank - 1 - i)
   const axes = Array.isArray(permutation) ? permutation.map((axis) => axisOf('transpose', axis, source.rank)) : []
   if (axes.length !== source.rank || new Set(axes).size !== axes.length) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `transpose: ${JSON.stringify(permutation)} is not a permutation of the axes of shape [${source.shape}]`,
-      {
-        op: 'transpose',
-        shapes: [source.shape],
-      },
-    )
+    throw new WeftError('ERR_ARGUMENT', `transpose: ${show(permutation)} is not a permutation of the axes of shape [${source.shape}]`, {
+      op: 'transpose',
+      shapes: [source.shape],
+    })
   }
   return axes.every((axis, i) => axis === i) ? alike(source) : applyOne(Transpose, [source], { permutation: axes })
 })
 
 /** x with one axis moved elsewhere, the others in order. */
-export const moveAxis: (x: TensorLike, from: number, to: number) => Tensor = func((x, from, to) => {
+export const moveAxis: (x: TensorLike, from: number, to: number) => Tensor = func('moveAxis(x, from, to)', (x, from, to) => {
   const source = operand('moveAxis', x)
   const [axis] = axesOf('moveAxis', from, source.rank)
   const order = source.shape.flatMap((_, i) => (i === axis ? [] : [i]))
@@ -52,7 +49,7 @@ methods({ transpose, moveAxis })
 
 declare module '../core/tensor.js' {
   interface Tensor {
-    transpose(permutation?: readonly number[]): Tensor
-    moveAxis(from: number, to: number): Tensor
+    transpose: Method<typeof transpose>
+    moveAxis: Method<typeof moveAxis>
   }
 }

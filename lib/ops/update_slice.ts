@@ -1,7 +1,8 @@
 // Slices whose start is data: read from one, or written over one, as a key/value cache is.
 import { applyOne, tensor } from '../core/apply.js'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
+import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { zeros, zerosLike } from './creation.js'
@@ -21,8 +22,8 @@ export const UpdateSlice: Op<UpdateAttrs> = registerOp<UpdateAttrs>({
   ],
 })
 /**
- * updateSlice that may write over the state it reads, before the step has succeeded: the places it writes lie behind those that count,
- * whose number is committed with the step.
+ * updateSlice that may write over the state it reads, before the step has succeeded: the places it writes lie behind
+ * those that count, whose number is committed with the step.
  */
 export const CacheUpdate: typeof UpdateSlice = { ...UpdateSlice, updates: true }
 /** (x, start int32 [1]) → the values from start on. */
@@ -52,19 +53,31 @@ function checkRange(op: string, start: number | Tensor, n: number, size: number,
   })
 }
 
+export interface UpdateSliceOptions {
+  /** Negative counts from the end. Default 0. */
+  axis?: number
+}
+export interface DynamicSliceOptions extends UpdateSliceOptions {
+  /** Number of places. */
+  size: number
+}
+const UPDATE_OPTIONS: OptionTable<UpdateSliceOptions> = { axis: 'any' }
+const DYNAMIC_OPTIONS: OptionTable<DynamicSliceOptions> = { axis: 'any', size: 'any' }
+
 /**
- * x with `update` written over it from `start` on along one axis. A traced function writes in place where x is a result of its own that nobody
- * reads later; an argument or a variable is copied.
- * A start in a tensor that is out of range fails the step: the next await rejects with ERR_DATA.
+ * x with `update` written over it from `start` on along one axis. A traced function writes in place where x is a result
+ * of its own that nobody reads later; an argument or a variable is copied. A start in a tensor that is out of range
+ * fails the step: the next await rejects with ERR_DATA.
  * @param x any dtype
  * @param update of x's shape and dtype, except along the axis
  * @param start position of the first value: a number, or an int32 tensor of one element
  * @param options axis: default 0; negative counts from the end
  */
-export const updateSlice: (x: TensorLike, update: TensorLike, start: number | Tensor, options?: { axis?: number }) => Tensor = func(
+export const updateSlice: (x: TensorLike, update: TensorLike, start: number | Tensor, options?: UpdateSliceOptions) => Tensor = func(
+  'updateSlice(x, update, start, options)',
+  UPDATE_OPTIONS,
   (x, update, start, options = {}) => {
     const op = 'updateSlice'
-    checkOptions(op, options, ['axis'])
     const [target, values] = operands(op, [x, update]) as [Tensor, Tensor]
     const axis = axisOf(op, options.axis ?? 0, target.rank)
     if (target.dtype !== values.dtype) {
@@ -87,15 +100,17 @@ export const updateSlice: (x: TensorLike, update: TensorLike, start: number | Te
 )
 
 /**
- * `size` places of x from `start` on along one axis. A start in a tensor that is out of range fails the step, as in updateSlice().
+ * `size` places of x from `start` on along one axis. A start in a tensor that is out of range fails the step, as in
+ * updateSlice().
  * @param x any dtype
  * @param start position of the first value: a number, or an int32 tensor of one element
  * @param options axis: default 0; negative counts from the end. size: number of places
  */
-export const dynamicSlice: (x: TensorLike, start: number | Tensor, options: { axis?: number; size: number }) => Tensor = func(
+export const dynamicSlice: (x: TensorLike, start: number | Tensor, options: DynamicSliceOptions) => Tensor = func(
+  'dynamicSlice(x, start, options)',
+  DYNAMIC_OPTIONS,
   (x, start, options) => {
     const op = 'dynamicSlice'
-    checkOptions(op, options, ['axis', 'size'])
     const [source] = operands(op, [x]) as [Tensor]
     const axis = axisOf(op, options?.axis ?? 0, source.rank)
     const size = integerOf(op, 'size', options?.size, 0)

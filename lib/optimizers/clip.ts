@@ -12,7 +12,7 @@ export interface ClipOptions {
   globalClipNorm?: number
 }
 
-export const clipOptionNames: readonly string[] = ['clipNorm', 'clipValue', 'globalClipNorm']
+const NAMES: readonly (keyof ClipOptions)[] = ['clipNorm', 'clipValue', 'globalClipNorm']
 
 function checkLimit(what: string, name: string, limit: number): void {
   if (!(Number.isFinite(limit) && limit > 0))
@@ -21,9 +21,9 @@ function checkLimit(what: string, name: string, limit: number): void {
 
 /** Throws unless at most one way of clipping is asked for, with a positive limit. */
 export function checkClipping(what: string, options: ClipOptions): void {
-  const given = clipOptionNames.filter((name) => options[name as keyof ClipOptions] !== undefined)
+  const given = NAMES.filter((name) => options[name] !== undefined)
   if (given.length > 1) throw new WeftError('ERR_ARGUMENT', `${what}: only one of ${given.join(', ')} can be used`)
-  for (const name of given) checkLimit(what, name, options[name as keyof ClipOptions]!)
+  for (const name of given) checkLimit(what, name, options[name]!)
 }
 
 /** The gradients, clipped as the options ask. */

@@ -1,35 +1,22 @@
-// Optimizer: gradients into updates of variables, by one multi-tensor op; its state is variables made outside the trace.
+// Optimizer: gradients into updates of variables, by the kernel of its rule or by the rule's formula; its state is variables made outside the trace.
 import { apply, variable } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
-import { type Attrs, type Op, ops, sameShape } from '../core/op.js'
-import { isSchedule, type Schedule } from '../schedules.js'
-import { Tensor, toHost, Variable } from '../core/tensor.js'
+import { type Op, ops, sameShape } from '../core/op.js'
+import { show } from '../core/options.js'
+import { copyOf } from '../core/read.js'
+import { isSchedule, type Schedule } from '../schedules/schedule.js'
+import { Tensor, Variable } from '../core/tensor.js'
 import { constraintOf } from '../layers/weight_options.js'
 import { fullLike } from '../ops/index.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
+import { kernelAttrs, ownSettings, type Rule, type Settings, slotsOf, updateByFormula } from './rule.js'
 
 export interface OptimizerOptions extends ClipOptions {
   /** A number, or one of schedules.*. */
   learningRate?: number | Schedule
   /** Decoupled: weights shrink by learningRate · weightDecay of themselves before each update. */
   weightDecay?: number
-}
-
-/** What makes one optimizer differ from the others; the formulas are those of docs/operations.md. */
-export interface Rule {
-  /** The factory's name. */
-  name: string
-  /** Name of the op. */
-  op: string
-  /** Attributes of the op, without decay. */
-  attrs: Attrs
-  /** State kept for each variable, in the op's order. */
-  slots: readonly string[]
-  /** What the slots start from. Default 0. */
-  start?: number
-  /** State kept once: starts at 1. */
-  shared?: string
 }
 
 /** What saving needs of the variables: the name of a slot, and the variable it belongs to. */
@@ -41,7 +28,7 @@ export interface Slot {
 
 function checkRate(what: string, value: unknown): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: learningRate must be a number of at least 0 or one of schedules.*, got ${String(value)}`)
+  throw new WeftError('ERR_ARGUMENT', `${what}: learningRate must be a number of at least 0 or one of schedules.*, got ${show(value)}`)
 }
 
 /** Made by optimizers.adam() and its like. */
@@ -54,13 +41,16 @@ export class Optimizer {
   private readonly options: OptimizerOptions
   private readonly schedule: Schedule | undefined
   private rate: number
-  private readonly op: Op
+  private readonly settings: Settings
+  private readonly slotNames: readonly string[]
+  /** The op that updates all variables at once; undefined: the rule's formula does, one variable after the other. */
+  private readonly kernel: Op | undefined
   /** int32 []: updates made so far. */
   private readonly iteration: Variable
   /** float32 []: what a traced step reads, so that a new rate needs no new trace. */
   private readonly rateVariable: Variable
   private readonly shared: Variable | undefined
-  private readonly slotsOf = new Map<Variable, readonly Variable[]>()
+  private readonly slotsByVariable = new Map<Variable, readonly Variable[]>()
 
   constructor(rule: Rule, options: OptimizerOptions & { learningRate: number | Schedule }) {
     this.name = rule.name
@@ -69,20 +59,19 @@ export class Optimizer {
     const { learningRate, weightDecay } = options
     this.schedule = isSchedule(learningRate) ? learningRate : undefined
     this.rate = this.schedule ? this.schedule.at(0) : checkRate(rule.name, learningRate)
-    if (weightDecay !== undefined && !(Number.isFinite(weightDecay) && weightDecay >= 0)) {
-      throw new WeftError('ERR_ARGUMENT', `${rule.name}: weightDecay must be a number of at least 0, got ${weightDecay}`)
-    }
+    if (weightDecay !== undefined && !(Number.isFinite(weightDecay) && weightDecay >= 0))
+      throw new WeftError('ERR_ARGUMENT', `${rule.name}: weightDecay must be a number of at least 0, got ${show(weightDecay)}`)
     checkClipping(rule.name, options)
     this.config = {
       ...options,
       learningRate: this.schedule ? { className: this.schedule.className, config: this.schedule.config } : learningRate,
     }
-    const op = ops.get(rule.op)
-    if (!op) throw new Error(`op '${rule.op}' is not registered`)
-    this.op = op
+    this.settings = ownSettings(rule, { ...options })
+    this.slotNames = slotsOf(rule, this.settings)
+    this.kernel = rule.kernel === undefined ? undefined : ops.get(rule.kernel)
     this.iteration = variable(0, { name: 'iteration', dtype: 'int32', trainable: false })
     this.rateVariable = variable(this.rate, { name: 'learningRate', trainable: false })
-    this.shared = rule.shared === undefined ? undefined : variable(1, { name: rule.shared, trainable: false })
+    this.shared = rule.shared && variable(1, { name: rule.shared.name, trainable: false })
   }
 
   /** The present rate. Setting it changes running and later steps without a retrace. With a schedule: the schedule's present value, and read-only. */
@@ -119,11 +108,12 @@ export class Optimizer {
   /** Makes the state for these variables, where it does not exist yet; the counters follow the variables to their device. */
   build(variables: readonly Variable[]): void {
     for (const state of this.state) if (variables[0]) state.moveTo(variables[0].device)
+    const start = this.rule.start === undefined ? 0 : Number(this.settings[this.rule.start])
     for (const target of variables) {
-      if (this.slotsOf.has(target)) continue
-      this.slotsOf.set(
+      if (this.slotsByVariable.has(target)) continue
+      this.slotsByVariable.set(
         target,
-        this.rule.slots.map((name) => slotLike(target, name, this.rule.start ?? 0)),
+        this.slotNames.map((name) => slotLike(target, name, start)),
       )
     }
   }
@@ -160,16 +150,19 @@ export class Optimizer {
     const inputs: Tensor[] = [rate, this.iteration]
     if (this.shared) inputs.push(this.shared)
     targets.forEach((target, i) => {
-      inputs.push(target, clipped[i]!, ...this.slotsOf.get(target)!)
+      inputs.push(target, clipped[i]!, ...this.slotsByVariable.get(target)!)
     })
     const decay = targets.map(() => this.options.weightDecay ?? 0)
-    const results = apply(this.op, inputs, { ...this.rule.attrs, decay })[Symbol.iterator]()
-    const next = (): Tensor => results.next().value as Tensor
+    const results = this.kernel
+      ? apply(this.kernel, inputs, { ...kernelAttrs(this.rule, this.settings), decay })
+      : updateByFormula(this.rule, this.settings, inputs, decay)
+    const rest = results[Symbol.iterator]()
+    const next = (): Tensor => rest.next().value as Tensor
     this.shared?.assign(next())
     for (const target of targets) {
       const updated = next()
       target.assign(constraintOf(target)?.(updated) ?? updated)
-      for (const slot of this.slotsOf.get(target)!) slot.assign(next())
+      for (const slot of this.slotsByVariable.get(target)!) slot.assign(next())
     }
     this.iteration.assign(this.iteration.add(1))
   }
@@ -181,12 +174,12 @@ export class Optimizer {
 
   /** State that is kept for each variable. */
   get slots(): readonly Slot[] {
-    return [...this.slotsOf].flatMap(([of, states]) => states.map((state, i) => ({ of, name: this.rule.slots[i]!, state })))
+    return [...this.slotsByVariable].flatMap(([of, states]) => states.map((state, i) => ({ of, name: this.slotNames[i]!, state })))
   }
 
   /** Copies of the whole state: iteration, learning rate, then what is kept for each variable. The caller owns them. */
   getWeights(): Tensor[] {
-    return [...this.state, ...this.slots.map((slot) => slot.state)].map((state) => outsideTrace(() => toHost.copy(state)))
+    return [...this.state, ...this.slots.map((slot) => slot.state)].map((state) => copyOf(state))
   }
 
   /** Replaces the whole state by what getWeights() gave. */
@@ -210,7 +203,7 @@ export class Optimizer {
   dispose(): void {
     for (const state of this.state) state.dispose()
     for (const slot of this.slots) slot.state.dispose()
-    this.slotsOf.clear()
+    this.slotsByVariable.clear()
   }
   [Symbol.dispose](): void {
     this.dispose()

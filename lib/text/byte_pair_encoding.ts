@@ -1,5 +1,6 @@
 // bytePairEncoding: byte-level BPE tokenizers, trained on texts or read from files.
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { addedToken, splitterOf } from './added_tokens.js'
 import { byteCharacters, toAlphabet } from './byte_alphabet.js'
 import { type Merge, MergeModel } from './merges.js'
@@ -20,12 +21,21 @@ export interface BytePairOptions {
   pattern?: Pattern
 }
 
+const BYTE_PAIR_OPTIONS: OptionTable<BytePairOptions> = {
+  vocabularySize: 'integer',
+  specialTokens: 'list',
+  minFrequency: 'integer',
+  pattern: 'string',
+}
+
 export interface RanksOptions {
   /** How the vocabulary's makers cut texts: 'gpt2' (default; also r50k_base and p50k_base), 'cl100k' or 'o200k'. */
   pattern?: Pattern
   /** Special tokens with their ids. Default: none. */
   specialTokens?: Readonly<Record<string, number>>
 }
+
+const RANKS_OPTIONS: OptionTable<RanksOptions> = { pattern: 'string', specialTokens: 'object' }
 
 /** The pre-tokenizer of a pattern as tokenizer.json files describe it. */
 function preTokenizerJson(pattern: Pattern): object {
@@ -49,8 +59,8 @@ function tokenizerOf(model: MergeModel, pattern: Pattern, special: Readonly<Reco
 
 function train(texts: Iterable<string>, options: BytePairOptions): SubwordTokenizer {
   const what = 'text.bytePairEncoding.train'
-  checkOptions(what, options, ['vocabularySize', 'specialTokens', 'minFrequency', 'pattern'])
-  const { vocabularySize, specialTokens = [], minFrequency = 2, pattern = 'gpt2' } = options
+  checkCall(`${what}(texts, options)`, arguments, BYTE_PAIR_OPTIONS)
+  const { vocabularySize, specialTokens = [], minFrequency = 2, pattern = 'gpt2' } = options ?? {}
   checkTraining(what, vocabularySize, minFrequency, specialTokens)
   const cut = preTokenizerOf(preTokenizerJson(pattern))
   const split = splitterOf(
@@ -83,7 +93,7 @@ function train(texts: Iterable<string>, options: BytePairOptions): SubwordTokeni
 
 async function loadRanks(file: string, options: RanksOptions = {}): Promise<SubwordTokenizer> {
   const what = 'text.bytePairEncoding.loadRanks'
-  checkOptions(what, options, ['pattern', 'specialTokens'])
+  checkCall(`${what}(file, options)`, arguments, RANKS_OPTIONS)
   const { pattern = 'gpt2', specialTokens = {} } = options
   const ids = new Map<string, number>()
   const lines = (await readText(file)).split('\n')

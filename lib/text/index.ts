@@ -1,5 +1,5 @@
 // The names under `text`.
-export { type BytePairOptions, bytePairEncoding, type RanksOptions } from './byte_pair_encoding.js'
+export { type BytePairEncoding, type BytePairOptions, bytePairEncoding, type RanksOptions } from './byte_pair_encoding.js'
 export { NgramModel, type NgramOptions, type NgramText, ngramModel, type SampleOptions } from './ngram_model.js'
 export type { Smoothing } from './ngram_smoothing.js'
 export { type PadOptions, padSequences } from './pad_sequences.js'
@@ -7,5 +7,5 @@ export type { Pattern } from './pre_tokenizers.js'
 export { type DecodeOptions, type EncodeOptions, SubwordTokenizer } from './subword_tokenizer.js'
 export { type MatrixMode, type Sequence, type Text, Tokenizer, type TokenizerJson, type TokenizerOptions, tokenizer } from './tokenizer.js'
 export { type AnyTokenizer, loadTokenizer, tokenizerFromJson } from './tokenizer_file.js'
-export { type BertTextOptions, type WordPieceOptions, wordPiece } from './word_piece.js'
+export { type BertTextOptions, type WordPiece, type WordPieceOptions, wordPiece } from './word_piece.js'
 export { type HashingOptions, hashingTrick, type Segmenter, textToWordSequence, type WordOptions } from './words.js'

@@ -1,7 +1,8 @@
 // ngramModel: a language model that counts: the baseline for those that learn.
 import { randomInt } from 'node:crypto'
 import { draws } from '../data/shuffle.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { NgramCounts } from './ngram_counts.js'
 import { type Smoothed, type Smoothing, smoothings } from './ngram_smoothing.js'
 import { describe } from './words.js'
@@ -15,16 +16,20 @@ export interface NgramOptions {
   vocabularySize?: number
 }
 
+const NGRAM_OPTIONS: OptionTable<NgramOptions> = { order: 'integer', smoothing: 'string', vocabularySize: 'integer' }
+
 export interface SampleOptions {
   /** How many tokens to draw. Default 100. */
   length?: number
-  /** What the sample goes on from. Default: as if in the middle of nowhere. */
+  /** What the sample continues. Default: nothing, as if no token had come before. */
   prompt?: NgramText
   /** Below 1 prefers likely tokens, above 1 unlikely ones. Default 1. */
   temperature?: number
   /** Default: another sample each time. */
   seed?: number
 }
+
+const SAMPLE_OPTIONS: OptionTable<SampleOptions> = { length: 'integer', prompt: 'any', temperature: 'number', seed: 'number' }
 
 /** A text, whose characters (code points) are the tokens, or ids of tokens. */
 export type NgramText = string | ArrayLike<number>
@@ -45,7 +50,7 @@ export class NgramModel {
   private smoothed: Smoothed | undefined
 
   constructor(options: NgramOptions = {}) {
-    checkOptions('text.ngramModel', options, ['order', 'smoothing', 'vocabularySize'])
+    checkOptions('text.ngramModel', options, NGRAM_OPTIONS)
     const { order = 5, smoothing = 'kneserNey', vocabularySize } = options
     if (!Number.isInteger(order) || order < 1 || order > 64) {
       throw new WeftError('ERR_ARGUMENT', `text.ngramModel: order must be an integer from 1 to 64, got ${describe(order)}`)
@@ -122,7 +127,7 @@ export class NgramModel {
 
   /** Draws a text, or ids where the model counts ids. The prompt is not part of it. */
   sample(options: SampleOptions = {}): string | number[] {
-    checkOptions('sample', options, ['length', 'prompt', 'temperature', 'seed'])
+    checkCall('sample(options)', arguments, SAMPLE_OPTIONS)
     const { length = 100, prompt, temperature = 1, seed } = options
     if (!Number.isInteger(length) || length < 0) {
       throw new WeftError('ERR_ARGUMENT', `sample: length must be an integer of at least 0, got ${describe(length)}`)
@@ -219,4 +224,7 @@ function chosen(tokens: Float64Array, temperature: number, share: number): numbe
 }
 
 /** An n-gram language model; see NgramModel. */
-export const ngramModel = (options: NgramOptions = {}): NgramModel => new NgramModel(options)
+export function ngramModel(options: NgramOptions = {}): NgramModel {
+  checkCall('text.ngramModel(options)', arguments)
+  return new NgramModel(options)
+}

@@ -1,7 +1,8 @@
 // padSequences: sequences of different lengths as one Tensor, as Keras' pad_sequences.
+import type { DType } from '../core/spec.js'
 import { tensor } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
-import type { DType } from '../core/op.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { NestedArray, Tensor, TypedArray } from '../core/tensor.js'
 import { describe } from './words.js'
 
@@ -18,11 +19,19 @@ export interface PadOptions {
   value?: number
 }
 
+const PAD_OPTIONS: OptionTable<PadOptions> = {
+  maxLen: 'integer',
+  dtype: 'string',
+  padding: ['pre', 'post'],
+  truncating: ['pre', 'post'],
+  value: 'number',
+}
+
 type Sequence = TypedArray | readonly NestedArray[]
 
 /** Sequences of numbers (or of equal-shaped arrays of numbers) as a Tensor [sequences, maxLen, ...]. */
 export function padSequences(sequences: readonly Sequence[], options: PadOptions = {}): Tensor {
-  checkOptions('text.padSequences', options, ['maxLen', 'dtype', 'padding', 'truncating', 'value'])
+  checkCall('text.padSequences(sequences, options)', arguments, PAD_OPTIONS)
   const { dtype = 'int32', padding = 'pre', truncating = 'pre', value = 0 } = options
   for (const [name, side] of [
     ['padding', padding],

@@ -1,6 +1,7 @@
 // SubwordTokenizer: texts as ids of parts of words, and back; written and read as Hugging Face's tokenizer.json.
 import { writeFile } from 'node:fs/promises'
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { isRecord } from '../core/tensor.js'
 import { type AddedToken, addedTokensOf, type Splitter, splitterOf } from './added_tokens.js'
 import { validParts } from './byte_alphabet.js'
@@ -21,10 +22,14 @@ export interface EncodeOptions {
   parseSpecialTokens?: boolean
 }
 
+const ENCODE_OPTIONS: OptionTable<EncodeOptions> = { pair: 'string', addSpecialTokens: 'boolean', parseSpecialTokens: 'boolean' }
+
 export interface DecodeOptions {
   /** Whether to leave special tokens out. Default false. */
   skipSpecialTokens?: boolean
 }
+
+const DECODE_OPTIONS: OptionTable<DecodeOptions> = { skipSpecialTokens: 'boolean' }
 
 /** The parts of a tokenizer.json file. */
 export interface SubwordJson {
@@ -114,7 +119,7 @@ export class SubwordTokenizer {
 
   /** The text of ids. Bytes that are no UTF-8 become U+FFFD. */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
-    checkOptions('decode', options, ['skipSpecialTokens'])
+    checkCall('decode(ids, options)', arguments, DECODE_OPTIONS)
     const known = this.checked('decode', ids).filter((id) => !(options.skipSpecialTokens && this.addedById.get(id)?.special))
     if (this.model.type === 'WordPiece') return this.model.decode(known)
     let text = ''
@@ -186,7 +191,7 @@ export class SubwordTokenizer {
 
   /** The parts of the template that are wanted. */
   private encodeParts(text: string, options: EncodeOptions): { ids: number[]; type: number }[] {
-    checkOptions('encode', options, ['pair', 'addSpecialTokens', 'parseSpecialTokens'])
+    checkOptions('encode', options, ENCODE_OPTIONS, 'text')
     const { pair, addSpecialTokens = true, parseSpecialTokens = true } = options
     const first = this.encodeText(text, parseSpecialTokens)
     const second = pair === undefined ? [] : this.encodeText(pair, parseSpecialTokens)

@@ -1,9 +1,10 @@
 // Tokenizer: words or characters as ids by how often they occur, exactly as Keras' Tokenizer (keras_preprocessing 1.1).
 import { tensor } from '../core/apply.js'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { isRecord, type Tensor } from '../core/tensor.js'
 import { byInteger, countsFromJson, dictionaryFromJson, dictionaryToJson } from './keras_json.js'
-import { checkedTexts, DEFAULT_FILTERS, describe, type WordOptions, wordSplitter } from './words.js'
+import { checkedTexts, DEFAULT_FILTERS, describe, WORD_OPTIONS, type WordOptions, wordSplitter } from './words.js'
 
 export interface TokenizerOptions extends WordOptions {
   /** Ids used are below this: the numWords - 1 most frequent words. Default: all words. */
@@ -19,7 +20,7 @@ export type Text = string | readonly string[]
 export type Sequence = ArrayLike<number>
 export type MatrixMode = 'binary' | 'count' | 'freq' | 'tfidf'
 const MODES: readonly MatrixMode[] = ['binary', 'count', 'freq', 'tfidf']
-const OPTIONS = ['numWords', 'filters', 'lower', 'split', 'charLevel', 'oovToken', 'segmenter', 'locale'] as const
+const TOKENIZER_OPTIONS: OptionTable<TokenizerOptions> = { numWords: 'integer', ...WORD_OPTIONS, charLevel: 'boolean', oovToken: 'string' }
 
 /** Keras' tokenizer JSON. */
 export interface TokenizerJson {
@@ -44,7 +45,7 @@ export class Tokenizer {
 
   constructor(options: TokenizerOptions = {}) {
     const what = 'text.tokenizer'
-    checkOptions(what, options, OPTIONS)
+    checkOptions(what, options, TOKENIZER_OPTIONS)
     const { numWords, oovToken, charLevel: _, ...wordOptions } = options
     if (numWords !== undefined && (!Number.isInteger(numWords) || numWords < 1)) {
       throw new WeftError('ERR_ARGUMENT', `${what}: numWords must be an integer of at least 1, got ${JSON.stringify(numWords)}`)
@@ -273,4 +274,7 @@ const textsOf = (method: string, texts: Iterable<Text>): Generator<Text, void> =
   checkedTexts(method, texts, isText, 'a string or a list of strings')
 
 /** A Keras Tokenizer. */
-export const tokenizer = (options: TokenizerOptions = {}): Tokenizer => new Tokenizer(options)
+export function tokenizer(options: TokenizerOptions = {}): Tokenizer {
+  checkCall('text.tokenizer(options)', arguments)
+  return new Tokenizer(options)
+}

@@ -1,5 +1,6 @@
 // wordPiece: WordPiece tokenizers, as BERT uses them, trained on texts or read from files.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { addedToken, splitterOf } from './added_tokens.js'
 import { normalizerOf } from './normalizers.js'
 import { trainPairs } from './pair_training.js'
@@ -32,7 +33,14 @@ export interface WordPieceOptions extends BertTextOptions {
 
 const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const
 const PREFIX = '##'
-const BERT = ['lowercase', 'stripAccents', 'splitChinese']
+const BERT_OPTIONS: OptionTable<BertTextOptions> = { lowercase: 'boolean', stripAccents: 'boolean', splitChinese: 'boolean' }
+const WORD_PIECE_OPTIONS: OptionTable<WordPieceOptions> = {
+  vocabularySize: 'integer',
+  specialTokens: 'list',
+  minFrequency: 'integer',
+  limitAlphabet: 'number',
+  ...BERT_OPTIONS,
+}
 
 const normalizerJson = ({ lowercase = true, stripAccents, splitChinese = true }: BertTextOptions): object => ({
   type: 'BertNormalizer',
@@ -56,8 +64,8 @@ function tokenizerOf(ids: ReadonlyMap<string, number>, special: readonly string[
 
 function train(texts: Iterable<string>, options: WordPieceOptions): SubwordTokenizer {
   const what = 'text.wordPiece.train'
-  checkOptions(what, options, ['vocabularySize', 'specialTokens', 'minFrequency', 'limitAlphabet', ...BERT])
-  const { vocabularySize, specialTokens = SPECIAL, minFrequency = 2, limitAlphabet = Number.POSITIVE_INFINITY } = options
+  checkCall(`${what}(texts, options)`, arguments, WORD_PIECE_OPTIONS)
+  const { vocabularySize, specialTokens = SPECIAL, minFrequency = 2, limitAlphabet = Number.POSITIVE_INFINITY } = options ?? {}
   checkTraining(what, vocabularySize, minFrequency, specialTokens)
   if (!specialTokens.includes('[UNK]')) throw new WeftError('ERR_ARGUMENT', `${what}: specialTokens must have '[UNK]'`)
   const normalize = normalizerOf(normalizerJson(options))
@@ -100,7 +108,7 @@ function alphabetOf(words: readonly { characters: readonly string[]; count: numb
 }
 
 async function loadVocabulary(file: string, options: BertTextOptions = {}): Promise<SubwordTokenizer> {
-  checkOptions('text.wordPiece.loadVocabulary', options, BERT)
+  checkCall('text.wordPiece.loadVocabulary(file, options)', arguments, BERT_OPTIONS)
   const lines = (await readText(file)).split(/\r?\n/)
   if (lines.at(-1) === '') lines.pop()
   const ids = new Map(lines.map((token, id) => [token, id]))

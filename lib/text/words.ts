@@ -1,6 +1,7 @@
 // Words of a text: Keras' splitting, and segmentation by Unicode rules for languages that write no spaces.
 import { createHash } from 'node:crypto'
-import { checkOptions, unknownName, WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 
 /** 'intl': words by Intl.Segmenter. 'character': every Chinese or Japanese character is a word. */
 export type Segmenter = 'intl' | 'character'
@@ -18,8 +19,15 @@ export interface WordOptions {
   locale?: string
 }
 
+export const WORD_OPTIONS: OptionTable<WordOptions> = {
+  filters: 'string',
+  lower: 'boolean',
+  split: 'string',
+  segmenter: 'string',
+  locale: 'string',
+}
+
 export const DEFAULT_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
-const KNOWN = ['filters', 'lower', 'split', 'segmenter', 'locale']
 
 /** A function from a text to its words. Checks the options once. */
 export function wordSplitter(what: string, options: WordOptions = {}): (text: string) => string[] {
@@ -88,7 +96,7 @@ export function* checkedTexts<T>(what: string, texts: Iterable<T>, isText: (text
 
 /** The words of a text, lowered, filtered and split as Keras' text_to_word_sequence. */
 export function textToWordSequence(text: string, options: WordOptions = {}): string[] {
-  checkOptions('text.textToWordSequence', options, KNOWN)
+  checkCall('text.textToWordSequence(text, options)', arguments, WORD_OPTIONS)
   return wordSplitter('text.textToWordSequence', options)(text)
 }
 
@@ -97,10 +105,12 @@ export interface HashingOptions extends WordOptions {
   hashFunction?: 'md5' | ((word: string) => number | bigint)
 }
 
+const HASHING_OPTIONS: OptionTable<HashingOptions> = { ...WORD_OPTIONS, hashFunction: 'any' }
+
 /** Ids of words by hashing, in 1 ... n - 1 without a vocabulary; different words may share one. As Keras' hashing_trick with 'md5'. */
 export function hashingTrick(text: string, n: number, options: HashingOptions = {}): number[] {
   const what = 'text.hashingTrick'
-  checkOptions(what, options, [...KNOWN, 'hashFunction'])
+  checkCall('text.hashingTrick(text, n, options)', arguments, HASHING_OPTIONS)
   if (!Number.isSafeInteger(n) || n < 2) throw new WeftError('ERR_ARGUMENT', `${what}: n must be an integer of at least 2, got ${n}`)
   const { hashFunction = 'md5', ...rest } = options
   if (hashFunction !== 'md5' && typeof hashFunction !== 'function') throw unknownName(`hash of ${what}`, hashFunction, ['md5'])

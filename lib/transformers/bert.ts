@@ -1,4 +1,6 @@
 // bert: an encoder of whole texts, blocks of attention over all tokens (Devlin et al. 2019), as one Model.
+import type { DynamicShape } from '../core/spec.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { ActivationLike } from '../activations.js'
 import type { InitializerLike } from '../initializers.js'
 import { Dense } from '../layers/dense.js'
@@ -12,7 +14,6 @@ import { isInferring } from '../layers/symbolic.js'
 import { SEEDS_OF_BLOCK, TransformerEncoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
-import type { Shape } from '../core/op.js'
 import { add, cast, matMul, notEqual, reshape, slice } from '../ops/index.js'
 import { Tensor, type Variable } from '../core/tensor.js'
 import { checkSizes, type TransformerSizes } from './sizes.js'
@@ -49,22 +50,22 @@ export type BertOutputs = Tensor | BertEncoding
 /** An encoder of texts. Made by bert(). */
 export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<BertOptions & LayerOptions, BertInputs, O> {
   static override readonly className: string = 'Bert'
-  static override readonly options: readonly string[] = [
-    'vocabularySize',
-    'sequenceLength',
-    'numLayers',
-    'numHeads',
-    'hiddenDim',
-    'intermediateDim',
-    'dropout',
-    'numSegments',
-    'activation',
-    'layerNormEpsilon',
-    'maskZero',
-    'maskedLanguageHead',
-    'kernelInitializer',
-    'seed',
-  ]
+  static override readonly options: OptionTable<BertOptions> = {
+    vocabularySize: 'integer',
+    sequenceLength: 'integer',
+    numLayers: 'integer',
+    numHeads: 'integer',
+    hiddenDim: 'integer',
+    intermediateDim: 'integer',
+    dropout: 'number',
+    numSegments: 'integer',
+    activation: 'any',
+    layerNormEpsilon: 'number',
+    maskZero: 'boolean',
+    maskedLanguageHead: 'boolean',
+    kernelInitializer: 'any',
+    seed: 'number',
+  }
 
   readonly layers: readonly AnyLayer[]
   private readonly embedding: TokenAndPositionEmbedding
@@ -130,15 +131,14 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
       ...(this.pooler ? [this.pooler] : []),
       ...(this.head ? [this.head.transform, this.head.norm] : []),
     ]
-    this.build([null, sequenceLength] as unknown as Shape)
+    this.build([null, sequenceLength])
     if (config.trainable === false) this.trainable = false
   }
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     const { sequenceLength, hiddenDim, vocabularySize } = this.config
-    for (const layer of [this.embedding, this.segments]) layer.build([null, sequenceLength] as unknown as Shape)
-    for (const layer of this.layers.slice(2))
-      layer.build((layer === this.pooler ? [null, hiddenDim] : [null, null, hiddenDim]) as unknown as Shape)
+    for (const layer of [this.embedding, this.segments]) layer.build([null, sequenceLength])
+    for (const layer of this.layers.slice(2)) layer.build(layer === this.pooler ? [null, hiddenDim] : [null, null, hiddenDim])
     if (this.head) this.headBias = this.addWeight({ name: 'headBias', shape: [vocabularySize], initializer: 'zeros' })
   }
 
@@ -227,5 +227,6 @@ export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead: 
 export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead?: false }): Bert<BertEncoding>
 export function bert(config: BertOptions & LayerOptions): Bert
 export function bert(config: BertOptions & LayerOptions): Bert {
+  checkCall('bert(options)', arguments)
   return new Bert(config)
 }

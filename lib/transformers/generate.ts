@@ -1,5 +1,6 @@
 // generate: text from a language model, token by token, each token one native call on the cached keys and values of those before.
-import { checkOptions, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
 import { Gpt } from './gpt.js'
@@ -22,10 +23,18 @@ export interface GenerateOptions {
   signal?: AbortSignal
 }
 
+const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
+  maxTokens: 'integer',
+  temperature: 'number',
+  topK: 'integer',
+  topP: 'number',
+  seed: 'number',
+  stopTokens: 'list',
+  signal: 'any',
+}
+
 /** Token ids of one text. */
 export type Prompt = ArrayLike<number> | Tensor
-
-const OPTIONS = ['maxTokens', 'temperature', 'topK', 'topP', 'seed', 'stopTokens', 'signal']
 
 interface Plan extends Sampling {
   readonly maxTokens: number
@@ -47,7 +56,7 @@ export function generate(model: unknown, prompt: Prompt, options: GenerateOption
     throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
       hint: 'Write generate(net, ids, { maxTokens })',
     })
-  checkOptions('generate', options, OPTIONS)
+  checkCall('generate(model, prompt, options)', arguments, GENERATE_OPTIONS)
   const plan = checkPlan(options)
   if (!(prompt instanceof Tensor)) return tokens(model, checkPrompt(model, prompt), plan, options)
   const { shape } = prompt

@@ -1,6 +1,8 @@
 // gpt: a causal language model, blocks of self-attention over the tokens so far (Radford et al. 2019), as one Model.
+import type { DynamicShape, Shape } from '../core/spec.js'
 import type { ActivationLike } from '../activations.js'
 import { variable } from '../core/apply.js'
+import { checkCall, type OptionTable } from '../core/options.js'
 import type { InitializerLike } from '../initializers.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
 import { Dense } from '../layers/dense.js'
@@ -16,7 +18,6 @@ import { isInferring } from '../layers/symbolic.js'
 import { SEEDS_OF_BLOCK, TransformerDecoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
-import type { Shape } from '../core/op.js'
 import { matMul, reshape, zeros } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { Decoder } from './decoder.js'
@@ -49,24 +50,24 @@ export interface GptOptions extends TransformerSizes {
 /** A causal language model: ids [batch, steps] → logits of the next token [batch, steps, vocabularySize]. Made by gpt(). */
 export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
   static override readonly className: string = 'Gpt'
-  static override readonly options: readonly string[] = [
-    'vocabularySize',
-    'sequenceLength',
-    'numLayers',
-    'numHeads',
-    'hiddenDim',
-    'intermediateDim',
-    'dropout',
-    'activation',
-    'numKeyValueHeads',
-    'rotary',
-    'normalization',
-    'layerNormEpsilon',
-    'useBias',
-    'tieWeights',
-    'kernelInitializer',
-    'seed',
-  ]
+  static override readonly options: OptionTable<GptOptions> = {
+    vocabularySize: 'integer',
+    sequenceLength: 'integer',
+    numLayers: 'integer',
+    numHeads: 'integer',
+    hiddenDim: 'integer',
+    intermediateDim: 'integer',
+    dropout: 'number',
+    activation: 'any',
+    numKeyValueHeads: 'any',
+    rotary: 'any',
+    normalization: ['layer', 'rms'],
+    layerNormEpsilon: 'number',
+    useBias: 'boolean',
+    tieWeights: 'boolean',
+    kernelInitializer: 'any',
+    seed: 'number',
+  }
 
   readonly layers: readonly AnyLayer[]
   private readonly embedding: Embedding | TokenAndPositionEmbedding
@@ -110,14 +111,14 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
         : new LayerNormalization({ name: 'norm', epsilon, ...made })
     this.head = tieWeights ? undefined : new Dense({ name: 'head', units: vocabularySize, useBias: false, kernelInitializer, ...made })
     this.layers = [this.embedding, ...(this.dropout ? [this.dropout] : []), ...this.blocks, this.norm, ...(this.head ? [this.head] : [])]
-    this.build([null, sequenceLength] as unknown as Shape)
+    this.build([null, sequenceLength])
     if (config.trainable === false) this.trainable = false
   }
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     const { sequenceLength, hiddenDim } = this.config
-    this.embedding.build([null, sequenceLength] as unknown as Shape)
-    for (const layer of this.layers.slice(1)) layer.build([null, null, hiddenDim] as unknown as Shape)
+    this.embedding.build([null, sequenceLength])
+    for (const layer of this.layers.slice(1)) layer.build([null, null, hiddenDim])
   }
 
   /** Shape of one sample; shorter ones fit as well. */
@@ -242,4 +243,7 @@ registerLoader('Gpt', (config) => new Gpt(config as unknown as GptOptions & Laye
  * A causal language model that compiles, fits, saves, loads and generates: ids [batch, steps] → logits [batch, steps, vocabularySize].
  * Train it on x and the same ids one step later as y, with losses.sparseCategoricalCrossentropy({ fromLogits: true }).
  */
-export const gpt = (config: GptOptions & LayerOptions): Gpt => new Gpt(config)
+export function gpt(config: GptOptions & LayerOptions): Gpt {
+  checkCall('gpt(options)', arguments)
+  return new Gpt(config)
+}

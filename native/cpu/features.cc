@@ -2,8 +2,13 @@
 #include "features.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
+
+#include "setting.h"
+
+#ifndef WEFT_BUILT_LEVELS
+#define WEFT_BUILT_LEVELS 1
+#endif
 
 namespace weft::cpu {
 namespace {
@@ -21,12 +26,27 @@ int best_level() {
 #endif
 }
 
+bool built(int level) { return (WEFT_BUILT_LEVELS >> level & 1) != 0; }
+
+std::string list_of_built() {
+  std::string list;
+  for (const std::string& name : built_levels()) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 int wanted_level() {
   const int best = best_level();
-  if (const char* text = std::getenv("WEFT_CPU_LEVEL"))
-    for (int i = 0; i < 3; i++)
-      if (std::string(text) == level_names[i]) return std::min(i, best);
-  return best;
+  if (const char* text = setting("WEFT_CPU_LEVEL", {"portable", "avx2", "avx512"})) {
+    const int wanted = int(std::find(std::begin(level_names), std::end(level_names), std::string_view(text)) - std::begin(level_names));
+    require(wanted <= best, "ERR_ARGUMENT", "WEFT_CPU_LEVEL=", text, ": the best that this processor can do is ", level_names[best]);
+    require(built(wanted), "ERR_ARGUMENT", "WEFT_CPU_LEVEL=", text, ": this addon has kernels for ", list_of_built(),
+            " only. Build it with: npx weftjs build --levels ", text);
+    return wanted;
+  }
+  for (int level = best; level >= 0; level--)
+    if (built(level)) return level;
+  throw Error("ERR_NO_DEVICE", "this addon has kernels for " + list_of_built() + " only, and the best that this processor can do is " +
+                                   level_names[best] + ". Build it here: npx weftjs build");
 }
 
 }  // namespace
@@ -37,6 +57,13 @@ int level() {
 }
 
 const char* level_name() { return level_names[level()]; }
+
+std::vector<std::string> built_levels() {
+  std::vector<std::string> list;
+  for (int level = 0; level < int(std::size(level_names)); level++)
+    if (built(level)) list.emplace_back(level_names[level]);
+  return list;
+}
 
 std::string name() {
   std::ifstream info("/proc/cpuinfo");

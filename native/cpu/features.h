@@ -5,9 +5,14 @@
 
 namespace weft::cpu {
 
-/** 0 portable, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL). WEFT_CPU_LEVEL=portable|avx2|avx512 lowers it. */
+/**
+ * The level of kernels that is used: 0 portable, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL). The best that the processor can do and the
+ * addon has, or the one that WEFT_CPU_LEVEL=portable|avx2|avx512 names. ERR_ARGUMENT, ERR_NO_DEVICE.
+ */
 int level();
 const char* level_name();
+/** The levels that the addon has kernels of. */
+std::vector<std::string> built_levels();
 std::string name();
 std::vector<std::string> features();
 

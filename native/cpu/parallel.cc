@@ -10,9 +10,12 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "error.h"
 #include "float_mode.h"
 #include "pause.h"
 
@@ -20,9 +23,13 @@ namespace weft::cpu {
 namespace {
 
 int configured_lanes() {
-  if (const char* text = std::getenv("WEFT_THREADS")) {
-    const int n = std::atoi(text);
-    if (n >= 1 && n <= 1024) return n;
+  const char* const text = std::getenv("WEFT_THREADS");
+  if (text != nullptr && *text != '\0') {
+    const std::string digits = text;
+    const bool number = digits.size() <= 4 && digits.find_first_not_of("0123456789") == std::string::npos;
+    const int n = number ? std::stoi(digits) : 0;
+    require(n >= 1 && n <= 1024, "ERR_ARGUMENT", "WEFT_THREADS=", text, ": a number of threads from 1 to 1024 is expected");
+    return n;
   }
   cpu_set_t set;  // what this process may use, not what the machine has
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
@@ -31,8 +38,11 @@ int configured_lanes() {
 
 class Pool {
  public:
+  /** Where the system allows fewer threads, those there are do the work of all: chunks belong to no lane. */
   explicit Pool(int lanes) {
-    for (int lane = 1; lane < lanes; lane++) std::thread([this, lane] { work(lane); }).detach();  // live as long as the process
+    try {
+      for (int lane = 1; lane < lanes; lane++) std::thread([this, lane] { work(lane); }).detach();  // live as long as the process
+    } catch (const std::system_error&) {}
   }
 
   void run(int64_t chunks, ChunkFunction function, void* context) {

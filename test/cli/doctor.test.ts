@@ -43,6 +43,7 @@ test('doctor() finds a sound installation', async () => {
   assert.ok(report.napi >= 8)
   assert.ok(report.cpu.name.length > 0 && report.cpu.threads >= 1)
   assert.ok(['portable', 'avx2', 'avx512'].includes(report.cpu.level), report.cpu.level)
+  assert.ok(report.cpu.levels.includes(report.cpu.level), report.cpu.levels.join())
   assert.ok(report.devices.some((device) => device.id === 'cpu'))
   const sets = report.datasets.filter((set) => set.found).map((set) => set.name)
   for (const name of ['digits', 'iris', 'wine', 'breastCancer', 'diabetes']) assert.ok(sets.includes(name), name)
@@ -53,6 +54,7 @@ test('weftjs doctor prints the report, as text or JSON', () => {
   assert.is(text.code, 0, text.out + text.err)
   assert.match(text.out, /^weftjs +\d/m)
   assert.match(text.out, /^check +matMul: ok, largest error/m)
+  assert.match(text.out, /^cpu .*: \w+ kernels of [\w, ]+ in the addon, \d+ threads?$/m)
   const json = weftjs(['doctor', '--json'])
   assert.is(json.code, 0)
   const report = JSON.parse(json.out) as DoctorReport
@@ -150,6 +152,8 @@ test('wrong usage: exit code 2 and the usage', () => {
     [['doctor', '--yaml'], /--yaml[\s\S]*Usage: weftjs doctor \[--json\]/],
     [['doctor', 'extra'], /extra[\s\S]*Usage: weftjs doctor/],
     [['toString'], /unknown command/],
+    [['build', '--levels', 'avx1'], /'avx1' is not one of native, all, portable[\s\S]*Usage: weftjs build/],
+    [['build', '--cuda', 'maybe'], /--cuda maybe: auto, on or off[\s\S]*Usage: weftjs build/],
   ] as const) {
     const { code, err } = weftjs([...args])
     assert.is(code, 2, args.join(' '))

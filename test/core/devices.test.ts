@@ -1,4 +1,5 @@
-// Devices: how one is chosen, what is said when it cannot be used, tensors between two, and what keeps operands of two apart.
+// Devices: how one is chosen, what is said when it cannot be used, tensors between two, and what keeps operands of two
+// apart.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'

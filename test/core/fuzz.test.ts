@@ -1,4 +1,5 @@
-// Random graphs: what a traced program gives (planner, in-place, merging, state) equals what the same calls give one by one.
+// Random graphs: what a traced program gives (planner, in-place, merging, state) equals what the same calls give one by
+// one.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, type Tensor, variable } from '../../lib/index.js'

@@ -1,4 +1,5 @@
-// Kernel libraries: an op of a user's own, with a kernel in C++ built against the packed headers; and libraries that are refused.
+// Kernel libraries: an op of a user's own, with a kernel in C++ built against the packed headers; and libraries that
+// are refused.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

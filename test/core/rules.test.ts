@@ -1,4 +1,5 @@
-// Each rewrite rule: it applies where it should, not where an inner value is read elsewhere, and changes no result beyond rounding.
+// Each rewrite rule: it applies where it should, not where an inner value is read elsewhere, and changes no result
+// beyond rounding.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { gradCheck, gradients, jit, tensor, type Tensor } from '../../lib/index.js'

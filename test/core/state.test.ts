@@ -1,4 +1,5 @@
-// State in traced functions: reads before assign keep the old value, reads after see the new one, the device sees the last.
+// State in traced functions: reads before assign keep the old value, reads after see the new one, the device sees the
+// last.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, variable, WeftError, type Tensor } from '../../lib/index.js'
@@ -180,6 +181,13 @@ test('records, arrays and other values as arguments and results', async () => {
   assert.is(traced, 1)
   assert.equal(await values(f(p, 3).sum), [9])
   assert.is(traced, 2)
+})
+
+test('names and values of a record are told apart', () => {
+  const keys = jit((record: Record<string, unknown>) => Object.keys(record).length)
+  assert.is(keys({ a: 1, b: 2 }), 2)
+  assert.is(keys({ 'a:1,b': 2 }), 1)
+  assert.is(keys({ '1a:1,1b': 2 }), 1)
 })
 
 test('at most 16 programs are kept, and many signatures warn once', async () => {

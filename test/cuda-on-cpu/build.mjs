@@ -1,27 +1,26 @@
 // Builds what runs CUDA kernels on a CPU: the emulated CUDA library, and with a sanitizer the runner of exported programs.
-import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { availableParallelism } from 'node:os'
+import { output } from '../../scripts/build.mjs'
 
 const here = import.meta.dirname
 const root = path.join(here, '..', '..')
 
 /** Configures and builds a target in build/<name>; { folder } or { problem }. */
-export function build(name, target, options = []) {
+export async function build(name, target, options = []) {
   const folder = path.join(root, 'build', name)
   for (const args of [
     ['-S', here, '-B', folder, ...options],
     ['--build', folder, '--target', target, '--parallel', String(availableParallelism())],
   ]) {
-    const { status, stdout, stderr, error } = spawnSync('cmake', args, { encoding: 'utf8' })
-    if (status !== 0)
-      return { problem: error ? `cmake: ${error.message}` : `${stdout}\n${stderr}`.trim().split('\n').slice(-30).join('\n') }
+    const { status, text } = await output('cmake', args)
+    if (status !== 0) return { problem: text.trim().split('\n').slice(-30).join('\n') }
   }
   return { folder }
 }
 
 /** The emulated CUDA library, up to date; { library } or { problem }. */
-export function buildEmulated() {
-  const { folder, problem } = build('cuda-on-cpu', 'weft_cuda')
+export async function buildEmulated() {
+  const { folder, problem } = await build('cuda-on-cpu', 'weft_cuda')
   return folder ? { library: path.join(folder, 'libweft_cuda.so') } : { problem }
 }

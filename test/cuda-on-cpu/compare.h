@@ -69,7 +69,7 @@ inline std::string difference(DType dtype, const Bytes& actual, const Bytes& exp
   for (size_t i = 0; i < n; i++) {
     const double a = element(dtype, actual, i), b = element(dtype, expected, i);
     if (a == b || (std::isnan(a) && std::isnan(b))) continue;
-    const bool is_float = precision_of(dtype) > 0;
+    const bool is_float = precision_of(dtype) > 0 && std::isfinite(b);
     const double rounding = std::max(precision, precision_of(dtype)) * (roundings * (std::abs(b) + 0.25 * most) + 4 * scale);
     if (is_float && std::abs(a - b) <= rounding + allowed) continue;
     if (wrong++ == 0) first = i;

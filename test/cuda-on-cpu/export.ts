@@ -1,5 +1,5 @@
 // Exports what tests run on the CPU device, for the emulated CUDA kernels to repeat: node --import ./dist/test/cuda-on-cpu/export.js <test>, with
-// WEFT_EXPORT_PROGRAMS naming a folder. Each distinct program becomes one file there: what it is, the bytes that went in, the bytes that came out.
+// WEFT_EXPORT_PROGRAMS naming a folder. WEFT_EXPORT_ONLY=sum,cumSum: only programs that call one of these. Each distinct program becomes one file there: what it is, the bytes that went in, the bytes that came out.
 //
 // Format, little-endian; text is a u32 length and UTF-8, dtypes are their position in DTYPES, bytes are a u64 length and the bytes:
 //   u32 0x57454654, u32 format, text precision
@@ -24,6 +24,8 @@ const DTYPES = ['bool', 'uint8', 'int8', 'int32', 'int64', 'float16', 'bfloat16'
 const MOST_BYTES = 2 << 20
 /** Runs of one program that are kept, when their data differ. */
 const MOST_RUNS = 3
+/** The operations whose programs are exported; none: all. */
+const only = (process.env['WEFT_EXPORT_ONLY'] ?? '').split(',').filter((name) => name !== '')
 /** As in lib/core/buffer.ts: larger buffers start at a 64-byte boundary of their storage. */
 const ALIGNED = 1024
 
@@ -130,6 +132,7 @@ function sizes(spec: ProgramSpec, kind: SlotSpec['kind'], count: number): number
 /** What is needed to export a program; undefined for those the CUDA device does not run, or only slowly when emulated. */
 function examine(spec: ProgramSpec): Known | undefined {
   if (spec.calls.length === 0) return undefined
+  if (only.length > 0 && !spec.calls.some((call) => only.includes(call.op))) return undefined
   if (spec.values.some((value) => value.dtype === 'float64')) return undefined
   if (spec.slots.reduce((sum, slot) => sum + slot.bytes, 0) > MOST_BYTES) return undefined
   const out = new Writer()

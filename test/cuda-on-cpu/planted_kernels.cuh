@@ -1,6 +1,9 @@
 // Kernels with a mistake planted in each, and the same without it.
 #pragma once
-#include "hopper.cuh"
+#include "cluster.cuh"
+#include "copy_engine.cuh"
+#include "mbarrier.cuh"
+#include "warpgroup.cuh"
 
 namespace weft::cuda {
 

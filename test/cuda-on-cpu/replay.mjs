@@ -1,8 +1,9 @@
 // Repeats what the tests run on the CPU device on the emulated GPU, under AddressSanitizer and under the race detector, in several orders.
-// Usage: node test/cuda-on-cpu/replay.mjs [address] [race] [ptx]; without arguments all. The last line is "N passed, N failed, N skipped":
-// a pass is all programs once in one way, a failure is a program.
+// Usage: node test/cuda-on-cpu/replay.mjs [address] [race] [ptx] [part of a test's path ...]; without arguments all. `race ops/cumsum`
+// repeats what that test runs, and the long rows (rows/wide_rows.ts) of the operations it calls. The addon, TypeScript and the runners are
+// built first. The last line is "N passed, N failed, N skipped": a pass is all programs once in one way, a failure is a program.
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { build } from './build.mjs'
 import { buildTranslated } from './ptx/build.mjs'
@@ -62,22 +63,39 @@ const fail = (line) => {
   console.log(line)
 }
 
+/** The operations that exported programs call, from the names of their files. */
+const operationsIn = (folder) =>
+  new Set(readdirSync(folder).flatMap((file) => file.replace(/(\.\.\.)?-[0-9a-f]+\.program$/, '').split('+')))
+
 /** Writes what the tests compute to files. */
 async function exportPrograms() {
-  for (const folder of [programs, products]) rmSync(folder, { recursive: true, force: true })
+  for (const folder of [programs, products]) {
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder, { recursive: true })
+  }
   const hook = ['--expose-gc', '--import', path.join(root, 'dist', 'test', 'cuda-on-cpu', 'export.js')]
   const tests = SOURCES.flatMap((folder) => readdirSync(path.join(root, 'test', folder)).map((file) => path.join(folder, file)))
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => ({ file: file.replace(/\.ts$/, '.js'), to: programs }))
+  const chosen = tests.filter(({ file }) => parts.length === 0 || parts.some((part) => file.includes(part)))
   const own = [
-    { file: path.join('cuda-on-cpu', 'products.js'), to: products },
-    { file: path.join('cuda-on-cpu', 'wide.js'), to: programs },
+    { file: path.join('cuda-on-cpu', 'rows', 'products.js'), to: products },
+    { file: path.join('cuda-on-cpu', 'rows', 'wide.js'), to: programs },
   ]
-  await each([...own, ...tests], async ({ file, to }) => {
-    const env = { WEFT_EXPORT_PROGRAMS: to, WEFT_DEVICE: 'cpu', NO_COLOR: '1' }
-    const { code, output } = await run(process.execPath, [...hook, path.join(root, 'dist', 'test', file)], env)
-    if (code !== 0) fail(`FAIL export of ${file}: exit code ${code}\n${output.trimEnd()}`)
-  })
+  const write =
+    ({ file, to }, only) =>
+    async () => {
+      const env = { WEFT_EXPORT_PROGRAMS: to, WEFT_EXPORT_ONLY: only, WEFT_DEVICE: 'cpu', NO_COLOR: '1' }
+      const { code, output } = await run(process.execPath, [...hook, path.join(root, 'dist', 'test', file)], env)
+      if (code !== 0) fail(`FAIL export of ${file}: exit code ${code}\n${output.trimEnd()}`)
+    }
+  if (parts.length > 0 && chosen.length === 0) fail(`no test file of ${SOURCES.join(', ')} matches ${parts.join(' ')}`)
+  const first = parts.length === 0 ? [...own, ...chosen] : chosen
+  await each(first, (source) => write(source, '')())
+  if (parts.length > 0 && chosen.length > 0) {
+    const operations = [...operationsIn(programs)].join()
+    await each(own, (source) => write(source, operations)())
+  }
   for (const folder of [programs, products]) console.log(`${readdirSync(folder).length} programs in ${path.relative(root, folder)}`)
 }
 
@@ -124,10 +142,15 @@ async function replay(kind, runner, folder, way) {
 
 const has = (tool) => spawnSync(tool, ['--version']).status === 0
 const wanted = process.argv.slice(2)
-const kinds = Object.keys(WAYS).filter((kind) => wanted.length === 0 || wanted.includes(kind))
+const parts = wanted.filter((word) => !Object.hasOwn(WAYS, word))
+const kinds = Object.keys(WAYS).filter((kind) => wanted.length === parts.length || wanted.includes(kind))
 
-await exportPrograms()
-for (const kind of kinds) {
+for (const script of ['build:native', 'build:ts']) {
+  const { output, code } = await run('npm', ['run', '--silent', script])
+  if (code !== 0) fail(`FAIL ${script}\n${output.trimEnd().split('\n').slice(-40).join('\n')}`)
+}
+if (sum.failed === 0) await exportPrograms()
+for (const kind of sum.failed === 0 ? kinds : []) {
   const missing = ['cmake', 'g++', ...(kind === 'ptx' ? ['nvcc', 'c++filt'] : [])].find((tool) => !has(tool))
   if (missing) {
     sum.skipped += WAYS[kind].length
@@ -135,22 +158,23 @@ for (const kind of kinds) {
     continue
   }
   const begin = performance.now()
-  const { runner, problem } = kind === 'ptx' ? await translated() : sanitized(kind)
+  const { runner, problem } = kind === 'ptx' ? await translated() : await sanitized(kind)
   console.log(`${kind}: ${problem ? 'not ' : ''}built in ${((performance.now() - begin) / 1000).toFixed(1)} s`)
   if (problem) {
     fail(`FAIL build for ${kind}\n${problem}`)
     continue
   }
   for (const way of WAYS[kind]) {
-    if (kind !== 'ptx') await replay(kind, runner, programs, way)
-    await replay(kind, runner, products, { ...way, of: 1 })
+    // a part is small: every way runs all of it
+    if (kind !== 'ptx') await replay(kind, runner, programs, parts.length > 0 ? { ...way, of: 1 } : way)
+    if (readdirSync(products).length > 0) await replay(kind, runner, products, { ...way, of: 1 })
   }
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
-process.exit(sum.failed > 0 || sum.passed === 0 ? 1 : 0)
+process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0 // not exit(), which would lose what is still on its way to a pipe
 
-function sanitized(kind) {
-  const { folder, problem } = build(`cuda-on-cpu-${kind}`, 'runner', [`-DWEFT_SANITIZE=${kind}`])
+async function sanitized(kind) {
+  const { folder, problem } = await build(`cuda-on-cpu-${kind}`, 'runner', [`-DWEFT_SANITIZE=${kind}`])
   return folder ? { runner: path.join(folder, 'runner') } : { problem }
 }
 

@@ -93,6 +93,30 @@ test('missing values: an error that names the place, skipped rows, or a number',
   await rejects('ERR_DATA', /'NA', which is not a number/, csv(file, { missing: 0, missingValues: ['', '?'] }).toArray())
 })
 
+test('an empty field is missing whatever counts as missing; numbers are decimal; names that are used are unique', async () => {
+  const blank = write('a,y\n1,0\n,1\n   ,1\n')
+  for (const missingValues of [['NA'], []]) {
+    await rejects('ERR_DATA', /column 'a' has no value/, csv(blank, { label: 'y', missingValues }).toArray())
+    assert.equal(await csv(blank, { label: 'y', missing: 'skip', missingValues }).toArray(), [{ x: [1], y: 0 }])
+  }
+  for (const text of ['0x10', '0b1', '0o7', '1_000', '1e', '.', '1 2'])
+    await rejects('ERR_DATA', /not a number/, csv(write(`a,b\n1,2\n${text},1\n`)).toArray())
+  assert.equal(await csv(write('a,b,c,d,e\n+1,-.5,2.,1e-3,Infinity\n')).toArray(), [{ x: [1, -0.5, 2, 0.001, Number.POSITIVE_INFINITY] }])
+  await rejects('ERR_FORMAT', /two columns are named 'y'/, csv(write('y,a,y\n1,2,3\n'), { label: 'y' }).toArray())
+  assert.equal(await csv(write('1,2,3\n'), { label: 'l', header: ['y', 'a', 'l'] }).toArray(), [{ x: [1, 2], y: 3 }])
+})
+
+test('rows and files have limits', async () => {
+  const long = write(`a,b\n1,${'2'.repeat(5000)}\n`)
+  await rejects('ERR_FORMAT', /a row has more than 1000 bytes.*maxLineBytes/, csv(long, { maxLineBytes: 1000 }).toArray())
+  const rows = '1,2\n'.repeat(1000)
+  await rejects('ERR_FORMAT', /more than 1000 bytes.*maxBytes/, csv(write(`a,b\n${rows}`), { maxBytes: 1000 }).toArray())
+  const packed = write(gzipSync(`a,b\n${rows}`), 'csv.gz')
+  await rejects('ERR_FORMAT', /more than 1000 bytes unpacked/, csv(packed, { maxBytes: 1000 }).toArray())
+  assert.is((await csv(packed).toArray()).length, 1000)
+  throws('ERR_ARGUMENT', /maxBytes must be at least 1/, () => csv(packed, { maxBytes: 0 }))
+})
+
 test('categories become numbers; without them the error names the column', async () => {
   const file = write('color,size,kind\nred,1,cat\nblue,2,dog\n')
   await rejects('ERR_DATA', /line 2: column 'color' has 'red'.*categories/, csv(file).toArray())
@@ -138,6 +162,13 @@ test('a large file is read as a stream and can be left early', async () => {
   assert.ok(most < 100e6, `${most} bytes more than before`)
   assert.is((await csv(file, { label: 'y' }).take(3).toArray()).length, 3)
   assert.is((await csv(file, { label: 'y' }).shuffle({ seed: 1, bufferSize: 100 }).batch(32).take(2).prefetch().toArray()).length, 2)
+})
+
+test('a packed file of one endless row ends at the longest row, without being unpacked', async () => {
+  const bomb = write(gzipSync(`a,b\n1,${'2'.repeat(1 << 27)}`), 'csv.gz')
+  const began = process.memoryUsage().rss
+  await rejects('ERR_FORMAT', /a row has more than 16777216 bytes/, csv(bomb).toArray())
+  assert.ok(process.memoryUsage().rss - began < 400e6)
 })
 
 test.run()

@@ -192,7 +192,7 @@ test('CIFAR-10: planes become channels last', async () => {
 test('places are tried in order: dir, WEFT_DATA, the system, the cache', async () => {
   const make = (dir: string, label: number): string =>
     folder({ ...tiny(), 't10k-labels-idx1-ubyte': idx([2], Uint8Array.of(label, label)) }, dir)
-  const label = async (options: datasets.LoadOptions): Promise<number> =>
+  const label = async (options: datasets.DatasetOptions): Promise<number> =>
     ((await (await datasets.mnist({ verify: false, ...options })).test.y.data()) as Int32Array)[0]!
   make('cache/weft/mnist', 1)
   assert.is(await label({}), 1)

@@ -147,4 +147,36 @@ test('minMaxScaler: a range; scalers refuse what they cannot know', async () => 
   }
 })
 
+test('scalers of constant features, of large values and of small spreads', async () => {
+  const constant = await data.standardScaler().fit(new Array<number>(100_000).fill(14.62))
+  assert.equal(constant.mean, [14.62])
+  assert.equal(constant.deviation, [1])
+  const [same, near] = constant.transform([14.62, 14.63])
+  assert.is(same, 0)
+  assert.ok(Math.abs(near! - 0.01) < 1e-12)
+  for (const scale of [1e-9, 1, 1e9]) {
+    const spread = await data.standardScaler().fit([1e9 * scale, (1e9 + 0.001) * scale])
+    assert.ok(Math.abs(spread.deviation[0]! / (0.0005 * scale) - 1) < 1e-3, `${spread.deviation}`)
+    const scaled = spread.transform([1e9 * scale, (1e9 + 0.001) * scale])
+    assert.ok(Math.abs(scaled[0]! + 1) < 1e-6 && Math.abs(scaled[1]! - 1) < 1e-6, `${scaled}`)
+  }
+  const values = Array.from({ length: 7 }, (_, i) => 1e6 + i)
+  const range = await data.minMaxScaler().fit(values)
+  const wanted = values.map((_, i) => i / 6)
+  for (const found of [range.transform(values), range.transform(Float32Array.from(values)), await range.transform(tensor(values)).data()])
+    Array.from(found as ArrayLike<number>).forEach((value, i) =>
+      assert.ok(Math.abs(value - wanted[i]!) < 1e-6, `${value} for ${wanted[i]}`),
+    )
+  assert.equal(range.inverseTransform(range.transform(values)), values)
+  const big = await data.standardScaler().fit(BigInt64Array.of(1n, 2n, 3n))
+  assert.equal(big.mean, [2])
+})
+
+test('scalers of files written before the center had a place of its own', async () => {
+  const standard = data.standardScaler.fromJSON({ className: 'StandardScaler', factor: [0.5], offset: [-1] })
+  assert.equal([standard.mean, standard.deviation, standard.transform([4])], [[2], [2], [1]])
+  const range = data.minMaxScaler.fromJSON({ className: 'MinMaxScaler', range: [0, 1], factor: [0.5], offset: [-1] })
+  assert.equal([range.transform([4]), range.inverseTransform([1])], [[1], [4]])
+})
+
 test.run()

@@ -17,7 +17,7 @@ import {
   type Variable,
   variable,
 } from '../../lib/index.js'
-import type { LayerClass } from '../../lib/layers/classes.js'
+import type { LayerClass } from '../../lib/layers/declare.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/serialize.js'
 import { type DType, sizeOf } from '../../lib/core/op.js'

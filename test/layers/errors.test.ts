@@ -3,6 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ErrorCode, gather, jit, ones, tensor, type Tensor, type WeftError } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
+import type { OptionTable } from '../../lib/core/options.js'
+import { layer } from '../../lib/layers/declare.js'
 import type { AnyLayer } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
 import { input, model } from '../../lib/model/functional.js'
@@ -107,6 +109,55 @@ test('a built layer keeps the number of features it was built for', () => {
   refuses(() => layers.subtract().apply([ones([1, 1]), ones([1, 1]), ones([1, 1])]), 'ERR_ARGUMENT', '2 tensors', 'got 3')
   refuses(() => layers.add().apply(ones([1, 1]) as never), 'ERR_ARGUMENT', 'list')
   refuses(() => dense.apply([[1, 2, 3, 4]] as never), 'ERR_ARGUMENT', 'tensor(')
+})
+
+test('every factory refuses surplus arguments, what is no options object, and options it does not know', () => {
+  for (const [name, factory] of Object.entries(layers)) {
+    if (name === 'Layer' || name === 'RecurrentCell') continue
+    const make = (...args: unknown[]): unknown =>
+      (factory as (...args: unknown[]) => unknown)(...(name === 'lambda' ? [(x: Tensor) => x, ...args] : args))
+    refuses(() => make({}, 5), 'ERR_ARGUMENT', `Write layers.${name}(`)
+    for (const wrong of [5, 'relu', null, [1], tensor(1)])
+      refuses(() => make(wrong), 'ERR_ARGUMENT', `layers.${name}`, 'options are an object')
+    refuses(() => make({ mispelt: 1 }), 'ERR_ARGUMENT', `layers.${name}`, 'mispelt')
+    refuses(() => make({ trainable: 'no' }), 'ERR_ARGUMENT', `layers.${name}`, 'trainable', "'no'")
+    refuses(() => make({ name: 5 }), 'ERR_ARGUMENT', `layers.${name}`, 'name', '5')
+  }
+})
+
+test('a class of layers is declared once, under a name of its own', () => {
+  class Dense extends layers.Layer<{ units: number }> {
+    static override readonly className: string = 'Dense'
+    static override readonly options: OptionTable<{ units: number }> = { units: 'integer' }
+    call(x: Tensor): Tensor {
+      return x
+    }
+  }
+  refuses(() => layer(Dense), 'ERR_STATE', 'Dense')
+})
+
+test('weights that depend on an extent that varies', () => {
+  const makers: [AnyLayer, (number | null)[], number][] = [
+    [layers.dense({ units: 1 }), [null, null], 1],
+    [layers.conv2d({ filters: 1, kernelSize: 1 }), [null, 4, 4, null], 3],
+    [layers.depthwiseConv2d({ kernelSize: 1 }), [null, 4, 4, null], 3],
+    [layers.batchNormalization(), [null, 3, null], 2],
+    [layers.layerNormalization(), [null, 3, null], 2],
+    [layers.rmsNormalization(), [null, 3, null], 2],
+    [layers.groupNormalization({ groups: 1 }), [null, 3, null], 2],
+    [layers.normalization(), [null, null], 1],
+    [layers.prelu(), [null, null], 1],
+    [layers.lstm({ units: 1 }), [null, null, null], 2],
+    [layers.bidirectional({ layer: layers.gru({ units: 1 }) }), [null, null, null], 2],
+    [layers.multiHeadAttention({ numHeads: 1, keyDim: 1 }), [null, null, null], 2],
+    [layers.transformerEncoder({ numHeads: 1, intermediateDim: 1 }), [null, null, null], 2],
+    [layers.positionEmbedding({ sequenceLength: 1 }), [null, null, null], 2],
+  ]
+  for (const [layer, shape, axis] of makers) {
+    const error = refuses(() => layer.build(shape), 'ERR_SHAPE', `the extent of axis ${axis} is unknown`, 'inputShape: [')
+    assert.ok(error.layer !== undefined, layer.className)
+    assert.not(layer.built)
+  }
 })
 
 /** [call, code, words] */

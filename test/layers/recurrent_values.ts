@@ -3,7 +3,7 @@ import { type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import type { Recurrent } from '../../lib/layers/recurrent/recurrent.js'
 import type { LayerOptions } from '../../lib/layers/layer.js'
-import type { LstmOptions, GruOptions } from '../../lib/layers/recurrent/layers.js'
+import type { LstmLayerOptions, GruLayerOptions } from '../../lib/layers/recurrent/layers.js'
 import { generator } from '../expect.js'
 import type { Kind, Matrix, Weights } from './recurrent_reference.js'
 
@@ -28,7 +28,7 @@ export function weightsOf(kind: Kind, features: number, units: number, resetAfte
   return { kernel: matrix(features, n, 7), recurrent: matrix(units, n, 8), bias }
 }
 
-export type Options = Omit<LstmOptions & GruOptions & LayerOptions, 'units'>
+export type Options = Omit<LstmLayerOptions & GruLayerOptions & LayerOptions, 'units'>
 
 /** A layer of the kind with these weights, in float64. */
 export function layerOf(kind: Kind, weights: Weights, options: Options = {}): Recurrent {

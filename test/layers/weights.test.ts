@@ -223,4 +223,46 @@ test('disposing frees the weights', () => {
   refuses(() => net.apply(ones([1, 3])), 'ERR_DISPOSED')
 })
 
+test('layers in lists, records, Maps and Sets are found; a layer that is not held cannot be called', async () => {
+  class Parts extends layers.Layer {
+    readonly list = [layers.dense({ units: 1 }), [layers.dense({ units: 1 })]] as const
+    readonly record = { a: layers.dense({ units: 1 }), deep: { b: layers.dense({ units: 1 }) } }
+    readonly map = new Map([['c', layers.dense({ units: 1 })]])
+    readonly set = new Set([layers.dense({ units: 1 })])
+    call(x: Tensor): Tensor {
+      const all = [this.list[0], this.list[1][0], this.record.a, this.record.deep.b, this.map.get('c')!, ...this.set]
+      return all.reduce((y, layer) => layer.apply(y), x)
+    }
+  }
+  const net = sequential([new Parts()])
+  await net.predict([[1]])
+  assert.is(net.weights.length, 12)
+  assert.equal(
+    net.layers[0]!.weightPaths()
+      .map(([path]) => path)
+      .filter((path) => path.endsWith('kernel')),
+    ['list.0.kernel', 'list.1.0.kernel', 'record.a.kernel', 'record.deep.b.kernel', 'map.c.kernel', 'set.0.kernel'],
+  )
+  class Hidden extends layers.Layer {
+    readonly #inner = layers.dense({ units: 1 })
+    call(x: Tensor): Tensor {
+      return this.#inner.apply(x)
+    }
+  }
+  const hidden = new Hidden({ name: 'hides' })
+  const error = refuses(() => hidden.apply(tensor([[1]])), 'ERR_STATE', "layer 'hides' (Hidden), which does not hold it", 'in a field')
+  assert.match(error.layer!, /^dense/)
+  const outside = layers.dense({ units: 1 })
+  refuses(() => layers.lambda((x) => outside.apply(x)).apply(tensor([[1]])), 'ERR_STATE', 'neither trained nor saved')
+  // without weights nothing is lost
+  const activation = layers.relu()
+  assert.equal(
+    layers
+      .lambda((x) => activation.apply(x))
+      .apply(tensor([[-1]]))
+      .arraySync(),
+    [[0]],
+  )
+})
+
 test.run()

@@ -4,12 +4,17 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { CallbackList } from '../../lib/callbacks/callback.js'
+import * as factories from '../../lib/callbacks/factories.js'
 import * as callbacks from '../../lib/callbacks/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { loadModel } from '../../lib/io/index.js'
 import { sequential } from '../../lib/model/sequential.js'
+import * as metrics from '../../lib/metrics/index.js'
 import * as optimizers from '../../lib/optimizers/index.js'
-import { close, codeOf } from '../expect.js'
+import * as schedules from '../../lib/schedules/index.js'
+import { everyFactoryHasARow } from '../catalogue.js'
+import { close, codeOf, rejects, throws } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>
 
@@ -99,9 +104,10 @@ test('earlyStopping: patience, minDelta, best weights at the end', async () => {
   })
   assert.is(all.epoch.length, 3)
   assert.is(await weight(net), 0.5)
-  assert.is(
-    codeOf(() => callbacks.earlyStopping({ monitor: 'val_thing' })),
+  await rejects(
     'ERR_ARGUMENT',
+    /cannot tell whether less or more of 'val_thing' is better.*mode: 'max'/,
+    net.fit(data.x, data.y, { verbose: 0, callbacks: callbacks.earlyStopping({ monitor: 'val_thing' }) }),
   )
   assert.is(
     codeOf(() => callbacks.earlyStopping({ patiense: 3 } as never)),
@@ -173,6 +179,119 @@ test('modelCheckpoint saves the best, under a name with figures', async () => {
   const best = await loadModel(path.join(folder, '03-2.25'))
   assert.is(Number((await best.weights[0]!.data())[0]), 1.5)
   await rm(folder, { recursive: true })
+})
+
+const folder = path.join(os.tmpdir(), `weft-callbacks-${process.pid}`)
+/** Every callback: the arguments before its options, and options for one epoch. */
+const rows: readonly { name: keyof typeof factories; before: readonly unknown[]; options?: object }[] = [
+  { name: 'earlyStopping', before: [], options: { monitor: 'loss' } },
+  { name: 'reduceLrOnPlateau', before: [], options: { monitor: 'loss' } },
+  { name: 'learningRateScheduler', before: [() => 0.5], options: { verbose: false } },
+  { name: 'csvLogger', before: [path.join(folder, 'log.csv')], options: { separator: ';' } },
+  { name: 'terminateOnNan', before: [] },
+  { name: 'modelCheckpoint', before: [path.join(folder, 'model')], options: { monitor: 'loss', saveBestOnly: true } },
+  { name: 'lambda', before: [], options: { onEpochEnd: () => undefined } },
+]
+everyFactoryHasARow(
+  factories,
+  rows.map(({ name }) => name),
+  'rows in test/model/callbacks.test.ts',
+)
+for (const { name, before, options } of rows)
+  test(`${name}: an epoch with it; calls that are not as the options say`, async () => {
+    const call = { ...factories }[name] as unknown as (...args: unknown[]) => callbacks.Callback
+    const made = call(...before, ...(options ? [options] : []))
+    assert.instance(made, callbacks.Callback)
+    await scale(0).fit(data.x, data.y, { verbose: 0, callbacks: made })
+    const written = new RegExp(`Write callbacks\\.${name}\\(`)
+    throws('ERR_ARGUMENT', written, () => call(...before, ...(options ? [options] : []), 1))
+    if (!options) return
+    for (const value of [null, 'loss', 3, [1]]) throws('ERR_ARGUMENT', written, () => call(...before, value))
+    throws('ERR_ARGUMENT', /unknown option of callbacks/, () => call(...before, { onEpochEnds: 1 }))
+    throws('ERR_ARGUMENT', / is (one of|an?) /, () => call(...before, Object.fromEntries(Object.keys(options).map((key) => [key, 1n]))))
+  })
+test.after(() => rm(folder, { recursive: true, force: true }))
+
+test('a schedule and a callback that sets the rate: refused before the first step', async () => {
+  for (const callback of [callbacks.reduceLrOnPlateau({ monitor: 'loss' }), callbacks.learningRateScheduler(() => 1)]) {
+    const net = scale()
+    const learningRate = schedules.cosineDecay({ initialLearningRate: 0.1, decaySteps: 5 })
+    net.compile({ optimizer: optimizers.sgd({ learningRate }), loss: 'mse' })
+    await rejects('ERR_STATE', /follows a schedule.*number as learningRate/, net.fit(data.x, data.y, { verbose: 0, callbacks: callback }))
+    assert.is(net.optimizer.iterations, 0)
+  }
+  const schedule = schedules.cosineDecay({ initialLearningRate: 0.1, decaySteps: 5 })
+  throws('ERR_ARGUMENT', /Schedules go to the optimizer/, () => callbacks.learningRateScheduler(schedule as never))
+})
+
+test('which figures rise is known from the metrics, whatever their names', async () => {
+  const stoppedAt = async (metric: metrics.MetricLike, monitor: string, list: number[]): Promise<number> => {
+    const net = scale(0)
+    net.compile({ optimizer: 'sgd', loss: 'mse', metrics: [metric] })
+    const { epoch } = await net.fit(data.x, data.y, {
+      validationData: data.validationData,
+      epochs: list.length,
+      verbose: 0,
+      callbacks: [steer(net, list), callbacks.earlyStopping({ monitor, patience: 2 })],
+    })
+    return epoch.length
+  }
+  // predictions are the weight: 'above' is 1 where it is not more than 0.5, as the target is 0
+  assert.is(await stoppedAt(metrics.binaryAccuracy({ name: 'above' }), 'val_above', [1, 0, 0, 1, 1, 1]), 4)
+  assert.is(await stoppedAt(metrics.mae({ name: 'accuracy' }), 'val_accuracy', [3, 2, 1, 0, 1, 1]), 6)
+  assert.is(await stoppedAt('poisson', 'poisson', [3, 2, 1, 2, 2, 2]), 5)
+  const own: metrics.Metric = Object.assign(metrics.mae({ name: 'closeness' }), { rising: true })
+  assert.is(await stoppedAt(own, 'closeness', [1, 2, 1, 1, 1]), 4)
+})
+
+test('the end is heard by every callback that has begun, an error by all before', async () => {
+  const heard: string[] = []
+  const listen = (name: string, fails: string[] = []): callbacks.CallbackLike => {
+    const hook = (what: string) => (): void => {
+      heard.push(`${name} ${what}`)
+      if (fails.includes(what)) throw new Error(`${name} ${what}`)
+    }
+    return { onTrainBegin: hook('begin'), onTrainError: hook('error'), onTrainEnd: hook('end') }
+  }
+  const list = new CallbackList(scale() as never, [listen('a', ['error', 'end']), listen('b', ['begin']), listen('c')])
+  await list.trainBegin().then(
+    () => assert.unreachable(),
+    (error: Error) => assert.is(error.message, 'b begin'),
+  )
+  await list.trainError(new Error('data'))
+  await list.trainEnd({}).then(
+    () => assert.unreachable(),
+    (error: Error) => assert.is(error.message, 'a end'),
+  )
+  assert.equal(heard, ['a begin', 'b begin', 'a error', 'b error', 'a end', 'b end'])
+})
+
+test('earlyStopping leaves the weights of the last step where training fails', async () => {
+  const net = scale(0)
+  const stop = callbacks.earlyStopping({ monitor: 'loss', restoreBestWeights: true })
+  const list = new CallbackList(net as never, stop)
+  await list.trainBegin()
+  await list.epochEnd(0, { loss: 1 })
+  net.setWeights([[[5]]])
+  await list.trainError(new Error('aborted'))
+  await list.trainEnd({})
+  assert.is(await weight(net), 5)
+})
+
+test('hooks that would never be called are refused', () => {
+  class Misspelt extends callbacks.Callback {
+    onEpochEnded(): void {}
+  }
+  const model = scale() as never
+  throws(
+    'ERR_ARGUMENT',
+    /unknown hook of a callback 'onEpochEnded'.*Did you mean 'onEpochEnd'/,
+    () => new CallbackList(model, new Misspelt()),
+  )
+  const own = { onEpochEnd: () => undefined, onTrainBatchEnd: () => undefined }
+  throws('ERR_ARGUMENT', /'onTrainBatchEnd'.*onBatchEnd/, () => new CallbackList(model, own))
+  throws('ERR_ARGUMENT', /expected objects with onTrainBegin/, () => new CallbackList(model, {}))
+  throws('ERR_ARGUMENT', /callbacks\.earlyStopping\(\)/, () => new CallbackList(model, callbacks.earlyStopping as never))
 })
 
 test.run()

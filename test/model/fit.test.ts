@@ -258,10 +258,10 @@ test('trainOnBatch and evaluateOnBatch: figures of the batch alone', async () =>
 
 test('functions as loss and metric', async () => {
   const net = line()
-  const biggest = (yTrue: Tensor, yPred: Tensor): Tensor => yPred.sub(yTrue.expandDims(-1)).abs().max()
+  const biggest = (yTrue: Tensor, yPred: Tensor): Tensor => yPred.sub(yTrue).abs().max()
   net.compile({
     optimizer: optimizers.sgd({ learningRate: 0.1 }),
-    loss: (yTrue, yPred) => yPred.sub(yTrue.expandDims(-1)).square().mean(),
+    loss: (yTrue, yPred) => yPred.sub(yTrue).square().mean(),
     metrics: [biggest],
   })
   const { history } = await net.fit(

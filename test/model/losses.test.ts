@@ -3,7 +3,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { grad, type Tensor, tensor } from '../../lib/index.js'
 import * as losses from '../../lib/losses/index.js'
-import { close, codeOf, generator } from '../expect.js'
+import * as factories from '../../lib/losses/factories.js'
+import { everyFactoryHasARow } from '../catalogue.js'
+import { close, codeOf, generator, throws } from '../expect.js'
 
 type Row = number[]
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
@@ -28,6 +30,8 @@ const random = generator(7)
 const rows = (n: number, k: number, make: () => number): Row[] => Array.from({ length: n }, () => Array.from({ length: k }, make))
 const signed = (): number => random() * 4 - 2
 
+/** Tested below the rows: class numbers as targets, and other names of losses with a row. */
+const ELSEWHERE = ['sparseCategoricalCrossentropy', 'mse', 'mae']
 /** Loss of one row, by name, for targets and predictions that suit it. */
 const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each: (y: Row, p: Row) => number }[] = [
   { name: 'meanSquaredError', y: rows(5, 3, signed), p: rows(5, 3, signed), each: (y, p) => mean(pairs(y, p, (a, b) => (a - b) ** 2)) },
@@ -114,6 +118,7 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
   },
 ]
 
+everyFactoryHasARow(factories, [...cases.map(({ name }) => name), ...ELSEWHERE], 'rows of cases in test/model/losses.test.ts')
 for (const { name, options = {}, y, p, each } of cases) {
   const title = `${name} ${JSON.stringify(options)}`
   const expected = y.map((row, i) => each(row, p[i]!))
@@ -258,6 +263,19 @@ test('one-hot targets and class numbers: the message names the right loss', () =
     codeOf(() => losses.categoricalCrossentropy()([1, 0], p)),
     'ERR_SHAPE',
   )
+})
+
+test('calls that are not as the options say: the message shows the call to write', () => {
+  throws('ERR_ARGUMENT', /Write losses\.huber\(\{ delta: 2 \}\)/, () => losses.huber(2 as never))
+  for (const [name, factory] of Object.entries(factories)) {
+    const call = factory as unknown as (...args: unknown[]) => unknown
+    throws('ERR_ARGUMENT', /takes at most 1, got 2.*Write losses/, () => call({}, 3))
+    for (const value of [null, 2, 'mean', [0.1], tensor(1)])
+      throws('ERR_ARGUMENT', /options are an object.*Write losses/, () => call(value))
+    throws('ERR_ARGUMENT', /Did you mean 'reduction'/, () => call({ reductoin: 'sum' }))
+    throws('ERR_ARGUMENT', /reduction is one of 'mean'/, () => call({ reduction: name }))
+  }
+  throws('ERR_ARGUMENT', /delta must be a positive number/, () => losses.huber({ delta: 0 }))
 })
 
 test('unknown options, reductions and names', () => {

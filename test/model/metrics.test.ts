@@ -3,31 +3,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tensor } from '../../lib/index.js'
 import * as metrics from '../../lib/metrics/index.js'
-import type { Metric, UpdateOptions } from '../../lib/metrics/index.js'
+import type { Metric } from '../../lib/metrics/index.js'
 import { close, codeOf, generator } from '../expect.js'
+import { figure, weightedMean } from './figure.js'
 
 const random = generator(11)
 const integer = (n: number): number => Math.floor(random() * n)
-
-/** The figure after batches of three rows. */
-async function figure(
-  metric: Metric,
-  y: readonly unknown[],
-  p: readonly unknown[],
-  weights?: readonly number[],
-  options: UpdateOptions = {},
-): Promise<number> {
-  for (let at = 0; at < y.length; at += 3) {
-    const sampleWeight = weights?.slice(at, at + 3)
-    metric.update(tensor(y.slice(at, at + 3) as number[]), tensor(p.slice(at, at + 3) as number[]), {
-      ...options,
-      ...(sampleWeight ? { sampleWeight } : {}),
-    })
-  }
-  return metric.result().item()
-}
-const weightedMean = (values: readonly number[], weights: readonly number[]): number =>
-  values.reduce((sum, value, i) => sum + value * weights[i]!, 0) / weights.reduce((a, b) => a + b, 0)
 
 const N = 20
 const weights = Array.from({ length: N }, () => random() * 2)

@@ -1,180 +1,160 @@
-// Optimizers against float64 formulas over several steps, eager and traced; clipping, schedules, state and refusals.
+// Optimizers: kernels against the formulas of their rules over several steps, eager and traced; clipping, schedules, state and refusals.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { gradients, jit, type Tensor, tensor, type Variable, variable } from '../../lib/index.js'
+import { constraints, gradients, jit, type Tensor, tensor, type Variable, variable, withDevice } from '../../lib/index.js'
+import { setConstraint } from '../../lib/layers/weight_options.js'
+import { optimizer } from '../../lib/optimizers/factory.js'
+import * as factories from '../../lib/optimizers/factories.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import type { Optimizer } from '../../lib/optimizers/index.js'
-import * as schedules from '../../lib/schedules.js'
-import { close, codeOf, generator } from '../expect.js'
+import * as schedules from '../../lib/schedules/index.js'
+import { everyFactoryHasARow } from '../catalogue.js'
+import { close, codeOf, generator, throws } from '../expect.js'
 
-/** State of one weight in the reference. */
-interface Slots {
-  [name: string]: number
-}
-type Update = (w: number, g: number, s: Slots, t: number) => number
+const RATE = 0.05
+const byName = { ...factories }
+type Name = keyof typeof byName
 
-const LR = 0.05
-const get = (s: Slots, name: string, start = 0): number => s[name] ?? start
-
-const adamUpdate =
-  (amsgrad: boolean, decay = 0): Update =>
-  (w, g, s, t) => {
-    const shrunk = w - LR * decay * w
-    s['m'] = 0.9 * get(s, 'm') + 0.1 * g
-    s['v'] = 0.999 * get(s, 'v') + 0.001 * g * g
-    s['vmax'] = Math.max(get(s, 'vmax'), s['v'])
-    return shrunk - ((LR * Math.sqrt(1 - 0.999 ** t)) / (1 - 0.9 ** t)) * (s['m'] / (Math.sqrt(amsgrad ? s['vmax'] : s['v']) + 1e-7))
-  }
-
-/** Keras 3's formulas, one weight at a time; t counts from 1. */
-const cases: { name: string; make: () => Optimizer; update: Update }[] = [
-  { name: 'sgd', make: () => optimizers.sgd({ learningRate: LR }), update: (w, g) => w - LR * g },
-  {
-    name: 'sgd with momentum',
-    make: () => optimizers.sgd({ learningRate: LR, momentum: 0.8 }),
-    update: (w, g, s) => w + (s['v'] = 0.8 * get(s, 'v') - LR * g),
-  },
-  {
-    name: 'sgd with nesterov',
-    make: () => optimizers.sgd({ learningRate: LR, momentum: 0.8, nesterov: true }),
-    update: (w, g, s) => {
-      s['v'] = 0.8 * get(s, 'v') - LR * g
-      return w + 0.8 * s['v'] - LR * g
-    },
-  },
-  {
-    name: 'sgd with weight decay',
-    make: () => optimizers.sgd({ learningRate: LR, weightDecay: 0.1 }),
-    update: (w, g) => w - LR * 0.1 * w - LR * g,
-  },
-  { name: 'adam', make: () => optimizers.adam({ learningRate: LR }), update: adamUpdate(false) },
-  { name: 'adam with amsgrad', make: () => optimizers.adam({ learningRate: LR, amsgrad: true }), update: adamUpdate(true) },
-  { name: 'adamw', make: () => optimizers.adamw({ learningRate: LR }), update: adamUpdate(false, 0.004) },
-  {
-    name: 'rmsprop',
-    make: () => optimizers.rmsprop({ learningRate: LR }),
-    update: (w, g, s) => {
-      s['v'] = 0.9 * get(s, 'v') + 0.1 * g * g
-      return w - (LR * g) / Math.sqrt(s['v'] + 1e-7)
-    },
-  },
-  {
-    name: 'rmsprop, centered, with momentum',
-    make: () => optimizers.rmsprop({ learningRate: LR, momentum: 0.5, centered: true }),
-    update: (w, g, s) => {
-      s['v'] = 0.9 * get(s, 'v') + 0.1 * g * g
-      s['mean'] = 0.9 * get(s, 'mean') + 0.1 * g
-      s['b'] = 0.5 * get(s, 'b') + (LR * g) / Math.sqrt(s['v'] - s['mean'] ** 2 + 1e-7)
-      return w - s['b']
-    },
-  },
-  {
-    name: 'adagrad',
-    make: () => optimizers.adagrad({ learningRate: LR }),
-    update: (w, g, s) => w - (LR * g) / Math.sqrt((s['a'] = get(s, 'a', 0.1) + g * g) + 1e-7),
-  },
-  {
-    name: 'adadelta',
-    make: () => optimizers.adadelta({ learningRate: LR }),
-    update: (w, g, s) => {
-      s['a'] = 0.95 * get(s, 'a') + 0.05 * g * g
-      const step = (Math.sqrt(get(s, 'u') + 1e-7) / Math.sqrt(s['a'] + 1e-7)) * g
-      s['u'] = 0.95 * get(s, 'u') + 0.05 * step * step
-      return w - LR * step
-    },
-  },
-  {
-    name: 'adamax',
-    make: () => optimizers.adamax({ learningRate: LR }),
-    update: (w, g, s, t) => {
-      s['m'] = 0.9 * get(s, 'm') + 0.1 * g
-      s['u'] = Math.max(0.999 * get(s, 'u'), Math.abs(g))
-      return w - (LR / (1 - 0.9 ** t)) * (s['m'] / (s['u'] + 1e-7))
-    },
-  },
-  {
-    name: 'nadam',
-    make: () => optimizers.nadam({ learningRate: LR }),
-    update: (w, g, s, t) => {
-      const u = (at: number): number => 0.9 * (1 - 0.5 * 0.96 ** at)
-      s['product'] = get(s, 'product', 1) * u(t)
-      s['m'] = 0.9 * get(s, 'm') + 0.1 * g
-      s['v'] = 0.999 * get(s, 'v') + 0.001 * g * g
-      const m = (u(t + 1) * s['m']) / (1 - s['product'] * u(t + 1)) + ((1 - u(t)) * g) / (1 - s['product'])
-      return w - (LR * m) / (Math.sqrt(s['v'] / (1 - 0.999 ** t)) + 1e-7)
-    },
-  },
-  {
-    name: 'lion',
-    make: () => optimizers.lion({ learningRate: LR }),
-    update: (w, g, s) => {
-      const next = w - LR * Math.sign(0.9 * get(s, 'm') + 0.1 * g)
-      s['m'] = 0.99 * get(s, 'm') + 0.01 * g
-      return next
-    },
-  },
+type AnyOptions = optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions
+/**
+ * Every optimizer, with the options that change its formula, and the weights w, b after all steps as computed elsewhere. An optimizer
+ * without a kernel must have these, as nothing else holds its formula to account.
+ */
+const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: readonly number[]])[] = [
+  ['sgd', {}, [0.802299324, 0.37865502, 1.4236443, 0.720394759, 0.915271139, 0.604598649, -1.24086391, -1.24485015]],
+  ['sgd', { momentum: 0.8 }],
+  ['sgd', { momentum: 0.8, nesterov: true }],
+  ['sgd', { weightDecay: 0.1 }],
+  ['adam', {}, [0.86163903, -0.607617751, 1.91234835, 0.587913405, 1.11245356, 0.186465263, 0.914714574, -1.05692676]],
+  ['adam', { amsgrad: true }],
+  ['adamw', {}],
+  ['rmsprop', {}],
+  ['rmsprop', { momentum: 0.5, centered: true }],
+  ['adagrad', {}],
+  ['adadelta', { learningRate: 20 }],
+  ['adamax', {}],
+  ['nadam', {}, [0.717002816, -0.743790641, 2.05146796, 0.445096918, 1.01566544, 0.0467442544, 1.05557308, -0.908734962]],
+  ['lion', {}],
 ]
+everyFactoryHasARow(
+  factories,
+  rows.map(([name]) => name),
+  'rows in test/model/optimizers.test.ts',
+)
 
-/** w and b of loss Σ(w - 1)² + Σ(b + 2)⁴ / 4, whose gradients change from step to step. */
-const start = {
+/** The factory of the same rule without its kernel. */
+function byFormula(name: Name): (options: object) => Optimizer {
+  const { kernel: _, ...rule } = byName[name].rule
+  return optimizer<optimizers.OptimizerOptions>(rule as never)
+}
+
+/** Loss Σ(w - 1)² + Σ(b + 2)⁴ / 4, whose gradients change from step to step. */
+const START = {
   w: [
     [0.3, -1.2, 2.5],
     [0.01, 0.7, -0.4],
   ],
   b: [1.5, -0.5],
 }
-const slope = { w: (w: number) => 2 * (w - 1), b: (b: number) => (b + 2) ** 3 }
 const lossOf = (w: Tensor, b: Tensor): Tensor => w.sub(1).square().sum().add(b.add(2).pow(4).sum().mul(0.25))
 
+/** The weights after so many steps. */
+async function trained(optimizer: Optimizer, steps: number, dtype: 'float32' | 'float64' = 'float32'): Promise<number[]> {
+  const [w, b] = [variable(tensor(START.w, { dtype })), variable(tensor(START.b, { dtype }))]
+  const step = jit(() => optimizer.apply(gradients(lossOf(w, b), [w, b]), [w, b]))
+  for (let t = 0; t < steps; t++) step()
+  assert.is(optimizer.iterations, steps)
+  return [...(await w.data()), ...(await b.data())].map(Number)
+}
+
 const STEPS = 12
-for (const { name, make, update } of cases) {
-  test(`${name}: ${STEPS} steps against float64`, async () => {
-    const optimizer = make()
-    const w = variable(start.w, { name: 'w' })
-    const b = variable(start.b, { name: 'b' })
-    const step = jit(() => {
-      optimizer.apply(gradients(lossOf(w, b), [w, b]), [w, b])
-    })
-    const reference = { w: start.w.flat(), b: [...start.b] }
-    const slots = { w: start.w.flat().map((): Slots => ({})), b: start.b.map((): Slots => ({})) }
-    for (let t = 1; t <= STEPS; t++) {
-      step()
-      reference.w = reference.w.map((value, i) => update(value, slope.w(value), slots.w[i]!, t))
-      reference.b = reference.b.map((value, i) => update(value, slope.b(value), slots.b[i]!, t))
-    }
-    close(await w.data(), reference.w, 2e-5)
-    close(await b.data(), reference.b, 2e-5)
-    assert.is(optimizer.iterations, STEPS)
+for (const [name, own, weights] of rows) {
+  const options = { learningRate: RATE, ...own }
+  const title = `${name} ${JSON.stringify(own)}`
+  const make = (): Optimizer => (byName[name] as (options: object) => Optimizer)(options)
+  const precise = (): Promise<number[]> => withDevice('cpu', () => trained(byFormula(name)(options), STEPS, 'float64'))
+  test(`${title}: ${STEPS} steps of the kernel, and of the formula in float32, against the formula in float64`, async () => {
+    const expected = await precise()
+    assert.ok(weights || byName[name].rule.kernel, `${name} has no kernel: give the row of test/model/optimizers.test.ts its weights`)
+    // the learning rate and what nadam keeps are float32 beside float64 too
+    if (weights) close(expected, weights, byName[name].rule.shared ? 1e-6 : 1e-7)
+    close(await trained(make(), STEPS), expected, 2e-5)
+    close(await trained(byFormula(name)(options), STEPS), expected, 2e-5)
+    assert.ok(
+      expected.some((value, i) => Math.abs(value - [...START.w.flat(), ...START.b][i]!) > 0.01),
+      'the weights have moved',
+    )
   })
-  test(`${name}: eager steps do the same, frozen variables stay, state goes out and in`, async () => {
+  test(`${title}: eager steps, frozen variables, state out and in, with and without its kernel`, async () => {
     const random = generator(5)
     const list = Array.from({ length: 4 }, () => Array.from({ length: 5 }, () => random() - 0.5))
     const run = async (optimizer: Optimizer, w: Variable, frozen: Variable, gs: number[][]): Promise<number[]> => {
       for (const g of gs) optimizer.apply([tensor(g), tensor([9])], [w, frozen])
       return Array.from((await w.data()) as Float32Array)
     }
-    const optimizer = make()
-    const w = variable([1, 2, 3, 4, 5])
-    const frozen = variable([7], { trainable: false })
-    await run(optimizer, w, frozen, list.slice(0, 2))
-    const middle = (await w.data()) as Float32Array
-    const state = optimizer.getWeights()
-    const whole = await run(optimizer, w, frozen, list.slice(2))
-    let reference = [1, 2, 3, 4, 5]
-    const slots = reference.map((): Slots => ({}))
-    list.forEach((g, t) => {
-      reference = reference.map((value, i) => update(value, g[i]!, slots[i]!, t + 1))
-    })
-    close(whole, reference, 2e-5)
-    assert.equal(await frozen.array(), [7])
-    const again = make()
-    const resumed = variable(middle)
-    again.build([resumed])
-    again.setWeights(state)
-    assert.is(again.iterations, 2)
-    assert.equal(await run(again, resumed, frozen, list.slice(2)), whole)
+    const results: number[][] = []
+    for (const factory of [make, () => byFormula(name)(options)]) {
+      const optimizer = factory()
+      const w = variable([1, 2, 3, 4, 5])
+      const frozen = variable([7], { trainable: false })
+      await run(optimizer, w, frozen, list.slice(0, 2))
+      const middle = (await w.data()) as Float32Array
+      const state = optimizer.getWeights()
+      const whole = await run(optimizer, w, frozen, list.slice(2))
+      assert.equal(await frozen.array(), [7])
+      const again = factory()
+      const resumed = variable(middle)
+      again.build([resumed])
+      again.setWeights(state)
+      assert.is(again.iterations, 2)
+      assert.equal(await run(again, resumed, frozen, list.slice(2)), whole)
+      results.push(whole)
+    }
+    close(results[0]!, results[1]!, 2e-5)
   })
 }
+
+test('a rule that looks at whole parameters, with decay, clipping, a schedule and a constraint', async () => {
+  // steps of one length for every parameter: the gradient divided by its norm
+  const normalized = optimizer<optimizers.OptimizerOptions & { scale?: number }>({
+    name: 'normalized',
+    defaults: { learningRate: 1, scale: 2 },
+    slots: ['norm'],
+    update: (w, g, _, rate, t, { scale }) => {
+      const norm = g.square().sum().sqrt()
+      return { w: w.sub(rate.mul(scale).mul(t).mul(g).div(norm)), norm: norm.broadcastTo(w.shape) }
+    },
+  })
+  const made = normalized({
+    learningRate: schedules.piecewiseConstantDecay({ boundaries: [0], values: [0.5, 0.25] }),
+    weightDecay: 0.2,
+    clipValue: 4,
+  })
+  const w = variable([1, 1])
+  setConstraint(w, constraints.nonNeg())
+  const step = jit((g: Tensor) => made.apply([g], [w]))
+  step(tensor([3, 40]))
+  // w·(1 - 0.5·0.2) - 0.5·2·1·[3, 4] / 5
+  close(await w.data(), [0.9 - 0.6, 0.9 - 0.8], 1e-6)
+  step(tensor([3, 4]))
+  // w·(1 - 0.25·0.2) - 0.25·2·2·[3, 4] / 5, and not below 0
+  close(await w.data(), [0, 0], 1e-6)
+  assert.equal(
+    made.slots.map(({ name }) => name),
+    ['norm'],
+  )
+  close(await made.slots[0]!.state.data(), [5, 5], 1e-6)
+  throws('ERR_ARGUMENT', /scale is a number/, () => normalized({ scale: 'x' as never }))
+})
+
+test('rmsprop, centered: a gradient that never changes leaves finite weights', async () => {
+  const made = optimizers.rmsprop({ centered: true, rho: 0.5 })
+  const w = variable([0, 0, 0])
+  const step = jit(() => made.apply([tensor([1008.22, 1000, 3.3])], [w]))
+  for (let t = 0; t < 400; t++) step()
+  const found = Array.from((await w.data()) as Float32Array)
+  assert.ok(found.every(Number.isFinite), String(found))
+})
 
 test('clipValue, clipNorm, globalClipNorm and clipByGlobalNorm', async () => {
   const update = async (options: object): Promise<number[]> => {
@@ -225,6 +205,21 @@ test('saved configs make the same optimizer again', () => {
     codeOf(() => optimizers.optimizerFromJson({ className: 'adamm', config: {} })),
     'ERR_FORMAT',
   )
+})
+
+test('calls that are not as the options say: the message shows the call to write', () => {
+  throws('ERR_ARGUMENT', /Write optimizers\.adam\(\{ learningRate: 0\.01 \}\)/, () => optimizers.adam(0.01 as never))
+  const schedule = schedules.cosineDecay({ initialLearningRate: 1, decaySteps: 3 })
+  throws('ERR_ARGUMENT', /Write optimizers\.sgd\(\{ learningRate: schedules\.cosineDecay/, () => optimizers.sgd(schedule as never))
+  throws('ERR_ARGUMENT', /learningRate must be a number.*'fast'/, () => optimizers.adam({ learningRate: 'fast' as never }))
+  for (const [name, factory] of Object.entries(factories)) {
+    const call = factory as unknown as (...args: unknown[]) => unknown
+    throws('ERR_ARGUMENT', new RegExp(`Write optimizers\\.${name}\\(`), () => call({}, 3))
+    throws('ERR_ARGUMENT', new RegExp(`Write optimizers\\.${name}\\(\\{ learningRate`), () => call(3))
+    for (const value of [null, 'fast', [0.1], tensor(1)]) throws('ERR_ARGUMENT', /options are an object/, () => call(value))
+    throws('ERR_ARGUMENT', /'learningRate'/, () => call({ learningrate: 1 }))
+    throws('ERR_ARGUMENT', /clipNorm is a number, got '1'/, () => call({ clipNorm: '1' }))
+  }
 })
 
 test('refusals: rates, options, names, gradients that do not fit', () => {

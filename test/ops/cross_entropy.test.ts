@@ -1,7 +1,7 @@
 // Rows of the cross-entropies of logits, and tests of bad labels.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy, tensor, type WeftError } from '../../lib/index.js'
+import { grad, softmaxCrossEntropy, sparseSoftmaxCrossEntropy, type Tensor, tensor, type WeftError } from '../../lib/index.js'
 import { checkRows, isProgram, type Row } from '../check.js'
 import { at, generate, logSoftmax, type Values } from '../reference.js'
 
@@ -53,6 +53,20 @@ export const rows: readonly Row[] = checkRows(
 
 if (isProgram(import.meta.url)) {
   const test = suite()
+  // rows that a warp, a block and several blocks take
+  for (const classes of [3, 900, 300_000]) {
+    test(`slopes keep their digits where the loss is next to nothing: ${classes} classes`, async () => {
+      const logits = Array.from({ length: classes }, (_, c) => (c === 1 ? 40 : -(c % 7)))
+      const others = logits.reduce((total, x, c) => total + (c === 1 ? 0 : Math.exp(x - 40)), 0)
+      const onehot = logits.map((_, c) => Number(c === 1))
+      const sparse = grad((x: Tensor) => sparseSoftmaxCrossEntropy(x, tensor([1], { dtype: 'int32' })).sum())
+      const dense = grad((x: Tensor) => softmaxCrossEntropy(x, tensor([onehot])).sum())
+      for (const [name, slope] of [['sparse', sparse(tensor([logits]))] as const, ['dense', dense(tensor([logits]))] as const]) {
+        const [, first] = (await slope.data()) as Float32Array
+        assert.ok(Math.abs(first! / -others - 1) < 1e-4, `${name}: ${first}, should be ${-others}`)
+      }
+    })
+  }
   for (const label of [3, -1]) {
     test(`a label of ${label} for 3 classes rejects the await`, async () => {
       let error: WeftError | undefined

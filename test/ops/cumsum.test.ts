@@ -1,7 +1,9 @@
 // Rows of running sums.
-import { cumSum } from '../../lib/index.js'
-import { checkRows, FLOATS, type Row } from '../check.js'
-import { at, generate } from '../reference.js'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cumSum, device, type Tensor, tensor } from '../../lib/index.js'
+import { checkRows, FLOATS, isProgram, type Operand, type Row } from '../check.js'
+import { absolute, type Values } from '../reference.js'
 
 const CASES: readonly [readonly number[], number][] = [
   [[7], 0],
@@ -15,34 +17,86 @@ const CASES: readonly [readonly number[], number][] = [
   [[133, 5], 0],
 ]
 
-export const rows: readonly Row[] = checkRows(
-  import.meta.url,
-  CASES.flatMap(([shape, axis]) =>
+/** Numbers of very different size, some with an infinity: sums that do not contain the large ones must not notice them. */
+const uneven = (n: number, large: number): number[] =>
+  Array.from({ length: n }, (_, i) => (i === Math.floor((n * 5) / 8) ? large : 1 + (i % 3)))
+const UNEVEN: readonly [readonly number[], number][] = [
+  [[8], 0],
+  [[2, 45], 1],
+  [[45, 2], 0],
+  [[1, 700], 1],
+  [[1, 5000], 1],
+]
+
+const cumSumOf =
+  (shape: readonly number[], axis: number, exclusive: boolean, reverse: boolean) =>
+  (x: Values): Values => {
+    const n = shape[axis]!
+    const inner = shape.slice(axis + 1).reduce((p, q) => p * q, 1)
+    const data = new Array<number>(x.data.length)
+    for (let first = 0; first < data.length; first++) {
+      if (Math.floor(first / inner) % n !== 0) continue
+      let sum = 0
+      for (let i = 0; i < n; i++) {
+        const place = first + (reverse ? n - 1 - i : i) * inner
+        const before = sum
+        sum += x.data[place]!
+        data[place] = exclusive ? before : sum
+      }
+    }
+    return { shape, data }
+  }
+
+const rowsOf = (cases: typeof CASES, operand: (shape: readonly number[]) => Partial<Operand>, rest: Partial<Row>): Row[] =>
+  cases.flatMap(([shape, axis]) =>
     [false, true].flatMap((exclusive) =>
-      [false, true].map(
-        (reverse): Row => ({
+      [false, true].map((reverse): Row => {
+        const reference = cumSumOf(shape, axis, exclusive, reverse)
+        return {
           op: 'cumSum',
           name: `of [${shape}] along ${axis}${exclusive ? ', exclusive' : ''}${reverse ? ', from the end' : ''}`,
-          operands: [{ shape }],
+          operands: [{ shape, ...operand(shape) }],
           run: (x) => cumSum(x!, axis, { exclusive, reverse }),
-          reference: (x) =>
-            generate(shape, (position) => {
-              let sum = 0
-              for (let i = 0; i < shape[axis]!; i++) {
-                const place = position[axis]!
-                const inside = reverse ? i >= place + Number(exclusive) : i <= place - Number(exclusive)
-                if (inside)
-                  sum += at(
-                    x!,
-                    position.map((p, k) => (k === axis ? i : p)),
-                  )
-              }
-              return sum
-            }),
-          dtypes: [...FLOATS, 'int32'],
+          reference: (x) => reference(x!),
+          sizes: (x) => reference(absolute(x!)),
           roundings: 4 + shape[axis]! / 4,
-        }),
-      ),
+          ...rest,
+        }
+      }),
     ),
+  )
+
+export const rows: readonly Row[] = checkRows(import.meta.url, [
+  ...rowsOf(CASES, () => ({}), { dtypes: [...FLOATS, 'int32'] }),
+  ...[1e10, Number.POSITIVE_INFINITY].flatMap((large) =>
+    rowsOf(
+      UNEVEN,
+      (shape) => ({
+        values: uneven(
+          shape.reduce((a, b) => a * b, 1),
+          large,
+        ),
+      }),
+      { derivatives: 0 },
+    ).map((row) => ({
+      ...row,
+      name: `${row.name}, with ${large} among small numbers`,
+    })),
   ),
-)
+])
+
+if (isProgram(import.meta.url)) {
+  const test = suite()
+  const onCpu = device() === 'cpu' ? test : test.skip
+  onCpu('-0 stays -0, except where there is nothing to sum', async () => {
+    const signs = async (x: Tensor): Promise<number[]> => Array.from((await x.data()) as Float32Array, (v) => (Object.is(v, -0) ? -1 : 1))
+    for (const dtype of ['float32', 'float64'] as const) {
+      const zeros = tensor([-0, -0, 0], { dtype })
+      assert.equal(await signs(zeros.cumSum()), [-1, -1, 1])
+      assert.equal(await signs(zeros.cumSum(0, { exclusive: true })), [1, -1, -1])
+      assert.equal(await signs(zeros.cumSum(0, { reverse: true })), [1, 1, 1])
+      assert.equal(await signs(zeros.reshape([3, 1]).tile([1, 2]).cumSum()), [-1, -1, -1, -1, 1, 1])
+    }
+  })
+  test.run()
+}

@@ -2,7 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as weft from '../../lib/index.js'
-import { ops } from '../../lib/core/op.js'
+import { applyOne } from '../../lib/core/apply.js'
+import { type Op, ops } from '../../lib/core/op.js'
+import * as operations from '../../lib/ops/index.js'
 
 const x = weft.zeros([2, 3])
 const image = weft.zeros([1, 4, 4, 2])
@@ -184,6 +186,88 @@ test('dtypes meet as the table says', () => {
   assert.is(weft.add(1, [2, 3]).dtype, 'float32')
 })
 
+/** The parameters of a public function, as its own error lists them. */
+function signatureOf(name: string, fn: (...args: unknown[]) => unknown): string[] {
+  let error: unknown
+  try {
+    fn(...new Array<undefined>(9).fill(undefined))
+  } catch (thrown) {
+    error = thrown
+  }
+  assert.instance(error, weft.WeftError, `${name} takes nine arguments`)
+  const { message } = error as weft.WeftError
+  const found = /Write \w+\(([^)]*)\); the surplus one is undefined/.exec(message)
+  assert.ok(found, `${name}: ${message}`)
+  return found![1]!.split(', ')
+}
+
+const functions = Object.entries(operations as unknown as Record<string, (...args: unknown[]) => unknown>)
+
+test('every operation refuses a surplus argument, and says how it is called', () => {
+  assert.ok(functions.length > 120)
+  for (const [name, fn] of functions) assert.ok(signatureOf(name, fn).length > 0)
+})
+
+test('every operation with options refuses what is no record, and an unknown option', () => {
+  let count = 0
+  for (const [name, fn] of functions) {
+    const parameters = signatureOf(name, fn)
+    if (parameters[parameters.length - 1] !== 'options') continue
+    count++
+    const before = parameters.slice(1).map(() => 1)
+    for (const options of [5, 'float32', [1], new Map(), null]) {
+      assert.throws(
+        () => fn(...before, options),
+        (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && e.message.startsWith(`${name}: options are`),
+      )
+    }
+    assert.throws(
+      () => fn(...before, { nonsense: 1 }),
+      (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && e.message.includes(`unknown option of ${name} 'nonsense'`),
+      name,
+    )
+  }
+  assert.ok(count > 40, `${count} operations have options`)
+})
+
+test('what cannot be printed as JSON is named all the same', () => {
+  const circle: unknown[] = []
+  circle.push(circle)
+  for (const value of [circle, 5n, Symbol('s'), { toJSON: () => assert.unreachable() }]) {
+    for (const call of [
+      () => x.reshape(wrong(value)),
+      () => x.sum(wrong(value)),
+      () => x.transpose(wrong(value)),
+      () => x.clip(wrong(value), 1),
+    ])
+      assert.throws(call, (e: unknown) => e instanceof weft.WeftError)
+  }
+})
+
+test('methods refuse surplus arguments too', () => {
+  const calls = Object.entries({ softmax: [-1, 3], relu: [1], add: [1, 2], sum: [0, {}, 1], clip: [0, 1, 2], cumSum: [0, {}, 1] })
+  for (const [name, args] of calls)
+    assert.throws(
+      () => (x as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args),
+      (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && /takes at most/.test(e.message),
+    )
+  assert.throws(() => weft.zeros([2], wrong('int32')), /zeros: options are an object, got 'int32'/)
+  assert.throws(() => (operations.randomNormal as (...args: unknown[]) => unknown)([2], 0, 5), /randomNormal takes at most 2, got 3/)
+})
+
+test('an attribute that no kernel knows is refused, in a chain of calls too', async () => {
+  const strange: Op = { name: 'relu', noGradient: true, shape: ([spec]) => [{ shape: spec!.shape, dtype: spec!.dtype }] }
+  const run = weft.jit((t: weft.Tensor) => applyOne(strange, [t.add(1)], { lambda: 2 }).mul(3))
+  let error: weft.WeftError | undefined
+  try {
+    await run(x).data()
+  } catch (thrown) {
+    error = thrown as weft.WeftError
+  }
+  assert.is(error?.code, 'ERR_ARGUMENT')
+  assert.match(error!.message, /relu: the .*kernel knows no attribute 'lambda'/)
+})
+
 test('every method of an operation is a free function too', async () => {
   const own = [
     'constructor',
@@ -195,12 +279,11 @@ test('every method of an operation is a free function too', async () => {
     'print',
     'dispose',
     'held',
-    'snapshot',
-    'read',
     'size',
     'rank',
     'isDisposed',
     'to',
+    'toJSON',
   ]
   const names = Object.getOwnPropertyNames(weft.Tensor.prototype).filter((name) => !own.includes(name))
   assert.ok(names.length > 100)

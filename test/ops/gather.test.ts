@@ -1,7 +1,18 @@
 // Rows of selection by indices, and tests of indices out of range.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type DType, gather, gatherAlong, oneHot, scatterAdd, takeBatch, tensor, type WeftError } from '../../lib/index.js'
+import {
+  type DType,
+  gather,
+  gatherAlong,
+  grad,
+  scatterAdd,
+  takeBatch,
+  type Tensor,
+  tensor,
+  type WeftError,
+  zeros,
+} from '../../lib/index.js'
 import { checkRows, FLOATS, isProgram, type Row } from '../check.js'
 import { at, generate, type Values } from '../reference.js'
 
@@ -66,16 +77,6 @@ const along = (x: readonly number[], indices: readonly number[], list: readonly 
   dtypes: ALL,
 })
 
-const hot = (indices: readonly number[], list: readonly number[], depth: number, dtype: DType, on = 1, off = 0): Row => ({
-  op: 'oneHot',
-  name: `[${indices}] to ${depth}, ${on} and ${off} of ${dtype}`,
-  operands: [{ shape: indices, values: list, dtype: 'int32' }],
-  run: (i) => oneHot(i!, depth, { on, off, dtype }),
-  reference: (i) =>
-    generate([...indices, depth], (position) => (at(i!, position.slice(0, -1)) === position[position.length - 1] ? on : off)),
-  dtypes: [dtype],
-})
-
 const batch = (x: readonly number[], permutation: readonly number[], cursor: number, size: number, result?: DType): Row => ({
   op: 'takeBatch',
   name: `${size} rows of [${x}] from ${cursor}${result ? ` as ${result}` : ''}`,
@@ -114,14 +115,6 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   along([6], [4], [5, 5, 0, 1], 0),
   along([2, 3], [2, 0], [], 1),
   along([1, 1], [1, 1], [0], 1),
-  hot([4], [0, 2, 1, 2], 3, 'float32'),
-  hot([2, 2], [0, 5, -1, 1], 3, 'float32', 0.9, 0.05),
-  hot([3], [1, 0, 1], 2, 'int32'),
-  hot([3], [1, 0, 1], 2, 'bool'),
-  hot([2], [1, 0], 4, 'float64'),
-  hot([2], [1, 3], 4, 'bfloat16'),
-  hot([0], [], 4, 'float32'),
-  hot([], [2], 3, 'uint8'),
   batch([5, 2], [3, 0, 4, 1, 2], 1, 3),
   batch([4], [2, 1, 3, 0], 0, 4),
   batch([3, 2, 2], [2, 0, 1], 2, 1),
@@ -137,6 +130,33 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
 
 if (isProgram(import.meta.url)) {
   const test = suite()
+  for (const inner of [1, 3, 40]) {
+    test(`a place with many updates gets their sum, rows of ${inner}`, async () => {
+      const count = inner > 32 ? 50_000 : 200_000
+      const uses = Int32Array.from({ length: count }, (_, i) => (i % 10 === 0 ? 1 + (i % 3) : 0))
+      const table = zeros([4, inner])
+      const slope = grad((t: Tensor) => t.gather(tensor(uses)).mul(0.1).sum())(table)
+      const expected = [0, 0, 0, 0]
+      for (const use of uses) expected[use]! += Math.fround(0.1)
+      const sums = (await slope.data()) as Float32Array
+      sums.forEach((sum, i) => {
+        const right = expected[Math.floor(i / inner)]!
+        assert.ok(Math.abs(sum / right - 1) < 2e-6, `${i}: ${sum}, should be ${right}`)
+      })
+    })
+  }
+  test('a place along the last axis with many updates gets their sum', async () => {
+    const count = 100_000
+    const places = new Int32Array(2 * count).fill(1)
+    const slope = grad((t: Tensor) =>
+      t
+        .gatherAlong(tensor(places, [2, count]))
+        .mul(0.1)
+        .sum(),
+    )(zeros([2, 3]))
+    const sums = (await slope.data()) as Float32Array
+    for (const i of [1, 4]) assert.ok(Math.abs(sums[i]! / (count * Math.fround(0.1)) - 1) < 2e-6, `${sums[i]}`)
+  })
   for (const [name, run] of [
     [
       'gather',

@@ -1,7 +1,7 @@
-// Rows of matrix products and of dense.
-import { dense, matMul } from '../../lib/index.js'
+// Rows of matrix products.
+import { matMul } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
-import { elementwise, generate, matMul as product, reshape, type Values } from '../reference.js'
+import { absolute, generate, matMul as product, reshape, type Values } from '../reference.js'
 
 const flags = [
   [false, false],
@@ -64,27 +64,12 @@ const SHAPES: readonly [readonly number[], readonly number[]][] = [
   ],
 ]
 
-const activations = {
-  linear: (x: number) => x,
-  relu: (x: number) => Math.max(x, 0),
-  sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
-  tanh: Math.tanh,
-}
-type Activation = keyof typeof activations
-
-const layer = (activation: Activation, x: readonly number[], units: number): Row => ({
-  op: 'dense',
-  name: `${activation}, x [${x}] to ${units}`,
-  operands: [{ shape: x }, { shape: [x[x.length - 1]!, units] }, { shape: [units] }],
-  run: (input, w, b) => dense(input!, w!, b!, { activation }),
-  reference: (input, w, b) => {
-    const m = input!.shape.slice(0, -1)
-    const rows = reshape(input!, [m.reduce((p, q) => p * q, 1), w!.shape[0]!])
-    const y = elementwise((p, q) => activations[activation](p! + q!))(product(rows, w!), b!)
-    return reshape(y, [...m, units])
-  },
-  roundings: 8 + x[x.length - 1]!,
-})
+/** One row of the result contains a large number; the others must not notice. */
+const UNEVEN = [
+  [4, 6, 5],
+  [3, 40, 1],
+  [70, 48, 64],
+] as const
 
 const column = (x: Values): Values => generate([x.shape[0]!, 1], ([i]) => x.data[i!]!)
 const row = (x: Values): Values => generate([1, x.shape[0]!], ([, i]) => x.data[i!]!)
@@ -98,6 +83,23 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
         operands: [{ shape: swapped(a, transposeA) }, { shape: swapped(b, transposeB) }],
         run: (x, y) => matMul(x!, y!, { transposeA, transposeB }),
         reference: (x, y) => product(x!, y!, transposeA, transposeB),
+        roundings: 8,
+      }),
+    ),
+  ),
+  ...UNEVEN.flatMap(([m, k, n]) =>
+    [1e10, Number.POSITIVE_INFINITY].map(
+      (large): Row => ({
+        op: 'matMul',
+        name: `[${m},${k}] · [${k},${n}] with ${large} among small numbers`,
+        operands: [
+          { shape: [m, k], values: Array.from({ length: m * k }, (_, i) => (i === k + 1 ? large : 0.5 + (i % 7) / 8)) },
+          { shape: [k, n], domain: [[0.5, 2]] },
+        ],
+        run: (x, y) => matMul(x!, y!),
+        reference: (x, y) => product(x!, y!),
+        sizes: (x, y) => product(absolute(x!), absolute(y!)),
+        derivatives: 0,
         roundings: 8,
       }),
     ),
@@ -124,11 +126,4 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     reference: (x, y) => reshape(product(row(x!), column(y!)), []),
     roundings: 16,
   },
-  ...(Object.keys(activations) as Activation[]).flatMap((activation) => [
-    layer(activation, [3, 5], 4),
-    layer(activation, [1, 1], 1),
-    layer(activation, [0, 3], 2),
-    layer(activation, [2, 2, 3], 3),
-    layer(activation, [33, 50], 19),
-  ]),
 ])

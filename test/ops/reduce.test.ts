@@ -45,6 +45,32 @@ function reduction(op: string, run: Reduction, f: (list: number[]) => number, op
   }))
 }
 
+/** Rows of small numbers but for one large number each time: the other rows must not notice. */
+const UNEVEN: readonly [readonly number[], readonly number[], boolean][] = [
+  [[5, 9], [1], false],
+  [[9, 5], [0], false],
+  [[3, 700], [1], false],
+  [[700, 3], [0], false],
+  [[4, 3, 6], [0, 2], false],
+]
+const uneven = (op: string, run: Reduction, f: (list: number[]) => number, size: (list: number[]) => number): Row[] =>
+  [1e10, Number.POSITIVE_INFINITY].flatMap((large) =>
+    UNEVEN.map(([shape, axes, keepDims]): Row => {
+      const n = shape.reduce((a, b) => a * b, 1)
+      return {
+        op,
+        name: `of [${shape}] over [${axes}], with ${large} among small numbers`,
+        operands: [{ shape, values: Array.from({ length: n }, (_, i) => (i === Math.floor(n / 2) ? large : 0.9 + (i % 5) / 20)) }],
+        run: (x) => run(x!, axes, { keepDims }),
+        reference: (x) => reduce(f)(x!, axes, keepDims),
+        sizes: (x) => reduce((list) => size(list.map(Math.abs)))(x!, axes, keepDims),
+        derivatives: 0,
+        roundings: 8 + Math.sqrt(n),
+      }
+    }),
+  )
+const multiplied = (list: number[]): number => list.reduce((a, b) => a * b, 1)
+
 const deviations = (list: number[]): number => average(list.map((x) => (x - average(list)) ** 2))
 const named = (name: string, list: readonly Row[]): Row[] => list.map((row) => ({ ...row, name: `${name} ${row.name}` }))
 const small = CASES.filter(([shape]) => shape.reduce((a, b) => a * b, 1) < 50)
@@ -52,13 +78,16 @@ const small = CASES.filter(([shape]) => shape.reduce((a, b) => a * b, 1) < 50)
 export const rows: readonly Row[] = checkRows(import.meta.url, [
   ...reduction('sum', sum, total, { roundings: 8 }),
   ...reduction('sum', sum, total, {}, EMPTY),
+  ...uneven('sum', sum, total, total),
+  ...uneven('mean', mean, average, average),
+  ...uneven('prod', prod, multiplied, multiplied),
   ...named('integers', reduction('sum', sum, total, { dtypes: ['int32', 'uint8', 'bool'], results: ['int32'] })),
   ...reduction('mean', mean, average, { roundings: 8 }),
   ...reduction('mean', mean, () => Number.NaN, { derivatives: 0 }, EMPTY),
   ...reduction(
     'prod',
     prod,
-    (list) => list.reduce((a, b) => a * b, 1),
+    multiplied,
     {
       domain: [
         [-1.5, -0.5],

@@ -1,8 +1,8 @@
-// Rows of slices, split, reverse, concat, stack and pad.
-import { concat, pad, reverse, slice, split, stack } from '../../lib/index.js'
-import { checkRows, FLOATS, type Row } from '../check.js'
+// Rows of slices, split and reverse.
+import { reverse, slice, split } from '../../lib/index.js'
+import { checkRows, type Row } from '../check.js'
 import * as reference from '../reference.js'
-import { ANY_DTYPE, rearranged as one } from './pointwise.js'
+import { rearranged as one } from './pointwise.js'
 
 const sliced = (
   shape: readonly number[],
@@ -18,25 +18,6 @@ const sliced = (
     shape,
     (x) => slice(x, begin, size, steps),
     (x) => reference.slice(x, from, count, steps),
-  )
-
-const joined = (name: string, shapes: readonly (readonly number[])[], axis: number): Row => ({
-  op: 'concat',
-  name,
-  operands: shapes.map((shape) => ({ shape })),
-  run: (...xs) => concat(xs, axis),
-  reference: (...xs) => reference.concat(xs, axis < 0 ? axis + shapes[0]!.length : axis),
-  dtypes: ANY_DTYPE,
-})
-
-const padded = (shape: readonly number[], paddings: readonly (readonly [number, number])[], value: number): Row =>
-  one(
-    'pad',
-    `[${shape}] by ${JSON.stringify(paddings)} with ${value}`,
-    shape,
-    (x) => pad(x, paddings, value),
-    (x) => reference.pad(x, paddings, value),
-    [...FLOATS, 'int32', 'uint8', 'int8'],
   )
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
@@ -99,127 +80,5 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
         [1, 4],
         [5, 2],
       ].map(([i, n]) => reference.slice(x, [0, i!], [2, n!])),
-  ),
-  joined(
-    'rows',
-    [
-      [2, 3],
-      [1, 3],
-      [3, 3],
-    ],
-    0,
-  ),
-  joined(
-    'columns',
-    [
-      [2, 3],
-      [2, 1],
-    ],
-    -1,
-  ),
-  joined('one tensor', [[3]], 0),
-  joined(
-    'nothing and something',
-    [
-      [0, 2],
-      [3, 2],
-    ],
-    0,
-  ),
-  joined(
-    'in the middle',
-    [
-      [2, 1, 3],
-      [2, 2, 3],
-    ],
-    1,
-  ),
-  joined(
-    'many',
-    range(9).map((i) => [3, i + 1]),
-    1,
-  ),
-  {
-    ...joined(
-      'stack',
-      [
-        [2, 3],
-        [2, 3],
-      ],
-      0,
-    ),
-    run: (...xs) => stack(xs),
-    reference: (...xs) =>
-      reference.concat(
-        xs.map((x) => reference.reshape(x, [1, 2, 3])),
-        0,
-      ),
-  },
-  {
-    ...joined(
-      'stack at the end',
-      [
-        [2, 3],
-        [2, 3],
-      ],
-      0,
-    ),
-    run: (...xs) => stack(xs, -1),
-    reference: (...xs) =>
-      reference.concat(
-        xs.map((x) => reference.reshape(x, [2, 3, 1])),
-        2,
-      ),
-  },
-  padded([5], [[1, 2]], 0),
-  padded(
-    [2, 3],
-    [
-      [0, 1],
-      [2, 0],
-    ],
-    3,
-  ),
-  padded(
-    [0, 2],
-    [
-      [1, 1],
-      [0, 0],
-    ],
-    1,
-  ),
-  padded([1], [[0, 0]], 1),
-  padded(
-    [2, 1, 3, 2],
-    [
-      [1, 0],
-      [1, 1],
-      [0, 2],
-      [0, 0],
-    ],
-    2,
-  ),
-  padded(
-    [31, 33],
-    [
-      [2, 1],
-      [0, 4],
-    ],
-    0,
-  ),
-  one(
-    'pad',
-    'a number for all axes',
-    [2, 2],
-    (x) => pad(x, 1),
-    (x) =>
-      reference.pad(
-        x,
-        [
-          [1, 1],
-          [1, 1],
-        ],
-        0,
-      ),
   ),
 ])

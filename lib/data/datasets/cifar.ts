@@ -1,8 +1,9 @@
 // CIFAR-10: its binary format (Krizhevsky; https://www.cs.toronto.edu/~kriz/cifar.html).
 import { setImmediate } from 'node:timers/promises'
 import { WeftError } from '../../core/error.js'
+import { checkCall } from '../../core/options.js'
 import { tensor } from '../../core/apply.js'
-import { type FileSet, type LoadOptions, load } from './files.js'
+import { type FileSet, type DatasetOptions, load } from './files.js'
 import type { Split, TrainTest } from './idx.js'
 
 const SIDE = 32
@@ -21,7 +22,8 @@ export const cifar10Files: FileSet = {
 }
 
 /** CIFAR-10: x uint8 [n, 32, 32, 3], 0..255; y int32 [n], 10 classes; 50,000 to train, 10,000 to test. Its files have no published hash: sizes are checked. */
-export async function cifar10(options: LoadOptions = {}): Promise<TrainTest> {
+export async function cifar10(options: DatasetOptions = {}): Promise<TrainTest> {
+  checkCall('datasets.cifar10(options)', arguments)
   const batches = await load(cifar10Files, options)
   const names = cifar10Files.files.map((file) => file.name)
   return { train: await split(batches.slice(0, 5), names), test: await split(batches.slice(5), names.slice(5)) }

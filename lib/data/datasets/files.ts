@@ -1,18 +1,21 @@
 // Files of a data set: where they are looked for, and reading them with their size and hash checked.
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { checkOptions, WeftError } from '../../core/error.js'
+import { WeftError } from '../../core/error.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 
-export interface LoadOptions {
+export interface DatasetOptions {
   /** The folder to look in first. */
   dir?: string
   /** Check sizes and hashes of the official files. Default: true; false takes other files of the same format. */
   verify?: boolean
 }
+
+const LOAD_OPTIONS: OptionTable<DatasetOptions> = { dir: 'string', verify: 'boolean' }
 
 /** One official file: its size and, where it is known, its SHA-256, both of the unpacked contents. */
 export interface OfficialFile {
@@ -59,8 +62,8 @@ const listing = (files: readonly OfficialFile[]): string =>
   files.map((file) => `${file.name} (${file.bytes} bytes, or gzipped as ${file.name}.gz)`).join(', ')
 
 /** Contents of all files of the set, unpacked, in the set's order. Never fetches anything. */
-export async function load(set: FileSet, options: LoadOptions): Promise<Uint8Array[]> {
-  checkOptions(`datasets.${set.title}`, options, ['dir', 'verify'])
+export async function load(set: FileSet, options: DatasetOptions): Promise<Uint8Array[]> {
+  checkOptions(`datasets.${set.title}`, options, LOAD_OPTIONS)
   const found = find(set, options.dir)
   if (!found) {
     throw new WeftError(
@@ -123,6 +126,3 @@ async function read(file: string, official: OfficialFile, verify: boolean): Prom
 }
 
 const again = 'It is damaged or another file; get it again, or load a file of your own with { verify: false }'
-
-/** Bytes of a found file on disk, for reports. */
-export const sizeOnDisk = (file: string): number => statSync(file).size

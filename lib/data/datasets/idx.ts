@@ -1,9 +1,10 @@
 // MNIST and Fashion-MNIST: the IDX format (LeCun; http://yann.lecun.com/exdb/mnist/).
+import { sizeOf } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
-import { sizeOf } from '../../core/op.js'
+import { checkCall } from '../../core/options.js'
 import { tensor } from '../../core/apply.js'
 import type { Tensor } from '../../core/tensor.js'
-import { type FileSet, type LoadOptions, load } from './files.js'
+import { type FileSet, type DatasetOptions, load } from './files.js'
 
 export interface Split {
   x: Tensor
@@ -47,12 +48,18 @@ export const mnistFiles: FileSet = {
 }
 
 /** Fashion-MNIST (Zalando, MIT): x uint8 [n, 28, 28, 1], 0..255; y int32 [n], 10 kinds of clothes; 60,000 to train, 10,000 to test. */
-export const fashionMnist = (options: LoadOptions = {}): Promise<TrainTest> => images(fashionMnistFiles, options)
+export async function fashionMnist(options: DatasetOptions = {}): Promise<TrainTest> {
+  checkCall('datasets.fashionMnist(options)', arguments)
+  return images(fashionMnistFiles, options)
+}
 
 /** MNIST: x uint8 [n, 28, 28, 1], 0..255; y int32 [n], digits; 60,000 to train, 10,000 to test. */
-export const mnist = (options: LoadOptions = {}): Promise<TrainTest> => images(mnistFiles, options)
+export async function mnist(options: DatasetOptions = {}): Promise<TrainTest> {
+  checkCall('datasets.mnist(options)', arguments)
+  return images(mnistFiles, options)
+}
 
-async function images(set: FileSet, options: LoadOptions): Promise<TrainTest> {
+async function images(set: FileSet, options: DatasetOptions): Promise<TrainTest> {
   const [trainX, trainY, testX, testY] = await load(set, options)
   return { train: split(set, 0, trainX!, trainY!), test: split(set, 2, testX!, testY!) }
 }

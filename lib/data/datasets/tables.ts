@@ -1,4 +1,5 @@
 // The small data sets that ship with the package: gzipped CSV files in data/, the target in the last column. Sources: data/LICENSES.md.
+import { checkCall, type OptionTable } from '../../core/options.js'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -54,6 +55,7 @@ async function classes(name: string, classNames: string[]): Promise<Classes> {
 
 /** Handwritten digits, 8 by 8: x float32 [1797, 8, 8, 1], 0..16; y int32 [1797]. */
 export async function digits(): Promise<Classes> {
+  checkCall('datasets.digits()', arguments)
   const { features, target, names } = await columns('digits')
   return {
     x: tensor(Float32Array.from(features), [target.length, 8, 8, 1]),
@@ -64,21 +66,33 @@ export async function digits(): Promise<Classes> {
 }
 
 /** Iris flowers: x float32 [150, 4], centimetres; y int32 [150], 3 species. */
-export const iris = (): Promise<Classes> => classes('iris', ['setosa', 'versicolor', 'virginica'])
+export async function iris(): Promise<Classes> {
+  checkCall('datasets.iris()', arguments)
+  return classes('iris', ['setosa', 'versicolor', 'virginica'])
+}
 
 /** Wines: x float32 [178, 13], chemical analyses on very different scales; y int32 [178], 3 growers. */
-export const wine = (): Promise<Classes> => classes('wine', ['class_0', 'class_1', 'class_2'])
+export async function wine(): Promise<Classes> {
+  checkCall('datasets.wine()', arguments)
+  return classes('wine', ['class_0', 'class_1', 'class_2'])
+}
 
 /** Breast cancer, Wisconsin diagnostic: x float32 [569, 30]; y int32 [569], 0 malignant, 1 benign. */
-export const breastCancer = (): Promise<Classes> => classes('breast-cancer', ['malignant', 'benign'])
+export async function breastCancer(): Promise<Classes> {
+  checkCall('datasets.breastCancer()', arguments)
+  return classes('breast-cancer', ['malignant', 'benign'])
+}
 
 export interface DiabetesOptions {
   /** True (default): each column centred, with a sum of squares of 1, as scikit-learn gives it. False: the values as measured. */
   scaled?: boolean
 }
 
+const DIABETES_OPTIONS: OptionTable<DiabetesOptions> = { scaled: 'boolean' }
+
 /** Diabetes: x float32 [442, 10]; y float32 [442], progression of the disease after a year, 25..346. */
 export async function diabetes(options: DiabetesOptions = {}): Promise<Table> {
+  checkCall('datasets.diabetes(options)', arguments, DIABETES_OPTIONS)
   const { features, target, names } = await columns('diabetes')
   if (options.scaled ?? true) scale(features, names.length)
   return {

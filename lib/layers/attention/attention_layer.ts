@@ -1,9 +1,10 @@
 // AttentionLayer: what attention layers share. They are called on one tensor, on [query, value, key], or on a record that has a mask as well.
+import { type DynamicShape, sizeOf } from '../../core/spec.js'
+import { shapesIn } from '../input_spec.js'
 import { WeftError } from '../../core/error.js'
-import { type Shape, sizeOf } from '../../core/op.js'
 import { cast, logicalAnd, reshape } from '../../ops/index.js'
 import { isRecord, Tensor } from '../../core/tensor.js'
-import { type ApplyOptions, Layer, type LayerOptions } from '../layer.js'
+import { type ApplyOptions, type InputShapes, Layer, type LayerOptions } from '../layer.js'
 import { isSymbolic } from '../symbolic.js'
 
 /** The inputs by name; `key` is `value` where it is not given. */
@@ -36,10 +37,9 @@ interface Parts<T> {
 }
 
 /** The shapes that a layer is built for, by name. */
-export function shapesByName(tree: Shape | readonly Shape[] | Readonly<Record<string, Shape>>): Parts<Shape> {
-  if (!Array.isArray(tree)) return byName(tree as Readonly<Record<string, Shape>>)
-  const list = (Array.isArray(tree[0]) ? tree : [tree]) as readonly Shape[]
-  return byPosition(list)
+export function shapesByName(tree: InputShapes | Readonly<Record<string, DynamicShape>>): Parts<DynamicShape> {
+  if (!Array.isArray(tree)) return byName(tree as Readonly<Record<string, DynamicShape>>)
+  return byPosition(shapesIn(tree as InputShapes))
 }
 
 /** The tensors, and the masks they carry, by name. */

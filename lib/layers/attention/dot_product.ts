@@ -1,5 +1,7 @@
 // Attention without learned projections: dot products of queries and keys as weights of values (Luong et al. 2015).
-import type { Shape } from '../../core/op.js'
+import type { InputShapes } from '../layer.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { cast, mul, reshape, scaledDotProductAttention } from '../../ops/index.js'
 import { randomState } from '../../core/random.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
@@ -20,7 +22,12 @@ export interface AttentionLayerOptions {
 /** softmax(query · keyᵀ) · value: apply([query, value]) or apply([query, value, key]), each [batch, steps, features]. */
 export class Attention extends AttentionLayer<AttentionLayerOptions> {
   static override readonly className: string = 'Attention'
-  static override readonly options: readonly string[] = ['useScale', 'dropout', 'useCausalMask', 'seed']
+  static override readonly options: OptionTable<AttentionLayerOptions> = {
+    useScale: 'boolean',
+    dropout: 'number',
+    useCausalMask: 'boolean',
+    seed: 'number',
+  }
   private scale: Variable | undefined
   private state: Variable | undefined
 
@@ -29,7 +36,7 @@ export class Attention extends AttentionLayer<AttentionLayerOptions> {
     rateOption('layers.attention', config.dropout ?? 0)
   }
 
-  override build(inputShape: Shape | readonly Shape[]): void {
+  override build(inputShape: InputShapes): void {
     const { query, key, value } = shapesByName(inputShape)
     if ([query, key, value].some((shape) => shape.length !== 3) || query[2] !== key[2] || value[1] !== key[1]) {
       throw this.error(
@@ -60,3 +67,6 @@ export class Attention extends AttentionLayer<AttentionLayerOptions> {
     return reshape(y, [y.shape[0]!, y.shape[1]!, y.shape[3]!])
   }
 }
+
+/** Attention without learned projections: apply([query, value]). */
+export const attention: LayerFactory<typeof Attention> = layer(Attention)

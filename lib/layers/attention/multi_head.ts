@@ -1,9 +1,12 @@
 // Attention layers: learned projections to several heads, scaled dot-product attention, and a projection back (Vaswani et al. 2017).
+import { type Shape, sizeOf } from '../../core/spec.js'
+import type { InputShapes } from '../layer.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { applyOne } from '../../core/apply.js'
 import type { ConstraintLike } from '../../constraints.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import { type Shape, sizeOf } from '../../core/op.js'
 import { add, cast, matMul, reshape, scaledDotProductAttention } from '../../ops/index.js'
 import { CacheUpdate } from '../../ops/update_slice.js'
 import { randomState } from '../../core/random.js'
@@ -35,19 +38,19 @@ interface ProjectionOptions {
   seed?: number
 }
 
-const PROJECTION_OPTIONS: readonly string[] = [
-  'dropout',
-  'useBias',
-  'useCausalMask',
-  'rotary',
-  'kernelInitializer',
-  'biasInitializer',
-  'kernelRegularizer',
-  'biasRegularizer',
-  'kernelConstraint',
-  'biasConstraint',
-  'seed',
-]
+const PROJECTION_OPTIONS: OptionTable<ProjectionOptions> = {
+  dropout: 'number',
+  useBias: 'boolean',
+  useCausalMask: 'boolean',
+  rotary: 'any',
+  kernelInitializer: 'any',
+  biasInitializer: 'any',
+  kernelRegularizer: 'any',
+  biasRegularizer: 'any',
+  kernelConstraint: 'any',
+  biasConstraint: 'any',
+  seed: 'number',
+}
 
 /** Keys and values of the positions seen so far: [batch, length, heads, features]. */
 export interface AttentionCache {
@@ -88,18 +91,18 @@ abstract class ProjectedAttention<C extends ProjectionOptions> extends Attention
   /** Shape of the output of one step; undefined: the query's features. */
   protected abstract readonly outputSize: readonly number[] | undefined
 
-  override build(inputShape: Shape | readonly Shape[]): void {
+  override build(inputShape: InputShapes): void {
     const { query, key, value } = shapesByName(inputShape)
     for (const shape of [query, key, value]) {
       if (shape.length !== 3)
         throw this.error('ERR_SHAPE', `expected inputs of shape [batch, steps, features], received [${shape.map(String)}]`, [shape])
     }
     const { heads, shared, keyDim, valueDim } = this.heads
-    this.outputShape = this.outputSize ?? [query[2]!]
+    this.outputShape = this.outputSize ?? [this.extentOf(query, 2)]
     this.projections = {
-      query: this.projection('query', [query[2]!], [heads, keyDim]),
-      key: this.projection('key', [key[2]!], [shared, keyDim]),
-      value: this.projection('value', [value[2]!], [shared, valueDim]),
+      query: this.projection('query', [this.extentOf(query, 2)], [heads, keyDim]),
+      key: this.projection('key', [this.extentOf(key, 2)], [shared, keyDim]),
+      value: this.projection('value', [this.extentOf(value, 2)], [shared, valueDim]),
       output: this.projection('output', [heads, valueDim], this.outputShape),
     }
     if ((this.config.dropout ?? 0) > 0) this.state = this.addState('randomState', randomState(this.config.seed))
@@ -206,14 +209,14 @@ export interface MultiHeadAttentionOptions extends ProjectionOptions {
 /** Attention of several heads. Weights: kernels and biases of query, key, value and output. */
 export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOptions> {
   static override readonly className: string = 'MultiHeadAttention'
-  static override readonly options: readonly string[] = [
-    'numHeads',
-    'keyDim',
-    'valueDim',
-    'numKeyValueHeads',
-    'outputShape',
+  static override readonly options: OptionTable<MultiHeadAttentionOptions> = {
+    numHeads: 'integer',
+    keyDim: 'integer',
+    valueDim: 'any',
+    numKeyValueHeads: 'any',
+    outputShape: 'any',
     ...PROJECTION_OPTIONS,
-  ]
+  }
   protected readonly outputSize: readonly number[] | undefined
 
   constructor(config: MultiHeadAttentionOptions & LayerOptions) {
@@ -234,6 +237,9 @@ export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOpt
   }
 }
 
+/** Attention of several heads with learned projections: apply(x), or apply([query, value, key]) → [batch, queries, features]. */
+export const multiHeadAttention: LayerFactory<typeof MultiHeadAttention> = layer(MultiHeadAttention)
+
 export interface GroupedQueryAttentionOptions extends ProjectionOptions {
   /** Features of each head. */
   headDim: number
@@ -245,7 +251,12 @@ export interface GroupedQueryAttentionOptions extends ProjectionOptions {
 /** Attention whose groups of query heads share keys and values (Ainslie et al. 2023). */
 export class GroupedQueryAttention extends ProjectedAttention<GroupedQueryAttentionOptions> {
   static override readonly className: string = 'GroupedQueryAttention'
-  static override readonly options: readonly string[] = ['headDim', 'numQueryHeads', 'numKeyValueHeads', ...PROJECTION_OPTIONS]
+  static override readonly options: OptionTable<GroupedQueryAttentionOptions> = {
+    headDim: 'integer',
+    numQueryHeads: 'integer',
+    numKeyValueHeads: 'any',
+    ...PROJECTION_OPTIONS,
+  }
   protected readonly outputSize: undefined
 
   constructor(config: GroupedQueryAttentionOptions & LayerOptions) {
@@ -256,6 +267,9 @@ export class GroupedQueryAttention extends ProjectedAttention<GroupedQueryAttent
     checkHeads(what, 'numQueryHeads', numQueryHeads, 'numKeyValueHeads', numKeyValueHeads)
   }
 }
+
+/** Attention whose groups of query heads share keys and values. */
+export const groupedQueryAttention: LayerFactory<typeof GroupedQueryAttention> = layer(GroupedQueryAttention)
 
 function checkHeads(what: string, name: string, heads: unknown, sharedName: string, shared: unknown): void {
   const all = integerOption(what, name, heads)

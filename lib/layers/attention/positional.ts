@@ -1,8 +1,10 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
+import type { DynamicShape } from '../../core/spec.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { tensor } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import type { Shape } from '../../core/op.js'
 import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
@@ -21,7 +23,7 @@ export interface PositionEmbeddingOptions {
 /** A learned vector for each position, in the shape of the input [batch, steps, features]: to be added to it. */
 export class PositionEmbedding extends Layer<PositionEmbeddingOptions> {
   static override readonly className: string = 'PositionEmbedding'
-  static override readonly options: readonly string[] = ['sequenceLength', 'initializer']
+  static override readonly options: OptionTable<PositionEmbeddingOptions> = { sequenceLength: 'integer', initializer: 'any' }
   protected override readonly supportsMasking: boolean = true
   protected override inputSpec: InputSpec | undefined = SEQUENCES
   /** [sequenceLength, features] */
@@ -32,10 +34,10 @@ export class PositionEmbedding extends Layer<PositionEmbeddingOptions> {
     integerOption('layers.positionEmbedding', 'sequenceLength', config.sequenceLength)
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const { sequenceLength, initializer = 'glorotUniform' } = this.config
-    this.embeddings = this.addWeight({ name: 'embeddings', shape: [sequenceLength, inputShape[2]!], initializer })
-    this.inputSpec = { ...SEQUENCES, axes: { 2: inputShape[2]! } }
+    this.embeddings = this.addWeight({ name: 'embeddings', shape: [sequenceLength, this.extentOf(inputShape, 2)], initializer })
+    this.inputSpec = { ...SEQUENCES, axes: { 2: this.extentOf(inputShape, 2) } }
   }
 
   call(x: Tensor): Tensor {
@@ -58,6 +60,9 @@ export class PositionEmbedding extends Layer<PositionEmbeddingOptions> {
   }
 }
 
+/** A learned vector for each position, in the shape of the input. */
+export const positionEmbedding: LayerFactory<typeof PositionEmbedding> = layer(PositionEmbedding)
+
 export interface SinePositionEncodingOptions {
   /** Default 10,000. */
   maxWavelength?: number
@@ -66,7 +71,7 @@ export interface SinePositionEncodingOptions {
 /** Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added to it (Vaswani et al. 2017). */
 export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
   static override readonly className: string = 'SinePositionEncoding'
-  static override readonly options: readonly string[] = ['maxWavelength']
+  static override readonly options: OptionTable<SinePositionEncodingOptions> = { maxWavelength: 'number' }
   protected override readonly supportsMasking: boolean = true
   protected override inputSpec: InputSpec | undefined = SEQUENCES
   private readonly maxWavelength: number
@@ -92,6 +97,9 @@ export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
   }
 }
 
+/** Sines and cosines of each position, in the shape of the input. */
+export const sinePositionEncoding: LayerFactory<typeof SinePositionEncoding> = layer(SinePositionEncoding)
+
 export interface TokenAndPositionEmbeddingOptions {
   /** Ids are 0 to vocabularySize - 1. */
   vocabularySize: number
@@ -107,13 +115,13 @@ export interface TokenAndPositionEmbeddingOptions {
 /** Ids [batch, steps] → the sum of a vector for the token and one for its position: [batch, steps, embeddingDim]. */
 export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOptions> {
   static override readonly className: string = 'TokenAndPositionEmbedding'
-  static override readonly options: readonly string[] = [
-    'vocabularySize',
-    'sequenceLength',
-    'embeddingDim',
-    'embeddingsInitializer',
-    'maskZero',
-  ]
+  static override readonly options: OptionTable<TokenAndPositionEmbeddingOptions> = {
+    vocabularySize: 'integer',
+    sequenceLength: 'integer',
+    embeddingDim: 'integer',
+    embeddingsInitializer: 'any',
+    maskZero: 'boolean',
+  }
   protected override readonly castsInputs: boolean = false
   protected override readonly supportsMasking: boolean = true
   protected override inputSpec: InputSpec | undefined = { rank: 2, layout: 'batch, steps' }
@@ -131,10 +139,10 @@ export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOp
     this.positions = new PositionEmbedding({ sequenceLength, initializer: embeddingsInitializer, name: 'positions', dtype: this.dtype })
   }
 
-  override build(_inputShape: Shape): void {
+  override build(_inputShape: DynamicShape): void {
     const { vocabularySize, embeddingDim, embeddingsInitializer = 'randomUniform' } = this.config
     this.embeddings = this.addWeight({ name: 'embeddings', shape: [vocabularySize, embeddingDim], initializer: embeddingsInitializer })
-    this.positions.build([null, null, embeddingDim] as unknown as Shape)
+    this.positions.build([null, null, embeddingDim])
   }
 
   call(ids: Tensor): Tensor {
@@ -153,6 +161,9 @@ export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOp
     return y
   }
 }
+
+/** Ids [batch, steps] → vectors of tokens and positions [batch, steps, embeddingDim]. */
+export const tokenAndPositionEmbedding: LayerFactory<typeof TokenAndPositionEmbedding> = layer(TokenAndPositionEmbedding)
 
 /** Ids as gather takes them; data that came as nested arrays are floats. */
 export const asIds = (ids: Tensor): Tensor => (ids.dtype === 'int32' ? ids : cast(ids, 'int32'))

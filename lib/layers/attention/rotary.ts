@@ -1,6 +1,8 @@
 // Rotary positions (Su et al. 2021): the tables, queries and keys turned by them, and the layer.
+import { checkOptions, type OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { tensor, variable } from '../../core/apply.js'
-import { checkOptions, WeftError } from '../../core/error.js'
+import { WeftError } from '../../core/error.js'
 import { outsideTrace } from '../../core/graph.js'
 import { dynamicSlice, reshape, rotary } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
@@ -15,7 +17,7 @@ export interface RotaryOptions {
   interleaved?: boolean
 }
 
-const OPTIONS: readonly string[] = ['maxWavelength', 'scalingFactor', 'interleaved']
+const OPTIONS: OptionTable<RotaryOptions> = { maxWavelength: 'number', scalingFactor: 'number', interleaved: 'boolean' }
 
 /** Rotary options with their defaults; `true`: the defaults, false or nothing: none. */
 export function rotaryOption(what: string, value: boolean | RotaryOptions | undefined | null): Required<RotaryOptions> | undefined {
@@ -78,7 +80,7 @@ export function rotate(x: Tensor, options: Required<RotaryOptions>, position?: T
 /** Turns pairs of features by the position of their step: [batch, steps, features] or [batch, steps, heads, features] → the same shape. */
 export class RotaryEmbedding extends Layer<RotaryOptions> {
   static override readonly className: string = 'RotaryEmbedding'
-  static override readonly options: readonly string[] = OPTIONS
+  static override readonly options: OptionTable<RotaryOptions> = OPTIONS
   protected override readonly supportsMasking: boolean = true
   private readonly settings: Required<RotaryOptions>
 
@@ -104,3 +106,6 @@ export class RotaryEmbedding extends Layer<RotaryOptions> {
     return reshape(rotate(reshape(x, [batch, steps, 1, features]), this.settings), shape)
   }
 }
+
+/** Pairs of features turned by their position. */
+export const rotaryEmbedding: LayerFactory<typeof RotaryEmbedding> = layer(RotaryEmbedding)

@@ -1,8 +1,12 @@
 // Transformer blocks: attention and a feed-forward network, each with a residual connection and a normalization (Vaswani et al. 2017).
+import { type DynamicShape, type Shape, shapeText } from '../../core/spec.js'
+import { shapesIn } from '../input_spec.js'
+import type { InputShapes } from '../layer.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import type { ActivationLike } from '../../activations.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import type { Shape } from '../../core/op.js'
 import { add, cast } from '../../ops/index.js'
 import type { Tensor } from '../../core/tensor.js'
 import { type AttentionCache, MultiHeadAttention } from './multi_head.js'
@@ -46,21 +50,21 @@ export interface TransformerBlockOptions {
 /** @internal Parts of a block that draw numbers, each with a seed of its own from `seed` on. */
 export const SEEDS_OF_BLOCK = 5
 
-const BLOCK_OPTIONS: readonly string[] = [
-  'intermediateDim',
-  'numHeads',
-  'dropout',
-  'activation',
-  'layerNormEpsilon',
-  'kernelInitializer',
-  'biasInitializer',
-  'normalizeFirst',
-  'normalization',
-  'useBias',
-  'numKeyValueHeads',
-  'rotary',
-  'seed',
-]
+const BLOCK_OPTIONS: OptionTable<TransformerBlockOptions> = {
+  intermediateDim: 'integer',
+  numHeads: 'integer',
+  dropout: 'number',
+  activation: 'any',
+  layerNormEpsilon: 'number',
+  kernelInitializer: 'any',
+  biasInitializer: 'any',
+  normalizeFirst: 'boolean',
+  normalization: ['layer', 'rms'],
+  useBias: 'boolean',
+  numKeyValueHeads: 'any',
+  rotary: 'any',
+  seed: 'number',
+}
 
 /** What stands around a sublayer: x + dropout(sublayer(x)), and a normalization before or after. */
 interface Surrounding {
@@ -106,19 +110,19 @@ abstract class TransformerBlock<C extends TransformerBlockOptions, I> extends La
         [],
         'Choose numHeads so that it divides them',
       )
-    const steps = [null, null, features] as unknown as Shape
+    const steps = [null, null, features]
     this.selfAttention = this.attention('selfAttention', features, causal)
     this.selfAttention.build(steps)
     ;({ norm: this.selfAttentionNorm, dropout: this.selfAttentionDropout } = this.surrounding('selfAttention', steps))
     if (encoded !== undefined) {
       this.crossAttention = this.attention('crossAttention', features, false)
-      this.crossAttention.build([steps, [null, null, encoded] as unknown as Shape])
+      this.crossAttention.build([steps, [null, null, encoded]])
       ;({ norm: this.crossAttentionNorm, dropout: this.crossAttentionDropout } = this.surrounding('crossAttention', steps))
     }
     this.intermediate = this.dense('intermediate', o.intermediateDim, o.activation ?? 'relu')
     this.projection = this.dense('projection', features, 'linear')
     this.intermediate.build(steps)
-    this.projection.build([null, null, o.intermediateDim] as unknown as Shape)
+    this.projection.build([null, null, o.intermediateDim])
     ;({ norm: this.feedforwardNorm, dropout: this.feedforwardDropout } = this.surrounding('feedforward', steps))
   }
 
@@ -145,7 +149,7 @@ abstract class TransformerBlock<C extends TransformerBlockOptions, I> extends La
     return new Dense({ name, dtype: this.dtype, units, activation, useBias, kernelInitializer, biasInitializer })
   }
 
-  private surrounding(name: string, inputShape: Shape): Surrounding {
+  private surrounding(name: string, inputShape: DynamicShape): Surrounding {
     const { layerNormEpsilon: epsilon = 1e-5, normalization = 'layer', dropout: rate = 0 } = this.config as TransformerBlockOptions
     const made = { name: `${name}Norm`, dtype: this.dtype, epsilon }
     const norm = normalization === 'rms' ? new RmsNormalization(made) : new LayerNormalization(made)
@@ -178,12 +182,10 @@ abstract class TransformerBlock<C extends TransformerBlockOptions, I> extends La
     )
   }
 
-  protected checkSequences(shapes: readonly Shape[]): void {
+  protected checkSequences(shapes: readonly DynamicShape[]): void {
     for (const shape of shapes) {
       if (shape.length !== 3)
-        throw this.error('ERR_SHAPE', `expected inputs of shape [batch, steps, features], received [${shape.map(String).join(', ')}]`, [
-          shape,
-        ])
+        throw this.error('ERR_SHAPE', `expected inputs of shape [batch, steps, features], received ${shapeText(shape)}`, [shape])
     }
   }
 }
@@ -201,16 +203,16 @@ export interface EncoderApplyOptions extends ApplyOptions {
 /** Self-attention and a feed-forward network: [batch, steps, features] → the same shape. Steps that the mask calls padding are not looked at. */
 export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptions, Tensor | readonly [Tensor, Tensor]> {
   static override readonly className: string = 'TransformerEncoder'
-  static override readonly options: readonly string[] = [...BLOCK_OPTIONS, 'useCausalMask']
+  static override readonly options: OptionTable<TransformerEncoderOptions> = { ...BLOCK_OPTIONS, useCausalMask: 'boolean' }
 
   constructor(config: TransformerEncoderOptions & LayerOptions) {
     super('layers.transformerEncoder', config)
   }
 
-  override build(inputShape: Shape | readonly [Shape, Shape]): void {
-    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as Shape
+  override build(inputShape: InputShapes): void {
+    const shape = shapesIn(inputShape)[0]!
     this.checkSequences([shape])
-    this.assemble(shape[2]!, this.config.useCausalMask ?? false)
+    this.assemble(this.extentOf(shape, 2), this.config.useCausalMask ?? false)
   }
 
   /** The block on x; the attention mask may also stand beside it: apply([x, attentionMask]). */
@@ -225,6 +227,9 @@ export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptio
   }
 }
 
+/** Self-attention and a feed-forward network: [batch, steps, features] → the same shape. */
+export const transformerEncoder: LayerFactory<typeof TransformerEncoder> = layer(TransformerEncoder)
+
 export interface TransformerDecoderOptions extends TransformerBlockOptions {
   /** Step i of the decoder's sequence looks at steps 0 to i only. Default true. */
   useCausalMask?: boolean
@@ -236,18 +241,19 @@ export interface TransformerDecoderOptions extends TransformerBlockOptions {
  */
 export class TransformerDecoder extends TransformerBlock<TransformerDecoderOptions, Tensor | readonly Tensor[]> {
   static override readonly className: string = 'TransformerDecoder'
-  static override readonly options: readonly string[] = [...BLOCK_OPTIONS, 'useCausalMask']
+  static override readonly options: OptionTable<TransformerDecoderOptions> = { ...BLOCK_OPTIONS, useCausalMask: 'boolean' }
 
   constructor(config: TransformerDecoderOptions & LayerOptions) {
     super('layers.transformerDecoder', config)
   }
 
-  override build(inputShape: Shape | readonly Shape[]): void {
-    const shapes = (Array.isArray(inputShape[0]) ? inputShape : [inputShape]) as readonly Shape[]
+  override build(inputShape: InputShapes): void {
+    const shapes = shapesIn(inputShape)
     if (shapes.length > 2)
       throw this.error('ERR_ARGUMENT', `takes a sequence and an encoder's output, got a list of ${shapes.length}`, shapes)
     this.checkSequences(shapes)
-    this.assemble(shapes[0]![2]!, this.config.useCausalMask ?? true, shapes[1]?.[2])
+    const encoded = shapes[1] && this.extentOf(shapes[1], 2)
+    this.assemble(this.extentOf(shapes[0]!, 2), this.config.useCausalMask ?? true, encoded)
   }
 
   call(x: Tensor | readonly Tensor[], { mask }: CallOptions): Tensor {
@@ -275,3 +281,6 @@ export class TransformerDecoder extends TransformerBlock<TransformerDecoderOptio
     return this.selfAttention.cacheShapes(batch, length)
   }
 }
+
+/** Causal self-attention, attention over an encoder's output, and a feed-forward network: apply(x) or apply([x, encoded]). */
+export const transformerDecoder: LayerFactory<typeof TransformerDecoder> = layer(TransformerDecoder)

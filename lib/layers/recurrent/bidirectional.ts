@@ -1,6 +1,9 @@
 // bidirectional: a recurrent layer and its like in the other direction (Schuster and Paliwal 1997).
+import { shapesIn } from '../input_spec.js'
+import type { InputShapes } from '../layer.js'
+import type { OptionTable } from '../../core/options.js'
+import { layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
-import type { Shape } from '../../core/op.js'
 import { add, concat, mul } from '../../ops/index.js'
 import type { Tensor } from '../../core/tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from '../layer.js'
@@ -30,7 +33,7 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
   O
 > {
   static override readonly className: string = 'Bidirectional'
-  static override readonly options: readonly string[] = ['layer', 'mergeMode', 'backwardLayer']
+  static override readonly options: OptionTable<BidirectionalOptions> = { layer: 'any', mergeMode: 'any', backwardLayer: 'any' }
   protected override readonly castsInputs: boolean = false
   readonly forwardLayer: AnyRecurrent
   readonly backwardLayer: AnyRecurrent
@@ -67,8 +70,8 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
     if (config.trainable === false) for (const each of [layer, this.backwardLayer]) each.trainable = false
   }
 
-  override build(inputShape: Shape | readonly Shape[]): void {
-    const [shape] = (Array.isArray(inputShape[0]) ? inputShape : [inputShape]) as readonly Shape[]
+  override build(inputShape: InputShapes): void {
+    const [shape] = shapesIn(inputShape)
     this.forwardLayer.build(shape!)
     this.backwardLayer.build(shape!)
   }
@@ -126,6 +129,16 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
     return { ...super.toConfig(), layer: layerToJson(this.forwardLayer), backwardLayer: layerToJson(this.backwardLayer) }
   }
 }
+
+/** What the layer gives follows from the one inside, and from mergeMode: null gives an array of both directions. */
+interface BidirectionalFactory {
+  (config: BidirectionalOptions & LayerOptions & { mergeMode: null }): Bidirectional<Tensor[]>
+  <L extends AnyRecurrent>(
+    config: Omit<BidirectionalOptions, 'layer'> & LayerOptions & { layer: L },
+  ): Bidirectional<L extends Recurrent<object, infer O> ? O : Tensor>
+}
+/** A recurrent layer in both directions. */
+export const bidirectional = layer(Bidirectional) as BidirectionalFactory
 
 registerLoader('Bidirectional', (config, options) => {
   const load = (json: unknown): AnyRecurrent => layerFromJson(json as LayerJson, options) as AnyRecurrent

@@ -1,7 +1,7 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
+import type { DType, DynamicShape, Shape } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
 import { inLayer } from '../../core/graph.js'
-import type { DType, Shape } from '../../core/op.js'
 import { dropout, mul, ones, zeros } from '../../ops/index.js'
 import { Tensor, type Variable } from '../../core/tensor.js'
 import { context, inPass } from '../context.js'
@@ -34,7 +34,7 @@ export type CellLike = Weighted & {
   /** Width of the output; default: of the first state. */
   readonly outputSize?: number | undefined
   draw?(batch: number, features: number): Drawn
-  build(inputShape: Shape): void
+  build(inputShape: DynamicShape): void
   // biome-ignore lint/suspicious/noExplicitAny: cells say themselves which states they take
   call(x: Tensor, states: any, options?: any): unknown
   toConfig(): object
@@ -61,7 +61,7 @@ export function checkCell(what: string, value: unknown): CellLike {
 /** One step of a cell, as a part of the layer or of the pass under way. */
 export function stepOf(cell: CellLike, x: Tensor, states: readonly Tensor[], options: StepOptions): Step {
   context.scope?.layers.add(asLayer(cell))
-  const result = inLayer(cell.name, () => inPass(options.training ?? false, () => cell.call(x, states, options)))
+  const result = inLayer(cell.name, () => inPass(options.training ?? false, asLayer(cell), () => cell.call(x, states, options)))
   const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
   const list = next instanceof Tensor ? [next] : next
   const sizes = sizesOf(cell)

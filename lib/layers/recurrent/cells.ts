@@ -1,9 +1,11 @@
 // The cells lstmCell, gruCell and simpleRnnCell: their weights, and one step of each.
+import type { DynamicShape, Shape } from '../../core/spec.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { type Activation, type ActivationLike, getActivation } from '../../activations.js'
 import type { ConstraintLike } from '../../constraints.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
-import type { Shape } from '../../core/op.js'
 import { add, concat, matMul, mul, ones, slice, split, sub } from '../../ops/index.js'
 import { randomState } from '../../core/random.js'
 import type { RegularizerLike } from '../../regularizers.js'
@@ -56,23 +58,23 @@ export interface GruCellOptions extends GatedOptions {
   resetAfter?: boolean
 }
 
-export const CELL_OPTIONS: readonly string[] = [
-  'units',
-  'activation',
-  'useBias',
-  'kernelInitializer',
-  'recurrentInitializer',
-  'biasInitializer',
-  'kernelRegularizer',
-  'recurrentRegularizer',
-  'biasRegularizer',
-  'kernelConstraint',
-  'recurrentConstraint',
-  'biasConstraint',
-  'dropout',
-  'recurrentDropout',
-  'seed',
-]
+export const CELL_OPTIONS: OptionTable<CellOptions> = {
+  units: 'integer',
+  activation: 'any',
+  useBias: 'boolean',
+  kernelInitializer: 'any',
+  recurrentInitializer: 'any',
+  biasInitializer: 'any',
+  kernelRegularizer: 'any',
+  recurrentRegularizer: 'any',
+  biasRegularizer: 'any',
+  kernelConstraint: 'any',
+  recurrentConstraint: 'any',
+  biasConstraint: 'any',
+  dropout: 'number',
+  recurrentDropout: 'number',
+  seed: 'number',
+}
 
 /** A cell of `gates` products of the input and of the state. */
 export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<C> {
@@ -107,7 +109,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
     return this.config.biasInitializer ?? 'zeros'
   }
 
-  override build(inputShape: Shape): void {
+  override build(inputShape: DynamicShape): void {
     const {
       kernelInitializer,
       recurrentInitializer,
@@ -120,7 +122,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
     const width = this.gates * this.units
     this.kernel = this.addWeight({
       name: 'kernel',
-      shape: [inputShape.at(-1)!, width],
+      shape: [this.extentOf(inputShape, -1), width],
       initializer: kernelInitializer ?? 'glorotUniform',
       regularizer: o.kernelRegularizer,
       constraint: o.kernelConstraint,
@@ -165,7 +167,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
 /** h = activation(x · kernel + h · recurrentKernel + bias) (Elman 1990). */
 export class SimpleRnnCell extends WeightedCell<CellOptions> {
   static override readonly className: string = 'SimpleRnnCell'
-  static override readonly options: readonly string[] = CELL_OPTIONS
+  static override readonly options: OptionTable<CellOptions> = CELL_OPTIONS
 
   constructor(config: CellOptions & LayerOptions) {
     super('layers.simpleRnnCell', config, 1)
@@ -177,10 +179,17 @@ export class SimpleRnnCell extends WeightedCell<CellOptions> {
   }
 }
 
+/** One step of simpleRnn. */
+export const simpleRnnCell: LayerFactory<typeof SimpleRnnCell> = layer(SimpleRnnCell)
+
 /** Gates i, f, c, o; states h and c (Hochreiter and Schmidhuber 1997). */
 export class LstmCell extends WeightedCell<LstmCellOptions> {
   static override readonly className: string = 'LstmCell'
-  static override readonly options: readonly string[] = [...CELL_OPTIONS, 'recurrentActivation', 'unitForgetBias']
+  static override readonly options: OptionTable<LstmCellOptions> = {
+    ...CELL_OPTIONS,
+    recurrentActivation: 'any',
+    unitForgetBias: 'boolean',
+  }
   readonly recurrentActivation: Activation
 
   constructor(config: LstmCellOptions & LayerOptions) {
@@ -206,10 +215,13 @@ export class LstmCell extends WeightedCell<LstmCellOptions> {
   }
 }
 
+/** One step of lstm; states h and c. */
+export const lstmCell: LayerFactory<typeof LstmCell> = layer(LstmCell)
+
 /** Gates z, r, h (Cho et al. 2014). */
 export class GruCell extends WeightedCell<GruCellOptions> {
   static override readonly className: string = 'GruCell'
-  static override readonly options: readonly string[] = [...CELL_OPTIONS, 'recurrentActivation', 'resetAfter']
+  static override readonly options: OptionTable<GruCellOptions> = { ...CELL_OPTIONS, recurrentActivation: 'any', resetAfter: 'boolean' }
   readonly recurrentActivation: Activation
 
   constructor(config: GruCellOptions & LayerOptions) {
@@ -249,3 +261,6 @@ export class GruCell extends WeightedCell<GruCellOptions> {
     return [next, [next]]
   }
 }
+
+/** One step of gru. */
+export const gruCell: LayerFactory<typeof GruCell> = layer(GruCell)

@@ -1,12 +1,13 @@
 // lstm, gru and simpleRnn: a cell whose steps are one operation.
+import type { OptionTable } from '../../core/options.js'
+import { layer } from '../declare.js'
 import { type Activation, activations } from '../../activations.js'
-import { expandDims, mul } from '../../ops/index.js'
-import { gru, lstm, simpleRnn } from '../../ops/recurrence.js'
-import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_compose.js'
+import * as ops from '../../ops/index.js'
+import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recurrent_steps.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { context } from '../context.js'
 import type { LayerOptions } from '../layer.js'
-import { Recurrent, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
+import { Recurrent, type RecurrentFactory, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
 import { asLayer, zeroStates } from './cell.js'
 import {
   CELL_OPTIONS,
@@ -20,9 +21,9 @@ import {
 } from './cells.js'
 import { type Run, type RunOptions, unroll } from './unroll.js'
 
-export type SimpleRnnOptions = CellOptions & SequenceOptions
-export type LstmOptions = LstmCellOptions & SequenceOptions
-export type GruOptions = GruCellOptions & SequenceOptions
+export type SimpleRnnLayerOptions = CellOptions & SequenceOptions
+export type LstmLayerOptions = LstmCellOptions & SequenceOptions
+export type GruLayerOptions = GruCellOptions & SequenceOptions
 
 /** The activation's name where the operations know it. */
 function knownName({ name, apply }: Activation): RecurrentActivation | undefined {
@@ -32,7 +33,7 @@ function knownName({ name, apply }: Activation): RecurrentActivation | undefined
 
 /** The cell's part of the layer's options, and what both share. */
 function cellConfig<C extends SequenceOptions & LayerOptions>(config: C, name: string): Omit<C, keyof SequenceOptions | 'inputShape'> {
-  const own = Object.entries(config).filter(([key]) => !SEQUENCE_OPTIONS.includes(key) && key !== 'inputShape')
+  const own = Object.entries(config).filter(([key]) => !Object.hasOwn(SEQUENCE_OPTIONS, key) && key !== 'inputShape')
   return { ...Object.fromEntries(own), name: `${name}_cell` } as unknown as Omit<C, keyof SequenceOptions | 'inputShape'>
 }
 
@@ -79,7 +80,7 @@ abstract class Fused<
     const activation = knownName(cell.activation)
     const whole =
       activation &&
-      this.whole(drawn?.input ? mul(x, expandDims(drawn.input, 1)) : x, {
+      this.whole(drawn?.input ? ops.mul(x, ops.expandDims(drawn.input, 1)) : x, {
         reverse,
         activation,
         ...(initial ? { initialState: [...initial] } : {}),
@@ -96,12 +97,12 @@ abstract class Fused<
   }
 }
 
-export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<SimpleRnnOptions, SimpleRnnCell, O> {
+export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<SimpleRnnLayerOptions, SimpleRnnCell, O> {
   static override readonly className: string = 'SimpleRnn'
-  static override readonly options: readonly string[] = [...CELL_OPTIONS, ...SEQUENCE_OPTIONS]
+  static override readonly options: OptionTable<SimpleRnnLayerOptions> = { ...CELL_OPTIONS, ...SEQUENCE_OPTIONS }
   readonly cell: SimpleRnnCell
 
-  constructor(config: SimpleRnnOptions & LayerOptions) {
+  constructor(config: SimpleRnnLayerOptions & LayerOptions) {
     super(config)
     this.cell = new SimpleRnnCell(cellConfig(config, this.name))
   }
@@ -109,17 +110,25 @@ export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fu
   protected override whole(x: Tensor, { initialState, ...options }: WholeOptions): Whole {
     const { kernel, recurrentKernel, bias } = this.cell
     const given = initialState ? { initialState: initialState[0]! } : {}
-    const { sequence, state } = simpleRnn(x, kernel, recurrentKernel, bias, { ...options, ...given })
+    const { sequence, state } = ops.simpleRnn(x, kernel, recurrentKernel, bias, { ...options, ...given })
     return { sequence, states: [state] }
   }
 }
 
-export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<LstmOptions, LstmCell, O> {
+/** A simple recurrent network (Elman 1990): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+export const simpleRnn = layer(SimpleRnn) as RecurrentFactory<SimpleRnnLayerOptions, SimpleRnn<Tensor>, SimpleRnn<Tensor[]>>
+
+export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<LstmLayerOptions, LstmCell, O> {
   static override readonly className: string = 'Lstm'
-  static override readonly options: readonly string[] = [...CELL_OPTIONS, 'recurrentActivation', 'unitForgetBias', ...SEQUENCE_OPTIONS]
+  static override readonly options: OptionTable<LstmLayerOptions> = {
+    ...CELL_OPTIONS,
+    recurrentActivation: 'any',
+    unitForgetBias: 'boolean',
+    ...SEQUENCE_OPTIONS,
+  }
   readonly cell: LstmCell
 
-  constructor(config: LstmOptions & LayerOptions) {
+  constructor(config: LstmLayerOptions & LayerOptions) {
     super(config)
     this.cell = new LstmCell(cellConfig(config, this.name))
   }
@@ -128,17 +137,25 @@ export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<L
     const { kernel, recurrentKernel, bias } = this.cell
     const recurrentActivation = knownName(this.cell.recurrentActivation)
     if (!recurrentActivation) return undefined
-    const { sequence, state, cell } = lstm(x, kernel, recurrentKernel, bias, { ...options, recurrentActivation })
+    const { sequence, state, cell } = ops.lstm(x, kernel, recurrentKernel, bias, { ...options, recurrentActivation })
     return { sequence, states: [state, cell] }
   }
 }
 
-export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<GruOptions, GruCell, O> {
+/** Long short-term memory (Hochreiter and Schmidhuber 1997): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+export const lstm = layer(Lstm) as RecurrentFactory<LstmLayerOptions, Lstm<Tensor>, Lstm<Tensor[]>>
+
+export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<GruLayerOptions, GruCell, O> {
   static override readonly className: string = 'Gru'
-  static override readonly options: readonly string[] = [...CELL_OPTIONS, 'recurrentActivation', 'resetAfter', ...SEQUENCE_OPTIONS]
+  static override readonly options: OptionTable<GruLayerOptions> = {
+    ...CELL_OPTIONS,
+    recurrentActivation: 'any',
+    resetAfter: 'boolean',
+    ...SEQUENCE_OPTIONS,
+  }
   readonly cell: GruCell
 
-  constructor(config: GruOptions & LayerOptions) {
+  constructor(config: GruLayerOptions & LayerOptions) {
     super(config)
     this.cell = new GruCell(cellConfig(config, this.name))
   }
@@ -148,7 +165,10 @@ export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<Gr
     const recurrentActivation = knownName(this.cell.recurrentActivation)
     if (!recurrentActivation) return undefined
     const given = initialState ? { initialState: initialState[0]! } : {}
-    const { sequence, state } = gru(x, kernel, recurrentKernel, bias, { ...options, ...given, recurrentActivation, resetAfter })
+    const { sequence, state } = ops.gru(x, kernel, recurrentKernel, bias, { ...options, ...given, recurrentActivation, resetAfter })
     return { sequence, states: [state] }
   }
 }
+
+/** Gated recurrent units (Cho et al. 2014): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+export const gru = layer(Gru) as RecurrentFactory<GruLayerOptions, Gru<Tensor>, Gru<Tensor[]>>

@@ -1,7 +1,10 @@
 // Recurrent: a cell over the steps of sequences [batch, time, features]; masks, initial states, and states kept from call to call.
+import { type DynamicShape, sameShape, type Shape, shapeText } from '../../core/spec.js'
+import { shapesIn } from '../input_spec.js'
+import type { InputShapes } from '../layer.js'
+import type { OptionTable } from '../../core/options.js'
 import { withDevice } from '../../core/device.js'
 import { currentTrace, outsideTrace } from '../../core/graph.js'
-import { type Shape, sameShape } from '../../core/op.js'
 import { div, reverse, zerosLike } from '../../ops/index.js'
 import type { RegularizerFunction, RegularizerLike } from '../../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../../core/tensor.js'
@@ -10,7 +13,6 @@ import { getRegularizer } from '../weight_options.js'
 import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layer.js'
 import { type CellLike, copyLayer, sizesOf, zeroStates } from './cell.js'
 import type { Run, RunOptions } from './unroll.js'
-import { type DynamicShape, shapeText } from '../symbolic.js'
 
 /** Options of every recurrent layer. */
 export interface SequenceOptions {
@@ -31,14 +33,20 @@ export interface SequenceOptions {
   activityRegularizer?: RegularizerLike
 }
 
-export const SEQUENCE_OPTIONS: readonly string[] = [
-  'returnSequences',
-  'returnState',
-  'goBackwards',
-  'stateful',
-  'unroll',
-  'activityRegularizer',
-]
+export const SEQUENCE_OPTIONS: OptionTable<SequenceOptions> = {
+  returnSequences: 'boolean',
+  returnState: 'boolean',
+  goBackwards: 'boolean',
+  stateful: 'boolean',
+  unroll: 'boolean',
+  activityRegularizer: 'any',
+}
+
+/** A factory of recurrent layers: with returnState the layer gives an array, the output and the last states. */
+export interface RecurrentFactory<C, One, Several> {
+  (config: C & LayerOptions & { returnState: true }): Several
+  (config: C & LayerOptions): One
+}
 
 export interface RecurrentApplyOptions extends ApplyOptions {
   /** States before the first step, [batch, units] each: of lstm [h, c]. Default: zeros. */
@@ -57,7 +65,7 @@ export abstract class Recurrent<C extends SequenceOptions = SequenceOptions, O e
   abstract readonly cell: CellLike
   /** States of a stateful layer, once it was called. */
   private memory: Variable[] | undefined
-  private features: number | null | undefined
+  private features: number | undefined
   private keepsOrder = false
   private readonly activityRegularizer: RegularizerFunction | undefined
 
@@ -69,19 +77,19 @@ export abstract class Recurrent<C extends SequenceOptions = SequenceOptions, O e
   /** Runs the cell over x [batch, time, features]; `initial`: undefined for zeros. */
   protected abstract run(x: Tensor, initial: readonly Tensor[] | undefined, options: RunOptions): Run
 
-  override build(inputShape: Shape | readonly Shape[]): void {
-    const shape = (Array.isArray(inputShape[0]) ? inputShape[0] : inputShape) as DynamicShape
+  override build(inputShape: InputShapes): void {
+    const shape = shapesIn(inputShape)[0]!
     this.checkSequence(shape)
-    this.features = shape[2]!
-    this.cell.build([null, shape[2]] as unknown as Shape)
+    this.features = this.extentOf(shape, 2)
+    this.cell.build([null, this.features])
   }
 
   private checkSequence(shape: DynamicShape): void {
     if (shape.length === 3 && (this.features === undefined || shape[2] === this.features)) return
     throw this.error(
       'ERR_SHAPE',
-      `expected sequences of shape [batch, time, ${this.features ?? 'features'}], received [${shapeText(shape)}]`,
-      [shape as Shape],
+      `expected sequences of shape [batch, time, ${this.features ?? 'features'}], received ${shapeText(shape)}`,
+      [shape],
       shape.length === 2
         ? 'A recurrent layer before it must give sequences: returnSequences: true. Data [batch, time] of one feature need expandDims(-1), a sequence without its batch expandDims(0)'
         : 'A layer keeps the number of features it was built for',

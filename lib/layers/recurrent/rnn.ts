@@ -1,9 +1,11 @@
 // rnn: a cell of any kind over sequences, step by step; stackedRnnCells: cells on top of each other as one.
+import type { DynamicShape } from '../../core/spec.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
-import type { Shape } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import type { LayerOptions } from '../layer.js'
-import { Recurrent, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
+import { Recurrent, type RecurrentFactory, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
 import {
   asLayer,
   type CellLike,
@@ -31,7 +33,7 @@ const copyOf = (cell: CellLike): CellLike => (cell instanceof RecurrentCell ? ce
 /** Cells one above the other: each takes the output of the one below. Its states are those of all cells, from the lowest up. */
 export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
   static override readonly className: string = 'StackedRnnCells'
-  static override readonly options: readonly string[] = ['cells']
+  static override readonly options: OptionTable<StackedRnnCellsOptions> = { cells: 'any' }
   readonly cells: readonly CellLike[]
 
   constructor(config: StackedRnnCellsOptions & LayerOptions) {
@@ -49,11 +51,14 @@ export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
     return outputSizeOf(this.cells.at(-1)!)
   }
 
-  override build(inputShape: Shape): void {
-    this.cells.reduce((features, cell) => {
-      cell.build([null, features] as unknown as Shape)
-      return outputSizeOf(cell)
-    }, inputShape.at(-1)!)
+  override build(inputShape: DynamicShape): void {
+    this.cells.reduce(
+      (features, cell) => {
+        cell.build([null, features])
+        return outputSizeOf(cell)
+      },
+      this.extentOf(inputShape, -1),
+    )
   }
 
   override draw(batch: number, features: number): Drawn {
@@ -88,6 +93,9 @@ export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
   }
 }
 
+/** Cells one above the other as one. */
+export const stackedRnnCells: LayerFactory<typeof StackedRnnCells> = layer(StackedRnnCells)
+
 registerLoader('StackedRnnCells', (config, options) => {
   const cells = (config['cells'] as LayerJson[]).map((json) => layerFromJson(json, options) as unknown as CellLike)
   return new StackedRnnCells({ ...(config as LayerOptions), cells })
@@ -101,7 +109,7 @@ export interface RnnOptions extends SequenceOptions {
 /** A cell over sequences. Every step is recorded by itself: for lstm, gru and simpleRnn the layers of these names are faster. */
 export class Rnn<O extends Tensor | readonly Tensor[] = Tensor> extends Recurrent<RnnOptions, O> {
   static override readonly className: string = 'Rnn'
-  static override readonly options: readonly string[] = ['cell', ...SEQUENCE_OPTIONS]
+  static override readonly options: OptionTable<RnnOptions> = { cell: 'any', ...SEQUENCE_OPTIONS }
   readonly cell: CellLike
 
   constructor(config: RnnOptions & LayerOptions) {
@@ -124,6 +132,9 @@ export class Rnn<O extends Tensor | readonly Tensor[] = Tensor> extends Recurren
     return { ...super.toConfig(), cell: layerToJson(asLayer(this.cell)) }
   }
 }
+
+/** A cell of any kind over sequences: [batch, time, features] → [batch, outputSize], with returnSequences [batch, time, outputSize]. */
+export const rnn = layer(Rnn) as RecurrentFactory<RnnOptions, Rnn<Tensor>, Rnn<Tensor[]>>
 
 registerLoader(
   'Rnn',

@@ -1,5 +1,7 @@
 // timeDistributed: a layer applied to every step of a sequence by itself.
-import type { Shape } from '../../core/op.js'
+import type { DynamicShape } from '../../core/spec.js'
+import type { OptionTable } from '../../core/options.js'
+import { type LayerFactory, layer } from '../declare.js'
 import { reshape } from '../../ops/index.js'
 import { Tensor } from '../../core/tensor.js'
 import { type AnyLayer, type CallOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
@@ -16,7 +18,7 @@ export interface TimeDistributedOptions {
  */
 export class TimeDistributed extends Layer<TimeDistributedOptions> {
   static override readonly className: string = 'TimeDistributed'
-  static override readonly options: readonly string[] = ['layer']
+  static override readonly options: OptionTable<TimeDistributedOptions> = { layer: 'any' }
   protected override readonly castsInputs: boolean = false
   protected override readonly supportsMasking: boolean = true
   protected override inputSpec: InputSpec | undefined = { minRank: 3, layout: 'batch, time, features' }
@@ -35,8 +37,8 @@ export class TimeDistributed extends Layer<TimeDistributedOptions> {
     if (config.trainable === false) this.layer.trainable = false
   }
 
-  override build(inputShape: Shape): void {
-    this.layer.build([null, ...inputShape.slice(2)] as unknown as Shape)
+  override build(inputShape: DynamicShape): void {
+    this.layer.build([null, ...inputShape.slice(2)])
   }
 
   call(x: Tensor, { training, mask }: CallOptions): Tensor {
@@ -62,6 +64,9 @@ export class TimeDistributed extends Layer<TimeDistributedOptions> {
     return { ...super.toConfig(), layer: layerToJson(this.layer) }
   }
 }
+
+/** A layer applied to every step by itself: [batch, time, ...] → [batch, time, ...]. */
+export const timeDistributed: LayerFactory<typeof TimeDistributed> = layer(TimeDistributed)
 
 registerLoader('TimeDistributed', (config, options) => {
   const { layer, ...rest } = config

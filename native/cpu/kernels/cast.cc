@@ -3,7 +3,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "elementwise.h"
+#include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
@@ -65,11 +65,11 @@ ConvertFunction convert_function(DType from, DType to) {
       from, [to]<class From>() { return convert_from<From>(to); });
 }
 
-KERNEL(cpu, identity) { return elementwise(call, copy_function(size_of(call.in[0].dtype)), cheap_grain); }
+KERNEL(cpu, identity) { return pointwise(call, copy_function(size_of(call.in[0].dtype)), cheap_grain); }
 
 KERNEL(cpu, cast) {
   const View x = call.in[0], out = call.out[0];
-  if (x.dtype == out.dtype) return elementwise(call, copy_function(size_of(x.dtype)), cheap_grain);
+  if (x.dtype == out.dtype) return pointwise(call, copy_function(size_of(x.dtype)), cheap_grain);
   if (size_of(x.dtype) == size_of(out.dtype)) call.in_place(0, 0);
   const ConvertFunction function = convert_function(x.dtype, out.dtype);
   const size_t from_bytes = size_of(x.dtype), to_bytes = size_of(out.dtype);

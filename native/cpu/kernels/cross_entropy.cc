@@ -1,5 +1,5 @@
 // Cross-entropy of softmax(logits) against distributions or labels, row by row; the gradients reuse the probabilities.
-#include "elementwise.h"
+#include "pointwise.h"
 #include "row_math.h"
 #include "widened.h"
 
@@ -65,6 +65,24 @@ template <class T> Step bind_sparse(Call& call) {
   };
 }
 
+/**
+ * Σ p without the probability above ½, of which a row has one at most. It is 1 - p of that one, but keeps its digits where p is next to 1.
+ */
+template <class T> T sum_of_others(const T* p, int64_t n) {
+  T total = 0;
+  for (int64_t i = 0; i < n; i++) total += p[i] > T(0.5) ? T(0) : p[i];
+  return total;
+}
+template <> float sum_of_others(const float* p, int64_t n) {
+  RowSum total;
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec v = load_lanes(p + i, m);
+        total.add(select(greater(v, broadcast(0.5f)), zero(), v));
+      });
+  return total.total();
+}
+
 template <class T> Step bind_dense_gradient(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], targets = call.in[2], dx = call.out[0];
   const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
@@ -74,9 +92,14 @@ template <class T> Step bind_dense_gradient(Call& call) {
     for_rows(rows, n, function_grain, [&](int64_t r) {
       const T *p = frame.at<T>(probabilities) + r * n, *t = frame.at<T>(targets) + r * n, factor = frame.at<T>(g)[r];
       T* to = frame.at<T>(dx) + r * n;
-      const T total = row_sum(t, n);
+      const T total = row_sum(t, n), most = row_max(p, n), others = most > T(0.5) ? sum_of_others(p, n) : T(0);
+      int64_t sure = -1;  // the class with a probability above ½
+      T at_sure = 0;      // before dx overwrites p or t
+      for (int64_t i = 0; most > T(0.5) && sure < 0; i++)
+        if (p[i] == most) sure = i, at_sure = factor * (p[i] * (total - t[i]) - t[i] * others);
       WEFT_INDEPENDENT
       for (int64_t i = 0; i < n; i++) to[i] = factor * (p[i] * total - t[i]);
+      if (sure >= 0) to[sure] = at_sure;
     });
   };
 }
@@ -92,7 +115,8 @@ template <class T> Step bind_sparse_gradient(Call& call) {
       const int64_t label = frame.at<int32_t>(labels)[r];
       const bool good = label >= 0 && label < n;
       if (!good) frame.raise(label);
-      const T factor = good ? frame.at<T>(g)[r] : T(0), at_label = good ? factor * (p[label] - T(1)) : T(0);  // before dx overwrites p
+      const T factor = good ? frame.at<T>(g)[r] : T(0), chosen = good ? p[label] : T(0);
+      const T at_label = factor * (chosen > T(0.5) ? -sum_of_others(p, n) : chosen - T(1));  // before dx overwrites p
       WEFT_INDEPENDENT
       for (int64_t i = 0; i < n; i++) to[i] = good ? factor * p[i] : T(0);
       if (good) to[label] = at_label;

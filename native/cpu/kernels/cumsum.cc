@@ -1,14 +1,16 @@
 // cumSum along an axis, forward or backward, with or without the element itself; float32 accumulates in double.
+#include <algorithm>
 #include <type_traits>
 
-#include "elementwise.h"
+#include "pointwise.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 
 template <class T> static Step bind_cumulative(Call& call) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
-  constexpr int64_t strip = 128;  // columns side by side
+  constexpr int64_t strip = 128;   // columns side by side
+  constexpr Wide zero = -Wide(0);  // of floats -0, which leaves what is added to it as it is: -0 too
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
   const bool exclusive = call.attrs.flag("exclusive"), reverse = call.attrs.flag("reverse");
@@ -24,22 +26,23 @@ template <class T> static Step bind_cumulative(Call& call) {
         const T* from = frame.at<T>(x) + offset;
         T* to = frame.at<T>(out) + offset;
         if (inner == 1) {
-          Wide total = 0;
+          Wide total = zero;
           for (int64_t i = 0; i < n; i++) {
             const Wide before = total;
             total += from[i * step];
-            to[i * step] = T(exclusive ? before : total);
+            to[i * step] = T(!exclusive ? total : i == 0 ? Wide(0) : before);
           }
           continue;
         }
-        Wide total[strip] = {};
+        Wide total[strip];
+        std::fill_n(total, columns, zero);
         for (int64_t i = 0; i < n; i++) {
           const T* p = from + i * step;
           T* q = to + i * step;
           WEFT_INDEPENDENT
           for (int64_t j = 0; j < columns; j++) {
             const Wide before = total[j], after = before + p[j];
-            q[j] = T(exclusive ? before : after);
+            q[j] = T(!exclusive ? after : i == 0 ? Wide(0) : before);
             total[j] = after;
           }
         }

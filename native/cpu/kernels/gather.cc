@@ -1,7 +1,8 @@
 // gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a fault.
 #include <cstring>
+#include <type_traits>
 
-#include "elementwise.h"
+#include "pointwise.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -49,6 +50,34 @@ template <class T> Step bind_gather_along(const View& x, const View& indices, co
   };
 }
 
+/** Rows with more updates are added up in double: a float32 sum of so many loses digits. */
+constexpr int32_t most_float_updates = 1024;
+
+/**
+ * The rows of an output [n, inner] that have many updates, and their sums. Of T = float only; other types need none.
+ */
+struct BusyRows {
+  View places, sums;  // int32 [n]: which of the busy rows a row is, or -1; double [outer, busy, inner]
+  int64_t n = 0, most = 0;
+
+  BusyRows() = default;
+  BusyRows(Call& call, int64_t outer, int64_t rows, int64_t inner, int64_t count) : n(rows), most(count / (most_float_updates + 1)) {
+    if (most == 0) return;
+    places = call.scratch(size_t(n) * sizeof(int32_t));
+    sums = call.scratch(size_t(outer * most * inner) * sizeof(double));
+  }
+  /** Finds them among the indices. */
+  void find(const Frame& frame, const int32_t* index, int64_t count, int64_t size) const {
+    if (most == 0) return;
+    int32_t *place = frame.at<int32_t>(places), found = 0;
+    std::fill_n(place, n, 0);
+    for (int64_t k = 0; k < count; k++)
+      if (index[k] >= 0 && index[k] < n) place[index[k]]++;
+    for (int64_t i = 0; i < n; i++) place[i] = place[i] > most_float_updates ? found++ : -1;
+    std::fill_n(frame.at<double>(sums), size, 0.0);
+  }
+};
+
 /**
  * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. Which updates
  * are a part's own is listed once, by counting; rows of updates that lie apart are fetched ahead.
@@ -58,11 +87,16 @@ template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
   const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1),
                 count = indices.size();
   const int64_t parts = std::clamp<int64_t>((n + count) * inner / cheap_grain, 1, 16);
+  require(count <= INT32_MAX, "ERR_SHAPE", call.op, ": ", count, " indices, of at most ", INT32_MAX);  // lists hold 32 bits
   const View lists = call.scratch(size_t(count + parts + 1) * sizeof(int32_t));
+  const BusyRows busy = std::is_same_v<T, float> ? BusyRows(call, outer, n, inner, count) : BusyRows();
   return [=](const Frame& frame) {
     const int32_t* index = frame.at<int32_t>(indices);
     int32_t *begins = frame.at<int32_t>(lists), *list = begins + parts + 1;  // of each part; positions by part, in their order
+    const int32_t* place = busy.most > 0 ? frame.at<int32_t>(busy.places) : nullptr;
+    double* sums = busy.most > 0 ? frame.at<double>(busy.sums) : nullptr;
     const auto part_of = [&](int64_t i) { return int64_t(uint64_t(i) * uint64_t(parts) / uint64_t(n)); };
+    busy.find(frame, index, count, outer * busy.most * inner);
     std::fill_n(begins, parts + 1, 0);
     for (int64_t k = 0; k < count; k++) {
       if (index[k] < 0 || index[k] >= n) frame.raise(index[k]);
@@ -92,27 +126,50 @@ template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
                            for (int64_t line = 0; line < std::min<int64_t>(inner * int64_t(sizeof(T)), 512); line += 64)
                              __builtin_prefetch(next + line);
                          }
+                         if (busy.most > 0 && place[index[list[k]]] >= 0) {
+                           double* sum = sums + (o * busy.most + place[index[list[k]]]) * inner;
+                           WEFT_INDEPENDENT
+                           for (int64_t j = 0; j < inner; j++) sum[j] += double(update[j]);
+                           continue;
+                         }
                          WEFT_INDEPENDENT
                          for (int64_t j = 0; j < inner; j++) row[j] += update[j];
+                       }
+                       for (int64_t i = first; busy.most > 0 && i < last; i++) {
+                         if (place[i] < 0) continue;
+                         const double* sum = sums + (o * busy.most + place[i]) * inner;
+                         for (int64_t j = 0; j < inner; j++) to[i * inner + j] = T(sum[j]);
                        }
                      }
                    });
   };
 }
 
-template <class T> Step bind_scatter_along(const View& indices, const View& updates, const View& out) {
+template <class T> Step bind_scatter_along(Call& call) {
+  const View indices = call.in[0], updates = call.in[1], out = call.out[0];
   const int64_t n = out.dim(-1), count = updates.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
+  const bool wide = std::is_same_v<T, float> && count > most_float_updates;
+  const View sums = wide ? call.scratch(size_t(out.size()) * sizeof(double)) : View();
   return [=](const Frame& frame) {
     parallel_range(rows, std::max<int64_t>(1, cheap_grain / (n + count + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; r++) {
         const T* update = frame.at<T>(updates) + r * count;
         const int32_t* index = frame.at<int32_t>(indices) + r * count;
         T* to = frame.at<T>(out) + r * n;
-        std::fill_n(to, n, T(0));
-        for (int64_t j = 0; j < count; j++) {
-          if (index[j] < 0 || index[j] >= n) frame.raise(index[j]);
-          else to[index[j]] += update[j];
+        const auto add_to = [&](auto* sum) {
+          std::fill_n(sum, n, 0);
+          for (int64_t j = 0; j < count; j++) {
+            if (index[j] < 0 || index[j] >= n) frame.raise(index[j]);
+            else sum[index[j]] += update[j];
+          }
+        };
+        if (!wide) {
+          add_to(to);
+          continue;
         }
+        double* sum = frame.at<double>(sums) + r * n;
+        add_to(sum);
+        for (int64_t i = 0; i < n; i++) to[i] = T(sum[i]);
       }
     });
   };
@@ -159,9 +216,8 @@ KERNEL(cpu, scatterAdd) {
 }
 
 KERNEL(cpu, scatterAlong) {
-  return bind_widened(call, [](Call& wide) {
-    return by_number(wide.out[0].dtype, [&]<class T>(T) { return bind_scatter_along<T>(wide.in[0], wide.in[1], wide.out[0]); });
-  });
+  return bind_widened(call,
+                      [](Call& wide) { return by_number(wide.out[0].dtype, [&]<class T>(T) { return bind_scatter_along<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

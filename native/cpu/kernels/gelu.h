@@ -18,18 +18,13 @@ struct Bell {
   }
 };
 
-struct FloatGelu {
-  static WEFT_INLINE Lanes at(Lanes x, Lanes, Lanes) { return Lanes(x.v * Bell(x.v).below); }
-};
-/** (g, x) */
-struct FloatGeluGrad {
-  static WEFT_INLINE Lanes at(Lanes g, Lanes x, Lanes, Lanes) {
-    const Bell bell(x.v);
-    return Lanes(g.v * fma(x.v * 0.39894228f, bell.height, bell.below));
-  }
-};
-
-/** How a functor is computed in float32. */
-template <class F> struct InFloat { using Type = F; };
+/** x·Φ(x) and its derivative. */
+WEFT_INLINE Lanes gelu(Lanes x) { return Lanes(x.v * Bell(x.v).below); }
+WEFT_INLINE Lanes gelu_slope(Lanes x) {
+  const Bell bell(x.v);
+  return Lanes(fma(x.v * 0.39894228f, bell.height, bell.below));
+}
+WEFT_INLINE double gelu(double x) { return 0.5 * x * (1 + erf(x * 0.70710678118654752)); }
+WEFT_INLINE double gelu_slope(double x) { return 0.5 * (1 + erf(x * 0.70710678118654752)) + x * 0.39894228040143268 * exp(-0.5 * x * x); }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -25,6 +25,9 @@ WEFT_INLINE Lanes operator/(Lanes a, Lanes b) { return Lanes(a.v / b.v); }
 WEFT_INLINE Lanes operator-(Lanes a) { return Lanes(negate(a.v)); }
 WEFT_INLINE LaneMask operator<(Lanes a, Lanes b) { return {greater(b.v, a.v)}; }
 WEFT_INLINE LaneMask operator>(Lanes a, Lanes b) { return {greater(a.v, b.v)}; }
+WEFT_INLINE LaneMask operator==(Lanes a, Lanes b) { return {equal(a.v, b.v)}; }
+WEFT_INLINE LaneMask operator<=(Lanes a, Lanes b) { return {Mask(greater(b.v, a.v) | equal(a.v, b.v))}; }
+WEFT_INLINE LaneMask operator>=(Lanes a, Lanes b) { return {Mask(greater(a.v, b.v) | equal(a.v, b.v))}; }
 WEFT_INLINE LaneMask operator!=(Lanes a, Lanes b) { return {Mask(~equal(a.v, b.v))}; }
 WEFT_INLINE LaneMask operator|(LaneMask a, LaneMask b) { return {Mask(a.m | b.m)}; }
 WEFT_INLINE LaneMask operator&(LaneMask a, LaneMask b) { return {Mask(a.m & b.m)}; }

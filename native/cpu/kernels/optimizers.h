@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 
-#include "elementwise.h"
+#include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -1,6 +1,6 @@
-// Runs: loops over one stretch of elements, made from a functor F of native/pointwise.h.
+// Runs: loops over one stretch of elements, made from a functor F of native/pointwise/; and the kernels that follow
+// from a line.
 #pragma once
-#include "elementwise.h"
 #include "numbers.h"
 #include "pointwise.h"
 
@@ -72,14 +72,84 @@ void binary(const void* const* in, unsigned fixed, void* out, int64_t n, const d
   binary_run<F>(static_cast<const C*>(in[0]), static_cast<const C*>(in[1]), fixed, static_cast<Out*>(out), n, parameters);
 }
 
-/** The functor of a line of native/pointwise.h. */
-#define WEFT_UNARY_FUNCTOR(name, expression)                                                               \
-  struct name##_of {                                                                                       \
-    template <class T> static WEFT_INLINE auto at(T x, [[maybe_unused]] T alpha, T) { return expression; } \
-  };
-#define WEFT_BINARY_FUNCTOR(name, expression)                                                                   \
-  struct name##_of {                                                                                            \
-    template <class T> static WEFT_INLINE auto at(T x, T y, [[maybe_unused]] T alpha, T) { return expression; } \
-  };
+/** Comparisons and tests end in bytes: one element after another, for the compiler to vectorize. */
+template <class F, class T> void test(const void* const* in, unsigned, void* out, int64_t n, const double*) {
+  const T* x = static_cast<const T*>(in[0]);
+  uint8_t* y = static_cast<uint8_t*>(out);
+  for (int64_t i = 0; i < n; i++) y[i] = F::at(x[i], T(0), T(0));
+}
+template <class F, class T> void compare(const void* const* in, unsigned fixed, void* out, int64_t n, const double* parameters) {
+  const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
+  binary_run<F, T, uint8_t>(x, y, fixed, static_cast<uint8_t*>(out), n, parameters);
+}
+
+/** The attributes of a call, in the order of its line. */
+using Attributes = std::array<double, 2>;
+
+// the binders of the words that lines begin with
+template <class F> Step unary_wrapping(Call& call, Attributes a = {}) {
+  return pointwise(call, Runs{unary<F, float>, unary<F, double>, unary<F, int32_t, uint32_t>, unary<F, uint8_t>}, cheap_grain, a);
+}
+template <class F> Step unary_number(Call& call, Attributes a = {}) {
+  return pointwise(call, Runs{unary<F, float>, unary<F, double>, unary<F, int32_t>, unary<F, uint8_t>}, cheap_grain, a);
+}
+template <class F> Step unary_float(Call& call, Attributes a = {}) {
+  return pointwise(call, Runs{unary<F, float>, unary<F, double>}, cheap_grain, a);
+}
+template <class F> Step unary_function(Call& call, Attributes a = {}) {
+  return pointwise(call, Runs{unary<F, float>, unary<F, double>}, function_grain, a);
+}
+template <class F> Step unary_test(Call& call, Attributes = {}) {
+  return pointwise(call, Runs{test<F, float>, test<F, double>}, cheap_grain);
+}
+
+template <class F> Step slope_number(Call& call, Attributes a = {}) {
+  return pointwise(call, Runs{binary<F, float>, binary<F, double>}, cheap_grain, a);
+}
+template <class F> Step slope_float(Call& call, Attributes a = {}) { return slope_number<F>(call, a); }
+template <class F> Step slope_function(Call& call, Attributes a = {}) {
+  return pointwise(call, Runs{binary<F, float>, binary<F, double>}, function_grain, a);
+}
+
+template <class F> Step binary_wrapping(Call& call) {
+  return pointwise(call, Runs{binary<F, float>, binary<F, double>, binary<F, int32_t, uint32_t>, binary<F, uint8_t>}, cheap_grain);
+}
+template <class F> Step binary_number(Call& call) {
+  return pointwise(call, Runs{binary<F, float>, binary<F, double>, binary<F, int32_t>, binary<F, uint8_t>}, cheap_grain);
+}
+template <class F> Step binary_float(Call& call) { return pointwise(call, Runs{binary<F, float>, binary<F, double>}, cheap_grain); }
+template <class F> Step binary_function(Call& call) { return pointwise(call, Runs{binary<F, float>, binary<F, double>}, function_grain); }
+template <class F> Step binary_compare(Call& call) {
+  const Runs runs{compare<F, float>, compare<F, double>, compare<F, int32_t>, compare<F, uint8_t>, compare<F, uint8_t>};
+  return pointwise(call, runs, cheap_grain);
+}
+template <class F> Step binary_logic(Call& call) {
+  Runs runs;
+  runs.boolean = compare<F, uint8_t>;
+  return pointwise(call, runs, cheap_grain);
+}
+
+// kernels of lines: WEFT_CPU_UNARY(kind, name, expression), ..., to be handed to the lists
+#define WEFT_CPU_UNARY(kind, name, expression) \
+  WEFT_UNARY(name, p, q, expression)           \
+  KERNEL(cpu, name) { return unary_##kind<name##_of>(call); }
+#define WEFT_CPU_BINARY(kind, name, expression) \
+  WEFT_BINARY(name, expression)                 \
+  KERNEL(cpu, name) { return binary_##kind<name##_of>(call); }
+#define WEFT_CPU_SLOPED(kind, name, expression, slope)        \
+  WEFT_UNARY(name, p, q, expression)                          \
+  WEFT_SLOPE(name, p, q, slope)                               \
+  KERNEL(cpu, name) { return unary_##kind<name##_of>(call); } \
+  KERNEL(cpu, name##Grad) { return slope_##kind<name##Grad_of>(call); }
+#define WEFT_CPU_SLOPED_1(kind, name, first, expression, slope)                               \
+  WEFT_UNARY(name, first, q, expression)                                                      \
+  WEFT_SLOPE(name, first, q, slope)                                                           \
+  KERNEL(cpu, name) { return unary_##kind<name##_of>(call, {call.attrs.number(#first), 0}); } \
+  KERNEL(cpu, name##Grad) { return slope_##kind<name##Grad_of>(call, {call.attrs.number(#first), 0}); }
+#define WEFT_CPU_SLOPED_2(kind, name, first, second, expression, slope)                                                \
+  WEFT_UNARY(name, first, second, expression)                                                                          \
+  WEFT_SLOPE(name, first, second, slope)                                                                               \
+  KERNEL(cpu, name) { return unary_##kind<name##_of>(call, {call.attrs.number(#first), call.attrs.number(#second)}); } \
+  KERNEL(cpu, name##Grad) { return slope_##kind<name##Grad_of>(call, {call.attrs.number(#first), call.attrs.number(#second)}); }
 
 }  // namespace weft::cpu::WEFT_ISA

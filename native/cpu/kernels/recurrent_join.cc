@@ -23,6 +23,7 @@ bool ProjectionGradient::is_all(const std::vector<const Call*>& readers, const V
     const View &a = reader->in[0], &b = reader->in.back(), &result = reader->out[0];
     const bool first = a.slot == slopes.slot, second = b.slot == slopes.slot;
     if (reader->op == "sum") {
+      reader->attrs.flag("keepDims");  // the output's shape tells
       if (dbias.used() || a.rank() != 2 || a.dim(1) != n || reader->attrs.integers("axes") != Dims{0}) return false;
       dbias = result;
       continue;

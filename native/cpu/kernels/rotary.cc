@@ -1,5 +1,5 @@
 // rotary: pairs of features turned by the angle of their position, row by row.
-#include "elementwise.h"
+#include "pointwise.h"
 #include "row_math.h"
 #include "widened.h"
 

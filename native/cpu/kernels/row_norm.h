@@ -1,7 +1,7 @@
 // Norms of the rows of [r, c] and their gradients, by a rule: row by row for the output and dx; gradients of the parameters are column sums
 // over segments of rows, taken while a segment is in the cache and added in order.
 #pragma once
-#include "elementwise.h"
+#include "pointwise.h"
 #include "reduce.h"
 #include "row_math.h"
 #include "widened.h"

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include "elementwise.h"
+#include "pointwise.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {

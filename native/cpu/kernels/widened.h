@@ -1,6 +1,6 @@
 // Kernels written for float32, float64 and int32 serve narrower dtypes through converted copies of their operands.
 #pragma once
-#include "elementwise.h"
+#include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -8,11 +8,11 @@ import { translateModule } from './translate.mjs'
 const here = import.meta.dirname
 const root = path.join(here, '..', '..', '..')
 const folder = path.join(root, 'build', 'cuda-on-cpu-ptx')
-/** Files of kernels that use tensor cores, and those they cannot be linked without. */
-const KERNELS = /^(matmul|dense|conv|depthwise).*\.cu$/
+/** Folders of kernels that use tensor cores. */
+const FAMILIES = ['matmul', 'conv'].map((family) => `cuda/kernels/${family}`)
 const PROCESSES = 2
 
-const includes = ['test/cuda-on-cpu', 'test/cuda-on-cpu/ptx', 'native', 'cuda'].map((name) => `-I${path.join(root, name)}`)
+const includes = ['test/cuda-on-cpu/emulator', 'test/cuda-on-cpu/ptx', 'native', 'cuda'].map((name) => `-I${path.join(root, name)}`)
 const compile = ['-std=c++20', '-O1', '-w', '-fno-strict-aliasing', '-ffp-contract=off', '-DWEFT_EMULATED', ...includes]
 
 function run(command, args, env = {}) {
@@ -34,7 +34,8 @@ async function each(items, work) {
 
 /** When the newest source was changed: nothing older than that is used again. */
 function newestSource() {
-  const files = ['cuda', 'cuda/kernels', 'native', 'test/cuda-on-cpu', 'test/cuda-on-cpu/ptx'].flatMap((name) =>
+  const folders = ['cuda', ...FAMILIES, 'native', 'test/cuda-on-cpu', 'test/cuda-on-cpu/emulator', 'test/cuda-on-cpu/ptx']
+  const files = folders.flatMap((name) =>
     readdirSync(path.join(root, name), { withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => path.join(root, name, entry.name)),
@@ -67,12 +68,16 @@ export async function buildTranslated(programs, capabilities) {
     mkdirSync(part, { recursive: true })
     for (const file of readdirSync(part)) if (statSync(path.join(part, file)).mtimeMs < newest) rmSync(path.join(part, file))
   }
-  const kernels = readdirSync(path.join(root, 'cuda', 'kernels')).filter((file) => KERNELS.test(file))
+  const kernels = FAMILIES.flatMap((family) =>
+    readdirSync(path.join(root, family))
+      .filter((file) => file.endsWith('.cu'))
+      .map((file) => `${family}/${file}`),
+  )
   const emulator = objectsOf(path.join(emulation.folder, 'CMakeFiles', 'emulator.dir'))
   const link = (runner, objects) => run('g++', ['-no-pie', ...objects, ...emulator, '-lpthread', '-ldl', '-o', runner])
   try {
     const others = ['native/kernel.cc', 'test/cuda-on-cpu/runner.cc', 'test/cuda-on-cpu/ptx/entries.cc']
-    await each([...kernels.map((file) => `cuda/kernels/${file}`), ...others], async (file) => {
+    await each([...kernels, ...others], async (file) => {
       const object = path.join(parts.host, `${path.basename(file)}.o`)
       const launches = file.endsWith('.cu') ? ['-include', path.join(here, 'translated_launch.h')] : []
       if (!existsSync(object)) await run('g++', [...compile, ...launches, '-x', 'c++', '-o', object, '-c', path.join(root, file)])
@@ -84,15 +89,16 @@ export async function buildTranslated(programs, capabilities) {
     const unknown = new Set()
     const found = new Set()
     await each(kernels, async (file) => {
-      const text = path.join(parts.text, `${file}.ptx`)
+      const name = path.basename(file)
+      const text = path.join(parts.text, `${name}.ptx`)
       const target = file.includes('_sm90') ? 'compute_90a' : 'compute_80'
       const options = ['-std=c++20', '--ptx', '--expt-relaxed-constexpr', '-arch', target, '-Inative', '-Icuda', '-I.']
-      if (!existsSync(text)) await run('nvcc', [...options, '-o', text, path.join('cuda', 'kernels', file)])
-      const translation = translateModule(readFileSync(text, 'utf8'), (name) => needed.has(name) && !found.has(name))
-      for (const name of translation.names) found.add(name)
+      if (!existsSync(text)) await run('nvcc', [...options, '-o', text, file])
+      const translation = translateModule(readFileSync(text, 'utf8'), (kernel) => needed.has(kernel) && !found.has(kernel))
+      for (const kernel of translation.names) found.add(kernel)
       for (const opcode of translation.unknown.keys()) unknown.add(opcode)
       for (const [i, code] of translation.files.entries()) {
-        const source = path.join(parts.translated, `${file}.${i}.cc`)
+        const source = path.join(parts.translated, `${name}.${i}.cc`)
         if (existsSync(source) && readFileSync(source, 'utf8') === code && existsSync(`${source}.o`)) continue
         writeFileSync(source, code)
         await run('g++', [...compile, '-o', `${source}.o`, '-c', source])

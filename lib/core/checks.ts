@@ -1,0 +1,50 @@
+// Checks of single values: typed arrays, integers and shapes. Each throws a WeftError that shows what was received.
+import { WeftError } from './error.js'
+import type { TypedArray } from './host.js'
+import { show } from './options.js'
+import type { Shape } from './spec.js'
+
+/** Whether the value is a typed array of any kind, those without a dtype included. */
+export const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
+
+/** Whether the value is an array or a typed array. */
+export const isList = (value: unknown): value is readonly unknown[] | TypedArray => Array.isArray(value) || isTypedArray(value)
+
+/** The value when it is an integer in [least, most]; ERR_ARGUMENT otherwise. */
+export function integer(
+  what: string,
+  name: string,
+  value: unknown,
+  least: number = Number.NEGATIVE_INFINITY,
+  most: number = Number.POSITIVE_INFINITY,
+): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number
+  const range =
+    most !== Number.POSITIVE_INFINITY ? ` between ${least} and ${most}` : least !== Number.NEGATIVE_INFINITY ? ` of at least ${least}` : ''
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer${range}, got ${show(value)}`)
+}
+
+/** The value when it is a finite number; ERR_ARGUMENT otherwise. */
+export function finite(what: string, name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value)) return value
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a finite number, got ${show(value)}`)
+}
+
+/** Throws ERR_ARGUMENT unless the value is a function that can be called without `new`. */
+export function checkFunction(what: string, value: unknown): void {
+  const isClass = typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
+  if (isClass) throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got the class ${value.name}`)
+  if (typeof value !== 'function') throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got ${show(value)}`)
+}
+
+/** Throws ERR_SHAPE unless every extent is a non-negative integer. */
+export function checkShape(what: string, shape: unknown): asserts shape is Shape {
+  if (!Array.isArray(shape) || shape.some((n) => !Number.isSafeInteger(n) || (n as number) < 0)) {
+    throw new WeftError('ERR_SHAPE', `${what}: a shape is a list of non-negative integers, got ${show(shape)}`)
+  }
+  // holes are passed over by some()
+  for (let i = 0; i < shape.length; i++)
+    if (!(i in shape)) throw new WeftError('ERR_SHAPE', `${what}: a shape is a list of non-negative integers, got a list with holes`)
+  if (!Number.isSafeInteger(shape.reduce((n: number, extent: number) => n * extent, 1)))
+    throw new WeftError('ERR_SHAPE', `${what}: a tensor of shape [${shape}] has more than 2^53 values`)
+}

@@ -1,0 +1,154 @@
+// Flights: the runs and transfers that are under way, what they keep alive, who waits for them, and what failed.
+import { type Buffer, freeParked, timeline } from './buffer.js'
+import { native } from './device.js'
+import { WeftError } from './error.js'
+import type { NativeFault } from './native.js'
+import { checkCall } from './options.js'
+import type { Program } from './program.js'
+
+/** A run or transfer, and what it keeps alive. */
+export interface Flight {
+  ticket: number
+  /** Absent: a transfer. */
+  program: Program | undefined
+  /** Whose operation it is, where the program itself does not know: one of a single call serves all layers. */
+  layer?: string | undefined
+  inputs: readonly Buffer[]
+  outputs: readonly Buffer[]
+  /** Host memory it reads or fills. */
+  host?: unknown
+  onFault?: ((error: WeftError) => void) | undefined
+}
+
+let flights: Flight[] = []
+let flightsHead = 0
+let faultsSeen = 0
+const faults = new Map<number, NativeFault>()
+
+interface Waiter {
+  ticket: number
+  done: () => void
+  /** The completion function will be called for it, and the event loop is held until then. */
+  arranged: boolean
+}
+let waiters: Waiter[] = []
+
+let holds = 0
+/** Keeps the event loop alive until release(). A training loop holds it once, so that its steps need not. */
+export function hold(): void {
+  if (holds++ === 0) native.hold(true)
+}
+export function release(): void {
+  if (--holds === 0) native.hold(false)
+}
+
+/** Lets go of what finished runs used, and marks what failed runs wrote. Returns the last ticket this holds for. */
+function retire(): number {
+  const finished = native.status[0]!
+  const raised = native.status[1]!
+  if (raised !== faultsSeen) {
+    // counted before they are taken: one that is raised in between is taken next time
+    faultsSeen = raised
+    for (const fault of native.faults()) faults.set(fault.ticket, fault)
+  }
+  while (flightsHead < flights.length && flights[flightsHead]!.ticket <= finished) {
+    const flight = flights[flightsHead]!
+    flights[flightsHead++] = undefined as unknown as Flight
+    const fault = faults.size > 0 ? faults.get(flight.ticket) : undefined
+    if (fault) {
+      faults.delete(flight.ticket)
+      const error =
+        flight.program?.describe(fault, flight.layer) ??
+        new WeftError((fault.code ?? 'ERR_CUDA') as 'ERR_CUDA', `transfer: ${fault.message}`)
+      for (const output of flight.outputs) output.fault = error
+      flight.onFault?.(error)
+    } else {
+      for (const input of flight.inputs) {
+        if (input.fault) for (const output of flight.outputs) output.fault = input.fault
+      }
+    }
+  }
+  freeParked(finished)
+  if (flightsHead > 256 && flightsHead * 2 > flights.length) {
+    flights = flights.slice(flightsHead)
+    flightsHead = 0
+  }
+  return finished
+}
+
+/** Resolves what waits for runs that are done. */
+function settle(): void {
+  const finished = retire()
+  const ready = waiters.filter((w) => w.ticket <= finished)
+  if (ready.length === 0) return
+  waiters = waiters.filter((w) => w.ticket > finished)
+  for (const waiter of ready) {
+    if (waiter.arranged) release()
+    waiter.done()
+  }
+}
+
+native.onFinished(settle)
+
+/**
+ * Most results are there sooner than a thread can be woken. For this long each turn of the event loop looks for them.
+ */
+const POLLED_MS = 0.5
+let polling = false
+
+/**
+ * Looks for finished runs once per turn of the event loop; hands over to the completion function when it takes long.
+ */
+function poll(until: number): void {
+  polling = true
+  setImmediate(() => {
+    polling = false
+    settle()
+    const left = waiters.filter((w) => !w.arranged)
+    if (left.length === 0) return
+    if (performance.now() < until) return poll(until)
+    for (const waiter of left) {
+      waiter.arranged = true
+      hold()
+      native.notify(waiter.ticket)
+    }
+  })
+}
+
+/** Resolves when the run with this ticket is done. `arranged`: that run notifies by itself. */
+export function finished(ticket: number, arranged = false): Promise<void> {
+  if (native.status[0]! >= ticket) {
+    retire()
+    return Promise.resolve()
+  }
+  return new Promise((resolve) => {
+    waiters.push({ ticket, done: resolve, arranged })
+    if (arranged) hold()
+    else if (!polling) poll(performance.now() + POLLED_MS)
+  })
+}
+
+/** Blocks until the run with this ticket is done. */
+export function finishedSync(ticket: number): void {
+  if (native.status[0]! < ticket) native.waitSync(ticket)
+  retire()
+}
+
+/** The ticket of the newest run. */
+export const lastTicket = (): number => timeline.submitted
+
+/** Native calls since the addon was loaded in this environment. */
+export const nativeCalls = (): number => native.status[2]!
+
+/** Counts a run or transfer that was just submitted. */
+export function fly(flight: Flight): void {
+  timeline.submitted = flight.ticket
+  flights.push(flight)
+  retire()
+}
+
+/** Resolves when all submitted work is done. */
+export async function synchronize(): Promise<void> {
+  checkCall('synchronize()', arguments)
+  await finished(timeline.submitted)
+}

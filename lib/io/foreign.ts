@@ -1,0 +1,70 @@
+// Models of other programs: what a place holds that is no saved model of ours, told by its files.
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { isRecord } from '../core/tensor.js'
+import { FORMAT } from './manifest.js'
+import { jsonObject, RegularFile } from './regular_file.js'
+
+const BY_ENDING: readonly (readonly [string, string])[] = [
+  ['.keras', 'a Keras model'],
+  ['.h5', 'a Keras model in HDF5'],
+  ['.hdf5', 'a Keras model in HDF5'],
+  ['.onnx', 'an ONNX model'],
+  ['.gguf', 'a GGUF model'],
+  ['.tflite', 'a TensorFlow Lite model'],
+  ['.pt', 'a PyTorch file'],
+  ['.pth', 'a PyTorch file'],
+  ['.safetensors', 'a file of weights alone'],
+]
+
+/** What the place holds, and what to do; undefined when nothing is known about it. */
+export async function recognize(place: string): Promise<{ what: string; hint: string } | undefined> {
+  const facts = await stat(place).catch(() => undefined)
+  if (facts === undefined) return undefined
+  if (facts.isFile()) return fileKind(place)
+  if (!facts.isDirectory()) return undefined
+  const names = new Set(await readdir(place).catch((): string[] => []))
+  if (names.has('saved_model.pb')) return foreign('a TensorFlow SavedModel')
+  if (names.has('model.json')) {
+    const json = await jsonOf(path.join(place, 'model.json'))
+    if (json?.['format'] === FORMAT) return undefined
+    if (json && isTfjs(json)) return foreign('a TensorFlow.js model')
+  }
+  if (names.has('config.json')) {
+    const config = await jsonOf(path.join(place, 'config.json'))
+    if (config && (typeof config['model_type'] === 'string' || Array.isArray(config['architectures'])))
+      return foreign('a Hugging Face model')
+  }
+  const only = BY_ENDING.find(([ending]) => [...names].some((name) => name.endsWith(ending)))
+  return only && !names.has('model.json') ? { what: `a folder with ${only[1]} in it`, hint: NO_IMPORT } : undefined
+}
+
+const NO_IMPORT = 'This version of weftjs does not import models of other programs; it loads what save() wrote'
+const foreign = (what: string): { what: string; hint: string } => ({ what, hint: NO_IMPORT })
+
+async function fileKind(file: string): Promise<{ what: string; hint: string } | undefined> {
+  const known = BY_ENDING.find(([ending]) => file.toLowerCase().endsWith(ending))
+  if (known) return foreign(known[1])
+  if (path.extname(file) !== '.json') return undefined
+  const json = await jsonOf(file)
+  if (json === undefined) return undefined
+  if (json['format'] === FORMAT)
+    return { what: 'the file of a saved model, and models are loaded by their folder', hint: `Write loadModel('${path.dirname(file)}')` }
+  if (isTfjs(json)) return foreign('a TensorFlow.js model')
+  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string') return foreign('a Hugging Face model')
+  return undefined
+}
+
+const isTfjs = (json: Record<string, unknown>): boolean => isRecord(json['modelTopology']) || Array.isArray(json['weightsManifest'])
+
+async function jsonOf(file: string): Promise<Record<string, unknown> | undefined> {
+  let opened: RegularFile | undefined
+  try {
+    opened = await RegularFile.open(file)
+    return jsonObject(await opened.text(), file)
+  } catch {
+    return undefined
+  } finally {
+    await opened?.close()
+  }
+}

@@ -1,0 +1,103 @@
+// Files opened for reading: regular ones only, so that no pipe is waited for and no device is read without an end.
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { WeftError } from '../core/error.js'
+import { systemError } from './system_error.js'
+
+/** What is read or hashed at a time. */
+export const CHUNK_BYTES: number = 8 << 20
+/** The most of a JSON file that is read: about what fits in one string. */
+const MOST_JSON_BYTES = 256 << 20
+
+const kindOf = (facts: Stats): string => {
+  if (facts.isDirectory()) return 'a folder'
+  if (facts.isFIFO()) return 'a named pipe'
+  if (facts.isSocket()) return 'a socket'
+  return 'a device'
+}
+
+/** A regular file that is open for reading. It stays as it is while others put a new file in its place. */
+export class RegularFile {
+  readonly path: string
+  readonly size: number
+  readonly facts: Stats
+  private readonly handle: FileHandle
+
+  private constructor(file: string, handle: FileHandle, facts: Stats) {
+    this.path = file
+    this.handle = handle
+    this.facts = facts
+    this.size = facts.size
+  }
+
+  /** Opens a file. Throws the system's error where there is none, ERR_FORMAT when it is not a regular one. */
+  static async open(file: string): Promise<RegularFile> {
+    const check = (facts: Stats): void => {
+      if (!facts.isFile()) throw new WeftError('ERR_FORMAT', `${file} is ${kindOf(facts)}, not a regular file`)
+    }
+    // opening a device can have effects of its own
+    check(await stat(file))
+    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    try {
+      const facts = await handle.stat()
+      check(facts)
+      return new RegularFile(file, handle, facts)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /** Fills `target` with the bytes from `position` on. ERR_FORMAT where the file ends before. */
+  async read(target: Uint8Array, position: number): Promise<void> {
+    try {
+      for (let at = 0; at < target.length; ) {
+        const length = Math.min(CHUNK_BYTES, target.length - at)
+        const { bytesRead } = await this.handle.read(target, at, length, position + at)
+        if (bytesRead === 0)
+          throw new WeftError('ERR_FORMAT', `${this.path} ends at byte ${position + at}, it became shorter while it was read`)
+        at += bytesRead
+      }
+    } catch (error) {
+      throw systemError(`${this.path} cannot be read`, error, 'ERR_FORMAT')
+    }
+  }
+
+  /** The whole file as text. */
+  async text(): Promise<string> {
+    if (this.size > MOST_JSON_BYTES)
+      throw new WeftError('ERR_FORMAT', `${this.path} has ${this.size} bytes, JSON files of up to ${MOST_JSON_BYTES} are read`)
+    const bytes = Buffer.allocUnsafe(this.size)
+    await this.read(bytes, 0)
+    try {
+      return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    } catch {
+      throw new WeftError('ERR_FORMAT', `${this.path} is not UTF-8 text`)
+    }
+  }
+
+  /** The JSON object in the file. Errors name the place, never the content: the file may be another one than was meant. */
+  async json(): Promise<Record<string, unknown>> {
+    return jsonObject(await this.text(), this.path)
+  }
+
+  close(): Promise<void> {
+    return this.handle.close()
+  }
+}
+
+/** The JSON object of a text; ERR_FORMAT that names `what` and the place of the mistake, but does not quote the text. */
+export function jsonObject(text: string, what: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    const position = /at position (\d+)/.exec((error as Error).message)?.[1]
+    throw new WeftError(
+      'ERR_FORMAT',
+      `${what} is not JSON${position === undefined ? '' : `: a mistake at character ${position} of ${text.length}`}`,
+    )
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new WeftError('ERR_FORMAT', `${what} does not hold a JSON object`)
+}

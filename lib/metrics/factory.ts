@@ -1,0 +1,30 @@
+// defineMetric: the public factory of a metric, with its checks, and whether more of the figure is better.
+import { checkCall, type OptionTable } from '../core/options.js'
+import type { Metric, MetricOptions } from './metric.js'
+
+export interface MetricFactory<O extends MetricOptions = MetricOptions> {
+  (options?: O): Metric
+  /** More of it is better. */
+  readonly rising: boolean
+}
+
+/** How a metric is declared. */
+export interface MetricDefinition<O extends MetricOptions> {
+  /** The factory's name: 'auc'. */
+  readonly name: string
+  /** More of it is better. */
+  readonly rising: boolean
+  /** Every option of its own with its kind; those that a single number could stand for come first. */
+  readonly options: Omit<OptionTable<O>, keyof MetricOptions>
+  /** Makes one from checked options. Every metric can be made without options. */
+  make(options: O): Metric
+}
+
+export function defineMetric<O extends MetricOptions>({ name, rising, options: own, make }: MetricDefinition<O>): MetricFactory<O> {
+  const table = { ...own, name: 'string' } as unknown as OptionTable<O>
+  const factory = (...args: readonly [O?]): Metric => {
+    checkCall(`metrics.${name}(options)`, args, table)
+    return Object.assign(make(args[0] ?? ({} as O)), { rising })
+  }
+  return Object.defineProperty(factory, 'rising', { value: rising, enumerable: true }) as unknown as MetricFactory<O>
+}

@@ -1,0 +1,2 @@
+// The schedules that a saved optimizer may name.
+export { cosineDecay, exponentialDecay, inverseTimeDecay, piecewiseConstantDecay, polynomialDecay } from './decay.js'

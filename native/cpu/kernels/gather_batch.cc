@@ -1,0 +1,32 @@
+// takeBatch: the rows of the next batch, found through a permutation and converted to the dtype of the model's input on the way.
+#include "pointwise.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+KERNEL(cpu, takeBatch) {
+  const View x = call.in[0], permutation = call.in[1], cursor = call.in[2], out = call.out[0];
+  const int64_t rows = x.dim(0), places = permutation.size(), batch = out.dim(0), n = product(x.dims, 1);
+  const size_t from_bytes = size_of(x.dtype) * size_t(n), to_bytes = size_of(out.dtype) * size_t(n);
+  const ConvertFunction convert = x.dtype == out.dtype ? nullptr : convert_function(x.dtype, out.dtype);
+  return [=](const Frame& frame) {
+    const int64_t first = *frame.at<int32_t>(cursor);
+    const int32_t* order = frame.at<int32_t>(permutation);
+    const char* from = frame.at<char>(x);
+    char* to = frame.at<char>(out);
+    parallel_range(batch, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) {
+        const int64_t place = first + i;
+        int64_t row = place >= 0 && place < places ? order[place] : -1;
+        if (row < 0 || row >= rows) {
+          frame.raise(place >= 0 && place < places ? row : place);
+          row = 0;
+        }
+        if (rows == 0) std::memset(to + size_t(i) * to_bytes, 0, to_bytes);
+        else if (convert) convert(from + size_t(row) * from_bytes, to + size_t(i) * to_bytes, n);
+        else std::memcpy(to + size_t(i) * to_bytes, from + size_t(row) * from_bytes, to_bytes);
+      }
+    });
+  };
+}
+
+}  // namespace weft::cpu::WEFT_ISA

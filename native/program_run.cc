@@ -1,0 +1,122 @@
+// Running a program: walk the steps, or on a device with a stream record them once and replay them.
+#include "program.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+namespace weft {
+
+void Program::set(const Port& port, void* address) {
+  for (int slot : port.slots) address_[size_t(slot)] = address;
+}
+
+/** The steps in order, and the assignments of state after them. */
+void Program::walk(Fault* fault, Profile* profile) {
+  Frame frame{address_.data(), device_.stream(), fault};
+  for (size_t i = 0; i < steps_.size(); i++) {
+    const BoundStep& bound = steps_[i];
+    if (bound.commit && device_.is_host() && fault->raised()) continue;  // elsewhere the kernel looks for itself
+    frame.call = current_call_ = bound.call;
+    if (profile == nullptr) {
+      bound.step(frame);
+      if (device_.stepwise()) device_.settle();
+      continue;
+    }
+    auto& entry = profile->entries[costs_[i].op];
+    entry.ms += device_.time([&] { bound.step(frame); });
+    entry.count++;
+    entry.flops += costs_[i].flops;
+    entry.bytes += costs_[i].bytes;
+  }
+  current_call_ = -1;
+  if (writes_.empty()) return;
+  commits_.clear();
+  for (const Write& write : writes_) commits_.push_back({write.to, address_[size_t(write.slot)], write.bytes});
+  device_.copy(commits_, device_.is_host() || raises_ ? fault : nullptr);
+}
+
+void Program::run(Run& run) {
+  if (arena_ != run.arena) {
+    for (const auto& [slot, offset] : arena_slots_) address_[size_t(slot)] = run.arena + offset;
+    arena_ = run.arena;
+  }
+  if (device_.is_host()) {
+    for (size_t i = 0; i < inputs_.size(); i++) set(inputs_[i], run.inputs[i]);
+    for (size_t i = 0; i < outputs_.size(); i++) set(outputs_[i], run.outputs[i]);
+    walk(&run.fault, run.profile);
+    return;
+  }
+  Fault* fault = reinterpret_cast<Fault*>(own_->data());
+  if (!prepared_) {
+    device_.clear_fault(fault);
+    if (!constants_.empty()) device_.upload(own_->data() + constants_at_, constants_data(), constants_.size() - alignment);
+    prepared_ = true;
+  }
+  std::vector<void*> fixed{run.arena};  // the addresses that recorded work depends on
+  taken_in_.clear(), given_out_.clear();
+  for (size_t i = 0; i < inputs_.size(); i++) {
+    const Port& port = inputs_[i];
+    char* place = port.staged == none ? static_cast<char*>(run.inputs[i]) : own_->data() + port.staged;
+    if (port.staged == none) fixed.push_back(place);
+    else taken_in_.push_back({place, run.inputs[i], port.bytes});
+    set(port, place);
+  }
+  for (size_t i = 0; i < outputs_.size(); i++) {
+    const Port& port = outputs_[i];
+    char* place = port.staged == none ? static_cast<char*>(run.outputs[i]) : own_->data() + port.staged;
+    if (port.staged == none) fixed.push_back(place);
+    else given_out_.push_back({run.outputs[i], place, port.bytes});
+    set(port, place);
+  }
+  if (!taken_in_.empty()) device_.copy(taken_in_, nullptr);
+  walk_or_replay(run, std::move(fixed));
+  if (!given_out_.empty()) device_.copy(given_out_, nullptr);
+  if (raises_ || !run.replies.empty()) {
+    run.reply.resize(run.replies.empty() ? alignment : reply_bytes_);
+    device_.download(run.reply.data(), own_->data(), run.reply.size());
+  }
+}
+
+/** Run 1 is plain, run 2 recorded, run 3 and on replayed, while the addresses stay the same. */
+void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
+  constexpr size_t most_recorded = 4;
+  Fault* fault = reinterpret_cast<Fault*>(own_->data());
+  const auto whole = [&](Profile* profile) {
+    if (raises_) device_.clear_fault(fault);
+    walk(fault, profile);
+  };
+  const auto known = std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& entry) { return entry.addresses == addresses; });
+  if (run.profile == nullptr && known != recorded_.end()) {
+    device_.replay(*known->recording);
+    std::rotate(known, known + 1, recorded_.end());  // the least recently used is in front
+    return;
+  }
+  if (run.profile == nullptr && !single_ && !device_.stepwise() && last_plain_ == addresses) {
+    if (auto recording = device_.record([&] { whole(nullptr); })) {
+      if (recorded_.size() == most_recorded) recorded_.erase(recorded_.begin());
+      recorded_.push_back({std::move(addresses), std::move(recording)});
+      device_.replay(*recorded_.back().recording);
+      return;
+    }
+  }
+  last_plain_ = std::move(addresses);
+  whole(run.profile);
+}
+
+void Program::finish(Run& run) const {
+  if (device_.is_host()) {
+    for (const Reply& reply : run.replies) std::memcpy(reply.to, run.outputs[reply.output], outputs_[size_t(reply.output)].bytes);
+    return;
+  }
+  if (raises_) {
+    int32_t call;
+    std::memcpy(&call, run.reply.data(), sizeof call);
+    std::memcpy(&run.fault.value, run.reply.data() + offsetof(Fault, value), sizeof run.fault.value);
+    run.fault.call.store(call);
+  }
+  for (const Reply& reply : run.replies)
+    std::memcpy(reply.to, run.reply.data() + outputs_[size_t(reply.output)].staged, outputs_[size_t(reply.output)].bytes);
+}
+
+}  // namespace weft
