@@ -1,11 +1,12 @@
 // Initializers: first values of weights, as Keras 3 defines them.
-import { tensor } from './core/create.js'
 import { type DType, type Shape, sizeOf } from './core/spec.js'
-import { withDevice } from './core/device.js'
+import { device, withDevice } from './core/device.js'
 import { WeftError } from './core/error.js'
 import { checkCall, type OptionTable } from './core/options.js'
 import { factoryName, type Named, named, type NamedLike } from './core/named.js'
-import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
+import { tidy } from './core/tidy.js'
+import { eye, full, mul, ones as onesOf, transpose, zeros as zerosOf } from './ops/index.js'
+import { orthonormalRows } from './orthonormal.js'
 import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './ops/random.js'
 import type { Tensor } from './core/tensor.js'
 
@@ -168,34 +169,16 @@ export function orthogonal(config: OrthogonalOptions = {}): Initializer {
     const columns = shape.at(-1)!
     const rows = sizeOf(shape.slice(0, -1))
     const [long, short] = [Math.max(rows, columns), Math.min(rows, columns)]
-    const values = withDevice('cpu', () => normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) }))
-    const q = orthonormalColumns(values.dataSync() as Float64Array, long, short)
-    values.dispose()
-    const gain = config.gain ?? 1
-    const result = new Float64Array(rows * columns)
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < columns; j++) result[i * columns + j] = gain * (rows >= columns ? q[i * short + j]! : q[j * short + i]!)
-    return tensor(result, { shape, dtype })
+    const where = device()
+    return withDevice('cpu', () =>
+      tidy(() => {
+        const drawn = normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) })
+        const q = orthonormalRows(transpose(drawn.cast(dtype === 'float64' ? dtype : 'float32'))) // [short, long]
+        const values = (rows < columns ? q : transpose(q)).reshape(shape).mul(config.gain ?? 1)
+        return values.to(where).cast(dtype)
+      }),
+    )
   })
-}
-
-/** Q of the QR decomposition of a [rows, columns], rows ≥ columns, with R's diagonal positive: Gram-Schmidt, each column orthogonalized twice for full precision. */
-function orthonormalColumns(a: Float64Array, rows: number, columns: number): Float64Array {
-  const q = Float64Array.from(a)
-  for (let j = 0; j < columns; j++) {
-    for (let pass = 0; pass < 2; pass++) {
-      for (let k = 0; k < j; k++) {
-        let along = 0
-        for (let i = 0; i < rows; i++) along += q[i * columns + k]! * q[i * columns + j]!
-        for (let i = 0; i < rows; i++) q[i * columns + j]! -= along * q[i * columns + k]!
-      }
-    }
-    let squares = 0
-    for (let i = 0; i < rows; i++) squares += q[i * columns + j]! ** 2
-    const length = Math.sqrt(squares)
-    for (let i = 0; i < rows; i++) q[i * columns + j]! /= length
-  }
-  return q
 }
 
 export interface IdentityOptions {

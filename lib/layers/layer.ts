@@ -5,6 +5,7 @@ import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
+import { carriesMask } from '../ops/masks.js'
 import { Tensor } from '../core/tensor.js'
 import { mapTree } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
@@ -21,7 +22,7 @@ export type { InputSpec } from './input_spec.js'
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
 export type AnyLayer = Layer<any, any, any>
 
-/** The shape of the input a layer is built for, or those of its inputs; null for the batch and for other extents that vary. */
+/** The shape of a layer's input, or the shapes of its inputs; null for the batch and other extents that vary. */
 export type InputShapes = DynamicShape | readonly DynamicShape[]
 
 /** Options of every layer. */
@@ -50,7 +51,7 @@ export interface ApplyOptions {
   training?: boolean
   /** Instead of the mask the input carries. */
   mask?: Tensor | undefined
-  /** Leaves out the activation at the end of the layer (a list: by output of a model), so that a loss can take logits. */
+  /** Leaves out the last activation of the layer (a list: by output of a model), so that a loss can take logits. */
   withoutActivation?: boolean | readonly boolean[]
 }
 
@@ -163,7 +164,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     ) as DynamicShape
   }
 
-  /** The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On symbolic tensors: adds it to the model being wired. */
+  /**
+   * The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On
+   * symbolic tensors: adds it to the model being wired.
+   */
   apply(x: I, options: ApplyOptions = {}): O {
     const inputs = inputsOf(x)
     for (const t of inputs) {
@@ -202,7 +206,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }
 
-  /** Throws ERR_STATE when another layer that calls this one does not hold it: its weights would be neither trained nor saved. */
+  /** Throws ERR_STATE if the layer that calls this one does not hold it: its weights would not be trained or saved. */
   private checkTracked(): void {
     const { caller } = context
     if (caller === undefined || tracked.get(caller)?.has(this)) return
@@ -238,19 +242,18 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    const knows = this.supportsMasking || this.readsMask()
-    if (mask === undefined && !knows) {
-      const ends = `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`
-      warnOnce('WEFT_MASK', ends, this)
+    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
+      warnOnce(
+        'WEFT_MASK',
+        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        this,
+      )
     }
+    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
+    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
     if (!(result instanceof Tensor) || result.mask === mask) return result
-    const inputs = inputsOf(x)
-    // operations carry masks of inputs on: what the layer says counts then, but not before what its call has set itself
-    const carried = result.mask === undefined || masks.includes(result.mask) || inputs.some((t) => t.mask === result.mask)
-    const decides = mask !== undefined || !knows || this.computeMask !== Layer.prototype.computeMask
-    if (!decides || (knows && !carried)) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputs.includes(result) ? reshape(result, result.shape) : result
+    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }

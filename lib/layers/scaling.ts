@@ -97,7 +97,10 @@ export class Normalization extends Layer<NormalizationOptions> {
     this.variance = this.addWeight({ name: 'variance', shape: this.kept, initializer: 'ones', trainable: false })
   }
 
-  /** Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable of batches of them. */
+  /**
+   * Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable
+   * of batches of them.
+   */
   async adapt(data: TensorLike | Iterable<TensorLike | { x: TensorLike }> | AsyncIterable<TensorLike | { x: TensorLike }>): Promise<void> {
     if (this.config.mean !== undefined) throw this.error('ERR_STATE', 'adapt: mean and variance were given as options')
     if (!isStream(data)) {

@@ -19,7 +19,10 @@ export interface UpdateOptions {
   mask?: Tensor | undefined
   /** The predictions are what this activation would be given: metrics with a threshold apply it first. */
   logitsOf?: 'softmax' | 'sigmoid' | undefined
-  /** What the activation at the end of the model was given, beside predictions that are its result: the loss is computed from it. */
+  /**
+   * What the activation at the end of the model was given, beside predictions that are its result: the loss is computed
+   * from it.
+   */
   logits?: { readonly activation: string; readonly values: Tensor } | undefined
 }
 

@@ -10,7 +10,10 @@ interface Method<T extends object> {
   readonly options: OptionTable<T>
 }
 
-/** Targets and options; ERR_ARGUMENT for surplus arguments, for options where targets belong, and for what is no options object. */
+/**
+ * Targets and options; ERR_ARGUMENT for surplus arguments, for options where targets belong, and for what is no options
+ * object.
+ */
 export function splitArguments<T extends object>(
   { name, options: table }: Method<T>,
   outputs: readonly string[],

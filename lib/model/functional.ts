@@ -178,7 +178,10 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     }) as O
   }
 
-  /** What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers do. */
+  /**
+   * What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers
+   * do.
+   */
   private computed(node: Node, args: readonly never[]): unknown {
     const result = node.fn!(...args)
     let masked = false

@@ -1,4 +1,5 @@
-// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the model run and updated, figures added up.
+// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the
+// model run and updated, figures added up.
 import { withDevice } from '../core/device.js'
 import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'

@@ -1,4 +1,5 @@
 // Dropout (Srivastava et al. 2014), scaled so that the mean stays.
+// Tested in test/ops/random.test.ts.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'

@@ -1,4 +1,5 @@
 // Gated recurrent units (Cho et al. 2014): all steps of a sequence in one call.
+// Tested in test/ops/recurrent.test.ts.
 import { apply } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'

@@ -1,4 +1,5 @@
 // Long short-term memory (Hochreiter and Schmidhuber 1997): all steps of a sequence in one call.
+// Tested in test/ops/recurrent.test.ts.
 import { apply } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'

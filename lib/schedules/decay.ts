@@ -126,7 +126,9 @@ const COSINE: OptionTable<CosineDecayOptions> = {
   warmupSteps: 'number',
 }
 
-/** Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016. */
+/**
+ * Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016.
+ */
 export function cosineDecay(options: CosineDecayOptions): Schedule {
   checkSchedule('cosineDecay', arguments, COSINE)
   const initial = rate('cosineDecay', 'initialLearningRate', options.initialLearningRate)

@@ -1,4 +1,5 @@
-// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything else is done.
+// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything
+// else is done.
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { isRecord } from '../core/tree.js'

@@ -54,10 +54,7 @@ test('names of weights are unique in a model: their paths', () => {
   }
   const sizes = { vocabularySize: 5, sequenceLength: 4, numLayers: 2, numHeads: 1, hiddenDim: 2 }
   const language = unique(gpt(sizes))
-  assert.ok(
-    language.includes('block0/selfAttention/queryKernel') && language.includes('block1/selfAttention/queryKernel'),
-    language.join(),
-  )
+  assert.ok(language.includes('block0/selfAttention/queryKernel') && language.includes('block1/selfAttention/queryKernel'), language.join())
   unique(bert(sizes))
   // a model inside has layers of the same names as the model around it
   const inner = sequential([layers.dense({ units: 2, inputShape: [2] })])
