@@ -34,7 +34,10 @@ template <class T> struct alignas(16) Words {
     else return std::bit_cast<T>(uint8_t(raw));
   }
 
-  /** The elements x[i], ... of those from `begin` to `end`; `fill` for the others. A loop, since only the ends of rows need it. */
+  /**
+   * The elements x[i], ... of those from `begin` to `end`; `fill` for the others. A loop, since only the ends of rows
+   * need it.
+   */
   static __device__ __forceinline__ Words gather(const T* x, int i, int begin, int end, T fill) {
     uint64_t low = 0, high = 0;
 #pragma unroll 1

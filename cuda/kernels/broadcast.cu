@@ -1,4 +1,5 @@
-// broadcastTo: a tensor repeated along axes of extent 1 and along new leading axes; also plain copies, which are the same without repetition.
+// broadcastTo: a tensor repeated along axes of extent 1 and along new leading axes; also plain copies, which are the
+// same without repetition.
 #include "pointwise.cuh"
 
 namespace weft::cuda {

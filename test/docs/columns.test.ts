@@ -1,5 +1,5 @@
-// Documents and comments keep within 120 columns, so that a diff of them is readable. Tables, fenced text and licences may be wider; code has
-// the formatters' 140, with the comment behind it.
+// Documents and comments keep within 120 columns, so that a diff of them is readable. Tables, fenced text and licences
+// may be wider; code has the formatters' 140, with the comment behind it.
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'uvu'

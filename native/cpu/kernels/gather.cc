@@ -1,4 +1,5 @@
-// gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a fault.
+// gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a
+// fault.
 #include <cstring>
 #include <type_traits>
 
@@ -79,8 +80,9 @@ struct BusyRows {
 };
 
 /**
- * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. Which updates
- * are a part's own is listed once, by counting; rows of updates that lie apart are fetched ahead.
+ * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the
+ * threads. Which updates are a part's own is listed once, by counting; rows of updates that lie apart are fetched
+ * ahead.
  */
 template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
   const View indices = call.in[0], updates = call.in[1], out = call.out[0];

@@ -1,5 +1,5 @@
-// Sums over recurrent weights: what a tile of rows and a panel of weights give, added to sums in memory. One function for every height and
-// width of tile, which all cells share.
+// Sums over recurrent weights: what a tile of rows and a panel of weights give, added to sums in memory. One function
+// for every height and width of tile, which all cells share.
 #pragma once
 #include "lanes.h"
 
@@ -21,9 +21,9 @@ template <class T> struct PanelProduct {
 };
 
 /**
- * sums[rows][vectors] += the products, one after the other; `fresh`: the sums start from zero. Rows of sums are `sums_row` vectors apart, rows of panels `wide` vectors.
- * Every element is summed in the order of k, whatever the height of the tile. `rows` is at most step_rows<vectors>, and at most
- * rows_of_four for 4 vectors.
+ * sums[rows][vectors] += the products, one after the other; `fresh`: the sums start from zero. Rows of sums are
+ * `sums_row` vectors apart, rows of panels `wide` vectors. Every element is summed in the order of k, whatever the
+ * height of the tile. `rows` is at most step_rows<vectors>, and at most rows_of_four for 4 vectors.
  */
 void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, bool fresh, Vec* sums, int sums_row);
 void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, bool fresh, DoubleVec* sums,

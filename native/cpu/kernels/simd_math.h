@@ -54,7 +54,10 @@ WEFT_INLINE Vec log(Vec x) {
   return select(equal(x, infinity), x, select(unordered(x, x), x, y));
 }
 
-/** 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place: faster than a division where the processor estimates reciprocals well. */
+/**
+ * 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place: faster than a division where the processor
+ * estimates reciprocals well.
+ */
 WEFT_INLINE Vec reciprocal(Vec v) {
 #if WEFT_LEVEL == 2
   const Vec estimate = _mm512_rcp14_ps(v);
