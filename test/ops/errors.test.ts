@@ -222,7 +222,7 @@ test('every operation with options refuses what is no record, and an unknown opt
     }
     assert.throws(
       () => fn(...before, { nonsense: 1 }),
-      (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && e.message.includes(`unknown option of ${name} 'nonsense'`),
+      (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && e.message.includes(`${name}: unknown option 'nonsense'`),
       name,
     )
   }
