@@ -7,7 +7,7 @@ namespace weft::cuda {
 /** Elements of a 16-byte access. */
 template <class T> constexpr int pack_size = 16 / int(sizeof(T));
 
-/** 16 bytes of elements in four registers, seen as what they are computed in. */
+/** 16 bytes of elements in four registers; get() and set() convert to the type that is computed in. */
 template <class T> struct alignas(16) Words {
   static constexpr int size = pack_size<T>, bits = 8 * int(sizeof(T));
   uint32_t at[4];

@@ -31,7 +31,7 @@ Call seen_from_outside(const Call& call) {
   return joined;
 }
 
-/** Runs of pointwise calls; the last call of a run stands for all of it. */
+/** Runs of pointwise calls; the last call of a run becomes the whole run. */
 void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& traffic, std::vector<Call>& calls,
                  std::vector<Step>& steps) {
   const auto can_follow = [&](size_t first, size_t k) {

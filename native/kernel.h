@@ -152,7 +152,7 @@ class Registry {
   /** Defines all of these in another registry. */
   void give_to(Registry& other) const;
 
-  /** Devices that a library brings beside its kernels; they live as long as the process. */
+  /** Devices that a library adds to its kernels; they live as long as the process. */
   std::vector<Device*> devices;
   /** What the library found out about the machine, for users: why a device is not among them, versions. */
   std::vector<std::pair<std::string, std::string>> notes;

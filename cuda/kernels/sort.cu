@@ -31,7 +31,7 @@ template <class Number> __device__ __forceinline__ uint32_t key_of(Number x, boo
 }
 
 /**
- * Where sorted items end up: the values they stand for and their places, the first k of each row; either may be null.
+ * Where sorted items are written: their values and their places, the first k of each row; either may be null.
  */
 template <class T> struct Sorted {
   const T* x;  // [rows, n]

@@ -93,8 +93,8 @@ template <class T> __device__ __forceinline__ void store_last(const Forward<T>& 
 }
 
 /**
- * What a step reads for one unit beside the product, whose time hides the latency. x: `projected`; gru's bias is in it,
- * the candidate's in x[3].
+ * What a step reads for one unit besides the product, whose time hides the latency. x: `projected`; gru's bias is in
+ * it, the candidate's in x[3].
  */
 struct Given {
   float x[4];
@@ -173,7 +173,7 @@ __device__ __forceinline__ void store_first(const Backward<T>& run, const Sequen
   if (run.dc0) run.dc0[i] = narrow<T>(carry.dc);
 }
 
-/** What a step back reads for one unit beside the product. before: the state (lstm: the cell) that the step met. */
+/** What a step back reads for one unit besides the product. before: the state (lstm: the cell) that the step met. */
 struct Saved {
   float g, gates[4], kept, before;
   bool live;

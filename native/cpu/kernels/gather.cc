@@ -16,7 +16,7 @@ WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
   return 0;
 }
 
-/** T stands for any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
+/** T is any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
 template <class T> Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
   const int64_t count = indices.size();
   return [=](const Frame& frame) {

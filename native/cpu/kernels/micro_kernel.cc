@@ -12,10 +12,10 @@ namespace {
 enum class Rows { strided, adjacent, gathered };
 
 /**
- * What a tile does beside its sums. `fetch`: the lines of c and the memory wanted next are fetched a little at a time
- * while the sums run; a burst at the end would hold up the next tile's loads. `keep`: the tile is the first to read its
- * part of a or b, leaves packed copies of it, and fetches ahead of itself, since no prefetcher follows rows that are
- * pages apart.
+ * What a tile does in addition to its sums. `fetch`: the lines of c and the memory wanted next are fetched a little at
+ * a time while the sums run; a burst at the end would hold up the next tile's loads. `keep`: the tile is the first to
+ * read its part of a or b, leaves packed copies of it, and fetches ahead of itself, since no prefetcher follows rows
+ * that are pages apart.
  */
 enum class Beside { nothing, fetch, keep };
 constexpr int64_t rows_ahead = 32;

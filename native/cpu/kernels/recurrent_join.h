@@ -11,8 +11,8 @@
 namespace weft::cpu::WEFT_ISA {
 
 /**
- * Bytes of weights that may be walked through at each step: they stay in the second-level cache beside what the steps
- * read and write.
+ * Bytes of weights that may be walked through at each step: they stay in the second-level cache together with what the
+ * steps read and write.
  */
 constexpr int64_t joined_weights = 1 << 20;
 

@@ -111,7 +111,8 @@ struct SlopeGroups {
 template <class T> class SequenceProducts {
  public:
   /**
-   * `own`: sums beside the projection's; those whose result nobody reads are left out. `inner`: [batch * steps, units].
+   * `own`: sums other than the projection's; a sum whose result nobody reads is left out. `inner`: [batch * steps,
+   * units].
    */
   SequenceProducts(Call& call, const RowChunks& chunks, int64_t steps, int64_t units, const SlopeGroups& slopes,
                    const ProjectionGradient& joined, std::vector<PlaceSum> own, const View& inner = {})

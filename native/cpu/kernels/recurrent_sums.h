@@ -5,7 +5,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** How many rows of a batch one tile of `vectors` vectors holds in registers beside the weights. */
+/** How many rows of a batch one tile of `vectors` vectors holds in registers together with the weights. */
 template <int vectors> constexpr int step_rows = WEFT_LEVEL == 2 ? (vectors == 3 ? 8 : 9) : (vectors == 3 ? 4 : 6);
 /** Rows whose four vectors fit, so that few rows have sums enough for the multipliers too. */
 constexpr int rows_of_four = WEFT_LEVEL == 2 ? 4 : 2;

@@ -1,5 +1,5 @@
 // Vector exp, log, sigmoid, tanh and erf for simd.h, within about 2 units in the last place. The polynomials are
-// near-minimax fits of our own (weighted least squares, Lawson's iteration) with the error beside each.
+// near-minimax fits of our own (weighted least squares, Lawson's iteration) with the error noted at each.
 #pragma once
 #include "simd.h"
 
