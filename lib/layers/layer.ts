@@ -245,7 +245,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
       warnOnce(
         'WEFT_MASK',
-        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
         this.name,
       )
     }

@@ -199,7 +199,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const { name } = node.called!
       warnOnce(
         'WEFT_MASK',
-        `model '${this.name}': ${name} cannot keep the mask that its operand carries: it ends here, and later layers see all steps`,
+        `model '${this.name}': ${name} cannot keep the mask of its operand: the mask ends here, and later layers see all steps`,
         `${this.name} ${node.order}`,
       )
     }

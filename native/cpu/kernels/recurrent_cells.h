@@ -154,8 +154,10 @@ template <class T> struct BackTile {
   const T* sequence;              // null, or gradients of h
   const T *gates, *kept, *prior;  // kept: cells, inner, or h of simple; prior: the cells or states before the step
   int64_t gates_row, h_row, prior_row;
-  T *cell, *carry, *gradient,
-      *projected;  // carry: null, or gradients that come past the gates; gradient: [rows, gates * padded] for the earlier step
+  T* cell;
+  T* carry;     // null, or gradients that come past the gates
+  T* gradient;  // [rows, gates * padded] for the earlier step
+  T* projected;
   int64_t gradient_row;
   T* proposed;  // gru with the reset before: gradients of the proposed state
   Slopes<T> slopes;
