@@ -1,6 +1,7 @@
-// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights are packed once, so that
-// a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two vectors. Joined with the product that projects
-// its input, a panel begins with that product's weights, and no projection is ever stored.
+// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights
+// are packed once, so that a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two
+// vectors. Joined with the product that projects its input, a panel begins with that product's weights, and no
+// projection is ever stored.
 #include <array>
 #include <utility>
 
@@ -28,7 +29,10 @@ template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
     default: return {{{{{0, 2, 1}, finish_gru_gates<T, usual>, 0}, {{2, 1, 2}, finish_gru_proposed<T, usual>, 0}}}, 2};
   }
 }
-/** What the sums of a tile start from: the projection and the bias, [rows][most_sums]. Brings near what a tile reads `ahead` elements from there. */
+/**
+ * What the sums of a tile start from: the projection and the bias, [rows][most_sums]. Brings near what a tile reads
+ * `ahead` elements from there.
+ */
 template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
   for (int g = 0; g < pass.gates; g++)
