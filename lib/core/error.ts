@@ -105,8 +105,3 @@ export function unknownName(kind: string, name: unknown, known: readonly string[
     hint: `${close ? `Did you mean '${nearest}'? ` : ''}Known: ${known.join(', ')}`,
   })
 }
-
-/** Throws ERR_ARGUMENT for an option that is not one of `known`, so that a misspelt option never passes in silence. */
-export function checkOptions(what: string, options: object | undefined, known: readonly string[]): void {
-  for (const key of Object.keys(options ?? {})) if (!known.includes(key)) throw unknownName(`option of ${what}`, key, known)
-}

@@ -9,18 +9,37 @@ export type Kind = 'boolean' | 'number' | 'integer' | 'string' | 'function' | 'o
 /** Every option of T with its kind. A key that T lacks, or one that is forgotten, does not compile. */
 export type OptionTable<T extends object> = { readonly [K in keyof Required<T>]: Kind }
 
+/** The name of a function; undefined where it has none, or one that is no text. */
+function nameOf(fn: unknown): string | undefined {
+  try {
+    const { name } = fn as { name: unknown }
+    return typeof name === 'string' && name !== '' ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The value for a message: short, and never an error of its own (cycles, throwing getters, BigInt). */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`
   if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function'
+  if (typeof value === 'function') return nameOf(value) === undefined ? 'a function' : `the function ${nameOf(value)}`
   if (typeof value !== 'object' || value === null) return String(value)
   try {
     const text = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : undefined
     if (text !== undefined) return text.length > 80 ? `${text.slice(0, 77)}...` : text
-    return `a ${(value as object).constructor?.name || 'object'}`
+    return `a ${nameOf((value as object).constructor) ?? 'object'}`
   } catch {
-    return Array.isArray(value) ? 'a list' : 'an object'
+    return isArray(value) ? 'a list' : 'an object'
+  }
+}
+
+/** Array.isArray(), which throws for a revoked proxy. */
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
   }
 }
 

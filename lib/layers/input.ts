@@ -1,6 +1,6 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
 import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { cast, reshape } from '../ops/index.js'
@@ -51,7 +51,7 @@ export function checkSampleShape(what: string, shape: unknown): asserts shape is
   if (!Array.isArray(shape) || shape.some((extent) => extent !== null && (!Number.isInteger(extent) || extent < 0))) {
     throw new WeftError(
       'ERR_SHAPE',
-      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : JSON.stringify(shape)}`,
+      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : show(shape)}`,
     )
   }
 }

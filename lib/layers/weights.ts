@@ -192,7 +192,9 @@ export abstract class Weighted {
       if (seen.has(value)) return
       seen.add(value)
       if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
-      else if (value instanceof Map) for (const [key, item] of value) visit(item, `${path}.${String(key)}`)
+      else if (value instanceof Map)
+        // a key that is an object has no text of its own
+        [...value].forEach(([key, item], i) => void visit(item, `${path}.${typeof key === 'object' ? i : String(key)}`))
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
       else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
     }

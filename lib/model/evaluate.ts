@@ -42,7 +42,7 @@ export const ascending = (begin: number, end: number): Int32Array => Int32Array.
 
 export function checkCount(what: string, name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${value}`)
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${show(value)}`)
 }
 
 export async function evaluate(

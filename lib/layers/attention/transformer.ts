@@ -3,7 +3,7 @@
 import { type DynamicShape, type Shape, shapeText } from '../../core/spec.js'
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import type { ActivationLike } from '../../activations.js'
 import { WeftError } from '../../core/error.js'
@@ -98,7 +98,7 @@ abstract class TransformerBlock<C extends TransformerBlockOptions, I> extends La
     choiceOption(what, 'normalization', config.normalization ?? 'layer', ['layer', 'rms'])
     const epsilon = config.layerNormEpsilon ?? 1e-5
     if (typeof epsilon !== 'number' || !(epsilon > 0))
-      throw new WeftError('ERR_ARGUMENT', `${what}: layerNormEpsilon must be positive, got ${JSON.stringify(epsilon)}`)
+      throw new WeftError('ERR_ARGUMENT', `${what}: layerNormEpsilon must be positive, got ${show(epsilon)}`)
   }
 
   /**

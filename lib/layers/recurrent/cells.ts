@@ -1,6 +1,6 @@
 // The cells lstmCell, gruCell and simpleRnnCell: their weights, and one step of each.
 import type { DynamicShape, Shape } from '../../core/spec.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { type Activation, type ActivationLike, getActivation } from '../../activations.js'
 import type { ConstraintLike } from '../../constraints.js'
@@ -107,7 +107,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
     for (const name of ['dropout', 'recurrentDropout'] as const) {
       const rate: unknown = config[name] ?? 0
       if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))
-        throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be in [0, 1), got ${JSON.stringify(rate)}`)
+        throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be in [0, 1), got ${show(rate)}`)
     }
   }
 
