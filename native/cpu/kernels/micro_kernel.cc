@@ -131,12 +131,11 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
 template <class T> using Kernel = void (*)(const MicroTile<T>&);
 
 /**
- * Adjacent rows are strided ones with stride 1. Kernels of their own save address arithmetic, which costs nothing where
- * two vectors at the widest level keep the multipliers busy.
+ * Adjacent rows are strided ones with stride 1, but addressed at less cost. With 4 vectors and more the multipliers
+ * hide that.
  */
 template <int rows, int vectors, Beside beside> void run_rows(const MicroTile<float>& tile) {
-  constexpr bool busy = vectors > 2 || (vectors == 2 && WEFT_LEVEL == 2);
-  if constexpr (!busy)
+  if constexpr (vectors <= 2)
     if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside>(tile);
   run_tile<float, rows, vectors, Rows::strided, beside>(tile);
 }

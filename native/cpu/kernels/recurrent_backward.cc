@@ -67,7 +67,7 @@ template <class T> void sum_and_fetch(const BackTile<T>& tile, int gates, const 
       for (int i = tile.rows * share / shares; i < tile.rows * (share + 1) / shares; i++) fetch_row(tile, gates, i);
     const int64_t begin = whole.k * share / shares, end = whole.k * (share + 1) / shares;
     const PanelProduct<T> part{whole.a + begin, whole.a_row, whole.panel + begin * tile_columns<T>, end - begin};
-    add_products(&part, 1, tile.rows, tile.vectors, 2, share == 0, sums, most_sums);
+    add_products(&part, 1, tile.rows, tile.vectors, 2, share == 0, sums);
   }
 }
 
@@ -156,7 +156,7 @@ template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
             place(j, vectors, r0, r1);
             Vector<T> sums[step_rows<2> * most_sums];
             const PanelProduct<T> product{proposed + r0 * row, row, frame.at<const T>(packed_proposed) + j * padded, padded};
-            add_products(&product, 1, tile.rows, vectors, 2, true, sums, most_sums);
+            add_products(&product, 1, tile.rows, vectors, 2, true, sums);
             finish.reset(tile, sums);
           });
         std::swap(later, gradient);
