@@ -1,5 +1,6 @@
-// Packs the package with a prebuilt addon and uses it as a user does: an empty folder, no compiler on PATH, no scripts, on every Node that
-// it supports, and bundled. Where no prebuilt addon fits, it is built by the command that the error names.
+// Packs the package with a prebuilt addon and uses it as a user does: an empty folder, no compiler on PATH, no scripts,
+// on every Node that it supports, and bundled. Where no prebuilt addon fits, it is built by the command that the error
+// names.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,5 @@
-// layerNorm over the rows of [r, c]: norm_rows.cuh with a row's mean and the deviations from it. Moments of chunks are merged as in
-// Chan et al. 1979.
+// layerNorm over the rows of [r, c]: norm_rows.cuh with a row's mean and the deviations from it. Moments of chunks are
+// merged as in Chan et al. 1979.
 #include "norm_rows.cuh"
 
 namespace weft::cuda {

@@ -1,6 +1,6 @@
-// What layerNorm and rmsNorm share: rows of [r, c] brought to one size, by a rule that says how a row is measured. A group of threads
-// (row_plan.h) keeps its row in registers: one read for what the rule measures and for the output. Rows of up to 16384 elements take a block, of
-// up to eight times as many a cluster; others are read twice.
+// What layerNorm and rmsNorm share: rows of [r, c] brought to one size, by a rule that says how a row is measured. A
+// group of threads (row_plan.h) keeps its row in registers: one read for what the rule measures and for the output.
+// Rows of up to 16384 elements take a block, of up to eight times as many a cluster; others are read twice.
 #pragma once
 #include "chunk_sums.cuh"
 #include "group_reduce.cuh"
@@ -17,12 +17,14 @@ template <class T> struct NormRows {
 };
 
 /**
- * rstd = 1 / sqrt(squares / n + epsilon) and y = (x - mean) · rstd · gamma + beta, with the mean and the squares of a row as the Rule measures
- * them. It has
+ * rstd = 1 / sqrt(squares / n + epsilon) and y = (x - mean) · rstd · gamma + beta, with the mean and the squares of a
+ * row as the Rule measures them. It has
  *   shifts: whether there are mean and beta;
- *   Chunk: what the chunks of a row tell each other, and Row: with `squares`, subtract(x), which is x - mean, and mean();
+ *   Chunk: what the chunks of a row tell each other, and Row: with `squares`, subtract(x), which is x - mean, and
+ *   mean();
  *   measure(value, piece, scratch): the Row of a piece; chunk_of(row);
- *   combine(chunks, rows, lanes, scratch): the Row of all chunks; `lanes` threads work on it, a warp or the block, and all get the result;
+ *   combine(chunks, rows, lanes, scratch): the Row of all chunks; `lanes` threads work on it, a warp or the block, and
+ *   all get the result;
  *   blocks(stage, items): of a multiprocessor, which bounds the registers; 0: no bound.
  */
 template <class Rule, class T, int items, Stage stage>

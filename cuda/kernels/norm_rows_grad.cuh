@@ -1,8 +1,9 @@
-// The gradients of layerNorm and rmsNorm over the rows of [r, c]. With xn = (x - mean)·rstd, a = mean of g·gamma and b = mean of g·gamma·xn over
-// the row: dx = rstd·(g·gamma - a - xn·b), dgamma = Σ g·xn and dbeta = Σ g over rows. rmsNorm subtracts no mean, so it has neither a nor dbeta.
-// Rows that begin with a 16-byte pack and fit a block, the usual case, take one read: a group of threads goes through a span of rows, writes
-// dx and adds its columns' shares of dgamma and dbeta in registers; a second launch adds those of all spans in order. Other rows are read
-// twice: first by threads that own columns (columns.cuh), then by groups that own rows (row_plan.h).
+// The gradients of layerNorm and rmsNorm over the rows of [r, c]. With xn = (x - mean)·rstd, a = mean of g·gamma and
+// b = mean of g·gamma·xn over the row: dx = rstd·(g·gamma - a - xn·b), dgamma = Σ g·xn and dbeta = Σ g over rows.
+// rmsNorm subtracts no mean, so it has neither a nor dbeta. Rows that begin with a 16-byte pack and fit a block, the
+// usual case, take one read: a group of threads goes through a span of rows, writes dx and adds its columns' shares of
+// dgamma and dbeta in registers; a second launch adds those of all spans in order. Other rows are read twice: first by
+// threads that own columns (columns.cuh), then by groups that own rows (row_plan.h).
 #pragma once
 #include "columns.cuh"
 #include "group_reduce.cuh"
@@ -83,7 +84,10 @@ template <bool shifts, int pack> struct NormSlopes {
   }
 };
 
-/** Spans of rows: block b takes those from b · span on, its groups side by side. Partial results go to row b of `partial`, unless it is null. */
+/**
+ * Spans of rows: block b takes those from b · span on, its groups side by side. Partial results go to row b of
+ * `partial`, unless it is null.
+ */
 template <class T, int items, bool shifts>
 __global__ void __launch_bounds__(1024) gradient_spans(NormGradient<T> gradient, float* partial, int64_t span, Rows rows) {
   constexpr int size = pack_size<T>, kinds = NormSlopes<shifts, size>::count;

@@ -117,8 +117,8 @@ function flatten(value: Nested, shape: readonly number[], depth: number, into: S
 }
 
 /**
- * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values that do not tell it
- * themselves (`plain`: JavaScript numbers).
+ * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values
+ * that do not tell it themselves (`plain`: JavaScript numbers).
  */
 export function stackHost(
   values: readonly Required<ShapedArray>[],

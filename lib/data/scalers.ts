@@ -14,7 +14,10 @@ export type Scalable = Tensor | TypedArray | readonly number[] | readonly (reado
 /** What transform gives for a Tensor, a typed array, an array. */
 export type Scaled<T extends Scalable> = T extends Tensor ? Tensor : T extends TypedArray ? Float32Array : T
 
-/** Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that nothing cancels. */
+/**
+ * Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that
+ * nothing cancels.
+ */
 interface Line {
   readonly center: number
   readonly factor: number
@@ -163,7 +166,10 @@ function spanOf(values: Float64Array): { low: number; high: number; constant: bo
   return { low, high, constant: high - low <= 2 * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)) }
 }
 
-/** (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes 0). */
+/**
+ * (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes
+ * 0).
+ */
 export class StandardScaler extends Scaler {
   protected override readonly what = 'standardScaler'
 
@@ -179,7 +185,7 @@ export class StandardScaler extends Scaler {
     let variance = 0
     for (const value of values) variance += (value - low - mean) ** 2 / values.length
     const [center, factor] = [Math.min(high, low + mean), 1 / Math.sqrt(variance)]
-    // of values that are large beside their spread, the center is rounded: what it lost
+    // the center of values that are large compared with their spread is rounded: what it lost
     const lost = (mean - (center - low)) * factor
     return { center, factor, origin: Math.abs(lost) > 1e-12 ? -lost : 0 }
   }

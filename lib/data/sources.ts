@@ -22,7 +22,9 @@ export type ElementOf<V> = V extends readonly (infer E)[] ? (E extends Tensor | 
 /** Reads one sample's part of the values. */
 type Read = (index: number) => SampleField
 
-/** Gives the event loop a turn when a pass has held it for a while: pipelines run in microtasks, which would starve it. */
+/**
+ * Gives the event loop a turn when a pass has held it for a while: pipelines run in microtasks, which would starve it.
+ */
 export function breather(): () => Promise<unknown> | undefined {
   let since = performance.now()
   let calls = 0
@@ -35,8 +37,9 @@ export function breather(): () => Promise<unknown> | undefined {
 }
 
 /**
- * Samples { x, y?, sampleWeight? } along the first axis. Elements of nested arrays come as they are; those of Tensors and typed data as
- * numbers (rank 0), typed arrays (rank 1) or { data, shape }, copied. x and y may be lists of Tensors or ShapedArrays, or records.
+ * Samples { x, y?, sampleWeight? } along the first axis. Elements of nested arrays come as they are; those of Tensors
+ * and typed data as numbers (rank 0), typed arrays (rank 1) or { data, shape }, copied. x and y may be lists of Tensors
+ * or ShapedArrays, or records.
  */
 export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
   x: X,
@@ -83,8 +86,9 @@ export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
 type MaybeAsync<T> = Iterable<T> | AsyncIterable<T>
 
 /**
- * Elements of what `source()` returns, called anew on every pass: an iterable, async iterable or Readable, or a promise of one.
- * Also takes one of these itself; one that can be read only once (a stream, a generator object) then allows one pass.
+ * Elements of what `source()` returns, called anew on every pass: an iterable, async iterable or Readable, or a promise
+ * of one. Also takes one of these itself; one that can be read only once (a stream, a generator object) then allows one
+ * pass.
  */
 // biome-ignore lint/suspicious/noExplicitAny: streams do not type their chunks; T is the caller's to name
 export function generator<T = any>(

@@ -1,4 +1,5 @@
-// safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian data).
+// safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian
+// data).
 import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { device as currentDevice } from '../core/device.js'
@@ -138,7 +139,8 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads the values in the order they lie in, each into the memory that `target` gives for it. Returns the checksum of the file.
+   * Reads the values in the order they lie in, each into the memory that `target` gives for it. Returns the checksum of
+   * the file.
    * @param then called when the memory has been filled
    */
   async readAll(

@@ -20,10 +20,12 @@ import { writeSafetensors } from './safetensors.js'
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
     /**
-     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder (a path or a file: URL), from
-     * which loadModel() goes on. What is saved is the model at the time of the call. It is written aside and then put in place as a whole:
-     * whoever loads the model meanwhile gets the old one or the new one. Saves to one folder follow each other.
-     * Throws ERR_ARGUMENT for a folder that cannot be used, ERR_STATE for a full disk and the like; the old model then stays.
+     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder (a path or
+     * a file: URL), from which loadModel() goes on. What is saved is the model at the time of the call. It is written
+     * aside and then put in place as a whole: whoever loads the model meanwhile gets the old one or the new one. Saves
+     * to one folder follow each other.
+     * Throws ERR_ARGUMENT for a folder that cannot be used, ERR_STATE for a full disk and the like; the old model then
+     * stays.
      */
     save(folder: Place, options?: SaveOptions): Promise<void>
   }

@@ -60,8 +60,9 @@ const matches = (shape: DynamicShape, wanted: DynamicShape): boolean =>
   shape.length === wanted.length && wanted.every((extent, i) => extent === null || shape[i] === null || extent === shape[i])
 
 /**
- * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1 is added.
- * ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be equal, not only the rank.
+ * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1
+ * is added. ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be
+ * equal, not only the rank.
  */
 export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exact = true): Shape {
   const wanted: DynamicShape = [null, ...sample]
@@ -72,7 +73,7 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape ${shapeText(wanted)}, received ${shapeText(shape)}`, {
     layer,
     shapes: [shape],
-    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',
+    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null is the batch, or any extent',
   })
 }
 

@@ -21,7 +21,7 @@ export type { InputSpec } from './input_spec.js'
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
 export type AnyLayer = Layer<any, any, any>
 
-/** The shape of the input a layer is built for, or those of its inputs; null for the batch and for other extents that vary. */
+/** The shape of a layer's input, or the shapes of its inputs; null for the batch and other extents that vary. */
 export type InputShapes = DynamicShape | readonly DynamicShape[]
 
 /** Options of every layer. */
@@ -36,7 +36,7 @@ export interface LayerOptions {
   inputShape?: DynamicShape
 }
 
-/** What a layer's call is told. */
+/** What a layer's call is told; `training`: whether it is part of a training step. */
 export interface CallOptions {
   training: boolean
   /** Which steps of the (first) input are data: bool [batch, time]. */
@@ -50,7 +50,7 @@ export interface ApplyOptions {
   training?: boolean
   /** Instead of the mask the input carries. */
   mask?: Tensor | undefined
-  /** Leaves out the activation at the end of the layer (a list: by output of a model), so that a loss can take logits. */
+  /** Leaves out the last activation of the layer (a list: by output of a model), so that a loss can take logits. */
   withoutActivation?: boolean | readonly boolean[]
 }
 
@@ -60,7 +60,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   static className?: string
   /** What stands before the factory's name in messages. */
   static namespace: string = 'layers.'
-  /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
+  /** Options of the class without those of every layer, each with its kind; undefined: any. */
   static options?: Readonly<Record<string, Kind>>
 
   readonly name: string
@@ -159,7 +159,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     ) as DynamicShape
   }
 
-  /** The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On symbolic tensors: adds it to the model being wired. */
+  /**
+   * The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On
+   * symbolic tensors: adds it to the model being wired.
+   */
   apply(x: I, options: ApplyOptions = {}): O {
     const inputs = inputsOf(x)
     for (const t of inputs) {
@@ -198,7 +201,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }
 
-  /** Throws ERR_STATE when another layer that calls this one does not hold it: its weights would be neither trained nor saved. */
+  /** Throws ERR_STATE if the layer that calls this one does not hold it: its weights would not be trained or saved. */
   private checkTracked(): void {
     const { caller } = context
     if (caller === undefined || tracked.get(caller)?.has(this)) return
@@ -242,7 +245,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
       warnOnce(
         'WEFT_MASK',
-        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
         this.name,
       )
     }

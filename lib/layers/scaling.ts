@@ -50,6 +50,7 @@ export interface NormalizationOptions {
   axis?: number | readonly number[] | null
   /** Instead of adapt(). */
   mean?: number | readonly number[]
+  /** Instead of adapt(), together with mean. */
   variance?: number | readonly number[]
   /** Turns normalized values back. Default false. */
   invert?: boolean
@@ -97,7 +98,10 @@ export class Normalization extends Layer<NormalizationOptions> {
     this.variance = this.addWeight({ name: 'variance', shape: this.kept, initializer: 'ones', trainable: false })
   }
 
-  /** Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable of batches of them. */
+  /**
+   * Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable
+   * of batches of them.
+   */
   async adapt(data: TensorLike | Iterable<TensorLike | { x: TensorLike }> | AsyncIterable<TensorLike | { x: TensorLike }>): Promise<void> {
     if (this.config.mean !== undefined) throw this.error('ERR_STATE', 'adapt: mean and variance were given as options')
     if (!isStream(data)) {

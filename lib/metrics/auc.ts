@@ -111,8 +111,8 @@ class Auc extends StandardMetric {
 }
 
 /**
- * Area under the curve over fixed thresholds, with trapezoids between them. Predictions are probabilities, or logits of a loss that says so;
- * where some lie outside [0, 1] the area is NaN, and training warns.
+ * Area under the curve over fixed thresholds, with trapezoids between them. Predictions are probabilities, or logits of
+ * a loss that says so; where some lie outside [0, 1] the area is NaN, and training warns.
  */
 export const auc: MetricFactory<AucOptions> = defineMetric<AucOptions>({
   name: 'auc',

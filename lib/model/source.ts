@@ -71,7 +71,10 @@ export interface StreamOptions {
   classWeight?: ClassWeight | undefined
 }
 
-/** Batches of a stream. With `steps` an epoch goes on where the last one ended unless it restarts; otherwise each epoch is one pass. */
+/**
+ * Batches of a stream. With `steps` an epoch goes on where the last one ended unless it restarts; otherwise each epoch
+ * is one pass.
+ */
 export function streamSource(forms: Forms, source: StreamSource, options: StreamOptions): Source {
   const { steps: stepsPerEpoch, option, restarts = false, classWeight } = options
   if (stepsPerEpoch === undefined) checkEnds(option, source)

@@ -1,4 +1,5 @@
-// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the model run and updated, figures added up.
+// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the
+// model run and updated, figures added up.
 import { withDevice } from '../core/device.js'
 import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'
@@ -92,7 +93,7 @@ class Tracker {
   }
 }
 
-/** The rows of a step: arrays that a permutation picks from, beside the cursor. */
+/** The rows of a step: the cursor, and the arrays from which a permutation picks. */
 export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined], Tensor>
 export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean], Tensor>
 

@@ -1,4 +1,5 @@
-// Optimizer: gradients into updates of variables, by the kernel of its rule or by the rule's formula; its state is variables made outside the trace.
+// Optimizer: gradients into updates of variables, by the kernel of its rule or by the rule's formula; its state is
+// variables made outside the trace.
 import { apply } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
@@ -76,7 +77,10 @@ export class Optimizer {
     this.shared = rule.shared && variable(1, { name: rule.shared.name, trainable: false })
   }
 
-  /** The present rate. Setting it changes running and later steps without a retrace. With a schedule: the schedule's present value, and read-only. */
+  /**
+   * The present rate. Setting it changes running and later steps without a retrace. With a schedule: the schedule's
+   * present value, and read-only.
+   */
   get learningRate(): number {
     return this.schedule ? this.schedule.at(this.iterations) : this.rate
   }
@@ -107,7 +111,10 @@ export class Optimizer {
     for (const { state } of this.slots) state.moveTo(device)
   }
 
-  /** Makes the state for these variables, where it does not exist yet; the counters follow the variables to their device. */
+  /**
+   * Makes the state for these variables, where it does not exist yet; the counters follow the variables to their
+   * device.
+   */
   build(variables: readonly Variable[]): void {
     for (const state of this.state) if (variables[0]) state.moveTo(variables[0].device)
     const start = this.rule.start === undefined ? 0 : Number(this.settings[this.rule.start])
@@ -120,7 +127,10 @@ export class Optimizer {
     }
   }
 
-  /** One update. In a traced function it is part of the step; outside it happens at once. Variables with trainable = false are left alone. */
+  /**
+   * One update. In a traced function it is part of the step; outside it happens at once. Variables with trainable =
+   * false are left alone.
+   */
   apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
     if (gradients.length !== variables.length) {
       throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: ${gradients.length} gradients for ${variables.length} variables`)

@@ -1,4 +1,5 @@
-// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything else is done.
+// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything
+// else is done.
 import { WeftError } from '../core/error.js'
 import { isRecord } from '../core/tree.js'
 import { literal } from './regular_expression.js'
@@ -11,7 +12,7 @@ export interface AddedToken {
   /** Takes the blanks to its left, or right, with it. */
   lstrip: boolean
   rstrip: boolean
-  /** Found only where no letter or digit stands beside it. */
+  /** Found only where the characters before and after it are no letters or digits. */
   single_word: boolean
   /** Found in the normalized text, not in the text as given. */
   normalized: boolean

@@ -1,4 +1,5 @@
-// Decoder: what a language model keeps while it writes one text: keys and values of the tokens so far, their number, the newest token.
+// Decoder: what a language model keeps while it writes one text: keys and values of the tokens so far, their number,
+// the newest token.
 import { tensor } from '../core/create.js'
 import { withDevice } from '../core/device.js'
 import { jit, type JitFunction, type Precision, type Submitted } from '../core/jit.js'

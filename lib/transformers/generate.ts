@@ -1,4 +1,5 @@
-// generate: text from a language model, token by token, each token one native call on the cached keys and values of those before.
+// generate: text from a language model, token by token, each token one native call on the cached keys and values of
+// those before.
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
@@ -13,7 +14,10 @@ export interface GenerateOptions {
   temperature?: number
   /** Draws from the k likeliest tokens only. Default: from all. */
   topK?: number
-  /** Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020). Default 1. */
+  /**
+   * Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020).
+   * Default 1.
+   */
   topP?: number
   /** The same tokens on every run. By default the numbers follow setSeed(). */
   seed?: number
@@ -55,8 +59,8 @@ interface Plan extends Sampling {
 /**
  * Token ids that continue the prompt, as they are drawn: with temperature first, then topK, then topP.
  *
- * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in anew, in one call, and
- * writing goes on from there.
+ * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in
+ * anew, in one call, and writing goes on from there.
  * @param model made by gpt(), or loaded
  * @param prompt token ids [n] or [1, n]: at least one, at most the model's sequenceLength
  * @throws ERR_ARGUMENT for a prompt or options that do not fit, at the call; for ids in a Tensor, with the first token

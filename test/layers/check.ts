@@ -23,7 +23,10 @@ import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/ser
 import { type DType, sizeOf } from '../../lib/core/spec.js'
 import { generator } from '../expect.js'
 
-/** What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no time axis. */
+/**
+ * What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no
+ * time axis.
+ */
 export type MaskRule = 'passes' | 'drops' | 'uses' | 'merges' | 'none'
 
 export interface LayerRow {

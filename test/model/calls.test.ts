@@ -1,4 +1,5 @@
-// The promise behind fit: one native call per step, over whole epochs with shuffling, feeding, metrics and logs; and what fit prints.
+// The promise behind fit: one native call per step, over whole epochs with shuffling, feeding, metrics and logs; and
+// what fit prints.
 import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,4 +1,5 @@
-// The small data sets that ship with the package: gzipped CSV files in data/, the target in the last column. Sources: data/LICENSES.md.
+// The small data sets that ship with the package: gzipped CSV files in data/, the target in the last column. Sources:
+// data/LICENSES.md.
 import { tensor } from '../../core/create.js'
 import { checkCall, type OptionTable } from '../../core/options.js'
 import { readFile } from 'node:fs/promises'
@@ -84,7 +85,10 @@ export async function breastCancer(): Promise<Classes> {
 }
 
 export interface DiabetesOptions {
-  /** True (default): each column centred, with a sum of squares of 1, as scikit-learn gives it. False: the values as measured. */
+  /**
+   * True (default): each column centred, with a sum of squares of 1, as scikit-learn gives it. False: the values as
+   * measured.
+   */
   scaled?: boolean
 }
 

@@ -68,7 +68,10 @@ export interface SinePositionEncodingOptions {
   maxWavelength?: number
 }
 
-/** Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added to it (Vaswani et al. 2017). */
+/**
+ * Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added
+ * to it (Vaswani et al. 2017).
+ */
 export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
   static override readonly className: string = 'SinePositionEncoding'
   static override readonly options: OptionTable<SinePositionEncodingOptions> = { maxWavelength: 'number' }
@@ -105,6 +108,7 @@ export interface TokenAndPositionEmbeddingOptions {
   vocabularySize: number
   /** The most steps. */
   sequenceLength: number
+  /** Length of the vectors. */
   embeddingDim: number
   /** Of both tables. Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike
