@@ -22,7 +22,6 @@ template <class T> struct NormGradient {
 /** The numbers of a row that its elements need. `shifts`: whether a mean is subtracted. */
 template <class T, bool shifts> struct NormRow {
   float mean = 0, rstd = 0;
-
   __device__ __forceinline__ NormRow(const NormGradient<T>& gradient, int64_t row, bool exists) {
     if constexpr (shifts) mean = exists ? widen(gradient.mean[row]) : 0.0f;
     rstd = exists ? widen(gradient.rstd[row]) : 0.0f;
@@ -250,15 +249,14 @@ struct NormGradientCall {
 /** The Step for rows that fit a block: `items` packs per thread. */
 template <class T, int items, bool shifts> Step bind_norm_spans(Call& call, const NormGradientCall& at) {
   constexpr int kinds = shifts ? 2 : 1;
-  const int64_t n = at.n;
-  RowPlan plan{{at.count, n, n, 1, 1}, items, 1};
-  plan.divide(divide_up(n / pack_size<T>, items), 1024);
+  RowPlan plan{{at.count, at.n, at.n, 1, 1}, items, 1};
+  plan.divide(divide_up(at.n / pack_size<T>, items), 1024);
   // blocks enough for every device, but rows enough in each that partial results are a small part of the traffic
   const int64_t wanted = std::clamp<int64_t>(at.count / 32, 264, 1056) * plan.groups;
   const int64_t span = divide_up(at.count, wanted) * plan.groups, blocks = divide_up(at.count, std::max<int64_t>(1, span));
-  const Columns merged = plan_columns(1, blocks, n, 1, 1);
-  const View partial = at.slopes() ? call.scratch(size_t(blocks * kinds * n) * sizeof(float)) : View();
-  const size_t shared = at.slopes() && plan.groups > 1 ? size_t(plan.groups * kinds * n) * sizeof(float) : 0;
+  const Columns merged = plan_columns(1, blocks, at.n, 1, 1);
+  const View partial = at.slopes() ? call.scratch(size_t(blocks * kinds * at.n) * sizeof(float)) : View();
+  const size_t shared = at.slopes() && plan.groups > 1 ? size_t(plan.groups * kinds * at.n) * sizeof(float) : 0;
   const Shape shape{.grid = dim3(unsigned(blocks)), .block = plan.shape().block, .shared = shared};
   return [=](const Frame& frame) {
     float* to = at.slopes() ? frame.at<float>(partial) : nullptr;
