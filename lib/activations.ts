@@ -54,7 +54,7 @@ export interface Activation {
   readonly apply: ActivationFunction
 }
 
-/** @internal The activation an option stands for. */
+/** @internal The activation that an option names. */
 export function getActivation(value: ActivationLike | undefined | null): Activation {
   if (value === undefined || value === null || value === 'linear') return { name: undefined, apply: activations.linear }
   if (typeof value === 'function')

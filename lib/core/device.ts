@@ -43,7 +43,7 @@ export interface Cuda {
 
 let found: Cuda | undefined
 
-/** @internal Opens the CUDA library, once: the one beside the addon, or that of WEFT_CUDA_LIBRARY. */
+/** @internal Opens the CUDA library, once: the library in the folder of the addon, or that of WEFT_CUDA_LIBRARY. */
 export function cuda(): Cuda {
   if (found === undefined) {
     const notes = native.openCuda(process.env['WEFT_CUDA_LIBRARY'] || undefined)

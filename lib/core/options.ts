@@ -1,6 +1,7 @@
 // Options: one typed table per option type, from which every check of a call follows: unknown names, values of another
 // kind, surplus arguments.
 import { unknownName, WeftError } from './error.js'
+import { DTYPES } from './spec.js'
 
 /** What a value of an option may be; 'any' where the function itself checks. A list: one of these strings. */
 export type Kind = 'boolean' | 'number' | 'integer' | 'string' | 'function' | 'object' | 'list' | 'any' | readonly string[]
@@ -78,7 +79,8 @@ export function checkOptions<T extends object>(what: string, options: unknown, t
   if (!isOptions(options)) {
     const names = Object.keys(kinds)
     // the first option that such a value could have been meant for
-    const meant = names.find((name) => kinds[name] !== 'any' && fits(options, kinds[name]!)) ?? names[0]
+    const dtype = names.find((name) => name === 'dtype' && (DTYPES as readonly unknown[]).includes(options))
+    const meant = dtype ?? names.find((name) => kinds[name] !== 'any' && fits(options, kinds[name]!)) ?? names[0]
     const shown = typeof options === 'object' || typeof options === 'function' ? '...' : show(options)
     throw new WeftError('ERR_ARGUMENT', `${what}: options are an object, got ${show(options)}`, {
       hint: `Write ${what}(${before}${before && meant ? ', ' : ''}${meant ? `{ ${meant}: ${shown} }` : ''})`,

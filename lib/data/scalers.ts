@@ -185,7 +185,7 @@ export class StandardScaler extends Scaler {
     let variance = 0
     for (const value of values) variance += (value - low - mean) ** 2 / values.length
     const [center, factor] = [Math.min(high, low + mean), 1 / Math.sqrt(variance)]
-    // of values that are large beside their spread, the center is rounded: what it lost
+    // the center of values that are large compared with their spread is rounded: what it lost
     const lost = (mean - (center - low)) * factor
     return { center, factor, origin: Math.abs(lost) > 1e-12 ? -lost : 0 }
   }

@@ -89,8 +89,8 @@ export interface ChronologicalParts<T> {
 }
 
 /**
- * The parts of a series in time order: train, validation, test. Nothing is shuffled, and made into windows one by one
- * the parts share no target: no window straddles two of them but with the `history` it is given.
+ * The parts of a series in time order: train, validation, test. Nothing is shuffled. Make windows of each part: then no
+ * window reaches from one part into another, except into the rows of its `history`, and no two parts share a target.
  */
 export function chronologicalSplit<T extends Series>(series: T, options: ChronologicalSplitOptions = {}): ChronologicalParts<T> {
   const what = 'data.chronologicalSplit'

@@ -1,5 +1,5 @@
-// model.json: the structure and assets of a saved model, and the size and checksum of each file beside it and of
-// itself.
+// model.json: the structure and assets of a saved model, and the size and checksum of each file in its folder, itself
+// included.
 import { createHash } from 'node:crypto'
 import { show } from '../core/options.js'
 import { WeftError } from '../core/error.js'

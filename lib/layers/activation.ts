@@ -119,7 +119,9 @@ export const leakyRelu: LayerFactory<typeof LeakyRelu> = layer(LeakyRelu)
 export interface PreluOptions {
   /** Default zeros. */
   alphaInitializer?: InitializerLike
+  /** Penalty of the slopes. Default: none. */
   alphaRegularizer?: RegularizerLike
+  /** Applied to the slopes after each update. Default: none. */
   alphaConstraint?: ConstraintLike
   /** Axes of the input along which the slopes are shared, as [1, 2] for one slope per channel of images. */
   sharedAxes?: readonly number[]

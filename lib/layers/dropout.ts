@@ -61,7 +61,9 @@ export class Dropout extends Random<DropoutLayerOptions> {
 export const dropout: LayerFactory<typeof Dropout> = layer(Dropout)
 
 export interface SpatialDropoutOptions {
+  /** Share of the channels that are dropped, from 0 on and below 1. */
   rate: number
+  /** Fixes the numbers; by default they follow setSeed(). */
   seed?: number
 }
 
@@ -114,6 +116,7 @@ function dropChannels(x: Tensor, rate: number, state: Variable): Tensor {
 export interface GaussianNoiseOptions {
   /** Standard deviation of the noise. */
   stddev: number
+  /** Fixes the numbers; by default they follow setSeed(). */
   seed?: number
 }
 

@@ -73,7 +73,7 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape ${shapeText(wanted)}, received ${shapeText(shape)}`, {
     layer,
     shapes: [shape],
-    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',
+    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null is the batch, or any extent',
   })
 }
 

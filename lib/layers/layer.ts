@@ -37,7 +37,7 @@ export interface LayerOptions {
   inputShape?: DynamicShape
 }
 
-/** What a layer's call is told. */
+/** What a layer's call is told; `training`: whether it is part of a training step. */
 export interface CallOptions {
   training: boolean
   /** Which steps of the (first) input are data: bool [batch, time]. */
@@ -61,7 +61,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   static className?: string
   /** What stands before the factory's name in messages. */
   static namespace: string = 'layers.'
-  /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
+  /** Options of the class without those of every layer, each with its kind; undefined: any. */
   static options?: Readonly<Record<string, Kind>>
 
   readonly name: string
@@ -245,7 +245,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
       warnOnce(
         'WEFT_MASK',
-        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
         this,
       )
     }

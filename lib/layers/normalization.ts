@@ -127,7 +127,9 @@ export interface BatchNormalizationOptions extends Affine {
   axis?: number
   /** Share of the old moving statistics in each step. Default 0.99. */
   momentum?: number
+  /** Default zeros. */
   movingMeanInitializer?: InitializerLike
+  /** Default ones. */
   movingVarianceInitializer?: InitializerLike
 }
 

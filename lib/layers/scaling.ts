@@ -50,6 +50,7 @@ export interface NormalizationOptions {
   axis?: number | readonly number[] | null
   /** Instead of adapt(). */
   mean?: number | readonly number[]
+  /** Instead of adapt(), together with mean. */
   variance?: number | readonly number[]
   /** Turns normalized values back. Default false. */
   invert?: boolean

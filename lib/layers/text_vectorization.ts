@@ -56,7 +56,7 @@ const SPLIT: Readonly<Record<'whitespace' | 'character', (text: string) => strin
   character: (text) => Array.from(text),
 }
 
-/** The function an option stands for. */
+/** The function that an option names. */
 function chosen<T>(what: string, option: string | T | null, known: Readonly<Record<string, T>>, none: T): T {
   if (option === null) return none
   if (typeof option !== 'string') return option

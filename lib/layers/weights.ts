@@ -17,13 +17,19 @@ import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
+  /** Unique in the layer: the name in saved models. */
   name: string
+  /** The shape. */
   shape: Shape
   /** Default glorotUniform. */
   initializer?: InitializerLike
+  /** Default true. */
   trainable?: boolean
+  /** Default: the layer's. */
   dtype?: DType
+  /** Penalty of the weight. Default: none. */
   regularizer?: RegularizerLike | undefined
+  /** Applied to the weight after each update. Default: none. */
   constraint?: ConstraintLike | undefined
 }
 

@@ -12,6 +12,7 @@ import type { Figures } from './step.js'
 export interface EvaluateOptions {
   /** Rows per step, of arrays. Default 32. */
   batchSize?: number
+  /** Weights of the samples [n]. */
   sampleWeight?: Rows
   /** Batches taken; default all. */
   steps?: number

@@ -26,7 +26,7 @@ export interface InputOptions {
 
 const INPUT_OPTIONS: OptionTable<InputOptions> = { shape: 'any', dtype: 'string', name: 'string' }
 
-/** A symbolic tensor that stands for the data of a functional model: shape [null, ...shape]. */
+/** A symbolic tensor of shape [null, ...shape]: an input of a functional model. */
 export function input(options: InputOptions): Tensor {
   checkCall('input(options)', arguments, INPUT_OPTIONS)
   checkSampleShape('input', options?.shape)
@@ -36,8 +36,11 @@ export function input(options: InputOptions): Tensor {
 }
 
 export interface ModelOptions<I, O> {
+  /** Symbolic inputs: one, an array or a record. */
   inputs: I
+  /** What the model computes: one symbolic tensor, an array or a record. */
   outputs: O
+  /** Default: a name that no other model of the process has. */
   name?: string
 }
 
@@ -143,7 +146,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     return this.run(x, options, (output) => (which ? which[output]! : true))
   }
 
-  /** Computes the outputs; `logits`: of which outputs without the activation at their end. */
+  /** Computes the outputs; `logits` says for which outputs the last activation is left out. */
   private run(x: I, { training, mask }: CallOptions, logits: (output: number) => boolean): O {
     const values = new Map<SymbolicTensor, Tensor>()
     this.feed(x).forEach((t, i) => {
@@ -196,7 +199,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const { name } = node.called!
       warnOnce(
         'WEFT_MASK',
-        `model '${this.name}': ${name} cannot keep the mask that its operand carries: it ends here, and later layers see all steps`,
+        `model '${this.name}': ${name} cannot keep the mask of its operand: the mask ends here, and later layers see all steps`,
         node,
       )
     }

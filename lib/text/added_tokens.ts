@@ -13,7 +13,7 @@ export interface AddedToken {
   /** Takes the blanks to its left, or right, with it. */
   lstrip: boolean
   rstrip: boolean
-  /** Found only where no letter or digit stands beside it. */
+  /** Found only where the characters before and after it are no letters or digits. */
   single_word: boolean
   /** Found in the normalized text, not in the text as given. */
   normalized: boolean

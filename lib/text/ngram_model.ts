@@ -140,7 +140,7 @@ export class NgramModel {
     const ids: number[] = []
     while (ids.length < length) {
       const tokens = this.distribution(context)
-      // no character stands for the unknown ones
+      // unknown characters have no character to show
       if (this.kind === 'text') tokens[UNKNOWN] = 0
       const id = chosen(tokens, temperature, draw(2 ** 32) / 2 ** 32)
       ids.push(id)

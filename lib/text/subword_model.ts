@@ -11,7 +11,7 @@ export interface SubwordModel {
   /** The id of what cannot be encoded. */
   readonly unknown: number | undefined
   encode(piece: string): readonly number[]
-  /** The text of tokens that stand beside each other. */
+  /** The text of a list of tokens. */
   decode(ids: readonly number[]): string
   toJSON(): Record<string, unknown>
 }
@@ -27,7 +27,7 @@ export function vocabularyOf(json: unknown): Map<string, number> {
   return ids
 }
 
-/** Ids may leave gaps, but no more than this beside as many as there are tokens. */
+/** Ids may leave gaps: the largest id is at most this much above the number of tokens. */
 const MOST_GAPS = 1 << 16
 
 /** Tokens by id. ERR_FORMAT when two have the same, or ids are far beyond the number of tokens. */

@@ -13,7 +13,7 @@ export interface TokenizerOptions extends WordOptions {
   numWords?: number
   /** Whether every character is a token. Default false. */
   charLevel?: boolean
-  /** A word that stands for unknown ones and has id 1. Default: unknown words are left out. */
+  /** A word with id 1 that replaces unknown words. Default: unknown words are left out. */
   oovToken?: string
 }
 

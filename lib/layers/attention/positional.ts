@@ -105,6 +105,7 @@ export interface TokenAndPositionEmbeddingOptions {
   vocabularySize: number
   /** The most steps. */
   sequenceLength: number
+  /** Length of the vectors. */
   embeddingDim: number
   /** Of both tables. Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike

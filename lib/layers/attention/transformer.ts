@@ -222,7 +222,7 @@ export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptio
     this.assemble(this.extentOf(shape, 2), this.config.useCausalMask ?? false)
   }
 
-  /** The block on x; the attention mask may also stand beside it: apply([x, attentionMask]). */
+  /** The block on x. The attention mask may also be given in a list: apply([x, attentionMask]). */
   override apply(x: Tensor | readonly [Tensor, Tensor], options: EncoderApplyOptions = {}): Tensor {
     const { attentionMask, ...rest } = options
     return super.apply(attentionMask && !Array.isArray(x) ? [x as Tensor, attentionMask] : x, rest)

@@ -84,7 +84,7 @@ export const zeroStates = (cell: CellLike, batch: number): Tensor[] =>
  * (`outputSize`, where it is another, how wide the output). Subclasses write them, and build([null, features]) where
  * they have weights. layers.rnn({ cell }) runs it over sequences.
  */
-// biome-ignore lint/suspicious/noExplicitAny: a cell takes states beside its input, which a layer does not
+// biome-ignore lint/suspicious/noExplicitAny: a cell takes an input and states, which a layer does not
 export abstract class RecurrentCell<C extends object = object> extends Layer<C, any, any> {
   /** Width of the state, or of each state. */
   abstract readonly stateSize: number | readonly number[]

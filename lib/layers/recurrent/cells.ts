@@ -29,11 +29,17 @@ export interface CellOptions {
   recurrentInitializer?: InitializerLike
   /** Default zeros. */
   biasInitializer?: InitializerLike
+  /** Penalty of the kernel. Default: none. */
   kernelRegularizer?: RegularizerLike
+  /** Penalty of the recurrent kernel. Default: none. */
   recurrentRegularizer?: RegularizerLike
+  /** Penalty of the bias. Default: none. */
   biasRegularizer?: RegularizerLike
+  /** Applied to the kernel after each update. Default: none. */
   kernelConstraint?: ConstraintLike
+  /** Applied to the recurrent kernel after each update. Default: none. */
   recurrentConstraint?: ConstraintLike
+  /** Applied to the bias after each update. Default: none. */
   biasConstraint?: ConstraintLike
   /** Share of the input's features that are dropped while training, the same at every step of a sequence. Default 0. */
   dropout?: number
