@@ -1,9 +1,10 @@
 // Cast and identity: the same values in another dtype, as a copy, or without gradient.
 import { applyOne } from '../core/apply.js'
-import { WeftError, unknownName } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
-import { type DType, isFloat, type Op, registerOp } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import { show } from '../core/options.js'
+import { type DType, isFloat } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { keepMask } from './masks.js'

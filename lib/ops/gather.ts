@@ -2,7 +2,8 @@
 // ERR_DATA.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { type DType, type Op, registerOp, type Shape, sameShape } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import { type DType, sameShape, type Shape } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add } from './arithmetic.js'

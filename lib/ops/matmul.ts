@@ -1,8 +1,9 @@
 // Matrix products.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, type Shape } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import type { Shape } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { broadcastShapes, sameFloats } from './operands.js'

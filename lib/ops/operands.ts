@@ -1,8 +1,9 @@
 // Operands: how the arguments of public functions become tensors of one device, one dtype and checked axes.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { type AttrValue, type DType, isFloat, type Shape, type Spec, sameShape } from '../core/op.js'
+import type { AttrValue } from '../core/op.js'
 import { show } from '../core/options.js'
+import { type DType, isFloat, sameShape, type Shape, type Spec } from '../core/spec.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { cast } from './raw.js'
 

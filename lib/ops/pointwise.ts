@@ -1,7 +1,8 @@
 // What pointwise operations are made with: from a name, a kind and a gradient follow the op, its gradient's op, the
 // public function, its checks and the Tensor method.
 import { applyOne } from '../core/apply.js'
-import { type Attrs, type Call, type Op, registerOp, type Spec } from '../core/op.js'
+import { type Attrs, type Call, type Op, registerOp } from '../core/op.js'
+import type { Spec } from '../core/spec.js'
 import { func, methods } from '../core/symbolic.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { keepMask } from './masks.js'

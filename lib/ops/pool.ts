@@ -1,8 +1,9 @@
 // Pooling of images [n, h, w, c] and of sequences [n, w, c].
 import { apply, applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
-import { show, type OptionTable } from '../core/options.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { Shape, Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkRank, single } from './operands.js'

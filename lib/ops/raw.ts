@@ -1,8 +1,10 @@
 // Raw calls: ops by their names, on tensors of one dtype. Gradients of pointwise ops are written with these: nothing is
 // promoted, checked or marked with a mask, and no family of ops is imported, so that families do not import each other
 // in a circle.
-import { applyOne, asTensor } from '../core/apply.js'
-import { type Attrs, type DType, ops, type Shape, sameShape } from '../core/op.js'
+import { applyOne } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
+import { type Attrs, ops } from '../core/op.js'
+import { type DType, sameShape, type Shape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 
 /** Calls the op of this name. */
@@ -10,7 +12,7 @@ export function call(name: string, inputs: readonly Tensor[], attrs: Attrs = {})
   return applyOne(ops.get(name)!, inputs, attrs)
 }
 
-/** An operand of a raw op: numbers take the dtype of the tensor beside them. */
+/** An operand of a raw op: a number takes the dtype of the other operand. */
 type Operand = Tensor | number
 
 function pair(name: string, a: Operand, b: Operand): Tensor {

@@ -1,7 +1,8 @@
 // Reductions over any axes: sums, means, products, extremes, any and all.
 import { applyOne } from '../core/apply.js'
-import { type Call, type DType, isFloat, type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
+import { type Call, type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import { type DType, isFloat, type Shape, sizeOf } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { div, mul } from './arithmetic.js'

@@ -1,5 +1,6 @@
 // Slices whose start is data: read from one, or written over one, as a key/value cache is.
-import { applyOne, tensor } from '../core/apply.js'
+import { applyOne } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'

@@ -1,7 +1,7 @@
 // Windows: strides, padding and dilation of convolutions and pools, and the extents that follow from them.
 import { unknownName, WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
 import { show } from '../core/options.js'
+import type { Shape } from '../core/spec.js'
 
 export type Pair = number | readonly [number, number] | readonly number[]
 /** 'valid': none; 'same': ceil(extent / stride) windows, the odd place after; or numbers [top, bottom, left, right]. */

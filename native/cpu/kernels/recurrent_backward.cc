@@ -1,6 +1,6 @@
-// Recurrences backward, all steps of a sequence in one call. A tile of rows and two vectors of units sums the gradient of their states from the
-// slopes of the later step, and goes on from there to the gates of this one. With gru's reset before the product, the gradient of the reset gate
-// needs a product of its own in every step.
+// Recurrences backward, all steps of a sequence in one call. A tile of rows and two vectors of units sums the gradient
+// of their states from the slopes of the later step, and goes on from there to the gates of this one. With gru's reset
+// before the product, the gradient of the reset gate needs a product of its own in every step.
 #include <array>
 #include <utility>
 
@@ -27,8 +27,8 @@ template <class T> struct Finish {
 };
 
 /**
- * Slopes of gru are in the order candidate, z, r, and with the reset after the product what meets the recurrent weights in the candidate's
- * place: the first three are the projection's, the last three the state's.
+ * Slopes of gru are in the order candidate, z, r, and with the reset after the product what meets the recurrent weights
+ * in the candidate's place: the first three are the projection's, the last three the state's.
  */
 SlopeGroups slope_groups(Cell cell) {
   switch (cell) {
@@ -57,8 +57,8 @@ template <class T> void fetch_row(const BackTile<T>& tile, int gates, int64_t i)
 }
 
 /**
- * The gates of a row lie pages from those of the next. Each share of the rows is fetched while a share of the sums runs, where these are long
- * enough to be cut.
+ * The gates of a row lie pages from those of the next. Each share of the rows is fetched while a share of the sums
+ * runs, where these are long enough to be cut.
  */
 template <class T> void sum_and_fetch(const BackTile<T>& tile, int gates, const PanelProduct<T>& whole, Vector<T>* sums) {
   const int shares = whole.k >= 256 ? 3 : 1;

@@ -1,6 +1,7 @@
-// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights are packed once, so that
-// a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two vectors. Joined with the product that projects
-// its input, a panel begins with that product's weights, and no projection is ever stored.
+// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights
+// are packed once, so that a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two
+// vectors. Joined with the product that projects its input, a panel begins with that product's weights, and no
+// projection is ever stored.
 #include <array>
 #include <utility>
 
@@ -29,8 +30,8 @@ template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
   }
 }
 /**
- * What the sums [rows][most_sums] of the gates [begin, end) of a pass start from: the projection and the bias. Brings near what a tile reads
- * `ahead` elements from there.
+ * What the sums [rows][most_sums] of the gates [begin, end) of a pass start from: the projection and the bias. Brings
+ * near what a tile reads `ahead` elements from there.
  */
 template <class T>
 void start_sums(const ForwardTile<T>& tile, const Pass& pass, int begin, int end, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
