@@ -30,12 +30,13 @@ template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
   }
 }
 /**
- * What the sums of a tile start from: the projection and the bias, [rows][most_sums]. Brings near what a tile reads
- * `ahead` elements from there.
+ * What the sums [rows][most_sums] of the gates [begin, end) of a pass start from: the projection and the bias. Brings
+ * near what a tile reads `ahead` elements from there.
  */
-template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
+template <class T>
+void start_sums(const ForwardTile<T>& tile, const Pass& pass, int begin, int end, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
-  for (int g = 0; g < pass.gates; g++)
+  for (int g = begin; g < end; g++)
     for (int v = 0; v < tile.vectors; v++) {
       const int64_t at = (pass.gate + g) * tile.units + v * lanes;
       const bool inner = tile.bias && g == 2;  // gru adds the candidate's projection after the reset gate
@@ -136,14 +137,16 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
               tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
 
               Vector<T> sums[step_rows<2> * most_sums];
-              start_sums(tile, pass, packed_bias.used() ? frame.at<const T>(packed_bias) + j * 4 : nullptr, ahead, sums);
               const T* x = d > 0 ? frame.at<const T>(views.x) + first * d : nullptr;
               if (x)
                 for (int r = 0; r < tile.rows; r++) __builtin_prefetch(x + r * steps * d + ahead);
               // four gates are summed at a time where the registers hold them
               const int at_once = row_sums == 4 && tile.rows > rows_of_four ? 2 : row_sums;
               const T* meeting = (p == 1 ? passed : met) + r0 * row;
+              const T* start = packed_bias.used() ? frame.at<const T>(packed_bias) + j * 4 : nullptr;
               for (int s = 0; s < row_sums; s += at_once) {
+                // no more lines are wanted at once than the processor waits for
+                start_sums(tile, pass, s / vectors, (s + at_once) / vectors, start, ahead, sums);
                 const std::array<PanelProduct<T>, 2> products{
                     {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
                 const int skip = x ? 0 : 1;
