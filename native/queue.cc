@@ -8,6 +8,21 @@
 #include "pause.h"
 
 namespace weft {
+namespace {
+
+/** Work within the scope is done by the calling thread alone, or by all. */
+class WorkAlone {
+ public:
+  WorkAlone(Device& device, bool alone) : device_(device) { device_.work_alone(alone); }
+  ~WorkAlone() { device_.work_alone(false); }
+  WorkAlone(const WorkAlone&) = delete;
+  WorkAlone& operator=(const WorkAlone&) = delete;
+
+ private:
+  Device& device_;
+};
+
+}  // namespace
 
 /** The worker thread, once. Where the system allows no more threads, callers do the work from then on. */
 void Queue::start() {
@@ -26,6 +41,7 @@ void Queue::submit(Job job) {
     lock.unlock();
     return do_here(std::move(job));
   }
+  if (short_run(job)) return do_short(std::move(job), lock);
   if (jobs_.size() >= most_waiting) {
     // until half of them are done, so that the two threads do not wake each other for every run
     waiting_++;
@@ -36,6 +52,44 @@ void Queue::submit(Job job) {
   jobs_.push_back(std::move(job));
   queued_.store(jobs_.size(), std::memory_order_release);
   if (sleeping_) work_.notify_one();
+}
+
+/**
+ * Whether handing a job over would take longer than the job itself. Only where nothing of its environment is under way and nothing of this
+ * queue: runs stay in order, and no state is in flight.
+ */
+bool Queue::short_run(const Job& job) const {
+  if (!job.program || !device_.is_host() || short_run_ || profiling_ || !jobs_.empty() || !flights_.empty()) return false;
+  double* const status = job.environment->status;
+  return std::atomic_ref<double>(status[0]).load(std::memory_order_acquire) == job.ticket - 1 &&
+         status[3] + job.program->pace.microseconds_alone() <= most_here;
+}
+
+/** Does a short job on this thread. */
+void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
+  job.arena = arena_;
+  Flight flight(std::move(job));
+  short_run_ = true;
+  lock.unlock();
+  {
+    const FloatMode as_before;
+    device_.enter();
+    begin(flight, false, true);
+    ended(flight);
+  }
+  Environment& environment = *flight.job.environment;
+  for (bool told = false; !told;) {
+    try {
+      // nobody is to be woken: whoever submits sees that it is done
+      environment.finish(flight.job.ticket, false, flight.report);
+      told = true;
+    } catch (const std::bad_alloc&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+  }
+  lock.lock();
+  short_run_ = false;
+  if (sleeping_ && !jobs_.empty()) work_.notify_one();
+  done_.notify_all();
+  lock.unlock();
 }
 
 /** What the worker does with a job, on this thread. */
@@ -76,7 +130,7 @@ void Queue::close(Environment& environment) {
 
 void Queue::trim() {
   std::unique_lock<std::mutex> lock(mutex_);
-  done_.wait(lock, [&] { return jobs_.empty() && flights_.empty(); });
+  done_.wait(lock, [&] { return jobs_.empty() && flights_.empty() && !short_run_; });
   device_.trim();
 }
 
@@ -133,10 +187,10 @@ void Queue::fit_arena(size_t bytes) {
 void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
   // the next run often comes within microseconds: watching for it spares both sides a system call
   lock.unlock();
-  watch(std::chrono::microseconds(200), [&] { return queued_.load(std::memory_order_acquire) != 0; });
+  watch(std::chrono::microseconds(50), [&] { return queued_.load(std::memory_order_acquire) != 0; });
   lock.lock();
   sleeping_ = true;
-  work_.wait(lock, [&] { return !jobs_.empty(); });
+  work_.wait(lock, [&] { return !jobs_.empty() && !short_run_; });
   sleeping_ = false;
 }
 
@@ -150,8 +204,21 @@ void Queue::fail(Flight& flight, const std::string& code, const std::string& mes
   }
 }
 
-/** Hands a job to the device. What it throws becomes the run's fault. */
-void Queue::begin(Flight& flight, bool profiling) {
+/** A run on the host: by this thread alone where that is as fast as by all. */
+void Queue::run_at_pace(Flight& flight, bool here) {
+  using Clock = std::chrono::steady_clock;
+  Pace& pace = flight.job.program->pace;
+  const bool alone = here || pace.alone();
+  const WorkAlone by_itself(device_, alone);
+  const auto began = Clock::now();
+  flight.job.program->run(flight.run);
+  const double microseconds = std::chrono::duration<double, std::micro>(Clock::now() - began).count();
+  pace.took(alone, microseconds);
+  if (here) flight.job.environment->status[3] += microseconds;
+}
+
+/** Hands a job to the device, or does it on this thread alone. What it throws becomes the run's fault. */
+void Queue::begin(Flight& flight, bool profiling, bool here) {
   Job& job = flight.job;
   const auto failed = [&](const std::string& code, const std::string& message) {
     if (job.program) flight.report.call = job.program->current_call();
@@ -167,7 +234,8 @@ void Queue::begin(Flight& flight, bool profiling) {
     if (job.program) {
       flight.run.arena = job.arena->data();
       flight.run.profile = profiling ? &flight.measured : nullptr;
-      job.program->run(flight.run);
+      if (device_.is_host() && !profiling) run_at_pace(flight, here);
+      else job.program->run(flight.run);
     }
     flight.mark = device_.mark();
   } catch (const Error& error) { failed(error.code, error.what()); } catch (const std::bad_alloc&) {
@@ -233,7 +301,7 @@ void Queue::work() {
 
 /** Begins the next job, or looks after those under way; waits where there is neither. */
 void Queue::serve(std::unique_lock<std::mutex>& lock) {
-  if (jobs_.empty() && flights_.empty()) wait_for_work(lock);
+  if (flights_.empty() && (jobs_.empty() || short_run_)) wait_for_work(lock);
   // a job that waits for another queue begins when nothing is left that the other queue may wait for
   const bool drain = jobs_.empty() || flights_.size() >= most_flying || (jobs_.front().after > 0 && !flights_.empty());
   if (!drain) {

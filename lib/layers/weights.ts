@@ -183,7 +183,11 @@ export abstract class Weighted {
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
       else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
     }
-    for (const [key, value] of Object.entries(this)) if (!NO_PARTS.has(key)) visit(value, key)
+    for (const key of Object.keys(this)) {
+      const value = (this as Record<string, unknown>)[key]
+      // most fields are plain values: predict() asks this of every layer
+      if (typeof value === 'object' && value !== null && !NO_PARTS.has(key)) visit(value, key)
+    }
     return [...paths].map(([layer, path]) => [path, layer])
   }
 

@@ -1,9 +1,11 @@
 // predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
 import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
+import { finished } from '../core/flights.js'
 import type { OptionTable } from '../core/options.js'
-import { concat } from '../ops/index.js'
+import { again } from '../core/stack.js'
 import { isRecord, Tensor } from '../core/tensor.js'
+import { concat } from '../ops/index.js'
 import { ascending, checkCount, checkSignal } from './evaluate.js'
 import {
   batchColumns,
@@ -11,6 +13,7 @@ import {
   deviceOf,
   freeOwned,
   isStream,
+  leaves,
   openStream,
   type StreamSource,
   toColumns,
@@ -37,30 +40,39 @@ export async function predict(model: AnyModel, x: ModelData | StreamSource, opti
   signal?.throwIfAborted()
   if (options.steps !== undefined && !isStream(x))
     throw new WeftError('ERR_ARGUMENT', 'predict: steps goes with a source of batches, arrays are taken whole', { hint: 'Slice x instead' })
+  if (isStream(x)) return joined(await results(await fromStream(model, x, options.steps), signal))
   const owned: Tensor[] = []
-  const parts: Tree[] = []
   try {
-    const next = isStream(x)
-      ? await fromStream(model, x, options.steps)
-      : fromRows(model, toColumns(model.forms, x, undefined, undefined, owned), batchSize, owned)
-    for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
-    if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
-    return parts.length === 1 ? parts[0]! : joined(parts)
+    const { x: inputs, rows } =
+      x instanceof Tensor && x.rank > 0 ? { x, rows: x.shape[0]! } : toColumns(model.forms, x, undefined, undefined, owned)
+    if (rows <= batchSize) return await oneBatch(model, inputs, signal)
+    return joined(await results(fromRows(model, inputs, { rows, batchSize }, owned), signal))
   } finally {
     freeOwned(owned)
   }
 }
 
-function fromRows(model: AnyModel, { x, rows }: { x: Tree; rows: number }, batchSize: number, owned: Tensor[]): () => Launch<Tree> {
+/** The outputs of data that fits a batch: one native call, and no pipeline around it. */
+async function oneBatch(model: AnyModel, x: Tree, signal: AbortSignal | undefined): Promise<Tree> {
+  const outputs = model.inference().onBatch(x)
+  const buffers = leaves('output', outputs).map(([, t]) => t.held())
+  await finished(Math.max(...buffers.map(({ ticket }) => ticket)))
+  const fault = buffers.find((buffer) => buffer.fault !== undefined)?.fault
+  if (fault !== undefined) throw again(fault)
+  signal?.throwIfAborted()
+  return outputs
+}
+
+/** The outputs of all runs, in order. */
+async function results(next: () => Launch<Tree> | Promise<Launch<Tree>>, signal: AbortSignal | undefined): Promise<Tree[]> {
+  const parts: Tree[] = []
+  for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
+  if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
+  return parts
+}
+
+function fromRows(model: AnyModel, x: Tree, { rows, batchSize }: { rows: number; batchSize: number }, owned: Tensor[]): () => Launch<Tree> {
   const inference = model.inference()
-  if (rows <= batchSize) {
-    let done = false
-    return () => {
-      if (done) return undefined
-      done = true
-      return () => inference.onBatch.submit(x)
-    }
-  }
   const device = deviceOf(x)
   const order = tensor(ascending(0, rows), { device })
   owned.push(order)
@@ -99,6 +111,7 @@ async function fromStream(model: AnyModel, source: StreamSource, steps: number |
 /** The parts' rows one after the other, in each output. */
 function joined(parts: readonly Tree[]): Tree {
   const [first] = parts
+  if (parts.length === 1) return first!
   const join = (list: readonly Tensor[]): Tensor => {
     const whole = concat(list, 0)
     for (const part of list) part.dispose()
