@@ -19,7 +19,10 @@ export interface MaxNormOptions {
 }
 const MAX_NORM_OPTIONS: OptionTable<MaxNormOptions> = { maxValue: 'number', axis: 'any' }
 
-/** Lengths along `axis` (0: of each unit's incoming weights; [0, 1, 2] for convolutions) at most `maxValue`, 2 by default. */
+/**
+ * Lengths along `axis` (0: of each unit's incoming weights; [0, 1, 2] for convolutions) at most `maxValue`, 2 by
+ * default.
+ */
 export function maxNorm(config: MaxNormOptions = {}): Named<ConstraintFunction> {
   checkCall('constraints.maxNorm(options)', arguments, MAX_NORM_OPTIONS)
   const { maxValue = 2, axis = 0 } = config

@@ -1,5 +1,5 @@
 // Orthonormal rows: the QR decomposition behind the orthogonal initializer, made of products of blocks.
-import { tensor } from './core/apply.js'
+import { tensor } from './core/create.js'
 import type { Tensor } from './core/tensor.js'
 import { tidy } from './core/tidy.js'
 import { concat, matMul, split, sub } from './ops/index.js'

@@ -1,4 +1,5 @@
-// A side of a comparison: a process of its own that answers one JSON line per request, so that each side gets its own threads and environment.
+// A side of a comparison: a process of its own that answers one JSON line per request, so that each side gets its own
+// threads and environment.
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -77,8 +78,8 @@ const levelOf = (asked, flags) => {
 export const peerLevel = levelOf(process.env.WEFT_CPU_LEVEL, cpuFlags)
 
 /**
- * OpenBLAS 0.3.21 takes a processor newer than itself for a Prescott and then computes five times slower than it can: name the kernels that fit the
- * instruction set.
+ * OpenBLAS 0.3.21 takes a processor newer than itself for a Prescott and then computes five times slower than it can:
+ * name the kernels that fit the instruction set.
  */
 const openblasCore = { avx512: { OPENBLAS_CORETYPE: 'SkylakeX' }, avx2: { OPENBLAS_CORETYPE: 'Haswell' }, portable: {} }[peerLevel]
 
@@ -95,8 +96,8 @@ const torchKernels = {
 export const openblasEnvironment = (threads) => ({ ...openblasCore, OPENBLAS_NUM_THREADS: String(threads) })
 
 /**
- * Debian's PyTorch in its best setting: its own thread count does not reach the OpenBLAS below it, the AVX-512 kernels must be asked for, and
- * glibc must not return a step's memory to the system after every step.
+ * Debian's PyTorch in its best setting: its own thread count does not reach the OpenBLAS below it, the AVX-512 kernels
+ * must be asked for, and glibc must not return a step's memory to the system after every step.
  */
 export const torchSide = (program, threads, { openblasThreads = 1, waitPolicy } = {}) =>
   new Side('pytorch', '/usr/bin/python3', [`peers/${program}`, String(threads)], {

@@ -1,4 +1,5 @@
-// Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training gone wrong.
+// Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training
+// gone wrong.
 import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'

@@ -4,8 +4,6 @@ import { checkFunction } from './checks.js'
 import { WeftError, unknownName } from './error.js'
 import { checkCall, show } from './options.js'
 
-export { native } from './addon.js'
-
 export interface DeviceInfo {
   /** 'cpu', 'cuda:0', ... as setDevice takes it. */
   id: string

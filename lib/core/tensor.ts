@@ -164,6 +164,3 @@ export function checkStored(dtype: DType, device: string): void {
     throw new WeftError('ERR_DTYPE', `float64 cannot be used on ${device}`, { hint: "cast('float32') first, or use the device 'cpu'" })
   }
 }
-
-export { isRecord, mapTree, walk } from './tree.js'
-export type { HostArray, NestedArray, TypedArray } from './host.js'

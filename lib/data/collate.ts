@@ -1,7 +1,7 @@
 // Batches: samples on the host joined to Tensors with a leading batch axis.
+import { tensor } from '../core/create.js'
 import type { DType } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
-import { tensor } from '../core/apply.js'
 import type { Tensor } from '../core/tensor.js'
 import { describe, type ShapedArray, isShaped, isTensor, isTypedArray, type SampleValue, stackHost, toHost } from './host.js'
 

@@ -36,7 +36,9 @@ const BATCH_OPTIONS: OptionTable<BatchOptions> = { dropRemainder: 'boolean' }
 
 const UNKNOWN_SIZE_BUFFER = 10_000
 
-/** Made by data.from, data.csv and data.generator. Every method returns a new Dataset; nothing is read before iteration. */
+/**
+ * Made by data.from, data.csv and data.generator. Every method returns a new Dataset; nothing is read before iteration.
+ */
 export class Dataset<T> implements AsyncIterable<T> {
   private readonly source: Source<T>
 
@@ -53,7 +55,10 @@ export class Dataset<T> implements AsyncIterable<T> {
     return this.source.open()
   }
 
-  /** Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally random. */
+  /**
+   * Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally
+   * random.
+   */
   shuffle(options: ShuffleOptions = {}): Dataset<T> {
     checkCall('shuffle(options)', arguments, SHUFFLE_OPTIONS)
     const { size } = this.source
@@ -160,7 +165,10 @@ export class Dataset<T> implements AsyncIterable<T> {
     })
   }
 
-  /** Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be short. */
+  /**
+   * Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be
+   * short.
+   */
   batch(size: number, options: BatchOptions = {}): Dataset<Batch> {
     checkCall('batch(size, options)', arguments, BATCH_OPTIONS)
     count('batch', 'size', size, 1)

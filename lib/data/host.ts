@@ -1,7 +1,8 @@
 // Host values: what samples are made of before they become Tensors.
+import type { TypedArray } from '../core/host.js'
 import { type DType, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 
 /** Values that stay on the host, row-major, with their shape. */
 export interface ShapedArray {
@@ -116,8 +117,8 @@ function flatten(value: Nested, shape: readonly number[], depth: number, into: S
 }
 
 /**
- * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values that do not tell it
- * themselves (`plain`: JavaScript numbers).
+ * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values
+ * that do not tell it themselves (`plain`: JavaScript numbers).
  */
 export function stackHost(
   values: readonly Required<ShapedArray>[],

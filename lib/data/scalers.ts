@@ -1,10 +1,11 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
+import { tensor } from '../core/create.js'
+import type { TypedArray } from '../core/host.js'
 import { isFloat } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { add, cast, mul, sub } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */
@@ -13,7 +14,10 @@ export type Scalable = Tensor | TypedArray | readonly number[] | readonly (reado
 /** What transform gives for a Tensor, a typed array, an array. */
 export type Scaled<T extends Scalable> = T extends Tensor ? Tensor : T extends TypedArray ? Float32Array : T
 
-/** Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that nothing cancels. */
+/**
+ * Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that
+ * nothing cancels.
+ */
 interface Line {
   readonly center: number
   readonly factor: number
@@ -162,7 +166,10 @@ function spanOf(values: Float64Array): { low: number; high: number; constant: bo
   return { low, high, constant: high - low <= 2 * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)) }
 }
 
-/** (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes 0). */
+/**
+ * (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes
+ * 0).
+ */
 export class StandardScaler extends Scaler {
   protected override readonly what = 'standardScaler'
 

@@ -1,9 +1,10 @@
 // Time series: windows to learn from, and parts in time order.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
+import type { TypedArray } from '../core/host.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { gather, reshape, slice } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from './host.js'
 import { columnsOf, type Series } from './series.js'
 
@@ -43,8 +44,9 @@ function positions(n: number, begin: number, stride: number, count: number, devi
 }
 
 /**
- * Windows of a series in time order: row i of x holds steps i·stride ... i·stride + timesteps - 1, row i of y the `horizon` steps after them.
- * n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows, so that none reaches from one part into another.
+ * Windows of a series in time order: row i of x holds steps i·stride ... i·stride + timesteps - 1, row i of y the
+ * `horizon` steps after them. n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows,
+ * so that none reaches from one part into another.
  */
 export function windows(series: Series, options: WindowsOptions): Windows {
   checkCall('data.windows(series, options)', arguments, WINDOWS_OPTIONS)
@@ -79,7 +81,10 @@ export interface ChronologicalSplitOptions {
   test?: number
   /** Rows before them to validate with. Default: none. */
   validation?: number
-  /** Rows of the part before with which validation and test begin, so that windows of so many timesteps predict from their first row on. Default 0. */
+  /**
+   * Rows of the part before with which validation and test begin, so that windows of so many timesteps predict from
+   * their first row on. Default 0.
+   */
   history?: number
 }
 
@@ -92,8 +97,8 @@ export interface ChronologicalParts<T> {
 }
 
 /**
- * The parts of a series in time order: train, validation, test. Nothing is shuffled, and made into windows one by one the parts share no target:
- * no window straddles two of them but with the `history` it is given.
+ * The parts of a series in time order: train, validation, test. Nothing is shuffled, and made into windows one by one
+ * the parts share no target: no window straddles two of them but with the `history` it is given.
  */
 export function chronologicalSplit<T extends Series>(series: T, options: ChronologicalSplitOptions = {}): ChronologicalParts<T> {
   const what = 'data.chronologicalSplit'

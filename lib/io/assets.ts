@@ -2,7 +2,7 @@
 import { Scaler, scalerFromJson } from '../data/scalers.js'
 import { layerFromJson, type LayerJson, layerToJson } from '../layers/serialize.js'
 import { TextVectorization } from '../layers/text_vectorization.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { SubwordTokenizer } from '../text/subword_tokenizer.js'
 import { Tokenizer } from '../text/tokenizer.js'
 import { tokenizerFromJson } from '../text/tokenizer_file.js'

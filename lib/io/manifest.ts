@@ -1,7 +1,8 @@
-// model.json: the structure and assets of a saved model, and the size and checksum of each file beside it and of itself.
+// model.json: the structure and assets of a saved model, and the size and checksum of each file beside it and of
+// itself.
 import { createHash } from 'node:crypto'
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { MODEL_FILE, withFiles } from './folder.js'
 import type { RegularFile } from './regular_file.js'
 import { checkDepth, checkLayer } from './schema.js'

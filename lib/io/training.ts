@@ -9,8 +9,8 @@ import type { SafetensorsFile } from './safetensors.js'
 import { ownNames, type Training } from './schema.js'
 
 /**
- * Compiles the model as it was, and makes the optimizer's state for the weights that have some in the file. Returns whether it was compiled:
- * a model with losses or metrics of the user's own is not, unless they are given.
+ * Compiles the model as it was, and makes the optimizer's state for the weights that have some in the file. Returns
+ * whether it was compiled: a model with losses or metrics of the user's own is not, unless they are given.
  */
 export function restoreTraining(
   model: AnyModel,

@@ -1,4 +1,5 @@
-// Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels HWIO.
+// Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels
+// HWIO.
 import type { DynamicShape, Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
@@ -237,7 +238,10 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
   }
 }
 
-/** Convolution of each channel by itself: [batch, height, width, channels] → [batch, height', width', channels · depthMultiplier]. */
+/**
+ * Convolution of each channel by itself: [batch, height, width, channels] → [batch, height', width', channels ·
+ * depthMultiplier].
+ */
 export const depthwiseConv2d: LayerFactory<typeof DepthwiseConv2d> = layer(DepthwiseConv2d)
 
 export interface Conv2dTransposeLayerOptions extends KernelOptions {
@@ -290,5 +294,8 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
   }
 }
 
-/** Transposed convolution, which enlarges by the strides: [batch, height, width, channels] → [batch, height', width', filters]. */
+/**
+ * Transposed convolution, which enlarges by the strides: [batch, height, width, channels] → [batch, height', width',
+ * filters].
+ */
 export const conv2dTranspose: LayerFactory<typeof Conv2dTranspose> = layer(Conv2dTranspose)

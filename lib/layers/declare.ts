@@ -1,4 +1,5 @@
-// layer(): declares a class of layers once. It gives the typed factory, and registers the class under the name that saved models use.
+// layer(): declares a class of layers once. It gives the typed factory, and registers the class under the name that
+// saved models use.
 import { WeftError } from '../core/error.js'
 import { factoryName } from '../core/named.js'
 import { checkCall, type OptionTable } from '../core/options.js'

@@ -1,8 +1,8 @@
 // Embedding: a learned vector for each id.
+import { tensor } from '../core/create.js'
 import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
@@ -23,13 +23,18 @@ export interface EmbeddingOptions {
   embeddingsConstraint?: ConstraintLike
   /** Id 0 is padding: later layers, losses and metrics leave these steps out. Default false. */
   maskZero?: boolean
-  /** First values [inputDim, outputDim], or a list of them alone. Not saved with the options: they are in the weights. */
+  /**
+   * First values [inputDim, outputDim], or a list of them alone. Not saved with the options: they are in the weights.
+   */
   weights?: TensorLike
   /** Accepted with a warning: the length is found in the data. */
   inputLength?: number
 }
 
-/** ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA, naming layer and id. */
+/**
+ * ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA,
+ * naming layer and id.
+ */
 export class Embedding extends Layer<EmbeddingOptions> {
   static override readonly className: string = 'Embedding'
   static override readonly options: OptionTable<EmbeddingOptions> = {

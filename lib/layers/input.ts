@@ -4,7 +4,8 @@ import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { cast, reshape } from '../ops/index.js'
-import { isRecord, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface InputLayerOptions {
@@ -59,8 +60,9 @@ const matches = (shape: DynamicShape, wanted: DynamicShape): boolean =>
   shape.length === wanted.length && wanted.every((extent, i) => extent === null || shape[i] === null || extent === shape[i])
 
 /**
- * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1 is added.
- * ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be equal, not only the rank.
+ * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1
+ * is added. ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be
+ * equal, not only the rank.
  */
 export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exact = true): Shape {
   const wanted: DynamicShape = [null, ...sample]

@@ -5,10 +5,12 @@ import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
-import { mapTree, Tensor, walk } from '../core/tensor.js'
+import { carriesMask } from '../ops/masks.js'
+import { Tensor } from '../core/tensor.js'
+import { mapTree, walk } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, misfitOf } from './input_spec.js'
+import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
 import { reserveName, uniqueName } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
@@ -19,7 +21,7 @@ export type { InputSpec } from './input_spec.js'
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
 export type AnyLayer = Layer<any, any, any>
 
-/** The shape of the input a layer is built for, or those of its inputs; null for the batch and for other extents that vary. */
+/** The shape of a layer's input, or the shapes of its inputs; null for the batch and other extents that vary. */
 export type InputShapes = DynamicShape | readonly DynamicShape[]
 
 /** Options of every layer. */
@@ -48,7 +50,7 @@ export interface ApplyOptions {
   training?: boolean
   /** Instead of the mask the input carries. */
   mask?: Tensor | undefined
-  /** Leaves out the activation at the end of the layer (a list: by output of a model), so that a loss can take logits. */
+  /** Leaves out the last activation of the layer (a list: by output of a model), so that a loss can take logits. */
   withoutActivation?: boolean | readonly boolean[]
 }
 
@@ -157,7 +159,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     ) as DynamicShape
   }
 
-  /** The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On symbolic tensors: adds it to the model being wired. */
+  /**
+   * The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On
+   * symbolic tensors: adds it to the model being wired.
+   */
   apply(x: I, options: ApplyOptions = {}): O {
     const inputs = inputsOf(x)
     for (const t of inputs) {
@@ -196,17 +201,14 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }
 
-  /** Throws ERR_STATE when another layer that calls this one does not hold it: its weights would be neither trained nor saved. */
+  /** Throws ERR_STATE if the layer that calls this one does not hold it: its weights would not be trained or saved. */
   private checkTracked(): void {
     const { caller } = context
     if (caller === undefined || tracked.get(caller)?.has(this)) return
     if (this.weights.length > 0 && !caller.holds(this)) {
-      throw this.error(
-        'ERR_STATE',
-        `it is called in layer '${caller.name}' (${caller.className}), which does not hold it, so its weights would be neither trained nor saved`,
-        [],
-        'Keep it in a field of that layer that is not private (#), or in a list, record or Map there',
-      )
+      const why = `it is called in layer '${caller.name}' (${caller.className}), which does not hold it`
+      const hint = 'Keep it in a field of that layer that is not private (#), or in a list, record or Map there'
+      throw this.error('ERR_STATE', `${why}, so its weights would be neither trained nor saved`, [], hint)
     }
     tracked.set(caller, (tracked.get(caller) ?? new WeakSet<AnyLayer>()).add(this))
   }
@@ -240,19 +242,18 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined) {
-      if (!this.supportsMasking && !this.readsMask()) {
-        warnOnce(
-          'WEFT_MASK',
-          `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
-          this.name,
-        )
-      }
-      return result
+    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
+      warnOnce(
+        'WEFT_MASK',
+        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
+        this.name,
+      )
     }
-    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
+    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
+    if (!(result instanceof Tensor) || result.mask === mask) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }
@@ -316,10 +317,4 @@ function classNameOf(made: { className?: string; name: string }): string {
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
   return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
-}
-
-/** A copy of a tree of shapes with every shape replaced. */
-function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
 }

@@ -11,7 +11,10 @@ export interface MaskingOptions {
   maskValue?: number
 }
 
-/** Marks the steps of [batch, time, features] whose features all equal maskValue as no data: later layers, losses and metrics leave them out. Their values become 0. */
+/**
+ * Marks the steps of [batch, time, features] whose features all equal maskValue as no data: later layers, losses and
+ * metrics leave them out. Their values become 0.
+ */
 export class Masking extends Layer<MaskingOptions> {
   static override readonly className: string = 'Masking'
   static override readonly options: OptionTable<MaskingOptions> = { maskValue: 'number' }

@@ -42,7 +42,10 @@ abstract class Elementwise extends Merge {
   protected abstract merge(a: Tensor, b: Tensor): Tensor
 
   call(inputs: readonly Tensor[]): Tensor {
-    return inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    const merged = inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    // operations carry the masks of some inputs; computeMask asks for all
+    if (inputs.length > 1) merged.mask = undefined
+    return merged
   }
 
   override computeMask(_inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
@@ -160,7 +163,10 @@ export class Concatenate extends Merge<ConcatenateOptions> {
     return ops.concat([...inputs], this.axisOf(inputs[0]!.rank))
   }
 
-  /** Along the steps, masks follow each other; along features, a step is data when it is in any input (an input without mask: everywhere). */
+  /**
+   * Along the steps, masks follow each other; along features, a step is data when it is in any input (an input without
+   * mask: everywhere).
+   */
   override computeMask(inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
     if (masks.every((mask) => mask === undefined)) return undefined
     const wide = inputs.map((x, i) => {
@@ -182,7 +188,10 @@ export interface DotOptions {
   normalize?: boolean
 }
 
-/** Sums of products along one axis of each of two inputs; the remaining axes of the first come before those of the second. */
+/**
+ * Sums of products along one axis of each of two inputs; the remaining axes of the first come before those of the
+ * second.
+ */
 export class Dot extends Merge<DotOptions> {
   static override readonly className: string = 'Dot'
   static override readonly options: OptionTable<DotOptions> = { axes: 'any', normalize: 'boolean' }

@@ -132,8 +132,8 @@ export interface BatchNormalizationOptions extends Affine {
 }
 
 /**
- * Each feature normalized by its mean and biased variance over the batch while training, by moving statistics otherwise and when `trainable` is false
- * (Ioffe and Szegedy 2015). With a mask, statistics are of the steps that are data.
+ * Each feature normalized by its mean and biased variance over the batch while training, by moving statistics otherwise
+ * and when `trainable` is false (Ioffe and Szegedy 2015). With a mask, statistics are of the steps that are data.
  */
 export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   static override readonly className: string = 'BatchNormalization'
@@ -182,7 +182,10 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
     })
   }
 
-  /** (x - mean) / √(variance + ε) · gamma + beta. The difference comes first: it is exact where x and the mean are large and near each other. */
+  /**
+   * (x - mean) / √(variance + ε) · gamma + beta. The difference comes first: it is exact where x and the mean are large
+   * and near each other.
+   */
   private normalize(x: Tensor, mean: Tensor, variance: Tensor): Tensor {
     const inverse = rsqrt(add(variance, this.epsilon))
     const scaled = mul(sub(x, mean), this.gamma ? mul(this.gamma, inverse) : inverse)

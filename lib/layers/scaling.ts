@@ -1,12 +1,13 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import { tensor } from '../core/create.js'
+import type { HostArray } from '../core/host.js'
 import type { DynamicShape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { add, cast, div, maximum, mean, mul, reshape, sqrt, squaredDifference, sub } from '../ops/index.js'
-import { type HostArray, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface RescalingOptions {
@@ -96,7 +97,10 @@ export class Normalization extends Layer<NormalizationOptions> {
     this.variance = this.addWeight({ name: 'variance', shape: this.kept, initializer: 'ones', trainable: false })
   }
 
-  /** Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable of batches of them. */
+  /**
+   * Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable
+   * of batches of them.
+   */
   async adapt(data: TensorLike | Iterable<TensorLike | { x: TensorLike }> | AsyncIterable<TensorLike | { x: TensorLike }>): Promise<void> {
     if (this.config.mean !== undefined) throw this.error('ERR_STATE', 'adapt: mean and variance were given as options')
     if (!isStream(data)) {

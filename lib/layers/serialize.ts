@@ -1,6 +1,6 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
 import { unknownName, WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { type LayerClass, layerClasses } from './declare.js'
 import type { AnyLayer, InputShapes } from './layer.js'
 

@@ -1,7 +1,8 @@
-// Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and defaults: Keras 3.
+// Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and
+// defaults: Keras 3.
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'
@@ -58,7 +59,10 @@ function warnOfOneClass(name: string): void {
   )
 }
 
-/** Mean over the last axis of -(yTrue·log(yPred) + (1 - yTrue)·log(1 - yPred)); probabilities are clipped to [1e-7, 1 - 1e-7]. */
+/**
+ * Mean over the last axis of -(yTrue·log(yPred) + (1 - yTrue)·log(1 - yPred)); probabilities are clipped to [1e-7, 1 -
+ * 1e-7].
+ */
 export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
   checkCall('losses.binaryCrossentropy(options)', arguments, BINARY_OPTIONS)
   const { fromLogits = false } = options
@@ -66,7 +70,8 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
   const each = (y: Tensor, p: Tensor): Tensor => {
     const target = share === 0 ? y : y.mul(1 - share).add(0.5 * share)
     const other = target.neg().add(1)
-    // -log(sigmoid(p)) is softplus(-p): both terms keep their precision where one of them is next to nothing, and so do their slopes
+    // -log(sigmoid(p)) is softplus(-p): both terms keep their precision where one of them is next to nothing, and so do
+    // their slopes
     if (fromLogits) return meanOverLast(target.mul(p.neg().softplus()).add(other.mul(p.softplus())))
     const clipped = p.clip(EPSILON, 1 - EPSILON)
     return meanOverLast(target.mul(clipped.log()).add(other.mul(clipped.neg().log1p())).neg())
@@ -80,7 +85,10 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
   })
 }
 
-/** -Σ over the classes of yTrue·log(yPred), targets one-hot or distributions; probabilities are divided by their sum, then clipped. */
+/**
+ * -Σ over the classes of yTrue·log(yPred), targets one-hot or distributions; probabilities are divided by their sum,
+ * then clipped.
+ */
 export function categoricalCrossentropy(options: CategoricalCrossentropyOptions = {}): Loss {
   checkCall('losses.categoricalCrossentropy(options)', arguments, CATEGORICAL_OPTIONS)
   const { fromLogits = false, axis = -1 } = options
@@ -104,7 +112,10 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
   })
 }
 
-/** -log of the probability of class yTrue: class numbers [n] (or [n, 1]) beside predictions [n, classes]. A number that is no class is a fault (ERR_DATA). */
+/**
+ * -log of the probability of class yTrue: class numbers [n] (or [n, 1]) beside predictions [n, classes]. A number that
+ * is no class is a fault (ERR_DATA).
+ */
 export function sparseCategoricalCrossentropy(options: SparseCategoricalCrossentropyOptions = {}): Loss {
   checkCall('losses.sparseCategoricalCrossentropy(options)', arguments, SPARSE_OPTIONS)
   const { fromLogits = false, ignoreClass, axis = -1 } = options

@@ -1,7 +1,8 @@
-// Loss: what a loss function is, how per-sample losses are weighted and reduced, and how targets are laid beside predictions.
+// Loss: what a loss function is, how per-sample losses are weighted and reduced, and how targets are laid beside
+// predictions.
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { isFloat, type Shape, sameShape } from '../core/op.js'
-import { asTensor } from '../core/apply.js'
+import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 
@@ -12,7 +13,10 @@ export interface LossCallOptions {
   mask?: Tensor | undefined
 }
 
-/** 'mean': the mean over all elements (weights: Σw·l / n; with a mask, over the valid ones). 'none': one loss per sample. */
+/**
+ * 'mean': the mean over all elements (weights: Σw·l / n; with a mask, over the valid ones). 'none': one loss per
+ * sample.
+ */
 export type Reduction = 'mean' | 'sum' | 'none'
 
 export interface Loss {
@@ -71,7 +75,8 @@ export function floats(t: Tensor, like?: Tensor): Tensor {
 export const meanOverLast = (t: Tensor): Tensor => (t.rank < 2 ? t : t.mean(-1))
 
 /**
- * Targets [n] beside predictions [n, 1], or the reverse, take the predictions' shape; any other difference throws: nothing broadcasts.
+ * Targets [n] beside predictions [n, 1], or the reverse, take the predictions' shape; any other difference throws:
+ * nothing broadcasts.
  */
 export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   if (sameShape(yTrue.shape, yPred.shape)) return yTrue
@@ -91,7 +96,10 @@ export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor 
   })
 }
 
-/** Targets for a user's own function: aligned with the predictions as above. Class numbers beside predictions of classes stay as they are. */
+/**
+ * Targets for a user's own function: aligned with the predictions as above. Class numbers beside predictions of classes
+ * stay as they are.
+ */
 export function alignOwn(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   const lead = yPred.shape.slice(0, -1)
   const classes = yPred.rank > 0 && yPred.shape.at(-1)! > 1

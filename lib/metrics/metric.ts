@@ -1,8 +1,9 @@
 // Metric: a figure over many batches, kept in a fixed-size state that a traced step updates.
-import { asTensor, variable } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { outsideTrace } from '../core/graph.js'
-import { type Shape, sizeOf } from '../core/op.js'
+import { type Shape, sizeOf } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { fitRank, floats } from '../losses/loss.js'
 import { zeros, zerosLike } from '../ops/index.js'
 
@@ -18,7 +19,10 @@ export interface UpdateOptions {
   mask?: Tensor | undefined
   /** The predictions are what this activation would be given: metrics with a threshold apply it first. */
   logitsOf?: 'softmax' | 'sigmoid' | undefined
-  /** What the activation at the end of the model was given, beside predictions that are its result: the loss is computed from it. */
+  /**
+   * What the activation at the end of the model was given, beside predictions that are its result: the loss is computed
+   * from it.
+   */
   logits?: { readonly activation: string; readonly values: Tensor } | undefined
 }
 

@@ -6,7 +6,8 @@ import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
-import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord, mapTree, walk } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
@@ -177,7 +178,10 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     }) as O
   }
 
-  /** What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers do. */
+  /**
+   * What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers
+   * do.
+   */
   private computed(node: Node, args: readonly never[]): unknown {
     const result = node.fn!(...args)
     let masked = false

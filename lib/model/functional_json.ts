@@ -1,13 +1,14 @@
 // Functional models as JSON: their layers, and the calls that wire them, with symbolic tensors as { node, output }.
+import { tensor } from '../core/create.js'
 import type { DType, Shape } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import type { AnyLayer } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, type KnownLayers } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { InputLayer } from '../layers/input.js'
 import * as functions from '../ops/index.js'
-import { isRecord, Tensor } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 
 interface NodeJson {
   /** A layer's name, or a public function's. */

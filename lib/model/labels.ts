@@ -1,5 +1,5 @@
 // Labels: class numbers as one-hot rows.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
 import { oneHot } from '../ops/index.js'
@@ -21,7 +21,10 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   return oneHot(labels.cast('int32'), classes)
 }
 
-/** Throws ERR_DATA for a label that is no class; values that a function being traced computes are not there to be looked at. */
+/**
+ * Throws ERR_DATA for a label that is no class; values that a function being traced computes are not there to be looked
+ * at.
+ */
 function checkLabels(labels: Tensor, classes: number): void {
   if (labels.recording !== undefined) return
   const values = labels.dataSync()

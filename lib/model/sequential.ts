@@ -135,7 +135,10 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     return value
   }
 
-  /** The model's input as a symbolic tensor, in a list: for functional models of its inner values, with getLayer(name).output. */
+  /**
+   * The model's input as a symbolic tensor, in a list: for functional models of its inner values, with
+   * getLayer(name).output.
+   */
   get inputs(): readonly [Tensor] {
     return [this.wiring().input]
   }

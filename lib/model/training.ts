@@ -96,7 +96,10 @@ const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).m
 /** At most this many steps are in flight. */
 const MOST_IN_FLIGHT = 4
 
-/** Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight meanwhile. */
+/**
+ * Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight
+ * meanwhile.
+ */
 export async function* trainEvents(
   model: AnyModel,
   x: ModelData | StreamSource,

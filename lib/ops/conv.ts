@@ -1,9 +1,10 @@
-// Convolutions of images NHWC with kernels HWIO: the forward product and its two gradients, which are each other's gradients too; and the functions
-// that users call, 1-d and 2-d, depthwise, transposed.
+// Convolutions of images NHWC with kernels HWIO: the forward product and its two gradients, which are each other's
+// gradients too; and the functions that users call, 1-d and 2-d, depthwise, transposed.
 import { apply, applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, type Spec } from '../core/op.js'
-import type { OptionTable } from '../core/options.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import type { FusedActivation } from './dense.js'
@@ -78,7 +79,10 @@ export const Conv2dBias: Op<ConvBias> = registerOp<ConvBias>({
   },
 })
 
-/** (x, k, b) → max pooling of relu(convolution + b), and where each maximum lies in its window: the convolution itself is never stored. */
+/**
+ * (x, k, b) → max pooling of relu(convolution + b), and where each maximum lies in its window: the convolution itself
+ * is never stored.
+ */
 export const Conv2dReluPool: Op<ConvPool> = registerOp<ConvPool>({
   name: 'conv2dReluPool',
   shape: (inputs, attrs) => {
@@ -207,7 +211,10 @@ export const conv1d: (x: TensorLike, kernel: TensorLike, options?: Conv1dOptions
 
 export type DepthwiseOptions = Omit<Conv2dOptions, 'groups'>
 
-/** Each channel convolved by itself: x [n, h, w, c], kernel [kh, kw, c, m] → [n, oh, ow, c·m], channel c's results side by side. */
+/**
+ * Each channel convolved by itself: x [n, h, w, c], kernel [kh, kw, c, m] → [n, oh, ow, c·m], channel c's results side
+ * by side.
+ */
 export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: DepthwiseOptions) => Tensor = func(
   'depthwiseConv2d(x, kernel, options)',
   DEPTHWISE_OPTIONS,
@@ -243,7 +250,10 @@ function transposedExtent(extent: number, window: number, stride: number, same: 
   return (extent - 1) * stride + window + (extra ?? Math.max(stride - window, 0))
 }
 
-/** Transposed convolution: x [n, h, w, in], kernel [kh, kw, out, in] (Keras' order) → [n, H, W, out], the gradient of the convolution that makes x of it. */
+/**
+ * Transposed convolution: x [n, h, w, in], kernel [kh, kw, out, in] (Keras' order) → [n, H, W, out], the gradient of
+ * the convolution that makes x of it.
+ */
 export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: ConvTransposeOptions) => Tensor = func(
   'conv2dTranspose(x, kernel, options)',
   TRANSPOSE_OPTIONS,
@@ -278,7 +288,7 @@ export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: Conv
     if (back[0] !== input.shape[1] || back[1] !== input.shape[2]) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `${op}: outputPadding ${JSON.stringify(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
+        `${op}: outputPadding ${show(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
         { op },
       )
     }

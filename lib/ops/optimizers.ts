@@ -1,6 +1,7 @@
 // Optimizer updates: one call per step updates all parameters and their state. Formulas: docs/operations.md.
 import { WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, sameShape } from '../core/op.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { sameShape } from '../core/spec.js'
 
 export type OptimizerAttrs = Attrs & {
   /** Decoupled weight decay of each parameter. */

@@ -27,7 +27,9 @@ const COMMON: OptionTable<OptimizerOptions> = {
 /** Options that must be less than 1. */
 const DECAY_RATES = ['beta1', 'beta2', 'rho']
 
-/** The factory of a rule: it checks the options and fills in the defaults. Every optimizer can be made without options. */
+/**
+ * The factory of a rule: it checks the options and fills in the defaults. Every optimizer can be made without options.
+ */
 export function optimizer<O extends OptimizerOptions>(rule: Rule<Defaults<O>>): OptimizerFactory<O> {
   const what = `optimizers.${rule.name}`
   const own: Settings = ownSettings(rule as unknown as Rule, rule.defaults as unknown as Settings)

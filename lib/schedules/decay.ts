@@ -1,5 +1,5 @@
 // Schedules by decay: exponential, inverse, polynomial, cosine, piecewise constant. Formulas: Keras 3.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { TensorLike } from '../core/tensor.js'
@@ -126,7 +126,9 @@ const COSINE: OptionTable<CosineDecayOptions> = {
   warmupSteps: 'number',
 }
 
-/** Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016. */
+/**
+ * Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016.
+ */
 export function cosineDecay(options: CosineDecayOptions): Schedule {
   checkSchedule('cosineDecay', arguments, COSINE)
   const initial = rate('cosineDecay', 'initialLearningRate', options.initialLearningRate)

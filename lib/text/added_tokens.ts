@@ -1,6 +1,7 @@
-// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything else is done.
+// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything
+// else is done.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { literal } from './regular_expression.js'
 
 export interface AddedToken {

@@ -1,4 +1,5 @@
-// MergeModel: byte-level byte-pair encoding (R. Sennrich et al. 2016; A. Radford et al. 2019): the bytes of a piece, merged pair by pair.
+// MergeModel: byte-level byte-pair encoding (R. Sennrich et al. 2016; A. Radford et al. 2019): the bytes of a piece,
+// merged pair by pair.
 import { WeftError } from '../core/error.js'
 import { byteCharacters, fromAlphabet, toAlphabet } from './byte_alphabet.js'
 import { Heap } from './heap.js'
@@ -118,7 +119,10 @@ export class MergeModel implements SubwordModel {
     )
   }
 
-  /** Merges the pair of lowest rank, the leftmost first, until no pair has one. The symbols form a list linked by `next` and `previous`. */
+  /**
+   * Merges the pair of lowest rank, the leftmost first, until no pair has one. The symbols form a list linked by `next`
+   * and `previous`.
+   */
   private merge(symbols: Int32Array): number[] {
     const count = symbols.length
     const next = Int32Array.from(symbols, (_, i) => i + 1)

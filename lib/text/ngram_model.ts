@@ -37,7 +37,9 @@ export type NgramText = string | ArrayLike<number>
 /** Characters that fit() has not seen share this token. */
 const UNKNOWN = 0
 
-/** Interpolated n-gram model of characters or token ids. Every token has a probability above 0, and they add up to 1. */
+/**
+ * Interpolated n-gram model of characters or token ids. Every token has a probability above 0, and they add up to 1.
+ */
 export class NgramModel {
   readonly order: number
   readonly smoothing: Smoothing
@@ -118,7 +120,10 @@ export class NgramModel {
     return 2 ** this.bitsPerToken(texts)
   }
 
-  /** The probability of every token after a context: by id, or for texts by character, with '' for all characters that were never seen. */
+  /**
+   * The probability of every token after a context: by id, or for texts by character, with '' for all characters that
+   * were never seen.
+   */
   probabilities(context: NgramText = this.kind === 'ids' ? [] : ''): Map<string | number, number> {
     const tokens = this.distribution(this.contextOf('probabilities', context))
     if (this.kind === 'ids') return new Map(tokens.entries())

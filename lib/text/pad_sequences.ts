@@ -1,9 +1,10 @@
 // padSequences: sequences of different lengths as one Tensor, as Keras' pad_sequences.
+import { tensor } from '../core/create.js'
+import type { NestedArray, TypedArray } from '../core/host.js'
 import type { DType } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
-import type { NestedArray, Tensor, TypedArray } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { describe } from './words.js'
 
 export interface PadOptions {

@@ -1,6 +1,6 @@
 // Pre-tokenizers of tokenizer.json files: how a text is cut into the pieces that a model encodes one by one.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 import { literal, toRegExp } from './regular_expression.js'
 

@@ -1,6 +1,6 @@
 // What the models of subword tokenizers have in common: a vocabulary, and the ids of a piece of text.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 
 export interface SubwordModel {
   readonly type: 'BPE' | 'WordPiece'

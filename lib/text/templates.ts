@@ -1,6 +1,6 @@
 // Post-processors of tokenizer.json files: the tokens that are put around a text, or a pair of texts.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 
 /** Ids of tokens, and 'A' and 'B' where the texts go; and the type of text each counts as. */

@@ -1,4 +1,5 @@
-// WordPieceModel: the longest token a word begins with, then the longest that goes on, and so forth (Y. Wu et al. 2016; J. Devlin et al. 2018).
+// WordPieceModel: the longest token a word begins with, then the longest that goes on, and so forth (Y. Wu et al. 2016;
+// J. Devlin et al. 2018).
 import { WeftError } from '../core/error.js'
 import { byId, PieceCache, type SubwordModel } from './subword_model.js'
 

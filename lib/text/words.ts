@@ -66,7 +66,10 @@ function segmenterOf(what: string, kind: Segmenter, locale: string | undefined):
   return (text) => Array.from(segmenter.segment(text), ({ segment }) => segment).filter(isWord)
 }
 
-/** Single characters of scripts without spaces (with their marks), and runs of anything else between blanks and punctuation. */
+/**
+ * Single characters of scripts without spaces (with their marks), and runs of anything else between blanks and
+ * punctuation.
+ */
 const CHARACTERS =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}]\p{M}*|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\s\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+/gu
 
@@ -107,7 +110,10 @@ export interface HashingOptions extends WordOptions {
 
 const HASHING_OPTIONS: OptionTable<HashingOptions> = { ...WORD_OPTIONS, hashFunction: 'any' }
 
-/** Ids of words by hashing, in 1 ... n - 1 without a vocabulary; different words may share one. As Keras' hashing_trick with 'md5'. */
+/**
+ * Ids of words by hashing, in 1 ... n - 1 without a vocabulary; different words may share one. As Keras' hashing_trick
+ * with 'md5'.
+ */
 export function hashingTrick(text: string, n: number, options: HashingOptions = {}): number[] {
   const what = 'text.hashingTrick'
   checkCall('text.hashingTrick(text, n, options)', arguments, HASHING_OPTIONS)

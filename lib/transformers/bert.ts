@@ -220,8 +220,10 @@ function withMask(t: Tensor, mask: Tensor | undefined): Tensor {
 registerLoader('Bert', (config) => new Bert(config as unknown as BertOptions & LayerOptions))
 
 /**
- * An encoder of texts that compiles, fits, saves and loads: ids [batch, steps], or { tokenIds, segmentIds, paddingMask }, →
- * { sequenceOutput, pooledOutput }, or with `maskedLanguageHead` the logits of every token. Apply it in a functional model to put a head of your own on it.
+ * An encoder of texts that compiles, fits, saves and loads: ids [batch, steps], or { tokenIds, segmentIds, paddingMask
+ * }, →
+ * { sequenceOutput, pooledOutput }, or with `maskedLanguageHead` the logits of every token. Apply it in a functional
+ * model to put a head of your own on it.
  */
 export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead: true }): Bert<Tensor>
 export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead?: false }): Bert<BertEncoding>

@@ -1,9 +1,10 @@
-// generate: text from a language model, token by token, each token one native call on the cached keys and values of those before.
+// generate: text from a language model, token by token, each token one native call on the cached keys and values of
+// those before.
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
-import { Gpt } from './gpt.js'
+import { ComposedModel } from '../model/composed.js'
 import type { Sampling } from './sampling.js'
 
 export interface GenerateOptions {
@@ -13,7 +14,10 @@ export interface GenerateOptions {
   temperature?: number
   /** Draws from the k likeliest tokens only. Default: from all. */
   topK?: number
-  /** Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020). Default 1. */
+  /**
+   * Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020).
+   * Default 1.
+   */
   topP?: number
   /** The same tokens on every run. By default the numbers follow setSeed(). */
   seed?: number
@@ -36,6 +40,16 @@ const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
 /** Token ids of one text. */
 export type Prompt = ArrayLike<number> | Tensor
 
+/** What generate() needs of a model. */
+export interface TokenModel {
+  readonly config: { readonly sequenceLength: number; readonly vocabularySize: number }
+  /** A decoder that nobody uses; it comes back by returnDecoder(). */
+  takeDecoder(): Decoder
+  returnDecoder(decoder: Decoder): void
+}
+
+const isTokenModel = (model: unknown): model is TokenModel => model instanceof ComposedModel && 'takeDecoder' in model
+
 interface Plan extends Sampling {
   readonly maxTokens: number
   readonly temperature: number
@@ -45,14 +59,14 @@ interface Plan extends Sampling {
 /**
  * Token ids that continue the prompt, as they are drawn: with temperature first, then topK, then topP.
  *
- * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in anew, in one call, and
- * writing goes on from there.
+ * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in
+ * anew, in one call, and writing goes on from there.
  * @param model made by gpt(), or loaded
  * @param prompt token ids [n] or [1, n]: at least one, at most the model's sequenceLength
  * @throws ERR_ARGUMENT for a prompt or options that do not fit, at the call; for ids in a Tensor, with the first token
  */
 export function generate(model: unknown, prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
-  if (!(model instanceof Gpt))
+  if (!isTokenModel(model))
     throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
       hint: 'Write generate(net, ids, { maxTokens })',
     })
@@ -69,7 +83,7 @@ export function generate(model: unknown, prompt: Prompt, options: GenerateOption
 }
 
 async function* tokens(
-  model: Gpt,
+  model: TokenModel,
   prompt: number[] | Tensor,
   plan: Plan,
   { seed, stopTokens = [], signal }: GenerateOptions,
@@ -110,7 +124,7 @@ async function taken(t: Tensor): Promise<number> {
   return id
 }
 
-function checkPrompt(model: Gpt, prompt: unknown): number[] {
+function checkPrompt(model: TokenModel, prompt: unknown): number[] {
   const { sequenceLength, vocabularySize } = model.config
   if (!Array.isArray(prompt) && !(ArrayBuffer.isView(prompt) && !(prompt instanceof DataView))) {
     throw new WeftError(

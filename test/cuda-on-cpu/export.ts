@@ -14,7 +14,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { native } from '../../lib/core/device.js'
+import { native } from '../../lib/core/addon.js'
 import type { CallSpec, NativeFault, NativeProgram, ProgramSpec, SlotSpec, Storage } from '../../lib/core/native.js'
 
 const FORMAT = 1

@@ -1,4 +1,5 @@
-// Names in files: paths of layers' fields, the same in every process; files of version 1; losses and metrics of the user's own.
+// Names in files: paths of layers' fields, the same in every process; files of version 1; losses and metrics of the
+// user's own.
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'

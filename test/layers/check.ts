@@ -20,10 +20,13 @@ import {
 import type { LayerClass } from '../../lib/layers/declare.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/serialize.js'
-import { type DType, sizeOf } from '../../lib/core/op.js'
+import { type DType, sizeOf } from '../../lib/core/spec.js'
 import { generator } from '../expect.js'
 
-/** What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no time axis. */
+/**
+ * What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no
+ * time axis.
+ */
 export type MaskRule = 'passes' | 'drops' | 'uses' | 'merges' | 'none'
 
 export interface LayerRow {

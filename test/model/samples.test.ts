@@ -1,4 +1,5 @@
-// What counts in fit: weights of samples and classes, settings by output, sources without an end, and what callbacks hear.
+// What counts in fit: weights of samples and classes, settings by output, sources without an end, and what callbacks
+// hear.
 import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

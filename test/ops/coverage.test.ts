@@ -3,16 +3,20 @@
 import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device, native, setDevice } from '../../lib/core/device.js'
+import { native } from '../../lib/core/addon.js'
+import { device, setDevice } from '../../lib/core/device.js'
 import { grad, jit, type Tensor } from '../../lib/index.js'
-import { isFloat, ops } from '../../lib/core/op.js'
+import { ops } from '../../lib/core/op.js'
+import { isFloat } from '../../lib/core/spec.js'
 import { derivativesOf, gradientRun, operandsOf, type Row, scalarRun } from '../check.js'
 
 /** Whose kernels are looked at; the rows themselves are on the CPU. */
 const backend = device() === 'cpu' ? 'cpu' : 'cuda'
 setDevice('cpu')
 
-const withoutRows = ['coverage', 'documented', 'errors', 'products', 'recurrent_joined', 'wide'].map((name) => `${name}.test.js`)
+const withoutRows = ['coverage', 'documented', 'families', 'errors', 'products', 'recurrent_joined', 'wide'].map(
+  (name) => `${name}.test.js`,
+)
 const files = readdirSync(import.meta.dirname).filter((file) => file.endsWith('.test.js') && !withoutRows.includes(file))
 const rows: Row[] = []
 for (const file of files) rows.push(...((await import(`./${file}`)) as { rows: readonly Row[] }).rows)

@@ -3,7 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { devices, type Tensor, withDevice } from '../../lib/index.js'
-import { isFloat } from '../../lib/core/op.js'
+import { isFloat } from '../../lib/core/spec.js'
 import { PRECISION } from '../check.js'
 import { attentions } from '../cuda-on-cpu/rows/attention_rows.js'
 import { computed, WAYS } from '../cuda-on-cpu/rows/product_rows.js'

@@ -19,7 +19,9 @@ export interface AttentionLayerOptions {
   seed?: number
 }
 
-/** softmax(query · keyᵀ) · value: apply([query, value]) or apply([query, value, key]), each [batch, steps, features]. */
+/**
+ * softmax(query · keyᵀ) · value: apply([query, value]) or apply([query, value, key]), each [batch, steps, features].
+ */
 export class Attention extends AttentionLayer<AttentionLayerOptions> {
   static override readonly className: string = 'Attention'
   static override readonly options: OptionTable<AttentionLayerOptions> = {

@@ -1,8 +1,8 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
+import { tensor } from '../../core/create.js'
 import type { DynamicShape } from '../../core/spec.js'
 import type { OptionTable } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import { tensor } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
 import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
@@ -68,7 +68,10 @@ export interface SinePositionEncodingOptions {
   maxWavelength?: number
 }
 
-/** Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added to it (Vaswani et al. 2017). */
+/**
+ * Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added
+ * to it (Vaswani et al. 2017).
+ */
 export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
   static override readonly className: string = 'SinePositionEncoding'
   static override readonly options: OptionTable<SinePositionEncodingOptions> = { maxWavelength: 'number' }

@@ -20,13 +20,19 @@ export type MergeMode = (typeof MERGE_MODES)[number]
 export interface BidirectionalOptions {
   /** The layer that runs forwards. */
   layer: AnyRecurrent
-  /** How the outputs of the two become one: side by side ('concat', the default), their sum, product or mean; null: an array of both. */
+  /**
+   * How the outputs of the two become one: side by side ('concat', the default), their sum, product or mean; null: an
+   * array of both.
+   */
   mergeMode?: MergeMode
   /** The layer that runs backwards, with goBackwards: true. Default: one made like `layer`. */
   backwardLayer?: AnyRecurrent
 }
 
-/** Both directions over a sequence. With returnState the states of both follow the output, those of the forward layer first. */
+/**
+ * Both directions over a sequence. With returnState the states of both follow the output, those of the forward layer
+ * first.
+ */
 export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extends Layer<
   BidirectionalOptions,
   Tensor | readonly Tensor[],

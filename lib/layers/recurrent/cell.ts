@@ -79,8 +79,9 @@ export const zeroStates = (cell: CellLike, batch: number): Tensor[] =>
   sizesOf(cell).map((size) => zeros([batch, size], { dtype: cell.dtype }))
 
 /**
- * A cell: `call(x [batch, features], states)` returns [output, next states]; `stateSize` says how wide each state is (`outputSize`, where it is
- * another, how wide the output). Subclasses write them, and build([null, features]) where they have weights. layers.rnn({ cell }) runs it over sequences.
+ * A cell: `call(x [batch, features], states)` returns [output, next states]; `stateSize` says how wide each state is
+ * (`outputSize`, where it is another, how wide the output). Subclasses write them, and build([null, features]) where
+ * they have weights. layers.rnn({ cell }) runs it over sequences.
  */
 // biome-ignore lint/suspicious/noExplicitAny: a cell takes states beside its input, which a layer does not
 export abstract class RecurrentCell<C extends object = object> extends Layer<C, any, any> {

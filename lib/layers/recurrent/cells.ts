@@ -37,7 +37,10 @@ export interface CellOptions {
   biasConstraint?: ConstraintLike
   /** Share of the input's features that are dropped while training, the same at every step of a sequence. Default 0. */
   dropout?: number
-  /** Share of the state's features that are dropped where it meets the recurrent kernel, the same at every step (Gal and Ghahramani 2016). Default 0. */
+  /**
+   * Share of the state's features that are dropped where it meets the recurrent kernel, the same at every step (Gal and
+   * Ghahramani 2016). Default 0.
+   */
   recurrentDropout?: number
   /** Of dropout. By default the numbers follow setSeed(). */
   seed?: number

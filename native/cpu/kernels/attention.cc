@@ -3,6 +3,7 @@
 #include "attention_few.h"
 #include "attention_forward.h"
 #include "attention_rows.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -1,9 +1,9 @@
 // What the blocked attention kernels for float32 share: how lengths are cut, and products over the tile kernel.
 #pragma once
 #include "attention_shape.h"
+#include "chunks.h"
 #include "matmul_blocks.h"
 #include "row_math.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 

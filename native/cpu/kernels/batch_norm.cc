@@ -140,12 +140,10 @@ template <class T> Step bind_gradient(Call& call) {
 }  // namespace
 
 KERNEL(cpu, batchNorm) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_forward<T>(wide); }); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_forward<T>(of); });
 }
 KERNEL(cpu, batchNormGrad) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient<T>(wide); }); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_gradient<T>(of); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

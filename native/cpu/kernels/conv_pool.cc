@@ -5,6 +5,7 @@
 #include "conv_kernel_grad.h"
 #include "conv_pool_first.h"
 #include "pool_window.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -2,8 +2,8 @@
 #pragma once
 #include <algorithm>
 
+#include "chunks.h"
 #include "micro_kernel.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -1,7 +1,7 @@
 // Max and average pooling and their derivatives, by rows, for vectors of channels. Gradients gather: each input pixel sums
 // over the windows that hold it, so rows are independent.
 #include "pool_window.h"
-#include "widen.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -2,9 +2,9 @@
 #pragma once
 #include <cmath>
 
+#include "chunks.h"
 #include "matmul_blocks.h"
 #include "recurrent_sums.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 

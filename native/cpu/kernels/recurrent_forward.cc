@@ -38,15 +38,21 @@ template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass,
       Vector<T> start{};
       if (packed_bias) start = load(packed_bias + g * lanes);
       else if (tile.bias) start = load_masked(tile.bias + at, tile.lanes[v]);
-      for (int i = 0; i < tile.rows; i++) {
-        Vector<T>& sum = sums[i * most_sums + g * tile.vectors + v];
-        sum = start;
-        if (!tile.projected) continue;
-        const T* from = tile.projected + i * tile.gates_row + at;
-        __builtin_prefetch(from + ahead);  // lines that lie pages apart
-        if (inner) continue;
-        const Vector<T> value = load_masked(from, tile.lanes[v]);
-        sum = tile.bias ? start + value : value;
+      Vector<T>* sum = sums + g * tile.vectors + v;
+      if (!tile.projected) {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums) *sum = start;
+        continue;
+      }
+      const T* from = tile.projected + at;
+      if (pass.gates > 2)  // lines that lie pages apart
+        for (int i = 0; i < tile.rows; i++) __builtin_prefetch(from + i * tile.gates_row + ahead);
+      const MaskOf<T> used = tile.lanes[v];
+      if (inner) {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums) *sum = start;
+      } else if (tile.bias) {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums, from += tile.gates_row) *sum = start + load_masked(from, used);
+      } else {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums, from += tile.gates_row) *sum = load_masked(from, used);
       }
     }
 }
@@ -137,7 +143,7 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
                 const std::array<PanelProduct<T>, 2> products{
                     {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
                 const int skip = x ? 0 : 1;
-                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, sums + s, most_sums);
+                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, false, sums + s, most_sums);
               }
               part.finish(tile, sums);
             });

@@ -21,11 +21,12 @@ template <class T> struct PanelProduct {
 };
 
 /**
- * sums[rows][vectors] += the products, one after the other. Rows of sums are `sums_row` vectors apart, rows of panels `wide` vectors.
+ * sums[rows][vectors] += the products, one after the other; `fresh`: the sums start from zero. Rows of sums are `sums_row` vectors apart, rows of panels `wide` vectors.
  * Every element is summed in the order of k, whatever the height of the tile. `rows` is at most step_rows<vectors>, and at most
  * rows_of_four for 4 vectors.
  */
-void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, Vec* sums, int sums_row);
-void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, DoubleVec* sums, int sums_row);
+void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, bool fresh, Vec* sums, int sums_row);
+void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, bool fresh, DoubleVec* sums,
+                  int sums_row);
 
 }  // namespace weft::cpu::WEFT_ISA

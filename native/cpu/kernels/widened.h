@@ -10,4 +10,13 @@ namespace weft::cpu::WEFT_ISA {
  */
 Step bind_widened(Call& call, Bind bind);
 
+/** Binds a call by its dtype: `of_float` or `of_double`, the 16-bit floats seen as float32. Operands that are no floats stay as they are. */
+Step bind_float(Call& call, DType dtype, Bind of_float, Bind of_double);
+/** The same with bind.operator()<T>(call) for T float and double; `bind` holds no values. */
+template <class F> Step bind_float(Call& call, DType dtype, F) {
+  return bind_float(
+      call, dtype, [](Call& of) { return F().template operator()<float>(of); },
+      [](Call& of) { return F().template operator()<double>(of); });
+}
+
 }  // namespace weft::cpu::WEFT_ISA
