@@ -1,4 +1,4 @@
-// Queue: a device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of submission.
+// Queue: a device's worker thread. JavaScript threads submit runs and compute but the shortest; runs happen in order of submission.
 #pragma once
 #include <condition_variable>
 #include <deque>
