@@ -120,6 +120,14 @@ function poll(until: number): void {
 const TURN_MS = 4
 let turned = performance.now()
 
+/** Whether a caller that waits for this run can go on at once: it is done, and the event loop had its turn. */
+export function finishedNow(ticket: number): boolean {
+  native.status[3] = 0
+  if (native.status[0]! < ticket || performance.now() - turned >= TURN_MS) return false
+  retire()
+  return true
+}
+
 /** Resolves when the run with this ticket is done. `arranged`: that run notifies by itself, and others may follow it. */
 export function finished(ticket: number, arranged = false): Promise<void> {
   // a caller that waits for each result has its next short run done on this thread

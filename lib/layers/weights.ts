@@ -192,8 +192,8 @@ export abstract class Weighted {
     }
     for (const key of Object.keys(this)) {
       const value = (this as Record<string, unknown>)[key]
-      // most fields are plain values: predict() asks this of every layer
-      if (typeof value === 'object' && value !== null && !NO_PARTS.has(key)) visit(value, key)
+      // most fields are plain values and weights, and predict() asks this of every layer
+      if (typeof value === 'object' && value !== null && !(value instanceof Tensor) && !NO_PARTS.has(key)) visit(value, key)
     }
     return [...paths].map(([layer, path]) => [path, layer])
   }
