@@ -185,10 +185,10 @@ export abstract class Weighted {
       }
       if (seen.has(value)) return
       seen.add(value)
-      if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
+      if (Array.isArray(value)) value.forEach((item, i) => typeof item === 'object' && visit(item, `${path}.${i}`))
       else if (value instanceof Map) for (const [key, item] of value) visit(item, `${path}.${String(key)}`)
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
-      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
+      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) if (typeof item === 'object') visit(item, `${path}.${key}`)
     }
     for (const key of Object.keys(this)) {
       const value = (this as Record<string, unknown>)[key]
