@@ -43,6 +43,7 @@ export function ones(_options?: Record<string, never>): Initializer {
 }
 
 export interface ConstantOptions {
+  /** Default 0. */
   value?: number
 }
 const CONSTANT_OPTIONS: OptionTable<ConstantOptions> = { value: 'number' }
@@ -54,7 +55,9 @@ export function constant(config: ConstantOptions = {}): Initializer {
 }
 
 export interface RandomUniformOptions extends SeedOptions {
+  /** The least value. Default -0.05. */
   minValue?: number
+  /** All values are below it. Default 0.05. */
   maxValue?: number
 }
 const RANDOM_UNIFORM_OPTIONS: OptionTable<RandomUniformOptions> = { minValue: 'number', maxValue: 'number', seed: 'number' }
@@ -69,7 +72,9 @@ export function randomUniform(config: RandomUniformOptions = {}): Initializer {
 }
 
 export interface RandomNormalOptions extends SeedOptions {
+  /** Default 0. */
   mean?: number
+  /** Standard deviation. Default 0.05. */
   stddev?: number
 }
 const RANDOM_NORMAL_OPTIONS: OptionTable<RandomNormalOptions> = { stddev: 'number', mean: 'number', seed: 'number' }
@@ -111,8 +116,11 @@ function scaled(shape: Shape, dtype: DType, scale: number, mode: Mode, distribut
 }
 
 export interface VarianceScalingOptions extends SeedOptions {
+  /** Default 1. */
   scale?: number
+  /** What the scale is divided by: the inputs of a unit, its outputs, or their mean. Default 'fanIn'. */
   mode?: Mode
+  /** Default 'truncatedNormal'. */
   distribution?: Distribution
 }
 const VARIANCE_SCALING_OPTIONS: OptionTable<VarianceScalingOptions> = {
@@ -156,6 +164,7 @@ export const lecunUniform: (config?: SeedOptions) => Initializer = scaling('Lecu
 export const lecunNormal: (config?: SeedOptions) => Initializer = scaling('LecunNormal', 1, 'fanIn', 'truncatedNormal')
 
 export interface OrthogonalOptions extends SeedOptions {
+  /** Factor of the values. Default 1. */
   gain?: number
 }
 const ORTHOGONAL_OPTIONS: OptionTable<OrthogonalOptions> = { gain: 'number', seed: 'number' }
@@ -183,6 +192,7 @@ export function orthogonal(config: OrthogonalOptions = {}): Initializer {
 }
 
 export interface IdentityOptions {
+  /** Factor of the values. Default 1. */
   gain?: number
 }
 const IDENTITY_OPTIONS: OptionTable<IdentityOptions> = { gain: 'number' }

@@ -51,7 +51,9 @@ function panel(a: Tensor, precision: DType): Tensor {
   })
 }
 
-/** The inverse of the lower Cholesky factor of a symmetric matrix [n, n]. Finite also where the matrix has no inverse. */
+/**
+ * The inverse of the lower Cholesky factor of a symmetric matrix [n, n]. Finite also where the matrix has no inverse.
+ */
 function inverseFactor(matrix: Float64Array, n: number): Float64Array {
   const factor = new Float64Array(n * n)
   const inverse = new Float64Array(n * n)

@@ -1,4 +1,5 @@
-// Environment: one JavaScript environment (the main thread or a worker) as the queues see it: which of its runs are done, who waits, what failed.
+// Environment: one JavaScript environment (the main thread or a worker) as the queues see it: which of its runs are
+// done, who waits, what failed.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -23,8 +24,8 @@ struct RunFault {
 class Environment {
  public:
   /**
-   * Shared with JavaScript: [0] all tickets up to this one are done, [1] faults so far, [3] microseconds that its thread has computed since
-   * it last waited for a result.
+   * Shared with JavaScript: [0] all tickets up to this one are done, [1] faults so far, [3] microseconds that its
+   * thread has computed since it last waited for a result.
    */
   double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished

@@ -9,7 +9,10 @@ namespace weft {
 /** Of one program. Used by the thread that runs it, and by others while it does not run. */
 class Pace {
  public:
-  /** Whether one thread does the next run as soon as all of them would. Every now and then the slower way is tried again. */
+  /**
+   * Whether one thread does the next run as soon as all of them would. Every now and then the slower way is tried
+   * again.
+   */
   bool alone() {
     runs_++;
     // the first run meets cold memory, and long runs gain from every thread

@@ -1,4 +1,5 @@
-// Queue: a device's worker thread. JavaScript threads submit runs and compute but the shortest; runs happen in order of submission.
+// Queue: a device's worker thread. JavaScript threads submit runs and compute but the shortest; runs happen in order
+// of submission.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -39,8 +40,8 @@ class Queue {
   explicit Queue(Device& device) : device_(device) {}
 
   /**
-   * Enqueues; waits while `most_waiting` runs are queued. Does the job before it returns where the worker thread cannot start, and where the
-   * run is short and nothing is ahead of it.
+   * Enqueues; waits while `most_waiting` runs are queued. Does the job before it returns where the worker thread cannot
+   * start, and where the run is short and nothing is ahead of it.
    */
   void submit(Job job);
   /** Drops the environment's queued runs and waits for those under way. The environment is closed. */
@@ -49,7 +50,9 @@ class Queue {
   /** Waits until nothing runs, and gives memory that nobody holds back to the system. */
   void trim();
 
-  /** Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY. */
+  /**
+   * Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY.
+   */
   void add(size_t arena_bytes);
   void remove(size_t arena_bytes);
   size_t arena_bytes();
@@ -86,7 +89,8 @@ class Queue {
   void fit_arena(size_t bytes);
 
   static constexpr size_t most_waiting = 64, most_flying = 16;
-  static constexpr double most_here = 50;  // microseconds that a thread of JavaScript computes before it waits for a result
+  /** Microseconds that a thread of JavaScript computes before it waits for a result. */
+  static constexpr double most_here = 50;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;

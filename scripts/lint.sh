@@ -39,6 +39,8 @@ if [ "${1:-}" = --all ]; then mapfile -t cpp < <(all_cpp); else mapfile -t cpp <
 mapfile -t sources < <(printf '%s\n' "${cpp[@]}" | sources_of)
 
 if [ "${1:-}" = --write ]; then
+  git ls-files -co --exclude-standard lib native cuda test bench scripts examples .ci CMakeLists.txt |
+    grep -E '\.(ts|mjs|cjs|cc|h|cu|cuh|sh|py)$|(^|/)(run|CMakeLists\.txt)$' | existing | xargs node scripts/comments.mjs
   npx --no-install biome check --write
   [ ${#cpp[@]} = 0 ] || clang-format -i "${cpp[@]}"
   exit

@@ -84,8 +84,8 @@ export const peerLevel = levelOf(process.env.WEFT_CPU_LEVEL, cpuFlags)
 const openblasCore = { avx512: { OPENBLAS_CORETYPE: 'SkylakeX' }, avx2: { OPENBLAS_CORETYPE: 'Haswell' }, portable: {} }[peerLevel]
 
 /**
- * PyTorch's kernels are named, because it takes those for AVX2 where it could take those for AVX-512; oneDNN below it would take the best of the
- * processor.
+ * PyTorch's kernels are named, because it takes those for AVX2 where it could take those for AVX-512; oneDNN below it
+ * would take the best of the processor.
  */
 const torchKernels = {
   avx512: { ATEN_CPU_CAPABILITY: 'avx512' },

@@ -1,7 +1,8 @@
-// scatterAdd along an axis and scatterAlong along the last one: the gradients of gather and gatherAlong. Each warp owns a range of the output's
-// rows, walks through all indices, 32 at a time, and adds the updates that fall into its range, in index order: sums are deterministic
-// without atomics, equal to those of a plain loop, whatever the number of warps. Rows of 32 elements and more: the lanes share the columns of a row
-// and keep its sums in registers until the row changes. Shorter rows: each lane takes one element of the updates.
+// scatterAdd along an axis and scatterAlong along the last one: the gradients of gather and gatherAlong. Each warp owns
+// a range of the output's rows, walks through all indices, 32 at a time, and adds the updates that fall into its range,
+// in index order: sums are deterministic without atomics, equal to those of a plain loop, whatever the number of warps.
+// Rows of 32 elements and more: the lanes share the columns of a row and keep its sums in registers until the row
+// changes. Shorter rows: each lane takes one element of the updates.
 #include "strided.cuh"
 
 namespace weft::cuda {
@@ -34,7 +35,8 @@ __device__ __forceinline__ Share share_of(const Scatter& scatter, int64_t warp) 
 constexpr int groups = 4;
 
 /**
- * The indices of this lane at k, k + 32, ...; -1 beyond the end and for those out of range, which the warps of the first range and piece report.
+ * The indices of this lane at k, k + 32, ...; -1 beyond the end and for those out of range, which the warps of the
+ * first range and piece report.
  * `inner`: positions per index.
  */
 __device__ __forceinline__ void read_indices(int32_t (&index)[groups], const Scatter& scatter, const Share& share, const int32_t* indices,
@@ -192,22 +194,24 @@ template <class T, class U> Step bind_scatter(Call& call, const Scatter& scatter
 }
 
 /**
- * Whether one place may get so many updates that a float32 sum of them loses digits: sums are double then, in scratch memory, which is spent on
- * outputs of up to 32 MiB of it.
+ * Whether one place may get so many updates that a float32 sum of them loses digits. Sums are double then. They take
+ * scratch memory of eight bytes per element of the output, which is spent on outputs of up to 4 Mi elements.
  */
 bool many_updates(const Call& call, int64_t count) { return count >= 16384 && call.out[0].size() <= int64_t(1) << 22; }
 
-/** Integers wrap: they are added in an unsigned type. The 16-bit floats are added in float32 and rounded once. */
+/**
+ * Floats are added in float32, or in double where there are many, and rounded once. Integers wrap: they are added in an
+ * unsigned type.
+ */
 Step bind_scatter(Call& call, int64_t outer, int64_t n, int64_t count, int64_t inner, int64_t index_stride) {
   call.raises = true;
   const Scatter scatter = choose(outer, n, count, inner, index_stride, call.target.multiprocessors);
   require(scatter.warps < (int64_t(1) << 31), "ERR_SHAPE", call.op, ": the tensor is too large");
+  const bool many = many_updates(call, count);
   switch (call.out[0].dtype) {
-    case DType::float32:
-      if (many_updates(call, count)) return bind_scatter<double, float>(call, scatter);
-      return bind_scatter<float, float>(call, scatter);
-    case DType::float16: return bind_scatter<float, Float16>(call, scatter);
-    case DType::bfloat16: return bind_scatter<float, BFloat16>(call, scatter);
+    case DType::float32: return many ? bind_scatter<double, float>(call, scatter) : bind_scatter<float, float>(call, scatter);
+    case DType::float16: return many ? bind_scatter<double, Float16>(call, scatter) : bind_scatter<float, Float16>(call, scatter);
+    case DType::bfloat16: return many ? bind_scatter<double, BFloat16>(call, scatter) : bind_scatter<float, BFloat16>(call, scatter);
     case DType::int32: return bind_scatter<uint32_t, uint32_t>(call, scatter);
     case DType::uint8: return bind_scatter<uint8_t, uint8_t>(call, scatter);
     default: throw Error("ERR_DTYPE", call.op + ": " + name_of(call.out[0].dtype) + " is not supported");

@@ -76,6 +76,7 @@ export class TerminateOnNan extends Callback {
 export interface ModelCheckpointOptions {
   /** Default 'val_loss'. */
   monitor?: string
+  /** Whether 'max' or 'min' is better. Default 'auto': known from the figure. */
   mode?: MonitorMode
   /** Saves only when the figure is the best so far. Default false. */
   saveBestOnly?: boolean

@@ -128,7 +128,9 @@ export function finishedNow(ticket: number): boolean {
   return true
 }
 
-/** Resolves when the run with this ticket is done. `arranged`: that run notifies by itself, and others may follow it. */
+/**
+ * Resolves when the run with this ticket is done. `arranged`: that run notifies by itself, and others may follow it.
+ */
 export function finished(ticket: number, arranged = false): Promise<void> {
   // a caller that waits for each result has its next short run done on this thread
   if (!arranged) native.status[3] = 0

@@ -40,8 +40,8 @@ function setStack(error: Error, lines: readonly string[]): void {
 }
 
 /**
- * Runs a function that may be asynchronous; an error it throws or rejects with has the frames of whoever called `entry`.
- * A result that is there at once costs no stack.
+ * Runs a function that may be asynchronous; an error it throws or rejects with has the frames of whoever called
+ * `entry`. A result that is there at once costs no stack.
  * @param entry the public function that is being called: frames up to it are left out. It must be on the stack.
  */
 export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: () => T | Promise<T>): Promise<T> {

@@ -123,6 +123,7 @@ refuseClones(disposed)
 export const tracing: { current: Recording | undefined; layer: string | undefined } = { current: undefined, layer: undefined }
 
 export interface VariableOptions {
+  /** A name for errors and files. */
   name?: string
   /** False: gradients and optimizers leave it alone. Default true. */
   trainable?: boolean

@@ -27,8 +27,8 @@ export interface CsvOptions {
   /** What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. */
   missing?: 'error' | 'skip' | number
   /**
-   * Fields that count as missing beside empty ones, compared without surrounding blanks. Default: 'NA', 'NaN', 'null',
-   * '?'.
+   * Fields that count as missing, as empty ones do; they are compared without surrounding blanks. Default: 'NA', 'NaN',
+   * 'null', '?'.
    */
   missingValues?: readonly string[]
   /** Longest row in bytes; a longer one is an error. Default 16 MiB. */

@@ -5,7 +5,7 @@ import { isFloat } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { cast, expandDims } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
-import { isTypedArray } from './host.js'
+import { isTypedArray } from '../core/checks.js'
 
 /** One value at each time [t], or several [t, features]. */
 export type Series = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]

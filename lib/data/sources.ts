@@ -8,7 +8,9 @@ import { checkCall } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
-import { checkShaped, describe, dtypeOfTypedArray, isShaped, isTensor, isTypedArray, type Nested, type ShapedArray } from './host.js'
+import { isTypedArray } from '../core/checks.js'
+import { isTensor } from '../core/tree.js'
+import { checkShaped, describe, dtypeOfTypedArray, isShaped, type Nested, type ShapedArray } from './host.js'
 
 /** Values of all samples along the first axis. */
 export type FieldValues = Tensor | ShapedArray | TypedArray | readonly Nested[]

@@ -175,7 +175,7 @@ const MOST_MESSAGE = 1000
 /** Throws ERR_FORMAT unless the file and the variables match one for one. */
 function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string, Variable>): void {
   for (const name of tensors.keys()) {
-    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model has not`)
+    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model does not have`)
   }
   for (const [name, { dtype, shape }] of variables) {
     const entry = tensors.get(name)

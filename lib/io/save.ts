@@ -72,7 +72,7 @@ function compilation(model: AnyModel): object {
     warnOnce(
       'WEFT_SAVE',
       `${model.name} is compiled with functions of yours, which are not saved. Give them when it is loaded: loadModel(folder, { ${parts.join(', ')} }), or call compile() then`,
-      model.name,
+      model,
     )
   }
   return { ...json, optimizer: { className: optimizer.name, config: optimizer.config } }

@@ -29,7 +29,7 @@ export function restoreTraining(
     warnOnce(
       'WEFT_LOAD',
       `${model.name} is loaded without how it was compiled: that needs functions of yours. Give them, and training goes on from where it stopped: loadModel(folder, { ${missing.join(', ')} })`,
-      model.name,
+      model,
     )
     return false
   }

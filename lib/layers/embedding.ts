@@ -19,7 +19,9 @@ export interface EmbeddingOptions {
   outputDim: number
   /** Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike
+  /** Penalty of the table. Default: none. */
   embeddingsRegularizer?: RegularizerLike
+  /** Applied to the table after each update. Default: none. */
   embeddingsConstraint?: ConstraintLike
   /** Id 0 is padding: later layers, losses and metrics leave these steps out. Default false. */
   maskZero?: boolean

@@ -1,6 +1,6 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
 import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { cast, reshape } from '../ops/index.js'
@@ -51,7 +51,7 @@ export function checkSampleShape(what: string, shape: unknown): asserts shape is
   if (!Array.isArray(shape) || shape.some((extent) => extent !== null && (!Number.isInteger(extent) || extent < 0))) {
     throw new WeftError(
       'ERR_SHAPE',
-      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : JSON.stringify(shape)}`,
+      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : show(shape)}`,
     )
   }
 }
@@ -73,7 +73,7 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape ${shapeText(wanted)}, received ${shapeText(shape)}`, {
     layer,
     shapes: [shape],
-    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',
+    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null is the batch, or any extent',
   })
 }
 

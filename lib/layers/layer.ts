@@ -7,12 +7,13 @@ import { checkOptions, type Kind, type OptionTable, show } from '../core/options
 import { cast, reshape } from '../ops/index.js'
 import { carriesMask } from '../ops/masks.js'
 import { Tensor } from '../core/tensor.js'
-import { mapTree, walk } from '../core/tree.js'
+import { mapTree } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
+import { areBytes, markBytes, warnOfBytes } from './bytes.js'
 import { context, inPass } from './context.js'
 import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
-import { reserveName, uniqueName } from './names.js'
+import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
 
@@ -36,7 +37,7 @@ export interface LayerOptions {
   inputShape?: DynamicShape
 }
 
-/** What a layer's call is told. */
+/** What a layer's call is told; `training`: whether it is part of a training step. */
 export interface CallOptions {
   training: boolean
   /** Which steps of the (first) input are data: bool [batch, time]. */
@@ -60,7 +61,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   static className?: string
   /** What stands before the factory's name in messages. */
   static namespace: string = 'layers.'
-  /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
+  /** Options of the class without those of every layer, each with its kind; undefined: any. */
   static options?: Readonly<Record<string, Kind>>
 
   readonly name: string
@@ -97,7 +98,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
       throw new WeftError('ERR_ARGUMENT', `${className}: options are an object, got ${show(config)}`, {
         hint: `Write new ${className}({ ... })`,
       })
-    this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
+    this.name = nameOf(this, className, config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
     if (!isFloat(this.dtype)) throw this.error('ERR_DTYPE', `dtype must be a float, got ${this.dtype}`)
@@ -118,6 +119,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
         }
         this.built = true
         this.builtFor = free
+        this.afterBuild()
       },
     })
   }
@@ -128,6 +130,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Makes the weights. `inputShape` has null for the batch, and for other extents that vary. */
   build(_inputShape: InputShapes): void {}
+
+  /** What follows once the weights are there. */
+  protected afterBuild(): void {}
 
   /** The extent of an axis that weights depend on; negative axes count from the end. ERR_SHAPE where it is unknown. */
   protected extentOf(shape: DynamicShape, axis: number): number {
@@ -197,7 +202,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
     )
-    if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
+    if (raw && this.keepsRange) markBytes(result)
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }
 
@@ -230,13 +235,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   /** Warns when bytes reach weights in training; true when the inputs are bytes, or bytes that were only cast. */
   private noteRange(inputs: readonly Tensor[], training: boolean): boolean {
     if (!this.castsInputs && !this.keepsRange) return false
-    const raw = inputs.some((t) => t.dtype === 'uint8' || unscaled.has(t))
-    if (raw && training && this.castsInputs && this.entries.some((entry) => entry.trainable)) {
-      warnOnce(
-        'WEFT_UNSCALED',
-        `layer '${this.name}' trains on bytes (0 to 255) as they are, which usually learns worse. Put layers.rescaling({ scale: 1 / 255 }) first`,
-      )
-    }
+    const raw = areBytes(inputs)
+    if (raw && training && this.castsInputs && this.entries.some((entry) => entry.trainable)) warnOfBytes(this.name)
     return raw
   }
 
@@ -245,8 +245,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
       warnOnce(
         'WEFT_MASK',
-        `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
-        this.name,
+        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
+        this,
       )
     }
     // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
@@ -297,7 +297,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** What JSON the layer is made from again. */
   toConfig(): object {
-    return { ...this.config, name: this.name, ...(this.learns ? {} : { trainable: false }) }
+    const { name: _, ...config } = this.config
+    return { ...(isAutomatic(this) ? {} : { name: this.name }), ...config, ...(this.learns ? {} : { trainable: false }) }
   }
 }
 
@@ -306,9 +307,6 @@ const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'b
 
 /** Layers found in the layer that calls them. */
 const tracked = new WeakMap<AnyLayer, WeakSet<AnyLayer>>()
-
-/** Tensors that hold bytes which were cast or moved, never scaled. */
-const unscaled = new WeakSet<Tensor>()
 
 function classNameOf(made: { className?: string; name: string }): string {
   return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? (made.name || 'Layer')

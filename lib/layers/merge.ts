@@ -1,7 +1,7 @@
 // Merging: several inputs made one.
 import { type DynamicShape, shapeText } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
@@ -136,7 +136,7 @@ export class Concatenate extends Merge<ConcatenateOptions> {
   constructor(config: ConcatenateOptions & LayerOptions = {}) {
     super(config)
     if (!Number.isInteger(config.axis ?? -1))
-      throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${JSON.stringify(config.axis)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${show(config.axis)}`)
   }
 
   private axisOf(rank: number): number {
@@ -203,7 +203,7 @@ export class Dot extends Merge<DotOptions> {
     if (!fits)
       throw new WeftError(
         'ERR_ARGUMENT',
-        `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : JSON.stringify(axes)}`,
+        `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : show(axes)}`,
       )
   }
 
@@ -218,7 +218,7 @@ export class Dot extends Merge<DotOptions> {
     if (list.some((shape) => shape.length < 2 || shape.length > 3)) throw this.mismatch(list, 'must have rank 2 or 3')
     const [a, b] = this.axesOf(list.map((shape) => shape.length))
     if (a < 1 || b < 1 || list[0]![a] === undefined || list[0]![a] !== list[1]![b])
-      throw this.mismatch(list, `do not have the same extent along axes ${JSON.stringify(this.config.axes)}`)
+      throw this.mismatch(list, `do not have the same extent along axes ${show(this.config.axes)}`)
   }
 
   call(inputs: readonly Tensor[]): Tensor {

@@ -2,7 +2,7 @@
 import { tensor } from '../core/create.js'
 import type { HostArray } from '../core/host.js'
 import type { DynamicShape } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
@@ -29,7 +29,7 @@ export class Rescaling extends Layer<RescalingOptions> {
       if (![value].flat().every((n) => typeof n === 'number' && Number.isFinite(n))) {
         throw new WeftError(
           'ERR_ARGUMENT',
-          `layers.rescaling: ${name} must be a number or a list of them, got ${value === undefined ? 'nothing' : JSON.stringify(value)}`,
+          `layers.rescaling: ${name} must be a number or a list of them, got ${value === undefined ? 'nothing' : show(value)}`,
         )
       }
     }
@@ -50,6 +50,7 @@ export interface NormalizationOptions {
   axis?: number | readonly number[] | null
   /** Instead of adapt(). */
   mean?: number | readonly number[]
+  /** Instead of adapt(), together with mean. */
   variance?: number | readonly number[]
   /** Turns normalized values back. Default false. */
   invert?: boolean
@@ -82,7 +83,7 @@ export class Normalization extends Layer<NormalizationOptions> {
     const { axis = -1 } = this.config
     const axes = (axis === null ? [] : [axis].flat()).map((a) => ((a as number) < 0 ? (a as number) + rank : (a as number)))
     if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= rank))
-      throw this.error('ERR_SHAPE', `axis ${JSON.stringify(axis)} is out of range for inputs of rank ${rank}`)
+      throw this.error('ERR_SHAPE', `axis ${show(axis)} is out of range for inputs of rank ${rank}`)
     return axes.sort((a, b) => a - b)
   }
 

@@ -80,7 +80,7 @@ function addNode(facts: Omit<Node, 'inputs' | 'outputs' | 'order'>, specs: reado
   return node
 }
 
-/** The symbolic tensor that an input layer stands for. */
+/** The symbolic tensor of an input layer. */
 export function inputNode(layer: AnyLayer, spec: DynamicSpec): SymbolicTensor {
   return addNode({ kind: 'input', layer, fn: undefined, called: undefined, args: undefined, training: undefined }, [spec]).outputs[0]!
 }

@@ -1,6 +1,6 @@
 // TextVectorization: texts to tensors of token ids or counts, with a vocabulary learned from texts, as Keras 3's layer.
 import { tensor } from '../core/create.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
@@ -56,7 +56,7 @@ const SPLIT: Readonly<Record<'whitespace' | 'character', (text: string) => strin
   character: (text) => Array.from(text),
 }
 
-/** The function an option stands for. */
+/** The function that an option names. */
 function chosen<T>(what: string, option: string | T | null, known: Readonly<Record<string, T>>, none: T): T {
   if (option === null) return none
   if (typeof option !== 'string') return option
@@ -170,7 +170,7 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
   /** Sets the tokens, and with mode 'tfIdf' the weight of each. */
   setVocabulary(vocabulary: readonly string[], idfWeights?: readonly number[]): void {
     if (!Array.isArray(vocabulary) || vocabulary.length === 0) {
-      throw this.error('ERR_ARGUMENT', `setVocabulary: expected a list of tokens, got ${JSON.stringify(vocabulary)}`)
+      throw this.error('ERR_ARGUMENT', `setVocabulary: expected a list of tokens, got ${show(vocabulary)}`)
     }
     const special = this.specials
     const begins = special.every((token, i) => vocabulary[i] === token) ? special.length : vocabulary[0] === UNKNOWN ? 1 : 0
@@ -178,9 +178,8 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
     const { maxTokens } = this.config
     const seen = new Set<unknown>(special)
     for (const token of tokens as unknown[]) {
-      if (typeof token !== 'string') throw this.error('ERR_ARGUMENT', `setVocabulary: tokens are strings, got ${JSON.stringify(token)}`)
-      if (seen.has(token))
-        throw this.error('ERR_ARGUMENT', `setVocabulary: ${JSON.stringify(token)} stands there twice, or is a special token`)
+      if (typeof token !== 'string') throw this.error('ERR_ARGUMENT', `setVocabulary: tokens are strings, got ${show(token)}`)
+      if (seen.has(token)) throw this.error('ERR_ARGUMENT', `setVocabulary: ${show(token)} stands there twice, or is a special token`)
       seen.add(token)
     }
     if (typeof maxTokens === 'number' && tokens.length + special.length > maxTokens) {
@@ -283,7 +282,7 @@ function ngramWidths(what: string, ngrams: number | readonly number[] | null): n
   if (ngrams === null) return undefined
   if (typeof ngrams === 'number') return Array.from({ length: integerOption(what, 'ngrams', ngrams) }, (_, i) => i + 1)
   if (!Array.isArray(ngrams) || ngrams.length === 0) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: ngrams must be an integer or a list of them, got ${JSON.stringify(ngrams)}`)
+    throw new WeftError('ERR_ARGUMENT', `${what}: ngrams must be an integer or a list of them, got ${show(ngrams)}`)
   }
   return ngrams.map((n: unknown) => integerOption(what, 'ngrams', n))
 }

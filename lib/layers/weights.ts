@@ -17,13 +17,19 @@ import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
+  /** Unique in the layer: the name in saved models. */
   name: string
+  /** The shape. */
   shape: Shape
   /** Default glorotUniform. */
   initializer?: InitializerLike
+  /** Default true. */
   trainable?: boolean
+  /** Default: the layer's. */
   dtype?: DType
+  /** Penalty of the weight. Default: none. */
   regularizer?: RegularizerLike | undefined
+  /** Applied to the weight after each update. Default: none. */
   constraint?: ConstraintLike | undefined
 }
 
@@ -186,7 +192,9 @@ export abstract class Weighted {
       if (seen.has(value)) return
       seen.add(value)
       if (Array.isArray(value)) value.forEach((item, i) => typeof item === 'object' && visit(item, `${path}.${i}`))
-      else if (value instanceof Map) for (const [key, item] of value) visit(item, `${path}.${String(key)}`)
+      else if (value instanceof Map)
+        // a key that is an object has no text of its own
+        [...value].forEach(([key, item], i) => void visit(item, `${path}.${typeof key === 'object' ? i : String(key)}`))
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
       else if (isRecord(value)) for (const [key, item] of Object.entries(value)) if (typeof item === 'object') visit(item, `${path}.${key}`)
     }

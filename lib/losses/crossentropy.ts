@@ -24,6 +24,7 @@ export interface CategoricalCrossentropyOptions extends SmoothedCrossentropyOpti
 export interface SparseCategoricalCrossentropyOptions extends CrossentropyOptions {
   /** Class number that does not count. */
   ignoreClass?: number
+  /** The axis of the classes. Default -1. */
   axis?: number
 }
 const BINARY_OPTIONS: OptionTable<SmoothedCrossentropyOptions> = { labelSmoothing: 'number', fromLogits: 'boolean', ...LOSS_OPTIONS }
@@ -113,8 +114,8 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
 }
 
 /**
- * -log of the probability of class yTrue: class numbers [n] (or [n, 1]) beside predictions [n, classes]. A number that
- * is no class is a fault (ERR_DATA).
+ * -log of the probability of class yTrue. Targets are class numbers [n] or [n, 1], predictions are [n, classes]. A
+ * number that is no class is a fault (ERR_DATA).
  */
 export function sparseCategoricalCrossentropy(options: SparseCategoricalCrossentropyOptions = {}): Loss {
   checkCall('losses.sparseCategoricalCrossentropy(options)', arguments, SPARSE_OPTIONS)
@@ -148,7 +149,7 @@ function classNumbers(y: Tensor, predictions: Tensor): Tensor {
     const oneHot = sameShape(y.shape, predictions.shape)
     throw new WeftError(
       'ERR_SHAPE',
-      `sparseCategoricalCrossentropy: targets of shape [${y.shape}] beside predictions of shape [${predictions.shape}]; class numbers of shape [${expected}] are expected`,
+      `sparseCategoricalCrossentropy: targets of shape [${y.shape}] do not fit predictions of shape [${predictions.shape}]; class numbers of shape [${expected}] are expected`,
       {
         shapes: [y.shape, predictions.shape],
         hint: oneHot

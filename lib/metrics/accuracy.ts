@@ -39,7 +39,7 @@ export const binaryAccuracy: MetricFactory<BinaryAccuracyOptions> = defineMetric
     }),
 })
 
-/** Class numbers int32 from targets that are numbers or one-hot beside predictions [..., classes]. */
+/** Class numbers int32 from targets that are numbers or one-hot, for predictions [..., classes]. */
 function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   const expected = yPred.shape.slice(0, -1)
   let labels = yTrue

@@ -96,7 +96,7 @@ function fromFunction(fn: MetricFunction): Metric {
   const metric = new MeanMetric(name, { name }, (yTrue, yPred) => {
     const value = fn(alignOwn(name, yTrue, yPred), yPred)
     if (!(value instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `metric ${name}: expected a Tensor as result, got ${show(value)}`)
-    // a scalar stands for every sample of the batch
+    // a scalar counts once for every sample of the batch
     return value.rank === 0 ? value.broadcastTo([yPred.shape[0] ?? 1]) : value
   })
   return Object.assign(metric, { own: true })

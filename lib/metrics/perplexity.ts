@@ -52,8 +52,8 @@ class Perplexity extends MeanMetric {
 }
 
 /**
- * exp of the mean of -log p(token) over all tokens so far: ids [n, steps] beside probabilities or logits [n, steps,
- * vocabulary]. Tokens that the predictions' mask leaves out do not count.
+ * exp of the mean of -log p(token) over all tokens so far. Targets are ids [n, steps], predictions are probabilities or
+ * logits [n, steps, vocabulary]. Tokens that the predictions' mask leaves out do not count.
  */
 export const perplexity: MetricFactory<PerplexityOptions> = defineMetric<PerplexityOptions>({
   name: 'perplexity',

@@ -34,7 +34,7 @@ export function splitArguments<T extends object>(
   if (options === undefined && isRecord(y)) {
     const keys = Object.keys(y)
     if (keys.length > 0 && keys.every((key) => Object.hasOwn(table, key) && !outputs.includes(key))) {
-      throw new WeftError('ERR_ARGUMENT', `${name}: y is missing; options stand in its place: ${show(y)}`, {
+      throw new WeftError('ERR_ARGUMENT', `${name}: y is missing; there are options in its place: ${show(y)}`, {
         hint: `Write ${name}(x, y, options), or ${name}(x, undefined, options) for a model that needs no targets`,
       })
     }

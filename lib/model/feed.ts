@@ -3,6 +3,7 @@
 import { tensor } from '../core/create.js'
 import type { NestedArray, TypedArray } from '../core/host.js'
 import type { Shape } from '../core/spec.js'
+import { isList, isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
@@ -38,7 +39,6 @@ export type StreamSource = Stream | (() => Stream | Promise<Stream>)
 
 const isHostValues = (value: unknown): value is HostValues =>
   isRecord(value) && Array.isArray(value['shape']) && typeof value['data'] === 'object'
-const isTyped = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
 
 /**
  * Whether the inputs and the outputs of a model are lists: then a list is one of parts, also when its parts are nested
@@ -54,7 +54,7 @@ export interface Forms {
 /** Whether the first argument of fit and its like is a source of batches. */
 export function isStream(source: unknown): source is StreamSource {
   if (typeof source === 'function') return true
-  if (typeof source !== 'object' || source === null || source instanceof Tensor || isTyped(source)) return false
+  if (typeof source !== 'object' || source === null || source instanceof Tensor || isTypedArray(source)) return false
   if (Symbol.asyncIterator in source) return true
   if (Array.isArray(source)) return isRecord(source[0]) && 'x' in source[0] && !('shape' in source[0])
   return Symbol.iterator in source
@@ -77,7 +77,7 @@ export function toTree(what: string, value: unknown, owned: Tensor[], device: st
 }
 
 function plain(value: unknown, what: string): NestedArray | TypedArray {
-  if (Array.isArray(value) || isTyped(value)) return value as NestedArray
+  if (isList(value)) return value as NestedArray
   throw new WeftError(
     'ERR_ARGUMENT',
     `${what}: expected a Tensor, nested arrays or { data, shape }, got ${value === null ? 'null' : typeof value}`,

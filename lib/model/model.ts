@@ -25,7 +25,9 @@ export type AnyModel = Model<any, any, any>
 
 /** Options of trainOnBatch. */
 export interface TrainOnBatchOptions {
+  /** Weights of the samples [n]. */
   sampleWeight?: Rows
+  /** Weights of classes by number. */
   classWeight?: Exclude<ClassWeightLike, 'balanced'>
 }
 

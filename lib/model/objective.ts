@@ -115,7 +115,7 @@ export class Objective {
     if (this.lossWeights === undefined) return 1
     const weight = byOutput('lossWeights', this.lossWeights, place)
     if (typeof weight === 'number' && Number.isFinite(weight)) return weight
-    throw new WeftError('ERR_ARGUMENT', `compile: lossWeights for output '${place.name}' must be a number, got ${String(weight)}`)
+    throw new WeftError('ERR_ARGUMENT', `compile: lossWeights for output '${place.name}' must be a number, got ${show(weight)}`)
   }
 
   /** The metrics of an output, with states of their own where they can be copied. */

@@ -1,4 +1,4 @@
-// Pass: one forward pass of a model beside its targets, as recorded into a step: predictions, losses, and what the
+// Pass: one forward pass of a model and its targets, as recorded into a step: predictions, losses, and what the
 // metrics may know.
 import { asTensor, tensor } from '../core/create.js'
 import { sameShape } from '../core/spec.js'

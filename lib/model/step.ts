@@ -93,7 +93,7 @@ class Tracker {
   }
 }
 
-/** The rows of a step: arrays that a permutation picks from, beside the cursor. */
+/** The rows of a step: the cursor, and the arrays from which a permutation picks. */
 export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined], Tensor>
 export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean], Tensor>
 

@@ -3,7 +3,7 @@ import { apply } from '../core/apply.js'
 import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { checkOptions, type OptionTable } from '../core/options.js'
+import { checkOptions, type OptionTable, show } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
 import type { Spec } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
@@ -212,7 +212,7 @@ export const scaledDotProductAttention: (q: TensorLike, k: TensorLike, v: Tensor
     const { device, dtype } = query
     const [b, tq, h, d] = query.shape as [number, number, number, number]
     const scale = numberOf(op, 'scale', options.scale ?? (d === 0 ? 1 : 1 / Math.sqrt(d)))
-    if (typeof causal !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: causal is true or false, got ${String(causal)}`, { op })
+    if (typeof causal !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: causal is true or false, got ${show(causal)}`, { op })
     if (!causal && offset !== 0) {
       throw new WeftError('ERR_ARGUMENT', `${op}: an offset is for causal attention`, { op, hint: 'Set causal: true' })
     }

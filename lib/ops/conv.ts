@@ -173,10 +173,13 @@ export const conv2d: (x: TensorLike, kernel: TensorLike, options?: Conv2dOptions
 )
 
 export interface Conv1dOptions {
+  /** Default 1. */
   strides?: number
   /** 'causal': all padding before, so that no step sees a later one; or [before, after]. Default 'valid'. */
   padding?: 'valid' | 'same' | 'causal' | readonly [number, number]
+  /** Distance of the kernel's places in the input. Default 1. */
   dilations?: number
+  /** Channels in and out are cut into this many independent groups. Default 1. */
   groups?: number
 }
 
@@ -236,9 +239,11 @@ export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: Dept
 )
 
 export interface ConvTransposeOptions {
+  /** Default 1. */
   strides?: Pair
   /** Of the convolution whose transpose this is. Default 'valid'. */
   padding?: 'valid' | 'same'
+  /** Distance of the kernel's places in the result. Default 1. */
   dilations?: Pair
   /** Places added at the end of the result, where several sizes fit. Default: as Keras. */
   outputPadding?: Pair

@@ -28,7 +28,7 @@ function optimizerOp(name: string, shared = 0): Op<OptimizerAttrs> {
         if (!sameShape(t.shape, w.shape) || t.dtype !== w.dtype) {
           throw new WeftError(
             sameShape(t.shape, w.shape) ? 'ERR_DTYPE' : 'ERR_SHAPE',
-            `${name}: parameter ${w.dtype} [${w.shape}] beside ${t.dtype} [${t.shape}]`,
+            `${name}: a tensor ${t.dtype} [${t.shape}] does not fit its parameter ${w.dtype} [${w.shape}]`,
             {
               op: name,
               shapes: [w.shape, t.shape],

@@ -12,7 +12,7 @@ export function call(name: string, inputs: readonly Tensor[], attrs: Attrs = {})
   return applyOne(ops.get(name)!, inputs, attrs)
 }
 
-/** An operand of a raw op: numbers take the dtype of the tensor beside them. */
+/** An operand of a raw op: a number takes the dtype of the other operand. */
 type Operand = Tensor | number
 
 function pair(name: string, a: Operand, b: Operand): Tensor {

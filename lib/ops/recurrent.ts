@@ -2,7 +2,7 @@
 // their options, the checks of their operands, and the projection of all steps.
 import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { stopGradient } from './cast.js'
 import { zeros } from './creation.js'
@@ -74,7 +74,7 @@ function maskOf(op: string, value: TensorLike, x: Tensor): Tensor {
 }
 
 export function flagOf(op: string, name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: ${name} is true or false, got ${String(value)}`, { op })
+  if (typeof value !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: ${name} is true or false, got ${show(value)}`, { op })
   return value
 }
 

@@ -41,7 +41,7 @@ export function ownSettings(rule: Rule, values: Readonly<Record<string, unknown>
   return Object.fromEntries(names.map((name) => [name, values[name] as number | boolean]))
 }
 
-/** What a kernel is given as attributes, beside `decay`. */
+/** The attributes of a kernel, without `decay`. */
 export function kernelAttrs(rule: Rule, settings: Settings): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => name !== rule.start))
 }

@@ -106,7 +106,7 @@ async function loadRanks(file: string, options: RanksOptions = {}): Promise<Subw
   return tokenizerOf(new MergeModel(ids, mergesOf(ids), { wholePieces: true }), pattern, specialTokens)
 }
 
-/** The merges that ranks stand for: any two neighbours that make a token, the token of lowest rank first. */
+/** The merges that follow from ranks: any two neighbours that make a token, the token of lowest rank first. */
 function mergesOf(ids: ReadonlyMap<string, number>): Merge[] {
   const rank = (token: string): number => ids.get(token)!
   return [...ids.keys()]

@@ -1,6 +1,7 @@
 // MergeModel: byte-level byte-pair encoding (R. Sennrich et al. 2016; A. Radford et al. 2019): the bytes of a piece,
 // merged pair by pair.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { byteCharacters, fromAlphabet, toAlphabet } from './byte_alphabet.js'
 import { Heap } from './heap.js'
 import { byId, PieceCache, type SubwordModel } from './subword_model.js'
@@ -44,10 +45,7 @@ export class MergeModel implements SubwordModel {
     for (const [rank, [left, right]] of merges.entries()) {
       const [a, b, whole] = [ids.get(left), ids.get(right), ids.get(left + right)]
       if (a === undefined || b === undefined || whole === undefined) {
-        throw new WeftError(
-          'ERR_FORMAT',
-          `merge ${rank} of the tokenizer, ${JSON.stringify([left, right])}, is not of tokens in its vocabulary`,
-        )
+        throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer, ${show([left, right])}, is not of tokens in its vocabulary`)
       }
       const pair = a * this.width + b
       if (!this.ranks.has(pair)) this.ranks.set(pair, rank)

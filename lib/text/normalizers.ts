@@ -1,5 +1,6 @@
 // Normalizers of tokenizer.json files: what is done to a text before it is cut.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 
@@ -56,7 +57,7 @@ export function normalizerOf(json: unknown): Normalizer {
       return (text) => parts.reduce((result, part) => part(result), text)
     }
     default:
-      throw new WeftError('ERR_FORMAT', `the normalizer '${String(json['type'])}' of the tokenizer is not known`, {
+      throw new WeftError('ERR_FORMAT', `the normalizer ${show(json['type'])} of the tokenizer is not known`, {
         hint: 'Known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Sequence',
       })
   }

@@ -1,7 +1,7 @@
 // SubwordTokenizer: texts as ids of parts of words, and back; written and read as Hugging Face's tokenizer.json.
 import { writeFile } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { isRecord } from '../core/tree.js'
 import { type AddedToken, addedTokensOf, type Splitter, splitterOf } from './added_tokens.js'
 import { validParts } from './byte_alphabet.js'
@@ -255,7 +255,7 @@ function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordMode
     })
   }
   if (json['type'] !== 'BPE') {
-    throw new WeftError('ERR_FORMAT', `the model '${String(json['type'])}' of the tokenizer is not known`, {
+    throw new WeftError('ERR_FORMAT', `the model ${show(json['type'])} of the tokenizer is not known`, {
       hint: 'Known: BPE, WordPiece',
     })
   }
@@ -267,7 +267,7 @@ function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordMode
   const merges = json['merges'].map((merge: unknown, rank): Merge => {
     const pair = typeof merge === 'string' ? merge.split(' ') : merge
     if (Array.isArray(pair) && pair.length === 2) return pair as unknown as Merge
-    throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer is not a pair: ${JSON.stringify(merge)}`)
+    throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer is not a pair: ${show(merge)}`)
   })
   return new MergeModel(ids, merges, { unknownToken: text('unk_token'), wholePieces: json['ignore_merges'] === true })
 }

@@ -1,4 +1,5 @@
 // Tokenizer: words or characters as ids by how often they occur, exactly as Keras' Tokenizer (keras_preprocessing 1.1).
+import { integer } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
@@ -12,7 +13,7 @@ export interface TokenizerOptions extends WordOptions {
   numWords?: number
   /** Whether every character is a token. Default false. */
   charLevel?: boolean
-  /** A word that stands for unknown ones and has id 1. Default: unknown words are left out. */
+  /** A word with id 1 that replaces unknown words. Default: unknown words are left out. */
   oovToken?: string
 }
 
@@ -48,9 +49,7 @@ export class Tokenizer {
     const what = 'text.tokenizer'
     checkOptions(what, options, TOKENIZER_OPTIONS)
     const { numWords, oovToken, charLevel: _, ...wordOptions } = options
-    if (numWords !== undefined && (!Number.isInteger(numWords) || numWords < 1)) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: numWords must be an integer of at least 1, got ${JSON.stringify(numWords)}`)
-    }
+    if (numWords !== undefined) integer(what, 'numWords', numWords, 1)
     if (oovToken !== undefined && typeof oovToken !== 'string') {
       throw new WeftError('ERR_ARGUMENT', `${what}: oovToken must be a string, got ${describe(oovToken)}`)
     }

@@ -5,7 +5,7 @@ import { isRecord } from '../core/tree.js'
 import { SubwordTokenizer } from './subword_tokenizer.js'
 import { Tokenizer } from './tokenizer.js'
 
-/** What can be saved with a model, and comes back as what it was. */
+/** What can be saved with a model; loading makes an object of the same class. */
 export type AnyTokenizer = Tokenizer | SubwordTokenizer
 
 function parsed(json: string | object): unknown {

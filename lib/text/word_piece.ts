@@ -115,7 +115,7 @@ async function loadVocabulary(file: string, options: BertTextOptions = {}): Prom
   const lines = (await readText(file)).split(/\r?\n/)
   if (lines.at(-1) === '') lines.pop()
   const ids = new Map(lines.map((token, id) => [token, id]))
-  if (ids.size < lines.length) throw new WeftError('ERR_FORMAT', `${file}: ${lines.length - ids.size} tokens stand there twice`)
+  if (ids.size < lines.length) throw new WeftError('ERR_FORMAT', `${file}: ${lines.length - ids.size} tokens are listed twice`)
   return tokenizerOf(
     ids,
     SPECIAL.filter((token) => ids.has(token)),

@@ -1,7 +1,8 @@
 // generate: text from a language model, token by token, each token one native call on the cached keys and values of
 // those before.
+import { integer, isList } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
 import { ComposedModel } from '../model/composed.js'
@@ -126,7 +127,7 @@ async function taken(t: Tensor): Promise<number> {
 
 function checkPrompt(model: TokenModel, prompt: unknown): number[] {
   const { sequenceLength, vocabularySize } = model.config
-  if (!Array.isArray(prompt) && !(ArrayBuffer.isView(prompt) && !(prompt instanceof DataView))) {
+  if (!isList(prompt)) {
     throw new WeftError(
       'ERR_ARGUMENT',
       `generate: the prompt must be a list of token ids, got ${prompt === null ? 'null' : typeof prompt}`,
@@ -150,19 +151,19 @@ function checkPrompt(model: TokenModel, prompt: unknown): number[] {
   if (bad >= 0)
     throw new WeftError(
       'ERR_ARGUMENT',
-      `generate: prompt[${bad}] is ${String(ids[bad])}, token ids are integers from 0 to ${vocabularySize - 1}`,
+      `generate: prompt[${bad}] is ${show(ids[bad])}, token ids are integers from 0 to ${vocabularySize - 1}`,
     )
   return ids
 }
 
 function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, stopTokens, signal }: GenerateOptions): Plan {
   const refuse = (name: string, wanted: string, got: unknown): never => {
-    throw new WeftError('ERR_ARGUMENT', `generate: ${name} must be ${wanted}, got ${typeof got === 'number' ? got : JSON.stringify(got)}`)
+    throw new WeftError('ERR_ARGUMENT', `generate: ${name} must be ${wanted}, got ${show(got)}`)
   }
-  if (!Number.isInteger(maxTokens) || maxTokens < 0) refuse('maxTokens', 'an integer of at least 0', maxTokens)
+  integer('generate', 'maxTokens', maxTokens, 0)
   if (typeof temperature !== 'number' || !(temperature >= 0) || !Number.isFinite(temperature))
     refuse('temperature', 'a number of at least 0', temperature)
-  if (topK !== undefined && (!Number.isInteger(topK) || topK < 1)) refuse('topK', 'an integer of at least 1', topK)
+  if (topK !== undefined) integer('generate', 'topK', topK, 1)
   if (typeof topP !== 'number' || !(topP > 0 && topP <= 1)) refuse('topP', 'in (0, 1]', topP)
   if (seed !== undefined && !Number.isSafeInteger(seed)) refuse('seed', 'an integer', seed)
   if (stopTokens !== undefined && (!Array.isArray(stopTokens) || !stopTokens.every(Number.isInteger)))

@@ -3,7 +3,9 @@
 
 namespace weft::cpu {
 
-/** Whether the calling thread does its chunks by itself from now on. Results are the same: chunks follow from shapes. */
+/**
+ * Whether the calling thread does its chunks by itself from now on. Results are the same: chunks follow from shapes.
+ */
 void work_alone(bool alone);
 
 }  // namespace weft::cpu

@@ -1,4 +1,5 @@
-// The CUDA device in circumstances that a machine rarely has: kernels compiled for an older GPU, and a GPU whose memory runs out.
+// The CUDA device in circumstances that a machine rarely has: kernels compiled for an older GPU, and a GPU whose memory
+// runs out.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -1,10 +1,13 @@
-// Repeats what the tests run on the CPU device on the emulated GPU, under AddressSanitizer and under the race detector, in several orders.
-// Usage: node test/cuda-on-cpu/replay.mjs [address] [race] [ptx] [part of a test's path ...]; without arguments all. `race ops/cumsum`
-// repeats what that test runs, and the long rows (rows/wide_rows.ts) of the operations it calls. The addon, TypeScript and the runners are
-// built first. The last line is "N passed, N failed, N skipped": a pass is all programs once in one way, a failure is a program.
+// Repeats what the tests run on the CPU device on the emulated GPU, under AddressSanitizer and under the race detector,
+// in several orders.
+// Usage: node test/cuda-on-cpu/replay.mjs [address] [race] [ptx] [part of a test's path ...]; without arguments all.
+// `race ops/cumsum` repeats what that test runs, and the long rows (rows/wide_rows.ts) of the operations it calls. The
+// addon, TypeScript and the runners are built first. The last line is "N passed, N failed, N skipped": a pass is all
+// programs once in one way, a failure is a program.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { buildAll } from '../../scripts/build.mjs'
 import { build } from './build.mjs'
 import { buildTranslated } from './ptx/build.mjs'
 
@@ -15,7 +18,10 @@ const products = path.join(root, 'build', 'cuda-on-cpu-products')
 const SOURCES = ['ops', 'layers', 'model', 'core']
 const PROCESSES = 2
 
-/** Each way runs all programs, or every `of`-th; over the ways of one build all schedules and both kinds of asynchronous work come up. */
+/**
+ * Each way runs all programs, or every `of`-th; over the ways of one build all schedules and both kinds of asynchronous
+ * work come up.
+ */
 const WAYS = {
   address: [
     { schedule: 'forward', async: 'lazy', capability: 90 },
@@ -145,16 +151,18 @@ const wanted = process.argv.slice(2)
 const parts = wanted.filter((word) => !Object.hasOwn(WAYS, word))
 const kinds = Object.keys(WAYS).filter((kind) => wanted.length === parts.length || wanted.includes(kind))
 
-for (const script of ['build:native', 'build:ts']) {
-  const { output, code } = await run('npm', ['run', '--silent', script])
-  if (code !== 0) fail(`FAIL ${script}\n${output.trimEnd().split('\n').slice(-40).join('\n')}`)
-}
+for (const problem of await buildAll()) fail(`FAIL ${problem}`)
 if (sum.failed === 0) await exportPrograms()
 for (const kind of sum.failed === 0 ? kinds : []) {
   const missing = ['cmake', 'g++', ...(kind === 'ptx' ? ['nvcc', 'c++filt'] : [])].find((tool) => !has(tool))
   if (missing) {
     sum.skipped += WAYS[kind].length
     console.log(`skipped: needs ${missing} (${kind})`)
+    continue
+  }
+  if (kind === 'ptx' && readdirSync(products).length === 0) {
+    sum.skipped += WAYS[kind].length
+    console.log(`skipped: ${parts.join(' ')} calls none of the operations of rows/product_rows.ts, which are what ptx repeats`)
     continue
   }
   const begin = performance.now()

@@ -1,6 +1,8 @@
-// Documents and comments keep within 120 columns, so that a diff of them is readable. Tables, fenced text and licences may be wider; code has
-// the formatters' 140, with the comment behind it.
-import { readdirSync, readFileSync } from 'node:fs'
+// Documents and comments keep within 120 columns, so that a diff of them is readable. Tables, fenced text and licences
+// may be wider; code has the formatters' 140, with the comment behind it.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -43,7 +45,22 @@ test('documents', () => {
 
 test('comments', () => {
   const wrong = files.filter((file) => CODE.test(file)).flatMap((file) => tooLong(file, (line) => COMMENT.test(line)))
-  assert.equal(wrong, [], `break these lines at ${MOST} columns`)
+  assert.equal(wrong, [], `break these lines at ${MOST} columns; "npm run format" does it`)
+})
+
+test('"npm run format" breaks comments, and nothing else', () => {
+  const word = 'word '.repeat(30).trim()
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-columns-'))
+  const file = path.join(folder, 'a.ts')
+  const code = `const long = '${'x'.repeat(130)}' // behind code`
+  writeFileSync(file, [`// ${word}.`, '// - a list', `  /** ${word} */`, code, ''].join('\n'))
+  const { status, stderr } = spawnSync(process.execPath, [path.join(root, 'scripts', 'comments.mjs'), file], { encoding: 'utf8' })
+  assert.is(status, 0, stderr)
+  const lines = readFileSync(file, 'utf8').split('\n')
+  rmSync(folder, { recursive: true })
+  const [first, second] = ['word '.repeat(23).trim(), 'word '.repeat(7).trim()]
+  const inside = ['  /**', `   * ${'word '.repeat(23).trim()}`, `   * ${second}`, '   */']
+  assert.equal(lines, [`// ${first}`, `// ${second}.`, '// - a list', ...inside, code, ''])
 })
 
 test.run()

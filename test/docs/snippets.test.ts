@@ -1,5 +1,5 @@
-// Every snippet of the guides compiles for a strict user, and runs. A snippet goes on from those before it on its page, unless it declares or
-// imports a name again: then it begins a new program.
+// Every snippet of the guides compiles for a strict user, and runs. A snippet goes on from those before it on its page,
+// unless it declares or imports a name again: then it begins a new program.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'

@@ -1,5 +1,5 @@
-// Coverage: the table of operations has a kernel for each, no kernel is without its operation, and rows test every operation's value,
-// gradient, zero sizes and broadcasting. WEFT_PRINT_TABLES=1 prints the table.
+// Coverage: the table of operations has a kernel for each, no kernel is without its operation, and rows test every
+// operation's value, gradient, zero sizes and broadcasting. WEFT_PRINT_TABLES=1 prints the table.
 import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -43,7 +43,8 @@ async function hasEmptyResult(row: Row): Promise<boolean> {
   return (Array.isArray(result) ? result : [result]).some(({ shape }) => shape.includes(0))
 }
 
-// a row's own op is compared with the reference; what its gradient calls is compared with finite differences of it, and so on
+// a row's own op is compared with the reference; what its gradient calls is compared with finite differences of it, and
+// so on
 for (const row of rows) {
   mark([row.op], 'value')
   const empty = row.operands.some(({ shape }) => shape.includes(0)) || (!covered.get(row.op)!.zero && (await hasEmptyResult(row)))

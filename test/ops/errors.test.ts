@@ -145,7 +145,7 @@ test('an optimizer update checks its parameters', () => {
   const attrs = { decay: [0] }
   assert.throws(
     () => adam.shape([...common, spec([2]), spec([3]), spec([2]), spec([2])], attrs),
-    /adam: parameter float32 \[2\] beside float32 \[3\]/,
+    /adam: a tensor float32 \[3\] does not fit its parameter float32 \[2\]/,
   )
   assert.throws(() => adam.shape([...common, spec([2])], attrs), /1 tensors for 1 parameters/)
 })
@@ -222,7 +222,7 @@ test('every operation with options refuses what is no record, and an unknown opt
     }
     assert.throws(
       () => fn(...before, { nonsense: 1 }),
-      (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && e.message.includes(`unknown option of ${name} 'nonsense'`),
+      (e: weft.WeftError) => e.code === 'ERR_ARGUMENT' && e.message.includes(`${name}: unknown option 'nonsense'`),
       name,
     )
   }

@@ -1,6 +1,7 @@
-// One family of operations has one base name on all sides: lib/ops/<family>.ts, native/cpu/kernels/<family>.cc, cuda/kernels/**/<family>.cu
-// and test/ops/<family>.test.ts. A kernel file may be a part of its family: <family>_<part>. A family whose rows stand with those of another
-// says so in the second line of its file in lib/ops: "// Tested in test/ops/recurrent.test.ts."
+// One family of operations has one base name on all sides: lib/ops/<family>.ts, native/cpu/kernels/<family>.cc,
+// cuda/kernels/**/<family>.cu and test/ops/<family>.test.ts. A kernel file may be a part of its family:
+// <family>_<part>. A family whose rows stand with those of another says so in the second line of its file in lib/ops:
+// "// Tested in test/ops/recurrent.test.ts."
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'uvu'

@@ -16,6 +16,7 @@ export interface AttentionLayerOptions {
   dropout?: number
   /** Query i looks at keys 0 to i only. Default false. */
   useCausalMask?: boolean
+  /** Fixes the numbers of dropout; by default they follow setSeed(). */
   seed?: number
 }
 

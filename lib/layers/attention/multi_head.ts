@@ -202,6 +202,7 @@ function project(x: Tensor, { kernel, bias }: Projection, to: Shape): Tensor {
 }
 
 export interface MultiHeadAttentionOptions extends ProjectionOptions {
+  /** Number of heads. */
   numHeads: number
   /** Features of queries and keys in each head. */
   keyDim: number
@@ -256,6 +257,7 @@ export const multiHeadAttention: LayerFactory<typeof MultiHeadAttention> = layer
 export interface GroupedQueryAttentionOptions extends ProjectionOptions {
   /** Features of each head. */
   headDim: number
+  /** Heads of the query, a multiple of numKeyValueHeads. */
   numQueryHeads: number
   /** A divisor of numQueryHeads; 1: multi-query attention. */
   numKeyValueHeads: number

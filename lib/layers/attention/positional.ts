@@ -1,7 +1,7 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
 import { tensor } from '../../core/create.js'
 import type { DynamicShape } from '../../core/spec.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
@@ -83,10 +83,7 @@ export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
     super(config)
     this.maxWavelength = config.maxWavelength ?? 10_000
     if (typeof this.maxWavelength !== 'number' || !(this.maxWavelength > 0))
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `layers.sinePositionEncoding: maxWavelength must be positive, got ${JSON.stringify(config.maxWavelength)}`,
-      )
+      throw new WeftError('ERR_ARGUMENT', `layers.sinePositionEncoding: maxWavelength must be positive, got ${show(config.maxWavelength)}`)
   }
 
   call(x: Tensor): Tensor {
@@ -108,6 +105,7 @@ export interface TokenAndPositionEmbeddingOptions {
   vocabularySize: number
   /** The most steps. */
   sequenceLength: number
+  /** Length of the vectors. */
   embeddingDim: number
   /** Of both tables. Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike

@@ -1,6 +1,6 @@
 // Rotary positions (Su et al. 2021): the tables, queries and keys turned by them, and the layer.
 import { tensor } from '../../core/create.js'
-import { checkOptions, type OptionTable } from '../../core/options.js'
+import { checkOptions, type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
 import { outsideTrace } from '../../core/graph.js'
@@ -24,13 +24,12 @@ const OPTIONS: OptionTable<RotaryOptions> = { maxWavelength: 'number', scalingFa
 export function rotaryOption(what: string, value: boolean | RotaryOptions | undefined | null): Required<RotaryOptions> | undefined {
   if (value === undefined || value === null || value === false) return undefined
   const given = value === true ? {} : value
-  if (typeof given !== 'object')
-    throw new WeftError('ERR_ARGUMENT', `${what}: rotary must be true, false or options, got ${JSON.stringify(value)}`)
+  if (typeof given !== 'object') throw new WeftError('ERR_ARGUMENT', `${what}: rotary must be true, false or options, got ${show(value)}`)
   checkOptions(`${what}: rotary`, given, OPTIONS)
   const { maxWavelength = 10_000, scalingFactor = 1, interleaved = false } = given
   for (const [name, number] of Object.entries({ maxWavelength, scalingFactor })) {
     if (typeof number !== 'number' || !(number > 0) || !Number.isFinite(number))
-      throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${JSON.stringify(number)}`)
+      throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${show(number)}`)
   }
   return { maxWavelength, scalingFactor, interleaved }
 }

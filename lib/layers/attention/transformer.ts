@@ -3,7 +3,7 @@
 import { type DynamicShape, type Shape, shapeText } from '../../core/spec.js'
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import type { ActivationLike } from '../../activations.js'
 import { WeftError } from '../../core/error.js'
@@ -98,7 +98,7 @@ abstract class TransformerBlock<C extends TransformerBlockOptions, I> extends La
     choiceOption(what, 'normalization', config.normalization ?? 'layer', ['layer', 'rms'])
     const epsilon = config.layerNormEpsilon ?? 1e-5
     if (typeof epsilon !== 'number' || !(epsilon > 0))
-      throw new WeftError('ERR_ARGUMENT', `${what}: layerNormEpsilon must be positive, got ${JSON.stringify(epsilon)}`)
+      throw new WeftError('ERR_ARGUMENT', `${what}: layerNormEpsilon must be positive, got ${show(epsilon)}`)
   }
 
   /**
@@ -222,7 +222,7 @@ export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptio
     this.assemble(this.extentOf(shape, 2), this.config.useCausalMask ?? false)
   }
 
-  /** The block on x; the attention mask may also stand beside it: apply([x, attentionMask]). */
+  /** The block on x. The attention mask may also be given in a list: apply([x, attentionMask]). */
   override apply(x: Tensor | readonly [Tensor, Tensor], options: EncoderApplyOptions = {}): Tensor {
     const { attentionMask, ...rest } = options
     return super.apply(attentionMask && !Array.isArray(x) ? [x as Tensor, attentionMask] : x, rest)

@@ -1,8 +1,9 @@
 // bidirectional: a recurrent layer and its like in the other direction (Schuster and Paliwal 1997).
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { layer } from '../declare.js'
+import { isAutomatic, snakeCase } from '../names.js'
 import { WeftError } from '../../core/error.js'
 import { add, concat, mul } from '../../ops/index.js'
 import type { Tensor } from '../../core/tensor.js'
@@ -59,12 +60,17 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
     if (!MERGE_MODES.includes(mergeMode)) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `layers.bidirectional: mergeMode must be 'concat', 'sum', 'mul', 'ave' or null, got ${JSON.stringify(mergeMode)}`,
+        `layers.bidirectional: mergeMode must be 'concat', 'sum', 'mul', 'ave' or null, got ${show(mergeMode)}`,
       )
     }
     this.mergeMode = mergeMode
     this.forwardLayer = layer
-    this.backwardLayer = backwardLayer ?? layer.copy({ name: `backward_${layer.name}`, goBackwards: !layer.config.goBackwards })
+    this.backwardLayer =
+      backwardLayer ??
+      layer.copy({
+        name: `backward_${isAutomatic(layer) ? snakeCase(layer.className) : layer.name}`,
+        goBackwards: !layer.config.goBackwards,
+      })
     for (const key of ['returnSequences', 'returnState', 'stateful', 'goBackwards'] as const) {
       const [one, other] = [layer, this.backwardLayer].map((each) => Boolean(each.config[key]))
       if (key === 'goBackwards' ? one === other : one !== other)

@@ -88,12 +88,16 @@ export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
   }
 
   override copy(): CellLike {
-    return new StackedRnnCells({ ...this.config, name: `${this.name}_copy`, cells: this.cells.map(copyOf) })
+    return new StackedRnnCells({ ...withoutName(this.config), cells: this.cells.map(copyOf) })
   }
 
   override toConfig(): object {
     return { ...super.toConfig(), cells: this.cells.map((cell) => layerToJson(asLayer(cell))) }
   }
+}
+
+function withoutName<C extends LayerOptions>({ name: _, ...config }: C): Omit<C, 'name'> {
+  return config
 }
 
 /** Cells one above the other as one. */
@@ -124,7 +128,7 @@ export class Rnn<O extends Tensor | readonly Tensor[] = Tensor> extends Recurren
   constructor(config: RnnOptions & LayerOptions) {
     super(config)
     this.cell = Array.isArray(config.cell)
-      ? new StackedRnnCells({ cells: config.cell as readonly CellLike[], name: `${this.name}_cells`, dtype: this.dtype })
+      ? new StackedRnnCells({ cells: config.cell as readonly CellLike[], dtype: this.dtype })
       : checkCell('layers.rnn', config.cell)
     if (config.trainable === false) this.cell.trainable = false
   }

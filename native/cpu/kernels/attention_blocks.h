@@ -7,7 +7,10 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Keys whose scores are held at once. It depends on the number of keys alone, so that a row's bits do not depend on its batch. */
+/**
+ * Keys whose scores are held at once. It depends on the number of keys alone, so that a row's bits do not depend on its
+ * batch.
+ */
 struct KeyBlocks {
   static constexpr int64_t panel = tile_columns<float>;
   int64_t count, length;  // length: a multiple of panel

@@ -1,5 +1,6 @@
-// batchNorm over the rows of [r, c] and its gradient. Rows are cut into segments that stay in the cache; each gives the mean and the sum of
-// squared deviations of its columns, combined in order as in Chan et al. 1979; then the rows are read once more to write the output.
+// batchNorm over the rows of [r, c] and its gradient. Rows are cut into segments that stay in the cache; each gives the
+// mean and the sum of squared deviations of its columns, combined in order as in Chan et al. 1979; then the rows are
+// read once more to write the output.
 #include "pointwise.h"
 #include "reduce.h"
 #include "widened.h"

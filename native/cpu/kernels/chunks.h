@@ -24,7 +24,10 @@ struct LaneScratch {
   }
 };
 
-/** Pieces to cut work of so many multiply-adds into: each long enough to be worth handing to a thread, few enough to be cheap. */
+/**
+ * Pieces to cut work of so many multiply-adds into: each long enough to be worth handing to a thread, few enough to be
+ * cheap.
+ */
 inline int64_t pieces_of_work(double multiply_adds, int64_t most = 16) {
   return std::clamp(int64_t(multiply_adds / 1.5e6), int64_t(1), most);
 }

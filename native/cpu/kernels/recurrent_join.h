@@ -1,5 +1,6 @@
-// A recurrence and the products around it, bound as one (Join in kernel.h): forward the projection of its input, backward the gradient of that
-// projection. What passes between them, as large as all gates of all steps, never lies in memory.
+// A recurrence and the products around it, bound as one (Join in kernel.h): forward the projection of its input,
+// backward the gradient of that projection. What passes between them, as large as all gates of all steps, never lies in
+// memory.
 #pragma once
 #include <utility>
 #include <vector>
@@ -9,15 +10,18 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Bytes of weights that may be walked through at each step: they stay in the second-level cache beside what the steps read and write. */
+/**
+ * Bytes of weights that may be walked through at each step: they stay in the second-level cache together with what the
+ * steps read and write.
+ */
 constexpr int64_t joined_weights = 1 << 20;
 
 /** Whether a call is x [places, features] * kernel [features, n] (+ bias), as the projection of a sequence is. */
 bool is_projection(const Call& call, int64_t n);
 
 /**
- * The gradient of a projection x * kernel + bias, from its slopes: what is joined with the gradient of a recurrence. Views that nobody
- * wants are unused.
+ * The gradient of a projection x * kernel + bias, from its slopes: what is joined with the gradient of a recurrence.
+ * Views that nobody wants are unused.
  */
 struct ProjectionGradient {
   int64_t features = 0;
@@ -60,8 +64,8 @@ struct BackwardViews {
 template <class T> Step bind_backward(Call& call, const BackwardViews& views);
 
 /**
- * Binds the gradient of a recurrence, whose second output is that of [units, n] weights, with the products that take its slopes, where
- * nothing else reads them.
+ * Binds the gradient of a recurrence, whose second output is that of [units, n] weights, with the products that take
+ * its slopes, where nothing else reads them.
  */
 Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, Bind of_float, Bind of_double);
 template <class F> Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, F) {

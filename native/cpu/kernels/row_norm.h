@@ -1,5 +1,5 @@
-// Norms of the rows of [r, c] and their gradients, by a rule: row by row for the output and dx; gradients of the parameters are column sums
-// over segments of rows, taken while a segment is in the cache and added in order.
+// Norms of the rows of [r, c] and their gradients, by a rule: row by row for the output and dx; gradients of the
+// parameters are column sums over segments of rows, taken while a segment is in the cache and added in order.
 #pragma once
 #include "pointwise.h"
 #include "reduce.h"
@@ -12,8 +12,9 @@ namespace weft::cpu::WEFT_ISA {
 template <class T> struct RowScale { T mean, rstd; };
 
 /**
- * A rule says `centred`, whether the mean is taken off (then the op has beta, mean and dbeta too), and has three functions:
- * scale(x, n, epsilon), a RowScale; gradient_row(g, x, gamma, scale, n, dx); and term(g, x, scale), what a place adds to dgamma.
+ * A rule says `centred`, whether the mean is taken off (then the op has beta, mean and dbeta too), and has three
+ * functions: scale(x, n, epsilon), a RowScale; gradient_row(g, x, gamma, scale, n, dx); and term(g, x, scale), what a
+ * place adds to dgamma.
  */
 template <class Rule, class T> Step bind_row_norm(Call& call) {
   constexpr bool centred = Rule::centred;

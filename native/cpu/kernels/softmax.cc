@@ -1,4 +1,5 @@
-// softmax, logSoftmax and their gradients over the last axis: row by row, each row read from memory once and then from the cache.
+// softmax, logSoftmax and their gradients over the last axis: row by row, each row read from memory once and then from
+// the cache.
 #include "pointwise.h"
 #include "row_math.h"
 #include "widened.h"

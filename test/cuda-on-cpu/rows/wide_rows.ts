@@ -1,5 +1,5 @@
-// Long rows, tall columns and large arrays, for the variants of kernels that several warps or blocks share and that the small shapes of test
-// rows do not reach.
+// Long rows, tall columns and large arrays, for the variants of kernels that several warps or blocks share and that the
+// small shapes of test rows do not reach.
 import {
   type DType,
   type Tensor,
@@ -24,6 +24,7 @@ import {
   pad,
   prod,
   reverse,
+  rmsNorm,
   scatterAdd,
   setSeed,
   softmax,
@@ -71,19 +72,25 @@ function* normalized([rows, columns]: readonly [number, number], dtype: DType): 
   yield* both((t) => softmax(t!), x)
   yield* both((t) => logSoftmax(t!), x)
   yield* both((t, g, b) => layerNorm(t!, g!, b!), x, gamma, beta)
+  yield* both((t, g) => rmsNorm(t!, g!), x, gamma)
   yield* both((t, g, b) => batchNorm(t!, g!, b!).y, x, gamma, beta)
   yield* both((t) => softmaxCrossEntropy(t!, softmax(random([rows, columns], dtype))), x)
   const labels = ids(rows, columns)
   yield* both((t) => sparseSoftmaxCrossEntropy(t!, labels), x)
 }
 
-/** A result, and for each of its values the size of what was added up, where that is known: values are then compared by their own size. */
+/**
+ * A result, and for each of its values the size of what was added up, where that is known: values are then compared by
+ * their own size.
+ */
 export interface Computed {
   value: Tensor
   size?: Tensor
 }
 
-/** Sums in which numbers of very different size and an infinity occur: those that do not contain them must not notice. */
+/**
+ * Sums in which numbers of very different size and an infinity occur: those that do not contain them must not notice.
+ */
 function* uneven([rows, columns]: readonly [number, number], dtype: DType): Generator<Computed> {
   const n = rows * columns
   for (const large of [1e10, Number.POSITIVE_INFINITY]) {
