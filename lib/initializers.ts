@@ -183,8 +183,9 @@ export function orthogonal(config: OrthogonalOptions = {}): Initializer {
       tidy(() => {
         const drawn = normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) })
         const q = orthonormalRows(transpose(drawn.cast(dtype === 'float64' ? dtype : 'float32'))) // [short, long]
-        const values = (rows < columns ? q : transpose(q)).reshape(shape).mul(config.gain ?? 1)
-        return values.to(where).cast(dtype)
+        const values = (rows < columns ? q : transpose(q)).reshape(shape)
+        const { gain = 1 } = config
+        return (gain === 1 ? values : values.mul(gain)).to(where).cast(dtype)
       }),
     )
   })

@@ -1,5 +1,6 @@
 // Orthonormal rows: the QR decomposition behind the orthogonal initializer, made of products of blocks.
 import { tensor } from './core/create.js'
+import type { DType } from './core/spec.js'
 import type { Tensor } from './core/tensor.js'
 import { tidy } from './core/tidy.js'
 import { concat, matMul, split, sub } from './ops/index.js'
@@ -17,35 +18,35 @@ const FAR_APART = 3
  */
 export function orthonormalRows(a: Tensor): Tensor {
   const [rows, columns] = a.shape as [number, number]
-  const first = pass(a)
+  const first = pass(a, 'float64')
   // few rows vary more than many
   if (rows > PANEL && columns >= FAR_APART * rows) return first
-  const second = pass(first)
+  const second = pass(first, a.dtype)
   first.dispose()
   return second
 }
 
 /** Block Gram-Schmidt by halves: the first half, then what the second has beyond it. */
-function pass(a: Tensor): Tensor {
+function pass(a: Tensor, precision: DType): Tensor {
   const [rows] = a.shape as [number]
-  if (rows <= PANEL) return panel(a)
+  if (rows <= PANEL) return panel(a, precision)
   return tidy(() => {
     const half = PANEL * Math.ceil(rows / (2 * PANEL))
     const [top, bottom] = split(a, [half, rows - half], 0) as [Tensor, Tensor]
-    const first = pass(top)
+    const first = pass(top, precision)
     top.dispose()
     const along = matMul(bottom, first, { transposeB: true }) // [rows - half, half]
-    const second = pass(sub(bottom, matMul(along, first)))
+    const second = pass(sub(bottom, matMul(along, first)), precision)
     return concat([first, second], 0)
   })
 }
 
-/** A few rows by the Cholesky factor of their products, L Lᵀ = a aᵀ: L⁻¹ a. Products and factor are float64. */
-function panel(a: Tensor): Tensor {
+/** A few rows by the Cholesky factor of their products, L Lᵀ = a aᵀ: L⁻¹ a. `precision`: that of the products. */
+function panel(a: Tensor, precision: DType): Tensor {
   return tidy(() => {
     const [rows] = a.shape as [number]
-    const precise = a.cast('float64')
-    const products = matMul(precise, precise, { transposeB: true }).dataSync() as Float64Array
+    const precise = a.cast(precision)
+    const products = Float64Array.from(matMul(precise, precise, { transposeB: true }).dataSync() as Float64Array)
     return matMul(tensor(inverseFactor(products, rows), { shape: [rows, rows], dtype: a.dtype, device: a.device }), a)
   })
 }

@@ -55,6 +55,8 @@ class Device {
 
   // Work, in order, from the thread of the device's queue alone.
   virtual void enter() {}
+  /** Where the host is the device: whether the calling thread computes by itself, or all threads together. */
+  virtual void work_alone([[maybe_unused]] bool alone) {}
   virtual void* stream() { return nullptr; }
   /** Does nothing when `guard` holds a fault by then. */
   virtual void copy(const std::vector<Copy>& copies, const Fault* guard) = 0;

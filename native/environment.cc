@@ -41,7 +41,7 @@ void Environment::notify(double ticket) {
 void Environment::wait(double ticket) {
   // most waits are shorter than it takes to put a thread to sleep and wake it again
   const std::atomic_ref<double> finished(status[0]);
-  if (watch(std::chrono::microseconds(500), [&] { return finished.load(std::memory_order_acquire) >= ticket; })) return;
+  if (watch(std::chrono::microseconds(100), [&] { return finished.load(std::memory_order_acquire) >= ticket; })) return;
   std::unique_lock<std::mutex> lock(mutex_);
   sleepers_++;
   done_.wait(lock, [&] { return finished_ >= ticket || closed_; });

@@ -23,7 +23,11 @@ struct RunFault {
 
 class Environment {
  public:
-  double* status = nullptr;      // [0] all tickets up to this one are done, [1] faults so far; read by JavaScript without a call
+  /**
+   * Shared with JavaScript: [0] all tickets up to this one are done, [1] faults so far, [3] microseconds that its
+   * thread has computed since it last waited for a result.
+   */
+  double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished
   double submitted = 0;          // JavaScript thread only
 

@@ -7,6 +7,7 @@
 
 #include "device.h"
 #include "kernel.h"
+#include "pace.h"
 
 namespace weft {
 
@@ -92,6 +93,7 @@ class Program {
   void finish(Run& run) const;
 
   Device& device() const { return device_; }
+  Pace pace;
   /** The call that was under way when run() threw. */
   int32_t current_call() const { return current_call_; }
   size_t arena_bytes() const { return arena_bytes_; }

@@ -26,6 +26,7 @@ void Queue::submit(Job job) {
     lock.unlock();
     return do_here(std::move(job));
   }
+  if (short_run(job)) return do_short(std::move(job), lock);
   if (jobs_.size() >= most_waiting) {
     // until half of them are done, so that the two threads do not wake each other for every run
     waiting_++;
@@ -76,7 +77,7 @@ void Queue::close(Environment& environment) {
 
 void Queue::trim() {
   std::unique_lock<std::mutex> lock(mutex_);
-  done_.wait(lock, [&] { return jobs_.empty() && flights_.empty(); });
+  done_.wait(lock, [&] { return jobs_.empty() && flights_.empty() && !short_run_; });
   device_.trim();
 }
 
@@ -136,10 +137,10 @@ void Queue::fit_arena(size_t bytes) {
 void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
   // the next run often comes within microseconds: watching for it spares both sides a system call
   lock.unlock();
-  watch(std::chrono::microseconds(200), [&] { return queued_.load(std::memory_order_acquire) != 0; });
+  watch(std::chrono::microseconds(50), [&] { return queued_.load(std::memory_order_acquire) != 0; });
   lock.lock();
   sleeping_ = true;
-  work_.wait(lock, [&] { return !jobs_.empty(); });
+  work_.wait(lock, [&] { return !jobs_.empty() && !short_run_; });
   sleeping_ = false;
 }
 
@@ -153,8 +154,8 @@ void Queue::fail(Flight& flight, const std::string& code, const std::string& mes
   }
 }
 
-/** Hands a job to the device. What it throws becomes the run's fault. */
-void Queue::begin(Flight& flight, bool profiling) {
+/** Hands a job to the device, or does it on this thread alone. What it throws becomes the run's fault. */
+void Queue::begin(Flight& flight, bool profiling, bool here) {
   Job& job = flight.job;
   const auto failed = [&](const std::string& code, const std::string& message) {
     if (job.program) flight.report.call = job.program->current_call();
@@ -170,7 +171,8 @@ void Queue::begin(Flight& flight, bool profiling) {
     if (job.program) {
       flight.run.arena = job.arena->data();
       flight.run.profile = profiling ? &flight.measured : nullptr;
-      job.program->run(flight.run);
+      if (device_.is_host() && !profiling) run_at_pace(flight, here);
+      else job.program->run(flight.run);
     }
     flight.mark = device_.mark();
   } catch (const Error& error) { failed(error.code, error.what()); } catch (const std::bad_alloc&) {
@@ -236,7 +238,7 @@ void Queue::work() {
 
 /** Begins the next job, or looks after those under way; waits where there is neither. */
 void Queue::serve(std::unique_lock<std::mutex>& lock) {
-  if (jobs_.empty() && flights_.empty()) wait_for_work(lock);
+  if (flights_.empty() && (jobs_.empty() || short_run_)) wait_for_work(lock);
   // a job that waits for another queue begins when nothing is left that the other queue may wait for
   const bool drain = jobs_.empty() || flights_.size() >= most_flying || (jobs_.front().after > 0 && !flights_.empty());
   if (!drain) {

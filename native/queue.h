@@ -1,5 +1,5 @@
-// Queue: a device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of
-// submission.
+// Queue: a device's worker thread. JavaScript threads submit runs and compute but the shortest; runs happen in order
+// of submission.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -39,7 +39,10 @@ class Queue {
  public:
   explicit Queue(Device& device) : device_(device) {}
 
-  /** Enqueues; waits while `most_waiting` runs are queued. Where the worker thread cannot start, does the job before it returns. */
+  /**
+   * Enqueues; waits while `most_waiting` runs are queued. Does the job before it returns where the worker thread cannot
+   * start, and where the run is short and nothing is ahead of it.
+   */
   void submit(Job job);
   /** Drops the environment's queued runs and waits for those under way. The environment is closed. */
   void close(Environment&);
@@ -72,17 +75,22 @@ class Queue {
   };
   void start();
   void do_here(Job job);
+  bool short_run(const Job& job) const;
+  void do_short(Job job, std::unique_lock<std::mutex>& lock);
   void work();
   void serve(std::unique_lock<std::mutex>& lock);
   void wait_for_work(std::unique_lock<std::mutex>& lock);
   void fail(Flight& flight, const std::string& code, const std::string& message) noexcept;
-  void begin(Flight& flight, bool profiling);
+  void begin(Flight& flight, bool profiling, bool here = false);
+  void run_at_pace(Flight& flight, bool here);
   bool ended(Flight& flight);
   void finish();
   void look_after(bool wait);
   void fit_arena(size_t bytes);
 
   static constexpr size_t most_waiting = 64, most_flying = 16;
+  /** Microseconds that a thread of JavaScript computes before it waits for a result. */
+  static constexpr double most_here = 50;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;
@@ -94,6 +102,7 @@ class Queue {
   enum class Worker : uint8_t { none, thread, caller } worker_ = Worker::none;
   std::mutex calling_;  // held by the thread that does a job itself
   bool sleeping_ = false, profiling_ = false;
+  bool short_run_ = false;  // a thread that submits does a run itself: nothing else begins
   Profile profile_;
   std::shared_ptr<Memory> arena_;
   std::string broken_;  // why the device is of no use any more; worker only

@@ -93,7 +93,7 @@ native.onFinished(settle)
 /**
  * Most results are there sooner than a thread can be woken. For this long each turn of the event loop looks for them.
  */
-const POLLED_MS = 0.5
+const POLLED_MS = 0.2
 let polling = false
 
 /**
@@ -103,10 +103,11 @@ function poll(until: number): void {
   polling = true
   setImmediate(() => {
     polling = false
+    turned = performance.now()
     settle()
     const left = waiters.filter((w) => !w.arranged)
     if (left.length === 0) return
-    if (performance.now() < until) return poll(until)
+    if (turned < until) return poll(until)
     for (const waiter of left) {
       waiter.arranged = true
       hold()
@@ -115,11 +116,33 @@ function poll(until: number): void {
   })
 }
 
-/** Resolves when the run with this ticket is done. `arranged`: that run notifies by itself. */
+/** The event loop gets a turn at least this often, also where every result is there at once. */
+const TURN_MS = 4
+let turned = performance.now()
+
+/** Whether a caller that waits for this run can go on at once: it is done, and the event loop had its turn. */
+export function finishedNow(ticket: number): boolean {
+  native.status[3] = 0
+  if (native.status[0]! < ticket || performance.now() - turned >= TURN_MS) return false
+  retire()
+  return true
+}
+
+/**
+ * Resolves when the run with this ticket is done. `arranged`: that run notifies by itself, and others may follow it.
+ */
 export function finished(ticket: number, arranged = false): Promise<void> {
+  // a caller that waits for each result has its next short run done on this thread
+  if (!arranged) native.status[3] = 0
   if (native.status[0]! >= ticket) {
     retire()
-    return Promise.resolve()
+    if (arranged || performance.now() - turned < TURN_MS) return Promise.resolve()
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        turned = performance.now()
+        resolve()
+      })
+    })
   }
   return new Promise((resolve) => {
     waiters.push({ ticket, done: resolve, arranged })
@@ -130,6 +153,7 @@ export function finished(ticket: number, arranged = false): Promise<void> {
 
 /** Blocks until the run with this ticket is done. */
 export function finishedSync(ticket: number): void {
+  native.status[3] = 0
   if (native.status[0]! < ticket) native.waitSync(ticket)
   retire()
 }

@@ -160,9 +160,11 @@ function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outp
     results.map((t) => t.buffer!),
     {
       notify,
-      onFault: (error) => {
-        loaded.fault = error
-      },
+      ...(notify && {
+        onFault: (error: WeftError): void => {
+          loaded.fault = error
+        },
+      }),
       layer: tracing.layer,
     },
   )

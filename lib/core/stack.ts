@@ -40,15 +40,19 @@ function setStack(error: Error, lines: readonly string[]): void {
 }
 
 /**
- * Runs an asynchronous function; an error it rejects with has the frames of whoever called `entry`.
+ * Runs a function that may be asynchronous; an error it throws or rejects with has the frames of whoever called
+ * `entry`. A result that is there at once costs no stack.
  * @param entry the public function that is being called: frames up to it are left out. It must be on the stack.
  */
-export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: () => Promise<T>): Promise<T> {
+export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: () => T | Promise<T>): Promise<T> {
   const site: { stack?: string } = {}
-  Error.captureStackTrace(site, entry)
   try {
-    return await run()
+    const result = run()
+    if (!(result instanceof Promise)) return result
+    Error.captureStackTrace(site, entry)
+    return await result
   } catch (error) {
+    if (site.stack === undefined) Error.captureStackTrace(site, entry)
     throw blamed(error, site.stack)
   }
 }

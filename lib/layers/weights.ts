@@ -191,14 +191,18 @@ export abstract class Weighted {
       }
       if (seen.has(value)) return
       seen.add(value)
-      if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
+      if (Array.isArray(value)) value.forEach((item, i) => typeof item === 'object' && visit(item, `${path}.${i}`))
       else if (value instanceof Map)
         // a key that is an object has no text of its own
         [...value].forEach(([key, item], i) => void visit(item, `${path}.${typeof key === 'object' ? i : String(key)}`))
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
-      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
+      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) if (typeof item === 'object') visit(item, `${path}.${key}`)
     }
-    for (const [key, value] of Object.entries(this)) if (!NO_PARTS.has(key)) visit(value, key)
+    for (const key of Object.keys(this)) {
+      const value = (this as Record<string, unknown>)[key]
+      // most fields are plain values and weights, and predict() asks this of every layer
+      if (typeof value === 'object' && value !== null && !(value instanceof Tensor) && !NO_PARTS.has(key)) visit(value, key)
+    }
     return [...paths].map(([layer, path]) => [path, layer])
   }
 

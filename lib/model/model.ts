@@ -157,9 +157,9 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<O> {
     refuseInTrace('predict')
     const args = arguments
-    return fromCaller(Model.prototype.predict, async () => {
+    return fromCaller(Model.prototype.predict, () => {
       checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', args, PREDICT_OPTIONS)
-      return (await predict(this, x, options)) as O
+      return predict(this, x, options) as O | Promise<O>
     })
   }
 

@@ -1,10 +1,12 @@
 // predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
 import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
+import { finished, finishedNow } from '../core/flights.js'
 import type { OptionTable } from '../core/options.js'
-import { concat } from '../ops/index.js'
+import { again } from '../core/stack.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
+import { concat } from '../ops/index.js'
 import { ascending, checkCount, checkSignal } from './evaluate.js'
 import {
   batchColumns,
@@ -12,6 +14,7 @@ import {
   deviceOf,
   freeOwned,
   isStream,
+  leaves,
   openStream,
   type StreamSource,
   toColumns,
@@ -31,51 +34,73 @@ export interface PredictOptions {
 
 export const PREDICT_OPTIONS: OptionTable<PredictOptions> = { batchSize: 'integer', steps: 'integer', signal: 'any' }
 
-export async function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Promise<Tree> {
+/** A promise of the outputs, or the outputs where they are there at once. */
+export function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Tree | Promise<Tree> {
   checkSignal('predict', options.signal)
   const { signal } = options
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
   signal?.throwIfAborted()
-  if (options.steps !== undefined && !isStream(x))
+  if (isStream(x)) return fromStream(model, x, options.steps).then((next) => overBatches(next, signal))
+  if (options.steps !== undefined)
     throw new WeftError('ERR_ARGUMENT', 'predict: steps goes with a source of batches, arrays are taken whole', { hint: 'Slice x instead' })
   const owned: Tensor[] = []
-  const parts: Tree[] = []
   try {
-    const next = isStream(x)
-      ? await fromStream(model, x, options.steps)
-      : fromRows(model, toColumns(model.forms, x, undefined, undefined, owned), batchSize, owned)
-    for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
-    if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
-    return parts.length === 1 ? parts[0]! : joined(parts)
+    const { x: inputs, rows } =
+      x instanceof Tensor && x.rank > 0 ? { x, rows: x.shape[0]! } : toColumns(model.forms, x, undefined, undefined, owned)
+    if (rows <= batchSize) return oneBatch(model, inputs, signal)
+    return overRows(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, signal)
   } finally {
     freeOwned(owned)
   }
 }
 
-function fromRows(model: AnyModel, { x, rows }: { x: Tree; rows: number }, batchSize: number, owned: Tensor[]): () => Launch<Tree> {
-  const inference = model.inference()
-  if (rows <= batchSize) {
-    let done = false
-    return () => {
-      if (done) return undefined
-      done = true
-      return () => inference.onBatch.submit(x)
-    }
+/** The outputs of data that fits a batch: one native call, and no pipeline around it. */
+function oneBatch(model: AnyModel, x: Tree, signal: AbortSignal | undefined): Tree | Promise<Tree> {
+  const outputs = model.inference().onBatch(x)
+  const buffers = leaves('output', outputs).map(([, t]) => t.held())
+  const ticket = buffers.reduce((newest, buffer) => Math.max(newest, buffer.ticket), 0)
+  const checked = (): Tree => {
+    for (const { fault } of buffers) if (fault !== undefined) throw again(fault)
+    signal?.throwIfAborted()
+    return outputs
   }
-  const device = deviceOf(x)
-  const order = tensor(ascending(0, rows), { device })
-  owned.push(order)
-  let begin = 0
-  return () => {
-    if (begin >= rows) return undefined
-    const cursor = tensor(Int32Array.of(begin), { device })
-    const size = Math.min(batchSize, rows - begin)
-    begin += size
-    return () => {
-      const run = inference.onRows.submit(x, order, cursor, size)
-      cursor.dispose()
-      return run
+  return signal === undefined && finishedNow(ticket) ? checked() : finished(ticket).then(checked)
+}
+
+/** The outputs of all runs, in order, as one. */
+async function overBatches(next: () => Launch<Tree> | Promise<Launch<Tree>>, signal: AbortSignal | undefined): Promise<Tree> {
+  const parts: Tree[] = []
+  for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
+  if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
+  return parts.length === 1 ? parts[0]! : joined(parts)
+}
+
+/** The outputs of more rows than a batch has. Frees `owned` at the end. */
+async function overRows(
+  model: AnyModel,
+  { x, rows, batchSize, owned }: { x: Tree; rows: number; batchSize: number; owned: Tensor[] },
+  signal: AbortSignal | undefined,
+): Promise<Tree> {
+  try {
+    const inference = model.inference()
+    const device = deviceOf(x)
+    const order = tensor(ascending(0, rows), { device })
+    owned.push(order)
+    let begin = 0
+    const next = (): Launch<Tree> => {
+      if (begin >= rows) return undefined
+      const cursor = tensor(Int32Array.of(begin), { device })
+      const size = Math.min(batchSize, rows - begin)
+      begin += size
+      return () => {
+        const run = inference.onRows.submit(x, order, cursor, size)
+        cursor.dispose()
+        return run
+      }
     }
+    return await overBatches(next, signal)
+  } finally {
+    freeOwned(owned)
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cpu/alone.h"
 #include "cpu/features.h"
 #include "cpu/parallel.h"
 #include "float_mode.h"
@@ -34,6 +35,7 @@ class CpuDevice final : public Device {
   void release(void* memory) override { std::free(memory); }
 
   void enter() override { flush_subnormals(); }
+  void work_alone(bool alone) override { cpu::work_alone(alone); }
   void copy(const std::vector<Copy>& copies, const Fault* guard) override {
     if (guard != nullptr && guard->raised()) return;
     for (const Copy& copy : copies)

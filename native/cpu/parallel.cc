@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "alone.h"
 #include "error.h"
 #include "float_mode.h"
 #include "pause.h"
@@ -109,7 +110,11 @@ class Pool {
   std::exception_ptr failure_;
 };
 
+thread_local bool alone_ = false;
+
 }  // namespace
+
+void work_alone(bool alone) { alone_ = alone; }
 
 int lanes() {
   static const int n = configured_lanes();
@@ -117,11 +122,11 @@ int lanes() {
 }
 
 void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
-  static Pool* pool = new Pool(lanes());  // never destroyed: its threads end with the process
-  if (lanes() == 1) {
+  if (alone_ || lanes() == 1) {
     for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0);
     return;
   }
+  static Pool* pool = new Pool(lanes());  // never destroyed: its threads end with the process
   pool->run(chunks, function, context);
 }
 

@@ -1,0 +1,75 @@
+// Short runs: done by the thread that submits them, and by one thread alone where more would not be faster.
+#include <new>
+
+#include "float_mode.h"
+#include "queue.h"
+
+namespace weft {
+namespace {
+
+/** Work within the scope is done by the calling thread alone, or by all. */
+class WorkAlone {
+ public:
+  WorkAlone(Device& device, bool alone) : device_(device) { device_.work_alone(alone); }
+  ~WorkAlone() { device_.work_alone(false); }
+  WorkAlone(const WorkAlone&) = delete;
+  WorkAlone& operator=(const WorkAlone&) = delete;
+
+ private:
+  Device& device_;
+};
+
+}  // namespace
+
+/**
+ * Whether handing a job over would take longer than the job itself. Only where nothing of its environment is under way
+ * and nothing of this queue: runs stay in order, and no state is in flight.
+ */
+bool Queue::short_run(const Job& job) const {
+  if (!job.program || !device_.is_host() || short_run_ || profiling_ || !jobs_.empty() || !flights_.empty()) return false;
+  double* const status = job.environment->status;
+  return std::atomic_ref<double>(status[0]).load(std::memory_order_acquire) == job.ticket - 1 &&
+         status[3] + job.program->pace.microseconds_alone() <= most_here;
+}
+
+/** Does a short job on this thread. */
+void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
+  job.arena = arena_;
+  Flight flight(std::move(job));
+  short_run_ = true;
+  lock.unlock();
+  {
+    const FloatMode as_before;
+    device_.enter();
+    begin(flight, false, true);
+    ended(flight);
+  }
+  Environment& environment = *flight.job.environment;
+  for (bool told = false; !told;) {
+    try {
+      // nobody is to be woken: whoever submits sees that it is done
+      environment.finish(flight.job.ticket, false, flight.report);
+      told = true;
+    } catch (const std::bad_alloc&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+  }
+  lock.lock();
+  short_run_ = false;
+  if (sleeping_ && !jobs_.empty()) work_.notify_one();
+  done_.notify_all();
+  lock.unlock();
+}
+
+/** A run on the host: by this thread alone where that is as fast as by all. */
+void Queue::run_at_pace(Flight& flight, bool here) {
+  using Clock = std::chrono::steady_clock;
+  Pace& pace = flight.job.program->pace;
+  const bool alone = here || pace.alone();
+  const WorkAlone by_itself(device_, alone);
+  const auto began = Clock::now();
+  flight.job.program->run(flight.run);
+  const double microseconds = std::chrono::duration<double, std::micro>(Clock::now() - began).count();
+  pace.took(alone, microseconds);
+  if (here) flight.job.environment->status[3] += microseconds;
+}
+
+}  // namespace weft

@@ -1,0 +1,88 @@
+// Short runs: what the calling thread computes by itself has the results, faults and order of any other run.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { gather, jit, synchronize, tensor, type Tensor, variable } from '../../lib/index.js'
+import { codeOfAsync, values } from '../expect.js'
+
+const on = { device: 'cpu' } as const
+const table = tensor(
+  [
+    [1, 2],
+    [3, 4],
+  ],
+  on,
+)
+const ids = (...list: number[]): Tensor => tensor(list, { ...on, dtype: 'int32' })
+/** Calls often enough that earlier runs tell how short it is. */
+async function settled(fn: () => Tensor): Promise<void> {
+  for (let i = 0; i < 20; i++) await fn().data()
+}
+
+test('a short run has its result before the call returns, and its fault rejects as ever', async () => {
+  const rows = jit((i: Tensor) => gather(table, i).sum())
+  await settled(() => rows(ids(1)))
+  assert.is(await rows(ids(0)).item(), 3)
+  assert.is(await codeOfAsync(rows(ids(5)).item()), 'ERR_DATA')
+  assert.throws(() => rows(ids(-2)).dataSync(), /gather.*-2/)
+  assert.is(await rows(ids(1)).item(), 7)
+})
+
+test('a fault of a call is not the fault of a later submit()', async () => {
+  const rows = jit((i: Tensor) => gather(table, i).sum())
+  assert.is(await codeOfAsync(rows(ids(5)).item()), 'ERR_DATA')
+  const { outputs, done } = rows.submit(ids(1))
+  await done
+  assert.is(await outputs.item(), 7)
+  assert.is(await codeOfAsync(rows.submit(ids(5)).done), 'ERR_DATA')
+})
+
+test('a short run after a long one sees what that has written, and the other way round', async () => {
+  const state = variable(tensor([0], on))
+  const add = jit((x: Tensor) => {
+    state.assign(state.add(x))
+    return state
+  })
+  const square = tensor(
+    Array.from({ length: 300 }, () => new Float32Array(300).fill(1 / 300)),
+    on,
+  )
+  const long = jit((x: Tensor) => {
+    let y = x
+    for (let i = 0; i < 10; i++) y = y.matMul(x)
+    state.assign(state.mul(y.mean().mul(300).round()).add(1))
+    return y
+  })
+  const one = tensor([1], on)
+  await settled(() => add(one))
+  let expected = (await values(state))[0]!
+  for (let i = 0; i < 30; i++) {
+    long(square)
+    add(one)
+    expected += 2
+    if (i % 3 === 0) assert.equal(await values(state), [expected])
+  }
+  await synchronize()
+  assert.equal(await values(state), [expected])
+})
+
+test('timers run while short runs are awaited one after the other', async () => {
+  const small = tensor([1, 2, 3], on)
+  let ticks = 0
+  const timer = setInterval(() => ticks++, 1)
+  const end = performance.now() + 300
+  while (performance.now() < end) await small.add(1).data()
+  clearInterval(timer)
+  assert.ok(ticks >= 5, `${ticks} ticks in 300 ms`)
+})
+
+test('one thread and all of them give the same values of the same function', async () => {
+  const x = tensor(
+    Array.from({ length: 64 }, (_, i) => Float32Array.from({ length: 700 }, (_, j) => Math.sin(i * 700 + j))),
+    on,
+  )
+  const fn = jit((t: Tensor) => t.matMul(t, { transposeB: true }).softmax().sum(0))
+  const first = await values(fn(x))
+  for (let i = 0; i < 40; i++) assert.equal(await values(fn(x)), first)
+})
+
+test.run()
