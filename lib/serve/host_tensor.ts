@@ -20,7 +20,7 @@ export const sampleKey = ({ dtype, shape }: Pick<HostTensor, 'dtype' | 'shape'>)
 export function toDevice({ dtype, shape, bytes }: HostTensor, device: string): Tensor {
   const t = allocate(frozenShape(shape), dtype, device)
   // the CPU copies them at once; elsewhere the transfer reads them later
-  if (t.size > 0) fillFrom(t, device === 'cpu' ? bytes : bytes.slice())
+  if (t.size > 0) fillFrom(t, device === 'cpu' ? bytes : new Uint8Array(bytes))
   return t
 }
 
