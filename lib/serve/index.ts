@@ -1,3 +1,10 @@
 // The entry 'weftjs/serve': models as a service.
+export { type ApiKeyEntry, createApiKey } from './auth/api_keys.js'
+export type { Role } from './auth/principal.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'
+export type { Limits } from './protocol/limits.js'
+export type { ModelSettings, VersionPolicy } from './repository/settings.js'
 export type { SchedulerOptions, SubmitOptions } from './scheduler.js'
+export type { TlsOptions } from './security.js'
+export { type AuthOptions, type Listen, type ServeOptions, type Server, serve } from './server.js'
+export type { Control } from './service.js'

@@ -75,7 +75,7 @@ const DIVIDING: ReadonlySet<unknown> = new Set(['ERR_DATA', 'ERR_OUT_OF_MEMORY']
 
 export class Scheduler<I, O> {
   readonly maxBatchSize: number
-  private readonly maxDelayMs: number
+  readonly maxDelayMs: number
   private readonly maxQueueSize: number
   private readonly timeoutMs: number
   private readonly instances: number

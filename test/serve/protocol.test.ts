@@ -18,7 +18,8 @@ const parse = (json: unknown, binary: Uint8Array = new Uint8Array(0), limits = {
 }
 const one = (input: object, more: object = {}) => ({ inputs: [{ name: 'x', ...input }], ...more })
 const floats = (...values: number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer)
-const read = ({ bytes }: WireTensor, array: typeof Float32Array = Float32Array): number[] => Array.from(new array(new Uint8Array(bytes).buffer))
+const read = ({ bytes }: WireTensor, array: typeof Float32Array = Float32Array): number[] =>
+  Array.from(new array(new Uint8Array(bytes).buffer))
 
 test('data in JSON, flat or nested, of every datatype', () => {
   const cases: [string, unknown[], string][] = [
