@@ -103,8 +103,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
       failed,
     })
     metrics.repository = repository
+    // first in, last closed: where the start fails
+    closers.push(() => repository.close())
     const service = new Service(repository, options.control ?? 'none', limitsOf('serve', options.limits))
-    closers.push(() => service.close())
     for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
     for (const name of options.load ?? (await repository.names()))
       await repository.load(name).catch((error: unknown) => failed(name, error))
@@ -113,6 +114,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const shared = { service, authenticator, log, ...(options.tls ? { tls: pemOf(options.tls) } : {}) }
     const http = options.http === false ? undefined : await listenHttp(shared, options.http ?? {}, metrics, closers)
     const grpc = undefined
+    closers.push(() => service.close())
     if (options.control === 'watch') closers.push(watch(repository, log))
     log.info({ http, grpc, models: repository.ready().map(({ name, version }) => `${name}/${version}`) }, 'ready')
     return { address: { http, grpc }, refresh: () => repository.refresh(), close: () => closeAll(closers) }
@@ -122,7 +124,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
 }
 
-/** In the reverse order; a second call does nothing. */
+/** In the reverse order: what waits for its batch is answered before connections are closed. A second call does nothing. */
 async function closeAll(closers: (() => Promise<void> | void)[]): Promise<void> {
   for (let close = closers.pop(); close; close = closers.pop()) await close()
 }

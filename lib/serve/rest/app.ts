@@ -16,6 +16,19 @@ export interface RestOptions {
   readonly tls?: SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
 }
 
+/** A route as the router has it. */
+export interface RegisteredRoute {
+  readonly method: string
+  readonly url: string
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** All routes there are. */
+    readonly registered: readonly RegisteredRoute[]
+  }
+}
+
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 /** A connection that sends nothing, a request that takes longer to arrive. */
 const ARRIVAL_MS = 30_000
@@ -46,6 +59,12 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
     },
     frameworkErrors: (error, _request, reply) => void refuse(reply as unknown as FastifyReply, error),
   }) as unknown as FastifyInstance
+
+  const registered: RegisteredRoute[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) registered.push({ method: one, url })
+  })
+  app.decorate('registered', registered)
 
   // bodies are bytes, whatever they say they are
   app.removeAllContentTypeParsers()
@@ -81,9 +100,9 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
     )
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const { http } = refuse(reply, error)
     const context = contexts.get(request)
     if (context) context.failure = error
+    const { http } = refuse(reply, error)
     if (http >= 500) log.error({ requestId: request.id, err: error }, 'a request failed')
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'there is no such endpoint' }))
