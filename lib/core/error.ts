@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'ERR_FORBIDDEN'
   | 'ERR_TOO_LARGE'
   | 'ERR_UNSUPPORTED'
+  | 'ERR_INTERNAL'
 
 export interface ErrorFacts {
   /** The operation, layer or shapes the error is about. */

@@ -2,6 +2,7 @@
 export { type ApiKeyEntry, createApiKey } from './auth/api_keys.js'
 export type { Role } from './auth/principal.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'
+export { type CallOptions, type Client, type ConnectOptions, connect, type InferOptions, type InferResult } from './client/client.js'
 export type { Limits } from './protocol/limits.js'
 export type { ModelSettings, VersionPolicy } from './repository/settings.js'
 export type { SchedulerOptions, SubmitOptions } from './scheduler.js'

@@ -9,13 +9,14 @@ import type { AnyModel } from '../model/model.js'
 import { ApiKeys } from './auth/api_keys.js'
 import { type Authenticator, open } from './auth/principal.js'
 import { SCHEDULER_OPTIONS } from './batcher.js'
+import { GrpcServer } from './grpc/server.js'
 import { Metrics } from './metrics.js'
 import { LIMITS, type Limits, limitsOf } from './protocol/limits.js'
 import { Repository } from './repository/repository.js'
 import { restApp } from './rest/app.js'
 import { routes } from './rest/routes.js'
 import type { SchedulerOptions } from './scheduler.js'
-import { checkExposure, isLoopback, pemOf, type TlsOptions } from './security.js'
+import { checkExposure, type Pem, pemOf, type TlsOptions } from './security.js'
 import { type Control, Service } from './service.js'
 
 export interface Listen {
@@ -113,7 +114,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     closers.push(() => authenticator.close())
     const shared = { service, authenticator, log, ...(options.tls ? { tls: pemOf(options.tls) } : {}) }
     const http = options.http === false ? undefined : await listenHttp(shared, options.http ?? {}, metrics, closers)
-    const grpc = undefined
+    const grpc = options.grpc === undefined ? undefined : await listenGrpc(shared, options.grpc, closers)
     closers.push(() => service.close())
     if (options.control === 'watch') closers.push(watch(repository, log))
     log.info({ http, grpc, models: repository.ready().map(({ name, version }) => `${name}/${version}`) }, 'ready')
@@ -170,7 +171,12 @@ function loggerOf(log: string | Logger | undefined): Logger {
   throw new WeftError('ERR_ARGUMENT', `serve: log is a level or a pino logger, got ${show(log)}`)
 }
 
-type Shared = Omit<Parameters<typeof restApp>[0], 'routes'>
+interface Shared {
+  readonly service: Service
+  readonly authenticator: Authenticator
+  readonly log: Logger
+  readonly tls?: Pem
+}
 
 async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, closers: (() => Promise<void> | void)[]): Promise<string> {
   const { host = LOOPBACK, port = DEFAULT_HTTP_PORT } = listen
@@ -180,8 +186,17 @@ async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, clos
   closers.push(() => app.close())
   await app.listen({ host, port })
   const { port: bound } = app.server.address() as AddressInfo
-  return `${tls ? 'https' : 'http'}://${isLoopback(host) && host !== '::1' ? host : host.includes(':') ? `[${host}]` : host}:${bound}`
+  return urlOf(tls ? 'https' : 'http', host, bound)
 }
+
+async function listenGrpc(shared: Shared, listen: Listen, closers: (() => Promise<void> | void)[]): Promise<string> {
+  const { host = LOOPBACK, port = DEFAULT_GRPC_PORT } = listen
+  const server = new GrpcServer(shared)
+  closers.push(() => server.close())
+  return urlOf(shared.tls ? 'grpcs' : 'grpc', host, await server.listen(host, port))
+}
+
+const urlOf = (scheme: string, host: string, port: number): string => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
 
 /** Follows the folder; the next look begins some time after the one before it ended. */
 function watch(repository: Repository, log: Logger): () => Promise<void> {

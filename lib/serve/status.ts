@@ -53,6 +53,7 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   ERR_CANCELLED: { http: 499, grpc: GRPC.CANCELLED },
   ERR_UNSUPPORTED: { http: 501, grpc: GRPC.UNIMPLEMENTED },
   ERR_FORMAT: { http: 409, grpc: GRPC.FAILED_PRECONDITION, hidden: true },
+  ERR_INTERNAL: INTERNAL,
   ERR_DEVICE: INTERNAL,
   ERR_NO_DEVICE: INTERNAL,
   ERR_TRACE: INTERNAL,
@@ -74,4 +75,10 @@ export function statusOf(error: unknown): Status {
   if ((error as { name?: unknown } | undefined)?.name === 'AbortError')
     return { http: 499, grpc: GRPC.CANCELLED, message: 'the request was cancelled' }
   return { http: 500, grpc: GRPC.INTERNAL, message: 'the server failed' }
+}
+
+/** The error that a client makes of a status; the first code of the table that has it. */
+export function errorOf(kind: 'http' | 'grpc', status: number, message: string): WeftError {
+  const found = (Object.keys(TABLE) as ErrorCode[]).find((code) => TABLE[code][kind] === status)
+  return new WeftError(found ?? 'ERR_INTERNAL', message)
 }
