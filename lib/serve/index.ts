@@ -1,5 +1,5 @@
 // The entry 'weftjs/serve': models as a service.
-export { type ApiKeyEntry, createApiKey } from './auth/api_keys.js'
+export { type ApiKeyEntry, createApiKey, readApiKeys } from './auth/api_keys.js'
 export type { Role } from './auth/principal.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'
 export { type CallOptions, type Client, type ConnectOptions, connect, type InferOptions, type InferResult } from './client/client.js'

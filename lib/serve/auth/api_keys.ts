@@ -112,18 +112,21 @@ function stampOf(file: string): string {
   }
 }
 
-function read(file: string): Map<string, Known> {
+/** The keys of a file's text. ERR_FORMAT that names the file where it is not as it should be. */
+export function readApiKeys(text: string, file: string): ApiKeyEntry[] {
   try {
-    const { keys, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as { keys: unknown }
+    const { keys, ...rest } = JSON.parse(text) as { keys: unknown }
     if (!Array.isArray(keys) || Object.keys(rest).length > 0) throw new WeftError('ERR_ARGUMENT', 'it is { "keys": [...] }')
-    return new Map(
-      keys.map((value): [string, Known] => {
-        const { id, hash, roles, models, expires } = checkEntry(value)
-        const principal = new Principal(id, new Set(roles), models && new Set(models))
-        return [hash, { principal, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) }]
-      }),
-    )
+    return keys.map(checkEntry)
   } catch (cause) {
     throw new WeftError('ERR_FORMAT', `the file of API keys ${file}: ${(cause as Error).message}`, { cause })
   }
 }
+
+const read = (file: string): Map<string, Known> =>
+  new Map(
+    readApiKeys(readFileSync(file, 'utf8'), file).map(({ id, hash, roles, models, expires }): [string, Known] => {
+      const principal = new Principal(id, new Set(roles), models && new Set(models))
+      return [hash, { principal, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) }]
+    }),
+  )

@@ -1,6 +1,8 @@
 // Repository: the models that are served, by name and version. A version is loaded and warm before the one before it is let go; one that
 // cannot be loaded leaves what was there.
 import { realpath } from 'node:fs/promises'
+// saved models name layers, losses and metrics, which the package's modules register
+import '../../index.js'
 import { WeftError } from '../../core/error.js'
 import type { LoadOptions } from '../../io/index.js'
 import { loadModel } from '../../io/index.js'
