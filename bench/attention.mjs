@@ -1,4 +1,5 @@
-// Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention alone.
+// Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention
+// alone.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,9 +22,10 @@ const report = new Report(`Transformers, float32, ${threads} thread(s): µs, med
 const gpt = { blocks: 4, time: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
 
 /**
- * Additions and multiplications of a training step's products, two for each pair of factors, the gradients of either factor taking as many again.
- * Every token meets the four projections and the two matrices of the inner layer in every block, and the head; every query meets its own and the
- * earlier keys twice, for the scores and for the mean of the values. The gradients' recomputed scores and what is done value by value are not counted.
+ * Additions and multiplications of a training step's products, two for each pair of factors, the gradients of either
+ * factor taking as many again. Every token meets the four projections and the two matrices of the inner layer in every
+ * block, and the head; every query meets its own and the earlier keys twice, for the scores and for the mean of the
+ * values. The gradients' recomputed scores and what is done value by value are not counted.
  */
 const operationsOf = ({ blocks, time, width, inner, batch, vocabulary }) => {
   const tokens = batch * time

@@ -1,4 +1,5 @@
-// Inference of the MNIST CNN from JavaScript array to JavaScript array, against onnxruntime-node, on one thread (--threads 2: on two).
+// Inference of the MNIST CNN from JavaScript array to JavaScript array, against onnxruntime-node, on one thread
+// (--threads 2: on two).
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { best, interleave } from './shared/measure.mjs'

@@ -1,5 +1,5 @@
-// Single kernels against PyTorch, on one thread (--threads 2: on two): matrix products (OpenBLAS on that side), convolutions in both layouts, and
-// operations that memory bounds.
+// Single kernels against PyTorch, on one thread (--threads 2: on two): matrix products (OpenBLAS on that side),
+// convolutions in both layouts, and operations that memory bounds.
 import { best, interleave } from './shared/measure.mjs'
 import { kernels } from './shared/kernels.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'

@@ -1,4 +1,5 @@
-// The event loop while `fit` runs on all threads: delay from the `tensor()` of the data on, and how many steps an AbortSignal takes.
+// The event loop while `fit` runs on all threads: delay from the `tensor()` of the data on, and how many steps an
+// AbortSignal takes.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { layers, losses, optimizers, sequential, tensor } from '../dist/lib/index.js'

@@ -1,4 +1,5 @@
-// Resident memory: training steps, ops in a synchronous loop, programs loaded and dropped, workers terminated in the middle of a step.
+// Resident memory: training steps, ops in a synchronous loop, programs loaded and dropped, workers terminated in the
+// middle of a step.
 import { Report, readOptions } from './shared/report.mjs'
 import { Side } from './shared/side.mjs'
 
@@ -20,7 +21,8 @@ for (const [part, title] of Object.entries(parts)) {
   const side = new Side(title, process.execPath, ['weft/memory.mjs'], { WEFT_DEVICE: 'cpu' })
   const { samples, ...raw } = await side.request({ command: part, scale: options.quick ? 0.1 : 1 })
   side.close()
-  // The first fifth loads code and fills caches; the garbage collector makes a sawtooth of the rest, whose peaks are compared.
+  // The first fifth loads code and fills caches; the garbage collector makes a sawtooth of the rest, whose peaks are
+  // compared.
   const [first, second] = [samples.length / 5, (samples.length * 3) / 5].map(Math.floor)
   const growth = (Math.max(...samples.slice(second)) - Math.max(...samples.slice(first, second))) / MiB
   report.row({

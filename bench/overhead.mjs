@@ -1,4 +1,5 @@
-// What a call costs beside its kernels: a program of 200 empty steps, an op outside `jit`, and native calls per training step.
+// What a call costs beside its kernels: a program of 200 empty steps, an op outside `jit`, and native calls per
+// training step.
 import Benchmark from 'benchmark'
 import { median, summarize } from './shared/measure.mjs'
 import { networks, removeNetwork, writeNetwork } from './shared/networks.mjs'
@@ -19,7 +20,9 @@ const bursts = options.quick ? 200 : 2000
 const BURST = 32
 const STEPS = 256
 
-/** Microseconds that the JavaScript thread spends in one call of `fn`, over bursts short enough never to fill the queue. */
+/**
+ * Microseconds that the JavaScript thread spends in one call of `fn`, over bursts short enough never to fill the queue.
+ */
 const submissionCost = async (fn) => {
   const costs = []
   for (let i = -50; i < bursts; i++) {

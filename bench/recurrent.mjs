@@ -1,5 +1,5 @@
-// Recurrent layers against PyTorch on one thread (--threads 2: on two): forward and backward of one LSTM and GRU over a batch of sequences,
-// and a training step of a classifier: embedding, two LSTMs, one unit.
+// Recurrent layers against PyTorch on one thread (--threads 2: on two): forward and backward of one LSTM and GRU over a
+// batch of sequences, and a training step of a classifier: embedding, two LSTMs, one unit.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,8 +25,8 @@ const layers = [
   { name: 'gru', kind: 'gru', gates: 3, batch: 32, steps: 100, features: 64, units: 128 },
 ]
 /**
- * Additions and multiplications of a layer's products: every step multiplies its input and its state by a matrix of all gates; the gradients of
- * either factor take as many again. What is done value by value is not counted.
+ * Additions and multiplications of a layer's products: every step multiplies its input and its state by a matrix of all
+ * gates; the gradients of either factor take as many again. What is done value by value is not counted.
  */
 const operationsOf = ({ batch, steps, features, units, gates }) => 6 * batch * steps * (features + units) * gates * units
 const classifier = { vocabulary: 10_000, dimension: 64, units: 128, steps: 100, samples: 1024 }

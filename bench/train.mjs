@@ -18,7 +18,8 @@ const report = new Report(`Training step, Adam, ${threads} thread(s): µs per st
 const goals = { mnist: { pytorch: 8, cpu: 2000 }, cifar: { pytorch: 2.5 }, mlp: { pytorch: 5 } }
 
 const weft = weftSide('train.mjs', threads)
-// With more threads than one, OpenBLAS' own threads and spinning between operations help some networks and harm others: the best setting counts.
+// With more threads than one, OpenBLAS' own threads and spinning between operations help some networks and harm others:
+// the best setting counts.
 const torchSettings =
   threads === 1 ? { '': {} } : { '': {}, ' openblas': { openblasThreads: threads }, ' passive': { waitPolicy: 'PASSIVE' } }
 const torches = Object.values(torchSettings).map((settings) => torchSide('train.py', threads, settings))

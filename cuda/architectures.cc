@@ -1,4 +1,5 @@
-// Code is chosen as the driver does it: machine code of the GPU's generation and not newer than the GPU, else the newest PTX that is not newer.
+// Code is chosen as the driver does it: machine code of the GPU's generation and not newer than the GPU, else the
+// newest PTX that is not newer.
 #include "architectures.h"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
-// The interpreter of chains of pointwise operations (fuse.cu): a small program, run by every thread for its four elements. Inputs are loaded at
-// the start; they, temporary values and the result before it are the operands of an instruction, all of them in registers. Every thread takes
-// the same branches, so that an instruction costs a few cycles beside its arithmetic.
+// The interpreter of chains of pointwise operations (fuse.cu): a small program, run by every thread for its four
+// elements. Inputs are loaded at the start; they, temporary values and the result before it are the operands of an
+// instruction, all of them in registers. Every thread takes the same branches, so that an instruction costs a few
+// cycles beside its arithmetic.
 #pragma once
 #include "kernels/pointwise.cuh"
 #include "pointwise/activation.h"
@@ -122,7 +123,10 @@ __device__ __forceinline__ Four compute(const Instruction& instruction, const Fo
   }
 }
 
-/** The values of a thread. Registers have no addresses, so each has a name, and branches that all threads take alike pick them. */
+/**
+ * The values of a thread. Registers have no addresses, so each has a name, and branches that all threads take alike
+ * pick them.
+ */
 struct Values {
 #define WEFT_CHAIN_INPUTS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 #define WEFT_CHAIN_TEMPORARIES(X) X(8) X(9) X(10) X(11)

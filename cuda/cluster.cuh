@@ -23,7 +23,10 @@ __device__ __forceinline__ unsigned cluster_size() {
   return size;
 #endif
 }
-/** A barrier in two halves of all threads of the cluster; shared memory written before the first is seen after the second. */
+/**
+ * A barrier in two halves of all threads of the cluster; shared memory written before the first is seen after the
+ * second.
+ */
 __device__ __forceinline__ void cluster_arrive() {
 #ifdef WEFT_EMULATED
   emulator::cluster_arrive();

@@ -1,7 +1,8 @@
-// Columns: how kernels that combine the rows of [outer, reduced, inner] divide the work. A thread owns a pack of neighbouring columns and every
-// h-th row of a segment of the rows; a block is w such packs side by side and h threads deep. Where inner is small, the w packs of a row and
-// the next row's follow each other in memory, so that accesses stay contiguous for any inner. Threads of a column are merged in a tree, and
-// segments by a second launch: a fixed order, cut by shape alone.
+// Columns: how kernels that combine the rows of [outer, reduced, inner] divide the work. A thread owns a pack of
+// neighbouring columns and every h-th row of a segment of the rows; a block is w such packs side by side and h threads
+// deep. Where inner is small, the w packs of a row and the next row's follow each other in memory, so that accesses
+// stay contiguous for any inner. Threads of a column are merged in a tree, and segments by a second launch: a fixed
+// order, cut by shape alone.
 #pragma once
 #include "row_plan.h"
 #include "words.cuh"
@@ -20,7 +21,10 @@ struct Columns {
   }
 };
 
-/** Divides [outer, reduced, inner] among blocks of about 256 threads; `most_segments`: 1 where there can be no second launch. */
+/**
+ * Divides [outer, reduced, inner] among blocks of about 256 threads; `most_segments`: 1 where there can be no second
+ * launch.
+ */
 inline Columns plan_columns(int64_t outer, int64_t reduced, int64_t inner, int pack, int64_t most_segments) {
   Columns columns{outer, reduced, inner, reduced, 1, 1, 1};
   const int64_t packs = inner / pack, all = std::max<int64_t>(1, outer * packs);

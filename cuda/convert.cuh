@@ -1,5 +1,6 @@
-// Conversions between all dtypes. Floats truncate toward zero into integers and saturate there, NaN becomes 0; integers into narrower ones keep
-// the low bits. The dtypes are found at run time by branches that all threads take alike; what is instantiated is the type in between.
+// Conversions between all dtypes. Floats truncate toward zero into integers and saturate there, NaN becomes 0; integers
+// into narrower ones keep the low bits. The dtypes are found at run time by branches that all threads take alike; what
+// is instantiated is the type in between.
 #pragma once
 #include "vocabulary.cuh"
 
@@ -62,7 +63,10 @@ template <class To, class P> __device__ __forceinline__ To converted(P x) {
   }
 }
 
-/** Converts `n` (1 to 4) neighbouring elements; as whole packs where n is 4 and `packed` says that the addresses allow it. */
+/**
+ * Converts `n` (1 to 4) neighbouring elements; as whole packs where n is 4 and `packed` says that the addresses allow
+ * it.
+ */
 template <class P>
 __device__ __forceinline__ void convert_four(const void* from, int64_t i, DType source, void* to, int64_t j, DType target, int n,
                                              bool packed) {

@@ -1,5 +1,5 @@
-// Many copies in one launch: a block takes 16 KiB of one copy. The list travels in the kernel's parameters, so that a recorded launch
-// keeps it. Made for the ends of a program's run: a few small inputs, results and assignments of state.
+// Many copies in one launch: a block takes 16 KiB of one copy. The list travels in the kernel's parameters, so that a
+// recorded launch keeps it. Made for the ends of a program's run: a few small inputs, results and assignments of state.
 #include "copies.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// The copy engine of sm_90 (TMA): copies of boxes of tensors between global and shared memory. One thread issues a copy. Coordinates count
-// elements, the innermost axis first. What lies outside the tensor is read as zero and not written. `map` is a __grid_constant__ parameter
-// of the kernel (tensor_map.h).
+// The copy engine of sm_90 (TMA): copies of boxes of tensors between global and shared memory. One thread issues a
+// copy. Coordinates count elements, the innermost axis first. What lies outside the tensor is read as zero and not
+// written. `map` is a __grid_constant__ parameter of the kernel (tensor_map.h).
 #pragma once
 #include <cuda.h>
 
@@ -57,7 +57,10 @@ __device__ __forceinline__ void tma_load_5d(void* to, const CUtensorMap* map, ui
                : "memory");
 #endif
 }
-/** The same into every block of the cluster whose bit is set in `blocks`: to the same place, counting for the same barrier there. */
+/**
+ * The same into every block of the cluster whose bit is set in `blocks`: to the same place, counting for the same
+ * barrier there.
+ */
 __device__ __forceinline__ void tma_load_2d_multicast(void* to, const CUtensorMap* map, uint64_t* barrier, int c0, int c1,
                                                       uint16_t blocks) {
 #ifdef WEFT_EMULATED
@@ -82,7 +85,10 @@ __device__ __forceinline__ void tma_load_3d_multicast(void* to, const CUtensorMa
       : "memory");
 #endif
 }
-/** Copies a box from shared to global memory: after fence_async_proxy(), followed by tma_store_commit() and tma_store_wait(). */
+/**
+ * Copies a box from shared to global memory: after fence_async_proxy(), followed by tma_store_commit() and
+ * tma_store_wait().
+ */
 __device__ __forceinline__ void tma_store_2d(const CUtensorMap* map, const void* from, int c0, int c1) {
 #ifdef WEFT_EMULATED
   emulator::tensor_store(map, from, {c0, c1});
@@ -117,7 +123,10 @@ __device__ __forceinline__ void tma_store_commit() {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 #endif
 }
-/** Waits until all but the newest `pending` groups of stores have read their shared memory, which may then be written again. */
+/**
+ * Waits until all but the newest `pending` groups of stores have read their shared memory, which may then be written
+ * again.
+ */
 template <int pending> __device__ __forceinline__ void tma_store_wait() {
 #ifdef WEFT_EMULATED
   emulator::tensor_store_wait(pending);

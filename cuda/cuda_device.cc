@@ -1,4 +1,5 @@
-// A GPU through the CUDA runtime. Work goes to one stream, in order, from the thread of the device's queue; memory comes from a pool.
+// A GPU through the CUDA runtime. Work goes to one stream, in order, from the thread of the device's queue; memory
+// comes from a pool.
 #include "cuda_device.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Chains of pointwise calls made into programs for the interpreter of chain.cuh. One launch and one trip through memory take the place of one
-// of each per call.
+// Chains of pointwise calls made into programs for the interpreter of chain.cuh. One launch and one trip through memory
+// take the place of one of each per call.
 #include "fuse.h"
 
 #include "chain.cuh"

@@ -5,8 +5,8 @@
 namespace weft::cuda {
 
 /**
- * Combines N values over the threads of a group, in a fixed order; every thread gets the results. `scratch`: 32 · N elements of shared
- * memory. All threads of the block take part.
+ * Combines N values over the threads of a group, in a fixed order; every thread gets the results. `scratch`: 32 · N
+ * elements of shared memory. All threads of the block take part.
  */
 template <int N, class T, class Op> __device__ __forceinline__ void group_reduce(T (&value)[N], int lanes, T neutral, T* scratch, Op op) {
 #pragma unroll
@@ -28,9 +28,10 @@ template <int N, class T, class Op> __device__ __forceinline__ void group_reduce
 }
 
 /**
- * Combines the values of the lanes of a group in front of a thread's own; `backward`: of those after it. `whole`: of all of them. What a
- * thread gets never depends on its own value, so nothing has to be taken out of a sum again. All threads of the block take part; they all
- * have the same number of lanes, so they all leave at the same place. `scratch`: 32 elements of shared memory.
+ * Combines the values of the lanes of a group in front of a thread's own; `backward`: of those after it. `whole`: of
+ * all of them. What a thread gets never depends on its own value, so nothing has to be taken out of a sum again. All
+ * threads of the block take part; they all have the same number of lanes, so they all leave at the same place.
+ * `scratch`: 32 elements of shared memory.
  */
 template <class T, class Op>
 __device__ __forceinline__ T group_scan(T value, int lane, int lanes, bool backward, T neutral, T* scratch, T& whole, Op op) {

@@ -1,4 +1,5 @@
-// launch: the one way to start a kernel, on a GPU and on its emulation alike. Binders and Steps include it; so do the kernels through vocabulary.cuh.
+// launch: the one way to start a kernel, on a GPU and on its emulation alike. Binders and Steps include it; so do the
+// kernels through vocabulary.cuh.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -8,7 +9,10 @@
 
 namespace weft::cuda {
 
-/** Throws ERR_CUDA with the runtime's words, or ERR_OUT_OF_MEMORY where the device had no memory left for what the runtime needs itself. */
+/**
+ * Throws ERR_CUDA with the runtime's words, or ERR_OUT_OF_MEMORY where the device had no memory left for what the
+ * runtime needs itself.
+ */
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // an error that does not stay is not found again by a later call

@@ -1,4 +1,5 @@
-// The CUDA library's entry: gives its kernels and the devices that can be used to the addon, and says why others cannot.
+// The CUDA library's entry: gives its kernels and the devices that can be used to the addon, and says why others
+// cannot.
 #include <cstdlib>
 #include <cstring>
 

@@ -1,13 +1,13 @@
-// TensorTile: one block's tile of a matrix product on tensor cores (mma.sync), from operand tiles staged in shared memory. For every kernel
-// that is a product at heart: matrix products, implicit convolution.
+// TensorTile: one block's tile of a matrix product on tensor cores (mma.sync), from operand tiles staged in shared
+// memory. For every kernel that is a product at heart: matrix products, implicit convolution.
 //
 //   TensorTile<Math, TileM, TileN, TileK, WarpsM, WarpsN, a_k_major, b_k_major> tile;
 //   tile.clear();
 //   for (each TileK of k) { stage a and b; async_wait; __syncthreads(); tile.multiply(a, b); }
 //   tile.visit([&](int row, int column, const float (&four)[4]) { ... });   // four neighbours of a row
 //
-// A staged operand is k-major (rows of k: [TileM][a_row]) or not (rows of m: [TileK][a_row]); rows are padded so that fragments are read
-// without bank conflicts. Math says what an element is, how fragments are read and multiplied.
+// A staged operand is k-major (rows of k: [TileM][a_row]) or not (rows of m: [TileK][a_row]); rows are padded so that
+// fragments are read without bank conflicts. Math says what an element is, how fragments are read and multiplied.
 #pragma once
 #include "tensor_core.cuh"
 
@@ -84,9 +84,10 @@ struct Tf32Finite {
 using Tf32Math = WordMath<Tf32Big>;
 
 /**
- * float32 operands as sums of two tf32 numbers, x = big + small, whose product is big·big + (big·small + small·big): as exact as float32
- * (the "3xTF32" of CUTLASS example 27). TensorTile adds the small products of a TileK first, then the large ones, and adds the sum to what
- * came before in float32 arithmetic: tensor cores truncate when they add, which must not happen to the long sum.
+ * float32 operands as sums of two tf32 numbers, x = big + small, whose product is big·big + (big·small + small·big): as
+ * exact as float32 (the "3xTF32" of CUTLASS example 27). TensorTile adds the small products of a TileK first, then the
+ * large ones, and adds the sum to what came before in float32 arithmetic: tensor cores truncate when they add, which
+ * must not happen to the long sum.
  */
 struct ExactMath : WordMath<Tf32Finite> {
   static constexpr bool exact = true;
@@ -151,9 +152,9 @@ struct RoundedMath {
 };
 
 /**
- * Calls visit(row, column, float[4]) for results laid out as mma and wgmma leave them: value(j, e) is element e of the j-th tile of 8 columns.
- * Of two such tiles even lanes take the left one, odd lanes the right one: each gives its neighbour half of what it has, so that all store
- * four neighbours of a row.
+ * Calls visit(row, column, float[4]) for results laid out as mma and wgmma leave them: value(j, e) is element e of the
+ * j-th tile of 8 columns. Of two such tiles even lanes take the left one, odd lanes the right one: each gives its
+ * neighbour half of what it has, so that all store four neighbours of a row.
  */
 template <int tiles, class Value, class Visit>
 __device__ __forceinline__ void visit_fours(Value&& value, int row, int column, Visit&& visit) {
@@ -203,7 +204,10 @@ template <class Math_, int TileM_, int TileN_, int TileK_, int WarpsM, int Warps
     else multiply_into(sum, from_a, from_b, lane);
   }
 
-  /** Calls visit(row, column, float[4]) for the thread's results: four neighbours of a row, positions within the tile. Whole warps call it. */
+  /**
+   * Calls visit(row, column, float[4]) for the thread's results: four neighbours of a row, positions within the tile.
+   * Whole warps call it.
+   */
   template <class Visit> __device__ __forceinline__ void visit(Visit&& visit) {
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
     const int row = warp % WarpsM * warp_m + (lane >> 2), column = warp / WarpsM * warp_n;
@@ -271,8 +275,9 @@ template <class Math_, int TileM_, int TileN_, int TileK_, int WarpsM, int Warps
 };
 
 /**
- * Starts copies of a [rows, columns] part of a matrix into shared memory, by all `threads` of a block; zeros outside the matrix. In pieces of
- * 16 bytes where `vectors` (rows of the matrix are multiples of 16 bytes), else element by element (4-byte elements only).
+ * Starts copies of a [rows, columns] part of a matrix into shared memory, by all `threads` of a block; zeros outside
+ * the matrix. In pieces of 16 bytes where `vectors` (rows of the matrix are multiples of 16 bytes), else element by
+ * element (4-byte elements only).
  */
 template <int rows, int columns, int shared_row, int threads, class Element>
 __device__ __forceinline__ void stage(Element* tile, const Element* matrix, int64_t row_length, int row, int row_end, int column,

@@ -1,5 +1,5 @@
-// Barriers in shared memory (mbarrier, sm_90). A phase of a barrier ends when `count` threads have arrived and all the bytes that were
-// announced for it have come.
+// Barriers in shared memory (mbarrier, sm_90). A phase of a barrier ends when `count` threads have arrived and all the
+// bytes that were announced for it have come.
 #pragma once
 #include "vocabulary.cuh"
 
@@ -12,7 +12,9 @@ __device__ __forceinline__ void barrier_init(uint64_t* barrier, unsigned count) 
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
 #endif
 }
-/** After barrier_init, before other threads (by a barrier of the block or cluster) or the copy engine use the barriers. */
+/**
+ * After barrier_init, before other threads (by a barrier of the block or cluster) or the copy engine use the barriers.
+ */
 __device__ __forceinline__ void fence_barrier_init() {
 #ifndef WEFT_EMULATED
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");

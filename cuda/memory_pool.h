@@ -1,5 +1,5 @@
-// MemoryPool: divides large pieces of device memory among tensors, arenas and scratch. Freed blocks are merged and used again at once: on a
-// device whose work happens in order, what gets them next runs later.
+// MemoryPool: divides large pieces of device memory among tensors, arenas and scratch. Freed blocks are merged and used
+// again at once: on a device whose work happens in order, what gets them next runs later.
 #pragma once
 #include <functional>
 #include <map>

@@ -1,4 +1,5 @@
-// The functions that the expressions of native/pointwise/ use, for the types kernels compute in: float, int32, uint32 and uint8.
+// The functions that the expressions of native/pointwise/ use, for the types kernels compute in: float, int32, uint32
+// and uint8.
 #pragma once
 #include "vocabulary.cuh"
 

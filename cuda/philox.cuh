@@ -1,4 +1,5 @@
-// Philox4x32-10 (Salmon et al. 2011): four random words from a key and a counter. See docs/operations.md for how elements use them.
+// Philox4x32-10 (Salmon et al. 2011): four random words from a key and a counter. See docs/operations.md for how
+// elements use them.
 #pragma once
 #include "strided.cuh"
 
@@ -31,7 +32,10 @@ __device__ __forceinline__ float uniform(uint32_t word) { return float(int32_t(w
 /** The least k for which k·2^-24 >= bound, so that uniform numbers are compared with it as integers. */
 inline uint32_t uniform_bound(double bound) { return uint32_t(std::ceil(std::clamp(bound, 0.0, 1.0) * 0x1p24)); }
 
-/** Launches a kernel with one thread per four elements; the first parameters of the kernel are the state and the number of elements. */
+/**
+ * Launches a kernel with one thread per four elements; the first parameters of the kernel are the state and the number
+ * of elements.
+ */
 template <class... P, class... A>
 void launch_words(const Frame& frame, const View& state, int64_t n, void (*kernel)(const int32_t*, int64_t, P...), A... arguments) {
   const int64_t threads = divide_up(n, 4);

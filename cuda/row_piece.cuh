@@ -1,4 +1,5 @@
-// Piece: the row, or the chunk of a row, that a thread works on, and the packs of it that are the thread's (row_plan.h).
+// Piece: the row, or the chunk of a row, that a thread works on, and the packs of it that are the thread's
+// (row_plan.h).
 #pragma once
 #include "row_plan.h"
 #include "words.cuh"

@@ -9,7 +9,10 @@
 
 namespace weft::cuda {
 
-/** Work of one stream in order, with marks in it; and copies that are cut to the ring's size. All by the thread of the stream's queue. */
+/**
+ * Work of one stream in order, with marks in it; and copies that are cut to the ring's size. All by the thread of the
+ * stream's queue.
+ */
 class Staging {
  public:
   explicit Staging(cudaStream_t stream);

@@ -1,5 +1,6 @@
-// Storage: four neighbouring elements between memory and the type they are computed in. Which of the 16-bit floats holds a float is found at
-// run time, by a branch that all threads take alike, so that one kernel serves three dtypes at the speed of memory.
+// Storage: four neighbouring elements between memory and the type they are computed in. Which of the 16-bit floats
+// holds a float is found at run time, by a branch that all threads take alike, so that one kernel serves three dtypes
+// at the speed of memory.
 #pragma once
 #include "vocabulary.cuh"
 

@@ -1,5 +1,6 @@
-// Strided walks: how kernels visit a tensor whose operands are permuted, sliced, padded or broadcast. A binder merges axes and cuts what a
-// launch cannot count with 32 bits; a kernel turns its place in the launch into an offset per operand.
+// Strided walks: how kernels visit a tensor whose operands are permuted, sliced, padded or broadcast. A binder merges
+// axes and cuts what a launch cannot count with 32 bits; a kernel turns its place in the launch into an offset per
+// operand.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -9,7 +10,10 @@
 
 namespace weft::cuda {
 
-/** Division by a number known when a kernel is launched, for numerators below 2^31: a multiplication and a shift (Granlund & Montgomery 1994). */
+/**
+ * Division by a number known when a kernel is launched, for numerators below 2^31: a multiplication and a shift
+ * (Granlund & Montgomery 1994).
+ */
 struct Divider {
   uint32_t divisor = 1, multiplier = 0, shift = 0;
 
@@ -47,7 +51,10 @@ inline Dims broadcast_strides(const Dims& dims, size_t rank) {
   return strides;
 }
 
-/** Extents with one stride (in elements) per operand; axes of extent 1 dropped, axes that all operands cross evenly merged. */
+/**
+ * Extents with one stride (in elements) per operand; axes of extent 1 dropped, axes that all operands cross evenly
+ * merged.
+ */
 template <size_t operands> struct Walk {
   using Steps = std::array<int64_t, operands>;
   Dims dims;  // never empty: a scalar is one axis of extent 1
@@ -140,11 +147,16 @@ inline unsigned block_for(int64_t threads, unsigned most = 256) {
 /** Copies the input of a call, broadcast to the shape of its output. */
 Step copy_broadcast(Call& call);
 
-/** target[target strides · i] = source[source strides · i] for every i in dims, elements of 1, 2, 4 or 8 bytes; offsets in elements. */
+/**
+ * target[target strides · i] = source[source strides · i] for every i in dims, elements of 1, 2, 4 or 8 bytes; offsets
+ * in elements.
+ */
 Step copy_strided(const View& source, const View& target, const Dims& dims, const Dims& source_strides, const Dims& target_strides,
                   int64_t source_offset = 0, int64_t target_offset = 0);
 
-/** The inverse of a slice: the target's element begin + i·steps is the source's element i, every other one is `value`. */
+/**
+ * The inverse of a slice: the target's element begin + i·steps is the source's element i, every other one is `value`.
+ */
 Step place(const View& source, const View& target, const Dims& begin, const Dims& steps, double value);
 
 /** Calls f with an unsigned integer of the dtype's size. */

@@ -1,17 +1,20 @@
-// Tensor cores and asynchronous copies of sm_75 to sm_89: cp.async, ldmatrix, mma.sync, and acquire/release words in global memory.
-// Fragment layouts of mma m16n8kK (lane = 4 * group + quad):
+// Tensor cores and asynchronous copies of sm_75 to sm_89: cp.async, ldmatrix, mma.sync, and acquire/release words in
+// global memory. Fragment layouts of mma m16n8kK (lane = 4 * group + quad):
 //   d[4]   float32  rows group, group + 8 (d[2], d[3]); columns 2 * quad, 2 * quad + 1
-//   a[4]   16-bit   a[0] row group, k 2 * quad + {0, 1}; a[1] row group + 8; a[2], a[3] the same at k + 8 (k8: a[0], a[1] only)
+//   a[4]   16-bit   a[0] row group, k 2 * quad + {0, 1}; a[1] row group + 8; a[2], a[3] the same at k + 8
+//                   (k8: a[0], a[1] only)
 //   b[2]   16-bit   b[0] column group, k 2 * quad + {0, 1}; b[1] at k + 8 (k8: b[0] only)
-//   tf32            a[0] row group, k quad; a[1] row group + 8; a[2], a[3] at k + 4; b[0] column group, k quad; b[1] at k + 4
+//   tf32            a[0] row group, k quad; a[1] row group + 8; a[2], a[3] at k + 4; b[0] column group, k quad;
+//                   b[1] at k + 4
 #pragma once
 #include "vocabulary.cuh"
 
 namespace weft::cuda {
 
 /**
- * Copies `bytes` (4, 8 or 16, both sides aligned to them) from global to shared memory without passing through registers; zeros where
- * not `valid`, and then `from` is not read. The copy is there, for this thread, after async_commit() and async_wait().
+ * Copies `bytes` (4, 8 or 16, both sides aligned to them) from global to shared memory without passing through
+ * registers; zeros where not `valid`, and then `from` is not read. The copy is there, for this thread, after
+ * async_commit() and async_wait().
  */
 template <int bytes> __device__ __forceinline__ void async_copy(void* to, const void* from, bool valid = true) {
   static_assert(bytes == 4 || bytes == 8 || bytes == 16);
@@ -40,7 +43,10 @@ __device__ __forceinline__ void async_commit() {
 #endif
 }
 
-/** Waits until at most `pending` of the newest groups of this thread are under way. Other threads see the data after a barrier. */
+/**
+ * Waits until at most `pending` of the newest groups of this thread are under way. Other threads see the data after a
+ * barrier.
+ */
 template <int pending> __device__ __forceinline__ void async_wait() {
 #ifdef WEFT_EMULATED
   emulator::async_wait(pending);
@@ -50,8 +56,8 @@ template <int pending> __device__ __forceinline__ void async_wait() {
 }
 
 /**
- * Loads four 8x8 matrices of 16-bit elements: lanes 8 i .. 8 i + 7 give the addresses of the 16-byte rows of matrix i, and r[i] gets
- * elements 2 * (lane % 4) + {0, 1} of row lane / 4. All 32 lanes take part.
+ * Loads four 8x8 matrices of 16-bit elements: lanes 8 i .. 8 i + 7 give the addresses of the 16-byte rows of matrix i,
+ * and r[i] gets elements 2 * (lane % 4) + {0, 1} of row lane / 4. All 32 lanes take part.
  */
 __device__ __forceinline__ void load_matrix_x4(uint32_t (&r)[4], const void* row) {
 #ifdef WEFT_EMULATED
@@ -157,7 +163,10 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 #endif
 }
 
-/** Reads a word; what the writer of its value did before add_release or arrive_add is visible after it. Yields when emulated: use it to spin. */
+/**
+ * Reads a word; what the writer of its value did before add_release or arrive_add is visible after it. Yields when
+ * emulated: use it to spin.
+ */
 __device__ __forceinline__ uint32_t load_acquire(const uint32_t* word) {
 #ifdef WEFT_EMULATED
   return emulator::load_acquire(word);
@@ -191,8 +200,8 @@ __device__ __forceinline__ void wait_reached(const uint32_t* word, uint32_t valu
 }
 
 /**
- * A barrier of all blocks of a resident launch. `word` is 0 when the kernel starts; `round` counts the barriers of this thread, from 1.
- * Every thread of every block calls it.
+ * A barrier of all blocks of a resident launch. `word` is 0 when the kernel starts; `round` counts the barriers of this
+ * thread, from 1. Every thread of every block calls it.
  */
 __device__ __forceinline__ void grid_barrier(uint32_t* word, uint32_t round) {
   __syncthreads();

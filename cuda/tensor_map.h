@@ -9,8 +9,9 @@
 namespace weft::cuda {
 
 /**
- * A dense tensor of 16-bit or float32 elements, innermost extent first, copied in boxes whose rows are 128 bytes, swizzled by 128 bytes.
- * `address` and all rows are multiples of 16 bytes. The driver's function is looked up at run time: nothing links against libcuda.
+ * A dense tensor of 16-bit or float32 elements, innermost extent first, copied in boxes whose rows are 128 bytes,
+ * swizzled by 128 bytes. `address` and all rows are multiples of 16 bytes. The driver's function is looked up at run
+ * time: nothing links against libcuda.
  */
 inline CUtensorMap tensor_map(DType dtype, const void* address, std::initializer_list<int64_t> extents,
                               std::initializer_list<int64_t> box) {

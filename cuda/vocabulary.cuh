@@ -1,13 +1,17 @@
-// The vocabulary of kernels: shared memory, vector loads and stores, reductions over warps and blocks, faults. Everything a kernel file includes.
-// Rules that let the same file run on a CPU (test/cuda-on-cpu): shared memory through WEFT_SHARED and WEFT_DYNAMIC_SHARED; every asm in a
-// wrapper with an emulated twin; exact masks for *_sync; loops that wait for another thread go through a wrapper that yields.
+// The vocabulary of kernels: shared memory, vector loads and stores, reductions over warps and blocks, faults.
+// Everything a kernel file includes. Rules that let the same file run on a CPU (test/cuda-on-cpu): shared memory
+// through WEFT_SHARED and WEFT_DYNAMIC_SHARED; every asm in a wrapper with an emulated twin; exact masks for *_sync;
+// loops that wait for another thread go through a wrapper that yields.
 #pragma once
 #include "dtype.h"
 #include "launch.h"
 
 #ifdef WEFT_EMULATED
 #include "emulator.h"
-/** In front of what is compiled for an architecture and later: an emulated GPU whose kernels were compiled for an older one reports it. */
+/**
+ * In front of what is compiled for an architecture and later: an emulated GPU whose kernels were compiled for an older
+ * one reports it.
+ */
 #define WEFT_NEEDS_CODE(architecture) emulator::needs_code(architecture)
 #else
 #define WEFT_NEEDS_CODE(architecture) ((void)0)
@@ -88,8 +92,8 @@ template <class Op, class T> __device__ __forceinline__ T warp_reduce(T value, O
 }
 
 /**
- * Combines the values of a block's threads (a multiple of 32, at most 1024); every thread gets the result. `scratch`: 32 elements of
- * shared memory, free for reuse when it returns. A fixed order: equal bits on every run.
+ * Combines the values of a block's threads (a multiple of 32, at most 1024); every thread gets the result. `scratch`:
+ * 32 elements of shared memory, free for reuse when it returns. A fixed order: equal bits on every run.
  */
 template <class Op, class T> __device__ T block_reduce(T value, T neutral, T* scratch, Op op) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = (blockDim.x + 31) >> 5;

@@ -1,5 +1,6 @@
-// Products of a warpgroup (wgmma, sm_90): d (64 x N) += a (64 x K) b (K x N), with a and b in shared memory. A warpgroup is four warps, of
-// which the first one's number is a multiple of four. K is 16 for 16-bit elements and 8 for tf32.
+// Products of a warpgroup (wgmma, sm_90): d (64 x N) += a (64 x K) b (K x N), with a and b in shared memory. A
+// warpgroup is four warps, of which the first one's number is a multiple of four. K is 16 for 16-bit elements and 8 for
+// tf32.
 // Warp w of the group holds rows 16 w to 16 w + 15 of d; lane = 4 * group + quad:
 //   d[4 * j + {0, 1}]  row group, columns 8 * j + 2 * quad + {0, 1};  d[4 * j + {2, 3}]  row group + 8
 // d may not be touched between the first product and wgmma_wait().
@@ -72,7 +73,9 @@ template <int pending> __device__ __forceinline__ void wgmma_wait() {
   "%126,%127}, "
 #endif
 
-/** N = 64, 128 or 256; bfloat16 operands; `transposed`: that operand is MN-major. Without `accumulate` d begins at zero. */
+/**
+ * N = 64, 128 or 256; bfloat16 operands; `transposed`: that operand is MN-major. Without `accumulate` d begins at zero.
+ */
 template <int N, bool transposed_a = false, bool transposed_b = false>
 __device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate = true) {
   static_assert(N == 64 || N == 128 || N == 256);
@@ -120,7 +123,9 @@ __device__ __forceinline__ void wgmma_f16(float (&d)[N / 2], uint64_t a, uint64_
                  : "l"(a), "l"(b), "r"(int(accumulate)), "n"(int(transposed_a)), "n"(int(transposed_b)));
 #endif
 }
-/** d (64 x N) += a (64 x 8) b (8 x N) with tf32 operands: both K-major, rows of 32 k; 8 further in k: descriptor + 2. */
+/**
+ * d (64 x N) += a (64 x 8) b (8 x N) with tf32 operands: both K-major, rows of 32 k; 8 further in k: descriptor + 2.
+ */
 template <int N> __device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate = true) {
   static_assert(N == 64 || N == 128 || N == 256);
 #ifdef WEFT_EMULATED

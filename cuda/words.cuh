@@ -7,7 +7,7 @@ namespace weft::cuda {
 /** Elements of a 16-byte access. */
 template <class T> constexpr int pack_size = 16 / int(sizeof(T));
 
-/** 16 bytes of elements in four registers, seen as what they are computed in. */
+/** 16 bytes of elements in four registers; get() and set() convert to the type that is computed in. */
 template <class T> struct alignas(16) Words {
   static constexpr int size = pack_size<T>, bits = 8 * int(sizeof(T));
   uint32_t at[4];
@@ -34,7 +34,10 @@ template <class T> struct alignas(16) Words {
     else return std::bit_cast<T>(uint8_t(raw));
   }
 
-  /** The elements x[i], ... of those from `begin` to `end`; `fill` for the others. A loop, since only the ends of rows need it. */
+  /**
+   * The elements x[i], ... of those from `begin` to `end`; `fill` for the others. A loop, since only the ends of rows
+   * need it.
+   */
   static __device__ __forceinline__ Words gather(const T* x, int i, int begin, int end, T fill) {
     uint64_t low = 0, high = 0;
 #pragma unroll 1

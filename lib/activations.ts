@@ -1,5 +1,6 @@
 // Activations by name, as layers take them, with Keras' defaults.
 import { unknownName, WeftError } from './core/error.js'
+import { show } from './core/options.js'
 import {
   elu,
   exp,
@@ -53,13 +54,12 @@ export interface Activation {
   readonly apply: ActivationFunction
 }
 
-/** @internal The activation an option stands for. */
+/** @internal The activation that an option names. */
 export function getActivation(value: ActivationLike | undefined | null): Activation {
   if (value === undefined || value === null || value === 'linear') return { name: undefined, apply: activations.linear }
   if (typeof value === 'function')
     return { name: (Object.keys(activations) as ActivationName[]).find((name) => activations[name] === value), apply: value }
-  if (typeof value !== 'string')
-    throw new WeftError('ERR_ARGUMENT', `activation: expected a name or a function, got ${JSON.stringify(value)}`)
+  if (typeof value !== 'string') throw new WeftError('ERR_ARGUMENT', `activation: expected a name or a function, got ${show(value)}`)
   if (!Object.hasOwn(activations, value)) throw unknownName('activation', value, Object.keys(activations))
   return { name: value, apply: activations[value] }
 }

@@ -14,12 +14,17 @@ const EPSILON = 1e-7
 const lengths = (w: Tensor, axis: number | number[]): Tensor => sqrt(sum(square(w), axis, { keepDims: true }))
 
 export interface MaxNormOptions {
+  /** The greatest length. Default 2. */
   maxValue?: number
+  /** The axis, or axes, that a length is taken along. Default 0. */
   axis?: number | number[]
 }
 const MAX_NORM_OPTIONS: OptionTable<MaxNormOptions> = { maxValue: 'number', axis: 'any' }
 
-/** Lengths along `axis` (0: of each unit's incoming weights; [0, 1, 2] for convolutions) at most `maxValue`, 2 by default. */
+/**
+ * Lengths along `axis` (0: of each unit's incoming weights; [0, 1, 2] for convolutions) at most `maxValue`, 2 by
+ * default.
+ */
 export function maxNorm(config: MaxNormOptions = {}): Named<ConstraintFunction> {
   checkCall('constraints.maxNorm(options)', arguments, MAX_NORM_OPTIONS)
   const { maxValue = 2, axis = 0 } = config
@@ -36,6 +41,7 @@ export function nonNeg(_options?: Record<string, never>): Named<ConstraintFuncti
 }
 
 export interface UnitNormOptions {
+  /** The axis, or axes, that a length is taken along. Default 0. */
   axis?: number | number[]
 }
 const UNIT_NORM_OPTIONS: OptionTable<UnitNormOptions> = { axis: 'any' }
@@ -47,9 +53,13 @@ export function unitNorm(config: UnitNormOptions = {}): Named<ConstraintFunction
 }
 
 export interface MinMaxNormOptions {
+  /** The least length. Default 0. */
   minValue?: number
+  /** The greatest length. Default 1. */
   maxValue?: number
+  /** How much of the way a length goes at each step. Default 1. */
   rate?: number
+  /** The axis, or axes, that a length is taken along. Default 0. */
   axis?: number | number[]
 }
 const MIN_MAX_NORM_OPTIONS: OptionTable<MinMaxNormOptions> = { minValue: 'number', maxValue: 'number', rate: 'number', axis: 'any' }

@@ -14,6 +14,8 @@ export type { Attrs, Call, Op } from './core/op.js'
 export type { DType, DynamicShape, Shape, Spec } from './core/spec.js'
 export type { HostArray, NestedArray, NestedValues, TypedArray } from './core/host.js'
 export { Tensor, type TensorLike, Variable, type VariableOptions } from './core/tensor.js'
+// what reads tensors is methods alone: without this line their types would not be among those of the package
+import './core/read.js'
 export { tidy } from './core/tidy.js'
 export * from './ops/index.js'
 export * as callbacks from './callbacks/index.js'

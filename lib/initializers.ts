@@ -1,11 +1,12 @@
 // Initializers: first values of weights, as Keras 3 defines them.
 import { type DType, type Shape, sizeOf } from './core/spec.js'
-import { tensor } from './core/apply.js'
-import { withDevice } from './core/device.js'
+import { device, withDevice } from './core/device.js'
 import { WeftError } from './core/error.js'
 import { checkCall, type OptionTable } from './core/options.js'
-import { factoryName, type Named, type NamedLike, named } from './core/named.js'
-import { eye, full, mul, ones as onesOf, zeros as zerosOf } from './ops/index.js'
+import { factoryName, type Named, named, type NamedLike } from './core/named.js'
+import { tidy } from './core/tidy.js'
+import { eye, full, mul, ones as onesOf, transpose, zeros as zerosOf } from './ops/index.js'
+import { orthonormalRows } from './orthonormal.js'
 import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './ops/random.js'
 import type { Tensor } from './core/tensor.js'
 
@@ -42,6 +43,7 @@ export function ones(_options?: Record<string, never>): Initializer {
 }
 
 export interface ConstantOptions {
+  /** Default 0. */
   value?: number
 }
 const CONSTANT_OPTIONS: OptionTable<ConstantOptions> = { value: 'number' }
@@ -53,7 +55,9 @@ export function constant(config: ConstantOptions = {}): Initializer {
 }
 
 export interface RandomUniformOptions extends SeedOptions {
+  /** The least value. Default -0.05. */
   minValue?: number
+  /** All values are below it. Default 0.05. */
   maxValue?: number
 }
 const RANDOM_UNIFORM_OPTIONS: OptionTable<RandomUniformOptions> = { minValue: 'number', maxValue: 'number', seed: 'number' }
@@ -68,7 +72,9 @@ export function randomUniform(config: RandomUniformOptions = {}): Initializer {
 }
 
 export interface RandomNormalOptions extends SeedOptions {
+  /** Default 0. */
   mean?: number
+  /** Standard deviation. Default 0.05. */
   stddev?: number
 }
 const RANDOM_NORMAL_OPTIONS: OptionTable<RandomNormalOptions> = { stddev: 'number', mean: 'number', seed: 'number' }
@@ -110,8 +116,11 @@ function scaled(shape: Shape, dtype: DType, scale: number, mode: Mode, distribut
 }
 
 export interface VarianceScalingOptions extends SeedOptions {
+  /** Default 1. */
   scale?: number
+  /** What the scale is divided by: the inputs of a unit, its outputs, or their mean. Default 'fanIn'. */
   mode?: Mode
+  /** Default 'truncatedNormal'. */
   distribution?: Distribution
 }
 const VARIANCE_SCALING_OPTIONS: OptionTable<VarianceScalingOptions> = {
@@ -155,6 +164,7 @@ export const lecunUniform: (config?: SeedOptions) => Initializer = scaling('Lecu
 export const lecunNormal: (config?: SeedOptions) => Initializer = scaling('LecunNormal', 1, 'fanIn', 'truncatedNormal')
 
 export interface OrthogonalOptions extends SeedOptions {
+  /** Factor of the values. Default 1. */
   gain?: number
 }
 const ORTHOGONAL_OPTIONS: OptionTable<OrthogonalOptions> = { gain: 'number', seed: 'number' }
@@ -168,37 +178,20 @@ export function orthogonal(config: OrthogonalOptions = {}): Initializer {
     const columns = shape.at(-1)!
     const rows = sizeOf(shape.slice(0, -1))
     const [long, short] = [Math.max(rows, columns), Math.min(rows, columns)]
-    const values = withDevice('cpu', () => normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) }))
-    const q = orthonormalColumns(values.dataSync() as Float64Array, long, short)
-    values.dispose()
-    const gain = config.gain ?? 1
-    const result = new Float64Array(rows * columns)
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < columns; j++) result[i * columns + j] = gain * (rows >= columns ? q[i * short + j]! : q[j * short + i]!)
-    return tensor(result, { shape, dtype })
+    const where = device()
+    return withDevice('cpu', () =>
+      tidy(() => {
+        const drawn = normal([long, short], { mean: 0, deviation: 1, dtype: 'float64', ...seedOf(config) })
+        const q = orthonormalRows(transpose(drawn.cast(dtype === 'float64' ? dtype : 'float32'))) // [short, long]
+        const values = (rows < columns ? q : transpose(q)).reshape(shape).mul(config.gain ?? 1)
+        return values.to(where).cast(dtype)
+      }),
+    )
   })
 }
 
-/** Q of the QR decomposition of a [rows, columns], rows ≥ columns, with R's diagonal positive: Gram-Schmidt, each column orthogonalized twice for full precision. */
-function orthonormalColumns(a: Float64Array, rows: number, columns: number): Float64Array {
-  const q = Float64Array.from(a)
-  for (let j = 0; j < columns; j++) {
-    for (let pass = 0; pass < 2; pass++) {
-      for (let k = 0; k < j; k++) {
-        let along = 0
-        for (let i = 0; i < rows; i++) along += q[i * columns + k]! * q[i * columns + j]!
-        for (let i = 0; i < rows; i++) q[i * columns + j]! -= along * q[i * columns + k]!
-      }
-    }
-    let squares = 0
-    for (let i = 0; i < rows; i++) squares += q[i * columns + j]! ** 2
-    const length = Math.sqrt(squares)
-    for (let i = 0; i < rows; i++) q[i * columns + j]! /= length
-  }
-  return q
-}
-
 export interface IdentityOptions {
+  /** Factor of the values. Default 1. */
   gain?: number
 }
 const IDENTITY_OPTIONS: OptionTable<IdentityOptions> = { gain: 'number' }

@@ -33,7 +33,9 @@ export function l2(config: number | { l2?: number } = {}): Named<RegularizerFunc
 }
 
 export interface L1l2Options {
+  /** Factor of Σ|w|. Default 0.01. */
   l1?: number
+  /** Factor of Σw². Default 0.01. */
   l2?: number
 }
 const L1L2_OPTIONS: OptionTable<L1l2Options> = { l1: 'number', l2: 'number' }

@@ -1,4 +1,5 @@
-// The border: N-API in, plain C++ out. The addon_* files are the only code that knows of N-API; nothing here knows an op by name.
+// The border: N-API in, plain C++ out. The addon_* files are the only code that knows of N-API; nothing here knows an
+// op by name.
 #include "addon.h"
 
 #include "cpu/features.h"

@@ -1,4 +1,5 @@
-// What the parts of the addon share: the state of a JavaScript environment, the queues of the process, and the guard around every function.
+// What the parts of the addon share: the state of a JavaScript environment, the queues of the process, and the guard
+// around every function.
 #pragma once
 #include <napi.h>
 
@@ -41,7 +42,10 @@ inline Napi::Error to_javascript(Napi::Env env, const std::string& code, const s
   return error;
 }
 
-/** Runs fn and turns what it throws into a JavaScript error that carries a code. Every exported function goes through here. */
+/**
+ * Runs fn and turns what it throws into a JavaScript error that carries a code. Every exported function goes through
+ * here.
+ */
 template <class F> Napi::Value guard(const Napi::CallbackInfo& info, F&& fn) {
   Napi::Env env = info.Env();
   (*addon(env).calls)++;

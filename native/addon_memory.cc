@@ -31,7 +31,9 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   });
 }
 
-/** transfer(device, way, address, host storage, offset, bytes, after, notify): bytes to or from a device; the ticket. */
+/**
+ * transfer(device, way, address, host storage, offset, bytes, after, notify): bytes to or from a device; the ticket.
+ */
 Napi::Value transfer(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
     Queue& queue = queue_at(info[0]);

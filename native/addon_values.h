@@ -1,4 +1,5 @@
-// JavaScript values as the addon reads them: buffers, attributes, the description of a program. Part of the addon_*.cc files.
+// JavaScript values as the addon reads them: buffers, attributes, the description of a program. Part of the addon_*.cc
+// files.
 #pragma once
 #include <napi.h>
 

@@ -1,5 +1,6 @@
-// Builds the addon by CMake and says how far it is, a line per tenth: `npm install` in a source tree, `npm run build:native`,
-// `npx weftjs build`, and prebuilds. WEFT_CPU_LEVELS, WEFT_CUDA and WEFT_CUDA_ARCHITECTURES say what is built (CMakeLists.txt).
+// Builds the addon by CMake and says how far it is, a line per tenth: `npm install` in a source tree,
+// `npm run build:native`, `npx weftjs build`, and prebuilds. WEFT_CPU_LEVELS, WEFT_CUDA and WEFT_CUDA_ARCHITECTURES say
+// what is built (CMakeLists.txt).
 'use strict'
 const { spawn, spawnSync } = require('node:child_process')
 const { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } = require('node:fs')
@@ -131,7 +132,8 @@ async function buildForAll() {
 
 module.exports = { build, buildForAll }
 
-// npm runs `prepare` in a source tree alone: after an installation, and before packing, where prebuilds are packed instead
+// npm runs `prepare` in a source tree alone: after an installation, and before packing, where prebuilds are packed
+// instead
 if (require.main === module && !(process.argv[2] === '--prepare' && ['pack', 'publish'].includes(process.env.npm_command))) {
   build().then((code) => {
     process.exitCode = code

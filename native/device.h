@@ -1,4 +1,5 @@
-// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's is cuda/cuda_device.cc.
+// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's is
+// cuda/cuda_device.cc.
 #pragma once
 #include <functional>
 #include <memory>

@@ -1,4 +1,5 @@
-// Environment: one JavaScript environment (the main thread or a worker) as the queues see it: which of its runs are done, who waits, what failed.
+// Environment: one JavaScript environment (the main thread or a worker) as the queues see it: which of its runs are
+// done, who waits, what failed.
 #pragma once
 #include <atomic>
 #include <condition_variable>

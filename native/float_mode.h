@@ -8,8 +8,8 @@
 namespace weft {
 
 /**
- * Every thread that runs kernels calls it once. Moments of optimizers and vanishing gradients decay into subnormal numbers, and
- * arithmetic on those takes the processor a hundred times as long.
+ * Every thread that runs kernels calls it once. Moments of optimizers and vanishing gradients decay into subnormal
+ * numbers, and arithmetic on those takes the processor a hundred times as long.
  */
 inline void flush_subnormals() {
 #if defined(__x86_64__)

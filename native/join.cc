@@ -1,4 +1,5 @@
-// Groups: runs of pointwise calls of one shape (Chains), and calls with neighbours that share a value with them alone (Join).
+// Groups: runs of pointwise calls of one shape (Chains), and calls with neighbours that share a value with them alone
+// (Join).
 #include "join.h"
 
 #include <algorithm>
@@ -30,7 +31,7 @@ Call seen_from_outside(const Call& call) {
   return joined;
 }
 
-/** Runs of pointwise calls; the last call of a run stands for all of it. */
+/** Runs of pointwise calls; the last call of a run becomes the whole run. */
 void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& traffic, std::vector<Call>& calls,
                  std::vector<Step>& steps) {
   const auto can_follow = [&](size_t first, size_t k) {
@@ -64,7 +65,10 @@ void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& t
   }
 }
 
-/** A call's neighbours. Makers may move on to its place: nothing that they read is overwritten meanwhile, for memory is planned later. */
+/**
+ * A call's neighbours. Makers may move on to its place: nothing that they read is overwritten meanwhile, for memory is
+ * planned later.
+ */
 Neighbours neighbours_of(size_t k, const ProgramSpec& spec, const Traffic& traffic, const std::vector<Call>& calls) {
   Neighbours neighbours{&calls[k], {}, {}};
   const auto free = [&](size_t other) { return !spec.calls[other].update && !calls[other].op.empty(); };

@@ -73,7 +73,10 @@ View Call::scratch(size_t bytes) {
 
 void Call::in_place(size_t input, size_t output) { in_places.emplace_back(input, output); }
 
-/** One thread's binder may look kernels up while another thread opens a library. A function, because kernels register before main. */
+/**
+ * One thread's binder may look kernels up while another thread opens a library. A function, because kernels register
+ * before main.
+ */
 static std::shared_mutex& registry_mutex() {
   static auto* mutex = new std::shared_mutex;
   return *mutex;

@@ -44,10 +44,16 @@ struct Target {
   size_t shared_memory = 0;  // CUDA: the most bytes of shared memory a block can have
 };
 
-/** How products of float32 matrices may be computed: as exactly as in float32, with operands rounded to tf32, or to bfloat16. */
+/**
+ * How products of float32 matrices may be computed: as exactly as in float32, with operands rounded to tf32, or to
+ * bfloat16.
+ */
 enum class Precision : uint8_t { float32, tf32, bfloat16 };
 
-/** Attributes of a call. One that its binder, or the binder of a group with it, leaves unread is an error: both sides of the border agree. */
+/**
+ * Attributes of a call. One that its binder, or the binder of a group with it, leaves unread is an error: both sides of
+ * the border agree.
+ */
 class Attrs {
  public:
   using Value = std::variant<double, std::string, std::vector<double>>;
@@ -60,8 +66,8 @@ class Attrs {
   const std::vector<double>& numbers(const std::string& name) const;
   Dims integers(const std::string& name) const;
   /**
-   * ERR_ARGUMENT for an attribute of `op` that nobody has read. `shape` and `dtype` need not be: they describe the result, which binders
-   * see as a view.
+   * ERR_ARGUMENT for an attribute of `op` that nobody has read. `shape` and `dtype` need not be: they describe the
+   * result, which binders see as a view.
    */
   void require_read(const std::string& op) const;
 
@@ -107,11 +113,17 @@ class Device;
 struct Chains {
   /** Whether a call can be part of a chain. */
   bool (*fusible)(const Call&);
-  /** Binds calls of one output shape; kept[i]: somebody outside reads the output of calls[i]. `joined` becomes the chain as one call. Null: it does not fit. */
+  /**
+   * Binds calls of one output shape; kept[i]: somebody outside reads the output of calls[i]. `joined` becomes the chain
+   * as one call. Null: it does not fit.
+   */
   Step (*fuse)(const std::vector<const Call*>& calls, const std::vector<bool>& kept, Call& joined);
 };
 
-/** A call and its neighbours: calls that alone share a value with it, so that the value need not lie in memory if they are bound as one. */
+/**
+ * A call and its neighbours: calls that alone share a value with it, so that the value need not lie in memory if they
+ * are bound as one.
+ */
 struct Neighbours {
   const Call* call;
   std::vector<const Call*> makers;  // of each input: the call that makes it, if nobody else reads it; else null
@@ -119,8 +131,8 @@ struct Neighbours {
       readers;  // of each output: the calls that read it, if nobody else does and each could run right after `call`
 };
 /**
- * Binds a call together with some of its neighbours. An empty Step: none fits. Else `joined` becomes the group seen from outside, as one call,
- * and `taken` the neighbours in it. Memory is planned for `joined`.
+ * Binds a call together with some of its neighbours. An empty Step: none fits. Else `joined` becomes the group seen
+ * from outside, as one call, and `taken` the neighbours in it. Memory is planned for `joined`.
  */
 using Join = Step (*)(const Neighbours&, Call& joined, std::vector<const Call*>& taken);
 
@@ -140,7 +152,7 @@ class Registry {
   /** Defines all of these in another registry. */
   void give_to(Registry& other) const;
 
-  /** Devices that a library brings beside its kernels; they live as long as the process. */
+  /** Devices that a library adds to its kernels; they live as long as the process. */
   std::vector<Device*> devices;
   /** What the library found out about the machine, for users: why a device is not among them, versions. */
   std::vector<std::pair<std::string, std::string>> notes;
@@ -171,7 +183,10 @@ struct Define {
   static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, bind_##op}; \
   static ::weft::Step bind_##op([[maybe_unused]] ::weft::Call& call)
 
-/** Defines and registers how calls of an op are joined with their neighbours: JOIN(cpu, lstm) { ... return Step; }, see Join. */
+/**
+ * Defines and registers how calls of an op are joined with their neighbours: JOIN(cpu, lstm) { ... return Step; }, see
+ * Join.
+ */
 #define JOIN(backend, op)                                                                                     \
   static ::weft::Step join_##op(const ::weft::Neighbours&, ::weft::Call&, std::vector<const ::weft::Call*>&); \
   static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, join_##op};          \

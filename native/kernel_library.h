@@ -1,5 +1,5 @@
-// What a library of kernels outside the addon includes, once, beside its KERNEL(...) definitions. Compile it with native/kernel.cc into a
-// shared library and bring it in with loadKernels(path).
+// What a library of kernels outside the addon includes, once, together with its KERNEL(...) definitions. Compile it
+// with native/kernel.cc into a shared library and bring it in with loadKernels(path).
 #pragma once
 #include <cstddef>
 #include <string>

@@ -1,4 +1,5 @@
-// watch: waiting for another thread for a short while without going to sleep. Waking a sleeping thread costs more than most runs.
+// watch: waiting for another thread for a short while without going to sleep. Waking a sleeping thread costs more than
+// most runs.
 #pragma once
 #include <sched.h>
 
@@ -13,7 +14,10 @@
 
 namespace weft {
 
-/** Looks until `ready()` holds, for about the given time; returns whether it does. Soon gives way to threads that could run instead. */
+/**
+ * Looks until `ready()` holds, for about the given time; returns whether it does. Soon gives way to threads that could
+ * run instead.
+ */
 template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
   for (int spins = 0; spins < 500; spins++) {
     if (ready()) return true;

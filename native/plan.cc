@@ -1,4 +1,4 @@
-// The planner. Quadratic in the number of blocks that overlap, which is small beside what a step costs.
+// The planner. Quadratic in the number of blocks that overlap, which is little compared with a step.
 #include "plan.h"
 
 #include <algorithm>

@@ -10,7 +10,10 @@
 
 namespace weft {
 
-/** Bytes of the largest output that a run may bring to the host by itself, and that recorded work has a place of its own for. */
+/**
+ * Bytes of the largest output that a run may bring to the host by itself, and that recorded work has a place of its own
+ * for.
+ */
 constexpr size_t most_reply = 4096;
 
 enum class SlotKind : uint8_t { arena, input, output, state, constant };

@@ -111,7 +111,10 @@ void Program::place_constants(const ProgramSpec& spec) {
   }
 }
 
-/** Recorded work reads and writes fixed addresses: small inputs and outputs get places of their own. Single calls are not recorded. */
+/**
+ * Recorded work reads and writes fixed addresses: small inputs and outputs get places of their own. Single calls are
+ * not recorded.
+ */
 void Program::place_ports() {
   constexpr size_t most_input = 65536;
   size_t offset = alignment;  // after the fault word
@@ -129,7 +132,10 @@ void Program::place_ports() {
   for (const auto& [slot, at] : constant_slots_) address_[size_t(slot)] = own_->data() + constants_at_ + at;
 }
 
-/** Lets an update write over the variable it reads, where nobody reads the old value later; other assignments are copied after the last step. */
+/**
+ * Lets an update write over the variable it reads, where nobody reads the old value later; other assignments are copied
+ * after the last step.
+ */
 void Program::share_state(const ProgramSpec& spec, const std::vector<Call>& calls) {
   for (const WriteSpec& write : spec.writes) {
     bool shared = false;

@@ -111,7 +111,10 @@ size_t Queue::programs() {
   return sizes_.size();
 }
 
-/** An arena of at least so many bytes for runs submitted from now on; a much larger one is given up when the programs that needed it are gone. */
+/**
+ * An arena of at least so many bytes for runs submitted from now on; a much larger one is given up when the programs
+ * that needed it are gone.
+ */
 void Queue::fit_arena(size_t bytes) {
   constexpr size_t slack = size_t(2) << 20, least = 4096;
   const size_t there = arena_ ? arena_->bytes() : 0;
@@ -251,7 +254,10 @@ void Queue::serve(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
-/** Finishes flights, oldest first. Returns when there are none, or, unless one has to end first, when there is a job to begin. */
+/**
+ * Finishes flights, oldest first. Returns when there are none, or, unless one has to end first, when there is a job to
+ * begin.
+ */
 void Queue::look_after(bool wait) {
   const auto wanted = [&] { return !wait && queued_.load(std::memory_order_acquire) != 0; };
   while (!flights_.empty()) {

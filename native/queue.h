@@ -1,4 +1,5 @@
-// Queue: a device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of submission.
+// Queue: a device's worker thread. JavaScript threads submit runs and never compute; runs happen in order of
+// submission.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -46,7 +47,9 @@ class Queue {
   /** Waits until nothing runs, and gives memory that nobody holds back to the system. */
   void trim();
 
-  /** Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY. */
+  /**
+   * Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY.
+   */
   void add(size_t arena_bytes);
   void remove(size_t arena_bytes);
   size_t arena_bytes();

@@ -1,4 +1,5 @@
-// What tests and benches run is built first, so that none of them ever runs an old build: the TypeScript and the addon, side by side.
+// What tests and benches run is built first, so that none of them ever runs an old build: the TypeScript and the addon,
+// side by side.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 

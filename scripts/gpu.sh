@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, on a machine without network: builds (or unpacks what scripts/gpu/pack.sh brought along), runs the tests on the real
-# device, the same under compute-sanitizer, and the benches beside PyTorch. A step that fails or runs out of time does not stop the later ones.
-# Logs go to $OUT (default build/gpu-logs), figures also to bench/results/<gpu>/. The last thing printed is a table.
+# Everything that needs a GPU, on a machine without network: builds (or unpacks what scripts/gpu/pack.sh brought along),
+# runs the tests on the real device, the same under compute-sanitizer, and the benches beside PyTorch. A step that fails
+# or runs out of time does not stop the later ones. Logs go to $OUT (default build/gpu-logs), figures also to
+# bench/results/<gpu>/. The last thing printed is a table.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Formatters and linters. `lint.sh` looks at the C++ that differs from the main branch; `--all`, as CI runs it, at all of it; `--write` formats
-# in place. biome.json holds the rules of the house for TypeScript: import direction, cycles, length of files.
+# Formatters and linters. `lint.sh` looks at the C++ that differs from the main branch; `--all`, as CI runs it, at all
+# of it; `--write` formats in place. biome.json holds the rules of the house for TypeScript: import direction, cycles,
+# length of files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +16,8 @@ long_files='
 is_cpp='\.(h|cc|cuh|cu)$'
 existing() { while read -r file; do [ -f "$file" ] && echo "$file"; done; true; }
 all_cpp() { git ls-files -co --exclude-standard native cuda test/cuda-on-cpu bench | grep -E "$is_cpp" | existing; }
-# What differs from the main branch, in commits and in the working tree. Without a main branch to compare with: everything.
+# What differs from the main branch, in commits and in the working tree. Without a main branch to compare with:
+# everything.
 changed_cpp() {
   local base
   base=$(git merge-base HEAD origin/main 2>/dev/null || git merge-base HEAD main 2>/dev/null) || { all_cpp; return; }
@@ -37,6 +39,8 @@ if [ "${1:-}" = --all ]; then mapfile -t cpp < <(all_cpp); else mapfile -t cpp <
 mapfile -t sources < <(printf '%s\n' "${cpp[@]}" | sources_of)
 
 if [ "${1:-}" = --write ]; then
+  git ls-files -co --exclude-standard lib native cuda test bench scripts examples .ci CMakeLists.txt |
+    grep -E '\.(ts|mjs|cjs|cc|h|cu|cuh|sh|py)$|(^|/)(run|CMakeLists\.txt)$' | existing | xargs node scripts/comments.mjs
   npx --no-install biome check --write
   [ ${#cpp[@]} = 0 ] || clang-format -i "${cpp[@]}"
   exit

@@ -1,5 +1,6 @@
-// Packs the package with a prebuilt addon and uses it as a user does: an empty folder, no compiler on PATH, no scripts, on every Node that
-// it supports, and bundled. Where no prebuilt addon fits, it is built by the command that the error names.
+// Packs the package with a prebuilt addon and uses it as a user does: an empty folder, no compiler on PATH, no scripts,
+// on every Node that it supports, and bundled. Where no prebuilt addon fits, it is built by the command that the error
+// names.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -148,6 +149,7 @@ const x: Tensor = tensor([[1, 2]])
 const net = sequential([layers.dense({ units: 1, inputShape: [2] })])
 const y: Tensor = await net.predict(x)
 export const shape: readonly number[] = y.shape
+export const values: Promise<unknown> = y.relu().array()
 `,
   )
   const flags = [

@@ -1,9 +1,10 @@
-// Checks: runs rows of cases. Values against a double-precision reference, gradients against finite differences, in every dtype a row names.
+// Checks: runs rows of cases. Values against a double-precision reference, gradients against finite differences, in
+// every dtype a row names.
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cast, type DType, device, grad, gradCheck, gradients, mul, sum, Tensor, tensor } from '../lib/index.js'
-import { isFloat } from '../lib/core/op.js'
+import { isFloat } from '../lib/core/spec.js'
 import { generator } from './expect.js'
 import type { Values } from './reference.js'
 
@@ -36,8 +37,9 @@ export interface Row {
   /** Rounding errors that a result may collect, in units of its dtype's precision. Default 4. */
   roundings?: number
   /**
-   * For each value of the results, the size of what was added up for it. Rounding errors are then measured by that. Default: by a quarter of
-   * the largest value of the result, for all of its values, as where values mix. With values of very different size that hides mistakes.
+   * For each value of the results, the size of what was added up for it. Rounding errors are then measured by that.
+   * Default: by a quarter of the largest value of the result, for all of its values, as where values mix. With values
+   * of very different size that hides mistakes.
    */
   sizes?: (...inputs: Values[]) => Values | readonly Values[]
 }
@@ -95,8 +97,8 @@ const largestOf = (values: ArrayLike<number>): number => {
 }
 
 /**
- * Fails unless the numbers agree within so many roundings of the dtype, and infinities agree. `scale`: the size of what was added up, for all
- * values or for each.
+ * Fails unless the numbers agree within so many roundings of the dtype, and infinities agree. `scale`: the size of what
+ * was added up, for all values or for each.
  */
 export function assertClose(
   actual: ArrayLike<number>,
@@ -132,7 +134,10 @@ async function checkValue(row: Row, dtype: DType): Promise<void> {
   }
 }
 
-/** One number that depends on every float result: with weights, so that no symmetry hides a mistake, and squares, so that second derivatives reach every gradient. */
+/**
+ * One number that depends on every float result: with weights, so that no symmetry hides a mistake, and squares, so
+ * that second derivatives reach every gradient.
+ */
 export function scalarOf(results: Tensor | readonly Tensor[]): Tensor {
   let total: Tensor | undefined
   list(results).forEach((t, i) => {
@@ -208,7 +213,8 @@ export function checkRows(url: string, rows: readonly Row[]): readonly Row[] {
   const test = suite()
   for (const row of rows) {
     const name = `${row.op} ${row.name}`
-    // other devices than the CPU do not compute in float64; their gradients are held against the CPU's, which are held against differences
+    // other devices than the CPU do not compute in float64; their gradients are held against the CPU's, which are held
+    // against differences
     const onCpu = device() === 'cpu'
     if (!onCpu && [...(row.results ?? []), ...row.operands.map(({ dtype }) => dtype)].includes('float64')) continue
     const dtypes = (row.dtypes ?? FLOATS).filter((dtype) => onCpu || dtype !== 'float64')

@@ -1,4 +1,5 @@
-// What tests share: values within a tolerance, the errors that calls throw and promises reject with, reproducible numbers.
+// What tests share: values within a tolerance, the errors that calls throw and promises reject with, reproducible
+// numbers.
 import * as assert from 'uvu/assert'
 import type { ErrorCode, Tensor, WeftError } from '../lib/index.js'
 

@@ -46,7 +46,10 @@ export function conv2d(x: Values, k: Values, { strides, padding, dilations }: Wi
   })
 }
 
-/** The transposed convolution: each value of x [n, h, w, in] spread through k [kh, kw, out, in] into an image of the given extents. */
+/**
+ * The transposed convolution: each value of x [n, h, w, in] spread through k [kh, kw, out, in] into an image of the
+ * given extents.
+ */
 export function conv2dTranspose(x: Values, k: Values, extents: readonly number[], { strides, padding, dilations }: Window): Values {
   const [n, h, w, channels] = x.shape as [number, number, number, number]
   const [kh, kw, out] = k.shape as [number, number, number]

@@ -1,8 +1,12 @@
-// Builds what has changed, runs every test file in a process of its own, and those of ON_DEVICES again on an emulated CUDA device.
-// The last line is "N passed, N failed, N skipped". Files run as many at a time as there are cores (WEFT_TEST_JOBS), what takes longest first.
+// Builds what has changed, runs every test file in a process of its own, and those of ON_DEVICES again on an emulated
+// CUDA device. The last line is "N passed, N failed, N skipped". Files run as many at a time as there are cores
+// (WEFT_TEST_JOBS), what takes longest first.
 // Usage: node test/run.mjs [--cpu | --cuda] [--wide] [part of a path ...]
-//   --cpu, --cuda: only there     --wide: also every long row of the CUDA kernels     --times: keeps how long each file took, in times.json
-// With WEFT_DEVICE set everything runs on that device, once. Exits 1 when a test failed, a file ran none, or no file matched.
+//   --cpu, --cuda: only there
+//   --wide: also every long row of the CUDA kernels
+//   --times: keeps how long each file took, in times.json
+// With WEFT_DEVICE set everything runs on that device, once. Exits 1 when a test failed, a file ran none, or no file
+// matched.
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'

@@ -1,4 +1,5 @@
-// Tests that need something this machine may lack: they are counted as skipped, with the reason, instead of passing in silence.
+// Tests that need something this machine may lack: they are counted as skipped, with the reason, instead of passing in
+// silence.
 import { existsSync } from 'node:fs'
 import { test } from 'uvu'
 

@@ -1,4 +1,5 @@
-// What the compiler must know: every type that a user can hold has one name, and options that do not exist are compile errors. Compiled, never run.
+// What the compiler must know: every type that a user can hold has one name, and options that do not exist are compile
+// errors. Compiled, never run.
 import {
   type ActivationFunction,
   type ActivationLike,

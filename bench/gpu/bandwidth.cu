@@ -1,5 +1,6 @@
-// What the memory of this GPU gives at most: bytes per second of reading, writing and copying, as one line of JSON. The goals of kernels that memory
-// bounds are shares of these. Plain loops of 16-byte accesses over far more than the caches hold; the best of several grids, each the median of 15.
+// What the memory of this GPU gives at most: bytes per second of reading, writing and copying, as one line of JSON. The
+// goals of kernels that memory bounds are shares of these. Plain loops of 16-byte accesses over far more than the
+// caches hold; the best of several grids, each the median of 15.
 //   nvcc -O3 -std=c++17 -arch=native bandwidth.cu -o bandwidth && ./bandwidth
 #include <algorithm>
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The numbers both sides compute with: a hash of the position, uniform in [-1, 1) with all bits of a float32. peer.py makes the same.
+// The numbers both sides compute with: a hash of the position, uniform in [-1, 1) with all bits of a float32. peer.py
+// makes the same.
 
 /** Positions repeat after so many elements, so that the largest operands are made quickly. */
 export const PERIOD = 2 ** 22

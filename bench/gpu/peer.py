@@ -1,4 +1,5 @@
-# PyTorch's side of run.mjs: answers one JSON line per request, on the first GPU; without one, on the CPU, to try the bench out.
+# PyTorch's side of run.mjs: answers one JSON line per request, on the first GPU; without one, on the CPU, to try the
+# bench out.
 import time
 
 import peer_kernels

@@ -1,4 +1,5 @@
-# What PyTorch's sides share: the numbers of pattern.mjs, timing as Weft's side does it, and recording calls as a CUDA graph.
+# What PyTorch's sides share: the numbers of pattern.mjs, timing as Weft's side does it, and recording calls as a CUDA
+# graph.
 import sys
 
 import numpy

@@ -1,4 +1,5 @@
-# Single kernels on PyTorch's side: calls on as many sets of operands as Weft's, recorded as a graph, so that what is timed is the kernel.
+# Single kernels on PyTorch's side: calls on as many sets of operands as Weft's, recorded as a graph, so that what is
+# timed is the kernel.
 import torch
 from peer_common import cuda, device, labels, pattern, recorded, thinned, timed
 

@@ -1,4 +1,5 @@
-# Training steps of a small language model on PyTorch's side: the model of Weft's gpt(), with one product for query, key and value.
+# Training steps of a small language model on PyTorch's side: the model of Weft's gpt(), with one product for query, key
+# and value.
 import torch
 from peer_common import cuda, device, pattern, tokens
 from peer_sequences import composed

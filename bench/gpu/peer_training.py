@@ -1,4 +1,5 @@
-# Training steps and single-sample inference on PyTorch's side: as users write them, compiled, and recorded as one CUDA graph per step.
+# Training steps and single-sample inference on PyTorch's side: as users write them, compiled, and recorded as one CUDA
+# graph per step.
 import time
 
 import numpy

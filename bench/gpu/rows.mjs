@@ -1,4 +1,5 @@
-// What the GPU bench measures: rows with their work per call, how far results may differ, the goal, and what would come next where it is missed.
+// What the GPU bench measures: rows with their work per call, how far results may differ, the goal, and what would come
+// next where it is missed.
 import * as sequences from './rows_sequences.mjs'
 
 const uniform = (seed) => {
@@ -139,7 +140,10 @@ const resnet50 = [
   [7, 512, 512, 3, 1],
 ]
 
-/** `bytes`: what must be read and written once. The goal is a share of the bandwidth measured in the same run: of reading, or of copying. */
+/**
+ * `bytes`: what must be read and written once. The goal is a share of the bandwidth measured in the same run: of
+ * reading, or of copying.
+ */
 const memory = (op, rows, columns, dtype, accesses, limit, goal, extra = {}) => {
   const size = dtype === 'bfloat16' ? 2 : 4
   return {
@@ -204,7 +208,8 @@ const full = () => [
   ...ragged(200, 512, 2048),
 ]
 
-// The same rows at sizes that kernels emulated on a CPU get through: they show that the bench works, not how fast anything is.
+// The same rows at sizes that kernels emulated on a CPU get through: they show that the bench works, not how fast
+// anything is.
 const tiny = () => [
   { ...training('mnist', 'float32', 4, { eager: 12, best: 2.5, microseconds: 55 }), samples: 16, tolerance: 2e-4 },
   { ...training('mlp', 'tf32', 8, { eager: 15, best: 2.5 }), samples: 32 },

@@ -1,8 +1,9 @@
 // Rows about sequences: recurrence, attention, and the training step of a small language model.
 
 /**
- * One LSTM layer over a batch of sequences; input and state are equally wide. Where float16 differs from bfloat16, PyTorch's kernel
- * that keeps its weights on the chip for a whole sequence takes float16 only: a second peer, given the same numbers.
+ * One LSTM layer over a batch of sequences; input and state are equally wide. Where float16 differs from bfloat16,
+ * PyTorch's kernel that keeps its weights on the chip for a whole sequence takes float16 only: a second peer, given the
+ * same numbers.
  */
 const lstm = (units, batch, steps, dtype, pass, extra = {}) => {
   const forward = 2 * batch * steps * 2 * units * 4 * units
@@ -40,7 +41,10 @@ const lstm = (units, batch, steps, dtype, pass, extra = {}) => {
   }
 }
 
-/** [batch, steps, heads, features]; flops of a causal call are half of all pairs', and those of gradients 2.5 times the forward pass's. */
+/**
+ * [batch, steps, heads, features]; flops of a causal call are half of all pairs', and those of gradients 2.5 times the
+ * forward pass's.
+ */
 const attention = (queries, keys, features, pass, { causal = false, batch = 4, heads = 16, dtype = 'bfloat16', ...extra } = {}) => {
   const forward = (4 * batch * heads * queries * keys * features) / (causal ? 2 : 1)
   const title = queries === keys ? `${queries} steps` : `${queries} query and ${keys} keys`

@@ -1,4 +1,5 @@
-# PyTorch's side of kernels.mjs: matrix products (which are OpenBLAS'), convolutions in both layouts and bandwidth-bound operations.
+# PyTorch's side of kernels.mjs: matrix products (which are OpenBLAS'), convolutions in both layouts and bandwidth-bound
+# operations.
 import numpy
 import torch
 from side import answer, timed_for

@@ -1,5 +1,5 @@
-// The most float32 multiply-adds this processor can do: independent chains in its widest registers, on so many threads. Every line of the input is
-// answered by the time of 10^9 operations, a multiply-add being two.
+// The most float32 multiply-adds this processor can do: independent chains in its widest registers, on so many threads.
+// Every line of the input is answered by the time of 10^9 operations, a multiply-add being two.
 #include <atomic>
 #include <chrono>
 #include <cstdio>

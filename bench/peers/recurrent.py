@@ -1,4 +1,5 @@
-# PyTorch's side of recurrent.mjs: one recurrent layer forward and backward, and training steps of a classifier, answered as JSON lines.
+# PyTorch's side of recurrent.mjs: one recurrent layer forward and backward, and training steps of a classifier,
+# answered as JSON lines.
 import numpy
 import torch
 from side import answer, timed

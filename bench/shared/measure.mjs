@@ -13,7 +13,10 @@ export const percentile = (values, fraction) => {
 
 export const summarize = (values) => ({ median: median(values), minimum: Math.min(...values), rounds: values })
 
-/** Starts two clocks; the function it returns gives wall and processor microseconds per repetition, of all threads of the process. */
+/**
+ * Starts two clocks; the function it returns gives wall and processor microseconds per repetition, of all threads of
+ * the process.
+ */
 export const startClocks = () => {
   const before = process.cpuUsage()
   const start = performance.now()
@@ -25,9 +28,9 @@ export const startClocks = () => {
 }
 
 /**
- * Runs `sides`, a record of async functions that each return { microseconds, processor } of one repetition, in rounds: every round runs every side
- * once, in an order that rotates. The first `warmUp` rounds are dropped. Returns { median, minimum, rounds } of the wall clock per side, and the same
- * of the processor time under `processor`.
+ * Runs `sides`, a record of async functions that each return { microseconds, processor } of one repetition, in rounds:
+ * every round runs every side once, in an order that rotates. The first `warmUp` rounds are dropped. Returns { median,
+ * minimum, rounds } of the wall clock per side, and the same of the processor time under `processor`.
  */
 export const interleave = async (sides, { rounds, warmUp = 1 }) => {
   const names = Object.keys(sides)

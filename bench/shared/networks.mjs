@@ -1,4 +1,5 @@
-// The networks that are trained and served in the benches, with the data and the initial weights that every side starts from.
+// The networks that are trained and served in the benches, with the data and the initial weights that every side starts
+// from.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,7 +71,8 @@ export const uniform = (seed) => {
   }
 }
 
-// Ten noisy patterns; every fifth label is random, so that the loss never collapses and no side computes with denormal numbers.
+// Ten noisy patterns; every fifth label is random, so that the loss never collapses and no side computes with denormal
+// numbers.
 const makeData = ({ inputShape, samples }) => {
   const next = uniform(1)
   const features = size(inputShape)
@@ -96,7 +98,10 @@ export const makeWeights = (network) => {
   })
 }
 
-/** Writes x, y and the initial weights of a network, by default a known one, as plain binary files and returns what a side needs to load them. */
+/**
+ * Writes x, y and the initial weights of a network, by default a known one, as plain binary files and returns what a
+ * side needs to load them.
+ */
 export const writeNetwork = (name, network = networks[name]) => {
   const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'))
   const { x, y } = makeData(network)

@@ -1,4 +1,5 @@
-// The MNIST CNN as an ONNX file (opset 17), written field by field: protocol buffers are numbered fields, see onnx.proto of the ONNX project.
+// The MNIST CNN as an ONNX file (opset 17), written field by field: protocol buffers are numbered fields, see
+// onnx.proto of the ONNX project.
 import { size } from './networks.mjs'
 
 const varint = (value) => {

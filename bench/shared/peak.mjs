@@ -5,12 +5,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { summarize } from './measure.mjs'
-import { Side } from './side.mjs'
+import { peerLevel, Side } from './side.mjs'
 
 const source = fileURLToPath(new URL('../peers/peak.cc', import.meta.url))
 const milliseconds = 50
+const machine = process.arch === 'x64' ? { avx512: 'native', avx2: 'x86-64-v3', portable: 'x86-64' }[peerLevel] : 'native'
 
-/** Float32 multiply-adds on so many threads; its clock changes from moment to moment, so it takes its turn in the rounds of every comparison. */
+/**
+ * Float32 multiply-adds on so many threads; its clock changes from moment to moment, so it takes its turn in the rounds
+ * of every comparison.
+ */
 export class Peak {
   #side
   #threads
@@ -23,7 +27,7 @@ export class Peak {
     const folder = mkdtempSync(join(tmpdir(), 'weft-bench-peak-'))
     const program = join(folder, 'peak')
     try {
-      execFileSync('g++', ['-O3', '-march=native', '-std=c++20', '-pthread', '-o', program, source], {
+      execFileSync('g++', ['-O3', `-march=${machine}`, '-std=c++20', '-pthread', '-o', program, source], {
         stdio: ['ignore', 'inherit', 'inherit'],
       })
       peak.#side = new Side('peak', program, [String(threads), String(milliseconds)], {})
@@ -43,8 +47,9 @@ export class Peak {
   }
 
   /**
-   * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at least: GFLOP/s of the peak and
-   * of both sides, their shares of it, and the largest ratio to the peer that the peak allows.
+   * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
+   * least: GFLOP/s of the peak and of both sides, their shares of it, and the largest ratio to the peer that the peak
+   * allows.
    */
   compare({ peak, weft }, peer, operations) {
     if (peak === undefined) return undefined

@@ -51,9 +51,10 @@ const verdict = ({ value, goal, atMost }) => {
 }
 
 /**
- * Collects rows and prints them. A row: { name, measured, unit, peer?, peerName?, value (what the goal is about: a ratio or the figure itself), goal?,
- * processorRatio? (the ratio in processor time, which others on the machine disturb less), peak? (how near both come to the processor's peak, as
- * Peak.compare gives it), atMost? (the goal is an upper bound), raw? (every round) }.
+ * Collects rows and prints them. A row: { name, measured, unit, peer?, peerName?, value (what the goal is about: a
+ * ratio or the figure itself), goal?, processorRatio? (the ratio in processor time, which others on the machine disturb
+ * less), peak? (how near both come to the processor's peak, as Peak.compare gives it), atMost? (the goal is an upper
+ * bound), raw? (every round) }.
  */
 export class Report {
   rows = []

@@ -1,4 +1,5 @@
-// A side of a comparison: a process of its own that answers one JSON line per request, so that each side gets its own threads and environment.
+// A side of a comparison: a process of its own that answers one JSON line per request, so that each side gets its own
+// threads and environment.
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -68,21 +69,35 @@ export const pythonEnvironment = {
 
 const cpuFlags = existsSync('/proc/cpuinfo') ? (/^flags.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0].split(' ') ?? []) : []
 
+/** What peers may use of the processor. WEFT_CPU_LEVEL holds them to the instruction set that it holds Weft to. */
+const levelOf = (asked, flags) => {
+  const found = flags.includes('avx512vl') ? 'avx512' : flags.includes('avx2') ? 'avx2' : 'portable'
+  const order = ['portable', 'avx2', 'avx512']
+  return asked && order.indexOf(asked) < order.indexOf(found) ? asked : found
+}
+export const peerLevel = levelOf(process.env.WEFT_CPU_LEVEL, cpuFlags)
+
 /**
- * OpenBLAS 0.3.21 takes a processor newer than itself for a Prescott and then computes five times slower than it can: name the kernels that fit the
- * instruction set.
+ * OpenBLAS 0.3.21 takes a processor newer than itself for a Prescott and then computes five times slower than it can:
+ * name the kernels that fit the instruction set.
  */
-const openblasCore = cpuFlags.includes('avx512vl')
-  ? { OPENBLAS_CORETYPE: 'SkylakeX' }
-  : cpuFlags.includes('avx2')
-    ? { OPENBLAS_CORETYPE: 'Haswell' }
-    : {}
+const openblasCore = { avx512: { OPENBLAS_CORETYPE: 'SkylakeX' }, avx2: { OPENBLAS_CORETYPE: 'Haswell' }, portable: {} }[peerLevel]
+
+/**
+ * PyTorch's kernels are named, because it takes those for AVX2 where it could take those for AVX-512; oneDNN below it
+ * would take the best of the processor.
+ */
+const torchKernels = {
+  avx512: { ATEN_CPU_CAPABILITY: 'avx512' },
+  avx2: { ATEN_CPU_CAPABILITY: 'avx2', DNNL_MAX_CPU_ISA: 'AVX2' },
+  portable: { ATEN_CPU_CAPABILITY: 'default', DNNL_MAX_CPU_ISA: 'SSE41' },
+}[peerLevel]
 
 export const openblasEnvironment = (threads) => ({ ...openblasCore, OPENBLAS_NUM_THREADS: String(threads) })
 
 /**
- * Debian's PyTorch in its best setting: its own thread count does not reach the OpenBLAS below it, the AVX-512 kernels must be asked for, and
- * glibc must not return a step's memory to the system after every step.
+ * Debian's PyTorch in its best setting: its own thread count does not reach the OpenBLAS below it, the AVX-512 kernels
+ * must be asked for, and glibc must not return a step's memory to the system after every step.
  */
 export const torchSide = (program, threads, { openblasThreads = 1, waitPolicy } = {}) =>
   new Side('pytorch', '/usr/bin/python3', [`peers/${program}`, String(threads)], {
@@ -90,7 +105,7 @@ export const torchSide = (program, threads, { openblasThreads = 1, waitPolicy } 
     ...openblasEnvironment(openblasThreads),
     OMP_NUM_THREADS: String(threads),
     ...(waitPolicy === undefined ? {} : { OMP_WAIT_POLICY: waitPolicy }),
-    ATEN_CPU_CAPABILITY: 'avx512',
+    ...torchKernels,
     MALLOC_MMAP_THRESHOLD_: '33554432',
     MALLOC_TRIM_THRESHOLD_: '8589934592',
     MALLOC_TOP_PAD_: '67108864',

@@ -1,4 +1,5 @@
-// Weft's side of infer.mjs: from a JavaScript array to a JavaScript array, through `predict` and through a function of one's own.
+// Weft's side of infer.mjs: from a JavaScript array to a JavaScript array, through `predict` and through a function of
+// one's own.
 import { jit, tensor } from '../../dist/lib/index.js'
 import { calibrate, time } from '../shared/measure.mjs'
 import { answerRequests } from '../shared/side.mjs'

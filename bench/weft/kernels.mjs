@@ -1,4 +1,5 @@
-// Weft's side of kernels.mjs. A program holds several calls of one kernel on different operands, so that what is timed is the kernel and not the way to it.
+// Weft's side of kernels.mjs. A program holds several calls of one kernel on different operands, so that what is timed
+// is the kernel and not the way to it.
 import { apply } from '../../dist/lib/core/apply.js'
 import { concat, jit, synchronize, tensor } from '../../dist/lib/index.js'
 import { ops } from '../../dist/lib/core/op.js'
@@ -57,7 +58,8 @@ let current
 
 const load = async (request) => {
   const { first, second, fn, seeds } = makers[request.kind](request)
-  // As many as fill some milliseconds, but no more than stay in cache: the other side computes on one operand again and again.
+  // As many as fill some milliseconds, but no more than stay in cache: the other side computes on one operand again and
+  // again.
   const microseconds = (request.flops ?? Number.POSITIVE_INFINITY) / 100e3
   const copies = Math.max(1, Math.min(64, Math.round(4000 / microseconds), Math.floor(2 ** 19 / (4 * size(first)))))
   const constant = pattern(second, seeds[1])

@@ -1,4 +1,5 @@
-// Weft's side of recurrent.mjs: one recurrent layer forward and backward, and training steps of a classifier, timed around `fit`.
+// Weft's side of recurrent.mjs: one recurrent layer forward and backward, and training steps of a classifier, timed
+// around `fit`.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gradients, gru, jit, layers, lstm, optimizers, sequential, tensor } from '../../dist/lib/index.js'

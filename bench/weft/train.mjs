@@ -33,7 +33,10 @@ const keepBusy = (share) => {
   }
 }
 
-/** Microseconds per step over whole epochs: batch gathering, loss and accuracy included, and what `fit` does around its steps. */
+/**
+ * Microseconds per step over whole epochs: batch gathering, loss and accuracy included, and what `fit` does around its
+ * steps.
+ */
 const fit = async ({ name, batch, epochs, busy = 0 }) => {
   const { net, x, y, request } = loaded.get(name)
   const stop = keepBusy(busy)

@@ -1,7 +1,8 @@
-// argMax and argMin: the first place of the extreme along an axis; NaN counts as the extreme. An element becomes an unsigned key that is larger
-// the better it is; a key above its complemented place, in 64 bits, is a candidate: the largest one is the answer, ties included, in
-// whatever order candidates are compared. Along the last axis a group of threads reads a row as 16-byte packs (row_plan.h); along others, threads own
-// columns (columns.cuh). Long rows and columns are cut into chunks, whose candidates a second launch compares.
+// argMax and argMin: the first place of the extreme along an axis; NaN counts as the extreme. An element becomes an
+// unsigned key that is larger the better it is; a key above its complemented place, in 64 bits, is a candidate: the
+// largest one is the answer, ties included, in whatever order candidates are compared. Along the last axis a group of
+// threads reads a row as 16-byte packs (row_plan.h); along others, threads own columns (columns.cuh). Long rows and
+// columns are cut into chunks, whose candidates a second launch compares.
 #include "columns.cuh"
 #include "group_reduce.cuh"
 #include "row_piece.cuh"

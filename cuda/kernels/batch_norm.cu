@@ -1,7 +1,7 @@
-// batchNorm over the rows of [r, c] and its gradient. Threads own columns (columns.cuh). Means and squared deviations are taken exactly over
-// four rows at a time and merged as in Chan et al. 1979, so that large means cost no precision. Few rows: one launch, in which a block reads
-// its columns a second time, from the cache, to write the output. Many rows: segments of them leave partial results, a small launch combines
-// these in order, a third one writes.
+// batchNorm over the rows of [r, c] and its gradient. Threads own columns (columns.cuh). Means and squared deviations
+// are taken exactly over four rows at a time and merged as in Chan et al. 1979, so that large means cost no precision.
+// Few rows: one launch, in which a block reads its columns a second time, from the cache, to write the output. Many
+// rows: segments of them leave partial results, a small launch combines these in order, a third one writes.
 #include "columns.cuh"
 #include "words.cuh"
 
@@ -133,7 +133,10 @@ template <class T, int pack> __global__ void __launch_bounds__(256) segment_mome
   for (int e = 0; e < pack; e++) to[e] = moments.mean[e], to[columns.inner + e] = moments.deviation[e];
 }
 
-/** coefficients [2, columns]: mean and scale. `merged`: the columns of partial, its segments as rows; `segment`: rows of a segment. */
+/**
+ * coefficients [2, columns]: mean and scale. `merged`: the columns of partial, its segments as rows; `segment`: rows of
+ * a segment.
+ */
 template <class T>
 __global__ void __launch_bounds__(256)
     combine_moments(const float* partial, float* coefficients, Statistics<T> statistics, int64_t rows, int64_t segment, Columns merged) {

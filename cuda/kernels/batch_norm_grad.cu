@@ -1,6 +1,7 @@
 // The gradient of batchNorm over the rows of [r, c]: with Σ over rows, xc = x - mean and s = 1 / √(variance + ε),
-// dgamma = s Σ g·xc, dbeta = Σ g, dx = gamma·s·(g - Σg / r - xc·s²·Σ(g·xc) / r). Threads own columns, as in batch_norm.cu: one launch for few
-// rows; for many, one that leaves sums of segments, a small one that combines them in order, and one that writes dx.
+// dgamma = s Σ g·xc, dbeta = Σ g, dx = gamma·s·(g - Σg / r - xc·s²·Σ(g·xc) / r). Threads own columns, as in
+// batch_norm.cu: one launch for few rows; for many, one that leaves sums of segments, a small one that combines them in
+// order, and one that writes dx.
 #include "columns.cuh"
 #include "words.cuh"
 
@@ -59,7 +60,10 @@ __device__ __forceinline__ Slopes<pack> slopes_of(const Gradient<T>& gradient, c
   return slopes;
 }
 
-/** Writes dgamma and dbeta of a column; leaves b and c of dx = a·g + b·(x - mean) + c in the place of the sums, and returns a. */
+/**
+ * Writes dgamma and dbeta of a column; leaves b and c of dx = a·g + b·(x - mean) + c in the place of the sums, and
+ * returns a.
+ */
 template <class T>
 __device__ __forceinline__ float finish(const Gradient<T>& gradient, int64_t column, int64_t rows, float& plain, float& weighted) {
   const float inverse = 1.0f / sqrtf(widen(gradient.variance[column]) + gradient.epsilon), factor = widen(gradient.gamma[column]) * inverse;

@@ -1,4 +1,5 @@
-// broadcastTo: a tensor repeated along axes of extent 1 and along new leading axes; also plain copies, which are the same without repetition.
+// broadcastTo: a tensor repeated along axes of extent 1 and along new leading axes; also plain copies, which are the
+// same without repetition.
 #include "pointwise.cuh"
 
 namespace weft::cuda {
@@ -10,7 +11,7 @@ struct copy_of {
 
 }  // namespace
 
-/** Elements of one size stand for all dtypes of it. */
+/** Elements of one size are used for all dtypes of that size. */
 Step copy_broadcast(Call& call) {
   return by_size(call.in[0].dtype, [&]<class T>() { return pointwise_as<copy_of, 1, T>(call); });
 }

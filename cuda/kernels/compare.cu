@@ -20,7 +20,7 @@ KERNEL(cuda, logicalNot) {
 struct where_of {
   template <class T> static __device__ __forceinline__ T at(uint8_t condition, T x, T y) { return condition ? x : y; }
 };
-/** T stands for any dtype of its size. */
+/** T is any dtype of its size. */
 KERNEL(cuda, where) {
   return by_size(call.out[0].dtype, [&]<class T>() { return pointwise_step<where_of, uint8_t, T, T, 3>(call); });
 }

@@ -1,5 +1,5 @@
-// concat: tensors joined along one axis. A thread writes one unit of the output, as wide (up to 16 bytes) as all parts allow, after finding
-// the part that holds it: one launch for up to 32 parts.
+// concat: tensors joined along one axis. A thread writes one unit of the output, as wide (up to 16 bytes) as all parts
+// allow, after finding the part that holds it: one launch for up to 32 parts.
 #include <numeric>
 
 #include "strided.cuh"

@@ -1,6 +1,7 @@
-// Cross-entropy of softmax(logits) against distributions or labels, and the gradients from the probabilities. With m the largest logit of a
-// row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x - m). Rows are divided as in row_plan.h, so the
-// logits are read once, up to 24576 classes by a block, up to eight times as many by a cluster; more are read twice.
+// Cross-entropy of softmax(logits) against distributions or labels, and the gradients from the probabilities. With m
+// the largest logit of a row and t its targets (1 at the label, 0 elsewhere): loss = Σt · log Σexp(x - m) - Σ t · (x -
+// m). Rows are divided as in row_plan.h, so the logits are read once, up to 24576 classes by a block, up to eight times
+// as many by a cluster; more are read twice.
 #include "softmax_rows.cuh"
 
 namespace weft::cuda {
@@ -138,8 +139,8 @@ template <class T, bool sparse> Step bind_cross_entropy(Call& call) {
 }
 
 /**
- * dlogits = g · (p · Σt - t). Where p is above ½, which one class of a row is at most, this is p · (Σt - t) - t · Σ of the other p: so it keeps its
- * digits where p is next to 1.
+ * dlogits = g · (p · Σt - t). Where p is above ½, which one class of a row is at most, this is p · (Σt - t) - t · Σ of
+ * the other p: so it keeps its digits where p is next to 1.
  */
 struct CrossEntropySlope {
   static constexpr int sums = 2;
@@ -152,7 +153,10 @@ struct CrossEntropySlope {
   }
 };
 
-/** dlogits = g · (p - [label]); where p of the label is above ½, minus the sum of the others; 0 where the label is bad. dlogits may be p of whole rows. */
+/**
+ * dlogits = g · (p - [label]); where p of the label is above ½, minus the sum of the others; 0 where the label is bad.
+ * dlogits may be p of whole rows.
+ */
 template <class T, int items>
 __global__ void __launch_bounds__(1024)
     label_slopes(const T* g, const T* probabilities, const int32_t* labels, T* dx, Rows rows, Fault* fault, int32_t call) {

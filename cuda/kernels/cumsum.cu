@@ -1,7 +1,8 @@
-// cumSum along an axis, forward or reverse, with or without the element itself. Along the last axis a group of threads (row_plan.h) goes through
-// its row tile by tile: each thread sums a 16-byte pack, the packs' sums are scanned over the group, and the tile's sum is carried on. Along
-// other axes a thread goes down a column. Where that leaves the device idle, rows and columns are cut into chunks: one launch sums them,
-// the next starts each chunk from the sums of those before it. Sums are float32, in a fixed order; those of integers wrap.
+// cumSum along an axis, forward or reverse, with or without the element itself. Along the last axis a group of threads
+// (row_plan.h) goes through its row tile by tile: each thread sums a 16-byte pack, the packs' sums are scanned over the
+// group, and the tile's sum is carried on. Along other axes a thread goes down a column. Where that leaves the device
+// idle, rows and columns are cut into chunks: one launch sums them, the next starts each chunk from the sums of those
+// before it. Sums are float32, in a fixed order; those of integers wrap.
 #include "group_reduce.cuh"
 #include "row_piece.cuh"
 
@@ -35,8 +36,8 @@ __global__ void __launch_bounds__(256) scan_rows(const T* x, T* y, const Total<T
     for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) carried[0] += sums[i];
     group_reduce(carried, rows.lanes, Total<T>(0), scratch, Sum());
   }
-  // all groups of a block take part in the scans, so they go through as many tiles as a row can have: its first pack may begin up to
-  // size - 1 elements before it (Piece::shift)
+  // all groups of a block take part in the scans, so they go through as many tiles as a row can have: its first pack
+  // may begin up to size - 1 elements before it (Piece::shift)
   const int tiles = int(divide_up(rows.chunk + piece.size - 1, int64_t(rows.lanes) * piece.size));
   for (int tile = 0; tile < tiles; tile++) {
     const int k = reverse ? tiles - 1 - tile : tile;

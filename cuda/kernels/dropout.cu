@@ -1,5 +1,5 @@
-// dropout: elements whose uniform number is below the rate become 0, the others are scaled by 1 / (1 - rate). A thread computes one Philox
-// block and applies it to four neighbouring elements, so that the mask is never in memory.
+// dropout: elements whose uniform number is below the rate become 0, the others are scaled by 1 / (1 - rate). A thread
+// computes one Philox block and applies it to four neighbouring elements, so that the mask is never in memory.
 #include "philox.cuh"
 #include "storage.cuh"
 

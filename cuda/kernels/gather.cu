@@ -1,5 +1,5 @@
-// gather along an axis and gatherAlong along the last one. A thread copies one unit of a row, as wide (up to 16 bytes) as the rows allow;
-// neighbouring threads copy neighbouring units. An index out of range is a fault and counts as 0.
+// gather along an axis and gatherAlong along the last one. A thread copies one unit of a row, as wide (up to 16 bytes)
+// as the rows allow; neighbouring threads copy neighbouring units. An index out of range is a fault and counts as 0.
 #include "strided.cuh"
 
 namespace weft::cuda {

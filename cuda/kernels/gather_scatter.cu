@@ -1,7 +1,8 @@
-// scatterAdd along an axis and scatterAlong along the last one: the gradients of gather and gatherAlong. Each warp owns a range of the output's
-// rows, walks through all indices, 32 at a time, and adds the updates that fall into its range, in index order: sums are deterministic
-// without atomics, equal to those of a plain loop, whatever the number of warps. Rows of 32 elements and more: the lanes share the columns of a row
-// and keep its sums in registers until the row changes. Shorter rows: each lane takes one element of the updates.
+// scatterAdd along an axis and scatterAlong along the last one: the gradients of gather and gatherAlong. Each warp owns
+// a range of the output's rows, walks through all indices, 32 at a time, and adds the updates that fall into its range,
+// in index order: sums are deterministic without atomics, equal to those of a plain loop, whatever the number of warps.
+// Rows of 32 elements and more: the lanes share the columns of a row and keep its sums in registers until the row
+// changes. Shorter rows: each lane takes one element of the updates.
 #include "strided.cuh"
 
 namespace weft::cuda {
@@ -34,7 +35,8 @@ __device__ __forceinline__ Share share_of(const Scatter& scatter, int64_t warp) 
 constexpr int groups = 4;
 
 /**
- * The indices of this lane at k, k + 32, ...; -1 beyond the end and for those out of range, which the warps of the first range and piece report.
+ * The indices of this lane at k, k + 32, ...; -1 beyond the end and for those out of range, which the warps of the
+ * first range and piece report.
  * `inner`: positions per index.
  */
 __device__ __forceinline__ void read_indices(int32_t (&index)[groups], const Scatter& scatter, const Share& share, const int32_t* indices,
@@ -192,8 +194,8 @@ template <class T, class U> Step bind_scatter(Call& call, const Scatter& scatter
 }
 
 /**
- * Whether one place may get so many updates that a float32 sum of them loses digits: sums are double then, in scratch memory, which is spent on
- * outputs of up to 32 MiB of it.
+ * Whether one place may get so many updates that a float32 sum of them loses digits: sums are double then, in scratch
+ * memory, which is spent on outputs of up to 32 MiB of it.
  */
 bool many_updates(const Call& call, int64_t count) { return count >= 16384 && call.out[0].size() <= int64_t(1) << 22; }
 

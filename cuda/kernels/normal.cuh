@@ -1,5 +1,5 @@
-// Normal numbers by the Box-Muller transform in double precision. Every operation is rounded by itself, never fused with the next, so that the
-// bits are equal on every device; the polynomials are those of native/cpu/kernels/normal.h.
+// Normal numbers by the Box-Muller transform in double precision. Every operation is rounded by itself, never fused
+// with the next, so that the bits are equal on every device; the polynomials are those of native/cpu/kernels/normal.h.
 #pragma once
 #include "philox.cuh"
 

@@ -1,4 +1,5 @@
-// oneHot: a row of `off` with `on` at the index; an index out of range gives a row of `off`. A thread writes four neighbouring elements.
+// oneHot: a row of `off` with `on` at the index; an index out of range gives a row of `off`. A thread writes four
+// neighbouring elements.
 #include "creation.cuh"
 #include "strided.cuh"
 

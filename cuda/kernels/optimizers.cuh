@@ -1,6 +1,7 @@
-// One step of an optimizer over all its parameters in one launch: the addresses and sizes of the tensors are a kernel parameter, which holds
-// some tens of parameters (more take more launches), and blocks are shared out by chunks of the tensors. A thread updates four neighbouring
-// elements as packs: an update reads and writes each tensor once, at the speed of memory.
+// One step of an optimizer over all its parameters in one launch: the addresses and sizes of the tensors are a kernel
+// parameter, which holds some tens of parameters (more take more launches), and blocks are shared out by chunks of the
+// tensors. A thread updates four neighbouring elements as packs: an update reads and writes each tensor once, at the
+// speed of memory.
 #pragma once
 #include "strided.cuh"
 
@@ -23,7 +24,10 @@ __device__ inline double whole_power(double base, int32_t exponent) {
   return power;
 }
 
-/** The tensors of one parameter with so many slots. Results may be written over what they are computed from; null: nobody reads them. */
+/**
+ * The tensors of one parameter with so many slots. Results may be written over what they are computed from; null:
+ * nobody reads them.
+ */
 template <int slots> struct Parameter {
   const float *w, *g, *slot[slots > 0 ? slots : 1];
   float *new_w, *new_slot[slots > 0 ? slots : 1];
@@ -39,8 +43,9 @@ template <int slots> struct Parameters {
 };
 
 /**
- * Rule: the optimizer's constants, with prepare(moment, shared), which makes from them what an element needs, once per block, and
- * update(w, g, slot, keep) with the prepared numbers: w and slot are read and written, keep is what weight decay leaves of w.
+ * Rule: the optimizer's constants, with prepare(moment, shared), which makes from them what an element needs, once per
+ * block, and update(w, g, slot, keep) with the prepared numbers: w and slot are read and written, keep is what weight
+ * decay leaves of w.
  * shared: a further input of the optimizer, or null.
  */
 template <class Rule>
@@ -102,7 +107,10 @@ __global__ void __launch_bounds__(256, 4) update_parameters(Parameters<Rule::slo
   }
 }
 
-/** Binds an optimizer. After the two scalars come `shared_values` further inputs, and as many outputs come before those of the parameters. */
+/**
+ * Binds an optimizer. After the two scalars come `shared_values` further inputs, and as many outputs come before those
+ * of the parameters.
+ */
 template <class Rule> Step bind_update(Call& call, const Rule& rule, size_t shared_values = 0) {
   constexpr int slots = Rule::slots;
   constexpr size_t tensors = 2 + slots;

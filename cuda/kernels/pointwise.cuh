@@ -1,7 +1,8 @@
-// Pointwise kernels: a functor of native/pointwise/ over the elements of one to three broadcast inputs. A thread takes packs of four
-// neighbouring elements, two at a time, wherever the inner axis allows it: an input is then read as a pack or, where it is broadcast along
-// that axis, as one element. Everything else goes element by element. One instance per functor and type of computation serves all of
-// this, by branches that all threads take alike: the work is bound by memory.
+// Pointwise kernels: a functor of native/pointwise/ over the elements of one to three broadcast inputs. A thread takes
+// packs of four neighbouring elements, two at a time, wherever the inner axis allows it: an input is then read as a
+// pack or, where it is broadcast along that axis, as one element. Everything else goes element by element. One instance
+// per functor and type of computation serves all of this, by branches that all threads take alike: the work is bound by
+// memory.
 #pragma once
 #include "numbers.cuh"
 #include "storage.cuh"
@@ -9,7 +10,10 @@
 
 namespace weft::cuda {
 
-/** What a launch of a pointwise kernel does: numbers [0, packs) are packs of four elements, the next `singles` are single elements. */
+/**
+ * What a launch of a pointwise kernel does: numbers [0, packs) are packs of four elements, the next `singles` are
+ * single elements.
+ */
 template <int inputs> struct PointwiseWork {
   const void* in[inputs];
   void* out;
@@ -121,7 +125,9 @@ template <int inputs> struct PointwisePlan {
     }
   }
 
-  /** The work of a part: as packs if the addresses allow them; out_fits: those of the output do. The caller sets `out`. */
+  /**
+   * The work of a part: as packs if the addresses allow them; out_fits: those of the output do. The caller sets `out`.
+   */
   PointwiseWork<inputs> work_of(const Part& part, const Frame& frame, bool out_fits) const {
     std::array<const char*, inputs> from;
     for (size_t k = 0; k < inputs; k++) {

@@ -1,5 +1,6 @@
-// Max and average pooling and their derivatives (NHWC). A thread owns a pack of channels of one pixel of the result; gradients gather, so
-// that an input pixel sums over the windows that hold it in a fixed order. Bound by memory: windows that overlap meet in the cache.
+// Max and average pooling and their derivatives (NHWC). A thread owns a pack of channels of one pixel of the result;
+// gradients gather, so that an input pixel sums over the windows that hold it in a fixed order. Bound by memory:
+// windows that overlap meet in the cache.
 #include "vocabulary.cuh"
 
 namespace weft::cuda {
@@ -166,7 +167,9 @@ Shape shape_of(const View& result, int width) {
   return {.grid = dim3(unsigned(divide_up(pixels, y)), unsigned(divide_up(packs, x))), .block = dim3(unsigned(x), unsigned(y))};
 }
 
-/** Calls f with the element type and the elements of a pack as constants: 16 bytes, or 1 where channels do not come so. */
+/**
+ * Calls f with the element type and the elements of a pack as constants: 16 bytes, or 1 where channels do not come so.
+ */
 template <class F> Step with_packs(DType dtype, int c, const F& f) {
   return dispatch<float, BFloat16, Float16>(dtype, [&]<class T>() -> Step {
     constexpr int width = 16 / int(sizeof(T));

@@ -1,5 +1,6 @@
-// Random numbers: uniform, normal, truncated normal, integers and coin flips. A thread computes one Philox block, which serves four neighbouring
-// elements. Integers and double precision with one rounding per operation: bits are equal to the CPU's on every device.
+// Random numbers: uniform, normal, truncated normal, integers and coin flips. A thread computes one Philox block, which
+// serves four neighbouring elements. Integers and double precision with one rounding per operation: bits are equal to
+// the CPU's on every device.
 #include "normal.cuh"
 
 namespace weft::cuda {

@@ -1,7 +1,8 @@
-// sum, mean, prod, max, min, any, all over any set of axes. The axes are merged into [outer, reduced, inner]; where reduced axes do not lie
-// together, one pass per group, last group first. Without an inner axis a group of threads reads a row as 16-byte packs (row_plan.h); with one,
-// threads own columns (columns.cuh). Long rows and columns are cut into chunks by shape, whose results a second pass combines, so that one
-// number out of many fills the device too. Sums are taken in float32 over many short chains of additions.
+// sum, mean, prod, max, min, any, all over any set of axes. The axes are merged into [outer, reduced, inner]; where
+// reduced axes do not lie together, one pass per group, last group first. Without an inner axis a group of threads
+// reads a row as 16-byte packs (row_plan.h); with one, threads own columns (columns.cuh). Long rows and columns are cut
+// into chunks by shape, whose results a second pass combines, so that one number out of many fills the device too. Sums
+// are taken in float32 over many short chains of additions.
 #include <limits>
 
 #include "columns.cuh"

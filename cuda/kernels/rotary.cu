@@ -1,5 +1,6 @@
-// rotary: turns pairs of elements of each head by an angle of their position (Su et al. 2021). x [b, t, h, d], cos and sin [t, d / 2]. A
-// thread turns four neighbouring pairs, or one where the extents do not allow that, in any of the float dtypes.
+// rotary: turns pairs of elements of each head by an angle of their position (Su et al. 2021). x [b, t, h, d], cos and
+// sin [t, d / 2]. A thread turns four neighbouring pairs, or one where the extents do not allow that, in any of the
+// float dtypes.
 #include "storage.cuh"
 #include "strided.cuh"
 

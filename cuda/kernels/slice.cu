@@ -1,5 +1,6 @@
-// slice and its gradient: every steps-th element from `begin` on, per axis; steps may be negative. A slice is a strided copy; its gradient is
-// written in one pass over the target, each thread finding out whether its unit (as wide as the shape allows) has a source.
+// slice and its gradient: every steps-th element from `begin` on, per axis; steps may be negative. A slice is a strided
+// copy; its gradient is written in one pass over the target, each thread finding out whether its unit (as wide as the
+// shape allows) has a source.
 #include "creation.cuh"
 #include "strided.cuh"
 

@@ -1,13 +1,14 @@
-// softmax, logSoftmax and their gradients over the last axis. A group of threads (row_plan.h) keeps its row in registers: one read, one write,
-// two reductions over the group. Rows of up to 32768 elements take a block, of up to eight times as many a cluster; others are read twice.
+// softmax, logSoftmax and their gradients over the last axis. A group of threads (row_plan.h) keeps its row in
+// registers: one read, one write, two reductions over the group. Rows of up to 32768 elements take a block, of up to
+// eight times as many a cluster; others are read twice.
 #include "softmax_rows.cuh"
 
 namespace weft::cuda {
 namespace {
 
 /**
- * y = exp(x - largest) / total, or its logarithm, for whole rows, for the chunks of a cluster's row, or for chunks whose sums are known. A cut row
- * has one group of threads per block.
+ * y = exp(x - largest) / total, or its logarithm, for whole rows, for the chunks of a cluster's row, or for chunks
+ * whose sums are known. A cut row has one group of threads per block.
  */
 template <class T, int items, Stage stage>
 __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* x, T* y, const ChunkSum* sums, bool logarithm, Rows rows) {

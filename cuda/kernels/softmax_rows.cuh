@@ -1,5 +1,5 @@
-// What softmax and the cross-entropies share: a row's largest element and its sum of exponentials, for whole rows or combined from chunks,
-// and the gradients that are functions of two rows and one sum over them.
+// What softmax and the cross-entropies share: a row's largest element and its sum of exponentials, for whole rows or
+// combined from chunks, and the gradients that are functions of two rows and one sum over them.
 #pragma once
 #include "chunk_sums.cuh"
 #include "group_reduce.cuh"
@@ -54,7 +54,10 @@ template <int count> struct RowSums { float of[count]; };
 /** The most threads of a row in pair_rows: two rows of 16-bit floats want more registers when they are widened. */
 template <class T> constexpr int most_pair_lanes = sizeof(T) == 4 ? 1024 : 512;
 
-/** dx = scale · Rule::value(a, b, what Rule::add has summed up over the row); scale: one number per row, or null. dx may be a or b. */
+/**
+ * dx = scale · Rule::value(a, b, what Rule::add has summed up over the row); scale: one number per row, or null. dx may
+ * be a or b.
+ */
 template <class T, int items, class Rule, Stage stage>
 __global__ void __launch_bounds__(most_threads(stage, most_pair_lanes<T>), 1)
     pair_rows(const T* a, const T* b, const T* scale, T* dx, float* sums, Rows rows) {

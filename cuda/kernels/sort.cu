@@ -1,8 +1,9 @@
-// sort and topK along the last axis: stable, NaN last, ties in the order of their places. An element becomes an item: an unsigned key whose order
-// is the wanted one, above its place, in 64 bits; items differ, so any correct sort of them is stable and exact. Rows of up to 4096 elements are
-// sorted by a bitonic network in shared memory, several short rows in a block. Longer ones are sorted in tiles of 4096, then merged run by run
-// through scratch memory, every thread finding its share by binary search (merge path, Green et al. 2012). For the k largest with small k,
-// each tile hands on its first k items only, until one tile holds the rest.
+// sort and topK along the last axis: stable, NaN last, ties in the order of their places. An element becomes an item:
+// an unsigned key whose order is the wanted one, above its place, in 64 bits; items differ, so any correct sort of them
+// is stable and exact. Rows of up to 4096 elements are sorted by a bitonic network in shared memory, several short rows
+// in a block. Longer ones are sorted in tiles of 4096, then merged run by run through scratch memory, every thread
+// finding its share by binary search (merge path, Green et al. 2012). For the k largest with small k, each tile hands
+// on its first k items only, until one tile holds the rest.
 #include <algorithm>
 
 #include "vocabulary.cuh"
@@ -29,7 +30,9 @@ template <class Number> __device__ __forceinline__ uint32_t key_of(Number x, boo
   }
 }
 
-/** Where sorted items end up: the values they stand for and their places, the first k of each row; either may be null. */
+/**
+ * Where sorted items are written: their values and their places, the first k of each row; either may be null.
+ */
 template <class T> struct Sorted {
   const T* x;  // [rows, n]
   T* values;   // [rows, k]
@@ -53,7 +56,10 @@ struct Tiles {
   int64_t count() const { return rows * chunks; }
 };
 
-/** Sorts each tile of elements, or of items unless `from` is null, and hands on to `to`, or puts the results where that is null. */
+/**
+ * Sorts each tile of elements, or of items unless `from` is null, and hands on to `to`, or puts the results where that
+ * is null.
+ */
 template <class T>
 __global__ void __launch_bounds__(512) sort_tiles(const Item* from, Item* to, Sorted<T> sorted, Tiles tiles, bool descending) {
   WEFT_DYNAMIC_SHARED(Item, items);
@@ -103,7 +109,10 @@ __device__ __forceinline__ int64_t split(const Item* a, int64_t a_count, const I
   return low;
 }
 
-/** Merges pairs of sorted runs of `width` items in rows of n. A block writes `span` items, to `to` or as results where that is null. */
+/**
+ * Merges pairs of sorted runs of `width` items in rows of n. A block writes `span` items, to `to` or as results where
+ * that is null.
+ */
 template <class T>
 __global__ void __launch_bounds__(span / share)
     merge_runs(const Item* from, Item* to, Sorted<T> sorted, int64_t n, int64_t width, int64_t spans) {

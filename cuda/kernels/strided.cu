@@ -1,6 +1,7 @@
-// Strided copies. Where source and target run along the same innermost axis, a thread copies one unit, which is as wide (up to 16 bytes) as
-// extents, strides and addresses allow, and neighbouring threads copy neighbouring units of the target. Where they run along different axes,
-// a block carries a square tile through shared memory, so that reads and writes are both along their memory (transpose).
+// Strided copies. Where source and target run along the same innermost axis, a thread copies one unit, which is as wide
+// (up to 16 bytes) as extents, strides and addresses allow, and neighbouring threads copy neighbouring units of the
+// target. Where they run along different axes, a block carries a square tile through shared memory, so that reads and
+// writes are both along their memory (transpose).
 #include "strided.cuh"
 
 namespace weft::cuda {
@@ -24,8 +25,8 @@ struct Planes {
 };
 
 /**
- * A block of 256 threads transposes a tile of side 32·pack. A lane moves `pack` elements at once (4 bytes) if `packed`; the odd pitch keeps all
- * accesses to shared memory free of bank conflicts.
+ * A block of 256 threads transposes a tile of side 32·pack. A lane moves `pack` elements at once (4 bytes) if `packed`;
+ * the odd pitch keeps all accesses to shared memory free of bank conflicts.
  */
 template <class T, int pack> __global__ void __launch_bounds__(256) transpose_tiles(const T* from, T* to, Planes planes, bool packed) {
   constexpr int side = 32 * pack;
@@ -93,7 +94,9 @@ void copy_part(const Frame& frame, const void* from, void* to, const Walk<2>& wa
   }
 }
 
-/** The walk in units of `factor` elements, where both operands run along the innermost axis and everything is divisible. */
+/**
+ * The walk in units of `factor` elements, where both operands run along the innermost axis and everything is divisible.
+ */
 bool widens(const Walk<2>& walk, int64_t factor) {
   const auto& inner = walk.strides.back();
   bool fits = inner[0] == 1 && inner[1] == 1 && walk.inner() % factor == 0;

@@ -1,12 +1,15 @@
-// updateSlice and dynamicSlice: a part of one axis that begins where a number in the device's memory says. Tensors are seen as [outer,
-// chunk], chunk being the axis and all after it; a thread moves one unit, as wide (up to 16 bytes) as the axes after it allow. An update in
-// place touches only the part.
+// updateSlice and dynamicSlice: a part of one axis that begins where a number in the device's memory says. Tensors are
+// seen as [outer, chunk], chunk being the axis and all after it; a thread moves one unit, as wide (up to 16 bytes) as
+// the axes after it allow. An update in place touches only the part.
 #include "strided.cuh"
 
 namespace weft::cuda {
 namespace {
 
-/** [outer, whole] and [outer, part] in units; the part may begin at 0 ... last along the axis, whose elements are `width` units. */
+/**
+ * [outer, whole] and [outer, part] in units; the part may begin at 0 ... last along the axis, whose elements are
+ * `width` units.
+ */
 struct Part {
   int64_t whole, part, width, last;
   Divider divider;  // of the extent that the launch counts, where 32 bits are enough for it
@@ -39,7 +42,10 @@ __global__ void __launch_bounds__(256)
   out[unit] = place >= 0 && place < part.part ? update[row * part.part + place] : x[unit];
 }
 
-/** A thread per unit of the part. Since `out` may be state, a bad start leaves it as it is, and so does an earlier fault. */
+/**
+ * A thread per unit of the part. Since `out` may be state, a bad start leaves it as it is, and so does an earlier
+ * fault.
+ */
 template <class T>
 __global__ void __launch_bounds__(256) write_part(const T* update, const int32_t* start, T* out, Part part, Fault* fault, int32_t call) {
   const int64_t unit = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -72,7 +78,9 @@ template <class... P, class... A> void launch_units(const Frame& frame, const Pa
          frame.call);
 }
 
-/** The views of the whole and of the part along an axis, and calls f with the unit's type and both launches' extents. */
+/**
+ * The views of the whole and of the part along an axis, and calls f with the unit's type and both launches' extents.
+ */
 template <class F> Step with_units(const View& whole, const View& part, int64_t given, F&& f) {
   const int64_t axis = given < 0 ? given + whole.rank() : given;
   require(axis >= 0 && axis < whole.rank() && part.rank() == whole.rank() && part.dim(axis) <= whole.dim(axis), "ERR_SHAPE",

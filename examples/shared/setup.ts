@@ -1,4 +1,5 @@
-// What the examples share: options on the command line, parts of a data set, and the baseline that a result is printed beside.
+// What the examples share: options on the command line, parts of a data set, and the baseline that a result is printed
+// beside.
 import { parseArgs } from 'node:util'
 import { argSort, gather, randomUniform, setSeed, type Tensor } from 'weftjs'
 

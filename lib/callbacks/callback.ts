@@ -57,7 +57,7 @@ function checkCallback(callback: CallbackLike): void {
   for (let level = isObject ? given : null; level !== Object.prototype && level !== null; level = Object.getPrototypeOf(level) as object) {
     for (const name of Object.getOwnPropertyNames(level)) {
       const stranger = LIKE_A_HOOK.test(name) && !NAMES.includes(name as keyof CallbackLike)
-      if (stranger && typeof (given as Record<string, unknown>)[name] === 'function') throw unknownName('hook of a callback', name, NAMES)
+      if (stranger && typeof (given as Record<string, unknown>)[name] === 'function') throw unknownName('hook of callbacks', name, NAMES)
     }
   }
   if (isObject && NAMES.some((hook) => typeof callback[hook] === 'function')) return

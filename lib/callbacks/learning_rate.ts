@@ -14,6 +14,7 @@ export interface ReduceLrOnPlateauOptions {
   factor?: number
   /** Epochs without getting better after which the rate is reduced. Default 10. */
   patience?: number
+  /** Whether 'max' or 'min' is better. Default 'auto': known from the figure. */
   mode?: MonitorMode
   /** Default 0.0001. */
   minDelta?: number

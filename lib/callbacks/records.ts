@@ -1,4 +1,5 @@
-// Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training gone wrong.
+// Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training
+// gone wrong.
 import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
@@ -75,6 +76,7 @@ export class TerminateOnNan extends Callback {
 export interface ModelCheckpointOptions {
   /** Default 'val_loss'. */
   monitor?: string
+  /** Whether 'max' or 'min' is better. Default 'auto': known from the figure. */
   mode?: MonitorMode
   /** Saves only when the figure is the best so far. Default false. */
   saveBestOnly?: boolean

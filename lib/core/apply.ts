@@ -94,7 +94,3 @@ function view(x: Tensor, shape: Shape): Tensor {
 export function applyOne<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
   return apply(op, inputs, attrs)[0]!
 }
-
-export { asTensor, scalar, tensor, type TensorOptions } from './create.js'
-export { checkShape } from './checks.js'
-export { variable } from './variable.js'

@@ -1,6 +1,7 @@
 // Buffer: device memory of tensors, and how much of it is held. On the CPU a buffer is an ArrayBuffer of V8, elsewhere
 // an address.
-import { device, indexOf, native } from './device.js'
+import { native } from './addon.js'
+import { device, indexOf } from './device.js'
 import { refuseClones } from './clone.js'
 import { WeftError } from './error.js'
 import type { Storage } from './native.js'

@@ -21,7 +21,7 @@ export function integer(
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number
   const range =
     most !== Number.POSITIVE_INFINITY ? ` between ${least} and ${most}` : least !== Number.NEGATIVE_INFINITY ? ` of at least ${least}` : ''
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer${range}, got ${show(value)}`)
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer${range}, got ${value === undefined ? 'nothing' : show(value)}`)
 }
 
 /** The value when it is a finite number; ERR_ARGUMENT otherwise. */

@@ -12,8 +12,11 @@ import { allocate, Tensor, type TensorLike } from './tensor.js'
 import { upload } from './transfer.js'
 
 export interface TensorOptions {
+  /** Default: that of the values. */
   shape?: Shape
+  /** Default: that of the values; of numbers float32. See `tensor`. */
   dtype?: DType
+  /** Where the values go: 'cpu', 'cuda:0', ... Default: the current device. */
   device?: string
 }
 const OPTIONS: OptionTable<TensorOptions> = { shape: 'list', dtype: 'string', device: 'string' }

@@ -1,13 +1,13 @@
 // Own ops: defineOp writes one with other ops or names a C++ kernel; loadKernels brings the kernels in.
 import path from 'node:path'
+import { native } from './addon.js'
 import { apply } from './apply.js'
 import { checkShape } from './checks.js'
-import { native } from './device.js'
 import { WeftError } from './error.js'
 import { currentTrace } from './graph.js'
 import { type Attrs, type AttrValue, type Call, type Op, ops, registerOp } from './op.js'
 import { checkCall, checkOptions, type OptionTable, show } from './options.js'
-import { DTYPES, type DType, isFloat, type Spec } from './spec.js'
+import { type DType, DTYPES, isFloat, type Spec } from './spec.js'
 import { Tensor } from './tensor.js'
 
 export interface OpDefinition<A extends Attrs = Attrs> {

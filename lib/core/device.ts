@@ -4,8 +4,6 @@ import { checkFunction } from './checks.js'
 import { WeftError, unknownName } from './error.js'
 import { checkCall, show } from './options.js'
 
-export { native } from './addon.js'
-
 export interface DeviceInfo {
   /** 'cpu', 'cuda:0', ... as setDevice takes it. */
   id: string
@@ -45,7 +43,7 @@ export interface Cuda {
 
 let found: Cuda | undefined
 
-/** @internal Opens the CUDA library, once: the one beside the addon, or that of WEFT_CUDA_LIBRARY. */
+/** @internal Opens the CUDA library, once: the library in the folder of the addon, or that of WEFT_CUDA_LIBRARY. */
 export function cuda(): Cuda {
   if (found === undefined) {
     const notes = native.openCuda(process.env['WEFT_CUDA_LIBRARY'] || undefined)
@@ -92,25 +90,14 @@ export function resolveDevice(name: string): string {
   throw unknownName('device', name, ['cpu', ...cuda().ids])
 }
 
-/** Variables that the addon reads, with what they may be: it would pass over another value in silence. */
-const VARIABLES: readonly (readonly [name: string, fits: RegExp, what: string])[] = [
-  ['WEFT_THREADS', /^([1-9]\d{0,2}|10([01]\d|2[0-4]))$/, 'a number of threads from 1 to 1024'],
-  ['WEFT_CPU_LEVEL', /^(portable|avx2|avx512)$/, 'portable, avx2 or avx512'],
-  ['WEFT_REQUIRE_CUDA', /^[01]$/, '0 or 1'],
-  ['WEFT_CUDA_SYNC', /^[01]$/, '0 or 1'],
-  ['WEFT_CUDA_MATMUL', /^(simt|skinny|tensor|sm90)$/, 'simt, skinny, tensor or sm90'],
-  ['WEFT_CUDA_RECURRENT', /^(persistent|cluster|fused|steps)$/, 'persistent, cluster, fused or steps'],
-]
 let checked = false
 
-/** At the first use of a device: throws ERR_ARGUMENT for a variable of the environment whose value makes no sense. */
+/** At the first use of a device: throws ERR_ARGUMENT for a value that makes no sense. The addon checks the variables that it reads itself. */
 function checkEnvironment(): void {
   if (checked) return
-  for (const [name, fits, what] of VARIABLES) {
-    const value = process.env[name]
-    if (value && !fits.test(value))
-      throw new WeftError('ERR_ARGUMENT', `${name}='${value}' is not ${what}`, { hint: `Unset ${name}, or correct it` })
-  }
+  const value = process.env['WEFT_REQUIRE_CUDA']
+  if (value && !/^[01]$/.test(value))
+    throw new WeftError('ERR_ARGUMENT', `WEFT_REQUIRE_CUDA='${value}' is not 0 or 1`, { hint: 'Unset WEFT_REQUIRE_CUDA, or correct it' })
   checked = true
 }
 

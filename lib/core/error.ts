@@ -101,19 +101,18 @@ function plain(value: unknown): string {
   return String(value)
 }
 
-/** ERR_ARGUMENT for a name that is not one of `known`, naming the nearest. */
+/**
+ * ERR_ARGUMENT for a name that is not one of `known`. The hint has the nearest of them.
+ * @param kind what it names: 'metric', or with its place, 'option of fit'
+ */
 export function unknownName(kind: string, name: unknown, known: readonly string[]): WeftError {
   const text = typeof name === 'string' ? (name.length > 60 ? `${name.slice(0, 57)}...` : name) : plain(name)
   const nearest = [...known].sort(
     (a, b) => distance(text.toLowerCase(), a.toLowerCase()) - distance(text.toLowerCase(), b.toLowerCase()),
   )[0]
   const close = nearest !== undefined && distance(text.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, text.length / 3)
-  return new WeftError('ERR_ARGUMENT', `unknown ${kind} '${text}'`, {
+  const [, what, place] = /^(.*?) of (.*)$/.exec(kind) ?? [undefined, kind]
+  return new WeftError('ERR_ARGUMENT', `${place === undefined ? '' : `${place}: `}unknown ${what} '${text}'`, {
     hint: `${close ? `Did you mean '${nearest}'? ` : ''}Known: ${known.join(', ')}`,
   })
-}
-
-/** Throws ERR_ARGUMENT for an option that is not one of `known`, so that a misspelt option never passes in silence. */
-export function checkOptions(what: string, options: object | undefined, known: readonly string[]): void {
-  for (const key of Object.keys(options ?? {})) if (!known.includes(key)) throw unknownName(`option of ${what}`, key, known)
 }

@@ -1,6 +1,6 @@
 // Flights: the runs and transfers that are under way, what they keep alive, who waits for them, and what failed.
+import { native } from './addon.js'
 import { type Buffer, freeParked, timeline } from './buffer.js'
-import { native } from './device.js'
 import { WeftError } from './error.js'
 import type { NativeFault } from './native.js'
 import { checkCall } from './options.js'

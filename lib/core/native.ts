@@ -1,6 +1,7 @@
 // The addon's typed face: the only functions that cross between JavaScript and C++.
 import type { DeviceInfo } from './device.js'
-import type { AttrValue, DType, Shape } from './op.js'
+import type { AttrValue } from './op.js'
+import type { DType, Shape } from './spec.js'
 
 /** Memory of a device: an ArrayBuffer on the CPU, elsewhere the address that allocate() gave. */
 export type Storage = ArrayBuffer | number

@@ -14,7 +14,10 @@ export interface Op<A extends Attrs = Attrs> {
   grad?(g: readonly Tensor[], call: Call<A>): (Tensor | undefined)[]
   /** The same results written with simpler ops: the gradient of an op that has no `grad` of its own. */
   compose?(inputs: readonly Tensor[], attrs: A): Tensor[]
-  /** No gradient flows through it, by design: the results are drawn, discrete, or new state. Such an op has neither `grad` nor `compose`. */
+  /**
+   * No gradient flows through it, by design: the results are drawn, discrete, or new state. Such an op has neither
+   * `grad` nor `compose`.
+   */
   readonly noGradient?: boolean
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
   readonly alias?: number
@@ -54,6 +57,3 @@ export function opNamed(name: string): Op {
   if (op === undefined) throw new Error(`op '${name}' is not loaded`)
   return op
 }
-
-export { bytesOf, isFloat, sameShape, sizeOf } from './spec.js'
-export type { DType, Shape, Spec } from './spec.js'

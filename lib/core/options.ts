@@ -1,6 +1,7 @@
 // Options: one typed table per option type, from which every check of a call follows: unknown names, values of another
 // kind, surplus arguments.
 import { unknownName, WeftError } from './error.js'
+import { DTYPES } from './spec.js'
 
 /** What a value of an option may be; 'any' where the function itself checks. A list: one of these strings. */
 export type Kind = 'boolean' | 'number' | 'integer' | 'string' | 'function' | 'object' | 'list' | 'any' | readonly string[]
@@ -8,18 +9,37 @@ export type Kind = 'boolean' | 'number' | 'integer' | 'string' | 'function' | 'o
 /** Every option of T with its kind. A key that T lacks, or one that is forgotten, does not compile. */
 export type OptionTable<T extends object> = { readonly [K in keyof Required<T>]: Kind }
 
+/** The name of a function; undefined where it has none, or one that is no text. */
+function nameOf(fn: unknown): string | undefined {
+  try {
+    const { name } = fn as { name: unknown }
+    return typeof name === 'string' && name !== '' ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The value for a message: short, and never an error of its own (cycles, throwing getters, BigInt). */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`
   if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function'
+  if (typeof value === 'function') return nameOf(value) === undefined ? 'a function' : `the function ${nameOf(value)}`
   if (typeof value !== 'object' || value === null) return String(value)
   try {
     const text = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : undefined
     if (text !== undefined) return text.length > 80 ? `${text.slice(0, 77)}...` : text
-    return `a ${(value as object).constructor?.name || 'object'}`
+    return `a ${nameOf((value as object).constructor) ?? 'object'}`
   } catch {
-    return Array.isArray(value) ? 'a list' : 'an object'
+    return isArray(value) ? 'a list' : 'an object'
+  }
+}
+
+/** Array.isArray(), which throws for a revoked proxy. */
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
   }
 }
 
@@ -59,7 +79,8 @@ export function checkOptions<T extends object>(what: string, options: unknown, t
   if (!isOptions(options)) {
     const names = Object.keys(kinds)
     // the first option that such a value could have been meant for
-    const meant = names.find((name) => kinds[name] !== 'any' && fits(options, kinds[name]!)) ?? names[0]
+    const dtype = names.find((name) => name === 'dtype' && (DTYPES as readonly unknown[]).includes(options))
+    const meant = dtype ?? names.find((name) => kinds[name] !== 'any' && fits(options, kinds[name]!)) ?? names[0]
     const shown = typeof options === 'object' || typeof options === 'function' ? '...' : show(options)
     throw new WeftError('ERR_ARGUMENT', `${what}: options are an object, got ${show(options)}`, {
       hint: `Write ${what}(${before}${before && meant ? ', ' : ''}${meant ? `{ ${meant}: ${shown} }` : ''})`,

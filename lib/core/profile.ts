@@ -1,6 +1,6 @@
 // Profile: where the device's time went, by kernel.
+import { native } from './addon.js'
 import { checkFunction } from './checks.js'
-import { native } from './device.js'
 import { WeftError } from './error.js'
 import { synchronize } from './flights.js'
 import { checkCall } from './options.js'

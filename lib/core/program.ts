@@ -1,6 +1,6 @@
 // Program: calls that were loaded into C++ as one, and their runs.
+import { native } from './addon.js'
 import type { Buffer } from './buffer.js'
-import { native } from './device.js'
 import { guard, WeftError } from './error.js'
 import { fly } from './flights.js'
 import type { NativeFault, NativeProgram, ProgramSpec, Storage } from './native.js'
@@ -84,6 +84,3 @@ export class Program {
     this.handle = undefined
   }
 }
-
-export { finished, hold, lastTicket, nativeCalls, release } from './flights.js'
-export { bytesOnHost } from './transfer.js'

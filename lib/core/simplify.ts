@@ -1,7 +1,8 @@
 // Rewrite rules, as data: one set before gradients (fused ops that carry their own gradient), one after (less work for
 // the same values).
 import { callOf, type Graph, orderCalls } from './graph.js'
-import { type Attrs, type Call, isFloat, type Op, ops, sameShape, type Spec, sizeOf } from './op.js'
+import { type Attrs, type Call, type Op, ops } from './op.js'
+import { isFloat, sameShape, sizeOf, type Spec } from './spec.js'
 import { Tensor } from './tensor.js'
 
 /** What a rule puts in place of a call: an op whose first outputs take the place of the call's. */

@@ -123,6 +123,7 @@ refuseClones(disposed)
 export const tracing: { current: Recording | undefined; layer: string | undefined } = { current: undefined, layer: undefined }
 
 export interface VariableOptions {
+  /** A name for errors and files. */
   name?: string
   /** False: gradients and optimizers leave it alone. Default true. */
   trainable?: boolean
@@ -164,6 +165,3 @@ export function checkStored(dtype: DType, device: string): void {
     throw new WeftError('ERR_DTYPE', `float64 cannot be used on ${device}`, { hint: "cast('float32') first, or use the device 'cpu'" })
   }
 }
-
-export { isRecord, mapTree, walk } from './tree.js'
-export type { HostArray, NestedArray, TypedArray } from './host.js'

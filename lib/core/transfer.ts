@@ -1,6 +1,6 @@
 // Transfers: bytes on their way between the host and a device's memory.
+import { native } from './addon.js'
 import { Buffer } from './buffer.js'
-import { native } from './device.js'
 import { guard } from './error.js'
 import { finished, fly } from './flights.js'
 import { again } from './stack.js'

@@ -1,5 +1,6 @@
 // Trees: nested arrays and plain records with leaves of one kind, as functions and models take and return them.
 import { WeftError } from './error.js'
+import type { DynamicShape } from './spec.js'
 import { Tensor } from './tensor.js'
 
 /** What tells a leaf from the rest of a tree. */
@@ -57,7 +58,7 @@ export function leavesOf<L>(tree: unknown, isLeaf: IsLeaf<L>): L[] {
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 
 /** A list of numbers (or nulls): a leaf in trees of shapes. An empty list is the shape of a scalar. */
-export const isShape = (value: unknown): value is readonly (number | null)[] =>
+export const isShape = (value: unknown): value is DynamicShape =>
   Array.isArray(value) && value.every((extent) => extent === null || typeof extent === 'number')
 
 /** Visits every Tensor. */

@@ -1,9 +1,11 @@
 // Batches: samples on the host joined to Tensors with a leading batch axis.
+import { tensor } from '../core/create.js'
 import type { DType } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
-import { tensor } from '../core/apply.js'
 import type { Tensor } from '../core/tensor.js'
-import { describe, type ShapedArray, isShaped, isTensor, isTypedArray, type SampleValue, stackHost, toHost } from './host.js'
+import { isTypedArray } from '../core/checks.js'
+import { isTensor } from '../core/tree.js'
+import { describe, type ShapedArray, isShaped, type SampleValue, stackHost, toHost } from './host.js'
 
 /** One value, or several for models with several inputs or outputs: a list of ShapedArrays or Tensors, or a record. */
 export type SampleField = SampleValue | readonly (ShapedArray | Tensor)[] | { readonly [name: string]: SampleValue }

@@ -17,17 +17,26 @@ export interface CsvOptions {
   columns?: readonly string[]
   /** The column that becomes sampleWeight. */
   sampleWeight?: string
-  /** True (default): the first row names the columns. A list: these are the names, and the first row is data. False: 'column0', 'column1', ... */
+  /**
+   * True (default): the first row names the columns. A list: these are the names, and the first row is data. False:
+   * 'column0', 'column1', ...
+   */
   header?: boolean | readonly string[]
   /** Default: ','. */
   delimiter?: string
   /** What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. */
   missing?: 'error' | 'skip' | number
-  /** Fields that count as missing beside empty ones, compared without surrounding blanks. Default: 'NA', 'NaN', 'null', '?'. */
+  /**
+   * Fields that count as missing, as empty ones do; they are compared without surrounding blanks. Default: 'NA', 'NaN',
+   * 'null', '?'.
+   */
   missingValues?: readonly string[]
   /** Longest row in bytes; a longer one is an error. Default 16 MiB. */
   maxLineBytes?: number
-  /** Most bytes of the file, unpacked. Default: no limit; of .gz files 1 GiB, or 200 times the packed size where that is more. */
+  /**
+   * Most bytes of the file, unpacked. Default: no limit; of .gz files 1 GiB, or 200 times the packed size where that is
+   * more.
+   */
   maxBytes?: number
   /** Columns of categories: the category names in order (numbered from 0), or the number of each. */
   categories?: Readonly<Record<string, readonly string[] | Readonly<Record<string, number>>>>
@@ -56,7 +65,10 @@ export interface CsvSample {
 
 type Convert = (field: string, line: number) => number | undefined
 
-/** Streams a CSV file (RFC 4180: quoted fields, CRLF or LF; a byte order mark is ignored; .gz files are unpacked), reading it anew on every pass. */
+/**
+ * Streams a CSV file (RFC 4180: quoted fields, CRLF or LF; a byte order mark is ignored; .gz files are unpacked),
+ * reading it anew on every pass.
+ */
 export function csv(file: string | URL, options: CsvOptions = {}): Dataset<CsvSample> {
   checkCall('data.csv(file, options)', arguments, CSV_OPTIONS)
   const path = file instanceof URL ? fileURLToPath(file) : file

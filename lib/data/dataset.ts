@@ -1,4 +1,5 @@
 // Dataset: a lazy, re-iterable pipeline of samples; host values until batch(), Tensors from there on.
+import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
@@ -36,7 +37,9 @@ const BATCH_OPTIONS: OptionTable<BatchOptions> = { dropRemainder: 'boolean' }
 
 const UNKNOWN_SIZE_BUFFER = 10_000
 
-/** Made by data.from, data.csv and data.generator. Every method returns a new Dataset; nothing is read before iteration. */
+/**
+ * Made by data.from, data.csv and data.generator. Every method returns a new Dataset; nothing is read before iteration.
+ */
 export class Dataset<T> implements AsyncIterable<T> {
   private readonly source: Source<T>
 
@@ -53,12 +56,15 @@ export class Dataset<T> implements AsyncIterable<T> {
     return this.source.open()
   }
 
-  /** Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally random. */
+  /**
+   * Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally
+   * random.
+   */
   shuffle(options: ShuffleOptions = {}): Dataset<T> {
     checkCall('shuffle(options)', arguments, SHUFFLE_OPTIONS)
     const { size } = this.source
     const known = size !== undefined && Number.isFinite(size)
-    const bufferSize = count('shuffle', 'bufferSize', options.bufferSize ?? (known ? Math.max(1, size) : UNKNOWN_SIZE_BUFFER), 1)
+    const bufferSize = integer('shuffle', 'bufferSize', options.bufferSize ?? (known ? Math.max(1, size) : UNKNOWN_SIZE_BUFFER), 1)
     const seed = options.seed ?? nextSeed()
     if (!Number.isFinite(seed)) throw new WeftError('ERR_ARGUMENT', `shuffle: seed must be a number, got ${seed}`)
     const again = options.reshuffleEachIteration ?? true
@@ -100,7 +106,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** The first `n` elements. */
   take(n: number): Dataset<T> {
     checkCall('take(n)', arguments)
-    count('take', 'n', n, 0)
+    integer('take', 'n', n, 0)
     const { source } = this
     return this.stage(source.size === undefined ? undefined : Math.min(n, source.size), async function* () {
       if (n === 0) return
@@ -115,7 +121,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** All elements but the first `n`. */
   skip(n: number): Dataset<T> {
     checkCall('skip(n)', arguments)
-    count('skip', 'n', n, 0)
+    integer('skip', 'n', n, 0)
     const { source } = this
     return this.stage(source.size === undefined ? undefined : Math.max(0, source.size - n), async function* () {
       let skipped = 0
@@ -126,7 +132,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** All elements `times` times over; without `times`, endlessly. */
   repeat(times: number = Number.POSITIVE_INFINITY): Dataset<T> {
     checkCall('repeat(times)', arguments)
-    if (times !== Number.POSITIVE_INFINITY) count('repeat', 'times', times, 0)
+    if (times !== Number.POSITIVE_INFINITY) integer('repeat', 'times', times, 0)
     const { source } = this
     const size = source.size === undefined ? undefined : source.size === 0 ? 0 : times === 0 ? 0 : source.size * times
     return this.stage(size, async function* () {
@@ -160,10 +166,13 @@ export class Dataset<T> implements AsyncIterable<T> {
     })
   }
 
-  /** Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be short. */
+  /**
+   * Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be
+   * short.
+   */
   batch(size: number, options: BatchOptions = {}): Dataset<Batch> {
     checkCall('batch(size, options)', arguments, BATCH_OPTIONS)
-    count('batch', 'size', size, 1)
+    integer('batch', 'size', size, 1)
     const { source } = this
     const { dropRemainder = false } = options
     const batches = source.size === undefined ? undefined : dropRemainder ? Math.floor(source.size / size) : Math.ceil(source.size / size)
@@ -185,7 +194,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** Asks for up to `n` elements before they are needed, so that reading and mapping go on while a step runs. */
   prefetch(n: number = 2): Dataset<T> {
     checkCall('prefetch(n)', arguments)
-    count('prefetch', 'n', n, 1)
+    integer('prefetch', 'n', n, 1)
     const { source } = this
     return this.stage(source.size, async function* () {
       const iterator = source.open()
@@ -238,11 +247,6 @@ async function* shuffled<T>(source: Source<T>, bufferSize: number, draw: (bound:
     buffer[chosen] = element
   }
   for (const i of permutation(buffer.length, draw)) yield buffer[i]!
-}
-
-function count(method: string, name: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least) return value
-  throw new WeftError('ERR_ARGUMENT', `${method}: ${name} must be an integer of at least ${least}, got ${value}`)
 }
 
 function callable(method: string, fn: unknown): void {

@@ -1,7 +1,11 @@
 // Host values: what samples are made of before they become Tensors.
+import type { TypedArray } from '../core/host.js'
 import { type DType, sameShape, type Shape, sizeOf } from '../core/spec.js'
+import { isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import type { Tensor } from '../core/tensor.js'
+import { isTensor } from '../core/tree.js'
 
 /** Values that stay on the host, row-major, with their shape. */
 export interface ShapedArray {
@@ -15,10 +19,6 @@ export type Nested = Scalar | readonly Nested[]
 
 /** One value of one sample: a number, nested arrays, a typed array (rank 1), a ShapedArray (any rank) or a Tensor. */
 export type SampleValue = Nested | TypedArray | ShapedArray | Tensor
-
-export const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
-
-export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor
 
 export const isShaped = (value: unknown): value is ShapedArray =>
   typeof value === 'object' &&
@@ -116,8 +116,8 @@ function flatten(value: Nested, shape: readonly number[], depth: number, into: S
 }
 
 /**
- * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values that do not tell it
- * themselves (`plain`: JavaScript numbers).
+ * Joins values of one shape to one array with a leading axis. `hint` is the dtype they had in their source, for values
+ * that do not tell it themselves (`plain`: JavaScript numbers).
  */
 export function stackHost(
   values: readonly Required<ShapedArray>[],
@@ -166,5 +166,5 @@ export function describe(value: unknown): string {
   if (isTypedArray(value)) return `a ${value.constructor.name} of ${value.length}`
   if (typeof value === 'string') return `the string '${value.length > 40 ? `${value.slice(0, 40)}...` : value}'`
   if (typeof value === 'object') return `an object with keys ${Object.keys(value).slice(0, 8).join(', ') || '(none)'}`
-  return String(value)
+  return show(value)
 }

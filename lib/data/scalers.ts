@@ -1,11 +1,12 @@
 // Scalers: features brought to one scale by what the training part shows, and back.
+import { tensor } from '../core/create.js'
+import type { TypedArray } from '../core/host.js'
 import { isFloat } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { add, cast, mul, sub } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
-import { isTypedArray } from './host.js'
+import { Tensor } from '../core/tensor.js'
+import { isTypedArray } from '../core/checks.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */
 export type Scalable = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]
@@ -13,7 +14,10 @@ export type Scalable = Tensor | TypedArray | readonly number[] | readonly (reado
 /** What transform gives for a Tensor, a typed array, an array. */
 export type Scaled<T extends Scalable> = T extends Tensor ? Tensor : T extends TypedArray ? Float32Array : T
 
-/** Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that nothing cancels. */
+/**
+ * Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that
+ * nothing cancels.
+ */
 interface Line {
   readonly center: number
   readonly factor: number
@@ -130,7 +134,7 @@ async function rowsOf(what: string, values: Scalable): Promise<{ data: ArrayLike
 const listOf = (json: unknown, what: string, name: string): number[] => {
   const list = (json as Record<string, unknown> | null)?.[name]
   if (Array.isArray(list) && list.every((value) => typeof value === 'number' && Number.isFinite(value))) return list
-  throw new WeftError('ERR_FORMAT', `${what}: a saved scaler has a list of numbers '${name}', got ${JSON.stringify(json)?.slice(0, 200)}`)
+  throw new WeftError('ERR_FORMAT', `${what}: a saved scaler has a list of numbers '${name}', got ${show(json)}`)
 }
 
 const columnsOf = (lines: readonly Line[]): object => ({
@@ -162,7 +166,10 @@ function spanOf(values: Float64Array): { low: number; high: number; constant: bo
   return { low, high, constant: high - low <= 2 * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)) }
 }
 
-/** (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes 0). */
+/**
+ * (x - mean) / deviation of each feature (the deviation of a population, as scikit-learn's; a constant feature becomes
+ * 0).
+ */
 export class StandardScaler extends Scaler {
   protected override readonly what = 'standardScaler'
 
@@ -178,7 +185,7 @@ export class StandardScaler extends Scaler {
     let variance = 0
     for (const value of values) variance += (value - low - mean) ** 2 / values.length
     const [center, factor] = [Math.min(high, low + mean), 1 / Math.sqrt(variance)]
-    // of values that are large beside their spread, the center is rounded: what it lost
+    // the center of values that are large compared with their spread is rounded: what it lost
     const lost = (mean - (center - low)) * factor
     return { center, factor, origin: Math.abs(lost) > 1e-12 ? -lost : 0 }
   }
@@ -219,7 +226,7 @@ export class MinMaxScaler extends Scaler {
     checkOptions('data.minMaxScaler', options, MIN_MAX_OPTIONS)
     const { range = [0, 1] } = options
     if (!Array.isArray(range) || range.length !== 2 || !range.every(Number.isFinite) || !(range[0] < range[1]))
-      throw new WeftError('ERR_ARGUMENT', `minMaxScaler: range must be two numbers in ascending order, got ${JSON.stringify(range)}`)
+      throw new WeftError('ERR_ARGUMENT', `minMaxScaler: range must be two numbers in ascending order, got ${show(range)}`)
     this.range = range
   }
 
@@ -244,7 +251,7 @@ export function scalerFromJson(json: unknown): Scaler {
   const { className } = (json ?? {}) as { className?: unknown }
   if (className === 'StandardScaler') return StandardScaler.fromJSON(json)
   if (className === 'MinMaxScaler') return MinMaxScaler.fromJSON(json)
-  throw new WeftError('ERR_FORMAT', `unknown scaler ${JSON.stringify(className)}`)
+  throw new WeftError('ERR_FORMAT', `unknown scaler ${show(className)}`)
 }
 
 /** Features of mean 0 and deviation 1. `fromJSON` makes a saved one again. */

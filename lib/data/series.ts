@@ -1,10 +1,11 @@
 // Series: values in time order, as windows and scalers take them.
+import { tensor } from '../core/create.js'
+import type { TypedArray } from '../core/host.js'
 import { isFloat } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { cast, expandDims } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
-import { isTypedArray } from './host.js'
+import { Tensor } from '../core/tensor.js'
+import { isTypedArray } from '../core/checks.js'
 
 /** One value at each time [t], or several [t, features]. */
 export type Series = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]

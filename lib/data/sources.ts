@@ -1,13 +1,16 @@
 // Where Datasets begin: arrays in memory (from) and iterables or streams (generator).
+import type { TypedArray } from '../core/host.js'
 import { type DType, sizeOf } from '../core/spec.js'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
-import type { Tensor, TypedArray } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
-import { checkShaped, describe, dtypeOfTypedArray, isShaped, isTensor, isTypedArray, type Nested, type ShapedArray } from './host.js'
+import { isTypedArray } from '../core/checks.js'
+import { isTensor } from '../core/tree.js'
+import { checkShaped, describe, dtypeOfTypedArray, isShaped, type Nested, type ShapedArray } from './host.js'
 
 /** Values of all samples along the first axis. */
 export type FieldValues = Tensor | ShapedArray | TypedArray | readonly Nested[]
@@ -21,7 +24,9 @@ export type ElementOf<V> = V extends readonly (infer E)[] ? (E extends Tensor | 
 /** Reads one sample's part of the values. */
 type Read = (index: number) => SampleField
 
-/** Gives the event loop a turn when a pass has held it for a while: pipelines run in microtasks, which would starve it. */
+/**
+ * Gives the event loop a turn when a pass has held it for a while: pipelines run in microtasks, which would starve it.
+ */
 export function breather(): () => Promise<unknown> | undefined {
   let since = performance.now()
   let calls = 0
@@ -34,8 +39,9 @@ export function breather(): () => Promise<unknown> | undefined {
 }
 
 /**
- * Samples { x, y?, sampleWeight? } along the first axis. Elements of nested arrays come as they are; those of Tensors and typed data as
- * numbers (rank 0), typed arrays (rank 1) or { data, shape }, copied. x and y may be lists of Tensors or ShapedArrays, or records.
+ * Samples { x, y?, sampleWeight? } along the first axis. Elements of nested arrays come as they are; those of Tensors
+ * and typed data as numbers (rank 0), typed arrays (rank 1) or { data, shape }, copied. x and y may be lists of Tensors
+ * or ShapedArrays, or records.
  */
 export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
   x: X,
@@ -82,8 +88,9 @@ export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
 type MaybeAsync<T> = Iterable<T> | AsyncIterable<T>
 
 /**
- * Elements of what `source()` returns, called anew on every pass: an iterable, async iterable or Readable, or a promise of one.
- * Also takes one of these itself; one that can be read only once (a stream, a generator object) then allows one pass.
+ * Elements of what `source()` returns, called anew on every pass: an iterable, async iterable or Readable, or a promise
+ * of one. Also takes one of these itself; one that can be read only once (a stream, a generator object) then allows one
+ * pass.
  */
 // biome-ignore lint/suspicious/noExplicitAny: streams do not type their chunks; T is the caller's to name
 export function generator<T = any>(

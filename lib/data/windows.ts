@@ -1,10 +1,11 @@
 // Time series: windows to learn from, and parts in time order.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import type { TypedArray } from '../core/host.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { gather, reshape, slice } from '../ops/index.js'
-import { Tensor, type TypedArray } from '../core/tensor.js'
-import { isTypedArray } from './host.js'
+import { Tensor } from '../core/tensor.js'
+import { integer, isTypedArray } from '../core/checks.js'
 import { columnsOf, type Series } from './series.js'
 
 export interface WindowsOptions {
@@ -27,14 +28,6 @@ export interface Windows {
   y: Tensor
 }
 
-const whole = (what: string, name: string, value: unknown, low: number): number => {
-  if (Number.isInteger(value) && (value as number) >= low) return value as number
-  throw new WeftError(
-    'ERR_ARGUMENT',
-    `${what}: ${name} must be an integer of at least ${low}, got ${value === undefined ? 'nothing' : JSON.stringify(value)}`,
-  )
-}
-
 /** Positions [n, count]: row i is begin + i·stride, begin + i·stride + 1, ... */
 function positions(n: number, begin: number, stride: number, count: number, device: string): Tensor {
   const rows = new Int32Array(n * count)
@@ -43,15 +36,16 @@ function positions(n: number, begin: number, stride: number, count: number, devi
 }
 
 /**
- * Windows of a series in time order: row i of x holds steps i·stride ... i·stride + timesteps - 1, row i of y the `horizon` steps after them.
- * n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows, so that none reaches from one part into another.
+ * Windows of a series in time order: row i of x holds steps i·stride ... i·stride + timesteps - 1, row i of y the
+ * `horizon` steps after them. n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows,
+ * so that none reaches from one part into another.
  */
 export function windows(series: Series, options: WindowsOptions): Windows {
   checkCall('data.windows(series, options)', arguments, WINDOWS_OPTIONS)
   const what = 'data.windows'
-  const timesteps = whole(what, 'timesteps', options?.timesteps, 1)
-  const horizon = whole(what, 'horizon', options.horizon ?? 1, 1)
-  const stride = whole(what, 'stride', options.stride ?? 1, 1)
+  const timesteps = integer(what, 'timesteps', options?.timesteps, 1)
+  const horizon = integer(what, 'horizon', options.horizon ?? 1, 1)
+  const stride = integer(what, 'stride', options.stride ?? 1, 1)
   const columns = columnsOf(what, series)
   const [steps, features] = columns.shape as [number, number]
   const n = Math.floor((steps - timesteps - horizon) / stride) + 1
@@ -65,7 +59,7 @@ export function windows(series: Series, options: WindowsOptions): Windows {
   const { target } = options
   const targets = target === undefined ? undefined : typeof target === 'number' ? [target] : [...target]
   if (targets && (targets.length === 0 || targets.some((index) => !Number.isInteger(index) || index < 0 || index >= features))) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: target must be features from 0 to ${features - 1}, got ${JSON.stringify(target)}`)
+    throw new WeftError('ERR_ARGUMENT', `${what}: target must be features from 0 to ${features - 1}, got ${show(target)}`)
   }
   const { device } = columns
   const goals = targets ? gather(columns, tensor(Int32Array.from(targets), { device }), 1) : columns
@@ -79,7 +73,10 @@ export interface ChronologicalSplitOptions {
   test?: number
   /** Rows before them to validate with. Default: none. */
   validation?: number
-  /** Rows of the part before with which validation and test begin, so that windows of so many timesteps predict from their first row on. Default 0. */
+  /**
+   * Rows of the part before with which validation and test begin, so that windows of so many timesteps predict from
+   * their first row on. Default 0.
+   */
   history?: number
 }
 
@@ -92,8 +89,8 @@ export interface ChronologicalParts<T> {
 }
 
 /**
- * The parts of a series in time order: train, validation, test. Nothing is shuffled, and made into windows one by one the parts share no target:
- * no window straddles two of them but with the `history` it is given.
+ * The parts of a series in time order: train, validation, test. Nothing is shuffled. Make windows of each part: then no
+ * window reaches from one part into another, except into the rows of its `history`, and no two parts share a target.
  */
 export function chronologicalSplit<T extends Series>(series: T, options: ChronologicalSplitOptions = {}): ChronologicalParts<T> {
   const what = 'data.chronologicalSplit'
@@ -102,10 +99,10 @@ export function chronologicalSplit<T extends Series>(series: T, options: Chronol
     throw new WeftError('ERR_ARGUMENT', `${what}: expected an array, a typed array or a Tensor with rows, got ${typeof series}`)
   }
   const rows = series instanceof Tensor ? series.shape[0]! : (series as readonly unknown[]).length
-  const history = whole(what, 'history', options.history ?? 0, 0)
+  const history = integer(what, 'history', options.history ?? 0, 0)
   const count = (name: string, value: number): number => {
     if (typeof value === 'number' && value >= 0 && value < 1) return Math.round(rows * value)
-    return whole(what, `${name}, unless it is a share below 1,`, value, 1)
+    return integer(what, `${name}, unless it is a share below 1,`, value, 1)
   }
   const test = count('test', options.test ?? 0.2)
   const validation = count('validation', options.validation ?? 0)

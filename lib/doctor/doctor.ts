@@ -22,7 +22,10 @@ export interface DoctorCheck {
 export interface DoctorCuda {
   /** The CUDA library's path; undefined where this build has none. */
   library: string | undefined
-  /** Compute capabilities the library holds code for: '80-real' for GPUs of that generation alone, '80-virtual' and '80' also for later ones. */
+  /**
+   * Compute capabilities the library holds code for: '80-real' for GPUs of that generation alone, '80-virtual' and '80'
+   * also for later ones.
+   */
   architectures: string[]
   /** The CUDA version the library was built with; the driver must support one of the same major number. */
   runtime: string | undefined
@@ -62,8 +65,9 @@ const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
 
 /**
- * Examines this installation: versions, processor, CUDA and its devices, data sets; small calculations on the default device against plain JavaScript,
- * and larger ones on every CUDA device against the CPU. A machine without CUDA is sound; a WEFT_DEVICE that cannot be used is not.
+ * Examines this installation: versions, processor, CUDA and its devices, data sets; small calculations on the default
+ * device against plain JavaScript, and larger ones on every CUDA device against the CPU. A machine without CUDA is
+ * sound; a WEFT_DEVICE that cannot be used is not.
  */
 export async function doctor(): Promise<DoctorReport> {
   checkCall('doctor()', arguments)

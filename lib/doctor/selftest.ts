@@ -1,10 +1,11 @@
-// The calculations doctor checks: on the current device against the same formulas in plain JavaScript, and on CUDA devices against the CPU.
-import { tensor } from '../core/apply.js'
+// The calculations doctor checks: on the current device against the same formulas in plain JavaScript, and on CUDA
+// devices against the CPU.
+import { tensor } from '../core/create.js'
 import { withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { grad } from '../core/grad.js'
-import { sizeOf } from '../core/op.js'
 import { concat, conv2d } from '../ops/index.js'
+import { sizeOf } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 
 /** Name and calculation; resolves with what was found, rejects when it is wrong. */
@@ -15,7 +16,10 @@ export const selfTests: readonly (readonly [string, () => Promise<string>])[] = 
   ['gradient', gradient],
 ]
 
-/** Name and calculation on the device `id`, at sizes that reach the tiled kernels, against the same calculation on the CPU. */
+/**
+ * Name and calculation on the device `id`, at sizes that reach the tiled kernels, against the same calculation on the
+ * CPU.
+ */
 export const deviceTests: readonly (readonly [string, (id: string) => Promise<string>])[] = [
   ['matMul', (id) => agree(id, () => fractions(160, 384).matMul(fractions(384, 136)))],
   ['conv2d', (id) => agree(id, () => conv2d(fractions(2, 13, 15, 16), fractions(3, 3, 16, 32), { padding: 'same' }))],
@@ -23,8 +27,8 @@ export const deviceTests: readonly (readonly [string, (id: string) => Promise<st
 ]
 
 /**
- * Default precision is that of float32: results of two devices differ by the order of their sums, some 1e-6 of the largest value. Operands rounded
- * to tf32 would show as 3e-4.
+ * Default precision is that of float32: results of two devices differ by the order of their sums, some 1e-6 of the
+ * largest value. Operands rounded to tf32 would show as 3e-4.
  */
 const AGREEMENT = 1e-5
 

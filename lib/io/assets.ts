@@ -2,17 +2,17 @@
 import { Scaler, scalerFromJson } from '../data/scalers.js'
 import { layerFromJson, type LayerJson, layerToJson } from '../layers/serialize.js'
 import { TextVectorization } from '../layers/text_vectorization.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { SubwordTokenizer } from '../text/subword_tokenizer.js'
 import { Tokenizer } from '../text/tokenizer.js'
 import { tokenizerFromJson } from '../text/tokenizer_file.js'
 
-/** The only key of what stands for a tokenizer, a layer, or a scaler. */
+/** The only key of the JSON object that describes a tokenizer, a layer, or a scaler. */
 const TOKENIZER = '@tokenizer'
 const LAYER = '@layer'
 const SCALER = '@scaler'
 
-/** The assets as JSON, tokenizers, layers and scalers marked as such. */
+/** The assets as JSON, with tokenizers, layers and scalers marked by the key above. */
 export function assetsToJson(value: unknown): unknown {
   if (value instanceof Tokenizer || value instanceof SubwordTokenizer) return { [TOKENIZER]: value.toJSON() }
   if (value instanceof TextVectorization) return { [LAYER]: layerToJson(value) }

@@ -1,7 +1,7 @@
 // Models of other programs: what a place holds that is no saved model of ours, told by its files.
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { FORMAT } from './manifest.js'
 import { jsonObject, RegularFile } from './regular_file.js'
 

@@ -1,4 +1,5 @@
-// Folders in which saves are prepared. Their names say which process fills them, so that those of dead ones are removed.
+// Folders in which saves are prepared. Their names say which process fills them, so that those of dead ones are
+// removed.
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
@@ -32,7 +33,10 @@ function machineName(): string {
   return machine
 }
 
-/** When the process started, in the system's ticks; '0' where that is not known; undefined when there is no such process. */
+/**
+ * When the process started, in the system's ticks; '0' where that is not known; undefined when there is no such
+ * process.
+ */
 function startOf(pid: number): string | undefined {
   const line = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
   if (line !== '') {

@@ -1,11 +1,12 @@
-// loadModel: a saved model as it was. Structure, weights, compilation, optimizer state, random numbers and shuffles come back.
+// loadModel: a saved model as it was. Structure, weights, compilation, optimizer state, random numbers and shuffles
+// come back.
 import { createHash } from 'node:crypto'
 import { device as currentDevice, withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
 import { checkCall, type OptionTable } from '../core/options.js'
-import { bytesOnHost } from '../core/program.js'
+import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
+import { bytesOnHost } from '../core/transfer.js'
 import { whileLoading } from '../layers/loading.js'
 import { type LayerJson, layerFromJson } from '../layers/serialize.js'
 import { type AnyModel, Model } from '../model/model.js'
@@ -35,14 +36,18 @@ export interface LoadOptions {
 
 const OPTIONS: OptionTable<LoadOptions> = { device: 'string', layers: 'object', losses: 'object', metrics: 'object', verify: 'boolean' }
 
-/** Weights beyond those of the file that may be made before the difference is found, so that its error can name the weight. */
+/**
+ * Weights beyond those of the file that may be made before the difference is found, so that its error can name the
+ * weight.
+ */
 const SLACK_BYTES = 16 << 20
 /** Values of this size are read into the weight's own memory. */
 const LARGE_BYTES = 1 << 20
 
 /**
- * The model saved in a folder (a path or a file: URL). It trains on from where it stopped, bit for bit on the same device.
- * Throws ERR_FORMAT where there is no whole saved model, ERR_STATE when the system refuses (too many open files).
+ * The model saved in a folder (a path or a file: URL). It trains on from where it stopped, bit for bit on the same
+ * device. Throws ERR_FORMAT where there is no whole saved model, ERR_STATE when the system refuses (too many open
+ * files).
  */
 export async function loadModel(place: Place, options: LoadOptions = {}): Promise<AnyModel> {
   checkCall('loadModel(folder, options)', arguments, OPTIONS)
@@ -170,7 +175,7 @@ const MOST_MESSAGE = 1000
 /** Throws ERR_FORMAT unless the file and the variables match one for one. */
 function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string, Variable>): void {
   for (const name of tensors.keys()) {
-    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model has not`)
+    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model does not have`)
   }
   for (const [name, { dtype, shape }] of variables) {
     const entry = tensors.get(name)

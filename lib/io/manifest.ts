@@ -1,7 +1,9 @@
-// model.json: the structure and assets of a saved model, and the size and checksum of each file beside it and of itself.
+// model.json: the structure and assets of a saved model, and the size and checksum of each file in its folder, itself
+// included.
 import { createHash } from 'node:crypto'
+import { show } from '../core/options.js'
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { MODEL_FILE, withFiles } from './folder.js'
 import type { RegularFile } from './regular_file.js'
 import { checkDepth, checkLayer } from './schema.js'
@@ -43,7 +45,7 @@ export async function readManifest(file: RegularFile, verify: boolean): Promise<
   const { version, model, assets = {}, files = {} } = json
   if (!Number.isInteger(version) || (version as number) < 1) throw new WeftError('ERR_FORMAT', `${file.path} has no version of the format`)
   if ((version as number) > VERSION) {
-    throw new WeftError('ERR_FORMAT', `${file.path} has version ${String(version)} of the format, this weftjs reads up to ${VERSION}`, {
+    throw new WeftError('ERR_FORMAT', `${file.path} has version ${show(version)} of the format, this weftjs reads up to ${VERSION}`, {
       hint: 'Update weftjs',
     })
   }

@@ -1,6 +1,6 @@
 // Names of weights and of the optimizer's state in files: paths in the model, the same in every process.
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
+import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import type { AnyModel } from '../model/model.js'
 import type { Entry } from './safetensors.js'
@@ -37,8 +37,8 @@ const ROOT = 'model'
 const lastPart = (name: string): string => name.slice(name.lastIndexOf('/') + 1)
 
 /**
- * Variables of a model under the names of files of version 1: those of the layers. Layers inside own layers had automatic names there, which
- * differ from process to process; weights of such are found by their order.
+ * Variables of a model under the names of files of version 1: those of the layers. Layers inside own layers had
+ * automatic names there, which differ from process to process; weights of such are found by their order.
  */
 export function oldNames(model: AnyModel, stored: ReadonlyMap<string, Entry>): Map<string, Variable> {
   const pairs = model.savedVariables(ROOT).map(([name, variable]): [string, Variable] => [name.slice(ROOT.length + 1), variable])

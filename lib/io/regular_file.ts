@@ -76,7 +76,9 @@ export class RegularFile {
     }
   }
 
-  /** The JSON object in the file. Errors name the place, never the content: the file may be another one than was meant. */
+  /**
+   * The JSON object in the file. Errors name the place, never the content: the file may be another one than was meant.
+   */
   async json(): Promise<Record<string, unknown>> {
     return jsonObject(await this.text(), this.path)
   }
@@ -86,7 +88,9 @@ export class RegularFile {
   }
 }
 
-/** The JSON object of a text; ERR_FORMAT that names `what` and the place of the mistake, but does not quote the text. */
+/**
+ * The JSON object of a text; ERR_FORMAT that names `what` and the place of the mistake, but does not quote the text.
+ */
 export function jsonObject(text: string, what: string): Record<string, unknown> {
   let value: unknown
   try {

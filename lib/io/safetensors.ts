@@ -1,13 +1,14 @@
-// safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian data).
+// safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian
+// data).
 import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { device as currentDevice } from '../core/device.js'
-import { bytesOnHost } from '../core/program.js'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
-import { bytesOf, type DType, type Shape, sizeOf } from '../core/op.js'
 import { fillFrom } from '../core/create.js'
+import { bytesOf, type DType, type Shape, sizeOf } from '../core/spec.js'
 import { allocate, type Tensor } from '../core/tensor.js'
+import { bytesOnHost } from '../core/transfer.js'
 import { writeNew } from './folder.js'
 import { CHUNK_BYTES, RegularFile } from './regular_file.js'
 import { systemError } from './system_error.js'
@@ -138,7 +139,8 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads the values in the order they lie in, each into the memory that `target` gives for it. Returns the checksum of the file.
+   * Reads the values in the order they lie in, each into the memory that `target` gives for it. Returns the checksum of
+   * the file.
    * @param then called when the memory has been filled
    */
   async readAll(

@@ -6,7 +6,8 @@ import { copyOf } from '../core/read.js'
 import { type LayerJson, layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { WeftError } from '../core/error.js'
-import { isRecord, type Tensor, type Variable } from '../core/tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
 import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeNew } from './folder.js'
@@ -19,10 +20,12 @@ import { writeSafetensors } from './safetensors.js'
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
     /**
-     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder (a path or a file: URL), from
-     * which loadModel() goes on. What is saved is the model at the time of the call. It is written aside and then put in place as a whole:
-     * whoever loads the model meanwhile gets the old one or the new one. Saves to one folder follow each other.
-     * Throws ERR_ARGUMENT for a folder that cannot be used, ERR_STATE for a full disk and the like; the old model then stays.
+     * Saves structure, weights, optimizer state and `assets` (JSON values, tokenizers, scalers) in a folder (a path or
+     * a file: URL), from which loadModel() goes on. What is saved is the model at the time of the call. It is written
+     * aside and then put in place as a whole: whoever loads the model meanwhile gets the old one or the new one. Saves
+     * to one folder follow each other.
+     * Throws ERR_ARGUMENT for a folder that cannot be used, ERR_STATE for a full disk and the like; the old model then
+     * stays.
      */
     save(folder: Place, options?: SaveOptions): Promise<void>
   }
@@ -69,7 +72,7 @@ function compilation(model: AnyModel): object {
     warnOnce(
       'WEFT_SAVE',
       `${model.name} is compiled with functions of yours, which are not saved. Give them when it is loaded: loadModel(folder, { ${parts.join(', ')} }), or call compile() then`,
-      model.name,
+      model,
     )
   }
   return { ...json, optimizer: { className: optimizer.name, config: optimizer.config } }

@@ -1,6 +1,6 @@
 // The schema of saved models: what model.json and training.json must look like before anything is made from them.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 
 /** How deep values may be nested. */
 const MOST_DEPTH = 200

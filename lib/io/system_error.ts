@@ -40,8 +40,8 @@ export function isSystemError(error: unknown, ...codes: string[]): error is Node
 }
 
 /**
- * The error as a WeftError that names the path and the cure: ERR_STATE where the machine is at fault (a full disk, too many open files),
- * else `code`. Other errors are returned as they are.
+ * The error as a WeftError that names the path and the cure: ERR_STATE where the machine is at fault (a full disk, too
+ * many open files), else `code`. Other errors are returned as they are.
  * @param doing what failed, as in 'save: /models/digits cannot be written'
  */
 export function systemError(doing: string, error: unknown, code: ErrorCode): unknown {

@@ -9,8 +9,8 @@ import type { SafetensorsFile } from './safetensors.js'
 import { ownNames, type Training } from './schema.js'
 
 /**
- * Compiles the model as it was, and makes the optimizer's state for the weights that have some in the file. Returns whether it was compiled:
- * a model with losses or metrics of the user's own is not, unless they are given.
+ * Compiles the model as it was, and makes the optimizer's state for the weights that have some in the file. Returns
+ * whether it was compiled: a model with losses or metrics of the user's own is not, unless they are given.
  */
 export function restoreTraining(
   model: AnyModel,
@@ -29,7 +29,7 @@ export function restoreTraining(
     warnOnce(
       'WEFT_LOAD',
       `${model.name} is loaded without how it was compiled: that needs functions of yours. Give them, and training goes on from where it stopped: loadModel(folder, { ${missing.join(', ')} })`,
-      model.name,
+      model,
     )
     return false
   }

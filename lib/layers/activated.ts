@@ -10,18 +10,25 @@ import { getRegularizer } from './weight_options.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 export interface BiasOptions {
+  /** Default true. */
   useBias?: boolean
+  /** Default zeros. */
   biasInitializer?: InitializerLike
+  /** Penalty of the bias. Default: none. */
   biasRegularizer?: RegularizerLike
+  /** Applied to the bias after each update. Default: none. */
   biasConstraint?: ConstraintLike
 }
 
 /** Options of layers with a kernel and a bias. */
 export interface KernelOptions extends BiasOptions {
+  /** Default linear. */
   activation?: ActivationLike
   /** Default glorotUniform. */
   kernelInitializer?: InitializerLike
+  /** Penalty of the kernel. Default: none. */
   kernelRegularizer?: RegularizerLike
+  /** Applied to the kernel after each update. Default: none. */
   kernelConstraint?: ConstraintLike
   /** Penalty of the outputs, divided by the batch size. */
   activityRegularizer?: RegularizerLike

@@ -1,6 +1,6 @@
 // Activations as layers.
 import type { DynamicShape } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { type ActivationLike, getActivation } from '../activations.js'
 import { unknownName, WeftError } from '../core/error.js'
@@ -22,7 +22,7 @@ abstract class ActivationLayer<C extends object> extends Layer<C> {
     if (typeof value !== 'number' || Number.isNaN(value) || value < low) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `${what}: ${name} must be a number${low === Number.NEGATIVE_INFINITY ? '' : ` of at least ${low}`}, got ${JSON.stringify(value)}`,
+        `${what}: ${name} must be a number${low === Number.NEGATIVE_INFINITY ? '' : ` of at least ${low}`}, got ${show(value)}`,
       )
     }
     return value
@@ -119,7 +119,9 @@ export const leakyRelu: LayerFactory<typeof LeakyRelu> = layer(LeakyRelu)
 export interface PreluOptions {
   /** Default zeros. */
   alphaInitializer?: InitializerLike
+  /** Penalty of the slopes. Default: none. */
   alphaRegularizer?: RegularizerLike
+  /** Applied to the slopes after each update. Default: none. */
   alphaConstraint?: ConstraintLike
   /** Axes of the input along which the slopes are shared, as [1, 2] for one slope per channel of images. */
   sharedAxes?: readonly number[]

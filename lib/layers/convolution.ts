@@ -1,4 +1,5 @@
-// Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels HWIO.
+// Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels
+// HWIO.
 import type { DynamicShape, Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
@@ -17,17 +18,21 @@ import { choiceOption, integerOption, type Padding, pairOption, type Size, singl
 interface ConvShared extends KernelOptions {
   /** Number of outputs. */
   filters: number
-  /** Channels in and out are cut into this many groups that do not see each other. Default 1. */
+  /** Channels in and out are cut into this many independent groups. Default 1. */
   groups?: number
 }
 export interface Conv1dLayerOptions extends ConvShared {
+  /** Steps that the kernel covers. */
   kernelSize: number | readonly [number]
+  /** Default 1. */
   strides?: number | readonly [number]
   /** 'causal': no output sees a later step. Default 'valid'. */
   padding?: Padding | 'causal'
+  /** Distance of the kernel's places in the input. Default 1. */
   dilationRate?: number | readonly [number]
 }
 export interface Conv2dLayerOptions extends ConvShared {
+  /** Height and width of the kernel, or one number for both. */
   kernelSize: Size
   /** Default 1. */
   strides?: Size
@@ -177,16 +182,25 @@ export class Conv1d extends GroupedConvolution<Conv1dLayerOptions> {
 export const conv1d: LayerFactory<typeof Conv1d> = layer(Conv1d)
 
 export interface DepthwiseConv2dLayerOptions extends BiasOptions {
+  /** Height and width of the kernel, or one number for both. */
   kernelSize: Size
+  /** Default 1. */
   strides?: Size
+  /** Default 'valid'. */
   padding?: Padding
+  /** Distance of the kernel's places in the input. Default 1. */
   dilationRate?: Size
   /** Outputs for each channel. Default 1. */
   depthMultiplier?: number
+  /** Default linear. */
   activation?: ActivationLike
+  /** Default glorotUniform. */
   depthwiseInitializer?: InitializerLike
+  /** Penalty of the kernel. Default: none. */
   depthwiseRegularizer?: RegularizerLike
+  /** Applied to the kernel after each update. Default: none. */
   depthwiseConstraint?: ConstraintLike
+  /** Penalty of the outputs, divided by the batch size. Default: none. */
   activityRegularizer?: RegularizerLike
 }
 
@@ -237,13 +251,20 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
   }
 }
 
-/** Convolution of each channel by itself: [batch, height, width, channels] → [batch, height', width', channels · depthMultiplier]. */
+/**
+ * Convolution of each channel by itself: [batch, height, width, channels] → [batch, height', width', channels ·
+ * depthMultiplier].
+ */
 export const depthwiseConv2d: LayerFactory<typeof DepthwiseConv2d> = layer(DepthwiseConv2d)
 
 export interface Conv2dTransposeLayerOptions extends KernelOptions {
+  /** Channels of the output. */
   filters: number
+  /** Height and width of the kernel, or one number for both. */
   kernelSize: Size
+  /** Default 1. */
   strides?: Size
+  /** Default 'valid'. */
   padding?: Padding
   /** Rows and columns added at the bottom and right, below the strides. */
   outputPadding?: Size
@@ -290,5 +311,8 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
   }
 }
 
-/** Transposed convolution, which enlarges by the strides: [batch, height, width, channels] → [batch, height', width', filters]. */
+/**
+ * Transposed convolution, which enlarges by the strides: [batch, height, width, channels] → [batch, height', width',
+ * filters].
+ */
 export const conv2dTranspose: LayerFactory<typeof Conv2dTranspose> = layer(Conv2dTranspose)

@@ -1,4 +1,5 @@
-// layer(): declares a class of layers once. It gives the typed factory, and registers the class under the name that saved models use.
+// layer(): declares a class of layers once. It gives the typed factory, and registers the class under the name that
+// saved models use.
 import { WeftError } from '../core/error.js'
 import { factoryName } from '../core/named.js'
 import { checkCall, type OptionTable } from '../core/options.js'
@@ -17,7 +18,7 @@ type Constructor = new (config?: any) => AnyLayer
 /** Of a class without options of its own. */
 export type NoOptions = Record<never, never>
 
-/** The options that a class takes beside those of every layer. */
+/** The options of a class, without those of every layer. */
 type OwnOptions<K extends Constructor> = Omit<NonNullable<ConstructorParameters<K>[0]>, keyof LayerOptions>
 
 /** A function that takes what the class's constructor takes. */

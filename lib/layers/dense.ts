@@ -61,7 +61,10 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     return withLeading(this.affine(rowsOf(x)), x.shape)
   }
 
-  /** The activation sits directly on the product, also when there are more than two axes, so that both become one kernel. */
+  /**
+   * The activation sits directly on the product, also when there are more than two axes, so that both become one
+   * kernel.
+   */
   protected override activated(x: Tensor, options: CallOptions): Tensor {
     if (x.rank === 2 || this.activation.name === undefined) return super.activated(x, options)
     return withLeading(this.activation.apply(this.affine(rowsOf(x))), x.shape)

@@ -1,6 +1,6 @@
 // Dropout and noise: only while training, from a random state of the layer that is saved with the model.
-import type { DynamicShape } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type DynamicShape } from '../core/spec.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
@@ -23,7 +23,7 @@ export interface DropoutLayerOptions {
   /** Share of the values that are dropped, in [0, 1). */
   rate: number
   /** Shape of the choice, repeated along axes of 1; null: as the input. Default: the input's. */
-  noiseShape?: readonly (number | null)[]
+  noiseShape?: DynamicShape
   /** By default the numbers follow setSeed(). */
   seed?: number
 }
@@ -39,7 +39,7 @@ export class Dropout extends Random<DropoutLayerOptions> {
     rateOption('layers.dropout', config.rate)
     const { noiseShape } = config
     if (noiseShape !== undefined && noiseShape !== null && !Array.isArray(noiseShape))
-      throw new WeftError('ERR_ARGUMENT', `layers.dropout: noiseShape must be a list, got ${JSON.stringify(noiseShape)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.dropout: noiseShape must be a list, got ${show(noiseShape)}`)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {
@@ -61,7 +61,9 @@ export class Dropout extends Random<DropoutLayerOptions> {
 export const dropout: LayerFactory<typeof Dropout> = layer(Dropout)
 
 export interface SpatialDropoutOptions {
+  /** Share of the channels that are dropped, from 0 on and below 1. */
   rate: number
+  /** Fixes the numbers; by default they follow setSeed(). */
   seed?: number
 }
 
@@ -114,6 +116,7 @@ function dropChannels(x: Tensor, rate: number, state: Variable): Tensor {
 export interface GaussianNoiseOptions {
   /** Standard deviation of the noise. */
   stddev: number
+  /** Fixes the numbers; by default they follow setSeed(). */
   seed?: number
 }
 
@@ -125,7 +128,7 @@ export class GaussianNoise extends Random<GaussianNoiseOptions> {
   constructor(config: GaussianNoiseOptions & LayerOptions) {
     super(config)
     if (typeof config.stddev !== 'number' || !(config.stddev >= 0))
-      throw new WeftError('ERR_ARGUMENT', `layers.gaussianNoise: stddev must be at least 0, got ${JSON.stringify(config.stddev)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.gaussianNoise: stddev must be at least 0, got ${show(config.stddev)}`)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {

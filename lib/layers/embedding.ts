@@ -1,8 +1,8 @@
 // Embedding: a learned vector for each id.
+import { tensor } from '../core/create.js'
 import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
@@ -19,17 +19,24 @@ export interface EmbeddingOptions {
   outputDim: number
   /** Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike
+  /** Penalty of the table. Default: none. */
   embeddingsRegularizer?: RegularizerLike
+  /** Applied to the table after each update. Default: none. */
   embeddingsConstraint?: ConstraintLike
   /** Id 0 is padding: later layers, losses and metrics leave these steps out. Default false. */
   maskZero?: boolean
-  /** First values [inputDim, outputDim], or a list of them alone. Not saved with the options: they are in the weights. */
+  /**
+   * First values [inputDim, outputDim], or a list of them alone. Not saved with the options: they are in the weights.
+   */
   weights?: TensorLike
   /** Accepted with a warning: the length is found in the data. */
   inputLength?: number
 }
 
-/** ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA, naming layer and id. */
+/**
+ * ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA,
+ * naming layer and id.
+ */
 export class Embedding extends Layer<EmbeddingOptions> {
   static override readonly className: string = 'Embedding'
   static override readonly options: OptionTable<EmbeddingOptions> = {

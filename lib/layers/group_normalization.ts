@@ -1,6 +1,6 @@
 // Group normalization: the features of each sample in groups, each normalized over the group and all places.
 import { type DynamicShape, sizeOf } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { add, layerNorm, mul, ones, reshape, transpose, zeros } from '../ops/index.js'
@@ -26,10 +26,7 @@ export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
     super('layers.groupNormalization', config)
     this.groups = config.groups ?? 32
     if (!Number.isInteger(this.groups) || (this.groups < 1 && this.groups !== -1))
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `layers.groupNormalization: groups must be a positive integer or -1, got ${JSON.stringify(config.groups)}`,
-      )
+      throw new WeftError('ERR_ARGUMENT', `layers.groupNormalization: groups must be a positive integer or -1, got ${show(config.groups)}`)
   }
 
   override build(inputShape: DynamicShape): void {

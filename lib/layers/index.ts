@@ -1,4 +1,5 @@
-// The layers: a factory for each class, and the types of what it makes and takes. Options are those of Keras 3 in camelCase.
+// The layers: a factory for each class, and the types of what it makes and takes. Options are those of Keras 3 in
+// camelCase.
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
 export type { LayerClass, LayerFactory } from './declare.js'
 export type { InputSpec } from './input_spec.js'

@@ -1,10 +1,11 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
 import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { cast, reshape } from '../ops/index.js'
-import { isRecord, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface InputLayerOptions {
@@ -50,7 +51,7 @@ export function checkSampleShape(what: string, shape: unknown): asserts shape is
   if (!Array.isArray(shape) || shape.some((extent) => extent !== null && (!Number.isInteger(extent) || extent < 0))) {
     throw new WeftError(
       'ERR_SHAPE',
-      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : JSON.stringify(shape)}`,
+      `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : show(shape)}`,
     )
   }
 }
@@ -59,8 +60,9 @@ const matches = (shape: DynamicShape, wanted: DynamicShape): boolean =>
   shape.length === wanted.length && wanted.every((extent, i) => extent === null || shape[i] === null || extent === shape[i])
 
 /**
- * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1 is added.
- * ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be equal, not only the rank.
+ * The shape in which data of shape `shape` enter a model made for samples of shape `sample`: a missing last axis of 1
+ * is added. ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be
+ * equal, not only the rank.
  */
 export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exact = true): Shape {
   const wanted: DynamicShape = [null, ...sample]
@@ -71,7 +73,7 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
   throw new WeftError('ERR_SHAPE', `layer '${layer}': expected data of shape ${shapeText(wanted)}, received ${shapeText(shape)}`, {
     layer,
     shapes: [shape],
-    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null stands for the batch, or for any extent',
+    hint: alone ? 'The batch axis is missing: use expandDims(0) for a single sample' : 'null is the batch, or any extent',
   })
 }
 

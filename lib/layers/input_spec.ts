@@ -35,3 +35,9 @@ export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefin
   for (const [axis, extent] of axes) names[axis < 0 ? names.length + axis : axis] = String(extent)
   return `expected an input of shape [${names.join(', ')}], received ${shapeText(shape)}`
 }
+
+/** A copy of a tree of shapes with every shape replaced. */
+export function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
+  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
+  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
+}

@@ -5,12 +5,15 @@ import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast, reshape } from '../ops/index.js'
-import { mapTree, Tensor, walk } from '../core/tensor.js'
+import { carriesMask } from '../ops/masks.js'
+import { Tensor } from '../core/tensor.js'
+import { mapTree } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
+import { areBytes, markBytes, warnOfBytes } from './bytes.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, misfitOf } from './input_spec.js'
+import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
-import { reserveName, uniqueName } from './names.js'
+import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
 
@@ -19,7 +22,7 @@ export type { InputSpec } from './input_spec.js'
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
 export type AnyLayer = Layer<any, any, any>
 
-/** The shape of the input a layer is built for, or those of its inputs; null for the batch and for other extents that vary. */
+/** The shape of a layer's input, or the shapes of its inputs; null for the batch and other extents that vary. */
 export type InputShapes = DynamicShape | readonly DynamicShape[]
 
 /** Options of every layer. */
@@ -34,7 +37,7 @@ export interface LayerOptions {
   inputShape?: DynamicShape
 }
 
-/** What a layer's call is told. */
+/** What a layer's call is told; `training`: whether it is part of a training step. */
 export interface CallOptions {
   training: boolean
   /** Which steps of the (first) input are data: bool [batch, time]. */
@@ -48,7 +51,7 @@ export interface ApplyOptions {
   training?: boolean
   /** Instead of the mask the input carries. */
   mask?: Tensor | undefined
-  /** Leaves out the activation at the end of the layer (a list: by output of a model), so that a loss can take logits. */
+  /** Leaves out the last activation of the layer (a list: by output of a model), so that a loss can take logits. */
   withoutActivation?: boolean | readonly boolean[]
 }
 
@@ -58,7 +61,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   static className?: string
   /** What stands before the factory's name in messages. */
   static namespace: string = 'layers.'
-  /** Options the class knows beside those of every layer, each with its kind; undefined: any. */
+  /** Options of the class without those of every layer, each with its kind; undefined: any. */
   static options?: Readonly<Record<string, Kind>>
 
   readonly name: string
@@ -95,7 +98,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
       throw new WeftError('ERR_ARGUMENT', `${className}: options are an object, got ${show(config)}`, {
         hint: `Write new ${className}({ ... })`,
       })
-    this.name = config.name === undefined ? uniqueName(className) : reserveName(config.name)
+    this.name = nameOf(this, className, config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
     if (!isFloat(this.dtype)) throw this.error('ERR_DTYPE', `dtype must be a float, got ${this.dtype}`)
@@ -116,6 +119,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
         }
         this.built = true
         this.builtFor = free
+        this.afterBuild()
       },
     })
   }
@@ -126,6 +130,9 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Makes the weights. `inputShape` has null for the batch, and for other extents that vary. */
   build(_inputShape: InputShapes): void {}
+
+  /** What follows once the weights are there. */
+  protected afterBuild(): void {}
 
   /** The extent of an axis that weights depend on; negative axes count from the end. ERR_SHAPE where it is unknown. */
   protected extentOf(shape: DynamicShape, axis: number): number {
@@ -157,7 +164,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     ) as DynamicShape
   }
 
-  /** The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On symbolic tensors: adds it to the model being wired. */
+  /**
+   * The layer on data: builds it when needed, computes (records, while a function is traced) and carries masks. On
+   * symbolic tensors: adds it to the model being wired.
+   */
   apply(x: I, options: ApplyOptions = {}): O {
     const inputs = inputsOf(x)
     for (const t of inputs) {
@@ -192,21 +202,18 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
     )
-    if (raw && this.keepsRange) walk(result, (t) => unscaled.add(t))
+    if (raw && this.keepsRange) markBytes(result)
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }
 
-  /** Throws ERR_STATE when another layer that calls this one does not hold it: its weights would be neither trained nor saved. */
+  /** Throws ERR_STATE if the layer that calls this one does not hold it: its weights would not be trained or saved. */
   private checkTracked(): void {
     const { caller } = context
     if (caller === undefined || tracked.get(caller)?.has(this)) return
     if (this.weights.length > 0 && !caller.holds(this)) {
-      throw this.error(
-        'ERR_STATE',
-        `it is called in layer '${caller.name}' (${caller.className}), which does not hold it, so its weights would be neither trained nor saved`,
-        [],
-        'Keep it in a field of that layer that is not private (#), or in a list, record or Map there',
-      )
+      const why = `it is called in layer '${caller.name}' (${caller.className}), which does not hold it`
+      const hint = 'Keep it in a field of that layer that is not private (#), or in a list, record or Map there'
+      throw this.error('ERR_STATE', `${why}, so its weights would be neither trained nor saved`, [], hint)
     }
     tracked.set(caller, (tracked.get(caller) ?? new WeakSet<AnyLayer>()).add(this))
   }
@@ -228,31 +235,25 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   /** Warns when bytes reach weights in training; true when the inputs are bytes, or bytes that were only cast. */
   private noteRange(inputs: readonly Tensor[], training: boolean): boolean {
     if (!this.castsInputs && !this.keepsRange) return false
-    const raw = inputs.some((t) => t.dtype === 'uint8' || unscaled.has(t))
-    if (raw && training && this.castsInputs && this.entries.some((entry) => entry.trainable)) {
-      warnOnce(
-        'WEFT_UNSCALED',
-        `layer '${this.name}' trains on bytes (0 to 255) as they are, which usually learns worse. Put layers.rescaling({ scale: 1 / 255 }) first`,
-      )
-    }
+    const raw = areBytes(inputs)
+    if (raw && training && this.castsInputs && this.entries.some((entry) => entry.trainable)) warnOfBytes(this.name)
     return raw
   }
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined) {
-      if (!this.supportsMasking && !this.readsMask()) {
-        warnOnce(
-          'WEFT_MASK',
-          `layer '${this.name}' does not know masks: the one its input carries ends here, and later layers see all steps`,
-          this.name,
-        )
-      }
-      return result
+    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
+      warnOnce(
+        'WEFT_MASK',
+        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
+        this,
+      )
     }
-    if (!(result instanceof Tensor) || result.mask !== undefined) return result
+    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
+    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
+    if (!(result instanceof Tensor) || result.mask === mask) return result
     // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) && result.mask !== mask ? reshape(result, result.shape) : result
+    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
     own.mask = mask
     return own as O
   }
@@ -296,7 +297,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** What JSON the layer is made from again. */
   toConfig(): object {
-    return { ...this.config, name: this.name, ...(this.learns ? {} : { trainable: false }) }
+    const { name: _, ...config } = this.config
+    return { ...(isAutomatic(this) ? {} : { name: this.name }), ...config, ...(this.learns ? {} : { trainable: false }) }
   }
 }
 
@@ -306,9 +308,6 @@ const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'b
 /** Layers found in the layer that calls them. */
 const tracked = new WeakMap<AnyLayer, WeakSet<AnyLayer>>()
 
-/** Tensors that hold bytes which were cast or moved, never scaled. */
-const unscaled = new WeakSet<Tensor>()
-
 function classNameOf(made: { className?: string; name: string }): string {
   return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? (made.name || 'Layer')
 }
@@ -316,10 +315,4 @@ function classNameOf(made: { className?: string; name: string }): string {
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
   return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
-}
-
-/** A copy of a tree of shapes with every shape replaced. */
-function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
 }

@@ -1,6 +1,7 @@
-// Loading: what holds while layers are made again from a file: how much they may take, and that they draw no initial values.
+// Loading: what holds while layers are made again from a file: how much they may take, and that they draw no initial
+// values.
 import { WeftError } from '../core/error.js'
-import { bytesOf, type DType, type Shape, sizeOf } from '../core/op.js'
+import { bytesOf, type DType, type Shape, sizeOf } from '../core/spec.js'
 
 /** What a file can hold, and so what may be made from it. */
 export interface LoadLimits {

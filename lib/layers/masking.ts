@@ -1,5 +1,5 @@
 // Masking: steps whose features all have one value are no data.
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { any, cast, expandDims, mul, notEqual } from '../ops/index.js'
@@ -11,7 +11,10 @@ export interface MaskingOptions {
   maskValue?: number
 }
 
-/** Marks the steps of [batch, time, features] whose features all equal maskValue as no data: later layers, losses and metrics leave them out. Their values become 0. */
+/**
+ * Marks the steps of [batch, time, features] whose features all equal maskValue as no data: later layers, losses and
+ * metrics leave them out. Their values become 0.
+ */
 export class Masking extends Layer<MaskingOptions> {
   static override readonly className: string = 'Masking'
   static override readonly options: OptionTable<MaskingOptions> = { maskValue: 'number' }
@@ -22,7 +25,7 @@ export class Masking extends Layer<MaskingOptions> {
     super(config)
     this.value = config.maskValue ?? 0
     if (typeof this.value !== 'number' || Number.isNaN(this.value))
-      throw new WeftError('ERR_ARGUMENT', `layers.masking: maskValue must be a number, got ${JSON.stringify(config.maskValue)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.masking: maskValue must be a number, got ${show(config.maskValue)}`)
   }
 
   call(x: Tensor): Tensor {

@@ -1,7 +1,7 @@
 // Merging: several inputs made one.
 import { type DynamicShape, shapeText } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
@@ -42,7 +42,10 @@ abstract class Elementwise extends Merge {
   protected abstract merge(a: Tensor, b: Tensor): Tensor
 
   call(inputs: readonly Tensor[]): Tensor {
-    return inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    const merged = inputs.slice(1).reduce((a, b) => this.merge(a, b), inputs[0]!)
+    // operations carry the masks of some inputs; computeMask asks for all
+    if (inputs.length > 1) merged.mask = undefined
+    return merged
   }
 
   override computeMask(_inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
@@ -133,7 +136,7 @@ export class Concatenate extends Merge<ConcatenateOptions> {
   constructor(config: ConcatenateOptions & LayerOptions = {}) {
     super(config)
     if (!Number.isInteger(config.axis ?? -1))
-      throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${JSON.stringify(config.axis)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${show(config.axis)}`)
   }
 
   private axisOf(rank: number): number {
@@ -160,7 +163,10 @@ export class Concatenate extends Merge<ConcatenateOptions> {
     return ops.concat([...inputs], this.axisOf(inputs[0]!.rank))
   }
 
-  /** Along the steps, masks follow each other; along features, a step is data when it is in any input (an input without mask: everywhere). */
+  /**
+   * Along the steps, masks follow each other; along features, a step is data when it is in any input (an input without
+   * mask: everywhere).
+   */
   override computeMask(inputs: readonly Tensor[], _mask: Tensor | undefined, masks: readonly (Tensor | undefined)[]): Tensor | undefined {
     if (masks.every((mask) => mask === undefined)) return undefined
     const wide = inputs.map((x, i) => {
@@ -182,7 +188,10 @@ export interface DotOptions {
   normalize?: boolean
 }
 
-/** Sums of products along one axis of each of two inputs; the remaining axes of the first come before those of the second. */
+/**
+ * Sums of products along one axis of each of two inputs; the remaining axes of the first come before those of the
+ * second.
+ */
 export class Dot extends Merge<DotOptions> {
   static override readonly className: string = 'Dot'
   static override readonly options: OptionTable<DotOptions> = { axes: 'any', normalize: 'boolean' }
@@ -194,7 +203,7 @@ export class Dot extends Merge<DotOptions> {
     if (!fits)
       throw new WeftError(
         'ERR_ARGUMENT',
-        `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : JSON.stringify(axes)}`,
+        `layers.dot: axes must be an integer or two of them, got ${axes === undefined ? 'nothing' : show(axes)}`,
       )
   }
 
@@ -209,7 +218,7 @@ export class Dot extends Merge<DotOptions> {
     if (list.some((shape) => shape.length < 2 || shape.length > 3)) throw this.mismatch(list, 'must have rank 2 or 3')
     const [a, b] = this.axesOf(list.map((shape) => shape.length))
     if (a < 1 || b < 1 || list[0]![a] === undefined || list[0]![a] !== list[1]![b])
-      throw this.mismatch(list, `do not have the same extent along axes ${JSON.stringify(this.config.axes)}`)
+      throw this.mismatch(list, `do not have the same extent along axes ${show(this.config.axes)}`)
   }
 
   call(inputs: readonly Tensor[]): Tensor {

@@ -1,6 +1,6 @@
 // Normalization of activations: by the batch's statistics, by each sample's.
 import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
@@ -64,7 +64,7 @@ export abstract class AffineLayer<C extends Affine> extends Layer<C> {
     super(config)
     this.epsilon = config.epsilon ?? 1e-3
     if (typeof this.epsilon !== 'number' || !(this.epsilon > 0))
-      throw new WeftError('ERR_ARGUMENT', `${what}: epsilon must be positive, got ${JSON.stringify(config.epsilon)}`)
+      throw new WeftError('ERR_ARGUMENT', `${what}: epsilon must be positive, got ${show(config.epsilon)}`)
   }
 
   protected addAffine(shape: Shape): void {
@@ -102,7 +102,7 @@ export abstract class AffineLayer<C extends Affine> extends Layer<C> {
     if (found.some((axis) => !Number.isInteger(axis) || axis < 1 || axis >= rank)) {
       throw this.error(
         'ERR_SHAPE',
-        `axis ${JSON.stringify(axes.length === 1 ? axes[0] : axes)} is not an axis of samples for inputs of rank ${rank}`,
+        `axis ${show(axes.length === 1 ? axes[0] : axes)} is not an axis of samples for inputs of rank ${rank}`,
         [],
         `Axes are 1 to ${rank - 1}, or -1 to ${1 - rank}`,
       )
@@ -127,13 +127,15 @@ export interface BatchNormalizationOptions extends Affine {
   axis?: number
   /** Share of the old moving statistics in each step. Default 0.99. */
   momentum?: number
+  /** Default zeros. */
   movingMeanInitializer?: InitializerLike
+  /** Default ones. */
   movingVarianceInitializer?: InitializerLike
 }
 
 /**
- * Each feature normalized by its mean and biased variance over the batch while training, by moving statistics otherwise and when `trainable` is false
- * (Ioffe and Szegedy 2015). With a mask, statistics are of the steps that are data.
+ * Each feature normalized by its mean and biased variance over the batch while training, by moving statistics otherwise
+ * and when `trainable` is false (Ioffe and Szegedy 2015). With a mask, statistics are of the steps that are data.
  */
 export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   static override readonly className: string = 'BatchNormalization'
@@ -182,7 +184,10 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
     })
   }
 
-  /** (x - mean) / √(variance + ε) · gamma + beta. The difference comes first: it is exact where x and the mean are large and near each other. */
+  /**
+   * (x - mean) / √(variance + ε) · gamma + beta. The difference comes first: it is exact where x and the mean are large
+   * and near each other.
+   */
   private normalize(x: Tensor, mean: Tensor, variance: Tensor): Tensor {
     const inverse = rsqrt(add(variance, this.epsilon))
     const scaled = mul(sub(x, mean), this.gamma ? mul(this.gamma, inverse) : inverse)

@@ -1,6 +1,6 @@
 // RMS normalization: each row divided by the root of the mean of its squares.
 import type { DynamicShape } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { rmsNorm } from '../ops/index.js'
@@ -29,9 +29,8 @@ export class RmsNormalization extends Layer<RmsNormalizationOptions> {
     const { axis = -1, epsilon = 1e-6 } = config
     this.epsilon = epsilon
     if (typeof epsilon !== 'number' || !(epsilon > 0))
-      throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: epsilon must be positive, got ${JSON.stringify(epsilon)}`)
-    if (!Number.isInteger(axis))
-      throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: axis must be an integer, got ${JSON.stringify(axis)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: epsilon must be positive, got ${show(epsilon)}`)
+    if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: axis must be an integer, got ${show(axis)}`)
   }
 
   override build(inputShape: DynamicShape): void {

@@ -1,12 +1,13 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import { tensor } from '../core/create.js'
+import type { HostArray } from '../core/host.js'
 import type { DynamicShape } from '../core/spec.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { add, cast, div, maximum, mean, mul, reshape, sqrt, squaredDifference, sub } from '../ops/index.js'
-import { type HostArray, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { Layer, type LayerOptions } from './layer.js'
 
 export interface RescalingOptions {
@@ -28,7 +29,7 @@ export class Rescaling extends Layer<RescalingOptions> {
       if (![value].flat().every((n) => typeof n === 'number' && Number.isFinite(n))) {
         throw new WeftError(
           'ERR_ARGUMENT',
-          `layers.rescaling: ${name} must be a number or a list of them, got ${value === undefined ? 'nothing' : JSON.stringify(value)}`,
+          `layers.rescaling: ${name} must be a number or a list of them, got ${value === undefined ? 'nothing' : show(value)}`,
         )
       }
     }
@@ -49,6 +50,7 @@ export interface NormalizationOptions {
   axis?: number | readonly number[] | null
   /** Instead of adapt(). */
   mean?: number | readonly number[]
+  /** Instead of adapt(), together with mean. */
   variance?: number | readonly number[]
   /** Turns normalized values back. Default false. */
   invert?: boolean
@@ -81,7 +83,7 @@ export class Normalization extends Layer<NormalizationOptions> {
     const { axis = -1 } = this.config
     const axes = (axis === null ? [] : [axis].flat()).map((a) => ((a as number) < 0 ? (a as number) + rank : (a as number)))
     if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= rank))
-      throw this.error('ERR_SHAPE', `axis ${JSON.stringify(axis)} is out of range for inputs of rank ${rank}`)
+      throw this.error('ERR_SHAPE', `axis ${show(axis)} is out of range for inputs of rank ${rank}`)
     return axes.sort((a, b) => a - b)
   }
 
@@ -96,7 +98,10 @@ export class Normalization extends Layer<NormalizationOptions> {
     this.variance = this.addWeight({ name: 'variance', shape: this.kept, initializer: 'ones', trainable: false })
   }
 
-  /** Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable of batches of them. */
+  /**
+   * Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable
+   * of batches of them.
+   */
   async adapt(data: TensorLike | Iterable<TensorLike | { x: TensorLike }> | AsyncIterable<TensorLike | { x: TensorLike }>): Promise<void> {
     if (this.config.mean !== undefined) throw this.error('ERR_STATE', 'adapt: mean and variance were given as options')
     if (!isStream(data)) {

@@ -1,6 +1,8 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
+import { isTypedArray } from '../core/checks.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 import { type LayerClass, layerClasses } from './declare.js'
 import type { AnyLayer, InputShapes } from './layer.js'
 
@@ -43,7 +45,7 @@ function toJson(value: unknown, refuse: (path: string, value: unknown) => WeftEr
   if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value
   if (isNamed(value)) return { className: value.className, config: toJson(value.config, refuse, `${path}.config`) }
   if (Array.isArray(value)) return value.map((item, i) => toJson(item, refuse, `${path}[${i}]`))
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Float32Array)
+  if (isTypedArray(value)) return Array.from(value as Float32Array)
   if (isRecord(value)) {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined)
     return Object.fromEntries(entries.map(([key, item]) => [key, toJson(item, refuse, `${path}.${key}`)]))
@@ -59,7 +61,7 @@ const isNamed = (value: unknown): value is { className: string; config: object }
 /** The layer that layerToJson() described, with new weights of the same shapes. */
 export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLayer {
   if (!isRecord(json) || typeof json.className !== 'string' || !isRecord(json.config)) {
-    throw new WeftError('ERR_FORMAT', `a saved layer is not { className, config }: ${JSON.stringify(json)?.slice(0, 200)}`)
+    throw new WeftError('ERR_FORMAT', `a saved layer is not { className, config }: ${show(json)}`)
   }
   const { className, config } = json
   const own = options.layers && Object.hasOwn(options.layers, className) ? options.layers[className] : undefined

@@ -1,7 +1,7 @@
 // Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
 import { type Shape, sizeOf } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
@@ -46,7 +46,7 @@ export class Reshape extends Moving<ReshapeOptions> {
     if (free > 1 || targetShape.some((n) => n !== -1 && (!Number.isInteger(n) || n < 0))) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `layers.reshape: targetShape must be a list of extents with at most one -1, got ${JSON.stringify(targetShape)}`,
+        `layers.reshape: targetShape must be a list of extents with at most one -1, got ${show(targetShape)}`,
       )
     }
   }
@@ -84,7 +84,7 @@ export class Permute extends Moving<PermuteOptions> {
     super(config)
     const { dims } = config
     if (!Array.isArray(dims) || [...dims].sort((a, b) => a - b).some((axis, i) => axis !== i + 1)) {
-      throw new WeftError('ERR_ARGUMENT', `layers.permute: dims must name each of the axes 1 to n once, got ${JSON.stringify(dims)}`)
+      throw new WeftError('ERR_ARGUMENT', `layers.permute: dims must name each of the axes 1 to n once, got ${show(dims)}`)
     }
     this.inputSpec = { rank: dims.length + 1, hint: 'dims names one axis for each axis of a sample' }
   }

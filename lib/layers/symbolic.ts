@@ -4,7 +4,8 @@ import { device } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace, recording, Trace } from '../core/graph.js'
 import { symbolicFunctions } from '../core/symbolic.js'
-import { isRecord, mapTree, Recording, Tensor, walk } from '../core/tensor.js'
+import { Recording, Tensor } from '../core/tensor.js'
+import { isRecord, mapTree, walk } from '../core/tree.js'
 import { inScope } from './context.js'
 import type { AnyLayer, InputShapes } from './layer.js'
 
@@ -79,7 +80,7 @@ function addNode(facts: Omit<Node, 'inputs' | 'outputs' | 'order'>, specs: reado
   return node
 }
 
-/** The symbolic tensor that an input layer stands for. */
+/** The symbolic tensor of an input layer. */
 export function inputNode(layer: AnyLayer, spec: DynamicSpec): SymbolicTensor {
   return addNode({ kind: 'input', layer, fn: undefined, called: undefined, args: undefined, training: undefined }, [spec]).outputs[0]!
 }

@@ -1,7 +1,7 @@
 // TextVectorization: texts to tensors of token ids or counts, with a vocabulary learned from texts, as Keras 3's layer.
-import type { OptionTable } from '../core/options.js'
+import { tensor } from '../core/create.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { tensor } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
@@ -13,15 +13,26 @@ export type VectorizationMode = 'int' | 'multiHot' | 'count' | 'tfIdf'
 export interface TextVectorizationOptions {
   /** Tokens at most, '' (padding; mode 'int' only) and '[UNK]' included. Default: all. */
   maxTokens?: number | null
-  /** What is done to a text first: a name, a function, or null for nothing. Default 'lowerAndStripPunctuation': Unicode's lower case, and ASCII punctuation left out. */
+  /**
+   * What is done to a text first: a name, a function, or null for nothing. Default 'lowerAndStripPunctuation':
+   * Unicode's lower case, and ASCII punctuation left out.
+   */
   standardize?: Standardize | ((text: string) => string) | null
   /** How texts become tokens. Default 'whitespace'; null: the whole text is one. */
   split?: 'whitespace' | 'character' | ((text: string) => string[]) | null
-  /** Also n-grams of tokens, joined by blanks: all up to this length, or of the lengths listed. Default: tokens alone. */
+  /**
+   * Also n-grams of tokens, joined by blanks: all up to this length, or of the lengths listed. Default: tokens alone.
+   */
   ngrams?: number | readonly number[] | null
-  /** 'int' (default): ids [batch, tokens], 0 padding and 1 unknown. Else float32 [batch, vocabulary], whose column 0 is for unknown ones: whether a token occurs, how often, or that times ln(1 + texts / (1 + texts with it)). */
+  /**
+   * 'int' (default): ids [batch, tokens], 0 padding and 1 unknown. Else float32 [batch, vocabulary], whose column 0 is
+   * for unknown ones: whether a token occurs, how often, or that times ln(1 + texts / (1 + texts with it)).
+   */
   outputMode?: VectorizationMode
-  /** Length of the rows of mode 'int': longer ones are cut, shorter ones get zeros at the end. Default: the longest of the batch. */
+  /**
+   * Length of the rows of mode 'int': longer ones are cut, shorter ones get zeros at the end. Default: the longest of
+   * the batch.
+   */
   outputSequenceLength?: number | null
   /** Whether the rows of the other modes always have maxTokens columns. Default false. */
   padToMaxTokens?: boolean
@@ -45,7 +56,7 @@ const SPLIT: Readonly<Record<'whitespace' | 'character', (text: string) => strin
   character: (text) => Array.from(text),
 }
 
-/** The function an option stands for. */
+/** The function that an option names. */
 function chosen<T>(what: string, option: string | T | null, known: Readonly<Record<string, T>>, none: T): T {
   if (option === null) return none
   if (typeof option !== 'string') return option
@@ -53,7 +64,10 @@ function chosen<T>(what: string, option: string | T | null, known: Readonly<Reco
   return known[option]!
 }
 
-/** Of equally frequent tokens Keras puts the later in the order of code points first; surrogates stand for code points beyond all others. */
+/**
+ * Of equally frequent tokens Keras puts the later in the order of code points first; surrogates stand for code points
+ * beyond all others.
+ */
 function laterFirst(a: string, b: string): number {
   const order = (unit: number): number => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit)
   const shorter = Math.min(a.length, b.length)
@@ -62,7 +76,10 @@ function laterFirst(a: string, b: string): number {
   return i < shorter ? order(b.charCodeAt(i)) - order(a.charCodeAt(i)) : b.length - a.length
 }
 
-/** Strings live on the host: apply() takes them and gives a Tensor. It stands before a model or in a data pipeline, not inside a model. */
+/**
+ * Strings live on the host: apply() takes them and gives a Tensor. It stands before a model or in a data pipeline, not
+ * inside a model.
+ */
 export class TextVectorization extends Layer<TextVectorizationOptions, readonly string[], Tensor> {
   static override readonly className: string = 'TextVectorization'
   static override readonly options: OptionTable<TextVectorizationOptions> = {
@@ -111,7 +128,10 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
     if (vocabulary !== undefined && vocabulary !== null) this.setVocabulary(vocabulary, idfWeights ?? undefined)
   }
 
-  /** Learns the vocabulary: the most frequent tokens of texts, or of batches of texts. It is learned when the call returns, but for async iterables. */
+  /**
+   * Learns the vocabulary: the most frequent tokens of texts, or of batches of texts. It is learned when the call
+   * returns, but for async iterables.
+   */
   async adapt(texts: Iterable<string | readonly string[]> | AsyncIterable<string | readonly string[]>): Promise<void> {
     if (this.config.vocabulary) throw this.error('ERR_STATE', 'adapt: the vocabulary was given as an option')
     const counter = { counts: new Map<string, number>(), documents: new Map<string, number>(), texts: 0 }
@@ -150,7 +170,7 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
   /** Sets the tokens, and with mode 'tfIdf' the weight of each. */
   setVocabulary(vocabulary: readonly string[], idfWeights?: readonly number[]): void {
     if (!Array.isArray(vocabulary) || vocabulary.length === 0) {
-      throw this.error('ERR_ARGUMENT', `setVocabulary: expected a list of tokens, got ${JSON.stringify(vocabulary)}`)
+      throw this.error('ERR_ARGUMENT', `setVocabulary: expected a list of tokens, got ${show(vocabulary)}`)
     }
     const special = this.specials
     const begins = special.every((token, i) => vocabulary[i] === token) ? special.length : vocabulary[0] === UNKNOWN ? 1 : 0
@@ -158,9 +178,8 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
     const { maxTokens } = this.config
     const seen = new Set<unknown>(special)
     for (const token of tokens as unknown[]) {
-      if (typeof token !== 'string') throw this.error('ERR_ARGUMENT', `setVocabulary: tokens are strings, got ${JSON.stringify(token)}`)
-      if (seen.has(token))
-        throw this.error('ERR_ARGUMENT', `setVocabulary: ${JSON.stringify(token)} stands there twice, or is a special token`)
+      if (typeof token !== 'string') throw this.error('ERR_ARGUMENT', `setVocabulary: tokens are strings, got ${show(token)}`)
+      if (seen.has(token)) throw this.error('ERR_ARGUMENT', `setVocabulary: ${show(token)} stands there twice, or is a special token`)
       seen.add(token)
     }
     if (typeof maxTokens === 'number' && tokens.length + special.length > maxTokens) {
@@ -203,7 +222,10 @@ export class TextVectorization extends Layer<TextVectorizationOptions, readonly 
     return tensor(values, [rows.length, width])
   }
 
-  /** The row of one text, for data pipelines: ids, cut and padded to outputSequenceLength where there is one, or the columns of the other modes. */
+  /**
+   * The row of one text, for data pipelines: ids, cut and padded to outputSequenceLength where there is one, or the
+   * columns of the other modes.
+   */
   encode(text: string): number[] {
     const row = this.row(text)
     const { outputSequenceLength: length } = this.config
@@ -260,7 +282,7 @@ function ngramWidths(what: string, ngrams: number | readonly number[] | null): n
   if (ngrams === null) return undefined
   if (typeof ngrams === 'number') return Array.from({ length: integerOption(what, 'ngrams', ngrams) }, (_, i) => i + 1)
   if (!Array.isArray(ngrams) || ngrams.length === 0) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: ngrams must be an integer or a list of them, got ${JSON.stringify(ngrams)}`)
+    throw new WeftError('ERR_ARGUMENT', `${what}: ngrams must be an integer or a list of them, got ${show(ngrams)}`)
   }
   return ngrams.map((n: unknown) => integerOption(what, 'ngrams', n))
 }

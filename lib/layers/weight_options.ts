@@ -1,4 +1,5 @@
-// What options of weights stand for: initializers, regularizers and constraints by name; and the constraint that each weight keeps.
+// Options of weights: initializers, regularizers and constraints are found by their names. Each weight keeps its
+// constraint.
 import * as constraints from '../constraints.js'
 import type { ConstraintFunction, ConstraintLike } from '../constraints.js'
 import * as initializers from '../initializers.js'

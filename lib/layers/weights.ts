@@ -1,6 +1,7 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { tensor } from '../core/create.js'
+import type { TypedArray } from '../core/host.js'
 import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
-import { tensor, variable } from '../core/apply.js'
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
@@ -10,18 +11,25 @@ import type { InitializerLike } from '../initializers.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
-import { allocate, Tensor, type TensorLike, type TypedArray, type Variable } from '../core/tensor.js'
+import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
+  /** Unique in the layer: the name in saved models. */
   name: string
+  /** The shape. */
   shape: Shape
   /** Default glorotUniform. */
   initializer?: InitializerLike
+  /** Default true. */
   trainable?: boolean
+  /** Default: the layer's. */
   dtype?: DType
+  /** Penalty of the weight. Default: none. */
   regularizer?: RegularizerLike | undefined
+  /** Applied to the weight after each update. Default: none. */
   constraint?: ConstraintLike | undefined
 }
 
@@ -106,8 +114,8 @@ export abstract class Weighted {
   }
 
   /**
-   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's own. Read it in the function
-   * that is traced. What layers pass to addLoss() while they are called is not among them.
+   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's
+   * own. Read it in the function that is traced. What layers pass to addLoss() while they are called is not among them.
    */
   get losses(): Tensor[] {
     return this.collect((layer) => layer.penalties())
@@ -118,7 +126,10 @@ export abstract class Weighted {
     return this.partPaths().map(([, layer]) => layer)
   }
 
-  /** This layer's and its sublayers' facts, each layer once, in order; nothing of layers, nor of what is in them, that do not fit. */
+  /**
+   * This layer's and its sublayers' facts, each layer once, in order; nothing of layers, nor of what is in them, that
+   * do not fit.
+   */
   private collect<T>(own: (layer: Weighted) => readonly T[], fits: (layer: Weighted) => boolean = () => true): T[] {
     const seen = new Set<Weighted>()
     const visit = (layer: Weighted): T[] => {
@@ -155,8 +166,8 @@ export abstract class Weighted {
   }
 
   /**
-   * @internal Weights and states with their paths in the object, as in 'conv1.kernel' or 'blocks.0.gamma', each variable once.
-   * The paths depend on the object alone, not on what was made before it.
+   * @internal Weights and states with their paths in the object, as in 'conv1.kernel' or 'blocks.0.gamma', each
+   *   variable once. The paths depend on the object alone, not on what was made before it.
    */
   weightPaths(prefix = '', seen: Set<Variable> = new Set()): [string, Variable][] {
     const own = [...this.entries, ...this.states].filter(({ variable: v }) => !seen.has(v) && seen.add(v))
@@ -166,7 +177,9 @@ export abstract class Weighted {
     ]
   }
 
-  /** @internal The layers inside with the path to each: the field, and where it stands in a list, record, Map or Set. */
+  /**
+   * @internal The layers inside with the path to each: the field, and where it stands in a list, record, Map or Set.
+   */
   partPaths(): [string, Weighted][] {
     const paths = new Map<Weighted, string>()
     const seen = new Set<object>()
@@ -179,7 +192,9 @@ export abstract class Weighted {
       if (seen.has(value)) return
       seen.add(value)
       if (Array.isArray(value)) value.forEach((item, i) => void visit(item, `${path}.${i}`))
-      else if (value instanceof Map) for (const [key, item] of value) visit(item, `${path}.${String(key)}`)
+      else if (value instanceof Map)
+        // a key that is an object has no text of its own
+        [...value].forEach(([key, item], i) => void visit(item, `${path}.${typeof key === 'object' ? i : String(key)}`))
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
       else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
     }
@@ -192,7 +207,9 @@ export abstract class Weighted {
     return this === layer || this.sublayers.some((part) => part.holds(layer))
   }
 
-  /** False: training leaves the weights alone, of layers inside too, and batch normalization uses its moving statistics. */
+  /**
+   * False: training leaves the weights alone, of layers inside too, and batch normalization uses its moving statistics.
+   */
   get trainable(): boolean {
     return this.learns
   }
@@ -203,7 +220,10 @@ export abstract class Weighted {
     for (const layer of this.sublayers) layer.trainable = value
   }
 
-  /** Grows when `trainable` changes here or inside, or layers are added or removed: programs traced before are out of date. */
+  /**
+   * Grows when `trainable` changes here or inside, or layers are added or removed: programs traced before are out of
+   * date.
+   */
   get version(): number {
     return this.changes + this.sublayers.reduce((sum, layer) => sum + layer.version + 1, 0)
   }
@@ -217,7 +237,10 @@ export abstract class Weighted {
     return this.weights.map(copyOf)
   }
 
-  /** Replaces the weights in place: one value for each of `weights`, in their order. Nothing changes when one does not fit. */
+  /**
+   * Replaces the weights in place: one value for each of `weights`, in their order. Nothing changes when one does not
+   * fit.
+   */
   setWeights(values: readonly TensorLike[]): void {
     const targets = this.weights
     if (!this.built)

@@ -1,7 +1,8 @@
-// Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and defaults: Keras 3.
+// Cross-entropies: from probabilities, or from the logits that a softmax or sigmoid would be given. Formulas and
+// defaults: Keras 3.
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'
@@ -23,6 +24,7 @@ export interface CategoricalCrossentropyOptions extends SmoothedCrossentropyOpti
 export interface SparseCategoricalCrossentropyOptions extends CrossentropyOptions {
   /** Class number that does not count. */
   ignoreClass?: number
+  /** The axis of the classes. Default -1. */
   axis?: number
 }
 const BINARY_OPTIONS: OptionTable<SmoothedCrossentropyOptions> = { labelSmoothing: 'number', fromLogits: 'boolean', ...LOSS_OPTIONS }
@@ -58,7 +60,10 @@ function warnOfOneClass(name: string): void {
   )
 }
 
-/** Mean over the last axis of -(yTrue·log(yPred) + (1 - yTrue)·log(1 - yPred)); probabilities are clipped to [1e-7, 1 - 1e-7]. */
+/**
+ * Mean over the last axis of -(yTrue·log(yPred) + (1 - yTrue)·log(1 - yPred)); probabilities are clipped to [1e-7, 1 -
+ * 1e-7].
+ */
 export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
   checkCall('losses.binaryCrossentropy(options)', arguments, BINARY_OPTIONS)
   const { fromLogits = false } = options
@@ -66,7 +71,8 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
   const each = (y: Tensor, p: Tensor): Tensor => {
     const target = share === 0 ? y : y.mul(1 - share).add(0.5 * share)
     const other = target.neg().add(1)
-    // -log(sigmoid(p)) is softplus(-p): both terms keep their precision where one of them is next to nothing, and so do their slopes
+    // -log(sigmoid(p)) is softplus(-p): both terms keep their precision where one of them is next to nothing, and so do
+    // their slopes
     if (fromLogits) return meanOverLast(target.mul(p.neg().softplus()).add(other.mul(p.softplus())))
     const clipped = p.clip(EPSILON, 1 - EPSILON)
     return meanOverLast(target.mul(clipped.log()).add(other.mul(clipped.neg().log1p())).neg())
@@ -80,7 +86,10 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
   })
 }
 
-/** -Σ over the classes of yTrue·log(yPred), targets one-hot or distributions; probabilities are divided by their sum, then clipped. */
+/**
+ * -Σ over the classes of yTrue·log(yPred), targets one-hot or distributions; probabilities are divided by their sum,
+ * then clipped.
+ */
 export function categoricalCrossentropy(options: CategoricalCrossentropyOptions = {}): Loss {
   checkCall('losses.categoricalCrossentropy(options)', arguments, CATEGORICAL_OPTIONS)
   const { fromLogits = false, axis = -1 } = options
@@ -104,7 +113,10 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
   })
 }
 
-/** -log of the probability of class yTrue: class numbers [n] (or [n, 1]) beside predictions [n, classes]. A number that is no class is a fault (ERR_DATA). */
+/**
+ * -log of the probability of class yTrue. Targets are class numbers [n] or [n, 1], predictions are [n, classes]. A
+ * number that is no class is a fault (ERR_DATA).
+ */
 export function sparseCategoricalCrossentropy(options: SparseCategoricalCrossentropyOptions = {}): Loss {
   checkCall('losses.sparseCategoricalCrossentropy(options)', arguments, SPARSE_OPTIONS)
   const { fromLogits = false, ignoreClass, axis = -1 } = options
@@ -137,7 +149,7 @@ function classNumbers(y: Tensor, predictions: Tensor): Tensor {
     const oneHot = sameShape(y.shape, predictions.shape)
     throw new WeftError(
       'ERR_SHAPE',
-      `sparseCategoricalCrossentropy: targets of shape [${y.shape}] beside predictions of shape [${predictions.shape}]; class numbers of shape [${expected}] are expected`,
+      `sparseCategoricalCrossentropy: targets of shape [${y.shape}] do not fit predictions of shape [${predictions.shape}]; class numbers of shape [${expected}] are expected`,
       {
         shapes: [y.shape, predictions.shape],
         hint: oneHot

@@ -1,7 +1,7 @@
 // losses: the loss functions, by factory and by string.
+import { asTensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
-import { asTensor } from '../core/apply.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import * as factories from './factories.js'
 import { alignOwn, defineLoss, type Loss, type LossCallOptions, type LossFunction } from './loss.js'

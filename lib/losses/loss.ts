@@ -1,7 +1,8 @@
-// Loss: what a loss function is, how per-sample losses are weighted and reduced, and how targets are laid beside predictions.
+// Loss: what a loss function is, how targets are aligned with predictions, and how losses of samples are weighted and
+// reduced.
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { isFloat, type Shape, sameShape } from '../core/op.js'
-import { asTensor } from '../core/apply.js'
+import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 
@@ -12,7 +13,10 @@ export interface LossCallOptions {
   mask?: Tensor | undefined
 }
 
-/** 'mean': the mean over all elements (weights: Σw·l / n; with a mask, over the valid ones). 'none': one loss per sample. */
+/**
+ * 'mean': the mean over all elements (weights: Σw·l / n; with a mask, over the valid ones). 'none': one loss per
+ * sample.
+ */
 export type Reduction = 'mean' | 'sum' | 'none'
 
 export interface Loss {
@@ -40,9 +44,9 @@ export interface LossDefinition {
   each: (yTrue: Tensor, yPred: Tensor) => Tensor
   /** Targets are class numbers: the loss looks at them itself. */
   raw?: boolean
-  /** Predictions that mean something only beside this; see Loss.logits. */
+  /** The activation whose inputs the loss can take instead of its results; see Loss.logits. */
   logits?: Loss['logits']
-  /** Values left out of the loss, beside those the caller masks. */
+  /** Values left out of the loss, in addition to those that the caller masks. */
   valid?: (yTrue: Tensor, yPred: Tensor) => Tensor | undefined
 }
 
@@ -71,7 +75,8 @@ export function floats(t: Tensor, like?: Tensor): Tensor {
 export const meanOverLast = (t: Tensor): Tensor => (t.rank < 2 ? t : t.mean(-1))
 
 /**
- * Targets [n] beside predictions [n, 1], or the reverse, take the predictions' shape; any other difference throws: nothing broadcasts.
+ * Targets in the shape of the predictions. Targets [n] are reshaped for predictions [n, 1], and the reverse. Any other
+ * difference of shape throws: nothing broadcasts.
  */
 export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   if (sameShape(yTrue.shape, yPred.shape)) return yTrue
@@ -91,14 +96,17 @@ export function alignTarget(what: string, yTrue: Tensor, yPred: Tensor): Tensor 
   })
 }
 
-/** Targets for a user's own function: aligned with the predictions as above. Class numbers beside predictions of classes stay as they are. */
+/**
+ * Targets for a user's own function: aligned with the predictions as above. Class numbers are left alone if the
+ * predictions have an axis of classes.
+ */
 export function alignOwn(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   const lead = yPred.shape.slice(0, -1)
   const classes = yPred.rank > 0 && yPred.shape.at(-1)! > 1
   return classes && (sameShape(yTrue.shape, lead) || sameShape(yTrue.shape, [...lead, 1])) ? yTrue : alignTarget(what, yTrue, yPred)
 }
 
-/** Adds axes of 1 at the end of weights or masks [n] or [n, t], so that they lie beside values of `shape`. */
+/** Adds axes of 1 at the end of weights or masks [n] or [n, t], so that they broadcast to values of `shape`. */
 export function fitRank(what: string, t: Tensor, shape: Shape): Tensor {
   let fitted = t
   if (fitted.rank > shape.length && fitted.shape.slice(shape.length).every((extent) => extent === 1))
@@ -122,7 +130,7 @@ export function reduceLoss(what: string, losses: Tensor, options: LossCallOption
   if (reduction === 'none') return weighted
   if (reduction === 'sum') return weighted.sum()
   if (!counted) return weighted.mean()
-  // a mask [n, 1] beside losses [n, t] counts once for every value it covers
+  // a mask [n, 1] of losses [n, t] counts once for every value that it covers
   const valid = counted.sum().mul(losses.size / Math.max(counted.size, 1))
   return weighted.sum().div(valid.maximum(1))
 }

@@ -26,7 +26,7 @@ export const meanSquaredError: (options?: LossOptions) => Loss = simple('meanSqu
 /** Mean over the last axis of |yTrue - yPred|. */
 export const meanAbsoluteError: (options?: LossOptions) => Loss = simple('meanAbsoluteError', (y, p) => meanOverLast(p.sub(y).abs()))
 
-/** Mean over the last axis of max(1 - yTrue·yPred, 0); targets are -1 and 1, those of 0 and 1 are taken as such. */
+/** Mean over the last axis of max(1 - yTrue·yPred, 0); targets are -1 and 1; targets 0 and 1 become -1 and 1. */
 export const hinge: (options?: LossOptions) => Loss = simple('hinge', (y, p) => {
   const binary = y.equal(0).logicalOr(y.equal(1)).all()
   const signs = where(binary, y.mul(2).sub(1), y)

@@ -1,8 +1,8 @@
 // Accuracies: the share of samples whose class is predicted.
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
-import { asTensor } from '../core/apply.js'
-import { sameShape } from '../core/op.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
 import { gatherAlong, isFinite } from '../ops/index.js'
 import { show } from '../core/options.js'
@@ -18,7 +18,10 @@ export interface TopKOptions extends MetricOptions {
   k?: number
 }
 
-/** Share of yPred > threshold that equal yTrue. Predictions that compile() knows to be logits are compared with the threshold's logit. */
+/**
+ * Share of yPred > threshold that equal yTrue. Predictions that compile() knows to be logits are compared with the
+ * threshold's logit.
+ */
 export const binaryAccuracy: MetricFactory<BinaryAccuracyOptions> = defineMetric<BinaryAccuracyOptions>({
   name: 'binaryAccuracy',
   rising: true,
@@ -36,7 +39,7 @@ export const binaryAccuracy: MetricFactory<BinaryAccuracyOptions> = defineMetric
     }),
 })
 
-/** Class numbers int32 from targets that are numbers or one-hot beside predictions [..., classes]. */
+/** Class numbers int32 from targets that are numbers or one-hot, for predictions [..., classes]. */
 function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   const expected = yPred.shape.slice(0, -1)
   let labels = yTrue
@@ -72,8 +75,8 @@ export const sparseCategoricalAccuracy: MetricFactory = sameClass('sparseCategor
 
 /**
  * Share of samples for whose class fewer than k others have a larger prediction; targets one-hot or class numbers.
- * Ties count in its favour, as in TensorFlow: of equal predictions at the border, all are among the k largest. A class whose prediction
- * is not finite is not among them.
+ * Ties count in its favour, as in TensorFlow: of equal predictions at the border, all are among the k largest. A class
+ * whose prediction is not finite is not among them.
  */
 export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = defineMetric<TopKOptions>({
   name: 'topKCategoricalAccuracy',
@@ -90,7 +93,10 @@ export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = defineMetric<
   },
 })
 
-/** Accuracy that is binary, sparse or categorical by the shapes of the first batch: one prediction per sample, class numbers, one-hot rows. */
+/**
+ * Accuracy that is binary, sparse or categorical by the shapes of the first batch: one prediction per sample, class
+ * numbers, one-hot rows.
+ */
 class Accuracy implements Metric {
   readonly name: string
   readonly metricName = 'accuracy'

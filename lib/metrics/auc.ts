@@ -1,5 +1,5 @@
 // auc: the area under the ROC or precision-recall curve, from counts at fixed thresholds as Keras does.
-import { asTensor, tensor } from '../core/apply.js'
+import { asTensor, tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank, floats } from '../losses/loss.js'
@@ -111,8 +111,8 @@ class Auc extends StandardMetric {
 }
 
 /**
- * Area under the curve over fixed thresholds, with trapezoids between them. Predictions are probabilities, or logits of a loss that says so;
- * where some lie outside [0, 1] the area is NaN, and training warns.
+ * Area under the curve over fixed thresholds, with trapezoids between them. Predictions are probabilities, or logits of
+ * a loss that says so; where some lie outside [0, 1] the area is NaN, and training warns.
  */
 export const auc: MetricFactory<AucOptions> = defineMetric<AucOptions>({
   name: 'auc',

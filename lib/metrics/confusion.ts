@@ -1,7 +1,7 @@
 // precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { sameShape } from '../core/op.js'
+import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank } from '../losses/loss.js'
 import { oneHot } from '../ops/index.js'
@@ -11,11 +11,16 @@ import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOpti
 export type Average = 'micro' | 'macro' | 'weighted'
 
 export interface ConfusionOptions extends MetricOptions {
-  /** Probabilities above it count as positive. Default 0.5; for several classes f1 and averages by class take the largest prediction instead. */
+  /**
+   * Probabilities above it count as positive. Default 0.5; for several classes f1 and averages by class take the
+   * largest prediction instead.
+   */
   threshold?: number
   /** The one class that counts. */
   classId?: number
-  /** Over classes: 'micro' adds their counts, 'macro' averages their ratios, 'weighted' does so by how often they occur. */
+  /**
+   * Over classes: 'micro' adds their counts, 'macro' averages their ratios, 'weighted' does so by how often they occur.
+   */
   average?: Average
 }
 
@@ -93,7 +98,10 @@ const confusion = (name: string, average: Average, figure: Figure): MetricFactor
     make: (options) => new ConfusionMetric(name, options, average, figure),
   })
 
-/** True positives / predicted positives. Several classes: over all of them together, as Keras ('micro'), unless `average` or `classId` says otherwise. */
+/**
+ * True positives / predicted positives. Several classes: over all of them together, as Keras ('micro'), unless
+ * `average` or `classId` says otherwise.
+ */
 export const precision: MetricFactory<ConfusionOptions> = confusion('precision', 'micro', (truePositives, predicted) =>
   ratio(truePositives, predicted),
 )

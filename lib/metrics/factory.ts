@@ -14,7 +14,7 @@ export interface MetricDefinition<O extends MetricOptions> {
   readonly name: string
   /** More of it is better. */
   readonly rising: boolean
-  /** Every option of its own with its kind; those that a single number could stand for come first. */
+  /** Every option of its own with its kind; the option that a single number most likely means comes first. */
   readonly options: Omit<OptionTable<O>, keyof MetricOptions>
   /** Makes one from checked options. Every metric can be made without options. */
   make(options: O): Metric

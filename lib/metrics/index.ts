@@ -35,7 +35,10 @@ const isMetric = (value: unknown): value is Metric =>
   typeof (value as Partial<Metric>).update === 'function' &&
   typeof (value as Partial<Metric>).result === 'function'
 
-/** The metric of a name, a factory's result, a factory, a loss or a function. Its key in the logs is the string as given. */
+/**
+ * The metric of a name, a factory's result, a factory, a loss or a function. Its key in the logs is the string as
+ * given.
+ */
 export function resolveMetric(value: unknown, config: object = {}): Metric {
   const metric = resolved(value, config)
   // logs are records, in which this is no key
@@ -63,7 +66,10 @@ function resolved(value: unknown, config: object): Metric {
   return fromFunction(value as MetricFunction)
 }
 
-/** Whether more of the figure of this name is better; undefined: not known. 'val_', an output's name and the like may come before. */
+/**
+ * Whether more of the figure of this name is better; undefined: not known. 'val_', an output's name and the like may
+ * come before.
+ */
 export function risingByName(key: string): boolean | undefined {
   const ends = (name: string): boolean => key.toLowerCase().endsWith(name.toLowerCase())
   const found = [...Object.keys(named), ...ALIASES.keys()].filter(ends).sort((a, b) => b.length - a.length)[0]
@@ -71,7 +77,9 @@ export function risingByName(key: string): boolean | undefined {
   return [...lossNames, 'loss', 'error', 'crossentropy'].some(ends) ? false : undefined
 }
 
-/** A loss per sample, averaged. It is computed from what the loss is computed from: from logits, where there are logits. */
+/**
+ * A loss per sample, averaged. It is computed from what the loss is computed from: from logits, where there are logits.
+ */
 function fromLoss(name: string, loss: Loss): Metric {
   const remake = (more: object): Loss => resolveLoss(loss.lossName, { ...loss.config, reduction: 'none', ...more })
   const plain = loss.saved ? remake({}) : loss
@@ -88,7 +96,7 @@ function fromFunction(fn: MetricFunction): Metric {
   const metric = new MeanMetric(name, { name }, (yTrue, yPred) => {
     const value = fn(alignOwn(name, yTrue, yPred), yPred)
     if (!(value instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `metric ${name}: expected a Tensor as result, got ${show(value)}`)
-    // a scalar stands for every sample of the batch
+    // a scalar counts once for every sample of the batch
     return value.rank === 0 ? value.broadcastTo([yPred.shape[0] ?? 1]) : value
   })
   return Object.assign(metric, { own: true })

@@ -1,8 +1,9 @@
 // Metric: a figure over many batches, kept in a fixed-size state that a traced step updates.
-import { asTensor, variable } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { outsideTrace } from '../core/graph.js'
-import { type Shape, sizeOf } from '../core/op.js'
+import { type Shape, sizeOf } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { fitRank, floats } from '../losses/loss.js'
 import { zeros, zerosLike } from '../ops/index.js'
 
@@ -18,7 +19,10 @@ export interface UpdateOptions {
   mask?: Tensor | undefined
   /** The predictions are what this activation would be given: metrics with a threshold apply it first. */
   logitsOf?: 'softmax' | 'sigmoid' | undefined
-  /** What the activation at the end of the model was given, beside predictions that are its result: the loss is computed from it. */
+  /**
+   * The input of the model's last activation, where the predictions are its result. The loss is computed from this
+   * input.
+   */
   logits?: { readonly activation: string; readonly values: Tensor } | undefined
 }
 
@@ -92,7 +96,7 @@ export abstract class StandardMetric implements Metric {
   }
 }
 
-/** Weights beside values of a shape: sample weights and mask together; undefined when everything counts alike. */
+/** Weights of values of a shape: sample weights times mask; undefined when everything counts alike. */
 export function weightsFor(what: string, shape: Shape, options: UpdateOptions): Tensor | undefined {
   const { sampleWeight, mask } = options
   const weight = sampleWeight === undefined ? undefined : fitRank(what, floats(asTensor(sampleWeight)), shape)
@@ -129,7 +133,7 @@ export class MeanMetric extends StandardMetric {
     const values = floats(this.perSample(asTensor(yTrue), predictions, { ...options, mask: options.mask ?? predictions.mask }))
     const weights = weightsFor(this.name, values.shape, { ...options, mask: options.mask ?? predictions.mask })
     const weighted = weights ? values.mul(weights) : values
-    // a weight [n, 1] beside values [n, t] counts once for every value it covers
+    // a weight [n, 1] of values [n, t] counts once for every value that it covers
     const counted = weights ? weights.sum().mul(values.size / Math.max(sizeOf(weights.shape), 1)) : values.size
     this.take(weighted.sum(), counted)
   }

@@ -1,6 +1,6 @@
 // perplexity: how many tokens a language model hesitates between, exp of the mean cross-entropy.
-import { asTensor } from '../core/apply.js'
 import { sparseCategoricalCrossentropy } from '../losses/index.js'
+import { asTensor } from '../core/create.js'
 import type { TensorLike } from '../core/tensor.js'
 import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
@@ -52,8 +52,8 @@ class Perplexity extends MeanMetric {
 }
 
 /**
- * exp of the mean of -log p(token) over all tokens so far: ids [n, steps] beside probabilities or logits [n, steps, vocabulary].
- * Tokens that the predictions' mask leaves out do not count.
+ * exp of the mean of -log p(token) over all tokens so far. Targets are ids [n, steps], predictions are probabilities or
+ * logits [n, steps, vocabulary]. Tokens that the predictions' mask leaves out do not count.
  */
 export const perplexity: MetricFactory<PerplexityOptions> = defineMetric<PerplexityOptions>({
   name: 'perplexity',

@@ -1,5 +1,5 @@
 // Metrics of real-valued targets: mse, mae, rmse, r2.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, floats, meanOverLast } from '../losses/loss.js'
@@ -30,9 +30,10 @@ export const mae: MetricFactory = error('mae', (y, p) => meanOverLast(p.sub(y).a
 export const rmse: MetricFactory = error('rmse', squared, (mean) => mean.sqrt())
 
 /**
- * 1 - Σ(yTrue - yPred)² / Σ(yTrue - mean)², the mean over outputs. No sums of squares are subtracted: each batch has its own mean and sum of
- * squared deviations, which are merged (Chan, Golub and LeVeque, 1979). Targets are counted from one of the first batch, so that large targets
- * that lie close together keep their digits, and equal ones deviate by exactly 0.
+ * 1 - Σ(yTrue - yPred)² / Σ(yTrue - mean)², the mean over outputs. No sums of squares are subtracted: each batch has
+ * its own mean and sum of squared deviations, which are merged (Chan, Golub and LeVeque, 1979). Targets are counted
+ * from one of the first batch, so that large targets that lie close together keep their digits, and equal ones deviate
+ * by exactly 0.
  */
 class R2 extends StandardMetric {
   constructor(options: MetricOptions) {
@@ -91,5 +92,8 @@ class R2 extends StandardMetric {
   }
 }
 
-/** Coefficient of determination R², the mean over outputs. Targets that are all equal: 1 where every prediction is right, else 0. */
+/**
+ * Coefficient of determination R², the mean over outputs. Targets that are all equal: 1 where every prediction is
+ * right, else 0.
+ */
 export const r2: MetricFactory = defineMetric({ name: 'r2', rising: true, options: {}, make: (options) => new R2(options) })

@@ -1,7 +1,7 @@
 // Arguments of fit, train and evaluate: (x, y, options), or (source, options) where the source holds the targets.
 import { WeftError } from '../core/error.js'
 import { checkOptions, type OptionTable, show } from '../core/options.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { isStream, type ModelData } from './feed.js'
 
 /** Where the options of one method stand, and which they are. */
@@ -10,7 +10,10 @@ interface Method<T extends object> {
   readonly options: OptionTable<T>
 }
 
-/** Targets and options; ERR_ARGUMENT for surplus arguments, for options where targets belong, and for what is no options object. */
+/**
+ * Targets and options; ERR_ARGUMENT for surplus arguments, for options where targets belong, and for what is no options
+ * object.
+ */
 export function splitArguments<T extends object>(
   { name, options: table }: Method<T>,
   outputs: readonly string[],
@@ -31,7 +34,7 @@ export function splitArguments<T extends object>(
   if (options === undefined && isRecord(y)) {
     const keys = Object.keys(y)
     if (keys.length > 0 && keys.every((key) => Object.hasOwn(table, key) && !outputs.includes(key))) {
-      throw new WeftError('ERR_ARGUMENT', `${name}: y is missing; options stand in its place: ${show(y)}`, {
+      throw new WeftError('ERR_ARGUMENT', `${name}: y is missing; there are options in its place: ${show(y)}`, {
         hint: `Write ${name}(x, y, options), or ${name}(x, undefined, options) for a model that needs no targets`,
       })
     }

@@ -1,13 +1,18 @@
-// Class weights: how much samples count by their class, as a record, a Map or a list, or balanced by the classes' frequencies.
+// Class weights: how much samples count by their class, as a record, a Map or a list, or balanced by the classes'
+// frequencies.
 import { WeftError } from '../core/error.js'
 import { isTypedArray } from '../core/checks.js'
 import { show } from '../core/options.js'
-import { isRecord, Tensor } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import type { Tree } from './feed.js'
 
 /** Weights of the classes, by class number. */
 export type ClassWeight = Readonly<Record<string, number>>
-/** What fit takes: weights by class number in a record, a Map or a list; 'balanced': samples / (classes · samples of the class). */
+/**
+ * What fit takes: weights by class number in a record, a Map or a list; 'balanced': samples / (classes · samples of the
+ * class).
+ */
 export type ClassWeightLike = ClassWeight | ReadonlyMap<number, number> | readonly number[] | Float32Array | Float64Array | 'balanced'
 
 /** The weights as a record; ERR_ARGUMENT for what is none of the forms. */
@@ -36,7 +41,10 @@ export function classWeightOption(what: string, given: ClassWeightLike | undefin
   return Object.fromEntries(entries as [string | number, number][])
 }
 
-/** Weights that let all classes among the first `rows` targets count alike: rows / (classes · rows of the class), as scikit-learn's. */
+/**
+ * Weights that let all classes among the first `rows` targets count alike: rows / (classes · rows of the class), as
+ * scikit-learn's.
+ */
 export async function balancedWeights(what: string, targets: Tree | undefined, rows: number): Promise<ClassWeight> {
   if (!(targets instanceof Tensor)) {
     throw new WeftError('ERR_ARGUMENT', `${what}: classWeight 'balanced' needs the targets of one output as an array`, {

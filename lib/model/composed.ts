@@ -2,10 +2,17 @@
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
+import { nameLayers } from '../layers/names.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Tensor } from '../core/tensor.js'
 import { Model } from './model.js'
 import { SUMMARY_OPTIONS, type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: models of all inputs and results
+type AnyComposed = ComposedModel<any, any, any>
+
+/** The outermost model that a model is a layer of. */
+const holders = new WeakMap<AnyComposed, WeakRef<AnyComposed>>()
 
 export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor, O = Tensor> extends Model<C, I, O> {
   // layers inside cast their own inputs and carry masks
@@ -18,6 +25,37 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   /** @internal Layers of a model are known by their names. */
   override partPaths(): [string, Weighted][] {
     return this.layers.map((layer) => [layer.name, layer])
+  }
+
+  /** Gives the layers their names in this model. ERR_ARGUMENT when two of them were given the same one. */
+  protected nameLayers(): void {
+    nameLayers(this, this.layers)
+    const names = new Set<string>()
+    for (const { name } of this.layers) {
+      if (names.has(name)) throw this.error('ERR_ARGUMENT', `two layers are named '${name}'`, [], 'Names are unique in a model')
+      names.add(name)
+    }
+  }
+
+  /** Names the weights by their paths, as in 'block0/selfAttention/queryKernel', from the outermost model that holds this one. */
+  protected nameWeights(): void {
+    const outer = holders.get(this)?.deref()
+    if (outer?.holds(this)) {
+      outer.nameWeights()
+      return
+    }
+    for (const [path, weight] of this.weightPaths()) (weight as { name: string }).name = path.replaceAll('.', '/')
+    const visit = (layer: Weighted): void => {
+      for (const inner of layer.sublayers) {
+        if (inner instanceof ComposedModel) holders.set(inner, new WeakRef<AnyComposed>(this))
+        visit(inner)
+      }
+    }
+    visit(this)
+  }
+
+  protected override afterBuild(): void {
+    this.nameWeights()
   }
 
   /** @internal */

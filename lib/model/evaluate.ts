@@ -12,6 +12,7 @@ import type { Figures } from './step.js'
 export interface EvaluateOptions {
   /** Rows per step, of arrays. Default 32. */
   batchSize?: number
+  /** Weights of the samples [n]. */
   sampleWeight?: Rows
   /** Batches taken; default all. */
   steps?: number
@@ -41,7 +42,7 @@ export const ascending = (begin: number, end: number): Int32Array => Int32Array.
 
 export function checkCount(what: string, name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${value}`)
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${show(value)}`)
 }
 
 export async function evaluate(

@@ -1,8 +1,12 @@
-// Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such batches.
+// Feed: what users pass as x, y and sampleWeight, as Tensors with a common number of rows, or as a stream of such
+// batches.
+import { tensor } from '../core/create.js'
+import type { NestedArray, TypedArray } from '../core/host.js'
 import type { Shape } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
+import { isList, isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { isRecord, type NestedArray, Tensor, type TypedArray } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 
 /** Values that stay on the host until they are fed. */
 export interface HostValues {
@@ -35,9 +39,11 @@ export type StreamSource = Stream | (() => Stream | Promise<Stream>)
 
 const isHostValues = (value: unknown): value is HostValues =>
   isRecord(value) && Array.isArray(value['shape']) && typeof value['data'] === 'object'
-const isTyped = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView)
 
-/** Whether the inputs and the outputs of a model are lists: then a list is one of parts, also when its parts are nested arrays. */
+/**
+ * Whether the inputs and the outputs of a model are lists: then a list is one of parts, also when its parts are nested
+ * arrays.
+ */
 export interface Forms {
   readonly listOfInputs: boolean
   readonly listOfOutputs: boolean
@@ -48,7 +54,7 @@ export interface Forms {
 /** Whether the first argument of fit and its like is a source of batches. */
 export function isStream(source: unknown): source is StreamSource {
   if (typeof source === 'function') return true
-  if (typeof source !== 'object' || source === null || source instanceof Tensor || isTyped(source)) return false
+  if (typeof source !== 'object' || source === null || source instanceof Tensor || isTypedArray(source)) return false
   if (Symbol.asyncIterator in source) return true
   if (Array.isArray(source)) return isRecord(source[0]) && 'x' in source[0] && !('shape' in source[0])
   return Symbol.iterator in source
@@ -71,7 +77,7 @@ export function toTree(what: string, value: unknown, owned: Tensor[], device: st
 }
 
 function plain(value: unknown, what: string): NestedArray | TypedArray {
-  if (Array.isArray(value) || isTyped(value)) return value as NestedArray
+  if (isList(value)) return value as NestedArray
   throw new WeftError(
     'ERR_ARGUMENT',
     `${what}: expected a Tensor, nested arrays or { data, shape }, got ${value === null ? 'null' : typeof value}`,
@@ -129,7 +135,10 @@ export function batchColumns(forms: Forms, batch: unknown): Columns {
   return toColumns(forms, x, y, sampleWeight, [])
 }
 
-/** Throws ERR_ARGUMENT for a source that says it never ends. @param option the option that would end it: 'fit: stepsPerEpoch' */
+/**
+ * Throws ERR_ARGUMENT for a source that says it never ends. @param option the option that would end it: 'fit:
+ * stepsPerEpoch'
+ */
 export function checkEnds(option: string, source: unknown): void {
   const endless = typeof source === 'object' && source !== null && (source as { size?: unknown }).size === Number.POSITIVE_INFINITY
   if (!endless) return
@@ -139,7 +148,10 @@ export function checkEnds(option: string, source: unknown): void {
   })
 }
 
-/** Opens one pass over a source of batches. `option`: the one that would end a source without an end, where it was not given. */
+/**
+ * Opens one pass over a source of batches. `option`: the one that would end a source without an end, where it was not
+ * given.
+ */
 export async function openStream(source: StreamSource, option?: string): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
   const stream = typeof source === 'function' ? await source() : source
   if (option !== undefined) checkEnds(option, stream)

@@ -6,7 +6,8 @@ import { checkSampleShape, fitInput, InputLayer } from '../layers/input.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
-import { isRecord, mapTree, Tensor, walk } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord, mapTree, walk } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
@@ -25,7 +26,7 @@ export interface InputOptions {
 
 const INPUT_OPTIONS: OptionTable<InputOptions> = { shape: 'any', dtype: 'string', name: 'string' }
 
-/** A symbolic tensor that stands for the data of a functional model: shape [null, ...shape]. */
+/** A symbolic tensor of shape [null, ...shape]: an input of a functional model. */
 export function input(options: InputOptions): Tensor {
   checkCall('input(options)', arguments, INPUT_OPTIONS)
   checkSampleShape('input', options?.shape)
@@ -35,19 +36,24 @@ export function input(options: InputOptions): Tensor {
 }
 
 export interface ModelOptions<I, O> {
+  /** Symbolic inputs: one, an array or a record. */
   inputs: I
+  /** What the model computes: one symbolic tensor, an array or a record. */
   outputs: O
+  /** Default: a name that no other model of the process has. */
   name?: string
 }
 
 const MODEL_OPTIONS: OptionTable<ModelOptions<unknown, unknown>> = { inputs: 'any', outputs: 'any', name: 'string' }
 
-/** Symbolic tensors of a tree with their names: keys of a record, else those of the layers that make them. */
-function leavesOf(what: string, tree: unknown): [string, SymbolicTensor][] {
-  const named = isRecord(tree)
-    ? Object.entries(tree)
-    : (Array.isArray(tree) ? tree : [tree]).map((t: unknown): [string | undefined, unknown] => [undefined, t])
-  return named.map(([key, t]) => {
+/** Names of the symbolic tensors of a tree: keys of a record, else those of the layers that make them. */
+function namesOf(what: string, tree: unknown, leaves: readonly SymbolicTensor[]): string[] {
+  return isRecord(tree) ? Object.keys(tree) : leaves.map((t) => t.node.layer?.name ?? `${what}_${t.index}`)
+}
+
+/** Symbolic tensors of a tree. */
+function leavesOf(what: string, tree: unknown): SymbolicTensor[] {
+  return (isRecord(tree) ? Object.values(tree) : [tree].flat()).map((t: unknown) => {
     if (!isSymbolic(t)) {
       throw new WeftError(
         'ERR_ARGUMENT',
@@ -57,7 +63,7 @@ function leavesOf(what: string, tree: unknown): [string, SymbolicTensor][] {
         },
       )
     }
-    return [key ?? t.node.layer?.name ?? `${what}_${t.index}`, t]
+    return t
   })
 }
 
@@ -108,17 +114,15 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     super(options.name === undefined ? {} : { name: options.name })
     this.inputs = options.inputs
     this.outputs = options.outputs
-    const ins = leavesOf('inputs', options.inputs)
-    const outs = leavesOf('outputs', options.outputs)
-    this.ins = ins.map(([, t]) => t)
-    this.outs = outs.map(([, t]) => t)
-    this.inputNames = ins.map(([name]) => name)
-    this.names = outs.map(([name], i) => (outs.slice(0, i).some(([other]) => other === name) ? `${name}_${i}` : name))
+    this.ins = leavesOf('inputs', options.inputs)
+    this.outs = leavesOf('outputs', options.outputs)
     this.nodes = nodesBetween(this.name, this.ins, this.outs)
     const used = [...this.ins.map((t) => t.node), ...this.nodes].flatMap(({ layer }) => (layer ? [layer] : []))
     this.layers = [...new Set(used)]
-    const twice = this.layers.find((layer) => this.layers.some((other) => other !== layer && other.name === layer.name))
-    if (twice) throw this.error('ERR_ARGUMENT', `two layers are named '${twice.name}'`, [], 'Names are unique in a model')
+    this.nameLayers()
+    this.inputNames = namesOf('inputs', options.inputs, this.ins)
+    const names = namesOf('outputs', options.outputs, this.outs)
+    this.names = names.map((name, i) => (names.indexOf(name) < i ? `${name}_${i}` : name))
     this.activationName = this.outs.length === 1 ? this.outputActivations[0] : undefined
     this.build(mapTree(this.inputs, (t) => t.shape) as never)
   }
@@ -142,7 +146,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     return this.run(x, options, (output) => (which ? which[output]! : true))
   }
 
-  /** Computes the outputs; `logits`: of which outputs without the activation at their end. */
+  /** Computes the outputs; `logits` says for which outputs the last activation is left out. */
   private run(x: I, { training, mask }: CallOptions, logits: (output: number) => boolean): O {
     const values = new Map<SymbolicTensor, Tensor>()
     this.feed(x).forEach((t, i) => {
@@ -177,7 +181,10 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     }) as O
   }
 
-  /** What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers do. */
+  /**
+   * What a function makes of its arguments. Operations on single values keep masks; those that cannot say so, as layers
+   * do.
+   */
   private computed(node: Node, args: readonly never[]): unknown {
     const result = node.fn!(...args)
     let masked = false
@@ -192,8 +199,8 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       const { name } = node.called!
       warnOnce(
         'WEFT_MASK',
-        `model '${this.name}': ${name} cannot keep the mask that its operand carries: it ends here, and later layers see all steps`,
-        `${this.name} ${node.order}`,
+        `model '${this.name}': ${name} cannot keep the mask of its operand: the mask ends here, and later layers see all steps`,
+        node,
       )
     }
     return result
@@ -247,9 +254,11 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   }
 }
 
+const namedAs = ({ name }: Record<string, unknown>): { name?: string } => (typeof name === 'string' ? { name } : {})
+
 registerLoader('Functional', (config, options) => {
   const { inputs, outputs } = wireConfig(config as unknown as FunctionalConfig, options)
-  const made = new FunctionalModel({ inputs: inputs as TensorTree, outputs: outputs as TensorTree, name: config['name'] as string })
+  const made = new FunctionalModel({ inputs: inputs as TensorTree, outputs: outputs as TensorTree, ...namedAs(config) })
   if (config['trainable'] === false) made.trainable = false
   return made
 })

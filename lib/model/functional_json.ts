@@ -1,13 +1,15 @@
 // Functional models as JSON: their layers, and the calls that wire them, with symbolic tensors as { node, output }.
+import { tensor } from '../core/create.js'
 import type { DType, Shape } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import type { AnyLayer } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, type KnownLayers } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { InputLayer } from '../layers/input.js'
 import * as functions from '../ops/index.js'
-import { isRecord, Tensor } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 
 interface NodeJson {
   /** A layer's name, or a public function's. */
@@ -73,7 +75,7 @@ export function wireConfig(config: FunctionalConfig, options: KnownLayers): { in
     if (!isRecord(json)) return json
     if (typeof json['$node'] === 'number') {
       const made = outputsOf[json['$node']]?.[json['output'] as number]
-      if (!made) throw broken(`there is no result ${String(json['output'])} of node ${json['$node']}`)
+      if (!made) throw broken(`there is no result ${show(json['output'])} of node ${json['$node']}`)
       return made
     }
     if (Array.isArray(json['$tensor']))
@@ -88,7 +90,7 @@ export function wireConfig(config: FunctionalConfig, options: KnownLayers): { in
     let result: unknown
     if (layer) result = layer.apply(args, node.training === undefined ? {} : { training: node.training })
     else if (typeof fn === 'function') result = (fn as (...args: unknown[]) => unknown)(...(args as unknown[]))
-    else throw broken(`unknown layer or function '${String(node.layer ?? node.function)}'`)
+    else throw broken(`unknown layer or function ${show(node.layer ?? node.function)}`)
     outputsOf.push(flat(result))
   }
   return { inputs: value(config.inputs), outputs: value(config.outputs) }

@@ -1,7 +1,7 @@
 // Labels: class numbers as one-hot rows.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { checkCall } from '../core/options.js'
+import { checkCall, show } from '../core/options.js'
 import { oneHot } from '../ops/index.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 
@@ -15,13 +15,16 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   const labels = given.rank > 1 && given.shape.at(-1) === 1 ? given.squeeze(-1) : given
   const classes = numClasses ?? Number((labels.size === 0 ? undefined : labels.cast('int32').max().dataSync()[0]) ?? -1) + 1
   if (!Number.isInteger(classes) || classes < 1) {
-    throw new WeftError('ERR_ARGUMENT', `toCategorical: numClasses must be a positive integer, got ${String(numClasses ?? classes)}`)
+    throw new WeftError('ERR_ARGUMENT', `toCategorical: numClasses must be a positive integer, got ${show(numClasses ?? classes)}`)
   }
   if (numClasses !== undefined) checkLabels(labels, classes)
   return oneHot(labels.cast('int32'), classes)
 }
 
-/** Throws ERR_DATA for a label that is no class; values that a function being traced computes are not there to be looked at. */
+/**
+ * Throws ERR_DATA for a label that is no class; values that a function being traced computes are not there to be looked
+ * at.
+ */
 function checkLabels(labels: Tensor, classes: number): void {
   if (labels.recording !== undefined) return
   const values = labels.dataSync()

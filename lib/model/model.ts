@@ -25,7 +25,9 @@ export type AnyModel = Model<any, any, any>
 
 /** Options of trainOnBatch. */
 export interface TrainOnBatchOptions {
+  /** Weights of the samples [n]. */
   sampleWeight?: Rows
+  /** Weights of classes by number. */
   classWeight?: Exclude<ClassWeightLike, 'balanced'>
 }
 
@@ -128,7 +130,10 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     })
   }
 
-  /** fit() as an iterator of events: 'step' after each step, 'epoch' at the end of each epoch. Leaving the loop stops cleanly. */
+  /**
+   * fit() as an iterator of events: 'step' after each step, 'epoch' at the end of each epoch. Leaving the loop stops
+   * cleanly.
+   */
   train(x: ModelData, y: ModelData | undefined, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
   train(source: StreamSource, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
   train(x: ModelData | StreamSource, ...rest: unknown[]): AsyncGenerator<TrainEvent, History, void> {
@@ -218,7 +223,10 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     return turn
   }
 
-  /** @internal The seed and pass of the next epoch's shuffle. They go on from fit to fit, and with a saved model, until setSeed() is called. */
+  /**
+   * @internal The seed and pass of the next epoch's shuffle. They go on from fit to fit, and with a saved model, until
+   * setSeed() is called.
+   */
   nextShuffle(): ShuffleState {
     if (this.order?.generation !== seedGeneration()) this.order = { seed: nextSeed(), pass: 0, generation: seedGeneration() }
     return { seed: this.order.seed, pass: this.order.pass++ }
@@ -245,7 +253,10 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     return this.weights[0]?.device ?? device()
   }
 
-  /** The model with its weights on another device; itself when they are there already. ERR_NO_DEVICE with the reason when it cannot be used. */
+  /**
+   * The model with its weights on another device; itself when they are there already. ERR_NO_DEVICE with the reason
+   * when it cannot be used.
+   */
   to(id: string): this {
     const where = resolveDevice(id)
     if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: to() while the model is being trained`)

@@ -5,7 +5,7 @@ import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
 import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 
 export interface CompileOptions {
@@ -17,7 +17,10 @@ export interface CompileOptions {
   lossWeights?: readonly number[] | Readonly<Record<string, number>>
   /** For every output, or lists of them by output, or a record. */
   metrics?: readonly (MetricLike | readonly MetricLike[])[] | Readonly<Record<string, MetricLike | readonly MetricLike[]>>
-  /** Metrics that count samples by sampleWeight and classWeight, in the same forms; those of `metrics` count all samples alike. */
+  /**
+   * Metrics that count samples by sampleWeight and classWeight, in the same forms; those of `metrics` count all samples
+   * alike.
+   */
   weightedMetrics?: CompileOptions['metrics']
   /** Accuracy of matrix products. Default 'float32'. */
   precision?: Precision
@@ -83,7 +86,10 @@ export class Objective {
     this.weightedMetrics = givenMetrics('weightedMetrics', options.weightedMetrics)
   }
 
-  /** Throws ERR_ARGUMENT for settings by output that name an output the model does not have; warns of outputs that a record of losses leaves out. */
+  /**
+   * Throws ERR_ARGUMENT for settings by output that name an output the model does not have; warns of outputs that a
+   * record of losses leaves out.
+   */
   checkOutputs(names: readonly string[]): void {
     const settings = { loss: this.loss, lossWeights: this.lossWeights, metrics: this.metrics, weightedMetrics: this.weightedMetrics }
     for (const [what, setting] of Object.entries(settings)) {
@@ -109,7 +115,7 @@ export class Objective {
     if (this.lossWeights === undefined) return 1
     const weight = byOutput('lossWeights', this.lossWeights, place)
     if (typeof weight === 'number' && Number.isFinite(weight)) return weight
-    throw new WeftError('ERR_ARGUMENT', `compile: lossWeights for output '${place.name}' must be a number, got ${String(weight)}`)
+    throw new WeftError('ERR_ARGUMENT', `compile: lossWeights for output '${place.name}' must be a number, got ${show(weight)}`)
   }
 
   /** The metrics of an output, with states of their own where they can be copied. */

@@ -1,11 +1,13 @@
-// Pass: one forward pass of a model beside its targets, as recorded into a step: predictions, losses, and what the metrics may know.
+// Pass: one forward pass of a model and its targets, as recorded into a step: predictions, losses, and what the
+// metrics may know.
+import { asTensor, tensor } from '../core/create.js'
 import { sameShape } from '../core/spec.js'
-import { asTensor, tensor } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { collectLosses } from '../layers/context.js'
 import type { Loss } from '../losses/index.js'
-import { isRecord, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
 import { gather, sigmoid, softmax } from '../ops/index.js'
+import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { leaves, type Tree } from './feed.js'
 import type { AnyModel } from './model.js'

@@ -1,5 +1,6 @@
-// Pipeline: keeps a few runs in flight, so that the device never waits for JavaScript, and gives their results in order.
-import { hold, release } from '../core/program.js'
+// Pipeline: keeps a few runs in flight, so that the device never waits for JavaScript, and gives their results in
+// order.
+import { hold, release } from '../core/flights.js'
 import type { Submitted } from '../core/jit.js'
 
 /** The next run, when it is to be submitted; undefined: there are no more. */
@@ -19,7 +20,10 @@ export interface PipelineOptions<R> {
 /** The event loop gets a turn at least this often, also when no run has to be waited for. */
 const TURN_MS = 4
 
-/** Results of the runs, in order. Rejects with the first run's error, and with signal.reason once the runs in flight are done. */
+/**
+ * Results of the runs, in order. Rejects with the first run's error, and with signal.reason once the runs in flight are
+ * done.
+ */
 export async function* pipeline<R>(options: PipelineOptions<R>): AsyncGenerator<R, void, void> {
   const { next, depth, begin, halted, signal } = options
   const flying: Submitted<R>[] = []

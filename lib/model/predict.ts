@@ -1,9 +1,10 @@
 // predict: the model's outputs for every row. Calls may overlap: nothing on the device is shared but the weights.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { OptionTable } from '../core/options.js'
 import { concat } from '../ops/index.js'
-import { isRecord, Tensor } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { ascending, checkCount, checkSignal } from './evaluate.js'
 import {
   batchColumns,

@@ -1,5 +1,6 @@
 // Progress: what fit and evaluate print: a bar on a terminal, plain lines elsewhere.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import type { Logs } from './step.js'
 
 /** 0: silent, 1: a progress bar, 2: one line per epoch, 'auto': 1 on a terminal, else 2. */
@@ -19,7 +20,7 @@ export class Progress {
 
   constructor(verbose: Verbosity, epochs: number) {
     if (![0, 1, 2, 'auto', true, false].includes(verbose))
-      throw new WeftError('ERR_ARGUMENT', `verbose must be 0, 1, 2 or 'auto', got ${String(verbose)}`)
+      throw new WeftError('ERR_ARGUMENT', `verbose must be 0, 1, 2 or 'auto', got ${show(verbose)}`)
     this.level = verbose === 'auto' ? (process.stdout.isTTY ? 1 : 2) : Number(verbose)
     this.epochs = epochs
   }

@@ -59,18 +59,18 @@ export class Sequential extends ComposedModel<SequentialOptions> {
         [],
         'To share a layer, write a functional model',
       )
-    if (this.list.some(({ name }) => name === layer.name))
-      throw this.error('ERR_ARGUMENT', `add: there is a layer named '${layer.name}' already`, [], 'Names are unique in a model')
     const given = layer.config.inputShape ?? (layer instanceof Sequential ? layer.inputShape : undefined)
     if (this.list.length === 0 && this.sample === undefined && given !== undefined) this.begin(given, 'float32')
     this.list.push(layer)
     try {
+      this.nameLayers()
       if (this.built) this.specs.push(this.grow(layer, this.specs.at(-1) ?? this.inputSpecOf()))
       else if (this.sample !== undefined) this.build([null, ...this.sample])
     } catch (error) {
       this.list.pop()
       throw error
     }
+    if (this.built) this.nameWeights()
     this.follow(1)
   }
 
@@ -135,7 +135,10 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     return value
   }
 
-  /** The model's input as a symbolic tensor, in a list: for functional models of its inner values, with getLayer(name).output. */
+  /**
+   * The model's input as a symbolic tensor, in a list: for functional models of its inner values, with
+   * getLayer(name).output.
+   */
   get inputs(): readonly [Tensor] {
     return [this.wiring().input]
   }
@@ -173,14 +176,14 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
 registerLoader('Sequential', (config, options) => {
   const { name, trainable, inputShape, inputDtype, layers } = config as {
-    name: string
+    name?: string
     trainable?: boolean
     inputShape?: DynamicShape
     inputDtype?: DType
     layers: LayerJson[]
   }
-  if (!Array.isArray(layers)) throw new WeftError('ERR_FORMAT', `the saved model '${name}' has no list of layers`)
-  const made = new Sequential([], { name })
+  if (!Array.isArray(layers)) throw new WeftError('ERR_FORMAT', `the saved model '${name ?? 'sequential'}' has no list of layers`)
+  const made = new Sequential([], name === undefined ? {} : { name })
   if (inputShape !== undefined) made.add(new InputLayer({ inputShape, ...(inputDtype === undefined ? {} : { dtype: inputDtype }) }))
   for (const json of layers) made.add(layerFromJson(json, options))
   if (trainable === false) made.trainable = false

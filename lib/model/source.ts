@@ -1,5 +1,5 @@
 // Sources: where the batches of an epoch come from: rows of arrays on the device, in an order, or a stream.
-import { tensor } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
 import { batchColumns, checkEnds, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
@@ -71,7 +71,10 @@ export interface StreamOptions {
   classWeight?: ClassWeight | undefined
 }
 
-/** Batches of a stream. With `steps` an epoch goes on where the last one ended unless it restarts; otherwise each epoch is one pass. */
+/**
+ * Batches of a stream. With `steps` an epoch goes on where the last one ended unless it restarts; otherwise each epoch
+ * is one pass.
+ */
 export function streamSource(forms: Forms, source: StreamSource, options: StreamOptions): Source {
   const { steps: stepsPerEpoch, option, restarts = false, classWeight } = options
   if (stepsPerEpoch === undefined) checkEnds(option, source)

@@ -1,10 +1,12 @@
-// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the model run and updated, figures added up.
-import { variable } from '../core/apply.js'
+// Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the
+// model run and updated, figures added up.
 import { withDevice } from '../core/device.js'
 import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'
 import { jit, type JitFunction } from '../core/jit.js'
-import { isRecord, mapTree, Tensor, type Variable } from '../core/tensor.js'
+import { Tensor, type Variable } from '../core/tensor.js'
+import { isRecord, mapTree } from '../core/tree.js'
+import { variable } from '../core/variable.js'
 import { warnOnce } from '../core/warnings.js'
 import { concat, takeBatch, zerosLike } from '../ops/index.js'
 import type { MetricName } from '../metrics/index.js'
@@ -91,7 +93,7 @@ class Tracker {
   }
 }
 
-/** The rows of a step: arrays that a permutation picks from, beside the cursor. */
+/** The rows of a step: the cursor, and the arrays from which a permutation picks. */
 export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined], Tensor>
 export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean], Tensor>
 

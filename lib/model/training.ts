@@ -1,6 +1,7 @@
 // Training: fit and train, epoch by epoch; trainOnBatch.
+import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { type CallbackLike, CallbackList } from '../callbacks/callback.js'
 import type { Tensor } from '../core/tensor.js'
 import { type ClassWeight, type ClassWeightLike, classWeightOption } from './class_weight.js'
@@ -77,16 +78,14 @@ export interface TrainEvent {
 function checkFit(options: FitOptions): void {
   checkSignal('fit', options.signal)
   const { epochs = 1, initialEpoch = 0, stepsPerEpoch, classWeight, validationSplit = 0 } = options
-  if (!Number.isInteger(epochs) || epochs < 0)
-    throw new WeftError('ERR_ARGUMENT', `fit: epochs must be an integer of at least 0, got ${epochs}`)
-  if (!Number.isInteger(initialEpoch) || initialEpoch < 0)
-    throw new WeftError('ERR_ARGUMENT', `fit: initialEpoch must be an integer of at least 0, got ${initialEpoch}`)
+  integer('fit', 'epochs', epochs, 0)
+  integer('fit', 'initialEpoch', initialEpoch, 0)
   if (stepsPerEpoch !== undefined) checkCount('fit', 'stepsPerEpoch', stepsPerEpoch)
   checkCount('fit', 'batchSize', options.batchSize ?? 32)
   checkCount('fit', 'validationFreq', options.validationFreq ?? 1)
   checkCount('fit', 'validationBatchSize', options.validationBatchSize ?? 32)
   if (!(validationSplit >= 0 && validationSplit < 1))
-    throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${validationSplit}`)
+    throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${show(validationSplit)}`)
   classWeightOption('fit', classWeight)
   if (options.validationSteps !== undefined) checkCount('fit', 'validationSteps', options.validationSteps)
 }
@@ -96,7 +95,10 @@ const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).m
 /** At most this many steps are in flight. */
 const MOST_IN_FLIGHT = 4
 
-/** Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight meanwhile. */
+/**
+ * Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight
+ * meanwhile.
+ */
 export async function* trainEvents(
   model: AnyModel,
   x: ModelData | StreamSource,

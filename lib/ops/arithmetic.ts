@@ -84,7 +84,10 @@ const Clip = unaryOp<{ min: number; max: number }>({
 })
 const WHOLE: Readonly<Record<string, readonly [number, number]>> = { int32: [-(2 ** 31), 2 ** 31 - 1], uint8: [0, 255] }
 
-/** x limited to [min, max]; the gradient is 1 within, both ends included, and 0 outside. Integers with fractional limits become float32. */
+/**
+ * x limited to [min, max]; the gradient is 1 within, both ends included, and 0 outside. Integers with fractional limits
+ * become float32.
+ */
 export const clip: (x: TensorLike, min: number, max: number) => Tensor = func(
   'clip(x, min, max)',
   (x: TensorLike, min: number, max: number) => {

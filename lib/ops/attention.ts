@@ -1,9 +1,11 @@
 // Scaled dot-product attention (Vaswani et al. 2017) without a matrix of queries by keys in memory (Dao et al. 2022).
-import { apply, tensor } from '../core/apply.js'
+import { apply } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, type Spec } from '../core/op.js'
-import { checkOptions, type OptionTable } from '../core/options.js'
+import { type Op, registerOp } from '../core/op.js'
+import { checkOptions, type OptionTable, show } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import type { Spec } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { add, mul, sub } from './arithmetic.js'
@@ -27,7 +29,10 @@ type AttentionAttrs = {
   readonly positioned: boolean
 }
 
-/** (q [b, tq, h, d], k [b, tk, hk, d], v [b, tk, hk, dv], (mask), (offset), (state)) → y [b, tq, h, dv], logSum [b, h, tq]. */
+/**
+ * (q [b, tq, h, d], k [b, tk, hk, d], v [b, tk, hk, dv], (mask), (offset), (state)) → y [b, tq, h, dv], logSum [b, h,
+ * tq].
+ */
 export const Attention: Op<AttentionAttrs> = registerOp<AttentionAttrs>({
   name: 'attention',
   shape: ([q, , v]) => {
@@ -115,11 +120,16 @@ export interface AttentionOptions {
   mask?: TensorLike
   /** Query i looks at keys 0 … i + offset only. Default false. */
   causal?: boolean
-  /** Position of the first query among the keys, with causal: a number, or an int32 tensor of one element. Default 0. */
+  /**
+   * Position of the first query among the keys, with causal: a number, or an int32 tensor of one element. Default 0.
+   */
   offset?: number | Tensor
   /** Factor of the scores. Default 1/√d. */
   scale?: number
-  /** Weights are dropped with probability `rate`, the others divided by 1 - rate; `seed` and `state` as in dropout(). Default: none are. */
+  /**
+   * Weights are dropped with probability `rate`, the others divided by 1 - rate; `seed` and `state` as in dropout().
+   * Default: none are.
+   */
   dropout?: { rate: number; seed?: number; state?: Tensor }
 }
 
@@ -186,7 +196,8 @@ function dropoutRate(op: string, dropout: NonNullable<AttentionOptions['dropout'
 /**
  * softmax(scale·q·kᵀ)·v for each head, over the keys that a query may look at; zeros for a query that may look at none.
  * @param q queries [b, tq, h, d]
- * @param k keys [b, tk, hk, d]; hk divides h, and head i reads head ⌊i·hk/h⌋ of k and v (grouped queries, Ainslie et al. 2023)
+ * @param k keys [b, tk, hk, d]; hk divides h, and head i reads head ⌊i·hk/h⌋ of k and v (grouped queries, Ainslie et
+ *   al. 2023)
  * @param v values [b, tk, hk, dv]
  * @returns [b, tq, h, dv]
  */
@@ -201,7 +212,7 @@ export const scaledDotProductAttention: (q: TensorLike, k: TensorLike, v: Tensor
     const { device, dtype } = query
     const [b, tq, h, d] = query.shape as [number, number, number, number]
     const scale = numberOf(op, 'scale', options.scale ?? (d === 0 ? 1 : 1 / Math.sqrt(d)))
-    if (typeof causal !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: causal is true or false, got ${String(causal)}`, { op })
+    if (typeof causal !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: causal is true or false, got ${show(causal)}`, { op })
     if (!causal && offset !== 0) {
       throw new WeftError('ERR_ARGUMENT', `${op}: an offset is for causal attention`, { op, hint: 'Set causal: true' })
     }

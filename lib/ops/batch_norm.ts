@@ -1,8 +1,9 @@
 // Batch normalization over all axes but the last (Ioffe and Szegedy 2015).
 import { apply } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, sizeOf } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import { sizeOf } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, div, mul, sub } from './arithmetic.js'

@@ -1,7 +1,9 @@
 // Broadcasting made explicit, and its transpose.
-import { applyOne, checkShape } from '../core/apply.js'
+import { applyOne } from '../core/apply.js'
+import { checkShape } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, type Shape, sameShape } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import { sameShape, type Shape } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'

@@ -1,8 +1,10 @@
 // Cast and identity: the same values in another dtype, as a copy, or without gradient.
 import { applyOne } from '../core/apply.js'
-import { WeftError, unknownName } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
-import { type DType, isFloat, type Op, registerOp } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import { show } from '../core/options.js'
+import { type DType, isFloat } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { keepMask } from './masks.js'
@@ -41,8 +43,7 @@ export function alike(x: Tensor): Tensor {
 export const cast: (x: TensorLike, dtype: DType) => Tensor = func('cast(x, dtype)', (x, dtype) => {
   const source = operand('cast', x)
   if (!DTYPES.includes(dtype)) {
-    if (typeof dtype !== 'string')
-      throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${JSON.stringify(dtype)}`, { op: 'cast' })
+    if (typeof dtype !== 'string') throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${show(dtype)}`, { op: 'cast' })
     throw new WeftError('ERR_DTYPE', `cast: ${unknownName('dtype', dtype, DTYPES).message}`, { op: 'cast' })
   }
   return keepMask(source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype }), [x])

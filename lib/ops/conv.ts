@@ -1,9 +1,10 @@
-// Convolutions of images NHWC with kernels HWIO: the forward product and its two gradients, which are each other's gradients too; and the functions
-// that users call, 1-d and 2-d, depthwise, transposed.
+// Convolutions of images NHWC with kernels HWIO: the forward product and its two gradients, which are each other's
+// gradients too; and the functions that users call, 1-d and 2-d, depthwise, transposed.
 import { apply, applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, type Spec } from '../core/op.js'
-import type { OptionTable } from '../core/options.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import type { FusedActivation } from './dense.js'
@@ -78,7 +79,10 @@ export const Conv2dBias: Op<ConvBias> = registerOp<ConvBias>({
   },
 })
 
-/** (x, k, b) → max pooling of relu(convolution + b), and where each maximum lies in its window: the convolution itself is never stored. */
+/**
+ * (x, k, b) → max pooling of relu(convolution + b), and where each maximum lies in its window: the convolution itself
+ * is never stored.
+ */
 export const Conv2dReluPool: Op<ConvPool> = registerOp<ConvPool>({
   name: 'conv2dReluPool',
   shape: (inputs, attrs) => {
@@ -169,10 +173,13 @@ export const conv2d: (x: TensorLike, kernel: TensorLike, options?: Conv2dOptions
 )
 
 export interface Conv1dOptions {
+  /** Default 1. */
   strides?: number
   /** 'causal': all padding before, so that no step sees a later one; or [before, after]. Default 'valid'. */
   padding?: 'valid' | 'same' | 'causal' | readonly [number, number]
+  /** Distance of the kernel's places in the input. Default 1. */
   dilations?: number
+  /** Channels in and out are cut into this many independent groups. Default 1. */
   groups?: number
 }
 
@@ -207,7 +214,10 @@ export const conv1d: (x: TensorLike, kernel: TensorLike, options?: Conv1dOptions
 
 export type DepthwiseOptions = Omit<Conv2dOptions, 'groups'>
 
-/** Each channel convolved by itself: x [n, h, w, c], kernel [kh, kw, c, m] → [n, oh, ow, c·m], channel c's results side by side. */
+/**
+ * Each channel convolved by itself: x [n, h, w, c], kernel [kh, kw, c, m] → [n, oh, ow, c·m], channel c's results side
+ * by side.
+ */
 export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: DepthwiseOptions) => Tensor = func(
   'depthwiseConv2d(x, kernel, options)',
   DEPTHWISE_OPTIONS,
@@ -229,9 +239,11 @@ export const depthwiseConv2d: (x: TensorLike, kernel: TensorLike, options?: Dept
 )
 
 export interface ConvTransposeOptions {
+  /** Default 1. */
   strides?: Pair
   /** Of the convolution whose transpose this is. Default 'valid'. */
   padding?: 'valid' | 'same'
+  /** Distance of the kernel's places in the result. Default 1. */
   dilations?: Pair
   /** Places added at the end of the result, where several sizes fit. Default: as Keras. */
   outputPadding?: Pair
@@ -243,7 +255,10 @@ function transposedExtent(extent: number, window: number, stride: number, same: 
   return (extent - 1) * stride + window + (extra ?? Math.max(stride - window, 0))
 }
 
-/** Transposed convolution: x [n, h, w, in], kernel [kh, kw, out, in] (Keras' order) → [n, H, W, out], the gradient of the convolution that makes x of it. */
+/**
+ * Transposed convolution: x [n, h, w, in], kernel [kh, kw, out, in] (Keras' order) → [n, H, W, out], the gradient of
+ * the convolution that makes x of it.
+ */
 export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: ConvTransposeOptions) => Tensor = func(
   'conv2dTranspose(x, kernel, options)',
   TRANSPOSE_OPTIONS,
@@ -278,7 +293,7 @@ export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: Conv
     if (back[0] !== input.shape[1] || back[1] !== input.shape[2]) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `${op}: outputPadding ${JSON.stringify(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
+        `${op}: outputPadding ${show(options.outputPadding)} does not fit strides [${strides}]: it must be smaller`,
         { op },
       )
     }

@@ -1,10 +1,12 @@
 // Creation: tensors of one value, ramps and identity matrices, made on the device.
-import { applyOne, checkShape } from '../core/apply.js'
+import { applyOne } from '../core/apply.js'
+import { checkShape } from '../core/checks.js'
 import { device, withDevice } from '../core/device.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { callOf } from '../core/graph.js'
-import { type DType, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
-import type { OptionTable } from '../core/options.js'
+import { type Op, registerOp } from '../core/op.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { DType, Shape, Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { DTYPES } from './cast.js'
@@ -65,7 +67,7 @@ export const full: (shape: Shape, value: number, options?: CreationOptions) => T
   CREATION_OPTIONS,
   (shape, value, options) => {
     if (typeof value !== 'number')
-      throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${JSON.stringify(value)}`, { op: 'full' })
+      throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${show(value)}`, { op: 'full' })
     return filled('full', shape, value, options)
   },
 )
@@ -82,7 +84,10 @@ export const zerosLike: (x: TensorLike) => Tensor = func('zerosLike(x)', (x) => 
 /** Ones in the shape and dtype of another tensor. */
 export const onesLike: (x: TensorLike) => Tensor = func('onesLike(x)', (x) => fullLike(x, 1))
 
-/** start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are integers, else float32. */
+/**
+ * start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are
+ * integers, else float32.
+ */
 export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = func(
   'arange(start, stop, step, options)',
   CREATION_OPTIONS,

@@ -1,7 +1,8 @@
 // Cross-entropy of logits against distributions or labels: softmax, logarithm and selection in one pass.
 import { apply, applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, type Spec, sameShape, sizeOf } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import { sameShape, sizeOf, type Spec } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, mul, neg, sub } from './arithmetic.js'

@@ -1,8 +1,9 @@
 // Dense: a matrix product with its bias and activation in one kernel.
 import { applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { type Op, registerOp, sizeOf } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import { sizeOf } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { matMul } from './matmul.js'

@@ -1,4 +1,5 @@
 // Dropout (Srivastava et al. 2014), scaled so that the mean stays.
+// Tested in test/ops/random.test.ts.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
@@ -28,7 +29,9 @@ export interface DropoutOptions {
 
 const OPTIONS: OptionTable<DropoutOptions> = { seed: 'any', state: 'object' }
 
-/** Each value zeroed with probability rate, the others divided by 1 - rate. Always drops: layers do so in training only. */
+/**
+ * Each value zeroed with probability rate, the others divided by 1 - rate. Always drops: layers do so in training only.
+ */
 export const dropout: (x: TensorLike, rate: number, options?: DropoutOptions) => Tensor = func(
   'dropout(x, rate, options)',
   OPTIONS,

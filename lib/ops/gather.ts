@@ -1,7 +1,9 @@
-// Selection by indices and its transpose, addition at indices. Indices are int32; those out of range fail the step with ERR_DATA.
+// Selection by indices and its transpose, addition at indices. Indices are int32; those out of range fail the step with
+// ERR_DATA.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { type DType, type Op, registerOp, type Shape, sameShape } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import { type DType, sameShape, type Shape } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add } from './arithmetic.js'
@@ -40,7 +42,9 @@ export const ScatterAlong: Op<ResultAttrs> = registerOp<ResultAttrs>({
   shape: ([, updates], { shape }) => [{ shape, dtype: updates!.dtype }],
   grad: ([u], { inputs: [indices] }) => [undefined, applyOne(GatherAlong, [u!, indices!], {})],
 })
-/** (x [n, ...], permutation int32 [n], cursor int32 [1]) → the rows at permutation[cursor ...], in the result's dtype. */
+/**
+ * (x [n, ...], permutation int32 [n], cursor int32 [1]) → the rows at permutation[cursor ...], in the result's dtype.
+ */
 export const TakeBatch: Op<TakeAttrs> = registerOp<TakeAttrs>({
   name: 'takeBatch',
   shape: (_, { shape, dtype }) => [{ shape, dtype }],
@@ -64,7 +68,10 @@ export const gather: (x: TensorLike, indices: TensorLike, axis?: number) => Tens
   },
 )
 
-/** One value per index along an axis (default the last): result[i, j] = x[i, indices[i, j]]. Other extents are equal (np.take_along_axis). */
+/**
+ * One value per index along an axis (default the last): result[i, j] = x[i, indices[i, j]]. Other extents are equal
+ * (np.take_along_axis).
+ */
 export const gatherAlong: (x: TensorLike, indices: TensorLike, axis?: number) => Tensor = func(
   'gatherAlong(x, indices, axis)',
   (x, indices, axis = -1) => {
@@ -82,7 +89,10 @@ export const gatherAlong: (x: TensorLike, indices: TensorLike, axis?: number) =>
   },
 )
 
-/** x with updates added at the indices along an axis; equal indices add up, in order. updates: x.shape[:axis] + indices.shape + x.shape[axis + 1:]. */
+/**
+ * x with updates added at the indices along an axis; equal indices add up, in order. updates: x.shape[:axis] +
+ * indices.shape + x.shape[axis + 1:].
+ */
 export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLike, axis?: number) => Tensor = func(
   'scatterAdd(x, indices, updates, axis)',
   (x, indices, updates, axis = 0) => {
@@ -105,7 +115,8 @@ export const scatterAdd: (x: TensorLike, indices: TensorLike, updates: TensorLik
 )
 
 /**
- * A batch of rows for one training step: x [n, ...] at permutation[cursor], permutation[cursor + 1], ..., cast on the way.
+ * A batch of rows for one training step: x [n, ...] at permutation[cursor], permutation[cursor + 1], ..., cast on the
+ * way.
  * @param permutation int32 [n]
  * @param cursor int32 [1]
  * @param batch rows to take

@@ -1,4 +1,5 @@
 // Gated recurrent units (Cho et al. 2014): all steps of a sequence in one call.
+// Tested in test/ops/recurrent.test.ts.
 import { apply } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
@@ -36,7 +37,9 @@ import {
 
 type GruAttrs = GatedAttrs & { readonly resetAfter: boolean }
 
-/** (projected [b, t, 3u], recurrent [u, 3u], recurrentBias [3u], h0 [b, u], (mask), (scale)) → h, hLast, gates, inner. */
+/**
+ * (projected [b, t, 3u], recurrent [u, 3u], recurrentBias [3u], h0 [b, u], (mask), (scale)) → h, hLast, gates, inner.
+ */
 export const Gru: Op<GruAttrs> = registerOp<GruAttrs>({
   name: 'gru',
   shape: ([projected, recurrent]) => {
@@ -63,7 +66,10 @@ export const Gru: Op<GruAttrs> = registerOp<GruAttrs>({
     })
   },
 })
-/** ((g of h), (of hLast), recurrent, recurrentBias, h0, h, gates, inner, (mask), (scale)) → gradients of projected, recurrent, recurrentBias, h0. */
+/**
+ * ((g of h), (of hLast), recurrent, recurrentBias, h0, h, gates, inner, (mask), (scale)) → gradients of projected,
+ * recurrent, recurrentBias, h0.
+ */
 export const GruGrad: Op<GruAttrs & Given> = registerOp<GruAttrs & Given>({
   name: 'gruGrad',
   shape: (inputs, attrs) => {
@@ -133,7 +139,8 @@ const GRU_OPTIONS: OptionTable<GruOptions> = { ...LSTM_OPTIONS, resetAfter: 'any
 
 /**
  * Gated recurrent units over x [b, t, d] (Cho et al. 2014; gates z, r, h as in Keras): h = z·h + (1 - z)·h̃, with
- * h̃ = tanh(x·kernel_h + r·(h·recurrentKernel_h + bias)) by default and tanh(x·kernel_h + (r·h)·recurrentKernel_h) with resetAfter: false.
+ * h̃ = tanh(x·kernel_h + r·(h·recurrentKernel_h + bias)) by default and tanh(x·kernel_h + (r·h)·recurrentKernel_h) with
+ * resetAfter: false.
  * @param kernel [d, 3·units]
  * @param recurrentKernel [units, 3·units]
  * @param bias [2, 3·units] (of the input, of the state), with resetAfter: false [3·units]; or undefined

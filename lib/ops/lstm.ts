@@ -1,4 +1,5 @@
 // Long short-term memory (Hochreiter and Schmidhuber 1997): all steps of a sequence in one call.
+// Tested in test/ops/recurrent.test.ts.
 import { apply } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
@@ -66,7 +67,10 @@ export const Lstm: Op<GatedAttrs> = registerOp<GatedAttrs>({
     })
   },
 })
-/** ((g of h), (of hLast), (of cLast), recurrent, h0, c0, h, gates, cells, (mask), (scale)) → gradients of projected, recurrent, h0, c0. */
+/**
+ * ((g of h), (of hLast), (of cLast), recurrent, h0, c0, h, gates, cells, (mask), (scale)) → gradients of projected,
+ * recurrent, h0, c0.
+ */
 export const LstmGrad: Op<GatedAttrs & GivenCell> = registerOp<GatedAttrs & GivenCell>({
   name: 'lstmGrad',
   shape: (inputs, attrs) => {

@@ -1,8 +1,9 @@
 // Matrix products.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import { type Op, registerOp, type Shape } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import type { Shape } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { broadcastShapes, sameFloats } from './operands.js'
@@ -59,8 +60,8 @@ function mismatch(a: Shape, b: Shape, transposeA: boolean, transposeB: boolean):
 const OPTIONS: OptionTable<MatMulOptions> = { transposeA: 'boolean', transposeB: 'boolean' }
 
 /**
- * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a column, and its axis is dropped from the result (numpy).
- * ERR_DTYPE unless both are floats of one dtype.
+ * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a
+ * column, and its axis is dropped from the result (numpy). ERR_DTYPE unless both are floats of one dtype.
  */
 export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => Tensor = func(
   'matMul(a, b, options)',

@@ -1,7 +1,8 @@
 // One-hot rows of class ids.
 import { applyOne } from '../core/apply.js'
-import { type DType, type Op, registerOp } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import type { DType } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkDType } from './creation.js'

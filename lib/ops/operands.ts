@@ -1,14 +1,19 @@
 // Operands: how the arguments of public functions become tensors of one device, one dtype and checked axes.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { type AttrValue, type DType, isFloat, type Shape, type Spec, sameShape } from '../core/op.js'
+import type { AttrValue } from '../core/op.js'
+import { show } from '../core/options.js'
+import { type DType, isFloat, sameShape, type Shape, type Spec } from '../core/spec.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { cast } from './raw.js'
 
 /** Order of promotion; the two 16-bit floats meet in float32. */
 const RANK: Record<DType, number> = { bool: 0, uint8: 1, int32: 2, float16: 3, bfloat16: 3, float32: 4, float64: 5, int8: -1, int64: -1 }
 
-/** What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), or floats (integers become float32). */
+/**
+ * What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), or floats
+ * (integers become float32).
+ */
 export type Kind = 'stored' | 'any' | 'number' | 'float'
 
 /** The dtype an operand of this dtype is computed in. int8 and int64 are storage only. */
@@ -73,7 +78,10 @@ export function promoted(op: string, values: readonly TensorLike[], kind: Kind):
   return tensors.map((t) => (t.dtype === dtype ? t : cast(t, dtype)))
 }
 
-/** Operands of an op that does not promote: floats of one dtype; nested arrays and numbers take the dtype of the first tensor. */
+/**
+ * Operands of an op that does not promote: floats of one dtype; nested arrays and numbers take the dtype of the first
+ * tensor.
+ */
 export function sameFloats(op: string, values: readonly TensorLike[]): Tensor[] {
   const tensors = operands(op, values)
   const dtype = tensors[0]!.dtype
@@ -140,7 +148,7 @@ function mismatch(op: string, shapes: readonly Shape[]): WeftError {
 
 /** The axis counted from the front; negative ones count from the end. */
 export function axisOf(op: string, axis: unknown, rank: number): number {
-  if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${JSON.stringify(axis)}`, { op })
+  if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${show(axis)}`, { op })
   const from = (axis as number) < 0 ? (axis as number) + rank : (axis as number)
   if (from < 0 || from >= rank) {
     throw new WeftError('ERR_SHAPE', `${op}: axis ${axis} is out of range for rank ${rank}`, {
@@ -155,19 +163,14 @@ export function axisOf(op: string, axis: unknown, rank: number): number {
 export function axesOf(op: string, axis: number | readonly number[] | undefined, rank: number): number[] {
   if (axis === undefined || axis === null) return Array.from({ length: rank }, (_, i) => i)
   const axes = (Array.isArray(axis) ? (axis as readonly number[]) : [axis as number]).map((a) => axisOf(op, a, rank)).sort((a, b) => a - b)
-  if (axes.some((a, i) => a === axes[i - 1]))
-    throw new WeftError('ERR_ARGUMENT', `${op}: axis ${JSON.stringify(axis)} names an axis twice`, { op })
+  if (axes.some((a, i) => a === axes[i - 1])) throw new WeftError('ERR_ARGUMENT', `${op}: axis ${show(axis)} names an axis twice`, { op })
   return axes
 }
 
 /** Throws ERR_ARGUMENT unless value is a finite number. */
 export function numberOf(op: string, name: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${op}: ${name} must be a finite number, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
-      { op },
-    )
+    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be a finite number, got ${show(value)}`, { op })
   }
   return value
 }
@@ -175,11 +178,7 @@ export function numberOf(op: string, name: string, value: unknown): number {
 /** Throws ERR_ARGUMENT unless value is an integer of at least `least`. */
 export function integerOf(op: string, name: string, value: unknown, least: number): number {
   if (!Number.isInteger(value) || (value as number) < least) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${op}: ${name} must be an integer of at least ${least}, got ${typeof value === 'number' ? value : JSON.stringify(value)}`,
-      { op },
-    )
+    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least}, got ${show(value)}`, { op })
   }
   return value as number
 }

@@ -1,6 +1,7 @@
 // Optimizer updates: one call per step updates all parameters and their state. Formulas: docs/operations.md.
 import { WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, sameShape } from '../core/op.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { sameShape } from '../core/spec.js'
 
 export type OptimizerAttrs = Attrs & {
   /** Decoupled weight decay of each parameter. */
@@ -27,7 +28,7 @@ function optimizerOp(name: string, shared = 0): Op<OptimizerAttrs> {
         if (!sameShape(t.shape, w.shape) || t.dtype !== w.dtype) {
           throw new WeftError(
             sameShape(t.shape, w.shape) ? 'ERR_DTYPE' : 'ERR_SHAPE',
-            `${name}: parameter ${w.dtype} [${w.shape}] beside ${t.dtype} [${t.shape}]`,
+            `${name}: a tensor ${t.dtype} [${t.shape}] does not fit its parameter ${w.dtype} [${w.shape}]`,
             {
               op: name,
               shapes: [w.shape, t.shape],

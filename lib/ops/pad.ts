@@ -2,6 +2,7 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
+import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { operand, type ResultAttrs } from './operands.js'
@@ -25,15 +26,14 @@ export const pad: (x: TensorLike, paddings: number | readonly (readonly [number,
     if (!valid || pairs.some((pair) => !Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < 0))) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `pad: paddings for shape [${source.shape}] are ${source.rank} pairs [before, after], got ${JSON.stringify(paddings)}`,
+        `pad: paddings for shape [${source.shape}] are ${source.rank} pairs [before, after], got ${show(paddings)}`,
         {
           op: 'pad',
           shapes: [source.shape],
         },
       )
     }
-    if (typeof value !== 'number')
-      throw new WeftError('ERR_ARGUMENT', `pad: the value must be a number, got ${JSON.stringify(value)}`, { op: 'pad' })
+    if (typeof value !== 'number') throw new WeftError('ERR_ARGUMENT', `pad: the value must be a number, got ${show(value)}`, { op: 'pad' })
     const shape = source.shape.map((n, i) => n + pairs[i]![0] + pairs[i]![1])
     return applyOne(Pad, [source], { before: pairs.map(([before]) => before), value, shape })
   },

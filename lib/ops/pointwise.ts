@@ -1,7 +1,8 @@
-// What pointwise operations are made with: from a name, a kind and a gradient follow the op, its gradient's op, the public function, its checks
-// and the Tensor method.
+// What pointwise operations are made with: from a name, a kind and a gradient follow the op, its gradient's op, the
+// public function, its checks and the Tensor method.
 import { applyOne } from '../core/apply.js'
-import { type Attrs, type Call, type Op, registerOp, type Spec } from '../core/op.js'
+import { type Attrs, type Call, type Op, registerOp } from '../core/op.js'
+import type { Spec } from '../core/spec.js'
 import { func, methods } from '../core/symbolic.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { keepMask } from './masks.js'
@@ -16,8 +17,9 @@ export type Numbers = Readonly<Record<string, number>>
 
 /**
  * How the gradient of x follows from g, the gradient of the result.
- * { input } or { output }: a kernel `<name>Grad` of (g, x) or (g, y); the function says the same with simpler ops, for second derivatives.
- * A function of (g, x, y): written with simpler ops. 'zero': the function is flat. 'none': the results are not numbers.
+ * { input } or { output }: a kernel `<name>Grad` of (g, x) or (g, y); the function says the same with simpler ops, for
+ * second derivatives. A function of (g, x, y): written with simpler ops. 'zero': the function is flat. 'none': the
+ * results are not numbers.
  */
 export type UnaryGradient<A extends Numbers> =
   | { readonly input: (g: Tensor, x: Tensor, attrs: A) => Tensor }

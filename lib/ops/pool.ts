@@ -1,8 +1,9 @@
 // Pooling of images [n, h, w, c] and of sequences [n, w, c].
 import { apply, applyOne } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { type Attrs, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
-import type { OptionTable } from '../core/options.js'
+import { type Attrs, type Op, registerOp } from '../core/op.js'
+import { type OptionTable, show } from '../core/options.js'
+import type { Shape, Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkRank, single } from './operands.js'
@@ -103,7 +104,10 @@ function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2
   })
 }
 
-/** The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first of ties. */
+/**
+ * The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first
+ * of ties.
+ */
 export const maxPool2d: Pool2d = pool2d('maxPool2d', (x, attrs) => apply(MaxPool2d, [x], attrs)[0]!)
 /** The mean of each window of images [n, h, w, c], over the places inside the image. */
 export const averagePool2d: Pool2d = pool2d('averagePool2d', (x, attrs) => applyOne(AveragePool2d, [x], attrs))
@@ -124,11 +128,7 @@ function pool1d(op: string, pool: Pool2d): Pool1d {
     checkRank(op, 'x', rows, 3, 'A batch of sequences is [n, steps, channels]')
     const { poolSize = 2, strides = poolSize, padding = 'valid' } = options
     if (typeof poolSize !== 'number' || typeof strides !== 'number') {
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `${op}: poolSize and strides are numbers, got ${JSON.stringify(poolSize)} and ${JSON.stringify(strides)}`,
-        { op },
-      )
+      throw new WeftError('ERR_ARGUMENT', `${op}: poolSize and strides are numbers, got ${show(poolSize)} and ${show(strides)}`, { op })
     }
     if (typeof padding === 'string' && padding !== 'valid' && padding !== 'same')
       throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])

@@ -1,9 +1,12 @@
-// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see lib/core/random.ts.
-import { applyOne, checkShape } from '../core/apply.js'
+// Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see
+// lib/core/random.ts.
+import { applyOne } from '../core/apply.js'
+import { checkShape } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { type DType, isFloat, type Op, registerOp, type Shape, type Spec } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import { type DType, isFloat, type Shape, type Spec } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import { type Tensor, Variable } from '../core/tensor.js'
 import { cast } from './cast.js'

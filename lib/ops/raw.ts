@@ -1,7 +1,10 @@
-// Raw calls: ops by their names, on tensors of one dtype. Gradients of pointwise ops are written with these: nothing is promoted, checked or
-// marked with a mask, and no family of ops is imported, so that families do not import each other in a circle.
-import { applyOne, asTensor } from '../core/apply.js'
-import { type Attrs, type DType, ops, type Shape, sameShape } from '../core/op.js'
+// Raw calls: ops by their names, on tensors of one dtype. Gradients of pointwise ops are written with these: nothing is
+// promoted, checked or marked with a mask, and no family of ops is imported, so that families do not import each other
+// in a circle.
+import { applyOne } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
+import { type Attrs, ops } from '../core/op.js'
+import { type DType, sameShape, type Shape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 
 /** Calls the op of this name. */
@@ -9,7 +12,7 @@ export function call(name: string, inputs: readonly Tensor[], attrs: Attrs = {})
   return applyOne(ops.get(name)!, inputs, attrs)
 }
 
-/** An operand of a raw op: numbers take the dtype of the tensor beside them. */
+/** An operand of a raw op: a number takes the dtype of the other operand. */
 type Operand = Tensor | number
 
 function pair(name: string, a: Operand, b: Operand): Tensor {
@@ -46,7 +49,10 @@ export const sigmoid: One = (x) => call('sigmoid', [x])
 export const softplus: One = (x) => call('softplus', [x])
 export const identity: One = (x) => call('identity', [x])
 
-/** a where the condition holds, else b; a number takes the dtype of the other choice, or of `like` where both are numbers. */
+/**
+ * a where the condition holds, else b; a number takes the dtype of the other choice, or of `like` where both are
+ * numbers.
+ */
 export function where(condition: Tensor, a: Operand, b: Operand, like: Operand = typeof a === 'number' ? b : a): Tensor {
   return call('where', [condition, asTensor(a, like as Tensor), asTensor(b, like as Tensor)])
 }
@@ -59,7 +65,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : call('reshape', [x], { shape })
 }
 
-/** The gradient of an operand of this shape from that of the broadcast result: sums over the axes it was repeated along. */
+/**
+ * The gradient of an operand of this shape from that of the broadcast result: sums over the axes it was repeated along.
+ */
 export function unbroadcast(g: Tensor, shape: Shape): Tensor {
   if (sameShape(g.shape, shape)) return g
   const offset = g.rank - shape.length

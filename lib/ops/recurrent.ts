@@ -1,7 +1,8 @@
-// Recurrent layers as functions of sequences [batch, time, features]: what lstm, gru and simpleRnn have in common, their options, the checks of
-// their operands, and the projection of all steps.
+// Recurrent layers as functions of sequences [batch, time, features]: what lstm, gru and simpleRnn have in common,
+// their options, the checks of their operands, and the projection of all steps.
+import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
-import type { OptionTable } from '../core/options.js'
+import { type OptionTable, show } from '../core/options.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { stopGradient } from './cast.js'
 import { zeros } from './creation.js'
@@ -10,7 +11,6 @@ import { matMul } from './matmul.js'
 import { sameFloats } from './operands.js'
 import { reshape } from './reshape.js'
 import { slice } from './slice.js'
-import { tensor } from '../core/apply.js'
 import { RECURRENT_ACTIVATIONS, type RecurrentActivation, type StepAttrs } from './recurrent_steps.js'
 
 export interface RecurrentOptions {
@@ -18,11 +18,17 @@ export interface RecurrentOptions {
   initialState?: TensorLike | readonly TensorLike[]
   /** bool [b, t]: where false, the step leaves the state as it is and the sequence repeats it. */
   mask?: TensorLike
-  /** Steps from the last to the first; the sequence stays in the order of x, the state is that after x's first step. Default false. */
+  /**
+   * Steps from the last to the first; the sequence stays in the order of x, the state is that after x's first step.
+   * Default false.
+   */
   reverse?: boolean
   /** Default 'tanh'. */
   activation?: RecurrentActivation
-  /** Factors [b, units] of the state where it meets the recurrent kernel, the same at all steps (Gal and Ghahramani 2016); no gradient flows to them. */
+  /**
+   * Factors [b, units] of the state where it meets the recurrent kernel, the same at all steps (Gal and Ghahramani
+   * 2016); no gradient flows to them.
+   */
   recurrentScale?: TensorLike
 }
 export interface RecurrentResult {
@@ -68,7 +74,7 @@ function maskOf(op: string, value: TensorLike, x: Tensor): Tensor {
 }
 
 export function flagOf(op: string, name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: ${name} is true or false, got ${String(value)}`, { op })
+  if (typeof value !== 'boolean') throw new WeftError('ERR_ARGUMENT', `${op}: ${name} is true or false, got ${show(value)}`, { op })
   return value
 }
 

@@ -1,5 +1,5 @@
-// What the recurrent ops share: their attributes, the gradients they are given, and walks back through the steps, written in simple ops, of which
-// second derivatives are made.
+// What the recurrent ops share: their attributes, the gradients they are given, and walks back through the steps,
+// written in simple ops, of which second derivatives are made.
 import type { Tensor } from '../core/tensor.js'
 import { hardSigmoid, relu, sigmoid, tanh } from './activation.js'
 import { add, mul } from './arithmetic.js'
@@ -84,8 +84,8 @@ export function priorStates(initial: Tensor, states: Tensor, reverse: boolean): 
 const backwards = (steps: number, reverse: boolean): number[] => Array.from({ length: steps }, (_, i) => (reverse ? i : steps - 1 - i))
 
 /**
- * Walks back through the steps. `step` gets the gradient of the state after step t and gives, for a step that counts, the one of
- * the state before it and values to keep; these come back per place, zero where the step did not count.
+ * Walks back through the steps. `step` gets the gradient of the state after step t and gives, for a step that counts,
+ * the one of the state before it and values to keep; these come back per place, zero where the step did not count.
  */
 export function walk(
   steps: Steps,
@@ -126,7 +126,10 @@ export type GatedAttrs = StepAttrs & { readonly recurrentActivation: RecurrentAc
 /** Which gradients a Grad op is given. */
 export type Given = { readonly sequence: boolean; readonly last: boolean }
 
-/** The gradient of a result, or undefined where it is known to be zero: the Grad ops are told so instead of being given zeros. */
+/**
+ * The gradient of a result, or undefined where it is known to be zero: the Grad ops are told so instead of being given
+ * zeros.
+ */
 export const present = (g: Tensor | undefined): Tensor | undefined => (g === undefined || isZeros(g) ? undefined : g)
 export const those = (list: readonly (Tensor | undefined)[]): Tensor[] => list.filter((t) => t !== undefined)
 

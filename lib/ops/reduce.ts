@@ -1,7 +1,8 @@
 // Reductions over any axes: sums, means, products, extremes, any and all.
 import { applyOne } from '../core/apply.js'
-import { type Call, type DType, isFloat, type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
+import { type Call, type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
+import { type DType, isFloat, type Shape, sizeOf } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { div, mul } from './arithmetic.js'
@@ -119,9 +120,15 @@ export const sum: Reduction = numeric(Sum, 'any')
 export const mean: Reduction = numeric(Mean, 'float')
 /** The product; over nothing 1. */
 export const prod: Reduction = numeric(Prod, 'number')
-/** The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared equally among ties. */
+/**
+ * The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared
+ * equally among ties.
+ */
 export const max: Reduction = numeric(Max, 'number')
-/** The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared equally among ties. */
+/**
+ * The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared
+ * equally among ties.
+ */
 export const min: Reduction = numeric(Min, 'number')
 /** Whether any value is true (not zero). */
 export const any: Reduction = logical(Any)

@@ -1,8 +1,11 @@
-// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's memory.
+// Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's
+// memory.
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
-import { type Op, registerOp, type Shape, sizeOf } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import { show } from '../core/options.js'
+import { type Shape, sizeOf } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { axesOf, axisOf, operand } from './operands.js'
@@ -24,11 +27,9 @@ const seenAs = (x: Tensor, shape: Shape): Tensor =>
 /** The shape with its -1, if any, replaced so that the size fits. */
 function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
   if (!Array.isArray(shape) || shape.some((n) => !Number.isInteger(n) || n < -1)) {
-    throw new WeftError(
-      'ERR_SHAPE',
-      `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${JSON.stringify(shape)}`,
-      { op },
-    )
+    throw new WeftError('ERR_SHAPE', `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${show(shape)}`, {
+      op,
+    })
   }
   const wanted = shape as number[]
   const free = wanted.indexOf(-1)

@@ -1,4 +1,5 @@
 // Simple recurrent networks (Elman 1990): all steps of a sequence in one call.
+// Tested in test/ops/recurrent.test.ts.
 import { apply } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
 import { func } from '../core/symbolic.js'

@@ -2,6 +2,7 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
+import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { axesOf, axisOf, integerOf, operand, type ResultAttrs } from './operands.js'
@@ -22,7 +23,7 @@ export const SliceGrad: Op<SliceAttrs> = registerOp({
 function perAxis(name: string, value: unknown, rank: number, rest: number): number[] {
   const list = typeof value === 'number' ? [value] : value
   if (!Array.isArray(list) || list.length > rank || list.some((n) => !Number.isInteger(n))) {
-    throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${JSON.stringify(value)}`, {
+    throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${show(value)}`, {
       op: 'slice',
     })
   }
@@ -98,7 +99,7 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
     if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== n) {
       throw new WeftError(
         'ERR_SHAPE',
-        `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${JSON.stringify(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,
+        `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${show(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,
         {
           op: 'split',
           shapes: [source.shape],

@@ -1,6 +1,7 @@
 // Softmax and its logarithm.
 import { applyOne } from '../core/apply.js'
-import { type Op, registerOp, type Spec } from '../core/op.js'
+import { type Op, registerOp } from '../core/op.js'
+import type { Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { mul, sub } from './arithmetic.js'

@@ -58,7 +58,10 @@ export const argSort: (x: TensorLike, options?: SortOptions) => Tensor = func('a
   sorted('argSort', x, options, 1),
 )
 
-/** The k largest values along the last axis, largest first, and their positions (the lower first on ties): [..., k] each. */
+/**
+ * The k largest values along the last axis, largest first, and their positions (the lower first on ties): [..., k]
+ * each.
+ */
 export const topK: (x: TensorLike, k?: number) => { values: Tensor; indices: Tensor } = func('topK(x, k)', (x, k = 1) => {
   const source = single('topK', x, 'number')
   const last = axisOf('topK', -1, source.rank)

@@ -1,6 +1,6 @@
 // Reductions made of others: variance, standard deviation, norms and log-sum-exp.
 import { WeftError } from '../core/error.js'
-import type { OptionTable } from '../core/options.js'
+import { show, type OptionTable } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { abs, add, pow, square, sub } from './arithmetic.js'
@@ -51,7 +51,7 @@ export const norm: (x: TensorLike, axis?: number | readonly number[], options?: 
     const source = single('norm', x, 'float')
     const axes = axesOf('norm', axis, source.rank)
     if (typeof ord !== 'number' || !(ord >= 1))
-      throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${JSON.stringify(ord)}`, { op: 'norm' })
+      throw new WeftError('ERR_ARGUMENT', `norm: ord must be a number of at least 1, got ${show(ord)}`, { op: 'norm' })
     if (ord === 2) return root(sum(square(source), axes, { keepDims }))
     const size = abs(source)
     if (ord === 1) return sum(size, axes, { keepDims })

@@ -1,5 +1,6 @@
 // Repetition of a whole tensor along its axes.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { broadcastTo } from './broadcast.js'
@@ -11,7 +12,7 @@ export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor =
   const source = operand('tile', x)
   const given = typeof reps === 'number' ? [reps] : reps
   if (!Array.isArray(given) || given.some((n) => !Number.isInteger(n) || n < 0)) {
-    throw new WeftError('ERR_ARGUMENT', `tile: the counts must be non-negative integers, got ${JSON.stringify(reps)}`, { op: 'tile' })
+    throw new WeftError('ERR_ARGUMENT', `tile: the counts must be non-negative integers, got ${show(reps)}`, { op: 'tile' })
   }
   const rank = Math.max(source.rank, given.length)
   const shape = [...new Array<number>(rank - source.rank).fill(1), ...source.shape]

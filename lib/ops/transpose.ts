@@ -2,6 +2,7 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
+import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'
@@ -27,14 +28,10 @@ export const transpose: (x: TensorLike, permutation?: readonly number[]) => Tens
   if (permutation === undefined) permutation = source.shape.map((_, i) => source.rank - 1 - i)
   const axes = Array.isArray(permutation) ? permutation.map((axis) => axisOf('transpose', axis, source.rank)) : []
   if (axes.length !== source.rank || new Set(axes).size !== axes.length) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `transpose: ${JSON.stringify(permutation)} is not a permutation of the axes of shape [${source.shape}]`,
-      {
-        op: 'transpose',
-        shapes: [source.shape],
-      },
-    )
+    throw new WeftError('ERR_ARGUMENT', `transpose: ${show(permutation)} is not a permutation of the axes of shape [${source.shape}]`, {
+      op: 'transpose',
+      shapes: [source.shape],
+    })
   }
   return axes.every((axis, i) => axis === i) ? alike(source) : applyOne(Transpose, [source], { permutation: axes })
 })

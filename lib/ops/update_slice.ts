@@ -1,5 +1,6 @@
 // Slices whose start is data: read from one, or written over one, as a key/value cache is.
-import { applyOne, tensor } from '../core/apply.js'
+import { applyOne } from '../core/apply.js'
+import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
@@ -22,8 +23,8 @@ export const UpdateSlice: Op<UpdateAttrs> = registerOp<UpdateAttrs>({
   ],
 })
 /**
- * updateSlice that may write over the state it reads, before the step has succeeded: the places it writes lie behind those that count,
- * whose number is committed with the step.
+ * updateSlice that may write over the state it reads, before the step has succeeded: the places it writes lie behind
+ * those that count, whose number is committed with the step.
  */
 export const CacheUpdate: typeof UpdateSlice = { ...UpdateSlice, updates: true }
 /** (x, start int32 [1]) → the values from start on. */
@@ -65,9 +66,9 @@ const UPDATE_OPTIONS: OptionTable<UpdateSliceOptions> = { axis: 'any' }
 const DYNAMIC_OPTIONS: OptionTable<DynamicSliceOptions> = { axis: 'any', size: 'any' }
 
 /**
- * x with `update` written over it from `start` on along one axis. A traced function writes in place where x is a result of its own that nobody
- * reads later; an argument or a variable is copied.
- * A start in a tensor that is out of range fails the step: the next await rejects with ERR_DATA.
+ * x with `update` written over it from `start` on along one axis. A traced function writes in place where x is a result
+ * of its own that nobody reads later; an argument or a variable is copied. A start in a tensor that is out of range
+ * fails the step: the next await rejects with ERR_DATA.
  * @param x any dtype
  * @param update of x's shape and dtype, except along the axis
  * @param start position of the first value: a number, or an int32 tensor of one element
@@ -100,7 +101,8 @@ export const updateSlice: (x: TensorLike, update: TensorLike, start: number | Te
 )
 
 /**
- * `size` places of x from `start` on along one axis. A start in a tensor that is out of range fails the step, as in updateSlice().
+ * `size` places of x from `start` on along one axis. A start in a tensor that is out of range fails the step, as in
+ * updateSlice().
  * @param x any dtype
  * @param start position of the first value: a number, or an int32 tensor of one element
  * @param options axis: default 0; negative counts from the end. size: number of places

@@ -1,6 +1,7 @@
 // Windows: strides, padding and dilation of convolutions and pools, and the extents that follow from them.
 import { unknownName, WeftError } from '../core/error.js'
-import type { Shape } from '../core/op.js'
+import { show } from '../core/options.js'
+import type { Shape } from '../core/spec.js'
 
 export type Pair = number | readonly [number, number] | readonly number[]
 /** 'valid': none; 'same': ceil(extent / stride) windows, the odd place after; or numbers [top, bottom, left, right]. */
@@ -10,11 +11,7 @@ export type Padding = 'valid' | 'same' | number | readonly number[]
 export function pairOf(op: string, name: string, value: Pair, least = 1): [number, number] {
   const pair = typeof value === 'number' ? [value, value] : value
   if (!Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < least)) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${op}: ${name} must be an integer of at least ${least} or two of them, got ${JSON.stringify(value)}`,
-      { op },
-    )
+    throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least} or two of them, got ${show(value)}`, { op })
   }
   return [pair[0]!, pair[1]!]
 }
@@ -43,11 +40,9 @@ export function paddingOf(
   if (typeof padding === 'string') throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])
   const list = typeof padding === 'number' ? [padding, padding, padding, padding] : padding
   if (!Array.isArray(list) || list.length !== 4 || list.some((n) => !Number.isInteger(n) || n < 0)) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${op}: padding must be 'valid', 'same' or [top, bottom, left, right], got ${JSON.stringify(padding)}`,
-      { op },
-    )
+    throw new WeftError('ERR_ARGUMENT', `${op}: padding must be 'valid', 'same' or [top, bottom, left, right], got ${show(padding)}`, {
+      op,
+    })
   }
   return [...list]
 }

@@ -1,4 +1,5 @@
-// Optimizers with moving averages of the gradient and of its size: adam, adamw, adamax, nadam. Formulas and defaults: Keras 3.
+// Optimizers with moving averages of the gradient and of its size: adam, adamw, adamax, nadam. Formulas and defaults:
+// Keras 3.
 import type { Tensor } from '../core/tensor.js'
 import type { OptimizerOptions } from './optimizer.js'
 import { optimizer, type OptimizerFactory } from './factory.js'

@@ -27,7 +27,9 @@ const COMMON: OptionTable<OptimizerOptions> = {
 /** Options that must be less than 1. */
 const DECAY_RATES = ['beta1', 'beta2', 'rho']
 
-/** The factory of a rule: it checks the options and fills in the defaults. Every optimizer can be made without options. */
+/**
+ * The factory of a rule: it checks the options and fills in the defaults. Every optimizer can be made without options.
+ */
 export function optimizer<O extends OptimizerOptions>(rule: Rule<Defaults<O>>): OptimizerFactory<O> {
   const what = `optimizers.${rule.name}`
   const own: Settings = ownSettings(rule as unknown as Rule, rule.defaults as unknown as Settings)
@@ -38,7 +40,7 @@ export function optimizer<O extends OptimizerOptions>(rule: Rule<Defaults<O>>): 
       throw new WeftError('ERR_ARGUMENT', `${what}: options are an object, got a schedule`, {
         hint: `Write ${what}({ learningRate: schedules.${options.className}(...) })`,
       })
-    // where no options object was given, the rate is what a number most likely stands for
+    // where no options object was given, a number most likely means the rate
     checkCall(`${what}(options)`, args, typeof options === 'object' ? table : { ...table, learningRate: 'number' })
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
     for (const name of Object.keys(own)) {

@@ -1,12 +1,15 @@
-// Optimizer: gradients into updates of variables, by the kernel of its rule or by the rule's formula; its state is variables made outside the trace.
-import { apply, variable } from '../core/apply.js'
+// Optimizer: gradients into updates of variables, by the kernel of its rule or by the rule's formula; its state is
+// variables made outside the trace.
+import { apply } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
-import { type Op, ops, sameShape } from '../core/op.js'
+import { type Op, ops } from '../core/op.js'
 import { show } from '../core/options.js'
 import { copyOf } from '../core/read.js'
 import { isSchedule, type Schedule } from '../schedules/schedule.js'
+import { sameShape } from '../core/spec.js'
 import { Tensor, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { constraintOf } from '../layers/weight_options.js'
 import { fullLike } from '../ops/index.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
@@ -74,7 +77,10 @@ export class Optimizer {
     this.shared = rule.shared && variable(1, { name: rule.shared.name, trainable: false })
   }
 
-  /** The present rate. Setting it changes running and later steps without a retrace. With a schedule: the schedule's present value, and read-only. */
+  /**
+   * The present rate. Setting it changes running and later steps without a retrace. With a schedule: the schedule's
+   * present value, and read-only.
+   */
   get learningRate(): number {
     return this.schedule ? this.schedule.at(this.iterations) : this.rate
   }
@@ -105,7 +111,10 @@ export class Optimizer {
     for (const { state } of this.slots) state.moveTo(device)
   }
 
-  /** Makes the state for these variables, where it does not exist yet; the counters follow the variables to their device. */
+  /**
+   * Makes the state for these variables, where it does not exist yet; the counters follow the variables to their
+   * device.
+   */
   build(variables: readonly Variable[]): void {
     for (const state of this.state) if (variables[0]) state.moveTo(variables[0].device)
     const start = this.rule.start === undefined ? 0 : Number(this.settings[this.rule.start])
@@ -118,7 +127,10 @@ export class Optimizer {
     }
   }
 
-  /** One update. In a traced function it is part of the step; outside it happens at once. Variables with trainable = false are left alone. */
+  /**
+   * One update. In a traced function it is part of the step; outside it happens at once. Variables with trainable =
+   * false are left alone.
+   */
   apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
     if (gradients.length !== variables.length) {
       throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: ${gradients.length} gradients for ${variables.length} variables`)

@@ -1,4 +1,5 @@
-// Rule: what makes one optimizer differ from the others, as one table entry. Its formula is written with ops; a fused kernel may do the same.
+// Rule: what makes one optimizer differ from the others, as one table entry. Its formula is written with ops; a fused
+// kernel may do the same.
 import type { Tensor } from '../core/tensor.js'
 
 /** The values of an optimizer's own options, with defaults filled in. */
@@ -27,7 +28,10 @@ export interface Rule<S = Settings> {
    * @param t the number of this update, from 1: a scalar of w's dtype
    */
   update(w: Tensor, g: Tensor, slots: Readonly<Record<string, Tensor>>, rate: Tensor, t: Tensor, settings: S): Updated
-  /** The op that does the same for all parameters at once, where one exists. Its attributes are the settings and `decay`. */
+  /**
+   * The op that does the same for all parameters at once, where one exists. Its attributes are the settings and
+   * `decay`.
+   */
   readonly kernel?: string
 }
 
@@ -37,7 +41,7 @@ export function ownSettings(rule: Rule, values: Readonly<Record<string, unknown>
   return Object.fromEntries(names.map((name) => [name, values[name] as number | boolean]))
 }
 
-/** What a kernel is given as attributes, beside `decay`. */
+/** The attributes of a kernel, without `decay`. */
 export function kernelAttrs(rule: Rule, settings: Settings): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => name !== rule.start))
 }
@@ -46,8 +50,8 @@ export const slotsOf = (rule: Rule, settings: Settings): readonly string[] =>
   typeof rule.slots === 'function' ? rule.slots(settings) : rule.slots
 
 /**
- * The update by the rule's formula, with the inputs and results of an optimizer's op: learningRate [], iteration [], the shared state,
- * then per parameter [w, g, ...slots]; the updated shared state, then per parameter [w, ...slots].
+ * The update by the rule's formula, with the inputs and results of an optimizer's op: learningRate [], iteration [],
+ * the shared state, then per parameter [w, g, ...slots]; the updated shared state, then per parameter [w, ...slots].
  * @param decay decoupled weight decay of each parameter
  */
 export function updateByFormula(rule: Rule, settings: Settings, inputs: readonly Tensor[], decay: readonly number[]): Tensor[] {

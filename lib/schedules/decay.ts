@@ -1,5 +1,5 @@
 // Schedules by decay: exponential, inverse, polynomial, cosine, piecewise constant. Formulas: Keras 3.
-import { asTensor } from '../core/apply.js'
+import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { TensorLike } from '../core/tensor.js'
@@ -7,8 +7,11 @@ import { minimum, where } from '../ops/index.js'
 import { checkSchedule, positive, rate, type Schedule, schedule } from './schedule.js'
 
 export interface ExponentialDecayOptions {
+  /** The rate at step 0. */
   initialLearningRate: number
+  /** Steps after which the rate was multiplied by decayRate. */
   decaySteps: number
+  /** The factor of decaySteps steps. */
   decayRate: number
   /** Whole multiples of decaySteps only. Default false. */
   staircase?: boolean
@@ -39,9 +42,13 @@ export function exponentialDecay(options: ExponentialDecayOptions): Schedule {
 }
 
 export interface InverseTimeDecayOptions {
+  /** The rate at step 0. */
   initialLearningRate: number
+  /** Steps that count as one unit of time. */
   decaySteps: number
+  /** How much the divisor grows in one unit of time. */
   decayRate: number
+  /** Whole units of time only. Default false. */
   staircase?: boolean
 }
 const INVERSE_TIME: OptionTable<InverseTimeDecayOptions> = EXPONENTIAL
@@ -65,7 +72,9 @@ export function inverseTimeDecay(options: InverseTimeDecayOptions): Schedule {
 }
 
 export interface PolynomialDecayOptions {
+  /** The rate at step 0. */
   initialLearningRate: number
+  /** Steps to the end of the decay. */
   decaySteps: number
   /** Default 0.0001. */
   endLearningRate?: number
@@ -108,6 +117,7 @@ export function polynomialDecay(options: PolynomialDecayOptions): Schedule {
 }
 
 export interface CosineDecayOptions {
+  /** The rate at step 0. */
   initialLearningRate: number
   /** Updates from the start, or from the end of the warm-up, to the end of the decay. */
   decaySteps: number
@@ -126,7 +136,9 @@ const COSINE: OptionTable<CosineDecayOptions> = {
   warmupSteps: 'number',
 }
 
-/** Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016. */
+/**
+ * Half a cosine from the initial rate down to alpha times it, after an optional warm-up. Loshchilov and Hutter, 2016.
+ */
 export function cosineDecay(options: CosineDecayOptions): Schedule {
   checkSchedule('cosineDecay', arguments, COSINE)
   const initial = rate('cosineDecay', 'initialLearningRate', options.initialLearningRate)

@@ -1,4 +1,5 @@
-// schedules: learning rates as functions of the number of updates made so far, written with ops so that a traced step computes them.
+// schedules: learning rates as functions of the number of updates made so far, written with ops so that a traced step
+// computes them.
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import * as factories from './factories.js'

@@ -1,6 +1,8 @@
-// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything else is done.
+// Added tokens: texts such as '<|endoftext|>' that are one token wherever they stand, and are found before anything
+// else is done.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 import { literal } from './regular_expression.js'
 
 export interface AddedToken {
@@ -11,7 +13,7 @@ export interface AddedToken {
   /** Takes the blanks to its left, or right, with it. */
   lstrip: boolean
   rstrip: boolean
-  /** Found only where no letter or digit stands beside it. */
+  /** Found only where the characters before and after it are no letters or digits. */
   single_word: boolean
   /** Found in the normalized text, not in the text as given. */
   normalized: boolean
@@ -33,7 +35,7 @@ export function addedTokensOf(json: unknown): AddedToken[] {
   if (!Array.isArray(json)) throw new WeftError('ERR_FORMAT', 'added_tokens of the tokenizer is not a list')
   return json.map((entry: unknown) => {
     if (!isRecord(entry) || typeof entry['content'] !== 'string' || !Number.isInteger(entry['id']) || (entry['id'] as number) < 0) {
-      throw new WeftError('ERR_FORMAT', `an added token of the tokenizer is not { id, content }: ${JSON.stringify(entry)}`)
+      throw new WeftError('ERR_FORMAT', `an added token of the tokenizer is not { id, content }: ${show(entry)}`)
     }
     const flags = Object.fromEntries(
       ['special', 'lstrip', 'rstrip', 'single_word', 'normalized'].map((flag) => [flag, Boolean(entry[flag])]),

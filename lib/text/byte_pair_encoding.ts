@@ -106,7 +106,7 @@ async function loadRanks(file: string, options: RanksOptions = {}): Promise<Subw
   return tokenizerOf(new MergeModel(ids, mergesOf(ids), { wholePieces: true }), pattern, specialTokens)
 }
 
-/** The merges that ranks stand for: any two neighbours that make a token, the token of lowest rank first. */
+/** The merges that follow from ranks: any two neighbours that make a token, the token of lowest rank first. */
 function mergesOf(ids: ReadonlyMap<string, number>): Merge[] {
   const rank = (token: string): number => ids.get(token)!
   return [...ids.keys()]
@@ -122,7 +122,10 @@ function mergesOf(ids: ReadonlyMap<string, number>): Merge[] {
 export interface BytePairEncoding {
   /** Learns a vocabulary from texts. Equal texts give equal vocabularies, whatever their order. */
   train(texts: Iterable<string>, options: BytePairOptions): SubwordTokenizer
-  /** Reads a vocabulary in the .tiktoken format: lines of a token in base64 and its rank. ERR_FORMAT when the file is none. */
+  /**
+   * Reads a vocabulary in the .tiktoken format: lines of a token in base64 and its rank. ERR_FORMAT when the file is
+   * none.
+   */
   loadRanks(file: string, options?: RanksOptions): Promise<SubwordTokenizer>
   /** Reads tokenizer.json. */
   load(file: string): Promise<SubwordTokenizer>

@@ -1,4 +1,4 @@
-// Heap: items in an order, the first of them at hand.
+// Heap: items in an order, whose first item is found at once.
 
 export class Heap<T> {
   private readonly items: T[] = []

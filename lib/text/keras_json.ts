@@ -1,5 +1,6 @@
 // The dictionaries in Keras' tokenizer JSON: JSON in strings, whose order of keys counts.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 
 /** JSON of a dictionary in its order; an object would put words like '2020' first. */
 export function dictionaryToJson(dictionary: ReadonlyMap<string | number, string | number>): string {
@@ -29,8 +30,7 @@ export function dictionaryFromJson(json: unknown, name: string): Map<string, unk
 export function countsFromJson(json: unknown, name: string): Map<string, number> {
   const found = dictionaryFromJson(json, name)
   for (const [word, count] of found) {
-    if (!Number.isSafeInteger(count))
-      throw new WeftError('ERR_FORMAT', `tokenizer JSON: ${name} of ${JSON.stringify(word)} is not an integer`)
+    if (!Number.isSafeInteger(count)) throw new WeftError('ERR_FORMAT', `tokenizer JSON: ${name} of ${show(word)} is not an integer`)
   }
   return found as Map<string, number>
 }
@@ -39,8 +39,7 @@ export function countsFromJson(json: unknown, name: string): Map<string, number>
 export function byInteger<T>(dictionary: ReadonlyMap<string, T>, name: string): Map<number, T> {
   return new Map(
     [...dictionary].map(([key, value]) => {
-      if (!/^-?\d+$/.test(key))
-        throw new WeftError('ERR_FORMAT', `tokenizer JSON: ${name} has the key ${JSON.stringify(key)}, not an integer`)
+      if (!/^-?\d+$/.test(key)) throw new WeftError('ERR_FORMAT', `tokenizer JSON: ${name} has the key ${show(key)}, not an integer`)
       return [Number(key), value]
     }),
   )

@@ -1,5 +1,7 @@
-// MergeModel: byte-level byte-pair encoding (R. Sennrich et al. 2016; A. Radford et al. 2019): the bytes of a piece, merged pair by pair.
+// MergeModel: byte-level byte-pair encoding (R. Sennrich et al. 2016; A. Radford et al. 2019): the bytes of a piece,
+// merged pair by pair.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { byteCharacters, fromAlphabet, toAlphabet } from './byte_alphabet.js'
 import { Heap } from './heap.js'
 import { byId, PieceCache, type SubwordModel } from './subword_model.js'
@@ -43,10 +45,7 @@ export class MergeModel implements SubwordModel {
     for (const [rank, [left, right]] of merges.entries()) {
       const [a, b, whole] = [ids.get(left), ids.get(right), ids.get(left + right)]
       if (a === undefined || b === undefined || whole === undefined) {
-        throw new WeftError(
-          'ERR_FORMAT',
-          `merge ${rank} of the tokenizer, ${JSON.stringify([left, right])}, is not of tokens in its vocabulary`,
-        )
+        throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer, ${show([left, right])}, is not of tokens in its vocabulary`)
       }
       const pair = a * this.width + b
       if (!this.ranks.has(pair)) this.ranks.set(pair, rank)
@@ -118,7 +117,10 @@ export class MergeModel implements SubwordModel {
     )
   }
 
-  /** Merges the pair of lowest rank, the leftmost first, until no pair has one. The symbols form a list linked by `next` and `previous`. */
+  /**
+   * Merges the pair of lowest rank, the leftmost first, until no pair has one. The symbols form a list linked by `next`
+   * and `previous`.
+   */
   private merge(symbols: Int32Array): number[] {
     const count = symbols.length
     const next = Int32Array.from(symbols, (_, i) => i + 1)

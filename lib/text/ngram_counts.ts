@@ -1,4 +1,5 @@
-// Counts of n-grams up to an order, in a trie of typed arrays: a node is an n-gram, its suffix the same without the first token.
+// Counts of n-grams up to an order, in a trie of typed arrays: a node is an n-gram, its suffix the same without the
+// first token.
 
 const ROOT = 0
 

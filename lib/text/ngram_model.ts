@@ -1,6 +1,7 @@
 // ngramModel: a language model that counts: the baseline for those that learn.
 import { randomInt } from 'node:crypto'
 import { draws } from '../data/shuffle.js'
+import { integer, isList } from '../core/checks.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import { NgramCounts } from './ngram_counts.js'
@@ -37,7 +38,9 @@ export type NgramText = string | ArrayLike<number>
 /** Characters that fit() has not seen share this token. */
 const UNKNOWN = 0
 
-/** Interpolated n-gram model of characters or token ids. Every token has a probability above 0, and they add up to 1. */
+/**
+ * Interpolated n-gram model of characters or token ids. Every token has a probability above 0, and they add up to 1.
+ */
 export class NgramModel {
   readonly order: number
   readonly smoothing: Smoothing
@@ -52,16 +55,9 @@ export class NgramModel {
   constructor(options: NgramOptions = {}) {
     checkOptions('text.ngramModel', options, NGRAM_OPTIONS)
     const { order = 5, smoothing = 'kneserNey', vocabularySize } = options
-    if (!Number.isInteger(order) || order < 1 || order > 64) {
-      throw new WeftError('ERR_ARGUMENT', `text.ngramModel: order must be an integer from 1 to 64, got ${describe(order)}`)
-    }
+    integer('text.ngramModel', 'order', order, 1, 64)
     if (!Object.hasOwn(smoothings, smoothing)) throw unknownName('smoothing of text.ngramModel', smoothing, Object.keys(smoothings))
-    if (vocabularySize !== undefined && (!Number.isInteger(vocabularySize) || vocabularySize < 1)) {
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `text.ngramModel: vocabularySize must be an integer of at least 1, got ${describe(vocabularySize)}`,
-      )
-    }
+    if (vocabularySize !== undefined) integer('text.ngramModel', 'vocabularySize', vocabularySize, 1)
     this.order = order
     this.smoothing = smoothing
     this.givenSize = vocabularySize
@@ -75,7 +71,7 @@ export class NgramModel {
 
   /** Counts a text, ids, or a list of either; n-grams do not span two of a list. Calls add up. */
   fit(texts: NgramText | readonly NgramText[]): this {
-    for (const text of isList(texts) ? texts : [texts]) {
+    for (const text of isCorpus(texts) ? texts : [texts]) {
       const kind = kindOf('fit', text)
       if (this.kind !== undefined && this.kind !== kind) {
         throw new WeftError('ERR_ARGUMENT', `fit: the model counts ${this.kind === 'text' ? 'characters' : 'ids'}, got ${kind}`)
@@ -100,7 +96,7 @@ export class NgramModel {
     const smoothed = this.ready()
     let bits = 0
     let tokens = 0
-    for (const text of isList(texts) ? texts : [texts]) {
+    for (const text of isCorpus(texts) ? texts : [texts]) {
       const ids = this.idsOf('bitsPerToken', text)
       let context = 0
       for (let i = 0; i < ids.length; i++) {
@@ -118,7 +114,10 @@ export class NgramModel {
     return 2 ** this.bitsPerToken(texts)
   }
 
-  /** The probability of every token after a context: by id, or for texts by character, with '' for all characters that were never seen. */
+  /**
+   * The probability of every token after a context: by id, or for texts by character, with '' for all characters that
+   * were never seen.
+   */
   probabilities(context: NgramText = this.kind === 'ids' ? [] : ''): Map<string | number, number> {
     const tokens = this.distribution(this.contextOf('probabilities', context))
     if (this.kind === 'ids') return new Map(tokens.entries())
@@ -129,9 +128,7 @@ export class NgramModel {
   sample(options: SampleOptions = {}): string | number[] {
     checkCall('sample(options)', arguments, SAMPLE_OPTIONS)
     const { length = 100, prompt, temperature = 1, seed } = options
-    if (!Number.isInteger(length) || length < 0) {
-      throw new WeftError('ERR_ARGUMENT', `sample: length must be an integer of at least 0, got ${describe(length)}`)
-    }
+    integer('sample', 'length', length, 0)
     if (typeof temperature !== 'number' || !(temperature > 0)) {
       throw new WeftError('ERR_ARGUMENT', `sample: temperature must be above 0, got ${describe(temperature)}`)
     }
@@ -143,7 +140,7 @@ export class NgramModel {
     const ids: number[] = []
     while (ids.length < length) {
       const tokens = this.distribution(context)
-      // no character stands for the unknown ones
+      // unknown characters have no character to show
       if (this.kind === 'text') tokens[UNKNOWN] = 0
       const id = chosen(tokens, temperature, draw(2 ** 32) / 2 ** 32)
       ids.push(id)
@@ -202,12 +199,12 @@ export class NgramModel {
   }
 }
 
-const isList = (texts: NgramText | readonly NgramText[]): texts is readonly NgramText[] =>
+const isCorpus = (texts: NgramText | readonly NgramText[]): texts is readonly NgramText[] =>
   Array.isArray(texts) && texts.length > 0 && typeof texts[0] !== 'number'
 
 function kindOf(what: string, text: NgramText): 'text' | 'ids' {
   if (typeof text === 'string') return 'text'
-  if (Array.isArray(text) || (ArrayBuffer.isView(text) && !(text instanceof DataView))) return 'ids'
+  if (isList(text)) return 'ids'
   throw new WeftError('ERR_ARGUMENT', `${what}: expected a text or an array of ids, got ${describe(text)}`)
 }
 

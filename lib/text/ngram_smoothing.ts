@@ -1,9 +1,13 @@
-// Smoothing of n-gram counts: how much of a context's probability goes to what followed it, and how much to the next shorter context.
+// Smoothing of n-gram counts: how much of a context's probability goes to what followed it, and how much to the next
+// shorter context.
 import type { NgramCounts } from './ngram_counts.js'
 
 export type Smoothing = 'kneserNey' | 'wittenBell'
 
-/** The probability of a token after a context is amount(node, length) / total[context] + backoff[context] · that after the shorter context. */
+/**
+ * The probability of a token after a context is amount(node, length) / total[context] + backoff[context] · that after
+ * the shorter context.
+ */
 export interface Smoothed {
   /** What is left of an n-gram's count. */
   amount: (node: number) => number
@@ -12,7 +16,10 @@ export interface Smoothed {
   backoff: Float64Array
 }
 
-/** Interpolated, modified Kneser-Ney: S. F. Chen, J. Goodman, An Empirical Study of Smoothing Techniques for Language Modeling (1998), 3.1. */
+/**
+ * Interpolated, modified Kneser-Ney: S. F. Chen, J. Goodman, An Empirical Study of Smoothing Techniques for Language
+ * Modeling (1998), 3.1.
+ */
 function kneserNey(counts: NgramCounts): Smoothed {
   const { size, order, parents, lengths, suffixes } = counts
   // below the highest order what counts is after how many different tokens an n-gram was seen

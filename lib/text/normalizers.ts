@@ -1,6 +1,7 @@
 // Normalizers of tokenizer.json files: what is done to a text before it is cut.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 
 export type Normalizer = (text: string) => string
@@ -19,7 +20,10 @@ export interface BertNormalization {
 
 const stripAccents: Normalizer = (text) => text.normalize('NFD').replace(/\p{Mn}/gu, '')
 
-/** J. Devlin et al., BERT (2018): control characters leave, blanks become spaces, Chinese characters stand alone, case and accents go. */
+/**
+ * J. Devlin et al., BERT (2018): control characters leave, blanks become spaces, Chinese characters stand alone, case
+ * and accents go.
+ */
 function bert({ clean_text = true, handle_chinese_chars = true, strip_accents = null, lowercase = true }: BertNormalization): Normalizer {
   return (text) => {
     let result = text
@@ -53,7 +57,7 @@ export function normalizerOf(json: unknown): Normalizer {
       return (text) => parts.reduce((result, part) => part(result), text)
     }
     default:
-      throw new WeftError('ERR_FORMAT', `the normalizer '${String(json['type'])}' of the tokenizer is not known`, {
+      throw new WeftError('ERR_FORMAT', `the normalizer ${show(json['type'])} of the tokenizer is not known`, {
         hint: 'Known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Sequence',
       })
   }

@@ -1,9 +1,11 @@
 // padSequences: sequences of different lengths as one Tensor, as Keras' pad_sequences.
+import { integer, isList } from '../core/checks.js'
+import { tensor } from '../core/create.js'
+import type { NestedArray, TypedArray } from '../core/host.js'
 import type { DType } from '../core/spec.js'
-import { tensor } from '../core/apply.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
-import type { NestedArray, Tensor, TypedArray } from '../core/tensor.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
+import type { Tensor } from '../core/tensor.js'
 import { describe } from './words.js'
 
 export interface PadOptions {
@@ -51,9 +53,7 @@ export function padSequences(sequences: readonly Sequence[], options: PadOptions
     }
   }
   const maxLen = options.maxLen ?? longest(sequences)
-  if (!Number.isInteger(maxLen) || maxLen < (options.maxLen === undefined ? 0 : 1)) {
-    throw new WeftError('ERR_ARGUMENT', `text.padSequences: maxLen must be an integer of at least 1, got ${maxLen}`)
-  }
+  integer('text.padSequences', 'maxLen', maxLen, options.maxLen === undefined ? 0 : 1)
   const first = sequences.find((sequence) => sequence.length > 0)
   const stepShape = first === undefined ? [] : shapeOf(first[0] as NestedArray)
   const stepSize = stepShape.reduce((size, n) => size * n, 1)
@@ -78,8 +78,7 @@ function longest(sequences: readonly Sequence[]): number {
   return sequences.reduce((most, { length }) => Math.max(most, length), 0)
 }
 
-const isSequence = (value: unknown): value is Sequence =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))
+const isSequence = (value: unknown): value is Sequence => isList(value)
 
 function shapeOf(step: NestedArray): number[] {
   return typeof step === 'number' || typeof step === 'boolean' ? [] : isSequence(step) ? [step.length, ...shapeOf(step[0] ?? 0)] : []
@@ -100,8 +99,5 @@ function put(target: Float64Array, at: number, step: NestedArray, shape: readonl
 
 function misfit(row: number, step: unknown, shape: readonly number[]): WeftError {
   const expected = shape.length === 0 ? 'numbers' : `arrays of shape [${shape}]`
-  return new WeftError(
-    'ERR_SHAPE',
-    `text.padSequences: the steps of the sequences are ${expected}, but sequence ${row} has ${JSON.stringify(step)}`,
-  )
+  return new WeftError('ERR_SHAPE', `text.padSequences: the steps of the sequences are ${expected}, but sequence ${row} has ${show(step)}`)
 }

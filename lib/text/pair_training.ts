@@ -1,5 +1,5 @@
-// Training of byte-pair vocabularies: the most frequent pair of neighbours becomes a token, again and again (R. Sennrich et al. 2016).
-// A merge touches only the words that hold its pair; counts of all others stay.
+// Training of byte-pair vocabularies: the most frequent pair of neighbours becomes a token, again and again (R.
+// Sennrich et al. 2016). A merge touches only the words that hold its pair; counts of all others stay.
 import { WeftError } from '../core/error.js'
 import { Heap } from './heap.js'
 
@@ -20,7 +20,10 @@ interface Candidate {
   count: number
 }
 
-/** Adds tokens up to vocabularySize, or until no pair is frequent enough. Returns the pairs merged, in order. Of equally frequent pairs that of lower ids is first. */
+/**
+ * Adds tokens up to vocabularySize, or until no pair is frequent enough. Returns the pairs merged, in order. Of equally
+ * frequent pairs that of lower ids is first.
+ */
 export function trainPairs({ words, tokens, vocabularySize, minFrequency, join }: PairTraining): [string, string][] {
   if (tokens.length > vocabularySize) {
     throw new WeftError(

@@ -1,6 +1,7 @@
 // Pre-tokenizers of tokenizer.json files: how a text is cut into the pieces that a model encodes one by one.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 import { literal, toRegExp } from './regular_expression.js'
 
@@ -48,7 +49,7 @@ function splitOf(json: Record<string, unknown>): PreTokenizer {
   const expression = pattern['Regex'] === undefined ? new RegExp(literal(source), 'gu') : toRegExp(source)
   if (behavior === 'Isolated') return (text) => pieces(text, expression, true, true)
   if (behavior === 'Removed') return (text) => pieces(text, expression, !invert, Boolean(invert))
-  throw new WeftError('ERR_FORMAT', `the behavior '${String(behavior)}' of a Split pre-tokenizer is not known`, {
+  throw new WeftError('ERR_FORMAT', `the behavior ${show(behavior)} of a Split pre-tokenizer is not known`, {
     hint: 'Known: Isolated, Removed',
   })
 }
@@ -71,7 +72,7 @@ export function preTokenizerOf(json: unknown): PreTokenizer {
       return matches(/\P{White_Space}+/gu)
     case 'Punctuation':
       if ((json['behavior'] ?? 'Isolated') !== 'Isolated') {
-        throw new WeftError('ERR_FORMAT', `the behavior '${String(json['behavior'])}' of the Punctuation pre-tokenizer is not known`)
+        throw new WeftError('ERR_FORMAT', `the behavior ${show(json['behavior'])} of the Punctuation pre-tokenizer is not known`)
       }
       return matches(punctuation)
     case 'Digits':
@@ -83,7 +84,7 @@ export function preTokenizerOf(json: unknown): PreTokenizer {
       return (text) => parts.reduce((result, part) => result.flatMap(part), [text])
     }
     default:
-      throw new WeftError('ERR_FORMAT', `the pre-tokenizer '${String(json['type'])}' of the tokenizer is not known`, {
+      throw new WeftError('ERR_FORMAT', `the pre-tokenizer ${show(json['type'])} of the tokenizer is not known`, {
         hint: 'Known: ByteLevel, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Split, Sequence',
       })
   }

@@ -1,5 +1,6 @@
 // Regular expressions of tokenizer.json files, which are Oniguruma's, as JavaScript's.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 
 /** Escapes that mean more, or less, in JavaScript: blanks are those of Unicode, digits and word characters too. */
 const ESCAPES: Readonly<Record<string, { inside: string; outside: string }>> = {
@@ -15,7 +16,7 @@ const SYNTAX = '^$\\.*+?()[]{}|/-'
 /** The expression for all matches (flags g, u). ERR_FORMAT for what JavaScript has no counterpart of. */
 export function toRegExp(source: string): RegExp {
   const refuse = (what: string, cause?: unknown): WeftError =>
-    new WeftError('ERR_FORMAT', `the regular expression ${JSON.stringify(source)} of the tokenizer cannot be used: ${what}`, { cause })
+    new WeftError('ERR_FORMAT', `the regular expression ${show(source)} of the tokenizer cannot be used: ${what}`, { cause })
   let out = ''
   let inClass = false
   // whether case counts, for each open group

@@ -1,6 +1,7 @@
 // What the models of subword tokenizers have in common: a vocabulary, and the ids of a piece of text.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 
 export interface SubwordModel {
   readonly type: 'BPE' | 'WordPiece'
@@ -10,7 +11,7 @@ export interface SubwordModel {
   /** The id of what cannot be encoded. */
   readonly unknown: number | undefined
   encode(piece: string): readonly number[]
-  /** The text of tokens that stand beside each other. */
+  /** The text of a list of tokens. */
   decode(ids: readonly number[]): string
   toJSON(): Record<string, unknown>
 }
@@ -20,14 +21,13 @@ export function vocabularyOf(json: unknown): Map<string, number> {
   if (!isRecord(json)) throw new WeftError('ERR_FORMAT', 'the vocabulary of the tokenizer is missing')
   const ids = new Map<string, number>()
   for (const [token, id] of Object.entries(json)) {
-    if (!Number.isInteger(id) || (id as number) < 0)
-      throw new WeftError('ERR_FORMAT', `the token ${JSON.stringify(token)} has no id, but ${id}`)
+    if (!Number.isInteger(id) || (id as number) < 0) throw new WeftError('ERR_FORMAT', `the token ${show(token)} has no id, but ${id}`)
     ids.set(token, id as number)
   }
   return ids
 }
 
-/** Ids may leave gaps, but no more than this beside as many as there are tokens. */
+/** Ids may leave gaps: the largest id is at most this much above the number of tokens. */
 const MOST_GAPS = 1 << 16
 
 /** Tokens by id. ERR_FORMAT when two have the same, or ids are far beyond the number of tokens. */
@@ -35,10 +35,9 @@ export function byId(ids: ReadonlyMap<string, number>): (string | undefined)[] {
   const tokens: (string | undefined)[] = []
   for (const [token, id] of ids) {
     if (id >= 2 * ids.size + MOST_GAPS) {
-      throw new WeftError('ERR_FORMAT', `the token ${JSON.stringify(token)} has id ${id}, in a vocabulary of ${ids.size} tokens`)
+      throw new WeftError('ERR_FORMAT', `the token ${show(token)} has id ${id}, in a vocabulary of ${ids.size} tokens`)
     }
-    if (tokens[id] !== undefined)
-      throw new WeftError('ERR_FORMAT', `the tokens ${JSON.stringify(tokens[id])} and ${JSON.stringify(token)} share id ${id}`)
+    if (tokens[id] !== undefined) throw new WeftError('ERR_FORMAT', `the tokens ${show(tokens[id])} and ${show(token)} share id ${id}`)
     // without gaps that would make it a dictionary inside
     while (tokens.length < id) tokens.push(undefined)
     tokens[id] = token

@@ -1,8 +1,8 @@
 // SubwordTokenizer: texts as ids of parts of words, and back; written and read as Hugging Face's tokenizer.json.
 import { writeFile } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
-import { isRecord } from '../core/tensor.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 import { type AddedToken, addedTokensOf, type Splitter, splitterOf } from './added_tokens.js'
 import { validParts } from './byte_alphabet.js'
 import { type Merge, MergeModel } from './merges.js'
@@ -16,7 +16,10 @@ import { describe } from './words.js'
 export interface EncodeOptions {
   /** A second text, for models of pairs of texts. */
   pair?: string
-  /** Whether to put the tokens around the text that the tokenizer's post-processor has, as [CLS] and [SEP]. Default true. */
+  /**
+   * Whether to put the tokens around the text that the tokenizer's post-processor has, as [CLS] and [SEP]. Default
+   * true.
+   */
   addSpecialTokens?: boolean
   /** False takes special tokens in the text for plain text, which texts of strangers need. Default true. */
   parseSpecialTokens?: boolean
@@ -109,7 +112,10 @@ export class SubwordTokenizer {
     return Array.from(texts, (text) => this.encode(text, options))
   }
 
-  /** Ids of bytes, also those that are no UTF-8, without special tokens: decodeBytes() gives the same bytes. Byte-level tokenizers only. */
+  /**
+   * Ids of bytes, also those that are no UTF-8, without special tokens: decodeBytes() gives the same bytes. Byte-level
+   * tokenizers only.
+   */
   encodeBytes(bytes: Uint8Array): number[] {
     const model = this.byteLevel('encodeBytes')
     return validParts(bytes).flatMap((part) =>
@@ -144,7 +150,10 @@ export class SubwordTokenizer {
     return Array.from(batch, (ids) => this.decode(ids, options))
   }
 
-  /** The bytes of ids: for texts that arrive token by token, with a TextDecoder in stream mode. Byte-level tokenizers only. */
+  /**
+   * The bytes of ids: for texts that arrive token by token, with a TextDecoder in stream mode. Byte-level tokenizers
+   * only.
+   */
   decodeBytes(ids: ArrayLike<number>): Uint8Array {
     const model = this.byteLevel('decodeBytes')
     const parts = this.checked('decodeBytes', ids).map((id) => {
@@ -246,7 +255,7 @@ function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordMode
     })
   }
   if (json['type'] !== 'BPE') {
-    throw new WeftError('ERR_FORMAT', `the model '${String(json['type'])}' of the tokenizer is not known`, {
+    throw new WeftError('ERR_FORMAT', `the model ${show(json['type'])} of the tokenizer is not known`, {
       hint: 'Known: BPE, WordPiece',
     })
   }
@@ -258,7 +267,7 @@ function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordMode
   const merges = json['merges'].map((merge: unknown, rank): Merge => {
     const pair = typeof merge === 'string' ? merge.split(' ') : merge
     if (Array.isArray(pair) && pair.length === 2) return pair as unknown as Merge
-    throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer is not a pair: ${JSON.stringify(merge)}`)
+    throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer is not a pair: ${show(merge)}`)
   })
   return new MergeModel(ids, merges, { unknownToken: text('unk_token'), wholePieces: json['ignore_merges'] === true })
 }

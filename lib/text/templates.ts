@@ -1,6 +1,7 @@
 // Post-processors of tokenizer.json files: the tokens that are put around a text, or a pair of texts.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 
 /** Ids of tokens, and 'A' and 'B' where the texts go; and the type of text each counts as. */
@@ -53,7 +54,7 @@ export function templatesOf(json: unknown): Templates {
       return found[0] ?? PLAIN
     }
     default:
-      throw new WeftError('ERR_FORMAT', `the post-processor '${String(json['type'])}' of the tokenizer is not known`, {
+      throw new WeftError('ERR_FORMAT', `the post-processor ${show(json['type'])} of the tokenizer is not known`, {
         hint: 'Known: ByteLevel, BertProcessing, RobertaProcessing, TemplateProcessing, Sequence',
       })
   }
@@ -63,7 +64,7 @@ function template(json: Record<string, unknown>, name: string): Template {
   const specials = json['special_tokens']
   const list = json[name]
   const wrong = (): WeftError =>
-    new WeftError('ERR_FORMAT', `TemplateProcessing: ${name} is not a list of Sequence and SpecialToken: ${JSON.stringify(list)}`)
+    new WeftError('ERR_FORMAT', `TemplateProcessing: ${name} is not a list of Sequence and SpecialToken: ${show(list)}`)
   if (!Array.isArray(list)) throw wrong()
   return list.flatMap((item: unknown): Template => {
     if (!isRecord(item)) throw wrong()
@@ -75,10 +76,11 @@ function template(json: Record<string, unknown>, name: string): Template {
       if (facts['id'] !== 'A' && facts['id'] !== 'B') throw wrong()
       return [part(facts['id'], type)]
     }
-    const token = isRecord(specials) && Object.hasOwn(specials, String(facts['id'])) ? specials[String(facts['id'])] : undefined
+    const id = facts['id']
+    const token = isRecord(specials) && typeof id === 'string' && Object.hasOwn(specials, id) ? specials[id] : undefined
     const ids: unknown = isRecord(token) ? token['ids'] : undefined
     if (!Array.isArray(ids) || !ids.every((id) => Number.isInteger(id) && id >= 0)) {
-      throw new WeftError('ERR_FORMAT', `TemplateProcessing: the token ${String(facts['id'])} has no ids`)
+      throw new WeftError('ERR_FORMAT', `TemplateProcessing: the token ${show(id)} has no ids`)
     }
     return ids.map((id: number) => part(id, type))
   })

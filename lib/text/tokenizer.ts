@@ -1,8 +1,10 @@
 // Tokenizer: words or characters as ids by how often they occur, exactly as Keras' Tokenizer (keras_preprocessing 1.1).
-import { tensor } from '../core/apply.js'
+import { integer } from '../core/checks.js'
+import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
-import { isRecord, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { byInteger, countsFromJson, dictionaryFromJson, dictionaryToJson } from './keras_json.js'
 import { checkedTexts, DEFAULT_FILTERS, describe, WORD_OPTIONS, type WordOptions, wordSplitter } from './words.js'
 
@@ -11,7 +13,7 @@ export interface TokenizerOptions extends WordOptions {
   numWords?: number
   /** Whether every character is a token. Default false. */
   charLevel?: boolean
-  /** A word that stands for unknown ones and has id 1. Default: unknown words are left out. */
+  /** A word with id 1 that replaces unknown words. Default: unknown words are left out. */
   oovToken?: string
 }
 
@@ -47,9 +49,7 @@ export class Tokenizer {
     const what = 'text.tokenizer'
     checkOptions(what, options, TOKENIZER_OPTIONS)
     const { numWords, oovToken, charLevel: _, ...wordOptions } = options
-    if (numWords !== undefined && (!Number.isInteger(numWords) || numWords < 1)) {
-      throw new WeftError('ERR_ARGUMENT', `${what}: numWords must be an integer of at least 1, got ${JSON.stringify(numWords)}`)
-    }
+    if (numWords !== undefined) integer(what, 'numWords', numWords, 1)
     if (oovToken !== undefined && typeof oovToken !== 'string') {
       throw new WeftError('ERR_ARGUMENT', `${what}: oovToken must be a string, got ${describe(oovToken)}`)
     }
@@ -111,7 +111,9 @@ export class Tokenizer {
     }
   }
 
-  /** Ids of the words of each text. Words unknown or beyond numWords become oovToken's id, or are left out without one. */
+  /**
+   * Ids of the words of each text. Words unknown or beyond numWords become oovToken's id, or are left out without one.
+   */
   textsToSequences(texts: Iterable<Text>): number[][] {
     return [...this.textsToSequencesGenerator(texts)]
   }
@@ -132,7 +134,10 @@ export class Tokenizer {
     }
   }
 
-  /** The words of each sequence joined by blanks. Ids unknown or beyond numWords become oovToken, or are left out without one. */
+  /**
+   * The words of each sequence joined by blanks. Ids unknown or beyond numWords become oovToken, or are left out
+   * without one.
+   */
   sequencesToTexts(sequences: Iterable<Sequence>): string[] {
     this.checkFitted('sequencesToTexts')
     const { numWords = Number.POSITIVE_INFINITY } = this.options
@@ -151,8 +156,10 @@ export class Tokenizer {
   }
 
   /**
-   * A row for each sequence and a column for each id: float32 [sequences, numWords]. 'binary': whether it occurs; 'count': how often;
-   * 'freq': how often by length of the sequence; 'tfidf': (1 + ln count) · ln(1 + documents / (1 + documents with the id)).
+   * A row for each sequence and a column for each id: float32 [sequences, numWords]. 'binary': whether it occurs;
+   * 'count': how often;
+   * 'freq': how often by length of the sequence; 'tfidf': (1 + ln count) · ln(1 + documents / (1 + documents with the
+   * id)).
    */
   sequencesToMatrix(sequences: readonly Sequence[], mode: MatrixMode = 'binary'): Tensor {
     if (!MODES.includes(mode)) throw unknownName('mode of sequencesToMatrix', mode, MODES)
@@ -180,7 +187,10 @@ export class Tokenizer {
     return tensor(values, [sequences.length, columns])
   }
 
-  /** What JSON.stringify() writes: Keras' tokenizer JSON. Keras itself reads it unless it has a segmenter, which Keras does not know. */
+  /**
+   * What JSON.stringify() writes: Keras' tokenizer JSON. Keras itself reads it unless it has a segmenter, which Keras
+   * does not know.
+   */
   toJSON(): TokenizerJson {
     const { numWords, filters = DEFAULT_FILTERS, lower = true, split = ' ', charLevel = false, oovToken, segmenter, locale } = this.options
     return {

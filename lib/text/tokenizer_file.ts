@@ -1,11 +1,11 @@
 // Tokenizers from JSON of any kind known: Keras' tokenizer JSON, and Hugging Face's tokenizer.json.
 import { readFile } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tensor.js'
+import { isRecord } from '../core/tree.js'
 import { SubwordTokenizer } from './subword_tokenizer.js'
 import { Tokenizer } from './tokenizer.js'
 
-/** What can be saved with a model, and comes back as what it was. */
+/** What can be saved with a model; loading makes an object of the same class. */
 export type AnyTokenizer = Tokenizer | SubwordTokenizer
 
 function parsed(json: string | object): unknown {
@@ -17,7 +17,10 @@ function parsed(json: string | object): unknown {
   }
 }
 
-/** The tokenizer of Keras' tokenizer JSON or of a tokenizer.json: the text, or the parsed object. ERR_FORMAT when it is neither. */
+/**
+ * The tokenizer of Keras' tokenizer JSON or of a tokenizer.json: the text, or the parsed object. ERR_FORMAT when it is
+ * neither.
+ */
 export function tokenizerFromJson(json: string | object): AnyTokenizer {
   const value = parsed(json)
   if (isRecord(value) && value['class_name'] === 'Tokenizer') return Tokenizer.fromJSON(value)

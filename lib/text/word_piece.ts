@@ -23,7 +23,10 @@ export interface BertTextOptions {
 export interface WordPieceOptions extends BertTextOptions {
   /** Tokens at most: special ones, characters, and what is learned. */
   vocabularySize: number
-  /** They have the first ids. '[UNK]' must be one; '[CLS]' and '[SEP]' are put around texts. Default [PAD], [UNK], [CLS], [SEP], [MASK]. */
+  /**
+   * They have the first ids. '[UNK]' must be one; '[CLS]' and '[SEP]' are put around texts. Default [PAD], [UNK],
+   * [CLS], [SEP], [MASK].
+   */
   specialTokens?: readonly string[]
   /** Pairs that occur less often are not merged. Default 2. */
   minFrequency?: number
@@ -112,7 +115,7 @@ async function loadVocabulary(file: string, options: BertTextOptions = {}): Prom
   const lines = (await readText(file)).split(/\r?\n/)
   if (lines.at(-1) === '') lines.pop()
   const ids = new Map(lines.map((token, id) => [token, id]))
-  if (ids.size < lines.length) throw new WeftError('ERR_FORMAT', `${file}: ${lines.length - ids.size} tokens stand there twice`)
+  if (ids.size < lines.length) throw new WeftError('ERR_FORMAT', `${file}: ${lines.length - ids.size} tokens are listed twice`)
   return tokenizerOf(
     ids,
     SPECIAL.filter((token) => ids.has(token)),
@@ -122,7 +125,10 @@ async function loadVocabulary(file: string, options: BertTextOptions = {}): Prom
 
 /** Ways to a WordPiece tokenizer. */
 export interface WordPiece {
-  /** Learns a vocabulary from texts, by merging pairs as BPE does. Equal texts give equal vocabularies, whatever their order. */
+  /**
+   * Learns a vocabulary from texts, by merging pairs as BPE does. Equal texts give equal vocabularies, whatever their
+   * order.
+   */
   train(texts: Iterable<string>, options: WordPieceOptions): SubwordTokenizer
   /** Reads BERT's vocab.txt: a token on each line, whose number from 0 is its id. */
   loadVocabulary(file: string, options?: BertTextOptions): Promise<SubwordTokenizer>

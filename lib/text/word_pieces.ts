@@ -1,5 +1,7 @@
-// WordPieceModel: the longest token a word begins with, then the longest that goes on, and so forth (Y. Wu et al. 2016; J. Devlin et al. 2018).
+// WordPieceModel: the longest token a word begins with, then the longest that goes on, and so forth (Y. Wu et al. 2016;
+// J. Devlin et al. 2018).
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { byId, PieceCache, type SubwordModel } from './subword_model.js'
 
 export interface WordPieceFacts {
@@ -23,8 +25,7 @@ export class WordPieceModel implements SubwordModel {
     this.tokens = byId(ids)
     this.facts = facts
     const unknown = ids.get(facts.unknownToken)
-    if (unknown === undefined)
-      throw new WeftError('ERR_FORMAT', `the vocabulary has no ${JSON.stringify(facts.unknownToken)} for unknown words`)
+    if (unknown === undefined) throw new WeftError('ERR_FORMAT', `the vocabulary has no ${show(facts.unknownToken)} for unknown words`)
     this.unknown = unknown
   }
 

@@ -1,7 +1,8 @@
 // Words of a text: Keras' splitting, and segmentation by Unicode rules for languages that write no spaces.
 import { createHash } from 'node:crypto'
+import { integer } from '../core/checks.js'
 import { unknownName, WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 
 /** 'intl': words by Intl.Segmenter. 'character': every Chinese or Japanese character is a word. */
 export type Segmenter = 'intl' | 'character'
@@ -33,11 +34,11 @@ export const DEFAULT_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 export function wordSplitter(what: string, options: WordOptions = {}): (text: string) => string[] {
   const { filters = DEFAULT_FILTERS, lower = true, split = ' ', segmenter, locale } = options
   if (typeof filters !== 'string')
-    throw new WeftError('ERR_ARGUMENT', `${what}: filters must be a string, got ${JSON.stringify(filters)}`, {
+    throw new WeftError('ERR_ARGUMENT', `${what}: filters must be a string, got ${show(filters)}`, {
       hint: "'' filters nothing",
     })
   if (typeof split !== 'string' || split === '') {
-    throw new WeftError('ERR_ARGUMENT', `${what}: split must be a string of at least one character, got ${JSON.stringify(split)}`, {
+    throw new WeftError('ERR_ARGUMENT', `${what}: split must be a string of at least one character, got ${show(split)}`, {
       hint: 'Set charLevel: true in a tokenizer to split into characters',
     })
   }
@@ -61,12 +62,15 @@ function segmenterOf(what: string, kind: Segmenter, locale: string | undefined):
   try {
     segmenter = new Intl.Segmenter(locale, { granularity: 'word' })
   } catch (cause) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: unknown locale ${JSON.stringify(locale)}`, { hint: "Write it as 'zh' or 'en-GB'", cause })
+    throw new WeftError('ERR_ARGUMENT', `${what}: unknown locale ${show(locale)}`, { hint: "Write it as 'zh' or 'en-GB'", cause })
   }
   return (text) => Array.from(segmenter.segment(text), ({ segment }) => segment).filter(isWord)
 }
 
-/** Single characters of scripts without spaces (with their marks), and runs of anything else between blanks and punctuation. */
+/**
+ * Single characters of scripts without spaces (with their marks), and runs of anything else between blanks and
+ * punctuation.
+ */
 const CHARACTERS =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}]\p{M}*|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\s\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+/gu
 
@@ -77,7 +81,7 @@ const isWord = (segment: string): boolean => !/^[\p{P}\p{Z}\p{Cc}\p{Cf}]*$/u.tes
 export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : typeof value === 'number' ? String(value) : typeof value
+  return typeof value === 'object' || typeof value === 'number' ? show(value) : typeof value
 }
 
 /** The texts, each checked when its turn comes; `kind`: what isText takes. */
@@ -107,11 +111,14 @@ export interface HashingOptions extends WordOptions {
 
 const HASHING_OPTIONS: OptionTable<HashingOptions> = { ...WORD_OPTIONS, hashFunction: 'any' }
 
-/** Ids of words by hashing, in 1 ... n - 1 without a vocabulary; different words may share one. As Keras' hashing_trick with 'md5'. */
+/**
+ * Ids of words by hashing, in 1 ... n - 1 without a vocabulary; different words may share one. As Keras' hashing_trick
+ * with 'md5'.
+ */
 export function hashingTrick(text: string, n: number, options: HashingOptions = {}): number[] {
   const what = 'text.hashingTrick'
   checkCall('text.hashingTrick(text, n, options)', arguments, HASHING_OPTIONS)
-  if (!Number.isSafeInteger(n) || n < 2) throw new WeftError('ERR_ARGUMENT', `${what}: n must be an integer of at least 2, got ${n}`)
+  integer(what, 'n', n, 2, Number.MAX_SAFE_INTEGER)
   const { hashFunction = 'md5', ...rest } = options
   if (hashFunction !== 'md5' && typeof hashFunction !== 'function') throw unknownName(`hash of ${what}`, hashFunction, ['md5'])
   const buckets = BigInt(n - 1)

@@ -209,7 +209,7 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
 const INPUTS: readonly string[] = ['tokenIds', 'segmentIds', 'paddingMask']
 const TRUNCATED: InitializerLike = { className: 'TruncatedNormal', config: { stddev: 0.02 } }
 
-/** The tensor with a mask beside it; a copy of the view, so that a value with other readers is not marked. */
+/** The tensor with a mask. It is a copy of the view, so that other readers of the value see no mask. */
 function withMask(t: Tensor, mask: Tensor | undefined): Tensor {
   if (!mask) return t
   const marked = reshape(t, t.shape)
@@ -220,8 +220,10 @@ function withMask(t: Tensor, mask: Tensor | undefined): Tensor {
 registerLoader('Bert', (config) => new Bert(config as unknown as BertOptions & LayerOptions))
 
 /**
- * An encoder of texts that compiles, fits, saves and loads: ids [batch, steps], or { tokenIds, segmentIds, paddingMask }, →
- * { sequenceOutput, pooledOutput }, or with `maskedLanguageHead` the logits of every token. Apply it in a functional model to put a head of your own on it.
+ * An encoder of texts that compiles, fits, saves and loads: ids [batch, steps], or { tokenIds, segmentIds, paddingMask
+ * }, →
+ * { sequenceOutput, pooledOutput }, or with `maskedLanguageHead` the logits of every token. Apply it in a functional
+ * model to put a head of your own on it.
  */
 export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead: true }): Bert<Tensor>
 export function bert(config: BertOptions & LayerOptions & { maskedLanguageHead?: false }): Bert<BertEncoding>

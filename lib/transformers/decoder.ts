@@ -1,11 +1,13 @@
-// Decoder: what a language model keeps while it writes one text: keys and values of the tokens so far, their number, the newest token.
-import { tensor, variable } from '../core/apply.js'
+// Decoder: what a language model keeps while it writes one text: keys and values of the tokens so far, their number,
+// the newest token.
+import { tensor } from '../core/create.js'
 import { withDevice } from '../core/device.js'
 import { jit, type JitFunction, type Precision, type Submitted } from '../core/jit.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
 import { add, dynamicSlice, reshape, sub } from '../ops/index.js'
 import { randomState } from '../core/random.js'
 import type { Tensor, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import type { Gpt } from './gpt.js'
 import { type Sampling, type SamplingState, sample } from './sampling.js'
 

@@ -1,9 +1,11 @@
-// generate: text from a language model, token by token, each token one native call on the cached keys and values of those before.
+// generate: text from a language model, token by token, each token one native call on the cached keys and values of
+// those before.
+import { integer, isList } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
-import { Gpt } from './gpt.js'
+import { ComposedModel } from '../model/composed.js'
 import type { Sampling } from './sampling.js'
 
 export interface GenerateOptions {
@@ -13,7 +15,10 @@ export interface GenerateOptions {
   temperature?: number
   /** Draws from the k likeliest tokens only. Default: from all. */
   topK?: number
-  /** Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020). Default 1. */
+  /**
+   * Draws from the likeliest tokens that together have this probability, in (0, 1], only (Holtzman et al. 2020).
+   * Default 1.
+   */
   topP?: number
   /** The same tokens on every run. By default the numbers follow setSeed(). */
   seed?: number
@@ -36,6 +41,16 @@ const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
 /** Token ids of one text. */
 export type Prompt = ArrayLike<number> | Tensor
 
+/** What generate() needs of a model. */
+export interface TokenModel {
+  readonly config: { readonly sequenceLength: number; readonly vocabularySize: number }
+  /** A decoder that nobody uses; it comes back by returnDecoder(). */
+  takeDecoder(): Decoder
+  returnDecoder(decoder: Decoder): void
+}
+
+const isTokenModel = (model: unknown): model is TokenModel => model instanceof ComposedModel && 'takeDecoder' in model
+
 interface Plan extends Sampling {
   readonly maxTokens: number
   readonly temperature: number
@@ -45,14 +60,14 @@ interface Plan extends Sampling {
 /**
  * Token ids that continue the prompt, as they are drawn: with temperature first, then topK, then topP.
  *
- * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in anew, in one call, and
- * writing goes on from there.
+ * The model sees its last `sequenceLength` tokens at most. When its context is full, the last half of it is taken in
+ * anew, in one call, and writing goes on from there.
  * @param model made by gpt(), or loaded
  * @param prompt token ids [n] or [1, n]: at least one, at most the model's sequenceLength
  * @throws ERR_ARGUMENT for a prompt or options that do not fit, at the call; for ids in a Tensor, with the first token
  */
 export function generate(model: unknown, prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
-  if (!(model instanceof Gpt))
+  if (!isTokenModel(model))
     throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
       hint: 'Write generate(net, ids, { maxTokens })',
     })
@@ -69,7 +84,7 @@ export function generate(model: unknown, prompt: Prompt, options: GenerateOption
 }
 
 async function* tokens(
-  model: Gpt,
+  model: TokenModel,
   prompt: number[] | Tensor,
   plan: Plan,
   { seed, stopTokens = [], signal }: GenerateOptions,
@@ -110,9 +125,9 @@ async function taken(t: Tensor): Promise<number> {
   return id
 }
 
-function checkPrompt(model: Gpt, prompt: unknown): number[] {
+function checkPrompt(model: TokenModel, prompt: unknown): number[] {
   const { sequenceLength, vocabularySize } = model.config
-  if (!Array.isArray(prompt) && !(ArrayBuffer.isView(prompt) && !(prompt instanceof DataView))) {
+  if (!isList(prompt)) {
     throw new WeftError(
       'ERR_ARGUMENT',
       `generate: the prompt must be a list of token ids, got ${prompt === null ? 'null' : typeof prompt}`,
@@ -136,19 +151,19 @@ function checkPrompt(model: Gpt, prompt: unknown): number[] {
   if (bad >= 0)
     throw new WeftError(
       'ERR_ARGUMENT',
-      `generate: prompt[${bad}] is ${String(ids[bad])}, token ids are integers from 0 to ${vocabularySize - 1}`,
+      `generate: prompt[${bad}] is ${show(ids[bad])}, token ids are integers from 0 to ${vocabularySize - 1}`,
     )
   return ids
 }
 
 function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, stopTokens, signal }: GenerateOptions): Plan {
   const refuse = (name: string, wanted: string, got: unknown): never => {
-    throw new WeftError('ERR_ARGUMENT', `generate: ${name} must be ${wanted}, got ${typeof got === 'number' ? got : JSON.stringify(got)}`)
+    throw new WeftError('ERR_ARGUMENT', `generate: ${name} must be ${wanted}, got ${show(got)}`)
   }
-  if (!Number.isInteger(maxTokens) || maxTokens < 0) refuse('maxTokens', 'an integer of at least 0', maxTokens)
+  integer('generate', 'maxTokens', maxTokens, 0)
   if (typeof temperature !== 'number' || !(temperature >= 0) || !Number.isFinite(temperature))
     refuse('temperature', 'a number of at least 0', temperature)
-  if (topK !== undefined && (!Number.isInteger(topK) || topK < 1)) refuse('topK', 'an integer of at least 1', topK)
+  if (topK !== undefined) integer('generate', 'topK', topK, 1)
   if (typeof topP !== 'number' || !(topP > 0 && topP <= 1)) refuse('topP', 'in (0, 1]', topP)
   if (seed !== undefined && !Number.isSafeInteger(seed)) refuse('seed', 'an integer', seed)
   if (stopTokens !== undefined && (!Array.isArray(stopTokens) || !stopTokens.every(Number.isInteger)))

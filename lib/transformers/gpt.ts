@@ -1,7 +1,6 @@
 // gpt: a causal language model, blocks of self-attention over the tokens so far (Radford et al. 2019), as one Model.
 import type { DynamicShape, Shape } from '../core/spec.js'
 import type { ActivationLike } from '../activations.js'
-import { variable } from '../core/apply.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import type { InitializerLike } from '../initializers.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
@@ -20,6 +19,7 @@ import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
 import { matMul, reshape, zeros } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { Decoder } from './decoder.js'
 import { type GenerateOptions, generate, type Prompt } from './generate.js'
 import { checkSizes, type TransformerSizes } from './sizes.js'
@@ -39,7 +39,10 @@ export interface GptOptions extends TransformerSizes {
   layerNormEpsilon?: number
   /** In projections and feed-forward networks. Default true. */
   useBias?: boolean
-  /** The output uses the table of token vectors, transposed (Press and Wolf 2017); false: a matrix of its own. Default true. */
+  /**
+   * The output uses the table of token vectors, transposed (Press and Wolf 2017); false: a matrix of its own. Default
+   * true.
+   */
   tieWeights?: boolean
   /** Of all matrices. Default randomNormal with standard deviation 0.02. */
   kernelInitializer?: InitializerLike
@@ -47,7 +50,9 @@ export interface GptOptions extends TransformerSizes {
   seed?: number
 }
 
-/** A causal language model: ids [batch, steps] → logits of the next token [batch, steps, vocabularySize]. Made by gpt(). */
+/**
+ * A causal language model: ids [batch, steps] → logits of the next token [batch, steps, vocabularySize]. Made by gpt().
+ */
 export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
   static override readonly className: string = 'Gpt'
   static override readonly options: OptionTable<GptOptions> = {
@@ -143,7 +148,10 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
     return logits
   }
 
-  /** @internal call() on the steps from `position` int32 [1] on, with the caches of the blocks: hidden states [batch, steps, hiddenDim]. */
+  /**
+   * @internal call() on the steps from `position` int32 [1] on, with the caches of the blocks: hidden states [batch,
+   * steps, hiddenDim].
+   */
   callCached(ids: Tensor, caches: readonly AttentionCache[], position: Tensor): Tensor {
     const embedded = this.embedding instanceof Embedding ? this.embedding.apply(ids) : this.embedding.embed(ids, position)
     return this.blocks.reduce((h, block, i) => block.callCached(h, caches[i]!, position), embedded)
@@ -182,7 +190,8 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
   }
 
   /**
-   * Tokens that continue the prompt, one at a time: `for await (const id of net.generate(ids, { maxTokens: 200, topP: 0.9 }))`. See generate().
+   * Tokens that continue the prompt, one at a time:
+   * `for await (const id of net.generate(ids, { maxTokens: 200, topP: 0.9 }))`. See generate().
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
     return generate(this, prompt, options)
@@ -240,8 +249,9 @@ function blockOptions({ hiddenDim, ...o }: GptOptions, index: number): Construct
 registerLoader('Gpt', (config) => new Gpt(config as unknown as GptOptions & LayerOptions))
 
 /**
- * A causal language model that compiles, fits, saves, loads and generates: ids [batch, steps] → logits [batch, steps, vocabularySize].
- * Train it on x and the same ids one step later as y, with losses.sparseCategoricalCrossentropy({ fromLogits: true }).
+ * A causal language model that compiles, fits, saves, loads and generates: ids [batch, steps] → logits [batch, steps,
+ * vocabularySize]. Train it on x and the same ids one step later as y, with losses.sparseCategoricalCrossentropy({
+ * fromLogits: true }).
  */
 export function gpt(config: GptOptions & LayerOptions): Gpt {
   checkCall('gpt(options)', arguments)

@@ -6,8 +6,9 @@
 namespace weft::cpu {
 
 /**
- * The level of kernels that is used: 0 portable, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL). The best that the processor can do and the
- * addon has, or the one that WEFT_CPU_LEVEL=portable|avx2|avx512 names. ERR_ARGUMENT, ERR_NO_DEVICE.
+ * The level of kernels that is used: 0 portable, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL). The best that the
+ * processor can do and the addon has, or the one that WEFT_CPU_LEVEL=portable|avx2|avx512 names. ERR_ARGUMENT,
+ * ERR_NO_DEVICE.
  */
 int level();
 const char* level_name();

@@ -13,9 +13,9 @@ void run_chunks(int64_t chunks, ChunkFunction function, void* context);
 
 /**
  * Calls f(chunk, lane) for every chunk in [0, chunks), each exactly once, on up to lanes() threads; returns when all
- * are done. `lane` < lanes() is the index of the executing thread, for scratch memory only: results must not depend on it,
- * and `chunks` must follow from shapes, never from lanes(), so that one and many threads give the same bits.
- * An exception thrown by f is rethrown here.
+ * are done. `lane` < lanes() is the index of the executing thread, for scratch memory only: results must not depend on
+ * it, and `chunks` must follow from shapes, never from lanes(), so that one and many threads give the same bits. An
+ * exception thrown by f is rethrown here.
  */
 template <class F> void parallel(int64_t chunks, F&& f) {
   if (chunks <= 0) return;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The build step of scripts/gpu.sh: the addon and the CUDA library by CMake, without npm; nothing where binaries that load were brought along.
+# The build step of scripts/gpu.sh: the addon and the CUDA library by CMake, without npm; nothing where binaries that
+# load were brought along.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

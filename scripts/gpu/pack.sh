@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Packs into .carry/ what scripts/gpu.sh needs on a GPU machine that has neither Node nor a network: the node binary, the modules that run time and
-# tests use, the compiled TypeScript, and the binaries that are built here already. Copy the repository with .carry/ there.
+# Packs into .carry/ what scripts/gpu.sh needs on a GPU machine that has neither Node nor a network: the node binary,
+# the modules that run time and tests use, the compiled TypeScript, and the binaries that are built here already. Copy
+# the repository with .carry/ there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,5 +1,5 @@
-// Registers, stack and spills of CUDA kernels, from the log of a build with `-Xptxas -v`. Prints each kernel once: the worst target of the main
-// kernels, and everything that spills or needs a stack. Exits 1 if a kernel spills.
+// Registers, stack and spills of CUDA kernels, from the log of a build with `-Xptxas -v`. Prints each kernel once: the
+// worst target of the main kernels, and everything that spills or needs a stack. Exits 1 if a kernel spills.
 //   WEFT_CUDA=ON WEFT_CUDA_ARCHITECTURES=all CUDAFLAGS='-Xptxas -v' npm run build:native
 //   node scripts/gpu/registers.mjs build/build.log [--all] [--csv file]
 import { spawnSync } from 'node:child_process'

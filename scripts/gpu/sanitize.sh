@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The sanitize step of scripts/gpu.sh: test files whose path contains one of the arguments, under each tool of compute-sanitizer, four at a time.
+# The sanitize step of scripts/gpu.sh: test files whose path contains one of the arguments, under each tool of
+# compute-sanitizer, four at a time.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 

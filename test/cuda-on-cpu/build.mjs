@@ -1,4 +1,5 @@
-// Builds what runs CUDA kernels on a CPU: the emulated CUDA library, and with a sanitizer the runner of exported programs.
+// Builds what runs CUDA kernels on a CPU: the emulated CUDA library, and with a sanitizer the runner of exported
+// programs.
 import path from 'node:path'
 import { availableParallelism } from 'node:os'
 import { output } from '../../scripts/build.mjs'

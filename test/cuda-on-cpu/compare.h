@@ -1,4 +1,5 @@
-// Whether two tensors of one dtype agree: integers exactly, floats within so many roundings of their type. CPU and CUDA kernels add in different orders.
+// Whether two tensors of one dtype agree: integers exactly, floats within so many roundings of their type. CPU and CUDA
+// kernels add in different orders.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -58,8 +59,8 @@ inline double farthest(DType dtype, const Bytes& a, const Bytes& b) {
 }
 
 /**
- * Empty, or how they differ. `precision`: that of the coarsest float type the program computes in; `scale`: the size of what went in, of
- * which differences may be left over; `allowed`: beyond that.
+ * Empty, or how they differ. `precision`: that of the coarsest float type the program computes in; `scale`: the size of
+ * what went in, of which differences may be left over; `allowed`: beyond that.
  */
 inline std::string difference(DType dtype, const Bytes& actual, const Bytes& expected, double precision, double scale, double allowed) {
   if (actual == expected) return {};

@@ -1,7 +1,10 @@
-// Exports what tests run on the CPU device, for the emulated CUDA kernels to repeat: node --import ./dist/test/cuda-on-cpu/export.js <test>, with
-// WEFT_EXPORT_PROGRAMS naming a folder. WEFT_EXPORT_ONLY=sum,cumSum: only programs that call one of these. Each distinct program becomes one file there: what it is, the bytes that went in, the bytes that came out.
+// Exports what tests run on the CPU device, for the emulated CUDA kernels to repeat: node --import
+// ./dist/test/cuda-on-cpu/export.js <test>, with WEFT_EXPORT_PROGRAMS naming a folder. WEFT_EXPORT_ONLY=sum,cumSum:
+// only programs that call one of these. Each distinct program becomes one file there: what it is, the bytes that went
+// in, the bytes that came out.
 //
-// Format, little-endian; text is a u32 length and UTF-8, dtypes are their position in DTYPES, bytes are a u64 length and the bytes:
+// Format, little-endian; text is a u32 length and UTF-8, dtypes are their position in DTYPES, bytes are a u64 length
+// and the bytes:
 //   u32 0x57454654, u32 format, text precision
 //   u32 slots,   each: u8 kind (position in KINDS), u8 dtype, u32 index, u64 bytes, f64 value
 //   u32 values,  each: i32 slot, u8 dtype, u32 rank, i64 extents
@@ -14,7 +17,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { native } from '../../lib/core/device.js'
+import { native } from '../../lib/core/addon.js'
 import type { CallSpec, NativeFault, NativeProgram, ProgramSpec, SlotSpec, Storage } from '../../lib/core/native.js'
 
 const FORMAT = 1
@@ -129,7 +132,9 @@ function sizes(spec: ProgramSpec, kind: SlotSpec['kind'], count: number): number
   return list
 }
 
-/** What is needed to export a program; undefined for those the CUDA device does not run, or only slowly when emulated. */
+/**
+ * What is needed to export a program; undefined for those the CUDA device does not run, or only slowly when emulated.
+ */
 function examine(spec: ProgramSpec): Known | undefined {
   if (spec.calls.length === 0) return undefined
   if (only.length > 0 && !spec.calls.some((call) => only.includes(call.op))) return undefined

@@ -1,4 +1,5 @@
-// Runs the kernels with planted mistakes, which planted.test.ts demands the emulation to find, and their correct versions.
+// Runs the kernels with planted mistakes, which planted.test.ts demands the emulation to find, and their correct
+// versions.
 // Usage: planted NAME correct|mistaken. Prints "right" or "wrong" for the result, or "failed" when the launch did.
 #include <cstdio>
 #include <string>

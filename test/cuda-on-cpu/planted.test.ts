@@ -1,4 +1,5 @@
-// The emulated GPU finds what it exists to find: kernels with a mistake planted in each (planted.cu), and the same kernels without it.
+// The emulated GPU finds what it exists to find: kernels with a mistake planted in each (planted.cu), and the same
+// kernels without it.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +13,10 @@ type Build = (typeof builds)[number]
 
 const hasTools = ['cmake', process.env['CXX'] ?? 'g++'].every((tool) => spawnSync(tool, ['--version']).status === 0)
 
-/** Where and how a mistake must show: in the build, under some schedule and with asynchronous work done late (or, if said, at once). */
+/**
+ * Where and how a mistake must show: in the build, under some schedule and with asynchronous work done late (or, if
+ * said, at once).
+ */
 interface Find {
   readonly build: Build
   readonly says: RegExp
@@ -61,7 +65,9 @@ function build(): void {
   }
 }
 
-/** What the program says of a kernel: "right", "wrong" or "failed", and the reports of the emulation and the sanitizers. */
+/**
+ * What the program says of a kernel: "right", "wrong" or "failed", and the reports of the emulation and the sanitizers.
+ */
 function run(kind: Build, name: string, version: 'correct' | 'mistaken', schedule = 'forward', async = 'lazy'): string {
   const { stdout, stderr } = spawnSync(path.join(folder, `planted_${kind}`), [name, version], {
     encoding: 'utf8',

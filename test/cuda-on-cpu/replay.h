@@ -1,4 +1,5 @@
-// One exported program on the emulated CUDA device: binds every call, gives each value memory of its own and of its exact size, runs, compares.
+// One exported program on the emulated CUDA device: binds every call, gives each value memory of its own and of its
+// exact size, runs, compares.
 #pragma once
 #include <map>
 #include <memory>
@@ -141,7 +142,10 @@ class Replay {
       require(address_[write.slot] != nullptr, "ERR_FORMAT", "a state becomes a value nobody computes");
   }
 
-  /** Whether an update may write over the variable it reads: nobody reads the old value later, and a reported fault stops it. */
+  /**
+   * Whether an update may write over the variable it reads: nobody reads the old value later, and a reported fault
+   * stops it.
+   */
   bool updates_state(size_t k, size_t input, size_t to) const {
     const Slot& old = program_.slots[size_t(calls_[k].in[input].slot)];
     if (!program_.calls[k].update || !calls_[k].guarded || old.kind != SlotKind::state || program_.slots[to].kind != SlotKind::arena)
@@ -223,8 +227,9 @@ class Replay {
   }
 
   /**
-   * States that adam or nadam updates with gradients of the same program: it divides by the size of the gradient, so where the true one is 0
-   * rounding errors move a parameter as far as a gradient would. What the gradients are is seen in the moments beside them.
+   * States that adam or nadam updates with gradients of the same program: it divides by the size of the gradient, so
+   * where the true one is 0 rounding errors move a parameter as far as a gradient would. What the gradients are is seen
+   * in the moments beside them.
    */
   std::set<size_t> normalized_parameters() const {
     std::set<size_t> found;

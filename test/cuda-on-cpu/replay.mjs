@@ -1,7 +1,9 @@
-// Repeats what the tests run on the CPU device on the emulated GPU, under AddressSanitizer and under the race detector, in several orders.
-// Usage: node test/cuda-on-cpu/replay.mjs [address] [race] [ptx] [part of a test's path ...]; without arguments all. `race ops/cumsum`
-// repeats what that test runs, and the long rows (rows/wide_rows.ts) of the operations it calls. The addon, TypeScript and the runners are
-// built first. The last line is "N passed, N failed, N skipped": a pass is all programs once in one way, a failure is a program.
+// Repeats what the tests run on the CPU device on the emulated GPU, under AddressSanitizer and under the race detector,
+// in several orders.
+// Usage: node test/cuda-on-cpu/replay.mjs [address] [race] [ptx] [part of a test's path ...]; without arguments all.
+// `race ops/cumsum` repeats what that test runs, and the long rows (rows/wide_rows.ts) of the operations it calls. The
+// addon, TypeScript and the runners are built first. The last line is "N passed, N failed, N skipped": a pass is all
+// programs once in one way, a failure is a program.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -15,7 +17,10 @@ const products = path.join(root, 'build', 'cuda-on-cpu-products')
 const SOURCES = ['ops', 'layers', 'model', 'core']
 const PROCESSES = 2
 
-/** Each way runs all programs, or every `of`-th; over the ways of one build all schedules and both kinds of asynchronous work come up. */
+/**
+ * Each way runs all programs, or every `of`-th; over the ways of one build all schedules and both kinds of asynchronous
+ * work come up.
+ */
 const WAYS = {
   address: [
     { schedule: 'forward', async: 'lazy', capability: 90 },

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { native } from '../../lib/core/device.js'
+import { native } from '../../lib/core/addon.js'
 import { attentions } from './rows/attention_rows.js'
 import { wide } from './rows/wide_rows.js'
 
@@ -37,7 +37,9 @@ test('each operation that divides rows or columns is among the long rows', () =>
   assert.ok(divided.length > 15, 'kernels are looked for in the wrong place')
   const without = divided.filter(({ operation }) => !called.has(operation))
   assert.equal(
-    without.map(({ operation, file }) => `${operation} (cuda/kernels/${file}) has no long rows: add it to test/cuda-on-cpu/rows/wide_rows.ts`),
+    without.map(
+      ({ operation, file }) => `${operation} (cuda/kernels/${file}) has no long rows: add it to test/cuda-on-cpu/rows/wide_rows.ts`,
+    ),
     [],
   )
 })

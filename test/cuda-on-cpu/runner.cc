@@ -1,6 +1,8 @@
-// Repeats exported programs (export.ts) on the emulated CUDA device, without node: what sanitizers and the race detector watch.
-// Usage: runner [--shard i/n] [--in-place] [--only part] [--slow milliseconds] <folder>. Each failing program is one line; ends with
-// "N programs, N failed, N skipped" (skipped: some op has no CUDA kernel). The environment (WEFT_EMULATED_*) chooses GPU and schedule.
+// Repeats exported programs (export.ts) on the emulated CUDA device, without node: what sanitizers and the race
+// detector watch.
+// Usage: runner [--shard i/n] [--in-place] [--only part] [--slow milliseconds] <folder>. Each failing program is one
+// line; ends with "N programs, N failed, N skipped" (skipped: some op has no CUDA kernel). The environment
+// (WEFT_EMULATED_*) chooses GPU and schedule.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>

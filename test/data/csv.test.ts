@@ -136,7 +136,7 @@ test('categories become numbers; without them the error names the column', async
 test('mistakes in calls and files are typed errors', async () => {
   const file = write('alpha,beta\n1,2\n')
   throws('ERR_ARGUMENT', /no file/, () => csv(path.join(folder, 'none.csv')))
-  throws('ERR_ARGUMENT', /unknown option of data\.csv 'labels'.*'label'/, () => csv(file, { labels: 'y' } as object))
+  throws('ERR_ARGUMENT', /data\.csv: unknown option 'labels'.*'label'/, () => csv(file, { labels: 'y' } as object))
   throws('ERR_ARGUMENT', /missing must be/, () => csv(file, { missing: 'drop' as 'skip' }))
   await rejects('ERR_ARGUMENT', /'bet'.*Did you mean 'beta'/, csv(file, { label: 'bet' }).toArray())
   await rejects('ERR_ARGUMENT', /'gamma'/, csv(file, { categories: { gamma: [] } }).toArray())

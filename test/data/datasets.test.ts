@@ -216,7 +216,7 @@ test('without the files the error names them, their sizes and the places', async
     /has only some of the files; missing: train-images/,
     datasets.mnist({ dir: folder(without('train-images-idx3-ubyte')) }),
   )
-  await rejects('ERR_ARGUMENT', /unknown option of datasets\.mnist 'folder'/, datasets.mnist({ folder: 'x' } as object))
+  await rejects('ERR_ARGUMENT', /datasets\.mnist: unknown option 'folder'/, datasets.mnist({ folder: 'x' } as object))
 })
 
 testWith(hasFashionMnist, 'the Debian package dataset-fashion-mnist', 'Fashion-MNIST from the system, hashes checked', async () => {

@@ -72,7 +72,8 @@ test('char-gpt --epochs 2 --limit 30000 learns the commonest sequences and write
   assert.is(errors, '')
   const found = /^It was a .{300}\n\ntest bits per character (\S+) \(5-gram model: (\S+)\)\n$/s.exec(output)
   assert.ok(found, output)
-  // counting single characters takes 4.5 bits; the counts of 5-grams are ahead until the whole book is read several times
+  // counting single characters takes 4.5 bits; the counts of 5-grams are ahead until the whole book is read several
+  // times
   const [bits, baseline] = [Number(found[1]), Number(found[2])]
   assert.ok(bits < 4 && bits > 2, `${bits} bits per character`)
   assert.ok(baseline < 3 && baseline > 2, `5-gram model: ${baseline}`)

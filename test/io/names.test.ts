@@ -1,4 +1,5 @@
-// Names in files: paths of layers' fields, the same in every process; files of version 1; losses and metrics of the user's own.
+// Names in files: paths of layers' fields, the same in every process; files of version 1; losses and metrics of the
+// user's own.
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
@@ -132,6 +133,59 @@ test('a model saved in another process loads, and its names are the same', async
     (JSON.parse(await readFile(path.join(place, 'model.json'), 'utf8')) as { model: unknown }).model
   assert.equal(await structure(one), await structure(two))
   await loadModel(one)
+})
+
+// every kind of layer that holds others, without a name of the user's
+const UNNAMED = `
+  const { layers, sequential, input, model } = weft
+  const a = input({ shape: [4, 3] })
+  const joined = layers.add().apply([
+    layers.bidirectional({ layer: layers.lstm({ units: 2 }) }).apply(a),
+    layers.rnn({ cell: [layers.lstmCell({ units: 3 }), layers.gruCell({ units: 4 })] }).apply(a),
+  ])
+  const tail = sequential([layers.dense({ units: 3, inputShape: [4] }), layers.dense({ units: 2 })])
+  const each = layers.flatten().apply(layers.timeDistributed({ layer: layers.dense({ units: 1 }) }).apply(a))
+  const nets = [
+    model({ inputs: a, outputs: [tail.apply(joined), layers.dense({ units: 2 }).apply(each)] }),
+    sequential([layers.conv1d({ filters: 2, kernelSize: 2, inputShape: [4, 3] }), layers.flatten(), layers.dense({ units: 2 })]),
+  ]
+  for (const net of nets) net.compile({ optimizer: 'adam', loss: 'mse' })
+  return nets`
+
+test('names that nobody gave do not depend on what else the process made', async () => {
+  const url = JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)
+  const texts = [
+    '',
+    'for (let i = 0; i < 41; i++) (layers.dense({ units: 1 }), layers.lstm({ units: 1 }), layers.add(), sequential([]))',
+  ].map((before) => {
+    const places = [fresh(), fresh()]
+    const script = `
+        import * as weft from ${url}
+        const { layers, sequential } = weft
+        ${before}
+        const nets = new Function('weft', ${JSON.stringify(UNNAMED)})(weft)
+        for (const [i, net] of nets.entries()) await net.save(process.argv[1 + i])`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, ...places], { encoding: 'utf8' })
+    assert.is(status, 0, stderr)
+    return places
+  })
+  for (const i of [0, 1]) {
+    const [one, other] = texts.map((places) => places[i]!) as [string, string]
+    for (const file of ['model.json', 'training.json']) {
+      const [a, b] = await Promise.all([one, other].map(async (place) => JSON.parse(await readFile(path.join(place, file), 'utf8'))))
+      // weights are drawn anew in each process, and their checksums with them
+      for (const json of [a, b]) delete json.files, delete json.sha256, delete json.shuffle
+      assert.is(JSON.stringify(a), JSON.stringify(b))
+      assert.not.match(JSON.stringify(a), /_[1-9]\d/)
+    }
+    for (const file of ['weights.safetensors', 'optimizer.safetensors']) assert.equal(await namesIn(one, file), await namesIn(other, file))
+    const again = await loadModel(other)
+    const third = fresh()
+    await again.save(third)
+    const structure = async (place: string): Promise<string> =>
+      JSON.stringify(JSON.parse(await readFile(path.join(place, 'model.json'), 'utf8')).model)
+    assert.is(await structure(third), await structure(other))
+  }
 })
 
 test('losses and metrics of the user are given to loadModel, and training goes on', async () => {

@@ -1,4 +1,5 @@
-// Places that cannot be saved to or loaded from: each a typed error with the path, no wait for pipes, no content of other files.
+// Places that cannot be saved to or loaded from: each a typed error with the path, no wait for pipes, no content of
+// other files.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import os from 'node:os'

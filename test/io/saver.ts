@@ -1,5 +1,5 @@
-// Saves models in a loop, for tests of saves beside readers, other savers, and sudden ends. Each model is one number everywhere: in its
-// weights, its optimizer's rate and its assets, so that a mixture of two saves is noticed.
+// Saves models in a loop, for tests of saves beside readers, other savers, and sudden ends. Each model is one number
+// everywhere: in its weights, its optimizer's rate and its assets, so that a mixture of two saves is noticed.
 import { writeSync } from 'node:fs'
 import { layers, optimizers, sequential } from '../../lib/index.js'
 

@@ -26,7 +26,10 @@ export interface ReferenceOptions {
   keys?: readonly number[]
 }
 
-/** Weights: kernel [d, heads, k] and bias [heads, k] of query, key and value, then kernel [heads, k, out] and bias [out]. */
+/**
+ * Weights: kernel [d, heads, k] and bias [heads, k] of query, key and value, then kernel [heads, k, out] and bias
+ * [out].
+ */
 export function multiHeadReference(queries: Matrix, values: Matrix, weights: readonly unknown[], options: ReferenceOptions): Matrix {
   const [wq, bq, wk, bk, wv, bv, wo, bo] = weights as [Matrix[], Matrix, Matrix[], Matrix, Matrix[], Matrix, Matrix[], number[]]
   const heads = bq.length
@@ -64,7 +67,10 @@ function normalized(x: Matrix, gamma: number[], beta: number[], epsilon: number)
   })
 }
 
-/** A block with relu: weights of attention (8), its normalization (2), the two dense layers (4), their normalization (2). */
+/**
+ * A block with relu: weights of attention (8), its normalization (2), the two dense layers (4), their normalization
+ * (2).
+ */
 export function blockReference(
   x: Matrix,
   weights: readonly unknown[],

@@ -20,10 +20,13 @@ import {
 import type { LayerClass } from '../../lib/layers/declare.js'
 import type { AnyLayer, LayerOptions } from '../../lib/layers/layer.js'
 import { layerFromJson, layerToJson, type LayerJson } from '../../lib/layers/serialize.js'
-import { type DType, sizeOf } from '../../lib/core/op.js'
+import { type DType, sizeOf } from '../../lib/core/spec.js'
 import { generator } from '../expect.js'
 
-/** What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no time axis. */
+/**
+ * What becomes of a mask [batch, time]: passed on, dropped, used up, merged from all inputs; 'none': inputs have no
+ * time axis.
+ */
 export type MaskRule = 'passes' | 'drops' | 'uses' | 'merges' | 'none'
 
 export interface LayerRow {
@@ -194,11 +197,10 @@ export function layerCheck(row: LayerRow): void {
     }
     const json = JSON.parse(JSON.stringify(layerToJson(layer))) as LayerJson
     const again = layerFromJson(json, { layers: row.classes })
-    assert.is(again.name, layer.name)
     assert.is(again.className, layer.className)
     assert.equal(
-      again.savedVariables().map(([name]) => name),
-      layer.savedVariables().map(([name]) => name),
+      again.weightPaths().map(([name]) => name),
+      layer.weightPaths().map(([name]) => name),
     )
     layer.savedVariables().forEach(([, v], i) => again.savedVariables()[i]![1].assign(v))
     assert.equal(await (again.apply(inputsOf(row, inputs)) as Tensor).data(), y)

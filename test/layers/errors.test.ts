@@ -221,8 +221,8 @@ test('models: wrong lists of layers', () => {
   refuses(() => sequential([layers.dense({ units: 1, name: 'only' })]).getLayer('onyl'), 'ERR_ARGUMENT', "'only'")
   refuses(() => sequential([layers.dense({ units: 1 })]).getLayer(1), 'ERR_ARGUMENT', '1')
   // a layer that does not fit is named when it is added
-  const deep = layers.conv2d({ filters: 1, kernelSize: 9 })
-  refuses(() => sequential([layers.maxPooling2d({ inputShape: [8, 8, 1] }), deep]), 'ERR_SHAPE', deep.name, '[9,9]', '[4,4]')
+  const deep = layers.conv2d({ filters: 1, kernelSize: 9, name: 'deep' })
+  refuses(() => sequential([layers.maxPooling2d({ inputShape: [8, 8, 1] }), deep]), 'ERR_SHAPE', 'deep', '[9,9]', '[4,4]')
 })
 
 test('functional models: disconnected graphs, real tensors, missing inputs', () => {

@@ -2,8 +2,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as constraints from '../../lib/constraints.js'
-import { type Tensor, tensor } from '../../lib/index.js'
+import { eye, matMul, randomNormal, type Tensor, tensor, withDevice } from '../../lib/index.js'
 import * as initializers from '../../lib/initializers.js'
+import { orthonormalRows } from '../../lib/orthonormal.js'
 import { factoryName } from '../../lib/core/named.js'
 import { setSeed } from '../../lib/core/random.js'
 import * as regularizers from '../../lib/regularizers.js'
@@ -77,6 +78,58 @@ test('orthogonal: rows or columns are orthonormal', async () => {
   }
   refuses(() => initializers.orthogonal()([3]), 'ERR_SHAPE', '[3]')
   refuses(() => initializers.identity()([2, 2, 2]), 'ERR_SHAPE', '[2,2,2]')
+})
+
+test('orthogonal: large and small, wide and tall, orthonormal to 1e-6 in float32', async () => {
+  for (const shape of [
+    [1024, 4096],
+    [600, 130],
+    [500, 500],
+    [70, 64],
+    [3, 7],
+    [1, 1],
+  ]) {
+    const q = initializers.orthogonal({ seed: 4, gain: 0.5 })(shape)
+    const [rows, columns] = shape as [number, number]
+    const precise = q.to('cpu').cast('float64')
+    const products = rows <= columns ? matMul(precise, precise, { transposeB: true }) : matMul(precise, precise, { transposeA: true })
+    const short = Math.min(rows, columns)
+    const worst = await products
+      .div(0.25)
+      .sub(eye(short, short, { dtype: 'float64', device: 'cpu' }))
+      .abs()
+      .max()
+      .item()
+    assert.ok(worst < 1e-6, `[${shape}]: ${worst}`)
+    const again = initializers.orthogonal({ seed: 4, gain: 0.5 })(shape)
+    assert.equal(await again.data(), await q.data(), `[${shape}]: equal seeds`)
+    for (const t of [q, again, precise, products]) t.dispose()
+  }
+})
+
+test('orthogonal: R has a positive diagonal, so that the values are uniform over rotations', async () => {
+  const [rows, columns] = [200, 90]
+  const q = await list(initializers.orthogonal({ seed: 6 })([rows, columns], 'float64'))
+  // the same numbers orthogonalized column by column
+  const a = await list(withDevice('cpu', () => randomNormal([rows, columns], { seed: 6, dtype: 'float64' })))
+  const at = (values: ArrayLike<number>, i: number, j: number): number => values[i * columns + j]!
+  for (let j = 0; j < columns; j++) {
+    for (let pass = 0; pass < 2; pass++) {
+      for (let k = 0; k < j; k++) {
+        let along = 0
+        for (let i = 0; i < rows; i++) along += at(a, i, k) * at(a, i, j)
+        for (let i = 0; i < rows; i++) a[i * columns + j]! -= along * at(a, i, k)
+      }
+    }
+    const length = Math.hypot(...Array.from({ length: rows }, (_, i) => at(a, i, j)))
+    for (let i = 0; i < rows; i++) a[i * columns + j]! /= length
+  }
+  assert.ok(q.every((value, i) => Math.abs(value - a[i]!) < 1e-10))
+})
+
+test('orthogonal: rows that depend on each other give no NaN', async () => {
+  const rows = orthonormalRows(tensor([...Array(4).fill([1, 2, 3, 4, 5]), [0, 0, 0, 0, 0]], { device: 'cpu' }))
+  assert.ok((await list(rows)).every(Number.isFinite))
 })
 
 test('seeds: the same one gives the same values, setSeed repeats a process', async () => {

@@ -1,4 +1,5 @@
-// lstm, gru and simpleRnn against step-by-step references in double precision: masks, directions, lengths, activations, initial states.
+// lstm, gru and simpleRnn against step-by-step references in double precision: masks, directions, lengths, activations,
+// initial states.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setDevice, type Tensor, tensor } from '../../lib/index.js'

@@ -18,7 +18,7 @@ import {
   type WeftError,
 } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
-import { nativeCalls } from '../../lib/core/program.js'
+import { nativeCalls } from '../../lib/core/flights.js'
 import { values } from './check.js'
 import { near, refuses, values as list } from '../expect.js'
 import { MinimalCell } from './recurrent_rows.js'

@@ -1,6 +1,6 @@
 // Recurrent layers in plain JavaScript, step by step in double precision: what the layers' values are compared with.
-// Written from the formulas, apart from the reference of the operations (test/reference_recurrent.ts), which also gives what a step saves: a mistake in
-// the order of the gates would have to be made in both.
+// Written from the formulas, apart from the reference of the operations (test/reference_recurrent.ts), which also gives
+// what a step saves: a mistake in the order of the gates would have to be made in both.
 export type Matrix = number[][]
 export type Kind = 'lstm' | 'gru' | 'simpleRnn'
 
@@ -85,7 +85,9 @@ function runOne(
   return { sequence, states: kind === 'lstm' ? [h, c] : [h] }
 }
 
-/** x [batch][time][features] → sequence [batch][time][units] in the order of the input, states [state][batch][units]. */
+/**
+ * x [batch][time][features] → sequence [batch][time][units] in the order of the input, states [state][batch][units].
+ */
 export function reference(
   kind: Kind,
   weights: Weights,

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as constraints from '../../lib/constraints.js'
-import { gradients, jit, mul, ones, type Shape, sum, type Tensor, tensor, type Variable } from '../../lib/index.js'
+import { bert, gpt, gradients, input, jit, model, mul, ones, type Shape, sum, type Tensor, tensor, type Variable } from '../../lib/index.js'
 import { collectLosses } from '../../lib/layers/context.js'
 import * as layers from '../../lib/layers/index.js'
 import { layerFromJson, layerToJson } from '../../lib/layers/serialize.js'
@@ -24,6 +24,49 @@ test('names count up by kind, as in Keras', () => {
   assert.match(layers.maxPooling2d().name, /^max_pooling2d(_\d+)?$/)
   assert.match(layers.conv2dTranspose({ filters: 1, kernelSize: 1 }).name, /^conv2d_transpose(_\d+)?$/)
   assert.match(layers.batchNormalization().name, /^batch_normalization(_\d+)?$/)
+})
+
+test('a model numbers the layers that nobody named, whatever was made before', () => {
+  const names = (net: { layers: readonly { name: string }[] }): string[] => net.layers.map(({ name }) => name)
+  const dense = (name?: string): layers.Dense => layers.dense({ units: 2, ...(name === undefined ? {} : { name }) })
+  const one = sequential([layers.dense({ units: 2, inputShape: [2] }), dense(), layers.dropout({ rate: 0.1 }), dense()])
+  assert.equal(names(one), ['dense', 'dense_1', 'dropout', 'dense_2'])
+  assert.is(one.getLayer('dense_1'), one.layers[1])
+  // names that are given stay, and the others make room
+  assert.equal(names(sequential([dense(), dense('dense'), dense('dense_2'), dense()])), ['dense_1', 'dense', 'dense_2', 'dense_3'])
+  // a layer keeps its name in a second model, and what is new there is numbered around it
+  const a = input({ shape: [2] })
+  const both = model({ inputs: a, outputs: dense().apply(one.layers[0]!.apply(a) as Tensor) })
+  assert.equal(names(both), ['input_layer', 'dense', 'dense_1'])
+  assert.is(one.layers[0]!.name, 'dense')
+  // two layers of one name in two models still fit into a third
+  const two = sequential([layers.dense({ units: 2, inputShape: [2] })])
+  const three = model({ inputs: a, outputs: [one.layers[0]!.apply(a) as Tensor, two.layers[0]!.apply(a) as Tensor] })
+  assert.is(new Set(names(three)).size, 3)
+  assert.is(three.outputNames[1], two.layers[0]!.name)
+})
+
+test('names of weights are unique in a model: their paths', () => {
+  const unique = (net: { weights: readonly Variable[] }): string[] => {
+    const names = net.weights.map(({ name }) => name)
+    assert.is(new Set(names).size, names.length, names.join())
+    return names
+  }
+  const sizes = { vocabularySize: 5, sequenceLength: 4, numLayers: 2, numHeads: 1, hiddenDim: 2 }
+  const language = unique(gpt(sizes))
+  assert.ok(language.includes('block0/selfAttention/queryKernel') && language.includes('block1/selfAttention/queryKernel'), language.join())
+  unique(bert(sizes))
+  // a model inside has layers of the same names as the model around it
+  const inner = sequential([layers.dense({ units: 2, inputShape: [2] })])
+  const outer = sequential([layers.dense({ units: 2, inputShape: [2] }), inner])
+  const names = ['dense/kernel', 'dense/bias', 'sequential/dense/kernel', 'sequential/dense/bias']
+  assert.equal(unique(outer), names)
+  inner.add(layers.dense({ units: 2 }))
+  assert.equal(unique(outer), [...names, 'sequential/dense_1/kernel', 'sequential/dense_1/bias'])
+  // a model that learns its shapes from the first data
+  const lazy = sequential([layers.lstm({ units: 1 }), layers.dense({ units: 1 })])
+  lazy.apply(ones([1, 2, 3]))
+  assert.equal(unique(lazy), ['lstm/cell/kernel', 'lstm/cell/recurrentKernel', 'lstm/cell/bias', 'dense/kernel', 'dense/bias'])
 })
 
 test('order: kernel, bias; gamma, beta, moving mean, moving variance', () => {

@@ -28,7 +28,10 @@ const x = tensor([[1], [2]])
 const dataset = data.from([[1], [2]], [[1], [2]])
 const method = (target: object, name: string): Loose => ((target as Record<string, Loose>)[name] as Loose).bind(target)
 
-/** [the call as users write it, the function, its arguments before the options, a misspelt option; undefined: no options] */
+/**
+ * [the call as users write it, the function, its arguments before the options, a misspelt option; undefined: no
+ * options]
+ */
 const calls: readonly [string, Loose, readonly unknown[], boolean][] = [
   ['compile', method(net, 'compile'), [], true],
   ['fit', method(net, 'fit'), [x, x], true],

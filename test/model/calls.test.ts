@@ -1,9 +1,10 @@
-// The promise behind fit: one native call per step, over whole epochs with shuffling, feeding, metrics and logs; and what fit prints.
+// The promise behind fit: one native call per step, over whole epochs with shuffling, feeding, metrics and logs; and
+// what fit prints.
 import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layers, sequential, tensor } from '../../lib/index.js'
-import { nativeCalls } from '../../lib/core/program.js'
+import { nativeCalls } from '../../lib/core/flights.js'
 
 test('at most 1.05 native calls per step', async () => {
   const net = sequential([

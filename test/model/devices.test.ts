@@ -1,4 +1,5 @@
-// Training on a CUDA device beside training on the CPU: the same losses, the same accuracy; models that move between devices.
+// Training on a CUDA device beside training on the CPU: the same losses, the same accuracy; models that move between
+// devices.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -63,8 +64,8 @@ withCuda('the fit of the digits CNN has the losses and the accuracy of the CPU',
 })
 
 /**
- * The gradients of the digits CNN, partly trained, over four batches: each is a list of the loss's and the parameters' gradients. In float64 they say
- * what is right.
+ * The gradients of the digits CNN, partly trained, over four batches: each is a list of the loss's and the parameters'
+ * gradients. In float64 they say what is right.
  */
 async function digitsGradients(where: string, dtype: DType, weights: readonly Tensor[], x: Tensor, y: Tensor): Promise<number[][]> {
   const found: number[][] = []

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Gpt, type GptOptions, generate, gpt, loadModel, losses, setSeed, tensor } from '../../lib/index.js'
-import { lastTicket } from '../../lib/core/program.js'
+import { lastTicket } from '../../lib/core/flights.js'
 import { refuses } from '../expect.js'
 
 const SMALL: GptOptions = { vocabularySize: 13, sequenceLength: 24, numLayers: 2, numHeads: 4, hiddenDim: 16, dropout: 0 }

@@ -25,7 +25,7 @@ import {
   type Tensor,
   tensor,
 } from '../../lib/index.js'
-import { nativeCalls } from '../../lib/core/program.js'
+import { nativeCalls } from '../../lib/core/flights.js'
 import { values } from '../layers/check.js'
 import { refuses } from '../expect.js'
 

@@ -63,7 +63,7 @@ test('own losses: targets are aligned, and a scalar cannot be weighted', async (
   throws('ERR_ARGUMENT', /one value per sample/, () => own([1, 2, 3], p, { mask: tensor([true, false, true]) }))
   const each = losses.resolveLoss((y: Tensor, q: Tensor) => q.sub(y).square().squeeze(-1))
   assert.is(await each([0, 2, 5], p, { sampleWeight: [3, 1, 0] }).item(), 1)
-  // class numbers beside predictions of classes are no mistake
+  // class numbers with predictions of classes are no mistake
   const sparse = losses.resolveLoss((y: Tensor, q: Tensor) => losses.sparseCategoricalCrossentropy({ fromLogits: true })(y, q))
   close(
     [

@@ -1,4 +1,5 @@
-// Metrics in cases that formulas leave open: ties, equal or large targets, predictions that are no probabilities; and beside their losses.
+// Metrics in cases that formulas leave open: ties, equal or large targets, predictions that are no probabilities; and
+// beside their losses.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { initializers, layers, losses, sequential, type Tensor, tensor } from '../../lib/index.js'

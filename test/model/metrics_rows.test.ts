@@ -1,4 +1,5 @@
-// Rows of the metrics: each made by its name alone, a clone of it, again from its config; and the calls that are refused.
+// Rows of the metrics: each made by its name alone, a clone of it, again from its config; and the calls that are
+// refused.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tensor } from '../../lib/index.js'

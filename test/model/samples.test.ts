@@ -1,4 +1,5 @@
-// What counts in fit: weights of samples and classes, settings by output, sources without an end, and what callbacks hear.
+// What counts in fit: weights of samples and classes, settings by output, sources without an end, and what callbacks
+// hear.
 import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -87,7 +88,7 @@ test('settings for outputs that do not exist, and outputs without a loss', async
   const a = input({ shape: [1] })
   const outputs = { one: layers.dense({ units: 1 }).apply(a), two: layers.dense({ units: 1 }).apply(a) }
   const net = model({ inputs: a, outputs })
-  refuses(() => net.compile({ loss: { one: 'mse', three: 'mse' } }), 'ERR_ARGUMENT', "output in loss of compile 'three'", 'one, two')
+  refuses(() => net.compile({ loss: { one: 'mse', three: 'mse' } }), 'ERR_ARGUMENT', "compile: unknown output in loss 'three'", 'one, two')
   const warned = once(process, 'warning') as Promise<[Error & { code?: string }]>
   net.compile({ loss: { one: 'mse' } })
   const [{ code, message }] = await warned

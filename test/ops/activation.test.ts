@@ -1,9 +1,14 @@
 // Rows of the activation functions; their gradient kernels are reached through the derivatives.
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { applyOne } from '../../lib/core/apply.js'
+import type { Op } from '../../lib/core/op.js'
 import {
   elu,
   gelu,
   hardSigmoid,
   hardSilu,
+  jit,
   leakyRelu,
   mish,
   relu,
@@ -13,9 +18,12 @@ import {
   silu,
   softplus,
   softsign,
+  type Tensor,
   tanh,
+  tensor,
+  type WeftError,
 } from '../../lib/index.js'
-import { checkRows, FLOATS, type Row } from '../check.js'
+import { checkRows, FLOATS, isProgram, type Row } from '../check.js'
 import { erf } from '../reference.js'
 import { AWAY_FROM_ZERO as away, type Interval, special, unary } from './pointwise.js'
 
@@ -104,3 +112,20 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     EDGES,
   ),
 ])
+
+if (isProgram(import.meta.url)) {
+  const test = suite()
+  test('an attribute that no kernel knows is refused, in a chain of calls too', async () => {
+    const strange: Op = { name: 'relu', noGradient: true, shape: ([spec]) => [{ shape: spec!.shape, dtype: spec!.dtype }] }
+    const run = jit((t: Tensor) => applyOne(strange, [t.add(1)], { lambda: 2 }).mul(3))
+    let error: WeftError | undefined
+    try {
+      await run(tensor([1, 2])).data()
+    } catch (thrown) {
+      error = thrown as WeftError
+    }
+    assert.is(error?.code, 'ERR_ARGUMENT')
+    assert.match(error!.message, /relu: the .*kernel knows no attribute 'lambda'/)
+  })
+  test.run()
+}

@@ -1,4 +1,5 @@
-// Rows of the convolutions; their gradient kernels are reached through the derivatives, and directly where shapes are large.
+// Rows of the convolutions; their gradient kernels are reached through the derivatives, and directly where shapes are
+// large.
 import { conv1d, conv2d, conv2dTranspose, depthwiseConv2d, type Tensor } from '../../lib/index.js'
 import { apply, applyOne } from '../../lib/core/apply.js'
 import { Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad, Conv2dReluPool } from '../../lib/ops/conv.js'

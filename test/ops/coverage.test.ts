@@ -1,18 +1,22 @@
-// Coverage: the table of operations has a kernel for each, no kernel is without its operation, and rows test every operation's value,
-// gradient, zero sizes and broadcasting. WEFT_PRINT_TABLES=1 prints the table.
+// Coverage: the table of operations has a kernel for each, no kernel is without its operation, and rows test every
+// operation's value, gradient, zero sizes and broadcasting. WEFT_PRINT_TABLES=1 prints the table.
 import { readdirSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device, native, setDevice } from '../../lib/core/device.js'
+import { native } from '../../lib/core/addon.js'
+import { device, setDevice } from '../../lib/core/device.js'
 import { grad, jit, type Tensor } from '../../lib/index.js'
-import { isFloat, ops } from '../../lib/core/op.js'
+import { ops } from '../../lib/core/op.js'
+import { isFloat } from '../../lib/core/spec.js'
 import { derivativesOf, gradientRun, operandsOf, type Row, scalarRun } from '../check.js'
 
 /** Whose kernels are looked at; the rows themselves are on the CPU. */
 const backend = device() === 'cpu' ? 'cpu' : 'cuda'
 setDevice('cpu')
 
-const withoutRows = ['coverage', 'documented', 'errors', 'products', 'recurrent_joined', 'wide'].map((name) => `${name}.test.js`)
+const withoutRows = ['coverage', 'documented', 'families', 'errors', 'products', 'recurrent_joined', 'wide'].map(
+  (name) => `${name}.test.js`,
+)
 const files = readdirSync(import.meta.dirname).filter((file) => file.endsWith('.test.js') && !withoutRows.includes(file))
 const rows: Row[] = []
 for (const file of files) rows.push(...((await import(`./${file}`)) as { rows: readonly Row[] }).rows)
@@ -39,7 +43,8 @@ async function hasEmptyResult(row: Row): Promise<boolean> {
   return (Array.isArray(result) ? result : [result]).some(({ shape }) => shape.includes(0))
 }
 
-// a row's own op is compared with the reference; what its gradient calls is compared with finite differences of it, and so on
+// a row's own op is compared with the reference; what its gradient calls is compared with finite differences of it, and
+// so on
 for (const row of rows) {
   mark([row.op], 'value')
   const empty = row.operands.some(({ shape }) => shape.includes(0)) || (!covered.get(row.op)!.zero && (await hasEmptyResult(row)))

@@ -17,7 +17,9 @@ const CASES: readonly [readonly number[], number][] = [
   [[133, 5], 0],
 ]
 
-/** Numbers of very different size, some with an infinity: sums that do not contain the large ones must not notice them. */
+/**
+ * Numbers of very different size, some with an infinity: sums that do not contain the large ones must not notice them.
+ */
 const uneven = (n: number, large: number): number[] =>
   Array.from({ length: n }, (_, i) => (i === Math.floor((n * 5) / 8) ? large : 1 + (i % 3)))
 const UNEVEN: readonly [readonly number[], number][] = [

@@ -1,4 +1,5 @@
-// The tables of docs/operations.md against the table of operations: every operation has a row, and no row is without its operation.
+// The tables of docs/operations.md against the table of operations: every operation has a row, and no row is without
+// its operation.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'uvu'

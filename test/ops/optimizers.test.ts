@@ -1,4 +1,5 @@
-// Rows of the optimizer updates: three steps of each kernel against the formula of its rule, which runs in float64 on the CPU.
+// Rows of the optimizer updates: three steps of each kernel against the formula of its rule, which runs in float64 on
+// the CPU.
 import { type DType, type Tensor, tensor, withDevice } from '../../lib/index.js'
 import { apply } from '../../lib/core/apply.js'
 import { ops } from '../../lib/core/op.js'
@@ -13,7 +14,10 @@ interface Case {
   /** Options that are not the defaults. */
   options: Readonly<Record<string, number | boolean>>
   decay?: readonly number[]
-  /** Where the first slot starts. Default [10, 12]: with the other slots in [2, 3], second moments are larger than squared means. */
+  /**
+   * Where the first slot starts. Default [10, 12]: with the other slots in [2, 3], second moments are larger than
+   * squared means.
+   */
   first?: readonly [number, number]
 }
 
@@ -42,7 +46,10 @@ const CASES: readonly Case[] = [
   { optimizer: 'lion', name: 'with decay', options: {}, decay: DECAY },
 ]
 
-/** Runs a few steps on [w, g, ...slots] of every parameter; results are all but the gradients. `step`: as an optimizer's op. */
+/**
+ * Runs a few steps on [w, g, ...slots] of every parameter; results are all but the gradients. `step`: as an optimizer's
+ * op.
+ */
 function steps(rule: Rule, group: number, inputs: readonly Tensor[], step: (inputs: readonly Tensor[]) => Tensor[]): Tensor[] {
   const state = [...inputs]
   let shared = rule.shared ? [tensor(1)] : []

@@ -1,4 +1,5 @@
-// Products large enough for packing and blocks on the CPU: against exact integer sums, and rows that must not depend on how many there are.
+// Products large enough for packing and blocks on the CPU: against exact integer sums, and rows that must not depend on
+// how many there are.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { dense, matMul, profile, synchronize, type Tensor, tensor, withDevice } from '../../lib/index.js'
@@ -6,7 +7,10 @@ import { dense, matMul, profile, synchronize, type Tensor, tensor, withDevice } 
 /** Integers in [-4, 4] with no period that divides a tile: their sums are exact in float32 in any order. */
 const integers = (length: number, seed: number): number[] => Array.from({ length }, (_, i) => ((((i + seed) * 7919) % 1009) % 9) - 4)
 
-/** [m, n, k]: partial tiles and panels; two blocks of k; rows of a transposed a that are pages apart; few columns chunks of a long sum. */
+/**
+ * [m, n, k]: partial tiles and panels; two blocks of k; rows of a transposed a that are pages apart; few columns chunks
+ * of a long sum.
+ */
 const SHAPES = [
   [45, 70, 65],
   [1, 70, 65],

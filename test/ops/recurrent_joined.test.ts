@@ -1,4 +1,5 @@
-// A recurrence bound together with the products around it (native/join.cc): the same values as op by op, whatever the sizes.
+// A recurrence bound together with the products around it (native/join.cc): the same values as op by op, whatever the
+// sizes.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { device } from '../../lib/core/device.js'

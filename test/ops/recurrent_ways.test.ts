@@ -1,4 +1,5 @@
-// Rows of the recurrent ops in each of the ways that a CUDA device can run them: which it chooses depends on shapes that rows can't reach.
+// Rows of the recurrent ops in each of the ways that a CUDA device can run them: which it chooses depends on shapes
+// that rows can't reach.
 import { apply } from '../../lib/core/apply.js'
 import { device } from '../../lib/core/device.js'
 import { type Tensor, tensor } from '../../lib/index.js'

@@ -1,9 +1,10 @@
-// Rows too large for an emulated device in a test: products and convolutions of tensor-core size, long rows, tall columns. A GPU computes them beside
-// the CPU; test/cuda-on-cpu/replay.mjs repeats the same rows on the emulated device, and so does WEFT_TEST_WIDE=1 here.
+// Rows too large for an emulated device in a test: products and convolutions of tensor-core size, long rows, tall
+// columns. A GPU computes them beside the CPU; test/cuda-on-cpu/replay.mjs repeats the same rows on the emulated
+// device, and so does WEFT_TEST_WIDE=1 here.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { devices, type Tensor, withDevice } from '../../lib/index.js'
-import { isFloat } from '../../lib/core/op.js'
+import { isFloat } from '../../lib/core/spec.js'
 import { PRECISION } from '../check.js'
 import { attentions } from '../cuda-on-cpu/rows/attention_rows.js'
 import { computed, WAYS } from '../cuda-on-cpu/rows/product_rows.js'
@@ -13,8 +14,9 @@ import { testWith } from '../skip.js'
 const gpu = devices().find(({ kind, emulated }) => kind === 'cuda' && (!emulated || process.env['WEFT_TEST_WIDE'] === '1'))
 
 /**
- * Integers and infinities are equal; floats within so many roundings of `precision`, of themselves and of what was added up for them, as CPU and
- * GPU add in different orders (as test/cuda-on-cpu/compare.h). Where that size is not known it is the largest result.
+ * Integers and infinities are equal; floats within so many roundings of `precision`, of themselves and of what was
+ * added up for them, as CPU and GPU add in different orders (as test/cuda-on-cpu/compare.h). Where that size is not
+ * known it is the largest result.
  */
 async function same(actual: Tensor, { value: expected, size }: Computed, precision: number, what: string): Promise<void> {
   assert.equal([actual.shape, actual.dtype], [expected.shape, expected.dtype], what)

@@ -1,4 +1,5 @@
-// Random texts from many scripts, with all that breaks tokenizers: marks, emoji, blanks of every kind, cases that change length.
+// Random texts from many scripts, with all that breaks tokenizers: marks, emoji, blanks of every kind, cases that
+// change length.
 // biome-ignore format: a list to look through
 const WORDS = [
   'the', 'The', 'THE', 'cat', "it's", "don't", 'a', 'I', 'naïve', 'naïve', 'Straße', 'STRASSE', 'İstanbul', 'ΟΔΟΣ', 'Σ', 'ΣΑΣ', 'ǅ',

@@ -1,4 +1,5 @@
-// The tokenizer and padSequences against keras_preprocessing on 1,000 random corpora: ids, matrices, padded arrays and JSON.
+// The tokenizer and padSequences against keras_preprocessing on 1,000 random corpora: ids, matrices, padded arrays and
+// JSON.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { test } from 'uvu'

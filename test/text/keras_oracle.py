@@ -1,4 +1,5 @@
-# Runs keras_preprocessing on the cases of the standard input (JSON) and writes what it gives: the oracle of test/text/keras.test.ts.
+# Runs keras_preprocessing on the cases of the standard input (JSON) and writes what it gives: the oracle of
+# test/text/keras.test.ts.
 import json
 import sys
 

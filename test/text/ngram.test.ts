@@ -1,4 +1,5 @@
-// The n-gram model against the formulas of its sources, written down without a trie; its probabilities; samples; wrong use.
+// The n-gram model against the formulas of its sources, written down without a trie; its probabilities; samples; wrong
+// use.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { text } from '../../lib/index.js'
@@ -7,7 +8,10 @@ import { generator, throws } from '../expect.js'
 type Ids = readonly number[]
 const key = (ids: Ids): string => ids.join(' ')
 
-/** Every n-gram of the texts up to an order, with how often it occurs and which tokens (or the beginning, -1) stand before it. */
+/**
+ * Every n-gram of the texts up to an order, with how often it occurs and which tokens (or the beginning, -1) stand
+ * before it.
+ */
 function ngramsOf(texts: readonly Ids[], order: number): Map<string, { ids: Ids; count: number; before: Set<number> }> {
   const found = new Map<string, { ids: Ids; count: number; before: Set<number> }>()
   for (const tokens of texts) {

@@ -1,4 +1,5 @@
-// Byte-level BPE and WordPiece against Hugging Face's and OpenAI's algorithms on random texts; bytes come back whole; files; wrong use.
+// Byte-level BPE and WordPiece against Hugging Face's and OpenAI's algorithms on random texts; bytes come back whole;
+// files; wrong use.
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -19,7 +20,10 @@ const prose = chapters.slice(0, 12).map((chapter) => chapter.text)
 const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-text-'))
 const reference = (tokenizer: SubwordTokenizer): Reference => new Reference(JSON.parse(JSON.stringify(tokenizer)), {})
 
-/** Texts of words and gaps from many scripts; JavaScript's \s, which the references use, knows U+FEFF for a blank but not U+0085. */
+/**
+ * Texts of words and gaps from many scripts; JavaScript's \s, which the references use, knows U+FEFF for a blank but
+ * not U+0085.
+ */
 function texts(seed: number, count: number, unsuitable: RegExp): string[] {
   const next = generator(seed)
   const found: string[] = []

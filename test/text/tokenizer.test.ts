@@ -1,4 +1,5 @@
-// The tokenizer without its oracle: the documented example, segmenters, padding of all kinds, matrices as Tensors, wrong use.
+// The tokenizer without its oracle: the documented example, segmenters, padding of all kinds, matrices as Tensors,
+// wrong use.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tensor, text } from '../../lib/index.js'

@@ -151,7 +151,7 @@ test('wrong use is an error', async () => {
   throws('ERR_ARGUMENT', /got string/, () => void layers.textVectorization({ vocabulary: ['a'] }).apply('a' as never))
   throws('ERR_ARGUMENT', /a Tensor.*before it/, () => layers.textVectorization({ vocabulary: ['a'] }).apply(tensor([1]) as never))
   throws('ERR_ARGUMENT', /got number/, () => layers.textVectorization({ vocabulary: ['a'] }).apply([3 as never]))
-  throws('ERR_ARGUMENT', /"a" stands there twice/, () => layers.textVectorization({ vocabulary: ['a', 'a'] }))
+  throws('ERR_ARGUMENT', /'a' stands there twice/, () => layers.textVectorization({ vocabulary: ['a', 'a'] }))
   throws('ERR_ARGUMENT', /maxTokens is 3/, () => layers.textVectorization({ vocabulary: ['a', 'b'], maxTokens: 3 }))
   throws('ERR_ARGUMENT', /idfWeights/, () => layers.textVectorization({ vocabulary: ['a'], outputMode: 'tfIdf' }))
   throws('ERR_ARGUMENT', /1 idfWeights for 2/, () =>
@@ -163,7 +163,7 @@ test('wrong use is an error', async () => {
   throws('ERR_ARGUMENT', /outputSequenceLength/, () => layers.textVectorization({ outputMode: 'count', outputSequenceLength: 3 }))
   throws('ERR_ARGUMENT', /ngrams/, () => layers.textVectorization({ ngrams: 0 }))
   throws('ERR_ARGUMENT', /padToMaxTokens/, () => layers.textVectorization({ padToMaxTokens: true }))
-  throws('ERR_ARGUMENT', /got "words.txt"/, () => layers.textVectorization({ vocabulary: 'words.txt' as never }))
+  throws('ERR_ARGUMENT', /got 'words.txt'/, () => layers.textVectorization({ vocabulary: 'words.txt' as never }))
   await rejects('ERR_STATE', /given/, layers.textVectorization({ vocabulary: ['a'] }).adapt(['b']))
   await rejects('ERR_ARGUMENT', /no token/, layer.adapt(['', '!']))
   await rejects('ERR_ARGUMENT', /no texts/, layer.adapt([]))

@@ -1,4 +1,5 @@
-// Single kernels on Weft's side: a program of several calls on different operands, which are bound by reference, so that what is timed is the kernel.
+// Single kernels on Weft's side: a program of several calls on different operands, which are bound by reference, so
+// that what is timed is the kernel.
 import { apply } from '../../../dist/lib/core/apply.js'
 import { jit, optimizers, synchronize, tensor, variable } from '../../../dist/lib/index.js'
 import { ops } from '../../../dist/lib/core/op.js'

@@ -1,4 +1,5 @@
-// Recurrence and attention on Weft's side, in the form of the kernels of kernels.mjs: `fn` of each varying operand, beside operands that are held.
+// Recurrence and attention on Weft's side, in the form of the kernels of kernels.mjs: `fn` of each varying operand,
+// beside operands that are held.
 import { gradients, lstm as recurrence, scaledDotProductAttention } from '../../../dist/lib/index.js'
 import { operand } from './operands.mjs'
 

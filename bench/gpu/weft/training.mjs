@@ -42,7 +42,10 @@ export const begin = ({ row, make, x, y }) => {
   current = { row, make, net: make(), x, y }
 }
 
-/** Mean losses of runs of four steps that start from the initial weights and never shuffle; the first epoch of what is timed on the way. */
+/**
+ * Mean losses of runs of four steps that start from the initial weights and never shuffle; the first epoch of what is
+ * timed on the way.
+ */
 export const sample = async () => {
   const { row, make, net, x, y } = current
   // Weft's Adam adds epsilon where Keras adds it, PyTorch's where the paper does: next to nothing makes the forms equal
@@ -55,7 +58,10 @@ export const sample = async () => {
   return { values: history.loss }
 }
 
-/** Microseconds per step over whole epochs: batch gathering, loss and accuracy included, and what `fit` does around its steps. */
+/**
+ * Microseconds per step over whole epochs: batch gathering, loss and accuracy included, and what `fit` does around its
+ * steps.
+ */
 export const run = async ({ milliseconds }) => {
   const { row, net, x, y } = current
   const steps = row.samples / row.batch

@@ -1,7 +1,8 @@
-// attention: softmax(scale·q·kᵀ)·v by tiles, without a matrix of scores in memory (Dao et al. 2022). Here: the choice of kernels, the one
-// in float32 arithmetic, which every GPU and dtype can use, and the second step of the sum where the keys of a row are split among blocks:
-// few rows, as when text is generated, would not fill the device otherwise. A block has a tile of rows of one head of keys; where rows are
-// 8 or fewer, tiles are that small, for the keys are then all that is read.
+// attention: softmax(scale·q·kᵀ)·v by tiles, without a matrix of scores in memory (Dao et al. 2022). Here: the choice
+// of kernels, the one in float32 arithmetic, which every GPU and dtype can use, and the second step of the sum where
+// the keys of a row are split among blocks: few rows, as when text is generated, would not fill the device otherwise. A
+// block has a tile of rows of one head of keys; where rows are 8 or fewer, tiles are that small, for the keys are then
+// all that is read.
 #include "attention_forward.cuh"
 #include "attention_tile.cuh"
 

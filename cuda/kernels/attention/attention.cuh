@@ -1,6 +1,7 @@
-// Attention: what its kernels share. The queries of the heads that read one head of keys are its rows: row r is query r mod tq of the
-// group's head r / tq, so that grouped queries, and single queries with a cache, fill tiles. A tile of rows goes through tiles of keys with
-// a running maximum and sum (Dao et al. 2022); keys that no row of the tile may look at are skipped.
+// Attention: what its kernels share. The queries of the heads that read one head of keys are its rows: row r is query r
+// mod tq of the group's head r / tq, so that grouped queries, and single queries with a cache, fill tiles. A tile of
+// rows goes through tiles of keys with a running maximum and sum (Dao et al. 2022); keys that no row of the tile may
+// look at are skipped.
 #pragma once
 #include "philox.cuh"
 #include "storage.cuh"
@@ -28,7 +29,8 @@ struct Query {
 };
 
 /**
- * The operands and attributes of a call. q [batch, tq, key_heads · group, d], k [batch, tk, key_heads, d], v [batch, tk, key_heads, dv].
+ * The operands and attributes of a call. q [batch, tq, key_heads · group, d], k [batch, tk, key_heads, d], v [batch,
+ * tk, key_heads, dv].
  */
 struct Attention {
   const void *q, *k, *v;

@@ -10,21 +10,27 @@ struct Slope {
 };
 
 /**
- * Of a row: the logarithm, to base 2, of the sum of its exponentials, infinite where there is no weight; and the sum of g · y.
+ * Of a row: the logarithm, to base 2, of the sum of its exponentials, infinite where there is no weight; and the sum of
+ * g · y.
  */
 struct RowFacts {
   Query query;
   float log, sum;
 };
 
-/** From the score of a visible key, without its scale, and the gradient `change` of its weight as it meets the values. */
+/**
+ * From the score of a visible key, without its scale, and the gradient `change` of its weight as it meets the values.
+ */
 __device__ __forceinline__ Slope slope_of(const Attention& attention, const RowFacts& row, int key, float score, float change) {
   const float weight = power_of_two(score * (attention.scale * log2_e) - row.log);
   const float factor = attention.state == nullptr ? 1.0f : attention.kept(row.query, key);
   return {weight * factor, weight * (change * factor - row.sum)};
 }
 
-/** g and y [batch, tq, heads, dv], log_sum and sums (of g · y) [batch, heads, tq]; outputs are null where nobody reads them. */
+/**
+ * g and y [batch, tq, heads, dv], log_sum and sums (of g · y) [batch, heads, tq]; outputs are null where nobody reads
+ * them.
+ */
 struct Gradients {
   const void *g, *y;
   const float* log_sum;

@@ -1,5 +1,5 @@
-// The forward kernels of attention: where a block works, and where its results go: to the output, or, where the keys of a row are split
-// among blocks, to scratch memory, from which a second launch adds them in order.
+// The forward kernels of attention: where a block works, and where its results go: to the output, or, where the keys of
+// a row are split among blocks, to scratch memory, from which a second launch adds them in order.
 #pragma once
 #include "attention.cuh"
 
@@ -10,7 +10,9 @@ __device__ __forceinline__ float log_of(float largest, float total) {
   return total == 0 ? minus_infinity : (largest + log2f(total)) * ln_2;
 }
 
-/** Where a block works: tiles of rows, longest first, of one head; one of several parts of the keys that they look at. */
+/**
+ * Where a block works: tiles of rows, longest first, of one head; one of several parts of the keys that they look at.
+ */
 struct ForwardPlace;
 
 /** Where a row's values go. */
@@ -21,7 +23,10 @@ struct Written {
   float factor;
 };
 
-/** The outputs, and the parts of split rows: partial [parts, rows of all heads, dv] and moments (largest exponent to base 2, sum). */
+/**
+ * The outputs, and the parts of split rows: partial [parts, rows of all heads, dv] and moments (largest exponent to
+ * base 2, sum).
+ */
 struct Result {
   void* y;
   float* log_sum;

@@ -1,7 +1,8 @@
-// attentionGrad: the weights are computed again, tile by tile, from the logarithms of their sums (Dao et al. 2022). With P the weights and
-// dP = g·vᵀ, the scores' gradient is dS = P·(dP - rowsum(g·y)), times the scale; dq = dS·k by tiles of rows, dk = dSᵀ·q and dv = Pᵀ·g by
-// tiles of keys, each of which goes through all rows of the heads that read them, in order: no two blocks add to one sum. Here: the choice
-// of kernels, the sums of g·y, and the kernel in float32 arithmetic, which every GPU and dtype can use.
+// attentionGrad: the weights are computed again, tile by tile, from the logarithms of their sums (Dao et al. 2022).
+// With P the weights and dP = g·vᵀ, the scores' gradient is dS = P·(dP - rowsum(g·y)), times the scale; dq = dS·k by
+// tiles of rows, dk = dSᵀ·q and dv = Pᵀ·g by tiles of keys, each of which goes through all rows of the heads that read
+// them, in order: no two blocks add to one sum. Here: the choice of kernels, the sums of g·y, and the kernel in float32
+// arithmetic, which every GPU and dtype can use.
 #include "attention_backward.cuh"
 #include "attention_tile.cuh"
 

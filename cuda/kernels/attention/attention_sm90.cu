@@ -1,7 +1,8 @@
-// attention on sm_90: products by wgmma, on tiles that the copy engine (TMA) brings to shared memory; 16-bit operands, heads of 64 or 128
-// features. A block has 128 queries of a head. One thread of its first warpgroup keeps two stages of keys and two of values full. Two
-// warpgroups have 64 queries each: while the tensor cores compute one's products, the other computes exponentials, and each starts the scores
-// of the next tile and the values of this one before it goes on with the scores. Weights go to shared memory, swizzled as wgmma reads them.
+// attention on sm_90: products by wgmma, on tiles that the copy engine (TMA) brings to shared memory; 16-bit operands,
+// heads of 64 or 128 features. A block has 128 queries of a head. One thread of its first warpgroup keeps two stages of
+// keys and two of values full. Two warpgroups have 64 queries each: while the tensor cores compute one's products, the
+// other computes exponentials, and each starts the scores of the next tile and the values of this one before it goes on
+// with the scores. Weights go to shared memory, swizzled as wgmma reads them.
 #include "attention_forward.cuh"
 #include "copy_engine.cuh"
 #include "matmul_tile.cuh"

@@ -1,6 +1,6 @@
-// attention on tensor cores (mma.sync): a block of four warps has 64 rows, which stay, and goes through tiles of keys and values, of which
-// the next are on their way while one is used. A warp's rows are its own, so that maxima, sums and weights stay in registers. Tiles of
-// which all is visible take no tests of single keys.
+// attention on tensor cores (mma.sync): a block of four warps has 64 rows, which stay, and goes through tiles of keys
+// and values, of which the next are on their way while one is used. A warp's rows are its own, so that maxima, sums and
+// weights stay in registers. Tiles of which all is visible take no tests of single keys.
 #include "attention_forward.cuh"
 #include "attention_tensor.cuh"
 

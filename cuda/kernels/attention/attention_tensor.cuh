@@ -1,7 +1,7 @@
-// Tiles of attention on tensor cores (mma.sync). A warp has 16 rows of scores, in the layout in which products leave them
-// (tensor_core.cuh): of a row, four neighbouring lanes have two columns of every eight. The weights of the second product are taken from
-// there as they are. Tiles lie in shared memory in rows of D features and a pad that keeps the accesses of a warp in different banks; both
-// products read them as they lie, one along the features, one across.
+// Tiles of attention on tensor cores (mma.sync). A warp has 16 rows of scores, in the layout in which products leave
+// them (tensor_core.cuh): of a row, four neighbouring lanes have two columns of every eight. The weights of the second
+// product are taken from there as they are. Tiles lie in shared memory in rows of D features and a pad that keeps the
+// accesses of a warp in different banks; both products read them as they lie, one along the features, one across.
 #pragma once
 #include "architectures.h"
 #include "attention.cuh"
@@ -58,9 +58,9 @@ template <class T> struct HalfProducts {
 };
 
 /**
- * float32 operands, rounded to tf32, or exact: each the sum of two tf32 numbers (matmul_tile.cuh, ExactMath), products of 32 in a row added
- * to the rest in float32 arithmetic. A tile of weights has k in another order than mma: k = quad is column 2 · quad, k = quad + 4 the one
- * after.
+ * float32 operands, rounded to tf32, or exact: each the sum of two tf32 numbers (matmul_tile.cuh, ExactMath), products
+ * of 32 in a row added to the rest in float32 arithmetic. A tile of weights has k in another order than mma: k = quad
+ * is column 2 · quad, k = quad + 4 the one after.
  */
 template <bool exact> struct FloatProducts {
   using Element = float;
@@ -172,7 +172,10 @@ template <class Products_, int D_, int columns_> struct TensorTiles {
   static __device__ __forceinline__ int row() { return warp_row() + int(threadIdx.x) % 32 / 4; }
   static __device__ __forceinline__ int column(int j) { return 8 * j + int(threadIdx.x) % 4 * 2; }
 
-  /** Starts copies of rows of `length` elements to shared memory; place(r): where in memory row r begins, negative where there is none. */
+  /**
+   * Starts copies of rows of `length` elements to shared memory; place(r): where in memory row r begins, negative where
+   * there is none.
+   */
   template <int count, class Place> static __device__ __forceinline__ void stage(Element* tile, const void* x, int length, Place&& place) {
     constexpr int piece = 16 / int(sizeof(Element)), pieces = D / piece;
     static_assert(count * pieces % threads == 0);

@@ -1,6 +1,6 @@
-// attentionGrad on tensor cores (mma.sync): a block of four warps has 64 rows and computes their dq, or 64 keys and computes their dk and dv. Those
-// stay, tiles of the other kind pass, of which the next are on their way while one is used. Scores and their gradients stay in registers, in the
-// layout in which the last products take them.
+// attentionGrad on tensor cores (mma.sync): a block of four warps has 64 rows and computes their dq, or 64 keys and
+// computes their dk and dv. Those stay, tiles of the other kind pass, of which the next are on their way while one is
+// used. Scores and their gradients stay in registers, in the layout in which the last products take them.
 #include "attention_backward.cuh"
 #include "attention_tensor.cuh"
 

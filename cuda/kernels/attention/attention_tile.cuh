@@ -1,11 +1,14 @@
-// Tiles of attention in float32 arithmetic, for every GPU and every dtype: rows of up to D features in shared memory, as floats, and the
-// two products made of them. 8 threads share a row of scores; they lie in one warp, so that a row's maximum and sum need no barrier.
+// Tiles of attention in float32 arithmetic, for every GPU and every dtype: rows of up to D features in shared memory,
+// as floats, and the two products made of them. 8 threads share a row of scores; they lie in one warp, so that a row's
+// maximum and sum need no barrier.
 #pragma once
 #include "attention.cuh"
 
 namespace weft::cuda {
 
-/** Rows by columns of scores, a thread having every depth-th row and every 8th column; D: features of a row, at most. */
+/**
+ * Rows by columns of scores, a thread having every depth-th row and every 8th column; D: features of a row, at most.
+ */
 template <int D_, int depth_, int row_items_, int column_items_> struct ScoreTile {
   static constexpr int D = D_, width = 8, depth = depth_, row_items = row_items_, column_items = column_items_;
   static constexpr int rows = depth * row_items, columns = width * column_items, threads = width * depth;
@@ -23,7 +26,10 @@ template <int D_, int depth_, int row_items_, int column_items_> struct ScoreTil
   static __device__ __forceinline__ int stored(int j) { return x() + width * j; }
   static __device__ __forceinline__ int column_of_stored(int s) { return s % width * column_items + s / width; }
 
-  /** Copies rows of `length` elements to shared memory; place(r): where in memory row r begins, negative where there is none. */
+  /**
+   * Copies rows of `length` elements to shared memory; place(r): where in memory row r begins, negative where there is
+   * none.
+   */
   template <int count, class Place>
   static __device__ __forceinline__ void stage(float* tile, const void* x, Kind kind, int length, Place&& place) {
 #pragma unroll 2

@@ -1,5 +1,5 @@
-// conv2d and conv2dBias: the choice among kernels of the forward pass. Few channels: direct; a group per channel: depthwise; else an
-// implicit product on tensor cores or float units.
+// conv2d and conv2dBias: the choice among kernels of the forward pass. Few channels: direct; a group per channel:
+// depthwise; else an implicit product on tensor cores or float units.
 #include "conv_choose.cuh"
 #include "conv_direct.cuh"
 #include "conv_steps.cuh"

@@ -1,5 +1,5 @@
-// Which kernel works on a convolution as an implicit product: tensor cores where channels come in packs of 16 bytes, float units elsewhere,
-// and the largest tile that still gives every multiprocessor work.
+// Which kernel works on a convolution as an implicit product: tensor cores where channels come in packs of 16 bytes,
+// float units elsewhere, and the largest tile that still gives every multiprocessor work.
 #pragma once
 #include "architectures.h"
 #include "conv_matrix_tiles.cuh"

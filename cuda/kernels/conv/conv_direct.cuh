@@ -1,6 +1,6 @@
-// Direct convolution for few input channels (the first layer of a network), where a product would be too shallow for tiles: the whole
-// kernel lies in shared memory, a thread sums 4 neighboring pixels x 8 output channels in registers and reads the image through the
-// cache. Four pixels may be a pooling window, which then never leaves the registers.
+// Direct convolution for few input channels (the first layer of a network), where a product would be too shallow for
+// tiles: the whole kernel lies in shared memory, a thread sums 4 neighboring pixels x 8 output channels in registers
+// and reads the image through the cache. Four pixels may be a pooling window, which then never leaves the registers.
 #pragma once
 #include "conv_product.cuh"
 

@@ -1,5 +1,6 @@
-// The tiles of convolution with wgmma, for *_sm90.cu files: 256 rows of which two warpgroups own 128 each, 64 or 128 columns, 16-bit floats.
-// A slice of 64 of the depth is one stage of a ring in shared memory: rows of 128 bytes, swizzled by 128 bytes.
+// The tiles of convolution with wgmma, for *_sm90.cu files: 256 rows of which two warpgroups own 128 each, 64 or 128
+// columns, 16-bit floats. A slice of 64 of the depth is one stage of a ring in shared memory: rows of 128 bytes,
+// swizzled by 128 bytes.
 #pragma once
 #include "conv_product.cuh"
 #include "warpgroup.cuh"
@@ -21,7 +22,9 @@ template <class T_, int columns_> struct ConvGroupTile {
     else wgmma_bf16<columns, a_across, b_across>(d, a, b);
   }
 
-  /** Writes the sums of rows 0 to 63 and 64 to 127 of each warpgroup to shared memory, [rows][finished_pitch(columns)]. */
+  /**
+   * Writes the sums of rows 0 to 63 and 64 to 127 of each warpgroup to shared memory, [rows][finished_pitch(columns)].
+   */
   static __device__ __forceinline__ void store(const Sums& low, const Sums& high, float* tile) {
     const int lane = int(threadIdx.x) % 32, row = int(threadIdx.x) / 128 * 128 + int(threadIdx.x) % 128 / 32 * 16 + lane / 4;
 #pragma unroll

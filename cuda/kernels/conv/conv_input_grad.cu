@@ -1,5 +1,5 @@
-// conv2dInputGrad, also the transposed convolution: gathers over g with the kernel turned around, a part of the product for each remainder
-// of pixels modulo the strides (conv_shape.cuh).
+// conv2dInputGrad, also the transposed convolution: gathers over g with the kernel turned around, a part of the product
+// for each remainder of pixels modulo the strides (conv_shape.cuh).
 #include "conv_choose.cuh"
 #include "conv_steps.cuh"
 

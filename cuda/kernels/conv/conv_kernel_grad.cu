@@ -1,5 +1,5 @@
-// conv2dKernelGrad: the product of conv_kernel_product.cuh in pieces, and the sum of the pieces. On tensor cores where channels come in
-// packs of 16 bytes; on float units a small tile serves the few rows of a first layer.
+// conv2dKernelGrad: the product of conv_kernel_product.cuh in pieces, and the sum of the pieces. On tensor cores where
+// channels come in packs of 16 bytes; on float units a small tile serves the few rows of a first layer.
 #include "architectures.h"
 #include "conv_kernel_choose.cuh"
 #include "conv_steps.cuh"
@@ -14,7 +14,10 @@ template <class T> struct AddParts {
   unsigned blocks = 0;
 };
 
-/** Block: 32 elements x slices of the parts; each slice in order, then slice after slice. The first blocks work on `a`, the others on `b`. */
+/**
+ * Block: 32 elements x slices of the parts; each slice in order, then slice after slice. The first blocks work on `a`,
+ * the others on `b`.
+ */
 template <class T> __global__ void __launch_bounds__(1024) add_all_parts(const AddParts<T> a, const AddParts<T> b) {
   WEFT_SHARED(float, slices, [32][32]);
   const bool first = blockIdx.x < a.blocks;

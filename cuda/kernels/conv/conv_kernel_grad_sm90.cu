@@ -1,5 +1,6 @@
-// The gradient of a convolution's kernel on sm_90: the product of conv_kernel_product.cuh with wgmma, for 16-bit floats. Slices are 64 pixels;
-// both operands lie in shared memory as in memory, a row for each pixel, which wgmma reads across. Like conv_sm90.cu otherwise.
+// The gradient of a convolution's kernel on sm_90: the product of conv_kernel_product.cuh with wgmma, for 16-bit
+// floats. Slices are 64 pixels; both operands lie in shared memory as in memory, a row for each pixel, which wgmma
+// reads across. Like conv_sm90.cu otherwise.
 #include "conv_group_tile.cuh"
 #include "conv_kernel_choose.cuh"
 

@@ -1,6 +1,7 @@
-// The gradient of a convolution's kernel as a matrix product: a row per kernel tap and input channel, a column per output channel, summed
-// over the pixels of all images. Both operands are depth-major as they lie in memory. Few rows and columns, very many pixels: the pixels
-// are cut into pieces whose sums go to scratch and are added in order afterwards.
+// The gradient of a convolution's kernel as a matrix product: a row per kernel tap and input channel, a column per
+// output channel, summed over the pixels of all images. Both operands are depth-major as they lie in memory. Few rows
+// and columns, very many pixels: the pixels are cut into pieces whose sums go to scratch and are added in order
+// afterwards.
 #pragma once
 #include "conv_math.cuh"
 #include "conv_tiles.cuh"
@@ -170,7 +171,10 @@ template <class T, class Tile> __global__ void __launch_bounds__(Tile::threads) 
   store_kernel_tile<Tile::rows, Tile::columns>(shared, p, at);
 }
 
-/** On tensor cores: slices of pixels pass through a ring of stages, [pixels][rows] and [pixels][columns], by asynchronous copies. */
+/**
+ * On tensor cores: slices of pixels pass through a ring of stages, [pixels][rows] and [pixels][columns], by
+ * asynchronous copies.
+ */
 template <class Tile> constexpr int kernel_stage = Tile::depth*(Tile::long_pitch(Tile::rows) + Tile::long_pitch(Tile::columns));
 
 template <class Tile>

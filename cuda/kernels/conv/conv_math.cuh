@@ -1,10 +1,14 @@
-// The tensor-core arithmetics of convolution: what becomes of the operands of a slice, and tiles of which warps own a part each.
+// The tensor-core arithmetics of convolution: what becomes of the operands of a slice, and tiles of which warps own a
+// part each.
 #pragma once
 #include "tensor_core.cuh"
 
 namespace weft::cuda {
 
-/** Blocks that a multiprocessor must have room for: two hide each other's waits; sm_75 has no asynchronous copies and wants the registers. */
+/**
+ * Blocks that a multiprocessor must have room for: two hide each other's waits; sm_75 has no asynchronous copies and
+ * wants the registers.
+ */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 constexpr int resident_tiles = 1;
 #else
@@ -61,9 +65,10 @@ struct Tf32Math : PlainMath<Tf32Math> {
 };
 
 /**
- * Operands are float32 as they are: each is the sum of two tf32 numbers, and all products but small x small are added, the small ones
- * first (CUTLASS, example 27). Tensor cores truncate when they add, so the sum of each slice is added to the long sum in float32
- * arithmetic. As exact as float32 arithmetic where the depth is large enough for its own rounding to dominate; sm_80 and later.
+ * Operands are float32 as they are: each is the sum of two tf32 numbers, and all products but small x small are added,
+ * the small ones first (CUTLASS, example 27). Tensor cores truncate when they add, so the sum of each slice is added to
+ * the long sum in float32 arithmetic. As exact as float32 arithmetic where the depth is large enough for its own
+ * rounding to dominate; sm_80 and later.
  */
 struct Float32Math {
   using Element = float;
@@ -116,8 +121,9 @@ struct Float32Math {
 };
 
 /**
- * A tile of sums, shared among warps; slices of the depth are 64 bytes long and pass through a ring of `stages` in shared memory.
- * Rows of 64 bytes are 80 apart, longer ones 16 bytes (float: 32) further apart than they are long: no bank conflicts.
+ * A tile of sums, shared among warps; slices of the depth are 64 bytes long and pass through a ring of `stages` in
+ * shared memory. Rows of 64 bytes are 80 apart, longer ones 16 bytes (float: 32) further apart than they are long: no
+ * bank conflicts.
  */
 template <class Math_, int rows_, int columns_, int warp_rows_, int warp_columns_> struct MatrixTile {
   using Math = Math_;

@@ -1,6 +1,6 @@
-// Convolution on tensor cores: the implicit product of conv_product.cuh with mma.sync. Channels come in packs of 16 bytes, which
-// asynchronous copies bring from the image straight to shared memory, zeros where a tap lies beyond the border. Made for many channels;
-// a ring of stages hides the way from memory.
+// Convolution on tensor cores: the implicit product of conv_product.cuh with mma.sync. Channels come in packs of 16
+// bytes, which asynchronous copies bring from the image straight to shared memory, zeros where a tap lies beyond the
+// border. Made for many channels; a ring of stages hides the way from memory.
 #pragma once
 #include "conv_math.cuh"
 #include "conv_product.cuh"

@@ -1,6 +1,7 @@
-// conv2dReluPool and its gradient. Forward: the convolution's tiles hold whole pooling windows, which are pooled as a tile is stored, so
-// that the convolution never reaches memory; windows too large for that are pooled in a second pass. Gradient: g is spread over the
-// windows into scratch (and summed for the bias on the way), then the gradients of kernel and input are those of a convolution.
+// conv2dReluPool and its gradient. Forward: the convolution's tiles hold whole pooling windows, which are pooled as a
+// tile is stored, so that the convolution never reaches memory; windows too large for that are pooled in a second pass.
+// Gradient: g is spread over the windows into scratch (and summed for the bias on the way), then the gradients of
+// kernel and input are those of a convolution.
 #include "conv_steps.cuh"
 
 namespace weft::cuda {
@@ -49,8 +50,9 @@ template <class T> __global__ void __launch_bounds__(128) relu_of_maxima(const W
 }
 
 /**
- * The gradient before pooling: g where the window's maximum was and above 0, else 0. Block: [packs of channels][windows], grid: [pieces of
- * the windows, blocks of packs]. `spread` may be null; parts [pieces, o], the sums for the bias, too.
+ * The gradient before pooling: g where the window's maximum was and above 0, else 0. Block: [packs of
+ * channels][windows], grid: [pieces of the windows, blocks of packs]. `spread` may be null; parts [pieces, o], the sums
+ * for the bias, too.
  */
 template <class T, int width>
 __global__ void __launch_bounds__(128)
@@ -116,7 +118,10 @@ Step bind_in_two(Call& call, const ConvShape& s, int pool_h, int pool_w) {
   });
 }
 
-/** Spreads g over the windows into `spread`, and sums it for db into parts that are added to `sums`; either may be unused. */
+/**
+ * Spreads g over the windows into `spread`, and sums it for db into parts that are added to `sums`; either may be
+ * unused.
+ */
 Step bind_spread(Call& call, const ConvShape& s, int pool_h, int pool_w, View spread, View db, std::vector<PartSum>& sums) {
   const View pooled = call.in[2], index = call.in[3], g = call.in[4];
   const Windows w(s, pool_h, pool_w);

@@ -1,5 +1,5 @@
-// A convolution as a matrix product that is never laid out: what its kernels get, how a block finds its part, and the end of a tile
-// (bias, activation, max pooling, store), which kernels with and without tensor cores share.
+// A convolution as a matrix product that is never laid out: what its kernels get, how a block finds its part, and the
+// end of a tile (bias, activation, max pooling, store), which kernels with and without tensor cores share.
 #pragma once
 #include "conv_shape.cuh"
 
@@ -158,7 +158,9 @@ template <class T> __device__ __forceinline__ int used_rows(const ConvProduct<T>
 /** Floats between rows of a finished tile in shared memory. */
 constexpr int finished_pitch(int columns) { return columns + 4; }
 
-/** Writes a finished tile of sums, [rows][finished_pitch(columns)] in shared memory: the rest of the layer happens here. */
+/**
+ * Writes a finished tile of sums, [rows][finished_pitch(columns)] in shared memory: the rest of the layer happens here.
+ */
 template <int rows, int columns, class T>
 __device__ __forceinline__ void store_tile(const float* tile, const ConvProduct<T>& p, const Part& part, int first_row, int first_column) {
   constexpr int pitch = finished_pitch(columns), quads = columns / 4;

@@ -1,8 +1,9 @@
 // The geometry of a 2-d convolution (NHWC, kernels HWIO), and how convolutions become matrix products.
-// A product has a row per pixel, a column per output channel and, summed over, a depth of taps x channels. Its left operand is never
-// stored: each element is found in an image through an Axis for y and one for x. The same form holds for the forward pass and for the
-// gradient of the input: with stride s the input pixels of each remainder modulo s meet taps of their own, s apart, and that part is a
-// plain convolution over g with the kernel turned around. Nothing is scattered, no zeros are multiplied.
+// A product has a row per pixel, a column per output channel and, summed over, a depth of taps x channels. Its left
+// operand is never stored: each element is found in an image through an Axis for y and one for x. The same form holds
+// for the forward pass and for the gradient of the input: with stride s the input pixels of each remainder modulo s
+// meet taps of their own, s apart, and that part is a plain convolution over g with the kernel turned around. Nothing
+// is scattered, no zeros are multiplied.
 #pragma once
 #include <numeric>
 
@@ -66,7 +67,9 @@ inline ConvShape conv_shape(const Call& call, const Dims& x, const Dims& kernel,
           int(padding[2]), int(dilations[0]), int(dilations[1]), int(groups)};
 }
 
-/** One spatial axis of a product: where its rows' taps lie in the source image, and where its rows lie in the result. */
+/**
+ * One spatial axis of a product: where its rows' taps lie in the source image, and where its rows lie in the result.
+ */
 struct Axis {
   int size;                 // extent of the source
   int step, start, tap;     // source position of tap t for row r: r * step + start + t * tap
@@ -106,7 +109,9 @@ struct ConvAxis {
 inline ConvAxis axis_y(const ConvShape& s) { return {s.h, s.oh, s.kh, s.stride_h, s.top, s.dilation_h}; }
 inline ConvAxis axis_x(const ConvShape& s) { return {s.w, s.ow, s.kw, s.stride_w, s.left, s.dilation_w}; }
 
-/** Whether packs of n elements along channels can be moved as one access: `channels` of a pixel in groups of `group`. */
+/**
+ * Whether packs of n elements along channels can be moved as one access: `channels` of a pixel in groups of `group`.
+ */
 inline bool packs_fit(int channels, int group, int n) { return channels % n == 0 && group % n == 0; }
 
 /** Runs one Step after the other. */

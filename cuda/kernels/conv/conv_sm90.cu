@@ -1,7 +1,8 @@
-// Convolution on sm_90: the implicit product of conv_product.cuh with wgmma, for 16-bit floats and many pixels. Asynchronous copies lay each
-// slice out in shared memory as wgmma reads it (rows of 128 bytes, swizzled); tensor maps cannot, because taps of a tile's rows follow the
-// image, not a box. Two warpgroups own 128 rows each. They start the products of a slice and, while these run, the copies of the slice
-// after next, into the stage whose products every warpgroup has seen end.
+// Convolution on sm_90: the implicit product of conv_product.cuh with wgmma, for 16-bit floats and many pixels.
+// Asynchronous copies lay each slice out in shared memory as wgmma reads it (rows of 128 bytes, swizzled); tensor maps
+// cannot, because taps of a tile's rows follow the image, not a box. Two warpgroups own 128 rows each. They start the
+// products of a slice and, while these run, the copies of the slice after next, into the stage whose products every
+// warpgroup has seen end.
 #include "conv_choose.cuh"
 #include "conv_group_tile.cuh"
 

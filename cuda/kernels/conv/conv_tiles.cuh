@@ -1,6 +1,7 @@
-// Convolution on the float units (no tensor cores): an implicit product in register tiles. Each block owns a tile of rows (pixels) x
-// columns (output channels); each thread a smaller tile in registers. Slices of the depth are fetched to registers while the slice before
-// is multiplied from shared memory, where both operands lie depth-major, so that a thread reads its rows and columns as vectors.
+// Convolution on the float units (no tensor cores): an implicit product in register tiles. Each block owns a tile of
+// rows (pixels) x columns (output channels); each thread a smaller tile in registers. Slices of the depth are fetched
+// to registers while the slice before is multiplied from shared memory, where both operands lie depth-major, so that a
+// thread reads its rows and columns as vectors.
 #pragma once
 #include "conv_product.cuh"
 
@@ -137,7 +138,10 @@ template <class T, class Tile, bool turned> struct ConvSlices {
   }
 };
 
-/** The sums of one thread: its rows are neighbors; its columns come in fours, so far apart that a warp reads each four without bank conflicts. */
+/**
+ * The sums of one thread: its rows are neighbors; its columns come in fours, so far apart that a warp reads each four
+ * without bank conflicts.
+ */
 template <class Tile> struct FloatSums {
   static constexpr int across = Tile::columns / Tile::thread_columns;
   float at[Tile::thread_rows][Tile::thread_columns] = {};

@@ -1,6 +1,8 @@
-// Depthwise convolution (a group per input channel, kernels [kh, kw, 1, c * multiplier]) and its gradients. Bound by memory: a thread moves
-// packs of 16 bytes along channels where the multiplier is 1, and works on 4 neighboring pixels, so that a weight is read once for four.
-// Blocks: [packs of channels][groups of pixels]. The gradient of the kernel sums pieces of the pixels, in registers for 9 taps at a time.
+// Depthwise convolution (a group per input channel, kernels [kh, kw, 1, c * multiplier]) and its gradients. Bound by
+// memory: a thread moves packs of 16 bytes along channels where the multiplier is 1, and works on 4 neighboring pixels,
+// so that a weight is read once for four.
+// Blocks: [packs of channels][groups of pixels]. The gradient of the kernel sums pieces of the pixels, in registers for
+// 9 taps at a time.
 #include "conv_steps.cuh"
 
 namespace weft::cuda {

@@ -1,4 +1,5 @@
-// matMul: batched matrix products with transposes and broadcast batch axes, and the choice of the kernel that computes one.
+// matMul: batched matrix products with transposes and broadcast batch axes, and the choice of the kernel that computes
+// one.
 #include "matmul.h"
 
 #include "setting.h"
@@ -6,7 +7,9 @@
 namespace weft::cuda {
 namespace {
 
-/** Extents of the batch axes and distances in matrices, with neighbours joined where one pair of distances serves both. */
+/**
+ * Extents of the batch axes and distances in matrices, with neighbours joined where one pair of distances serves both.
+ */
 Batch batch_of(const Dims& axes, const View& a, const View& b) {
   const auto distances = [&](const View& input) {
     Dims distance(axes.size(), 0);
@@ -50,7 +53,8 @@ void Product::set_extents(const char* op, int64_t rows, int64_t columns, int64_t
 }
 
 /**
- * - a few rows or columns: bound by reading the other matrix, which every kernel but the skinny one would do with most threads idle;
+ * - a few rows or columns: bound by reading the other matrix, which every kernel but the skinny one would do with most
+ *   threads idle;
  * - wgmma where its large tiles fill at least a good part of the GPU;
  * - mma where tiles of 64 are mostly full;
  * - SIMT for the rest: small, thin, ragged, or float32 on a GPU whose tensor cores do not make exact products faster.

@@ -7,7 +7,10 @@
 
 namespace weft::cuda {
 
-/** The matrices of a batch: for each axis its extent, and how many matrices of a and of b lie to the next (0 where one is shared). */
+/**
+ * The matrices of a batch: for each axis its extent, and how many matrices of a and of b lie to the next (0 where one
+ * is shared).
+ */
 struct Batch {
   static constexpr int most_axes = 6;
   int64_t count = 1;
@@ -18,7 +21,10 @@ struct Batch {
 /** Positions within an operand's axis, and a tile beyond it, fit 32 bits. */
 constexpr int64_t largest_extent = INT32_MAX - 65535;
 
-/** What kernels are told of a product: c[m, n] = a · b, one per matrix of the batch. An operand is "k-major" where k is its contiguous axis. */
+/**
+ * What kernels are told of a product: c[m, n] = a · b, one per matrix of the batch. An operand is "k-major" where k is
+ * its contiguous axis.
+ */
 struct Extents {
   int m = 0, n = 0, k = 0;
   bool a_k_major = true, b_k_major = false;  // a is stored [m, k], else [k, m]; b is stored [n, k], else [k, n]
@@ -49,14 +55,20 @@ struct Place {
   int64_t a, b, c, partial;  // offsets of its matrices in elements
 };
 
-/** Where results go: to c, after bias and activation; or unfinished to `partial` [splits, batch, m, n], where a second kernel does the rest. */
+/**
+ * Where results go: to c, after bias and activation; or unfinished to `partial` [splits, batch, m, n], where a second
+ * kernel does the rest.
+ */
 template <class T> struct Output {
   T* c;
   const T* bias;
   float* partial;
   Activation activation;
 
-  /** With bias and the activation that is a comparison; the curved ones are left to finish(), whose code a large tile can't afford. */
+  /**
+   * With bias and the activation that is a comparison; the curved ones are left to finish(), whose code a large tile
+   * can't afford.
+   */
   __device__ __forceinline__ float finish_simply(float x, int column) const {
     if (bias) x += widen(bias[column]);
     return activation == Activation::relu && x < 0 ? 0 : x;
@@ -90,8 +102,8 @@ template <class T> struct Output {
 };
 
 /**
- * Tiles are numbered in bands of 8 rows of tiles, down the band first: blocks that run at one time share rows of a and columns of b. There
- * are fewer than 2^31 tiles, splits and matrices included (blocks_of): 32-bit divisions.
+ * Tiles are numbered in bands of 8 rows of tiles, down the band first: blocks that run at one time share rows of a and
+ * columns of b. There are fewer than 2^31 tiles, splits and matrices included (blocks_of): 32-bit divisions.
  */
 __device__ __forceinline__ Place place_of(const Extents& p, unsigned index, int tile_m, int tile_n) {
   const unsigned tiles_m = unsigned(p.m + tile_m - 1) / unsigned(tile_m), tiles_n = unsigned(p.n + tile_n - 1) / unsigned(tile_n);
@@ -129,10 +141,16 @@ inline int64_t blocks_of(const Extents& p, int64_t tile_m, int64_t tile_n) {
 }
 inline double multiplications(const Product& p) { return double(p.batch.count) * p.m * p.n * p.k; }
 
-/** Cuts the sum over k so that about `blocks` blocks have work, each with no less than `least` of k; shares are multiples of `grain`. */
+/**
+ * Cuts the sum over k so that about `blocks` blocks have work, each with no less than `least` of k; shares are
+ * multiples of `grain`.
+ */
 void split_sum(Extents& p, int64_t tiles, int64_t blocks, int64_t least, int64_t grain);
 
-/** Scratch for unfinished results, where the sum is split or the activation is curved, and the step that adds and finishes them. */
+/**
+ * Scratch for unfinished results, where the sum is split or the activation is curved, and the step that adds and
+ * finishes them.
+ */
 struct SplitSum {
   SplitSum() = default;
   /** `finishes`: the kernel applies every activation itself, where the sum is not split. */
@@ -150,9 +168,9 @@ template <class T> Output<T> output_of(const Frame& frame, const Product& p, con
 }
 
 /**
- * An operand of 16-bit floats with rows that are multiples of 16 bytes, as asynchronous copies want them: padded with zeros in scratch, or
- * the operand itself where nothing needs to change. float32 operands become `planes` matrices of bfloat16 whose sum they are: with 3
- * exactly, with 1 rounded.
+ * An operand of 16-bit floats with rows that are multiples of 16 bytes, as asynchronous copies want them: padded with
+ * zeros in scratch, or the operand itself where nothing needs to change. float32 operands become `planes` matrices of
+ * bfloat16 whose sum they are: with 3 exactly, with 1 rounded.
  */
 class Planes {
  public:

@@ -1,4 +1,5 @@
-// Matrix products of float32 operands by wgmma: as exactly as in float32 (three planes), as tf32, or rounded to bfloat16 (one plane).
+// Matrix products of float32 operands by wgmma: as exactly as in float32 (three planes), as tf32, or rounded to
+// bfloat16 (one plane).
 #include "matmul_group.cuh"
 
 namespace weft::cuda {

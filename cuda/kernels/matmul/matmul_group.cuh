@@ -1,12 +1,14 @@
 // Matrix products on sm_90: wgmma on tiles that the copy engine (TMA) brings to shared memory.
-// A block stays on its multiprocessor and takes every gridDim-th tile of c. One thread of its first warpgroup keeps a ring of stages full:
-// it waits until a stage is empty, and lets the copy engine fill it. Two warpgroups compute 64 rows of the tile each: they wait until a stage
-// is full, start its products, and give the stage before back when its products are done; so copies, products and the next tile's copies
-// during the stores of this one overlap. Two blocks whose tiles lie below each other are a cluster: each brings half of b's tile to both,
-// which saves a quarter (tiles of 128 columns) or a third (256) of the reads of the second-level cache. wgmma reads 16-bit operands as they are stored, k-major or not.
-// float32 operands come as planes of bfloat16 (matmul_planes.cu): as three, x = high + middle + low, of whose products the six largest give
-// what float32 arithmetic does ("bf16x6"); tensor cores truncate when they add, so the sum of every TileK is added to the long sum in float32
-// arithmetic, its small products first. Or as they are, rounded to tf32 and k-major (matmul_k_major.cu).
+// A block stays on its multiprocessor and takes every gridDim-th tile of c. One thread of its first warpgroup keeps a
+// ring of stages full: it waits until a stage is empty, and lets the copy engine fill it. Two warpgroups compute 64
+// rows of the tile each: they wait until a stage is full, start its products, and give the stage before back when its
+// products are done; so copies, products and the next tile's copies during the stores of this one overlap. Two blocks
+// whose tiles lie below each other are a cluster: each brings half of b's tile to both, which saves a quarter (tiles of
+// 128 columns) or a third (256) of the reads of the second-level cache. wgmma reads 16-bit operands as they are stored,
+// k-major or not. float32 operands come as planes of bfloat16 (matmul_planes.cu): as three, x = high + middle + low, of
+// whose products the six largest give what float32 arithmetic does ("bf16x6"); tensor cores truncate when they add, so
+// the sum of every TileK is added to the long sum in float32 arithmetic, its small products first. Or as they are,
+// rounded to tf32 and k-major (matmul_k_major.cu).
 #pragma once
 #include "cluster.cuh"
 #include "copy_engine.cuh"
@@ -143,8 +145,8 @@ __device__ __forceinline__ void load_operand(typename Tile::T* to, const CUtenso
 }
 
 /**
- * a_map, b_map: [planes * matrices, rows, row]; `a_matrices`, `b_matrices`: matrices of a plane. The blocks of a cluster compute tiles below
- * each other: each loads its part of b's tile for all.
+ * a_map, b_map: [planes * matrices, rows, row]; `a_matrices`, `b_matrices`: matrices of a plane. The blocks of a
+ * cluster compute tiles below each other: each loads its part of b's tile for all.
  */
 template <class Tile>
 __global__ void __launch_bounds__(Tile::threads, 1)
@@ -239,7 +241,9 @@ template <class T, class Result, int planes, int TileN> Step bind_group_layouts(
   return bind_group_tile<GroupTile<T, Result, planes, TileN, false, true>>(call, p);
 }
 
-/** Tiles of 256 columns read less of the operands per product; those of 128 leave fewer multiprocessors idle at the end. */
+/**
+ * Tiles of 256 columns read less of the operands per product; those of 128 leave fewer multiprocessors idle at the end.
+ */
 inline bool wide_tiles(const Product& p, const Target& target) {
   const auto busy = [&](int tile_n) {
     const double tiles = double(blocks_of(p, 128, tile_n)), rounds = std::ceil(tiles / target.multiprocessors);

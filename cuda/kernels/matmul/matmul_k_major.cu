@@ -1,6 +1,6 @@
-// float32 operands of matrix products made ready for wgmma: rounded to tf32, k-major, rows padded to 16 bytes. Operands that are k-major
-// already are copied too, because wgmma cuts the low bits off instead of rounding. A block copies tiles of 32 x 32 through shared memory, so
-// that both sides are read and written along their rows.
+// float32 operands of matrix products made ready for wgmma: rounded to tf32, k-major, rows padded to 16 bytes. Operands
+// that are k-major already are copied too, because wgmma cuts the low bits off instead of rounding. A block copies
+// tiles of 32 x 32 through shared memory, so that both sides are read and written along their rows.
 #include "matmul.h"
 #include "tensor_core.cuh"
 

@@ -1,11 +1,14 @@
-// Operands of matrix products made ready for asynchronous copies: rows padded to 16 bytes, float32 as bfloat16 planes. One thread per four
-// elements of a padded row; bound by memory, so it pays where the product reads each element many times.
+// Operands of matrix products made ready for asynchronous copies: rows padded to 16 bytes, float32 as bfloat16 planes.
+// One thread per four elements of a padded row; bound by memory, so it pays where the product reads each element many
+// times.
 #include "matmul.h"
 
 namespace weft::cuda {
 namespace {
 
-/** The planes of one number: the nearest bfloat16, the nearest to what is left, and so on; infinity and NaN leave NaN. */
+/**
+ * The planes of one number: the nearest bfloat16, the nearest to what is left, and so on; infinity and NaN leave NaN.
+ */
 template <class From, class To, int planes>
 __global__ void __launch_bounds__(256) make_planes(const From* from, To* to, int64_t rows, int row_length, int padded) {
   const int64_t i = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * 4;

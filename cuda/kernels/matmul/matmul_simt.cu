@@ -1,8 +1,9 @@
-// Matrix products in float32 arithmetic on any GPU, for every shape and layout: tiles of c in registers, operands through shared memory.
-// A thread computes a ThreadM x ThreadN part of the tile. While a TileK of a and b is multiplied, the next one is on its way from memory to
-// registers; two buffers in shared memory make one barrier per TileK enough. An operand is turned into rows of k as it is written to shared
-// memory, so all four layouts share the loop. Where the matrix is small, `slices` groups of a block's threads each take every slices-th part
-// of the sum over k and are added in order at the end: small products then keep enough threads busy without a second kernel.
+// Matrix products in float32 arithmetic on any GPU, for every shape and layout: tiles of c in registers, operands
+// through shared memory. A thread computes a ThreadM x ThreadN part of the tile. While a TileK of a and b is
+// multiplied, the next one is on its way from memory to registers; two buffers in shared memory make one barrier per
+// TileK enough. An operand is turned into rows of k as it is written to shared memory, so all four layouts share the
+// loop. Where the matrix is small, `slices` groups of a block's threads each take every slices-th part of the sum over
+// k and are added in order at the end: small products then keep enough threads busy without a second kernel.
 #include "matmul.h"
 
 namespace weft::cuda {
@@ -69,7 +70,8 @@ template <int TileM_, int TileN_, int TileK_, int ThreadM_, int ThreadN_> struct
 template <class T, class Tile, int most_slices>
 __global__ void __launch_bounds__(Tile::threads* most_slices, 1) simt_product(Extents p, const T* a, const T* b, Output<T> out) {
   constexpr int TileM = Tile::TileM, TileN = Tile::TileN, TileK = Tile::TileK, ThreadM = Tile::ThreadM, ThreadN = Tile::ThreadN;
-  // a thread's rows and columns come in fours, each four from another part of the tile: neighbours then read neighbouring shared memory
+  // a thread's rows and columns come in fours, each four from another part of the tile: neighbours then read
+  // neighbouring shared memory
   constexpr int rows_apart = TileM / (ThreadM / 4), columns_apart = TileN / (ThreadN / 4);
   WEFT_DYNAMIC_SHARED(float, shared);
   const int thread = threadIdx.x, slice = threadIdx.y, slices = blockDim.y;
@@ -154,8 +156,9 @@ template <class Tile, int most_slices> Step bind_tile(Call& call, const Product&
 }  // namespace
 
 /**
- * Tiles of 128 where they fill the GPU, of 64 where those do, else of 32 with slices, whose small number of results per thread costs more
- * reads of shared memory but leaves no multiprocessor idle. What still does not fill the GPU is split over k.
+ * Tiles of 128 where they fill the GPU, of 64 where those do, else of 32 with slices, whose small number of results per
+ * thread costs more reads of shared memory but leaves no multiprocessor idle. What still does not fill the GPU is split
+ * over k.
  */
 Step bind_simt(Call& call, Product p) {
   const int64_t multiprocessors = call.target.multiprocessors;

@@ -1,7 +1,10 @@
-// Matrix products where one operand ("thin") has at most 8 rows or columns: bound by reading the other one ("wide") once.
-// skinny_dots: wide is k-major. A group of lanes shares a dot product of one wide row with every thin one; groups are as wide as k is long.
-// skinny_sums: wide has its outer axis contiguous. A lane owns 4 neighbours of that axis and goes down k, every slice (warp) of the block
-// taking every slices-th row; the slices' sums are added in order. The thin operand comes from shared memory as [k][thin rows].
+// Matrix products where one operand ("thin") has at most 8 rows or columns: bound by reading the other one ("wide")
+// once.
+// skinny_dots: wide is k-major. A group of lanes shares a dot product of one wide row with every thin one; groups are
+// as wide as k is long.
+// skinny_sums: wide has its outer axis contiguous. A lane owns 4 neighbours of that axis and goes down k, every slice
+// (warp) of the block taking every slices-th row; the slices' sums are added in order. The thin operand comes from
+// shared memory as [k][thin rows].
 #include "matmul.h"
 
 namespace weft::cuda {

@@ -1,6 +1,6 @@
-// Sums over k that several blocks share: each stores its part, and a second kernel adds the parts in order, adds the bias and applies the
-// activation. One thread per four results: the parts come from the second-level cache, and the order of addition is that of the parts,
-// whichever block was first.
+// Sums over k that several blocks share: each stores its part, and a second kernel adds the parts in order, adds the
+// bias and applies the activation. One thread per four results: the parts come from the second-level cache, and the
+// order of addition is that of the parts, whichever block was first.
 #include "matmul.h"
 
 namespace weft::cuda {

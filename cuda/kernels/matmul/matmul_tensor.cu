@@ -12,7 +12,7 @@ template <class T> Step bind_half(Call& call, const Product& p) {
   return bind_tensor_sizes<HalfMath<T>, 32, false, true>(call, p);
 }
 
-/** Whether three tf32 products on tensor cores are faster than one float32 product beside them: on data-centre GPUs. */
+/** Whether three tf32 products on tensor cores are faster than one float32 product: they are on data-centre GPUs. */
 bool exact_pays(int capability) { return capability == 80 || capability == 90 || (capability >= 100 && capability < 110); }
 
 }  // namespace

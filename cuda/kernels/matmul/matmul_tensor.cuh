@@ -1,8 +1,9 @@
 // Matrix products on tensor cores (mma.sync), for operands of any Math of matmul_tile.cuh.
-// A block computes a tile of c. While its warps multiply one TileK of a and b in shared memory, asynchronous copies bring the next ones: a
-// ring of `stages` buffers and one barrier per TileK. Tiles of 128 where they fill the GPU, else tiles of 64 and a split sum over k.
-// 16-bit operands stay as they are stored (fragments are transposed as they are read), so their rows must be multiples of 16 bytes: others
-// are padded first. float32 operands may be ragged, and are brought into one layout by the copies.
+// A block computes a tile of c. While its warps multiply one TileK of a and b in shared memory, asynchronous copies
+// bring the next ones: a ring of `stages` buffers and one barrier per TileK. Tiles of 128 where they fill the GPU, else
+// tiles of 64 and a split sum over k. 16-bit operands stay as they are stored (fragments are transposed as they are
+// read), so their rows must be multiples of 16 bytes: others are padded first. float32 operands may be ragged, and are
+// brought into one layout by the copies.
 #pragma once
 #include "matmul_tile.cuh"
 #include "matmul.h"

@@ -1,4 +1,5 @@
-// Matrix products of float32 operands on tensor cores (mma.sync): as exactly as in float32, rounded to tf32, or rounded to bfloat16.
+// Matrix products of float32 operands on tensor cores (mma.sync): as exactly as in float32, rounded to tf32, or rounded
+// to bfloat16.
 #include "matmul_tensor.cuh"
 
 namespace weft::cuda {

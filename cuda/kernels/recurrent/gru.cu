@@ -1,4 +1,5 @@
-// gru and its gradient (Cho et al. 2014), with the reset gate after or before the product: recurrent.cu says how they are run.
+// gru and its gradient (Cho et al. 2014), with the reset gate after or before the product: recurrent.cu says how they
+// are run.
 #include "recurrent.h"
 
 namespace weft::cuda {

@@ -44,8 +44,9 @@ void describe(Recurrence& run, const Call& call, Cell cell, const View& sequence
 /**
  * - one launch for all steps where the recurrent weights fit the shared memory of a block, or of a cluster;
  * - one kernel per step on tensor cores where a step is small, or there are few;
- * - a product and a kernel per step for the rest: large steps, gru that resets before its product, older GPUs.
- * Tests and benches name one: WEFT_CUDA_RECURRENT=persistent|cluster|fused|steps computes by it whatever it can compute at all.
+ * - a product and a kernel per step for the rest: large steps, gru that resets before its product, older GPUs. Tests
+ *   and benches name one: WEFT_CUDA_RECURRENT=persistent|cluster|fused|steps computes by it whatever it can compute at
+ *   all.
  */
 Step bind_way(Call& call, const Recurrence& run, bool gradient) {
   const Target& target = call.target;

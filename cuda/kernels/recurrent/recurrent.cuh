@@ -1,6 +1,6 @@
-// Recurrent cells: what one step does to one unit of one row, forward and backward. Every way to run a sequence (recurrent_steps.cu: two kernels
-// per step; recurrent_fused.cu: one; recurrent_resident.cuh: one for all steps) multiplies its own way and calls forward_unit() or
-// backward_unit() for each result.
+// Recurrent cells: what one step does to one unit of one row, forward and backward. Every way to run a sequence
+// (recurrent_steps.cu: two kernels per step; recurrent_fused.cu: one; recurrent_resident.cuh: one for all steps)
+// multiplies its own way and calls forward_unit() or backward_unit() for each result.
 #pragma once
 #include <string>
 
@@ -92,7 +92,10 @@ template <class T> __device__ __forceinline__ void store_last(const Forward<T>& 
   if (run.c_last) run.c_last[i] = narrow<T>(state.c);
 }
 
-/** What a step reads for one unit beside the product, whose time hides the latency. x: `projected`; gru's bias is in it, the candidate's in x[3]. */
+/**
+ * What a step reads for one unit besides the product, whose time hides the latency. x: `projected`; gru's bias is in
+ * it, the candidate's in x[3].
+ */
 struct Given {
   float x[4];
   bool live;
@@ -147,7 +150,10 @@ struct Carry {
   float dh, dc;
 };
 
-/** g, g_last, g_cell: gradients of h, hLast, cLast. dsum: slopes of the products where they are not those of `projected` (gru). */
+/**
+ * g, g_last, g_cell: gradients of h, hLast, cLast. dsum: slopes of the products where they are not those of `projected`
+ * (gru).
+ */
 template <class T> struct Backward {
   const T *g, *g_last, *g_cell, *h0, *c0, *h, *gates, *kept, *scale;
   const Bool* mask;
@@ -167,7 +173,7 @@ __device__ __forceinline__ void store_first(const Backward<T>& run, const Sequen
   if (run.dc0) run.dc0[i] = narrow<T>(carry.dc);
 }
 
-/** What a step back reads for one unit beside the product. before: the state (lstm: the cell) that the step met. */
+/** What a step back reads for one unit besides the product. before: the state (lstm: the cell) that the step met. */
 struct Saved {
   float g, gates[4], kept, before;
   bool live;
@@ -193,8 +199,8 @@ template <class T> __device__ __forceinline__ Saved load_saved(const Backward<T>
 }
 
 /**
- * Step k of one unit: product is the gradient of the scaled state from step k + 1, d[g] becomes the slope of the product of gate g. For
- * gruBefore d[1] becomes 0: it is known only after a product with d[2].
+ * Step k of one unit: product is the gradient of the scaled state from step k + 1, d[g] becomes the slope of the
+ * product of gate g. For gruBefore d[1] becomes 0: it is known only after a product with d[2].
  */
 template <class T>
 __device__ __forceinline__ void backward_unit(const Backward<T>& run, const Sequence& s, int row, int k, int unit, const Saved& saved,

@@ -67,7 +67,10 @@ bool fuse_pays(const Recurrence& run, const Target& target);
 Step bind_fused(Call& call, const Recurrence& run);
 Step bind_fused_gradient(Call& call, const Recurrence& run);
 
-/** One launch for all steps, on tensor cores, where the weights fit the shared memory of a block, or of a cluster of blocks. */
+/**
+ * One launch for all steps, on tensor cores, where the weights fit the shared memory of a block, or of a cluster of
+ * blocks.
+ */
 bool can_persist(const Recurrence& run, const Target& target, bool backward);
 Step bind_persistent(Call& call, const Recurrence& run, bool backward);
 bool can_cluster(const Recurrence& run, const Target& target, bool backward);

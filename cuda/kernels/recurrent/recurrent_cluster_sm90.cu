@@ -1,5 +1,6 @@
-// Recurrent layers in one launch, where the recurrent weights fit the shared memory of a cluster (recurrent_persistent.cuh): states and sums
-// go from block to block through distributed shared memory, one barrier of the cluster per step.
+// Recurrent layers in one launch, where the recurrent weights fit the shared memory of a cluster
+// (recurrent_persistent.cuh): states and sums go from block to block through distributed shared memory, one barrier of
+// the cluster per step.
 #include "cluster.cuh"
 #include "recurrent_persistent.cuh"
 

@@ -1,8 +1,9 @@
-// Recurrent layers with one kernel per step, which multiplies on tensor cores and applies the cell to the results while they are still in shared
-// memory. A block computes 32 rows and 64 columns, which are all gates of some units; backward 32 rows and 16 units. Its warps share out the
-// columns and, of every staged part of the sum, k; what the shares of k give is added in order. States, and what the next step multiplies, lie in
-// scratch memory, the latter twice: blocks read one while others write the other. For runs whose steps are too small to fill the GPU as products
-// do, so that the time of a step is that of a launch and of reading the weights from the second-level cache.
+// Recurrent layers with one kernel per step, which multiplies on tensor cores and applies the cell to the results while
+// they are still in shared memory. A block computes 32 rows and 64 columns, which are all gates of some units; backward
+// 32 rows and 16 units. Its warps share out the columns and, of every staged part of the sum, k; what the shares of k
+// give is added in order. States, and what the next step multiplies, lie in scratch memory, the latter twice: blocks
+// read one while others write the other. For runs whose steps are too small to fill the GPU as products do, so that the
+// time of a step is that of a launch and of reading the weights from the second-level cache.
 #include "architectures.h"
 #include "recurrent_product.cuh"
 
@@ -22,8 +23,8 @@ template <class Math_, bool b_k_major_, int TileN_, int TileK_> struct StepTile 
   static constexpr size_t shared = std::max(stages * size_t(a_size + b_size) * sizeof(E), parts* TileM* sum_row * sizeof(float));
 
   /**
-   * a [rows, a_length] from `row` on times b from `column` on: b is [k_end, b_length] or, k-major, [columns, b_length]. Lengths are multiples of
-   * 16 bytes. Leaves `parts` sums [32, sum_row] in shared memory.
+   * a [rows, a_length] from `row` on times b from `column` on: b is [k_end, b_length] or, k-major, [columns, b_length].
+   * Lengths are multiples of 16 bytes. Leaves `parts` sums [32, sum_row] in shared memory.
    */
   static __device__ __forceinline__ const float* multiply(E* buffer, const E* a, int a_length, int row, int rows, const E* b, int b_length,
                                                           int column, int columns, int k_end) {
@@ -147,8 +148,8 @@ bool can_fuse(const Recurrence& run, const Target& target) {
 }
 
 /**
- * Where the steps' products would leave most of the GPU idle; larger ones read the weights too often here. Tensor cores that multiply float32
- * no faster than other arithmetic does pay only for the launch they save.
+ * Where the steps' products would leave most of the GPU idle; larger ones read the weights too often here. Tensor cores
+ * that multiply float32 no faster than other arithmetic does pay only for the launch they save.
  */
 bool fuse_pays(const Recurrence& run, const Target& target) {
   const int capability = target.capability;

@@ -1,4 +1,5 @@
-// Recurrent layers in one launch, where one block's shared memory holds the recurrent weights (recurrent_persistent.cuh).
+// Recurrent layers in one launch, where one block's shared memory holds the recurrent weights
+// (recurrent_persistent.cuh).
 #include "recurrent_persistent.cuh"
 
 namespace weft::cuda {

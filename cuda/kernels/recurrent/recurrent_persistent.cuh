@@ -1,9 +1,11 @@
-// Recurrent layers in one launch: a team of blocks keeps the recurrent weights in shared memory for all steps and runs 16 rows through them. Each
-// block owns some units, with all their gates. Forward, a block computes its units' gates from the states of all units, which every block of the
-// team has a copy of, and then gives the others its new states. Backward, it knows the slopes of its own gates; what they add to the gradients of
-// all states is summed over the team, in order, by the owner of each unit. A team is one block where the weights fit it, or a cluster
-// (recurrent_cluster_sm90.cu); no block waits for one outside its team. Warps share out the columns of a product and, where there are more warps
-// than columns, the sum; a unit of a row belongs to one thread for the whole run, which keeps its states in registers.
+// Recurrent layers in one launch: a team of blocks keeps the recurrent weights in shared memory for all steps and runs
+// 16 rows through them. Each block owns some units, with all their gates. Forward, a block computes its units' gates
+// from the states of all units, which every block of the team has a copy of, and then gives the others its new states.
+// Backward, it knows the slopes of its own gates; what they add to the gradients of all states is summed over the team,
+// in order, by the owner of each unit. A team is one block where the weights fit it, or a cluster
+// (recurrent_cluster_sm90.cu); no block waits for one outside its team. Warps share out the columns of a product and,
+// where there are more warps than columns, the sum; a unit of a row belongs to one thread for the whole run, which
+// keeps its states in registers.
 #pragma once
 #include "architectures.h"
 #include "recurrent_product.cuh"

@@ -1,8 +1,9 @@
-// Products of states or slopes and recurrent weights inside kernels that also apply the cell: the order of the weights' columns, their place in
-// shared memory, and what a warp multiplies.
+// Products of states or slopes and recurrent weights inside kernels that also apply the cell: the order of the weights'
+// columns, their place in shared memory, and what a warp multiplies.
 //
-// Columns are ordered in groups of `per` units: unit by unit, its gates side by side, then zeros up to `width`. The same matrix [units, columns]
-// serves both directions: forward, the product sums over its rows; backward, over its columns.
+// Columns are ordered in groups of `per` units: unit by unit, its gates side by side, then zeros up to `width`. The
+// same matrix [units, columns] serves both directions: forward, the product sums over its rows; backward, over its
+// columns.
 #pragma once
 #include "matmul_tile.cuh"
 #include "recurrent.h"
@@ -29,15 +30,18 @@ template <class F> Step dispatch_math(const Recurrence& run, F&& f) {
   });
 }
 
-/** Elements from row to row of shared memory, so that fragments are read without bank conflicts: rows of k, and others. */
+/**
+ * Elements from row to row of shared memory, so that fragments are read without bank conflicts: rows of k, and others.
+ */
 template <class E> WEFT_HD constexpr int k_major_stride(int k) { return sizeof(E) == 4 ? (k + 31) / 32 * 32 + 4 : (k + 63) / 64 * 64 + 8; }
 template <class E> WEFT_HD constexpr int other_stride(int n) {
   return (n + (sizeof(E) == 4 ? 31 : 63)) / (sizeof(E) == 4 ? 32 : 64) * (sizeof(E) == 4 ? 32 : 64) + 8;
 }
 
 /**
- * sum [16 · rows, 16] += a · b over k, a multiple of 32, by one warp: a is k-major. Of each 32 the exact product adds the small parts first, then
- * the large ones, and that sum to what came before in float32 arithmetic, as TensorTile does.
+ * sum [16 · rows, 16] += a · b over k, a multiple of 32, by one warp: a is k-major. Of each 32 the exact product adds
+ * the small parts first, then the large ones, and that sum to what came before in float32 arithmetic, as TensorTile
+ * does.
  */
 template <class Math, int rows, bool b_k_major, class E>
 __device__ __forceinline__ void warp_multiply(float (&sum)[rows][2][4], const E* a, int a_row, const E* b, int b_row, int k_end) {

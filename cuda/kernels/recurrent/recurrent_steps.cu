@@ -1,6 +1,7 @@
-// Recurrent layers step by step: for every step a matrix product of the states and the recurrent weights, then a kernel with one thread per unit
-// of a row that applies the cell. For every cell, size and GPU. The product's columns are ordered unit by unit, its gates side by side, so a
-// thread reads neighbours; everything between the steps is float32. Where gru resets before the product there are two of each per step.
+// Recurrent layers step by step: for every step a matrix product of the states and the recurrent weights, then a kernel
+// with one thread per unit of a row that applies the cell. For every cell, size and GPU. The product's columns are
+// ordered unit by unit, its gates side by side, so a thread reads neighbours; everything between the steps is float32.
+// Where gru resets before the product there are two of each per step.
 #include "recurrent.h"
 
 namespace weft::cuda {
@@ -74,7 +75,10 @@ __global__ void __launch_bounds__(256)
   inner[place.i] = rounded<T>(reset * rounded<T>(scale_of(run, s, place.row, place.unit) * states[place.i].h));
 }
 
-/** Step k; k = -1: what is left after the first one. slopes: of the products, side by side; candidate: gru's last, where it goes by itself. */
+/**
+ * Step k; k = -1: what is left after the first one. slopes: of the products, side by side; candidate: gru's last, where
+ * it goes by itself.
+ */
 template <class T>
 __global__ void __launch_bounds__(256)
     backward_step(Backward<T> run, Sequence s, int k, const float* product, Carry* carries, float* slopes, float* candidate) {
@@ -135,7 +139,10 @@ struct Gates {
   }
 };
 
-/** rows · weights or, backward, rows · weightsᵀ. 16-bit states and weights are exact in the type that the product rounds to. */
+/**
+ * rows · weights or, backward, rows · weightsᵀ. 16-bit states and weights are exact in the type that the product rounds
+ * to.
+ */
 Step product_of(Call& call, const Recurrence& run, const View& rows, const View& weights, const View& result, bool backward) {
   Product p;
   p.a_view = rows, p.b_view = weights, p.c = result;

@@ -1,5 +1,6 @@
-// The gradients of recurrent weights and bias, after all steps of a run: products over batch and time of the states before each step and the
-// slopes of each step; the bias' gradient is the product with ones. Sums are cut by shape alone, as those of every product.
+// The gradients of recurrent weights and bias, after all steps of a run: products over batch and time of the states
+// before each step and the slopes of each step; the bias' gradient is the product with ones. Sums are cut by shape
+// alone, as those of every product.
 #include "recurrent.h"
 
 namespace weft::cuda {

@@ -1,8 +1,8 @@
 // CIFAR-10: its binary format (Krizhevsky; https://www.cs.toronto.edu/~kriz/cifar.html).
 import { setImmediate } from 'node:timers/promises'
+import { tensor } from '../../core/create.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall } from '../../core/options.js'
-import { tensor } from '../../core/apply.js'
 import { type FileSet, type DatasetOptions, load } from './files.js'
 import type { Split, TrainTest } from './idx.js'
 
@@ -21,7 +21,10 @@ export const cifar10Files: FileSet = {
   hint: 'Get the binary version of CIFAR-10 (https://www.cs.toronto.edu/~kriz/cifar.html) and unpack it',
 }
 
-/** CIFAR-10: x uint8 [n, 32, 32, 3], 0..255; y int32 [n], 10 classes; 50,000 to train, 10,000 to test. Its files have no published hash: sizes are checked. */
+/**
+ * CIFAR-10: x uint8 [n, 32, 32, 3], 0..255; y int32 [n], 10 classes; 50,000 to train, 10,000 to test. Its files have no
+ * published hash: sizes are checked.
+ */
 export async function cifar10(options: DatasetOptions = {}): Promise<TrainTest> {
   checkCall('datasets.cifar10(options)', arguments)
   const batches = await load(cifar10Files, options)

@@ -1,8 +1,8 @@
 // MNIST and Fashion-MNIST: the IDX format (LeCun; http://yann.lecun.com/exdb/mnist/).
+import { tensor } from '../../core/create.js'
 import { sizeOf } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall } from '../../core/options.js'
-import { tensor } from '../../core/apply.js'
 import type { Tensor } from '../../core/tensor.js'
 import { type FileSet, type DatasetOptions, load } from './files.js'
 
@@ -47,7 +47,10 @@ export const mnistFiles: FileSet = {
   hint: 'Get the four files of MNIST (http://yann.lecun.com/exdb/mnist/ or a mirror)',
 }
 
-/** Fashion-MNIST (Zalando, MIT): x uint8 [n, 28, 28, 1], 0..255; y int32 [n], 10 kinds of clothes; 60,000 to train, 10,000 to test. */
+/**
+ * Fashion-MNIST (Zalando, MIT): x uint8 [n, 28, 28, 1], 0..255; y int32 [n], 10 kinds of clothes; 60,000 to train,
+ * 10,000 to test.
+ */
 export async function fashionMnist(options: DatasetOptions = {}): Promise<TrainTest> {
   checkCall('datasets.fashionMnist(options)', arguments)
   return images(fashionMnistFiles, options)
@@ -79,7 +82,9 @@ function split(set: FileSet, first: number, imageBytes: Uint8Array, labelBytes: 
   return { x: tensor(images.data, [...images.shape, 1]), y: tensor(Int32Array.from(labels.data), [labels.data.length]) }
 }
 
-/** An IDX file of unsigned bytes with `rank` axes: 0, 0, 8, rank, the sizes as big-endian 32-bit integers, the values. */
+/**
+ * An IDX file of unsigned bytes with `rank` axes: 0, 0, 8, rank, the sizes as big-endian 32-bit integers, the values.
+ */
 export function parseIdx(bytes: Uint8Array, rank: number, name: string): { data: Uint8Array; shape: number[] } {
   const header = 4 + 4 * rank
   if (bytes.length < header || bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== 8 || bytes[3] !== rank) {

@@ -1,11 +1,12 @@
-// The small data sets that ship with the package: gzipped CSV files in data/, the target in the last column. Sources: data/LICENSES.md.
+// The small data sets that ship with the package: gzipped CSV files in data/, the target in the last column. Sources:
+// data/LICENSES.md.
+import { tensor } from '../../core/create.js'
 import { checkCall, type OptionTable } from '../../core/options.js'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { tensor } from '../../core/apply.js'
 import type { Tensor } from '../../core/tensor.js'
 
 const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))
@@ -84,7 +85,10 @@ export async function breastCancer(): Promise<Classes> {
 }
 
 export interface DiabetesOptions {
-  /** True (default): each column centred, with a sum of squares of 1, as scikit-learn gives it. False: the values as measured. */
+  /**
+   * True (default): each column centred, with a sum of squares of 1, as scikit-learn gives it. False: the values as
+   * measured.
+   */
   scaled?: boolean
 }
 

@@ -1,9 +1,11 @@
-// AttentionLayer: what attention layers share. They are called on one tensor, on [query, value, key], or on a record that has a mask as well.
+// AttentionLayer: what attention layers share. They are called on one tensor, on [query, value, key], or on a record
+// that has a mask as well.
 import { type DynamicShape, sizeOf } from '../../core/spec.js'
 import { shapesIn } from '../input_spec.js'
 import { WeftError } from '../../core/error.js'
 import { cast, logicalAnd, reshape } from '../../ops/index.js'
-import { isRecord, Tensor } from '../../core/tensor.js'
+import { Tensor } from '../../core/tensor.js'
+import { isRecord } from '../../core/tree.js'
 import { type ApplyOptions, type InputShapes, Layer, type LayerOptions } from '../layer.js'
 import { isSymbolic } from '../symbolic.js'
 
@@ -65,7 +67,10 @@ function byName<T>(given: Readonly<Record<string, T>>): Parts<T> {
   return { query, value, key: 'key' in given ? key : value, attentionMask }
 }
 
-/** The inputs in the form the layer records: by name, in one order, where there is an attention mask. ERR_ARGUMENT for what is none of the forms. */
+/**
+ * The inputs in the form the layer records: by name, in one order, where there is an attention mask. ERR_ARGUMENT for
+ * what is none of the forms.
+ */
 function withAttentionMask(what: string, x: AttentionInputs, options: AttentionApplyOptions): AttentionInputs {
   const refuse = (why: string): WeftError =>
     new WeftError('ERR_ARGUMENT', `${what}: ${why}`, { hint: 'Write apply(x), apply([query, value]) or apply([query, value, key])' })
@@ -84,7 +89,10 @@ function withAttentionMask(what: string, x: AttentionInputs, options: AttentionA
   return { query, value, ...(key === value ? {} : { key }), ...(attentionMask ? { attentionMask } : {}) }
 }
 
-/** Padding of the keys [batch, keys] and a mask of pairs as one mask of rank 4, bool; undefined: every query may look at every key. */
+/**
+ * Padding of the keys [batch, keys] and a mask of pairs as one mask of rank 4, bool; undefined: every query may look at
+ * every key.
+ */
 export function pairMask(what: string, keys: Tensor | undefined, pairs: Tensor | undefined): Tensor | undefined {
   const padding = keys && reshape(keys, [keys.shape[0]!, 1, 1, sizeOf(keys.shape.slice(1))])
   if (!pairs) return padding
@@ -115,8 +123,9 @@ export abstract class AttentionLayer<C extends { useCausalMask?: boolean }> exte
   }
 
   /**
-   * Attention of `query` over `key` and `value`: apply(x), apply([query, value]), apply([query, value, key]). Steps of the keys (of the values,
-   * where the keys carry no mask) that their mask calls padding are not looked at. In a functional model, say at the layer whether it is causal.
+   * Attention of `query` over `key` and `value`: apply(x), apply([query, value]), apply([query, value, key]). Steps of
+   * the keys (of the values, where the keys carry no mask) that their mask calls padding are not looked at. In a
+   * functional model, say at the layer whether it is causal.
    */
   override apply(x: AttentionInputs, options: AttentionApplyOptions = {}): Tensor {
     const { attentionMask: _, useCausalMask, ...rest } = options

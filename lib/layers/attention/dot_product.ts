@@ -16,10 +16,13 @@ export interface AttentionLayerOptions {
   dropout?: number
   /** Query i looks at keys 0 to i only. Default false. */
   useCausalMask?: boolean
+  /** Fixes the numbers of dropout; by default they follow setSeed(). */
   seed?: number
 }
 
-/** softmax(query · keyᵀ) · value: apply([query, value]) or apply([query, value, key]), each [batch, steps, features]. */
+/**
+ * softmax(query · keyᵀ) · value: apply([query, value]) or apply([query, value, key]), each [batch, steps, features].
+ */
 export class Attention extends AttentionLayer<AttentionLayerOptions> {
   static override readonly className: string = 'Attention'
   static override readonly options: OptionTable<AttentionLayerOptions> = {

@@ -1,4 +1,5 @@
-// Attention layers: learned projections to several heads, scaled dot-product attention, and a projection back (Vaswani et al. 2017).
+// Attention layers: learned projections to several heads, scaled dot-product attention, and a projection back (Vaswani
+// et al. 2017).
 import { type Shape, sizeOf } from '../../core/spec.js'
 import type { InputShapes } from '../layer.js'
 import type { OptionTable } from '../../core/options.js'
@@ -24,7 +25,10 @@ interface ProjectionOptions {
   useBias?: boolean
   /** Query i looks at keys 0 to i only. Default false. */
   useCausalMask?: boolean
-  /** Turns queries and keys by their positions (Su et al. 2021); true: with the defaults of layers.rotaryEmbedding. Default false. */
+  /**
+   * Turns queries and keys by their positions (Su et al. 2021); true: with the defaults of layers.rotaryEmbedding.
+   * Default false.
+   */
   rotary?: boolean | RotaryOptions
   /** Default glorotUniform. */
   kernelInitializer?: InitializerLike
@@ -147,7 +151,10 @@ abstract class ProjectedAttention<C extends ProjectionOptions> extends Attention
     return this.joined(y)
   }
 
-  /** @internal Attention of x [batch, steps, features], the steps from `position` int32 [1] on, over themselves and all before, which the cache keeps. */
+  /**
+   * @internal Attention of x [batch, steps, features], the steps from `position` int32 [1] on, over themselves and all
+   * before, which the cache keeps.
+   */
   callCached(x: Tensor, cache: AttentionCache, position: Tensor): Tensor {
     const { query, key, value } = this.projections
     const { heads, shared, keyDim, valueDim } = this.heads
@@ -195,12 +202,16 @@ function project(x: Tensor, { kernel, bias }: Projection, to: Shape): Tensor {
 }
 
 export interface MultiHeadAttentionOptions extends ProjectionOptions {
+  /** Number of heads. */
   numHeads: number
   /** Features of queries and keys in each head. */
   keyDim: number
   /** Features of values in each head. Default keyDim. */
   valueDim?: number
-  /** Heads of keys and values, a divisor of numHeads: groups of query heads share one (Ainslie et al. 2023). Default numHeads. */
+  /**
+   * Heads of keys and values, a divisor of numHeads: groups of query heads share one (Ainslie et al. 2023). Default
+   * numHeads.
+   */
   numKeyValueHeads?: number
   /** Features of the output, or the shape of one step of it. Default: the query's features. */
   outputShape?: number | readonly number[]
@@ -237,12 +248,16 @@ export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOpt
   }
 }
 
-/** Attention of several heads with learned projections: apply(x), or apply([query, value, key]) → [batch, queries, features]. */
+/**
+ * Attention of several heads with learned projections: apply(x), or apply([query, value, key]) → [batch, queries,
+ * features].
+ */
 export const multiHeadAttention: LayerFactory<typeof MultiHeadAttention> = layer(MultiHeadAttention)
 
 export interface GroupedQueryAttentionOptions extends ProjectionOptions {
   /** Features of each head. */
   headDim: number
+  /** Heads of the query, a multiple of numKeyValueHeads. */
   numQueryHeads: number
   /** A divisor of numQueryHeads; 1: multi-query attention. */
   numKeyValueHeads: number

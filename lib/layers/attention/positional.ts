@@ -1,8 +1,8 @@
 // Where in a sequence a step stands: learned and sine positions, and tokens with their positions.
+import { tensor } from '../../core/create.js'
 import type { DynamicShape } from '../../core/spec.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import { tensor } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers.js'
 import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
@@ -68,7 +68,10 @@ export interface SinePositionEncodingOptions {
   maxWavelength?: number
 }
 
-/** Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added to it (Vaswani et al. 2017). */
+/**
+ * Sines and cosines of the position at wavelengths from 2π to 2π·maxWavelength, in the shape of the input: to be added
+ * to it (Vaswani et al. 2017).
+ */
 export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
   static override readonly className: string = 'SinePositionEncoding'
   static override readonly options: OptionTable<SinePositionEncodingOptions> = { maxWavelength: 'number' }
@@ -80,10 +83,7 @@ export class SinePositionEncoding extends Layer<SinePositionEncodingOptions> {
     super(config)
     this.maxWavelength = config.maxWavelength ?? 10_000
     if (typeof this.maxWavelength !== 'number' || !(this.maxWavelength > 0))
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `layers.sinePositionEncoding: maxWavelength must be positive, got ${JSON.stringify(config.maxWavelength)}`,
-      )
+      throw new WeftError('ERR_ARGUMENT', `layers.sinePositionEncoding: maxWavelength must be positive, got ${show(config.maxWavelength)}`)
   }
 
   call(x: Tensor): Tensor {
@@ -105,6 +105,7 @@ export interface TokenAndPositionEmbeddingOptions {
   vocabularySize: number
   /** The most steps. */
   sequenceLength: number
+  /** Length of the vectors. */
   embeddingDim: number
   /** Of both tables. Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike

@@ -1,11 +1,12 @@
 // Rotary positions (Su et al. 2021): the tables, queries and keys turned by them, and the layer.
-import { checkOptions, type OptionTable } from '../../core/options.js'
+import { tensor } from '../../core/create.js'
+import { checkOptions, type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
-import { tensor, variable } from '../../core/apply.js'
 import { WeftError } from '../../core/error.js'
 import { outsideTrace } from '../../core/graph.js'
 import { dynamicSlice, reshape, rotary } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
+import { variable } from '../../core/variable.js'
 import { Layer, type LayerOptions } from '../layer.js'
 
 export interface RotaryOptions {
@@ -23,18 +24,19 @@ const OPTIONS: OptionTable<RotaryOptions> = { maxWavelength: 'number', scalingFa
 export function rotaryOption(what: string, value: boolean | RotaryOptions | undefined | null): Required<RotaryOptions> | undefined {
   if (value === undefined || value === null || value === false) return undefined
   const given = value === true ? {} : value
-  if (typeof given !== 'object')
-    throw new WeftError('ERR_ARGUMENT', `${what}: rotary must be true, false or options, got ${JSON.stringify(value)}`)
+  if (typeof given !== 'object') throw new WeftError('ERR_ARGUMENT', `${what}: rotary must be true, false or options, got ${show(value)}`)
   checkOptions(`${what}: rotary`, given, OPTIONS)
   const { maxWavelength = 10_000, scalingFactor = 1, interleaved = false } = given
   for (const [name, number] of Object.entries({ maxWavelength, scalingFactor })) {
     if (typeof number !== 'number' || !(number > 0) || !Number.isFinite(number))
-      throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${JSON.stringify(number)}`)
+      throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${show(number)}`)
   }
   return { maxWavelength, scalingFactor, interleaved }
 }
 
-/** Cosines or sines [rows, half] by what they are of. Variables, because layers share them whatever tidy() is around. */
+/**
+ * Cosines or sines [rows, half] by what they are of. Variables, because layers share them whatever tidy() is around.
+ */
 const tables = new Map<string, Variable>()
 const MOST_TABLES = 64
 
@@ -65,8 +67,8 @@ function table(
 }
 
 /**
- * x [batch, steps, heads, features] with each pair of features turned by its position: p / maxWavelength^(2i / features).
- * Positions count from 0, or from `position` int32 [1], within `length`.
+ * x [batch, steps, heads, features] with each pair of features turned by its position: p / maxWavelength^(2i /
+ * features). Positions count from 0, or from `position` int32 [1], within `length`.
  */
 export function rotate(x: Tensor, options: Required<RotaryOptions>, position?: Tensor, length?: number): Tensor {
   const [, steps, , features] = x.shape as [number, number, number, number]
@@ -77,7 +79,10 @@ export function rotate(x: Tensor, options: Required<RotaryOptions>, position?: T
   return rotary(x, cos, sin, { interleaved: options.interleaved })
 }
 
-/** Turns pairs of features by the position of their step: [batch, steps, features] or [batch, steps, heads, features] → the same shape. */
+/**
+ * Turns pairs of features by the position of their step: [batch, steps, features] or [batch, steps, heads, features] →
+ * the same shape.
+ */
 export class RotaryEmbedding extends Layer<RotaryOptions> {
   static override readonly className: string = 'RotaryEmbedding'
   static override readonly options: OptionTable<RotaryOptions> = OPTIONS

@@ -1,8 +1,9 @@
-// Transformer blocks: attention and a feed-forward network, each with a residual connection and a normalization (Vaswani et al. 2017).
+// Transformer blocks: attention and a feed-forward network, each with a residual connection and a normalization
+// (Vaswani et al. 2017).
 import { type DynamicShape, type Shape, shapeText } from '../../core/spec.js'
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import type { ActivationLike } from '../../activations.js'
 import { WeftError } from '../../core/error.js'
@@ -97,10 +98,13 @@ abstract class TransformerBlock<C extends TransformerBlockOptions, I> extends La
     choiceOption(what, 'normalization', config.normalization ?? 'layer', ['layer', 'rms'])
     const epsilon = config.layerNormEpsilon ?? 1e-5
     if (typeof epsilon !== 'number' || !(epsilon > 0))
-      throw new WeftError('ERR_ARGUMENT', `${what}: layerNormEpsilon must be positive, got ${JSON.stringify(epsilon)}`)
+      throw new WeftError('ERR_ARGUMENT', `${what}: layerNormEpsilon must be positive, got ${show(epsilon)}`)
   }
 
-  /** Makes the sublayers for inputs [batch, steps, features]; `encoded`: those of the encoder's output, for cross-attention. */
+  /**
+   * Makes the sublayers for inputs [batch, steps, features]; `encoded`: those of the encoder's output, for
+   * cross-attention.
+   */
   protected assemble(features: number, causal: boolean, encoded?: number): void {
     const o: TransformerBlockOptions = this.config
     if (features % o.numHeads !== 0)
@@ -200,7 +204,10 @@ export interface EncoderApplyOptions extends ApplyOptions {
   attentionMask?: Tensor
 }
 
-/** Self-attention and a feed-forward network: [batch, steps, features] → the same shape. Steps that the mask calls padding are not looked at. */
+/**
+ * Self-attention and a feed-forward network: [batch, steps, features] → the same shape. Steps that the mask calls
+ * padding are not looked at.
+ */
 export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptions, Tensor | readonly [Tensor, Tensor]> {
   static override readonly className: string = 'TransformerEncoder'
   static override readonly options: OptionTable<TransformerEncoderOptions> = { ...BLOCK_OPTIONS, useCausalMask: 'boolean' }
@@ -215,7 +222,7 @@ export class TransformerEncoder extends TransformerBlock<TransformerEncoderOptio
     this.assemble(this.extentOf(shape, 2), this.config.useCausalMask ?? false)
   }
 
-  /** The block on x; the attention mask may also stand beside it: apply([x, attentionMask]). */
+  /** The block on x. The attention mask may also be given in a list: apply([x, attentionMask]). */
   override apply(x: Tensor | readonly [Tensor, Tensor], options: EncoderApplyOptions = {}): Tensor {
     const { attentionMask, ...rest } = options
     return super.apply(attentionMask && !Array.isArray(x) ? [x as Tensor, attentionMask] : x, rest)
@@ -271,7 +278,10 @@ export class TransformerDecoder extends TransformerBlock<TransformerDecoderOptio
     return this.run(value, (h) => this.selfAttention.apply(h, { mask }), cross)
   }
 
-  /** @internal The steps x from `position` on, with keys and values of those before in the cache; for blocks without cross-attention. */
+  /**
+   * @internal The steps x from `position` on, with keys and values of those before in the cache; for blocks without
+   * cross-attention.
+   */
   callCached(x: Tensor, cache: AttentionCache, position: Tensor): Tensor {
     return this.run(x, (h) => this.selfAttention.callCached(h, cache, position))
   }
@@ -282,5 +292,8 @@ export class TransformerDecoder extends TransformerBlock<TransformerDecoderOptio
   }
 }
 
-/** Causal self-attention, attention over an encoder's output, and a feed-forward network: apply(x) or apply([x, encoded]). */
+/**
+ * Causal self-attention, attention over an encoder's output, and a feed-forward network: apply(x) or apply([x,
+ * encoded]).
+ */
 export const transformerDecoder: LayerFactory<typeof TransformerDecoder> = layer(TransformerDecoder)

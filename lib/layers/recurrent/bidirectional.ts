@@ -1,8 +1,9 @@
 // bidirectional: a recurrent layer and its like in the other direction (Schuster and Paliwal 1997).
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { layer } from '../declare.js'
+import { isAutomatic, snakeCase } from '../names.js'
 import { WeftError } from '../../core/error.js'
 import { add, concat, mul } from '../../ops/index.js'
 import type { Tensor } from '../../core/tensor.js'
@@ -20,13 +21,19 @@ export type MergeMode = (typeof MERGE_MODES)[number]
 export interface BidirectionalOptions {
   /** The layer that runs forwards. */
   layer: AnyRecurrent
-  /** How the outputs of the two become one: side by side ('concat', the default), their sum, product or mean; null: an array of both. */
+  /**
+   * How the outputs of the two become one: side by side ('concat', the default), their sum, product or mean; null: an
+   * array of both.
+   */
   mergeMode?: MergeMode
   /** The layer that runs backwards, with goBackwards: true. Default: one made like `layer`. */
   backwardLayer?: AnyRecurrent
 }
 
-/** Both directions over a sequence. With returnState the states of both follow the output, those of the forward layer first. */
+/**
+ * Both directions over a sequence. With returnState the states of both follow the output, those of the forward layer
+ * first.
+ */
 export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extends Layer<
   BidirectionalOptions,
   Tensor | readonly Tensor[],
@@ -53,12 +60,17 @@ export class Bidirectional<O extends Tensor | readonly Tensor[] = Tensor> extend
     if (!MERGE_MODES.includes(mergeMode)) {
       throw new WeftError(
         'ERR_ARGUMENT',
-        `layers.bidirectional: mergeMode must be 'concat', 'sum', 'mul', 'ave' or null, got ${JSON.stringify(mergeMode)}`,
+        `layers.bidirectional: mergeMode must be 'concat', 'sum', 'mul', 'ave' or null, got ${show(mergeMode)}`,
       )
     }
     this.mergeMode = mergeMode
     this.forwardLayer = layer
-    this.backwardLayer = backwardLayer ?? layer.copy({ name: `backward_${layer.name}`, goBackwards: !layer.config.goBackwards })
+    this.backwardLayer =
+      backwardLayer ??
+      layer.copy({
+        name: `backward_${isAutomatic(layer) ? snakeCase(layer.className) : layer.name}`,
+        goBackwards: !layer.config.goBackwards,
+      })
     for (const key of ['returnSequences', 'returnState', 'stateful', 'goBackwards'] as const) {
       const [one, other] = [layer, this.backwardLayer].map((each) => Boolean(each.config[key]))
       if (key === 'goBackwards' ? one === other : one !== other)

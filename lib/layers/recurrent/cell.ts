@@ -1,6 +1,7 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
 import type { DType, DynamicShape, Shape } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
+import { show } from '../../core/options.js'
 import { inLayer } from '../../core/graph.js'
 import { dropout, mul, ones, zeros } from '../../ops/index.js'
 import { Tensor, type Variable } from '../../core/tensor.js'
@@ -52,7 +53,7 @@ export function checkCell(what: string, value: unknown): CellLike {
   const cell = value as CellLike
   const sizes = value instanceof Layer && cell.stateSize !== undefined ? sizesOf(cell) : []
   if (Array.isArray(sizes) && sizes.length > 0 && sizes.every((size) => Number.isInteger(size) && size > 0)) return cell
-  const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${JSON.stringify(cell.stateSize)}` : typeof value
+  const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${show(cell.stateSize)}` : typeof value
   throw new WeftError('ERR_ARGUMENT', `${what}: a cell is a layer with stateSize (integers above 0) and call(x, states), got ${got}`, {
     hint: 'Use layers.lstmCell({ units }) and the like, or a class that extends layers.RecurrentCell',
   })
@@ -79,10 +80,11 @@ export const zeroStates = (cell: CellLike, batch: number): Tensor[] =>
   sizesOf(cell).map((size) => zeros([batch, size], { dtype: cell.dtype }))
 
 /**
- * A cell: `call(x [batch, features], states)` returns [output, next states]; `stateSize` says how wide each state is (`outputSize`, where it is
- * another, how wide the output). Subclasses write them, and build([null, features]) where they have weights. layers.rnn({ cell }) runs it over sequences.
+ * A cell: `call(x [batch, features], states)` returns [output, next states]; `stateSize` says how wide each state is
+ * (`outputSize`, where it is another, how wide the output). Subclasses write them, and build([null, features]) where
+ * they have weights. layers.rnn({ cell }) runs it over sequences.
  */
-// biome-ignore lint/suspicious/noExplicitAny: a cell takes states beside its input, which a layer does not
+// biome-ignore lint/suspicious/noExplicitAny: a cell takes an input and states, which a layer does not
 export abstract class RecurrentCell<C extends object = object> extends Layer<C, any, any> {
   /** Width of the state, or of each state. */
   abstract readonly stateSize: number | readonly number[]

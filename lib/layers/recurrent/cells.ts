@@ -1,6 +1,6 @@
 // The cells lstmCell, gruCell and simpleRnnCell: their weights, and one step of each.
 import type { DynamicShape, Shape } from '../../core/spec.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { type Activation, type ActivationLike, getActivation } from '../../activations.js'
 import type { ConstraintLike } from '../../constraints.js'
@@ -29,15 +29,24 @@ export interface CellOptions {
   recurrentInitializer?: InitializerLike
   /** Default zeros. */
   biasInitializer?: InitializerLike
+  /** Penalty of the kernel. Default: none. */
   kernelRegularizer?: RegularizerLike
+  /** Penalty of the recurrent kernel. Default: none. */
   recurrentRegularizer?: RegularizerLike
+  /** Penalty of the bias. Default: none. */
   biasRegularizer?: RegularizerLike
+  /** Applied to the kernel after each update. Default: none. */
   kernelConstraint?: ConstraintLike
+  /** Applied to the recurrent kernel after each update. Default: none. */
   recurrentConstraint?: ConstraintLike
+  /** Applied to the bias after each update. Default: none. */
   biasConstraint?: ConstraintLike
   /** Share of the input's features that are dropped while training, the same at every step of a sequence. Default 0. */
   dropout?: number
-  /** Share of the state's features that are dropped where it meets the recurrent kernel, the same at every step (Gal and Ghahramani 2016). Default 0. */
+  /**
+   * Share of the state's features that are dropped where it meets the recurrent kernel, the same at every step (Gal and
+   * Ghahramani 2016). Default 0.
+   */
   recurrentDropout?: number
   /** Of dropout. By default the numbers follow setSeed(). */
   seed?: number
@@ -98,7 +107,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
     for (const name of ['dropout', 'recurrentDropout'] as const) {
       const rate: unknown = config[name] ?? 0
       if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))
-        throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be in [0, 1), got ${JSON.stringify(rate)}`)
+        throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be in [0, 1), got ${show(rate)}`)
     }
   }
 

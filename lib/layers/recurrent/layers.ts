@@ -115,7 +115,10 @@ export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fu
   }
 }
 
-/** A simple recurrent network (Elman 1990): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+/**
+ * A simple recurrent network (Elman 1990): [batch, time, features] → [batch, units], with returnSequences [batch, time,
+ * units].
+ */
 export const simpleRnn = layer(SimpleRnn) as RecurrentFactory<SimpleRnnLayerOptions, SimpleRnn<Tensor>, SimpleRnn<Tensor[]>>
 
 export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<LstmLayerOptions, LstmCell, O> {
@@ -142,7 +145,10 @@ export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<L
   }
 }
 
-/** Long short-term memory (Hochreiter and Schmidhuber 1997): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+/**
+ * Long short-term memory (Hochreiter and Schmidhuber 1997): [batch, time, features] → [batch, units], with
+ * returnSequences [batch, time, units].
+ */
 export const lstm = layer(Lstm) as RecurrentFactory<LstmLayerOptions, Lstm<Tensor>, Lstm<Tensor[]>>
 
 export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<GruLayerOptions, GruCell, O> {
@@ -170,5 +176,8 @@ export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<Gr
   }
 }
 
-/** Gated recurrent units (Cho et al. 2014): [batch, time, features] → [batch, units], with returnSequences [batch, time, units]. */
+/**
+ * Gated recurrent units (Cho et al. 2014): [batch, time, features] → [batch, units], with returnSequences [batch, time,
+ * units].
+ */
 export const gru = layer(Gru) as RecurrentFactory<GruLayerOptions, Gru<Tensor>, Gru<Tensor[]>>

@@ -1,4 +1,5 @@
-// Recurrent: a cell over the steps of sequences [batch, time, features]; masks, initial states, and states kept from call to call.
+// Recurrent: a cell over the steps of sequences [batch, time, features]; masks, initial states, and states kept from
+// call to call.
 import { type DynamicShape, sameShape, type Shape, shapeText } from '../../core/spec.js'
 import { shapesIn } from '../input_spec.js'
 import type { InputShapes } from '../layer.js'
@@ -8,7 +9,7 @@ import { currentTrace, outsideTrace } from '../../core/graph.js'
 import { div, reverse, zerosLike } from '../../ops/index.js'
 import type { RegularizerFunction, RegularizerLike } from '../../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../../core/tensor.js'
-import { variable } from '../../core/apply.js'
+import { variable } from '../../core/variable.js'
 import { getRegularizer } from '../weight_options.js'
 import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from '../layer.js'
 import { type CellLike, copyLayer, sizesOf, zeroStates } from './cell.js'
@@ -23,8 +24,8 @@ export interface SequenceOptions {
   /** Runs from the last step to the first; outputs are in the order they were computed in. Default false. */
   goBackwards?: boolean
   /**
-   * Begins with the states the last call ended with, until resetStates(). Row i of a batch goes on from row i of the one before, so the first call
-   * fixes the batch size. The states are not saved. Default false.
+   * Begins with the states the last call ended with, until resetStates(). Row i of a batch goes on from row i of the
+   * one before, so the first call fixes the batch size. The states are not saved. Default false.
    */
   stateful?: boolean
   /** Accepted for Keras' sake: whole sequences are one operation anyway. */
@@ -165,7 +166,10 @@ export abstract class Recurrent<C extends SequenceOptions = SequenceOptions, O e
     return this.memory
   }
 
-  /** Sets the states of a stateful layer to zeros, or to the given ones [batch, units]. Before its first call there is nothing to reset. */
+  /**
+   * Sets the states of a stateful layer to zeros, or to the given ones [batch, units]. Before its first call there is
+   * nothing to reset.
+   */
   resetStates(states?: TensorLike | readonly TensorLike[]): void {
     if (!this.config.stateful) throw this.error('ERR_STATE', 'resetStates: the layer is not stateful', [], 'Make it with stateful: true')
     if (states !== undefined && !this.memory)

@@ -30,7 +30,10 @@ export interface StackedRnnCellsOptions {
 
 const copyOf = (cell: CellLike): CellLike => (cell instanceof RecurrentCell ? cell.copy() : copyLayer(cell))
 
-/** Cells one above the other: each takes the output of the one below. Its states are those of all cells, from the lowest up. */
+/**
+ * Cells one above the other: each takes the output of the one below. Its states are those of all cells, from the lowest
+ * up.
+ */
 export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
   static override readonly className: string = 'StackedRnnCells'
   static override readonly options: OptionTable<StackedRnnCellsOptions> = { cells: 'any' }
@@ -85,12 +88,16 @@ export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
   }
 
   override copy(): CellLike {
-    return new StackedRnnCells({ ...this.config, name: `${this.name}_copy`, cells: this.cells.map(copyOf) })
+    return new StackedRnnCells({ ...withoutName(this.config), cells: this.cells.map(copyOf) })
   }
 
   override toConfig(): object {
     return { ...super.toConfig(), cells: this.cells.map((cell) => layerToJson(asLayer(cell))) }
   }
+}
+
+function withoutName<C extends LayerOptions>({ name: _, ...config }: C): Omit<C, 'name'> {
+  return config
 }
 
 /** Cells one above the other as one. */
@@ -102,11 +109,17 @@ registerLoader('StackedRnnCells', (config, options) => {
 })
 
 export interface RnnOptions extends SequenceOptions {
-  /** What is computed at each step: one of the cells, or a layer of your own with stateSize and call(x, states). A list: stackedRnnCells. */
+  /**
+   * What is computed at each step: one of the cells, or a layer of your own with stateSize and call(x, states). A list:
+   * stackedRnnCells.
+   */
   cell: CellLike | readonly CellLike[]
 }
 
-/** A cell over sequences. Every step is recorded by itself: for lstm, gru and simpleRnn the layers of these names are faster. */
+/**
+ * A cell over sequences. Every step is recorded by itself: for lstm, gru and simpleRnn the layers of these names are
+ * faster.
+ */
 export class Rnn<O extends Tensor | readonly Tensor[] = Tensor> extends Recurrent<RnnOptions, O> {
   static override readonly className: string = 'Rnn'
   static override readonly options: OptionTable<RnnOptions> = { cell: 'any', ...SEQUENCE_OPTIONS }
@@ -115,7 +128,7 @@ export class Rnn<O extends Tensor | readonly Tensor[] = Tensor> extends Recurren
   constructor(config: RnnOptions & LayerOptions) {
     super(config)
     this.cell = Array.isArray(config.cell)
-      ? new StackedRnnCells({ cells: config.cell as readonly CellLike[], name: `${this.name}_cells`, dtype: this.dtype })
+      ? new StackedRnnCells({ cells: config.cell as readonly CellLike[], dtype: this.dtype })
       : checkCell('layers.rnn', config.cell)
     if (config.trainable === false) this.cell.trainable = false
   }
@@ -133,7 +146,10 @@ export class Rnn<O extends Tensor | readonly Tensor[] = Tensor> extends Recurren
   }
 }
 
-/** A cell of any kind over sequences: [batch, time, features] → [batch, outputSize], with returnSequences [batch, time, outputSize]. */
+/**
+ * A cell of any kind over sequences: [batch, time, features] → [batch, outputSize], with returnSequences [batch, time,
+ * outputSize].
+ */
 export const rnn = layer(Rnn) as RecurrentFactory<RnnOptions, Rnn<Tensor>, Rnn<Tensor[]>>
 
 registerLoader(

@@ -13,8 +13,9 @@ export interface TimeDistributedOptions {
 }
 
 /**
- * [batch, time, ...] → the layer's results for each step [batch, time, ...]: steps are rows of one larger batch. The mask stays; masks [batch, time, ...]
- * of steps inside a step (the words of each sentence) go to the layer and come from it.
+ * [batch, time, ...] → the layer's results for each step [batch, time, ...]: steps are rows of one larger batch. The
+ * mask stays; masks [batch, time, ...] of steps inside a step (the words of each sentence) go to the layer and come
+ * from it.
  */
 export class TimeDistributed extends Layer<TimeDistributedOptions> {
   static override readonly className: string = 'TimeDistributed'

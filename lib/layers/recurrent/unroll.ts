@@ -20,7 +20,10 @@ export interface RunOptions {
   reverse: boolean
 }
 
-/** The steps of x [batch, time, ...], each [batch, ...]. Halves of halves: their gradients cost time · log(time), those of single slices time². */
+/**
+ * The steps of x [batch, time, ...], each [batch, ...]. Halves of halves: their gradients cost time · log(time), those
+ * of single slices time².
+ */
 function stepsOf(x: Tensor, begin = 0, count: number = x.shape[1]!): Tensor[] {
   if (count === 0) return []
   const [batch, time, ...rest] = x.shape as [number, number, ...number[]]
@@ -30,7 +33,10 @@ function stepsOf(x: Tensor, begin = 0, count: number = x.shape[1]!): Tensor[] {
   return [...stepsOf(part, 0, half), ...stepsOf(part, half, count - half)]
 }
 
-/** Runs the cell over x [batch, time, features]. Where the mask is false states stay, and the output is repeated; `first` is the output before any step (default: zeros). */
+/**
+ * Runs the cell over x [batch, time, features]. Where the mask is false states stay, and the output is repeated;
+ * `first` is the output before any step (default: zeros).
+ */
 export function unroll(cell: CellLike, x: Tensor, initial: readonly Tensor[], options: RunOptions, first?: Tensor): Run {
   const { training, mask, drawn, reverse } = options
   const [batch, time] = x.shape as [number, number]

@@ -1,8 +1,10 @@
-// attention and its gradient: in blocks for float32 (16-bit floats are widened), but few queries as a stream; row by row for float64.
+// attention and its gradient: in blocks for float32 (16-bit floats are widened), but few queries as a stream; row by
+// row for float64.
 #include "attention_backward.h"
 #include "attention_few.h"
 #include "attention_forward.h"
 #include "attention_rows.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -1,4 +1,5 @@
-// attentionGrad for float32: weights are computed again from the logarithms of their sums, a block of queries against a block of keys at a time.
+// attentionGrad for float32: weights are computed again from the logarithms of their sums, a block of queries against a
+// block of keys at a time.
 #pragma once
 #include "attention_blocks.h"
 
@@ -11,8 +12,9 @@ struct AttentionGradients {
 };
 
 /**
- * A piece takes some of the query blocks that read one head of keys, in order, and adds up what they give to one block of keys and values
- * after the other. Where heads of keys are too few, query blocks are shared out among pieces, whose sums are added in order at the end.
+ * A piece takes some of the query blocks that read one head of keys, in order, and adds up what they give to one block
+ * of keys and values after the other. Where heads of keys are too few, query blocks are shared out among pieces, whose
+ * sums are added in order at the end.
  */
 class AttentionBackward {
  public:
@@ -154,7 +156,10 @@ class AttentionBackward {
         });
   }
 
-  /** sums[j] += Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on; queries before those that see a key are left out. */
+  /**
+   * sums[j] += Σ over queries i of x[i, j]·rows[i], for `count` keys from `first` on; queries before those that see a
+   * key are left out.
+   */
   void add_columns(const AttentionRun& run, const float* x, const float* rows, int64_t n, int64_t begin, int64_t queries, int64_t first,
                    int64_t count, float* sums) const {
     for_tiles(count, tile_rows, [&](int64_t j0, int64_t j1) {

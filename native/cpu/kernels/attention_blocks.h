@@ -1,13 +1,16 @@
 // What the blocked attention kernels for float32 share: how lengths are cut, and products over the tile kernel.
 #pragma once
 #include "attention_shape.h"
+#include "chunks.h"
 #include "matmul_blocks.h"
 #include "row_math.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Keys whose scores are held at once. It depends on the number of keys alone, so that a row's bits do not depend on its batch. */
+/**
+ * Keys whose scores are held at once. It depends on the number of keys alone, so that a row's bits do not depend on its
+ * batch.
+ */
 struct KeyBlocks {
   static constexpr int64_t panel = tile_columns<float>;
   int64_t count, length;  // length: a multiple of panel

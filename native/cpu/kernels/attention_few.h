@@ -1,4 +1,5 @@
-// attention for float32 and a few queries, as in generation with a cache: keys and values stream by once, in the order of memory.
+// attention for float32 and a few queries, as in generation with a cache: keys and values stream by once, in the order
+// of memory.
 #pragma once
 #include "attention_blocks.h"
 

@@ -1,4 +1,5 @@
-// attention for float32: a few queries against blocks of keys at a time, with running maxima and sums (Dao et al. 2022).
+// attention for float32: a few queries against blocks of keys at a time, with running maxima and sums (Dao et al.
+// 2022).
 #pragma once
 #include "attention_blocks.h"
 
@@ -103,7 +104,9 @@ class AttentionForward {
     std::copy_n(total, rows, log_sum + s.log_sum(batch, head, begin));
   }
 
-  /** Makes scores that may not be seen -infinity, in whole vectors up to `count`, and returns the largest of the others. */
+  /**
+   * Makes scores that may not be seen -infinity, in whole vectors up to `count`, and returns the largest of the others.
+   */
   static float hide(float* row, const uint8_t* mask, int64_t own, int64_t count) {
     const Vec hidden = broadcast(-__builtin_inff());
     Vec most = hidden;

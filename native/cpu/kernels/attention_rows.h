@@ -1,7 +1,7 @@
 // Attention for float64: one query after the other, or for the gradients of keys and values one key after the other.
 #pragma once
 #include "attention_shape.h"
-#include "widen.h"
+#include "chunks.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -1,4 +1,5 @@
-// What the attention kernels share: extents, where each head lies, which keys a query may look at, and which weights dropout keeps.
+// What the attention kernels share: extents, where each head lies, which keys a query may look at, and which weights
+// dropout keeps.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -33,7 +34,9 @@ struct AttentionShape {
     if (rate > 0) state = call.in[rest++];
   }
 
-  /** Multiplications and additions of matrix products in which each pair of a query and a key takes part `widths` times. */
+  /**
+   * Multiplications and additions of matrix products in which each pair of a query and a key takes part `widths` times.
+   */
   double flops(int64_t widths) const { return 2.0 * double(b * h) * double(tq * tk) * double(widths) * (causal ? 0.5 : 1); }
   int64_t group() const { return hk == 0 ? 1 : h / hk; }
   int64_t query(int64_t batch, int64_t head, int64_t i) const { return ((batch * tq + i) * h + head) * d; }

@@ -1,5 +1,6 @@
-// batchNorm over the rows of [r, c] and its gradient. Rows are cut into segments that stay in the cache; each gives the mean and the sum of
-// squared deviations of its columns, combined in order as in Chan et al. 1979; then the rows are read once more to write the output.
+// batchNorm over the rows of [r, c] and its gradient. Rows are cut into segments that stay in the cache; each gives the
+// mean and the sum of squared deviations of its columns, combined in order as in Chan et al. 1979; then the rows are
+// read once more to write the output.
 #include "pointwise.h"
 #include "reduce.h"
 #include "widened.h"
@@ -140,12 +141,10 @@ template <class T> Step bind_gradient(Call& call) {
 }  // namespace
 
 KERNEL(cpu, batchNorm) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_forward<T>(wide); }); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_forward<T>(of); });
 }
 KERNEL(cpu, batchNormGrad) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient<T>(wide); }); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_gradient<T>(of); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

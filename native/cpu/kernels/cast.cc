@@ -1,4 +1,5 @@
-// cast and identity; conversions between all dtypes. Floats truncate toward zero into integers and saturate there; NaN becomes 0.
+// cast and identity; conversions between all dtypes. Floats truncate toward zero into integers and saturate there; NaN
+// becomes 0.
 #include <cstring>
 #include <limits>
 #include <type_traits>

@@ -17,7 +17,7 @@ KERNEL(cpu, logicalNot) {
   return pointwise(call, runs, cheap_grain);
 }
 
-/** T stands for any dtype of its size. */
+/** T is any dtype of its size. */
 template <class T> static void choose(const void* const* in, unsigned fixed, void* out, int64_t n, const double*) {
   const uint8_t* condition = static_cast<const uint8_t*>(in[0]);
   const T *x = static_cast<const T*>(in[1]), *y = static_cast<const T*>(in[2]);

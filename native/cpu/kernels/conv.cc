@@ -4,6 +4,7 @@
 #include "conv_kernel_grad.h"
 #include "depthwise.h"
 #include "matmul_grid.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

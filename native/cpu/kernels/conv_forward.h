@@ -1,11 +1,15 @@
-// Direct convolution by bands of output rows: tiles of pixels x output channels straight from the NHWC input, no im2col.
+// Direct convolution by bands of output rows: tiles of pixels x output channels straight from the NHWC input, no
+// im2col.
 #pragma once
 #include "conv_shape.h"
 #include "matmul_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Convolves bands. Sums run over kernel rows, kernel columns, channels, in blocks that follow from the kernel's shape alone. */
+/**
+ * Convolves bands. Sums run over kernel rows, kernel columns, channels, in blocks that follow from the kernel's shape
+ * alone.
+ */
 template <class T> class ForwardConv {
  public:
   ForwardConv() = default;

@@ -1,5 +1,6 @@
-// The gradient of a convolution's input. Stride 1: a convolution of the bordered gradient with the kernel turned around.
-// Larger strides: a product per band of rows gives every kernel position's contribution, which is added where it belongs.
+// The gradient of a convolution's input. Stride 1: a convolution of the bordered gradient with the kernel turned
+// around. Larger strides: a product per band of rows gives every kernel position's contribution, which is added where
+// it belongs.
 #pragma once
 #include "conv_forward.h"
 

@@ -24,7 +24,10 @@ template <class T> class KernelGrad {
   }
   int64_t elements() const { return s_.depth() * s_.o; }
 
-  /** A band of output rows: the input rows they read (as for ForwardConv), their gradient, and what the next band will read. */
+  /**
+   * A band of output rows: the input rows they read (as for ForwardConv), their gradient, and what the next band will
+   * read.
+   */
   struct Band {
     const T* in;
     int64_t pitch;                   // elements between rows of in

@@ -1,10 +1,11 @@
-// Convolution, bias, relu and max pooling in one pass, and its gradient. A few rows of the convolution exist at a time, in
-// cache; its whole output and the gradient of that never reach memory.
+// Convolution, bias, relu and max pooling in one pass, and its gradient. A few rows of the convolution exist at a time,
+// in cache; its whole output and the gradient of that never reach memory.
 #include "conv_forward.h"
 #include "conv_input_grad.h"
 #include "conv_kernel_grad.h"
 #include "conv_pool_first.h"
 #include "pool_window.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -1,12 +1,13 @@
-// Convolution + relu + 2x2 max pooling of a network's first layer: few input channels, so the kernel stays in the first-level cache and
-// memory traffic, not arithmetic, is what costs. Two ideas, both float32 and stride 1 without border:
+// Convolution + relu + 2x2 max pooling of a network's first layer: few input channels, so the kernel stays in the
+// first-level cache and memory traffic, not arithmetic, is what costs. Two ideas, both float32 and stride 1 without
+// border:
 //
 // Forward: the convolution of a window is held in registers and pooled there; it is never stored.
 //
-// Gradient of the kernel (AVX-512, 3x3): per channel only one of a window's four places receives a gradient, so three quarters of the
-// products of the usual formula are with zero. A window and the kernel together see a 4x4 patch of the input, which is one vector: the
-// input value that a tap meets at the place chosen by each lane's index is one permutation of the patch. That is 9 products per window
-// and channel instead of 36.
+// Gradient of the kernel (AVX-512, 3x3): per channel only one of a window's four places receives a gradient, so three
+// quarters of the products of the usual formula are with zero. A window and the kernel together see a 4x4 patch of the
+// input, which is one vector: the input value that a tap meets at the place chosen by each lane's index is one
+// permutation of the patch. That is 9 products per window and channel instead of 36.
 #pragma once
 #include "conv_kernel_grad.h"
 #include "conv_shape.h"
@@ -48,7 +49,10 @@ WEFT_INLINE void pool_window(Vec a, Vec b, Vec c, Vec d, float* pooled, uint8_t*
   if (index) store_bytes(index, place);
 }
 
-/** Pools `windows` neighbours of relu(conv + bias) for `vectors` vectors of channels. Sums in the order of the micro-kernel: bias, rows, k. */
+/**
+ * Pools `windows` neighbours of relu(conv + bias) for `vectors` vectors of channels. Sums in the order of the
+ * micro-kernel: bias, rows, k.
+ */
 template <int windows, int vectors>
 WEFT_INLINE void pool_windows(const ConvShape& c, const float* x, const float* kernel, const float* bias, float* pooled, uint8_t* index) {
   Vec sum[2][2 * windows][vectors];
@@ -136,8 +140,8 @@ inline const float* split_channels(const ConvShape& c, const float* x, float* pl
 }
 
 /**
- * Adds one image's gradient of the kernel [3, 3, c, o] to dk and of the bias to db, for the two vectors of channels from j on.
- * `pooled`, `index`, `g`: [ph, pw, o].
+ * Adds one image's gradient of the kernel [3, 3, c, o] to dk and of the bias to db, for the two vectors of channels
+ * from j on. `pooled`, `index`, `g`: [ph, pw, o].
  */
 template <int vectors>
 void add_first_layer_grad(const ConvShape& c, int64_t ph, int64_t pw, int64_t j, const float* planes, const float* pooled,

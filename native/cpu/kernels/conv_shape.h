@@ -2,8 +2,8 @@
 #pragma once
 #include <algorithm>
 
+#include "chunks.h"
 #include "micro_kernel.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 
@@ -66,7 +66,10 @@ template <class T> NextInput<T> next_input(const ConvShape& s, const T* x, int64
   return {x + first, std::min(total - first, rows * s.stride_h * row)};
 }
 
-/** Copies `rows` rows of an image, from row `first` of the bordered input on, with zeros where the border is: [rows, reach_w, c]. */
+/**
+ * Copies `rows` rows of an image, from row `first` of the bordered input on, with zeros where the border is: [rows,
+ * reach_w, c].
+ */
 template <class T> void copy_with_border(const ConvShape& s, const T* image, int64_t first, int64_t rows, T* to) {
   const int64_t pitch = s.reach_w() * s.c;
   const int64_t begin = std::clamp<int64_t>(s.left, 0, s.reach_w()), end = std::clamp<int64_t>(s.left + s.w, begin, s.reach_w());

@@ -66,7 +66,8 @@ template <class T> Step bind_sparse(Call& call) {
 }
 
 /**
- * Σ p without the probability above ½, of which a row has one at most. It is 1 - p of that one, but keeps its digits where p is next to 1.
+ * Σ p without the probability above ½, of which a row has one at most. It is 1 - p of that one, but keeps its digits
+ * where p is next to 1.
  */
 template <class T> T sum_of_others(const T* p, int64_t n) {
   T total = 0;

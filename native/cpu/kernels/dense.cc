@@ -1,5 +1,6 @@
 // dense: activation(x * w + b), one pass over the output.
 #include "matmul_grid.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

@@ -1,10 +1,14 @@
-// Depthwise convolution (groups = channels, kernels [kh, kw, 1, c * multiplier]) and its gradients: vectors of channels.
+// Depthwise convolution (groups = channels, kernels [kh, kw, 1, c * multiplier]) and its gradients: vectors of
+// channels.
 #pragma once
 #include "conv_kernel_grad.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Bands of input rows with their border, each channel repeated `multiplier` times so that input and output channels match. */
+/**
+ * Bands of input rows with their border, each channel repeated `multiplier` times so that input and output channels
+ * match.
+ */
 template <class T> class DepthwiseInput {
  public:
   DepthwiseInput() = default;

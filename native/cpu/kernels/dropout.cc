@@ -26,8 +26,7 @@ template <class T> static Step bind_dropout(Call& call) {
 }
 
 KERNEL(cpu, dropout) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dropout<T>(wide); }); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_dropout<T>(of); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

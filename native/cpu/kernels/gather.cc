@@ -1,4 +1,5 @@
-// gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a fault.
+// gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a
+// fault.
 #include <cstring>
 #include <type_traits>
 
@@ -15,7 +16,7 @@ WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
   return 0;
 }
 
-/** T stands for any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
+/** T is any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
 template <class T> Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
   const int64_t count = indices.size();
   return [=](const Frame& frame) {
@@ -79,8 +80,9 @@ struct BusyRows {
 };
 
 /**
- * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the threads. Which updates
- * are a part's own is listed once, by counting; rows of updates that lie apart are fetched ahead.
+ * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the
+ * threads. Which updates are a part's own is listed once, by counting; rows of updates that lie apart are fetched
+ * ahead.
  */
 template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
   const View indices = call.in[0], updates = call.in[1], out = call.out[0];

@@ -1,4 +1,5 @@
-// gelu and its derivative for vectors of floats: the normal distribution function and its density share one exponential.
+// gelu and its derivative for vectors of floats: the normal distribution function and its density share one
+// exponential.
 #pragma once
 #include "numbers.h"
 

@@ -1,4 +1,5 @@
-// gru and gruGrad: three gates. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc, what one does in recurrent_cells.h.
+// gru and gruGrad: three gates. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc, what one does
+// in recurrent_cells.h.
 #include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {

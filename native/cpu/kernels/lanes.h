@@ -1,5 +1,5 @@
-// One vocabulary for float and double vectors, so that a kernel can be one template: Vector<T>, lanes<T>, MaskOf<T>, and the
-// functions of simd.h for double.
+// One vocabulary for float and double vectors, so that a kernel can be one template: Vector<T>, lanes<T>, MaskOf<T>,
+// and the functions of simd.h for double.
 #pragma once
 #include "simd.h"
 
@@ -92,7 +92,9 @@ template <class T> WEFT_INLINE MaskOf<T> lanes_below(int n) {
   }
 }
 
-/** Places in a pooling window, stored as bytes or as int32, held as lanes of T. n < lanes_of<T> reads and writes n only. */
+/**
+ * Places in a pooling window, stored as bytes or as int32, held as lanes of T. n < lanes_of<T> reads and writes n only.
+ */
 template <class T, class Index> WEFT_INLINE Vector<T> load_places(const Index* p, int n = lanes_of<T>) {
   if constexpr (sizeof(Index) == 1) {
     if (n == lanes_of<T>) {

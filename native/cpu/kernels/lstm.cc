@@ -1,11 +1,13 @@
-// lstm and lstmGrad: four gates and a cell. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc, what one does in
-// recurrent_cells.h.
+// lstm and lstmGrad: four gates and a cell. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc,
+// what one does in recurrent_cells.h.
 #include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** With the attribute `features` the projection is joined: x and its kernel, and a bias where `biased`, in its place. */
+/**
+ * With the attribute `features` the projection is joined: x and its kernel, and a bias where `biased`, in its place.
+ */
 struct BindForward {
   template <class T> Step operator()(Call& call) const {
     ForwardViews views(Cell::lstm);
@@ -46,7 +48,10 @@ JOIN(cpu, lstmGrad) { return join_gradient(neighbours, joined, taken, BindGradie
 /** With fewer rows to a chunk, weights of the projection would come from the second-level cache for too little work. */
 constexpr int64_t few_rows = 4;
 
-/** The product that projects the input: worth joining while all weights stay in the second-level cache and meet a few rows each time. */
+/**
+ * The product that projects the input: worth joining while all weights stay in the second-level cache and meet a few
+ * rows each time.
+ */
 JOIN(cpu, lstm) {
   const Call &call = *neighbours.call, *maker = neighbours.makers[0];
   const int64_t u = call.in[1].dim(0);

@@ -1,6 +1,7 @@
 // matMul: batched matrix products with transposes and broadcast batch axes.
 #include "matmul_grid.h"
 #include "matmul_short.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

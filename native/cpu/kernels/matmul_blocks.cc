@@ -10,8 +10,8 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 /**
- * to[k * pitch + i] = from[i * row + k] for i < rows <= width, k < length. Writes whole vectors: up to width - rows elements
- * behind a row of `to` are overwritten (the next row repairs them), also behind the last.
+ * to[k * pitch + i] = from[i * row + k] for i < rows <= width, k < length. Writes whole vectors: up to width - rows
+ * elements behind a row of `to` are overwritten (the next row repairs them), also behind the last.
  */
 void transpose_block(const float* from, int64_t row, int64_t rows, int64_t length, float* to, int64_t pitch) {
   int64_t k = 0;
@@ -34,7 +34,9 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
     for (int64_t i = 0; i < rows; i++) to[k * pitch + i] = from[i * row + k];
 }
 
-/** Packs a block of a: its tiles one after the other, each as [k][rows]. Up to a vector behind the end is overwritten. */
+/**
+ * Packs a block of a: its tiles one after the other, each as [k][rows]. Up to a vector behind the end is overwritten.
+ */
 template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
   if (a.row == 1 && a.column != 1) {
     for (int64_t i = 0; i < k; i++)

@@ -1,4 +1,5 @@
-// Matrix products on one thread, and the packing they use. Callers cut the work into chunks and give each the memory it packs into.
+// Matrix products on one thread, and the packing they use. Callers cut the work into chunks and give each the memory it
+// packs into.
 #pragma once
 #include "micro_kernel.h"
 
@@ -22,7 +23,10 @@ inline int64_t block_length(int64_t k) {
   return blocks <= 1 ? k : (k + blocks - 1) / blocks;
 }
 
-/** Elements of b packed into panels of tile_columns<T>; panel p holds columns [p * tile_columns, ...), each row of it contiguous. */
+/**
+ * Elements of b packed into panels of tile_columns<T>; panel p holds columns [p * tile_columns, ...), each row of it
+ * contiguous.
+ */
 template <class T> int64_t packed_size(int64_t k, int64_t n) {
   constexpr int64_t columns = tile_columns<T>;
   return (n + columns - 1) / columns * columns * k;

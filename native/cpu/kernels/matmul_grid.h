@@ -1,7 +1,7 @@
 // Cuts one matrix product into chunks for the thread pool and runs them: shared by matMul, dense and 1x1 convolution.
 #pragma once
+#include "chunks.h"
 #include "matmul_blocks.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 

@@ -1,6 +1,7 @@
-// Products with one short side, as the last layer's gradients are: [batch, classes] with a large weight matrix. A tile of the general
-// kernel would leave lanes empty or spend its time packing; here the long side runs through the lanes, and what is short stays in
-// registers. float32 with AVX-512, the only level with registers enough. Each element is summed over k in order, as in the general kernel.
+// Products with one short side, as the last layer's gradients are: [batch, classes] with a large weight matrix. A tile
+// of the general kernel would leave lanes empty or spend its time packing; here the long side runs through the lanes,
+// and what is short stays in registers. float32 with AVX-512, the only level with registers enough. Each element is
+// summed over k in order, as in the general kernel.
 #pragma once
 #include <array>
 #include <utility>

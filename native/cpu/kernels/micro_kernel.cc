@@ -1,4 +1,5 @@
-// The micro-kernel: for float32 one function for every height and width of tile, for float64 tiles are put together from a few.
+// The micro-kernel: for float32 one function for every height and width of tile, for float64 tiles are put together
+// from a few.
 #include "micro_kernel.h"
 
 #include <algorithm>
@@ -11,9 +12,10 @@ namespace {
 enum class Rows { strided, adjacent, gathered };
 
 /**
- * What a tile does beside its sums. `fetch`: the lines of c and the memory wanted next are fetched a little at a time while the sums
- * run; a burst at the end would hold up the next tile's loads. `keep`: the tile is the first to read its part of a or b, leaves
- * packed copies of it, and fetches ahead of itself, since no prefetcher follows rows that are pages apart.
+ * What a tile does in addition to its sums. `fetch`: the lines of c and the memory wanted next are fetched a little at
+ * a time while the sums run; a burst at the end would hold up the next tile's loads. `keep`: the tile is the first to
+ * read its part of a or b, leaves packed copies of it, and fetches ahead of itself, since no prefetcher follows rows
+ * that are pages apart.
  */
 enum class Beside { nothing, fetch, keep };
 constexpr int64_t rows_ahead = 32;
@@ -129,12 +131,11 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
 template <class T> using Kernel = void (*)(const MicroTile<T>&);
 
 /**
- * Adjacent rows are strided ones with stride 1. Kernels of their own save address arithmetic, which costs nothing where two vectors at
- * the widest level keep the multipliers busy.
+ * Adjacent rows are strided ones with stride 1, but addressed at less cost. With 4 vectors and more the multipliers
+ * hide that.
  */
 template <int rows, int vectors, Beside beside> void run_rows(const MicroTile<float>& tile) {
-  constexpr bool busy = vectors > 2 || (vectors == 2 && WEFT_LEVEL == 2);
-  if constexpr (!busy)
+  if constexpr (vectors <= 2)
     if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside>(tile);
   run_tile<float, rows, vectors, Rows::strided, beside>(tile);
 }

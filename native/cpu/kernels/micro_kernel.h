@@ -1,7 +1,7 @@
-// The micro-kernel under every product and convolution: c[rows x columns] (+)= sum over runs of a-run * b-run, with the whole
-// tile of c in registers. Strides are general, so one kernel serves packed panels, NHWC images and transposed operands.
-// Each element is summed in the order outer, inner, k with one fma each, whatever the tile's height: a row's bits do not
-// depend on its neighbours.
+// The micro-kernel under every product and convolution: c[rows x columns] (+)= sum over runs of a-run * b-run, with the
+// whole tile of c in registers. Strides are general, so one kernel serves packed panels, NHWC images and transposed
+// operands. Each element is summed in the order outer, inner, k with one fma each, whatever the tile's height: a row's
+// bits do not depend on its neighbours.
 #pragma once
 #include <algorithm>
 
@@ -9,7 +9,10 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** a(i, k) of run (p, q) is a[i * a_row + k * a_step + p * a_outer + q * a_inner]; b(k, j) is b[k * b_step + j + p * b_outer + q * b_inner]. */
+/**
+ * a(i, k) of run (p, q) is a[i * a_row + k * a_step + p * a_outer + q * a_inner]; b(k, j) is b[k * b_step + j + p *
+ * b_outer + q * b_inner].
+ */
 template <class T> struct MicroTile {
   const T* a;
   const T* b;
@@ -21,8 +24,8 @@ template <class T> struct MicroTile {
   MaskOf<T> last;                    // columns of the last vector
   bool accumulate = false;           // add to c
   bool relu = false;
-  // where a copy of what is read goes, packed for the tiles that use it next: rows of a ([k][rows], only where a_row is 1), a panel of b.
-  // Only where tiles_keep<T>.
+  // where a copy of what is read goes, packed for the tiles that use it next: rows of a ([k][rows], only where a_row is
+  // 1), a panel of b. Only where tiles_keep<T>.
   T* keep_a = nullptr;
   T* keep_b = nullptr;
   const char* ahead = nullptr;  // memory that is wanted next: its lines are fetched while the tile is summed
@@ -42,8 +45,8 @@ template <class T> constexpr bool tiles_keep = WEFT_LEVEL > 0 && sizeof(T) == 4;
 constexpr int least_keeping_rows = (tile_rows + 1) / 2;
 
 /**
- * Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns; also 1 to 3 rows of 4 vectors, and 1 row of 8. A tile that
- * keeps what it reads has 2 vectors and at least least_keeping_rows rows.
+ * Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns; also 1 to 3 rows of 4 vectors, and 1 row
+ * of 8. A tile that keeps what it reads has 2 vectors and at least least_keeping_rows rows.
  */
 void multiply_tile(const MicroTile<float>& tile, int rows, int vectors);
 void multiply_tile(const MicroTile<double>& tile, int rows, int vectors);

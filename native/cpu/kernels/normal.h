@@ -1,5 +1,5 @@
-// Normal numbers by the Box-Muller transform in double precision. Every operation is rounded by itself, never fused with the next, so that
-// the bits are equal at every instruction set and on every device.
+// Normal numbers by the Box-Muller transform in double precision. Every operation is rounded by itself, never fused
+// with the next, so that the bits are equal at every instruction set and on every device.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -45,7 +45,10 @@ WEFT_INLINE Doubles square_root(Doubles v) {
 #endif
 }
 
-/** Pairs of normal numbers from pairs of uniform numbers k·2^-24: √(-2 ln(1 - u0)) times the cosine and the sine of 2π u1. */
+/**
+ * Pairs of normal numbers from pairs of uniform numbers k·2^-24: √(-2 ln(1 - u0)) times the cosine and the sine of 2π
+ * u1.
+ */
 WEFT_INLINE void box_muller(Doubles u0, Doubles u1, Doubles& first, Doubles& second) {
   typedef int64_t Integers __attribute__((vector_size(4 * width)));
   const double shift = 6755399441055744.0;  // 1.5·2^52: a double around it holds a whole number in its low bits

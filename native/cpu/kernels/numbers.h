@@ -1,4 +1,5 @@
-// The types pointwise expressions are computed in (Lanes: a vector of floats; double; integers) and the functions they use.
+// The types pointwise expressions are computed in (Lanes: a vector of floats; double; integers) and the functions they
+// use.
 #pragma once
 #include <cmath>
 #include <limits>

@@ -12,7 +12,10 @@ struct Moment {
   double step;  // 1 at the first
 };
 
-/** A stretch of one parameter: `in` are w, g and the slots, `out` are w and the slots. They may be the same memory, at equal places. */
+/**
+ * A stretch of one parameter: `in` are w, g and the slots, `out` are w and the slots. They may be the same memory, at
+ * equal places.
+ */
 template <class T> struct Stretch {
   const T* in[6] = {};
   T* out[5] = {};
@@ -21,8 +24,9 @@ template <class T> struct Stretch {
 };
 
 /**
- * Binds an optimizer. After the two scalars, `shared` further inputs and as many outputs belong to all parameters. prepare(frame, moment)
- * is called once per step and returns the function that updates a Stretch<T>; finish(frame, moment) is called when all are done.
+ * Binds an optimizer. After the two scalars, `shared` further inputs and as many outputs belong to all parameters.
+ * prepare(frame, moment) is called once per step and returns the function that updates a Stretch<T>; finish(frame,
+ * moment) is called when all are done.
  */
 template <class T, class Prepare, class Finish> Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
   constexpr int64_t piece_elements = 16384, chunk_elements = 32768;

@@ -69,8 +69,8 @@ void run_rows(const Plan& plan, const void* const* in, void* out) {
 }
 
 /**
- * Writes `rows` rows of n elements that start `row_stride` apart; stride 0 along a row repeats its one element. Whole vectors are
- * written: what goes beyond a row is overwritten by the next one.
+ * Writes `rows` rows of n elements that start `row_stride` apart; stride 0 along a row repeats its one element. Whole
+ * vectors are written: what goes beyond a row is overwritten by the next one.
  */
 template <class T> void expand(const T* source, int64_t row_stride, int64_t stride, int64_t rows, int64_t n, T* target) {
   constexpr int64_t lanes = 4 * width / int64_t(sizeof(T));

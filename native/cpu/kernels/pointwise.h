@@ -1,4 +1,5 @@
-// Pointwise kernels: broadcasting, blocks, threads and 16-bit conversion around a function that computes one run of elements.
+// Pointwise kernels: broadcasting, blocks, threads and 16-bit conversion around a function that computes one run of
+// elements.
 #pragma once
 #include <array>
 
@@ -10,8 +11,8 @@ namespace weft::cpu::WEFT_ISA {
 constexpr int64_t function_grain = 8192;
 
 /**
- * Computes n elements. Bit k of `fixed` says that input k is one element, used n times; the output may be one of the inputs.
- * `parameters` are the attributes of the call.
+ * Computes n elements. Bit k of `fixed` says that input k is one element, used n times; the output may be one of the
+ * inputs. `parameters` are the attributes of the call.
  */
 using RunFunction = void (*)(const void* const* in, unsigned fixed, void* out, int64_t n, const double* parameters);
 
@@ -20,7 +21,9 @@ struct Runs {
   RunFunction float32 = nullptr, float64 = nullptr, int32 = nullptr, uint8 = nullptr, boolean = nullptr;
 };
 
-/** Binds an pointwise call: dtype by the last input, `grain` elements per chunk. Declares in-place use where it is safe. */
+/**
+ * Binds an pointwise call: dtype by the last input, `grain` elements per chunk. Declares in-place use where it is safe.
+ */
 Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters = {});
 Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters = {});
 

@@ -1,4 +1,5 @@
-// Runs: loops over one stretch of elements, made from a functor F of native/pointwise/; and the kernels that follow from a line.
+// Runs: loops over one stretch of elements, made from a functor F of native/pointwise/; and the kernels that follow
+// from a line.
 #pragma once
 #include "numbers.h"
 #include "pointwise.h"

@@ -1,7 +1,7 @@
-// Max and average pooling and their derivatives, by rows, for vectors of channels. Gradients gather: each input pixel sums
-// over the windows that hold it, so rows are independent.
+// Max and average pooling and their derivatives, by rows, for vectors of channels. Gradients gather: each input pixel
+// sums over the windows that hold it, so rows are independent.
 #include "pool_window.h"
-#include "widen.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
@@ -37,7 +37,9 @@ Pool pool_shape(const Call& call, const Dims& x, int64_t oh, int64_t ow) {
   return {x[0], x[1], x[2], x[3], oh, ow, size[0], size[1], strides[0], strides[1], padding[0], padding[2]};
 }
 
-/** Calls f(image, row, column, channel, lanes in use, mask) for every vector of an [n, h, w, c] array, rows in parallel. */
+/**
+ * Calls f(image, row, column, channel, lanes in use, mask) for every vector of an [n, h, w, c] array, rows in parallel.
+ */
 template <class T, class F> void for_vectors(int64_t n, int64_t h, int64_t w, int64_t c, int64_t work_per_element, F&& f) {
   constexpr int lanes = lanes_of<T>;
   const int64_t grain = std::max<int64_t>(1, (1 << 17) / std::max<int64_t>(1, w * c * work_per_element));

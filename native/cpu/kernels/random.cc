@@ -1,4 +1,5 @@
-// Random numbers: uniform, normal, truncated normal, integers and coin flips. Their bits are equal at every instruction set.
+// Random numbers: uniform, normal, truncated normal, integers and coin flips. Their bits are equal at every instruction
+// set.
 #include <cmath>
 
 #include "normal.h"

@@ -1,10 +1,11 @@
-// What the recurrent kernels share: the cells, how steps are taken, activations on vectors, and the rows and panels of a step.
+// What the recurrent kernels share: the cells, how steps are taken, activations on vectors, and the rows and panels of
+// a step.
 #pragma once
 #include <cmath>
 
+#include "chunks.h"
 #include "matmul_blocks.h"
 #include "recurrent_sums.h"
-#include "widen.h"
 
 namespace weft::cpu::WEFT_ISA {
 
@@ -23,7 +24,10 @@ inline StepActivation step_activation(const std::string& name) {
   return StepActivation::hard_sigmoid;
 }
 
-/** tanh within 6 units in the last place, at half the cost of that of simd_math.h: one quotient of polynomials, a minimax fit on [0, 9.02]. */
+/**
+ * tanh within 6 units in the last place, at half the cost of that of simd_math.h: one quotient of polynomials, a
+ * minimax fit on [0, 9.02].
+ */
 WEFT_INLINE Vec step_tanh(Vec x) {
   const Vec one = broadcast(1.0f);
   x = min(broadcast(9.02f), max(broadcast(-9.02f), x));  // tanh(9.02) rounds to 1; operands in this order let NaN through
@@ -69,13 +73,16 @@ template <class T> WEFT_INLINE Vector<T> slope(StepActivation activation, Vector
   }
 }
 
-/** Units padded to whole vectors, and a row of them in scratch memory: off the powers of two that would share a place in the cache. */
+/**
+ * Units padded to whole vectors, and a row of them in scratch memory: off the powers of two that would share a place in
+ * the cache.
+ */
 template <class T> int64_t padded_units(int64_t units) { return (units + lanes_of<T> - 1) / lanes_of<T> * lanes_of<T>; }
 template <class T> int64_t scratch_row(int64_t n) { return padded_units<T>(n) + lanes_of<T>; }
 
 /**
- * Packs w [k, gates * units] so that one panel holds the same vector of units of every gate: panel p, at packed + p * panel, is
- * [k][gates][lanes], zero beyond the units.
+ * Packs w [k, gates * units] so that one panel holds the same vector of units of every gate: panel p, at packed + p *
+ * panel, is [k][gates][lanes], zero beyond the units.
  */
 template <class T> void pack_gates(const T* w, int64_t k, int64_t row, int64_t units, int gates, T* packed, int64_t panel) {
   constexpr int lanes = lanes_of<T>;
@@ -129,8 +136,8 @@ struct StepOptions {
 };
 
 /**
- * Rows of a batch that go through all steps together, in one tile. Rows do not meet, so chunks never wait for each other; weights in the
- * second-level cache come to the first once for each tile, however many a chunk has.
+ * Rows of a batch that go through all steps together, in one tile. Rows do not meet, so chunks never wait for each
+ * other; weights in the second-level cache come to the first once for each tile, however many a chunk has.
  */
 struct RowChunks {
   int64_t rows, count;
@@ -148,7 +155,10 @@ template <class T> WEFT_INLINE void set_lanes(int64_t left, MaskOf<T> (&lanes)[2
   lanes[1] = lanes_below<T>(int(std::clamp<int64_t>(left - lanes_of<T>, 0, lanes_of<T>)));
 }
 
-/** Calls f(unit, vectors, row begin, row end) for tiles of two vectors of units: a panel of weights meets all rows before the next one. */
+/**
+ * Calls f(unit, vectors, row begin, row end) for tiles of two vectors of units: a panel of weights meets all rows
+ * before the next one.
+ */
 template <class T, class F> void for_unit_tiles(int64_t rows, int64_t units, F&& f) {
   for (int64_t j = 0; j < units; j += tile_columns<T>)
     for_tiles(rows, step_rows<2>, [&](int64_t r0, int64_t r1) { f(j, vectors_for<T>(std::min(tile_columns<T>, units - j)), r0, r1); });
@@ -171,7 +181,9 @@ template <class T> void enter_rows(const T* from, int64_t rows, int64_t u, int64
     for (int64_t j = 0; j < row; j++) to[r * row + j] = from && j < u ? from[r * u + j] : T(0);
 }
 
-/** A recurrence as it is bound: the operands that a cell does not have, and outputs that nobody reads, are unused views. */
+/**
+ * A recurrence as it is bound: the operands that a cell does not have, and outputs that nobody reads, are unused views.
+ */
 struct ForwardViews {
   explicit ForwardViews(Cell cell) : cell(cell) {}
 

@@ -1,6 +1,6 @@
-// Recurrences backward, all steps of a sequence in one call. A tile of rows and two vectors of units sums the gradient of their states from the
-// slopes of the later step, and goes on from there to the gates of this one. With gru's reset before the product, the gradient of the reset gate
-// needs a product of its own in every step.
+// Recurrences backward, all steps of a sequence in one call. A tile of rows and two vectors of units sums the gradient
+// of their states from the slopes of the later step, and goes on from there to the gates of this one. With gru's reset
+// before the product, the gradient of the reset gate needs a product of its own in every step.
 #include <array>
 #include <utility>
 
@@ -27,8 +27,8 @@ template <class T> struct Finish {
 };
 
 /**
- * Slopes of gru are in the order candidate, z, r, and with the reset after the product what meets the recurrent weights in the candidate's
- * place: the first three are the projection's, the last three the state's.
+ * Slopes of gru are in the order candidate, z, r, and with the reset after the product what meets the recurrent weights
+ * in the candidate's place: the first three are the projection's, the last three the state's.
  */
 SlopeGroups slope_groups(Cell cell) {
   switch (cell) {
@@ -49,24 +49,25 @@ std::vector<PlaceSum> place_sums(const BackwardViews& v, int64_t u) {
 /** Brings what a row needs behind its sums to the second-level cache. */
 template <class T> void fetch_row(const BackTile<T>& tile, int gates, int64_t i) {
   for (int64_t j = 0; j < tile.vectors * lanes_of<T>; j += lanes_of<T>) {
-    if (tile.gates)
-      for (int64_t g = 0; g < gates; g++) __builtin_prefetch(tile.gates + i * tile.gates_row + g * tile.units + j, 0, 2);
+    for (int64_t g = 0; g < gates; g++) __builtin_prefetch(tile.gates + i * tile.gates_row + g * tile.units + j, 0, 2);
     __builtin_prefetch(tile.kept + i * tile.h_row + j, 0, 2);
-    if (tile.prior) __builtin_prefetch(tile.prior + i * tile.prior_row + j, 0, 2);
+    __builtin_prefetch(tile.prior + i * tile.prior_row + j, 0, 2);
     if (tile.sequence) __builtin_prefetch(tile.sequence + i * tile.h_row + j, 0, 2);
   }
 }
 
-/** The gates of a row lie pages from those of the next: each share of the rows is fetched while a share of the sums runs. */
+/**
+ * The gates of a row lie pages from those of the next. Each share of the rows is fetched while a share of the sums
+ * runs, where these are long enough to be cut.
+ */
 template <class T> void sum_and_fetch(const BackTile<T>& tile, int gates, const PanelProduct<T>& whole, Vector<T>* sums) {
-  constexpr int shares = 3;
+  const int shares = whole.k >= 256 ? 3 : 1;
   for (int share = 0; share < shares; share++) {
-    if (!tile.initial)
+    if (tile.gates && !tile.initial)
       for (int i = tile.rows * share / shares; i < tile.rows * (share + 1) / shares; i++) fetch_row(tile, gates, i);
     const int64_t begin = whole.k * share / shares, end = whole.k * (share + 1) / shares;
-    if (begin == end) continue;
     const PanelProduct<T> part{whole.a + begin, whole.a_row, whole.panel + begin * tile_columns<T>, end - begin};
-    add_products(&part, 1, tile.rows, tile.vectors, 2, sums, most_sums);
+    add_products(&part, 1, tile.rows, tile.vectors, 2, share == 0, sums);
   }
 }
 
@@ -145,7 +146,7 @@ template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
         };
         for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
           place(j, vectors, r0, r1);
-          Vector<T> sums[step_rows<2> * most_sums] = {};
+          Vector<T> sums[step_rows<2> * most_sums];
           const int64_t k = i == steps - 1 ? 0 : deep;
           sum_and_fetch(tile, gates, {later + r0 * wide_row, wide_row, frame.at<const T>(packed) + j * deep, k}, sums);
           finish.step(tile, sums);
@@ -153,9 +154,9 @@ template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
         if (two_products && i >= 0)
           for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
             place(j, vectors, r0, r1);
-            Vector<T> sums[step_rows<2> * most_sums] = {};
+            Vector<T> sums[step_rows<2> * most_sums];
             const PanelProduct<T> product{proposed + r0 * row, row, frame.at<const T>(packed_proposed) + j * padded, padded};
-            add_products(&product, 1, tile.rows, vectors, 2, sums, most_sums);
+            add_products(&product, 1, tile.rows, vectors, 2, true, sums);
             finish.reset(tile, sums);
           });
         std::swap(later, gradient);

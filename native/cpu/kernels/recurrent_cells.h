@@ -23,7 +23,10 @@ struct Pass {
   int gate, gates, vectors;
 };
 
-/** Some rows of the batch and some vectors of units at one step. Pointers are at the tile's first row, unit and, where there are gates, gate 0. */
+/**
+ * Some rows of the batch and some vectors of units at one step. Pointers are at the tile's first row, unit and, where
+ * there are gates, gate 0.
+ */
 template <class T> struct ForwardTile {
   int rows, vectors;       // vectors of units
   int64_t units, scratch;  // scratch: distance of rows in scratch memory
@@ -141,15 +144,20 @@ template <class T, bool usual> void finish_gru_proposed(const ForwardTile<T>& ti
     }
 }
 
-/** Some rows of the batch and up to two vectors of units at one step back. Pointers are at the tile's first row and unit, and at gate 0. */
+/**
+ * Some rows of the batch and up to two vectors of units at one step back. Pointers are at the tile's first row and
+ * unit, and at gate 0.
+ */
 template <class T> struct BackTile {
   int rows, vectors;
   int64_t units, scratch, padded;
   const T* sequence;              // null, or gradients of h
   const T *gates, *kept, *prior;  // kept: cells, inner, or h of simple; prior: the cells or states before the step
   int64_t gates_row, h_row, prior_row;
-  T *cell, *carry, *gradient,
-      *projected;  // carry: null, or gradients that come past the gates; gradient: [rows, gates * padded] for the earlier step
+  T* cell;
+  T* carry;     // null, or gradients that come past the gates
+  T* gradient;  // [rows, gates * padded] for the earlier step
+  T* projected;
   int64_t gradient_row;
   T* proposed;  // gru with the reset before: gradients of the proposed state
   Slopes<T> slopes;

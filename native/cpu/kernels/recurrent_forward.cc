@@ -1,6 +1,7 @@
-// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights are packed once, so that
-// a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two vectors. Joined with the product that projects
-// its input, a panel begins with that product's weights, and no projection is ever stored.
+// Recurrences forward, all steps of a sequence in one call. Rows of the batch go through all steps together; weights
+// are packed once, so that a panel holds what a tile of rows meets: all gates of a vector of units, or one gate of two
+// vectors. Joined with the product that projects its input, a panel begins with that product's weights, and no
+// projection is ever stored.
 #include <array>
 #include <utility>
 
@@ -28,7 +29,10 @@ template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
     default: return {{{{{0, 2, 1}, finish_gru_gates<T, usual>, 0}, {{2, 1, 2}, finish_gru_proposed<T, usual>, 0}}}, 2};
   }
 }
-/** What the sums of a tile start from: the projection and the bias, [rows][most_sums]. Brings near what a tile reads `ahead` elements from there. */
+/**
+ * What the sums of a tile start from: the projection and the bias, [rows][most_sums]. Brings near what a tile reads
+ * `ahead` elements from there.
+ */
 template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
   for (int g = 0; g < pass.gates; g++)
@@ -38,15 +42,21 @@ template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass,
       Vector<T> start{};
       if (packed_bias) start = load(packed_bias + g * lanes);
       else if (tile.bias) start = load_masked(tile.bias + at, tile.lanes[v]);
-      for (int i = 0; i < tile.rows; i++) {
-        Vector<T>& sum = sums[i * most_sums + g * tile.vectors + v];
-        sum = start;
-        if (!tile.projected) continue;
-        const T* from = tile.projected + i * tile.gates_row + at;
-        __builtin_prefetch(from + ahead);  // lines that lie pages apart
-        if (inner) continue;
-        const Vector<T> value = load_masked(from, tile.lanes[v]);
-        sum = tile.bias ? start + value : value;
+      Vector<T>* sum = sums + g * tile.vectors + v;
+      if (!tile.projected) {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums) *sum = start;
+        continue;
+      }
+      const T* from = tile.projected + at;
+      if (pass.gates > 2)  // lines that lie pages apart
+        for (int i = 0; i < tile.rows; i++) __builtin_prefetch(from + i * tile.gates_row + ahead);
+      const MaskOf<T> used = tile.lanes[v];
+      if (inner) {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums) *sum = start;
+      } else if (tile.bias) {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums, from += tile.gates_row) *sum = start + load_masked(from, used);
+      } else {
+        for (int i = 0; i < tile.rows; i++, sum += most_sums, from += tile.gates_row) *sum = load_masked(from, used);
       }
     }
 }
@@ -107,7 +117,7 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
           const Pass& pass = part.pass;
           const int64_t wide = pass.vectors * lanes;
           for (int64_t j = 0; j < u; j += wide) {
-            const int vectors = std::min(pass.vectors, vectors_for<T>(u - j)), sums_row = pass.gates * vectors;
+            const int vectors = std::min(pass.vectors, vectors_for<T>(u - j)), row_sums = pass.gates * vectors;
             const T* panel = frame.at<const T>(packed) + part.packed + j * pass.gates * (d + u);
             set_lanes<T>(u - j, tile.lanes);
             // a vector of the next step's x with each panel, or the next panel's part of the projection
@@ -131,13 +141,13 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
               if (x)
                 for (int r = 0; r < tile.rows; r++) __builtin_prefetch(x + r * steps * d + ahead);
               // four gates are summed at a time where the registers hold them
-              const int at_once = sums_row == 4 && tile.rows > rows_of_four ? 2 : sums_row;
+              const int at_once = row_sums == 4 && tile.rows > rows_of_four ? 2 : row_sums;
               const T* meeting = (p == 1 ? passed : met) + r0 * row;
-              for (int s = 0; s < sums_row; s += at_once) {
+              for (int s = 0; s < row_sums; s += at_once) {
                 const std::array<PanelProduct<T>, 2> products{
                     {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
                 const int skip = x ? 0 : 1;
-                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, sums + s, most_sums);
+                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, false, sums + s);
               }
               part.finish(tile, sums);
             });

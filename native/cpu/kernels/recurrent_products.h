@@ -1,6 +1,6 @@
-// The products that follow the way back through a sequence: gradients of the weights, which are long sums over all places, and of the input.
-// They are taken a block of steps at a time, while the slopes of its gates lie in the second-level cache: slopes are written as the products
-// want them, and what nobody else reads never reaches memory.
+// The products that follow the way back through a sequence: gradients of the weights, which are long sums over all
+// places, and of the input. They are taken a block of steps at a time, while the slopes of its gates lie in the
+// second-level cache: slopes are written as the products want them, and what nobody else reads never reaches memory.
 #pragma once
 #include <array>
 #include <utility>
@@ -10,7 +10,10 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Slopes of gates at the places of a block, as panels of columns: [panels][places][tile columns]; the units of a gate are padded to whole vectors. */
+/**
+ * Slopes of gates at the places of a block, as panels of columns: [panels][places][tile columns]; the units of a gate
+ * are padded to whole vectors.
+ */
 template <class T> struct Slopes {
   T* data = nullptr;  // null: nobody wants them
   int64_t places = 0, padded = 0;
@@ -37,7 +40,10 @@ struct Block {
   int64_t source(int64_t row) const { return (first_row + row) * steps + time(); }
 };
 
-/** Packs a^T for the micro-kernel: row(r, i, memory) is a, [m], at the i-th time of row r of the block, and may be computed into `memory`. */
+/**
+ * Packs a^T for the micro-kernel: row(r, i, memory) is a, [m], at the i-th time of row r of the block, and may be
+ * computed into `memory`.
+ */
 template <class T, class Row> void pack_places(const Block& block, int64_t m, Row&& row, T* memory, T* packed) {
   const int64_t places = block.places();
   int64_t place = 0;
@@ -72,7 +78,10 @@ void add_outer(const T* packed_a, int64_t m, const Slopes<T>& slopes, int64_t be
 using GateOrder = std::array<int, 4>;
 constexpr GateOrder in_order{0, 1, 2, 3};
 
-/** Packs (w [k, all * units])^T as panels of k: rows are the gates `order`, of padded units, zero where there is no unit. */
+/**
+ * Packs (w [k, all * units])^T as panels of k: rows are the gates `order`, of padded units, zero where there is no
+ * unit.
+ */
 template <class T>
 void pack_transposed_gates(const T* w, int64_t k, int64_t all, int64_t units, const GateOrder& order, int64_t gates, T* packed) {
   constexpr int64_t columns = tile_columns<T>;
@@ -101,7 +110,10 @@ struct SlopeGroups {
 
 template <class T> class SequenceProducts {
  public:
-  /** `own`: sums beside the projection's; those whose result nobody reads are left out. `inner`: [batch * steps, units]. */
+  /**
+   * `own`: sums other than the projection's; a sum whose result nobody reads is left out. `inner`: [batch * steps,
+   * units].
+   */
   SequenceProducts(Call& call, const RowChunks& chunks, int64_t steps, int64_t units, const SlopeGroups& slopes,
                    const ProjectionGradient& joined, std::vector<PlaceSum> own, const View& inner = {})
       : chunks_(chunks),
@@ -141,8 +153,9 @@ template <class T> class SequenceProducts {
   }
 
   /**
-   * Goes back through the steps of all chunks: run(begin, rows, lane, steps) calls steps(run_step), which calls run_step(block, slopes, i)
-   * for each step from the last to the first and takes the products of a block once its slopes are written.
+   * Goes back through the steps of all chunks: run(begin, rows, lane, steps) calls steps(run_step), which calls
+   * run_step(block, slopes, i) for each step from the last to the first and takes the products of a block once its
+   * slopes are written.
    */
   template <class Run> void back(const Frame& frame, const MetStates<T>& met, bool reverse, Run&& run) const {
     parallel(tasks_, [&](int64_t task, int lane) {

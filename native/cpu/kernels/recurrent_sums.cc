@@ -8,17 +8,23 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-template <class T>
-using SumKernel = void (*)(const PanelProduct<T>* products, int count, int64_t panel_row, Vector<T>* sums, int64_t sums_row);
+template <class T> using SumKernel = void (*)(const PanelProduct<T>* products, int count, int64_t panel_row, bool fresh, Vector<T>* sums);
 
 template <class T, int rows, int vectors>
-void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, Vector<T>* sums, int64_t sums_row) {
+void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, bool fresh, Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
   Vector<T> sum[rows][vectors];
+  if (fresh) {
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; j++) sum[i][j] = sums[i * sums_row + j];
+      for (int j = 0; j < vectors; j++) sum[i][j] = Vector<T>{};
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; j++) sum[i][j] = sums[i * most_sums + j];
+  }
   for (const PanelProduct<T>* product = products; product < products + count; product++) {
     // two base pointers and multiples of one stride address up to 10 rows in few registers
     const int64_t s = product->a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s;
@@ -41,7 +47,7 @@ void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, Vec
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; j++) sums[i * sums_row + j] = sum[i][j];
+    for (int j = 0; j < vectors; j++) sums[i * most_sums + j] = sum[i][j];
 }
 
 template <class T, int vectors, int... row> constexpr auto kernels_of(std::integer_sequence<int, row...>) {
@@ -50,17 +56,17 @@ template <class T, int vectors, int... row> constexpr auto kernels_of(std::integ
 
 }  // namespace
 
-void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, Vec* sums, int sums_row) {
+void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, bool fresh, Vec* sums) {
   static constexpr auto one = kernels_of<float, 1>(std::make_integer_sequence<int, step_rows<1>>());
   static constexpr auto two = kernels_of<float, 2>(std::make_integer_sequence<int, step_rows<2>>());
   static constexpr auto three = kernels_of<float, 3>(std::make_integer_sequence<int, step_rows<3>>());
   static constexpr auto four = kernels_of<float, 4>(std::make_integer_sequence<int, rows_of_four>());
   const size_t row = size_t(rows - 1);
   const SumKernel<float> kernel = vectors == 1 ? one[row] : vectors == 2 ? two[row] : vectors == 3 ? three[row] : four[row];
-  kernel(products, count, wide * width, sums, sums_row);
+  kernel(products, count, wide * width, fresh, sums);
 }
 
-void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, DoubleVec* sums, int sums_row) {
+void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, bool fresh, DoubleVec* sums) {
   constexpr int height = 4, lanes = lanes_of<double>;
   static constexpr std::array kernels = {kernels_of<double, 1>(std::make_integer_sequence<int, height>()),
                                          kernels_of<double, 2>(std::make_integer_sequence<int, height>())};
@@ -71,8 +77,8 @@ void add_products(const PanelProduct<double>* products, int count, int rows, int
         const PanelProduct<double>& whole = products[p];
         parts[size_t(p)] = {whole.a + i * whole.a_row, whole.a_row, whole.panel + v * lanes, whole.k};
       }
-      kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](parts.data(), count, wide * lanes,
-                                                                                            sums + i * sums_row + v, sums_row);
+      kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](parts.data(), count, wide * lanes, fresh,
+                                                                                            sums + i * most_sums + v);
     }
 }
 

@@ -1,6 +1,7 @@
-// sum, mean, prod, max, min, any, all over any set of axes. The axes are merged into [outer, reduced, inner]; where reduced axes do not
-// lie together, one pass per group, last group first. Rows are vectorized along themselves, columns side by side; long ones are cut
-// into segments by their extents alone, and the segments' results are combined in order, in double for float32 sums.
+// sum, mean, prod, max, min, any, all over any set of axes. The axes are merged into [outer, reduced, inner]; where
+// reduced axes do not lie together, one pass per group, last group first. Rows are vectorized along themselves, columns
+// side by side; long ones are cut into segments by their extents alone, and the segments' results are combined in
+// order, in double for float32 sums.
 #include "reduce.h"
 
 #include "reduction.h"

@@ -90,8 +90,8 @@ template <class R> typename R::Wide reduce_row(const typename R::T* x, int64_t n
 }
 
 /**
- * Column totals of `rows` rows: total[j] combines the values load<V>(i, j) of all rows i, in blocks of 32. V is T, or Pack<T> for the
- * columns from j on.
+ * Column totals of `rows` rows: total[j] combines the values load<V>(i, j) of all rows i, in blocks of 32. V is T, or
+ * Pack<T> for the columns from j on.
  */
 template <class R, class Load> void reduce_columns(int64_t rows, int64_t columns, typename R::Wide* total, const Load& load) {
   using T = typename R::T;
@@ -138,7 +138,10 @@ template <class R, class Load> void reduce_columns(int64_t rows, int64_t columns
   }
 }
 
-/** How the rows of [rows, columns] are cut where column totals are kept per segment: pieces that stay in the cache, 256 at most. */
+/**
+ * How the rows of [rows, columns] are cut where column totals are kept per segment: pieces that stay in the cache, 256
+ * at most.
+ */
 struct RowSegments {
   int64_t rows, length, count;
   RowSegments(int64_t rows, int64_t columns)

@@ -37,8 +37,7 @@ template <class T> Step bind_rotary(Call& call) {
 }  // namespace
 
 KERNEL(cpu, rotary) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_rotary<T>(wide); }); });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_rotary<T>(of); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,5 +1,5 @@
-// Sums, maxima, dot products and exponentials over one contiguous row, for kernels that work row by row. A row's result depends on
-// its own elements only, in a fixed order.
+// Sums, maxima, dot products and exponentials over one contiguous row, for kernels that work row by row. A row's result
+// depends on its own elements only, in a fixed order.
 #pragma once
 #include <cmath>
 #include <limits>

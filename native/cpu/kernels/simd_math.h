@@ -1,5 +1,5 @@
 // Vector exp, log, sigmoid, tanh and erf for simd.h, within about 2 units in the last place. The polynomials are
-// near-minimax fits of our own (weighted least squares, Lawson's iteration) with the error beside each.
+// near-minimax fits of our own (weighted least squares, Lawson's iteration) with the error noted at each.
 #pragma once
 #include "simd.h"
 
@@ -54,7 +54,10 @@ WEFT_INLINE Vec log(Vec x) {
   return select(equal(x, infinity), x, select(unordered(x, x), x, y));
 }
 
-/** 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place: faster than a division where the processor estimates reciprocals well. */
+/**
+ * 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place: faster than a division where the processor
+ * estimates reciprocals well.
+ */
 WEFT_INLINE Vec reciprocal(Vec v) {
 #if WEFT_LEVEL == 2
   const Vec estimate = _mm512_rcp14_ps(v);

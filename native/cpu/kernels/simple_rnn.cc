@@ -1,5 +1,5 @@
-// simpleRnn and simpleRnnGrad: one gate. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc, what one does in
-// recurrent_cells.h.
+// simpleRnn and simpleRnnGrad: one gate. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc, what
+// one does in recurrent_cells.h.
 #include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {

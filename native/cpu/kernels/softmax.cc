@@ -1,4 +1,5 @@
-// softmax, logSoftmax and their gradients over the last axis: row by row, each row read from memory once and then from the cache.
+// softmax, logSoftmax and their gradients over the last axis: row by row, each row read from memory once and then from
+// the cache.
 #include "pointwise.h"
 #include "row_math.h"
 #include "widened.h"
@@ -65,24 +66,16 @@ template <class T> Step bind_gradient_rows(Call& call, void (*row)(const T*, con
 }  // namespace
 
 KERNEL(cpu, softmax) {
-  return bind_widened(call, [](Call& wide) {
-    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_rows<T>(wide, softmax_row); });
-  });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_rows<T>(of, softmax_row); });
 }
 KERNEL(cpu, logSoftmax) {
-  return bind_widened(call, [](Call& wide) {
-    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_rows<T>(wide, log_softmax_row); });
-  });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_rows<T>(of, log_softmax_row); });
 }
 KERNEL(cpu, softmaxGrad) {
-  return bind_widened(call, [](Call& wide) {
-    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient_rows<T>(wide, softmax_gradient_row); });
-  });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_gradient_rows<T>(of, softmax_gradient_row); });
 }
 KERNEL(cpu, logSoftmaxGrad) {
-  return bind_widened(call, [](Call& wide) {
-    return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_gradient_rows<T>(wide, log_softmax_gradient_row); });
-  });
+  return bind_float(call, call.in[0].dtype, []<class T>(Call& of) { return bind_gradient_rows<T>(of, log_softmax_gradient_row); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,5 +1,5 @@
-// sort and topK along the last axis. Elements become unsigned keys whose order is the wanted one (NaN last, -0 equal to 0); long rows are
-// sorted by digits of the key, which keeps equal elements in order.
+// sort and topK along the last axis. Elements become unsigned keys whose order is the wanted one (NaN last, -0 equal to
+// 0); long rows are sorted by digits of the key, which keeps equal elements in order.
 #include <algorithm>
 #include <bit>
 #include <cstring>

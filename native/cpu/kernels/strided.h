@@ -12,7 +12,10 @@ namespace weft::cpu::WEFT_ISA {
 /** Elements that a chunk of cheap, memory-bound work should hold. */
 constexpr int64_t cheap_grain = 65536;
 
-/** Extents with one stride (in elements) per operand; axes of extent 1 dropped, axes that all operands cross evenly merged. */
+/**
+ * Extents with one stride (in elements) per operand; axes of extent 1 dropped, axes that all operands cross evenly
+ * merged.
+ */
 struct Walk {
   static constexpr size_t most_operands = 4;
   Dims dims;                                                // never empty: a scalar is one axis of extent 1

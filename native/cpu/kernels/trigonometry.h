@@ -1,4 +1,5 @@
-// sin, cos and tan of float lanes. With fused multiply-add, arguments below 10,000 are reduced in float; otherwise in double precision.
+// sin, cos and tan of float lanes. With fused multiply-add, arguments below 10,000 are reduced in float; otherwise in
+// double precision.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -7,7 +8,10 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** sin and cos of x = n·π/2 + r by the Taylor series on |r| ≤ π/4: errors below 1e-11, exact enough for float. For |x| < 2^25. */
+/**
+ * sin and cos of x = n·π/2 + r by the Taylor series on |r| ≤ π/4: errors below 1e-11, exact enough for float. For |x| <
+ * 2^25.
+ */
 WEFT_INLINE void sine_and_cosine(double x, double& sine, double& cosine) {
   const double shift = 6755399441055744.0;  // 1.5 · 2^52: adding it rounds to an integer, kept in the low bits
   const double shifted = x * 0.63661977236758134 + shift, n = shifted - shift;
@@ -35,7 +39,10 @@ WEFT_INLINE bool all_below(Vec x, float limit) {
 #endif
 }
 
-/** sin and cos as above, in float: π/2 in three parts whose products with n are not rounded. Within 2 units in the last place below 10,000. */
+/**
+ * sin and cos as above, in float: π/2 in three parts whose products with n are not rounded. Within 2 units in the last
+ * place below 10,000.
+ */
 WEFT_INLINE void sine_and_cosine(Vec x, Vec& sine, Vec& cosine) {
   const Vec n = round(x * 0.636619772f);
   Vec r = fma(n, broadcast(-1.57079637f), x);

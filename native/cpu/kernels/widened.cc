@@ -4,12 +4,14 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-DType wider(DType dtype) {
+enum class Widened { floats, all };
+
+DType wider(DType dtype, Widened which) {
   switch (dtype) {
     case DType::float16:
     case DType::bfloat16: return DType::float32;
     case DType::boolean:
-    case DType::uint8: return DType::int32;
+    case DType::uint8: return which == Widened::all ? DType::int32 : dtype;
     default: return dtype;
   }
 }
@@ -29,32 +31,32 @@ struct Conversion {
 };
 
 /** A view in scratch memory of the wider dtype. */
-View widened(Call& call, const View& view) {
+View widened(Call& call, const View& view, DType dtype) {
   View wide = view;
-  wide.dtype = wider(view.dtype);
+  wide.dtype = dtype;
   if (wide.used()) wide.slot = call.scratch(wide.bytes()).slot;
   return wide;
 }
 
-}  // namespace
-
-Step bind_widened(Call& call, Bind bind) {
+Step bind(Call& call, Bind bind, Widened which) {
   std::vector<Conversion> before, after;
   const std::vector<View> in = call.in, out = call.out;
   for (View& view : call.in) {
-    if (wider(view.dtype) == view.dtype) continue;
-    const View wide = widened(call, view);
-    before.push_back({view, wide, convert_function(view.dtype, wide.dtype)});
+    const DType dtype = wider(view.dtype, which);
+    if (dtype == view.dtype || !view.used()) continue;
+    const View wide = widened(call, view, dtype);
+    before.push_back({view, wide, convert_function(view.dtype, dtype)});
     view = wide;
   }
   for (View& view : call.out) {
-    if (wider(view.dtype) == view.dtype) continue;
-    const View wide = widened(call, view);
-    if (view.used()) after.push_back({wide, view, convert_function(wide.dtype, view.dtype)});
+    const DType dtype = wider(view.dtype, which);
+    if (dtype == view.dtype) continue;
+    const View wide = widened(call, view, dtype);
+    if (view.used()) after.push_back({wide, view, convert_function(dtype, view.dtype)});
     view = wide;
   }
-  if (before.empty() && after.empty()) return bind(call);
   const Step step = bind(call);
+  if (before.empty() && after.empty()) return step;
   call.in = in;
   call.out = out;
   call.in_places.clear();
@@ -63,6 +65,16 @@ Step bind_widened(Call& call, Bind bind) {
     step(frame);
     for (const Conversion& convert : after) convert(frame);
   };
+}
+
+}  // namespace
+
+Step bind_widened(Call& call, Bind of) { return bind(call, of, Widened::all); }
+
+Step bind_float(Call& call, DType dtype, Bind of_float, Bind of_double) {
+  if (dtype == DType::float64) return of_double(call);
+  require(wider(dtype, Widened::floats) == DType::float32, "ERR_DTYPE", "this operation does not support ", name_of(dtype));
+  return bind(call, of_float, Widened::floats);
 }
 
 }  // namespace weft::cpu::WEFT_ISA

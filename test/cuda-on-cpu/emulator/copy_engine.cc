@@ -23,8 +23,8 @@ uint64_t box_bytes(const CUtensorMap& map) {
 }
 
 /**
- * Visits the box in 16-byte units: f(offset in shared memory from the arena, address in the tensor, bytes of the unit inside the tensor
- * before and after which zeros lie).
+ * Visits the box in 16-byte units: f(offset in shared memory from the arena, address in the tensor, bytes of the unit
+ * inside the tensor before and after which zeros lie).
  */
 template <class F> void for_each_unit(const CUtensorMap& map, uint32_t offset, const std::vector<int>& at, F f) {
   const uint32_t row_bytes = map.box[0] * map.element, per_unit = 16 / map.element;

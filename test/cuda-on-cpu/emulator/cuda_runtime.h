@@ -1,12 +1,14 @@
-// A twin of the part of the CUDA runtime that Weft uses, for machines without a GPU. Device memory is memory of the process.
-// A stream does its work at the call, or lazily: when somebody waits for it. While it is captured, the work is recorded and cudaGraphLaunch
-// does it.
+// A twin of the part of the CUDA runtime that Weft uses, for machines without a GPU. Device memory is memory of the
+// process.
+// A stream does its work at the call, or lazily: when somebody waits for it. While it is captured, the work is recorded
+// and cudaGraphLaunch does it.
 //
-// Environment: WEFT_EMULATED_CAPABILITY (75, 80, 86, 89, 90, 100, 120; default 90), WEFT_EMULATED_DEVICES (1), WEFT_EMULATED_MEMORY (bytes),
-// WEFT_EMULATED_MULTIPROCESSORS (4), WEFT_EMULATED_SCHEDULE (forward, backward, random[:seed]): the order in which threads and blocks run,
-// WEFT_EMULATED_ASYNC (lazy, eager): whether asynchronous copies and products happen as late as is legal or at once,
-// WEFT_EMULATED_STREAMS (eager, lazy): whether streams do their work at the call or when it is waited for,
-// WEFT_EMULATED_FAILURE (n: the n-th kernel fails, and with it the device),
+// Environment: WEFT_EMULATED_CAPABILITY (75, 80, 86, 89, 90, 100, 120; default 90), WEFT_EMULATED_DEVICES (1),
+// WEFT_EMULATED_MEMORY (bytes), WEFT_EMULATED_MULTIPROCESSORS (4), WEFT_EMULATED_SCHEDULE (forward, backward,
+// random[:seed]): the order in which threads and blocks run, WEFT_EMULATED_ASYNC (lazy, eager): whether asynchronous
+// copies and products happen as late as is legal or at once, WEFT_EMULATED_STREAMS (eager, lazy): whether streams do
+// their work at the call or when it is waited for, WEFT_EMULATED_FAILURE (n: the n-th kernel fails, and with it the
+// device),
 // WEFT_EMULATED_ABORT (1: a detected mistake aborts instead of becoming cudaErrorLaunchFailure).
 #pragma once
 #include <cstddef>
@@ -44,7 +46,9 @@ struct GraphProgram;
 
 /** What cuda/launch.h calls. A thread of the grid runs `thread()` to its end. */
 cudaError_t launch(Stream* stream, dim3 grid, dim3 block, size_t shared, unsigned cluster, bool resident, std::function<void()> thread);
-/** Makes accesses to a range errors under AddressSanitizer, and allows them again: for pools that divide one allocation. */
+/**
+ * Makes accesses to a range errors under AddressSanitizer, and allows them again: for pools that divide one allocation.
+ */
 void forbid_access(const void* from, size_t bytes);
 void allow_access(const void* from, size_t bytes);
 }  // namespace emulator

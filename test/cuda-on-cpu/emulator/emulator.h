@@ -1,7 +1,8 @@
-// What kernels see when they are compiled for the CPU: every CUDA thread is a fiber, and what a GPU does by hardware calls emulator::.
-// The emulation: scheduler.cc (threads), launch.cc (blocks, shared memory), barriers.cc, warp.cc (collectives), tensor_core.cc (cp.async,
-// ldmatrix, mma), cluster.cc (mbarrier, clusters), copy_engine.cc (TMA), group_product.cc (wgmma), race.cc (data races), report.cc (source
-// lines), and runtime.cc, memory.cc and streams.cc (the CUDA runtime's host functions).
+// What kernels see when they are compiled for the CPU: every CUDA thread is a fiber, and what a GPU does by hardware
+// calls emulator::. The emulation: scheduler.cc (threads), launch.cc (blocks, shared memory), barriers.cc, warp.cc
+// (collectives), tensor_core.cc (cp.async, ldmatrix, mma), cluster.cc (mbarrier, clusters), copy_engine.cc (TMA),
+// group_product.cc (wgmma), race.cc (data races), report.cc (source lines), and runtime.cc, memory.cc and streams.cc
+// (the CUDA runtime's host functions).
 #pragma once
 #include <math.h>
 

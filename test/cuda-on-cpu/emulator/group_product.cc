@@ -1,6 +1,7 @@
-// Products of a warpgroup (wgmma): each warp's sixteen rows are computed from the tiles in shared memory that the descriptors name.
-// A product is one operation of four warps: who waits for it waits until all have issued it, and then it is over for all. A lazy product
-// happens when the first warp waits for it, so that operands overwritten too early, or never waited for, give wrong results.
+// Products of a warpgroup (wgmma): each warp's sixteen rows are computed from the tiles in shared memory that the
+// descriptors name. A product is one operation of four warps: who waits for it waits until all have issued it, and then
+// it is over for all. A lazy product happens when the first warp waits for it, so that operands overwritten too early,
+// or never waited for, give wrong results.
 #include <algorithm>
 #include <bit>
 
@@ -96,7 +97,9 @@ Warpgroup& group_of(const Thread& thread) {
 }
 int fewest_commits(const Warpgroup& group) { return *std::min_element(group.committed, group.committed + 4); }
 
-/** While there is one, reads are the warpgroup's, not the running thread's; who waits for the products comes after them. */
+/**
+ * While there is one, reads are the warpgroup's, not the running thread's; who waits for the products comes after them.
+ */
 class ReadsOf {
  public:
   explicit ReadsOf(Warpgroup& group) : group_(group) {

@@ -1,4 +1,5 @@
-// CUDA's device functions for kernels compiled for the CPU: barriers, warp functions, atomics, bits, conversions and arithmetic.
+// CUDA's device functions for kernels compiled for the CPU: barriers, warp functions, atomics, bits, conversions and
+// arithmetic.
 #pragma once
 
 // barriers and fences
@@ -180,7 +181,8 @@ inline double __dmul_rn(double a, double b) { return emulator::rounded(a * b); }
 inline double __ddiv_rn(double a, double b) { return emulator::rounded(a / b); }
 inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 
-// functions that the C library lacks, and the fast ones. The C library has internal functions of some of these names: hence macros
+// functions that the C library lacks, and the fast ones. The C library has internal functions of some of these names:
+// hence macros
 inline float rsqrtf(float x) { return float(1 / sqrt(double(x))); }
 inline double rsqrt(double x) { return 1 / sqrt(x); }
 inline float sinpif(float x) { return float(sin(3.141592653589793 * double(x))); }

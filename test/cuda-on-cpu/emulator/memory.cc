@@ -1,4 +1,5 @@
-// The CUDA runtime's memory functions. Device memory is memory of the process, each allocation of exactly the bytes asked for.
+// The CUDA runtime's memory functions. Device memory is memory of the process, each allocation of exactly the bytes
+// asked for.
 #include <cstdlib>
 
 #include "runtime.h"
@@ -26,7 +27,9 @@ bool lies_in(const std::map<const char*, size_t>& registry, const void* p) {
   const auto next = registry.upper_bound(static_cast<const char*>(p));
   return next != registry.begin() && static_cast<const char*>(p) < std::prev(next)->first + std::prev(next)->second;
 }
-/** Memory of the process that the runtime does not know: it is read at the call, and written before the call returns. */
+/**
+ * Memory of the process that the runtime does not know: it is read at the call, and written before the call returns.
+ */
 bool pageable(const void* p) { return !lies_in(memory, p) && !lies_in(host_memory, p); }
 
 /** Whether a range that begins in device memory ends in the same allocation. */

@@ -40,7 +40,10 @@ extern std::recursive_mutex runtime_mutex;
 /** Notes an error and returns it; after a kernel's mistake every function returns that. */
 cudaError_t result(cudaError_t);
 int current_device();
-/** Does work in the order of a stream: now, when somebody waits for it (lazy), or when the graph being recorded is launched. */
+/**
+ * Does work in the order of a stream: now, when somebody waits for it (lazy), or when the graph being recorded is
+ * launched.
+ */
 cudaError_t submit(Stream*, Work);
 /** Does what a stream has not done yet; null: what any has not. */
 void drain(Stream*);

@@ -1,5 +1,6 @@
 // The scheduler of the emulation: threads are fibers on one thread of the operating system.
-// A thread that never waits costs a function call: threads run one after another on the same stack, and only one that waits keeps it.
+// A thread that never waits costs a function call: threads run one after another on the same stack, and only one that
+// waits keeps it.
 #include <pthread.h>
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
-// The state of a running kernel: threads (fibers), warps, blocks. Shared by the sources of the emulation; kernels do not see it.
+// The state of a running kernel: threads (fibers), warps, blocks. Shared by the sources of the emulation; kernels do
+// not see it.
 #pragma once
 #include <deque>
 #include <functional>
@@ -147,7 +148,10 @@ extern Thread* current;  // null outside of kernels
 void block_on(const char* what);  // lets others run until somebody makes the thread ready
 void make_ready(Thread*);
 
-/** Tells AddressSanitizer and the race detector of an access made on behalf of the running thread by the code at an address. */
+/**
+ * Tells AddressSanitizer and the race detector of an access made on behalf of the running thread by the code at an
+ * address.
+ */
 void check_read(const void*, size_t, void* code);
 void check_write(void*, size_t, void* code);
 void check_poison(const void*, size_t, bool writes);  // AddressSanitizer only
@@ -167,11 +171,17 @@ class Observer {
   virtual void acquire(Thread&, const Token&) = 0;         // the thread learns what the token knows
   virtual void merge(Token& into, const Token& from) = 0;  // the one token learns what the other knows
   virtual void fence() = 0;
-  /** A number for the copies that the running thread commits together. Writes of such a copy are seen by who comes after end_copies. */
+  /**
+   * A number for the copies that the running thread commits together. Writes of such a copy are seen by who comes after
+   * end_copies.
+   */
   virtual uint32_t begin_copies() = 0;
   virtual void copy(void* to, size_t bytes, uint32_t group, void* code) = 0;
   virtual void end_copies(uint32_t group) = 0;
-  /** Between these, accesses are those of a bulk copy that the running thread issues; who acquires the token comes after it. */
+  /**
+   * Between these, accesses are those of a bulk copy that the running thread issues; who acquires the token comes after
+   * it.
+   */
   virtual void begin_bulk(void* barrier, Token&) = 0;
   virtual void end_bulk() = 0;
   virtual void access(const void*, size_t bytes, bool writes, void* code) = 0;
@@ -182,8 +192,8 @@ class Observer {
 extern Observer* observer;
 
 /**
- * Waits until all lanes of the mask have called it with the same name; the last to arrive runs `together`, with every lane's argument in
- * warp.argument, before any goes on.
+ * Waits until all lanes of the mask have called it with the same name; the last to arrive runs `together`, with every
+ * lane's argument in warp.argument, before any goes on.
  */
 void collective(const char* name, unsigned mask, void* argument, void (*together)(Warp&, unsigned mask));
 
@@ -195,7 +205,10 @@ bool bulk_copies_pending();
 void drop_bulk_copies();
 void shared_barrier_bytes(Block&, void* barrier, int64_t bytes, const Observer::Token&);  // a copy is done
 void finish_stores(Thread&);
-/** Swizzles an offset in shared memory: 16-byte units of a row change places by the row. mode: 1 of 32 bytes, 2 of 64, 3 of 128. */
+/**
+ * Swizzles an offset in shared memory: 16-byte units of a row change places by the row. mode: 1 of 32 bytes, 2 of 64, 3
+ * of 128.
+ */
 inline uint32_t swizzled(uint32_t offset, int mode) {
   const uint32_t mask = mode == 3 ? 0x70 : mode == 2 ? 0x30 : mode == 1 ? 0x10 : 0;
   return offset ^ (offset >> 3 & mask);

@@ -1,5 +1,5 @@
-// The CUDA runtime's streams, events and graphs. An eager stream does its work at the call; a lazy one when somebody waits for it, or asks
-// for it once for each piece of work.
+// The CUDA runtime's streams, events and graphs. An eager stream does its work at the call; a lazy one when somebody
+// waits for it, or asks for it once for each piece of work.
 #include "runtime.h"
 
 namespace emulator {

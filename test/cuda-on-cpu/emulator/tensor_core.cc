@@ -6,7 +6,8 @@
 
 namespace emulator {
 
-// ---- asynchronous copies: lazy ones happen when they are waited for, so that whoever reads too early reads what was there before
+// ---- asynchronous copies: lazy ones happen when they are waited for, so that whoever reads too early reads what was
+// there before
 
 static void do_copy(const AsyncCopy& copy) {
   if (copy.valid) memcpy(copy.to, copy.from, size_t(copy.bytes));

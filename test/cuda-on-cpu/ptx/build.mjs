@@ -1,4 +1,5 @@
-// Builds a runner whose matrix products and convolutions are what nvcc made of them: PTX, translated to C++ (translate.mjs).
+// Builds a runner whose matrix products and convolutions are what nvcc made of them: PTX, translated to C++
+// (translate.mjs).
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

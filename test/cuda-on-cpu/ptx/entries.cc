@@ -1,5 +1,6 @@
 // Finds the translation of a kernel: by the name that the program's own symbol table has for the kernel's address.
-// WEFT_PTX_LIST names a file that takes the names of kernels that have none, and these kernels then do nothing: so it is found which are needed.
+// WEFT_PTX_LIST names a file that takes the names of kernels that have none, and these kernels then do nothing: so it
+// is found which are needed.
 #include "entries.h"
 
 #include <cxxabi.h>

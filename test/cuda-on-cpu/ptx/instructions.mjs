@@ -1,4 +1,5 @@
-// What each PTX instruction is in C++ (machine.h). `operand` turns registers, numbers and names into C++; see translate.mjs.
+// What each PTX instruction is in C++ (machine.h). `operand` turns registers, numbers and names into C++; see
+// translate.mjs.
 import { access, atomic, barrier } from './memory_instructions.mjs'
 import { tensorInstruction } from './tensor_instructions.mjs'
 import { SIZE, TYPES, vector } from './types.mjs'

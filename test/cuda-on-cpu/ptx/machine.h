@@ -1,5 +1,6 @@
-// What translated PTX computes with: registers are unsigned words, an instruction reads and writes them as its type. Memory, barriers, warps and
-// tensor cores are those of the emulator, so that a translated kernel runs where the C++ one does.
+// What translated PTX computes with: registers are unsigned words, an instruction reads and writes them as its type.
+// Memory, barriers, warps and tensor cores are those of the emulator, so that a translated kernel runs where the C++
+// one does.
 #pragma once
 #include <algorithm>
 #include <bit>
@@ -134,7 +135,10 @@ template <class D, class S> D convert(S s) {
   } else return D(s);
 }
 
-/** Shuffle: bits 8 to 12 of `clamp_and_segments` tell the width. The predicate says whether the lane's source lies in its segment. */
+/**
+ * Shuffle: bits 8 to 12 of `clamp_and_segments` tell the width. The predicate says whether the lane's source lies in
+ * its segment.
+ */
 inline uint32_t shuffle(emulator::Shuffle mode, uint32_t value, uint32_t operand, uint32_t clamp_and_segments, uint32_t mask,
                         bool& inside) {
   const int width = 32 - int(clamp_and_segments >> 8 & 31), lane = int(thread_number() & 31), first = lane & ~(width - 1);

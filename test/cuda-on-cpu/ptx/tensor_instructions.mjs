@@ -1,4 +1,5 @@
-// Tensor cores and asynchronous copies in C++: cp.async, ldmatrix, mma.sync; of sm_90 mbarrier, TMA, wgmma and clusters.
+// Tensor cores and asynchronous copies in C++: cp.async, ldmatrix, mma.sync; of sm_90 mbarrier, TMA, wgmma and
+// clusters.
 import { vector } from './types.mjs'
 
 const shared = (address) => `(shared + uint32_t(${address}))`

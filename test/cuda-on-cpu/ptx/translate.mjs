@@ -1,5 +1,6 @@
-// Translates the PTX of a file of kernels into C++ that runs on the emulator: what nvcc made of them, inline assembly included, is then executed.
-// Registers become local variables, labels stay labels, each instruction is a line (instructions.mjs).
+// Translates the PTX of a file of kernels into C++ that runs on the emulator: what nvcc made of them, inline assembly
+// included, is then executed. Registers become local variables, labels stay labels, each instruction is a line
+// (instructions.mjs).
 // Every kernel registers itself under the name it has in the program that launches it (translated_launch.h).
 import { execFileSync } from 'node:child_process'
 import { translate } from './instructions.mjs'
@@ -89,7 +90,8 @@ class Kernel {
     return `v_${identifier(text)}`
   }
 
-  // Registers are seen as another type by a plain cast where that is all it takes: compilers are quicker with it than with templates.
+  // Registers are seen as another type by a plain cast where that is all it takes: compilers are quicker with it than
+  // with templates.
   read(text, type) {
     if (type === 'pred') return text.startsWith('!') ? `!${this.raw(text.slice(1))}` : `(${this.raw(text)} != 0)`
     const value = this.raw(text)
@@ -171,7 +173,10 @@ function table({ name, align, bytes, element, initial }) {
   return `alignas(${align}) static ${type} ${identifier(name)}[${Math.max(bytes / element, 1)}] = {${(initial ?? []).map((value) => `${type}(${value}${element === 8 ? 'ull' : ''})`).join(', ')}};`
 }
 
-/** Names as c++filt writes them: those of anonymous namespaces lose what nvcc puts into them. A tensor map's type has a name of its own in CUDA. */
+/**
+ * Names as c++filt writes them: those of anonymous namespaces lose what nvcc puts into them. A tensor map's type has a
+ * name of its own in CUDA.
+ */
 function readable(names) {
   if (names.length === 0) return []
   return execFileSync('c++filt', { input: `${names.join('\n')}\n`, maxBuffer: 1 << 28 })
@@ -182,8 +187,8 @@ function readable(names) {
 }
 
 /**
- * C++ files of the kernels whose names are wanted, a few kernels in each so that several compilers can work on them, and the instructions that
- * have no translation with how often they appear.
+ * C++ files of the kernels whose names are wanted, a few kernels in each so that several compilers can work on them,
+ * and the instructions that have no translation with how often they appear.
  */
 export function translateModule(source, wanted, kernelsPerFile = 4) {
   const { variables, kernels: all } = parse(source)

@@ -1,4 +1,5 @@
-// Put before a kernel file by -include: its launches start the translated kernels. The file's own kernels only tell which ones are meant.
+// Put before a kernel file by -include: its launches start the translated kernels. The file's own kernels only tell
+// which ones are meant.
 #pragma once
 #include <cuda_runtime.h>
 

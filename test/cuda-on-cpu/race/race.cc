@@ -1,8 +1,9 @@
-// Data races: two accesses to the same bytes by different threads, one of them a plain write, that nothing orders. Kernels are compiled
-// with -fsanitize=thread; race_hooks.cc receives their accesses.
+// Data races: two accesses to the same bytes by different threads, one of them a plain write, that nothing orders.
+// Kernels are compiled with -fsanitize=thread; race_hooks.cc receives their accesses.
 //
-// Order is what CUDA promises: barriers (all of a block, named, of a warp, in shared memory, of a cluster), release and acquire words, fences
-// with atomics, waits for asynchronous copies and products, the end of a kernel. Shuffles and votes order nothing.
+// Order is what CUDA promises: barriers (all of a block, named, of a warp, in shared memory, of a cluster), release and
+// acquire words, fences with atomics, waits for asynchronous copies and products, the end of a kernel. Shuffles and
+// votes order nothing.
 #define WEFT_DETECT_RACES
 #include "race.h"
 

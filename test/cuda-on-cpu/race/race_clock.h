@@ -1,5 +1,5 @@
-// What threads know of each other: vector clocks in two steps. A barrier of a whole block begins a new epoch, in which each of its threads
-// knows all of the epochs before; other orders are clocks of single threads.
+// What threads know of each other: vector clocks in two steps. A barrier of a whole block begins a new epoch, in which
+// each of its threads knows all of the epochs before; other orders are clocks of single threads.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The functions that code compiled with -fsanitize=thread calls, in place of the sanitizer's own library. Only kernels matter: host code has
-// no running thread of the emulation, and its atomics are just done.
+// The functions that code compiled with -fsanitize=thread calls, in place of the sanitizer's own library. Only kernels
+// matter: host code has no running thread of the emulation, and its atomics are just done.
 #include <cstdint>
 #include <cstring>
 

@@ -1,5 +1,5 @@
-// Attention of the size of tensor-core tiles, with keys that are split among blocks, and long rows of rmsNorm: variants that the shapes of
-// test/ops do not reach.
+// Attention of the size of tensor-core tiles, with keys that are split among blocks, and long rows of rmsNorm: variants
+// that the shapes of test/ops do not reach.
 import { type DType, grad, mul, rmsNorm, scaledDotProductAttention, sum, type Tensor, tensor } from '../../../lib/index.js'
 import { generator } from '../../expect.js'
 

@@ -1,6 +1,6 @@
 // Products and convolutions large enough for the tensor-core kernels, in every type, layout and precision.
+import { native } from '../../../lib/core/addon.js'
 import { applyOne } from '../../../lib/core/apply.js'
-import { native } from '../../../lib/core/device.js'
 import { type DType, dense, jit, matMul, type Tensor, tensor } from '../../../lib/index.js'
 import type { ProgramSpec } from '../../../lib/core/native.js'
 import type { Op } from '../../../lib/core/op.js'

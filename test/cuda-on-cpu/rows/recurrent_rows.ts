@@ -1,4 +1,5 @@
-// Recurrent runs with more units than the rows of test/ops have: weights that a cluster of blocks shares, or that are read anew for every step.
+// Recurrent runs with more units than the rows of test/ops have: weights that a cluster of blocks shares, or that are
+// read anew for every step.
 import { apply } from '../../../lib/core/apply.js'
 import { type DType, grad, mul, sum, type Tensor, tensor } from '../../../lib/index.js'
 import { Gru } from '../../../lib/ops/gru.js'

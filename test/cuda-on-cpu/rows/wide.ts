@@ -1,4 +1,5 @@
-// The rows of wide_rows.ts, attention_rows.ts and recurrent_rows.ts, once: not a test, but run with export.ts for the emulated GPU to repeat it.
+// The rows of wide_rows.ts, attention_rows.ts and recurrent_rows.ts, once: not a test, but run with export.ts for the
+// emulated GPU to repeat it.
 import { attentions } from './attention_rows.js'
 import { recurrent } from './recurrent_rows.js'
 import { DTYPES, SHAPES, wide } from './wide_rows.js'

@@ -1,5 +1,5 @@
-// Long rows, tall columns and large arrays, for the variants of kernels that several warps or blocks share and that the small shapes of test
-// rows do not reach.
+// Long rows, tall columns and large arrays, for the variants of kernels that several warps or blocks share and that the
+// small shapes of test rows do not reach.
 import {
   type DType,
   type Tensor,
@@ -77,13 +77,18 @@ function* normalized([rows, columns]: readonly [number, number], dtype: DType): 
   yield* both((t) => sparseSoftmaxCrossEntropy(t!, labels), x)
 }
 
-/** A result, and for each of its values the size of what was added up, where that is known: values are then compared by their own size. */
+/**
+ * A result, and for each of its values the size of what was added up, where that is known: values are then compared by
+ * their own size.
+ */
 export interface Computed {
   value: Tensor
   size?: Tensor
 }
 
-/** Sums in which numbers of very different size and an infinity occur: those that do not contain them must not notice. */
+/**
+ * Sums in which numbers of very different size and an infinity occur: those that do not contain them must not notice.
+ */
 function* uneven([rows, columns]: readonly [number, number], dtype: DType): Generator<Computed> {
   const n = rows * columns
   for (const large of [1e10, Number.POSITIVE_INFINITY]) {

@@ -1,5 +1,5 @@
-// takeBatch: the rows of the next batch, found through a permutation and converted to the dtype of the model's input on the way. A thread
-// copies one unit of a row, up to 16 bytes, or converts four neighbouring elements.
+// takeBatch: the rows of the next batch, found through a permutation and converted to the dtype of the model's input on
+// the way. A thread copies one unit of a row, up to 16 bytes, or converts four neighbouring elements.
 #include "convert.cuh"
 #include "strided.cuh"
 

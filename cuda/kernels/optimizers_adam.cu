@@ -1,4 +1,5 @@
-// adam (Kingma & Ba 2015), adamax and nadam. Formulas follow Keras 3; bias corrections are computed in double precision, once per block.
+// adam (Kingma & Ba 2015), adamax and nadam. Formulas follow Keras 3; bias corrections are computed in double
+// precision, once per block.
 #include "optimizers.cuh"
 
 namespace weft::cuda {

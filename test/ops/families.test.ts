@@ -1,0 +1,55 @@
+// One family of operations has one base name on all sides: lib/ops/<family>.ts, native/cpu/kernels/<family>.cc,
+// cuda/kernels/**/<family>.cu and test/ops/<family>.test.ts. A kernel file may be a part of its family:
+// <family>_<part>. A family whose rows stand with those of another says so in the second line of its file in lib/ops:
+// "// Tested in test/ops/recurrent.test.ts."
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const root = path.join(import.meta.dirname, '..', '..', '..')
+const names = (folder: string, ending: string): string[] =>
+  readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(ending))
+const text = (...parts: string[]): string => readFileSync(path.join(root, ...parts), 'utf8')
+
+const families = names('lib/ops', '.ts').map((file) => file.slice(0, -3))
+/** Kernels that serve operations of several families. */
+const SHARED: Readonly<Record<string, string>> = {
+  strided: 'copies of values in another order: transpose, slice, concat, pad and others',
+}
+
+/** The family whose name the file begins with, the longest of them. */
+function familyOf(file: string): string | undefined {
+  const base = path.basename(file).replace(/\.\w+$/, '')
+  return families.filter((name) => base === name || base.startsWith(`${name}_`)).sort((a, b) => b.length - a.length)[0]
+}
+
+const backends = [
+  { backend: 'cpu', folder: 'native/cpu/kernels', ending: '.cc' },
+  { backend: 'cuda', folder: 'cuda/kernels', ending: '.cu' },
+]
+
+for (const { backend, folder, ending } of backends) {
+  test(`each ${backend} kernel file belongs to a family of lib/ops, which has its operations and its tests`, () => {
+    const wrong: string[] = []
+    for (const file of names(folder, ending)) {
+      const made = [...text(folder, file).matchAll(new RegExp(`^KERNEL\\(${backend}, (\\w+)\\)`, 'gm'))].map(([, name]) => name!)
+      const family = familyOf(file)
+      if (made.length === 0 || path.basename(file, ending) in SHARED) continue
+      if (family === undefined) {
+        wrong.push(`${folder}/${file} makes ${made.join(', ')}, and there is no such file in lib/ops`)
+        continue
+      }
+      const declared = text('lib/ops', `${family}.ts`)
+      for (const name of made)
+        if (!declared.includes(`'${name}'`)) wrong.push(`${folder}/${file} makes ${name}, which lib/ops/${family}.ts does not declare`)
+      const tests = /^\/\/ Tested in (test\/ops\/\w+\.test\.ts)\.$/.exec(declared.split('\n')[1]!)?.[1] ?? `test/ops/${family}.test.ts`
+      if (!existsSync(path.join(root, tests))) wrong.push(`${folder}/${file}: ${tests} is missing`)
+      else if (!made.some((name) => text(tests).includes(name.replace(/Grad$/, ''))))
+        wrong.push(`${tests} tests none of ${made.join(', ')}`)
+    }
+    assert.equal(wrong, [])
+  })
+}
+
+test.run()
