@@ -1,7 +1,8 @@
 // batcher: dynamic batching of a model in the user's own server.
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
-import { mapTree, type Tensor } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { mapTree } from '../core/tree.js'
 import { freeOwned, type ModelData, toColumns } from '../model/feed.js'
 import { type AnyModel, Model } from '../model/model.js'
 import { type Answer, Executor, type Work } from './executor.js'
@@ -31,9 +32,9 @@ export interface Batched<O> {
 }
 
 /**
- * The model as a function whose calls share batches. Each call gets the outputs for its own rows, with the bits that it would get alone.
- * A call that cannot be taken rejects with ERR_OVERLOADED, one that takes too long with ERR_TIMEOUT. Rows with bad data (ERR_DATA) fail
- * their own call alone.
+ * The model as a function whose calls share batches. Each call gets the outputs for its own rows, with the bits that it
+ * would get alone. A call that cannot be taken rejects with ERR_OVERLOADED, one that takes too long with ERR_TIMEOUT.
+ * Rows with bad data (ERR_DATA) fail their own call alone.
  */
 export function batcher<O>(net: Model<object, never, O>, options: BatcherOptions = {}): Batched<O> {
   checkCall('batcher(net, options)', arguments, SCHEDULER_OPTIONS)

@@ -1,8 +1,10 @@
-// Executor: a model's programs for padded batch sizes. Rows of requests are gathered into one batch, and its results scattered to them.
+// Executor: a model's programs for padded batch sizes. Rows of requests are gathered into one batch, and its results
+// scattered to them.
 import { WeftError } from '../core/error.js'
 import { type JitFunction, jit } from '../core/jit.js'
 import { bytesOf, type Shape, sizeOf } from '../core/spec.js'
-import { allocate, mapTree, type Tensor, walk } from '../core/tensor.js'
+import { allocate, type Tensor } from '../core/tensor.js'
+import { mapTree, walk } from '../core/tree.js'
 import { fillFrom } from '../core/create.js'
 import type { AnyModel } from '../model/model.js'
 import { bytesOfShape, type HostTensor, toHost } from './host_tensor.js'

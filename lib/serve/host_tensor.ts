@@ -24,7 +24,10 @@ export function toDevice({ dtype, shape, bytes }: HostTensor, device: string): T
   return t
 }
 
-/** The values of a tensor, once the runs that make them are done; not to be written to. Rejects with what went wrong in them. */
+/**
+ * The values of a tensor, once the runs that make them are done; not to be written to. Rejects with what went wrong in
+ * them.
+ */
 export async function toHost(t: Tensor): Promise<HostTensor> {
   return { dtype: t.dtype, shape: t.shape, bytes: await bytesOnHost(t.held()) }
 }

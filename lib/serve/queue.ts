@@ -44,8 +44,8 @@ export class Queue<W extends Waiting> {
   }
 
   /**
-   * The batch that would go now. It begins with the oldest request of the highest priority and takes what fits to it, in order; requests of
-   * other keys keep their places. The requests stay in the queue.
+   * The batch that would go now. It begins with the oldest request of the highest priority and takes what fits to it,
+   * in order; requests of other keys keep their places. The requests stay in the queue.
    */
   next(maxRows: number): Cut<W> | undefined {
     const head = this.levels.map(first).find((request) => request !== undefined)

@@ -1,5 +1,5 @@
-// Scheduler: dynamic batching. A batch is cut when an instance is free, as large as what is waiting. maxDelayMs holds a batch back only while
-// no request in the queue is older than that.
+// Scheduler: dynamic batching. A batch is cut when an instance is free, as large as what is waiting. maxDelayMs holds a
+// batch back only while no request in the queue is older than that.
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
 import { show } from '../core/options.js'

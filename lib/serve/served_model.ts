@@ -57,7 +57,10 @@ export class ServedModel {
     return this.scheduler.maxBatchSize
   }
 
-  /** Loads the programs of all batch sizes. Models with free extents beside the batch load theirs with the first requests. */
+  /**
+   * Loads the programs of all batch sizes. Models with free extents beside the batch load theirs with the first
+   * requests.
+   */
   async warm(): Promise<void> {
     if (this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))) return
     const inputs = this.signature.inputs.map(({ datatype, shape }) => ({

@@ -88,7 +88,9 @@ const WATCH_MS = 2000
 const DEFAULT_HTTP_PORT = 8080
 const DEFAULT_GRPC_PORT = 8081
 
-/** Starts a server; resolves when all models are loaded and warm. A model that cannot be loaded is logged, and unready. */
+/**
+ * Starts a server; resolves when all models are loaded and warm. A model that cannot be loaded is logged, and unready.
+ */
 export async function serve(options: ServeOptions): Promise<Server> {
   checkCall('serve(options)', arguments, OPTIONS)
   check(options)
@@ -125,7 +127,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
 }
 
-/** In the reverse order: what waits for its batch is answered before connections are closed. A second call does nothing. */
+/**
+ * In the reverse order: what waits for its batch is answered before connections are closed. A second call does nothing.
+ */
 async function closeAll(closers: (() => Promise<void> | void)[]): Promise<void> {
   for (let close = closers.pop(); close; close = closers.pop()) await close()
 }

@@ -11,7 +11,10 @@ import type { IndexEntry, Repository } from './repository/repository.js'
 import type { ServedModel } from './served_model.js'
 import type { ModelStatistics } from './statistics.js'
 
-/** none: models stay as they were at the start. explicit: clients load and unload them. watch: the server follows the folder. */
+/**
+ * none: models stay as they were at the start. explicit: clients load and unload them. watch: the server follows the
+ * folder.
+ */
 export type Control = 'none' | 'explicit' | 'watch'
 
 /** Extensions of the protocol, exactly those that there are. */

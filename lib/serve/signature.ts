@@ -1,7 +1,8 @@
 // Signature: what a model takes and gives, as the protocol says it.
 import { WeftError } from '../core/error.js'
 import type { DType, DynamicShape } from '../core/spec.js'
-import { mapTree, type Tensor, walk } from '../core/tensor.js'
+import type { Tensor } from '../core/tensor.js'
+import { mapTree, walk } from '../core/tree.js'
 import { Embedding } from '../layers/embedding.js'
 import { FunctionalModel } from '../model/functional.js'
 import type { AnyModel } from '../model/model.js'

@@ -1,4 +1,5 @@
-// Credentials: every route that the router has is closed to those who prove nothing, and open to the roles it names alone.
+// Credentials: every route that the router has is closed to those who prove nothing, and open to the roles it names
+// alone.
 import { renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { pino } from 'pino'

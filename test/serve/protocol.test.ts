@@ -1,4 +1,5 @@
-// The protocol without a server: requests are read exactly or refused with what is wrong, before memory is taken for them.
+// The protocol without a server: requests are read exactly or refused with what is wrong, before memory is taken for
+// them.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WeftError } from '../../lib/index.js'

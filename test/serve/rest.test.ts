@@ -1,4 +1,5 @@
-// The REST server: every endpoint over real sockets on the loopback interface, and what it makes of wrong, large and abandoned requests.
+// The REST server: every endpoint over real sockets on the loopback interface, and what it makes of wrong, large and
+// abandoned requests.
 import { once } from 'node:events'
 import { connect as connectSocket } from 'node:net'
 import { gunzipSync, gzipSync, deflateSync, inflateSync } from 'node:zlib'

@@ -1,4 +1,5 @@
-// Scheduler: when a batch is cut and from what; limits, timeouts, cancellation, faults of single requests. On a clock that the tests move.
+// Scheduler: when a batch is cut and from what; limits, timeouts, cancellation, faults of single requests. On a clock
+// that the tests move.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WeftError } from '../../lib/index.js'

@@ -59,7 +59,10 @@ export class ApiKeys implements Authenticator {
   private stamp: string
   private readonly timer: NodeJS.Timeout
 
-  /** ERR_FORMAT where the file is not as it should be. `failed` is told when it is not later on; the keys stay as they were. */
+  /**
+   * ERR_FORMAT where the file is not as it should be. `failed` is told when it is not later on; the keys stay as they
+   * were.
+   */
   constructor(
     private readonly file: string,
     failed: (error: unknown) => void,

@@ -19,7 +19,10 @@ export class Principal {
     return this.models === undefined || this.models.has(model)
   }
 
-  /** Throws ERR_FORBIDDEN unless they have one of the roles, and the model is theirs. `model` undefined: what concerns all models. */
+  /**
+   * Throws ERR_FORBIDDEN unless they have one of the roles, and the model is theirs. `model` undefined: what concerns
+   * all models.
+   */
   demand(roles: readonly Role[], model: string | undefined, ofAll: boolean): void {
     if (!roles.some((role) => this.roles.has(role)))
       throw new WeftError('ERR_FORBIDDEN', `these credentials lack the role ${roles.map((role) => `'${role}'`).join(' or ')}`)

@@ -1,6 +1,6 @@
 // connect: a client of this server, and of others that speak the Open Inference Protocol.
 import { setTimeout as pause } from 'node:timers/promises'
-import { tensor } from '../../core/apply.js'
+import { tensor } from '../../core/create.js'
 import { device } from '../../core/device.js'
 import { WeftError } from '../../core/error.js'
 import { integer } from '../../core/checks.js'
@@ -75,7 +75,10 @@ export class Client {
     private readonly retries: number,
   ) {}
 
-  /** The outputs by name. Rejects with a WeftError whose code says whether the request, the server or the time was at fault. */
+  /**
+   * The outputs by name. Rejects with a WeftError whose code says whether the request, the server or the time was at
+   * fault.
+   */
   async infer(model: string, options: InferOptions): Promise<InferResult> {
     checkCall('infer(model, options)', arguments)
     checkOptions('infer', options ?? null, INFER, 'model')
@@ -166,8 +169,8 @@ function tensorOf({ name, datatype, shape, bytes }: WireTensor): Tensor {
 }
 
 /**
- * A client for a server at http:, https:, grpc: or grpcs:. Rejects with ERR_UNAVAILABLE where no server answers, and with
- * ERR_UNAUTHENTICATED where it does not take the key.
+ * A client for a server at http:, https:, grpc: or grpcs:. Rejects with ERR_UNAVAILABLE where no server answers, and
+ * with ERR_UNAUTHENTICATED where it does not take the key.
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Client> {
   checkCall('connect(url, options)', arguments, CONNECT)

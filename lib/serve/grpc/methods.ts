@@ -105,7 +105,10 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
   }
 }
 
-/** Health of the server ('', or the name of the inference service) and of each model. Watch gives the state as it is, and the end. */
+/**
+ * Health of the server ('', or the name of the inference service) and of each model. Watch gives the state as it is,
+ * and the end.
+ */
 export function healthMethods(service: Service): Readonly<Record<keyof typeof Health.method, Method>> {
   const status = ({ service: name }: HealthCheckRequest): Message => {
     const whole = name === '' || name === pb.GRPCInferenceService.typeName

@@ -1,4 +1,5 @@
-// JSON of requests: UTF-8 without a byte order mark, not nested deeper than the limit, which is found before anything is made of it.
+// JSON of requests: UTF-8 without a byte order mark, not nested deeper than the limit, which is found before anything
+// is made of it.
 import { invalid, tooLarge } from './tensors.js'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -1,4 +1,5 @@
-// JSON values: the `data` of a tensor in JSON to bytes, and back. What JSON cannot hold exactly is refused, never rounded.
+// JSON values: the `data` of a tensor in JSON to bytes, and back. What JSON cannot hold exactly is refused, never
+// rounded.
 import { WeftError } from '../../core/error.js'
 import { show } from '../../core/options.js'
 import type { Datatype } from './datatypes.js'

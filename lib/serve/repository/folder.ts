@@ -1,4 +1,5 @@
-// Folders of a repository: <root>/<model>/<version>/. Names are taken from listings of the folders, never from a request.
+// Folders of a repository: <root>/<model>/<version>/. Names are taken from listings of the folders, never from a
+// request.
 import { lstat, open, readdir } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'

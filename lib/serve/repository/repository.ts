@@ -1,5 +1,5 @@
-// Repository: the models that are served, by name and version. A version is loaded and warm before the one before it is let go; one that
-// cannot be loaded leaves what was there.
+// Repository: the models that are served, by name and version. A version is loaded and warm before the one before it is
+// let go; one that cannot be loaded leaves what was there.
 import { realpath } from 'node:fs/promises'
 // saved models name layers, losses and metrics, which the package's modules register
 import '../../index.js'
@@ -120,7 +120,10 @@ export class Repository {
     })
   }
 
-  /** Loads the versions that the model's policy picks, and lets the others go. Rejects when one cannot be loaded; what was served still is. */
+  /**
+   * Loads the versions that the model's policy picks, and lets the others go. Rejects when one cannot be loaded; what
+   * was served still is.
+   */
   load(name: string): Promise<void> {
     return this.inTurn(name, () => this.loadNow(name))
   }
