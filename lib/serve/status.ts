@@ -80,5 +80,6 @@ export function statusOf(error: unknown): Status {
 /** The error that a client makes of a status; the first code of the table that has it. */
 export function errorOf(kind: 'http' | 'grpc', status: number, message: string): WeftError {
   const found = (Object.keys(TABLE) as ErrorCode[]).find((code) => TABLE[code][kind] === status)
-  return new WeftError(found ?? 'ERR_INTERNAL', message)
+  const clients = kind === 'http' && status >= 400 && status < 500
+  return new WeftError(found ?? (clients ? 'ERR_ARGUMENT' : 'ERR_INTERNAL'), message)
 }

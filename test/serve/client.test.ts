@@ -131,7 +131,7 @@ test('a server that is too busy is asked again, others are not', async () => {
     [429, 'ERR_OVERLOADED'],
     [400, 'ERR_ARGUMENT'],
     [500, 'ERR_INTERNAL'],
-    [418, 'ERR_INTERNAL'],
+    [418, 'ERR_ARGUMENT'],
   ] as const) {
     asked = 0
     statuses.splice(0, statuses.length, status)

@@ -1,4 +1,5 @@
 // The gRPC server, asked by a client that another codec made from the protocol's definition.
+import { once } from 'node:events'
 import path from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -185,6 +186,29 @@ test('deadline, cancellation, a full queue', async () => {
     assert.is(refused, grpc.status.RESOURCE_EXHAUSTED)
     await close()
     assert.equal((await Promise.all(waiting)).map(([code]) => code).sort(), [0, grpc.status.RESOURCE_EXHAUSTED])
+  })
+})
+
+test('Watch: the state as it is, and an end when the server is closed', async () => {
+  const keys = createApiKey({ id: 'all', roles: ['read'] })
+  const file = path.join(folder, 'watch.json')
+  writeFileSync(file, JSON.stringify({ keys: [keys.entry] }))
+  await withServer({ models: { double: scaling(2) }, auth: { apiKeys: file } }, async (_, address, close) => {
+    const client = new grpc.Client(address, grpc.credentials.createInsecure())
+    const watch = (key: string): grpc.ClientReadableStream<Buffer> => {
+      const metadata = new grpc.Metadata()
+      metadata.set('x-api-key', key)
+      const same = (value: Buffer): Buffer => value
+      return client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', same, same, Buffer.alloc(0), metadata)
+    }
+    const [refused] = (await once(watch('x'), 'error')) as [grpc.ServiceError]
+    assert.is(refused.code, grpc.status.UNAUTHENTICATED)
+    const stream = watch(keys.key)
+    const [state] = (await once(stream, 'data')) as [Buffer]
+    assert.equal([...state], [8, 1], 'SERVING')
+    const [[last]] = await Promise.all([once(stream, 'status') as Promise<[grpc.StatusObject]>, close()])
+    assert.is(last.code, grpc.status.OK)
+    client.close()
   })
 })
 

@@ -319,6 +319,22 @@ test('a full queue: 429 with Retry-After; a timeout: 504; a client that goes awa
   assert.is((await waiting!).status, 200, 'close() answers what is waiting')
 })
 
+test('bytes of bodies are counted before they are read: 429, and 200 once those of others are gone', async () => {
+  await withServer({ models: { double: scaling(2) }, limits: { inFlightBytes: 2000 } }, async (url) => {
+    const infer = `${url}/v2/models/double/infer`
+    const [body, headers] = [JSON.stringify(x([[1, 2]])).padEnd(1000), 'host: x\r\nconnection: close\r\n']
+    const ask = (length: string) => raw(url, `POST /v2/models/double/infer HTTP/1.1\r\n${headers}${length}\r\n\r\n`)
+    const slow = connectSocket(Number(new URL(url).port), '127.0.0.1')
+    slow.write(`POST /v2/models/double/infer HTTP/1.1\r\n${headers}content-length: 1500\r\n\r\n{`)
+    let status = 200
+    while (status === 200) status = (await post(infer, body)).status
+    assert.is(status, 429)
+    assert.match((await ask('transfer-encoding: chunked')).head, /^HTTP\/1.1 429/, 'a length that is not known counts as the largest')
+    slow.destroy()
+    while (status !== 200) status = (await post(infer, body)).status
+  })
+})
+
 test('close answers what was accepted, also what waits for its batch', async () => {
   const server = await serve({ ...quiet, models: { double: scaling(2) }, batching: { maxBatchSize: 8, maxDelayMs: 3_600_000 } })
   const url = server.address.http!

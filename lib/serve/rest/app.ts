@@ -80,6 +80,7 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       authorization: request.headers.authorization,
       apiKey: Array.isArray(key) ? key.join() : key,
     })
+    hold(service, request, reply)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { principal, begin, failure } = contexts.get(request) ?? { principal: undefined, begin: performance.now(), failure: undefined }
@@ -128,6 +129,16 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
   return app
 }
 
+/**
+ * Counts the bytes of the body before it is read, as far as its length is known; until the reply is out, or the client
+ * gone.
+ */
+function hold(service: Service, { headers }: FastifyRequest, reply: FastifyReply): void {
+  const { bodyBytes } = service.limits
+  const bytes = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bodyBytes
+  if (bytes > 0) reply.raw.once('close', service.hold(Math.min(bytes, bodyBytes)))
+}
+
 /** Answers with what the error is to a client. */
 function refuse(reply: FastifyReply, error: unknown): { http: number } {
   const { http, message, retryAfter } = statusOf(error)
@@ -143,4 +154,8 @@ function refuse(reply: FastifyReply, error: unknown): { http: number } {
   return { http: status }
 }
 
-const fastifyMessage = (status: number): string => (status === 413 ? 'the body is too large' : 'the request is not understood')
+const FASTIFY_MESSAGES: Readonly<Record<number, string>> = {
+  413: 'the body is too large',
+  415: 'the header Content-Type is not understood',
+}
+const fastifyMessage = (status: number): string => FASTIFY_MESSAGES[status] ?? 'the request is not understood'

@@ -99,10 +99,11 @@ async function infer(service: Service, { request, reply, model, version, signal 
   const served = service.target(model, version)
   const { limits } = service
   const packed = bytesOf(request)
-  const release = service.hold(packed.length)
+  const { headers } = request
+  const body = await inflate(packed, headers['content-encoding'], limits.bodyBytes)
+  // what came over the wire is counted already
+  const release = service.hold(body.length - packed.length)
   try {
-    const { headers } = request
-    const body = await inflate(packed, headers['content-encoding'], limits.bodyBytes)
     const length = headerLength(headers['inference-header-content-length'], body.length)
     const raw = length === 0 && headers['inference-header-content-length'] !== undefined
     const parsed = raw ? rawRequest(served.signature, body) : parseInferRequest(body, length, limits)
