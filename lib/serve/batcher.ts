@@ -3,7 +3,7 @@ import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { mapTree } from '../core/tree.js'
-import { freeOwned, type ModelData, toColumns } from '../model/feed.js'
+import { type Forms, freeOwned, type ModelData, toColumns } from '../model/feed.js'
 import { type AnyModel, Model } from '../model/model.js'
 import { type Answer, Executor, type Work } from './executor.js'
 import { sampleKey, toDevice, toHost } from './host_tensor.js'
@@ -43,11 +43,13 @@ export function batcher<O>(net: Model<object, never, O>, options: BatcherOptions
   const executor = new Executor(model, options.maxBatchSize ?? 32)
   const scheduler = new Scheduler<Work, Answer>(`batcher of ${model.name}`, options, (batch) => executor.run(batch))
 
+  const forms = model.forms
+
   const infer = async (x: ModelData, given: SubmitOptions = {}): Promise<O> => {
     checkOptions('infer', given, SUBMIT_OPTIONS, 'x')
-    const { work, rows, key } = await workOf(model, x)
+    const { work, rows, key } = await workOf({ ...forms, device: executor.device }, x)
     const { outputs, form } = await scheduler.submit(work, rows, key, given)
-    return form(outputs.map((output) => toDevice(output, model.device))) as O
+    return form(outputs.map((output) => toDevice(output, executor.device))) as O
   }
   const close = async (): Promise<void> => {
     await scheduler.close()
@@ -57,10 +59,10 @@ export function batcher<O>(net: Model<object, never, O>, options: BatcherOptions
 }
 
 /** What the user passes as x, as rows on the host. */
-async function workOf(model: AnyModel, x: ModelData): Promise<{ work: Work; rows: number; key: string }> {
+async function workOf(forms: Forms, x: ModelData): Promise<{ work: Work; rows: number; key: string }> {
   const owned: Tensor[] = []
   try {
-    const { x: tree, rows } = toColumns(model.forms, x, undefined, undefined, owned)
+    const { x: tree, rows } = toColumns(forms, x, undefined, undefined, owned)
     const tensors: Tensor[] = []
     const places = mapTree(tree, (t) => `${tensors.push(t) - 1}`)
     const inputs = await Promise.all(tensors.map(toHost))

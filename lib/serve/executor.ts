@@ -3,7 +3,7 @@
 import { WeftError } from '../core/error.js'
 import { type JitFunction, jit } from '../core/jit.js'
 import { bytesOf, type Shape, sizeOf } from '../core/spec.js'
-import { allocate, type Tensor } from '../core/tensor.js'
+import { allocate, type Tensor, type Variable } from '../core/tensor.js'
 import { mapTree, walk } from '../core/tree.js'
 import { fillFrom } from '../core/create.js'
 import type { AnyModel } from '../model/model.js'
@@ -28,6 +28,8 @@ const rowsOf = ({ inputs }: Work): number => inputs[0]!.shape[0]!
 export class Executor {
   private readonly programs = new Map<number, JitFunction<[unknown], unknown>>()
   private version: number | undefined
+  /** One of the weights: where it is, all are. The model itself would look for it on every call. */
+  private anchor: Variable | undefined
   private disposed = false
 
   constructor(
@@ -47,20 +49,23 @@ export class Executor {
   /** Computes a batch; the bytes of the answers are copies. */
   async run(batch: readonly Work[]): Promise<{ results: Answer[]; timing: Timing }> {
     const begin = performance.now()
+    const { device } = this
     const rows = batch.reduce((sum, work) => sum + rowsOf(work), 0)
     const size = rows === 0 ? 0 : (Executor.sizes(this.maxBatchSize).find((candidate) => candidate >= rows) ?? rows)
     const inputs = batch[0]!.inputs.map((_, i) =>
       gather(
         batch.map((work) => work.inputs[i]!),
         size,
-        this.model.device,
+        device,
       ),
     )
     const gathered = performance.now()
     const outputs: Tensor[] = []
     try {
-      const tree = this.program(size)(batch[0]!.form(inputs))
+      const { outputs: tree, done } = this.program(size).submit(batch[0]!.form(inputs))
       walk(tree, (t) => outputs.push(t))
+      // batches may overlap, and their faults with them: what failed in this one is marked in its own outputs
+      await done.catch(() => undefined)
       const values = await Promise.all(outputs.map(toHost))
       const computed = performance.now()
       values.forEach(({ shape }) => this.checkRows(shape, size))
@@ -99,6 +104,18 @@ export class Executor {
     this.forget()
   }
 
+  /** Where the inputs go. */
+  get device(): string {
+    const { model } = this
+    // layers were added or frozen since
+    if (this.version !== model.version) {
+      this.forget()
+      this.version = model.version
+      this.anchor = model.weights[0]
+    }
+    return this.anchor?.device ?? model.device
+  }
+
   private forget(): void {
     for (const program of this.programs.values()) program.dispose()
     this.programs.clear()
@@ -107,9 +124,6 @@ export class Executor {
   private program(size: number): JitFunction<[unknown], unknown> {
     const { model } = this
     if (this.disposed) throw new WeftError('ERR_UNAVAILABLE', `${model.name}: it is not served any more`)
-    // layers were added or frozen since
-    if (this.version !== model.version) this.forget()
-    this.version = model.version
     let program = this.programs.get(size)
     if (program === undefined) {
       const precision = model.isCompiled ? { precision: model.compiled.precision } : {}
