@@ -94,6 +94,7 @@ export class GrpcServer {
     let principal: Principal | undefined
     let model: string | undefined
     let failure: unknown
+    let answered = false
     try {
       principal = authenticator.authenticate({
         authorization: header(call.metadata, 'authorization'),
@@ -104,12 +105,16 @@ export class GrpcServer {
       model = method.model(call.request.message as never)
       principal.demand(method.roles, model, false)
       const controller = new AbortController()
-      call.on('cancelled', () => controller.abort())
+      // told of every call in the end, also of those that were answered
+      call.on('cancelled', () => {
+        if (!answered) controller.abort()
+      })
       return await method.answer(call.request.message as never, { principal, signal: controller.signal })
     } catch (error) {
       failure = error
       throw error
     } finally {
+      answered = true
       const status = failure === undefined ? 0 : statusOf(failure).grpc
       const ms = Math.round((performance.now() - begin) * 1000) / 1000
       log.info(
