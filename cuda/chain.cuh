@@ -3,7 +3,7 @@
 // instruction, all of them in registers. Every thread takes the same branches, so that an instruction costs a few
 // cycles beside its arithmetic.
 #pragma once
-#include "kernels/pointwise.cuh"
+#include "pointwise.cuh"
 #include "pointwise/activation.h"
 #include "pointwise/arithmetic.h"
 #include "pointwise/compare.h"

@@ -1,7 +1,7 @@
-// The vocabulary of kernels: shared memory, vector loads and stores, reductions over warps and blocks, faults.
-// Everything a kernel file includes. Rules that let the same file run on a CPU (test/cuda-on-cpu): shared memory
-// through WEFT_SHARED and WEFT_DYNAMIC_SHARED; every asm in a wrapper with an emulated twin; exact masks for *_sync;
-// loops that wait for another thread go through a wrapper that yields.
+// The vocabulary of kernels: shared memory, wide accesses, reductions over warps and blocks, faults. Every kernel
+// includes it. Rules that let the same file run on a CPU (test/cuda-on-cpu): shared memory through WEFT_SHARED and
+// WEFT_DYNAMIC_SHARED; every asm in a wrapper with an emulated twin; exact masks for *_sync; loops that wait for
+// another thread go through a wrapper that yields.
 #pragma once
 #include "dtype.h"
 #include "launch.h"

@@ -194,22 +194,24 @@ template <class T, class U> Step bind_scatter(Call& call, const Scatter& scatter
 }
 
 /**
- * Whether one place may get so many updates that a float32 sum of them loses digits: sums are double then, in scratch
- * memory, which is spent on outputs of up to 32 MiB of it.
+ * Whether one place may get so many updates that a float32 sum of them loses digits. Sums are double then. They take
+ * scratch memory of eight bytes per element of the output, which is spent on outputs of up to 4 Mi elements.
  */
 bool many_updates(const Call& call, int64_t count) { return count >= 16384 && call.out[0].size() <= int64_t(1) << 22; }
 
-/** Integers wrap: they are added in an unsigned type. The 16-bit floats are added in float32 and rounded once. */
+/**
+ * Floats are added in float32, or in double where there are many, and rounded once. Integers wrap: they are added in an
+ * unsigned type.
+ */
 Step bind_scatter(Call& call, int64_t outer, int64_t n, int64_t count, int64_t inner, int64_t index_stride) {
   call.raises = true;
   const Scatter scatter = choose(outer, n, count, inner, index_stride, call.target.multiprocessors);
   require(scatter.warps < (int64_t(1) << 31), "ERR_SHAPE", call.op, ": the tensor is too large");
+  const bool many = many_updates(call, count);
   switch (call.out[0].dtype) {
-    case DType::float32:
-      if (many_updates(call, count)) return bind_scatter<double, float>(call, scatter);
-      return bind_scatter<float, float>(call, scatter);
-    case DType::float16: return bind_scatter<float, Float16>(call, scatter);
-    case DType::bfloat16: return bind_scatter<float, BFloat16>(call, scatter);
+    case DType::float32: return many ? bind_scatter<double, float>(call, scatter) : bind_scatter<float, float>(call, scatter);
+    case DType::float16: return many ? bind_scatter<double, Float16>(call, scatter) : bind_scatter<float, Float16>(call, scatter);
+    case DType::bfloat16: return many ? bind_scatter<double, BFloat16>(call, scatter) : bind_scatter<float, BFloat16>(call, scatter);
     case DType::int32: return bind_scatter<uint32_t, uint32_t>(call, scatter);
     case DType::uint8: return bind_scatter<uint8_t, uint8_t>(call, scatter);
     default: throw Error("ERR_DTYPE", call.op + ": " + name_of(call.out[0].dtype) + " is not supported");

@@ -7,6 +7,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { buildAll } from '../../scripts/build.mjs'
 import { build } from './build.mjs'
 import { buildTranslated } from './ptx/build.mjs'
 
@@ -150,16 +151,18 @@ const wanted = process.argv.slice(2)
 const parts = wanted.filter((word) => !Object.hasOwn(WAYS, word))
 const kinds = Object.keys(WAYS).filter((kind) => wanted.length === parts.length || wanted.includes(kind))
 
-for (const script of ['build:native', 'build:ts']) {
-  const { output, code } = await run('npm', ['run', '--silent', script])
-  if (code !== 0) fail(`FAIL ${script}\n${output.trimEnd().split('\n').slice(-40).join('\n')}`)
-}
+for (const problem of await buildAll()) fail(`FAIL ${problem}`)
 if (sum.failed === 0) await exportPrograms()
 for (const kind of sum.failed === 0 ? kinds : []) {
   const missing = ['cmake', 'g++', ...(kind === 'ptx' ? ['nvcc', 'c++filt'] : [])].find((tool) => !has(tool))
   if (missing) {
     sum.skipped += WAYS[kind].length
     console.log(`skipped: needs ${missing} (${kind})`)
+    continue
+  }
+  if (kind === 'ptx' && readdirSync(products).length === 0) {
+    sum.skipped += WAYS[kind].length
+    console.log(`skipped: ${parts.join(' ')} calls none of the operations of rows/product_rows.ts, which are what ptx repeats`)
     continue
   }
   const begin = performance.now()

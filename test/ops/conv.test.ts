@@ -5,7 +5,7 @@ import { apply, applyOne } from '../../lib/core/apply.js'
 import { Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad, Conv2dReluPool } from '../../lib/ops/conv.js'
 import type { FusedActivation } from '../../lib/ops/dense.js'
 import { checkRows, type Row } from '../check.js'
-import { at, elementwise, generate, reshape, type Values } from '../reference.js'
+import { absolute, at, elementwise, generate, reshape, type Values } from '../reference.js'
 import * as reference from '../reference_images.js'
 
 interface Case {
@@ -107,6 +107,29 @@ const gradientRows = (c: Case): Row[] => [
   },
 ]
 
+/** Positive numbers and one that is very large: sums that do not contain it must not notice it. */
+const uneven = (shape: readonly number[], large: number): { shape: readonly number[]; values: number[] } => {
+  const n = sizeOf(shape)
+  return { shape, values: Array.from({ length: n }, (_, i) => (i === Math.floor((n * 5) / 8) ? large : 1 + (i % 7) / 4)) }
+}
+const UNEVEN: readonly Case[] = [CASES[1]!, CASES[4]!, CASES[6]!, CASES[11]!, CASES[15]!, CASES[16]!]
+const POSITIVE: readonly (readonly [number, number])[] = [[0.5, 1.5]]
+
+const unevenRows = (c: Case, large: number): Row[] => {
+  const [forward, input, kernel] = [plain(c), ...gradientRows(c)] as [Row, Row, Row]
+  const one = { name: `${titleOf(c)} with ${large}`, derivatives: 0 as const }
+  const sizesOf =
+    (row: Row): Row['sizes'] =>
+    (...list) =>
+      row.reference(...list.map(absolute))
+  const [y, x, k] = [outputOf(c), c.x, c.k]
+  return [
+    { ...forward, ...one, operands: [uneven(x, large), { shape: k, domain: POSITIVE }], sizes: sizesOf(forward) },
+    { ...input, ...one, operands: [uneven(y, large), { shape: k, domain: POSITIVE }], sizes: sizesOf(input) },
+    { ...kernel, ...one, operands: [uneven(x, large), { shape: y, domain: POSITIVE }], sizes: sizesOf(kernel) },
+  ]
+}
+
 const activations = {
   linear: (x: number) => x,
   relu: (x: number) => Math.max(x, 0),
@@ -199,6 +222,7 @@ const FUSED: readonly Case[] = [CASES[0]!, CASES[1]!, CASES[3]!, CASES[9]!, CASE
 
 export const rows: readonly Row[] = checkRows(import.meta.url, [
   ...CASES.map(plain),
+  ...[1e10, Number.POSITIVE_INFINITY].flatMap((large) => UNEVEN.flatMap((c) => unevenRows(c, large))),
   ...CASES.flatMap(gradientRows),
   ...FUSED.flatMap((c) => (['linear', 'relu', 'sigmoid', 'tanh'] as const).map((activation) => biased(c, activation))),
   biased(CASES[7]!, 'relu'),

@@ -13,8 +13,8 @@ import {
   type WeftError,
   zeros,
 } from '../../lib/index.js'
-import { checkRows, FLOATS, isProgram, type Row } from '../check.js'
-import { at, generate, type Values } from '../reference.js'
+import { checkRows, FLOATS, isProgram, PRECISION, type Row } from '../check.js'
+import { absolute, at, generate, type Values } from '../reference.js'
 
 const ALL: readonly DType[] = [...FLOATS, 'int32', 'uint8', 'int8', 'int64', 'bool']
 const shapeOf = (x: readonly number[], indices: readonly number[], axis: number): number[] => [
@@ -59,6 +59,22 @@ const added = (x: readonly number[], indices: readonly number[], list: readonly 
   dtypes: [...FLOATS, 'int32'],
   roundings: 8,
 })
+
+/** One update is very large: places that it does not go to must not notice it. */
+const unevenlyAdded = (x: readonly number[], indices: readonly number[], list: readonly number[], axis: number, large: number): Row => {
+  const row = added(x, indices, list, axis)
+  const [, , updates] = row.operands
+  const n = updates!.shape.reduce((a, b) => a * b, 1)
+  const values = Array.from({ length: n }, (_, i) => (i === Math.floor((n * 5) / 8) ? large : 1 + (i % 7) / 4))
+  return {
+    ...row,
+    name: `${row.name} with ${large}`,
+    operands: [{ shape: x, domain: [[0.5, 1.5]] }, row.operands[1]!, { ...updates!, values }],
+    sizes: (t, i, u) => scattered(absolute(t!), i!, absolute(u!), axis),
+    dtypes: FLOATS,
+    derivatives: 0,
+  }
+}
 
 const along = (x: readonly number[], indices: readonly number[], list: readonly number[], axis: number): Row => ({
   op: 'gatherAlong',
@@ -110,6 +126,24 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   added([4], [], [2], 0),
   added([3, 2], [0], [], 0),
   added([2, 2, 3], [5], [2, 0, 0, 1, 2], 2),
+  ...[1e10, Number.POSITIVE_INFINITY].flatMap((large) => [
+    unevenlyAdded([5, 3], [4], [4, 0, 2, 4], 0, large),
+    unevenlyAdded([3, 5], [2, 2], [1, 1, 0, 4], 1, large),
+    unevenlyAdded(
+      [3, 35],
+      [20],
+      Array.from({ length: 20 }, (_, i) => (i * 13) % 3),
+      0,
+      large,
+    ),
+    unevenlyAdded(
+      [2, 20],
+      [50],
+      Array.from({ length: 50 }, (_, i) => (i * 13) % 20),
+      1,
+      large,
+    ),
+  ]),
   along([3, 5], [3, 2], [4, 0, 1, 1, 2, 3], -1),
   along([4, 2], [3, 2], [3, 0, 0, 1, 3, 1], 0),
   along([6], [4], [5, 5, 0, 1], 0),
@@ -143,6 +177,17 @@ if (isProgram(import.meta.url)) {
         const right = expected[Math.floor(i / inner)]!
         assert.ok(Math.abs(sum / right - 1) < 2e-6, `${i}: ${sum}, should be ${right}`)
       })
+    })
+  }
+  for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+    test(`small updates reach a place that has a large one, ${dtype}`, async () => {
+      const count = 200_000
+      const small = 2 ** -24 // half of what changes a float32 of 1
+      const updates = Float32Array.from({ length: count }, (_, i) => (i === 0 ? 1 : small))
+      const y = scatterAdd(zeros([3], { dtype }), tensor(new Int32Array(count).fill(1)), tensor(updates, { dtype }))
+      const right = 1 + (count - 1) * small
+      const [, sum] = (await y.cast('float32').data()) as Float32Array
+      assert.ok(Math.abs(sum! - right) <= PRECISION[dtype]! * 0.75, `${sum}, should be ${right}`)
     })
   }
   test('a place along the last axis with many updates gets their sum', async () => {

@@ -24,6 +24,7 @@ import {
   pad,
   prod,
   reverse,
+  rmsNorm,
   scatterAdd,
   setSeed,
   softmax,
@@ -71,6 +72,7 @@ function* normalized([rows, columns]: readonly [number, number], dtype: DType): 
   yield* both((t) => softmax(t!), x)
   yield* both((t) => logSoftmax(t!), x)
   yield* both((t, g, b) => layerNorm(t!, g!, b!), x, gamma, beta)
+  yield* both((t, g) => rmsNorm(t!, g!), x, gamma)
   yield* both((t, g, b) => batchNorm(t!, g!, b!).y, x, gamma, beta)
   yield* both((t) => softmaxCrossEntropy(t!, softmax(random([rows, columns], dtype))), x)
   const labels = ids(rows, columns)
