@@ -34,6 +34,24 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorSpec[]
 }
 
+export interface ConfigTensor {
+  readonly name: string
+  readonly data_type: `TYPE_${Exclude<Datatype, 'BYTES'> | 'STRING'}`
+  /** Without the batch axis. */
+  readonly dims: readonly number[]
+}
+
+/** In the words of Triton's model_config.proto. */
+export interface ModelConfiguration {
+  readonly name: string
+  readonly platform: string
+  readonly backend: string
+  readonly max_batch_size: number
+  readonly input: readonly ConfigTensor[]
+  readonly output: readonly ConfigTensor[]
+  readonly dynamic_batching: { readonly max_queue_delay_microseconds: number }
+}
+
 export class Service {
   private draining = false
   private heldBytes = 0
@@ -84,18 +102,21 @@ export class Service {
     return all.filter((served) => principal.sees(served.name)).map((served) => served.statistics.totals)
   }
 
-  /** As model_config.proto names it. */
-  configuration(name: string, version?: string): object {
-    const served = this.repository.resolve(name, version)
-    const tensor = (spec: TensorSpec): object => ({ name: spec.name, data_type: configType(spec.datatype), dims: spec.shape.slice(1) })
+  configuration(name: string, version?: string): ModelConfiguration {
+    const { signature, maxBatchSize, maxDelayMs } = this.repository.resolve(name, version)
+    const tensor = ({ name: of, datatype, shape }: TensorSpec): ConfigTensor => ({
+      name: of,
+      data_type: datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`,
+      dims: shape.slice(1),
+    })
     return {
       name,
       platform: 'weft',
       backend: 'weft',
-      max_batch_size: served.maxBatchSize,
-      input: served.signature.inputs.map(tensor),
-      output: served.signature.outputs.map(tensor),
-      dynamic_batching: { max_queue_delay_microseconds: served.maxDelayMs * 1000 },
+      max_batch_size: maxBatchSize,
+      input: signature.inputs.map(tensor),
+      output: signature.outputs.map(tensor),
+      dynamic_batching: { max_queue_delay_microseconds: Math.round(maxDelayMs * 1000) },
     }
   }
 
@@ -146,8 +167,6 @@ export class Service {
     if (this.draining) throw new WeftError('ERR_UNAVAILABLE', 'the server is being closed')
   }
 }
-
-const configType = (datatype: Datatype): string => (datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`)
 
 let version: string | undefined
 function packageVersion(): string {

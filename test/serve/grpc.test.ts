@@ -78,6 +78,11 @@ test('live, ready, metadata, health', async () => {
       inputs: [{ name: 'x', datatype: 'FP32', shape: ['-1', '2'] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: ['-1', '2'] }],
     } as never)
+    const { config } = (await ask('ModelConfig', { name: 'double' })) as { config: { [key: string]: unknown } }
+    assert.equal(
+      [config['name'], config['max_batch_size'], config['input']],
+      ['double', 32, [{ name: 'x', data_type: 'TYPE_FP32', dims: ['2'] }]],
+    )
     for (const service of ['', 'inference.GRPCInferenceService', 'double'])
       assert.equal(await ask('Check', { service }, { health: true }), { status: 'SERVING' } as never)
     assert.is((await status(ask('Check', { service: 'none' }, { health: true })))[0], grpc.status.NOT_FOUND)
@@ -219,6 +224,7 @@ test('every method of the services: no credentials, no answer; the roles it name
     ModelReady: ['predict', 'read', 'admin'],
     ServerMetadata: ['predict', 'read', 'admin'],
     ModelMetadata: ['predict', 'read'],
+    ModelConfig: ['predict', 'read'],
     ModelInfer: ['predict'],
     ModelStatistics: ['read'],
     RepositoryIndex: ['read'],

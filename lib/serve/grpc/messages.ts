@@ -15,10 +15,14 @@ import {
   tooLarge,
   type WireTensor,
 } from '../protocol/tensors.js'
+import type { ConfigTensor, ModelConfiguration } from '../service.js'
 import type { ModelStatistics } from '../statistics.js'
 import {
+  DataType,
   type InferParameter,
   type InferTensorContents,
+  type ModelConfigResponse,
+  ModelConfigResponseSchema,
   type ModelInferRequest,
   type ModelInferRequest_InferInputTensor,
   type ModelInferResponse,
@@ -192,3 +196,22 @@ export const statisticsOf = (list: readonly ModelStatistics[]): ModelStatisticsR
       }
     }),
   })
+
+export function configurationOf(config: ModelConfiguration): ModelConfigResponse {
+  const tensor = ({ name, data_type, dims }: ConfigTensor): { name: string; dataType: DataType; dims: bigint[] } => ({
+    name,
+    dataType: DataType[data_type],
+    dims: dims.map(BigInt),
+  })
+  return create(ModelConfigResponseSchema, {
+    config: {
+      name: config.name,
+      platform: config.platform,
+      backend: config.backend,
+      maxBatchSize: config.max_batch_size,
+      input: config.input.map(tensor),
+      output: config.output.map(tensor),
+      dynamicBatching: { maxQueueDelayMicroseconds: BigInt(config.dynamic_batching.max_queue_delay_microseconds) },
+    },
+  })
+}

@@ -5,7 +5,7 @@ import type { TensorSpec } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import { Health, type HealthCheckRequest, HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from './health_pb.js'
 import * as pb from './inference_pb.js'
-import { parametersOf, replyOf, requestOf, statisticsOf } from './messages.js'
+import { configurationOf, parametersOf, replyOf, requestOf, statisticsOf } from './messages.js'
 
 export interface Asked {
   readonly principal: Principal
@@ -71,6 +71,11 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
           release()
         }
       },
+    },
+    modelConfig: {
+      roles: ASK,
+      model: ({ name }: pb.ModelConfigRequest) => name,
+      answer: ({ name, version }: pb.ModelConfigRequest) => configurationOf(service.configuration(name, version)),
     },
     modelStatistics: {
       roles: ['read'],
