@@ -99,6 +99,18 @@ test('an id out of range fails its own call, and none of those in its batch', as
   assert.equal(found, expected)
 })
 
+test('batches that overlap: bad data fail their own call, whatever runs beside it', async () => {
+  const infer = batcher(words(), { maxBatchSize: 2, instances: 4 })
+  const random = generator(9)
+  for (let round = 0; round < 60; round++) {
+    const calls = Array.from({ length: 12 }, () => {
+      const bad = random() < 0.3
+      return { bad, answer: codeOfAsync(infer(tensor(Int32Array.of(1, bad ? 10 : 9, 3), [1, 3])).then((y) => y.data())) }
+    })
+    for (const { bad, answer } of calls) assert.is(await answer, bad ? 'ERR_DATA' : undefined, `round ${round}`)
+  }
+})
+
 test('models of several inputs and outputs keep their form', async () => {
   const a = input({ shape: [2], name: 'a' })
   const b = input({ shape: [3], name: 'b' })

@@ -3,14 +3,16 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { create, toBinary } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { GRPCInferenceService } from '../../lib/serve/grpc/inference_pb.js'
+import { GRPCInferenceService, ModelInferRequestSchema } from '../../lib/serve/grpc/inference_pb.js'
 import { Health } from '../../lib/serve/grpc/health_pb.js'
 import { createApiKey, type ServeOptions, serve } from '../../lib/serve/index.js'
 import type { Role } from '../../lib/serve/index.js'
+import { generator } from '../expect.js'
 import { scaling, scratch } from './models.js'
 
 const protos = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../lib/serve/grpc/proto')
@@ -165,6 +167,39 @@ test('bytes that are no message: INVALID_ARGUMENT; methods that are not offered:
       assert.is((await send('ModelInfer', Buffer.from(bytes, 'hex')))[0], grpc.status.INVALID_ARGUMENT, bytes)
     for (const method of ['ModelStreamInfer', 'SystemSharedMemoryRegister', 'CudaSharedMemoryStatus', 'None'])
       assert.is((await send(method, Buffer.alloc(0)))[0], grpc.status.UNIMPLEMENTED, method)
+    client.close()
+  })
+})
+
+test('2,000 random messages: none is a fault of the server', async () => {
+  await withServer({ models: { double: scaling(2) } }, async (_, address) => {
+    const client = new grpc.Client(address, grpc.credentials.createInsecure())
+    const random = generator(13)
+    const seed = toBinary(
+      ModelInferRequestSchema,
+      create(ModelInferRequestSchema, {
+        modelName: 'double',
+        inputs: [
+          { name: 'x', datatype: 'FP32', shape: [1n, 2n], parameters: { a: { parameterChoice: { case: 'boolParam', value: true } } } },
+        ],
+        rawInputContents: [floats(1, 2)],
+      }),
+    )
+    const same = (value: Buffer): Buffer => value
+    const documented = [grpc.status.OK, grpc.status.INVALID_ARGUMENT, grpc.status.NOT_FOUND, grpc.status.UNIMPLEMENTED]
+    const ask = async (): Promise<void> => {
+      const bytes = Buffer.from(seed)
+      for (let change = 0; change < 3; change++) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
+      const cut = random() < 0.3 ? bytes.subarray(0, Math.floor(random() * bytes.length)) : bytes
+      const [code, details] = await status(
+        new Promise((resolve, reject) => {
+          const path = '/inference.GRPCInferenceService/ModelInfer'
+          client.makeUnaryRequest(path, same, same, cut, (error, reply) => (error ? reject(error) : resolve(reply)))
+        }),
+      )
+      assert.ok(documented.includes(code), `${code} ${details} for ${cut.toString('hex')}`)
+    }
+    for (let round = 0; round < 100; round++) await Promise.all(Array.from({ length: 20 }, ask))
     client.close()
   })
 })
