@@ -1,6 +1,7 @@
 // Where the server may listen, and under which certificate.
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { WeftError } from '../core/error.js'
 
 export interface TlsOptions {
@@ -27,7 +28,13 @@ export function pemOf({ cert, key, ca }: TlsOptions): Pem {
       throw new WeftError('ERR_ARGUMENT', `serve: tls.${name} is neither PEM nor a file that can be read: ${value}`, { cause })
     }
   }
-  return { cert: read('cert', cert), key: read('key', key), ...(ca === undefined ? {} : { ca: read('ca', ca) }) }
+  const pem = { cert: read('cert', cert), key: read('key', key), ...(ca === undefined ? {} : { ca: read('ca', ca) }) }
+  try {
+    createSecureContext(pem)
+  } catch (cause) {
+    throw new WeftError('ERR_ARGUMENT', `serve: tls cannot be used: ${(cause as Error).message}`, { cause })
+  }
+  return pem
 }
 
 /** Whether others than this machine's programs cannot reach the address. */

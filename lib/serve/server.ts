@@ -188,7 +188,9 @@ async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, clos
   const tls = pem && { ...pem, minVersion: 'TLSv1.2' as const, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) }
   const app = restApp({ ...shared, ...(tls ? { tls } : {}), routes: routes(shared.service, () => metrics.text()) })
   closers.push(() => app.close())
-  await app.listen({ host, port })
+  await app.listen({ host, port }).catch((cause: unknown) => {
+    throw cannotListen(host, port, cause)
+  })
   const { port: bound } = app.server.address() as AddressInfo
   return urlOf(tls ? 'https' : 'http', host, bound)
 }
@@ -197,8 +199,17 @@ async function listenGrpc(shared: Shared, listen: Listen, closers: (() => Promis
   const { host = LOOPBACK, port = DEFAULT_GRPC_PORT } = listen
   const server = new GrpcServer(shared)
   closers.push(() => server.close())
-  return urlOf(shared.tls ? 'grpcs' : 'grpc', host, await server.listen(host, port))
+  const bound = await server.listen(host, port).catch((cause: unknown) => {
+    throw cannotListen(host, port, cause)
+  })
+  return urlOf(shared.tls ? 'grpcs' : 'grpc', host, bound)
 }
+
+const cannotListen = (host: string, port: number, cause: unknown): WeftError =>
+  new WeftError('ERR_STATE', `serve: cannot listen on ${host}:${port}: ${(cause as Error).message}`, {
+    cause,
+    hint: 'Is another server there? Choose another port; 0 is any free one',
+  })
 
 const urlOf = (scheme: string, host: string, port: number): string => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
 

@@ -396,6 +396,17 @@ test('statistics, the index and metrics', async () => {
   })
 })
 
+test('a port that is taken, and certificates that are none', async () => {
+  await withServer({ models: { double: scaling(2) } }, async (url) => {
+    const port = Number(new URL(url).port)
+    const models = { double: scaling(2) }
+    assert.is(await codeOfAsync(serve({ models, http: { port } })), 'ERR_STATE')
+    assert.is(await codeOfAsync(serve({ models, http: { port: 0 }, grpc: { port } })), 'ERR_STATE')
+    const tls = { cert: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE KEY-----' }
+    assert.is(await codeOfAsync(serve({ models, http: { port: 0 }, tls })), 'ERR_ARGUMENT')
+  })
+})
+
 test('where others reach it, the server needs TLS and authentication, or to be told', async () => {
   const models = { double: scaling(2) }
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.org', '127.example.org'])
