@@ -85,6 +85,7 @@ export interface Server {
 }
 
 const WATCH_MS = 2000
+const IDLE_CHECK_MS = 20
 const DEFAULT_HTTP_PORT = 8080
 const DEFAULT_GRPC_PORT = 8081
 
@@ -187,7 +188,11 @@ async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, clos
   const pem = shared.tls
   const tls = pem && { ...pem, minVersion: 'TLSv1.2' as const, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) }
   const app = restApp({ ...shared, ...(tls ? { tls } : {}), routes: routes(shared.service, () => metrics.text()) })
-  closers.push(() => app.close())
+  closers.push(async () => {
+    // a connection whose last reply is still on its way is not idle at once, and would be kept for the next request
+    const timer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
+    await app.close().finally(() => clearInterval(timer))
+  })
   await app.listen({ host, port }).catch((cause: unknown) => {
     throw cannotListen(host, port, cause)
   })

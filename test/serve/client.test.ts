@@ -146,6 +146,25 @@ test('a server that is too busy is asked again, others are not', async () => {
     assert.is(await codeOfAsync(connect(wrong as string)), 'ERR_ARGUMENT', String(wrong))
 })
 
+test('connections that clients keep do not hold up the end of a server', async () => {
+  for (let round = 0; round < 10; round++) {
+    const server = await serve({ models: { double: scaling(2) }, http: { port: 0 }, batching: { maxDelayMs: 3_600_000 } })
+    const client = await connect(server.address.http!)
+    await client.metadata('double')
+    const calls = Array.from({ length: 8 }, (_, i) =>
+      client.infer('double', { inputs: { x: [[i, 0]] } }).then(({ outputs }) => outputs['y']!.array()),
+    )
+    const pending = async (): Promise<string> => (await fetch(`${server.address.http}/metrics`)).text()
+    while (!/^nv_inference_pending_request_count\{.*\} 8$/m.test(await pending()));
+    await server.close()
+    assert.equal(
+      await Promise.all(calls),
+      calls.map((_, i) => [[2 * i, 0]]),
+    )
+    client.close()
+  }
+})
+
 test('models are loaded and unloaded by who may', async () => {
   const root = path.join(folder, 'models')
   await scaling(3).save(path.join(root, 'm/1'))

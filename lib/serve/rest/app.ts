@@ -82,6 +82,9 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
     })
     hold(service, request, reply)
   })
+  app.addHook('onSend', async (_request, reply) => {
+    if (!service.isReady) reply.header('connection', 'close')
+  })
   app.addHook('onResponse', async (request, reply) => {
     const { principal, begin, failure } = contexts.get(request) ?? { principal: undefined, begin: performance.now(), failure: undefined }
     const { model, version } = request.params as Parameters
