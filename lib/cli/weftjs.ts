@@ -6,8 +6,10 @@ import * as build from './build.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
+import * as key from './key.js'
+import * as serve from './serve.js'
 
-const commands: Readonly<Record<string, Command>> = { doctor, bench, info, build }
+const commands: Readonly<Record<string, Command>> = { doctor, bench, info, serve, key, build }
 
 const overview = (): string =>
   ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage}\n      ${summary}`)].join('\n')

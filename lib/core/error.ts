@@ -14,6 +14,17 @@ export type ErrorCode =
   | 'ERR_FORMAT'
   | 'ERR_DATA'
   | 'ERR_CUDA'
+  // of the model server and its client
+  | 'ERR_OVERLOADED'
+  | 'ERR_TIMEOUT'
+  | 'ERR_CANCELLED'
+  | 'ERR_UNAVAILABLE'
+  | 'ERR_NOT_FOUND'
+  | 'ERR_UNAUTHENTICATED'
+  | 'ERR_FORBIDDEN'
+  | 'ERR_TOO_LARGE'
+  | 'ERR_UNSUPPORTED'
+  | 'ERR_INTERNAL'
 
 export interface ErrorFacts {
   /** The operation, layer or shapes the error is about. */

@@ -1,0 +1,64 @@
+// weftjs serve: a folder of models as a service, until SIGTERM or SIGINT.
+import { parseArgs } from 'node:util'
+import type { ServeOptions } from '../serve/index.js'
+import { UsageError } from './command.js'
+
+export const usage =
+  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--insecure] [--log info]'
+export const summary = 'serves saved models over the Open Inference Protocol: REST, and gRPC with --grpc'
+
+export async function run(args: string[]): Promise<number> {
+  const begin = performance.now()
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      http: { type: 'string' },
+      grpc: { type: 'string' },
+      host: { type: 'string' },
+      keys: { type: 'string' },
+      cert: { type: 'string' },
+      key: { type: 'string' },
+      control: { type: 'string' },
+      'max-batch-size': { type: 'string' },
+      'max-delay-ms': { type: 'string' },
+      insecure: { type: 'boolean' },
+      log: { type: 'string' },
+    },
+  })
+  const [repository] = positionals
+  if (repository === undefined || positionals.length > 1)
+    throw new UsageError(`serve takes one folder of models, got ${positionals.length}`)
+  const number = (name: 'http' | 'grpc' | 'max-batch-size' | 'max-delay-ms'): number | undefined => {
+    const text = values[name]
+    if (text !== undefined && !/^\d+$/.test(text)) throw new UsageError(`--${name} is a number, got '${text}'`)
+    return text === undefined ? undefined : Number(text)
+  }
+  const { host, keys, cert, key, control, insecure, log } = values
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key go together')
+  const listen = (port: number | undefined): { host?: string; port?: number } => ({
+    ...(host && { host }),
+    ...(port !== undefined && { port }),
+  })
+  const [grpc, maxBatchSize, maxDelayMs] = [number('grpc'), number('max-batch-size'), number('max-delay-ms')]
+  const options: ServeOptions = {
+    repository,
+    http: listen(number('http')),
+    ...(grpc !== undefined && { grpc: listen(grpc) }),
+    batching: { ...(maxBatchSize !== undefined && { maxBatchSize }), ...(maxDelayMs !== undefined && { maxDelayMs }) },
+    ...(keys && { auth: { apiKeys: keys } }),
+    ...(cert && key && { tls: { cert, key } }),
+    ...(control && { control: control as 'none' }),
+    ...(insecure && { insecure }),
+    log: log ?? 'warn',
+  }
+  const { serve } = await import('../serve/index.js')
+  const server = await serve(options)
+  const { address } = server
+  console.log(`ready in ${Math.round(performance.now() - begin)} ms: ${[address.http, address.grpc].filter(Boolean).join(', ')}`)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  await server.close()
+  return 0
+}

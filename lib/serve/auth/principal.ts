@@ -1,0 +1,52 @@
+// Principal: who asks, and what they may. Every route and method names the roles it is for; nothing is for all.
+import { WeftError } from '../../core/error.js'
+import { named } from '../protocol/tensors.js'
+
+/** predict: ask models. read: statistics, metrics, the index. admin: load and unload. None of them includes another. */
+export type Role = 'predict' | 'read' | 'admin'
+export const ROLES: readonly Role[] = ['predict', 'read', 'admin']
+
+export class Principal {
+  constructor(
+    readonly id: string,
+    private readonly roles: ReadonlySet<Role>,
+    /** Undefined: all models. */
+    private readonly models?: ReadonlySet<string>,
+  ) {}
+
+  /** Whether the model is there for them. */
+  sees(model: string): boolean {
+    return this.models === undefined || this.models.has(model)
+  }
+
+  /**
+   * Throws ERR_FORBIDDEN unless they have one of the roles, and the model is theirs. `model` undefined: what concerns
+   * all models.
+   */
+  demand(roles: readonly Role[], model: string | undefined, ofAll: boolean): void {
+    if (!roles.some((role) => this.roles.has(role)))
+      throw new WeftError('ERR_FORBIDDEN', `these credentials lack the role ${roles.map((role) => `'${role}'`).join(' or ')}`)
+    if (model !== undefined && !this.sees(model))
+      throw new WeftError('ERR_FORBIDDEN', `these credentials are not for ${named('model', model)}`)
+    if (ofAll && this.models !== undefined) throw new WeftError('ERR_FORBIDDEN', 'these credentials are for some models alone')
+  }
+}
+
+/** Where no credentials were set up: the server then listens on the loopback interface alone, unless told otherwise. */
+export const anyone: Principal = new Principal('anyone', new Set(ROLES))
+
+export interface Authenticator {
+  /** Throws ERR_UNAUTHENTICATED unless the headers prove who asks. */
+  authenticate(headers: CredentialHeaders): Principal
+  close(): void
+}
+
+export interface CredentialHeaders {
+  readonly authorization?: string | undefined
+  readonly apiKey?: string | undefined
+}
+
+export const open: Authenticator = { authenticate: () => anyone, close: () => undefined }
+
+export const unauthenticated = (): WeftError =>
+  new WeftError('ERR_UNAUTHENTICATED', 'no valid credentials', { hint: "Send the header 'Authorization: Bearer <key>'" })

@@ -1,0 +1,200 @@
+// connect: a client of this server, and of others that speak the Open Inference Protocol.
+import { setTimeout as pause } from 'node:timers/promises'
+import { tensor } from '../../core/create.js'
+import { device } from '../../core/device.js'
+import { WeftError } from '../../core/error.js'
+import { integer } from '../../core/checks.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../../core/options.js'
+import { Tensor, type TensorLike } from '../../core/tensor.js'
+import { cast } from '../../ops/index.js'
+import { toDevice, toHost } from '../host_tensor.js'
+import { datatypeOf, dtypeOfDatatype } from '../protocol/datatypes.js'
+import type { WireTensor } from '../protocol/tensors.js'
+import type { IndexEntry } from '../repository/repository.js'
+import type { ModelMetadata, ServerMetadata } from '../service.js'
+import { GrpcTransport } from './grpc.js'
+import { RestTransport, retryAfterOf } from './rest.js'
+import type { Ask, Transport } from './transport.js'
+
+export interface ConnectOptions {
+  apiKey?: string
+  /** PEM of the certificates to trust. */
+  ca?: string
+  /** Limit of a call with its retries. Default 30,000. */
+  timeoutMs?: number
+  /** How often a call is tried again that the server was too busy or not ready for. Default 3. */
+  retries?: number
+}
+
+export interface CallOptions {
+  signal?: AbortSignal
+  timeoutMs?: number
+}
+
+export interface InferOptions extends CallOptions {
+  /** Rows by input; nested arrays and tensors of other dtypes are made what the model takes. */
+  inputs: Record<string, TensorLike>
+  /** Default all. */
+  outputs?: readonly string[]
+  /** A number or a label. Default: the server's choice. */
+  version?: string | number
+  id?: string
+  /** 1 is the highest. */
+  priority?: number
+}
+
+export interface InferResult {
+  readonly outputs: Record<string, Tensor>
+  readonly model: string
+  readonly version: string
+  readonly id: string | undefined
+}
+
+const CONNECT: OptionTable<ConnectOptions> = { apiKey: 'string', ca: 'string', timeoutMs: 'number', retries: 'integer' }
+const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number' }
+const INFER: OptionTable<InferOptions> = {
+  inputs: 'object',
+  outputs: 'list',
+  version: 'any',
+  id: 'string',
+  priority: 'integer',
+  ...CALL,
+}
+
+const AGAIN: ReadonlySet<unknown> = new Set(['ERR_OVERLOADED', 'ERR_UNAVAILABLE'])
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [50, 2000]
+
+export class Client {
+  /** Metadata by model and version, for the datatypes of its inputs. */
+  private readonly known = new Map<string, Promise<ModelMetadata>>()
+
+  /** @internal connect() makes clients. */
+  constructor(
+    private readonly transport: Transport,
+    private readonly timeoutMs: number,
+    private readonly retries: number,
+  ) {}
+
+  /**
+   * The outputs by name. Rejects with a WeftError whose code says whether the request, the server or the time was at
+   * fault.
+   */
+  async infer(model: string, options: InferOptions): Promise<InferResult> {
+    checkCall('infer(model, options)', arguments)
+    checkOptions('infer', options ?? null, INFER, 'model')
+    const { inputs, outputs, version = '', id, priority = 0 } = options
+    const at = String(version)
+    return this.call(options, async (ask) => {
+      const wire = await Promise.all(Object.entries(inputs).map(([name, value]) => this.wire(model, at, name, value, ask)))
+      const reply = await this.transport.infer({ ...ask, model, version: at, id, priority, inputs: wire, outputs })
+      const made = reply.outputs.map((output): [string, Tensor] => [output.name, tensorOf(output)])
+      return { outputs: Object.fromEntries(made), model: reply.model, version: reply.version, id: reply.id }
+    })
+  }
+
+  serverMetadata(options: CallOptions = {}): Promise<ServerMetadata> {
+    return this.call(options, (ask) => this.transport.serverMetadata(ask))
+  }
+  metadata(model: string, version: string | number = '', options: CallOptions = {}): Promise<ModelMetadata> {
+    return this.call(options, (ask) => this.transport.modelMetadata(model, String(version), ask))
+  }
+  /** Of the server, or of a model. */
+  ready(model: string = '', version: string | number = '', options: CallOptions = {}): Promise<boolean> {
+    return this.call(options, (ask) => this.transport.ready(model, String(version), ask))
+  }
+  /** Models of the repository with their states. */
+  index(options: CallOptions = {}): Promise<IndexEntry[]> {
+    return this.call(options, (ask) => this.transport.index(ask))
+  }
+  load(model: string, options: CallOptions = {}): Promise<void> {
+    return this.call(options, (ask) => this.transport.load(model, ask))
+  }
+  unload(model: string, options: CallOptions = {}): Promise<void> {
+    return this.call(options, (ask) => this.transport.unload(model, ask))
+  }
+
+  /** Closes the connections. */
+  close(): void {
+    this.transport.close()
+  }
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Tries again, with growing random pauses, while the server is too busy and there is time. */
+  private async call<T>(options: CallOptions, fn: (ask: Ask) => Promise<T>): Promise<T> {
+    const { signal, timeoutMs = this.timeoutMs } = options
+    const end = performance.now() + timeoutMs
+    for (let attempt = 0; ; attempt++) {
+      signal?.throwIfAborted()
+      const left = Math.max(1, end - performance.now())
+      try {
+        return await fn({ signal, timeoutMs: left })
+      } catch (error) {
+        if (attempt >= this.retries || !AGAIN.has((error as { code?: unknown }).code)) throw error
+        const random = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)
+        const wait = Math.max(random, retryAfterOf(error) ?? 0)
+        if (performance.now() + wait >= end) throw error
+        await pause(wait, undefined, signal ? { signal } : {}).catch(() => undefined)
+      }
+    }
+  }
+
+  private async wire(model: string, version: string, name: string, value: TensorLike, ask: Ask): Promise<WireTensor> {
+    const spec = (await this.metadataOf(model, version, ask)).inputs.find((input) => input.name === name)
+    // a name that the model does not have is the server's to refuse
+    const dtype = spec && dtypeOfDatatype(spec.datatype)
+    const given = value instanceof Tensor ? value : tensor(value, dtype === undefined ? {} : { dtype })
+    const own = dtype === undefined || given.dtype === dtype ? given : cast(given, dtype)
+    const { shape, bytes, dtype: sent } = await toHost(own)
+    return { name, datatype: datatypeOf(sent), shape, bytes }
+  }
+
+  private metadataOf(model: string, version: string, ask: Ask): Promise<ModelMetadata> {
+    const key = `${model}/${version}`
+    let found = this.known.get(key)
+    if (found === undefined) {
+      found = this.transport.modelMetadata(model, version, ask)
+      this.known.set(key, found)
+      found.catch(() => this.known.delete(key))
+    }
+    return found
+  }
+}
+
+function tensorOf({ name, datatype, shape, bytes }: WireTensor): Tensor {
+  const dtype = dtypeOfDatatype(datatype)
+  if (dtype === undefined) throw new WeftError('ERR_DTYPE', `output '${name}': no dtype holds ${datatype}`)
+  return toDevice({ dtype, shape, bytes }, device())
+}
+
+/**
+ * A client for a server at http:, https:, grpc: or grpcs:. Rejects with ERR_UNAVAILABLE where no server answers, and
+ * with ERR_UNAUTHENTICATED where it does not take the key.
+ */
+export async function connect(url: string, options: ConnectOptions = {}): Promise<Client> {
+  checkCall('connect(url, options)', arguments, CONNECT)
+  const { timeoutMs = 30_000, retries = 3 } = options
+  integer('connect', 'retries', retries, 0)
+  const client = new Client(transportOf(url, options), timeoutMs, retries)
+  try {
+    await client.serverMetadata()
+    return client
+  } catch (error) {
+    client.close()
+    throw error
+  }
+}
+
+function transportOf(text: string, options: ConnectOptions): Transport {
+  const wrong = (): WeftError =>
+    new WeftError('ERR_ARGUMENT', `connect: ${show(text)} is not the address of a server`, {
+      hint: "Write connect('http://127.0.0.1:8080')",
+    })
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.host === '') throw wrong()
+  if (url.protocol === 'http:' || url.protocol === 'https:')
+    return new RestTransport(new URL(url.pathname.endsWith('/') ? url : `${url}/`), options)
+  if (url.protocol === 'grpc:' || url.protocol === 'grpcs:') return new GrpcTransport(url, options)
+  throw wrong()
+}

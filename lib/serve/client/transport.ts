@@ -1,0 +1,45 @@
+// Transport: the protocol as a client asks it, over REST or gRPC.
+import type { WireTensor } from '../protocol/tensors.js'
+import type { IndexEntry } from '../repository/repository.js'
+import type { ModelMetadata, ServerMetadata } from '../service.js'
+
+export interface Ask {
+  readonly signal?: AbortSignal | undefined
+  /** Until the answer must be here. */
+  readonly timeoutMs: number
+}
+
+export interface InferAsk extends Ask {
+  readonly model: string
+  readonly version: string
+  readonly id: string | undefined
+  readonly priority: number
+  readonly inputs: readonly WireTensor[]
+  /** Undefined: all. */
+  readonly outputs: readonly string[] | undefined
+}
+
+export interface Inferred {
+  readonly model: string
+  readonly version: string
+  readonly id: string | undefined
+  readonly outputs: readonly WireTensor[]
+}
+
+export interface Transport {
+  infer(ask: InferAsk): Promise<Inferred>
+  serverMetadata(ask: Ask): Promise<ServerMetadata>
+  modelMetadata(model: string, version: string, ask: Ask): Promise<ModelMetadata>
+  /** Of the server, where `model` is ''. */
+  ready(model: string, version: string, ask: Ask): Promise<boolean>
+  index(ask: Ask): Promise<IndexEntry[]>
+  load(model: string, ask: Ask): Promise<void>
+  unload(model: string, ask: Ask): Promise<void>
+  close(): void
+}
+
+export interface TransportOptions {
+  readonly apiKey?: string | undefined
+  /** PEM of the certificates to trust, where the system's do not do. */
+  readonly ca?: string | undefined
+}

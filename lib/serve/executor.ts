@@ -1,0 +1,184 @@
+// Executor: a model's programs for padded batch sizes. Rows of requests are gathered into one batch, and its results
+// scattered to them.
+import { WeftError } from '../core/error.js'
+import { type JitFunction, jit } from '../core/jit.js'
+import { bytesOf, type Shape, sizeOf } from '../core/spec.js'
+import { allocate, type Tensor, type Variable } from '../core/tensor.js'
+import { mapTree, walk } from '../core/tree.js'
+import { fillFrom } from '../core/create.js'
+import type { AnyModel } from '../model/model.js'
+import { bytesOfShape, type HostTensor, toHost } from './host_tensor.js'
+import type { Timing } from './scheduler.js'
+
+/** The inputs of a request, flat, with the same number of rows each. */
+export interface Work {
+  readonly inputs: readonly HostTensor[]
+  /** The inputs as the model takes them: one, a list or a record. Equal for all requests that share a batch. */
+  readonly form: (inputs: readonly Tensor[]) => unknown
+}
+
+/** The outputs of a request, flat, and how the model nests them. */
+export interface Answer {
+  readonly outputs: readonly HostTensor[]
+  readonly form: (outputs: readonly Tensor[]) => unknown
+}
+
+const rowsOf = ({ inputs }: Work): number => inputs[0]!.shape[0]!
+
+export class Executor {
+  private readonly programs = new Map<number, JitFunction<[unknown], unknown>>()
+  private version: number | undefined
+  /** One of the weights: where it is, all are. The model itself would look for it on every call. */
+  private anchor: Variable | undefined
+  private disposed = false
+
+  constructor(
+    private readonly model: AnyModel,
+    private readonly maxBatchSize: number,
+  ) {
+    refuseState(model)
+  }
+
+  /** The sizes that batches are padded to: powers of two, and the largest. */
+  static sizes(maxBatchSize: number): number[] {
+    const sizes: number[] = []
+    for (let size = 1; size < maxBatchSize; size *= 2) sizes.push(size)
+    return [...sizes, maxBatchSize]
+  }
+
+  /** Computes a batch; the bytes of the answers are copies. */
+  async run(batch: readonly Work[]): Promise<{ results: Answer[]; timing: Timing }> {
+    const begin = performance.now()
+    const { device } = this
+    const rows = batch.reduce((sum, work) => sum + rowsOf(work), 0)
+    const size = rows === 0 ? 0 : (Executor.sizes(this.maxBatchSize).find((candidate) => candidate >= rows) ?? rows)
+    const inputs = batch[0]!.inputs.map((_, i) =>
+      gather(
+        batch.map((work) => work.inputs[i]!),
+        size,
+        device,
+      ),
+    )
+    const gathered = performance.now()
+    const outputs: Tensor[] = []
+    try {
+      const { outputs: tree, done } = this.program(size).submit(batch[0]!.form(inputs))
+      walk(tree, (t) => outputs.push(t))
+      // batches may overlap, and their faults with them: what failed in this one is marked in its own outputs
+      await done.catch(() => undefined)
+      const values = await Promise.all(outputs.map(toHost))
+      const computed = performance.now()
+      values.forEach(({ shape }) => this.checkRows(shape, size))
+      const form = (list: readonly Tensor[]): unknown => {
+        let index = 0
+        return mapTree(tree, () => list[index++]!)
+      }
+      let row = 0
+      const results = batch.map((work): Answer => {
+        const count = rowsOf(work)
+        const part = values.map((value) => slice(value, row, count))
+        row += count
+        return { outputs: part, form }
+      })
+      const timing = { inputMs: gathered - begin, inferMs: computed - gathered, outputMs: performance.now() - computed }
+      return { results, timing }
+    } finally {
+      for (const t of inputs) t.dispose()
+      for (const t of outputs) t.dispose()
+    }
+  }
+
+  /** Loads the programs of all padded sizes, for samples like this one, by running them on zeros. */
+  async warm(sample: Work): Promise<void> {
+    for (const size of Executor.sizes(this.maxBatchSize)) {
+      const inputs = sample.inputs.map(({ dtype, shape }): HostTensor => {
+        const whole = [size, ...shape.slice(1)]
+        return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
+      })
+      await this.run([{ inputs, form: sample.form }])
+    }
+  }
+
+  dispose(): void {
+    this.disposed = true
+    this.forget()
+  }
+
+  /** Where the inputs go. */
+  get device(): string {
+    const { model } = this
+    // layers were added or frozen since
+    if (this.version !== model.version) {
+      this.forget()
+      this.version = model.version
+      this.anchor = model.weights[0]
+    }
+    return this.anchor?.device ?? model.device
+  }
+
+  private forget(): void {
+    for (const program of this.programs.values()) program.dispose()
+    this.programs.clear()
+  }
+
+  private program(size: number): JitFunction<[unknown], unknown> {
+    const { model } = this
+    if (this.disposed) throw new WeftError('ERR_UNAVAILABLE', `${model.name}: it is not served any more`)
+    let program = this.programs.get(size)
+    if (program === undefined) {
+      const precision = model.isCompiled ? { precision: model.compiled.precision } : {}
+      program = jit((x: unknown) => model.apply(x, { training: false }) as unknown, { name: `${model.name}, batch ${size}`, ...precision })
+      this.programs.set(size, program)
+    }
+    return program
+  }
+
+  private checkRows(shape: Shape, size: number): void {
+    if (shape[0] === size) return
+    throw new WeftError('ERR_SHAPE', `${this.model.name}: an output has shape [${shape}] for a batch of ${size}`, {
+      hint: 'Models in batches need the batch axis first in every output',
+    })
+  }
+}
+
+/** Rows one after the other; copies of the first row after them, up to the size. */
+function gather(parts: readonly HostTensor[], size: number, device: string): Tensor {
+  const { dtype, shape } = parts[0]!
+  const whole = [size, ...shape.slice(1)]
+  const t = allocate(Object.freeze(whole), dtype, device)
+  if (t.size === 0) return t
+  const buffer = t.held()
+  const target = buffer.device === 0 ? buffer.view() : new Uint8Array(bytesOfShape(dtype, whole))
+  let at = 0
+  for (const { bytes } of parts) {
+    target.set(bytes, at)
+    at += bytes.length
+  }
+  const row = sizeOf(whole.slice(1)) * bytesOf(dtype)
+  for (; at < target.length; at += row) target.copyWithin(at, 0, row)
+  if (buffer.device !== 0) fillFrom(t, target)
+  return t
+}
+
+function slice({ dtype, shape, bytes }: HostTensor, row: number, count: number): HostTensor {
+  const own = [count, ...shape.slice(1)]
+  const stride = bytesOfShape(dtype, [1, ...own.slice(1)])
+  return { dtype, shape: own, bytes: bytes.slice(row * stride, (row + count) * stride) }
+}
+
+/** A stateful model answers by what came before: its requests cannot share batches. */
+function refuseState(model: AnyModel): void {
+  interface Part {
+    readonly name: string
+    readonly config?: { stateful?: boolean }
+    readonly sublayers: readonly Part[]
+  }
+  const visit = (part: Part): void => {
+    if (part.config?.stateful)
+      throw new WeftError('ERR_ARGUMENT', `${model.name}: the layer '${part.name}' is stateful, so that requests cannot share batches`, {
+        hint: 'Make it with stateful: false',
+      })
+    part.sublayers.forEach(visit)
+  }
+  visit(model as unknown as Part)
+}

@@ -1,0 +1,158 @@
+// The gRPC server: grpc-js with the methods of the protocol. Who asks is known before a request is looked at.
+import type { DescService, Message } from '@bufbuild/protobuf'
+import * as grpc from '@grpc/grpc-js'
+import type { Logger } from 'pino'
+import type { Authenticator, Principal } from '../auth/principal.js'
+import type { Pem } from '../security.js'
+import type { Service } from '../service.js'
+import { statusOf } from '../status.js'
+import { definitionOf, type Received } from './codec.js'
+import { Health } from './health_pb.js'
+import { GRPCInferenceService } from './inference_pb.js'
+import { healthMethods, inferenceMethods, type Method } from './methods.js'
+
+export interface GrpcOptions {
+  readonly service: Service
+  readonly authenticator: Authenticator
+  readonly log: Logger
+  readonly tls?: Pem
+}
+
+/** Streams of one connection. */
+const MOST_STREAMS = 1024
+/** What does not end by itself is ended then. */
+const SHUTDOWN_MS = 5000
+
+type Call = grpc.ServerUnaryCall<Received, Message> | grpc.ServerWritableStream<Received, Message>
+
+export class GrpcServer {
+  private readonly server: grpc.Server
+  /** Streams that last as long as the server. */
+  private readonly watching = new Set<grpc.ServerWritableStream<Received, Message>>()
+
+  constructor(private readonly options: GrpcOptions) {
+    const { service } = options
+    this.server = new grpc.Server({
+      'grpc.max_receive_message_length': service.limits.bodyBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': MOST_STREAMS,
+    })
+    this.add(GRPCInferenceService, inferenceMethods(service))
+    this.add(Health, healthMethods(service))
+  }
+
+  /** Resolves with the port. */
+  listen(host: string, port: number): Promise<number> {
+    const { tls } = this.options
+    const credentials = tls
+      ? grpc.ServerCredentials.createSsl(tls.ca ?? null, [{ cert_chain: tls.cert, private_key: tls.key }], tls.ca !== undefined)
+      : grpc.ServerCredentials.createInsecure()
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    return new Promise((resolve, reject) => {
+      this.server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
+    })
+  }
+
+  /** Answers what was accepted. */
+  async close(): Promise<void> {
+    for (const stream of this.watching) stream.end()
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.server.forceShutdown(), SHUTDOWN_MS)
+      this.server.tryShutdown(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  private add(service: DescService, methods: Readonly<Record<string, Method>>): void {
+    const handlers = service.methods.map((descriptor): [string, grpc.UntypedHandleCall] => {
+      const method = methods[descriptor.localName]!
+      const name = `${service.typeName}/${descriptor.name}`
+      if (descriptor.methodKind === 'server_streaming')
+        return [
+          descriptor.name,
+          ((stream: grpc.ServerWritableStream<Received, Message>) => void this.stream(name, method, stream)) as grpc.UntypedHandleCall,
+        ]
+      return [
+        descriptor.name,
+        ((call: grpc.ServerUnaryCall<Received, Message>, done: grpc.sendUnaryData<Message>) => {
+          this.answer(name, method, call).then(
+            (message) => done(null, message),
+            (error: unknown) => done(failureOf(error)),
+          )
+        }) as grpc.UntypedHandleCall,
+      ]
+    })
+    this.server.addService(definitionOf(service), Object.fromEntries(handlers))
+  }
+
+  /** The method's answer to a client that may have it. */
+  private async answer(name: string, method: Method, call: Call): Promise<Message> {
+    const { authenticator, log } = this.options
+    const begin = performance.now()
+    let principal: Principal | undefined
+    let model: string | undefined
+    let failure: unknown
+    let answered = false
+    try {
+      principal = authenticator.authenticate({
+        authorization: header(call.metadata, 'authorization'),
+        apiKey: header(call.metadata, 'x-api-key'),
+      })
+      principal.demand(method.roles, undefined, false)
+      if ('failure' in call.request) throw call.request.failure
+      model = method.model(call.request.message as never)
+      principal.demand(method.roles, model, false)
+      const controller = new AbortController()
+      // told of every call in the end, also of those that were answered
+      call.on('cancelled', () => {
+        if (!answered) controller.abort()
+      })
+      return await method.answer(call.request.message as never, { principal, signal: controller.signal })
+    } catch (error) {
+      failure = error
+      throw error
+    } finally {
+      answered = true
+      const status = failure === undefined ? 0 : statusOf(failure).grpc
+      const ms = Math.round((performance.now() - begin) * 1000) / 1000
+      log.info(
+        {
+          method: name,
+          status,
+          ms,
+          key: principal?.id,
+          model: model?.slice(0, 128),
+          code: (failure as { code?: string } | undefined)?.code,
+        },
+        'request',
+      )
+      if (status === grpc.status.INTERNAL) log.error({ err: failure, method: name }, 'a request failed')
+    }
+  }
+
+  /** One answer, and then nothing until either side ends. */
+  private async stream(name: string, method: Method, stream: grpc.ServerWritableStream<Received, Message>): Promise<void> {
+    try {
+      stream.write(await this.answer(name, method, stream))
+      this.watching.add(stream)
+      stream.on('cancelled', () => this.watching.delete(stream))
+    } catch (error) {
+      stream.emit('error', failureOf(error))
+    }
+  }
+}
+
+/** All values of a header, joined: two credentials are none. */
+function header(metadata: grpc.Metadata, name: string): string | undefined {
+  const values = metadata.get(name)
+  return values.length === 0 ? undefined : values.join()
+}
+
+function failureOf(error: unknown): Partial<grpc.StatusObject> & Error {
+  const { grpc: code, message, retryAfter } = statusOf(error)
+  const metadata = new grpc.Metadata()
+  if (retryAfter !== undefined) metadata.set('retry-after', String(retryAfter))
+  return Object.assign(new Error(message), { code, details: message, metadata })
+}

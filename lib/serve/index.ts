@@ -1,0 +1,11 @@
+// The entry 'weftjs/serve': models as a service.
+export { type ApiKeyEntry, createApiKey, readApiKeys } from './auth/api_keys.js'
+export type { Role } from './auth/principal.js'
+export { type Batched, type BatcherOptions, batcher } from './batcher.js'
+export { type CallOptions, type Client, type ConnectOptions, connect, type InferOptions, type InferResult } from './client/client.js'
+export type { Limits } from './protocol/limits.js'
+export type { ModelSettings, VersionPolicy } from './repository/settings.js'
+export type { SchedulerOptions, SubmitOptions } from './scheduler.js'
+export type { TlsOptions } from './security.js'
+export { type AuthOptions, type Listen, type ServeOptions, type Server, serve } from './server.js'
+export type { Control } from './service.js'

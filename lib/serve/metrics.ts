@@ -1,0 +1,105 @@
+// Metrics for Prometheus under the names of Triton, so that its dashboards work; histograms are ours.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Observer, Outcome } from './scheduler.js'
+import type { Repository } from './repository/repository.js'
+import type { ServedModel } from './served_model.js'
+
+const REASONS: Readonly<Record<Exclude<Outcome, 'success'>, string>> = {
+  rejected: 'REJECTED',
+  timeout: 'REJECTED',
+  cancelled: 'CANCELED',
+  failure: 'BACKEND',
+}
+
+const MODEL = ['model', 'version'] as const
+/** Seconds. */
+const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+
+export class Metrics {
+  private readonly registry = new Registry()
+  /** Set once there is a repository to look at. */
+  repository: Repository | undefined
+  private readonly success = this.counter('nv_inference_request_success', 'Number of successful inference requests')
+  private readonly failure = new Counter({
+    name: 'nv_inference_request_failure',
+    help: 'Number of failed inference requests',
+    labelNames: [...MODEL, 'reason'],
+    registers: [this.registry],
+  })
+  private readonly rows = this.counter('nv_inference_count', 'Number of inferences: rows of successful requests')
+  private readonly batches = this.counter('nv_inference_exec_count', 'Number of batches computed')
+  private readonly requestTime = this.counter('nv_inference_request_duration_us', 'Cumulative duration of requests, microseconds')
+  private readonly queueTime = this.counter('nv_inference_queue_duration_us', 'Cumulative time of requests in the queue, microseconds')
+  private readonly inputTime = this.counter('nv_inference_compute_input_duration_us', 'Cumulative time of gathering inputs, microseconds')
+  private readonly inferTime = this.counter('nv_inference_compute_infer_duration_us', 'Cumulative time of computing, microseconds')
+  private readonly outputTime = this.counter(
+    'nv_inference_compute_output_duration_us',
+    'Cumulative time of scattering outputs, microseconds',
+  )
+  private readonly latency = new Histogram({
+    name: 'weft_inference_request_duration_seconds',
+    help: 'Duration of successful requests',
+    labelNames: MODEL,
+    buckets: LATENCIES,
+    registers: [this.registry],
+  })
+  private readonly batchSize = new Histogram({
+    name: 'weft_inference_batch_size',
+    help: 'Rows of the batches computed',
+    labelNames: MODEL,
+    buckets: SIZES,
+    registers: [this.registry],
+  })
+
+  constructor() {
+    const repository = (): Repository | undefined => this.repository
+    new Gauge({
+      name: 'nv_inference_pending_request_count',
+      help: 'Number of requests that wait for a batch',
+      labelNames: MODEL,
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { name, version, waiting } of repository()?.ready() ?? []) this.set({ model: name, version }, waiting)
+      },
+    })
+  }
+
+  /** What is told of a served version. Only versions that exist make series: names of requests never do. */
+  watch({ name, version }: ServedModel): Observer {
+    const labels = { model: name, version }
+    // from the start, so that a rate can be taken of the first request
+    this.success.inc(labels, 0)
+    for (const reason of new Set(Object.values(REASONS))) this.failure.inc({ ...labels, reason }, 0)
+    return {
+      ended: ({ outcome, rows, totalMs, queueMs, timing }) => {
+        if (outcome !== 'success') {
+          this.failure.inc({ ...labels, reason: REASONS[outcome] })
+          return
+        }
+        this.success.inc(labels)
+        this.rows.inc(labels, rows)
+        this.requestTime.inc(labels, totalMs * 1000)
+        this.queueTime.inc(labels, queueMs * 1000)
+        this.latency.observe(labels, totalMs / 1000)
+        if (timing === undefined) return
+        this.inputTime.inc(labels, timing.inputMs * 1000)
+        this.inferTime.inc(labels, timing.inferMs * 1000)
+        this.outputTime.inc(labels, timing.outputMs * 1000)
+      },
+      computed: (rows) => {
+        this.batches.inc(labels)
+        this.batchSize.observe(labels, rows)
+      },
+    }
+  }
+
+  async text(): Promise<{ type: string; text: string }> {
+    return { type: this.registry.contentType, text: await this.registry.metrics() }
+  }
+
+  private counter(name: string, help: string): Counter<'model' | 'version'> {
+    return new Counter({ name, help, labelNames: MODEL, registers: [this.registry] })
+  }
+}

@@ -1,0 +1,41 @@
+// JSON of requests: UTF-8 without a byte order mark, not nested deeper than the limit, which is found before anything
+// is made of it.
+import { invalid, tooLarge } from './tensors.js'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]
+
+/** How deep lists and objects are nested. */
+export function depthOf(bytes: Uint8Array): number {
+  let [depth, deepest, inText] = [0, 0, false]
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!
+    if (inText) {
+      if (byte === BACKSLASH) i++
+      else if (byte === QUOTE) inText = false
+    } else if (byte === QUOTE) inText = true
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) deepest = Math.max(deepest, ++depth)
+    else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
+  }
+  return deepest
+}
+
+/** A JSON object of a client. */
+export function objectOfJson(bytes: Uint8Array, maxDepth: number): Record<string, unknown> {
+  if (depthOf(bytes) > maxDepth) throw tooLarge(`the JSON is nested more than ${maxDepth} deep`)
+  let value: unknown
+  try {
+    value = JSON.parse(utf8.decode(bytes))
+  } catch (error) {
+    throw invalid(error instanceof SyntaxError ? 'the request is not JSON' : 'the JSON is not UTF-8')
+  }
+  if (!isObject(value))
+    throw invalid(`the request is a JSON object, got ${Array.isArray(value) ? 'a list' : value === null ? 'null' : typeof value}`)
+  return value
+}
+
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A member of the object itself; what it inherits is no member. */
+export const member = (object: Record<string, unknown>, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined)

@@ -1,0 +1,74 @@
+// Folders of a repository: <root>/<model>/<version>/. Names are taken from listings of the folders, never from a
+// request.
+import { lstat, open, readdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import path from 'node:path'
+import { WeftError } from '../../core/error.js'
+import { MODEL_NAME, type ModelSettings, settingsOf, VERSION } from './settings.js'
+
+export interface FoundModel {
+  readonly name: string
+  readonly settings: ModelSettings
+  /** Folders by version. */
+  readonly versions: ReadonlyMap<number, string>
+}
+
+const SETTINGS_FILE = 'serve.json'
+const MODEL_FILE = 'model.json'
+const MOST_SETTINGS = 1 << 20
+
+/** Names of the models; what is no folder, a link, or has another kind of name is none. */
+export async function modelNames(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isDirectory() && MODEL_NAME.test(entry.name))
+    .map(({ name }) => name)
+    .sort()
+}
+
+/** Undefined where there is no such model. A model saved right into its folder is version 1 of it. */
+export async function findModel(root: string, wanted: string): Promise<FoundModel | undefined> {
+  const name = (await modelNames(root)).find((one) => one === wanted)
+  if (name === undefined) return undefined
+  const folder = path.join(root, name)
+  const entries = await readdir(folder, { withFileTypes: true })
+  const settings = entries.some((entry) => entry.name === SETTINGS_FILE)
+    ? settingsOf(name, await readSettings(path.join(folder, SETTINGS_FILE), name))
+    : {}
+  // other names, numbers with leading zeros and links are no versions
+  const versions = new Map(
+    entries
+      .filter((entry) => entry.isDirectory() && VERSION.test(entry.name))
+      .map((entry) => [Number(entry.name), path.join(folder, entry.name)]),
+  )
+  if (versions.size === 0 && entries.some((entry) => entry.isFile() && entry.name === MODEL_FILE)) versions.set(1, folder)
+  return { name, settings, versions }
+}
+
+async function readSettings(file: string, model: string): Promise<string> {
+  const unreadable = (cause?: unknown): WeftError => new WeftError('ERR_FORMAT', `serve.json of model '${model}' cannot be read`, { cause })
+  try {
+    const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const stat = await handle.stat()
+      if (!stat.isFile() || stat.size > MOST_SETTINGS) throw unreadable()
+      return await handle.readFile('utf8')
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    throw error instanceof WeftError ? error : unreadable(error)
+  }
+}
+
+/** Text that differs when a file of the folder was written or replaced. */
+export async function fingerprint(folder: string): Promise<string> {
+  const names = (await readdir(folder)).sort()
+  const parts = await Promise.all(
+    names.map(async (name) => {
+      const { size, mtimeMs, ino } = await lstat(path.join(folder, name))
+      return `${name}:${size}:${mtimeMs}:${ino}`
+    }),
+  )
+  return parts.join('|')
+}

@@ -1,0 +1,233 @@
+// Repository: the models that are served, by name and version. A version is loaded and warm before the one before it is
+// let go; one that cannot be loaded leaves what was there.
+import { realpath } from 'node:fs/promises'
+// saved models name layers, losses and metrics, which the package's modules register
+import '../../index.js'
+import { WeftError } from '../../core/error.js'
+import type { LoadOptions } from '../../io/index.js'
+import { loadModel } from '../../io/index.js'
+import type { AnyModel } from '../../model/model.js'
+import { invalid, named } from '../protocol/tensors.js'
+import type { SchedulerOptions } from '../scheduler.js'
+import { ServedModel, type Watch } from '../served_model.js'
+import { findModel, fingerprint, type FoundModel, modelNames } from './folder.js'
+import { chosen, MODEL_NAME, VERSION } from './settings.js'
+
+export type VersionState = 'LOADING' | 'READY' | 'UNLOADING' | 'UNAVAILABLE'
+
+/** A line of the index. Models that were never loaded have a name alone. */
+export interface IndexEntry {
+  readonly name: string
+  readonly version?: string
+  readonly state?: VersionState
+  readonly reason?: string
+}
+
+interface Version {
+  state: VersionState
+  reason: string
+  served: ServedModel | undefined
+  /** Of the files it was loaded from; undefined: it was given by the program, and is not disposed of. */
+  fingerprint: string | undefined
+}
+
+interface Entry {
+  readonly versions: Map<number, Version>
+  labels: ReadonlyMap<string, number>
+}
+
+export interface RepositoryOptions {
+  readonly batching: SchedulerOptions
+  readonly load: LoadOptions
+  readonly watch?: Watch
+  /** Told of loads that failed outside a request. */
+  readonly failed?: (model: string, error: unknown) => void
+}
+
+const DEFAULT_LABEL = 'stable'
+
+export class Repository {
+  private readonly entries = new Map<string, Entry>()
+  /** The last thing that is to be done with a model. */
+  private readonly turns = new Map<string, Promise<void>>()
+  private readonly retiring = new Set<Promise<void>>()
+
+  private constructor(
+    private readonly root: string | undefined,
+    private readonly options: RepositoryOptions,
+  ) {}
+
+  /** `root` undefined: only models that the program gives. ERR_ARGUMENT where there is no such folder. */
+  static async open(root: string | undefined, options: RepositoryOptions): Promise<Repository> {
+    if (root === undefined) return new Repository(undefined, options)
+    const real = await realpath(root).catch((cause: unknown) => {
+      throw new WeftError('ERR_ARGUMENT', `serve: there is no folder ${root}`, {
+        cause,
+        hint: "Save a model there: net.save('models/digits/1')",
+      })
+    })
+    await modelNames(real)
+    return new Repository(real, options)
+  }
+
+  /** Serves a model of the program as version 1. */
+  async add(name: string, model: AnyModel): Promise<void> {
+    if (!MODEL_NAME.test(name))
+      throw invalid(`serve: a model cannot have the name ${named('', name)}`, 'Use letters, digits, ".", "_" and "-"')
+    const served = new ServedModel(name, '1', model, this.options.batching, this.options.watch)
+    await served.warm()
+    this.entry(name).versions.set(1, { state: 'READY', reason: '', served, fingerprint: undefined })
+  }
+
+  /** Names that can be loaded. */
+  async names(): Promise<string[]> {
+    return this.root === undefined ? [] : modelNames(this.root)
+  }
+
+  /** The version that answers: by number or label; without one that of the label 'stable', else the newest. */
+  resolve(name: string, wanted = ''): ServedModel {
+    const entry = this.entries.get(name)
+    if (entry === undefined) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is unknown`)
+    const ready = [...entry.versions].filter(([, { state }]) => state === 'READY')
+    if (wanted === '') {
+      const label = entry.labels.get(DEFAULT_LABEL)
+      const found = ready.find(([version]) => version === label) ?? ready.sort(([a], [b]) => b - a)[0]
+      if (found) return found[1].served!
+      throw new WeftError('ERR_UNAVAILABLE', `${named('model', name)} has no version that is ready`)
+    }
+    const number = VERSION.test(wanted) ? Number(wanted) : entry.labels.get(wanted)
+    const version = number === undefined ? undefined : entry.versions.get(number)
+    if (version === undefined) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} has no ${named('version', wanted)}`)
+    if (version.state !== 'READY')
+      throw new WeftError('ERR_UNAVAILABLE', `${named('model', name)}: ${named('version', wanted)} is not ready`)
+    return version.served!
+  }
+
+  /** Versions that are ready, of one model or all. */
+  ready(name?: string): ServedModel[] {
+    const entries = name === undefined ? [...this.entries.values()] : [this.entries.get(name)]
+    return entries.flatMap((entry) =>
+      [...(entry?.versions ?? [])].sort(([a], [b]) => a - b).flatMap(([, { state, served }]) => (state === 'READY' ? [served!] : [])),
+    )
+  }
+
+  async index(): Promise<IndexEntry[]> {
+    const names = [...new Set([...(await this.names()), ...this.entries.keys()])].sort()
+    return names.flatMap((name): IndexEntry[] => {
+      const versions = [...(this.entries.get(name)?.versions ?? [])].sort(([a], [b]) => a - b)
+      if (versions.length === 0) return [{ name }]
+      return versions.map(([version, { state, reason }]) => ({ name, version: `${version}`, state, reason }))
+    })
+  }
+
+  /**
+   * Loads the versions that the model's policy picks, and lets the others go. Rejects when one cannot be loaded; what
+   * was served still is.
+   */
+  load(name: string): Promise<void> {
+    return this.inTurn(name, () => this.loadNow(name))
+  }
+
+  /** Takes the model out; resolves when what it had accepted was answered. */
+  async unload(name: string): Promise<void> {
+    if (!this.entries.has(name)) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is unknown`)
+    await this.inTurn(name, async () => {
+      const entry = this.entry(name)
+      await Promise.all([...entry.versions].map(([, version]) => this.retire(version, 'unloaded')))
+      entry.labels = new Map()
+    })
+  }
+
+  /** Loads what is new or was changed in the folder, and takes out what is gone. */
+  async refresh(): Promise<void> {
+    const names = await this.names()
+    for (const name of names) await this.load(name).catch((error: unknown) => this.options.failed?.(name, error))
+    for (const [name, { versions }] of this.entries) {
+      const fromFolder = [...versions.values()].some(({ state, fingerprint }) => state === 'READY' && fingerprint !== undefined)
+      if (fromFolder && !names.includes(name)) await this.unload(name)
+    }
+  }
+
+  /** Answers what was accepted, and frees everything. */
+  async close(): Promise<void> {
+    await Promise.all([...this.entries.keys()].map((name) => this.unload(name)))
+    await Promise.all(this.retiring)
+  }
+
+  private entry(name: string): Entry {
+    let entry = this.entries.get(name)
+    if (entry === undefined) this.entries.set(name, (entry = { versions: new Map(), labels: new Map() }))
+    return entry
+  }
+
+  /** Loads and unloads of one model never overlap. */
+  private inTurn<T>(name: string, fn: () => Promise<T>): Promise<T> {
+    const done = (this.turns.get(name) ?? Promise.resolve()).then(fn)
+    const turn = done.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.turns.set(name, turn)
+    void turn.then(() => this.turns.get(name) === turn && this.turns.delete(name))
+    return done
+  }
+
+  private async loadNow(name: string): Promise<void> {
+    const found = this.root === undefined ? undefined : await findModel(this.root, name)
+    if (found === undefined) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is not in the repository`)
+    const wanted = chosen([...found.versions.keys()], found.settings.versionPolicy)
+    if (wanted.length === 0) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} has no version that its policy picks`)
+    const entry = this.entry(name)
+    const failures: unknown[] = []
+    for (const version of wanted) await this.loadVersion(entry, found, version).catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
+    const labels = new Map(Object.entries(found.settings.labels ?? {}))
+    for (const [label, version] of labels)
+      if (!wanted.includes(version))
+        throw new WeftError('ERR_STATE', `${named('model', name)}: label '${label}' names version ${version}, which is not loaded`)
+    entry.labels = labels
+    for (const [version, state] of entry.versions) if (!wanted.includes(version)) void this.retire(state, 'unloaded')
+  }
+
+  private async loadVersion(entry: Entry, found: FoundModel, version: number): Promise<void> {
+    const folder = found.versions.get(version)!
+    const print = `${await fingerprint(folder)} ${JSON.stringify(found.settings.batching ?? {})}`
+    const before = entry.versions.get(version)
+    if (before?.state === 'READY' && before.fingerprint === print) return
+    if (before?.state !== 'READY') entry.versions.set(version, { state: 'LOADING', reason: '', served: undefined, fingerprint: print })
+    let model: AnyModel | undefined
+    try {
+      model = await loadModel(folder, this.options.load)
+      const batching = { ...this.options.batching, ...found.settings.batching }
+      const served = new ServedModel(found.name, `${version}`, model, batching, this.options.watch)
+      await served.warm()
+      entry.versions.set(version, { state: 'READY', reason: '', served, fingerprint: print })
+      if (before?.state === 'READY') void this.retire(before, 'replaced')
+    } catch (error) {
+      model?.dispose()
+      const reason = this.withoutPaths((error as Error).message)
+      // what was there goes on; the next load tries again
+      if (before?.state === 'READY') before.reason = `the new files cannot be loaded: ${reason}`
+      else entry.versions.set(version, { state: 'UNAVAILABLE', reason, served: undefined, fingerprint: undefined })
+      throw error
+    }
+  }
+
+  private retire(version: Version, reason: string): Promise<void> {
+    const { served, fingerprint: print } = version
+    if (served === undefined || version.state !== 'READY') return Promise.resolve()
+    version.state = 'UNLOADING'
+    const done = served.close().then(() => {
+      if (print !== undefined) served.model.dispose()
+      Object.assign(version, { state: 'UNAVAILABLE', reason, served: undefined })
+      this.retiring.delete(done)
+    })
+    this.retiring.add(done)
+    return done
+  }
+
+  /** Reasons are shown to clients. */
+  private withoutPaths(message: string): string {
+    return this.root === undefined ? message : message.replaceAll(`${this.root}/`, '').replaceAll(this.root, 'the repository')
+  }
+}

@@ -1,0 +1,61 @@
+// Settings of a model in a repository: <model>/serve.json, which may be absent.
+import { WeftError } from '../../core/error.js'
+import { integer } from '../../core/checks.js'
+import { checkOptions, type OptionTable, show } from '../../core/options.js'
+import { SCHEDULER_OPTIONS } from '../batcher.js'
+import type { SchedulerOptions } from '../scheduler.js'
+
+/** Which versions are served: the newest n, all, or those listed. */
+export type VersionPolicy = 'all' | { readonly latest: number } | { readonly specific: readonly number[] }
+
+export interface ModelSettings {
+  /** Default { latest: 1 }. */
+  versionPolicy?: VersionPolicy
+  /** Names of versions: { stable: 3, canary: 4 }. Requests that name no version go to 'stable', where there is one. */
+  labels?: Record<string, number>
+  batching?: SchedulerOptions
+}
+
+export const MODEL_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+export const VERSION: RegExp = /^[1-9][0-9]{0,14}$/
+const LABEL = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/
+
+const SETTINGS: OptionTable<ModelSettings> = { versionPolicy: 'any', labels: 'object', batching: 'object' }
+
+/** Throws ERR_FORMAT that names the model for what is not as described above. */
+export function settingsOf(model: string, text: string): ModelSettings {
+  try {
+    return check(JSON.parse(text))
+  } catch (error) {
+    throw new WeftError('ERR_FORMAT', `serve.json of model '${model}': ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function check(value: unknown): ModelSettings {
+  checkOptions('serve.json', value ?? null, SETTINGS)
+  const settings = value as ModelSettings
+  const { versionPolicy, labels = {}, batching } = settings
+  checkOptions('batching', batching, SCHEDULER_OPTIONS)
+  if (versionPolicy !== undefined && versionPolicy !== 'all') {
+    const wrong = new WeftError('ERR_ARGUMENT', `versionPolicy is 'all', { latest: n } or { specific: [...] }, got ${show(versionPolicy)}`)
+    if (typeof versionPolicy !== 'object' || versionPolicy === null || Object.keys(versionPolicy).length !== 1) throw wrong
+    if ('latest' in versionPolicy) integer('versionPolicy', 'latest', versionPolicy.latest, 1)
+    else if ('specific' in versionPolicy && Array.isArray(versionPolicy.specific))
+      for (const version of versionPolicy.specific) integer('versionPolicy', 'a version', version, 1)
+    else throw wrong
+  }
+  for (const [label, version] of Object.entries(labels)) {
+    if (!LABEL.test(label))
+      throw new WeftError('ERR_ARGUMENT', `a label begins with a letter and has letters, digits, '.', '_' and '-', got ${show(label)}`)
+    integer('labels', label, version, 1)
+  }
+  return settings
+}
+
+/** The versions that the policy picks, the newest last. */
+export function chosen(versions: readonly number[], policy: VersionPolicy = { latest: 1 }): number[] {
+  const sorted = [...versions].sort((a, b) => a - b)
+  if (policy === 'all') return sorted
+  if ('latest' in policy) return sorted.slice(-policy.latest)
+  return sorted.filter((version) => policy.specific.includes(version))
+}

@@ -1,0 +1,164 @@
+// The HTTP server: fastify with the routes of the protocol. Who asks is known before anything else is looked at.
+import { randomUUID } from 'node:crypto'
+import type { SecureContextOptions } from 'node:tls'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { Authenticator, Principal } from '../auth/principal.js'
+import type { Service } from '../service.js'
+import { statusOf } from '../status.js'
+import type { Parameters, Route } from './routes.js'
+
+export interface RestOptions {
+  readonly service: Service
+  readonly routes: readonly Route[]
+  readonly authenticator: Authenticator
+  readonly log: Logger
+  readonly tls?: SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
+}
+
+/** A route as the router has it. */
+export interface RegisteredRoute {
+  readonly method: string
+  readonly url: string
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** All routes there are. */
+    readonly registered: readonly RegisteredRoute[]
+  }
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
+/** A connection that sends nothing, a request that takes longer to arrive. */
+const ARRIVAL_MS = 30_000
+const IDLE_MS = 72_000
+
+/** What a request carries beside what it asks. */
+interface Context {
+  principal: Principal | undefined
+  readonly begin: number
+  failure: unknown
+}
+const contexts = new WeakMap<FastifyRequest, Context>()
+
+export function restApp({ service, routes, authenticator, log, tls }: RestOptions): FastifyInstance {
+  const app = Fastify({
+    ...(tls ? { https: { ...tls } } : {}),
+    logger: false,
+    bodyLimit: service.limits.bodyBytes,
+    requestTimeout: ARRIVAL_MS,
+    connectionTimeout: 0,
+    keepAliveTimeout: IDLE_MS,
+    forceCloseConnections: 'idle',
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 512, caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false },
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    },
+    frameworkErrors: (error, _request, reply) => void refuse(reply as unknown as FastifyReply, error),
+  }) as unknown as FastifyInstance
+
+  const registered: RegisteredRoute[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) registered.push({ method: one, url })
+  })
+  app.decorate('registered', registered)
+
+  // bodies are bytes, whatever they say they are
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+
+  // also for paths that nobody knows: strangers learn nothing from 404
+  app.addHook('onRequest', async (request, reply) => {
+    const context: Context = { principal: undefined, begin: performance.now(), failure: undefined }
+    contexts.set(request, context)
+    reply.header('x-request-id', request.id)
+    const key = request.headers['x-api-key']
+    context.principal = authenticator.authenticate({
+      authorization: request.headers.authorization,
+      apiKey: Array.isArray(key) ? key.join() : key,
+    })
+    hold(service, request, reply)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (!service.isReady) reply.header('connection', 'close')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { principal, begin, failure } = contexts.get(request) ?? { principal: undefined, begin: performance.now(), failure: undefined }
+    const { model, version } = request.params as Parameters
+    log.info(
+      {
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        ms: Math.round((performance.now() - begin) * 1000) / 1000,
+        key: principal?.id,
+        model: model?.slice(0, 128),
+        version,
+        code: (failure as { code?: string } | undefined)?.code,
+      },
+      'request',
+    )
+  })
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const context = contexts.get(request)
+    if (context) context.failure = error
+    const { http } = refuse(reply, error)
+    if (http >= 500) log.error({ requestId: request.id, err: error }, 'a request failed')
+  })
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'there is no such endpoint' }))
+
+  for (const route of routes) {
+    app.route<{ Params: Parameters }>({
+      method: route.method,
+      url: route.url,
+      // before the body is read
+      onRequest: async (request) => contexts.get(request)!.principal!.demand(route.roles, request.params.model, route.ofAll ?? false),
+      handler: async (request, reply) => {
+        const { model, version } = request.params
+        const { principal } = contexts.get(request)!
+        const controller = new AbortController()
+        reply.raw.once('close', () => {
+          if (!reply.raw.writableFinished) controller.abort()
+        })
+        const answer = await route.answer({ request, reply, principal: principal!, model: model ?? '', version, signal: controller.signal })
+        return answer === undefined ? reply : reply.type('application/json').send(JSON.stringify(answer))
+      },
+    })
+  }
+  return app
+}
+
+/**
+ * Counts the bytes of the body before it is read, as far as its length is known; until the reply is out, or the client
+ * gone.
+ */
+function hold(service: Service, { headers }: FastifyRequest, reply: FastifyReply): void {
+  const { bodyBytes } = service.limits
+  const bytes = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bodyBytes
+  if (bytes > 0) reply.raw.once('close', service.hold(Math.min(bytes, bodyBytes)))
+}
+
+/** Answers with what the error is to a client. */
+function refuse(reply: FastifyReply, error: unknown): { http: number } {
+  const { http, message, retryAfter } = statusOf(error)
+  // what fastify itself refuses: bodies that are too large, broken paths and headers
+  const own = (error as Partial<FastifyError>).code?.startsWith('FST_') ? (error as FastifyError).statusCode : undefined
+  const status = own !== undefined && own >= 400 && own < 500 ? own : http
+  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  // the rest of a body that is too large is not read
+  if (status === 413) reply.header('connection', 'close')
+  reply.code(status).type('application/json')
+  reply.send(JSON.stringify({ error: own === status ? fastifyMessage(status) : message }))
+  return { http: status }
+}
+
+const FASTIFY_MESSAGES: Readonly<Record<number, string>> = {
+  413: 'the body is too large',
+  415: 'the header Content-Type is not understood',
+}
+const fastifyMessage = (status: number): string => FASTIFY_MESSAGES[status] ?? 'the request is not understood'

@@ -1,0 +1,124 @@
+// Routes: the endpoints of the protocol over HTTP, each with the roles it is for.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Principal, Role } from '../auth/principal.js'
+import { isObject, member, objectOfJson } from '../protocol/json.js'
+import { rawRequest } from '../protocol/match.js'
+import { headerLength, parametersOf, parseInferRequest } from '../protocol/request.js'
+import { encodeReply } from '../protocol/response.js'
+import { invalid } from '../protocol/tensors.js'
+import { checkLoadParameters, type Service } from '../service.js'
+import { deflate, inflate, wantedEncoding } from './body.js'
+
+export interface Parameters {
+  model?: string
+  version?: string
+}
+
+/** A request whose sender is known, and allowed. */
+export interface Asked {
+  readonly request: FastifyRequest<{ Params: Parameters }>
+  readonly reply: FastifyReply
+  readonly principal: Principal
+  readonly model: string
+  readonly version: string | undefined
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST'
+  readonly url: string
+  readonly roles: readonly Role[]
+  /** It tells of all models: not for credentials that are for some. */
+  readonly ofAll?: true
+  /** Resolves with the reply's JSON; undefined when the reply was sent. */
+  readonly answer: (asked: Asked) => Promise<object | undefined> | object | undefined
+}
+
+const ANY: readonly Role[] = ['predict', 'read', 'admin']
+const ASK: readonly Role[] = ['predict', 'read']
+
+/** With a version in the path, and without. */
+const versions = (url: string): string[] => [`/v2/models/:model${url}`, `/v2/models/:model/versions/:version${url}`]
+
+export function routes(service: Service, metrics: () => Promise<{ type: string; text: string }>): Route[] {
+  const get = (url: string, roles: readonly Role[], answer: Route['answer']): Route => ({ method: 'GET', url, roles, answer })
+  const post = (url: string, roles: readonly Role[], answer: Route['answer']): Route => ({ method: 'POST', url, roles, answer })
+  const ready = ({ reply }: Asked, isReady: boolean): object => {
+    if (!isReady) reply.code(503)
+    return { ready: isReady }
+  }
+  return [
+    get('/v2', ANY, () => service.metadata()),
+    get('/v2/health/live', ANY, () => ({ live: true })),
+    get('/v2/health/ready', ANY, (asked) => ready(asked, service.isReady)),
+    get('/v2/models/stats', ['read'], ({ principal }) => ({ model_stats: service.statistics(principal) })),
+    ...versions('').map((url) => get(url, ASK, ({ model, version }) => service.modelMetadata(model, version))),
+    ...versions('/ready').map((url) => get(url, ANY, (asked) => ready(asked, service.modelReady(asked.model, asked.version)))),
+    ...versions('/stats').map((url) =>
+      get(url, ['read'], ({ principal, model, version }) => ({ model_stats: service.statistics(principal, model, version) })),
+    ),
+    ...versions('/config').map((url) => get(url, ASK, ({ model, version }) => service.configuration(model, version))),
+    ...versions('/infer').map((url) => post(url, ['predict'], (asked) => infer(service, asked))),
+    post('/v2/repository/index', ['read'], async (asked) => {
+      const ready = member(await jsonBody(service, asked), 'ready')
+      if (ready !== undefined && typeof ready !== 'boolean') throw invalid('ready is true or false')
+      return service.index(asked.principal, ready ?? false)
+    }),
+    post('/v2/repository/models/:model/load', ['admin'], async (asked) => {
+      checkLoadParameters(parametersOf('the request', member(await jsonBody(service, asked), 'parameters')))
+      await service.load(asked.model)
+      return {}
+    }),
+    post('/v2/repository/models/:model/unload', ['admin'], async (asked) => {
+      checkLoadParameters(parametersOf('the request', member(await jsonBody(service, asked), 'parameters')))
+      await service.unload(asked.model)
+      return {}
+    }),
+    {
+      ...get('/metrics', ['read'], async ({ reply }) => {
+        const { type, text } = await metrics()
+        reply.type(type).send(text)
+        return undefined
+      }),
+      ofAll: true,
+    },
+  ]
+}
+
+const bytesOf = ({ body }: FastifyRequest): Uint8Array => (body instanceof Uint8Array ? body : new Uint8Array(0))
+
+/** A body of JSON that may be absent. */
+async function jsonBody({ limits }: Service, { request }: Asked): Promise<Record<string, unknown>> {
+  const body = await inflate(bytesOf(request), request.headers['content-encoding'], limits.bodyBytes)
+  const json = body.length === 0 ? {} : objectOfJson(body, limits.jsonDepth)
+  return isObject(json) ? json : {}
+}
+
+async function infer(service: Service, { request, reply, model, version, signal }: Asked): Promise<undefined> {
+  const served = service.target(model, version)
+  const { limits } = service
+  const packed = bytesOf(request)
+  const { headers } = request
+  const body = await inflate(packed, headers['content-encoding'], limits.bodyBytes)
+  // what came over the wire is counted already
+  const release = service.hold(body.length - packed.length)
+  try {
+    const length = headerLength(headers['inference-header-content-length'], body.length)
+    const raw = length === 0 && headers['inference-header-content-length'] !== undefined
+    const parsed = raw ? rawRequest(served.signature, body) : parseInferRequest(body, length, limits)
+    // the version may have been replaced while the body was inflated
+    const target = body === packed ? served : service.target(model, version)
+    const encoded = encodeReply(await service.infer(target, parsed, signal))
+    if (encoded.headerLength !== undefined) reply.header('inference-header-content-length', encoded.headerLength)
+    reply.type(encoded.headerLength === undefined ? 'application/json' : 'application/octet-stream')
+    const encoding = encoded.body.length < LEAST_COMPRESSED ? undefined : wantedEncoding(headers['accept-encoding'])
+    if (encoding !== undefined) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
+    reply.send(encoding === undefined ? encoded.body : await deflate(encoded.body, encoding))
+    return undefined
+  } finally {
+    release()
+  }
+}
+
+const LEAST_COMPRESSED = 1024

@@ -1,0 +1,274 @@
+// Scheduler: dynamic batching. A batch is cut when an instance is free, as large as what is waiting. maxDelayMs holds a
+// batch back only while no request in the queue is older than that.
+import { WeftError } from '../core/error.js'
+import { integer } from '../core/checks.js'
+import { show } from '../core/options.js'
+import { type Clock, systemClock } from './clock.js'
+import { Queue, type Waiting } from './queue.js'
+
+export interface SchedulerOptions {
+  /** Most rows in a batch. A request with more is refused. Default 32. */
+  maxBatchSize?: number
+  /** How long a batch that is not full waits for more requests. Default 0: it goes as soon as an instance is free. */
+  maxDelayMs?: number
+  /** Most requests waiting; one more is refused with ERR_OVERLOADED. Default 1024. */
+  maxQueueSize?: number
+  /** Default limit from arrival to answer; later: ERR_TIMEOUT. Default 30,000; 0: none. */
+  timeoutMs?: number
+  /** Batches computed at once. Default 1. */
+  instances?: number
+  /** Number of priorities, 1 is the highest. Default 1. */
+  priorityLevels?: number
+  /** Priority of requests that name none. Default the middle one. */
+  defaultPriority?: number
+}
+
+export interface SubmitOptions {
+  /** Ends the request: it is taken out of the queue, or its result is dropped. Rejects with signal.reason. */
+  signal?: AbortSignal
+  /** 1 is the highest; 0 the default. */
+  priority?: number
+  /** Limit from arrival to answer in place of the scheduler's; 0: none. */
+  timeoutMs?: number
+}
+
+export type Outcome = 'success' | 'failure' | 'rejected' | 'timeout' | 'cancelled'
+
+/** Time of the parts of a run, in milliseconds. */
+export interface Timing {
+  readonly inputMs: number
+  readonly inferMs: number
+  readonly outputMs: number
+}
+
+/** How a request ended. */
+export interface Ended {
+  readonly outcome: Outcome
+  readonly rows: number
+  readonly totalMs: number
+  readonly queueMs: number
+  /** Of the batch it ran in; absent where it did not succeed. */
+  readonly timing?: Timing
+}
+
+/** What statistics and metrics are made from. */
+export interface Observer {
+  ended?(facts: Ended): void
+  /** A batch was computed. */
+  computed?(rows: number, timing: Timing): void
+}
+
+/** Computes a batch: one result for each request, in order. */
+export type Execute<I, O> = (batch: readonly I[]) => Promise<{ results: readonly O[]; timing: Timing }>
+
+interface Request<I, O> extends Waiting {
+  readonly input: I
+  /** When it left the queue. */
+  started: number | undefined
+  readonly succeed: (result: O, timing: Timing) => void
+  readonly fail: (error: unknown, outcome: Outcome) => void
+  readonly isOver: () => boolean
+}
+
+/** Faults of single requests: the others of the batch are run again without them. */
+const DIVIDING: ReadonlySet<unknown> = new Set(['ERR_DATA', 'ERR_OUT_OF_MEMORY'])
+
+export class Scheduler<I, O> {
+  readonly maxBatchSize: number
+  readonly maxDelayMs: number
+  private readonly maxQueueSize: number
+  private readonly timeoutMs: number
+  private readonly instances: number
+  private readonly levels: number
+  private readonly defaultPriority: number
+  private readonly queue: Queue<Request<I, O>>
+  private running = 0
+  private closing = false
+  private pumping = false
+  private wake: (() => void) | undefined
+  private readonly idle: (() => void)[] = []
+
+  constructor(
+    private readonly name: string,
+    options: SchedulerOptions,
+    private readonly execute: Execute<I, O>,
+    private readonly observer: Observer = {},
+    private readonly clock: Clock = systemClock,
+  ) {
+    const whole = (key: keyof SchedulerOptions, value: number, least: number, most?: number): number =>
+      integer(name, key, value, least, most)
+    this.maxBatchSize = whole('maxBatchSize', options.maxBatchSize ?? 32, 1, 65_536)
+    this.maxQueueSize = whole('maxQueueSize', options.maxQueueSize ?? 1024, 1)
+    this.instances = whole('instances', options.instances ?? 1, 1, 64)
+    this.levels = whole('priorityLevels', options.priorityLevels ?? 1, 1, 1000)
+    this.defaultPriority = whole('defaultPriority', options.defaultPriority ?? Math.ceil(this.levels / 2), 1, this.levels)
+    this.maxDelayMs = duration(name, 'maxDelayMs', options.maxDelayMs ?? 0)
+    this.timeoutMs = duration(name, 'timeoutMs', options.timeoutMs ?? 30_000)
+    this.queue = new Queue(this.levels)
+  }
+
+  /** Requests that wait. */
+  get waiting(): number {
+    return this.queue.size
+  }
+  /** Batches being computed. */
+  get computing(): number {
+    return this.running
+  }
+
+  /** Resolves with the result of the request. `key`: only requests of one key share a batch. */
+  submit(input: I, rows: number, key: string, options: SubmitOptions = {}): Promise<O> {
+    return new Promise<O>((resolve, reject) => {
+      const { signal } = options
+      const since = this.clock.now()
+      let over = false
+      let stopTimer: (() => void) | undefined
+      const end = (outcome: Outcome, timing?: Timing): void => {
+        over = true
+        stopTimer?.()
+        signal?.removeEventListener('abort', abort)
+        const now = this.clock.now()
+        const queueMs = (request.started ?? now) - since
+        this.observer.ended?.({ outcome, rows, totalMs: now - since, queueMs, ...(timing ? { timing } : {}) })
+      }
+      const request: Request<I, O> = {
+        input,
+        rows,
+        key,
+        priority: this.priorityOf(options.priority),
+        since,
+        started: undefined,
+        isOver: () => over,
+        succeed: (result, timing) => {
+          if (over) return
+          end('success', timing)
+          resolve(result)
+        },
+        fail: (error, outcome) => {
+          if (over) return
+          end(outcome)
+          reject(error)
+        },
+      }
+      const leave = (error: unknown, outcome: Outcome): void => {
+        this.queue.remove(request)
+        request.fail(error, outcome)
+        this.settleIdle()
+      }
+      const abort = (): void => leave(signal!.reason, 'cancelled')
+      if (signal?.aborted) return leave(signal.reason, 'cancelled')
+      const refused = this.refusal(rows)
+      if (refused) return leave(refused, 'rejected')
+      const limit = options.timeoutMs === undefined ? this.timeoutMs : duration(this.name, 'timeoutMs', options.timeoutMs)
+      if (limit > 0) stopTimer = this.clock.after(limit, () => leave(this.late(limit, request.started !== undefined), 'timeout'))
+      signal?.addEventListener('abort', abort, { once: true })
+      this.queue.add(request)
+      this.pumpSoon()
+    })
+  }
+
+  /** Takes no more requests; resolves when those there are were answered. */
+  close(): Promise<void> {
+    this.closing = true
+    this.wake?.()
+    this.wake = undefined
+    this.pumpSoon()
+    return new Promise((resolve) => {
+      this.idle.push(resolve)
+      this.settleIdle()
+    })
+  }
+
+  private priorityOf(asked: number | undefined): number {
+    if (asked === undefined || asked === 0) return this.defaultPriority
+    return integer(this.name, 'priority', asked, 0, this.levels)
+  }
+
+  private refusal(rows: number): WeftError | undefined {
+    if (this.closing) return new WeftError('ERR_UNAVAILABLE', `${this.name}: it is being closed and takes no more requests`)
+    if (rows > this.maxBatchSize)
+      return new WeftError('ERR_ARGUMENT', `${this.name}: the request has ${rows} rows, maxBatchSize is ${this.maxBatchSize}`, {
+        hint: 'Send the rows in several requests',
+      })
+    if (this.queue.size >= this.maxQueueSize)
+      return new WeftError('ERR_OVERLOADED', `${this.name}: ${this.queue.size} requests are waiting, and no more are taken`, {
+        hint: 'Try again later',
+      })
+    return undefined
+  }
+
+  private late(limit: number, computing: boolean): WeftError {
+    const where = computing ? 'while it was being computed' : 'while it was waiting'
+    return new WeftError('ERR_TIMEOUT', `${this.name}: the request was not answered within ${limit} ms; the time ended ${where}`)
+  }
+
+  private pumpSoon(): void {
+    if (this.pumping) return
+    this.pumping = true
+    this.clock.soon(() => {
+      this.pumping = false
+      this.pump()
+    })
+  }
+
+  /** Starts batches while instances are free. */
+  private pump(): void {
+    while (this.running < this.instances) {
+      const cut = this.queue.next(this.maxBatchSize)
+      if (cut === undefined) return
+      const wait = cut.full || this.closing ? 0 : this.queue.oldest + this.maxDelayMs - this.clock.now()
+      if (wait > 0) {
+        this.wake ??= this.clock.after(wait, () => {
+          this.wake = undefined
+          this.pump()
+        })
+        return
+      }
+      this.start(cut.batch)
+    }
+  }
+
+  private start(batch: readonly Request<I, O>[]): void {
+    const now = this.clock.now()
+    for (const request of batch) {
+      this.queue.remove(request)
+      request.started = now
+    }
+    this.running++
+    this.compute(batch).then(() => {
+      this.running--
+      this.pump()
+      this.settleIdle()
+    })
+  }
+
+  /** Never rejects: each request has its own result or error. */
+  private async compute(batch: readonly Request<I, O>[]): Promise<void> {
+    const requests = batch.filter((request) => !request.isOver())
+    if (requests.length === 0) return
+    try {
+      const { results, timing } = await this.execute(requests.map(({ input }) => input))
+      const rows = requests.reduce((sum, request) => sum + request.rows, 0)
+      this.observer.computed?.(rows, timing)
+      requests.forEach((request, i) => {
+        request.succeed(results[i]!, timing)
+      })
+    } catch (error) {
+      if (requests.length > 1 && DIVIDING.has((error as { code?: unknown }).code)) {
+        const half = requests.length >> 1
+        await this.compute(requests.slice(0, half))
+        await this.compute(requests.slice(half))
+      } else for (const request of requests) request.fail(error, 'failure')
+    }
+  }
+
+  private settleIdle(): void {
+    if (!this.closing || this.running > 0 || this.queue.size > 0) return
+    for (const resolve of this.idle.splice(0)) resolve()
+  }
+}
+
+function duration(what: string, name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a number of milliseconds, at least 0, got ${show(value)}`)
+}

@@ -1,0 +1,245 @@
+// serve: models as a service over REST and gRPC.
+import type { AddressInfo } from 'node:net'
+import { destination, type Logger, pino } from 'pino'
+import { WeftError } from '../core/error.js'
+import { integer } from '../core/checks.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
+import type { LoadOptions } from '../io/index.js'
+import type { AnyModel } from '../model/model.js'
+import { ApiKeys } from './auth/api_keys.js'
+import { type Authenticator, open } from './auth/principal.js'
+import { SCHEDULER_OPTIONS } from './batcher.js'
+import { GrpcServer } from './grpc/server.js'
+import { Metrics } from './metrics.js'
+import { LIMITS, type Limits, limitsOf } from './protocol/limits.js'
+import { Repository } from './repository/repository.js'
+import { restApp } from './rest/app.js'
+import { routes } from './rest/routes.js'
+import type { SchedulerOptions } from './scheduler.js'
+import { checkExposure, type Pem, pemOf, type TlsOptions } from './security.js'
+import { type Control, Service } from './service.js'
+
+export interface Listen {
+  /** Default 127.0.0.1. */
+  host?: string
+  /** 0: any free one. */
+  port?: number
+}
+
+export interface AuthOptions {
+  /** A file of API keys: createApiKey(), `npx weftjs key`. */
+  apiKeys: string
+}
+
+export interface ServeOptions {
+  /** A folder <root>/<model>/<version>/ of saved models. */
+  repository?: string
+  /** Models of this program by name, each as version 1. They stay the program's. */
+  models?: Record<string, AnyModel>
+  /** Who changes what is served: 'none' (default), 'explicit': clients load and unload; 'watch': the folder does. */
+  control?: Control
+  /** Names loaded at the start; default all. */
+  load?: readonly string[]
+  /** Default port 8080; false: no REST. */
+  http?: Listen | false
+  /** Default: no gRPC. */
+  grpc?: Listen
+  /** Default for all models; serve.json of a model overrides it. */
+  batching?: SchedulerOptions
+  auth?: AuthOptions
+  tls?: TlsOptions
+  /** Allows other addresses than the loopback without TLS and authentication, and 'explicit' without authentication. */
+  insecure?: boolean
+  limits?: Limits
+  /** 'info' and so on: JSON lines on stdout; or a pino logger. Never the values of tensors. Default: none. */
+  log?: string | Logger
+  /** For own layers, losses and metrics, and the device. */
+  loading?: LoadOptions
+}
+
+const OPTIONS: OptionTable<ServeOptions> = {
+  repository: 'string',
+  models: 'object',
+  control: ['none', 'explicit', 'watch'],
+  load: 'list',
+  http: 'any',
+  grpc: 'object',
+  batching: 'object',
+  auth: 'object',
+  tls: 'object',
+  insecure: 'boolean',
+  limits: 'object',
+  log: 'any',
+  loading: 'object',
+}
+const LISTEN: OptionTable<Listen> = { host: 'string', port: 'integer' }
+const AUTH: OptionTable<AuthOptions> = { apiKeys: 'string' }
+const TLS: OptionTable<TlsOptions> = { cert: 'string', key: 'string', ca: 'string' }
+
+export interface Server {
+  readonly address: { readonly http: string | undefined; readonly grpc: string | undefined }
+  /** Loads what is new in the repository, and takes out what is gone. 'watch' does so by itself. */
+  refresh(): Promise<void>
+  /** Takes no more requests; resolves when those there are were answered. */
+  close(): Promise<void>
+}
+
+const WATCH_MS = 2000
+const IDLE_CHECK_MS = 20
+const DEFAULT_HTTP_PORT = 8080
+const DEFAULT_GRPC_PORT = 8081
+
+/**
+ * Starts a server; resolves when all models are loaded and warm. A model that cannot be loaded is logged, and unready.
+ */
+export async function serve(options: ServeOptions): Promise<Server> {
+  checkCall('serve(options)', arguments, OPTIONS)
+  check(options)
+  const log = loggerOf(options.log)
+  const failed = (model: string, err: unknown): void => log.error({ model, err }, 'a model cannot be loaded')
+  const closers: (() => Promise<void> | void)[] = []
+  try {
+    const metrics = new Metrics()
+    const repository = await Repository.open(options.repository, {
+      batching: options.batching ?? {},
+      load: options.loading ?? {},
+      watch: (served) => metrics.watch(served),
+      failed,
+    })
+    metrics.repository = repository
+    // first in, last closed: where the start fails
+    closers.push(() => repository.close())
+    const service = new Service(repository, options.control ?? 'none', limitsOf('serve', options.limits))
+    for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
+    for (const name of options.load ?? (await repository.names()))
+      await repository.load(name).catch((error: unknown) => failed(name, error))
+    const authenticator = authenticatorOf(options, log)
+    closers.push(() => authenticator.close())
+    const shared = { service, authenticator, log, ...(options.tls ? { tls: pemOf(options.tls) } : {}) }
+    const http = options.http === false ? undefined : await listenHttp(shared, options.http ?? {}, metrics, closers)
+    const grpc = options.grpc === undefined ? undefined : await listenGrpc(shared, options.grpc, closers)
+    closers.push(() => service.close())
+    if (options.control === 'watch') closers.push(watch(repository, log))
+    log.info({ http, grpc, models: repository.ready().map(({ name, version }) => `${name}/${version}`) }, 'ready')
+    return { address: { http, grpc }, refresh: () => repository.refresh(), close: () => closeAll(closers) }
+  } catch (error) {
+    await closeAll(closers)
+    throw error
+  }
+}
+
+/**
+ * In the reverse order: what waits for its batch is answered before connections are closed. A second call does nothing.
+ */
+async function closeAll(closers: (() => Promise<void> | void)[]): Promise<void> {
+  for (let close = closers.pop(); close; close = closers.pop()) await close()
+}
+
+function check(options: ServeOptions): void {
+  const { http, grpc, auth, tls, insecure = false } = options
+  if (options.repository === undefined && options.models === undefined)
+    throw new WeftError('ERR_ARGUMENT', 'serve: there is nothing to serve', {
+      hint: "Write serve({ repository: './models' }) or serve({ models: { digits: net } })",
+    })
+  if (http !== undefined && http !== false) checkOptions('serve: http', http, LISTEN)
+  checkOptions('serve: grpc', grpc, LISTEN)
+  checkOptions('serve: auth', auth, AUTH)
+  checkOptions('serve: tls', tls, TLS)
+  checkOptions('serve: batching', options.batching, SCHEDULER_OPTIONS)
+  checkOptions('serve: limits', options.limits, LIMITS)
+  if (auth !== undefined && auth.apiKeys === undefined)
+    throw new WeftError('ERR_ARGUMENT', 'serve: auth needs apiKeys', { hint: "Write auth: { apiKeys: 'keys.json' }" })
+  if (tls !== undefined && (tls.cert === undefined || tls.key === undefined))
+    throw new WeftError('ERR_ARGUMENT', 'serve: tls needs cert and key')
+  if (options.control === 'explicit' && auth === undefined && !insecure)
+    throw new WeftError('ERR_ARGUMENT', "serve: control: 'explicit' lets clients load and unload models, and auth is missing", {
+      hint: "Write auth: { apiKeys: 'keys.json' }",
+    })
+  for (const listen of [http === false ? undefined : (http ?? {}), grpc]) {
+    if (listen === undefined) continue
+    if (listen.port !== undefined) integer('serve', 'port', listen.port, 0, 65_535)
+    checkExposure(listen.host ?? LOOPBACK, { tls: tls !== undefined, auth: auth !== undefined, insecure })
+  }
+}
+
+const LOOPBACK = '127.0.0.1'
+
+function authenticatorOf({ auth }: ServeOptions, log: Logger): Authenticator {
+  if (auth === undefined) return open
+  return new ApiKeys(auth.apiKeys, (err) => log.error({ err }, 'the file of API keys cannot be read; the keys stay as they were'))
+}
+
+function loggerOf(log: string | Logger | undefined): Logger {
+  if (log === undefined) return pino({ level: 'silent' })
+  if (typeof log === 'string') return pino({ level: log, name: 'weft' }, destination({ dest: 1, sync: false }))
+  if (typeof log.info === 'function') return log
+  throw new WeftError('ERR_ARGUMENT', `serve: log is a level or a pino logger, got ${show(log)}`)
+}
+
+interface Shared {
+  readonly service: Service
+  readonly authenticator: Authenticator
+  readonly log: Logger
+  readonly tls?: Pem
+}
+
+async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, closers: (() => Promise<void> | void)[]): Promise<string> {
+  const { host = LOOPBACK, port = DEFAULT_HTTP_PORT } = listen
+  const pem = shared.tls
+  const tls = pem && { ...pem, minVersion: 'TLSv1.2' as const, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) }
+  const app = restApp({ ...shared, ...(tls ? { tls } : {}), routes: routes(shared.service, () => metrics.text()) })
+  closers.push(async () => {
+    // a connection whose last reply is still on its way is not idle at once, and would be kept for the next request
+    const timer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
+    await app.close().finally(() => clearInterval(timer))
+  })
+  await app.listen({ host, port }).catch((cause: unknown) => {
+    throw cannotListen(host, port, cause)
+  })
+  const { port: bound } = app.server.address() as AddressInfo
+  return urlOf(tls ? 'https' : 'http', host, bound)
+}
+
+async function listenGrpc(shared: Shared, listen: Listen, closers: (() => Promise<void> | void)[]): Promise<string> {
+  const { host = LOOPBACK, port = DEFAULT_GRPC_PORT } = listen
+  const server = new GrpcServer(shared)
+  closers.push(() => server.close())
+  const bound = await server.listen(host, port).catch((cause: unknown) => {
+    throw cannotListen(host, port, cause)
+  })
+  return urlOf(shared.tls ? 'grpcs' : 'grpc', host, bound)
+}
+
+const cannotListen = (host: string, port: number, cause: unknown): WeftError =>
+  new WeftError('ERR_STATE', `serve: cannot listen on ${host}:${port}: ${(cause as Error).message}`, {
+    cause,
+    hint: 'Is another server there? Choose another port; 0 is any free one',
+  })
+
+const urlOf = (scheme: string, host: string, port: number): string => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+
+/** Follows the folder; the next look begins some time after the one before it ended. */
+function watch(repository: Repository, log: Logger): () => Promise<void> {
+  let stopped = false
+  let looking: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout
+  const later = (): void => {
+    timer = setTimeout(() => {
+      looking = repository
+        .refresh()
+        .catch((err: unknown) => log.error({ err }, 'the repository cannot be read'))
+        .then(() => {
+          if (!stopped) later()
+        })
+    }, WATCH_MS)
+    timer.unref()
+  }
+  later()
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await looking
+  }
+}
+
+export { DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT }

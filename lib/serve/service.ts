@@ -1,0 +1,184 @@
+// Service: what the server can be asked, without HTTP or gRPC.
+import { readFileSync } from 'node:fs'
+import { WeftError } from '../core/error.js'
+import type { Principal } from './auth/principal.js'
+import type { Datatype } from './protocol/datatypes.js'
+import type { Limits } from './protocol/limits.js'
+import type { InferRequest } from './protocol/request.js'
+import type { InferReply } from './protocol/response.js'
+import { named, type TensorSpec } from './protocol/tensors.js'
+import type { IndexEntry, Repository } from './repository/repository.js'
+import type { ServedModel } from './served_model.js'
+import type { ModelStatistics } from './statistics.js'
+
+/**
+ * none: models stay as they were at the start. explicit: clients load and unload them. watch: the server follows the
+ * folder.
+ */
+export type Control = 'none' | 'explicit' | 'watch'
+
+/** Extensions of the protocol, exactly those that there are. */
+const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_configuration', 'model_repository', 'schedule_policy']
+
+export interface ServerMetadata {
+  readonly name: string
+  readonly version: string
+  readonly extensions: readonly string[]
+}
+
+export interface ModelMetadata {
+  readonly name: string
+  readonly versions: readonly string[]
+  readonly platform: string
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+}
+
+export interface ConfigTensor {
+  readonly name: string
+  readonly data_type: `TYPE_${Exclude<Datatype, 'BYTES'> | 'STRING'}`
+  /** Without the batch axis. */
+  readonly dims: readonly number[]
+}
+
+/** In the words of Triton's model_config.proto. */
+export interface ModelConfiguration {
+  readonly name: string
+  readonly platform: string
+  readonly backend: string
+  readonly max_batch_size: number
+  readonly input: readonly ConfigTensor[]
+  readonly output: readonly ConfigTensor[]
+  readonly dynamic_batching: { readonly max_queue_delay_microseconds: number }
+}
+
+export class Service {
+  private draining = false
+  private heldBytes = 0
+
+  constructor(
+    readonly repository: Repository,
+    readonly control: Control,
+    readonly limits: Required<Limits>,
+  ) {}
+
+  get isReady(): boolean {
+    return !this.draining
+  }
+
+  metadata(): ServerMetadata {
+    return { name: 'weft', version: packageVersion(), extensions: EXTENSIONS }
+  }
+
+  modelMetadata(name: string, version?: string): ModelMetadata {
+    const { signature } = this.repository.resolve(name, version)
+    const versions = this.repository.ready(name).map((served) => served.version)
+    return { name, versions, platform: 'weft', inputs: signature.inputs, outputs: signature.outputs }
+  }
+
+  /** ERR_NOT_FOUND for a model or version that is unknown. */
+  modelReady(name: string, version?: string): boolean {
+    try {
+      this.repository.resolve(name, version)
+      return this.isReady
+    } catch (error) {
+      if ((error as WeftError).code === 'ERR_UNAVAILABLE') return false
+      throw error
+    }
+  }
+
+  /** The version that a request is for; ERR_UNAVAILABLE when the server is being closed. */
+  target(name: string, version?: string): ServedModel {
+    if (this.draining) throw new WeftError('ERR_UNAVAILABLE', 'the server is being closed')
+    return this.repository.resolve(name, version)
+  }
+
+  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
+    return served.infer(request, signal)
+  }
+
+  statistics(principal: Principal, name?: string, version?: string): ModelStatistics[] {
+    const all = name === undefined ? this.repository.ready() : version ? [this.repository.resolve(name, version)] : this.known(name)
+    return all.filter((served) => principal.sees(served.name)).map((served) => served.statistics.totals)
+  }
+
+  configuration(name: string, version?: string): ModelConfiguration {
+    const { signature, maxBatchSize, maxDelayMs } = this.repository.resolve(name, version)
+    const tensor = ({ name: of, datatype, shape }: TensorSpec): ConfigTensor => ({
+      name: of,
+      data_type: datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`,
+      dims: shape.slice(1),
+    })
+    return {
+      name,
+      platform: 'weft',
+      backend: 'weft',
+      max_batch_size: maxBatchSize,
+      input: signature.inputs.map(tensor),
+      output: signature.outputs.map(tensor),
+      dynamic_batching: { max_queue_delay_microseconds: Math.round(maxDelayMs * 1000) },
+    }
+  }
+
+  async index(principal: Principal, readyOnly: boolean): Promise<IndexEntry[]> {
+    const entries = await this.repository.index()
+    return entries.filter(({ name, state }) => principal.sees(name) && (!readyOnly || state === 'READY'))
+  }
+
+  async load(name: string): Promise<void> {
+    this.checkControl()
+    await this.repository.load(name)
+  }
+
+  async unload(name: string): Promise<void> {
+    this.checkControl()
+    await this.repository.unload(name)
+  }
+
+  /** Counts bytes that are held for requests, until the returned function is called. */
+  hold(bytes: number): () => void {
+    if (this.heldBytes + bytes > this.limits.inFlightBytes)
+      throw new WeftError('ERR_OVERLOADED', `the requests that are being answered hold ${this.heldBytes} bytes, and no more are taken`, {
+        hint: 'Try again later',
+      })
+    this.heldBytes += bytes
+    return () => {
+      this.heldBytes -= bytes
+    }
+  }
+
+  /** No more requests; resolves when those there are were answered. */
+  async close(): Promise<void> {
+    this.draining = true
+    await this.repository.close()
+  }
+
+  private known(name: string): ServedModel[] {
+    const found = this.repository.ready(name)
+    if (found.length === 0) this.repository.resolve(name)
+    return found
+  }
+
+  private checkControl(): void {
+    if (this.control !== 'explicit')
+      throw new WeftError('ERR_STATE', 'models are not loaded and unloaded by clients of this server', {
+        hint: "Start it with control: 'explicit'",
+      })
+    if (this.draining) throw new WeftError('ERR_UNAVAILABLE', 'the server is being closed')
+  }
+}
+
+let version: string | undefined
+function packageVersion(): string {
+  version ??= (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  return version
+}
+
+/** Unknown parameters of a load are refused: a client that sends some relies on them. */
+export function checkLoadParameters(parameters: Readonly<Record<string, unknown>>): void {
+  const key = Object.keys(parameters).find((name) => name !== 'unload_dependents')
+  if (key !== undefined)
+    throw new WeftError('ERR_UNSUPPORTED', `${named('parameter', key)} is not offered`, {
+      hint: 'Write serve.json and the files into the repository',
+    })
+}

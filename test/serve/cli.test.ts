@@ -1,0 +1,118 @@
+// weftjs serve and weftjs key: the commands as users call them, in processes of their own.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { connect } from '../../lib/serve/index.js'
+import { codeOfAsync } from '../expect.js'
+import { scaling, scratch } from './models.js'
+
+const program = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../lib/cli/weftjs.js')
+const { folder, remove } = scratch()
+test.after(remove)
+const weftjs = (...args: string[]): { code: number | null; out: string; err: string } => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', cwd: folder })
+  return { code: status, out: stdout, err: stderr }
+}
+
+/** Starts a server; its addresses, as it prints them. */
+async function start(...args: string[]): Promise<{ child: ChildProcess; urls: string[] }> {
+  const child = spawn(process.execPath, [program, 'serve', ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  let text = ''
+  for await (const chunk of child.stdout!) {
+    text += String(chunk)
+    if (/^ready .*\n/m.test(text)) break
+  }
+  const urls = text.match(/(http|grpc)s?:\/\/[^\s,]+/g)
+  assert.ok(urls, text)
+  assert.match(text, /^ready in \d+ ms: /)
+  return { child, urls: urls! }
+}
+
+test('serve answers over REST and gRPC, and SIGTERM answers what is waiting before the end', async () => {
+  await scaling(2).save(path.join(folder, 'models/double/1'))
+  const { child, urls } = await start('models', '--http', '0', '--grpc', '0', '--max-delay-ms', '3600000', '--max-batch-size', '2')
+  assert.is(urls.length, 2)
+  for (const url of urls) {
+    const client = await connect(url)
+    const { outputs } = await client.infer('double', {
+      inputs: {
+        x: [
+          [1, 2],
+          [3, 4],
+        ],
+      },
+    })
+    assert.equal(await outputs['y']!.array(), [
+      [2, 4],
+      [6, 8],
+    ])
+    client.close()
+  }
+  const client = await connect(urls[0]!)
+  await client.metadata('double')
+  const waiting = client.infer('double', { inputs: { x: [[5, 6]] } })
+  for (;;) {
+    const text = await (await fetch(`${urls[0]}/metrics`)).text()
+    if (/^nv_inference_pending_request_count\{.*\} 1$/m.test(text)) break
+  }
+  child.kill('SIGTERM')
+  assert.equal(await (await waiting).outputs['y']!.array(), [[10, 12]])
+  const [code] = (await once(child, 'exit')) as [number]
+  assert.is(code, 0)
+  client.close()
+})
+
+test('keys are made, kept as hashes, and asked for', async () => {
+  const made = weftjs('key', 'ci', '--roles', 'predict', '--file', 'keys.json')
+  assert.is(made.code, 0, made.err)
+  const key = made.out.trim()
+  assert.match(key, /^weft_[A-Za-z0-9_-]{43}$/)
+  assert.is(statSync(path.join(folder, 'keys.json')).mode & 0o777, 0o600)
+  assert.is(weftjs('key', 'ci', '--roles', 'read').code, 2, 'an id is there once')
+  assert.is(weftjs('key', 'second', '--roles', 'read,admin', '--models', 'double', '--expires', '2999-01-01').code, 0)
+  const { child, urls } = await start('models', '--http', '0', '--keys', 'keys.json')
+  assert.is(await codeOfAsync(connect(urls[0]!)), 'ERR_UNAUTHENTICATED')
+  const client = await connect(urls[0]!, { apiKey: key })
+  assert.equal(await (await client.infer('double', { inputs: { x: [[1, 1]] } })).outputs['y']!.array(), [[2, 2]])
+  client.close()
+  child.kill('SIGINT')
+  assert.equal((await once(child, 'exit'))[0], 0)
+})
+
+test('wrong usage: exit code 2; what cannot be served: 1; each says what is wrong', () => {
+  const usage: string[][] = [
+    ['serve'],
+    ['serve', 'a', 'b'],
+    ['serve', 'models', '--http', 'x'],
+    ['serve', 'models', '--port', '1'],
+    ['serve', 'models', '--cert', 'a'],
+    ['key'],
+    ['key', 'a'],
+  ]
+  for (const args of usage) {
+    const { code, err } = weftjs(...args)
+    assert.is(code, 2, `${args}: ${err}`)
+    assert.match(err, /^Usage: weftjs /m)
+  }
+  writeFileSync(path.join(folder, 'broken.json'), '{')
+  const failures: [string[], RegExp][] = [
+    [['serve', 'none', '--http', '0'], /there is no folder none/],
+    [['serve', 'models', '--http', '0', '--host', '0.0.0.0'], /0\.0\.0\.0 is reached from other machines, and tls and auth is missing/],
+    [['serve', 'models', '--http', '0', '--keys', 'broken.json'], /broken\.json/],
+    [['serve', 'models', '--http', '0', '--control', 'all'], /'all'/],
+    [['key', 'a', '--roles', 'root', '--file', 'other.json'], /roles are some of/],
+    [['key', 'a', '--roles', 'read', '--file', 'broken.json'], /broken\.json/],
+  ]
+  for (const [args, message] of failures) {
+    const { code, err } = weftjs(...args)
+    assert.is(code, 1, `${args}: ${err}`)
+    assert.match(err, message)
+    assert.not.match(err, /\n {4}at /)
+  }
+})
+
+test.run()
