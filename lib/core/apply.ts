@@ -78,7 +78,7 @@ function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: read
       single: true,
     },
     [],
-    () => ({ op: op.name, layer: undefined, names: undefined }),
+    () => ({ op: op.name, layer: undefined, taken: op.valuesTaken?.(inputs, attrs) }),
     indexOf(where),
   )
 }

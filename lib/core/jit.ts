@@ -148,8 +148,8 @@ const isHole = (value: unknown): value is Hole => value instanceof Hole
 
 function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: string, precision?: Precision): Loaded {
   const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
-  const facts = calls.map(({ op, layer }) => ({ op: op.name, layer, names: undefined }))
-  const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, names: undefined }
+  const facts = calls.map(({ op, layer, inputs, attrs }) => ({ op: op.name, layer, taken: op.valuesTaken?.(inputs, attrs) }))
+  const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, taken: undefined }
   return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree, fault: undefined }
 }
 

@@ -19,6 +19,8 @@ export interface Op<A extends Attrs = Attrs> {
    * `grad` nor `compose`.
    */
   readonly noGradient?: boolean
+  /** Which values the op takes where its kernel looks at them, for the message of a fault: 'labels go from 0 to 9'. */
+  valuesTaken?(inputs: readonly Spec[], attrs: A): string
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
   readonly alias?: number
   /** Writes new state over old: ordered after everything that can still fail. */

@@ -6,7 +6,7 @@ import { fly } from './flights.js'
 import type { NativeFault, NativeProgram, ProgramSpec, Storage } from './native.js'
 
 /** What a program was made of, to name the op and layer of a fault. */
-export type Describe = (call: number) => { op: string; layer: string | undefined; names: string | undefined }
+export type Describe = (call: number) => { op: string; layer: string | undefined; taken: string | undefined }
 
 /** Small results come to the host with the run. */
 const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= native.mostReply ? new ArrayBuffer(output.bytes) : undefined)
@@ -64,12 +64,12 @@ export class Program {
   }
 
   describe(fault: NativeFault, caller?: string): WeftError {
-    const { op, layer = caller, names } = this.label(fault.call)
+    const { op, layer = caller, taken } = this.label(fault.call)
     const where = layer ? `${op} in layer '${layer}'` : op
     const facts = { op, ...(layer === undefined ? {} : { layer }) }
     if (fault.value === undefined)
       return new WeftError((fault.code ?? 'ERR_DATA') as 'ERR_DATA', `${where}: ${fault.message ?? 'the step failed'}`, facts)
-    return new WeftError('ERR_DATA', `${where}: value ${fault.value} is out of range${names ? ` ${names}` : ''}`, {
+    return new WeftError('ERR_DATA', `${where}: value ${fault.value} is out of range${taken ? `: ${taken}` : ''}`, {
       ...facts,
       hint: 'The step changed nothing; check the ids or labels in the data',
     })

@@ -52,6 +52,7 @@ export const SoftmaxCrossEntropyGrad: Op = registerOp({
 export const SparseSoftmaxCrossEntropy: Op = registerOp({
   name: 'sparseSoftmaxCrossEntropy',
   shape: lossAndProbabilities,
+  valuesTaken: ([logits]) => `labels start at 0, and ${logits!.shape.at(-1)} classes have labels up to ${logits!.shape.at(-1)! - 1}`,
   grad: ([g, gProbabilities], { inputs: [, labels], outputs: [, probabilities] }) => [
     withProbabilities(applyOne(SparseSoftmaxCrossEntropyGrad, [g!, probabilities!, labels!], {}), gProbabilities!, probabilities!),
   ],

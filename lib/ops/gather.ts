@@ -23,6 +23,7 @@ function gatheredShape(x: Shape, indices: Shape, axis: number): number[] {
 export const Gather: Op<GatherAttrs> = registerOp<GatherAttrs>({
   name: 'gather',
   shape: ([x, indices], { axis }) => [{ shape: gatheredShape(x!.shape, indices!.shape, axis), dtype: x!.dtype }],
+  valuesTaken: ([x], { axis }) => `indices start at 0, and axis ${axis} of [${x!.shape}] has those up to ${x!.shape[axis]! - 1}`,
   grad: ([g], { inputs: [x, indices], attrs: { axis } }) => [applyOne(ScatterAdd, [indices!, g!], { axis, shape: x!.shape })],
 })
 /** (indices, updates) → zeros plus the updates, added in the indices' order. */

@@ -1,4 +1,6 @@
 // Gradient clipping: by value, by the norm of each gradient, and by the norm of all of them together.
+import { isTensor } from '../core/tree.js'
+import { checkCall, show } from '../core/options.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
 import { maximum, sqrt } from '../ops/index.js'
@@ -16,7 +18,7 @@ const NAMES: readonly (keyof ClipOptions)[] = ['clipNorm', 'clipValue', 'globalC
 
 function checkLimit(what: string, name: string, limit: number): void {
   if (!(Number.isFinite(limit) && limit > 0))
-    throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${limit}`)
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${show(limit)}`)
 }
 
 /** Throws unless at most one way of clipping is asked for, with a positive limit. */
@@ -42,7 +44,10 @@ const scaleTo = (g: Tensor, norm: Tensor, limit: number): Tensor => g.mul(maximu
  * @returns the gradients, and the norm they had before: a scalar
  */
 export function clipByGlobalNorm(gradients: readonly Tensor[], clipNorm: number): { gradients: Tensor[]; norm: Tensor } {
+  checkCall('clipByGlobalNorm(gradients, clipNorm)', arguments)
   checkLimit('clipByGlobalNorm', 'clipNorm', clipNorm)
+  if (!Array.isArray(gradients) || !gradients.every(isTensor))
+    throw new WeftError('ERR_ARGUMENT', `clipByGlobalNorm: gradients are a list of tensors, got ${show(gradients)}`)
   if (gradients.length === 0) throw new WeftError('ERR_ARGUMENT', 'clipByGlobalNorm: no gradients were given')
   const norm = sqrt(gradients.map((g) => g.square().sum()).reduce((sum, part) => sum.add(part)))
   return { gradients: gradients.map((g) => scaleTo(g, norm, clipNorm)), norm }

@@ -137,6 +137,12 @@ export interface BytePairEncoding {
 export const bytePairEncoding: BytePairEncoding = {
   train,
   loadRanks,
-  load: (file) => loadSubword(file, 'BPE'),
-  fromJSON: (json) => subwordFromJson(json, 'BPE'),
+  async load(file) {
+    checkCall('text.bytePairEncoding.load(file)', arguments)
+    return loadSubword(file, 'BPE')
+  },
+  fromJSON(json) {
+    checkCall('text.bytePairEncoding.fromJSON(json)', arguments)
+    return subwordFromJson(json, 'BPE')
+  },
 }

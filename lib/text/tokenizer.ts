@@ -22,6 +22,9 @@ export type Text = string | readonly string[]
 export type Sequence = ArrayLike<number>
 export type MatrixMode = 'binary' | 'count' | 'freq' | 'tfidf'
 const MODES: readonly MatrixMode[] = ['binary', 'count', 'freq', 'tfidf']
+/** Words that a tokenizer from a file may have, as many as other vocabularies. */
+const MOST_WORDS = 2 ** 24
+
 const TOKENIZER_OPTIONS: OptionTable<TokenizerOptions> = { numWords: 'integer', ...WORD_OPTIONS, charLevel: 'boolean', oovToken: 'string' }
 
 /** Keras' tokenizer JSON. */
@@ -228,6 +231,9 @@ export class Tokenizer {
       throw new WeftError('ERR_FORMAT', "tokenizer JSON: expected { class_name: 'Tokenizer', config }")
     }
     const { config } = value
+    // matrices have a column for each: a number that no vocabulary reaches would fill the memory
+    if (typeof config['num_words'] === 'number' && config['num_words'] > MOST_WORDS)
+      throw new WeftError('ERR_FORMAT', `tokenizer JSON: num_words is ${config['num_words']}, more than ${MOST_WORDS}`)
     const given = {
       numWords: config['num_words'] || undefined,
       filters: Array.isArray(config['filters']) ? config['filters'].join('') : config['filters'],

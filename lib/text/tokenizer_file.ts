@@ -1,5 +1,6 @@
 // Tokenizers from JSON of any kind known: Keras' tokenizer JSON, and Hugging Face's tokenizer.json.
 import { readFile } from 'node:fs/promises'
+import { checkCall, show } from '../core/options.js'
 import { WeftError } from '../core/error.js'
 import { isRecord } from '../core/tree.js'
 import { SubwordTokenizer } from './subword_tokenizer.js'
@@ -22,6 +23,11 @@ function parsed(json: string | object): unknown {
  * neither.
  */
 export function tokenizerFromJson(json: string | object): AnyTokenizer {
+  checkCall('text.tokenizerFromJson(json)', arguments)
+  return fromJson(json)
+}
+
+function fromJson(json: string | object): AnyTokenizer {
   const value = parsed(json)
   if (isRecord(value) && value['class_name'] === 'Tokenizer') return Tokenizer.fromJSON(value)
   return SubwordTokenizer.fromJSON(value)
@@ -32,13 +38,14 @@ export async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    throw new WeftError('ERR_FORMAT', `${file} cannot be read: ${(cause as Error).message}`, { cause })
+    throw new WeftError('ERR_FORMAT', `${show(file)} cannot be read: ${(cause as Error).message}`, { cause })
   }
 }
 
 /** tokenizerFromJson() of a file. */
 export async function loadTokenizer(file: string): Promise<AnyTokenizer> {
-  return tokenizerFromJson(await readText(file))
+  checkCall('text.loadTokenizer(file)', arguments)
+  return fromJson(await readText(file))
 }
 
 const checkType = (tokenizer: AnyTokenizer, type: SubwordTokenizer['type']): SubwordTokenizer => {
@@ -49,7 +56,6 @@ const checkType = (tokenizer: AnyTokenizer, type: SubwordTokenizer['type']): Sub
   })
 }
 
-export const subwordFromJson = (json: string | object, type: SubwordTokenizer['type']): SubwordTokenizer =>
-  checkType(tokenizerFromJson(json), type)
+export const subwordFromJson = (json: string | object, type: SubwordTokenizer['type']): SubwordTokenizer => checkType(fromJson(json), type)
 export const loadSubword = async (file: string, type: SubwordTokenizer['type']): Promise<SubwordTokenizer> =>
-  checkType(await loadTokenizer(file), type)
+  checkType(fromJson(await readText(file)), type)

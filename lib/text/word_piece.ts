@@ -142,6 +142,12 @@ export interface WordPiece {
 export const wordPiece: WordPiece = {
   train,
   loadVocabulary,
-  load: (file) => loadSubword(file, 'WordPiece'),
-  fromJSON: (json) => subwordFromJson(json, 'WordPiece'),
+  async load(file) {
+    checkCall('text.wordPiece.load(file)', arguments)
+    return loadSubword(file, 'WordPiece')
+  },
+  fromJSON(json) {
+    checkCall('text.wordPiece.fromJSON(json)', arguments)
+    return subwordFromJson(json, 'WordPiece')
+  },
 }

@@ -67,11 +67,11 @@ interface Plan extends Sampling {
  * @throws ERR_ARGUMENT for a prompt or options that do not fit, at the call; for ids in a Tensor, with the first token
  */
 export function generate(model: unknown, prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
+  checkCall('generate(model, prompt, options)', arguments, GENERATE_OPTIONS)
   if (!isTokenModel(model))
     throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
       hint: 'Write generate(net, ids, { maxTokens })',
     })
-  checkCall('generate(model, prompt, options)', arguments, GENERATE_OPTIONS)
   const plan = checkPlan(options)
   if (!(prompt instanceof Tensor)) return tokens(model, checkPrompt(model, prompt), plan, options)
   const { shape } = prompt

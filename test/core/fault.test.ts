@@ -1,7 +1,7 @@
 // Faults: a bad datum met by a kernel rejects what the run made, changes no state, and later runs go on.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { gather, jit, synchronize, tensor, type Tensor, variable, type WeftError } from '../../lib/index.js'
+import { gather, jit, layers, losses, sequential, synchronize, tensor, type Tensor, variable, type WeftError } from '../../lib/index.js'
 import { codeOfAsync, values } from '../expect.js'
 
 const ids = (...list: number[]): Tensor => tensor(list, { dtype: 'int32' })
@@ -21,6 +21,35 @@ test('an id out of range rejects the await, naming op and value', async () => {
     assert.match((error as WeftError).message, '7')
   }
   assert.throws(() => out.dataSync(), /gather/)
+})
+
+test('the message says which values there could be', async () => {
+  const range = /value 3 is out of range: labels start at 0, and 3 classes have labels up to 2/
+  const message = async (of: Promise<unknown>): Promise<string> =>
+    of.then(
+      () => 'nothing',
+      (error: Error) => error.message,
+    )
+  const loss = losses.sparseCategoricalCrossentropy()
+  assert.match(
+    await message(
+      loss(
+        ids(1, 3),
+        tensor([
+          [1, 1, 1],
+          [1, 1, 1],
+        ]),
+      ).data(),
+    ),
+    range,
+  )
+  const net = sequential([layers.dense({ units: 3, activation: 'softmax', inputShape: [1] })])
+  net.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' })
+  assert.match(await message(net.fit([[1], [2]], [1, 3], { verbose: 0 })), range)
+  assert.match(
+    await message(gather(tensor([1, 2]), ids(0, 7)).data()),
+    /value 7 is out of range: indices start at 0, and axis 0 of \[2\] has those up to 1/,
+  )
 })
 
 test('what is computed from a failed result fails too; other work goes on', async () => {

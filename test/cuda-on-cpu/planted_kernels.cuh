@@ -3,6 +3,7 @@
 #include "cluster.cuh"
 #include "copy_engine.cuh"
 #include "mbarrier.cuh"
+#include "tensor_core.cuh"
 #include "warpgroup.cuh"
 
 namespace weft::cuda {

@@ -156,6 +156,9 @@ test('wrong use is an error', () => {
   throws('ERR_SHAPE', /sequence 1/, () => text.padSequences([[[1, 2]], [[1]]]))
   throws('ERR_SHAPE', /sequence 1/, () => text.padSequences([[1], [[1]]]))
   throws('ERR_FORMAT', /Tokenizer/, () => text.Tokenizer.fromJSON('{}'))
+  const many = text.tokenizer({ numWords: 5 }).toJSON() as { config: Record<string, unknown> }
+  many.config['num_words'] = 1e9
+  throws('ERR_FORMAT', /num_words is 1000000000/, () => text.Tokenizer.fromJSON(many))
   throws('ERR_FORMAT', /word_counts/, () => text.Tokenizer.fromJSON({ class_name: 'Tokenizer', config: {} }))
 })
 

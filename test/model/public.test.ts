@@ -1,0 +1,101 @@
+// Every public function: a surplus argument, what is no options object and a misspelt option throw a WeftError that names
+// the call. The functions are found by walking over what the package exports.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as weft from '../../lib/index.js'
+
+type Loose = (...args: unknown[]) => unknown
+
+/** Why a public function may do otherwise. */
+const LIBRARY = 'for the library itself, which knows what it passes'
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  'losses.isLoss': LIBRARY,
+  'losses.resolveLoss': LIBRARY,
+  'metrics.resolveMetric': LIBRARY,
+  'metrics.risingByName': LIBRARY,
+  'optimizers.optimizerFromJson': LIBRARY,
+  'optimizers.resolveOptimizer': LIBRARY,
+  'schedules.scheduleFromJson': LIBRARY,
+}
+/** Functions that messages call by another name of theirs. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  'losses.mae': 'losses.meanAbsoluteError',
+  'losses.mse': 'losses.meanSquaredError',
+  'optimizers.clipByGlobalNorm': 'clipByGlobalNorm',
+}
+/** A number in the place of these options is one of them. */
+const NUMBER_FITS: ReadonlySet<string> = new Set(['regularizers.l1', 'regularizers.l2'])
+/** Arguments that a function looks at before its options. */
+const BEFORE: Readonly<Record<string, readonly unknown[]>> = { 'layers.lambda': [(x: weft.Tensor): weft.Tensor => x] }
+
+/** A class cannot be called without `new`. */
+const isClass = (value: object): boolean => Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
+
+function functionsIn(names: object, path = '', seen: Set<object> = new Set()): [string, Loose][] {
+  return Object.entries(names).flatMap(([key, value]: [string, unknown]): [string, Loose][] => {
+    const name = path === '' ? key : `${path}.${key}`
+    if (typeof value === 'function') return isClass(value) ? [] : [[name, value as Loose]]
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || seen.has(value)) return []
+    seen.add(value)
+    return functionsIn(value, name, seen)
+  })
+}
+const functions = functionsIn(weft)
+
+async function refusal(name: string, fn: Loose, args: readonly unknown[]): Promise<weft.WeftError> {
+  try {
+    await fn(...args)
+  } catch (error) {
+    assert.instance(error, weft.WeftError, `${name}: ${String(error)}`)
+    return error as weft.WeftError
+  }
+  throw new Error(`${name}: nothing was thrown for the last of ${args.length} arguments`)
+}
+
+/** The call that a message says to write, and the names of its parameters. */
+function callOf(name: string, { message }: weft.WeftError): readonly string[] {
+  const found = /Write ([\w.]+)\(([^)]*)\); the surplus one/.exec(message)
+  assert.ok(found, `${name}: ${message}`)
+  const called = OTHER_NAMES[name] ?? name
+  assert.ok(called === found[1] || called.endsWith(`.${found[1]}`), `${name}: the message names ${found[1]}`)
+  return found[2] === '' ? [] : found[2]!.split(', ')
+}
+
+test('what the package exports is found', () => {
+  for (const name of ['tensor', 'conv2d', 'layers.dense', 'text.wordPiece.load', 'schedules.cosineDecay'])
+    assert.ok(
+      functions.some(([found]) => found === name),
+      name,
+    )
+  for (const name of [...Object.keys(EXCEPTIONS), ...Object.keys(OTHER_NAMES), ...NUMBER_FITS, ...Object.keys(BEFORE)])
+    assert.ok(
+      functions.some(([found]) => found === name),
+      `${name} is not exported any more`,
+    )
+})
+
+test('surplus arguments, what is no options object and misspelt options', async () => {
+  let withOptions = 0
+  for (const [name, fn] of functions) {
+    if (name in EXCEPTIONS) continue
+    const surplus = await refusal(name, fn, new Array(12).fill(undefined))
+    assert.is(surplus.code, 'ERR_ARGUMENT', name)
+    const parameters = callOf(name, surplus)
+    if (parameters.at(-1) !== 'options') continue
+    withOptions++
+    const before = BEFORE[name] ?? new Array(parameters.length - 1).fill(undefined)
+    const called = OTHER_NAMES[name] ?? name
+    const named = (message: string): boolean => message.includes(called) || message.includes(called.slice(called.lastIndexOf('.') + 1))
+    for (const wrong of [NUMBER_FITS.has(name) ? 'big' : 5, null, [1]]) {
+      const { code, message } = await refusal(name, fn, [...before, wrong])
+      assert.is(code, 'ERR_ARGUMENT', name)
+      assert.ok(named(message) && /options are an object|expected|must be/.test(message), `${name}: ${message}`)
+    }
+    const { code, message } = await refusal(name, fn, [...before, { mispelt: 1 }])
+    assert.is(code, 'ERR_ARGUMENT', name)
+    assert.ok(named(message) && message.includes("'mispelt'"), `${name}: ${message}`)
+  }
+  assert.ok(withOptions > 150, `${withOptions} functions have options`)
+})
+
+test.run()
