@@ -59,9 +59,10 @@ test('serve answers over REST and gRPC, and SIGTERM answers what is waiting befo
     const text = await (await fetch(`${urls[0]}/metrics`)).text()
     if (/^nv_inference_pending_request_count\{.*\} 1$/m.test(text)) break
   }
+  const end = once(child, 'exit')
   child.kill('SIGTERM')
   assert.equal(await (await waiting).outputs['y']!.array(), [[10, 12]])
-  const [code] = (await once(child, 'exit')) as [number]
+  const [code] = (await end) as [number]
   assert.is(code, 0)
   client.close()
 })
@@ -79,8 +80,9 @@ test('keys are made, kept as hashes, and asked for', async () => {
   const client = await connect(urls[0]!, { apiKey: key })
   assert.equal(await (await client.infer('double', { inputs: { x: [[1, 1]] } })).outputs['y']!.array(), [[2, 2]])
   client.close()
+  const end = once(child, 'exit')
   child.kill('SIGINT')
-  assert.equal((await once(child, 'exit'))[0], 0)
+  assert.equal((await end)[0], 0)
 })
 
 test('wrong usage: exit code 2; what cannot be served: 1; each says what is wrong', () => {
