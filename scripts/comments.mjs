@@ -1,4 +1,5 @@
-// Breaks comments at 120 columns: paragraphs of whole-line comments that have a longer line are filled anew. Code is never touched.
+// Breaks comments at 120 columns: paragraphs of whole-line comments that have a longer line are filled anew. Code is
+// never touched.
 // Usage: node scripts/comments.mjs file ...
 import { readFileSync, writeFileSync } from 'node:fs'
 

@@ -92,7 +92,10 @@ export function resolveDevice(name: string): string {
 
 let checked = false
 
-/** At the first use of a device: throws ERR_ARGUMENT for a value that makes no sense. The addon checks the variables that it reads itself. */
+/**
+ * At the first use of a device: throws ERR_ARGUMENT for a value that makes no sense. The addon checks the variables
+ * that it reads itself.
+ */
 function checkEnvironment(): void {
   if (checked) return
   const value = process.env['WEFT_REQUIRE_CUDA']

@@ -65,8 +65,9 @@ export interface NativeProfile {
 export interface Native {
   readonly version: number
   /**
-   * Written by C++: [0] the last finished ticket, [1] faults so far, [2] native calls so far, [3] microseconds that short
-   * runs took on this thread. Whoever waits for a result sets [3] back to 0; from 50 on all runs go to the worker.
+   * Written by C++: [0] the last finished ticket, [1] faults so far, [2] native calls so far, [3] microseconds that
+   * short runs took on this thread. Whoever waits for a result sets [3] back to 0; from 50 on all runs go to the
+   * worker.
    */
   readonly status: Float64Array
   /** Bytes of the largest output that a run may bring to the host by itself. */

@@ -1,5 +1,6 @@
 // Names of layers: dense, dense_1, ... as Keras numbers them. A layer's automatic name is unique in the process until a
-// model takes the layer; the model then numbers its layers by itself, so that names do not depend on what else was made.
+// model takes the layer; the model then numbers its layers by itself, so that names do not depend on what else was
+// made.
 const next = new Map<string, number>()
 
 interface Named {

@@ -37,7 +37,10 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
     }
   }
 
-  /** Names the weights by their paths, as in 'block0/selfAttention/queryKernel', from the outermost model that holds this one. */
+  /**
+   * Names the weights by their paths, as in 'block0/selfAttention/queryKernel', from the outermost model that holds
+   * this one.
+   */
   protected nameWeights(): void {
     const outer = holders.get(this)?.deref()
     if (outer?.holds(this)) {

@@ -1,5 +1,5 @@
-// Every public function: a surplus argument, what is no options object and a misspelt option throw a WeftError that names
-// the call. The functions are found by walking over what the package exports.
+// Every public function: a surplus argument, what is no options object and a misspelt option throw a WeftError that
+// names the call. The functions are found by walking over what the package exports.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as weft from '../../lib/index.js'
