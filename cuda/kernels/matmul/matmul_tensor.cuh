@@ -5,8 +5,8 @@
 // read), so their rows must be multiples of 16 bytes: others are padded first. float32 operands may be ragged, and are
 // brought into one layout by the copies.
 #pragma once
-#include "matmul_tile.cuh"
 #include "matmul.h"
+#include "matmul_tile.cuh"
 
 namespace weft::cuda {
 
