@@ -61,7 +61,7 @@ async function neededKernels(runner, programs, capabilities) {
 
 /** { runner } or { problem }: a runner for the products and convolutions among the programs of a folder. */
 export async function buildTranslated(programs, capabilities) {
-  const emulation = build('cuda-on-cpu', 'emulator')
+  const emulation = await build('cuda-on-cpu', 'emulator')
   if (emulation.problem) return emulation
   const parts = Object.fromEntries(['host', 'text', 'translated'].map((name) => [name, path.join(folder, name)]))
   const newest = newestSource()
