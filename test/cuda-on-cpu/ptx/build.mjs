@@ -45,7 +45,7 @@ function newestSource() {
 }
 
 const objectsOf = (name) =>
-  readdirSync(name)
+  readdirSync(name, { recursive: true })
     .filter((file) => file.endsWith('.o'))
     .map((file) => path.join(name, file))
 
