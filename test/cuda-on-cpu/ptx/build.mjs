@@ -77,7 +77,7 @@ export async function buildTranslated(programs, capabilities) {
   const emulator = objectsOf(path.join(emulation.folder, 'CMakeFiles', 'emulator.dir'))
   const link = (runner, objects) => run('g++', ['-no-pie', ...objects, ...emulator, '-lpthread', '-ldl', '-o', runner])
   try {
-    const others = ['native/kernel.cc', 'test/cuda-on-cpu/runner.cc', 'test/cuda-on-cpu/ptx/entries.cc']
+    const others = ['native/kernel.cc', 'cuda/architectures.cc', 'test/cuda-on-cpu/runner.cc', 'test/cuda-on-cpu/ptx/entries.cc']
     await each([...kernels, ...others], async (file) => {
       const object = path.join(parts.host, `${path.basename(file)}.o`)
       const launches = file.endsWith('.cu') ? ['-include', path.join(here, 'translated_launch.h')] : []
