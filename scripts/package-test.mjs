@@ -169,7 +169,8 @@ export const values: Promise<unknown> = y.relu().array()
 })
 
 check('it is bundled by esbuild as docs/install.md says', () => {
-  const esbuild = path.join(root, 'node_modules', 'esbuild', 'bin', 'esbuild')
+  // a script, or the program itself where npm may run esbuild's own install script: so it is started, not read by node
+  const esbuild = path.join(root, 'node_modules', '.bin', 'esbuild')
   for (const [format, extension] of [
     ['esm', 'mjs'],
     ['cjs', 'cjs'],
@@ -182,8 +183,8 @@ tensor([1, 2, 3.5]).sum().item().then((sum) => console.log(sum))
     )
     const out = `bundle.${extension}`
     run(
-      process.execPath,
-      [esbuild, 'bundled.js', '--bundle', '--platform=node', `--format=${format}`, '--external:weftjs', `--outfile=${out}`],
+      esbuild,
+      ['bundled.js', '--bundle', '--platform=node', `--format=${format}`, '--external:weftjs', `--outfile=${out}`],
       {
         cwd: app,
         env: process.env,

@@ -160,7 +160,7 @@ struct CrossEntropySlope {
 template <class T, int items>
 __global__ void __launch_bounds__(1024)
     label_slopes(const T* g, const T* probabilities, const int32_t* labels, T* dx, Rows rows, Fault* fault, int32_t call) {
-  WEFT_SHARED(float, scratch, [32]);
+  WEFT_SHARED(float, scratch, [64]);
   const Piece<T> piece(rows);
   const bool exists = piece.exists(rows);
   const int64_t begin = piece.start - piece.row * rows.n, label = exists ? labels[piece.row] : 0;
@@ -170,21 +170,25 @@ __global__ void __launch_bounds__(1024)
   Words<T> pack[items];
 #pragma unroll
   for (int k = 0; k < items; k++) pack[k] = piece.load(probabilities, k, 0);
-  const float chosen = good ? widen(probabilities[piece.row * rows.n + label]) : 0.0f;
-  float others[1] = {0};
+  float sum[2] = {};  // p of the label, from the lane that holds it: others may have stored to it; Σ of the other p
+#pragma unroll
+  for (int k = 0; k < items; k++)
+#pragma unroll
+    for (int e = 0; e < piece.size; e++)
+      if (good && label - begin == piece.place(k) + e) sum[0] = pack[k].get(e);
   if (rows.chunks == 1) {
 #pragma unroll
     for (int k = 0; k < items; k++)
 #pragma unroll
-      for (int e = 0; e < piece.size; e++) others[0] += pack[k].get(e) > 0.5f ? 0.0f : pack[k].get(e);
+      for (int e = 0; e < piece.size; e++) sum[1] += pack[k].get(e) > 0.5f ? 0.0f : pack[k].get(e);
   } else if (good && label >= begin && label < begin + rows.chunk) {  // the chunk of the label reads the whole row
     for (int64_t i = piece.lane; i < rows.n; i += piece.lanes) {
       const float p = widen(probabilities[piece.row * rows.n + i]);
-      others[0] += p > 0.5f ? 0.0f : p;
+      sum[1] += p > 0.5f ? 0.0f : p;
     }
   }
-  group_reduce(others, piece.lanes, 0.0f, scratch, Sum());
-  const float at_label = chosen > 0.5f ? -others[0] : chosen - 1.0f;
+  group_reduce(sum, piece.lanes, 0.0f, scratch, Sum());
+  const float at_label = sum[0] > 0.5f ? -sum[1] : sum[0] - 1.0f;
 #pragma unroll
   for (int k = 0; k < items; k++) {
     const int64_t place = label - begin - piece.place(k);  // of the label in the pack
