@@ -91,7 +91,7 @@ async function build(environment = process.env) {
     const args = [cmakeJs, 'configure', '-d', root, '--arch', process.env.PREBUILD_ARCH || process.arch]
     const status = await run(process.execPath, args, environment, (line) => {
       log.push(line)
-      const fact = /^-- ((?:CPU kernels|CUDA device|ccache): .*)/.exec(line)
+      const fact = /^-- ((?:CPU kernels|CUDA device): .*)/.exec(line)
       if (fact) console.log(`weft: ${fact[1]}`)
     })
     if (status !== 0) {
