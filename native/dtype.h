@@ -87,16 +87,8 @@ DType dtype_of(std::string_view name);
 /** Calls f.template operator()<T>() for the T of the list that is the dtype; ERR_DTYPE when it is not among them. */
 template <class... T, class F> auto dispatch(DType dtype, F&& f) {
   using First = std::tuple_element_t<0, std::tuple<T...>>;
-  using Result = decltype(f.template operator()<First>());
-  Result result{};
-  bool found = false;
-  auto match = [&]<class U>() {
-    if (!found && DTypeOf<U>::value == dtype) {
-      found = true;
-      result = f.template operator()<U>();
-    }
-  };
-  (match.template operator()<T>(), ...);
+  decltype(f.template operator()<First>()) result{};
+  const bool found = ((DTypeOf<T>::value == dtype && (result = f.template operator()<T>(), true)) || ...);
   require(found, "ERR_DTYPE", "this operation does not support ", name_of(dtype));
   return result;
 }

@@ -12,12 +12,16 @@ class Error : public std::runtime_error {
   std::string code;  // ERR_SHAPE, ERR_DTYPE, ... as in WeftError.code
 };
 
-/** Throws Error{code} with the parts of the message joined, unless the condition holds. */
-template <class... Parts> void require(bool condition, const char* code, const Parts&... parts) {
-  if (condition) return;
+/** Throws Error{code} with the parts of the message joined. */
+template <class... Parts> [[noreturn, gnu::cold, gnu::noinline]] void fail(const char* code, const Parts&... parts) {
   std::ostringstream message;
   (message << ... << parts);
   throw Error(code, message.str());
+}
+
+/** Throws it unless the condition holds. */
+template <class... Parts> void require(bool condition, const char* code, const Parts&... parts) {
+  if (!condition) fail(code, parts...);
 }
 
 }  // namespace weft

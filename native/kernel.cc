@@ -30,6 +30,8 @@ DType dtype_of(std::string_view name) {
   throw Error("ERR_DTYPE", "unknown dtype '" + std::string(name) + "'");
 }
 
+Step::Step(void* closure, Run run, void (*end)(void* closure)) : closure_(closure, end), run_(run) {}
+
 const Attrs::Value& Attrs::get(const std::string& name) const {
   auto it = values_.find(name);
   require(it != values_.end(), "ERR_ARGUMENT", "attribute '", name, "' is missing");

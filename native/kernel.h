@@ -1,8 +1,10 @@
 // Kernels: a binder decides once per program, the Step it returns only computes (CPU) or enqueues (GPU).
 #pragma once
 #include <atomic>
+#include <concepts>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -10,6 +12,9 @@
 #include <vector>
 
 #include "view.h"
+
+/** Before functions that run once per program: the compiler makes them small. Lambdas in them stay fast. */
+#define WEFT_BINDER __attribute__((cold))
 
 namespace weft {
 
@@ -35,7 +40,27 @@ struct Frame {
   }
 };
 
-using Step = std::function<void(const Frame&)>;
+/**
+ * What a binder returns: a lambda that computes or enqueues one call. Copies share the lambda, so that no kernel has
+ * code to copy what it captured.
+ */
+class Step {
+ public:
+  Step() = default;
+  template <std::invocable<const Frame&> F> WEFT_BINDER Step(F work) : Step(new F(std::move(work)), run_as<F>, end_as<F>) {}
+
+  void operator()(const Frame& frame) const { run_(closure_.get(), frame); }
+  explicit operator bool() const { return run_ != nullptr; }
+
+ private:
+  using Run = void (*)(void* closure, const Frame&);
+  Step(void* closure, Run run, void (*end)(void* closure));
+  template <class F> WEFT_BINDER static void end_as(void* closure) { delete static_cast<F*>(closure); }
+  template <class F> static void run_as(void* closure, const Frame& frame) { (*static_cast<F*>(closure))(frame); }
+
+  std::shared_ptr<void> closure_;
+  Run run_ = nullptr;
+};
 
 /** What binders may know of the device they bind for. */
 struct Target {
@@ -179,7 +204,7 @@ struct Define {
 #define WEFT_JOIN(a, b) WEFT_JOIN_(a, b)
 /** Defines and registers the binder of an op: KERNEL(cpu, softmax) { ... return Step; }, with `call` in scope. */
 #define KERNEL(backend, op)                                                                          \
-  static ::weft::Step bind_##op(::weft::Call& call);                                                 \
+  WEFT_BINDER static ::weft::Step bind_##op(::weft::Call& call);                                     \
   static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, bind_##op}; \
   static ::weft::Step bind_##op([[maybe_unused]] ::weft::Call& call)
 
@@ -187,9 +212,9 @@ struct Define {
  * Defines and registers how calls of an op are joined with their neighbours: JOIN(cpu, lstm) { ... return Step; }, see
  * Join.
  */
-#define JOIN(backend, op)                                                                                     \
-  static ::weft::Step join_##op(const ::weft::Neighbours&, ::weft::Call&, std::vector<const ::weft::Call*>&); \
-  static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, join_##op};          \
+#define JOIN(backend, op)                                                                                                 \
+  WEFT_BINDER static ::weft::Step join_##op(const ::weft::Neighbours&, ::weft::Call&, std::vector<const ::weft::Call*>&); \
+  static const ::weft::Define WEFT_JOIN(define_, __COUNTER__){#backend, #op, WEFT_LEVEL, join_##op};                      \
   static ::weft::Step join_##op(const ::weft::Neighbours& neighbours, ::weft::Call& joined, std::vector<const ::weft::Call*>& taken)
 
 }  // namespace weft

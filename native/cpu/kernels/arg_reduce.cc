@@ -47,7 +47,7 @@ template <class R> void places_in_columns(const typename R::T* x, int64_t n, int
   }
 }
 
-template <class R> Step bind_places(Call& call) {
+template <class R> WEFT_BINDER Step bind_places(Call& call) {
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
   call.attrs.flag("keepDims");  // the output's shape tells
@@ -65,7 +65,7 @@ template <class R> Step bind_places(Call& call) {
   };
 }
 
-template <template <class> class R> Step bind_by_dtype(Call& call) {
+template <template <class> class R> WEFT_BINDER Step bind_by_dtype(Call& call) {
   switch (call.in[0].dtype) {
     case DType::float32: return bind_places<R<float>>(call);
     case DType::float64: return bind_places<R<double>>(call);

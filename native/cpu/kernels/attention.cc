@@ -9,7 +9,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-template <class Forward> Step bind_forward(Call& call, const AttentionShape& shape) {
+template <class Forward> WEFT_BINDER Step bind_forward(Call& call, const AttentionShape& shape) {
   const View q = call.in[0], k = call.in[1], v = call.in[2], y = call.out[0], log_sum = call.out[1];
   const Forward forward(call, shape);
   call.flops = shape.flops(shape.d + shape.dv);
@@ -19,13 +19,13 @@ template <class Forward> Step bind_forward(Call& call, const AttentionShape& sha
   };
 }
 
-Step bind_blocks(Call& call) {
+WEFT_BINDER Step bind_blocks(Call& call) {
   const AttentionShape shape(call, 0, 3);
   if (shape.tq < AttentionFew::enough) return bind_forward<AttentionFew>(call, shape);
   return bind_forward<AttentionForward>(call, shape);
 }
 
-Step bind_block_gradients(Call& call) {
+WEFT_BINDER Step bind_block_gradients(Call& call) {
   const std::vector<View> in = call.in, out = call.out;
   const AttentionShape shape(call, 1, 6);
   call.flops = shape.flops(3 * shape.d + 2 * shape.dv);
@@ -37,7 +37,7 @@ Step bind_block_gradients(Call& call) {
   };
 }
 
-Step bind_rows(Call& call) {
+WEFT_BINDER Step bind_rows(Call& call) {
   const View q = call.in[0], k = call.in[1], v = call.in[2], y = call.out[0], log_sum = call.out[1];
   const AttentionShape shape(call, 0, 3);
   call.flops = shape.flops(shape.d + shape.dv);
@@ -49,7 +49,7 @@ Step bind_rows(Call& call) {
   };
 }
 
-Step bind_row_gradients(Call& call) {
+WEFT_BINDER Step bind_row_gradients(Call& call) {
   const std::vector<View> in = call.in, out = call.out;
   const AttentionShape shape(call, 1, 6);
   call.flops = shape.flops(3 * shape.d + 2 * shape.dv);
@@ -62,13 +62,13 @@ Step bind_row_gradients(Call& call) {
 }
 
 struct BindForward {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     if constexpr (sizeof(T) == 8) return bind_rows(call);
     else return bind_blocks(call);
   }
 };
 struct BindGradient {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     if constexpr (sizeof(T) == 8) return bind_row_gradients(call);
     else return bind_block_gradients(call);
   }

@@ -18,7 +18,7 @@ struct AttentionGradients {
  */
 class AttentionBackward {
  public:
-  AttentionBackward(Call& call, const AttentionShape& shape, bool keys, bool values)
+  WEFT_BINDER AttentionBackward(Call& call, const AttentionShape& shape, bool keys, bool values)
       : shape_(shape), blocks_(shape.tk, longest_block), query_blocks_((shape.tq + most_queries - 1) / most_queries) {
     rows_ = query_blocks_ == 0 ? 0 : (shape.tq + query_blocks_ - 1) / query_blocks_;
     packed_keys_ = parts_.add(packed_size<float>(shape.d, blocks_.length) + width);

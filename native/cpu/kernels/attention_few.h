@@ -10,7 +10,7 @@ class AttentionFew {
   /** Queries per head from which blocks of keys are worth packing. */
   static constexpr int64_t enough = 5;
 
-  AttentionFew(Call& call, const AttentionShape& shape) : shape_(shape) {
+  WEFT_BINDER AttentionFew(Call& call, const AttentionShape& shape) : shape_(shape) {
     parts_ = std::clamp<int64_t>(shape.hk * shape.d / widest_part, 1, 4);
     rows_ = (shape.hk + parts_ - 1) / parts_ * shape.group() * shape.tq;
     scores_ = memory_.add(rows_ * shape.tk);

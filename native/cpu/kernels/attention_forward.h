@@ -8,7 +8,7 @@ namespace weft::cpu::WEFT_ISA {
 /** The work of one thread pool chunk: some of the query tiles that read one head of keys. */
 class AttentionForward {
  public:
-  AttentionForward(Call& call, const AttentionShape& shape)
+  WEFT_BINDER AttentionForward(Call& call, const AttentionShape& shape)
       : shape_(shape), blocks_(shape.tk, longest_block), tiles_(tiles_in(shape.tq, tile_rows)) {
     keys_ = parts_.add(packed_size<float>(shape.d, shape.tk) + width);
     values_ = parts_.add(shape.tk * shape.dv);

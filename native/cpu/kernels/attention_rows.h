@@ -12,7 +12,7 @@ class AttentionRows {
     const double *g, *q, *k, *v, *y, *log_sum;
   };
 
-  AttentionRows(Call& call, const AttentionShape& shape)
+  WEFT_BINDER AttentionRows(Call& call, const AttentionShape& shape)
       : shape_(shape), scratch_(call, size_t(std::max<int64_t>(1, shape.tk) * 2) * sizeof(double)) {}
 
   void forward(const Frame& frame, const double* q, const double* k, const double* v, double* y, double* log_sum) const {

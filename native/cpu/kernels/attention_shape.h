@@ -18,7 +18,7 @@ struct AttentionShape {
   int64_t mask_batch = 0, mask_head = 0, mask_query = 0;  // strides, 0 along extents of 1
 
   /** `first`: the index of q among the call's inputs; `rest`: that of the mask, or of what stands in its place. */
-  AttentionShape(const Call& call, size_t first, size_t rest) {
+  WEFT_BINDER AttentionShape(const Call& call, size_t first, size_t rest) {
     const View &q = call.in[first], &k = call.in[first + 1], &v = call.in[first + 2];
     b = q.dim(0), tq = q.dim(1), h = q.dim(2), d = q.dim(3);
     tk = k.dim(1), hk = k.dim(2), dv = v.dim(3);

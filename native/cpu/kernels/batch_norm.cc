@@ -34,7 +34,7 @@ template <class T> void segment_moments(const T* x, int64_t rows, int64_t column
   }
 }
 
-template <class T> Step bind_forward(Call& call) {
+template <class T> WEFT_BINDER Step bind_forward(Call& call) {
   const View x = call.in[0], gamma = call.in[1], beta = call.in[2], y = call.out[0], mean = call.out[1], variance = call.out[2];
   const double epsilon = call.attrs.number("epsilon");
   const int64_t columns = x.dim(-1), rows = x.dim(0);
@@ -90,7 +90,7 @@ void segment_gradients(const T* g, const T* x, const T* mean, int64_t rows, int6
   }
 }
 
-template <class T> Step bind_gradient(Call& call) {
+template <class T> WEFT_BINDER Step bind_gradient(Call& call) {
   const View g = call.in[0], x = call.in[1], gamma = call.in[2], mean = call.in[3], variance = call.in[4];
   const View dx = call.out[0], dgamma = call.out[1], dbeta = call.out[2];
   const double epsilon = call.attrs.number("epsilon");

@@ -14,7 +14,7 @@ struct LaneScratch {
   size_t bytes = 0;
 
   LaneScratch() = default;
-  LaneScratch(Call& call, size_t bytes_per_lane) {
+  WEFT_BINDER LaneScratch(Call& call, size_t bytes_per_lane) {
     if (bytes_per_lane == 0) return;
     bytes = (bytes_per_lane + 63) / 64 * 64 + 64;  // a line between lanes
     view = call.scratch(bytes * size_t(lanes()));

@@ -13,7 +13,7 @@ namespace {
 template <class T> class ConvByBands {
  public:
   ConvByBands() = default;
-  ConvByBands(Call& call, const ConvShape& shape, const ForwardConv<T>& forward) : s_(shape), forward_(forward) {
+  WEFT_BINDER ConvByBands(Call& call, const ConvShape& shape, const ForwardConv<T>& forward) : s_(shape), forward_(forward) {
     bands_ = Bands(s_, forward_.band_rows(), 64);
     if (s_.bordered()) input_ = LaneScratch(call, size_t(s_.reach_h(bands_.rows) * s_.row_pitch()) * sizeof(T));
   }
@@ -41,7 +41,7 @@ template <class T> class ConvByBands {
   LaneScratch input_;
 };
 
-template <class T> Step bind_forward(Call& call, bool with_bias) {
+template <class T> WEFT_BINDER Step bind_forward(Call& call, bool with_bias) {
   const View x = call.in[0], kernel = call.in[1], y = call.out[0];
   const View bias = with_bias ? call.in[2] : View{};
   const ConvShape s = conv_shape(call, x.dims, kernel.dims, y.dim(1), y.dim(2));
@@ -77,14 +77,14 @@ template <class T> Step bind_forward(Call& call, bool with_bias) {
 }
 
 struct BindConv2d {
-  template <class T> Step operator()(Call& call) const { return bind_forward<T>(call, false); }
+  template <class T> WEFT_BINDER Step operator()(Call& call) const { return bind_forward<T>(call, false); }
 };
 struct BindConv2dBias {
-  template <class T> Step operator()(Call& call) const { return bind_forward<T>(call, true); }
+  template <class T> WEFT_BINDER Step operator()(Call& call) const { return bind_forward<T>(call, true); }
 };
 
 struct BindInputGrad {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View g = call.in[0], kernel = call.in[1], dx = call.out[0];
     const ConvShape s = conv_shape(call, dx.dims, kernel.dims, g.dim(1), g.dim(2));
     if (dx.size() == 0) return [](const Frame&) {};
@@ -124,7 +124,7 @@ struct BindInputGrad {
 };
 
 struct BindKernelGrad {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View x = call.in[0], g = call.in[1], dk = call.out[0];
     const ConvShape s = conv_shape(call, x.dims, dk.dims, g.dim(1), g.dim(2));
     if (dk.size() == 0) return [](const Frame&) {};

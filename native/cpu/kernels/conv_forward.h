@@ -13,7 +13,7 @@ namespace weft::cpu::WEFT_ISA {
 template <class T> class ForwardConv {
  public:
   ForwardConv() = default;
-  ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
+  WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
     cut_depth();
     panels_ = (s_.group_o() + tile_columns<T> - 1) / tile_columns<T>;
     packed_ = s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;

@@ -9,7 +9,7 @@ namespace weft::cpu::WEFT_ISA {
 template <class T> class InputGrad {
  public:
   InputGrad() = default;
-  InputGrad(Call& call, const ConvShape& shape) : s_(shape) {
+  WEFT_BINDER InputGrad(Call& call, const ConvShape& shape) : s_(shape) {
     if (direct()) {
       turned_shape_ = shape;
       turned_shape_.h = s_.oh, turned_shape_.w = s_.ow, turned_shape_.c = s_.o;

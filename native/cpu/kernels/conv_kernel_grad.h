@@ -8,7 +8,7 @@ namespace weft::cpu::WEFT_ISA {
 template <class T> class KernelGrad {
  public:
   KernelGrad() = default;
-  KernelGrad(Call& call, const ConvShape& shape) : s_(shape) {
+  WEFT_BINDER KernelGrad(Call& call, const ConvShape& shape) : s_(shape) {
     merged_ = s_.groups == 1 && s_.dilation_w == 1;
     gathered_ = s_.groups == 1 && s_.kw * s_.c <= gathered_rows;
     pack_g_ = s_.group_o() > tile_columns<T>;

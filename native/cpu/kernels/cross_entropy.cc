@@ -30,7 +30,7 @@ template <> void scale_row(float* y, float factor, int64_t n) {
       n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(y + i, load_lanes(y + i, m) * factor, m); });
 }
 
-template <class T> Step bind_dense(Call& call) {
+template <class T> WEFT_BINDER Step bind_dense(Call& call) {
   const View logits = call.in[0], targets = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
@@ -46,7 +46,7 @@ template <class T> Step bind_dense(Call& call) {
   };
 }
 
-template <class T> Step bind_sparse(Call& call) {
+template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
   const View logits = call.in[0], labels = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
@@ -84,7 +84,7 @@ template <> float sum_of_others(const float* p, int64_t n) {
   return total.total();
 }
 
-template <class T> Step bind_dense_gradient(Call& call) {
+template <class T> WEFT_BINDER Step bind_dense_gradient(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], targets = call.in[2], dx = call.out[0];
   const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
   call.in_place(1, 0);
@@ -105,7 +105,7 @@ template <class T> Step bind_dense_gradient(Call& call) {
   };
 }
 
-template <class T> Step bind_sparse_gradient(Call& call) {
+template <class T> WEFT_BINDER Step bind_sparse_gradient(Call& call) {
   const View g = call.in[0], probabilities = call.in[1], labels = call.in[2], dx = call.out[0];
   const int64_t n = probabilities.dim(-1), rows = product(probabilities.dims, 0, probabilities.dims.size() - 1);
   call.in_place(1, 0);
@@ -128,20 +128,19 @@ template <class T> Step bind_sparse_gradient(Call& call) {
 }  // namespace
 
 KERNEL(cpu, softmaxCrossEntropy) {
-  return bind_widened(call,
-                      [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense<T>(wide); }); });
+  return bind_widened(call, [](Call& wide) { return by_computed_float(wide.in[0].dtype, [&]<class T>() { return bind_dense<T>(wide); }); });
 }
 KERNEL(cpu, sparseSoftmaxCrossEntropy) {
-  return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse<T>(wide); }); });
+  return bind_widened(call,
+                      [](Call& wide) { return by_computed_float(wide.in[0].dtype, [&]<class T>() { return bind_sparse<T>(wide); }); });
 }
 KERNEL(cpu, softmaxCrossEntropyGrad) {
   return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_dense_gradient<T>(wide); }); });
+      call, [](Call& wide) { return by_computed_float(wide.in[0].dtype, [&]<class T>() { return bind_dense_gradient<T>(wide); }); });
 }
 KERNEL(cpu, sparseSoftmaxCrossEntropyGrad) {
   return bind_widened(
-      call, [](Call& wide) { return dispatch<float, double>(wide.in[0].dtype, [&]<class T>() { return bind_sparse_gradient<T>(wide); }); });
+      call, [](Call& wide) { return by_computed_float(wide.in[0].dtype, [&]<class T>() { return bind_sparse_gradient<T>(wide); }); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

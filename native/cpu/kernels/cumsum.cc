@@ -7,7 +7,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T> static Step bind_cumulative(Call& call) {
+template <class T> WEFT_BINDER static Step bind_cumulative(Call& call) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
   constexpr int64_t strip = 128;   // columns side by side
   constexpr Wide zero = -Wide(0);  // of floats -0, which leaves what is added to it as it is: -0 too

@@ -6,7 +6,7 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 struct BindDense {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View x = call.in[0], w = call.in[1], bias = call.in[2], y = call.out[0];
     const int64_t m = x.dim(0), k = x.dim(1), n = w.dim(1);
     const Activation activation = activation_named(call.attrs.text("activation"));

@@ -12,7 +12,7 @@ namespace weft::cpu::WEFT_ISA {
 template <class T> class DepthwiseInput {
  public:
   DepthwiseInput() = default;
-  DepthwiseInput(Call& call, const ConvShape& shape, int64_t most_chunks) : s_(shape), multiplier_(shape.o / shape.c) {
+  WEFT_BINDER DepthwiseInput(Call& call, const ConvShape& shape, int64_t most_chunks) : s_(shape), multiplier_(shape.o / shape.c) {
     copied_ = s_.bordered() || multiplier_ > 1;
     const int64_t rows = (128 * 1024 / std::max<int64_t>(1, s_.row_pitch() * multiplier_ * int64_t(sizeof(T)))) / s_.stride_h;
     bands = Bands(s_, rows, most_chunks);
@@ -44,7 +44,7 @@ template <class T> class DepthwiseInput {
 template <class T> class DepthwiseForward {
  public:
   DepthwiseForward() = default;
-  DepthwiseForward(Call& call, const ConvShape& shape) : s_(shape), input_(call, shape, 64) {}
+  WEFT_BINDER DepthwiseForward(Call& call, const ConvShape& shape) : s_(shape), input_(call, shape, 64) {}
 
   void run(const Frame& frame, const T* x, const T* kernel, const T* bias, Activation activation, T* y) const {
     parallel(input_.bands.chunks, [&](int64_t chunk, int lane) {
@@ -93,7 +93,7 @@ template <class T> class DepthwiseForward {
 template <class T> class DepthwiseInputGrad {
  public:
   DepthwiseInputGrad() = default;
-  DepthwiseInputGrad(Call& call, const ConvShape& shape) : s_(shape), turned_(shape) {
+  WEFT_BINDER DepthwiseInputGrad(Call& call, const ConvShape& shape) : s_(shape), turned_(shape) {
     if (!direct()) return;
     turned_.h = s_.oh, turned_.w = s_.ow, turned_.oh = s_.h, turned_.ow = s_.w;
     turned_.top = (s_.kh - 1) * s_.dilation_h - s_.top;
@@ -148,7 +148,7 @@ template <class T> class DepthwiseInputGrad {
 template <class T> class DepthwiseKernelGrad {
  public:
   DepthwiseKernelGrad() = default;
-  DepthwiseKernelGrad(Call& call, const ConvShape& shape)
+  WEFT_BINDER DepthwiseKernelGrad(Call& call, const ConvShape& shape)
       : s_(shape), elements_(shape.kh * shape.kw * shape.o), input_(call, shape, partial_sums(elements_, 8)) {
     parts_ = call.scratch(size_t(input_.bands.chunks * elements_) * sizeof(T));
   }

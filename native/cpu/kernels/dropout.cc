@@ -4,7 +4,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T> static Step bind_dropout(Call& call) {
+template <class T> WEFT_BINDER static Step bind_dropout(Call& call) {
   const View x = call.in[0], state = call.in[1], out = call.out[0];
   const double rate = call.attrs.number("rate");
   const T scale = T(1 / (1 - rate));

@@ -17,7 +17,8 @@ WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
 }
 
 /** T is any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
-template <class T> Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
+template <class T>
+WEFT_BINDER Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
   const int64_t count = indices.size();
   return [=](const Frame& frame) {
     const T* from = frame.at<T>(x);
@@ -34,7 +35,7 @@ template <class T> Step bind_gather(const View& x, const View& indices, const Vi
   };
 }
 
-template <class T> Step bind_gather_along(const View& x, const View& indices, const View& out) {
+template <class T> WEFT_BINDER Step bind_gather_along(const View& x, const View& indices, const View& out) {
   const int64_t n = x.dim(-1), count = out.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
   return [=](const Frame& frame) {
     parallel_range(rows, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, count)), [&](int64_t begin, int64_t end) {
@@ -62,7 +63,8 @@ struct BusyRows {
   int64_t n = 0, most = 0;
 
   BusyRows() = default;
-  BusyRows(Call& call, int64_t outer, int64_t rows, int64_t inner, int64_t count) : n(rows), most(count / (most_float_updates + 1)) {
+  WEFT_BINDER BusyRows(Call& call, int64_t outer, int64_t rows, int64_t inner, int64_t count)
+      : n(rows), most(count / (most_float_updates + 1)) {
     if (most == 0) return;
     places = call.scratch(size_t(n) * sizeof(int32_t));
     sums = call.scratch(size_t(outer * most * inner) * sizeof(double));
@@ -84,7 +86,7 @@ struct BusyRows {
  * threads. Which updates are a part's own is listed once, by counting; rows of updates that lie apart are fetched
  * ahead.
  */
-template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
+template <class T> WEFT_BINDER Step bind_scatter_add(Call& call, int64_t axis) {
   const View indices = call.in[0], updates = call.in[1], out = call.out[0];
   const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1),
                 count = indices.size();
@@ -147,7 +149,7 @@ template <class T> Step bind_scatter_add(Call& call, int64_t axis) {
   };
 }
 
-template <class T> Step bind_scatter_along(Call& call) {
+template <class T> WEFT_BINDER Step bind_scatter_along(Call& call) {
   const View indices = call.in[0], updates = call.in[1], out = call.out[0];
   const int64_t n = out.dim(-1), count = updates.dim(-1), rows = product(out.dims, 0, out.dims.size() - 1);
   const bool wide = std::is_same_v<T, float> && count > most_float_updates;
@@ -178,7 +180,7 @@ template <class T> Step bind_scatter_along(Call& call) {
 }
 
 /** Calls f with an unsigned integer of the dtype's size. */
-template <class F> Step by_size(DType dtype, F&& f) {
+template <class F> WEFT_BINDER Step by_size(DType dtype, F&& f) {
   switch (size_of(dtype)) {
     case 1: return f(uint8_t());
     case 2: return f(uint16_t());
@@ -188,7 +190,7 @@ template <class F> Step by_size(DType dtype, F&& f) {
 }
 
 /** Integers wrap: they are added in the unsigned type. */
-template <class F> Step by_number(DType dtype, F&& f) {
+template <class F> WEFT_BINDER Step by_number(DType dtype, F&& f) {
   switch (dtype) {
     case DType::float32: return f(float());
     case DType::float64: return f(double());

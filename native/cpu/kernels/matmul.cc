@@ -28,7 +28,7 @@ std::vector<int64_t> batch_indices(const Dims& batch, const View& input) {
 }
 
 /** Many products: each chunk is a few whole ones, b is packed by the thread that needs it. */
-template <class T> Step bind_batched(Call& call, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
+template <class T> WEFT_BINDER Step bind_batched(Call& call, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
   const View a = call.in[0], b = call.in[1], c = call.out[0];
   const Dims batch(c.dims.begin(), c.dims.end() - 2);
   const std::vector<int64_t> a_of = batch_indices(batch, a), b_of = batch_indices(batch, b);
@@ -61,7 +61,7 @@ template <class T> Step bind_batched(Call& call, int64_t m, int64_t n, int64_t k
 }
 
 struct BindMatMul {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View a = call.in[0], b = call.in[1], c = call.out[0];
     const bool transpose_a = call.attrs.flag("transposeA"), transpose_b = call.attrs.flag("transposeB");
     int64_t m = c.dim(-2);

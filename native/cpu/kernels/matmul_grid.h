@@ -10,7 +10,7 @@ template <class T> class ProductGrid {
  public:
   ProductGrid() = default;
   /** `b_column` is b's column stride: b is packed when it is not 1, or when the product is large enough. */
-  ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column, int64_t a_row) : m_(m), n_(n), k_(k) {
+  WEFT_BINDER ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column, int64_t a_row) : m_(m), n_(n), k_(k) {
     pack_b_ = should_pack_b<T>(m, n, b_column);
     const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k), 8);
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;

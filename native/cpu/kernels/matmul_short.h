@@ -109,7 +109,7 @@ template <int... size> constexpr std::array<ShortProduct, short_side> short_sums
 }
 
 /** The step of a product that fits one of the two forms. */
-inline Step bind_short(const View& a, const View& b, const View& c, int64_t m, int64_t n, int64_t k, bool columns_short) {
+WEFT_BINDER inline Step bind_short(const View& a, const View& b, const View& c, int64_t m, int64_t n, int64_t k, bool columns_short) {
   static constexpr auto with_columns = short_columns_table(std::make_integer_sequence<int, short_side>());
   static constexpr auto with_sums = short_sums_table(std::make_integer_sequence<int, short_side>());
   const ShortProduct product = columns_short ? with_columns[size_t(n - 1)] : with_sums[size_t(k - 1)];

@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 
-#include "pointwise.h"
+#include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 
@@ -28,7 +28,7 @@ template <class T> struct Stretch {
  * prepare(frame, moment) is called once per step and returns the function that updates a Stretch<T>; finish(frame,
  * moment) is called when all are done.
  */
-template <class T, class Prepare, class Finish> Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
+template <class T, class Prepare, class Finish> WEFT_BINDER Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
   constexpr int64_t piece_elements = 16384, chunk_elements = 32768;
   struct Piece {
     size_t parameter;
@@ -77,14 +77,14 @@ template <class T, class Prepare, class Finish> Step bind_update(Call& call, siz
   };
 }
 
-template <class T, class Prepare> Step bind_update(Call& call, Prepare prepare) {
+template <class T, class Prepare> WEFT_BINDER Step bind_update(Call& call, Prepare prepare) {
   return bind_update<T>(call, 0, prepare, [](const Frame&, const Moment&) {});
 }
 
 /** The two dtypes of parameters. */
-template <class F> Step by_parameter_dtype(const Call& call, size_t shared, F&& bind) {
+template <class F> WEFT_BINDER Step by_parameter_dtype(const Call& call, size_t shared, F&& bind) {
   if (call.in.size() <= 2 + shared) return bind.template operator()<float>();
-  return dispatch<float, double>(call.in[2 + shared].dtype, bind);
+  return by_computed_float(call.in[2 + shared].dtype, bind);
 }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -136,7 +136,7 @@ void run_groups(const Plan& plan, const void* const* in, void* out) {
 
 bool is_half(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16; }
 
-Step bind(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters, bool converts) {
+WEFT_BINDER Step bind(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters, bool converts) {
   const View out = call.out[0];
   Plan plan;
   plan.inputs = call.in.size();
@@ -169,11 +169,11 @@ Step bind(Call& call, RunFunction run, int64_t grain, std::array<double, 2> para
 
 }  // namespace
 
-Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters) {
+WEFT_BINDER Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters) {
   return bind(call, run, grain, parameters, false);
 }
 
-Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters) {
+WEFT_BINDER Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters) {
   const DType dtype = call.in.back().dtype;
   RunFunction run = nullptr;
   switch (dtype) {

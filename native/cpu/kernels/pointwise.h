@@ -24,8 +24,8 @@ struct Runs {
 /**
  * Binds an pointwise call: dtype by the last input, `grain` elements per chunk. Declares in-place use where it is safe.
  */
-Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters = {});
-Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters = {});
+WEFT_BINDER Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters = {});
+WEFT_BINDER Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters = {});
 
 /** Converts n elements. */
 using ConvertFunction = void (*)(const void* source, void* target, int64_t n);

@@ -87,43 +87,47 @@ template <class F, class T> void compare(const void* const* in, unsigned fixed, 
 using Attributes = std::array<double, 2>;
 
 // the binders of the words that lines begin with
-template <class F> Step unary_wrapping(Call& call, Attributes a = {}) {
+template <class F> WEFT_BINDER Step unary_wrapping(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{unary<F, float>, unary<F, double>, unary<F, int32_t, uint32_t>, unary<F, uint8_t>}, cheap_grain, a);
 }
-template <class F> Step unary_number(Call& call, Attributes a = {}) {
+template <class F> WEFT_BINDER Step unary_number(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{unary<F, float>, unary<F, double>, unary<F, int32_t>, unary<F, uint8_t>}, cheap_grain, a);
 }
-template <class F> Step unary_float(Call& call, Attributes a = {}) {
+template <class F> WEFT_BINDER Step unary_float(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{unary<F, float>, unary<F, double>}, cheap_grain, a);
 }
-template <class F> Step unary_function(Call& call, Attributes a = {}) {
+template <class F> WEFT_BINDER Step unary_function(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{unary<F, float>, unary<F, double>}, function_grain, a);
 }
-template <class F> Step unary_test(Call& call, Attributes = {}) {
+template <class F> WEFT_BINDER Step unary_test(Call& call, Attributes = {}) {
   return pointwise(call, Runs{test<F, float>, test<F, double>}, cheap_grain);
 }
 
-template <class F> Step slope_number(Call& call, Attributes a = {}) {
+template <class F> WEFT_BINDER Step slope_number(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{binary<F, float>, binary<F, double>}, cheap_grain, a);
 }
-template <class F> Step slope_float(Call& call, Attributes a = {}) { return slope_number<F>(call, a); }
-template <class F> Step slope_function(Call& call, Attributes a = {}) {
+template <class F> WEFT_BINDER Step slope_float(Call& call, Attributes a = {}) { return slope_number<F>(call, a); }
+template <class F> WEFT_BINDER Step slope_function(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{binary<F, float>, binary<F, double>}, function_grain, a);
 }
 
-template <class F> Step binary_wrapping(Call& call) {
+template <class F> WEFT_BINDER Step binary_wrapping(Call& call) {
   return pointwise(call, Runs{binary<F, float>, binary<F, double>, binary<F, int32_t, uint32_t>, binary<F, uint8_t>}, cheap_grain);
 }
-template <class F> Step binary_number(Call& call) {
+template <class F> WEFT_BINDER Step binary_number(Call& call) {
   return pointwise(call, Runs{binary<F, float>, binary<F, double>, binary<F, int32_t>, binary<F, uint8_t>}, cheap_grain);
 }
-template <class F> Step binary_float(Call& call) { return pointwise(call, Runs{binary<F, float>, binary<F, double>}, cheap_grain); }
-template <class F> Step binary_function(Call& call) { return pointwise(call, Runs{binary<F, float>, binary<F, double>}, function_grain); }
-template <class F> Step binary_compare(Call& call) {
+template <class F> WEFT_BINDER Step binary_float(Call& call) {
+  return pointwise(call, Runs{binary<F, float>, binary<F, double>}, cheap_grain);
+}
+template <class F> WEFT_BINDER Step binary_function(Call& call) {
+  return pointwise(call, Runs{binary<F, float>, binary<F, double>}, function_grain);
+}
+template <class F> WEFT_BINDER Step binary_compare(Call& call) {
   const Runs runs{compare<F, float>, compare<F, double>, compare<F, int32_t>, compare<F, uint8_t>, compare<F, uint8_t>};
   return pointwise(call, runs, cheap_grain);
 }
-template <class F> Step binary_logic(Call& call) {
+template <class F> WEFT_BINDER Step binary_logic(Call& call) {
   Runs runs;
   runs.boolean = compare<F, uint8_t>;
   return pointwise(call, runs, cheap_grain);

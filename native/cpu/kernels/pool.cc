@@ -53,7 +53,7 @@ template <class T, class F> void for_vectors(int64_t n, int64_t h, int64_t w, in
   });
 }
 
-template <class T, class Index> Step max_pool(const Pool& p, const View& x, const View& y, const View& index) {
+template <class T, class Index> WEFT_BINDER Step max_pool(const Pool& p, const View& x, const View& y, const View& index) {
   const bool whole = p.window_h == 2 && p.window_w == 2 && p.top == 0 && p.left == 0 && (p.oh - 1) * p.stride_h + 2 <= p.h &&
                      (p.ow - 1) * p.stride_w + 2 <= p.w;
   return [=](const Frame& frame) {
@@ -84,7 +84,7 @@ template <class T, class Index> Step max_pool(const Pool& p, const View& x, cons
   };
 }
 
-template <class T, class Index> Step max_pool_grad(const Pool& p, const View& g, const View& index, const View& dx) {
+template <class T, class Index> WEFT_BINDER Step max_pool_grad(const Pool& p, const View& g, const View& index, const View& dx) {
   return [=](const Frame& frame) {
     const T* gradient = frame.at<const T>(g);
     const Index* places = frame.at<const Index>(index);
@@ -104,7 +104,7 @@ template <class T, class Index> Step max_pool_grad(const Pool& p, const View& g,
   };
 }
 
-template <class T, class Index> Step max_pool_pick(const Pool& p, const View& x, const View& index, const View& y) {
+template <class T, class Index> WEFT_BINDER Step max_pool_pick(const Pool& p, const View& x, const View& index, const View& y) {
   return [=](const Frame& frame) {
     const T* in = frame.at<const T>(x);
     const Index* places = frame.at<const Index>(index);
@@ -127,44 +127,48 @@ template <class T, class Index> Step max_pool_pick(const Pool& p, const View& x,
 
 /** Chooses the type that places are stored in. */
 template <class T, template <class, class> class Bound, class... Views>
-Step with_places(DType dtype, const Pool& p, const Views&... views) {
+WEFT_BINDER Step with_places(DType dtype, const Pool& p, const Views&... views) {
   if (dtype == DType::int32) return Bound<T, int32_t>()(p, views...);
   require(dtype == DType::uint8, "ERR_DTYPE", "places in a pooling window must be uint8 or int32, not ", name_of(dtype));
   return Bound<T, uint8_t>()(p, views...);
 }
 template <class T, class Index> struct MaxPool {
-  Step operator()(const Pool& p, const View& x, const View& y, const View& index) const { return max_pool<T, Index>(p, x, y, index); }
+  WEFT_BINDER Step operator()(const Pool& p, const View& x, const View& y, const View& index) const {
+    return max_pool<T, Index>(p, x, y, index);
+  }
 };
 template <class T, class Index> struct MaxPoolGrad {
-  Step operator()(const Pool& p, const View& g, const View& index, const View& dx) const {
+  WEFT_BINDER Step operator()(const Pool& p, const View& g, const View& index, const View& dx) const {
     return max_pool_grad<T, Index>(p, g, index, dx);
   }
 };
 template <class T, class Index> struct MaxPoolPick {
-  Step operator()(const Pool& p, const View& x, const View& index, const View& y) const { return max_pool_pick<T, Index>(p, x, index, y); }
+  WEFT_BINDER Step operator()(const Pool& p, const View& x, const View& index, const View& y) const {
+    return max_pool_pick<T, Index>(p, x, index, y);
+  }
 };
 
 struct BindMaxPool {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const Pool p = pool_shape(call, call.in[0].dims, call.out[0].dim(1), call.out[0].dim(2));
     return with_places<T, MaxPool>(call.out[1].dtype, p, call.in[0], call.out[0], call.out[1]);
   }
 };
 struct BindMaxPoolGrad {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const Pool p = pool_shape(call, call.out[0].dims, call.in[0].dim(1), call.in[0].dim(2));
     return with_places<T, MaxPoolGrad>(call.in[1].dtype, p, call.in[0], call.in[1], call.out[0]);
   }
 };
 struct BindMaxPoolPick {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const Pool p = pool_shape(call, call.in[0].dims, call.out[0].dim(1), call.out[0].dim(2));
     return with_places<T, MaxPoolPick>(call.in[1].dtype, p, call.in[0], call.in[1], call.out[0]);
   }
 };
 
 struct BindAveragePool {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View x = call.in[0], y = call.out[0];
     const Pool p = pool_shape(call, x.dims, y.dim(1), y.dim(2));
     return [=](const Frame& frame) {
@@ -186,7 +190,7 @@ struct BindAveragePool {
 };
 
 struct BindAveragePoolGrad {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View g = call.in[0], dx = call.out[0];
     const Pool p = pool_shape(call, dx.dims, g.dim(1), g.dim(2));
     return [=](const Frame& frame) {

@@ -10,7 +10,7 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 /** low + u·(high - low). The span is a float, so that the product is exact in double and fusing it changes nothing. */
-template <class T> Step bind_uniform(Call& call) {
+template <class T> WEFT_BINDER Step bind_uniform(Call& call) {
   const View state = call.in[0], out = call.out[0];
   const double low = call.attrs.number("low"), high = call.attrs.number("high"), span = double(float(high - low));
   const T last = std::nextafter(T(high), T(low));  // rounding must not reach `high`
@@ -48,7 +48,7 @@ double redraw(const Generator& generator, int64_t element) {
   }
 }
 
-template <class T> Step bind_normal(Call& call, bool truncated) {
+template <class T> WEFT_BINDER Step bind_normal(Call& call, bool truncated) {
   const View state = call.in[0], out = call.out[0];
   const double mean = call.attrs.number("mean"), deviation = call.attrs.number("deviation");
   return [=](const Frame& frame) {
@@ -68,13 +68,13 @@ template <class T> Step bind_normal(Call& call, bool truncated) {
 }  // namespace
 
 KERNEL(cpu, randomUniform) {
-  return dispatch<float, double>(call.out[0].dtype, [&]<class T>() { return bind_uniform<T>(call); });
+  return by_computed_float(call.out[0].dtype, [&]<class T>() { return bind_uniform<T>(call); });
 }
 KERNEL(cpu, randomNormal) {
-  return dispatch<float, double, Float16, BFloat16>(call.out[0].dtype, [&]<class T>() -> Step { return bind_normal<T>(call, false); });
+  return by_any_float(call.out[0].dtype, [&]<class T>() -> Step { return bind_normal<T>(call, false); });
 }
 KERNEL(cpu, truncatedNormal) {
-  return dispatch<float, double, Float16, BFloat16>(call.out[0].dtype, [&]<class T>() -> Step { return bind_normal<T>(call, true); });
+  return by_any_float(call.out[0].dtype, [&]<class T>() -> Step { return bind_normal<T>(call, true); });
 }
 
 /** The high half of word·(high - low): every value of a range below 2^32 can occur. */

@@ -114,8 +114,8 @@ template <class T> class SequenceProducts {
    * `own`: sums other than the projection's; a sum whose result nobody reads is left out. `inner`: [batch * steps,
    * units].
    */
-  SequenceProducts(Call& call, const RowChunks& chunks, int64_t steps, int64_t units, const SlopeGroups& slopes,
-                   const ProjectionGradient& joined, std::vector<PlaceSum> own, const View& inner = {})
+  WEFT_BINDER SequenceProducts(Call& call, const RowChunks& chunks, int64_t steps, int64_t units, const SlopeGroups& slopes,
+                               const ProjectionGradient& joined, std::vector<PlaceSum> own, const View& inner = {})
       : chunks_(chunks),
         units_(units),
         padded_(padded_units<T>(units)),

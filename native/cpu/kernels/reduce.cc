@@ -116,7 +116,7 @@ template <class R> void run_pass(const Pass& pass, const typename R::T* x, typen
   }
 }
 
-template <class R> Step bind_reduction(Call& call, bool mean) {
+template <class R> WEFT_BINDER Step bind_reduction(Call& call, bool mean) {
   using T = typename R::T;
   const View x = call.in[0], out = call.out[0];
   const Dims axes = call.attrs.integers("axes");
@@ -145,7 +145,7 @@ template <class R> Step bind_reduction(Call& call, bool mean) {
   };
 }
 
-template <template <class> class R, class Integer> Step bind_by_dtype(Call& call, bool mean) {
+template <template <class> class R, class Integer> WEFT_BINDER Step bind_by_dtype(Call& call, bool mean) {
   switch (call.in[0].dtype) {
     case DType::float32: return bind_reduction<R<float>>(call, mean);
     case DType::float64: return bind_reduction<R<double>>(call, mean);

@@ -17,7 +17,7 @@ template <class T, bool interleaved> void turn(const T* from, const T* cosine, c
   }
 }
 
-template <class T> Step bind_rotary(Call& call) {
+template <class T> WEFT_BINDER Step bind_rotary(Call& call) {
   const View x = call.in[0], cosine = call.in[1], sine = call.in[2], out = call.out[0];
   const bool interleaved = call.attrs.flag("interleaved");
   const int64_t times = x.dim(1), heads = x.dim(2), half = cosine.dim(1);

@@ -16,7 +16,7 @@ template <class T> struct RowScale { T mean, rstd; };
  * functions: scale(x, n, epsilon), a RowScale; gradient_row(g, x, gamma, scale, n, dx); and term(g, x, scale), what a
  * place adds to dgamma.
  */
-template <class Rule, class T> Step bind_row_norm(Call& call) {
+template <class Rule, class T> WEFT_BINDER Step bind_row_norm(Call& call) {
   constexpr bool centred = Rule::centred;
   const View x = call.in[0], gamma = call.in[1], beta = centred ? call.in[2] : View();
   const View y = call.out[0], mean = centred ? call.out[1] : View(), rstd = call.out[centred ? 2 : 1];
@@ -41,7 +41,7 @@ template <class Rule, class T> Step bind_row_norm(Call& call) {
   };
 }
 
-template <class Rule, class T> Step bind_row_norm_gradient(Call& call) {
+template <class Rule, class T> WEFT_BINDER Step bind_row_norm_gradient(Call& call) {
   constexpr bool centred = Rule::centred;
   constexpr int64_t panel = 512;  // columns whose totals are kept at once
   const View g = call.in[0], x = call.in[1], gamma = call.in[2], mean = centred ? call.in[3] : View(), rstd = call.in[centred ? 4 : 3];

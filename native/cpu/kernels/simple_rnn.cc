@@ -6,7 +6,7 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 struct BindForward {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     ForwardViews views(Cell::simple);
     views.options = StepOptions(call, 3, false);
     views.projected = call.in[0], views.recurrent = call.in[1], views.h0 = call.in[2];
@@ -16,7 +16,7 @@ struct BindForward {
 };
 
 struct BindGradient {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     BackwardViews views(Cell::simple);
     const size_t first = views.take_gradients(call);
     views.options = StepOptions(call, first + 3, false);

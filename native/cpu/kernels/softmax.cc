@@ -40,7 +40,7 @@ inline void log_softmax_gradient_row(const double* g, const double* y, double* d
   for (int64_t i = 0; i < n; i++) dx[i] = g[i] - std::exp(y[i]) * total;
 }
 
-template <class T> Step bind_rows(Call& call, void (*row)(const T*, T*, int64_t)) {
+template <class T> WEFT_BINDER Step bind_rows(Call& call, void (*row)(const T*, T*, int64_t)) {
   const View x = call.in[0], y = call.out[0];
   const int64_t n = x.dim(-1), rows = n == 0 ? 0 : x.size() / n;
   call.in_place(0, 0);
@@ -51,7 +51,7 @@ template <class T> Step bind_rows(Call& call, void (*row)(const T*, T*, int64_t)
   };
 }
 
-template <class T> Step bind_gradient_rows(Call& call, void (*row)(const T*, const T*, T*, int64_t)) {
+template <class T> WEFT_BINDER Step bind_gradient_rows(Call& call, void (*row)(const T*, const T*, T*, int64_t)) {
   const View g = call.in[0], y = call.in[1], dx = call.out[0];
   const int64_t n = y.dim(-1), rows = n == 0 ? 0 : y.size() / n;
   call.in_place(0, 0);

@@ -54,7 +54,7 @@ template <class T> Item<T>* sort_by_digits(Item<T>* items, Item<T>* other, int64
   return items;
 }
 
-template <class T> Step bind_sort(Call& call) {
+template <class T> WEFT_BINDER Step bind_sort(Call& call) {
   constexpr int64_t long_row = 256;
   const View x = call.in[0], values = call.out[0], indices = call.out[1];
   const bool descending = call.attrs.flag("descending");
@@ -99,7 +99,7 @@ template <class T> void least_items(const T* row, int64_t n, int64_t k, Item<T>*
   }
 }
 
-template <class T> Step bind_top(Call& call) {
+template <class T> WEFT_BINDER Step bind_top(Call& call) {
   const View x = call.in[0], values = call.out[0], indices = call.out[1];
   const int64_t n = x.dim(-1), k = values.dim(-1), rows = k == 0 ? 0 : product(x.dims, 0, x.dims.size() - 1);
   require(k <= n, "ERR_SHAPE", "topK: k = ", k, " exceeds the last axis, ", n);

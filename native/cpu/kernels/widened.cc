@@ -38,7 +38,7 @@ View widened(Call& call, const View& view, DType dtype) {
   return wide;
 }
 
-Step bind(Call& call, Bind bind, Widened which) {
+WEFT_BINDER Step bind(Call& call, Bind bind, Widened which) {
   std::vector<Conversion> before, after;
   const std::vector<View> in = call.in, out = call.out;
   for (View& view : call.in) {
@@ -69,9 +69,9 @@ Step bind(Call& call, Bind bind, Widened which) {
 
 }  // namespace
 
-Step bind_widened(Call& call, Bind of) { return bind(call, of, Widened::all); }
+WEFT_BINDER Step bind_widened(Call& call, Bind of) { return bind(call, of, Widened::all); }
 
-Step bind_float(Call& call, DType dtype, Bind of_float, Bind of_double) {
+WEFT_BINDER Step bind_float(Call& call, DType dtype, Bind of_float, Bind of_double) {
   if (dtype == DType::float64) return of_double(call);
   require(wider(dtype, Widened::floats) == DType::float32, "ERR_DTYPE", "this operation does not support ", name_of(dtype));
   return bind(call, of_float, Widened::floats);
