@@ -70,7 +70,7 @@ void unpool_rows(const PooledConv& s, int64_t rows, const T* pooled, const uint8
 }
 
 struct BindForward {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View x = call.in[0], kernel = call.in[1], bias = call.in[2], pooled = call.out[0], index = call.out[1];
     const Dims& dims = pooled.dims;
     const PooledConv s = pooled_conv(call, x.dims, kernel.dims, dims[1], dims[2]);
@@ -119,7 +119,7 @@ struct BindForward {
 /** The gradient: per image, the gradient before pooling is laid out in cache, then multiplied twice. */
 template <class T> class PooledConvGrad {
  public:
-  PooledConvGrad(Call& call, const PooledConv& shape, bool with_dx)
+  WEFT_BINDER PooledConvGrad(Call& call, const PooledConv& shape, bool with_dx)
       : s_(shape), with_dx_(with_dx), kernel_grad_(call, shape.conv), elements_(kernel_grad_.elements() + shape.conv.o) {
     const ConvShape& c = s_.conv;
     band_ = std::clamp<int64_t>(kernel_grad_.band_rows() / s_.pool_h, 1, s_.ph);
@@ -220,7 +220,7 @@ template <class T> class PooledConvGrad {
 };
 
 struct BindGradient {
-  template <class T> Step operator()(Call& call) const {
+  template <class T> WEFT_BINDER Step operator()(Call& call) const {
     const View x = call.in[0], kernel = call.in[1], pooled = call.in[2], index = call.in[3], g = call.in[4];
     const View dx = call.out[0], dk = call.out[1], db = call.out[2];
     const PooledConv s = pooled_conv(call, x.dims, kernel.dims, pooled.dim(1), pooled.dim(2));
@@ -230,7 +230,7 @@ struct BindGradient {
           if (view.used()) std::fill_n(frame.at<T>(view), view.size(), T(0));
       };
     }
-#if WEFT_LEVEL == 2
+#if WEFT_LEVEL > 0
     if constexpr (sizeof(T) == 4)
       if (!dx.used() && fits_first_layer_grad(s.conv, s.pool_h, s.pool_w)) return bind_first_layer_grad(call, s.conv, s.ph, s.pw);
 #endif

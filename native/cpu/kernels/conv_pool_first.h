@@ -4,19 +4,16 @@
 //
 // Forward: the convolution of a window is held in registers and pooled there; it is never stored.
 //
-// Gradient of the kernel (AVX-512, 3x3): per channel only one of a window's four places receives a gradient, so three
-// quarters of the products of the usual formula are with zero. A window and the kernel together see a 4x4 patch of the
-// input, which is one vector: the input value that a tap meets at the place chosen by each lane's index is one
-// permutation of the patch. That is 9 products per window and channel instead of 36.
+// Gradient of the kernel (AVX2 and AVX-512, 3x3): per channel only one of a window's four places receives a gradient, so
+// three quarters of the products of the usual formula are with zero. A window and the kernel together see a 4x4 patch of
+// the input, which is one vector or two: the input value that a tap meets at the place chosen by each lane's index is
+// one permutation of the patch. That is 9 products per window and channel instead of 36.
 #pragma once
 #include "conv_kernel_grad.h"
 #include "conv_shape.h"
 #include "pool_window.h"
 
 namespace weft::cpu::WEFT_ISA {
-
-/** Windows whose convolution is in registers at once: 2 rows x 2 columns x 2 vectors of sums each. */
-constexpr int windows_at_once = WEFT_LEVEL == 2 ? 2 : 1;
 
 inline bool fits_first_layer(const ConvShape& c, int64_t pool_h, int64_t pool_w) {
   return pool_h == 2 && pool_w == 2 && c.groups == 1 && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 &&
@@ -49,11 +46,39 @@ WEFT_INLINE void pool_window(Vec a, Vec b, Vec c, Vec d, float* pooled, uint8_t*
   if (index) store_bytes(index, place);
 }
 
+/** pool_window for `vectors` vectors of channels. */
+template <int vectors>
+WEFT_INLINE void pool_window(const Vec (&a)[vectors], const Vec (&b)[vectors], const Vec (&c)[vectors], const Vec (&d)[vectors],
+                             float* pooled, uint8_t* index) {
+#if WEFT_LEVEL == 1
+  if constexpr (vectors == 2) {
+    const Vec sums = (a[0] + b[0]) + (c[0] + d[0]), more = (a[1] + b[1]) + (c[1] + d[1]);
+    if (__builtin_expect(_mm256_movemask_ps((__m256)unordered(sums, more)) == 0, 1)) {  // no NaN: a tournament, as above
+      IVec place[2];
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; v++) {
+        const Vec upper = max(a[v], b[v]), lower = max(c[v], d[v]);
+        store(pooled + v * width, max(zero(), max(upper, lower)));
+        const IVec down = greater(lower, upper);
+        place[v] = down + down + ((down & greater(d[v], c[v])) | (~down & greater(b[v], a[v])));  // 0 to -3
+      }
+      if (index == nullptr) return;
+      const __m256i words = _mm256_packs_epi32((__m256i)place[0], (__m256i)place[1]);  // halves of both
+      const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(index), _mm_abs_epi8(_mm_shuffle_epi32(bytes, 0xd8)));
+      return;
+    }
+  }
+#endif
+#pragma GCC unroll 2
+  for (int v = 0; v < vectors; v++) pool_window(a[v], b[v], c[v], d[v], pooled + v * width, index ? index + v * width : nullptr);
+}
+
 /**
  * Pools `windows` neighbours of relu(conv + bias) for `vectors` vectors of channels. Sums in the order of the
- * micro-kernel: bias, rows, k.
+ * micro-kernel: bias, rows, k. `square_of` above 0: the kernel is 3 x 3 on so many channels, known to the compiler.
  */
-template <int windows, int vectors>
+template <int windows, int vectors, int square_of>
 WEFT_INLINE void pool_windows(const ConvShape& c, const float* x, const float* kernel, const float* bias, float* pooled, uint8_t* index) {
   Vec sum[2][2 * windows][vectors];
 #pragma GCC unroll 2
@@ -62,10 +87,13 @@ WEFT_INLINE void pool_windows(const ConvShape& c, const float* x, const float* k
     for (int q = 0; q < 2 * windows; q++)
 #pragma GCC unroll 2
       for (int v = 0; v < vectors; v++) sum[y][q][v] = load(bias + v * width);
-  const int64_t pitch = c.w * c.c, run = c.kw * c.c;
-  for (int64_t r = 0; r < c.kh; r++) {
+  const int64_t o = c.o, pitch = c.w * c.c, channels = square_of ? square_of : c.c, rows = square_of ? 3 : c.kh;
+  const int64_t run = square_of ? 3 * square_of : c.kw * c.c;
+#pragma GCC unroll 3
+  for (int64_t r = 0; r < rows; r++) {
     const float* from = x + r * pitch;
-    for (int64_t k = 0; k < run; k++, kernel += c.o) {
+#pragma GCC unroll 9
+    for (int64_t k = 0; k < run; k++, kernel += o) {
       Vec tap[vectors];
 #pragma GCC unroll 2
       for (int v = 0; v < vectors; v++) tap[v] = load(kernel + v * width);
@@ -73,7 +101,7 @@ WEFT_INLINE void pool_windows(const ConvShape& c, const float* x, const float* k
       for (int y = 0; y < 2; y++)
 #pragma GCC unroll 4
         for (int q = 0; q < 2 * windows; q++) {
-          const Vec value = broadcast(from[y * pitch + q * c.c + k]);
+          const Vec value = broadcast(from[y * pitch + q * channels + k]);
 #pragma GCC unroll 2
           for (int v = 0; v < vectors; v++) sum[y][q][v] = fma(value, tap[v], sum[y][q][v]);
         }
@@ -81,33 +109,34 @@ WEFT_INLINE void pool_windows(const ConvShape& c, const float* x, const float* k
   }
 #pragma GCC unroll 2
   for (int i = 0; i < windows; i++)
-#pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++) {
-      pool_window(sum[0][2 * i][v], sum[0][2 * i + 1][v], sum[1][2 * i][v], sum[1][2 * i + 1][v], pooled + i * c.o + v * width,
-                  index ? index + i * c.o + v * width : nullptr);
-    }
+    pool_window<vectors>(sum[0][2 * i], sum[0][2 * i + 1], sum[1][2 * i], sum[1][2 * i + 1], pooled + i * o,
+                         index ? index + i * o : nullptr);
 }
 
 /** One row of pooled outputs: x at the window row's first input row. */
-template <int vectors>
+template <int vectors, int square_of>
 void pool_channels(const ConvShape& c, int64_t pw, int64_t j, const float* x, const float* kernel, const float* bias, float* pooled,
                    uint8_t* index) {
+  constexpr int windows = tile_shapes.windows;
+  const auto pool = [&]<int count>(int64_t p, std::integral_constant<int, count>) __attribute__((always_inline)) {
+    const int64_t to = p * c.o + j;
+    pool_windows<count, vectors, square_of>(c, x + 2 * p * c.c, kernel + j, bias + j, pooled + to, index ? index + to : nullptr);
+  };
   int64_t p = 0;
-  for (; p + windows_at_once <= pw; p += windows_at_once)
-    pool_windows<windows_at_once, vectors>(c, x + 2 * p * c.c, kernel + j, bias + j, pooled + p * c.o + j,
-                                           index ? index + p * c.o + j : nullptr);
-  for (; p < pw; p++)
-    pool_windows<1, vectors>(c, x + 2 * p * c.c, kernel + j, bias + j, pooled + p * c.o + j, index ? index + p * c.o + j : nullptr);
+  for (; p + windows <= pw; p += windows) pool(p, std::integral_constant<int, windows>());
+  for (; p < pw; p++) pool(p, std::integral_constant<int, 1>());
 }
 
 inline void pool_row_first_layer(const ConvShape& c, int64_t pw, const float* x, const float* kernel, const float* bias, float* pooled,
                                  uint8_t* index) {
+  const bool square = c.kh == 3 && c.kw == 3;
+  const auto two = square && c.c == 1 ? pool_channels<2, 1> : square && c.c == 3 ? pool_channels<2, 3> : pool_channels<2, 0>;
   int64_t j = 0;
-  for (; j + 2 * width <= c.o; j += 2 * width) pool_channels<2>(c, pw, j, x, kernel, bias, pooled, index);
-  if (j < c.o) pool_channels<1>(c, pw, j, x, kernel, bias, pooled, index);
+  for (; j + 2 * width <= c.o; j += 2 * width) two(c, pw, j, x, kernel, bias, pooled, index);
+  if (j < c.o) pool_channels<1, 0>(c, pw, j, x, kernel, bias, pooled, index);
 }
 
-inline Step bind_first_layer(Call& call, const ConvShape& c, int64_t ph, int64_t pw) {
+WEFT_BINDER inline Step bind_first_layer(Call& call, const ConvShape& c, int64_t ph, int64_t pw) {
   const View x = call.in[0], kernel = call.in[1], bias = call.in[2], pooled = call.out[0], index = call.out[1];
   const int64_t rows = c.n * ph, chunks = std::min(rows, pieces_of_work(c.multiply_adds(), 64));
   return [=](const Frame& frame) {
@@ -122,7 +151,7 @@ inline Step bind_first_layer(Call& call, const ConvShape& c, int64_t ph, int64_t
   };
 }
 
-#if WEFT_LEVEL == 2
+#if WEFT_LEVEL > 0
 
 inline bool fits_first_layer_grad(const ConvShape& c, int64_t pool_h, int64_t pool_w) {
   return fits_first_layer(c, pool_h, pool_w) && c.kh == 3 && c.kw == 3 && c.c <= 4;
@@ -139,14 +168,46 @@ inline const float* split_channels(const ConvShape& c, const float* x, float* pl
   return planes;
 }
 
+/** The 4 x 4 values of a plane that a window and the kernel see, and `width` places in windows. */
+#if WEFT_LEVEL == 2
+struct Patch {
+  __m512 values;
+  WEFT_INLINE Patch(const float* from, int64_t row) {
+    values = _mm512_castps128_ps512(_mm_loadu_ps(from));
+    values = _mm512_insertf32x4(values, _mm_loadu_ps(from + row), 1);
+    values = _mm512_insertf32x4(values, _mm_loadu_ps(from + 2 * row), 2);
+    values = _mm512_insertf32x4(values, _mm_loadu_ps(from + 3 * row), 3);
+  }
+  /** Of each lane the value that tap (r, q) meets; `lane` is that of tap (0, 0). */
+  WEFT_INLINE Vec met(IVec lane, int r, int q) const {
+    return _mm512_permutexvar_ps((__m512i)(lane + broadcast_integer(4 * r + q)), values);
+  }
+};
+WEFT_INLINE IVec window_places(const uint8_t* p) {
+  return (IVec)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+#else
+struct Patch {
+  __m256 pairs[3];  // of rows
+  WEFT_INLINE Patch(const float* from, int64_t row) {
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; r++)
+      pairs[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from + r * row)), _mm_loadu_ps(from + (r + 1) * row), 1);
+  }
+  WEFT_INLINE Vec met(IVec lane, int r, int q) const { return _mm256_permutevar8x32_ps(pairs[r], (__m256i)(lane + broadcast_integer(q))); }
+};
+WEFT_INLINE IVec window_places(const uint8_t* p) {
+  return (IVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+#endif
+
 /**
- * Adds one image's gradient of the kernel [3, 3, c, o] to dk and of the bias to db, for the two vectors of channels
- * from j on. `pooled`, `index`, `g`: [ph, pw, o].
+ * Adds one image's gradient of the kernel [3, 3, c, o] to dk and of the bias to db, for the vectors of channels from j
+ * on. `pooled`, `index`, `g`: [ph, pw, o].
  */
 template <int vectors>
 void add_first_layer_grad(const ConvShape& c, int64_t ph, int64_t pw, int64_t j, const float* planes, const float* pooled,
                           const uint8_t* index, const float* g, float* dk, float* db) {
-  const __m512i low_bit = _mm512_set1_epi32(1);
   for (int64_t channel = 0; channel < c.c; channel++) {
     const float* plane = planes + channel * c.h * c.w;
     Vec sum[9][vectors], total[vectors];
@@ -160,24 +221,15 @@ void add_first_layer_grad(const ConvShape& c, int64_t ph, int64_t pw, int64_t j,
       const float* row = plane + 2 * y * c.w;
       const int64_t at = y * pw * c.o + j;
       for (int64_t p = 0; p < pw; p++) {
-        __m512 patch = _mm512_castps128_ps512(_mm_loadu_ps(row + 2 * p));
-        patch = _mm512_insertf32x4(patch, _mm_loadu_ps(row + c.w + 2 * p), 1);
-        patch = _mm512_insertf32x4(patch, _mm_loadu_ps(row + 2 * c.w + 2 * p), 2);
-        patch = _mm512_insertf32x4(patch, _mm_loadu_ps(row + 3 * c.w + 2 * p), 3);
+        const Patch patch(row + 2 * p, c.w);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
           const int64_t i = at + p * c.o + v * width;
-          const __mmask16 active = _mm512_cmp_ps_mask(load(pooled + i), zero(), _CMP_GT_OQ);
-          const Vec gradient = _mm512_maskz_loadu_ps(active, g + i);
+          const Vec gradient = select(greater(load(pooled + i), zero()), load(g + i), zero());
           total[v] = total[v] + gradient;
-          // place 0 1 2 3 of the window is lane 0 1 4 5 of the patch
-          const __m512i place = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(index + i)));
-          const __m512i lane = _mm512_add_epi32(place, _mm512_andnot_si512(low_bit, place));
+          const IVec place = window_places(index + i), lane = place + (place & broadcast_integer(2));  // 0 1 2 3: 0 1 4 5 of a patch
 #pragma GCC unroll 9
-          for (int tap = 0; tap < 9; tap++) {
-            const __m512i chosen = _mm512_add_epi32(lane, _mm512_set1_epi32(tap / 3 * 4 + tap % 3));
-            sum[tap][v] = fma(_mm512_permutexvar_ps(chosen, patch), gradient, sum[tap][v]);
-          }
+          for (int tap = 0; tap < 9; tap++) sum[tap][v] = fma(patch.met(lane, tap / 3, tap % 3), gradient, sum[tap][v]);
         }
       }
     }
@@ -191,7 +243,7 @@ void add_first_layer_grad(const ConvShape& c, int64_t ph, int64_t pw, int64_t j,
 }
 
 /** The gradients of kernel and bias; that of the input is not wanted. */
-inline Step bind_first_layer_grad(Call& call, const ConvShape& c, int64_t ph, int64_t pw) {
+WEFT_BINDER inline Step bind_first_layer_grad(Call& call, const ConvShape& c, int64_t ph, int64_t pw) {
   const View x = call.in[0], pooled = call.in[2], index = call.in[3], g = call.in[4], dk = call.out[1], db = call.out[2];
   const int64_t elements = c.depth() * c.o, pitch = elements + c.o;
   const int64_t chunks = std::min({c.n, pieces_of_work(c.multiply_adds(), 8), partial_sums(pitch, 8)});
@@ -207,8 +259,10 @@ inline Step bind_first_layer_grad(Call& call, const ConvShape& c, int64_t ph, in
         const int64_t from = image * ph * pw * c.o;
         const float *y = frame.at<const float>(pooled) + from, *gradient = frame.at<const float>(g) + from;
         const uint8_t* places = frame.at<const uint8_t>(index) + from;
+        constexpr int vectors = tile_shapes.slope_vectors;
         int64_t j = 0;
-        for (; j + 2 * width <= c.o; j += 2 * width) add_first_layer_grad<2>(c, ph, pw, j, split, y, places, gradient, sum, bias);
+        for (; j + vectors * width <= c.o; j += vectors * width)
+          add_first_layer_grad<vectors>(c, ph, pw, j, split, y, places, gradient, sum, bias);
         if (j < c.o) add_first_layer_grad<1>(c, ph, pw, j, split, y, places, gradient, sum, bias);
       }
     });

@@ -43,17 +43,19 @@ WEFT_INLINE DoubleMask greater(DoubleVec a, DoubleVec b) { return _mm512_cmp_pd_
 WEFT_INLINE DoubleMask equal(DoubleVec a, DoubleVec b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ); }
 WEFT_INLINE DoubleMask unordered(DoubleVec a, DoubleVec b) { return _mm512_cmp_pd_mask(a, b, _CMP_UNORD_Q); }
 WEFT_INLINE DoubleVec select(DoubleMask m, DoubleVec a, DoubleVec b) { return _mm512_mask_blend_pd(m, b, a); }
+WEFT_INLINE bool all_lanes(DoubleMask m) { return m == 0xff; }
 #else
-WEFT_INLINE DoubleVec load_masked(const double* p, DoubleMask m) {
-  DoubleVec v{};
-  for (int i = 0; i < width / 2; i++)
-    if (m[i]) v[i] = p[i];
-  return v;
-}
+#if WEFT_LEVEL == 1
+WEFT_INLINE DoubleVec load_masked(const double* p, DoubleMask m) { return _mm256_maskload_pd(p, (__m256i)m); }
+WEFT_INLINE void store_masked(double* p, DoubleVec v, DoubleMask m) { _mm256_maskstore_pd(p, (__m256i)m, v); }
+#else
+WEFT_INLINE DoubleVec load_masked(const double* p, DoubleMask m) { return m[1] ? load(p) : m[0] ? DoubleVec{*p} : DoubleVec{}; }
 WEFT_INLINE void store_masked(double* p, DoubleVec v, DoubleMask m) {
-  for (int i = 0; i < width / 2; i++)
-    if (m[i]) p[i] = v[i];
+  if (m[1]) store(p, v);
+  else if (m[0]) *p = v[0];
 }
+#endif
+WEFT_INLINE bool all_lanes(DoubleMask m) { return m[width / 2 - 1] != 0; }
 #if WEFT_LEVEL == 1
 WEFT_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) { return _mm256_fmadd_pd(a, b, c); }
 #else

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 namespace weft::cpu::WEFT_ISA {
@@ -67,10 +68,10 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
               for (int j = 0; j < vectors; j++) store(keep_b + j * lanes, bv[j]);
               keep_b += tile_columns<T>;
             }
-            if (keep_a) {
+            if (kind == Rows::adjacent && keep_a) {
               __builtin_prefetch(a0 + a_ahead, 0, 3);
               __builtin_prefetch(a0 + a_ahead + rows - 1, 0, 3);
-              copy_row(a0, rows, keep_a);
+              std::memcpy(keep_a, a0, rows * sizeof(T));
               keep_a += rows;
             }
           }
@@ -109,23 +110,26 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
       }
     }
   }
+  const int64_t c_row = tile.c_row;
+  T* to = tile.c;
+  const auto leave = [&](auto whole) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; i++) {
-    T* to = tile.c + i * tile.c_row;
+    for (int i = 0; i < rows; i++, to += c_row) {
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; j++) {
-      V v = c[i][j];
-      if (j == vectors - 1) {
-        if (tile.accumulate) v = v + load_masked(to + j * lanes, last);
+      for (int j = 0; j < vectors; j++) {
+        const bool masked = !whole.value && j == vectors - 1;
+        T* at = to + j * lanes;
+        V v = c[i][j];
+        if (tile.accumulate) v = v + (masked ? load_masked(at, last) : load(at));
         if (tile.relu) v = max(V{}, v);
-        store_masked(to + j * lanes, v, last);
-      } else {
-        if (tile.accumulate) v = v + load(to + j * lanes);
-        if (tile.relu) v = max(V{}, v);
-        store(to + j * lanes, v);
+        if (masked) store_masked(at, v, last);
+        else store(at, v);
       }
     }
-  }
+  };
+  // where masks cost something, whole vectors are stored without
+  if (WEFT_LEVEL < 2 && all_lanes(last)) leave(std::true_type{});
+  else leave(std::false_type{});
 }
 
 template <class T> using Kernel = void (*)(const MicroTile<T>&);

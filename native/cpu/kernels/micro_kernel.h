@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "lanes.h"
+#include "tile_shapes.h"
 
 namespace weft::cpu::WEFT_ISA {
 
@@ -32,11 +33,7 @@ template <class T> struct MicroTile {
   int64_t ahead_lines = 0;
 };
 
-#if WEFT_LEVEL == 2
-constexpr int tile_rows = 14, gathered_rows = 9;
-#else
-constexpr int tile_rows = 6, gathered_rows = 5;
-#endif
+constexpr int tile_rows = tile_shapes.rows, gathered_rows = tile_shapes.gathered_rows;
 template <class T> constexpr int64_t tile_columns = 2 * lanes_of<T>;
 
 /** Whether tiles of T can keep what they read: the portable level has no masked stores, and float64 has few kernels. */

@@ -18,6 +18,32 @@ template <int half> WEFT_INLINE Vec interleave(Vec a, Vec b) {
 #endif
 }
 
+#if WEFT_LEVEL == 1
+
+/** Transposes 8 x 8 floats in registers: pairs, then fours within halves, then halves. */
+WEFT_INLINE void transpose_square(Vec* v) {
+  Vec pair[width], four[width];
+#pragma GCC unroll 4
+  for (int i = 0; i < width; i += 2) {
+    pair[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
+    pair[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < width; i += 4) {
+    four[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
+    four[i + 1] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0xee);
+    four[i + 2] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
+    four[i + 3] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    v[i] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x20);
+    v[i + 4] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x31);
+  }
+}
+
+#else
+
 /** Transposes width x width floats in registers: interleaving halves log2(width) times. */
 WEFT_INLINE void transpose_square(Vec* v) {
   Vec w[width];
@@ -32,5 +58,7 @@ WEFT_INLINE void transpose_square(Vec* v) {
     for (int i = 0; i < width; i++) v[i] = w[i];
   }
 }
+
+#endif
 
 }  // namespace weft::cpu::WEFT_ISA
