@@ -121,18 +121,24 @@ test('what a caller reads itself is not joined away', async () => {
   assert.ok(difference((await beside[1]!.data()) as Float32Array, (await all[1]!.add(kernel.mul(2)).data()) as Float32Array) < 1e-6)
 })
 
-test('a profile names what was joined', async () => {
-  if (device() !== 'cpu') return
-  const given = operands(4, 1, [16, 4, 8, 16]) as [Tensor, Tensor, Tensor, Tensor, Tensor]
-  const step = jit((...all: Tensor[]) => {
-    const [x, kernel, recurrent, bias, g] = all as [Tensor, Tensor, Tensor, Tensor, Tensor]
-    return gradients(lstm(x, kernel, recurrent, bias).sequence.mul(g).sum(), [x, kernel, recurrent, bias])
+for (const [name, gates, biases, run] of [
+  ['lstm', 4, 1, lstm],
+  ['gru', 3, 2, gru],
+] as const) {
+  test(`a profile names what was joined: ${name}`, async () => {
+    if (device() !== 'cpu') return
+    const given = operands(gates, biases, [16, 4, 8, 16]) as [Tensor, Tensor, Tensor, Tensor, Tensor]
+    const step = jit((...all: Tensor[]) => {
+      const [x, kernel, recurrent, bias, g] = all as [Tensor, Tensor, Tensor, Tensor, Tensor]
+      return gradients(run(x, kernel, recurrent, bias).sequence.mul(g).sum(), [x, kernel, recurrent, bias])
+    })
+    const { kernels } = await profile(async () => {
+      step(...given)
+      await synchronize()
+    })
+    const joined = kernels.map((kernel) => kernel.name).filter((kernel) => kernel.includes('+'))
+    assert.equal(joined.sort(), [`dense+${name}`, `${name}Grad+products`])
   })
-  const { kernels } = await profile(async () => {
-    step(...given)
-    await synchronize()
-  })
-  assert.equal(kernels.map((kernel) => kernel.name).sort(), ['dense+lstm', 'lstmGrad+products'])
-})
+}
 
 test.run()

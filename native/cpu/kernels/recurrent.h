@@ -118,7 +118,7 @@ struct StepOptions {
 
   StepOptions() = default;
   /** `first`: index of the first optional input. */
-  StepOptions(const Call& call, size_t first, bool gated)
+  WEFT_BINDER StepOptions(const Call& call, size_t first, bool gated)
       : masked(call.attrs.flag("masked")),
         scaled(call.attrs.flag("scaled")),
         reverse(call.attrs.flag("reverse")),
@@ -194,8 +194,24 @@ struct ForwardViews {
   View x, kernel, bias;                  // bias may be unused
   View product_bias;                     // gru: the bias of the recurrent product
   View h, last, last_cell, gates, kept;  // kept: cells of lstm, inner of gru
+
+  /**
+   * Takes the projection from the first inputs; with the attribute `features`, x and its kernel, and a bias where
+   * `biased`, in its place. Returns how many there are.
+   */
+  size_t take_projection(const Call& call) {
+    size_t count = 0;
+    if (!call.attrs.has("features")) {
+      projected = call.in[count++];
+      return count;
+    }
+    call.attrs.integer("features");  // x tells
+    x = call.in[count++], kernel = call.in[count++];
+    if (call.attrs.flag("biased")) bias = call.in[count++];
+    return count;
+  }
 };
 /** float and double. */
-template <class T> Step bind_forward(Call& call, const ForwardViews& views);
+template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews& views);
 
 }  // namespace weft::cpu::WEFT_ISA

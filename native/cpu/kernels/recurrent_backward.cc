@@ -46,34 +46,23 @@ std::vector<PlaceSum> place_sums(const BackwardViews& v, int64_t u) {
   }
 }
 
-/** Brings what a row needs behind its sums to the second-level cache. */
-template <class T> void fetch_row(const BackTile<T>& tile, int gates, int64_t i) {
-  for (int64_t j = 0; j < tile.vectors * lanes_of<T>; j += lanes_of<T>) {
-    for (int64_t g = 0; g < gates; g++) __builtin_prefetch(tile.gates + i * tile.gates_row + g * tile.units + j, 0, 2);
-    __builtin_prefetch(tile.kept + i * tile.h_row + j, 0, 2);
-    __builtin_prefetch(tile.prior + i * tile.prior_row + j, 0, 2);
-    if (tile.sequence) __builtin_prefetch(tile.sequence + i * tile.h_row + j, 0, 2);
+/** What the rows of a tile read after their sums. */
+template <class T> WantedLines<T> wanted_by(const BackTile<T>& tile, int gates) {
+  WantedLines<T> lines;
+  if (tile.initial) return lines;
+  lines.vectors = tile.vectors;
+  if (tile.gates) {
+    lines.add(tile.gates, tile.gates_row, tile.units, gates);
+    lines.add(tile.prior, tile.prior_row, 0, 1);
   }
-}
-
-/**
- * The gates of a row lie pages from those of the next. Each share of the rows is fetched while a share of the sums
- * runs, where these are long enough to be cut.
- */
-template <class T> void sum_and_fetch(const BackTile<T>& tile, int gates, const PanelProduct<T>& whole, Vector<T>* sums) {
-  const int shares = whole.k >= 256 ? 3 : 1;
-  for (int share = 0; share < shares; share++) {
-    if (tile.gates && !tile.initial)
-      for (int i = tile.rows * share / shares; i < tile.rows * (share + 1) / shares; i++) fetch_row(tile, gates, i);
-    const int64_t begin = whole.k * share / shares, end = whole.k * (share + 1) / shares;
-    const PanelProduct<T> part{whole.a + begin, whole.a_row, whole.panel + begin * tile_columns<T>, end - begin};
-    add_products(&part, 1, tile.rows, tile.vectors, 2, share == 0, sums);
-  }
+  lines.add(tile.kept, tile.h_row, 0, 1);
+  if (tile.sequence) lines.add(tile.sequence, tile.h_row, 0, 1);
+  return lines;
 }
 
 }  // namespace
 
-template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
+template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardViews& v) {
   const Cell cell = v.cell;
   const bool simple = cell == Cell::simple, two_products = cell == Cell::gru_before, gated = v.gates.used();
   const int64_t b = v.h.dim(0), steps = v.h.dim(1), u = v.recurrent.dim(0), padded = padded_units<T>(u), row = scratch_row<T>(u);
@@ -148,7 +137,8 @@ template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
           place(j, vectors, r0, r1);
           Vector<T> sums[step_rows<2> * most_sums];
           const int64_t k = i == steps - 1 ? 0 : deep;
-          sum_and_fetch(tile, gates, {later + r0 * wide_row, wide_row, frame.at<const T>(packed) + j * deep, k}, sums);
+          const PanelProduct<T> product{later + r0 * wide_row, wide_row, frame.at<const T>(packed) + j * deep, k};
+          add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, wanted_by(tile, gates), sums);
           finish.step(tile, sums);
         });
         if (two_products && i >= 0)
@@ -156,7 +146,7 @@ template <class T> Step bind_backward(Call& call, const BackwardViews& v) {
             place(j, vectors, r0, r1);
             Vector<T> sums[step_rows<2> * most_sums];
             const PanelProduct<T> product{proposed + r0 * row, row, frame.at<const T>(packed_proposed) + j * padded, padded};
-            add_products(&product, 1, tile.rows, vectors, 2, true, sums);
+            add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, {}, sums);
             finish.reset(tile, sums);
           });
         std::swap(later, gradient);

@@ -52,7 +52,10 @@ template <class T> struct ForwardTile {
   }
 };
 
-/** Finishes a step of a tile from its sums [rows][most_sums], which are of one pass: [gate][vector]. */
+/**
+ * Finishes a step of a tile from its sums [rows][most_sums], which are of one pass: [gate][vector]. Where gru's input is
+ * joined, the candidate's projection follows the gates.
+ */
 template <class T> using FinishForward = void (*)(const ForwardTile<T>& tile, const Vector<T>* sums);
 
 template <class T> void finish_simple(const ForwardTile<T>& tile, const Vector<T>* sums) {
@@ -98,7 +101,8 @@ template <class T, bool usual> void finish_gru(const ForwardTile<T>& tile, const
       inner = sums[2];
       gate[0] = f.template gates<T>(sums[0]);
       gate[1] = f.template gates<T>(sums[1]);
-      gate[2] = f.template state<T>(fma(gate[1], inner, load_masked(tile.projected + i * tile.gates_row + 2 * tile.units, lanes)));
+      const V projected = tile.projected ? load_masked(tile.projected + i * tile.gates_row + 2 * tile.units, lanes) : sums[3];
+      gate[2] = f.template state<T>(fma(gate[1], inner, projected));
       h = fma(gate[0], h - gate[2], gate[2]);
     }
     if (tile.gates)

@@ -29,25 +29,19 @@ template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
     default: return {{{{{0, 2, 1}, finish_gru_gates<T, usual>, 0}, {{2, 1, 2}, finish_gru_proposed<T, usual>, 0}}}, 2};
   }
 }
+
 /**
- * What the sums [rows][most_sums] of the gates [begin, end) of a pass start from: the projection and the bias. Brings
- * near what a tile reads `ahead` elements from there.
+ * Where the input is not joined: what the sums [rows][most_sums] of the gates [begin, end) of a pass start from, the
+ * projection and gru's bias. Brings near what a tile reads `ahead` elements from there.
  */
-template <class T>
-void start_sums(const ForwardTile<T>& tile, const Pass& pass, int begin, int end, const T* packed_bias, int64_t ahead, Vector<T>* sums) {
+template <class T> void start_sums(const ForwardTile<T>& tile, const Pass& pass, int begin, int end, int64_t ahead, Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
   for (int g = begin; g < end; g++)
     for (int v = 0; v < tile.vectors; v++) {
       const int64_t at = (pass.gate + g) * tile.units + v * lanes;
       const bool inner = tile.bias && g == 2;  // gru adds the candidate's projection after the reset gate
-      Vector<T> start{};
-      if (packed_bias) start = load(packed_bias + g * lanes);
-      else if (tile.bias) start = load_masked(tile.bias + at, tile.lanes[v]);
+      const Vector<T> start = tile.bias ? load_masked(tile.bias + at, tile.lanes[v]) : Vector<T>{};
       Vector<T>* sum = sums + g * tile.vectors + v;
-      if (!tile.projected) {
-        for (int i = 0; i < tile.rows; i++, sum += most_sums) *sum = start;
-        continue;
-      }
       const T* from = tile.projected + at;
       if (pass.gates > 2)  // lines that lie pages apart
         for (int i = 0; i < tile.rows; i++) __builtin_prefetch(from + i * tile.gates_row + ahead);
@@ -62,9 +56,24 @@ void start_sums(const ForwardTile<T>& tile, const Pass& pass, int begin, int end
     }
 }
 
+/**
+ * Between gru's joined products: the bias of the second one. The candidate's projection, which the reset gate does not
+ * touch, goes behind the three sums.
+ */
+template <class T> void start_inner(const ForwardTile<T>& tile, Vector<T>* sums) {
+  Vector<T> bias[3];
+  for (int g = 0; g < 3; g++) bias[g] = load_masked(tile.bias + g * tile.units, tile.lanes[0]);
+  for (int i = 0; i < tile.rows; i++, sums += most_sums) {
+    sums[0] = bias[0] + sums[0];
+    sums[1] = bias[1] + sums[1];
+    sums[3] = sums[2];
+    sums[2] = bias[2];
+  }
+}
+
 }  // namespace
 
-template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
+template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews& views) {
   constexpr int lanes = lanes_of<T>;
   const View recurrent = views.recurrent, gates = views.gates;
   const int64_t b = views.h.dim(0), steps = views.h.dim(1), u = recurrent.dim(0), d = views.x.used() ? views.x.dim(1) : 0;
@@ -78,7 +87,7 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
     size += part.pass.vectors == 2 ? packed_size<T>(u, u) : padded_units<T>(u) * part.pass.gates * (d + u);
   }
   const View packed = call.scratch(size_t(size) * sizeof(T));
-  const View packed_bias = views.bias.used() ? call.scratch(size_t(padded_units<T>(u) * 4) * sizeof(T)) : View();
+  const View packed_bias = views.bias.used() ? call.scratch(size_t(padded_units<T>(u) * gates_of(views.cell)) * sizeof(T)) : View();
   const LaneScratch memory(call, size_t(6 * chunks.most() * row) * sizeof(T));
   call.flops = 2.0 * double(b * steps) * double(d + u) * double(n);
 
@@ -96,7 +105,9 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
       if (d > 0) pack_gates(frame.at<const T>(views.kernel), d, n, u, pass.gates, to, panel);
       pack_gates(w, u, n, u, pass.gates, to + d * pass.gates * lanes, panel);
     }
-    if (packed_bias.used() && steps > 0) pack_gates(frame.at<const T>(views.bias), 1, n, u, 4, frame.at<T>(packed_bias), 4 * lanes);
+    const int all_gates = gates_of(views.cell);
+    if (packed_bias.used() && steps > 0)
+      pack_gates(frame.at<const T>(views.bias), 1, n, u, all_gates, frame.at<T>(packed_bias), all_gates * lanes);
 
     parallel(chunks.count, [&](int64_t chunk, int lane) {
       const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
@@ -140,17 +151,26 @@ template <class T> Step bind_forward(Call& call, const ForwardViews& views) {
               const T* x = d > 0 ? frame.at<const T>(views.x) + first * d : nullptr;
               if (x)
                 for (int r = 0; r < tile.rows; r++) __builtin_prefetch(x + r * steps * d + ahead);
+              const T* meeting = (p == 1 ? passed : met) + r0 * row;
+              const T* biases = packed_bias.used() ? frame.at<const T>(packed_bias) + j * pass.gates : from_zero<T>;
+              const int apart = pass.gates * pass.vectors;  // vectors between rows of the panel
+              const auto products = [&](int s) {
+                return std::array<PanelProduct<T>, 2>{
+                    {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
+              };
               // four gates are summed at a time where the registers hold them
               const int at_once = row_sums == 4 && tile.rows > rows_of_four ? 2 : row_sums;
-              const T* meeting = (p == 1 ? passed : met) + r0 * row;
-              const T* start = packed_bias.used() ? frame.at<const T>(packed_bias) + j * 4 : nullptr;
-              for (int s = 0; s < row_sums; s += at_once) {
+              if (x && tile.bias) {
+                add_products(products(0).data(), 1, tile.rows, 3, apart, biases, {}, sums);
+                start_inner(tile, sums);
+                add_products(products(0).data() + 1, 1, tile.rows, 3, apart, nullptr, {}, sums);
+              }
+              for (int s = 0; s < row_sums && x && !tile.bias; s += at_once)
+                add_products(products(s).data(), 2, tile.rows, at_once, apart, biases + s * (packed_bias.used() ? lanes : 0), {}, sums + s);
+              for (int s = 0; s < row_sums && !x; s += at_once) {
                 // no more lines are wanted at once than the processor waits for
-                start_sums(tile, pass, s / vectors, (s + at_once) / vectors, start, ahead, sums);
-                const std::array<PanelProduct<T>, 2> products{
-                    {{x, steps * d, panel + s * lanes, d}, {meeting, row, panel + (d * pass.gates + s) * lanes, u}}};
-                const int skip = x ? 0 : 1;
-                add_products(products.data() + skip, 2 - skip, tile.rows, at_once, pass.gates * pass.vectors, false, sums + s);
+                start_sums(tile, pass, s / vectors, (s + at_once) / vectors, ahead, sums);
+                add_products(products(s).data() + 1, 1, tile.rows, at_once, apart, nullptr, {}, sums + s);
               }
               part.finish(tile, sums);
             });

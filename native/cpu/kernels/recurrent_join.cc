@@ -3,11 +3,19 @@
 
 namespace weft::cpu::WEFT_ISA {
 
+namespace {
+
+/** With fewer rows to a chunk, weights of the projection would come from the second-level cache for too little work. */
+constexpr int64_t few_rows = 4;
+
+/** Whether a call is x [places, features] * kernel [features, n] (+ bias), as the projection of a sequence is. */
 bool is_projection(const Call& call, int64_t n) {
   if (call.op == "dense") return call.in[1].dim(1) == n && call.attrs.text("activation") == "linear";
   return call.op == "matMul" && call.in[0].rank() == 2 && call.in[1].rank() == 2 && call.in[1].dim(1) == n &&
          !call.attrs.flag("transposeA") && !call.attrs.flag("transposeB");
 }
+
+}  // namespace
 
 ProjectionGradient::ProjectionGradient(const Call& call, size_t outputs) {
   if (!call.attrs.has("features")) return;
@@ -52,7 +60,7 @@ void ProjectionGradient::join(const Call& call, Call& joined) const {
   joined.out.insert(joined.out.end(), {dx, dkernel, dbias});
 }
 
-Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, Bind of_float, Bind of_double) {
+WEFT_BINDER Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, Bind of_float, Bind of_double) {
   const Call& call = *neighbours.call;
   const int64_t u = call.out[1].dim(0), n = call.out[1].dim(1);
   ProjectionGradient gradient;
@@ -61,6 +69,25 @@ Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const
   gradient.join(call, joined);
   taken = neighbours.readers[0];
   return bind_float(joined, call.out[0].dtype, of_float, of_double);
+}
+
+/** It is worth joining while all weights stay in the second-level cache and meet a few rows each time. */
+WEFT_BINDER Step join_projection(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, int64_t gates, Bind of_float,
+                                 Bind of_double) {
+  const Call &call = *neighbours.call, *maker = neighbours.makers[0];
+  const int64_t u = call.in[1].dim(0), n = gates * u, rows = RowChunks(call.in[0].dim(0)).most();
+  if (maker == nullptr || !is_projection(*maker, n)) return {};
+  const int64_t d = maker->in[1].dim(0);
+  if (d == 0 || d > longest_block || (d + u) * n * int64_t(size_of(call.out[0].dtype)) > joined_weights || rows < few_rows) return {};
+  joined.op = "dense+" + call.op;
+  joined.attrs = call.attrs;
+  joined.attrs.set("features", double(d));
+  joined.attrs.set("biased", maker->in.size() == 3 ? 1.0 : 0.0);
+  joined.in = maker->in;
+  joined.in.insert(joined.in.end(), call.in.begin() + 1, call.in.end());
+  joined.out = call.out;
+  taken = {maker};
+  return bind_float(joined, joined.out[0].dtype, of_float, of_double);
 }
 
 }  // namespace weft::cpu::WEFT_ISA

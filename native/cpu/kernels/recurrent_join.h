@@ -16,9 +16,6 @@ namespace weft::cpu::WEFT_ISA {
  */
 constexpr int64_t joined_weights = 1 << 20;
 
-/** Whether a call is x [places, features] * kernel [features, n] (+ bias), as the projection of a sequence is. */
-bool is_projection(const Call& call, int64_t n);
-
 /**
  * The gradient of a projection x * kernel + bias, from its slopes: what is joined with the gradient of a recurrence.
  * Views that nobody wants are unused.
@@ -29,7 +26,7 @@ struct ProjectionGradient {
 
   ProjectionGradient() = default;
   /** As join() has put it into a call whose op has so many outputs of its own. */
-  ProjectionGradient(const Call& call, size_t outputs);
+  WEFT_BINDER ProjectionGradient(const Call& call, size_t outputs);
 
   /** Whether all that is done with the slopes, [places, n] in memory, is to take this gradient of them. */
   bool is_all(const std::vector<const Call*>& readers, const View& slopes, int64_t n);
@@ -61,16 +58,26 @@ struct BackwardViews {
   }
 };
 /** float and double. */
-template <class T> Step bind_backward(Call& call, const BackwardViews& views);
+template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardViews& views);
 
 /**
  * Binds the gradient of a recurrence, whose second output is that of [units, n] weights, with the products that take
  * its slopes, where nothing else reads them.
  */
-Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, Bind of_float, Bind of_double);
-template <class F> Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, F) {
+WEFT_BINDER Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, Bind of_float, Bind of_double);
+template <class F> WEFT_BINDER Step join_gradient(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, F) {
   return join_gradient(
       neighbours, joined, taken, [](Call& of) { return F().template operator()<float>(of); },
+      [](Call& of) { return F().template operator()<double>(of); });
+}
+
+/** Binds a recurrence of so many gates with the product that projects its input, where nothing else reads that. */
+WEFT_BINDER Step join_projection(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, int64_t gates, Bind of_float,
+                                 Bind of_double);
+template <class F>
+WEFT_BINDER Step join_projection(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, int64_t gates, F) {
+  return join_projection(
+      neighbours, joined, taken, gates, [](Call& of) { return F().template operator()<float>(of); },
       [](Call& of) { return F().template operator()<double>(of); });
 }
 

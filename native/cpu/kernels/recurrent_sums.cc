@@ -8,17 +8,21 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-template <class T> using SumKernel = void (*)(const PanelProduct<T>* products, int count, int64_t panel_row, bool fresh, Vector<T>* sums);
+template <class T>
+using SumKernel = void (*)(const PanelProduct<T>* products, int count, int64_t panel_row, const T* start, const WantedLines<T>& wanted,
+                           Vector<T>* sums);
 
 template <class T, int rows, int vectors>
-void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, bool fresh, Vector<T>* sums) {
+void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, const T* start, const WantedLines<T>& wanted,
+              Vector<T>* sums) {
   constexpr int lanes = lanes_of<T>;
+  constexpr bool fetches = vectors <= 2 && sizeof(T) == 4;  // as steps back are summed
   Vector<T> sum[rows][vectors];
-  if (fresh) {
+  if (start) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; j++) sum[i][j] = Vector<T>{};
+      for (int j = 0; j < vectors; j++) sum[i][j] = load(start + j * lanes);
   } else {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
@@ -29,19 +33,25 @@ void sum_tile(const PanelProduct<T>* products, int count, int64_t panel_row, boo
     // two base pointers and multiples of one stride address up to 10 rows in few registers
     const int64_t s = product->a_row, s2 = 2 * s, s3 = 3 * s, s4 = 4 * s;
     const T *a0 = product->a, *a1 = a0 + 5 * s, *panel = product->panel;
-    for (int64_t k = product->k; k > 0; k--) {
-      Vector<T> b[vectors];
+    const int64_t share =
+        fetches && wanted.count > 0 ? (product->k + rows - 1) / rows : product->k;  // of the sums, for each row that is fetched
+    [[maybe_unused]] int row = 0;
+    for (int64_t left = product->k; left > 0; left -= share) {
+      if constexpr (fetches) wanted.fetch(row++);
+      for (int64_t k = std::min(share, left); k > 0; k--) {
+        Vector<T> b[vectors];
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; j++) b[j] = load(panel + j * lanes);
+        for (int j = 0; j < vectors; j++) b[j] = load(panel + j * lanes);
 #pragma GCC unroll 16
-      for (int i = 0; i < rows; i++) {
-        const T* base = i < 5 ? a0 : a1;
-        const Vector<T> value = splat<T>(base[i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4]);
+        for (int i = 0; i < rows; i++) {
+          const T* base = i < 5 ? a0 : a1;
+          const Vector<T> value = splat<T>(base[i % 5 == 0 ? 0 : i % 5 == 1 ? s : i % 5 == 2 ? s2 : i % 5 == 3 ? s3 : s4]);
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; j++) sum[i][j] = fma(value, b[j], sum[i][j]);
+          for (int j = 0; j < vectors; j++) sum[i][j] = fma(value, b[j], sum[i][j]);
+        }
+        a0++, a1++;
+        panel += panel_row;
       }
-      a0++, a1++;
-      panel += panel_row;
     }
   }
 #pragma GCC unroll 16
@@ -56,17 +66,19 @@ template <class T, int vectors, int... row> constexpr auto kernels_of(std::integ
 
 }  // namespace
 
-void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, bool fresh, Vec* sums) {
+void add_products(const PanelProduct<float>* products, int count, int rows, int vectors, int wide, const float* start,
+                  const WantedLines<float>& wanted, Vec* sums) {
   static constexpr auto one = kernels_of<float, 1>(std::make_integer_sequence<int, step_rows<1>>());
   static constexpr auto two = kernels_of<float, 2>(std::make_integer_sequence<int, step_rows<2>>());
   static constexpr auto three = kernels_of<float, 3>(std::make_integer_sequence<int, step_rows<3>>());
   static constexpr auto four = kernels_of<float, 4>(std::make_integer_sequence<int, rows_of_four>());
   const size_t row = size_t(rows - 1);
   const SumKernel<float> kernel = vectors == 1 ? one[row] : vectors == 2 ? two[row] : vectors == 3 ? three[row] : four[row];
-  kernel(products, count, wide * width, fresh, sums);
+  kernel(products, count, wide * width, start, wanted, sums);
 }
 
-void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, bool fresh, DoubleVec* sums) {
+void add_products(const PanelProduct<double>* products, int count, int rows, int vectors, int wide, const double* start,
+                  const WantedLines<double>&, DoubleVec* sums) {
   constexpr int height = 4, lanes = lanes_of<double>;
   static constexpr std::array kernels = {kernels_of<double, 1>(std::make_integer_sequence<int, height>()),
                                          kernels_of<double, 2>(std::make_integer_sequence<int, height>())};
@@ -77,8 +89,8 @@ void add_products(const PanelProduct<double>* products, int count, int rows, int
         const PanelProduct<double>& whole = products[p];
         parts[size_t(p)] = {whole.a + i * whole.a_row, whole.a_row, whole.panel + v * lanes, whole.k};
       }
-      kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](parts.data(), count, wide * lanes, fresh,
-                                                                                            sums + i * most_sums + v);
+      kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](
+          parts.data(), count, wide * lanes, start ? start + v * lanes : nullptr, {}, sums + i * most_sums + v);
     }
 }
 
