@@ -15,7 +15,7 @@ constexpr uint32_t abi_version = 2;
 void check_machine(Napi::Env env) {
   try {
     cpu::level();
-    cpu::lanes();
+    cpu::threads();
   } catch (const Error& error) { throw to_javascript(env, error.code, error.what()); }
 }
 

@@ -46,7 +46,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
         auto levels = Napi::Array::New(env);
         for (const std::string& level : cpu::built_levels()) levels.Set(levels.Length(), level);
         item.Set("levels", levels);
-        item.Set("threads", cpu::lanes());
+        item.Set("threads", cpu::threads());
         auto features = Napi::Array::New(env);
         for (const std::string& feature : cpu::features()) features.Set(features.Length(), feature);
         item.Set("features", features);

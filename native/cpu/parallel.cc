@@ -1,5 +1,5 @@
-// A ticketed pool: chunks are claimed from one atomic word (generation | next chunk), so a lane that the system has put
-// to sleep never holds the others up. Waiting lanes spin briefly, then park; the caller works too and yields.
+// A ticketed pool. Threads claim chunks from one atomic word (generation | next chunk), so a thread that the system has
+// put to sleep never holds the others up. Waiting threads spin briefly and then park. The caller works too.
 #include "parallel.h"
 
 #include <sched.h>
@@ -23,7 +23,7 @@
 namespace weft::cpu {
 namespace {
 
-int configured_lanes() {
+int configured_threads() {
   const char* const text = std::getenv("WEFT_THREADS");
   if (text != nullptr && *text != '\0') {
     const std::string digits = text;
@@ -39,10 +39,11 @@ int configured_lanes() {
 
 class Pool {
  public:
-  /** Where the system allows fewer threads, those there are do the work of all: chunks belong to no lane. */
-  explicit Pool(int lanes) {
+  /** Where the system allows fewer threads, those there are do the work of all: chunks belong to no thread. */
+  explicit Pool(int threads) {
     try {
-      for (int lane = 1; lane < lanes; lane++) std::thread([this, lane] { work(lane); }).detach();  // live as long as the process
+      for (int thread = 1; thread < threads; thread++)
+        std::thread([this, thread] { work(thread); }).detach();  // live as long as the process
     } catch (const std::system_error&) {}
   }
 
@@ -69,13 +70,13 @@ class Pool {
   }
 
  private:
-  void claim(uint32_t generation, int lane) {
+  void claim(uint32_t generation, int thread) {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
     for (;;) {
       if (uint32_t(ticket >> 32) != generation || uint32_t(ticket) >= chunks_.load(std::memory_order_relaxed)) return;
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
       try {
-        function_(context_, int64_t(uint32_t(ticket)), lane);
+        function_(context_, int64_t(uint32_t(ticket)), thread);
       } catch (...) {
         std::lock_guard<std::mutex> lock(parking_);
         if (!failure_) failure_ = std::current_exception();
@@ -85,7 +86,7 @@ class Pool {
     }
   }
 
-  void work(int lane) {
+  void work(int thread) {
     flush_subnormals();
     uint32_t seen = 0;
     for (;;) {
@@ -96,7 +97,7 @@ class Pool {
         parked_.fetch_sub(1, std::memory_order_seq_cst);
       }
       seen = generation_.load(std::memory_order_acquire);
-      claim(seen, lane);
+      claim(seen, thread);
     }
   }
 
@@ -116,17 +117,17 @@ thread_local bool alone_ = false;
 
 void work_alone(bool alone) { alone_ = alone; }
 
-int lanes() {
-  static const int n = configured_lanes();
+int threads() {
+  static const int n = configured_threads();
   return n;
 }
 
 void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
-  if (alone_ || lanes() == 1) {
+  if (alone_ || threads() == 1) {
     for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0);
     return;
   }
-  static Pool* pool = new Pool(lanes());  // never destroyed: its threads end with the process
+  static Pool* pool = new Pool(threads());  // never destroyed: its threads end with the process
   pool->run(chunks, function, context);
 }
 

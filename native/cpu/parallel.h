@@ -1,4 +1,4 @@
-// The CPU device's thread pool: a kernel cuts its work into chunks by shape alone; lanes claim them in any order.
+// The CPU device's thread pool. A kernel cuts its work into chunks by shape alone. Threads claim chunks in any order.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -6,16 +6,16 @@
 namespace weft::cpu {
 
 /** Threads that work on a step, the device's own worker included. Fixed for the life of the process. */
-int lanes();
+int threads();
 
-using ChunkFunction = void (*)(void* context, int64_t chunk, int lane);
+using ChunkFunction = void (*)(void* context, int64_t chunk, int thread);
 void run_chunks(int64_t chunks, ChunkFunction function, void* context);
 
 /**
- * Calls f(chunk, lane) for every chunk in [0, chunks), each exactly once, on up to lanes() threads; returns when all
- * are done. `lane` < lanes() is the index of the executing thread, for scratch memory only: results must not depend on
- * it, and `chunks` must follow from shapes, never from lanes(), so that one and many threads give the same bits. An
- * exception thrown by f is rethrown here.
+ * Calls f(chunk, thread) once for every chunk in [0, chunks), on up to threads() threads, and returns when all calls are
+ * done. `thread` is the number of the executing thread, below threads(). It chooses scratch memory and nothing else:
+ * results must not depend on it. `chunks` must follow from shapes, never from threads(), so that one thread and many
+ * give the same bits. An exception that f throws is rethrown here.
  */
 template <class F> void parallel(int64_t chunks, F&& f) {
   if (chunks <= 0) return;
@@ -25,7 +25,7 @@ template <class F> void parallel(int64_t chunks, F&& f) {
   }
   using Function = std::remove_reference_t<F>;
   run_chunks(
-      chunks, [](void* context, int64_t chunk, int lane) { (*static_cast<Function*>(context))(chunk, lane); },
+      chunks, [](void* context, int64_t chunk, int thread) { (*static_cast<Function*>(context))(chunk, thread); },
       const_cast<void*>(static_cast<const void*>(&f)));
 }
 

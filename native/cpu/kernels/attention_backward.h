@@ -32,7 +32,7 @@ class AttentionBackward {
     weights_ = parts_.add(rows_ * blocks_.length);
     slopes_ = parts_.add(rows_ * blocks_.length);
     keep_ = parts_.add(blocks_.length);
-    scratch_ = LaneScratch(call, parts_.bytes());
+    scratch_ = ThreadScratch(call, parts_.bytes());
     const int64_t heads = shape.b * shape.hk, work = shape.group() * query_blocks_;
     segments_ = heads == 0 ? 1 : std::clamp<int64_t>(16 / heads, 1, std::max<int64_t>(1, work));
     if (segments_ > 1 && keys) key_parts_ = call.scratch(size_t(heads * segments_ * shape.tk * shape.d) * sizeof(float));
@@ -46,8 +46,8 @@ class AttentionBackward {
     float* value_parts = value_parts_.used() ? frame.at<float>(value_parts_) : nullptr;
     const double work = double(s.group()) * double(s.tq) * double(s.tk) * double(s.d + s.dv) / double(segments_);
     const int64_t grain = std::max<int64_t>(1, int64_t(2e5 / std::max(1.0, work))), pieces = s.b * s.hk * segments_;
-    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int lane) {
-      float* memory = scratch_.at<float>(frame, lane);
+    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int thread) {
+      float* memory = scratch_.at<float>(frame, thread);
       for (int64_t piece = chunk * grain; piece < std::min(pieces, (chunk + 1) * grain); piece++) {
         const int64_t unit = piece / segments_, batch = unit / s.hk, first = unit % s.hk * s.group();
         Results to;
@@ -208,7 +208,7 @@ class AttentionBackward {
   int64_t query_blocks_, rows_ = 0, segments_ = 1;
   Parts parts_;
   size_t packed_keys_, packed_values_, keys_, key_sums_, value_sums_, queries_, query_sums_, gradients_, weights_, slopes_, keep_;
-  LaneScratch scratch_;
+  ThreadScratch scratch_;
   View key_parts_, value_parts_;  // sums of each segment
 };
 

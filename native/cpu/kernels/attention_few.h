@@ -15,15 +15,15 @@ class AttentionFew {
     rows_ = (shape.hk + parts_ - 1) / parts_ * shape.group() * shape.tq;
     scores_ = memory_.add(rows_ * shape.tk);
     keep_ = memory_.add(shape.tk);
-    scratch_ = LaneScratch(call, memory_.bytes());
+    scratch_ = ThreadScratch(call, memory_.bytes());
   }
 
   void operator()(const Frame& frame, const float* q, const float* k, const float* v, float* y, float* log_sum) const {
     const AttentionRun run(shape_, frame);
     const int64_t grain = std::max<int64_t>(1, (1 << 18) / std::max<int64_t>(1, rows_ * shape_.tk * (shape_.d + shape_.dv))),
                   pieces = shape_.b * parts_;
-    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int lane) {
-      float* memory = scratch_.at<float>(frame, lane);
+    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int thread) {
+      float* memory = scratch_.at<float>(frame, thread);
       for (int64_t piece = chunk * grain; piece < std::min(pieces, (chunk + 1) * grain); piece++) {
         const int64_t batch = piece / parts_, part = piece % parts_;
         run_part(run, memory, batch, shape_.hk * part / parts_, shape_.hk * (part + 1) / parts_, q, k, v, y, log_sum);
@@ -111,7 +111,7 @@ class AttentionFew {
   int64_t parts_, rows_;
   Parts memory_;
   size_t scores_, keep_;
-  LaneScratch scratch_;
+  ThreadScratch scratch_;
 };
 
 }  // namespace weft::cpu::WEFT_ISA

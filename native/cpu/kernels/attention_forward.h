@@ -16,7 +16,7 @@ class AttentionForward {
     scores_ = parts_.add(tile_rows * blocks_.length);
     results_ = parts_.add(tile_rows * shape.dv);
     keep_ = parts_.add(blocks_.length);
-    scratch_ = LaneScratch(call, parts_.bytes());
+    scratch_ = ThreadScratch(call, parts_.bytes());
     // heads of keys are enough pieces, or their query tiles are shared out; each piece packs its keys anew
     const int64_t heads = shape.b * shape.hk, work = shape.group() * tiles_;
     segments_ = heads == 0 ? 1 : std::clamp<int64_t>(16 / heads, 1, std::max<int64_t>(1, work / 4));
@@ -27,8 +27,8 @@ class AttentionForward {
     const double work = double(shape_.group()) * double(shape_.tq) * double(shape_.tk) * double(shape_.d + shape_.dv) / double(segments_);
     const int64_t grain = std::max<int64_t>(1, int64_t(5e5 / std::max(1.0, work)));
     const int64_t pieces = shape_.b * shape_.hk * segments_;
-    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int lane) {
-      float* memory = scratch_.at<float>(frame, lane);
+    parallel((pieces + grain - 1) / grain, [&](int64_t chunk, int thread) {
+      float* memory = scratch_.at<float>(frame, thread);
       for (int64_t piece = chunk * grain; piece < std::min(pieces, (chunk + 1) * grain); piece++)
         run_piece(run, memory, piece / segments_, piece % segments_, q, k, v, y, log_sum);
     });
@@ -151,7 +151,7 @@ class AttentionForward {
   int64_t tiles_, segments_ = 1;
   Parts parts_;
   size_t keys_, values_, queries_, scores_, results_, keep_;
-  LaneScratch scratch_;
+  ThreadScratch scratch_;
 };
 
 }  // namespace weft::cpu::WEFT_ISA

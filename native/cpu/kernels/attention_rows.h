@@ -17,8 +17,8 @@ class AttentionRows {
 
   void forward(const Frame& frame, const double* q, const double* k, const double* v, double* y, double* log_sum) const {
     const AttentionRun run(shape_, frame);
-    parallel(shape_.b * shape_.h, [&](int64_t chunk, int lane) {
-      double* weights = scratch_.at<double>(frame, lane);
+    parallel(shape_.b * shape_.h, [&](int64_t chunk, int thread) {
+      double* weights = scratch_.at<double>(frame, thread);
       for (int64_t i = 0; i < shape_.tq; i++) {
         const double sum = row(run, q, k, v, y, chunk / shape_.h, chunk % shape_.h, i, weights, weights + shape_.tk);
         if (log_sum) log_sum[chunk * shape_.tq + i] = sum;
@@ -30,17 +30,17 @@ class AttentionRows {
     const AttentionShape& s = shape_;
     const AttentionRun run(s, frame);
     if (dq)
-      parallel(s.b * s.h, [&](int64_t chunk, int lane) {
+      parallel(s.b * s.h, [&](int64_t chunk, int thread) {
         const int64_t batch = chunk / s.h, head = chunk % s.h;
         for (int64_t i = 0; i < s.tq; i++) {
           double* to = dq + s.query(batch, head, i);
           std::fill_n(to, s.d, 0.0);
-          row_gradients(run, at, batch, head, i, 0, s.tk, scratch_.at<double>(frame, lane),
+          row_gradients(run, at, batch, head, i, 0, s.tk, scratch_.at<double>(frame, thread),
                         [&](int64_t j, double, double slope) { add_scaled(to, slope, at.k + s.key(batch, head, j), s.d); });
         }
       });
     if (!dk && !dv) return;
-    parallel(s.b * s.hk, [&](int64_t chunk, int lane) {
+    parallel(s.b * s.hk, [&](int64_t chunk, int thread) {
       const int64_t batch = chunk / s.hk, first = chunk % s.hk * s.group();
       for (int64_t j = 0; j < s.tk; j++) {
         double *keys = dk ? dk + s.key(batch, first, j) : nullptr, *values = dv ? dv + s.value(batch, first, j) : nullptr;
@@ -48,7 +48,7 @@ class AttentionRows {
         if (values) std::fill_n(values, s.dv, 0.0);
         for (int64_t head = first; head < first + s.group(); head++)
           for (int64_t i = run.first_query(j); i < s.tq; i++)
-            row_gradients(run, at, batch, head, i, j, j + 1, scratch_.at<double>(frame, lane), [&](int64_t, double weight, double slope) {
+            row_gradients(run, at, batch, head, i, j, j + 1, scratch_.at<double>(frame, thread), [&](int64_t, double weight, double slope) {
               if (values) add_scaled(values, weight, at.g + s.result(batch, head, i), s.dv);
               if (keys) add_scaled(keys, slope, at.q + s.query(batch, head, i), s.d);
             });
@@ -110,7 +110,7 @@ class AttentionRows {
   }
 
   AttentionShape shape_;
-  LaneScratch scratch_;
+  ThreadScratch scratch_;
 };
 
 }  // namespace weft::cpu::WEFT_ISA

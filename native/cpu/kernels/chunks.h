@@ -9,18 +9,18 @@
 namespace weft::cpu::WEFT_ISA {
 
 /** Scratch memory of each thread that works on a step. */
-struct LaneScratch {
+struct ThreadScratch {
   View view;
   size_t bytes = 0;
 
-  LaneScratch() = default;
-  WEFT_BINDER LaneScratch(Call& call, size_t bytes_per_lane) {
-    if (bytes_per_lane == 0) return;
-    bytes = (bytes_per_lane + 63) / 64 * 64 + 64;  // a line between lanes
-    view = call.scratch(bytes * size_t(lanes()));
+  ThreadScratch() = default;
+  WEFT_BINDER ThreadScratch(Call& call, size_t bytes_per_thread) {
+    if (bytes_per_thread == 0) return;
+    bytes = (bytes_per_thread + 63) / 64 * 64 + 64;  // a line between threads
+    view = call.scratch(bytes * size_t(threads()));
   }
-  template <class T> T* at(const Frame& frame, int lane) const {
-    return bytes ? reinterpret_cast<T*>(frame.at<char>(view) + bytes * size_t(lane)) : nullptr;
+  template <class T> T* at(const Frame& frame, int thread) const {
+    return bytes ? reinterpret_cast<T*>(frame.at<char>(view) + bytes * size_t(thread)) : nullptr;
   }
 };
 

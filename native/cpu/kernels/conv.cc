@@ -15,14 +15,14 @@ template <class T> class ConvByBands {
   ConvByBands() = default;
   WEFT_BINDER ConvByBands(Call& call, const ConvShape& shape, const ForwardConv<T>& forward) : s_(shape), forward_(forward) {
     bands_ = Bands(s_, forward_.band_rows(), 64);
-    if (s_.bordered()) input_ = LaneScratch(call, size_t(s_.reach_h(bands_.rows) * s_.row_pitch()) * sizeof(T));
+    if (s_.bordered()) input_ = ThreadScratch(call, size_t(s_.reach_h(bands_.rows) * s_.row_pitch()) * sizeof(T));
   }
   void run(const Frame& frame, const T* x, const T* kernel, const T* bias, Activation activation, T* y) const {
-    parallel(bands_.chunks, [&](int64_t chunk, int lane) {
+    parallel(bands_.chunks, [&](int64_t chunk, int thread) {
       bands_.for_chunk(s_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
         const T* in = x + image * s_.h * s_.w * s_.c;
         if (s_.bordered()) {
-          T* copy = input_.template at<T>(frame, lane);
+          T* copy = input_.template at<T>(frame, thread);
           copy_with_border(s_, in, y0 * s_.stride_h, s_.reach_h(y1 - y0), copy);
           in = copy;
         } else {
@@ -38,7 +38,7 @@ template <class T> class ConvByBands {
   ConvShape s_{};
   ForwardConv<T> forward_;
   Bands bands_;
-  LaneScratch input_;
+  ThreadScratch input_;
 };
 
 template <class T> WEFT_BINDER Step bind_forward(Call& call, bool with_bias) {
@@ -115,9 +115,9 @@ struct BindInputGrad {
     const int64_t chunks = std::min(s.n, pieces_of_work(s.multiply_adds(), 64));
     return [=](const Frame& frame) {
       grad.prepare(frame, frame.at<const T>(kernel));
-      parallel(chunks, [&](int64_t chunk, int lane) {
+      parallel(chunks, [&](int64_t chunk, int thread) {
         for (int64_t i = s.n * chunk / chunks; i < s.n * (chunk + 1) / chunks; i++)
-          grad.scatter_image(frame, lane, frame.at<const T>(g) + i * s.oh * s.ow * s.o, frame.at<T>(dx) + i * s.h * s.w * s.c);
+          grad.scatter_image(frame, thread, frame.at<const T>(g) + i * s.oh * s.ow * s.o, frame.at<T>(dx) + i * s.h * s.w * s.c);
       });
     };
   }
@@ -136,24 +136,24 @@ struct BindKernelGrad {
     const KernelGrad<T> grad(call, s);
     const int64_t elements = grad.elements();
     const Bands bands(s, grad.band_rows(), partial_sums(elements, 8));
-    const LaneScratch input(call, s.bordered() ? size_t(s.reach_h(bands.rows) * s.row_pitch()) * sizeof(T) : 0);
+    const ThreadScratch input(call, s.bordered() ? size_t(s.reach_h(bands.rows) * s.row_pitch()) * sizeof(T) : 0);
     const View parts = call.scratch(size_t(bands.chunks * elements) * sizeof(T));
     return [=](const Frame& frame) {
       T* sums = frame.at<T>(parts);
-      parallel(bands.chunks, [&](int64_t chunk, int lane) {
+      parallel(bands.chunks, [&](int64_t chunk, int thread) {
         T* sum = sums + chunk * elements;
         std::fill(sum, sum + elements, T(0));
         bands.for_chunk(s, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
           const T* in = frame.at<const T>(x) + image * s.h * s.w * s.c;
           if (s.bordered()) {
-            T* copy = input.template at<T>(frame, lane);
+            T* copy = input.template at<T>(frame, thread);
             copy_with_border(s, in, y0 * s.stride_h, s.reach_h(y1 - y0), copy);
             in = copy;
           } else {
             in += y0 * s.stride_h * s.row_pitch();
           }
           const int64_t g_row = s.ow * s.o, at = (image * s.oh + y0) * g_row, next = at + (y1 - y0) * g_row;
-          grad.add(frame, lane,
+          grad.add(frame, thread,
                    {in,
                     s.row_pitch(),
                     frame.at<const T>(g) + at,

@@ -23,9 +23,9 @@ template <class T> class InputGrad {
       weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.group_o(), depth)) * sizeof(T));
       band_rows_ = std::clamp<int64_t>(64 * 1024 / std::max<int64_t>(1, s_.ow * depth), 1, s_.oh);
       const int64_t pixels = band_rows_ * s_.ow;
-      columns_ = LaneScratch(call, size_t(pixels * depth) * sizeof(T));
+      columns_ = ThreadScratch(call, size_t(pixels * depth) * sizeof(T));
       pack_a_ = should_pack_a<T>(pixels, depth, s_.group_o());
-      if (pack_a_) a_block_ = LaneScratch(call, size_t(a_block_size<T>(pixels, s_.group_o())) * sizeof(T));
+      if (pack_a_) a_block_ = ThreadScratch(call, size_t(a_block_size<T>(pixels, s_.group_o())) * sizeof(T));
     }
   }
 
@@ -58,9 +58,9 @@ template <class T> class InputGrad {
   }
 
   /** Strides above 1: dx [h, w, c] of one image from its g [oh, ow, o]. */
-  void scatter_image(const Frame& frame, int lane, const T* g, T* dx) const {
+  void scatter_image(const Frame& frame, int thread, const T* g, T* dx) const {
     std::fill(dx, dx + s_.h * s_.w * s_.c, T(0));
-    T* columns = columns_.template at<T>(frame, lane);
+    T* columns = columns_.template at<T>(frame, thread);
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
     for (int64_t y0 = 0; y0 < s_.oh; y0 += band_rows_) {
       const int64_t y1 = std::min(s_.oh, y0 + band_rows_);
@@ -71,7 +71,7 @@ template <class T> class InputGrad {
         p.packed_b = frame.at<T>(weights_) + group * packed_size<T>(group_o, depth);
         p.c = columns;  // [pixels, kh * kw * c / groups]
         p.c_row = depth;
-        p.a_block = pack_a_ ? a_block_.template at<T>(frame, lane) : nullptr;
+        p.a_block = pack_a_ ? a_block_.template at<T>(frame, thread) : nullptr;
         multiply<T>(p);
         for (int64_t y = y0; y < y1; y++)
           for (int64_t x = 0; x < s_.ow; x++) add_pixel(columns + ((y - y0) * s_.ow + x) * depth, y, x, dx + group * group_c);
@@ -105,7 +105,7 @@ template <class T> class InputGrad {
   ConvShape s_{}, turned_shape_{};
   ForwardConv<T> forward_;
   View turned_kernel_, weights_;
-  LaneScratch columns_, a_block_;
+  ThreadScratch columns_, a_block_;
   int64_t band_rows_ = 1;
   bool pack_a_ = false;
 };

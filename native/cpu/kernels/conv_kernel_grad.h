@@ -12,7 +12,7 @@ template <class T> class KernelGrad {
     merged_ = s_.groups == 1 && s_.dilation_w == 1;
     gathered_ = s_.groups == 1 && s_.kw * s_.c <= gathered_rows;
     pack_g_ = s_.group_o() > tile_columns<T>;
-    if (pack_g_) panel_ = LaneScratch(call, size_t(band_rows() * s_.ow * tile_columns<T>) * sizeof(T));
+    if (pack_g_) panel_ = ThreadScratch(call, size_t(band_rows() * s_.ow * tile_columns<T>) * sizeof(T));
     for (int64_t r = 0; r < s_.kh; r++)
       for (int64_t i = 0; i < s_.kw * s_.c && gathered_; i++) places_.push_back({r, i / s_.c * s_.dilation_w * s_.c + i % s_.c});
   }
@@ -37,7 +37,7 @@ template <class T> class KernelGrad {
   };
 
   /** Adds the band's part of the gradient to dk. */
-  void add(const Frame& frame, int lane, const Band& band, T* dk) const {
+  void add(const Frame& frame, int thread, const Band& band, T* dk) const {
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), pitch = band.pitch, rows = band.rows, columns = band.columns;
     const int64_t calls = s_.groups * tiles_in(group_o, int(tile_columns<T>)) *
                           (gathered_ ? tiles_in(s_.depth(), gathered_rows)
@@ -60,7 +60,7 @@ template <class T> class KernelGrad {
         const int vectors = vectors_for<T>(w);
         tile.last = last_mask<T>(w);
         if (pack_g_) {
-          T* panel = panel_.template at<T>(frame, lane);
+          T* panel = panel_.template at<T>(frame, thread);
           for (int64_t y = 0; y < rows; y++)
             pack_panels<T>({band.g + y * band.g_pitch + channel, s_.o, 1}, columns, w, 0, 1, panel + y * columns * tile_columns<T>);
           tile.b = panel;
@@ -100,7 +100,7 @@ template <class T> class KernelGrad {
   };
   ConvShape s_{};
   bool merged_ = false, gathered_ = false, pack_g_ = false;
-  LaneScratch panel_;
+  ThreadScratch panel_;
   std::vector<Place> places_;  // kernel position of each row of dk
 };
 

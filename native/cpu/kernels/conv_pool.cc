@@ -84,20 +84,20 @@ struct BindForward {
     const int64_t fitting = room / std::max<int64_t>(1, s.pool_h * s.conv_row() * int64_t(sizeof(T)));
     const int64_t band = std::clamp<int64_t>(fitting, 1, s.ph), per_image = (s.ph + band - 1) / band, units = c.n * per_image;
     const int64_t chunks = std::min(units, pieces_of_work(c.multiply_adds(), 64));
-    const LaneScratch conv_rows(call, size_t(band * s.pool_h * s.conv_row()) * sizeof(T));
-    const LaneScratch input(call, c.bordered() ? size_t(c.reach_h(band * s.pool_h) * c.row_pitch()) * sizeof(T) : 0);
+    const ThreadScratch conv_rows(call, size_t(band * s.pool_h * s.conv_row()) * sizeof(T));
+    const ThreadScratch input(call, c.bordered() ? size_t(c.reach_h(band * s.pool_h) * c.row_pitch()) * sizeof(T) : 0);
     return [=](const Frame& frame) {
       const T* weights = frame.at<const T>(kernel);
       uint8_t* places = index.used() ? frame.at<uint8_t>(index) : nullptr;
       forward.prepare(frame, weights);
-      parallel(chunks, [&](int64_t chunk, int lane) {
-        T* rows = conv_rows.template at<T>(frame, lane);
+      parallel(chunks, [&](int64_t chunk, int thread) {
+        T* rows = conv_rows.template at<T>(frame, thread);
         for (int64_t unit = units * chunk / chunks; unit < units * (chunk + 1) / chunks; unit++) {
           const int64_t image = unit / per_image, p0 = unit % per_image * band, p1 = std::min(s.ph, p0 + band);
           const int64_t y0 = p0 * s.pool_h, count = (p1 - p0) * s.pool_h;
           const T* in = frame.at<const T>(x) + image * c.h * c.w * c.c;
           if (c.bordered()) {
-            T* copy = input.template at<T>(frame, lane);
+            T* copy = input.template at<T>(frame, thread);
             copy_with_border(c, in, y0 * c.stride_h, c.reach_h(count), copy);
             in = copy;
           } else {
@@ -126,7 +126,7 @@ template <class T> class PooledConvGrad {
     band_conv_rows_ = std::max<int64_t>(1, std::min(kernel_grad_.band_rows(), band_ * s_.pool_h));
     chunks_ = std::min({c.n, pieces_of_work(2 * c.multiply_adds(), 8), partial_sums(elements_, 8)});
     parts_ = call.scratch(size_t(chunks_ * elements_) * sizeof(T));
-    if (c.bordered()) input_ = LaneScratch(call, size_t(c.reach_h(band_conv_rows_) * c.row_pitch()) * sizeof(T));
+    if (c.bordered()) input_ = ThreadScratch(call, size_t(c.reach_h(band_conv_rows_) * c.row_pitch()) * sizeof(T));
     rows_ = band_ * s_.pool_h, pitch_ = s_.conv_row();
     if (with_dx_) {
       input_grad_ = InputGrad<T>(call, c);
@@ -137,10 +137,10 @@ template <class T> class PooledConvGrad {
             turned.top >= 0 && turned.left >= 0 && turned.top + c.oh <= turned.reach_h(c.h) && turned.left + c.ow <= turned.reach_w();
         const int64_t size = turned.reach_h(c.h) * turned.reach_w() * c.o;
         if (bordered_) rows_ = turned.reach_h(c.h), pitch_ = turned.reach_w() * c.o, start_ = turned.top * pitch_ + turned.left * c.o;
-        else copy_ = LaneScratch(call, size_t(size) * sizeof(T));
+        else copy_ = ThreadScratch(call, size_t(size) * sizeof(T));
       }
     }
-    gradient_ = LaneScratch(call, size_t(rows_ * pitch_) * sizeof(T));
+    gradient_ = ThreadScratch(call, size_t(rows_ * pitch_) * sizeof(T));
   }
 
   struct Operands {
@@ -154,13 +154,13 @@ template <class T> class PooledConvGrad {
     const ConvShape& c = s_.conv;
     if (with_dx_) input_grad_.prepare(frame, at.kernel);
     T* sums = frame.at<T>(parts_);
-    parallel(chunks_, [&](int64_t chunk, int lane) {
+    parallel(chunks_, [&](int64_t chunk, int thread) {
       T* sum = sums + chunk * elements_;
       std::fill(sum, sum + elements_, T(0));
-      T* gradient = gradient_.template at<T>(frame, lane);
+      T* gradient = gradient_.template at<T>(frame, thread);
       if (bordered_) std::fill(gradient, gradient + rows_ * pitch_, T(0));
       for (int64_t image = c.n * chunk / chunks_; image < c.n * (chunk + 1) / chunks_; image++)
-        run_image(frame, lane, at, image, gradient, sum);
+        run_image(frame, thread, at, image, gradient, sum);
     });
     const int64_t elements = kernel_grad_.elements();
     if (at.dk) add_partial_sums(sums, chunks_, elements_, elements, at.dk);
@@ -168,7 +168,7 @@ template <class T> class PooledConvGrad {
   }
 
  private:
-  void run_image(const Frame& frame, int lane, const Operands& at, int64_t image, T* gradient, T* sum) const {
+  void run_image(const Frame& frame, int thread, const Operands& at, int64_t image, T* gradient, T* sum) const {
     const ConvShape& c = s_.conv;
     const T* x = at.x + image * c.h * c.w * c.c;
     for (int64_t p0 = 0; p0 < s_.ph; p0 += band_) {
@@ -180,25 +180,25 @@ template <class T> class PooledConvGrad {
         const int64_t count = std::min(band_conv_rows_, p1 * s_.pool_h - y);
         const T* in = x + y * c.stride_h * c.row_pitch();
         if (c.bordered()) {
-          T* copy = input_.template at<T>(frame, lane);
+          T* copy = input_.template at<T>(frame, thread);
           copy_with_border(c, x, y * c.stride_h, c.reach_h(count), copy);
           in = copy;
         }
-        kernel_grad_.add(frame, lane, {in, c.row_pitch(), to + (y - y0) * pitch_, pitch_, count, c.ow}, sum);
+        kernel_grad_.add(frame, thread, {in, c.row_pitch(), to + (y - y0) * pitch_, pitch_, count, c.ow}, sum);
       }
     }
-    if (with_dx_) input_gradient(frame, lane, gradient, at.dx + image * c.h * c.w * c.c);
+    if (with_dx_) input_gradient(frame, thread, gradient, at.dx + image * c.h * c.w * c.c);
   }
 
-  void input_gradient(const Frame& frame, int lane, const T* gradient, T* dx) const {
+  void input_gradient(const Frame& frame, int thread, const T* gradient, T* dx) const {
     if (!input_grad_.direct()) {
-      input_grad_.scatter_image(frame, lane, gradient, dx);
+      input_grad_.scatter_image(frame, thread, gradient, dx);
       return;
     }
     const ConvShape& turned = input_grad_.turned();
     const int64_t pitch = turned.reach_w() * turned.c, step = input_grad_.forward().band_rows();
     if (!bordered_) {
-      T* copy = copy_.template at<T>(frame, lane);
+      T* copy = copy_.template at<T>(frame, thread);
       copy_with_border(turned, gradient, 0, turned.reach_h(turned.oh), copy);
       gradient = copy;
     }
@@ -216,7 +216,7 @@ template <class T> class PooledConvGrad {
   int64_t band_ = 1, band_conv_rows_ = 1, chunks_ = 1, rows_ = 0, pitch_ = 0, start_ = 0;
   bool bordered_ = false;  // the gradient is laid out with the border that the input's gradient needs
   View parts_;
-  LaneScratch input_, gradient_, copy_;
+  ThreadScratch input_, gradient_, copy_;
 };
 
 struct BindGradient {

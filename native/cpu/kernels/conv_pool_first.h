@@ -248,14 +248,14 @@ WEFT_BINDER inline Step bind_first_layer_grad(Call& call, const ConvShape& c, in
   const int64_t elements = c.depth() * c.o, pitch = elements + c.o;
   const int64_t chunks = std::min({c.n, pieces_of_work(c.multiply_adds(), 8), partial_sums(pitch, 8)});
   const View parts = call.scratch(size_t(chunks * pitch) * sizeof(float));
-  const LaneScratch planes(call, size_t(planes_size(c)) * sizeof(float));
+  const ThreadScratch planes(call, size_t(planes_size(c)) * sizeof(float));
   return [=](const Frame& frame) {
     float* sums = frame.at<float>(parts);
-    parallel(chunks, [&](int64_t chunk, int lane) {
+    parallel(chunks, [&](int64_t chunk, int thread) {
       float *sum = sums + chunk * pitch, *bias = sum + elements;
       std::fill(sum, sum + pitch, 0.0f);
       for (int64_t image = c.n * chunk / chunks; image < c.n * (chunk + 1) / chunks; image++) {
-        const float* split = split_channels(c, frame.at<const float>(x) + image * c.h * c.w * c.c, planes.at<float>(frame, lane));
+        const float* split = split_channels(c, frame.at<const float>(x) + image * c.h * c.w * c.c, planes.at<float>(frame, thread));
         const int64_t from = image * ph * pw * c.o;
         const float *y = frame.at<const float>(pooled) + from, *gradient = frame.at<const float>(g) + from;
         const uint8_t* places = frame.at<const uint8_t>(index) + from;

@@ -9,17 +9,19 @@ namespace weft::cpu::WEFT_ISA {
 
 template <class T> WEFT_BINDER static Step bind_cumulative(Call& call) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
-  constexpr int64_t strip = 128;   // columns side by side
+  constexpr int64_t strip = 128;   // columns side by side: their totals stay in the first-level cache
   constexpr Wide zero = -Wide(0);  // of floats -0, which leaves what is added to it as it is: -0 too
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
   const bool exclusive = call.attrs.flag("exclusive"), reverse = call.attrs.flag("reverse");
   const int64_t outer = product(x.dims, 0, size_t(axis)), n = x.dim(axis), inner = product(x.dims, size_t(axis) + 1);
+  // a reversed sum starts at the last element and walks with a negative step
   const int64_t strips = (inner + strip - 1) / strip, step = reverse ? -inner : inner, start = reverse ? (n - 1) * inner : 0;
   call.in_place(0, 0);
   return [=](const Frame& frame) {
     if (out.size() == 0) return;
-    parallel_range(outer * strips, std::max<int64_t>(1, function_grain / (n * std::min(strip, inner))), [&](int64_t begin, int64_t end) {
+    const int64_t unit_elements = n * std::min(strip, inner);  // of a strip of one outer index
+    parallel_range(outer * strips, std::max<int64_t>(1, function_grain / unit_elements), [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; unit++) {
         const int64_t first = unit % strips * strip, columns = std::min(strip, inner - first);
         const int64_t offset = unit / strips * n * inner + first + start;

@@ -16,17 +16,17 @@ template <class T> class DepthwiseInput {
     copied_ = s_.bordered() || multiplier_ > 1;
     const int64_t rows = (128 * 1024 / std::max<int64_t>(1, s_.row_pitch() * multiplier_ * int64_t(sizeof(T)))) / s_.stride_h;
     bands = Bands(s_, rows, most_chunks);
-    if (copied_) bordered_ = LaneScratch(call, size_t(s_.reach_h(bands.rows) * s_.reach_w() * s_.c) * sizeof(T));
-    if (multiplier_ > 1) repeated_ = LaneScratch(call, size_t(s_.reach_h(bands.rows) * s_.reach_w() * s_.o) * sizeof(T));
+    if (copied_) bordered_ = ThreadScratch(call, size_t(s_.reach_h(bands.rows) * s_.reach_w() * s_.c) * sizeof(T));
+    if (multiplier_ > 1) repeated_ = ThreadScratch(call, size_t(s_.reach_h(bands.rows) * s_.reach_w() * s_.o) * sizeof(T));
   }
   /** Elements between rows of what rows() returns. */
   int64_t pitch() const { return (copied_ ? s_.reach_w() : s_.w) * s_.o; }
-  const T* rows(const Frame& frame, int lane, const T* image, int64_t y0, int64_t y1) const {
+  const T* rows(const Frame& frame, int thread, const T* image, int64_t y0, int64_t y1) const {
     if (!copied_) return image + y0 * s_.stride_h * pitch();
-    T* copy = bordered_.template at<T>(frame, lane);
+    T* copy = bordered_.template at<T>(frame, thread);
     copy_with_border(s_, image, y0 * s_.stride_h, s_.reach_h(y1 - y0), copy);
     if (multiplier_ == 1) return copy;
-    T* wide = repeated_.template at<T>(frame, lane);
+    T* wide = repeated_.template at<T>(frame, thread);
     for (int64_t i = 0; i < s_.reach_h(y1 - y0) * s_.reach_w() * s_.c; i++)
       for (int64_t m = 0; m < multiplier_; m++) wide[i * multiplier_ + m] = copy[i];
     return wide;
@@ -38,7 +38,7 @@ template <class T> class DepthwiseInput {
   ConvShape s_{};
   int64_t multiplier_ = 1;
   bool copied_ = false;
-  LaneScratch bordered_, repeated_;
+  ThreadScratch bordered_, repeated_;
 };
 
 template <class T> class DepthwiseForward {
@@ -47,9 +47,9 @@ template <class T> class DepthwiseForward {
   WEFT_BINDER DepthwiseForward(Call& call, const ConvShape& shape) : s_(shape), input_(call, shape, 64) {}
 
   void run(const Frame& frame, const T* x, const T* kernel, const T* bias, Activation activation, T* y) const {
-    parallel(input_.bands.chunks, [&](int64_t chunk, int lane) {
+    parallel(input_.bands.chunks, [&](int64_t chunk, int thread) {
       input_.bands.for_chunk(s_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
-        const T* in = input_.rows(frame, lane, x + image * s_.h * s_.w * s_.c, y0, y1);
+        const T* in = input_.rows(frame, thread, x + image * s_.h * s_.w * s_.c, y0, y1);
         for (int64_t row = y0; row < y1; row++) {
           T* out = y + (image * s_.oh + row) * s_.ow * s_.o;
           run_row(in + (row - y0) * s_.stride_h * input_.pitch(), kernel, bias, out);
@@ -155,11 +155,11 @@ template <class T> class DepthwiseKernelGrad {
 
   void run(const Frame& frame, const T* x, const T* g, T* dk) const {
     T* sums = frame.at<T>(parts_);
-    parallel(input_.bands.chunks, [&](int64_t chunk, int lane) {
+    parallel(input_.bands.chunks, [&](int64_t chunk, int thread) {
       T* sum = sums + chunk * elements_;
       std::fill(sum, sum + elements_, T(0));
       input_.bands.for_chunk(s_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
-        const T* in = input_.rows(frame, lane, x + image * s_.h * s_.w * s_.c, y0, y1);
+        const T* in = input_.rows(frame, thread, x + image * s_.h * s_.w * s_.c, y0, y1);
         const T* from = g + (image * s_.oh + y0) * s_.ow * s_.o;
         const int64_t places = s_.kh * s_.kw;
         int64_t place = 0;

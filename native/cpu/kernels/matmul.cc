@@ -34,12 +34,12 @@ template <class T> WEFT_BINDER Step bind_batched(Call& call, int64_t m, int64_t 
   const std::vector<int64_t> a_of = batch_indices(batch, a), b_of = batch_indices(batch, b);
   const int64_t count = int64_t(a_of.size());
   const bool pack_b = should_pack_b<T>(m, n, transpose_b ? k : 1), pack_a = should_pack_a<T>(m, n, k);
-  const LaneScratch b_panels(call, pack_b ? size_t(packed_size<T>(k, n)) * sizeof(T) : 0);
-  const LaneScratch a_block(call, pack_a ? size_t(a_block_size<T>(m, k)) * sizeof(T) : 0);
+  const ThreadScratch b_panels(call, pack_b ? size_t(packed_size<T>(k, n)) * sizeof(T) : 0);
+  const ThreadScratch a_block(call, pack_a ? size_t(a_block_size<T>(m, k)) * sizeof(T) : 0);
   const int64_t chunks = std::min(count, pieces_of_work(double(count) * double(m) * double(n) * double(k)));
   return [=](const Frame& frame) {
-    parallel(chunks, [&](int64_t chunk, int lane) {
-      T* packed = b_panels.at<T>(frame, lane);
+    parallel(chunks, [&](int64_t chunk, int thread) {
+      T* packed = b_panels.at<T>(frame, thread);
       int64_t packed_from = -1;
       for (int64_t i = count * chunk / chunks; i < count * (chunk + 1) / chunks; i++) {
         Product<T> p{};
@@ -53,7 +53,7 @@ template <class T> WEFT_BINDER Step bind_batched(Call& call, int64_t m, int64_t 
         p.packed_b = packed;
         p.c = frame.at<T>(c) + i * m * n;
         p.c_row = n;
-        p.a_block = a_block.at<T>(frame, lane);
+        p.a_block = a_block.at<T>(frame, thread);
         multiply<T>(p);
       }
     });

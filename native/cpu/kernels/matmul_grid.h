@@ -32,9 +32,9 @@ template <class T> class ProductGrid {
     pack_a_ = transposed ? n / column_chunks_ > tile_columns<T> && m > 4 && k > 16 : should_pack_a<T>(m, n / column_chunks_, k);
     // a panel of b is packed as it is first used, unless several blocks of rows use it
     panel_ = pack_b_ && (b_column == 1 ? !large && m <= row_chunks_ * block_rows : m <= block_rows && row_chunks_ == 1);
-    if (panel_) b_panel_ = LaneScratch(call, size_t(b_panel_size<T>(k)) * sizeof(T));
+    if (panel_) b_panel_ = ThreadScratch(call, size_t(b_panel_size<T>(k)) * sizeof(T));
     else if (pack_b_) packed_b_ = call.scratch(size_t(packed_size<T>(k, n)) * sizeof(T));
-    if (pack_a_) a_block_ = LaneScratch(call, size_t(a_block_size<T>(m, k)) * sizeof(T));
+    if (pack_a_) a_block_ = ThreadScratch(call, size_t(a_block_size<T>(m, k)) * sizeof(T));
   }
 
   void run(const Frame& frame, Product<T> whole) const {
@@ -46,7 +46,7 @@ template <class T> class ProductGrid {
       whole.packed_b = packed;
     }
     const int64_t row_tiles = (m_ + tile_rows - 1) / tile_rows;
-    parallel(row_chunks_ * column_chunks_, [&](int64_t chunk, int lane) {
+    parallel(row_chunks_ * column_chunks_, [&](int64_t chunk, int thread) {
       const int64_t row_chunk = chunk / column_chunks_, column_chunk = chunk % column_chunks_;
       const int64_t r0 = row_tiles * row_chunk / row_chunks_ * tile_rows;
       const int64_t r1 = std::min(m_, row_tiles * (row_chunk + 1) / row_chunks_ * tile_rows);
@@ -61,8 +61,8 @@ template <class T> class ProductGrid {
       if (whole.packed_b) part.packed_b += j0 * k_;
       part.c += r0 * whole.c_row + j0;
       if (whole.bias) part.bias += j0;
-      part.a_block = pack_a_ ? a_block_.template at<T>(frame, lane) : nullptr;
-      part.b_panel = panel_ ? b_panel_.template at<T>(frame, lane) : nullptr;
+      part.a_block = pack_a_ ? a_block_.template at<T>(frame, thread) : nullptr;
+      part.b_panel = panel_ ? b_panel_.template at<T>(frame, thread) : nullptr;
       multiply<T>(part);
     });
   }
@@ -74,7 +74,7 @@ template <class T> class ProductGrid {
   int64_t m_ = 0, n_ = 0, k_ = 0, panels_ = 0, row_chunks_ = 1, column_chunks_ = 1;
   bool pack_b_ = false, pack_a_ = false, panel_ = false;
   View packed_b_;
-  LaneScratch a_block_, b_panel_;
+  ThreadScratch a_block_, b_panel_;
 };
 
 }  // namespace weft::cpu::WEFT_ISA

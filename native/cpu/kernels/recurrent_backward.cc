@@ -73,7 +73,7 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
   const Finish<T> finish(cell, v.options.usual());
   const View packed = call.scratch(size_t(packed_size<T>(deep, u)) * sizeof(T));
   const View packed_proposed = two_products ? call.scratch(size_t(packed_size<T>(padded, u)) * sizeof(T)) : View();
-  const LaneScratch memory(call, size_t(chunks.most() * (3 * row + 2 * wide_row)) * sizeof(T));
+  const ThreadScratch memory(call, size_t(chunks.most() * (3 * row + 2 * wide_row)) * sizeof(T));
   const SequenceProducts<T> products(call, chunks, steps, u, slope_groups(cell), ProjectionGradient(call, v.outputs), place_sums(v, u),
                                      cell == Cell::lstm ? View() : v.kept);
   if (gated && v.projected.used()) call.in_place(v.gates_input, 0);
@@ -89,9 +89,9 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
     }
     products.start(frame);
     const MetStates<T> met = v.options.met_states(frame, frame.at<const T>(v.h0), frame.at<const T>(v.h), steps, u);
-    products.back(frame, met, v.options.reverse, [&](int64_t begin, int64_t rows, int lane, auto&& back_through_steps) {
+    products.back(frame, met, v.options.reverse, [&](int64_t begin, int64_t rows, int thread, auto&& back_through_steps) {
       const StepOptions& options = v.options;
-      T *dc = memory.at<T>(frame, lane), *carry = dc + rows * row, *proposed = carry + rows * row;
+      T *dc = memory.at<T>(frame, thread), *carry = dc + rows * row, *proposed = carry + rows * row;
       T *later = proposed + rows * row, *gradient = later + rows * wide_row;
       const auto enter = [&](const View& view, T* to) {
         enter_rows(view.used() ? frame.at<const T>(view) + begin * u : nullptr, rows, u, row, to);

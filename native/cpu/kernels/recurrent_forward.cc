@@ -88,7 +88,7 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
   }
   const View packed = call.scratch(size_t(size) * sizeof(T));
   const View packed_bias = views.bias.used() ? call.scratch(size_t(padded_units<T>(u) * gates_of(views.cell)) * sizeof(T)) : View();
-  const LaneScratch memory(call, size_t(6 * chunks.most() * row) * sizeof(T));
+  const ThreadScratch memory(call, size_t(6 * chunks.most() * row) * sizeof(T));
   call.flops = 2.0 * double(b * steps) * double(d + u) * double(n);
 
   return [=](const Frame& frame) {
@@ -109,9 +109,9 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
     if (packed_bias.used() && steps > 0)
       pack_gates(frame.at<const T>(views.bias), 1, n, u, all_gates, frame.at<T>(packed_bias), all_gates * lanes);
 
-    parallel(chunks.count, [&](int64_t chunk, int lane) {
+    parallel(chunks.count, [&](int64_t chunk, int thread) {
       const int64_t begin = chunks.begin(chunk), rows = chunks.begin(chunk + 1) - begin;
-      T *state = memory.at<T>(frame, lane), *c = state + rows * row, *met = c + rows * row, *next = met + rows * row;
+      T *state = memory.at<T>(frame, thread), *c = state + rows * row, *met = c + rows * row, *next = met + rows * row;
       T *update = next + rows * row, *passed = update + rows * row;
       const StepOptions& options = views.options;
       const T* scale = options.scaled ? frame.at<const T>(options.scale) + begin * u : nullptr;

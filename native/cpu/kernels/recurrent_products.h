@@ -135,8 +135,8 @@ template <class T> class SequenceProducts {
       partial_ = call.scratch(size_t(tasks_ * partial_size_) * sizeof(T));
     }
     const int64_t places = chunks.most() * length_;
-    slopes_ = LaneScratch(call, size_t(packed_size<T>(places, slopes.groups * padded_)) * sizeof(T));
-    packed_a_ = LaneScratch(call, size_t(std::max(units, joined.features) * (places + 1) + lanes_of<T>) * sizeof(T));
+    slopes_ = ThreadScratch(call, size_t(packed_size<T>(places, slopes.groups * padded_)) * sizeof(T));
+    packed_a_ = ThreadScratch(call, size_t(std::max(units, joined.features) * (places + 1) + lanes_of<T>) * sizeof(T));
     if (joined.dx.used()) packed_kernel_ = call.scratch(size_t(packed_size<T>(slopes.gates * padded_, joined.features)) * sizeof(T));
   }
 
@@ -148,28 +148,28 @@ template <class T> class SequenceProducts {
     pack_transposed_gates(kernel, joined_.features, groups_.gates, units_, groups_.order, groups_.gates, frame.at<T>(packed_kernel_));
   }
 
-  Slopes<T> slopes(const Frame& frame, int lane, const Block& block) const {
-    return {wanted() ? slopes_.at<T>(frame, lane) : nullptr, block.places(), padded_};
+  Slopes<T> slopes(const Frame& frame, int thread, const Block& block) const {
+    return {wanted() ? slopes_.at<T>(frame, thread) : nullptr, block.places(), padded_};
   }
 
   /**
-   * Goes back through the steps of all chunks: run(begin, rows, lane, steps) calls steps(run_step), which calls
+   * Goes back through the steps of all chunks: run(begin, rows, thread, steps) calls steps(run_step), which calls
    * run_step(block, slopes, i) for each step from the last to the first and takes the products of a block once its
    * slopes are written.
    */
   template <class Run> void back(const Frame& frame, const MetStates<T>& met, bool reverse, Run&& run) const {
-    parallel(tasks_, [&](int64_t task, int lane) {
+    parallel(tasks_, [&](int64_t task, int thread) {
       const int64_t first = chunks_.count * task / tasks_, last = chunks_.count * (task + 1) / tasks_;
       for (int64_t chunk = first; chunk < last; chunk++) {
         const int64_t begin = chunks_.begin(chunk), rows = chunks_.begin(chunk + 1) - begin;
-        run(begin, rows, lane, [&](auto&& run_step) {
+        run(begin, rows, thread, [&](auto&& run_step) {
           Block block{begin, rows, 0, met.steps, met.steps, reverse};
           for (; block.end > 0; block.end = block.begin) {
             const int64_t blocks = (block.end + length_ - 1) / length_;
             block.begin = block.end - (block.end + blocks - 1) / blocks;
-            const Slopes<T> slopes = this->slopes(frame, lane, block);
+            const Slopes<T> slopes = this->slopes(frame, thread, block);
             for (int64_t i = block.end - 1; i >= block.begin; i--) run_step(block, slopes, i);
-            if (wanted()) add(frame, task, lane, block, slopes, met, chunk == first && block.end == met.steps);
+            if (wanted()) add(frame, task, thread, block, slopes, met, chunk == first && block.end == met.steps);
           }
         });
       }
@@ -179,9 +179,9 @@ template <class T> class SequenceProducts {
 
  private:
   /** Takes the products of a block. `first`: it is the first one of its task. */
-  void add(const Frame& frame, int64_t task, int lane, const Block& block, const Slopes<T>& slopes, const MetStates<T>& met,
+  void add(const Frame& frame, int64_t task, int thread, const Block& block, const Slopes<T>& slopes, const MetStates<T>& met,
            bool first) const {
-    T *packed = packed_a_.template at<T>(frame, lane), *to = partial_.used() ? frame.at<T>(partial_) + task * partial_size_ : nullptr;
+    T *packed = packed_a_.template at<T>(frame, thread), *to = partial_.used() ? frame.at<T>(partial_) + task * partial_size_ : nullptr;
     const int64_t places = slopes.places;
     for (const PlaceSum& sum : sums_) {
       const int64_t begin = sum.first * padded_, end = begin + sum.groups * padded_;
@@ -272,7 +272,7 @@ template <class T> class SequenceProducts {
   std::vector<PlaceSum> sums_;
   View inner_;
   int64_t length_ = 1, tasks_ = 0, partial_size_ = 0;  // steps of a block; tasks that share the chunks; elements of what a task adds up
-  LaneScratch slopes_, packed_a_;
+  ThreadScratch slopes_, packed_a_;
   View partial_, packed_kernel_;
 };
 

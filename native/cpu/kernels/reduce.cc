@@ -16,7 +16,10 @@ constexpr int64_t most_segments = 64;
 constexpr int64_t short_row = 32;
 
 bool has_columns(const Pass& pass) { return pass.inner > 1; }
-/** Rows of a column sum, or elements of a row, per segment. */
+/**
+ * Rows of a column sum, or elements of a row, in one segment. Segments hold whole blocks of the loops below (1024
+ * elements of a row, 64 rows of columns), and there are most_segments of them at most.
+ */
 int64_t segment_of(const Pass& pass) {
   const int64_t least = std::max<int64_t>(1, (pass.reduced + most_segments - 1) / most_segments);
   if (!has_columns(pass)) return std::max(segment_elements, (least + 1023) / 1024 * 1024);
@@ -42,10 +45,13 @@ template <class R> void reduce_short_rows(const typename R::T* x, int64_t rows, 
     Pack<T> total = Pack<T>{} + T(R::neutral());
     for (int64_t j = 0; j < n; j++) {
       T column[lanes];
+#pragma GCC unroll 16
       for (int k = 0; k < lanes; k++) column[k] = x[(r + k) * n + j];
       total = R::combine(total, load_pack(column));
     }
-    for (int k = 0; k < lanes; k++) y[r + k] = finish<R>(typename R::Wide(total[k]), divisor);
+    T totals[lanes];
+    std::memcpy(totals, &total, sizeof total);
+    for (int k = 0; k < lanes; k++) y[r + k] = finish<R>(typename R::Wide(totals[k]), divisor);
   }
   for (; r < rows; r++) {
     T total = T(R::neutral());
@@ -59,7 +65,10 @@ void reduce_plain_columns(const typename R::T* x, int64_t rows, int64_t stride, 
   reduce_columns<R>(rows, columns, total, [=]<class V>(int64_t i, int64_t j) { return load_as<V>(x + i * stride + j); });
 }
 
-/** Columns `first`.. of [rows, inner]. Few columns: several rows are seen as one, so that vectors are full. */
+/**
+ * The columns of [rows, inner] from `first` on. Few columns: several rows are seen as one, so that vectors are full.
+ * With 16 lanes, 16 rows of 3 columns are seen as one row of 48 columns, which is 3 vectors.
+ */
 template <class R>
 void reduce_panel(const typename R::T* x, int64_t rows, int64_t inner, int64_t first, int64_t count, typename R::Wide* total) {
   using Wide = typename R::Wide;
@@ -94,6 +103,7 @@ template <class R> void run_pass(const Pass& pass, const typename R::T* x, typen
   const int64_t unit_elements = std::min(segment, reduced) * std::min(panel, inner);
   parallel_range(outer * segments * panels, std::max<int64_t>(1, cheap_grain / unit_elements),
                  [&, reduced = reduced, inner = inner](int64_t begin, int64_t end) {
+                   // a unit is a panel of columns in a segment of rows of one outer index: [outer][segments][panels]
                    for (int64_t unit = begin; unit < end; unit++) {
                      const int64_t first = unit % panels * panel, count = std::min(panel, inner - first);
                      const int64_t place = unit / panels, row = place % segments * segment, rows = std::min(segment, reduced - row);
@@ -172,8 +182,9 @@ KERNEL(cpu, max) {
 KERNEL(cpu, min) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Minimum, int32_t>(wide, false); });
 }
+// Bools are 0 and 1: any is their maximum, which is 0 of none, and all their product. A sum could wrap to 0.
 KERNEL(cpu, any) {
-  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, false); });
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Maximum, uint32_t>(wide, false); });
 }
 KERNEL(cpu, all) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); });

@@ -30,7 +30,7 @@ class RowSum {
   int count_ = 0;
 };
 
-/** Calls f(v...) for all full vectors of the rows, and f with the lanes beyond the end zero for what is left. */
+/** Calls f(i, width) for each full vector of a row of n, at element i, and f(i, rest) for the lanes that are left. */
 template <class F> WEFT_INLINE void for_lanes(int64_t n, F&& f) {
   int64_t i = 0;
   for (; i + width <= n; i += width) f(i, width);

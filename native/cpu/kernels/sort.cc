@@ -59,11 +59,11 @@ template <class T> WEFT_BINDER Step bind_sort(Call& call) {
   const View x = call.in[0], values = call.out[0], indices = call.out[1];
   const bool descending = call.attrs.flag("descending");
   const int64_t n = x.dim(-1), rows = n == 0 ? 0 : x.size() / n;
-  const View scratch = call.scratch(size_t(std::max<int64_t>(1, n)) * 2 * sizeof(Item<T>) * size_t(lanes()));
+  const View scratch = call.scratch(size_t(std::max<int64_t>(1, n)) * 2 * sizeof(Item<T>) * size_t(threads()));
   const int64_t chunks = std::min(rows, std::max<int64_t>(1, rows * n / function_grain));
   return [=](const Frame& frame) {
-    parallel(chunks, [&](int64_t chunk, int lane) {
-      Item<T>* items = frame.at<Item<T>>(scratch) + int64_t(lane) * 2 * n;
+    parallel(chunks, [&](int64_t chunk, int thread) {
+      Item<T>* items = frame.at<Item<T>>(scratch) + int64_t(thread) * 2 * n;
       for (int64_t r = rows * chunk / chunks; r < rows * (chunk + 1) / chunks; r++) {
         const T* row = frame.at<T>(x) + r * n;
         for (int64_t i = 0; i < n; i++) items[i] = {key_of(row[i], descending), int32_t(i)};
@@ -103,11 +103,11 @@ template <class T> WEFT_BINDER Step bind_top(Call& call) {
   const View x = call.in[0], values = call.out[0], indices = call.out[1];
   const int64_t n = x.dim(-1), k = values.dim(-1), rows = k == 0 ? 0 : product(x.dims, 0, x.dims.size() - 1);
   require(k <= n, "ERR_SHAPE", "topK: k = ", k, " exceeds the last axis, ", n);
-  const View scratch = call.scratch(size_t(std::max<int64_t>(1, n)) * sizeof(Item<T>) * size_t(lanes()));
+  const View scratch = call.scratch(size_t(std::max<int64_t>(1, n)) * sizeof(Item<T>) * size_t(threads()));
   const int64_t chunks = std::min(rows, std::max<int64_t>(1, rows * n / function_grain));
   return [=](const Frame& frame) {
-    parallel(chunks, [&](int64_t chunk, int lane) {
-      Item<T>* items = frame.at<Item<T>>(scratch) + int64_t(lane) * n;
+    parallel(chunks, [&](int64_t chunk, int thread) {
+      Item<T>* items = frame.at<Item<T>>(scratch) + int64_t(thread) * n;
       for (int64_t r = rows * chunk / chunks; r < rows * (chunk + 1) / chunks; r++) {
         const T* row = frame.at<T>(x) + r * n;
         least_items(row, n, k, items);
