@@ -4,7 +4,7 @@ import type { ServeOptions } from '../serve/index.js'
 import { UsageError } from './command.js'
 
 export const usage =
-  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--insecure] [--log info]'
+  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--insecure] [--log info]'
 export const summary = 'serves saved models over the Open Inference Protocol: REST, and gRPC with --grpc'
 
 export async function run(args: string[]): Promise<number> {
@@ -22,6 +22,8 @@ export async function run(args: string[]): Promise<number> {
       control: { type: 'string' },
       'max-batch-size': { type: 'string' },
       'max-delay-ms': { type: 'string' },
+      'signed-by': { type: 'string', multiple: true },
+      'model-key': { type: 'string', multiple: true },
       insecure: { type: 'boolean' },
       log: { type: 'string' },
     },
@@ -49,6 +51,8 @@ export async function run(args: string[]): Promise<number> {
     ...(keys && { auth: { apiKeys: keys } }),
     ...(cert && key && { tls: { cert, key } }),
     ...(control && { control: control as 'none' }),
+    ...(values['signed-by'] && { signedBy: values['signed-by'] }),
+    ...(values['model-key'] && { modelKeys: values['model-key'] }),
     ...(insecure && { insecure }),
     log: log ?? 'warn',
   }

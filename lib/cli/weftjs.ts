@@ -3,13 +3,15 @@
 import { unknownName, WeftError } from '../core/error.js'
 import * as bench from './bench.js'
 import * as build from './build.js'
+import * as changeKey from './change_key.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
 import * as key from './key.js'
+import * as publish from './publish.js'
 import * as serve from './serve.js'
 
-const commands: Readonly<Record<string, Command>> = { doctor, bench, info, serve, key, build }
+const commands: Readonly<Record<string, Command>> = { doctor, bench, info, serve, key, publish, 'change-key': changeKey, build }
 
 const overview = (): string =>
   ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage}\n      ${summary}`)].join('\n')

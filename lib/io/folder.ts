@@ -130,6 +130,13 @@ export const holdsModel = (folder: string): Promise<boolean> =>
     () => false,
   )
 
+/** Where bytes are written to, one after the other. */
+export interface Sink {
+  write(bytes: Uint8Array): Promise<{ bytesWritten: number }>
+}
+/** Makes a file that is not there yet. */
+export type WriteNew = (file: string, write: (sink: Sink) => Promise<void>) => Promise<void>
+
 /** Opens a file for writing that is not there yet, and flushes it to the disk in the end. */
 export async function writeNew(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const handle = await open(file, 'wx')
@@ -141,7 +148,8 @@ export async function writeNew(file: string, write: (handle: FileHandle) => Prom
   }
 }
 
-async function flushFolder(folder: string): Promise<void> {
+/** Flushes the names in a folder to the disk. */
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()

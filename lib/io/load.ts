@@ -55,7 +55,7 @@ export async function loadModel(place: Place, options: LoadOptions = {}): Promis
   checkOwn({ losses: options.losses, metrics: options.metrics })
   try {
     const folder = await findFolder(wanted)
-    return await withFiles(folder, FILES, (files) => read(files, options))
+    return await withFiles(folder, FILES, (files) => modelOfFiles(files, options))
   } catch (error) {
     if (!(error instanceof WeftError) || error.code !== 'ERR_FORMAT') throw error
     const kind = await recognize(wanted)
@@ -71,7 +71,8 @@ interface Parts {
   state: SafetensorsFile
 }
 
-async function read(files: OpenFiles, options: LoadOptions): Promise<AnyModel> {
+/** The model in files that are open. */
+export async function modelOfFiles(files: OpenFiles, options: LoadOptions): Promise<AnyModel> {
   const { verify = true } = options
   const manifest = await readManifest(files.get(MODEL_FILE)!, verify)
   const checksum = verify && manifest.version > 1

@@ -1,7 +1,6 @@
 // safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian
 // data).
 import { createHash, type Hash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import { device as currentDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
@@ -9,7 +8,7 @@ import { fillFrom } from '../core/create.js'
 import { bytesOf, type DType, type Shape, sizeOf } from '../core/spec.js'
 import { allocate, type Tensor } from '../core/tensor.js'
 import { bytesOnHost } from '../core/transfer.js'
-import { writeNew } from './folder.js'
+import { type Sink, type WriteNew, writeNew } from './folder.js'
 import { CHUNK_BYTES, RegularFile } from './regular_file.js'
 import { systemError } from './system_error.js'
 
@@ -49,6 +48,7 @@ export async function writeSafetensors(
   file: string,
   tensors: ReadonlyMap<string, Tensor>,
   metadata?: Readonly<Record<string, string>>,
+  create: WriteNew = writeNew,
 ): Promise<Written> {
   const header: [string, unknown][] = metadata ? [[METADATA, metadata]] : []
   let offset = 0
@@ -64,17 +64,18 @@ export async function writeSafetensors(
   begin.writeBigUInt64LE(BigInt(begin.length - 8))
   json.copy(begin, 8)
   const hash = createHash('sha256')
-  await writeNew(file, async (handle) => {
-    await writeAll(handle, begin, hash)
-    for (const t of tensors.values()) await writeAll(handle, await bytesOnHost(t.held()), hash)
+  await create(file, async (sink) => {
+    await writeAll(sink, begin, hash)
+    for (const t of tensors.values()) await writeAll(sink, await bytesOnHost(t.held()), hash)
   })
   return { bytes: begin.length + offset, sha256: hash.digest('hex') }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array, hash: Hash): Promise<void> {
+/** Writes all bytes, and adds them to the checksum. */
+export async function writeAll(sink: Sink, bytes: Uint8Array, hash: Hash): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     const chunk = bytes.subarray(at, at + CHUNK_BYTES)
-    const { bytesWritten } = await handle.write(chunk)
+    const { bytesWritten } = await sink.write(chunk)
     hash.update(chunk.subarray(0, bytesWritten))
     at += bytesWritten
   }

@@ -10,12 +10,12 @@ import type { Tensor, Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
-import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeNew } from './folder.js'
+import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, type WriteNew, writeNew } from './folder.js'
 import { type FileFacts, FORMAT, isSavedModel, jsonText, manifestText } from './manifest.js'
 import { namedOptimizerState, namedVariables } from './names.js'
 import { pathOf, type Place } from './place.js'
 import { isTooDeep, ownNames } from './schema.js'
-import { writeSafetensors } from './safetensors.js'
+import { writeAll, writeSafetensors } from './safetensors.js'
 
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
@@ -113,23 +113,38 @@ function plain<T>(value: T): T {
 }
 
 /** Writes the files of a model into an empty folder. */
-async function writeModel(folder: string, { content, training, weights, state }: Snapshot): Promise<void> {
+async function writeModel(folder: string, { content, training, weights, state }: Snapshot, create: WriteNew = writeNew): Promise<void> {
   const metadata = { format: FORMAT }
   const files = new Map<string, FileFacts>()
-  files.set(WEIGHTS_FILE, await writeSafetensors(path.join(folder, WEIGHTS_FILE), weights, metadata))
-  files.set(OPTIMIZER_FILE, await writeSafetensors(path.join(folder, OPTIMIZER_FILE), state, metadata))
-  files.set(TRAINING_FILE, await writeText(path.join(folder, TRAINING_FILE), training))
-  await writeText(path.join(folder, MODEL_FILE), manifestText(content, files))
+  files.set(WEIGHTS_FILE, await writeSafetensors(path.join(folder, WEIGHTS_FILE), weights, metadata, create))
+  files.set(OPTIMIZER_FILE, await writeSafetensors(path.join(folder, OPTIMIZER_FILE), state, metadata, create))
+  files.set(TRAINING_FILE, await writeText(path.join(folder, TRAINING_FILE), training, create))
+  await writeText(path.join(folder, MODEL_FILE), manifestText(content, files), create)
 }
 
-async function writeText(file: string, text: string): Promise<FileFacts> {
+async function writeText(file: string, text: string, create: WriteNew): Promise<FileFacts> {
   const bytes = Buffer.from(text)
-  await writeNew(file, (handle) => handle.writeFile(bytes))
-  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+  const hash = createHash('sha256')
+  await create(file, (sink) => writeAll(sink, bytes, hash))
+  return { bytes: bytes.length, sha256: hash.digest('hex') }
 }
 
 async function saveModel(model: AnyModel, place: Place, options: SaveOptions): Promise<void> {
   const folder = pathOf('save', place)
+  const assets = await withSnapshot(model, options, (saved) => replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel))
+  model.assets = assets
+}
+
+/** Writes the files of a model, as of now, into an empty folder, each by `create`. */
+export async function writeModelFiles(model: AnyModel, folder: string, create: WriteNew): Promise<void> {
+  await withSnapshot(model, {}, (saved) => writeModel(folder, saved, create))
+}
+
+async function withSnapshot(
+  model: AnyModel,
+  options: SaveOptions,
+  write: (saved: Snapshot) => Promise<void>,
+): Promise<Record<string, unknown>> {
   if (!model.built)
     throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, {
       hint: 'Give the first layer inputShape, or fit the model first',
@@ -138,11 +153,11 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
   checkAssets(assets)
   const saved = snapshot(model, assets)
   try {
-    await replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel)
+    await write(saved)
   } finally {
     for (const copy of [...saved.weights.values(), ...saved.state.values()]) copy.dispose()
   }
-  model.assets = assets
+  return assets
 }
 
 const OPTIONS: OptionTable<SaveOptions> = { assets: 'object' }

@@ -11,6 +11,8 @@ import { type Authenticator, open } from './auth/principal.js'
 import { SCHEDULER_OPTIONS } from './batcher.js'
 import { GrpcServer } from './grpc/server.js'
 import { Metrics } from './metrics.js'
+import { ModelKeys } from './publishing/model_keys.js'
+import { Trust } from './publishing/signed_manifest.js'
 import { LIMITS, type Limits, limitsOf } from './protocol/limits.js'
 import { Repository } from './repository/repository.js'
 import { restApp } from './rest/app.js'
@@ -51,6 +53,10 @@ export interface ServeOptions {
   /** Allows other addresses than the loopback without TLS and authentication, and 'explicit' without authentication. */
   insecure?: boolean
   limits?: Limits
+  /** The keys of encrypted models: 'file:model.key', 'env:NAME' or 'command:...'. */
+  modelKeys?: readonly string[]
+  /** Public Ed25519 keys (PEM, or paths): a version in the repository that none of them has signed is not loaded. */
+  signedBy?: readonly string[]
   /** 'info' and so on: JSON lines on stdout; or a pino logger. Never the values of tensors. Default: none. */
   log?: string | Logger
   /** For own layers, losses and metrics, and the device. */
@@ -69,6 +75,8 @@ const OPTIONS: OptionTable<ServeOptions> = {
   tls: 'object',
   insecure: 'boolean',
   limits: 'object',
+  modelKeys: 'list',
+  signedBy: 'list',
   log: 'any',
   loading: 'object',
 }
@@ -103,6 +111,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const repository = await Repository.open(options.repository, {
       batching: options.batching ?? {},
       load: options.loading ?? {},
+      protection: { keys: new ModelKeys(options.modelKeys ?? []), trust: options.signedBy && new Trust(options.signedBy) },
       watch: (served) => metrics.watch(served),
       failed,
     })

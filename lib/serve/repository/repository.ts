@@ -5,8 +5,9 @@ import { realpath } from 'node:fs/promises'
 import '../../index.js'
 import { WeftError } from '../../core/error.js'
 import type { LoadOptions } from '../../io/index.js'
-import { loadModel } from '../../io/index.js'
 import type { AnyModel } from '../../model/model.js'
+import { loadVersion, type Protection } from '../publishing/load_published.js'
+import { ModelKeys } from '../publishing/model_keys.js'
 import { invalid, named } from '../protocol/tensors.js'
 import type { SchedulerOptions } from '../scheduler.js'
 import { ServedModel, type Watch } from '../served_model.js'
@@ -39,6 +40,8 @@ interface Entry {
 export interface RepositoryOptions {
   readonly batching: SchedulerOptions
   readonly load: LoadOptions
+  /** Default: signatures are not asked for, and there are no keys. */
+  readonly protection?: Protection
   readonly watch?: Watch
   /** Told of loads that failed outside a request. */
   readonly failed?: (model: string, error: unknown) => void
@@ -197,7 +200,8 @@ export class Repository {
     if (before?.state !== 'READY') entry.versions.set(version, { state: 'LOADING', reason: '', served: undefined, fingerprint: print })
     let model: AnyModel | undefined
     try {
-      model = await loadModel(folder, this.options.load)
+      const protection = this.options.protection ?? { keys: new ModelKeys([]), trust: undefined }
+      model = await loadVersion(folder, { model: found.name, version }, protection, this.options.load)
       const batching = { ...this.options.batching, ...found.settings.batching }
       const served = new ServedModel(found.name, `${version}`, model, batching, this.options.watch)
       await served.warm()

@@ -18,7 +18,7 @@ export interface ModelSettings {
 
 export const MODEL_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 export const VERSION: RegExp = /^[1-9][0-9]{0,14}$/
-const LABEL = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/
+export const LABEL: RegExp = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/
 
 const SETTINGS: OptionTable<ModelSettings> = { versionPolicy: 'any', labels: 'object', batching: 'object' }
 
