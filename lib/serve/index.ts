@@ -1,6 +1,9 @@
 // The entry 'weftjs/serve': models as a service.
 export { type ApiKeyEntry, createApiKey, readApiKeys } from './auth/api_keys.js'
 export type { Role } from './auth/principal.js'
+export { backup, type BackupOptions, type BackupResult } from './backup/backup.js'
+export { restore, type Restored, type RestoreOptions } from './backup/restore.js'
+export { snapshotIds } from './backup/snapshot.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'
 export { type CallOptions, type Client, type ConnectOptions, connect, type InferOptions, type InferResult } from './client/client.js'
 export type { Limits } from './protocol/limits.js'

@@ -107,6 +107,20 @@ test('published, signed and encrypted, then served by those who have the keys', 
   await end
 })
 
+test('backup and restore: a snapshot, and the repository as it was', () => {
+  const made = weftjs('backup', 'models', 'backups')
+  assert.is(made.code, 0, made.err)
+  assert.match(made.out, /^snapshot \S+: 4 files of \d+ bytes, \d+ of them new\n$/)
+  const checked = weftjs('restore', 'backups', 'models', '--check')
+  assert.match(checked.out, /^snapshot \S+: 4 files of \d+ bytes can be restored\n$/, checked.err)
+  const restored = weftjs('restore', 'backups', 'models')
+  assert.match(restored.out, /^snapshot \S+: 4 files of \d+ bytes are restored\nwhat was there before: .*models\.before-/, restored.err)
+  writeFileSync(path.join(folder, 'models/double/1/weights.safetensors'), 'x')
+  const damaged = weftjs('backup', 'models', 'backups')
+  assert.equal([damaged.code, damaged.err], [1, 'damaged in the repository: double/1\n'])
+  assert.is(weftjs('restore', 'backups', 'models', '--snapshot', made.out.split(' ')[1]!.slice(0, -1)).code, 0)
+})
+
 test('wrong usage: exit code 2; what cannot be served: 1; each says what is wrong', () => {
   const usage: string[][] = [
     ['serve'],
@@ -118,6 +132,8 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     ['key', 'a'],
     ['publish', 'a'],
     ['publish', 'a', 'b', '--version', 'x'],
+    ['backup', 'a'],
+    ['restore', 'a'],
     ['change-key', 'a', '--new', 'file:a'],
   ]
   for (const args of usage) {

@@ -177,7 +177,8 @@ async function copyModel(folder: string, create: WriteNew): Promise<void> {
   })
 }
 
-async function* chunksOf(file: RegularFile): AsyncGenerator<Uint8Array> {
+/** The bytes of a file, in parts that share their memory. */
+export async function* chunksOf(file: RegularFile): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, file.size))
   for (let at = 0; at < file.size; at += buffer.length) {
     const chunk = buffer.subarray(0, file.size - at)
