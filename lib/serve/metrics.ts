@@ -1,5 +1,6 @@
 // Metrics for Prometheus under the names of Triton, so that its dashboards work; histograms are ours.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { driftMetrics } from './drift/metrics.js'
 import type { Observer, Outcome } from './scheduler.js'
 import type { Repository } from './repository/repository.js'
 import type { ServedModel } from './served_model.js'
@@ -54,6 +55,7 @@ export class Metrics {
 
   constructor() {
     const repository = (): Repository | undefined => this.repository
+    driftMetrics(this.registry, () => repository()?.ready() ?? [])
     new Gauge({
       name: 'nv_inference_pending_request_count',
       help: 'Number of requests that wait for a batch',

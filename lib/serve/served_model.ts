@@ -1,5 +1,7 @@
 // ServedModel: one version of a model behind a scheduler, asked in the words of the protocol.
+import { readStatistics } from '../data/statistics.js'
 import type { AnyModel } from '../model/model.js'
+import { DriftMonitor } from './drift/monitor.js'
 import { type Answer, Executor, type Work } from './executor.js'
 import { sampleKey } from './host_tensor.js'
 import { datatypeOf, dtypeOfDatatype } from './protocol/datatypes.js'
@@ -10,6 +12,7 @@ import type { Signature, WireTensor } from './protocol/tensors.js'
 import { type Ended, type Observer, Scheduler, type SchedulerOptions, type Timing } from './scheduler.js'
 import { describe } from './signature.js'
 import { Statistics } from './statistics.js'
+import { BatchTraces, type RequestTrace } from './tracing.js'
 
 /** Who watches all versions of all models. */
 export type Watch = (served: ServedModel) => Observer
@@ -17,6 +20,9 @@ export type Watch = (served: ServedModel) => Observer
 export class ServedModel {
   readonly signature: Signature
   readonly statistics: Statistics
+  /** Undefined for a model that was saved without statistics of its training data. */
+  readonly drift: DriftMonitor | undefined
+  private readonly traces: BatchTraces
   private readonly executor: Executor
   private readonly scheduler: Scheduler<Work, Answer>
   private readonly form: Work['form']
@@ -31,6 +37,14 @@ export class ServedModel {
     const { signature, form } = describe(model)
     this.signature = signature
     this.form = form
+    const trained = readStatistics(model.assets['statistics'])
+    this.drift =
+      trained &&
+      new DriftMonitor(
+        trained,
+        signature.inputs.map((input) => input.name),
+      )
+    this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
     const others = watch?.(this)
     const observer: Observer = {
@@ -44,7 +58,12 @@ export class ServedModel {
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
-    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.executor.run(batch), observer)
+    this.scheduler = new Scheduler(
+      `model '${name}'`,
+      options,
+      (batch) => this.traces.compute(batch, () => this.executor.run(batch)),
+      observer,
+    )
   }
 
   get waiting(): number {
@@ -71,8 +90,9 @@ export class ServedModel {
     await this.executor.warm({ inputs, form: this.form })
   }
 
-  async infer(request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
-    const inputs = matchInputs(this.signature, request.inputs).map(({ datatype, shape, bytes }) => ({
+  async infer(request: InferRequest, signal?: AbortSignal, trace?: RequestTrace): Promise<InferReply> {
+    const matched = matchInputs(this.signature, request.inputs)
+    const inputs = matched.map(({ datatype, shape, bytes }) => ({
       dtype: dtypeOfDatatype(datatype)!,
       shape,
       bytes,
@@ -80,11 +100,14 @@ export class ServedModel {
     const asked = matchOutputs(this.signature, request.outputs)
     const rows = inputs[0]!.shape[0]!
     const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
-    const { outputs } = await this.scheduler.submit({ inputs, form: this.form }, rows, key, {
+    const work: Work = { inputs, form: this.form }
+    this.traces.add(work, trace)
+    const { outputs } = await this.scheduler.submit(work, rows, key, {
       priority: request.priority,
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
       ...(signal ? { signal } : {}),
     })
+    this.drift?.observe(matched)
     return {
       model: this.name,
       version: this.version,

@@ -20,6 +20,7 @@ import { routes } from './rest/routes.js'
 import type { SchedulerOptions } from './scheduler.js'
 import { checkExposure, type Pem, pemOf, type TlsOptions } from './security.js'
 import { type Control, Service } from './service.js'
+import { loadTracing } from './tracing.js'
 
 export interface Listen {
   /** Default 127.0.0.1. */
@@ -105,6 +106,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   check(options)
   const log = loggerOf(options.log)
   const failed = (model: string, err: unknown): void => log.error({ model, err }, 'a model cannot be loaded')
+  await loadTracing()
   const closers: (() => Promise<void> | void)[] = []
   try {
     const metrics = new Metrics()

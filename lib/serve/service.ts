@@ -10,6 +10,7 @@ import { named, type TensorSpec } from './protocol/tensors.js'
 import type { IndexEntry, Repository } from './repository/repository.js'
 import type { ServedModel } from './served_model.js'
 import type { ModelStatistics } from './statistics.js'
+import type { RequestTrace } from './tracing.js'
 
 /**
  * none: models stay as they were at the start. explicit: clients load and unload them. watch: the server follows the
@@ -93,8 +94,8 @@ export class Service {
     return this.repository.resolve(name, version)
   }
 
-  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
-    return served.infer(request, signal)
+  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal, trace?: RequestTrace): Promise<InferReply> {
+    return served.infer(request, signal, trace)
   }
 
   statistics(principal: Principal, name?: string, version?: string): ModelStatistics[] {

@@ -12,6 +12,7 @@ import { datatypeOf, dtypeOfDatatype } from '../protocol/datatypes.js'
 import type { WireTensor } from '../protocol/tensors.js'
 import type { IndexEntry } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
+import { loadTracing, outgoingTraceparent, parseTraceparent } from '../tracing.js'
 import { GrpcTransport } from './grpc.js'
 import { RestTransport, retryAfterOf } from './rest.js'
 import type { Ask, Transport } from './transport.js'
@@ -29,6 +30,8 @@ export interface ConnectOptions {
 export interface CallOptions {
   signal?: AbortSignal
   timeoutMs?: number
+  /** W3C trace context. Default: that of the active span, where OpenTelemetry is set up. */
+  traceparent?: string
 }
 
 export interface InferOptions extends CallOptions {
@@ -51,7 +54,7 @@ export interface InferResult {
 }
 
 const CONNECT: OptionTable<ConnectOptions> = { apiKey: 'string', ca: 'string', timeoutMs: 'number', retries: 'integer' }
-const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number' }
+const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number', traceparent: 'string' }
 const INFER: OptionTable<InferOptions> = {
   inputs: 'object',
   outputs: 'list',
@@ -123,13 +126,15 @@ export class Client {
 
   /** Tries again, with growing random pauses, while the server is too busy and there is time. */
   private async call<T>(options: CallOptions, fn: (ask: Ask) => Promise<T>): Promise<T> {
-    const { signal, timeoutMs = this.timeoutMs } = options
+    const { signal, timeoutMs = this.timeoutMs, traceparent = outgoingTraceparent() } = options
+    if (traceparent !== undefined && parseTraceparent({ traceparent }) === undefined)
+      throw new WeftError('ERR_ARGUMENT', `traceparent is no W3C trace context: ${show(traceparent)}`)
     const end = performance.now() + timeoutMs
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted()
       const left = Math.max(1, end - performance.now())
       try {
-        return await fn({ signal, timeoutMs: left })
+        return await fn({ signal, timeoutMs: left, traceparent })
       } catch (error) {
         if (attempt >= this.retries || !AGAIN.has((error as { code?: unknown }).code)) throw error
         const random = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)
@@ -175,6 +180,7 @@ function tensorOf({ name, datatype, shape, bytes }: WireTensor): Tensor {
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Client> {
   checkCall('connect(url, options)', arguments, CONNECT)
   const { timeoutMs = 30_000, retries = 3 } = options
+  await loadTracing()
   integer('connect', 'retries', retries, 0)
   const client = new Client(transportOf(url, options), timeoutMs, retries)
   try {

@@ -92,16 +92,18 @@ export class GrpcTransport implements Transport {
 
   private ask<I extends DescMessage, O extends DescMessage>(
     rpc: DescMethodUnary<I, O>,
-    { signal, timeoutMs }: Ask,
+    { signal, timeoutMs, traceparent }: Ask,
     init: MessageInitShape<I>,
   ): Promise<MessageShape<O>> {
+    const metadata = this.metadata.clone()
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent)
     return new Promise((resolve, reject) => {
       const call = this.client.makeUnaryRequest(
         pathOf(rpc.parent, rpc),
         (message: MessageShape<I>) => Buffer.from(toBinary(rpc.input, message)),
         (bytes: Buffer) => fromBinary(rpc.output, bytes),
         create(rpc.input, init),
-        this.metadata,
+        metadata,
         { deadline: Date.now() + timeoutMs },
         (error, reply) => {
           signal?.removeEventListener('abort', cancel)

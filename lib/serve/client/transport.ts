@@ -7,6 +7,7 @@ export interface Ask {
   readonly signal?: AbortSignal | undefined
   /** Until the answer must be here. */
   readonly timeoutMs: number
+  readonly traceparent?: string | undefined
 }
 
 export interface InferAsk extends Ask {

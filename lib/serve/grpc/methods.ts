@@ -3,6 +3,7 @@ import { create, type Message } from '@bufbuild/protobuf'
 import type { Principal, Role } from '../auth/principal.js'
 import type { TensorSpec } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
+import type { RequestTrace } from '../tracing.js'
 import { Health, type HealthCheckRequest, HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from './health_pb.js'
 import * as pb from './inference_pb.js'
 import { configurationOf, parametersOf, replyOf, requestOf, statisticsOf } from './messages.js'
@@ -11,6 +12,7 @@ export interface Asked {
   readonly principal: Principal
   /** Aborted when the client cancels, goes away, or its deadline passes. */
   readonly signal: AbortSignal
+  readonly trace: RequestTrace | undefined
 }
 
 export interface Method {
@@ -62,11 +64,11 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     modelInfer: {
       roles: ['predict'],
       model: ({ modelName }: pb.ModelInferRequest) => modelName,
-      answer: async (request: pb.ModelInferRequest, { signal }) => {
+      answer: async (request: pb.ModelInferRequest, { signal, trace }) => {
         const served = service.target(request.modelName, request.modelVersion)
         const release = service.hold(request.rawInputContents.reduce((sum, { length }) => sum + length, 0))
         try {
-          return replyOf(await service.infer(served, requestOf(request, service.limits), signal))
+          return replyOf(await service.infer(served, requestOf(request, service.limits), signal, trace))
         } finally {
           release()
         }

@@ -6,6 +6,7 @@ import type { Authenticator, Principal } from '../auth/principal.js'
 import type { Pem } from '../security.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
+import { RequestTrace } from '../tracing.js'
 import { definitionOf, type Received } from './codec.js'
 import { Health } from './health_pb.js'
 import { GRPCInferenceService } from './inference_pb.js'
@@ -22,6 +23,8 @@ export interface GrpcOptions {
 const MOST_STREAMS = 1024
 /** What does not end by itself is ended then. */
 const SHUTDOWN_MS = 5000
+
+const RPC = { 'rpc.system': 'grpc' }
 
 type Call = grpc.ServerUnaryCall<Received, Message> | grpc.ServerWritableStream<Received, Message>
 
@@ -95,11 +98,17 @@ export class GrpcServer {
     let model: string | undefined
     let failure: unknown
     let answered = false
+    let trace: RequestTrace | undefined
     try {
       principal = authenticator.authenticate({
         authorization: header(call.metadata, 'authorization'),
         apiKey: header(call.metadata, 'x-api-key'),
       })
+      trace = RequestTrace.begin(
+        name,
+        { traceparent: header(call.metadata, 'traceparent'), tracestate: header(call.metadata, 'tracestate') },
+        RPC,
+      )
       principal.demand(method.roles, undefined, false)
       if ('failure' in call.request) throw call.request.failure
       model = method.model(call.request.message as never)
@@ -109,7 +118,7 @@ export class GrpcServer {
       call.on('cancelled', () => {
         if (!answered) controller.abort()
       })
-      return await method.answer(call.request.message as never, { principal, signal: controller.signal })
+      return await method.answer(call.request.message as never, { principal, signal: controller.signal, trace })
     } catch (error) {
       failure = error
       throw error
@@ -119,6 +128,7 @@ export class GrpcServer {
       const ms = Math.round((performance.now() - begin) * 1000) / 1000
       log.info(
         {
+          ...trace?.ids,
           method: name,
           status,
           ms,
@@ -128,6 +138,7 @@ export class GrpcServer {
         },
         'request',
       )
+      trace?.end({ 'rpc.grpc.status_code': status }, status === grpc.status.INTERNAL)
       if (status === grpc.status.INTERNAL) log.error({ err: failure, method: name }, 'a request failed')
     }
   }

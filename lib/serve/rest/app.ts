@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import type { Authenticator, Principal } from '../auth/principal.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
+import { RequestTrace } from '../tracing.js'
 import type { Parameters, Route } from './routes.js'
 
 export interface RestOptions {
@@ -36,9 +37,10 @@ const IDLE_MS = 72_000
 
 /** What a request carries beside what it asks. */
 interface Context {
-  principal: Principal | undefined
+  principal?: Principal | undefined
   readonly begin: number
-  failure: unknown
+  trace?: RequestTrace | undefined
+  failure?: unknown
 }
 const contexts = new WeakMap<FastifyRequest, Context>()
 
@@ -72,7 +74,7 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
 
   // also for paths that nobody knows: strangers learn nothing from 404
   app.addHook('onRequest', async (request, reply) => {
-    const context: Context = { principal: undefined, begin: performance.now(), failure: undefined }
+    const context: Context = { principal: undefined, begin: performance.now(), trace: undefined, failure: undefined }
     contexts.set(request, context)
     reply.header('x-request-id', request.id)
     const key = request.headers['x-api-key']
@@ -80,17 +82,19 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       authorization: request.headers.authorization,
       apiKey: Array.isArray(key) ? key.join() : key,
     })
+    traceOf(context, request, reply)
     hold(service, request, reply)
   })
   app.addHook('onSend', async (_request, reply) => {
     if (!service.isReady) reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {
-    const { principal, begin, failure } = contexts.get(request) ?? { principal: undefined, begin: performance.now(), failure: undefined }
+    const { principal, begin, failure, trace } = (contexts.get(request) ?? { begin: performance.now() }) as Context
     const { model, version } = request.params as Parameters
     log.info(
       {
         requestId: request.id,
+        ...trace?.ids,
         method: request.method,
         route: request.routeOptions.url,
         status: reply.statusCode,
@@ -102,6 +106,7 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       },
       'request',
     )
+    trace?.end({ 'http.response.status_code': reply.statusCode }, reply.statusCode >= 500)
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const context = contexts.get(request)
@@ -119,17 +124,38 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       onRequest: async (request) => contexts.get(request)!.principal!.demand(route.roles, request.params.model, route.ofAll ?? false),
       handler: async (request, reply) => {
         const { model, version } = request.params
-        const { principal } = contexts.get(request)!
+        const { principal, trace } = contexts.get(request)!
         const controller = new AbortController()
         reply.raw.once('close', () => {
           if (!reply.raw.writableFinished) controller.abort()
         })
-        const answer = await route.answer({ request, reply, principal: principal!, model: model ?? '', version, signal: controller.signal })
+        const answer = await route.answer({
+          request,
+          reply,
+          principal: principal!,
+          model: model ?? '',
+          version,
+          signal: controller.signal,
+          trace,
+        })
         return answer === undefined ? reply : reply.type('application/json').send(JSON.stringify(answer))
       },
     })
   }
   return app
+}
+
+/** Goes on with the trace that the request belongs to; of requests whose sender is known. */
+function traceOf(context: Context, { method, headers, routeOptions }: FastifyRequest, reply: FastifyReply): void {
+  const route = routeOptions.url ?? 'unknown'
+  const header = (name: string): string | undefined => (typeof headers[name] === 'string' ? headers[name] : undefined)
+  const attributes = { 'http.request.method': method, 'http.route': route }
+  context.trace = RequestTrace.begin(
+    `${method} ${route}`,
+    { traceparent: header('traceparent'), tracestate: header('tracestate') },
+    attributes,
+  )
+  if (context.trace) reply.header('traceresponse', context.trace.traceparent)
 }
 
 /**

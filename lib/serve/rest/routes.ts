@@ -7,6 +7,7 @@ import { headerLength, parametersOf, parseInferRequest } from '../protocol/reque
 import { encodeReply } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
+import type { RequestTrace } from '../tracing.js'
 import { deflate, inflate, wantedEncoding } from './body.js'
 
 export interface Parameters {
@@ -23,6 +24,7 @@ export interface Asked {
   readonly version: string | undefined
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal
+  readonly trace: RequestTrace | undefined
 }
 
 export interface Route {
@@ -95,7 +97,7 @@ async function jsonBody({ limits }: Service, { request }: Asked): Promise<Record
   return isObject(json) ? json : {}
 }
 
-async function infer(service: Service, { request, reply, model, version, signal }: Asked): Promise<undefined> {
+async function infer(service: Service, { request, reply, model, version, signal, trace }: Asked): Promise<undefined> {
   const served = service.target(model, version)
   const { limits } = service
   const packed = bytesOf(request)
@@ -109,7 +111,7 @@ async function infer(service: Service, { request, reply, model, version, signal 
     const parsed = raw ? rawRequest(served.signature, body) : parseInferRequest(body, length, limits)
     // the version may have been replaced while the body was inflated
     const target = body === packed ? served : service.target(model, version)
-    const encoded = encodeReply(await service.infer(target, parsed, signal))
+    const encoded = encodeReply(await service.infer(target, parsed, signal, trace))
     if (encoded.headerLength !== undefined) reply.header('inference-header-content-length', encoded.headerLength)
     reply.type(encoded.headerLength === undefined ? 'application/json' : 'application/octet-stream')
     const encoding = encoded.body.length < LEAST_COMPRESSED ? undefined : wantedEncoding(headers['accept-encoding'])
