@@ -17,6 +17,14 @@ const MODEL = ['model', 'version'] as const
 const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
+/** A histogram: how many values are above the bound before and not above their own; the last ones above all bounds. */
+export interface Buckets {
+  readonly bounds: readonly number[]
+  readonly counts: readonly number[]
+  readonly sum: number
+  readonly count: number
+}
+
 export class Metrics {
   private readonly registry = new Registry()
   /** Set once there is a repository to look at. */
@@ -101,7 +109,33 @@ export class Metrics {
     return { type: this.registry.contentType, text: await this.registry.metrics() }
   }
 
+  /** The histograms of a version, named 'model/version'. */
+  async buckets(): Promise<{ latency: (key: string) => Buckets; batch: (key: string) => Buckets }> {
+    const [latency, batch] = [await bucketsOf(this.latency, LATENCIES), await bucketsOf(this.batchSize, SIZES)]
+    return { latency, batch }
+  }
+
   private counter(name: string, help: string): Counter<'model' | 'version'> {
     return new Counter({ name, help, labelNames: MODEL, registers: [this.registry] })
+  }
+}
+
+async function bucketsOf(histogram: Histogram<'model' | 'version'>, bounds: readonly number[]): Promise<(key: string) => Buckets> {
+  const found = new Map<string, { counts: number[]; sum: number; count: number }>()
+  for (const { labels, value, metricName } of (await histogram.get()).values) {
+    const key = `${labels.model}/${labels.version}`
+    let one = found.get(key)
+    if (one === undefined) found.set(key, (one = { counts: new Array<number>(bounds.length + 1).fill(0), sum: 0, count: 0 }))
+    if (metricName?.endsWith('_sum')) one.sum = value
+    else if (metricName?.endsWith('_count')) one.count = value
+    // each bucket counts those below it too
+    else {
+      const { le } = labels as { le?: number | string }
+      one.counts[le === '+Inf' ? bounds.length : bounds.indexOf(Number(le))] = value
+    }
+  }
+  return (key) => {
+    const { counts, sum, count } = found.get(key) ?? { counts: new Array<number>(bounds.length + 1).fill(0), sum: 0, count: 0 }
+    return { bounds, counts: counts.map((value, i) => value - (counts[i - 1] ?? 0)), sum, count }
   }
 }

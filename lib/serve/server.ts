@@ -9,6 +9,7 @@ import type { AnyModel } from '../model/model.js'
 import { ApiKeys } from './auth/api_keys.js'
 import { type Authenticator, open } from './auth/principal.js'
 import { SCHEDULER_OPTIONS } from './batcher.js'
+import { dashboardRoutes } from './dashboard/routes.js'
 import { GrpcServer } from './grpc/server.js'
 import { Metrics } from './metrics.js'
 import { ModelKeys } from './publishing/model_keys.js'
@@ -54,6 +55,8 @@ export interface ServeOptions {
   /** Allows other addresses than the loopback without TLS and authentication, and 'explicit' without authentication. */
   insecure?: boolean
   limits?: Limits
+  /** A page with models, latency, batches, errors and drift at /dashboard, for the role 'read'. Default true. */
+  dashboard?: boolean
   /** The keys of encrypted models: 'file:model.key', 'env:NAME' or 'command:...'. */
   modelKeys?: readonly string[]
   /** Public Ed25519 keys (PEM, or paths): a version in the repository that none of them has signed is not loaded. */
@@ -76,6 +79,7 @@ const OPTIONS: OptionTable<ServeOptions> = {
   tls: 'object',
   insecure: 'boolean',
   limits: 'object',
+  dashboard: 'boolean',
   modelKeys: 'list',
   signedBy: 'list',
   log: 'any',
@@ -126,7 +130,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
       await repository.load(name).catch((error: unknown) => failed(name, error))
     const authenticator = authenticatorOf(options, log)
     closers.push(() => authenticator.close())
-    const shared = { service, authenticator, log, ...(options.tls ? { tls: pemOf(options.tls) } : {}) }
+    const shared = {
+      service,
+      authenticator,
+      log,
+      dashboard: options.dashboard ?? true,
+      ...(options.tls ? { tls: pemOf(options.tls) } : {}),
+    }
     const http = options.http === false ? undefined : await listenHttp(shared, options.http ?? {}, metrics, closers)
     const grpc = options.grpc === undefined ? undefined : await listenGrpc(shared, options.grpc, closers)
     closers.push(() => service.close())
@@ -191,6 +201,7 @@ interface Shared {
   readonly service: Service
   readonly authenticator: Authenticator
   readonly log: Logger
+  readonly dashboard: boolean
   readonly tls?: Pem
 }
 
@@ -198,7 +209,8 @@ async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, clos
   const { host = LOOPBACK, port = DEFAULT_HTTP_PORT } = listen
   const pem = shared.tls
   const tls = pem && { ...pem, minVersion: 'TLSv1.2' as const, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) }
-  const app = restApp({ ...shared, ...(tls ? { tls } : {}), routes: routes(shared.service, () => metrics.text()) })
+  const list = [...routes(shared.service, () => metrics.text()), ...(shared.dashboard ? dashboardRoutes(shared.service, metrics) : [])]
+  const app = restApp({ ...shared, ...(tls ? { tls } : {}), routes: list })
   closers.push(async () => {
     // a connection whose last reply is still on its way is not idle at once, and would be kept for the next request
     const timer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)

@@ -114,6 +114,11 @@ export class Repository {
     )
   }
 
+  /** Labels that name the version. */
+  labelsOf(name: string, version: number): string[] {
+    return [...(this.entries.get(name)?.labels ?? [])].flatMap(([label, of]) => (of === version ? [label] : [])).sort()
+  }
+
   async index(): Promise<IndexEntry[]> {
     const names = [...new Set([...(await this.names()), ...this.entries.keys()])].sort()
     return names.flatMap((name): IndexEntry[] => {

@@ -4,6 +4,7 @@ import type { SecureContextOptions } from 'node:tls'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Authenticator, Principal } from '../auth/principal.js'
+import { authorizationOf, challengeOf } from '../dashboard/routes.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
 import { RequestTrace } from '../tracing.js'
@@ -79,7 +80,7 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
     reply.header('x-request-id', request.id)
     const key = request.headers['x-api-key']
     context.principal = authenticator.authenticate({
-      authorization: request.headers.authorization,
+      authorization: authorizationOf(request.routeOptions.url, request.headers.authorization),
       apiKey: Array.isArray(key) ? key.join() : key,
     })
     traceOf(context, request, reply)
@@ -174,7 +175,7 @@ function refuse(reply: FastifyReply, error: unknown): { http: number } {
   // what fastify itself refuses: bodies that are too large, broken paths and headers
   const own = (error as Partial<FastifyError>).code?.startsWith('FST_') ? (error as FastifyError).statusCode : undefined
   const status = own !== undefined && own >= 400 && own < 500 ? own : http
-  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (status === 401) reply.header('www-authenticate', challengeOf(reply.request.routeOptions?.url))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   // the rest of a body that is too large is not read
   if (status === 413) reply.header('connection', 'close')
