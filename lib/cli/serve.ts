@@ -4,7 +4,7 @@ import type { ServeOptions } from '../serve/index.js'
 import { UsageError } from './command.js'
 
 export const usage =
-  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--insecure] [--log info]'
+  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--drain-ms 0] [--insecure] [--log info]'
 export const summary = 'serves saved models over the Open Inference Protocol: REST, and gRPC with --grpc'
 
 export async function run(args: string[]): Promise<number> {
@@ -24,6 +24,7 @@ export async function run(args: string[]): Promise<number> {
       'max-delay-ms': { type: 'string' },
       'signed-by': { type: 'string', multiple: true },
       'model-key': { type: 'string', multiple: true },
+      'drain-ms': { type: 'string' },
       insecure: { type: 'boolean' },
       log: { type: 'string' },
     },
@@ -31,7 +32,7 @@ export async function run(args: string[]): Promise<number> {
   const [repository] = positionals
   if (repository === undefined || positionals.length > 1)
     throw new UsageError(`serve takes one folder of models, got ${positionals.length}`)
-  const number = (name: 'http' | 'grpc' | 'max-batch-size' | 'max-delay-ms'): number | undefined => {
+  const number = (name: 'http' | 'grpc' | 'max-batch-size' | 'max-delay-ms' | 'drain-ms'): number | undefined => {
     const text = values[name]
     if (text !== undefined && !/^\d+$/.test(text)) throw new UsageError(`--${name} is a number, got '${text}'`)
     return text === undefined ? undefined : Number(text)
@@ -42,7 +43,7 @@ export async function run(args: string[]): Promise<number> {
     ...(host && { host }),
     ...(port !== undefined && { port }),
   })
-  const [grpc, maxBatchSize, maxDelayMs] = [number('grpc'), number('max-batch-size'), number('max-delay-ms')]
+  const [grpc, maxBatchSize, maxDelayMs, drainMs] = [number('grpc'), number('max-batch-size'), number('max-delay-ms'), number('drain-ms')]
   const options: ServeOptions = {
     repository,
     http: listen(number('http')),
@@ -63,6 +64,6 @@ export async function run(args: string[]): Promise<number> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
-  await server.close()
+  await server.close({ drainMs: drainMs ?? 0 })
   return 0
 }

@@ -1,5 +1,6 @@
 // serve: models as a service over REST and gRPC.
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { destination, type Logger, pino } from 'pino'
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
@@ -85,16 +86,24 @@ const OPTIONS: OptionTable<ServeOptions> = {
   log: 'any',
   loading: 'object',
 }
+const CLOSE: OptionTable<CloseOptions> = { drainMs: 'integer' }
 const LISTEN: OptionTable<Listen> = { host: 'string', port: 'integer' }
 const AUTH: OptionTable<AuthOptions> = { apiKeys: 'string' }
 const TLS: OptionTable<TlsOptions> = { cert: 'string', key: 'string', ca: 'string' }
+
+export interface CloseOptions {
+  drainMs?: number
+}
 
 export interface Server {
   readonly address: { readonly http: string | undefined; readonly grpc: string | undefined }
   /** Loads what is new in the repository, and takes out what is gone. 'watch' does so by itself. */
   refresh(): Promise<void>
-  /** Takes no more requests; resolves when those there are were answered. */
-  close(): Promise<void>
+  /**
+   * Takes no more requests; resolves when those there are were answered. Before that it answers for `drainMs` longer
+   * (default 0) and says that it is not ready, so that balancers ask others.
+   */
+  close(options?: CloseOptions): Promise<void>
 }
 
 const WATCH_MS = 2000
@@ -142,11 +151,19 @@ export async function serve(options: ServeOptions): Promise<Server> {
     closers.push(() => service.close())
     if (options.control === 'watch') closers.push(watch(repository, log))
     log.info({ http, grpc, models: repository.ready().map(({ name, version }) => `${name}/${version}`) }, 'ready')
-    return { address: { http, grpc }, refresh: () => repository.refresh(), close: () => closeAll(closers) }
+    return { address: { http, grpc }, refresh: () => repository.refresh(), close: (closing) => drained(service, closers, closing) }
   } catch (error) {
     await closeAll(closers)
     throw error
   }
+}
+
+async function drained(service: Service, closers: (() => Promise<void> | void)[], options: CloseOptions = {}): Promise<void> {
+  checkOptions('close', options, CLOSE)
+  const milliseconds = integer('close', 'drainMs', options.drainMs ?? 0, 0, 3_600_000)
+  service.leave()
+  if (milliseconds > 0) await pause(milliseconds)
+  await closeAll(closers)
 }
 
 /**

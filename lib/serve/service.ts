@@ -54,6 +54,7 @@ export interface ModelConfiguration {
 }
 
 export class Service {
+  private leaving = false
   private draining = false
   private heldBytes = 0
 
@@ -64,7 +65,7 @@ export class Service {
   ) {}
 
   get isReady(): boolean {
-    return !this.draining
+    return !this.leaving && !this.draining
   }
 
   metadata(): ServerMetadata {
@@ -146,6 +147,11 @@ export class Service {
     return () => {
       this.heldBytes -= bytes
     }
+  }
+
+  /** Says that it will be closed, so that others are asked from now on; requests are still answered. */
+  leave(): void {
+    this.leaving = true
   }
 
   /** No more requests; resolves when those there are were answered. */
