@@ -32,8 +32,8 @@ export async function loadVersion(folder: string, of: VersionName, { keys, trust
   try {
     const manifest = trust && (await verifiedManifest(folder, of, trust))
     const envelope = await readEnvelope(path.join(folder, ENVELOPE_FILE))
-    // checksums carry the trust from model.json to the other files
-    const load = trust ? { ...options, verify: true } : options
+    // checksums carry the trust from model.json to the other files; the tags of sealed files tell as much as they do
+    const load = trust ? { ...options, verify: true } : envelope ? { ...options, verify: false } : options
     if (envelope === undefined) {
       if (manifest === undefined) return await loadModel(folder, load)
       return await withFiles(folder, FILES, async (files) => {
