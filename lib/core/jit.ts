@@ -57,6 +57,12 @@ interface Loaded {
   outputs: readonly Layout[]
   /** The results' structure, with positions in the outputs for Tensors. */
   tree: unknown
+}
+
+/** A run: its results, and what went wrong in it, once it is done. */
+interface Run {
+  outputs: unknown
+  ticket: number
   fault: WeftError | undefined
 }
 
@@ -150,25 +156,21 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
   const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
   const facts = calls.map(({ op, layer, inputs, attrs }) => ({ op: op.name, layer, taken: op.valuesTaken?.(inputs, attrs) }))
   const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, taken: undefined }
-  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree, fault: undefined }
+  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree }
 }
 
-function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outputs: unknown; ticket: number } {
+function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): Run {
   const results = loaded.outputs.map((layout) => allocateAs(layout, loaded.where))
-  const ticket = loaded.program.run(
+  const made: Run = { outputs: mapLeaves(loaded.tree, isHole, ({ index }) => results[index]!), ticket: 0, fault: undefined }
+  const onFault = (error: WeftError): void => {
+    made.fault = error
+  }
+  made.ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),
-    {
-      notify,
-      ...(notify && {
-        onFault: (error: WeftError): void => {
-          loaded.fault = error
-        },
-      }),
-      layer: tracing.layer,
-    },
+    { notify, ...(notify && { onFault }), layer: tracing.layer },
   )
-  return { outputs: mapLeaves(loaded.tree, isHole, ({ index }) => results[index]!), ticket }
+  return made
 }
 
 /**
@@ -203,16 +205,13 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     return { loaded, tensors }
   }
 
-  const submit = (args: A, notify: boolean): { outputs: unknown; ticket: number; loaded: Loaded } => {
+  const submit = (args: A, notify: boolean): Run => {
     const { loaded, tensors } = find(args)
-    return {
+    return run(
       loaded,
-      ...run(
-        loaded,
-        tensors.map((t) => t.held()),
-        notify,
-      ),
-    }
+      tensors.map((t) => t.held()),
+      notify,
+    )
   }
 
   const call = (...args: A): R => (currentTrace() ? fn(...args) : (submit(args, false).outputs as R))
@@ -220,15 +219,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     graph: (...args: A): string => trace(fn as (...args: never[]) => unknown, args, name).graph.toString(),
     submit: (...args: A): Submitted<R> => {
       if (currentTrace()) throw new WeftError('ERR_TRACE', `${name}: submit() cannot be used inside a traced function`)
-      const { outputs, ticket, loaded } = submit(args, true)
-      const done = finished(ticket, true).then(() => {
-        if (loaded.fault) {
-          const fault = loaded.fault
-          loaded.fault = undefined
-          throw again(fault)
-        }
+      const made = submit(args, true)
+      const done = finished(made.ticket, true).then(() => {
+        if (made.fault) throw again(made.fault)
       })
-      return { outputs: outputs as R, ticket, done }
+      return { outputs: made.outputs as R, ticket: made.ticket, done }
     },
     dispose: (): void => {
       programs.clear()
