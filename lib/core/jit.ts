@@ -4,6 +4,7 @@ import type { Buffer } from './buffer.js'
 import { Cache } from './cache.js'
 import { checkFunction } from './checks.js'
 import { device, indexOf, withDevice } from './device.js'
+import { checkPrecision } from './device_kinds.js'
 import { WeftError } from './error.js'
 import { finished } from './flights.js'
 import { currentTrace, Graph, otherDevice, recording, Trace } from './graph.js'
@@ -106,13 +107,6 @@ function argumentsKey(value: unknown, tensors: Tensor[], depth = 0): string {
       : `${typeof value === 'bigint' ? 'n' : ''}${String(value)}`
 }
 
-function checkPrecision(precision: Precision | undefined): void {
-  if (precision === 'mixedBfloat16' && device() === 'cpu')
-    throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; the CPU computes in float32", {
-      hint: "Use 'float32', or setDevice('cuda') first",
-    })
-}
-
 /** Records fn on values of the arguments' shapes. */
 function trace(
   fn: (...args: never[]) => unknown,
@@ -183,7 +177,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   checkCall('jit(fn, options)', arguments, OPTIONS)
   checkFunction('jit', fn)
   const { precision } = options
-  checkPrecision(precision)
+  checkPrecision('jit', device(), precision)
   const name = options.name ?? (fn.name || 'function')
   const programs = new Cache<Loaded>(MOST_PROGRAMS, (loaded) => loaded.program.dispose())
   const shapes: string[] = []
