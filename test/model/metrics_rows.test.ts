@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { tensor } from '../../lib/index.js'
 import * as factories from '../../lib/metrics/factories.js'
 import * as metrics from '../../lib/metrics/index.js'
-import { type MetricName, risingByName } from '../../lib/metrics/index.js'
+import { type MetricName, resolveMetric, risingByName } from '../../lib/metrics/by_name.js'
 import { everyFactoryHasARow } from '../catalogue.js'
 import { close, throws } from '../expect.js'
 import { figure } from './figure.js'
@@ -89,16 +89,16 @@ everyFactoryHasARow(
 )
 for (const { name, options = {}, y, p, figure: expected, rising } of rows) {
   test(`${name} ${JSON.stringify(options)}: the figure, a clone, a reset, and again from its name and config`, async () => {
-    const metric = metrics.resolveMetric(name, options)
+    const metric = resolveMetric(name, options)
     close([await figure(metric, y, p)], [expected], 1e-6)
     const [clone, saved] = [metric.clone!(), JSON.parse(JSON.stringify(metric.config)) as object]
     close([await figure(clone, y, p)], [expected], 1e-6)
-    close([await figure(metrics.resolveMetric(metric.metricName, saved), y, p)], [expected], 1e-6)
+    close([await figure(resolveMetric(metric.metricName, saved), y, p)], [expected], 1e-6)
     metric.reset!()
     close([await figure(metric, y, p)], [expected], 1e-6)
     for (const one of [metric, clone, byName[name]]) assert.is(one.rising, rising)
     assert.is(risingByName(`val_out_${name}`), rising)
-    assert.is(metrics.resolveMetric(name, { ...options, name: 'own' }).name, 'own')
+    assert.is(resolveMetric(name, { ...options, name: 'own' }).name, 'own')
   })
 }
 
@@ -117,9 +117,9 @@ test('calls that are not as the options say: the message shows the call to write
   throws('ERR_ARGUMENT', /curve is one of/, () => metrics.auc({ curve: 'roc' as never }))
   throws('ERR_ARGUMENT', /threshold is a number/, () => metrics.precision({ threshold: '0.5' as never }))
   throws('ERR_ARGUMENT', /k must be an integer of at least 1/, () => metrics.topKCategoricalAccuracy({ k: 0 }))
-  throws('ERR_ARGUMENT', /'__proto__' cannot be the name/, () => metrics.resolveMetric('mae', { name: '__proto__' }))
-  throws('ERR_ARGUMENT', /unknown metric '__proto__'/, () => metrics.resolveMetric('__proto__'))
-  throws('ERR_ARGUMENT', /unknown metric 'constructor'/, () => metrics.resolveMetric('constructor'))
+  throws('ERR_ARGUMENT', /'__proto__' cannot be the name/, () => resolveMetric('mae', { name: '__proto__' }))
+  throws('ERR_ARGUMENT', /unknown metric '__proto__'/, () => resolveMetric('__proto__'))
+  throws('ERR_ARGUMENT', /unknown metric 'constructor'/, () => resolveMetric('constructor'))
 })
 
 test.run()

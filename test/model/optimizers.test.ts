@@ -6,6 +6,8 @@ import { constraints, gradients, jit, type Tensor, tensor, type Variable, variab
 import { setConstraint } from '../../lib/layers/weight_options.js'
 import { optimizer } from '../../lib/optimizers/factory.js'
 import * as factories from '../../lib/optimizers/factories.js'
+import { optimizerFromJson, resolveOptimizer } from '../../lib/optimizers/by_name.js'
+import { clipByGlobalNorm } from '../../lib/optimizers/clip.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import type { Optimizer } from '../../lib/optimizers/index.js'
 import * as schedules from '../../lib/schedules/index.js'
@@ -167,7 +169,7 @@ test('clipValue, clipNorm, globalClipNorm and clipByGlobalNorm', async () => {
   close(await update({ clipNorm: 1 }), [-0.6, -0.8, -1], 1e-6)
   close(await update({ clipNorm: 100 }), [-3, -4, -12], 1e-6)
   close(await update({ globalClipNorm: 6.5 }), [-1.5, -2, -6], 1e-6)
-  const { gradients: clipped, norm } = optimizers.clipByGlobalNorm([tensor([3, 4]), tensor([12])], 26)
+  const { gradients: clipped, norm } = clipByGlobalNorm([tensor([3, 4]), tensor([12])], 26)
   close([await norm.item()], [13], 1e-6)
   close(await clipped[0]!.data(), [3, 4], 1e-6)
   assert.is(
@@ -199,11 +201,11 @@ test('saved configs make the same optimizer again', () => {
     beta1: 0.8,
   })
   const json = JSON.parse(JSON.stringify({ className: optimizer.name, config: optimizer.config }))
-  const again = optimizers.optimizerFromJson(json)
+  const again = optimizerFromJson(json)
   assert.equal(again.config, optimizer.config)
   assert.is(again.learningRate, 0.1)
   assert.is(
-    codeOf(() => optimizers.optimizerFromJson({ className: 'adamm', config: {} })),
+    codeOf(() => optimizerFromJson({ className: 'adamm', config: {} })),
     'ERR_FORMAT',
   )
 })
@@ -241,7 +243,7 @@ test('refusals: rates, options, names, gradients that do not fit', () => {
     'ERR_ARGUMENT',
   )
   assert.throws(() => optimizers.adam({ learningrate: 1 } as never), /learningRate/)
-  assert.throws(() => optimizers.resolveOptimizer('adm'), /adam/)
+  assert.throws(() => resolveOptimizer('adm'), /adam/)
   const optimizer = optimizers.adam()
   assert.is(
     codeOf(() => {
