@@ -4,7 +4,7 @@ import { type DType, type DynamicShape, sameShape, type Shape } from '../core/sp
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'

@@ -4,7 +4,7 @@ import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import {
   add,
   batchNorm,
