@@ -1,6 +1,6 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { isIntegers, isTypedArray } from '../core/checks.js'
 import { tensor } from '../core/create.js'
-import type { TypedArray } from '../core/host.js'
 import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
@@ -87,7 +87,7 @@ export abstract class Weighted {
   addWeight(options: WeightOptions): Variable {
     checkCall('addWeight(options)', arguments, WEIGHT_OPTIONS)
     const { name, shape, dtype = this.dtype, trainable = true } = options
-    if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
+    if (!isIntegers(shape, 0)) {
       throw this.error(
         'ERR_SHAPE',
         `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`,
@@ -194,7 +194,7 @@ export abstract class Weighted {
     let paths: Map<Weighted, string> | undefined
     let seen: Set<object> | undefined
     const visit = (value: unknown, path: string): void => {
-      if (typeof value !== 'object' || value === null || value instanceof Tensor || ArrayBuffer.isView(value)) return
+      if (typeof value !== 'object' || value === null || value instanceof Tensor || isTypedArray(value)) return
       if (value instanceof Weighted) {
         paths ??= new Map()
         if (!paths.has(value)) paths.set(value, path)
@@ -273,7 +273,7 @@ export abstract class Weighted {
     }
     const sources = values.map((value, i) => {
       const target = targets[i]!
-      const flat = ArrayBuffer.isView(value) && (value as TypedArray).length === target.size
+      const flat = isTypedArray(value) && value.length === target.size
       const source = value instanceof Tensor ? value : tensor(value as TensorLike, flat ? { shape: target.shape } : {})
       if (!sameShape(source.shape, target.shape)) {
         throw this.error(

@@ -1,4 +1,5 @@
 // precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
+import { isInteger } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
@@ -44,7 +45,7 @@ class ConfusionMetric extends StandardMetric {
     const { threshold, classId, average } = this.options
     const predictions = asTensor(yPred)
     const classes = predictions.rank < 2 ? 1 : predictions.shape.at(-1)!
-    if (classId !== undefined && !(Number.isInteger(classId) && classId >= 0 && classId < classes)) {
+    if (classId !== undefined && !isInteger(classId, 0, classes - 1)) {
       throw new WeftError('ERR_ARGUMENT', `${this.name}: classId ${classId} is not one of the ${classes} classes`)
     }
     const { logitsOf } = options

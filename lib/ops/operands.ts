@@ -1,4 +1,5 @@
 // Operands: how the arguments of public functions become tensors of one device, one dtype and checked axes.
+import { isInteger } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { AttrValue } from '../core/op.js'
@@ -148,7 +149,7 @@ function mismatch(op: string, shapes: readonly Shape[]): WeftError {
 
 /** The axis counted from the front; negative ones count from the end. */
 export function axisOf(op: string, axis: unknown, rank: number): number {
-  if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${show(axis)}`, { op })
+  if (!isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${show(axis)}`, { op })
   const from = (axis as number) < 0 ? (axis as number) + rank : (axis as number)
   if (from < 0 || from >= rank) {
     throw new WeftError('ERR_SHAPE', `${op}: axis ${axis} is out of range for rank ${rank}`, {
@@ -177,7 +178,7 @@ export function numberOf(op: string, name: string, value: unknown): number {
 
 /** Throws ERR_ARGUMENT unless value is an integer of at least `least`. */
 export function integerOf(op: string, name: string, value: unknown, least: number): number {
-  if (!Number.isInteger(value) || (value as number) < least) {
+  if (!isInteger(value, least)) {
     throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least}, got ${show(value)}`, { op })
   }
   return value as number
