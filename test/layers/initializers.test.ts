@@ -148,6 +148,10 @@ test('regularizers: λΣ|w|, λΣw² without ½', async () => {
   await near(regularizers.l2(0.1)(w), [0.5])
   await near(regularizers.l2()(w), [0.05])
   await near(regularizers.l1l2({ l1: 1, l2: 2 })(w), [13])
+  // a factor that is not given is 0
+  await near(regularizers.l1l2({ l1: 1 })(w), [3])
+  await near(regularizers.l1l2({ l2: 2 })(w), [10])
+  await near(regularizers.l1l2()(w), [0])
   refuses(() => regularizers.l2(-1), 'ERR_ARGUMENT', '-1')
   refuses(() => regularizers.l1l2({ l3: 1 } as never), 'ERR_ARGUMENT', "'l3'")
 })
