@@ -47,6 +47,7 @@ export interface JitFunction<A extends unknown[], R> {
   submit(...args: A): Submitted<R>
   /** Forgets the programs. */
   dispose(): void
+  [Symbol.dispose](): void
   /** Programs loaded so far and still kept. */
   readonly programs: number
 }
@@ -208,6 +209,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     )
   }
 
+  const dispose = (): void => {
+    programs.clear()
+    disposed = true
+  }
+
   const call = (...args: A): R => (currentTrace() ? fn(...args) : (submit(args, false).outputs as R))
   const made = Object.assign(call, {
     graph: (...args: A): string => trace(fn as (...args: never[]) => unknown, args, name).graph.toString(),
@@ -219,10 +225,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       })
       return { outputs: made.outputs as R, ticket: made.ticket, done }
     },
-    dispose: (): void => {
-      programs.clear()
-      disposed = true
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   })
   return Object.defineProperty(made, 'programs', { get: () => programs.size }) as unknown as JitFunction<A, R>
 }
