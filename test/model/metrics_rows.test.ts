@@ -85,7 +85,7 @@ const byName = { ...factories }
 everyFactoryHasARow(
   byName,
   rows.map(({ name }) => name),
-  'rows in test/model/metrics.test.ts',
+  'rows in test/model/metrics_rows.test.ts',
 )
 for (const { name, options = {}, y, p, figure: expected, rising } of rows) {
   test(`${name} ${JSON.stringify(options)}: the figure, a clone, a reset, and again from its name and config`, async () => {
