@@ -19,7 +19,8 @@ type Name = keyof typeof byName
 type AnyOptions = optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions
 /**
  * Every optimizer, with the options that change its formula, and the weights w, b after all steps as computed
- * elsewhere. An optimizer without a kernel must have these, as nothing else holds its formula to account.
+ * elsewhere: STEPS updates by the gradients of lossOf, from START, at RATE rounded to float32. An optimizer without a
+ * kernel must have these, as nothing else holds its formula to account.
  */
 const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: readonly number[]])[] = [
   ['sgd', {}, [0.802299324, 0.37865502, 1.4236443, 0.720394759, 0.915271139, 0.604598649, -1.24086391, -1.24485015]],
