@@ -6,6 +6,7 @@ import type { Op } from '../../lib/core/op.js'
 import {
   elu,
   gelu,
+  hardShrink,
   hardSigmoid,
   hardSilu,
   jit,
@@ -64,6 +65,18 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     (x) => (x > 0 ? x : 0.3 * x),
     { domain: away },
   ),
+  ...unary(
+    'hardShrink',
+    (x) => hardShrink(x, 0.7),
+    (x) => (Math.abs(x) <= 0.7 ? 0 : x),
+    {
+      domain: [
+        [-2, -0.8],
+        [-0.6, 0.6],
+        [0.8, 2],
+      ],
+    },
+  ),
   ...unary('relu', relu6, (x) => Math.min(Math.max(x, 0), 6), {
     domain: [
       [-2, -0.5],
@@ -81,6 +94,13 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     (x) => relu(x!),
     (x) => Math.max(x!, 0),
     EDGES,
+  ),
+  special(
+    'hardShrink',
+    'edges, with the default',
+    (x) => hardShrink(x!),
+    (x) => (Math.abs(x!) <= 0.5 ? 0 : x!),
+    [[...EDGES[0]!, 0.5, -0.5, 0.75, -0.25]],
   ),
   special(
     'sigmoid',
