@@ -36,6 +36,7 @@ const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: reado
   ['adadelta', { learningRate: 20 }],
   ['adamax', {}],
   ['nadam', {}, [0.717002816, -0.743790641, 2.05146796, 0.445096918, 1.01566544, 0.0467442544, 1.05557308, -0.908734962]],
+  ['lamb', {}, [0.951256562, -0.498729389, 1.80601806, 0.6883975, 1.11853453, 0.292121563, 0.863458976, -1.10172316]],
   ['lion', {}],
 ]
 everyFactoryHasARow(
