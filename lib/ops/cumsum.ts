@@ -49,15 +49,15 @@ type Cumulative = (x: TensorLike, axis?: number, options?: CumSumOptions) => Ten
 
 const cumulative = (op: Op<CumSumAttrs>): Cumulative =>
   func(`${op.name}(x, axis, options)`, OPTIONS, (x: TensorLike, axis = 0, options: CumSumOptions = {}) => {
-    const source = single(op.name, x, 'number')
+    const source = single(op.name, x, 'total')
     const { exclusive = false, reverse = false } = options
     return applyOne(op, [source], { axis: axisOf(op.name, axis, source.rank), exclusive, reverse })
   })
 
-/** The sum of the values up to each place along an axis (default 0). */
+/** The sum of the values up to each place along an axis (default 0); of bools and integers int32. */
 export const cumSum: Cumulative = cumulative(CumSum)
 
-/** The product of the values up to each place along an axis (default 0). */
+/** The product of the values up to each place along an axis (default 0); of bools and integers int32. */
 export const cumProd: Cumulative = cumulative(CumProd)
 
 methods({ cumSum, cumProd })
