@@ -1,7 +1,7 @@
 // saveWeights, loadWeights: the weights of a model alone, in one safetensors file.
 import { WeftError } from '../core/error.js'
+import { keep } from '../core/keep.js'
 import { checkCall } from '../core/options.js'
-import { copyOf } from '../core/read.js'
 import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import { type AnyModel, Model } from '../model/model.js'
@@ -9,7 +9,7 @@ import { FORMAT } from './manifest.js'
 import { namedVariables } from './names.js'
 import { pathOf, type Place } from './place.js'
 import { replaceFile } from './replace_file.js'
-import { readSafetensors, type StoredTensor, toTensor, writeSafetensors } from './safetensors.js'
+import { readSafetensors, type StoredTensor, toTensor, writeKept } from './safetensors.js'
 
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
@@ -42,13 +42,13 @@ function weightsOf(model: AnyModel, method: string): Map<string, Variable> {
 
 async function saveWeights(model: AnyModel, place: Place): Promise<void> {
   const file = pathOf('saveWeights', place, 'file')
-  const copies = new Map([...weightsOf(model, 'saveWeights')].map(([name, variable]) => [name, copyOf(variable)]))
+  const values = new Map([...weightsOf(model, 'saveWeights')].map(([name, variable]) => [name, keep(variable)]))
   try {
     await replaceFile('saveWeights', file, async (fresh) => {
-      await writeSafetensors(fresh, copies, { format: FORMAT })
+      await writeKept(fresh, values, { format: FORMAT })
     })
   } finally {
-    for (const copy of copies.values()) copy.dispose()
+    for (const kept of values.values()) kept.release()
   }
 }
 

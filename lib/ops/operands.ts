@@ -12,10 +12,10 @@ import { cast } from './raw.js'
 const RANK: Record<DType, number> = { bool: 0, uint8: 1, int32: 2, float16: 3, bfloat16: 3, float32: 4, float64: 5, int8: -1, int64: -1 }
 
 /**
- * What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), or floats
- * (integers become float32).
+ * What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), totals
+ * (bool and uint8 become int32), or floats (integers become float32).
  */
-export type Kind = 'stored' | 'any' | 'number' | 'float'
+export type Kind = 'stored' | 'any' | 'number' | 'total' | 'float'
 
 /** The dtype an operand of this dtype is computed in. int8 and int64 are storage only. */
 export function computed(op: string, dtype: DType, kind: Kind): DType {
@@ -26,7 +26,8 @@ export function computed(op: string, dtype: DType, kind: Kind): DType {
     })
   }
   if (kind === 'float') return isFloat(dtype) ? dtype : 'float32'
-  return kind === 'number' && dtype === 'bool' ? 'int32' : dtype
+  if (kind === 'total' && dtype === 'uint8') return 'int32'
+  return (kind === 'number' || kind === 'total') && dtype === 'bool' ? 'int32' : dtype
 }
 
 /** The dtype in which two operands meet. */

@@ -65,6 +65,19 @@ const rows: readonly { name: MetricName; options?: object; y: unknown[]; p: unkn
   { name: 'precision', y: [1, 0, 1, 0], p: [0.9, 0.6, 0.7, 0.2], figure: 2 / 3, rising: true },
   { name: 'recall', y: [1, 0, 1, 1], p: [0.9, 0.6, 0.7, 0.2], figure: 2 / 3, rising: true },
   { name: 'f1', y: [1, 0, 1, 0], p: [0.9, 0.6, 0.7, 0.2], figure: 0.8, rising: true },
+  {
+    name: 'meanIoU',
+    y: [0, 1, 2, 1],
+    p: [
+      [0.7, 0.2, 0.1],
+      [0.1, 0.8, 0.1],
+      [0.5, 0.3, 0.2],
+      [0.2, 0.3, 0.5],
+    ],
+    figure: 1 / 3,
+    rising: true,
+  },
+  { name: 'meanIoU', options: { numClasses: 5 }, y: [0, 1, 2, 1], p: [0, 1, 0, 2], figure: 1 / 3, rising: true },
   { name: 'auc', y: [1, 0, 1, 0], p: [0.9, 0.6, 0.4, 0.2], figure: 0.75, rising: true },
   { name: 'mse', y: [1, 2, 3], p: [1, 2, 5], figure: 4 / 3, rising: false },
   { name: 'mae', y: [1, 2, 3], p: [1, 2, 5], figure: 2 / 3, rising: false },
@@ -85,7 +98,7 @@ const byName = { ...factories }
 everyFactoryHasARow(
   byName,
   rows.map(({ name }) => name),
-  'rows in test/model/metrics.test.ts',
+  'rows in test/model/metrics_rows.test.ts',
 )
 for (const { name, options = {}, y, p, figure: expected, rising } of rows) {
   test(`${name} ${JSON.stringify(options)}: the figure, a clone, a reset, and again from its name and config`, async () => {

@@ -21,7 +21,8 @@ type Name = keyof typeof byName
 type AnyOptions = optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions
 /**
  * Every optimizer, with the options that change its formula, and the weights w, b after all steps as computed
- * elsewhere. An optimizer without a kernel must have these, as nothing else holds its formula to account.
+ * elsewhere: STEPS updates by the gradients of lossOf, from START, at RATE rounded to float32. An optimizer without a
+ * kernel must have these, as nothing else holds its formula to account.
  */
 const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: readonly number[]])[] = [
   ['sgd', {}, [0.802299324, 0.37865502, 1.4236443, 0.720394759, 0.915271139, 0.604598649, -1.24086391, -1.24485015]],
@@ -37,6 +38,7 @@ const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: reado
   ['adadelta', { learningRate: 20 }],
   ['adamax', {}],
   ['nadam', {}, [0.717002816, -0.743790641, 2.05146796, 0.445096918, 1.01566544, 0.0467442544, 1.05557308, -0.908734962]],
+  ['lamb', {}, [0.951256562, -0.498729389, 1.80601806, 0.6883975, 1.11853453, 0.292121563, 0.863458976, -1.10172316]],
   ['lion', {}],
 ]
 everyFactoryHasARow(
