@@ -131,6 +131,22 @@ test('what cannot be published is refused, and nothing is left of it', async () 
   await rejects('ERR_STATE', /right in the folder/, publish(source, root, { name: 'right' }))
 })
 
+test('a label moves to what is published; the version that another label names goes on, and moving it back is a rollback', async () => {
+  const root = newRoot()
+  await put(root, 2, { label: 'stable' })
+  await put(root, 3, { label: 'canary' })
+  const repository = await open(root, {})
+  await repository.load('m')
+  assert.equal([await factor(repository), await factor(repository, 'canary')], [2, 3])
+  await put(root, 4, { label: 'stable' })
+  await repository.load('m')
+  assert.equal([await factor(repository), await factor(repository, 'canary'), await factor(repository, '3')], [4, 3, 4])
+  writeFileSync(path.join(root, 'm/serve.json'), '{"labels":{"stable":1}}')
+  await repository.load('m')
+  assert.equal([await factor(repository), await factor(repository, '3')], [2, 4])
+  await repository.close()
+})
+
 test('signed: what was edited, moved, unsigned or signed by others is refused, and the old version stays', async () => {
   const root = newRoot()
   await put(root, 2, { sign: ours.sign })

@@ -69,6 +69,9 @@ test('policies pick versions', () => {
   assert.equal(chosen([10, 2, 1], 'all'), [1, 2, 10])
   assert.equal(chosen([10, 2, 1], { specific: [3, 1] }), [1])
   assert.equal(chosen([], 'all'), [])
+  assert.equal(chosen([10, 2, 1], undefined, [1, 3]), [1, 10], 'those with labels too')
+  assert.equal(chosen([10, 2, 1], { latest: 1 }, [1]), [10])
+  assert.equal(chosen([], undefined, [1]), [])
 })
 
 test('serve.json is checked whole', () => {

@@ -183,13 +183,14 @@ export class Repository {
   private async loadNow(name: string): Promise<void> {
     const found = this.root === undefined ? undefined : await findModel(this.root, name)
     if (found === undefined) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is not in the repository`)
-    const wanted = chosen([...found.versions.keys()], found.settings.versionPolicy)
+    const { versionPolicy, labels: given = {} } = found.settings
+    const wanted = chosen([...found.versions.keys()], versionPolicy, Object.values(given))
     if (wanted.length === 0) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} has no version that its policy picks`)
     const entry = this.entry(name)
     const failures: unknown[] = []
     for (const version of wanted) await this.loadVersion(entry, found, version).catch((error: unknown) => failures.push(error))
     if (failures.length > 0) throw failures[0]
-    const labels = new Map(Object.entries(found.settings.labels ?? {}))
+    const labels = new Map(Object.entries(given))
     for (const [label, version] of labels)
       if (!wanted.includes(version))
         throw new WeftError('ERR_STATE', `${named('model', name)}: label '${label}' names version ${version}, which is not loaded`)

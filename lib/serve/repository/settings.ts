@@ -9,7 +9,7 @@ import type { SchedulerOptions } from '../scheduler.js'
 export type VersionPolicy = 'all' | { readonly latest: number } | { readonly specific: readonly number[] }
 
 export interface ModelSettings {
-  /** Default { latest: 1 }. */
+  /** Default: the newest one, and those that labels name. */
   versionPolicy?: VersionPolicy
   /** Names of versions: { stable: 3, canary: 4 }. Requests that name no version go to 'stable', where there is one. */
   labels?: Record<string, number>
@@ -52,9 +52,10 @@ function check(value: unknown): ModelSettings {
   return settings
 }
 
-/** The versions that the policy picks, the newest last. */
-export function chosen(versions: readonly number[], policy: VersionPolicy = { latest: 1 }): number[] {
+/** The versions that the policy picks, the newest last. Without one: the newest, and those that labels name. */
+export function chosen(versions: readonly number[], policy?: VersionPolicy, labelled: readonly number[] = []): number[] {
   const sorted = [...versions].sort((a, b) => a - b)
+  if (policy === undefined) return sorted.filter((version, i) => i === sorted.length - 1 || labelled.includes(version))
   if (policy === 'all') return sorted
   if ('latest' in policy) return sorted.slice(-policy.latest)
   return sorted.filter((version) => policy.specific.includes(version))
