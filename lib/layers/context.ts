@@ -1,6 +1,7 @@
 // What a layer's call knows of the calls around it: training or not, and where its losses and metrics go.
 import { during } from '../core/during.js'
 import type { Tensor } from '../core/tensor.js'
+import { notePass } from './added_losses.js'
 import type { AnyLayer } from './layer.js'
 
 /** What the layers called during one pass have left for the training step. */
@@ -18,12 +19,16 @@ interface Scope {
   metrics: Map<string, Tensor>
 }
 
-/** @internal The pass under way. */
-export const context: { training: boolean; scope: Scope | undefined; caller: AnyLayer | undefined } = {
-  training: false,
-  scope: undefined,
-  caller: undefined,
+interface Call {
+  training: boolean
+  /** The layer whose call is under way. */
+  caller: AnyLayer | undefined
+  /** The number of the outermost layer's call. */
+  pass: number
 }
+
+/** @internal The pass under way. */
+export const context: Call & { scope: Scope | undefined } = { training: false, scope: undefined, caller: undefined, pass: 0 }
 
 /** Runs fn, a pass through layers, and gathers the losses and metrics that the layers add. */
 export function collectLosses<T>(fn: () => T): Collected<T> {
@@ -37,4 +42,7 @@ export function collectLosses<T>(fn: () => T): Collected<T> {
 export const inScope = <T>(scope: Scope | undefined, fn: () => T): T => during(context, { scope }, fn)
 
 /** @internal Runs fn, the call of a layer, as part of a training or an inference pass. */
-export const inPass = <T>(training: boolean, caller: AnyLayer, fn: () => T): T => during(context, { training, caller }, fn)
+export function inPass<T>(call: Call & { caller: AnyLayer }, fn: () => T): T {
+  notePass(call.caller, call.pass)
+  return during(context, call, fn)
+}

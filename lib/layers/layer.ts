@@ -9,6 +9,7 @@ import { carriesMask } from '../ops/masks.js'
 import { Tensor } from '../core/tensor.js'
 import { mapTree } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
+import { keepLoss, nextPass } from './added_losses.js'
 import { areBytes, markBytes, warnOfBytes } from './bytes.js'
 import { context, inPass } from './context.js'
 import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
@@ -186,18 +187,19 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const masks = inputs.map((t, i) => (i === 0 ? (options.mask ?? t.mask) : t.mask))
     this.checkTracked()
     context.scope?.layers.add(this)
+    const pass = context.caller === undefined ? nextPass() : context.pass
     try {
-      return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, options.withoutActivation))
+      return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, pass, options.withoutActivation))
     } catch (error) {
       throw this.located(error)
     }
   }
 
   /** call(), with the input's dtype, range and mask seen to. */
-  private compute(x: I, options: CallOptions, which: ApplyOptions['withoutActivation']): O {
+  private compute(x: I, options: CallOptions, pass: number, which: ApplyOptions['withoutActivation']): O {
     const raw = this.noteRange(inputsOf(x), options.training)
     const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
-    const result = inPass(options.training, this, () =>
+    const result = inPass({ training: options.training, caller: this, pass }, () =>
       which === undefined || which === false
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
@@ -269,11 +271,12 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (misfit) throw this.error('ERR_SHAPE', misfit, [shape], this.inputSpec?.hint)
   }
 
-  /** Adds a scalar to the loss of the step under way. */
+  /** Adds a scalar to the loss of the step under way, and to `losses` until the next call. */
   addLoss(loss: Tensor): void {
     if (loss.rank !== 0)
       throw this.error('ERR_SHAPE', `addLoss takes a scalar, got shape [${loss.shape}]`, [loss.shape], 'Reduce it with mean() or sum()')
     context.scope?.losses.push(loss)
+    keepLoss(this, loss)
   }
 
   /** Reports a scalar as a metric of the step under way. */

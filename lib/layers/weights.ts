@@ -13,6 +13,7 @@ import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
@@ -114,11 +115,12 @@ export abstract class Weighted {
   }
 
   /**
-   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's
-   * own. Read it in the function that is traced. What layers pass to addLoss() while they are called is not among them.
+   * What is to be added to the loss in a loop of one's own, of layers inside too: scalars. Penalties of the regularized
+   * weights come first. Then comes what layers passed to addLoss() in the last call of this layer or model. Read it
+   * after that call, in the same function where that one is traced.
    */
   get losses(): Tensor[] {
-    return this.collect((layer) => layer.penalties())
+    return [...this.collect((layer) => layer.penalties()), ...this.collect((layer) => addedLosses(layer, this))]
   }
 
   /** Layers this one is made of: those in its fields, also in lists, records, Maps and Sets. */

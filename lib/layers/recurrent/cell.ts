@@ -62,7 +62,9 @@ export function checkCell(what: string, value: unknown): CellLike {
 /** One step of a cell, as a part of the layer or of the pass under way. */
 export function stepOf(cell: CellLike, x: Tensor, states: readonly Tensor[], options: StepOptions): Step {
   context.scope?.layers.add(asLayer(cell))
-  const result = inLayer(cell.name, () => inPass(options.training ?? false, asLayer(cell), () => cell.call(x, states, options)))
+  const result = inLayer(cell.name, () =>
+    inPass({ training: options.training ?? false, caller: asLayer(cell), pass: context.pass }, () => cell.call(x, states, options)),
+  )
   const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
   const list = next instanceof Tensor ? [next] : next
   const sizes = sizesOf(cell)
