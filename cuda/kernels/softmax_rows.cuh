@@ -7,10 +7,23 @@
 
 namespace weft::cuda {
 
-/** The largest element of a chunk and the sum of exp(x - largest) over it. */
+/**
+ * The largest element m of a chunk and the sum of exp(x - m) over it, in two parts: those that are 1, which are those
+ * of m, and the others. So the logarithm keeps its digits where the others are next to nothing.
+ */
 struct ChunkSum {
-  float largest, total;
+  float largest, ones, others;
+  __device__ __forceinline__ float total() const { return ones + others; }
 };
+
+/** log(ones + others). */
+__device__ __forceinline__ float log_of_parts(float ones, float others) { return log1pf(others + (ones - 1.0f)); }
+/** Adds a power to its part of the sum. */
+__device__ __forceinline__ void add_power(float& ones, float& others, float power) {
+  const bool top = power == 1.0f;
+  ones += top ? 1.0f : 0.0f;
+  others += top ? 0.0f : power;
+}
 
 /** A number that exponents may be shifted by: the largest element, but 0 where all are -infinity. */
 __device__ __forceinline__ float shift_of(float largest) { return largest == -infinity ? 0.0f : largest; }
@@ -18,15 +31,16 @@ __device__ __forceinline__ float shift_of(float largest) { return largest == -in
 /** Combines the chunks of a row; `lanes` threads work on it, a warp or the block, and all get the result. */
 template <class Chunks> __device__ __forceinline__ ChunkSum combine_chunks(const Chunks& chunks, int lanes, float* scratch) {
   const int lane = int(threadIdx.x) % lanes;
-  float largest[1] = {-infinity}, total[1] = {0};
+  float largest[1] = {-infinity}, sum[2] = {0, 0};
   for (int i = lane; i < chunks.count; i += lanes) largest[0] = fmaxf(largest[0], chunks(i).largest);
   group_reduce(largest, lanes, -infinity, scratch, Larger());
   for (int i = lane; i < chunks.count; i += lanes) {
     const ChunkSum chunk = chunks(i);
-    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.largest) - largest[0]);
+    if (chunk.largest == largest[0]) sum[0] += chunk.ones, sum[1] += chunk.others;
+    else sum[1] += chunk.total() == 0 ? 0.0f : chunk.total() * expf(shift_of(chunk.largest) - largest[0]);
   }
-  group_reduce(total, lanes, 0.0f, scratch, Sum());
-  return {largest[0], total[0]};
+  group_reduce(sum, lanes, 0.0f, scratch, Sum());
+  return {largest[0], sum[0], sum[1]};
 }
 
 /** x as floats in registers, with -infinity outside of the piece; returns the largest of the piece. */

@@ -1,6 +1,6 @@
 // Cross-entropy of softmax(logits) against distributions or labels, row by row; the gradients reuse the probabilities.
+#include "log_sum.h"
 #include "pointwise.h"
-#include "row_math.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -39,8 +39,8 @@ template <class T> Step bind_dense(Call& call) {
       const T *x = frame.at<T>(logits) + r * n, *t = frame.at<T>(targets) + r * n;
       T* p = probabilities.used() ? frame.at<T>(probabilities) + r * n : nullptr;
       const T most = row_max(x, n), dot = loss.used() ? target_dot(t, x, most, n) : T(0);  // before p overwrites x
-      const T total = row_exp(x, most, p, n);
-      if (p) scale_row(p, T(1) / total, n);
+      const SplitSum<T> total = row_split_exp(x, most, p, n);
+      if (p) scale_row(p, T(1) / total.total(), n);
       if (loss.used()) frame.at<T>(loss)[r] = row_sum(t, n) * log_of(total) - dot;
     });
   };
@@ -58,8 +58,8 @@ template <class T> Step bind_sparse(Call& call) {
       const bool good = label >= 0 && label < n;
       if (!good) frame.raise(label);
       const T most = row_max(x, n), chosen = good ? x[label] - most : T(0);  // before p overwrites x
-      const T total = row_exp(x, most, p, n);
-      if (p) scale_row(p, T(1) / total, n);
+      const SplitSum<T> total = row_split_exp(x, most, p, n);
+      if (p) scale_row(p, T(1) / total.total(), n);
       if (loss.used()) frame.at<T>(loss)[r] = good ? log_of(total) - chosen : T(0);
     });
   };
