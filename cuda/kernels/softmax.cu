@@ -16,25 +16,25 @@ __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* 
   WEFT_SHARED(ChunkSum, slot, [1]);
   const Piece<T> piece(rows);
   float value[items][Piece<T>::size];  // at last x - largest, or exp of it
-  ChunkSum row{load_with_largest<T, items>(piece, x, value, scratch), 0, 0};
+  ChunkSum row{load_with_largest<T, items>(piece, x, value, scratch), 0};
   if constexpr (stage == Stage::rest)
     row = combine_chunks(ScratchSums<ChunkSum>{sums + piece.row * rows.chunks, rows.chunks}, int(blockDim.x), scratch);
   // a chunk may be -infinity throughout; a row that is has no softmax
   const float shift = stage == Stage::cluster ? shift_of(row.largest) : row.largest;
-  float sum[2] = {0, 0};
+  float total[1] = {0};
 #pragma unroll
   for (int k = 0; k < items; k++)
 #pragma unroll
     for (int e = 0; e < piece.size; e++) {
       value[k][e] -= shift;
       const float power = expf(value[k][e]);
-      add_power(sum[0], sum[1], power);
+      total[0] += power;
       value[k][e] = logarithm ? value[k][e] : power;
     }
   float below = 0;  // the chunk's largest element minus the row's
   if constexpr (stage != Stage::rest) {
-    group_reduce(sum, piece.lanes, 0.0f, scratch, Sum());
-    row.ones = sum[0], row.others = sum[1];
+    group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
+    row.others = logarithm ? others_of(total[0], value, true, piece.lanes, scratch) : total[0] - 1;
   }
   if constexpr (stage == Stage::cluster) {
     const ClusterSums<ChunkSum> cluster{slot, rows.chunks};
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* 
     cluster.leave();
     below = largest - row.largest;
   }
-  const float factor = logarithm ? 1.0f : expf(below) / row.total(), offset = logarithm ? below - log_of_parts(row.ones, row.others) : 0.0f;
+  const float factor = logarithm ? 1.0f : expf(below) / row.total(), offset = logarithm ? below - log1pf(row.others) : 0.0f;
 #pragma unroll
   for (int k = 0; k < items; k++) {
     Words<T> out;
@@ -62,13 +62,17 @@ __global__ void __launch_bounds__(most_threads(Stage::sums)) sum_chunks(const T*
   const Piece<T> piece(rows);
   float value[items][Piece<T>::size];
   const float largest = load_with_largest<T, items>(piece, x, value, scratch), shift = shift_of(largest);
-  float sum[2] = {0, 0};
+  float total[1] = {0};
 #pragma unroll
   for (int k = 0; k < items; k++)
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) add_power(sum[0], sum[1], expf(value[k][e] - shift));
-  group_reduce(sum, piece.lanes, 0.0f, scratch, Sum());
-  if (piece.lane == 0) sums[piece.id] = {largest, sum[0], sum[1]};
+    for (int e = 0; e < piece.size; e++) {
+      value[k][e] -= shift;
+      total[0] += expf(value[k][e]);
+    }
+  group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
+  const float others = others_of(total[0], value, true, piece.lanes, scratch);
+  if (piece.lane == 0) sums[piece.id] = {largest, others};
 }
 
 template <class T> Step bind_softmax(Call& call, bool logarithm) {

@@ -4,16 +4,15 @@ import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
-import { cast, reshape } from '../ops/index.js'
-import { carriesMask } from '../ops/masks.js'
+import { cast } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { mapTree } from '../core/tree.js'
-import { warnOnce } from '../core/warnings.js'
 import { keepLoss, nextPass } from './added_losses.js'
 import { areBytes, markBytes, warnOfBytes } from './bytes.js'
 import { context, inPass } from './context.js'
 import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
+import { maskedResult } from './masked_result.js'
 import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
@@ -199,7 +198,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   private compute(x: I, options: CallOptions, pass: number, which: ApplyOptions['withoutActivation']): O {
     const raw = this.noteRange(inputsOf(x), options.training)
     const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
-    const result = inPass({ training: options.training, caller: this, pass }, () =>
+    const result = inPass({ training: options.training, caller: this, pass }, options.masks, () =>
       which === undefined || which === false
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
@@ -244,20 +243,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
-      warnOnce(
-        'WEFT_MASK',
-        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
-        this,
-      )
-    }
-    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
-    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
-    if (!(result instanceof Tensor) || result.mask === mask) return result
-    // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
-    own.mask = mask
-    return own as O
+    const ends = mask === undefined && !this.supportsMasking && !this.readsMask()
+    // the mask of the input, unless computeMask has made another
+    const passed = mask === masks[0] && !this.readsMask()
+    return maskedResult(this, inputsOf(x), result, mask, { ends, passed }) as O
   }
 
   /** Whether the layer uses masks up without passing them on. */

@@ -9,6 +9,7 @@ import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add } from './arithmetic.js'
 import { cast } from './cast.js'
 import { arange } from './creation.js'
+import { passMask } from './masks.js'
 import { axisOf, indexOperand, operand, promoted, type ResultAttrs } from './operands.js'
 import { moveAxis } from './transpose.js'
 
@@ -76,7 +77,9 @@ export const gather: (x: TensorLike, indices: TensorLike, axis?: number) => Tens
   'gather(x, indices, axis)',
   (x, indices, axis = 0) => {
     const source = operand('gather', x)
-    return applyOne(Gather, [source, indexOperand('gather', indices)], { axis: axisOf('gather', axis, source.rank) })
+    const along = axisOf('gather', axis, source.rank)
+    const result = applyOne(Gather, [source, indexOperand('gather', indices)], { axis: along })
+    return along === 0 ? passMask(result, indices) : along >= 2 ? passMask(result, x) : result
   },
 )
 

@@ -63,7 +63,7 @@ export function checkCell(what: string, value: unknown): CellLike {
 export function stepOf(cell: CellLike, x: Tensor, states: readonly Tensor[], options: StepOptions): Step {
   context.scope?.layers.add(asLayer(cell))
   const result = inLayer(cell.name, () =>
-    inPass({ training: options.training ?? false, caller: asLayer(cell), pass: context.pass }, () => cell.call(x, states, options)),
+    inPass({ training: options.training ?? false, caller: asLayer(cell), pass: context.pass }, [], () => cell.call(x, states, options)),
   )
   const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
   const list = next instanceof Tensor ? [next] : next
