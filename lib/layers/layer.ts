@@ -8,15 +8,17 @@ import { cast } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { mapTree } from '../core/tree.js'
 import { keepLoss, nextPass } from './added_losses.js'
+import { type ApplyOptions, wrongOption } from './apply_options.js'
 import { areBytes, markBytes, warnOfBytes } from './bytes.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
+import { checkShapes, type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
 import { maskedResult } from './masked_result.js'
 import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
 
+export type { ApplyOptions } from './apply_options.js'
 export type { InputSpec } from './input_spec.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
@@ -44,15 +46,6 @@ export interface CallOptions {
   mask: Tensor | undefined
   /** The mask of each input, for layers of several. */
   masks: readonly (Tensor | undefined)[]
-}
-
-export interface ApplyOptions {
-  /** Default: as the call around it, else false. */
-  training?: boolean
-  /** Instead of the mask the input carries. */
-  mask?: Tensor | undefined
-  /** Leaves out the last activation of the layer (a list: by output of a model), so that a loss can take logits. */
-  withoutActivation?: boolean | readonly boolean[]
 }
 
 /** A layer: `config` is what it was made with, JSON unless it holds functions. Subclasses write build() and call(). */
@@ -101,13 +94,15 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     this.name = nameOf(this, className, config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
-    if (!isFloat(this.dtype)) throw this.error('ERR_DTYPE', `dtype must be a float, got ${this.dtype}`)
+    if (typeof this.dtype !== 'string' || !isFloat(this.dtype))
+      throw this.error('ERR_DTYPE', `dtype must be a float, got ${show(this.dtype)}`)
     this.learns = config.trainable ?? true
     // however build is called, it runs once and outside any recording
     const build = this.build.bind(this)
     Object.defineProperty(this, 'build', {
       value: (shape: InputShapes) => {
         if (this.built) return
+        checkShapes(`layer '${this.name}' (${className})`, shape)
         const free = mapShapes(shape, (s) => {
           this.checkInput(s)
           return withoutBatch(s)
@@ -156,6 +151,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** The result's shape (a tree of them, where there are several results) for inputs of a shape; null: unknown. */
   computeOutputShape(inputShape: InputShapes): DynamicShape {
+    checkShapes(`layer '${this.name}' (${this.className})`, inputShape)
     this.build(inputShape)
     const inputs = mapShapes(inputShape, (shape) => placeholder({ shape, dtype: this.dtype }))
     return mapSpecs(
@@ -169,6 +165,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
    * symbolic tensors: adds it to the model being wired.
    */
   apply(x: I, options: ApplyOptions = {}): O {
+    const wrong = wrongOption(options)
+    if (wrong !== undefined) throw this.error('ERR_ARGUMENT', `apply: ${wrong}`)
     const inputs = inputsOf(x)
     for (const t of inputs) {
       if (!(t instanceof Tensor))
@@ -262,17 +260,22 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Adds a scalar to the loss of the step under way, and to `losses` until the next call. */
   addLoss(loss: Tensor): void {
-    if (loss.rank !== 0)
-      throw this.error('ERR_SHAPE', `addLoss takes a scalar, got shape [${loss.shape}]`, [loss.shape], 'Reduce it with mean() or sum()')
+    this.checkScalar('addLoss', loss)
     context.scope?.losses.push(loss)
     keepLoss(this, loss)
   }
 
   /** Reports a scalar as a metric of the step under way. */
   addMetric(name: string, value: Tensor): void {
-    if (value.rank !== 0)
-      throw this.error('ERR_SHAPE', `addMetric takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
+    this.checkScalar('addMetric', value)
+    if (typeof name !== 'string') throw this.error('ERR_ARGUMENT', `addMetric: a name is a string, got ${show(name)}`)
     context.scope?.metrics.set(name, value)
+  }
+
+  private checkScalar(what: string, value: unknown): void {
+    if (!(value instanceof Tensor)) throw this.error('ERR_ARGUMENT', `${what} takes a Tensor, got ${show(value)}`)
+    if (value.rank !== 0)
+      throw this.error('ERR_SHAPE', `${what} takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
   }
 
   /** The symbolic result of the layer in the functional model it was called in, to make a model of an inner value. */

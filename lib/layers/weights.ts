@@ -5,7 +5,7 @@ import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '..
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
@@ -78,11 +78,13 @@ export abstract class Weighted {
   /** Makes a weight; call it in build(). */
   addWeight(options: WeightOptions): Variable {
     checkCall('addWeight(options)', arguments, WEIGHT_OPTIONS)
+    if (!isRecord(options) || typeof options.name !== 'string' || !Array.isArray(options.shape))
+      throw this.error('ERR_ARGUMENT', `addWeight takes { name, shape }, got ${show(options)}`)
     const { name, shape, dtype = this.dtype, trainable = true } = options
-    if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
+    if (Array.from(shape).some((extent) => !Number.isSafeInteger(extent) || extent < 0)) {
       throw this.error(
         'ERR_SHAPE',
-        `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`,
+        `weight '${name}' cannot have shape ${show(shape)}`,
         [shape],
         'Give every axis but the batch a fixed extent',
       )

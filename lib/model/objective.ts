@@ -5,7 +5,7 @@ import { jit, type Precision } from '../core/jit.js'
 import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
 import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
 import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
-import { isRecord } from '../core/tree.js'
+import { checkDepth, isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 
 export interface CompileOptions {
@@ -220,10 +220,16 @@ function ownNamed(kind: 'losses' | 'metrics', given: Readonly<Record<string, unk
 }
 
 /** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */
-function mapLeaves(tree: unknown, replace: (leaf: unknown) => unknown, stop: (value: unknown) => boolean = () => false): unknown {
-  if (isList(tree)) return tree.map((item) => mapLeaves(item, replace, stop))
+function mapLeaves(
+  tree: unknown,
+  replace: (leaf: unknown) => unknown,
+  stop: (value: unknown) => boolean = () => false,
+  depth = 0,
+): unknown {
+  checkDepth(depth)
+  if (isList(tree)) return tree.map((item) => mapLeaves(item, replace, stop, depth + 1))
   if (isRecord(tree) && !stop(tree) && !isMetricRecord(tree))
-    return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapLeaves(item, replace, stop)]))
+    return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapLeaves(item, replace, stop, depth + 1)]))
   return replace(tree)
 }
 
