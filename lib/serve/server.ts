@@ -1,5 +1,6 @@
 // serve: models as a service over REST and gRPC.
 import type { AddressInfo } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import { destination, type Logger, pino } from 'pino'
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
@@ -9,14 +10,15 @@ import type { AnyModel } from '../model/model.js'
 import { ApiKeys } from './auth/api_keys.js'
 import { type Authenticator, open } from './auth/principal.js'
 import { SCHEDULER_OPTIONS } from './batcher.js'
+import { Certificates } from './certificates.js'
 import { GrpcServer } from './grpc/server.js'
 import { Metrics } from './metrics.js'
 import { LIMITS, type Limits, limitsOf } from './protocol/limits.js'
 import { Repository } from './repository/repository.js'
-import { restApp } from './rest/app.js'
+import { restApp, type RestTls } from './rest/app.js'
 import { routes } from './rest/routes.js'
 import type { SchedulerOptions } from './scheduler.js'
-import { checkExposure, type Pem, pemOf, type TlsOptions } from './security.js'
+import { checkExposure, type Pem, TLS_VERSION, type TlsOptions } from './security.js'
 import { type Control, Service } from './service.js'
 
 export interface Listen {
@@ -24,6 +26,11 @@ export interface Listen {
   host?: string
   /** 0: any free one. */
   port?: number
+}
+
+export interface HttpListen extends Listen {
+  /** HTTP/2. Default: beside HTTP/1.1 with TLS, not without. True without TLS: HTTP/2 alone (h2c, prior knowledge). */
+  http2?: boolean
 }
 
 export interface AuthOptions {
@@ -41,7 +48,7 @@ export interface ServeOptions {
   /** Names loaded at the start; default all. */
   load?: readonly string[]
   /** Default port 8080; false: no REST. */
-  http?: Listen | false
+  http?: HttpListen | false
   /** Default: no gRPC. */
   grpc?: Listen
   /** Default for all models; serve.json of a model overrides it. */
@@ -73,6 +80,7 @@ const OPTIONS: OptionTable<ServeOptions> = {
   loading: 'object',
 }
 const LISTEN: OptionTable<Listen> = { host: 'string', port: 'integer' }
+const HTTP: OptionTable<HttpListen> = { ...LISTEN, http2: 'boolean' }
 const AUTH: OptionTable<AuthOptions> = { apiKeys: 'string' }
 const TLS: OptionTable<TlsOptions> = { cert: 'string', key: 'string', ca: 'string' }
 
@@ -85,7 +93,6 @@ export interface Server {
 }
 
 const WATCH_MS = 2000
-const IDLE_CHECK_MS = 20
 const DEFAULT_HTTP_PORT = 8080
 const DEFAULT_GRPC_PORT = 8081
 
@@ -115,7 +122,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
       await repository.load(name).catch((error: unknown) => failed(name, error))
     const authenticator = authenticatorOf(options, log)
     closers.push(() => authenticator.close())
-    const shared = { service, authenticator, log, ...(options.tls ? { tls: pemOf(options.tls) } : {}) }
+    const tls =
+      options.tls && new Certificates(options.tls, (err) => log.error({ err }, 'the new certificates cannot be used; the old ones stay'))
+    closers.push(() => tls?.close())
+    const shared = { service, authenticator, log, ...(tls ? { tls } : {}) }
     const http = options.http === false ? undefined : await listenHttp(shared, options.http ?? {}, metrics, closers)
     const grpc = options.grpc === undefined ? undefined : await listenGrpc(shared, options.grpc, closers)
     closers.push(() => service.close())
@@ -141,7 +151,7 @@ function check(options: ServeOptions): void {
     throw new WeftError('ERR_ARGUMENT', 'serve: there is nothing to serve', {
       hint: "Write serve({ repository: './models' }) or serve({ models: { digits: net } })",
     })
-  if (http !== undefined && http !== false) checkOptions('serve: http', http, LISTEN)
+  if (http !== undefined && http !== false) checkOptions('serve: http', http, HTTP)
   checkOptions('serve: grpc', grpc, LISTEN)
   checkOptions('serve: auth', auth, AUTH)
   checkOptions('serve: tls', tls, TLS)
@@ -180,24 +190,26 @@ interface Shared {
   readonly service: Service
   readonly authenticator: Authenticator
   readonly log: Logger
-  readonly tls?: Pem
+  readonly tls?: Certificates
 }
 
-async function listenHttp(shared: Shared, listen: Listen, metrics: Metrics, closers: (() => Promise<void> | void)[]): Promise<string> {
-  const { host = LOOPBACK, port = DEFAULT_HTTP_PORT } = listen
-  const pem = shared.tls
-  const tls = pem && { ...pem, minVersion: 'TLSv1.2' as const, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) }
-  const app = restApp({ ...shared, ...(tls ? { tls } : {}), routes: routes(shared.service, () => metrics.text()) })
-  closers.push(async () => {
-    // a connection whose last reply is still on its way is not idle at once, and would be kept for the next request
-    const timer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
-    await app.close().finally(() => clearInterval(timer))
+async function listenHttp(shared: Shared, listen: HttpListen, metrics: Metrics, closers: (() => Promise<void> | void)[]): Promise<string> {
+  const { host = LOOPBACK, port = DEFAULT_HTTP_PORT, http2 = shared.tls !== undefined } = listen
+  const contextOf = (pem: Pem): RestTls => ({ ...pem, ...TLS_VERSION, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) })
+  const { tls: certificates, ...rest } = shared
+  const app = restApp({
+    ...rest,
+    ...(certificates ? { tls: contextOf(certificates.current) } : {}),
+    http2,
+    routes: routes(shared.service, () => metrics.text()),
   })
+  certificates?.follow((pem) => (app.server as unknown as TlsServer).setSecureContext(contextOf(pem)))
+  closers.push(() => app.close())
   await app.listen({ host, port }).catch((cause: unknown) => {
     throw cannotListen(host, port, cause)
   })
   const { port: bound } = app.server.address() as AddressInfo
-  return urlOf(tls ? 'https' : 'http', host, bound)
+  return urlOf(certificates ? 'https' : 'http', host, bound)
 }
 
 async function listenGrpc(shared: Shared, listen: Listen, closers: (() => Promise<void> | void)[]): Promise<string> {

@@ -3,7 +3,7 @@ import type { DescService, Message } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import type { Authenticator, Principal } from '../auth/principal.js'
-import type { Pem } from '../security.js'
+import type { Certificates } from '../certificates.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
 import { definitionOf, type Received } from './codec.js'
@@ -15,11 +15,16 @@ export interface GrpcOptions {
   readonly service: Service
   readonly authenticator: Authenticator
   readonly log: Logger
-  readonly tls?: Pem
+  readonly tls?: Certificates
 }
 
 /** Streams of one connection. */
 const MOST_STREAMS = 1024
+/** What an old connection has begun may take so long. */
+const AGE_GRACE_MS = 600_000
+/** How often a peer is asked whether it is there, and how long it has to answer. */
+const KEEPALIVE_MS = 60_000
+const KEEPALIVE_ANSWER_MS = 20_000
 /** What does not end by itself is ended then. */
 const SHUTDOWN_MS = 5000
 
@@ -36,6 +41,12 @@ export class GrpcServer {
       'grpc.max_receive_message_length': service.limits.bodyBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MOST_STREAMS,
+      // a session that broke the protocol, or whose peer is gone, would keep its socket
+      'grpc.max_connection_idle_ms': service.limits.idleMs,
+      'grpc.max_connection_age_ms': service.limits.connectionAgeMs,
+      'grpc.max_connection_age_grace_ms': AGE_GRACE_MS,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
     })
     this.add(GRPCInferenceService, inferenceMethods(service))
     this.add(Health, healthMethods(service))
@@ -44,9 +55,7 @@ export class GrpcServer {
   /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
     const { tls } = this.options
-    const credentials = tls
-      ? grpc.ServerCredentials.createSsl(tls.ca ?? null, [{ cert_chain: tls.cert, private_key: tls.key }], tls.ca !== undefined)
-      : grpc.ServerCredentials.createInsecure()
+    const credentials = tls ? credentialsOf(tls) : grpc.ServerCredentials.createInsecure()
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
     return new Promise((resolve, reject) => {
       this.server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
@@ -142,6 +151,30 @@ export class GrpcServer {
       stream.emit('error', failureOf(error))
     }
   }
+}
+
+/** Credentials that follow the certificates. */
+function credentialsOf(certificates: Certificates): grpc.ServerCredentials {
+  const { createCertificateProviderServerCredentials } = grpc.experimental
+  const ofIdentity = (use: grpc.experimental.IdentityCertificateUpdateListener): void =>
+    use({ certificate: certificates.current.cert, privateKey: certificates.current.key })
+  const ofAuthorities = (use: grpc.experimental.CaCertificateUpdateListener): void => use({ caCertificate: certificates.current.ca! })
+  // who asks for updates is not ready for one before it has asked
+  const provider: grpc.experimental.CertificateProvider = {
+    addIdentityCertificateListener: (use) => {
+      queueMicrotask(() => ofIdentity(use))
+      certificates.follow(() => ofIdentity(use))
+    },
+    addCaCertificateListener: (use) => {
+      queueMicrotask(() => ofAuthorities(use))
+      certificates.follow(() => ofAuthorities(use))
+    },
+    removeIdentityCertificateListener: () => undefined,
+    removeCaCertificateListener: () => undefined,
+  }
+  const wantsClient = certificates.current.ca !== undefined
+  // identity first, whatever the names of its parameters say
+  return createCertificateProviderServerCredentials(provider, wantsClient ? provider : null, wantsClient)
 }
 
 /** All values of a header, joined: two credentials are none. */
