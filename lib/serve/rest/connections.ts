@@ -1,6 +1,6 @@
 // Connections of the REST server, over HTTP/1.1 and HTTP/2: how many there are, how long one may be idle, and how old.
 import type { Server as HttpServer } from 'node:http'
-import type { ServerHttp2Session } from 'node:http2'
+import { constants, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2'
 import type { Server as NetServer, Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Limits } from '../protocol/limits.js'
@@ -35,7 +35,8 @@ export class Connections {
   /** Before the body of a request is read: an HTTP/2 stream has a time to arrive in, as HTTP/1.1 has by itself. */
   arriving({ raw }: FastifyRequest): void {
     if (raw.httpVersionMajor < 2 || raw.complete) return
-    const timer = setTimeout(() => raw.destroy(), this.limits.arrivalMs).unref()
+    const { stream } = raw as unknown as Http2ServerRequest
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), this.limits.arrivalMs).unref()
     const arrived = (): void => clearTimeout(timer)
     raw.once('end', arrived).once('close', arrived)
   }
