@@ -1,14 +1,18 @@
 // ServedModel: one version of a model behind a scheduler, asked in the words of the protocol.
+import { WeftError } from '../core/error.js'
 import type { AnyModel } from '../model/model.js'
+import { Gpt } from '../transformers/gpt.js'
 import { type Answer, Executor, type Work } from './executor.js'
+import { type Finish, type Generated, Generation, type GenerateRequest } from './generation.js'
 import { sampleKey } from './host_tensor.js'
-import { datatypeOf, dtypeOfDatatype } from './protocol/datatypes.js'
+import { datatypeOf, dtypeOfDatatype, elementBytes } from './protocol/datatypes.js'
 import { matchInputs, matchOutputs } from './protocol/match.js'
 import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
-import type { Signature, WireTensor } from './protocol/tensors.js'
+import { type Signature, tooLarge, type WireTensor } from './protocol/tensors.js'
 import { type Ended, type Observer, Scheduler, type SchedulerOptions, type Timing } from './scheduler.js'
-import { describe } from './signature.js'
+import { Preprocessing } from './preprocessing.js'
+import { type Described, describe } from './signature.js'
 import { Statistics } from './statistics.js'
 
 /** Who watches all versions of all models. */
@@ -19,7 +23,9 @@ export class ServedModel {
   readonly statistics: Statistics
   private readonly executor: Executor
   private readonly scheduler: Scheduler<Work, Answer>
-  private readonly form: Work['form']
+  private readonly described: Described
+  private readonly preprocessing: Preprocessing
+  private readonly generation: Generation | undefined
 
   constructor(
     readonly name: string,
@@ -28,9 +34,10 @@ export class ServedModel {
     options: SchedulerOptions,
     watch?: Watch,
   ) {
-    const { signature, form } = describe(model)
-    this.signature = signature
-    this.form = form
+    this.described = describe(model)
+    const { signature } = this.described
+    this.preprocessing = new Preprocessing(model, signature)
+    this.signature = { ...signature, outputs: [...signature.outputs, ...this.preprocessing.outputs] }
     this.statistics = new Statistics(name, version)
     const others = watch?.(this)
     const observer: Observer = {
@@ -45,10 +52,22 @@ export class ServedModel {
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
     this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.executor.run(batch), observer)
+    this.generation =
+      (model as unknown) instanceof Gpt
+        ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
+        : undefined
   }
 
   get waiting(): number {
-    return this.scheduler.waiting
+    return this.scheduler.waiting + (this.generation?.waiting ?? 0)
+  }
+  /** Whether texts are generated. */
+  get generates(): boolean {
+    return this.generation !== undefined
+  }
+  /** The input that takes texts. */
+  get textInput(): string | undefined {
+    return this.preprocessing.textInput?.name
   }
   get maxDelayMs(): number {
     return this.scheduler.maxDelayMs
@@ -68,19 +87,22 @@ export class ServedModel {
       shape: [1, ...shape.slice(1)],
       bytes: new Uint8Array(0),
     }))
-    await this.executor.warm({ inputs, form: this.form })
+    await this.executor.warm({ inputs, form: this.described.form })
   }
 
   async infer(request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
-    const inputs = matchInputs(this.signature, request.inputs).map(({ datatype, shape, bytes }) => ({
+    const { complete, form, signature } = this.described
+    const given = this.preprocessing.inputs(request.inputs)
+    const inputs = matchInputs(signature, complete?.(given) ?? given).map(({ datatype, shape, bytes }) => ({
       dtype: dtypeOfDatatype(datatype)!,
       shape,
       bytes,
     }))
     const asked = matchOutputs(this.signature, request.outputs)
     const rows = inputs[0]!.shape[0]!
+    checkOutputs(signature, inputs)
     const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
-    const { outputs } = await this.scheduler.submit({ inputs, form: this.form }, rows, key, {
+    const { outputs } = await this.scheduler.submit({ inputs, form }, rows, key, {
       priority: request.priority,
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
       ...(signal ? { signal } : {}),
@@ -89,17 +111,38 @@ export class ServedModel {
       model: this.name,
       version: this.version,
       id: request.id,
-      outputs: asked.map(({ index, binary }) => {
-        const { dtype, shape, bytes } = outputs[index]!
-        const tensor: WireTensor = { name: this.signature.outputs[index]!.name, datatype: datatypeOf(dtype), shape, bytes }
-        return { tensor, binary: binary ?? request.binaryOutputs }
-      }),
+      outputs: asked.map(({ index, binary }) => ({ tensor: this.output(index, outputs), binary: binary ?? request.binaryOutputs })),
     }
+  }
+
+  /** Calls `part` for each token of a text; resolves with why it ended. ERR_UNSUPPORTED for a model that has no texts. */
+  generate(request: GenerateRequest, part: (generated: Generated) => void, signal?: AbortSignal): Promise<Finish> {
+    if (this.generation !== undefined) return this.generation.generate(request, part, signal)
+    throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' does not generate texts`, { hint: 'Ask its infer endpoint' })
+  }
+
+  private output(index: number, outputs: Answer['outputs']): WireTensor {
+    if (index >= outputs.length) return this.preprocessing.label(outputs)
+    const { dtype, shape, bytes } = outputs[index]!
+    return this.preprocessing.output({ name: this.signature.outputs[index]!.name, datatype: datatypeOf(dtype), shape, bytes })
   }
 
   /** Answers what was accepted, takes no more, and frees the programs. The model stays. */
   async close(): Promise<void> {
-    await this.scheduler.close()
+    await Promise.all([this.scheduler.close(), this.generation?.close()])
     this.executor.dispose()
   }
+}
+
+/** Bytes that the outputs of a request may have. */
+const MOST_OUTPUT = 2 ** 30
+
+/** Before anything is computed: free extents of an output are not larger than the largest of the inputs. */
+function checkOutputs({ outputs }: Signature, inputs: readonly { readonly shape: readonly number[] }[]): void {
+  const most = Math.max(1, ...inputs.flatMap(({ shape }) => shape.slice(1)))
+  const rows = inputs[0]!.shape[0]!
+  let bytes = 0
+  for (const { shape, datatype } of outputs)
+    bytes += rows * shape.slice(1).reduce((size, extent) => size * (extent < 0 ? most : extent), Math.max(1, elementBytes(datatype)))
+  if (bytes > MOST_OUTPUT) throw tooLarge(`the outputs would have ${bytes} bytes, ${MOST_OUTPUT} are the most`)
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { WeftError } from '../core/error.js'
 import type { Principal } from './auth/principal.js'
 import type { Datatype } from './protocol/datatypes.js'
+import type { Finish, Generated, GenerateRequest } from './generation.js'
 import type { Limits } from './protocol/limits.js'
 import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
@@ -18,7 +19,7 @@ import type { ModelStatistics } from './statistics.js'
 export type Control = 'none' | 'explicit' | 'watch'
 
 /** Extensions of the protocol, exactly those that there are. */
-const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_configuration', 'model_repository', 'schedule_policy']
+const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_configuration', 'model_repository', 'schedule_policy', 'generate']
 
 export interface ServerMetadata {
   readonly name: string
@@ -50,6 +51,10 @@ export interface ModelConfiguration {
   readonly input: readonly ConfigTensor[]
   readonly output: readonly ConfigTensor[]
   readonly dynamic_batching: { readonly max_queue_delay_microseconds: number }
+  /** text_input: the input that takes texts as BYTES. */
+  readonly parameters: Readonly<Record<string, { readonly string_value: string }>>
+  /** Several answers to one request: texts are generated. */
+  readonly model_transaction_policy: { readonly decoupled: boolean }
 }
 
 export class Service {
@@ -97,13 +102,17 @@ export class Service {
     return served.infer(request, signal)
   }
 
+  generate(served: ServedModel, request: GenerateRequest, part: (generated: Generated) => void, signal?: AbortSignal): Promise<Finish> {
+    return served.generate(request, part, signal)
+  }
+
   statistics(principal: Principal, name?: string, version?: string): ModelStatistics[] {
     const all = name === undefined ? this.repository.ready() : version ? [this.repository.resolve(name, version)] : this.known(name)
     return all.filter((served) => principal.sees(served.name)).map((served) => served.statistics.totals)
   }
 
   configuration(name: string, version?: string): ModelConfiguration {
-    const { signature, maxBatchSize, maxDelayMs } = this.repository.resolve(name, version)
+    const { signature, maxBatchSize, maxDelayMs, generates, textInput } = this.repository.resolve(name, version)
     const tensor = ({ name: of, datatype, shape }: TensorSpec): ConfigTensor => ({
       name: of,
       data_type: datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`,
@@ -117,6 +126,8 @@ export class Service {
       input: signature.inputs.map(tensor),
       output: signature.outputs.map(tensor),
       dynamic_batching: { max_queue_delay_microseconds: Math.round(maxDelayMs * 1000) },
+      parameters: textInput === undefined ? {} : { text_input: { string_value: textInput } },
+      model_transaction_policy: { decoupled: generates },
     }
   }
 

@@ -6,6 +6,7 @@ import { checkLoadParameters, type Service } from '../service.js'
 import { Health, type HealthCheckRequest, HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from './health_pb.js'
 import * as pb from './inference_pb.js'
 import { configurationOf, parametersOf, replyOf, requestOf, statisticsOf } from './messages.js'
+import { streamInfer } from './stream_infer.js'
 
 export interface Asked {
   readonly principal: Principal
@@ -20,12 +21,18 @@ export interface Method {
   readonly answer: (request: never, asked: Asked) => Promise<Message> | Message
 }
 
+/** A method of many requests and answers on one stream. What fails is said in an answer, and the stream goes on. */
+export interface StreamMethod extends Omit<Method, 'answer'> {
+  readonly answers: (request: never, asked: Asked, send: (answer: Message) => void) => Promise<void>
+  readonly failure: (message: string) => Message
+}
+
 const ANY: readonly Role[] = ['predict', 'read', 'admin']
 const ASK: readonly Role[] = ['predict', 'read']
 const none = (): undefined => undefined
 
 /** By method of the generated service: one that is missing does not compile. */
-export function inferenceMethods(service: Service): Readonly<Record<keyof typeof pb.GRPCInferenceService.method, Method>> {
+export function inferenceMethods(service: Service): Readonly<Record<keyof typeof pb.GRPCInferenceService.method, Method | StreamMethod>> {
   const metadata = (specs: readonly TensorSpec[]): { name: string; datatype: string; shape: bigint[] }[] =>
     specs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt) }))
   return {
@@ -71,6 +78,13 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
           release()
         }
       },
+    },
+    modelStreamInfer: {
+      roles: ['predict'],
+      model: ({ modelName }: pb.ModelInferRequest) => modelName,
+      failure: (errorMessage) => create(pb.ModelStreamInferResponseSchema, { errorMessage }),
+      answers: (request: pb.ModelInferRequest, { signal }, send) =>
+        streamInfer(service, request, signal, (inferResponse) => send(create(pb.ModelStreamInferResponseSchema, { inferResponse }))),
     },
     modelConfig: {
       roles: ASK,

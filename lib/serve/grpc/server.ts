@@ -9,7 +9,9 @@ import { statusOf } from '../status.js'
 import { definitionOf, type Received } from './codec.js'
 import { Health } from './health_pb.js'
 import { GRPCInferenceService } from './inference_pb.js'
-import { healthMethods, inferenceMethods, type Method } from './methods.js'
+import { Conversation, type Duplex } from './conversation.js'
+import { healthMethods, inferenceMethods, type Method, type StreamMethod } from './methods.js'
+import { failureOf, header } from './status.js'
 
 export interface GrpcOptions {
   readonly service: Service
@@ -74,10 +76,12 @@ export class GrpcServer {
     })
   }
 
-  private add(service: DescService, methods: Readonly<Record<string, Method>>): void {
+  private add(service: DescService, methods: Readonly<Record<string, Method | StreamMethod>>): void {
     const handlers = service.methods.map((descriptor): [string, grpc.UntypedHandleCall] => {
       const method = methods[descriptor.localName]!
       const name = `${service.typeName}/${descriptor.name}`
+      if ('answers' in method)
+        return [descriptor.name, ((stream: Duplex) => new Conversation(this.options, name, method, stream)) as grpc.UntypedHandleCall]
       if (descriptor.methodKind === 'server_streaming')
         return [
           descriptor.name,
@@ -175,17 +179,4 @@ function credentialsOf(certificates: Certificates): grpc.ServerCredentials {
   const wantsClient = certificates.current.ca !== undefined
   // identity first, whatever the names of its parameters say
   return createCertificateProviderServerCredentials(provider, wantsClient ? provider : null, wantsClient)
-}
-
-/** All values of a header, joined: two credentials are none. */
-function header(metadata: grpc.Metadata, name: string): string | undefined {
-  const values = metadata.get(name)
-  return values.length === 0 ? undefined : values.join()
-}
-
-function failureOf(error: unknown): Partial<grpc.StatusObject> & Error {
-  const { grpc: code, message, retryAfter } = statusOf(error)
-  const metadata = new grpc.Metadata()
-  if (retryAfter !== undefined) metadata.set('retry-after', String(retryAfter))
-  return Object.assign(new Error(message), { code, details: message, metadata })
 }

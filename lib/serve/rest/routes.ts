@@ -8,6 +8,7 @@ import { encodeReply } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import { deflate, inflate, wantedEncoding } from './body.js'
+import { generateText, streamText } from './generate.js'
 
 export interface Parameters {
   model?: string
@@ -60,6 +61,8 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
     ),
     ...versions('/config').map((url) => get(url, ASK, ({ model, version }) => service.configuration(model, version))),
     ...versions('/infer').map((url) => post(url, ['predict'], (asked) => infer(service, asked))),
+    ...versions('/generate').map((url) => post(url, ['predict'], (asked) => generateText(service, asked))),
+    ...versions('/generate_stream').map((url) => post(url, ['predict'], (asked) => streamText(service, asked))),
     post('/v2/repository/index', ['read'], async (asked) => {
       const ready = member(await jsonBody(service, asked), 'ready')
       if (ready !== undefined && typeof ready !== 'boolean') throw invalid('ready is true or false')

@@ -1,0 +1,16 @@
+// What gRPC calls say beside their messages: headers that came, and the status of what failed.
+import * as grpc from '@grpc/grpc-js'
+import { statusOf } from '../status.js'
+
+/** All values of a header, joined: two credentials are none. */
+export function header(metadata: grpc.Metadata, name: string): string | undefined {
+  const values = metadata.get(name)
+  return values.length === 0 ? undefined : values.join()
+}
+
+export function failureOf(error: unknown): Partial<grpc.StatusObject> & Error {
+  const { grpc: code, message, retryAfter } = statusOf(error)
+  const metadata = new grpc.Metadata()
+  if (retryAfter !== undefined) metadata.set('retry-after', String(retryAfter))
+  return Object.assign(new Error(message), { code, details: message, metadata })
+}
