@@ -81,6 +81,12 @@ export class Service {
     return { name, versions, platform: 'weft', inputs: signature.inputs, outputs: signature.outputs }
   }
 
+  /** Versions that are ready; ERR_UNAVAILABLE where there is none. */
+  versions(name: string): string[] {
+    this.target(name)
+    return this.repository.ready(name).map((served) => served.version)
+  }
+
   /** ERR_NOT_FOUND for a model or version that is unknown. */
   modelReady(name: string, version?: string): boolean {
     try {

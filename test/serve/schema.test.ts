@@ -9,6 +9,7 @@ import { Metrics } from '../../lib/serve/metrics.js'
 import { limitsOf } from '../../lib/serve/protocol/limits.js'
 import { Repository } from '../../lib/serve/repository/repository.js'
 import { restApp } from '../../lib/serve/rest/app.js'
+import { templateOf } from '../../lib/serve/rest/openapi.js'
 import { routes } from '../../lib/serve/rest/routes.js'
 import { Service } from '../../lib/serve/service.js'
 import { pino } from 'pino'
@@ -96,7 +97,7 @@ test('every reply has the form that the protocol gives it', async () => {
     const payload = url.endsWith('/infer') ? JSON.stringify(good) : undefined
     const reply = await built.inject({
       method: method as 'GET',
-      url: url.replace(':model', 'm').replace(':version', '1'),
+      url: templateOf(url).replace('{model}', 'm').replace('{version}', '1'),
       ...(payload ? { payload } : {}),
     })
     if (validate === undefined) continue
@@ -106,7 +107,7 @@ test('every reply has the form that the protocol gives it', async () => {
     if (!url.includes(':model')) continue
     const unknown = await built.inject({
       method: method as 'GET',
-      url: url.replace(':model', 'none').replace(':version', '1'),
+      url: templateOf(url).replace('{model}', 'none').replace('{version}', '1'),
       ...(payload ? { payload } : {}),
     })
     assert.is(unknown.statusCode, 404, url)
