@@ -7,8 +7,12 @@ import { integer } from '../core/checks.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import type { LoadOptions } from '../io/index.js'
 import type { AnyModel } from '../model/model.js'
+import { AuditLog, type AuditOptions } from './audit.js'
 import { ApiKeys } from './auth/api_keys.js'
+import { Gate } from './auth/gate.js'
+import { checkOidc, KeysAndTokens, Oidc, type OidcOptions } from './auth/oidc.js'
 import { type Authenticator, open } from './auth/principal.js'
+import { checkRate, type Rate } from './auth/rates.js'
 import { SCHEDULER_OPTIONS } from './batcher.js'
 import { Certificates } from './certificates.js'
 import { GrpcServer } from './grpc/server.js'
@@ -35,7 +39,9 @@ export interface HttpListen extends Listen {
 
 export interface AuthOptions {
   /** A file of API keys: createApiKey(), `npx weftjs key`. */
-  apiKeys: string
+  apiKeys?: string
+  /** An identity provider whose tokens are taken. */
+  oidc?: OidcOptions
 }
 
 export interface ServeOptions {
@@ -54,6 +60,10 @@ export interface ServeOptions {
   /** Default for all models; serve.json of a model overrides it. */
   batching?: SchedulerOptions
   auth?: AuthOptions
+  /** Requests for inference of one key or token in a second; a key may have its own. Default: no limit. */
+  rate?: Rate
+  /** A record of changes and refusals whose lines are chained by their hashes. Default: none. */
+  audit?: AuditOptions
   tls?: TlsOptions
   /** Allows other addresses than the loopback without TLS and authentication, and 'explicit' without authentication. */
   insecure?: boolean
@@ -73,6 +83,8 @@ const OPTIONS: OptionTable<ServeOptions> = {
   grpc: 'object',
   batching: 'object',
   auth: 'object',
+  rate: 'object',
+  audit: 'object',
   tls: 'object',
   insecure: 'boolean',
   limits: 'object',
@@ -81,7 +93,8 @@ const OPTIONS: OptionTable<ServeOptions> = {
 }
 const LISTEN: OptionTable<Listen> = { host: 'string', port: 'integer' }
 const HTTP: OptionTable<HttpListen> = { ...LISTEN, http2: 'boolean' }
-const AUTH: OptionTable<AuthOptions> = { apiKeys: 'string' }
+const AUTH: OptionTable<AuthOptions> = { apiKeys: 'string', oidc: 'object' }
+const AUDIT: OptionTable<AuditOptions> = { file: 'string', key: 'string', inference: 'boolean' }
 const TLS: OptionTable<TlsOptions> = { cert: 'string', key: 'string', ca: 'string' }
 
 export interface Server {
@@ -116,11 +129,19 @@ export async function serve(options: ServeOptions): Promise<Server> {
     metrics.repository = repository
     // first in, last closed: where the start fails
     closers.push(() => repository.close())
-    const service = new Service(repository, options.control ?? 'none', limitsOf('serve', options.limits))
+    const audit = options.audit && new AuditLog(options.audit, (err) => log.error({ err }, 'the audit log cannot be written'))
+    if (audit)
+      closers.unshift(() => {
+        audit.note({ event: 'stop' })
+        log.info({ head: audit.head }, 'the audit log ends')
+        audit.close()
+      })
+    audit?.record({ event: 'start' })
+    const service = new Service(repository, options.control ?? 'none', limitsOf('serve', options.limits), audit)
     for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
     for (const name of options.load ?? (await repository.names()))
       await repository.load(name).catch((error: unknown) => failed(name, error))
-    const authenticator = authenticatorOf(options, log)
+    const authenticator = new Gate(authenticatorOf(options, log), { rate: options.rate, audit })
     closers.push(() => authenticator.close())
     const tls =
       options.tls && new Certificates(options.tls, (err) => log.error({ err }, 'the new certificates cannot be used; the old ones stay'))
@@ -157,8 +178,13 @@ function check(options: ServeOptions): void {
   checkOptions('serve: tls', tls, TLS)
   checkOptions('serve: batching', options.batching, SCHEDULER_OPTIONS)
   checkOptions('serve: limits', options.limits, LIMITS)
-  if (auth !== undefined && auth.apiKeys === undefined)
-    throw new WeftError('ERR_ARGUMENT', 'serve: auth needs apiKeys', { hint: "Write auth: { apiKeys: 'keys.json' }" })
+  if (auth !== undefined && auth.apiKeys === undefined && auth.oidc === undefined)
+    throw new WeftError('ERR_ARGUMENT', 'serve: auth needs apiKeys or oidc', { hint: "Write auth: { apiKeys: 'keys.json' }" })
+  if (auth?.oidc !== undefined) checkOidc(auth.oidc)
+  if (options.rate !== undefined) checkRate('serve: rate', options.rate)
+  checkOptions('serve: audit', options.audit, AUDIT)
+  if (options.audit !== undefined && options.audit.file === undefined)
+    throw new WeftError('ERR_ARGUMENT', 'serve: audit needs file', { hint: "Write audit: { file: 'audit.jsonl' }" })
   if (tls !== undefined && (tls.cert === undefined || tls.key === undefined))
     throw new WeftError('ERR_ARGUMENT', 'serve: tls needs cert and key')
   if (options.control === 'explicit' && auth === undefined && !insecure)
@@ -175,8 +201,14 @@ function check(options: ServeOptions): void {
 const LOOPBACK = '127.0.0.1'
 
 function authenticatorOf({ auth }: ServeOptions, log: Logger): Authenticator {
-  if (auth === undefined) return open
-  return new ApiKeys(auth.apiKeys, (err) => log.error({ err }, 'the file of API keys cannot be read; the keys stay as they were'))
+  const { apiKeys, oidc } = auth ?? {}
+  const keys =
+    apiKeys === undefined
+      ? undefined
+      : new ApiKeys(apiKeys, (err) => log.error({ err }, 'the file of API keys cannot be read; the keys stay as they were'))
+  const tokens = oidc && new Oidc(oidc, (err) => log.error({ err }, 'the identity provider cannot be asked'))
+  if (keys && tokens) return new KeysAndTokens(keys, tokens)
+  return keys ?? tokens ?? open
 }
 
 function loggerOf(log: string | Logger | undefined): Logger {

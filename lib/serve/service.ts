@@ -1,6 +1,7 @@
 // Service: what the server can be asked, without HTTP or gRPC.
 import { readFileSync } from 'node:fs'
 import { WeftError } from '../core/error.js'
+import type { AuditLog } from './audit.js'
 import type { Principal } from './auth/principal.js'
 import type { Datatype } from './protocol/datatypes.js'
 import type { Finish, Generated, GenerateRequest } from './generation.js'
@@ -65,6 +66,7 @@ export class Service {
     readonly repository: Repository,
     readonly control: Control,
     readonly limits: Required<Limits>,
+    private readonly audit?: AuditLog,
   ) {}
 
   get isReady(): boolean {
@@ -104,12 +106,20 @@ export class Service {
     return this.repository.resolve(name, version)
   }
 
-  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
-    return served.infer(request, signal)
+  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal, principal?: Principal): Promise<InferReply> {
+    const reply = served.infer(request, signal)
+    return this.audit?.inference ? this.recorded(reply, served, principal) : reply
   }
 
-  generate(served: ServedModel, request: GenerateRequest, part: (generated: Generated) => void, signal?: AbortSignal): Promise<Finish> {
-    return served.generate(request, part, signal)
+  generate(
+    served: ServedModel,
+    request: GenerateRequest,
+    part: (generated: Generated) => void,
+    signal?: AbortSignal,
+    principal?: Principal,
+  ): Promise<Finish> {
+    const finish = served.generate(request, part, signal)
+    return this.audit?.inference ? this.recorded(finish, served, principal) : finish
   }
 
   statistics(principal: Principal, name?: string, version?: string): ModelStatistics[] {
@@ -142,14 +152,12 @@ export class Service {
     return entries.filter(({ name, state }) => principal.sees(name) && (!readyOnly || state === 'READY'))
   }
 
-  async load(name: string): Promise<void> {
-    this.checkControl()
-    await this.repository.load(name)
+  load(name: string, principal: Principal): Promise<void> {
+    return this.change('load', name, principal, () => this.repository.load(name))
   }
 
-  async unload(name: string): Promise<void> {
-    this.checkControl()
-    await this.repository.unload(name)
+  unload(name: string, principal: Principal): Promise<void> {
+    return this.change('unload', name, principal, () => this.repository.unload(name))
   }
 
   /** Counts bytes that are held for requests, until the returned function is called. */
@@ -168,6 +176,29 @@ export class Service {
   async close(): Promise<void> {
     this.draining = true
     await this.repository.close()
+  }
+
+  /** What cannot be recorded is not done. */
+  private async change(event: 'load' | 'unload', name: string, { id: actor }: Principal, fn: () => Promise<void>): Promise<void> {
+    this.checkControl()
+    const model = name.slice(0, 128)
+    this.audit?.record({ event, actor, model })
+    await fn().catch((error: unknown) => {
+      this.audit?.note({ event, actor, model, code: (error as { code?: string }).code ?? 'ERR_INTERNAL' })
+      throw error
+    })
+  }
+
+  private async recorded<T>(answer: Promise<T>, { name: model, version }: ServedModel, principal: Principal | undefined): Promise<T> {
+    const note = (code?: string): void => this.audit?.note({ event: 'infer', actor: principal?.id, model, version, code })
+    try {
+      const value = await answer
+      note()
+      return value
+    } catch (error) {
+      note((error as { code?: string }).code ?? 'ERR_INTERNAL')
+      throw error
+    }
   }
 
   private known(name: string): ServedModel[] {

@@ -1,12 +1,12 @@
 // Conversation: a stream of requests and answers. Each request is looked at by itself; an error is an answer.
 import type { Message } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
-import type { Principal } from '../auth/principal.js'
+import { type Principal, refuse } from '../auth/principal.js'
 import { statusOf } from '../status.js'
 import type { Received } from './codec.js'
 import type { StreamMethod } from './methods.js'
 import type { GrpcOptions } from './server.js'
-import { failureOf, header } from './status.js'
+import { credentialsOf, failureOf } from './status.js'
 
 export type Duplex = grpc.ServerDuplexStream<Received, Message>
 
@@ -25,14 +25,9 @@ export class Conversation {
     private readonly method: StreamMethod,
     private readonly stream: Duplex,
   ) {
-    try {
-      this.principal().demand(method.roles, undefined, false)
-    } catch (error) {
-      options.log.info({ method: name, status: statusOf(error).grpc, code: (error as { code?: string }).code }, 'request')
-      this.over = true
-      stream.emit('error', failureOf(error))
-      return
-    }
+    // nothing is read before it is known who asks
+    stream.pause()
+    void this.begin()
     stream.on('cancelled', () => {
       this.over = true
       this.controller.abort()
@@ -52,31 +47,44 @@ export class Conversation {
     stream.on('error', () => this.controller.abort())
   }
 
+  private async begin(): Promise<void> {
+    const { log, authenticator } = this.options
+    try {
+      const principal = await this.principal()
+      principal.demand(this.method.roles, undefined, false)
+      this.stream.resume()
+    } catch (error) {
+      const { code } = error as { code?: string }
+      log.info({ method: this.name, status: statusOf(error).grpc, code }, 'request')
+      refuse(authenticator, error, { principal: undefined, address: this.stream.getPeer(), asked: this.name, model: undefined })
+      this.over = true
+      this.stream.emit('error', failureOf(error))
+    }
+  }
+
   /** Credentials may expire while a stream is open. */
-  private principal(): Principal {
-    const { metadata } = this.stream
-    return this.options.authenticator.authenticate({
-      authorization: header(metadata, 'authorization'),
-      apiKey: header(metadata, 'x-api-key'),
-    })
+  private principal(): Principal | Promise<Principal> {
+    return this.options.authenticator.authenticate(credentialsOf(this.stream))
   }
 
   /** Never rejects. */
   private async answer(request: Received): Promise<void> {
-    const { log } = this.options
+    const { log, authenticator } = this.options
     const begin = performance.now()
     let principal: Principal | undefined
     let model: string | undefined
     let failure: unknown
     try {
-      principal = this.principal()
+      principal = await this.principal()
       if ('failure' in request) throw request.failure
       model = this.method.model(request.message as never)
       principal.demand(this.method.roles, model, false)
+      authenticator.admit?.(principal, this.method.roles)
       const asked = { principal, signal: this.controller.signal }
       await this.method.answers(request.message as never, asked, (answer) => this.send(answer))
     } catch (error) {
       failure = error
+      refuse(authenticator, error, { principal: principal?.id, address: this.stream.getPeer(), asked: this.name, model })
       this.send(this.method.failure(statusOf(error).message))
     }
     const status = failure === undefined ? 0 : statusOf(failure).grpc

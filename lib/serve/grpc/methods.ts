@@ -69,11 +69,11 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     modelInfer: {
       roles: ['predict'],
       model: ({ modelName }: pb.ModelInferRequest) => modelName,
-      answer: async (request: pb.ModelInferRequest, { signal }) => {
+      answer: async (request: pb.ModelInferRequest, { principal, signal }) => {
         const served = service.target(request.modelName, request.modelVersion)
         const release = service.hold(request.rawInputContents.reduce((sum, { length }) => sum + length, 0))
         try {
-          return replyOf(await service.infer(served, requestOf(request, service.limits), signal))
+          return replyOf(await service.infer(served, requestOf(request, service.limits), signal, principal))
         } finally {
           release()
         }
@@ -83,8 +83,8 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
       roles: ['predict'],
       model: ({ modelName }: pb.ModelInferRequest) => modelName,
       failure: (errorMessage) => create(pb.ModelStreamInferResponseSchema, { errorMessage }),
-      answers: (request: pb.ModelInferRequest, { signal }, send) =>
-        streamInfer(service, request, signal, (inferResponse) => send(create(pb.ModelStreamInferResponseSchema, { inferResponse }))),
+      answers: (request: pb.ModelInferRequest, asked, send) =>
+        streamInfer(service, request, asked, (inferResponse) => send(create(pb.ModelStreamInferResponseSchema, { inferResponse }))),
     },
     modelConfig: {
       roles: ASK,
@@ -106,18 +106,18 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     repositoryModelLoad: {
       roles: ['admin'],
       model: ({ modelName }: pb.RepositoryModelLoadRequest) => modelName,
-      answer: async ({ modelName, parameters }: pb.RepositoryModelLoadRequest) => {
+      answer: async ({ modelName, parameters }: pb.RepositoryModelLoadRequest, { principal }) => {
         checkLoadParameters(parametersOf(parameters))
-        await service.load(modelName)
+        await service.load(modelName, principal)
         return create(pb.RepositoryModelLoadResponseSchema)
       },
     },
     repositoryModelUnload: {
       roles: ['admin'],
       model: ({ modelName }: pb.RepositoryModelUnloadRequest) => modelName,
-      answer: async ({ modelName, parameters }: pb.RepositoryModelUnloadRequest) => {
+      answer: async ({ modelName, parameters }: pb.RepositoryModelUnloadRequest, { principal }) => {
         checkLoadParameters(parametersOf(parameters))
-        await service.unload(modelName)
+        await service.unload(modelName, principal)
         return create(pb.RepositoryModelUnloadResponseSchema)
       },
     },

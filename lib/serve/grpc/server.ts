@@ -2,7 +2,7 @@
 import type { DescService, Message } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import type { Logger } from 'pino'
-import type { Authenticator, Principal } from '../auth/principal.js'
+import { type Authenticator, type Principal, refuse } from '../auth/principal.js'
 import type { Certificates } from '../certificates.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
@@ -11,7 +11,8 @@ import { Health } from './health_pb.js'
 import { GRPCInferenceService } from './inference_pb.js'
 import { Conversation, type Duplex } from './conversation.js'
 import { healthMethods, inferenceMethods, type Method, type StreamMethod } from './methods.js'
-import { failureOf, header } from './status.js'
+import { credentialsOf, failureOf } from './status.js'
+import { serverCredentials } from './tls.js'
 
 export interface GrpcOptions {
   readonly service: Service
@@ -57,7 +58,7 @@ export class GrpcServer {
   /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
     const { tls } = this.options
-    const credentials = tls ? credentialsOf(tls) : grpc.ServerCredentials.createInsecure()
+    const credentials = tls ? serverCredentials(tls) : grpc.ServerCredentials.createInsecure()
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
     return new Promise((resolve, reject) => {
       this.server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
@@ -109,14 +110,12 @@ export class GrpcServer {
     let failure: unknown
     let answered = false
     try {
-      principal = authenticator.authenticate({
-        authorization: header(call.metadata, 'authorization'),
-        apiKey: header(call.metadata, 'x-api-key'),
-      })
+      principal = await authenticator.authenticate(credentialsOf(call))
       principal.demand(method.roles, undefined, false)
       if ('failure' in call.request) throw call.request.failure
       model = method.model(call.request.message as never)
       principal.demand(method.roles, model, false)
+      authenticator.admit?.(principal, method.roles)
       const controller = new AbortController()
       // told of every call in the end, also of those that were answered
       call.on('cancelled', () => {
@@ -125,6 +124,7 @@ export class GrpcServer {
       return await method.answer(call.request.message as never, { principal, signal: controller.signal })
     } catch (error) {
       failure = error
+      refuse(authenticator, error, { principal: principal?.id, address: call.getPeer(), asked: name, model })
       throw error
     } finally {
       answered = true
@@ -155,28 +155,4 @@ export class GrpcServer {
       stream.emit('error', failureOf(error))
     }
   }
-}
-
-/** Credentials that follow the certificates. */
-function credentialsOf(certificates: Certificates): grpc.ServerCredentials {
-  const { createCertificateProviderServerCredentials } = grpc.experimental
-  const ofIdentity = (use: grpc.experimental.IdentityCertificateUpdateListener): void =>
-    use({ certificate: certificates.current.cert, privateKey: certificates.current.key })
-  const ofAuthorities = (use: grpc.experimental.CaCertificateUpdateListener): void => use({ caCertificate: certificates.current.ca! })
-  // who asks for updates is not ready for one before it has asked
-  const provider: grpc.experimental.CertificateProvider = {
-    addIdentityCertificateListener: (use) => {
-      queueMicrotask(() => ofIdentity(use))
-      certificates.follow(() => ofIdentity(use))
-    },
-    addCaCertificateListener: (use) => {
-      queueMicrotask(() => ofAuthorities(use))
-      certificates.follow(() => ofAuthorities(use))
-    },
-    removeIdentityCertificateListener: () => undefined,
-    removeCaCertificateListener: () => undefined,
-  }
-  const wantsClient = certificates.current.ca !== undefined
-  // identity first, whatever the names of its parameters say
-  return createCertificateProviderServerCredentials(provider, wantsClient ? provider : null, wantsClient)
 }

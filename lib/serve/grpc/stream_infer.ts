@@ -7,6 +7,7 @@ import { aligned, eachBytes, invalid, joinBytes, type WireTensor } from '../prot
 import type { Service } from '../service.js'
 import { InferParameterSchema, type ModelInferRequest, type ModelInferResponse } from './inference_pb.js'
 import { parametersOf, replyOf, requestOf } from './messages.js'
+import type { Asked } from './methods.js'
 
 /** The input that makes a request one for a text. */
 const TEXT = 'text_input'
@@ -17,18 +18,18 @@ const LAST = 'triton_final_response'
 export async function streamInfer(
   service: Service,
   message: ModelInferRequest,
-  signal: AbortSignal,
+  { principal, signal }: Asked,
   send: (answer: ModelInferResponse) => void,
 ): Promise<void> {
   const served = service.target(message.modelName, message.modelVersion)
   const release = service.hold(message.rawInputContents.reduce((sum, { length }) => sum + length, 0))
   try {
     const request = requestOf(message, service.limits)
-    if (!asksForText(served.generates, request)) return send(marked(replyOf(await service.infer(served, request, signal)), true))
+    if (!asksForText(served.generates, request)) return send(marked(replyOf(await service.infer(served, request, signal, principal)), true))
     const reply = (text: string, ids: readonly number[]): ModelInferResponse =>
       replyOf({ model: served.name, version: served.version, id: request.id, outputs: outputsOf(text, ids) })
     const generate = generateRequestFrom(request, parametersOf(message.parameters))
-    await service.generate(served, generate, ({ text, ids }) => send(marked(reply(text, ids), false)), signal)
+    await service.generate(served, generate, ({ text, ids }) => send(marked(reply(text, ids), false)), signal, principal)
     send(marked(reply('', []), true))
   } finally {
     release()

@@ -11,7 +11,7 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify'
 import type { Logger } from 'pino'
-import type { Authenticator, Principal } from '../auth/principal.js'
+import { type Authenticator, type Principal, refuse as blame } from '../auth/principal.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
 import { Connections, MOST_STREAMS } from './connections.js'
@@ -100,9 +100,10 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     contexts.set(request, context)
     reply.header('x-request-id', request.id)
     const key = request.headers['x-api-key']
-    context.principal = authenticator.authenticate({
+    context.principal = await authenticator.authenticate({
       authorization: request.headers.authorization,
       apiKey: Array.isArray(key) ? key.join() : key,
+      address: request.ip,
     })
     hold(service, request, reply)
     // fastify leaves a body of which no header tells unread
@@ -136,6 +137,9 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const context = contexts.get(request)
     if (context) context.failure = error
+    const { model } = request.params as Parameters
+    const asked = `${request.method} ${request.routeOptions.url ?? 'an unknown path'}`
+    blame(authenticator, error, { principal: context?.principal?.id, address: request.ip, asked, model: model?.slice(0, 128) })
     const { http } = refuse(reply, error)
     if (http >= 500) log.error({ requestId: request.id, err: error }, 'a request failed')
   })
@@ -146,7 +150,11 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
       method: route.method,
       url: route.url,
       // before the body is read
-      onRequest: async (request) => contexts.get(request)!.principal!.demand(route.roles, request.params.model, route.ofAll ?? false),
+      onRequest: async (request) => {
+        const principal = contexts.get(request)!.principal!
+        principal.demand(route.roles, request.params.model, route.ofAll ?? false)
+        authenticator.admit?.(principal, route.roles)
+      },
       handler: async (request, reply) => {
         const { model, version } = request.params
         const { principal } = contexts.get(request)!

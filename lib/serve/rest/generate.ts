@@ -65,12 +65,12 @@ async function generated(
   asked: Asked,
   part: (generated: Generated) => void,
 ): Promise<{ head: Head; finish: Promise<Finish> }> {
-  const { request, model, version, signal } = asked
+  const { request, principal, model, version, signal } = asked
   const body = await inflate(bytesOf(request), request.headers['content-encoding'], service.limits.bodyBytes)
   const parsed = parseGenerateRequest(body, service.limits)
   const served = service.target(model, version)
   const head = { ...(parsed.id === undefined ? {} : { id: parsed.id }), model_name: served.name, model_version: served.version }
-  const finish = Promise.resolve(service.generate(served, parsed, part, signal))
+  const finish = Promise.resolve(service.generate(served, parsed, part, signal, principal))
   // who waits for it hears of it
   finish.catch(() => undefined)
   return { head, finish }

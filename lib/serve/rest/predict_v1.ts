@@ -13,7 +13,7 @@ import type { Asked } from './routes.js'
 const SIGNATURE = 'serving_default'
 const MEMBERS: readonly string[] = ['signature_name', 'instances', 'inputs']
 
-export async function predictV1(service: Service, { request, model, version, signal }: Asked): Promise<object> {
+export async function predictV1(service: Service, { request, principal, model, version, signal }: Asked): Promise<object> {
   const { limits } = service
   const packed = request.body instanceof Uint8Array ? request.body : new Uint8Array(0)
   const body = await inflate(packed, request.headers['content-encoding'], limits.bodyBytes)
@@ -35,7 +35,7 @@ export async function predictV1(service: Service, { request, model, version, sig
   const infer: InferRequest = { id: undefined, priority: 0, timeoutMs: undefined, inputs, outputs: undefined, binaryOutputs: false }
   // what came over the wire is counted already
   const release = service.hold(body.length - packed.length)
-  const { outputs } = await service.infer(served, infer, signal).finally(release)
+  const { outputs } = await service.infer(served, infer, signal, principal).finally(release)
   const found = outputs.map(({ tensor }): [string, unknown] => [tensor.name, valuesOf(tensor)])
   if (instances === undefined) return { outputs: found.length === 1 ? found[0]![1] : Object.fromEntries(found) }
   if (found.length === 1) return { predictions: found[0]![1] }

@@ -119,12 +119,12 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
     }),
     post('/v2/repository/models/:model/load', ['admin'], load, async (asked) => {
       checkLoadParameters(parametersOf('the request', member(await jsonBody(service, asked), 'parameters')))
-      await service.load(asked.model)
+      await service.load(asked.model, asked.principal)
       return {}
     }),
     post('/v2/repository/models/:model/unload', ['admin'], unload, async (asked) => {
       checkLoadParameters(parametersOf('the request', member(await jsonBody(service, asked), 'parameters')))
-      await service.unload(asked.model)
+      await service.unload(asked.model, asked.principal)
       return {}
     }),
     ...v1Versions('::predict').map((url) =>
@@ -162,7 +162,7 @@ async function jsonBody({ limits }: Service, { request }: Asked): Promise<Record
   return isObject(json) ? json : {}
 }
 
-async function infer(service: Service, { request, reply, model, version, signal }: Asked): Promise<undefined> {
+async function infer(service: Service, { request, reply, principal, model, version, signal }: Asked): Promise<undefined> {
   const served = service.target(model, version)
   const { limits } = service
   const packed = bytesOf(request)
@@ -176,7 +176,7 @@ async function infer(service: Service, { request, reply, model, version, signal 
     const parsed = raw ? rawRequest(served.signature, body) : parseInferRequest(body, length, limits)
     // the version may have been replaced while the body was inflated
     const target = body === packed ? served : service.target(model, version)
-    const encoded = encodeReply(await service.infer(target, parsed, signal))
+    const encoded = encodeReply(await service.infer(target, parsed, signal, principal))
     if (encoded.headerLength !== undefined) reply.header('inference-header-content-length', encoded.headerLength)
     reply.type(encoded.headerLength === undefined ? 'application/json' : 'application/octet-stream')
     const encoding = encoded.body.length < LEAST_COMPRESSED ? undefined : wantedEncoding(headers['accept-encoding'])
