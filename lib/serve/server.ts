@@ -119,16 +119,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const failed = (model: string, err: unknown): void => log.error({ model, err }, 'a model cannot be loaded')
   const closers: (() => Promise<void> | void)[] = []
   try {
-    const metrics = new Metrics()
-    const repository = await Repository.open(options.repository, {
-      batching: options.batching ?? {},
-      load: options.loading ?? {},
-      watch: (served) => metrics.watch(served),
-      failed,
-    })
-    metrics.repository = repository
-    // first in, last closed: where the start fails
-    closers.push(() => repository.close())
     const audit = options.audit && new AuditLog(options.audit, (err) => log.error({ err }, 'the audit log cannot be written'))
     if (audit)
       closers.unshift(() => {
@@ -137,6 +127,21 @@ export async function serve(options: ServeOptions): Promise<Server> {
         audit.close()
       })
     audit?.record({ event: 'start' })
+    const metrics = new Metrics()
+    const repository = await Repository.open(options.repository, {
+      batching: options.batching ?? {},
+      load: options.loading ?? {},
+      watch: (served) => metrics.watch(served),
+      failed,
+      rolledBack: (model, version, reason) => {
+        metrics.rolledBack(model)
+        log.warn({ model, version, reason }, 'a canary was rolled back')
+        audit?.note({ event: 'rollback', model, version, reason })
+      },
+    })
+    metrics.repository = repository
+    // first in, last closed: where the start fails
+    closers.push(() => repository.close())
     const service = new Service(repository, options.control ?? 'none', limitsOf('serve', options.limits), audit)
     for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
     for (const name of options.load ?? (await repository.names()))

@@ -10,6 +10,7 @@ import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
 import { named, type TensorSpec } from './protocol/tensors.js'
 import type { IndexEntry, Repository } from './repository/repository.js'
+import type { Answering } from './repository/rollout.js'
 import type { ServedModel } from './served_model.js'
 import type { ModelStatistics } from './statistics.js'
 
@@ -101,18 +102,18 @@ export class Service {
   }
 
   /** The version that a request is for; ERR_UNAVAILABLE when the server is being closed. */
-  target(name: string, version?: string): ServedModel {
+  target(name: string, version?: string): Answering {
     if (this.draining) throw new WeftError('ERR_UNAVAILABLE', 'the server is being closed')
-    return this.repository.resolve(name, version)
+    return this.repository.answering(name, version)
   }
 
-  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal, principal?: Principal): Promise<InferReply> {
+  infer(served: Answering, request: InferRequest, signal?: AbortSignal, principal?: Principal): Promise<InferReply> {
     const reply = served.infer(request, signal)
     return this.audit?.inference ? this.recorded(reply, served, principal) : reply
   }
 
   generate(
-    served: ServedModel,
+    served: Answering,
     request: GenerateRequest,
     part: (generated: Generated) => void,
     signal?: AbortSignal,
@@ -189,7 +190,7 @@ export class Service {
     })
   }
 
-  private async recorded<T>(answer: Promise<T>, { name: model, version }: ServedModel, principal: Principal | undefined): Promise<T> {
+  private async recorded<T>(answer: Promise<T>, { name: model, version }: Answering, principal: Principal | undefined): Promise<T> {
     const note = (code?: string): void => this.audit?.note({ event: 'infer', actor: principal?.id, model, version, code })
     try {
       const value = await answer

@@ -5,7 +5,7 @@ import { isObject, member, objectOfJson } from '../protocol/json.js'
 import { bytesOfJson, jsonOfBytes } from '../protocol/json_values.js'
 import type { InferRequest } from '../protocol/request.js'
 import { checkWireShape, invalid, joinBytes, named, type TensorSpec, type WireTensor } from '../protocol/tensors.js'
-import type { ServedModel } from '../served_model.js'
+import type { Answering } from '../repository/rollout.js'
 import type { Service } from '../service.js'
 import { inflate } from './body.js'
 import type { Asked } from './routes.js'
@@ -46,13 +46,13 @@ export async function predictV1(service: Service, { request, principal, model, v
 }
 
 /** Values by input, with the rows of each in a list. */
-function columnsOf({ signature }: ServedModel, value: unknown): Map<string, unknown> {
+function columnsOf({ signature }: Answering, value: unknown): Map<string, unknown> {
   if (isObject(value) && !isBase64(value))
     return new Map(checkNames(signature.inputs, Object.keys(value)).map((name) => [name, value[name]]))
   return new Map([[onlyInput(signature.inputs), value]])
 }
 
-function columnsOfRows({ signature }: ServedModel, value: unknown): Map<string, unknown> {
+function columnsOfRows({ signature }: Answering, value: unknown): Map<string, unknown> {
   if (!Array.isArray(value) || value.length === 0) throw invalid(`instances is a list of rows, got ${show(value)}`)
   const [first] = value as unknown[]
   if (!isObject(first) || isBase64(first)) return new Map([[onlyInput(signature.inputs), value]])
@@ -79,7 +79,7 @@ function checkNames(inputs: readonly TensorSpec[], names: readonly string[]): re
 
 const isBase64 = (value: unknown): value is { b64: unknown } => isObject(value) && Object.keys(value).join() === 'b64'
 
-function tensorOf(served: ServedModel, spec: TensorSpec, value: unknown, limits: Service['limits']): WireTensor {
+function tensorOf(served: Answering, spec: TensorSpec, value: unknown, limits: Service['limits']): WireTensor {
   const what = named('input', spec.name)
   const shape: number[] = []
   let inner = value
