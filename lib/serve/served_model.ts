@@ -4,7 +4,7 @@ import type { AnyModel } from '../model/model.js'
 import { Gpt } from '../transformers/gpt.js'
 import { type Answer, Executor, type Work } from './executor.js'
 import { type Finish, type Generated, Generation, type GenerateRequest } from './generation.js'
-import { sampleKey } from './host_tensor.js'
+import { bytesOfShape, sampleKey } from './host_tensor.js'
 import { datatypeOf, dtypeOfDatatype, elementBytes } from './protocol/datatypes.js'
 import { matchInputs, matchOutputs } from './protocol/match.js'
 import type { InferRequest } from './protocol/request.js'
@@ -13,6 +13,7 @@ import { type Signature, tooLarge, type WireTensor } from './protocol/tensors.js
 import { type Ended, type Observer, Scheduler, type SchedulerOptions, type Timing } from './scheduler.js'
 import { Preprocessing } from './preprocessing.js'
 import { type Described, describe } from './signature.js'
+import { Soundness } from './soundness.js'
 import { Statistics } from './statistics.js'
 
 /** Who watches all versions of all models. */
@@ -24,6 +25,7 @@ export class ServedModel {
   private readonly executor: Executor
   private readonly scheduler: Scheduler<Work, Answer>
   private readonly described: Described
+  private readonly soundness = new Soundness(() => this.executor.run([{ inputs: this.sample(1), form: this.described.form }]))
   private readonly preprocessing: Preprocessing
   private readonly generation: Generation | undefined
 
@@ -51,7 +53,7 @@ export class ServedModel {
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
-    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.executor.run(batch), observer)
+    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.soundness.watch(this.executor.run(batch)), observer)
     this.generation =
       (model as unknown) instanceof Gpt
         ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
@@ -82,12 +84,12 @@ export class ServedModel {
    */
   async warm(): Promise<void> {
     if (this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))) return
-    const inputs = this.signature.inputs.map(({ datatype, shape }) => ({
-      dtype: dtypeOfDatatype(datatype)!,
-      shape: [1, ...shape.slice(1)],
-      bytes: new Uint8Array(0),
-    }))
-    await this.executor.warm({ inputs, form: this.described.form })
+    await this.executor.warm({ inputs: this.sample(0), form: this.described.form })
+  }
+
+  /** Whether its batches are computed. */
+  get isSound(): boolean {
+    return this.soundness.isSound
   }
 
   async infer(request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
@@ -121,6 +123,15 @@ export class ServedModel {
     throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' does not generate texts`, { hint: 'Ask its infer endpoint' })
   }
 
+  /** Inputs of so many rows of zeros; free extents are 1. */
+  private sample(rows: number): Work['inputs'] {
+    return this.described.signature.inputs.map(({ datatype, shape }) => {
+      const whole = [rows, ...shape.slice(1).map(Math.abs)]
+      const dtype = dtypeOfDatatype(datatype)!
+      return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
+    })
+  }
+
   private output(index: number, outputs: Answer['outputs']): WireTensor {
     if (index >= outputs.length) return this.preprocessing.label(outputs)
     const { dtype, shape, bytes } = outputs[index]!
@@ -129,6 +140,7 @@ export class ServedModel {
 
   /** Answers what was accepted, takes no more, and frees the programs. The model stays. */
   async close(): Promise<void> {
+    this.soundness.close()
     await Promise.all([this.scheduler.close(), this.generation?.close()])
     this.executor.dispose()
   }

@@ -70,8 +70,14 @@ export class Service {
     private readonly audit?: AuditLog,
   ) {}
 
+  get isDraining(): boolean {
+    return this.draining
+  }
+  /** It takes requests, and batches of at least one of the models are computed. */
   get isReady(): boolean {
-    return !this.draining
+    if (this.draining) return false
+    const served = this.repository.ready()
+    return served.length === 0 || served.some(({ isSound }) => isSound)
   }
 
   metadata(): ServerMetadata {
@@ -93,8 +99,8 @@ export class Service {
   /** ERR_NOT_FOUND for a model or version that is unknown. */
   modelReady(name: string, version?: string): boolean {
     try {
-      this.repository.resolve(name, version)
-      return this.isReady
+      const { isSound } = this.repository.resolve(name, version)
+      return isSound && !this.draining
     } catch (error) {
       if ((error as WeftError).code === 'ERR_UNAVAILABLE') return false
       throw error

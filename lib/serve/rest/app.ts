@@ -110,7 +110,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     if (request.headers['content-type'] === undefined && streamsBody(request.raw)) request.raw.headers['content-type'] = UNTYPED
     connections.arriving(request)
   })
-  app.addHook('onSend', async (request, reply) => connections.answering(request, reply, !service.isReady))
+  app.addHook('onSend', async (request, reply) => connections.answering(request, reply, service.isDraining))
   // before the server stops to listen, which waits for the connections to end
   app.addHook('preClose', async () => {
     const stop = connections.close()
