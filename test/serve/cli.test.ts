@@ -92,6 +92,10 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     ['serve', 'models', '--http', 'x'],
     ['serve', 'models', '--port', '1'],
     ['serve', 'models', '--cert', 'a'],
+    ['serve', 'models', '--ca', 'a'],
+    ['serve', 'models', '--issuer', 'https://a'],
+    ['serve', 'models', '--audit-key', 'a'],
+    ['serve', 'models', '--rate', 'often'],
     ['key'],
     ['key', 'a'],
   ]
