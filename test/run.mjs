@@ -15,7 +15,7 @@ import { buildAll } from '../scripts/build.mjs'
 import { buildEmulated } from './cuda-on-cpu/build.mjs'
 
 /** What does not depend on the device is tested once. */
-const ON_DEVICES = /^(core\/(devices|fault|fuzz|grad|state)|io\/model|layers\/(layers|models|values|weights)|model\/|ops\/(?!errors))/
+const ON_DEVICES = /^(core\/(devices|fault|fuzz|grad|keep|state)|io\/model|layers\/(layers|models|values|weights)|model\/|ops\/(?!errors))/
 /** What compares devices needs two. */
 const TWO_DEVICES = /\/devices\.test/
 /** What looks at the emulated library from the CPU's pass. */

@@ -1,5 +1,6 @@
 // InputSpec: the rank and the fixed extents that a layer needs of its input.
 import { type DynamicShape, shapeText } from '../core/spec.js'
+import { isShape, mapLeaves } from '../core/tree.js'
 import type { InputShapes } from './layer.js'
 
 /** The shapes in a list, or the one there is. */
@@ -37,7 +38,4 @@ export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefin
 }
 
 /** A copy of a tree of shapes with every shape replaced. */
-export function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
-}
+export const mapShapes = (tree: unknown, replace: (shape: DynamicShape) => unknown): unknown => mapLeaves(tree, isShape, replace)

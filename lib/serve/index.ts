@@ -1,4 +1,5 @@
 // The entry 'weftjs/serve': models as a service.
+import './error_codes.js'
 export { type ApiKeyEntry, createApiKey, readApiKeys } from './auth/api_keys.js'
 export { type AuditOptions, type AuditVerdict, verifyAudit } from './audit.js'
 export type { OidcOptions } from './auth/oidc.js'

@@ -110,4 +110,37 @@ test('submit() tells when a run is done, or failed', async () => {
   await synchronize()
 })
 
+test('overlapping runs of one function have each their own fault', async () => {
+  const step = jit((i: Tensor) => gather(tensor([10, 20]), i))
+  for (const [first, second] of [
+    [7, 1],
+    [1, 7],
+    [7, 8],
+  ] as const) {
+    const runs = [step.submit(ids(first)), step.submit(ids(second))]
+    const ended = await Promise.all(
+      runs.map(({ done }) =>
+        done.then(
+          () => 'done',
+          (error: WeftError) => error.message.match(/value \d+/)?.[0],
+        ),
+      ),
+    )
+    assert.equal(
+      ended,
+      [first, second].map((i) => (i > 1 ? `value ${i}` : 'done')),
+    )
+  }
+  // the fault of a run that nobody waited for is not that of a later one
+  void step.submit(ids(9)).done.catch(() => undefined)
+  await synchronize()
+  await step.submit(ids(0)).done
+})
+
+test('submit() of a failed result fails', async () => {
+  const step = jit((x: Tensor) => x.add(1))
+  assert.is(await codeOfAsync(step.submit(gather(tensor([10, 20]), ids(5))).done), 'ERR_DATA')
+  await step.submit(tensor([1])).done
+})
+
 test.run()
