@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command line: npx weftjs <command>. Exit codes: 0 good, 1 a failed check, 2 wrong usage.
 import { unknownName, WeftError } from '../core/error.js'
+import * as audit from './audit.js'
 import * as backup from './backup.js'
 import * as bench from './bench.js'
 import * as build from './build.js'
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, Command>> = {
   key,
   publish,
   'change-key': changeKey,
+  audit,
   backup,
   restore,
   build,

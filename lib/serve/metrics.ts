@@ -61,6 +61,13 @@ export class Metrics {
     registers: [this.registry],
   })
 
+  private readonly rollbacks = new Counter({
+    name: 'weft_canary_rollbacks_total',
+    help: 'Number of canaries that were rolled back',
+    labelNames: ['model'],
+    registers: [this.registry],
+  })
+
   constructor() {
     const repository = (): Repository | undefined => this.repository
     driftMetrics(this.registry, () => repository()?.ready() ?? [])
@@ -74,6 +81,21 @@ export class Metrics {
         for (const { name, version, waiting } of repository()?.ready() ?? []) this.set({ model: name, version }, waiting)
       },
     })
+    new Gauge({
+      name: 'weft_canary_requests',
+      help: 'Requests of the canary that is tried out: answered, failed, compared and different',
+      labelNames: ['model', 'kind'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { name, counts } of repository()?.rollouts ?? [])
+          for (const [kind, count] of Object.entries(counts)) this.set({ model: name, kind }, count as number)
+      },
+    })
+  }
+
+  rolledBack(model: string): void {
+    this.rollbacks.inc({ model })
   }
 
   /** What is told of a served version. Only versions that exist make series: names of requests never do. */

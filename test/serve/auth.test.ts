@@ -13,6 +13,7 @@ import { Metrics } from '../../lib/serve/metrics.js'
 import { limitsOf } from '../../lib/serve/protocol/limits.js'
 import { Repository } from '../../lib/serve/repository/repository.js'
 import { restApp } from '../../lib/serve/rest/app.js'
+import { templateOf } from '../../lib/serve/rest/openapi.js'
 import { routes } from '../../lib/serve/rest/routes.js'
 import { Service } from '../../lib/serve/service.js'
 import { codeOf, codeOfAsync } from '../expect.js'
@@ -53,7 +54,7 @@ async function app() {
   return { built, list, close, lines }
 }
 
-const pathOf = (url: string): string => url.replace(':model', 'm').replace(':version', '1')
+const pathOf = (url: string): string => templateOf(url).replace('{model}', 'm').replace('{version}', '1')
 
 test('every route of the router x no, wrong, expired and twofold credentials: 401', async () => {
   const { built, close } = await app()

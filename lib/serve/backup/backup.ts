@@ -9,7 +9,7 @@ import { isStagingName, removeLeftovers, stagingName } from '../../io/leftovers.
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { writeAll } from '../../io/safetensors.js'
-import { isSystemError, systemError } from '../../io/system_error.js'
+import { isSystemError, systemError } from '../../core/system_error.js'
 import { chunksOf, factsOfFile } from '../publishing/publish.js'
 import { Signer } from '../publishing/signed_manifest.js'
 import { damagedVersions } from './damage.js'

@@ -4,7 +4,7 @@ import { WeftError } from '../../core/error.js'
 import { MODEL_FILE } from '../../io/folder.js'
 import { type FileFacts, readManifest } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { isSystemError } from '../../io/system_error.js'
+import { isSystemError } from '../../core/system_error.js'
 import { MANIFEST_FILE, parseSignedManifest } from '../publishing/signed_manifest.js'
 
 /** Folders of damaged versions, by the checksums of the files that a repository has. */

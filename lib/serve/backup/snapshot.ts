@@ -8,7 +8,7 @@ import { WeftError } from '../../core/error.js'
 import { isRecord } from '../../core/tree.js'
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { isSystemError } from '../../io/system_error.js'
+import { isSystemError } from '../../core/system_error.js'
 import { replaceText, writeText } from '../publishing/publish.js'
 import { factsOf, type Signer, type Trust } from '../publishing/signed_manifest.js'
 

@@ -18,9 +18,13 @@ import { RestTransport, retryAfterOf } from './rest.js'
 import type { Ask, Transport } from './transport.js'
 
 export interface ConnectOptions {
+  /** An API key, or a token of an identity provider. */
   apiKey?: string
   /** PEM of the certificates to trust. */
   ca?: string
+  /** PEM of the certificate that this client shows, and of its key. */
+  cert?: string
+  key?: string
   /** Limit of a call with its retries. Default 30,000. */
   timeoutMs?: number
   /** How often a call is tried again that the server was too busy or not ready for. Default 3. */
@@ -53,7 +57,14 @@ export interface InferResult {
   readonly id: string | undefined
 }
 
-const CONNECT: OptionTable<ConnectOptions> = { apiKey: 'string', ca: 'string', timeoutMs: 'number', retries: 'integer' }
+const CONNECT: OptionTable<ConnectOptions> = {
+  apiKey: 'string',
+  ca: 'string',
+  cert: 'string',
+  key: 'string',
+  timeoutMs: 'number',
+  retries: 'integer',
+}
 const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number', traceparent: 'string' }
 const INFER: OptionTable<InferOptions> = {
   inputs: 'object',

@@ -26,9 +26,10 @@ export class GrpcTransport implements Transport {
   private readonly client: grpc.Client
   private readonly metadata = new grpc.Metadata()
 
-  constructor(url: URL, { apiKey, ca }: TransportOptions) {
+  constructor(url: URL, { apiKey, ca, cert, key }: TransportOptions) {
+    const bytesOf = (pem: string | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem))
     const credentials =
-      url.protocol === 'grpcs:' ? grpc.credentials.createSsl(ca === undefined ? null : Buffer.from(ca)) : grpc.credentials.createInsecure()
+      url.protocol === 'grpcs:' ? grpc.credentials.createSsl(bytesOf(ca), bytesOf(key), bytesOf(cert)) : grpc.credentials.createInsecure()
     this.client = new grpc.Client(url.host, credentials, { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 })
     if (apiKey !== undefined) this.metadata.set('authorization', `Bearer ${apiKey}`)
   }

@@ -27,11 +27,13 @@ export class RestTransport implements Transport {
 
   constructor(
     private readonly base: URL,
-    { apiKey, ca }: TransportOptions,
+    { apiKey, ca, cert, key }: TransportOptions,
   ) {
     const secure = base.protocol === 'https:'
     this.request = secure ? https.request : http.request
-    this.agent = secure ? new https.Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) }) : new http.Agent({ keepAlive: true })
+    this.agent = secure
+      ? new https.Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key }) })
+      : new http.Agent({ keepAlive: true })
     this.headers = { 'accept-encoding': 'identity', ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }) }
   }
 

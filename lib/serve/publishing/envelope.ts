@@ -3,7 +3,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { WeftError } from '../../core/error.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { isSystemError } from '../../io/system_error.js'
+import { isSystemError } from '../../core/system_error.js'
 import type { ModelKey } from './model_keys.js'
 import type { VersionName } from './signed_manifest.js'
 

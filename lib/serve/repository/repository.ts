@@ -12,6 +12,7 @@ import { invalid, named } from '../protocol/tensors.js'
 import type { SchedulerOptions } from '../scheduler.js'
 import { ServedModel, type Watch } from '../served_model.js'
 import { findModel, fingerprint, type FoundModel, modelNames } from './folder.js'
+import { type Answering, Rollout } from './rollout.js'
 import { chosen, MODEL_NAME, VERSION } from './settings.js'
 
 export type VersionState = 'LOADING' | 'READY' | 'UNLOADING' | 'UNAVAILABLE'
@@ -35,6 +36,9 @@ interface Version {
 interface Entry {
   readonly versions: Map<number, Version>
   labels: ReadonlyMap<string, number>
+  rollout?: Rollout | undefined
+  /** The rollout that was rolled back: it is not begun again before its files or settings change. */
+  rolledBack?: string | undefined
 }
 
 export interface RepositoryOptions {
@@ -45,9 +49,12 @@ export interface RepositoryOptions {
   readonly watch?: Watch
   /** Told of loads that failed outside a request. */
   readonly failed?: (model: string, error: unknown) => void
+  /** Told of a canary that was rolled back. */
+  readonly rolledBack?: (model: string, version: number, reason: string) => void
 }
 
 const DEFAULT_LABEL = 'stable'
+const CANARY_LABEL = 'canary'
 
 export class Repository {
   private readonly entries = new Map<string, Entry>()
@@ -106,6 +113,17 @@ export class Repository {
     return version.served!
   }
 
+  /** What answers a request: two versions share those that name none, while one of them is tried out. */
+  answering(name: string, wanted = ''): Answering {
+    const rollout = wanted === '' ? this.entries.get(name)?.rollout : undefined
+    return rollout ?? this.resolve(name, wanted)
+  }
+
+  /** Versions that are tried out. */
+  get rollouts(): Rollout[] {
+    return [...this.entries.values()].flatMap(({ rollout }) => (rollout ? [rollout] : []))
+  }
+
   /** Versions that are ready, of one model or all. */
   ready(name?: string): ServedModel[] {
     const entries = name === undefined ? [...this.entries.values()] : [this.entries.get(name)]
@@ -141,6 +159,7 @@ export class Repository {
     if (!this.entries.has(name)) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is unknown`)
     await this.inTurn(name, async () => {
       const entry = this.entry(name)
+      entry.rollout = undefined
       await Promise.all([...entry.versions].map(([, version]) => this.retire(version, 'unloaded')))
       entry.labels = new Map()
     })
@@ -194,8 +213,48 @@ export class Repository {
     for (const [label, version] of labels)
       if (!wanted.includes(version))
         throw new WeftError('ERR_STATE', `${named('model', name)}: label '${label}' names version ${version}, which is not loaded`)
-    entry.labels = labels
+    this.follow(entry, found, labels)
     for (const [version, state] of entry.versions) if (!wanted.includes(version)) void this.retire(state, 'unloaded')
+  }
+
+  /** Takes over the labels, and begins or ends the trial of a version. */
+  private follow(entry: Entry, { name, settings }: FoundModel, labels: Map<string, number>): void {
+    const [stable, canary] = [labels.get(DEFAULT_LABEL), labels.get(CANARY_LABEL)]
+    const { canary: trial } = settings
+    const isTried = trial !== undefined && stable !== undefined && canary !== undefined && stable !== canary
+    if (!isTried) {
+      Object.assign(entry, { labels, rollout: undefined, rolledBack: undefined })
+      return
+    }
+    const at = (version: number): ServedModel => this.resolve(name, `${version}`)
+    const print = JSON.stringify([trial, stable, canary, entry.versions.get(canary)?.fingerprint])
+    if (entry.rolledBack === print) {
+      entry.labels = labels.set(CANARY_LABEL, stable)
+      return
+    }
+    if (JSON.stringify(at(stable).signature) !== JSON.stringify(at(canary).signature))
+      throw new WeftError('ERR_STATE', `${named('model', name)}: version ${canary} takes or gives other tensors than version ${stable}`, {
+        hint: 'A canary answers the same requests; give a version with other ones a name of its own',
+      })
+    entry.labels = labels
+    entry.rolledBack = undefined
+    if (entry.rollout?.print === print) return
+    const rollBack = (reason: string): void => {
+      entry.rollout = undefined
+      entry.rolledBack = print
+      entry.labels = new Map(entry.labels).set(CANARY_LABEL, stable)
+      const version = entry.versions.get(canary)
+      if (version) version.reason = `rolled back: ${reason}`
+      this.options.rolledBack?.(name, canary, reason)
+    }
+    entry.rollout = new Rollout(
+      name,
+      trial,
+      print,
+      () => at(stable),
+      () => at(canary),
+      rollBack,
+    )
   }
 
   private async loadVersion(entry: Entry, found: FoundModel, version: number): Promise<void> {
