@@ -1,5 +1,5 @@
-// AuditLog: who changed what, and who was refused, as lines that are chained by their hashes. A line that is changed, taken
-// out or put in breaks the chain from there on.
+// AuditLog: who changed what, and who was refused, as lines that are chained by their hashes. A line that is changed,
+// taken out or put in breaks the chain from there on.
 import { createHash, createHmac } from 'node:crypto'
 import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'

@@ -95,7 +95,10 @@ export class Generation {
     return this.scheduler.waiting
   }
 
-  /** Calls `part` for each token, and resolves with why the text ended. Rejects with ERR_ARGUMENT for a prompt that does not fit. */
+  /**
+   * Calls `part` for each token, and resolves with why the text ended. Rejects with ERR_ARGUMENT for a prompt that does
+   * not fit.
+   */
   async generate(request: GenerateRequest, part: (generated: Generated) => void, signal?: AbortSignal): Promise<Finish> {
     const { prompt, options, priority, timeoutMs } = request
     const { text } = this

@@ -1,5 +1,5 @@
-// Preprocessing: what the assets saved with a model make of requests and answers. Texts become ids, features are brought
-// to one scale, scores get labels.
+// Preprocessing: what the assets saved with a model make of requests and answers. Texts become ids, features are
+// brought to one scale, scores get labels.
 import { WeftError } from '../core/error.js'
 import { checkOptions, type OptionTable } from '../core/options.js'
 import { Scaler } from '../data/scalers.js'

@@ -136,7 +136,9 @@ export class ServedModel {
     }
   }
 
-  /** Calls `part` for each token of a text; resolves with why it ended. ERR_UNSUPPORTED for a model that has no texts. */
+  /**
+   * Calls `part` for each token of a text; resolves with why it ended. ERR_UNSUPPORTED for a model that has no texts.
+   */
   generate(request: GenerateRequest, part: (generated: Generated) => void, signal?: AbortSignal): Promise<Finish> {
     if (this.generation !== undefined) return this.generation.generate(request, part, signal)
     throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' does not generate texts`, { hint: 'Ask its infer endpoint' })

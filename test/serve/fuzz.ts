@@ -157,7 +157,10 @@ export async function fuzzGrpc(rounds: number, seed: number): Promise<Seen> {
   return seen
 }
 
-/** Files of a version, and serve.json, with bytes changed, put in, cut off: loaded, or refused by an error of this package. */
+/**
+ * Files of a version, and serve.json, with bytes changed, put in, cut off: loaded, or refused by an error of this
+ * package.
+ */
 export async function fuzzRepository(rounds: number, seed: number): Promise<Seen> {
   const root = mkdtempSync(path.join(tmpdir(), 'weft-fuzz-'))
   const random = generator(seed)

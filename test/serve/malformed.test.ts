@@ -28,7 +28,9 @@ test.after(async () => {
   await server.close()
 })
 
-/** Bytes as they are, on a connection of their own: the status of the first reply, or 0 where it is closed without one. */
+/**
+ * Bytes as they are, on a connection of their own: the status of the first reply, or 0 where it is closed without one.
+ */
 const raw = (text: string | Buffer): Promise<{ status: number; replies: number; text: string }> =>
   new Promise((resolve) => {
     let received = ''

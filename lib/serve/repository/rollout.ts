@@ -15,11 +15,19 @@ export interface RollbackLimits {
   errors?: number
   /** Most that its median latency may be, as a multiple of the stable version's. Default 2. */
   latency?: number
-  /** Most share of answers that differ from the stable version's. Default: they are not compared, unless in the shadow. */
+  /**
+   * Most share of answers that differ from the stable version's. Default: they are not compared, unless in the shadow.
+   */
   disagreement?: number
-  /** How far two values may differ and agree, relative to the larger of 1 and the value; scores agree by the largest. Default 0.01. */
+  /**
+   * How far two values may differ and agree, relative to the larger of 1 and the value; scores agree by the largest.
+   * Default 0.01.
+   */
   tolerance?: number
-  /** Requests before latency is judged; errors and disagreement are, once they would be too many for so many. Default 50. */
+  /**
+   * Requests before latency is judged; errors and disagreement are, once they would be too many for so many. Default
+   * 50.
+   */
   least?: number
 }
 

@@ -41,7 +41,9 @@ export class Connections {
     raw.once('end', arrived).once('close', arrived)
   }
 
-  /** Before a reply is sent: an HTTP/1.1 connection that is old is asked to end. HTTP/2 sessions are told so themselves. */
+  /**
+   * Before a reply is sent: an HTTP/1.1 connection that is old is asked to end. HTTP/2 sessions are told so themselves.
+   */
   answering({ raw }: FastifyRequest, reply: FastifyReply, draining: boolean): void {
     if (raw.httpVersionMajor >= 2) return
     const since = this.born.get(raw.socket) ?? performance.now()

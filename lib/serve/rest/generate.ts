@@ -32,7 +32,9 @@ export async function generateText(service: Service, asked: Asked): Promise<Part
   return { ...head, text_output: text, ids, finish_reason: reason }
 }
 
-/** Events `data: {...}`. What fails before the first token is an HTTP status; what fails later is an event with `error`. */
+/**
+ * Events `data: {...}`. What fails before the first token is an HTTP status; what fails later is an event with `error`.
+ */
 export async function streamText(service: Service, asked: Asked): Promise<undefined> {
   const { reply } = asked
   const events = new Readable({ read: () => undefined })
