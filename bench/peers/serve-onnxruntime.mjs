@@ -78,3 +78,5 @@ const stop = async () => {
 }
 
 await answerRequests({ start, stop, usage: () => ({ cpu: process.cpuUsage() }) })
+// who asked is gone, and with it what is served
+process.exit()

@@ -147,3 +147,5 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
 }
 
 await answerRequests({ outputs, latency, throughput, openLoop })
+// who asked is gone, and with it what is served
+process.exit()

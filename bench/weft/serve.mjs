@@ -73,3 +73,5 @@ const memory = () => {
 const usage = () => ({ cpu: process.cpuUsage() })
 
 await answerRequests({ start, stop, raw, watch, delay, memory, usage })
+// who asked is gone, and with it what is served
+process.exit()
