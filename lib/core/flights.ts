@@ -17,6 +17,7 @@ export interface Flight {
   outputs: readonly Buffer[]
   /** Host memory it reads or fills. */
   host?: unknown
+  /** Told what went wrong in it, or in a run that made one of its inputs. */
   onFault?: ((error: WeftError) => void) | undefined
 }
 
@@ -63,8 +64,10 @@ function retire(): number {
       for (const output of flight.outputs) output.fault = error
       flight.onFault?.(error)
     } else {
-      for (const input of flight.inputs) {
-        if (input.fault) for (const output of flight.outputs) output.fault = input.fault
+      for (const { fault: inherited } of flight.inputs) {
+        if (inherited === undefined) continue
+        for (const output of flight.outputs) output.fault = inherited
+        flight.onFault?.(inherited)
       }
     }
   }

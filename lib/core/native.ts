@@ -100,13 +100,14 @@ export interface Native {
   /** Runs submitted so far may still use it. */
   release(address: number): void
   /**
-   * Queues a copy between a device's memory and host[offset, offset + bytes); returns its ticket. The host memory is
-   * used until then.
+   * Queues a copy between a device's memory, `from` bytes behind its address, and host[offset, offset + bytes); returns
+   * its ticket. The host memory is used until then.
    */
   transfer(
     device: number,
     way: 'in' | 'out',
     address: number,
+    from: number,
     host: ArrayBuffer,
     offset: number,
     bytes: number,

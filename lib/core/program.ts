@@ -19,12 +19,15 @@ export class Program {
   private readonly label: Describe
   /** Position in the addon's list. */
   readonly device: number
+  /** Whether a run may write to what is bound. */
+  private readonly writes: boolean
 
   constructor(spec: ProgramSpec, bound: readonly Buffer[], label: Describe, device: number) {
     this.handle = guard(() => native.load(spec, device))
     this.bound = bound
     this.label = label
     this.device = device
+    this.writes = spec.writes.length > 0 || spec.calls.some(({ update }) => update)
   }
 
   /**
@@ -41,6 +44,7 @@ export class Program {
     let after = 0
     for (const buffer of this.bound) {
       if (buffer.storage === undefined) throw new WeftError('ERR_DISPOSED', 'a tensor this function closes over was disposed')
+      if (this.writes && buffer.kept !== undefined) buffer.kept.part()
       if (buffer.writer !== this.device) after = Math.max(after, buffer.ticket)
     }
     const from: Storage[] = new Array(inputs.length)
@@ -49,7 +53,10 @@ export class Program {
       if (inputs[i]!.writer !== this.device) after = Math.max(after, inputs[i]!.ticket)
     }
     const to: Storage[] = new Array(outputs.length)
-    for (let i = 0; i < outputs.length; i++) to[i] = outputs[i]!.open()
+    for (let i = 0; i < outputs.length; i++) {
+      if (outputs[i]!.kept !== undefined) outputs[i]!.kept!.part()
+      to[i] = outputs[i]!.open()
+    }
     if (after <= native.status[0]!) after = 0
     const replies = notify && this.device !== 0 ? outputs.map(replyOf) : undefined
     const ticket = guard(() => native.run(this.handle!, from, to, notify, after, replies))
