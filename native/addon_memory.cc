@@ -32,8 +32,8 @@ Napi::Value release(const Napi::CallbackInfo& info) {
 }
 
 /**
- * transfer(device, way, address, from, host storage, offset, bytes, after, notify): bytes to or from `from` bytes behind
- * a device's address; the ticket.
+ * transfer(device, way, address, from, host storage, offset, bytes, after, notify): bytes to or from the memory that
+ * begins `from` bytes behind a device's address; the ticket.
  */
 Napi::Value transfer(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {

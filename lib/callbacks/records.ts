@@ -3,6 +3,7 @@ import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
+import { systemError } from '../core/system_error.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
 
@@ -36,8 +37,10 @@ export class CsvLogger extends Callback {
 
   override async onTrainBegin(): Promise<void> {
     this.keys = undefined
-    await mkdir(path.dirname(path.resolve(this.file)), { recursive: true })
-    if (!this.append) await writeFile(this.file, '')
+    await this.system(async () => {
+      await mkdir(path.dirname(path.resolve(this.file)), { recursive: true })
+      if (!this.append) await writeFile(this.file, '')
+    })
   }
 
   override async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
@@ -50,7 +53,13 @@ export class CsvLogger extends Callback {
   }
 
   private write(cells: readonly string[]): Promise<void> {
-    return appendFile(this.file, `${cells.join(this.separator)}\n`)
+    return this.system(() => appendFile(this.file, `${cells.join(this.separator)}\n`))
+  }
+
+  private system(write: () => Promise<void>): Promise<void> {
+    return write().catch((error: unknown) => {
+      throw systemError(`csvLogger: '${this.file}' cannot be written`, error, 'ERR_ARGUMENT')
+    })
   }
 }
 

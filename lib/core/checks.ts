@@ -1,7 +1,7 @@
 // Checks of single values: typed arrays, integers and shapes. Each throws a WeftError that shows what was received.
 import { WeftError } from './error.js'
 import type { TypedArray } from './host.js'
-import { show } from './options.js'
+import { isClass, show } from './options.js'
 import type { Shape } from './spec.js'
 
 /** Whether the value is a typed array of any kind, those without a dtype included. */
@@ -47,9 +47,7 @@ export function finite(what: string, name: string, value: unknown): number {
 
 /** Throws ERR_ARGUMENT unless the value is a function that can be called without `new`. */
 export function checkFunction(what: string, value: unknown): void {
-  const isClass = typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
-  if (isClass) throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got the class ${value.name}`)
-  if (typeof value !== 'function') throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got ${show(value)}`)
+  if (typeof value !== 'function' || isClass(value)) throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got ${show(value)}`)
 }
 
 /** Throws ERR_SHAPE unless every extent is a non-negative integer. */

@@ -100,8 +100,13 @@ export function warnOfIgnored(): void {
   }
 }
 
+let ids: readonly string[] | undefined
+
 /** The ids of all devices beside the CPU that can be used, in the addon's order. */
-export const acceleratorIds = (): string[] => ACCELERATORS.flatMap((kind) => libraryOf(kind).ids)
+export function acceleratorIds(): readonly string[] {
+  if (ids === undefined) ids = ACCELERATORS.flatMap((kind) => libraryOf(kind).ids)
+  return ids
+}
 
 /** Ids to choose from where none is named. Kernels that are emulated on the CPU are only used where they are named. */
 export const idsByDefault = (): string[] => ACCELERATORS.flatMap((kind) => (libraryOf(kind).emulated ? [] : libraryOf(kind).ids))

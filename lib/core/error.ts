@@ -37,6 +37,10 @@ export interface ErrorFacts {
 
 const DEEPEST = 50
 
+/** Names and paths that users gave may be endless; a message is read by people. */
+const shortened = (text: string): string =>
+  text.length < 500 ? text : text.replace(/\S{500,}/g, (run) => `${run.slice(0, 200)}...${run.slice(-100)}`)
+
 /**
  * Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the
  * values received.
@@ -53,13 +57,14 @@ export class WeftError extends Error {
     // enough frames for the line of the program below those of the library
     const limit = Error.stackTraceLimit
     if (limit >= 10) Error.stackTraceLimit = Math.max(limit, DEEPEST)
-    super(facts.hint ? `${message}. ${facts.hint}` : message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    const hint = facts.hint === undefined ? undefined : shortened(facts.hint)
+    super(hint ? `${shortened(message)}. ${hint}` : shortened(message), facts.cause === undefined ? undefined : { cause: facts.cause })
     if (limit >= 10) Error.stackTraceLimit = limit
     this.code = code
     if (facts.op !== undefined) this.op = facts.op
     if (facts.layer !== undefined) this.layer = facts.layer
     if (facts.shapes !== undefined) this.shapes = facts.shapes
-    if (facts.hint !== undefined) this.hint = facts.hint
+    if (hint !== undefined) this.hint = hint
   }
 }
 

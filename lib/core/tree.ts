@@ -25,7 +25,7 @@ export function checkDepth(depth: number): void {
 }
 
 /** Visits every leaf in nested arrays and plain records, in order. */
-export function eachLeaf<L>(tree: unknown, isLeaf: IsLeaf<L>, visit: (leaf: L) => void, depth = 0): void {
+function eachLeaf<L>(tree: unknown, isLeaf: IsLeaf<L>, visit: (leaf: L) => void, depth = 0): void {
   if (isLeaf(tree)) {
     visit(tree)
     return

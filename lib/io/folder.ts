@@ -19,7 +19,7 @@ import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { isStagingName, removeLeftovers, stagingName } from './leftovers.js'
 import { RegularFile } from './regular_file.js'
-import { isSystemError, systemError } from './system_error.js'
+import { isSystemError, systemError } from '../core/system_error.js'
 
 export const MODEL_FILE = 'model.json'
 export const WEIGHTS_FILE = 'weights.safetensors'

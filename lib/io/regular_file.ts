@@ -2,7 +2,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { systemError } from './system_error.js'
+import { systemError } from '../core/system_error.js'
 
 /** What is read or hashed at a time. */
 export const CHUNK_BYTES: number = 8 << 20

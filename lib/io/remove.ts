@@ -2,7 +2,7 @@
 import { rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { FILES, inTurn, MODEL_FILE, settle } from './folder.js'
-import { isSystemError, systemError } from './system_error.js'
+import { isSystemError, systemError } from '../core/system_error.js'
 
 /**
  * Removes the files of a saved model, and its folder where nothing else is in it. Who is reading it goes on: open files

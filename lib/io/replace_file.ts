@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { flushFolder, inTurn, realPlace } from './folder.js'
 import { removeLeftovers, stagingName } from './leftovers.js'
-import { systemError } from './system_error.js'
+import { systemError } from '../core/system_error.js'
 
 /**
  * Lets `fill` write a file under another name in the folder of `target`, and then renames it. When anything fails, what

@@ -11,7 +11,7 @@ import { allocate, type Tensor } from '../core/tensor.js'
 import { keep, type Kept } from '../core/keep.js'
 import { writeNew } from './folder.js'
 import { CHUNK_BYTES, RegularFile } from './regular_file.js'
-import { systemError } from './system_error.js'
+import { systemError } from '../core/system_error.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',

@@ -82,6 +82,8 @@ export class Normalization extends Layer<NormalizationOptions> {
 
   private axesOf(rank: number): number[] {
     const { axis = -1 } = this.config
+    if (axis !== null && typeof axis !== 'number' && !Array.isArray(axis))
+      throw this.error('ERR_ARGUMENT', `axis is an integer or a list of them, got ${show(axis)}`)
     const axes = (axis === null ? [] : [axis].flat()).map((a) => ((a as number) < 0 ? (a as number) + rank : (a as number)))
     if (axes.some((a) => !isInteger(a, 0, rank - 1)))
       throw this.error('ERR_SHAPE', `axis ${show(axis)} is out of range for inputs of rank ${rank}`)

@@ -5,7 +5,7 @@ import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '..
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
 import type { InitializerLike } from '../initializers/index.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
@@ -13,6 +13,7 @@ import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
@@ -86,11 +87,13 @@ export abstract class Weighted {
   /** Makes a weight; call it in build(). */
   addWeight(options: WeightOptions): Variable {
     checkCall('addWeight(options)', arguments, WEIGHT_OPTIONS)
+    if (!isRecord(options) || typeof options.name !== 'string' || !Array.isArray(options.shape))
+      throw this.error('ERR_ARGUMENT', `addWeight takes { name, shape }, got ${show(options)}`)
     const { name, shape, dtype = this.dtype, trainable = true } = options
     if (!isIntegers(shape, 0)) {
       throw this.error(
         'ERR_SHAPE',
-        `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`,
+        `weight '${name}' cannot have shape ${show(shape)}`,
         [shape],
         'Give every axis but the batch a fixed extent',
       )
@@ -123,11 +126,12 @@ export abstract class Weighted {
   }
 
   /**
-   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's
-   * own. Read it in the function that is traced. What layers pass to addLoss() while they are called is not among them.
+   * What is to be added to the loss in a loop of one's own, of layers inside too: scalars. Penalties of the regularized
+   * weights come first. Then comes what layers passed to addLoss() in the last call of this layer or model. Read it
+   * after that call, in the same function where that one is traced.
    */
   get losses(): Tensor[] {
-    return this.collect((layer) => layer.penalties())
+    return [...this.collect((layer) => layer.penalties()), ...this.collect((layer) => addedLosses(layer, this))]
   }
 
   /** Layers this one is made of: those in its fields, also in lists, records, Maps and Sets. */

@@ -2,7 +2,7 @@
 // frequencies.
 import { WeftError } from '../core/error.js'
 import { isInteger, isTypedArray } from '../core/checks.js'
-import { show } from '../core/options.js'
+import { isDetached, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import type { Tree } from './feed.js'
@@ -21,7 +21,7 @@ export function classWeightOption(what: string, given: ClassWeightLike | undefin
   const entries: readonly (readonly [unknown, unknown])[] | undefined =
     given instanceof Map
       ? [...given]
-      : Array.isArray(given) || isTypedArray(given)
+      : Array.isArray(given) || (isTypedArray(given) && !isDetached(given))
         ? Array.from(given as readonly number[], (weight, label) => [label, weight])
         : isRecord(given)
           ? Object.entries(given)

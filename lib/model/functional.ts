@@ -8,7 +8,7 @@ import { registerLoader } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord, mapTree, walk } from '../core/tree.js'
-import { warnOnce } from '../core/warnings.js'
+import { callMasked } from '../ops/masks.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
 import type { SummaryRow } from './summary.js'
@@ -186,24 +186,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
    * do.
    */
   private computed(node: Node, args: readonly never[]): unknown {
-    const result = node.fn!(...args)
-    let masked = false
-    let kept = false
-    walk(args, (t) => {
-      masked ||= t.mask !== undefined
-    })
-    walk(result, (t) => {
-      kept ||= t.mask !== undefined
-    })
-    if (masked && !kept) {
-      const { name } = node.called!
-      warnOnce(
-        'WEFT_MASK',
-        `model '${this.name}': ${name} cannot keep the mask of its operand: the mask ends here, and later layers see all steps`,
-        node,
-      )
-    }
-    return result
+    return callMasked(node.fn!, args, node.called!.name, `model '${this.name}': `, node)
   }
 
   /** The data in the order of the inputs: by position, or by name. */

@@ -9,6 +9,7 @@ import { isTensor, leavesOf, mapTree } from '../core/tree.js'
 import { variable } from '../core/variable.js'
 import { warnOnce } from '../core/warnings.js'
 import { concat, takeBatch, zerosLike } from '../ops/index.js'
+import { seeingToMasks } from '../ops/masks.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
@@ -52,7 +53,7 @@ class Tracker {
       for (const { key, metric, weighted } of this.metrics![i]!) {
         if (!target) continue
         const sampleWeight = weighted ? pass.sampleWeight : undefined
-        metric.update(target, prediction, { sampleWeight, mask: prediction.mask, logitsOf, logits })
+        seeingToMasks(() => metric.update(target, prediction, { sampleWeight, mask: prediction.mask, logitsOf, logits }))
         figures.push([key, metric])
       }
     })

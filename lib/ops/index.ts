@@ -44,7 +44,7 @@ export {
 } from './random.js'
 export { gru, type GruOptions } from './gru.js'
 export { lstm, type LstmOptions, type LstmResult } from './lstm.js'
-export type { RecurrentOptions, RecurrentResult } from './recurrent.js'
+export type { GatedOptions, RecurrentOptions, RecurrentResult } from './recurrent.js'
 export type { RecurrentActivation } from './recurrent_steps.js'
 export { simpleRnn } from './simple_rnn.js'
 export { all, any, max, mean, min, prod, type ReduceOptions, sum } from './reduce.js'

@@ -6,6 +6,7 @@ import { type Op, registerOp } from '../core/op.js'
 import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import { passMask } from './masks.js'
 import { axesOf, axisOf, integerOf, operand, type ResultAttrs } from './operands.js'
 
 type SliceAttrs = ResultAttrs & { readonly begin: readonly number[]; readonly steps: readonly number[] }
@@ -71,18 +72,21 @@ export const slice: (
     }
     return count
   })
-  return applyOne(Slice, [source], { begin: first, steps: by, shape })
+  const result = applyOne(Slice, [source], { begin: first, steps: by, shape })
+  // steps backwards turn time around
+  return by.slice(0, 2).every((step) => step === 1) ? passMask(result, x) : result
 })
 
 /** The values in opposite order along the given axes; by default along all. */
 export const reverse: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func('reverse(x, axis)', (x, axis) => {
   const source = operand('reverse', x)
   const axes = axesOf('reverse', axis, source.rank)
-  return applyOne(Slice, [source], {
+  const result = applyOne(Slice, [source], {
     begin: source.shape.map((n, i) => (axes.includes(i) ? Math.max(n - 1, 0) : 0)),
     steps: source.shape.map((_, i) => (axes.includes(i) ? -1 : 1)),
     shape: source.shape,
   })
+  return axes.some((axis) => axis < 2) ? result : passMask(result, x)
 })
 
 /** Parts of a tensor along one axis: a number of equal parts, or their sizes (one may be -1: the rest). */
@@ -111,11 +115,12 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
     return sizes.map((size) => {
       const at = source.shape.map((_, i) => (i === along ? begin : 0))
       begin += size
-      return applyOne(Slice, [source], {
+      const part = applyOne(Slice, [source], {
         begin: at,
         steps: at.map(() => 1),
         shape: source.shape.map((extent, i) => (i === along ? size : extent)),
       })
+      return along < 2 ? part : passMask(part, x)
     })
   },
 )

@@ -2,7 +2,7 @@
 // et al. 2017).
 import { type Shape, sizeOf } from '../../core/spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { applyOne } from '../../core/apply.js'
 import type { ConstraintLike } from '../../constraints.js'
@@ -244,6 +244,8 @@ export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOpt
     integerOption(what, 'valueDim', valueDim ?? keyDim)
     this.outputSize =
       outputShape === undefined || outputShape === null ? undefined : typeof outputShape === 'number' ? [outputShape] : outputShape
+    if (this.outputSize !== undefined && !Array.isArray(this.outputSize))
+      throw new WeftError('ERR_ARGUMENT', `${what}: outputShape is an integer or a list of them, got ${show(outputShape)}`)
     for (const extent of this.outputSize ?? []) integerOption(what, 'outputShape', extent)
   }
 }

@@ -52,6 +52,7 @@ export const outputSizeOf = (cell: CellLike): number => cell.outputSize ?? sizes
 /** Throws ERR_ARGUMENT unless the value can be the cell of a recurrent layer. */
 export function checkCell(what: string, value: unknown): CellLike {
   const cell = value as CellLike
+  // a list of cells is for stackedRnnCells
   const sizes = value instanceof Layer && cell.stateSize !== undefined ? sizesOf(cell) : []
   if (isIntegers(sizes, 1) && sizes.length > 0) return cell
   const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${show(cell.stateSize)}` : typeof value
@@ -63,7 +64,9 @@ export function checkCell(what: string, value: unknown): CellLike {
 /** One step of a cell, as a part of the layer or of the pass under way. */
 export function stepOf(cell: CellLike, x: Tensor, states: readonly Tensor[], options: StepOptions): Step {
   context.scope?.layers.add(asLayer(cell))
-  const result = inLayer(cell.name, () => inPass(options.training ?? false, asLayer(cell), () => cell.call(x, states, options)))
+  const result = inLayer(cell.name, () =>
+    inPass({ training: options.training ?? false, caller: asLayer(cell), pass: context.pass }, [], () => cell.call(x, states, options)),
+  )
   const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
   const list = next instanceof Tensor ? [next] : next
   const sizes = sizesOf(cell)
