@@ -204,4 +204,56 @@ test('submit() of a failed result fails', async () => {
   await step.submit(tensor([1])).done
 })
 
+/** Each makes an input that comes of a bad id, in another way. */
+const BAD_INPUTS: Readonly<Record<string, () => Tensor | Promise<Tensor>>> = {
+  'of a run under way': () => gather(tensor([1, 2]), ids(7)),
+  'of an operation on such a result': () =>
+    gather(tensor([1, 2]), ids(7))
+      .mul(2)
+      .add(1),
+  'of a run that is known to have failed': async () => {
+    const bad = gather(tensor([1, 2]), ids(7))
+    await codeOfAsync(bad.data())
+    return bad
+  },
+}
+for (const [how, make] of Object.entries(BAD_INPUTS)) {
+  test(`an input ${how} changes no state`, async () => {
+    const w = variable([10])
+    const step = jit((x: Tensor) => {
+      w.assign(w.add(x))
+      return w.sum()
+    })
+    for (let round = 0; round < 4; round++) {
+      const bad = await make()
+      assert.is(await codeOfAsync(step(bad).data()), 'ERR_DATA')
+      assert.equal(await values(w), [10 + round])
+      await step(tensor([1])).data()
+    }
+    assert.equal(await values(w), [14])
+  })
+
+  test(`a captured tensor ${how} changes no state`, async () => {
+    const w = variable([10])
+    const bad = await make()
+    const step = jit(() => w.assign(w.add(bad)).sum())
+    for (let round = 0; round < 3; round++) assert.is(await codeOfAsync(step().data()), 'ERR_DATA')
+    assert.equal(await values(w), [10])
+  })
+
+  test(`a variable that is assigned a value ${how} is bad until it is assigned again`, async () => {
+    const w = variable([10])
+    const seen = variable([0])
+    const step = jit(() => seen.assign(w.add(1)).sum())
+    w.assign(await make())
+    assert.is(await codeOfAsync(step().data()), 'ERR_DATA')
+    assert.is(await codeOfAsync(w.data()), 'ERR_DATA')
+    w.assign(await make())
+    w.assign(tensor([3]))
+    assert.equal(await values(w), [3])
+    assert.is(await step().item(), 4)
+    assert.equal(await values(seen), [4])
+  })
+}
+
 test.run()
