@@ -1,5 +1,5 @@
-// The peer of serve.mjs: fastify and onnxruntime-node in a process of its own, the way it is written by hand. `batched`:
-// requests that came while the model ran are computed together.
+// The peer of serve.mjs: fastify and onnxruntime-node in a process of its own, the way it is written by hand.
+// `batched`: requests that came while the model ran are computed together.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

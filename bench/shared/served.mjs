@@ -1,5 +1,5 @@
-// The models that are served in benches, with weights that every process makes for itself: identity, a small and a large
-// perceptron, the MNIST CNN, and one that takes long.
+// The models that are served in benches, with weights that every process makes for itself: identity, a small and a
+// large perceptron, the MNIST CNN, and one that takes long.
 
 const generator = (seed) => () => {
   seed = (seed + 0x6d2b79f5) | 0
