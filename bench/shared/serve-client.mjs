@@ -111,8 +111,8 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const other = new Map()
   const begin = performance.now()
   const one = async () => {
-    const connection = free.pop() ?? new Connection(url)
-    if (!all.includes(connection)) all.push(connection)
+    let connection = free.pop()
+    if (connection === undefined) all.push((connection = new Connection(url)))
     const from = performance.now()
     try {
       const { status } = await connection.ask(bytes)
