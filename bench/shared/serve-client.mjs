@@ -1,7 +1,7 @@
 // The client of serve.mjs, in a process of its own: sockets that are kept, requests that are written as they are.
 import { connect } from 'node:net'
 import { percentile } from './measure.mjs'
-import { requestOf, servedModels } from './served.mjs'
+import { requestOf } from './served.mjs'
 import { answerRequests } from './side.mjs'
 
 const END = Buffer.from('\r\n\r\n')
@@ -40,7 +40,7 @@ class Connection {
     const end = all.indexOf(END)
     if (end < 0) return
     const head = all.toString('latin1', 0, end)
-    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
     if (all.length < end + 4 + length) return
     const body = all.subarray(end + 4, end + 4 + length)
     this.#chunks = []
@@ -50,7 +50,7 @@ class Connection {
 }
 
 const bytesOf = (name, rows, seed) => {
-  const { json, body } = requestOf(servedModels[name](), rows, seed)
+  const { json, body } = requestOf(name, rows, seed)
   const head = `POST /v2/models/${name}/infer HTTP/1.1\r\nhost: bench\r\ncontent-type: application/octet-stream\r\n`
   return Buffer.concat([Buffer.from(`${head}inference-header-content-length: ${json}\r\ncontent-length: ${body.length}\r\n\r\n`), body])
 }
@@ -85,10 +85,9 @@ const latency = async ({ url, name, rows, count }) => {
 /** Clients that each ask again as soon as they have their answer. */
 const throughput = async ({ url, name, rows, clients, milliseconds }) => {
   const times = []
+  const asked = Array.from({ length: clients }, (_, i) => ({ connection: new Connection(url), bytes: bytesOf(name, rows, i) }))
   const begin = performance.now()
-  const client = async (_, i) => {
-    const connection = new Connection(url)
-    const bytes = bytesOf(name, rows, i)
+  const client = async ({ connection, bytes }) => {
     while (performance.now() - begin < milliseconds) {
       const from = performance.now()
       const { status } = await connection.ask(bytes)
@@ -97,7 +96,7 @@ const throughput = async ({ url, name, rows, clients, milliseconds }) => {
     }
     connection.close()
   }
-  await Promise.all(Array.from({ length: clients }, client))
+  await Promise.all(asked.map(client))
   const perSecond = (times.length * 1000) / (performance.now() - begin)
   return { perSecond, microseconds: 1e6 / perSecond, processor: 1e6 / perSecond, p99: percentile(times, 0.99) }
 }
@@ -112,8 +111,8 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const other = new Map()
   const begin = performance.now()
   const one = async () => {
-    const connection = free.pop() ?? new Connection(url)
-    if (!all.includes(connection)) all.push(connection)
+    let connection = free.pop()
+    if (connection === undefined) all.push((connection = new Connection(url)))
     const from = performance.now()
     try {
       const { status } = await connection.ask(bytes)

@@ -39,16 +39,19 @@ export const servedModels = {
   slow: () => perceptron(3, ...Array.from({ length: 40 }, () => 1024)),
 }
 
+/** Shape of a sample, by name. */
+const inputs = { identity: [784], small: [784], large: [784], cnn: [28, 28, 1], slow: [1024] }
+
 /** Rows of inputs of a model. */
-export const rowsOf = ({ input }, rows, seed = 9) => {
+export const rowsOf = (name, rows, seed = 9) => {
   const random = generator(seed)
-  return Float32Array.from({ length: input.reduce((product, extent) => product * extent, rows) }, () => random())
+  return Float32Array.from({ length: inputs[name].reduce((product, extent) => product * extent, rows) }, () => random())
 }
 
 /** A request in the protocol's binary form: its JSON and its values. */
-export const requestOf = (model, rows, seed) => {
-  const data = rowsOf(model, rows, seed)
-  const input = { name: 'x', datatype: 'FP32', shape: [rows, ...model.input], parameters: { binary_data_size: data.byteLength } }
+export const requestOf = (name, rows, seed) => {
+  const data = rowsOf(name, rows, seed)
+  const input = { name: 'x', datatype: 'FP32', shape: [rows, ...inputs[name]], parameters: { binary_data_size: data.byteLength } }
   const json = Buffer.from(JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } }))
   return { json: json.length, body: Buffer.concat([json, Buffer.from(data.buffer)]) }
 }

@@ -40,12 +40,12 @@ const stop = async () => {
 /** Microseconds of the model alone, from a typed array to one: median and 99th percentile. */
 const raw = async ({ name, rows, count }) => {
   const run = jit((x) => nets[name].apply(x))
-  const model = servedModels[name]()
-  const data = rowsOf(model, rows)
+  const { input } = servedModels[name]()
+  const data = rowsOf(name, rows)
   const times = []
   for (let i = -20; i < count; i++) {
     const begin = performance.now()
-    const x = tensor(data, [rows, ...model.input])
+    const x = tensor(data, [rows, ...input])
     const y = run(x)
     await y.data()
     x.dispose()

@@ -236,6 +236,8 @@ function check(options: ServeOptions): void {
 }
 
 const LOOPBACK = '127.0.0.1'
+/** Connections that wait to be taken while the process is busy. */
+const BACKLOG = 4096
 
 function authenticatorOf({ auth }: ServeOptions, log: Logger): Authenticator {
   const { apiKeys, oidc } = auth ?? {}
@@ -275,7 +277,7 @@ async function listenHttp(shared: Shared, listen: HttpListen, metrics: Metrics, 
   })
   certificates?.follow((pem) => (app.server as unknown as TlsServer).setSecureContext(contextOf(pem)))
   closers.push(() => app.close())
-  await app.listen({ host, port }).catch((cause: unknown) => {
+  await app.listen({ host, port, backlog: BACKLOG }).catch((cause: unknown) => {
     throw cannotListen(host, port, cause)
   })
   const { port: bound } = app.server.address() as AddressInfo

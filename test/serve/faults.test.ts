@@ -101,7 +101,7 @@ test('soundness: three failures in a row, not of requests; probes until one succ
 })
 
 test('clients that go away in the middle of a body, or while they wait', async () => {
-  const server = await serve({ models: { m: scaling(2) }, http: { port: 0 }, batching: { maxBatchSize: 2, maxDelayMs: 100 } })
+  const server = await serve({ models: { m: scaling(2) }, http: { port: 0 }, batching: { maxBatchSize: 2, maxDelayMs: 3_600_000 } })
   const { port } = new URL(server.address.http!)
   const send = (text: string): Promise<void> =>
     new Promise((resolve) => {
@@ -118,11 +118,13 @@ test('clients that go away in the middle of a body, or while they wait', async (
     send(`${head(BODY.length)}${BODY}`),
     send('POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"in'),
   ])
-  await pause(30)
-  const stats = (await (await fetch(`${server.address.http}/v2/models/m/stats`)).json()) as {
-    model_stats: { inference_stats: { fail: { count: number } } }[]
+  const failures = async (): Promise<number> => {
+    const reply = await fetch(`${server.address.http}/v2/models/m/stats`)
+    const { model_stats: stats } = (await reply.json()) as { model_stats: { inference_stats: { fail: { count: number } } }[] }
+    return stats[0]!.inference_stats.fail.count
   }
-  assert.is(stats.model_stats[0]!.inference_stats.fail.count, 1, 'the one that waited was taken out of the queue')
+  // the one that waited is taken out of the queue
+  while ((await failures()) === 0) await pause(5)
   const client = await connect(server.address.http!)
   assert.equal(
     await (
@@ -241,13 +243,14 @@ test('SIGTERM under load: what was accepted is answered', async () => {
     while (child.exitCode === null) await one()
   }
   const workers = Array.from({ length: 16 }, worker)
-  while (answered <= 50) await pause(20)
+  while (answered < 60 && faults.length === 0) await pause(10)
   const end = once(child, 'exit')
   stopped = true
   child.kill('SIGTERM')
   assert.equal((await end)[0], 0)
   await Promise.all(workers)
   assert.equal(faults, [])
+  assert.ok(answered >= 60, `${answered} answers`)
 })
 
 test.run()
