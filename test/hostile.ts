@@ -1,5 +1,8 @@
 // Hostile values: what no function asks for, and what a call with one of them must do: return, or throw a WeftError whose
 // message could be made.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as weft from '../lib/index.js'
@@ -161,6 +164,16 @@ export async function problemsOf(
 /** Other values for each name; WEFT_FUZZ_SEED draws others. */
 const seedOf = (name: string): number =>
   [...name].reduce((sum, letter) => (Math.imul(sum, 31) + letter.charCodeAt(0)) | 0, Number(process.env['WEFT_FUZZ_SEED'] ?? 1))
+
+/** Lets the tests of a file write into a folder of their own: some hostile values are good names of files. */
+export function inFolderOfItsOwn(): void {
+  const folder = mkdtempSync(path.join(tmpdir(), 'weft-'))
+  process.chdir(folder)
+  test.after(() => {
+    process.chdir(tmpdir())
+    rmSync(folder, { recursive: true })
+  })
+}
 
 /** A test of each target. */
 export function hostileTests(targets: Readonly<Record<string, Target>>): void {

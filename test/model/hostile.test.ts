@@ -1,7 +1,9 @@
 // Hostile calls of what models are made and trained with: catalogues, compile, fit and its kin.
 import { test } from 'uvu'
 import * as weft from '../../lib/index.js'
-import { type AnyFunction, hostileTests, optionTargets, type Target } from '../hostile.js'
+import { type AnyFunction, hostileTests, inFolderOfItsOwn, optionTargets, type Target } from '../hostile.js'
+
+inFolderOfItsOwn()
 
 const { callbacks, constraints, initializers, layers, losses, metrics, optimizers, regularizers, schedules, sequential, tensor, variable } =
   weft

@@ -51,7 +51,6 @@ export const outputSizeOf = (cell: CellLike): number => cell.outputSize ?? sizes
 /** Throws ERR_ARGUMENT unless the value can be the cell of a recurrent layer. */
 export function checkCell(what: string, value: unknown): CellLike {
   const cell = value as CellLike
-  // a list of cells is for stackedRnnCells
   const sizes = value instanceof Layer && cell.stateSize !== undefined ? sizesOf(cell) : []
   if (Array.isArray(sizes) && sizes.length > 0 && sizes.every((size) => Number.isInteger(size) && size > 0)) return cell
   const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${show(cell.stateSize)}` : typeof value
