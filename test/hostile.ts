@@ -1,7 +1,7 @@
 // Hostile values: what no function asks for, and what a call with one of them must do: return, or throw a WeftError whose
 // message could be made.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -165,18 +165,15 @@ export async function problemsOf(
 const seedOf = (name: string): number =>
   [...name].reduce((sum, letter) => (Math.imul(sum, 31) + letter.charCodeAt(0)) | 0, Number(process.env['WEFT_FUZZ_SEED'] ?? 1))
 
-/** Lets the tests of a file write into a folder of their own: some hostile values are good names of files. */
-export function inFolderOfItsOwn(): void {
-  const folder = mkdtempSync(path.join(tmpdir(), 'weft-'))
-  process.chdir(folder)
-  test.after(() => {
-    process.chdir(tmpdir())
-    rmSync(folder, { recursive: true })
-  })
-}
-
 /** A test of each target. */
 export function hostileTests(targets: Readonly<Record<string, Target>>): void {
+  // hostile names of files are written to a folder of their own
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-hostile-'))
+  test.before(() => process.chdir(folder))
+  test.after(() => {
+    process.chdir(import.meta.dirname)
+    rmSync(folder, { recursive: true, force: true })
+  })
   for (const [name, target] of Object.entries(targets)) {
     test(`${name}: every hostile value in every place`, async () => {
       const problems = await problemsOf(target, seedOf(name))
@@ -198,7 +195,7 @@ export function optionsOf(fn: AnyFunction, before: readonly unknown[] = []): str
 }
 
 /** Values that each option of a catalogue is given; WEFT_FUZZ multiplies them. */
-const DRAWN = 8 * Number(process.env['WEFT_FUZZ'] ?? 1)
+const DRAWN = 12 * Number(process.env['WEFT_FUZZ'] ?? 1)
 
 /** A target whose one argument is options: each of them, and all together, are replaced. */
 export function optionTargets(

@@ -19,6 +19,21 @@ export function itemsOf<T>(what: string, value: Iterable<T> | ArrayLike<T>, kind
   return Array.from(given as Iterable<T>)
 }
 
+/** Whether the value is an integer in [least, most]. */
+export const isInteger = (
+  value: unknown,
+  least: number = Number.NEGATIVE_INFINITY,
+  most: number = Number.POSITIVE_INFINITY,
+): value is number => Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+
+/** Whether the value is an array of integers of at least `least`, as many as `length` where that is given. */
+export function isIntegers(value: unknown, least: number = Number.NEGATIVE_INFINITY, length?: number): boolean {
+  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) return false
+  // holes are passed over by every()
+  for (let i = 0; i < value.length; i++) if (!isInteger(value[i], least)) return false
+  return true
+}
+
 /** The value when it is an integer in [least, most]; ERR_ARGUMENT otherwise. */
 export function integer(
   what: string,
@@ -27,7 +42,7 @@ export function integer(
   least: number = Number.NEGATIVE_INFINITY,
   most: number = Number.POSITIVE_INFINITY,
 ): number {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number
+  if (isInteger(value, least, most)) return value
   const range =
     most !== Number.POSITIVE_INFINITY ? ` between ${least} and ${most}` : least !== Number.NEGATIVE_INFINITY ? ` of at least ${least}` : ''
   throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer${range}, got ${value === undefined ? 'nothing' : show(value)}`)

@@ -141,7 +141,7 @@ export async function writeNew(file: string, write: (handle: FileHandle) => Prom
   }
 }
 
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()
@@ -152,8 +152,10 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** The real path of a folder, which need not be there yet, nor the one a link names. Makes the folders above it. */
-async function realFolder(wanted: string): Promise<string> {
+/**
+ * The real path of a folder or file, which need not be there yet, nor the one a link names. Makes the folders above it.
+ */
+export async function realPlace(wanted: string): Promise<string> {
   let folder = wanted
   for (let links = 0; links < 40; links++) {
     try {
@@ -188,7 +190,7 @@ async function checkReplaceable(folder: string, isModel: (folder: string) => Pro
 }
 
 /** Moves the files of COMMIT to their places; several processes may do so at once. */
-async function settle(folder: string): Promise<void> {
+export async function settle(folder: string): Promise<void> {
   const commit = path.join(folder, COMMIT)
   for (const name of FILES) {
     await rename(path.join(commit, name), path.join(folder, name)).catch((error: unknown) => {
@@ -216,18 +218,18 @@ async function commit(prepared: string, folder: string): Promise<void> {
   await flushFolder(folder)
 }
 
-/** The last save to each folder that was begun in this process. */
+/** The last save to each place that was begun in this process. */
 const queues = new Map<string, Promise<void>>()
 
-/** Runs saves to one folder one after the other. */
-async function inTurn(folder: string, save: () => Promise<void>): Promise<void> {
-  const before = queues.get(folder) ?? Promise.resolve()
+/** Runs saves to one place one after the other. */
+export async function inTurn(place: string, save: () => Promise<void>): Promise<void> {
+  const before = queues.get(place) ?? Promise.resolve()
   const turn = before.then(save, save)
-  queues.set(folder, turn)
+  queues.set(place, turn)
   try {
     await turn
   } finally {
-    if (queues.get(folder) === turn) queues.delete(folder)
+    if (queues.get(place) === turn) queues.delete(place)
   }
 }
 
@@ -245,7 +247,7 @@ export function replaceFolder(
   const wanted = path.resolve(target)
   return inTurn(wanted, async () => {
     try {
-      const folder = await realFolder(wanted)
+      const folder = await realPlace(wanted)
       // another name of the same folder may be in the queue under its real path
       await (folder === wanted ? replace(folder, fill, isModel) : inTurn(folder, () => replace(folder, fill, isModel)))
     } catch (error) {

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { checkCall, type OptionTable } from '../core/options.js'
-import { copyOf } from '../core/read.js'
+import { keep, type Kept } from '../core/keep.js'
 import { type LayerJson, layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { WeftError } from '../core/error.js'
-import type { Tensor, Variable } from '../core/tensor.js'
+import type { Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
@@ -15,7 +15,7 @@ import { type FileFacts, FORMAT, isSavedModel, jsonText, manifestText } from './
 import { namedOptimizerState, namedVariables } from './names.js'
 import { pathOf, type Place } from './place.js'
 import { isTooDeep, ownNames } from './schema.js'
-import { writeSafetensors } from './safetensors.js'
+import { writeKept } from './safetensors.js'
 
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
@@ -31,9 +31,9 @@ declare module '../model/model.js' {
   }
 }
 
-/** Copies of the values as of now, whatever steps run meanwhile. */
-function copies(variables: ReadonlyMap<string, Variable>): Map<string, Tensor> {
-  return new Map([...variables].map(([name, variable]) => [name, copyOf(variable)]))
+/** The values as of now, whatever steps run meanwhile. */
+function keptValues(variables: ReadonlyMap<string, Variable>): Values {
+  return new Map([...variables].map(([name, variable]) => [name, keep(variable)]))
 }
 
 /** The first part of a value that is no JSON, as a path; undefined when all of it is. */
@@ -78,13 +78,13 @@ function compilation(model: AnyModel): object {
   return { ...json, optimizer: { className: optimizer.name, config: optimizer.config } }
 }
 
-type Tensors = ReadonlyMap<string, Tensor>
+type Values = ReadonlyMap<string, Kept>
 /** What is saved of a model. */
 interface Snapshot {
   readonly content: { model: LayerJson; assets: unknown }
   readonly training: string
-  readonly weights: Tensors
-  readonly state: Tensors
+  readonly weights: Values
+  readonly state: Values
 }
 
 /** What is saved of a model, as of now: steps may run, and objects change, while the save waits for its turn. */
@@ -98,8 +98,9 @@ function snapshot(model: AnyModel, assets: unknown): Snapshot {
     epochs: model.epochsTrained,
   }
   const variables = namedVariables(model)
-  const weights = copies(variables)
-  const state = compiled ? copies(namedOptimizerState(model, variables)) : new Map<string, Tensor>()
+  const optimizer = compiled ? namedOptimizerState(model, variables) : new Map<string, Variable>()
+  const weights = keptValues(variables)
+  const state = keptValues(optimizer)
   return { content, training: jsonText(training), weights, state }
 }
 
@@ -116,8 +117,8 @@ function plain<T>(value: T): T {
 async function writeModel(folder: string, { content, training, weights, state }: Snapshot): Promise<void> {
   const metadata = { format: FORMAT }
   const files = new Map<string, FileFacts>()
-  files.set(WEIGHTS_FILE, await writeSafetensors(path.join(folder, WEIGHTS_FILE), weights, metadata))
-  files.set(OPTIMIZER_FILE, await writeSafetensors(path.join(folder, OPTIMIZER_FILE), state, metadata))
+  files.set(WEIGHTS_FILE, await writeKept(path.join(folder, WEIGHTS_FILE), weights, metadata))
+  files.set(OPTIMIZER_FILE, await writeKept(path.join(folder, OPTIMIZER_FILE), state, metadata))
   files.set(TRAINING_FILE, await writeText(path.join(folder, TRAINING_FILE), training))
   await writeText(path.join(folder, MODEL_FILE), manifestText(content, files))
 }
@@ -140,7 +141,7 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
   try {
     await replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel)
   } finally {
-    for (const copy of [...saved.weights.values(), ...saved.state.values()]) copy.dispose()
+    for (const kept of [...saved.weights.values(), ...saved.state.values()]) kept.release()
   }
   model.assets = assets
 }

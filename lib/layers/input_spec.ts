@@ -2,7 +2,7 @@
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { type DynamicShape, shapeText } from '../core/spec.js'
-import { isRecord } from '../core/tree.js'
+import { isRecord, isShape, mapLeaves } from '../core/tree.js'
 import type { InputShapes } from './layer.js'
 
 /** The shapes in a list, or the one there is. */
@@ -55,7 +55,4 @@ export function checkShapes(what: string, shapes: unknown): void {
 }
 
 /** A copy of a tree of shapes with every shape replaced. */
-export function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
-}
+export const mapShapes = (tree: unknown, replace: (shape: DynamicShape) => unknown): unknown => mapLeaves(tree, isShape, replace)

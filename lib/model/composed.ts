@@ -24,7 +24,7 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   }
 
   /** @internal Layers of a model are known by their names. */
-  override partPaths(): [string, Weighted][] {
+  override partPaths(): readonly (readonly [string, Weighted])[] {
     return this.layers.map((layer) => [layer.name, layer])
   }
 

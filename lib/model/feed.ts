@@ -6,7 +6,7 @@ import type { Shape } from '../core/spec.js'
 import { checkFunction, isList, isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
-import { isRecord } from '../core/tree.js'
+import { isRecord, mapData } from '../core/tree.js'
 
 /** Values that stay on the host until they are fed. */
 export interface HostValues {
@@ -99,10 +99,9 @@ export const deviceOf = (tree: Tree): string => leaves('', tree)[0]![1].device
 
 /** The Tensors of a tree with names for messages. */
 export function leaves(what: string, tree: Tree | undefined): [string, Tensor][] {
-  if (tree === undefined) return []
-  if (tree instanceof Tensor) return [[what, tree]]
-  if (Array.isArray(tree)) return tree.map((t, i) => [`${what}[${i}]`, t])
-  return Object.entries(tree).map(([key, t]) => [`${what}.${key}`, t])
+  const named: [string, Tensor][] = []
+  mapData(tree, (t, path) => (t === undefined ? 0 : named.push([path, t as Tensor])), what)
+  return named
 }
 
 /** x, y and sampleWeight as Tensors; throws unless they have the same number of rows. */

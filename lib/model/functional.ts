@@ -52,7 +52,7 @@ function namesOf(what: string, tree: unknown, leaves: readonly SymbolicTensor[])
 }
 
 /** Symbolic tensors of a tree. */
-function leavesOf(what: string, tree: unknown): SymbolicTensor[] {
+function symbolicLeaves(what: string, tree: unknown): SymbolicTensor[] {
   return (isRecord(tree) ? Object.values(tree) : [tree].flat()).map((t: unknown) => {
     if (!isSymbolic(t)) {
       throw new WeftError(
@@ -114,8 +114,8 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     super(options.name === undefined ? {} : { name: options.name })
     this.inputs = options.inputs
     this.outputs = options.outputs
-    this.ins = leavesOf('inputs', options.inputs)
-    this.outs = leavesOf('outputs', options.outputs)
+    this.ins = symbolicLeaves('inputs', options.inputs)
+    this.outs = symbolicLeaves('outputs', options.outputs)
     this.nodes = nodesBetween(this.name, this.ins, this.outs)
     const used = [...this.ins.map((t) => t.node), ...this.nodes].flatMap(({ layer }) => (layer ? [layer] : []))
     this.layers = [...new Set(used)]

@@ -1,5 +1,6 @@
 // Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's
 // memory.
+import { isIntegers } from '../core/checks.js'
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
@@ -27,7 +28,7 @@ const seenAs = (x: Tensor, shape: Shape): Tensor =>
 
 /** The shape with its -1, if any, replaced so that the size fits. */
 function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
-  if (!Array.isArray(shape) || shape.some((n) => !Number.isInteger(n) || n < -1)) {
+  if (!isIntegers(shape, -1)) {
     throw new WeftError('ERR_SHAPE', `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${show(shape)}`, {
       op,
     })

@@ -1,4 +1,5 @@
 // Slices: parts of a tensor with steps, also backwards; reverse and split.
+import { isInteger, isIntegers } from '../core/checks.js'
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
@@ -23,7 +24,7 @@ export const SliceGrad: Op<SliceAttrs> = registerOp({
 
 function perAxis(name: string, value: unknown, rank: number, rest: number): number[] {
   const list = typeof value === 'number' ? [value] : value
-  if (!Array.isArray(list) || list.length > rank || list.some((n) => !Number.isInteger(n))) {
+  if (!isIntegers(list) || (list as number[]).length > rank) {
     throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${show(value)}`, {
       op: 'slice',
     })
@@ -100,7 +101,7 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
     const known = sizes.reduce((total, size) => total + (size === -1 ? 0 : size), 0)
     const free = sizes.indexOf(-1)
     if (free >= 0 && free === sizes.lastIndexOf(-1)) sizes[free] = n - known
-    if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== n) {
+    if (sizes.some((size) => !isInteger(size, 0)) || sizes.reduce((a, b) => a + b, 0) !== n) {
       throw new WeftError(
         'ERR_SHAPE',
         `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${show(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,

@@ -1,4 +1,5 @@
 // The entry 'weftjs/serve': models as a service.
+import './error_codes.js'
 export { type ApiKeyEntry, createApiKey, readApiKeys } from './auth/api_keys.js'
 export type { Role } from './auth/principal.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'

@@ -171,4 +171,89 @@ test('submit() tells when a run is done, or failed', async () => {
   await synchronize()
 })
 
+test('overlapping runs of one function have each their own fault', async () => {
+  const step = jit((i: Tensor) => gather(tensor([10, 20]), i))
+  for (const [first, second] of [
+    [7, 1],
+    [1, 7],
+    [7, 8],
+  ] as const) {
+    const runs = [step.submit(ids(first)), step.submit(ids(second))]
+    const ended = await Promise.all(
+      runs.map(({ done }) =>
+        done.then(
+          () => 'done',
+          (error: WeftError) => error.message.match(/value \d+/)?.[0],
+        ),
+      ),
+    )
+    assert.equal(
+      ended,
+      [first, second].map((i) => (i > 1 ? `value ${i}` : 'done')),
+    )
+  }
+  // the fault of a run that nobody waited for is not that of a later one
+  void step.submit(ids(9)).done.catch(() => undefined)
+  await synchronize()
+  await step.submit(ids(0)).done
+})
+
+test('submit() of a failed result fails', async () => {
+  const step = jit((x: Tensor) => x.add(1))
+  assert.is(await codeOfAsync(step.submit(gather(tensor([10, 20]), ids(5))).done), 'ERR_DATA')
+  await step.submit(tensor([1])).done
+})
+
+/** Each makes an input that comes of a bad id, in another way. */
+const BAD_INPUTS: Readonly<Record<string, () => Tensor | Promise<Tensor>>> = {
+  'of a run under way': () => gather(tensor([1, 2]), ids(7)),
+  'of an operation on such a result': () =>
+    gather(tensor([1, 2]), ids(7))
+      .mul(2)
+      .add(1),
+  'of a run that is known to have failed': async () => {
+    const bad = gather(tensor([1, 2]), ids(7))
+    await codeOfAsync(bad.data())
+    return bad
+  },
+}
+for (const [how, make] of Object.entries(BAD_INPUTS)) {
+  test(`an input ${how} changes no state`, async () => {
+    const w = variable([10])
+    const step = jit((x: Tensor) => {
+      w.assign(w.add(x))
+      return w.sum()
+    })
+    for (let round = 0; round < 4; round++) {
+      const bad = await make()
+      assert.is(await codeOfAsync(step(bad).data()), 'ERR_DATA')
+      assert.equal(await values(w), [10 + round])
+      await step(tensor([1])).data()
+    }
+    assert.equal(await values(w), [14])
+  })
+
+  test(`a captured tensor ${how} changes no state`, async () => {
+    const w = variable([10])
+    const bad = await make()
+    const step = jit(() => w.assign(w.add(bad)).sum())
+    for (let round = 0; round < 3; round++) assert.is(await codeOfAsync(step().data()), 'ERR_DATA')
+    assert.equal(await values(w), [10])
+  })
+
+  test(`a variable that is assigned a value ${how} is bad until it is assigned again`, async () => {
+    const w = variable([10])
+    const seen = variable([0])
+    const step = jit(() => seen.assign(w.add(1)).sum())
+    w.assign(await make())
+    assert.is(await codeOfAsync(step().data()), 'ERR_DATA')
+    assert.is(await codeOfAsync(w.data()), 'ERR_DATA')
+    w.assign(await make())
+    w.assign(tensor([3]))
+    assert.equal(await values(w), [3])
+    assert.is(await step().item(), 4)
+    assert.equal(await values(seen), [4])
+  })
+}
+
 test.run()

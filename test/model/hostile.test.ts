@@ -1,9 +1,9 @@
 // Hostile calls of what models are made and trained with: catalogues, compile, fit and its kin.
 import { test } from 'uvu'
 import * as weft from '../../lib/index.js'
-import { type AnyFunction, hostileTests, inFolderOfItsOwn, optionTargets, type Target } from '../hostile.js'
-
-inFolderOfItsOwn()
+import { resolveLoss } from '../../lib/losses/by_name.js'
+import { resolveOptimizer } from '../../lib/optimizers/by_name.js'
+import { type AnyFunction, hostileTests, optionTargets, type Target } from '../hostile.js'
 
 const { callbacks, constraints, initializers, layers, losses, metrics, optimizers, regularizers, schedules, sequential, tensor, variable } =
   weft
@@ -187,7 +187,7 @@ hostileTests({
       ),
     args: [() => [[1]], () => [[1]], () => [1]],
   },
-  'own loss': { fn: (value) => losses.resolveLoss((() => value) as never)(y(), y()), args: [() => tensor(1)] },
+  'own loss': { fn: (value) => resolveLoss((() => value) as never)(y(), y()), args: [() => tensor(1)] },
   'own metric': {
     fn: async (value) => {
       const made = net()
@@ -196,7 +196,7 @@ hostileTests({
     },
     args: [() => tensor(1)],
   },
-  'own optimizer': { fn: (value) => optimizers.resolveOptimizer(value), args: [() => 'sgd'] },
+  'own optimizer': { fn: (value) => resolveOptimizer(value), args: [() => 'sgd'] },
   loadModel: { fn: weft.loadModel as AnyFunction, args: [() => '/nowhere/model', () => ({})] },
   save: { fn: (...args) => (net().save as AnyFunction).apply(net(), args), args: [() => '/proc/nowhere/model', () => ({})] },
   gpt: { fn: weft.gpt as AnyFunction, args: [() => ({ vocabularySize: 8, contextLength: 4, numLayers: 1, numHeads: 1, embeddingDim: 4 })] },

@@ -117,6 +117,7 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   ),
   ...reduction('max', max, largest, { distinct: true }),
   ...reduction('min', min, smallest, { distinct: true }),
+  ...named('integers', reduction('prod', prod, multiplied, { dtypes: ['int32', 'uint8', 'bool'], results: ['int32'] })),
   ...named('integers', reduction('max', max, largest, { dtypes: ['int32', 'uint8'] })),
   ...named('integers', reduction('min', min, smallest, { dtypes: ['int32', 'uint8'] })),
   ...reduction('max', max, largest, { derivatives: 0 }, EMPTY),

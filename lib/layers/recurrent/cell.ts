@@ -1,4 +1,5 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
+import { isIntegers } from '../../core/checks.js'
 import type { DType, DynamicShape, Shape } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
 import { show } from '../../core/options.js'
@@ -52,7 +53,7 @@ export const outputSizeOf = (cell: CellLike): number => cell.outputSize ?? sizes
 export function checkCell(what: string, value: unknown): CellLike {
   const cell = value as CellLike
   const sizes = value instanceof Layer && cell.stateSize !== undefined ? sizesOf(cell) : []
-  if (Array.isArray(sizes) && sizes.length > 0 && sizes.every((size) => Number.isInteger(size) && size > 0)) return cell
+  if (isIntegers(sizes, 1) && sizes.length > 0) return cell
   const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${show(cell.stateSize)}` : typeof value
   throw new WeftError('ERR_ARGUMENT', `${what}: a cell is a layer with stateSize (integers above 0) and call(x, states), got ${got}`, {
     hint: 'Use layers.lstmCell({ units }) and the like, or a class that extends layers.RecurrentCell',
