@@ -16,9 +16,9 @@ circular.push(circular)
 const ring: Record<string, unknown> = {}
 ring['self'] = ring
 let deep: unknown = 1
-for (let i = 0; i < 100_000; i++) deep = [deep]
+for (let i = 0; i < 20_000; i++) deep = [deep]
 let deepRecord: unknown = 1
-for (let i = 0; i < 100_000; i++) deepRecord = { a: deepRecord }
+for (let i = 0; i < 20_000; i++) deepRecord = { a: deepRecord }
 const detached = new Float32Array(4)
 structuredClone(detached.buffer, { transfer: [detached.buffer] })
 /** An object whose fields throw when they are read. */

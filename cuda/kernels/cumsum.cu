@@ -12,12 +12,15 @@ namespace {
 
 template <class T> using Total = std::conditional_t<std::is_same_v<Compute<T>, float>, float, uint32_t>;
 
-// How values are combined: `neutral` changes none, so it stands where there is no value.
+// How values are combined. `neutral` changes none, so it stands where there is no value: of float sums it is -0, which
+// leaves -0 as it is too. `nothing`: what an exclusive sum or product begins with.
 struct Add : Sum {
-  static constexpr int neutral = 0;
+  template <class V> static constexpr V neutral = -V(0);
+  static constexpr int nothing = 0;
 };
 struct Multiply {
-  static constexpr int neutral = 1;
+  template <class V> static constexpr V neutral = V(1);
+  static constexpr int nothing = 1;
   template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a * b; }
 };
 
@@ -25,13 +28,13 @@ struct Multiply {
 template <class T, class Op> __global__ void __launch_bounds__(256) sum_chunks(const T* x, Total<T>* sums, Rows rows) {
   WEFT_SHARED(Total<T>, scratch, [32]);
   const Piece<T> piece(rows);
-  Total<T> total[1] = {Op::neutral};
+  Total<T> total[1] = {Op::template neutral<Total<T>>};
   for (int k = 0; int64_t(k) * rows.lanes * piece.size < piece.length + piece.shift; k++) {
-    const Words<T> pack = piece.load(x, k, Compute<T>(Op::neutral));
+    const Words<T> pack = piece.load(x, k, Compute<T>(Op::template neutral<Total<T>>));
 #pragma unroll
     for (int e = 0; e < piece.size; e++) total[0] = Op()(total[0], Total<T>(pack.get(e)));
   }
-  group_reduce(total, rows.lanes, Total<T>(Op::neutral), scratch, Op());
+  group_reduce(total, rows.lanes, Op::template neutral<Total<T>>, scratch, Op());
   if (piece.lane == 0 && piece.exists(rows)) sums[piece.id] = total[0];
 }
 
@@ -40,22 +43,24 @@ template <class T, class Op>
 __global__ void __launch_bounds__(256) scan_rows(const T* x, T* y, const Total<T>* sums, bool exclusive, bool reverse, Rows rows) {
   WEFT_SHARED(Total<T>, scratch, [32]);
   const Piece<T> piece(rows);
-  Total<T> carried[1] = {Op::neutral};
+  Total<T> carried[1] = {Op::template neutral<Total<T>>};
   if (sums != nullptr) {  // then the block is one group
     const int64_t first = piece.row * rows.chunks, begin = reverse ? piece.id + 1 : first, end = reverse ? first + rows.chunks : piece.id;
     for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) carried[0] = Op()(carried[0], sums[i]);
-    group_reduce(carried, rows.lanes, Total<T>(Op::neutral), scratch, Op());
+    group_reduce(carried, rows.lanes, Op::template neutral<Total<T>>, scratch, Op());
   }
+  // in the piece: the element that nothing stands before
+  const int64_t first = (reverse ? rows.n - 1 : 0) - (piece.start - piece.row * rows.n);
   // all groups of a block take part in the scans, so they go through as many tiles as a row can have: its first pack
   // may begin up to size - 1 elements before it (Piece::shift)
   const int tiles = int(divide_up(rows.chunk + piece.size - 1, int64_t(rows.lanes) * piece.size));
   for (int tile = 0; tile < tiles; tile++) {
     const int k = reverse ? tiles - 1 - tile : tile;
-    Words<T> pack = piece.load(x, k, Compute<T>(Op::neutral));
-    Total<T> sum = Op::neutral, whole;
+    Words<T> pack = piece.load(x, k, Compute<T>(Op::template neutral<Total<T>>));
+    Total<T> sum = Op::template neutral<Total<T>>, whole;
 #pragma unroll
     for (int e = 0; e < piece.size; e++) sum = Op()(sum, Total<T>(pack.get(e)));
-    const Total<T> before_pack = group_scan(sum, piece.lane, rows.lanes, reverse, Total<T>(Op::neutral), scratch, whole, Op());
+    const Total<T> before_pack = group_scan(sum, piece.lane, rows.lanes, reverse, Op::template neutral<Total<T>>, scratch, whole, Op());
     Total<T> running = Op()(carried[0], before_pack), value[Piece<T>::size];
 #pragma unroll
     for (int j = 0; j < piece.size; j++) value[j] = Total<T>(reverse ? pack.get(piece.size - 1 - j) : pack.get(j));
@@ -66,7 +71,10 @@ __global__ void __launch_bounds__(256) scan_rows(const T* x, T* y, const Total<T
       value[j] = exclusive ? before : running;
     }
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) pack.set(e, Compute<T>(reverse ? value[piece.size - 1 - e] : value[e]));
+    for (int e = 0; e < piece.size; e++) {
+      const Total<T> result = reverse ? value[piece.size - 1 - e] : value[e];
+      pack.set(e, Compute<T>(exclusive && piece.place(k) + e == first ? Total<T>(Op::nothing) : result));
+    }
     piece.store(y, k, pack);
     carried[0] = Op()(carried[0], whole);
   }
@@ -89,7 +97,7 @@ __global__ void __launch_bounds__(128)
   const int64_t outer = column / strips.inner, offset = outer * strips.n * strips.inner + (column - outer * strips.inner);
   const int64_t begin = int64_t(blockIdx.y) * strips.chunk;  // in scanning order
   const int64_t last = begin + strips.chunk, end = last < strips.n ? last : strips.n;
-  Total<T> running = Op::neutral;
+  Total<T> running = Op::template neutral<Total<T>>;
   if (stage == Stage::rest)
     for (unsigned c = 0; c < blockIdx.y; c++) running = Op()(running, sums[c * strips.count + column]);
   for (int64_t i = begin; i < end; i += unroll) {
@@ -102,7 +110,7 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
     for (int u = 0; u < unroll; u++) {
       if (i + u >= end) break;
-      const Total<T> before = running;
+      const Total<T> before = i + u == 0 ? Total<T>(Op::nothing) : running;
       running = Op()(running, Total<T>(widen(value[u])));
       if (stage != Stage::sums)
         y[offset + (reverse ? strips.n - 1 - (i + u) : i + u) * strips.inner] = narrow<T>(Compute<T>(exclusive ? before : running));

@@ -1,7 +1,7 @@
 // Checks of single values: typed arrays, integers and shapes. Each throws a WeftError that shows what was received.
 import { WeftError } from './error.js'
 import type { TypedArray } from './host.js'
-import { isClass, show } from './options.js'
+import { isClass, isDetached, show } from './options.js'
 import type { Shape } from './spec.js'
 
 /** Whether the value is a typed array of any kind, those without a dtype included. */
@@ -9,6 +9,15 @@ export const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer
 
 /** Whether the value is an array or a typed array. */
 export const isList = (value: unknown): value is readonly unknown[] | TypedArray => Array.isArray(value) || isTypedArray(value)
+
+/** The value's items; ERR_ARGUMENT unless it is an iterable that is no string, and of no length that memory could not hold. */
+export function itemsOf<T>(what: string, value: Iterable<T> | ArrayLike<T>, kind: string): T[] {
+  const given: unknown = value
+  const iterable = typeof given === 'object' && given !== null && typeof (given as Iterable<T>)[Symbol.iterator] === 'function'
+  if (!iterable || (ArrayBuffer.isView(given) && isDetached(given)))
+    throw new WeftError('ERR_ARGUMENT', `${what}: expected ${kind}, got ${show(given)}`)
+  return Array.from(given as Iterable<T>)
+}
 
 /** Whether the value is an integer in [least, most]. */
 export const isInteger = (

@@ -47,7 +47,8 @@ export function checkShapes(what: string, shapes: unknown): void {
     // holes are passed over by every()
     if (Array.isArray(tree))
       return Array.isArray(tree[0]) ? tree.every((item) => good(item, depth + 1)) : Array.from(tree as unknown[]).every(isExtent)
-    return isRecord(tree) && Object.values(tree).every((item) => good(item, depth + 1))
+    const parts = isRecord(tree) ? Object.values(tree) : []
+    return parts.length > 0 && parts.every((item) => good(item, depth + 1))
   }
   if (good(shapes, 0)) return
   throw new WeftError('ERR_SHAPE', `${what}: a shape is a list of integers of at least 0, null where they vary, got ${show(shapes)}`)

@@ -6,7 +6,7 @@ import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
 import { cast } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
-import { mapTree } from '../core/tree.js'
+import { isRecord, mapTree } from '../core/tree.js'
 import { keepLoss, nextPass } from './added_losses.js'
 import { type ApplyOptions, wrongOption } from './apply_options.js'
 import { areBytes, markBytes, warnOfBytes } from './bytes.js'
@@ -168,14 +168,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const wrong = wrongOption(options)
     if (wrong !== undefined) throw this.error('ERR_ARGUMENT', `apply: ${wrong}`)
     const inputs = inputsOf(x)
-    for (const t of inputs) {
-      if (!(t instanceof Tensor))
-        throw this.error(
-          'ERR_ARGUMENT',
-          `apply takes tensors, got ${t === null ? 'null' : Array.isArray(t) ? 'arrays' : typeof t}`,
-          [],
-          'Make one with tensor(values)',
-        )
+    const stranger = inputs.length === 0 ? x : inputs.find((t) => !(t instanceof Tensor))
+    if (inputs.length === 0 || !inputs.every((t) => t instanceof Tensor)) {
+      const got = Array.isArray(stranger) && stranger.length > 0 ? 'arrays' : show(stranger)
+      throw this.error('ERR_ARGUMENT', `apply takes tensors, got ${got}`, [], 'Make one with tensor(values)')
     }
     if (inputs.some(isSymbolic)) return layerNode(this, x, options.training) as O
     const training = options.training ?? context.training
@@ -309,5 +305,6 @@ function classNameOf(made: { className?: string; name: string }): string {
 
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
-  return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
+  if (Array.isArray(x)) return Array.from(x as Tensor[])
+  return (isRecord(x) ? Object.values(x) : [x]) as Tensor[]
 }

@@ -82,7 +82,7 @@ export class Normalization extends Layer<NormalizationOptions> {
 
   private axesOf(rank: number): number[] {
     const { axis = -1 } = this.config
-    if (axis !== null && typeof axis !== 'number' && !Array.isArray(axis))
+    if (axis !== null && ![axis].flat().every(Number.isInteger))
       throw this.error('ERR_ARGUMENT', `axis is an integer or a list of them, got ${show(axis)}`)
     const axes = (axis === null ? [] : [axis].flat()).map((a) => ((a as number) < 0 ? (a as number) + rank : (a as number)))
     if (axes.some((a) => !isInteger(a, 0, rank - 1)))

@@ -126,16 +126,31 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
 
 if (isProgram(import.meta.url)) {
   const test = suite()
-  const onCpu = device() === 'cpu' ? test : test.skip
-  onCpu('-0 stays -0, except where there is nothing to sum', async () => {
-    const signs = async (x: Tensor): Promise<number[]> => Array.from((await x.data()) as Float32Array, (v) => (Object.is(v, -0) ? -1 : 1))
-    for (const dtype of ['float32', 'float64'] as const) {
+  const signs = async (x: Tensor): Promise<number[]> => Array.from((await x.data()) as Float32Array, (v) => (Object.is(v, -0) ? -1 : 1))
+  for (const dtype of FLOATS) {
+    if (device() !== 'cpu' && dtype === 'float64') continue
+    test(`-0 stays -0, except where there is nothing to sum: ${dtype}`, async () => {
       const zeros = tensor([-0, -0, 0], { dtype })
       assert.equal(await signs(zeros.cumSum()), [-1, -1, 1])
       assert.equal(await signs(zeros.cumSum(0, { exclusive: true })), [1, -1, -1])
       assert.equal(await signs(zeros.cumSum(0, { reverse: true })), [1, 1, 1])
       assert.equal(await signs(zeros.reshape([3, 1]).tile([1, 2]).cumSum()), [-1, -1, -1, -1, 1, 1])
-    }
-  })
+      // rows and columns that several packs, tiles and chunks make up
+      for (const [shape, axis] of [...CASES, ...UNEVEN]) {
+        const n = shape[axis]!
+        const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
+        const minus = tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(-0), { shape, dtype })
+        for (const reverse of [false, true]) {
+          assert.ok(
+            (await signs(minus.cumSum(axis, { reverse }))).every((sign) => sign === -1),
+            `[${shape}] along ${axis}`,
+          )
+          const first = reverse ? n - 1 : 0
+          const exclusive = await signs(minus.cumSum(axis, { reverse, exclusive: true }))
+          exclusive.forEach((sign, k) => assert.is(sign, Math.floor(k / inner) % n === first ? 1 : -1, `[${shape}] along ${axis}, ${k}`))
+        }
+      }
+    })
+  }
   test.run()
 }

@@ -52,7 +52,6 @@ export const outputSizeOf = (cell: CellLike): number => cell.outputSize ?? sizes
 /** Throws ERR_ARGUMENT unless the value can be the cell of a recurrent layer. */
 export function checkCell(what: string, value: unknown): CellLike {
   const cell = value as CellLike
-  // a list of cells is for stackedRnnCells
   const sizes = value instanceof Layer && cell.stateSize !== undefined ? sizesOf(cell) : []
   if (isIntegers(sizes, 1) && sizes.length > 0) return cell
   const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${show(cell.stateSize)}` : typeof value
