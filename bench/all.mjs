@@ -21,6 +21,7 @@ const programs = [
   ['overhead.mjs'],
   ['loop.mjs'],
   ['memory.mjs'],
+  ['serve.mjs'],
 ].filter(([program]) => values.only === undefined || values.only.split(',').includes(program.replace('.mjs', '')))
 
 const bench = fileURLToPath(new URL('.', import.meta.url))

@@ -89,9 +89,10 @@ __device__ __forceinline__ void merge_depth(Value& value, const Columns& columns
     __syncthreads();
   }
 }
-/** Bytes of shared memory that merge_depth needs. */
-template <class Value> size_t depth_bytes(const Columns& columns) {
-  return columns.h == 1 ? 0 : size_t(power_of_two_from(columns.h) / 2) * size_t(columns.w) * sizeof(Value);
+/** Bytes of shared memory that merge_depth needs for values of so many bytes. */
+inline size_t depth_bytes(const Columns& columns, size_t value) {
+  return columns.h == 1 ? 0 : size_t(power_of_two_from(columns.h) / 2) * size_t(columns.w) * value;
 }
+template <class Value> size_t depth_bytes(const Columns& columns) { return depth_bytes(columns, sizeof(Value)); }
 
 }  // namespace weft::cuda

@@ -2,6 +2,8 @@
 // take the place of one of each per call.
 #include "fuse.h"
 
+#include <map>
+
 #include "chain.cuh"
 
 namespace weft::cuda {

@@ -15,8 +15,6 @@
 #define WEFT_NEEDS_CODE(architecture) emulator::needs_code(architecture)
 #else
 #define WEFT_NEEDS_CODE(architecture) ((void)0)
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 /** An array in shared memory: WEFT_SHARED(float, tile, [16][17]); */
 #define WEFT_SHARED(T, name, ...) __shared__ T name __VA_ARGS__
 /** The block's dynamic shared memory as T*, 1024-byte aligned. */
@@ -49,23 +47,31 @@ __host__ __device__ inline bool aligned(const void* p, size_t bytes) { return re
 /** A stored element as the type it is computed in, and back with one rounding. */
 template <class T> __device__ __forceinline__ Compute<T> widen(T x) {
 #ifndef WEFT_EMULATED
-  if constexpr (std::is_same_v<T, Float16>) return __half2float(__ushort_as_half(x.bits));
+  if constexpr (std::is_same_v<T, Float16>) {
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+    return y;
+  }
 #endif
   return Compute<T>(x);
 }
 template <class T> __device__ __forceinline__ T narrow(Compute<T> x) {
 #ifndef WEFT_EMULATED
+  // asm, because the headers of CUDA that have these two cost every file of kernels a second
   if constexpr (std::is_same_v<T, Float16>) {
     Float16 y;
-    y.bits = __half_as_ushort(__float2half_rn(x));
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
     return y;
-  } else if constexpr (std::is_same_v<T, BFloat16>) {
+  }
+#if __CUDA_ARCH__ >= 800
+  if constexpr (std::is_same_v<T, BFloat16>) {
     BFloat16 y;
-    y.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x));
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
     return y;
-  } else
+  }
 #endif
-    return T(x);
+#endif
+  return T(x);
 }
 
 struct Sum {

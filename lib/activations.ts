@@ -1,4 +1,5 @@
 // Activations by name, as layers take them, with Keras' defaults.
+import { checkFunction } from './core/checks.js'
 import { unknownName, WeftError } from './core/error.js'
 import { show } from './core/options.js'
 import {
@@ -57,6 +58,7 @@ export interface Activation {
 /** @internal The activation that an option names. */
 export function getActivation(value: ActivationLike | undefined | null): Activation {
   if (value === undefined || value === null || value === 'linear') return { name: undefined, apply: activations.linear }
+  if (typeof value === 'function') checkFunction('activation', value)
   if (typeof value === 'function')
     return { name: (Object.keys(activations) as ActivationName[]).find((name) => activations[name] === value), apply: value }
   if (typeof value !== 'string') throw new WeftError('ERR_ARGUMENT', `activation: expected a name or a function, got ${show(value)}`)

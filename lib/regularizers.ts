@@ -33,16 +33,16 @@ export function l2(config: number | { l2?: number } = {}): Named<RegularizerFunc
 }
 
 export interface L1l2Options {
-  /** Factor of Σ|w|. Default 0.01. */
+  /** Factor of Σ|w|. Default 0. */
   l1?: number
-  /** Factor of Σw². Default 0.01. */
+  /** Factor of Σw². Default 0. */
   l2?: number
 }
 const L1L2_OPTIONS: OptionTable<L1l2Options> = { l1: 'number', l2: 'number' }
 
-/** l1·Σ|w| + l2·Σw²; both 0.01 by default. */
+/** l1·Σ|w| + l2·Σw²; a factor that is not given is 0, as in Keras 3 (0.01 in TensorFlow.js). */
 export function l1l2(config: L1l2Options = {}): Named<RegularizerFunction> {
   checkCall('regularizers.l1l2(options)', arguments, L1L2_OPTIONS)
-  const rates = { l1: check('l1l2', config.l1 ?? 0.01), l2: check('l1l2', config.l2 ?? 0.01) }
+  const rates = { l1: check('l1l2', config.l1 ?? 0), l2: check('l1l2', config.l2 ?? 0) }
   return named('L1l2', rates, (w: Tensor) => add(mul(sum(abs(w)), rates.l1), mul(sum(square(w)), rates.l2)))
 }

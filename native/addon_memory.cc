@@ -32,22 +32,24 @@ Napi::Value release(const Napi::CallbackInfo& info) {
 }
 
 /**
- * transfer(device, way, address, host storage, offset, bytes, after, notify): bytes to or from a device; the ticket.
+ * transfer(device, way, address, from, host storage, offset, bytes, after, notify): bytes to or from the memory that
+ * begins `from` bytes behind a device's address; the ticket.
  */
 Napi::Value transfer(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
     Queue& queue = queue_at(info[0]);
     const bool in = info[1].As<Napi::String>().Utf8Value() == "in";
-    void* memory = address_of(env, info[2], false, 0, "transfer", 0);
-    require(self.allocated.count(memory) != 0, "ERR_ARGUMENT", "transfer: not device memory of this environment");
-    const Storage storage = storage_of(env, info[3]);
-    const auto offset = size_t(info[4].As<Napi::Number>().Int64Value()), bytes = size_t(info[5].As<Napi::Number>().Int64Value());
+    void* base = address_of(env, info[2], false, 0, "transfer", 0);
+    require(self.allocated.count(base) != 0, "ERR_ARGUMENT", "transfer: not device memory of this environment");
+    char* memory = static_cast<char*>(base) + size_t(info[3].As<Napi::Number>().Int64Value());
+    const Storage storage = storage_of(env, info[4]);
+    const auto offset = size_t(info[5].As<Napi::Number>().Int64Value()), bytes = size_t(info[6].As<Napi::Number>().Int64Value());
     require(offset <= storage.length && bytes <= storage.length - offset, "ERR_ARGUMENT", "transfer: ", bytes, " bytes do not fit");
     char* host = static_cast<char*>(storage.base) + offset;
     Job job;
     job.transfers.push_back(in ? Transfer{Transfer::Way::in, memory, host, bytes} : Transfer{Transfer::Way::out, host, memory, bytes});
-    job.after = info[6].As<Napi::Number>().DoubleValue();
-    job.notify = info[7].ToBoolean();
+    job.after = info[7].As<Napi::Number>().DoubleValue();
+    job.notify = info[8].ToBoolean();
     return submit(env, self, queue, std::move(job));
   });
 }

@@ -92,7 +92,11 @@ Napi::Value run(const Napi::CallbackInfo& info) {
     addresses(env, info[2], on_host, program.output_count(), "output", job.outputs, [&](size_t i) { return program.output_bytes(i); });
     job.notify = info[3].ToBoolean();
     job.after = info[4].As<Napi::Number>().DoubleValue();
-    job.replies = replies_of(info[5], program);
+    if (info[5].IsNumber()) job.needs.push_back(info[5].As<Napi::Number>().DoubleValue());
+    else if (info[5].IsArray())
+      for (uint32_t i = 0; i < info[5].As<Napi::Array>().Length(); i++)
+        job.needs.push_back(info[5].As<Napi::Array>().Get(i).As<Napi::Number>().DoubleValue());
+    job.replies = replies_of(info[6], program);
     return submit(env, self, handle.queue, std::move(job));
   });
 }

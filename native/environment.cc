@@ -14,6 +14,9 @@ void Environment::finish(double ticket, bool notify, const RunFault& fault) {
   if (early) early_.insert(ticket);
   if (early && notify && !closed_) wanted_.insert(ticket);
   if (!closed_ && !fault.none()) {
+    constexpr size_t most_failed = 4096;  // far more than runs can be queued
+    failed_.insert(ticket);
+    if (failed_.size() > most_failed) failed_.erase(failed_.begin());
     faults_.push_back(fault);
     std::atomic_ref<double>(status[1]).fetch_add(1.0);
   }
@@ -51,6 +54,12 @@ void Environment::wait(double ticket) {
 std::vector<RunFault> Environment::take_faults() {
   std::lock_guard<std::mutex> lock(mutex_);
   return std::exchange(faults_, {});
+}
+
+bool Environment::failed(double ticket) {
+  if (std::atomic_ref<double>(status[1]).load(std::memory_order_acquire) == 0) return false;
+  std::lock_guard<std::mutex> lock(mutex_);
+  return failed_.count(ticket) != 0;
 }
 
 void Environment::close() {

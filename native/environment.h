@@ -38,6 +38,8 @@ class Environment {
   /** Blocks until the ticket is done, or the environment closed. */
   void wait(double ticket);
   std::vector<RunFault> take_faults();
+  /** Whether the run failed. Known of those that JavaScript may still take for being under way. */
+  bool failed(double ticket);
   void close();
 
  private:
@@ -49,6 +51,7 @@ class Environment {
   std::set<double> wanted_;  // tickets to signal
   bool closed_ = false;
   std::vector<RunFault> faults_;
+  std::set<double> failed_;
 };
 
 }  // namespace weft

@@ -119,7 +119,7 @@ std::vector<Step> join_calls(const ProgramSpec& spec, const Device& device, std:
   std::vector<Step> steps(calls.size());
   if (spec.single) return steps;
   const Traffic traffic(spec, calls);
-  if (const Chains* chains = registry().chains(device.backend())) join_chains(*chains, spec, traffic, calls, steps);
+  if (const Chains chains = registry().chains(device.backend()); chains.fuse != nullptr) join_chains(chains, spec, traffic, calls, steps);
   join_neighbours(spec, device, traffic, calls, steps);
   return steps;
 }

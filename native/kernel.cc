@@ -32,30 +32,39 @@ DType dtype_of(std::string_view name) {
 
 Step::Step(void* closure, Run run, void (*end)(void* closure)) : closure_(closure, end), run_(run) {}
 
-const Attrs::Value& Attrs::get(const std::string& name) const {
-  auto it = values_.find(name);
-  require(it != values_.end(), "ERR_ARGUMENT", "attribute '", name, "' is missing");
-  read_.insert(name);
-  return it->second;
+const Attrs::Attribute* Attrs::find(const std::string& name) const {
+  const auto found = std::find_if(attributes_.begin(), attributes_.end(), [&](const Attribute& one) { return one.name == name; });
+  return found == attributes_.end() ? nullptr : &*found;
 }
 
-double Attrs::number(const std::string& name) const {
-  auto* value = std::get_if<double>(&get(name));
-  require(value, "ERR_ARGUMENT", "attribute '", name, "' must be a number");
-  return *value;
+const Attrs::Attribute& Attrs::get(const std::string& name, Kind kind, const char* expected) const {
+  const Attribute* attribute = find(name);
+  require(attribute != nullptr, "ERR_ARGUMENT", "attribute '", name, "' is missing");
+  attribute->read = true;
+  require(attribute->kind == kind, "ERR_ARGUMENT", "attribute '", name, "' must be ", expected);
+  return *attribute;
 }
 
-const std::string& Attrs::text(const std::string& name) const {
-  auto* value = std::get_if<std::string>(&get(name));
-  require(value, "ERR_ARGUMENT", "attribute '", name, "' must be a string");
-  return *value;
+void Attrs::put(Attribute attribute) {
+  const auto same = [&](const Attribute& one) { return one.name == attribute.name; };
+  const auto found = std::find_if(attributes_.begin(), attributes_.end(), same);
+  if (found == attributes_.end()) {
+    attributes_.push_back(std::move(attribute));
+  } else {
+    attribute.read = found->read;
+    *found = std::move(attribute);
+  }
 }
 
-const std::vector<double>& Attrs::numbers(const std::string& name) const {
-  auto* value = std::get_if<std::vector<double>>(&get(name));
-  require(value, "ERR_ARGUMENT", "attribute '", name, "' must be a list of numbers");
-  return *value;
+void Attrs::set(std::string name, double value) { put({.name = std::move(name), .kind = Kind::number, .number = value}); }
+void Attrs::set(std::string name, std::string value) { put({.name = std::move(name), .kind = Kind::text, .text = std::move(value)}); }
+void Attrs::set(std::string name, std::vector<double> value) {
+  put({.name = std::move(name), .kind = Kind::numbers, .numbers = std::move(value)});
 }
+
+double Attrs::number(const std::string& name) const { return get(name, Kind::number, "a number").number; }
+const std::string& Attrs::text(const std::string& name) const { return get(name, Kind::text, "a string").text; }
+const std::vector<double>& Attrs::numbers(const std::string& name) const { return get(name, Kind::numbers, "a list of numbers").numbers; }
 
 Dims Attrs::integers(const std::string& name) const {
   const auto& list = numbers(name);
@@ -63,8 +72,8 @@ Dims Attrs::integers(const std::string& name) const {
 }
 
 void Attrs::require_read(const std::string& op) const {
-  for (const auto& [name, value] : values_)
-    require(read_.count(name) || name == "shape" || name == "dtype", "ERR_ARGUMENT", op, ": the kernel knows no attribute '", name, "'");
+  for (const auto& [name, kind, number, text, numbers, read] : attributes_)
+    require(read || name == "shape" || name == "dtype", "ERR_ARGUMENT", op, ": the kernel knows no attribute '", name, "'");
 }
 
 View Call::scratch(size_t bytes) {
@@ -84,27 +93,31 @@ static std::shared_mutex& registry_mutex() {
   return *mutex;
 }
 
+namespace {
+/** Adds an entry, in the place of one of the same backend, op and level. */
+template <class Entry> void put(std::vector<Entry>& table, Entry entry) {
+  for (Entry& one : table)
+    if (one.level == entry.level && one.op == entry.op && one.backend == entry.backend) return void(one = std::move(entry));
+  table.push_back(std::move(entry));
+}
+
+/** What the entry of the highest level that is not above `level` binds with; null where there is none. */
+template <class Table> auto highest(const Table& table, std::string_view backend, std::string_view op, int level) {
+  const typename Table::value_type* best = nullptr;
+  for (const auto& one : table)
+    if (one.level <= level && (best == nullptr || one.level > best->level) && one.op == op && one.backend == backend) best = &one;
+  return best == nullptr ? nullptr : best->bind;
+}
+}  // namespace
+
 void Registry::define(std::string_view backend, std::string_view op, int level, Bind bind) {
   std::unique_lock lock(registry_mutex());
-  kernels_[std::string(backend)][std::string(op)][level] = bind;
+  put(kernels_, {std::string(backend), std::string(op), level, bind});
 }
 void Registry::define(std::string_view backend, std::string_view op, int level, Join join) {
   std::unique_lock lock(registry_mutex());
-  joins_[std::string(backend)][std::string(op)][level] = join;
+  put(joins_, {std::string(backend), std::string(op), level, join});
 }
-
-namespace {
-/** The entry of the highest level that is not above `level`. */
-template <class Table> auto highest(const Table& table, std::string_view backend, std::string_view op, int level) {
-  typename Table::mapped_type::mapped_type::mapped_type none = nullptr;
-  const auto device = table.find(backend);
-  if (device == table.end()) return none;
-  const auto levels = device->second.find(std::string(op));
-  if (levels == device->second.end()) return none;
-  const auto above = levels->second.upper_bound(level);
-  return above == levels->second.begin() ? none : std::prev(above)->second;
-}
-}  // namespace
 
 Bind Registry::find(std::string_view backend, std::string_view op, int level) const {
   std::shared_lock lock(registry_mutex());
@@ -118,27 +131,25 @@ Join Registry::find_join(std::string_view backend, std::string_view op, int leve
 std::vector<std::string> Registry::ops(std::string_view backend) const {
   std::shared_lock lock(registry_mutex());
   std::vector<std::string> list;
-  auto device = kernels_.find(backend);
-  if (device != kernels_.end())
-    for (const auto& [op, levels] : device->second) list.push_back(op);
+  for (const auto& one : kernels_)
+    if (one.backend == backend) list.push_back(one.op);
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
 }
 
-const Chains* Registry::chains(std::string_view backend) const {
+Chains Registry::chains(std::string_view backend) const {
   std::shared_lock lock(registry_mutex());
-  const auto found = chains_.find(backend);
-  return found == chains_.end() ? nullptr : &found->second;
+  for (const auto& [name, chains] : chains_)
+    if (name == backend) return chains;
+  return {};
 }
 
 void Registry::give_to(Registry& other) const {
-  for (const auto& [backend, kernels] : kernels_)
-    for (const auto& [op, levels] : kernels)
-      for (const auto& [level, bind] : levels) other.define(backend, op, level, bind);
-  for (const auto& [backend, joins] : joins_)
-    for (const auto& [op, levels] : joins)
-      for (const auto& [level, join] : levels) other.define(backend, op, level, join);
+  for (const auto& [backend, op, level, bind] : kernels_) other.define(backend, op, level, bind);
+  for (const auto& [backend, op, level, join] : joins_) other.define(backend, op, level, join);
   std::unique_lock lock(registry_mutex());
-  other.chains_.insert(chains_.begin(), chains_.end());
+  other.chains_.insert(other.chains_.end(), chains_.begin(), chains_.end());
   other.devices.insert(other.devices.end(), devices.begin(), devices.end());
   other.notes.insert(other.notes.end(), notes.begin(), notes.end());
 }

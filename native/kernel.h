@@ -3,12 +3,10 @@
 #include <atomic>
 #include <concepts>
 #include <functional>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "view.h"
@@ -81,9 +79,10 @@ enum class Precision : uint8_t { float32, tf32, bfloat16 };
  */
 class Attrs {
  public:
-  using Value = std::variant<double, std::string, std::vector<double>>;
-  void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
-  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  void set(std::string name, double value);
+  void set(std::string name, std::string value);
+  void set(std::string name, std::vector<double> value);
+  bool has(const std::string& name) const { return find(name) != nullptr; }
   double number(const std::string& name) const;
   int64_t integer(const std::string& name) const { return int64_t(number(name)); }
   bool flag(const std::string& name) const { return number(name) != 0; }
@@ -97,9 +96,20 @@ class Attrs {
   void require_read(const std::string& op) const;
 
  private:
-  const Value& get(const std::string& name) const;
-  std::map<std::string, Value> values_;
-  mutable std::set<std::string> read_;
+  enum class Kind : uint8_t { number, text, numbers };
+  struct Attribute {
+    std::string name;
+    Kind kind = Kind::number;
+    double number = 0;
+    std::string text = {};
+    std::vector<double> numbers = {};
+    mutable bool read = false;
+  };
+  const Attribute* find(const std::string& name) const;
+  /** The attribute, read now; ERR_ARGUMENT where it is missing or of another kind. */
+  const Attribute& get(const std::string& name, Kind kind, const char* expected) const;
+  void put(Attribute attribute);
+  std::vector<Attribute> attributes_;
 };
 
 /** One operation of a program, as its binder sees it. */
@@ -137,12 +147,12 @@ class Device;
 /** How a backend binds several pointwise calls as one. */
 struct Chains {
   /** Whether a call can be part of a chain. */
-  bool (*fusible)(const Call&);
+  bool (*fusible)(const Call&) = nullptr;
   /**
    * Binds calls of one output shape; kept[i]: somebody outside reads the output of calls[i]. `joined` becomes the chain
    * as one call. Null: it does not fit.
    */
-  Step (*fuse)(const std::vector<const Call*>& calls, const std::vector<bool>& kept, Call& joined);
+  Step (*fuse)(const std::vector<const Call*>& calls, const std::vector<bool>& kept, Call& joined) = nullptr;
 };
 
 /**
@@ -171,9 +181,9 @@ class Registry {
   void define(std::string_view backend, std::string_view op, int level, Join);
   /** Null where calls of this op are bound by themselves. */
   Join find_join(std::string_view backend, std::string_view op, int level) const;
-  void define(std::string_view backend, const Chains& chains) { chains_.emplace(backend, chains); }
-  /** Null when the backend binds every call by itself. */
-  const Chains* chains(std::string_view backend) const;
+  void define(std::string_view backend, const Chains& chains) { chains_.emplace_back(backend, chains); }
+  /** Functions that are null when the backend binds every call by itself. */
+  Chains chains(std::string_view backend) const;
   /** Defines all of these in another registry. */
   void give_to(Registry& other) const;
 
@@ -183,11 +193,14 @@ class Registry {
   std::vector<std::pair<std::string, std::string>> notes;
 
  private:
-  /** Of each backend, of each op, of each level. */
-  template <class F> using Table = std::map<std::string, std::map<std::string, std::map<int, F>>, std::less<>>;
-  Table<Bind> kernels_;
-  Table<Join> joins_;
-  std::map<std::string, Chains, std::less<>> chains_;
+  template <class F> struct Entry {
+    std::string backend, op;
+    int level;
+    F bind;
+  };
+  std::vector<Entry<Bind>> kernels_;
+  std::vector<Entry<Join>> joins_;
+  std::vector<std::pair<std::string, Chains>> chains_;  // of each backend
 };
 Registry& registry();
 

@@ -1,5 +1,6 @@
 // Program: a graph bound to kernels, with a place for every value; a run only walks its steps.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -93,6 +94,12 @@ class Program {
   void finish(Run& run) const;
 
   Device& device() const { return device_; }
+  /** Whether a run may report a bad value. */
+  bool raises() const { return raises_; }
+  /** Whether a run changes state. */
+  bool updates() const {
+    return !writes_.empty() || std::any_of(steps_.begin(), steps_.end(), [](const BoundStep& bound) { return bound.commit; });
+  }
   Pace pace;
   /** The call that was under way when run() threw. */
   int32_t current_call() const { return current_call_; }

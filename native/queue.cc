@@ -154,6 +154,19 @@ void Queue::fail(Flight& flight, const std::string& code, const std::string& mes
   }
 }
 
+/** Whether a run that the job needs has failed. */
+static bool lacks(const Job& job) {
+  return std::any_of(job.needs.begin(), job.needs.end(), [&](double need) { return need < 0 || job.environment->failed(need); });
+}
+constexpr const char* lacking = "an input comes of a run that failed";  // JavaScript says which
+
+/** Whether a run that the job needs is under way and may turn out to have failed. */
+bool Queue::doubtful(const Job& job) const {
+  return std::any_of(flights_.begin(), flights_.end(), [&](const Flight& flight) {
+    return flight.doubtful && std::find(job.needs.begin(), job.needs.end(), flight.job.ticket) != job.needs.end();
+  });
+}
+
 /** Hands a job to the device, or does it on this thread alone. What it throws becomes the run's fault. */
 void Queue::begin(Flight& flight, bool profiling, bool here) {
   Job& job = flight.job;
@@ -164,6 +177,7 @@ void Queue::begin(Flight& flight, bool profiling, bool here) {
   if (job.after > 0) job.environment->wait(job.after);
   try {
     require(broken_.empty(), "ERR_CUDA", broken_);
+    require(!lacks(job), "ERR_INPUT", lacking);
     for (const Transfer& transfer : job.transfers) {
       if (transfer.way == Transfer::Way::in) device_.upload(transfer.to, transfer.from, transfer.bytes);
       else device_.download(transfer.to, transfer.from, transfer.bytes);
@@ -190,6 +204,7 @@ bool Queue::ended(Flight& flight) {
     flight.over = true;
     if (flight.job.program) flight.job.program->finish(flight.run);
     if (flight.run.fault.raised()) flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
+    else if (lacks(flight.job)) fail(flight, "ERR_INPUT", lacking);
   } catch (const Error& error) {
     if (broken_.empty()) broken_ = error.what();  // the device no longer says how far it is
     fail(flight, error.code, error.what());
@@ -239,10 +254,16 @@ void Queue::work() {
 /** Begins the next job, or looks after those under way; waits where there is neither. */
 void Queue::serve(std::unique_lock<std::mutex>& lock) {
   if (flights_.empty() && (jobs_.empty() || short_run_)) wait_for_work(lock);
-  // a job that waits for another queue begins when nothing is left that the other queue may wait for
-  const bool drain = jobs_.empty() || flights_.size() >= most_flying || (jobs_.front().after > 0 && !flights_.empty());
+  // a job that waits for another queue begins when nothing is left that the other queue may wait for; one that changes
+  // state, when it is known that its inputs are good
+  const auto waits = [&](const Job& job) {
+    return job.after > 0 ? !flights_.empty() : job.program && job.program->updates() && doubtful(job);
+  };
+  const bool drain = jobs_.empty() || flights_.size() >= most_flying || waits(jobs_.front());
   if (!drain) {
+    const bool in_doubt = jobs_.front().program && (jobs_.front().program->raises() || doubtful(jobs_.front()));
     flights_.emplace_back(std::move(jobs_.front()));
+    flights_.back().doubtful = in_doubt;
     jobs_.pop_front();
     queued_.store(jobs_.size(), std::memory_order_relaxed);
     if (waiting_ > 0 && jobs_.size() <= most_waiting / 2) room_.notify_all();

@@ -30,7 +30,8 @@ struct Job {
   std::vector<Reply> replies;
   std::vector<Transfer> transfers;
   double ticket = 0;
-  double after = 0;  // begins when this ticket, of another queue, is done
+  double after = 0;           // begins when this ticket, of another queue, is done
+  std::vector<double> needs;  // runs whose results it reads; -1: one that is known to have failed
   bool notify = false;
   std::shared_ptr<Memory> arena;  // set by submit()
 };
@@ -66,6 +67,7 @@ class Queue {
     Run run;
     uint64_t mark = 0;
     bool over = false;
+    bool doubtful = false;  // it, or a run that it needs, may turn out to have failed
     RunFault report;
     Profile measured;
     explicit Flight(Job taken)
@@ -84,6 +86,7 @@ class Queue {
   void begin(Flight& flight, bool profiling, bool here = false);
   void run_at_pace(Flight& flight, bool here);
   bool ended(Flight& flight);
+  bool doubtful(const Job& job) const;
   void finish();
   void look_after(bool wait);
   void fit_arena(size_t bytes);

@@ -182,14 +182,10 @@ tensor([1, 2, 3.5]).sum().item().then((sum) => console.log(sum))
 `,
     )
     const out = `bundle.${extension}`
-    run(
-      esbuild,
-      ['bundled.js', '--bundle', '--platform=node', `--format=${format}`, '--external:weftjs', `--outfile=${out}`],
-      {
-        cwd: app,
-        env: process.env,
-      },
-    )
+    run(esbuild, ['bundled.js', '--bundle', '--platform=node', `--format=${format}`, '--external:weftjs', `--outfile=${out}`], {
+      cwd: app,
+      env: process.env,
+    })
     const said = inApp('node', ['--no-warnings', out]).trim()
     expect(said === '6.5', `${format}: expected 6.5, got ${said}`)
   }

@@ -11,7 +11,10 @@ import type { Values } from './reference.js'
 /** Where an operand's values come from. */
 export interface Operand {
   shape: readonly number[]
-  /** Intervals that random values are drawn from: away from kinks. Default [[-2, 2]]. */
+  /**
+   * Intervals that random values are drawn from: away from kinks. Default [[-2, 2]]. Integers are three times what is
+   * drawn, rounded; uint8 without sign. What wraps differs from the reference, so keep results within the dtype.
+   */
   domain?: readonly (readonly [number, number])[]
   /** These values instead. */
   values?: readonly number[]

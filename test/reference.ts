@@ -194,7 +194,10 @@ export const softmax: (x: Values) => Values = rowwise((row) => {
 })
 export const logSoftmax: (x: Values) => Values = rowwise((row) => {
   const shifted = row.map((v) => v - largest(row))
-  return shifted.map((v) => v - logSumExp(shifted))
+  const top = shifted.indexOf(0)
+  // log Σ of 1 and the others, which keeps its digits where those are next to nothing
+  const others = total(shifted.map((v, i) => (i === top ? 0 : Math.exp(v))))
+  return shifted.map((v) => v - Math.log1p(others))
 })
 
 /** Positions of a row's values in order; equal ones keep theirs, NaN last. */

@@ -58,6 +58,9 @@ const permute = (values, shape, permutation) => {
   return result
 }
 
+// ModelProto: ir_version 1, graph 7, opset_import 8 > version 2.
+const modelOf = (graph) => Buffer.concat([number(1, 8), graph, message(8, number(2, 17))])
+
 /** conv 32 3x3 relu, max pooling 2x2, flatten, dense 10 softmax on 28x28x1; weights in Keras' order and layout. */
 export const mnistOnnx = ([kernel, bias, matrix, offset]) => {
   const graph = message(
@@ -77,6 +80,29 @@ export const mnistOnnx = ([kernel, bias, matrix, offset]) => {
     value(11, 'x', ['batch', 1, 28, 28]),
     value(12, 'y', ['batch', 10]),
   )
-  // ModelProto: ir_version 1, graph 7, opset_import 8 > version 2.
-  return Buffer.concat([number(1, 8), graph, message(8, number(2, 17))])
+  return modelOf(graph)
 }
+
+/** dense relu ... dense softmax; weights in Keras' order: matrix, offset, matrix, offset, ... */
+export const perceptronOnnx = (weights) => {
+  const layers = weights.length / 2
+  const nodes = []
+  let from = 'x'
+  for (let i = 0; i < layers; i++) {
+    const [sum, to] = [`sum${i}`, i === layers - 1 ? 'y' : `h${i}`]
+    nodes.push(node('Gemm', [from, `matrix${i}`, `offset${i}`], sum), node(i === layers - 1 ? 'Softmax' : 'Relu', [sum], to))
+    from = to
+  }
+  const graph = message(
+    7,
+    ...nodes,
+    text(2, 'perceptron'),
+    ...weights.map(({ shape, data }, i) => initializer(`${i % 2 === 0 ? 'matrix' : 'offset'}${i >> 1}`, shape, data)),
+    value(11, 'x', ['batch', weights[0].shape[0]]),
+    value(12, 'y', ['batch', weights.at(-1).shape[0]]),
+  )
+  return modelOf(graph)
+}
+
+export const identityOnnx = (size) =>
+  modelOf(message(7, node('Identity', ['x'], 'y'), text(2, 'identity'), value(11, 'x', ['batch', size]), value(12, 'y', ['batch', size])))

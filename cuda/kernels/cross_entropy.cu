@@ -9,26 +9,28 @@ namespace {
 
 constexpr int most_lanes = 768;  // of a row: with more, 32 logits, the sums and the addresses would not fit into registers
 
-/** Of a row or a chunk: its largest logit m, Σ exp(x - m), Σ t · (x - m) and Σ t. */
+/** Of a row or a chunk: its largest logit m, Σ exp(x - m) without the 1 of m (ChunkSum), Σ t · (x - m) and Σ t. */
 struct CrossSum {
-  float most, total, dot, weight;
+  float most, others, dot, weight;
 };
 
 /** Combines the chunks of a row; `lanes` threads work on it, a warp or the block, and all get the result. */
 template <class Chunks> __device__ __forceinline__ CrossSum combine_cross_chunks(const Chunks& chunks, int lanes, float* scratch) {
   const int lane = int(threadIdx.x) % lanes;
-  float most[1] = {-infinity}, sum[3] = {0, 0, 0};
+  float most[1] = {-infinity}, sum[4] = {0, 0, 0, 0};
   for (int i = lane; i < chunks.count; i += lanes) most[0] = fmaxf(most[0], chunks(i).most);
   group_reduce(most, lanes, -infinity, scratch, Larger());
   for (int i = lane; i < chunks.count; i += lanes) {
     const CrossSum chunk = chunks(i);
     const float lower = shift_of(chunk.most) - most[0];
-    sum[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(lower);
+    const float total = 1 + chunk.others;
+    if (chunk.most == most[0]) sum[0] += chunk.others, sum[3] += 1;
+    else sum[0] += total == 0 ? 0.0f : total * expf(lower);
     sum[1] += chunk.weight == 0 ? chunk.dot : chunk.dot + chunk.weight * lower;
     sum[2] += chunk.weight;
   }
   group_reduce(sum, lanes, 0.0f, scratch, Sum());
-  return {most[0], sum[0], sum[1], sum[2]};
+  return {most[0], sum[0] + (sum[3] - 1), sum[1], sum[2]};
 }
 
 /** `targets`: labels if sparse, else a distribution per row. `loss` and `probabilities` may be null. */
@@ -36,7 +38,7 @@ template <class T, int items, bool sparse, Stage stage>
 __global__ void __launch_bounds__(most_threads(stage, most_lanes), 1)
     cross_entropy_rows(const T* logits, const void* targets, T* loss, T* probabilities, CrossSum* sums, Rows rows, Fault* fault,
                        int32_t call) {
-  WEFT_SHARED(float, scratch, [96]);
+  WEFT_SHARED(float, scratch, [128]);
   WEFT_SHARED(CrossSum, slot, [1]);
   const ClusterSums<CrossSum> cluster{slot, rows.chunks};
   const Piece<T> piece(rows);
@@ -45,11 +47,11 @@ __global__ void __launch_bounds__(most_threads(stage, most_lanes), 1)
   const float largest = load_with_largest<T, items>(piece, logits, value, scratch);
   // chunks may be all -infinity; rows that are have no softmax
   float most = stage == Stage::sums || stage == Stage::cluster ? shift_of(largest) : largest;
-  float sum[3] = {0, 0, 0};  // Σ exp(x - m), Σ t · (x - m), Σ t
+  float sum[3] = {0, 0, 0};  // Σ exp(x - m), from the reduction on without the 1 of m; Σ t · (x - m), Σ t
   if constexpr (stage == Stage::rest) {
     const CrossSum row = combine_cross_chunks(ScratchSums<CrossSum>{sums + piece.row * rows.chunks, rows.chunks}, int(blockDim.x), scratch);
     most = row.most;
-    sum[0] = row.total, sum[1] = row.dot, sum[2] = row.weight;
+    sum[0] = row.others, sum[1] = row.dot, sum[2] = row.weight;
   } else if constexpr (sparse) {
     const int64_t label = piece.exists(rows) ? static_cast<const int32_t*>(targets)[piece.row] : 0;
     const int64_t place = label - (piece.start - piece.row * rows.n);
@@ -84,22 +86,25 @@ __global__ void __launch_bounds__(most_threads(stage, most_lanes), 1)
       value[k][e] = expf(value[k][e] - most);
       if constexpr (stage != Stage::rest) sum[0] += value[k][e];
     }
-  if constexpr (stage != Stage::rest) group_reduce(sum, piece.lanes, 0.0f, scratch, Sum());
+  if constexpr (stage != Stage::rest) {
+    group_reduce(sum, piece.lanes, 0.0f, scratch, Sum());
+    sum[0] = others_of(sum[0], value, false, piece.lanes, scratch);
+  }
   float scale = 1;  // exp of what the chunk's largest logit is more than the row's
   if constexpr (stage == Stage::cluster) {
     cluster.give({largest, sum[0], sum[1], sum[2]});
     const CrossSum row = combine_cross_chunks(cluster, 32, scratch);
     cluster.leave();
     scale = expf(largest - row.most);
-    sum[0] = row.total, sum[1] = row.dot, sum[2] = row.weight;
+    sum[0] = row.others, sum[1] = row.dot, sum[2] = row.weight;
   }
   if constexpr (stage == Stage::sums) {
     if (leader) sums[piece.id] = {largest, sum[0], sum[1], sum[2]};
   } else {
     if (loss != nullptr && leader && piece.start == piece.row * rows.n)
-      loss[piece.row] = narrow<T>(sparse && sum[2] == 0 ? 0.0f : sum[2] * logf(sum[0]) - sum[1]);
+      loss[piece.row] = narrow<T>(sparse && sum[2] == 0 ? 0.0f : sum[2] * log1pf(sum[0]) - sum[1]);
     if (probabilities != nullptr) {
-      const float factor = scale / sum[0];
+      const float factor = scale / (1 + sum[0]);
 #pragma unroll
       for (int k = 0; k < items; k++) {
         Words<T> out;

@@ -70,9 +70,11 @@ struct Result {
 };
 
 constexpr int unroll = 4;  // independent loads and chains of a thread
+constexpr size_t total_bytes = 4;
 
-template <class In, class R> __global__ void __launch_bounds__(256) reduce_rows(const In* x, Result result, Rows rows) {
+template <class In, class R> __global__ void __launch_bounds__(256) reduce_rows(const void* elements, Result result, Rows rows) {
   using Total = typename R::Total;
+  const In* const x = static_cast<const In*>(elements);
   WEFT_SHARED(Total, scratch, [32]);
   const Piece<In> piece(rows);
   Total chain[unroll];
@@ -96,7 +98,7 @@ template <class In, class R> __global__ void __launch_bounds__(256) reduce_rows(
 template <class Total, int pack> struct Totals { Total at[pack]; };
 
 template <class In, class R, int pack>
-__global__ void __launch_bounds__(256, 4) reduce_columns(const In* x, Result result, Columns columns) {
+__global__ void __launch_bounds__(256, 4) reduce_columns(const void* elements, Result result, Columns columns) {
   using Total = typename R::Total;
   using Value = Totals<Total, pack>;
   WEFT_DYNAMIC_SHARED(Value, shared);
@@ -104,7 +106,7 @@ __global__ void __launch_bounds__(256, 4) reduce_columns(const In* x, Result res
   Totals<Total, pack> total;
 #pragma unroll
   for (int e = 0; e < pack; e++) total.at[e] = R::neutral;
-  const In* from = x + place.outer * columns.reduced * columns.inner + place.column;
+  const In* from = static_cast<const In*>(elements) + place.outer * columns.reduced * columns.inner + place.column;
   int64_t i = place.begin;
   for (; i + (unroll - 1) * columns.h < place.end; i += unroll * columns.h) {
     Column<In, pack> value[unroll];
@@ -131,48 +133,68 @@ __global__ void __launch_bounds__(256, 4) reduce_columns(const In* x, Result res
   for (int e = 0; e < pack; e++) result.store(to + e, total.at[e]);
 }
 
-template <class In, class R> Step bind_pass(Call& call, const Pass& pass, const View& x, const View& y, float divisor);
+/** The kernels for elements of one dtype and one way to combine them. What binds them is compiled once for all. */
+struct Reduction {
+  DType stored;  // of results between passes
+  size_t size;   // bytes of an element
+  void (*rows)(const void*, Result, Rows);
+  void (*columns)(const void*, Result, Columns);
+  void (*packs)(const void*, Result, Columns);  // of `pack` columns per thread; null where a thread always has one
+  int pack;
+  const Reduction& (*second)();  // for the pass over the results of another
 
-/** The pass that combines the results of `chunks` chunks per row or column. */
-template <class R> std::pair<View, Step> bind_second(Call& call, const Pass& pass, int64_t chunks, const View& y, float divisor) {
-  using Stored = typename R::Stored;
-  View partial = call.scratch(size_t(pass.outer * chunks * pass.inner) * sizeof(Stored));
-  partial.dtype = DTypeOf<Stored>::value;
-  return {partial, bind_pass<Stored, R>(call, {pass.outer, chunks, pass.inner}, partial, y, divisor)};
+  size_t stored_bytes(int64_t count) const { return size_t(count) * size_of(stored); }
+};
+
+template <class In, class R> const Reduction& reduction() {
+  static_assert(sizeof(typename R::Total) == total_bytes);
+  constexpr int pack = std::is_same_v<Compute<In>, float> ? pack_size<In> : 1;
+  static const Reduction kernels{.stored = DTypeOf<typename R::Stored>::value,
+                                 .size = sizeof(In),
+                                 .rows = reduce_rows<In, R>,
+                                 .columns = reduce_columns<In, R, 1>,
+                                 .packs = pack == 1 ? nullptr : reduce_columns<In, R, pack>,
+                                 .pack = pack,
+                                 .second = reduction<typename R::Stored, R>};
+  return kernels;
 }
 
-template <class In, class R, int pack> Step bind_columns(Call& call, const Pass& pass, const View& x, const View& y, float divisor) {
+Step bind_pass(Call& call, const Reduction& kernels, const Pass& pass, const View& x, const View& y, float divisor);
+
+/** The pass that combines the results of `chunks` chunks per row or column. */
+std::pair<View, Step> bind_second(Call& call, const Reduction& kernels, const Pass& pass, int64_t chunks, const View& y, float divisor) {
+  View partial = call.scratch(kernels.stored_bytes(pass.outer * chunks * pass.inner));
+  partial.dtype = kernels.stored;
+  return {partial, bind_pass(call, kernels.second(), {pass.outer, chunks, pass.inner}, partial, y, divisor)};
+}
+
+Step bind_columns(Call& call, const Reduction& kernels, const Pass& pass, const View& x, const View& y, float divisor) {
+  const bool packed = kernels.packs != nullptr && pass.inner % kernels.pack == 0;
+  const int pack = packed ? kernels.pack : 1;
   const Columns columns = plan_columns(pass.outer, pass.reduced, pass.inner, pack, 1024);
   View to = y;
   Step second;
-  if (columns.segments > 1) std::tie(to, second) = bind_second<R>(call, pass, columns.segments, y, divisor);
-  const size_t shared = depth_bytes<Totals<typename R::Total, pack>>(columns);
-  return [=, own = second ? 1.0f : divisor](const Frame& frame) {
-    launch(frame, columns.shape(pack, shared), reduce_columns<In, R, pack>, frame.at<In>(x), Result{frame.at<void>(to), to.dtype, own},
-           columns);
+  if (columns.segments > 1) std::tie(to, second) = bind_second(call, kernels, pass, columns.segments, y, divisor);
+  const size_t shared = depth_bytes(columns, size_t(pack) * total_bytes);
+  return [=, kernel = packed ? kernels.packs : kernels.columns, own = second ? 1.0f : divisor](const Frame& frame) {
+    launch(frame, columns.shape(pack, shared), kernel, frame.at<void>(x), Result{frame.at<void>(to), to.dtype, own}, columns);
     if (second) second(frame);
   };
 }
 
-template <class In, class R> Step bind_pass(Call& call, const Pass& pass, const View& x, const View& y, float divisor) {
-  if (pass.inner > 1) {
-    if constexpr (std::is_same_v<Compute<In>, float>) {
-      if (pass.inner % pack_size<In> == 0) return bind_columns<In, R, pack_size<In>>(call, pass, x, y, divisor);
-    }
-    return bind_columns<In, R, 1>(call, pass, x, y, divisor);
-  }
-  const RowPlan plan = plan_row_loops(pass.outer, pass.reduced, sizeof(In), unroll);
+Step bind_pass(Call& call, const Reduction& kernels, const Pass& pass, const View& x, const View& y, float divisor) {
+  if (pass.inner > 1) return bind_columns(call, kernels, pass, x, y, divisor);
+  const RowPlan plan = plan_row_loops(pass.outer, pass.reduced, kernels.size, unroll);
   View to = y;
   Step second;
-  if (!plan.whole()) std::tie(to, second) = bind_second<R>(call, pass, plan.rows.chunks, y, divisor);
-  return [=, own = second ? 1.0f : divisor](const Frame& frame) {
-    launch(frame, plan.shape(), reduce_rows<In, R>, frame.at<In>(x), Result{frame.at<void>(to), to.dtype, own}, plan.rows);
+  if (!plan.whole()) std::tie(to, second) = bind_second(call, kernels, pass, plan.rows.chunks, y, divisor);
+  return [=, kernel = kernels.rows, own = second ? 1.0f : divisor](const Frame& frame) {
+    launch(frame, plan.shape(), kernel, frame.at<void>(x), Result{frame.at<void>(to), to.dtype, own}, plan.rows);
     if (second) second(frame);
   };
 }
 
-template <class In, class R> Step bind_reduction(Call& call, bool mean = false) {
-  using Stored = typename R::Stored;
+Step bind_reduction(Call& call, const Reduction& first, bool mean = false) {
   const View x = call.in[0], out = call.out[0];
   const Dims axes = call.attrs.integers("axes");
   call.attrs.flag("keepDims");  // the output's shape tells
@@ -187,11 +209,10 @@ template <class In, class R> Step bind_reduction(Call& call, bool mean = false) 
     const bool last = i + 1 == list.size();
     View to = out;
     if (!last) {
-      to = call.scratch(size_t(list[i].outer * list[i].inner) * sizeof(Stored));
-      to.dtype = DTypeOf<Stored>::value;
+      to = call.scratch(first.stored_bytes(list[i].outer * list[i].inner));
+      to.dtype = first.stored;
     }
-    const float by = last ? float(divisor) : 1.0f;
-    steps.push_back(i == 0 ? bind_pass<In, R>(call, list[i], from, to, by) : bind_pass<Stored, R>(call, list[i], from, to, by));
+    steps.push_back(bind_pass(call, i == 0 ? first : first.second(), list[i], from, to, last ? float(divisor) : 1.0f));
     from = to;
   }
   if (steps.size() == 1) return steps[0];
@@ -201,37 +222,37 @@ template <class In, class R> Step bind_reduction(Call& call, bool mean = false) 
 }
 
 template <template <class> class R> Step bind_numbers(Call& call) {
-  return dispatch<float, BFloat16, Float16, int32_t, uint8_t>(call.in[0].dtype, [&]<class In>() {
-    if constexpr (std::is_same_v<Compute<In>, float>) return bind_reduction<In, R<float>>(call);
-    else return bind_reduction<In, R<int32_t>>(call);
-  });
+  return bind_reduction(call, *dispatch<float, BFloat16, Float16, int32_t, uint8_t>(call.in[0].dtype, []<class In>() {
+                          return &reduction<In, R<std::conditional_t<std::is_same_v<Compute<In>, float>, float, int32_t>>>();
+                        }));
+}
+template <template <class> class R> Step bind_totals(Call& call) {
+  return bind_reduction(call, *dispatch<float, BFloat16, Float16, int32_t, uint8_t>(call.in[0].dtype, []<class In>() {
+                          return &reduction<In, R<std::conditional_t<std::is_same_v<Compute<In>, float>, FloatTotal, IntegerTotal>>>();
+                        }));
+}
+/** any, all: a bool is a byte of 0 or 1. */
+template <class R> Step bind_truths(Call& call) {
+  dispatch<Bool>(call.in[0].dtype, []<class>() { return 0; });
+  return bind_reduction(call, reduction<uint8_t, R>());
 }
 
 }  // namespace
 
-// A bool is a byte of 0 or 1: it is summed and multiplied as uint8 is, and the result's dtype says what is stored.
+// Bools are summed and multiplied as uint8 are, and the result's dtype says what is stored.
 KERNEL(cuda, sum) {
-  if (call.in[0].dtype == DType::boolean) return bind_reduction<uint8_t, Add<IntegerTotal>>(call);
-  return dispatch<float, BFloat16, Float16, int32_t, uint8_t>(call.in[0].dtype, [&]<class In>() {
-    return bind_reduction<In, Add<std::conditional_t<std::is_same_v<Compute<In>, float>, FloatTotal, IntegerTotal>>>(call);
-  });
+  if (call.in[0].dtype == DType::boolean) return bind_reduction(call, reduction<uint8_t, Add<IntegerTotal>>());
+  return bind_totals<Add>(call);
 }
 KERNEL(cuda, mean) {
-  return dispatch<float, BFloat16, Float16>(call.in[0].dtype, [&]<class In>() { return bind_reduction<In, Add<FloatTotal>>(call, true); });
+  return bind_reduction(
+      call, *dispatch<float, BFloat16, Float16>(call.in[0].dtype, []<class In>() { return &reduction<In, Add<FloatTotal>>(); }), true);
 }
-KERNEL(cuda, prod) {
-  return dispatch<float, BFloat16, Float16, int32_t, uint8_t>(call.in[0].dtype, [&]<class In>() {
-    return bind_reduction<In, Multiply<std::conditional_t<std::is_same_v<Compute<In>, float>, FloatTotal, IntegerTotal>>>(call);
-  });
-}
+KERNEL(cuda, prod) { return bind_totals<Multiply>(call); }
 KERNEL(cuda, max) { return bind_numbers<Largest>(call); }
 KERNEL(cuda, min) { return bind_numbers<Smallest>(call); }
 // any is no sum: that of 2^32 trues would be 0.
-KERNEL(cuda, any) {
-  return dispatch<Bool>(call.in[0].dtype, [&]<class>() { return bind_reduction<uint8_t, Any>(call); });
-}
-KERNEL(cuda, all) {
-  return dispatch<Bool>(call.in[0].dtype, [&]<class>() { return bind_reduction<uint8_t, Multiply<IntegerTotal>>(call); });
-}
+KERNEL(cuda, any) { return bind_truths<Any>(call); }
+KERNEL(cuda, all) { return bind_truths<Multiply<IntegerTotal>>(call); }
 
 }  // namespace weft::cuda

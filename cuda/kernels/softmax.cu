@@ -12,7 +12,7 @@ namespace {
  */
 template <class T, int items, Stage stage>
 __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* x, T* y, const ChunkSum* sums, bool logarithm, Rows rows) {
-  WEFT_SHARED(float, scratch, [32]);
+  WEFT_SHARED(float, scratch, [64]);
   WEFT_SHARED(ChunkSum, slot, [1]);
   const Piece<T> piece(rows);
   float value[items][Piece<T>::size];  // at last x - largest, or exp of it
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* 
   float below = 0;  // the chunk's largest element minus the row's
   if constexpr (stage != Stage::rest) {
     group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
-    row.total = total[0];
+    row.others = logarithm ? others_of(total[0], value, true, piece.lanes, scratch) : total[0] - 1;
   }
   if constexpr (stage == Stage::cluster) {
     const ClusterSums<ChunkSum> cluster{slot, rows.chunks};
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* 
     cluster.leave();
     below = largest - row.largest;
   }
-  const float factor = logarithm ? 1.0f : expf(below) / row.total, offset = logarithm ? below - logf(row.total) : 0.0f;
+  const float factor = logarithm ? 1.0f : expf(below) / row.total(), offset = logarithm ? below - log1pf(row.others) : 0.0f;
 #pragma unroll
   for (int k = 0; k < items; k++) {
     Words<T> out;
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(most_threads(stage), 1) softmax_rows(const T* 
 /** The sums of chunks, one per block. */
 template <class T, int items>
 __global__ void __launch_bounds__(most_threads(Stage::sums)) sum_chunks(const T* x, ChunkSum* sums, Rows rows) {
-  WEFT_SHARED(float, scratch, [32]);
+  WEFT_SHARED(float, scratch, [64]);
   const Piece<T> piece(rows);
   float value[items][Piece<T>::size];
   const float largest = load_with_largest<T, items>(piece, x, value, scratch), shift = shift_of(largest);
@@ -66,9 +66,13 @@ __global__ void __launch_bounds__(most_threads(Stage::sums)) sum_chunks(const T*
 #pragma unroll
   for (int k = 0; k < items; k++)
 #pragma unroll
-    for (int e = 0; e < piece.size; e++) total[0] += expf(value[k][e] - shift);
+    for (int e = 0; e < piece.size; e++) {
+      value[k][e] -= shift;
+      total[0] += expf(value[k][e]);
+    }
   group_reduce(total, piece.lanes, 0.0f, scratch, Sum());
-  if (piece.lane == 0) sums[piece.id] = {largest, total[0]};
+  const float others = others_of(total[0], value, true, piece.lanes, scratch);
+  if (piece.lane == 0) sums[piece.id] = {largest, others};
 }
 
 template <class T> Step bind_softmax(Call& call, bool logarithm) {

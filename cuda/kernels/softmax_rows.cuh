@@ -7,10 +7,37 @@
 
 namespace weft::cuda {
 
-/** The largest element of a chunk and the sum of exp(x - largest) over it. */
+/**
+ * The largest element m of a chunk, and the sum of exp(x - m) over the others; m itself adds 1. So the logarithm keeps
+ * its digits where the others are next to nothing.
+ */
 struct ChunkSum {
-  float largest, total;
+  float largest, others;
+  __device__ __forceinline__ float total() const { return 1 + others; }
 };
+
+/**
+ * Σ exp(x - largest) without one element's 1, given the sum with it. Next to 1 the difference would have no digits, and
+ * the values above ½, of which there is one then, are left out of a sum of their own. `value`: the powers, or where
+ * `exponents` is set what they are powers of. All threads of a warp take part, of the block where a row has several
+ * warps.
+ */
+template <int items, int size>
+__device__ __forceinline__ float others_of(float total, const float (&value)[items][size], bool exponents, int lanes, float* scratch) {
+  const bool near = total >= 1.0f && total < 1.0625f;
+  float others[1] = {0};
+  if (__any_sync(all_lanes, near)) {
+#pragma unroll
+    for (int k = 0; k < items; k++)
+#pragma unroll
+      for (int e = 0; e < size; e++) {
+        const float power = exponents ? expf(value[k][e]) : value[k][e];
+        others[0] += power > 0.5f ? 0.0f : power;
+      }
+    group_reduce(others, lanes, 0.0f, scratch, Sum());
+  }
+  return near ? others[0] : total - 1;
+}
 
 /** A number that exponents may be shifted by: the largest element, but 0 where all are -infinity. */
 __device__ __forceinline__ float shift_of(float largest) { return largest == -infinity ? 0.0f : largest; }
@@ -18,15 +45,16 @@ __device__ __forceinline__ float shift_of(float largest) { return largest == -in
 /** Combines the chunks of a row; `lanes` threads work on it, a warp or the block, and all get the result. */
 template <class Chunks> __device__ __forceinline__ ChunkSum combine_chunks(const Chunks& chunks, int lanes, float* scratch) {
   const int lane = int(threadIdx.x) % lanes;
-  float largest[1] = {-infinity}, total[1] = {0};
+  float largest[1] = {-infinity}, sum[2] = {0, 0};
   for (int i = lane; i < chunks.count; i += lanes) largest[0] = fmaxf(largest[0], chunks(i).largest);
   group_reduce(largest, lanes, -infinity, scratch, Larger());
   for (int i = lane; i < chunks.count; i += lanes) {
     const ChunkSum chunk = chunks(i);
-    total[0] += chunk.total == 0 ? 0.0f : chunk.total * expf(shift_of(chunk.largest) - largest[0]);
+    if (chunk.largest == largest[0]) sum[0] += chunk.others, sum[1] += 1;
+    else sum[0] += chunk.total() == 0 ? 0.0f : chunk.total() * expf(shift_of(chunk.largest) - largest[0]);
   }
-  group_reduce(total, lanes, 0.0f, scratch, Sum());
-  return {largest[0], total[0]};
+  group_reduce(sum, lanes, 0.0f, scratch, Sum());
+  return {largest[0], sum[0] + (sum[1] - 1)};
 }
 
 /** x as floats in registers, with -infinity outside of the piece; returns the largest of the piece. */

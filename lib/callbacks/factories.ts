@@ -2,4 +2,5 @@
 export { lambda } from './callback.js'
 export { earlyStopping } from './early_stopping.js'
 export { learningRateScheduler, reduceLrOnPlateau } from './learning_rate.js'
-export { csvLogger, modelCheckpoint, terminateOnNan } from './records.js'
+export { modelCheckpoint } from './model_checkpoint.js'
+export { csvLogger, terminateOnNan } from './records.js'

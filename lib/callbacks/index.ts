@@ -10,4 +10,5 @@ export type {
   ReduceLrOnPlateauOptions,
 } from './learning_rate.js'
 export type { MonitorMode } from './monitor.js'
-export type { CsvLogger, CsvLoggerOptions, ModelCheckpoint, ModelCheckpointOptions, TerminateOnNan } from './records.js'
+export type { ModelCheckpoint, ModelCheckpointOptions } from './model_checkpoint.js'
+export type { CsvLogger, CsvLoggerOptions, TerminateOnNan } from './records.js'

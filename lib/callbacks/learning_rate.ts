@@ -1,6 +1,6 @@
 // Callbacks that change the learning rate: by a function of the epoch, or when a figure has stopped getting better.
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable, show } from '../core/options.js'
+import { checkCall, isClass, type OptionTable, show } from '../core/options.js'
 import type { AnyModel } from '../model/model.js'
 import { isSchedule } from '../schedules/schedule.js'
 import type { Logs } from '../model/step.js'
@@ -114,7 +114,7 @@ const SCHEDULER_OPTIONS: OptionTable<LearningRateSchedulerOptions> = { verbose: 
 export function learningRateScheduler(schedule: EpochSchedule, options: LearningRateSchedulerOptions = {}): LearningRateScheduler {
   checkCall('callbacks.learningRateScheduler(schedule, options)', arguments, SCHEDULER_OPTIONS)
   checkVerbose('learningRateScheduler', options.verbose)
-  if (typeof schedule !== 'function') {
+  if (typeof schedule !== 'function' || isClass(schedule)) {
     throw new WeftError(
       'ERR_ARGUMENT',
       `learningRateScheduler: expected a function (epoch, learningRate) => number, got ${show(schedule)}`,

@@ -2,7 +2,7 @@
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { warnOnce } from '../core/warnings.js'
-import { risingByName } from '../metrics/index.js'
+import { risingByName } from '../metrics/by_name.js'
 import type { AnyModel } from '../model/model.js'
 import type { Logs } from '../model/step.js'
 

@@ -1,12 +1,11 @@
-// Callbacks that write down: a CSV file of the figures, the model itself after epochs; and the one that ends a training
-// gone wrong.
+// csvLogger writes the figures to a CSV file; terminateOnNan ends a training gone wrong.
 import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
+import { systemError } from '../core/system_error.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
-import { MODES, Monitor, type MonitorMode } from './monitor.js'
 
 export interface CsvLoggerOptions {
   /** Default ','. */
@@ -38,8 +37,10 @@ export class CsvLogger extends Callback {
 
   override async onTrainBegin(): Promise<void> {
     this.keys = undefined
-    await mkdir(path.dirname(path.resolve(this.file)), { recursive: true })
-    if (!this.append) await writeFile(this.file, '')
+    await this.system(async () => {
+      await mkdir(path.dirname(path.resolve(this.file)), { recursive: true })
+      if (!this.append) await writeFile(this.file, '')
+    })
   }
 
   override async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
@@ -52,7 +53,13 @@ export class CsvLogger extends Callback {
   }
 
   private write(cells: readonly string[]): Promise<void> {
-    return appendFile(this.file, `${cells.join(this.separator)}\n`)
+    return this.system(() => appendFile(this.file, `${cells.join(this.separator)}\n`))
+  }
+
+  private system(write: () => Promise<void>): Promise<void> {
+    return write().catch((error: unknown) => {
+      throw systemError(`csvLogger: '${this.file}' cannot be written`, error, 'ERR_ARGUMENT')
+    })
   }
 }
 
@@ -71,62 +78,4 @@ export class TerminateOnNan extends Callback {
     console.log(`Batch ${batch}: the loss is ${loss}, training ends`)
     this.model.stopTraining = true
   }
-}
-
-export interface ModelCheckpointOptions {
-  /** Default 'val_loss'. */
-  monitor?: string
-  /** Whether 'max' or 'min' is better. Default 'auto': known from the figure. */
-  mode?: MonitorMode
-  /** Saves only when the figure is the best so far. Default false. */
-  saveBestOnly?: boolean
-}
-const CHECKPOINT_OPTIONS: OptionTable<ModelCheckpointOptions> = { monitor: 'string', mode: MODES, saveBestOnly: 'boolean' }
-
-/** Saves the model after each epoch, or after the best ones. The folder may hold {epoch:02d} and {val_loss:.2f}. */
-export function modelCheckpoint(folder: string, options: ModelCheckpointOptions = {}): ModelCheckpoint {
-  checkCall('callbacks.modelCheckpoint(folder, options)', arguments, CHECKPOINT_OPTIONS)
-  return new ModelCheckpoint(folder, options)
-}
-
-export class ModelCheckpoint extends Callback {
-  private readonly folder: string
-  private readonly monitor: Monitor | undefined
-  /** Of all trainings so far. */
-  private best: number | undefined
-
-  constructor(folder: string, options: ModelCheckpointOptions) {
-    super()
-    if (typeof folder !== 'string' || folder === '') throw new WeftError('ERR_ARGUMENT', 'modelCheckpoint: expected the name of a folder')
-    this.folder = folder
-    this.monitor = options.saveBestOnly
-      ? new Monitor('modelCheckpoint', options.monitor ?? 'val_loss', options.mode ?? 'auto', 0)
-      : undefined
-  }
-
-  override onTrainBegin(): void {
-    this.monitor?.begin(this.model)
-  }
-
-  override async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
-    if (this.monitor) {
-      const value = this.monitor.read(logs)
-      if (value === undefined || !this.monitor.better(value, this.best ?? this.monitor.worst)) return
-      this.best = value
-    }
-    await this.model.save(named(this.folder, epoch, logs))
-  }
-}
-
-/** Fills in {epoch:02d} (from 1) and {val_loss:.2f}. */
-function named(template: string, epoch: number, logs: Logs): string {
-  return template.replace(/\{(\w+)(?::(?:0?(\d+)d|\.(\d+)f))?\}/g, (whole, key: string, width?: string, digits?: string) => {
-    const value = key === 'epoch' ? epoch + 1 : Object.hasOwn(logs, key) ? logs[key] : undefined
-    if (value === undefined)
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `modelCheckpoint: there is no '${key}' in the logs for '${whole}'; there are epoch, ${Object.keys(logs).join(', ')}`,
-      )
-    return digits === undefined ? String(value).padStart(Number(width ?? 0), '0') : value.toFixed(Number(digits))
-  })
 }

@@ -1,4 +1,5 @@
 // The rows of weftjs bench: what is timed, of which size, and the work one call does.
+import { isAccelerator } from '../core/device_kinds.js'
 import {
   conv2d,
   device,
@@ -39,7 +40,7 @@ export interface Running {
 
 /** Sizes: `small` for a device that is emulated, or in a hurry. */
 export function rows(groups: readonly Group[], small: boolean): Row[] {
-  const onGpu = devices().some(({ id, kind, emulated }) => id === device() && kind === 'cuda' && !emulated)
+  const onGpu = devices().some(({ id, kind, emulated }) => id === device() && isAccelerator(kind) && !emulated)
   const all: Record<Group, () => Row[]> = {
     matmul: () => (small ? [64] : onGpu ? [512, 1024, 4096] : [256, 512, 1024]).map(product),
     conv: () => convolutions(small ? [2, 8, 16] : onGpu ? [64, 56, 64] : [8, 56, 64]),

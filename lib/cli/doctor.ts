@@ -1,7 +1,8 @@
 // weftjs doctor: prints the report of doctor(), also where the addon cannot even be loaded.
 import { parseArgs } from 'node:util'
 import type { DeviceInfo } from '../core/device.js'
-import type { DoctorCuda, DoctorReport } from '../doctor/doctor.js'
+import type { Accelerator } from '../core/device_kinds.js'
+import type { DoctorLibrary, DoctorReport } from '../doctor/doctor.js'
 
 export const usage = 'doctor [--json]'
 export const summary = 'examines this installation and checks its arithmetic'
@@ -9,19 +10,21 @@ export const summary = 'examines this installation and checks its arithmetic'
 export async function run(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } })
   let report: DoctorReport
+  let accelerators: readonly Accelerator[]
   try {
     const { doctor } = await import('../doctor/doctor.js')
     report = await doctor()
+    accelerators = (await import('../core/device_kinds.js')).ACCELERATORS
   } catch (error) {
     const { message } = error as Error
     console.log(values.json ? JSON.stringify({ ok: false, error: message }) : `weftjs cannot be loaded: ${message}`)
     return 1
   }
-  console.log(values.json ? JSON.stringify(report, undefined, 2) : text(report))
+  console.log(values.json ? JSON.stringify(report, undefined, 2) : text(report, accelerators))
   return report.ok ? 0 : 1
 }
 
-function text(report: DoctorReport): string {
+function text(report: DoctorReport, accelerators: readonly Accelerator[]): string {
   const { cpu } = report
   const rows: [string, string][] = [
     ['weftjs', report.version],
@@ -31,7 +34,7 @@ function text(report: DoctorReport): string {
       `${cpu.name}: ${cpu.level} kernels of ${cpu.levels.join(', ')} in the addon, ${cpu.threads} thread${cpu.threads === 1 ? '' : 's'}`,
     ],
     ['', cpu.features.join(' ')],
-    ...cudaRows(report.cuda),
+    ...accelerators.flatMap((kind) => libraryRows(kind, report[kind])),
     ...report.devices.map((info): [string, string] => ['device', describe(info, info.id === report.device)]),
     ...report.datasets.map((set): [string, string] => [
       'data',
@@ -45,18 +48,20 @@ function text(report: DoctorReport): string {
   return rows.map(([key, value]) => `${key.padEnd(8)}${value}`).join('\n')
 }
 
-function cudaRows({ library, architectures, runtime, driver, driverRelease, emulated, rejected, problem }: DoctorCuda): [string, string][] {
+function libraryRows(kind: Accelerator, found: DoctorLibrary): [string, string][] {
+  const { library, architectures, runtime, driver, driverRelease, emulated, rejected, problem } = found
+  const maker = kind.toUpperCase()
   const rows: string[] = []
   if (library !== undefined) {
     const code = architectures.length > 0 ? `, code for ${architectures.join(' ')}` : ''
-    rows.push(`library ${library}${runtime === undefined ? '' : `: CUDA ${runtime}${code}`}${emulated ? ', emulated on the CPU' : ''}`)
+    rows.push(`library ${library}${runtime === undefined ? '' : `: ${maker} ${runtime}${code}`}${emulated ? ', emulated on the CPU' : ''}`)
   }
   if (driver !== undefined || driverRelease !== undefined) {
-    rows.push(`driver ${[driverRelease, driver && `for CUDA ${driver} and earlier`].filter(Boolean).join(', ')}`)
+    rows.push(`driver ${[driverRelease, driver && `for ${maker} ${driver} and earlier`].filter(Boolean).join(', ')}`)
   }
   for (const reason of rejected) rows.push(`not used: ${reason}`)
   if (problem !== undefined) rows.push(problem)
-  return rows.map((text) => ['cuda', text])
+  return rows.map((text) => [kind, text])
 }
 
 function describe(info: DeviceInfo, isDefault: boolean): string {

@@ -4,7 +4,7 @@ import type { ServeOptions } from '../serve/index.js'
 import { UsageError } from './command.js'
 
 export const usage =
-  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--insecure] [--log info]'
+  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem [--ca ca.pem]] [--http2] [--issuer url --audience name] [--rate 100] [--audit audit.jsonl [--audit-key audit.key]] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--drain-ms 0] [--insecure] [--log info]'
 export const summary = 'serves saved models over the Open Inference Protocol: REST, and gRPC with --grpc'
 
 export async function run(args: string[]): Promise<number> {
@@ -19,9 +19,19 @@ export async function run(args: string[]): Promise<number> {
       keys: { type: 'string' },
       cert: { type: 'string' },
       key: { type: 'string' },
+      ca: { type: 'string' },
+      http2: { type: 'boolean' },
+      issuer: { type: 'string' },
+      audience: { type: 'string' },
+      rate: { type: 'string' },
+      audit: { type: 'string' },
+      'audit-key': { type: 'string' },
       control: { type: 'string' },
       'max-batch-size': { type: 'string' },
       'max-delay-ms': { type: 'string' },
+      'signed-by': { type: 'string', multiple: true },
+      'model-key': { type: 'string', multiple: true },
+      'drain-ms': { type: 'string' },
       insecure: { type: 'boolean' },
       log: { type: 'string' },
     },
@@ -29,26 +39,35 @@ export async function run(args: string[]): Promise<number> {
   const [repository] = positionals
   if (repository === undefined || positionals.length > 1)
     throw new UsageError(`serve takes one folder of models, got ${positionals.length}`)
-  const number = (name: 'http' | 'grpc' | 'max-batch-size' | 'max-delay-ms'): number | undefined => {
+  const number = (name: 'http' | 'grpc' | 'rate' | 'max-batch-size' | 'max-delay-ms' | 'drain-ms'): number | undefined => {
     const text = values[name]
     if (text !== undefined && !/^\d+$/.test(text)) throw new UsageError(`--${name} is a number, got '${text}'`)
     return text === undefined ? undefined : Number(text)
   }
-  const { host, keys, cert, key, control, insecure, log } = values
+  const { host, keys, cert, key, ca, http2, issuer, audience, audit, control, insecure, log } = values
+  const auditKey = values['audit-key']
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key go together')
+  if ((issuer === undefined) !== (audience === undefined)) throw new UsageError('--issuer and --audience go together')
+  if (ca !== undefined && cert === undefined) throw new UsageError('--ca needs --cert and --key')
+  if (auditKey !== undefined && audit === undefined) throw new UsageError('--audit-key needs --audit')
   const listen = (port: number | undefined): { host?: string; port?: number } => ({
     ...(host && { host }),
     ...(port !== undefined && { port }),
   })
-  const [grpc, maxBatchSize, maxDelayMs] = [number('grpc'), number('max-batch-size'), number('max-delay-ms')]
+  const [grpc, rate, drainMs] = [number('grpc'), number('rate'), number('drain-ms')]
+  const [maxBatchSize, maxDelayMs] = [number('max-batch-size'), number('max-delay-ms')]
   const options: ServeOptions = {
     repository,
-    http: listen(number('http')),
+    http: { ...listen(number('http')), ...(http2 && { http2 }) },
     ...(grpc !== undefined && { grpc: listen(grpc) }),
     batching: { ...(maxBatchSize !== undefined && { maxBatchSize }), ...(maxDelayMs !== undefined && { maxDelayMs }) },
-    ...(keys && { auth: { apiKeys: keys } }),
-    ...(cert && key && { tls: { cert, key } }),
+    ...((keys || issuer) && { auth: { ...(keys && { apiKeys: keys }), ...(issuer && audience && { oidc: { issuer, audience } }) } }),
+    ...(rate !== undefined && { rate: { requestsPerSecond: rate } }),
+    ...(audit && { audit: { file: audit, ...(auditKey && { key: auditKey }) } }),
+    ...(cert && key && { tls: { cert, key, ...(ca && { ca }) } }),
     ...(control && { control: control as 'none' }),
+    ...(values['signed-by'] && { signedBy: values['signed-by'] }),
+    ...(values['model-key'] && { modelKeys: values['model-key'] }),
     ...(insecure && { insecure }),
     log: log ?? 'warn',
   }
@@ -59,6 +78,6 @@ export async function run(args: string[]): Promise<number> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
-  await server.close()
+  await server.close({ drainMs: drainMs ?? 0 })
   return 0
 }

@@ -1,15 +1,32 @@
 #!/usr/bin/env node
 // The command line: npx weftjs <command>. Exit codes: 0 good, 1 a failed check, 2 wrong usage.
 import { unknownName, WeftError } from '../core/error.js'
+import * as audit from './audit.js'
+import * as backup from './backup.js'
 import * as bench from './bench.js'
 import * as build from './build.js'
+import * as changeKey from './change_key.js'
 import { type Command, UsageError } from './command.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
 import * as key from './key.js'
+import * as publish from './publish.js'
+import * as restore from './restore.js'
 import * as serve from './serve.js'
 
-const commands: Readonly<Record<string, Command>> = { doctor, bench, info, serve, key, build }
+const commands: Readonly<Record<string, Command>> = {
+  doctor,
+  bench,
+  info,
+  serve,
+  key,
+  publish,
+  'change-key': changeKey,
+  audit,
+  backup,
+  restore,
+  build,
+}
 
 const overview = (): string =>
   ['Usage: weftjs <command>', '', ...Object.values(commands).map(({ usage, summary }) => `  weftjs ${usage}\n      ${summary}`)].join('\n')

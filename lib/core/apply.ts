@@ -56,10 +56,15 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
 export function overwrite(target: Tensor, value: Tensor): void {
   const to = target.held()
   if (value.device !== target.device) throw otherDevice('assign', value, target.device)
+  overwriteMemory(to, value.held(), target)
+}
+
+/** @internal The same for memory: `target` says what lies in both. */
+export function overwriteMemory(to: Buffer, from: Buffer, target: Spec & { readonly signature: string; readonly device: string }): void {
   const key = `assign|${target.device}|${target.signature}`
   const single =
     singles.get(key) ?? singles.add(key, { program: loadSingle(opNamed('identity'), [target], {}, [target], target.device), outputs: [] })
-  single.program.run([value.held()], [to])
+  single.program.run([from], [to])
 }
 
 function loadSingle(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: readonly Spec[], where: string): Program {

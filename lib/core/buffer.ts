@@ -109,6 +109,8 @@ export class Buffer {
   fault: WeftError | undefined
   /** Tensors that hold it. */
   users = 1
+  /** Who still reads the present values, piece by piece (keep.ts): told before a run writes others. */
+  kept: { part(): void } | undefined
 
   constructor(bytes: number, where: string) {
     this.bytes = bytes

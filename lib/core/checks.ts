@@ -1,7 +1,7 @@
 // Checks of single values: typed arrays, integers and shapes. Each throws a WeftError that shows what was received.
 import { WeftError } from './error.js'
 import type { TypedArray } from './host.js'
-import { show } from './options.js'
+import { isClass, isDetached, show } from './options.js'
 import type { Shape } from './spec.js'
 
 /** Whether the value is a typed array of any kind, those without a dtype included. */
@@ -9,6 +9,30 @@ export const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer
 
 /** Whether the value is an array or a typed array. */
 export const isList = (value: unknown): value is readonly unknown[] | TypedArray => Array.isArray(value) || isTypedArray(value)
+
+/** The value's items; ERR_ARGUMENT unless it is an iterable that is no string, and of no length that memory could not hold. */
+export function itemsOf<T>(what: string, value: Iterable<T> | ArrayLike<T>, kind: string): T[] {
+  const given: unknown = value
+  const iterable = typeof given === 'object' && given !== null && typeof (given as Iterable<T>)[Symbol.iterator] === 'function'
+  if (!iterable || (ArrayBuffer.isView(given) && isDetached(given)))
+    throw new WeftError('ERR_ARGUMENT', `${what}: expected ${kind}, got ${show(given)}`)
+  return Array.from(given as Iterable<T>)
+}
+
+/** Whether the value is an integer in [least, most]. */
+export const isInteger = (
+  value: unknown,
+  least: number = Number.NEGATIVE_INFINITY,
+  most: number = Number.POSITIVE_INFINITY,
+): value is number => Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+
+/** Whether the value is an array of integers of at least `least`, as many as `length` where that is given. */
+export function isIntegers(value: unknown, least: number = Number.NEGATIVE_INFINITY, length?: number): boolean {
+  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) return false
+  // holes are passed over by every()
+  for (let i = 0; i < value.length; i++) if (!isInteger(value[i], least)) return false
+  return true
+}
 
 /** The value when it is an integer in [least, most]; ERR_ARGUMENT otherwise. */
 export function integer(
@@ -18,7 +42,7 @@ export function integer(
   least: number = Number.NEGATIVE_INFINITY,
   most: number = Number.POSITIVE_INFINITY,
 ): number {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number
+  if (isInteger(value, least, most)) return value
   const range =
     most !== Number.POSITIVE_INFINITY ? ` between ${least} and ${most}` : least !== Number.NEGATIVE_INFINITY ? ` of at least ${least}` : ''
   throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer${range}, got ${value === undefined ? 'nothing' : show(value)}`)
@@ -32,9 +56,7 @@ export function finite(what: string, name: string, value: unknown): number {
 
 /** Throws ERR_ARGUMENT unless the value is a function that can be called without `new`. */
 export function checkFunction(what: string, value: unknown): void {
-  const isClass = typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
-  if (isClass) throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got the class ${value.name}`)
-  if (typeof value !== 'function') throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got ${show(value)}`)
+  if (typeof value !== 'function' || isClass(value)) throw new WeftError('ERR_ARGUMENT', `${what}: expected a function, got ${show(value)}`)
 }
 
 /** Throws ERR_SHAPE unless every extent is a non-negative integer. */

@@ -1,13 +1,24 @@
 // Devices: which there are, which is current.
 import { native } from './addon.js'
 import { checkFunction } from './checks.js'
+import {
+  ACCELERATORS,
+  acceleratorIds,
+  checkRequired,
+  type DeviceKind,
+  idsByDefault,
+  isAccelerator,
+  kindOf,
+  usable,
+  warnOfIgnored,
+} from './device_kinds.js'
 import { WeftError, unknownName } from './error.js'
 import { checkCall, show } from './options.js'
 
 export interface DeviceInfo {
   /** 'cpu', 'cuda:0', ... as setDevice takes it. */
   id: string
-  kind: 'cpu' | 'cuda'
+  kind: DeviceKind
   name: string
   /** True for CUDA kernels that are executed on the CPU, in tests. */
   emulated: boolean
@@ -26,68 +37,29 @@ export interface DeviceInfo {
 export function devices(): DeviceInfo[] {
   checkCall('devices()', arguments)
   checkEnvironment()
-  cuda()
+  warnOfIgnored()
   return native.devices()
 }
 
-/** @internal What looking for CUDA found. */
-export interface Cuda {
-  /** Ids of the devices that can be used, in the addon's order. */
-  readonly ids: readonly string[]
-  /** Why there is none. */
-  readonly problem: string | undefined
-  readonly emulated: boolean
-  /** Everything the library had to say, by key. */
-  readonly notes: readonly (readonly [string, string])[]
-}
-
-let found: Cuda | undefined
-
-/** @internal Opens the CUDA library, once: the library in the folder of the addon, or that of WEFT_CUDA_LIBRARY. */
-export function cuda(): Cuda {
-  if (found === undefined) {
-    const notes = native.openCuda(process.env['WEFT_CUDA_LIBRARY'] || undefined)
-    const all = (key: string): string[] => notes.filter(([name]) => name === key).map(([, text]) => text)
-    const ids = all('device')
-    found = {
-      ids,
-      problem: all('problem')[0] ?? (ids.length === 0 ? 'no CUDA device was found' : undefined),
-      emulated: all('emulated').length > 0,
-      notes,
-    }
-  }
-  return found
-}
-
 /** @internal Position of a device in the addon's list. */
-export const indexOf = (id: string): number => (id === 'cpu' ? 0 : 1 + cuda().ids.indexOf(id))
-
-/** What to do about a missing CUDA device. */
-function cure(problem: string): string {
-  if (problem.includes('no CUDA library'))
-    return "Use setDevice('cpu'), or build it with WEFT_CUDA=ON npx weftjs build, which needs nvcc (the CUDA toolkit); `npx weftjs doctor` lists what was found"
-  if (problem.includes('driver'))
-    return "Install or update NVIDIA's driver, or use setDevice('cpu'); `npx weftjs doctor` lists what was found"
-  return "Use setDevice('cpu'); `npx weftjs doctor` lists what was found"
-}
+export const indexOf = (id: string): number => (id === 'cpu' ? 0 : 1 + acceleratorIds().indexOf(id))
 
 /** The id of a device by its name ('auto': the default); ERR_NO_DEVICE with the reason when it cannot be used. */
 export function resolveDevice(name: string): string {
-  if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `a device is a name, 'cpu' or 'cuda:0', got ${show(name)}`)
+  if (typeof name !== 'string')
+    throw new WeftError('ERR_ARGUMENT', `a device is a name, 'cpu' or '${ACCELERATORS[0]}:0', got ${show(name)}`)
   checkEnvironment()
   if (name === 'cpu') return name
-  // kernels that are emulated on the CPU are never chosen: only named
-  if (name === 'auto') return cuda().emulated ? 'cpu' : (cuda().ids[0] ?? 'cpu')
-  if (/^cuda(:\d+)?$/.test(name)) {
-    const { ids, problem } = cuda()
-    if (problem !== undefined) {
-      throw new WeftError('ERR_NO_DEVICE', `device '${name}' cannot be used: ${problem}`, { hint: cure(problem) })
-    }
-    const id = name === 'cuda' ? ids[0]! : name
-    if (!ids.includes(id)) throw new WeftError('ERR_NO_DEVICE', `there is no device '${name}'`, { hint: `There are: ${ids.join(', ')}` })
-    return id
+  if (name === 'auto') {
+    warnOfIgnored()
+    return idsByDefault()[0] ?? 'cpu'
   }
-  throw unknownName('device', name, ['cpu', ...cuda().ids])
+  const kind = kindOf(name)
+  if (kind === undefined || !isAccelerator(kind)) throw unknownName('device', name, ['cpu', ...acceleratorIds()])
+  const { ids } = usable(kind, (problem) => `device '${name}' cannot be used: ${problem}`)
+  const id = name === kind ? ids[0]! : name
+  if (!ids.includes(id)) throw new WeftError('ERR_NO_DEVICE', `there is no device '${name}'`, { hint: `There are: ${ids.join(', ')}` })
+  return id
 }
 
 let checked = false
@@ -98,9 +70,7 @@ let checked = false
  */
 function checkEnvironment(): void {
   if (checked) return
-  const value = process.env['WEFT_REQUIRE_CUDA']
-  if (value && !/^[01]$/.test(value))
-    throw new WeftError('ERR_ARGUMENT', `WEFT_REQUIRE_CUDA='${value}' is not 0 or 1`, { hint: 'Unset WEFT_REQUIRE_CUDA, or correct it' })
+  checkRequired()
   checked = true
 }
 
@@ -143,9 +113,4 @@ export function withDevice<T>(id: string, fn: () => T): T {
   } finally {
     current = before
   }
-}
-
-if (process.env['WEFT_REQUIRE_CUDA'] === '1') {
-  const { problem } = cuda()
-  if (problem !== undefined) throw new WeftError('ERR_NO_DEVICE', `WEFT_REQUIRE_CUDA=1, but ${problem}`, { hint: cure(problem) })
 }

@@ -1,30 +1,29 @@
 // WeftError: the one error type users see, with a stable code and the facts behind it.
 import type { DynamicShape } from './spec.js'
 
-export type ErrorCode =
-  | 'ERR_SHAPE'
-  | 'ERR_DTYPE'
-  | 'ERR_ARGUMENT'
-  | 'ERR_DEVICE'
-  | 'ERR_NO_DEVICE'
-  | 'ERR_OUT_OF_MEMORY'
-  | 'ERR_TRACE'
-  | 'ERR_STATE'
-  | 'ERR_DISPOSED'
-  | 'ERR_FORMAT'
-  | 'ERR_DATA'
-  | 'ERR_CUDA'
-  // of the model server and its client
-  | 'ERR_OVERLOADED'
-  | 'ERR_TIMEOUT'
-  | 'ERR_CANCELLED'
-  | 'ERR_UNAVAILABLE'
-  | 'ERR_NOT_FOUND'
-  | 'ERR_UNAUTHENTICATED'
-  | 'ERR_FORBIDDEN'
-  | 'ERR_TOO_LARGE'
-  | 'ERR_UNSUPPORTED'
-  | 'ERR_INTERNAL'
+/**
+ * What went wrong, by code. A part of the package that has codes of its own declares them where they belong, as
+ * lib/serve/error_codes.ts does.
+ */
+export interface ErrorCodes {
+  ERR_SHAPE: true
+  ERR_DTYPE: true
+  ERR_ARGUMENT: true
+  /** Operands on two devices. */
+  ERR_DEVICE: true
+  ERR_NO_DEVICE: true
+  ERR_OUT_OF_MEMORY: true
+  ERR_TRACE: true
+  /** Not built, not compiled, already training; or the machine refuses. */
+  ERR_STATE: true
+  ERR_DISPOSED: true
+  /** A file. */
+  ERR_FORMAT: true
+  /** A value in the data. */
+  ERR_DATA: true
+  ERR_CUDA: true
+}
+export type ErrorCode = keyof ErrorCodes
 
 export interface ErrorFacts {
   /** The operation, layer or shapes the error is about. */
@@ -37,6 +36,10 @@ export interface ErrorFacts {
 }
 
 const DEEPEST = 50
+
+/** Names and paths that users gave may be endless; a message is read by people. */
+const shortened = (text: string): string =>
+  text.length < 500 ? text : text.replace(/\S{500,}/g, (run) => `${run.slice(0, 200)}...${run.slice(-100)}`)
 
 /**
  * Thrown for everything a user can get wrong and everything a device can report. `code` is stable; `message` names the
@@ -54,13 +57,14 @@ export class WeftError extends Error {
     // enough frames for the line of the program below those of the library
     const limit = Error.stackTraceLimit
     if (limit >= 10) Error.stackTraceLimit = Math.max(limit, DEEPEST)
-    super(facts.hint ? `${message}. ${facts.hint}` : message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    const hint = facts.hint === undefined ? undefined : shortened(facts.hint)
+    super(hint ? `${shortened(message)}. ${hint}` : shortened(message), facts.cause === undefined ? undefined : { cause: facts.cause })
     if (limit >= 10) Error.stackTraceLimit = limit
     this.code = code
     if (facts.op !== undefined) this.op = facts.op
     if (facts.layer !== undefined) this.layer = facts.layer
     if (facts.shapes !== undefined) this.shapes = facts.shapes
-    if (facts.hint !== undefined) this.hint = facts.hint
+    if (hint !== undefined) this.hint = hint
   }
 }
 

@@ -17,6 +17,7 @@ export interface Flight {
   outputs: readonly Buffer[]
   /** Host memory it reads or fills. */
   host?: unknown
+  /** Told what went wrong in it, or in a run that made one of its inputs. */
   onFault?: ((error: WeftError) => void) | undefined
 }
 
@@ -58,13 +59,16 @@ function retire(): number {
     if (fault) {
       faults.delete(flight.ticket)
       const error =
+        (fault.code === 'ERR_INPUT' ? faultOfInputs(flight) : undefined) ??
         flight.program?.describe(fault, flight.layer) ??
         new WeftError((fault.code ?? 'ERR_CUDA') as 'ERR_CUDA', `transfer: ${fault.message}`)
-      for (const output of flight.outputs) output.fault = error
+      mark(flight, error)
       flight.onFault?.(error)
     } else {
-      for (const input of flight.inputs) {
-        if (input.fault) for (const output of flight.outputs) output.fault = input.fault
+      for (const { fault: inherited } of flight.inputs) {
+        if (inherited === undefined) continue
+        mark(flight, inherited)
+        flight.onFault?.(inherited)
       }
     }
   }
@@ -74,6 +78,21 @@ function retire(): number {
     flightsHead = 0
   }
   return finished
+}
+
+/** What the flight wrote is bad, where nothing was written over it since. */
+function mark({ ticket, outputs }: Flight, fault: WeftError): void {
+  for (const output of outputs) if (output.ticket <= ticket) output.fault = fault
+}
+
+/** What went wrong in the run that an input of this one comes of. */
+function faultOfInputs({ inputs, program }: Flight): WeftError | undefined {
+  return [...inputs, ...(program?.bound ?? [])].find(({ fault }) => fault !== undefined)?.fault
+}
+
+/** Marks what failed runs wrote, as far as they are done. */
+export function noticeFaults(): void {
+  if (native.status[1] !== faultsSeen) retire()
 }
 
 /** Resolves what waits for runs that are done. */

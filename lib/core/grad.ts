@@ -2,6 +2,7 @@
 // differentiated again.
 import { applyOne } from './apply.js'
 import { checkFunction, integer } from './checks.js'
+import { during } from './during.js'
 import { WeftError } from './error.js'
 import { currentTrace, orderCalls, type Trace } from './graph.js'
 import { runFresh } from './jit.js'
@@ -9,6 +10,7 @@ import { type Call, opNamed } from './op.js'
 import { checkCall, type OptionTable, show } from './options.js'
 import { fuse } from './simplify.js'
 import { isFloat } from './spec.js'
+import { maskedCalls } from './symbolic.js'
 import { Tensor, Variable } from './tensor.js'
 
 // the only two ops that differentiation itself needs
@@ -56,7 +58,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   }
 
   const total = new Map<Tensor, Tensor>([[root, filled(root, 1)]])
-  sweep(path, active, total)
+  during(maskedCalls, { own: true }, () => sweep(path, active, total))
   return targets.map((t) => total.get(t) ?? zerosLike(t))
 }
 

@@ -4,6 +4,7 @@ import type { Buffer } from './buffer.js'
 import { Cache } from './cache.js'
 import { checkFunction } from './checks.js'
 import { device, indexOf, withDevice } from './device.js'
+import { checkPrecision } from './device_kinds.js'
 import { WeftError } from './error.js'
 import { finished } from './flights.js'
 import { currentTrace, Graph, otherDevice, recording, Trace } from './graph.js'
@@ -46,6 +47,7 @@ export interface JitFunction<A extends unknown[], R> {
   submit(...args: A): Submitted<R>
   /** Forgets the programs. */
   dispose(): void
+  [Symbol.dispose](): void
   /** Programs loaded so far and still kept. */
   readonly programs: number
 }
@@ -57,6 +59,12 @@ interface Loaded {
   outputs: readonly Layout[]
   /** The results' structure, with positions in the outputs for Tensors. */
   tree: unknown
+}
+
+/** A run: its results, and what went wrong in it, once it is done. */
+interface Run {
+  outputs: unknown
+  ticket: number
   fault: WeftError | undefined
 }
 
@@ -98,13 +106,6 @@ function argumentsKey(value: unknown, tensors: Tensor[], depth = 0): string {
     : Object.is(value, -0)
       ? '-0'
       : `${typeof value === 'bigint' ? 'n' : ''}${String(value)}`
-}
-
-function checkPrecision(precision: Precision | undefined): void {
-  if (precision === 'mixedBfloat16' && device() === 'cpu')
-    throw new WeftError('ERR_ARGUMENT', "jit: precision 'mixedBfloat16' needs a CUDA device; the CPU computes in float32", {
-      hint: "Use 'float32', or setDevice('cuda') first",
-    })
 }
 
 /** Records fn on values of the arguments' shapes. */
@@ -150,25 +151,21 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
   const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
   const facts = calls.map(({ op, layer, inputs, attrs }) => ({ op: op.name, layer, taken: op.valuesTaken?.(inputs, attrs) }))
   const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, taken: undefined }
-  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree, fault: undefined }
+  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree }
 }
 
-function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): { outputs: unknown; ticket: number } {
+function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): Run {
   const results = loaded.outputs.map((layout) => allocateAs(layout, loaded.where))
-  const ticket = loaded.program.run(
+  const made: Run = { outputs: mapLeaves(loaded.tree, isHole, ({ index }) => results[index]!), ticket: 0, fault: undefined }
+  const onFault = (error: WeftError): void => {
+    made.fault = error
+  }
+  made.ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),
-    {
-      notify,
-      ...(notify && {
-        onFault: (error: WeftError): void => {
-          loaded.fault = error
-        },
-      }),
-      layer: tracing.layer,
-    },
+    { notify, ...(notify && { onFault }), layer: tracing.layer },
   )
-  return { outputs: mapLeaves(loaded.tree, isHole, ({ index }) => results[index]!), ticket }
+  return made
 }
 
 /**
@@ -181,7 +178,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   checkCall('jit(fn, options)', arguments, OPTIONS)
   checkFunction('jit', fn)
   const { precision } = options
-  checkPrecision(precision)
+  checkPrecision('jit', device(), precision)
   const name = options.name ?? (fn.name || 'function')
   const programs = new Cache<Loaded>(MOST_PROGRAMS, (loaded) => loaded.program.dispose())
   const shapes: string[] = []
@@ -203,16 +200,18 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     return { loaded, tensors }
   }
 
-  const submit = (args: A, notify: boolean): { outputs: unknown; ticket: number; loaded: Loaded } => {
+  const submit = (args: A, notify: boolean): Run => {
     const { loaded, tensors } = find(args)
-    return {
+    return run(
       loaded,
-      ...run(
-        loaded,
-        tensors.map((t) => t.held()),
-        notify,
-      ),
-    }
+      tensors.map((t) => t.held()),
+      notify,
+    )
+  }
+
+  const dispose = (): void => {
+    programs.clear()
+    disposed = true
   }
 
   const call = (...args: A): R => (currentTrace() ? fn(...args) : (submit(args, false).outputs as R))
@@ -220,20 +219,14 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     graph: (...args: A): string => trace(fn as (...args: never[]) => unknown, args, name).graph.toString(),
     submit: (...args: A): Submitted<R> => {
       if (currentTrace()) throw new WeftError('ERR_TRACE', `${name}: submit() cannot be used inside a traced function`)
-      const { outputs, ticket, loaded } = submit(args, true)
-      const done = finished(ticket, true).then(() => {
-        if (loaded.fault) {
-          const fault = loaded.fault
-          loaded.fault = undefined
-          throw again(fault)
-        }
+      const made = submit(args, true)
+      const done = finished(made.ticket, true).then(() => {
+        if (made.fault) throw again(made.fault)
       })
-      return { outputs: outputs as R, ticket, done }
+      return { outputs: made.outputs as R, ticket: made.ticket, done }
     },
-    dispose: (): void => {
-      programs.clear()
-      disposed = true
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   })
   return Object.defineProperty(made, 'programs', { get: () => programs.size }) as unknown as JitFunction<A, R>
 }

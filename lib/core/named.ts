@@ -1,5 +1,6 @@
 // Named functions: what can be given as a string, as JSON or as a function wherever a factory goes (initializers,
 // regularizers, constraints).
+import { checkFunction } from './checks.js'
 import { unknownName, WeftError } from './error.js'
 import { show } from './options.js'
 
@@ -22,7 +23,10 @@ export function resolveNamed<F extends (...args: never[]) => unknown>(
   factories: Readonly<Record<string, (config?: never) => F>>,
   value: NamedLike<F>,
 ): F {
-  if (typeof value === 'function') return value
+  if (typeof value === 'function') {
+    checkFunction(kind, value)
+    return value
+  }
   const name = typeof value === 'string' ? value : value?.className
   if (typeof name !== 'string') throw new WeftError('ERR_ARGUMENT', `${kind}: expected a name or a function, got ${show(value)}`)
   const key = Object.hasOwn(factories, name) ? name : factoryName(name)

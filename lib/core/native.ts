@@ -84,8 +84,9 @@ export interface Native {
   unload(program: NativeProgram): void
   /**
    * Queues one run; returns its ticket. `notify`: call the completion function when it is done. It begins when ticket
-   * `after`, of another device, is done. `replies`: host memory that takes small outputs when the run is done. Blocks
-   * while 64 runs are queued.
+   * `after`, of another device, is done. It fails (ERR_INPUT), and changes nothing, when a run fails whose ticket is in
+   * `needs`, or when -1 is. `replies`: host memory that takes small outputs when the run is done. Blocks while 64 runs
+   * are queued.
    */
   run(
     program: NativeProgram,
@@ -93,6 +94,7 @@ export interface Native {
     outputs: Storage[],
     notify: boolean,
     after: number,
+    needs: number | readonly number[] | undefined,
     replies?: readonly (ArrayBuffer | undefined)[],
   ): number
   /** Memory of a device that is not the host's; undefined when there is not enough. */
@@ -100,13 +102,14 @@ export interface Native {
   /** Runs submitted so far may still use it. */
   release(address: number): void
   /**
-   * Queues a copy between a device's memory and host[offset, offset + bytes); returns its ticket. The host memory is
-   * used until then.
+   * Queues a copy between a device's memory, `from` bytes behind its address, and host[offset, offset + bytes); returns
+   * its ticket. The host memory is used until then.
    */
   transfer(
     device: number,
     way: 'in' | 'out',
     address: number,
+    from: number,
     host: ArrayBuffer,
     offset: number,
     bytes: number,

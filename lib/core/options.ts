@@ -23,7 +23,8 @@ function nameOf(fn: unknown): string | undefined {
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`
   if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function') return nameOf(value) === undefined ? 'a function' : `the function ${nameOf(value)}`
+  if (typeof value === 'function')
+    return nameOf(value) === undefined ? 'a function' : `the ${isClass(value) ? 'class' : 'function'} ${nameOf(value)}`
   if (typeof value !== 'object' || value === null) return String(value)
   try {
     const text = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : undefined
@@ -43,12 +44,27 @@ function isArray(value: object): boolean {
   }
 }
 
+/** Whether the value is a class: a function that cannot be called without `new`. */
+export const isClass = (value: unknown): boolean =>
+  typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
+
+/** Whether a typed array's buffer was transferred away: it has no values, and its methods throw. */
+export const isDetached = ({ buffer }: ArrayBufferView): boolean => {
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
 /** Whether the value is of the kind. */
 function fits(value: unknown, kind: Kind): boolean {
   if (typeof kind !== 'string') return typeof value === 'string' && kind.includes(value)
   if (kind === 'any') return true
   if (kind === 'integer') return Number.isInteger(value)
-  if (kind === 'list') return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))
+  if (kind === 'list') return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView) && !isDetached(value))
+  if (kind === 'function') return typeof value === 'function' && !isClass(value)
   if (kind === 'object') return typeof value === 'object' && value !== null
   return typeof value === kind
 }

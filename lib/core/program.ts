@@ -2,7 +2,7 @@
 import { native } from './addon.js'
 import type { Buffer } from './buffer.js'
 import { guard, WeftError } from './error.js'
-import { fly } from './flights.js'
+import { fly, noticeFaults } from './flights.js'
 import type { NativeFault, NativeProgram, ProgramSpec, Storage } from './native.js'
 
 /** What a program was made of, to name the op and layer of a fault. */
@@ -10,6 +10,22 @@ export type Describe = (call: number) => { op: string; layer: string | undefined
 
 /** Small results come to the host with the run. */
 const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= native.mostReply ? new ArrayBuffer(output.bytes) : undefined)
+
+/** The runs that a run's inputs come of, where they are not known to have gone well. */
+class Needs {
+  tickets: number | number[] | undefined
+  private readonly finished: number = native.status[0]!
+
+  add({ ticket, fault }: Buffer): void {
+    if (fault !== undefined) this.tickets = KNOWN_TO_HAVE_FAILED
+    else if (ticket > this.finished && ticket !== this.tickets && this.tickets !== KNOWN_TO_HAVE_FAILED) {
+      if (this.tickets === undefined) this.tickets = ticket
+      else if (typeof this.tickets === 'number') this.tickets = [this.tickets, ticket]
+      else if (!this.tickets.includes(ticket)) this.tickets.push(ticket)
+    }
+  }
+}
+const KNOWN_TO_HAVE_FAILED = -1
 
 /** A loaded program: C++ kernels bound to shapes, and one arena for what lives only during a run. */
 export class Program {
@@ -19,12 +35,15 @@ export class Program {
   private readonly label: Describe
   /** Position in the addon's list. */
   readonly device: number
+  /** Whether a run may write to what is bound. */
+  private readonly writes: boolean
 
   constructor(spec: ProgramSpec, bound: readonly Buffer[], label: Describe, device: number) {
     this.handle = guard(() => native.load(spec, device))
     this.bound = bound
     this.label = label
     this.device = device
+    this.writes = spec.writes.length > 0 || spec.calls.some(({ update }) => update)
   }
 
   /**
@@ -38,24 +57,33 @@ export class Program {
     { notify = false, onFault, layer }: { notify?: boolean; onFault?: (error: WeftError) => void; layer?: string | undefined } = {},
   ): number {
     if (this.handle === undefined) throw new WeftError('ERR_DISPOSED', 'this function was disposed')
+    noticeFaults()
     let after = 0
+    const needs = new Needs()
     for (const buffer of this.bound) {
+      needs.add(buffer)
       if (buffer.storage === undefined) throw new WeftError('ERR_DISPOSED', 'a tensor this function closes over was disposed')
+      if (this.writes && buffer.kept !== undefined) buffer.kept.part()
       if (buffer.writer !== this.device) after = Math.max(after, buffer.ticket)
     }
     const from: Storage[] = new Array(inputs.length)
     for (let i = 0; i < inputs.length; i++) {
+      needs.add(inputs[i]!)
       from[i] = inputs[i]!.open()
       if (inputs[i]!.writer !== this.device) after = Math.max(after, inputs[i]!.ticket)
     }
     const to: Storage[] = new Array(outputs.length)
-    for (let i = 0; i < outputs.length; i++) to[i] = outputs[i]!.open()
+    for (let i = 0; i < outputs.length; i++) {
+      if (outputs[i]!.kept !== undefined) outputs[i]!.kept!.part()
+      to[i] = outputs[i]!.open()
+    }
     if (after <= native.status[0]!) after = 0
     const replies = notify && this.device !== 0 ? outputs.map(replyOf) : undefined
-    const ticket = guard(() => native.run(this.handle!, from, to, notify, after, replies))
+    const ticket = guard(() => native.run(this.handle!, from, to, notify, after, needs.tickets, replies))
     for (let i = 0; i < outputs.length; i++) {
       const output = outputs[i]!
       output.ticket = ticket
+      output.fault = undefined
       output.writer = this.device
       output.mirror = replies?.[i]
     }
@@ -68,7 +96,11 @@ export class Program {
     const where = layer ? `${op} in layer '${layer}'` : op
     const facts = { op, ...(layer === undefined ? {} : { layer }) }
     if (fault.value === undefined)
-      return new WeftError((fault.code ?? 'ERR_DATA') as 'ERR_DATA', `${where}: ${fault.message ?? 'the step failed'}`, facts)
+      return new WeftError(
+        (fault.code === undefined || fault.code === 'ERR_INPUT' ? 'ERR_DATA' : fault.code) as 'ERR_DATA',
+        `${where}: ${fault.message ?? 'the step failed'}`,
+        facts,
+      )
     return new WeftError('ERR_DATA', `${where}: value ${fault.value} is out of range${taken ? `: ${taken}` : ''}`, {
       ...facts,
       hint: 'The step changed nothing; check the ids or labels in the data',

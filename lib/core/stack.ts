@@ -57,6 +57,24 @@ export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: (
   }
 }
 
+/**
+ * The events of a generator; an error that ends them has the frames of whoever called `entry`, the public function that
+ * gives them out.
+ */
+export function eachFromCaller<T, R>(entry: (...args: never[]) => unknown, events: AsyncGenerator<T, R, void>): AsyncGenerator<T, R, void> {
+  const site: { stack?: string } = {}
+  Error.captureStackTrace(site, entry)
+  return relayed(events, site)
+}
+
+async function* relayed<T, R>(events: AsyncGenerator<T, R, void>, site: { stack?: string }): AsyncGenerator<T, R, void> {
+  try {
+    return yield* events
+  } catch (error) {
+    throw blamed(error, site.stack)
+  }
+}
+
 /** The same fault as an error of its own: made where a program waits for values, it has that program's frames. */
 export function again(fault: WeftError): WeftError {
   const { op, layer, shapes, hint, cause } = fault

@@ -19,6 +19,19 @@ export const symbolicFunctions: {
   },
 }
 
+/**
+ * @internal What becomes of masks: lib/ops/masks.ts says how a function is called whose operands carry one. `own`: the
+ * code under way sees to all masks itself, as gradients, losses and the layers of this package do. `told`: masks that a
+ * layer's call was told of, which are its own affair.
+ */
+export const maskedCalls: {
+  own: boolean
+  told: readonly (Tensor | undefined)[]
+  run: (fn: (...args: never[]) => unknown, args: readonly unknown[], called: (...args: never[]) => unknown) => unknown
+} = { own: false, told: [], run: (fn, args) => fn(...(args as never[])) }
+
+const isMasked = (value: unknown): boolean => value instanceof Tensor && value.mask !== undefined
+
 const isSymbolic = (value: unknown): boolean => value instanceof Tensor && (value as Tensor & Partial<Symbolic>).symbolic === true
 
 /**
@@ -36,6 +49,11 @@ export function func<F extends (...args: never[]) => unknown>(signature: string,
     if (symbolicFunctions.count > 0) {
       for (const arg of args as unknown[]) {
         if (isSymbolic(arg) || (Array.isArray(arg) && arg.some(isSymbolic))) return symbolicFunctions.record(fn, args, call)
+      }
+    }
+    if (!maskedCalls.own) {
+      for (const arg of args as unknown[]) {
+        if (isMasked(arg) || (Array.isArray(arg) && arg.some(isMasked))) return maskedCalls.run(fn, args, call)
       }
     }
     return fn(...args)

@@ -5,28 +5,32 @@ import { guard } from './error.js'
 import { finished, fly } from './flights.js'
 import { again } from './stack.js'
 
-/** Queues the way of host bytes into a fresh buffer of a device. The bytes must not change until it is done. */
-export function upload(buffer: Buffer, bytes: Uint8Array, after = 0, inputs: readonly Buffer[] = []): void {
-  if (buffer.bytes === 0) return
+/**
+ * Queues the way of host bytes into a fresh buffer of a device, `from` bytes behind its begin. The host bytes must not
+ * change until it is done.
+ */
+export function upload(buffer: Buffer, bytes: Uint8Array, after = 0, inputs: readonly Buffer[] = [], from = 0): void {
+  if (bytes.length === 0) return
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
-    native.transfer(buffer.device, 'in', buffer.open() as number, host, bytes.byteOffset, bytes.byteLength, after, false),
+    native.transfer(buffer.device, 'in', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, after, false),
   )
   buffer.ticket = ticket
   buffer.writer = buffer.device
   fly({ ticket, program: undefined, inputs, outputs: [buffer], host })
 }
 
-/** Queues the way of a buffer's bytes to the host: they are there when the ticket is done. */
+/** Queues the way of a buffer's bytes from `from` on to the host: they are there when the ticket is done. */
 export function download(
   buffer: Buffer,
   bytes: Uint8Array = new Uint8Array(buffer.bytes),
   outputs: readonly Buffer[] = [],
+  from = 0,
 ): { ticket: number; bytes: Uint8Array } {
-  if (buffer.bytes === 0) return { ticket: 0, bytes }
+  if (bytes.length === 0) return { ticket: 0, bytes }
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
-    native.transfer(buffer.device, 'out', buffer.open() as number, host, bytes.byteOffset, bytes.byteLength, 0, false),
+    native.transfer(buffer.device, 'out', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, 0, false),
   )
   fly({ ticket, program: undefined, inputs: [buffer], outputs, host })
   return { ticket, bytes }
@@ -41,6 +45,14 @@ export async function bytesOnHost(buffer: Buffer): Promise<Uint8Array> {
   await finished(ticket)
   if (buffer.fault) throw again(buffer.fault)
   return bytes ?? buffer.view()
+}
+
+/** Puts bytes into a part of a buffer of another device than the CPU. Resolves when they are there. */
+export async function uploadPart(buffer: Buffer, at: number, bytes: Uint8Array): Promise<void> {
+  upload(buffer, bytes, 0, [], at)
+  buffer.mirror = undefined
+  await finished(buffer.ticket)
+  if (buffer.fault) throw again(buffer.fault)
 }
 
 /** A copy of a buffer on another device. */

@@ -1,4 +1,5 @@
-// Trees: nested arrays and plain records with leaves of one kind, as functions and models take and return them.
+// Trees: nested arrays and plain records. Functions and models take and return them with leaves of one kind; options
+// and files are trees of single values.
 import { WeftError } from './error.js'
 import type { DynamicShape } from './spec.js'
 import { Tensor } from './tensor.js'
@@ -24,7 +25,7 @@ export function checkDepth(depth: number): void {
 }
 
 /** Visits every leaf in nested arrays and plain records, in order. */
-export function eachLeaf<L>(tree: unknown, isLeaf: IsLeaf<L>, visit: (leaf: L) => void, depth = 0): void {
+function eachLeaf<L>(tree: unknown, isLeaf: IsLeaf<L>, visit: (leaf: L) => void, depth = 0): void {
   if (isLeaf(tree)) {
     visit(tree)
     return
@@ -53,6 +54,31 @@ export function leavesOf<L>(tree: unknown, isLeaf: IsLeaf<L>): L[] {
   const leaves: L[] = []
   eachLeaf(tree, isLeaf, (leaf) => leaves.push(leaf))
   return leaves
+}
+
+/** One tree of trees of the same form: `join` makes each leaf from those at its place. */
+export function joinTrees<L>(trees: readonly unknown[], isLeaf: IsLeaf<L>, join: (leaves: readonly L[]) => unknown): unknown {
+  const columns = trees.map((tree) => leavesOf(tree, isLeaf))
+  let at = 0
+  return mapLeaves(trees[0], isLeaf, () => {
+    const place = at++
+    return join(columns.map((leaves) => leaves[place]!))
+  })
+}
+
+/** Whether the value is a leaf of data: neither an array nor a plain record. */
+export const isValue: IsLeaf<unknown> = (value): value is unknown => !Array.isArray(value) && !isRecord(value)
+
+/**
+ * A copy of data with every value replaced. Entries of records that are undefined are left out.
+ * @param path where the data stand; each value is given its own place, as in 'config.layers[0].name'
+ */
+export function mapData(data: unknown, replace: (value: unknown, path: string) => unknown, path: string, depth = 0): unknown {
+  if (!Array.isArray(data) && !isRecord(data)) return replace(data, path)
+  checkDepth(depth)
+  if (Array.isArray(data)) return data.map((item, i) => mapData(item, replace, `${path}[${i}]`, depth + 1))
+  const entries = Object.entries(data).filter(([, item]) => item !== undefined)
+  return Object.fromEntries(entries.map(([key, item]) => [key, mapData(item, replace, `${path}.${key}`, depth + 1)]))
 }
 
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor

@@ -29,7 +29,7 @@ export interface Batch {
 export type Dtypes = Readonly<Record<string, DType>>
 
 export const isFieldList = (value: unknown): value is (ShapedArray | Tensor)[] =>
-  Array.isArray(value) && value.length > 0 && value.every((part) => isShaped(part) || isTensor(part))
+  Array.isArray(value) && value.length > 0 && Array.from(value as unknown[]).every((part) => isShaped(part) || isTensor(part))
 
 export const isFieldRecord = (value: unknown): value is Record<string, SampleValue> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !isTypedArray(value) && !isShaped(value) && !isTensor(value)

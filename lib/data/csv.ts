@@ -8,6 +8,7 @@ import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { warnOnce } from '../core/warnings.js'
 import { Dataset } from './dataset.js'
+import { markGap } from './gaps.js'
 import { breather } from './sources.js'
 
 export interface CsvOptions {
@@ -24,7 +25,10 @@ export interface CsvOptions {
   header?: boolean | readonly string[]
   /** Default: ','. */
   delimiter?: string
-  /** What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. */
+  /**
+   * What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. data.windows
+   * makes no window over rows that were left out, where it gets the rows as they are: rows.map(({ x }) => x).
+   */
   missing?: 'error' | 'skip' | number
   /**
    * Fields that count as missing, as empty ones do; they are compared without surrounding blanks. Default: 'NA', 'NaN',
@@ -89,6 +93,7 @@ async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSa
   const rows = read(path, options)
   let layout: Layout | undefined
   let skipped = 0
+  let gap = 0
   for await (const { record, line } of rows) {
     if (layout === undefined) {
       const { header = true } = options
@@ -104,8 +109,14 @@ async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSa
       throw new WeftError('ERR_FORMAT', `${path}, line ${line}: ${record.length} fields, but there are ${layout.width} columns`)
     }
     const sample = layout.sample(record, line)
-    if (sample) yield sample
-    else skipped++
+    if (sample) {
+      markGap([sample.x, sample.y], gap)
+      gap = 0
+      yield sample
+    } else {
+      skipped++
+      gap++
+    }
     const turn = pause()
     if (turn) await turn
   }
@@ -113,7 +124,7 @@ async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSa
   if (skipped > 0) {
     warnOnce(
       'WEFT_CSV_SKIPPED',
-      `data.csv: ${skipped} rows of ${path} with missing values were left out. Of a time series they leave gaps, across which windows reach: give missing a number there`,
+      `data.csv: ${skipped} rows of ${path} with missing values were left out. In a time series they leave gaps: pass data.windows the rows ({ x }) => x, which know of them; single numbers taken out of rows do not`,
       path,
     )
   }

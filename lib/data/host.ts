@@ -5,7 +5,7 @@ import { isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
-import { isTensor } from '../core/tree.js'
+import { checkDepth, isTensor } from '../core/tree.js'
 
 /** Values that stay on the host, row-major, with their shape. */
 export interface ShapedArray {
@@ -63,7 +63,10 @@ export function allocate(dtype: DType, size: number): TypedArray {
 /** Shape of nested arrays, read along their first elements. */
 export function nestedShape(value: Nested): number[] {
   const shape: number[] = []
-  for (let at: Nested | undefined = value; Array.isArray(at); at = at[0]) shape.push(at.length)
+  for (let at: Nested | undefined = value; Array.isArray(at); at = at[0]) {
+    checkDepth(shape.length)
+    shape.push(at.length)
+  }
   return shape
 }
 

@@ -15,6 +15,14 @@ export {
   standardScaler,
   type TransformOptions,
 } from './scalers.js'
+export {
+  type DataStatistics,
+  type FeatureStatistics,
+  type InputStatistics,
+  type StatisticsInput,
+  type StatisticsOptions,
+  statistics,
+} from './statistics.js'
 export type { Series } from './series.js'
 export {
   type ChronologicalParts,

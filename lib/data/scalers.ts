@@ -7,6 +7,7 @@ import { checkCall, checkOptions, type OptionTable, show } from '../core/options
 import { add, cast, mul, sub } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from '../core/checks.js'
+import { keepGap } from './gaps.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */
 export type Scalable = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]
@@ -105,7 +106,10 @@ export abstract class Scaler {
         throw new WeftError('ERR_ARGUMENT', `${this.what}: expected numbers, arrays of them or a Tensor, got ${typeof item}`)
       if (item.some(Array.isArray)) return item.map(each)
       if (width > 1 && item.length !== width) throw this.misfit(`..., ${item.length}`, width)
-      return item.map((value, i) => one(value, i))
+      return keepGap(
+        item.map((value, i) => one(value, i)),
+        item,
+      )
     }
     return each(values) as Scaled<T>
   }

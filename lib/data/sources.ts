@@ -9,7 +9,7 @@ import type { Tensor } from '../core/tensor.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
 import { isTypedArray } from '../core/checks.js'
-import { isTensor } from '../core/tree.js'
+import { checkDepth, isTensor } from '../core/tree.js'
 import { checkShaped, describe, dtypeOfTypedArray, isShaped, type Nested, type ShapedArray } from './host.js'
 
 /** Values of all samples along the first axis. */
@@ -138,8 +138,9 @@ function readsOnce(value: MaybeAsync<unknown>): boolean {
   return typeof (value as { next?: unknown }).next === 'function'
 }
 
-function lengthOf(values: Fields, name: string): number {
-  if (isFieldList(values)) return common(values.map((part, i) => [`${name}[${i}]`, lengthOf(part, `${name}[${i}]`)]))
+function lengthOf(values: Fields, name: string, depth = 0): number {
+  checkDepth(depth)
+  if (isFieldList(values)) return common(Array.from(values, (part, i) => [`${name}[${i}]`, lengthOf(part, `${name}[${i}]`, depth + 1)]))
   if (isTypedArray(values) || Array.isArray(values)) return values.length
   if (isTensor(values) || isShaped(values)) {
     if (isShaped(values) && !isTensor(values)) checkShaped(values, `from: ${name}`)
@@ -147,7 +148,9 @@ function lengthOf(values: Fields, name: string): number {
     return values.shape[0]!
   }
   if (isFieldRecord(values) && Object.keys(values).length > 0) {
-    return common(Object.entries(values).map(([key, part]) => [`${name}.${key}`, lengthOf(part as FieldValues, `${name}.${key}`)]))
+    return common(
+      Object.entries(values).map(([key, part]) => [`${name}.${key}`, lengthOf(part as FieldValues, `${name}.${key}`, depth + 1)]),
+    )
   }
   throw new WeftError('ERR_ARGUMENT', `from: ${name} is ${describe(values)}`, {
     hint: 'Use Tensors, nested arrays, typed arrays or { data, shape }',

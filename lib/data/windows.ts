@@ -6,6 +6,7 @@ import { checkCall, type OptionTable, show } from '../core/options.js'
 import { gather, reshape, slice } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { integer, isTypedArray } from '../core/checks.js'
+import { beginsBetween, gapsIn } from './gaps.js'
 import { columnsOf, type Series } from './series.js'
 
 export interface WindowsOptions {
@@ -28,17 +29,20 @@ export interface Windows {
   y: Tensor
 }
 
-/** Positions [n, count]: row i is begin + i·stride, begin + i·stride + 1, ... */
-function positions(n: number, begin: number, stride: number, count: number, device: string): Tensor {
-  const rows = new Int32Array(n * count)
-  for (let i = 0; i < n; i++) for (let k = 0; k < count; k++) rows[i * count + k] = begin + i * stride + k
-  return tensor(rows, { shape: [n, count], device })
+/** Positions [n, count]: row i is begins[i] + after, begins[i] + after + 1, ... */
+function positions(begins: readonly number[], after: number, count: number, device: string): Tensor {
+  const rows = new Int32Array(begins.length * count)
+  begins.forEach((begin, i) => {
+    for (let k = 0; k < count; k++) rows[i * count + k] = begin + after + k
+  })
+  return tensor(rows, { shape: [begins.length, count], device })
 }
 
 /**
  * Windows of a series in time order: row i of x holds steps i·stride ... i·stride + timesteps - 1, row i of y the
  * `horizon` steps after them. n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows,
- * so that none reaches from one part into another.
+ * so that none reaches from one part into another. Rows of data.csv({ missing: 'skip' }) know what was left out before
+ * them: windows that would reach over such a gap are left out.
  */
 export function windows(series: Series, options: WindowsOptions): Windows {
   checkCall('data.windows(series, options)', arguments, WINDOWS_OPTIONS)
@@ -48,12 +52,21 @@ export function windows(series: Series, options: WindowsOptions): Windows {
   const stride = integer(what, 'stride', options.stride ?? 1, 1)
   const columns = columnsOf(what, series)
   const [steps, features] = columns.shape as [number, number]
-  const n = Math.floor((steps - timesteps - horizon) / stride) + 1
+  const gaps = gapsIn(series)
+  const begins = beginsBetween(gaps, steps, timesteps + horizon, stride)
+  const n = begins.length
   if (n < 1) {
+    const where = gaps.length > 0 ? `, with rows left out before ${gaps.length} of them,` : ''
     throw new WeftError(
       'ERR_SHAPE',
-      `${what}: a series of ${steps} steps has no window of ${timesteps} steps and the ${horizon} after it`,
-      { shapes: [columns.shape], hint: `It needs at least ${timesteps + horizon} steps` },
+      `${what}: a series of ${steps} steps${where} has no window of ${timesteps} steps and the ${horizon} after it`,
+      {
+        shapes: [columns.shape],
+        hint:
+          gaps.length > 0
+            ? `Windows do not reach over rows that data.csv left out: write { missing: 0 } there, or shorter timesteps here`
+            : `It needs at least ${timesteps + horizon} steps`,
+      },
     )
   }
   const { target } = options
@@ -63,9 +76,9 @@ export function windows(series: Series, options: WindowsOptions): Windows {
   }
   const { device } = columns
   const goals = targets ? gather(columns, tensor(Int32Array.from(targets), { device }), 1) : columns
-  const y = gather(goals, positions(n, timesteps, stride, horizon, device), 0) // [n, horizon, targets]
+  const y = gather(goals, positions(begins, timesteps, horizon, device), 0) // [n, horizon, targets]
   const alone = typeof target === 'number' || (target === undefined && features === 1)
-  return { x: gather(columns, positions(n, 0, stride, timesteps, device), 0), y: alone ? reshape(y, [n, horizon]) : y }
+  return { x: gather(columns, positions(begins, 0, timesteps, device), 0), y: alone ? reshape(y, [n, horizon]) : y }
 }
 
 export interface ChronologicalSplitOptions {

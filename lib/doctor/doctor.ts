@@ -5,7 +5,8 @@ import path from 'node:path'
 import { cifar10Files } from '../data/datasets/cifar.js'
 import { type FileSet, find } from '../data/datasets/files.js'
 import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
-import { cuda, type DeviceInfo, device, devices } from '../core/device.js'
+import { type DeviceInfo, device, devices } from '../core/device.js'
+import { ACCELERATORS, type Accelerator, isAccelerator, libraryOf } from '../core/device_kinds.js'
 import { checkCall } from '../core/options.js'
 import { deviceTests, selfTests } from './selftest.js'
 
@@ -18,30 +19,31 @@ export interface DoctorCheck {
   detail: string
 }
 
-/** What was found of CUDA. */
-export interface DoctorCuda {
-  /** The CUDA library's path; undefined where this build has none. */
+/** What was found of a kind of device beside the CPU. */
+export interface DoctorLibrary {
+  /** The path of its library; undefined where this build has none. */
   library: string | undefined
   /**
    * Compute capabilities the library holds code for: '80-real' for GPUs of that generation alone, '80-virtual' and '80'
    * also for later ones.
    */
   architectures: string[]
-  /** The CUDA version the library was built with; the driver must support one of the same major number. */
+  /** The release that the library was built with (of CUDA); the driver must support one of the same major number. */
   runtime: string | undefined
-  /** The newest CUDA version that NVIDIA's driver supports; undefined where no driver was found. */
+  /** The newest release that the driver supports; undefined where no driver was found. */
   driver: string | undefined
   /** The release of NVIDIA's kernel driver, '580.95.05', where Linux tells. */
   driverRelease: string | undefined
-  /** CUDA kernels are executed on the CPU: WEFT_CUDA_LIBRARY names such a library. */
+  /** Its kernels are executed on the CPU: WEFT_CUDA_LIBRARY names such a library. */
   emulated: boolean
-  /** GPUs that cannot be used, each with the reason. */
+  /** Devices that cannot be used, each with the reason. */
   rejected: string[]
-  /** Why no CUDA device can be used; undefined where one can. */
+  /** Why no such device can be used; undefined where one can. */
   problem: string | undefined
 }
 
-export interface DoctorReport {
+/** `cuda`: what was found of CUDA. */
+export interface DoctorReport extends Record<Accelerator, DoctorLibrary> {
   /** Every check passed. */
   ok: boolean
   version: string
@@ -52,7 +54,6 @@ export interface DoctorReport {
   platform: string
   /** `level`: the kernels that are used, of those the addon has, `levels`. */
   cpu: { name: string; level: string; levels: string[]; threads: number; features: string[] }
-  cuda: DoctorCuda
   /** The devices that can be used. */
   devices: DeviceInfo[]
   /** The device that new tensors go to. */
@@ -67,17 +68,21 @@ const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
 /**
  * Examines this installation: versions, processor, CUDA and its devices, data sets; small calculations on the default
  * device against plain JavaScript, and larger ones on every CUDA device against the CPU. A machine without CUDA is
- * sound; a WEFT_DEVICE that cannot be used is not.
+ * sound; a WEFT_DEVICE or WEFT_CUDA_LIBRARY that cannot be used is not.
  */
 export async function doctor(): Promise<DoctorReport> {
   checkCall('doctor()', arguments)
   const list = devices()
   const cpu = list.find((info) => info.kind === 'cpu')
   const checks = [await check('device', async () => device())]
+  for (const kind of ACCELERATORS) {
+    const { ignored } = libraryOf(kind)
+    if (ignored !== undefined) checks.push({ name: `${kind} library`, ok: false, detail: ignored })
+  }
   // without a default device there is nothing to calculate on
   if (checks[0]!.ok) {
     for (const [name, test] of selfTests) checks.push(await check(name, test))
-    for (const { id } of list.filter((info) => info.kind === 'cuda')) {
+    for (const { id } of list.filter((info) => isAccelerator(info.kind))) {
       for (const [name, test] of deviceTests) checks.push({ ...(await check(name, () => test(id))), device: id })
     }
   }
@@ -94,7 +99,7 @@ export async function doctor(): Promise<DoctorReport> {
       threads: cpu?.threads ?? 0,
       features: cpu?.features ?? [],
     },
-    cuda: describeCuda(),
+    ...(Object.fromEntries(ACCELERATORS.map((kind) => [kind, describe(kind)])) as Record<Accelerator, DoctorLibrary>),
     devices: list,
     device: checks[0]!.ok ? checks[0]!.detail : undefined,
     datasets: [
@@ -113,8 +118,8 @@ async function check(name: string, run: () => Promise<string>): Promise<DoctorCh
   }
 }
 
-function describeCuda(): DoctorCuda {
-  const { notes, emulated, problem } = cuda()
+function describe(kind: Accelerator): DoctorLibrary {
+  const { notes, emulated, problem } = libraryOf(kind)
   const all = (key: string): string[] => notes.filter(([name]) => name === key).map(([, text]) => text)
   return {
     library: all('library')[0],

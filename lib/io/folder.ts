@@ -19,7 +19,7 @@ import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { isStagingName, removeLeftovers, stagingName } from './leftovers.js'
 import { RegularFile } from './regular_file.js'
-import { isSystemError, systemError } from './system_error.js'
+import { isSystemError, systemError } from '../core/system_error.js'
 
 export const MODEL_FILE = 'model.json'
 export const WEIGHTS_FILE = 'weights.safetensors'
@@ -130,6 +130,13 @@ export const holdsModel = (folder: string): Promise<boolean> =>
     () => false,
   )
 
+/** Where bytes are written to, one after the other. */
+export interface Sink {
+  write(bytes: Uint8Array): Promise<{ bytesWritten: number }>
+}
+/** Makes a file that is not there yet. */
+export type WriteNew = (file: string, write: (sink: Sink) => Promise<void>) => Promise<void>
+
 /** Opens a file for writing that is not there yet, and flushes it to the disk in the end. */
 export async function writeNew(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const handle = await open(file, 'wx')
@@ -141,7 +148,8 @@ export async function writeNew(file: string, write: (handle: FileHandle) => Prom
   }
 }
 
-async function flushFolder(folder: string): Promise<void> {
+/** Flushes the names in a folder to the disk. */
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()
@@ -152,8 +160,10 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
-/** The real path of a folder, which need not be there yet, nor the one a link names. Makes the folders above it. */
-async function realFolder(wanted: string): Promise<string> {
+/**
+ * The real path of a folder or file, which need not be there yet, nor the one a link names. Makes the folders above it.
+ */
+export async function realPlace(wanted: string): Promise<string> {
   let folder = wanted
   for (let links = 0; links < 40; links++) {
     try {
@@ -188,7 +198,7 @@ async function checkReplaceable(folder: string, isModel: (folder: string) => Pro
 }
 
 /** Moves the files of COMMIT to their places; several processes may do so at once. */
-async function settle(folder: string): Promise<void> {
+export async function settle(folder: string): Promise<void> {
   const commit = path.join(folder, COMMIT)
   for (const name of FILES) {
     await rename(path.join(commit, name), path.join(folder, name)).catch((error: unknown) => {
@@ -216,18 +226,18 @@ async function commit(prepared: string, folder: string): Promise<void> {
   await flushFolder(folder)
 }
 
-/** The last save to each folder that was begun in this process. */
+/** The last save to each place that was begun in this process. */
 const queues = new Map<string, Promise<void>>()
 
-/** Runs saves to one folder one after the other. */
-async function inTurn(folder: string, save: () => Promise<void>): Promise<void> {
-  const before = queues.get(folder) ?? Promise.resolve()
+/** Runs saves to one place one after the other. */
+export async function inTurn(place: string, save: () => Promise<void>): Promise<void> {
+  const before = queues.get(place) ?? Promise.resolve()
   const turn = before.then(save, save)
-  queues.set(folder, turn)
+  queues.set(place, turn)
   try {
     await turn
   } finally {
-    if (queues.get(folder) === turn) queues.delete(folder)
+    if (queues.get(place) === turn) queues.delete(place)
   }
 }
 
@@ -245,7 +255,7 @@ export function replaceFolder(
   const wanted = path.resolve(target)
   return inTurn(wanted, async () => {
     try {
-      const folder = await realFolder(wanted)
+      const folder = await realPlace(wanted)
       // another name of the same folder may be in the queue under its real path
       await (folder === wanted ? replace(folder, fill, isModel) : inTurn(folder, () => replace(folder, fill, isModel)))
     } catch (error) {

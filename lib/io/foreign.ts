@@ -24,6 +24,11 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
   if (facts.isFile()) return fileKind(place)
   if (!facts.isDirectory()) return undefined
   const names = new Set(await readdir(place).catch((): string[] => []))
+  if (names.has('sealed.json'))
+    return {
+      what: 'an encrypted model',
+      hint: 'Load it with its key: loadPublished(folder, { modelKeys }) of weftjs/serve, or weftjs serve --model-key',
+    }
   if (names.has('saved_model.pb')) return foreign('a TensorFlow SavedModel')
   if (names.has('model.json')) {
     const json = await jsonOf(path.join(place, 'model.json'))

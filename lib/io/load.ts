@@ -2,11 +2,13 @@
 // come back.
 import { createHash } from 'node:crypto'
 import { device as currentDevice, withDevice } from '../core/device.js'
+import type { Buffer } from '../core/buffer.js'
 import { WeftError } from '../core/error.js'
+import { finished, lastTicket } from '../core/flights.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
-import { bytesOnHost } from '../core/transfer.js'
+import { uploadPart } from '../core/transfer.js'
 import { whileLoading } from '../layers/loading.js'
 import { type LayerJson, layerFromJson } from '../layers/serialize.js'
 import { type AnyModel, Model } from '../model/model.js'
@@ -16,8 +18,8 @@ import { recognize } from './foreign.js'
 import { type Manifest, notAsSaved, readManifest } from './manifest.js'
 import { namedOptimizerState, namedVariables, oldNames } from './names.js'
 import { pathOf, type Place } from './place.js'
-import { jsonObject, type RegularFile } from './regular_file.js'
-import { type Entry, SafetensorsFile, toTensor } from './safetensors.js'
+import { CHUNK_BYTES, jsonObject, type RegularFile } from './regular_file.js'
+import { type Entry, SafetensorsFile } from './safetensors.js'
 import { checkTraining, type Training } from './schema.js'
 import { checkOwn, restoreTraining } from './training.js'
 
@@ -41,8 +43,6 @@ const OPTIONS: OptionTable<LoadOptions> = { device: 'string', layers: 'object', 
  * weight.
  */
 const SLACK_BYTES = 16 << 20
-/** Values of this size are read into the weight's own memory. */
-const LARGE_BYTES = 1 << 20
 
 /**
  * The model saved in a folder (a path or a file: URL). It trains on from where it stopped, bit for bit on the same
@@ -55,7 +55,7 @@ export async function loadModel(place: Place, options: LoadOptions = {}): Promis
   checkOwn({ losses: options.losses, metrics: options.metrics })
   try {
     const folder = await findFolder(wanted)
-    return await withFiles(folder, FILES, (files) => read(files, options))
+    return await withFiles(folder, FILES, (files) => modelOfFiles(files, options))
   } catch (error) {
     if (!(error instanceof WeftError) || error.code !== 'ERR_FORMAT') throw error
     const kind = await recognize(wanted)
@@ -71,7 +71,8 @@ interface Parts {
   state: SafetensorsFile
 }
 
-async function read(files: OpenFiles, options: LoadOptions): Promise<AnyModel> {
+/** The model in files that are open. */
+export async function modelOfFiles(files: OpenFiles, options: LoadOptions): Promise<AnyModel> {
   const { verify = true } = options
   const manifest = await readManifest(files.get(MODEL_FILE)!, verify)
   const checksum = verify && manifest.version > 1
@@ -109,7 +110,7 @@ async function readTraining(file: RegularFile, sha256: string | undefined): Prom
 
 async function check(file: RegularFile, sha256: string): Promise<void> {
   const hash = createHash('sha256')
-  const chunk = new Uint8Array(Math.min(file.size, LARGE_BYTES))
+  const chunk = new Uint8Array(Math.min(file.size, CHUNK_BYTES))
   for (let at = 0; at < file.size; at += chunk.length) {
     const part = chunk.subarray(0, file.size - at)
     await file.read(part, at)
@@ -190,18 +191,19 @@ function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string
 
 /** Reads the values of a file into the variables; they match. */
 async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variable>, sha256: string | undefined): Promise<void> {
-  const direct = ({ from, to }: Entry, variable: Variable): boolean => variable.device === 'cpu' && to - from >= LARGE_BYTES
-  const target = async (entry: Entry): Promise<Uint8Array> => {
-    const variable = variables.get(entry.name)!
-    // nobody else has the model yet, so that its memory may be written to once the runs that made it are done
-    return direct(entry, variable) ? await bytesOnHost(variable.held()) : new Uint8Array(entry.to - entry.from)
+  // nobody else has the model yet, so that its memory may be written to once the runs that made it are done
+  await finished(lastTicket())
+  const memoryOf = (entry: Entry): Buffer => variables.get(entry.name)!.held()
+  let staging = new Uint8Array(0)
+  const target = async (entry: Entry, at: number, size: number): Promise<Uint8Array> => {
+    const buffer = memoryOf(entry)
+    if (buffer.device === 0) return buffer.view().subarray(at, at + size)
+    if (staging.length < size) staging = new Uint8Array(size)
+    return staging.subarray(0, size)
   }
-  const put = (entry: Entry, bytes: Uint8Array): void => {
-    const variable = variables.get(entry.name)!
-    if (direct(entry, variable)) return
-    const value = toTensor({ dtype: entry.dtype, shape: entry.shape, bytes }, variable.device)
-    variable.assign(value)
-    value.dispose()
+  const put = async (entry: Entry, at: number, chunk: Uint8Array): Promise<void> => {
+    const buffer = memoryOf(entry)
+    if (buffer.device !== 0) await uploadPart(buffer, at, chunk)
   }
   const found = await file.readAll(target, put, sha256 !== undefined)
   if (sha256 !== undefined && found !== sha256) throw notAsSaved(file.path)

@@ -8,12 +8,12 @@ import { show } from '../core/options.js'
 export type Place = string | URL
 
 /** The absolute path of a place, without '.' and '..'. ERR_ARGUMENT when it is none. */
-export function pathOf(what: string, place: unknown): string {
+export function pathOf(what: string, place: unknown, kind: 'folder' | 'file' = 'folder'): string {
   if (place instanceof URL || (typeof place === 'string' && /^file:/i.test(place))) return fromUrl(what, place)
   if (typeof place !== 'string' || place === '') {
-    throw new WeftError('ERR_ARGUMENT', `${what}: expected the name of a folder, got ${show(place)}`, { hint: `Write ${what}('folder')` })
+    throw new WeftError('ERR_ARGUMENT', `${what}: expected the name of a ${kind}, got ${show(place)}`, { hint: `Write ${what}('${kind}')` })
   }
-  if (place.includes('\0')) throw new WeftError('ERR_ARGUMENT', `${what}: the name of a folder cannot hold a zero byte`)
+  if (place.includes('\0')) throw new WeftError('ERR_ARGUMENT', `${what}: the name of a ${kind} cannot hold a zero byte`)
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(place)) throw otherUrl(what, place)
   return path.resolve(place)
 }

@@ -2,7 +2,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { systemError } from './system_error.js'
+import { systemError } from '../core/system_error.js'
 
 /** What is read or hashed at a time. */
 export const CHUNK_BYTES: number = 8 << 20
@@ -22,16 +22,22 @@ export class RegularFile {
   readonly size: number
   readonly facts: Stats
   private readonly handle: FileHandle
+  private held: Uint8Array | undefined
 
-  private constructor(file: string, handle: FileHandle, facts: Stats) {
+  protected constructor(file: string, handle: FileHandle, facts: Stats, size: number = facts.size) {
     this.path = file
     this.handle = handle
     this.facts = facts
-    this.size = facts.size
+    this.size = size
   }
 
   /** Opens a file. Throws the system's error where there is none, ERR_FORMAT when it is not a regular one. */
   static async open(file: string): Promise<RegularFile> {
+    const { handle, facts } = await RegularFile.opened(file)
+    return new RegularFile(file, handle, facts)
+  }
+
+  protected static async opened(file: string): Promise<{ handle: FileHandle; facts: Stats }> {
     const check = (facts: Stats): void => {
       if (!facts.isFile()) throw new WeftError('ERR_FORMAT', `${file} is ${kindOf(facts)}, not a regular file`)
     }
@@ -41,7 +47,7 @@ export class RegularFile {
     try {
       const facts = await handle.stat()
       check(facts)
-      return new RegularFile(file, handle, facts)
+      return { handle, facts }
     } catch (error) {
       await handle.close()
       throw error
@@ -49,7 +55,29 @@ export class RegularFile {
   }
 
   /** Fills `target` with the bytes from `position` on. ERR_FORMAT where the file ends before. */
-  async read(target: Uint8Array, position: number): Promise<void> {
+  read(target: Uint8Array, position: number): Promise<void> {
+    return this.readStored(target, position)
+  }
+
+  /** Reads the whole file into memory, and returns it: what is read later is what is there now. */
+  async hold(): Promise<Uint8Array> {
+    if (this.held !== undefined) return this.held
+    if (this.facts.size > MOST_JSON_BYTES)
+      throw new WeftError('ERR_FORMAT', `${this.path} has ${this.facts.size} bytes, at most ${MOST_JSON_BYTES} are held in memory`)
+    const bytes = Buffer.allocUnsafe(this.facts.size)
+    await this.readStored(bytes, 0)
+    this.held = bytes
+    return bytes
+  }
+
+  /** Reads the bytes as they lie in the file. */
+  protected async readStored(target: Uint8Array, position: number): Promise<void> {
+    if (this.held !== undefined) {
+      const part = this.held.subarray(position, position + target.length)
+      if (part.length < target.length) throw new WeftError('ERR_FORMAT', `${this.path} ends at byte ${this.held.length}`)
+      target.set(part)
+      return
+    }
     try {
       for (let at = 0; at < target.length; ) {
         const length = Math.min(CHUNK_BYTES, target.length - at)

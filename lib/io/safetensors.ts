@@ -1,17 +1,16 @@
 // safetensors: reads and writes the file format for named tensors (8-byte header length, JSON header, raw little-endian
 // data).
 import { createHash, type Hash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import { device as currentDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { fillFrom } from '../core/create.js'
 import { bytesOf, type DType, type Shape, sizeOf } from '../core/spec.js'
 import { allocate, type Tensor } from '../core/tensor.js'
-import { bytesOnHost } from '../core/transfer.js'
-import { writeNew } from './folder.js'
+import { keep, type Kept } from '../core/keep.js'
+import { type Sink, type WriteNew, writeNew } from './folder.js'
 import { CHUNK_BYTES, RegularFile } from './regular_file.js'
-import { systemError } from './system_error.js'
+import { systemError } from '../core/system_error.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',
@@ -44,11 +43,26 @@ export interface Written {
   readonly sha256: string
 }
 
-/** Writes tensors in the given order, and flushes them to the disk. The tensors must not change meanwhile. */
+/** Writes tensors in the given order, as they are now, and flushes them to the disk. */
 export async function writeSafetensors(
   file: string,
   tensors: ReadonlyMap<string, Tensor>,
   metadata?: Readonly<Record<string, string>>,
+): Promise<Written> {
+  const values = new Map([...tensors].map(([name, t]) => [name, keep(t)]))
+  try {
+    return await writeKept(file, values, metadata)
+  } finally {
+    for (const kept of values.values()) kept.release()
+  }
+}
+
+/** The same for values that were kept before. They pass through one chunk of memory. */
+export async function writeKept(
+  file: string,
+  tensors: ReadonlyMap<string, Kept>,
+  metadata?: Readonly<Record<string, string>>,
+  create: WriteNew = writeNew,
 ): Promise<Written> {
   const header: [string, unknown][] = metadata ? [[METADATA, metadata]] : []
   let offset = 0
@@ -64,17 +78,25 @@ export async function writeSafetensors(
   begin.writeBigUInt64LE(BigInt(begin.length - 8))
   json.copy(begin, 8)
   const hash = createHash('sha256')
-  await writeNew(file, async (handle) => {
-    await writeAll(handle, begin, hash)
-    for (const t of tensors.values()) await writeAll(handle, await bytesOnHost(t.held()), hash)
+  await create(file, async (sink) => {
+    await writeAll(sink, begin, hash)
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(0, ...[...tensors.values()].map((t) => t.bytes))))
+    for (const t of tensors.values()) {
+      for (let at = 0; at < t.bytes; at += chunk.length) {
+        const part = chunk.subarray(0, Math.min(chunk.length, t.bytes - at))
+        await t.read(at, part)
+        await writeAll(sink, part, hash)
+      }
+    }
   })
   return { bytes: begin.length + offset, sha256: hash.digest('hex') }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array, hash: Hash): Promise<void> {
+/** Writes all bytes, and adds them to the checksum. */
+export async function writeAll(sink: Sink, bytes: Uint8Array, hash: Hash): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     const chunk = bytes.subarray(at, at + CHUNK_BYTES)
-    const { bytesWritten } = await handle.write(chunk)
+    const { bytesWritten } = await sink.write(chunk)
     hash.update(chunk.subarray(0, bytesWritten))
     at += bytesWritten
   }
@@ -91,10 +113,9 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
   try {
     const stored = await SafetensorsFile.read(opened)
     const found = new Map<string, StoredTensor>()
-    await stored.readAll(async ({ name, dtype, shape, from, to }) => {
-      const bytes = new Uint8Array(to - from)
-      found.set(name, { dtype, shape, bytes })
-      return bytes
+    await stored.readAll(async ({ name, dtype, shape, from, to }, at, size) => {
+      if (at === 0) found.set(name, { dtype, shape, bytes: new Uint8Array(to - from) })
+      return found.get(name)!.bytes.subarray(at, at + size)
     })
     return new Map([...stored.tensors.keys()].map((name) => [name, found.get(name)!]))
   } finally {
@@ -139,24 +160,24 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads the values in the order they lie in, each into the memory that `target` gives for it. Returns the checksum of
-   * the file.
-   * @param then called when the memory has been filled
+   * Reads the values in the order they lie in, in chunks. Returns the checksum of the file.
+   * @param target gives the memory for `size` bytes of a tensor, from its byte `at` on; also once for one without bytes
+   * @param then called when that memory has been filled
    */
   async readAll(
-    target: (entry: Entry) => Promise<Uint8Array>,
-    then?: (entry: Entry, bytes: Uint8Array) => void,
+    target: (entry: Entry, at: number, size: number) => Promise<Uint8Array>,
+    then?: (entry: Entry, at: number, chunk: Uint8Array) => Promise<void>,
     checksum = false,
   ): Promise<string> {
     const hash = createHash('sha256').update(this.begin)
     for (const entry of inOrder(this.tensors.values())) {
-      const bytes = await target(entry)
-      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-        const chunk = bytes.subarray(at, at + CHUNK_BYTES)
+      const bytes = entry.to - entry.from
+      for (let at = 0; at === 0 || at < bytes; at += CHUNK_BYTES) {
+        const chunk = await target(entry, at, Math.min(CHUNK_BYTES, bytes - at))
         await this.file.read(chunk, this.begin.length + entry.from + at)
         if (checksum) hash.update(chunk)
+        await then?.(entry, at, chunk)
       }
-      then?.(entry, bytes)
     }
     return checksum ? hash.digest('hex') : ''
   }

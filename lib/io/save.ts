@@ -2,20 +2,20 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { checkCall, type OptionTable } from '../core/options.js'
-import { copyOf } from '../core/read.js'
+import { keep, type Kept } from '../core/keep.js'
 import { type LayerJson, layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { WeftError } from '../core/error.js'
-import type { Tensor, Variable } from '../core/tensor.js'
+import type { Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
-import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, writeNew } from './folder.js'
+import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, type WriteNew, writeNew } from './folder.js'
 import { type FileFacts, FORMAT, isSavedModel, jsonText, manifestText } from './manifest.js'
 import { namedOptimizerState, namedVariables } from './names.js'
 import { pathOf, type Place } from './place.js'
 import { isTooDeep, ownNames } from './schema.js'
-import { writeSafetensors } from './safetensors.js'
+import { writeAll, writeKept } from './safetensors.js'
 
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
@@ -31,9 +31,9 @@ declare module '../model/model.js' {
   }
 }
 
-/** Copies of the values as of now, whatever steps run meanwhile. */
-function copies(variables: ReadonlyMap<string, Variable>): Map<string, Tensor> {
-  return new Map([...variables].map(([name, variable]) => [name, copyOf(variable)]))
+/** The values as of now, whatever steps run meanwhile. */
+function keptValues(variables: ReadonlyMap<string, Variable>): Values {
+  return new Map([...variables].map(([name, variable]) => [name, keep(variable)]))
 }
 
 /** The first part of a value that is no JSON, as a path; undefined when all of it is. */
@@ -78,13 +78,13 @@ function compilation(model: AnyModel): object {
   return { ...json, optimizer: { className: optimizer.name, config: optimizer.config } }
 }
 
-type Tensors = ReadonlyMap<string, Tensor>
+type Values = ReadonlyMap<string, Kept>
 /** What is saved of a model. */
 interface Snapshot {
   readonly content: { model: LayerJson; assets: unknown }
   readonly training: string
-  readonly weights: Tensors
-  readonly state: Tensors
+  readonly weights: Values
+  readonly state: Values
 }
 
 /** What is saved of a model, as of now: steps may run, and objects change, while the save waits for its turn. */
@@ -98,8 +98,9 @@ function snapshot(model: AnyModel, assets: unknown): Snapshot {
     epochs: model.epochsTrained,
   }
   const variables = namedVariables(model)
-  const weights = copies(variables)
-  const state = compiled ? copies(namedOptimizerState(model, variables)) : new Map<string, Tensor>()
+  const optimizer = compiled ? namedOptimizerState(model, variables) : new Map<string, Variable>()
+  const weights = keptValues(variables)
+  const state = keptValues(optimizer)
   return { content, training: jsonText(training), weights, state }
 }
 
@@ -113,23 +114,38 @@ function plain<T>(value: T): T {
 }
 
 /** Writes the files of a model into an empty folder. */
-async function writeModel(folder: string, { content, training, weights, state }: Snapshot): Promise<void> {
+async function writeModel(folder: string, { content, training, weights, state }: Snapshot, create: WriteNew = writeNew): Promise<void> {
   const metadata = { format: FORMAT }
   const files = new Map<string, FileFacts>()
-  files.set(WEIGHTS_FILE, await writeSafetensors(path.join(folder, WEIGHTS_FILE), weights, metadata))
-  files.set(OPTIMIZER_FILE, await writeSafetensors(path.join(folder, OPTIMIZER_FILE), state, metadata))
-  files.set(TRAINING_FILE, await writeText(path.join(folder, TRAINING_FILE), training))
-  await writeText(path.join(folder, MODEL_FILE), manifestText(content, files))
+  files.set(WEIGHTS_FILE, await writeKept(path.join(folder, WEIGHTS_FILE), weights, metadata, create))
+  files.set(OPTIMIZER_FILE, await writeKept(path.join(folder, OPTIMIZER_FILE), state, metadata, create))
+  files.set(TRAINING_FILE, await writeText(path.join(folder, TRAINING_FILE), training, create))
+  await writeText(path.join(folder, MODEL_FILE), manifestText(content, files), create)
 }
 
-async function writeText(file: string, text: string): Promise<FileFacts> {
+async function writeText(file: string, text: string, create: WriteNew): Promise<FileFacts> {
   const bytes = Buffer.from(text)
-  await writeNew(file, (handle) => handle.writeFile(bytes))
-  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+  const hash = createHash('sha256')
+  await create(file, (sink) => writeAll(sink, bytes, hash))
+  return { bytes: bytes.length, sha256: hash.digest('hex') }
 }
 
 async function saveModel(model: AnyModel, place: Place, options: SaveOptions): Promise<void> {
   const folder = pathOf('save', place)
+  const assets = await withSnapshot(model, options, (saved) => replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel))
+  model.assets = assets
+}
+
+/** Writes the files of a model, as of now, into an empty folder, each by `create`. */
+export async function writeModelFiles(model: AnyModel, folder: string, create: WriteNew): Promise<void> {
+  await withSnapshot(model, {}, (saved) => writeModel(folder, saved, create))
+}
+
+async function withSnapshot(
+  model: AnyModel,
+  options: SaveOptions,
+  write: (saved: Snapshot) => Promise<void>,
+): Promise<Record<string, unknown>> {
   if (!model.built)
     throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, {
       hint: 'Give the first layer inputShape, or fit the model first',
@@ -138,11 +154,11 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
   checkAssets(assets)
   const saved = snapshot(model, assets)
   try {
-    await replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel)
+    await write(saved)
   } finally {
-    for (const copy of [...saved.weights.values(), ...saved.state.values()]) copy.dispose()
+    for (const kept of [...saved.weights.values(), ...saved.state.values()]) kept.release()
   }
-  model.assets = assets
+  return assets
 }
 
 const OPTIONS: OptionTable<SaveOptions> = { assets: 'object' }

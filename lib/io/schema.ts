@@ -1,6 +1,6 @@
 // The schema of saved models: what model.json and training.json must look like before anything is made from them.
 import { WeftError } from '../core/error.js'
-import { isRecord } from '../core/tree.js'
+import { isRecord, isValue, leavesOf } from '../core/tree.js'
 
 /** How deep values may be nested. */
 const MOST_DEPTH = 200
@@ -34,8 +34,7 @@ export function checkDepth(file: string, value: unknown): void {
 
 const isExtent = (n: unknown): boolean => n === null || (Number.isSafeInteger(n) && (n as number) >= 0)
 const isShape = (value: unknown): boolean => Array.isArray(value) && value.length <= MOST_RANK && value.every(isExtent)
-const isShapeTree = (value: unknown): boolean =>
-  isShape(value) || (Array.isArray(value) ? value.every(isShapeTree) : isRecord(value) && Object.values(value).every(isShapeTree))
+const isShapeTree = (value: unknown): boolean => leavesOf(value, (part): part is unknown => isShape(part) || isValue(part)).every(isShape)
 
 /**
  * Throws ERR_FORMAT unless the value describes a layer: { className, config, build? }, and so on inside.
@@ -94,18 +93,14 @@ function checkNodes(file: string, config: Json, where: string): void {
 }
 
 /** Whether a result of a node is somewhere in the value. */
-function holdsNode(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(holdsNode)
-  return isRecord(value) && (Number.isInteger(value['$node']) || Object.values(value).some(holdsNode))
-}
+const holdsNode = (value: unknown): boolean => leavesOf(value, isReference).some(({ $node }) => Number.isInteger($node))
 
 /** Whether something in the value refers to a result of a node, but not by numbers. */
-function hasBadNode(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(hasBadNode)
-  if (!isRecord(value)) return false
-  if (Object.hasOwn(value, '$node')) return !isCount(value['$node']) || !isCount(value['output'])
-  return Object.values(value).some(hasBadNode)
-}
+const hasBadNode = (value: unknown): boolean =>
+  leavesOf(value, isReference).some(({ $node, output }) => !isCount($node) || !isCount(output))
+
+type Reference = { $node: unknown; output: unknown }
+const isReference = (value: unknown): value is Reference => isRecord(value) && Object.hasOwn(value, '$node')
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 
@@ -136,8 +131,6 @@ export function checkTraining(file: string, json: Json): Training {
 }
 
 /** Names of the functions in a saved loss or in saved metrics. */
-export function ownNames(json: unknown): string[] {
-  if (Array.isArray(json)) return json.flatMap(ownNames)
-  if (!isRecord(json)) return []
-  return typeof json['own'] === 'string' ? [json['own']] : Object.values(json).flatMap(ownNames)
-}
+export const ownNames = (json: unknown): string[] => leavesOf(json, isOwn).map(({ own }) => own)
+
+const isOwn = (value: unknown): value is { own: string } => isRecord(value) && typeof value['own'] === 'string'

@@ -4,7 +4,7 @@ import type { Variable } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import type { AnyModel } from '../model/model.js'
 import { type ObjectiveJson, objectiveOptions, type OwnFunctions } from '../model/objective.js'
-import { optimizerFromJson } from '../optimizers/index.js'
+import { optimizerFromJson } from '../optimizers/by_name.js'
 import type { SafetensorsFile } from './safetensors.js'
 import { ownNames, type Training } from './schema.js'
 

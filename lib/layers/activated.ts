@@ -2,7 +2,7 @@
 import type { OptionTable } from '../core/options.js'
 import { type Activation, type ActivationLike, getActivation } from '../activations.js'
 import type { ConstraintLike } from '../constraints.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import { div } from '../ops/index.js'
 import type { RegularizerFunction, RegularizerLike } from '../regularizers.js'
 import type { Tensor } from '../core/tensor.js'

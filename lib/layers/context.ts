@@ -1,6 +1,8 @@
 // What a layer's call knows of the calls around it: training or not, and where its losses and metrics go.
 import { during } from '../core/during.js'
+import { maskedCalls } from '../core/symbolic.js'
 import type { Tensor } from '../core/tensor.js'
+import { notePass } from './added_losses.js'
 import type { AnyLayer } from './layer.js'
 
 /** What the layers called during one pass have left for the training step. */
@@ -18,12 +20,16 @@ interface Scope {
   metrics: Map<string, Tensor>
 }
 
-/** @internal The pass under way. */
-export const context: { training: boolean; scope: Scope | undefined; caller: AnyLayer | undefined } = {
-  training: false,
-  scope: undefined,
-  caller: undefined,
+interface Call {
+  training: boolean
+  /** The layer whose call is under way. */
+  caller: AnyLayer | undefined
+  /** The number of the outermost layer's call. */
+  pass: number
 }
+
+/** @internal The pass under way. */
+export const context: Call & { scope: Scope | undefined } = { training: false, scope: undefined, caller: undefined, pass: 0 }
 
 /** Runs fn, a pass through layers, and gathers the losses and metrics that the layers add. */
 export function collectLosses<T>(fn: () => T): Collected<T> {
@@ -36,5 +42,22 @@ export function collectLosses<T>(fn: () => T): Collected<T> {
 /** @internal Runs fn with its own place for losses and metrics; undefined: they are dropped. */
 export const inScope = <T>(scope: Scope | undefined, fn: () => T): T => during(context, { scope }, fn)
 
-/** @internal Runs fn, the call of a layer, as part of a training or an inference pass. */
-export const inPass = <T>(training: boolean, caller: AnyLayer, fn: () => T): T => during(context, { training, caller }, fn)
+/** @internal Runs fn, the call of a layer that is told of these masks, as part of a training or an inference pass. */
+export function inPass<T>(call: Call & { caller: AnyLayer }, masks: readonly (Tensor | undefined)[], fn: () => T): T {
+  notePass(call.caller, call.pass)
+  return during(maskedCalls, { own: seesToMasks(call.caller), told: masks }, () => during(context, call, fn))
+}
+
+/** Classes whose calls see to the masks inside them: those of this package. */
+const seeing = new WeakSet<object>()
+
+/** @internal Marks a class, and those that extend it. */
+export function markSeeing(made: { prototype: object }): void {
+  seeing.add(made.prototype)
+}
+
+function seesToMasks(layer: object): boolean {
+  for (let at = Object.getPrototypeOf(layer) as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null)
+    if (seeing.has(at)) return true
+  return false
+}

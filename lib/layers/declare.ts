@@ -3,6 +3,7 @@
 import { WeftError } from '../core/error.js'
 import { factoryName } from '../core/named.js'
 import { checkCall, type OptionTable } from '../core/options.js'
+import { markSeeing } from './context.js'
 import type { AnyLayer, LayerOptions } from './layer.js'
 import type { CellLike } from './recurrent/cell.js'
 
@@ -29,6 +30,7 @@ export function layer<K extends Constructor & { className: string; options: Opti
   const { className } = made
   if (layerClasses.has(className)) throw new WeftError('ERR_STATE', `there are two classes of layers named ${className}`)
   layerClasses.set(className, made as unknown as LayerClass)
+  markSeeing(made)
   const signature = `layers.${factoryName(className)}(options)`
   const factory = (...config: unknown[]): InstanceType<K> => {
     checkCall(signature, config)

@@ -1,5 +1,6 @@
 // Dropout and noise: only while training, from a random state of the layer that is saved with the model.
 import { type DynamicShape } from '../core/spec.js'
+import { factoryName } from '../core/named.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
@@ -67,51 +68,43 @@ export interface SpatialDropoutOptions {
   seed?: number
 }
 
-/** Drops whole channels of sequences [batch, steps, channels]. */
-export class SpatialDropout1d extends Random<SpatialDropoutOptions> {
-  static override readonly className: string = 'SpatialDropout1d'
-  static override readonly options: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
+const RATE_OPTIONS: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
+
+abstract class SpatialDropout extends Random<SpatialDropoutOptions> {
   protected override readonly keepsRange: boolean = true
-  protected override inputSpec: InputSpec | undefined = SEQUENCES
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)
-    rateOption('layers.spatialDropout1d', config.rate)
+    rateOption(`layers.${factoryName(this.className)}`, config.rate)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {
-    return training ? dropChannels(x, this.config.rate, this.state) : x
+    const { rate } = this.config
+    if (!training || rate === 0) return x
+    const shape = x.shape.map((extent, axis) => (axis === 0 || axis === x.rank - 1 ? extent : 1))
+    return ops.mul(x, ops.dropout(ops.ones(shape, { dtype: x.dtype }), rate, { state: this.state }))
   }
+}
+
+/** Drops whole channels of sequences [batch, steps, channels]. */
+export class SpatialDropout1d extends SpatialDropout {
+  static override readonly className: string = 'SpatialDropout1d'
+  static override readonly options: OptionTable<SpatialDropoutOptions> = RATE_OPTIONS
+  protected override inputSpec: InputSpec | undefined = SEQUENCES
 }
 
 /** Drops channels of sequences while training. */
 export const spatialDropout1d: LayerFactory<typeof SpatialDropout1d> = layer(SpatialDropout1d)
 
 /** Drops whole channels of images [batch, height, width, channels]. */
-export class SpatialDropout2d extends Random<SpatialDropoutOptions> {
+export class SpatialDropout2d extends SpatialDropout {
   static override readonly className: string = 'SpatialDropout2d'
-  static override readonly options: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
-  protected override readonly keepsRange: boolean = true
+  static override readonly options: OptionTable<SpatialDropoutOptions> = RATE_OPTIONS
   protected override inputSpec: InputSpec | undefined = IMAGES
-
-  constructor(config: SpatialDropoutOptions & LayerOptions) {
-    super(config)
-    rateOption('layers.spatialDropout2d', config.rate)
-  }
-
-  call(x: Tensor, { training }: CallOptions): Tensor {
-    return training ? dropChannels(x, this.config.rate, this.state) : x
-  }
 }
 
 /** Drops channels of images while training. */
 export const spatialDropout2d: LayerFactory<typeof SpatialDropout2d> = layer(SpatialDropout2d)
-
-function dropChannels(x: Tensor, rate: number, state: Variable): Tensor {
-  if (rate === 0) return x
-  const shape = x.shape.map((extent, axis) => (axis === 0 || axis === x.rank - 1 ? extent : 1))
-  return ops.mul(x, ops.dropout(ops.ones(shape, { dtype: x.dtype }), rate, { state }))
-}
 
 export interface GaussianNoiseOptions {
   /** Standard deviation of the noise. */
@@ -143,7 +136,7 @@ export const gaussianNoise: LayerFactory<typeof GaussianNoise> = layer(GaussianN
 /** Multiplies by normal noise of mean 1 and standard deviation √(rate / (1 - rate)) (Srivastava et al. 2014). */
 export class GaussianDropout extends Random<SpatialDropoutOptions> {
   static override readonly className: string = 'GaussianDropout'
-  static override readonly options: OptionTable<SpatialDropoutOptions> = { rate: 'number', seed: 'number' }
+  static override readonly options: OptionTable<SpatialDropoutOptions> = RATE_OPTIONS
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)

@@ -1,10 +1,11 @@
 // Embedding: a learned vector for each id.
+import { isTypedArray } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import { cast, gather, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
@@ -74,7 +75,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
   private given(weights: TensorLike, shape: Shape, dtype: DType | undefined): Tensor {
     // a list of one matrix, as Keras takes them
     const only = Array.isArray(weights) && weights.length === 1 && !Array.isArray(weights[0]) ? (weights[0] as TensorLike) : weights
-    const made = only instanceof Tensor ? only : tensor(only, ArrayBuffer.isView(only) ? { shape } : {})
+    const made = only instanceof Tensor ? only : tensor(only, isTypedArray(only) ? { shape } : {})
     const values = made.rank === 3 && made.shape[0] === 1 ? reshape(made, made.shape.slice(1)) : made
     if (!sameShape(values.shape, shape))
       throw this.error('ERR_SHAPE', `weights must have shape [${shape}], got [${values.shape}]`, [shape, values.shape])

@@ -1,4 +1,5 @@
 // Group normalization: the features of each sample in groups, each normalized over the group and all places.
+import { isInteger } from '../core/checks.js'
 import { type DynamicShape, sizeOf } from '../core/spec.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
@@ -25,7 +26,7 @@ export class GroupNormalization extends AffineLayer<GroupNormalizationOptions> {
   constructor(config: GroupNormalizationOptions & LayerOptions = {}) {
     super('layers.groupNormalization', config)
     this.groups = config.groups ?? 32
-    if (!Number.isInteger(this.groups) || (this.groups < 1 && this.groups !== -1))
+    if (!isInteger(this.groups, 1) && this.groups !== -1)
       throw new WeftError('ERR_ARGUMENT', `layers.groupNormalization: groups must be a positive integer or -1, got ${show(config.groups)}`)
   }
 

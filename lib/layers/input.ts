@@ -1,4 +1,5 @@
 // Inputs of models: the input layer, and how data are fitted to the shape a model was made for.
+import { isInteger } from '../core/checks.js'
 import { type DType, type DynamicShape, type Shape, shapeText } from '../core/spec.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
@@ -48,7 +49,7 @@ export const inputLayer: LayerFactory<typeof InputLayer> = layer(InputLayer)
 
 /** Throws ERR_SHAPE unless every extent is a positive integer or null. */
 export function checkSampleShape(what: string, shape: unknown): asserts shape is DynamicShape {
-  if (!Array.isArray(shape) || shape.some((extent) => extent !== null && (!Number.isInteger(extent) || extent < 0))) {
+  if (!Array.isArray(shape) || shape.some((extent) => extent !== null && !isInteger(extent, 0))) {
     throw new WeftError(
       'ERR_SHAPE',
       `${what}: the shape of a sample is a list of extents (null: any), without the batch, got ${shape === undefined ? 'nothing' : show(shape)}`,

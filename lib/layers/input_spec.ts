@@ -1,5 +1,8 @@
 // InputSpec: the rank and the fixed extents that a layer needs of its input.
+import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { type DynamicShape, shapeText } from '../core/spec.js'
+import { isRecord, isShape, mapLeaves } from '../core/tree.js'
 import type { InputShapes } from './layer.js'
 
 /** The shapes in a list, or the one there is. */
@@ -36,8 +39,20 @@ export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefin
   return `expected an input of shape [${names.join(', ')}], received ${shapeText(shape)}`
 }
 
-/** A copy of a tree of shapes with every shape replaced. */
-export function mapShapes(tree: unknown, replace: (shape: DynamicShape) => unknown): unknown {
-  if (!Array.isArray(tree)) return Object.fromEntries(Object.entries(tree as object).map(([key, item]) => [key, mapShapes(item, replace)]))
-  return Array.isArray(tree[0]) ? tree.map((item) => mapShapes(item, replace)) : replace(tree)
+/** Throws ERR_SHAPE unless the value is a shape, or a list or record of shapes. */
+export function checkShapes(what: string, shapes: unknown): void {
+  const isExtent = (n: unknown): boolean => n === null || (Number.isSafeInteger(n) && (n as number) >= 0)
+  const good = (tree: unknown, depth: number): boolean => {
+    if (depth > 4) return false
+    // holes are passed over by every()
+    if (Array.isArray(tree))
+      return Array.isArray(tree[0]) ? tree.every((item) => good(item, depth + 1)) : Array.from(tree as unknown[]).every(isExtent)
+    const parts = isRecord(tree) ? Object.values(tree) : []
+    return parts.length > 0 && parts.every((item) => good(item, depth + 1))
+  }
+  if (good(shapes, 0)) return
+  throw new WeftError('ERR_SHAPE', `${what}: a shape is a list of integers of at least 0, null where they vary, got ${show(shapes)}`)
 }
+
+/** A copy of a tree of shapes with every shape replaced. */
+export const mapShapes = (tree: unknown, replace: (shape: DynamicShape) => unknown): unknown => mapLeaves(tree, isShape, replace)

@@ -1,5 +1,5 @@
 // Lambda: a function of tensors as a layer.
-import { WeftError } from '../core/error.js'
+import { checkFunction } from '../core/checks.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import type { NoOptions } from './declare.js'
@@ -16,7 +16,7 @@ export class Lambda extends Layer<LayerOptions> {
   private readonly fn: LambdaFunction
 
   constructor(fn: LambdaFunction, config: LayerOptions = {}) {
-    if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `layers.lambda: expected a function, got ${typeof fn}`)
+    checkFunction('layers.lambda', fn)
     super(config)
     this.fn = fn
   }

@@ -4,19 +4,21 @@ import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
-import { cast, reshape } from '../ops/index.js'
-import { carriesMask } from '../ops/masks.js'
+import { cast } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
-import { mapTree } from '../core/tree.js'
-import { warnOnce } from '../core/warnings.js'
+import { isRecord, mapTree } from '../core/tree.js'
+import { keepLoss, nextPass } from './added_losses.js'
+import { type ApplyOptions, wrongOption } from './apply_options.js'
 import { areBytes, markBytes, warnOfBytes } from './bytes.js'
 import { context, inPass } from './context.js'
-import { type InputSpec, mapShapes, misfitOf } from './input_spec.js'
+import { checkShapes, type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
+import { maskedResult } from './masked_result.js'
 import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { Weighted } from './weights.js'
 
+export type { ApplyOptions } from './apply_options.js'
 export type { InputSpec } from './input_spec.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: layers of different inputs and results live in one list
@@ -44,15 +46,6 @@ export interface CallOptions {
   mask: Tensor | undefined
   /** The mask of each input, for layers of several. */
   masks: readonly (Tensor | undefined)[]
-}
-
-export interface ApplyOptions {
-  /** Default: as the call around it, else false. */
-  training?: boolean
-  /** Instead of the mask the input carries. */
-  mask?: Tensor | undefined
-  /** Leaves out the last activation of the layer (a list: by output of a model), so that a loss can take logits. */
-  withoutActivation?: boolean | readonly boolean[]
 }
 
 /** A layer: `config` is what it was made with, JSON unless it holds functions. Subclasses write build() and call(). */
@@ -101,13 +94,15 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     this.name = nameOf(this, className, config.name)
     this.config = config
     this.dtype = config.dtype ?? 'float32'
-    if (!isFloat(this.dtype)) throw this.error('ERR_DTYPE', `dtype must be a float, got ${this.dtype}`)
+    if (typeof this.dtype !== 'string' || !isFloat(this.dtype))
+      throw this.error('ERR_DTYPE', `dtype must be a float, got ${show(this.dtype)}`)
     this.learns = config.trainable ?? true
     // however build is called, it runs once and outside any recording
     const build = this.build.bind(this)
     Object.defineProperty(this, 'build', {
       value: (shape: InputShapes) => {
         if (this.built) return
+        checkShapes(`layer '${this.name}' (${className})`, shape)
         const free = mapShapes(shape, (s) => {
           this.checkInput(s)
           return withoutBatch(s)
@@ -156,6 +151,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   /** The result's shape (a tree of them, where there are several results) for inputs of a shape; null: unknown. */
   computeOutputShape(inputShape: InputShapes): DynamicShape {
+    checkShapes(`layer '${this.name}' (${this.className})`, inputShape)
     this.build(inputShape)
     const inputs = mapShapes(inputShape, (shape) => placeholder({ shape, dtype: this.dtype }))
     return mapSpecs(
@@ -169,15 +165,13 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
    * symbolic tensors: adds it to the model being wired.
    */
   apply(x: I, options: ApplyOptions = {}): O {
+    const wrong = wrongOption(options)
+    if (wrong !== undefined) throw this.error('ERR_ARGUMENT', `apply: ${wrong}`)
     const inputs = inputsOf(x)
-    for (const t of inputs) {
-      if (!(t instanceof Tensor))
-        throw this.error(
-          'ERR_ARGUMENT',
-          `apply takes tensors, got ${t === null ? 'null' : Array.isArray(t) ? 'arrays' : typeof t}`,
-          [],
-          'Make one with tensor(values)',
-        )
+    const stranger = inputs.length === 0 ? x : inputs.find((t) => !(t instanceof Tensor))
+    if (inputs.length === 0 || !inputs.every((t) => t instanceof Tensor)) {
+      const got = Array.isArray(stranger) && stranger.length > 0 ? 'arrays' : show(stranger)
+      throw this.error('ERR_ARGUMENT', `apply takes tensors, got ${got}`, [], 'Make one with tensor(values)')
     }
     if (inputs.some(isSymbolic)) return layerNode(this, x, options.training) as O
     const training = options.training ?? context.training
@@ -186,18 +180,19 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     const masks = inputs.map((t, i) => (i === 0 ? (options.mask ?? t.mask) : t.mask))
     this.checkTracked()
     context.scope?.layers.add(this)
+    const pass = context.caller === undefined ? nextPass() : context.pass
     try {
-      return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, options.withoutActivation))
+      return inLayer(this.name, () => this.compute(x, { training, mask: masks[0], masks }, pass, options.withoutActivation))
     } catch (error) {
       throw this.located(error)
     }
   }
 
   /** call(), with the input's dtype, range and mask seen to. */
-  private compute(x: I, options: CallOptions, which: ApplyOptions['withoutActivation']): O {
+  private compute(x: I, options: CallOptions, pass: number, which: ApplyOptions['withoutActivation']): O {
     const raw = this.noteRange(inputsOf(x), options.training)
     const value = this.castsInputs ? (mapTree(x, (t) => (t.dtype === this.dtype ? t : cast(t, this.dtype))) as I) : x
-    const result = inPass(options.training, this, () =>
+    const result = inPass({ training: options.training, caller: this, pass }, options.masks, () =>
       which === undefined || which === false
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
@@ -242,20 +237,10 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
 
   private carryMask(x: I, result: O, masks: readonly (Tensor | undefined)[]): O {
     const mask = this.computeMask(x, masks[0], masks)
-    if (mask === undefined && !this.supportsMasking && !this.readsMask()) {
-      warnOnce(
-        'WEFT_MASK',
-        `layer '${this.name}' does not know masks: the mask of its input ends here, and later layers see all steps`,
-        this,
-      )
-    }
-    // call() may have set a mask itself; one that operations have carried there is for the layer to keep or to end
-    if (result instanceof Tensor && result.mask !== undefined && !carriesMask(result)) return result
-    if (!(result instanceof Tensor) || result.mask === mask) return result
-    // a layer that returns its input itself must not mark the caller's tensor
-    const own = inputsOf(x).includes(result) ? reshape(result, result.shape) : result
-    own.mask = mask
-    return own as O
+    const ends = mask === undefined && !this.supportsMasking && !this.readsMask()
+    // the mask of the input, unless computeMask has made another
+    const passed = mask === masks[0] && !this.readsMask()
+    return maskedResult(this, inputsOf(x), result, mask, { ends, passed }) as O
   }
 
   /** Whether the layer uses masks up without passing them on. */
@@ -269,18 +254,24 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     if (misfit) throw this.error('ERR_SHAPE', misfit, [shape], this.inputSpec?.hint)
   }
 
-  /** Adds a scalar to the loss of the step under way. */
+  /** Adds a scalar to the loss of the step under way, and to `losses` until the next call. */
   addLoss(loss: Tensor): void {
-    if (loss.rank !== 0)
-      throw this.error('ERR_SHAPE', `addLoss takes a scalar, got shape [${loss.shape}]`, [loss.shape], 'Reduce it with mean() or sum()')
+    this.checkScalar('addLoss', loss)
     context.scope?.losses.push(loss)
+    keepLoss(this, loss)
   }
 
   /** Reports a scalar as a metric of the step under way. */
   addMetric(name: string, value: Tensor): void {
-    if (value.rank !== 0)
-      throw this.error('ERR_SHAPE', `addMetric takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
+    this.checkScalar('addMetric', value)
+    if (typeof name !== 'string') throw this.error('ERR_ARGUMENT', `addMetric: a name is a string, got ${show(name)}`)
     context.scope?.metrics.set(name, value)
+  }
+
+  private checkScalar(what: string, value: unknown): void {
+    if (!(value instanceof Tensor)) throw this.error('ERR_ARGUMENT', `${what} takes a Tensor, got ${show(value)}`)
+    if (value.rank !== 0)
+      throw this.error('ERR_SHAPE', `${what} takes a scalar, got shape [${value.shape}]`, [value.shape], 'Reduce it with mean() or sum()')
   }
 
   /** The symbolic result of the layer in the functional model it was called in, to make a model of an inner value. */
@@ -314,5 +305,6 @@ function classNameOf(made: { className?: string; name: string }): string {
 
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]
-  return (Array.isArray(x) ? x : typeof x === 'object' && x !== null ? Object.values(x) : [x]) as Tensor[]
+  if (Array.isArray(x)) return Array.from(x as Tensor[])
+  return (isRecord(x) ? Object.values(x) : [x]) as Tensor[]
 }

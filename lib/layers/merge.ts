@@ -1,4 +1,5 @@
 // Merging: several inputs made one.
+import { integer, isInteger, isIntegers } from '../core/checks.js'
 import { type DynamicShape, shapeText } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
 import { type OptionTable, show } from '../core/options.js'
@@ -135,8 +136,7 @@ export class Concatenate extends Merge<ConcatenateOptions> {
 
   constructor(config: ConcatenateOptions & LayerOptions = {}) {
     super(config)
-    if (!Number.isInteger(config.axis ?? -1))
-      throw new WeftError('ERR_ARGUMENT', `layers.concatenate: axis must be an integer, got ${show(config.axis)}`)
+    integer('layers.concatenate', 'axis', config.axis ?? -1)
   }
 
   private axisOf(rank: number): number {
@@ -199,7 +199,7 @@ export class Dot extends Merge<DotOptions> {
   constructor(config: DotOptions & LayerOptions) {
     super(config)
     const { axes } = config
-    const fits = Number.isInteger(axes) || (Array.isArray(axes) && axes.length === 2 && axes.every(Number.isInteger))
+    const fits = isInteger(axes) || isIntegers(axes, undefined, 2)
     if (!fits)
       throw new WeftError(
         'ERR_ARGUMENT',

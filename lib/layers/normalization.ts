@@ -1,10 +1,11 @@
 // Normalization of activations: by the batch's statistics, by each sample's.
+import { isInteger } from '../core/checks.js'
 import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import { WeftError } from '../core/error.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import {
   add,
   batchNorm,
@@ -99,7 +100,7 @@ export abstract class AffineLayer<C extends Affine> extends Layer<C> {
   /** Axes counted from the front. */
   protected front(axes: readonly number[], rank: number): number[] {
     const found = axes.map((axis) => (axis < 0 ? axis + rank : axis))
-    if (found.some((axis) => !Number.isInteger(axis) || axis < 1 || axis >= rank)) {
+    if (found.some((axis) => !isInteger(axis, 1, rank - 1))) {
       throw this.error(
         'ERR_SHAPE',
         `axis ${show(axes.length === 1 ? axes[0] : axes)} is not an axis of samples for inputs of rank ${rank}`,

@@ -1,4 +1,5 @@
 // RMS normalization: each row divided by the root of the mean of its squares.
+import { integer } from '../core/checks.js'
 import type { DynamicShape } from '../core/spec.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
@@ -30,7 +31,7 @@ export class RmsNormalization extends Layer<RmsNormalizationOptions> {
     this.epsilon = epsilon
     if (typeof epsilon !== 'number' || !(epsilon > 0))
       throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: epsilon must be positive, got ${show(epsilon)}`)
-    if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `layers.rmsNormalization: axis must be an integer, got ${show(axis)}`)
+    integer('layers.rmsNormalization', 'axis', axis)
   }
 
   override build(inputShape: DynamicShape): void {

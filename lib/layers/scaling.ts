@@ -1,4 +1,5 @@
 // Scaling of inputs: rescaling by given numbers, normalization by statistics of the data.
+import { isInteger, isList } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import type { HostArray } from '../core/host.js'
 import type { DynamicShape } from '../core/spec.js'
@@ -81,8 +82,10 @@ export class Normalization extends Layer<NormalizationOptions> {
 
   private axesOf(rank: number): number[] {
     const { axis = -1 } = this.config
+    if (axis !== null && ![axis].flat().every(Number.isInteger))
+      throw this.error('ERR_ARGUMENT', `axis is an integer or a list of them, got ${show(axis)}`)
     const axes = (axis === null ? [] : [axis].flat()).map((a) => ((a as number) < 0 ? (a as number) + rank : (a as number)))
-    if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= rank))
+    if (axes.some((a) => !isInteger(a, 0, rank - 1)))
       throw this.error('ERR_SHAPE', `axis ${show(axis)} is out of range for inputs of rank ${rank}`)
     return axes.sort((a, b) => a - b)
   }
@@ -153,7 +156,7 @@ export class Normalization extends Layer<NormalizationOptions> {
 export const normalization: LayerFactory<typeof Normalization> = layer(Normalization)
 
 function isStream(data: unknown): data is AsyncIterable<TensorLike> | Iterable<TensorLike> {
-  if (typeof data !== 'object' || data === null || data instanceof Tensor || ArrayBuffer.isView(data) || Array.isArray(data)) return false
+  if (typeof data !== 'object' || data === null || data instanceof Tensor || isList(data)) return false
   return Symbol.asyncIterator in data || Symbol.iterator in data
 }
 

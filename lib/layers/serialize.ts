@@ -2,7 +2,7 @@
 import { isTypedArray } from '../core/checks.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
-import { isRecord } from '../core/tree.js'
+import { isRecord, mapData } from '../core/tree.js'
 import { type LayerClass, layerClasses } from './declare.js'
 import type { AnyLayer, InputShapes } from './layer.js'
 
@@ -30,27 +30,19 @@ export function registerLoader(className: string, loader: Loader): void {
 
 /** JSON of the layer. ERR_ARGUMENT for what is no data, such as functions. */
 export function layerToJson(layer: AnyLayer): LayerJson {
-  const config = toJson(layer.toConfig(), (path, value) => {
-    const what = typeof value === 'function' ? 'a function' : `a ${(value as object).constructor?.name ?? typeof value}`
-    return new WeftError('ERR_ARGUMENT', `layer '${layer.name}' (${layer.className}) cannot be saved: ${path} is ${what}`, {
+  const json = (value: unknown, path: string): unknown => {
+    if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value
+    if (isNamed(value)) return { className: value.className, config: mapData(value.config, json, `${path}.config`) }
+    if (isTypedArray(value)) return Array.from(value as Float32Array)
+    const what = typeof value === 'function' ? 'a function' : `a ${(value as object | undefined)?.constructor?.name ?? typeof value}`
+    throw new WeftError('ERR_ARGUMENT', `layer '${layer.name}' (${layer.className}) cannot be saved: ${path} is ${what}`, {
       layer: layer.name,
       hint: "Use a name, as activation: 'relu', or write a class with JSON in its config",
     })
-  }) as Record<string, unknown>
-  return { className: layer.className, config, ...(layer.built && layer.builtFor !== undefined ? { build: layer.builtFor } : {}) }
-}
-
-/** The value as plain JSON: named functions as { className, config }, typed arrays as lists. */
-function toJson(value: unknown, refuse: (path: string, value: unknown) => WeftError, path = 'config'): unknown {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value
-  if (isNamed(value)) return { className: value.className, config: toJson(value.config, refuse, `${path}.config`) }
-  if (Array.isArray(value)) return value.map((item, i) => toJson(item, refuse, `${path}[${i}]`))
-  if (isTypedArray(value)) return Array.from(value as Float32Array)
-  if (isRecord(value)) {
-    const entries = Object.entries(value).filter(([, item]) => item !== undefined)
-    return Object.fromEntries(entries.map(([key, item]) => [key, toJson(item, refuse, `${path}.${key}`)]))
   }
-  throw refuse(path, value)
+  // named functions as { className, config }, typed arrays as lists
+  const config = mapData(layer.toConfig(), json, 'config') as Record<string, unknown>
+  return { className: layer.className, config, ...(layer.built && layer.builtFor !== undefined ? { build: layer.builtFor } : {}) }
 }
 
 const isNamed = (value: unknown): value is { className: string; config: object } =>

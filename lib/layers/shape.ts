@@ -1,4 +1,5 @@
 // Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
+import { isInteger } from '../core/checks.js'
 import { type Shape, sizeOf } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
 import { type OptionTable, show } from '../core/options.js'
@@ -43,7 +44,7 @@ export class Reshape extends Moving<ReshapeOptions> {
     super(config)
     const { targetShape } = config
     const free = Array.isArray(targetShape) ? targetShape.filter((n) => n === -1).length : 2
-    if (free > 1 || targetShape.some((n) => n !== -1 && (!Number.isInteger(n) || n < 0))) {
+    if (free > 1 || targetShape.some((n) => !isInteger(n, -1))) {
       throw new WeftError(
         'ERR_ARGUMENT',
         `layers.reshape: targetShape must be a list of extents with at most one -1, got ${show(targetShape)}`,

@@ -5,7 +5,7 @@ import { WeftError } from '../core/error.js'
 import { currentTrace, recording, Trace } from '../core/graph.js'
 import { symbolicFunctions } from '../core/symbolic.js'
 import { Recording, Tensor } from '../core/tensor.js'
-import { isRecord, mapTree, walk } from '../core/tree.js'
+import { isTensor, joinTrees, mapLeaves, mapTree, walk } from '../core/tree.js'
 import { inScope } from './context.js'
 import type { AnyLayer, InputShapes } from './layer.js'
 
@@ -108,12 +108,7 @@ function wire(facts: Omit<Node, 'inputs' | 'outputs' | 'order'>, tree: unknown):
   const specs: DynamicSpec[] = []
   const positions = mapSpecs(tree, (spec) => new Position(specs.push(spec) - 1))
   const { outputs } = addNode(facts, specs)
-  const place = (item: unknown): unknown => {
-    if (item instanceof Position) return outputs[item.index]
-    if (Array.isArray(item)) return item.map(place)
-    return isRecord(item) ? Object.fromEntries(Object.entries(item).map(([key, value]) => [key, place(value)])) : item
-  }
-  return place(positions)
+  return mapLeaves(positions, isPosition, ({ index }) => outputs[index])
 }
 
 /** Where an output stands in a tree of results. */
@@ -123,6 +118,7 @@ class Position {
     this.index = index
   }
 }
+const isPosition = (value: unknown): value is Position => value instanceof Position
 
 /** A spec in a tree of results. */
 class Inferred implements DynamicSpec {
@@ -135,12 +131,8 @@ class Inferred implements DynamicSpec {
 }
 
 /** A copy of a tree of results with every spec replaced. */
-export function mapSpecs(tree: unknown, replace: (spec: DynamicSpec) => unknown): unknown {
-  if (tree instanceof Inferred) return replace(tree)
-  if (Array.isArray(tree)) return tree.map((item) => mapSpecs(item, replace))
-  if (isRecord(tree)) return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapSpecs(item, replace)]))
-  return tree
-}
+export const mapSpecs = (tree: unknown, replace: (spec: DynamicSpec) => unknown): unknown =>
+  mapLeaves(tree, (value): value is Inferred => value instanceof Inferred, replace)
 
 /** Whether shapes are being inferred: unknown extents are then tried with numbers that data need not have. */
 export const isInferring = (): boolean => currentTrace()?.inferring ?? false
@@ -150,7 +142,7 @@ export const isInferring = (): boolean => currentTrace()?.inferring ?? false
  * dtype): it is traced at two sizes of the unknown extents, and what differs between them is unknown.
  */
 export function inferSpecs(args: unknown, call: (values: unknown) => unknown): unknown {
-  const [first, second] = [0, 1].map((round) => {
+  const results = [0, 1].map((round) => {
     const trace = new Trace('shape inference', device(), { inferring: true })
     const values = mapTree(args, (t) => {
       if (!isSymbolic(t)) return t
@@ -159,20 +151,10 @@ export function inferSpecs(args: unknown, call: (values: unknown) => unknown): u
     })
     return inScope(undefined, () => recording(trace, () => call(values)))
   })
-  return merge(first, second)
-}
-
-function merge(a: unknown, b: unknown): unknown {
-  if (a instanceof Tensor && b instanceof Tensor) {
-    return new Inferred(
-      a.shape.map((extent, axis) => (extent === b.shape[axis] ? extent : null)),
-      a.dtype,
-    )
-  }
-  if (Array.isArray(a)) return a.map((item, i) => merge(item, (b as unknown[])[i]))
-  if (isRecord(a))
-    return Object.fromEntries(Object.entries(a).map(([key, item]) => [key, merge(item, (b as Record<string, unknown>)[key])]))
-  return a
+  return joinTrees(results, isTensor, ([a, b]) => {
+    const shape = a!.shape.map((extent, axis) => (extent === b?.shape[axis] ? extent : null))
+    return new Inferred(shape, a!.dtype)
+  })
 }
 
 /** A symbolic tensor outside any model, to infer shapes with. */

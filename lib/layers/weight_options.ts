@@ -2,8 +2,8 @@
 // constraint.
 import * as constraints from '../constraints.js'
 import type { ConstraintFunction, ConstraintLike } from '../constraints.js'
-import * as initializers from '../initializers.js'
-import type { InitializerFunction, InitializerLike } from '../initializers.js'
+import * as initializers from '../initializers/index.js'
+import type { InitializerFunction, InitializerLike } from '../initializers/index.js'
 import { resolveNamed } from '../core/named.js'
 import * as regularizers from '../regularizers.js'
 import type { RegularizerFunction, RegularizerLike } from '../regularizers.js'

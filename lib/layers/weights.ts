@@ -1,18 +1,19 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
+import { isIntegers, isTypedArray } from '../core/checks.js'
 import { tensor } from '../core/create.js'
-import type { TypedArray } from '../core/host.js'
 import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import type { ConstraintLike } from '../constraints.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import type { Regularizer, RegularizerLike } from '../regularizers.js'
 import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
@@ -53,6 +54,15 @@ interface Weight {
 /** Fields that hold no parts. */
 const NO_PARTS: ReadonlySet<string> = new Set(['config', 'entries', 'states', 'builtFor', 'inputSpec'])
 
+const NONE: readonly [string, never][] = Object.freeze([])
+
+/** Whether the value is a record in which something may hold layers. */
+function holdsObjects(value: object): boolean {
+  if (!isRecord(value)) return false
+  for (const key in value) if (typeof value[key] === 'object' && value[key] !== null) return true
+  return false
+}
+
 /** The part of a layer that holds weights and other layers. */
 export abstract class Weighted {
   abstract readonly name: string
@@ -77,11 +87,13 @@ export abstract class Weighted {
   /** Makes a weight; call it in build(). */
   addWeight(options: WeightOptions): Variable {
     checkCall('addWeight(options)', arguments, WEIGHT_OPTIONS)
+    if (!isRecord(options) || typeof options.name !== 'string' || !Array.isArray(options.shape))
+      throw this.error('ERR_ARGUMENT', `addWeight takes { name, shape }, got ${show(options)}`)
     const { name, shape, dtype = this.dtype, trainable = true } = options
-    if (shape.some((extent) => !Number.isInteger(extent) || extent < 0)) {
+    if (!isIntegers(shape, 0)) {
       throw this.error(
         'ERR_SHAPE',
-        `weight '${name}' cannot have shape [${shape.map(String).join(', ')}]`,
+        `weight '${name}' cannot have shape ${show(shape)}`,
         [shape],
         'Give every axis but the batch a fixed extent',
       )
@@ -114,11 +126,12 @@ export abstract class Weighted {
   }
 
   /**
-   * Penalties of the regularized weights, of layers inside too: scalars, to be added to the loss in a loop of one's
-   * own. Read it in the function that is traced. What layers pass to addLoss() while they are called is not among them.
+   * What is to be added to the loss in a loop of one's own, of layers inside too: scalars. Penalties of the regularized
+   * weights come first. Then comes what layers passed to addLoss() in the last call of this layer or model. Read it
+   * after that call, in the same function where that one is traced.
    */
   get losses(): Tensor[] {
-    return this.collect((layer) => layer.penalties())
+    return [...this.collect((layer) => layer.penalties()), ...this.collect((layer) => addedLosses(layer, this))]
   }
 
   /** Layers this one is made of: those in its fields, also in lists, records, Maps and Sets. */
@@ -180,30 +193,35 @@ export abstract class Weighted {
   /**
    * @internal The layers inside with the path to each: the field, and where it stands in a list, record, Map or Set.
    */
-  partPaths(): [string, Weighted][] {
-    const paths = new Map<Weighted, string>()
-    const seen = new Set<object>()
+  partPaths(): readonly (readonly [string, Weighted])[] {
+    // predict() asks this of every layer, and most have none: nothing is made for those
+    let paths: Map<Weighted, string> | undefined
+    let seen: Set<object> | undefined
     const visit = (value: unknown, path: string): void => {
-      if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return
+      if (typeof value !== 'object' || value === null || value instanceof Tensor || isTypedArray(value)) return
       if (value instanceof Weighted) {
+        paths ??= new Map()
         if (!paths.has(value)) paths.set(value, path)
         return
       }
+      const isList = Array.isArray(value)
+      if (isList ? value.length === 0 : !(value instanceof Map) && !(value instanceof Set) && !holdsObjects(value)) return
+      seen ??= new Set()
       if (seen.has(value)) return
       seen.add(value)
-      if (Array.isArray(value)) value.forEach((item, i) => typeof item === 'object' && visit(item, `${path}.${i}`))
+      if (isList) value.forEach((item, i) => void visit(item, `${path}.${i}`))
       else if (value instanceof Map)
         // a key that is an object has no text of its own
         [...value].forEach(([key, item], i) => void visit(item, `${path}.${typeof key === 'object' ? i : String(key)}`))
       else if (value instanceof Set) [...value].forEach((item, i) => void visit(item, `${path}.${i}`))
-      else if (isRecord(value)) for (const [key, item] of Object.entries(value)) if (typeof item === 'object') visit(item, `${path}.${key}`)
+      else for (const [key, item] of Object.entries(value)) visit(item, `${path}.${key}`)
     }
-    for (const key of Object.keys(this)) {
-      const value = (this as Record<string, unknown>)[key]
-      // most fields are plain values and weights, and predict() asks this of every layer
-      if (typeof value === 'object' && value !== null && !(value instanceof Tensor) && !NO_PARTS.has(key)) visit(value, key)
+    const fields = this as unknown as Readonly<Record<string, unknown>>
+    for (const key in fields) {
+      const value = fields[key]
+      if (typeof value === 'object' && value !== null && !NO_PARTS.has(key)) visit(value, key)
     }
-    return [...paths].map(([layer, path]) => [path, layer])
+    return paths === undefined ? NONE : [...(paths as Map<Weighted, string>)].map(([layer, path]) => [path, layer])
   }
 
   /** Whether a layer is this one, or a part of it at any depth. */
@@ -229,7 +247,9 @@ export abstract class Weighted {
    * date.
    */
   get version(): number {
-    return this.changes + this.sublayers.reduce((sum, layer) => sum + layer.version + 1, 0)
+    let sum = this.changes
+    for (const layer of this.sublayers) sum += layer.version + 1
+    return sum
   }
   /** @internal Marks the structure as changed. */
   protected changed(by = 1): void {
@@ -257,7 +277,7 @@ export abstract class Weighted {
     }
     const sources = values.map((value, i) => {
       const target = targets[i]!
-      const flat = ArrayBuffer.isView(value) && (value as TypedArray).length === target.size
+      const flat = isTypedArray(value) && value.length === target.size
       const source = value instanceof Tensor ? value : tensor(value as TensorLike, flat ? { shape: target.shape } : {})
       if (!sameShape(source.shape, target.shape)) {
         throw this.error(

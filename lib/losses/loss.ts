@@ -3,13 +3,15 @@
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { isFloat, sameShape, type Shape } from '../core/spec.js'
-import type { Tensor, TensorLike } from '../core/tensor.js'
+import { show } from '../core/options.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
+import { seeingToMasks } from '../ops/masks.js'
 
 export interface LossCallOptions {
   /** Weights of the samples [n], or of every loss that is reduced. */
   sampleWeight?: TensorLike | undefined
-  /** True where a value counts: [n] or the shape of the losses before reduction. */
+  /** True where a value counts: [n] or the shape of the losses before reduction. Default: the mask of the predictions. */
   mask?: Tensor | undefined
 }
 
@@ -54,15 +56,30 @@ export interface LossDefinition {
 export function defineLoss(definition: LossDefinition): Loss {
   const { name, config, each, raw = false, valid } = definition
   const reduction = definition.reduction === undefined || definition.reduction === SAME_AS_MEAN ? 'mean' : definition.reduction
-  const call = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions = {}): Tensor => {
+  const compute = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions): Tensor => {
     const predictions = floats(asTensor(yPred))
     let targets = asTensor(yTrue)
     if (!raw) targets = floats(alignTarget(name, targets, predictions), predictions)
+    const given = options.mask ?? predictions.mask
     const own = valid?.(targets, predictions)
-    const mask = own && options.mask ? own.logicalAnd(fitRank(name, options.mask, own.shape)) : (own ?? options.mask)
+    const mask = own && given ? own.logicalAnd(fitRank(name, given, own.shape)) : (own ?? given)
     return reduceLoss(name, each(targets, predictions), { ...options, mask }, reduction)
   }
+  const call = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions = {}): Tensor => {
+    checkCallOptions(name, options)
+    return seeingToMasks(() => compute(yTrue, yPred, options))
+  }
   return Object.assign(call, { lossName: name, config, saved: true, ...(definition.logits ? { logits: definition.logits } : {}) }) as Loss
+}
+
+/** @internal Throws ERR_ARGUMENT unless what a loss or metric is told beside its values is an object with a Tensor for a mask. */
+export function checkCallOptions(name: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null)
+    throw new WeftError('ERR_ARGUMENT', `${name}: options are an object, got ${show(options)}`, {
+      hint: 'Write { sampleWeight, mask }',
+    })
+  const { mask } = options as LossCallOptions
+  if (mask !== undefined && !(mask instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `${name}: mask is a Tensor, got ${show(mask)}`)
 }
 
 /** The tensor as floats; integers and bools take the dtype of `like`, else float32. */

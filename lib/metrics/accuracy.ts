@@ -1,11 +1,11 @@
 // Accuracies: the share of samples whose class is predicted.
+import { integer } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
 import { gatherAlong, isFinite } from '../ops/index.js'
-import { show } from '../core/options.js'
 import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
 
@@ -84,7 +84,7 @@ export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = defineMetric<
   options: { k: 'integer' },
   make: (options) => {
     const { k = 5 } = options
-    if (k < 1) throw new WeftError('ERR_ARGUMENT', `metrics.topKCategoricalAccuracy: k must be an integer of at least 1, got ${show(k)}`)
+    integer('metrics.topKCategoricalAccuracy', 'k', k, 1)
     return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
       const own = gatherAlong(yPred, classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1))
       const larger = yPred.greater(own).cast('float32').sum(-1)

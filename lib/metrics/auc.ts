@@ -1,6 +1,6 @@
 // auc: the area under the ROC or precision-recall curve, from counts at fixed thresholds as Keras does.
+import { integer } from '../core/checks.js'
 import { asTensor, tensor } from '../core/create.js'
-import { WeftError } from '../core/error.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank, floats } from '../losses/loss.js'
 import { maximum, where } from '../ops/index.js'
@@ -16,6 +16,8 @@ export interface AucOptions extends MetricOptions {
 
 /** Rounding may take a probability so far out of [0, 1]. */
 const TOLERANCE = 1e-5
+/** More would take longer than an exact AUC. */
+const MOST_THRESHOLDS = 2 ** 20
 
 class Auc extends StandardMetric {
   private readonly thresholds: Float32Array
@@ -34,7 +36,7 @@ class Auc extends StandardMetric {
     super('auc', options)
     const { numThresholds = 200, curve = 'ROC' } = options
     this.options = options
-    if (numThresholds < 2) throw new WeftError('ERR_ARGUMENT', `auc: numThresholds must be an integer of at least 2, got ${numThresholds}`)
+    integer('auc', 'numThresholds', numThresholds, 2, MOST_THRESHOLDS)
     this.ifNan =
       `${this.name}: predictions must lie in [0, 1], and some do not, so the area is NaN. ` +
       'End the model with a sigmoid or softmax, or use a loss with fromLogits: true, which tells the metric too'

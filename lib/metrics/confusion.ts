@@ -1,4 +1,5 @@
-// precision, recall and f1: ratios of the counts of true positives, predicted positives and actual positives.
+// precision, recall, f1 and meanIoU: ratios of the counts of true positives, predicted positives and actual positives.
+import { isInteger } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
@@ -27,10 +28,10 @@ export interface ConfusionOptions extends MetricOptions {
 type Figure = (truePositives: Tensor, predicted: Tensor, actual: Tensor) => Tensor
 
 class ConfusionMetric extends StandardMetric {
-  private readonly options: ConfusionOptions & { average: Average }
+  private readonly options: Omit<ConfusionOptions, 'average'> & { average: Average | 'each' }
   private readonly figure: Figure
 
-  constructor(metricName: string, options: ConfusionOptions, average: Average, figure: Figure) {
+  constructor(metricName: string, options: ConfusionOptions, average: Average | 'each', figure: Figure) {
     super(metricName, options)
     this.options = { ...options, average: options.average ?? average }
     this.figure = figure
@@ -44,7 +45,7 @@ class ConfusionMetric extends StandardMetric {
     const { threshold, classId, average } = this.options
     const predictions = asTensor(yPred)
     const classes = predictions.rank < 2 ? 1 : predictions.shape.at(-1)!
-    if (classId !== undefined && !(Number.isInteger(classId) && classId >= 0 && classId < classes)) {
+    if (classId !== undefined && !isInteger(classId, 0, classes - 1)) {
       throw new WeftError('ERR_ARGUMENT', `${this.name}: classId ${classId} is not one of the ${classes} classes`)
     }
     const { logitsOf } = options
@@ -76,6 +77,7 @@ class ConfusionMetric extends StandardMetric {
       const one = (t: Tensor): Tensor => t.slice([classId], [1]).squeeze(0)
       return this.figure(one(truePositives), one(predicted), one(actual))
     }
+    if (average === 'each') return this.figure(truePositives, predicted, actual)
     if (average === 'micro') return this.figure(truePositives.sum(), predicted.sum(), actual.sum())
     const each = this.figure(truePositives, predicted, actual)
     return average === 'macro' ? each.mean() : ratio(each.mul(actual).sum(), actual.sum())
@@ -115,3 +117,64 @@ export const recall: MetricFactory<ConfusionOptions> = confusion('recall', 'micr
 export const f1: MetricFactory<ConfusionOptions> = confusion('f1', 'macro', (truePositives, predicted, actual) =>
   ratio(truePositives.mul(2), predicted.add(actual)),
 )
+
+export interface MeanIoUOptions extends MetricOptions {
+  /**
+   * How many classes there are, for predictions that are class numbers, as in Keras. Default: the last axis of the
+   * predictions has a value per class, of which the largest counts.
+   */
+  numClasses?: number
+}
+
+class MeanIoU extends ConfusionMetric {
+  private readonly numClasses: number | undefined
+
+  constructor(options: MeanIoUOptions) {
+    super('meanIoU', options, 'each', (truePositives, predicted, actual) => ratio(truePositives, predicted.add(actual).sub(truePositives)))
+    this.numClasses = options.numClasses
+  }
+
+  protected override remake(): Metric {
+    return new MeanIoU(this.config)
+  }
+
+  override update(yTrue: TensorLike, yPred: TensorLike, options: UpdateOptions = {}): void {
+    const predictions = asTensor(yPred)
+    const { numClasses } = this
+    if (numClasses !== undefined) {
+      const labels = alignTarget(this.name, asTensor(yTrue), predictions)
+      const rows = oneHot(predictions.cast('int32'), numClasses)
+      super.update(labels, rows, { sampleWeight: options.sampleWeight, mask: options.mask ?? predictions.mask })
+      return
+    }
+    if (predictions.rank < 2 || predictions.shape.at(-1)! < 2) {
+      throw new WeftError('ERR_SHAPE', `${this.name}: predictions of shape [${predictions.shape}] have no axis of classes`, {
+        shapes: [predictions.shape],
+        hint: 'Write metrics.meanIoU({ numClasses: 2 }) for predictions that are class numbers',
+      })
+    }
+    super.update(yTrue, predictions, options)
+  }
+
+  /** The mean over the classes that occur, in targets or predictions. */
+  override result(): Tensor {
+    const each = super.result()
+    const [truePositives, predicted, actual] = this.state as readonly [Variable, Variable, Variable]
+    return ratio(each.sum(), predicted.add(actual).sub(truePositives).greater(0).cast('float32').sum())
+  }
+}
+
+/**
+ * Intersection / union of the places where a class is predicted and where it is true; the mean over classes that occur.
+ */
+export const meanIoU: MetricFactory<MeanIoUOptions> = defineMetric<MeanIoUOptions>({
+  name: 'meanIoU',
+  rising: true,
+  options: { numClasses: 'integer' },
+  make: (options) => {
+    const { numClasses = 2 } = options
+    if (numClasses < 2)
+      throw new WeftError('ERR_ARGUMENT', `metrics.meanIoU: numClasses must be an integer of at least 2, got ${numClasses}`)
+    return new MeanIoU(options)
+  },
+})

@@ -1,6 +1,6 @@
 // The metrics that have a name. Every one of them can be made by its name alone, so each option has a default.
 export { accuracy, binaryAccuracy, categoricalAccuracy, sparseCategoricalAccuracy, topKCategoricalAccuracy } from './accuracy.js'
 export { auc } from './auc.js'
-export { f1, precision, recall } from './confusion.js'
+export { f1, meanIoU, precision, recall } from './confusion.js'
 export { perplexity } from './perplexity.js'
 export { mae, mse, r2, rmse } from './regression.js'

@@ -1,5 +1,7 @@
 // defineMetric: the public factory of a metric, with its checks, and whether more of the figure is better.
 import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCallOptions } from '../losses/loss.js'
+import { seeingToMasks } from '../ops/masks.js'
 import type { Metric, MetricOptions } from './metric.js'
 
 export interface MetricFactory<O extends MetricOptions = MetricOptions> {
@@ -24,7 +26,16 @@ export function defineMetric<O extends MetricOptions>({ name, rising, options: o
   const table = { ...own, name: 'string' } as unknown as OptionTable<O>
   const factory = (...args: readonly [O?]): Metric => {
     checkCall(`metrics.${name}(options)`, args, table)
-    return Object.assign(make(args[0] ?? ({} as O)), { rising })
+    const made = make(args[0] ?? ({} as O))
+    const update = made.update.bind(made)
+    // the mask of the predictions is among the weights
+    return Object.assign(made, {
+      rising,
+      update: (...batch: Parameters<Metric['update']>): void => {
+        if (batch[2] !== undefined) checkCallOptions(name, batch[2])
+        seeingToMasks(() => update(...batch))
+      },
+    })
   }
   return Object.defineProperty(factory, 'rising', { value: rising, enumerable: true }) as unknown as MetricFactory<O>
 }

@@ -1,5 +1,5 @@
 // perplexity: how many tokens a language model hesitates between, exp of the mean cross-entropy.
-import { sparseCategoricalCrossentropy } from '../losses/index.js'
+import { sparseCategoricalCrossentropy } from '../losses/factories.js'
 import { asTensor } from '../core/create.js'
 import type { TensorLike } from '../core/tensor.js'
 import { defineMetric, type MetricFactory } from './factory.js'

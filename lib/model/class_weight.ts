@@ -1,8 +1,8 @@
 // Class weights: how much samples count by their class, as a record, a Map or a list, or balanced by the classes'
 // frequencies.
 import { WeftError } from '../core/error.js'
-import { isTypedArray } from '../core/checks.js'
-import { show } from '../core/options.js'
+import { isInteger, isTypedArray } from '../core/checks.js'
+import { isDetached, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import type { Tree } from './feed.js'
@@ -21,7 +21,7 @@ export function classWeightOption(what: string, given: ClassWeightLike | undefin
   const entries: readonly (readonly [unknown, unknown])[] | undefined =
     given instanceof Map
       ? [...given]
-      : Array.isArray(given) || isTypedArray(given)
+      : Array.isArray(given) || (isTypedArray(given) && !isDetached(given))
         ? Array.from(given as readonly number[], (weight, label) => [label, weight])
         : isRecord(given)
           ? Object.entries(given)
@@ -31,7 +31,7 @@ export function classWeightOption(what: string, given: ClassWeightLike | undefin
       hint: 'Write classWeight: { 0: 1, 1: 2.5 }',
     })
   for (const [label, weight] of entries) {
-    const known = typeof label === 'number' ? Number.isInteger(label) && label >= 0 : typeof label === 'string' && /^\d+$/.test(label)
+    const known = typeof label === 'number' ? isInteger(label, 0) : typeof label === 'string' && /^\d+$/.test(label)
     if (!known || typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
       throw new WeftError(
         'ERR_ARGUMENT',
@@ -60,7 +60,7 @@ export async function balancedWeights(what: string, targets: Tree | undefined, r
       label = 0
       for (let k = 1; k < classes; k++) if (values[row * classes + k]! > values[row * classes + label]!) label = k
     }
-    if (!Number.isInteger(label) || label < 0)
+    if (!isInteger(label, 0))
       throw new WeftError('ERR_ARGUMENT', `${what}: classWeight 'balanced' needs class numbers as targets, target ${row} is ${label}`)
     counts.set(label, (counts.get(label) ?? 0) + 1)
   }

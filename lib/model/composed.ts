@@ -1,6 +1,7 @@
 // ComposedModel: what models made of layers have in common: finding layers, the summary, masks that pass through.
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
+import { markSeeing } from '../layers/context.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
 import { nameLayers } from '../layers/names.js'
 import type { Weighted } from '../layers/weights.js'
@@ -23,7 +24,7 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   }
 
   /** @internal Layers of a model are known by their names. */
-  override partPaths(): [string, Weighted][] {
+  override partPaths(): readonly (readonly [string, Weighted])[] {
     return this.layers.map((layer) => [layer.name, layer])
   }
 
@@ -89,3 +90,6 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
     for (const line of summaryLines(this, this.summaryRows())) print(line)
   }
 }
+
+// what stands between the layers of a functional model warns by itself
+markSeeing(ComposedModel)

@@ -1,4 +1,5 @@
 // evaluate: loss and metrics over data, without training.
+import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
@@ -40,10 +41,7 @@ export function checkSignal(what: string, signal: unknown): void {
 /** The indices begin ... end - 1. */
 export const ascending = (begin: number, end: number): Int32Array => Int32Array.from({ length: end - begin }, (_, i) => begin + i)
 
-export function checkCount(what: string, name: string, value: number): number {
-  if (Number.isInteger(value) && value > 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive integer, got ${show(value)}`)
-}
+export const checkCount = (what: string, name: string, value: number): number => integer(what, name, value, 1)
 
 export async function evaluate(
   model: AnyModel,

@@ -3,10 +3,10 @@
 import { tensor } from '../core/create.js'
 import type { NestedArray, TypedArray } from '../core/host.js'
 import type { Shape } from '../core/spec.js'
-import { isList, isTypedArray } from '../core/checks.js'
+import { checkFunction, isList, isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
-import { isRecord } from '../core/tree.js'
+import { isRecord, mapData } from '../core/tree.js'
 
 /** Values that stay on the host until they are fed. */
 export interface HostValues {
@@ -53,7 +53,10 @@ export interface Forms {
 
 /** Whether the first argument of fit and its like is a source of batches. */
 export function isStream(source: unknown): source is StreamSource {
-  if (typeof source === 'function') return true
+  if (typeof source === 'function') {
+    checkFunction('a source of batches', source)
+    return true
+  }
   if (typeof source !== 'object' || source === null || source instanceof Tensor || isTypedArray(source)) return false
   if (Symbol.asyncIterator in source) return true
   if (Array.isArray(source)) return isRecord(source[0]) && 'x' in source[0] && !('shape' in source[0])
@@ -68,11 +71,17 @@ export function toTree(what: string, value: unknown, owned: Tensor[], device: st
     owned.push(made)
     return made
   }
-  if (Array.isArray(value) && value.length > 0 && (list || value.every((part) => part instanceof Tensor || isHostValues(part)))) {
-    return value.map((part, i) => rows(part, `${what}[${i}]`))
+  if (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    (list || Array.from(value as unknown[]).every((part) => part instanceof Tensor || isHostValues(part)))
+  ) {
+    return Array.from(value as unknown[], (part, i) => rows(part, `${what}[${i}]`))
   }
-  if (isRecord(value) && !isHostValues(value))
+  if (isRecord(value) && !isHostValues(value)) {
+    if (Object.keys(value).length === 0) throw new WeftError('ERR_ARGUMENT', `${what}: the record of values is empty`)
     return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rows(part, `${what}.${key}`)]))
+  }
   return rows(value, what)
 }
 
@@ -90,10 +99,9 @@ export const deviceOf = (tree: Tree): string => leaves('', tree)[0]![1].device
 
 /** The Tensors of a tree with names for messages. */
 export function leaves(what: string, tree: Tree | undefined): [string, Tensor][] {
-  if (tree === undefined) return []
-  if (tree instanceof Tensor) return [[what, tree]]
-  if (Array.isArray(tree)) return tree.map((t, i) => [`${what}[${i}]`, t])
-  return Object.entries(tree).map(([key, t]) => [`${what}.${key}`, t])
+  const named: [string, Tensor][] = []
+  mapData(tree, (t, path) => (t === undefined ? 0 : named.push([path, t as Tensor])), what)
+  return named
 }
 
 /** x, y and sampleWeight as Tensors; throws unless they have the same number of rows. */

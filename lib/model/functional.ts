@@ -8,7 +8,7 @@ import { registerLoader } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord, mapTree, walk } from '../core/tree.js'
-import { warnOnce } from '../core/warnings.js'
+import { callMasked } from '../ops/masks.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
 import type { SummaryRow } from './summary.js'
@@ -52,7 +52,7 @@ function namesOf(what: string, tree: unknown, leaves: readonly SymbolicTensor[])
 }
 
 /** Symbolic tensors of a tree. */
-function leavesOf(what: string, tree: unknown): SymbolicTensor[] {
+function symbolicLeaves(what: string, tree: unknown): SymbolicTensor[] {
   return (isRecord(tree) ? Object.values(tree) : [tree].flat()).map((t: unknown) => {
     if (!isSymbolic(t)) {
       throw new WeftError(
@@ -114,8 +114,8 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     super(options.name === undefined ? {} : { name: options.name })
     this.inputs = options.inputs
     this.outputs = options.outputs
-    this.ins = leavesOf('inputs', options.inputs)
-    this.outs = leavesOf('outputs', options.outputs)
+    this.ins = symbolicLeaves('inputs', options.inputs)
+    this.outs = symbolicLeaves('outputs', options.outputs)
     this.nodes = nodesBetween(this.name, this.ins, this.outs)
     const used = [...this.ins.map((t) => t.node), ...this.nodes].flatMap(({ layer }) => (layer ? [layer] : []))
     this.layers = [...new Set(used)]
@@ -186,24 +186,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
    * do.
    */
   private computed(node: Node, args: readonly never[]): unknown {
-    const result = node.fn!(...args)
-    let masked = false
-    let kept = false
-    walk(args, (t) => {
-      masked ||= t.mask !== undefined
-    })
-    walk(result, (t) => {
-      kept ||= t.mask !== undefined
-    })
-    if (masked && !kept) {
-      const { name } = node.called!
-      warnOnce(
-        'WEFT_MASK',
-        `model '${this.name}': ${name} cannot keep the mask of its operand: the mask ends here, and later layers see all steps`,
-        node,
-      )
-    }
-    return result
+    return callMasked(node.fn!, args, node.called!.name, `model '${this.name}': `, node)
   }
 
   /** The data in the order of the inputs: by position, or by name. */

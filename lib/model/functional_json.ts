@@ -2,6 +2,7 @@
 import { tensor } from '../core/create.js'
 import type { DType, Shape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
+import { isTypedArray } from '../core/checks.js'
 import { show } from '../core/options.js'
 import type { AnyLayer } from '../layers/layer.js'
 import { type LayerJson, layerFromJson, layerToJson, type KnownLayers } from '../layers/serialize.js'
@@ -9,7 +10,7 @@ import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers
 import { InputLayer } from '../layers/input.js'
 import * as functions from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
-import { isRecord } from '../core/tree.js'
+import { isRecord, isTensor, leavesOf, mapData, mapLeaves } from '../core/tree.js'
 
 interface NodeJson {
   /** A layer's name, or a public function's. */
@@ -38,17 +39,15 @@ export function functionalConfig(
   nodes.forEach((node, i) => numbers.set(node, inputs.length + i))
   const refuse = (what: string): WeftError =>
     new WeftError('ERR_ARGUMENT', `model '${model.name}' cannot be saved: ${what}`, { hint: 'Put it in a layer class of your own' })
-  const json = (value: unknown): unknown => {
+  const leafJson = (value: unknown): unknown => {
     if (isSymbolic(value)) return { $node: numbers.get(value.node), output: value.index }
     if (value instanceof Tensor)
       return { $tensor: Array.from(value.dataSync() as Float32Array, Number), shape: value.shape, dtype: value.dtype }
-    if (Array.isArray(value)) return value.map(json)
-    if (isRecord(value))
-      return Object.fromEntries(Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, json(item)]])))
-    if (ArrayBuffer.isView(value)) return Array.from(value as Float32Array)
+    if (isTypedArray(value)) return Array.from(value as Float32Array)
     if (typeof value === 'function') throw refuse('a function among the arguments of an operation is no data')
     return value === undefined ? { $undefined: true } : value
   }
+  const json = (value: unknown): unknown => mapData(value, leafJson, 'args')
   const nodeJson = (node: Node): NodeJson => {
     const training = node.training === undefined ? {} : { training: node.training }
     if (node.layer) return { layer: node.layer.name, args: json(node.args), ...training }
@@ -70,9 +69,7 @@ export function wireConfig(config: FunctionalConfig, options: KnownLayers): { in
     if (layer instanceof InputLayer)
       outputsOf.push([inputNode(layer, { shape: [null, ...layer.config.inputShape], dtype: layer.dataType })])
   }
-  const value = (json: unknown): unknown => {
-    if (Array.isArray(json)) return json.map(value)
-    if (!isRecord(json)) return json
+  const leafValue = (json: Record<string, unknown>): unknown => {
     if (typeof json['$node'] === 'number') {
       const made = outputsOf[json['$node']]?.[json['output'] as number]
       if (!made) throw broken(`there is no result ${show(json['output'])} of node ${json['$node']}`)
@@ -80,9 +77,9 @@ export function wireConfig(config: FunctionalConfig, options: KnownLayers): { in
     }
     if (Array.isArray(json['$tensor']))
       return tensor(json['$tensor'] as number[], { shape: json['shape'] as Shape, dtype: json['dtype'] as DType })
-    if (json['$undefined'] === true) return undefined
-    return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, value(item)]))
+    return undefined
   }
+  const value = (json: unknown): unknown => mapLeaves(json, isMarked, leafValue)
   for (const node of config.nodes) {
     const args = value(node.args)
     const layer = node.layer === undefined ? undefined : layers.get(node.layer)
@@ -91,12 +88,11 @@ export function wireConfig(config: FunctionalConfig, options: KnownLayers): { in
     if (layer) result = layer.apply(args, node.training === undefined ? {} : { training: node.training })
     else if (typeof fn === 'function') result = (fn as (...args: unknown[]) => unknown)(...(args as unknown[]))
     else throw broken(`unknown layer or function ${show(node.layer ?? node.function)}`)
-    outputsOf.push(flat(result))
+    outputsOf.push(leavesOf(result, isTensor))
   }
   return { inputs: value(config.inputs), outputs: value(config.outputs) }
 }
 
-function flat(tree: unknown): Tensor[] {
-  if (tree instanceof Tensor) return [tree]
-  return (Array.isArray(tree) ? tree : isRecord(tree) ? Object.values(tree) : []).flatMap(flat)
-}
+/** A record that says what stands at its place. */
+const isMarked = (json: unknown): json is Record<string, unknown> =>
+  isRecord(json) && (typeof json['$node'] === 'number' || Array.isArray(json['$tensor']) || json['$undefined'] === true)

@@ -1,7 +1,8 @@
 // Labels: class numbers as one-hot rows.
+import { integer } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { checkCall, show } from '../core/options.js'
+import { checkCall } from '../core/options.js'
 import { oneHot } from '../ops/index.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 
@@ -14,9 +15,7 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   const given = asTensor(y)
   const labels = given.rank > 1 && given.shape.at(-1) === 1 ? given.squeeze(-1) : given
   const classes = numClasses ?? Number((labels.size === 0 ? undefined : labels.cast('int32').max().dataSync()[0]) ?? -1) + 1
-  if (!Number.isInteger(classes) || classes < 1) {
-    throw new WeftError('ERR_ARGUMENT', `toCategorical: numClasses must be a positive integer, got ${show(numClasses ?? classes)}`)
-  }
+  integer('toCategorical', 'numClasses', classes, 1)
   if (numClasses !== undefined) checkLabels(labels, classes)
   return oneHot(labels.cast('int32'), classes)
 }

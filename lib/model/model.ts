@@ -3,7 +3,7 @@ import { device, resolveDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
 import { checkCall, type OptionTable } from '../core/options.js'
-import { fromCaller } from '../core/stack.js'
+import { eachFromCaller, fromCaller } from '../core/stack.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Optimizer } from '../optimizers/index.js'
@@ -137,8 +137,9 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   train(x: ModelData, y: ModelData | undefined, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
   train(source: StreamSource, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
   train(x: ModelData | StreamSource, ...rest: unknown[]): AsyncGenerator<TrainEvent, History, void> {
+    refuseInTrace('train')
     const { y, options } = splitArguments<FitOptions>({ name: 'train', options: FIT_OPTIONS }, this.outputNames, x, rest)
-    return trainEvents(this, x, y, options, true)
+    return eachFromCaller(Model.prototype.train, trainEvents(this, x, y, options, true))
   }
 
   /** Loss and metrics over the data. */

@@ -2,10 +2,13 @@
 import { unknownName, WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import { jit, type Precision } from '../core/jit.js'
-import { type LossLike, type Loss, resolveLoss } from '../losses/index.js'
-import { type Metric, type MetricLike, resolveMetric } from '../metrics/index.js'
-import { type Optimizer, type OptimizerLike, resolveOptimizer } from '../optimizers/index.js'
-import { isRecord } from '../core/tree.js'
+import { type LossLike, resolveLoss } from '../losses/by_name.js'
+import type { Loss } from '../losses/loss.js'
+import { type MetricLike, resolveMetric } from '../metrics/by_name.js'
+import type { Metric } from '../metrics/metric.js'
+import { type OptimizerLike, resolveOptimizer } from '../optimizers/by_name.js'
+import type { Optimizer } from '../optimizers/optimizer.js'
+import { isRecord, isValue, mapLeaves } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 
 export interface CompileOptions {
@@ -80,7 +83,7 @@ export class Objective {
     this.precision = options.precision ?? 'float32'
     // refuses what this device cannot do, now and not at the first step
     jit(() => undefined, { precision: this.precision })
-    this.loss = mapLeaves(options.loss, (leaf) => (leaf === undefined || leaf === null ? undefined : resolveLoss(leaf)))
+    this.loss = mapSettings(options.loss, (leaf) => (leaf === undefined || leaf === null ? undefined : resolveLoss(leaf)))
     this.lossWeights = options.lossWeights
     this.metrics = givenMetrics('metrics', options.metrics)
     this.weightedMetrics = givenMetrics('weightedMetrics', options.weightedMetrics)
@@ -139,7 +142,7 @@ export class Objective {
   /** Whether more is better of the figure of this name, as its metric says; undefined where none says so. */
   risingOf(name: string): boolean | undefined {
     const given: GivenMetric[] = []
-    for (const setting of [this.metrics, this.weightedMetrics]) mapLeaves(setting, (leaf) => given.push(leaf as GivenMetric))
+    for (const setting of [this.metrics, this.weightedMetrics]) mapSettings(setting, (leaf) => given.push(leaf as GivenMetric))
     const found = given.find(({ key }) => name === key) ?? given.find(({ key }) => name.endsWith(`_${key}`))
     return found?.original.rising
   }
@@ -147,14 +150,14 @@ export class Objective {
   /** What compile() is called with again after loading; of the user's own losses and metrics { own: name }. */
   toJson(): ObjectiveJson {
     const saved = (metrics: unknown): unknown =>
-      mapLeaves(metrics, (leaf) => {
+      mapSettings(metrics, (leaf) => {
         const { key, original } = leaf as GivenMetric
         return original.own || original.metricName === undefined
           ? { key, own: original.name }
           : { key, className: original.metricName, config: original.config ?? {} }
       })
     return {
-      loss: mapLeaves(this.loss, (leaf) => {
+      loss: mapSettings(this.loss, (leaf) => {
         if (leaf === undefined) return null
         const loss = leaf as Loss
         return loss.saved ? { className: loss.lossName, config: loss.config } : { own: loss.lossName }
@@ -188,10 +191,14 @@ export function objectiveOptions(json: ObjectiveJson, optimizer: Optimizer, own:
     if (isOwn(leaf)) return ownNamed('losses', own.losses, leaf.own)
     return isSaved(leaf) ? resolveLoss(leaf.className, leaf.config) : undefined
   }
-  const options: CompileOptions = { optimizer, precision: json.precision, metrics: mapLeaves(json.metrics ?? [], metric, isSaved) as never }
-  if (json.weightedMetrics !== undefined) options.weightedMetrics = mapLeaves(json.weightedMetrics, metric, isSaved) as never
+  const options: CompileOptions = {
+    optimizer,
+    precision: json.precision,
+    metrics: mapSettings(json.metrics ?? [], metric, isSaved) as never,
+  }
+  if (json.weightedMetrics !== undefined) options.weightedMetrics = mapSettings(json.weightedMetrics, metric, isSaved) as never
   if (json.lossWeights !== undefined) options.lossWeights = json.lossWeights as never
-  const losses = mapLeaves(json.loss, loss, isSaved)
+  const losses = mapSettings(json.loss, loss, isSaved)
   if (losses !== undefined) options.loss = losses as never
   return options
 }
@@ -202,7 +209,7 @@ function givenMetrics(what: 'metrics' | 'weightedMetrics', given: CompileOptions
     throw new WeftError('ERR_ARGUMENT', `compile: ${what} must be a list or a record by output, got ${show(given)}`, {
       hint: `Write ${what}: ['accuracy']`,
     })
-  return mapLeaves(given ?? [], (leaf): GivenMetric => {
+  return mapSettings(given ?? [], (leaf): GivenMetric => {
     const original = resolveMetric(leaf)
     return { key: typeof leaf === 'string' ? leaf : original.name, original }
   })
@@ -219,12 +226,10 @@ function ownNamed(kind: 'losses' | 'metrics', given: Readonly<Record<string, unk
   )
 }
 
-/** Replaces what is neither a list nor a plain record; `stop` ends the descent at records that are leaves. */
-function mapLeaves(tree: unknown, replace: (leaf: unknown) => unknown, stop: (value: unknown) => boolean = () => false): unknown {
-  if (isList(tree)) return tree.map((item) => mapLeaves(item, replace, stop))
-  if (isRecord(tree) && !stop(tree) && !isMetricRecord(tree))
-    return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapLeaves(item, replace, stop)]))
-  return replace(tree)
+/** Replaces each setting in a list or record of them; `isLeaf` knows further records that are one setting. */
+function mapSettings(tree: unknown, replace: (leaf: unknown) => unknown, isLeaf: (value: unknown) => boolean = () => false): unknown {
+  const isSetting = (value: unknown): value is unknown => isValue(value) || (isRecord(value) && isMetricRecord(value)) || isLeaf(value)
+  return mapLeaves(tree, isSetting, replace)
 }
 
 /** A user's own metric, written as a plain object. */

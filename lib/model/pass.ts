@@ -7,6 +7,7 @@ import { collectLosses } from '../layers/context.js'
 import type { Loss } from '../losses/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { gather, sigmoid, softmax } from '../ops/index.js'
+import { seeingToMasks } from '../ops/masks.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { leaves, type Tree } from './feed.js'
@@ -104,7 +105,7 @@ function lossOf(loss: Loss, onLogits: boolean, target: Tensor, raw: Tensor, samp
       model,
     )
   } else if (onLogits) chosen = loss.logits!.loss()
-  const value = chosen(target, raw, { sampleWeight, mask: raw.mask }).cast('float32')
+  const value = seeingToMasks(() => chosen(target, raw, { sampleWeight, mask: raw.mask })).cast('float32')
   return value.rank === 0 ? value : value.mean()
 }
 

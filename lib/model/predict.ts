@@ -5,7 +5,7 @@ import { finished, finishedNow } from '../core/flights.js'
 import type { OptionTable } from '../core/options.js'
 import { again } from '../core/stack.js'
 import { Tensor } from '../core/tensor.js'
-import { isRecord } from '../core/tree.js'
+import { isTensor, joinTrees } from '../core/tree.js'
 import { concat } from '../ops/index.js'
 import { ascending, checkCount, checkSignal } from './evaluate.js'
 import {
@@ -124,15 +124,9 @@ async function fromStream(model: AnyModel, source: StreamSource, steps: number |
 
 /** The parts' rows one after the other, in each output. */
 function joined(parts: readonly Tree[]): Tree {
-  const [first] = parts
-  const join = (list: readonly Tensor[]): Tensor => {
+  return joinTrees(parts, isTensor, (list) => {
     const whole = concat(list, 0)
     for (const part of list) part.dispose()
     return whole
-  }
-  if (first instanceof Tensor) return join(parts as readonly Tensor[])
-  if (Array.isArray(first)) return first.map((_, i) => join(parts.map((part) => (part as Tensor[])[i]!)))
-  return Object.fromEntries(
-    Object.keys(isRecord(first) ? first : {}).map((key) => [key, join(parts.map((part) => (part as Record<string, Tensor>)[key]!))]),
-  )
+  }) as Tree
 }

@@ -5,10 +5,11 @@ import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'
 import { jit, type JitFunction } from '../core/jit.js'
 import { Tensor, type Variable } from '../core/tensor.js'
-import { isRecord, mapTree } from '../core/tree.js'
+import { isTensor, leavesOf, mapTree } from '../core/tree.js'
 import { variable } from '../core/variable.js'
 import { warnOnce } from '../core/warnings.js'
 import { concat, takeBatch, zerosLike } from '../ops/index.js'
+import { seeingToMasks } from '../ops/masks.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
@@ -52,7 +53,7 @@ class Tracker {
       for (const { key, metric, weighted } of this.metrics![i]!) {
         if (!target) continue
         const sampleWeight = weighted ? pass.sampleWeight : undefined
-        metric.update(target, prediction, { sampleWeight, mask: prediction.mask, logitsOf, logits })
+        seeingToMasks(() => metric.update(target, prediction, { sampleWeight, mask: prediction.mask, logitsOf, logits }))
         figures.push([key, metric])
       }
     })
@@ -152,9 +153,7 @@ export class Steps {
 }
 
 export function rowsOf(tree: Tree): number {
-  if (tree instanceof Tensor) return tree.shape[0]!
-  const first = Array.isArray(tree) ? tree[0] : isRecord(tree) ? Object.values(tree)[0] : undefined
-  return first?.shape[0] ?? 0
+  return leavesOf(tree, isTensor)[0]?.shape[0] ?? 0
 }
 
 function learn(model: AnyModel, objective: Objective, batch: Batch, classWeight: ClassWeight | undefined): Pass {

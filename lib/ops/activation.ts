@@ -9,7 +9,7 @@ import { single } from './operands.js'
 import { type Unary, unary, unaryOp } from './pointwise.js'
 import * as raw from './raw.js'
 
-const { add, div, exp, greater, less, logicalAnd, sub, where } = raw
+const { add, div, exp, greater, less, lessEqual, logicalAnd, sub, where } = raw
 
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu: Unary = unary({ name: 'relu', kind: 'number', gradient: { output: (g, y) => where(greater(y, 0), g, 0) } })
@@ -80,6 +80,13 @@ export const leakyRelu: Sloped = unary({
   attributes: { alpha: 0.2 },
   gradient: { input: (g, x, { alpha }) => where(greater(x, 0), g, raw.mul(g, alpha)) },
 })
+/** x, or 0 where |x| ≤ lambda; the gradient there is 0 (torch.nn.Hardshrink). */
+export const hardShrink: (x: TensorLike, lambda?: number) => Tensor = unary({
+  name: 'hardShrink',
+  kind: 'float',
+  attributes: { lambda: 0.5 },
+  gradient: { input: (g, x, { lambda }) => where(lessEqual(raw.abs(x), lambda), 0, g) },
+})
 
 const Gelu = unaryOp({
   name: 'gelu',
@@ -141,6 +148,7 @@ declare module '../core/tensor.js' {
     hardSigmoid: Method<typeof hardSigmoid>
     elu: Method<typeof elu>
     leakyRelu: Method<typeof leakyRelu>
+    hardShrink: Method<typeof hardShrink>
     gelu: Method<typeof gelu>
     relu6: Method<typeof relu6>
     hardSilu: Method<typeof hardSilu>

@@ -4,6 +4,7 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import { passMask } from './masks.js'
 import { axisOf, single } from './operands.js'
 import { REDUCE_OPTIONS, type ReduceOptions, reducedShape } from './reduce.js'
 import { reshape } from './reshape.js'
@@ -36,6 +37,7 @@ function argReduction(op: Op<ArgAttrs>): ArgReduction {
       })
     }
     const found = applyOne(op, [rows], { axis: along, keepDims: keepDims && axis !== undefined })
+    if (axis !== undefined && along >= 2) return passMask(found, x)
     return keepDims && axis === undefined
       ? reshape(
           found,

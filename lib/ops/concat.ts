@@ -4,6 +4,7 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import { keepMask } from './masks.js'
 import { axisOf, promoted } from './operands.js'
 import { expandDims } from './reshape.js'
 import { split } from './slice.js'
@@ -47,7 +48,9 @@ function list(op: string, tensors: readonly TensorLike[]): Tensor[] {
 /** Tensors joined along an axis (default the first); their other extents are equal. dtypes are promoted. */
 export const concat: (tensors: readonly TensorLike[], axis?: number) => Tensor = func('concat(tensors, axis)', (tensors, axis = 0) => {
   const inputs = list('concat', tensors)
-  return applyOne(Concat, inputs, { axis: axisOf('concat', axis, inputs[0]!.rank) })
+  const along = axisOf('concat', axis, inputs[0]!.rank)
+  const result = applyOne(Concat, inputs, { axis: along })
+  return along < 2 ? result : keepMask(result, tensors)
 })
 
 /** Tensors of one shape side by side along a new axis (default the first). */

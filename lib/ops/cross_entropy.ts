@@ -48,11 +48,14 @@ export const SoftmaxCrossEntropyGrad: Op = registerOp({
     mul(expandDims(g!, -1), sub(mul(probabilities!, sum(targets!, -1, { keepDims: true })), targets!)),
   ],
 })
+/** What a label of so many classes may be, for messages. */
+const labelsOf = ({ shape }: Spec): string => `labels start at 0, and ${shape.at(-1)} classes have labels up to ${shape.at(-1)! - 1}`
+
 /** (logits [n, c], labels int32 [n]) → loss [n], probabilities [n, c]. */
 export const SparseSoftmaxCrossEntropy: Op = registerOp({
   name: 'sparseSoftmaxCrossEntropy',
   shape: lossAndProbabilities,
-  valuesTaken: ([logits]) => `labels start at 0, and ${logits!.shape.at(-1)} classes have labels up to ${logits!.shape.at(-1)! - 1}`,
+  valuesTaken: ([logits]) => labelsOf(logits!),
   grad: ([g, gProbabilities], { inputs: [, labels], outputs: [, probabilities] }) => [
     withProbabilities(applyOne(SparseSoftmaxCrossEntropyGrad, [g!, probabilities!, labels!], {}), gProbabilities!, probabilities!),
   ],
@@ -60,6 +63,7 @@ export const SparseSoftmaxCrossEntropy: Op = registerOp({
 /** (g [n], probabilities, labels) → gradient of the logits. */
 export const SparseSoftmaxCrossEntropyGrad: Op = registerOp({
   name: 'sparseSoftmaxCrossEntropyGrad',
+  valuesTaken: ([, probabilities]) => labelsOf(probabilities!),
   shape: likeProbabilities,
   compose: ([g, probabilities, labels]) => {
     const { shape, dtype } = probabilities!

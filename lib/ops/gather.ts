@@ -9,6 +9,7 @@ import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add } from './arithmetic.js'
 import { cast } from './cast.js'
 import { arange } from './creation.js'
+import { passMask } from './masks.js'
 import { axisOf, indexOperand, operand, promoted, type ResultAttrs } from './operands.js'
 import { moveAxis } from './transpose.js'
 
@@ -20,26 +21,35 @@ function gatheredShape(x: Shape, indices: Shape, axis: number): number[] {
   return [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)]
 }
 
+/** What an index along an axis may be, for messages. */
+const indicesOf = (shape: Shape, axis: number): string =>
+  shape[axis] === 0
+    ? `axis ${axis} of [${shape}] is empty`
+    : `indices start at 0, and axis ${axis} of [${shape}] has those up to ${shape[axis]! - 1}`
+
 export const Gather: Op<GatherAttrs> = registerOp<GatherAttrs>({
   name: 'gather',
   shape: ([x, indices], { axis }) => [{ shape: gatheredShape(x!.shape, indices!.shape, axis), dtype: x!.dtype }],
-  valuesTaken: ([x], { axis }) => `indices start at 0, and axis ${axis} of [${x!.shape}] has those up to ${x!.shape[axis]! - 1}`,
+  valuesTaken: ([x], { axis }) => indicesOf(x!.shape, axis),
   grad: ([g], { inputs: [x, indices], attrs: { axis } }) => [applyOne(ScatterAdd, [indices!, g!], { axis, shape: x!.shape })],
 })
 /** (indices, updates) → zeros plus the updates, added in the indices' order. */
 export const ScatterAdd: Op<ScatterAttrs> = registerOp<ScatterAttrs>({
   name: 'scatterAdd',
+  valuesTaken: (_, { shape, axis }) => indicesOf(shape, axis),
   shape: ([, updates], { shape }) => [{ shape, dtype: updates!.dtype }],
   grad: ([u], { inputs: [indices], attrs: { axis } }) => [undefined, applyOne(Gather, [u!, indices!], { axis })],
 })
 export const GatherAlong: Op = registerOp({
   name: 'gatherAlong',
+  valuesTaken: ([x]) => indicesOf(x!.shape, x!.shape.length - 1),
   shape: ([x, indices]) => [{ shape: indices!.shape, dtype: x!.dtype }],
   grad: ([g], { inputs: [x, indices] }) => [scatterAlong(indices!, g!, x!.shape)],
 })
 /** (indices, updates) → zeros plus the updates along the last axis. */
 export const ScatterAlong: Op<ResultAttrs> = registerOp<ResultAttrs>({
   name: 'scatterAlong',
+  valuesTaken: (_, { shape }) => indicesOf(shape, shape.length - 1),
   shape: ([, updates], { shape }) => [{ shape, dtype: updates!.dtype }],
   grad: ([u], { inputs: [indices] }) => [undefined, applyOne(GatherAlong, [u!, indices!], {})],
 })
@@ -48,6 +58,8 @@ export const ScatterAlong: Op<ResultAttrs> = registerOp<ResultAttrs>({
  */
 export const TakeBatch: Op<TakeAttrs> = registerOp<TakeAttrs>({
   name: 'takeBatch',
+  valuesTaken: ([x, permutation]) =>
+    `the cursor points into a permutation of ${permutation!.shape[0]} rows, and in that ${indicesOf(x!.shape, 0)}`,
   shape: (_, { shape, dtype }) => [{ shape, dtype }],
   compose: ([x, permutation, cursor], { shape, dtype }) => {
     const places = applyOne(Gather, [permutation!, add(cursor!, arange(shape[0]!))], { axis: 0 })
@@ -65,7 +77,9 @@ export const gather: (x: TensorLike, indices: TensorLike, axis?: number) => Tens
   'gather(x, indices, axis)',
   (x, indices, axis = 0) => {
     const source = operand('gather', x)
-    return applyOne(Gather, [source, indexOperand('gather', indices)], { axis: axisOf('gather', axis, source.rank) })
+    const along = axisOf('gather', axis, source.rank)
+    const result = applyOne(Gather, [source, indexOperand('gather', indices)], { axis: along })
+    return along === 0 ? passMask(result, indices) : along >= 2 ? passMask(result, x) : result
   },
 )
 

@@ -9,8 +9,7 @@ import { add, mul, sub } from './arithmetic.js'
 import { concat } from './concat.js'
 import { zeros, zerosLike } from './creation.js'
 import { matMul } from './matmul.js'
-import { LSTM_OPTIONS, type LstmOptions } from './lstm.js'
-import { activationOf, flagOf, prepare, type RecurrentResult } from './recurrent.js'
+import { flagOf, GATED_OPTIONS, type GatedOptions, prepareGated, type RecurrentResult } from './recurrent.js'
 import { expandDims, reshape } from './reshape.js'
 import { slice } from './slice.js'
 import {
@@ -19,6 +18,7 @@ import {
   columns,
   conditions,
   type GatedAttrs,
+  gatedShape,
   gathered,
   type Given,
   outer,
@@ -42,16 +42,7 @@ type GruAttrs = GatedAttrs & { readonly resetAfter: boolean }
  */
 export const Gru: Op<GruAttrs> = registerOp<GruAttrs>({
   name: 'gru',
-  shape: ([projected, recurrent]) => {
-    const [b, t] = projected!.shape as [number, number]
-    const u = recurrent!.shape[0]!
-    return [
-      [b, t, u],
-      [b, u],
-      [b, t, 3 * u],
-      [b, t, u],
-    ].map((shape) => ({ shape, dtype: projected!.dtype }))
-  },
+  shape: gatedShape(1),
   grad: (g, { inputs: [, recurrent, recurrentBias, h0, ...rest], outputs: [h, , gates, inner], attrs }) => {
     const [sequence, last, ofGates, ofInner] = g.map(present)
     if (ofGates || ofInner) {
@@ -131,11 +122,11 @@ export function gruBackward(wanted: Wanted, saved: GruSaved, steps: Steps & { re
   return [dprojected, drecurrent, zerosLike(recurrentBias), first]
 }
 
-export interface GruOptions extends LstmOptions {
+export interface GruOptions extends GatedOptions {
   /** Whether the reset gate is applied after the product with the recurrent kernel. Default true. */
   resetAfter?: boolean
 }
-const GRU_OPTIONS: OptionTable<GruOptions> = { ...LSTM_OPTIONS, resetAfter: 'any' }
+const GRU_OPTIONS: OptionTable<GruOptions> = { ...GATED_OPTIONS, resetAfter: 'any' }
 
 /**
  * Gated recurrent units over x [b, t, d] (Cho et al. 2014; gates z, r, h as in Keras): h = z·h + (1 - z)·h̃, with
@@ -155,9 +146,8 @@ export const gru: (
   'gru(x, kernel, recurrentKernel, bias, options)',
   GRU_OPTIONS,
   (x, kernel, recurrentKernel, bias, options = {}) => {
-    const recurrentActivation = activationOf('gru', 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
     const resetAfter = flagOf('gru', 'resetAfter', options.resetAfter ?? true)
-    const operands = prepare('gru', 3, 1, [x, kernel, recurrentKernel, bias], options, resetAfter)
+    const operands = prepareGated('gru', 3, 1, [x, kernel, recurrentKernel, bias], options, resetAfter)
     const { projected, recurrent, states, conditions, attrs } = operands
     const n = recurrent.shape[1]!
     const recurrentBias =
@@ -166,7 +156,6 @@ export const gru: (
         : zeros([n], { dtype: projected.dtype, device: projected.device })
     const [sequence, state] = apply(Gru, [projected, recurrent, recurrentBias, ...states, ...conditions], {
       ...attrs,
-      recurrentActivation,
       resetAfter,
     })
     return { sequence: sequence!, state: state! }

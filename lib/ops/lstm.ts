@@ -2,7 +2,6 @@
 // Tested in test/ops/recurrent.test.ts.
 import { apply } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
-import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { add, mul } from './arithmetic.js'
@@ -10,7 +9,7 @@ import { where } from './compare.js'
 import { concat } from './concat.js'
 import { zerosLike } from './creation.js'
 import { matMul } from './matmul.js'
-import { activationOf, prepare, RECURRENT_OPTIONS, type RecurrentOptions, type RecurrentResult } from './recurrent.js'
+import { GATED_OPTIONS, type GatedOptions, prepareGated, type RecurrentResult } from './recurrent.js'
 import { expandDims } from './reshape.js'
 import { slice } from './slice.js'
 import {
@@ -20,13 +19,13 @@ import {
   columns,
   conditions,
   type GatedAttrs,
+  gatedShape,
   gathered,
   type Given,
   outer,
   plus,
   present,
   priorStates,
-  type RecurrentActivation,
   scaled,
   slope,
   type Steps,
@@ -41,17 +40,7 @@ type GivenCell = Given & { readonly cell: boolean }
 /** (projected [b, t, 4u], recurrent [u, 4u], h0, c0 [b, u], (mask), (scale)) → h, hLast, cLast, gates, cells. */
 export const Lstm: Op<GatedAttrs> = registerOp<GatedAttrs>({
   name: 'lstm',
-  shape: ([projected, recurrent]) => {
-    const [b, t] = projected!.shape as [number, number]
-    const u = recurrent!.shape[0]!
-    return [
-      [b, t, u],
-      [b, u],
-      [b, u],
-      [b, t, 4 * u],
-      [b, t, u],
-    ].map((shape) => ({ shape, dtype: projected!.dtype }))
-  },
+  shape: gatedShape(2),
   grad: (g, { inputs: [, recurrent, h0, c0, ...rest], outputs: [h, , , gates, cells], attrs }) => {
     const [sequence, last, cell, ofGates, ofCells] = g.map(present)
     if (ofGates || ofCells) {
@@ -126,15 +115,11 @@ export function lstmBackward(wanted: Wanted, saved: LstmSaved, steps: Steps): Te
   return [dprojected, outer(met, dprojected), first, dc]
 }
 
-export interface LstmOptions extends RecurrentOptions {
-  /** Of the gates. Default 'sigmoid'. */
-  recurrentActivation?: RecurrentActivation
-}
+export type LstmOptions = GatedOptions
 export interface LstmResult extends RecurrentResult {
   /** The cell after the last step [b, units]. */
   cell: Tensor
 }
-export const LSTM_OPTIONS: OptionTable<LstmOptions> = { ...RECURRENT_OPTIONS, recurrentActivation: 'any' }
 
 /**
  * A long short-term memory over x [b, t, d] (Hochreiter and Schmidhuber 1997; gates i, f, c, o as in Keras):
@@ -151,11 +136,10 @@ export const lstm: (
   options?: LstmOptions,
 ) => LstmResult = func(
   'lstm(x, kernel, recurrentKernel, bias, options)',
-  LSTM_OPTIONS,
+  GATED_OPTIONS,
   (x, kernel, recurrentKernel, bias, options = {}) => {
-    const recurrentActivation = activationOf('lstm', 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
-    const { projected, recurrent, states, conditions, attrs } = prepare('lstm', 4, 2, [x, kernel, recurrentKernel, bias], options)
-    const [sequence, state, cell] = apply(Lstm, [projected, recurrent, ...states, ...conditions], { ...attrs, recurrentActivation })
+    const { projected, recurrent, states, conditions, attrs } = prepareGated('lstm', 4, 2, [x, kernel, recurrentKernel, bias], options)
+    const [sequence, state, cell] = apply(Lstm, [projected, recurrent, ...states, ...conditions], attrs)
     return { sequence: sequence!, state: state!, cell: cell! }
   },
 )

@@ -6,6 +6,7 @@ import type { OptionTable } from '../core/options.js'
 import type { Shape } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import { passMask } from './masks.js'
 import { broadcastShapes, sameFloats } from './operands.js'
 import { unbroadcast } from './raw.js'
 import { reshape } from './reshape.js'
@@ -82,7 +83,8 @@ export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => 
       transposeA: transposeA && !row,
       transposeB: transposeB && !column,
     })
-    if (!row && !column) return result
+    // the rows of a are the steps
+    if (!row && !column) return left.rank >= 3 && right.rank === 2 && !transposeA ? passMask(result, a) : result
     const shape = [...result.shape]
     if (column) shape.pop()
     if (row) shape.splice(column ? -1 : -2, 1)

@@ -6,6 +6,7 @@ import type { DType } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkDType } from './creation.js'
+import { passMask } from './masks.js'
 import { indexOperand, integerOf, numberOf } from './operands.js'
 
 type OneHotAttrs = { readonly on: number; readonly off: number; readonly shape: readonly number[]; readonly dtype: DType }
@@ -36,12 +37,13 @@ export const oneHot: (indices: TensorLike, depth: number, options?: OneHotOption
     const ids = indexOperand('oneHot', indices)
     checkDType('oneHot', dtype)
     integerOf('oneHot', 'depth', depth, 0)
-    return applyOne(OneHot, [ids], {
+    const result = applyOne(OneHot, [ids], {
       on: numberOf('oneHot', 'on', on),
       off: numberOf('oneHot', 'off', off),
       shape: [...ids.shape, depth],
       dtype,
     })
+    return passMask(result, indices)
   },
 )
 

@@ -1,4 +1,5 @@
 // Operands: how the arguments of public functions become tensors of one device, one dtype and checked axes.
+import { isInteger } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { AttrValue } from '../core/op.js'
@@ -11,10 +12,10 @@ import { cast } from './raw.js'
 const RANK: Record<DType, number> = { bool: 0, uint8: 1, int32: 2, float16: 3, bfloat16: 3, float32: 4, float64: 5, int8: -1, int64: -1 }
 
 /**
- * What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), or floats
- * (integers become float32).
+ * What an op works on: any dtype unchanged ('stored'), all but storage dtypes, numbers (bool becomes int32), totals
+ * (bool and uint8 become int32), or floats (integers become float32).
  */
-export type Kind = 'stored' | 'any' | 'number' | 'float'
+export type Kind = 'stored' | 'any' | 'number' | 'total' | 'float'
 
 /** The dtype an operand of this dtype is computed in. int8 and int64 are storage only. */
 export function computed(op: string, dtype: DType, kind: Kind): DType {
@@ -25,7 +26,8 @@ export function computed(op: string, dtype: DType, kind: Kind): DType {
     })
   }
   if (kind === 'float') return isFloat(dtype) ? dtype : 'float32'
-  return kind === 'number' && dtype === 'bool' ? 'int32' : dtype
+  if (kind === 'total' && dtype === 'uint8') return 'int32'
+  return (kind === 'number' || kind === 'total') && dtype === 'bool' ? 'int32' : dtype
 }
 
 /** The dtype in which two operands meet. */
@@ -148,7 +150,7 @@ function mismatch(op: string, shapes: readonly Shape[]): WeftError {
 
 /** The axis counted from the front; negative ones count from the end. */
 export function axisOf(op: string, axis: unknown, rank: number): number {
-  if (!Number.isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${show(axis)}`, { op })
+  if (!isInteger(axis)) throw new WeftError('ERR_ARGUMENT', `${op}: an axis is an integer, got ${show(axis)}`, { op })
   const from = (axis as number) < 0 ? (axis as number) + rank : (axis as number)
   if (from < 0 || from >= rank) {
     throw new WeftError('ERR_SHAPE', `${op}: axis ${axis} is out of range for rank ${rank}`, {
@@ -177,7 +179,7 @@ export function numberOf(op: string, name: string, value: unknown): number {
 
 /** Throws ERR_ARGUMENT unless value is an integer of at least `least`. */
 export function integerOf(op: string, name: string, value: unknown, least: number): number {
-  if (!Number.isInteger(value) || (value as number) < least) {
+  if (!isInteger(value, least)) {
     throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least}, got ${show(value)}`, { op })
   }
   return value as number

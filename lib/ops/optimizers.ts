@@ -1,4 +1,5 @@
 // Optimizer updates: one call per step updates all parameters and their state. Formulas: docs/operations.md.
+import { isInteger } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type Attrs, type Op, registerOp } from '../core/op.js'
 import { sameShape } from '../core/spec.js'
@@ -20,7 +21,7 @@ function optimizerOp(name: string, shared = 0): Op<OptimizerAttrs> {
     shape: (inputs, { decay }) => {
       const parameters = inputs.slice(2 + shared)
       const group = parameters.length / decay.length
-      if (!Number.isInteger(group) || group < 2) {
+      if (!isInteger(group, 2)) {
         throw new WeftError('ERR_ARGUMENT', `${name}: ${parameters.length} tensors for ${decay.length} parameters`, { op: name })
       }
       parameters.forEach((t, i) => {

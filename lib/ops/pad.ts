@@ -1,4 +1,5 @@
 // Padding with a constant.
+import { isIntegers } from '../core/checks.js'
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
@@ -23,7 +24,7 @@ export const pad: (x: TensorLike, paddings: number | readonly (readonly [number,
     const source = operand('pad', x)
     const pairs = typeof paddings === 'number' ? source.shape.map(() => [paddings, paddings] as const) : paddings
     const valid = Array.isArray(pairs) && pairs.length === source.rank
-    if (!valid || pairs.some((pair) => !Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < 0))) {
+    if (!valid || !pairs.every((pair) => isIntegers(pair, 0, 2))) {
       throw new WeftError(
         'ERR_ARGUMENT',
         `pad: paddings for shape [${source.shape}] are ${source.rank} pairs [before, after], got ${show(paddings)}`,

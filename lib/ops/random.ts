@@ -1,7 +1,7 @@
 // Random tensors: Philox4x32-10 (Salmon et al. 2011), equal bits on every device. The state says which numbers; see
 // lib/core/random.ts.
 import { applyOne } from '../core/apply.js'
-import { checkShape } from '../core/checks.js'
+import { checkShape, isInteger } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
@@ -114,7 +114,7 @@ export const randomInteger: (shape: Shape, low: number, high: number, options?: 
   (shape, low, high, options = {}) => {
     const op = 'randomInteger'
     checkShape(op, shape)
-    if (!Number.isInteger(low) || !Number.isInteger(high) || low >= high || low < -(2 ** 31) || high > 2 ** 31) {
+    if (!isInteger(low, -(2 ** 31)) || !isInteger(high, low + 1, 2 ** 31)) {
       throw new WeftError('ERR_ARGUMENT', `${op}: needs integers low < high of 32 bits, got ${low} and ${high}`, { op })
     }
     return applyOne(RandomInteger, [stateOf(op, options)], { low, high, shape, dtype: 'int32' })

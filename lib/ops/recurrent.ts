@@ -11,7 +11,7 @@ import { matMul } from './matmul.js'
 import { sameFloats } from './operands.js'
 import { reshape } from './reshape.js'
 import { slice } from './slice.js'
-import { RECURRENT_ACTIVATIONS, type RecurrentActivation, type StepAttrs } from './recurrent_steps.js'
+import { type GatedAttrs, RECURRENT_ACTIVATIONS, type RecurrentActivation, type StepAttrs } from './recurrent_steps.js'
 
 export interface RecurrentOptions {
   /** State before the first step [b, units]; lstm: [h, c]. Default zeros. */
@@ -31,6 +31,11 @@ export interface RecurrentOptions {
    */
   recurrentScale?: TensorLike
 }
+/** Of the functions with gates. */
+export interface GatedOptions extends RecurrentOptions {
+  /** Of the gates. Default 'sigmoid'. */
+  recurrentActivation?: RecurrentActivation
+}
 export interface RecurrentResult {
   /** The state after each step [b, t, units]. */
   sequence: Tensor
@@ -47,6 +52,8 @@ export const RECURRENT_OPTIONS: OptionTable<RecurrentOptions> = {
   recurrentScale: 'any',
 }
 
+export const GATED_OPTIONS: OptionTable<GatedOptions> = { ...RECURRENT_OPTIONS, recurrentActivation: 'any' }
+
 export interface Operands {
   projected: Tensor // [b, t, gates·units]
   recurrent: Tensor
@@ -56,7 +63,7 @@ export interface Operands {
   attrs: StepAttrs
 }
 
-export function activationOf(op: string, name: string, value: unknown): RecurrentActivation {
+function activationOf(op: string, name: string, value: unknown): RecurrentActivation {
   if (!RECURRENT_ACTIVATIONS.includes(value as RecurrentActivation)) throw unknownName(`${name} of ${op}`, value, RECURRENT_ACTIVATIONS)
   return value as RecurrentActivation
 }
@@ -161,4 +168,18 @@ export function prepare(
       activation: activationOf(op, 'activation', activation),
     },
   }
+}
+
+/** The same for the functions with gates. */
+export function prepareGated(
+  op: string,
+  gates: number,
+  stateCount: number,
+  values: [TensorLike, TensorLike, TensorLike, TensorLike | undefined],
+  options: GatedOptions,
+  twoBiases = false,
+): Operands & { attrs: GatedAttrs } {
+  const recurrentActivation = activationOf(op, 'recurrentActivation', options.recurrentActivation ?? 'sigmoid')
+  const operands = prepare(op, gates, stateCount, values, options, twoBiases)
+  return { ...operands, attrs: { ...operands.attrs, recurrentActivation } }
 }

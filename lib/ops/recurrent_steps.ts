@@ -1,5 +1,6 @@
 // What the recurrent ops share: their attributes, the gradients they are given, and walks back through the steps,
 // written in simple ops, of which second derivatives are made.
+import type { Spec } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { hardSigmoid, relu, sigmoid, tanh } from './activation.js'
 import { add, mul } from './arithmetic.js'
@@ -123,6 +124,20 @@ export type StepAttrs = {
   readonly activation: RecurrentActivation
 }
 export type GatedAttrs = StepAttrs & { readonly recurrentActivation: RecurrentActivation }
+
+/**
+ * The results of an op with gates: h [b, t, u], as many last states [b, u] as there are, the gates [b, t, gates·u], and
+ * cells or inner values [b, t, u]. The op's first two inputs are projected [b, t, gates·u] and recurrent [u, gates·u].
+ */
+export const gatedShape =
+  (states: number) =>
+  ([projected, recurrent]: readonly Spec[]): Spec[] => {
+    const [b, t, n] = projected!.shape as [number, number, number]
+    const u = recurrent!.shape[0]!
+    const shapes = [[b, t, u], ...Array.from({ length: states }, () => [b, u]), [b, t, n], [b, t, u]]
+    return shapes.map((shape) => ({ shape, dtype: projected!.dtype }))
+  }
+
 /** Which gradients a Grad op is given. */
 export type Given = { readonly sequence: boolean; readonly last: boolean }
 

@@ -118,8 +118,8 @@ function logical(op: Op<ReduceAttrs>): Reduction {
 export const sum: Reduction = numeric(Sum, 'any')
 /** The mean; of integers float32, over nothing NaN. */
 export const mean: Reduction = numeric(Mean, 'float')
-/** The product; over nothing 1. */
-export const prod: Reduction = numeric(Prod, 'number')
+/** The product; of bools and integers int32, over nothing 1. */
+export const prod: Reduction = numeric(Prod, 'total')
 /**
  * The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared
  * equally among ties.

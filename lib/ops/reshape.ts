@@ -1,5 +1,6 @@
 // Reshape and its kin: the same values in the same order with another shape. No kernel: the result is the operand's
 // memory.
+import { isIntegers } from '../core/checks.js'
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { currentTrace } from '../core/graph.js'
@@ -8,6 +9,7 @@ import { show } from '../core/options.js'
 import { type Shape, sizeOf } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
+import { passMaskInOrder } from './masks.js'
 import { axesOf, axisOf, operand } from './operands.js'
 import { identity } from './raw.js'
 
@@ -26,7 +28,7 @@ const seenAs = (x: Tensor, shape: Shape): Tensor =>
 
 /** The shape with its -1, if any, replaced so that the size fits. */
 function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
-  if (!Array.isArray(shape) || shape.some((n) => !Number.isInteger(n) || n < -1)) {
+  if (!isIntegers(shape, -1)) {
     throw new WeftError('ERR_SHAPE', `${op}: a shape is a list of non-negative integers, one of them -1 at most, got ${show(shape)}`, {
       op,
     })
@@ -48,14 +50,14 @@ function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
 /** The same values with another shape; one extent may be -1: it is found from the others. */
 export const reshape: (x: TensorLike, shape: Shape) => Tensor = func('reshape(x, shape)', (x, shape) => {
   const source = operand('reshape', x)
-  return seenAs(source, resolveShape('reshape', source, shape))
+  return passMaskInOrder(seenAs(source, resolveShape('reshape', source, shape)), x)
 })
 
 /** A new axis of extent 1 at `axis`; negative counts from the end of the result. */
 export const expandDims: (x: TensorLike, axis?: number) => Tensor = func('expandDims(x, axis)', (x, axis = 0) => {
   const source = operand('expandDims', x)
   const at = axisOf('expandDims', axis, source.rank + 1)
-  return seenAs(source, [...source.shape.slice(0, at), 1, ...source.shape.slice(at)])
+  return passMaskInOrder(seenAs(source, [...source.shape.slice(0, at), 1, ...source.shape.slice(at)]), x)
 })
 
 /** Without the given axes, which must have extent 1; by default without all such axes. */
@@ -70,10 +72,8 @@ export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tens
       })
     }
   }
-  return seenAs(
-    source,
-    source.shape.filter((_, i) => !axes.includes(i)),
-  )
+  const shape = source.shape.filter((_, i) => !axes.includes(i))
+  return passMaskInOrder(seenAs(source, shape), x)
 })
 
 /** All values along one axis: [size]. */

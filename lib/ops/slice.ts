@@ -1,10 +1,12 @@
 // Slices: parts of a tensor with steps, also backwards; reverse and split.
+import { isInteger, isIntegers } from '../core/checks.js'
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import { passMask } from './masks.js'
 import { axesOf, axisOf, integerOf, operand, type ResultAttrs } from './operands.js'
 
 type SliceAttrs = ResultAttrs & { readonly begin: readonly number[]; readonly steps: readonly number[] }
@@ -22,7 +24,7 @@ export const SliceGrad: Op<SliceAttrs> = registerOp({
 
 function perAxis(name: string, value: unknown, rank: number, rest: number): number[] {
   const list = typeof value === 'number' ? [value] : value
-  if (!Array.isArray(list) || list.length > rank || list.some((n) => !Number.isInteger(n))) {
+  if (!isIntegers(list) || (list as number[]).length > rank) {
     throw new WeftError('ERR_ARGUMENT', `slice: ${name} must be a list of at most ${rank} integers, got ${show(value)}`, {
       op: 'slice',
     })
@@ -70,18 +72,21 @@ export const slice: (
     }
     return count
   })
-  return applyOne(Slice, [source], { begin: first, steps: by, shape })
+  const result = applyOne(Slice, [source], { begin: first, steps: by, shape })
+  // steps backwards turn time around
+  return by.slice(0, 2).every((step) => step === 1) ? passMask(result, x) : result
 })
 
 /** The values in opposite order along the given axes; by default along all. */
 export const reverse: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func('reverse(x, axis)', (x, axis) => {
   const source = operand('reverse', x)
   const axes = axesOf('reverse', axis, source.rank)
-  return applyOne(Slice, [source], {
+  const result = applyOne(Slice, [source], {
     begin: source.shape.map((n, i) => (axes.includes(i) ? Math.max(n - 1, 0) : 0)),
     steps: source.shape.map((_, i) => (axes.includes(i) ? -1 : 1)),
     shape: source.shape,
   })
+  return axes.some((axis) => axis < 2) ? result : passMask(result, x)
 })
 
 /** Parts of a tensor along one axis: a number of equal parts, or their sizes (one may be -1: the rest). */
@@ -96,7 +101,7 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
     const known = sizes.reduce((total, size) => total + (size === -1 ? 0 : size), 0)
     const free = sizes.indexOf(-1)
     if (free >= 0 && free === sizes.lastIndexOf(-1)) sizes[free] = n - known
-    if (sizes.some((size) => !Number.isInteger(size) || size < 0) || sizes.reduce((a, b) => a + b, 0) !== n) {
+    if (sizes.some((size) => !isInteger(size, 0)) || sizes.reduce((a, b) => a + b, 0) !== n) {
       throw new WeftError(
         'ERR_SHAPE',
         `split: axis ${along} of shape [${source.shape}] has extent ${n}, which is not ${show(parts)} ${typeof parts === 'number' ? 'equal parts' : 'in all'}`,
@@ -110,11 +115,12 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
     return sizes.map((size) => {
       const at = source.shape.map((_, i) => (i === along ? begin : 0))
       begin += size
-      return applyOne(Slice, [source], {
+      const part = applyOne(Slice, [source], {
         begin: at,
         steps: at.map(() => 1),
         shape: source.shape.map((extent, i) => (i === along ? size : extent)),
       })
+      return along < 2 ? part : passMask(part, x)
     })
   },
 )

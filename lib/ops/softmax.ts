@@ -54,9 +54,15 @@ function alongAxis(op: Op): AlongAxis {
   })
 }
 
-/** Exponentials along an axis (default the last), scaled to sum to one. */
+/**
+ * Exponentials along an axis (default the last), scaled to sum to one. NaN where all are -infinity, or one is infinity:
+ * ∞ - ∞ has no value.
+ */
 export const softmax: AlongAxis = alongAxis(Softmax)
-/** The logarithm of softmax, without its overflow and cancellation. */
+/**
+ * The logarithm of softmax, without its overflow and cancellation: next to certainty it is as exact as the exponentials
+ * of the others. NaN where softmax is.
+ */
 export const logSoftmax: AlongAxis = alongAxis(LogSoftmax)
 
 methods({ softmax, logSoftmax })

@@ -62,7 +62,10 @@ export const norm: (x: TensorLike, axis?: number | readonly number[], options?: 
   },
 )
 
-/** log Σ eˣ, without overflow. */
+/**
+ * log Σ eˣ, without overflow. -infinity counts nothing and has slope 0; over nothing else the value is -infinity. With
+ * +infinity the value is that too; its slope, ∞ - ∞, is NaN, and 0 at the other values. As PyTorch's.
+ */
 export const logSumExp: Reduction = func(
   'logSumExp(x, axis, options)',
   REDUCE_OPTIONS,

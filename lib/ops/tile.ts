@@ -1,4 +1,5 @@
 // Repetition of a whole tensor along its axes.
+import { isIntegers } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
@@ -11,7 +12,7 @@ import { reshape } from './reshape.js'
 export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor = func('tile(x, reps)', (x, reps) => {
   const source = operand('tile', x)
   const given = typeof reps === 'number' ? [reps] : reps
-  if (!Array.isArray(given) || given.some((n) => !Number.isInteger(n) || n < 0)) {
+  if (!isIntegers(given, 0)) {
     throw new WeftError('ERR_ARGUMENT', `tile: the counts must be non-negative integers, got ${show(reps)}`, { op: 'tile' })
   }
   const rank = Math.max(source.rank, given.length)

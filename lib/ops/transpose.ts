@@ -6,6 +6,7 @@ import { show } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { alike } from './cast.js'
+import { passMask } from './masks.js'
 import { axesOf, axisOf, operand } from './operands.js'
 
 type TransposeAttrs = { readonly permutation: readonly number[] }
@@ -33,7 +34,8 @@ export const transpose: (x: TensorLike, permutation?: readonly number[]) => Tens
       shapes: [source.shape],
     })
   }
-  return axes.every((axis, i) => axis === i) ? alike(source) : applyOne(Transpose, [source], { permutation: axes })
+  const result = axes.every((axis, i) => axis === i) ? alike(source) : applyOne(Transpose, [source], { permutation: axes })
+  return axes[0] === 0 && axes[1] === 1 ? passMask(result, x) : result
 })
 
 /** x with one axis moved elsewhere, the others in order. */

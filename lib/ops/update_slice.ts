@@ -5,17 +5,23 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
 import { func } from '../core/symbolic.js'
+import type { Shape } from '../core/spec.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { zeros, zerosLike } from './creation.js'
 import { axisOf, indexOperand, integerOf, operands, type ResultAttrs } from './operands.js'
 import { reshape } from './reshape.js'
 
 type UpdateAttrs = { readonly axis: number }
+/** Where `size` places along an axis may start, for messages. */
+const startsOf = (shape: Shape, axis: number, size: number): string =>
+  `start lies in 0 to ${shape[axis]! - size}, so that ${size} places fit into axis ${axis} of [${shape}]`
+
 type DynamicAttrs = ResultAttrs & { readonly axis: number }
 
 /** (x, update, start int32 [1]) → x with update at start … start + m - 1. */
 export const UpdateSlice: Op<UpdateAttrs> = registerOp<UpdateAttrs>({
   name: 'updateSlice',
+  valuesTaken: ([x, update], { axis }) => startsOf(x!.shape, axis, update!.shape[axis]!),
   shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
   grad: ([g], { inputs: [, update, start], attrs: { axis } }) => [
     applyOne(UpdateSlice, [g!, zerosLike(update!), start!], { axis }),
@@ -30,6 +36,7 @@ export const CacheUpdate: typeof UpdateSlice = { ...UpdateSlice, updates: true }
 /** (x, start int32 [1]) → the values from start on. */
 export const DynamicSlice: Op<DynamicAttrs> = registerOp<DynamicAttrs>({
   name: 'dynamicSlice',
+  valuesTaken: ([x], { shape, axis }) => startsOf(x!.shape, axis, shape[axis]!),
   shape: ([x], { shape }) => [{ shape, dtype: x!.dtype }],
   grad: ([g], { inputs: [x, start], attrs: { axis } }) => [
     applyOne(UpdateSlice, [zeros(x!.shape, { dtype: x!.dtype, device: x!.device }), g!, start!], { axis }),

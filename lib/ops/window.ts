@@ -1,4 +1,5 @@
 // Windows: strides, padding and dilation of convolutions and pools, and the extents that follow from them.
+import { isIntegers } from '../core/checks.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import type { Shape } from '../core/spec.js'
@@ -10,7 +11,7 @@ export type Padding = 'valid' | 'same' | number | readonly number[]
 /** One number for both axes, or two. */
 export function pairOf(op: string, name: string, value: Pair, least = 1): [number, number] {
   const pair = typeof value === 'number' ? [value, value] : value
-  if (!Array.isArray(pair) || pair.length !== 2 || pair.some((n) => !Number.isInteger(n) || n < least)) {
+  if (!isIntegers(pair, least, 2)) {
     throw new WeftError('ERR_ARGUMENT', `${op}: ${name} must be an integer of at least ${least} or two of them, got ${show(value)}`, { op })
   }
   return [pair[0]!, pair[1]!]
@@ -39,7 +40,7 @@ export function paddingOf(
   if (padding === 'same') return [...samePadding(image[0]!, windows[0]!, strides[0]!), ...samePadding(image[1]!, windows[1]!, strides[1]!)]
   if (typeof padding === 'string') throw unknownName(`padding of ${op}`, padding, ['valid', 'same'])
   const list = typeof padding === 'number' ? [padding, padding, padding, padding] : padding
-  if (!Array.isArray(list) || list.length !== 4 || list.some((n) => !Number.isInteger(n) || n < 0)) {
+  if (!isIntegers(list, 0, 4)) {
     throw new WeftError('ERR_ARGUMENT', `${op}: padding must be 'valid', 'same' or [top, bottom, left, right], got ${show(padding)}`, {
       op,
     })

@@ -1,6 +1,7 @@
-// Optimizers with moving averages of the gradient and of its size: adam, adamw, adamax, nadam. Formulas and defaults:
-// Keras 3.
+// Optimizers with moving averages of the gradient and of its size: adam, adamw, adamax, nadam, lamb. Formulas and
+// defaults: Keras 3.
 import type { Tensor } from '../core/tensor.js'
+import { norm, where } from '../ops/index.js'
 import type { OptimizerOptions } from './optimizer.js'
 import { optimizer, type OptimizerFactory } from './factory.js'
 
@@ -76,5 +77,22 @@ export const nadam: OptimizerFactory<MomentsOptions> = optimizer<MomentsOptions>
     const left = (share: Tensor): Tensor => share.neg().add(1)
     const mean = m.mul(next.div(left(product.mul(next)))).add(g.mul(left(now).div(left(product))))
     return { w: w.sub(rate.mul(mean).div(v.div(filled(beta2, t)).sqrt().add(epsilon))), m, v }
+  },
+})
+
+/**
+ * Adam whose step for each parameter has the length of the parameter, times the learning rate 0.001; where either is 0,
+ * its own. Weight decay is no part of that length. You et al., 2019.
+ */
+export const lamb: OptimizerFactory<MomentsOptions> = optimizer<MomentsOptions>({
+  name: 'lamb',
+  defaults: MOMENTS,
+  slots: ['m', 'v'],
+  update: (w, g, slots, rate, t, { beta1, beta2, epsilon }) => {
+    const [m, v] = [moved(slots['m']!, g, beta1), moved(slots['v']!, g.square(), beta2)]
+    const step = m.div(filled(beta1, t)).div(v.div(filled(beta2, t)).sqrt().add(epsilon))
+    const [size, length] = [norm(w), norm(step)]
+    const trust = where(size.greater(0).logicalAnd(length.greater(0)), size.div(length), 1)
+    return { w: w.sub(rate.mul(trust).mul(step)), m, v }
   },
 })

@@ -132,10 +132,15 @@ export class Optimizer {
    * false are left alone.
    */
   apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
+    if (!Array.isArray(gradients) || !Array.isArray(variables))
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `${this.name}.apply: takes a list of gradients and a list of variables, got ${show(Array.isArray(gradients) ? variables : gradients)}`,
+      )
     if (gradients.length !== variables.length) {
       throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: ${gradients.length} gradients for ${variables.length} variables`)
     }
-    variables.forEach((target, i) => {
+    Array.from(variables as readonly Variable[]).forEach((target, i) => {
       const g = gradients[i]
       if (!(target instanceof Variable))
         throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: variable ${i} is not a Variable`, {

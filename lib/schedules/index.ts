@@ -1,10 +1,6 @@
 // schedules: learning rates as functions of the number of updates made so far, written with ops so that a traced step
-// computes them.
-import { WeftError } from '../core/error.js'
-import { show } from '../core/options.js'
-import * as factories from './factories.js'
-import type { Schedule } from './schedule.js'
-
+// computes them. The names under `schedules`.
+export type { ScheduleName } from './by_name.js'
 export type {
   CosineDecayOptions,
   ExponentialDecayOptions,
@@ -14,14 +10,3 @@ export type {
 } from './decay.js'
 export * from './factories.js'
 export type { Schedule } from './schedule.js'
-
-export type ScheduleName = keyof typeof factories
-
-const named: Readonly<Record<ScheduleName, (options: never) => Schedule>> = factories
-
-/** @internal The schedule that a saved { className, config } describes. */
-export function scheduleFromJson(json: { className: string; config: object }): Schedule {
-  if (!Object.hasOwn(named, json.className))
-    throw new WeftError('ERR_FORMAT', `unknown schedule ${show(json.className)} in a saved optimizer`)
-  return named[json.className as ScheduleName](json.config as never)
-}

@@ -13,30 +13,44 @@ export interface Schedule {
   readonly config: Readonly<Record<string, unknown>>
 }
 
-export const positive = (what: string, name: string, value: number): number => {
-  if (Number.isFinite(value) && value > 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a positive number, got ${show(value)}`)
-}
-export const rate = (what: string, name: string, value: number): number => {
-  if (Number.isFinite(value) && value >= 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a number of at least 0, got ${show(value)}`)
+/** Numbers among the options of a schedule, checked: the value given, or what holds where none is. */
+interface Numbers<T> {
+  positive(name: keyof T & string, otherwise?: number): number
+  /** At least 0. */
+  rate(name: keyof T & string, otherwise?: number): number
 }
 
-/** Checks the call of a factory, which needs its options. */
-export function checkSchedule<T extends object>(name: string, args: ArrayLike<unknown>, table: OptionTable<T>): void {
-  checkCall(`schedules.${name}(options)`, args, table)
-  if (args.length > 0 && args[0] !== undefined) return
-  throw new WeftError('ERR_ARGUMENT', `schedules.${name}: options are missing`, {
-    hint: `Write schedules.${name}({ ${Object.keys(table).slice(0, 2).join(', ')}, ... })`,
-  })
+/** A schedule as its file declares it. */
+interface Declared<T extends object> {
+  name: string
+  options: OptionTable<T>
+  /** The formula twice: with operations, and on the host. `config` where it is not the options as they were given. */
+  make(options: T, numbers: Numbers<T>): Pick<Schedule, 'call' | 'at'> & { config?: Schedule['config'] }
 }
 
-export const schedule = (className: string, config: object, call: (step: Tensor) => Tensor, at: (step: number) => number): Schedule => ({
-  className,
-  config: { ...config },
-  call,
-  at,
-})
+/** The factory of a schedule. It checks its call, and needs its options. */
+export function defineSchedule<T extends object>({ name, options: table, make }: Declared<T>): (options: T) => Schedule {
+  return (...args) => {
+    checkCall(`schedules.${name}(options)`, args, table)
+    const [options] = args
+    if (options === undefined)
+      throw new WeftError('ERR_ARGUMENT', `schedules.${name}: options are missing`, {
+        hint: `Write schedules.${name}({ ${Object.keys(table).slice(0, 2).join(', ')}, ... })`,
+      })
+    const read =
+      (fits: (value: number) => boolean, wanted: string) =>
+      (key: keyof T & string, otherwise?: number): number => {
+        const value: unknown = options[key] ?? otherwise
+        if (typeof value === 'number' && Number.isFinite(value) && fits(value)) return value
+        throw new WeftError('ERR_ARGUMENT', `${name}: ${key} must be ${wanted}, got ${show(value)}`)
+      }
+    const numbers = {
+      positive: read((value) => value > 0, 'a positive number'),
+      rate: read((value) => value >= 0, 'a number of at least 0'),
+    }
+    return { className: name, config: { ...options } as Schedule['config'], ...make(options, numbers) }
+  }
+}
 
 export const isSchedule = (value: unknown): value is Schedule =>
   typeof value === 'object' &&

@@ -1,5 +1,6 @@
 // Metrics for Prometheus under the names of Triton, so that its dashboards work; histograms are ours.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { driftMetrics } from './drift/metrics.js'
 import type { Observer, Outcome } from './scheduler.js'
 import type { Repository } from './repository/repository.js'
 import type { ServedModel } from './served_model.js'
@@ -15,6 +16,14 @@ const MODEL = ['model', 'version'] as const
 /** Seconds. */
 const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+
+/** A histogram: how many values are above the bound before and not above their own; the last ones above all bounds. */
+export interface Buckets {
+  readonly bounds: readonly number[]
+  readonly counts: readonly number[]
+  readonly sum: number
+  readonly count: number
+}
 
 export class Metrics {
   private readonly registry = new Registry()
@@ -52,8 +61,16 @@ export class Metrics {
     registers: [this.registry],
   })
 
+  private readonly rollbacks = new Counter({
+    name: 'weft_canary_rollbacks_total',
+    help: 'Number of canaries that were rolled back',
+    labelNames: ['model'],
+    registers: [this.registry],
+  })
+
   constructor() {
     const repository = (): Repository | undefined => this.repository
+    driftMetrics(this.registry, () => repository()?.ready() ?? [])
     new Gauge({
       name: 'nv_inference_pending_request_count',
       help: 'Number of requests that wait for a batch',
@@ -64,6 +81,21 @@ export class Metrics {
         for (const { name, version, waiting } of repository()?.ready() ?? []) this.set({ model: name, version }, waiting)
       },
     })
+    new Gauge({
+      name: 'weft_canary_requests',
+      help: 'Requests of the canary that is tried out: answered, failed, compared and different',
+      labelNames: ['model', 'kind'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { name, counts } of repository()?.rollouts ?? [])
+          for (const [kind, count] of Object.entries(counts)) this.set({ model: name, kind }, count as number)
+      },
+    })
+  }
+
+  rolledBack(model: string): void {
+    this.rollbacks.inc({ model })
   }
 
   /** What is told of a served version. Only versions that exist make series: names of requests never do. */
@@ -99,7 +131,33 @@ export class Metrics {
     return { type: this.registry.contentType, text: await this.registry.metrics() }
   }
 
+  /** The histograms of a version, named 'model/version'. */
+  async buckets(): Promise<{ latency: (key: string) => Buckets; batch: (key: string) => Buckets }> {
+    const [latency, batch] = [await bucketsOf(this.latency, LATENCIES), await bucketsOf(this.batchSize, SIZES)]
+    return { latency, batch }
+  }
+
   private counter(name: string, help: string): Counter<'model' | 'version'> {
     return new Counter({ name, help, labelNames: MODEL, registers: [this.registry] })
+  }
+}
+
+async function bucketsOf(histogram: Histogram<'model' | 'version'>, bounds: readonly number[]): Promise<(key: string) => Buckets> {
+  const found = new Map<string, { counts: number[]; sum: number; count: number }>()
+  for (const { labels, value, metricName } of (await histogram.get()).values) {
+    const key = `${labels.model}/${labels.version}`
+    let one = found.get(key)
+    if (one === undefined) found.set(key, (one = { counts: new Array<number>(bounds.length + 1).fill(0), sum: 0, count: 0 }))
+    if (metricName?.endsWith('_sum')) one.sum = value
+    else if (metricName?.endsWith('_count')) one.count = value
+    // each bucket counts those below it too
+    else {
+      const { le } = labels as { le?: number | string }
+      one.counts[le === '+Inf' ? bounds.length : bounds.indexOf(Number(le))] = value
+    }
+  }
+  return (key) => {
+    const { counts, sum, count } = found.get(key) ?? { counts: new Array<number>(bounds.length + 1).fill(0), sum: 0, count: 0 }
+    return { bounds, counts: counts.map((value, i) => value - (counts[i - 1] ?? 0)), sum, count }
   }
 }

@@ -5,12 +5,15 @@ import { createSecureContext } from 'node:tls'
 import { WeftError } from '../core/error.js'
 
 export interface TlsOptions {
-  /** PEM, or the path of a file with it. */
+  /** PEM, or the path of a file with it. Files are read again when they change. */
   cert: string
   key: string
   /** Certificates that clients must have been signed by. Given: clients without one are refused. */
   ca?: string
 }
+
+/** Older versions are broken. */
+export const TLS_VERSION = { minVersion: 'TLSv1.2' } as const
 
 export interface Pem {
   readonly cert: Buffer

@@ -1,15 +1,23 @@
 // ServedModel: one version of a model behind a scheduler, asked in the words of the protocol.
+import { WeftError } from '../core/error.js'
+import { readStatistics } from '../data/statistics.js'
 import type { AnyModel } from '../model/model.js'
+import { Gpt } from '../transformers/gpt.js'
+import { DriftMonitor } from './drift/monitor.js'
 import { type Answer, Executor, type Work } from './executor.js'
-import { sampleKey } from './host_tensor.js'
-import { datatypeOf, dtypeOfDatatype } from './protocol/datatypes.js'
+import { type Finish, type Generated, Generation, type GenerateRequest } from './generation.js'
+import { bytesOfShape, sampleKey } from './host_tensor.js'
+import { datatypeOf, dtypeOfDatatype, elementBytes } from './protocol/datatypes.js'
 import { matchInputs, matchOutputs } from './protocol/match.js'
 import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
-import type { Signature, WireTensor } from './protocol/tensors.js'
+import { type Signature, tooLarge, type WireTensor } from './protocol/tensors.js'
 import { type Ended, type Observer, Scheduler, type SchedulerOptions, type Timing } from './scheduler.js'
-import { describe } from './signature.js'
+import { Preprocessing } from './preprocessing.js'
+import { type Described, describe } from './signature.js'
+import { Soundness } from './soundness.js'
 import { Statistics } from './statistics.js'
+import { BatchTraces, type RequestTrace } from './tracing.js'
 
 /** Who watches all versions of all models. */
 export type Watch = (served: ServedModel) => Observer
@@ -17,9 +25,15 @@ export type Watch = (served: ServedModel) => Observer
 export class ServedModel {
   readonly signature: Signature
   readonly statistics: Statistics
+  /** Undefined for a model that was saved without statistics of its training data. */
+  readonly drift: DriftMonitor | undefined
+  private readonly traces: BatchTraces
   private readonly executor: Executor
   private readonly scheduler: Scheduler<Work, Answer>
-  private readonly form: Work['form']
+  private readonly described: Described
+  private readonly soundness = new Soundness(() => this.executor.run([{ inputs: this.sample(1), form: this.described.form }]))
+  private readonly preprocessing: Preprocessing
+  private readonly generation: Generation | undefined
 
   constructor(
     readonly name: string,
@@ -28,9 +42,18 @@ export class ServedModel {
     options: SchedulerOptions,
     watch?: Watch,
   ) {
-    const { signature, form } = describe(model)
-    this.signature = signature
-    this.form = form
+    this.described = describe(model)
+    const { signature } = this.described
+    this.preprocessing = new Preprocessing(model, signature)
+    this.signature = { ...signature, outputs: [...signature.outputs, ...this.preprocessing.outputs] }
+    const trained = readStatistics(model.assets['statistics'])
+    this.drift =
+      trained &&
+      new DriftMonitor(
+        trained,
+        signature.inputs.map((input) => input.name),
+      )
+    this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
     const others = watch?.(this)
     const observer: Observer = {
@@ -44,11 +67,24 @@ export class ServedModel {
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
-    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.executor.run(batch), observer)
+    const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(this.executor.run(batch))
+    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.traces.compute(batch, () => compute(batch)), observer)
+    this.generation =
+      (model as unknown) instanceof Gpt
+        ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
+        : undefined
   }
 
   get waiting(): number {
-    return this.scheduler.waiting
+    return this.scheduler.waiting + (this.generation?.waiting ?? 0)
+  }
+  /** Whether texts are generated. */
+  get generates(): boolean {
+    return this.generation !== undefined
+  }
+  /** The input that takes texts. */
+  get textInput(): string | undefined {
+    return this.preprocessing.textInput?.name
   }
   get maxDelayMs(): number {
     return this.scheduler.maxDelayMs
@@ -63,43 +99,83 @@ export class ServedModel {
    */
   async warm(): Promise<void> {
     if (this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))) return
-    const inputs = this.signature.inputs.map(({ datatype, shape }) => ({
-      dtype: dtypeOfDatatype(datatype)!,
-      shape: [1, ...shape.slice(1)],
-      bytes: new Uint8Array(0),
-    }))
-    await this.executor.warm({ inputs, form: this.form })
+    await this.executor.warm({ inputs: this.sample(0), form: this.described.form })
   }
 
-  async infer(request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
-    const inputs = matchInputs(this.signature, request.inputs).map(({ datatype, shape, bytes }) => ({
+  /** Whether its batches are computed. */
+  get isSound(): boolean {
+    return this.soundness.isSound
+  }
+
+  async infer(request: InferRequest, signal?: AbortSignal, trace?: RequestTrace): Promise<InferReply> {
+    const { complete, form, signature } = this.described
+    const given = this.preprocessing.inputs(request.inputs)
+    const matched = matchInputs(signature, complete?.(given) ?? given)
+    const inputs = matched.map(({ datatype, shape, bytes }) => ({
       dtype: dtypeOfDatatype(datatype)!,
       shape,
       bytes,
     }))
     const asked = matchOutputs(this.signature, request.outputs)
     const rows = inputs[0]!.shape[0]!
+    checkOutputs(signature, inputs)
     const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
-    const { outputs } = await this.scheduler.submit({ inputs, form: this.form }, rows, key, {
+    const work: Work = { inputs, form }
+    this.traces.add(work, trace)
+    const { outputs } = await this.scheduler.submit(work, rows, key, {
       priority: request.priority,
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
       ...(signal ? { signal } : {}),
     })
+    this.drift?.observe(matched)
     return {
       model: this.name,
       version: this.version,
       id: request.id,
-      outputs: asked.map(({ index, binary }) => {
-        const { dtype, shape, bytes } = outputs[index]!
-        const tensor: WireTensor = { name: this.signature.outputs[index]!.name, datatype: datatypeOf(dtype), shape, bytes }
-        return { tensor, binary: binary ?? request.binaryOutputs }
-      }),
+      outputs: asked.map(({ index, binary }) => ({ tensor: this.output(index, outputs), binary: binary ?? request.binaryOutputs })),
     }
+  }
+
+  /**
+   * Calls `part` for each token of a text; resolves with why it ended. ERR_UNSUPPORTED for a model that has no texts.
+   */
+  generate(request: GenerateRequest, part: (generated: Generated) => void, signal?: AbortSignal): Promise<Finish> {
+    if (this.generation !== undefined) return this.generation.generate(request, part, signal)
+    throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' does not generate texts`, { hint: 'Ask its infer endpoint' })
+  }
+
+  /** Inputs of so many rows of zeros; free extents are 1. */
+  private sample(rows: number): Work['inputs'] {
+    return this.described.signature.inputs.map(({ datatype, shape }) => {
+      const whole = [rows, ...shape.slice(1).map(Math.abs)]
+      const dtype = dtypeOfDatatype(datatype)!
+      return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
+    })
+  }
+
+  private output(index: number, outputs: Answer['outputs']): WireTensor {
+    if (index >= outputs.length) return this.preprocessing.label(outputs)
+    const { dtype, shape, bytes } = outputs[index]!
+    return this.preprocessing.output({ name: this.signature.outputs[index]!.name, datatype: datatypeOf(dtype), shape, bytes })
   }
 
   /** Answers what was accepted, takes no more, and frees the programs. The model stays. */
   async close(): Promise<void> {
-    await this.scheduler.close()
+    this.soundness.close()
+    await Promise.all([this.scheduler.close(), this.generation?.close()])
     this.executor.dispose()
   }
+}
+
+/** Bytes that the outputs of a request may have. */
+const MOST_OUTPUT = 2 ** 30
+
+/** Before anything is computed: free extents of an output are not larger than the largest of the inputs. */
+function checkOutputs({ outputs }: Signature, inputs: readonly { readonly shape: readonly number[] }[]): void {
+  const most = Math.max(1, ...inputs.flatMap(({ shape }) => shape.slice(1)))
+  const rows = inputs[0]!.shape[0]!
+  let bytes = 0
+  for (const { shape, datatype } of outputs)
+    bytes += rows * shape.slice(1).reduce((size, extent) => size * (extent < 0 ? most : extent), Math.max(1, elementBytes(datatype)))
+  if (bytes > MOST_OUTPUT) throw tooLarge(`the outputs would have ${bytes} bytes, ${MOST_OUTPUT} are the most`)
 }

@@ -1,15 +1,19 @@
 // Service: what the server can be asked, without HTTP or gRPC.
 import { readFileSync } from 'node:fs'
 import { WeftError } from '../core/error.js'
+import type { AuditLog } from './audit.js'
 import type { Principal } from './auth/principal.js'
 import type { Datatype } from './protocol/datatypes.js'
+import type { Finish, Generated, GenerateRequest } from './generation.js'
 import type { Limits } from './protocol/limits.js'
 import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
 import { named, type TensorSpec } from './protocol/tensors.js'
 import type { IndexEntry, Repository } from './repository/repository.js'
+import type { Answering } from './repository/rollout.js'
 import type { ServedModel } from './served_model.js'
 import type { ModelStatistics } from './statistics.js'
+import type { RequestTrace } from './tracing.js'
 
 /**
  * none: models stay as they were at the start. explicit: clients load and unload them. watch: the server follows the
@@ -18,7 +22,7 @@ import type { ModelStatistics } from './statistics.js'
 export type Control = 'none' | 'explicit' | 'watch'
 
 /** Extensions of the protocol, exactly those that there are. */
-const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_configuration', 'model_repository', 'schedule_policy']
+const EXTENSIONS = ['binary_tensor_data', 'statistics', 'model_configuration', 'model_repository', 'schedule_policy', 'generate']
 
 export interface ServerMetadata {
   readonly name: string
@@ -50,9 +54,14 @@ export interface ModelConfiguration {
   readonly input: readonly ConfigTensor[]
   readonly output: readonly ConfigTensor[]
   readonly dynamic_batching: { readonly max_queue_delay_microseconds: number }
+  /** text_input: the input that takes texts as BYTES. */
+  readonly parameters: Readonly<Record<string, { readonly string_value: string }>>
+  /** Several answers to one request: texts are generated. */
+  readonly model_transaction_policy: { readonly decoupled: boolean }
 }
 
 export class Service {
+  private leaving = false
   private draining = false
   private heldBytes = 0
 
@@ -60,10 +69,18 @@ export class Service {
     readonly repository: Repository,
     readonly control: Control,
     readonly limits: Required<Limits>,
+    private readonly audit?: AuditLog,
   ) {}
 
+  /** It is being closed, or says that it will be: connections are not kept. */
+  get isDraining(): boolean {
+    return this.leaving || this.draining
+  }
+  /** It takes requests, and batches of at least one of the models are computed. */
   get isReady(): boolean {
-    return !this.draining
+    if (this.leaving || this.draining) return false
+    const served = this.repository.ready()
+    return served.length === 0 || served.some(({ isSound }) => isSound)
   }
 
   metadata(): ServerMetadata {
@@ -76,11 +93,17 @@ export class Service {
     return { name, versions, platform: 'weft', inputs: signature.inputs, outputs: signature.outputs }
   }
 
+  /** Versions that are ready; ERR_UNAVAILABLE where there is none. */
+  versions(name: string): string[] {
+    this.target(name)
+    return this.repository.ready(name).map((served) => served.version)
+  }
+
   /** ERR_NOT_FOUND for a model or version that is unknown. */
   modelReady(name: string, version?: string): boolean {
     try {
-      this.repository.resolve(name, version)
-      return this.isReady
+      const { isSound } = this.repository.resolve(name, version)
+      return isSound && !this.draining
     } catch (error) {
       if ((error as WeftError).code === 'ERR_UNAVAILABLE') return false
       throw error
@@ -88,13 +111,25 @@ export class Service {
   }
 
   /** The version that a request is for; ERR_UNAVAILABLE when the server is being closed. */
-  target(name: string, version?: string): ServedModel {
+  target(name: string, version?: string): Answering {
     if (this.draining) throw new WeftError('ERR_UNAVAILABLE', 'the server is being closed')
-    return this.repository.resolve(name, version)
+    return this.repository.answering(name, version)
   }
 
-  infer(served: ServedModel, request: InferRequest, signal?: AbortSignal): Promise<InferReply> {
-    return served.infer(request, signal)
+  infer(served: Answering, request: InferRequest, signal?: AbortSignal, principal?: Principal, trace?: RequestTrace): Promise<InferReply> {
+    const reply = served.infer(request, signal, trace)
+    return this.audit?.inference ? this.recorded(reply, served, principal) : reply
+  }
+
+  generate(
+    served: Answering,
+    request: GenerateRequest,
+    part: (generated: Generated) => void,
+    signal?: AbortSignal,
+    principal?: Principal,
+  ): Promise<Finish> {
+    const finish = served.generate(request, part, signal)
+    return this.audit?.inference ? this.recorded(finish, served, principal) : finish
   }
 
   statistics(principal: Principal, name?: string, version?: string): ModelStatistics[] {
@@ -103,7 +138,7 @@ export class Service {
   }
 
   configuration(name: string, version?: string): ModelConfiguration {
-    const { signature, maxBatchSize, maxDelayMs } = this.repository.resolve(name, version)
+    const { signature, maxBatchSize, maxDelayMs, generates, textInput } = this.repository.resolve(name, version)
     const tensor = ({ name: of, datatype, shape }: TensorSpec): ConfigTensor => ({
       name: of,
       data_type: datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`,
@@ -117,6 +152,8 @@ export class Service {
       input: signature.inputs.map(tensor),
       output: signature.outputs.map(tensor),
       dynamic_batching: { max_queue_delay_microseconds: Math.round(maxDelayMs * 1000) },
+      parameters: textInput === undefined ? {} : { text_input: { string_value: textInput } },
+      model_transaction_policy: { decoupled: generates },
     }
   }
 
@@ -125,14 +162,12 @@ export class Service {
     return entries.filter(({ name, state }) => principal.sees(name) && (!readyOnly || state === 'READY'))
   }
 
-  async load(name: string): Promise<void> {
-    this.checkControl()
-    await this.repository.load(name)
+  load(name: string, principal: Principal): Promise<void> {
+    return this.change('load', name, principal, () => this.repository.load(name))
   }
 
-  async unload(name: string): Promise<void> {
-    this.checkControl()
-    await this.repository.unload(name)
+  unload(name: string, principal: Principal): Promise<void> {
+    return this.change('unload', name, principal, () => this.repository.unload(name))
   }
 
   /** Counts bytes that are held for requests, until the returned function is called. */
@@ -147,10 +182,38 @@ export class Service {
     }
   }
 
+  /** Says that it will be closed, so that others are asked from now on; requests are still answered. */
+  leave(): void {
+    this.leaving = true
+  }
+
   /** No more requests; resolves when those there are were answered. */
   async close(): Promise<void> {
     this.draining = true
     await this.repository.close()
+  }
+
+  /** What cannot be recorded is not done. */
+  private async change(event: 'load' | 'unload', name: string, { id: actor }: Principal, fn: () => Promise<void>): Promise<void> {
+    this.checkControl()
+    const model = name.slice(0, 128)
+    this.audit?.record({ event, actor, model })
+    await fn().catch((error: unknown) => {
+      this.audit?.note({ event, actor, model, code: (error as { code?: string }).code ?? 'ERR_INTERNAL' })
+      throw error
+    })
+  }
+
+  private async recorded<T>(answer: Promise<T>, { name: model, version }: Answering, principal: Principal | undefined): Promise<T> {
+    const note = (code?: string): void => this.audit?.note({ event: 'infer', actor: principal?.id, model, version, code })
+    try {
+      const value = await answer
+      note()
+      return value
+    } catch (error) {
+      note((error as { code?: string }).code ?? 'ERR_INTERNAL')
+      throw error
+    }
   }
 
   private known(name: string): ServedModel[] {

@@ -3,6 +3,7 @@ import { integer, isList } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import type { NestedArray, TypedArray } from '../core/host.js'
 import type { DType } from '../core/spec.js'
+import { checkDepth } from '../core/tree.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
@@ -80,8 +81,9 @@ function longest(sequences: readonly Sequence[]): number {
 
 const isSequence = (value: unknown): value is Sequence => isList(value)
 
-function shapeOf(step: NestedArray): number[] {
-  return typeof step === 'number' || typeof step === 'boolean' ? [] : isSequence(step) ? [step.length, ...shapeOf(step[0] ?? 0)] : []
+function shapeOf(step: NestedArray, depth = 0): number[] {
+  checkDepth(depth)
+  return isSequence(step) ? [step.length, ...shapeOf(step[0] ?? 0, depth + 1)] : []
 }
 
 /** Writes one step and returns where the next begins. */

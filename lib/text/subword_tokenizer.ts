@@ -1,4 +1,5 @@
 // SubwordTokenizer: texts as ids of parts of words, and back; written and read as Hugging Face's tokenizer.json.
+import { itemsOf } from '../core/checks.js'
 import { writeFile } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
@@ -109,7 +110,7 @@ export class SubwordTokenizer {
 
   /** encode() of each text. */
   encodeBatch(texts: Iterable<string>, options: EncodeOptions = {}): number[][] {
-    return Array.from(texts, (text) => this.encode(text, options))
+    return itemsOf('encodeBatch', texts, 'a list of texts').map((text) => this.encode(text, options))
   }
 
   /**
@@ -147,7 +148,7 @@ export class SubwordTokenizer {
 
   /** decode() of each list. */
   decodeBatch(batch: Iterable<ArrayLike<number>>, options: DecodeOptions = {}): string[] {
-    return Array.from(batch, (ids) => this.decode(ids, options))
+    return itemsOf('decodeBatch', batch, 'a list of lists of ids').map((ids) => this.decode(ids, options))
   }
 
   /**
@@ -235,8 +236,8 @@ export class SubwordTokenizer {
   }
 
   private checked(method: string, ids: ArrayLike<number>): number[] {
-    return Array.from(ids, (id) => {
-      if (this.idToToken(id) === undefined) {
+    return itemsOf(method, ids, 'a list of ids').map((id) => {
+      if (typeof id !== 'number' || this.idToToken(id) === undefined) {
         throw new WeftError('ERR_DATA', `${method}: ${describe(id)} is no id of this tokenizer, which has ${this.vocabularySize}`)
       }
       return id

@@ -1,5 +1,5 @@
 // Tokenizer: words or characters as ids by how often they occur, exactly as Keras' Tokenizer (keras_preprocessing 1.1).
-import { integer } from '../core/checks.js'
+import { checkShape, integer, itemsOf } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable } from '../core/options.js'
@@ -107,10 +107,11 @@ export class Tokenizer {
 
   /** Counts in how many sequences each id occurs, for sequencesToMatrix in mode 'tfidf' without texts. */
   fitOnSequences(sequences: readonly Sequence[]): void {
+    const lists = idLists('fitOnSequences', sequences)
     this.shown.clear()
-    for (const sequence of sequences) {
+    for (const sequence of lists) {
       this.documentCount++
-      for (const id of new Set(Array.from(sequence))) this.docsById.set(id, (this.docsById.get(id) ?? 0) + 1)
+      for (const id of new Set(sequence)) this.docsById.set(id, (this.docsById.get(id) ?? 0) + 1)
     }
   }
 
@@ -146,8 +147,9 @@ export class Tokenizer {
     const { numWords = Number.POSITIVE_INFINITY } = this.options
     const oov = this.oovId()
     const oovWord = oov === undefined ? undefined : this.words.get(oov)
-    return Array.from(sequences, (sequence) =>
-      Array.from(sequence, (id) => (id < numWords ? (this.words.get(id) ?? oovWord) : oovWord))
+    return idLists('sequencesToTexts', sequences).map((sequence) =>
+      sequence
+        .map((id) => (id < numWords ? (this.words.get(id) ?? oovWord) : oovWord))
         .filter((word) => word !== undefined)
         .join(' '),
     )
@@ -175,8 +177,10 @@ export class Tokenizer {
     if (mode === 'tfidf' && this.documentCount === 0) {
       throw new WeftError('ERR_STATE', "sequencesToMatrix: mode 'tfidf' needs counts of documents", { hint: 'Call fitOnTexts() first' })
     }
-    const values = new Float32Array(sequences.length * columns)
-    for (const [row, sequence] of sequences.entries()) {
+    const lists = idLists('sequencesToMatrix', sequences)
+    checkShape('sequencesToMatrix', [lists.length, columns])
+    const values = new Float32Array(lists.length * columns)
+    for (const [row, sequence] of lists.entries()) {
       const counts = new Map<number, number>()
       for (let i = 0; i < sequence.length; i++) {
         const id = sequence[i]!
@@ -187,7 +191,7 @@ export class Tokenizer {
       }
       for (const [id, count] of counts) values[row * columns + id] = this.weigh(mode, id, count, sequence.length)
     }
-    return tensor(values, [sequences.length, columns])
+    return tensor(values, [lists.length, columns])
   }
 
   /**
@@ -288,6 +292,14 @@ const isText = (text: unknown): text is Text =>
   typeof text === 'string' || (Array.isArray(text) && text.every((token) => typeof token === 'string'))
 const textsOf = (method: string, texts: Iterable<Text>): Generator<Text, void> =>
   checkedTexts(method, texts, isText, 'a string or a list of strings')
+
+const idLists = (method: string, sequences: Iterable<Sequence>): number[][] =>
+  itemsOf(method, sequences, 'a list of sequences').map((sequence, row) => {
+    const ids = itemsOf<number>(`${method}: sequence ${row}`, sequence, 'a list of ids')
+    const stranger = ids.find((id) => typeof id !== 'number')
+    if (stranger === undefined && !ids.includes(undefined as never)) return ids
+    throw new WeftError('ERR_ARGUMENT', `${method}: sequence ${row} has ${describe(stranger)}, which is not an id`)
+  })
 
 /** A Keras Tokenizer. */
 export function tokenizer(options: TokenizerOptions = {}): Tokenizer {

@@ -1,6 +1,6 @@
 // Words of a text: Keras' splitting, and segmentation by Unicode rules for languages that write no spaces.
 import { createHash } from 'node:crypto'
-import { integer } from '../core/checks.js'
+import { integer, itemsOf } from '../core/checks.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 
@@ -91,7 +91,8 @@ export function* checkedTexts<T>(what: string, texts: Iterable<T>, isText: (text
     throw new WeftError('ERR_ARGUMENT', `${what}: expected a list of texts, got ${got}`, { hint: 'Write [text] for a single one' })
   }
   let i = 0
-  for (const text of texts) {
+  // a typed array whose buffer was transferred away cannot be walked over
+  for (const text of ArrayBuffer.isView(texts) ? itemsOf(what, texts, 'a list of texts') : texts) {
     if (!isText(text)) throw new WeftError('ERR_ARGUMENT', `${what}: text ${i} must be ${kind}, got ${describe(text)}`)
     i++
     yield text

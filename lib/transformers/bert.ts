@@ -2,7 +2,7 @@
 import type { DynamicShape } from '../core/spec.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import type { ActivationLike } from '../activations.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import { Dense } from '../layers/dense.js'
 import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'

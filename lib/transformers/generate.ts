@@ -1,6 +1,6 @@
 // generate: text from a language model, token by token, each token one native call on the cached keys and values of
 // those before.
-import { integer, isList } from '../core/checks.js'
+import { integer, isInteger, isIntegers, isList } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
@@ -147,7 +147,7 @@ function checkPrompt(model: TokenModel, prompt: unknown): number[] {
       },
     )
   }
-  const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+  const bad = ids.findIndex((id) => !isInteger(id, 0, vocabularySize - 1))
   if (bad >= 0)
     throw new WeftError(
       'ERR_ARGUMENT',
@@ -166,8 +166,7 @@ function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, sto
   if (topK !== undefined) integer('generate', 'topK', topK, 1)
   if (typeof topP !== 'number' || !(topP > 0 && topP <= 1)) refuse('topP', 'in (0, 1]', topP)
   if (seed !== undefined && !Number.isSafeInteger(seed)) refuse('seed', 'an integer', seed)
-  if (stopTokens !== undefined && (!Array.isArray(stopTokens) || !stopTokens.every(Number.isInteger)))
-    refuse('stopTokens', 'a list of token ids', stopTokens)
+  if (stopTokens !== undefined && !isIntegers(stopTokens)) refuse('stopTokens', 'a list of token ids', stopTokens)
   if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal)
   return {
     maxTokens,

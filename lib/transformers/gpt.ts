@@ -2,7 +2,7 @@
 import type { DynamicShape, Shape } from '../core/spec.js'
 import type { ActivationLike } from '../activations.js'
 import { checkCall, type OptionTable } from '../core/options.js'
-import type { InitializerLike } from '../initializers.js'
+import type { InitializerLike } from '../initializers/index.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
 import { Dense } from '../layers/dense.js'
 import { Dropout } from '../layers/dropout.js'

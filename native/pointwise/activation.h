@@ -20,4 +20,5 @@
 /** With one attribute. */
 #define WEFT_ACTIVATION_1(X)                                                                              \
   X(function, elu, alpha, select(x > T(0), x, alpha * expm1(x)), select(x > T(0), g, g * alpha * exp(x))) \
-  X(function, leakyRelu, alpha, select(x > T(0), x, alpha * x), select(x > T(0), g, g * alpha))
+  X(function, leakyRelu, alpha, select(x > T(0), x, alpha * x), select(x > T(0), g, g * alpha))           \
+  X(float, hardShrink, lambda, select(abs(x) <= lambda, T(0), x), select(abs(x) <= lambda, T(0), g))

@@ -75,11 +75,15 @@ test('a device that cannot be used is a failed check: exit code 1', () => {
   assert.match(report.checks.find((check) => check.name === 'device')!.detail, /abacus/)
 })
 
-test('without a CUDA library the reason is reported, and nothing fails', () => {
+test('a CUDA library that is named and cannot be opened: the reason is reported as a failed check', () => {
   const { code, out } = weftjs(['doctor', '--json'], { ...bare, WEFT_CUDA_LIBRARY: '/nowhere/libweft_cuda.so' })
-  const { cuda, devices, device, ok } = JSON.parse(out) as DoctorReport
-  assert.is(code, 0, out)
-  assert.ok(ok)
+  const { cuda, devices, device, checks, ok } = JSON.parse(out) as DoctorReport
+  assert.is(code, 1, out)
+  assert.not(ok)
+  assert.equal(
+    checks.filter((check) => !check.ok).map((check) => check.name),
+    ['cuda library'],
+  )
   assert.is(cuda.library, '/nowhere/libweft_cuda.so')
   assert.match(cuda.problem!, /libweft_cuda\.so/)
   assert.equal(cuda.architectures, [])
@@ -99,7 +103,10 @@ test('a CUDA device that is asked for and missing: exit code 1 and the reason', 
   const { checks } = JSON.parse(out) as DoctorReport
   assert.equal(
     checks.map((check) => [check.name, check.ok]),
-    [['device', false]],
+    [
+      ['device', false],
+      ['cuda library', false],
+    ],
   )
   assert.match(checks[0]!.detail, /cuda/)
   const required = weftjs(['doctor'], { ...missing, WEFT_REQUIRE_CUDA: '1' })

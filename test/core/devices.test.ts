@@ -21,14 +21,26 @@ function child(source: string, environment: Record<string, string>): { status: n
 }
 const nowhere = { WEFT_CUDA_LIBRARY: '/nowhere/libweft_cuda.so' }
 
-test('without a usable CUDA library the CPU is the device, and nothing is printed', () => {
-  const { status, out } = child(`if (weft.device() !== 'cpu') process.exit(3); await weft.tensor([1]).add(1).data()`, nowhere)
+const onCpu = `if (weft.device() !== 'cpu') process.exit(3); weft.devices(); await weft.tensor([1]).add(1).data()`
+
+test('a CUDA library that is named and cannot be opened: one warning, and the CPU is the device', () => {
+  const { status, out } = child(onCpu, nowhere)
+  assert.is(status, 0, out)
+  assert.is(out.match(/\[WEFT_LIBRARY\]/g)?.length, 1, out)
+  assert.match(out, /WEFT_CUDA_LIBRARY='\/nowhere\/libweft_cuda\.so' cannot be used, and with it no CUDA device: .*No such file/)
+  // who asks for the CPU misses nothing
+  assert.is(child(`await weft.tensor([1]).add(1).data()`, { ...nowhere, WEFT_DEVICE: 'cpu' }).out, '')
+})
+
+test('without a setting nothing is printed', () => {
+  const { status, out } = child(onCpu.replace(`if (weft.device() !== 'cpu') process.exit(3); `, ''), {})
   assert.is(status, 0, out)
   assert.is(out, '')
 })
 
 test('setDevice names the reason and the cure', () => {
   const { out } = child(`try { weft.setDevice('cuda') } catch (e) { console.log(e.code, e.message) }`, nowhere)
+  assert.not.match(out, /WEFT_LIBRARY/)
   assert.match(out, /^ERR_NO_DEVICE device 'cuda' cannot be used: .*libweft_cuda\.so.*setDevice\('cpu'\)/)
 })
 

@@ -1,8 +1,28 @@
 // Faults: a bad datum met by a kernel rejects what the run made, changes no state, and later runs go on.
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { gather, jit, layers, losses, sequential, synchronize, tensor, type Tensor, variable, type WeftError } from '../../lib/index.js'
-import { codeOfAsync, values } from '../expect.js'
+import {
+  dynamicSlice,
+  gather,
+  gatherAlong,
+  jit,
+  layers,
+  losses,
+  ones,
+  scatterAdd,
+  sequential,
+  synchronize,
+  takeBatch,
+  tensor,
+  type Tensor,
+  updateSlice,
+  variable,
+  type WeftError,
+  zeros,
+} from '../../lib/index.js'
+import { ops } from '../../lib/core/op.js'
+import { codeOfAsync, rejects, values } from '../expect.js'
 
 const ids = (...list: number[]): Tensor => tensor(list, { dtype: 'int32' })
 
@@ -50,6 +70,47 @@ test('the message says which values there could be', async () => {
     await message(gather(tensor([1, 2]), ids(0, 7)).data()),
     /value 7 is out of range: indices start at 0, and axis 0 of \[2\] has those up to 1/,
   )
+})
+
+test('every operation that meets a bad value says which there could be', async () => {
+  const x = tensor([
+    [1, 2, 3],
+    [4, 5, 6],
+  ])
+  const messages: readonly (readonly [run: () => Tensor, message: RegExp])[] = [
+    [() => gather(x, ids(3), 1), /^gather: value 3 is out of range: indices start at 0, and axis 1 of \[2,3\] has those up to 2/],
+    [() => gather(zeros([0, 2]), ids(0)), /value 0 is out of range: axis 0 of \[0,2\] is empty/],
+    [() => gatherAlong(x, tensor([[3], [0]], { dtype: 'int32' })), /gatherAlong: value 3 .*axis 1 of \[2,3\] has those up to 2/],
+    [() => scatterAdd(x, ids(2), ones([1, 3])), /scatterAdd: value 2 .*axis 0 of \[2,3\] has those up to 1/],
+    [() => takeBatch(x, ids(0, 5), ids(1), 1), /takeBatch: value 5 .*a permutation of 2 rows, and in that indices start at 0.* up to 1/],
+    [
+      () => updateSlice(x, ones([1, 3]), ids(2)),
+      /updateSlice: value 2 .*start lies in 0 to 1, so that 1 places fit into axis 0 of \[2,3\]/,
+    ],
+    [
+      () => dynamicSlice(x, ids(-1), { size: 2, axis: 1 }),
+      /dynamicSlice: value -1 .*start lies in 0 to 1, so that 2 places fit into axis 1/,
+    ],
+    [() => layers.embedding({ inputDim: 3, outputDim: 2 }).apply(ids(3)), /layer 'embedding.*value 3 .*start at 0.* up to 2/],
+  ]
+  for (const [run, message] of messages) await rejects('ERR_DATA', message, run().data())
+})
+
+test('an operation whose kernel reports bad values knows the good ones', () => {
+  const folder = new URL('../../../native/cpu/kernels/', import.meta.url)
+  const silent: string[] = []
+  let found = 0
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(new URL(file, folder), 'utf8')
+    if (!text.includes('frame.raise(')) continue
+    for (const [, name] of text.matchAll(/KERNEL\(cpu, (\w+)\)/g)) {
+      found++
+      // targets that are distributions have no range
+      if (ops.get(name!)!.valuesTaken === undefined && !name!.startsWith('softmaxCrossEntropy')) silent.push(name!)
+    }
+  }
+  assert.ok(found >= 9)
+  assert.equal(silent, [])
 })
 
 test('what is computed from a failed result fails too; other work goes on', async () => {
@@ -109,5 +170,90 @@ test('submit() tells when a run is done, or failed', async () => {
   await step.submit(ids(0)).done
   await synchronize()
 })
+
+test('overlapping runs of one function have each their own fault', async () => {
+  const step = jit((i: Tensor) => gather(tensor([10, 20]), i))
+  for (const [first, second] of [
+    [7, 1],
+    [1, 7],
+    [7, 8],
+  ] as const) {
+    const runs = [step.submit(ids(first)), step.submit(ids(second))]
+    const ended = await Promise.all(
+      runs.map(({ done }) =>
+        done.then(
+          () => 'done',
+          (error: WeftError) => error.message.match(/value \d+/)?.[0],
+        ),
+      ),
+    )
+    assert.equal(
+      ended,
+      [first, second].map((i) => (i > 1 ? `value ${i}` : 'done')),
+    )
+  }
+  // the fault of a run that nobody waited for is not that of a later one
+  void step.submit(ids(9)).done.catch(() => undefined)
+  await synchronize()
+  await step.submit(ids(0)).done
+})
+
+test('submit() of a failed result fails', async () => {
+  const step = jit((x: Tensor) => x.add(1))
+  assert.is(await codeOfAsync(step.submit(gather(tensor([10, 20]), ids(5))).done), 'ERR_DATA')
+  await step.submit(tensor([1])).done
+})
+
+/** Each makes an input that comes of a bad id, in another way. */
+const BAD_INPUTS: Readonly<Record<string, () => Tensor | Promise<Tensor>>> = {
+  'of a run under way': () => gather(tensor([1, 2]), ids(7)),
+  'of an operation on such a result': () =>
+    gather(tensor([1, 2]), ids(7))
+      .mul(2)
+      .add(1),
+  'of a run that is known to have failed': async () => {
+    const bad = gather(tensor([1, 2]), ids(7))
+    await codeOfAsync(bad.data())
+    return bad
+  },
+}
+for (const [how, make] of Object.entries(BAD_INPUTS)) {
+  test(`an input ${how} changes no state`, async () => {
+    const w = variable([10])
+    const step = jit((x: Tensor) => {
+      w.assign(w.add(x))
+      return w.sum()
+    })
+    for (let round = 0; round < 4; round++) {
+      const bad = await make()
+      assert.is(await codeOfAsync(step(bad).data()), 'ERR_DATA')
+      assert.equal(await values(w), [10 + round])
+      await step(tensor([1])).data()
+    }
+    assert.equal(await values(w), [14])
+  })
+
+  test(`a captured tensor ${how} changes no state`, async () => {
+    const w = variable([10])
+    const bad = await make()
+    const step = jit(() => w.assign(w.add(bad)).sum())
+    for (let round = 0; round < 3; round++) assert.is(await codeOfAsync(step().data()), 'ERR_DATA')
+    assert.equal(await values(w), [10])
+  })
+
+  test(`a variable that is assigned a value ${how} is bad until it is assigned again`, async () => {
+    const w = variable([10])
+    const seen = variable([0])
+    const step = jit(() => seen.assign(w.add(1)).sum())
+    w.assign(await make())
+    assert.is(await codeOfAsync(step().data()), 'ERR_DATA')
+    assert.is(await codeOfAsync(w.data()), 'ERR_DATA')
+    w.assign(await make())
+    w.assign(tensor([3]))
+    assert.equal(await values(w), [3])
+    assert.is(await step().item(), 4)
+    assert.equal(await values(seen), [4])
+  })
+}
 
 test.run()

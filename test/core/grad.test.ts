@@ -97,6 +97,19 @@ test('own ops: forward with its own gradient, several results, gradient of the c
   )
 })
 
+test('gradCheck: a slope that is no number is an error, wherever it stands', async () => {
+  const holed = defineOp({ name: 'test.holed', forward: ([x]) => x!.mul(1), grad: ([g], { inputs: [x] }) => [g!.mul(x!.div(x!))] })
+  for (const x of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const { ok, maxError } = await gradCheck((t) => (holed([t]) as Tensor).sum(), [x])
+    assert.not(ok)
+    assert.ok(Number.isNaN(maxError))
+  }
+  assert.ok((await gradCheck((t) => (holed([t]) as Tensor).sum(), [[1, 2]])).ok)
+})
+
 test('what cannot be differentiated', () => {
   const x = tensor([1, 2])
   assert.is(

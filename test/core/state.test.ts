@@ -154,18 +154,21 @@ test('jit inside jit is inlined; closed-over tensors stay alive; using a dispose
   const k = tensor([10])
   const inner = jit((x: Tensor) => x.mul(k))
   const outer = jit((x: Tensor) => inner(x).add(1))
+  const again = jit((x: Tensor) => x.add(1))
   assert.equal(await values(outer(tensor([2]))), [21])
+  assert.equal(await values(again(tensor([2]))), [3])
   assert.is(inner.programs, 0)
   k.dispose()
   assert.is(
     codeOf(() => outer(tensor([2]))),
     'ERR_DISPOSED',
   )
-  outer.dispose()
-  assert.is(
-    codeOf(() => outer(tensor([2]))),
-    'ERR_DISPOSED',
-  )
+  for (const end of [() => outer.dispose(), () => again[Symbol.dispose]()]) end()
+  for (const f of [outer, again])
+    assert.is(
+      codeOf(() => f(tensor([2]))),
+      'ERR_DISPOSED',
+    )
 })
 
 test('records, arrays and other values as arguments and results', async () => {

@@ -1,5 +1,6 @@
 // Builds what runs CUDA kernels on a CPU: the emulated CUDA library, and with a sanitizer the runner of exported
 // programs.
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { availableParallelism } from 'node:os'
 import { output } from '../../scripts/build.mjs'
@@ -22,6 +23,9 @@ export async function build(name, target, options = []) {
 
 /** The emulated CUDA library, up to date; { library } or { problem }. */
 export async function buildEmulated() {
-  const { folder, problem } = await build('cuda-on-cpu', 'weft_cuda')
-  return folder ? { library: path.join(folder, 'libweft_cuda.so') } : { problem }
+  const library = path.join(root, 'build', 'cuda-on-cpu', 'libweft_cuda.so')
+  if (!existsSync(library))
+    console.log('weft: the first build of the emulated CUDA device takes minutes; npm test -- --cpu does without it')
+  const { problem } = await build('cuda-on-cpu', 'weft_cuda')
+  return problem ? { problem } : { library }
 }

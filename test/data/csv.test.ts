@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { csv } from '../../lib/data/index.js'
+import { chronologicalSplit, csv, minMaxScaler, windows } from '../../lib/data/index.js'
 import type { Tensor } from '../../lib/index.js'
 import { rejects, throws } from '../expect.js'
 
@@ -91,6 +91,49 @@ test('missing values: an error that names the place, skipped rows, or a number',
     ],
   )
   await rejects('ERR_DATA', /'NA', which is not a number/, csv(file, { missing: 0, missingValues: ['', '?'] }).toArray())
+})
+
+test('windows do not reach over rows that were left out', async () => {
+  // rows 3 and 4 of ten, and row 8, have no value
+  const lines = Array.from({ length: 10 }, (_, i) => ([3, 4, 8].includes(i) ? `${i},\n` : `${i},${10 * i}\n`))
+  const rows = await csv(write(`a,b\n${lines.join('')}`), { missing: 'skip' }).toArray()
+  const series = rows.map(({ x }) => x)
+  assert.is(series.length, 7)
+  const begins = async (part: readonly number[][], options: object = {}): Promise<number[][]> => {
+    const { x, y } = windows(part, { timesteps: 2, target: 0, ...options })
+    const steps = (await x.array()) as number[][][]
+    return steps.map((window, i) => [...window.map(([a]) => a!), ...((y.arraySync() as number[][])[i] as number[])])
+  }
+  assert.equal(await begins(series), [
+    [0, 1, 2],
+    [5, 6, 7],
+  ])
+  assert.equal(await begins(series, { timesteps: 1 }), [
+    [0, 1],
+    [1, 2],
+    [5, 6],
+    [6, 7],
+  ])
+  assert.equal(await begins(series, { timesteps: 1, stride: 2 }), [
+    [0, 1],
+    [6, 7],
+  ])
+  // the marks stay with rows that were split and scaled
+  const { train, test: last } = chronologicalSplit(series, { test: 3 })
+  const scaler = await minMaxScaler({ range: [0, 90] }).fit(series)
+  assert.is((await begins(train)).length, 1)
+  assert.is(windows(scaler.transform(series), { timesteps: 2 }).x.shape[0], 2)
+  assert.equal(await begins(last, { timesteps: 1 }), [[6, 7]])
+  throws('ERR_SHAPE', /left out before 2 of them.*missing: 0/, () => windows(series, { timesteps: 3 }))
+  // without gaps nothing changes
+  const whole = await csv(write(`a,b\n${lines.join('')}`), { missing: 0 }).toArray()
+  assert.is(
+    windows(
+      whole.map(({ x }) => x),
+      { timesteps: 3 },
+    ).x.shape[0],
+    7,
+  )
 })
 
 test('an empty field is missing whatever counts as missing; numbers are decimal; names that are used are unique', async () => {

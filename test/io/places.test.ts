@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layers, loadModel, sequential, WeftError } from '../../lib/index.js'
-import { systemError } from '../../lib/io/system_error.js'
+import { systemError } from '../../lib/core/system_error.js'
 import { codeOfAsync, rejection } from '../expect.js'
 import { testWith } from '../skip.js'
 

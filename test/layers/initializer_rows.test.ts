@@ -1,7 +1,7 @@
 // Rows of the initializers: mean, variance and largest value of each, made by its name; a factory without a row fails.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import * as initializers from '../../lib/initializers.js'
+import * as initializers from '../../lib/initializers/index.js'
 import { getInitializer } from '../../lib/layers/weight_options.js'
 import { everyFactoryHasARow } from '../catalogue.js'
 import { values } from '../expect.js'

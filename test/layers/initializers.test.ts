@@ -3,8 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as constraints from '../../lib/constraints.js'
 import { eye, matMul, randomNormal, type Tensor, tensor, withDevice } from '../../lib/index.js'
-import * as initializers from '../../lib/initializers.js'
-import { orthonormalRows } from '../../lib/orthonormal.js'
+import * as initializers from '../../lib/initializers/index.js'
+import { orthonormalRows } from '../../lib/initializers/orthonormal.js'
 import { factoryName } from '../../lib/core/named.js'
 import { setSeed } from '../../lib/core/random.js'
 import * as regularizers from '../../lib/regularizers.js'
@@ -148,6 +148,10 @@ test('regularizers: λΣ|w|, λΣw² without ½', async () => {
   await near(regularizers.l2(0.1)(w), [0.5])
   await near(regularizers.l2()(w), [0.05])
   await near(regularizers.l1l2({ l1: 1, l2: 2 })(w), [13])
+  // a factor that is not given is 0
+  await near(regularizers.l1l2({ l1: 1 })(w), [3])
+  await near(regularizers.l1l2({ l2: 2 })(w), [10])
+  await near(regularizers.l1l2()(w), [0])
   refuses(() => regularizers.l2(-1), 'ERR_ARGUMENT', '-1')
   refuses(() => regularizers.l1l2({ l3: 1 } as never), 'ERR_ARGUMENT', "'l3'")
 })

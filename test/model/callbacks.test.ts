@@ -1,5 +1,5 @@
 // Callbacks: the order of the hooks, and Keras' semantics of those that come with the package.
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
@@ -173,11 +173,36 @@ test('csvLogger writes a header and a line per epoch, and goes on with append', 
 test('modelCheckpoint saves the best, under a name with figures', async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
   const net = scale(0)
-  const save = callbacks.modelCheckpoint(path.join(folder, '{epoch:02d}-{loss:.2f}'), { monitor: 'loss', saveBestOnly: true })
+  const save = callbacks.modelCheckpoint({ path: path.join(folder, '{epoch:02d}-{loss:.2f}'), monitor: 'loss', saveBestOnly: true })
   await net.fit(data.x, data.y, { epochs: 3, verbose: 0, callbacks: [steer(net, [2, 3, 1.5]), save] })
   assert.equal((await readdir(folder)).sort(), ['01-4.00', '03-2.25'])
   const best = await loadModel(path.join(folder, '03-2.25'))
   assert.is(Number((await best.weights[0]!.data())[0]), 1.5)
+  await rm(folder, { recursive: true })
+})
+
+test('modelCheckpoint keeps the last models, and leaves what it did not save', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
+  const net = scale(0)
+  await net.save(path.join(folder, 'own'))
+  const each = callbacks.modelCheckpoint({ path: path.join(folder, 'each-{epoch}'), keep: 2 })
+  const best = callbacks.modelCheckpoint({ path: path.join(folder, 'best-{epoch}'), monitor: 'loss', saveBestOnly: true, keep: 1 })
+  const note: callbacks.CallbackLike = {
+    // a file of the user's in the folder of a model that is to go
+    onEpochEnd: async (epoch) => (epoch === 1 ? writeFile(path.join(folder, 'each-1', 'note.txt'), 'mine') : undefined),
+  }
+  await net.fit(data.x, data.y, { epochs: 4, verbose: 0, callbacks: [steer(net, [2, 3, 1, 2]), note, each, best] })
+  assert.equal((await readdir(folder)).sort(), ['best-3', 'each-1', 'each-3', 'each-4', 'own'])
+  assert.equal(await readdir(path.join(folder, 'each-1')), ['note.txt'])
+  assert.is(Number((await (await loadModel(path.join(folder, 'best-3'))).weights[0]!.data())[0]), 1)
+  // one folder without figures in its name is the only model, however many are kept
+  const one = callbacks.modelCheckpoint({ path: path.join(folder, 'one'), keep: 1 })
+  await net.fit(data.x, data.y, { epochs: 2, verbose: 0, callbacks: one })
+  await loadModel(path.join(folder, 'one'))
+  for (const keep of [0, -1, 1.5, '3', null])
+    throws('ERR_ARGUMENT', /keep must be an integer of at least 1/, () => callbacks.modelCheckpoint({ path: 'x', keep: keep as number }))
+  throws('ERR_ARGUMENT', /path must be the name of a folder.*path: 'best-/, () => callbacks.modelCheckpoint({} as never))
+  throws('ERR_ARGUMENT', /Write callbacks\.modelCheckpoint\(\{ path: 'best' \}\)/, () => callbacks.modelCheckpoint('best' as never))
   await rm(folder, { recursive: true })
 })
 
@@ -189,7 +214,7 @@ const rows: readonly { name: keyof typeof factories; before: readonly unknown[];
   { name: 'learningRateScheduler', before: [() => 0.5], options: { verbose: false } },
   { name: 'csvLogger', before: [path.join(folder, 'log.csv')], options: { separator: ';' } },
   { name: 'terminateOnNan', before: [] },
-  { name: 'modelCheckpoint', before: [path.join(folder, 'model')], options: { monitor: 'loss', saveBestOnly: true } },
+  { name: 'modelCheckpoint', before: [], options: { path: path.join(folder, 'model'), monitor: 'loss', saveBestOnly: true } },
   { name: 'lambda', before: [], options: { onEpochEnd: () => undefined } },
 ]
 everyFactoryHasARow(

@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { grad, type Tensor, tensor } from '../../lib/index.js'
+import { resolveLoss } from '../../lib/losses/by_name.js'
 import * as losses from '../../lib/losses/index.js'
 import { close, throws } from '../expect.js'
 
@@ -55,16 +56,16 @@ test('crossentropy over one class: a warning that names the right loss', async (
 })
 
 test('own losses: targets are aligned, and a scalar cannot be weighted', async () => {
-  const own = losses.resolveLoss((y: Tensor, p: Tensor) => p.sub(y).square().mean())
+  const own = resolveLoss((y: Tensor, p: Tensor) => p.sub(y).square().mean())
   const p = tensor([[1], [2], [3]])
   assert.is(await own([1, 2, 3], p).item(), 0)
   throws('ERR_SHAPE', /do not fit/, () => own([1, 2], p))
   throws('ERR_ARGUMENT', /one value per sample/, () => own([1, 2, 3], p, { sampleWeight: [1, 2, 3] }))
   throws('ERR_ARGUMENT', /one value per sample/, () => own([1, 2, 3], p, { mask: tensor([true, false, true]) }))
-  const each = losses.resolveLoss((y: Tensor, q: Tensor) => q.sub(y).square().squeeze(-1))
+  const each = resolveLoss((y: Tensor, q: Tensor) => q.sub(y).square().squeeze(-1))
   assert.is(await each([0, 2, 5], p, { sampleWeight: [3, 1, 0] }).item(), 1)
   // class numbers with predictions of classes are no mistake
-  const sparse = losses.resolveLoss((y: Tensor, q: Tensor) => losses.sparseCategoricalCrossentropy({ fromLogits: true })(y, q))
+  const sparse = resolveLoss((y: Tensor, q: Tensor) => losses.sparseCategoricalCrossentropy({ fromLogits: true })(y, q))
   close(
     [
       await sparse(
@@ -78,7 +79,7 @@ test('own losses: targets are aligned, and a scalar cannot be weighted', async (
     [Math.LN2],
     1e-6,
   )
-  throws('ERR_ARGUMENT', /expected a Tensor/, () => losses.resolveLoss((() => 3) as never)([1], tensor([1])))
+  throws('ERR_ARGUMENT', /expected a Tensor/, () => resolveLoss((() => 3) as never)([1], tensor([1])))
 })
 
 test.run()

@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tensor } from '../../lib/index.js'
+import { resolveMetric } from '../../lib/metrics/by_name.js'
 import * as metrics from '../../lib/metrics/index.js'
 import type { Metric } from '../../lib/metrics/index.js'
 import { close, codeOf, generator } from '../expect.js'
@@ -208,17 +209,17 @@ test('clone has a state of its own, reset goes back to zero', async () => {
 })
 
 test('names, losses and functions as metrics', async () => {
-  assert.is(metrics.resolveMetric('mae').name, 'mae')
-  assert.is(metrics.resolveMetric('meanSquaredError').name, 'meanSquaredError')
-  close([await figure(metrics.resolveMetric('hinge'), [[1], [-1]], [[0.5], [0.25]])], [(0.5 + 1.25) / 2], 1e-6)
-  const worst = metrics.resolveMetric(function worstError(y: { sub: (p: unknown) => { abs: () => never } }, p: unknown) {
+  assert.is(resolveMetric('mae').name, 'mae')
+  assert.is(resolveMetric('meanSquaredError').name, 'meanSquaredError')
+  close([await figure(resolveMetric('hinge'), [[1], [-1]], [[0.5], [0.25]])], [(0.5 + 1.25) / 2], 1e-6)
+  const worst = resolveMetric(function worstError(y: { sub: (p: unknown) => { abs: () => never } }, p: unknown) {
     return y.sub(p).abs()
   })
   assert.is(worst.name, 'worstError')
   close([await figure(worst, [1, 2, 3, 4], [1, 3, 5, 4])], [0.75], 1e-6)
-  assert.throws(() => metrics.resolveMetric('acuracy'), /accuracy/)
+  assert.throws(() => resolveMetric('acuracy'), /accuracy/)
   assert.is(
-    codeOf(() => metrics.resolveMetric(4)),
+    codeOf(() => resolveMetric(4)),
     'ERR_ARGUMENT',
   )
 })

@@ -3,6 +3,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { initializers, layers, losses, sequential, type Tensor, tensor } from '../../lib/index.js'
+import { resolveMetric } from '../../lib/metrics/by_name.js'
 import * as metrics from '../../lib/metrics/index.js'
 import type { CompileOptions } from '../../lib/model/objective.js'
 import type { Logs } from '../../lib/model/step.js'
@@ -88,7 +89,7 @@ test('auc of predictions that are no probabilities is NaN', async () => {
 })
 
 test('own metrics: targets are aligned', async () => {
-  const own = metrics.resolveMetric((y: Tensor, p: Tensor) => p.sub(y).square().mean())
+  const own = resolveMetric((y: Tensor, p: Tensor) => p.sub(y).square().mean())
   assert.is(await figure(own, [1, 2, 3], [[1], [2], [3]]), 0)
   throws('ERR_SHAPE', /do not fit/, () => own.update(tensor([1, 2]), tensor([[1], [2], [3]])))
 })

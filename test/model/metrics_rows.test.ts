@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { tensor } from '../../lib/index.js'
 import * as factories from '../../lib/metrics/factories.js'
 import * as metrics from '../../lib/metrics/index.js'
-import { type MetricName, risingByName } from '../../lib/metrics/index.js'
+import { type MetricName, resolveMetric, risingByName } from '../../lib/metrics/by_name.js'
 import { everyFactoryHasARow } from '../catalogue.js'
 import { close, throws } from '../expect.js'
 import { figure } from './figure.js'
@@ -65,6 +65,19 @@ const rows: readonly { name: MetricName; options?: object; y: unknown[]; p: unkn
   { name: 'precision', y: [1, 0, 1, 0], p: [0.9, 0.6, 0.7, 0.2], figure: 2 / 3, rising: true },
   { name: 'recall', y: [1, 0, 1, 1], p: [0.9, 0.6, 0.7, 0.2], figure: 2 / 3, rising: true },
   { name: 'f1', y: [1, 0, 1, 0], p: [0.9, 0.6, 0.7, 0.2], figure: 0.8, rising: true },
+  {
+    name: 'meanIoU',
+    y: [0, 1, 2, 1],
+    p: [
+      [0.7, 0.2, 0.1],
+      [0.1, 0.8, 0.1],
+      [0.5, 0.3, 0.2],
+      [0.2, 0.3, 0.5],
+    ],
+    figure: 1 / 3,
+    rising: true,
+  },
+  { name: 'meanIoU', options: { numClasses: 5 }, y: [0, 1, 2, 1], p: [0, 1, 0, 2], figure: 1 / 3, rising: true },
   { name: 'auc', y: [1, 0, 1, 0], p: [0.9, 0.6, 0.4, 0.2], figure: 0.75, rising: true },
   { name: 'mse', y: [1, 2, 3], p: [1, 2, 5], figure: 4 / 3, rising: false },
   { name: 'mae', y: [1, 2, 3], p: [1, 2, 5], figure: 2 / 3, rising: false },
@@ -85,20 +98,20 @@ const byName = { ...factories }
 everyFactoryHasARow(
   byName,
   rows.map(({ name }) => name),
-  'rows in test/model/metrics.test.ts',
+  'rows in test/model/metrics_rows.test.ts',
 )
 for (const { name, options = {}, y, p, figure: expected, rising } of rows) {
   test(`${name} ${JSON.stringify(options)}: the figure, a clone, a reset, and again from its name and config`, async () => {
-    const metric = metrics.resolveMetric(name, options)
+    const metric = resolveMetric(name, options)
     close([await figure(metric, y, p)], [expected], 1e-6)
     const [clone, saved] = [metric.clone!(), JSON.parse(JSON.stringify(metric.config)) as object]
     close([await figure(clone, y, p)], [expected], 1e-6)
-    close([await figure(metrics.resolveMetric(metric.metricName, saved), y, p)], [expected], 1e-6)
+    close([await figure(resolveMetric(metric.metricName, saved), y, p)], [expected], 1e-6)
     metric.reset!()
     close([await figure(metric, y, p)], [expected], 1e-6)
     for (const one of [metric, clone, byName[name]]) assert.is(one.rising, rising)
     assert.is(risingByName(`val_out_${name}`), rising)
-    assert.is(metrics.resolveMetric(name, { ...options, name: 'own' }).name, 'own')
+    assert.is(resolveMetric(name, { ...options, name: 'own' }).name, 'own')
   })
 }
 
@@ -117,9 +130,9 @@ test('calls that are not as the options say: the message shows the call to write
   throws('ERR_ARGUMENT', /curve is one of/, () => metrics.auc({ curve: 'roc' as never }))
   throws('ERR_ARGUMENT', /threshold is a number/, () => metrics.precision({ threshold: '0.5' as never }))
   throws('ERR_ARGUMENT', /k must be an integer of at least 1/, () => metrics.topKCategoricalAccuracy({ k: 0 }))
-  throws('ERR_ARGUMENT', /'__proto__' cannot be the name/, () => metrics.resolveMetric('mae', { name: '__proto__' }))
-  throws('ERR_ARGUMENT', /unknown metric '__proto__'/, () => metrics.resolveMetric('__proto__'))
-  throws('ERR_ARGUMENT', /unknown metric 'constructor'/, () => metrics.resolveMetric('constructor'))
+  throws('ERR_ARGUMENT', /'__proto__' cannot be the name/, () => resolveMetric('mae', { name: '__proto__' }))
+  throws('ERR_ARGUMENT', /unknown metric '__proto__'/, () => resolveMetric('__proto__'))
+  throws('ERR_ARGUMENT', /unknown metric 'constructor'/, () => resolveMetric('constructor'))
 })
 
 test.run()

@@ -6,6 +6,8 @@ import { constraints, gradients, jit, type Tensor, tensor, type Variable, variab
 import { setConstraint } from '../../lib/layers/weight_options.js'
 import { optimizer } from '../../lib/optimizers/factory.js'
 import * as factories from '../../lib/optimizers/factories.js'
+import { optimizerFromJson, resolveOptimizer } from '../../lib/optimizers/by_name.js'
+import { clipByGlobalNorm } from '../../lib/optimizers/clip.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import type { Optimizer } from '../../lib/optimizers/index.js'
 import * as schedules from '../../lib/schedules/index.js'
@@ -19,7 +21,8 @@ type Name = keyof typeof byName
 type AnyOptions = optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions
 /**
  * Every optimizer, with the options that change its formula, and the weights w, b after all steps as computed
- * elsewhere. An optimizer without a kernel must have these, as nothing else holds its formula to account.
+ * elsewhere: STEPS updates by the gradients of lossOf, from START, at RATE rounded to float32. An optimizer without a
+ * kernel must have these, as nothing else holds its formula to account.
  */
 const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: readonly number[]])[] = [
   ['sgd', {}, [0.802299324, 0.37865502, 1.4236443, 0.720394759, 0.915271139, 0.604598649, -1.24086391, -1.24485015]],
@@ -35,6 +38,7 @@ const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: reado
   ['adadelta', { learningRate: 20 }],
   ['adamax', {}],
   ['nadam', {}, [0.717002816, -0.743790641, 2.05146796, 0.445096918, 1.01566544, 0.0467442544, 1.05557308, -0.908734962]],
+  ['lamb', {}, [0.951256562, -0.498729389, 1.80601806, 0.6883975, 1.11853453, 0.292121563, 0.863458976, -1.10172316]],
   ['lion', {}],
 ]
 everyFactoryHasARow(
@@ -167,7 +171,7 @@ test('clipValue, clipNorm, globalClipNorm and clipByGlobalNorm', async () => {
   close(await update({ clipNorm: 1 }), [-0.6, -0.8, -1], 1e-6)
   close(await update({ clipNorm: 100 }), [-3, -4, -12], 1e-6)
   close(await update({ globalClipNorm: 6.5 }), [-1.5, -2, -6], 1e-6)
-  const { gradients: clipped, norm } = optimizers.clipByGlobalNorm([tensor([3, 4]), tensor([12])], 26)
+  const { gradients: clipped, norm } = clipByGlobalNorm([tensor([3, 4]), tensor([12])], 26)
   close([await norm.item()], [13], 1e-6)
   close(await clipped[0]!.data(), [3, 4], 1e-6)
   assert.is(
@@ -199,11 +203,11 @@ test('saved configs make the same optimizer again', () => {
     beta1: 0.8,
   })
   const json = JSON.parse(JSON.stringify({ className: optimizer.name, config: optimizer.config }))
-  const again = optimizers.optimizerFromJson(json)
+  const again = optimizerFromJson(json)
   assert.equal(again.config, optimizer.config)
   assert.is(again.learningRate, 0.1)
   assert.is(
-    codeOf(() => optimizers.optimizerFromJson({ className: 'adamm', config: {} })),
+    codeOf(() => optimizerFromJson({ className: 'adamm', config: {} })),
     'ERR_FORMAT',
   )
 })
@@ -241,7 +245,7 @@ test('refusals: rates, options, names, gradients that do not fit', () => {
     'ERR_ARGUMENT',
   )
   assert.throws(() => optimizers.adam({ learningrate: 1 } as never), /learningRate/)
-  assert.throws(() => optimizers.resolveOptimizer('adm'), /adam/)
+  assert.throws(() => resolveOptimizer('adm'), /adam/)
   const optimizer = optimizers.adam()
   assert.is(
     codeOf(() => {

@@ -198,11 +198,31 @@ test('errors of asynchronous calls have the frame of the caller', async () => {
   assert.not.match(error.stack!.split('\n').slice(1).join('\n'), /lib\/model/)
 })
 
+test('errors of train have the frame of the caller too', async () => {
+  const net = identity({})
+  async function whereTheLoopIs(y: number[][], after: () => void): Promise<void> {
+    for await (const _ of net.train([[1]], y, silent)) after()
+  }
+  const late = await rejection(whereTheLoopIs([[1], [2]], () => undefined))
+  assert.match(late.stack!, /whereTheLoopIs/)
+  assert.not.match(late.stack!.split('\n').slice(1).join('\n'), /lib\/model/)
+  // what the loop itself throws is left alone, and the model is free again
+  const own = new RangeError('mine')
+  const thrown = await rejection(
+    whereTheLoopIs([[1]], () => {
+      throw own
+    }),
+  )
+  assert.is(thrown, own)
+  await net.fit([[1]], [[1]], silent)
+})
+
 test('predict and fit in a function that is traced name net.apply', () => {
   const net = identity({})
   const traced = (fn: (x: Tensor) => unknown): unknown => jit(fn as (x: Tensor) => Tensor)(tensor([[1]]))
   refuses(() => traced((x) => net.predict(x)), 'ERR_TRACE', 'predict', 'net.apply(x')
   refuses(() => traced((x) => net.fit(x, x)), 'ERR_TRACE', 'fit', 'net.apply(x')
+  refuses(() => traced((x) => net.train(x, x)), 'ERR_TRACE', 'train', 'net.apply(x')
   refuses(() => valueAndGrad(((x: Tensor) => net.evaluate(x, x)) as never)(tensor([[1]]) as never), 'ERR_TRACE', 'evaluate', 'net.apply(x')
 })
 
@@ -216,6 +236,54 @@ test("net.losses are the penalties of the weights, for loops of one's own", asyn
     return gradients(loss, net.trainableWeights)[0]!
   })
   assert.equal(await step(tensor([[0, 0]])).array(), [[1], [2]])
+})
+
+test('net.losses holds what layers added in the last call, beside the penalties', async () => {
+  class Activity extends layers.Layer<{ by: number }> {
+    override call(x: Tensor): Tensor {
+      this.addLoss(x.square().sum().mul(this.config.by))
+      return x
+    }
+  }
+  const activity = new Activity({ by: 2 })
+  const net = sequential([
+    layers.dense({ units: 1, inputShape: [2], kernelRegularizer: regularizers.l2(0.5), useBias: false }),
+    sequential([activity]),
+  ])
+  net.setWeights([[[1], [2]]])
+  const items = (): Promise<number[]> => Promise.all(net.losses.map((loss) => loss.item()))
+  assert.equal(await items(), [2.5], 'nothing was called')
+  net.apply(tensor([[1, 1]]))
+  assert.equal(await items(), [2.5, 18])
+  assert.equal(await Promise.all(activity.losses.map((loss) => loss.item())), [18])
+  net.apply(tensor([[1, 0]]))
+  assert.equal(await items(), [2.5, 2], 'the last call alone')
+  // two calls in one: a shared layer adds twice
+  class Twice extends layers.Layer {
+    readonly part = activity
+    override call(x: Tensor): Tensor {
+      return this.part.apply(this.part.apply(x))
+    }
+  }
+  const twice = new Twice()
+  twice.apply(tensor([[1]]))
+  assert.equal(await Promise.all(twice.losses.map((loss) => loss.item())), [2, 2])
+  // a traced loop gets the traced losses, and their slope; outside nothing of them is left
+  const step = jit((x: Tensor) => {
+    const mean = net.apply(x).mean()
+    const loss = net.losses.reduce((sum, part) => sum.add(part), mean)
+    return { loss, slope: gradients(loss, net.trainableWeights)[0]! }
+  })
+  for (let run = 0; run < 3; run++) {
+    const { loss, slope } = step(tensor([[1, 0]]))
+    assert.is(await loss.item(), 1 + 2.5 + 2)
+    assert.equal(await slope.array(), [[1 + 1 + 4], [2]])
+  }
+  assert.equal(await items(), [2.5], 'the last call was traced')
+  // fit adds what the loop adds
+  net.compile({ optimizer: optimizers.sgd({ learningRate: 0 }), loss: 'mse' })
+  const { loss } = await net.evaluate([[1, 0]], [[1]])
+  assert.is(loss, 2.5 + 2)
 })
 
 test('toCategorical refuses labels that are no class', () => {

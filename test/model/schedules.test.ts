@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import { jit, optimizers, schedules, tensor, variable } from '../../lib/index.js'
 import * as assert from 'uvu/assert'
 import * as factories from '../../lib/schedules/factories.js'
-import { scheduleFromJson } from '../../lib/schedules/index.js'
+import { scheduleFromJson } from '../../lib/schedules/by_name.js'
 import { everyFactoryHasARow } from '../catalogue.js'
 import { close, codeOf, throws } from '../expect.js'
 

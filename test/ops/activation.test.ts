@@ -6,6 +6,7 @@ import type { Op } from '../../lib/core/op.js'
 import {
   elu,
   gelu,
+  hardShrink,
   hardSigmoid,
   hardSilu,
   jit,
@@ -64,6 +65,18 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     (x) => (x > 0 ? x : 0.3 * x),
     { domain: away },
   ),
+  ...unary(
+    'hardShrink',
+    (x) => hardShrink(x, 0.7),
+    (x) => (Math.abs(x) <= 0.7 ? 0 : x),
+    {
+      domain: [
+        [-2, -0.8],
+        [-0.6, 0.6],
+        [0.8, 2],
+      ],
+    },
+  ),
   ...unary('relu', relu6, (x) => Math.min(Math.max(x, 0), 6), {
     domain: [
       [-2, -0.5],
@@ -81,6 +94,13 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     (x) => relu(x!),
     (x) => Math.max(x!, 0),
     EDGES,
+  ),
+  special(
+    'hardShrink',
+    'edges, with the default',
+    (x) => hardShrink(x!),
+    (x) => (Math.abs(x!) <= 0.5 ? 0 : x!),
+    [[...EDGES[0]!, 0.5, -0.5, 0.75, -0.25]],
   ),
   special(
     'sigmoid',
@@ -117,7 +137,7 @@ if (isProgram(import.meta.url)) {
   const test = suite()
   test('an attribute that no kernel knows is refused, in a chain of calls too', async () => {
     const strange: Op = { name: 'relu', noGradient: true, shape: ([spec]) => [{ shape: spec!.shape, dtype: spec!.dtype }] }
-    const run = jit((t: Tensor) => applyOne(strange, [t.add(1)], { lambda: 2 }).mul(3))
+    const run = jit((t: Tensor) => applyOne(strange, [t.add(1)], { strange: 2 }).mul(3))
     let error: WeftError | undefined
     try {
       await run(tensor([1, 2])).data()
@@ -125,7 +145,7 @@ if (isProgram(import.meta.url)) {
       error = thrown as WeftError
     }
     assert.is(error?.code, 'ERR_ARGUMENT')
-    assert.match(error!.message, /relu: the .*kernel knows no attribute 'lambda'/)
+    assert.match(error!.message, /relu: the .*kernel knows no attribute 'strange'/)
   })
   test.run()
 }

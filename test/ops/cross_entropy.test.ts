@@ -1,7 +1,15 @@
 // Rows of the cross-entropies of logits, and tests of bad labels.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { grad, softmaxCrossEntropy, sparseSoftmaxCrossEntropy, type Tensor, tensor, type WeftError } from '../../lib/index.js'
+import {
+  grad,
+  logSoftmax as logSoftmaxOf,
+  softmaxCrossEntropy,
+  sparseSoftmaxCrossEntropy,
+  type Tensor,
+  tensor,
+  type WeftError,
+} from '../../lib/index.js'
 import { checkRows, isProgram, type Row } from '../check.js'
 import { at, generate, logSoftmax, type Values } from '../reference.js'
 
@@ -19,14 +27,47 @@ const lossOf = (logits: Values, target: (position: number[], c: number) => numbe
   const classes = logits.shape[logits.shape.length - 1]!
   return generate(logits.shape.slice(0, -1), (position) => {
     let loss = 0
-    for (let c = 0; c < classes; c++) loss -= target(position, c) * at(scores, [...position, c])
+    for (let c = 0; c < classes; c++) if (target(position, c) !== 0) loss -= target(position, c) * at(scores, [...position, c])
     return loss
   })
 }
 
-export const rows: readonly Row[] = checkRows(
-  import.meta.url,
-  SHAPES.flatMap((shape): Row[] => {
+/** Five rows of logits, one far above the others; the label is that one, another, or one of two. */
+const NEAR = [20, 0, -1, 0, 0, -12, -13, -40, -3, -3, 33, 1, 5, 5, -12, -13, 9, 1, 0.5, 2]
+const LABELS = [0, 0, 2, 1, 3]
+/** Losses of a confident model are as exact as themselves: the exponents are off by half a rounding of up to 40. */
+const confident: Pick<Row, 'name' | 'dtypes' | 'roundings' | 'derivatives'> = {
+  name: 'next to certainty: small losses keep their digits',
+  dtypes: ['float64', 'float32', 'bfloat16'],
+  roundings: 24,
+  derivatives: 0,
+}
+const sizesOf = (loss: Values): Values => ({ shape: loss.shape, data: loss.data.map(Math.abs) })
+
+export const rows: readonly Row[] = checkRows(import.meta.url, [
+  {
+    ...confident,
+    op: 'sparseSoftmaxCrossEntropy',
+    operands: [
+      { shape: [5, 4], values: NEAR },
+      { shape: [5], values: LABELS, dtype: 'int32' },
+    ],
+    run: (logits, labels) => sparseSoftmaxCrossEntropy(logits!, labels!),
+    reference: (logits, labels) => lossOf(logits!, (position, c) => Number(at(labels!, position) === c)),
+    sizes: (logits, labels) => sizesOf(lossOf(logits!, (position, c) => Number(at(labels!, position) === c))),
+  },
+  {
+    ...confident,
+    op: 'softmaxCrossEntropy',
+    operands: [
+      { shape: [5, 4], values: NEAR },
+      { shape: [5, 4], values: LABELS.flatMap((label) => [0, 1, 2, 3].map((c) => Number(c === label))) },
+    ],
+    run: (logits, targets) => softmaxCrossEntropy(logits!, targets!),
+    reference: (logits, targets) => lossOf(logits!, (position, c) => at(targets!, [...position, c])),
+    sizes: (logits, targets) => sizesOf(lossOf(logits!, (position, c) => at(targets!, [...position, c]))),
+  },
+  ...SHAPES.flatMap((shape): Row[] => {
     const leading = shape.slice(0, -1)
     const n = leading.reduce((a, b) => a * b, 1)
     const classes = shape[shape.length - 1]!
@@ -49,16 +90,27 @@ export const rows: readonly Row[] = checkRows(
       },
     ]
   }),
-)
+])
 
 if (isProgram(import.meta.url)) {
   const test = suite()
   // rows that a warp, a block and several blocks take
   for (const classes of [3, 900, 300_000]) {
-    test(`slopes keep their digits where the loss is next to nothing: ${classes} classes`, async () => {
+    test(`values and slopes keep their digits where the loss is next to nothing: ${classes} classes`, async () => {
       const logits = Array.from({ length: classes }, (_, c) => (c === 1 ? 40 : -(c % 7)))
       const others = logits.reduce((total, x, c) => total + (c === 1 ? 0 : Math.exp(x - 40)), 0)
       const onehot = logits.map((_, c) => Number(c === 1))
+      const label = tensor([1], { dtype: 'int32' })
+      for (const value of [
+        sparseSoftmaxCrossEntropy(tensor([logits]), label),
+        softmaxCrossEntropy(tensor([logits]), tensor([onehot])),
+        logSoftmaxOf(tensor([logits]))
+          .slice([0, 1], [1, 1])
+          .neg(),
+      ]) {
+        const [loss] = (await value.data()) as Float32Array
+        assert.ok(Math.abs(loss! / others - 1) < 1e-5, `${loss}, should be ${others}`)
+      }
       const sparse = grad((x: Tensor) => sparseSoftmaxCrossEntropy(x, tensor([1], { dtype: 'int32' })).sum())
       const dense = grad((x: Tensor) => softmaxCrossEntropy(x, tensor([onehot])).sum())
       for (const [name, slope] of [['sparse', sparse(tensor([logits]))] as const, ['dense', dense(tensor([logits]))] as const]) {

@@ -52,4 +52,14 @@ for (const { backend, folder, ending } of backends) {
   })
 }
 
+test('the options of each operation have a name in the package', () => {
+  const index = text('lib/ops', 'index.ts')
+  const wrong = families.flatMap((family) => {
+    const options = [...text('lib/ops', `${family}.ts`).matchAll(/^export (?:interface|type) (\w+Options)\b/gm)].map(([, name]) => name!)
+    if (index.includes(`export * from './${family}.js'`)) return []
+    return options.filter((name) => !new RegExp(`\\btype ${name}\\b|^export type \\{[^}]*\\b${name}\\b`, 'm').test(index))
+  })
+  assert.equal(wrong, [], 'export these types from lib/ops/index.ts')
+})
+
 test.run()

@@ -1,6 +1,23 @@
-// Rows of the reductions.
-import { all, any, logSumExp, max, mean, min, norm, prod, standardDeviation, sum, type Tensor, variance } from '../../lib/index.js'
-import { checkRows, FLOATS, type Operand, type Row } from '../check.js'
+// Rows of the reductions, and the slope of logSumExp over infinities.
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import {
+  all,
+  any,
+  grad,
+  logSumExp,
+  max,
+  mean,
+  min,
+  norm,
+  prod,
+  standardDeviation,
+  sum,
+  type Tensor,
+  tensor,
+  variance,
+} from '../../lib/index.js'
+import { checkRows, FLOATS, isProgram, type Operand, type Row } from '../check.js'
 import { average, largest, logSumExp as logSumExpOf, reduce, smallest, total } from '../reference.js'
 
 type Reduction = (x: Tensor, axis?: number | readonly number[], options?: { keepDims?: boolean }) => Tensor
@@ -100,6 +117,7 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   ),
   ...reduction('max', max, largest, { distinct: true }),
   ...reduction('min', min, smallest, { distinct: true }),
+  ...named('integers', reduction('prod', prod, multiplied, { dtypes: ['int32', 'uint8', 'bool'], results: ['int32'] })),
   ...named('integers', reduction('max', max, largest, { dtypes: ['int32', 'uint8'] })),
   ...named('integers', reduction('min', min, smallest, { dtypes: ['int32', 'uint8'] })),
   ...reduction('max', max, largest, { derivatives: 0 }, EMPTY),
@@ -213,3 +231,28 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     }),
   ),
 ])
+
+if (isProgram(import.meta.url)) {
+  const test = suite()
+  const [low, high, none] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN]
+  test('logSumExp over infinities: value and slope', async () => {
+    const cases: readonly (readonly [x: number[], value: number, slope: number[]])[] = [
+      [[low, 2], 2, [0, 1]],
+      [[low, low], low, [0, 0]],
+      [[high, 2], high, [none, 0]],
+      [[high, low], high, [none, 0]],
+      [[none, 2], none, [none, none]],
+    ]
+    for (const [x, value, slope] of cases) {
+      assert.equal(await logSumExp(tensor([x]), -1).array(), [value], `${x}`)
+      assert.equal(await grad((t: Tensor) => logSumExp(t, -1).sum())(tensor([x])).array(), [slope], `slope of ${x}`)
+    }
+    // rows do not touch each other
+    const rows = cases.map(([x]) => x)
+    assert.equal(
+      await grad((t: Tensor) => logSumExp(t, -1).sum())(tensor(rows)).array(),
+      cases.map(([, , slope]) => slope),
+    )
+  })
+  test.run()
+}

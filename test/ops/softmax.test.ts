@@ -4,6 +4,8 @@ import { checkRows, type Row } from '../check.js'
 import { logSoftmax as logSoftmaxOf, softmax as softmaxOf, transpose } from '../reference.js'
 
 const SHAPES: readonly (readonly number[])[] = [[7], [1], [3, 5], [2, 3, 4], [0, 4], [3, 0], [5, 1], [4, 10], [3, 501], [65, 33]]
+/** One class far above the others, alone or with another. */
+const NEAR = [20, 0, -1, 0, 0, -12, -13, -40, -3, -3, 33, 1, 5, 5, -12, -13, 9, 1, 0.5, 2]
 const KINDS = [
   ['softmax', softmax, softmaxOf],
   ['logSoftmax', logSoftmax, logSoftmaxOf],
@@ -29,6 +31,18 @@ export const rows: readonly Row[] = checkRows(
       reference,
       dtypes: ['float64', 'float32'],
       roundings: 8,
+      derivatives: 0,
+    },
+    // exponents are off by half a rounding of x - largest: powers by up to 40 / 2 roundings of themselves
+    {
+      op,
+      name: 'next to certainty: every value keeps its digits',
+      operands: [{ shape: [5, 4], values: NEAR }],
+      run: (x) => run(x!),
+      reference,
+      dtypes: ['float64', 'float32', 'bfloat16'],
+      roundings: 24,
+      sizes: (x) => ({ shape: x!.shape, data: reference(x!).data.map(Math.abs) }),
       derivatives: 0,
     },
   ]),

@@ -7,11 +7,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ApiKeys } from '../../lib/serve/auth/api_keys.js'
 import { ROLES, type Role } from '../../lib/serve/auth/principal.js'
+import { dashboardRoutes } from '../../lib/serve/dashboard/routes.js'
 import { createApiKey, serve } from '../../lib/serve/index.js'
 import { Metrics } from '../../lib/serve/metrics.js'
 import { limitsOf } from '../../lib/serve/protocol/limits.js'
 import { Repository } from '../../lib/serve/repository/repository.js'
 import { restApp } from '../../lib/serve/rest/app.js'
+import { templateOf } from '../../lib/serve/rest/openapi.js'
 import { routes } from '../../lib/serve/rest/routes.js'
 import { Service } from '../../lib/serve/service.js'
 import { codeOf, codeOfAsync } from '../expect.js'
@@ -40,7 +42,8 @@ async function app() {
   const authenticator = new ApiKeys(file, (error) => assert.unreachable(String(error)))
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => lines.push(line) })
-  const list = routes(service, () => new Metrics().text())
+  const metrics = new Metrics()
+  const list = [...routes(service, () => metrics.text()), ...dashboardRoutes(service, metrics)]
   const built = restApp({ service, routes: list, authenticator, log })
   await built.ready()
   const close = async (): Promise<void> => {
@@ -51,11 +54,11 @@ async function app() {
   return { built, list, close, lines }
 }
 
-const pathOf = (url: string): string => url.replace(':model', 'm').replace(':version', '1')
+const pathOf = (url: string): string => templateOf(url).replace('{model}', 'm').replace('{version}', '1')
 
 test('every route of the router x no, wrong, expired and twofold credentials: 401', async () => {
   const { built, close } = await app()
-  assert.ok(built.registered.length >= 17, `${built.registered.length} routes`)
+  assert.ok(built.registered.length >= 19, `${built.registered.length} routes`)
   const wrong: Record<string, string | string[]>[] = [
     {},
     { authorization: '' },
@@ -81,7 +84,8 @@ test('every route of the router x no, wrong, expired and twofold credentials: 40
     for (const headers of wrong) {
       const reply = await built.inject({ method: method as 'GET', url: pathOf(url), headers })
       assert.is(reply.statusCode, 401, `${method} ${url} ${JSON.stringify(headers)}`)
-      assert.is(reply.headers['www-authenticate'], 'Bearer')
+      const browsers = url.startsWith('/dashboard')
+      assert.is(reply.headers['www-authenticate'], browsers ? 'Basic realm="weft", charset="UTF-8"' : 'Bearer')
       assert.not.match(reply.body, /weft_|sha256/)
     }
   await close()

@@ -1,5 +1,6 @@
 // weftjs serve and weftjs key: the commands as users call them, in processes of their own.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -85,6 +86,41 @@ test('keys are made, kept as hashes, and asked for', async () => {
   assert.equal((await end)[0], 0)
 })
 
+test('published, signed and encrypted, then served by those who have the keys', async () => {
+  await scaling(3).save(path.join(folder, 'triple'))
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  writeFileSync(path.join(folder, 'signing.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  writeFileSync(path.join(folder, 'signing.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
+  for (const name of ['old.key', 'new.key']) writeFileSync(path.join(folder, name), randomBytes(32).toString('base64'))
+  const protection = ['--sign', 'signing.pem', '--model-key', 'file:old.key']
+  const made = weftjs('publish', 'triple', 'published', ...protection, '--label', 'stable')
+  assert.is(made.code, 0, made.err)
+  assert.match(made.out, /^triple\/1 is published: signed by [0-9a-f]{16}, encrypted with [0-9a-f]{16}\n$/)
+  const changed = weftjs('change-key', 'published', '--old', 'file:old.key', '--new', 'file:new.key')
+  assert.equal([changed.code, changed.out], [0, '1 versions have the new key now, 0 had it before\n'], changed.err)
+  const { child, urls } = await start('published', '--http', '0', '--signed-by', 'signing.pub', '--model-key', 'file:new.key')
+  const client = await connect(urls[0]!)
+  assert.equal(await (await client.infer('triple', { inputs: { x: [[1, 1]] } })).outputs['y']!.array(), [[3, 3]])
+  client.close()
+  const end = once(child, 'exit')
+  child.kill('SIGTERM')
+  await end
+})
+
+test('backup and restore: a snapshot, and the repository as it was', () => {
+  const made = weftjs('backup', 'models', 'backups')
+  assert.is(made.code, 0, made.err)
+  assert.match(made.out, /^snapshot \S+: 4 files of \d+ bytes, \d+ of them new\n$/)
+  const checked = weftjs('restore', 'backups', 'models', '--check')
+  assert.match(checked.out, /^snapshot \S+: 4 files of \d+ bytes can be restored\n$/, checked.err)
+  const restored = weftjs('restore', 'backups', 'models')
+  assert.match(restored.out, /^snapshot \S+: 4 files of \d+ bytes are restored\nwhat was there before: .*models\.before-/, restored.err)
+  writeFileSync(path.join(folder, 'models/double/1/weights.safetensors'), 'x')
+  const damaged = weftjs('backup', 'models', 'backups')
+  assert.equal([damaged.code, damaged.err], [1, 'damaged in the repository: double/1\n'])
+  assert.is(weftjs('restore', 'backups', 'models', '--snapshot', made.out.split(' ')[1]!.slice(0, -1)).code, 0)
+})
+
 test('wrong usage: exit code 2; what cannot be served: 1; each says what is wrong', () => {
   const usage: string[][] = [
     ['serve'],
@@ -92,8 +128,17 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     ['serve', 'models', '--http', 'x'],
     ['serve', 'models', '--port', '1'],
     ['serve', 'models', '--cert', 'a'],
+    ['serve', 'models', '--ca', 'a'],
+    ['serve', 'models', '--issuer', 'https://a'],
+    ['serve', 'models', '--audit-key', 'a'],
+    ['serve', 'models', '--rate', 'often'],
     ['key'],
     ['key', 'a'],
+    ['publish', 'a'],
+    ['publish', 'a', 'b', '--version', 'x'],
+    ['backup', 'a'],
+    ['restore', 'a'],
+    ['change-key', 'a', '--new', 'file:a'],
   ]
   for (const args of usage) {
     const { code, err } = weftjs(...args)
@@ -106,6 +151,9 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     [['serve', 'models', '--http', '0', '--host', '0.0.0.0'], /0\.0\.0\.0 is reached from other machines, and tls and auth is missing/],
     [['serve', 'models', '--http', '0', '--keys', 'broken.json'], /broken\.json/],
     [['serve', 'models', '--http', '0', '--control', 'all'], /'all'/],
+    [['serve', 'models', '--http', '0', '--signed-by', 'none.pub'], /the public key is neither PEM nor a file/],
+    [['serve', 'models', '--http', '0', '--model-key', 'none'], /a model key is named by 'file:path'/],
+    [['publish', 'none', 'models'], /there is no saved model at/],
     [['key', 'a', '--roles', 'root', '--file', 'other.json'], /roles are some of/],
     [['key', 'a', '--roles', 'read', '--file', 'broken.json'], /broken\.json/],
   ]

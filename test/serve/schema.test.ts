@@ -1,5 +1,4 @@
-// Replies against the schema of the protocol, as its specification describes them, and random requests: each is
-// answered as documented.
+// Replies against the schema of the protocol, as its specification describes them.
 import { Ajv } from 'ajv'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -9,10 +8,10 @@ import { Metrics } from '../../lib/serve/metrics.js'
 import { limitsOf } from '../../lib/serve/protocol/limits.js'
 import { Repository } from '../../lib/serve/repository/repository.js'
 import { restApp } from '../../lib/serve/rest/app.js'
+import { templateOf } from '../../lib/serve/rest/openapi.js'
 import { routes } from '../../lib/serve/rest/routes.js'
 import { Service } from '../../lib/serve/service.js'
 import { pino } from 'pino'
-import { generator } from '../expect.js'
 import { scaling } from './models.js'
 
 const text = { type: 'string' }
@@ -96,7 +95,7 @@ test('every reply has the form that the protocol gives it', async () => {
     const payload = url.endsWith('/infer') ? JSON.stringify(good) : undefined
     const reply = await built.inject({
       method: method as 'GET',
-      url: url.replace(':model', 'm').replace(':version', '1'),
+      url: templateOf(url).replace('{model}', 'm').replace('{version}', '1'),
       ...(payload ? { payload } : {}),
     })
     if (validate === undefined) continue
@@ -106,66 +105,13 @@ test('every reply has the form that the protocol gives it', async () => {
     if (!url.includes(':model')) continue
     const unknown = await built.inject({
       method: method as 'GET',
-      url: url.replace(':model', 'none').replace(':version', '1'),
+      url: templateOf(url).replace('{model}', 'none').replace('{version}', '1'),
       ...(payload ? { payload } : {}),
     })
     assert.is(unknown.statusCode, 404, url)
     assert.ok(isError(unknown.json()), unknown.body)
   }
   assert.is(checked, 13)
-  await close()
-})
-
-test('5,000 random requests: answered as documented, none with a fault of the server', async () => {
-  const { built, close } = await app()
-  const random = generator(3)
-  const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
-  const pieces = [
-    '{',
-    '}',
-    '[',
-    ']',
-    '"',
-    ':',
-    ',',
-    '1e999',
-    '-1',
-    '0',
-    'null',
-    '9007199254740993',
-    '"data"',
-    '"FP64"',
-    '"BYTES"',
-    '\\ud800',
-    'x'.repeat(2000),
-  ]
-  const urls = [
-    '/v2/models/m/infer',
-    '/v2/models/words/infer',
-    '/v2/models/m/versions/1/infer',
-    '/v2/repository/index',
-    '/v2/repository/models/m/load',
-  ]
-  const seen = new Set<number>()
-  for (let round = 0; round < 5000; round++) {
-    let body = Buffer.from(
-      JSON.stringify(pick([good, { ...good, inputs: [{ name: 'x', datatype: 'INT32', shape: [1, 2], data: [pick([0, 3, 4, -1]), 1] }] }])),
-    )
-    for (let change = Math.floor(random() * 3); change > 0; change--) {
-      const at = Math.floor(random() * body.length)
-      body = Buffer.concat([body.subarray(0, at), Buffer.from(pick(pieces)), body.subarray(at + Math.floor(random() * 4))])
-    }
-    const headers: Record<string, string> = {}
-    if (random() < 0.2) headers['inference-header-content-length'] = pick(['0', '-1', `${body.length}`, '10', '1e3', '99999999999', ''])
-    if (random() < 0.1) headers['content-encoding'] = pick(['gzip', 'deflate', 'br', 'identity', ''])
-    if (random() < 0.1) headers['content-type'] = pick(['text/plain', 'application/json; charset=latin1', 'multipart/form-data', ';;', ''])
-    const reply = await built.inject({ method: 'POST', url: pick(urls), payload: body, headers })
-    seen.add(reply.statusCode)
-    const note = `${reply.statusCode} ${reply.body} for ${JSON.stringify(headers)} ${body.subarray(0, 300)}`
-    assert.ok([200, 400, 409, 413, 415, 501].includes(reply.statusCode), note)
-    if (reply.statusCode !== 200) assert.ok(isError(reply.json()), note)
-  }
-  assert.ok(seen.has(200) && seen.has(400) && seen.has(409), [...seen].join())
   await close()
 })
 

@@ -2,12 +2,12 @@
 // et al. 2017).
 import { type Shape, sizeOf } from '../../core/spec.js'
 import type { InputShapes } from '../layer.js'
-import type { OptionTable } from '../../core/options.js'
+import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { applyOne } from '../../core/apply.js'
 import type { ConstraintLike } from '../../constraints.js'
 import { WeftError } from '../../core/error.js'
-import type { InitializerLike } from '../../initializers.js'
+import type { InitializerLike } from '../../initializers/index.js'
 import { add, cast, matMul, reshape, scaledDotProductAttention } from '../../ops/index.js'
 import { CacheUpdate } from '../../ops/update_slice.js'
 import { randomState } from '../../core/random.js'
@@ -244,6 +244,8 @@ export class MultiHeadAttention extends ProjectedAttention<MultiHeadAttentionOpt
     integerOption(what, 'valueDim', valueDim ?? keyDim)
     this.outputSize =
       outputShape === undefined || outputShape === null ? undefined : typeof outputShape === 'number' ? [outputShape] : outputShape
+    if (this.outputSize !== undefined && !Array.isArray(this.outputSize))
+      throw new WeftError('ERR_ARGUMENT', `${what}: outputShape is an integer or a list of them, got ${show(outputShape)}`)
     for (const extent of this.outputSize ?? []) integerOption(what, 'outputShape', extent)
   }
 }

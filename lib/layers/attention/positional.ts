@@ -4,14 +4,13 @@ import type { DynamicShape } from '../../core/spec.js'
 import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
-import type { InitializerLike } from '../../initializers.js'
+import type { InitializerLike } from '../../initializers/index.js'
 import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
+import { SEQUENCES } from '../input_spec.js'
 import { integerOption } from '../options.js'
 import { isInferring, isSymbolic } from '../symbolic.js'
-
-const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, features' }
 
 export interface PositionEmbeddingOptions {
   /** The most steps. */

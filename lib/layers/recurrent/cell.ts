@@ -1,4 +1,5 @@
 // RecurrentCell: what a recurrent layer does in one step; the base of the cells here and of a user's own.
+import { isIntegers } from '../../core/checks.js'
 import type { DType, DynamicShape, Shape } from '../../core/spec.js'
 import { WeftError } from '../../core/error.js'
 import { show } from '../../core/options.js'
@@ -52,7 +53,7 @@ export const outputSizeOf = (cell: CellLike): number => cell.outputSize ?? sizes
 export function checkCell(what: string, value: unknown): CellLike {
   const cell = value as CellLike
   const sizes = value instanceof Layer && cell.stateSize !== undefined ? sizesOf(cell) : []
-  if (Array.isArray(sizes) && sizes.length > 0 && sizes.every((size) => Number.isInteger(size) && size > 0)) return cell
+  if (isIntegers(sizes, 1) && sizes.length > 0) return cell
   const got = value instanceof Layer ? `the layer '${value.name}' with stateSize ${show(cell.stateSize)}` : typeof value
   throw new WeftError('ERR_ARGUMENT', `${what}: a cell is a layer with stateSize (integers above 0) and call(x, states), got ${got}`, {
     hint: 'Use layers.lstmCell({ units }) and the like, or a class that extends layers.RecurrentCell',
@@ -62,7 +63,9 @@ export function checkCell(what: string, value: unknown): CellLike {
 /** One step of a cell, as a part of the layer or of the pass under way. */
 export function stepOf(cell: CellLike, x: Tensor, states: readonly Tensor[], options: StepOptions): Step {
   context.scope?.layers.add(asLayer(cell))
-  const result = inLayer(cell.name, () => inPass(options.training ?? false, asLayer(cell), () => cell.call(x, states, options)))
+  const result = inLayer(cell.name, () =>
+    inPass({ training: options.training ?? false, caller: asLayer(cell), pass: context.pass }, [], () => cell.call(x, states, options)),
+  )
   const [output, next] = Array.isArray(result) ? (result as unknown[]) : []
   const list = next instanceof Tensor ? [next] : next
   const sizes = sizesOf(cell)

@@ -148,7 +148,7 @@ export abstract class Recurrent<C extends SequenceOptions = SequenceOptions, O e
   /** The states the last call ended with. */
   private remembered(batch: number, device: string): readonly Variable[] | undefined {
     // shapes are inferred with batch sizes that are no data's
-    if (currentTrace()?.name === 'shape inference') return undefined
+    if (currentTrace()?.inferring) return undefined
     const fresh = (): Variable[] =>
       withDevice(device, () =>
         zeroStates(this.cell, batch).map((zeros) => variable(zeros, { name: `${this.name}/state`, trainable: false })),

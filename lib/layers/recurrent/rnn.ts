@@ -43,7 +43,7 @@ export class StackedRnnCells extends RecurrentCell<StackedRnnCellsOptions> {
     super(config)
     if (!Array.isArray(config.cells) || config.cells.length === 0)
       throw new WeftError('ERR_ARGUMENT', `layers.stackedRnnCells: cells must be a list of at least one cell, got ${typeof config.cells}`)
-    this.cells = config.cells.map((cell) => checkCell('layers.stackedRnnCells', cell))
+    this.cells = Array.from(config.cells, (cell) => checkCell('layers.stackedRnnCells', cell))
     if (config.trainable === false) for (const cell of this.cells) cell.trainable = false
   }
 

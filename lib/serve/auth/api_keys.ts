@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable, show } from '../../core/options.js'
 import { type Authenticator, type CredentialHeaders, Principal, ROLES, type Role, unauthenticated } from './principal.js'
+import { checkRate, type Rate } from './rates.js'
 
 /** A key as the file has it: { "keys": [...] }. */
 export interface ApiKeyEntry {
@@ -16,9 +17,11 @@ export interface ApiKeyEntry {
   models?: string[]
   /** ISO 8601; the key is refused from then on. */
   expires?: string
+  /** How often it may ask, in place of the server's limit. */
+  rate?: Rate
 }
 
-const ENTRY: OptionTable<ApiKeyEntry> = { id: 'string', hash: 'string', roles: 'list', models: 'list', expires: 'string' }
+const ENTRY: OptionTable<ApiKeyEntry> = { id: 'string', hash: 'string', roles: 'list', models: 'list', expires: 'string', rate: 'object' }
 const KEY = /^weft_[A-Za-z0-9_-]{43}$/
 const HASH = /^sha256:[0-9a-f]{64}$/
 
@@ -34,7 +37,7 @@ export function createApiKey(entry: Omit<ApiKeyEntry, 'hash'>): { key: string; e
 
 function checkEntry(value: unknown): ApiKeyEntry {
   checkOptions('an API key', value ?? null, ENTRY)
-  const { id, hash, roles, models, expires } = value as ApiKeyEntry
+  const { id, hash, roles, models, expires, rate } = value as ApiKeyEntry
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id ?? ''))
     throw new WeftError('ERR_ARGUMENT', `an API key has an id of letters, digits, '.', '_' and '-', got ${show(id)}`)
   if (!HASH.test(hash ?? '')) throw new WeftError('ERR_ARGUMENT', `API key '${id}': hash is 'sha256:' and 64 hexadecimal digits`)
@@ -44,6 +47,7 @@ function checkEntry(value: unknown): ApiKeyEntry {
     throw new WeftError('ERR_ARGUMENT', `API key '${id}': models are names, got ${show(models)}`)
   if (expires !== undefined && Number.isNaN(Date.parse(expires)))
     throw new WeftError('ERR_ARGUMENT', `API key '${id}': expires is a date, got ${show(expires)}`)
+  if (rate !== undefined) checkRate(`API key '${id}': rate`, rate)
   return value as ApiKeyEntry
 }
 
@@ -128,8 +132,8 @@ export function readApiKeys(text: string, file: string): ApiKeyEntry[] {
 
 const read = (file: string): Map<string, Known> =>
   new Map(
-    readApiKeys(readFileSync(file, 'utf8'), file).map(({ id, hash, roles, models, expires }): [string, Known] => {
-      const principal = new Principal(id, new Set(roles), models && new Set(models))
+    readApiKeys(readFileSync(file, 'utf8'), file).map(({ id, hash, roles, models, expires, rate }): [string, Known] => {
+      const principal = new Principal(id, new Set(roles), models && new Set(models), rate)
       return [hash, { principal, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) }]
     }),
   )

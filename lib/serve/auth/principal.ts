@@ -1,6 +1,7 @@
 // Principal: who asks, and what they may. Every route and method names the roles it is for; nothing is for all.
 import { WeftError } from '../../core/error.js'
 import { named } from '../protocol/tensors.js'
+import type { Rate } from './rates.js'
 
 /** predict: ask models. read: statistics, metrics, the index. admin: load and unload. None of them includes another. */
 export type Role = 'predict' | 'read' | 'admin'
@@ -12,6 +13,8 @@ export class Principal {
     private readonly roles: ReadonlySet<Role>,
     /** Undefined: all models. */
     private readonly models?: ReadonlySet<string>,
+    /** Its own limit of requests; undefined: that of the server. */
+    readonly rate?: Rate,
   ) {}
 
   /** Whether the model is there for them. */
@@ -35,18 +38,42 @@ export class Principal {
 /** Where no credentials were set up: the server then listens on the loopback interface alone, unless told otherwise. */
 export const anyone: Principal = new Principal('anyone', new Set(ROLES))
 
+/** What was not answered, and to whom. */
+export interface Refusal {
+  readonly principal: string | undefined
+  readonly address: string | undefined
+  /** Route or method. */
+  readonly asked: string
+  readonly model: string | undefined
+  readonly code: string
+}
+
 export interface Authenticator {
   /** Throws ERR_UNAUTHENTICATED unless the headers prove who asks. */
-  authenticate(headers: CredentialHeaders): Principal
+  authenticate(headers: CredentialHeaders): Principal | Promise<Principal>
+  /** Throws ERR_OVERLOADED where they ask more often than they may. `roles`: those that what is asked is for. */
+  admit?(principal: Principal, roles: readonly Role[]): void
+  /** Told of requests that were refused for who asks, or how often. */
+  refused?(refusal: Refusal): void
   close(): void
 }
 
 export interface CredentialHeaders {
   readonly authorization?: string | undefined
   readonly apiKey?: string | undefined
+  /** Where the request comes from. */
+  readonly address?: string | undefined
 }
 
 export const open: Authenticator = { authenticate: () => anyone, close: () => undefined }
 
 export const unauthenticated = (): WeftError =>
   new WeftError('ERR_UNAUTHENTICATED', 'no valid credentials', { hint: "Send the header 'Authorization: Bearer <key>'" })
+
+const REFUSALS: ReadonlySet<unknown> = new Set(['ERR_UNAUTHENTICATED', 'ERR_FORBIDDEN'])
+
+/** Tells of a request that failed for who asked. */
+export function refuse(authenticator: Authenticator, error: unknown, facts: Omit<Refusal, 'code'>): void {
+  const { code } = error as { code?: string }
+  if (code !== undefined && REFUSALS.has(code)) authenticator.refused?.({ ...facts, code })
+}

@@ -12,14 +12,19 @@ import { datatypeOf, dtypeOfDatatype } from '../protocol/datatypes.js'
 import type { WireTensor } from '../protocol/tensors.js'
 import type { IndexEntry } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
+import { loadTracing, outgoingTraceparent, parseTraceparent } from '../tracing.js'
 import { GrpcTransport } from './grpc.js'
 import { RestTransport, retryAfterOf } from './rest.js'
 import type { Ask, Transport } from './transport.js'
 
 export interface ConnectOptions {
+  /** An API key, or a token of an identity provider. */
   apiKey?: string
   /** PEM of the certificates to trust. */
   ca?: string
+  /** PEM of the certificate that this client shows, and of its key. */
+  cert?: string
+  key?: string
   /** Limit of a call with its retries. Default 30,000. */
   timeoutMs?: number
   /** How often a call is tried again that the server was too busy or not ready for. Default 3. */
@@ -29,6 +34,8 @@ export interface ConnectOptions {
 export interface CallOptions {
   signal?: AbortSignal
   timeoutMs?: number
+  /** W3C trace context. Default: that of the active span, where OpenTelemetry is set up. */
+  traceparent?: string
 }
 
 export interface InferOptions extends CallOptions {
@@ -50,8 +57,15 @@ export interface InferResult {
   readonly id: string | undefined
 }
 
-const CONNECT: OptionTable<ConnectOptions> = { apiKey: 'string', ca: 'string', timeoutMs: 'number', retries: 'integer' }
-const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number' }
+const CONNECT: OptionTable<ConnectOptions> = {
+  apiKey: 'string',
+  ca: 'string',
+  cert: 'string',
+  key: 'string',
+  timeoutMs: 'number',
+  retries: 'integer',
+}
+const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number', traceparent: 'string' }
 const INFER: OptionTable<InferOptions> = {
   inputs: 'object',
   outputs: 'list',
@@ -123,13 +137,15 @@ export class Client {
 
   /** Tries again, with growing random pauses, while the server is too busy and there is time. */
   private async call<T>(options: CallOptions, fn: (ask: Ask) => Promise<T>): Promise<T> {
-    const { signal, timeoutMs = this.timeoutMs } = options
+    const { signal, timeoutMs = this.timeoutMs, traceparent = outgoingTraceparent() } = options
+    if (traceparent !== undefined && parseTraceparent({ traceparent }) === undefined)
+      throw new WeftError('ERR_ARGUMENT', `traceparent is no W3C trace context: ${show(traceparent)}`)
     const end = performance.now() + timeoutMs
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted()
       const left = Math.max(1, end - performance.now())
       try {
-        return await fn({ signal, timeoutMs: left })
+        return await fn({ signal, timeoutMs: left, traceparent })
       } catch (error) {
         if (attempt >= this.retries || !AGAIN.has((error as { code?: unknown }).code)) throw error
         const random = Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)
@@ -175,6 +191,7 @@ function tensorOf({ name, datatype, shape, bytes }: WireTensor): Tensor {
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Client> {
   checkCall('connect(url, options)', arguments, CONNECT)
   const { timeoutMs = 30_000, retries = 3 } = options
+  await loadTracing()
   integer('connect', 'retries', retries, 0)
   const client = new Client(transportOf(url, options), timeoutMs, retries)
   try {

@@ -26,9 +26,10 @@ export class GrpcTransport implements Transport {
   private readonly client: grpc.Client
   private readonly metadata = new grpc.Metadata()
 
-  constructor(url: URL, { apiKey, ca }: TransportOptions) {
+  constructor(url: URL, { apiKey, ca, cert, key }: TransportOptions) {
+    const bytesOf = (pem: string | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem))
     const credentials =
-      url.protocol === 'grpcs:' ? grpc.credentials.createSsl(ca === undefined ? null : Buffer.from(ca)) : grpc.credentials.createInsecure()
+      url.protocol === 'grpcs:' ? grpc.credentials.createSsl(bytesOf(ca), bytesOf(key), bytesOf(cert)) : grpc.credentials.createInsecure()
     this.client = new grpc.Client(url.host, credentials, { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 })
     if (apiKey !== undefined) this.metadata.set('authorization', `Bearer ${apiKey}`)
   }
@@ -92,16 +93,18 @@ export class GrpcTransport implements Transport {
 
   private ask<I extends DescMessage, O extends DescMessage>(
     rpc: DescMethodUnary<I, O>,
-    { signal, timeoutMs }: Ask,
+    { signal, timeoutMs, traceparent }: Ask,
     init: MessageInitShape<I>,
   ): Promise<MessageShape<O>> {
+    const metadata = this.metadata.clone()
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent)
     return new Promise((resolve, reject) => {
       const call = this.client.makeUnaryRequest(
         pathOf(rpc.parent, rpc),
         (message: MessageShape<I>) => Buffer.from(toBinary(rpc.input, message)),
         (bytes: Buffer) => fromBinary(rpc.output, bytes),
         create(rpc.input, init),
-        this.metadata,
+        metadata,
         { deadline: Date.now() + timeoutMs },
         (error, reply) => {
           signal?.removeEventListener('abort', cancel)

@@ -27,11 +27,13 @@ export class RestTransport implements Transport {
 
   constructor(
     private readonly base: URL,
-    { apiKey, ca }: TransportOptions,
+    { apiKey, ca, cert, key }: TransportOptions,
   ) {
     const secure = base.protocol === 'https:'
     this.request = secure ? https.request : http.request
-    this.agent = secure ? new https.Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) }) : new http.Agent({ keepAlive: true })
+    this.agent = secure
+      ? new https.Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key }) })
+      : new http.Agent({ keepAlive: true })
     this.headers = { 'accept-encoding': 'identity', ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }) }
   }
 
@@ -99,7 +101,8 @@ export class RestTransport implements Transport {
   }
 
   private send(method: string, path: string, parts: readonly Uint8Array[], ask: Ask, headers: Record<string, string>): Promise<Reply> {
-    const { signal, timeoutMs } = ask
+    const { signal, timeoutMs, traceparent } = ask
+    const trace = traceparent === undefined ? {} : { traceparent }
     return new Promise((resolve, reject) => {
       const fail = (cause: Error): void => {
         clearTimeout(timer)
@@ -110,7 +113,12 @@ export class RestTransport implements Transport {
       const length = parts.reduce((sum, part) => sum + part.length, 0)
       const request = this.request(
         new URL(path, this.base),
-        { method, agent: this.agent, headers: { ...this.headers, ...headers, 'content-length': length }, ...(signal ? { signal } : {}) },
+        {
+          method,
+          agent: this.agent,
+          headers: { ...this.headers, ...trace, ...headers, 'content-length': length },
+          ...(signal ? { signal } : {}),
+        },
         (response) => {
           const chunks: Buffer[] = []
           response.on('data', (chunk: Buffer) => chunks.push(chunk))

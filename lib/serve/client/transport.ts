@@ -7,6 +7,7 @@ export interface Ask {
   readonly signal?: AbortSignal | undefined
   /** Until the answer must be here. */
   readonly timeoutMs: number
+  readonly traceparent?: string | undefined
 }
 
 export interface InferAsk extends Ask {
@@ -42,4 +43,7 @@ export interface TransportOptions {
   readonly apiKey?: string | undefined
   /** PEM of the certificates to trust, where the system's do not do. */
   readonly ca?: string | undefined
+  /** PEM of the certificate of this client, and of its key. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
 }

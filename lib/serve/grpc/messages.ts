@@ -212,6 +212,10 @@ export function configurationOf(config: ModelConfiguration): ModelConfigResponse
       input: config.input.map(tensor),
       output: config.output.map(tensor),
       dynamicBatching: { maxQueueDelayMicroseconds: BigInt(config.dynamic_batching.max_queue_delay_microseconds) },
+      parameters: Object.fromEntries(
+        Object.entries(config.parameters).map(([key, { string_value: stringValue }]) => [key, { stringValue }]),
+      ) as never,
+      modelTransactionPolicy: { decoupled: config.model_transaction_policy.decoupled },
     },
   })
 }

@@ -3,14 +3,17 @@ import { create, type Message } from '@bufbuild/protobuf'
 import type { Principal, Role } from '../auth/principal.js'
 import type { TensorSpec } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
+import type { RequestTrace } from '../tracing.js'
 import { Health, type HealthCheckRequest, HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from './health_pb.js'
 import * as pb from './inference_pb.js'
 import { configurationOf, parametersOf, replyOf, requestOf, statisticsOf } from './messages.js'
+import { streamInfer } from './stream_infer.js'
 
 export interface Asked {
   readonly principal: Principal
   /** Aborted when the client cancels, goes away, or its deadline passes. */
   readonly signal: AbortSignal
+  readonly trace: RequestTrace | undefined
 }
 
 export interface Method {
@@ -20,12 +23,18 @@ export interface Method {
   readonly answer: (request: never, asked: Asked) => Promise<Message> | Message
 }
 
+/** A method of many requests and answers on one stream. What fails is said in an answer, and the stream goes on. */
+export interface StreamMethod extends Omit<Method, 'answer'> {
+  readonly answers: (request: never, asked: Asked, send: (answer: Message) => void) => Promise<void>
+  readonly failure: (message: string) => Message
+}
+
 const ANY: readonly Role[] = ['predict', 'read', 'admin']
 const ASK: readonly Role[] = ['predict', 'read']
 const none = (): undefined => undefined
 
 /** By method of the generated service: one that is missing does not compile. */
-export function inferenceMethods(service: Service): Readonly<Record<keyof typeof pb.GRPCInferenceService.method, Method>> {
+export function inferenceMethods(service: Service): Readonly<Record<keyof typeof pb.GRPCInferenceService.method, Method | StreamMethod>> {
   const metadata = (specs: readonly TensorSpec[]): { name: string; datatype: string; shape: bigint[] }[] =>
     specs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt) }))
   return {
@@ -62,15 +71,22 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     modelInfer: {
       roles: ['predict'],
       model: ({ modelName }: pb.ModelInferRequest) => modelName,
-      answer: async (request: pb.ModelInferRequest, { signal }) => {
+      answer: async (request: pb.ModelInferRequest, { principal, signal, trace }) => {
         const served = service.target(request.modelName, request.modelVersion)
         const release = service.hold(request.rawInputContents.reduce((sum, { length }) => sum + length, 0))
         try {
-          return replyOf(await service.infer(served, requestOf(request, service.limits), signal))
+          return replyOf(await service.infer(served, requestOf(request, service.limits), signal, principal, trace))
         } finally {
           release()
         }
       },
+    },
+    modelStreamInfer: {
+      roles: ['predict'],
+      model: ({ modelName }: pb.ModelInferRequest) => modelName,
+      failure: (errorMessage) => create(pb.ModelStreamInferResponseSchema, { errorMessage }),
+      answers: (request: pb.ModelInferRequest, asked, send) =>
+        streamInfer(service, request, asked, (inferResponse) => send(create(pb.ModelStreamInferResponseSchema, { inferResponse }))),
     },
     modelConfig: {
       roles: ASK,
@@ -92,18 +108,18 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     repositoryModelLoad: {
       roles: ['admin'],
       model: ({ modelName }: pb.RepositoryModelLoadRequest) => modelName,
-      answer: async ({ modelName, parameters }: pb.RepositoryModelLoadRequest) => {
+      answer: async ({ modelName, parameters }: pb.RepositoryModelLoadRequest, { principal }) => {
         checkLoadParameters(parametersOf(parameters))
-        await service.load(modelName)
+        await service.load(modelName, principal)
         return create(pb.RepositoryModelLoadResponseSchema)
       },
     },
     repositoryModelUnload: {
       roles: ['admin'],
       model: ({ modelName }: pb.RepositoryModelUnloadRequest) => modelName,
-      answer: async ({ modelName, parameters }: pb.RepositoryModelUnloadRequest) => {
+      answer: async ({ modelName, parameters }: pb.RepositoryModelUnloadRequest, { principal }) => {
         checkLoadParameters(parametersOf(parameters))
-        await service.unload(modelName)
+        await service.unload(modelName, principal)
         return create(pb.RepositoryModelUnloadResponseSchema)
       },
     },

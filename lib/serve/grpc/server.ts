@@ -2,24 +2,33 @@
 import type { DescService, Message } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import type { Logger } from 'pino'
-import type { Authenticator, Principal } from '../auth/principal.js'
-import type { Pem } from '../security.js'
+import { type Authenticator, type Principal, refuse } from '../auth/principal.js'
+import type { Certificates } from '../certificates.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
+import type { RequestTrace } from '../tracing.js'
 import { definitionOf, type Received } from './codec.js'
 import { Health } from './health_pb.js'
 import { GRPCInferenceService } from './inference_pb.js'
-import { healthMethods, inferenceMethods, type Method } from './methods.js'
+import { Conversation, type Duplex } from './conversation.js'
+import { healthMethods, inferenceMethods, type Method, type StreamMethod } from './methods.js'
+import { credentialsOf, failureOf, traceOf } from './status.js'
+import { serverCredentials } from './tls.js'
 
 export interface GrpcOptions {
   readonly service: Service
   readonly authenticator: Authenticator
   readonly log: Logger
-  readonly tls?: Pem
+  readonly tls?: Certificates
 }
 
 /** Streams of one connection. */
 const MOST_STREAMS = 1024
+/** What an old connection has begun may take so long. */
+const AGE_GRACE_MS = 600_000
+/** How often a peer is asked whether it is there, and how long it has to answer. */
+const KEEPALIVE_MS = 60_000
+const KEEPALIVE_ANSWER_MS = 20_000
 /** What does not end by itself is ended then. */
 const SHUTDOWN_MS = 5000
 
@@ -36,6 +45,12 @@ export class GrpcServer {
       'grpc.max_receive_message_length': service.limits.bodyBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MOST_STREAMS,
+      // a session that broke the protocol, or whose peer is gone, would keep its socket
+      'grpc.max_connection_idle_ms': service.limits.idleMs,
+      'grpc.max_connection_age_ms': service.limits.connectionAgeMs,
+      'grpc.max_connection_age_grace_ms': AGE_GRACE_MS,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
     })
     this.add(GRPCInferenceService, inferenceMethods(service))
     this.add(Health, healthMethods(service))
@@ -44,9 +59,7 @@ export class GrpcServer {
   /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
     const { tls } = this.options
-    const credentials = tls
-      ? grpc.ServerCredentials.createSsl(tls.ca ?? null, [{ cert_chain: tls.cert, private_key: tls.key }], tls.ca !== undefined)
-      : grpc.ServerCredentials.createInsecure()
+    const credentials = tls ? serverCredentials(tls) : grpc.ServerCredentials.createInsecure()
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
     return new Promise((resolve, reject) => {
       this.server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
@@ -65,10 +78,12 @@ export class GrpcServer {
     })
   }
 
-  private add(service: DescService, methods: Readonly<Record<string, Method>>): void {
+  private add(service: DescService, methods: Readonly<Record<string, Method | StreamMethod>>): void {
     const handlers = service.methods.map((descriptor): [string, grpc.UntypedHandleCall] => {
       const method = methods[descriptor.localName]!
       const name = `${service.typeName}/${descriptor.name}`
+      if ('answers' in method)
+        return [descriptor.name, ((stream: Duplex) => new Conversation(this.options, name, method, stream)) as grpc.UntypedHandleCall]
       if (descriptor.methodKind === 'server_streaming')
         return [
           descriptor.name,
@@ -95,23 +110,24 @@ export class GrpcServer {
     let model: string | undefined
     let failure: unknown
     let answered = false
+    let trace: RequestTrace | undefined
     try {
-      principal = authenticator.authenticate({
-        authorization: header(call.metadata, 'authorization'),
-        apiKey: header(call.metadata, 'x-api-key'),
-      })
+      principal = await authenticator.authenticate(credentialsOf(call))
+      trace = traceOf(name, call)
       principal.demand(method.roles, undefined, false)
       if ('failure' in call.request) throw call.request.failure
       model = method.model(call.request.message as never)
       principal.demand(method.roles, model, false)
+      authenticator.admit?.(principal, method.roles)
       const controller = new AbortController()
       // told of every call in the end, also of those that were answered
       call.on('cancelled', () => {
         if (!answered) controller.abort()
       })
-      return await method.answer(call.request.message as never, { principal, signal: controller.signal })
+      return await method.answer(call.request.message as never, { principal, signal: controller.signal, trace })
     } catch (error) {
       failure = error
+      refuse(authenticator, error, { principal: principal?.id, address: call.getPeer(), asked: name, model })
       throw error
     } finally {
       answered = true
@@ -119,6 +135,7 @@ export class GrpcServer {
       const ms = Math.round((performance.now() - begin) * 1000) / 1000
       log.info(
         {
+          ...trace?.ids,
           method: name,
           status,
           ms,
@@ -128,6 +145,7 @@ export class GrpcServer {
         },
         'request',
       )
+      trace?.end({ 'rpc.grpc.status_code': status }, status === grpc.status.INTERNAL)
       if (status === grpc.status.INTERNAL) log.error({ err: failure, method: name }, 'a request failed')
     }
   }
@@ -142,17 +160,4 @@ export class GrpcServer {
       stream.emit('error', failureOf(error))
     }
   }
-}
-
-/** All values of a header, joined: two credentials are none. */
-function header(metadata: grpc.Metadata, name: string): string | undefined {
-  const values = metadata.get(name)
-  return values.length === 0 ? undefined : values.join()
-}
-
-function failureOf(error: unknown): Partial<grpc.StatusObject> & Error {
-  const { grpc: code, message, retryAfter } = statusOf(error)
-  const metadata = new grpc.Metadata()
-  if (retryAfter !== undefined) metadata.set('retry-after', String(retryAfter))
-  return Object.assign(new Error(message), { code, details: message, metadata })
 }

@@ -5,12 +5,14 @@ import { realpath } from 'node:fs/promises'
 import '../../index.js'
 import { WeftError } from '../../core/error.js'
 import type { LoadOptions } from '../../io/index.js'
-import { loadModel } from '../../io/index.js'
 import type { AnyModel } from '../../model/model.js'
+import { loadVersion, type Protection } from '../publishing/load_published.js'
+import { ModelKeys } from '../publishing/model_keys.js'
 import { invalid, named } from '../protocol/tensors.js'
 import type { SchedulerOptions } from '../scheduler.js'
 import { ServedModel, type Watch } from '../served_model.js'
 import { findModel, fingerprint, type FoundModel, modelNames } from './folder.js'
+import { type Answering, Rollout } from './rollout.js'
 import { chosen, MODEL_NAME, VERSION } from './settings.js'
 
 export type VersionState = 'LOADING' | 'READY' | 'UNLOADING' | 'UNAVAILABLE'
@@ -34,17 +36,25 @@ interface Version {
 interface Entry {
   readonly versions: Map<number, Version>
   labels: ReadonlyMap<string, number>
+  rollout?: Rollout | undefined
+  /** The rollout that was rolled back: it is not begun again before its files or settings change. */
+  rolledBack?: string | undefined
 }
 
 export interface RepositoryOptions {
   readonly batching: SchedulerOptions
   readonly load: LoadOptions
+  /** Default: signatures are not asked for, and there are no keys. */
+  readonly protection?: Protection
   readonly watch?: Watch
   /** Told of loads that failed outside a request. */
   readonly failed?: (model: string, error: unknown) => void
+  /** Told of a canary that was rolled back. */
+  readonly rolledBack?: (model: string, version: number, reason: string) => void
 }
 
 const DEFAULT_LABEL = 'stable'
+const CANARY_LABEL = 'canary'
 
 export class Repository {
   private readonly entries = new Map<string, Entry>()
@@ -103,12 +113,28 @@ export class Repository {
     return version.served!
   }
 
+  /** What answers a request: two versions share those that name none, while one of them is tried out. */
+  answering(name: string, wanted = ''): Answering {
+    const rollout = wanted === '' ? this.entries.get(name)?.rollout : undefined
+    return rollout ?? this.resolve(name, wanted)
+  }
+
+  /** Versions that are tried out. */
+  get rollouts(): Rollout[] {
+    return [...this.entries.values()].flatMap(({ rollout }) => (rollout ? [rollout] : []))
+  }
+
   /** Versions that are ready, of one model or all. */
   ready(name?: string): ServedModel[] {
     const entries = name === undefined ? [...this.entries.values()] : [this.entries.get(name)]
     return entries.flatMap((entry) =>
       [...(entry?.versions ?? [])].sort(([a], [b]) => a - b).flatMap(([, { state, served }]) => (state === 'READY' ? [served!] : [])),
     )
+  }
+
+  /** Labels that name the version. */
+  labelsOf(name: string, version: number): string[] {
+    return [...(this.entries.get(name)?.labels ?? [])].flatMap(([label, of]) => (of === version ? [label] : [])).sort()
   }
 
   async index(): Promise<IndexEntry[]> {
@@ -133,6 +159,7 @@ export class Repository {
     if (!this.entries.has(name)) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is unknown`)
     await this.inTurn(name, async () => {
       const entry = this.entry(name)
+      entry.rollout = undefined
       await Promise.all([...entry.versions].map(([, version]) => this.retire(version, 'unloaded')))
       entry.labels = new Map()
     })
@@ -175,18 +202,59 @@ export class Repository {
   private async loadNow(name: string): Promise<void> {
     const found = this.root === undefined ? undefined : await findModel(this.root, name)
     if (found === undefined) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is not in the repository`)
-    const wanted = chosen([...found.versions.keys()], found.settings.versionPolicy)
+    const { versionPolicy, labels: given = {} } = found.settings
+    const wanted = chosen([...found.versions.keys()], versionPolicy, Object.values(given))
     if (wanted.length === 0) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} has no version that its policy picks`)
     const entry = this.entry(name)
     const failures: unknown[] = []
     for (const version of wanted) await this.loadVersion(entry, found, version).catch((error: unknown) => failures.push(error))
     if (failures.length > 0) throw failures[0]
-    const labels = new Map(Object.entries(found.settings.labels ?? {}))
+    const labels = new Map(Object.entries(given))
     for (const [label, version] of labels)
       if (!wanted.includes(version))
         throw new WeftError('ERR_STATE', `${named('model', name)}: label '${label}' names version ${version}, which is not loaded`)
-    entry.labels = labels
+    this.follow(entry, found, labels)
     for (const [version, state] of entry.versions) if (!wanted.includes(version)) void this.retire(state, 'unloaded')
+  }
+
+  /** Takes over the labels, and begins or ends the trial of a version. */
+  private follow(entry: Entry, { name, settings }: FoundModel, labels: Map<string, number>): void {
+    const [stable, canary] = [labels.get(DEFAULT_LABEL), labels.get(CANARY_LABEL)]
+    const { canary: trial } = settings
+    const isTried = trial !== undefined && stable !== undefined && canary !== undefined && stable !== canary
+    if (!isTried) {
+      Object.assign(entry, { labels, rollout: undefined, rolledBack: undefined })
+      return
+    }
+    const at = (version: number): ServedModel => this.resolve(name, `${version}`)
+    const print = JSON.stringify([trial, stable, canary, entry.versions.get(canary)?.fingerprint])
+    if (entry.rolledBack === print) {
+      entry.labels = labels.set(CANARY_LABEL, stable)
+      return
+    }
+    if (JSON.stringify(at(stable).signature) !== JSON.stringify(at(canary).signature))
+      throw new WeftError('ERR_STATE', `${named('model', name)}: version ${canary} takes or gives other tensors than version ${stable}`, {
+        hint: 'A canary answers the same requests; give a version with other ones a name of its own',
+      })
+    entry.labels = labels
+    entry.rolledBack = undefined
+    if (entry.rollout?.print === print) return
+    const rollBack = (reason: string): void => {
+      entry.rollout = undefined
+      entry.rolledBack = print
+      entry.labels = new Map(entry.labels).set(CANARY_LABEL, stable)
+      const version = entry.versions.get(canary)
+      if (version) version.reason = `rolled back: ${reason}`
+      this.options.rolledBack?.(name, canary, reason)
+    }
+    entry.rollout = new Rollout(
+      name,
+      trial,
+      print,
+      () => at(stable),
+      () => at(canary),
+      rollBack,
+    )
   }
 
   private async loadVersion(entry: Entry, found: FoundModel, version: number): Promise<void> {
@@ -197,7 +265,8 @@ export class Repository {
     if (before?.state !== 'READY') entry.versions.set(version, { state: 'LOADING', reason: '', served: undefined, fingerprint: print })
     let model: AnyModel | undefined
     try {
-      model = await loadModel(folder, this.options.load)
+      const protection = this.options.protection ?? { keys: new ModelKeys([]), trust: undefined }
+      model = await loadVersion(folder, { model: found.name, version }, protection, this.options.load)
       const batching = { ...this.options.batching, ...found.settings.batching }
       const served = new ServedModel(found.name, `${version}`, model, batching, this.options.watch)
       await served.warm()

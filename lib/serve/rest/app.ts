@@ -1,19 +1,34 @@
 // The HTTP server: fastify with the routes of the protocol. Who asks is known before anything else is looked at.
 import { randomUUID } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify'
 import type { Logger } from 'pino'
-import type { Authenticator, Principal } from '../auth/principal.js'
+import { type Authenticator, type Principal, refuse as blame } from '../auth/principal.js'
+import { authorizationOf, challengeOf } from '../dashboard/routes.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
+import { RequestTrace } from '../tracing.js'
+import { Connections, MOST_STREAMS } from './connections.js'
 import type { Parameters, Route } from './routes.js'
+
+export type RestTls = SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
 
 export interface RestOptions {
   readonly service: Service
   readonly routes: readonly Route[]
   readonly authenticator: Authenticator
   readonly log: Logger
-  readonly tls?: SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
+  readonly tls?: RestTls
+  /** HTTP/2 beside HTTP/1.1 with TLS; without TLS HTTP/2 alone. */
+  readonly http2?: boolean
 }
 
 /** A route as the router has it. */
@@ -29,28 +44,35 @@ declare module 'fastify' {
   }
 }
 
+/** How long a request that does not arrive may be noticed late. */
+const LATEST_CHECK_MS = 5000
+const UNTYPED = 'application/octet-stream'
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
-/** A connection that sends nothing, a request that takes longer to arrive. */
-const ARRIVAL_MS = 30_000
-const IDLE_MS = 72_000
 
 /** What a request carries beside what it asks. */
 interface Context {
-  principal: Principal | undefined
+  principal?: Principal | undefined
   readonly begin: number
-  failure: unknown
+  trace?: RequestTrace | undefined
+  failure?: unknown
 }
 const contexts = new WeakMap<FastifyRequest, Context>()
 
-export function restApp({ service, routes, authenticator, log, tls }: RestOptions): FastifyInstance {
+export function restApp({ service, routes, authenticator, log, tls, http2 = false }: RestOptions): FastifyInstance {
+  const { limits } = service
+  const transport = {
+    connectionsCheckingInterval: Math.min(LATEST_CHECK_MS, limits.arrivalMs),
+    settings: { maxConcurrentStreams: MOST_STREAMS },
+  }
   const app = Fastify({
-    ...(tls ? { https: { ...tls } } : {}),
+    ...(tls ? { https: { ...tls, ...transport, allowHTTP1: true } } : { http: transport }),
+    ...(http2 ? { http2, http2SessionTimeout: limits.idleMs } : {}),
     logger: false,
-    bodyLimit: service.limits.bodyBytes,
-    requestTimeout: ARRIVAL_MS,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.arrivalMs,
     connectionTimeout: 0,
-    keepAliveTimeout: IDLE_MS,
-    forceCloseConnections: 'idle',
+    keepAliveTimeout: limits.idleMs,
+    ...(http2 ? {} : { forceCloseConnections: 'idle' }),
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false },
     genReqId: ({ headers }) => {
@@ -58,7 +80,12 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
     },
     frameworkErrors: (error, _request, reply) => void refuse(reply as unknown as FastifyReply, error),
-  }) as unknown as FastifyInstance
+  } as FastifyServerOptions) as unknown as FastifyInstance
+
+  // what fastify sets for HTTP/1.1 servers alone
+  const server = app.server as HttpServer
+  Object.assign(server, { headersTimeout: limits.arrivalMs, requestTimeout: limits.arrivalMs, keepAliveTimeout: limits.idleMs })
+  const connections = new Connections(server, limits)
 
   const registered: RegisteredRoute[] = []
   app.addHook('onRoute', ({ method, url }) => {
@@ -72,25 +99,34 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
 
   // also for paths that nobody knows: strangers learn nothing from 404
   app.addHook('onRequest', async (request, reply) => {
-    const context: Context = { principal: undefined, begin: performance.now(), failure: undefined }
+    const context: Context = { principal: undefined, begin: performance.now(), trace: undefined, failure: undefined }
     contexts.set(request, context)
     reply.header('x-request-id', request.id)
     const key = request.headers['x-api-key']
-    context.principal = authenticator.authenticate({
-      authorization: request.headers.authorization,
+    context.principal = await authenticator.authenticate({
+      authorization: authorizationOf(request.routeOptions.url, request.headers.authorization),
       apiKey: Array.isArray(key) ? key.join() : key,
+      address: request.ip,
     })
+    traceOf(context, request, reply)
     hold(service, request, reply)
+    // fastify leaves a body of which no header tells unread
+    if (request.headers['content-type'] === undefined && streamsBody(request.raw)) request.raw.headers['content-type'] = UNTYPED
+    connections.arriving(request)
   })
-  app.addHook('onSend', async (_request, reply) => {
-    if (!service.isReady) reply.header('connection', 'close')
+  app.addHook('onSend', async (request, reply) => connections.answering(request, reply, service.isDraining))
+  // before the server stops to listen, which waits for the connections to end
+  app.addHook('preClose', async () => {
+    const stop = connections.close()
+    app.server.once('close', stop)
   })
   app.addHook('onResponse', async (request, reply) => {
-    const { principal, begin, failure } = contexts.get(request) ?? { principal: undefined, begin: performance.now(), failure: undefined }
+    const { principal, begin, failure, trace } = (contexts.get(request) ?? { begin: performance.now() }) as Context
     const { model, version } = request.params as Parameters
     log.info(
       {
         requestId: request.id,
+        ...trace?.ids,
         method: request.method,
         route: request.routeOptions.url,
         status: reply.statusCode,
@@ -102,10 +138,14 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       },
       'request',
     )
+    trace?.end({ 'http.response.status_code': reply.statusCode }, reply.statusCode >= 500)
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const context = contexts.get(request)
     if (context) context.failure = error
+    const { model } = request.params as Parameters
+    const asked = `${request.method} ${request.routeOptions.url ?? 'an unknown path'}`
+    blame(authenticator, error, { principal: context?.principal?.id, address: request.ip, asked, model: model?.slice(0, 128) })
     const { http } = refuse(reply, error)
     if (http >= 500) log.error({ requestId: request.id, err: error }, 'a request failed')
   })
@@ -116,15 +156,27 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
       method: route.method,
       url: route.url,
       // before the body is read
-      onRequest: async (request) => contexts.get(request)!.principal!.demand(route.roles, request.params.model, route.ofAll ?? false),
+      onRequest: async (request) => {
+        const principal = contexts.get(request)!.principal!
+        principal.demand(route.roles, request.params.model, route.ofAll ?? false)
+        authenticator.admit?.(principal, route.roles)
+      },
       handler: async (request, reply) => {
         const { model, version } = request.params
-        const { principal } = contexts.get(request)!
+        const { principal, trace } = contexts.get(request)!
         const controller = new AbortController()
         reply.raw.once('close', () => {
           if (!reply.raw.writableFinished) controller.abort()
         })
-        const answer = await route.answer({ request, reply, principal: principal!, model: model ?? '', version, signal: controller.signal })
+        const answer = await route.answer({
+          request,
+          reply,
+          principal: principal!,
+          model: model ?? '',
+          version,
+          signal: controller.signal,
+          trace,
+        })
         return answer === undefined ? reply : reply.type('application/json').send(JSON.stringify(answer))
       },
     })
@@ -132,14 +184,33 @@ export function restApp({ service, routes, authenticator, log, tls }: RestOption
   return app
 }
 
+/** Goes on with the trace that the request belongs to; of requests whose sender is known. */
+function traceOf(context: Context, { method, headers, routeOptions }: FastifyRequest, reply: FastifyReply): void {
+  const route = routeOptions.url ?? 'unknown'
+  const header = (name: string): string | undefined => (typeof headers[name] === 'string' ? headers[name] : undefined)
+  const attributes = { 'http.request.method': method, 'http.route': route }
+  context.trace = RequestTrace.begin(
+    `${method} ${route}`,
+    { traceparent: header('traceparent'), tracestate: header('tracestate') },
+    attributes,
+  )
+  if (context.trace) reply.header('traceresponse', context.trace.traceparent)
+}
+
 /**
  * Counts the bytes of the body before it is read, as far as its length is known; until the reply is out, or the client
  * gone.
  */
-function hold(service: Service, { headers }: FastifyRequest, reply: FastifyReply): void {
+function hold(service: Service, { headers, raw }: FastifyRequest, reply: FastifyReply): void {
   const { bodyBytes } = service.limits
-  const bytes = headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bodyBytes
+  const open = headers['transfer-encoding'] !== undefined || (headers['content-length'] === undefined && streamsBody(raw))
+  const bytes = open ? bodyBytes : Number(headers['content-length'] ?? 0)
   if (bytes > 0) reply.raw.once('close', service.hold(Math.min(bytes, bodyBytes)))
+}
+
+/** Whether a body of no given length follows the headers of an HTTP/2 request. */
+function streamsBody(raw: FastifyRequest['raw']): boolean {
+  return raw.httpVersionMajor >= 2 && !(raw as unknown as Http2ServerRequest).stream.endAfterHeaders
 }
 
 /** Answers with what the error is to a client. */
@@ -148,10 +219,10 @@ function refuse(reply: FastifyReply, error: unknown): { http: number } {
   // what fastify itself refuses: bodies that are too large, broken paths and headers
   const own = (error as Partial<FastifyError>).code?.startsWith('FST_') ? (error as FastifyError).statusCode : undefined
   const status = own !== undefined && own >= 400 && own < 500 ? own : http
-  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (status === 401) reply.header('www-authenticate', challengeOf(reply.request.routeOptions?.url))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   // the rest of a body that is too large is not read
-  if (status === 413) reply.header('connection', 'close')
+  if (status === 413 && reply.request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
   reply.code(status).type('application/json')
   reply.send(JSON.stringify({ error: own === status ? fastifyMessage(status) : message }))
   return { http: status }

@@ -1,6 +1,6 @@
 // Cross-entropy of softmax(logits) against distributions or labels, row by row; the gradients reuse the probabilities.
+#include "log_sum.h"
 #include "pointwise.h"
-#include "row_math.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -40,8 +40,8 @@ template <class T> WEFT_BINDER Step bind_dense(Call& call) {
       T* p = probabilities.used() ? frame.at<T>(probabilities) + r * n : nullptr;
       const T most = row_max(x, n), dot = loss.used() ? target_dot(t, x, most, n) : T(0);  // before p overwrites x
       const T total = row_exp(x, most, p, n);
+      if (loss.used()) frame.at<T>(loss)[r] = row_sum(t, n) * log_total(total, x, most, static_cast<const T*>(p), n) - dot;
       if (p) scale_row(p, T(1) / total, n);
-      if (loss.used()) frame.at<T>(loss)[r] = row_sum(t, n) * log_of(total) - dot;
     });
   };
 }
@@ -59,29 +59,10 @@ template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
       if (!good) frame.raise(label);
       const T most = row_max(x, n), chosen = good ? x[label] - most : T(0);  // before p overwrites x
       const T total = row_exp(x, most, p, n);
+      if (loss.used()) frame.at<T>(loss)[r] = good ? log_total(total, x, most, static_cast<const T*>(p), n) - chosen : T(0);
       if (p) scale_row(p, T(1) / total, n);
-      if (loss.used()) frame.at<T>(loss)[r] = good ? log_of(total) - chosen : T(0);
     });
   };
-}
-
-/**
- * Σ p without the probability above ½, of which a row has one at most. It is 1 - p of that one, but keeps its digits
- * where p is next to 1.
- */
-template <class T> T sum_of_others(const T* p, int64_t n) {
-  T total = 0;
-  for (int64_t i = 0; i < n; i++) total += p[i] > T(0.5) ? T(0) : p[i];
-  return total;
-}
-template <> float sum_of_others(const float* p, int64_t n) {
-  RowSum total;
-  for_lanes(
-      n, [&](int64_t i, int m) __attribute__((always_inline)) {
-        const Vec v = load_lanes(p + i, m);
-        total.add(select(greater(v, broadcast(0.5f)), zero(), v));
-      });
-  return total.total();
 }
 
 template <class T> WEFT_BINDER Step bind_dense_gradient(Call& call) {

@@ -1,4 +1,5 @@
-// cumSum along an axis, forward or backward, with or without the element itself; float32 accumulates in double.
+// cumSum and cumProd along an axis, forward or backward, with or without the element itself; float32 accumulates in
+// double.
 #include <algorithm>
 #include <type_traits>
 
@@ -7,10 +8,23 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T> WEFT_BINDER static Step bind_cumulative(Call& call) {
-  using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
-  constexpr int64_t strip = 128;   // columns side by side: their totals stay in the first-level cache
-  constexpr Wide zero = -Wide(0);  // of floats -0, which leaves what is added to it as it is: -0 too
+template <class T> using Wider = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
+// How values are combined: `start` leaves what is combined with it as it is; `empty` is the result of no values.
+template <class T> struct Add {
+  using Wide = Wider<T>;
+  static constexpr Wide start = -Wide(0), empty = 0;  // of floats -0, so that -0 stays -0
+  static WEFT_INLINE Wide combine(Wide a, Wide b) { return a + b; }
+};
+template <class T> struct Multiply {
+  using Wide = Wider<T>;
+  static constexpr Wide start = 1, empty = 1;
+  static WEFT_INLINE Wide combine(Wide a, Wide b) { return a * b; }
+};
+
+template <class T, class Op> WEFT_BINDER static Step bind_cumulative(Call& call) {
+  using Wide = typename Op::Wide;
+  constexpr int64_t strip = 128;  // columns side by side: their totals stay in the first-level cache
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
   const bool exclusive = call.attrs.flag("exclusive"), reverse = call.attrs.flag("reverse");
@@ -28,23 +42,23 @@ template <class T> WEFT_BINDER static Step bind_cumulative(Call& call) {
         const T* from = frame.at<T>(x) + offset;
         T* to = frame.at<T>(out) + offset;
         if (inner == 1) {
-          Wide total = zero;
+          Wide total = Op::start;
           for (int64_t i = 0; i < n; i++) {
             const Wide before = total;
-            total += from[i * step];
-            to[i * step] = T(!exclusive ? total : i == 0 ? Wide(0) : before);
+            total = Op::combine(total, from[i * step]);
+            to[i * step] = T(!exclusive ? total : i == 0 ? Op::empty : before);
           }
           continue;
         }
         Wide total[strip];
-        std::fill_n(total, columns, zero);
+        std::fill_n(total, columns, Op::start);
         for (int64_t i = 0; i < n; i++) {
           const T* p = from + i * step;
           T* q = to + i * step;
           WEFT_INDEPENDENT
           for (int64_t j = 0; j < columns; j++) {
-            const Wide before = total[j], after = before + p[j];
-            q[j] = T(!exclusive ? after : i == 0 ? Wide(0) : before);
+            const Wide before = total[j], after = Op::combine(before, p[j]);
+            q[j] = T(!exclusive ? after : i == 0 ? Op::empty : before);
             total[j] = after;
           }
         }
@@ -53,15 +67,18 @@ template <class T> WEFT_BINDER static Step bind_cumulative(Call& call) {
   };
 }
 
-KERNEL(cpu, cumSum) {
+template <template <class> class Op> static Step bind_wide(Call& call) {
   return bind_widened(call, [](Call& wide) {
     switch (wide.in[0].dtype) {
-      case DType::float32: return bind_cumulative<float>(wide);
-      case DType::float64: return bind_cumulative<double>(wide);
-      case DType::int32: return bind_cumulative<uint32_t>(wide);  // wraps
-      default: throw Error("ERR_DTYPE", std::string("cumSum: ") + name_of(wide.in[0].dtype) + " is not supported");
+      case DType::float32: return bind_cumulative<float, Op<float>>(wide);
+      case DType::float64: return bind_cumulative<double, Op<double>>(wide);
+      case DType::int32: return bind_cumulative<uint32_t, Op<uint32_t>>(wide);  // wraps
+      default: throw Error("ERR_DTYPE", wide.op + ": " + name_of(wide.in[0].dtype) + " is not supported");
     }
   });
 }
+
+KERNEL(cpu, cumSum) { return bind_wide<Add>(call); }
+KERNEL(cpu, cumProd) { return bind_wide<Multiply>(call); }
 
 }  // namespace weft::cpu::WEFT_ISA

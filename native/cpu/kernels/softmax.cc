@@ -1,7 +1,7 @@
 // softmax, logSoftmax and their gradients over the last axis: row by row, each row read from memory once and then from
 // the cache.
+#include "log_sum.h"
 #include "pointwise.h"
-#include "row_math.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -18,7 +18,8 @@ inline void softmax_row(const double* x, double* y, int64_t n) {
 }
 
 template <class T> void log_softmax_row(const T* x, T* y, int64_t n) {
-  const T most = row_max(x, n), shift = log_of(row_exp(x, most, static_cast<T*>(nullptr), n));
+  T* const unkept = nullptr;
+  const T most = row_max(x, n), shift = log_total(row_exp(x, most, unkept, n), x, most, static_cast<const T*>(unkept), n);
   WEFT_INDEPENDENT
   for (int64_t i = 0; i < n; i++) y[i] = (x[i] - most) - shift;
 }

@@ -10,6 +10,7 @@ import {
   batchNorm,
   broadcastTo,
   concat,
+  cumProd,
   cumSum,
   dropout,
   gather,
@@ -117,6 +118,8 @@ function* reduced([rows, columns]: readonly [number, number], dtype: DType): Gen
     yield argMin(x, axis)
     yield cumSum(x, axis)
     yield cumSum(x, axis, { exclusive: true, reverse: true })
+    yield cumProd(near, axis)
+    yield cumProd(near, axis, { exclusive: true, reverse: true })
   }
 }
 

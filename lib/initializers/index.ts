@@ -1,14 +1,14 @@
 // Initializers: first values of weights, as Keras 3 defines them.
-import { type DType, type Shape, sizeOf } from './core/spec.js'
-import { device, withDevice } from './core/device.js'
-import { WeftError } from './core/error.js'
-import { checkCall, type OptionTable } from './core/options.js'
-import { factoryName, type Named, named, type NamedLike } from './core/named.js'
-import { tidy } from './core/tidy.js'
-import { eye, full, mul, ones as onesOf, transpose, zeros as zerosOf } from './ops/index.js'
+import { type DType, type Shape, sizeOf } from '../core/spec.js'
+import { device, withDevice } from '../core/device.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable } from '../core/options.js'
+import { factoryName, type Named, named, type NamedLike } from '../core/named.js'
+import { tidy } from '../core/tidy.js'
+import { eye, full, mul, ones as onesOf, transpose, zeros as zerosOf } from '../ops/index.js'
 import { orthonormalRows } from './orthonormal.js'
-import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from './ops/random.js'
-import type { Tensor } from './core/tensor.js'
+import { randomNormal as normal, randomUniform as uniform, truncatedNormal as truncated } from '../ops/random.js'
+import type { Tensor } from '../core/tensor.js'
 
 export type InitializerFunction = (shape: Shape, dtype?: DType) => Tensor
 export type Initializer = Named<InitializerFunction>

@@ -1,9 +1,9 @@
 // Orthonormal rows: the QR decomposition behind the orthogonal initializer, made of products of blocks.
-import { tensor } from './core/create.js'
-import type { DType } from './core/spec.js'
-import type { Tensor } from './core/tensor.js'
-import { tidy } from './core/tidy.js'
-import { concat, matMul, split, sub } from './ops/index.js'
+import { tensor } from '../core/create.js'
+import type { DType } from '../core/spec.js'
+import type { Tensor } from '../core/tensor.js'
+import { tidy } from '../core/tidy.js'
+import { concat, matMul, split, sub } from '../ops/index.js'
 
 /** Rows whose triangular factor is made in JavaScript. */
 const PANEL = 64

@@ -1,5 +1,5 @@
 // Errors of the operating system as WeftErrors: what failed, for which path, and the cure.
-import { type ErrorCode, WeftError } from '../core/error.js'
+import { type ErrorCode, WeftError } from './error.js'
 
 interface Fault {
   readonly reason: string

@@ -1,0 +1,150 @@
+// The client of serve.mjs, in a process of its own: sockets that are kept, requests that are written as they are.
+import { connect } from 'node:net'
+import { percentile } from './measure.mjs'
+import { requestOf } from './served.mjs'
+import { answerRequests } from './side.mjs'
+
+const END = Buffer.from('\r\n\r\n')
+
+/** One connection: one request at a time. */
+class Connection {
+  #socket
+  #chunks = []
+  #length = 0
+  #done
+
+  constructor(url) {
+    const { hostname, port } = new URL(url)
+    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true })
+    this.#socket.on('data', (chunk) => this.#take(chunk))
+    this.#socket.on('error', (error) => this.#done?.reject(error))
+    this.#socket.on('close', () => this.#done?.reject(new Error('the connection was closed')))
+  }
+
+  ask(bytes) {
+    return new Promise((resolve, reject) => {
+      this.#done = { resolve, reject }
+      this.#socket.write(bytes)
+    })
+  }
+  close() {
+    this.#done = undefined
+    this.#socket.destroy()
+  }
+
+  #take(chunk) {
+    this.#chunks.push(chunk)
+    this.#length += chunk.length
+    const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#length)
+    this.#chunks = [all]
+    const end = all.indexOf(END)
+    if (end < 0) return
+    const head = all.toString('latin1', 0, end)
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
+    if (all.length < end + 4 + length) return
+    const body = all.subarray(end + 4, end + 4 + length)
+    this.#chunks = []
+    this.#length = 0
+    this.#done.resolve({ status: Number(head.slice(9, 12)), head, body })
+  }
+}
+
+const bytesOf = (name, rows, seed) => {
+  const { json, body } = requestOf(name, rows, seed)
+  const head = `POST /v2/models/${name}/infer HTTP/1.1\r\nhost: bench\r\ncontent-type: application/octet-stream\r\n`
+  return Buffer.concat([Buffer.from(`${head}inference-header-content-length: ${json}\r\ncontent-length: ${body.length}\r\n\r\n`), body])
+}
+const outputOf = ({ status, head, body }) => {
+  if (status !== 200) throw new Error(`status ${status}: ${body}`)
+  const length = Number(/inference-header-content-length: (\d+)/i.exec(head)[1])
+  return [...new Float32Array(new Uint8Array(body.subarray(length)).buffer)]
+}
+
+const outputs = async ({ url, name, rows }) => {
+  const connection = new Connection(url)
+  const reply = await connection.ask(bytesOf(name, rows))
+  connection.close()
+  return { outputs: outputOf(reply) }
+}
+
+/** Microseconds of `count` requests one after the other. */
+const latency = async ({ url, name, rows, count }) => {
+  const connection = new Connection(url)
+  const bytes = bytesOf(name, rows)
+  const times = []
+  for (let i = -50; i < count; i++) {
+    const begin = performance.now()
+    const { status } = await connection.ask(bytes)
+    if (status !== 200) throw new Error(`status ${status}`)
+    if (i >= 0) times.push((performance.now() - begin) * 1000)
+  }
+  connection.close()
+  return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) }
+}
+
+/** Clients that each ask again as soon as they have their answer. */
+const throughput = async ({ url, name, rows, clients, milliseconds }) => {
+  const times = []
+  const asked = Array.from({ length: clients }, (_, i) => ({ connection: new Connection(url), bytes: bytesOf(name, rows, i) }))
+  const begin = performance.now()
+  const client = async ({ connection, bytes }) => {
+    while (performance.now() - begin < milliseconds) {
+      const from = performance.now()
+      const { status } = await connection.ask(bytes)
+      if (status !== 200) throw new Error(`status ${status}`)
+      times.push((performance.now() - from) * 1000)
+    }
+    connection.close()
+  }
+  await Promise.all(asked.map(client))
+  const perSecond = (times.length * 1000) / (performance.now() - begin)
+  return { perSecond, microseconds: 1e6 / perSecond, processor: 1e6 / perSecond, p99: percentile(times, 0.99) }
+}
+
+/** Requests that begin evenly, whether those before them were answered or not. */
+const openLoop = async ({ url, name, perSecond, milliseconds }) => {
+  const free = []
+  const all = []
+  const bytes = bytesOf(name, 1)
+  const good = []
+  const refused = []
+  const other = new Map()
+  const begin = performance.now()
+  const one = async () => {
+    let connection = free.pop()
+    if (connection === undefined) all.push((connection = new Connection(url)))
+    const from = performance.now()
+    try {
+      const { status } = await connection.ask(bytes)
+      const took = performance.now() - from
+      if (status === 200) good.push(took)
+      else if (status === 429) refused.push(took)
+      else other.set(status, (other.get(status) ?? 0) + 1)
+      free.push(connection)
+    } catch (error) {
+      other.set(error.message, (other.get(error.message) ?? 0) + 1)
+    }
+  }
+  const running = []
+  for (let sent = 0; ; ) {
+    const elapsed = performance.now() - begin
+    if (elapsed >= milliseconds) break
+    for (const due = (elapsed * perSecond) / 1000; sent < due; sent++) running.push(one())
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  const elapsed = performance.now() - begin
+  await Promise.all(running)
+  for (const connection of all) connection.close()
+  const p99 = (list) => (list.length === 0 ? 0 : percentile(list, 0.99))
+  return {
+    perSecond: (good.length * 1000) / elapsed,
+    acceptedP99: p99(good),
+    refused: refused.length,
+    refusedP99: p99(refused),
+    other: [...other],
+  }
+}
+
+await answerRequests({ outputs, latency, throughput, openLoop })
+// who asked is gone, and with it what is served
+process.exit()

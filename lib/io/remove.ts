@@ -1,0 +1,28 @@
+// Removal of saved models.
+import { rmdir, unlink } from 'node:fs/promises'
+import path from 'node:path'
+import { FILES, inTurn, MODEL_FILE, settle } from './folder.js'
+import { isSystemError, systemError } from '../core/system_error.js'
+
+/**
+ * Removes the files of a saved model, and its folder where nothing else is in it. Who is reading it goes on: open files
+ * stay. A folder that is not there is fine.
+ */
+export function removeModel(folder: string): Promise<void> {
+  return inTurn(folder, async () => {
+    try {
+      await settle(folder)
+      // without its description the rest is no model
+      for (const name of [MODEL_FILE, ...FILES]) await unlink(path.join(folder, name)).catch(ignore('ENOENT', 'ENOTDIR'))
+      await rmdir(folder).catch(ignore('ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY'))
+    } catch (error) {
+      throw systemError(`${folder} cannot be removed`, error, 'ERR_ARGUMENT')
+    }
+  })
+}
+
+const ignore =
+  (...codes: string[]) =>
+  (error: unknown): void => {
+    if (!isSystemError(error, ...codes)) throw error
+  }

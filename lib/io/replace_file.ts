@@ -1,0 +1,32 @@
+// Single files, replaced as a whole while others read them: written aside, flushed, and renamed.
+import { rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { flushFolder, inTurn, realPlace } from './folder.js'
+import { removeLeftovers, stagingName } from './leftovers.js'
+import { systemError } from '../core/system_error.js'
+
+/**
+ * Lets `fill` write a file under another name in the folder of `target`, and then renames it. When anything fails, what
+ * was there stays. Makes the folders above it. Writes of one file follow each other in the order of the calls.
+ * @param what who writes, for errors
+ */
+export function replaceFile(what: string, target: string, fill: (file: string) => Promise<void>): Promise<void> {
+  return inTurn(target, async () => {
+    try {
+      const file = await realPlace(target)
+      const folder = path.dirname(file)
+      await removeLeftovers(folder)
+      const prepared = path.join(folder, stagingName())
+      try {
+        await fill(prepared)
+        await rename(prepared, file)
+      } catch (error) {
+        await rm(prepared, { force: true }).catch(() => undefined)
+        throw error
+      }
+      await flushFolder(folder)
+    } catch (error) {
+      throw systemError(`${what}: ${target} cannot be written`, error, 'ERR_ARGUMENT')
+    }
+  })
+}

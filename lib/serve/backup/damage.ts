@@ -1,0 +1,40 @@
+// Damaged versions: those whose files are not the ones that their manifest, or their model.json, lists.
+import path from 'node:path'
+import { WeftError } from '../../core/error.js'
+import { MODEL_FILE } from '../../io/folder.js'
+import { type FileFacts, readManifest } from '../../io/manifest.js'
+import { RegularFile } from '../../io/regular_file.js'
+import { isSystemError } from '../../core/system_error.js'
+import { MANIFEST_FILE, parseSignedManifest } from '../publishing/signed_manifest.js'
+
+/** Folders of damaged versions, by the checksums of the files that a repository has. */
+export async function damagedVersions(root: string, files: ReadonlyMap<string, FileFacts>): Promise<string[]> {
+  const folders = new Map<string, string>()
+  for (const name of files.keys()) {
+    const base = path.posix.basename(name)
+    if (base === MANIFEST_FILE || (base === MODEL_FILE && !folders.has(path.posix.dirname(name))))
+      folders.set(path.posix.dirname(name), base)
+  }
+  const damaged: string[] = []
+  for (const [folder, base] of folders) {
+    const listed = await listedIn(path.join(root, folder, base), base)
+    const good = listed && [...listed].every(([name, { sha256 }]) => files.get(path.posix.join(folder, name))?.sha256 === sha256)
+    if (!good) damaged.push(folder)
+  }
+  return damaged
+}
+
+/** What the file lists; undefined where it is not as it was written. */
+async function listedIn(file: string, base: string): Promise<ReadonlyMap<string, FileFacts> | undefined> {
+  try {
+    const opened = await RegularFile.open(file)
+    try {
+      return base === MANIFEST_FILE ? parseSignedManifest(await opened.text(), file).files : (await readManifest(opened, true)).files
+    } finally {
+      await opened.close()
+    }
+  } catch (error) {
+    if (isSystemError(error) || (error instanceof WeftError && error.code === 'ERR_FORMAT')) return undefined
+    throw error
+  }
+}

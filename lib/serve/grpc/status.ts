@@ -1,0 +1,34 @@
+// What gRPC calls say beside their messages: headers that came, and the status of what failed.
+import * as grpc from '@grpc/grpc-js'
+import type { CredentialHeaders } from '../auth/principal.js'
+import { statusOf } from '../status.js'
+import { RequestTrace } from '../tracing.js'
+
+/** All values of a header, joined: two credentials are none. */
+function header(metadata: grpc.Metadata, name: string): string | undefined {
+  const values = metadata.get(name)
+  return values.length === 0 ? undefined : values.join()
+}
+
+export function failureOf(error: unknown): Partial<grpc.StatusObject> & Error {
+  const { grpc: code, message, retryAfter } = statusOf(error)
+  const metadata = new grpc.Metadata()
+  if (retryAfter !== undefined) metadata.set('retry-after', String(retryAfter))
+  return Object.assign(new Error(message), { code, details: message, metadata })
+}
+
+/** The credentials of a call, and where it comes from. */
+export const credentialsOf = (call: Pick<grpc.ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer'>): CredentialHeaders => ({
+  authorization: header(call.metadata, 'authorization'),
+  apiKey: header(call.metadata, 'x-api-key'),
+  address: addressOf(call.getPeer()),
+})
+
+/** The host of 'host:port': every connection has another port. */
+const addressOf = (peer: string): string => peer.replace(/:\d+$/, '')
+
+/** Goes on with the trace that a call belongs to. */
+export function traceOf(name: string, { metadata }: { readonly metadata: grpc.Metadata }): RequestTrace | undefined {
+  const headers = { traceparent: header(metadata, 'traceparent'), tracestate: header(metadata, 'tracestate') }
+  return RequestTrace.begin(name, headers, { 'rpc.system': 'grpc' })
+}

@@ -1,0 +1,225 @@
+// publish: a model as a new version of a repository. It is written aside, flushed to the disk, and put in place by one
+// rename: whoever looks sees the whole version, or none. Whatever fails, what was there stays.
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readdir, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import path from 'node:path'
+import { WeftError } from '../../core/error.js'
+import { integer } from '../../core/checks.js'
+import { checkCall, type OptionTable, show } from '../../core/options.js'
+import { FILES, findFolder, flushFolder, MODEL_FILE, type Sink, withFiles, type WriteNew, writeNew } from '../../io/folder.js'
+import { removeLeftovers, stagingName } from '../../io/leftovers.js'
+import { type FileFacts, notAsSaved, readManifest } from '../../io/manifest.js'
+import { CHUNK_BYTES, RegularFile } from '../../io/regular_file.js'
+import { writeAll } from '../../io/safetensors.js'
+import { writeModelFiles } from '../../io/save.js'
+import { isSystemError, systemError } from '../../core/system_error.js'
+import { type AnyModel, Model } from '../../model/model.js'
+import { LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
+import { ENVELOPE_FILE, wrap } from './envelope.js'
+import { SEALED_ENDING } from './load_published.js'
+import { type ModelKey, readModelKey } from './model_keys.js'
+import { writeSealed } from './sealed_file.js'
+import { MANIFEST_FILE, SIGNATURE_FILE, signedManifestText, Signer, type VersionName } from './signed_manifest.js'
+
+export interface PublishOptions {
+  /** The model's name in the repository. Default: the name of its folder. */
+  name?: string
+  /** Default: the newest one and 1. */
+  version?: number
+  /** Private Ed25519 key (PEM, or the path of a file with it) that signs the version. Default: it is not signed. */
+  sign?: string
+  /**
+   * 'file:model.key', 'env:NAME' or 'command:...': the key that encrypts the files. Default: they are not encrypted.
+   */
+  modelKey?: string
+  /** Is moved to the new version once it is there. */
+  label?: string
+}
+
+export interface Published {
+  readonly name: string
+  readonly version: number
+  readonly folder: string
+  readonly signedBy: string | undefined
+  readonly encryptedWith: string | undefined
+}
+
+const OPTIONS: OptionTable<PublishOptions> = { name: 'string', version: 'integer', sign: 'string', modelKey: 'string', label: 'string' }
+const SETTINGS_FILE = 'serve.json'
+
+/**
+ * Publishes a saved model (its folder), or one of this program, which is then never on the disk as it is where a key is
+ * given. ERR_ARGUMENT for what cannot be a name or a folder; ERR_STATE where the version is there already, or the disk
+ * is full or read-only; ERR_FORMAT where the saved model is not whole.
+ */
+export async function publish(model: string | AnyModel, repository: string, options: PublishOptions = {}): Promise<Published> {
+  checkCall('publish(model, repository, options)', arguments, OPTIONS)
+  const { version, label } = options
+  const name = options.name ?? (typeof model === 'string' ? path.basename(path.resolve(model)) : undefined)
+  if (name === undefined || !MODEL_NAME.test(name))
+    throw new WeftError('ERR_ARGUMENT', `publish: a model cannot have the name ${show(name)}`, {
+      hint: "Give another one: { name: 'digits' }; letters, digits, '.', '_' and '-'",
+    })
+  if (version !== undefined) integer('publish', 'version', version, 1)
+  if (label !== undefined && !LABEL.test(label)) throw new WeftError('ERR_ARGUMENT', `publish: a label cannot be ${show(label)}`)
+  if (typeof model !== 'string' && !((model as unknown) instanceof Model))
+    throw new WeftError('ERR_ARGUMENT', `publish: the model is a folder or a model, got ${show(model)}`)
+  const signer = options.sign === undefined ? undefined : new Signer(options.sign)
+  const key = options.modelKey === undefined ? undefined : readModelKey(options.modelKey)
+  const target = path.join(path.resolve(repository), name)
+  try {
+    const source = typeof model === 'string' ? await realpath(await findFolder(path.resolve(model))) : model
+    const created = await mkdir(target, { recursive: true })
+    try {
+      const folder = await realpath(target)
+      const placed = await place(source, name, version, folder, signer, key)
+      if (label !== undefined) await moveLabel(folder, name, label, placed)
+      return { name, version: placed, folder: path.join(folder, `${placed}`), signedBy: signer?.keyId, encryptedWith: key?.id }
+    } catch (error) {
+      if (created !== undefined) await rmdir(target).catch(() => undefined)
+      throw error
+    }
+  } catch (error) {
+    throw systemError(`publish: ${target} cannot be written`, error, 'ERR_ARGUMENT')
+  }
+}
+
+/** Prepares the version, and renames it to its place; to the next one where another was faster. */
+async function place(
+  source: string | AnyModel,
+  model: string,
+  wanted: number | undefined,
+  folder: string,
+  signer: Signer | undefined,
+  key: ModelKey | undefined,
+): Promise<number> {
+  await removeLeftovers(folder)
+  for (;;) {
+    const version = wanted ?? (await nextVersion(folder, model))
+    if (wanted !== undefined && (await versionsIn(folder, model)).includes(wanted)) throw there(model, wanted)
+    const prepared = path.join(folder, stagingName())
+    try {
+      await mkdir(prepared)
+      await fill(source, { model, version }, prepared, signer, key)
+      await flushFolder(prepared)
+      await rename(prepared, path.join(folder, `${version}`))
+      await flushFolder(folder)
+      await flushFolder(path.dirname(folder))
+      return version
+    } catch (error) {
+      await rm(prepared, { recursive: true, force: true }).catch(() => undefined)
+      if (!isSystemError(error, 'ENOTEMPTY', 'EEXIST')) throw error
+      if (wanted !== undefined) throw there(model, wanted)
+    }
+  }
+}
+
+const there = (model: string, version: number): WeftError =>
+  new WeftError('ERR_STATE', `publish: version ${version} of '${model}' is there already, and versions do not change`, {
+    hint: 'Leave the version out: the next number is taken',
+  })
+
+async function versionsIn(folder: string, model: string): Promise<number[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const versions = entries.filter((entry) => entry.isDirectory() && VERSION.test(entry.name)).map((entry) => Number(entry.name))
+  if (versions.length === 0 && entries.some((entry) => entry.name === MODEL_FILE))
+    throw new WeftError('ERR_STATE', `publish: a model lies right in the folder of '${model}'`, {
+      hint: 'Move its files into a folder 1 there, so that it stays as version 1',
+    })
+  return versions
+}
+
+const nextVersion = async (folder: string, model: string): Promise<number> => Math.max(0, ...(await versionsIn(folder, model))) + 1
+
+/** Writes all files of the version into an empty folder. */
+async function fill(
+  source: string | AnyModel,
+  of: VersionName,
+  folder: string,
+  signer: Signer | undefined,
+  key: ModelKey | undefined,
+): Promise<void> {
+  const files = new Map<string, FileFacts>()
+  const dataKey = key && randomBytes(32)
+  const create = async (file: string, write: (sink: Sink) => Promise<void>): Promise<void> => {
+    const name = path.basename(file)
+    const stored = dataKey ? name + SEALED_ENDING : name
+    const place = path.join(folder, stored)
+    await (dataKey ? writeSealed(place, dataKey, name, write) : writeNew(place, write))
+    files.set(stored, await factsOfFile(place))
+  }
+  if (typeof source === 'string') await copyModel(source, create)
+  else await writeModelFiles(source, folder, create)
+  if (dataKey) {
+    await writeText(path.join(folder, ENVELOPE_FILE), wrap(dataKey, of, key!))
+    dataKey.fill(0)
+  }
+  // the envelope is not in the manifest: it changes with the model key
+  const text = signedManifestText({ ...of, files })
+  await writeText(path.join(folder, MANIFEST_FILE), text)
+  if (signer) await writeText(path.join(folder, SIGNATURE_FILE), signer.signatureText('manifest', text))
+}
+
+/** Copies the files of a saved model; ERR_FORMAT unless each is as it was saved. */
+async function copyModel(folder: string, create: WriteNew): Promise<void> {
+  await withFiles(folder, FILES, async (files) => {
+    await files.get(MODEL_FILE)!.hold()
+    const { version, files: facts } = await readManifest(files.get(MODEL_FILE)!, true)
+    if (version === 1)
+      throw new WeftError('ERR_FORMAT', `publish: ${folder} was saved without checksums`, { hint: 'Load it, and save it again' })
+    for (const [name, file] of files) {
+      const hash = createHash('sha256')
+      await create(name, async (sink) => {
+        for await (const chunk of chunksOf(file)) await writeAll(sink, chunk, hash)
+      })
+      if (name !== MODEL_FILE && hash.digest('hex') !== facts.get(name)?.sha256) throw notAsSaved(file.path)
+    }
+  })
+}
+
+/** The bytes of a file, in parts that share their memory. */
+export async function* chunksOf(file: RegularFile): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, file.size))
+  for (let at = 0; at < file.size; at += buffer.length) {
+    const chunk = buffer.subarray(0, file.size - at)
+    await file.read(chunk, at)
+    yield chunk
+  }
+}
+
+/** Size and checksum of what is on the disk. */
+export async function factsOfFile(place: string): Promise<FileFacts> {
+  const file = await RegularFile.open(place)
+  try {
+    const hash = createHash('sha256')
+    for await (const chunk of chunksOf(file)) hash.update(chunk)
+    return { bytes: file.size, sha256: hash.digest('hex') }
+  } finally {
+    await file.close()
+  }
+}
+
+export const writeText = (file: string, text: string): Promise<void> => writeNew(file, (handle) => handle.writeFile(text))
+
+/** Replaces a file by one rename. */
+export async function replaceText(file: string, text: string): Promise<void> {
+  const fresh = path.join(path.dirname(file), `${stagingName()}.json`)
+  try {
+    await writeText(fresh, text)
+    await rename(fresh, file)
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => undefined)
+    throw error
+  }
+  await flushFolder(path.dirname(file))
+}
+
+async function moveLabel(folder: string, model: string, label: string, version: number): Promise<void> {
+  const file = path.join(folder, SETTINGS_FILE)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (isSystemError(error, 'ENOENT')) return '{}'
+    throw error
+  })
+  const settings = settingsOf(model, text)
+  await replaceText(file, `${JSON.stringify({ ...settings, labels: { ...settings.labels, [label]: version } }, undefined, 2)}\n`)
+}

@@ -1,0 +1,54 @@
+// The logarithm of a row's sum of exponentials, for log-softmax and the cross-entropies.
+#pragma once
+#include "row_math.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+/**
+ * Σ p without the value above ½, which is one at most where the sum is next to 1. The sum minus that value is the same,
+ * but loses its digits.
+ */
+inline double sum_of_others(const double* p, int64_t n) {
+  double total = 0;
+  for (int64_t i = 0; i < n; i++) total += p[i] > 0.5 ? 0 : p[i];
+  return total;
+}
+inline float sum_of_others(const float* p, int64_t n) {
+  RowSum total;
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec v = load_lanes(p + i, m);
+        total.add(select(greater(v, broadcast(0.5f)), zero(), v));
+      });
+  return total.total();
+}
+
+/** Σ exp(x - most) without the values above ½. */
+inline double sum_of_other_powers(const double* x, double most, int64_t n) {
+  double total = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const double e = std::exp(x[i] - most);
+    total += e > 0.5 ? 0 : e;
+  }
+  return total;
+}
+inline float sum_of_other_powers(const float* x, float most, int64_t n) {
+  RowSum total;
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) {
+        const Vec e = keep_lanes(exp(load_lanes(x + i, m) - most), m, zero());
+        total.add(select(greater(e, broadcast(0.5f)), zero(), e));
+      });
+  return total.total();
+}
+
+/**
+ * log(total), where total = Σ exp(x - most). Next to 1 it is taken from the sum without the largest element's 1, so
+ * that it keeps its digits. `powers`: exp(x - most), or null.
+ */
+template <class T> T log_total(T total, const T* x, T most, const T* powers, int64_t n) {
+  if (!(total >= T(1) && total < T(1.0625))) return log_of(total);
+  return std::log1p(powers ? sum_of_others(powers, n) : sum_of_other_powers(x, most, n));
+}
+
+}  // namespace weft::cpu::WEFT_ISA
