@@ -30,7 +30,15 @@ DType dtype_of(std::string_view name) {
   throw Error("ERR_DTYPE", "unknown dtype '" + std::string(name) + "'");
 }
 
-Step::Step(void* closure, Run run, void (*end)(void* closure)) : closure_(closure, end), run_(run) {}
+Step::Step(void* closure, Run run, End end) : held_(new Held{closure, run, end}) {}
+Step::Step(const Step& other) : held_(other.held_) {
+  if (held_ != nullptr) held_->holders.fetch_add(1, std::memory_order_relaxed);
+}
+Step::~Step() {
+  if (held_ == nullptr || held_->holders.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  held_->end(held_->closure);
+  delete held_;
+}
 
 const Attrs::Attribute* Attrs::find(const std::string& name) const {
   const auto found = std::find_if(attributes_.begin(), attributes_.end(), [&](const Attribute& one) { return one.name == name; });

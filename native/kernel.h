@@ -3,7 +3,6 @@
 #include <atomic>
 #include <concepts>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,17 +46,31 @@ class Step {
   Step() = default;
   template <std::invocable<const Frame&> F> WEFT_BINDER Step(F work) : Step(new F(std::move(work)), run_as<F>, end_as<F>) {}
 
-  void operator()(const Frame& frame) const { run_(closure_.get(), frame); }
-  explicit operator bool() const { return run_ != nullptr; }
+  Step(const Step& other);
+  Step(Step&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
+  Step& operator=(Step other) noexcept {
+    std::swap(held_, other.held_);
+    return *this;
+  }
+  ~Step();
+
+  void operator()(const Frame& frame) const { held_->run(held_->closure, frame); }
+  explicit operator bool() const { return held_ != nullptr; }
 
  private:
   using Run = void (*)(void* closure, const Frame&);
-  Step(void* closure, Run run, void (*end)(void* closure));
+  using End = void (*)(void* closure);
+  struct Held {
+    void* closure;
+    Run run;
+    End end;
+    std::atomic<int> holders{1};
+  };
+  Step(void* closure, Run run, End end);
   template <class F> WEFT_BINDER static void end_as(void* closure) { delete static_cast<F*>(closure); }
   template <class F> static void run_as(void* closure, const Frame& frame) { (*static_cast<F*>(closure))(frame); }
 
-  std::shared_ptr<void> closure_;
-  Run run_ = nullptr;
+  Held* held_ = nullptr;
 };
 
 /** What binders may know of the device they bind for. */
