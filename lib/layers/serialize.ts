@@ -1,6 +1,6 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
 import { isTypedArray } from '../core/checks.js'
-import { unknownName, WeftError } from '../core/error.js'
+import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { isRecord, mapData } from '../core/tree.js'
 import { type LayerClass, layerClasses } from './declare.js'
@@ -60,8 +60,12 @@ export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLa
   const known = own ?? layerClasses.get(className)
   const loader = own ? undefined : loaders.get(className)
   if (!known && !loader) {
-    const error = unknownName('layer class', className, [...Object.keys(options.layers ?? {}), ...layerClasses.keys(), ...loaders.keys()])
-    throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
+    const given = Object.keys(options.layers ?? {})
+    const name = className.length > 60 ? `${className.slice(0, 57)}...` : className
+    const others = given.length > 0 ? `, and is not among the layers given: ${given.join(', ')}` : ''
+    throw new WeftError('ERR_FORMAT', `unknown layer class '${name}': it is not one of Weft's${others}`, {
+      hint: `Give the class by its name: loadModel(folder, { layers: { ${name} } })`,
+    })
   }
   const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
   if (json.build !== undefined && !layer.built) layer.build(json.build as InputShapes)
