@@ -1,6 +1,6 @@
 // Layers as JSON: the class's name and the config the layer is made from again.
 import { isTypedArray } from '../core/checks.js'
-import { WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { isRecord, mapData } from '../core/tree.js'
 import { type LayerClass, layerClasses } from './declare.js'
@@ -60,11 +60,12 @@ export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLa
   const known = own ?? layerClasses.get(className)
   const loader = own ? undefined : loaders.get(className)
   if (!known && !loader) {
-    const given = Object.keys(options.layers ?? {})
+    const error = unknownName('layer class', className, [...Object.keys(options.layers ?? {}), ...layerClasses.keys(), ...loaders.keys()])
     const name = className.length > 60 ? `${className.slice(0, 57)}...` : className
-    const others = given.length > 0 ? `, and is not among the layers given: ${given.join(', ')}` : ''
-    throw new WeftError('ERR_FORMAT', `unknown layer class '${name}': it is not one of Weft's${others}`, {
-      hint: `Give the class by its name: loadModel(folder, { layers: { ${name} } })`,
+    // without the list of all classes, behind which the message would be cut off
+    const [close = ''] = /^Did you mean .*?\? /.exec(error.hint ?? '') ?? []
+    throw new WeftError('ERR_FORMAT', `unknown layer class '${name}'`, {
+      hint: `${close}Give a class of your own by its name: loadModel(folder, { layers: { ${name} } })`,
     })
   }
   const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
