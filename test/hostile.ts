@@ -1,5 +1,5 @@
-// Hostile values: what no function asks for, and what a call with one of them must do: return, or throw a WeftError whose
-// message could be made.
+// Hostile values: what no function asks for, and what a call with one of them must do: return, or throw a WeftError
+// whose message could be made.
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

@@ -51,9 +51,11 @@ export class Monitor {
   read(logs: Logs): number | undefined {
     const value = Object.hasOwn(logs, this.key) ? logs[this.key] : undefined
     if (value === undefined) {
+      const keys = Object.keys(logs)
+      const unvalidated = this.key.startsWith('val_') && !keys.some((key) => key.startsWith('val_'))
       warnOnce(
         'WEFT_MONITOR',
-        `${this.what}: there is no '${this.key}' in the logs; there are ${Object.keys(logs).join(', ')}`,
+        `${this.what}: there is no '${this.key}' in the logs; there are ${keys.join(', ')}${unvalidated ? '. Give fit validationData or validationSplit' : ''}`,
         `${this.what} ${this.key}`,
       )
     }

@@ -2,7 +2,7 @@
 import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { systemError } from '../core/system_error.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
@@ -29,7 +29,11 @@ export class CsvLogger extends Callback {
 
   constructor(file: string, options: CsvLoggerOptions) {
     super()
-    if (typeof file !== 'string' || file === '') throw new WeftError('ERR_ARGUMENT', 'csvLogger: expected the name of a file')
+    if (typeof file !== 'string' || file === '') {
+      throw new WeftError('ERR_ARGUMENT', `csvLogger: expected the name of a file, got ${show(file)}`, {
+        hint: "Write callbacks.csvLogger('log.csv')",
+      })
+    }
     this.file = file
     this.separator = options.separator ?? ','
     this.append = options.append ?? false

@@ -131,6 +131,13 @@ define(Tensor.prototype, {
   [inspect.custom](this: Tensor): string {
     return describe(this)
   },
+  // t + 1 would be '[object Object]1', and t > 1 false, without a word
+  [Symbol.toPrimitive](this: Tensor, wanted: string): string {
+    if (wanted === 'string') return describe(this)
+    throw new WeftError('ERR_ARGUMENT', `a Tensor (${this.dtype} [${this.shape}]) is no number for the operators of JavaScript`, {
+      hint: 'Write t.add(1), t.greater(1), and so on; a number is read with await t.item()',
+    })
+  },
 })
 define(Variable.prototype, { moveTo })
 

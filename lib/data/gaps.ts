@@ -1,5 +1,5 @@
-// Gaps: rows before which data.csv left others out. They were no neighbours of the row before them, so windows over time
-// must not join them.
+// Gaps: rows before which data.csv left others out. They were no neighbours of the row before them, so windows over
+// time must not join them.
 
 /** The number of rows that are missing before a row. */
 const before = new WeakMap<object, number>()

@@ -6,6 +6,7 @@ import { WeftError } from '../core/error.js'
 import { cast, expandDims } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from '../core/checks.js'
+import { show } from '../core/options.js'
 
 /** One value at each time [t], or several [t, features]. */
 export type Series = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]
@@ -15,7 +16,10 @@ export function columnsOf(what: string, series: unknown): Tensor {
   if (!(series instanceof Tensor) && !Array.isArray(series) && !isTypedArray(series)) {
     throw new WeftError(
       'ERR_ARGUMENT',
-      `${what}: a series is an array, a typed array or a Tensor, got ${series === null ? 'null' : typeof series}`,
+      `${what}: a series is an array, a typed array or a Tensor, got ${show(series)}`,
+      Symbol.asyncIterator in Object(series)
+        ? { hint: 'Collect it first: const rows = []; for await (const row of source) rows.push(row)' }
+        : {},
     )
   }
   const values = series instanceof Tensor ? series : tensor(series as TypedArray)

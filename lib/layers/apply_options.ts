@@ -13,7 +13,8 @@ export interface ApplyOptions {
 
 /** What is wrong with the options; undefined when nothing is. */
 export function wrongOption(options: unknown): string | undefined {
-  if (typeof options !== 'object' || options === null || Array.isArray(options) || options instanceof Tensor)
+  if (options instanceof Tensor) return `options are an object, got ${show(options)}. Several inputs are a list: apply([a, b])`
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
     return `options are an object, got ${show(options)}. Write apply(x, { training: true })`
   const { training, mask } = options as ApplyOptions
   if (training !== undefined && typeof training !== 'boolean') return `training is a boolean, got ${show(training)}`

@@ -37,7 +37,7 @@ export class Dropout extends Random<DropoutLayerOptions> {
 
   constructor(config: DropoutLayerOptions & LayerOptions) {
     super(config)
-    rateOption('layers.dropout', config.rate)
+    rateOption('layers.dropout', this.config.rate)
     const { noiseShape } = config
     if (noiseShape !== undefined && noiseShape !== null && !Array.isArray(noiseShape))
       throw new WeftError('ERR_ARGUMENT', `layers.dropout: noiseShape must be a list, got ${show(noiseShape)}`)
@@ -75,7 +75,7 @@ abstract class SpatialDropout extends Random<SpatialDropoutOptions> {
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)
-    rateOption(`layers.${factoryName(this.className)}`, config.rate)
+    rateOption(`layers.${factoryName(this.className)}`, this.config.rate)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {
@@ -140,7 +140,7 @@ export class GaussianDropout extends Random<SpatialDropoutOptions> {
 
   constructor(config: SpatialDropoutOptions & LayerOptions) {
     super(config)
-    rateOption('layers.gaussianDropout', config.rate)
+    rateOption('layers.gaussianDropout', this.config.rate)
   }
 
   call(x: Tensor, { training }: CallOptions): Tensor {

@@ -57,6 +57,9 @@ export interface NormalizationOptions {
   invert?: boolean
 }
 
+/** A batch for adapt(): its values, or a batch of a data.Dataset, of which x is taken. */
+type Adaptable = TensorLike | { readonly x: unknown }
+
 /** Keeps divisions finite where a feature is constant; Keras' epsilon. */
 const EPSILON = 1e-7
 
@@ -92,7 +95,14 @@ export class Normalization extends Layer<NormalizationOptions> {
 
   override build(inputShape: DynamicShape): void {
     const axes = this.axesOf(inputShape.length)
-    if (axes.includes(0)) throw this.error('ERR_ARGUMENT', 'axis 0 is the batch, whose samples share their statistics')
+    if (axes.includes(0)) {
+      throw this.error(
+        'ERR_ARGUMENT',
+        'axis 0 is the batch, whose samples share their statistics',
+        [inputShape],
+        'adapt() takes batches: a Tensor [samples, features], or dataset.batch(32) of a data.Dataset',
+      )
+    }
     this.kept = axes.map((axis) => this.extentOf(inputShape, axis))
     this.wide = inputShape.map((_, axis) => (axes.includes(axis) ? this.extentOf(inputShape, axis) : 1))
     this.inputSpec = { rank: inputShape.length, axes: Object.fromEntries(axes.map((axis) => [axis, this.extentOf(inputShape, axis)])) }
@@ -103,9 +113,9 @@ export class Normalization extends Layer<NormalizationOptions> {
 
   /**
    * Takes mean and variance from data: a Tensor or nested arrays (done when the call returns), or an (async) iterable
-   * of batches of them.
+   * of batches of them: dataset.batch(32) of a data.Dataset.
    */
-  async adapt(data: TensorLike | Iterable<TensorLike | { x: TensorLike }> | AsyncIterable<TensorLike | { x: TensorLike }>): Promise<void> {
+  async adapt(data: TensorLike | Iterable<Adaptable> | AsyncIterable<Adaptable>): Promise<void> {
     if (this.config.mean !== undefined) throw this.error('ERR_STATE', 'adapt: mean and variance were given as options')
     if (!isStream(data)) {
       const [average, spread] = this.statisticsOf(data as TensorLike)
@@ -122,7 +132,7 @@ export class Normalization extends Layer<NormalizationOptions> {
   }
 
   /** Mean and variance of a batch over all axes but the kept ones, and how many values each is of. */
-  private statisticsOf(batch: TensorLike | { x: TensorLike }): [Tensor, Tensor, number] {
+  private statisticsOf(batch: Adaptable): [Tensor, Tensor, number] {
     return outsideTrace(() => {
       const x = cast(asBatch(batch), this.dtype)
       if (x.size === 0) throw this.error('ERR_ARGUMENT', 'adapt: the data are empty', [x.shape])
@@ -160,9 +170,9 @@ function isStream(data: unknown): data is AsyncIterable<TensorLike> | Iterable<T
   return Symbol.asyncIterator in data || Symbol.iterator in data
 }
 
-function asBatch(batch: TensorLike | { x: TensorLike }): Tensor {
-  const values = typeof batch === 'object' && !(batch instanceof Tensor) && 'x' in batch ? batch.x : (batch as TensorLike)
-  return values instanceof Tensor ? values : tensor(values)
+function asBatch(batch: Adaptable): Tensor {
+  const values = typeof batch === 'object' && !(batch instanceof Tensor) && 'x' in batch ? batch.x : batch
+  return values instanceof Tensor ? values : tensor(values as TensorLike)
 }
 
 /** Mean and biased variance of batches merged one by one, in float64 (Chan, Golub and LeVeque 1979). */

@@ -61,7 +61,12 @@ export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLa
   const loader = own ? undefined : loaders.get(className)
   if (!known && !loader) {
     const error = unknownName('layer class', className, [...Object.keys(options.layers ?? {}), ...layerClasses.keys(), ...loaders.keys()])
-    throw new WeftError('ERR_FORMAT', error.message, { hint: 'Give classes of your own to loadModel(dir, { layers: { ... } })' })
+    const name = className.length > 60 ? `${className.slice(0, 57)}...` : className
+    // without the list of all classes, behind which the message would be cut off
+    const [close = ''] = /^Did you mean .*?\? /.exec(error.hint ?? '') ?? []
+    throw new WeftError('ERR_FORMAT', `unknown layer class '${name}'`, {
+      hint: `${close}Give a class of your own by its name: loadModel(folder, { layers: { ${name} } })`,
+    })
   }
   const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
   if (json.build !== undefined && !layer.built) layer.build(json.build as InputShapes)

@@ -11,7 +11,9 @@ import { seeingToMasks } from '../ops/masks.js'
 export interface LossCallOptions {
   /** Weights of the samples [n], or of every loss that is reduced. */
   sampleWeight?: TensorLike | undefined
-  /** True where a value counts: [n] or the shape of the losses before reduction. Default: the mask of the predictions. */
+  /**
+   * True where a value counts: [n] or the shape of the losses before reduction. Default: the mask of the predictions.
+   */
   mask?: Tensor | undefined
 }
 
@@ -72,7 +74,10 @@ export function defineLoss(definition: LossDefinition): Loss {
   return Object.assign(call, { lossName: name, config, saved: true, ...(definition.logits ? { logits: definition.logits } : {}) }) as Loss
 }
 
-/** @internal Throws ERR_ARGUMENT unless what a loss or metric is told beside its values is an object with a Tensor for a mask. */
+/**
+ * @internal Throws ERR_ARGUMENT unless what a loss or metric is told beside its values is an object with a Tensor for a
+ * mask.
+ */
 export function checkCallOptions(name: string, options: unknown): void {
   if (typeof options !== 'object' || options === null)
     throw new WeftError('ERR_ARGUMENT', `${name}: options are an object, got ${show(options)}`, {

@@ -16,7 +16,7 @@ export interface HostValues {
 /** One input or target: rows along axis 0. */
 export type Rows = Tensor | NestedArray | TypedArray | HostValues
 /** One, or a list or record of them for models with several inputs or outputs. */
-export type ModelData = Rows | readonly (Tensor | HostValues)[] | Readonly<Record<string, Rows>>
+export type ModelData = Rows | readonly Rows[] | Readonly<Record<string, Rows>>
 
 export type Tree = Tensor | Tensor[] | { [name: string]: Tensor }
 

@@ -49,8 +49,10 @@ export function isLoopback(host: string): boolean {
 /** Throws ERR_ARGUMENT for an address that others reach, unless it is protected, or meant not to be. */
 export function checkExposure(host: string, { tls, auth, insecure }: { tls: boolean; auth: boolean; insecure: boolean }): void {
   if (isLoopback(host) || insecure || (tls && auth)) return
-  const missing = [tls ? '' : 'tls', auth ? '' : 'auth'].filter(Boolean).join(' and ')
-  throw new WeftError('ERR_ARGUMENT', `serve: ${host} is reached from other machines, and ${missing} is missing`, {
-    hint: 'Give tls: { cert, key } and auth: { apiKeys: file }; or insecure: true where a gateway or the network protects the server',
+  const missing = [tls ? '' : 'tls', auth ? '' : 'auth'].filter(Boolean).join(' or ')
+  throw new WeftError('ERR_ARGUMENT', `serve: ${host} is reached from other machines, without ${missing}`, {
+    hint:
+      'Give tls: { cert, key } and auth: { apiKeys: file }; or insecure: true where a gateway or the network protects the server. ' +
+      'On the command line: --cert cert.pem --key key.pem --keys keys.json; or --insecure',
   })
 }

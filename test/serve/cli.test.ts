@@ -148,7 +148,7 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
   writeFileSync(path.join(folder, 'broken.json'), '{')
   const failures: [string[], RegExp][] = [
     [['serve', 'none', '--http', '0'], /there is no folder none/],
-    [['serve', 'models', '--http', '0', '--host', '0.0.0.0'], /0\.0\.0\.0 is reached from other machines, and tls and auth is missing/],
+    [['serve', 'models', '--http', '0', '--host', '0.0.0.0'], /0\.0\.0\.0 is reached from other machines, without tls or auth/],
     [['serve', 'models', '--http', '0', '--keys', 'broken.json'], /broken\.json/],
     [['serve', 'models', '--http', '0', '--control', 'all'], /'all'/],
     [['serve', 'models', '--http', '0', '--signed-by', 'none.pub'], /the public key is neither PEM nor a file/],
