@@ -281,7 +281,7 @@ template <class T, int D> Step bind_group(Call& call, const Bound& bound) {
 Step bind_group_attention(Call& call, const Bound& bound) {
   const Attention& shape = bound.shape;
   const bool features = shape.d == shape.dv && (shape.d == 64 || shape.d == 128);
-  if (call.target.capability != 90 || bound.q.dtype == DType::float32 || !features || shape.tq < 128 || shape.tk < 128) return nullptr;
+  if (call.target.capability != 90 || bound.q.dtype == DType::float32 || !features || shape.tq < 128 || shape.tk < 128) return {};
   const auto start = [&]<class T>() { return shape.d == 64 ? bind_group<T, 64>(call, bound) : bind_group<T, 128>(call, bound); };
   return bound.q.dtype == DType::float16 ? start.template operator()<Float16>() : start.template operator()<BFloat16>();
 }
