@@ -9,7 +9,7 @@ import { WeftError } from './error.js'
 import { finished } from './flights.js'
 import { currentTrace, Graph, otherDevice, recording, Trace } from './graph.js'
 import { lower } from './lower.js'
-import { checkCall, type OptionTable } from './options.js'
+import { checkCall, isDetached, type OptionTable } from './options.js'
 import { type Describe, Program } from './program.js'
 import { simplify } from './simplify.js'
 import { type Layout, layoutOf } from './spec.js'
@@ -89,7 +89,7 @@ function identityOf(value: object): number {
 
 /** What may change in an object that is not plain: the function sees it, so it tells one call from another. */
 function contentsOf(value: object): readonly unknown[] | undefined {
-  if (isTypedArray(value)) return Array.from(value as ArrayLike<unknown>)
+  if (isTypedArray(value)) return isDetached(value) ? undefined : Array.from(value as ArrayLike<unknown>)
   if (value instanceof Map)
     return [identityOf(value), ...[...(value as Map<unknown, unknown>)].map(([key, item]) => [keyOf(key), keyOf(item)])]
   if (value instanceof Set) return [identityOf(value), ...[...(value as Set<unknown>)].map(keyOf)]
