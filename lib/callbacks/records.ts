@@ -1,9 +1,10 @@
 // csvLogger writes the figures to a CSV file; terminateOnNan ends a training gone wrong.
-import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
+import { appendFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { systemError } from '../core/system_error.js'
+import { makeFolder } from '../core/make_folder.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
 
@@ -42,7 +43,7 @@ export class CsvLogger extends Callback {
   override async onTrainBegin(): Promise<void> {
     this.keys = undefined
     await this.system(async () => {
-      await mkdir(path.dirname(path.resolve(this.file)), { recursive: true })
+      await makeFolder(path.dirname(path.resolve(this.file)))
       if (!this.append) await writeFile(this.file, '')
     })
   }

@@ -83,11 +83,15 @@ export function asTensor(value: TensorLike, like?: Spec): Tensor {
 }
 
 /**
- * The dtype that a number takes when it meets a tensor: the tensor's own. A fraction that meets integers makes float32.
+ * The dtype that a number takes when it meets a tensor: the tensor's own. A fraction that meets integers makes float32;
+ * a whole number that they cannot hold makes the next dtype that can.
  */
 function numberDType(value: number, like: DType): DType {
   if (isFloat(like)) return like
-  return Number.isInteger(value) && like !== 'bool' ? like : Number.isInteger(value) ? 'int32' : 'float32'
+  if (!Number.isInteger(value)) return 'float32'
+  if (like === 'uint8' && value >= 0 && value <= 255) return like
+  if (like === 'int8' || like === 'int64') return like
+  return value === (value | 0) ? 'int32' : 'float32'
 }
 
 /** Scalars that numbers became, by device, dtype and value. Tensors may hold on to them, so none is disposed. */

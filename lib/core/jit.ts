@@ -2,14 +2,14 @@
 // call.
 import type { Buffer } from './buffer.js'
 import { Cache } from './cache.js'
-import { checkFunction } from './checks.js'
+import { checkFunction, isTypedArray } from './checks.js'
 import { device, indexOf, withDevice } from './device.js'
 import { checkPrecision } from './device_kinds.js'
 import { WeftError } from './error.js'
 import { finished } from './flights.js'
 import { currentTrace, Graph, otherDevice, recording, Trace } from './graph.js'
 import { lower } from './lower.js'
-import { checkCall, type OptionTable } from './options.js'
+import { checkCall, isDetached, type OptionTable } from './options.js'
 import { type Describe, Program } from './program.js'
 import { simplify } from './simplify.js'
 import { type Layout, layoutOf } from './spec.js'
@@ -87,6 +87,18 @@ function identityOf(value: object): number {
   return id
 }
 
+/** What may change in an object that is not plain: the function sees it, so it tells one call from another. */
+function contentsOf(value: object): readonly unknown[] | undefined {
+  if (isTypedArray(value)) return isDetached(value) ? undefined : Array.from(value as ArrayLike<unknown>)
+  if (value instanceof Map)
+    return [identityOf(value), ...[...(value as Map<unknown, unknown>)].map(([key, item]) => [keyOf(key), keyOf(item)])]
+  if (value instanceof Set) return [identityOf(value), ...[...(value as Set<unknown>)].map(keyOf)]
+  return value instanceof Date ? [value.getTime()] : undefined
+}
+
+/** Tensors in a Map or Set are no arguments of the program but values it closes over. */
+const keyOf = (value: unknown): unknown => (value instanceof Tensor ? identityOf(value) : value)
+
 /** The arguments as text; Tensors are collected in order. A variable is an argument like any tensor. */
 function argumentsKey(value: unknown, tensors: Tensor[], depth = 0): string {
   if (value instanceof Tensor) {
@@ -98,7 +110,8 @@ function argumentsKey(value: unknown, tensors: Tensor[], depth = 0): string {
     if (Array.isArray(value)) return `(${value.map((item) => argumentsKey(item, tensors, depth + 1)).join(',')})`
     if (isRecord(value))
       return `{${Object.entries(value).map(([key, item]) => `${key.length}${key}:${argumentsKey(item, tensors, depth + 1)}`)}}`
-    return `#${identityOf(value)}`
+    const held = contentsOf(value)
+    return held ? `${value.constructor.name}${argumentsKey(held, tensors, depth + 1)}` : `#${identityOf(value)}`
   }
   if (typeof value === 'function') return `#${identityOf(value)}`
   return typeof value === 'string'

@@ -20,6 +20,7 @@ import { WeftError } from '../core/error.js'
 import { isStagingName, removeLeftovers, stagingName } from './leftovers.js'
 import { RegularFile } from './regular_file.js'
 import { isSystemError, systemError } from '../core/system_error.js'
+import { makeFolder } from '../core/make_folder.js'
 
 export const MODEL_FILE = 'model.json'
 export const WEIGHTS_FILE = 'weights.safetensors'
@@ -176,7 +177,7 @@ export async function realPlace(wanted: string): Promise<string> {
       folder = path.resolve(path.dirname(folder), target)
       continue
     }
-    await mkdir(path.dirname(folder), { recursive: true })
+    await makeFolder(path.dirname(folder))
     return path.join(await realpath(path.dirname(folder)), path.basename(folder))
   }
   return folder

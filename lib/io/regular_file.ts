@@ -9,7 +9,8 @@ export const CHUNK_BYTES: number = 8 << 20
 /** The most of a JSON file that is read: about what fits in one string. */
 const MOST_JSON_BYTES = 256 << 20
 
-const kindOf = (facts: Stats): string => {
+/** What stands where a regular file should. */
+export const kindOf = (facts: Stats): string => {
   if (facts.isDirectory()) return 'a folder'
   if (facts.isFIFO()) return 'a named pipe'
   if (facts.isSocket()) return 'a socket'

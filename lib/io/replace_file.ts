@@ -1,8 +1,10 @@
 // Single files, replaced as a whole while others read them: written aside, flushed, and renamed.
-import { rename, rm } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { flushFolder, inTurn, realPlace } from './folder.js'
+import { kindOf } from './regular_file.js'
 import { removeLeftovers, stagingName } from './leftovers.js'
+import { WeftError } from '../core/error.js'
 import { systemError } from '../core/system_error.js'
 
 /**
@@ -14,6 +16,10 @@ export function replaceFile(what: string, target: string, fill: (file: string) =
   return inTurn(target, async () => {
     try {
       const file = await realPlace(target)
+      const there = await stat(file).catch(() => undefined)
+      // a rename would put a file in the place of a device or pipe
+      if (there && !there.isFile() && !there.isDirectory())
+        throw new WeftError('ERR_ARGUMENT', `${what}: ${target} is ${kindOf(there)}, not a regular file`)
       const folder = path.dirname(file)
       await removeLeftovers(folder)
       const prepared = path.join(folder, stagingName())

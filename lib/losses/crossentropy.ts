@@ -6,6 +6,7 @@ import { sameShape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../ops/index.js'
+import { wholeNumbers } from '../ops/ids.js'
 import { defineLoss, type Loss, meanOverLast } from './loss.js'
 import { LOSS_OPTIONS, type LossOptions } from './regression.js'
 
@@ -158,5 +159,5 @@ function classNumbers(y: Tensor, predictions: Tensor): Tensor {
       },
     )
   }
-  return labels.dtype === 'int32' ? labels : labels.cast('int32')
+  return wholeNumbers(labels)
 }

@@ -1,7 +1,7 @@
 // Loss: what a loss function is, how targets are aligned with predictions, and how losses of samples are weighted and
 // reduced.
 import { asTensor } from '../core/create.js'
-import { WeftError } from '../core/error.js'
+import { unknownName, WeftError } from '../core/error.js'
 import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import { show } from '../core/options.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
@@ -74,6 +74,9 @@ export function defineLoss(definition: LossDefinition): Loss {
   return Object.assign(call, { lossName: name, config, saved: true, ...(definition.logits ? { logits: definition.logits } : {}) }) as Loss
 }
 
+/** What a loss or metric may be told beside its values; the last two by the model, to metrics. */
+const CALL_OPTIONS: readonly string[] = ['sampleWeight', 'mask', 'logitsOf', 'logits']
+
 /**
  * @internal Throws ERR_ARGUMENT unless what a loss or metric is told beside its values is an object with a Tensor for a
  * mask.
@@ -83,6 +86,8 @@ export function checkCallOptions(name: string, options: unknown): void {
     throw new WeftError('ERR_ARGUMENT', `${name}: options are an object, got ${show(options)}`, {
       hint: 'Write { sampleWeight, mask }',
     })
+  const unknown = Object.keys(options).find((key) => !CALL_OPTIONS.includes(key))
+  if (unknown !== undefined) throw new WeftError('ERR_ARGUMENT', `${name}: ${unknownName('option', unknown, CALL_OPTIONS).message}`)
   const { mask } = options as LossCallOptions
   if (mask !== undefined && !(mask instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `${name}: mask is a Tensor, got ${show(mask)}`)
 }

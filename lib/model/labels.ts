@@ -16,7 +16,7 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   const labels = given.rank > 1 && given.shape.at(-1) === 1 ? given.squeeze(-1) : given
   const classes = numClasses ?? Number((labels.size === 0 ? undefined : labels.cast('int32').max().dataSync()[0]) ?? -1) + 1
   integer('toCategorical', 'numClasses', classes, 1)
-  if (numClasses !== undefined) checkLabels(labels, classes)
+  checkLabels(labels, classes)
   return oneHot(labels.cast('int32'), classes)
 }
 
@@ -29,7 +29,7 @@ function checkLabels(labels: Tensor, classes: number): void {
   const values = labels.dataSync()
   for (let i = 0; i < values.length; i++) {
     const label = Number(values[i])
-    if (label >= 0 && label < classes) continue
+    if (Number.isInteger(label) && label >= 0 && label < classes) continue
     throw new WeftError('ERR_DATA', `toCategorical: label ${i} is ${label}, which is none of the ${classes} classes 0 to ${classes - 1}`, {
       hint: label === classes ? 'Labels start at 0: subtract 1 from labels that start at 1' : 'numClasses is the largest label + 1',
     })

@@ -23,6 +23,7 @@ import { ModelKeys } from './publishing/model_keys.js'
 import { Trust } from './publishing/signed_manifest.js'
 import { LIMITS, type Limits, limitsOf } from './protocol/limits.js'
 import { Repository } from './repository/repository.js'
+import { watch } from './repository/watch.js'
 import { restApp, type RestTls } from './rest/app.js'
 import { routes } from './rest/routes.js'
 import type { SchedulerOptions } from './scheduler.js'
@@ -127,7 +128,6 @@ export interface Server {
   close(options?: CloseOptions): Promise<void>
 }
 
-const WATCH_MS = 2000
 const DEFAULT_HTTP_PORT = 8080
 const DEFAULT_GRPC_PORT = 8081
 
@@ -301,29 +301,5 @@ const cannotListen = (host: string, port: number, cause: unknown): WeftError =>
   })
 
 const urlOf = (scheme: string, host: string, port: number): string => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
-
-/** Follows the folder; the next look begins some time after the one before it ended. */
-function watch(repository: Repository, log: Logger): () => Promise<void> {
-  let stopped = false
-  let looking: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout
-  const later = (): void => {
-    timer = setTimeout(() => {
-      looking = repository
-        .refresh()
-        .catch((err: unknown) => log.error({ err }, 'the repository cannot be read'))
-        .then(() => {
-          if (!stopped) later()
-        })
-    }, WATCH_MS)
-    timer.unref()
-  }
-  later()
-  return async () => {
-    stopped = true
-    clearTimeout(timer)
-    await looking
-  }
-}
 
 export { DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT }

@@ -127,11 +127,11 @@ Bound rounded_operands(Call& call, Bound bound) {
 }
 
 Step bind_tensor_attention(Call& call, const Bound& bound) {
-  if (!suits_tensor_cores(call, bound.shape, bound.q.dtype)) return nullptr;
+  if (!suits_tensor_cores(call, bound.shape, bound.q.dtype)) return {};
   return with_products(call, bound, [&]<class Products, int D>() -> Step {
     using Tiles = ForwardTiles<Products, D>;
     constexpr size_t shared = (Tiles::own_size + 4 * Tiles::passing_size) * sizeof(typename Tiles::Element);
-    if (shared > call.target.shared_memory) return nullptr;
+    if (shared > call.target.shared_memory) return {};
     const ForwardPlan plan = plan_forward(call, bound, Tiles::rows, Tiles::columns);
     return [=](const Frame& frame) {
       bound.prepare(frame);

@@ -110,12 +110,12 @@ Step bind_tensor_gradient(Call& call, const BackwardPlan& given) {
   BackwardPlan plan = given;
   if (rounds(call, plan.bound))
     for (View* operand : {&plan.bound.q, &plan.bound.k, &plan.bound.v, &plan.g}) plan.bound.round(call, *operand);
-  if (!suits_tensor_cores(call, plan.bound.shape, plan.bound.q.dtype)) return nullptr;
+  if (!suits_tensor_cores(call, plan.bound.shape, plan.bound.q.dtype)) return {};
   return with_products(call, plan.bound, [&]<class Products, int D>() -> Step {
     using Tiles = BackwardTiles<Products, D>;
     constexpr size_t tiles = (2 * Tiles::own_size + 4 * Tiles::passing_size) * sizeof(typename Tiles::Element);
     constexpr size_t facts = facts_bytes<Tiles>;
-    if (tiles + facts > call.target.shared_memory) return nullptr;
+    if (tiles + facts > call.target.shared_memory) return {};
     return [=](const Frame& frame) {
       const Attention attention = plan.bound.at(frame);
       const Gradients gradients = plan.gradients(frame);

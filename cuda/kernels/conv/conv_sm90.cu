@@ -110,7 +110,7 @@ template <class Tile, bool turned> void run_group_tiles(const Frame& frame, Conv
 template <class T> RunProduct<T> choose(const Call& call, const ConvProduct<T>& p, int64_t depth) {
   const int columns = p.columns > 64 ? 128 : 64;
   const int64_t tiles = divide_up(p.most_rows(), 256 - 256 % p.area()) * divide_up(p.columns, columns) * p.parts();
-  if (call.target.capability != 90 || depth < ConvGroupTile<T, 64>::depth || tiles < call.target.multiprocessors) return nullptr;
+  if (call.target.capability != 90 || depth < ConvGroupTile<T, 64>::depth || tiles < call.target.multiprocessors) return {};
   if (columns == 128) return p.turned ? run_group_tiles<ConvGroupTile<T, 128>, true> : run_group_tiles<ConvGroupTile<T, 128>, false>;
   return p.turned ? run_group_tiles<ConvGroupTile<T, 64>, true> : run_group_tiles<ConvGroupTile<T, 64>, false>;
 }

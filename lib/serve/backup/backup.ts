@@ -1,6 +1,6 @@
 // backup: a snapshot of a repository. Files that an earlier snapshot has are not stored again.
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises'
+import { readdir, realpath, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable } from '../../core/options.js'
@@ -10,6 +10,7 @@ import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { writeAll } from '../../io/safetensors.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
+import { makeFolder } from '../../core/make_folder.js'
 import { chunksOf, factsOfFile } from '../publishing/publish.js'
 import { Signer } from '../publishing/signed_manifest.js'
 import { damagedVersions } from './damage.js'
@@ -146,7 +147,7 @@ async function store(file: RegularFile, backups: string): Promise<FileFacts> {
     })
     const sha256 = hash.digest('hex')
     const object = objectPath(backups, sha256)
-    await mkdir(path.dirname(object), { recursive: true })
+    await makeFolder(path.dirname(object))
     await rename(fresh, object)
     await flushFolder(path.dirname(object))
     return { bytes: file.size, sha256 }

@@ -10,6 +10,7 @@ import { removeLeftovers, stagingName } from '../../io/leftovers.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { writeAll } from '../../io/safetensors.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
+import { makeFolder } from '../../core/make_folder.js'
 import { chunksOf, factsOfFile } from '../publishing/publish.js'
 import { Trust } from '../publishing/signed_manifest.js'
 import { damagedVersions } from './damage.js'
@@ -50,7 +51,7 @@ export async function restore(backups: string, repository: string, options: Rest
   const [from, target] = [path.resolve(backups), path.resolve(repository)]
   try {
     const snapshot = await readSnapshot(from, options.snapshot, trust)
-    await mkdir(path.dirname(target), { recursive: true })
+    await makeFolder(path.dirname(target))
     const link = await isLink(target)
     // beside the folder, so that a rename is enough
     const folder = link ? await realpath(target) : path.join(await realpath(path.dirname(target)), path.basename(target))
@@ -88,7 +89,7 @@ async function write(backups: string, { files }: Snapshot, prepared: string): Pr
   const folders = new Set([prepared])
   for (const [name, { bytes, sha256 }] of files) {
     const place = path.join(prepared, ...name.split('/'))
-    await mkdir(path.dirname(place), { recursive: true })
+    await makeFolder(path.dirname(place))
     for (let folder = path.dirname(place); folder !== prepared; folder = path.dirname(folder)) folders.add(folder)
     const object = await RegularFile.open(objectPath(backups, sha256)).catch((cause: unknown) => {
       throw isSystemError(cause, 'ENOENT') ? new WeftError('ERR_FORMAT', `restore: '${name}' is missing in ${backups}`, { cause }) : cause

@@ -2,13 +2,14 @@
 // which files a repository had. A snapshot is written when all of its objects are there: one that was interrupted is
 // none.
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../../core/error.js'
 import { isRecord } from '../../core/tree.js'
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { isSystemError } from '../../core/system_error.js'
+import { makeFolder } from '../../core/make_folder.js'
 import { replaceText, writeText } from '../publishing/publish.js'
 import { factsOf, type Signer, type Trust } from '../publishing/signed_manifest.js'
 
@@ -28,10 +29,10 @@ const snapshotPath = (backups: string, id: string): string => path.join(backups,
 
 /** Makes the folder of backups where there is none. ERR_ARGUMENT for one with other things in it. */
 export async function openBackups(backups: string): Promise<void> {
-  await mkdir(backups, { recursive: true })
+  await makeFolder(backups)
   if ((await readdir(backups)).length === 0) await writeText(path.join(backups, MARKER), MARKER_TEXT)
   await checkBackups(backups)
-  for (const name of ['objects', 'snapshots']) await mkdir(path.join(backups, name), { recursive: true })
+  for (const name of ['objects', 'snapshots']) await makeFolder(path.join(backups, name))
 }
 
 async function checkBackups(backups: string): Promise<void> {

@@ -13,6 +13,7 @@ import { CHUNK_BYTES, RegularFile } from '../../io/regular_file.js'
 import { writeAll } from '../../io/safetensors.js'
 import { writeModelFiles } from '../../io/save.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
+import { makeFolder } from '../../core/make_folder.js'
 import { type AnyModel, Model } from '../../model/model.js'
 import { LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
 import { ENVELOPE_FILE, wrap } from './envelope.js'
@@ -69,7 +70,7 @@ export async function publish(model: string | AnyModel, repository: string, opti
   const target = path.join(path.resolve(repository), name)
   try {
     const source = typeof model === 'string' ? await realpath(await findFolder(path.resolve(model))) : model
-    const created = await mkdir(target, { recursive: true })
+    const created = await makeFolder(target)
     try {
       const folder = await realpath(target)
       const placed = await place(source, name, version, folder, signer, key)
