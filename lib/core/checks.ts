@@ -10,7 +10,10 @@ export const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer
 /** Whether the value is an array or a typed array. */
 export const isList = (value: unknown): value is readonly unknown[] | TypedArray => Array.isArray(value) || isTypedArray(value)
 
-/** The value's items; ERR_ARGUMENT unless it is an iterable that is no string, and of no length that memory could not hold. */
+/**
+ * The value's items; ERR_ARGUMENT unless it is an iterable that is no string, and of no length that memory could not
+ * hold.
+ */
 export function itemsOf<T>(what: string, value: Iterable<T> | ArrayLike<T>, kind: string): T[] {
   const given: unknown = value
   const iterable = typeof given === 'object' && given !== null && typeof (given as Iterable<T>)[Symbol.iterator] === 'function'

@@ -12,10 +12,10 @@ using ChunkFunction = void (*)(void* context, int64_t chunk, int thread);
 void run_chunks(int64_t chunks, ChunkFunction function, void* context);
 
 /**
- * Calls f(chunk, thread) once for every chunk in [0, chunks), on up to threads() threads, and returns when all calls are
- * done. `thread` is the number of the executing thread, below threads(). It chooses scratch memory and nothing else:
- * results must not depend on it. `chunks` must follow from shapes, never from threads(), so that one thread and many
- * give the same bits. An exception that f throws is rethrown here.
+ * Calls f(chunk, thread) once for every chunk in [0, chunks), on up to threads() threads, and returns when all calls
+ * are done. `thread` is the number of the executing thread, below threads(). It chooses scratch memory and nothing
+ * else: results must not depend on it. `chunks` must follow from shapes, never from threads(), so that one thread and
+ * many give the same bits. An exception that f throws is rethrown here.
  */
 template <class F> void parallel(int64_t chunks, F&& f) {
   if (chunks <= 0) return;

@@ -53,8 +53,8 @@ template <class T> struct ForwardTile {
 };
 
 /**
- * Finishes a step of a tile from its sums [rows][most_sums], which are of one pass: [gate][vector]. Where gru's input is
- * joined, the candidate's projection follows the gates.
+ * Finishes a step of a tile from its sums [rows][most_sums], which are of one pass: [gate][vector]. Where gru's input
+ * is joined, the candidate's projection follows the gates.
  */
 template <class T> using FinishForward = void (*)(const ForwardTile<T>& tile, const Vector<T>* sums);
 
