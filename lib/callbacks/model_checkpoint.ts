@@ -2,7 +2,7 @@
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { integer } from '../core/checks.js'
-import { pathOf } from '../io/place.js'
+import { pathOf } from '../core/place.js'
 import { removeModel } from '../io/remove.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'

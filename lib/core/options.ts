@@ -46,7 +46,9 @@ function isArray(value: object): boolean {
 
 /** Whether the value is a class: a function that cannot be called without `new`. */
 export const isClass = (value: unknown): boolean =>
-  typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
+  typeof value === 'function' &&
+  Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false &&
+  Function.prototype.toString.call(value).startsWith('class') // Boolean and the like can be called
 
 /** Whether a typed array's buffer was transferred away: it has no values, and its methods throw. */
 export const isDetached = ({ buffer }: ArrayBufferView): boolean => {

@@ -1,12 +1,12 @@
 // data.csv: a Dataset that streams the rows of a comma-separated file as samples of numbers.
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { pipeline } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { parse } from 'csv-parse'
 import { unknownName, WeftError } from '../core/error.js'
-import { checkCall, type OptionTable } from '../core/options.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import { warnOnce } from '../core/warnings.js'
+import { pathOf } from '../core/place.js'
 import { Dataset } from './dataset.js'
 import { markGap } from './gaps.js'
 import { breather } from './sources.js'
@@ -26,7 +26,8 @@ export interface CsvOptions {
   /** Default: ','. */
   delimiter?: string
   /**
-   * What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place. data.windows
+   * What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place, in labels
+   * and columns of categories too. data.windows
    * makes no window over rows that were left out, where it gets the rows as they are: rows.map(({ x }) => x).
    */
   missing?: 'error' | 'skip' | number
@@ -75,17 +76,27 @@ type Convert = (field: string, line: number) => number | undefined
  */
 export function csv(file: string | URL, options: CsvOptions = {}): Dataset<CsvSample> {
   checkCall('data.csv(file, options)', arguments, CSV_OPTIONS)
-  const path = file instanceof URL ? fileURLToPath(file) : file
+  const path = pathOf('data.csv', file, 'file')
   if (!existsSync(path)) throw new WeftError('ERR_ARGUMENT', `data.csv: no file '${path}'`)
-  const { missing = 'error' } = options
-  if (missing !== 'error' && missing !== 'skip' && typeof missing !== 'number') {
-    throw new WeftError('ERR_ARGUMENT', `data.csv: missing must be 'error', 'skip' or a number, got '${missing}'`)
-  }
+  checkValues(options)
   for (const name of ['maxLineBytes', 'maxBytes'] as const) {
     const bytes = options[name]
     if (bytes !== undefined && !(bytes >= 1)) throw new WeftError('ERR_ARGUMENT', `data.csv: ${name} must be at least 1, got ${bytes}`)
   }
   return new Dataset<CsvSample>({ size: undefined, open: () => samples(path, options) })
+}
+
+/** Throws ERR_ARGUMENT for options whose values are of no use. */
+function checkValues({ missing = 'error', label, columns, delimiter }: CsvOptions): void {
+  if (missing !== 'error' && missing !== 'skip' && typeof missing !== 'number')
+    throw new WeftError('ERR_ARGUMENT', `data.csv: missing must be 'error', 'skip' or a number, got ${show(missing)}`)
+  const isNames = (names: unknown): boolean =>
+    Array.isArray(names) && Array.from(names as unknown[]).every((name) => typeof name === 'string')
+  if (label !== undefined && typeof label !== 'string' && !isNames(label))
+    throw new WeftError('ERR_ARGUMENT', `data.csv: label is the name of a column or a list of names, got ${show(label)}`)
+  if (columns !== undefined && !isNames(columns))
+    throw new WeftError('ERR_ARGUMENT', `data.csv: columns is a list of names, got ${show(columns)}`)
+  if (delimiter === '') throw new WeftError('ERR_ARGUMENT', 'data.csv: delimiter is an empty text')
 }
 
 async function* samples(path: string, options: CsvOptions): AsyncGenerator<CsvSample, void> {

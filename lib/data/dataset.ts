@@ -1,5 +1,5 @@
 // Dataset: a lazy, re-iterable pipeline of samples; host values until batch(), Tensors from there on.
-import { integer } from '../core/checks.js'
+import { checkFunction, integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
@@ -36,6 +36,8 @@ export interface BatchOptions {
 const BATCH_OPTIONS: OptionTable<BatchOptions> = { dropRemainder: 'boolean' }
 
 const UNKNOWN_SIZE_BUFFER = 10_000
+/** Elements that prefetch() may ask for ahead: each is held in memory. */
+const MOST_AHEAD = 1 << 16
 
 /**
  * Made by data.from, data.csv and data.generator. Every method returns a new Dataset; nothing is read before iteration.
@@ -80,7 +82,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** Elements put through `fn(element, index)`, which may be async. */
   map<R>(fn: (element: T, index: number) => R | Promise<R>): Dataset<R> {
     checkCall('map(fn)', arguments)
-    callable('map', fn)
+    checkFunction('map', fn)
     const { source } = this
     return new Dataset<R>({
       size: source.size,
@@ -95,7 +97,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** The elements for which `fn(element, index)`, which may be async, is true. */
   filter(fn: (element: T, index: number) => boolean | Promise<boolean>): Dataset<T> {
     checkCall('filter(fn)', arguments)
-    callable('filter', fn)
+    checkFunction('filter', fn)
     const { source } = this
     return this.stage(undefined, async function* () {
       let index = 0
@@ -191,10 +193,13 @@ export class Dataset<T> implements AsyncIterable<T> {
     })
   }
 
-  /** Asks for up to `n` elements before they are needed, so that reading and mapping go on while a step runs. */
+  /**
+   * Asks for up to `n` elements, at most 65,536, before they are needed, so that reading and mapping go on while a step
+   * runs.
+   */
   prefetch(n: number = 2): Dataset<T> {
     checkCall('prefetch(n)', arguments)
-    integer('prefetch', 'n', n, 1)
+    integer('prefetch', 'n', n, 1, MOST_AHEAD)
     const { source } = this
     return this.stage(source.size, async function* () {
       const iterator = source.open()
@@ -247,8 +252,4 @@ async function* shuffled<T>(source: Source<T>, bufferSize: number, draw: (bound:
     buffer[chosen] = element
   }
   for (const i of permutation(buffer.length, draw)) yield buffer[i]!
-}
-
-function callable(method: string, fn: unknown): void {
-  if (typeof fn !== 'function') throw new WeftError('ERR_ARGUMENT', `${method}: expected a function, got ${typeof fn}`)
 }

@@ -3,7 +3,7 @@ import type { TypedArray } from '../core/host.js'
 import { type DType, sameShape, type Shape, sizeOf } from '../core/spec.js'
 import { isTypedArray } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { show } from '../core/options.js'
+import { isDetached, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { checkDepth, isTensor } from '../core/tree.js'
 
@@ -73,6 +73,7 @@ export function nestedShape(value: Nested): number[] {
 /** A value as flat data and shape; Tensors are read back from their device. */
 export async function toHost(value: unknown, what: string): Promise<Required<ShapedArray>> {
   if (isTensor(value)) return { data: (await value.data()) as TypedArray, shape: value.shape, dtype: value.dtype }
+  checkAttached(value, what)
   if (isTypedArray(value)) return { data: value, shape: [value.length], dtype: dtypeOfTypedArray(value) }
   if (isShaped(value)) {
     checkShaped(value, what)
@@ -94,6 +95,12 @@ export async function toHost(value: unknown, what: string): Promise<Required<Sha
   throw new WeftError('ERR_ARGUMENT', `${what}: ${describe(value)} is not a value a Tensor can be made of`, {
     hint: 'Use numbers, nested arrays, typed arrays, { data, shape } or Tensors',
   })
+}
+
+/** Throws ERR_ARGUMENT for a typed array whose buffer was transferred away. */
+export function checkAttached(value: unknown, what: string): void {
+  if (isTypedArray(value) && isDetached(value))
+    throw new WeftError('ERR_ARGUMENT', `${what}: the buffer of the ${value.constructor.name} was transferred away`)
 }
 
 export function checkShaped(value: ShapedArray, what: string): void {

@@ -7,7 +7,9 @@ import { checkCall, checkOptions, type OptionTable, show } from '../core/options
 import { add, cast, mul, sub } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from '../core/checks.js'
+import { checkDepth } from '../core/tree.js'
 import { keepGap } from './gaps.js'
+import { checkAttached } from './host.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */
 export type Scalable = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]
@@ -97,21 +99,23 @@ export abstract class Scaler {
       const { center, factor, origin } = lines[i % width]!
       return (Number(value) - center) * factor + origin
     }
+    checkAttached(values, this.what)
     if (isTypedArray(values)) {
       if (width > 1) throw this.misfit(String(values.length), width)
       return Float32Array.from(values as Float32Array, one) as unknown as Scaled<T>
     }
-    const each = (item: unknown): unknown => {
+    const each = (item: unknown, depth: number): unknown => {
+      checkDepth(depth)
       if (!Array.isArray(item))
         throw new WeftError('ERR_ARGUMENT', `${this.what}: expected numbers, arrays of them or a Tensor, got ${typeof item}`)
-      if (item.some(Array.isArray)) return item.map(each)
+      if (item.some(Array.isArray)) return item.map((part) => each(part, depth + 1))
       if (width > 1 && item.length !== width) throw this.misfit(`..., ${item.length}`, width)
       return keepGap(
         item.map((value, i) => one(value, i)),
         item,
       )
     }
-    return each(values) as Scaled<T>
+    return each(values, 0) as Scaled<T>
   }
 
   private misfit(shape: string, width: number): WeftError {

@@ -8,9 +8,9 @@ import { checkCall } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
-import { isTypedArray } from '../core/checks.js'
+import { checkFunction, isTypedArray } from '../core/checks.js'
 import { checkDepth, isTensor } from '../core/tree.js'
-import { checkShaped, describe, dtypeOfTypedArray, isShaped, type Nested, type ShapedArray } from './host.js'
+import { checkAttached, checkShaped, describe, dtypeOfTypedArray, isShaped, type Nested, type ShapedArray } from './host.js'
 
 /** Values of all samples along the first axis. */
 export type FieldValues = Tensor | ShapedArray | TypedArray | readonly Nested[]
@@ -97,6 +97,8 @@ export function generator<T = any>(
   source: (() => MaybeAsync<T> | Readable | Promise<MaybeAsync<T> | Readable>) | MaybeAsync<T> | Readable,
 ): Dataset<T> {
   checkCall('data.generator(source)', arguments)
+  if (typeof source === 'function') checkFunction('generator', source)
+  else checkAttached(source, 'generator')
   if (typeof source !== 'function' && !iterable(source)) {
     throw new WeftError('ERR_ARGUMENT', `generator: expected a function, an iterable or a stream, got ${describe(source)}`)
   }
@@ -147,7 +149,7 @@ function lengthOf(values: Fields, name: string, depth = 0): number {
     if (values.shape.length === 0) throw new WeftError('ERR_SHAPE', `from: ${name} is a scalar and has no samples`)
     return values.shape[0]!
   }
-  if (isFieldRecord(values) && Object.keys(values).length > 0) {
+  if (depth === 0 && isFieldRecord(values) && Object.keys(values).length > 0) {
     return common(
       Object.entries(values).map(([key, part]) => [`${name}.${key}`, lengthOf(part as FieldValues, `${name}.${key}`, depth + 1)]),
     )

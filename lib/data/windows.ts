@@ -70,7 +70,7 @@ export function windows(series: Series, options: WindowsOptions): Windows {
     )
   }
   const { target } = options
-  const targets = target === undefined ? undefined : typeof target === 'number' ? [target] : [...target]
+  const targets = target === undefined ? undefined : typeof target === 'number' ? [target] : Array.isArray(target) ? [...target] : []
   if (targets && (targets.length === 0 || targets.some((index) => !Number.isInteger(index) || index < 0 || index >= features))) {
     throw new WeftError('ERR_ARGUMENT', `${what}: target must be features from 0 to ${features - 1}, got ${show(target)}`)
   }

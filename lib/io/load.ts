@@ -17,7 +17,7 @@ import { FILES, findFolder, MODEL_FILE, type OpenFiles, OPTIMIZER_FILE, TRAINING
 import { recognize } from './foreign.js'
 import { type Manifest, notAsSaved, readManifest } from './manifest.js'
 import { namedOptimizerState, namedVariables, oldNames } from './names.js'
-import { pathOf, type Place } from './place.js'
+import { pathOf, type Place } from '../core/place.js'
 import { CHUNK_BYTES, jsonObject, type RegularFile } from './regular_file.js'
 import { type Entry, SafetensorsFile } from './safetensors.js'
 import { checkTraining, type Training } from './schema.js'

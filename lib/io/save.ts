@@ -13,7 +13,7 @@ import { assetsToJson } from './assets.js'
 import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, type WriteNew, writeNew } from './folder.js'
 import { type FileFacts, FORMAT, isSavedModel, jsonText, manifestText } from './manifest.js'
 import { namedOptimizerState, namedVariables } from './names.js'
-import { pathOf, type Place } from './place.js'
+import { pathOf, type Place } from '../core/place.js'
 import { isTooDeep, ownNames } from './schema.js'
 import { writeAll, writeKept } from './safetensors.js'
 

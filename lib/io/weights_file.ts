@@ -7,7 +7,7 @@ import type { Variable } from '../core/tensor.js'
 import { type AnyModel, Model } from '../model/model.js'
 import { FORMAT } from './manifest.js'
 import { namedVariables } from './names.js'
-import { pathOf, type Place } from './place.js'
+import { pathOf, type Place } from '../core/place.js'
 import { replaceFile } from './replace_file.js'
 import { readSafetensors, type StoredTensor, toTensor, writeKept } from './safetensors.js'
 

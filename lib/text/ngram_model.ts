@@ -35,6 +35,9 @@ const SAMPLE_OPTIONS: OptionTable<SampleOptions> = { length: 'integer', prompt: 
 /** A text, whose characters (code points) are the tokens, or ids of tokens. */
 export type NgramText = string | ArrayLike<number>
 
+/** Tokens of one sample. */
+const MOST_SAMPLED = 2 ** 24
+
 /** Characters that fit() has not seen share this token. */
 const UNKNOWN = 0
 
@@ -128,7 +131,7 @@ export class NgramModel {
   sample(options: SampleOptions = {}): string | number[] {
     checkCall('sample(options)', arguments, SAMPLE_OPTIONS)
     const { length = 100, prompt, temperature = 1, seed } = options
-    integer('sample', 'length', length, 0)
+    integer('sample', 'length', length, 0, MOST_SAMPLED)
     if (typeof temperature !== 'number' || !(temperature > 0)) {
       throw new WeftError('ERR_ARGUMENT', `sample: temperature must be above 0, got ${describe(temperature)}`)
     }

@@ -32,6 +32,9 @@ const PAD_OPTIONS: OptionTable<PadOptions> = {
 
 type Sequence = TypedArray | readonly NestedArray[]
 
+/** Of one result. */
+const MOST_VALUES = 2 ** 30
+
 /** Sequences of numbers (or of equal-shaped arrays of numbers) as a Tensor [sequences, maxLen, ...]. */
 export function padSequences(sequences: readonly Sequence[], options: PadOptions = {}): Tensor {
   checkCall('text.padSequences(sequences, options)', arguments, PAD_OPTIONS)
@@ -59,6 +62,8 @@ export function padSequences(sequences: readonly Sequence[], options: PadOptions
   const stepShape = first === undefined ? [] : shapeOf(first[0] as NestedArray)
   const stepSize = stepShape.reduce((size, n) => size * n, 1)
   const integers = ['int32', 'int64', 'int8', 'uint8'].includes(dtype)
+  if (sequences.length * maxLen * stepSize > MOST_VALUES)
+    throw new WeftError('ERR_ARGUMENT', `text.padSequences: ${sequences.length} sequences of ${maxLen} steps are too large for one Tensor`)
   const filled = new Float64Array(sequences.length * maxLen * stepSize).fill(value)
   for (const [i, sequence] of sequences.entries()) {
     const length = Math.min(sequence.length, maxLen)

@@ -94,7 +94,7 @@ export class SubwordTokenizer {
   }
   /** Token of an id, as the vocabulary writes it. */
   idToToken(id: number): string | undefined {
-    return this.addedById.get(id)?.content ?? this.model.tokens[id]
+    return typeof id === 'number' ? (this.addedById.get(id)?.content ?? this.model.tokens[id]) : undefined
   }
 
   /** Ids of a text. Half surrogate pairs, which no encoding can express, become U+FFFD. */
@@ -119,6 +119,7 @@ export class SubwordTokenizer {
    */
   encodeBytes(bytes: Uint8Array): number[] {
     const model = this.byteLevel('encodeBytes')
+    if (!(bytes instanceof Uint8Array)) throw new WeftError('ERR_ARGUMENT', `encodeBytes: expected a Uint8Array, got ${show(bytes)}`)
     return validParts(bytes).flatMap((part) =>
       typeof part === 'string' ? this.cut(part).flatMap((piece) => [...model.encode(piece)]) : model.encodeBytes(part),
     )

@@ -78,7 +78,10 @@ const catalogues: Readonly<Record<string, { of: object; factories: object; class
 /** The namespaces that are no catalogues: what the guides and the types speak of, and nothing else. */
 const namespaces: readonly (readonly [object, string])[] = [
   [weft.constraints, 'maxNorm minMaxNorm nonNeg unitNorm'],
-  [weft.data, 'Dataset MinMaxScaler Scaler StandardScaler chronologicalSplit csv from generator minMaxScaler standardScaler statistics windows'],
+  [
+    weft.data,
+    'Dataset MinMaxScaler Scaler StandardScaler chronologicalSplit csv from generator minMaxScaler standardScaler statistics windows',
+  ],
   [weft.datasets, 'breastCancer cifar10 diabetes digits fashionMnist iris mnist wine'],
   [
     weft.initializers,

@@ -1,8 +1,8 @@
 // Places of files as users name them: paths, file: URLs as text, and URL objects.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { WeftError } from '../core/error.js'
-import { show } from '../core/options.js'
+import { WeftError } from './error.js'
+import { show } from './options.js'
 
 /** A path, or a file: URL as text or as an object. */
 export type Place = string | URL
