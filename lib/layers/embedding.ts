@@ -12,6 +12,7 @@ import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
+import { wholeNumbers } from '../ops/ids.js'
 
 export interface EmbeddingOptions {
   /** Number of ids: they are 0 to inputDim - 1. */
@@ -83,7 +84,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
   }
 
   call(ids: Tensor): Tensor {
-    const vectors = gather(this.embeddings, asIds(ids), 0)
+    const vectors = gather(this.embeddings, wholeNumbers(ids), 0)
     // the ids carry no mask: this is where it begins
     vectors.mask = this.computeMask(ids)
     return vectors
@@ -105,5 +106,3 @@ export class Embedding extends Layer<EmbeddingOptions> {
 
 /** Vectors of ids: [batch, time] → [batch, time, outputDim]. */
 export const embedding: LayerFactory<typeof Embedding> = layer(Embedding)
-
-const asIds = (ids: Tensor): Tensor => (ids.dtype === 'int32' ? ids : cast(ids, 'int32'))

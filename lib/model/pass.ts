@@ -142,6 +142,9 @@ function classWeights(target: Tensor, prediction: Tensor, classWeight: ClassWeig
     })
   }
   const known = Object.keys(classWeight).map(Number)
+  const strange = outputs > 1 ? known.find((label) => label >= outputs) : undefined
+  if (strange !== undefined)
+    throw new WeftError('ERR_ARGUMENT', `classWeight: there is no class ${strange}, the model has classes 0 to ${outputs - 1}`)
   const table = new Float32Array(Math.max(outputs, 2, ...known.map((label) => label + 1))).fill(1)
   for (const label of known) table[label] = classWeight[label]!
   const weights = gather(tensor(table), labels, 0)

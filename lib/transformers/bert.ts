@@ -8,7 +8,8 @@ import { Dropout } from '../layers/dropout.js'
 import { Embedding } from '../layers/embedding.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { LayerNormalization } from '../layers/normalization.js'
-import { asIds, TokenAndPositionEmbedding } from '../layers/attention/positional.js'
+import { wholeNumbers } from '../ops/ids.js'
+import { TokenAndPositionEmbedding } from '../layers/attention/positional.js'
 import { registerLoader } from '../layers/serialize.js'
 import { isInferring } from '../layers/symbolic.js'
 import { SEEDS_OF_BLOCK, TransformerEncoder } from '../layers/attention/transformer.js'
@@ -153,7 +154,7 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
     const { tokenIds, segmentIds, paddingMask } = this.read(x)
     const { maskZero = true, hiddenDim } = this.config
     const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
-    const mask = given ?? carried ?? (maskZero ? notEqual(asIds(tokenIds), 0) : undefined)
+    const mask = given ?? carried ?? (maskZero ? notEqual(wholeNumbers(tokenIds), 0) : undefined)
     const kinds = segmentIds ? this.segments.apply(segmentIds) : slice(this.segments.embeddings, [0, 0], [1, hiddenDim])
     let h = this.embeddingNorm.apply(add(this.embedding.apply(tokenIds), kinds))
     if (this.dropout) h = this.dropout.apply(h)

@@ -20,7 +20,7 @@ import {
 import * as layers from '../../lib/layers/index.js'
 import { nativeCalls } from '../../lib/core/flights.js'
 import { values } from './check.js'
-import { near, refuses, values as list } from '../expect.js'
+import { codeOfAsync, near, refuses, values as list } from '../expect.js'
 import { MinimalCell } from './recurrent_rows.js'
 
 const ids = (rows: number[][]): Tensor => tensor(rows, { dtype: 'int32' })
@@ -161,6 +161,12 @@ test('embedding: weights, masks, ids of any integer dtype', async () => {
   refuses(() => layers.embedding({ inputDim: 0, outputDim: 2 }), 'ERR_ARGUMENT', 'inputDim')
   const drawn = await list(layers.embedding({ inputDim: 50, outputDim: 20 }).apply(ids([Array.from({ length: 50 }, (_, i) => i)])))
   assert.ok(drawn.every((value) => Math.abs(value) <= 0.05) && drawn.some((value) => Math.abs(value) > 0.045))
+})
+
+test('embedding: what is no whole number is no id', async () => {
+  const layer = layers.embedding({ inputDim: 3, outputDim: 2 })
+  assert.equal(((await layer.apply(tensor([[1, 2]])).array()) as number[][][])[0]!.length, 2)
+  for (const id of [Number.NaN, 1.5, -0.5, 3]) assert.is(await codeOfAsync(layer.apply(tensor([[id]])).data()), 'ERR_DATA', String(id))
 })
 
 test('embedding: inputLength is accepted with a warning', async () => {

@@ -39,7 +39,7 @@ class Ids extends layers.Layer<{ maskZero: boolean }> {
     this.embedding.build(inputShape)
   }
   call(x: Tensor): Tensor {
-    return this.embedding.apply(x.add(2))
+    return this.embedding.apply(x.add(2).floor())
   }
 }
 

@@ -41,6 +41,13 @@ test('metrics count samples alike, weightedMetrics by their weights', async () =
   assert.equal(figures, { loss: 2, mae: 1, weighted_mae: 0.5, mse: 1 })
 })
 
+test('classWeight of a class that the model does not have', async () => {
+  const net = sequential([layers.dense({ units: 3, activation: 'softmax', inputShape: [1] })])
+  net.compile({ loss: 'sparseCategoricalCrossentropy' })
+  const error = await rejection(net.fit([[1], [2]], [0, 2], { classWeight: { 0: 1, 5: 2 }, ...silent }))
+  assert.match((error as WeftError).message, /there is no class 5, the model has classes 0 to 2/)
+})
+
 test('classWeight as a record, a Map, a list or balanced', async () => {
   const net = identity({ weightedMetrics: ['mae'] })
   const [x, y] = [tensor([[1], [1], [1], [3]]), tensor([0, 0, 0, 1])]

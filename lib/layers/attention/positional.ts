@@ -5,12 +5,13 @@ import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers/index.js'
-import { add, broadcastTo, cast, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
+import { add, broadcastTo, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
 import { SEQUENCES } from '../input_spec.js'
 import { integerOption } from '../options.js'
 import { isInferring, isSymbolic } from '../symbolic.js'
+import { wholeNumbers } from '../../ops/ids.js'
 
 export interface PositionEmbeddingOptions {
   /** The most steps. */
@@ -151,19 +152,16 @@ export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOp
 
   /** @internal The ids' vectors, the first at position 0 or at `position` int32 [1]. */
   embed(ids: Tensor, position?: Tensor): Tensor {
-    return add(gather(this.embeddings, asIds(ids), 0), this.positions.rows(ids.shape[1]!, position))
+    return add(gather(this.embeddings, wholeNumbers(ids), 0), this.positions.rows(ids.shape[1]!, position))
   }
 
   /** The sum of the vectors; with maskZero it carries a mask, whether or not the ids do. */
   override apply(ids: Tensor, options: ApplyOptions = {}): Tensor {
     const y = super.apply(ids, options)
-    if (this.config.maskZero && !isSymbolic(y)) y.mask = notEqual(asIds(ids), 0)
+    if (this.config.maskZero && !isSymbolic(y)) y.mask = notEqual(wholeNumbers(ids), 0)
     return y
   }
 }
 
 /** Ids [batch, steps] → vectors of tokens and positions [batch, steps, embeddingDim]. */
 export const tokenAndPositionEmbedding: LayerFactory<typeof TokenAndPositionEmbedding> = layer(TokenAndPositionEmbedding)
-
-/** Ids as gather takes them; data that came as nested arrays are floats. */
-export const asIds = (ids: Tensor): Tensor => (ids.dtype === 'int32' ? ids : cast(ids, 'int32'))
