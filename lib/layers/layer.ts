@@ -265,6 +265,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   addMetric(name: string, value: Tensor): void {
     this.checkScalar('addMetric', value)
     if (typeof name !== 'string') throw this.error('ERR_ARGUMENT', `addMetric: a name is a string, got ${show(name)}`)
+    if (name === '__proto__' || name === 'loss') throw this.error('ERR_ARGUMENT', `addMetric: '${name}' cannot be the name of a metric`)
     context.scope?.metrics.set(name, value)
   }
 

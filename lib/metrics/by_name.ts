@@ -35,7 +35,9 @@ const isMetric = (value: unknown): value is Metric =>
 export function resolveMetric(value: unknown, config: object = {}): Metric {
   const metric = resolved(value, config)
   // logs are records, in which this is no key
-  if (metric.name === '__proto__') throw new WeftError('ERR_ARGUMENT', `metrics: '${metric.name}' cannot be the name of a metric`)
+  // the loss has a figure of this name
+  if (metric.name === '__proto__' || metric.name === 'loss')
+    throw new WeftError('ERR_ARGUMENT', `metrics: '${metric.name}' cannot be the name of a metric`)
   return metric
 }
 

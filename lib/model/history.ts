@@ -15,8 +15,9 @@ export class History {
   add(epoch: number, logs: Logs): void {
     this.epoch.push(epoch)
     for (const [key, value] of Object.entries(logs)) {
-      const list = (this.history[key] ??= [])
-      list.push(value)
+      // a figure may be named as what every object inherits
+      if (!Object.hasOwn(this.history, key)) this.history[key] = []
+      this.history[key]!.push(value)
     }
   }
 }

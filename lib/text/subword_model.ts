@@ -30,13 +30,18 @@ export function vocabularyOf(json: unknown): Map<string, number> {
 /** Ids may leave gaps: the largest id is at most this much above the number of tokens. */
 const MOST_GAPS = 1 << 16
 
+/** Throws ERR_FORMAT for ids far beyond the number of tokens. */
+export function checkIds(ids: ReadonlyMap<string, number>, size: number): void {
+  for (const [token, id] of ids)
+    if (id >= 2 * size + MOST_GAPS)
+      throw new WeftError('ERR_FORMAT', `the token ${show(token)} has id ${id}, in a vocabulary of ${size} tokens`)
+}
+
 /** Tokens by id. ERR_FORMAT when two have the same, or ids are far beyond the number of tokens. */
 export function byId(ids: ReadonlyMap<string, number>): (string | undefined)[] {
   const tokens: (string | undefined)[] = []
+  checkIds(ids, ids.size)
   for (const [token, id] of ids) {
-    if (id >= 2 * ids.size + MOST_GAPS) {
-      throw new WeftError('ERR_FORMAT', `the token ${show(token)} has id ${id}, in a vocabulary of ${ids.size} tokens`)
-    }
     if (tokens[id] !== undefined) throw new WeftError('ERR_FORMAT', `the tokens ${show(tokens[id])} and ${show(token)} share id ${id}`)
     // without gaps that would make it a dictionary inside
     while (tokens.length < id) tokens.push(undefined)

@@ -9,7 +9,7 @@ import { validParts } from './byte_alphabet.js'
 import { type Merge, MergeModel } from './merges.js'
 import { type Normalizer, normalizerOf } from './normalizers.js'
 import { isByteLevel, type PreTokenizer, preTokenizerOf } from './pre_tokenizers.js'
-import { type SubwordModel, vocabularyOf } from './subword_model.js'
+import { checkIds, type SubwordModel, vocabularyOf } from './subword_model.js'
 import { type Templates, templatesOf } from './templates.js'
 import { WordPieceModel } from './word_pieces.js'
 import { describe } from './words.js'
@@ -189,14 +189,17 @@ export class SubwordTokenizer {
   /** The tokenizer of a parsed tokenizer.json. ERR_FORMAT names what it has that is not known. */
   static fromJSON(json: unknown): SubwordTokenizer {
     if (!isRecord(json) || !isRecord(json['model'])) throw new WeftError('ERR_FORMAT', 'tokenizer JSON: expected an object with a model')
-    const { added_tokens, normalizer, pre_tokenizer, post_processor, decoder, model } = json
+    const { added_tokens, normalizer, pre_tokenizer, post_processor, decoder } = json
+    const model = modelOf(json['model'] as Record<string, unknown>, isByteLevel(pre_tokenizer))
+    const added = addedTokensOf(added_tokens)
+    checkIds(new Map(added.map(({ content, id }) => [content, id])), model.ids.size + added.length)
     return new SubwordTokenizer({
-      added_tokens: addedTokensOf(added_tokens),
+      added_tokens: added,
       normalizer,
       pre_tokenizer,
       post_processor,
       decoder,
-      model: modelOf(model as Record<string, unknown>, isByteLevel(pre_tokenizer)),
+      model,
     })
   }
 

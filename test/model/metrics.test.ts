@@ -1,7 +1,7 @@
 // Metrics against direct formulas, over several batches, weighted and masked.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { tensor } from '../../lib/index.js'
+import { layers, type Model, sequential, tensor } from '../../lib/index.js'
 import { resolveMetric } from '../../lib/metrics/by_name.js'
 import * as metrics from '../../lib/metrics/index.js'
 import type { Metric } from '../../lib/metrics/index.js'
@@ -241,6 +241,19 @@ test('shapes that do not fit throw', () => {
     codeOf(() => metrics.auc({ numThresholds: 1 })),
     'ERR_ARGUMENT',
   )
+})
+
+test('names of figures: those of every object are figures, that of the loss is taken', async () => {
+  const named = (name: string): Model => {
+    const net = sequential([layers.dense({ units: 1, inputShape: [1] })])
+    net.compile({ loss: 'mse', metrics: [metrics.mae({ name })] })
+    return net
+  }
+  for (const name of ['constructor', 'toString']) {
+    const { history } = await named(name).fit([[1], [2]], [1, 2], { epochs: 2, verbose: 0 })
+    assert.is((history as Record<string, number[]>)[name]!.length, 2)
+  }
+  for (const name of ['__proto__', 'loss']) assert.throws(() => named(name), /cannot be the name of a metric/)
 })
 
 test.run()
