@@ -3,7 +3,7 @@ import { device, resolveDevice } from './device.js'
 import { unknownName, WeftError } from './error.js'
 import { currentTrace, outsideTrace } from './graph.js'
 import { checkShape, isTypedArray } from './checks.js'
-import { type HostValues, hostValues, hostView, writeHost } from './host.js'
+import { type HostValues, hostValues, hostView, writeHost, checkFits } from './host.js'
 import { opNamed } from './op.js'
 import { checkCall, type OptionTable, show } from './options.js'
 import { castTo } from './read.js'
@@ -38,6 +38,7 @@ export function tensor(values: TensorLike, options: Shape | TensorOptions = {}):
   if (dtype !== undefined && !DTYPES.includes(dtype))
     throw new WeftError('ERR_DTYPE', `tensor: ${unknownName('dtype', dtype, DTYPES).message}`)
   const found = hostValues(values)
+  if (dtype === undefined) checkFits(values)
   if (shape !== undefined) {
     checkShape('tensor', shape)
     if (sizeOf(shape) !== found.flat.length) {

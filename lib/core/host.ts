@@ -162,6 +162,15 @@ export function writeHost(target: HostArray, values: HostValues['flat'], dtype: 
   }
 }
 
+/** Throws ERR_DTYPE where values would become int32, which was not asked for, and are too large for it. */
+export function checkFits(values: unknown): void {
+  const large = values instanceof Uint32Array ? values.find((value) => value > 2 ** 31 - 1) : undefined
+  if (large !== undefined)
+    throw new WeftError('ERR_DTYPE', `tensor: ${large} in a Uint32Array does not fit into int32`, {
+      hint: "Name the dtype: { dtype: 'float32' }, or { dtype: 'int64' } to store it",
+    })
+}
+
 /** Integer dtypes truncate toward zero and saturate, as cast does. */
 function saturate(value: number, dtype: DType): number {
   if (isFloat(dtype)) return value

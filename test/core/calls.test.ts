@@ -291,4 +291,14 @@ for (const [name, value, use] of environments) {
   })
 }
 
+test('a Uint32Array beyond int32 needs a dtype', async () => {
+  const large = new Uint32Array([1, 4294967295])
+  assert.is(
+    codeOf(() => weft.tensor(large)),
+    'ERR_DTYPE',
+  )
+  assert.equal(await weft.tensor(large, { dtype: 'float32' }).array(), [1, 4294967296])
+  assert.equal(await weft.tensor(new Uint32Array([1, 7])).array(), [1, 7])
+})
+
 test.run()
