@@ -197,6 +197,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
         ? this.call(value, options)
         : this.callWithoutActivation(value, options, which === true ? undefined : which),
     )
+    if (result === undefined || result === null)
+      throw this.error('ERR_ARGUMENT', `call() returned ${show(result)}, not a Tensor`, [], 'Does its last line begin with return?')
     if (raw && this.keepsRange) markBytes(result)
     return options.masks.some((mask) => mask !== undefined) ? this.carryMask(x, result, options.masks) : result
   }

@@ -6,6 +6,9 @@ import { checkCall } from '../core/options.js'
 import { oneHot } from '../ops/index.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 
+/** Classes that are found from the labels: more are a mistake in the data rather than classes. */
+const MOST_FOUND = 2 ** 24
+
 /**
  * One-hot rows float32 [..., classes] of class numbers [...] or [..., 1].
  * @param numClasses default: the largest number + 1, which is found on the host
@@ -16,6 +19,8 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   const labels = given.rank > 1 && given.shape.at(-1) === 1 ? given.squeeze(-1) : given
   const classes = numClasses ?? Number((labels.size === 0 ? undefined : labels.cast('int32').max().dataSync()[0]) ?? -1) + 1
   integer('toCategorical', 'numClasses', classes, 1)
+  if (numClasses === undefined && classes > MOST_FOUND)
+    throw new WeftError('ERR_DATA', `toCategorical: the largest label makes ${classes} classes`, { hint: 'Give numClasses if it is right' })
   checkLabels(labels, classes)
   return oneHot(labels.cast('int32'), classes)
 }

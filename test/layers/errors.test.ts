@@ -295,4 +295,15 @@ test('ids out of range reject the await naming the layer, outside a traced funct
   }
 })
 
+test('a layer of the user whose call returns nothing', () => {
+  class Forgetful extends layers.Layer {
+    static override readonly className: string = 'Forgetful'
+    call(): never {
+      return undefined as never
+    }
+  }
+  refuses(() => new Forgetful({}).apply(tensor([1])), 'ERR_ARGUMENT', 'call() returned undefined')
+  refuses(() => sequential([layers.dense({ units: 1, inputShape: [2] }), new Forgetful({})]), 'ERR_ARGUMENT', 'call() returned undefined')
+})
+
 test.run()
