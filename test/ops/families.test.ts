@@ -62,4 +62,29 @@ test('the options of each operation have a name in the package', () => {
   assert.equal(wrong, [], 'export these types from lib/ops/index.ts')
 })
 
+test('a type of the kernels is defined once: two of one name would be taken for each other by the linker', () => {
+  for (const folder of ['cuda', 'native']) {
+    const places = new Map<string, string[]>()
+    for (const ending of ['.h', '.cuh', '.cc', '.cu'])
+      for (const file of names(folder, ending)) {
+        // what stands in a namespace without a name is the file's own; lines of namespaces are not indented
+        let own = false
+        let space = ''
+        for (const line of text(folder, file).split('\n')) {
+          space = /^namespace (\S+) \{/.exec(line)?.[1] ?? space
+          if (/^namespace \{/.test(line)) own = true
+          else if (/^\} {2}\/\/ namespace$/.test(line)) own = false
+          const name = own ? undefined : /^(?:template <.*> )?(?:struct|class|union) (\w+)(?: final)?(?: :[^:].*)? \{/.exec(line)?.[1]
+          if (name !== undefined) places.set(`${space}::${name}`, [...(places.get(`${space}::${name}`) ?? []), file])
+        }
+      }
+    assert.ok(places.size > 20, folder)
+    assert.equal(
+      [...places].filter(([, files]) => new Set(files).size > 1),
+      [],
+      'give one of them another name, or put it into a namespace without a name',
+    )
+  }
+})
+
 test.run()

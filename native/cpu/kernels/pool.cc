@@ -63,7 +63,7 @@ template <class T, class Index> WEFT_BINDER Step max_pool(const Pool& p, const V
     for_vectors<T>(p.n, p.oh, p.ow, p.c, p.window_h * p.window_w,
                    [&](int64_t image, int64_t row, int64_t column, int64_t j, int used, MaskOf<T> mask) {
                      const T* image_in = in + image * p.h * p.w * p.c + j;
-                     Maximum<T> m;
+                     WindowMaximum<T> m;
                      if (whole) {
                        m = window_maximum<T, 2, 2>(image_in + (row * p.stride_h * p.w + column * p.stride_w) * p.c, p.w * p.c, p.c, 2, 2, 0,
                                                    2, mask);

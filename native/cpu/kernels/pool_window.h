@@ -4,7 +4,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-template <class T> struct Maximum {
+template <class T> struct WindowMaximum {
   Vector<T> value;
   Vector<T> place;  // position in the window, row-major; the first on ties
 };
@@ -14,8 +14,8 @@ template <class T> struct Maximum {
  * first + r * window_columns + q. NaN wins. Sizes above 0 in the template are known to the compiler.
  */
 template <class T, int fixed_rows = 0, int fixed_columns = 0>
-WEFT_INLINE Maximum<T> window_maximum(const T* from, int64_t row_pitch, int64_t pitch, int64_t rows, int64_t columns, int64_t first,
-                                      int64_t window_columns, MaskOf<T> mask) {
+WEFT_INLINE WindowMaximum<T> window_maximum(const T* from, int64_t row_pitch, int64_t pitch, int64_t rows, int64_t columns, int64_t first,
+                                            int64_t window_columns, MaskOf<T> mask) {
   const int64_t height = fixed_rows ? fixed_rows : rows, width_ = fixed_columns ? fixed_columns : columns;
   Vector<T> best = load_masked(from, mask), place = splat<T>(T(first));
   for (int64_t r = 0; r < height; r++)

@@ -174,7 +174,7 @@ KERNEL(cpu, mean) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Sum, uint32_t>(wide, true); });
 }
 KERNEL(cpu, prod) {
-  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); });
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Multiplication, uint32_t>(wide, false); });
 }
 KERNEL(cpu, max) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Maximum, int32_t>(wide, false); });
@@ -187,7 +187,7 @@ KERNEL(cpu, any) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Maximum, uint32_t>(wide, false); });
 }
 KERNEL(cpu, all) {
-  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Product, uint32_t>(wide, false); });
+  return bind_widened(call, [](Call& wide) { return bind_by_dtype<Multiplication, uint32_t>(wide, false); });
 }
 
 }  // namespace weft::cpu::WEFT_ISA

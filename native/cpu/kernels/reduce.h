@@ -37,7 +37,7 @@ template <class Number> struct Sum {
   static constexpr Wide neutral() { return 0; }
   template <class V> static WEFT_INLINE V combine(V a, V b) { return a + b; }
 };
-template <class Number> struct Product {
+template <class Number> struct Multiplication {
   using T = Number;
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
   static constexpr Wide neutral() { return 1; }
