@@ -48,6 +48,9 @@ export function paddingOf(
   return [...list]
 }
 
+/** Kernels count places in 32 bits. */
+const MOST = 2 ** 31 - 1
+
 /** Windows along each axis; ERR_SHAPE when the padded image is smaller than one. */
 export function windowCounts(
   op: string,
@@ -59,6 +62,11 @@ export function windowCounts(
 ): [number, number] {
   const count = (axis: number): number => {
     const padded = image[axis]! + padding[2 * axis]! + padding[2 * axis + 1]!
+    if (Math.max(padded, strides[axis]!, windows[0]! * windows[1]!) > MOST)
+      throw new WeftError('ERR_SHAPE', `${op}: window [${kernel}], strides [${strides}] and padding [${padding}] are out of reach`, {
+        op,
+        hint: `A window has at most ${MOST} places, a stride and a padded axis at most as many`,
+      })
     if (padded < windows[axis]!) {
       const spans = windows[axis] === kernel[axis] ? '' : `, which spans [${windows}] with its dilation,`
       throw new WeftError(

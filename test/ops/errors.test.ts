@@ -80,6 +80,7 @@ const cases: readonly [string, weft.ErrorCode, RegExp, () => unknown][] = [
   ],
   ['maxPool2d', 'ERR_SHAPE', /window \[5,5\] is larger than its input \[4,4\]/, () => weft.maxPool2d(image, { poolSize: 5 })],
   ['averagePool2d', 'ERR_ARGUMENT', /padding \[2,2,2,2\] is not smaller/, () => weft.averagePool2d(image, { padding: 2 })],
+  ['maxPool2d', 'ERR_SHAPE', /out of reach/, () => weft.maxPool2d(image, { poolSize: 2 ** 53, padding: 'same' })],
   ['maxPool2d', 'ERR_SHAPE', /rank 4/, () => weft.maxPool2d(x)],
   // axes
   ['sum', 'ERR_SHAPE', /sum: axis 2 is out of range for rank 2/, () => x.sum(2)],
