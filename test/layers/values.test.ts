@@ -222,4 +222,13 @@ test('masks: merged as Keras does, and the mean over steps counts the valid ones
   assert.is(layers.activation({ activation: 'relu' }).apply(x, { mask: given }).mask, given)
 })
 
+test('batchNormalization at inference keeps its digits beside a large mean', async () => {
+  const layer = layers.batchNormalization({ inputShape: [1] })
+  layer.build([null, 1])
+  layer.setWeights([1, 0, 1e6, 1].map((value) => tensor([value])))
+  const y = await list(layer.apply(tensor([[1e6 - 1], [1e6], [1e6 + 0.5]])))
+  const right = [-1, 0, 0.5].map((x) => x / Math.sqrt(1 + 1e-3))
+  for (let i = 0; i < 3; i++) assert.ok(Math.abs(y[i]! - right[i]!) < 1e-6, `${y[i]}, should be ${right[i]}`)
+})
+
 test.run()
