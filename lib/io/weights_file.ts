@@ -14,8 +14,8 @@ import { readSafetensors, type StoredTensor, toTensor, writeKept } from './safet
 declare module '../model/model.js' {
   interface Model<C extends object, I, O> {
     /**
-     * Saves the weights in a safetensors file (a path or a file: URL): the values at the time of the call, by the paths
-     * of the weights in the model ('first.kernel'). The file is written aside and then put in place. Structure,
+     * Saves the weights in a safetensors file (a path or a file: URL): the values at the time of the call, by the
+     * unique names of `weights` ('first/kernel'). The file is written aside and then put in place. Structure,
      * optimizer and states of layers are not in it: save() keeps those.
      * Throws ERR_STATE before the weights exist, and for a full disk and the like; ERR_ARGUMENT for a place that cannot
      * be used.
@@ -42,7 +42,7 @@ function weightsOf(model: AnyModel, method: string): Map<string, Variable> {
 
 async function saveWeights(model: AnyModel, place: Place): Promise<void> {
   const file = pathOf('saveWeights', place, 'file')
-  const values = new Map([...weightsOf(model, 'saveWeights')].map(([name, variable]) => [name, keep(variable)]))
+  const values = new Map([...weightsOf(model, 'saveWeights').values()].map((variable) => [variable.name, keep(variable)]))
   try {
     await replaceFile('saveWeights', file, async (fresh) => {
       await writeKept(fresh, values, { format: FORMAT })
@@ -74,10 +74,11 @@ function matching(
   const known = new Set(namedVariables(model).keys())
   const values = new Map<Variable, StoredTensor>()
   for (const [path, variable] of weights) {
-    // a file made elsewhere may have the names that the weights show
-    const name = stored.has(path) ? path : variable.name
+    // weights.safetensors of a saved model has paths
+    const name = stored.has(variable.name) ? variable.name : path
     const value = stored.get(name)
-    if (value === undefined) throw new WeftError('ERR_FORMAT', `${file} has no '${path}'`, { hint: `It has ${listed([...stored.keys()])}` })
+    if (value === undefined)
+      throw new WeftError('ERR_FORMAT', `${file} has no '${variable.name}'`, { hint: `It has ${listed([...stored.keys()])}` })
     if (!sameShape(value.shape, variable.shape) || value.dtype !== variable.dtype)
       throw new WeftError(
         'ERR_FORMAT',
