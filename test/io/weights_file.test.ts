@@ -122,7 +122,7 @@ test('a file that does not fit changes nothing', async () => {
   await refused(new Map([...good()].slice(1)), /has no 'first\/kernel'\. It has first\/bias, norm\/gamma, .* and 2 more/)
   await refused(good().set('other', tensor([1])), /has 'other', which the model does not have/)
   await refused(good().set('last/kernel', tensor([1, 2])), /'last\/kernel' is float32 \[2\], the model has float32 \[4,1\]/)
-  await refused(good().set('last/bias', tensor([1], { dtype: 'int32' })), /'last\.bias' is int32 \[1\], the model has float32/)
+  await refused(good().set('last/bias', tensor([1], { dtype: 'int32' })), /'last\/bias' is int32 \[1\], the model has float32/)
   await refused(new Map(), /has no 'first\/kernel'\. It has no tensors/)
   const file = fresh()
   await net.saveWeights(file)
