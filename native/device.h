@@ -57,6 +57,8 @@ class Device {
   virtual void enter() {}
   /** Where the host is the device: whether the calling thread computes by itself, or all threads together. */
   virtual void work_alone([[maybe_unused]] bool alone) {}
+  /** Whether work for all threads comes within microseconds: they watch for it, or sleep. */
+  virtual void expect_work([[maybe_unused]] bool soon) {}
   virtual void* stream() { return nullptr; }
   /** Does nothing when `guard` holds a fault by then. */
   virtual void copy(const std::vector<Copy>& copies, const Fault* guard) = 0;

@@ -25,7 +25,8 @@ class Environment {
  public:
   /**
    * Shared with JavaScript: [0] all tickets up to this one are done, [1] faults so far, [3] microseconds that its
-   * thread has computed since it last waited for a result.
+   * thread has computed since it last waited for a result, [4] microseconds that the newest run is expected to take
+   * (0: unknown).
    */
   double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished

@@ -9,7 +9,7 @@
 
 namespace weft {
 
-constexpr uint32_t kernel_library_version = 3;
+constexpr uint32_t kernel_library_version = 4;
 
 /** Changes when the memory layout of what crosses the seam does. */
 constexpr uint64_t kernel_layout() {

@@ -1,43 +1,78 @@
 // Pace: how long a program takes on one thread and on all of them, as its earlier runs tell.
 #pragma once
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <limits>
 
 namespace weft {
 
-/** Of one program. Used by the thread that runs it, and by others while it does not run. */
+/** Of one program. Used by the thread that runs it, and by others while it does not run; expected() by any thread. */
 class Pace {
  public:
   /**
-   * Whether one thread does the next run as soon as all of them would. Every now and then the slower way is tried
-   * again.
+   * Whether one thread does the next run: where all of them would gain little. Every now and then the other way is
+   * tried again, for what else the machine does changes.
    */
   bool alone() {
     runs_++;
     // the first run meets cold memory, and long runs gain from every thread
-    if (runs_ == 1 || together_.microseconds > worth_all) return false;
-    if (alone_.runs < tries) return true;
-    if (together_.runs < tries) return false;
-    const bool sooner = alone_.microseconds <= together_.microseconds;
-    return runs_ % retry == 0 ? !sooner : sooner;
+    if (runs_ == 1 || together_.usual > worth_all) return false;
+    if (left_ == 0 && runs_ >= next_) left_ = tries;
+    return left_ > 0 ? !prefers_alone_ : prefers_alone_;
   }
-  /** Notes what a run took. */
-  void took(bool alone, double microseconds) { (alone ? alone_ : together_).take(microseconds); }
+
+  /** Notes what a run took, in microseconds. */
+  void took(bool alone, double microseconds) {
+    Estimate& estimate = alone ? alone_ : together_;
+    if (left_ > 0 && alone != prefers_alone_) {
+      tried_[size_t(--left_)] = microseconds;
+      if (left_ == 0) end_trial(estimate);
+    } else {
+      estimate.take(microseconds);
+    }
+    if (left_ == 0) prefers_alone_ = alone_.usual <= together_.usual * worth_waking;
+    const double expected = (prefers_alone_ ? alone_ : together_).usual;
+    expected_.store(expected < Estimate::unknown ? expected : 0, std::memory_order_relaxed);
+  }
+
   /** What one thread takes, in microseconds; infinite as long as no run has told. */
-  double microseconds_alone() const { return alone_.microseconds; }
+  double microseconds_alone() const { return alone_.usual; }
+  /** What a run takes, in microseconds; 0 as long as none has told. */
+  double expected() const { return expected_.load(std::memory_order_relaxed); }
 
  private:
   struct Estimate {
-    double microseconds = std::numeric_limits<double>::infinity();
-    int runs = 0;
-    /** Near the shortest run: a longer one was mostly interrupted. */
-    void take(double measured) { microseconds = runs++ == 0 ? measured : std::min(measured, microseconds * 1.125 + 0.5); }
+    static constexpr double unknown = std::numeric_limits<double>::infinity();
+    double usual = unknown;
+    /** Follows the mean. A run that takes far longer was interrupted. */
+    void take(double measured) { usual = usual == unknown ? measured : usual + (std::min(measured, 2 * usual) - usual) / 8; }
   };
-  static constexpr double worth_all = 1000;
-  static constexpr int tries = 3, retry = 256;
+
+  /** The other way has been tried a few times: the middle one counts. */
+  void end_trial(Estimate& estimate) {
+    std::sort(tried_.begin(), tried_.end());
+    estimate.usual = tried_[tries / 2];
+    if (runs_ < 2 * tries) {
+      together_ = {};  // they were timed on cold memory only: it is their turn next
+    } else {
+      interval_ = std::min(2 * interval_, most_interval);
+      next_ = runs_ + interval_;
+    }
+  }
+
+  static constexpr double worth_all = 20'000;
+  /** All threads are woken for a gain of this much. */
+  static constexpr double worth_waking = 1.08;
+  static constexpr int tries = 3;
+  static constexpr uint32_t most_interval = 512;
   Estimate alone_, together_;
-  uint32_t runs_ = 0;
+  bool prefers_alone_ = false;
+  int left_ = 0;  // runs of the trial under way
+  std::array<double, tries> tried_{};
+  uint32_t runs_ = 0, next_ = 2, interval_ = 64;
+  std::atomic<double> expected_{0};
 };
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 #pragma once
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 
 #if defined(__x86_64__)
@@ -33,5 +34,18 @@ template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
   } while (std::chrono::steady_clock::now() < end);
   return ready();
 }
+
+/** How long a thread usually waits for what it watches for. */
+class Idleness {
+ public:
+  /** Whether watching costs less than to sleep and be woken. */
+  bool short_as_a_rule() const { return usual_ < worth_watching; }
+  /** Notes a wait. A long one counts no more than that it was long. */
+  void waited(double microseconds) { usual_ += (std::min(microseconds, 2 * worth_watching) - usual_) / 4; }
+
+ private:
+  static constexpr double worth_watching = 40;
+  double usual_ = 0;
+};
 
 }  // namespace weft

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "environment.h"
+#include "pause.h"
 #include "program.h"
 
 namespace weft {
@@ -78,6 +79,7 @@ class Queue {
   void start();
   void do_here(Job job);
   bool short_run(const Job& job) const;
+  static void tell_expected(const Job& job);
   void do_short(Job job, std::unique_lock<std::mutex>& lock);
   void work();
   void serve(std::unique_lock<std::mutex>& lock);
@@ -101,6 +103,8 @@ class Queue {
   std::list<Flight> flights_;  // on devices with a stream, several
   std::multiset<size_t> sizes_;
   std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
+  std::chrono::steady_clock::time_point arrived_;  // when there was a job again after there had been none
+  Idleness idle_;                  // worker only
   int waiting_ = 0;                // threads that wait for room
   enum class Worker : uint8_t { none, thread, caller } worker_ = Worker::none;
   std::mutex calling_;  // held by the thread that does a job itself
