@@ -1,6 +1,7 @@
 // Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention
 // alone.
 import { rmSync } from 'node:fs'
+import { goals } from './shared/goals.mjs'
 import { operationsOf, writeGpt } from './shared/gpt.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -50,7 +51,7 @@ if ('step'.includes(options.only) || options.profile) {
     const figures = await interleave(peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }), { rounds })
     const torch = best(figures, 'pytorch')
     report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, torch, {
-      goal: threads === 1 ? 1.5 : undefined,
+      goal: threads === 1 ? goals.gpt : undefined,
       peak: peak.compare(figures, torch, operationsOf(gpt)),
     })
   }
@@ -81,7 +82,9 @@ for (const kernel of options.profile ? [] : kernels.filter(({ name }) => name.in
   report.check(`${kernel.name}, ${kernel.pass}`, relativeDifference(mine.values, theirs.values), 1e-5)
   const run = { command: 'runKernel', milliseconds: options.quick ? 60 : 200 }
   const figures = await interleave({ weft: () => weft.request(run), ...peers(theirs.variants, run) }, { rounds })
-  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, best(figures, 'pytorch'))
+  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, best(figures, 'pytorch'), {
+    goal: threads === 1 ? goals.attention : undefined,
+  })
 }
 
 for (const side of [weft, ...torches]) side.close()

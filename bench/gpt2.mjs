@@ -1,6 +1,7 @@
 // A training step of GPT-2's size (124 million parameters, batch 2 × 128) against PyTorch, on one thread (--threads 2:
 // on two): time, and the most memory that a side holds during its steps. Needs about 6 GB.
 import { rmSync } from 'node:fs'
+import { goals } from './shared/goals.mjs'
 import { operationsOf, writeGpt } from './shared/gpt.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -46,7 +47,7 @@ for (const openblasThreads of new Set([1, threads])) {
   }
 }
 const torch = best(figures, 'pytorch')
-const goal = threads === 1 ? 1.3 : undefined
+const goal = threads === 1 ? goals.gpt2 : undefined
 report.compare('training step with Adam, batch 2 × 128', figures.weft, torch, {
   goal,
   peak: peak.compare(figures, torch, operationsOf(gpt2)),
