@@ -19,20 +19,22 @@ class Pace {
     runs_++;
     // the first run meets cold memory, and long runs gain from every thread
     if (runs_ == 1 || together_.usual > worth_all) return false;
-    if (left_ == 0 && runs_ >= next_) left_ = tries;
-    return left_ > 0 ? !prefers_alone_ : prefers_alone_;
+    if (!trying_ && runs_ >= next_) trying_ = true, tries_ = 0, spent_ = 0;
+    return trying_ ? !prefers_alone_ : prefers_alone_;
   }
 
   /** Notes what a run took, in microseconds. */
   void took(bool alone, double microseconds) {
     Estimate& estimate = alone ? alone_ : together_;
-    if (left_ > 0 && alone != prefers_alone_) {
-      tried_[size_t(--left_)] = microseconds;
-      if (left_ == 0) end_trial(estimate);
+    if (trying_ && alone != prefers_alone_) {
+      tried_[size_t(tries_++) % tried_.size()] = microseconds;
+      spent_ += microseconds;
+      const bool settled = alone || spent_ >= settling || tries_ >= most_tries;
+      if (settled && size_t(tries_) >= tried_.size()) end_trial(estimate);
     } else {
       estimate.take(microseconds);
     }
-    if (left_ == 0) prefers_alone_ = alone_.usual <= together_.usual * worth_waking;
+    if (!trying_) prefers_alone_ = alone_.usual <= together_.usual * worth_waking;
     const double expected = (prefers_alone_ ? alone_ : together_).usual;
     expected_.store(expected < Estimate::unknown ? expected : 0, std::memory_order_relaxed);
   }
@@ -50,11 +52,12 @@ class Pace {
     void take(double measured) { usual = usual == unknown ? measured : usual + (std::min(measured, 2 * usual) - usual) / 8; }
   };
 
-  /** The other way has been tried a few times: the middle one counts. */
+  /** The other way has been tried: of its last runs the middle one counts. */
   void end_trial(Estimate& estimate) {
+    trying_ = false;
     std::sort(tried_.begin(), tried_.end());
-    estimate.usual = tried_[tries / 2];
-    if (runs_ < 2 * tries) {
+    estimate.usual = tried_[tried_.size() / 2];
+    if (runs_ < 2 * tried_.size()) {
       together_ = {};  // they were timed on cold memory only: it is their turn next
     } else {
       interval_ = std::min(2 * interval_, most_interval);
@@ -65,12 +68,16 @@ class Pace {
   static constexpr double worth_all = 20'000;
   /** All threads are woken for a gain of this much. */
   static constexpr double worth_waking = 1.08;
-  static constexpr int tries = 3;
+  /** Microseconds, or runs, until the system has given each thread a core of its own. */
+  static constexpr double settling = 8'000;
+  static constexpr int most_tries = 24;
   static constexpr uint32_t most_interval = 512;
   Estimate alone_, together_;
   bool prefers_alone_ = false;
-  int left_ = 0;  // runs of the trial under way
-  std::array<double, tries> tried_{};
+  bool trying_ = false;
+  int tries_ = 0;                  // runs of the trial under way
+  double spent_ = 0;               // microseconds of the trial under way
+  std::array<double, 3> tried_{};  // its last runs
   uint32_t runs_ = 0, next_ = 2, interval_ = 64;
   std::atomic<double> expected_{0};
 };

@@ -38,13 +38,13 @@ template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
 /** How long a thread usually waits for what it watches for. */
 class Idleness {
  public:
-  /** Whether watching costs less than to sleep and be woken. */
-  bool short_as_a_rule() const { return usual_ < worth_watching; }
+  /** Whether it is usually shorter than this, in microseconds. */
+  bool below(double microseconds) const { return usual_ < microseconds; }
   /** Notes a wait. A long one counts no more than that it was long. */
-  void waited(double microseconds) { usual_ += (std::min(microseconds, 2 * worth_watching) - usual_) / 4; }
+  void waited(double microseconds) { usual_ += (std::min(microseconds, longest) - usual_) / 4; }
 
  private:
-  static constexpr double worth_watching = 40;
+  static constexpr double longest = 250;
   double usual_ = 0;
 };
 

@@ -138,9 +138,9 @@ void Queue::fit_arena(size_t bytes) {
 /** Until there is a job or a flight to look after. */
 void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
   const auto began = std::chrono::steady_clock::now();
-  if (idle_.short_as_a_rule()) {  // watching for the next run spares both sides a system call
+  if (idle_.below(worth_watching_)) {  // watching for the next run spares both sides a system call
     lock.unlock();
-    watch(std::chrono::microseconds(50), [&] { return queued_.load(std::memory_order_acquire) != 0; });
+    watch(std::chrono::microseconds(int(worth_watching_)), [&] { return queued_.load(std::memory_order_acquire) != 0; });
     lock.lock();
   }
   sleeping_ = true;

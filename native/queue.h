@@ -96,16 +96,22 @@ class Queue {
   static constexpr size_t most_waiting = 64, most_flying = 16;
   /** Microseconds that a thread of JavaScript computes before it waits for a result. */
   static constexpr double most_here = 50;
+  /**
+   * Microseconds for which it pays to watch for the next run: a thread that sleeps is woken within some 40. After a run
+   * of all threads more: they all have to be woken.
+   */
+  static constexpr double most_watching = 40, most_watching_together = 120;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;
   std::deque<Job> jobs_;
   std::list<Flight> flights_;  // on devices with a stream, several
   std::multiset<size_t> sizes_;
-  std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
+  std::atomic<size_t> queued_{0};                  // jobs_.size(), for the worker to watch without the lock
   std::chrono::steady_clock::time_point arrived_;  // when there was a job again after there had been none
-  Idleness idle_;                  // worker only
-  int waiting_ = 0;                // threads that wait for room
+  Idleness idle_;                                  // worker only
+  double worth_watching_ = most_watching;          // worker only
+  int waiting_ = 0;                                // threads that wait for room
   enum class Worker : uint8_t { none, thread, caller } worker_ = Worker::none;
   std::mutex calling_;  // held by the thread that does a job itself
   bool sleeping_ = false, profiling_ = false;

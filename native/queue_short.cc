@@ -73,8 +73,12 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   flight.job.program->run(flight.run);
   const double microseconds = std::chrono::duration<double, std::micro>(Clock::now() - began).count();
   pace.took(alone, microseconds);
-  if (!alone && queued_.load(std::memory_order_relaxed) == 0 && !idle_.short_as_a_rule()) device_.expect_work(false);
-  if (here) flight.job.environment->status[3] += microseconds;
+  if (here) {
+    flight.job.environment->status[3] += microseconds;
+    return;
+  }
+  worth_watching_ = alone ? most_watching : most_watching_together;
+  if (!alone && queued_.load(std::memory_order_relaxed) == 0 && !idle_.below(worth_watching_)) device_.expect_work(false);
 }
 
 }  // namespace weft

@@ -100,7 +100,7 @@ class Pool {
     uint32_t seen = 0;
     const auto called = [&] { return generation_.load(std::memory_order_seq_cst) != seen; };
     for (;;) {
-      watch(std::chrono::microseconds(60), [&] { return called() || resting_.load(std::memory_order_relaxed); });
+      watch(std::chrono::microseconds(120), [&] { return called() || resting_.load(std::memory_order_relaxed); });
       if (!called()) {
         std::unique_lock<std::mutex> lock(parking_);
         const uint32_t before = roused_;
