@@ -86,7 +86,22 @@ export const activationOperators: OperatorTable = {
   Clip: { reads: [1, 2], run: clip },
   PRelu: {
     run: (call) => {
-      const [x, slope, wrap] = broadcastPair(call.value(0), call.value(1))
+      const given = call.value(1)
+      const channels = call.value(0).shape[1]
+      // before version 7 a vector has a slope for each channel
+      const isVector = call.opset < 7 && given.rank === 1 && given.size === channels
+      const slopes = isVector
+        ? new Value(
+            ops.reshape(given.plain, [
+              channels,
+              ...call
+                .value(0)
+                .shape.slice(2)
+                .map(() => 1),
+            ]),
+          )
+        : given
+      const [x, slope, wrap] = broadcastPair(call.value(0), slopes)
       return wrap(ops.where(ops.less(x, 0), ops.mul(x, slope), x))
     },
   },

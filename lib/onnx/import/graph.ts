@@ -197,9 +197,10 @@ function nodeOf(proto: NodeProto, context: GraphContext, outer: ReadonlySet<stri
 /** What nodes of versions before 7 mean that later ones do not. */
 function beforeSeven(op: string, opset: number, attributes: Attributes, domain: string): string | undefined {
   if (opset >= 7 || domain !== '') return undefined
-  if (attributes.int('broadcast', 0) !== 0)
-    return `its attribute 'broadcast' is of version ${opset}, operators broadcast by themselves since version 7`
-  const changed = (opset < 6 && (op === 'Cast' || op === 'Tile')) || ['Upsample', 'BatchNormalization', 'Dropout'].includes(op)
+  if (attributes.int('broadcast', 0) !== 0 && attributes.has('axis'))
+    return `its attribute 'axis' is of version ${opset}: operators align their last axes since version 7`
+  const isTrained = ['BatchNormalization', 'Dropout'].includes(op) && attributes.int('is_test', 0) === 0
+  const changed = isTrained || op === 'Upsample' || (opset < 6 && (op === 'Cast' || op === 'Tile'))
   return changed ? `the operator of version ${opset} is another one, version 7 is the first that is computed` : undefined
 }
 
