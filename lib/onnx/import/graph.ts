@@ -56,7 +56,7 @@ export function throwProblems({ problems, what }: GraphContext): void {
   const shown = problems.slice(0, MOST_PROBLEMS).map((line) => `\n  ${line}`)
   const more = problems.length > MOST_PROBLEMS ? `\n  and ${problems.length - MOST_PROBLEMS} more` : ''
   throw new WeftError('ERR_FORMAT', `importOnnx: ${what}: ${problems.length} of its nodes cannot be computed:${shown.join('')}${more}`, {
-    hint: 'docs/onnx.md lists the operators that can',
+    hint: 'docs/onnx-import.md lists the operators that can',
   })
 }
 

@@ -110,6 +110,7 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
     const run: Run = {
       training,
       states: this.draws,
+      count: { nodes: 0 },
       within: (inner, entries, scope) => execute(inner, entries, run, this.constants, scope),
     }
     return yield* execute(graph, inputs, run, this.constants)
