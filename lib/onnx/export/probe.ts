@@ -1,0 +1,203 @@
+// Probing: an inference pass is traced at several sizes of the extents that vary, and the traces are laid over each
+// other. What is the same in all of them is fixed; what differs follows from the sizes.
+import { withDevice } from '../../core/device.js'
+import { WeftError } from '../../core/error.js'
+import { Graph, recording, Trace } from '../../core/graph.js'
+import type { Attrs, AttrValue, Call, Op } from '../../core/op.js'
+import { simplify } from '../../core/simplify.js'
+import type { DType, DynamicShape } from '../../core/spec.js'
+import type { Tensor, Variable } from '../../core/tensor.js'
+import { walk } from '../../core/tree.js'
+import type { AnyModel } from '../../model/model.js'
+import type { Extent } from './extent.js'
+import { extentNames, type ModelFacts } from './signature.js'
+
+/** A value of the model at all sizes. */
+export interface Value {
+  readonly extents: readonly Extent[]
+  readonly dtype: DType
+  /** What makes it, and which of the results it is; undefined for inputs, weights and other constants. */
+  readonly call: SymbolicCall | undefined
+  /** Weights and constants: the tensor at each size. */
+  readonly leaves: readonly Tensor[] | undefined
+}
+
+export interface SymbolicCall {
+  readonly op: Op
+  readonly inputs: readonly Value[]
+  readonly outputs: readonly Value[]
+  /** At each size. */
+  readonly attrs: readonly Attrs[]
+  readonly layer: string | undefined
+}
+
+export interface Probed {
+  readonly inputs: readonly { readonly value: Value; readonly extents: readonly (string | number)[] }[]
+  readonly calls: readonly SymbolicCall[]
+  readonly outputs: readonly Value[]
+  /** Variables that the pass would write to. */
+  readonly writes: readonly Variable[]
+  /** The pass at other sizes of the extents that vary, the batch excepted: for tables that grow with them. */
+  readonly leavesAt: (size: number) => readonly Tensor[]
+  /** Weights and constants in the order in which they are read first. */
+  readonly leaves: readonly Value[]
+}
+
+/** The graphs at different sizes are not of the same calls. */
+class Differs extends Error {
+  readonly layer: string | undefined
+  constructor(message: string, layer: string | undefined) {
+    super(message)
+    this.layer = layer
+  }
+}
+
+/**
+ * Sizes that are tried for the extents that vary, three at a time: primes, so that no two extents are alike by chance.
+ * Models refuse what is too long for them, or too small for their windows.
+ */
+const BATCHES: readonly number[] = [101, 103, 107]
+const SIZES: readonly (readonly number[])[] = [
+  [29, 31, 37, 41, 43, 47, 53, 59, 61],
+  [211, 223, 227, 229, 233, 239, 241, 251, 257],
+  [11, 13, 17, 19, 23, 29, 31, 37, 41],
+  [5, 7, 11, 13, 17, 19, 23, 29, 31],
+  [2, 3, 5, 7, 11, 13, 17, 19, 23],
+]
+
+/** The model's inference pass with sizes as symbols. ERR_SHAPE for a model that differs from size to size. */
+export function probe(model: AnyModel, facts: ModelFacts): Probed {
+  let failure: unknown
+  // inputs may vary by themselves, or, where that does not fit, together
+  for (const shared of [false, true]) {
+    const names = extentNames(facts.inputs, shared)
+    const varying = [...new Set(names.flat().filter((name) => name !== undefined && name !== 'batch'))] as string[]
+    for (const sizes of varying.length === 0 ? SIZES.slice(0, 1) : SIZES) {
+      try {
+        return overlay(model, facts, names, (name, round) => (name === 'batch' ? BATCHES : sizesOf(sizes, varying.indexOf(name)))[round]!)
+      } catch (error) {
+        if (!(error instanceof Differs) && !(error instanceof WeftError && error.code === 'ERR_SHAPE')) throw error
+        failure ??= error
+      }
+    }
+  }
+  if (!(failure instanceof Differs)) throw failure
+  const where = failure.layer === undefined ? model.name : `layer '${failure.layer}'`
+  throw new WeftError('ERR_SHAPE', `exportOnnx: ${where}: ${failure.message}, so that no one graph holds for all sizes`, {
+    ...(failure.layer === undefined ? {} : { layer: failure.layer }),
+    hint: 'Make the extents that vary fixed, for example inputShape: [28, 8] instead of [null, 8]',
+  })
+}
+
+const sizesOf = (sizes: readonly number[], index: number): readonly number[] => sizes.slice((3 * index) % 9).concat(sizes)
+
+interface Round {
+  graph: Graph
+  outputs: readonly Tensor[]
+}
+
+function traced(model: AnyModel, facts: ModelFacts, sizeOf: (input: number, axis: number) => number): Round {
+  const where = model.device
+  const trace = new Trace(`exportOnnx of ${model.name}`, where)
+  return recording(trace, () => {
+    const shapeOf = (shape: DynamicShape, input: number): number[] => shape.map((extent, axis) => extent ?? sizeOf(input, axis))
+    const inputs = facts.inputs.map(({ shape, dtype }, i) => trace.input({ shape: shapeOf(shape, i), dtype }))
+    const outputs: Tensor[] = []
+    walk(
+      withDevice(where, () => model.apply(facts.form(inputs), { training: false })),
+      (t) => outputs.push(t),
+    )
+    const graph = simplify(new Graph(trace, outputs))
+    return { graph, outputs: graph.outputs }
+  })
+}
+
+function overlay(
+  model: AnyModel,
+  facts: ModelFacts,
+  names: readonly (readonly (string | undefined)[])[],
+  size: (name: string, round: number) => number,
+): Probed {
+  const rounds = [0, 1, 2].map((round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
+  const graphs = rounds.map(({ graph }) => graph)
+  const values = new Map<Tensor, Value>()
+  const define = (tensors: readonly Tensor[], rest: Pick<Value, 'call' | 'leaves'>): Value => {
+    const [first] = tensors as [Tensor]
+    if (tensors.some((t) => t.rank !== first.rank || t.dtype !== first.dtype))
+      throw new Differs(`its results differ in rank or dtype from size to size`, rest.call?.layer)
+    const extents = first.shape.map((_, axis) => tensors.map((t) => t.shape[axis]!))
+    const value: Value = { extents, dtype: first.dtype, ...rest }
+    for (const t of tensors) values.set(t, value)
+    return value
+  }
+  const inputs = graphs[0]!.inputs.map((_, i) => {
+    const value = define(
+      graphs.map((graph) => graph.inputs[i]!),
+      { call: undefined, leaves: undefined },
+    )
+    return { value, extents: facts.inputs[i]!.shape.map((extent, axis) => extent ?? names[i]![axis]!) }
+  })
+  const leaves: Value[] = []
+  const read = (tensors: readonly Tensor[], layer: string | undefined): Value => {
+    const known = values.get(tensors[0]!)
+    if (tensors.some((t) => values.get(t) !== known)) throw new Differs('what it reads differs from size to size', layer)
+    if (known) return known
+    const sources = tensors.map(sourceOf)
+    if (sources.includes(undefined)) throw new Differs('what it reads differs from size to size', layer)
+    const value = define(tensors, { call: undefined, leaves: sources as Tensor[] })
+    leaves.push(value)
+    return value
+  }
+  const calls = graphs[0]!.calls.map((_, at): SymbolicCall => {
+    const group = graphs.map((graph) => graph.calls[at]) as Call[]
+    const [first] = group as [Call]
+    const { layer } = first
+    if (group.some((call) => call === undefined || call.op.name !== first.op.name || call.inputs.length !== first.inputs.length))
+      throw new Differs('what it computes differs from size to size', layer)
+    const made: { -readonly [K in keyof SymbolicCall]: SymbolicCall[K] } = {
+      op: first.op,
+      inputs: first.inputs.map((_, i) =>
+        read(
+          group.map((call) => call.inputs[i]!),
+          layer,
+        ),
+      ),
+      outputs: [],
+      attrs: group.map(({ attrs }) => attrs),
+      layer,
+    }
+    made.outputs = first.outputs.map((_, i) =>
+      define(
+        group.map((call) => call.outputs[i]!),
+        { call: made, leaves: undefined },
+      ),
+    )
+    return made
+  })
+  if (graphs.some((graph) => graph.calls.length !== calls.length)) throw new Differs('what it computes differs from size to size', undefined)
+  const outputs = rounds[0]!.outputs.map((_, i) =>
+    read(
+      rounds.map((round) => round.outputs[i]!),
+      undefined,
+    ),
+  )
+  const leavesAt = (longest: number): readonly Tensor[] => {
+    const { graph } = traced(model, facts, (input, axis) => (names[input]![axis] === 'batch' ? BATCHES[0]! : longest))
+    const found = new Set<Tensor>()
+    for (const t of [...graph.calls.flatMap((call) => call.inputs), ...graph.outputs]) {
+      const source = t.origin?.kind === 'call' || t.origin?.kind === 'input' ? undefined : sourceOf(t)
+      if (source) found.add(source)
+    }
+    return [...found]
+  }
+  return { inputs, calls, outputs, writes: [...graphs[0]!.writes.keys()], leavesAt, leaves }
+}
+
+/** The weight or closed-over tensor behind a leaf of a trace. */
+function sourceOf({ origin }: Tensor): Tensor | undefined {
+  if (origin?.kind === 'state') return origin.variable
+  return origin?.kind === 'capture' ? origin.tensor : undefined
+}
+
+/** An attribute at all sizes. */
+export const attrAt = <T extends AttrValue>(call: SymbolicCall, name: string): readonly T[] => call.attrs.map((attrs) => attrs[name] as T)
