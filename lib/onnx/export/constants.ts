@@ -70,7 +70,7 @@ function same(found: Constants, leaf: Value, tensors: readonly Tensor[]): void {
 /** The table, if each of the shorter ones is its beginning. */
 function checked(table: Tensor | undefined, tensors: readonly Tensor[], axis: number): Tensor {
   for (const t of tensors) {
-    const fits = table?.rank === t.rank && table.dtype === t.dtype && t.shape.every((n, i) => i === axis || n === table.shape[i])
+    const fits = table?.rank === t.rank && table.dtype === t.dtype && t.shape.every((n, i) => (i === axis ? n <= table.shape[i]! : n === table.shape[i]))
     const begin =
       fits &&
       slice(

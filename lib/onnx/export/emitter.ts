@@ -140,6 +140,8 @@ export class Emitter {
     if (sameExtents(from, to)) return place.name
     const ones = (extents: readonly Extent[]): number[] => extents.flatMap((extent, i) => (isOne(extent) ? [i] : []))
     const [removed, inserted] = [ones(from), ones(to)]
+    if (removed.length > 0 && inserted.length > 0 && sameExtents(place.base, v.extents))
+      return this.nodes.add('Transpose', [place.name], { perm: { ints: order.map((axis) => place.order.indexOf(axis)) } })
     const squeezed = removed.length > 0 ? this.nodes.add('Squeeze', [place.name, this.nodes.ints(removed)]) : place.name
     return inserted.length > 0 ? this.nodes.add('Unsqueeze', [squeezed, this.nodes.ints(inserted)]) : squeezed
   }

@@ -174,7 +174,7 @@ function outputNames({ outputs }: Probed, given: readonly string[], inputs: read
 function outputOf(v: Value, name: string, emitter: Emitter, nodes: NodeList): { name: string; dtype: DType } {
   const made = emitter.natural(v)
   const own = nodes.nodes.some(({ outputs }) => outputs.includes(made))
-  if (own && !emitter.taken.has(made)) nodes.rename(made, name)
+  if (own && !emitter.taken.has(made)) nodes.rename((one) => (one === made ? name : one))
   else nodes.nodes.push({ op: 'Identity', name: nodes.unique(`${name}/Identity`), inputs: [emitter.taken.get(made) ?? made], outputs: [name], attributes: {} })
   emitter.taken.set(made, name)
   return { name, dtype: v.dtype }

@@ -27,6 +27,8 @@ export interface OnnxNode {
 /** A constant: values as of when it was added, or bytes. */
 export interface Initializer {
   readonly name: string
+  /** The name that it has if no other constant takes it. */
+  readonly wanted: string
   readonly dtype: DType
   readonly shape: Shape
   readonly size: number
@@ -99,9 +101,9 @@ export class NodeList {
     return this.constant({ name, dtype: t.dtype, shape: t.shape, data: keep(t) })
   }
 
-  private constant({ name, dtype, shape, data }: Omit<Initializer, 'size'>): string {
+  private constant({ name, dtype, shape, data }: Omit<Initializer, 'size' | 'wanted'>): string {
     const own = this.unique(name)
-    this.initializers.set(own, { name: own, dtype, shape, data, size: sizeOf(shape) * bytesOf(dtype) })
+    this.initializers.set(own, { name: own, wanted: name, dtype, shape, data, size: sizeOf(shape) * bytesOf(dtype) })
     return own
   }
 
@@ -126,11 +128,25 @@ export class NodeList {
       this.initializers.delete(name)
       release(data)
     }
+    this.nameConstants()
   }
 
-  /** Gives a value another name. */
-  rename(from: string, to: string): void {
-    const current = (name: string): string => (name === from ? to : name)
+  /** Gives constants the names that those left out had taken. */
+  private nameConstants(): void {
+    const left = [...this.initializers.values()]
+    this.initializers.clear()
+    for (const { name } of left) this.names.delete(name)
+    const renamed = new Map<string, string>()
+    for (const constant of left) {
+      const name = this.unique(constant.wanted)
+      renamed.set(constant.name, name)
+      this.initializers.set(name, { ...constant, name })
+    }
+    this.rename((name) => renamed.get(name) ?? name)
+  }
+
+  /** Gives values other names. */
+  rename(current: (name: string) => string): void {
     this.nodes = this.nodes.map((node) => ({ ...node, inputs: node.inputs.map(current), outputs: node.outputs.map(current) }))
   }
 

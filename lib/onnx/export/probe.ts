@@ -52,17 +52,27 @@ class Differs extends Error {
   }
 }
 
+/** How many sizes a model is traced at. */
+const ROUNDS = 6
+/** The batch at each of them: primes, so that no two extents are alike by chance. */
+const BATCHES: readonly number[] = [101, 103, 107, 109, 113, 127]
+/** What is added to the least size, for each of the extents that vary: all rests are among them, and no two are alike. */
+const STEPS: readonly (readonly number[])[] = [
+  [0, 1, 2, 3, 5, 7],
+  [3, 0, 7, 1, 2, 5],
+  [5, 2, 0, 7, 3, 1],
+  [1, 7, 3, 5, 0, 2],
+]
 /**
- * Sizes that are tried for the extents that vary, three at a time: primes, so that no two extents are alike by chance.
- * Models refuse what is too long for them, or too small for their windows.
+ * Least sizes that are tried, and how far apart they are. Models refuse what is too long for them, or too small for
+ * their windows.
  */
-const BATCHES: readonly number[] = [101, 103, 107]
-const SIZES: readonly (readonly number[])[] = [
-  [29, 31, 37, 41, 43, 47, 53, 59, 61],
-  [211, 223, 227, 229, 233, 239, 241, 251, 257],
-  [11, 13, 17, 19, 23, 29, 31, 37, 41],
-  [5, 7, 11, 13, 17, 19, 23, 29, 31],
-  [2, 3, 5, 7, 11, 13, 17, 19, 23],
+const TRIES: readonly { readonly least: number; readonly apart: number; readonly steps: readonly (readonly number[])[] }[] = [
+  { least: 29, apart: 16, steps: STEPS },
+  { least: 211, apart: 16, steps: STEPS },
+  { least: 11, apart: 8, steps: STEPS },
+  { least: 5, apart: 8, steps: STEPS },
+  { least: 2, apart: 3, steps: [[0, 1, 2, 0, 1, 2]] },
 ]
 
 /** The model's inference pass with sizes as symbols. ERR_SHAPE for a model that differs from size to size. */
@@ -72,9 +82,10 @@ export function probe(model: AnyModel, facts: ModelFacts): Probed {
   for (const shared of [false, true]) {
     const names = extentNames(facts.inputs, shared)
     const varying = [...new Set(names.flat().filter((name) => name !== undefined && name !== 'batch'))] as string[]
-    for (const sizes of varying.length === 0 ? SIZES.slice(0, 1) : SIZES) {
+    for (const { least, apart, steps } of varying.length === 0 ? TRIES.slice(0, 1) : TRIES) {
+      const size = (index: number, round: number): number => least + apart * index + steps[index % steps.length]![round]!
       try {
-        return overlay(model, facts, names, (name, round) => (name === 'batch' ? BATCHES : sizesOf(sizes, varying.indexOf(name)))[round]!)
+        return overlay(model, facts, names, (name, round) => (name === 'batch' ? BATCHES[round]! : size(varying.indexOf(name), round)))
       } catch (error) {
         if (!(error instanceof Differs) && !(error instanceof WeftError && error.code === 'ERR_SHAPE')) throw error
         failure ??= error
@@ -88,8 +99,6 @@ export function probe(model: AnyModel, facts: ModelFacts): Probed {
     hint: 'Make the extents that vary fixed, for example inputShape: [28, 8] instead of [null, 8]',
   })
 }
-
-const sizesOf = (sizes: readonly number[], index: number): readonly number[] => sizes.slice((3 * index) % 9).concat(sizes)
 
 interface Round {
   graph: Graph
@@ -118,7 +127,7 @@ function overlay(
   names: readonly (readonly (string | undefined)[])[],
   size: (name: string, round: number) => number,
 ): Probed {
-  const rounds = [0, 1, 2].map((round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
+  const rounds = Array.from({ length: ROUNDS }, (_, round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
   const graphs = rounds.map(({ graph }) => graph)
   const values = new Map<Tensor, Value>()
   const define = (tensors: readonly Tensor[], rest: Pick<Value, 'call' | 'leaves'>): Value => {
