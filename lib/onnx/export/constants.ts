@@ -6,6 +6,7 @@ import type { Tensor } from '../../core/tensor.js'
 import { slice } from '../../ops/index.js'
 import { type Extent, fixedExtent, sizeOfExtents } from './extent.js'
 import type { Probed, SymbolicCall, Value } from './probe.js'
+import { random } from './operators/random.js'
 import { Unsupported } from './unsupported.js'
 
 /** A constant that has more rows the longer the inputs are: the longest one, of which each model run takes the first rows. */
@@ -97,7 +98,7 @@ const SMALL = 65_536
 export function fold(call: SymbolicCall, { tensors }: Constants, device: string): boolean {
   const { op, inputs, outputs, attrs } = call
   // a fill is said by its number
-  if (op.name === 'fill' || op.updates || RANDOM.has(op.name)) return false
+  if (op.name === 'fill' || op.updates || Object.hasOwn(random, op.name)) return false
   const operands = inputs.map((v) => tensors.get(v) ?? filled(v, device))
   if (operands.includes(undefined)) return false
   if (!outputs.every(({ extents }) => extents.every((extent) => fixedExtent(extent) !== undefined))) return false
@@ -109,15 +110,6 @@ export function fold(call: SymbolicCall, { tensors }: Constants, device: string)
   outputs.forEach((v, i) => void tensors.set(v, results[i]!))
   return true
 }
-
-const RANDOM: ReadonlySet<string> = new Set([
-  'randomUniform',
-  'randomNormal',
-  'truncatedNormal',
-  'randomInteger',
-  'bernoulli',
-  'dropout',
-])
 
 /** A small tensor of one number. */
 function filled(v: Value, device: string): Tensor | undefined {

@@ -30,8 +30,6 @@ export class Emitter {
   readonly nodes: NodeList
   readonly constants: Constants
   readonly sizes: Sizes
-  /** Values that have become outputs, and the names they have now. */
-  readonly taken: Map<string, string> = new Map()
   /** How often each value is read. */
   readonly readers: ReadonlyMap<Value, number>
   private readonly places = new Map<Value, Stored>()

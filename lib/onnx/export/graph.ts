@@ -129,14 +129,18 @@ export function graphOf(model: AnyModel, opset: number, maxLength?: number): Onn
     for (const call of probed.calls) if (!fold(call, constants, model.device)) write(call, emitter, obstacles)
     obstacles.check(model)
     nodes.layer = undefined
-    const outputs = probed.outputs.map((v, i) => outputOf(v, names[i]!, emitter, nodes))
+    nameOutputs(
+      probed.outputs.map((v) => emitter.natural(v)),
+      names,
+      nodes,
+    )
     nodes.prune(names)
     const known = new Map(probed.inputs.flatMap(({ value, extents }) => value.extents.map((extent, i) => [extent.join(), extents[i]!] as const)))
     const shapeOf = (v: Value): Port['shape'] => v.extents.map((extent) => fixedExtent(extent) ?? known.get(extent.join()))
     return {
       name: model.name,
       inputs: probed.inputs.map(({ value, extents }, i) => ({ name: facts.inputs[i]!.name, dtype: value.dtype, shape: extents })),
-      outputs: outputs.map(({ name, dtype }, i) => ({ name, dtype, shape: shapeOf(probed.outputs[i]!) })),
+      outputs: probed.outputs.map((v, i) => ({ name: names[i]!, dtype: v.dtype, shape: shapeOf(v) })),
       nodes,
     }
   }
@@ -170,12 +174,17 @@ function outputNames({ outputs }: Probed, given: readonly string[], inputs: read
   return names.map((name, i) => (inputs.includes(name) || names.indexOf(name) < i ? `${name}_output_${i}` : name))
 }
 
-/** Gives the value the output's name. */
-function outputOf(v: Value, name: string, emitter: Emitter, nodes: NodeList): { name: string; dtype: DType } {
-  const made = emitter.natural(v)
-  const own = nodes.nodes.some(({ outputs }) => outputs.includes(made))
-  if (own && !emitter.taken.has(made)) nodes.rename((one) => (one === made ? name : one))
-  else nodes.nodes.push({ op: 'Identity', name: nodes.unique(`${name}/Identity`), inputs: [emitter.taken.get(made) ?? made], outputs: [name], attributes: {} })
-  emitter.taken.set(made, name)
-  return { name, dtype: v.dtype }
+/** Gives the values the outputs' names. A value that is an input, a constant or two outputs is copied. */
+function nameOutputs(values: readonly string[], names: readonly string[], nodes: NodeList): void {
+  const made = new Set(nodes.nodes.flatMap(({ outputs }) => outputs))
+  const renamed = new Map<string, string>()
+  const copies = new Map<string, string>()
+  values.forEach((value, i) => {
+    if (made.has(value) && !renamed.has(value)) renamed.set(value, names[i]!)
+    else copies.set(names[i]!, value)
+  })
+  const current = (name: string): string => renamed.get(name) ?? name
+  nodes.rename(current)
+  for (const [name, value] of copies)
+    nodes.nodes.push({ op: 'Identity', name: nodes.unique(`${name}/Identity`), inputs: [current(value)], outputs: [name], attributes: {} })
 }

@@ -1,5 +1,7 @@
 // Convolutions and pools: images are NHWC here and NCHW there, kernels HWIO here and OIHW there. Kernels are transposed
 // at export; images stay NCHW from one of these operators to the next.
+import path from 'node:path'
+import { Variable } from '../../../core/tensor.js'
 import { transpose } from '../../../ops/index.js'
 import { samePadding, span } from '../../../ops/window.js'
 import type { Emitter } from '../emitter.js'
@@ -51,7 +53,11 @@ function convolved(call: SymbolicCall, emitter: Emitter): string {
     group: { int: attribute<number>(call, 'groups') },
     ...paddingOf(call, x!, windows, strides),
   }
-  const operands = [emitter.ordered(x!, NCHW), kernelOf(k!, emitter), ...(b ? [emitter.natural(b)] : [])]
+  const image = emitter.ordered(x!, NCHW)
+  // a convolution that was fused with a pool is known by its own layer
+  const [weight] = k!.leaves ?? []
+  if (weight instanceof Variable && weight.name.includes('/')) emitter.nodes.layer = path.posix.dirname(weight.name)
+  const operands = [image, kernelOf(k!, emitter), ...(b ? [emitter.natural(b)] : [])]
   return emitter.nodes.add('Conv', operands, attributes)
 }
 
@@ -100,6 +106,7 @@ export const images: Operators = {
     onlyFirst(call, emitter)
     const poolSize = attribute<readonly number[]>(call, 'poolSize')
     const relu = emitter.nodes.add('Relu', [convolved(call, emitter)])
+    emitter.nodes.layer = call.layer
     image(emitter, call.outputs[0]!, emitter.nodes.add('MaxPool', [relu], { kernel_shape: { ints: poolSize }, strides: { ints: poolSize } }))
   },
   conv2dInputGrad: conv2dTranspose,
