@@ -52,10 +52,6 @@ async function exportModel(model: AnyModel, place: Place, options: ExportOnnxOpt
     throw new WeftError('ERR_ARGUMENT', `exportOnnx: maxLength must be a positive integer, got ${show(maxLength)}`)
   const trace = currentTrace()
   if (trace) throw new WeftError('ERR_TRACE', `exportOnnx: it cannot be called while '${trace.name}' is being traced`)
-  if (!model.built)
-    throw new WeftError('ERR_STATE', `${model.name}: exportOnnx() before the weights exist`, {
-      hint: 'Give the first layer inputShape, or call the model on data first',
-    })
   const graph = graphOf(model, opset, maxLength)
   try {
     // protobuf is loaded by those alone who export; the values are kept already

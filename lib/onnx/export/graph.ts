@@ -95,6 +95,10 @@ export function graphOf(model: AnyModel, opset: number, maxLength?: number): Onn
   const obstacles = new Obstacles()
   checkLayers(model, obstacles)
   obstacles.check(model)
+  if (!model.built)
+    throw new WeftError('ERR_STATE', `${model.name}: exportOnnx() before the weights exist`, {
+      hint: 'Give the first layer inputShape, or call the model on data first',
+    })
   const facts = factsOf(model)
   const probed = probe(model, facts)
   for (const { name } of probed.writes) obstacles.add(`the inference pass writes to the variable '${name}'`)
@@ -162,7 +166,11 @@ function write(call: SymbolicCall, emitter: Emitter, obstacles: Obstacles): void
   }
 }
 
+/** Operations that leave a weight what it is. */
+const SAME_WEIGHT: ReadonlySet<string> = new Set(['reshape', 'transpose', 'cast', 'identity'])
+
 const nameOfConstant = ({ leaves, call }: Value): string => {
+  if (call && SAME_WEIGHT.has(call.op.name)) return nameOfConstant(call.inputs[0]!)
   const [source] = leaves ?? []
   if (source instanceof Variable) return source.name
   return call === undefined ? 'constant' : [call.layer, call.op.name].filter((part) => part !== undefined).join('/')

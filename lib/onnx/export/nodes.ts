@@ -126,6 +126,7 @@ export class NodeList {
     for (const [name, { data }] of this.initializers) {
       if (needed.has(name)) continue
       this.initializers.delete(name)
+      this.names.delete(name)
       release(data)
     }
     this.nameConstants()

@@ -40,6 +40,10 @@ class Terms {
       operands.map((x) => (typeof x === 'number' ? this.emitter.nodes.scalar(x, dtype) : x)),
     )
   }
+  /** The rest of a / b, with the sign of a. */
+  remainder(a: string, b: string): string {
+    return this.emitter.nodes.add('Mod', [a, b], { fmod: { int: 1 } })
+  }
 }
 
 const formula = (write: (x: string, t: Terms, call: SymbolicCall) => string): Operator => unary((x, emitter, call) => write(x, new Terms(emitter, call), call))
@@ -76,21 +80,27 @@ function guarded(b: string, t: Terms): { zero: string; divisor: string } {
   return { zero, divisor: t.of('Where', zero, 1, b) }
 }
 
+/** The rest of a float division, exact, with the sign of the divisor. */
+function floatRest(a: string, b: string, t: Terms): string {
+  const rest = t.remainder(a, b)
+  const opposite = t.of('Xor', t.of('Less', rest, 0), t.of('Less', b, 0))
+  const corrected = t.of('And', opposite, t.of('Not', t.of('Equal', rest, 0)))
+  return t.of('Where', corrected, t.of('Add', rest, b), rest)
+}
+
 const mod = binaryFormula((a, b, t, { inputs: [x] }) => {
-  if (isFloat(x!.dtype)) return t.of('Sub', a, t.of('Mul', t.of('Floor', t.of('Div', a, b)), b))
+  if (isFloat(x!.dtype)) return floatRest(a, b, t)
   if (x!.dtype === 'uint8') throw new Unsupported('mod of uint8')
   const { zero, divisor } = guarded(b, t)
   return t.of('Where', zero, 0, t.of('Mod', a, divisor))
 })
 
-const floorDiv = binaryFormula((a, b, t, { inputs: [x] }, { nodes }) => {
-  if (isFloat(x!.dtype)) return t.of('Floor', t.of('Div', a, b))
+/** The quotient without the rest, so that it is a whole number where a division would be rounded to one. */
+const floorDiv = binaryFormula((a, b, t, { inputs: [x] }) => {
+  if (isFloat(x!.dtype)) return t.of('Round', t.of('Div', t.of('Sub', a, floatRest(a, b, t)), b))
   if (x!.dtype === 'uint8') throw new Unsupported('floorDiv of uint8')
   const { zero, divisor } = guarded(b, t)
-  // Div truncates toward zero: one less where there is a rest and the signs differ
-  const rest = t.of('Mod', a, divisor)
-  const quotient = t.of('Div', t.of('Sub', a, rest), divisor)
-  return nodes.add('Where', [zero, nodes.scalar(0, x!.dtype), quotient])
+  return t.of('Where', zero, 0, t.of('Div', t.of('Sub', a, t.of('Mod', a, divisor)), divisor))
 })
 
 /** The angle of (x, y): that of y / x, half a turn further where x is negative. */
