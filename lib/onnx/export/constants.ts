@@ -31,7 +31,7 @@ export function uniformValue({ call }: Value): number | undefined {
 }
 
 /** Sorts the leaves of a model by how its graph says them. `longest`: the most steps of tables that grow with the input. */
-export function constantsOf({ leaves, leavesAt }: Probed, longest: number): Constants {
+export function constantsOf({ leaves, leavesAt }: Pick<Probed, 'leaves' | 'leavesAt'>, longest: number): Constants {
   const found: Constants = { tensors: new Map(), tables: new Map(), sizes: new Map(), failures: new Map() }
   let longer: readonly Tensor[] | undefined
   leaves.forEach((leaf, i) => {

@@ -6,8 +6,8 @@ import { reshape, transpose } from '../../ops/index.js'
 import type { DType } from '../../core/spec.js'
 import { type Constants, uniformValue } from './constants.js'
 import { type Extent, fixedExtent, identityOrder, isIdentity, isOne, sameExtents, sameOrder } from './extent.js'
-import type { NodeList } from './nodes.js'
-import type { Value } from './probe.js'
+import type { NodeList, OnnxNode } from './nodes.js'
+import type { Overlaid, Value } from './probe.js'
 import { Sizes } from './sizes.js'
 
 /**
@@ -26,6 +26,18 @@ export interface Plain {
   readonly order: readonly number[]
 }
 
+/** The graph of a step, as nodes. */
+export interface Body {
+  readonly name: string
+  readonly inputs: readonly BodyPort[]
+  readonly outputs: readonly BodyPort[]
+  readonly nodes: readonly OnnxNode[]
+}
+export interface BodyPort {
+  readonly name: string
+  readonly dtype: DType
+}
+
 export class Emitter {
   readonly nodes: NodeList
   readonly constants: Constants
@@ -36,8 +48,18 @@ export class Emitter {
   private readonly forms = new Map<Value, Map<string, object | string>>()
   private readonly names: (v: Value) => string
 
+  /** Writes the graph of a step. */
+  readonly body: (graph: Overlaid) => Body
+
   /** `names`: what a constant is called. */
-  constructor(nodes: NodeList, constants: Constants, readers: ReadonlyMap<Value, number>, names: (v: Value) => string) {
+  constructor(
+    nodes: NodeList,
+    constants: Constants,
+    readers: ReadonlyMap<Value, number>,
+    names: (v: Value) => string,
+    body: (graph: Overlaid) => Body,
+  ) {
+    this.body = body
     this.nodes = nodes
     this.constants = constants
     this.readers = readers

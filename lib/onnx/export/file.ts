@@ -12,6 +12,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   type AttributeProto,
   AttributeProtoSchema,
+  type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
@@ -23,7 +24,7 @@ import {
 } from '../proto/onnx_pb.js'
 import { ONNX_TYPES } from './emitter.js'
 import type { OnnxGraph, Port } from './graph.js'
-import type { Attribute, Initializer } from './nodes.js'
+import type { Attribute, Initializer, InnerGraph } from './nodes.js'
 
 /** The version of the file format that a version of the operators came with. */
 const IR_VERSIONS: Readonly<Record<number, bigint>> = { 17: 8n, 18: 8n, 19: 9n, 20: 9n, 21: 10n }
@@ -42,11 +43,12 @@ function attributeProto(name: string, value: Attribute): AttributeProto {
   if ('float' in value) return of(AttributeType.FLOAT, { f: value.float })
   if ('floats' in value) return of(AttributeType.FLOATS, { floats: [...value.floats] })
   if ('text' in value) return of(AttributeType.STRING, { s: Buffer.from(value.text) })
+  if ('graph' in value) return of(AttributeType.GRAPH, { g: graphProto(value.graph, []) })
   return of(AttributeType.STRINGS, { strings: value.texts.map((text) => Buffer.from(text)) })
 }
 
-function portProto({ name, dtype, shape }: Port): ValueInfoProto {
-  const dim = shape.map((extent) => ({
+function portProto({ name, dtype, shape }: Omit<Port, 'shape'> & Partial<Port>): ValueInfoProto {
+  const dim = shape?.map((extent) => ({
     value:
       typeof extent === 'number'
         ? { case: 'dimValue' as const, value: BigInt(extent) }
@@ -56,17 +58,17 @@ function portProto({ name, dtype, shape }: Port): ValueInfoProto {
   }))
   return create(ValueInfoProtoSchema, {
     name,
-    type: { value: { case: 'tensorType', value: { elemType: ONNX_TYPES[dtype], shape: { dim } } } },
+    type: { value: { case: 'tensorType', value: { elemType: ONNX_TYPES[dtype], ...(dim && { shape: { dim } }) } } },
   })
 }
 
-function modelBytes({ name, inputs, outputs, nodes }: OnnxGraph, tensors: TensorProto[], version: string): Uint8Array {
-  const graph = create(GraphProtoSchema, {
+function graphProto({ name, inputs, outputs, nodes }: InnerGraph | WholeGraph, tensors: TensorProto[]): GraphProto {
+  return create(GraphProtoSchema, {
     name,
     input: inputs.map(portProto),
     output: outputs.map(portProto),
     initializer: tensors,
-    node: nodes.nodes.map(({ op, name: own, inputs: from, outputs: to, attributes }) =>
+    node: nodes.map(({ op, name: own, inputs: from, outputs: to, attributes }) =>
       create(NodeProtoSchema, {
         opType: op,
         name: own,
@@ -76,6 +78,12 @@ function modelBytes({ name, inputs, outputs, nodes }: OnnxGraph, tensors: Tensor
       }),
     ),
   })
+}
+
+type WholeGraph = Omit<OnnxGraph, 'nodes'> & Pick<InnerGraph, 'nodes'>
+
+function modelBytes({ nodes, ...rest }: OnnxGraph, tensors: TensorProto[], version: string): Uint8Array {
+  const graph = graphProto({ ...rest, nodes: nodes.nodes }, tensors)
   return toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {

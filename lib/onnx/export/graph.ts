@@ -3,22 +3,18 @@ import { withDevice } from '../../core/device.js'
 import { WeftError } from '../../core/error.js'
 import { outsideTrace } from '../../core/graph.js'
 import type { DType } from '../../core/spec.js'
-import { Variable } from '../../core/tensor.js'
 import { PositionEmbedding } from '../../layers/attention/positional.js'
 import type { AnyLayer } from '../../layers/layer.js'
 import { TextVectorization } from '../../layers/text_vectorization.js'
 import type { Weighted } from '../../layers/weights.js'
 import type { AnyModel } from '../../model/model.js'
-import { constantsOf, fold } from './constants.js'
-import { Emitter } from './emitter.js'
+import { constantsOf } from './constants.js'
 import { fixedExtent } from './extent.js'
 import { NodeList } from './nodes.js'
-import { OPERATORS } from './operators/index.js'
-import { alias } from './operators/pointwise.js'
-import { sizeNumber } from './operators/shapes.js'
-import { probe, type Probed, type SymbolicCall, type Value } from './probe.js'
+import { Obstacles } from './obstacles.js'
+import { probe, type Probed, type Value } from './probe.js'
 import { factsOf } from './signature.js'
-import { Unsupported } from './unsupported.js'
+import { writeCalls } from './write_calls.js'
 
 /** An input or output; extents are numbers, names of those that vary, or undefined. */
 export interface Port {
@@ -36,22 +32,6 @@ export interface OnnxGraph {
 
 /** Rows of tables that grow with the number of steps, where the model says nothing. */
 const LONGEST = 2048
-
-/** What stands in the way: all of it is told at once. */
-class Obstacles {
-  private readonly list: string[] = []
-  /** Whether it is there already: an operation may stand in each of many layers. */
-  add(text: string): void {
-    if (!this.list.includes(text)) this.list.push(text)
-  }
-  check(model: AnyModel): void {
-    if (this.list.length === 0) return
-    const many = this.list.length === 1 ? 'one thing' : `${this.list.length} things`
-    throw new WeftError('ERR_ARGUMENT', `exportOnnx: ${model.name} has ${many} that ONNX cannot say: ${this.list.join('; ')}`, {
-      hint: 'Leave these out, for example in a model({ inputs, outputs }) of the other layers',
-    })
-  }
-}
 
 function eachLayer(model: AnyModel, visit: (layer: AnyLayer) => void): void {
   const walk = (layer: Weighted): void => {
@@ -80,13 +60,6 @@ function longestOf(model: AnyModel, known: number | undefined, given: number | u
   return longest
 }
 
-/** How often each value is read. */
-function readersOf({ calls, outputs }: Probed): Map<Value, number> {
-  const readers = new Map<Value, number>()
-  for (const v of [...calls.flatMap((call) => call.inputs), ...outputs]) readers.set(v, (readers.get(v) ?? 0) + 1)
-  return readers
-}
-
 /**
  * The graph of the model's inference pass. ERR_ARGUMENT with everything that cannot be exported.
  * @param maxLength rows of position tables, where the model does not limit its steps
@@ -94,86 +67,50 @@ function readersOf({ calls, outputs }: Probed): Map<Value, number> {
 export function graphOf(model: AnyModel, opset: number, maxLength?: number): OnnxGraph {
   const obstacles = new Obstacles()
   checkLayers(model, obstacles)
-  obstacles.check(model)
+  obstacles.check(model.name)
   if (!model.built)
     throw new WeftError('ERR_STATE', `${model.name}: exportOnnx() before the weights exist`, {
       hint: 'Give the first layer inputShape, or call the model on data first',
     })
   const facts = factsOf(model)
   const probed = probe(model, facts)
-  for (const { name } of probed.writes) obstacles.add(`the inference pass writes to the variable '${name}'`)
-  const names = outputNames(probed, facts.outputNames, facts.inputs.map(({ name }) => name))
-  const nodes = new NodeList(opset, model.device, [...facts.inputs.map(({ name }) => name), ...names])
+  // numbers that are drawn are told of where they are drawn
+  for (const { name } of probed.writes)
+    if (!name.endsWith('randomState')) obstacles.add(`the inference pass writes to the variable '${name}'`)
+  const inputs = facts.inputs.map(({ name }) => name)
+  const outputs = outputNames(probed, facts.outputNames, inputs)
+  const nodes = new NodeList(opset, model.device, [...inputs, ...outputs])
+  const write = (): void => {
+    const constants = constantsOf(probed, longestOf(model, facts.longest, maxLength))
+    const emitter = writeCalls(probed, inputs, constants, { nodes, obstacles, device: model.device })
+    obstacles.check(model.name)
+    nodes.layer = undefined
+    nameOutputs(
+      probed.outputs.map((v) => emitter.natural(v)),
+      outputs,
+      nodes,
+    )
+    nodes.prune(outputs)
+  }
   try {
-    return withDevice(model.device, () => outsideTrace(() => emit(model, probed, nodes, names, obstacles, longestOf(model, facts.longest, maxLength))))
+    outsideTrace(() => withDevice(model.device, write))
   } catch (error) {
     nodes.release()
     throw error
   }
-
-  function emit(model: AnyModel, probed: Probed, nodes: NodeList, names: readonly string[], obstacles: Obstacles, longest: number): OnnxGraph {
-    const constants = constantsOf(probed, longest)
-    const emitter = new Emitter(nodes, constants, readersOf(probed), nameOfConstant)
-    probed.inputs.forEach(({ value }, i) => {
-      emitter.define(value, facts.inputs[i]!.name)
-    })
-    for (const [leaf, { tensor, axis }] of constants.tables) {
-      const whole = nodes.tensor(nameOfConstant(leaf), tensor)
-      const end = emitter.sizes.vector(leaf.extents[axis]!)
-      emitter.define(leaf, nodes.add('Slice', [whole, nodes.ints([0]), end, nodes.ints([axis])]))
-    }
-    for (const [leaf, values] of constants.sizes) {
-      const number = sizeNumber(values, leaf.dtype, emitter)
-      emitter.define(leaf, nodes.add('Reshape', [number, nodes.ints(leaf.extents.map(() => 1))]))
-    }
-    for (const [leaf, { message }] of constants.failures) {
-      obstacles.add(message)
-      emitter.define(leaf, '')
-    }
-    for (const call of probed.calls) if (!fold(call, constants, model.device)) write(call, emitter, obstacles)
-    obstacles.check(model)
-    nodes.layer = undefined
-    nameOutputs(
-      probed.outputs.map((v) => emitter.natural(v)),
-      names,
-      nodes,
-    )
-    nodes.prune(names)
-    const known = new Map(probed.inputs.flatMap(({ value, extents }) => value.extents.map((extent, i) => [extent.join(), extents[i]!] as const)))
-    const shapeOf = (v: Value): Port['shape'] => v.extents.map((extent) => fixedExtent(extent) ?? known.get(extent.join()))
-    return {
-      name: model.name,
-      inputs: probed.inputs.map(({ value, extents }, i) => ({ name: facts.inputs[i]!.name, dtype: value.dtype, shape: extents })),
-      outputs: probed.outputs.map((v, i) => ({ name: names[i]!, dtype: v.dtype, shape: shapeOf(v) })),
-      nodes,
-    }
-  }
+  return { name: model.name, ...portsOf(probed, inputs, outputs), nodes }
 }
 
-/** Writes the nodes of a call, or notes why not. */
-function write(call: SymbolicCall, emitter: Emitter, obstacles: Obstacles): void {
-  const { op, layer, outputs } = call
-  emitter.nodes.layer = layer
-  try {
-    if (outputs.some(({ dtype }) => dtype === 'bfloat16')) throw new Unsupported('most of its operators do not take bfloat16')
-    const operator = op.alias === undefined ? OPERATORS[op.name] : alias
-    if (!operator) throw new Unsupported('ONNX has no such operator')
-    operator(call, emitter)
-  } catch (error) {
-    if (!(error instanceof Unsupported)) throw error
-    obstacles.add(`${op.name}${layer === undefined ? '' : ` in layer '${layer}'`}: ${error.message}`)
-    for (const v of outputs) emitter.define(v, '')
+/** Inputs and outputs; extents of outputs that are those of inputs have their names. */
+function portsOf(probed: Probed, inputs: readonly string[], outputs: readonly string[]): Pick<OnnxGraph, 'inputs' | 'outputs'> {
+  const names = new Map(
+    probed.inputs.flatMap((v, i) => v.extents.map((extent, axis) => [extent.join(), probed.inputExtents[i]![axis]!] as const)),
+  )
+  const shapeOf = (v: Value): Port['shape'] => v.extents.map((extent) => fixedExtent(extent) ?? names.get(extent.join()))
+  return {
+    inputs: probed.inputs.map(({ dtype }, i) => ({ name: inputs[i]!, dtype, shape: probed.inputExtents[i]! })),
+    outputs: probed.outputs.map((v, i) => ({ name: outputs[i]!, dtype: v.dtype, shape: shapeOf(v) })),
   }
-}
-
-/** Operations that leave a weight what it is. */
-const SAME_WEIGHT: ReadonlySet<string> = new Set(['reshape', 'transpose', 'cast', 'identity'])
-
-const nameOfConstant = ({ leaves, call }: Value): string => {
-  if (call && SAME_WEIGHT.has(call.op.name)) return nameOfConstant(call.inputs[0]!)
-  const [source] = leaves ?? []
-  if (source instanceof Variable) return source.name
-  return call === undefined ? 'constant' : [call.layer, call.op.name].filter((part) => part !== undefined).join('/')
 }
 
 /** Unique names of the outputs, none of which is that of an input. */

@@ -14,6 +14,15 @@ export type Attribute =
   | { readonly floats: readonly number[] }
   | { readonly text: string }
   | { readonly texts: readonly string[] }
+  | { readonly graph: InnerGraph }
+
+/** A graph inside a node. */
+export interface InnerGraph {
+  readonly name: string
+  readonly inputs: readonly { readonly name: string; readonly dtype: DType }[]
+  readonly outputs: readonly { readonly name: string; readonly dtype: DType }[]
+  readonly nodes: readonly OnnxNode[]
+}
 
 export interface OnnxNode {
   readonly op: string
@@ -120,7 +129,7 @@ export class NodeList {
     for (const node of this.nodes.toReversed()) {
       if (!node.outputs.some((name) => needed.has(name))) continue
       kept.push(node)
-      for (const name of node.inputs) needed.add(name)
+      for (const name of readBy(node)) needed.add(name)
     }
     this.nodes = kept.reverse()
     for (const [name, { data }] of this.initializers) {
@@ -148,7 +157,7 @@ export class NodeList {
 
   /** Gives values other names. */
   rename(current: (name: string) => string): void {
-    this.nodes = this.nodes.map((node) => ({ ...node, inputs: node.inputs.map(current), outputs: node.outputs.map(current) }))
+    this.nodes = this.nodes.map((node) => renamed(node, current))
   }
 
   /** Lets go of the values that constants have kept. */
@@ -160,4 +169,17 @@ export class NodeList {
 
 function release(data: Kept | Uint8Array): void {
   if (!(data instanceof Uint8Array)) data.release()
+}
+
+/** The graphs inside a node. */
+const graphsIn = ({ attributes }: OnnxNode): InnerGraph[] => Object.values(attributes).flatMap((value) => ('graph' in value ? [value.graph] : []))
+
+/** Names that a node reads, the nodes of graphs inside it included. */
+const readBy = (node: OnnxNode): string[] => [...node.inputs, ...graphsIn(node).flatMap(({ nodes }) => nodes.flatMap(readBy))]
+
+function renamed(node: OnnxNode, current: (name: string) => string): OnnxNode {
+  const attributes = Object.entries(node.attributes).map(([key, value]): [string, Attribute] =>
+    'graph' in value ? [key, { graph: { ...value.graph, nodes: value.graph.nodes.map((inner) => renamed(inner, current)) } }] : [key, value],
+  )
+  return { ...node, inputs: node.inputs.map(current), outputs: node.outputs.map(current), attributes: Object.fromEntries(attributes) }
 }

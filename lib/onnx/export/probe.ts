@@ -11,6 +11,7 @@ import { walk } from '../../core/tree.js'
 import type { AnyModel } from '../../model/model.js'
 import type { Extent } from './extent.js'
 import { extentNames, type ModelFacts } from './signature.js'
+import { isSteps, type StepsOp, withSteps } from './steps.js'
 
 /** A value of the model at all sizes. */
 export interface Value {
@@ -29,18 +30,26 @@ export interface SymbolicCall {
   /** At each size. */
   readonly attrs: readonly Attrs[]
   readonly layer: string | undefined
+  /** The graph of a step, of a call that takes many. */
+  readonly body: Overlaid | undefined
 }
 
-export interface Probed {
-  readonly inputs: readonly { readonly value: Value; readonly extents: readonly (string | number)[] }[]
+/** Graphs at different sizes, laid over each other. */
+export interface Overlaid {
+  readonly inputs: readonly Value[]
   readonly calls: readonly SymbolicCall[]
   readonly outputs: readonly Value[]
-  /** Variables that the pass would write to. */
-  readonly writes: readonly Variable[]
-  /** The pass at other sizes of the extents that vary, the batch excepted: for tables that grow with them. */
-  readonly leavesAt: (size: number) => readonly Tensor[]
   /** Weights and constants in the order in which they are read first. */
   readonly leaves: readonly Value[]
+  /** Variables that the pass would write to. */
+  readonly writes: readonly Variable[]
+}
+
+export interface Probed extends Overlaid {
+  /** Numbers, or names, of the extents of each input. */
+  readonly inputExtents: readonly (readonly (string | number)[])[]
+  /** The pass at other sizes of the extents that vary, the batch excepted: for tables that grow with them. */
+  readonly leavesAt: (size: number) => readonly Tensor[]
 }
 
 /** The graphs at different sizes are not of the same calls. */
@@ -85,7 +94,7 @@ export function probe(model: AnyModel, facts: ModelFacts): Probed {
     for (const { least, apart, steps } of varying.length === 0 ? TRIES.slice(0, 1) : TRIES) {
       const size = (index: number, round: number): number => least + apart * index + steps[index % steps.length]![round]!
       try {
-        return overlay(model, facts, names, (name, round) => (name === 'batch' ? BATCHES[round]! : size(varying.indexOf(name), round)))
+        return probedAt(model, facts, names, (name, round) => (name === 'batch' ? BATCHES[round]! : size(varying.indexOf(name), round)))
       } catch (error) {
         if (!(error instanceof Differs) && !(error instanceof WeftError && error.code === 'ERR_SHAPE')) throw error
         failure ??= error
@@ -100,12 +109,7 @@ export function probe(model: AnyModel, facts: ModelFacts): Probed {
   })
 }
 
-interface Round {
-  graph: Graph
-  outputs: readonly Tensor[]
-}
-
-function traced(model: AnyModel, facts: ModelFacts, sizeOf: (input: number, axis: number) => number): Round {
+function traced(model: AnyModel, facts: ModelFacts, sizeOf: (input: number, axis: number) => number): Graph {
   const where = model.device
   const trace = new Trace(`exportOnnx of ${model.name}`, where)
   return recording(trace, () => {
@@ -113,22 +117,34 @@ function traced(model: AnyModel, facts: ModelFacts, sizeOf: (input: number, axis
     const inputs = facts.inputs.map(({ shape, dtype }, i) => trace.input({ shape: shapeOf(shape, i), dtype }))
     const outputs: Tensor[] = []
     walk(
-      withDevice(where, () => model.apply(facts.form(inputs), { training: false })),
+      withDevice(where, () => withSteps(() => model.apply(facts.form(inputs), { training: false }))),
       (t) => outputs.push(t),
     )
-    const graph = simplify(new Graph(trace, outputs))
-    return { graph, outputs: graph.outputs }
+    return simplify(new Graph(trace, outputs))
   })
 }
 
-function overlay(
+function probedAt(
   model: AnyModel,
   facts: ModelFacts,
   names: readonly (readonly (string | undefined)[])[],
   size: (name: string, round: number) => number,
 ): Probed {
-  const rounds = Array.from({ length: ROUNDS }, (_, round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
-  const graphs = rounds.map(({ graph }) => graph)
+  const graphs = Array.from({ length: ROUNDS }, (_, round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
+  const leavesAt = (longest: number): readonly Tensor[] => {
+    const graph = traced(model, facts, (input, axis) => (names[input]![axis] === 'batch' ? BATCHES[0]! : longest))
+    const found = new Set<Tensor>()
+    for (const t of [...graph.calls.flatMap((call) => call.inputs), ...graph.outputs]) {
+      const source = t.origin?.kind === 'call' || t.origin?.kind === 'input' ? undefined : sourceOf(t)
+      if (source) found.add(source)
+    }
+    return [...found]
+  }
+  const inputExtents = facts.inputs.map(({ shape }, i) => shape.map((extent, axis) => extent ?? names[i]![axis]!))
+  return { ...overlaid(graphs), inputExtents, leavesAt }
+}
+
+function overlaid(graphs: readonly Graph[]): Overlaid {
   const values = new Map<Tensor, Value>()
   const define = (tensors: readonly Tensor[], rest: Pick<Value, 'call' | 'leaves'>): Value => {
     const [first] = tensors as [Tensor]
@@ -139,13 +155,12 @@ function overlay(
     for (const t of tensors) values.set(t, value)
     return value
   }
-  const inputs = graphs[0]!.inputs.map((_, i) => {
-    const value = define(
+  const inputs = graphs[0]!.inputs.map((_, i) =>
+    define(
       graphs.map((graph) => graph.inputs[i]!),
       { call: undefined, leaves: undefined },
-    )
-    return { value, extents: facts.inputs[i]!.shape.map((extent, axis) => extent ?? names[i]![axis]!) }
-  })
+    ),
+  )
   const leaves: Value[] = []
   const read = (tensors: readonly Tensor[], layer: string | undefined): Value => {
     const known = values.get(tensors[0]!)
@@ -174,6 +189,7 @@ function overlay(
       outputs: [],
       attrs: group.map(({ attrs }) => attrs),
       layer,
+      body: isSteps(first.op) ? overlaid(group.map(({ op }) => (op as StepsOp).body)) : undefined,
     }
     made.outputs = first.outputs.map((_, i) =>
       define(
@@ -184,22 +200,14 @@ function overlay(
     return made
   })
   if (graphs.some((graph) => graph.calls.length !== calls.length)) throw new Differs('what it computes differs from size to size', undefined)
-  const outputs = rounds[0]!.outputs.map((_, i) =>
+  const outputs = graphs[0]!.outputs.map((_, i) =>
     read(
-      rounds.map((round) => round.outputs[i]!),
+      graphs.map((graph) => graph.outputs[i]!),
       undefined,
     ),
   )
-  const leavesAt = (longest: number): readonly Tensor[] => {
-    const { graph } = traced(model, facts, (input, axis) => (names[input]![axis] === 'batch' ? BATCHES[0]! : longest))
-    const found = new Set<Tensor>()
-    for (const t of [...graph.calls.flatMap((call) => call.inputs), ...graph.outputs]) {
-      const source = t.origin?.kind === 'call' || t.origin?.kind === 'input' ? undefined : sourceOf(t)
-      if (source) found.add(source)
-    }
-    return [...found]
-  }
-  return { inputs, calls, outputs, writes: [...graphs[0]!.writes.keys()], leavesAt, leaves }
+  const writes = [...graphs[0]!.writes.keys(), ...calls.flatMap(({ body }) => body?.writes ?? [])]
+  return { inputs, calls, outputs, leaves, writes }
 }
 
 /** The weight or closed-over tensor behind a leaf of a trace. */

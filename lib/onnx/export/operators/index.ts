@@ -9,6 +9,7 @@ import { random } from './random.js'
 import { recurrent } from './recurrent.js'
 import { reductions } from './reduce.js'
 import { shapes } from './shapes.js'
+import { steps } from './steps.js'
 
 export const OPERATORS: Operators = {
   ...pointwise,
@@ -19,6 +20,7 @@ export const OPERATORS: Operators = {
   ...recurrent,
   ...attentions,
   ...random,
+  ...steps,
   add: endOfNormalization(pointwise['add']!),
   mul: endOfNormalization(pointwise['mul']!),
 }
