@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   atan2,
+  batchNorm,
   bert,
   concat,
   defineOp,
@@ -12,12 +13,15 @@ import {
   model,
   oneHot,
   pad,
+  scatterAdd,
   sequential,
   setSeed,
   type Shape,
+  sort,
   type Tensor,
   tensor,
   topK,
+  updateSlice,
   type Variable,
   where,
 } from '../../lib/index.js'
@@ -297,6 +301,10 @@ function operations(): AnyModel {
     best: topK(a, 2).values,
     all: a.greater(-3).all(),
     copy: a,
+    added: scatterAdd(a.mul(0), [1, 0, 1], a.slice([0, 0, 0], [-1, 3, -1]), 1),
+    replaced: updateSlice(a, b.slice([0, 0, 0], [-1, 2, -1]), a.argMax(1).max().mul(0).add(1), { axis: 1 }),
+    normal: batchNorm(a, [1, 2, 3, 4, 5, 6], [0, 0, 1, 1, 0, 0]).y,
+    ranked: sort(a, { descending: true, axis: 1 }),
   }
   return model({ inputs: [a, b], outputs })
 }

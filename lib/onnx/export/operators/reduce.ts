@@ -120,7 +120,22 @@ const mean: Operator = (call, emitter) => {
 
 const one = ({ extents }: Value): readonly number[] => extents[0]!.map(() => 1)
 
+/** Rows [r, c] normalized with their own mean and variance, which are results too. */
+const batchNorm: Operator = (call, emitter) => {
+  const [x, gamma, beta] = call.inputs.map((v) => emitter.natural(v)) as [string, string, string]
+  const { nodes } = emitter
+  const over = (name: string): string => reduced('ReduceMean', name, [0], true, emitter)
+  const mean = over(x)
+  const difference = nodes.add('Sub', [x, mean])
+  const variance = over(nodes.add('Mul', [difference, difference]))
+  const root = nodes.add('Sqrt', [nodes.add('Add', [variance, nodes.scalar(attribute<number>(call, 'epsilon'), call.inputs[0]!.dtype)])])
+  const y = nodes.add('Add', [nodes.add('Mul', [nodes.add('Div', [difference, root]), gamma]), beta])
+  const flat = (name: string): string => nodes.add('Squeeze', [name, nodes.ints([0])])
+  for (const [i, name] of [y, flat(mean), flat(variance)].entries()) emitter.define(call.outputs[i]!, name)
+}
+
 export const reductions: Operators = {
+  batchNorm,
   sum: reduction('ReduceSum', narrow),
   mean,
   prod: reduction('ReduceProd'),

@@ -1,7 +1,7 @@
 // Shapes, selection and creation: what moves values without computing with them.
 import { isFloat } from '../../../core/spec.js'
 import type { Emitter } from '../emitter.js'
-import { combined, type Extent, fixedExtent, isOne, sameExtent, sameExtents } from '../extent.js'
+import { combined, type Extent, fixedExtent, isOne, sameExtent, sameExtents, sizeOfExtents } from '../extent.js'
 import { attrAt, type SymbolicCall, type Value } from '../probe.js'
 import { Unsupported } from '../unsupported.js'
 import { attribute, type Operator, type Operators } from './operator.js'
@@ -169,6 +169,40 @@ const dynamicSlice: Operator = (call, emitter) => {
   emitter.define(out!, made, { base: out!.extents, order })
 }
 
+/** x with `update` in the place of its values from `start` on: what is before, the update, what is behind. */
+const updateSlice: Operator = (call, emitter) => {
+  const [x, update, start] = call.inputs
+  const [out] = call.outputs
+  const axis = attribute<number>(call, 'axis')
+  const { nodes, sizes } = emitter
+  const { name, order } = emitter.plain(x!)
+  const place = order.indexOf(axis)
+  const begin = emitter.cast(emitter.natural(start!), 'int64')
+  const behind = nodes.add('Add', [begin, sizes.vector(update!.extents[axis]!)])
+  const part = (from: string, to: string): string => nodes.add('Slice', [name, from, to, nodes.ints([place])])
+  const parts = [part(nodes.ints([0]), begin), emitter.ordered(update!, order), part(behind, nodes.ints([END]))]
+  emitter.define(out!, nodes.add('Concat', parts, { axis: { int: place } }), { base: out!.extents, order })
+}
+
+/** Updates added into zeros along an axis; `places`: which of an update's axes the indices stand for. */
+function scattered(call: SymbolicCall, emitter: Emitter, axis: number, places: number): void {
+  const [indices, updates] = call.inputs
+  const [out] = call.outputs
+  const { nodes, sizes } = emitter
+  const { extents } = updates!
+  const count = sizeOfExtents(extents.slice(axis, axis + places), extents[0]?.length ?? 1)
+  const shape = [...extents.slice(0, axis), count, ...extents.slice(axis + places)]
+  const one = count.map(() => 1)
+  const shaped = (v: Value, to: readonly Extent[]): string =>
+    sameExtents(v.extents, to) ? emitter.natural(v) : nodes.add('Reshape', [emitter.natural(v), sizes.shape(to)])
+  // along the last axis there is an index for each update; else one for each part of them
+  const own = sameExtents(indices!.extents, extents) ? extents : shape.map((_, i) => (i === axis ? count : one))
+  const wide = nodes.add('Expand', [emitter.cast(shaped(indices!, own), 'int64'), sizes.shape(shape)])
+  const zeros = nodes.add('Expand', [nodes.scalar(0, out!.dtype), sizes.shape(out!.extents)])
+  const attributes = { axis: { int: axis }, reduction: { text: 'add' } }
+  emitter.define(out!, nodes.add('ScatterElements', [zeros, wide, shaped(updates!, shape)], attributes))
+}
+
 /** A number that follows from the sizes: their multiple or reciprocal, for means over axes that vary. */
 function sizeNumber(values: Extent, dtype: Value['dtype'], emitter: Emitter): string {
   const { nodes, sizes } = emitter
@@ -209,6 +243,9 @@ export const shapes: Operators = {
   gatherAlong,
   oneHot,
   dynamicSlice,
+  updateSlice,
+  scatterAdd: (call, emitter) => scattered(call, emitter, attribute<number>(call, 'axis'), call.inputs[0]!.extents.length),
+  scatterAlong: (call, emitter) => scattered(call, emitter, call.inputs[1]!.extents.length - 1, 1),
   fill,
   arange,
 }
