@@ -31,7 +31,8 @@ interface Case {
 
 const titleOf = (row: LayerRow): string => (row.name ? `${row.factory} (${row.name})` : row.factory)
 const isList = (row: LayerRow): boolean => Array.isArray(row.input[0])
-const shapesOf = (row: LayerRow): readonly (readonly number[])[] => (isList(row) ? row.input : [row.input]) as readonly (readonly number[])[]
+const shapesOf = (row: LayerRow): readonly (readonly number[])[] =>
+  (isList(row) ? row.input : [row.input]) as readonly (readonly number[])[]
 
 /** The row as a model; undefined for a layer that does not take extents that vary. */
 function modelOf(row: LayerRow, varying: boolean): AnyModel | undefined {
@@ -80,7 +81,9 @@ const fileOf = ({ title }: Case, opset: number): string => path.join(folder, `${
 test('every row is exported', async () => {
   for (const one of cases) {
     for (const opset of OPSETS)
-      await one.model.exportOnnx(fileOf(one, opset), { opset }).catch((error: Error) => assert.unreachable(`${one.title}: ${error.message}`))
+      await one.model
+        .exportOnnx(fileOf(one, opset), { opset })
+        .catch((error: Error) => assert.unreachable(`${one.title}: ${error.message}`))
     exported.add(one.factory)
   }
   assert.ok(cases.filter(({ title }) => title.endsWith('vary')).length > 50)
@@ -91,17 +94,19 @@ test('tokens with their positions are exported, for every length that there are 
     layers.inputLayer({ inputShape: [null], dtype: 'int32' }),
     layers.tokenAndPositionEmbedding({ vocabularySize: 9, sequenceLength: 6, embeddingDim: 4 }),
   ])
-  const one: Case = { title: IDS_OF_BATCH, factory: IDS_OF_BATCH, model: net, several: false, feeds: [1, 3, 6].map((steps) => ({ x: ids(2, steps) })) }
+  const one: Case = {
+    title: IDS_OF_BATCH,
+    factory: IDS_OF_BATCH,
+    model: net,
+    several: false,
+    feeds: [1, 3, 6].map((steps) => ({ x: ids(2, steps) })),
+  }
   cases.push(one)
   for (const opset of OPSETS) await net.exportOnnx(fileOf(one, opset), { opset })
   exported.add(IDS_OF_BATCH)
 })
 
-const ids = (batch: number, steps: number): Tensor =>
-  values([batch, steps], 7)
-    .add(2)
-    .mul(2)
-    .cast('int32')
+const ids = (batch: number, steps: number): Tensor => values([batch, steps], 7).add(2).mul(2).cast('int32')
 
 test('texts are refused, with the layer that takes them', async () => {
   const vectorize = layers.textVectorization({ vocabulary: ['ham', 'spam'], name: 'words' })
@@ -137,7 +142,9 @@ for (const opset of OPSETS) {
   testWith(hasRuntime, RUNTIME, `onnxruntime computes every row alike, opset ${opset}`, async () => {
     for (const one of cases) {
       const form = (feed: Feed): unknown => (one.several ? Object.values(feed) : Object.values(feed)[0])
-      await agree(one.model, fileOf(one, opset), one.feeds, form).catch((error: Error) => assert.unreachable(`${one.title}: ${error.message}`))
+      await agree(one.model, fileOf(one, opset), one.feeds, form).catch((error: Error) =>
+        assert.unreachable(`${one.title}: ${error.message}`),
+      )
     }
   })
 }

@@ -9,7 +9,7 @@ import type { Probed, SymbolicCall, Value } from './probe.js'
 import { random } from './operators/random.js'
 import { Unsupported } from './unsupported.js'
 
-/** A constant that has more rows the longer the inputs are: the longest one, of which each model run takes the first rows. */
+/** A constant that has more rows the longer the inputs are: the longest one, whose first rows are taken. */
 export interface Table {
   readonly tensor: Tensor
   readonly axis: number
@@ -30,7 +30,10 @@ export function uniformValue({ call }: Value): number | undefined {
   return fixedExtent(call.attrs.map(({ value }) => value as number))
 }
 
-/** Sorts the leaves of a model by how its graph says them. `longest`: the most steps of tables that grow with the input. */
+/**
+ * Sorts the leaves of a model by how its graph says them.
+ * @param longest the most steps of tables that grow with the input
+ */
 export function constantsOf({ leaves, leavesAt }: Pick<Probed, 'leaves' | 'leavesAt'>, longest: number): Constants {
   const found: Constants = { tensors: new Map(), tables: new Map(), sizes: new Map(), failures: new Map() }
   let longer: readonly Tensor[] | undefined
@@ -71,7 +74,10 @@ function same(found: Constants, leaf: Value, tensors: readonly Tensor[]): void {
 /** The table, if each of the shorter ones is its beginning. */
 function checked(table: Tensor | undefined, tensors: readonly Tensor[], axis: number): Tensor {
   for (const t of tensors) {
-    const fits = table?.rank === t.rank && table.dtype === t.dtype && t.shape.every((n, i) => (i === axis ? n <= table.shape[i]! : n === table.shape[i]))
+    const fits =
+      table?.rank === t.rank &&
+      table.dtype === t.dtype &&
+      t.shape.every((n, i) => (i === axis ? n <= table.shape[i]! : n === table.shape[i]))
     const begin =
       fits &&
       slice(

@@ -138,7 +138,11 @@ export class Emitter {
         place.order,
         place.base.map((_, axis) => place.order.indexOf(axis)),
       )
-      const shaped = this.nodes.add('Reshape', [natural, ...this.sizes.target(place.base, v.extents)], this.sizes.reshapeAttributes(v.extents))
+      const shaped = this.nodes.add(
+        'Reshape',
+        [natural, ...this.sizes.target(place.base, v.extents)],
+        this.sizes.reshapeAttributes(v.extents),
+      )
       return isIdentity(order) ? shaped : this.nodes.add('Transpose', [shaped], { perm: { ints: order } })
     }
     const wanted = order.filter((axis) => !isOne(v.extents[axis]!))
@@ -192,7 +196,10 @@ export const arranged = (t: Tensor, shape: readonly number[], order: readonly nu
  * not those of the value.
  */
 function keptAxes({ base, order }: Stored, v: Value): number[] | undefined {
-  const [from, to] = [base, v.extents].map((extents) => extents.flatMap((extent, axis) => (isOne(extent) ? [] : [axis]))) as [number[], number[]]
+  const [from, to] = [base, v.extents].map((extents) => extents.flatMap((extent, axis) => (isOne(extent) ? [] : [axis]))) as [
+    number[],
+    number[],
+  ]
   const same = sameExtents(
     from.map((axis) => base[axis]!),
     to.map((axis) => v.extents[axis]!),

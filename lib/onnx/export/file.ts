@@ -119,7 +119,11 @@ async function writeData({ data, size }: Initializer, sink: Sink, hash: ReturnTy
 }
 
 /** Writes constants into a file in the folder, named by what is in it. Returns its name and their places. */
-async function writeExternal(folder: string, stem: string, list: readonly Initializer[]): Promise<{ name: string; places: Map<Initializer, number> }> {
+async function writeExternal(
+  folder: string,
+  stem: string,
+  list: readonly Initializer[],
+): Promise<{ name: string; places: Map<Initializer, number> }> {
   const places = new Map<Initializer, number>()
   const prepared = path.join(folder, stagingName())
   const hash = createHash('sha256')
@@ -147,7 +151,8 @@ async function writeExternal(folder: string, stem: string, list: readonly Initia
 /** Data files of this model that an earlier export has left. */
 async function removeOld(folder: string, stem: string, kept: string | undefined): Promise<void> {
   const names = await readdir(folder).catch((): string[] => [])
-  const isOld = (name: string): boolean => name.startsWith(`${stem}-`) && /^-[0-9a-f]{12}\.data$/.test(name.slice(stem.length)) && name !== kept
+  const isOld = (name: string): boolean =>
+    name.startsWith(`${stem}-`) && /^-[0-9a-f]{12}\.data$/.test(name.slice(stem.length)) && name !== kept
   for (const name of names.filter(isOld)) await rm(path.join(folder, name), { force: true }).catch(() => undefined)
 }
 
@@ -155,7 +160,11 @@ async function removeOld(folder: string, stem: string, kept: string | undefined)
  * Writes the graph to a file. Both files are written aside and renamed, the data before the model that names them:
  * whoever opens the model meanwhile has the old one or the new one, with its data.
  */
-export async function writeOnnx(file: string, graph: OnnxGraph, { external, version }: { external: boolean; version: string }): Promise<void> {
+export async function writeOnnx(
+  file: string,
+  graph: OnnxGraph,
+  { external, version }: { external: boolean; version: string },
+): Promise<void> {
   const list = [...graph.nodes.initializers.values()]
   const total = list.reduce((sum, { size }) => sum + size, 0)
   const apart = external || total > MOST_INLINE ? list.filter(({ size }) => size >= LEAST_EXTERNAL) : []

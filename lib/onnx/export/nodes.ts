@@ -101,7 +101,10 @@ export class NodeList {
   /** A constant of rank 0. */
   scalar(value: number, dtype: DType): string {
     return this.once(`scalar ${dtype} ${Object.is(value, -0) ? '-0' : value}`, () =>
-      this.tensor('constant', outsideTrace(() => withDevice(this.device, () => full([], value, { dtype })))),
+      this.tensor(
+        'constant',
+        outsideTrace(() => withDevice(this.device, () => full([], value, { dtype }))),
+      ),
     )
   }
 
@@ -172,14 +175,17 @@ function release(data: Kept | Uint8Array): void {
 }
 
 /** The graphs inside a node. */
-const graphsIn = ({ attributes }: OnnxNode): InnerGraph[] => Object.values(attributes).flatMap((value) => ('graph' in value ? [value.graph] : []))
+const graphsIn = ({ attributes }: OnnxNode): InnerGraph[] =>
+  Object.values(attributes).flatMap((value) => ('graph' in value ? [value.graph] : []))
 
 /** Names that a node reads, the nodes of graphs inside it included. */
 const readBy = (node: OnnxNode): string[] => [...node.inputs, ...graphsIn(node).flatMap(({ nodes }) => nodes.flatMap(readBy))]
 
 function renamed(node: OnnxNode, current: (name: string) => string): OnnxNode {
   const attributes = Object.entries(node.attributes).map(([key, value]): [string, Attribute] =>
-    'graph' in value ? [key, { graph: { ...value.graph, nodes: value.graph.nodes.map((inner) => renamed(inner, current)) } }] : [key, value],
+    'graph' in value
+      ? [key, { graph: { ...value.graph, nodes: value.graph.nodes.map((inner) => renamed(inner, current)) } }]
+      : [key, value],
   )
   return { ...node, inputs: node.inputs.map(current), outputs: node.outputs.map(current), attributes: Object.fromEntries(attributes) }
 }

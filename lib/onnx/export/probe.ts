@@ -65,7 +65,7 @@ class Differs extends Error {
 const ROUNDS = 6
 /** The batch at each of them: primes, so that no two extents are alike by chance. */
 const BATCHES: readonly number[] = [101, 103, 107, 109, 113, 127]
-/** What is added to the least size, for each of the extents that vary: all rests are among them, and no two are alike. */
+/** What is added to the least size, for each of the extents that vary: all rests are there, no two extents are alike. */
 const STEPS: readonly (readonly number[])[] = [
   [0, 1, 2, 3, 5, 7],
   [3, 0, 7, 1, 2, 5],
@@ -199,7 +199,8 @@ function overlaid(graphs: readonly Graph[]): Overlaid {
     )
     return made
   })
-  if (graphs.some((graph) => graph.calls.length !== calls.length)) throw new Differs('what it computes differs from size to size', undefined)
+  if (graphs.some((graph) => graph.calls.length !== calls.length))
+    throw new Differs('what it computes differs from size to size', undefined)
   const outputs = graphs[0]!.outputs.map((_, i) =>
     read(
       graphs.map((graph) => graph.outputs[i]!),

@@ -46,7 +46,11 @@ function recordSteps(cell: CellLike, x: Tensor, initial: readonly Tensor[], opti
   counts.set(outer, id + 1)
   const op: StepsOp = { name: STEPS, body: graph, noGradient: true, shape: () => specs }
   const operands = [x, before, ...initial, ...(mask ? [expandDims(mask, -1)] : [])]
-  const [sequence, after, ...finals] = outer.record(op, operands, { id, reverse, masked: mask !== undefined }, specs) as [Tensor, Tensor, ...Tensor[]]
+  const [sequence, after, ...finals] = outer.record(op, operands, { id, reverse, masked: mask !== undefined }, specs) as [
+    Tensor,
+    Tensor,
+    ...Tensor[],
+  ]
   return { sequence: () => sequence, last: after, states: finals }
 }
 

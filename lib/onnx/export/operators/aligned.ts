@@ -65,7 +65,8 @@ function constantIn(v: Value, order: readonly number[], rank: number, emitter: E
   const lead = narrow.findIndex((n) => n !== 1)
   const kept = narrow.slice(lead)
   // axes of extent 1 in front are left out: operands broadcast to them
-  if (kept.length === shape.length && sameOrder(kept, shape) && order.slice(lead).every((axis, i) => axis === i + lead)) return emitter.natural(v)
+  if (kept.length === shape.length && sameOrder(kept, shape) && order.slice(lead).every((axis, i) => axis === i + lead))
+    return emitter.natural(v)
   return emitter.reformed(v, `${kept.join()} of ${order.join()}`, (t) => reshape(arranged(t, wide, order), kept))
 }
 

@@ -5,7 +5,7 @@ import { fixedExtent } from '../extent.js'
 import { Unsupported } from '../unsupported.js'
 import { attribute, onlyFirst, type Operator, type Operators } from './operator.js'
 
-/** Keys or values [b, t, heads, d] in an order in which heads come second, each repeated for the queries that read it. */
+/** Keys or values [b, t, heads, d] in an order in which heads come second, repeated for the queries that read them. */
 function heads(v: Value, order: readonly number[], count: number, emitter: Emitter): string {
   const name = emitter.ordered(v, order)
   const own = fixedExtent(v.extents[2]!)!
@@ -51,7 +51,12 @@ const attention: Operator = (call, emitter) => {
 }
 
 /** Both members of every pair, and the pairs put together again. */
-function pairsOf(x: string, features: number, interleaved: boolean, { nodes }: Emitter): [string, string, (a: string, b: string) => string] {
+function pairsOf(
+  x: string,
+  features: number,
+  interleaved: boolean,
+  { nodes }: Emitter,
+): [string, string, (a: string, b: string) => string] {
   const half = features / 2
   const part = (begin: number, step: number): string =>
     nodes.add('Slice', [
@@ -75,8 +80,7 @@ const rotary: Operator = (call, emitter) => {
   // in the order in which heads or steps come first, as they are stored
   const order = emitter.plain(x!).order.join() === '0,2,1,3' ? [0, 2, 1, 3] : [0, 1, 2, 3]
   const [first, second, together] = pairsOf(emitter.ordered(x!, order), features, attribute<boolean>(call, 'interleaved'), emitter)
-  const table = (v: Value): string =>
-    order[1] === 2 ? emitter.natural(v) : nodes.add('Unsqueeze', [emitter.natural(v), nodes.ints([1])])
+  const table = (v: Value): string => (order[1] === 2 ? emitter.natural(v) : nodes.add('Unsqueeze', [emitter.natural(v), nodes.ints([1])]))
   const [c, s] = [table(cos!), table(sin!)]
   const times = (a: string, b: string): string => nodes.add('Mul', [a, b])
   const a = nodes.add('Sub', [times(first, c), times(second, s)])

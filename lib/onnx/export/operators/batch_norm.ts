@@ -58,8 +58,16 @@ export const endOfNormalization =
     }
     const [size] = parts.mean.extents[0]!
     const vector = (v: Value | undefined, value: number): string =>
-      v ? emitter.natural(v) : emitter.shared(parts.mean, `all ${value}`, () => emitter.nodes.tensor('constant', constant(size!, value, parts.mean)))
-    const operands = [place.name, vector(parts.gamma, 1), vector(parts.beta, 0), emitter.natural(parts.mean), emitter.natural(parts.variance)]
+      v
+        ? emitter.natural(v)
+        : emitter.shared(parts.mean, `all ${value}`, () => emitter.nodes.tensor('constant', constant(size!, value, parts.mean)))
+    const operands = [
+      place.name,
+      vector(parts.gamma, 1),
+      vector(parts.beta, 0),
+      emitter.natural(parts.mean),
+      emitter.natural(parts.variance),
+    ]
     const made = emitter.nodes.add('BatchNormalization', operands, { epsilon: { float: parts.epsilon } })
     emitter.define(out!, made, { base: place.base, order: place.order })
   }

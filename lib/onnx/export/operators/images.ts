@@ -107,7 +107,11 @@ export const images: Operators = {
     const poolSize = attribute<readonly number[]>(call, 'poolSize')
     const relu = emitter.nodes.add('Relu', [convolved(call, emitter)])
     emitter.nodes.layer = call.layer
-    image(emitter, call.outputs[0]!, emitter.nodes.add('MaxPool', [relu], { kernel_shape: { ints: poolSize }, strides: { ints: poolSize } }))
+    image(
+      emitter,
+      call.outputs[0]!,
+      emitter.nodes.add('MaxPool', [relu], { kernel_shape: { ints: poolSize }, strides: { ints: poolSize } }),
+    )
   },
   conv2dInputGrad: conv2dTranspose,
   maxPool2d: (call, emitter) => {

@@ -21,8 +21,7 @@ const unary =
     like(emitter, out!, formula(emitter.stored(x!).name, emitter, call), x!)
   }
 
-const node =
-  (op: string, attributes: (call: SymbolicCall) => Record<string, { float: number }> = () => ({})): Operator =>
+const node = (op: string, attributes: (call: SymbolicCall) => Record<string, { float: number }> = () => ({})): Operator =>
   unary((x, { nodes }, call) => nodes.add(op, [x], attributes(call)))
 
 /** Formulas read like arithmetic: operands are names, numbers take the dtype of the operation's operand. */
@@ -46,7 +45,8 @@ class Terms {
   }
 }
 
-const formula = (write: (x: string, t: Terms, call: SymbolicCall) => string): Operator => unary((x, emitter, call) => write(x, new Terms(emitter, call), call))
+const formula = (write: (x: string, t: Terms, call: SymbolicCall) => string): Operator =>
+  unary((x, emitter, call) => write(x, new Terms(emitter, call), call))
 
 /** Nodes of two operands that broadcast. */
 const binaryFormula =
@@ -143,7 +143,10 @@ const cast: Operator = (call, emitter) => {
     // float32 has no 2³¹ - 1: what reaches 2³¹ is set by itself
     const wide = emitter.cast(nodes.add('Where', [nodes.add('IsNaN', [name]), nodes.scalar(0, x!.dtype), name]), 'float64')
     const [low, high] = limits
-    return emitter.cast(nodes.add('Min', [nodes.add('Max', [wide, nodes.scalar(low, 'float64')]), nodes.scalar(high, 'float64')]), out!.dtype)
+    return emitter.cast(
+      nodes.add('Min', [nodes.add('Max', [wide, nodes.scalar(low, 'float64')]), nodes.scalar(high, 'float64')]),
+      out!.dtype,
+    )
   }
   if (emitter.uniform(x!) !== undefined) emitter.define(out!, convert(emitter.natural(x!)))
   else like(emitter, out!, convert(emitter.stored(x!).name), x!)
@@ -201,9 +204,7 @@ export const pointwise: Operators = {
   selu: node('Selu'),
   mish: formula((x, t) => t.of('Mul', x, t.of('Tanh', t.of('Softplus', x)))),
   hardSigmoid: node('HardSigmoid', () => ({ alpha: { float: 1 / 6 }, beta: { float: 0.5 } })),
-  relu: unary((x, emitter, { inputs: [v] }) =>
-    v!.dtype === 'uint8' ? x : emitter.nodes.add('Relu', [x]),
-  ),
+  relu: unary((x, emitter, { inputs: [v] }) => (v!.dtype === 'uint8' ? x : emitter.nodes.add('Relu', [x]))),
   elu: node('Elu', alpha),
   leakyRelu: node('LeakyRelu', alpha),
   hardShrink: node('Shrink', (call) => ({ lambd: { float: attribute<number>(call, 'lambda') }, bias: { float: 0 } })),

@@ -31,7 +31,13 @@ function rowsOf(x: Value, constantWeights: boolean, emitter: Emitter): Rows {
   const apart = split > 0 && isIdentity(order.slice(0, split)) && permuted.length > 1
   if (apart && !isIdentity(permuted) && constantWeights && features) {
     const flat = [...base.slice(0, split), k]
-    const name = emitter.nodes.add('Reshape', [place.name, ...emitter.sizes.target(order.map((axis) => base[axis]!), flat)])
+    const name = emitter.nodes.add('Reshape', [
+      place.name,
+      ...emitter.sizes.target(
+        order.map((axis) => base[axis]!),
+        flat,
+      ),
+    ])
     const weights: Rows['weights'] = (t) => {
       const columns = t.shape[1]!
       return reshape(transpose(reshape(t, [...features, columns]), [...permuted, permuted.length]), [t.shape[0]!, columns])
@@ -48,7 +54,8 @@ const dense: Operator = (call, emitter) => {
   const { name, base, order, weights } = rowsOf(x!, constant, emitter)
   const kernel = weights ? emitter.reformed(w!, `rows of ${name}`, weights) : emitter.natural(w!)
   const bias = emitter.natural(b!)
-  const product = base.length === 2 ? nodes.add('Gemm', [name, kernel, bias]) : nodes.add('Add', [nodes.add('MatMul', [name, kernel]), bias])
+  const product =
+    base.length === 2 ? nodes.add('Gemm', [name, kernel, bias]) : nodes.add('Add', [nodes.add('MatMul', [name, kernel]), bias])
   const made = activated(product, attribute<string>(call, 'activation'), emitter)
   emitter.define(call.outputs[0]!, made, { base: [...base.slice(0, -1), call.outputs[0]!.extents[1]!], order })
 }

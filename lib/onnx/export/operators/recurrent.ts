@@ -81,7 +81,10 @@ function activationsOf(names: readonly string[]): Record<string, Attribute> {
   const own = names.flatMap((name) => (numbers[name] ? [numbers[name]] : []))
   return {
     activations: { texts: names.map((name) => known[name]!) },
-    ...(own.length > 0 && { activation_alpha: { floats: own.map(([alpha]) => alpha) }, activation_beta: { floats: own.map(([, beta]) => beta) } }),
+    ...(own.length > 0 && {
+      activation_alpha: { floats: own.map(([alpha]) => alpha) },
+      activation_beta: { floats: own.map(([, beta]) => beta) },
+    }),
   }
 }
 

@@ -84,7 +84,10 @@ const softmax =
 const cumSum: Operator = (call, emitter) => {
   const { name, order } = emitter.plain(call.inputs[0]!)
   const { nodes } = emitter
-  const flags = { exclusive: { int: Number(attribute<boolean>(call, 'exclusive')) }, reverse: { int: Number(attribute<boolean>(call, 'reverse')) } }
+  const flags = {
+    exclusive: { int: Number(attribute<boolean>(call, 'exclusive')) },
+    reverse: { int: Number(attribute<boolean>(call, 'reverse')) },
+  }
   const made = nodes.add('CumSum', [name, nodes.int(order.indexOf(attribute<number>(call, 'axis')))], flags)
   emitter.define(call.outputs[0]!, made, { base: call.outputs[0]!.extents, order })
 }

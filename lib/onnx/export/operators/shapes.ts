@@ -79,7 +79,9 @@ const pad: Operator = (call, emitter) => {
   const [out] = call.outputs
   const { name, order } = emitter.plain(x!)
   const before = listAt(call, 'before')
-  const after = before.map((n, axis) => combined([out!.extents[axis]!, x!.extents[axis]!, n], ([whole, part, front]) => whole! - part! - front!))
+  const after = before.map((n, axis) =>
+    combined([out!.extents[axis]!, x!.extents[axis]!, n], ([whole, part, front]) => whole! - part! - front!),
+  )
   const places = [...order.map((axis) => before[axis]!), ...order.map((axis) => after[axis]!)]
   const { nodes, sizes } = emitter
   const made = nodes.add('Pad', [name, sizes.shape(places), nodes.scalar(attribute<number>(call, 'value'), x!.dtype)])
@@ -209,7 +211,8 @@ function sizeNumber(values: Extent, dtype: Value['dtype'], emitter: Emitter): st
   const scalar = (extent: Extent): string => emitter.cast(sizes.scalar(extent), dtype)
   if (values.every(Number.isInteger)) return scalar(values)
   const inverse = values.map((n) => Math.round(1 / n))
-  if (!values.every((n, i) => Math.abs(n * inverse[i]! - 1) < 1e-6)) throw new Unsupported('a number that varies with the size of the inputs')
+  if (!values.every((n, i) => Math.abs(n * inverse[i]! - 1) < 1e-6))
+    throw new Unsupported('a number that varies with the size of the inputs')
   return nodes.add('Reciprocal', [scalar(inverse)])
 }
 

@@ -16,7 +16,10 @@ const scan: Operator = (call, emitter) => {
   // each step gives its output to the next one and to the sequence
   const [output] = body.outputs
   const copy = nodes.unique(`${body.name}_output`)
-  const inside = [...body.nodes, { op: 'Identity', name: nodes.unique(`${body.name}/Identity`), inputs: [output!.name], outputs: [copy], attributes: {} }]
+  const inside = [
+    ...body.nodes,
+    { op: 'Identity', name: nodes.unique(`${body.name}/Identity`), inputs: [output!.name], outputs: [copy], attributes: {} },
+  ]
   const ints = (n: number, count: number): { ints: readonly number[] } => ({ ints: Array.from({ length: count }, () => n) })
   const made = nodes.addMany(
     'Scan',
