@@ -1,6 +1,7 @@
 // Models to export, and data for them: those of examples/, transformers, image networks, sequences.
 import { bert, gpt, input, model, sequential, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
+import type { AnyRecurrent } from '../../lib/layers/recurrent/bidirectional.js'
 import type { AnyModel } from '../../lib/model/model.js'
 import { values } from '../layers/check.js'
 import { operations, own, residual } from './exported_graphs.js'
@@ -35,6 +36,13 @@ const images =
 function spread(net: AnyModel): AnyModel {
   net.setWeights(net.weights.map((w, i) => values(w.shape, i + 1).mul(w.rank > 1 ? 0.4 : 0.2)))
   return net
+}
+
+/** The recurrent layers, with the options that they share. */
+const RECURRENT: Readonly<Record<string, (options: { units: number; returnSequences: boolean; goBackwards?: boolean }) => AnyRecurrent>> = {
+  lstm: (options) => layers.lstm(options),
+  gru: (options) => layers.gru(options),
+  simpleRnn: (options) => layers.simpleRnn(options),
 }
 
 export const cases: readonly Case[] = [
@@ -118,7 +126,7 @@ export const cases: readonly Case[] = [
       ],
     }),
   ),
-  ...Object.entries({ lstm: layers.lstm, gru: layers.gru, simpleRnn: layers.simpleRnn }).flatMap(([kind, layer]) =>
+  ...Object.entries(RECURRENT).flatMap(([kind, layer]) =>
     [false, true].map(
       (goBackwards): Case => ({
         name: `masked ${kind}${goBackwards ? ' backwards' : ''}`,
@@ -137,7 +145,7 @@ export const cases: readonly Case[] = [
     ),
   ),
   ...[false, true].flatMap((rotary) =>
-    [{}, { normalization: 'rms' as const, activation: 'silu', tieWeights: false, numKeyValueHeads: 2 }].map(
+    ([{}, { normalization: 'rms', activation: 'silu', tieWeights: false, numKeyValueHeads: 2 }] as const).map(
       (extra): Case => ({
         name: `char-gpt${rotary ? ', rotary' : ''}${'normalization' in extra ? ', rms, grouped queries' : ''}`,
         make: () => spread(gpt({ vocabularySize: 20, sequenceLength: 32, numLayers: 2, numHeads: 4, hiddenDim: 16, rotary, ...extra })),

@@ -65,7 +65,7 @@ class Differs extends Error {
 const ROUNDS = 6
 /** The batch at each of them: primes, so that no two extents are alike by chance. */
 const BATCHES: readonly number[] = [101, 103, 107, 109, 113, 127]
-/** What is added to the least size, for each of the extents that vary: all rests are there, no two extents are alike. */
+/** What is added to the least size, for each of the extents that vary: all rests are there, no two are alike. */
 const STEPS: readonly (readonly number[])[] = [
   [0, 1, 2, 3, 5, 7],
   [3, 0, 7, 1, 2, 5],

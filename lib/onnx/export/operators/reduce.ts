@@ -113,7 +113,7 @@ const mean: Operator = (call, emitter) => {
   const [x] = call.inputs
   const axes = attribute<readonly number[]>(call, 'axes')
   const { name, order } = emitter.plain(x!)
-  const images = order.join() === '0,3,1,2' && axes.join() === '1,2' && isFloat(x!.dtype)
+  const images = order.join() === '0,3,1,2' && axes.join() === '1,2' && isFloat(x!.dtype) && x!.dtype !== 'float64'
   if (!images) return reduction('ReduceMean')(call, emitter)
   const keepDims = attribute<boolean>(call, 'keepDims')
   const pooled = emitter.nodes.add('GlobalAveragePool', [name])
