@@ -59,6 +59,7 @@ export {
   gpt,
   type Prompt,
 } from './transformers/index.js'
+export { type ImportOnnxOptions, importOnnx, type OnnxFacts, type OnnxModel, readOnnx } from './onnx/index.js'
 export * as optimizers from './optimizers/index.js'
 export { clipByGlobalNorm } from './optimizers/clip.js'
 export { randomState, setSeed } from './core/random.js'

@@ -6,8 +6,8 @@ import { systemError } from '../core/system_error.js'
 import { RegularFile } from '../io/regular_file.js'
 import { elementFacts } from './element_types.js'
 import { readExternalData } from './external_data.js'
-import { type ModelProto, ModelProtoSchema } from './proto/onnx_pb.js'
-import { type ReadExternal, shapeOfTensor, wrongFile } from './stored_tensor.js'
+import { type ModelProto, ModelProtoSchema, TensorProto_DataLocation } from './proto/onnx_pb.js'
+import { shapeOfTensor, wrongFile } from './stored_tensor.js'
 
 /** A protobuf message has at most 2 GiB: larger models keep their values in files beside them. */
 const MOST_BYTES = 2 ** 31
@@ -17,14 +17,12 @@ export interface OnnxFile {
   readonly model: ModelProto
   /** The path, for errors. */
   readonly what: string
-  /** Bytes of tensors whose values are outside the model file. */
-  readonly readExternal: ReadExternal
   /** Bytes of the model file, and of data beside it. */
   readonly bytes: number
 }
 
 /**
- * Reads an ONNX model with the data in files beside it. ERR_FORMAT for what is no such model.
+ * Reads an ONNX model. Data in files beside it become raw data of their tensors. ERR_FORMAT for what is no such model.
  * @param file the path
  */
 export async function readModelFile(file: string): Promise<OnnxFile> {
@@ -36,7 +34,9 @@ export async function readModelFile(file: string): Promise<OnnxFile> {
     return sizeOf(shapeOfTensor(tensor, what)) * size
   })
   const total = [...external.values()].reduce((sum, { length }) => sum + length, bytes.length)
-  return { model, what: file, readExternal: (tensor) => external.get(tensor)!, bytes: total }
+  for (const [tensor, rawData] of external)
+    Object.assign(tensor, { rawData, externalData: [], dataLocation: TensorProto_DataLocation.DEFAULT })
+  return { model, what: file, bytes: total }
 }
 
 async function bytesOfFile(file: string): Promise<Uint8Array> {

@@ -5,9 +5,6 @@ import type { StoredTensor } from '../io/safetensors.js'
 import { elementFacts, ElementType, elementTypeName } from './element_types.js'
 import { TensorProto_DataLocation, type TensorProto } from './proto/onnx_pb.js'
 
-/** Reads what a tensor says of data outside the model file: `bytes` of them. */
-export type ReadExternal = (tensor: TensorProto, what: string, bytes: number) => Uint8Array
-
 /** The most values of one tensor, as in the kernels. */
 const MOST_VALUES = 2 ** 40
 const MOST_AXES = 64
@@ -26,18 +23,17 @@ export function shapeOfTensor(tensor: TensorProto, what: string): Shape {
 }
 
 /**
- * The values of a tensor: from raw data, typed fields or a file beside the model. 16- and 32-bit unsigned integers are
- * widened. ERR_FORMAT when their number does not fit the shape; nothing is allocated before that is known.
+ * The values of a tensor, from raw data or typed fields. 16- and 32-bit unsigned integers are widened. ERR_FORMAT when their number does not fit the shape; nothing is allocated before that is known.
  * @param what names the tensor in errors
  */
-export function storedTensor(tensor: TensorProto, what: string, readExternal: ReadExternal): StoredTensor {
+export function storedTensor(tensor: TensorProto, what: string): StoredTensor {
   const facts = elementFacts(tensor.dataType)
   if (facts?.dtype === undefined) throw wrongFile(what, `values of ${elementTypeName(tensor.dataType)} cannot be read`)
   if (tensor.segment !== undefined) throw wrongFile(what, 'a tensor stored in segments cannot be read')
   const shape = shapeOfTensor(tensor, what)
   const count = sizeOf(shape)
   const { dtype } = facts
-  const raw = rawBytes(tensor, what, count * facts.bytes, readExternal)
+  const raw = rawBytes(tensor, what, count * facts.bytes)
   if (raw !== undefined) return { dtype, shape, bytes: widened(raw, tensor.dataType, count, what) }
   const values = tensor[facts.field] as readonly (number | bigint)[]
   if (values.length !== count) throw wrongFile(what, `${values.length} values for the shape [${shape}]`)
@@ -52,8 +48,8 @@ export function storedText(tensor: TensorProto, what: string): { shape: Shape; v
   return { shape, values: tensor.stringData.map((bytes) => Buffer.from(bytes).toString('utf8')) }
 }
 
-function rawBytes(tensor: TensorProto, what: string, bytes: number, readExternal: ReadExternal): Uint8Array | undefined {
-  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) return readExternal(tensor, what, bytes)
+function rawBytes(tensor: TensorProto, what: string, bytes: number): Uint8Array | undefined {
+  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) throw wrongFile(what, 'its data are in another file, which was not read')
   if (tensor.rawData.length === 0) return undefined
   if (tensor.rawData.length !== bytes)
     throw wrongFile(what, `${tensor.rawData.length} bytes for the shape [${tensor.dims}]: it takes ${bytes}`)

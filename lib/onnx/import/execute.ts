@@ -1,0 +1,77 @@
+// Execution: the nodes of a checked graph one after the other, recorded in a trace or run at once.
+import { currentTrace, outsideTrace } from '../../core/graph.js'
+import { WeftError } from '../../core/error.js'
+import { Call, entryOf, nodeText, type Result, type Run, type Scope, Scope as Names, type Steps } from './operator.js'
+import type { Graph, GraphNode } from './graph.js'
+import { type Entry, Sequence, Value } from './values.js'
+
+const isSteps = (result: Result | Steps<Result>): result is Steps<Result> =>
+  typeof (result as Steps<Result> | undefined)?.next === 'function'
+
+const isKnown = (entry: Entry): boolean =>
+  entry === undefined || (entry instanceof Sequence ? entry.items.every((item) => item.isKnown) : entry.isKnown)
+
+/** Runs a graph, and gives the entries of its outputs. `constants` gives those of its initializers. */
+export function* execute(
+  graph: Graph,
+  inputs: readonly Entry[],
+  run: Run,
+  constants: (graph: Graph, scope: Scope) => void,
+  outer?: Scope,
+): Steps<Entry[]> {
+  const scope = new Names(outer)
+  constants(graph, scope)
+  graph.inputs.forEach(({ name }, i) => {
+    // an initializer is the default of the input of its name
+    if (inputs[i] !== undefined || i < inputs.length) scope.set(name, inputs[i])
+  })
+  for (const node of graph.nodes) yield* step(node, run, scope)
+  return graph.outputs.map(({ name }) => scope.get(name))
+}
+
+function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
+  const { operator } = node
+  const inputs = node.inputs.map((name) => (name === '' ? undefined : scope.get(name)))
+  const reads = operator.reads === 'all' ? inputs.keys() : (operator.reads ?? [])
+  for (const i of reads) {
+    const entry = inputs[i]
+    if (entry instanceof Value) yield entry
+  }
+  const call = new Call(node, inputs, run, scope)
+  // what depends on constants alone is a constant of the trace
+  const folded = currentTrace() !== undefined && !operator.draws && node.graphs.size === 0 && inputs.every(isKnown)
+  let result: Result | Steps<Result>
+  try {
+    result = folded ? outsideTrace(() => operator.run(call)) : operator.run(call)
+  } catch (error) {
+    throw located(error, node)
+  }
+  const results = isSteps(result) ? yield* result : result
+  const list = Array.isArray(results) ? (results as readonly Entry[]) : [results as Entry]
+  node.outputs.forEach((name, i) => {
+    if (name !== '') scope.set(name, entryOf(list[i]))
+  })
+}
+
+/** The error with the node's name, where an operation threw it. */
+function located(error: unknown, node: GraphNode): unknown {
+  if (!(error instanceof WeftError) || error.message.startsWith('onnx ')) return error
+  return new WeftError(error.code, `onnx ${nodeText(node)}: ${error.message}`, { op: node.op, cause: error })
+}
+
+/** Drives steps to their end. Values that are not known stay so: the operator says whether it needs them. */
+export function finish<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** Drives steps to their end without blocking: values are read as the device gets there. */
+export async function finishLater<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    await value.load()
+  }
+}
