@@ -10,7 +10,7 @@ import { rejection } from '../expect.js'
 import { type LayerRow, values } from '../layers/check.js'
 import { rows } from '../layers/rows.js'
 import { testWith } from '../skip.js'
-import { agree, CHECKER, checkFiles, type Feed, hasChecker, hasRuntime, RUNTIME, scratch } from './oracles.js'
+import { agree, CHECKER, checkFiles, type Feed, hasChecker, hasRuntime, readsBack, RUNTIME, scratch } from './oracles.js'
 
 const folder = scratch()
 const OPSETS = [17, 21]
@@ -138,11 +138,22 @@ testWith(hasChecker, CHECKER, 'the checker accepts every file', () => {
   assert.ok(checkFiles(files) >= cases.length)
 })
 
+const formOf =
+  ({ several }: Case) =>
+  (feed: Feed): unknown =>
+    several ? Object.values(feed) : Object.values(feed)[0]
+
+test('importOnnx reads every row back, and computes it alike', async () => {
+  for (const one of cases)
+    await readsBack(one.model, fileOf(one, 17), one.feeds, formOf(one)).catch((error: Error) =>
+      assert.unreachable(`${one.title}: ${error.message}`),
+    )
+})
+
 for (const opset of OPSETS) {
   testWith(hasRuntime, RUNTIME, `onnxruntime computes every row alike, opset ${opset}`, async () => {
     for (const one of cases) {
-      const form = (feed: Feed): unknown => (one.several ? Object.values(feed) : Object.values(feed)[0])
-      await agree(one.model, fileOf(one, opset), one.feeds, form).catch((error: Error) =>
+      await agree(one.model, fileOf(one, opset), one.feeds, formOf(one)).catch((error: Error) =>
         assert.unreachable(`${one.title}: ${error.message}`),
       )
     }

@@ -17,6 +17,7 @@ import {
   hasRuntime,
   operatorsOf,
   readModel,
+  readsBack,
   RUNTIME,
   scratch,
 } from './oracles.js'
@@ -43,6 +44,13 @@ testWith(hasChecker, CHECKER, 'the checker accepts every model', () => {
 })
 
 for (const opset of OPSETS) {
+  test(`importOnnx reads every model back, and computes it alike, opset ${opset}`, async () => {
+    for (const { name, feeds, form = first, tolerance } of cases)
+      await readsBack(models.get(name)!, fileOf(name, opset), feeds(), form, tolerance).catch((error: Error) =>
+        assert.unreachable(`${name}: ${error.message}`),
+      )
+  })
+
   testWith(hasRuntime, RUNTIME, `onnxruntime computes every model alike, opset ${opset}`, async () => {
     for (const { name, feeds, form = first, tolerance } of cases)
       await agree(models.get(name)!, fileOf(name, opset), feeds(), form, tolerance).catch((error: Error) =>

@@ -80,7 +80,7 @@ export function operations(): AnyModel {
     flags: a.less(0).logicalXor(a.greater(1)).cast('float32'),
     classes: oneHot(a.mul(2).cast('int32'), 3),
     best: topK(a, 2).values,
-    all: a.greater(-3).all(),
+    all: a.greater(-1).all([1, 2]),
     copy: a,
     added: scatterAdd(a.mul(0), [1, 0, 1], a.slice([0, 0, 0], [-1, 3, -1]), 1),
     replaced: updateSlice(a, b.slice([0, 0, 0], [-1, 2, -1]), a.argMax(1).max().mul(0).add(1), { axis: 1 }),

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import * as assert from 'uvu/assert'
-import { jit, type Tensor } from '../../lib/index.js'
+import { importOnnx, jit, type Tensor } from '../../lib/index.js'
 import { walk } from '../../lib/core/tree.js'
 import type { AnyModel } from '../../lib/model/model.js'
 import { parseModel } from '../../lib/onnx/model_file.js'
@@ -90,6 +90,42 @@ function half(bits: number): number {
 /** Data by the names of the inputs. */
 export type Feed = Readonly<Record<string, Tensor>>
 
+/** Asserts that what importOnnx makes of the file computes as the model does. Other arguments as for `agree`. */
+export async function readsBack(
+  model: AnyModel,
+  file: string,
+  feeds: readonly Feed[],
+  form: (feed: Feed) => unknown = (feed) => Object.values(feed)[0]!,
+  tolerance: number = 1e-5,
+): Promise<void> {
+  const again = await importOnnx(file)
+  for (const feed of feeds) {
+    const list = Object.values(feed)
+    const found = leavesOf(again.apply((list.length === 1 ? list[0] : feed) as Tensor, { training: false }))
+    const expected = leavesOf(model.apply(form(feed), { training: false }))
+    assert.is(found.length, expected.length)
+    for (const [i, t] of expected.entries()) {
+      assert.equal([...found[i]!.shape], [...t.shape], `shape of output ${i}`)
+      compare(await found[i]!.data(), await t.data(), tolerance, `output ${i} for ${JSON.stringify(shapesOf(feed))}`)
+    }
+  }
+  again.dispose()
+}
+
+const leavesOf = (tree: unknown): Tensor[] => {
+  const list: Tensor[] = []
+  walk(tree, (t) => list.push(t))
+  return list
+}
+
+function compare(found: ArrayLike<number | bigint>, expected: ArrayLike<number | bigint>, tolerance: number, what: string): void {
+  assert.is(found.length, expected.length, what)
+  Array.from(expected, Number).forEach((value, j) => {
+    const error = Math.abs(Number(found[j]) - value) / Math.max(1, Math.abs(value))
+    assert.ok(error <= tolerance, `${what}, value ${j}: ${found[j]}, expected ${value}`)
+  })
+}
+
 /**
  * Runs the file on each feed, and asserts that its outputs are those of the model within `tolerance`, relative to the
  * larger of 1 and the value.
@@ -112,18 +148,13 @@ export async function agree(
       given[name] = new OrtTensor(t.dtype, t.dtype === 'bool' ? Uint8Array.from(values as Uint8Array) : values, t.shape)
     }
     const found = await session.run(given)
-    const expected: Tensor[] = []
-    walk(run(form(feed)), (t) => expected.push(t))
+    const expected = leavesOf(run(form(feed)))
     assert.is(session.outputNames.length, expected.length)
     for (const [i, name] of session.outputNames.entries()) {
       const { data, dims, type } = found[name]!
-      const wanted = await expected[i]!.data()
       assert.equal([...dims], [...expected[i]!.shape], `shape of ${name}`)
-      const read = (n: number | bigint): number => (type === 'float16' ? half(Number(n)) : Number(n))
-      Array.from(wanted as ArrayLike<number>).forEach((value, j) => {
-        const error = Math.abs(read(data[j]!) - Number(value)) / Math.max(1, Math.abs(Number(value)))
-        assert.ok(error <= tolerance, `${name}, value ${j} for ${JSON.stringify(shapesOf(feed))}: ${data[j]}, expected ${value}`)
-      })
+      const numbers = type === 'float16' ? Array.from(data as ArrayLike<number>, half) : data
+      compare(numbers, await expected[i]!.data(), tolerance, `${name} for ${JSON.stringify(shapesOf(feed))}`)
     }
   }
   run.dispose()

@@ -21,7 +21,7 @@ function listAt(call: SymbolicCall, name: string): Extent[] {
 }
 
 /** What stands for "to the end" in Slice. */
-const END = Number.MAX_SAFE_INTEGER
+const END = 2 ** 31 - 1
 
 const slice: Operator = (call, emitter) => {
   const [x] = call.inputs
