@@ -22,10 +22,10 @@ const wide = (): AnyModel => sequential([layers.dense({ units: 300, inputShape: 
 
 /** A weight in a file, wherever its values are. */
 async function weightIn(file: string, name: string): Promise<Float32Array> {
-  const { model: read, readExternal } = await readModelFile(file)
+  const { model: read } = await readModelFile(file)
   const found = read.graph!.initializer.find((one) => one.name === name)
   assert.ok(found, name)
-  const { bytes } = storedTensor(found!, name, readExternal)
+  const { bytes } = storedTensor(found!, name)
   return new Float32Array(bytes.slice().buffer)
 }
 
