@@ -69,6 +69,7 @@ function conv(call: Call): Value {
 }
 
 export function checkRanks(call: Call, x: Value, kernel: Tensor): void {
+  if (x.rank === 5) call.host(kernel.shape[0]!, 'planes of a kernel', 4096)
   if (x.rank < 3 || x.rank > 5 || kernel.rank !== x.rank)
     throw call.error(`x [${x.shape}] and a kernel of rank ${kernel.rank}: 1 to 3 axes of space are computed`, [x.shape])
 }
@@ -131,7 +132,7 @@ function convTranspose(call: Call): Value {
     ;[before, after] = mode === 'SAME_LOWER' ? [rest, half] : mode === 'SAME_UPPER' ? [half, rest] : [half, rest]
   }
   const extents = wanted?.slice(-space.length) ?? full.map((n, i) => n - before[i]! - after[i]!)
-  const shape = [x.shape[0]!, ...extents, kernel.shape.at(-2)! * groups]
+  const shape = call.grown([x.shape[0]!, ...extents, kernel.shape.at(-2)! * groups], x.size * kernel.size)
   const result = transposed(x.last, kernel, { ...windows, before, after }, groups, shape)
   return new Value(call.has(2) ? ops.add(result, call.tensor(2)) : result, { isLast: true })
 }

@@ -43,7 +43,7 @@ function constant(call: Call): Value {
 }
 
 function constantOfShape(call: Call): Value {
-  const shape = [...call.numbers(0)]
+  const shape = [...call.grown(call.numbers(0))]
   const tensor = call.attributes.get('value')?.t
   if (tensor === undefined) return new Value(ops.zeros(shape, made('float32')))
   const value = constantOf(tensor, 'value')
@@ -56,6 +56,7 @@ function range(call: Call): Value {
   const [start, limit, delta] = [call.number(0, 0), call.number(1, 0), call.number(2, 1)]
   const count = Math.max(0, Math.ceil((limit - start) / delta))
   const dtype = like.dtype
+  call.grown([count])
   const steps = ops.arange(0, count, 1, made(isFloat(dtype) ? dtype : 'int32'))
   return new Value(ops.add(ops.mul(steps, delta), start), { type: like.type })
 }
@@ -118,8 +119,13 @@ function pad(call: Call): Value {
   }
   const grown = stored.map(([before, after]): [number, number] => [Math.max(0, before), Math.max(0, after)])
   const facts = { isLast: value.isLast, type: value.type }
+  call.grown(
+    x.shape.map((n, i) => n + grown[i]![0] + grown[i]![1]),
+    value.size,
+  )
   if (mode === 'constant') return new Value(grown.some((pair) => pair[0] + pair[1] > 0) ? ops.pad(x, grown, fill) : x, facts)
   grown.forEach(([before, after], axis) => {
+    call.host(x.shape[axis]! + before + after, 'places along an axis')
     if (before + after > 0) x = ops.gather(x, numbersTensor(placesOf(mode, x.shape[axis]!, before, after), [-1], 'int32'), axis)
   })
   return new Value(x, facts)

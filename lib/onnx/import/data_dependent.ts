@@ -137,7 +137,7 @@ function tfIdf(call: Call): Value {
       if (length >= shortest && length <= longest) grams.set(pool.slice(at, at + length).join(), index)
     }
   })
-  const size = Math.max(-1, ...indexes) + 1
+  const size = call.host(indexes.reduce((a, b) => Math.max(a, b), -1) + 1, 'columns')
   const result = new Float64Array(rows * size)
   for (let row = 0; row < rows; row++) {
     const own = numbers.slice(row * columns, (row + 1) * columns)

@@ -29,8 +29,12 @@ export function* execute(
   return graph.outputs.map(({ name }) => scope.get(name))
 }
 
+/** Loops in loops may multiply: no real run comes near this. */
+const MOST_RUNS = 500_000
+
 function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
   const { operator } = node
+  if (++run.count.nodes > MOST_RUNS) throw new WeftError('ERR_ARGUMENT', `onnx: more than ${MOST_RUNS} nodes are run, loops counted`)
   const inputs = node.inputs.map((name) => (name === '' ? undefined : scope.get(name)))
   const reads = operator.reads === 'all' ? inputs.keys() : (operator.reads ?? [])
   for (const i of reads) {
@@ -40,23 +44,26 @@ function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
   const call = new Call(node, inputs, run, scope)
   // what depends on constants alone is a constant of the trace
   const folded = currentTrace() !== undefined && !operator.draws && node.graphs.size === 0 && inputs.every(isKnown)
-  let result: Result | Steps<Result>
   try {
-    result = folded ? outsideTrace(() => operator.run(call)) : operator.run(call)
+    const result = folded ? outsideTrace(() => operator.run(call)) : operator.run(call)
+    const results = isSteps(result) ? yield* result : result
+    const list = Array.isArray(results) ? (results as readonly Entry[]) : [results as Entry]
+    node.outputs.forEach((name, i) => {
+      if (name !== '') scope.set(name, entryOf(list[i]))
+    })
   } catch (error) {
     throw located(error, node)
   }
-  const results = isSteps(result) ? yield* result : result
-  const list = Array.isArray(results) ? (results as readonly Entry[]) : [results as Entry]
-  node.outputs.forEach((name, i) => {
-    if (name !== '') scope.set(name, entryOf(list[i]))
-  })
 }
 
-/** The error with the node's name, where an operation threw it. */
+/** The error with the node's name, where an operation threw it, or where the node is not as its operator says. */
 function located(error: unknown, node: GraphNode): unknown {
-  if (!(error instanceof WeftError) || error.message.startsWith('onnx ')) return error
-  return new WeftError(error.code, `onnx ${nodeText(node)}: ${error.message}`, { op: node.op, cause: error })
+  if (error instanceof WeftError)
+    return error.message.startsWith('onnx ')
+      ? error
+      : new WeftError(error.code, `onnx ${nodeText(node)}: ${error.message}`, { op: node.op, cause: error })
+  const reason = `onnx ${nodeText(node)}: its inputs or attributes are not those of the operator: ${(error as Error).message}`
+  return new WeftError('ERR_FORMAT', reason, { op: node.op, cause: error })
 }
 
 /** Drives steps to their end. Values that are not known stay so: the operator says whether it needs them. */

@@ -2,6 +2,7 @@
 // operator is one that can be computed.
 import { WeftError } from '../../core/error.js'
 import { type FunctionProto, type GraphProto, type NodeProto, type TensorProto, type ValueInfoProto } from '../proto/onnx_pb.js'
+import { elementFacts, elementTypeName } from '../element_types.js'
 import { wrongFile } from '../stored_tensor.js'
 import { changed } from './changed.js'
 import { Attributes, nodeText, type Operator } from './operator.js'
@@ -42,7 +43,7 @@ export interface GraphContext {
 }
 
 /** Functions that call functions may multiply: no real model comes near this. */
-const MOST_NODES = 1_000_000
+const MOST_NODES = 100_000
 /** The most that lines of an error name. */
 const MOST_PROBLEMS = 100
 
@@ -55,7 +56,7 @@ export function throwProblems({ problems, what }: GraphContext): void {
   const shown = problems.slice(0, MOST_PROBLEMS).map((line) => `\n  ${line}`)
   const more = problems.length > MOST_PROBLEMS ? `\n  and ${problems.length - MOST_PROBLEMS} more` : ''
   throw new WeftError('ERR_FORMAT', `importOnnx: ${what}: ${problems.length} of its nodes cannot be computed:${shown.join('')}${more}`, {
-    hint: 'docs/onnx.md lists the operators that can',
+    hint: 'docs/onnx-import.md lists the operators that can',
   })
 }
 
@@ -77,6 +78,9 @@ export function graphOf(
   for (const { name } of proto.initializer) known.add(name)
   if (new Set(proto.initializer.map(({ name }) => name)).size < proto.initializer.length)
     throw wrongFile(what, 'two initializers have the same name')
+  for (const { name, dataType } of proto.initializer)
+    if (elementFacts(dataType)?.dtype === undefined)
+      context.problems.push(`tensor '${name}': elements of ${elementTypeName(dataType)} have no dtype here`)
   if (proto.sparseInitializer.length > 0) context.problems.push(`sparse initializers of graph '${proto.name}'`)
   const ordered = sorted(proto.node, known, outer, define, what)
   const all = new Set([...outer, ...known])

@@ -7,7 +7,7 @@ import { type DType, sizeOf } from '../../core/spec.js'
 import type { StoredTensor } from '../../io/safetensors.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { markSeeing } from '../../layers/context.js'
-import { type CallOptions, Layer, type LayerOptions } from '../../layers/layer.js'
+import { type CallOptions, type InputShapes, Layer, type LayerOptions } from '../../layers/layer.js'
 import { isInferring } from '../../layers/symbolic.js'
 import * as ops from '../../ops/index.js'
 import { dtypeOfElements } from '../element_types.js'
@@ -21,6 +21,9 @@ import type { StoredWeight } from './weights.js'
 
 /** The values of a weight in the file. */
 export type WeightValues = (weight: StoredWeight) => StoredTensor
+
+/** Errors of a graph that cannot be tried at sizes that data need not have. */
+const UNTRIED: ReadonlySet<string> = new Set(['ERR_SHAPE', 'ERR_ARGUMENT'])
 
 function* nodesIn(graph: Graph): Generator<GraphNode> {
   for (const node of graph.nodes) {
@@ -46,7 +49,7 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
     this.values = values
   }
 
-  override build(): void {
+  override build(_inputShape: InputShapes): void {
     const { values } = this
     for (const facts of this.checked.weights) {
       const { shape, isKernel, trainable, tensor } = facts
@@ -77,7 +80,7 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
       return this.traced(x, training)
     } catch (error) {
       if (error instanceof NotKnown) this.isDynamic = true
-      else if (!(error instanceof WeftError)) throw error
+      else if (!(error instanceof WeftError) || !UNTRIED.has(error.code)) throw error
       return this.declared(x, error)
     }
   }
@@ -107,6 +110,7 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
     const run: Run = {
       training,
       states: this.draws,
+      count: { nodes: 0 },
       within: (inner, entries, scope) => execute(inner, entries, run, this.constants, scope),
     }
     return yield* execute(graph, inputs, run, this.constants)

@@ -102,7 +102,7 @@ function rmsNormalization(call: Call): Tensor {
 function localResponse(call: Call): Value {
   const { attributes } = call
   const x = call.value(0).last
-  const size = attributes.int('size', 1)
+  const size = call.host(attributes.int('size', 1), 'neighbours', 2 ** 16)
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)]
   const channels = x.shape.at(-1)!
   const squares = ops.pad(

@@ -30,7 +30,8 @@ const nameOf = (name: string): string => name.replaceAll(/[^\w.-]/g, '_') || 'in
  * A network of an ONNX file. Its inputs and outputs have the names of the file: one of each is a Tensor, several are
  * records. Axes are in the file's order; integers of all widths but uint8 are int32; scalars are [1].
  */
-export class OnnxModel extends FunctionalModel<TensorTree, TensorTree> {
+// biome-ignore lint/suspicious/noExplicitAny: what goes in and comes out, one Tensor or a record, is known by the file alone
+export class OnnxModel extends FunctionalModel<any, any> {
   static override readonly className: string = 'OnnxModel'
   /** The layer that computes the graph. */
   readonly graph: OnnxGraph
@@ -77,7 +78,8 @@ export class OnnxModel extends FunctionalModel<TensorTree, TensorTree> {
     return first?.shape?.[0] ?? undefined
   }
 
-  override predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<TensorTree> {
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  override predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<any> {
     if (isStream(x)) return super.predict(x, options)
     const apart = this.isApart(x)
     if (this.graph.isDynamic || apart) return this.predictWhole(x, options)

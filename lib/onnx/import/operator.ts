@@ -1,7 +1,7 @@
 // Operators of ONNX: what a table of them says of each, and the call of one that its function sees.
 import { device } from '../../core/device.js'
 import { WeftError } from '../../core/error.js'
-import type { DType, Shape } from '../../core/spec.js'
+import { type DType, type Shape, sizeOf } from '../../core/spec.js'
 import { Tensor, type Variable } from '../../core/tensor.js'
 import type { AttributeProto, GraphProto } from '../proto/onnx_pb.js'
 import type { Graph, GraphNode } from './graph.js'
@@ -34,6 +34,8 @@ export interface Run {
   readonly training: boolean
   /** States of nodes that draw random numbers, by the node's number. */
   readonly states: ReadonlyMap<number, Variable>
+  /** Counts the nodes that are run. */
+  readonly count: { nodes: number }
   /** Runs a graph inside a node, whose names see those of `scope`. */
   readonly within: (graph: Graph, inputs: readonly Entry[], scope: Scope) => Steps<Entry[]>
 }
@@ -91,6 +93,9 @@ export class Attributes {
     return this.found.get(name)?.g
   }
 }
+
+const MOST_HOST = 2 ** 24
+const MOST_GROWN = 2 ** 27
 
 /** A node that is being computed, with its inputs. */
 export class Call {
@@ -167,6 +172,22 @@ export class Call {
   /** An attribute that later versions have as an input. */
   listOf(attribute: string, input: number): readonly number[] | undefined {
     return this.has(input) ? this.numbers(input) : this.attributes.ints(attribute)
+  }
+
+  /** A number of values that are made on the host. ERR_SHAPE for more than any real model has. */
+  host(count: number, what: string, most: number = MOST_HOST): number {
+    if (!(count >= 0 && count <= most)) throw this.error(`${count} ${what}, at most ${most} are computed`)
+    return count
+  }
+
+  /**
+   * A shape that is larger than that of the input it is made from. ERR_SHAPE for what a small file must not ask for:
+   * more than 2^27 values that are not there already.
+   */
+  grown(shape: readonly number[], from = 0): readonly number[] {
+    const size = sizeOf(shape)
+    if (!(size <= Math.max(MOST_GROWN, 8 * from))) throw this.error(`a result of shape [${shape}], which has ${size} values`)
+    return shape
   }
 
   /** An axis counted from the front. */

@@ -19,6 +19,7 @@ function poolOf(call: Call, space: readonly number[]): Pool & { readonly given: 
   const counts = countsOf(given, space, call.attributes.int('ceil_mode', 0) !== 0)
   const reach = counts.map((count, i) => (count - 1) * given.strides[i]! + spanOf(given.kernel[i]!, given.dilations[i]!))
   const after = reach.map((end, i) => Math.max(0, end - space[i]! - given.before[i]!))
+  call.host(sizeOf(given.kernel), 'places of a window', 2 ** 20)
   if (counts.some((count) => count < 1)) throw call.error(`the window [${given.kernel}] is larger than [${space}]`)
   return { ...given, after, counts, given }
 }
@@ -178,7 +179,8 @@ function maxUnpool(call: Call): Value {
   const { strides, kernel, before, after } = windowsOf(call, call.attributes.ints('kernel_shape') ?? [], space)
   const plain = space.map((n, i) => (n - 1) * strides[i]! - before[i]! - after[i]! + kernel[i]!)
   const shape = call.has(2) ? [...call.numbers(2)] : [...value.shape.slice(0, 2), ...plain]
-  const inside = [...value.shape.slice(0, 2), ...plain]
+  const inside = call.grown([...value.shape.slice(0, 2), ...plain], value.size)
+  call.grown(shape, value.size)
   const indices = ops.reshape(ops.cast(call.tensor(1), 'int32'), [-1])
   const zeros = ops.zeros([sizeOf(inside)], made(value.dtype))
   const placed = ops.reshape(ops.scatterAdd(zeros, indices, ops.reshape(value.plain, [-1]), 0), inside)

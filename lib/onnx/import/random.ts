@@ -10,7 +10,7 @@ function draw(make: (shape: Shape, call: Call) => Value, like: boolean): Operato
   return {
     draws: true,
     run: (call) => {
-      const shape = like ? call.value(0).shape : call.attributes.ints('shape')!
+      const shape = call.grown(like ? call.value(0).shape : call.attributes.ints('shape')!)
       const own = like ? call.value(0).type : ElementType.FLOAT
       const type = call.attributes.int('dtype', own)
       dtypeOfElements(type, `onnx ${call.node.op}`)

@@ -97,8 +97,9 @@ function weightsOf(axis: Axis, method: Method): Float32Array {
 }
 
 /** One axis of x in its new extent. */
-function along(x: Tensor, axis: number, facts: Axis, method: Method): Tensor {
+function along(call: Call, x: Tensor, axis: number, facts: Axis, method: Method): Tensor {
   const { from, to } = facts
+  call.host(method.mode === 'nearest' ? to : to * from, 'places of an axis')
   if (method.mode === 'nearest') {
     const places = Array.from({ length: to }, (_, at) =>
       Math.min(Math.max(nearestPlace(coordinate(at, facts, method.coordinates), method.nearest), 0), from - 1),
@@ -171,12 +172,17 @@ function resize(call: Call): Value {
     antialias: attributes.int('antialias', 0) !== 0,
   }
   const isCrop = method.coordinates === 'tf_crop_and_resize'
+  const axes = axesOf(call, value)
+  call.grown(
+    value.shape.map((n, axis) => axes.get(axis)?.to ?? n),
+    value.size,
+  )
   let x = value.stored
-  for (const [axis, facts] of axesOf(call, value)) {
+  for (const [axis, facts] of axes) {
     if (facts.from === facts.to && facts.scale === 1 && !isCrop) continue
     const place = storedAxis(value, axis)
     if (method.mode !== 'nearest' && !isFloat(x.dtype)) x = ops.cast(x, 'float32')
-    x = along(x, place, facts, method)
+    x = along(call, x, place, facts, method)
     if (isCrop) x = filled(x, place, facts, method.outside)
   }
   return new Value(method.mode === 'nearest' || x.dtype === value.dtype ? x : ops.cast(ops.round(x), value.dtype), {

@@ -126,6 +126,7 @@ function put(call: Call, x: Tensor, at: Tensor, updates: Tensor, known: readonly
   const meeting = meetingOf(call)
   if (meeting === 'none' && known !== undefined && new Set(known).size === known.length && (isFloat(x.dtype) || x.dtype === 'int32'))
     return scatterDistinct(x, at, updates)
+  if (meeting !== 'add' && meeting !== 'none') call.host(at.shape[0]!, `updates that meet by '${meeting}'`, 4096)
   if (meeting !== 'add') checkMet(call, x.shape[0]!, at.shape[0]!)
   return putRows(x, at, updates, meeting)
 }
@@ -174,6 +175,7 @@ function oneHot(call: Call): Value {
   const indices = fromFront(call.tensor(0), depth)
   const axis = call.axis(call.attributes.int('axis', -1), indices.rank + 1)
   const dtype = isFloat(like.dtype) ? like.dtype : 'int32'
+  call.grown([...indices.shape, depth], indices.size)
   return new Value(ops.moveAxis(ops.cast(ops.oneHot(indices, depth, { on, off, dtype }), like.dtype), -1, axis), { type: like.type })
 }
 

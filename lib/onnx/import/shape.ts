@@ -88,7 +88,7 @@ function split(call: Call): Value[] {
   const extent = value.shape[axis]!
   let sizes = call.listOf('split', 1)
   if (sizes === undefined) {
-    const count = call.attributes.int('num_outputs', call.outputs)
+    const count = call.host(call.attributes.int('num_outputs', call.outputs), 'parts', 2 ** 16)
     const size = Math.ceil(extent / count)
     sizes = Array.from({ length: count }, (_, i) => Math.max(0, Math.min(size, extent - i * size)))
   }
@@ -134,12 +134,17 @@ function expand(call: Call): Value {
     const other = wanted[wanted.length - rank + i] ?? 1
     return own === 1 ? other : own
   })
-  return new Value(ops.broadcastTo(value.plain, shape), { type: value.type })
+  return new Value(ops.broadcastTo(value.plain, call.grown(shape, value.size)), { type: value.type })
 }
 
 function tile(call: Call): Value {
   const value = call.value(0)
-  return new Value(ops.tile(value.plain, [...call.numbers(1)]), { type: value.type })
+  const times = [...call.numbers(1)]
+  call.grown(
+    value.shape.map((n, i) => n * (times[i] ?? 1)),
+    value.size,
+  )
+  return new Value(ops.tile(value.plain, times), { type: value.type })
 }
 
 function shapeOf(call: Call): Tensor {

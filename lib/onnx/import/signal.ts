@@ -11,7 +11,7 @@ function cosineWindow(a0: number, a1: number, a2: number): Operator {
     since: 17,
     reads: [0],
     run: (call) => {
-      const size = call.number(0, 0)
+      const size = call.host(call.number(0, 0), 'values of a window')
       const length = call.attributes.int('periodic', 1) !== 0 ? size : size - 1
       const type = call.attributes.int('output_datatype', ElementType.FLOAT)
       const values = Array.from({ length: size }, (_, n) => {
@@ -24,7 +24,8 @@ function cosineWindow(a0: number, a1: number, a2: number): Operator {
 }
 
 /** cos and sin of 2πkn/N for k in rows and n in columns. */
-function turns(rows: number, columns: number, length: number, like: Tensor): [Tensor, Tensor] {
+function turns(call: Call, rows: number, columns: number, length: number, like: Tensor): [Tensor, Tensor] {
+  call.host(rows * columns, 'values of a transform')
   const angle = (i: number): number => {
     const [k, n] = [Math.floor(i / columns), i % columns]
     // the product is reduced first: angles stay small
@@ -40,7 +41,7 @@ function turns(rows: number, columns: number, length: number, like: Tensor): [Te
 }
 
 /** The Fourier transform of x [..., n, 1 or 2] along its last axis but one: [..., k, 2]. */
-function transform(x: Tensor, length: number, inverse: boolean, rows: number): Tensor {
+function transform(call: Call, x: Tensor, length: number, inverse: boolean, rows: number): Tensor {
   const n = x.shape.at(-2)!
   const fitted =
     n >= length
@@ -53,7 +54,7 @@ function transform(x: Tensor, length: number, inverse: boolean, rows: number): T
           x,
           x.shape.map((_, i): [number, number] => (i === x.rank - 2 ? [0, length - n] : [0, 0])),
         )
-  const [cos, sin] = turns(rows, length, length, x)
+  const [cos, sin] = turns(call, rows, length, length, x)
   const part = (i: number): Tensor => {
     const begin = fitted.shape.map((_, axis) => (axis === x.rank - 1 ? i : 0))
     return ops.slice(fitted, begin, [...fitted.shape.slice(0, -1), 1])
@@ -80,7 +81,7 @@ function dft(call: Call): Tensor {
   const onesided = attributes.int('onesided', 0) !== 0
   const moved = ops.moveAxis(x, axis, -2)
   const rows = onesided ? Math.floor(length / 2) + 1 : length
-  return ops.moveAxis(transform(moved, length, attributes.int('inverse', 0) !== 0, rows), -2, axis)
+  return ops.moveAxis(transform(call, moved, length, attributes.int('inverse', 0) !== 0, rows), -2, axis)
 }
 
 /** Transforms of pieces of a signal [b, length, 1 or 2]: [b, pieces, k, 2]. */
@@ -91,11 +92,12 @@ function stft(call: Call): Tensor {
   const [b, length, parts] = x.shape as [number, number, number]
   const pieces = Math.floor((length - size) / step) + 1
   if (!(pieces >= 1) || !(step >= 1)) throw call.error(`a signal of ${length} has no piece of ${size}`)
+  call.host(pieces * size, 'values of pieces')
   const places = Array.from({ length: pieces * size }, (_, i) => Math.floor(i / size) * step + (i % size))
   const cut = ops.reshape(ops.gather(x, numbersTensor(places, [-1], 'int32'), 1), [b, pieces, size, parts])
   const weighted = call.has(2) ? ops.mul(cut, ops.reshape(call.tensor(2), [size, 1])) : cut
   const rows = call.attributes.int('onesided', 1) !== 0 ? Math.floor(size / 2) + 1 : size
-  return transform(weighted, size, false, rows)
+  return transform(call, weighted, size, false, rows)
 }
 
 /** Triangular filters on the mel scale: [spectrum, filters]. */
@@ -109,7 +111,7 @@ function melWeights(call: Call): Value {
     const hertz = 700 * (10 ** ((i * step + mel(low)) / 2595) - 1)
     return Math.floor(((length + 1) * hertz) / rate)
   })
-  const values = new Float64Array(spectrum * filters)
+  const values = new Float64Array(call.host(spectrum * filters, 'weights'))
   for (let i = 0; i < filters; i++) {
     const [first, center, last] = [bins[i]!, bins[i + 1]!, bins[i + 2]!]
     if (center === first) values[center * filters + i] = 1

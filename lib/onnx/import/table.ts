@@ -23,7 +23,7 @@ import { shapeOperators } from './shape.js'
 import { signalOperators } from './signal.js'
 import { trainingOperators } from './training.js'
 
-/** Families of operators, each with the heading it has in docs/onnx.md. */
+/** Families of operators, each with the heading it has in docs/onnx-import.md. */
 export const FAMILIES: readonly { readonly title: string; readonly domain: string; readonly operators: OperatorTable }[] = [
   { title: 'Arithmetic, comparison, logic', domain: '', operators: arithmeticOperators },
   { title: 'Functions of single values', domain: '', operators: mathOperators },
