@@ -25,6 +25,7 @@ export * as datasets from './data/datasets/index.js'
 export { doctor, type DoctorReport } from './doctor/doctor.js'
 export * as initializers from './initializers/index.js'
 export { type LoadOptions, loadModel } from './io/index.js'
+export { type SafetensorsSaveOptions, safetensors, type StoredFacts, type TensorFile } from './io/tensor_files.js'
 export * as layers from './layers/index.js'
 export * as losses from './losses/index.js'
 export * as metrics from './metrics/index.js'
@@ -57,6 +58,10 @@ export {
   gpt,
   type Prompt,
 } from './transformers/index.js'
+export { loadPretrained, type LoadPretrainedOptions, type Pretrained } from './pretrained/load.js'
+export type { ChatMessage, ChatOptions, ChatTemplate } from './pretrained/chat_template.js'
+export type { PretrainedDecoder } from './pretrained/decoder_model.js'
+export type { PretrainedModel, PretrainedTask } from './pretrained/pretrained_model.js'
 export * as optimizers from './optimizers/index.js'
 export { clipByGlobalNorm } from './optimizers/clip.js'
 export { randomState, setSeed } from './core/random.js'

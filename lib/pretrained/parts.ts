@@ -1,0 +1,177 @@
+// Parts: layers whose weights have the names and layouts of PyTorch modules, so that files are read and written as they
+// lie. The name of a part is the path of the module, as in 'model.layers.0.self_attn.q_proj'.
+import type { DType, Shape } from '../core/spec.js'
+import { sizeOf } from '../core/spec.js'
+import type { Tensor, Variable } from '../core/tensor.js'
+import type { InitializerLike } from '../initializers/index.js'
+import { Layer } from '../layers/layer.js'
+import { add, cast, dropout as dropped, gather, layerNorm, matMul, mul, reshape, rmsNorm } from '../ops/index.js'
+import { randomState } from '../core/random.js'
+import { wholeNumbers } from '../ops/ids.js'
+
+/** The weight in float32, in which everything is computed. */
+export const computed = (weight: Tensor): Tensor => (weight.dtype === 'float32' ? weight : cast(weight, 'float32'))
+
+/** As models of this kind are trained from (Devlin et al. 2019; Radford et al. 2019). */
+const NORMAL: InitializerLike = { className: 'RandomNormal', config: { stddev: 0.02 } }
+
+interface PartConfig {
+  readonly name: string
+  /** dtype of the weights in memory. */
+  readonly storage: DType
+}
+
+/** A layer of a loaded model. Weights are made at once. */
+export abstract class Part<C extends PartConfig> extends Layer<C> {
+  protected override readonly castsInputs: boolean = false
+
+  protected weightOf(name: string, shape: Shape, initializer: InitializerLike = NORMAL): Variable {
+    return this.addWeight({ name, shape, initializer, dtype: this.config.storage })
+  }
+  protected ready(): void {
+    this.build([null])
+  }
+}
+
+export interface LinearConfig extends PartConfig {
+  readonly inputs: number
+  readonly outputs: number
+  readonly bias: boolean
+  /** The weight is [inputs, outputs], as GPT-2's; default [outputs, inputs]. */
+  readonly inputsFirst?: boolean
+}
+
+/** Low-rank matrices beside a weight (Hu et al. 2022): y += x · aᵀ · bᵀ · scale. */
+export class Adapter extends Layer<{ name: string; inputs: number; outputs: number; rank: number; scale: number; dropout: number }> {
+  static override readonly className: string = 'LoraAdapter'
+  protected override readonly castsInputs: boolean = false
+  /** [rank, inputs] */
+  readonly a: Variable
+  /** [outputs, rank] */
+  readonly b: Variable
+  private readonly state: Variable | undefined
+
+  constructor(config: { name: string; inputs: number; outputs: number; rank: number; scale: number; dropout: number; seed?: number }) {
+    super(config)
+    const { inputs, outputs, rank, dropout, seed } = config
+    // Kaiming's uniform with slope √5, as PEFT draws it: ±1/√inputs
+    const bound = 1 / Math.sqrt(inputs)
+    const uniform: InitializerLike = {
+      className: 'RandomUniform',
+      config: { minval: -bound, maxval: bound, ...(seed === undefined ? {} : { seed }) },
+    }
+    this.a = this.addWeight({ name: 'lora_A.weight', shape: [rank, inputs], initializer: uniform })
+    this.b = this.addWeight({ name: 'lora_B.weight', shape: [outputs, rank], initializer: 'zeros' })
+    this.state = dropout > 0 ? this.addState('randomState', randomState(seed)) : undefined
+    this.build([null])
+  }
+
+  /** x [rows, inputs] → [rows, outputs] */
+  call(x: Tensor, { training }: { training: boolean }): Tensor {
+    const { dropout: rate, scale } = this.config
+    const kept = training && this.state ? dropped(x, rate, { state: this.state }) : x
+    return mul(matMul(matMul(kept, this.a, { transposeB: true }), this.b, { transposeB: true }), scale)
+  }
+}
+
+/** x · weightᵀ + bias over the last axis. */
+export class Linear extends Part<LinearConfig> {
+  static override readonly className: string = 'PretrainedLinear'
+  readonly weight: Variable
+  readonly bias: Variable | undefined
+  adapter: Adapter | undefined
+
+  constructor(config: LinearConfig) {
+    super(config)
+    const { inputs, outputs, bias, inputsFirst = false } = config
+    this.weight = this.weightOf('weight', inputsFirst ? [inputs, outputs] : [outputs, inputs])
+    this.bias = bias ? this.weightOf('bias', [outputs], 'zeros') : undefined
+    this.ready()
+  }
+
+  call(x: Tensor): Tensor {
+    const { inputs, outputs, inputsFirst = false } = this.config
+    const rows = x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs])
+    let y = matMul(rows, computed(this.weight), { transposeB: !inputsFirst })
+    if (this.bias) y = add(y, computed(this.bias))
+    if (this.adapter) y = add(y, this.adapter.apply(rows))
+    return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), outputs])
+  }
+
+  /** Puts an adapter beside the weight, or takes it away. */
+  adapt(adapter: Adapter | undefined): void {
+    this.adapter = adapter
+    this.changed()
+  }
+}
+
+/** A row for each id. */
+export class Table extends Part<PartConfig & { readonly rows: number; readonly width: number }> {
+  static override readonly className: string = 'PretrainedTable'
+  readonly weight: Variable
+
+  constructor(config: PartConfig & { readonly rows: number; readonly width: number }) {
+    super(config)
+    this.weight = this.weightOf('weight', [config.rows, config.width])
+    this.ready()
+  }
+
+  /** ids [...] → [..., width] */
+  call(ids: Tensor): Tensor {
+    return computed(gather(this.weight, wholeNumbers(ids), 0))
+  }
+  /** x [..., width] · weightᵀ: the output that shares the table (Press and Wolf 2017). */
+  scores(x: Tensor): Tensor {
+    const { rows, width } = this.config
+    const flat = reshape(x, [sizeOf(x.shape.slice(0, -1)), width])
+    return reshape(matMul(flat, computed(this.weight), { transposeB: true }), [...x.shape.slice(0, -1), rows])
+  }
+}
+
+export interface NormConfig extends PartConfig {
+  readonly width: number
+  readonly kind: 'layer' | 'rms'
+  readonly epsilon: number
+  /** The scale is 1 + weight, as Gemma's. */
+  readonly plusOne?: boolean
+}
+
+/** Layer normalization (Ba et al. 2016), or by the root mean square (Zhang and Sennrich 2019). */
+export class Norm extends Part<NormConfig> {
+  static override readonly className: string = 'PretrainedNorm'
+  readonly weight: Variable
+  readonly bias: Variable | undefined
+
+  constructor(config: NormConfig) {
+    super(config)
+    const { width, kind, plusOne = false } = config
+    this.weight = this.weightOf('weight', [width], plusOne ? 'zeros' : 'ones')
+    this.bias = kind === 'layer' ? this.weightOf('bias', [width], 'zeros') : undefined
+    this.ready()
+  }
+
+  call(x: Tensor): Tensor {
+    const { epsilon, plusOne } = this.config
+    const scale = plusOne ? add(computed(this.weight), 1) : computed(this.weight)
+    return this.bias ? layerNorm(x, scale, computed(this.bias), { epsilon }) : rmsNorm(x, scale, { epsilon })
+  }
+}
+
+/** Weights that are added or put in as they are, such as a class token. */
+export class Values extends Part<PartConfig & { readonly shapes: Readonly<Record<string, Shape>> }> {
+  static override readonly className: string = 'PretrainedValues'
+  private readonly values: Readonly<Record<string, Variable>>
+
+  constructor(config: PartConfig & { readonly shapes: Readonly<Record<string, Shape>> }) {
+    super(config)
+    this.values = Object.fromEntries(Object.entries(config.shapes).map(([name, shape]) => [name, this.weightOf(name, shape, 'zeros')]))
+    this.ready()
+  }
+  get(name: string): Tensor {
+    return computed(this.values[name]!)
+  }
+  /** x + the vector `bias`. */
+  call(x: Tensor): Tensor {
+    return add(x, this.get('bias'))
+  }
+}
