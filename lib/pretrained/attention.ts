@@ -42,6 +42,8 @@ export interface Places {
   readonly mask?: Tensor | undefined
   /** int32 [1]: the first step, among the steps that caches have. Default 0, and no caches. */
   readonly position?: Tensor | undefined
+  /** int32 [1]: where the texts end: steps behind are none; with `position`. */
+  readonly end?: Tensor | undefined
   /** int32 [batch]: steps before the text of each row, which are no data; with `position`. Default 0. */
   readonly padding?: Tensor | undefined
 }
@@ -150,18 +152,14 @@ export class SelfAttention {
     }
     // the rates change as the text grows: keys are kept as they are, and turned when they are looked at
     const keys = store(k)
-    const whole = cast(this.lengths(own, batch, steps), 'float32') // [batch]
+    const ends = places.padding ? sub(places.end!, places.padding) : places.end!
+    const whole = broadcastTo(cast(ends, 'float32'), [batch])
     const each = (count: number): Tensor => reshape(broadcastTo(reshape(whole, [batch, 1]), [batch, count]), [batch * count])
     const start = sub(position, position)
     const all = stepsOf(batch, length, start, places.padding, q.device)
     const turn = (t: Tensor, at: Tensor, count: number): Tensor =>
       turnRows(t, ...ropeOfPositions(rope, cast(reshape(at, [batch * count]), 'float32'), each(count)))
     return { q: turn(q, own, steps), k: turn(keys, all, length), v: cache.values }
-  }
-
-  /** Length of the text of each row: the place of its last step, and one. int32 [batch] */
-  private lengths(own: Tensor, batch: number, steps: number): Tensor {
-    return add(reshape(slice(own, [0, steps - 1], [batch, 1]), [batch]), 1)
   }
 
   private over(q: Tensor, k: Tensor, v: Tensor, places: Places): Tensor {

@@ -8,7 +8,7 @@ import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { isInferring } from '../layers/symbolic.js'
 import { add, div, mul, reshape, tanh, zeros } from '../ops/index.js'
-import { type CachedModel, Decoder } from '../transformers/decoder.js'
+import { type CachedModel, type CallCachedOptions, Decoder } from '../transformers/decoder.js'
 import { type GenerateOptions, generate, generateBatch, type Prompt } from '../transformers/generate.js'
 import { type Places, stepsOf } from './attention.js'
 import { type DecoderParts, runBlock } from './decoder_parts.js'
@@ -48,7 +48,7 @@ export class PretrainedDecoder extends PretrainedModel implements CachedModel {
     this.aliases = this.parts.head ? {} : { 'lm_head.weight': `${this.parts.tokens.name}.weight` }
     for (const [i, { attention }] of this.parts.blocks.entries())
       if (attention.state) this.addState(`attention.${i}.randomState`, attention.state)
-    this.build()
+    this.build([null, config.sequenceLength])
     if (config.trainable === false) this.trainable = false
   }
 
@@ -72,8 +72,8 @@ export class PretrainedDecoder extends PretrainedModel implements CachedModel {
   }
 
   /** @internal */
-  callCached(ids: Tensor, caches: readonly AttentionCache[], position: Tensor, padding: Tensor | undefined): Tensor {
-    return this.hidden(ids, { training: false, position, padding }, caches)
+  callCached(ids: Tensor, caches: readonly AttentionCache[], position: Tensor, { end, padding }: CallCachedOptions): Tensor {
+    return this.hidden(ids, { training: false, position, end, padding }, caches)
   }
 
   /** @internal Hidden states [batch, steps, features] → logits. */

@@ -2,7 +2,7 @@
 import { withDevice } from '../core/device.js'
 import type { DType } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import type { AnyLayer, LayerOptions } from '../layers/layer.js'
+import type { AnyLayer, InputShapes, LayerOptions } from '../layers/layer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
 import { mul, randomNormal, zeros } from '../ops/index.js'
@@ -92,7 +92,8 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
     }
   }
 
-  override build(): void {}
+  // the parts have their weights already
+  override build(_inputShape: InputShapes): void {}
 
   protected summaryRows(): SummaryRow[] {
     return this.layers.map((layer) => ({ label: `${layer.name} (${layer.className})`, shape: [null], parameters: layer.countParams() }))

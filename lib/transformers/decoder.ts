@@ -28,11 +28,17 @@ export interface CachedModel {
   makeCaches(batch: number, length: number): AttentionCache[]
   /**
    * The steps ids [batch, steps] from `position` int32 [1] on: hidden states [batch, steps, features].
-   * @param padding int32 [batch]: places before the text of each row; only where batch > 1
+   * @param more end int32 [1]: where the texts end, as steps behind that are none; padding int32 [batch]: places before
+   *   the text of each row, where batch > 1
    */
-  callCached(ids: Tensor, caches: readonly AttentionCache[], position: Tensor, padding: Tensor | undefined): Tensor
+  callCached(ids: Tensor, caches: readonly AttentionCache[], position: Tensor, more: CallCachedOptions): Tensor
   /** Hidden states [batch, steps, features] → [batch, steps, vocabularySize]. */
   logits(hidden: Tensor): Tensor
+}
+
+export interface CallCachedOptions {
+  readonly end: Tensor
+  readonly padding?: Tensor | undefined
 }
 
 interface Programs {
@@ -98,11 +104,11 @@ export class Decoder {
   }
 
   /** Settings of the text that begins. Without a seed the numbers follow setSeed(). */
-  prepare(plan: { temperature: number; topP: number; repetitionPenalty: number }, seed: number | undefined): void {
+  prepare(temperature: number, topP: number, seed: number | undefined, repetitionPenalty = 1): void {
     withDevice(this.device, () => {
-      this.settings.temperature.assign(plan.temperature)
-      this.settings.topP.assign(plan.topP)
-      this.settings.penalty.assign(plan.repetitionPenalty)
+      this.settings.temperature.assign(temperature)
+      this.settings.topP.assign(topP)
+      this.settings.penalty.assign(repetitionPenalty)
       const fresh = randomState(seed)
       this.settings.random.assign(fresh)
       fresh.dispose()
@@ -157,7 +163,7 @@ export class Decoder {
   /** Logits [vocabularySize] of the token after the newest one; nothing moves on. */
   logits(): Tensor {
     const { model, caches, position, token, padding } = this
-    const peek = jit(() => reshape(model.logits(model.callCached(token, caches, position, padding)), [model.config.vocabularySize]))
+    const peek = jit(() => reshape(model.logits(model.callCached(token, caches, position, { end: add(position, 1), padding })), [model.config.vocabularySize]))
     return withDevice(this.device, () => peek())
   }
 
@@ -175,12 +181,12 @@ export class Decoder {
     const made: Programs = {
       first: jit((ids: Tensor, count: Tensor) => {
         const start = sub(count, count)
-        const hidden = model.callCached(ids, caches, start, padding)
+        const hidden = model.callCached(ids, caches, start, { end: count, padding })
         position.assign(count)
         return follow(dynamicSlice(hidden, sub(count, 1), { axis: 1, size: 1 }))
       }, named),
       next: jit(() => {
-        const hidden = model.callCached(token, caches, position, padding)
+        const hidden = model.callCached(token, caches, position, { end: add(position, 1), padding })
         position.assign(add(position, 1))
         return follow(hidden)
       }, named),

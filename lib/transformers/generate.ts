@@ -111,7 +111,7 @@ async function* tokens(
   if (maxTokens === 0) return
   const decoder: Decoder = model.takeDecoder(ids.length + maxTokens)
   try {
-    decoder.prepare(plan, seed)
+    decoder.prepare(plan.temperature, plan.topP, seed, plan.repetitionPenalty)
     let run = decoder.first([ids], how)
     for (let count = 1; ; count++) {
       await run.done
@@ -158,7 +158,7 @@ export async function generateBatch(model: BatchModel, prompts: unknown, options
   const how = howOf(plan)
   const decoder = model.makeDecoder(texts.length, longest + maxTokens)
   try {
-    decoder.prepare(plan, seed)
+    decoder.prepare(plan.temperature, plan.topP, seed, plan.repetitionPenalty)
     let run = decoder.first(texts, how)
     for (let count = 1; ; count++) {
       await run.done

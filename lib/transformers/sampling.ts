@@ -30,7 +30,7 @@ export interface Sampling {
   /** Of the likeliest tokens that make up the share topP only (Holtzman et al. 2020). */
   readonly nucleus: boolean
   /** Tokens of the text so far are made less likely (Keskar et al. 2019). */
-  readonly penalized: boolean
+  readonly penalized?: boolean
 }
 
 export interface SamplingState {

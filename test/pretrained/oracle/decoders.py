@@ -146,8 +146,8 @@ def greedy(forward, c, w, prompt, count):
 
 def save(name, c, draw, forward, steps, parts=1, dtype=torch.float32, trained=True):
     folder, w = folder_of(name), draw.tensors
-    stored = {n: t.detach().to(dtype) for n, t in w.items()}
-    w = {n: t.float().requires_grad_(True) for n, t in stored.items()}
+    stored = {n: t.detach().clone().to(dtype) for n, t in w.items()}
+    w = {n: t.clone().float().requires_grad_(True) for n, t in stored.items()}
     vocabulary = c['vocab_size']
     ids = draw.ids(vocabulary, 2, steps)
     prompts = [draw.ids(vocabulary, n).tolist() for n in (5, 3, 9)]
