@@ -252,13 +252,13 @@ async function save(place: Place, tensors: Readonly<Record<string, TensorLike>>,
   }
 }
 
-/** @internal Writes kept values, in shards where they are too large for one file. */
+/** @internal Writes kept values, in shards where they are too large for one file. Returns whether they are. */
 export async function saveKept(
   what: string,
   file: string,
   values: ReadonlyMap<string, Kept>,
   { metadata, maxShardBytes = Number.POSITIVE_INFINITY }: SafetensorsSaveOptions,
-): Promise<void> {
+): Promise<boolean> {
   if (!(maxShardBytes >= 1)) throw new WeftError('ERR_ARGUMENT', `${what}: maxShardBytes must be a positive number, got ${show(maxShardBytes)}`)
   const shards: Map<string, Kept>[] = [new Map()]
   let bytes = 0
@@ -274,7 +274,10 @@ export async function saveKept(
     replaceFile(what, target, async (fresh) => {
       await writeKept(fresh, part, metadata)
     })
-  if (shards.length === 1) return write(file, values)
+  if (shards.length === 1) {
+    await write(file, values)
+    return false
+  }
   const stem = file.endsWith('.safetensors') ? file.slice(0, -'.safetensors'.length) : file
   const five = (n: number): string => String(n).padStart(5, '0')
   const names = shards.map((_, i) => `${stem}-${five(i + 1)}-of-${five(shards.length)}.safetensors`)
@@ -287,6 +290,7 @@ export async function saveKept(
   await replaceFile(what, `${stem}${INDEX_ENDING}`, (fresh) =>
     writeNew(fresh, (handle) => handle.writeFile(`${JSON.stringify(index, undefined, 2)}\n`)),
   )
+  return true
 }
 
 /** Files of named tensors in the format of Hugging Face. */

@@ -27,6 +27,11 @@ export class ChatTemplate {
   private readonly template: Template
   private readonly tokens: Readonly<Record<string, string>>
 
+  /** The special tokens that the template knows by name, as bos_token. */
+  get specialTokens(): Readonly<Record<string, string>> {
+    return this.tokens
+  }
+
   /** @internal */
   constructor(source: string, tokens: Readonly<Record<string, string>>) {
     this.source = source

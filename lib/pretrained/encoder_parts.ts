@@ -128,7 +128,7 @@ export function encoderParts(config: ConfigReader, make: PartMaker): EncoderPart
   config.only('is_decoder', false)
   config.only('add_cross_attention', false)
   // DistilBERT's positions may be made by sines, and are stored all the same
-  for (const name of ['sinusoidal_pos_embds', 'tie_weights_', 'qa_dropout', 'seq_classif_dropout', 'pooler_fc_size']) config.optional(name)
+  for (const name of ['sinusoidal_pos_embds', 'tie_weights_', 'qa_dropout', 'seq_classif_dropout', 'pooler_fc_size', 'type_vocab_size']) config.optional(name)
   for (const name of ['pooler_num_attention_heads', 'pooler_num_fc_layers', 'pooler_size_per_head', 'pooler_type', 'directionality'])
     config.optional(name)
 

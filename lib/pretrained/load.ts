@@ -151,8 +151,8 @@ async function filled(
   }
   await fillWeights(file, names)
   model.initialize(missing)
-  if (unused.length > 0)
-    warnOnce('WEFT_PRETRAINED', `${folder}: tensors of other heads are left out: ${listed(unused)}`, model)
+  const heads = unused.filter((name) => !/(^|\.)pooler\./.test(name))
+  if (heads.length > 0) warnOnce('WEFT_PRETRAINED', `${folder}: tensors of other heads are left out: ${listed(heads)}`, model)
   const generationConfig = options.generationConfig === false ? undefined : await jsonIn(folder, 'generation_config.json')
   if (model instanceof PretrainedDecoder && options.generationConfig !== false)
     model.generationDefaults = generationOf(generationConfig, config, path.join(folder, 'generation_config.json'))
