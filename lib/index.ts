@@ -58,6 +58,7 @@ export {
   gpt,
   type Prompt,
 } from './transformers/index.js'
+export { lora, type LoraModel, type LoraOptions } from './pretrained/lora.js'
 export { loadPretrained, type LoadPretrainedOptions, type Pretrained } from './pretrained/load.js'
 export type { ChatMessage, ChatOptions, ChatTemplate } from './pretrained/chat_template.js'
 export type { PretrainedDecoder } from './pretrained/decoder_model.js'

@@ -5,8 +5,9 @@ import { sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import type { InitializerLike } from '../initializers/index.js'
 import { Layer } from '../layers/layer.js'
-import { add, cast, dropout as dropped, gather, layerNorm, matMul, mul, reshape, rmsNorm } from '../ops/index.js'
-import { randomState } from '../core/random.js'
+import type { Weighted } from '../layers/weights.js'
+import type { Adapter } from './adapter.js'
+import { add, cast, gather, layerNorm, matMul, reshape, rmsNorm } from '../ops/index.js'
 import { wholeNumbers } from '../ops/ids.js'
 
 /** The weight in float32, in which everything is computed. */
@@ -41,44 +42,12 @@ export interface LinearConfig extends PartConfig {
   readonly inputsFirst?: boolean
 }
 
-/** Low-rank matrices beside a weight (Hu et al. 2022): y += x · aᵀ · bᵀ · scale. */
-export class Adapter extends Layer<{ name: string; inputs: number; outputs: number; rank: number; scale: number; dropout: number }> {
-  static override readonly className: string = 'LoraAdapter'
-  protected override readonly castsInputs: boolean = false
-  /** [rank, inputs] */
-  readonly a: Variable
-  /** [outputs, rank] */
-  readonly b: Variable
-  private readonly state: Variable | undefined
-
-  constructor(config: { name: string; inputs: number; outputs: number; rank: number; scale: number; dropout: number; seed?: number }) {
-    super(config)
-    const { inputs, outputs, rank, dropout, seed } = config
-    // Kaiming's uniform with slope √5, as PEFT draws it: ±1/√inputs
-    const bound = 1 / Math.sqrt(inputs)
-    const uniform: InitializerLike = {
-      className: 'RandomUniform',
-      config: { minval: -bound, maxval: bound, ...(seed === undefined ? {} : { seed }) },
-    }
-    this.a = this.addWeight({ name: 'lora_A.weight', shape: [rank, inputs], initializer: uniform })
-    this.b = this.addWeight({ name: 'lora_B.weight', shape: [outputs, rank], initializer: 'zeros' })
-    this.state = dropout > 0 ? this.addState('randomState', randomState(seed)) : undefined
-    this.build([null])
-  }
-
-  /** x [rows, inputs] → [rows, outputs] */
-  call(x: Tensor, { training }: { training: boolean }): Tensor {
-    const { dropout: rate, scale } = this.config
-    const kept = training && this.state ? dropped(x, rate, { state: this.state }) : x
-    return mul(matMul(matMul(kept, this.a, { transposeB: true }), this.b, { transposeB: true }), scale)
-  }
-}
-
 /** x · weightᵀ + bias over the last axis. */
 export class Linear extends Part<LinearConfig> {
   static override readonly className: string = 'PretrainedLinear'
   readonly weight: Variable
   readonly bias: Variable | undefined
+  /** What stands beside the weight. It is part of the tuned model, not of this layer. */
   adapter: Adapter | undefined
 
   constructor(config: LinearConfig) {
@@ -96,6 +65,14 @@ export class Linear extends Part<LinearConfig> {
     if (this.bias) y = add(y, computed(this.bias))
     if (this.adapter) y = add(y, this.adapter.apply(rows))
     return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), outputs])
+  }
+
+  /** @internal */
+  override partPaths(): readonly (readonly [string, Weighted])[] {
+    return []
+  }
+  protected override holds(layer: Weighted): boolean {
+    return layer === this || layer === this.adapter
   }
 
   /** Puts an adapter beside the weight, or takes it away. */

@@ -1,4 +1,7 @@
 // PretrainedModel: what models of Hugging Face folders have in common: their config, and weights by the names of files.
+import { WeftError } from '../core/error.js'
+import type { Place } from '../core/place.js'
+import type { SaveOptions } from '../model/model.js'
 import { withDevice } from '../core/device.js'
 import type { DType } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
@@ -6,6 +9,7 @@ import type { AnyLayer, InputShapes, LayerOptions } from '../layers/layer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
 import { mul, randomNormal, zeros } from '../ops/index.js'
+import '../io/save.js'
 import { ConfigReader, type Json } from './config.js'
 import { Linear } from './parts.js'
 
@@ -71,7 +75,7 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
   /** @internal Weights by their names in files, without adapters. */
   fileWeights(): Map<string, Variable> {
     const found = new Map<string, Variable>()
-    for (const [path, weight] of this.weightPaths()) if (!path.includes('.adapter.') && !path.endsWith('randomState')) found.set(path, weight)
+    for (const [path, weight] of this.weightPaths()) if (!path.endsWith('randomState')) found.set(path, weight)
     return found
   }
 
@@ -93,6 +97,23 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
   }
 
   // the parts have their weights already
+  /**
+   * Saves the model as those of weftjs are, for loadModel(). ERR_STATE while an adapter of lora() stands beside the
+   * weights.
+   */
+  override async save(folder: Place, options: SaveOptions = {}): Promise<void> {
+    this.checkUnadapted('save')
+    return super.save(folder, options)
+  }
+
+  /** @internal ERR_STATE while an adapter stands beside the weights. */
+  checkUnadapted(what: string): void {
+    if ([...this.linears().values()].some((linear) => linear.adapter))
+      throw new WeftError('ERR_STATE', `${what}: an adapter of lora() stands beside the weights of ${this.name}`, {
+        hint: 'tuned.save(folder) writes the adapter; tuned.merge() adds it to the weights',
+      })
+  }
+
   override build(_inputShape: InputShapes): void {}
 
   protected summaryRows(): SummaryRow[] {

@@ -91,10 +91,7 @@ export async function savePretrained(model: PretrainedModel<any, any>, place: Pl
     throw new WeftError('ERR_ARGUMENT', `savePretrained: the tokenizer is one of subwords, got ${show(tokenizer)}`)
   if (chatTemplate !== undefined && !(chatTemplate instanceof ChatTemplate))
     throw new WeftError('ERR_ARGUMENT', `savePretrained: chatTemplate is what loadPretrained() gave, got ${show(chatTemplate)}`)
-  if ([...model.linears().values()].some((linear) => linear.adapter))
-    throw new WeftError('ERR_STATE', 'savePretrained: an adapter stands beside the weights', {
-      hint: 'tuned.save(folder) writes the adapter; tuned.merge() adds it to the weights',
-    })
+  model.checkUnadapted('savePretrained')
   const dtype = options.dtype ?? model.config.storage
   const values = new Map<string, Kept>()
   const casts: Tensor[] = []
