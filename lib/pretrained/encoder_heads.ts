@@ -1,12 +1,11 @@
 // Heads of text encoders: what is made of the hidden states for a task.
 import type { Dropout } from '../layers/dropout.js'
-import { matMul, maximum, mul, reshape, rsqrt, slice, sum, tanh, where, relu, max, div, cast } from '../ops/index.js'
+import { maximum, mul, reshape, rsqrt, slice, sum, tanh, where, relu, max, div, cast } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import type { ConfigReader } from './config.js'
 import type { EncoderParts } from './encoder_parts.js'
 import type { PartMaker } from './maker.js'
 import type { Pooling, PretrainedTask } from './pretrained_model.js'
-import { computed } from './parts.js'
 
 /** What a head is told beside the hidden states. */
 export interface HeadInputs {
@@ -101,9 +100,7 @@ function masked(type: string, make: PartMaker, parts: EncoderParts): Head {
   return {
     run: (hidden) => {
       const h = normal.apply(activation(dense.apply(hidden)))
-      const [batch, steps] = h.shape as [number, number]
-      const scores = matMul(reshape(h, [batch * steps, width]), computed(words.weight), { transposeB: true })
-      return reshape(biases.apply(scores), [batch, steps, vocabulary])
+      return biases.apply(words.scores(h))
     },
     weights: /^(cls\.predictions|vocab_|lm_head)/,
     aliases: { [matrix]: table, ...again },

@@ -7,11 +7,30 @@ import type { InitializerLike } from '../initializers/index.js'
 import { Layer } from '../layers/layer.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Adapter } from './adapter.js'
-import { add, cast, gather, layerNorm, matMul, reshape, rmsNorm } from '../ops/index.js'
+import { add, cast, concat, gather, layerNorm, matMul, reshape, rmsNorm, slice } from '../ops/index.js'
 import { wholeNumbers } from '../ops/ids.js'
 
 /** The weight in float32, in which everything is computed. */
 export const computed = (weight: Tensor): Tensor => (weight.dtype === 'float32' ? weight : cast(weight, 'float32'))
+
+/** Values of a weight that are made float32 at a time. */
+const MOST_CAST = 1 << 24
+
+/**
+ * x [rows, inputs] · weightᵀ, weight [outputs, inputs]. A large weight of 16 bits is made float32 part by part, so that
+ * no copy of it as a whole is ever there.
+ */
+export function timesTransposed(x: Tensor, weight: Tensor): Tensor {
+  const [outputs, inputs] = weight.shape as [number, number]
+  if (weight.dtype === 'float32' || weight.size <= MOST_CAST) return matMul(x, computed(weight), { transposeB: true })
+  const rows = Math.max(1, Math.floor(MOST_CAST / inputs))
+  const parts: Tensor[] = []
+  for (let at = 0; at < outputs; at += rows) {
+    const part = slice(weight, [at, 0], [Math.min(rows, outputs - at), inputs])
+    parts.push(matMul(x, computed(part), { transposeB: true }))
+  }
+  return concat(parts, 1)
+}
 
 /** As models of this kind are trained from (Devlin et al. 2019; Radford et al. 2019). */
 const NORMAL: InitializerLike = { className: 'RandomNormal', config: { stddev: 0.02 } }
@@ -61,7 +80,7 @@ export class Linear extends Part<LinearConfig> {
   call(x: Tensor): Tensor {
     const { inputs, outputs, inputsFirst = false } = this.config
     const rows = x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs])
-    let y = matMul(rows, computed(this.weight), { transposeB: !inputsFirst })
+    let y = inputsFirst ? matMul(rows, computed(this.weight)) : timesTransposed(rows, this.weight)
     if (this.bias) y = add(y, computed(this.bias))
     if (this.adapter) y = add(y, this.adapter.apply(rows))
     return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), outputs])
@@ -101,7 +120,7 @@ export class Table extends Part<PartConfig & { readonly rows: number; readonly w
   scores(x: Tensor): Tensor {
     const { rows, width } = this.config
     const flat = reshape(x, [sizeOf(x.shape.slice(0, -1)), width])
-    return reshape(matMul(flat, computed(this.weight), { transposeB: true }), [...x.shape.slice(0, -1), rows])
+    return reshape(timesTransposed(flat, this.weight), [...x.shape.slice(0, -1), rows])
   }
 }
 
