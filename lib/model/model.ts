@@ -16,6 +16,7 @@ import type { History } from './history.js'
 import { COMPILE_OPTIONS, type CompileOptions, Objective } from './objective.js'
 import type { ClassWeightLike } from './class_weight.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
+import type { TrainingRun } from './run.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
@@ -75,6 +76,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   private objective: Objective | undefined
   private programs: Programs | undefined
   private busy = false
+  private training: TrainingRun | undefined
   private evaluating: Promise<unknown> = Promise.resolve()
   private order: (ShuffleState & { generation: number }) | undefined
   private trained = 0
@@ -207,14 +209,21 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     this.programs = undefined
   }
 
-  /** @internal Marks the model as being trained, until the function it returns is called. */
-  beginTraining(): () => void {
+  /** @internal Marks the model as being trained by this run, until the function it returns is called. */
+  beginTraining(run: TrainingRun): () => void {
     if (this.busy)
       throw new WeftError('ERR_STATE', `${this.name}: the model is being trained already`, { hint: 'Await the first fit() or train()' })
     this.busy = true
+    this.training = run
     return () => {
       this.busy = false
+      this.training = undefined
     }
+  }
+
+  /** @internal The call of fit or train that is under way. */
+  get trainingRun(): TrainingRun | undefined {
+    return this.training
   }
 
   /** @internal Evaluations share their figures on the device: one at a time. */
