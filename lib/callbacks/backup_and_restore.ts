@@ -28,8 +28,7 @@ const OPTIONS: OptionTable<BackupAndRestoreOptions> = { dir: 'any', everySteps: 
  *
  * Copies are written while the steps go on. One that is due while the last one is still being written is made once that
  * is done. A source of batches of one's own must give the same batches again; what was taken from it is read and left
- * out. Epochs that were done before are not in the history that fit returns. `earlyStopping` with restoreBestWeights
- * compares the epochs from the copy on.
+ * out. Epochs that were done before are not in the history that fit returns.
  *
  * The folder is a saved model too: loadModel(dir). It is removed when the training ends after its last epoch or by
  * stopTraining; it stays after an error, an abort, and a train() loop that was left.
@@ -68,8 +67,8 @@ export class BackupAndRestore extends Callback {
     this.failure = undefined
     // a model that cannot be saved says so before the first step
     layerToJson(this.model)
-    const run = await restoreBackup(this.model, this.dir)
-    if (run) this.model.trainingRun!.resume(run)
+    const backup = await restoreBackup(this.model, this.dir)
+    if (backup) this.model.trainingRun!.resume(backup.run, backup.values)
   }
 
   override async beforeStep(run: TrainingRun): Promise<void> {

@@ -2,7 +2,8 @@
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { AnyModel } from '../model/model.js'
-import type { TrainingRun } from '../model/run.js'
+import { CALLBACK, type Memories, type TrainingRun } from '../model/run.js'
+import type { Tensor } from '../core/tensor.js'
 import type { Logs } from '../model/step.js'
 
 type Result = void | Promise<void>
@@ -44,8 +45,10 @@ export class Callback implements CallbackLike {
   beforeStep?(run: TrainingRun): Result
   /** @internal What it remembers from epoch to epoch, as JSON: a training that goes on from a backup calls recall(). */
   memory?(): unknown
-  /** @internal After onTrainBegin: what memory() gave. */
-  recall?(memory: unknown): void
+  /** @internal Tensors that it keeps from epoch to epoch. */
+  keptValues?(): readonly Tensor[]
+  /** @internal After onTrainBegin: what memory() and keptValues() gave. The tensors are the callback's then. */
+  recall?(memory: unknown, values: readonly Tensor[]): void
 }
 
 const HOOKS: OptionTable<CallbackLike> = {
@@ -83,7 +86,7 @@ export function lambda(functions: CallbackLike): Callback {
 }
 
 /** @internal The callbacks of one call of fit, in order. */
-export class CallbackList {
+export class CallbackList implements Memories {
   private readonly list: readonly CallbackLike[]
   /** Those whose onTrainBegin was called. */
   private readonly begun = new Set<CallbackLike>()
@@ -114,10 +117,24 @@ export class CallbackList {
   memories(): unknown[] {
     return this.list.map((callback) => (callback instanceof Callback ? (callback.memory?.() ?? null) : null))
   }
-  private recall(memories: readonly unknown[]): void {
+  /** The tensors they keep, by names. */
+  values(): Map<string, Tensor> {
+    const kept = this.list.map((callback) => (callback instanceof Callback ? (callback.keptValues?.() ?? []) : []))
+    return new Map(kept.flatMap((values, i) => values.map((t, k) => [`${CALLBACK}${i}/${k}`, t] as const)))
+  }
+  private recall({ remembered, rememberedValues }: TrainingRun): void {
+    const left = new Map(rememberedValues)
     this.list.forEach((callback, i) => {
-      if (callback instanceof Callback && (memories[i] ?? null) !== null) callback.recall?.(memories[i])
+      if (!(callback instanceof Callback) || (remembered[i] ?? null) === null || !callback.recall) return
+      const own = [...left].filter(([name]) => name.startsWith(`${CALLBACK}${i}/`))
+      for (const [name] of own) left.delete(name)
+      const place = (name: string): number => Number(name.slice(name.lastIndexOf('/') + 1))
+      callback.recall(
+        remembered[i],
+        own.sort(([a], [b]) => place(a) - place(b)).map(([, t]) => t),
+      )
     })
+    for (const t of left.values()) t.dispose()
   }
 
   async trainBegin(run?: TrainingRun): Promise<void> {
@@ -125,7 +142,7 @@ export class CallbackList {
       this.begun.add(callback)
       await callback.onTrainBegin?.({})
     }
-    this.recall(run?.remembered ?? [])
+    if (run) this.recall(run)
   }
   /** Every callback that has begun hears of the end, whatever the others do; the first error of theirs is thrown. */
   async trainEnd(logs: Logs): Promise<void> {

@@ -85,14 +85,17 @@ export class EarlyStopping extends Callback {
 
   override memory(): unknown {
     const { wait, best, bestEpoch } = this
-    // the weights of the best epoch are not kept: where they are wanted, the best of the epochs that follow counts
-    return this.options.restoreBestWeights ? { wait } : { wait, best: Number.isFinite(best) ? best : null, bestEpoch }
+    return { wait, best: Number.isFinite(best) ? best : null, bestEpoch }
   }
-  override recall(memory: unknown): void {
-    const { wait, best, bestEpoch } = memory as { wait: number; best?: number | null; bestEpoch?: number }
+  override keptValues(): readonly Tensor[] {
+    return this.kept ?? []
+  }
+  override recall(memory: unknown, values: readonly Tensor[]): void {
+    const { wait, best, bestEpoch } = memory as { wait: number; best: number | null; bestEpoch: number }
     this.wait = wait
     this.best = best ?? this.best
-    this.bestEpoch = bestEpoch ?? this.bestEpoch
+    this.bestEpoch = bestEpoch
+    if (values.length > 0) this.kept = [...values]
   }
 
   /** The weights stay those of the last step. */

@@ -2,21 +2,27 @@
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { sameShape } from '../core/spec.js'
-import type { Variable } from '../core/tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import type { AnyModel } from '../model/model.js'
-import type { RunJson } from '../model/run.js'
+import { CALLBACK, type RunJson } from '../model/run.js'
 import { FILES, holdsModel, isRemainder, OPTIMIZER_FILE, TRAINING_FILE, WEIGHTS_FILE, withFiles } from './folder.js'
 import { namedOptimizerState, namedVariables } from './names.js'
 import { type Entry, SafetensorsFile, toTensor } from './safetensors.js'
 import { checkTraining } from './schema.js'
+
+/** Where a training was, and the tensors that its callbacks kept. */
+export interface Backup {
+  readonly run: RunJson
+  readonly values: ReadonlyMap<string, Tensor>
+}
 
 /**
  * Gives the model the weights, the states and the optimizer's state of a backup, and returns where its training was;
  * undefined where there is no backup. ERR_FORMAT for a backup of another model, and for one that is damaged; the model
  * then stays as it was.
  */
-export async function restoreBackup(model: AnyModel, folder: string): Promise<RunJson | undefined> {
+export async function restoreBackup(model: AnyModel, folder: string): Promise<Backup | undefined> {
   if (!(await holdsModel(folder)) || (await isRemainder(folder))) return undefined
   return await withFiles(folder, FILES, async (files) => {
     const file = files.get(TRAINING_FILE)!
@@ -39,11 +45,11 @@ export async function restoreBackup(model: AnyModel, folder: string): Promise<Ru
     const slots = namedOptimizerState(model, variables)
     check(folder, state, slots)
     await fill(weights, variables)
-    await fill(state, slots)
+    const values = await fill(state, slots)
     if (typeof training.learningRate === 'number' && !optimizer.isScheduled) optimizer.learningRate = training.learningRate
     model.epochsTrained = training.epochs ?? 0
     model.shuffleState = training.shuffle && { ...training.shuffle }
-    return training.run
+    return { run: training.run, values }
   })
 }
 
@@ -61,7 +67,8 @@ const other = (folder: string, why: string): WeftError =>
   })
 
 function check(folder: string, { tensors }: SafetensorsFile, variables: ReadonlyMap<string, Variable>): void {
-  for (const name of tensors.keys()) if (!variables.has(name)) throw other(folder, `it has '${name}', which the model does not have`)
+  for (const name of tensors.keys())
+    if (!variables.has(name) && !name.startsWith(CALLBACK)) throw other(folder, `it has '${name}', which the model does not have`)
   for (const [name, { dtype, shape }] of variables) {
     const entry = tensors.get(name)
     if (!entry) throw other(folder, `it has no '${name}'`)
@@ -70,8 +77,13 @@ function check(folder: string, { tensors }: SafetensorsFile, variables: Readonly
   }
 }
 
-/** Assigns the values of a file to the variables, one after the other; they match. */
-async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variable>): Promise<void> {
+/**
+ * Assigns the values of a file to the variables, one after the other; they match. Returns what callbacks kept, as
+ * tensors on the device of the model.
+ */
+async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variable>): Promise<Map<string, Tensor>> {
+  const kept = new Map<string, Tensor>()
+  const where = [...variables.values()][0]?.device
   let bytes = new Uint8Array(0)
   const target = async ({ from, to }: Entry, at: number, size: number): Promise<Uint8Array> => {
     if (at === 0) bytes = new Uint8Array(to - from)
@@ -79,9 +91,14 @@ async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variab
   }
   await file.readAll(target, async ({ name, dtype, shape, from, to }, at, chunk) => {
     if (at + chunk.length < to - from) return
-    const variable = variables.get(name)!
-    const value = toTensor({ dtype, shape, bytes }, variable.device)
+    const variable = variables.get(name)
+    const value = toTensor({ dtype, shape, bytes }, variable?.device ?? where)
+    if (variable === undefined) {
+      kept.set(name, value)
+      return
+    }
     variable.assign(value)
     value.dispose()
   })
+  return kept
 }

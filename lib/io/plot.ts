@@ -2,8 +2,8 @@
 import { checkCall, type OptionTable } from '../core/options.js'
 import { WeftError } from '../core/error.js'
 import { pathOf, type Place } from '../core/place.js'
-import { ComposedModel } from '../model/composed.js'
 import { countText, dotText, type GraphNode, type LayerGraph, sampleText } from '../model/layer_graph.js'
+import { Model } from '../model/model.js'
 import { writeNew } from './folder.js'
 import { replaceFile } from './replace_file.js'
 
@@ -13,8 +13,8 @@ export interface PlotOptions {
 }
 const OPTIONS: OptionTable<PlotOptions> = { rankDir: ['TB', 'LR'] }
 
-declare module '../model/composed.js' {
-  interface ComposedModel<C extends object, I, O> {
+declare module '../model/model.js' {
+  interface Model<C extends object, I, O> {
     /**
      * Draws the graph of the layers in a file (a path or a file: URL): a picture for a name that ends in .svg, text for
      * Graphviz for .dot and .gv. Boxes have names, kinds and numbers of parameters, edges the shape of a sample.
@@ -93,7 +93,7 @@ async function svgText({ name, nodes, edges }: LayerGraph, horizontal: boolean):
   ].join('\n')
 }
 
-ComposedModel.prototype.plot = async function (place: Place, options: PlotOptions = {}): Promise<void> {
+Model.prototype.plot = async function (place: Place, options: PlotOptions = {}): Promise<void> {
   checkCall('plot(file, options)', arguments, OPTIONS)
   return plot(this.layerGraph(), place, options)
 }

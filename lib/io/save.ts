@@ -103,7 +103,7 @@ function snapshot(model: AnyModel, assets: unknown, run: KeptRun | undefined): S
   const variables = namedVariables(model)
   const optimizer = compiled ? namedOptimizerState(model, variables) : new Map<string, Variable>()
   const weights = keptValues(variables)
-  const state = keptValues(optimizer)
+  const state = new Map([...keptValues(optimizer), ...(run?.values ?? [])])
   return { content, training, run, weights, state }
 }
 
@@ -171,7 +171,7 @@ async function withSnapshot(
   try {
     await write(saved)
   } finally {
-    for (const kept of [...saved.weights.values(), ...saved.state.values()]) kept.release()
+    for (const [name, kept] of [...saved.weights, ...saved.state]) if (!run?.values.has(name)) kept.release()
   }
   return assets
 }

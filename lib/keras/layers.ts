@@ -44,7 +44,6 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
 const ONLY: Readonly<Record<string, (value: unknown) => boolean>> = {
   dataFormat: (value) => value === 'channels_last',
   scoreMode: (value) => value === 'dot',
-  interpolation: (value) => value === 'nearest',
   flashAttention: () => true,
   groups: (value) => value === 1,
   attentionAxes: (value) => JSON.stringify(plain(value)) === '[1]',
@@ -152,7 +151,6 @@ function optionsOf(ours: string, config: Json, where: string, reading: Reading):
 /** What an option means where the file does not have it. */
 function defaultsOf(ours: string, config: Json, dialect: Dialect): Json {
   if ((ours === 'Gru' || ours === 'GruCell') && !Object.hasOwn(config, 'reset_after')) return { reset_after: dialect === 'keras3' }
-  if (ours === 'UpSampling2d' || ours === 'Attention') return {}
   return {}
 }
 
@@ -177,7 +175,9 @@ function valueOf(name: string, value: unknown, legacy: boolean, reading: Reading
     return value.map((item) => (cellOf(item) ? made(cellOf(item)!, reading) : undefined)).filter((cell) => cell !== undefined)
   }
   if (name === 'seed') return typeof value === 'number' ? value : undefined
-  if (name === 'interpolation' || name === 'outputMode') return typeof value === 'string' ? camel(value) : value
+  if (name === 'outputMode') return typeof value === 'string' ? camel(value) : value
+  // the same word is for another rule there
+  if (name === 'interpolation') return legacy && value === 'bilinear' ? 'bilinearAsymmetric' : value
   return plain(value)
 }
 

@@ -23,7 +23,7 @@ export interface NamedWeight {
 /** Layers that TensorFlow.js 4 has, by our names. */
 const THERE: ReadonlySet<string> = new Set(
   `InputLayer Dense Activation Dropout SpatialDropout1d Flatten RepeatVector Reshape Permute Embedding Masking Rescaling
-  Conv1d Conv2d Conv2dTranspose Conv3d Conv3dTranspose SeparableConv2d DepthwiseConv2d Cropping2d UpSampling2d ZeroPadding2d ConvLstm2d ConvLstm2dCell
+  CenterCrop Conv1d Conv2d Conv2dTranspose Conv3d Conv3dTranspose SeparableConv2d DepthwiseConv2d Cropping2d UpSampling2d ZeroPadding2d ConvLstm2d ConvLstm2dCell
   MaxPooling1d AveragePooling1d MaxPooling2d AveragePooling2d MaxPooling3d AveragePooling3d
   GlobalMaxPooling1d GlobalAveragePooling1d GlobalMaxPooling2d GlobalAveragePooling2d
   BatchNormalization LayerNormalization Relu LeakyRelu Prelu Elu Softmax ThresholdedRelu
@@ -186,6 +186,10 @@ function valueJson(key: string, value: unknown, part: object, owner: AnyLayer, w
   if (key === 'activation' || key === 'recurrentActivation')
     return typeof value === 'string' ? theirActivation(value) : new Unsupported('a function has no name there')
   // weights come from the file: what began them matters to nobody
+  if (key === 'interpolation') {
+    if (value === 'bilinear') return new Unsupported("its 'bilinear' is another one: make the layer with 'bilinearAsymmetric'")
+    return value === 'bilinearAsymmetric' ? 'bilinear' : value
+  }
   if (key.endsWith('Initializer')) return { class_name: 'Zeros', config: {} }
   if (key.endsWith('Regularizer')) {
     const { className, config } = named(value) ?? { className: '', config: {} }

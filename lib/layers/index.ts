@@ -48,21 +48,18 @@ export {
   type RepeatVector,
   type ZeroPadding2d,
   type Cropping2d,
-  type UpSampling2d,
   type ReshapeOptions,
   type PermuteOptions,
   type RepeatVectorOptions,
   type Sides,
   type ZeroPadding2dOptions,
   type Cropping2dOptions,
-  type UpSampling2dOptions,
   flatten,
   reshape,
   permute,
   repeatVector,
   zeroPadding2d,
   cropping2d,
-  upSampling2d,
 } from './shape.js'
 export {
   type Rescaling,
@@ -131,6 +128,18 @@ export {
   gaussianDropout,
   alphaDropout,
 } from './dropout.js'
+export {
+  type CenterCrop,
+  type CenterCropOptions,
+  type Interpolation,
+  type Resizing,
+  type ResizingOptions,
+  type UpSampling2d,
+  type UpSampling2dOptions,
+  centerCrop,
+  resizing,
+  upSampling2d,
+} from './resampling.js'
 export { type CategoryEncoding, type CategoryEncodingOptions, type CategoryMode, categoryEncoding } from './category_encoding.js'
 export { type ConvLstm2d, type ConvLstm2dOptions, convLstm2d } from './convolutional_lstm.js'
 export { type SeparableConv2d, type SeparableConv2dLayerOptions, separableConv2d } from './separable_convolution.js'

@@ -6,7 +6,6 @@ import type { AnyLayer, LayerOptions } from '../layers/layer.js'
 import { nameLayers } from '../layers/names.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Tensor } from '../core/tensor.js'
-import type { LayerGraph } from './layer_graph.js'
 import { Model } from './model.js'
 import { SUMMARY_OPTIONS, type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
 
@@ -65,17 +64,6 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
 
   /** @internal */
   protected abstract summaryRows(): SummaryRow[]
-
-  /** @internal The layers and what flows between them; a model of a class of its own has no wires to show. */
-  layerGraph(): LayerGraph {
-    const node = (layer: AnyLayer, i: number): LayerGraph['nodes'][number] => ({
-      id: `layer${i}`,
-      name: layer.name,
-      kind: layer.className,
-      parameters: layer.built ? layer.countParams() : undefined,
-    })
-    return { name: this.name, nodes: this.layers.map(node), edges: [] }
-  }
 
   protected override readsMask(): boolean {
     return true

@@ -15,6 +15,7 @@ import { type Forms, isStream, type Rows, type StreamSource, type ModelData } fr
 import type { History } from './history.js'
 import { COMPILE_OPTIONS, type CompileOptions, Objective } from './objective.js'
 import type { ClassWeightLike } from './class_weight.js'
+import type { LayerGraph } from './layer_graph.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
 import { type Figures, Inference, Steps } from './step.js'
@@ -67,6 +68,17 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   abstract getLayer(which: string | number): AnyLayer
   /** Prints a table of the layers, their output shapes and numbers of parameters; to stdout unless `print` is given. */
   abstract summary(options?: SummaryOptions): void
+
+  /** @internal The layers and what flows between them; a model of a class of its own has no wires to show. */
+  layerGraph(): LayerGraph {
+    const node = (layer: AnyLayer, i: number): LayerGraph['nodes'][number] => ({
+      id: `layer${i}`,
+      name: layer.name,
+      kind: layer.className,
+      parameters: layer.built ? layer.countParams() : undefined,
+    })
+    return { name: this.name, nodes: this.layers.map(node), edges: [] }
+  }
 
   /** Set to true, also by a callback, it ends fit after the step in flight; fit resolves. */
   stopTraining = false

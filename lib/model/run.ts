@@ -5,7 +5,7 @@ import { WeftError } from '../core/error.js'
 import { keep, type Kept } from '../core/keep.js'
 import type { ShuffleSequence } from '../core/random.js'
 import { type DType, sameShape, type Shape } from '../core/spec.js'
-import type { Variable } from '../core/tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import type { AnyModel, ShuffleState } from './model.js'
 import type { Steps } from './step.js'
 
@@ -47,10 +47,13 @@ export interface RunJson {
 export class KeptRun {
   private readonly facts: Omit<RunJson, 'figures'>
   private readonly figures: readonly Kept[]
+  /** What callbacks keep, by the names it is saved by. */
+  readonly values: ReadonlyMap<string, Kept>
 
-  constructor(facts: Omit<RunJson, 'figures'>, figures: readonly Variable[]) {
+  constructor(facts: Omit<RunJson, 'figures'>, figures: readonly Variable[], values: ReadonlyMap<string, Tensor>) {
     this.facts = facts
     this.figures = figures.map(keep)
+    this.values = new Map([...values].map(([name, t]) => [name, keep(t)]))
   }
 
   async toJson(): Promise<RunJson> {
@@ -64,9 +67,20 @@ export class KeptRun {
   }
 
   release(): void {
-    for (const kept of this.figures) kept.release()
+    for (const kept of [...this.figures, ...this.values.values()]) kept.release()
   }
 }
+
+/** What callbacks remember of the epochs so far. */
+export interface Memories {
+  /** As JSON, in the order of the callbacks. */
+  memories(): readonly unknown[]
+  /** Tensors, by names that begin with CALLBACK. */
+  values(): ReadonlyMap<string, Tensor>
+}
+
+/** How the names of tensors begin that callbacks keep; no weight is named so. */
+export const CALLBACK = '@callback/'
 
 /** One call of fit or train. */
 export class TrainingRun {
@@ -81,21 +95,23 @@ export class TrainingRun {
   finished = false
   /** What the callbacks of the run that this one goes on from remembered. */
   remembered: readonly unknown[] = []
+  rememberedValues: ReadonlyMap<string, Tensor> = new Map()
   private steps: Steps | undefined
   private from: { run: RunJson; learningRate: number | undefined } | undefined
   private readonly model: AnyModel
-  private readonly memories: () => readonly unknown[]
+  private readonly callbacks: Memories
 
-  constructor(model: AnyModel, memories: () => readonly unknown[]) {
+  constructor(model: AnyModel, callbacks: Memories) {
     this.model = model
-    this.memories = memories
+    this.callbacks = callbacks
   }
 
   /** Goes on from where a run was kept; before the first epoch. The model has the values of that time already. */
-  resume(run: RunJson): void {
+  resume(run: RunJson, values: ReadonlyMap<string, Tensor>): void {
     const { optimizer } = this.model
     this.from = { run, learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate }
     this.remembered = run.callbacks
+    this.rememberedValues = values
     if (run.data.shuffle !== undefined) this.model.shuffleState = run.data.shuffle
   }
 
@@ -132,7 +148,7 @@ export class TrainingRun {
   keep(): KeptRun {
     const { epoch, step, data } = this
     const figures = step > 0 ? (this.steps?.states ?? []) : []
-    return new KeptRun({ epoch, step, data, callbacks: this.memories() }, figures)
+    return new KeptRun({ epoch, step, data, callbacks: this.callbacks.memories() }, figures, this.callbacks.values())
   }
 }
 

@@ -113,7 +113,7 @@ export async function* trainEvents(
   void model.compiled
   const progress = new Progress(verbose, epochs)
   const callbacks = new CallbackList(model, options.callbacks)
-  const run = new TrainingRun(model, () => callbacks.memories())
+  const run = new TrainingRun(model, callbacks)
   const endTraining = model.beginTraining(run)
   const owned: Tensor[] = []
   let sources: Sources | undefined

@@ -55,6 +55,15 @@ export const volumeRows: readonly LayerRow[] = [
     input: [2, 3, 3, 3, 2],
     mask: 'none',
   },
+  {
+    factory: 'upSampling2d',
+    name: 'bilinear',
+    make: (o) => layers.upSampling2d({ size: [2, 3], interpolation: 'bilinear', ...o }),
+    input: [2, 3, 2, 2],
+    mask: 'none',
+  },
+  { factory: 'resizing', make: (o) => layers.resizing({ height: 4, width: 2, ...o }), input: [2, 3, 3, 2], mask: 'none' },
+  { factory: 'centerCrop', make: (o) => layers.centerCrop({ height: 2, width: 3, ...o }), input: [2, 3, 4, 2], mask: 'none' },
   { factory: 'thresholdedRelu', make: (o) => layers.thresholdedRelu({ theta: 0.3, ...o }), input: [3, 4], mask: 'none' },
   { factory: 'alphaDropout', make: (o) => layers.alphaDropout({ rate: 0.3, ...o }), input: [3, 4, 2], mask: 'passes', stochastic: true },
 ]

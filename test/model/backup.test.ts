@@ -6,11 +6,12 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as callbacks from '../../lib/callbacks/index.js'
+import { setSeed } from '../../lib/index.js'
 import { loadModel } from '../../lib/io/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { sequential } from '../../lib/model/sequential.js'
 import { rejection, rejects } from '../expect.js'
-import { hashOf, kinds, train } from './trainer.js'
+import { hashOf, kinds, rows, target, train } from './trainer.js'
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
 test.after(() => rm(folder, { recursive: true }))
@@ -172,15 +173,48 @@ test('a folder that is no backup is left alone; one that was being removed is us
   await rejects('ERR_FORMAT', /weights\.safetensors cannot be read/, fit(damaged))
 })
 
+test('a train() loop that was left, an abort and stopTraining', async () => {
+  const expected = await whole('sgd', 4)
+  const dir = place()
+  const { net: make } = kinds['sgd']!
+  const fit = async (more: object): Promise<string> =>
+    hashOf((await train('sgd', 1, { epochs: 4, callbacks: callbacks.backupAndRestore({ dir, everySteps: 1 }), ...more })).net)
+  const signal = AbortSignal.abort(new Error('enough'))
+  await rejection(fit({ signal }))
+  setSeed(1)
+  const net = make()
+  let steps = 0
+  const loop = net.train(rows, target, {
+    batchSize: 4,
+    epochs: 4,
+    verbose: 0,
+    callbacks: callbacks.backupAndRestore({ dir, everySteps: 1 }),
+  })
+  for await (const { type } of loop) if (type === 'step' && ++steps === 9) break
+  assert.ok((await readdir(dir)).length > 0)
+  const controller = new AbortController()
+  const aborting: callbacks.CallbackLike = { onBatchEnd: (batch) => (batch === 3 ? controller.abort(new Error('enough')) : undefined) }
+  await rejection(fit({ signal: controller.signal, callbacks: [callbacks.backupAndRestore({ dir, everySteps: 1 }), aborting] }))
+  assert.ok((await readdir(dir)).length > 0)
+  assert.is(await fit({}), expected.hash)
+  // stopTraining is an end
+  const stopping: callbacks.CallbackLike = { onEpochEnd: (epoch) => void (epoch === 1 && (stopped.stopTraining = true)) }
+  const stopped = make()
+  await stopped.fit(rows, target, { epochs: 4, verbose: 0, callbacks: [stopping, callbacks.backupAndRestore({ dir })] })
+  assert.equal(await readdir(dir).catch(() => 'gone'), 'gone')
+})
+
 test('earlyStopping and modelCheckpoint remember what they saw before', async () => {
   const dir = place()
   const models = place()
   const list = [5, 4, 3, 3.5, 3.4, 3.3, 3.2, 1, 1, 1]
+  const nets: ReturnType<typeof sequential>[] = []
   const run = (stop?: number): [Promise<{ epoch: number[] }>, ReturnType<typeof callbacks.earlyStopping>] => {
     const net = sequential([layers.dense({ units: 1, useBias: false, inputShape: [1], name: 'w' })])
     net.compile({ optimizer: 'sgd', loss: 'mse' })
     net.optimizer.learningRate = 0
-    const early = callbacks.earlyStopping({ monitor: 'loss', patience: 4 })
+    const early = callbacks.earlyStopping({ monitor: 'loss', patience: 4, restoreBestWeights: true })
+    nets.push(net)
     const given = [
       { onEpochBegin: (epoch: number) => net.setWeights([[[list[epoch]!]]]) },
       { onEpochEnd: (epoch: number) => (epoch === stop ? Promise.reject(new Error('stopped')) : undefined) },
@@ -191,11 +225,14 @@ test('earlyStopping and modelCheckpoint remember what they saw before', async ()
     return [net.fit([[1]], [[0]], { epochs: 10, verbose: 0, callbacks: given }) as never, early]
   }
   await rejection(run(5)[0])
+  await loadModel(dir)
   const [done, early] = run()
   const { epoch } = await done
   assert.is(epoch.at(-1), 6)
   assert.is(early.stoppedEpoch, 6)
   assert.is(early.bestEpoch, 2)
+  // the weights of the best epoch came before the stop
+  assert.equal(await nets[1]!.weights[0]!.array(), [[3]])
   assert.equal((await readdir(models)).sort(), ['2', '3'])
 })
 

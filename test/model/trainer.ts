@@ -14,9 +14,9 @@ import { generator } from '../expect.js'
 
 const random = generator(3)
 const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, () => random() * 2 - 1)
-const rows = tensor(numbers(22 * 6), { shape: [22, 6] })
+export const rows: Tensor = tensor(numbers(22 * 6), { shape: [22, 6] })
 const labels = Float32Array.from({ length: 22 }, () => Number(random() < 0.5))
-const target = tensor(labels, { shape: [22, 1] })
+export const target: Tensor = tensor(labels, { shape: [22, 1] })
 const series = tensor(numbers(22 * 5 * 2), { shape: [22, 5, 2] })
 const samples = Array.from({ length: 22 }, (_, i) => ({ x: Array.from(numbers(6)), y: [labels[i]!] }))
 const dataset = (): data.Dataset<unknown> =>
