@@ -1,4 +1,5 @@
-// flush_subnormals: floats too small for a normal exponent count as zero on the calling thread.
+// flush_subnormals: from now on the calling thread takes subnormal floats, which are too small for a normal exponent,
+// for zero.
 #pragma once
 
 #if defined(__x86_64__)
@@ -8,16 +9,16 @@
 namespace weft {
 
 /**
- * Every thread that runs kernels calls it once. Moments of optimizers and vanishing gradients decay into subnormal
- * numbers, and arithmetic on those takes the processor a hundred times as long.
+ * Every thread that runs kernels calls this once. Moments of optimizers and vanishing gradients decay into subnormal
+ * numbers, and arithmetic on subnormal numbers takes the processor a hundred times as long.
  */
 inline void flush_subnormals() {
 #if defined(__x86_64__)
-  _mm_setcsr(_mm_getcsr() | 0x8040);  // FTZ, DAZ
+  _mm_setcsr(_mm_getcsr() | 0x8040);  // results (FTZ) and operands (DAZ)
 #endif
 }
 
-/** Puts the calling thread's way of computing back at the end of the scope. */
+/** At the end of its scope the calling thread computes as it did at the beginning. */
 class FloatMode {
  public:
   FloatMode() = default;

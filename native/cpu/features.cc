@@ -1,4 +1,4 @@
-// Reads cpuid through the compiler, and the processor's name from the system.
+// The compiler's functions say what the processor can do. The system says the processor's name.
 #include "features.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// One vocabulary for float and double vectors, so that a kernel can be one template: Vector<T>, lanes<T>, MaskOf<T>,
-// and the functions of simd.h for double.
+// One vocabulary for vectors of float and of double: Vector<T>, MaskOf<T>, lanes_of<T>, and the functions of simd.h for
+// double. With it a kernel is one template for both.
 #pragma once
 #include "simd.h"
 
@@ -67,7 +67,7 @@ WEFT_INLINE DoubleMask unordered(DoubleVec a, DoubleVec b) { return (DoubleMask)
 WEFT_INLINE DoubleVec select(DoubleMask m, DoubleVec a, DoubleVec b) { return (DoubleVec)((m & (LongVec)a) | (~m & (LongVec)b)); }
 #endif
 
-/** a > b ? a : b, so the second operand where either is NaN. */
+/** a > b ? a : b. Where a or b is NaN, the result is b. */
 WEFT_INLINE DoubleVec max(DoubleVec a, DoubleVec b) { return select(greater(a, b), a, b); }
 WEFT_INLINE DoubleVec load_bytes_double(const uint8_t* p) {
   DoubleVec v{};
@@ -95,7 +95,8 @@ template <class T> WEFT_INLINE MaskOf<T> lanes_below(int n) {
 }
 
 /**
- * Places in a pooling window, stored as bytes or as int32, held as lanes of T. n < lanes_of<T> reads and writes n only.
+ * Reads places in a pooling window. In memory a place is a byte or an int32. In registers it is a lane of T. Where n is
+ * less than lanes_of<T>, n places are read and no more.
  */
 template <class T, class Index> WEFT_INLINE Vector<T> load_places(const Index* p, int n = lanes_of<T>) {
   if constexpr (sizeof(Index) == 1) {

@@ -1,5 +1,6 @@
-// Float vectors at one of three instruction sets. A kernel file is compiled once per WEFT_LEVEL, and everything in it
-// lives in weft::cpu::WEFT_ISA, so that no inline function or template has one name at two instruction sets.
+// Float vectors at one of three instruction sets. Each kernel file is compiled once per WEFT_LEVEL. Everything in a
+// kernel file lives in the namespace weft::cpu::WEFT_ISA: the same inline function or template, compiled for two
+// instruction sets, must have two names.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -50,10 +51,10 @@ using Mask = IVec;  // all ones or all zeros in each lane
 
 WEFT_INLINE IVec bits_of(Vec v) { return (IVec)v; }
 WEFT_INLINE Vec float_of(IVec bits) { return (Vec)bits; }
-WEFT_INLINE Vec broadcast(float f) { return f - Vec{}; }  // subtracting zero keeps -0, and costs nothing
+WEFT_INLINE Vec broadcast(float f) { return f - Vec{}; }  // f - 0 keeps -0, and the compiler drops it
 WEFT_INLINE Vec zero() { return Vec{}; }
 WEFT_INLINE IVec broadcast_integer(int32_t i) { return IVec{} + i; }
-/** 0, 1, 2, ... */
+/** The number of each lane: 0, 1, 2, ... */
 WEFT_INLINE Vec ramp() {
 #if WEFT_LEVEL == 0
   return Vec{0, 1, 2, 3};
@@ -75,28 +76,28 @@ WEFT_INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 
 /** The first n lanes, 0 <= n <= width. */
 WEFT_INLINE Mask first_lanes(int n) { return Mask((1u << n) - 1u); }
-/** Lanes of the mask from memory, zero elsewhere; memory outside the mask is not touched. */
+/** Reads the lanes of the mask from memory. The other lanes are zero, and their memory is not touched. */
 WEFT_INLINE Vec load_masked(const float* p, Mask m) { return _mm512_maskz_loadu_ps(m, p); }
 WEFT_INLINE void store_masked(float* p, Vec v, Mask m) { _mm512_mask_storeu_ps(p, m, v); }
-/** Whether a mask of first lanes has all of them. */
+/** Whether a mask of first lanes holds every lane. */
 WEFT_INLINE bool all_lanes(Mask m) { return m == 0xffff; }
 WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
-/** a > b ? a : b, so the second operand where either is NaN. */
+/** a > b ? a : b. Where a or b is NaN, the result is b. */
 WEFT_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
-/** a < b ? a : b, so the second operand where either is NaN. */
+/** a < b ? a : b. Where a or b is NaN, the result is b. */
 WEFT_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 WEFT_INLINE Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
-/** To the nearest integer, half to even. */
+/** Rounds to the nearest integer, and halves to the even one. */
 WEFT_INLINE Vec round(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 WEFT_INLINE Vec floor(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 WEFT_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 WEFT_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 WEFT_INLINE Mask unordered(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
 WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return _mm512_mask_blend_ps(m, b, a); }
-/** The whole numbers of v, converted to int32. */
+/** Converts lanes that hold whole numbers to int32. */
 WEFT_INLINE IVec to_integer(Vec v) { return (IVec)_mm512_cvtps_epi32(v); }
 WEFT_INLINE Vec to_float(IVec v) { return _mm512_cvtepi32_ps((__m512i)v); }
-/** width bytes, as floats. */
+/** Reads `width` bytes and converts them to floats. */
 WEFT_INLINE Vec load_bytes(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
@@ -106,7 +107,9 @@ WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
 
 #else
 
-WEFT_INLINE Mask first_lanes(int n) { return bits_of(ramp()) < bits_of(broadcast(float(n))); }  // floats >= 0 order as their bits
+WEFT_INLINE Mask first_lanes(int n) {
+  return bits_of(ramp()) < bits_of(broadcast(float(n)));
+}  // the bits of floats >= 0 have the order of the floats
 WEFT_INLINE Mask greater(Vec a, Vec b) { return (Mask)(a > b); }
 WEFT_INLINE Mask equal(Vec a, Vec b) { return (Mask)(a == b); }
 
@@ -114,8 +117,8 @@ WEFT_INLINE Mask equal(Vec a, Vec b) { return (Mask)(a == b); }
 
 WEFT_INLINE Vec load_masked(const float* p, Mask m) { return _mm256_maskload_ps(p, (__m256i)m); }
 /**
- * m has first lanes. A masked store takes 11 to 24 cycles on AMD's processors. Whole vectors, and parts of 4, 2 and 1
- * lanes, take one or two each.
+ * Stores the lanes of m, a mask of first lanes. The masked store of AVX2 takes 11 to 24 cycles on AMD's processors. A
+ * store of a whole vector, or of 4, 2 or 1 lanes, takes one or two cycles. So the lanes are stored by such stores.
  */
 WEFT_INLINE void store_masked(float* p, Vec v, Mask m) {
   int lanes = _mm256_movemask_ps((__m256)m);
@@ -158,7 +161,8 @@ WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
 
 #else
 
-// Masks of first lanes: one test for whole vectors, and then only the lanes before the last are in question.
+// A mask of first lanes that holds the last lane is whole. In any other mask the last lane is never set, so the loops
+// below end before it.
 WEFT_INLINE bool all_lanes(Mask m) { return m[width - 1] != 0; }
 inline __attribute__((noinline)) Vec load_first(const float* p, Mask m) {
   Vec v{};
@@ -183,7 +187,7 @@ WEFT_INLINE Vec sqrt(Vec a) {
   for (int i = 0; i < width; i++) r[i] = __builtin_sqrtf(a[i]);
   return r;
 }
-WEFT_INLINE Vec round(Vec a) {  // adding 2^23 pushes the fraction out, and the adder rounds half to even
+WEFT_INLINE Vec round(Vec a) {  // floats from 2^23 on have no fraction: adding 2^23 rounds, halves to even
   const IVec sign = bits_of(a) & broadcast_integer(INT32_MIN);
   const Vec size = float_of(bits_of(a) & broadcast_integer(INT32_MAX)), big = broadcast(8388608.0f);
   const Vec rounded = float_of(bits_of((size + big) - big) | sign);
@@ -205,11 +209,11 @@ WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
 
 WEFT_INLINE Vec abs(Vec a) { return float_of(bits_of(a) & broadcast_integer(INT32_MAX)); }
 WEFT_INLINE Vec negate(Vec a) { return float_of(bits_of(a) ^ broadcast_integer(INT32_MIN)); }
-/** The size of a with the sign of b. */
+/** The absolute value of a with the sign of b. */
 WEFT_INLINE Vec with_sign(Vec a, Vec b) { return float_of(bits_of(abs(a)) | (bits_of(b) & broadcast_integer(INT32_MIN))); }
 WEFT_INLINE Mask less(Vec a, Vec b) { return greater(b, a); }
 
-/** The first n lanes, 0 <= n < width; the others are zero. */
+/** Reads the first n lanes, 0 <= n < width. The other lanes are zero. */
 WEFT_INLINE Vec load_partial(const float* p, int n) { return load_masked(p, first_lanes(n)); }
 WEFT_INLINE void store_partial(float* p, Vec v, int n) { store_masked(p, v, first_lanes(n)); }
 WEFT_INLINE Vec load_bytes_partial(const uint8_t* p, int n) {
@@ -223,13 +227,13 @@ WEFT_INLINE void store_bytes_partial(uint8_t* p, Vec v, int n) {
   for (int i = 0; i < n; i++) p[i] = bytes[i];
 }
 
-/** The lanes `distance` further on come to the front. */
+/** Moves each lane `distance` places towards the front. Lanes that leave the front come in at the end. */
 template <int distance, int... lane> WEFT_INLINE Vec rotate(Vec v, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(v, v, ((lane + distance) % width)...);
 }
 template <int distance> WEFT_INLINE Vec rotate(Vec v) { return rotate<distance>(v, std::make_integer_sequence<int, width>()); }
 
-/** The sum of all lanes: halves are added, then quarters, and so on. */
+/** The sum of all lanes. The two halves of the vector are added, then the two halves of that, and so on. */
 WEFT_INLINE float sum(Vec v) {
   if constexpr (width > 8) v += rotate<8>(v);
   if constexpr (width > 4) v += rotate<4>(v);
@@ -237,7 +241,7 @@ WEFT_INLINE float sum(Vec v) {
   v += rotate<1>(v);
   return v[0];
 }
-/** The largest lane; without NaN propagation. */
+/** The largest lane. A NaN may be passed over. */
 WEFT_INLINE float largest(Vec v) {
   if constexpr (width > 8) v = max(v, rotate<8>(v));
   if constexpr (width > 4) v = max(v, rotate<4>(v));

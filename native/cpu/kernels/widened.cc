@@ -1,4 +1,4 @@
-// See widened.h.
+// Converted copies of operands in narrower dtypes, see widened.h.
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -30,7 +30,7 @@ struct Conversion {
   }
 };
 
-/** A view in scratch memory of the wider dtype. */
+/** A view of the same shape in scratch memory, of the wider dtype. */
 View widened(Call& call, const View& view, DType dtype) {
   View wide = view;
   wide.dtype = dtype;
