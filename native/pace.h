@@ -1,4 +1,4 @@
-// Pace: how long a program takes on one thread and on all of them, as its earlier runs tell.
+// Pace: how long a program takes on one thread and on all threads, as its earlier runs have shown.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -8,22 +8,25 @@
 
 namespace weft {
 
-/** Of one program. Used by the thread that runs it, and by others while it does not run; expected() by any thread. */
+/**
+ * The pace of one program. The thread that runs the program uses it. Other threads may while the program does not run,
+ * and call expected() at any time.
+ */
 class Pace {
  public:
   /**
-   * Whether one thread does the next run: where all of them would gain little. Every now and then the other way is
-   * tried again, for what else the machine does changes.
+   * Whether the next run goes to one thread: all threads would gain little. Now and then the other way is tried again,
+   * because the machine's other work changes.
    */
   bool alone() {
     runs_++;
-    // the first run meets cold memory, and long runs gain from every thread
+    // the first run meets cold memory and tells nothing; long runs always gain from more threads
     if (runs_ == 1 || together_.usual > worth_all) return false;
     if (!trying_ && runs_ >= next_) trying_ = true, tries_ = 0, spent_ = 0;
     return trying_ ? !prefers_alone_ : prefers_alone_;
   }
 
-  /** Notes what a run took, in microseconds. */
+  /** Notes how many microseconds a run took. */
   void took(bool alone, double microseconds) {
     Estimate& estimate = alone ? alone_ : together_;
     if (trying_ && alone != prefers_alone_) {
@@ -39,20 +42,20 @@ class Pace {
     expected_.store(expected < Estimate::unknown ? expected : 0, std::memory_order_relaxed);
   }
 
-  /** What one thread takes, in microseconds; infinite as long as no run has told. */
+  /** How many microseconds one thread takes. Infinite before one thread has done a run. */
   double microseconds_alone() const { return alone_.usual; }
-  /** What a run takes, in microseconds; 0 as long as none has told. */
+  /** How many microseconds the next run is expected to take; 0 where nobody knows. */
   double expected() const { return expected_.load(std::memory_order_relaxed); }
 
  private:
   struct Estimate {
     static constexpr double unknown = std::numeric_limits<double>::infinity();
     double usual = unknown;
-    /** Follows the mean. A run that takes far longer was interrupted. */
+    /** Follows the mean. A run that took far longer was interrupted, and counts as one of twice the mean. */
     void take(double measured) { usual = usual == unknown ? measured : usual + (std::min(measured, 2 * usual) - usual) / 8; }
   };
 
-  /** The other way has been tried: of its last runs the middle one counts. */
+  /** Ends a trial of the other way. The median of its last runs is the new estimate. */
   void end_trial(Estimate& estimate) {
     trying_ = false;
     std::sort(tried_.begin(), tried_.end());
@@ -65,10 +68,10 @@ class Pace {
     }
   }
 
-  static constexpr double worth_all = 20'000;
-  /** All threads are woken for a gain of this much. */
+  static constexpr double worth_all = 200'000;
+  /** All threads are used where they are faster by this factor. */
   static constexpr double worth_waking = 1.08;
-  /** Microseconds, or runs, until the system has given each thread a core of its own. */
+  /** After so many microseconds, or runs, the system has given each thread a core of its own. */
   static constexpr double settling = 8'000;
   static constexpr int most_tries = 24;
   static constexpr uint32_t most_interval = 512;

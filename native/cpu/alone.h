@@ -1,10 +1,11 @@
-// Who computes: a thread by itself, or with the CPU device's pool; and when the pool's threads sleep.
+// Who computes: a thread by itself or with the CPU device's pool, and when the threads of the pool sleep.
 #pragma once
 
 namespace weft::cpu {
 
 /**
- * Whether the calling thread does its chunks by itself from now on. Results are the same: chunks follow from shapes.
+ * Says whether the calling thread does all its chunks by itself from now on. Results are the same either way, because
+ * chunks follow from shapes.
  */
 void work_alone(bool alone);
 
