@@ -9,10 +9,10 @@ import type { Probed, SymbolicCall, Value } from './probe.js'
 import { random } from './operators/random.js'
 import { Unsupported } from './unsupported.js'
 
-/** A constant that has more rows the longer the inputs are: the longest one, whose first rows are taken. */
+/** A constant that is larger the longer the inputs are: the largest one, whose first values along axes are taken. */
 export interface Table {
   readonly tensor: Tensor
-  readonly axis: number
+  readonly axes: readonly number[]
 }
 
 export interface Constants {
@@ -47,11 +47,11 @@ export function constantsOf({ leaves, leavesAt }: Pick<Probed, 'leaves' | 'leave
     try {
       const varying = leaf.extents.flatMap((extent, axis) => (fixedExtent(extent) === undefined ? [axis] : []))
       if (varying.length === 0) same(found, leaf, tensors)
-      else if (varying.length === 1) {
+      else {
         longer ??= leavesAt(longest)
         const tensor = longer.length === leaves.length ? longer[i]! : undefined
-        found.tables.set(leaf, { tensor: checked(tensor, tensors, varying[0]!), axis: varying[0]! })
-      } else throw new Unsupported('a constant whose shape varies in more than one axis')
+        found.tables.set(leaf, { tensor: checked(tensor, tensors, varying), axes: varying })
+      }
     } catch (error) {
       found.failures.set(leaf, error instanceof Unsupported ? error : new Unsupported((error as Error).message))
     }
@@ -72,12 +72,12 @@ function same(found: Constants, leaf: Value, tensors: readonly Tensor[]): void {
 }
 
 /** The table, if each of the shorter ones is its beginning. */
-function checked(table: Tensor | undefined, tensors: readonly Tensor[], axis: number): Tensor {
+function checked(table: Tensor | undefined, tensors: readonly Tensor[], axes: readonly number[]): Tensor {
   for (const t of tensors) {
     const fits =
       table?.rank === t.rank &&
       table.dtype === t.dtype &&
-      t.shape.every((n, i) => (i === axis ? n <= table.shape[i]! : n === table.shape[i]))
+      t.shape.every((n, i) => (axes.includes(i) ? n <= table.shape[i]! : n === table.shape[i]))
     const begin =
       fits &&
       slice(
