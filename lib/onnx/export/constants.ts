@@ -1,7 +1,7 @@
 // Constants of an exported model: weights, tensors that layers made themselves, and what follows from these alone.
 import { apply } from '../../core/apply.js'
 import { withDevice } from '../../core/device.js'
-import { sameShape, sizeOf } from '../../core/spec.js'
+import { sizeOf } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import { slice } from '../../ops/index.js'
 import { type Extent, fixedExtent, sizeOfExtents } from './extent.js'
@@ -71,21 +71,18 @@ function same(found: Constants, leaf: Value, tensors: readonly Tensor[]): void {
   else throw new Unsupported('a constant whose values differ from size to size')
 }
 
-/** The table, if each of the shorter ones is its beginning. */
+/** The table, if it and each of the others begin alike. */
 function checked(table: Tensor | undefined, tensors: readonly Tensor[], axes: readonly number[]): Tensor {
   for (const t of tensors) {
-    const fits =
-      table?.rank === t.rank &&
-      table.dtype === t.dtype &&
-      t.shape.every((n, i) => (axes.includes(i) ? n <= table.shape[i]! : n === table.shape[i]))
-    const begin =
-      fits &&
+    const fits = table?.rank === t.rank && table.dtype === t.dtype && t.shape.every((n, i) => axes.includes(i) || n === table.shape[i])
+    const both = fits && t.shape.map((n, i) => Math.min(n, table.shape[i]!))
+    const begin = (whole: Tensor): Tensor =>
       slice(
-        table,
+        whole,
         t.shape.map(() => 0),
-        t.shape,
+        both as number[],
       )
-    if (!begin || !sameShape(begin.shape, t.shape) || !sameBytes(begin, t))
+    if (!both || !sameBytes(begin(table), begin(t)))
       throw new Unsupported('a constant that differs from size to size by more than its length')
   }
   return table!
