@@ -1,26 +1,16 @@
 // Constants: tensors of the file as values that are the same in every run.
 import { fillFrom } from '../../core/create.js'
 import { device } from '../../core/device.js'
-import { outsideTrace } from '../../core/graph.js'
-import { allocate, scopes, type Tensor } from '../../core/tensor.js'
+import { allocate, type Tensor } from '../../core/tensor.js'
 import { cast } from '../../ops/index.js'
 import type { StoredTensor } from '../../io/safetensors.js'
 import type { TensorProto } from '../proto/onnx_pb.js'
 import { storedTensor } from '../stored_tensor.js'
+import { lasting } from './lasting.js'
 import { computedDType, Value } from './values.js'
 
 /** Tensors of constants by the message that has them, on each device. */
 const made = new WeakMap<TensorProto, Map<string, Value>>()
-
-/** A tensor that nobody else disposes. */
-function lasting<T>(fn: () => T): T {
-  const open = scopes.splice(0)
-  try {
-    return outsideTrace(fn)
-  } finally {
-    scopes.push(...open)
-  }
-}
 
 /** The values of a file as a tensor in the dtype in which they are computed. */
 export function tensorOf({ dtype, shape, bytes }: StoredTensor): Tensor {

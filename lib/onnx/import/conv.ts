@@ -4,7 +4,7 @@ import type { Tensor } from '../../core/tensor.js'
 import { Conv2dInputGrad } from '../../ops/conv.js'
 import * as ops from '../../ops/index.js'
 import type { Call, OperatorTable } from './operator.js'
-import { kernelOf, Value } from './values.js'
+import { kernelOf, type Remember, Value } from './values.js'
 import { countsOf, sides, spanOf, type Windows, windowsOf } from './windows.js'
 
 /** Sequences [n, w, c] as images of height 1, and back. */
@@ -61,9 +61,12 @@ function conv(call: Call): Value {
   const result = convolve(x.last, kernel, windows, groups)
   const bias = call.has(2) ? call.tensor(2) : undefined
   // a normalization that follows is a part of the kernel: the result of the kernel as it is has then no reader
-  const rescaled = (factor: Tensor, shift: Tensor): Value => {
-    const offset = bias === undefined ? shift : ops.add(ops.mul(bias, factor), shift)
-    return new Value(ops.add(convolve(x.last, ops.mul(kernel, factor), windows, groups), offset), { isLast: true })
+  const isKept = call.remember([1, 2]) !== undefined
+  const rescaled = (factor: Tensor, shift: Tensor, remember: Remember | undefined): Value => {
+    const kept: Remember = (isKept ? remember : undefined) ?? ((_, make) => make())
+    const offset = bias === undefined ? shift : kept('offset', () => ops.add(ops.mul(bias, factor), shift))
+    const weights = kept('kernel', () => ops.mul(kernel, factor))
+    return new Value(ops.add(convolve(x.last, weights, windows, groups), offset), { isLast: true })
   }
   return new Value(bias === undefined ? result : ops.add(result, bias), { isLast: true, rescaled })
 }

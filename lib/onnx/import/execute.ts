@@ -1,8 +1,10 @@
 // Execution: the nodes of a checked graph one after the other, recorded in a trace or run at once.
-import { currentTrace, outsideTrace } from '../../core/graph.js'
+import { currentTrace } from '../../core/graph.js'
+import type { Tensor } from '../../core/tensor.js'
 import { WeftError } from '../../core/error.js'
 import { Call, entryOf, nodeText, type Result, type Run, type Scope, Scope as Names, type Steps } from './operator.js'
 import type { Graph, GraphNode } from './graph.js'
+import { lasting } from './lasting.js'
 import { type Entry, Sequence, Value } from './values.js'
 
 const isSteps = (result: Result | Steps<Result>): result is Steps<Result> =>
@@ -45,7 +47,7 @@ function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
   // what depends on constants alone is a constant of the trace
   const folded = currentTrace() !== undefined && !operator.draws && node.graphs.size === 0 && inputs.every(isKnown)
   try {
-    const result = folded ? outsideTrace(() => operator.run(call)) : operator.run(call)
+    const result = folded ? foldedResult(call) : operator.run(call)
     const results = isSteps(result) ? yield* result : result
     const list = Array.isArray(results) ? (results as readonly Entry[]) : [results as Entry]
     node.outputs.forEach((name, i) => {
@@ -54,6 +56,26 @@ function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
   } catch (error) {
     throw located(error, node)
   }
+}
+
+/** What a node makes of constants: a constant. Made once for all programs, where weights and the file alone decide on it. */
+function foldedResult(call: Call): Result | Steps<Result> {
+  const { node, inputs } = call
+  const { frozen } = call.run
+  if (
+    !frozen ||
+    inputs.length === 0 ||
+    !inputs.every((entry) => entry === undefined || (entry instanceof Value && frozen.lasting.has(entry)))
+  )
+    return lasting(() => node.operator.run(call))
+  const found = frozen.results.get(node.id)
+  if (found !== undefined) return found
+  const made = lasting(() => node.operator.run(call))
+  if (isSteps(made)) return made
+  const entries = (Array.isArray(made) ? (made as readonly (Tensor | Entry)[]) : [made as Tensor | Entry]).map(entryOf)
+  for (const entry of entries) if (entry instanceof Value) frozen.lasting.add(entry)
+  frozen.results.set(node.id, entries)
+  return entries
 }
 
 /** The error with the node's name, where an operation threw it, or where the node is not as its operator says. */

@@ -8,6 +8,7 @@ import type { StoredTensor } from '../../io/safetensors.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { markSeeing } from '../../layers/context.js'
 import { type CallOptions, type InputShapes, Layer, type LayerOptions } from '../../layers/layer.js'
+import type { Weighted } from '../../layers/weights.js'
 import { isInferring } from '../../layers/symbolic.js'
 import * as ops from '../../ops/index.js'
 import { dtypeOfElements } from '../element_types.js'
@@ -15,7 +16,7 @@ import type { CheckedModel, Port } from './checked_model.js'
 import { constantOf, tensorOf } from './constants.js'
 import { execute, finish } from './execute.js'
 import type { Graph, GraphNode } from './graph.js'
-import { NotKnown, type Run, type Scope, type Steps } from './operator.js'
+import { type Frozen, NotKnown, type Run, type Scope, type Steps } from './operator.js'
 import { computedDType, type Entry, KernelValue, kernelTensor, Sequence, Value } from './values.js'
 import type { StoredWeight } from './weights.js'
 
@@ -40,6 +41,7 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
   isDynamic = false
   private readonly checked: CheckedModel
   private values: WeightValues | undefined
+  private frozen: Frozen | undefined
   private readonly byName = new Map<string, { weight: Variable; facts: StoredWeight }>()
   private readonly draws = new Map<number, Variable>()
 
@@ -47,6 +49,11 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
     super({ name: 'graph', ...options })
     this.checked = checked
     this.values = values
+  }
+
+  /** Nothing in it is a layer: its fields, which hold the whole graph, are not searched for some. */
+  override partPaths(): readonly (readonly [string, Weighted])[] {
+    return []
   }
 
   override build(_inputShape: InputShapes): void {
@@ -111,16 +118,44 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
       training,
       states: this.draws,
       count: { nodes: 0 },
-      within: (inner, entries, scope) => execute(inner, entries, run, this.constants, scope),
+      frozen: this.frozen,
+      within: (inner, entries, scope) => execute(inner, entries, run, constants, scope),
     }
-    return yield* execute(graph, inputs, run, this.constants)
+    const constants = (inner: Graph, scope: Scope): void => this.setConstants(inner, scope, run.frozen)
+    return yield* execute(graph, inputs, run, constants)
+  }
+
+  /** Runs fn, in which weights are taken for constants: what is made of them alone is computed while it is traced. */
+  whileFrozen<T>(frozen: Frozen, fn: () => T): T {
+    const before = this.frozen
+    this.frozen = frozen
+    try {
+      return fn()
+    } finally {
+      this.frozen = before
+    }
+  }
+
+  /** The device of the weights; '' where there are none. */
+  get place(): string {
+    for (const { weight } of this.byName.values()) return weight.device
+    return ''
+  }
+
+  /** The ticket of the last run that has written one of the weights. */
+  get lastWrite(): number {
+    let last = 0
+    for (const { weight } of this.byName.values()) last = Math.max(last, weight.held().ticket)
+    return last
   }
 
   /** Gives names to weights and constants. */
-  private readonly constants = (graph: Graph, scope: Scope): void => {
+  private setConstants(graph: Graph, scope: Scope, frozen: Frozen | undefined): void {
     for (const tensor of graph.initializers) {
       const found = graph.initializers === this.checked.graph.initializers ? this.byName.get(tensor.name) : undefined
-      scope.set(tensor.name, found ? weightValue(found.weight, found.facts) : constantOf(tensor, tensor.name))
+      const value = found ? weightValue(found.weight, found.facts, frozen !== undefined) : constantOf(tensor, tensor.name)
+      frozen?.lasting.add(value)
+      scope.set(tensor.name, value)
     }
   }
 
@@ -172,9 +207,9 @@ markSeeing(OnnxGraph)
 
 const weightDType = ({ name, tensor }: StoredWeight): DType => computedDType(dtypeOfElements(tensor.dataType, `weight '${name}'`))
 
-function weightValue(weight: Variable, { isKernel, tensor }: StoredWeight): Value {
-  const type = tensor.dataType
-  return isKernel ? new KernelValue(weight, { type }) : new Value(weight, { type })
+function weightValue(weight: Variable, { isKernel, tensor }: StoredWeight, isFrozen: boolean): Value {
+  const facts = { type: tensor.dataType, isFrozen }
+  return isKernel ? new KernelValue(weight, facts) : new Value(weight, facts)
 }
 
 /** An input in the dtype in which the graph computes it. */

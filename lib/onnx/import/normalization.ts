@@ -8,7 +8,7 @@ import { storedAxis } from './layout.js'
 import { type Call, made, type OperatorTable } from './operator.js'
 import { castTo } from './creation.js'
 import { ElementType } from '../element_types.js'
-import { Value } from './values.js'
+import { type Remember, Value } from './values.js'
 
 /** A vector of channels as it meets a stored value. */
 const perChannel = (vector: Tensor, value: Value): Tensor =>
@@ -28,9 +28,11 @@ function batchNormalization(call: Call): (Value | Tensor)[] {
   // a training graph says so itself; any other is trained when the model is
   const mode = attributes.int('training_mode', 0) !== 0
   if (!mode && !call.training) {
-    const factor = ops.mul(scale, ops.rsqrt(ops.add(variance, epsilon)))
-    const shift = ops.sub(bias, ops.mul(mean, factor))
-    if (value.rescaled !== undefined && currentTrace() !== undefined) return [value.rescaled(factor, shift)]
+    const remember = call.remember([1, 2, 3, 4])
+    const kept: Remember = remember ?? ((_, make) => make())
+    const factor = kept('factor', () => ops.mul(scale, ops.rsqrt(ops.add(variance, epsilon))))
+    const shift = kept('shift', () => ops.sub(bias, ops.mul(mean, factor)))
+    if (value.rescaled !== undefined && currentTrace() !== undefined) return [value.rescaled(factor, shift, remember)]
     return [new Value(ops.add(ops.mul(x.stored, perChannel(factor, x)), perChannel(shift, x)), { isLast: x.isLast })]
   }
   const momentum = attributes.float('momentum', 0.9)

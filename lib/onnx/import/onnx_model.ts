@@ -6,16 +6,19 @@ import { outsideTrace } from '../../core/graph.js'
 import type { DynamicShape } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import { isRecord } from '../../core/tree.js'
+import type { ApplyOptions } from '../../layers/layer.js'
 import { registerLoader } from '../../layers/serialize.js'
 import { freeOwned, isStream, leaves, type ModelData, type StreamSource, toTree, type Tree } from '../../model/feed.js'
 import { FunctionalModel, input, type TensorTree } from '../../model/functional.js'
+import type { AnyModel } from '../../model/model.js'
 import type { PredictOptions } from '../../model/predict.js'
+import { Inference } from '../../model/step.js'
 import type { SummaryRow } from '../../model/summary.js'
 import { ModelProtoSchema } from '../proto/onnx_pb.js'
 import { type CheckedModel, checkModel, type Port } from './checked_model.js'
 import { finishLater } from './execute.js'
 import { OnnxGraph, type WeightValues } from './graph_layer.js'
-import { nodeText } from './operator.js'
+import { type Frozen, nodeText } from './operator.js'
 import { withoutWeights } from './weights.js'
 
 /** One value, or a record of them by name. */
@@ -36,6 +39,7 @@ export class OnnxModel extends FunctionalModel<any, any> {
   /** The layer that computes the graph. */
   readonly graph: OnnxGraph
   private readonly checked: CheckedModel
+  private predicting: { readonly key: string; readonly inference: Inference } | undefined
 
   constructor(checked: CheckedModel, values: WeightValues | undefined, options: { name?: string } = {}) {
     const graph = new OnnxGraph(checked, values)
@@ -88,6 +92,29 @@ export class OnnxModel extends FunctionalModel<any, any> {
       x,
       madeFor !== undefined && madeFor > 0 && options.batchSize === undefined ? { ...options, batchSize: madeFor } : options,
     )
+  }
+
+  /**
+   * @internal The programs of predict(). They take the weights as they are now for constants: batch normalization is a
+   *   part of the kernels before it, and whatever else depends on weights alone is computed once. When a weight has
+   *   changed, they are made anew.
+   */
+  override inference(): Inference {
+    const precision = this.isCompiled ? this.compiled.precision : undefined
+    const key = `${this.graph.place} ${precision} ${this.graph.lastWrite}`
+    if (this.predicting?.key !== key) {
+      // a predict() under way goes on with the old ones
+      const frozen: Frozen = { lasting: new WeakSet(), results: new Map(), tensors: new Map() }
+      const apply = (x: TensorTree, options: ApplyOptions): unknown => this.graph.whileFrozen(frozen, () => this.apply(x, options))
+      const inference = new Inference({ name: this.name, apply } as unknown as AnyModel, precision === undefined ? {} : { precision })
+      this.predicting = { key, inference }
+    }
+    return this.predicting.inference
+  }
+
+  override dispose(): void {
+    this.predicting?.inference.dispose()
+    super.dispose()
   }
 
   /** Whether the inputs have different numbers of rows, so that they cannot be cut into batches. */

@@ -5,7 +5,8 @@ import { type DType, type Shape, sizeOf } from '../../core/spec.js'
 import { Tensor, type Variable } from '../../core/tensor.js'
 import type { AttributeProto, GraphProto } from '../proto/onnx_pb.js'
 import type { Graph, GraphNode } from './graph.js'
-import { type Entry, Sequence, Value } from './values.js'
+import { lasting } from './lasting.js'
+import { type Entry, type Remember, Sequence, Value } from './values.js'
 
 /** One result, or a list of them in the order of the node's outputs. */
 export type Result = Tensor | Entry | readonly (Tensor | Entry)[]
@@ -29,11 +30,21 @@ export interface Operator {
 
 export type OperatorTable = Readonly<Record<string, Operator>>
 
+/** What is made of weights that do not change, for all programs of a model. */
+export interface Frozen {
+  /** Weights, constants, and what was made of them alone. */
+  readonly lasting: WeakSet<Value>
+  readonly results: Map<number, Result>
+  readonly tensors: Map<string, Tensor>
+}
+
 /** What holds for a whole run of a graph. */
 export interface Run {
   readonly training: boolean
   /** States of nodes that draw random numbers, by the node's number. */
   readonly states: ReadonlyMap<number, Variable>
+  /** What was made of weights and constants alone, by node; undefined where weights may change between runs. */
+  readonly frozen: Frozen | undefined
   /** Counts the nodes that are run. */
   readonly count: { nodes: number }
   /** Runs a graph inside a node, whose names see those of `scope`. */
@@ -195,6 +206,18 @@ export class Call {
     const from = axis < 0 ? axis + rank : axis
     if (!(from >= 0 && from < rank)) throw this.error(`axis ${axis} is out of range for rank ${rank}`)
     return from
+  }
+
+  /** Keeps tensors of this node for all programs, where these inputs stay the same; undefined where they may change. */
+  remember(inputs: readonly number[]): Remember | undefined {
+    const { frozen } = this.run
+    if (frozen === undefined || !inputs.every((input) => !this.has(input) || frozen.lasting.has(this.value(input)))) return undefined
+    return (key, make) => {
+      const name = `${this.node.id}:${key}`
+      let made = frozen.tensors.get(name)
+      if (made === undefined) frozen.tensors.set(name, (made = lasting(make)))
+      return made
+    }
   }
 
   /** The state from which the node draws random numbers. */

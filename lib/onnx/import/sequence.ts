@@ -50,7 +50,7 @@ function splitAll(call: Call): Sequence {
   const given = call.has(1) ? call.numbers(1) : [1]
   const isList = call.has(1) && call.value(1).rank === 1
   const size = given[0]!
-  call.host(n / size, 'parts', 2 ** 20)
+  if (!isList) call.host(n / size, 'parts', 2 ** 20)
   const sizes = isList ? given : Array.from({ length: Math.ceil(n / size) }, (_, i) => Math.min(size, n - i * size))
   const parts = ops.split(value.plain, [...sizes], axis)
   const drop = single && call.attributes.int('keepdims', 1) === 0

@@ -5,6 +5,7 @@ import type { DType, Shape } from '../../core/spec.js'
 import { type Tensor, Variable } from '../../core/tensor.js'
 import { cast, reshape, transpose } from '../../ops/index.js'
 import { elementTypeOf, type ElementType } from '../element_types.js'
+import { lasting } from './lasting.js'
 
 /** The axes of [n, c, ...space] as [n, ...space, c], and back. */
 const toLast = (rank: number): number[] => [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1]
@@ -22,10 +23,14 @@ function reordered(t: Tensor, order: readonly number[]): Tensor {
 /** The dtype in which values of an element's dtype are computed: integers but uint8 in int32. */
 export const computedDType = (dtype: DType): DType => (dtype === 'int8' || dtype === 'int64' ? 'int32' : dtype)
 
+/** Keeps what is made of values that stay the same: made at the first call with this key. */
+export type Remember = (key: string, make: () => Tensor) => Tensor
+
 interface ValueFacts {
   isLast?: boolean
   type?: ElementType
-  rescaled?: (factor: Tensor, shift: Tensor) => Value
+  isFrozen?: boolean
+  rescaled?: (factor: Tensor, shift: Tensor, remember: Remember | undefined) => Value
 }
 
 /** One tensor of a graph. Its shape is the one that the graph speaks of, wherever the channels are stored. */
@@ -37,14 +42,17 @@ export class Value {
   /** The element type in the graph: int8 and int64 are computed in int32. */
   readonly type: ElementType
   /** The value times `factor` plus `shift`, vectors of channels, at the price of the value itself. */
-  readonly rescaled: ((factor: Tensor, shift: Tensor) => Value) | undefined
+  readonly rescaled: ((factor: Tensor, shift: Tensor, remember: Remember | undefined) => Value) | undefined
+  /** A weight that does not change as long as the program is used. */
+  private readonly isFrozen: boolean
   private other: Tensor | undefined
   private read: readonly number[] | undefined
 
-  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), rescaled }: ValueFacts = {}) {
+  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, rescaled }: ValueFacts = {}) {
     this.stored = stored
     this.isLast = isLast && stored.rank > 2
     this.type = type
+    this.isFrozen = isFrozen
     this.rescaled = rescaled
   }
 
@@ -75,11 +83,11 @@ export class Value {
 
   /** What is made of a constant is a constant too: it outlives the recording under way. */
   private kept(make: () => Tensor): Tensor {
-    return this.isConstant ? outsideTrace(make) : make()
+    return this.isConstant ? lasting(make) : make()
   }
 
   private get isConstant(): boolean {
-    return this.stored.recording === undefined && !(this.stored instanceof Variable)
+    return this.stored.recording === undefined && (this.isFrozen || !(this.stored instanceof Variable))
   }
 
   /** Whether the values are there and stay: not while a function is traced, and not those of weights. */
@@ -114,7 +122,7 @@ export type Entry = Value | Sequence | undefined
 
 /** Numbers as a tensor of the device, a constant of whatever is recorded. */
 export const numbersTensor = (values: readonly number[], shape: Shape, dtype: DType): Tensor =>
-  outsideTrace(() => {
+  lasting(() => {
     const array =
       dtype === 'float64' ? Float64Array.from(values) : dtype.startsWith('float') ? Float32Array.from(values) : Int32Array.from(values)
     const t = dtype === 'float64' ? tensor(array, { dtype }) : tensor(array)
