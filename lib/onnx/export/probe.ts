@@ -102,17 +102,21 @@ const TRIES: readonly { readonly least: number; readonly apart: number; readonly
 /** The model's inference pass with sizes as symbols. ERR_SHAPE for a model that differs from size to size. */
 export function probe(model: AnyModel, facts: ModelFacts): Probed {
   let failure: unknown
+  let differs = false
   // inputs may vary by themselves, or, where that does not fit, together
   for (const shared of [false, true]) {
     const names = extentNames(facts.inputs, shared)
     const varying = [...new Set(names.flat().filter((name) => name !== undefined && name !== 'batch'))] as string[]
     for (const { least, apart, steps } of varying.length === 0 ? TRIES.slice(0, 1) : TRIES) {
+      // a model that has taken other sizes, but computes otherwise there, must not seem alike at even ones
+      if (steps === HALVED && differs) continue
       const size = (index: number, round: number): number => least + apart * index + steps[index % steps.length]![round]!
       try {
         return probedAt(model, facts, names, (name, round) => (name === 'batch' ? BATCHES[round]! : size(varying.indexOf(name), round)))
       } catch (error) {
         if (!(error instanceof Differs) && !(error instanceof WeftError && error.code === 'ERR_SHAPE')) throw error
         failure ??= error
+        differs ||= error instanceof Differs
       }
     }
   }
@@ -164,6 +168,7 @@ function longest<T>(most: number, attempt: (size: number) => T): T {
   let [fits, fails] = [0, most + 1]
   let best: T | undefined
   let failure: unknown
+  let differs = false
   for (let size = most; fails - fits > 1; size = Math.floor((fits + fails) / 2)) {
     try {
       best = attempt(size)
