@@ -8,6 +8,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define WEFT_PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define WEFT_PAUSE() asm volatile("yield")
 #else
 #define WEFT_PAUSE() ((void)0)
 #endif

@@ -10,7 +10,7 @@ import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import { uploadPart } from '../core/transfer.js'
 import { whileLoading } from '../layers/loading.js'
-import { type LayerJson, layerFromJson } from '../layers/serialize.js'
+import { type LayerJson, layerFromJson, loadNamed } from '../layers/serialize.js'
 import { type AnyModel, Model } from '../model/model.js'
 import { CALLBACK } from '../model/run.js'
 import { assetsFromJson } from './assets.js'
@@ -82,6 +82,7 @@ export async function modelOfFiles(files: OpenFiles, options: LoadOptions): Prom
   const training = await readTraining(files.get(TRAINING_FILE)!, checksum ? manifest.files.get(TRAINING_FILE)!.sha256 : undefined)
   const weights = await SafetensorsFile.read(files.get(WEIGHTS_FILE)!)
   const state = await SafetensorsFile.read(files.get(OPTIMIZER_FILE)!)
+  await loadNamed(manifest.model)
   const where = options.device ?? currentDevice()
   const { model, variables, optimizer } = withDevice(where, () => made({ manifest, training, weights, state }, files, options))
   try {

@@ -45,6 +45,11 @@ export class Sequential extends ComposedModel<SequentialOptions> {
     return this.sample
   }
 
+  /** @internal The dtype of the data, as the input layer says. */
+  get inputType(): DType {
+    return this.dataType
+  }
+
   /** Adds a layer at the end; builds it at once when the shape of the inputs is known. */
   add(layer: AnyLayer): void {
     if (layer instanceof InputLayer) {

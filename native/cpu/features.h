@@ -14,6 +14,8 @@ int level();
 const char* level_name();
 /** The names of the levels that the addon has kernels of. */
 std::vector<std::string> built_levels();
+/** Whether products whose operands are rounded to bfloat16 are faster than those of float32: AVX-512 BF16. */
+bool multiplies_bfloat16();
 std::string name();
 std::vector<std::string> features();
 

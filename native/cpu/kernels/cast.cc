@@ -34,13 +34,8 @@ template <class From, class To> void convert(const void* source, void* target, i
   const From* x = static_cast<const From*>(source);
   To* y = static_cast<To*>(target);
   int64_t i = 0;
-#if WEFT_LEVEL > 0
-  if constexpr (std::is_same_v<From, Float16> && std::is_same_v<To, float>)
-    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i))));
-  if constexpr (std::is_same_v<From, float> && std::is_same_v<To, Float16>)
-    for (; i + 8 <= n; i += 8)
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-#endif
+  if constexpr (std::is_same_v<From, Float16> && std::is_same_v<To, float>) i = widen_halves(x, y, n);
+  if constexpr (std::is_same_v<From, float> && std::is_same_v<To, Float16>) i = narrow_halves(x, y, n);
   WEFT_INDEPENDENT
   for (; i < n; i++) y[i] = converted<To>(x[i]);
 }

@@ -13,16 +13,6 @@ template <class... Coefficients> WEFT_INLINE Vec polynomial(Vec x, float first, 
   return p;
 }
 
-/** v * 2^n for whole n in [-252, 254]. Large results become infinity. Small ones become subnormal numbers. */
-WEFT_INLINE Vec scale(Vec v, Vec n) {
-#if WEFT_LEVEL == 2
-  return _mm512_scalef_ps(v, n);
-#else
-  const IVec i = to_integer(n), half = i >> 1, rest = i - half, bias = broadcast_integer(127);
-  return v * float_of((half + bias) << 23) * float_of((rest + bias) << 23);
-#endif
-}
-
 /** exp for x from -104 to 89, or NaN. */
 WEFT_INLINE Vec exp_within(Vec x) {
   const Vec n = round(x * 1.44269504f);
@@ -54,19 +44,6 @@ WEFT_INLINE Vec log(Vec x) {
   y = select(equal(x, zero()), negate(infinity), y);
   y = select(less(x, zero()), broadcast(__builtin_nanf("")), y);
   return select(equal(x, infinity), x, select(unordered(x, x), x, y));
-}
-
-/**
- * 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place. Faster than a division where the processor has a
- * good estimate of reciprocals.
- */
-WEFT_INLINE Vec reciprocal(Vec v) {
-#if WEFT_LEVEL == 2
-  const Vec estimate = _mm512_rcp14_ps(v);
-  return fma(estimate, fma(negate(v), estimate, broadcast(1.0f)), estimate);
-#else
-  return broadcast(1.0f) / v;
-#endif
 }
 
 WEFT_INLINE Vec sigmoid(Vec x) { return broadcast(1.0f) / (exp(negate(x)) + 1.0f); }

@@ -27,17 +27,7 @@ WEFT_INLINE void sine_and_cosine(double x, double& sine, double& cosine) {
 }
 
 /** Whether the absolute values of all lanes are below the limit. A NaN is not. */
-WEFT_INLINE bool all_below(Vec x, float limit) {
-#if WEFT_LEVEL == 2
-  return less(abs(x), broadcast(limit)) == 0xFFFF;
-#else
-  float a[width];
-  store(a, abs(x));
-  bool below = true;
-  for (int i = 0; i < width; i++) below &= a[i] < limit;
-  return below;
-#endif
-}
+WEFT_INLINE bool all_below(Vec x, float limit) { return every(less(abs(x), broadcast(limit))); }
 
 /**
  * sin and cos as above, in float. π/2 is taken in three parts. Multiply-add is fused, so that their products with n are
@@ -57,7 +47,7 @@ WEFT_INLINE void sine_and_cosine(Vec x, Vec& sine, Vec& cosine) {
   sine = float_of(by_sine ^ ((quadrant & two) << 30));
   cosine = float_of(by_cosine ^ (((quadrant + one) & two) << 30));
 }
-constexpr float float_limit = WEFT_LEVEL > 0 ? 10000.0f : 0.0f, double_limit = 33554432.0f;
+constexpr float float_limit = fused_multiply_add ? 10000.0f : 0.0f, double_limit = 33554432.0f;
 
 WEFT_INLINE Lanes sin(Lanes x) {
   if (all_below(x.v, float_limit)) {

@@ -47,6 +47,7 @@ WEFT_BINDER Step bind(Call& call, Bind bind, Widened which) {
     const View wide = widened(call, view, dtype);
     before.push_back({view, wide, convert_function(view.dtype, dtype)});
     view = wide;
+    call.precision = Precision::float32;  // `precision` is about operands of float32; 16-bit ones are rounded no further
   }
   for (View& view : call.out) {
     const DType dtype = wider(view.dtype, which);
