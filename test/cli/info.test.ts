@@ -101,6 +101,11 @@ test('each format: inputs, outputs, bytes and operations; convert writes one as 
     assert.equal((report['inputs'] as { shape: unknown }[])[0]!.shape, [null, 3])
     assert.equal((report['outputs'] as { shape: unknown }[])[0]!.shape, [null, 2])
   }
+  const onnx = path.join(scratch, 'net.onnx')
+  assert.is((await inProcess(convert, tfjs, onnx)).status, 0)
+  const graph = JSON.parse((await inProcess(infoCommand, onnx, '--json')).stdout) as Record<string, unknown>
+  assert.is(graph['format'], 'onnx')
+  assert.is(graph['parameters'], 32)
   const again = await loadModel(back)
   for (const [i, weight] of again.weights.entries()) assert.equal(await weight.data(), await net.weights[i]!.data())
   assert.is((await loadModel(path.join(scratch, 'images'))).countParams(), 203)
