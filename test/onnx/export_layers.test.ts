@@ -21,6 +21,17 @@ const REFUSED: Readonly<Record<string, RegExp>> = { textVectorization: /textVect
 /** The row makes its ids from the size of the batch, which no graph can say; the layer itself is below. */
 const IDS_OF_BATCH = 'tokenAndPositionEmbedding'
 
+/** Rows whose operations differ from size to size: they are exported with fixed extents, and refused with others. */
+const FIXED: ReadonlySet<string> = new Set([
+  'conv3d',
+  'convLstm2d',
+  'convLstm2d (backwards, last step)',
+  'upSampling2d (bilinear)',
+  'resizing',
+  'centerCrop',
+])
+const refused: { title: string; model: AnyModel }[] = []
+
 interface Case {
   readonly title: string
   readonly factory: string
@@ -72,6 +83,10 @@ for (const row of rows) {
     const net = modelOf(row, varying)
     if (!net) continue
     const title = `${titleOf(row)}${varying ? ', extents that vary' : ''}`
+    if (varying && FIXED.has(titleOf(row))) {
+      refused.push({ title, model: net })
+      continue
+    }
     cases.push({ title, factory: row.factory, model: net, feeds: feedsOf(row, net, varying), several: isList(row) })
   }
 }
@@ -107,6 +122,23 @@ test('tokens with their positions are exported, for every length that there are 
 })
 
 const ids = (batch: number, steps: number): Tensor => values([batch, steps], 7).add(2).mul(2).cast('int32')
+
+test('categories are exported', async () => {
+  const net = sequential([layers.inputLayer({ inputShape: [3], dtype: 'int32' }), layers.categoryEncoding({ numTokens: 9 })])
+  const feeds = [1, 4].map((batch) => ({ x: ids(batch, 3) }))
+  const one: Case = { title: 'categoryEncoding', factory: 'categoryEncoding', model: net, several: false, feeds }
+  cases.push(one)
+  for (const opset of OPSETS) await net.exportOnnx(fileOf(one, opset), { opset })
+  exported.add('categoryEncoding')
+})
+
+test('layers whose operations differ from size to size are refused where extents vary', async () => {
+  assert.is(refused.length, FIXED.size)
+  for (const { title, model: net } of refused) {
+    const error = await rejection(net.exportOnnx(path.join(folder, 'refused.onnx')))
+    assert.ok(['ERR_SHAPE', 'ERR_ARGUMENT'].includes(error.code!), `${title}: ${String(error)}`)
+  }
+})
 
 test('texts are refused, with the layer that takes them', async () => {
   const vectorize = layers.textVectorization({ vocabulary: ['ham', 'spam'], name: 'words' })
