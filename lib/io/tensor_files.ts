@@ -171,7 +171,8 @@ async function openShards(index: string): Promise<TensorFile> {
     }
     for (const file of files.values())
       for (const name of file.tensors.keys())
-        if (entries.get(name)?.file !== file) throw new WeftError('ERR_FORMAT', `${file.path} has '${name}', which ${index} does not list there`)
+        if (entries.get(name)?.file !== file)
+          throw new WeftError('ERR_FORMAT', `${file.path} has '${name}', which ${index} does not list there`)
     return new TensorFile([...files.values()], entries)
   } catch (error) {
     for (const file of files.values()) await file.close()
@@ -234,7 +235,9 @@ async function save(place: Place, tensors: Readonly<Record<string, TensorLike>>,
     })
   for (const [name, text] of Object.entries(options.metadata ?? {}))
     if (typeof text !== 'string')
-      throw new WeftError('ERR_ARGUMENT', `safetensors.save: metadata are texts, '${name}' is ${show(text)}`, { hint: 'Write String(value)' })
+      throw new WeftError('ERR_ARGUMENT', `safetensors.save: metadata are texts, '${name}' is ${show(text)}`, {
+        hint: 'Write String(value)',
+      })
   const values = new Map<string, Kept>()
   const made: Tensor[] = []
   try {
@@ -259,7 +262,8 @@ export async function saveKept(
   values: ReadonlyMap<string, Kept>,
   { metadata, maxShardBytes = Number.POSITIVE_INFINITY }: SafetensorsSaveOptions,
 ): Promise<boolean> {
-  if (!(maxShardBytes >= 1)) throw new WeftError('ERR_ARGUMENT', `${what}: maxShardBytes must be a positive number, got ${show(maxShardBytes)}`)
+  if (!(maxShardBytes >= 1))
+    throw new WeftError('ERR_ARGUMENT', `${what}: maxShardBytes must be a positive number, got ${show(maxShardBytes)}`)
   const shards: Map<string, Kept>[] = [new Map()]
   let bytes = 0
   for (const [name, kept] of values) {
