@@ -2,6 +2,7 @@
 import { isFloat } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
+import { takenUp } from './affine.js'
 import { broadcastPair, meeting } from './layout.js'
 import type { Call, Operator, OperatorTable } from './operator.js'
 import { Value } from './values.js'
@@ -46,7 +47,10 @@ function modulo(a: Tensor, b: Tensor, { attributes }: Call): Tensor {
 }
 
 /** Powers of whole numbers are computed in float32 and rounded. */
-function power(a: Tensor, b: Tensor): Tensor {
+function power(a: Tensor, b: Tensor, call: Call): Tensor {
+  const [exponent, ...others] = call.value(1).isKnown && b.size === 1 ? call.numbers(1) : []
+  if (isFloat(a.dtype) && others.length === 0 && exponent === 2) return ops.square(a)
+  if (isFloat(a.dtype) && others.length === 0 && exponent === 0.5) return ops.sqrt(a)
   if (isFloat(a.dtype)) return b.dtype === a.dtype && b.size === 1 ? ops.pow(a, b) : ops.pow(a, ops.cast(b, a.dtype))
   return ops.cast(ops.round(ops.pow(ops.cast(a, 'float32'), ops.cast(b, 'float32'))), a.dtype)
 }
@@ -62,9 +66,9 @@ function shift(a: Tensor, b: Tensor, { attributes }: Call): Tensor {
 }
 
 export const arithmeticOperators: OperatorTable = {
-  Add: pair(ops.add),
+  Add: { run: (call) => takenUp(call, 'add') ?? pair(ops.add).run(call) },
   Sub: pair(ops.sub),
-  Mul: pair(ops.mul),
+  Mul: { run: (call) => takenUp(call, 'mul') ?? pair(ops.mul).run(call) },
   Div: binary(divide),
   Mod: binary(modulo, 10),
   Pow: binary(power),

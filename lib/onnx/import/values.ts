@@ -26,11 +26,26 @@ export const computedDType = (dtype: DType): DType => (dtype === 'int8' || dtype
 /** Keeps what is made of values that stay the same: made at the first call with this key. */
 export type Remember = (key: string, make: () => Tensor) => Tensor
 
+/** The node that makes something of a value: what it may keep, and whether its own result has one reader alone. */
+export interface Asker {
+  readonly remember: Remember | undefined
+  readonly isReadOnce: boolean
+}
+
+/** How a linear function of weights becomes another one, at no price: its result has one reader, who asks for it. */
+export interface Affine {
+  /** The axis of the value along which factors and shifts differ, and its extent. */
+  readonly axis: number
+  readonly channels: number
+  /** factor·value + shift; one number or one for each channel. */
+  readonly apply: (factor: Tensor | undefined, shift: Tensor | undefined, asker: Asker) => Value
+}
+
 interface ValueFacts {
   isLast?: boolean
   type?: ElementType
   isFrozen?: boolean
-  rescaled?: (factor: Tensor, shift: Tensor, remember: Remember | undefined) => Value
+  affine?: Affine
 }
 
 /** One tensor of a graph. Its shape is the one that the graph speaks of, wherever the channels are stored. */
@@ -41,19 +56,19 @@ export class Value {
   readonly isLast: boolean
   /** The element type in the graph: int8 and int64 are computed in int32. */
   readonly type: ElementType
-  /** The value times `factor` plus `shift`, vectors of channels, at the price of the value itself. */
-  readonly rescaled: ((factor: Tensor, shift: Tensor, remember: Remember | undefined) => Value) | undefined
+  /** How a product and a sum that follow become a part of what made the value. */
+  readonly affine: Affine | undefined
   /** A weight that does not change as long as the program is used. */
   private readonly isFrozen: boolean
   private other: Tensor | undefined
   private read: readonly number[] | undefined
 
-  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, rescaled }: ValueFacts = {}) {
+  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, affine }: ValueFacts = {}) {
     this.stored = stored
     this.isLast = isLast && stored.rank > 2
     this.type = type
     this.isFrozen = isFrozen
-    this.rescaled = rescaled
+    this.affine = affine
   }
 
   get dtype(): DType {
