@@ -87,6 +87,57 @@ test('a saved model comes back with its weights, and trains on', () =>
     assert.equal(one.history['loss'], two.history['loss'])
   }))
 
+test('predict() sees every change of the weights, though it takes them for constants', () =>
+  inFolder(async (folder) => {
+    const net = await importOnnx(write(folder, model(network())))
+    const x = images(3)
+    // recorded with the weights as state, which nothing is made of beforehand
+    const plain = jit((t: Tensor) => net.apply(t) as Tensor)
+    const same = async (): Promise<void> => near((await net.predict(x)) as Tensor, await values(plain(x)), 1e-4)
+    await same()
+    const before = await values((await net.predict(x)) as Tensor)
+    net.setWeights(net.getWeights().map((weight) => weight.mul(1.5)))
+    await same()
+    assert.not.equal(await values((await net.predict(x)) as Tensor), before)
+    net.compile({ optimizer: 'sgd', loss: 'mse' })
+    await net.fit(images(8), tensor(new Float32Array(24), [8, 3]), { epochs: 1, verbose: 0 })
+    await same()
+    net.weights[2]!.assign(tensor([1, 2, 3, 4]))
+    await same()
+  }))
+
+test('numbers around a convolution become a part of its kernel, and change no result', () =>
+  inFolder(async (folder) => {
+    for (const padding of [0, 1]) {
+      const parts: Parts = {
+        nodes: [
+          node('Conv', ['x', 'w'], ['c'], { pads: [1, 1, 1, 1] }),
+          node('Mul', ['c', 'half'], ['m']),
+          node('Add', ['m', 'channels'], ['a']),
+          node('Relu', ['a'], ['r']),
+          node('Mul', ['three', 'r'], ['s']),
+          node('Add', ['s', 'half'], ['t']),
+          node('Conv', ['t', 'v', 'b'], ['d'], { pads: [padding, padding, padding, padding] }),
+          node('Add', ['d', 't'], ['y']),
+        ],
+        inputs: [port('x', ['n', 2, 5, 5])],
+        outputs: [port('y', ['n', 4, 5, 5])],
+        tensors: [
+          floats('w', [4, 2, 3, 3], spread(72)),
+          floats('v', [4, 4, 1 + 2 * padding, 1 + 2 * padding], spread(16 * (1 + 2 * padding) ** 2)),
+          floats('b', [4], spread(4)),
+          floats('half', [1], [0.5]),
+          floats('three', [], [3]),
+          floats('channels', [1, 4, 1, 1], [1, 2, 3, 4]),
+        ],
+      }
+      const net = await importOnnx(write(folder, model(parts)))
+      const x = tensor(Float32Array.from(spread(100, 1)), [2, 2, 5, 5])
+      // node by node, nothing is fused
+      await near((await net.predict(x)) as Tensor, await values(net.apply(x) as Tensor))
+    }
+  }))
+
 test('several inputs and outputs are records by their names; whole numbers are int32', () =>
   inFolder(async (folder) => {
     const parts: Parts = {

@@ -3,7 +3,7 @@ import { currentTrace } from '../../core/graph.js'
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
 import type { Call } from './operator.js'
-import type { Affine, Remember, Value } from './values.js'
+import { type Affine, type Linear, type Remember, Value } from './values.js'
 
 interface Change {
   readonly factor: Tensor | undefined
@@ -54,4 +54,65 @@ export function takenUp(call: Call, kind: 'add' | 'mul'): Value | undefined {
     return kind === 'mul' ? affine.apply(other.plain, undefined, asker) : affine.apply(undefined, other.plain, asker)
   }
   return undefined
+}
+
+/** The sum or product of a value and one number that stays the same, with both noted. */
+export function linearOf(call: Call, kind: 'add' | 'mul', result: Value): Value {
+  if (call.run.frozen === undefined || !result.isLast) return result
+  for (const [i, j] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const [value, other] = [call.value(i), call.value(j)]
+    const remember = other.size === 1 && other.dtype === value.dtype && value.isLast ? call.remember([j]) : undefined
+    if (remember === undefined) continue
+    const number = remember('number', () => ops.reshape(other.plain, []))
+    const before = value.linear
+    const linear: Linear | undefined =
+      kind === 'mul'
+        ? before === undefined
+          ? { base: value, factor: number, shift: undefined }
+          : undefined
+        : before !== undefined && before.shift === undefined
+          ? { ...before, shift: number }
+          : undefined
+    if (linear === undefined) continue
+    return new Value(result.stored, { isLast: true, type: result.type, linear })
+  }
+  return result
+}
+
+/**
+ * What a convolution reads instead of factor·base + shift, with its weights changed to it: the base where nothing is
+ * added to its border, else base + shift / factor.
+ */
+export function throughLinear(
+  { base, factor, shift }: Linear,
+  kernel: Tensor,
+  bias: Tensor | undefined,
+  isPadded: boolean,
+  remember: Remember,
+): { x: Tensor; kernel: Tensor; bias: Tensor | undefined } {
+  const scaled = remember('kernel of the base', () => ops.mul(kernel, factor))
+  if (shift === undefined) return { x: base.last, kernel: scaled, bias }
+  if (isPadded)
+    return {
+      x: ops.add(
+        base.last,
+        remember('shift of the base', () => ops.div(shift, factor)),
+      ),
+      kernel: scaled,
+      bias,
+    }
+  const sums = remember('shift of the result', () => {
+    const total = ops.mul(
+      ops.sum(
+        kernel,
+        Array.from({ length: kernel.rank - 1 }, (_, axis) => axis),
+      ),
+      shift,
+    )
+    return bias === undefined ? total : ops.add(total, bias)
+  })
+  return { x: base.last, kernel: scaled, bias: sums }
 }

@@ -2,22 +2,23 @@
 import { isFloat } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
-import { takenUp } from './affine.js'
+import { linearOf, takenUp } from './affine.js'
 import { broadcastPair, meeting } from './layout.js'
 import type { Call, Operator, OperatorTable } from './operator.js'
 import { Value } from './values.js'
 
-function binary(fn: (a: Tensor, b: Tensor, call: Call) => Tensor, since = 1): Operator {
-  return {
-    since,
-    run: (call) => {
-      const [first, second] = [call.value(0), call.value(1)]
-      const [a, b, wrap] = broadcastPair(first, second)
-      const result = wrap(fn(a, b, call))
-      return result.dtype === first.dtype ? new Value(result.stored, { isLast: result.isLast, type: first.type }) : result
-    },
-  }
+/** A function of two operands that broadcast. */
+function broadcast(call: Call, fn: (a: Tensor, b: Tensor) => Tensor): Value {
+  const [first, second] = [call.value(0), call.value(1)]
+  const [a, b, wrap] = broadcastPair(first, second)
+  const result = wrap(fn(a, b))
+  return result.dtype === first.dtype ? new Value(result.stored, { isLast: result.isLast, type: first.type }) : result
 }
+
+const binary = (fn: (a: Tensor, b: Tensor, call: Call) => Tensor, since = 1): Operator => ({
+  since,
+  run: (call) => broadcast(call, (a, b) => fn(a, b, call)),
+})
 
 const pair = (fn: (a: Tensor, b: Tensor) => Tensor, since = 1): Operator => binary((a, b) => fn(a, b), since)
 
@@ -66,9 +67,9 @@ function shift(a: Tensor, b: Tensor, { attributes }: Call): Tensor {
 }
 
 export const arithmeticOperators: OperatorTable = {
-  Add: { run: (call) => takenUp(call, 'add') ?? pair(ops.add).run(call) },
+  Add: { run: (call) => takenUp(call, 'add') ?? linearOf(call, 'add', broadcast(call, ops.add)) },
   Sub: pair(ops.sub),
-  Mul: { run: (call) => takenUp(call, 'mul') ?? pair(ops.mul).run(call) },
+  Mul: { run: (call) => takenUp(call, 'mul') ?? linearOf(call, 'mul', broadcast(call, ops.mul)) },
   Div: binary(divide),
   Mod: binary(modulo, 10),
   Pow: binary(power),

@@ -4,7 +4,7 @@ import type { Tensor } from '../../core/tensor.js'
 import { Conv2dInputGrad } from '../../ops/conv.js'
 import * as ops from '../../ops/index.js'
 import type { Call, OperatorTable } from './operator.js'
-import { affineWeights } from './affine.js'
+import { affineWeights, throughLinear } from './affine.js'
 import { type Affine, kernelOf, Value } from './values.js'
 import { countsOf, sides, spanOf, type Windows, windowsOf } from './windows.js'
 
@@ -60,8 +60,17 @@ function conv(call: Call): Value {
   const windows = windowsOf(call, kernel.shape.slice(0, -2), space)
   const groups = call.attributes.int('group', 1)
   const bias = call.has(2) ? call.tensor(2) : undefined
-  return affineConv({ x: x.last, kernel, bias, windows, groups }, call.remember([1, 2]) !== undefined, call.node.isReadOnce)
+  const remember = call.remember([1, 2])
+  const isPadded = [...windows.before, ...windows.after].some((n) => n > 0)
+  const inner =
+    x.linear && remember && isLarge(x.linear.factor)
+      ? throughLinear(x.linear, kernel, bias, isPadded, remember)
+      : { x: x.last, kernel, bias }
+  return affineConv({ ...inner, windows, groups }, remember !== undefined, call.node.isReadOnce)
 }
+
+/** Whether quotients by a number keep their digits. */
+const isLarge = (t: Tensor): boolean => Math.abs(new Value(t).numbers?.[0] ?? 0) > 1e-3
 
 interface Convolution {
   readonly x: Tensor

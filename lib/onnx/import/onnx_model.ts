@@ -39,6 +39,9 @@ export class OnnxModel extends FunctionalModel<any, any> {
   /** The layer that computes the graph. */
   readonly graph: OnnxGraph
   private readonly checked: CheckedModel
+  /** Calls of predict() under way. */
+  private running = 0
+  private readonly retired: Inference[] = []
   private predicting: { readonly key: string; readonly inference: Inference } | undefined
 
   constructor(checked: CheckedModel, values: WeightValues | undefined, options: { name?: string } = {}) {
@@ -83,7 +86,17 @@ export class OnnxModel extends FunctionalModel<any, any> {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: see above
-  override predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<any> {
+  override async predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<any> {
+    this.freeRetired()
+    this.running++
+    try {
+      return await this.predicted(x, options)
+    } finally {
+      this.running--
+    }
+  }
+
+  private predicted(x: ModelData | StreamSource, options: PredictOptions): Promise<TensorTree> {
     if (isStream(x)) return super.predict(x, options)
     const apart = this.isApart(x)
     if (this.graph.isDynamic || apart) return this.predictWhole(x, options)
@@ -103,7 +116,8 @@ export class OnnxModel extends FunctionalModel<any, any> {
     const precision = this.isCompiled ? this.compiled.precision : undefined
     const key = `${this.graph.place} ${precision} ${this.graph.lastWrite}`
     if (this.predicting?.key !== key) {
-      // a predict() under way goes on with the old ones
+      if (this.predicting) this.retired.push(this.predicting.inference)
+      this.freeRetired()
       const frozen: Frozen = { lasting: new WeakSet(), results: new Map(), tensors: new Map() }
       const apply = (x: TensorTree, options: ApplyOptions): unknown => this.graph.whileFrozen(frozen, () => this.apply(x, options))
       const inference = new Inference({ name: this.name, apply } as unknown as AnyModel, precision === undefined ? {} : { precision })
@@ -112,8 +126,14 @@ export class OnnxModel extends FunctionalModel<any, any> {
     return this.predicting.inference
   }
 
+  /** Frees programs for earlier weights, unless a predict() under way still goes on with them. */
+  private freeRetired(): void {
+    if (this.running > 0) return
+    for (const inference of this.retired.splice(0)) inference.dispose()
+  }
+
   override dispose(): void {
-    this.predicting?.inference.dispose()
+    for (const inference of [this.predicting?.inference, ...this.retired.splice(0)]) inference?.dispose()
     super.dispose()
   }
 

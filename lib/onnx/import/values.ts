@@ -41,11 +41,19 @@ export interface Affine {
   readonly apply: (factor: Tensor | undefined, shift: Tensor | undefined, asker: Asker) => Value
 }
 
+/** A value as factor·base + shift, numbers that stay the same: a convolution that reads it takes them into its weights. */
+export interface Linear {
+  readonly base: Value
+  readonly factor: Tensor
+  readonly shift: Tensor | undefined
+}
+
 interface ValueFacts {
   isLast?: boolean
   type?: ElementType
   isFrozen?: boolean
   affine?: Affine
+  linear?: Linear
 }
 
 /** One tensor of a graph. Its shape is the one that the graph speaks of, wherever the channels are stored. */
@@ -58,17 +66,19 @@ export class Value {
   readonly type: ElementType
   /** How a product and a sum that follow become a part of what made the value. */
   readonly affine: Affine | undefined
+  readonly linear: Linear | undefined
   /** A weight that does not change as long as the program is used. */
   private readonly isFrozen: boolean
   private other: Tensor | undefined
   private read: readonly number[] | undefined
 
-  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, affine }: ValueFacts = {}) {
+  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, affine, linear }: ValueFacts = {}) {
     this.stored = stored
     this.isLast = isLast && stored.rank > 2
     this.type = type
     this.isFrozen = isFrozen
     this.affine = affine
+    this.linear = linear
   }
 
   get dtype(): DType {
