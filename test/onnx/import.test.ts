@@ -230,6 +230,49 @@ test('a branch is chosen by a value that is known; else both are computed', () =
     assert.equal(await values((await known.predict([-1, -3])) as Tensor), [-2, -6])
   }))
 
+test('ends of slices may be the largest and the smallest int64', () =>
+  inFolder(async (folder) => {
+    const most = 2n ** 63n - 1n
+    const ends = integers('ends', [2], [0, 0])
+    ends.int64Data = [most, -most]
+    const parts: Parts = {
+      nodes: [node('Slice', ['x', 'starts', 'ends', 'axes', 'steps'], ['y'])],
+      inputs: [port('x', ['n', 3, 3])],
+      outputs: [port('y', ['n', 2, 3])],
+      tensors: [integers('starts', [2], [1, -1]), ends, integers('axes', [2], [1, 2]), integers('steps', [2], [1, -1])],
+    }
+    const net = await importOnnx(write(folder, model(parts)))
+    const y = (await net.predict([
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7, 8, 9],
+      ],
+    ])) as Tensor
+    assert.equal(await values(y), [6, 5, 4, 9, 8, 7])
+  }))
+
+test('a branch that does not fit the data is not computed where the other one is chosen', () =>
+  inFolder(async (folder) => {
+    const branch = (weight: string): ReturnType<typeof graph> =>
+      graph({ nodes: [node('Add', ['x', weight], ['z'])], inputs: [], outputs: [port('z', ['n', 'm'])] })
+    const parts: Parts = {
+      nodes: [
+        node('Equal', ['which', 'one'], ['isOne']),
+        node('Reshape', ['isOne', 'scalar'], ['flag']),
+        node('If', ['flag'], ['y'], { then_branch: branch('two'), else_branch: branch('three') }),
+      ],
+      inputs: [port('x', ['n', 'm']), port('which', [], ElementType.INT64)],
+      outputs: [port('y', ['n', 'm'])],
+      tensors: [floats('two', [2], [1, 2]), floats('three', [3], [1, 2, 3]), integers('one', [], [1]), integers('scalar', [0], [])],
+    }
+    const net = await importOnnx(write(folder, model(parts)))
+    const run = async (x: number[], which: number): Promise<number[]> =>
+      values((await net.predict({ x: [x], which: tensor(Int32Array.of(which)) })) as Tensor)
+    assert.equal(await run([1, 1], 1), [2, 3])
+    assert.equal(await run([1, 1, 1], 0), [2, 3, 4])
+  }))
+
 test('everything that cannot be computed is listed at once, by the names of nodes', () =>
   inFolder(async (folder) => {
     const parts: Parts = {

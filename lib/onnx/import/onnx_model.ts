@@ -18,7 +18,7 @@ import { ModelProtoSchema } from '../proto/onnx_pb.js'
 import { type CheckedModel, checkModel, type Port } from './checked_model.js'
 import { finishLater } from './execute.js'
 import { OnnxGraph, type WeightValues } from './graph_layer.js'
-import { type Frozen, nodeText } from './operator.js'
+import { type Frozen, isNotKnown, nodeText } from './operator.js'
 import { withoutWeights } from './weights.js'
 
 /** One value, or a record of them by name. */
@@ -90,6 +90,11 @@ export class OnnxModel extends FunctionalModel<any, any> {
     this.freeRetired()
     this.running++
     try {
+      return await this.predicted(x, options)
+    } catch (error) {
+      if (this.graph.isDynamic || !isNotKnown(error) || isStream(x)) throw error
+      // data of this shape take a way that the trial at import did not take
+      this.graph.isDynamic = true
       return await this.predicted(x, options)
     } finally {
       this.running--
