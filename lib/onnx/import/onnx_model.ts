@@ -21,6 +21,10 @@ import { OnnxGraph, type WeightValues } from './graph_layer.js'
 import { type Frozen, isNotKnown, nodeText } from './operator.js'
 import { withoutWeights } from './weights.js'
 
+/** Changes of weights after which predict() makes no programs of its own for each, and calls that end this. */
+const MOST_CHANGES = 4
+const STEADY = 8
+
 /** One value, or a record of them by name. */
 const treeOf = <T>(names: readonly string[], values: readonly T[]): T | Record<string, T> =>
   values.length === 1 ? values[0]! : Object.fromEntries(values.map((value, i) => [names[i]!, value]))
@@ -42,7 +46,10 @@ export class OnnxModel extends FunctionalModel<any, any> {
   /** Calls of predict() under way. */
   private running = 0
   private readonly retired: Inference[] = []
-  private predicting: { readonly key: string; readonly inference: Inference } | undefined
+  private predicting: { readonly key: string; readonly inference: Inference; readonly isOwn: boolean } | undefined
+  /** How often weights have changed between calls of predict(), and calls since the last change. */
+  private rewrites = 0
+  private steady = 0
 
   constructor(checked: CheckedModel, values: WeightValues | undefined, options: { name?: string } = {}) {
     const graph = new OnnxGraph(checked, values)
@@ -121,12 +128,21 @@ export class OnnxModel extends FunctionalModel<any, any> {
     const precision = this.isCompiled ? this.compiled.precision : undefined
     const key = `${this.graph.place} ${precision} ${this.graph.lastWrite}`
     if (this.predicting?.key !== key) {
-      if (this.predicting) this.retired.push(this.predicting.inference)
+      this.rewrites++
+      this.steady = 0
+    } else if (++this.steady >= STEADY) this.rewrites = 0
+    // where weights change again and again, as between steps of training, programs that read them are kept
+    if (this.rewrites > MOST_CHANGES) {
+      this.predicting = { key, inference: super.inference(), isOwn: false }
+      return this.predicting.inference
+    }
+    if (this.predicting?.key !== key || !this.predicting.isOwn) {
+      if (this.predicting?.isOwn) this.retired.push(this.predicting.inference)
       this.freeRetired()
       const frozen: Frozen = { lasting: new WeakSet(), results: new Map(), tensors: new Map() }
       const apply = (x: TensorTree, options: ApplyOptions): unknown => this.graph.whileFrozen(frozen, () => this.apply(x, options))
       const inference = new Inference({ name: this.name, apply } as unknown as AnyModel, precision === undefined ? {} : { precision })
-      this.predicting = { key, inference }
+      this.predicting = { key, inference, isOwn: true }
     }
     return this.predicting.inference
   }
@@ -138,7 +154,8 @@ export class OnnxModel extends FunctionalModel<any, any> {
   }
 
   override dispose(): void {
-    for (const inference of [this.predicting?.inference, ...this.retired.splice(0)]) inference?.dispose()
+    if (this.predicting?.isOwn) this.retired.push(this.predicting.inference)
+    for (const inference of this.retired.splice(0)) inference.dispose()
     super.dispose()
   }
 
