@@ -11,7 +11,9 @@ import { findOperator } from './table.js'
 import { computedDType } from './values.js'
 import { type StoredWeight, weightsOf, withInitializers } from './weights.js'
 
-/** Versions of the operators that are read. Of those before 7, nodes whose attributes have another meaning are refused. */
+/**
+ * Versions of the operators that are read. Of those before 7, nodes whose attributes have another meaning are refused.
+ */
 export const OLDEST_OPSET = 1
 export const NEWEST_OPSET = 21
 

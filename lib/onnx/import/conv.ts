@@ -80,7 +80,10 @@ interface Convolution {
   readonly groups: number
 }
 
-/** A convolution whose kernel and bias take up what follows, where it has one reader. `isKept`: its weights stay the same. */
+/**
+ * A convolution whose kernel and bias take up what follows, where it has one reader. `isKept`: its weights stay the
+ * same.
+ */
 function affineConv(given: Convolution, isKept: boolean, isReadOnce: boolean): Value {
   const { x, kernel, bias, windows, groups } = given
   const result = convolve(x, kernel, windows, groups)

@@ -58,7 +58,10 @@ function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
   }
 }
 
-/** What a node makes of constants: a constant. Made once for all programs, where weights and the file alone decide on it. */
+/**
+ * What a node makes of constants: a constant. Made once for all programs, where weights and the file alone decide on
+ * it.
+ */
 function foldedResult(call: Call): Result | Steps<Result> {
   const { node, inputs } = call
   const { frozen } = call.run

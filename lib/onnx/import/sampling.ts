@@ -97,7 +97,10 @@ function gridSample(call: Call): Value {
   return new Value(ops.reshape(result, [n, gh, gw, c]), { isLast: true })
 }
 
-/** Regions [r, 4] of images, each averaged (or its maximum taken) over places between pixels: [r, c, h', w'] (He et al. 2017). */
+/**
+ * Regions [r, 4] of images, each averaged (or its maximum taken) over places between pixels: [r, c, h', w'] (He et al.
+ * 2017).
+ */
 function roiAlign(call: Call): Value {
   const { attributes } = call
   const images = call.value(0).last

@@ -41,7 +41,9 @@ export interface Affine {
   readonly apply: (factor: Tensor | undefined, shift: Tensor | undefined, asker: Asker) => Value
 }
 
-/** A value as factor·base + shift, numbers that stay the same: a convolution that reads it takes them into its weights. */
+/**
+ * A value as factor·base + shift, numbers that stay the same: a convolution that reads it takes them into its weights.
+ */
 export interface Linear {
   readonly base: Value
   readonly factor: Tensor
