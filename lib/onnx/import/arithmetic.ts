@@ -49,7 +49,7 @@ function modulo(a: Tensor, b: Tensor, { attributes }: Call): Tensor {
 
 /** Powers of whole numbers are computed in float32 and rounded. */
 function power(a: Tensor, b: Tensor, call: Call): Tensor {
-  const [exponent, ...others] = call.value(1).isKnown && b.size === 1 ? call.numbers(1) : []
+  const [exponent, ...others] = (b.size === 1 ? call.value(1).atHand : undefined) ?? []
   if (isFloat(a.dtype) && others.length === 0 && exponent === 2) return ops.square(a)
   if (isFloat(a.dtype) && others.length === 0 && exponent === 0.5) return ops.sqrt(a)
   if (isFloat(a.dtype)) return b.dtype === a.dtype && b.size === 1 ? ops.pow(a, b) : ops.pow(a, ops.cast(b, a.dtype))

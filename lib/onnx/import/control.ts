@@ -42,7 +42,6 @@ function* loop(call: Call): Steps<Result> {
   let goesOn: Entry = call.inputs[1]
   for (let turn = 0; turn < most; turn++) {
     if (goesOn instanceof Value) {
-      if (goesOn.numbers === undefined) yield goesOn
       const known = goesOn.numbers
       if (known === undefined) throw call.unknown('the condition')
       if (!known[0]) break

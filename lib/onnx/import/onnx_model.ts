@@ -37,8 +37,7 @@ const nameOf = (name: string): string => name.replaceAll(/[^\w.-]/g, '_') || 'in
  * A network of an ONNX file. Its inputs and outputs have the names of the file: one of each is a Tensor, several are
  * records. Axes are in the file's order; integers of all widths but uint8 are int32; scalars are [1].
  */
-// biome-ignore lint/suspicious/noExplicitAny: what goes in and comes out, one Tensor or a record, is known by the file
-// alone
+// biome-ignore lint/suspicious/noExplicitAny: the file alone knows whether it takes and gives a Tensor or a record
 export class OnnxModel extends FunctionalModel<any, any> {
   static override readonly className: string = 'OnnxModel'
   /** The layer that computes the graph. */

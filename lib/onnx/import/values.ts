@@ -1,6 +1,6 @@
 // Values of an ONNX graph while it runs: tensors with the order their axes are stored in, and sequences of them.
 import { tensor } from '../../core/create.js'
-import { outsideTrace } from '../../core/graph.js'
+import { currentTrace, outsideTrace } from '../../core/graph.js'
 import type { DType, Shape } from '../../core/spec.js'
 import { type Tensor, Variable } from '../../core/tensor.js'
 import { cast, reshape, transpose } from '../../ops/index.js'
@@ -120,6 +120,11 @@ export class Value {
   /** Whether the values are there and stay: not while a function is traced, and not those of weights. */
   get isKnown(): boolean {
     return this.read !== undefined || this.isConstant
+  }
+
+  /** The values where they need not be waited for: constants of a recording, and what was read before. */
+  get atHand(): readonly number[] | undefined {
+    return this.read ?? (this.isConstant && currentTrace() !== undefined ? this.numbers : undefined)
   }
 
   /** The values, in order, where they are known already. Blocks until the device gets there. */
