@@ -193,20 +193,23 @@ test('extents that vary may differ from call to call, and shapes are computed fr
 test('a model whose shapes depend on values predicts, and says so when it is trained', () =>
   inFolder(async (folder) => {
     const parts: Parts = {
-      nodes: [node('NonZero', ['x'], ['places']), node('Transpose', ['places'], ['y'])],
+      nodes: [node('NonZero', ['x'], ['places']), node('Transpose', ['places'], ['y']), node('Identity', ['x'], ['same'])],
       inputs: [port('x', ['n', 2])],
-      outputs: [port('y', ['m', 2], ElementType.INT64)],
+      outputs: [port('y', ['m', 2], ElementType.INT64), port('same', ['n', 2])],
     }
     const net = await importOnnx(write(folder, model(parts)))
-    const y = (await net.predict([
+    const x = [
       [0, 1],
       [2, 0],
       [0, 0],
-    ])) as Tensor
-    assert.equal(await y.array(), [
+    ]
+    const { y, same } = (await net.predict(x)) as Record<string, Tensor>
+    assert.equal(await y!.array(), [
       [0, 1],
       [1, 0],
     ])
+    assert.equal(await same!.array(), x)
+    assert.is(await codeOfAsync(net.predict([tensor([[1, 2]]), tensor([[1, 2]])])), 'ERR_ARGUMENT')
     const error = await rejection((async () => jit((t: Tensor) => net.apply(t) as Tensor)(tensor([[1, 2]])))())
     assert.is(error.code, 'ERR_TRACE')
     assert.match(error.message, /NonZero.*predict\(\)/)

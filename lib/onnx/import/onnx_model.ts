@@ -2,11 +2,11 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import { WeftError } from '../../core/error.js'
 import { finished } from '../../core/flights.js'
-import { outsideTrace } from '../../core/graph.js'
 import type { DynamicShape } from '../../core/spec.js'
-import type { Tensor } from '../../core/tensor.js'
+import { type Tensor, Variable } from '../../core/tensor.js'
 import { isRecord } from '../../core/tree.js'
 import type { ApplyOptions } from '../../layers/layer.js'
+import { identity } from '../../ops/index.js'
 import { registerLoader } from '../../layers/serialize.js'
 import { freeOwned, isStream, leaves, type ModelData, type StreamSource, toTree, type Tree } from '../../model/feed.js'
 import { FunctionalModel, input, type TensorTree } from '../../model/functional.js'
@@ -176,9 +176,11 @@ export class OnnxModel extends FunctionalModel<any, any> {
       const tree = toTree('x', x, owned, this.device, false)
       if (!this.graph.isDynamic) return await this.finished(this.inference().onBatch(tree) as TensorTree)
       const list = this.listOf(tree)
-      const entries = await finishLater(outsideTraceSteps(this.graph.steps(list, false)))
+      const entries = await finishLater(this.graph.steps(list, false), this.device)
       signal?.throwIfAborted()
-      return await this.finished(treeOf(this.outputNames, this.graph.tensorsOf(entries, list)) as TensorTree)
+      // what goes in, and weights, belong to others
+      const outputs = this.graph.tensorsOf(entries, list).map((t) => (list.includes(t) || t instanceof Variable ? identity(t) : t))
+      return await this.finished(treeOf(this.outputNames, outputs) as TensorTree)
     } finally {
       freeOwned(owned)
     }
@@ -192,7 +194,11 @@ export class OnnxModel extends FunctionalModel<any, any> {
   /** The inputs in the graph's order. */
   private listOf(tree: Tree): Tensor[] {
     const { inputs } = this.checked
-    if (!isRecord(tree)) return [tree].flat() as Tensor[]
+    if (!isRecord(tree)) {
+      const list = [tree].flat() as Tensor[]
+      if (list.length === inputs.length) return list
+      throw this.error('ERR_ARGUMENT', `the model takes ${inputs.length} inputs (${this.inputNames.join(', ')}), got ${list.length}`)
+    }
     return inputs.map(({ name }) => {
       const t = (tree as Record<string, Tensor>)[name]
       if (t === undefined)
@@ -219,8 +225,6 @@ export class OnnxModel extends FunctionalModel<any, any> {
     return { name: this.name, onnx: Buffer.from(bytes).toString('base64'), ...(this.trainable ? {} : { trainable: false }) }
   }
 }
-
-const outsideTraceSteps = <T>(steps: T): T => outsideTrace(() => steps)
 
 registerLoader('OnnxModel', (config) => {
   const { onnx, name } = config
