@@ -14,6 +14,7 @@ const programs = [
   ['train.mjs', '--threads', '2', '--without-tfjs'],
   ['infer.mjs'],
   ['infer.mjs', '--threads', '2'],
+  ['onnx.mjs'],
   ['kernels.mjs'],
   ['kernels.mjs', '--threads', '2'],
   ['attention.mjs'],
