@@ -64,6 +64,7 @@ export type { ChatMessage, ChatOptions, ChatTemplate } from './pretrained/chat_t
 export type { PretrainedDecoder } from './pretrained/decoder_model.js'
 export type { EncoderEncoding, EncoderInputs, PretrainedEncoder } from './pretrained/encoder_model.js'
 export type { PretrainedVit } from './pretrained/vit.js'
+export { loadStateDict, type ModuleOptions, saveStateDict, type StateDictOptions } from './pretrained/state_dict.js'
 export { type SavePretrainedOptions, savePretrained } from './pretrained/save.js'
 export type { PretrainedModel, PretrainedTask } from './pretrained/pretrained_model.js'
 export * as optimizers from './optimizers/index.js'
