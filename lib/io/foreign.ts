@@ -38,13 +38,15 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
   if (names.has('config.json')) {
     const config = await jsonOf(path.join(place, 'config.json'))
     if (config && (typeof config['model_type'] === 'string' || Array.isArray(config['architectures'])))
-      return foreign('a Hugging Face model')
+      return { what: HUGGING_FACE, hint: PRETRAINED }
   }
   const only = BY_ENDING.find(([ending]) => [...names].some((name) => name.endsWith(ending)))
   return only && !names.has('model.json') ? { what: `a folder with ${only[1]} in it`, hint: NO_IMPORT } : undefined
 }
 
 const NO_IMPORT = 'This version of weftjs does not import models of other programs; it loads what save() wrote'
+const HUGGING_FACE = 'a Hugging Face model'
+const PRETRAINED = 'Load it with loadPretrained(folder)'
 const foreign = (what: string): { what: string; hint: string } => ({ what, hint: NO_IMPORT })
 
 async function fileKind(file: string): Promise<{ what: string; hint: string } | undefined> {
@@ -56,7 +58,8 @@ async function fileKind(file: string): Promise<{ what: string; hint: string } | 
   if (json['format'] === FORMAT)
     return { what: 'the file of a saved model, and models are loaded by their folder', hint: `Write loadModel('${path.dirname(file)}')` }
   if (isTfjs(json)) return foreign('a TensorFlow.js model')
-  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string') return foreign('a Hugging Face model')
+  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string')
+    return { what: `the config.json of ${HUGGING_FACE}`, hint: `${PRETRAINED}, with the folder of the file` }
   return undefined
 }
 

@@ -144,8 +144,8 @@ test('chat templates', async () => {
     { role: 'system', content: 'Be brief. ' },
     { role: 'user', content: 'Hello' },
   ]
-  assert.is(template.apply(messages), '<s>[system] Be brief.</s>[user] Hello</s>[assistant]')
-  assert.is(template.apply(messages, { addGenerationPrompt: false }), '<s>[system] Be brief.</s>[user] Hello</s>')
+  assert.is(template.apply(messages, { addGenerationPrompt: true }), '<s>[system] Be brief.</s>[user] Hello</s>[assistant]')
+  assert.is(template.apply(messages), '<s>[system] Be brief.</s>[user] Hello</s>')
   assert.is(codeOf(() => template.apply([{ role: 'cook', content: '' }])), 'ERR_ARGUMENT')
   assert.is(codeOf(() => template.apply('Hello' as never)), 'ERR_ARGUMENT')
   assert.is(codeOf(() => new ChatTemplate('{% if %}', {})), 'ERR_FORMAT')
