@@ -44,8 +44,9 @@ export class ChatTemplate {
   }
 
   /**
-   * The text of a conversation: `chatTemplate.apply([{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true })`. ERR_ARGUMENT for messages
-   * that the template refuses.
+   * The text of a conversation:
+   * `chatTemplate.apply([{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true })`. ERR_ARGUMENT for
+   * messages that the template refuses.
    */
   apply(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
     checkCall('chatTemplate.apply(messages, options)', arguments, OPTIONS)

@@ -1,5 +1,5 @@
-// The parts of BERT (Devlin et al. 2019), RoBERTa (Liu et al. 2019) and DistilBERT (Sanh et al. 2019), under the names of
-// their files.
+// The parts of BERT (Devlin et al. 2019), RoBERTa (Liu et al. 2019) and DistilBERT (Sanh et al. 2019), under the names
+// of their files.
 import type { Dropout } from '../layers/dropout.js'
 import { add } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
@@ -41,9 +41,7 @@ interface Naming {
   readonly prefix: string
   readonly fields: Readonly<Record<'width' | 'heads' | 'layers' | 'inner' | 'activation' | 'dropout' | 'attentionDropout', string>>
   readonly block: string
-  readonly modules: Readonly<
-    Record<'query' | 'key' | 'value' | 'output' | 'attentionNorm' | 'first' | 'second' | 'norm', string>
-  >
+  readonly modules: Readonly<Record<'query' | 'key' | 'value' | 'output' | 'attentionNorm' | 'first' | 'second' | 'norm', string>>
   readonly segments: boolean
 }
 
@@ -128,7 +126,8 @@ export function encoderParts(config: ConfigReader, make: PartMaker): EncoderPart
   config.only('is_decoder', false)
   config.only('add_cross_attention', false)
   // DistilBERT's positions may be made by sines, and are stored all the same
-  for (const name of ['sinusoidal_pos_embds', 'tie_weights_', 'qa_dropout', 'seq_classif_dropout', 'pooler_fc_size', 'type_vocab_size']) config.optional(name)
+  for (const name of ['sinusoidal_pos_embds', 'tie_weights_', 'qa_dropout', 'seq_classif_dropout', 'pooler_fc_size', 'type_vocab_size'])
+    config.optional(name)
   for (const name of ['pooler_num_attention_heads', 'pooler_num_fc_layers', 'pooler_size_per_head', 'pooler_type', 'directionality'])
     config.optional(name)
 

@@ -1,4 +1,5 @@
-// GPT-2 (Radford et al. 2019) as Hugging Face stores it: one module for query, key and value, matrices [inputs, outputs].
+// GPT-2 (Radford et al. 2019) as Hugging Face stores it: one module for query, key and value, matrices [inputs,
+// outputs].
 import { SelfAttention } from './attention.js'
 import type { ConfigReader } from './config.js'
 import type { DecoderParts } from './decoder_parts.js'

@@ -33,7 +33,9 @@ export interface LoadPretrainedOptions {
   task?: PretrainedTask
   /** Classes of a new head. Default: those of config.json. */
   numLabels?: number
-  /** How token vectors become one vector, with the task 'sentenceEmbedding'. Default: what the folder says, or the mean. */
+  /**
+   * How token vectors become one vector, with the task 'sentenceEmbedding'. Default: what the folder says, or the mean.
+   */
   pooling?: Pooling['mode']
   /** Fields of config.json to leave alone, where they ask for what is not supported. */
   ignore?: readonly string[]

@@ -84,7 +84,9 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
     return new Map(this.layers.flatMap((layer): [string, Linear][] => (layer instanceof Linear ? [[layer.name, layer]] : [])))
   }
 
-  /** @internal Gives weights that no file has their first values: vectors zeros, matrices normal with deviation 0.02. */
+  /**
+   * @internal Gives weights that no file has their first values: vectors zeros, matrices normal with deviation 0.02.
+   */
   initialize(names: readonly string[]): void {
     const weights = this.fileWeights()
     for (const name of names) {

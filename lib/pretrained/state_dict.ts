@@ -78,7 +78,12 @@ function entriesOf(what: string, net: AnyModel, { names = {} }: StateDictOptions
       rule: ruleOf(part, reversed),
       facts,
       module,
-      own: new Map(part.weightPaths().filter(([, v]) => part.weights.includes(v)).map(([path, v]) => [lastPart(path), v])),
+      own: new Map(
+        part
+          .weightPaths()
+          .filter(([, v]) => part.weights.includes(v))
+          .map(([path, v]) => [lastPart(path), v]),
+      ),
     })
     if (layer.className !== 'Bidirectional') return [entry(layer, false)]
     const [forward, backward] = layer.sublayers as readonly AnyLayer[]
@@ -130,7 +135,8 @@ function valuesOf({ rule, facts, own, module }: Entry, get: (name: string) => Te
   const given = Object.fromEntries(
     rule.names([...own.keys()], facts).map((name) => {
       const t = get(name)
-      if (!isFloat(t.dtype)) throw new WeftError('ERR_FORMAT', `loadStateDict: ${path}: '${full(module, name)}' is ${t.dtype}, a float is expected`)
+      if (!isFloat(t.dtype))
+        throw new WeftError('ERR_FORMAT', `loadStateDict: ${path}: '${full(module, name)}' is ${t.dtype}, a float is expected`)
       return [name, t.dtype === 'float32' ? t : cast(t, 'float32')]
     }),
   )
@@ -152,8 +158,9 @@ function valuesOf({ rule, facts, own, module }: Entry, get: (name: string) => Te
 }
 
 /**
- * Writes the weights of a network as a PyTorch state dict in a safetensors file: `model.load_state_dict(load_file(...))`
- * reads it. One bias stands for the two of a recurrent module: the second is zeros.
+ * Writes the weights of a network as a PyTorch state dict in a safetensors file:
+ * `model.load_state_dict(load_file(...))` reads it. One bias stands for the two of a recurrent module: the second is
+ * zeros.
  */
 export async function saveStateDict(net: AnyModel, place: Place, options: StateDictOptions = {}): Promise<void> {
   checkCall('saveStateDict(net, file, options)', arguments, OPTIONS)

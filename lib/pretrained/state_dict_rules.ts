@@ -202,11 +202,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Conv2d: renaming([{ own: 'kernel', other: 'weight', axes: [2, 3, 1, 0] }, bias]),
   Conv2dTranspose: renaming([{ own: 'kernel', other: 'weight', axes: [2, 3, 1, 0] }, bias]),
   DepthwiseConv2d: depthwise,
-  BatchNormalization: renaming([
-    ...affine,
-    { own: 'movingMean', other: 'running_mean' },
-    { own: 'movingVariance', other: 'running_var' },
-  ]),
+  BatchNormalization: renaming([...affine, { own: 'movingMean', other: 'running_mean' }, { own: 'movingVariance', other: 'running_var' }]),
   LayerNormalization: renaming(affine),
   GroupNormalization: renaming(affine),
   RmsNormalization: renaming([{ own: 'scale', other: 'weight' }]),

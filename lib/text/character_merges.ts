@@ -1,5 +1,5 @@
-// CharacterMergeModel: byte-pair encoding of characters, as SentencePiece learns it (Kudo and Richardson 2018). Characters
-// that no token has are spelled as bytes, or are unknown.
+// CharacterMergeModel: byte-pair encoding of characters, as SentencePiece learns it (Kudo and Richardson 2018).
+// Characters that no token has are spelled as bytes, or are unknown.
 import { WeftError } from '../core/error.js'
 import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'

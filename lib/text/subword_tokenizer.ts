@@ -136,7 +136,10 @@ export class SubwordTokenizer {
     const known = this.checked('decode', ids).filter((id) => !(options.skipSpecialTokens && this.addedById.get(id)?.special))
     if (this.model instanceof CharacterMergeModel) {
       const tokens = known.map((id) => this.addedById.get(id) ?? this.model.tokens[id]!)
-      return this.model.text(tokens.map((token) => (typeof token === 'string' ? token : { plain: token.content })), this.stripped)
+      return this.model.text(
+        tokens.map((token) => (typeof token === 'string' ? token : { plain: token.content })),
+        this.stripped,
+      )
     }
     if (this.model.type === 'WordPiece') return this.model.decode(known)
     let text = ''

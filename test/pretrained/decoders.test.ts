@@ -47,7 +47,11 @@ for (const name of NAMES) {
     assert.ok(error < 1e-4, `logits differ by ${error}`)
     for (const [i, prompt] of expected.prompts.entries())
       assert.equal(await written(model, prompt, 12), expected.greedy[i], `cached, prompt ${i}`)
-    assert.equal(await model.generateBatch(expected.prompts, { maxTokens: 12, stopTokens: [], temperature: 0, repetitionPenalty: 1 }), expected.greedy, 'batched')
+    assert.equal(
+      await model.generateBatch(expected.prompts, { maxTokens: 12, stopTokens: [], temperature: 0, repetitionPenalty: 1 }),
+      expected.greedy,
+      'batched',
+    )
     if (expected.losses) {
       model.compile({
         optimizer: optimizers.adam({ learningRate: 1e-3 }),

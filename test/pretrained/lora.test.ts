@@ -35,7 +35,9 @@ for (const base of ['llama', 'gpt2']) {
     assert.ok(error < 1e-4, `logits differ by ${error}`)
     const place = path.join(folder, base)
     await tuned.save(place)
-    const [written, read] = await Promise.all([place, fixture(`${base}-lora`)].map((dir) => safetensors.open(path.join(dir, 'adapter_model.safetensors'))))
+    const [written, read] = await Promise.all(
+      [place, fixture(`${base}-lora`)].map((dir) => safetensors.open(path.join(dir, 'adapter_model.safetensors'))),
+    )
     assert.equal([...written!.names].sort(), [...read!.names].sort())
     for (const name of read!.names) assert.equal(await written!.get(name).data(), await read!.get(name).data(), name)
     const facts = ['r', 'lora_alpha', 'lora_dropout', 'target_modules', 'fan_in_fan_out', 'task_type', 'peft_type']
@@ -55,7 +57,10 @@ for (const base of ['llama', 'gpt2']) {
     assert.is(merged, model)
     assert.ok((await distance(model.apply(ids), Array.from(trained, Number))) < 1e-4)
     assert.ok((await distance(model.apply(ids), Array.from(before, Number))) > 1e-2)
-    assert.is(codeOf(() => tuned.apply(ids)), 'ERR_STATE')
+    assert.is(
+      codeOf(() => tuned.apply(ids)),
+      'ERR_STATE',
+    )
     model.dispose()
   })
 }
@@ -86,7 +91,14 @@ test('a new head is trained and saved with the adapter', async () => {
   const { model } = await loadPretrained<PretrainedEncoder>(fixture('bert-encoder'), options)
   const tuned = lora(model, { target: 'all-linear', modulesToSave: ['classifier'] })
   assert.ok(tuned.trainableWeights.length === 2 * tuned.adapters.size + 2)
-  await tuned.fit([[5, 6, 7], [8, 9, 10]], [0, 2], { epochs: 2, verbose: 0 })
+  await tuned.fit(
+    [
+      [5, 6, 7],
+      [8, 9, 10],
+    ],
+    [0, 2],
+    { epochs: 2, verbose: 0 },
+  )
   const place = path.join(folder, 'head')
   await tuned.save(place)
   const file = await safetensors.open(path.join(place, 'adapter_model.safetensors'))
@@ -100,10 +112,25 @@ test('a new head is trained and saved with the adapter', async () => {
 
 test('what does not fit is refused', async () => {
   const { model } = await loadPretrained(fixture('llama'))
-  const bad: LoraOptions[] = [{ rank: 0 }, { target: ['q'] }, { target: [] }, { alpha: Number.NaN }, { dropout: 1 }, { modulesToSave: ['x'] }]
-  for (const options of bad) assert.is(codeOf(() => lora(model, options)), 'ERR_ARGUMENT', JSON.stringify(options))
+  const bad: LoraOptions[] = [
+    { rank: 0 },
+    { target: ['q'] },
+    { target: [] },
+    { alpha: Number.NaN },
+    { dropout: 1 },
+    { modulesToSave: ['x'] },
+  ]
+  for (const options of bad)
+    assert.is(
+      codeOf(() => lora(model, options)),
+      'ERR_ARGUMENT',
+      JSON.stringify(options),
+    )
   const tuned = lora(model)
-  assert.is(codeOf(() => lora(model)), 'ERR_STATE')
+  assert.is(
+    codeOf(() => lora(model)),
+    'ERR_STATE',
+  )
   tuned.unload()
   await rejects('ERR_FORMAT', /fit no module|has shape/, lora.load(model, fixture('gpt2-lora')))
   model.dispose()

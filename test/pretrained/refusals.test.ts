@@ -51,7 +51,11 @@ test('fields that say nothing, and those that the user leaves alone', async () =
 })
 
 test('generation_config.json', async () => {
-  const place = await changed('llama', { num_beams: 4, no_repeat_ngram_size: 3, do_sample: true, temperature: 0.5 }, 'generation_config.json')
+  const place = await changed(
+    'llama',
+    { num_beams: 4, no_repeat_ngram_size: 3, do_sample: true, temperature: 0.5 },
+    'generation_config.json',
+  )
   await rejects('ERR_FORMAT', /num_beams: 4, no_repeat_ngram_size: 3/, loadPretrained(place))
   const { model } = await loadPretrained(place, { generationConfig: false })
   model.dispose()
@@ -65,10 +69,14 @@ test('folders that are none', async () => {
   await rejects('ERR_FORMAT', /has no model.safetensors.*pytorch_model.bin/, loadPretrained(place))
   await writeFile(path.join(place, 'model.safetensors'), 'none')
   await rejects('ERR_FORMAT', /not a whole safetensors file/, loadPretrained(place))
-  await rejects('ERR_FORMAT', /is not JSON/, changed('gpt2', {}).then(async (dir) => {
-    await writeFile(path.join(dir, 'config.json'), '{')
-    return loadPretrained(dir)
-  }))
+  await rejects(
+    'ERR_FORMAT',
+    /is not JSON/,
+    changed('gpt2', {}).then(async (dir) => {
+      await writeFile(path.join(dir, 'config.json'), '{')
+      return loadPretrained(dir)
+    }),
+  )
   const options: readonly (readonly [LoadPretrainedOptions, RegExp])[] = [
     [{ dtype: 'int8' as never }, /dtype is one of/],
     [{ sequenceLenght: 3 } as never, /Did you mean 'sequenceLength'/],

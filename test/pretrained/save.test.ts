@@ -4,7 +4,16 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadModel, loadPretrained, type PretrainedDecoder, type PretrainedModel, safetensors, savePretrained, type Tensor, tensor } from '../../lib/index.js'
+import {
+  loadModel,
+  loadPretrained,
+  type PretrainedDecoder,
+  type PretrainedModel,
+  safetensors,
+  savePretrained,
+  type Tensor,
+  tensor,
+} from '../../lib/index.js'
 import { expectedOf, fixture } from './fixtures.js'
 import { rejects } from '../expect.js'
 
@@ -22,13 +31,25 @@ const bytesOf = async (place: string): Promise<Map<string, string>> => {
   return found
 }
 
-for (const name of ['gpt2', 'llama', 'llama-bfloat16', 'qwen2', 'gemma3', 'bert-classes', 'bert-encoder', 'roberta-masked', 'distilbert-classes', 'vit']) {
+for (const name of [
+  'gpt2',
+  'llama',
+  'llama-bfloat16',
+  'qwen2',
+  'gemma3',
+  'bert-classes',
+  'bert-encoder',
+  'roberta-masked',
+  'distilbert-classes',
+  'vit',
+]) {
   test(`${name} is written as it was read, bit for bit`, async () => {
     const place = path.join(folder, name)
     const { model } = await loadPretrained<PretrainedModel<Tensor, Tensor>>(fixture(name), { dtype: 'auto' })
     await savePretrained(model, place)
     assert.equal(await bytesOf(place), await bytesOf(fixture(name)))
-    const config = async (dir: string): Promise<Record<string, unknown>> => JSON.parse(await readFile(path.join(dir, 'config.json'), 'utf8'))
+    const config = async (dir: string): Promise<Record<string, unknown>> =>
+      JSON.parse(await readFile(path.join(dir, 'config.json'), 'utf8'))
     const { torch_dtype: _, ...written } = await config(place)
     const { torch_dtype: __, ...read } = await config(fixture(name))
     assert.equal(written, read)

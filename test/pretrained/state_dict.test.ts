@@ -4,7 +4,17 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { layers, loadStateDict, type Model, safetensors, saveStateDict, sequential, type StateDictOptions, type Tensor, tensor } from '../../lib/index.js'
+import {
+  layers,
+  loadStateDict,
+  type Model,
+  safetensors,
+  saveStateDict,
+  sequential,
+  type StateDictOptions,
+  type Tensor,
+  tensor,
+} from '../../lib/index.js'
 import { rejects } from '../expect.js'
 import { distance, expectedOf, fixture } from './fixtures.js'
 
@@ -83,7 +93,11 @@ test('what does not fit is refused, and changes nothing', async () => {
   const state = path.join(fixture('state-attention'), 'state.safetensors')
   await rejects('ERR_FORMAT', /lacks other.weight/, loadStateDict(net, state, { names: { conv: 'other' } }))
   await rejects('ERR_ARGUMENT', /names has 'none'/, loadStateDict(net, state, { names: { none: 'conv' } }))
-  await rejects('ERR_ARGUMENT', /flattened is for dense layers/, loadStateDict(net, state, { names: { conv: { module: 'conv', flattened: [1, 1, 1] } } }))
+  await rejects(
+    'ERR_ARGUMENT',
+    /flattened is for dense layers/,
+    loadStateDict(net, state, { names: { conv: { module: 'conv', flattened: [1, 1, 1] } } }),
+  )
   const small = sequential([layers.conv1d({ name: 'conv', filters: 6, kernelSize: 3, useBias: false, inputShape: [6, 4] })])
   await rejects('ERR_FORMAT', /no layer takes: attention/, loadStateDict(small, state))
   const wide = sequential([

@@ -1,5 +1,6 @@
-# Text encoders and a vision transformer written out in PyTorch from their papers: BERT (Devlin et al. 2019), RoBERTa (Liu
-# et al. 2019), DistilBERT (Sanh et al. 2019), Sentence-BERT (Reimers and Gurevych 2019), ViT (Dosovitskiy et al. 2021).
+# Text encoders and a vision transformer written out in PyTorch from their papers: BERT (Devlin et al. 2019), RoBERTa
+# (Liu et al. 2019), DistilBERT (Sanh et al. 2019), Sentence-BERT (Reimers and Gurevych 2019), ViT (Dosovitskiy et al.
+# 2021).
 import math
 import os
 
