@@ -85,11 +85,11 @@ export class ConfigReader {
     if (typeof value === 'number' && Number.isFinite(value)) return value
     throw this.wrong(value === undefined ? `${name} is missing` : `${name} must be a number, got ${show(value)}`)
   }
-  /** An integer of at least 1. */
-  integer(name: string, otherwise?: number): number {
+  /** An integer from 1 to `most`. */
+  integer(name: string, otherwise?: number, most: number = MOST): number {
     const value = this.number(name, otherwise)
-    if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) return value
-    throw this.wrong(`${name} must be an integer of at least 1, got ${show(value)}`)
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value
+    throw this.wrong(`${name} must be an integer from 1 to ${most}, got ${show(value)}`)
   }
   /** A rate in [0, 1). */
   rate(name: string, otherwise = 0): number {
@@ -138,6 +138,11 @@ export class ConfigReader {
     )
   }
 }
+
+/** Of sizes that no list here is as long as: weights of such sizes are bounded by the files. */
+const MOST = 2 ** 31 - 1
+/** Of layers, heads and features of a head. */
+export const MOST_PARTS: number = 1 << 16
 
 const tanhGelu = (x: Tensor): Tensor => gelu(x, { approximate: true })
 

@@ -4,7 +4,7 @@ import type { Dropout } from '../layers/dropout.js'
 import { add } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { type Places, SelfAttention } from './attention.js'
-import type { ConfigReader } from './config.js'
+import { type ConfigReader, MOST_PARTS } from './config.js'
 import type { PartMaker } from './maker.js'
 import type { Linear, Norm, Table } from './parts.js'
 
@@ -113,7 +113,7 @@ export function encoderParts(config: ConfigReader, make: PartMaker): EncoderPart
   const { prefix, fields, block, modules, segments } = NAMINGS[type]!
   const width = config.integer(fields.width, 768)
   const heads = config.integer(fields.heads, 12)
-  const layers = config.integer(fields.layers, 12)
+  const layers = config.integer(fields.layers, 12, MOST_PARTS)
   const inner = config.integer(fields.inner, 3072)
   const vocabulary = config.integer('vocab_size', 30_522)
   const places = config.integer('max_position_embeddings', 512)

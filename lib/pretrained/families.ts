@@ -11,7 +11,7 @@ import { imageTask, PretrainedVit } from './vit.js'
 import type { TensorFile } from '../io/tensor_files.js'
 
 /** What the model is made with beside its config. */
-export type FamilyFacts = Omit<EncoderConfig, 'json' | 'storage' | 'ignore'>
+export type FamilyFacts = Omit<EncoderConfig, 'json' | 'storage' | 'ignore' | 'generation'>
 
 export interface Family {
   readonly facts: (json: Json, folder: string, file: TensorFile, options: LoadPretrainedOptions) => Promise<FamilyFacts> | FamilyFacts

@@ -12,7 +12,7 @@ import { whileLoading } from '../layers/loading.js'
 import type { SubwordTokenizer } from '../text/subword_tokenizer.js'
 import type { ChatTemplate } from './chat_template.js'
 import type { Json } from './config.js'
-import { DECODER_TYPES, PretrainedDecoder } from './decoder_model.js'
+import { DECODER_TYPES, type PretrainedDecoder } from './decoder_model.js'
 import { chatTemplateIn, generationOf, jsonIn, tokenizerIn } from './folder.js'
 import { familyOf } from './families.js'
 import type { PretrainedModel, PretrainedTask, Pooling } from './pretrained_model.js'
@@ -82,6 +82,8 @@ export interface Pretrained<M = PretrainedDecoder> {
   readonly unused: readonly string[]
 }
 
+/** Bytes that a new head may take. */
+const SLACK_BYTES = 64 << 20
 /** Layers that a config may ask for beside those of its tensors. */
 const SLACK_LAYERS = 10_000
 
@@ -115,14 +117,18 @@ export async function loadPretrained<M extends PretrainedModel<any, any> = Pretr
     const storage = storageOf(file, options.dtype ?? 'float32')
     const where = options.device === undefined ? currentDevice() : resolveDevice(options.device)
     const facts = await family.facts(json, folder, file, options)
+    const generationConfig = options.generationConfig === false ? undefined : await jsonIn(folder, 'generation_config.json')
+    const generation = generationOf(generationConfig, json, path.join(folder, 'generation_config.json'))
     const bytes = file.names.reduce((sum, name) => sum + file.info(name).bytes, 0)
     // what a config may make is bounded by what the files have
-    const limits = { bytes: 4 * bytes + (256 << 20), layers: SLACK_LAYERS + 20 * file.names.length }
+    const limits = { bytes: 2 * bytes + SLACK_BYTES, layers: SLACK_LAYERS + 20 * file.names.length }
     const model = withDevice(where, () =>
-      whileLoading(limits, () => family.make({ ...facts, json, storage, ...(options.ignore ? { ignore: options.ignore } : {}) })),
+      whileLoading(limits, () =>
+        family.make({ ...facts, json, storage, generation, ...(options.ignore ? { ignore: options.ignore } : {}) }),
+      ),
     )
     try {
-      return (await filled(model, file, folder, json, options)) as unknown as Pretrained<M>
+      return (await filled(model, file, folder, { config: json, generationConfig }, options)) as unknown as Pretrained<M>
     } catch (error) {
       model.dispose()
       throw error
@@ -139,7 +145,7 @@ async function filled(
   model: AnyPretrained,
   file: TensorFile,
   folder: string,
-  config: Json,
+  settings: { readonly config: Json; readonly generationConfig: Json | undefined },
   options: LoadPretrainedOptions,
 ): Promise<Pretrained<AnyPretrained>> {
   const { names, missing, unused } = matchNames(file, folder, model)
@@ -155,15 +161,11 @@ async function filled(
   model.initialize(missing)
   const heads = unused.filter((name) => !/(^|\.)pooler\./.test(name))
   if (heads.length > 0) warnOnce('WEFT_PRETRAINED', `${folder}: tensors of other heads are left out: ${listed(heads)}`, model)
-  const generationConfig = options.generationConfig === false ? undefined : await jsonIn(folder, 'generation_config.json')
-  if (model instanceof PretrainedDecoder && options.generationConfig !== false)
-    model.generationDefaults = generationOf(generationConfig, config, path.join(folder, 'generation_config.json'))
   rememberNames(model, names)
   return {
     model,
     tokenizer: (options.tokenizer === false ? undefined : await tokenizerIn(folder)) as SubwordTokenizer,
-    config,
-    generationConfig,
+    ...settings,
     chatTemplate: await chatTemplateIn(folder),
     fresh: missing,
     unused,

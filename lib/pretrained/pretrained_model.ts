@@ -10,6 +10,7 @@ import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
 import { mul, randomNormal, zeros } from '../ops/index.js'
 import '../io/save.js'
+import type { GenerateOptions } from '../transformers/generate.js'
 import { ConfigReader, type Json } from './config.js'
 import { Linear } from './parts.js'
 
@@ -42,6 +43,8 @@ export interface PretrainedConfig {
   readonly vocabularySize: number
   /** Fields of config.json that the user says to leave alone. */
   readonly ignore?: readonly string[]
+  /** What generate() takes where an option is not given. */
+  readonly generation?: GenerateOptions
   readonly numLabels?: number
   readonly pooling?: Pooling
 }

@@ -5,7 +5,7 @@ import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { add, broadcastTo, concat, matMul, reshape, tanh, transpose } from '../ops/index.js'
 import { SelfAttention } from './attention.js'
-import type { ConfigReader } from './config.js'
+import { type ConfigReader, MOST_PARTS } from './config.js'
 import { type DecoderBlock, runBlock } from './decoder_parts.js'
 import { firstOf } from './encoder_heads.js'
 import type { EncoderConfig, EncoderEncoding } from './encoder_model.js'
@@ -56,7 +56,7 @@ export class PretrainedVit<O extends Tensor | EncoderEncoding = Tensor> extends 
     const width = reader.integer('hidden_size', 768)
     const heads = reader.integer('num_attention_heads', 12)
     const inner = reader.integer('intermediate_size', 3072)
-    const layers = reader.integer('num_hidden_layers', 12)
+    const layers = reader.integer('num_hidden_layers', 12, MOST_PARTS)
     const size = reader.integer('image_size', 224)
     const patch = reader.integer('patch_size', 16)
     const channels = reader.integer('num_channels', 3)
