@@ -99,6 +99,7 @@ export class GrpcTransport implements Transport {
     const metadata = this.metadata.clone()
     if (traceparent !== undefined) metadata.set('traceparent', traceparent)
     return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason) // its event has passed: the call would wait for its deadline
       const call = this.client.makeUnaryRequest(
         pathOf(rpc.parent, rpc),
         (message: MessageShape<I>) => Buffer.from(toBinary(rpc.input, message)),
