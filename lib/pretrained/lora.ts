@@ -9,6 +9,7 @@ import { integerOption, rateOption } from '../layers/options.js'
 import * as losses from '../losses/index.js'
 import * as optimizers from '../optimizers/index.js'
 import { ComposedModel } from '../model/composed.js'
+import type { AnyModel } from '../model/model.js'
 import type { SummaryRow } from '../model/summary.js'
 import { add, cast } from '../ops/index.js'
 import type { GenerateOptions, Prompt } from '../transformers/generate.js'
@@ -16,7 +17,7 @@ import { Adapter } from './adapter.js'
 import { readAdapter, writeAdapter } from './adapter_files.js'
 import { PretrainedDecoder } from './decoder_model.js'
 import type { Linear } from './parts.js'
-import { PretrainedModel } from './pretrained_model.js'
+import { checkTrainable, PretrainedModel } from './pretrained_model.js'
 
 export interface LoraOptions {
   /** Rows of the small matrices. Default 8. */
@@ -184,6 +185,13 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
   call(x: Parameters<M['call']>[0], options: CallOptions): ReturnType<M['call']> {
     this.checkThere('call')
     return this.model.call(x as never, options) as ReturnType<M['call']>
+  }
+
+  /** @internal */
+  override steps(kind: Parameters<AnyModel['steps']>[0]): ReturnType<AnyModel['steps']> {
+    this.checkThere('fit')
+    if (kind === 'fit' || kind === 'trainBatch') checkTrainable(this)
+    return super.steps(kind)
   }
 
   /** model.generate(), with the adapter; for language models. */

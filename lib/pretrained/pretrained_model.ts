@@ -1,7 +1,7 @@
 // PretrainedModel: what models of Hugging Face folders have in common: their config, and weights by the names of files.
 import { WeftError } from '../core/error.js'
 import type { Place } from '../core/place.js'
-import type { SaveOptions } from '../model/model.js'
+import type { AnyModel, SaveOptions } from '../model/model.js'
 import { withDevice } from '../core/device.js'
 import type { DType } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
@@ -111,6 +111,12 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
     return super.save(folder, options)
   }
 
+  /** @internal Weights of 16 bits cannot be trained: their steps would be lost in rounding. */
+  override steps(kind: Parameters<AnyModel['steps']>[0]): ReturnType<AnyModel['steps']> {
+    if (kind === 'fit' || kind === 'trainBatch') checkTrainable(this)
+    return super.steps(kind)
+  }
+
   /** @internal ERR_STATE while an adapter stands beside the weights. */
   checkUnadapted(what: string): void {
     if ([...this.linears().values()].some((linear) => linear.adapter))
@@ -124,4 +130,13 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
   protected summaryRows(): SummaryRow[] {
     return this.layers.map((layer) => ({ label: `${layer.name} (${layer.className})`, shape: [null], parameters: layer.countParams() }))
   }
+}
+
+/** @internal ERR_DTYPE where a weight that is trained is not float32. */
+export function checkTrainable(model: { readonly name: string; readonly trainableWeights: readonly Variable[] }): void {
+  const narrow = model.trainableWeights.find((weight) => weight.dtype !== 'float32')
+  if (narrow)
+    throw new WeftError('ERR_DTYPE', `${model.name}: weights of ${narrow.dtype} are not trained, '${narrow.name}' is one`, {
+      hint: "Load the model with dtype: 'float32', or train an adapter beside the weights: lora(model)",
+    })
 }
