@@ -5,7 +5,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadPretrained } from '../../lib/index.js'
+import { applyOne } from '../../lib/core/apply.js'
+import { jit, loadPretrained, matMul, memory, ones, type Tensor, tensor, variable, zeros } from '../../lib/index.js'
+import { CacheUpdate } from '../../lib/ops/update_slice.js'
 
 const WIDTH = 4096
 const SHARED = 1024
@@ -75,6 +77,22 @@ test('loading takes less than 1.2 times the size of the file', async () => {
   } finally {
     await rm(folder, { recursive: true })
   }
+})
+
+test('a step that updates state makes one weight float32 at a time', async () => {
+  const weights = Array.from({ length: 8 }, () => variable(zeros([256, 256]), { dtype: 'bfloat16' }))
+  const seen = variable([0])
+  const step = jit((x: Tensor) => {
+    const before = x.add(seen)
+    seen.assign(applyOne(CacheUpdate, [seen, x.sum().reshape([1]), tensor(Int32Array.of(0))], { axis: 0 }))
+    return weights.reduce((h, w) => matMul(h, w.cast('float32')), before.add(seen))
+  })
+  const base = memory().device
+  const y = step(ones([1, 256]))
+  await y.data()
+  const { reserved, used } = memory().device
+  assert.ok(reserved - used - (base.reserved - base.used) < 3 * 256 * 256 * 4, `${reserved - used} bytes`)
+  assert.equal(await seen.data(), Float32Array.of(256))
 })
 
 test.run()
