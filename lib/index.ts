@@ -67,6 +67,7 @@ export { loadPretrained, type LoadPretrainedOptions, type Pretrained } from './p
 export type { ChatMessage, ChatOptions, ChatTemplate } from './pretrained/chat_template.js'
 export type { PretrainedDecoder } from './pretrained/decoder_model.js'
 export type { EncoderEncoding, EncoderInputs, PretrainedEncoder } from './pretrained/encoder_model.js'
+export type { ImageProcessor } from './pretrained/image_processor.js'
 export type { PretrainedVit } from './pretrained/vit.js'
 export { loadStateDict, type ModuleOptions, saveStateDict, type StateDictOptions } from './pretrained/state_dict.js'
 export { type SavePretrainedOptions, savePretrained } from './pretrained/save.js'

@@ -57,7 +57,8 @@ export class PretrainedEncoder<O extends EncoderOutputs = Tensor> extends Pretra
     this.layers = make.layers
     this.prefix = parts.prefix
     this.aliases = this.head?.aliases ?? {}
-    this.headWeights = this.head?.weights ?? /(?!)/
+    // BERT classifies what its pooler gives, which models of masked words lack
+    this.headWeights = new RegExp(`${(this.head?.weights ?? /(?!)/).source}|^${parts.prefix}pooler\\.`)
     this.otherHeads = new RegExp(
       `^(${parts.prefix.replace('.', '\\.')})?pooler\\.|^(cls|classifier|pre_classifier|lm_head|vocab_\\w+|qa_outputs)\\.`,
     )

@@ -14,6 +14,7 @@ import type { ChatTemplate } from './chat_template.js'
 import type { Json } from './config.js'
 import { DECODER_TYPES, type PretrainedDecoder } from './decoder_model.js'
 import { chatTemplateIn, generationOf, jsonIn, tokenizerIn } from './folder.js'
+import { ImageProcessor } from './image_processor.js'
 import { familyOf } from './families.js'
 import type { PretrainedModel, PretrainedTask, Pooling } from './pretrained_model.js'
 import { rememberNames } from './source.js'
@@ -76,6 +77,8 @@ export interface Pretrained<M = PretrainedDecoder> {
   readonly generationConfig: Json | undefined
   /** Undefined where the folder has none. */
   readonly chatTemplate: ChatTemplate | undefined
+  /** Of preprocessor_config.json. Undefined where the folder has none. */
+  readonly imageProcessor: ImageProcessor | undefined
   /** Weights that the files do not have and that begin at random: those of a new head. */
   readonly fresh: readonly string[]
   /** Tensors of the files that this model has no place for: those of other heads. */
@@ -138,6 +141,8 @@ export async function loadPretrained<M extends PretrainedModel<any, any> = Pretr
   }
 }
 
+const PROCESSOR = 'preprocessor_config.json'
+
 // biome-ignore lint/suspicious/noExplicitAny: models of all inputs and results
 type AnyPretrained = PretrainedModel<any, any>
 
@@ -162,11 +167,13 @@ async function filled(
   const heads = unused.filter((name) => !/(^|\.)pooler\./.test(name))
   if (heads.length > 0) warnOnce('WEFT_PRETRAINED', `${folder}: tensors of other heads are left out: ${listed(heads)}`, model)
   rememberNames(model, names)
+  const processor = await jsonIn(folder, PROCESSOR)
   return {
     model,
     tokenizer: (options.tokenizer === false ? undefined : await tokenizerIn(folder)) as SubwordTokenizer,
     ...settings,
     chatTemplate: await chatTemplateIn(folder),
+    imageProcessor: processor && new ImageProcessor(processor, path.join(folder, PROCESSOR)),
     fresh: missing,
     unused,
   }

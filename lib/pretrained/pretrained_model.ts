@@ -1,15 +1,16 @@
 // PretrainedModel: what models of Hugging Face folders have in common: their config, and weights by the names of files.
+import { withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import type { Place } from '../core/place.js'
-import type { AnyModel, SaveOptions } from '../model/model.js'
-import { withDevice } from '../core/device.js'
 import type { DType } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
+// save() is a method from there on
+import '../io/save.js'
 import type { AnyLayer, InputShapes, LayerOptions } from '../layers/layer.js'
 import { ComposedModel } from '../model/composed.js'
+import type { AnyModel, SaveOptions } from '../model/model.js'
 import type { SummaryRow } from '../model/summary.js'
 import { mul, randomNormal, zeros } from '../ops/index.js'
-import '../io/save.js'
 import type { GenerateOptions } from '../transformers/generate.js'
 import { ConfigReader, type Json } from './config.js'
 import { Linear } from './parts.js'
@@ -101,7 +102,6 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
     }
   }
 
-  // the parts have their weights already
   /**
    * Saves the model as those of weftjs are, for loadModel(). ERR_STATE while an adapter of lora() stands beside the
    * weights.
@@ -125,6 +125,7 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
       })
   }
 
+  // the parts have their weights already
   override build(_inputShape: InputShapes): void {}
 
   protected summaryRows(): SummaryRow[] {

@@ -9,7 +9,7 @@ import { loadPretrained, lora, type PretrainedModel, type Tensor } from '../../l
 import { generator } from '../expect.js'
 import { fixture } from './fixtures.js'
 
-const ROUNDS = Number(process.env['WEFT_FUZZ'] ?? 60)
+const ROUNDS = Number(process.env['WEFT_FUZZ'] ?? 30)
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-pretrained-fuzz-'))
 test.after(() => rm(folder, { recursive: true }))
 
