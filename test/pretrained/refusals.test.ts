@@ -3,6 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { loadPretrained, type LoadPretrainedOptions } from '../../lib/index.js'
 import { rejects } from '../expect.js'
 import { fixture } from './fixtures.js'
@@ -58,6 +59,13 @@ test('generation_config.json', async () => {
   )
   await rejects('ERR_FORMAT', /num_beams: 4, no_repeat_ngram_size: 3/, loadPretrained(place))
   const { model } = await loadPretrained(place, { generationConfig: false })
+  model.dispose()
+})
+
+test('settings of older folders stand in config.json', async () => {
+  const place = await changed('gpt2', { do_sample: true, temperature: 0.5, top_k: 7, repetition_penalty: 1.2 })
+  const { model } = await loadPretrained(place)
+  assert.equal(model.generationDefaults, { stopTokens: [39], temperature: 0.5, topK: 7, repetitionPenalty: 1.2 })
   model.dispose()
 })
 
