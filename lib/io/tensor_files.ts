@@ -1,4 +1,5 @@
-// The namespace safetensors: files of named tensors, opened at once and read tensor by tensor, in one file or in shards.
+// The namespace safetensors: files of named tensors, opened at once and read tensor by tensor, in one file or in
+// shards.
 import path from 'node:path'
 import { stat } from 'node:fs/promises'
 import { isTypedArray } from '../core/checks.js'
@@ -49,7 +50,9 @@ export class TensorFile {
     forgotten.register(this, files, this)
   }
 
-  /** The texts that stand beside the tensors, such as { format: 'pt' }; those of the first file where there are shards. */
+  /**
+   * The texts that stand beside the tensors, such as { format: 'pt' }; those of the first file where there are shards.
+   */
   get metadata(): Record<string, string> {
     return this.files[0]!.metadata
   }

@@ -2,6 +2,7 @@
 import { WeftError } from '../core/error.js'
 import { readStatistics } from '../data/statistics.js'
 import type { AnyModel } from '../model/model.js'
+import { PretrainedDecoder } from '../pretrained/decoder_model.js'
 import { Gpt } from '../transformers/gpt.js'
 import { DriftMonitor } from './drift/monitor.js'
 import { type Answer, Executor, type Work } from './executor.js'
@@ -70,7 +71,7 @@ export class ServedModel {
     const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(this.executor.run(batch))
     this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.traces.compute(batch, () => compute(batch)), observer)
     this.generation =
-      (model as unknown) instanceof Gpt
+      (model as unknown) instanceof Gpt || (model as unknown) instanceof PretrainedDecoder
         ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
         : undefined
   }
