@@ -67,5 +67,6 @@ std::vector<Exported> program_functions();
 std::vector<Exported> memory_functions();
 std::vector<Exported> completion_functions();
 std::vector<Exported> device_functions();
+std::vector<Exported> row_functions();
 
 }  // namespace weft

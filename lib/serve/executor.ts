@@ -2,10 +2,10 @@
 // scattered to them.
 import { WeftError } from '../core/error.js'
 import { type JitFunction, jit } from '../core/jit.js'
-import { bytesOf, type Shape, sizeOf } from '../core/spec.js'
+import type { Shape } from '../core/spec.js'
 import { allocate, type Tensor, type Variable } from '../core/tensor.js'
 import { mapTree, walk } from '../core/tree.js'
-import { fillFrom } from '../core/create.js'
+import { gatherInto } from '../core/gather.js'
 import type { AnyModel } from '../model/model.js'
 import { bytesOfShape, type HostTensor, toHost } from './host_tensor.js'
 import type { Timing } from './scheduler.js'
@@ -46,7 +46,7 @@ export class Executor {
     return [...sizes, maxBatchSize]
   }
 
-  /** Computes a batch; the bytes of the answers are copies. */
+  /** Computes a batch; the bytes of its answers lie in one piece of memory, which lives as long as one of them. */
   async run(batch: readonly Work[]): Promise<{ results: Answer[]; timing: Timing }> {
     const begin = performance.now()
     const { device } = this
@@ -141,29 +141,23 @@ export class Executor {
   }
 }
 
-/** Rows one after the other; copies of the first row after them, up to the size. */
+/** Rows one after the other; the first of them again after them, up to the size. */
 function gather(parts: readonly HostTensor[], size: number, device: string): Tensor {
   const { dtype, shape } = parts[0]!
   const whole = [size, ...shape.slice(1)]
   const t = allocate(Object.freeze(whole), dtype, device)
-  if (t.size === 0) return t
-  const buffer = t.held()
-  const target = buffer.device === 0 ? buffer.view() : new Uint8Array(bytesOfShape(dtype, whole))
-  let at = 0
-  for (const { bytes } of parts) {
-    target.set(bytes, at)
-    at += bytes.length
-  }
-  const row = sizeOf(whole.slice(1)) * bytesOf(dtype)
-  for (; at < target.length; at += row) target.copyWithin(at, 0, row)
-  if (buffer.device !== 0) fillFrom(t, target)
+  gatherInto(
+    t.held(),
+    parts.map(({ bytes }) => bytes),
+  )
   return t
 }
 
+/** Rows of a batch's result, where they lie: memory of the host that nobody writes to again. */
 function slice({ dtype, shape, bytes }: HostTensor, row: number, count: number): HostTensor {
   const own = [count, ...shape.slice(1)]
   const stride = bytesOfShape(dtype, [1, ...own.slice(1)])
-  return { dtype, shape: own, bytes: bytes.slice(row * stride, (row + count) * stride) }
+  return { dtype, shape: own, bytes: bytes.subarray(row * stride, (row + count) * stride) }
 }
 
 /** A stateful model answers by what came before: its requests cannot share batches. */

@@ -12,6 +12,8 @@ const REASONS: Readonly<Record<Exclude<Outcome, 'success'>, string>> = {
   failure: 'BACKEND',
 }
 
+const FAILURES: readonly string[] = [...new Set(Object.values(REASONS))]
+
 const MODEL = ['model', 'version'] as const
 /** Seconds. */
 const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -27,6 +29,8 @@ export interface Buckets {
 
 export class Metrics {
   private readonly registry = new Registry()
+  /** By model and version. */
+  private readonly counters: Counter<'model' | 'version'>[] = []
   /** Set once there is a repository to look at. */
   repository: Repository | undefined
   private readonly success = this.counter('nv_inference_request_success', 'Number of successful inference requests')
@@ -61,6 +65,8 @@ export class Metrics {
     registers: [this.registry],
   })
 
+  /** How many observers there are of a version: while it is replaced, two. */
+  private readonly watched = new Map<string, number>()
   private readonly rollbacks = new Counter({
     name: 'weft_canary_rollbacks_total',
     help: 'Number of canaries that were rolled back',
@@ -101,9 +107,11 @@ export class Metrics {
   /** What is told of a served version. Only versions that exist make series: names of requests never do. */
   watch({ name, version }: ServedModel): Observer {
     const labels = { model: name, version }
+    const key = JSON.stringify([name, version])
+    this.watched.set(key, (this.watched.get(key) ?? 0) + 1)
     // from the start, so that a rate can be taken of the first request
     this.success.inc(labels, 0)
-    for (const reason of new Set(Object.values(REASONS))) this.failure.inc({ ...labels, reason }, 0)
+    for (const reason of FAILURES) this.failure.inc({ ...labels, reason }, 0)
     return {
       ended: ({ outcome, rows, totalMs, queueMs, timing }) => {
         if (outcome !== 'success') {
@@ -124,7 +132,19 @@ export class Metrics {
         this.batches.inc(labels)
         this.batchSize.observe(labels, rows)
       },
+      closed: () => {
+        const left = this.watched.get(key)! - 1
+        if (left > 0) this.watched.set(key, left)
+        else this.forget(key, labels)
+      },
     }
+  }
+
+  /** Series of a version that is served no more: whoever loads versions for years would have them all. */
+  private forget(key: string, labels: { model: string; version: string }): void {
+    this.watched.delete(key)
+    for (const counter of [...this.counters, this.latency, this.batchSize]) counter.remove(labels)
+    for (const reason of FAILURES) this.failure.remove({ ...labels, reason })
   }
 
   async text(): Promise<{ type: string; text: string }> {
@@ -138,7 +158,9 @@ export class Metrics {
   }
 
   private counter(name: string, help: string): Counter<'model' | 'version'> {
-    return new Counter({ name, help, labelNames: MODEL, registers: [this.registry] })
+    const counter = new Counter({ name, help, labelNames: MODEL, registers: [this.registry] })
+    this.counters.push(counter)
+    return counter
   }
 }
 

@@ -56,6 +56,8 @@ export interface Observer {
   ended?(facts: Ended): void
   /** A batch was computed. */
   computed?(rows: number, timing: Timing): void
+  /** There will be no more: what was observed is closed. */
+  closed?(): void
 }
 
 /** Computes a batch: one result for each request, in order. */

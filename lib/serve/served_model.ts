@@ -34,6 +34,7 @@ export class ServedModel {
   private readonly soundness = new Soundness(() => this.executor.run([{ inputs: this.sample(1), form: this.described.form }]))
   private readonly preprocessing: Preprocessing
   private readonly generation: Generation | undefined
+  private readonly others: Observer | undefined
 
   constructor(
     readonly name: string,
@@ -55,15 +56,14 @@ export class ServedModel {
       )
     this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
-    const others = watch?.(this)
     const observer: Observer = {
       ended: (facts: Ended) => {
         this.statistics.ended(facts)
-        others?.ended?.(facts)
+        this.others?.ended?.(facts)
       },
       computed: (rows: number, timing: Timing) => {
         this.statistics.computed(rows, timing)
-        others?.computed?.(rows, timing)
+        this.others?.computed?.(rows, timing)
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
@@ -73,6 +73,8 @@ export class ServedModel {
       (model as unknown) instanceof Gpt
         ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
         : undefined
+    // last: whoever watches hears of the end, which what was not made whole never comes to
+    this.others = watch?.(this)
   }
 
   get waiting(): number {
@@ -164,6 +166,7 @@ export class ServedModel {
     this.soundness.close()
     await Promise.all([this.scheduler.close(), this.generation?.close()])
     this.executor.dispose()
+    this.others?.closed?.()
   }
 }
 

@@ -17,6 +17,7 @@ import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
 import { RequestTrace } from '../tracing.js'
 import { Connections, MOST_STREAMS } from './connections.js'
+import type { HostCheck } from './hosts.js'
 import type { Parameters, Route } from './routes.js'
 
 export type RestTls = SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
@@ -29,6 +30,8 @@ export interface RestOptions {
   readonly tls?: RestTls
   /** HTTP/2 beside HTTP/1.1 with TLS; without TLS HTTP/2 alone. */
   readonly http2?: boolean
+  /** Absent: whatever name the server is asked under. */
+  readonly host?: HostCheck
 }
 
 /** A route as the router has it. */
@@ -58,7 +61,7 @@ interface Context {
 }
 const contexts = new WeakMap<FastifyRequest, Context>()
 
-export function restApp({ service, routes, authenticator, log, tls, http2 = false }: RestOptions): FastifyInstance {
+export function restApp({ service, routes, authenticator, log, tls, http2 = false, host }: RestOptions): FastifyInstance {
   const { limits } = service
   const transport = {
     connectionsCheckingInterval: Math.min(LATEST_CHECK_MS, limits.arrivalMs),
@@ -102,6 +105,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     const context: Context = { principal: undefined, begin: performance.now(), trace: undefined, failure: undefined }
     contexts.set(request, context)
     reply.header('x-request-id', request.id)
+    host?.(request.headers)
     const key = request.headers['x-api-key']
     context.principal = await authenticator.authenticate({
       authorization: authorizationOf(request.routeOptions.url, request.headers.authorization),
