@@ -31,12 +31,14 @@ export class Executor {
   /** One of the weights: where it is, all are. The model itself would look for it on every call. */
   private anchor: Variable | undefined
   private disposed = false
+  private readonly sizes: readonly number[]
 
   constructor(
     private readonly model: AnyModel,
-    private readonly maxBatchSize: number,
+    maxBatchSize: number,
   ) {
     refuseState(model)
+    this.sizes = Executor.sizes(maxBatchSize)
   }
 
   /** The sizes that batches are padded to: powers of two, and the largest. */
@@ -51,7 +53,7 @@ export class Executor {
     const begin = performance.now()
     const { device } = this
     const rows = batch.reduce((sum, work) => sum + rowsOf(work), 0)
-    const size = rows === 0 ? 0 : (Executor.sizes(this.maxBatchSize).find((candidate) => candidate >= rows) ?? rows)
+    const size = rows === 0 ? 0 : (this.sizes.find((candidate) => candidate >= rows) ?? rows)
     const inputs = batch[0]!.inputs.map((_, i) =>
       gather(
         batch.map((work) => work.inputs[i]!),
@@ -62,10 +64,9 @@ export class Executor {
     const gathered = performance.now()
     const outputs: Tensor[] = []
     try {
-      const { outputs: tree, done } = this.program(size).submit(batch[0]!.form(inputs))
+      const tree = this.program(size)(batch[0]!.form(inputs))
       walk(tree, (t) => outputs.push(t))
       // batches may overlap, and their faults with them: what failed in this one is marked in its own outputs
-      await done.catch(() => undefined)
       const values = await Promise.all(outputs.map(toHost))
       const computed = performance.now()
       values.forEach(({ shape }) => this.checkRows(shape, size))
@@ -90,7 +91,7 @@ export class Executor {
 
   /** Loads the programs of all padded sizes, for samples like this one, by running them on zeros. */
   async warm(sample: Work): Promise<void> {
-    for (const size of Executor.sizes(this.maxBatchSize)) {
+    for (const size of this.sizes) {
       const inputs = sample.inputs.map(({ dtype, shape }): HostTensor => {
         const whole = [size, ...shape.slice(1)]
         return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }

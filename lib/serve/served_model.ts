@@ -1,9 +1,12 @@
 // ServedModel: one version of a model behind a scheduler, asked in the words of the protocol.
 import { WeftError } from '../core/error.js'
+import { settleFinished } from '../core/flights.js'
 import { readStatistics } from '../data/statistics.js'
 import type { AnyModel } from '../model/model.js'
 import { Gpt } from '../transformers/gpt.js'
 import { DriftMonitor } from './drift/monitor.js'
+import type { Cancellation } from './cancellation.js'
+import { systemClock } from './clock.js'
 import { type Answer, Executor, type Work } from './executor.js'
 import { type Finish, type Generated, Generation, type GenerateRequest } from './generation.js'
 import { bytesOfShape, sampleKey } from './host_tensor.js'
@@ -68,7 +71,14 @@ export class ServedModel {
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
     const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(this.executor.run(batch))
-    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.traces.compute(batch, () => compute(batch)), observer)
+    this.scheduler = new Scheduler(
+      `model '${name}'`,
+      options,
+      (batch) => this.traces.compute(batch, () => compute(batch)),
+      observer,
+      systemClock,
+      settleFinished,
+    )
     this.generation =
       (model as unknown) instanceof Gpt
         ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
@@ -109,7 +119,12 @@ export class ServedModel {
     return this.soundness.isSound
   }
 
-  async infer(request: InferRequest, signal?: AbortSignal, trace?: RequestTrace): Promise<InferReply> {
+  /** Throws ERR_OVERLOADED where another request would not be taken. */
+  checkRoom(): void {
+    this.scheduler.checkRoom()
+  }
+
+  async infer(request: InferRequest, signal?: Cancellation, trace?: RequestTrace): Promise<InferReply> {
     const { complete, form, signature } = this.described
     const given = this.preprocessing.inputs(request.inputs)
     const matched = matchInputs(signature, complete?.(given) ?? given)

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { native } from '../../lib/core/addon.js'
 import { gatherInto } from '../../lib/core/gather.js'
 import { allocate } from '../../lib/core/tensor.js'
+import '../../lib/index.js'
 
 const bytesFrom = (begin: number, length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (begin + i) % 251)
 
@@ -54,6 +55,5 @@ test('what does not fit is refused, not written', () => {
   for (const [offset, bytes, pieces] of wrong)
     assert.throws(() => native.gather(0, host, offset, bytes, pieces as Uint8Array[]), /gather/, `${offset} ${bytes}`)
 })
-
 
 test.run()

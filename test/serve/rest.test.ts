@@ -307,6 +307,11 @@ test('a full queue: 429 with Retry-After; a timeout: 504; a client that goes awa
     const refused = await post(infer, x([[1, 2]]))
     assert.is(refused.status, 429)
     assert.is(refused.headers.get('retry-after'), '1')
+    // what will not be answered is not read: the reply is there before the body
+    const early = connectSocket(Number(new URL(url).port), '127.0.0.1')
+    early.write('POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n{')
+    assert.match(String((await once(early, 'data'))[0]), /^HTTP\/1.1 429/)
+    early.destroy()
     await withServer({ models: { double: scaling(2) }, batching }, async (other) => {
       const late = await post(`${other}/v2/models/double/infer`, x([[1, 2]], { parameters: { timeout: 2000 } }))
       assert.is(late.status, 504)

@@ -14,8 +14,9 @@ export function depthOf(bytes: Uint8Array): number {
       if (byte === BACKSLASH) i++
       else if (byte === QUOTE) inText = false
     } else if (byte === QUOTE) inText = true
-    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) deepest = Math.max(deepest, ++depth)
-    else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      if (++depth > deepest) deepest = depth
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
   }
   return deepest
 }

@@ -74,7 +74,7 @@ async function generated(
   const parsed = parseGenerateRequest(body, service.limits)
   const served = service.target(model, version)
   const head = { ...(parsed.id === undefined ? {} : { id: parsed.id }), model_name: served.name, model_version: served.version }
-  const finish = Promise.resolve(service.generate(served, parsed, part, signal, principal))
+  const finish = Promise.resolve(service.generate(served, parsed, part, signal.signal, principal))
   // who waits for it hears of it
   finish.catch(() => undefined)
   return { head, finish }
