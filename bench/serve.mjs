@@ -40,6 +40,7 @@ const hasPeer = (() => {
 
 const weft = side('weft', 'weft/serve.mjs')
 const client = side('client', 'shared/serve-client.mjs')
+const bare = side('bare', 'peers/serve-bare.mjs')
 const plain = hasPeer && wantsPeer ? side('plain', 'peers/serve-onnxruntime.mjs') : undefined
 const greedy = hasPeer && wantsPeer ? side('greedy', 'peers/serve-onnxruntime.mjs') : undefined
 const started = await weft.request({ command: 'start', names: NAMES, batching: { maxBatchSize: 32, maxQueueSize: 256 } })
@@ -64,11 +65,19 @@ for (const name of NAMES) {
   report.check(`${name}, against onnxruntime-node`, relativeDifference(ours.outputs, theirs.outputs), 1e-4)
 }
 
+/** node:http alone, with replies of the size of a model's. */
+const bareFor = async (name) => bare.request({ command: 'start', bytes: name === 'identity' ? 3300 : 200 })
+
 for (const name of sections.includes('latency') ? NAMES : []) {
   const added = { p50: [], p99: [] }
+  const floor = { p50: [], p99: [] }
+  const { url: bound } = await bareFor(name)
   for (let round = 0; round < rounds; round++) {
     const raw = await weft.request({ command: 'raw', name, rows: 1, count })
     const asked = await client.request({ command: 'latency', url: urls.weft, name, rows: 1, count })
+    const least = await client.request({ command: 'latency', url: bound, name, rows: 1, count })
+    floor.p50.push(least.p50)
+    floor.p99.push(least.p99)
     added.p50.push(asked.p50 - raw.p50)
     added.p99.push(asked.p99 - raw.p50)
   }
@@ -84,16 +93,21 @@ for (const name of sections.includes('latency') ? NAMES : []) {
       value: measured,
       goal,
       atMost: true,
-      raw: added[which],
+      raw: { added: added[which], bound: floor[which] },
     })
+    report.row({ name: `${name}: bound, node:http alone, ${which}`, measured: median(floor[which]), unit: 'µs' })
   }
+  await bare.request({ command: 'stop' })
 }
 
 for (const name of sections.includes('throughput') ? NAMES : []) {
   const load = (url) => () => client.request({ command: 'throughput', url, name, rows: 1, clients: CLIENTS, milliseconds })
-  const sides = Object.fromEntries(Object.entries(urls).map(([key, url]) => [key, load(url)]))
+  const { url: bound } = await bareFor(name)
+  const sides = Object.fromEntries(Object.entries({ ...urls, bare: bound }).map(([key, url]) => [key, load(url)]))
   const figures = await interleave(sides, { rounds })
   const goals = name === 'large' ? { plain: 5, greedy: 1.2 } : {}
+  await bare.request({ command: 'stop' })
+  report.row({ name: `${name}: ${CLIENTS} clients, bound, node:http alone`, measured: figures.bare.median, unit: 'µs a request' })
   if (!plain) report.row({ name: `${name}: ${CLIENTS} clients`, measured: figures.weft.median, unit: 'µs a request' })
   for (const peer of ['plain', 'greedy'])
     if (figures[peer])
@@ -256,5 +270,5 @@ if (options.soak !== undefined) {
 }
 
 for (const one of [plain, greedy]) await one?.request({ command: 'stop' })
-for (const one of [weft, client, plain, greedy]) one?.close()
+for (const one of [weft, client, bare, plain, greedy]) one?.close()
 report.finish()

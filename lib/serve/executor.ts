@@ -2,7 +2,7 @@
 // scattered to them.
 import { WeftError } from '../core/error.js'
 import { type JitFunction, jit } from '../core/jit.js'
-import type { Shape } from '../core/spec.js'
+import type { DType, Shape } from '../core/spec.js'
 import { allocate, type Tensor, type Variable } from '../core/tensor.js'
 import { mapTree, walk } from '../core/tree.js'
 import { gatherInto } from '../core/gather.js'
@@ -32,6 +32,7 @@ export class Executor {
   private anchor: Variable | undefined
   private disposed = false
   private readonly sizes: readonly number[]
+  private readonly memory = new InputMemory()
 
   constructor(
     private readonly model: AnyModel,
@@ -54,13 +55,14 @@ export class Executor {
     const { device } = this
     const rows = batch.reduce((sum, work) => sum + rowsOf(work), 0)
     const size = rows === 0 ? 0 : (this.sizes.find((candidate) => candidate >= rows) ?? rows)
-    const inputs = batch[0]!.inputs.map((_, i) =>
-      gather(
-        batch.map((work) => work.inputs[i]!),
-        size,
-        device,
-      ),
-    )
+    const inputs = batch[0]!.inputs.map(({ dtype, shape: [, ...sample] }, i) => {
+      const t = this.memory.take(dtype, [size, ...sample], device)
+      gatherInto(
+        t.held(),
+        batch.map((work) => work.inputs[i]!.bytes),
+      )
+      return t
+    })
     const gathered = performance.now()
     const outputs: Tensor[] = []
     try {
@@ -84,7 +86,7 @@ export class Executor {
       const timing = { inputMs: gathered - begin, inferMs: computed - gathered, outputMs: performance.now() - computed }
       return { results, timing }
     } finally {
-      for (const t of inputs) t.dispose()
+      for (const t of inputs) this.memory.give(t)
       for (const t of outputs) t.dispose()
     }
   }
@@ -102,6 +104,7 @@ export class Executor {
 
   dispose(): void {
     this.disposed = true
+    this.memory.dispose()
     this.forget()
   }
 
@@ -142,17 +145,42 @@ export class Executor {
   }
 }
 
-/** Rows one after the other; the first of them again after them, up to the size. */
-function gather(parts: readonly HostTensor[], size: number, device: string): Tensor {
-  const { dtype, shape } = parts[0]!
-  const whole = [size, ...shape.slice(1)]
-  const t = allocate(Object.freeze(whole), dtype, device)
-  gatherInto(
-    t.held(),
-    parts.map(({ bytes }) => bytes),
-  )
-  return t
+/** Tensors for the inputs of batches, used again: memory that comes and goes with every batch is work for the collector. */
+class InputMemory {
+  private readonly spare = new Map<string, Tensor[]>()
+  private bytes = 0
+  private disposed = false
+
+  take(dtype: DType, shape: Shape, device: string): Tensor {
+    const found = this.spare.get(keyOf(dtype, shape, device))?.pop()
+    if (found === undefined) return allocate(Object.freeze(shape), dtype, device)
+    this.bytes -= found.held().bytes
+    return found
+  }
+
+  /** Once nothing reads it any more. */
+  give(t: Tensor): void {
+    const { bytes, fault } = t.held()
+    // free extents make ever other shapes: those that come later are not kept
+    if (this.disposed || fault !== undefined || this.bytes + bytes > MOST_SPARE_BYTES) {
+      t.dispose()
+      return
+    }
+    const key = keyOf(t.dtype, t.shape, t.device)
+    const list = this.spare.get(key)
+    if (list) list.push(t)
+    else this.spare.set(key, [t])
+    this.bytes += bytes
+  }
+
+  dispose(): void {
+    this.disposed = true
+    for (const list of this.spare.values()) for (const t of list) t.dispose()
+    this.spare.clear()
+  }
 }
+const MOST_SPARE_BYTES = 16 << 20
+const keyOf = (dtype: DType, shape: Shape, device: string): string => `${device} ${dtype} ${shape}`
 
 /** Rows of a batch's result, where they lie: memory of the host that nobody writes to again. */
 function slice({ dtype, shape, bytes }: HostTensor, row: number, count: number): HostTensor {

@@ -38,6 +38,8 @@ export class ServedModel {
   private readonly preprocessing: Preprocessing
   private readonly generation: Generation | undefined
   private readonly others: Observer | undefined
+  /** Bytes of a row of the outputs; undefined where extents are free. */
+  private readonly rowBytes: number | undefined
 
   constructor(
     readonly name: string,
@@ -57,6 +59,9 @@ export class ServedModel {
         trained,
         signature.inputs.map((input) => input.name),
       )
+    this.rowBytes = signature.outputs.some(({ shape }) => shape.slice(1).some((extent) => extent < 0))
+      ? undefined
+      : bytesOfOutputs(signature, 1, 1)
     this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
     const observer: Observer = {
@@ -135,7 +140,8 @@ export class ServedModel {
     }))
     const asked = matchOutputs(this.signature, request.outputs)
     const rows = inputs[0]!.shape[0]!
-    checkOutputs(signature, inputs)
+    if (this.rowBytes === undefined) checkOutputs(signature, inputs)
+    else checkOutputBytes(rows * this.rowBytes)
     const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
     const work: Work = { inputs, form }
     this.traces.add(work, trace)
@@ -189,11 +195,19 @@ export class ServedModel {
 const MOST_OUTPUT = 2 ** 30
 
 /** Before anything is computed: free extents of an output are not larger than the largest of the inputs. */
-function checkOutputs({ outputs }: Signature, inputs: readonly { readonly shape: readonly number[] }[]): void {
+function checkOutputs(signature: Signature, inputs: readonly { readonly shape: readonly number[] }[]): void {
   const most = Math.max(1, ...inputs.flatMap(({ shape }) => shape.slice(1)))
-  const rows = inputs[0]!.shape[0]!
+  checkOutputBytes(bytesOfOutputs(signature, inputs[0]!.shape[0]!, most))
+}
+
+/** Bytes of the outputs for so many rows, with free extents of `free`. */
+function bytesOfOutputs({ outputs }: Signature, rows: number, free: number): number {
   let bytes = 0
   for (const { shape, datatype } of outputs)
-    bytes += rows * shape.slice(1).reduce((size, extent) => size * (extent < 0 ? most : extent), Math.max(1, elementBytes(datatype)))
+    bytes += rows * shape.slice(1).reduce((size, extent) => size * (extent < 0 ? free : extent), Math.max(1, elementBytes(datatype)))
+  return bytes
+}
+
+function checkOutputBytes(bytes: number): void {
   if (bytes > MOST_OUTPUT) throw tooLarge(`the outputs would have ${bytes} bytes, ${MOST_OUTPUT} are the most`)
 }

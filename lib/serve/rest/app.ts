@@ -16,7 +16,7 @@ import { authorizationOf, challengeOf } from '../dashboard/routes.js'
 import { Disconnection } from '../cancellation.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
-import { RequestTrace } from '../tracing.js'
+import { isTracing, RequestTrace } from '../tracing.js'
 import { Connections, MOST_STREAMS } from './connections.js'
 import type { HostCheck } from './hosts.js'
 import type { Parameters, Route } from './routes.js'
@@ -122,8 +122,9 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     settle(() => {
       host?.(request.headers)
       const key = request.headers['x-api-key']
+      const { authorization } = request.headers
       const principal = authenticator.authenticate({
-        authorization: authorizationOf(request.routeOptions.url, request.headers.authorization),
+        authorization: authorization === undefined ? undefined : authorizationOf(request.routeOptions.url, authorization),
         apiKey: Array.isArray(key) ? key.join() : key,
         address: request.ip,
       })
@@ -205,8 +206,10 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
 }
 
 /** Goes on with the trace that the request belongs to; of requests whose sender is known. */
-function traceOf(context: Context, { method, headers, routeOptions }: FastifyRequest, reply: FastifyReply): void {
-  const route = routeOptions.url ?? 'unknown'
+function traceOf(context: Context, request: FastifyRequest, reply: FastifyReply): void {
+  const { method, headers } = request
+  if (headers['traceparent'] === undefined && !isTracing()) return
+  const route = request.routeOptions.url ?? 'unknown'
   const header = (name: string): string | undefined => (typeof headers[name] === 'string' ? headers[name] : undefined)
   const attributes = { 'http.request.method': method, 'http.route': route }
   context.trace = RequestTrace.begin(
