@@ -1,5 +1,5 @@
-// watch: waiting for another thread for a short while without going to sleep. Waking a sleeping thread costs more than
-// most runs.
+// watch: waits for another thread for a short while without going to sleep. To wake a sleeping thread costs more time
+// than most runs take.
 #pragma once
 #include <sched.h>
 
@@ -8,6 +8,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define WEFT_PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define WEFT_PAUSE() asm volatile("yield")
 #else
 #define WEFT_PAUSE() ((void)0)
 #endif
@@ -15,8 +17,8 @@
 namespace weft {
 
 /**
- * Looks until `ready()` holds, for about the given time; returns whether it does. Soon gives way to threads that could
- * run instead.
+ * Calls `ready()` again and again until it holds, for about the given time. Returns whether it holds. After a short
+ * while it gives way between the calls to other threads that could run.
  */
 template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
   for (int spins = 0; spins < 500; spins++) {

@@ -72,6 +72,8 @@ export interface Native {
   readonly status: Float64Array
   /** Bytes of the largest output that a run may bring to the host by itself. */
   readonly mostReply: number
+  /** Whether the CPU has instructions for products of bfloat16, and the kernels in use have them too. */
+  readonly multipliesBfloat16: boolean
   /** The CPU, then what libraries brought: their positions are what other functions take as `device`. */
   devices(): DeviceInfo[]
   /**

@@ -1,5 +1,5 @@
 // Files opened for reading: regular ones only, so that no pipe is waited for and no device is read without an end.
-import { constants, type Stats } from 'node:fs'
+import { constants, readSync, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
 import { isSystemError, systemError } from '../core/system_error.js'
@@ -74,6 +74,20 @@ export class RegularFile {
   /** Fills `target` with the bytes from `position` on. ERR_FORMAT where the file ends before. */
   read(target: Uint8Array, position: number): Promise<void> {
     return this.readStored(target, position)
+  }
+
+  /** The same, while the caller waits. */
+  readSync(target: Uint8Array, position: number): void {
+    try {
+      for (let at = 0; at < target.length; ) {
+        const count = readSync(this.handle.fd, target, at, Math.min(CHUNK_BYTES, target.length - at), position + at)
+        if (count === 0)
+          throw new WeftError('ERR_FORMAT', `${this.path} ends at byte ${position + at}, it became shorter while it was read`)
+        at += count
+      }
+    } catch (error) {
+      throw systemError(`${this.path} cannot be read`, error, 'ERR_FORMAT')
+    }
   }
 
   /** Reads the whole file into memory, and returns it: what is read later is what is there now. */

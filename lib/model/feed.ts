@@ -161,8 +161,18 @@ export function checkEnds(option: string, source: unknown): void {
  * given.
  */
 export async function openStream(source: StreamSource, option?: string): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
+  return iteratorOf(await streamOf(source, option))
+}
+
+/** The stream that a source is, or gives for one pass; checked as openStream() does. */
+export async function streamOf(source: StreamSource, option?: string): Promise<Stream> {
   const stream = typeof source === 'function' ? await source() : source
   if (option !== undefined) checkEnds(option, stream)
+  return stream
+}
+
+/** Opens a stream. */
+export function iteratorOf(stream: Stream): AsyncIterator<unknown> | Iterator<unknown> {
   if (typeof stream === 'object' && stream !== null) {
     if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]()
     if (Symbol.iterator in stream) return stream[Symbol.iterator]()

@@ -1,10 +1,11 @@
-// work_alone: threads that compute by themselves, without the CPU device's pool.
+// work_alone: lets a thread compute by itself, without the CPU device's pool.
 #pragma once
 
 namespace weft::cpu {
 
 /**
- * Whether the calling thread does its chunks by itself from now on. Results are the same: chunks follow from shapes.
+ * Says whether the calling thread does all its chunks by itself from now on. Results are the same either way, because
+ * chunks follow from shapes.
  */
 void work_alone(bool alone);
 

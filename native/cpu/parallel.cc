@@ -1,5 +1,6 @@
-// A ticketed pool. Threads claim chunks from one atomic word (generation | next chunk), so a thread that the system has
-// put to sleep never holds the others up. Waiting threads spin briefly and then park. The caller works too.
+// A pool whose threads take chunks from one atomic word. The word holds the number of the run (its generation) and the
+// next chunk. So a thread that the system has put to sleep never holds the others up: they take its chunks. A thread
+// that waits spins for a short while and then sleeps. The thread that starts a run works on it too.
 #include "parallel.h"
 
 #include <sched.h>
@@ -32,18 +33,20 @@ int configured_threads() {
     require(n >= 1 && n <= 1024, "ERR_ARGUMENT", "WEFT_THREADS=", text, ": a number of threads from 1 to 1024 is expected");
     return n;
   }
-  cpu_set_t set;  // what this process may use, not what the machine has
+  cpu_set_t set;  // the processors that this process may use, which can be fewer than the machine has
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1, int(std::thread::hardware_concurrency()));
 }
 
 class Pool {
  public:
-  /** Where the system allows fewer threads, those there are do the work of all: chunks belong to no thread. */
+  /**
+   * Where the system allows fewer threads, the threads that there are do all the work: no chunk belongs to a thread.
+   */
   explicit Pool(int threads) {
     try {
       for (int thread = 1; thread < threads; thread++)
-        std::thread([this, thread] { work(thread); }).detach();  // live as long as the process
+        std::thread([this, thread] { work(thread); }).detach();  // the threads live as long as the process
     } catch (const std::system_error&) {}
   }
 

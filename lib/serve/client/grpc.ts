@@ -142,6 +142,7 @@ export class GrpcTransport implements Transport {
     init: MessageInitShape<I>,
   ): Promise<MessageShape<O>> {
     return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason) // its event has passed: the call would wait for its deadline
       const call = this.client.makeUnaryRequest(
         pathOf(rpc.parent, rpc),
         (message: MessageShape<I>) => Buffer.from(toBinary(rpc.input, message)),
