@@ -5,6 +5,7 @@ import { show } from './core/options.js'
 import {
   elu,
   exp,
+  clip,
   gelu,
   hardSigmoid,
   leakyRelu,
@@ -41,6 +42,8 @@ export const activations = {
   tanh: (x: Tensor): Tensor => tanh(x),
   sigmoid: (x: Tensor): Tensor => sigmoid(x),
   hardSigmoid: (x: Tensor): Tensor => hardSigmoid(x),
+  /** clip(0.2 · x + 0.5, 0, 1): what Keras 2, TensorFlow.js and ONNX call hard sigmoid. */
+  hardSigmoidKeras2: (x: Tensor): Tensor => clip(x.mul(0.2).add(0.5), 0, 1),
   exponential: (x: Tensor): Tensor => exp(x),
   softmax: (x: Tensor): Tensor => softmax(x, -1),
   logSoftmax: (x: Tensor): Tensor => logSoftmax(x, -1),

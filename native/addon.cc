@@ -1,5 +1,4 @@
-// The border: N-API in, plain C++ out. The addon_* files are the only code that knows of N-API; nothing here knows an
-// op by name.
+// The border between JavaScript and C++. Only the addon_* files know of N-API. None of them knows an op by name.
 #include "addon.h"
 
 #include "cpu/features.h"
@@ -11,7 +10,7 @@ namespace {
 
 constexpr uint32_t abi_version = 2;
 
-/** Whether the addon can be used on this machine, as the environment wants it. */
+/** Throws where the addon cannot be used on this machine in the way that the environment variables ask for. */
 void check_machine(Napi::Env env) {
   try {
     cpu::level();
@@ -23,14 +22,15 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   check_machine(env);
   auto* self = new Addon;
   env.SetInstanceData(self);
-  auto status = Napi::ArrayBuffer::New(env, 4 * sizeof(double));
+  auto status = Napi::ArrayBuffer::New(env, 5 * sizeof(double));
   self->status = Napi::Persistent(status);
   self->environment->status = static_cast<double*>(status.Data());
   self->calls = self->environment->status + 2;
-  exports.Set("status", Napi::Float64Array::New(env, 4, status, 0));
+  exports.Set("status", Napi::Float64Array::New(env, 5, status, 0));
   exports.Set("version", double(abi_version));
   exports.Set("mostReply", double(most_reply));
-  for (const auto& functions : {program_functions(), memory_functions(), completion_functions(), device_functions()})
+  exports.Set("multipliesBfloat16", cpu::multiplies_bfloat16());
+  for (const auto& functions : {program_functions(), memory_functions(), completion_functions(), device_functions(), row_functions()})
     for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   return exports;
 }

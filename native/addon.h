@@ -1,5 +1,5 @@
 // What the parts of the addon share: the state of a JavaScript environment, the queues of the process, and the guard
-// around every function.
+// around every exported function.
 #pragma once
 #include <napi.h>
 
@@ -21,18 +21,21 @@ struct Addon {
   std::atomic<bool> signalled{false};
   Napi::Reference<Napi::ArrayBuffer> status;
   double* calls = nullptr;
-  std::unordered_map<void*, Queue*> allocated;  // device memory that JavaScript holds
+  std::unordered_map<void*, Queue*> allocated;  // device memory that JavaScript holds, and the queue of its device
 };
 
 inline Addon& addon(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
 
-/** The devices of the process: the CPU, then those that libraries brought. Under queues_mutex(). */
+/**
+ * The queues of the devices of the process: the CPU first, then the devices that libraries brought. Callers hold
+ * queues_mutex().
+ */
 std::vector<Queue*>& queues();
 std::mutex& queues_mutex();
-/** The queue of a device's number; ERR_ARGUMENT. */
+/** The queue of the device with this number. ERR_ARGUMENT where there is none. */
 Queue& queue_at(const Napi::Value& value);
 
-/** Gives a job its ticket and queues it; the ticket. */
+/** Gives a job a ticket and puts it into the queue. Returns the ticket. */
 Napi::Value submit(Napi::Env env, Addon& self, Queue& queue, Job job);
 
 /** The error that lib/core turns into a WeftError of this code. */
@@ -43,8 +46,8 @@ inline Napi::Error to_javascript(Napi::Env env, const std::string& code, const s
 }
 
 /**
- * Runs fn and turns what it throws into a JavaScript error that carries a code. Every exported function goes through
- * here.
+ * Calls fn. What it throws becomes a JavaScript error that carries a code. Every exported function is called through
+ * this one.
  */
 template <class F> Napi::Value guard(const Napi::CallbackInfo& info, F&& fn) {
   Napi::Env env = info.Env();
@@ -67,5 +70,6 @@ std::vector<Exported> program_functions();
 std::vector<Exported> memory_functions();
 std::vector<Exported> completion_functions();
 std::vector<Exported> device_functions();
+std::vector<Exported> row_functions();
 
 }  // namespace weft

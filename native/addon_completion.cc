@@ -1,4 +1,4 @@
-// How JavaScript learns that runs are done, and what failed in them.
+// How JavaScript learns that runs are done and what failed in them.
 #include "addon.h"
 
 namespace weft {
@@ -20,7 +20,7 @@ Napi::Value wait_sync(const Napi::CallbackInfo& info) {
   });
 }
 
-/** The environment goes: nothing of its runs and memory is left behind. */
+/** Closes an environment that ends. Nothing of its runs and of its memory is left behind. */
 void close(Addon& self) {
   self.environment->close();
   std::vector<Queue*> all;
@@ -40,7 +40,7 @@ Napi::Value on_finished(const Napi::CallbackInfo& info) {
     self.completion.Unref(env);
     Addon* owner = &self;
     self.environment->signal = [owner] {
-      if (owner->signalled.exchange(true)) return;  // one call into JavaScript serves all that finished
+      if (owner->signalled.exchange(true)) return;  // one call into JavaScript serves all runs that have finished
       owner->completion.NonBlockingCall([owner](Napi::Env env, Napi::Function callback) {
         owner->signalled.store(false);
         napi_value receiver, thrown;

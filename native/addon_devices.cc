@@ -13,7 +13,8 @@
 namespace weft {
 
 std::vector<Queue*>& queues() {
-  static auto* list = new std::vector<Queue*>{new Queue(cpu_device())};  // never destroyed: their threads live as long as the process
+  // never destroyed: the worker threads live as long as the process
+  static auto* list = new std::vector<Queue*>{new Queue(cpu_device())};
   return *list;
 }
 std::mutex& queues_mutex() {
@@ -71,7 +72,7 @@ Napi::Value kernels(const Napi::CallbackInfo& info) {
   });
 }
 
-/** What a library of kernels brings; ERR_FORMAT with the reason when it cannot be used. */
+/** Opens a library of kernels. Returns what it brings. ERR_FORMAT, with the reason, where it cannot be used. */
 Registry open_library(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: programs hold its kernels
   require(library != nullptr, "ERR_FORMAT", library ? "" : dlerror());
@@ -96,7 +97,7 @@ Napi::Value load_kernels(const Napi::CallbackInfo& info) {
   });
 }
 
-/** The folder the addon lies in. */
+/** The folder that the addon lies in. */
 std::string addon_folder() {
   Dl_info found{};
   if (dladdr(reinterpret_cast<void*>(&addon_folder), &found) == 0 || found.dli_fname == nullptr) return ".";
@@ -105,7 +106,7 @@ std::string addon_folder() {
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
-/** openCuda(path or undefined): opens the CUDA library, once per process; [[key, text], ...] of what it found out. */
+/** openCuda(path or undefined): opens the CUDA library once per process. Returns what it found, [[key, text], ...]. */
 Napi::Value open_cuda(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
     std::lock_guard<std::mutex> lock(queues_mutex());

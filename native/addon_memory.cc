@@ -1,4 +1,4 @@
-// Memory of devices for JavaScript: allocation, transfers, and what is held.
+// Device memory for JavaScript: allocation, transfers, and how much is held.
 #include "addon.h"
 #include "addon_values.h"
 
@@ -10,7 +10,7 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
     Queue& queue = queue_at(info[0]);
     const auto bytes = size_t(info[1].As<Napi::Number>().Int64Value());
     void* memory = queue.device().allocate(bytes);
-    if (memory == nullptr) {  // what the pool holds in reserve may be in the wrong pieces
+    if (memory == nullptr) {  // the memory that the pool keeps in reserve may lie in pieces of the wrong size
       queue.trim();
       memory = queue.device().allocate(bytes);
     }
@@ -32,8 +32,8 @@ Napi::Value release(const Napi::CallbackInfo& info) {
 }
 
 /**
- * transfer(device, way, address, from, host storage, offset, bytes, after, notify): bytes to or from the memory that
- * begins `from` bytes behind a device's address; the ticket.
+ * transfer(device, way, address, from, host storage, offset, bytes, after, notify): copies bytes to or from the device
+ * memory that begins `from` bytes behind the address. Returns the ticket.
  */
 Napi::Value transfer(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {

@@ -32,7 +32,7 @@ Napi::Value load(const Napi::CallbackInfo& info) {
 
 Napi::Value unload(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    info[0].As<Napi::External<Handle>>().Data()->program.reset();  // runs in flight hold it
+    info[0].As<Napi::External<Handle>>().Data()->program.reset();  // runs that are under way hold the program too
     return env.Undefined();
   });
 }
@@ -49,7 +49,9 @@ void addresses(napi_env env, napi_value list, bool on_host, size_t count, const 
   }
 }
 
-/** Outputs that JavaScript wants to see when the run is done: an ArrayBuffer each, or undefined. */
+/**
+ * The outputs that JavaScript wants when the run is done. The value has an ArrayBuffer or undefined for each output.
+ */
 std::vector<Reply> replies_of(const Napi::Value& value, const Program& program) {
   std::vector<Reply> replies;
   if (!value.IsArray()) return replies;
@@ -73,7 +75,7 @@ Napi::Value submit(Napi::Env env, Addon& self, Queue& queue, Job job) {
   try {
     queue.submit(std::move(job));
   } catch (...) {
-    self.environment->submitted--;  // it was not queued
+    self.environment->submitted--;  // the run was not queued
     throw;
   }
   return Napi::Number::New(env, ticket);

@@ -1,5 +1,5 @@
-// JavaScript values as the addon reads them: buffers, attributes, the description of a program. Part of the addon_*.cc
-// files.
+// How the addon reads JavaScript values: buffers, attributes, the description of a program. Only the addon_*.cc files
+// include this one.
 #pragma once
 #include <napi.h>
 
@@ -10,9 +10,10 @@
 
 namespace weft {
 
-constexpr size_t aligned_from = 1024;  // lib/core/buffer.ts: larger buffers are 64 bytes longer and start at a 64-byte boundary
+/** From this size on, a buffer's storage is 64 bytes longer, and its bytes begin at a multiple of 64 (buffer.ts). */
+constexpr size_t aligned_from = 1024;
 
-/** Where a buffer's bytes begin in its storage. */
+/** The address in a buffer's storage where its bytes begin. */
 inline void* data_of(void* base, size_t length, size_t bytes, const char* what, size_t index) {
   if (bytes >= aligned_from) {
     require(length >= bytes + 64, "ERR_ARGUMENT", what, " ", index, ": storage of ", length, " bytes for ", bytes);
@@ -33,7 +34,7 @@ inline Storage storage_of(napi_env env, napi_value value) {
   return storage;
 }
 
-/** The address of a buffer's bytes: in an ArrayBuffer, or the number that allocate() gave. */
+/** The address of a buffer's bytes. `value` is an ArrayBuffer, or the number that allocate() gave. */
 inline void* address_of(napi_env env, napi_value value, bool on_host, size_t bytes, const char* what, size_t index) {
   if (on_host) {
     const Storage storage = storage_of(env, value);

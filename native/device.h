@@ -1,5 +1,5 @@
-// Device: what programs and queues need of the hardware that runs kernels. The CPU's is native/cpu/device.cc, CUDA's is
-// cuda/cuda_device.cc.
+// Device: what programs and queues need of the hardware that runs kernels. native/cpu/device.cc is the CPU,
+// cuda/cuda_device.cc a CUDA device.
 #pragma once
 #include <functional>
 #include <memory>
@@ -12,10 +12,10 @@ namespace weft {
 
 /** What users are told of a device. */
 struct DeviceFacts {
-  std::string id, kind, name;  // cuda:0, cuda, NVIDIA H200
+  std::string id, kind, name;  // for example cuda:0, cuda, NVIDIA H200
   bool emulated = false;
   Target target;
-  size_t total = 0, free = 0;  // bytes of memory; 0 where it is the host's
+  size_t total = 0, free = 0;  // bytes of memory; 0 where the memory is the host's
 };
 
 /** A copy within the device's memory. */
@@ -34,50 +34,58 @@ class Recording {
 class Device {
  public:
   virtual ~Device() = default;
-  /** Name of its kernels in the registry: cpu, cuda. */
+  /** The name that its kernels have in the registry: cpu or cuda. */
   virtual const char* backend() const = 0;
-  /** Highest level of kernels it can run. */
+  /** The highest level of kernels that it can run. */
   virtual int level() const { return 0; }
   virtual Target target() const = 0;
   virtual DeviceFacts facts() = 0;
-  /** Its memory is the host's, and work is done when a call that asks for it returns. */
+  /** Whether its memory is the host's memory, and work is done when the call that asks for it returns. */
   virtual bool is_host() const { return false; }
 
-  // Memory, from any thread that submits runs.
-  /** Null when there is not enough. At least 64-byte aligned, contents undefined. */
+  // Memory. Any thread that submits runs may call these.
+  /** Null where there is not enough. The address is a multiple of 64. The contents are undefined. */
   virtual void* allocate(size_t bytes) = 0;
-  /** On devices with a stream the memory may serve runs that are submitted later, while earlier ones still use it. */
+  /**
+   * Gives memory back. On devices with a stream, runs that are submitted earlier may still use it. Runs that are
+   * submitted later may get it at once, because the stream keeps them in order.
+   */
   virtual void release(void* memory) = 0;
-  /** Returns memory that nobody holds to the system; only while nothing runs. */
+  /** Gives memory that nobody holds back to the system. Only called while nothing runs. */
   virtual void trim() {}
-  /** Bytes taken from the system, for tensors or in reserve. */
+  /** Bytes that are taken from the system, whether tensors use them or not. */
   virtual size_t reserved() { return 0; }
 
-  // Work, in order, from the thread of the device's queue alone.
+  // Work, which is done in the order of the calls. Only the thread that does the queue's work calls these.
+  /** Called by a thread before its first work. */
   virtual void enter() {}
-  /** Where the host is the device: whether the calling thread computes by itself, or all threads together. */
+  /**
+   * Where the device is the host: says whether the calling thread computes by itself from now on, or with all threads.
+   */
   virtual void work_alone([[maybe_unused]] bool alone) {}
+  /** Whether work for all threads comes within microseconds: they watch for it, or sleep. */
+  virtual void expect_work([[maybe_unused]] bool soon) {}
   virtual void* stream() { return nullptr; }
-  /** Does nothing when `guard` holds a fault by then. */
+  /** Copies within the device's memory. Nothing is copied where `guard` holds a fault when the copy is due. */
   virtual void copy(const std::vector<Copy>& copies, const Fault* guard) = 0;
   virtual void clear_fault(Fault* fault) = 0;
-  /** `from` may change once it returns. */
+  /** Copies from the host. `from` may change as soon as the call returns. */
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
-  /** `to` is filled when the next mark is reached. */
+  /** Copies to the host. `to` is filled when the next mark is reached. */
   virtual void download(void* to, const void* from, size_t bytes) = 0;
-  /** A point in the order of work. */
+  /** Marks the present point in the order of work. */
   virtual uint64_t mark() { return 0; }
-  /** Whether all work before the mark is done. Throws ERR_CUDA when the device failed; it is of no use from then on. */
+  /** Whether all work before the mark is done. ERR_CUDA where the device failed: it is of no use from then on. */
   virtual bool reached(uint64_t mark) = 0;
-  /** Whether every step is waited for, so that an error names the operation that made it. */
+  /** Whether the device waits for every step, so that an error names the operation that made it. */
   virtual bool stepwise() const { return false; }
-  /** Waits until all work is done. Throws ERR_CUDA when the device failed. */
+  /** Waits until all work is done. ERR_CUDA where the device failed. */
   virtual void settle() {}
-  /** After an error of a run: waits for what the run had begun. False: the device failed, and is of no use any more. */
+  /** Waits, after an error of a run, for what the run had begun. False where the device is of no use any more. */
   virtual bool recover() { return true; }
-  /** Milliseconds that the work takes on the device. */
+  /** Does the work. Returns the milliseconds that it took on the device. */
   virtual double time(const std::function<void()>& work) = 0;
-  /** Records what `work` enqueues instead of doing it; null when the device cannot. */
+  /** Records what `work` enqueues, and does not do it. Null where the device cannot record. */
   virtual std::unique_ptr<Recording> record([[maybe_unused]] const std::function<void()>& work) { return nullptr; }
   virtual void replay([[maybe_unused]] Recording& recording) {}
 };
@@ -85,12 +93,12 @@ class Device {
 /** Memory of a device, freed with its last holder. */
 class Memory {
  public:
-  /** ERR_OUT_OF_MEMORY when there is not enough. */
+  /** ERR_OUT_OF_MEMORY where there is not enough. */
   Memory(Device& device, size_t bytes);
   ~Memory() {
     try {
       device_.release(data_);
-    } catch (const std::exception&) {}  // the device keeps it; a destructor must not throw
+    } catch (const std::exception&) {}  // the memory stays with the device; a destructor must not throw
   }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;

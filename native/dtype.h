@@ -21,7 +21,7 @@ namespace weft {
 
 enum class DType : uint8_t { boolean, uint8, int8, int32, int64, float16, bfloat16, float32, float64 };
 
-/** bool as stored: one byte, 0 or 1. A type of its own, so that kernels tell it from uint8. */
+/** A bool in memory: one byte, 0 or 1. It is a type of its own, so that kernels tell it from uint8. */
 struct Bool {
   uint8_t value;
   Bool() = default;
@@ -29,7 +29,7 @@ struct Bool {
   WEFT_HD constexpr operator bool() const { return value != 0; }
 };
 
-/** bfloat16 storage: the upper half of a float32, rounded to nearest even. Arithmetic happens in float32. */
+/** A bfloat16 in memory: the upper half of a float32, rounded to nearest even. Kernels compute in float32. */
 struct BFloat16 {
   uint16_t bits;
   BFloat16() = default;
@@ -40,7 +40,7 @@ struct BFloat16 {
   WEFT_HD operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };
 
-/** IEEE binary16 storage, rounded to nearest even. Arithmetic happens in float32. */
+/** An IEEE binary16 in memory, rounded to nearest even. Kernels compute in float32. */
 struct Float16 {
   uint16_t bits;
   Float16() = default;
@@ -48,7 +48,7 @@ struct Float16 {
     const uint32_t u = std::bit_cast<uint32_t>(f), sign = (u >> 16) & 0x8000u, a = u & 0x7fffffffu;
     if (a >= 0x7f800000u) bits = uint16_t(sign | 0x7c00u | (a > 0x7f800000u ? 0x200u : 0u));
     else if (a >= 0x477ff000u) bits = uint16_t(sign | 0x7c00u);
-    else if (a < 0x38800000u) {  // subnormal: let the float adder round
+    else if (a < 0x38800000u) {  // a subnormal number: the addition of floats rounds it
       const float magic = 0.5f, shifted = std::bit_cast<float>(a) + magic;
       bits = uint16_t(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(magic)));
     } else bits = uint16_t(sign | ((a + 0xc8000fffu + ((a >> 13) & 1u)) >> 13));
@@ -74,7 +74,7 @@ template <> struct DTypeOf<BFloat16> { static constexpr DType value = DType::bfl
 template <> struct DTypeOf<float> { static constexpr DType value = DType::float32; };
 template <> struct DTypeOf<double> { static constexpr DType value = DType::float64; };
 
-/** The type a dtype is computed in: float for the 16-bit floats, itself otherwise. */
+/** The type that T is computed in: float for the 16-bit floats, T itself otherwise. */
 template <class T> struct ComputeOf { using type = T; };
 template <> struct ComputeOf<Float16> { using type = float; };
 template <> struct ComputeOf<BFloat16> { using type = float; };
@@ -84,7 +84,7 @@ size_t size_of(DType);
 const char* name_of(DType);
 DType dtype_of(std::string_view name);
 
-/** Calls f.template operator()<T>() for the T of the list that is the dtype; ERR_DTYPE when it is not among them. */
+/** Calls f.template operator()<T>() with the type of the list that is the dtype. ERR_DTYPE where the list has none. */
 template <class... T, class F> auto dispatch(DType dtype, F&& f) {
   using First = std::tuple_element_t<0, std::tuple<T...>>;
   decltype(f.template operator()<First>()) result{};

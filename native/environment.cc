@@ -1,4 +1,4 @@
-// Which runs of a JavaScript environment are done.
+// Keeps book of which runs of a JavaScript environment are done.
 #include "environment.h"
 
 #include <utility>
@@ -9,12 +9,12 @@ namespace weft {
 
 void Environment::finish(double ticket, bool notify, const RunFault& fault) {
   std::lock_guard<std::mutex> lock(mutex_);
-  // what needs memory comes first
+  // what needs memory comes first: where it throws, nothing has changed
   const bool early = ticket != finished_ + 1;
   if (early) early_.insert(ticket);
   if (early && notify && !closed_) wanted_.insert(ticket);
   if (!closed_ && !fault.none()) {
-    constexpr size_t most_failed = 4096;  // far more than runs can be queued
+    constexpr size_t most_failed = 4096;  // far more than the runs that can be queued
     failed_.insert(ticket);
     if (failed_.size() > most_failed) failed_.erase(failed_.begin());
     faults_.push_back(fault);

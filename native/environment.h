@@ -1,5 +1,5 @@
-// Environment: one JavaScript environment (the main thread or a worker) as the queues see it: which of its runs are
-// done, who waits, what failed.
+// Environment: a JavaScript environment, which is the main thread or a worker, as the queues see it. It knows which
+// runs are done, who waits for them, and what failed in them.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -17,28 +17,32 @@ struct RunFault {
   double ticket;
   int32_t call;
   int64_t value = 0;
-  std::string code, message;  // empty: a bad datum; else what the step threw
+  std::string code, message;  // what the step threw; empty where the run met a bad datum
   bool none() const { return call < 0 && code.empty(); }
 };
 
 class Environment {
  public:
   /**
-   * Shared with JavaScript: [0] all tickets up to this one are done, [1] faults so far, [3] microseconds that its
-   * thread has computed since it last waited for a result.
+   * Numbers that C++ and JavaScript share. [0]: all tickets up to this one are done. [1]: how many faults there were so
+   * far. [3]: how many microseconds the JavaScript thread has computed since it last waited for a result. [4]: how many
+   * microseconds the newest run is expected to take; 0 where nobody knows.
    */
   double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished
-  double submitted = 0;          // JavaScript thread only
+  double submitted = 0;          // tickets given so far; only the JavaScript thread uses it
 
-  /** A run is done, in any order of tickets. Where it throws for want of memory it may be called again. */
+  /**
+   * Notes that a run is done. Runs may end in any order of their tickets. Where the call throws for want of memory, it
+   * may be repeated.
+   */
   void finish(double ticket, bool notify, const RunFault& fault);
-  /** signal() is called when the ticket is done. */
+  /** Asks for a call of signal() when the ticket is done. */
   void notify(double ticket);
-  /** Blocks until the ticket is done, or the environment closed. */
+  /** Blocks until the ticket is done or the environment is closed. */
   void wait(double ticket);
   std::vector<RunFault> take_faults();
-  /** Whether the run failed. Known of those that JavaScript may still take for being under way. */
+  /** Whether the run failed. It is known for every run that JavaScript may still believe to be under way. */
   bool failed(double ticket);
   void close();
 
@@ -47,8 +51,8 @@ class Environment {
   std::condition_variable done_;
   double finished_ = 0;
   int sleepers_ = 0;
-  std::set<double> early_;   // done before an older one of another queue
-  std::set<double> wanted_;  // tickets to signal
+  std::set<double> early_;   // tickets that are done before an older one, which is another queue's
+  std::set<double> wanted_;  // tickets whose end calls signal()
   bool closed_ = false;
   std::vector<RunFault> faults_;
   std::set<double> failed_;

@@ -1,4 +1,4 @@
-// The one error type of the C++ side; the guard in addon.h turns it into a WeftError.
+// The one error type of C++. The guard in addon.h turns it into a WeftError.
 #pragma once
 #include <cstdio>
 #include <stdexcept>
@@ -11,11 +11,11 @@ namespace weft {
 class Error : public std::runtime_error {
  public:
   Error(std::string code, const std::string& message) : std::runtime_error(message), code(std::move(code)) {}
-  std::string code;  // ERR_SHAPE, ERR_DTYPE, ... as in WeftError.code
+  std::string code;  // as in WeftError.code: ERR_SHAPE, ERR_DTYPE, ...
 };
 
-// Parts of a message. Every file of kernels includes this one, and a stream would double the time that it takes to
-// compile.
+// These functions append a part to a message. Every file of kernels includes this file, and a stream in their place
+// would double the time that it takes to compile.
 inline void append_part(std::string& message, std::string_view part) { message += part; }
 inline void append_part(std::string& message, char part) { message += part; }
 template <class Number>
@@ -37,7 +37,7 @@ template <class... Parts> [[noreturn, gnu::cold, gnu::noinline]] void fail(const
   throw Error(code, message);
 }
 
-/** Throws it unless the condition holds. */
+/** Does the same unless the condition holds. */
 template <class... Parts> void require(bool condition, const char* code, const Parts&... parts) {
   if (!condition) fail(code, parts...);
 }

@@ -1,5 +1,8 @@
-// flush_subnormals: floats too small for a normal exponent count as zero on the calling thread.
+// flush_subnormals: from now on the calling thread takes subnormal floats, which are too small for a normal exponent,
+// for zero.
 #pragma once
+
+#include <cstdint>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -7,30 +10,44 @@
 
 namespace weft {
 
-/**
- * Every thread that runs kernels calls it once. Moments of optimizers and vanishing gradients decay into subnormal
- * numbers, and arithmetic on those takes the processor a hundred times as long.
- */
-inline void flush_subnormals() {
+/** The word of the processor that says how the calling thread rounds, and its bits for subnormal numbers. */
 #if defined(__x86_64__)
-  _mm_setcsr(_mm_getcsr() | 0x8040);  // FTZ, DAZ
-#endif
+using FloatControl = unsigned;
+constexpr FloatControl flushing = 0x8040;  // of results (FTZ) and of operands (DAZ)
+inline FloatControl float_control() { return _mm_getcsr(); }
+inline void set_float_control(FloatControl control) { _mm_setcsr(control); }
+#elif defined(__aarch64__)
+using FloatControl = uint64_t;
+constexpr FloatControl flushing = 1 << 24;  // FZ, of both
+inline FloatControl float_control() {
+  FloatControl control;
+  asm volatile("mrs %0, fpcr" : "=r"(control));
+  return control;
 }
+inline void set_float_control(FloatControl control) { asm volatile("msr fpcr, %0" : : "r"(control)); }
+#else
+using FloatControl = unsigned;
+constexpr FloatControl flushing = 0;
+inline FloatControl float_control() { return 0; }
+inline void set_float_control(FloatControl) {}
+#endif
 
-/** Puts the calling thread's way of computing back at the end of the scope. */
+/**
+ * Every thread that runs kernels calls this once. Moments of optimizers and vanishing gradients decay into subnormal
+ * numbers, and arithmetic on subnormal numbers takes the processor a hundred times as long.
+ */
+inline void flush_subnormals() { set_float_control(float_control() | flushing); }
+
+/** At the end of its scope the calling thread computes as it did at the beginning. */
 class FloatMode {
  public:
   FloatMode() = default;
   FloatMode(const FloatMode&) = delete;
   FloatMode& operator=(const FloatMode&) = delete;
-#if defined(__x86_64__)
-  ~FloatMode() { _mm_setcsr(before_); }
+  ~FloatMode() { set_float_control(before_); }
 
  private:
-  unsigned before_ = _mm_getcsr();
-#else
-  ~FloatMode() {}
-#endif
+  FloatControl before_ = float_control();
 };
 
 }  // namespace weft

@@ -1,5 +1,5 @@
-// Groups: runs of pointwise calls of one shape (Chains), and calls with neighbours that share a value with them alone
-// (Join).
+// Binds groups of calls as one kernel. A group is a run of pointwise calls of one shape (Chains), or a call with
+// neighbours that share a value with it alone (Join).
 #include "join.h"
 
 #include <algorithm>
@@ -7,10 +7,10 @@
 namespace weft {
 namespace {
 
-/** Who makes and who reads each slot of a graph. */
+/** Which call writes each slot of a graph, and how often it is read. */
 struct Traffic {
-  std::vector<int> reads;  // of each slot: by calls, and by the world after the last one
-  std::vector<int> maker;  // the call that writes a slot of the arena; -1: none
+  std::vector<int> reads;  // of each slot: how often calls read it, and whether it is read after the last call
+  std::vector<int> maker;  // of each slot of the arena: the call that writes it, or -1
 
   Traffic(const ProgramSpec& spec, const std::vector<Call>& calls) : reads(spec.slots.size(), 0), maker(spec.slots.size(), -1) {
     for (size_t k = 0; k < calls.size(); k++) {
@@ -31,7 +31,7 @@ Call seen_from_outside(const Call& call) {
   return joined;
 }
 
-/** Runs of pointwise calls; the last call of a run becomes the whole run. */
+/** Joins runs of pointwise calls. The last call of a run then describes the whole run. */
 void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& traffic, std::vector<Call>& calls,
                  std::vector<Step>& steps) {
   const auto can_follow = [&](size_t first, size_t k) {
@@ -55,7 +55,7 @@ void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& t
       }
       Call joined = seen_from_outside(calls[first]);
       steps[end - 1] = chains.fuse(run, kept, joined);
-      if (!steps[end - 1]) continue;  // too much for one kernel: a shorter run may do
+      if (!steps[end - 1]) continue;  // the run is too long for one kernel: a shorter one may fit
       for (const Call* call : run) call->attrs.require_read(call->op);
       for (size_t k = first; k + 1 < end; k++) calls[k] = Call{};
       calls[end - 1] = std::move(joined);
@@ -66,8 +66,8 @@ void join_chains(const Chains& chains, const ProgramSpec& spec, const Traffic& t
 }
 
 /**
- * A call's neighbours. Makers may move on to its place: nothing that they read is overwritten meanwhile, for memory is
- * planned later.
+ * The neighbours of a call. The calls that make its inputs may move to its place. Nothing that they read is overwritten
+ * meanwhile, because memory is planned later.
  */
 Neighbours neighbours_of(size_t k, const ProgramSpec& spec, const Traffic& traffic, const std::vector<Call>& calls) {
   Neighbours neighbours{&calls[k], {}, {}};
@@ -106,7 +106,7 @@ void join_neighbours(const ProgramSpec& spec, const Device& device, const Traffi
     std::vector<const Call*> taken;
     steps[k] = join(neighbours_of(k, spec, traffic, calls), joined, taken);
     if (!steps[k]) continue;
-    joined.attrs.require_read(joined.op);  // those of calls[k] are among them
+    joined.attrs.require_read(joined.op);  // the attributes of calls[k] are among those of the group
     for (const Call* call : taken) call->attrs.require_read(call->op);
     for (const Call* call : taken) calls[size_t(call - calls.data())] = Call{};
     calls[k] = std::move(joined);

@@ -1,4 +1,5 @@
-// Kernels: a binder decides once per program, the Step it returns only computes (CPU) or enqueues (GPU).
+// Kernels. A binder runs once per program and makes all decisions. It returns a Step, which only computes (on the CPU)
+// or enqueues (on a GPU).
 #pragma once
 #include <atomic>
 #include <concepts>
@@ -10,27 +11,30 @@
 
 #include "view.h"
 
-/** Before functions that run once per program: the compiler makes them small. Lambdas in them stay fast. */
+/** Stands before functions that run once per program. The compiler makes them small. Lambdas in them stay fast. */
 #define WEFT_BINDER __attribute__((cold))
 
 namespace weft {
 
-/** The first bad datum (an id or label out of range) of a run: which call met it, and the value. */
+/** The first bad datum of a run, such as an id or a label out of range: the call that met it, and its value. */
 struct Fault {
   std::atomic<int32_t> call{-1};
   int64_t value = 0;
   bool raised() const { return call.load(std::memory_order_relaxed) >= 0; }
 };
 
-/** Where the values of one run lie. Steps take every address from here, at run time. */
+/** Where the values of one run lie. A Step takes every address from here when it runs. */
 struct Frame {
   void* const* address;
   void* stream;      // the device's stream; unused on the CPU
-  Fault* fault;      // CUDA: in the device's memory
-  int32_t call = 0;  // index of the call under way, for faults
+  Fault* fault;      // on CUDA it lies in the device's memory
+  int32_t call = 0;  // index of the call that runs, which a fault names
 
   template <class T> T* at(const View& view) const { return static_cast<T*>(address[view.slot]); }
-  /** Reports a bad value. The kernel goes on with a safe one; the run's state is not committed. Any thread. */
+  /**
+   * Reports a bad value. The kernel goes on with a safe value in its place. The state of the run is not committed. Any
+   * thread may call this.
+   */
   void raise(int64_t value) const {
     int32_t none = -1;
     if (fault->call.compare_exchange_strong(none, call)) fault->value = value;
@@ -38,8 +42,8 @@ struct Frame {
 };
 
 /**
- * What a binder returns: a lambda that computes or enqueues one call. Copies share the lambda, so that no kernel has
- * code to copy what it captured.
+ * What a binder returns: a lambda that computes or enqueues one call. Copies of a Step share the lambda. So no kernel
+ * needs code that copies what its lambda has captured.
  */
 class Step {
  public:
@@ -75,20 +79,20 @@ class Step {
 
 /** What binders may know of the device they bind for. */
 struct Target {
-  int capability = 0;  // CUDA: 10 * major + minor, as in sm_90; 0 on the CPU
+  int capability = 0;  // on CUDA 10 * major + minor, as in sm_90; 0 on the CPU
   int multiprocessors = 1;
-  size_t shared_memory = 0;  // CUDA: the most bytes of shared memory a block can have
+  size_t shared_memory = 0;  // on CUDA the most bytes of shared memory that a block can have
 };
 
 /**
- * How products of float32 matrices may be computed: as exactly as in float32, with operands rounded to tf32, or to
- * bfloat16.
+ * How products of float32 matrices may be computed: as exactly as in float32, with operands rounded to tf32, or with
+ * operands rounded to bfloat16.
  */
 enum class Precision : uint8_t { float32, tf32, bfloat16 };
 
 /**
- * Attributes of a call. One that its binder, or the binder of a group with it, leaves unread is an error: both sides of
- * the border agree.
+ * The attributes of a call. Its binder, or the binder of a group that the call is part of, must read each of them: an
+ * attribute that nobody has read is an error. So TypeScript and C++ agree on them.
  */
 class Attrs {
  public:
@@ -103,7 +107,7 @@ class Attrs {
   const std::vector<double>& numbers(const std::string& name) const;
   Dims integers(const std::string& name) const;
   /**
-   * ERR_ARGUMENT for an attribute of `op` that nobody has read. `shape` and `dtype` need not be: they describe the
+   * ERR_ARGUMENT for an attribute of `op` that nobody has read. `shape` and `dtype` need not be read: they describe the
    * result, which binders see as a view.
    */
   void require_read(const std::string& op) const;
@@ -119,13 +123,13 @@ class Attrs {
     mutable bool read = false;
   };
   const Attribute* find(const std::string& name) const;
-  /** The attribute, read now; ERR_ARGUMENT where it is missing or of another kind. */
+  /** The attribute, which counts as read from now on. ERR_ARGUMENT where it is missing or of another kind. */
   const Attribute& get(const std::string& name, Kind kind, const char* expected) const;
   void put(Attribute attribute);
   std::vector<Attribute> attributes_;
 };
 
-/** One operation of a program, as its binder sees it. */
+/** A call of an operation in a program, as its binder sees it. */
 class Call {
  public:
   std::string op;
@@ -133,14 +137,19 @@ class Call {
   Attrs attrs;
   Target target;
   Precision precision = Precision::float32;
-  double flops = 0;     // set by binders of matrix products and the like, for profiles
-  bool raises = false;  // CUDA, set by the binder: the kernel may report a bad value
-  bool guarded =
-      false;  // CUDA, set by the binder: the kernel writes nothing once a bad value was reported, so it may update state in place
+  double flops = 0;     // for profiles: set by binders whose work is not one operation per element
+  bool raises = false;  // on CUDA, set by the binder: the kernel may report a bad value
+  /**
+   * On CUDA, set by the binder: once a bad value was reported, the kernel writes nothing. So it may update state in
+   * place.
+   */
+  bool guarded = false;
 
-  /** Memory that lives only while this step runs; 64-byte aligned, contents undefined. */
+  /** Memory for the time that this step runs. Its address is a multiple of 64, and its contents are undefined. */
   View scratch(size_t bytes);
-  /** Says that output j may share input i's memory (same bytes), because each element is read before it is written. */
+  /**
+   * Says that an output may lie in the memory of an input of as many bytes: each element is read before it is written.
+   */
   void in_place(size_t input, size_t output);
 
   // filled by the binder, read by the program
@@ -162,47 +171,51 @@ struct Chains {
   /** Whether a call can be part of a chain. */
   bool (*fusible)(const Call&) = nullptr;
   /**
-   * Binds calls of one output shape; kept[i]: somebody outside reads the output of calls[i]. `joined` becomes the chain
-   * as one call. Null: it does not fit.
+   * Binds calls that have the same output shape. kept[i] says that somebody outside the chain reads the output of
+   * calls[i]. `joined` becomes the chain as one call. An empty Step: the chain does not fit into one kernel.
    */
   Step (*fuse)(const std::vector<const Call*>& calls, const std::vector<bool>& kept, Call& joined) = nullptr;
 };
 
 /**
- * A call and its neighbours: calls that alone share a value with it, so that the value need not lie in memory if they
- * are bound as one.
+ * A call and its neighbours. A neighbour shares a value with the call, and nobody else does. If the two are bound as
+ * one, that value need not lie in memory.
  */
 struct Neighbours {
   const Call* call;
-  std::vector<const Call*> makers;  // of each input: the call that makes it, if nobody else reads it; else null
-  std::vector<std::vector<const Call*>>
-      readers;  // of each output: the calls that read it, if nobody else does and each could run right after `call`
+  std::vector<const Call*> makers;  // of each input: the call that makes it; null if somebody else reads it too
+  /**
+   * Of each output: the calls that read it. None if somebody else reads it too, or one could not run right after
+   * `call`.
+   */
+  std::vector<std::vector<const Call*>> readers;
 };
 /**
- * Binds a call together with some of its neighbours. An empty Step: none fits. Else `joined` becomes the group seen
- * from outside, as one call, and `taken` the neighbours in it. Memory is planned for `joined`.
+ * Binds a call together with some of its neighbours. An empty Step: no neighbour fits. Otherwise `joined` becomes the
+ * group as one call, as it is seen from outside, and `taken` becomes the neighbours in the group. Memory is planned for
+ * `joined`.
  */
 using Join = Step (*)(const Neighbours&, Call& joined, std::vector<const Call*>& taken);
 
-/** The kernels of one backend by op name; of several definitions the one with the highest usable level wins. */
+/** All kernels, by backend and op. Of several kernels of an op, the one of the highest level that can be used wins. */
 class Registry {
  public:
   void define(std::string_view backend, std::string_view op, int level, Bind);
-  /** Null when there is none. Levels above `level` are not considered (CPU: 0 portable, 1 AVX2, 2 AVX-512). */
+  /** Null where there is none. Levels above `level` are left out. On the CPU 0 is portable, 1 AVX2, 2 AVX-512. */
   Bind find(std::string_view backend, std::string_view op, int level) const;
   std::vector<std::string> ops(std::string_view backend) const;
   void define(std::string_view backend, std::string_view op, int level, Join);
-  /** Null where calls of this op are bound by themselves. */
+  /** Null where calls of this op are always bound by themselves. */
   Join find_join(std::string_view backend, std::string_view op, int level) const;
   void define(std::string_view backend, const Chains& chains) { chains_.emplace_back(backend, chains); }
-  /** Functions that are null when the backend binds every call by itself. */
+  /** How the backend binds chains. The functions are null where it binds every call by itself. */
   Chains chains(std::string_view backend) const;
-  /** Defines all of these in another registry. */
+  /** Defines all kernels of this registry in another one. */
   void give_to(Registry& other) const;
 
-  /** Devices that a library adds to its kernels; they live as long as the process. */
+  /** Devices that a library brings beside its kernels. They live as long as the process. */
   std::vector<Device*> devices;
-  /** What the library found out about the machine, for users: why a device is not among them, versions. */
+  /** What a library tells users about the machine: versions, and why a device cannot be used. */
   std::vector<std::pair<std::string, std::string>> notes;
 
  private:
@@ -235,8 +248,8 @@ struct Define {
   static ::weft::Step bind_##op([[maybe_unused]] ::weft::Call& call)
 
 /**
- * Defines and registers how calls of an op are joined with their neighbours: JOIN(cpu, lstm) { ... return Step; }, see
- * Join.
+ * Defines and registers how calls of an op are joined with their neighbours: JOIN(cpu, lstm) { ... return Step; }. Join
+ * says what the function does.
  */
 #define JOIN(backend, op)                                                                                                 \
   WEFT_BINDER static ::weft::Step join_##op(const ::weft::Neighbours&, ::weft::Call&, std::vector<const ::weft::Call*>&); \

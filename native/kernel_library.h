@@ -1,5 +1,5 @@
-// What a library of kernels outside the addon includes, once, together with its KERNEL(...) definitions. Compile it
-// with native/kernel.cc into a shared library and bring it in with loadKernels(path).
+// For libraries of kernels outside the addon. One file of such a library includes this one. Compile the library's
+// KERNEL(...) definitions together with native/kernel.cc into a shared library, and open it with loadKernels(path).
 #pragma once
 #include <cstddef>
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace weft {
 
-constexpr uint32_t kernel_library_version = 3;
+constexpr uint32_t kernel_library_version = 4;
 
-/** Changes when the memory layout of what crosses the seam does. */
+/** A number that changes with the memory layout of anything that the library and the addon hand to each other. */
 constexpr uint64_t kernel_layout() {
   uint64_t hash = 1469598103934665603ull;
   for (uint64_t part : {sizeof(View), sizeof(Frame), sizeof(Fault), sizeof(Attrs), sizeof(Call), sizeof(Step), sizeof(std::string),
@@ -20,12 +20,12 @@ constexpr uint64_t kernel_layout() {
   return hash;
 }
 
-/** Signature of `weft_kernels`: gives its kernels to the host's registry; returns null, or why it refuses. */
+/** The type of `weft_kernels`, which gives the library's kernels to the host's registry. Returns null, or why not. */
 using KernelLibrary = const char* (*)(Registry* host, uint32_t version, uint64_t layout);
 
 }  // namespace weft
 
-/** Put WEFT_KERNEL_LIBRARY once into the library. */
+/** Defines `weft_kernels`. It stands once in the library. */
 #define WEFT_KERNEL_LIBRARY                                                                                                               \
   extern "C" __attribute__((visibility("default"))) const char* weft_kernels(::weft::Registry* host, uint32_t version, uint64_t layout) { \
     if (version != ::weft::kernel_library_version) return "it was built for another version of weftjs";                                   \

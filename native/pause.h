@@ -1,13 +1,16 @@
-// watch: waiting for another thread for a short while without going to sleep. Waking a sleeping thread costs more than
-// most runs.
+// watch: waits for another thread for a short while without going to sleep. To wake a sleeping thread costs more time
+// than most runs take.
 #pragma once
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define WEFT_PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define WEFT_PAUSE() asm volatile("yield")
 #else
 #define WEFT_PAUSE() ((void)0)
 #endif
@@ -15,8 +18,8 @@
 namespace weft {
 
 /**
- * Looks until `ready()` holds, for about the given time; returns whether it does. Soon gives way to threads that could
- * run instead.
+ * Calls `ready()` again and again until it holds, for about the given time. Returns whether it holds. After a short
+ * while it gives way between the calls to other threads that could run.
  */
 template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
   for (int spins = 0; spins < 500; spins++) {
@@ -33,5 +36,18 @@ template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
   } while (std::chrono::steady_clock::now() < end);
   return ready();
 }
+
+/** How long a thread usually waits for what it watches for. */
+class Idleness {
+ public:
+  /** Whether it is usually shorter than this, in microseconds. */
+  bool below(double microseconds) const { return usual_ < microseconds; }
+  /** Notes a wait. A long one counts no more than that it was long. */
+  void waited(double microseconds) { usual_ += (std::min(microseconds, longest) - usual_) / 4; }
+
+ private:
+  static constexpr double longest = 250;
+  double usual_ = 0;
+};
 
 }  // namespace weft

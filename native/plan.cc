@@ -1,4 +1,4 @@
-// The planner. Quadratic in the number of blocks that overlap, which is little compared with a step.
+// The planner. Its time grows with the square of the number of blocks, and is short compared with a step.
 #include "plan.h"
 
 #include <algorithm>

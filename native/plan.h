@@ -1,4 +1,4 @@
-// Planner: lifetimes and sizes of memory blocks to offsets in one arena.
+// The planner gives each memory block an offset in one arena. It knows the lifetimes and sizes of all blocks.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,11 +13,14 @@ struct Block {
 };
 
 struct Plan {
-  std::vector<size_t> offsets;  // one per block, multiples of 64
+  std::vector<size_t> offsets;  // one for each block; multiples of 64
   size_t bytes = 0;             // of the whole arena
 };
 
-/** Greedy best fit, largest block first: blocks whose lifetimes overlap never share memory. */
+/**
+ * Places the largest block first, and each block into the smallest gap that holds it. Blocks whose lifetimes overlap
+ * never share memory.
+ */
 Plan plan(const std::vector<Block>& blocks);
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-// Program: a graph bound to kernels, with a place for every value; a run only walks its steps.
+// Program: a graph that is bound to kernels and has a place for every value. A run does its steps one after the other.
 #pragma once
 #include <algorithm>
 #include <map>
@@ -13,8 +13,8 @@
 namespace weft {
 
 /**
- * Bytes of the largest output that a run may bring to the host by itself, and that recorded work has a place of its own
- * for.
+ * The most bytes of an output that a run can bring to the host by itself. Recorded work writes such outputs to places
+ * of their own.
  */
 constexpr size_t most_reply = 4096;
 
@@ -24,8 +24,9 @@ enum class SlotKind : uint8_t { arena, input, output, state, constant };
 struct SlotSpec {
   SlotKind kind;
   size_t bytes;
-  int index = 0;     // input, output: position in the run's lists; state: position in ProgramSpec::states
-  double value = 0;  // constant: of every element
+  // of an input or output: its position in the run's lists; of a state: its position in ProgramSpec::states
+  int index = 0;
+  double value = 0;  // of a constant: the value of every element
   DType dtype = DType::float32;
 };
 
@@ -37,12 +38,12 @@ struct ValueSpec {
 
 struct CallSpec {
   std::string op;
-  std::vector<int> inputs, outputs;  // indices of values
+  std::vector<int> inputs, outputs;  // indices in ProgramSpec::values
   Attrs attrs;
-  bool update = false;  // writes new state over old, after everything that may fail
+  bool update = false;  // writes new state over old; such calls come after everything that may fail
 };
 
-/** State `state` takes the value in `slot` when the step succeeds. */
+/** When the run succeeds, state `state` takes the value in `slot`. */
 struct WriteSpec {
   int slot, state;
 };
@@ -51,14 +52,14 @@ struct ProgramSpec {
   std::vector<SlotSpec> slots;
   std::vector<ValueSpec> values;
   std::vector<CallSpec> calls;
-  std::vector<void*> states;  // addresses; they never move
+  std::vector<void*> states;  // the addresses of the states, which never move
   std::vector<size_t> state_bytes;
   std::vector<WriteSpec> writes;
   Precision precision = Precision::float32;
-  bool single = false;  // an eager call: its results go straight to their buffers, and nothing is recorded
+  bool single = false;  // a call outside jit: its results go straight to their buffers, and nothing is recorded
 };
 
-/** Time and traffic by op, while profiling. */
+/** Time and memory traffic of each op, measured while a profile is taken. */
 struct Profile {
   struct Entry {
     int64_t count = 0;
@@ -67,7 +68,7 @@ struct Profile {
   std::map<std::string, Entry> entries;
 };
 
-/** An output that the host wants as soon as the run is done. */
+/** An output that JavaScript wants to have in its memory when the run is done. */
 struct Reply {
   void* to;
   int output;
@@ -88,9 +89,9 @@ class Program {
  public:
   Program(ProgramSpec spec, Device& device);
 
-  /** Does every step, or enqueues it. One run at a time. State changes only when no fault is raised. */
+  /** Does every step, or enqueues it. Runs follow one another. The state changes only if no fault is raised. */
   void run(Run& run);
-  /** Once the device is done: puts fault and replies in place. */
+  /** Called when the device is done with the run: puts the fault and the replies where the caller wants them. */
   void finish(Run& run) const;
 
   Device& device() const { return device_; }
@@ -109,7 +110,7 @@ class Program {
   size_t output_count() const { return outputs_.size(); }
   size_t input_bytes(size_t index) const { return inputs_[index].bytes; }
   size_t output_bytes(size_t index) const { return outputs_[index].bytes; }
-  /** Whether the host can have this output with the run. */
+  /** Whether a run can bring this output to the host by itself. */
   bool can_reply(size_t index) const { return device_.is_host() || outputs_[index].staged != none; }
 
  private:
@@ -119,9 +120,9 @@ class Program {
   struct BoundStep {
     Step step;
     int32_t call;
-    bool commit;  // writes state in place: skipped after a fault
+    bool commit;  // the step writes state in place, so it is left out after a fault
   };
-  /** What a step does, for profiles. */
+  /** What a step does, as profiles report it. */
   struct Cost {
     std::string op;
     double flops, bytes;
@@ -129,14 +130,14 @@ class Program {
   struct Port {
     std::vector<int> slots;
     size_t bytes = 0;
-    size_t staged = none;  // offset in own_ of the fixed place that recorded work reads or writes
+    size_t staged = none;  // the offset in own_ of the fixed place that recorded work reads or writes
   };
   struct Write {
     int slot;
     void* to;
     size_t bytes;
   };
-  /** Recorded work, for the addresses it was recorded with. */
+  /** Recorded work, and the addresses that it was recorded with. */
   struct Recorded {
     std::vector<void*> addresses;
     std::unique_ptr<Recording> recording;
@@ -156,7 +157,7 @@ class Program {
 
   Device& device_;
   std::vector<BoundStep> steps_;
-  std::vector<Cost> costs_;  // of the steps
+  std::vector<Cost> costs_;  // of each step
   std::vector<void*> address_;
   std::vector<std::pair<int, size_t>> arena_slots_;     // slot, offset
   std::vector<std::pair<int, size_t>> constant_slots_;  // slot, offset
@@ -164,19 +165,19 @@ class Program {
   std::vector<Write> writes_;
   std::vector<Copy> commits_, taken_in_, given_out_;
   std::vector<char> constants_;
-  std::vector<int> state_of_slot_;  // where a slot is state memory: which; else -1
+  std::vector<int> state_of_slot_;  // of each slot: the state whose memory it is, or -1
   size_t arena_bytes_ = 0;
-  const char* arena_ = nullptr;  // the one the addresses are for
+  const char* arena_ = nullptr;  // the arena that the addresses point into
   bool raises_ = false;          // some kernel may report a bad value
   bool single_ = false;
   int32_t current_call_ = -1;
 
-  /** Devices with a stream: the fault word, small outputs, small inputs, constants, in this order. */
+  /** On devices with a stream: the fault, small outputs, small inputs and constants, in this order. */
   std::unique_ptr<Memory> own_;
   size_t reply_bytes_ = 0, constants_at_ = 0;
   bool prepared_ = false;
   std::vector<Recorded> recorded_;
-  std::vector<void*> last_plain_;  // addresses of the last run that was not replayed
+  std::vector<void*> last_plain_;  // the addresses of the last run that was not replayed
 };
 
 }  // namespace weft

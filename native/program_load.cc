@@ -1,4 +1,4 @@
-// Loading a program: bind each call, find a place for each value, decide what may be updated in place.
+// Loads a program: binds each call, finds a place for each value, and decides what is updated in place.
 #include "program.h"
 
 #include <algorithm>
@@ -58,7 +58,7 @@ Program::Program(ProgramSpec spec, Device& device) : device_(device) {
   if (!device_.is_host()) place_ports();
 }
 
-/** The calls as binders see them. */
+/** Makes the calls that binders see. */
 void Program::describe(ProgramSpec& spec, std::vector<Call>& calls, int& next_slot) {
   for (CallSpec& description : spec.calls) {
     Call& call = calls.emplace_back();
@@ -77,7 +77,7 @@ void Program::bind(const ProgramSpec& spec, std::vector<Call>& calls) {
   std::vector<Step> joined = join_calls(spec, device_, calls);
   for (size_t k = 0; k < calls.size(); k++) {
     Call& call = calls[k];
-    if (call.op.empty()) continue;  // part of a group
+    if (call.op.empty()) continue;  // the call is part of a group
     Step step = std::move(joined[k]);
     if (!step) {
       const Bind bind = registry().find(device_.backend(), call.op, device_.level());
@@ -96,7 +96,7 @@ void Program::bind(const ProgramSpec& spec, std::vector<Call>& calls) {
   }
 }
 
-/** Constants lie in the host's memory first; a device with memory of its own gets them before the first run. */
+/** Puts constants into the host's memory. A device with memory of its own gets them before the first run. */
 void Program::place_constants(const ProgramSpec& spec) {
   size_t bytes = 0;
   for (size_t i = 0; i < spec.slots.size(); i++)
@@ -112,12 +112,12 @@ void Program::place_constants(const ProgramSpec& spec) {
 }
 
 /**
- * Recorded work reads and writes fixed addresses: small inputs and outputs get places of their own. Single calls are
- * not recorded.
+ * Gives small inputs and outputs places of their own, because recorded work reads and writes fixed addresses. Calls
+ * outside jit are not recorded, and need none.
  */
 void Program::place_ports() {
   constexpr size_t most_input = 65536;
-  size_t offset = alignment;  // after the fault word
+  size_t offset = alignment;  // the fault comes first
   if (!single_) {
     for (Port& port : outputs_)
       if (port.bytes <= most_reply) port.staged = offset, offset += align(port.bytes);
@@ -133,8 +133,8 @@ void Program::place_ports() {
 }
 
 /**
- * Lets an update write over the variable it reads, where nobody reads the old value later; other assignments are copied
- * after the last step.
+ * Lets an update write over the variable that it reads, where nobody reads the old value later. All other assignments
+ * are copies after the last step.
  */
 void Program::share_state(const ProgramSpec& spec, const std::vector<Call>& calls) {
   for (const WriteSpec& write : spec.writes) {
@@ -149,7 +149,7 @@ void Program::share_state(const ProgramSpec& spec, const std::vector<Call>& call
           for (size_t i = 0; i < calls[other].in.size(); i++)
             read_elsewhere |= state_of_slot_[size_t(calls[other].in[i].slot)] == write.state && !(other == k && i == input);
         for (const WriteSpec& later : spec.writes)
-          read_elsewhere |= state_of_slot_[size_t(later.slot)] == write.state;  // its old value goes to another variable
+          read_elsewhere |= state_of_slot_[size_t(later.slot)] == write.state;  // another variable takes the old value
         if (read_elsewhere) continue;
         state_of_slot_[size_t(write.slot)] = write.state;
         address_[size_t(write.slot)] = spec.states[size_t(write.state)];
@@ -180,7 +180,7 @@ void Program::place_in_arena(const ProgramSpec& spec, const std::vector<Call>& c
   for (const Write& write : writes_)
     if (in_arena(write.slot)) last[size_t(write.slot)] = end;
 
-  // An output takes over the memory of an input that ends with this call, where the kernel allows it.
+  // Where the kernel allows it, an output takes over the memory of an input that nobody reads after this call.
   std::vector<int> home(address_.size());
   for (size_t i = 0; i < home.size(); i++) home[i] = int(i);
   for (int32_t k = 0; k < end; k++) {
@@ -194,7 +194,7 @@ void Program::place_in_arena(const ProgramSpec& spec, const std::vector<Call>& c
       if (last[owner] != k || reads != 1 || bytes[size_t(to)] > bytes[owner] || first[owner] < 0) continue;
       home[size_t(to)] = int(owner);
       last[owner] = last[size_t(to)];
-      // later members of the chain look the owner up through home
+      // an output that takes over this one's memory finds the owner through home
     }
   }
 

@@ -1,4 +1,4 @@
-// Running a program: walk the steps, or on a device with a stream record them once and replay them.
+// Runs a program: does its steps one after the other, or on a device with a stream records them once and replays them.
 #include "program.h"
 
 #include <algorithm>
@@ -11,12 +11,13 @@ void Program::set(const Port& port, void* address) {
   for (int slot : port.slots) address_[size_t(slot)] = address;
 }
 
-/** The steps in order, and the assignments of state after them. */
+/** Does the steps in order, and then the assignments of state. */
 void Program::walk(Fault* fault, Profile* profile) {
   Frame frame{address_.data(), device_.stream(), fault};
   for (size_t i = 0; i < steps_.size(); i++) {
     const BoundStep& bound = steps_[i];
-    if (bound.commit && device_.is_host() && fault->raised()) continue;  // elsewhere the kernel looks for itself
+    // on other devices the kernel looks at the fault itself
+    if (bound.commit && device_.is_host() && fault->raised()) continue;
     frame.call = current_call_ = bound.call;
     if (profile == nullptr) {
       bound.step(frame);
@@ -78,7 +79,7 @@ void Program::run(Run& run) {
   }
 }
 
-/** Run 1 is plain, run 2 recorded, run 3 and on replayed, while the addresses stay the same. */
+/** While the addresses stay the same, the first run is plain, the second is recorded, and later ones are replayed. */
 void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
   constexpr size_t most_recorded = 4;
   Fault* fault = reinterpret_cast<Fault*>(own_->data());
@@ -89,7 +90,7 @@ void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
   const auto known = std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& entry) { return entry.addresses == addresses; });
   if (run.profile == nullptr && known != recorded_.end()) {
     device_.replay(*known->recording);
-    std::rotate(known, known + 1, recorded_.end());  // the least recently used is in front
+    std::rotate(known, known + 1, recorded_.end());  // the one that was not used for longest is in front
     return;
   }
   if (run.profile == nullptr && !single_ && !device_.stepwise() && last_plain_ == addresses) {

@@ -1,4 +1,4 @@
-// The worker thread: takes jobs in order, hands them to the device, and says when they are done.
+// The worker thread. It takes jobs in order, hands them to the device, and tells their environments when they are done.
 #include "queue.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace weft {
 
-/** The worker thread, once. Where the system allows no more threads, callers do the work from then on. */
+/** Starts the worker thread. Where the system allows no more threads, callers do all work from then on. */
 void Queue::start() {
   try {
     std::thread([this] { work(); }).detach();
@@ -20,7 +20,7 @@ void Queue::start() {
 void Queue::submit(Job job) {
   std::unique_lock<std::mutex> lock(mutex_);
   if (worker_ == Worker::none) start();
-  // after failures to find memory there may be none
+  // where memory could not be had before, there may be no arena
   if (job.program && !arena_) fit_arena(sizes_.empty() ? 0 : *sizes_.rbegin());
   if (worker_ == Worker::caller) {
     lock.unlock();
@@ -28,18 +28,20 @@ void Queue::submit(Job job) {
   }
   if (short_run(job)) return do_short(std::move(job), lock);
   if (jobs_.size() >= most_waiting) {
-    // until half of them are done, so that the two threads do not wake each other for every run
+    // waits until half of the jobs are done, so that the two threads do not wake each other for every run
     waiting_++;
     room_.wait(lock, [&] { return jobs_.size() <= most_waiting / 2; });
     waiting_--;
   }
   job.arena = arena_;
+  tell_expected(job);
+  if (jobs_.empty()) arrived_ = std::chrono::steady_clock::now();
   jobs_.push_back(std::move(job));
   queued_.store(jobs_.size(), std::memory_order_release);
   if (sleeping_) work_.notify_one();
 }
 
-/** What the worker does with a job, on this thread. */
+/** Does on the calling thread what the worker would do with a job. */
 void Queue::do_here(Job job) {
   std::lock_guard<std::mutex> one_at_a_time(calling_);
   const FloatMode as_before;
@@ -57,7 +59,7 @@ void Queue::do_here(Job job) {
 
 void Queue::close(Environment& environment) {
   std::unique_lock<std::mutex> lock(mutex_);
-  std::deque<Job> dropped;  // freed outside the lock: the last holder of a program calls remove()
+  std::deque<Job> dropped;  // freed outside the lock, because the last holder of a program calls remove()
   for (auto it = jobs_.begin(); it != jobs_.end();) {
     if (it->environment.get() == &environment) {
       dropped.push_back(std::move(*it));
@@ -99,7 +101,7 @@ void Queue::remove(size_t arena_bytes) {
   if (it != sizes_.end()) sizes_.erase(it);
   try {
     fit_arena(sizes_.empty() ? 0 : *sizes_.rbegin());
-  } catch (const std::exception&) {}  // the one there is stays
+  } catch (const std::exception&) {}  // the present arena stays
 }
 
 size_t Queue::arena_bytes() {
@@ -113,8 +115,8 @@ size_t Queue::programs() {
 }
 
 /**
- * An arena of at least so many bytes for runs submitted from now on; a much larger one is given up when the programs
- * that needed it are gone.
+ * Sees that runs that are submitted from now on have an arena of at least so many bytes. A much larger arena is given
+ * up: the programs that needed it are gone.
  */
 void Queue::fit_arena(size_t bytes) {
   constexpr size_t slack = size_t(2) << 20, least = 4096;
@@ -133,15 +135,18 @@ void Queue::fit_arena(size_t bytes) {
   }
 }
 
-/** Until there is a job or a flight to look after. */
+/** Waits until there is a job. */
 void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
-  // the next run often comes within microseconds: watching for it spares both sides a system call
-  lock.unlock();
-  watch(std::chrono::microseconds(50), [&] { return queued_.load(std::memory_order_acquire) != 0; });
-  lock.lock();
+  const auto began = std::chrono::steady_clock::now();
+  if (idle_.below(worth_watching_)) {  // watching for the next run spares both sides a system call
+    lock.unlock();
+    watch(std::chrono::microseconds(int(worth_watching_)), [&] { return queued_.load(std::memory_order_acquire) != 0; });
+    lock.lock();
+  }
   sleeping_ = true;
   work_.wait(lock, [&] { return !jobs_.empty() && !short_run_; });
   sleeping_ = false;
+  idle_.waited(std::chrono::duration<double, std::micro>(arrived_ - began).count());
 }
 
 /** Notes why a run failed. */
@@ -150,7 +155,7 @@ void Queue::fail(Flight& flight, const std::string& code, const std::string& mes
     if (broken_.empty() && !device_.recover()) broken_ = message;
     flight.report.code = code, flight.report.message = message;
   } catch (const std::exception&) {
-    flight.report.code = "ERR_STATE", flight.report.message = "out of memory";  // short enough to need none
+    flight.report.code = "ERR_STATE", flight.report.message = "out of memory";  // texts so short need no memory
   }
 }
 
@@ -158,7 +163,7 @@ void Queue::fail(Flight& flight, const std::string& code, const std::string& mes
 static bool lacks(const Job& job) {
   return std::any_of(job.needs.begin(), job.needs.end(), [&](double need) { return need < 0 || job.environment->failed(need); });
 }
-constexpr const char* lacking = "an input comes of a run that failed";  // JavaScript says which
+constexpr const char* lacking = "an input comes of a run that failed";  // JavaScript knows which run
 
 /** Whether a run that the job needs is under way and may turn out to have failed. */
 bool Queue::doubtful(const Job& job) const {
@@ -167,7 +172,10 @@ bool Queue::doubtful(const Job& job) const {
   });
 }
 
-/** Hands a job to the device, or does it on this thread alone. What it throws becomes the run's fault. */
+/**
+ * Hands a job to the device. `here` says that the calling thread does it alone. What it throws becomes the fault of the
+ * run.
+ */
 void Queue::begin(Flight& flight, bool profiling, bool here) {
   Job& job = flight.job;
   const auto failed = [&](const std::string& code, const std::string& message) {
@@ -196,7 +204,7 @@ void Queue::begin(Flight& flight, bool profiling, bool here) {
   }
 }
 
-/** Whether a flight is over; its report is complete then. */
+/** Whether a flight is over. Its report is complete then. */
 bool Queue::ended(Flight& flight) {
   if (flight.over || !flight.report.code.empty()) return true;
   try {
@@ -206,28 +214,28 @@ bool Queue::ended(Flight& flight) {
     if (flight.run.fault.raised()) flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
     else if (lacks(flight.job)) fail(flight, "ERR_INPUT", lacking);
   } catch (const Error& error) {
-    if (broken_.empty()) broken_ = error.what();  // the device no longer says how far it is
+    if (broken_.empty()) broken_ = error.what();  // the device does not tell any more how far it is
     fail(flight, error.code, error.what());
   } catch (const std::exception& error) { fail(flight, "ERR_OUT_OF_MEMORY", error.what()); }
   return true;
 }
 
-/** The oldest flight is over: tells its environment. */
+/** Ends the oldest flight, which is over, and tells its environment. */
 void Queue::finish() {
   Flight& flight = flights_.front();
   if (!flight.measured.entries.empty()) {
-    // before anybody is told that the run is done: a profile that ends then holds it
+    // comes before anybody is told that the run is done: a profile that ends then must hold this run
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
       for (const auto& [name, entry] : flight.measured.entries) {
         auto& total = profile_.entries[name];
         total.count += entry.count, total.ms += entry.ms, total.flops += entry.flops, total.bytes += entry.bytes;
       }
-    } catch (const std::bad_alloc&) {}  // the run counts, its times do not
+    } catch (const std::bad_alloc&) {}  // the run counts all the same, only its times are lost
   }
   flight.job.environment->finish(flight.job.ticket, flight.job.notify, flight.report);
-  flight.job.program.reset();  // outside the lock: the last holder calls remove()
-  std::list<Flight> over;      // its arena may go with it, outside the lock as well
+  flight.job.program.reset();  // outside the lock, because the last holder calls remove()
+  std::list<Flight> over;      // the flight's arena may go with it, outside the lock as well
   std::unique_lock<std::mutex> lock(mutex_);
   over.splice(over.end(), flights_, flights_.begin());
   done_.notify_all();
@@ -243,7 +251,8 @@ void Queue::work() {
   for (;;) {
     try {
       serve(lock);
-    } catch (const std::bad_alloc&) {  // for what is noted about a run: nothing is lost, it is tried again
+    } catch (const std::bad_alloc&) {
+      // there was no memory to note something about a run: nothing is lost, and it is tried again
       if (lock.owns_lock()) lock.unlock();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       lock.lock();
@@ -251,11 +260,11 @@ void Queue::work() {
   }
 }
 
-/** Begins the next job, or looks after those under way; waits where there is neither. */
+/** Begins the next job, or looks after the flights. Waits where there is neither a job nor a flight. */
 void Queue::serve(std::unique_lock<std::mutex>& lock) {
   if (flights_.empty() && (jobs_.empty() || short_run_)) wait_for_work(lock);
-  // a job that waits for another queue begins when nothing is left that the other queue may wait for; one that changes
-  // state, when it is known that its inputs are good
+  // A job that waits for another queue begins when there is no flight left, because the other queue may wait for one.
+  // A job that changes state begins when it is known that its inputs are good.
   const auto waits = [&](const Job& job) {
     return job.after > 0 ? !flights_.empty() : job.program && job.program->updates() && doubtful(job);
   };
@@ -278,8 +287,8 @@ void Queue::serve(std::unique_lock<std::mutex>& lock) {
 }
 
 /**
- * Finishes flights, oldest first. Returns when there are none, or, unless one has to end first, when there is a job to
- * begin.
+ * Finishes flights, the oldest first. Returns when there are none left, or when there is a job to begin. With `wait`,
+ * one flight must end before a job counts.
  */
 void Queue::look_after(bool wait) {
   const auto wanted = [&] { return !wait && queued_.load(std::memory_order_acquire) != 0; };

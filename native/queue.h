@@ -1,5 +1,5 @@
-// Queue: a device's worker thread. JavaScript threads submit runs and compute but the shortest; runs happen in order
-// of submission.
+// Queue: the worker thread of a device. JavaScript threads submit runs, and the worker does them in the order in which
+// they were submitted. A JavaScript thread does only the shortest runs itself.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -10,11 +10,12 @@
 #include <thread>
 
 #include "environment.h"
+#include "pause.h"
 #include "program.h"
 
 namespace weft {
 
-/** Bytes between the host and a device. */
+/** A copy of bytes between the host and a device. */
 struct Transfer {
   enum class Way : uint8_t { in, out } way;
   void* to;
@@ -30,8 +31,9 @@ struct Job {
   std::vector<Reply> replies;
   std::vector<Transfer> transfers;
   double ticket = 0;
-  double after = 0;           // begins when this ticket, of another queue, is done
-  std::vector<double> needs;  // runs whose results it reads; -1: one that is known to have failed
+  double after = 0;  // the job begins when this ticket, which is another queue's, is done
+  // tickets of the runs whose results the job reads; -1 for a run that is known to have failed
+  std::vector<double> needs;
   bool notify = false;
   std::shared_ptr<Memory> arena;  // set by submit()
 };
@@ -41,18 +43,20 @@ class Queue {
   explicit Queue(Device& device) : device_(device) {}
 
   /**
-   * Enqueues; waits while `most_waiting` runs are queued. Does the job before it returns where the worker thread cannot
-   * start, and where the run is short and nothing is ahead of it.
+   * Puts a job into the queue. Waits while `most_waiting` runs are in it. The calling thread does the job itself,
+   * before the call returns, in two cases: the worker thread cannot start, or the run is short and nothing is ahead of
+   * it.
    */
   void submit(Job job);
-  /** Drops the environment's queued runs and waits for those under way. The environment is closed. */
+  /** Drops the runs of a closed environment that have not begun, and waits for those that have. */
   void close(Environment&);
   void profile(bool on, Profile* result);
-  /** Waits until nothing runs, and gives memory that nobody holds back to the system. */
+  /** Waits until nothing runs. Then gives memory that nobody holds back to the system. */
   void trim();
 
   /**
-   * Programs announce themselves, so that the arena they share is as large as the largest of them. ERR_OUT_OF_MEMORY.
+   * Announces a program. All programs share one arena, which is large enough for the largest of them. ERR_OUT_OF_MEMORY
+   * where there is not enough memory.
    */
   void add(size_t arena_bytes);
   void remove(size_t arena_bytes);
@@ -61,13 +65,13 @@ class Queue {
   Device& device() const { return device_; }
 
  private:
-  /** A job that the device works on. */
+  /** A job that has begun. */
   struct Flight {
     Job job;
     Run run;
     uint64_t mark = 0;
     bool over = false;
-    bool doubtful = false;  // it, or a run that it needs, may turn out to have failed
+    bool doubtful = false;  // this run, or one that it needs, may turn out to have failed
     RunFault report;
     Profile measured;
     explicit Flight(Job taken)
@@ -78,6 +82,7 @@ class Queue {
   void start();
   void do_here(Job job);
   bool short_run(const Job& job) const;
+  static void tell_expected(const Job& job);
   void do_short(Job job, std::unique_lock<std::mutex>& lock);
   void work();
   void serve(std::unique_lock<std::mutex>& lock);
@@ -92,23 +97,31 @@ class Queue {
   void fit_arena(size_t bytes);
 
   static constexpr size_t most_waiting = 64, most_flying = 16;
-  /** Microseconds that a thread of JavaScript computes before it waits for a result. */
+  /** For how many microseconds at most a JavaScript thread computes before it waits for a result. */
   static constexpr double most_here = 50;
+  /**
+   * For how many microseconds it pays to watch for the next run: a thread that sleeps is woken within some 40. After a
+   * run of all threads it pays for longer, because all of them have to be woken.
+   */
+  static constexpr double most_watching = 40, most_watching_together = 120;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;
   std::deque<Job> jobs_;
-  std::list<Flight> flights_;  // on devices with a stream, several
+  std::list<Flight> flights_;  // more than one only on devices with a stream
   std::multiset<size_t> sizes_;
-  std::atomic<size_t> queued_{0};  // jobs_.size(), for the worker to watch without the lock
-  int waiting_ = 0;                // threads that wait for room
+  std::atomic<size_t> queued_{0};                  // jobs_.size(), which the worker watches without the lock
+  std::chrono::steady_clock::time_point arrived_;  // when there was a job again after there had been none
+  Idleness idle_;                                  // worker only
+  double worth_watching_ = most_watching;          // worker only
+  int waiting_ = 0;                                // how many threads wait for room
   enum class Worker : uint8_t { none, thread, caller } worker_ = Worker::none;
   std::mutex calling_;  // held by the thread that does a job itself
   bool sleeping_ = false, profiling_ = false;
-  bool short_run_ = false;  // a thread that submits does a run itself: nothing else begins
+  bool short_run_ = false;  // a submitting thread does a run itself, and nothing else begins meanwhile
   Profile profile_;
   std::shared_ptr<Memory> arena_;
-  std::string broken_;  // why the device is of no use any more; worker only
+  std::string broken_;  // why the device is of no use any more; only the worker uses it
 };
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-// Short runs: done by the thread that submits them, and by one thread alone where more would not be faster.
+// Short runs. The thread that submits a short run does it. One thread does a run alone where more would not be faster.
 #include <new>
 
 #include "float_mode.h"
@@ -7,7 +7,7 @@
 namespace weft {
 namespace {
 
-/** Work within the scope is done by the calling thread alone, or by all. */
+/** Says for its scope whether the calling thread does the work alone, or all threads together. */
 class WorkAlone {
  public:
   WorkAlone(Device& device, bool alone) : device_(device) { device_.work_alone(alone); }
@@ -22,8 +22,8 @@ class WorkAlone {
 }  // namespace
 
 /**
- * Whether handing a job over would take longer than the job itself. Only where nothing of its environment is under way
- * and nothing of this queue: runs stay in order, and no state is in flight.
+ * Whether it would take longer to hand a job over than to do it. It must be the only job of its environment and of this
+ * queue. So runs stay in order, and no other run changes state meanwhile.
  */
 bool Queue::short_run(const Job& job) const {
   if (!job.program || !device_.is_host() || short_run_ || profiling_ || !jobs_.empty() || !flights_.empty()) return false;
@@ -32,7 +32,10 @@ bool Queue::short_run(const Job& job) const {
          status[3] + job.program->pace.microseconds_alone() <= most_here;
 }
 
-/** Does a short job on this thread. */
+/** Lets whoever will wait for the job know how long it takes. */
+void Queue::tell_expected(const Job& job) { job.environment->status[4] = job.program ? job.program->pace.expected() : 0; }
+
+/** Does a short job on the calling thread. */
 void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
   job.arena = arena_;
   Flight flight(std::move(job));
@@ -47,7 +50,7 @@ void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
   Environment& environment = *flight.job.environment;
   for (bool told = false; !told;) {
     try {
-      // nobody is to be woken: whoever submits sees that it is done
+      // nobody needs to be woken, because the submitting thread sees that the job is done
       environment.finish(flight.job.ticket, false, flight.report);
       told = true;
     } catch (const std::bad_alloc&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
@@ -59,17 +62,23 @@ void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
   lock.unlock();
 }
 
-/** A run on the host: by this thread alone where that is as fast as by all. */
+/** Does a run on the host. The calling thread does it alone where that is as fast as all threads together. */
 void Queue::run_at_pace(Flight& flight, bool here) {
   using Clock = std::chrono::steady_clock;
   Pace& pace = flight.job.program->pace;
   const bool alone = here || pace.alone();
   const WorkAlone by_itself(device_, alone);
+  if (!alone) device_.expect_work(true);
   const auto began = Clock::now();
   flight.job.program->run(flight.run);
   const double microseconds = std::chrono::duration<double, std::micro>(Clock::now() - began).count();
   pace.took(alone, microseconds);
-  if (here) flight.job.environment->status[3] += microseconds;
+  if (here) {
+    flight.job.environment->status[3] += microseconds;
+    return;
+  }
+  worth_watching_ = alone ? most_watching : most_watching_together;
+  if (!alone && queued_.load(std::memory_order_relaxed) == 0 && !idle_.below(worth_watching_)) device_.expect_work(false);
 }
 
 }  // namespace weft

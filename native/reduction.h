@@ -1,4 +1,4 @@
-// Reductions over any axes as passes over [outer, reduced, inner]: how the binders of all backends see them.
+// Reductions over any axes as passes over [outer, reduced, inner]. The binders of all backends see reductions so.
 #pragma once
 #include <algorithm>
 #include <utility>
@@ -12,7 +12,10 @@ struct Pass {
   int64_t outer = 1, reduced = 1, inner = 1;
 };
 
-/** The merged axes as passes, last group first; the first pass reads the input, the last one writes the output. */
+/**
+ * Merges neighbouring axes and makes a pass of each group of reduced axes, the last group first. The first pass reads
+ * the input, the last one writes the output.
+ */
 inline std::vector<Pass> passes(const Dims& dims, const Dims& axes) {
   std::vector<std::pair<bool, int64_t>> groups;  // (reduced?, extent)
   for (size_t i = 0; i < dims.size(); i++) {

@@ -1,4 +1,4 @@
-// setting: a variable of the environment that takes one of a few words.
+// setting: reads an environment variable whose value is one of a few words.
 #pragma once
 #include <cstdlib>
 #include <initializer_list>
@@ -8,7 +8,7 @@
 
 namespace weft {
 
-/** The variable's value; null where it is not set, or empty. ERR_ARGUMENT for any other word. */
+/** The variable's value. Null where it is not set or is empty. ERR_ARGUMENT where it is none of the words. */
 inline const char* setting(const char* name, std::initializer_list<std::string_view> words) {
   const char* const text = std::getenv(name);
   if (text == nullptr || *text == '\0') return nullptr;

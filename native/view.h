@@ -1,4 +1,4 @@
-// View: what a binder knows of a value: shape, dtype and the slot of the run's frame that holds its address.
+// View: what a binder knows of a value. These are its shape, its dtype, and the slot of the frame that has its address.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -15,17 +15,17 @@ inline int64_t product(const Dims& dims, size_t from = 0, size_t to = SIZE_MAX) 
   return n;
 }
 
-/** Dense, row-major, contiguous. */
+/** A value that is dense and row-major. */
 struct View {
   Dims dims;
   DType dtype = DType::float32;
-  int slot = -1;  // index into Frame::address; -1: nobody reads this output, so it need not be written
+  int slot = -1;  // index in Frame::address; -1 for an output that nobody reads, which need not be written
 
   bool used() const { return slot >= 0; }
   int64_t rank() const { return int64_t(dims.size()); }
   int64_t size() const { return product(dims); }
   size_t bytes() const { return size_t(size()) * size_of(dtype); }
-  /** Extent of an axis; negative axes count from the end. */
+  /** The extent of an axis. Negative axes count from the end. */
   int64_t dim(int64_t axis) const { return dims[size_t(axis < 0 ? axis + rank() : axis)]; }
 };
 

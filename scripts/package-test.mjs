@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { missing, NEEDED } from './linux-arm64.mjs'
 
 const root = path.join(import.meta.dirname, '..')
 const scratch = realpathSync(mkdtempSync(path.join(tmpdir(), 'weft-package-')))
@@ -95,6 +96,34 @@ check('the package is packed with a prebuilt addon', () => {
   const stray = files.filter((file) => /^package\/(dist\/)?(test|bench|build|node_modules)\//.test(file))
   expect(stray.length === 0, `the tarball has files users do not need: ${stray.slice(0, 5).join(', ')}`)
   return `${files.length} files, ${(readFileSync(tarball).length / 1e6).toFixed(2)} MB`
+})
+
+check('the package has an addon for linux-arm64', () => {
+  const addon = path.join(root, 'prebuilds', 'linux-arm64', 'weftjs.glibc.node')
+  const lacking = missing({ ...NEEDED, 'qemu-user': 'qemu-aarch64' })
+  if (lacking) throw new Skip(`needs ${lacking}`)
+  const listed = run('tar', ['-tzf', tarball]).includes('package/prebuilds/linux-arm64/weftjs.glibc.node\n')
+  expect(listed, 'the tarball has no prebuilds/linux-arm64/weftjs.glibc.node')
+  // a node of that processor is not at hand: a small program opens the addon, which runs its constructors, and looks
+  // for the function that node calls
+  const source = path.join(scratch, 'open.cc')
+  writeFileSync(
+    source,
+    `#include <dlfcn.h>
+#include <cstdio>
+int main(int, char** words) {
+  void* addon = dlopen(words[1], RTLD_LAZY);
+  if (addon == nullptr) return std::puts(dlerror()), 1;
+  return dlsym(addon, "napi_register_module_v1") == nullptr ? 2 : 0;
+}
+`,
+  )
+  run('aarch64-linux-gnu-g++', ['-o', path.join(scratch, 'open'), source, '-ldl'], {})
+  run('qemu-aarch64', ['-L', '/usr/aarch64-linux-gnu', path.join(scratch, 'open'), addon], {})
+  const needed = run('aarch64-linux-gnu-objdump', ['-T', addon], {}).matchAll(/GLIBC_2\.(\d+)/g)
+  const latest = Math.max(...[...needed].map(([, minor]) => Number(minor)))
+  expect(latest <= 34, `it needs glibc 2.${latest}`)
+  return `${(readFileSync(addon).length / 1e6).toFixed(1)} MB, glibc 2.${latest} or later`
 })
 
 check('it installs without a compiler and without scripts', () => {

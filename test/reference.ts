@@ -8,39 +8,53 @@ export interface Values {
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
 
+/** Visits all positions of a shape in row-major order. The position is one array, moved on between the calls. */
+export function eachPosition(shape: readonly number[], visit: (position: number[]) => void): void {
+  const position = shape.map(() => 0)
+  for (let left = sizeOf(shape); left > 0; left--) {
+    visit(position)
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      position[axis]!++
+      if (position[axis]! < shape[axis]!) break
+      position[axis] = 0
+    }
+  }
+}
+
 /** All positions of a shape, in row-major order. */
 export function positions(shape: readonly number[]): number[][] {
-  let list: number[][] = [[]]
-  for (const extent of shape) list = list.flatMap((position) => Array.from({ length: extent }, (_, i) => [...position, i]))
+  const list: number[][] = []
+  eachPosition(shape, (position) => list.push([...position]))
   return list
 }
 
-/** Values of a shape from a function of the position. */
-export const generate = (shape: readonly number[], value: (position: number[]) => number): Values => ({
-  shape,
-  data: positions(shape).map(value),
-})
+/** Values of a shape from a function of the position, which may not keep the position it is given. */
+export function generate(shape: readonly number[], value: (position: number[]) => number): Values {
+  const data: number[] = []
+  eachPosition(shape, (position) => data.push(value(position)))
+  return { shape, data }
+}
 
 export const values = (shape: readonly number[], data: Iterable<number>): Values => ({ shape, data: [...data] })
 
-export function at(x: Values, position: readonly number[]): number {
+export function at({ shape, data }: Values, position: readonly number[]): number {
   let offset = 0
-  x.shape.forEach((extent, axis) => {
-    if (position[axis]! < 0 || position[axis]! >= extent) throw new Error(`position ${position} is outside [${x.shape}]`)
-    offset = offset * extent + position[axis]!
-  })
-  return x.data[offset]!
+  for (let axis = 0; axis < shape.length; axis++) {
+    const [place, extent] = [position[axis]!, shape[axis]!]
+    if (place < 0 || place >= extent) throw new Error(`position ${position} is outside [${shape}]`)
+    offset = offset * extent + place
+  }
+  return data[offset]!
 }
 
 export const absolute = (x: Values): Values => values(x.shape, x.data.map(Math.abs))
 
 /** The value at a position of a result that x is broadcast to. */
-function broadcastAt(x: Values, position: readonly number[]): number {
-  const own = position.slice(position.length - x.shape.length)
-  return at(
-    x,
-    own.map((i, axis) => (x.shape[axis] === 1 ? 0 : i)),
-  )
+function broadcastAt({ shape, data }: Values, position: readonly number[]): number {
+  const before = position.length - shape.length
+  let offset = 0
+  for (let axis = 0; axis < shape.length; axis++) offset = offset * shape[axis]! + (shape[axis] === 1 ? 0 : position[before + axis]!)
+  return data[offset]!
 }
 
 export function broadcastShape(...shapes: (readonly number[])[]): number[] {
@@ -217,13 +231,16 @@ export const matMul = (a: Values, b: Values, transposeA = false, transposeB = fa
   const n = b.shape[transposeB ? rb - 2 : rb - 1]!
   const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2))
   return generate([...batch, m, n], (position) => {
-    const outer = position.slice(0, -2)
     const [i, j] = position.slice(-2) as [number, number]
+    const [left, right] = [[...position], [...position]]
+    const last = position.length - 1
     let sum = 0
     for (let p = 0; p < k; p++) {
-      const left = broadcastAt(a, [...outer, ...(transposeA ? [p, i] : [i, p])])
-      const right = broadcastAt(b, [...outer, ...(transposeB ? [j, p] : [p, j])])
-      sum += left * right
+      left[last - 1] = transposeA ? p : i
+      left[last] = transposeA ? i : p
+      right[last - 1] = transposeB ? j : p
+      right[last] = transposeB ? p : j
+      sum += broadcastAt(a, left) * broadcastAt(b, right)
     }
     return sum
   })

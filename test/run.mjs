@@ -1,6 +1,6 @@
 // Builds what has changed, runs every test file in a process of its own, and those of ON_DEVICES again on an emulated
-// CUDA device. The last line is "N passed, N failed, N skipped". Files run as many at a time as there are cores
-// (WEFT_TEST_JOBS), what takes longest first.
+// CUDA device. The last line is "N passed, N failed, N skipped". One file more than there are cores runs at a time
+// (WEFT_TEST_JOBS), since files of servers wait for much of their time; what takes longest goes first.
 // Usage: node test/run.mjs [--cpu | --cuda] [--wide] [part of a path ...]
 //   --cpu, --cuda: only there
 //   --wide: also every long row of the CUDA kernels
@@ -23,7 +23,7 @@ const LOOKS_AT_LIBRARY = /^cli\//
 const root = path.join(import.meta.dirname, '..')
 const timesFile = path.join(import.meta.dirname, 'times.json')
 const FILE_LIMIT_MS = Number(process.env.WEFT_TEST_LIMIT_MS ?? 15 * 60_000)
-const JOBS = Number(process.env.WEFT_TEST_JOBS ?? availableParallelism())
+const JOBS = Number(process.env.WEFT_TEST_JOBS ?? availableParallelism() + 1)
 
 const flag = (name) => process.argv.includes(`--${name}`)
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))

@@ -2,6 +2,8 @@
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { AnyModel } from '../model/model.js'
+import { CALLBACK, type Memories, type TrainingRun } from '../model/run.js'
+import type { Tensor } from '../core/tensor.js'
 import type { Logs } from '../model/step.js'
 
 type Result = void | Promise<void>
@@ -35,6 +37,18 @@ export class Callback implements CallbackLike {
   onEpochEnd?(epoch: number, logs: Logs): Result
   onBatchBegin?(batch: number, logs: Logs): Result
   onBatchEnd?(batch: number, logs: Logs): Result
+
+  /**
+   * @internal Before each epoch, ahead of all hooks, and before each step but the first of an epoch. Steps may be in
+   * flight: run.keep() is what they make of the model.
+   */
+  beforeStep?(run: TrainingRun): Result
+  /** @internal What it remembers from epoch to epoch, as JSON: a training that goes on from a backup calls recall(). */
+  memory?(): unknown
+  /** @internal Tensors that it keeps from epoch to epoch. */
+  keptValues?(): readonly Tensor[]
+  /** @internal After onTrainBegin: what memory() and keptValues() gave. The tensors are the callback's then. */
+  recall?(memory: unknown, values: readonly Tensor[]): void
 }
 
 const HOOKS: OptionTable<CallbackLike> = {
@@ -72,7 +86,7 @@ export function lambda(functions: CallbackLike): Callback {
 }
 
 /** @internal The callbacks of one call of fit, in order. */
-export class CallbackList {
+export class CallbackList implements Memories {
   private readonly list: readonly CallbackLike[]
   /** Those whose onTrainBegin was called. */
   private readonly begun = new Set<CallbackLike>()
@@ -80,6 +94,7 @@ export class CallbackList {
   readonly watchesBatches: boolean
   private readonly beginsBatches: boolean
   private readonly endsBatches: boolean
+  private readonly keepers: readonly Callback[]
 
   constructor(model: AnyModel, callbacks: CallbackLike | readonly CallbackLike[] = []) {
     this.list = Array.isArray(callbacks) ? callbacks : [callbacks as CallbackLike]
@@ -89,15 +104,45 @@ export class CallbackList {
     }
     const watching = this.list.filter((callback) => !(callback instanceof Callback) || callback.exact)
     this.watchesBatches = watching.some((callback) => callback.onBatchBegin !== undefined || callback.onBatchEnd !== undefined)
+    this.keepers = this.list.filter((callback): callback is Callback => callback instanceof Callback && callback.beforeStep !== undefined)
     this.beginsBatches = this.list.some((callback) => callback.onBatchBegin !== undefined)
     this.endsBatches = this.list.some((callback) => callback.onBatchEnd !== undefined)
   }
 
-  async trainBegin(): Promise<void> {
+  /** Undefined when nobody listens. */
+  beforeStep(run: TrainingRun): Promise<void> | undefined {
+    return this.keepers.length > 0 ? this.all(this.keepers, (callback) => callback.beforeStep?.(run)) : undefined
+  }
+  /** What the callbacks remember, in their order. */
+  memories(): unknown[] {
+    return this.list.map((callback) => (callback instanceof Callback ? (callback.memory?.() ?? null) : null))
+  }
+  /** The tensors they keep, by names. */
+  values(): Map<string, Tensor> {
+    const kept = this.list.map((callback) => (callback instanceof Callback ? (callback.keptValues?.() ?? []) : []))
+    return new Map(kept.flatMap((values, i) => values.map((t, k) => [`${CALLBACK}${i}/${k}`, t] as const)))
+  }
+  private recall({ remembered, rememberedValues }: TrainingRun): void {
+    const left = new Map(rememberedValues)
+    this.list.forEach((callback, i) => {
+      if (!(callback instanceof Callback) || (remembered[i] ?? null) === null || !callback.recall) return
+      const own = [...left].filter(([name]) => name.startsWith(`${CALLBACK}${i}/`))
+      for (const [name] of own) left.delete(name)
+      const place = (name: string): number => Number(name.slice(name.lastIndexOf('/') + 1))
+      callback.recall(
+        remembered[i],
+        own.sort(([a], [b]) => place(a) - place(b)).map(([, t]) => t),
+      )
+    })
+    for (const t of left.values()) t.dispose()
+  }
+
+  async trainBegin(run?: TrainingRun): Promise<void> {
     for (const callback of this.list) {
       this.begun.add(callback)
       await callback.onTrainBegin?.({})
     }
+    if (run) this.recall(run)
   }
   /** Every callback that has begun hears of the end, whatever the others do; the first error of theirs is thrown. */
   async trainEnd(logs: Logs): Promise<void> {
@@ -134,7 +179,10 @@ export class CallbackList {
     if (errors.length > 0) throw errors[0]
   }
 
-  private async each(call: (callback: CallbackLike) => Result | undefined): Promise<void> {
-    for (const callback of this.list) await call(callback)
+  private each(call: (callback: CallbackLike) => Result | undefined): Promise<void> {
+    return this.all(this.list, call)
+  }
+  private async all<T>(list: readonly T[], call: (callback: T) => Result | undefined): Promise<void> {
+    for (const callback of list) await call(callback)
   }
 }

@@ -83,6 +83,21 @@ export class EarlyStopping extends Callback {
     }
   }
 
+  override memory(): unknown {
+    const { wait, best, bestEpoch } = this
+    return { wait, best: Number.isFinite(best) ? best : null, bestEpoch }
+  }
+  override keptValues(): readonly Tensor[] {
+    return this.kept ?? []
+  }
+  override recall(memory: unknown, values: readonly Tensor[]): void {
+    const { wait, best, bestEpoch } = memory as { wait: number; best: number | null; bestEpoch: number }
+    this.wait = wait
+    this.best = best ?? this.best
+    this.bestEpoch = bestEpoch
+    if (values.length > 0) this.kept = [...values]
+  }
+
   /** The weights stay those of the last step. */
   override onTrainError(): void {
     this.forget()

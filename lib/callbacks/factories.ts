@@ -1,4 +1,5 @@
 // The callbacks of the package.
+export { backupAndRestore } from './backup_and_restore.js'
 export { lambda } from './callback.js'
 export { earlyStopping } from './early_stopping.js'
 export { learningRateScheduler, reduceLrOnPlateau } from './learning_rate.js'

@@ -80,6 +80,17 @@ export class ReduceLrOnPlateau extends Callback {
     this.cooling = 0
   }
 
+  override memory(): unknown {
+    const { best, wait, cooling } = this
+    return { wait, cooling, best: Number.isFinite(best) ? best : null }
+  }
+  override recall(memory: unknown): void {
+    const { best, wait, cooling } = memory as { best: number | null; wait: number; cooling: number }
+    this.best = best ?? this.best
+    this.wait = wait
+    this.cooling = cooling
+  }
+
   override onEpochEnd(epoch: number, logs: Logs): void {
     const { factor = 0.1, patience = 10, cooldown = 0, minLr = 0, verbose } = this.options
     const { optimizer } = this.model

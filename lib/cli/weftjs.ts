@@ -7,6 +7,7 @@ import * as bench from './bench.js'
 import * as build from './build.js'
 import * as changeKey from './change_key.js'
 import { type Command, UsageError } from './command.js'
+import * as convert from './convert.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
 import * as key from './key.js'
@@ -18,6 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
   doctor,
   bench,
   info,
+  convert,
   serve,
   key,
   publish,

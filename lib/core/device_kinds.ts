@@ -60,7 +60,11 @@ const accelerators: Readonly<Record<Accelerator, AcceleratorRow>> = {
 
 export const ACCELERATORS: readonly Accelerator[] = Object.keys(accelerators) as Accelerator[]
 
-const rows: Readonly<Record<DeviceKind, Row>> = { cpu: { title: 'CPU', precisions: ['float32', 'tf32'] }, ...accelerators }
+const rows: Readonly<Record<DeviceKind, Row>> = {
+  // products in tf32 are allowed to be as exact as float32; rounding to bfloat16 only where it is faster
+  cpu: { title: 'CPU', precisions: native.multipliesBfloat16 ? ['float32', 'tf32', 'mixedBfloat16'] : ['float32', 'tf32'] },
+  ...accelerators,
+}
 
 /** The kind of the device `id`; undefined where the text is no id. */
 export function kindOf(id: string): DeviceKind | undefined {
@@ -133,8 +137,8 @@ export function checkPrecision(what: string, id: string, precision: ProgramSpec[
   const kind = kindOf(id)!
   if (precision === undefined || rows[kind].precisions.includes(precision)) return
   const able = ACCELERATORS.filter((other) => rows[other].precisions.includes(precision))
-  const titles = able.map((other) => `a ${rows[other].title}`).join(' or ')
-  throw new WeftError('ERR_ARGUMENT', `${what}: precision '${precision}' needs ${titles}; the ${rows[kind].title} computes in float32`, {
+  const titles = [...able.map((other) => `a ${rows[other].title}`), 'a processor with AVX-512 BF16'].join(' or ')
+  throw new WeftError('ERR_ARGUMENT', `${what}: precision '${precision}' needs ${titles}; this ${rows[kind].title} computes in float32`, {
     hint: `Use 'float32', or setDevice('${able[0]}') first`,
   })
 }

@@ -23,7 +23,8 @@ export type Precision = 'float32' | 'tf32' | 'mixedBfloat16'
 export interface JitOptions {
   /**
    * Accuracy of matrix products and convolutions of float32 values: 'float32' (default), or operands rounded to tf32 or
-   * bfloat16, with float32 sums. 'tf32' changes nothing on the CPU; 'mixedBfloat16' needs a CUDA device.
+   * bfloat16, with float32 sums. On the CPU 'tf32' changes nothing. 'mixedBfloat16' needs a CUDA device, or a processor
+   * with AVX-512 BF16, which rounds the operands of matMul and dense; ERR_ARGUMENT elsewhere.
    */
   precision?: Precision
   /** Shown in warnings and errors. Default: the function's name. */

@@ -86,6 +86,17 @@ export function callState(own: number | undefined): Tensor {
   return own === undefined && currentTrace() ? advance(randomState()) : tensor(fresh(own))
 }
 
+/** @internal Where the sequence of shuffle orders is: nextSeed() goes on from there. */
+export interface ShuffleSequence {
+  readonly seed: number
+  readonly drawn: number
+}
+export const shuffleSequence = (): ShuffleSequence => ({ seed: currentSeed(), drawn: shuffles })
+export function resumeShuffles({ seed: from, drawn }: ShuffleSequence): void {
+  seed = from
+  shuffles = drawn
+}
+
 /** A seed for one shuffle order: a new one at each call, the same ones after the same setSeed(). */
 export function nextSeed(): number {
   // SplitMix32's finalizer (Steele et al. 2014) over the seed and the count

@@ -15,6 +15,14 @@ export interface Source<T> {
   openIn?(order: Uint32Array): AsyncIterator<T, void>
   /** dtypes that plain numbers of the samples had where they came from. */
   readonly dtypes?: Dtypes
+  /** The orders of the shuffles in the pipeline, the first one first. */
+  readonly orders?: readonly ShuffleOrder[]
+}
+
+/** Where a shuffle is: the seed of its orders, and the number of the next pass. */
+export interface ShuffleOrder {
+  seed: number
+  pass: number
 }
 
 export interface ShuffleOptions {
@@ -54,6 +62,11 @@ export class Dataset<T> implements AsyncIterable<T> {
     return this.source.size
   }
 
+  /** @internal Of the shuffles in the pipeline: setting them repeats the passes that followed. */
+  get orders(): readonly ShuffleOrder[] {
+    return this.source.orders ?? []
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<T, void> {
     return this.source.open()
   }
@@ -70,13 +83,14 @@ export class Dataset<T> implements AsyncIterable<T> {
     const seed = options.seed ?? nextSeed()
     if (!Number.isFinite(seed)) throw new WeftError('ERR_ARGUMENT', `shuffle: seed must be a number, got ${seed}`)
     const again = options.reshuffleEachIteration ?? true
-    let passes = 0
+    const order: ShuffleOrder = { seed, pass: 0 }
     const { source } = this
-    return this.stage(size, () => {
-      const draw = draws(seed, again ? passes++ : 0)
+    const open = (): AsyncIterator<T, void> => {
+      const draw = draws(order.seed, again ? order.pass++ : 0)
       if (source.openIn && known && bufferSize >= size) return source.openIn(permutation(size, draw))
       return shuffled(source, bufferSize, draw)
-    })
+    }
+    return new Dataset<T>({ ...passedOn(source), size, open, orders: [...this.orders, order] })
   }
 
   /** Elements put through `fn(element, index)`, which may be async. */
@@ -86,7 +100,7 @@ export class Dataset<T> implements AsyncIterable<T> {
     const { source } = this
     return new Dataset<R>({
       size: source.size,
-      ...(source.dtypes && { dtypes: source.dtypes }),
+      ...passedOn(source),
       async *open() {
         let index = 0
         for await (const element of pass(source)) yield await fn(element, index++)
@@ -180,6 +194,7 @@ export class Dataset<T> implements AsyncIterable<T> {
     const batches = source.size === undefined ? undefined : dropRemainder ? Math.floor(source.size / size) : Math.ceil(source.size / size)
     return new Dataset<Batch>({
       size: batches,
+      ...(source.orders && { orders: source.orders }),
       async *open() {
         let samples: T[] = []
         for await (const sample of pass(source)) {
@@ -234,9 +249,15 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** The next stage of the pipeline, whose elements are still those of this one. */
   private stage(size: number | undefined, open: () => AsyncIterator<T, void>): Dataset<T> {
-    return new Dataset<T>({ size, open, ...(this.source.dtypes && { dtypes: this.source.dtypes }) })
+    return new Dataset<T>({ size, open, ...passedOn(this.source) })
   }
 }
+
+/** What the stages of a pipeline pass on. */
+const passedOn = ({ dtypes, orders }: Source<unknown>): Pick<Source<never>, 'dtypes' | 'orders'> => ({
+  ...(dtypes && { dtypes }),
+  ...(orders && { orders }),
+})
 
 const pass = <T>(source: Source<T>): AsyncIterable<T> => ({ [Symbol.asyncIterator]: () => source.open() })
 

@@ -131,6 +131,12 @@ export const holdsModel = (folder: string): Promise<boolean> =>
     () => false,
   )
 
+/** Whether a folder holds what is left of a model that was being removed, and nothing else. */
+export async function isRemainder(folder: string): Promise<boolean> {
+  const names = (await readdir(folder).catch((): string[] => [])).filter((name) => !isStagingName(name) && !NOT_OURS.has(name))
+  return !names.includes(TRAINING_FILE) && names.every((name) => name === COMMIT || FILES.includes(name))
+}
+
 /** Where bytes are written to, one after the other. */
 export interface Sink {
   write(bytes: Uint8Array): Promise<{ bytesWritten: number }>

@@ -5,11 +5,11 @@ import { isRecord } from '../core/tree.js'
 import { FORMAT } from './manifest.js'
 import { jsonObject, RegularFile } from './regular_file.js'
 
-const BY_ENDING: readonly (readonly [string, string])[] = [
-  ['.keras', 'a Keras model'],
+const BY_ENDING: readonly (readonly [ending: string, what: string, hint?: string])[] = [
+  ['.keras', 'a Keras model', "Write loadKeras('model.keras')"],
   ['.h5', 'a Keras model in HDF5'],
   ['.hdf5', 'a Keras model in HDF5'],
-  ['.onnx', 'an ONNX model'],
+  ['.onnx', 'an ONNX model', "Write importOnnx('model.onnx')"],
   ['.gguf', 'a GGUF model'],
   ['.tflite', 'a TensorFlow Lite model'],
   ['.pt', 'a PyTorch file'],
@@ -33,30 +33,32 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
   if (names.has('model.json')) {
     const json = await jsonOf(path.join(place, 'model.json'))
     if (json?.['format'] === FORMAT) return undefined
-    if (json && isTfjs(json)) return foreign('a TensorFlow.js model')
+    if (json && isTfjs(json)) return foreign('a TensorFlow.js model', "Write loadTfjs('model.json')")
   }
   if (names.has('config.json')) {
     const config = await jsonOf(path.join(place, 'config.json'))
     if (config && (typeof config['model_type'] === 'string' || Array.isArray(config['architectures'])))
-      return foreign('a Hugging Face model')
+      return foreign('a Hugging Face model', "Write loadPretrained('folder')")
   }
   const only = BY_ENDING.find(([ending]) => [...names].some((name) => name.endsWith(ending)))
-  return only && !names.has('model.json') ? { what: `a folder with ${only[1]} in it`, hint: NO_IMPORT } : undefined
+  return only && !names.has('model.json') ? { what: `a folder with ${only[1]} in it`, hint: only[2] ?? NO_IMPORT } : undefined
 }
 
-const NO_IMPORT = 'This version of weftjs does not import models of other programs; it loads what save() wrote'
-const foreign = (what: string): { what: string; hint: string } => ({ what, hint: NO_IMPORT })
+const NO_IMPORT =
+  'loadModel() loads what save() wrote; loadKeras(), loadTfjs(), importOnnx() and loadPretrained() load models of other programs'
+const foreign = (what: string, hint: string = NO_IMPORT): { what: string; hint: string } => ({ what, hint })
 
 async function fileKind(file: string): Promise<{ what: string; hint: string } | undefined> {
   const known = BY_ENDING.find(([ending]) => file.toLowerCase().endsWith(ending))
-  if (known) return foreign(known[1])
+  if (known) return foreign(known[1], known[2])
   if (path.extname(file) !== '.json') return undefined
   const json = await jsonOf(file)
   if (json === undefined) return undefined
   if (json['format'] === FORMAT)
     return { what: 'the file of a saved model, and models are loaded by their folder', hint: `Write loadModel('${path.dirname(file)}')` }
-  if (isTfjs(json)) return foreign('a TensorFlow.js model')
-  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string') return foreign('a Hugging Face model')
+  if (isTfjs(json)) return foreign('a TensorFlow.js model', "Write loadTfjs('model.json')")
+  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string')
+    return foreign('a Hugging Face model', "Write loadPretrained('folder')")
   return undefined
 }
 

@@ -1,4 +1,6 @@
 // Saving and loading of models.
 import './save.js'
+import './plot.js'
 import './weights_file.js'
+export type { PlotOptions } from './plot.js'
 export { type LoadOptions, loadModel } from './load.js'

@@ -10,8 +10,9 @@ import { sameShape } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import { uploadPart } from '../core/transfer.js'
 import { whileLoading } from '../layers/loading.js'
-import { type LayerJson, layerFromJson } from '../layers/serialize.js'
+import { type LayerJson, layerFromJson, loadNamed } from '../layers/serialize.js'
 import { type AnyModel, Model } from '../model/model.js'
+import { CALLBACK } from '../model/run.js'
 import { assetsFromJson } from './assets.js'
 import { FILES, findFolder, MODEL_FILE, type OpenFiles, OPTIMIZER_FILE, TRAINING_FILE, WEIGHTS_FILE, withFiles } from './folder.js'
 import { recognize } from './foreign.js'
@@ -81,6 +82,7 @@ export async function modelOfFiles(files: OpenFiles, options: LoadOptions): Prom
   const training = await readTraining(files.get(TRAINING_FILE)!, checksum ? manifest.files.get(TRAINING_FILE)!.sha256 : undefined)
   const weights = await SafetensorsFile.read(files.get(WEIGHTS_FILE)!)
   const state = await SafetensorsFile.read(files.get(OPTIMIZER_FILE)!)
+  await loadNamed(manifest.model)
   const where = options.device ?? currentDevice()
   const { model, variables, optimizer } = withDevice(where, () => made({ manifest, training, weights, state }, files, options))
   try {
@@ -176,7 +178,9 @@ const MOST_MESSAGE = 1000
 /** Throws ERR_FORMAT unless the file and the variables match one for one. */
 function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string, Variable>): void {
   for (const name of tensors.keys()) {
-    if (!variables.has(name)) throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model does not have`)
+    // what callbacks of a training kept is for that training alone
+    if (!variables.has(name) && !name.startsWith(CALLBACK))
+      throw new WeftError('ERR_FORMAT', `${path} has '${name}', which the model does not have`)
   }
   for (const [name, { dtype, shape }] of variables) {
     const entry = tensors.get(name)
@@ -193,17 +197,17 @@ function match({ path, tensors }: SafetensorsFile, variables: ReadonlyMap<string
 async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variable>, sha256: string | undefined): Promise<void> {
   // nobody else has the model yet, so that its memory may be written to once the runs that made it are done
   await finished(lastTicket())
-  const memoryOf = (entry: Entry): Buffer => variables.get(entry.name)!.held()
+  const memoryOf = (entry: Entry): Buffer | undefined => variables.get(entry.name)?.held()
   let staging = new Uint8Array(0)
   const target = async (entry: Entry, at: number, size: number): Promise<Uint8Array> => {
     const buffer = memoryOf(entry)
-    if (buffer.device === 0) return buffer.view().subarray(at, at + size)
+    if (buffer?.device === 0) return buffer.view().subarray(at, at + size)
     if (staging.length < size) staging = new Uint8Array(size)
     return staging.subarray(0, size)
   }
   const put = async (entry: Entry, at: number, chunk: Uint8Array): Promise<void> => {
     const buffer = memoryOf(entry)
-    if (buffer.device !== 0) await uploadPart(buffer, at, chunk)
+    if (buffer !== undefined && buffer.device !== 0) await uploadPart(buffer, at, chunk)
   }
   const found = await file.readAll(target, put, sha256 !== undefined)
   if (sha256 !== undefined && found !== sha256) throw notAsSaved(file.path)

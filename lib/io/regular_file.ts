@@ -1,8 +1,8 @@
 // Files opened for reading: regular ones only, so that no pipe is waited for and no device is read without an end.
-import { constants, type Stats } from 'node:fs'
+import { constants, readSync, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { systemError } from '../core/system_error.js'
+import { isSystemError, systemError } from '../core/system_error.js'
 
 /** What is read or hashed at a time. */
 export const CHUNK_BYTES: number = 8 << 20
@@ -38,6 +38,22 @@ export class RegularFile {
     return new RegularFile(file, handle, facts)
   }
 
+  /** Opens a file as `open` does; undefined where there is none. */
+  static async openIfThere(file: string): Promise<RegularFile | undefined> {
+    try {
+      return await RegularFile.open(file)
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  /** The text of a file; undefined where there is none. */
+  static async textIfThere(file: string): Promise<string | undefined> {
+    const opened = await RegularFile.openIfThere(file)
+    return opened?.text().finally(() => opened.close())
+  }
+
   protected static async opened(file: string): Promise<{ handle: FileHandle; facts: Stats }> {
     const check = (facts: Stats): void => {
       if (!facts.isFile()) throw new WeftError('ERR_FORMAT', `${file} is ${kindOf(facts)}, not a regular file`)
@@ -58,6 +74,20 @@ export class RegularFile {
   /** Fills `target` with the bytes from `position` on. ERR_FORMAT where the file ends before. */
   read(target: Uint8Array, position: number): Promise<void> {
     return this.readStored(target, position)
+  }
+
+  /** The same, while the caller waits. */
+  readSync(target: Uint8Array, position: number): void {
+    try {
+      for (let at = 0; at < target.length; ) {
+        const count = readSync(this.handle.fd, target, at, Math.min(CHUNK_BYTES, target.length - at), position + at)
+        if (count === 0)
+          throw new WeftError('ERR_FORMAT', `${this.path} ends at byte ${position + at}, it became shorter while it was read`)
+        at += count
+      }
+    } catch (error) {
+      throw systemError(`${this.path} cannot be read`, error, 'ERR_FORMAT')
+    }
   }
 
   /** Reads the whole file into memory, and returns it: what is read later is what is there now. */

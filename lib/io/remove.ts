@@ -1,7 +1,7 @@
 // Removal of saved models.
 import { rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
-import { FILES, inTurn, MODEL_FILE, settle } from './folder.js'
+import { FILES, inTurn, settle, TRAINING_FILE } from './folder.js'
 import { isSystemError, systemError } from '../core/system_error.js'
 
 /**
@@ -12,8 +12,8 @@ export function removeModel(folder: string): Promise<void> {
   return inTurn(folder, async () => {
     try {
       await settle(folder)
-      // without its description the rest is no model
-      for (const name of [MODEL_FILE, ...FILES]) await unlink(path.join(folder, name)).catch(ignore('ENOENT', 'ENOTDIR'))
+      // the description goes last: what is left by a process that ends meanwhile is known as ours, and is replaced
+      for (const name of [TRAINING_FILE, ...FILES]) await unlink(path.join(folder, name)).catch(ignore('ENOENT', 'ENOTDIR'))
       await rmdir(folder).catch(ignore('ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY'))
     } catch (error) {
       throw systemError(`${folder} cannot be removed`, error, 'ERR_ARGUMENT')

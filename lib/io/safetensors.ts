@@ -10,6 +10,7 @@ import { allocate, type Tensor } from '../core/tensor.js'
 import { keep, type Kept } from '../core/keep.js'
 import { type Sink, type WriteNew, writeNew } from './folder.js'
 import { CHUNK_BYTES, RegularFile } from './regular_file.js'
+import { FOREIGN_TYPES } from './foreign_types.js'
 import { systemError } from '../core/system_error.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
@@ -151,12 +152,34 @@ export class SafetensorsFile {
     return this.file.path
   }
 
-  static async read(file: RegularFile): Promise<SafetensorsFile> {
+  /**
+   * Reads the header.
+   * @param foreign also takes the types that no dtype here has, such as U16: see `Entry.type`
+   */
+  static async read(file: RegularFile, foreign = false): Promise<SafetensorsFile> {
     const length = Buffer.alloc(Math.min(8, file.size))
     await file.read(length, 0)
     const begin = Buffer.allocUnsafe(beginOf(length, file.size, file.path))
     await file.read(begin, 0)
-    return new SafetensorsFile(file, begin, parseHeader(begin.subarray(8), file.size - begin.length, file.path))
+    return new SafetensorsFile(file, begin, parseHeader(begin.subarray(8), file.size - begin.length, file.path, foreign))
+  }
+
+  /** The texts beside the tensors. */
+  get metadata(): Record<string, string> {
+    const header = JSON.parse(new TextDecoder().decode(this.begin.subarray(8))) as Record<string, unknown>
+    return Object.hasOwn(header, METADATA) ? (header[METADATA] as Record<string, string>) : {}
+  }
+
+  /** Fills `target` with the bytes of a tensor from `at` on. */
+  readPart({ from }: Entry, at: number, target: Uint8Array): Promise<void> {
+    return this.file.read(target, this.begin.length + from + at)
+  }
+  /** The same, while the caller waits. */
+  readPartSync({ from }: Entry, at: number, target: Uint8Array): void {
+    this.file.readSync(target, this.begin.length + from + at)
+  }
+  close(): Promise<void> {
+    return this.file.close()
   }
 
   /**
@@ -194,7 +217,7 @@ function beginOf(first: Uint8Array, size: number, what: string): number {
 
 const wrong = (what: string, reason: string): WeftError => new WeftError('ERR_FORMAT', `${what}: not a whole safetensors file: ${reason}`)
 
-function parseHeader(bytes: Uint8Array, size: number, what: string): Map<string, Entry> {
+function parseHeader(bytes: Uint8Array, size: number, what: string, foreign = false): Map<string, Entry> {
   let header: unknown
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -205,7 +228,7 @@ function parseHeader(bytes: Uint8Array, size: number, what: string): Map<string,
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw wrong(what, 'the header is not an object')
   const found = Object.entries(header)
     .filter(([name]) => name !== METADATA)
-    .map(([name, entry]) => checkEntry(name, entry, size, (reason) => wrong(what, reason)))
+    .map(([name, entry]) => checkEntry(name, entry, size, foreign, (reason) => wrong(what, reason)))
   checkCoverage(found, size, (reason) => wrong(what, reason))
   return new Map(found.map((entry) => [entry.name, entry]))
 }
@@ -215,28 +238,33 @@ const inOrder = (entries: Iterable<Entry>): Entry[] => [...entries].sort((a, b) 
 /** A tensor in a file: its place in the data, in bytes. */
 export interface Entry {
   readonly name: string
+  /** The type as the file writes it. */
+  readonly type: string
+  /** The dtype of that type; of a foreign type the one that its values are widened to. */
   readonly dtype: DType
   readonly shape: Shape
   readonly from: number
   readonly to: number
 }
 
-function checkEntry(name: string, entry: unknown, size: number, wrong: (reason: string) => WeftError): Entry {
+function checkEntry(name: string, entry: unknown, size: number, foreign: boolean, wrong: (reason: string) => WeftError): Entry {
   const {
     dtype: type,
     shape,
     data_offsets: offsets,
   } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>
-  const dtype = typeof type === 'string' ? DTYPES.get(type) : undefined
-  if (dtype === undefined) throw wrong(`tensor '${name}' has the unknown dtype ${show(type)}`)
+  const other = foreign && typeof type === 'string' ? FOREIGN_TYPES.get(type) : undefined
+  const dtype = other?.dtype ?? (typeof type === 'string' ? DTYPES.get(type) : undefined)
+  if (dtype === undefined || typeof type !== 'string') throw wrong(`tensor '${name}' has the unknown dtype ${show(type)}`)
   const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0
   if (!Array.isArray(shape) || !shape.every(isCount)) throw wrong(`tensor '${name}' has the shape ${show(shape)}`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
     throw wrong(`tensor '${name}' has the offsets ${show(offsets)}`)
   const [from, to] = offsets as [number, number]
   if (from > to || to > size) throw wrong(`tensor '${name}' lies at ${from} to ${to} of ${size} bytes of data`)
-  if (to - from !== sizeOf(shape) * bytesOf(dtype)) throw wrong(`tensor '${name}' of ${type} [${shape}] has ${to - from} bytes`)
-  return { name, dtype, shape, from, to }
+  if (to - from !== sizeOf(shape) * (other?.bytes ?? bytesOf(dtype)))
+    throw wrong(`tensor '${name}' of ${type} [${shape}] has ${to - from} bytes`)
+  return { name, type, dtype, shape, from, to }
 }
 
 /** Tensors must fill the data without gaps or overlaps, so that a file cannot hide or alias bytes. */

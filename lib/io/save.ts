@@ -10,7 +10,8 @@ import type { Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
 import { assetsToJson } from './assets.js'
-import { MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, type WriteNew, writeNew } from './folder.js'
+import type { KeptRun } from '../model/run.js'
+import { isRemainder, MODEL_FILE, OPTIMIZER_FILE, replaceFolder, TRAINING_FILE, WEIGHTS_FILE, type WriteNew, writeNew } from './folder.js'
 import { type FileFacts, FORMAT, isSavedModel, jsonText, manifestText } from './manifest.js'
 import { namedOptimizerState, namedVariables } from './names.js'
 import { pathOf, type Place } from '../core/place.js'
@@ -63,12 +64,12 @@ function checkAssets(assets: Record<string, unknown>): void {
 }
 
 /** How the model was compiled, with a warning where functions of the user's are part of it. */
-function compilation(model: AnyModel): object {
+function compilation(model: AnyModel, warns: boolean): object {
   const { optimizer } = model
   const json = model.compiled.toJson()
   const own = (kind: 'loss' | 'metrics'): string[] => ownNames(json[kind])
   const parts = [...own('loss').map((name) => `losses: { ${name} }`), ...own('metrics').map((name) => `metrics: { ${name} }`)]
-  if (parts.length > 0) {
+  if (warns && parts.length > 0) {
     warnOnce(
       'WEFT_SAVE',
       `${model.name} is compiled with functions of yours, which are not saved. Give them when it is loaded: loadModel(folder, { ${parts.join(', ')} }), or call compile() then`,
@@ -82,26 +83,28 @@ type Values = ReadonlyMap<string, Kept>
 /** What is saved of a model. */
 interface Snapshot {
   readonly content: { model: LayerJson; assets: unknown }
-  readonly training: string
+  readonly training: object
+  /** Where the training is that goes on meanwhile. */
+  readonly run: KeptRun | undefined
   readonly weights: Values
   readonly state: Values
 }
 
 /** What is saved of a model, as of now: steps may run, and objects change, while the save waits for its turn. */
-function snapshot(model: AnyModel, assets: unknown): Snapshot {
+function snapshot(model: AnyModel, assets: unknown, run: KeptRun | undefined): Snapshot {
   const content = plain({ model: layerToJson(model), assets: assetsToJson(assets) })
-  const compiled = model.isCompiled ? compilation(model) : undefined
-  const training = {
+  const compiled = model.isCompiled ? compilation(model, run === undefined) : undefined
+  const training = plain({
     compiled,
     learningRate: compiled && !model.optimizer.isScheduled ? model.optimizer.learningRate : undefined,
     shuffle: model.shuffleState,
     epochs: model.epochsTrained,
-  }
+  })
   const variables = namedVariables(model)
   const optimizer = compiled ? namedOptimizerState(model, variables) : new Map<string, Variable>()
   const weights = keptValues(variables)
-  const state = keptValues(optimizer)
-  return { content, training: jsonText(training), weights, state }
+  const state = new Map([...keptValues(optimizer), ...(run?.values ?? [])])
+  return { content, training, run, weights, state }
 }
 
 /** A copy of the value as JSON keeps it. */
@@ -114,7 +117,9 @@ function plain<T>(value: T): T {
 }
 
 /** Writes the files of a model into an empty folder. */
-async function writeModel(folder: string, { content, training, weights, state }: Snapshot, create: WriteNew = writeNew): Promise<void> {
+async function writeModel(folder: string, saved: Snapshot, create: WriteNew = writeNew): Promise<void> {
+  const { content, run, weights, state } = saved
+  const training = jsonText(run === undefined ? saved.training : { ...saved.training, run: await run.toJson() })
   const metadata = { format: FORMAT }
   const files = new Map<string, FileFacts>()
   files.set(WEIGHTS_FILE, await writeKept(path.join(folder, WEIGHTS_FILE), weights, metadata, create))
@@ -136,6 +141,15 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
   model.assets = assets
 }
 
+/**
+ * Saves a model, as of now, and where its training is. The folder may also hold what is left of a backup that was being
+ * removed.
+ */
+export async function saveBackup(model: AnyModel, folder: string, run: KeptRun): Promise<void> {
+  const mayReplace = async (place: string): Promise<boolean> => (await isSavedModel(place)) || isRemainder(place)
+  await withSnapshot(model, {}, (saved) => replaceFolder(folder, (fresh) => writeModel(fresh, saved), mayReplace), run)
+}
+
 /** Writes the files of a model, as of now, into an empty folder, each by `create`. */
 export async function writeModelFiles(model: AnyModel, folder: string, create: WriteNew): Promise<void> {
   await withSnapshot(model, {}, (saved) => writeModel(folder, saved, create))
@@ -145,6 +159,7 @@ async function withSnapshot(
   model: AnyModel,
   options: SaveOptions,
   write: (saved: Snapshot) => Promise<void>,
+  run?: KeptRun,
 ): Promise<Record<string, unknown>> {
   if (!model.built)
     throw new WeftError('ERR_STATE', `${model.name}: save() before the weights exist`, {
@@ -152,11 +167,11 @@ async function withSnapshot(
     })
   const assets = options.assets ?? model.assets
   checkAssets(assets)
-  const saved = snapshot(model, assets)
+  const saved = snapshot(model, assets, run)
   try {
     await write(saved)
   } finally {
-    for (const kept of [...saved.weights.values(), ...saved.state.values()]) kept.release()
+    for (const [name, kept] of [...saved.weights, ...saved.state]) if (!run?.values.has(name)) kept.release()
   }
   return assets
 }

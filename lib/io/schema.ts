@@ -1,6 +1,7 @@
 // The schema of saved models: what model.json and training.json must look like before anything is made from them.
 import { WeftError } from '../core/error.js'
 import { isRecord, isValue, leavesOf } from '../core/tree.js'
+import type { RunJson } from '../model/run.js'
 
 /** How deep values may be nested. */
 const MOST_DEPTH = 200
@@ -111,23 +112,45 @@ export interface Training {
   readonly learningRate?: number | null
   readonly shuffle?: { readonly seed: number; readonly pass: number }
   readonly epochs?: number
+  /** Where a training was, of backups. */
+  readonly run?: RunJson
 }
 
 /** training.json, checked; ERR_FORMAT. */
 export function checkTraining(file: string, json: Json): Training {
   checkDepth(file, json)
   const wrong = (what: string): WeftError => new WeftError('ERR_FORMAT', `${file}: ${what}`)
-  const { compiled, learningRate, shuffle, epochs } = json
+  const { compiled, learningRate, shuffle, epochs, run } = json
   if (epochs !== undefined && !isCount(epochs)) throw wrong('epochs is not a number of epochs')
   if (learningRate !== undefined && learningRate !== null && typeof learningRate !== 'number') throw wrong('learningRate is not a number')
-  if (shuffle !== undefined && !(isRecord(shuffle) && Number.isSafeInteger(shuffle['seed']) && isCount(shuffle['pass'])))
-    throw wrong('shuffle is not { seed, pass }')
+  if (shuffle !== undefined && !isShuffle(shuffle)) throw wrong('shuffle is not { seed, pass }')
+  if (run !== undefined && !isRun(run)) throw wrong('run does not say where a training was')
   if (compiled === undefined) return json as Training
   if (!isRecord(compiled)) throw wrong('compiled is not a record')
   const { optimizer } = compiled
   if (!isRecord(optimizer) || typeof optimizer['className'] !== 'string' || !isRecord(optimizer['config']))
     throw wrong('the optimizer is missing')
   return json as unknown as Training
+}
+
+const isShuffle = (value: unknown): boolean => isRecord(value) && Number.isSafeInteger(value['seed']) && isCount(value['pass'])
+
+function isRun(run: unknown): run is RunJson {
+  if (!isRecord(run) || !isCount(run['epoch']) || !isCount(run['step']) || !Array.isArray(run['callbacks'])) return false
+  const { data, figures } = run
+  if (!isRecord(data) || !Array.isArray(figures)) return false
+  const { shuffle, rows, batchSize, orders, sequence, taken } = data
+  const isOptional = (value: unknown, check: (value: unknown) => boolean): boolean => value === undefined || check(value)
+  const isSequence = (value: unknown): boolean => isRecord(value) && Number.isSafeInteger(value['seed']) && isCount(value['drawn'])
+  return (
+    isOptional(shuffle, isShuffle) &&
+    [rows, batchSize, taken].every((value) => isOptional(value, isCount)) &&
+    isOptional(orders, (value) => Array.isArray(value) && value.every(isShuffle)) &&
+    isOptional(sequence, isSequence) &&
+    figures.every(
+      (figure) => isRecord(figure) && DTYPES.has(figure['dtype']) && isShape(figure['shape']) && typeof figure['base64'] === 'string',
+    )
+  )
 }
 
 /** Names of the functions in a saved loss or in saved metrics. */

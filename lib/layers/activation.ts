@@ -184,6 +184,29 @@ export class Elu extends ActivationLayer<EluOptions> {
 /** x above 0, alpha · (eˣ - 1) below. */
 export const elu: LayerFactory<typeof Elu> = layer(Elu)
 
+export interface ThresholdedReluOptions {
+  /** Values up to it become 0. Default 1. */
+  theta?: number
+}
+
+export class ThresholdedRelu extends ActivationLayer<ThresholdedReluOptions> {
+  static override readonly className: string = 'ThresholdedRelu'
+  static override readonly options: OptionTable<ThresholdedReluOptions> = { theta: 'number' }
+  private readonly theta: number
+
+  constructor(config: ThresholdedReluOptions & LayerOptions = {}) {
+    super(config)
+    this.theta = this.numberOption('layers.thresholdedRelu', 'theta', config.theta ?? 1, 0)
+  }
+
+  call(x: Tensor): Tensor {
+    return ops.mul(x, ops.cast(ops.greater(x, this.theta), x.dtype))
+  }
+}
+
+/** x above theta, 0 below (Konda et al. 2014). */
+export const thresholdedRelu: LayerFactory<typeof ThresholdedRelu> = layer(ThresholdedRelu)
+
 export interface SoftmaxOptions {
   /** Default -1. */
   axis?: number

@@ -58,7 +58,7 @@ function checkStrides(what: string, strides: readonly number[], dilations: reado
   }
 }
 
-abstract class Convolution<
+export abstract class Convolution<
   C extends BiasOptions & { activation?: ActivationLike; activityRegularizer?: RegularizerLike },
 > extends ActivatedLayer<C> {
   kernel!: Variable

@@ -152,3 +152,36 @@ export class GaussianDropout extends Random<SpatialDropoutOptions> {
 
 /** Multiplies by normal noise of mean 1 while training. */
 export const gaussianDropout: LayerFactory<typeof GaussianDropout> = layer(GaussianDropout)
+
+export interface AlphaDropoutOptions extends SpatialDropoutOptions {
+  /** Shape of the choice, repeated along axes of 1; null: as the input. Default: the input's. */
+  noiseShape?: DynamicShape
+}
+
+/** What selu tends to: dropped values take it, so that mean and variance stay. */
+const SATURATED = -1.7580993408473766
+
+/** Dropout that keeps mean and variance of what selu makes (Klambauer et al. 2017). */
+export class AlphaDropout extends Random<AlphaDropoutOptions> {
+  static override readonly className: string = 'AlphaDropout'
+  static override readonly options: OptionTable<AlphaDropoutOptions> = { ...RATE_OPTIONS, noiseShape: 'any' }
+
+  constructor(config: AlphaDropoutOptions & LayerOptions) {
+    super(config)
+    rateOption('layers.alphaDropout', this.config.rate)
+  }
+
+  call(x: Tensor, { training }: CallOptions): Tensor {
+    const { rate, noiseShape } = this.config
+    if (!training || rate === 0) return x
+    const shape = noiseShape ? noiseShape.map((extent, axis) => extent ?? x.shape[axis]!) : x.shape
+    // 1 where a value stays, 0 where it goes
+    const kept = ops.mul(ops.dropout(ops.ones(shape, { dtype: x.dtype }), rate, { state: this.state }), 1 - rate)
+    const scale = ((1 - rate) * (1 + rate * SATURATED ** 2)) ** -0.5
+    const mixed = ops.add(ops.mul(x, kept), ops.mul(ops.sub(1, kept), SATURATED))
+    return ops.add(ops.mul(mixed, scale), -scale * SATURATED * rate)
+  }
+}
+
+/** Drops values while training, so that mean and variance stay: goes with activation 'selu'. */
+export const alphaDropout: LayerFactory<typeof AlphaDropout> = layer(AlphaDropout)

@@ -48,21 +48,18 @@ export {
   type RepeatVector,
   type ZeroPadding2d,
   type Cropping2d,
-  type UpSampling2d,
   type ReshapeOptions,
   type PermuteOptions,
   type RepeatVectorOptions,
   type Sides,
   type ZeroPadding2dOptions,
   type Cropping2dOptions,
-  type UpSampling2dOptions,
   flatten,
   reshape,
   permute,
   repeatVector,
   zeroPadding2d,
   cropping2d,
-  upSampling2d,
 } from './shape.js'
 export {
   type Rescaling,
@@ -97,18 +94,21 @@ export {
   type Prelu,
   type Elu,
   type Softmax,
+  type ThresholdedRelu,
   type ActivationOptions,
   type ReluOptions,
   type LeakyReluOptions,
   type PreluOptions,
   type EluOptions,
   type SoftmaxOptions,
+  type ThresholdedReluOptions,
   activation,
   relu,
   leakyRelu,
   prelu,
   elu,
   softmax,
+  thresholdedRelu,
 } from './activation.js'
 export {
   type Dropout,
@@ -116,15 +116,47 @@ export {
   type SpatialDropout2d,
   type GaussianNoise,
   type GaussianDropout,
+  type AlphaDropout,
   type DropoutLayerOptions,
   type SpatialDropoutOptions,
   type GaussianNoiseOptions,
+  type AlphaDropoutOptions,
   dropout,
   spatialDropout1d,
   spatialDropout2d,
   gaussianNoise,
   gaussianDropout,
+  alphaDropout,
 } from './dropout.js'
+export {
+  type CenterCrop,
+  type CenterCropOptions,
+  type Interpolation,
+  type Resizing,
+  type ResizingOptions,
+  type UpSampling2d,
+  type UpSampling2dOptions,
+  centerCrop,
+  resizing,
+  upSampling2d,
+} from './resampling.js'
+export { type CategoryEncoding, type CategoryEncodingOptions, type CategoryMode, categoryEncoding } from './category_encoding.js'
+export { type ConvLstm2d, type ConvLstm2dOptions, convLstm2d } from './convolutional_lstm.js'
+export { type SeparableConv2d, type SeparableConv2dLayerOptions, separableConv2d } from './separable_convolution.js'
+export {
+  type AveragePooling3d,
+  type Conv3d,
+  type Conv3dTranspose,
+  type MaxPooling3d,
+  type Conv3dLayerOptions,
+  type Conv3dTransposeLayerOptions,
+  type Pooling3dOptions,
+  type Size3,
+  averagePooling3d,
+  conv3d,
+  conv3dTranspose,
+  maxPooling3d,
+} from './volume.js'
 export { type Embedding, type EmbeddingOptions, embedding } from './embedding.js'
 export { type Masking, type MaskingOptions, masking } from './masking.js'
 export {

@@ -28,6 +28,28 @@ export function registerLoader(className: string, loader: Loader): void {
   loaders.set(className, loader)
 }
 
+/** Classes whose code is loaded when a saved model names one of them. */
+const later = new Map<string, () => Promise<unknown>>()
+
+/** @internal For models of other formats, whose code most programs never need: `load` registers the class's loader. */
+export function registerLater(className: string, load: () => Promise<unknown>): void {
+  later.set(className, load)
+}
+
+/** @internal Loads the code of the classes that the JSON of a model names. */
+export async function loadNamed(json: unknown): Promise<void> {
+  const named = new Set<string>()
+  const pending = [json]
+  while (pending.length > 0) {
+    const value = pending.pop()
+    if (typeof value !== 'object' || value === null) continue
+    const { className } = value as { className?: unknown }
+    if (typeof className === 'string' && !loaders.has(className)) named.add(className)
+    for (const part of Object.values(value)) pending.push(part)
+  }
+  for (const className of named) await later.get(className)?.()
+}
+
 /** JSON of the layer. ERR_ARGUMENT for what is no data, such as functions. */
 export function layerToJson(layer: AnyLayer): LayerJson {
   const json = (value: unknown, path: string): unknown => {

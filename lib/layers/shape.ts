@@ -1,6 +1,6 @@
 // Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
 import { isInteger } from '../core/checks.js'
-import { type Shape, sizeOf } from '../core/spec.js'
+import { sizeOf } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
@@ -9,7 +9,7 @@ import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { IMAGES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
-import { integerOption, pairOption, type Size } from './options.js'
+import { integerOption, pairOption } from './options.js'
 
 /** Layers that keep the dtype of what they move. */
 abstract class Moving<C extends object> extends Layer<C> {
@@ -196,31 +196,3 @@ export class Cropping2d extends Moving<Cropping2dOptions> {
 
 /** Images without their borders. */
 export const cropping2d: LayerFactory<typeof Cropping2d> = layer(Cropping2d)
-
-export interface UpSampling2dOptions {
-  /** Repetitions of rows and columns. Default 2. */
-  size?: Size
-}
-
-/** Repeats rows and columns: nearest-neighbour enlargement. */
-export class UpSampling2d extends Moving<UpSampling2dOptions> {
-  static override readonly className: string = 'UpSampling2d'
-  static override readonly options: OptionTable<UpSampling2dOptions> = { size: 'any' }
-  protected override inputSpec: InputSpec | undefined = IMAGES
-  private readonly size: [number, number]
-
-  constructor(config: UpSampling2dOptions & LayerOptions = {}) {
-    super(config)
-    this.size = pairOption('layers.upSampling2d', 'size', config.size ?? 2)
-  }
-
-  call(x: Tensor): Tensor {
-    const [n, h, w, c] = x.shape as unknown as [number, number, number, number]
-    const [rows, columns] = this.size
-    const repeated: Shape = [n, h, rows, w, columns, c]
-    return ops.reshape(ops.broadcastTo(ops.reshape(x, [n, h, 1, w, 1, c]), repeated), [n, h * rows, w * columns, c])
-  }
-}
-
-/** Images with each row and column repeated. */
-export const upSampling2d: LayerFactory<typeof UpSampling2d> = layer(UpSampling2d)

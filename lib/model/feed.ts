@@ -108,6 +108,8 @@ export function leaves(what: string, tree: Tree | undefined): [string, Tensor][]
 export function toColumns(forms: Forms, x: unknown, y: unknown, sampleWeight: unknown, owned: Tensor[]): Columns {
   const inputs = toTree('x', x, owned, forms.device, forms.listOfInputs)
   const targets = y === undefined ? undefined : toTree('y', y, owned, forms.device, forms.listOfOutputs)
+  if (inputs instanceof Tensor && inputs.rank > 0 && targets === undefined && sampleWeight === undefined)
+    return { x: inputs, y: undefined, sampleWeight: undefined, rows: inputs.shape[0]! }
   const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned, forms.device)
   if (weights !== undefined && !(weights instanceof Tensor))
     throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')
@@ -161,8 +163,18 @@ export function checkEnds(option: string, source: unknown): void {
  * given.
  */
 export async function openStream(source: StreamSource, option?: string): Promise<AsyncIterator<unknown> | Iterator<unknown>> {
+  return iteratorOf(await streamOf(source, option))
+}
+
+/** The stream that a source is, or gives for one pass; checked as openStream() does. */
+export async function streamOf(source: StreamSource, option?: string): Promise<Stream> {
   const stream = typeof source === 'function' ? await source() : source
   if (option !== undefined) checkEnds(option, stream)
+  return stream
+}
+
+/** Opens a stream. */
+export function iteratorOf(stream: Stream): AsyncIterator<unknown> | Iterator<unknown> {
   if (typeof stream === 'object' && stream !== null) {
     if (Symbol.asyncIterator in stream) return stream[Symbol.asyncIterator]()
     if (Symbol.iterator in stream) return stream[Symbol.iterator]()

@@ -5,7 +5,7 @@ import { draws, permutation } from '../data/shuffle.js'
 import { balancedWeights, classWeightOption } from './class_weight.js'
 import { ascending } from './evaluate.js'
 import { type Columns, isStream, type ModelData, type StreamSource, toColumns } from './feed.js'
-import type { AnyModel } from './model.js'
+import type { AnyModel, ShuffleState } from './model.js'
 import { rowsSource, type Source, streamSource } from './source.js'
 import type { FitOptions } from './training.js'
 
@@ -44,14 +44,29 @@ export async function openSources(
       `fit: validationSplit ${validationSplit} of ${rows} samples leaves ${kept} to train on and ${rows - kept} to validate with`,
     )
   }
+  let last: ShuffleState | undefined
   const order = (): Int32Array => {
     if (!shuffle) return ascending(0, kept)
-    const { seed, pass } = model.nextShuffle()
+    last = model.nextShuffle()
+    const { seed, pass } = last
     return new Int32Array(permutation(kept, draws(seed, pass)).buffer)
   }
   const classWeight = given === 'balanced' ? await balancedWeights('fit', columns.y, kept) : given
   return {
-    training: rowsSource(columns, { batchSize, order, stepsPerEpoch, classWeight }),
+    training: rowsSource(columns, {
+      batchSize,
+      order,
+      shuffle: {
+        get next() {
+          return shuffle ? model.shuffleState : undefined
+        },
+        get last() {
+          return last
+        },
+      },
+      stepsPerEpoch,
+      classWeight,
+    }),
     validation: kept < rows ? heldOut(columns, kept, rows, options) : validation,
   }
 }

@@ -11,6 +11,7 @@ import { isRecord, mapTree, walk } from '../core/tree.js'
 import { callMasked } from '../ops/masks.js'
 import { ComposedModel } from './composed.js'
 import { type FunctionalConfig, functionalConfig, wireConfig } from './functional_json.js'
+import type { LayerGraph } from './layer_graph.js'
 import type { SummaryRow } from './summary.js'
 
 /** One tensor, or a list or record of them. */
@@ -230,6 +231,32 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
       })
     }
     return rows
+  }
+
+  override layerGraph(): LayerGraph {
+    const all = [...new Set([...this.ins.map((t) => t.node), ...this.nodes])]
+    const ids = new Map(all.map((node, i) => [node, `node${i}`]))
+    // an input that is an inner value of another model is where this one begins
+    const begins = new Set(this.ins)
+    const seen = new Set<AnyLayer>()
+    const counted = (layer: AnyLayer): number | undefined => (seen.has(layer) ? undefined : seen.add(layer) && layer.countParams())
+    const nodes = all.map((node) => {
+      const { layer, called } = node
+      if (layer === undefined) return { id: ids.get(node)!, name: called?.name ?? 'function', kind: 'function', parameters: undefined }
+      const isInput = node.kind === 'input'
+      const kind = isInput ? node.outputs[0]!.dtype : layer.className
+      return { id: ids.get(node)!, name: layer.name, kind, parameters: isInput ? undefined : counted(layer) }
+    })
+    const made = this.nodes.filter((node) => !this.ins.some((t) => t.node === node && begins.has(t)))
+    const ends = this.outs.map((t, i) => ({ id: `output${i}`, name: this.names[i]!, kind: `output, ${t.dtype}`, parameters: undefined }))
+    return {
+      name: this.name,
+      nodes: [...nodes, ...ends],
+      edges: [
+        ...made.flatMap((node) => node.inputs.map((t) => ({ from: ids.get(t.node)!, to: ids.get(node)!, shape: t.dynamicShape }))),
+        ...this.outs.map((t, i) => ({ from: ids.get(t.node)!, to: `output${i}`, shape: t.dynamicShape })),
+      ],
+    }
   }
 
   override toConfig(): object {

@@ -15,7 +15,9 @@ import { type Forms, isStream, type Rows, type StreamSource, type ModelData } fr
 import type { History } from './history.js'
 import { COMPILE_OPTIONS, type CompileOptions, Objective } from './objective.js'
 import type { ClassWeightLike } from './class_weight.js'
+import type { LayerGraph } from './layer_graph.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
+import type { TrainingRun } from './run.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
@@ -67,6 +69,17 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** Prints a table of the layers, their output shapes and numbers of parameters; to stdout unless `print` is given. */
   abstract summary(options?: SummaryOptions): void
 
+  /** @internal The layers and what flows between them; a model of a class of its own has no wires to show. */
+  layerGraph(): LayerGraph {
+    const node = (layer: AnyLayer, i: number): LayerGraph['nodes'][number] => ({
+      id: `layer${i}`,
+      name: layer.name,
+      kind: layer.className,
+      parameters: layer.built ? layer.countParams() : undefined,
+    })
+    return { name: this.name, nodes: this.layers.map(node), edges: [] }
+  }
+
   /** Set to true, also by a callback, it ends fit after the step in flight; fit resolves. */
   stopTraining = false
   /** What was saved with the model, or will be. */
@@ -75,6 +88,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   private objective: Objective | undefined
   private programs: Programs | undefined
   private busy = false
+  private training: TrainingRun | undefined
   private evaluating: Promise<unknown> = Promise.resolve()
   private order: (ShuffleState & { generation: number }) | undefined
   private trained = 0
@@ -207,14 +221,21 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     this.programs = undefined
   }
 
-  /** @internal Marks the model as being trained, until the function it returns is called. */
-  beginTraining(): () => void {
+  /** @internal Marks the model as being trained by this run, until the function it returns is called. */
+  beginTraining(run: TrainingRun): () => void {
     if (this.busy)
       throw new WeftError('ERR_STATE', `${this.name}: the model is being trained already`, { hint: 'Await the first fit() or train()' })
     this.busy = true
+    this.training = run
     return () => {
       this.busy = false
+      this.training = undefined
     }
+  }
+
+  /** @internal The call of fit or train that is under way. */
+  get trainingRun(): TrainingRun | undefined {
+    return this.training
   }
 
   /** @internal Evaluations share their figures on the device: one at a time. */

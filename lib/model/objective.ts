@@ -25,7 +25,7 @@ export interface CompileOptions {
    * alike.
    */
   weightedMetrics?: CompileOptions['metrics']
-  /** Accuracy of matrix products. Default 'float32'. */
+  /** Accuracy of matrix products and convolutions, as in jit's options. Default 'float32'. */
   precision?: Precision
 }
 

@@ -8,6 +8,7 @@ import { type LayerJson, layerFromJson, layerToJson, registerLoader } from '../l
 import { type DynamicSpec, inferSpecs, inputNode, placeholder } from '../layers/symbolic.js'
 import { Tensor } from '../core/tensor.js'
 import { ComposedModel } from './composed.js'
+import type { LayerGraph } from './layer_graph.js'
 import type { SummaryRow } from './summary.js'
 
 export type SequentialOptions = Pick<LayerOptions, 'name' | 'trainable'>
@@ -42,6 +43,11 @@ export class Sequential extends ComposedModel<SequentialOptions> {
   /** Shape of one sample, null for extents that vary; undefined before the model is built. */
   get inputShape(): DynamicShape | undefined {
     return this.sample
+  }
+
+  /** @internal The dtype of the data, as the input layer says. */
+  get inputType(): DType {
+    return this.dataType
   }
 
   /** Adds a layer at the end; builds it at once when the shape of the inputs is known. */
@@ -163,6 +169,25 @@ export class Sequential extends ComposedModel<SequentialOptions> {
       shape: this.specs[i]?.shape,
       parameters: layer.built ? layer.countParams() : undefined,
     }))
+  }
+
+  override layerGraph(): LayerGraph {
+    const ids = ['input', ...this.list.map((_, i) => `layer${i}`)]
+    const input = this.sample === undefined ? undefined : [null, ...this.sample]
+    return {
+      name: this.name,
+      nodes: [
+        { id: 'input', name: 'input', kind: this.dataType, parameters: undefined },
+        ...this.list.map((layer, i) => ({
+          id: ids[i + 1]!,
+          name: layer.name,
+          kind: layer.className,
+          parameters: layer.built ? layer.countParams() : undefined,
+        })),
+        { id: 'output', name: 'output', kind: this.specs.at(-1)?.dtype ?? 'float32', parameters: undefined },
+      ],
+      edges: [...ids.slice(1), 'output'].map((to, i) => ({ from: ids[i]!, to, shape: i === 0 ? input : this.specs[i - 1]?.shape })),
+    }
   }
 
   override toConfig(): object {

@@ -2,7 +2,11 @@
 import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
-import { batchColumns, checkEnds, type Columns, deviceOf, type Forms, openStream, type StreamSource, streamSize } from './feed.js'
+import { resumeShuffles, shuffleSequence } from '../core/random.js'
+import { Dataset } from '../data/dataset.js'
+import { batchColumns, checkEnds, type Columns, deviceOf, type Forms, iteratorOf, streamOf, type StreamSource, streamSize } from './feed.js'
+import type { ShuffleState } from './model.js'
+import type { DataPosition } from './run.js'
 import type { ClassWeight } from './class_weight.js'
 import type { Launch } from './pipeline.js'
 import type { Steps } from './step.js'
@@ -14,10 +18,20 @@ export interface Epoch {
   readonly steps: number | undefined
   /** Frees what only this pass needed; the source may have more to give. */
   end(): Promise<void> | void
+  /** Where it began in the data. */
+  readonly data: DataPosition
+}
+
+/** Where an epoch goes on in its data: what it began with, and how many of its steps are done. */
+export interface TakenUp {
+  readonly step: number
+  readonly data: DataPosition
 }
 
 export interface Source {
-  open(steps: Steps): Epoch | Promise<Epoch>
+  open(steps: Steps, from?: TakenUp): Epoch | Promise<Epoch>
+  /** Where the next epoch will begin, as far as it is known before. */
+  readonly next: DataPosition
   /** Lets go of the stream, if one is open. */
   close(): Promise<void>
 }
@@ -26,6 +40,8 @@ export interface RowsOptions {
   batchSize: number
   /** The order of the rows of the next epoch, as indices into the arrays. */
   order: () => Int32Array
+  /** The state that the next order will be drawn from, and the last one was, where it is drawn. */
+  shuffle?: { readonly next: ShuffleState | undefined; readonly last: ShuffleState | undefined }
   stepsPerEpoch: number | undefined
   classWeight: ClassWeight | undefined
 }
@@ -34,8 +50,17 @@ export interface RowsOptions {
 export function rowsSource(columns: Columns, options: RowsOptions): Source {
   const { batchSize, order, stepsPerEpoch, classWeight } = options
   const batch = { x: columns.x, y: columns.y, sampleWeight: columns.sampleWeight }
+  const position = (shuffle: ShuffleState | undefined): DataPosition => ({
+    rows: columns.rows,
+    batchSize,
+    ...(shuffle === undefined ? {} : { shuffle }),
+  })
   return {
-    open(steps) {
+    get next() {
+      return position(options.shuffle?.next)
+    },
+    open(steps, from) {
+      if (from !== undefined) checkSameData(from.data, position(undefined))
       const rows = order()
       const most = Math.ceil(rows.length / batchSize)
       if (stepsPerEpoch !== undefined && stepsPerEpoch > most) {
@@ -46,9 +71,10 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
       }
       const permutation = tensor(rows, { device: deviceOf(columns.x) })
       const count = stepsPerEpoch ?? most
-      let step = 0
+      let step = from?.step ?? 0
       return {
         steps: count,
+        data: position(options.shuffle?.last),
         next: () => {
           if (step === count) return undefined
           const size = Math.min(batchSize, rows.length - step++ * batchSize)
@@ -81,6 +107,25 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
   let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   let passes = 0
   let waiting = false
+  let taken = 0
+  let opened: DataPosition = {}
+  /** Opens a pass, where one was if that is given, and leaves out what was taken from it then. */
+  const begin = async (from: TakenUp | undefined): Promise<void> => {
+    const { data = {} } = from ?? {}
+    if (data.sequence) resumeShuffles(data.sequence)
+    const sequence = shuffleSequence()
+    const stream = await streamOf(source, stepsPerEpoch === undefined ? option : undefined)
+    const orders = ordersOf(stream)
+    data.orders?.forEach((order, i) => void Object.assign(orders[i] ?? {}, order))
+    opened = { sequence, orders: orders.map(({ seed, pass }) => ({ seed, pass })) }
+    iterator = iteratorOf(stream)
+    passes++
+    taken = 0
+    for (const most = (data.taken ?? 0) + (from?.step ?? 0); taken < most; taken++) {
+      const { done } = await iterator.next()
+      if (done) throw endsEarly(taken, most)
+    }
+  }
   const close = async (): Promise<void> => {
     const open = iterator
     iterator = undefined
@@ -90,14 +135,18 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
     else await returned
   }
   return {
-    async open(steps) {
-      if (!iterator) {
-        iterator = await openStream(source, stepsPerEpoch === undefined ? option : undefined)
-        passes++
-      }
-      let step = 0
+    get next() {
+      if (iterator) return { ...opened, taken }
+      const orders = ordersOf(source).map(({ seed, pass }) => ({ seed, pass }))
+      return { sequence: shuffleSequence(), orders, taken: 0 }
+    },
+    async open(steps, from) {
+      if (from !== undefined) checkSameData(from.data, {})
+      if (!iterator) await begin(from)
+      let step = from?.step ?? 0
       return {
         steps: stepsPerEpoch ?? streamSize(source),
+        data: { ...opened, taken: taken - step },
         next: async () => {
           if (step === stepsPerEpoch) return undefined
           waiting = true
@@ -109,6 +158,7 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
             return undefined
           }
           step++
+          taken++
           const { x, y, sampleWeight } = batchColumns(forms, value)
           return () => steps.onBatch.submit({ x, y, sampleWeight }, classWeight, false)
         },
@@ -118,6 +168,26 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
     close,
   }
 }
+
+/** Of the shuffles in a data.Dataset; setting them repeats its passes. */
+function ordersOf(stream: unknown): readonly ShuffleState[] {
+  return stream instanceof Dataset ? stream.orders : []
+}
+
+/** Throws where a run goes on with other data than it had. */
+function checkSameData(before: DataPosition, now: DataPosition): void {
+  if (before.rows === now.rows && before.batchSize === now.batchSize) return
+  const told = ({ rows, batchSize }: DataPosition): string =>
+    rows === undefined ? 'a source of batches' : `${rows} rows, ${batchSize} per step`
+  throw new WeftError('ERR_ARGUMENT', `fit: the training in the backup was on ${told(before)}; this one is on ${told(now)}`, {
+    hint: 'Go on with the data and batchSize of that training, or remove the backup',
+  })
+}
+
+const endsEarly = (had: number, wanted: number): WeftError =>
+  new WeftError('ERR_ARGUMENT', `fit: the source of batches ended after ${had}; the training that goes on had taken ${wanted} from it`, {
+    hint: 'Go on with the data of that training, or remove the backup',
+  })
 
 function ranDry(step: number, wanted: number | undefined, passes: number): WeftError {
   const asked = wanted === undefined ? 'an epoch needs at least one' : `${wanted} steps per epoch were asked for`

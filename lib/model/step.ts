@@ -1,6 +1,7 @@
 // Steps: the traced functions behind fit, evaluate and predict. One step is one native call: rows are gathered, the
 // model run and updated, figures added up.
 import { withDevice } from '../core/device.js'
+import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { gradients } from '../core/grad.js'
 import { jit, type JitFunction } from '../core/jit.js'
@@ -17,6 +18,7 @@ import type { AnyModel } from './model.js'
 import type { NamedMetric, Objective } from './objective.js'
 import type { ClassWeight } from './class_weight.js'
 import { type Batch, forward, type Pass } from './pass.js'
+import { type FigureJson, restoreFigure } from './run.js'
 
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
@@ -29,6 +31,8 @@ class Tracker {
   keys: string[] = []
   private readonly sums = new Map<string, MeanMetric>()
   private metrics: (readonly NamedMetric[])[] | undefined
+  /** Values of states, in order, which those states get that are not there yet. */
+  private pending: readonly FigureJson[] | undefined
   private readonly objective: Objective
 
   constructor(objective: Objective) {
@@ -59,6 +63,7 @@ class Tracker {
     })
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
+    this.restorePending()
     // the loss of this batch alone stands last, without a key
     return concat(
       [...figures.map(([, metric]) => metric.result()), pass.loss].map((figure) => figure.cast('float32').reshape([1])),
@@ -78,6 +83,29 @@ class Tracker {
 
   private get all(): Metric[] {
     return [...this.sums.values(), ...(this.metrics ?? []).flat().map(({ metric }) => metric)]
+  }
+
+  /** In an order that the objective decides. */
+  get states(): Variable[] {
+    return [this.cursor, ...this.all.flatMap((metric) => [...metric.state])]
+  }
+
+  /** Gives the states their values: now, or where the first batch has yet to be traced, then. */
+  restore(values: readonly FigureJson[]): void {
+    this.pending = values
+    if (this.metrics !== undefined) this.restorePending()
+    else outsideTrace(() => restoreFigure(this.cursor, values[0]!))
+  }
+
+  private restorePending(): void {
+    const { pending, states } = this
+    if (pending === undefined) return
+    this.pending = undefined
+    if (pending.length !== states.length)
+      throw new WeftError('ERR_FORMAT', `the metrics keep ${states.length} states, the backup has ${pending.length}`, {
+        hint: 'Compile the model with the metrics it had, or remove the backup',
+      })
+    outsideTrace(() => states.forEach((state, i) => void restoreFigure(state, pending[i]!)))
   }
 
   /** Number of states: more after the first batch was traced. */
@@ -136,9 +164,18 @@ export class Steps {
     withDevice(this.device, () => this.resetter(this.tracker.size))
   }
 
+  /** What the figures of an epoch are kept in, and the place in the data. */
+  get states(): readonly Variable[] {
+    return this.tracker.states
+  }
+  /** After reset(): goes on with figures that were kept. */
+  restore(figures: readonly FigureJson[]): void {
+    withDevice(this.device, () => this.tracker.restore(figures))
+  }
+
   /** The figures of a finished step by name. */
   logs(figures: Tensor): Figures {
-    const bytes = figures.held().view()
+    const bytes = figures.held().viewNow()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
     this.tracker.explain(values)
     this.batchLoss = values.at(-1)!

@@ -12,6 +12,7 @@ import { History } from './history.js'
 import type { AnyModel, TrainOnBatchOptions } from './model.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
+import { TrainingRun } from './run.js'
 import type { Figures, Logs } from './step.js'
 
 export interface FitOptions {
@@ -112,7 +113,8 @@ export async function* trainEvents(
   void model.compiled
   const progress = new Progress(verbose, epochs)
   const callbacks = new CallbackList(model, options.callbacks)
-  const endTraining = model.beginTraining()
+  const run = new TrainingRun(model, callbacks)
+  const endTraining = model.beginTraining(run)
   const owned: Tensor[] = []
   let sources: Sources | undefined
   let logs = {} as Figures
@@ -121,27 +123,32 @@ export async function* trainEvents(
     sources = await openSources(model, x, y, options, owned)
     const history = new History()
     model.stopTraining = false
-    await callbacks.trainBegin()
+    await callbacks.trainBegin(run)
     const depth = exact || callbacks.watchesBatches || signal ? 1 : MOST_IN_FLIGHT
-    for (let epoch = initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
+    for (let epoch = run.firstEpoch ?? initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
+      run.begin(epoch, sources.training.next)
+      await callbacks.beforeStep(run)
       await callbacks.epochBegin(epoch)
       signal?.throwIfAborted()
       // after the callback: it may have changed what is trainable
       const steps = model.steps('fit')
       steps.reset()
-      const pass = await sources.training.open(steps)
+      const from = run.takeUp(steps)
+      const pass = await sources.training.open(steps, from)
+      run.data = pass.data
       progress.begin(epoch, pass.steps)
-      let step = 0
+      const first = from?.step ?? 0
+      let step = first
       logs = {} as Figures
       try {
-        const run = pipeline({
+        const results = pipeline({
           next: () => pass.next(),
           depth,
           signal,
           halted: () => model.stopTraining,
-          begin: (index) => callbacks.batchBegin(index),
+          begin: (index) => stepBegin(callbacks, run, first + index, first),
         })
-        for await (const figures of run) {
+        for await (const figures of results) {
           logs = steps.logs(figures)
           figures.dispose()
           await callbacks.batchEnd(step, { ...logs, batchLoss: steps.batchLoss })
@@ -161,6 +168,7 @@ export async function* trainEvents(
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
       signal?.throwIfAborted()
     }
+    run.finished = true
     return history
   } catch (error) {
     failed = true
@@ -179,6 +187,14 @@ export async function* trainEvents(
       endTraining()
     }
   }
+}
+
+/** Step `index` of the epoch is about to be submitted; the epoch began, or went on, with step `first`. */
+async function stepBegin(callbacks: CallbackList, run: TrainingRun, index: number, first: number): Promise<void> {
+  run.step = index
+  if (index > first) await callbacks.beforeStep(run)
+  await callbacks.batchBegin(index)
+  run.submitted++
 }
 
 /** Trains to the end. */

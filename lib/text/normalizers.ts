@@ -3,6 +3,7 @@ import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
+import { toRegExp } from './regular_expression.js'
 
 export type Normalizer = (text: string) => string
 
@@ -52,13 +53,30 @@ export function normalizerOf(json: unknown): Normalizer {
       return (text) => text.toLowerCase()
     case 'StripAccents':
       return (text) => text.replace(/\p{Mn}/gu, '')
+    case 'Prepend': {
+      const { prepend } = json
+      if (typeof prepend !== 'string') throw new WeftError('ERR_FORMAT', 'the text of a Prepend normalizer is missing')
+      return (text) => (text === '' ? text : prepend + text)
+    }
+    case 'Strip': {
+      const [left, right] = [json['strip_left'] !== false, json['strip_right'] !== false]
+      return (text) => text.replace(left ? /^\p{White_Space}+/u : '', '').replace(right ? /\p{White_Space}+$/u : '', '')
+    }
+    case 'Replace': {
+      const { pattern, content } = json
+      const source = isRecord(pattern) ? (pattern['Regex'] ?? pattern['String']) : undefined
+      if (!isRecord(pattern) || typeof source !== 'string' || typeof content !== 'string')
+        throw new WeftError('ERR_FORMAT', `a Replace normalizer is not { pattern, content }: ${show(json)}`)
+      const expression = pattern['Regex'] === undefined ? undefined : toRegExp(source)
+      return (text) => (expression ? text.replace(expression, () => content) : text.split(source).join(content))
+    }
     case 'Sequence': {
       const parts = listOf(json, 'normalizers').map(normalizerOf)
       return (text) => parts.reduce((result, part) => part(result), text)
     }
     default:
       throw new WeftError('ERR_FORMAT', `the normalizer ${show(json['type'])} of the tokenizer is not known`, {
-        hint: 'Known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Sequence',
+        hint: 'Known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace, Sequence',
       })
   }
 }

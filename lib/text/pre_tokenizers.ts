@@ -5,7 +5,8 @@ import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 import { literal, toRegExp } from './regular_expression.js'
 
-export type PreTokenizer = (text: string) => string[]
+/** @param first whether the text stands at the begin of what is encoded */
+export type PreTokenizer = (text: string, first?: boolean) => string[]
 
 export type Pattern = 'gpt2' | 'cl100k' | 'o200k'
 /** How the byte-level vocabularies of OpenAI cut texts. */
@@ -42,6 +43,35 @@ function pieces(text: string, expression: RegExp, between: boolean, matched: boo
   return found
 }
 
+/** Pieces of which each match is joined with the one before it, or behind it. */
+function merged(parts: readonly string[], expression: RegExp, withNext: boolean): string[] {
+  const whole = new RegExp(`^(?:${expression.source})$`, expression.flags.replace('g', ''))
+  const found: string[] = []
+  let open = false
+  for (const part of parts) {
+    const matches = whole.test(part)
+    if (found.length > 0 && (withNext ? open && !matches : matches && !open)) found[found.length - 1] += part
+    else found.push(part)
+    open = matches
+  }
+  return found
+}
+
+/** SentencePiece's blanks: they are written as a character of their own, and one is put before the text. */
+function metaspaceOf(json: Record<string, unknown>): PreTokenizer {
+  const { replacement = '▁', split = true, add_prefix_space: old } = json
+  const scheme = json['prepend_scheme'] ?? (old === false ? 'never' : 'always')
+  if (typeof replacement !== 'string' || (scheme !== 'always' && scheme !== 'first' && scheme !== 'never'))
+    throw new WeftError('ERR_FORMAT', `the Metaspace pre-tokenizer is not known: ${show(json)}`)
+  const mark = new RegExp(`(?=${literal(replacement)})`, 'u')
+  return (text, first = true) => {
+    const plain = text.replaceAll(' ', replacement)
+    const begins = scheme === 'always' || (scheme === 'first' && first)
+    const whole = begins && plain !== '' && !plain.startsWith(replacement) ? replacement + plain : plain
+    return split ? whole.split(mark) : [whole]
+  }
+}
+
 function splitOf(json: Record<string, unknown>): PreTokenizer {
   const { pattern, behavior, invert = false } = json
   const source = isRecord(pattern) ? (pattern['Regex'] ?? pattern['String']) : undefined
@@ -49,8 +79,10 @@ function splitOf(json: Record<string, unknown>): PreTokenizer {
   const expression = pattern['Regex'] === undefined ? new RegExp(literal(source), 'gu') : toRegExp(source)
   if (behavior === 'Isolated') return (text) => pieces(text, expression, true, true)
   if (behavior === 'Removed') return (text) => pieces(text, expression, !invert, Boolean(invert))
+  if (behavior === 'MergedWithPrevious' && !invert) return (text) => merged(pieces(text, expression, true, true), expression, false)
+  if (behavior === 'MergedWithNext' && !invert) return (text) => merged(pieces(text, expression, true, true), expression, true)
   throw new WeftError('ERR_FORMAT', `the behavior ${show(behavior)} of a Split pre-tokenizer is not known`, {
-    hint: 'Known: Isolated, Removed',
+    hint: 'Known: Isolated, Removed, MergedWithPrevious, MergedWithNext',
   })
 }
 
@@ -79,13 +111,15 @@ export function preTokenizerOf(json: unknown): PreTokenizer {
       return matches(json['individual_digits'] ? /\P{N}+|\p{N}/gu : /\P{N}+|\p{N}+/gu)
     case 'Split':
       return splitOf(json)
+    case 'Metaspace':
+      return metaspaceOf(json)
     case 'Sequence': {
       const parts = listOf(json, 'pretokenizers').map(preTokenizerOf)
-      return (text) => parts.reduce((result, part) => result.flatMap(part), [text])
+      return (text, first) => parts.reduce((result, part) => result.flatMap((piece, i) => part(piece, first && i === 0)), [text])
     }
     default:
       throw new WeftError('ERR_FORMAT', `the pre-tokenizer ${show(json['type'])} of the tokenizer is not known`, {
-        hint: 'Known: ByteLevel, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Split, Sequence',
+        hint: 'Known: ByteLevel, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Split, Metaspace, Sequence',
       })
   }
 }

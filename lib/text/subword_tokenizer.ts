@@ -6,7 +6,9 @@ import { checkCall, checkOptions, type OptionTable, show } from '../core/options
 import { isRecord } from '../core/tree.js'
 import { type AddedToken, addedTokensOf, type Splitter, splitterOf } from './added_tokens.js'
 import { validParts } from './byte_alphabet.js'
-import { type Merge, MergeModel } from './merges.js'
+import { CharacterMergeModel, textDecodingOf } from './character_merges.js'
+import type { Merge } from './merge_ranks.js'
+import { MergeModel } from './merges.js'
 import { type Normalizer, normalizerOf } from './normalizers.js'
 import { isByteLevel, type PreTokenizer, preTokenizerOf } from './pre_tokenizers.js'
 import { checkIds, type SubwordModel, vocabularyOf } from './subword_model.js'
@@ -47,7 +49,7 @@ export interface SubwordJson {
 
 const VERSION = '1.0'
 
-/** A tokenizer of a vocabulary of parts of words: byte-level BPE or WordPiece. */
+/** A tokenizer of a vocabulary of parts of words: BPE on bytes or on characters, or WordPiece. */
 export class SubwordTokenizer {
   private readonly parts: SubwordJson
   private readonly model: SubwordModel
@@ -58,6 +60,8 @@ export class SubwordTokenizer {
   private readonly templates: Templates
   private readonly splitRaw: Splitter
   private readonly splitNormalized: Splitter
+  /** Whether decode() leaves out the blank that the text begins with. */
+  private readonly stripped: boolean
 
   /** @internal Made by text.bytePairEncoding, text.wordPiece and text.tokenizerFromJson. */
   constructor(parts: SubwordJson) {
@@ -68,6 +72,7 @@ export class SubwordTokenizer {
     this.normalize = normalizerOf(parts.normalizer)
     this.cut = preTokenizerOf(parts.pre_tokenizer)
     this.templates = templatesOf(parts.post_processor)
+    this.stripped = parts.model instanceof CharacterMergeModel && textDecodingOf(parts.decoder).strip
     const late = (token: AddedToken): boolean => token.normalized && Boolean(parts.normalizer)
     this.splitRaw = splitterOf(
       this.added.filter((token) => !late(token)),
@@ -129,6 +134,13 @@ export class SubwordTokenizer {
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     checkCall('decode(ids, options)', arguments, DECODE_OPTIONS)
     const known = this.checked('decode', ids).filter((id) => !(options.skipSpecialTokens && this.addedById.get(id)?.special))
+    if (this.model instanceof CharacterMergeModel) {
+      const tokens = known.map((id) => this.addedById.get(id) ?? this.model.tokens[id]!)
+      return this.model.text(
+        tokens.map((token) => (typeof token === 'string' ? token : { plain: token.content })),
+        this.stripped,
+      )
+    }
     if (this.model.type === 'WordPiece') return this.model.decode(known)
     let text = ''
     let plain: number[] = []
@@ -190,7 +202,11 @@ export class SubwordTokenizer {
   static fromJSON(json: unknown): SubwordTokenizer {
     if (!isRecord(json) || !isRecord(json['model'])) throw new WeftError('ERR_FORMAT', 'tokenizer JSON: expected an object with a model')
     const { added_tokens, normalizer, pre_tokenizer, post_processor, decoder } = json
-    const model = modelOf(json['model'] as Record<string, unknown>, isByteLevel(pre_tokenizer))
+    const model = modelOf(
+      json['model'] as Record<string, unknown>,
+      isByteLevel(pre_tokenizer),
+      isRecord(decoder) && decoder['type'] === 'ByteLevel',
+    )
     const added = addedTokensOf(added_tokens)
     checkIds(new Map(added.map(({ content, id }) => [content, id])), model.ids.size + added.length)
     return new SubwordTokenizer({
@@ -224,8 +240,10 @@ export class SubwordTokenizer {
         else next(part)
       }
     }
+    let first = true
     const encodePieces = (part: string): void => {
-      for (const piece of this.cut(part)) for (const id of this.model.encode(piece)) ids.push(id)
+      for (const piece of this.cut(part, first && ids.length === 0)) for (const id of this.model.encode(piece)) ids.push(id)
+      first = false
     }
     each(parseSpecialTokens ? this.splitRaw(text) : [text], (part) => {
       const normalized = this.normalize(part)
@@ -249,7 +267,7 @@ export class SubwordTokenizer {
   }
 }
 
-function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordModel {
+function modelOf(json: Record<string, unknown>, byteLevel: boolean, decodesBytes: boolean): SubwordModel {
   const ids = vocabularyOf(json['vocab'])
   const text = (name: string): string | undefined => (typeof json[name] === 'string' && json[name] !== '' ? json[name] : undefined)
   if (json['type'] === 'WordPiece') {
@@ -264,15 +282,25 @@ function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordMode
       hint: 'Known: BPE, WordPiece',
     })
   }
-  for (const name of ['continuing_subword_prefix', 'end_of_word_suffix', 'byte_fallback'])
-    if (json[name]) throw new WeftError('ERR_FORMAT', `the tokenizer's BPE model uses ${name}, which byte-level models do not`)
-  if (!byteLevel)
-    throw new WeftError('ERR_FORMAT', 'the tokenizer is BPE, but not on bytes', { hint: 'Its pre-tokenizer must be, or hold, ByteLevel' })
+  for (const name of ['continuing_subword_prefix', 'end_of_word_suffix'])
+    if (json[name]) throw new WeftError('ERR_FORMAT', `the tokenizer's BPE model uses ${name}, which is not supported`)
   if (!Array.isArray(json['merges'])) throw new WeftError('ERR_FORMAT', 'the merges of the tokenizer are missing')
   const merges = json['merges'].map((merge: unknown, rank): Merge => {
     const pair = typeof merge === 'string' ? merge.split(' ') : merge
     if (Array.isArray(pair) && pair.length === 2) return pair as unknown as Merge
     throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer is not a pair: ${show(merge)}`)
   })
-  return new MergeModel(ids, merges, { unknownToken: text('unk_token'), wholePieces: json['ignore_merges'] === true })
+  const facts = { unknownToken: text('unk_token'), wholePieces: json['ignore_merges'] === true }
+  if (byteLevel && json['byte_fallback'])
+    throw new WeftError('ERR_FORMAT', "the tokenizer's BPE model uses byte_fallback, which byte-level models do not")
+  if (!byteLevel && decodesBytes)
+    throw new WeftError('ERR_FORMAT', 'the tokenizer is BPE, but not on bytes, as its decoder is', {
+      hint: 'Its pre-tokenizer must be, or hold, ByteLevel',
+    })
+  if (byteLevel) return new MergeModel(ids, merges, facts)
+  return new CharacterMergeModel(ids, merges, {
+    ...facts,
+    byteFallback: json['byte_fallback'] === true,
+    fuseUnknown: json['fuse_unk'] === true,
+  })
 }

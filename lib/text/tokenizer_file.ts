@@ -29,8 +29,14 @@ export function tokenizerFromJson(json: string | object): AnyTokenizer {
 
 function fromJson(json: string | object): AnyTokenizer {
   const value = parsed(json)
-  if (isRecord(value) && value['class_name'] === 'Tokenizer') return Tokenizer.fromJSON(value)
-  return SubwordTokenizer.fromJSON(value)
+  try {
+    if (isRecord(value) && value['class_name'] === 'Tokenizer') return Tokenizer.fromJSON(value)
+    return SubwordTokenizer.fromJSON(value)
+  } catch (cause) {
+    if (cause instanceof WeftError) throw cause
+    // lists in lists in lists, and the like
+    throw new WeftError('ERR_FORMAT', `tokenizer JSON: no tokenizer can be made from it (${(cause as Error).name})`, { cause })
+  }
 }
 
 /** The text of a file; ERR_FORMAT when it cannot be read. */

@@ -2,7 +2,7 @@
 // those before.
 import { integer, isInteger, isIntegers, isList } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable, show } from '../core/options.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
 import { ComposedModel } from '../model/composed.js'
@@ -20,6 +20,11 @@ export interface GenerateOptions {
    * Default 1.
    */
   topP?: number
+  /**
+   * Above 1, tokens that the prompt or the text have already become less likely: their logits are divided by it, or
+   * multiplied where they are negative (Keskar et al. 2019). Default 1.
+   */
+  repetitionPenalty?: number
   /** The same tokens on every run. By default the numbers follow setSeed(). */
   seed?: number
   /** Ends the text when one of these ids is drawn; it is not given out. */
@@ -33,6 +38,7 @@ const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   temperature: 'number',
   topK: 'integer',
   topP: 'number',
+  repetitionPenalty: 'number',
   seed: 'number',
   stopTokens: 'list',
   signal: 'any',
@@ -44,8 +50,10 @@ export type Prompt = ArrayLike<number> | Tensor
 /** What generate() needs of a model. */
 export interface TokenModel {
   readonly config: { readonly sequenceLength: number; readonly vocabularySize: number }
-  /** A decoder that nobody uses; it comes back by returnDecoder(). */
-  takeDecoder(): Decoder
+  /** What options that are not given are. */
+  readonly generationDefaults?: GenerateOptions
+  /** A decoder for texts of so many tokens that nobody uses; it comes back by returnDecoder(). */
+  takeDecoder(tokens?: number): Decoder
   returnDecoder(decoder: Decoder): void
 }
 
@@ -55,6 +63,7 @@ interface Plan extends Sampling {
   readonly maxTokens: number
   readonly temperature: number
   readonly topP: number
+  readonly repetitionPenalty: number
 }
 
 /**
@@ -72,16 +81,21 @@ export function generate(model: unknown, prompt: Prompt, options: GenerateOption
     throw new WeftError('ERR_ARGUMENT', 'generate: the model must be one made by gpt(), or loaded', {
       hint: 'Write generate(net, ids, { maxTokens })',
     })
-  const plan = checkPlan(options)
-  if (!(prompt instanceof Tensor)) return tokens(model, checkPrompt(model, prompt), plan, options)
+  const settings = { ...model.generationDefaults, ...given(options) }
+  const plan = checkPlan(settings)
+  if (!(prompt instanceof Tensor)) return tokens(model, checkPrompt(model, prompt), plan, settings)
   const { shape } = prompt
   if (shape.length !== 1 && (shape.length !== 2 || shape[0] !== 1))
     throw new WeftError('ERR_SHAPE', `generate: a prompt is of shape [n] or [1, n], got [${shape}]`, {
       shapes: [shape],
       hint: 'Texts are generated one by one',
     })
-  return tokens(model, prompt, plan, options)
+  return tokens(model, prompt, plan, settings)
 }
+
+/** The options that are not undefined. */
+const given = (options: GenerateOptions): GenerateOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 async function* tokens(
   model: TokenModel,
@@ -91,14 +105,14 @@ async function* tokens(
 ): AsyncGenerator<number, void, void> {
   const ids = prompt instanceof Tensor ? checkPrompt(model, Array.from(await prompt.data(), Number)) : prompt
   const { sequenceLength } = model.config
-  const { greedy, topK, nucleus, maxTokens } = plan
-  const how = { greedy, topK, nucleus }
+  const { maxTokens } = plan
+  const how = howOf(plan)
   signal?.throwIfAborted()
   if (maxTokens === 0) return
-  const decoder: Decoder = model.takeDecoder()
+  const decoder: Decoder = model.takeDecoder(ids.length + maxTokens)
   try {
-    decoder.prepare(plan.temperature, plan.topP, seed)
-    let run = decoder.first(ids, how)
+    decoder.prepare(plan.temperature, plan.topP, seed, plan.repetitionPenalty)
+    let run = decoder.first([ids], how)
     for (let count = 1; ; count++) {
       await run.done
       const id = await taken(run.outputs)
@@ -110,12 +124,67 @@ async function* tokens(
       signal?.throwIfAborted()
       if (ids.length > sequenceLength) {
         ids.splice(0, ids.length - Math.max(1, Math.floor(sequenceLength / 2)))
-        run = decoder.first(ids, how)
+        run = decoder.first([ids], how)
       } else run = decoder.next(how)
     }
   } finally {
     model.returnDecoder(decoder)
   }
+}
+
+/**
+ * Texts that continue each of the prompts, written together: the tokens of each, without the prompt and the stop token.
+ * Prompt and text together have at most sequenceLength tokens.
+ */
+export async function generateBatch(model: BatchModel, prompts: unknown, options: GenerateOptions): Promise<number[][]> {
+  checkOptions('generateBatch', options, GENERATE_OPTIONS, 'prompts')
+  const settings = { ...model.generationDefaults, ...given(options) }
+  const plan = checkPlan(settings)
+  if (!Array.isArray(prompts) || prompts.length === 0)
+    throw new WeftError('ERR_ARGUMENT', `generateBatch: expected a list of prompts, got ${show(prompts)}`)
+  const texts = prompts.map((prompt) => checkPrompt(model, prompt))
+  const longest = Math.max(...texts.map((text) => text.length))
+  const { maxTokens } = plan
+  if (longest + maxTokens - 1 > model.config.sequenceLength)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `generateBatch: a prompt of ${longest} tokens and ${maxTokens} new ones are more than the model's sequenceLength ${model.config.sequenceLength}`,
+      { hint: `Set maxTokens to at most ${model.config.sequenceLength - longest + 1}` },
+    )
+  const { stopTokens = [], signal, seed } = settings
+  const written: number[][] = texts.map(() => [])
+  const open = new Set(written.keys())
+  signal?.throwIfAborted()
+  if (maxTokens === 0) return written
+  const how = howOf(plan)
+  const decoder = model.makeDecoder(texts.length, longest + maxTokens)
+  try {
+    decoder.prepare(plan.temperature, plan.topP, seed, plan.repetitionPenalty)
+    let run = decoder.first(texts, how)
+    for (let count = 1; ; count++) {
+      await run.done
+      const ids = await run.outputs.data()
+      run.outputs.dispose()
+      signal?.throwIfAborted()
+      for (const row of [...open]) {
+        const id = Number(ids[row])
+        if (stopTokens.includes(id)) open.delete(row)
+        else written[row]!.push(id)
+      }
+      if (count === maxTokens || open.size === 0) return written
+      run = decoder.next(how)
+    }
+  } finally {
+    decoder.dispose()
+  }
+}
+
+/** What generateBatch() needs of a model. */
+export interface BatchModel {
+  readonly config: TokenModel['config']
+  readonly generationDefaults?: GenerateOptions
+  /** A decoder for several texts of so many tokens; the caller disposes it. */
+  makeDecoder(batch: number, tokens: number): Decoder
 }
 
 /** The id in the result of a step, whose memory is given back. */
@@ -125,7 +194,7 @@ async function taken(t: Tensor): Promise<number> {
   return id
 }
 
-function checkPrompt(model: TokenModel, prompt: unknown): number[] {
+function checkPrompt(model: Pick<TokenModel, 'config'>, prompt: unknown): number[] {
   const { sequenceLength, vocabularySize } = model.config
   if (!isList(prompt)) {
     throw new WeftError(
@@ -156,7 +225,10 @@ function checkPrompt(model: TokenModel, prompt: unknown): number[] {
   return ids
 }
 
-function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, stopTokens, signal }: GenerateOptions): Plan {
+const howOf = ({ greedy, topK, nucleus, penalized }: Plan): Sampling => ({ greedy, topK, nucleus, penalized })
+
+function checkPlan(options: GenerateOptions): Plan {
+  const { maxTokens = 100, temperature = 1, topK, topP = 1, repetitionPenalty = 1, seed, stopTokens, signal } = options
   const refuse = (name: string, wanted: string, got: unknown): never => {
     throw new WeftError('ERR_ARGUMENT', `generate: ${name} must be ${wanted}, got ${show(got)}`)
   }
@@ -165,6 +237,8 @@ function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, sto
     refuse('temperature', 'a number of at least 0', temperature)
   if (topK !== undefined) integer('generate', 'topK', topK, 1)
   if (typeof topP !== 'number' || !(topP > 0 && topP <= 1)) refuse('topP', 'in (0, 1]', topP)
+  if (typeof repetitionPenalty !== 'number' || !(repetitionPenalty > 0) || !Number.isFinite(repetitionPenalty))
+    refuse('repetitionPenalty', 'a positive number', repetitionPenalty)
   if (seed !== undefined && !Number.isSafeInteger(seed)) refuse('seed', 'an integer', seed)
   if (stopTokens !== undefined && !isIntegers(stopTokens)) refuse('stopTokens', 'a list of token ids', stopTokens)
   if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal)
@@ -175,5 +249,7 @@ function checkPlan({ maxTokens = 100, temperature = 1, topK, topP = 1, seed, sto
     greedy: temperature === 0,
     topK: topK ?? 0,
     nucleus: topP < 1,
+    repetitionPenalty,
+    penalized: repetitionPenalty !== 1,
   }
 }

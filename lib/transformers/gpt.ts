@@ -166,10 +166,10 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
     return reshape(matMul(rows, this.embedding.embeddings, { transposeB: true }), [batch, steps, this.config.vocabularySize])
   }
 
-  /** @internal Empty caches of one sequence, for each block. */
-  makeCaches(): AttentionCache[] {
+  /** @internal Empty caches for each block. */
+  makeCaches(batch: number, length: number): AttentionCache[] {
     return this.blocks.map((block) => {
-      const { keys, values } = block.cacheShapes(1, this.config.sequenceLength)
+      const { keys, values } = block.cacheShapes(batch, length)
       const made = { dtype: this.dtype, trainable: false }
       return {
         keys: variable(zeros(keys, { dtype: this.dtype }), { ...made, name: `${block.name}/keys` }),

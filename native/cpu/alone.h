@@ -1,11 +1,17 @@
-// work_alone: threads that compute by themselves, without the CPU device's pool.
+// Who computes: a thread by itself or with the CPU device's pool, and when the threads of the pool sleep.
 #pragma once
 
 namespace weft::cpu {
 
 /**
- * Whether the calling thread does its chunks by itself from now on. Results are the same: chunks follow from shapes.
+ * Says whether the calling thread does all its chunks by itself from now on. Results are the same either way, because
+ * chunks follow from shapes.
  */
 void work_alone(bool alone);
+
+/** Wakes the pool's threads for what comes within microseconds; they watch for it until rest(). */
+void rouse();
+/** Nothing is to be expected soon: the pool's threads sleep as soon as they have nothing to do. */
+void rest();
 
 }  // namespace weft::cpu

@@ -1,4 +1,4 @@
-// The CPU as a device: its memory is the host's, and a step is done when it returns.
+// The CPU as a device. Its memory is the host's memory, and a step is done when its call returns.
 #include "device.h"
 
 #include <sys/mman.h>
@@ -36,6 +36,7 @@ class CpuDevice final : public Device {
 
   void enter() override { flush_subnormals(); }
   void work_alone(bool alone) override { cpu::work_alone(alone); }
+  void expect_work(bool soon) override { soon ? cpu::rouse() : cpu::rest(); }
   void copy(const std::vector<Copy>& copies, const Fault* guard) override {
     if (guard != nullptr && guard->raised()) return;
     for (const Copy& copy : copies)
@@ -55,7 +56,7 @@ class CpuDevice final : public Device {
 }  // namespace
 
 Device& cpu_device() {
-  static CpuDevice* device = new CpuDevice;  // never destroyed: its thread lives as long as the process
+  static CpuDevice* device = new CpuDevice;  // never destroyed: its worker thread lives as long as the process
   return *device;
 }
 

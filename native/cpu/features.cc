@@ -1,4 +1,4 @@
-// Reads cpuid through the compiler, and the processor's name from the system.
+// The compiler's functions say what the processor can do. The system says the processor's name.
 #include "features.h"
 
 #include <algorithm>
@@ -65,11 +65,24 @@ std::vector<std::string> built_levels() {
   return list;
 }
 
+bool multiplies_bfloat16() {
+#if defined(__x86_64__)
+  static const bool value = level() == 2 && __builtin_cpu_supports("avx512bf16") != 0;
+  return value;
+#else
+  return false;
+#endif
+}
+
 std::string name() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);)
     if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+#if defined(__aarch64__)
+  return "64-bit ARM CPU";  // Linux names no models of these
+#else
   return "CPU";
+#endif
 }
 
 std::vector<std::string> features() {
@@ -88,6 +101,8 @@ std::vector<std::string> features() {
   WEFT_FEATURE("avx512vnni")
   WEFT_FEATURE("avx512bf16")
 #undef WEFT_FEATURE
+#elif defined(__aarch64__)
+  list.emplace_back("neon");
 #endif
   return list;
 }

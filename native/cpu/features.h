@@ -6,14 +6,16 @@
 namespace weft::cpu {
 
 /**
- * The level of kernels that is used: 0 portable, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL). The best that the
- * processor can do and the addon has, or the one that WEFT_CPU_LEVEL=portable|avx2|avx512 names. ERR_ARGUMENT,
- * ERR_NO_DEVICE.
+ * The level of kernels that is used: 0 portable, 1 AVX2 with FMA, 2 AVX-512 (F, BW, CD, DQ, VL). It is the level that
+ * WEFT_CPU_LEVEL=portable|avx2|avx512 names. Where nothing is named, it is the best level that the processor can do and
+ * the addon has. ERR_ARGUMENT for a level that cannot be used, ERR_NO_DEVICE where none can.
  */
 int level();
 const char* level_name();
-/** The levels that the addon has kernels of. */
+/** The names of the levels that the addon has kernels of. */
 std::vector<std::string> built_levels();
+/** Whether products whose operands are rounded to bfloat16 are faster than those of float32: AVX-512 BF16. */
+bool multiplies_bfloat16();
 std::string name();
 std::vector<std::string> features();
 

@@ -1,5 +1,6 @@
-// A ticketed pool. Threads claim chunks from one atomic word (generation | next chunk), so a thread that the system has
-// put to sleep never holds the others up. Waiting threads spin briefly and then park. The caller works too.
+// A pool whose threads take chunks from one atomic word. The word holds the number of the run (its generation) and the
+// next chunk. So a thread that the system has put to sleep never holds the others up: they take its chunks. A thread
+// that waits spins for a short while and then sleeps. The thread that starts a run works on it too.
 #include "parallel.h"
 
 #include <sched.h>
@@ -32,18 +33,20 @@ int configured_threads() {
     require(n >= 1 && n <= 1024, "ERR_ARGUMENT", "WEFT_THREADS=", text, ": a number of threads from 1 to 1024 is expected");
     return n;
   }
-  cpu_set_t set;  // what this process may use, not what the machine has
+  cpu_set_t set;  // the processors that this process may use, which can be fewer than the machine has
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1, int(std::thread::hardware_concurrency()));
 }
 
 class Pool {
  public:
-  /** Where the system allows fewer threads, those there are do the work of all: chunks belong to no thread. */
+  /**
+   * Where the system allows fewer threads, the threads that there are do all the work: no chunk belongs to a thread.
+   */
   explicit Pool(int threads) {
     try {
       for (int thread = 1; thread < threads; thread++)
-        std::thread([this, thread] { work(thread); }).detach();  // live as long as the process
+        std::thread([this, thread] { work(thread); }).detach();  // the threads live as long as the process
     } catch (const std::system_error&) {}
   }
 
@@ -69,6 +72,15 @@ class Pool {
     if (failure_) std::rethrow_exception(failure_);
   }
 
+  void rouse() {
+    resting_.store(false, std::memory_order_relaxed);
+    if (parked_.load(std::memory_order_seq_cst) == 0) return;
+    std::lock_guard<std::mutex> lock(parking_);
+    roused_++;
+    wake_.notify_all();
+  }
+  void rest() { resting_.store(true, std::memory_order_relaxed); }
+
  private:
   void claim(uint32_t generation, int thread) {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
@@ -89,12 +101,16 @@ class Pool {
   void work(int thread) {
     flush_subnormals();
     uint32_t seen = 0;
+    const auto called = [&] { return generation_.load(std::memory_order_seq_cst) != seen; };
     for (;;) {
-      if (!watch(std::chrono::microseconds(60), [&] { return generation_.load(std::memory_order_acquire) != seen; })) {
+      watch(std::chrono::microseconds(120), [&] { return called() || resting_.load(std::memory_order_relaxed); });
+      if (!called()) {
         std::unique_lock<std::mutex> lock(parking_);
+        const uint32_t before = roused_;
         parked_.fetch_add(1, std::memory_order_seq_cst);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
+        wake_.wait(lock, [&] { return called() || roused_ != before; });
         parked_.fetch_sub(1, std::memory_order_seq_cst);
+        if (!called()) continue;  // watches for what comes
       }
       seen = generation_.load(std::memory_order_acquire);
       claim(seen, thread);
@@ -103,6 +119,8 @@ class Pool {
 
   std::mutex entry_, parking_;
   std::condition_variable wake_;
+  uint32_t roused_ = 0;  // under parking_
+  std::atomic<bool> resting_{false};
   std::atomic<int> parked_{0};
   std::atomic<uint32_t> generation_{0}, chunks_{0}, done_{0};
   std::atomic<uint64_t> ticket_{~uint64_t(0)};
@@ -113,9 +131,20 @@ class Pool {
 
 thread_local bool alone_ = false;
 
+Pool& pool() {
+  static Pool* const made = new Pool(threads());  // never destroyed: its threads end with the process
+  return *made;
+}
+
 }  // namespace
 
 void work_alone(bool alone) { alone_ = alone; }
+void rouse() {
+  if (threads() > 1) pool().rouse();
+}
+void rest() {
+  if (threads() > 1) pool().rest();
+}
 
 int threads() {
   static const int n = configured_threads();
@@ -127,8 +156,7 @@ void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
     for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0);
     return;
   }
-  static Pool* pool = new Pool(threads());  // never destroyed: its threads end with the process
-  pool->run(chunks, function, context);
+  pool().run(chunks, function, context);
 }
 
 }  // namespace weft::cpu

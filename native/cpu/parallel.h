@@ -1,21 +1,22 @@
-// The CPU device's thread pool. A kernel cuts its work into chunks by shape alone. Threads claim chunks in any order.
+// The CPU device's thread pool. A kernel cuts its work into chunks by shape alone. The threads take the chunks in any
+// order.
 #pragma once
 #include <cstdint>
 #include <type_traits>
 
 namespace weft::cpu {
 
-/** Threads that work on a step, the device's own worker included. Fixed for the life of the process. */
+/** How many threads work on a step. The device's worker is one of them. The number is fixed while the process lives. */
 int threads();
 
 using ChunkFunction = void (*)(void* context, int64_t chunk, int thread);
 void run_chunks(int64_t chunks, ChunkFunction function, void* context);
 
 /**
- * Calls f(chunk, thread) once for every chunk in [0, chunks), on up to threads() threads, and returns when all calls
- * are done. `thread` is the number of the executing thread, below threads(). It chooses scratch memory and nothing
- * else: results must not depend on it. `chunks` must follow from shapes, never from threads(), so that one thread and
- * many give the same bits. An exception that f throws is rethrown here.
+ * Calls f(chunk, thread) once for every chunk in [0, chunks), on up to threads() threads. Returns when all calls are
+ * done. An exception that f throws is rethrown here. `thread` is the number of the thread that makes the call, below
+ * threads(). It may choose scratch memory and nothing else: results must not depend on it. `chunks` must follow from
+ * shapes and never from threads(), so that one thread and many give the same bits.
  */
 template <class F> void parallel(int64_t chunks, F&& f) {
   if (chunks <= 0) return;

@@ -1,4 +1,5 @@
-// Activations, each with its slope (functors.h says how to read the lines). One list per number of attributes.
+// Activations, each with its slope. There is one list for each number of attributes. functors.h says how to read a
+// line.
 #pragma once
 #include "functors.h"
 

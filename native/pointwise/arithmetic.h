@@ -1,4 +1,4 @@
-// Arithmetic: lines of one and two operands (functors.h says how to read them).
+// Arithmetic of one and of two operands. functors.h says how to read a line.
 #pragma once
 #include "functors.h"
 

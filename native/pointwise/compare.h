@@ -1,4 +1,4 @@
-// Comparisons and bool logic: lines of two operands (functors.h says how to read them).
+// Comparisons and bool logic of two operands. functors.h says how to read a line.
 #pragma once
 #include "functors.h"
 

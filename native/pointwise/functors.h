@@ -1,9 +1,9 @@
-// Pointwise operations are lines in the files of this folder, one per operation, for all backends. This file makes
-// functors of the lines. In an expression x and y are the operands in the order of docs/operations.md, of the type T
-// that is computed in; an attribute has the name that the TypeScript side gives it. In the slope of an operation g is
-// the gradient of its result, and x and y both name the other operand: the input or the result, whichever lib/ops
-// hands on. T(c) is a constant in T. A backend defines WEFT_INLINE, and the functions used here (select, exp, erf, ...)
-// for its types T. A line's first word says which dtypes it serves:
+// A pointwise operation is a line in a file of this folder, and the line serves all backends. This file makes functors
+// of the lines. In an expression, x and y are the operands in the order of docs/operations.md. Their type is T, the
+// type that is computed in. An attribute has the name that TypeScript gives it. T(c) is a constant in T. In the slope
+// of an operation, g is the gradient of its result. There x and y both name the other operand, which is the input or
+// the result, whichever lib/ops hands on. A backend defines WEFT_INLINE, and for its types T the functions that
+// expressions use (select, exp, erf, ...). The first word of a line says which dtypes it serves:
 //   wrapping  numbers; integers wrap, for they are computed in the unsigned type
 //   number    numbers
 //   float     floats, one or two instructions per element

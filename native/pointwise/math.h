@@ -1,4 +1,4 @@
-// Elementary functions, rounding and tests: lines of one operand (functors.h says how to read them).
+// Elementary functions, rounding and tests of one operand. functors.h says how to read a line.
 #pragma once
 #include "functors.h"
 

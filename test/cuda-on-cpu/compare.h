@@ -16,6 +16,7 @@ inline double precision_of(DType dtype) {
     case DType::bfloat16: return 0x1p-7;
     case DType::float16: return 0x1p-10;
     case DType::float32: return 0x1p-23;
+    case DType::float64: return 0x1p-52;
     default: return 0;
   }
 }
@@ -33,6 +34,7 @@ inline double element(DType dtype, const Bytes& bytes, size_t i) {
     case DType::float16: return at.operator()<Float16>();
     case DType::bfloat16: return at.operator()<BFloat16>();
     case DType::float32: return at.operator()<float>();
+    case DType::float64: return at.operator()<double>();
     default: return at.operator()<uint8_t>();
   }
 }

@@ -1,7 +1,7 @@
-// Exports what tests run on the CPU device, for the emulated CUDA kernels to repeat: node --import
+// Exports what tests run on the CPU device, for other kernels to repeat: node --import
 // ./dist/test/cuda-on-cpu/export.js <test>, with WEFT_EXPORT_PROGRAMS naming a folder. WEFT_EXPORT_ONLY=sum,cumSum:
-// only programs that call one of these. Each distinct program becomes one file there: what it is, the bytes that went
-// in, the bytes that came out.
+// only programs that call one of these. WEFT_EXPORT_FLOAT64=1: those with float64 too. Each distinct program becomes
+// one file there: what it is, the bytes that went in, the bytes that came out.
 //
 // Format, little-endian; text is a u32 length and UTF-8, dtypes are their position in DTYPES, bytes are a u64 length
 // and the bytes:
@@ -29,6 +29,8 @@ const MOST_BYTES = 2 << 20
 const MOST_RUNS = 3
 /** The operations whose programs are exported; none: all. */
 const only = (process.env['WEFT_EXPORT_ONLY'] ?? '').split(',').filter((name) => name !== '')
+/** Whether programs with float64 are exported too. The CUDA device has none. */
+const float64 = process.env['WEFT_EXPORT_FLOAT64'] === '1'
 /** As in lib/core/buffer.ts: larger buffers start at a 64-byte boundary of their storage. */
 const ALIGNED = 1024
 
@@ -138,7 +140,7 @@ function sizes(spec: ProgramSpec, kind: SlotSpec['kind'], count: number): number
 function examine(spec: ProgramSpec): Known | undefined {
   if (spec.calls.length === 0) return undefined
   if (only.length > 0 && !spec.calls.some((call) => only.includes(call.op))) return undefined
-  if (spec.values.some((value) => value.dtype === 'float64')) return undefined
+  if (!float64 && spec.values.some((value) => value.dtype === 'float64')) return undefined
   if (spec.slots.reduce((sum, slot) => sum + slot.bytes, 0) > MOST_BYTES) return undefined
   const out = new Writer()
   writeSpec(out, spec)

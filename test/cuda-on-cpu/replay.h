@@ -3,9 +3,8 @@
 #pragma once
 #include <map>
 #include <memory>
-#include <set>
 
-#include "compare.h"
+#include "compare_program.h"
 #include "launch.h"
 
 namespace weft::replay {
@@ -190,78 +189,10 @@ class Replay {
     return to;
   }
 
-  /** The largest absolute value of what the program is given at a place; 0 for what it computes itself. */
-  double given(const View& at) const {
-    if (at.slot < 0) return 0;
-    const Slot& slot = program_.slots[size_t(at.slot)];
-    if (slot.kind == SlotKind::input) return largest(at.dtype, program_.inputs[slot.index]);
-    return slot.kind == SlotKind::state ? largest(at.dtype, program_.before[slot.index]) : 0;
-  }
-
   std::string compare(bool faulted) {
-    double precision = 0, scale = 0;
-    if (program_.precision == Precision::tf32) precision = 0x1p-10;
-    if (program_.precision == Precision::bfloat16) precision = 0x1p-7;
-    std::vector<DType> dtype(program_.slots.size(), DType::uint8);
-    for (const Value& value : program_.values) {
-      precision = std::max(precision, precision_of(value.dtype));
-      if (value.slot >= 0) dtype[size_t(value.slot)] = value.dtype;
-    }
-    for (size_t i = 0; i < program_.slots.size(); i++) {
-      const Slot& slot = program_.slots[i];
-      if (slot.kind == SlotKind::input) scale = std::max(scale, largest(dtype[i], program_.inputs[slot.index]));
-      if (slot.kind == SlotKind::state) scale = std::max(scale, largest(dtype[i], program_.before[slot.index]));
-    }
-    // a product that nothing is left over of, or that softmax follows, is off by a rounding of its absolute terms' sum
-    for (const Call& call : calls_) {
-      if (call.op != "matMul" || call.in.size() < 2) continue;
-      const double terms = double(call.in[0].dim(call.attrs.flag("transposeA") ? -2 : -1));
-      scale = std::max(scale, given(call.in[0]) * given(call.in[1]) * terms / 4);
-    }
-    std::string text;
-    const auto add = [&](const std::string& what, DType type, const void* from, const Bytes& expected, double allowed = 0) {
-      const std::string differs = difference(type, read(from, expected.size()), expected, precision, scale, allowed);
-      if (!differs.empty()) text += (text.empty() ? "" : "; ") + what + ": " + differs;
-    };
-    std::vector<DType> state_dtype(states_.size(), DType::uint8);
-    for (const Write& write : program_.writes) state_dtype[write.state] = dtype[write.slot];
-    for (size_t i = 0; i < program_.slots.size(); i++) {
-      const Slot& slot = program_.slots[i];
-      if (slot.kind == SlotKind::state) state_dtype[slot.index] = dtype[i];
-      // after bad data the results are those of a safe value, and updates leave theirs unwritten
-      if (slot.kind == SlotKind::output && !faulted && output_at_.count(slot.index))
-        add("output " + std::to_string(slot.index), dtype[i], output_at_[slot.index], program_.outputs[slot.index]);
-    }
-    const std::set<size_t> parameters = normalized_parameters();
-    double longest = 0;
-    for (const size_t i : parameters) longest = std::max(longest, farthest(state_dtype[i], program_.before[i], program_.after[i]));
-    for (size_t i = 0; i < states_.size(); i++)
-      add("state " + std::to_string(i), state_dtype[i], states_[i]->data(), program_.after[i], parameters.count(i) ? longest : 0);
-    return text;
-  }
-
-  /**
-   * States that adam or nadam updates with gradients of the same program: it divides by the size of the gradient, so
-   * where the true one is 0 rounding errors move a parameter as far as a gradient would. What the gradients are is seen
-   * in the moments beside them.
-   */
-  std::set<size_t> normalized_parameters() const {
-    std::set<size_t> found;
-    // the optimizers whose kernels do so, and those whose kernels do not
-    static const std::set<std::string> normalizing{"adam", "nadam"},
-        others{"sgd", "rmsprop", "adagrad", "adadelta", "adamax", "lion", "updateSlice"};
-    for (size_t k = 0; k < calls_.size(); k++)
-      require(!program_.calls[k].update || normalizing.count(calls_[k].op) != 0 || others.count(calls_[k].op) != 0, "ERR_ARGUMENT",
-              calls_[k].op, " updates state and is in neither list: add it to `normalizing` or `others` in test/cuda-on-cpu/replay.h");
-    if (calls_.size() == 1) return found;
-    for (const Call& call : calls_) {
-      if (normalizing.count(call.op) == 0) continue;
-      const size_t first = call.op == "nadam" ? 1 : 0, slots = call.op == "adam" && call.attrs.flag("amsgrad") ? 4 : 3;
-      for (size_t j = first; j < call.out.size(); j += slots)
-        for (const Write& write : program_.writes)
-          if (int(write.slot) == call.out[j].slot) found.insert(write.state);
-    }
-    return found;
+    return Comparison(program_).differences(
+        faulted, [&](uint32_t i) { return output_at_.count(i) ? read(output_at_[i], program_.outputs[i].size()) : Bytes(); },
+        [&](uint32_t i) { return read(states_[i]->data(), program_.after[i].size()); });
   }
 
   ProgramFile program_;

@@ -1,12 +1,13 @@
 // Every snippet of the guides compiles for a strict user, and runs. A snippet goes on from those before it on its page,
 // unless it declares or imports a name again: then it begins a new program.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { floats, model, node, port, write } from '../onnx/build.js'
 import { hasFashionMnist, testWith } from '../skip.js'
 
 const root = path.join(import.meta.dirname, '..', '..', '..')
@@ -57,8 +58,25 @@ mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true })
 symlinkSync(root, path.join(folder, 'node_modules', 'weftjs'))
 symlinkSync(path.join(root, 'node_modules', '@types', 'node'), path.join(folder, 'node_modules', '@types', 'node'))
 writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+// what docs/pretrained.md reads
+cpSync(path.join(root, 'test', 'pretrained', 'fixtures', 'llama'), path.join(folder, 'SmolLM'), { recursive: true })
 // what docs/data.md reads
 writeFileSync(path.join(folder, 'churn.csv.gz'), gzipSync('age,plan,minutes,churned\n31,basic,12.5,no\n44,plus,,yes\n'))
+// what docs/onnx-import.md reads
+for (const [name, [height, width, classes]] of Object.entries({ model: [48, 192, 2], classifier: [32, 32, 10] } as const)) {
+  const made = model({
+    nodes: [
+      node('GlobalAveragePool', ['x'], ['p']),
+      node('Flatten', ['p'], ['f']),
+      node('Gemm', ['f', 'w'], ['s']),
+      node('Softmax', ['s'], ['y'], { axis: 1 }),
+    ],
+    inputs: [port('x', ['n', 3, height, width])],
+    outputs: [port('y', ['n', classes])],
+    tensors: [floats('w', [3, classes], new Array(3 * classes).fill(0.5))],
+  })
+  write(folder, made, `${name}.onnx`)
+}
 for (const { file, imported, body } of programs)
   writeFileSync(path.join(folder, `${file}.ts`), `import { ${[...imported].join(', ')} } from 'weftjs'\n${body}`)
 const compilerOptions = {

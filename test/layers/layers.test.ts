@@ -1,6 +1,7 @@
 // Every layer through layerCheck.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { checked, layerCheck, layerTable } from './check.js'
 import { rows } from './rows.js'
@@ -9,9 +10,11 @@ for (const row of rows) layerCheck(row)
 
 /** Takes strings, and has no gradient: test/text/vectorization.test.ts. */
 const OF_TEXTS = 'textVectorization'
+/** Takes integers, and has no gradient: below. */
+const OF_INTEGERS = 'categoryEncoding'
 
 test('every factory has a row, and every row passed its checks', () => {
-  assert.equal([...checked.keys(), OF_TEXTS].sort(), Object.keys(layers).sort())
+  assert.equal([...checked.keys(), OF_TEXTS, OF_INTEGERS].sort(), Object.keys(layers).sort())
   if (process.env['WEFT_PRINT_TABLES'] === '1') for (const line of layerTable()) console.log(line)
   for (const [factory, results] of checked) {
     for (const result of results) {
@@ -20,6 +23,27 @@ test('every factory has a row, and every row passed its checks', () => {
       assert.ok(result.saveLoad, `${factory}: save and load`)
     }
   }
+})
+
+test('categoryEncoding: integers as vectors', async () => {
+  const ids = tensor([
+    [0, 2, 2],
+    [1, 3, 0],
+  ])
+  const encode = (outputMode: layers.CategoryMode, x = ids): Promise<unknown> =>
+    layers.categoryEncoding({ numTokens: 4, outputMode }).apply(x).array()
+  assert.equal(await encode('multiHot'), [
+    [1, 0, 1, 0],
+    [1, 1, 0, 1],
+  ])
+  assert.equal(await encode('count'), [
+    [1, 0, 2, 0],
+    [1, 1, 0, 1],
+  ])
+  assert.equal(await encode('oneHot', tensor([[2], [0]])), [
+    [0, 0, 1, 0],
+    [1, 0, 0, 0],
+  ])
 })
 
 test.run()

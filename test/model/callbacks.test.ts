@@ -215,6 +215,7 @@ const rows: readonly { name: keyof typeof factories; before: readonly unknown[];
   { name: 'csvLogger', before: [path.join(folder, 'log.csv')], options: { separator: ';' } },
   { name: 'terminateOnNan', before: [] },
   { name: 'modelCheckpoint', before: [], options: { path: path.join(folder, 'model'), monitor: 'loss', saveBestOnly: true } },
+  { name: 'backupAndRestore', before: [], options: { dir: path.join(folder, 'backup'), deleteCheckpoint: true } },
   { name: 'lambda', before: [], options: { onEpochEnd: () => undefined } },
 ]
 everyFactoryHasARow(

@@ -55,16 +55,19 @@ function trained(threads: number, network: string): string {
   return stdout.trim()
 }
 
+const onCpu = device() === 'cpu'
+// other devices do not compute on the threads of the CPU: training twice tells as much
+const counts = onCpu ? [1, 2, 3] : [2]
 for (const [name, network] of Object.entries({ images, sequences })) {
-  test(`training on ${name} gives the same bits on one, two and three threads, and twice`, () => {
+  test(`training on ${name} gives the same bits twice, and on ${counts} threads`, () => {
     const one = trained(1, network)
     assert.match(one, /^[0-9a-f]{64}$/)
-    for (const threads of [1, 2, 3]) assert.is(trained(threads, network), one, `${threads} threads`)
+    for (const threads of counts) assert.is(trained(threads, network), one, `${threads} threads`)
   })
 }
 
 // the kernels of a GPU are chosen by shape, the batch included
-const invariant = device() === 'cpu' ? test : (): void => undefined
+const invariant = onCpu ? test : (): void => undefined
 invariant("a row's answer does not depend on its batch", async () => {
   const random = generator(6)
   const x = tensor(Float32Array.from({ length: 37 * 64 }, random), [37, 8, 8, 1])

@@ -55,7 +55,7 @@ for (const [name, options] of [
     decoder.prepare(1, 1, 0)
     const how = { greedy: true, topK: 0, nucleus: false }
     const seen = [...prompt]
-    seen.push(await decoder.first(prompt, how).outputs.item())
+    seen.push(await decoder.first([prompt], how).outputs.item())
     for (let i = 0; i < 10; i++) {
       const expected = await logitsOf(net, seen)
       const found = Array.from((await decoder.logits().data()) as Float32Array)

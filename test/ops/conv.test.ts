@@ -5,7 +5,7 @@ import { apply, applyOne } from '../../lib/core/apply.js'
 import { Conv2dBias, Conv2dInputGrad, Conv2dKernelGrad, Conv2dReluPool } from '../../lib/ops/conv.js'
 import type { FusedActivation } from '../../lib/ops/dense.js'
 import { checkRows, type Row } from '../check.js'
-import { absolute, at, elementwise, generate, reshape, type Values } from '../reference.js'
+import { absolute, at, eachPosition, elementwise, generate, reshape, type Values } from '../reference.js'
 import * as reference from '../reference_images.js'
 
 interface Case {
@@ -75,17 +75,16 @@ function gradients(c: Case, x: Values, k: Values, g: Values): { x: Values; k: Va
   const [, h, w, channels] = c.x as [number, number, number, number]
   const [kh, kw, inside] = c.k as [number, number, number]
   const offset = (shape: readonly number[], position: readonly number[]): number => position.reduce((a, p, i) => a * shape[i]! + p, 0)
-  generate([n, oh, ow, out, kh, kw, inside], ([image, i, j, o, p, q, inner]) => {
+  eachPosition([n, oh, ow, out, kh, kw, inside], ([image, i, j, o, p, q, inner]) => {
     const row = i! * strides[0]! - padding[0]! + p! * dilations[0]!
     const column = j! * strides[1]! - padding[2]! + q! * dilations[1]!
-    if (row < 0 || row >= h || column < 0 || column >= w) return 0
+    if (row < 0 || row >= h || column < 0 || column >= w) return
     const group = Math.floor(o! / (out / (c.groups ?? 1)))
     const place = offset(c.x, [image!, row, column, (group * channels) / (c.groups ?? 1) + inner!])
     const weight = offset(c.k, [p!, q!, inner!, o!])
     const flow = at(g, [image!, i!, j!, o!])
     dx[place]! += flow * k.data[weight]!
     dk[weight]! += flow * x.data[place]!
-    return 0
   })
   return { x: { shape: c.x, data: [...dx] }, k: { shape: c.k, data: [...dk] } }
 }

@@ -45,7 +45,7 @@ const computedBy = (results: Iterable<Tensor>): Computed[] => [...results].map((
 
 testWith(gpu !== undefined, 'a GPU', 'products and convolutions of the size of tensor-core tiles', async () => {
   for (const [dtype, way] of WAYS) {
-    // operands rounded to tf32 have 10 bits after the point, to bfloat16 7; the CPU does not round them
+    // operands rounded to tf32 have 10 bits after the point, to bfloat16 7; the CPU rounds to bfloat16 or not at all
     const rounding = { float32: 0, tf32: 2 ** -10, mixedBfloat16: 2 ** -7 }[way ?? 'float32']
     await compare(() => computedBy(computed(dtype, way)), Math.max(PRECISION[dtype]!, rounding), `${dtype}, ${way}`)
   }

@@ -110,6 +110,10 @@ test('timeouts and cancellation reach the server', async () => {
     const waiting = client.infer('double', { inputs: { x: [[1, 2]] }, signal: controller.signal })
     setImmediate(() => controller.abort())
     assert.is((await waiting.catch((error: Error) => error.name)) as unknown, 'AbortError')
+    const before = performance.now()
+    const ended = client.infer('double', { inputs: { x: [[1, 2]] }, signal: AbortSignal.abort(), timeoutMs: 20_000 })
+    assert.is((await ended.catch((error: Error) => error.name)) as unknown, 'AbortError')
+    assert.ok(performance.now() - before < 10_000, 'a call whose signal was aborted before it began waited for its deadline')
   })
 })
 

@@ -21,6 +21,12 @@ export interface RunOptions {
 }
 
 /**
+ * @internal Records the steps as one call, whatever their number: lib/onnx/export/steps.ts sets it while it traces a
+ * graph that must hold for sequences of any length.
+ */
+export const anyLength: { record: typeof unroll | undefined } = { record: undefined }
+
+/**
  * The steps of x [batch, time, ...], each [batch, ...]. Halves of halves: their gradients cost time · log(time), those
  * of single slices time².
  */
@@ -38,6 +44,7 @@ function stepsOf(x: Tensor, begin = 0, count: number = x.shape[1]!): Tensor[] {
  * `first` is the output before any step (default: zeros).
  */
 export function unroll(cell: CellLike, x: Tensor, initial: readonly Tensor[], options: RunOptions, first?: Tensor): Run {
+  if (anyLength.record) return anyLength.record(cell, x, initial, options, first)
   const { training, mask, drawn, reverse } = options
   const [batch, time] = x.shape as [number, number]
   const steps = stepsOf(x)

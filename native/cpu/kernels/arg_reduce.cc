@@ -1,4 +1,4 @@
-// argMax and argMin: the first place of the extreme along an axis; NaN counts as the extreme.
+// argMax and argMin: the place of the extreme along an axis, and the first of equal ones. NaN counts as the extreme.
 #include "reduce.h"
 #include "widened.h"
 
@@ -10,7 +10,7 @@ template <class R> int32_t place_in_row(const typename R::T* x, int64_t n) {
   constexpr int lanes = pack_lanes<T>;
   const T best = T(reduce_row<R>(x, n));
   int64_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {  // find the block first
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {  // which block holds the extreme
     auto found = [&](int64_t k) {
       const Pack<T> v = load_pack(x + k);
       return (v == best) | (v != v);
@@ -25,7 +25,7 @@ template <class R> int32_t place_in_row(const typename R::T* x, int64_t n) {
   return int32_t(i);
 }
 
-/** `count` columns of [n, inner] from `first` on. */
+/** The places of the extremes in `count` columns of [n, inner], from column `first` on. */
 template <class R> void places_in_columns(const typename R::T* x, int64_t n, int64_t inner, int64_t count, int32_t* place) {
   using T = typename R::T;
   constexpr int64_t strip = 128;
@@ -38,7 +38,7 @@ template <class R> void places_in_columns(const typename R::T* x, int64_t n, int
       const T* row = x + i * inner + first;
       for (int64_t j = 0; j < columns; j++) {
         const T value = row[j], old = best[j];
-        const bool better = (R::combine(old, value) != old) & (old == old);  // NaN beats all but an earlier NaN
+        const bool better = (R::combine(old, value) != old) & (old == old);  // NaN wins over all but an earlier NaN
         best[j] = better ? value : old;
         where[j] = better ? int32_t(i) : where[j];
       }
@@ -50,7 +50,7 @@ template <class R> void places_in_columns(const typename R::T* x, int64_t n, int
 template <class R> WEFT_BINDER Step bind_places(Call& call) {
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
-  call.attrs.flag("keepDims");  // the output's shape tells
+  call.attrs.flag("keepDims");  // read here, but not needed: the output has its shape already
   const int64_t outer = product(x.dims, 0, size_t(axis)), n = x.dim(axis), inner = product(x.dims, size_t(axis) + 1);
   return [=](const Frame& frame) {
     if (out.size() == 0 || n == 0) return;

@@ -1,6 +1,6 @@
-// batchNorm over the rows of [r, c] and its gradient. Rows are cut into segments that stay in the cache; each gives the
-// mean and the sum of squared deviations of its columns, combined in order as in Chan et al. 1979; then the rows are
-// read once more to write the output.
+// batchNorm over the rows of [r, c] and its gradient. The rows are cut into segments that stay in the cache. Each
+// segment gives the means and the sums of squared deviations of its columns. These are combined in the order of the
+// segments, as in Chan et al. 1979. Then the rows are read once more, and the output is written.
 #include "pointwise.h"
 #include "reduce.h"
 #include "widened.h"
@@ -8,9 +8,9 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-constexpr int64_t panel = 512;  // columns handled at once
+constexpr int64_t panel = 512;  // columns that are handled at the same time
 
-/** Column means and sums of squared deviations of one segment. */
+/** The means and the sums of squared deviations of the columns of one segment. */
 template <class T> void segment_moments(const T* x, int64_t rows, int64_t columns, double* mean, double* deviation) {
   for (int64_t first = 0; first < columns; first += panel) {
     const int64_t count = std::min(panel, columns - first);
@@ -28,7 +28,7 @@ template <class T> void segment_moments(const T* x, int64_t rows, int64_t column
       return d * d;
     });
     for (int64_t j = 0; j < count; j++) {
-      const double lost = mean[first + j] - double(middle[j]);  // by rounding the mean to T
+      const double lost = mean[first + j] - double(middle[j]);  // what rounding the mean to T lost
       deviation[first + j] = total[j] - lost * lost * double(rows);
     }
   }
@@ -77,7 +77,7 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call) {
   };
 }
 
-/** Column sums of g and of g·(x - mean) over one segment. */
+/** The sums of g and of g·(x - mean) over the rows of one segment, for each column. */
 template <class T>
 void segment_gradients(const T* g, const T* x, const T* mean, int64_t rows, int64_t columns, double* sums, double* products) {
   for (int64_t first = 0; first < columns; first += panel) {

@@ -1,5 +1,5 @@
-// cast and identity; conversions between all dtypes. Floats truncate toward zero into integers and saturate there; NaN
-// becomes 0.
+// cast and identity, and the conversions between all dtypes. A float becomes an integer by truncation toward zero. What
+// the integer type cannot hold becomes its nearest limit, and NaN becomes 0.
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -16,10 +16,10 @@ template <class To, class From> WEFT_INLINE To converted(From from) {
   } else if constexpr (std::is_same_v<To, Float16> || std::is_same_v<To, BFloat16>) {
     return To(float(x));
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<Compute<From>>) {
-    // both limits as floats: the upper one may round up to a value outside To, hence >=
+    // the limits of To as floats; the upper one may be rounded up to a value that To cannot hold, hence >= below
     constexpr auto low = Compute<From>(std::numeric_limits<To>::min()), high = Compute<From>(std::numeric_limits<To>::max());
-    if constexpr (sizeof(To) < 4) {                                   // through int32, which vectorizes
-      const Compute<From> y = x > low ? (x < high ? x : high) : low;  // NaN: low
+    if constexpr (sizeof(To) < 4) {                                   // by way of int32, which the compiler vectorizes
+      const Compute<From> y = x > low ? (x < high ? x : high) : low;  // low for NaN
       return To(int32_t(x == x ? y : Compute<From>(0)));
     } else {
       return x >= high ? std::numeric_limits<To>::max() : x > low ? To(x) : x <= low ? std::numeric_limits<To>::min() : To(0);
@@ -29,18 +29,13 @@ template <class To, class From> WEFT_INLINE To converted(From from) {
   }
 }
 
-/** Integers into narrower integers keep the low bits, as in C. */
+/** Converts n elements. An integer that becomes a narrower integer keeps its low bits, as in C. */
 template <class From, class To> void convert(const void* source, void* target, int64_t n) {
   const From* x = static_cast<const From*>(source);
   To* y = static_cast<To*>(target);
   int64_t i = 0;
-#if WEFT_LEVEL > 0
-  if constexpr (std::is_same_v<From, Float16> && std::is_same_v<To, float>)
-    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i))));
-  if constexpr (std::is_same_v<From, float> && std::is_same_v<To, Float16>)
-    for (; i + 8 <= n; i += 8)
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-#endif
+  if constexpr (std::is_same_v<From, Float16> && std::is_same_v<To, float>) i = widen_halves(x, y, n);
+  if constexpr (std::is_same_v<From, float> && std::is_same_v<To, Float16>) i = narrow_halves(x, y, n);
   WEFT_INDEPENDENT
   for (; i < n; i++) y[i] = converted<To>(x[i]);
 }

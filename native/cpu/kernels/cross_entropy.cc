@@ -1,4 +1,5 @@
-// Cross-entropy of softmax(logits) against distributions or labels, row by row; the gradients reuse the probabilities.
+// The cross-entropy of softmax(logits) against distributions or labels, row by row. The gradients use the probabilities
+// that the forward pass has computed.
 #include "log_sum.h"
 #include "pointwise.h"
 #include "widened.h"
@@ -6,7 +7,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** Σ targets · (x - shift), without the elements whose target is 0: their logit may be -infinity. */
+/** Σ targets · (x - shift). Elements whose target is 0 are left out: their logit may be -infinity. */
 template <class T> T target_dot(const T* targets, const T* x, T shift, int64_t n) {
   T total = 0;
   for (int64_t i = 0; i < n; i++) total += targets[i] == 0 ? T(0) : targets[i] * (x[i] - shift);
@@ -38,7 +39,8 @@ template <class T> WEFT_BINDER Step bind_dense(Call& call) {
     for_rows(rows, n, function_grain, [&](int64_t r) {
       const T *x = frame.at<T>(logits) + r * n, *t = frame.at<T>(targets) + r * n;
       T* p = probabilities.used() ? frame.at<T>(probabilities) + r * n : nullptr;
-      const T most = row_max(x, n), dot = loss.used() ? target_dot(t, x, most, n) : T(0);  // before p overwrites x
+      // first, since p may overwrite x
+      const T most = row_max(x, n), dot = loss.used() ? target_dot(t, x, most, n) : T(0);
       const T total = row_exp(x, most, p, n);
       if (loss.used()) frame.at<T>(loss)[r] = row_sum(t, n) * log_total(total, x, most, static_cast<const T*>(p), n) - dot;
       if (p) scale_row(p, T(1) / total, n);
@@ -57,7 +59,7 @@ template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
       const int64_t label = frame.at<int32_t>(labels)[r];
       const bool good = label >= 0 && label < n;
       if (!good) frame.raise(label);
-      const T most = row_max(x, n), chosen = good ? x[label] - most : T(0);  // before p overwrites x
+      const T most = row_max(x, n), chosen = good ? x[label] - most : T(0);  // first, since p may overwrite x
       const T total = row_exp(x, most, p, n);
       if (loss.used()) frame.at<T>(loss)[r] = good ? log_total(total, x, most, static_cast<const T*>(p), n) - chosen : T(0);
       if (p) scale_row(p, T(1) / total, n);
@@ -76,7 +78,7 @@ template <class T> WEFT_BINDER Step bind_dense_gradient(Call& call) {
       T* to = frame.at<T>(dx) + r * n;
       const T total = row_sum(t, n), most = row_max(p, n), others = most > T(0.5) ? sum_of_others(p, n) : T(0);
       int64_t sure = -1;  // the class with a probability above ½
-      T at_sure = 0;      // before dx overwrites p or t
+      T at_sure = 0;      // its gradient, computed before dx overwrites p or t
       for (int64_t i = 0; most > T(0.5) && sure < 0; i++)
         if (p[i] == most) sure = i, at_sure = factor * (p[i] * (total - t[i]) - t[i] * others);
       WEFT_INDEPENDENT
@@ -98,7 +100,8 @@ template <class T> WEFT_BINDER Step bind_sparse_gradient(Call& call) {
       const bool good = label >= 0 && label < n;
       if (!good) frame.raise(label);
       const T factor = good ? frame.at<T>(g)[r] : T(0), chosen = good ? p[label] : T(0);
-      const T at_label = factor * (chosen > T(0.5) ? -sum_of_others(p, n) : chosen - T(1));  // before dx overwrites p
+      // first, since dx may overwrite p
+      const T at_label = factor * (chosen > T(0.5) ? -sum_of_others(p, n) : chosen - T(1));
       WEFT_INDEPENDENT
       for (int64_t i = 0; i < n; i++) to[i] = good ? factor * p[i] : T(0);
       if (good) to[label] = at_label;

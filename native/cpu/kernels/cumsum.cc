@@ -1,4 +1,4 @@
-// cumSum and cumProd along an axis, forward or backward, with or without the element itself; float32 accumulates in
+// cumSum and cumProd along an axis, forward or backward, with or without the element itself. float32 is accumulated in
 // double.
 #include <algorithm>
 #include <type_traits>
@@ -10,10 +10,10 @@ namespace weft::cpu::WEFT_ISA {
 
 template <class T> using Wider = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
-// How values are combined: `start` leaves what is combined with it as it is; `empty` is the result of no values.
+// How values are combined. `start` combined with a value gives that value. `empty` is the result where there is none.
 template <class T> struct Add {
   using Wide = Wider<T>;
-  static constexpr Wide start = -Wide(0), empty = 0;  // of floats -0, so that -0 stays -0
+  static constexpr Wide start = -Wide(0), empty = 0;  // `start` is -0 for floats, so that -0 stays -0
   static WEFT_INLINE Wide combine(Wide a, Wide b) { return a + b; }
 };
 template <class T> struct Multiply {
@@ -24,7 +24,7 @@ template <class T> struct Multiply {
 
 template <class T, class Op> WEFT_BINDER static Step bind_cumulative(Call& call) {
   using Wide = typename Op::Wide;
-  constexpr int64_t strip = 128;  // columns side by side: their totals stay in the first-level cache
+  constexpr int64_t strip = 128;  // columns that go side by side: their totals stay in the first-level cache
   const View x = call.in[0], out = call.out[0];
   const int64_t given = call.attrs.integer("axis"), axis = given < 0 ? given + x.rank() : given;
   const bool exclusive = call.attrs.flag("exclusive"), reverse = call.attrs.flag("reverse");
@@ -34,7 +34,7 @@ template <class T, class Op> WEFT_BINDER static Step bind_cumulative(Call& call)
   call.in_place(0, 0);
   return [=](const Frame& frame) {
     if (out.size() == 0) return;
-    const int64_t unit_elements = n * std::min(strip, inner);  // of a strip of one outer index
+    const int64_t unit_elements = n * std::min(strip, inner);  // elements in a strip of one outer index
     parallel_range(outer * strips, std::max<int64_t>(1, function_grain / unit_elements), [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; unit++) {
         const int64_t first = unit % strips * strip, columns = std::min(strip, inner - first);
@@ -72,7 +72,7 @@ template <template <class> class Op> static Step bind_wide(Call& call) {
     switch (wide.in[0].dtype) {
       case DType::float32: return bind_cumulative<float, Op<float>>(wide);
       case DType::float64: return bind_cumulative<double, Op<double>>(wide);
-      case DType::int32: return bind_cumulative<uint32_t, Op<uint32_t>>(wide);  // wraps
+      case DType::int32: return bind_cumulative<uint32_t, Op<uint32_t>>(wide);  // sums of int32 wrap
       default: throw Error("ERR_DTYPE", wide.op + ": " + name_of(wide.in[0].dtype) + " is not supported");
     }
   });

@@ -1,4 +1,5 @@
 // dense: activation(x * w + b), one pass over the output.
+#include "bfloat16_products.h"
 #include "matmul_grid.h"
 #include "widened.h"
 
@@ -12,6 +13,8 @@ struct BindDense {
     const Activation activation = activation_named(call.attrs.text("activation"));
     call.flops = 2.0 * double(y.size()) * double(k);
     if (m == 0 || n == 0) return [](const Frame&) {};
+    if constexpr (has_pairs && sizeof(T) == 4)
+      if (rounds_operands(call)) return bind_rounded(call, {x, w, y, bias, m, n, k, false, false, {0}, {0}, activation});
     const ProductGrid<T> grid(call, m, n, k, 1, k);
     return [=](const Frame& frame) {
       Product<T> p{};

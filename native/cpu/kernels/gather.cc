@@ -1,5 +1,5 @@
-// gather and scatterAdd along an axis, gatherAlong and scatterAlong along the last one. An index out of range is a
-// fault.
+// gather and scatterAdd along any axis, gatherAlong and scatterAlong along the last axis. An index that is out of range
+// raises a fault.
 #include <cstring>
 #include <type_traits>
 
@@ -9,14 +9,14 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** The index, or 0 and a fault where it is not in [0, n). */
+/** The index. Where it is not in [0, n): 0, and a fault is raised. */
 WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
   if (uint64_t(int64_t(index)) < uint64_t(n)) return index;
   frame.raise(index);
   return 0;
 }
 
-/** T is any dtype of its size: [outer, n, inner] and indices [count] to [outer, count, inner]. */
+/** [outer, n, inner] and indices [count] to [outer, count, inner]. T stands for any dtype of its size. */
 template <class T>
 WEFT_BINDER Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
   const int64_t count = indices.size();
@@ -52,14 +52,15 @@ template <class T> WEFT_BINDER Step bind_gather_along(const View& x, const View&
   };
 }
 
-/** Rows with more updates are added up in double: a float32 sum of so many loses digits. */
+/** A row that has more updates than this is added up in double: a float32 sum of so many loses digits. */
 constexpr int32_t most_float_updates = 1024;
 
 /**
- * The rows of an output [n, inner] that have many updates, and their sums. Of T = float only; other types need none.
+ * The rows of an output [n, inner] that have many updates, and the sums of those rows. Only outputs of float32 have
+ * them.
  */
 struct BusyRows {
-  View places, sums;  // int32 [n]: which of the busy rows a row is, or -1; double [outer, busy, inner]
+  View places, sums;  // int32 [n]: the number of the row among the busy ones, or -1; double [outer, busy, inner]
   int64_t n = 0, most = 0;
 
   BusyRows() = default;
@@ -69,7 +70,7 @@ struct BusyRows {
     places = call.scratch(size_t(n) * sizeof(int32_t));
     sums = call.scratch(size_t(outer * most * inner) * sizeof(double));
   }
-  /** Finds them among the indices. */
+  /** Finds the busy rows among the indices, and sets their sums to zero. */
   void find(const Frame& frame, const int32_t* index, int64_t count, int64_t size) const {
     if (most == 0) return;
     int32_t *place = frame.at<int32_t>(places), found = 0;
@@ -82,21 +83,23 @@ struct BusyRows {
 };
 
 /**
- * Each part owns a range of the output's rows and takes the updates in index order, so the sums do not depend on the
- * threads. Which updates are a part's own is listed once, by counting; rows of updates that lie apart are fetched
- * ahead.
+ * The rows of the output are cut into parts, and each part adds the updates of its rows in the order of the indices. So
+ * the sums do not depend on the threads. One counting pass lists the updates of each part. A part's updates may lie far
+ * from each other, so they are fetched ahead.
  */
 template <class T> WEFT_BINDER Step bind_scatter_add(Call& call, int64_t axis) {
   const View indices = call.in[0], updates = call.in[1], out = call.out[0];
   const int64_t outer = product(out.dims, 0, size_t(axis)), n = out.dim(axis), inner = product(out.dims, size_t(axis) + 1),
                 count = indices.size();
   const int64_t parts = std::clamp<int64_t>((n + count) * inner / cheap_grain, 1, 16);
-  require(count <= INT32_MAX, "ERR_SHAPE", call.op, ": ", count, " indices, of at most ", INT32_MAX);  // lists hold 32 bits
+  // the lists hold 32-bit numbers
+  require(count <= INT32_MAX, "ERR_SHAPE", call.op, ": ", count, " indices, of at most ", INT32_MAX);
   const View lists = call.scratch(size_t(count + parts + 1) * sizeof(int32_t));
   const BusyRows busy = std::is_same_v<T, float> ? BusyRows(call, outer, n, inner, count) : BusyRows();
   return [=](const Frame& frame) {
     const int32_t* index = frame.at<int32_t>(indices);
-    int32_t *begins = frame.at<int32_t>(lists), *list = begins + parts + 1;  // of each part; positions by part, in their order
+    // where the list of each part begins, and the positions of the updates, part by part
+    int32_t *begins = frame.at<int32_t>(lists), *list = begins + parts + 1;
     const int32_t* place = busy.most > 0 ? frame.at<int32_t>(busy.places) : nullptr;
     double* sums = busy.most > 0 ? frame.at<double>(busy.sums) : nullptr;
     const auto part_of = [&](int64_t i) { return int64_t(uint64_t(i) * uint64_t(parts) / uint64_t(n)); };
@@ -117,7 +120,7 @@ template <class T> WEFT_BINDER Step bind_scatter_add(Call& call, int64_t axis) {
                    [&](int64_t begin, int64_t end) {
                      for (int64_t u = begin; u < end; u++) {
                        const int64_t o = u / parts, part = u % parts;
-                       // rows i with part_of(i) == part
+                       // the rows i for which part_of(i) == part
                        const int64_t first = (n * part + parts - 1) / parts, last = (n * (part + 1) + parts - 1) / parts;
                        const T* from = frame.at<T>(updates) + o * count * inner;
                        T* to = frame.at<T>(out) + o * n * inner;
@@ -179,7 +182,7 @@ template <class T> WEFT_BINDER Step bind_scatter_along(Call& call) {
   };
 }
 
-/** Calls f with an unsigned integer of the dtype's size. */
+/** Calls f with the unsigned integer type of the dtype's size. */
 template <class F> WEFT_BINDER Step by_size(DType dtype, F&& f) {
   switch (size_of(dtype)) {
     case 1: return f(uint8_t());
@@ -189,7 +192,7 @@ template <class F> WEFT_BINDER Step by_size(DType dtype, F&& f) {
   }
 }
 
-/** Integers wrap: they are added in the unsigned type. */
+/** Calls f with the type that the dtype is added in. For an integer that is the unsigned type, whose sums wrap. */
 template <class F> WEFT_BINDER Step by_number(DType dtype, F&& f) {
   switch (dtype) {
     case DType::float32: return f(float());

@@ -1,5 +1,5 @@
-// takeBatch: the rows of the next batch, found through a permutation and converted to the dtype of the model's input on
-// the way.
+// takeBatch: the rows of the next batch. A permutation says which rows they are. They are converted to the dtype of the
+// model's input while they are copied.
 #include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {

@@ -4,7 +4,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** Σ (x - mean)². */
+/** Σ (x - mean)² of a row. */
 inline float row_deviation(const float* x, float mean, int64_t n) {
   RowSum total;
   for_lanes(
@@ -28,7 +28,7 @@ inline void row_gradient_sums(const float* g, const float* x, const float* gamma
       n, [&](int64_t i, int m) __attribute__((always_inline)) {
         const Vec a = load_lanes(g + i, m) * load_lanes(gamma + i, m);
         first.add(a);
-        second.add(a * ((load_lanes(x + i, m) - mean) * rstd));  // beyond the end a is 0
+        second.add(a * ((load_lanes(x + i, m) - mean) * rstd));  // a is 0 in the lanes behind the end of the row
       });
   plain = first.total();
   weighted = second.total();

@@ -5,8 +5,8 @@
 namespace weft::cpu::WEFT_ISA {
 
 /**
- * Σ p without the value above ½, which is one at most where the sum is next to 1. The sum minus that value is the same,
- * but loses its digits.
+ * Σ p without the values above ½. Where the sum is next to 1, there is at most one such value. The sum minus that value
+ * would be the same, but would lose its digits.
  */
 inline double sum_of_others(const double* p, int64_t n) {
   double total = 0;
@@ -43,8 +43,8 @@ inline float sum_of_other_powers(const float* x, float most, int64_t n) {
 }
 
 /**
- * log(total), where total = Σ exp(x - most). Next to 1 it is taken from the sum without the largest element's 1, so
- * that it keeps its digits. `powers`: exp(x - most), or null.
+ * log(total), where total = Σ exp(x - most). The largest element adds 1 to the total. Where the total is next to 1, the
+ * logarithm is taken from the sum of the others, so that it keeps its digits. `powers` is exp(x - most), or null.
  */
 template <class T> T log_total(T total, const T* x, T most, const T* powers, int64_t n) {
   if (!(total >= T(1) && total < T(1.0625))) return log_of(total);

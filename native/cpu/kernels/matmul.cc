@@ -1,4 +1,5 @@
 // matMul: batched matrix products with transposes and broadcast batch axes.
+#include "bfloat16_products.h"
 #include "matmul_grid.h"
 #include "matmul_short.h"
 #include "widened.h"
@@ -72,6 +73,16 @@ struct BindMatMul {
     if (count > 1 && !transpose_a && product(b.dims, 0, b.dims.size() - 2) == 1 && a.size() == count * m * k) {
       m *= count;  // one matrix b for all: the batch is more rows of a
       count = 1;
+    }
+    if constexpr (has_pairs && sizeof(T) == 4) {
+      if (rounds_operands(call)) {
+        RoundedProducts products{a, b, c, {}, m, n, k, transpose_a, transpose_b, {0}, {0}};
+        if (count > 1) {
+          const Dims batch(c.dims.begin(), c.dims.end() - 2);
+          products.a_of = batch_indices(batch, a), products.b_of = batch_indices(batch, b);
+        }
+        return bind_rounded(call, std::move(products));
+      }
     }
     if (count > 1) return bind_batched<T>(call, m, n, k, transpose_a, transpose_b);
     if constexpr (sizeof(T) == 4) {

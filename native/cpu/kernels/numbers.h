@@ -1,5 +1,5 @@
-// The types pointwise expressions are computed in (Lanes: a vector of floats; double; integers) and the functions they
-// use.
+// The types that pointwise expressions are computed in, and the functions that the expressions use. The types are
+// Lanes, which is a vector of floats, double, and the integers.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -8,13 +8,13 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** A vector of floats that expressions treat as a number. */
+/** A vector of floats that an expression treats as one number. */
 struct Lanes {
   Vec v;
   WEFT_INLINE explicit Lanes(Vec vector) : v(vector) {}
   WEFT_INLINE explicit Lanes(double constant) : v(broadcast(float(constant))) {}
 };
-/** A comparison of Lanes. */
+/** The result of a comparison of Lanes. */
 struct LaneMask {
   Mask m;
 };
@@ -45,9 +45,9 @@ WEFT_INLINE Lanes tanh(Lanes x) { return Lanes(tanh(x.v)); }
 WEFT_INLINE Lanes sigmoid(Lanes x) { return Lanes(sigmoid(x.v)); }
 WEFT_INLINE Lanes erf(Lanes x) { return Lanes(erf(x.v)); }
 
-/** e^x - 1: with x = n ln 2 + r, 2^n (e^r - 1) + (2^n - 1). */
+/** e^x - 1. With x = n ln 2 + r it is 2^n (e^r - 1) + (2^n - 1). */
 WEFT_INLINE Lanes expm1(Lanes a) {
-  const Vec x = min(broadcast(88.0f), max(broadcast(-30.0f), a.v));  // operands in this order let NaN through
+  const Vec x = min(broadcast(88.0f), max(broadcast(-30.0f), a.v));  // with the operands in this order NaN stays NaN
   const Vec n = round(x * 1.44269504f);
   const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
   const Vec q = polynomial(r, 1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f);
@@ -56,7 +56,7 @@ WEFT_INLINE Lanes expm1(Lanes a) {
   return Lanes(select(greater(a.v, broadcast(88.0f)), exp(a.v), select(equal(a.v, zero()), a.v, y)));
 }
 
-/** log(1 + x) = log(u) + what rounding u = 1 + x lost. */
+/** log(1 + x). It is log(u) for u = 1 + x, plus a correction for what the rounding of u lost. */
 WEFT_INLINE Lanes log1p(Lanes a) {
   const Vec x = a.v, u = x + 1.0f;
   const Vec lost = select(greater(x, broadcast(1.0f)), broadcast(1.0f) - (u - x), x - (u - 1.0f));
@@ -65,7 +65,7 @@ WEFT_INLINE Lanes log1p(Lanes a) {
   return Lanes(select(as_is, x, select(equal(u, zero()), log(u), y)));
 }
 
-/** log(1 + e^x), without overflow. */
+/** log(1 + e^x). Large x does not overflow. */
 WEFT_INLINE Lanes softplus(Lanes x) { return Lanes(max(zero(), x.v)) + log1p(exp(-abs(x))); }
 
 /** Calls a scalar function for each lane. */
@@ -83,14 +83,14 @@ template <class F> WEFT_INLINE Lanes each_lane(F&& f, Lanes x, Lanes y) {
   return Lanes(load(a));
 }
 
-/** Python's remainder: the sign of the divisor. */
+/** The remainder as in Python: it has the sign of the divisor. */
 template <class T> T floor_mod_of_floats(T x, T y) {
   const T r = std::fmod(x, y);
   if (y == 0 || r != r) return std::numeric_limits<T>::quiet_NaN();
   if (r == 0) return std::copysign(T(0), y);
   return (r < 0) != (y < 0) ? r + y : r;
 }
-/** The floor of x / y, as exact as the remainder. */
+/** The floor of x / y, taken from the remainder, so that it is as exact. */
 template <class T> T floor_div_of_floats(T x, T y) {
   if (y == 0) return x / y;
   const T r = std::fmod(x, y);
@@ -154,13 +154,15 @@ WEFT_INLINE double atan2(double x, double y) { return std::atan2(x, y); }
 WEFT_INLINE double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 WEFT_INLINE double softplus(double x) { return (x < 0 ? 0 : x) + std::log1p(std::exp(-std::fabs(x))); }
 
-/** Numpy's clip: where low > high, high. NaN passes through. */
+/** x between low and high, as numpy.clip has it: where low > high, the result is high. NaN stays NaN. */
 template <class T> WEFT_INLINE T clamp(T x, T low, T high) {
   const T y = select(x < low, low, x);
   return select(y > high, high, y);
 }
 
-/** The derivatives of geluTanh, silu and mish at y, from the values of the functions inside them. */
+/**
+ * The derivatives of geluTanh, silu and mish at y. The other parameters are the values of the functions inside them.
+ */
 template <class T> WEFT_INLINE T gelu_tanh_slope(T y, T t) {
   return T(0.5) * (T(1) + t) + T(0.5) * y * (T(1) - t * t) * T(0.79788456080286536) * (T(1) + T(0.134145) * y * y);
 }

@@ -59,7 +59,7 @@ KERNEL(cpu, rmsprop) {
             if constexpr (Centered) {
               const T mean = decay * a[i] + rest * gradient;
               variance -= mean * mean;
-              variance = variance < 0 ? T(0) : variance;  // rounding may leave less than nothing; NaN stays NaN
+              variance = variance < 0 ? T(0) : variance;  // rounding may have made it negative; NaN stays NaN
               new_a[i] = mean;
             }
             T step = rate * gradient / std::sqrt(variance + eps);

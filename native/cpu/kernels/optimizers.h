@@ -1,4 +1,4 @@
-// One step of an optimizer over all its parameters: pieces of the tensors are shared out by their sizes alone.
+// One step of an optimizer over all its parameters. The tensors are cut into pieces by their sizes alone.
 #pragma once
 #include <algorithm>
 
@@ -6,27 +6,27 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** What a step reads at run time. */
+/** What a step reads when it runs. */
 struct Moment {
   double learning_rate;
-  double step;  // 1 at the first
+  double step;  // the number of the step, from 1 on
 };
 
 /**
- * A stretch of one parameter: `in` are w, g and the slots, `out` are w and the slots. They may be the same memory, at
- * equal places.
+ * A stretch of one parameter. `in` points to w, g and the slots, `out` to w and the slots. An output may lie in the
+ * memory of its input.
  */
 template <class T> struct Stretch {
   const T* in[6] = {};
   T* out[5] = {};
   int64_t n = 0;
-  T keep = 1;  // what weight decay leaves of w
+  T keep = 1;  // the factor that weight decay multiplies w by
 };
 
 /**
- * Binds an optimizer. After the two scalars, `shared` further inputs and as many outputs belong to all parameters.
- * prepare(frame, moment) is called once per step and returns the function that updates a Stretch<T>; finish(frame,
- * moment) is called when all are done.
+ * Binds an optimizer. The inputs begin with two scalars. The next `shared` inputs, and the first `shared` outputs,
+ * belong to all parameters together. A step calls prepare(frame, moment) once, which returns the function that updates
+ * a Stretch<T>. It calls finish(frame, moment) when all stretches are done.
  */
 template <class T, class Prepare, class Finish> WEFT_BINDER Step bind_update(Call& call, size_t shared, Prepare prepare, Finish finish) {
   constexpr int64_t piece_elements = 16384, chunk_elements = 32768;
@@ -46,7 +46,7 @@ template <class T, class Prepare, class Finish> WEFT_BINDER Step bind_update(Cal
       else view.slot = call.scratch(view.bytes()).slot;
     }
   std::vector<Piece> pieces;
-  std::vector<size_t> chunks{0};  // first piece of each chunk, and the end
+  std::vector<size_t> chunks{0};  // the first piece of each chunk, and the number of pieces at the end
   int64_t gathered = 0;
   for (size_t p = 0; p < parameters; p++) {
     const int64_t n = in[p * tensors].size();
@@ -81,7 +81,7 @@ template <class T, class Prepare> WEFT_BINDER Step bind_update(Call& call, Prepa
   return bind_update<T>(call, 0, prepare, [](const Frame&, const Moment&) {});
 }
 
-/** The two dtypes of parameters. */
+/** Binds by the dtype of the parameters, which is float32 or float64. */
 template <class F> WEFT_BINDER Step by_parameter_dtype(const Call& call, size_t shared, F&& bind) {
   if (call.in.size() <= 2 + shared) return bind.template operator()<float>();
   return by_computed_float(call.in[2 + shared].dtype, bind);

@@ -58,7 +58,7 @@ KERNEL(cpu, adamax) {
   });
 }
 
-/** Keras 3's momentum schedule (Dozat 2016). */
+/** The momentum of nadam at a step, as Keras 3 has it (Dozat 2016). */
 static double nadam_momentum(double beta1, double step) { return beta1 * (1 - 0.5 * std::pow(0.96, step)); }
 
 KERNEL(cpu, nadam) {

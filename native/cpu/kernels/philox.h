@@ -1,4 +1,4 @@
-// Philox4x32-10 (Salmon et al. 2011), several blocks at a time. See docs/operations.md for how elements use the words.
+// Philox4x32-10 (Salmon et al. 2011), several blocks at a time. docs/operations.md says which words an element uses.
 #pragma once
 #include <algorithm>
 
@@ -13,7 +13,7 @@ struct Generator {
 
 constexpr int batch_blocks = 32, batch_words = batch_blocks * 4;
 
-/** The words of blocks first, first + 1, ...: words[4 i + k] is word k of block first + i. */
+/** Writes the words of the blocks first, first + 1, ...: words[4 i + k] is word k of block first + i. */
 inline void philox(const Generator& generator, uint64_t first, uint32_t attempt, uint32_t* words) {
   uint32_t a[batch_blocks], b[batch_blocks], c[batch_blocks], d[batch_blocks];
   for (int i = 0; i < batch_blocks; i++) {
@@ -42,10 +42,10 @@ inline void philox(const Generator& generator, uint64_t first, uint32_t attempt,
   }
 }
 
-/** The uniform number in [0, 1) of a word; exact in float. */
+/** The uniform number in [0, 1) that a word stands for. A float holds it exactly. */
 WEFT_INLINE float uniform(uint32_t word) { return float(int32_t(word >> 8)) * 0x1p-24f; }
 
-/** Calls f(i, words, n) for every batch of n elements from i on, with their words. */
+/** Calls f(i, words, n) for batch after batch of elements: the n elements from i on, and the word of each. */
 template <class F> void for_words(const Generator& generator, int64_t elements, F&& f) {
   parallel_range((elements + batch_words - 1) / batch_words, function_grain * 2 / batch_words, [&](int64_t begin, int64_t end) {
     alignas(64) uint32_t words[batch_words];

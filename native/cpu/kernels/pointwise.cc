@@ -1,4 +1,5 @@
-// How pointwise calls walk their operands: flat where nothing is broadcast, by long rows, or by groups of short rows.
+// How pointwise calls walk their operands: in one stretch where nothing is broadcast, else by long rows or by groups of
+// short rows.
 #include "pointwise.h"
 
 #include <algorithm>
@@ -6,7 +7,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-constexpr int64_t short_row = 64;  // rows below this length are grouped
+constexpr int64_t short_row = 64;  // rows shorter than this are grouped
 constexpr int64_t group_elements = 512;
 constexpr size_t most_inputs = 3;
 
@@ -17,11 +18,11 @@ struct Plan {
   RunFunction run = nullptr;
   std::array<double, 2> parameters{};
   int64_t grain = 0;
-  std::array<ConvertFunction, most_inputs> widen{};  // per input: from a 16-bit float to float32, or none
-  ConvertFunction narrow = nullptr;                  // of the output
+  std::array<ConvertFunction, most_inputs> widen{};  // of each input: from a 16-bit float to float32, or null
+  ConvertFunction narrow = nullptr;                  // of the output: from float32 to a 16-bit float, or null
 };
 
-/** The run function with 16-bit operands converted block by block. */
+/** Calls the run function for block after block, and converts the 16-bit operands of each block. */
 void convert_and_run(const Plan& plan, const void* const* in, unsigned fixed, void* out, int64_t n) {
   constexpr int64_t block = 512;
   alignas(64) float wide[most_inputs + 1][block];
@@ -48,7 +49,7 @@ void run_elements(const Plan& plan, const void* const* in, unsigned fixed, void*
   else plan.run(in, fixed, out, n, plan.parameters.data());
 }
 
-/** Rows of the last axis, long ones cut into pieces. */
+/** Computes by rows of the last axis. Long rows are cut into pieces. */
 void run_rows(const Plan& plan, const void* const* in, void* out) {
   const Walk& walk = plan.walk;
   const int64_t n = walk.inner(), outer = walk.outer(), pieces = std::max<int64_t>(1, n / plan.grain);
@@ -69,8 +70,9 @@ void run_rows(const Plan& plan, const void* const* in, void* out) {
 }
 
 /**
- * Writes `rows` rows of n elements that start `row_stride` apart; stride 0 along a row repeats its one element. Whole
- * vectors are written: what goes beyond a row is overwritten by the next one.
+ * Writes an operand out: `rows` rows of n elements. In the source the rows begin `row_stride` apart, and `stride` lies
+ * between the elements of a row. With stride 0 the row repeats its one element. Whole vectors are written. What they
+ * write behind a row, the next row overwrites.
  */
 template <class T> void expand(const T* source, int64_t row_stride, int64_t stride, int64_t rows, int64_t n, T* target) {
   constexpr int64_t lanes = 4 * width / int64_t(sizeof(T));
@@ -95,12 +97,14 @@ void expand(const void* source, size_t bytes, int64_t row_stride, int64_t stride
   }
 }
 
-/** Short rows: several at a time, operands that are broadcast along or across them written out first. */
+/**
+ * Computes short rows, several at a time. Operands that are broadcast along or across the rows are written out first.
+ */
 void run_groups(const Plan& plan, const void* const* in, void* out) {
   const size_t axis = plan.walk.dims.size() - 2;
   const int64_t rows = plan.walk.dims[axis], n = plan.walk.dims[axis + 1];
   const int64_t group = std::max<int64_t>(1, group_elements / n), groups = (rows + group - 1) / group;
-  Walk planes = plan.walk;  // counts the axes before the last two
+  Walk planes = plan.walk;  // goes through the axes before the last two
   planes.dims.pop_back();
   planes.strides.pop_back();
   parallel_range(planes.outer() * groups, std::max<int64_t>(1, plan.grain / (group * n)), [&](int64_t begin, int64_t end) {

@@ -1,5 +1,5 @@
-// Pointwise kernels: broadcasting, blocks, threads and 16-bit conversion around a function that computes one run of
-// elements.
+// Pointwise kernels. Broadcasting, blocks, threads and the conversion of 16-bit floats are the same for all of them. An
+// operation brings a function that computes one run of elements.
 #pragma once
 #include <array>
 
@@ -7,22 +7,23 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Elements that a chunk of work with tens of instructions per element should hold. */
+/** How many elements a chunk should hold where each takes tens of instructions. */
 constexpr int64_t function_grain = 8192;
 
 /**
- * Computes n elements. Bit k of `fixed` says that input k is one element, used n times; the output may be one of the
- * inputs. `parameters` are the attributes of the call.
+ * Computes n elements. Where bit k of `fixed` is set, input k is one element that is used n times. The output may be
+ * one of the inputs. `parameters` are the attributes of the call.
  */
 using RunFunction = void (*)(const void* const* in, unsigned fixed, void* out, int64_t n, const double* parameters);
 
-/** The run function of each dtype an operation supports; the 16-bit floats are converted and use float32. */
+/** The run function of each dtype that an operation supports. 16-bit floats are converted, and use that of float32. */
 struct Runs {
   RunFunction float32 = nullptr, float64 = nullptr, int32 = nullptr, uint8 = nullptr, boolean = nullptr;
 };
 
 /**
- * Binds an pointwise call: dtype by the last input, `grain` elements per chunk. Declares in-place use where it is safe.
+ * Binds a pointwise call. The dtype of its last input chooses the run function. A chunk holds `grain` elements. The
+ * output takes over the memory of an input where that is safe.
  */
 WEFT_BINDER Step pointwise(Call& call, const Runs& runs, int64_t grain, std::array<double, 2> parameters = {});
 WEFT_BINDER Step pointwise(Call& call, RunFunction run, int64_t grain, std::array<double, 2> parameters = {});
@@ -31,7 +32,7 @@ WEFT_BINDER Step pointwise(Call& call, RunFunction run, int64_t grain, std::arra
 using ConvertFunction = void (*)(const void* source, void* target, int64_t n);
 ConvertFunction convert_function(DType from, DType to);
 
-/** Lets the compiler vectorize a loop whose output may be exactly one of its inputs. */
+/** Before a loop whose output may be the very memory of an input: the compiler may vectorize it. */
 #if defined(__clang__)
 #define WEFT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else

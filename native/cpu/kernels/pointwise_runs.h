@@ -1,12 +1,12 @@
-// Runs: loops over one stretch of elements, made from a functor F of native/pointwise/; and the kernels that follow
-// from a line.
+// Run functions: loops over one stretch of elements, made from the functors of native/pointwise/. The kernels that
+// follow from a line there are made here too.
 #pragma once
 #include "numbers.h"
 #include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Parameters of a call in the type of computation. */
+/** Parameter i of a call, in the type that is computed in. */
 template <class T> WEFT_INLINE T parameter(const double* parameters, int i) { return T(parameters[i]); }
 
 template <class F> void unary_run(const float* x, float* y, int64_t n, const double* parameters) {
@@ -20,7 +20,7 @@ template <class F, class T, class Out> void unary_run(const T* x, Out* y, int64_
   WEFT_INDEPENDENT
   for (int64_t i = 0; i < n; i++) y[i] = Out(F::at(x[i], p0, p1));
 }
-/** The run function of a unary functor: T in memory, computed in C (same size). */
+/** The run function of a unary functor. Elements are T in memory, and C, of the same size, in the computation. */
 template <class F, class T, class C = T, class Out = C>
 void unary(const void* const* in, unsigned, void* out, int64_t n, const double* parameters) {
   static_assert(sizeof(T) == sizeof(C));
@@ -40,7 +40,7 @@ template <class F> void binary_run(const float* x, const float* y, unsigned fixe
     if (rest) store_partial(z + whole, F::at(a, Lanes(load_partial(y + whole, rest)), p0, p1).v, rest);
   } else {
     const Lanes b(broadcast(*y));
-    const bool both = fixed == 3;  // one element
+    const bool both = fixed == 3;  // both inputs are one element
     for (int64_t i = 0; i < whole; i += width) store(z + i, F::at(both ? Lanes(broadcast(*x)) : Lanes(load(x + i)), b, p0, p1).v);
     if (rest) {
       const Lanes a = both ? Lanes(broadcast(*x)) : Lanes(load_partial(x + whole, rest));
@@ -72,7 +72,7 @@ void binary(const void* const* in, unsigned fixed, void* out, int64_t n, const d
   binary_run<F>(static_cast<const C*>(in[0]), static_cast<const C*>(in[1]), fixed, static_cast<Out*>(out), n, parameters);
 }
 
-/** Comparisons and tests end in bytes: one element after another, for the compiler to vectorize. */
+/** Comparisons and tests give bytes. The loop takes one element after another, and the compiler vectorizes it. */
 template <class F, class T> void test(const void* const* in, unsigned, void* out, int64_t n, const double*) {
   const T* x = static_cast<const T*>(in[0]);
   uint8_t* y = static_cast<uint8_t*>(out);
@@ -83,10 +83,10 @@ template <class F, class T> void compare(const void* const* in, unsigned fixed, 
   binary_run<F, T, uint8_t>(x, y, fixed, static_cast<uint8_t*>(out), n, parameters);
 }
 
-/** The attributes of a call, in the order of its line. */
+/** The attributes of a call, in the order in which its line names them. */
 using Attributes = std::array<double, 2>;
 
-// the binders of the words that lines begin with
+// a binder for each word that a line may begin with
 template <class F> WEFT_BINDER Step unary_wrapping(Call& call, Attributes a = {}) {
   return pointwise(call, Runs{unary<F, float>, unary<F, double>, unary<F, int32_t, uint32_t>, unary<F, uint8_t>}, cheap_grain, a);
 }
@@ -133,7 +133,7 @@ template <class F> WEFT_BINDER Step binary_logic(Call& call) {
   return pointwise(call, runs, cheap_grain);
 }
 
-// kernels of lines: WEFT_CPU_UNARY(kind, name, expression), ..., to be handed to the lists
+// the kernel of a line: WEFT_CPU_UNARY(kind, name, expression) and so on, which are handed to the lists of lines
 #define WEFT_CPU_UNARY(kind, name, expression) \
   WEFT_UNARY(name, p, q, expression)           \
   KERNEL(cpu, name) { return unary_##kind<name##_of>(call); }

@@ -1,5 +1,5 @@
-// Max and average pooling and their derivatives, by rows, for vectors of channels. Gradients gather: each input pixel
-// sums over the windows that hold it, so rows are independent.
+// Max and average pooling and their derivatives, by rows, for vectors of channels. A gradient gathers: each input pixel
+// adds up what comes from the windows that hold it. So rows are independent of each other.
 #include "pool_window.h"
 #include "widened.h"
 
@@ -17,7 +17,7 @@ struct Pool {
   };
   Span rows_inside(int64_t y) const { return inside(y * stride_h - top, window_h, h); }
   Span columns_inside(int64_t x) const { return inside(x * stride_w - left, window_w, w); }
-  /** The windows [begin, end) that hold row y (column x) of the input. */
+  /** The windows [begin, end) that hold row y of the input. windows_of_column does the same for column x. */
   Span windows_of_row(int64_t y) const { return holding(y + top, window_h, stride_h, oh); }
   Span windows_of_column(int64_t x) const { return holding(x + left, window_w, stride_w, ow); }
 

@@ -1,4 +1,4 @@
-// The maximum of a pooling window, for vectors of channels: shared by maxPool2d and the fused convolution.
+// The maximum of a pooling window, for vectors of channels. maxPool2d and the fused convolution use it.
 #pragma once
 #include "lanes.h"
 
@@ -6,12 +6,13 @@ namespace weft::cpu::WEFT_ISA {
 
 template <class T> struct WindowMaximum {
   Vector<T> value;
-  Vector<T> place;  // position in the window, row-major; the first on ties
+  Vector<T> place;  // position in the window, row by row; the first of equal maxima
 };
 
 /**
- * Over rows x columns values at `from`, rows `row_pitch` and columns `pitch` apart. The value at (r, q) has place
- * first + r * window_columns + q. NaN wins. Sizes above 0 in the template are known to the compiler.
+ * The maximum over rows x columns values from `from` on. Rows are `row_pitch` elements apart, columns `pitch`. The
+ * value at (r, q) has the place first + r * window_columns + q. A NaN counts as the maximum. A template parameter above
+ * 0 is the number of rows or columns, which the compiler then knows.
  */
 template <class T, int fixed_rows = 0, int fixed_columns = 0>
 WEFT_INLINE WindowMaximum<T> window_maximum(const T* from, int64_t row_pitch, int64_t pitch, int64_t rows, int64_t columns, int64_t first,

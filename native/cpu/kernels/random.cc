@@ -1,5 +1,5 @@
-// Random numbers: uniform, normal, truncated normal, integers and coin flips. Their bits are equal at every instruction
-// set.
+// Random numbers: uniform, normal and truncated normal numbers, integers, coin flips. Their bits are equal at every
+// instruction set.
 #include <cmath>
 
 #include "normal.h"
@@ -9,11 +9,14 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** low + u·(high - low). The span is a float, so that the product is exact in double and fusing it changes nothing. */
+/**
+ * low + u·(high - low). The span high - low is a float, so its product with u is exact in double. So it makes no
+ * difference whether the compiler fuses the product with the sum.
+ */
 template <class T> WEFT_BINDER Step bind_uniform(Call& call) {
   const View state = call.in[0], out = call.out[0];
   const double low = call.attrs.number("low"), high = call.attrs.number("high"), span = double(float(high - low));
-  const T last = std::nextafter(T(high), T(low));  // rounding must not reach `high`
+  const T last = std::nextafter(T(high), T(low));  // the largest result: rounding must not give `high`
   return [=](const Frame& frame) {
     T* y = frame.at<T>(out);
     for_words(Generator(frame.at<int32_t>(state)), out.size(), [=](int64_t first, const uint32_t* words, int n) {
@@ -25,7 +28,7 @@ template <class T> WEFT_BINDER Step bind_uniform(Call& call) {
   };
 }
 
-/** mean + deviation·z, each operation rounded by itself. */
+/** y = mean + deviation·z. The product is rounded before the sum. */
 template <class T> void write_normals(const double* z, int n, double mean, double deviation, T* y) {
   for (int i = 0; i < n; i += double_lanes) {
     Doubles v;
@@ -37,7 +40,7 @@ template <class T> void write_normals(const double* z, int n, double mean, doubl
   }
 }
 
-/** A normal number within 2 deviations: the element's words of later attempts, until one fits. */
+/** A normal number within 2 deviations. The element takes the words of one attempt after another until one fits. */
 double redraw(const Generator& generator, int64_t element) {
   for (uint32_t attempt = 1;; attempt++) {
     uint32_t words[batch_words];
@@ -77,7 +80,7 @@ KERNEL(cpu, truncatedNormal) {
   return by_any_float(call.out[0].dtype, [&]<class T>() -> Step { return bind_normal<T>(call, true); });
 }
 
-/** The high half of word·(high - low): every value of a range below 2^32 can occur. */
+/** low + the high half of word·(high - low). Every value of a range below 2^32 can occur. */
 KERNEL(cpu, randomInteger) {
   const View state = call.in[0], out = call.out[0];
   const int64_t low = call.attrs.integer("low"), high = call.attrs.integer("high");

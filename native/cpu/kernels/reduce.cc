@@ -1,7 +1,8 @@
-// sum, mean, prod, max, min, any, all over any set of axes. The axes are merged into [outer, reduced, inner]; where
-// reduced axes do not lie together, one pass per group, last group first. Rows are vectorized along themselves, columns
-// side by side; long ones are cut into segments by their extents alone, and the segments' results are combined in
-// order, in double for float32 sums.
+// sum, mean, prod, max, min, any and all over any set of axes. The axes are merged into [outer, reduced, inner]. Where
+// the reduced axes do not lie together, each group of them is a pass of its own, the last group first. A row (inner is
+// 1) is reduced by vectors along it. Columns are reduced side by side, one in each lane. Long rows and columns are cut
+// into segments by their extents alone. The results of the segments are combined in order, in double for sums of
+// float32.
 #include "reduce.h"
 
 #include "reduction.h"
@@ -11,14 +12,14 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 constexpr int64_t segment_elements = 65536;
-constexpr int64_t panel = 512;  // columns whose totals are kept at once
+constexpr int64_t panel = 512;  // columns whose totals are kept at the same time
 constexpr int64_t most_segments = 64;
 constexpr int64_t short_row = 32;
 
 bool has_columns(const Pass& pass) { return pass.inner > 1; }
 /**
- * Rows of a column sum, or elements of a row, in one segment. Segments hold whole blocks of the loops below (1024
- * elements of a row, 64 rows of columns), and there are most_segments of them at most.
+ * The length of a segment: elements where a row is reduced, rows where columns are. It is a multiple of the blocks of
+ * the loops below, which are 1024 elements or 64 rows. There are at most most_segments segments.
  */
 int64_t segment_of(const Pass& pass) {
   const int64_t least = std::max<int64_t>(1, (pass.reduced + most_segments - 1) / most_segments);
@@ -30,13 +31,13 @@ int64_t segments_of(const Pass& pass) {
   return std::max<int64_t>(1, (pass.reduced + segment - 1) / segment);
 }
 
-/** The output's element: sums are divided by 1, means by the number of elements. */
+/** The output's element for a total. The divisor is 1 for sums, and the number of elements for means. */
 template <class R> WEFT_INLINE typename R::T finish(typename R::Wide total, double divisor) {
   if constexpr (std::is_floating_point_v<typename R::Wide>) return typename R::T(total / typename R::Wide(divisor));
   else return total;
 }
 
-/** Rows too short for a vector: as many rows side by side as there are lanes, each summed from left to right. */
+/** Reduces short rows. Each lane of a vector takes one row and goes through it from left to right. */
 template <class R> void reduce_short_rows(const typename R::T* x, int64_t rows, int64_t n, typename R::T* y, double divisor) {
   using T = typename R::T;
   constexpr int lanes = pack_lanes<T>;
@@ -66,8 +67,8 @@ void reduce_plain_columns(const typename R::T* x, int64_t rows, int64_t stride, 
 }
 
 /**
- * The columns of [rows, inner] from `first` on. Few columns: several rows are seen as one, so that vectors are full.
- * With 16 lanes, 16 rows of 3 columns are seen as one row of 48 columns, which is 3 vectors.
+ * Reduces the columns of [rows, inner] from `first` on. Where there are few columns, several rows are seen as one, so
+ * that vectors are full. With 16 lanes, 16 rows of 3 columns are seen as one row of 48 columns, which is 3 vectors.
  */
 template <class R>
 void reduce_panel(const typename R::T* x, int64_t rows, int64_t inner, int64_t first, int64_t count, typename R::Wide* total) {
@@ -103,7 +104,8 @@ template <class R> void run_pass(const Pass& pass, const typename R::T* x, typen
   const int64_t unit_elements = std::min(segment, reduced) * std::min(panel, inner);
   parallel_range(outer * segments * panels, std::max<int64_t>(1, cheap_grain / unit_elements),
                  [&, reduced = reduced, inner = inner](int64_t begin, int64_t end) {
-                   // a unit is a panel of columns in a segment of rows of one outer index: [outer][segments][panels]
+                   // units are numbered [outer][segments][panels]: each is a panel of columns in a segment of rows of
+                   // one outer index
                    for (int64_t unit = begin; unit < end; unit++) {
                      const int64_t first = unit % panels * panel, count = std::min(panel, inner - first);
                      const int64_t place = unit / panels, row = place % segments * segment, rows = std::min(segment, reduced - row);
@@ -130,13 +132,13 @@ template <class R> WEFT_BINDER Step bind_reduction(Call& call, bool mean) {
   using T = typename R::T;
   const View x = call.in[0], out = call.out[0];
   const Dims axes = call.attrs.integers("axes");
-  call.attrs.flag("keepDims");  // the output's shape tells
+  call.attrs.flag("keepDims");  // read here, but not needed: the output has its shape already
   const std::vector<Pass> list = passes(x.dims, axes);
   double divisor = 1;
   if (mean)
     for (int64_t axis : axes) divisor *= double(x.dim(axis));
   int64_t partials = 0;
-  std::vector<View> results;  // of all passes but the last
+  std::vector<View> results;  // the results of all passes but the last
   for (const Pass& pass : list) {
     if (segments_of(pass) > 1) partials = std::max(partials, pass.outer * segments_of(pass) * pass.inner);
     if (results.size() + 1 < list.size()) results.push_back(call.scratch(size_t(pass.outer * pass.inner) * sizeof(T)));
@@ -182,7 +184,8 @@ KERNEL(cpu, max) {
 KERNEL(cpu, min) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Minimum, int32_t>(wide, false); });
 }
-// Bools are 0 and 1: any is their maximum, which is 0 of none, and all their product. A sum could wrap to 0.
+// Bools are 0 and 1. So `any` is their maximum, and `all` is their product. `any` of no bools is 0. A sum could wrap
+// around to 0.
 KERNEL(cpu, any) {
   return bind_widened(call, [](Call& wide) { return bind_by_dtype<Maximum, uint32_t>(wide, false); });
 }

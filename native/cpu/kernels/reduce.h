@@ -1,4 +1,4 @@
-// Reductions of contiguous rows and of columns, in an order that follows from the extents alone.
+// Reductions of contiguous rows and of columns. The order of the combinations follows from the extents alone.
 #pragma once
 #include <algorithm>
 #include <limits>
@@ -24,13 +24,13 @@ template <class T> WEFT_INLINE Pack<T> load_pack(const T* p) { return load_as<Pa
 template <int distance, class V, int... lane> WEFT_INLINE V rotate_pack(V v, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(v, v, ((lane + distance) % int(sizeof...(lane)))...);
 }
-/** All lanes of a pack: halves are combined, then quarters, and so on. */
+/** Combines all lanes of a pack. Its two halves are combined, then the two halves of that, and so on. */
 template <class R, int half = pack_lanes<typename R::T> / 2> WEFT_INLINE typename R::T combine_lanes(Pack<typename R::T> v) {
   if constexpr (half == 0) return v[0];
   else return combine_lanes<R, half / 2>(R::combine(v, rotate_pack<half>(v, std::make_integer_sequence<int, pack_lanes<typename R::T>>())));
 }
 
-// What is reduced: combine works on T and on Pack<T>; blocks of elements are combined in Wide.
+// What a reduction does. `combine` works on T and on Pack<T>. The results of blocks are combined in Wide.
 template <class Number> struct Sum {
   using T = Number;
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
@@ -60,7 +60,7 @@ template <class Number> struct Minimum {
   template <class V> static WEFT_INLINE V combine(V a, V b) { return (b < a) | (b != b) ? b : a; }
 };
 
-/** A block of elements: four packs side by side, then one, then the rest. */
+/** Reduces a block of elements: four packs at a time, then one at a time, then the elements that are left. */
 template <class R> typename R::T reduce_block(const typename R::T* x, int64_t n) {
   using T = typename R::T;
   constexpr int lanes = pack_lanes<T>;
@@ -90,8 +90,8 @@ template <class R> typename R::Wide reduce_row(const typename R::T* x, int64_t n
 }
 
 /**
- * Column totals of `rows` rows: total[j] combines the values load<V>(i, j) of all rows i, in blocks of 32. V is T, or
- * Pack<T> for the columns from j on.
+ * The totals of columns over `rows` rows: total[j] combines the values load<V>(i, j) of all rows i, in blocks of 32
+ * rows. load<T> gives the value in column j. load<Pack<T>> gives the values of the columns from j on.
  */
 template <class R, class Load> void reduce_columns(int64_t rows, int64_t columns, typename R::Wide* total, const Load& load) {
   using T = typename R::T;
@@ -139,8 +139,8 @@ template <class R, class Load> void reduce_columns(int64_t rows, int64_t columns
 }
 
 /**
- * How the rows of [rows, columns] are cut where column totals are kept per segment: pieces that stay in the cache, 256
- * at most.
+ * How the rows of [rows, columns] are cut where each segment keeps column totals of its own. A segment stays in the
+ * cache. There are at most 256.
  */
 struct RowSegments {
   int64_t rows, length, count;

@@ -1,5 +1,5 @@
-// Sums, maxima, dot products and exponentials over one contiguous row, for kernels that work row by row. A row's result
-// depends on its own elements only, in a fixed order.
+// Sums, maxima, dot products and exponentials over one contiguous row, for kernels that work row by row. The order of
+// the operations is fixed. So the result of a row depends on the elements of that row alone.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -8,7 +8,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Adds vectors in two levels, so that rounding errors grow with the square root of a long row's length at most. */
+/** Adds vectors up in two levels, so that the rounding error grows at most as the square root of the row's length. */
 class RowSum {
  public:
   WEFT_INLINE void add(Vec v) {
@@ -30,7 +30,7 @@ class RowSum {
   int count_ = 0;
 };
 
-/** Calls f(i, width) for each full vector of a row of n, at element i, and f(i, rest) for the lanes that are left. */
+/** Calls f(i, width) for each full vector of a row of n, which begins at element i, and f(i, rest) for what is left. */
 template <class F> WEFT_INLINE void for_lanes(int64_t n, F&& f) {
   int64_t i = 0;
   for (; i + width <= n; i += width) f(i, width);
@@ -41,10 +41,10 @@ WEFT_INLINE void store_lanes(float* p, Vec v, int n) {
   if (n == width) store(p, v);
   else store_partial(p, v, n);
 }
-/** The vector with `other` in the lanes from n on. */
+/** The first n lanes of v, and `other` in the lanes behind them. */
 WEFT_INLINE Vec keep_lanes(Vec v, int n, Vec other) { return n == width ? v : select(first_lanes(n), v, other); }
 
-/** The largest element, NaN aside; -infinity for none. */
+/** The largest element. NaN may be passed over. -infinity where there is no element. */
 inline float row_max(const float* x, int64_t n) {
   const Vec lowest = broadcast(-__builtin_inff());
   Vec a = lowest, b = lowest;
@@ -63,7 +63,7 @@ inline double row_max(const double* x, int64_t n) {
   return best;
 }
 
-/** y = exp(x - shift) unless y is null; returns the sum. */
+/** Returns the sum of exp(x - shift), and writes the exponentials to y where y is not null. */
 inline float row_exp(const float* x, float shift, float* y, int64_t n) {
   RowSum total;
   for_lanes(

@@ -1,5 +1,6 @@
-// Norms of the rows of [r, c] and their gradients, by a rule: row by row for the output and dx; gradients of the
-// parameters are column sums over segments of rows, taken while a segment is in the cache and added in order.
+// Norms of the rows of [r, c] and their gradients. A rule says which norm it is. The output and dx are computed row by
+// row. The gradients of the parameters are sums of columns. Each segment of rows gives its sums while it is in the
+// cache, and the sums of the segments are added in order.
 #pragma once
 #include "pointwise.h"
 #include "reduce.h"
@@ -8,13 +9,13 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** What a row is normalized with: its mean, which is zero for a rule that does not centre, and 1 / its deviation. */
+/** What a row is normalized with: its mean and 1 / its deviation. The mean is zero for a rule that does not centre. */
 template <class T> struct RowScale { T mean, rstd; };
 
 /**
- * A rule says `centred`, whether the mean is taken off (then the op has beta, mean and dbeta too), and has three
- * functions: scale(x, n, epsilon), a RowScale; gradient_row(g, x, gamma, scale, n, dx); and term(g, x, scale), what a
- * place adds to dgamma.
+ * Binds the norm of a rule. Its constant `centred` says whether the mean is taken off. Where it is, the op has beta,
+ * mean and dbeta too. A rule has three functions. scale(x, n, epsilon) gives the RowScale of a row. gradient_row(g, x,
+ * gamma, scale, n, dx) writes a row of dx. term(g, x, scale) is what one element adds to dgamma.
  */
 template <class Rule, class T> WEFT_BINDER Step bind_row_norm(Call& call) {
   constexpr bool centred = Rule::centred;
@@ -43,10 +44,10 @@ template <class Rule, class T> WEFT_BINDER Step bind_row_norm(Call& call) {
 
 template <class Rule, class T> WEFT_BINDER Step bind_row_norm_gradient(Call& call) {
   constexpr bool centred = Rule::centred;
-  constexpr int64_t panel = 512;  // columns whose totals are kept at once
+  constexpr int64_t panel = 512;  // columns whose totals are kept at the same time
   const View g = call.in[0], x = call.in[1], gamma = call.in[2], mean = centred ? call.in[3] : View(), rstd = call.in[centred ? 4 : 3];
   const View dx = call.out[0], dgamma = call.out[1], dbeta = centred ? call.out[2] : View();
-  const int64_t n = x.dim(-1), rows = x.dim(0), wide = centred ? 2 * n : n;  // of a segment's totals
+  const int64_t n = x.dim(-1), rows = x.dim(0), wide = centred ? 2 * n : n;  // how many totals a segment has
   const RowSegments segments(rows, n);
   const bool totals = dgamma.used() || dbeta.used();
   const View partials = totals ? call.scratch(size_t(std::max<int64_t>(1, segments.count) * wide) * sizeof(double)) : View();
@@ -61,7 +62,7 @@ template <class Rule, class T> WEFT_BINDER Step bind_row_norm_gradient(Call& cal
       const int64_t begin = segments.begin(s), count = segments.size(s);
       const T *gradient = frame.at<T>(g) + begin * n, *value = frame.at<T>(x) + begin * n;
       const auto scale_of = [=](int64_t i) { return RowScale<T>{centred ? average[begin + i] : T(0), inverse[begin + i]}; };
-      for (int64_t first = 0; totals && first < n; first += panel) {  // before dx overwrites g or x
+      for (int64_t first = 0; totals && first < n; first += panel) {  // first, since dx may overwrite g or x
         const int64_t columns = std::min(panel, n - first);
         const T *p = gradient + first, *q = value + first;
         double* to = partial + s * wide + first;

@@ -1,5 +1,7 @@
-// Float vectors at one of three instruction sets. A kernel file is compiled once per WEFT_LEVEL, and everything in it
-// lives in weft::cpu::WEFT_ISA, so that no inline function or template has one name at two instruction sets.
+// Float vectors at one of several instruction sets. Each kernel file is compiled once per WEFT_LEVEL. Everything in a
+// kernel file lives in the namespace weft::cpu::WEFT_ISA: the same inline function or template, compiled for two
+// instruction sets, must have two names. What differs between instruction sets stands in simd_avx512.h, simd_avx2.h,
+// simd_neon.h and simd_portable.h, and is chosen here.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -11,58 +13,42 @@
 #define WEFT_LEVEL 0
 #endif
 
-#if WEFT_LEVEL == 0
-#define WEFT_ISA portable
+#if WEFT_LEVEL == 2
+#define WEFT_ISA avx512
+#define WEFT_VECTORS "simd_avx512.h"
 #elif WEFT_LEVEL == 1
 #define WEFT_ISA avx2
+#define WEFT_VECTORS "simd_avx2.h"
 #else
-#define WEFT_ISA avx512
+#define WEFT_ISA portable
+#ifdef __aarch64__
+#define WEFT_VECTORS "simd_neon.h"
+#else
+#define WEFT_VECTORS "simd_portable.h"
 #endif
-#if WEFT_LEVEL > 0
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12 warns of its own AVX-512 header
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#pragma GCC diagnostic pop
 #endif
 #define WEFT_INLINE inline __attribute__((always_inline))
 
 namespace weft::cpu::WEFT_ISA {
 
-#if WEFT_LEVEL == 0
-constexpr int width = 4;
-#elif WEFT_LEVEL == 1
-constexpr int width = 8;
-#else
-constexpr int width = 16;
-#endif
+constexpr int width_of_levels[] = {4, 8, 16};
+constexpr int width = width_of_levels[WEFT_LEVEL];
 
 /** `width` floats and as many 32-bit integers. The operators + - * / (and & | << >> of IVec) work lane by lane. */
 typedef float Vec __attribute__((vector_size(4 * width)));
 typedef int32_t IVec __attribute__((vector_size(4 * width)));
-#if WEFT_LEVEL == 2
-using Mask = __mmask16;
-#else
-using Mask = IVec;  // all ones or all zeros in each lane
-#endif
+/** Half as many doubles and 64-bit integers. */
+typedef double DoubleVec __attribute__((vector_size(4 * width)));
+typedef int64_t LongVec __attribute__((vector_size(4 * width)));
 
 WEFT_INLINE IVec bits_of(Vec v) { return (IVec)v; }
 WEFT_INLINE Vec float_of(IVec bits) { return (Vec)bits; }
-WEFT_INLINE Vec broadcast(float f) { return f - Vec{}; }  // subtracting zero keeps -0, and costs nothing
+WEFT_INLINE Vec broadcast(float f) { return f - Vec{}; }  // f - 0 keeps -0, and the compiler drops it
 WEFT_INLINE Vec zero() { return Vec{}; }
 WEFT_INLINE IVec broadcast_integer(int32_t i) { return IVec{} + i; }
-/** 0, 1, 2, ... */
-WEFT_INLINE Vec ramp() {
-#if WEFT_LEVEL == 0
-  return Vec{0, 1, 2, 3};
-#elif WEFT_LEVEL == 1
-  return Vec{0, 1, 2, 3, 4, 5, 6, 7};
-#else
-  return Vec{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#endif
-}
+template <int... lane> WEFT_INLINE Vec ramp(std::integer_sequence<int, lane...>) { return Vec{float(lane)...}; }
+/** The number of each lane: 0, 1, 2, ... */
+WEFT_INLINE Vec ramp() { return ramp(std::make_integer_sequence<int, width>()); }
 
 WEFT_INLINE Vec load(const float* p) {
   Vec v;
@@ -70,146 +56,47 @@ WEFT_INLINE Vec load(const float* p) {
   return v;
 }
 WEFT_INLINE void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
-
-#if WEFT_LEVEL == 2
-
-/** The first n lanes, 0 <= n <= width. */
-WEFT_INLINE Mask first_lanes(int n) { return Mask((1u << n) - 1u); }
-/** Lanes of the mask from memory, zero elsewhere; memory outside the mask is not touched. */
-WEFT_INLINE Vec load_masked(const float* p, Mask m) { return _mm512_maskz_loadu_ps(m, p); }
-WEFT_INLINE void store_masked(float* p, Vec v, Mask m) { _mm512_mask_storeu_ps(p, m, v); }
-/** Whether a mask of first lanes has all of them. */
-WEFT_INLINE bool all_lanes(Mask m) { return m == 0xffff; }
-WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
-/** a > b ? a : b, so the second operand where either is NaN. */
-WEFT_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
-/** a < b ? a : b, so the second operand where either is NaN. */
-WEFT_INLINE Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
-WEFT_INLINE Vec sqrt(Vec a) { return _mm512_sqrt_ps(a); }
-/** To the nearest integer, half to even. */
-WEFT_INLINE Vec round(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-WEFT_INLINE Vec floor(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
-WEFT_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
-WEFT_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
-WEFT_INLINE Mask unordered(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
-WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return _mm512_mask_blend_ps(m, b, a); }
-/** The whole numbers of v, converted to int32. */
-WEFT_INLINE IVec to_integer(Vec v) { return (IVec)_mm512_cvtps_epi32(v); }
-WEFT_INLINE Vec to_float(IVec v) { return _mm512_cvtepi32_ps((__m512i)v); }
-/** width bytes, as floats. */
-WEFT_INLINE Vec load_bytes(const uint8_t* p) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-}
-WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
-}
-
-#else
-
-WEFT_INLINE Mask first_lanes(int n) { return bits_of(ramp()) < bits_of(broadcast(float(n))); }  // floats >= 0 order as their bits
-WEFT_INLINE Mask greater(Vec a, Vec b) { return (Mask)(a > b); }
-WEFT_INLINE Mask equal(Vec a, Vec b) { return (Mask)(a == b); }
-
-#if WEFT_LEVEL == 1
-
-WEFT_INLINE Vec load_masked(const float* p, Mask m) { return _mm256_maskload_ps(p, (__m256i)m); }
-/**
- * m has first lanes. A masked store takes 11 to 24 cycles on AMD's processors. Whole vectors, and parts of 4, 2 and 1
- * lanes, take one or two each.
- */
-WEFT_INLINE void store_masked(float* p, Vec v, Mask m) {
-  int lanes = _mm256_movemask_ps((__m256)m);
-  if (lanes == 255) {
-    store(p, v);
-    return;
-  }
-  __m128 rest = _mm256_castps256_ps128(v);
-  if (lanes & 8) {
-    _mm_storeu_ps(p, rest);
-    rest = _mm256_extractf128_ps(v, 1);
-    p += 4, lanes >>= 4;
-  }
-  if (lanes & 2) {
-    _mm_storel_pi(reinterpret_cast<__m64*>(p), rest);
-    rest = _mm_movehl_ps(rest, rest);
-    p += 2, lanes >>= 2;
-  }
-  if (lanes & 1) _mm_store_ss(p, rest);
-}
-WEFT_INLINE bool all_lanes(Mask m) { return _mm256_movemask_ps((__m256)m) == 255; }
-WEFT_INLINE Mask unordered(Vec a, Vec b) { return (Mask)_mm256_cmp_ps(a, b, _CMP_UNORD_Q); }
-WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return _mm256_blendv_ps(b, a, (__m256)m); }
-WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-WEFT_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
-WEFT_INLINE Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
-WEFT_INLINE Vec sqrt(Vec a) { return _mm256_sqrt_ps(a); }
-WEFT_INLINE Vec round(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-WEFT_INLINE Vec floor(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
-WEFT_INLINE IVec to_integer(Vec v) { return (IVec)_mm256_cvtps_epi32(v); }
-WEFT_INLINE Vec to_float(IVec v) { return _mm256_cvtepi32_ps((__m256i)v); }
-WEFT_INLINE Vec load_bytes(const uint8_t* p) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-}
-WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
-  const __m256i i = _mm256_cvtps_epi32(v);
-  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
-}
-
-#else
-
-// Masks of first lanes: one test for whole vectors, and then only the lanes before the last are in question.
-WEFT_INLINE bool all_lanes(Mask m) { return m[width - 1] != 0; }
-inline __attribute__((noinline)) Vec load_first(const float* p, Mask m) {
-  Vec v{};
-  for (int i = 0; i < width - 1 && m[i]; i++) v[i] = p[i];
+WEFT_INLINE DoubleVec load(const double* p) {
+  DoubleVec v;
+  std::memcpy(&v, p, sizeof v);
   return v;
 }
-inline __attribute__((noinline)) void store_first(float* p, Vec v, Mask m) {
-  for (int i = 0; i < width - 1 && m[i]; i++) p[i] = v[i];
-}
-WEFT_INLINE Vec load_masked(const float* p, Mask m) { return all_lanes(m) ? load(p) : load_first(p, m); }
-WEFT_INLINE void store_masked(float* p, Vec v, Mask m) {
-  if (all_lanes(m)) store(p, v);
-  else store_first(p, v, m);
-}
-WEFT_INLINE Mask unordered(Vec a, Vec b) { return (Mask)(a != a) | (Mask)(b != b); }
-WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return float_of((m & bits_of(a)) | (~m & bits_of(b))); }
-WEFT_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
-WEFT_INLINE Vec max(Vec a, Vec b) { return select(greater(a, b), a, b); }
-WEFT_INLINE Vec min(Vec a, Vec b) { return select(greater(b, a), a, b); }
-WEFT_INLINE Vec sqrt(Vec a) {
-  Vec r;
-  for (int i = 0; i < width; i++) r[i] = __builtin_sqrtf(a[i]);
-  return r;
-}
-WEFT_INLINE Vec round(Vec a) {  // adding 2^23 pushes the fraction out, and the adder rounds half to even
-  const IVec sign = bits_of(a) & broadcast_integer(INT32_MIN);
-  const Vec size = float_of(bits_of(a) & broadcast_integer(INT32_MAX)), big = broadcast(8388608.0f);
-  const Vec rounded = float_of(bits_of((size + big) - big) | sign);
-  return select(greater(big, size), rounded, a);
-}
-WEFT_INLINE Vec floor(Vec a) {
-  const Vec r = round(a);
-  return select(greater(r, a), r - 1.0f, r);
-}
-WEFT_INLINE IVec to_integer(Vec v) { return __builtin_convertvector(v, IVec); }
-WEFT_INLINE Vec to_float(IVec v) { return __builtin_convertvector(v, Vec); }
-WEFT_INLINE Vec load_bytes(const uint8_t* p) { return Vec{float(p[0]), float(p[1]), float(p[2]), float(p[3])}; }
-WEFT_INLINE void store_bytes(uint8_t* p, Vec v) {
-  for (int i = 0; i < width; i++) p[i] = uint8_t(v[i]);
-}
+WEFT_INLINE void store(double* p, DoubleVec v) { std::memcpy(p, &v, sizeof v); }
 
-#endif
-#endif
+}  // namespace weft::cpu::WEFT_ISA
+
+// Each of these files defines, for float and double lanes where both make sense:
+//   Mask, DoubleMask                  which lanes a masked access touches, or for which lanes a comparison holds
+//   first_lanes(n)                    the mask of the first n lanes of floats, 0 <= n <= width
+//   first_double_lanes(n)             the same for doubles
+//   all_lanes(m)                      whether a mask of first lanes holds every lane
+//   load_masked(p, m) the lanes of m from memory; the other lanes are zero, and their memory is untouched
+//   store_masked(p, v, m)             stores the lanes of m, a mask of first lanes
+//   fma(a, b, c)                      a * b + c; with one rounding where fused_multiply_add is true
+//   max(a, b), min(a, b)              a > b ? a : b and a < b ? a : b; where a or b is NaN, the result is b
+//   sqrt(a)                           correctly rounded
+//   round(a), floor(a)                to the nearest integer, halves to the even one; to the next lower integer
+//   greater, equal, unordered(a, b)   comparisons; `unordered` holds where a or b is NaN
+//   every(m)                          whether a comparison holds for all lanes
+//   select(m, a, b)                   a where m holds, b elsewhere
+//   to_integer(v), to_float(v)        lanes that hold whole numbers to int32, and int32 to float
+//   load_bytes(p), store_bytes(p, v)  `width` bytes as floats, and back
+//   scale(v, n) v * 2^n for whole n in [-252, 254]: large results become infinity, small subnormal
+//   reciprocal(v)                     1 / v for v from 2^-100 to 2^100, within 1 unit in the last place
+//   hidden(v)                         v; the compiler does not see that it is v, and cannot fuse across it
+//   widen_halves(x, y, n)             converts the first elements of n from float16; returns how many it did
+//   narrow_halves(x, y, n)            the same to float16
+#include WEFT_VECTORS
+
+namespace weft::cpu::WEFT_ISA {
 
 WEFT_INLINE Vec abs(Vec a) { return float_of(bits_of(a) & broadcast_integer(INT32_MAX)); }
 WEFT_INLINE Vec negate(Vec a) { return float_of(bits_of(a) ^ broadcast_integer(INT32_MIN)); }
-/** The size of a with the sign of b. */
+/** The absolute value of a with the sign of b. */
 WEFT_INLINE Vec with_sign(Vec a, Vec b) { return float_of(bits_of(abs(a)) | (bits_of(b) & broadcast_integer(INT32_MIN))); }
 WEFT_INLINE Mask less(Vec a, Vec b) { return greater(b, a); }
 
-/** The first n lanes, 0 <= n < width; the others are zero. */
+/** Reads the first n lanes, 0 <= n < width. The other lanes are zero. */
 WEFT_INLINE Vec load_partial(const float* p, int n) { return load_masked(p, first_lanes(n)); }
 WEFT_INLINE void store_partial(float* p, Vec v, int n) { store_masked(p, v, first_lanes(n)); }
 WEFT_INLINE Vec load_bytes_partial(const uint8_t* p, int n) {
@@ -223,13 +110,13 @@ WEFT_INLINE void store_bytes_partial(uint8_t* p, Vec v, int n) {
   for (int i = 0; i < n; i++) p[i] = bytes[i];
 }
 
-/** The lanes `distance` further on come to the front. */
+/** Moves each lane `distance` places towards the front. Lanes that leave the front come in at the end. */
 template <int distance, int... lane> WEFT_INLINE Vec rotate(Vec v, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(v, v, ((lane + distance) % width)...);
 }
 template <int distance> WEFT_INLINE Vec rotate(Vec v) { return rotate<distance>(v, std::make_integer_sequence<int, width>()); }
 
-/** The sum of all lanes: halves are added, then quarters, and so on. */
+/** The sum of all lanes. The two halves of the vector are added, then the two halves of that, and so on. */
 WEFT_INLINE float sum(Vec v) {
   if constexpr (width > 8) v += rotate<8>(v);
   if constexpr (width > 4) v += rotate<4>(v);
@@ -237,7 +124,7 @@ WEFT_INLINE float sum(Vec v) {
   v += rotate<1>(v);
   return v[0];
 }
-/** The largest lane; without NaN propagation. */
+/** The largest lane. A NaN may be passed over. */
 WEFT_INLINE float largest(Vec v) {
   if constexpr (width > 8) v = max(v, rotate<8>(v));
   if constexpr (width > 4) v = max(v, rotate<4>(v));

@@ -1,37 +1,29 @@
-// Vector exp, log, sigmoid, tanh and erf for simd.h, within about 2 units in the last place. The polynomials are
-// near-minimax fits of our own (weighted least squares, Lawson's iteration) with the error noted at each.
+// exp, log, sigmoid, tanh and erf for the vectors of simd.h, within about 2 units in the last place. The polynomials
+// are fits of our own, near minimax: weighted least squares with Lawson's iteration. The error of each is noted beside
+// it.
 #pragma once
 #include "simd.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Horner's rule, highest power first. */
+/** A polynomial by Horner's rule. The coefficient of the highest power comes first. */
 template <class... Coefficients> WEFT_INLINE Vec polynomial(Vec x, float first, Coefficients... rest) {
   Vec p = broadcast(first);
   ((p = fma(p, x, broadcast(float(rest)))), ...);
   return p;
 }
 
-/** v * 2^n for whole n in [-252, 254]; overflows to infinity and underflows gradually. */
-WEFT_INLINE Vec scale(Vec v, Vec n) {
-#if WEFT_LEVEL == 2
-  return _mm512_scalef_ps(v, n);
-#else
-  const IVec i = to_integer(n), half = i >> 1, rest = i - half, bias = broadcast_integer(127);
-  return v * float_of((half + bias) << 23) * float_of((rest + bias) << 23);
-#endif
-}
-
 /** exp for x from -104 to 89, or NaN. */
 WEFT_INLINE Vec exp_within(Vec x) {
   const Vec n = round(x * 1.44269504f);
-  // x - n ln 2 in two steps: n * 0.693359375 is exact
+  // x - n ln 2, with ln 2 in two parts: the product of n and 0.693359375 is exact
   const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
   const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);  // relative error 4.3e-9
   return scale(fma(q, r * r, r) + 1.0f, n);
 }
 WEFT_INLINE Vec exp(Vec x) {
-  return exp_within(min(broadcast(89.0f), max(broadcast(-104.0f), x)));  // operands in this order let NaN through
+  // with the operands in this order NaN stays NaN
+  return exp_within(min(broadcast(89.0f), max(broadcast(-104.0f), x)));
 }
 
 WEFT_INLINE Vec log(Vec x) {
@@ -54,26 +46,13 @@ WEFT_INLINE Vec log(Vec x) {
   return select(equal(x, infinity), x, select(unordered(x, x), x, y));
 }
 
-/**
- * 1 / v for v from 2^-100 to 2^100, within 1 unit in the last place: faster than a division where the processor
- * estimates reciprocals well.
- */
-WEFT_INLINE Vec reciprocal(Vec v) {
-#if WEFT_LEVEL == 2
-  const Vec estimate = _mm512_rcp14_ps(v);
-  return fma(estimate, fma(negate(v), estimate, broadcast(1.0f)), estimate);
-#else
-  return broadcast(1.0f) / v;
-#endif
-}
-
 WEFT_INLINE Vec sigmoid(Vec x) { return broadcast(1.0f) / (exp(negate(x)) + 1.0f); }
 
 WEFT_INLINE Vec tanh(Vec x) {
   const Vec size = abs(x), s = x * x;
   const Vec q = polynomial(s, 0.00214753696f, -0.00818267372f, 0.0217029676f, -0.0539472029f, 0.133332103f, -0.333333313f);
   const Vec small = fma(x * s, q, x);         // relative error 8.9e-10 below 0.625
-  const Vec t = min(broadcast(10.0f), size);  // tanh(10) rounds to 1; in this order NaN passes
+  const Vec t = min(broadcast(10.0f), size);  // tanh(10) rounds to 1. In this order NaN stays NaN
   const Vec large = fma(reciprocal(exp(t + t) + 1.0f), broadcast(-2.0f), broadcast(1.0f));
   return select(less(size, broadcast(0.625f)), small, with_sign(large, x));
 }

@@ -1,5 +1,5 @@
-// softmax, logSoftmax and their gradients over the last axis: row by row, each row read from memory once and then from
-// the cache.
+// softmax, logSoftmax and their gradients over the last axis, row by row. The first pass over a row reads it from
+// memory, the later ones from the cache.
 #include "log_sum.h"
 #include "pointwise.h"
 #include "widened.h"

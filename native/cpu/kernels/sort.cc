@@ -1,5 +1,6 @@
-// sort and topK along the last axis. Elements become unsigned keys whose order is the wanted one (NaN last, -0 equal to
-// 0); long rows are sorted by digits of the key, which keeps equal elements in order.
+// sort and topK along the last axis. Each element becomes an unsigned key, and the keys have the wanted order: NaN
+// comes last, and -0 equals 0. Long rows are sorted by the digits of the key, which leaves equal elements in their
+// order.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -19,7 +20,7 @@ template <class T> struct Item {
   bool operator<(const Item& other) const { return key != other.key ? key < other.key : index < other.index; }
 };
 
-/** Ascending keys for ascending elements, or for descending ones; NaN has the largest key either way. */
+/** The key of an element: keys rise as the elements rise, or as they fall. NaN has the largest key in both orders. */
 template <class T> WEFT_INLINE KeyOf<T> key_of(T x, bool descending) {
   using Key = KeyOf<T>;
   constexpr Key sign = Key(1) << (8 * sizeof(Key) - 1);
@@ -33,7 +34,7 @@ template <class T> WEFT_INLINE KeyOf<T> key_of(T x, bool descending) {
   }
 }
 
-/** Sorts by one byte of the key after the other; returns the array that holds the result. */
+/** Sorts by one byte of the key after the other, from the lowest byte on. Returns the array that holds the result. */
 template <class T> Item<T>* sort_by_digits(Item<T>* items, Item<T>* other, int64_t n) {
   constexpr int digits = sizeof(KeyOf<T>);
   uint32_t counts[digits][256] = {};
@@ -41,7 +42,7 @@ template <class T> Item<T>* sort_by_digits(Item<T>* items, Item<T>* other, int64
     for (int d = 0; d < digits; d++) counts[d][items[i].key >> (8 * d) & 255]++;
   for (int d = 0; d < digits; d++) {
     uint32_t* count = counts[d];
-    if (count[items[0].key >> (8 * d) & 255] == n) continue;  // all alike
+    if (count[items[0].key >> (8 * d) & 255] == n) continue;  // this byte is the same in all keys
     uint32_t place = 0;
     for (int v = 0; v < 256; v++) {
       const uint32_t here = count[v];
@@ -79,7 +80,10 @@ template <class T> WEFT_BINDER Step bind_sort(Call& call) {
   };
 }
 
-/** The k least items of a row, in order: few are kept sorted while the row is read, many are selected from all. */
+/**
+ * The k least items of a row, in order. A small k: the least ones are kept sorted while the row is read. A large k:
+ * they are selected from all items.
+ */
 template <class T> void least_items(const T* row, int64_t n, int64_t k, Item<T>* items) {
   constexpr int64_t few = 64;
   if (k > few) {
@@ -92,7 +96,7 @@ template <class T> void least_items(const T* row, int64_t n, int64_t k, Item<T>*
   std::sort(items, items + k);
   for (int64_t i = k; i < n; i++) {
     const KeyOf<T> key = key_of(row[i], true);
-    if (key >= items[k - 1].key) continue;  // equal keys: the earlier index stays
+    if (key >= items[k - 1].key) continue;  // of equal keys, the one with the earlier index stays
     int64_t place = k - 1;
     for (; place > 0 && items[place - 1].key > key; place--) items[place] = items[place - 1];
     items[place] = {key, int32_t(i)};

@@ -1,4 +1,5 @@
-// Strided copies: contiguous rows where there are any, square tiles where source and target run along different axes.
+// Strided copies. Contiguous rows are copied as such. Where source and target are contiguous along different axes, the
+// copy goes by square tiles.
 #include "strided.h"
 
 #include <algorithm>
@@ -68,7 +69,7 @@ void Position::advance() {
 StridedCopy::StridedCopy(const Dims& dims, const Dims& source_strides, const Dims& target_strides, size_t element_bytes)
     : walk_(collapse(dims, {source_strides, target_strides})), element_bytes_(element_bytes), empty_(product(dims) == 0) {
   if (empty_ || walk_.dims.size() < 2 || walk_.strides.back()[0] == 1 || walk_.strides.back()[0] == 0) return;
-  // bring the axis along which the source is contiguous next to the last one, along which the target is
+  // the target is contiguous along the last axis; the axis along which the source is contiguous moves beside it
   for (size_t axis = 0; axis + 1 < walk_.dims.size(); axis++) {
     if (walk_.strides[axis][0] != 1) continue;
     std::rotate(walk_.dims.begin() + axis, walk_.dims.begin() + axis + 1, walk_.dims.end() - 1);
@@ -93,7 +94,7 @@ template <class T> static void copy_row(const T* source, int64_t source_stride, 
 template <class T> void StridedCopy::rows(const T* source, T* target) const {
   const int64_t n = walk_.inner(), outer = walk_.outer();
   const int64_t source_stride = walk_.strides.back()[0], target_stride = walk_.strides.back()[1];
-  const int64_t pieces = std::max<int64_t>(1, n / cheap_grain);  // long rows are cut
+  const int64_t pieces = std::max<int64_t>(1, n / cheap_grain);  // a long row is cut into pieces
   parallel_range(outer * pieces, std::max<int64_t>(1, cheap_grain / (n / pieces + 1)), [&](int64_t begin, int64_t end) {
     Position position(walk_, begin / pieces);
     for (int64_t unit = begin; unit < end; unit++) {
@@ -110,12 +111,12 @@ template <class T> struct LanesOf {
   typedef T type __attribute__((vector_size(4 * width)));
 };
 
-/** The low or the high halves of two vectors, their lanes alternating. */
+/** The lanes of the lower halves of two vectors in turn, or those of the upper halves. */
 template <class V, int from, int... lane> WEFT_INLINE V interleave(V a, V b, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(a, b, (from + lane / 2 + (lane % 2) * int(sizeof...(lane)))...);
 }
 
-/** Transposes a square of vectors: each round alternates the lanes of the vectors of the two halves. */
+/** Transposes a square of vectors. Each round interleaves the vectors of its first half with those of its second. */
 template <class T> WEFT_INLINE void transpose_square(const T* source, int64_t source_stride, T* target, int64_t target_stride) {
   constexpr int side = LanesOf<T>::count;
   using V = typename LanesOf<T>::type;
@@ -152,13 +153,13 @@ void transpose_block(const T* source, int64_t source_stride, T* target, int64_t 
     for (int64_t k = y; k < b; k++) target[x * target_stride + k * target_step] = source[k * source_stride + x];
 }
 
-/** The last two axes are (a, b); the source is contiguous along a, the target along b. */
+/** Copies where the source is contiguous along the last axis but one, a, and the target along the last axis, b. */
 template <class T> void StridedCopy::tiles(const T* source, T* target) const {
   constexpr int64_t strip_elements = 64, block_elements = 64;
   const size_t axis = walk_.dims.size() - 2;
   const int64_t a = walk_.dims[axis], b = walk_.dims[axis + 1];
   const int64_t source_b = walk_.strides[axis + 1][0], target_a = walk_.strides[axis][1], target_b = walk_.strides[axis + 1][1];
-  Walk planes = walk_;  // the outer axes, with one pair of axes (a, b) as the unit
+  Walk planes = walk_;  // over the outer axes: each place is one plane of the axes (a, b)
   planes.dims.pop_back();
   planes.strides.pop_back();
   const int64_t strips = (a + strip_elements - 1) / strip_elements;

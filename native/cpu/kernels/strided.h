@@ -1,4 +1,4 @@
-// Strided walks: how kernels visit an output whose operands are permuted, sliced, padded or broadcast.
+// Strided walks: how a kernel goes through an output whose operands are permuted, sliced, padded or broadcast.
 #pragma once
 #include <array>
 #include <vector>
@@ -9,16 +9,16 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Elements that a chunk of cheap, memory-bound work should hold. */
+/** How many elements a chunk should hold where the work on each is little and memory is the bound. */
 constexpr int64_t cheap_grain = 65536;
 
 /**
- * Extents with one stride (in elements) per operand; axes of extent 1 dropped, axes that all operands cross evenly
- * merged.
+ * The extents of the axes, and for each operand a stride per axis, in elements. Axes of extent 1 are left out.
+ * Neighbouring axes that are one evenly spaced axis for every operand are merged.
  */
 struct Walk {
   static constexpr size_t most_operands = 4;
-  Dims dims;                                                // never empty: a scalar is one axis of extent 1
+  Dims dims;                                                // never empty: a scalar has one axis of extent 1
   std::vector<std::array<int64_t, most_operands>> strides;  // [axis][operand]
 
   int64_t inner() const { return dims.back(); }
@@ -27,11 +27,13 @@ struct Walk {
 
 Walk collapse(const Dims& dims, const std::vector<Dims>& strides);
 
-/** Strides of a dense tensor; with `broadcast_rank`, of one broadcast to that many axes (extent 1: stride 0). */
+/** The strides of a dense tensor. */
 Dims dense_strides(const Dims& dims);
+/** The strides of a dense tensor that is broadcast to so many axes. Where its extent is 1, the stride is 0. */
+/** The strides of a dense tensor that is broadcast to so many axes. The stride of an axis of extent 1 is 0. */
 Dims broadcast_strides(const Dims& dims, size_t broadcast_rank);
 
-/** Keeps the offsets of all operands while the outer axes of a Walk (all but the last) are counted up. */
+/** Counts through the outer axes of a Walk, which are all but the last, and keeps the offset of each operand. */
 class Position {
  public:
   Position(const Walk& walk, int64_t outer_index);
@@ -60,7 +62,7 @@ class StridedCopy {
   bool empty_ = true, transposed_ = false;
 };
 
-/** Sets n elements to the value (given in double; integers saturate). */
+/** Sets n elements to the value. What an integer dtype cannot hold becomes its nearest limit. */
 void fill(DType dtype, void* target, int64_t n, double value);
 
 }  // namespace weft::cpu::WEFT_ISA

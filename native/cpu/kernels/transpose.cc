@@ -1,4 +1,4 @@
-// transpose: axes permuted into a new dense tensor.
+// transpose: copies a tensor with its axes permuted into a new dense one.
 #include "strided.h"
 
 namespace weft::cpu::WEFT_ISA {

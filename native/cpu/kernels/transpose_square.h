@@ -1,10 +1,10 @@
-// Transposing a square of floats in registers: packing of matrices and products with a short side use it.
+// Transposes a square of floats in registers. The packing of matrices and the products with a short side use it.
 #pragma once
 #include "simd.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Interleaves two vectors: 0 gives a0 b0 a1 b1 ... of the lower halves, 1 of the upper halves. */
+/** Interleaves two vectors. `half` 0 gives a0 b0 a1 b1 ... of their lower halves, 1 the same of their upper halves. */
 template <int half> WEFT_INLINE Vec interleave(Vec a, Vec b) {
 #if WEFT_LEVEL == 2
   const IVec order = half == 0 ? IVec{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
@@ -20,7 +20,7 @@ template <int half> WEFT_INLINE Vec interleave(Vec a, Vec b) {
 
 #if WEFT_LEVEL == 1
 
-/** Transposes 8 x 8 floats in registers: pairs, then fours within halves, then halves. */
+/** Transposes 8 x 8 floats in registers. Single lanes are interleaved first, then pairs, then halves of vectors. */
 WEFT_INLINE void transpose_square(Vec* v) {
   Vec pair[width], four[width];
 #pragma GCC unroll 4
@@ -44,7 +44,7 @@ WEFT_INLINE void transpose_square(Vec* v) {
 
 #else
 
-/** Transposes width x width floats in registers: interleaving halves log2(width) times. */
+/** Transposes width x width floats in registers by interleaving the vectors log2(width) times. */
 WEFT_INLINE void transpose_square(Vec* v) {
   Vec w[width];
 #pragma GCC unroll 4

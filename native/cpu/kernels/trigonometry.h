@@ -1,5 +1,5 @@
-// sin, cos and tan of float lanes. With fused multiply-add, arguments below 10,000 are reduced in float; otherwise in
-// double precision.
+// sin, cos and tan of float lanes. Where multiply-add is fused, arguments below 10,000 are reduced in float. All others
+// are reduced in double precision.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -9,11 +9,11 @@
 namespace weft::cpu::WEFT_ISA {
 
 /**
- * sin and cos of x = n·π/2 + r by the Taylor series on |r| ≤ π/4: errors below 1e-11, exact enough for float. For |x| <
- * 2^25.
+ * sin and cos of x = n·π/2 + r by their Taylor series for |r| ≤ π/4. The errors are below 1e-11, which is exact enough
+ * for float. For |x| < 2^25.
  */
 WEFT_INLINE void sine_and_cosine(double x, double& sine, double& cosine) {
-  const double shift = 6755399441055744.0;  // 1.5 · 2^52: adding it rounds to an integer, kept in the low bits
+  const double shift = 6755399441055744.0;  // 1.5 · 2^52: adding it rounds to an integer, which the low bits hold
   const double shifted = x * 0.63661977236758134 + shift, n = shifted - shift;
   const int32_t quadrant = int32_t(std::bit_cast<int64_t>(shifted));
   const double r = (x - n * 1.5707963267341256) - n * 6.0771005065061922e-11, s = r * r;
@@ -26,22 +26,12 @@ WEFT_INLINE void sine_and_cosine(double x, double& sine, double& cosine) {
   cosine = (quadrant + 1) & 2 ? -even : even;
 }
 
-/** Whether all lanes are below the limit; not for NaN. */
-WEFT_INLINE bool all_below(Vec x, float limit) {
-#if WEFT_LEVEL == 2
-  return less(abs(x), broadcast(limit)) == 0xFFFF;
-#else
-  float a[width];
-  store(a, abs(x));
-  bool below = true;
-  for (int i = 0; i < width; i++) below &= a[i] < limit;
-  return below;
-#endif
-}
+/** Whether the absolute values of all lanes are below the limit. A NaN is not. */
+WEFT_INLINE bool all_below(Vec x, float limit) { return every(less(abs(x), broadcast(limit))); }
 
 /**
- * sin and cos as above, in float: π/2 in three parts whose products with n are not rounded. Within 2 units in the last
- * place below 10,000.
+ * sin and cos as above, in float. π/2 is taken in three parts. Multiply-add is fused, so that their products with n are
+ * not rounded. Within 2 units in the last place for |x| < 10,000.
  */
 WEFT_INLINE void sine_and_cosine(Vec x, Vec& sine, Vec& cosine) {
   const Vec n = round(x * 0.636619772f);
@@ -57,7 +47,7 @@ WEFT_INLINE void sine_and_cosine(Vec x, Vec& sine, Vec& cosine) {
   sine = float_of(by_sine ^ ((quadrant & two) << 30));
   cosine = float_of(by_cosine ^ (((quadrant + one) & two) << 30));
 }
-constexpr float float_limit = WEFT_LEVEL > 0 ? 10000.0f : 0.0f, double_limit = 33554432.0f;
+constexpr float float_limit = fused_multiply_add ? 10000.0f : 0.0f, double_limit = 33554432.0f;
 
 WEFT_INLINE Lanes sin(Lanes x) {
   if (all_below(x.v, float_limit)) {

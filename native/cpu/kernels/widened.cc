@@ -1,4 +1,4 @@
-// See widened.h.
+// Converted copies of operands in narrower dtypes, see widened.h.
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -30,7 +30,7 @@ struct Conversion {
   }
 };
 
-/** A view in scratch memory of the wider dtype. */
+/** A view of the same shape in scratch memory, of the wider dtype. */
 View widened(Call& call, const View& view, DType dtype) {
   View wide = view;
   wide.dtype = dtype;
@@ -47,6 +47,7 @@ WEFT_BINDER Step bind(Call& call, Bind bind, Widened which) {
     const View wide = widened(call, view, dtype);
     before.push_back({view, wide, convert_function(view.dtype, dtype)});
     view = wide;
+    call.precision = Precision::float32;  // `precision` is about operands of float32; 16-bit ones are rounded no further
   }
   for (View& view : call.out) {
     const DType dtype = wider(view.dtype, which);

@@ -1,25 +1,26 @@
-// Kernels written for float32, float64 and int32 serve narrower dtypes through converted copies of their operands.
+// Kernels are written for float32, float64 and int32. They serve narrower dtypes through converted copies of operands.
 #pragma once
 #include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {
 
-/** Calls f.template operator()<T>() for the T that a float dtype is: one that kernels compute in, or any. */
+/** Calls f.template operator()<T>() with the type of a float dtype that kernels compute in: float or double. */
 template <class F> WEFT_BINDER auto by_computed_float(DType dtype, F&& f) { return dispatch<float, double>(dtype, f); }
 template <class F> WEFT_BINDER auto by_any_float(DType dtype, F&& f) { return dispatch<float, double, Float16, BFloat16>(dtype, f); }
 
 /**
- * Binds a call whose 16-bit floats are seen as float32, and whose bool and uint8 as int32: inputs are converted into
- * scratch memory before the step and outputs after it. Calls without such operands are bound as they are.
+ * Binds a call for `bind`, which sees 16-bit floats as float32, and bool and uint8 as int32. Such inputs are converted
+ * into scratch memory before the step. Such outputs are converted from scratch memory after it. A call without such
+ * operands is bound as it is.
  */
 WEFT_BINDER Step bind_widened(Call& call, Bind bind);
 
 /**
- * Binds a call by its dtype: `of_float` or `of_double`, the 16-bit floats seen as float32. Operands that are no floats
- * stay as they are.
+ * Binds a call by its dtype. `of_double` takes float64, `of_float` all other floats. `of_float` sees 16-bit floats as
+ * float32. Operands that are no floats stay as they are.
  */
 WEFT_BINDER Step bind_float(Call& call, DType dtype, Bind of_float, Bind of_double);
-/** The same with bind.operator()<T>(call) for T float and double; `bind` holds no values. */
+/** The same for a functor F that holds no values: F().operator()<float>(call) or F().operator()<double>(call). */
 template <class F> WEFT_BINDER Step bind_float(Call& call, DType dtype, F) {
   return bind_float(
       call, dtype, [](Call& of) { return F().template operator()<float>(of); },

@@ -1,0 +1,132 @@
+// The formats of models that `weftjs info` and `weftjs convert` know: one row each.
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { WeftError } from '../core/error.js'
+import { isRecord } from '../core/tree.js'
+import { recognize } from '../io/foreign.js'
+import { jsonObject, RegularFile } from '../io/regular_file.js'
+import type { AnyModel } from '../model/model.js'
+
+type Library = typeof import('../index.js')
+
+export interface Format {
+  readonly name: string
+  /** What it is called in messages. */
+  readonly label: string
+  /** Whether a place holds it. */
+  readonly holds: (place: Place) => boolean
+  /** Whether a name asks for it as the format to write. */
+  readonly ends?: RegExp
+  /** Undefined: a format without a structure, as weights alone are. */
+  readonly load?: (library: Library, file: string) => Promise<AnyModel>
+  readonly save?: (library: Library, model: AnyModel, file: string) => Promise<void>
+}
+
+/** What is known of a file or folder before it is loaded. */
+export interface Place {
+  readonly path: string
+  readonly folder: boolean
+  /** Names in a folder. */
+  readonly names: ReadonlySet<string>
+  /** The description of a model, where there is one: model.json, config.json, or the file itself. */
+  readonly json: Record<string, unknown> | undefined
+}
+
+const isTfjs = ({ json }: Place): boolean => isRecord(json?.['modelTopology']) || Array.isArray(json?.['weightsManifest'])
+
+export const FORMATS: readonly Format[] = [
+  {
+    name: 'weft',
+    label: 'saved model of Weft',
+    holds: ({ folder, json }) => folder && json?.['format'] === 'weft model',
+    load: (library, file) => library.loadModel(file),
+    save: (_, model, file) => model.save(file),
+  },
+  {
+    name: 'tfjs',
+    label: 'layers model of TensorFlow.js',
+    holds: isTfjs,
+    ends: /(^|[\\/])model\.json$/,
+    load: (library, file) => library.loadTfjs(file),
+    save: (_, model, file) => model.exportTfjs(path.basename(file) === 'model.json' ? path.dirname(file) : file),
+  },
+  {
+    name: 'keras',
+    label: 'file of Keras 3',
+    holds: ({ path: file }) => /\.keras$/i.test(file),
+    load: (library, file) => library.loadKeras(file),
+  },
+  {
+    name: 'onnx',
+    label: 'ONNX file',
+    holds: ({ path: file }) => /\.onnx$/i.test(file),
+    ends: /\.onnx$/i,
+    load: (library, file) => library.importOnnx(file),
+    save: (_, model, file) => model.exportOnnx(file),
+  },
+  {
+    name: 'huggingface',
+    label: 'folder of Hugging Face',
+    holds: ({ folder, json }) => folder && (typeof json?.['model_type'] === 'string' || Array.isArray(json?.['architectures'])),
+    load: async (library, file) => (await library.loadPretrained(file)).model,
+    save: (library, model, file) => library.savePretrained(model as never, file),
+  },
+  {
+    name: 'safetensors',
+    label: 'safetensors file',
+    holds: ({ path: file }) => /\.safetensors$/i.test(file),
+    ends: /\.safetensors$/i,
+    save: (_, model, file) => model.saveWeights(file),
+  },
+]
+
+/** The format of what is at a place. ERR_FORMAT where it is none of them, or nothing. */
+export async function formatOf(file: string): Promise<Format> {
+  const place = await look(file)
+  const found = FORMATS.find((format) => format.holds(place))
+  if (found) return found
+  const other = await recognize(file)
+  if (other) throw new WeftError('ERR_FORMAT', `${file} is ${other.what}`, { hint: other.hint })
+  throw new WeftError('ERR_FORMAT', `${file} is no model in a format that is known`, {
+    hint: `Known are: ${FORMATS.map(({ label }) => label).join(', ')}`,
+  })
+}
+
+async function look(file: string): Promise<Place> {
+  const facts = await stat(file).catch(() => undefined)
+  if (facts === undefined) throw new WeftError('ERR_FORMAT', `there is no model at ${file}`)
+  const folder = facts.isDirectory()
+  const names = new Set(folder ? await readdir(file).catch((): string[] => []) : [])
+  // a save that is under way has its files one level below for a moment
+  const described = folder
+    ? ['model.json', '.weft-commit/model.json', 'config.json'].map((name) => path.join(file, name))
+    : /\.json$/i.test(file)
+      ? [file]
+      : []
+  let json: Record<string, unknown> | undefined
+  for (const candidate of described) json ??= await jsonOf(candidate)
+  return { path: file, folder, names, json }
+}
+
+async function jsonOf(file: string): Promise<Record<string, unknown> | undefined> {
+  let opened: RegularFile | undefined
+  try {
+    opened = await RegularFile.open(file)
+    return jsonObject(await opened.text(), file)
+  } catch {
+    return undefined
+  } finally {
+    await opened?.close()
+  }
+}
+
+/** The format to write: by its name, or by the ending of the file; a folder is a saved model of Weft. */
+export function formatToWrite(file: string, name: string | undefined): Format {
+  if (name !== undefined) {
+    const found = FORMATS.find((format) => format.name === name)
+    if (found?.save) return found
+    const known = FORMATS.filter(({ save }) => save).map((format) => format.name)
+    throw new WeftError('ERR_ARGUMENT', `convert: '${name}' is not a format that is written; there are ${known.join(', ')}`)
+  }
+  return FORMATS.find(({ ends }) => ends?.test(file)) ?? FORMATS[0]!
+}
