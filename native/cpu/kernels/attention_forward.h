@@ -46,8 +46,20 @@ class AttentionForward {
     const int64_t panels = (s.tk + tile_columns<float> - 1) / tile_columns<float>;
     pack_panels<float>({k + s.key(batch, first, 0), 1, s.hk * s.d}, s.d, s.tk, 0, panels, memory + keys_);
     copy_rows(v + s.value(batch, first, 0), s.hk * s.dv, s.tk, s.dv, 1.0f, memory + values_);
+    // the keys and values of the next head, which this thread will probably take
+    const int64_t next = unit + 1, next_head = next % s.hk * s.group();
+    RowsAhead keys_ahead, values_ahead;
+    if (segment + 1 == segments_ && next < s.b * s.hk) {
+      const int64_t rows = std::min(s.tk, most_rows_ahead);
+      keys_ahead = {k + s.key(next / s.hk, next_head, 0), s.hk * s.d, rows, s.d};
+      values_ahead = {v + s.value(next / s.hk, next_head, 0), s.hk * s.dv, rows, s.dv};
+    }
     for (int64_t at = begin; at < end; at++) {
       const int64_t head = first + at / tiles_, tile = at % tiles_;
+      keys_ahead.fetch(at - begin, end - begin);
+      values_ahead.fetch(at - begin, end - begin);
+      const int64_t following = s.tq * (tile + 1) / tiles_;  // the queries of the next tile
+      RowsAhead{q + s.query(batch, head, following), s.h * s.d, std::min<int64_t>(tile_rows, s.tq - following), s.d}.fetch(0, 1);
       run_tile(run, memory, batch, head, s.tq * tile / tiles_, s.tq * (tile + 1) / tiles_, q, y, log_sum);
     }
   }
@@ -130,7 +142,7 @@ class AttentionForward {
   static float exponentials(float* row, float shift, int64_t count) {
     Vec total = zero();
     for (int64_t j = 0; j < count; j += width) {
-      const Vec e = exp(load(row + j) - shift);
+      const Vec e = exp_of_score(load(row + j) - shift);
       store(row + j, e);
       total += e;
     }

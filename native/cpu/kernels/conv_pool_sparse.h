@@ -33,11 +33,11 @@ class SparsePooledConvGrad {
     for (int64_t place = 0; place < s_.places(); place++)
       shift_[size_t(place)] = int32_t(place / s_.pool_w * c.stride_h * pitch_ + place % s_.pool_w * c.stride_w * c.c);
     const int64_t windows = band_ * s_.pw;
-    gradients_ = 0;
     entries_ = windows * c.o * int64_t(sizeof(float));
     counts_ = entries_ + windows * c.o * int64_t(sizeof(Entry));
     filters_ = (counts_ + c.o * int64_t(sizeof(int32_t)) + 63) / 64 * 64;
-    band_memory_ = ThreadScratch(call, size_t(filters_ + windows * s_.places() * words_ * int64_t(sizeof(uint64_t))));
+    active_ = filters_ + windows * s_.places() * words_ * int64_t(sizeof(uint64_t));
+    band_memory_ = ThreadScratch(call, size_t(active_ + windows * words_ * int64_t(sizeof(uint64_t))));
     parts_ = call.scratch(size_t(chunks_ * (elements_ + c.o)) * sizeof(float));
     if (with_dx_) taps_ = call.scratch(size_t(elements_) * sizeof(float));
     const size_t reach = size_t(c.reach_h(band_ * s_.pool_h) * pitch_) * sizeof(float);
@@ -75,7 +75,8 @@ class SparsePooledConvGrad {
     float* gradients;   // [windows, filters], zero where relu gave zero
     Entry* entries;     // [filters][windows], the first counts[filter] of each
     int32_t* counts;    // [filters]
-    uint64_t* filters;  // [windows][places][words]: a bit for each filter that has a gradient there
+    uint64_t* active;   // [windows][words]: a bit for each filter that has a gradient
+    uint64_t* filters;  // [windows][places][words]: a bit for each filter that has it there
     int64_t first, rows;
   };
 
@@ -85,12 +86,12 @@ class SparsePooledConvGrad {
     const float* x = at.x + image * size;
     float* dx = at.dx ? at.dx + image * size : nullptr;
     char* memory = band_memory_.at<char>(frame, thread);
-    Band band{reinterpret_cast<float*>(memory + gradients_),
-              reinterpret_cast<Entry*>(memory + entries_),
-              reinterpret_cast<int32_t*>(memory + counts_),
-              reinterpret_cast<uint64_t*>(memory + filters_),
-              0,
-              0};
+    Band band{};
+    band.gradients = reinterpret_cast<float*>(memory);
+    band.entries = reinterpret_cast<Entry*>(memory + entries_);
+    band.counts = reinterpret_cast<int32_t*>(memory + counts_);
+    band.filters = reinterpret_cast<uint64_t*>(memory + filters_);
+    band.active = reinterpret_cast<uint64_t*>(memory + active_);
     if (dx) std::fill(dx, dx + size, 0.0f);
     for (int64_t p0 = 0; p0 < s_.ph; p0 += band_) {
       band.first = p0, band.rows = std::min(band_, s_.ph - p0);
@@ -120,32 +121,37 @@ class SparsePooledConvGrad {
 
   /** Finds the gradients of a band that count. Adds them to db. */
   void collect(const float* pooled, const uint8_t* index, const float* g, const Band& band, float* db) const {
-    const int64_t o = s_.conv.o, windows = band.rows * s_.pw, capacity = band_ * s_.pw;
+    const int64_t o = s_.conv.o, windows = band.rows * s_.pw, capacity = band_ * s_.pw, places = s_.places();
+    std::fill(band.counts, band.counts + o, 0);
+    std::fill(band.filters, band.filters + windows * places * words_, uint64_t(0));
+    std::fill(band.active, band.active + windows * words_, uint64_t(0));
+    const Vec powers = float_of((to_integer(ramp()) + broadcast_integer(127)) << 23);  // of 2
     for (int64_t j = 0; j < o; j += width) {
       const Mask mask = first_lanes(int(std::min<int64_t>(width, o - j)));
       Vec total = load_masked(db + j, mask);
-      for (int64_t i = j; i < windows * o; i += o) {
-        const Vec gradient = select(greater(load_masked(pooled + i, mask), zero()), load_masked(g + i, mask), zero());
+      for (int64_t window = 0; window < windows; window++) {
+        const int64_t i = window * o + j;
+        const Mask positive = greater(load_masked(pooled + i, mask), zero());
+        const Vec gradient = select(positive, load_masked(g + i, mask), zero());
         total += gradient;
         store_masked(band.gradients + i, gradient, mask);
+        band.active[window * words_ + j / 64] |= uint64_t(sum(select(positive, powers, zero()))) << (j % 64);
       }
       store_masked(db + j, total, mask);
     }
-    std::fill(band.counts, band.counts + o, 0);
-    std::fill(band.filters, band.filters + windows * s_.places() * words_, uint64_t(0));
     const int64_t step = s_.pool_w * s_.conv.stride_w * s_.conv.c, row = s_.pool_h * s_.conv.stride_h * pitch_;
-    for (int64_t y = 0, window = 0; y < band.rows; y++)
-      for (int64_t p = 0; p < s_.pw; p++, window++) {
+    const float* gradients = band.gradients;
+    const uint64_t* active = band.active;
+    uint64_t* filters = band.filters;
+    for (int64_t y = 0; y < band.rows; y++)
+      for (int64_t p = 0; p < s_.pw; p++, gradients += o, index += o, filters += places * words_) {
         const int32_t at = int32_t(y * row + p * step);
-        uint64_t* filters = band.filters + window * s_.places() * words_;
-        for (int64_t j = 0; j < o; j++) {
-          const float gradient = band.gradients[window * o + j];
-          const int64_t place = index[window * o + j];
-          const bool counts = gradient != 0;
-          band.entries[j * capacity + band.counts[j]] = {gradient, at + shift_[size_t(place)]};
-          band.counts[j] += counts;
-          filters[place * words_ + j / 64] |= uint64_t(counts) << (j % 64);
-        }
+        for (int64_t word = 0; word < words_; word++)
+          for (uint64_t left = *active++; left != 0; left &= left - 1) {
+            const int64_t j = word * 64 + __builtin_ctzll(left), place = std::min<int64_t>(index[j], places - 1);
+            band.entries[j * capacity + band.counts[j]++] = {gradients[j], at + shift_[size_t(place)]};
+            filters[place * words_ + word] |= left & -left;
+          }
       }
   }
 
@@ -253,8 +259,8 @@ class SparsePooledConvGrad {
   PooledConv s_;
   bool with_dx_;
   int64_t pitch_ = 0, elements_ = 0, words_ = 0, chunks_ = 1, band_ = 1;
-  int64_t gradients_ = 0, entries_ = 0, counts_ = 0, filters_ = 0;  // bytes into a thread's memory
-  std::array<int32_t, 256> shift_{};                                // by place
+  int64_t entries_ = 0, counts_ = 0, active_ = 0, filters_ = 0;  // bytes into a thread's memory
+  std::array<int32_t, 256> shift_{};                             // by place
   View parts_, taps_;
   ThreadScratch band_memory_, input_, input_grad_;
 };

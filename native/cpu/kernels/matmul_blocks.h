@@ -59,7 +59,7 @@ template <class T> void multiply(const Product<T>& p);
 template <class T> bool should_pack_b(int64_t m, int64_t n, int64_t column_stride) {
   return column_stride != 1 || (m > 3 * tile_rows && n > tile_columns<T>);
 }
-template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 4 * tile_columns<T> && m > 4 && k > 64; }
+template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 128 && m > 4 && k > 64; }
 
 template <class T> void activate_row(Activation activation, T* row, int64_t n);
 
