@@ -65,7 +65,7 @@ class Differs extends Error {
 
 /** The batch at each of the sizes: primes, so that no two extents are alike by chance. */
 const BATCHES: readonly number[] = [23, 41, 43, 47, 53, 59, 61]
-/** Sizes that are added to the least one. Neighbours have all rests of small strides, and far ones tell large strides. */
+/** Sizes added to the least one. Neighbours have all rests of small strides, and far ones tell large strides. */
 const FAR: readonly (readonly number[])[] = [
   [0, 1, 2, 3, 38, 101, 230],
   [3, 0, 230, 1, 2, 38, 101],
