@@ -74,7 +74,7 @@ class AttentionBackward {
     return tile_rows * (keys <= 128 ? tile_shapes.query_tiles_of_few_keys : tile_shapes.query_tiles);
   }
 
-  /** Where gradients of keys and values go, and the distance of their rows. */
+  /** The memory that gradients of keys and values are added to, and the distance between its rows. */
   struct Results {
     float* keys;
     int64_t key_row;
@@ -128,7 +128,7 @@ class AttentionBackward {
     return coming;
   }
 
-  /** Queries [begin, end) of one head against keys first … first + keys - 1. */
+  /** Takes queries [begin, end) of one head against keys [first, first + keys). */
   void run_block(const AttentionRun& run, const AttentionGradients& at, float* memory, int64_t batch, int64_t head, int64_t begin,
                  int64_t end, int64_t first, int64_t keys, const Coming& coming) const {
     const AttentionShape& s = shape_;
@@ -158,7 +158,7 @@ class AttentionBackward {
           const float shared = row_dot(gradients + i * s.dv, at.y + y_from + i * s.h * s.dv, s.dv);
           row_slopes(p, ds, log_sum, shared, mask ? mask + first : nullptr, keep, own);
         }
-        // keys that the query may not look at, as far as the products below read
+        // zeros for the keys that the query may not look at, up to the last one that the products below read
         std::fill(p + (sees ? own : 0), p + count, 0.0f);
         std::fill(ds + (sees ? own : 0), ds + count, 0.0f);
       }
@@ -174,7 +174,7 @@ class AttentionBackward {
     if (at.dv) add_columns(run, weights, gradients, s.dv, begin, rows, first, count, memory + value_sums_);
   }
 
-  /** p: scores to weights after dropout. ds: gradients of the weights to those of the scores. */
+  /** Turns the scores in p into weights after dropout, and the weights' gradients in ds into those of the scores. */
   static void row_slopes(float* p, float* ds, float log_sum, float shared, const uint8_t* mask, const float* keep, int64_t n) {
     for_lanes(
         n, [&](int64_t j, int m) __attribute__((always_inline)) {
@@ -208,7 +208,7 @@ class AttentionBackward {
     });
   }
 
-  /** to[i] = rows[i]·factor (+ to[i]) for rows of n, those of `to` at a stride. */
+  /** to[i] = rows[i]·factor (+ to[i]) for rows of n elements. The rows of `to` are a stride apart. */
   static void write_rows(const float* rows, int64_t count, int64_t n, float factor, bool add, float* to, int64_t stride) {
     for (int64_t i = 0; i < count; i++, rows += n, to += stride)
       for_lanes(
@@ -218,7 +218,7 @@ class AttentionBackward {
           });
   }
 
-  /** Adds the sums of a head's segments in order. */
+  /** Adds up the sums that the segments of a head have left, in the order of the segments. */
   void add_segments(const float* sums, int64_t n, float* to) const {
     const AttentionShape& s = shape_;
     parallel_range(s.b * s.hk * s.tk, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, n * segments_)),

@@ -21,7 +21,7 @@ struct KeyBlocks {
   }
 };
 
-/** c[rows, columns] (+)= a·b with the addresses and strides of `tile`, which is given without its columns. */
+/** c[rows, columns] (+)= a·b. `tile` has the addresses and strides; its columns are set here. */
 inline void multiply_rows(MicroTile<float> tile, int64_t rows, int64_t columns) {
   constexpr int64_t widest = tile_columns<float>;
   const float *a = tile.a, *b = tile.b;
@@ -39,7 +39,7 @@ inline void multiply_rows(MicroTile<float> tile, int64_t rows, int64_t columns) 
   }
 }
 
-/** scores[rows, count] = a·bᵀ for a packed bᵀ; whole panels are written. */
+/** scores[rows, count] = a·bᵀ, where bᵀ is packed. Whole panels are written, also beyond `count`. */
 inline void multiply_panels(const float* a, int64_t rows, int64_t k, const float* packed, int64_t count, float* scores, int64_t pitch) {
   constexpr int64_t panel = tile_columns<float>;
   MicroTile<float> tile{};
@@ -53,7 +53,7 @@ inline void multiply_panels(const float* a, int64_t rows, int64_t k, const float
   }
 }
 
-/** Rows [count, n] at a stride to dense ones, times a factor. */
+/** Copies `count` rows of n elements, which are a stride apart, to dense rows, and multiplies them by a factor. */
 inline void copy_rows(const float* from, int64_t stride, int64_t count, int64_t n, float factor, float* to) {
   for (int64_t i = 0; i < count; i++, from += stride, to += n)
     for_lanes(
@@ -77,7 +77,7 @@ struct RowsAhead {
 /** Rows of keys or values that are worth fetching ahead: more would drive out what is in use. */
 constexpr int64_t most_rows_ahead = 256;
 
-/** Lanes of keys that the mask lets through. */
+/** The lanes whose keys the mask lets through. */
 WEFT_INLINE Mask visible_lanes(const uint8_t* mask, int n) {
   return greater(n == width ? load_bytes(mask) : load_bytes_partial(mask, n), zero());
 }
@@ -95,7 +95,7 @@ WEFT_INLINE Vec exp_of_score(Vec x) {
   return select(less(x, broadcast(-87.3365447f)), zero(), value);
 }
 
-/** Memory of a thread, cut into parts of whole cache lines. */
+/** A thread's scratch memory. It is cut into parts of whole cache lines. */
 class Parts {
  public:
   size_t add(int64_t floats) {

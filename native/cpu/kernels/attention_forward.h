@@ -5,7 +5,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** The work of one thread pool chunk: some of the query tiles that read one head of keys. */
+/** The work of one chunk of the thread pool: some of the query tiles that read one head of keys. */
 class AttentionForward {
  public:
   WEFT_BINDER AttentionForward(Call& call, const AttentionShape& shape)
@@ -17,7 +17,7 @@ class AttentionForward {
     results_ = parts_.add(tile_rows * shape.dv);
     keep_ = parts_.add(blocks_.length);
     scratch_ = ThreadScratch(call, parts_.bytes());
-    // heads of keys are enough pieces, or their query tiles are shared out; each piece packs its keys anew
+    // a piece is a head of keys; where these are too few, their query tiles are shared out, and each piece packs its keys
     const int64_t heads = shape.b * shape.hk, work = shape.group() * tiles_;
     segments_ = heads == 0 ? 1 : std::clamp<int64_t>(16 / heads, 1, std::max<int64_t>(1, work / 4));
   }
@@ -64,7 +64,7 @@ class AttentionForward {
     }
   }
 
-  /** Queries [begin, end) of one head. */
+  /** Computes the results of queries [begin, end) of one head. */
   void run_tile(const AttentionRun& run, float* memory, int64_t batch, int64_t head, int64_t begin, int64_t end, const float* q, float* y,
                 float* log_sum) const {
     const AttentionShape& s = shape_;
@@ -84,7 +84,7 @@ class AttentionForward {
         const uint8_t* mask = run.mask_row(batch, head, begin + i);
         const float before = most[i], here = hide(row, mask ? mask + from : nullptr, own, count);
         most[i] = std::max(before, here);
-        if (most[i] == -__builtin_inff()) {  // nothing to see so far, or only NaN
+        if (most[i] == -__builtin_inff()) {  // no key so far, or only NaN
           const float rest = row_sum(row, own);
           if (rest != rest) total[i] = rest;
           std::fill_n(row, count, 0.0f);
@@ -138,7 +138,7 @@ class AttentionForward {
     for (; j < count; j += width) store(row + j, hidden);
     return largest(most);
   }
-  /** row = exp(row - shift) in whole vectors up to `count`; returns the sum. */
+  /** row = exp(row - shift), in whole vectors, for `count` elements. Returns their sum. */
   static float exponentials(float* row, float shift, int64_t count) {
     Vec total = zero();
     for (int64_t j = 0; j < count; j += width) {

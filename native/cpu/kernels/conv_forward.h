@@ -1,5 +1,5 @@
-// Direct convolution by bands of output rows: tiles of pixels x output channels straight from the NHWC input, no
-// im2col.
+// Direct convolution by bands of output rows. Tiles of pixels x output channels are computed from the NHWC input as it
+// lies in memory; there is no im2col.
 #pragma once
 #include "conv_shape.h"
 #include "matmul_blocks.h"
@@ -21,7 +21,7 @@ template <class T> class ForwardConv {
     if (packed_) weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.depth(), s_.group_o())) * sizeof(T));
   }
 
-  /** Output rows that suit a band: the input rows they read fill a good part of the second-level cache. */
+  /** How many output rows suit a band: the input rows that they read fill a good part of the second-level cache. */
   int64_t band_rows() const {
     const int64_t row_bytes = s_.row_pitch() * int64_t(sizeof(T));
     return std::max<int64_t>(1, (192 * 1024 / std::max<int64_t>(1, row_bytes) - s_.kh * s_.dilation_h) / s_.stride_h);
@@ -42,7 +42,7 @@ template <class T> class ForwardConv {
     });
   }
 
-  /** Input of a band of output rows: the rows it reads, border included, and what the next band will read. */
+  /** The input of a band of output rows: the rows that the band reads, border included, and the next band's rows. */
   struct Band {
     const T* in;
     int64_t pitch;                 // elements between rows of in

@@ -105,7 +105,7 @@ struct BindForward {
   }
 };
 
-/** The gradient: per image, the gradient before pooling is laid out in cache, then multiplied twice. */
+/** The gradient. For each image, the gradient before pooling is laid out in the cache and then multiplied twice. */
 template <class T> class PooledConvGrad {
  public:
   WEFT_BINDER PooledConvGrad(Call& call, const PooledConv& shape, bool with_dx)

@@ -1,4 +1,4 @@
-// matMul: batched matrix products with transposes and broadcast batch axes.
+// matMul: matrix products of batches, with transposed operands and broadcast batch axes.
 #include "bfloat16_products.h"
 #include "matmul_grid.h"
 #include "matmul_short.h"
