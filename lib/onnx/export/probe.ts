@@ -168,7 +168,6 @@ function longest<T>(most: number, attempt: (size: number) => T): T {
   let [fits, fails] = [0, most + 1]
   let best: T | undefined
   let failure: unknown
-  let differs = false
   for (let size = most; fails - fits > 1; size = Math.floor((fits + fails) / 2)) {
     try {
       best = attempt(size)
