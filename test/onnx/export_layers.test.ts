@@ -28,7 +28,6 @@ const FIXED_SIZES: readonly string[] = [
   'convLstm2d (backwards, last step)',
   'upSampling2d (bilinear)',
   'resizing',
-  'centerCrop',
 ].map((row) => `${row}, extents that vary`)
 
 interface Case {
