@@ -1,5 +1,5 @@
-// Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction set>.json.
-// WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
+// Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction
+// set>.json. WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,7 @@
 // The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
 // Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
-// times the peak for a minute), loop (the event loop under a long inference), swaps (200 versions and 50 rollbacks under
-// load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load.
+// times the peak for a minute), loop (the event loop under a long inference), swaps (200 versions and 50 rollbacks
+// under load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'

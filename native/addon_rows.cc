@@ -6,8 +6,9 @@ namespace weft {
 namespace {
 
 /**
- * gather(device, host storage, offset, bytes, pieces): queues the copies of the pieces, Uint8Arrays, one after the other
- * into host[offset, offset + bytes); what they do not fill takes their bytes again, from the first on. The ticket.
+ * gather(device, host storage, offset, bytes, pieces): queues the copies of the pieces, Uint8Arrays, one after the
+ * other into host[offset, offset + bytes); what they do not fill takes their bytes again, from the first on. The
+ * ticket.
  */
 Napi::Value gather(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {

@@ -30,7 +30,10 @@ const cnn = () => {
   return { kind: 'cnn', input: [28, 28, 1], weights }
 }
 
-/** By name; `heavy` takes some tenths of a millisecond for each row of a batch, `slow` takes some tenths of a second with its whole batch of 512. */
+/**
+ * By name; `heavy` takes some tenths of a millisecond for each row of a batch, `slow` takes some tenths of a second
+ * with its whole batch of 512.
+ */
 export const servedModels = {
   identity: () => ({ kind: 'identity', input: [784], weights: [] }),
   small: () => perceptron(1, 784, 128, 128, 10),

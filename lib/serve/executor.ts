@@ -145,7 +145,9 @@ export class Executor {
   }
 }
 
-/** Tensors for the inputs of batches, used again: memory that comes and goes with every batch is work for the collector. */
+/**
+ * Tensors for the inputs of batches, used again: memory that comes and goes with every batch is work for the collector.
+ */
 class InputMemory {
   private readonly spare = new Map<string, Tensor[]>()
   private bytes = 0

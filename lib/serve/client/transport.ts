@@ -43,7 +43,9 @@ export interface GeneratedPart {
   /** The characters that its tokens complete: none for the first tokens of a character that has several. */
   readonly text: string
   readonly ids: readonly number[]
-  /** In the last part alone: 'stop', a token that ends texts was drawn; 'length', there are as many tokens as asked for. */
+  /**
+   * In the last part alone: 'stop', a token that ends texts was drawn; 'length', there are as many tokens as asked for.
+   */
   readonly finish?: Finish
 }
 

@@ -61,8 +61,8 @@ inline void copy_rows(const float* from, int64_t stride, int64_t count, int64_t 
 }
 
 /**
- * Rows of a matrix that are wanted soon. They are too far apart for the processor to foresee, so their lines are fetched
- * a few at a time while products run.
+ * Rows of a matrix that are wanted soon. They are too far apart for the processor to foresee, so their lines are
+ * fetched a few at a time while products run.
  */
 struct RowsAhead {
   const float* from = nullptr;

@@ -76,8 +76,8 @@ class AttentionFew {
   }
 
   /**
-   * Turns the scores of `own` keys into weights, and writes zeros up to `count`. Returns the logarithm of the sum of the
-   * exponentials.
+   * Turns the scores of `own` keys into weights, and writes zeros up to `count`. Returns the logarithm of the sum of
+   * the exponentials.
    */
   static float weigh(float* row, const uint8_t* mask, int64_t own, int64_t count) {
     const Vec hidden = broadcast(-__builtin_inff());

@@ -17,7 +17,8 @@ class AttentionForward {
     results_ = parts_.add(tile_rows * shape.dv);
     keep_ = parts_.add(blocks_.length);
     scratch_ = ThreadScratch(call, parts_.bytes());
-    // a piece is a head of keys; where these are too few, their query tiles are shared out, and each piece packs its keys
+    // a piece is a head of keys; where these are too few, their query tiles are shared out, and each piece packs its
+    // keys
     const int64_t heads = shape.b * shape.hk, work = shape.group() * tiles_;
     segments_ = heads == 0 ? 1 : std::clamp<int64_t>(16 / heads, 1, std::max<int64_t>(1, work / 4));
   }

@@ -17,7 +17,9 @@ template <class T> class KernelGrad {
       for (int64_t i = 0; i < s_.kw * s_.c && gathered_; i++) places_.push_back({r, i / s_.c * s_.dilation_w * s_.c + i % s_.c});
   }
 
-  /** How many output rows suit a band: about 256 pixels. A panel of the gradient then stays in the first-level cache. */
+  /**
+   * How many output rows suit a band: about 256 pixels. A panel of the gradient then stays in the first-level cache.
+   */
   int64_t band_rows() const {
     const int64_t pixels = s_.depth() * s_.o > (1 << 18) ? 1024 : 256;
     return std::clamp<int64_t>(pixels / std::max<int64_t>(1, s_.ow), 1, std::max<int64_t>(1, s_.oh));

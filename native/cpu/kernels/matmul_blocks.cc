@@ -39,8 +39,8 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
  */
 template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
   if (a.row == 1 && a.column != 1) {
-    // Whole vectors are copied while the rows that follow repair what is written beyond a tile's row. The last rows have
-    // no such followers, neither here nor in a.
+    // Whole vectors are copied while the rows that follow repair what is written beyond a tile's row. The last rows
+    // have no such followers, neither here nor in a.
     const int64_t loose = k - lanes_of<T>;
     for (int64_t i = 0; i < k; i++)
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
