@@ -1,5 +1,5 @@
-// Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction set>.json.
-// WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
+// Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction
+// set>.json. WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,7 @@ const programs = [
   ['train.mjs', '--threads', '2', '--without-tfjs'],
   ['infer.mjs'],
   ['infer.mjs', '--threads', '2'],
+  ['onnx.mjs'],
   ['kernels.mjs'],
   ['kernels.mjs', '--threads', '2'],
   ['attention.mjs'],

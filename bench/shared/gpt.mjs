@@ -17,7 +17,8 @@ export const operationsOf = ({ blocks, time, width, inner, batch, vocabulary }) 
 }
 
 /**
- * Names and shapes of the weights, in one order for both sides. `tied`: the head is the table of tokens, without a bias.
+ * Names and shapes of the weights, in one order for both sides. `tied`: the head is the table of tokens, without a
+ * bias.
  */
 export const weightsOf = ({ blocks, positions, width, inner, vocabulary, tied }) => {
   const dense = (name, rows, columns) => [

@@ -118,6 +118,12 @@ export interface Native {
     after: number,
     notify: boolean,
   ): number
+  /**
+   * Queues, on the worker of a device on the host, the copies of the pieces, one after the other, into
+   * host[offset, offset + bytes); what they do not fill takes their bytes again, from the first on. Returns its ticket.
+   * All of this memory is used until then.
+   */
+  gather(device: number, host: ArrayBuffer, offset: number, bytes: number, pieces: readonly Uint8Array[]): number
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void
   /** Blocks until the ticket is done. */

@@ -22,10 +22,13 @@ WEFT_PAIRS inline __attribute__((always_inline)) __m512i pairs_of(Vec low, Vec h
   return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
+/** How far the tile that packs b fetches ahead of itself: no prefetcher follows rows that are pages apart. */
+constexpr int64_t rows_ahead = 32;
+
 template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline)) void run_tile(const PairTile& tile) {
   const Mask last = tile.last;
   Vec c[rows][vectors];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int j = 0; j < vectors; j++) {
     Vec start{};
     if (tile.bias) start = j == vectors - 1 ? load_masked(tile.bias + j * width, last) : load(tile.bias + j * width);
@@ -38,12 +41,18 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
   for (int64_t p = 0; p < tile.pairs; p++) {
     __m512i bv[vectors];
     if constexpr (packed) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int j = 0; j < vectors; j++) bv[j] = _mm512_loadu_si512(b + j * width);
       b += pair_columns;
     } else {
       const bool single = tile.odd && p == tile.pairs - 1;
-#pragma GCC unroll 2
+      if (keep) {
+        for (int row = 0; row < 2; row++) {
+          __builtin_prefetch(from + (rows_ahead + row) * tile.b_row, 0, 3);
+          __builtin_prefetch(from + (rows_ahead + row) * tile.b_row + pair_columns - 1, 0, 3);
+        }
+      }
+#pragma GCC unroll 4
       for (int j = 0; j < vectors; j++) {
         const Mask columns = j == vectors - 1 ? last : Mask(0xffff), below = single ? Mask(0) : columns;
         bv[j] = pairs_of(load_masked(from + j * width, columns), load_masked(from + tile.b_row + j * width, below));
@@ -55,7 +64,7 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
       const __m512i av = _mm512_set1_epi32(int(a[i]));
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int j = 0; j < vectors; j++) c[i][j] = _mm512_dpbf16_ps(c[i][j], (__m512bh)av, (__m512bh)bv[j]);
     }
     a += rows;
@@ -63,7 +72,7 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
   float* to = tile.c;
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++, to += tile.c_row) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int j = 0; j < vectors; j++) {
       const Mask columns = j == vectors - 1 ? last : Mask(0xffff);
       Vec v = c[i][j];
@@ -83,6 +92,10 @@ template <int vectors, bool packed, int... row> constexpr auto kernels(std::inte
 
 void multiply_pairs(const PairTile& tile, int rows, int vectors) {
   constexpr auto heights = std::make_integer_sequence<int, tile_rows>();
+  if (vectors == 4) {
+    static constexpr auto wide = kernels<4, false>(std::make_integer_sequence<int, most_wide_rows>());
+    return wide[size_t(rows - 1)](tile);
+  }
   static constexpr std::array all = {kernels<1, false>(heights), kernels<1, true>(heights), kernels<2, false>(heights),
                                      kernels<2, true>(heights)};
   all[size_t(2 * (vectors - 1) + (tile.packed_b ? 1 : 0))][size_t(rows - 1)](tile);

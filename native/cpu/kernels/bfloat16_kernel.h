@@ -31,7 +31,10 @@ struct PairTile {
   bool relu = false;
 };
 
-/** Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns. */
+/** Tiles of so few rows can have four vectors of columns, so that more sums are under way. Their b is not packed. */
+constexpr int most_wide_rows = 3;
+
+/** Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns, or of few rows and 4 vectors. */
 void multiply_pairs(const PairTile& tile, int rows, int vectors);
 
 /** to[p * pitch + i] = pair p of row i: of rows <= width rows that lie `stride` apart, `length` elements each. */

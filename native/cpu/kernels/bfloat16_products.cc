@@ -61,8 +61,9 @@ void multiply(Product<float> p, int64_t block_pairs, Packed packed) {
   for (int64_t block = 0; block < blocks; block++) {
     const int64_t k0 = 2 * block * block_pairs, length = std::min(2 * block_pairs, p.k - k0), pairs = (length + 1) / 2;
     pack_rows({p.a.data + k0 * p.a.column, p.a.row, p.a.column}, p.m, length, packed.a);
-    for (int64_t j = 0; j < p.n; j += pair_columns) {
-      const int64_t columns = std::min(pair_columns, p.n - j);
+    for (int64_t j = 0, columns = 0; j < p.n; j += columns) {
+      const bool wide = p.m <= most_wide_rows && p.b.column == 1 && p.n - j >= 2 * pair_columns;
+      columns = wide ? 2 * pair_columns : std::min(pair_columns, p.n - j);
       const Matrix<float> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
       const int vectors = vectors_for<float>(columns);
       PairTile tile;
