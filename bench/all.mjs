@@ -1,4 +1,5 @@
-// Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>.json.
+// Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction
+// set>.json. WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,10 +14,12 @@ const programs = [
   ['train.mjs', '--threads', '2', '--without-tfjs'],
   ['infer.mjs'],
   ['infer.mjs', '--threads', '2'],
+  ['onnx.mjs'],
   ['kernels.mjs'],
   ['kernels.mjs', '--threads', '2'],
   ['attention.mjs'],
   ['recurrent.mjs'],
+  ['gpt2.mjs'],
   ['threads.mjs'],
   ['overhead.mjs'],
   ['loop.mjs'],
@@ -53,7 +56,7 @@ for (const command of failed) console.log(`  FAILED             ${command}`)
 
 const folder = join(bench, 'results', 'cpu')
 mkdirSync(folder, { recursive: true })
-const path = join(folder, `${start.date.slice(0, 16).replace(':', '')}.json`)
+const path = join(folder, `${start.date.slice(0, 16).replace(':', '')}-${start.machine.instructionSet}.json`)
 const command = ['node', 'bench/all.mjs', ...process.argv.slice(2)].join(' ')
 // Some raw figures are long lists of numbers: one line each.
 const text = JSON.stringify({ command, ...start, failed, results }, null, 1).replace(

@@ -1,10 +1,9 @@
 // Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention
 // alone.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
+import { goals } from './shared/goals.mjs'
+import { operationsOf, writeGpt } from './shared/gpt.mjs'
 import { best, interleave } from './shared/measure.mjs'
-import { size, uniform } from './shared/networks.mjs'
 import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { torchSide, weftSide } from './shared/side.mjs'
@@ -19,64 +18,7 @@ const threads = Number(options.threads)
 const rounds = options.quick ? 3 : Number(options.rounds)
 const report = new Report(`Transformers, float32, ${threads} thread(s): µs, median of ${rounds} interleaved rounds`, options)
 
-const gpt = { blocks: 4, time: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
-
-/**
- * Additions and multiplications of a training step's products, two for each pair of factors, the gradients of either
- * factor taking as many again. Every token meets the four projections and the two matrices of the inner layer in every
- * block, and the head; every query meets its own and the earlier keys twice, for the scores and for the mean of the
- * values. The gradients' recomputed scores and what is done value by value are not counted.
- */
-const operationsOf = ({ blocks, time, width, inner, batch, vocabulary }) => {
-  const tokens = batch * time
-  const pairs = (batch * time * (time + 1)) / 2
-  return 6 * tokens * ((4 * width * width + 2 * width * inner) * blocks + width * vocabulary) + 12 * pairs * width * blocks
-}
-
-/** Names and shapes of the weights, in one order for both sides. */
-const weightsOf = ({ blocks, time, width, inner, vocabulary }) => {
-  const dense = (name, rows, columns) => [
-    { name: `${name}.kernel`, shape: [rows, columns] },
-    { name: `${name}.bias`, shape: [columns] },
-  ]
-  const norm = (name) => ['gamma', 'beta'].map((part) => ({ name: `${name}.${part}`, shape: [width] }))
-  const block = (i) => [
-    ...norm(`${i}.first`),
-    ...['query', 'key', 'value', 'out'].flatMap((name) => dense(`${i}.${name}`, width, width)),
-    ...norm(`${i}.second`),
-    ...dense(`${i}.up`, width, inner),
-    ...dense(`${i}.down`, inner, width),
-  ]
-  return [
-    { name: 'tokens', shape: [vocabulary, width] },
-    { name: 'positions', shape: [time, width] },
-    ...Array.from({ length: blocks }, (_, i) => block(i)).flat(),
-    ...norm('last'),
-    ...dense('head', width, vocabulary),
-  ]
-}
-
-/** Glorot uniform kernels, small embeddings; sequences that follow a rule with noise. */
-const writeGpt = () => {
-  const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'))
-  const weights = weightsOf(gpt)
-  const next = uniform(2)
-  const values = weights.flatMap(({ name, shape }) => {
-    const limit = name.endsWith('kernel') ? Math.sqrt(6 / (shape[0] + shape[1])) : shape.length === 2 ? 0.05 : 0
-    return Array.from({ length: size(shape) }, () => (name.endsWith('gamma') ? 1 : (2 * next() - 1) * limit))
-  })
-  const ids = []
-  for (let sample = 0; sample < 64; sample++) {
-    let id = Math.floor(next() * gpt.vocabulary)
-    for (let i = 0; i <= gpt.time; i++) {
-      ids.push(id)
-      id = next() < 0.3 ? Math.floor(next() * gpt.vocabulary) : (id * 5 + 7) % gpt.vocabulary
-    }
-  }
-  writeFileSync(join(folder, 'weights'), Float32Array.from(values))
-  writeFileSync(join(folder, 'ids'), Float32Array.from(ids))
-  return { ...gpt, folder, weights }
-}
+const gpt = { blocks: 4, time: 128, positions: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
 
 const settings = threads === 1 ? [{}] : [{}, { openblasThreads: threads }]
 const weft = weftSide('attention.mjs', threads)
@@ -92,7 +34,7 @@ let version
 const peak = await Peak.start(threads)
 
 if ('step'.includes(options.only) || options.profile) {
-  const request = writeGpt()
+  const request = writeGpt(gpt)
   const [, loaded] = await Promise.all([weft, ...torches].map((side) => side.request({ command: 'load', ...request })))
   version = loaded.version
   const check = { command: 'check', count: 6, epsilon: 1e-12 }
@@ -109,7 +51,7 @@ if ('step'.includes(options.only) || options.profile) {
     const figures = await interleave(peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }), { rounds })
     const torch = best(figures, 'pytorch')
     report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, torch, {
-      goal: threads === 1 ? 1.5 : undefined,
+      goal: threads === 1 ? goals.gpt : undefined,
       peak: peak.compare(figures, torch, operationsOf(gpt)),
     })
   }
@@ -140,7 +82,9 @@ for (const kernel of options.profile ? [] : kernels.filter(({ name }) => name.in
   report.check(`${kernel.name}, ${kernel.pass}`, relativeDifference(mine.values, theirs.values), 1e-5)
   const run = { command: 'runKernel', milliseconds: options.quick ? 60 : 200 }
   const figures = await interleave({ weft: () => weft.request(run), ...peers(theirs.variants, run) }, { rounds })
-  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, best(figures, 'pytorch'))
+  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, best(figures, 'pytorch'), {
+    goal: threads === 1 ? goals.attention : undefined,
+  })
 }
 
 for (const side of [weft, ...torches]) side.close()

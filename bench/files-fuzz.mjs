@@ -1,5 +1,6 @@
-// Mutated files of models and tokenizers, as many as asked for (default 200,000): saved models, safetensors, TensorFlow.js,
-// Keras, tokenizer.json. Ends with 1 at the first that neither loads nor is a WeftError, and at one that takes too long.
+// Mutated files of models and tokenizers, as many as asked for (default 200,000): saved models, safetensors,
+// TensorFlow.js, Keras, tokenizer.json. Ends with 1 at the first that neither loads nor is a WeftError, and at one that
+// takes too long.
 // Usage: node files-fuzz.mjs [count] [seed]
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { goals } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
@@ -20,7 +21,7 @@ const wanted = (name) => options.only === undefined || options.only.split(',').i
 
 /** Goals hold on one thread: times PyTorch. */
 const layers = [
-  { name: 'lstm', kind: 'lstm', gates: 4, batch: 32, steps: 100, features: 64, units: 128, goal: 4 },
+  { name: 'lstm', kind: 'lstm', gates: 4, batch: 32, steps: 100, features: 64, units: 128 },
   { name: 'lstm-small', kind: 'lstm', gates: 4, batch: 32, steps: 50, features: 1, units: 50 },
   { name: 'gru', kind: 'gru', gates: 3, batch: 32, steps: 100, features: 64, units: 128 },
 ]
@@ -30,7 +31,6 @@ const layers = [
  */
 const operationsOf = ({ batch, steps, features, units, gates }) => 6 * batch * steps * (features + units) * gates * units
 const classifier = { vocabulary: 10_000, dimension: 64, units: 128, steps: 100, samples: 1024 }
-const goals = { 32: 3, 128: 2 }
 
 let state = 7
 /** Even numbers in [-1, 1), the same on every machine (Park and Miller 1988). */
@@ -55,7 +55,7 @@ const sides = (request, count) => ({
 let versions = {}
 
 for (const layer of layers.filter(({ name }) => wanted(name))) {
-  const { name, kind, gates, batch, steps, features, units, goal } = layer
+  const { name, kind, gates, batch, steps, features, units } = layer
   const weights = gates * units
   write(`${name}-x`, batch * steps * features, 1)
   write(`${name}-g`, batch * steps * units, 1)
@@ -70,7 +70,7 @@ for (const layer of layers.filter(({ name }) => wanted(name))) {
   const figures = await interleave(peak.beside(sides({ command: 'run', name }, units < 100 ? 40 : 8)), { rounds })
   const torch = best(figures, 'pytorch')
   report.compare(title, figures.weft, torch, {
-    goal: threads === 1 ? goal : undefined,
+    goal: threads === 1 ? goals.recurrent[name] : undefined,
     peak: peak.compare(figures, torch, operationsOf(layer)),
   })
 }
@@ -100,7 +100,7 @@ if (wanted('classifier')) {
     const torch = best(figures, 'pytorch')
     const operations = [dimension, units].map((features) => operationsOf({ batch, steps, features, units, gates: 4 }))
     report.compare(`embedding and 2 LSTM(128), training step, batch ${batch}`, figures.weft, torch, {
-      goal: threads === 1 ? goals[batch] : undefined,
+      goal: threads === 1 ? goals.recurrent.classifier[batch] : undefined,
       peak: peak.compare(figures, torch, operations[0] + operations[1]),
     })
   }

@@ -1,6 +1,7 @@
-// The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved:
-// latency added to the model, throughput with 32 clients, the event loop under a long inference, overload, and with
-// --soak 30 the memory over minutes of mixed load.
+// The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
+// Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
+// times the peak for a minute), loop (the event loop under a long inference), swaps (200 versions and 50 rollbacks
+// under load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -8,16 +9,25 @@ import { interleave, median } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { Side } from './shared/side.mjs'
 
-const options = readOptions({ rounds: { type: 'string', default: '7' }, soak: { type: 'string' } })
+const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'loop', 'swaps']
+const options = readOptions({
+  rounds: { type: 'string', default: '7' },
+  seconds: { type: 'string', default: '3' },
+  only: { type: 'string' },
+  models: { type: 'string', default: 'identity,small,large,cnn' },
+  soak: { type: 'string' },
+})
+const sections = options.only?.split(',') ?? (options.soak === undefined ? SECTIONS : [])
 const rounds = options.quick ? 2 : Number(options.rounds)
 const count = options.quick ? 300 : 3000
-const milliseconds = options.quick ? 500 : 3000
-const NAMES = ['identity', 'small', 'large', 'cnn']
+const milliseconds = options.quick ? 500 : Number(options.seconds) * 1000
+const NAMES = options.models.split(',')
 const CLIENTS = 32
 const report = new Report(`Model server, REST binary, median of ${rounds} interleaved rounds`, options)
 
 const side = (name, program, threads = '1') =>
   new Side(name, process.execPath, ['--expose-gc', program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
+const wantsPeer = sections.includes('throughput')
 const hasPeer = (() => {
   try {
     createRequire(new URL('peers/', import.meta.url)).resolve('onnxruntime-node')
@@ -30,14 +40,15 @@ const hasPeer = (() => {
 
 const weft = side('weft', 'weft/serve.mjs')
 const client = side('client', 'shared/serve-client.mjs')
-const plain = hasPeer ? side('plain', 'peers/serve-onnxruntime.mjs') : undefined
-const greedy = hasPeer ? side('greedy', 'peers/serve-onnxruntime.mjs') : undefined
+const bare = side('bare', 'peers/serve-bare.mjs')
+const plain = hasPeer && wantsPeer ? side('plain', 'peers/serve-onnxruntime.mjs') : undefined
+const greedy = hasPeer && wantsPeer ? side('greedy', 'peers/serve-onnxruntime.mjs') : undefined
 const started = await weft.request({ command: 'start', names: NAMES, batching: { maxBatchSize: 32, maxQueueSize: 256 } })
 const urls = { weft: started.url }
 if (plain) urls.plain = (await plain.request({ command: 'start', names: NAMES, batched: false, threads: 1 })).url
 if (greedy) urls.greedy = (await greedy.request({ command: 'start', names: NAMES, batched: true, threads: 1 })).url
 report.row({
-  name: 'start of the server, 4 models',
+  name: `start of the server, ${NAMES.length} models`,
   measured: started.milliseconds,
   unit: 'ms',
   value: started.milliseconds,
@@ -54,11 +65,19 @@ for (const name of NAMES) {
   report.check(`${name}, against onnxruntime-node`, relativeDifference(ours.outputs, theirs.outputs), 1e-4)
 }
 
-for (const name of NAMES) {
+/** node:http alone, with replies of the size of a model's. */
+const bareFor = async (name) => bare.request({ command: 'start', bytes: name === 'identity' ? 3300 : 200 })
+
+for (const name of sections.includes('latency') ? NAMES : []) {
   const added = { p50: [], p99: [] }
+  const floor = { p50: [], p99: [] }
+  const { url: bound } = await bareFor(name)
   for (let round = 0; round < rounds; round++) {
     const raw = await weft.request({ command: 'raw', name, rows: 1, count })
     const asked = await client.request({ command: 'latency', url: urls.weft, name, rows: 1, count })
+    const least = await client.request({ command: 'latency', url: bound, name, rows: 1, count })
+    floor.p50.push(least.p50)
+    floor.p99.push(least.p99)
     added.p50.push(asked.p50 - raw.p50)
     added.p99.push(asked.p99 - raw.p50)
   }
@@ -74,16 +93,21 @@ for (const name of NAMES) {
       value: measured,
       goal,
       atMost: true,
-      raw: added[which],
+      raw: { added: added[which], bound: floor[which] },
     })
+    report.row({ name: `${name}: bound, node:http alone, ${which}`, measured: median(floor[which]), unit: 'µs' })
   }
+  await bare.request({ command: 'stop' })
 }
 
-for (const name of NAMES) {
+for (const name of sections.includes('throughput') ? NAMES : []) {
   const load = (url) => () => client.request({ command: 'throughput', url, name, rows: 1, clients: CLIENTS, milliseconds })
-  const sides = Object.fromEntries(Object.entries(urls).map(([key, url]) => [key, load(url)]))
+  const { url: bound } = await bareFor(name)
+  const sides = Object.fromEntries(Object.entries({ ...urls, bare: bound }).map(([key, url]) => [key, load(url)]))
   const figures = await interleave(sides, { rounds })
   const goals = name === 'large' ? { plain: 5, greedy: 1.2 } : {}
+  await bare.request({ command: 'stop' })
+  report.row({ name: `${name}: ${CLIENTS} clients, bound, node:http alone`, measured: figures.bare.median, unit: 'µs a request' })
   if (!plain) report.row({ name: `${name}: ${CLIENTS} clients`, measured: figures.weft.median, unit: 'µs a request' })
   for (const peer of ['plain', 'greedy'])
     if (figures[peer])
@@ -95,7 +119,7 @@ for (const name of NAMES) {
 }
 
 const wrk = spawnSync('wrk', ['--version']).error === undefined
-if (wrk) {
+if (sections.includes('wrk') && wrk) {
   const script = fileURLToPath(new URL('shared/serve.lua', import.meta.url))
   const { stdout } = spawnSync(
     'wrk',
@@ -112,41 +136,48 @@ if (wrk) {
     goal: 0,
     atMost: true,
   })
-} else report.note('wrk is not installed: no load of an independent tool. apt-get install wrk')
+} else if (sections.includes('wrk')) report.note('wrk is not installed: no load of an independent tool. apt-get install wrk')
 
-// overload
-{
-  const peak = await client.request({ command: 'throughput', url: urls.weft, name: 'large', rows: 1, clients: CLIENTS, milliseconds })
+await weft.request({ command: 'stop' })
+
+// overload: of a model that takes its time, and of one that takes so little that all the time goes to HTTP
+for (const [name, bound] of sections.includes('overload')
+  ? [
+      ['heavy', 'the model'],
+      ['large', 'HTTP'],
+    ]
+  : []) {
+  const { url } = await weft.request({ command: 'start', names: [name], batching: { maxBatchSize: 32, maxQueueSize: 256 } })
+  const closed = (clients) => client.request({ command: 'throughput', url, name, rows: 1, clients, milliseconds })
+  await closed(CLIENTS)
+  const peak = await closed(CLIENTS)
   const before = await weft.request({ command: 'memory' })
   const over = await client.request({
     command: 'openLoop',
-    url: urls.weft,
-    name: 'large',
+    url,
+    name,
     perSecond: 3 * peak.perSecond,
-    milliseconds: options.quick ? 3000 : 60_000,
+    milliseconds: options.quick ? 3000 : bound === 'HTTP' ? 20_000 : 60_000,
   })
   const after = await weft.request({ command: 'memory' })
   const growth = (after.rss - before.rss) / 2 ** 20
+  const what = `3x overload, bound by ${bound}`
   report.row({
-    name: '3x overload: goodput, share of the peak',
+    name: `${what}: goodput, share of the peak`,
     measured: over.perSecond,
-    unit: 'requests a second',
+    unit: `requests a second of ${Math.round(over.sentPerSecond)}`,
     peer: peak.perSecond,
     peerName: 'peak',
     value: over.perSecond / peak.perSecond,
     goal: 0.9,
   })
+  const refused = { name: `${what}: p99 of ${over.refused} refusals`, measured: over.refusedP99, unit: 'ms' }
+  report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true })
+  report.row({ name: `${what}: median of refusals`, measured: over.refusedP50, unit: 'ms' })
+  report.row({ name: `${what}: p99 of answers`, measured: over.acceptedP99, unit: 'ms' })
+  report.row({ name: `${what}: memory more`, measured: growth, unit: 'MiB', value: growth, goal: 64, atMost: true })
   report.row({
-    name: '3x overload: p99 of refusals',
-    measured: over.refusedP99,
-    unit: 'ms',
-    value: over.refusedP99,
-    goal: 10,
-    atMost: true,
-  })
-  report.row({ name: '3x overload: memory more', measured: growth, unit: 'MiB', value: growth, goal: 64, atMost: true })
-  report.row({
-    name: '3x overload: other answers',
+    name: `${what}: other answers`,
     measured: over.other.length,
     unit: '',
     value: over.other.length,
@@ -154,11 +185,12 @@ if (wrk) {
     atMost: true,
     raw: over.other,
   })
+  if (over.missed > 0) report.note(`${what}: ${over.missed} requests were not sent, because all ${over.connections} connections waited`)
+  await weft.request({ command: 'stop' })
 }
-await weft.request({ command: 'stop' })
 
 // the event loop
-{
+if (sections.includes('loop')) {
   const { url } = await weft.request({ command: 'start', names: ['slow'], batching: { maxBatchSize: 512 } })
   const long = () => client.request({ command: 'latency', url, name: 'slow', rows: 512, count: 3 })
   await long()
@@ -176,17 +208,50 @@ await weft.request({ command: 'stop' })
   await weft.request({ command: 'stop' })
 }
 
+if (sections.includes('swaps')) {
+  const [swaps, rollbacks] = options.quick ? [10, 4] : [200, 50]
+  const { url } = await weft.request({ command: 'startRepository' })
+  const load = client.request({ command: 'versions', url, clients: 8 })
+  const took = await weft.request({ command: 'swap', swaps, rollbacks })
+  const { answers, failed, wrong } = await load
+  const what = `${swaps} swaps and ${rollbacks} rollbacks`
+  const none = { unit: `of ${answers} requests`, goal: 0, atMost: true }
+  report.row({ name: `${what}: failed`, measured: failed.length, value: failed.length, ...none, raw: failed.slice(0, 10) })
+  report.row({ name: `${what}: of a wrong version`, measured: wrong.length, value: wrong.length, ...none, raw: wrong.slice(0, 10) })
+  const growth = took.rss.after / took.rss.before - 1
+  report.row({
+    name: `${what}: resident memory, more by`,
+    measured: 100 * growth,
+    unit: `% of ${Math.round(took.rss.before / 2 ** 20)} MiB`,
+    value: growth,
+    goal: 0.05,
+    atMost: true,
+    raw: took.rss,
+  })
+  report.row({ name: `${what}: a swap, median`, measured: median(took.swaps), unit: 'ms' })
+  const rollback = Math.max(...took.rollbacks)
+  report.row({ name: `${what}: the slowest rollback`, measured: rollback, unit: 'ms', value: rollback, goal: 50, atMost: true })
+  await weft.request({ command: 'stop' })
+}
+
 if (options.soak !== undefined) {
   const { url } = await weft.request({ command: 'start', names: NAMES, batching: { maxBatchSize: 32 } })
   const points = []
-  const end = performance.now() + Number(options.soak) * 60_000
-  const begin = performance.now()
-  while (performance.now() < end) {
-    for (const name of NAMES)
-      await client.request({ command: 'throughput', url, name, rows: 1 + (points.length % 3), clients: 16, milliseconds: 2500 })
+  let minutes = 0
+  let requests = 0
+  while (minutes < Number(options.soak)) {
+    for (const name of NAMES) {
+      const load = { command: 'throughput', url, name, rows: 1 + (points.length % 3), clients: 16, milliseconds: 2500 }
+      const { perSecond, seconds } = await client.request(load)
+      requests += Math.round(perSecond * seconds)
+      minutes += seconds / 60
+    }
+    // clients that go away in the middle
+    await client.request({ command: 'crash', url, name: 'large', clients: 16 })
     const { rss } = await weft.request({ command: 'memory' })
-    points.push([(performance.now() - begin) / 60_000, rss / 2 ** 20])
+    points.push([minutes, rss / 2 ** 20])
   }
+  report.note(`${requests} requests`)
   // least squares over all but the first fifth
   const used = points.slice(Math.floor(points.length / 5))
   const mean = (axis) => used.reduce((sum, point) => sum + point[axis], 0) / used.length
@@ -205,5 +270,5 @@ if (options.soak !== undefined) {
 }
 
 for (const one of [plain, greedy]) await one?.request({ command: 'stop' })
-for (const one of [weft, client, plain, greedy]) one?.close()
+for (const one of [weft, client, bare, plain, greedy]) one?.close()
 report.finish()

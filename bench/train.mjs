@@ -1,4 +1,5 @@
 // Training step time of three networks against PyTorch and TensorFlow.js, on one thread (--threads 2: on two).
+import { goals } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { networks, removeNetwork, writeNetwork } from './shared/networks.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
@@ -14,8 +15,8 @@ const threads = Number(options.threads)
 const rounds = options.quick ? 3 : Number(options.rounds)
 const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, median of ${rounds} interleaved rounds`, options)
 
-// Goals hold at batch 32 on one thread: times PyTorch, times TensorFlow.js on its cpu backend.
-const goals = { mnist: { pytorch: 8, cpu: 2000 }, cifar: { pytorch: 2.5 }, mlp: { pytorch: 5 } }
+// times TensorFlow.js on its cpu backend, batch 32
+const tfjsGoals = { mnist: 2000 }
 
 const weft = weftSide('train.mjs', threads)
 // With more threads than one, OpenBLAS' own threads and spinning between operations help some networks and harm others:
@@ -46,7 +47,7 @@ const compareTfjs = async (network, name, weftSteps, losses) => {
   const figures = await interleave({ weft: weftSteps, cpu: steps(cpu, 1) }, settings)
   report.compare(`${title} batch 32`, figures.weft, figures.cpu, {
     peerName: 'tfjs cpu',
-    goal: threads === 1 ? goals[name].cpu : undefined,
+    goal: threads === 1 ? tfjsGoals[name] : undefined,
   })
 }
 
@@ -72,7 +73,7 @@ for (const name of options.only?.split(',') ?? Object.keys(networks)) {
       }
     })
     const figures = await interleave(sides, { rounds })
-    const goal = batch === 32 && threads === 1 ? goals[name].pytorch : undefined
+    const goal = threads === 1 ? goals.train[name][batch] : undefined
     report.compare(`${title} batch ${batch}`, figures.weft, best(figures, 'pytorch'), { goal })
   }
   if (!options['without-tfjs']) await compareTfjs(network, name, weftSteps(32), losses)

@@ -70,5 +70,6 @@ std::vector<Exported> program_functions();
 std::vector<Exported> memory_functions();
 std::vector<Exported> completion_functions();
 std::vector<Exported> device_functions();
+std::vector<Exported> row_functions();
 
 }  // namespace weft

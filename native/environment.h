@@ -25,7 +25,8 @@ class Environment {
  public:
   /**
    * Numbers that C++ and JavaScript share. [0]: all tickets up to this one are done. [1]: how many faults there were so
-   * far. [3]: how many microseconds the JavaScript thread has computed since it last waited for a result.
+   * far. [3]: how many microseconds the JavaScript thread has computed since it last waited for a result. [4]: how many
+   * microseconds the newest run is expected to take; 0 where nobody knows.
    */
   double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished

@@ -102,18 +102,26 @@ static std::shared_mutex& registry_mutex() {
 }
 
 namespace {
+/** The entries of an op. Tables are in the order of their ops, because a program looks up each of its calls. */
+template <class Table> auto of_op(Table& table, std::string_view op) {
+  const auto first = std::lower_bound(table.begin(), table.end(), op, [](const auto& one, std::string_view name) { return one.op < name; });
+  return std::pair(first, std::find_if(first, table.end(), [&](const auto& one) { return one.op != op; }));
+}
+
 /** Adds an entry. It takes the place of an entry of the same backend, op and level. */
 template <class Entry> void put(std::vector<Entry>& table, Entry entry) {
-  for (Entry& one : table)
-    if (one.level == entry.level && one.op == entry.op && one.backend == entry.backend) return void(one = std::move(entry));
-  table.push_back(std::move(entry));
+  const auto [first, end] = of_op(table, entry.op);
+  const auto same = std::find_if(first, end, [&](const Entry& one) { return one.level == entry.level && one.backend == entry.backend; });
+  if (same == end) table.insert(end, std::move(entry));
+  else *same = std::move(entry);
 }
 
 /** The binder of the entry with the highest level that is not above `level`. Null where there is none. */
 template <class Table> auto highest(const Table& table, std::string_view backend, std::string_view op, int level) {
   const typename Table::value_type* best = nullptr;
-  for (const auto& one : table)
-    if (one.level <= level && (best == nullptr || one.level > best->level) && one.op == op && one.backend == backend) best = &one;
+  const auto [first, end] = of_op(table, op);
+  for (auto one = first; one != end; ++one)
+    if (one->level <= level && (best == nullptr || one->level > best->level) && one->backend == backend) best = &*one;
   return best == nullptr ? nullptr : best->bind;
 }
 }  // namespace
@@ -141,7 +149,6 @@ std::vector<std::string> Registry::ops(std::string_view backend) const {
   std::vector<std::string> list;
   for (const auto& one : kernels_)
     if (one.backend == backend) list.push_back(one.op);
-  std::sort(list.begin(), list.end());
   list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
 }

@@ -9,7 +9,7 @@
 
 namespace weft {
 
-constexpr uint32_t kernel_library_version = 3;
+constexpr uint32_t kernel_library_version = 4;
 
 /** A number that changes with the memory layout of anything that the library and the addon hand to each other. */
 constexpr uint64_t kernel_layout() {

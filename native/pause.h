@@ -3,6 +3,7 @@
 #pragma once
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 
 #if defined(__x86_64__)
@@ -35,5 +36,18 @@ template <class F> bool watch(std::chrono::microseconds time, F&& ready) {
   } while (std::chrono::steady_clock::now() < end);
   return ready();
 }
+
+/** How long a thread usually waits for what it watches for. */
+class Idleness {
+ public:
+  /** Whether it is usually shorter than this, in microseconds. */
+  bool below(double microseconds) const { return usual_ < microseconds; }
+  /** Notes a wait. A long one counts no more than that it was long. */
+  void waited(double microseconds) { usual_ += (std::min(microseconds, longest) - usual_) / 4; }
+
+ private:
+  static constexpr double longest = 250;
+  double usual_ = 0;
+};
 
 }  // namespace weft

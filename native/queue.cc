@@ -34,6 +34,8 @@ void Queue::submit(Job job) {
     waiting_--;
   }
   job.arena = arena_;
+  tell_expected(job);
+  if (jobs_.empty()) arrived_ = std::chrono::steady_clock::now();
   jobs_.push_back(std::move(job));
   queued_.store(jobs_.size(), std::memory_order_release);
   if (sleeping_) work_.notify_one();
@@ -135,13 +137,16 @@ void Queue::fit_arena(size_t bytes) {
 
 /** Waits until there is a job. */
 void Queue::wait_for_work(std::unique_lock<std::mutex>& lock) {
-  // the next run often comes within microseconds, and watching for it spares both threads a system call
-  lock.unlock();
-  watch(std::chrono::microseconds(50), [&] { return queued_.load(std::memory_order_acquire) != 0; });
-  lock.lock();
+  const auto began = std::chrono::steady_clock::now();
+  if (idle_.below(worth_watching_)) {  // watching for the next run spares both sides a system call
+    lock.unlock();
+    watch(std::chrono::microseconds(int(worth_watching_)), [&] { return queued_.load(std::memory_order_acquire) != 0; });
+    lock.lock();
+  }
   sleeping_ = true;
   work_.wait(lock, [&] { return !jobs_.empty() && !short_run_; });
   sleeping_ = false;
+  idle_.waited(std::chrono::duration<double, std::micro>(arrived_ - began).count());
 }
 
 /** Notes why a run failed. */

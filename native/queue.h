@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "environment.h"
+#include "pause.h"
 #include "program.h"
 
 namespace weft {
@@ -81,6 +82,7 @@ class Queue {
   void start();
   void do_here(Job job);
   bool short_run(const Job& job) const;
+  static void tell_expected(const Job& job);
   void do_short(Job job, std::unique_lock<std::mutex>& lock);
   void work();
   void serve(std::unique_lock<std::mutex>& lock);
@@ -97,14 +99,22 @@ class Queue {
   static constexpr size_t most_waiting = 64, most_flying = 16;
   /** For how many microseconds at most a JavaScript thread computes before it waits for a result. */
   static constexpr double most_here = 50;
+  /**
+   * For how many microseconds it pays to watch for the next run: a thread that sleeps is woken within some 40. After a
+   * run of all threads it pays for longer, because all of them have to be woken.
+   */
+  static constexpr double most_watching = 40, most_watching_together = 120;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;
   std::deque<Job> jobs_;
   std::list<Flight> flights_;  // more than one only on devices with a stream
   std::multiset<size_t> sizes_;
-  std::atomic<size_t> queued_{0};  // jobs_.size(), which the worker watches without the lock
-  int waiting_ = 0;                // how many threads wait for room
+  std::atomic<size_t> queued_{0};                  // jobs_.size(), which the worker watches without the lock
+  std::chrono::steady_clock::time_point arrived_;  // when there was a job again after there had been none
+  Idleness idle_;                                  // worker only
+  double worth_watching_ = most_watching;          // worker only
+  int waiting_ = 0;                                // how many threads wait for room
   enum class Worker : uint8_t { none, thread, caller } worker_ = Worker::none;
   std::mutex calling_;  // held by the thread that does a job itself
   bool sleeping_ = false, profiling_ = false;

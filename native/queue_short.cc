@@ -32,6 +32,9 @@ bool Queue::short_run(const Job& job) const {
          status[3] + job.program->pace.microseconds_alone() <= most_here;
 }
 
+/** Lets whoever will wait for the job know how long it takes. */
+void Queue::tell_expected(const Job& job) { job.environment->status[4] = job.program ? job.program->pace.expected() : 0; }
+
 /** Does a short job on the calling thread. */
 void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
   job.arena = arena_;
@@ -65,11 +68,17 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   Pace& pace = flight.job.program->pace;
   const bool alone = here || pace.alone();
   const WorkAlone by_itself(device_, alone);
+  if (!alone) device_.expect_work(true);
   const auto began = Clock::now();
   flight.job.program->run(flight.run);
   const double microseconds = std::chrono::duration<double, std::micro>(Clock::now() - began).count();
   pace.took(alone, microseconds);
-  if (here) flight.job.environment->status[3] += microseconds;
+  if (here) {
+    flight.job.environment->status[3] += microseconds;
+    return;
+  }
+  worth_watching_ = alone ? most_watching : most_watching_together;
+  if (!alone && queued_.load(std::memory_order_relaxed) == 0 && !idle_.below(worth_watching_)) device_.expect_work(false);
 }
 
 }  // namespace weft

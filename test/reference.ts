@@ -231,13 +231,16 @@ export const matMul = (a: Values, b: Values, transposeA = false, transposeB = fa
   const n = b.shape[transposeB ? rb - 2 : rb - 1]!
   const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2))
   return generate([...batch, m, n], (position) => {
-    const outer = position.slice(0, -2)
     const [i, j] = position.slice(-2) as [number, number]
+    const [left, right] = [[...position], [...position]]
+    const last = position.length - 1
     let sum = 0
     for (let p = 0; p < k; p++) {
-      const left = broadcastAt(a, [...outer, ...(transposeA ? [p, i] : [i, p])])
-      const right = broadcastAt(b, [...outer, ...(transposeB ? [j, p] : [p, j])])
-      sum += left * right
+      left[last - 1] = transposeA ? p : i
+      left[last] = transposeA ? i : p
+      right[last - 1] = transposeB ? j : p
+      right[last] = transposeB ? p : j
+      sum += broadcastAt(a, left) * broadcastAt(b, right)
     }
     return sum
   })

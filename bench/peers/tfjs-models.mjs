@@ -1,4 +1,5 @@
-// Makes test/io/tfjs_models.json: a model of TensorFlow.js for each of its layers, with weights, inputs and predictions.
+// Makes test/io/tfjs_models.json: a model of TensorFlow.js for each of its layers, with weights, inputs and
+// predictions.
 // Usage: node peers/tfjs-models.mjs > ../test/io/tfjs_models.json
 import * as tf from '@tensorflow/tfjs'
 

@@ -1,15 +1,15 @@
 // The kernels that are timed alone, with their work per call: what kernels.mjs asks of both sides.
 
-const matMul = (m, k, n, goal) => ({ kind: 'matMul', name: `matMul ${m}x${k}x${n}`, m, k, n, flops: 2 * m * k * n, goal })
+const matMul = (m, k, n) => ({ kind: 'matMul', name: `matMul ${m}x${k}x${n}`, m, k, n, flops: 2 * m * k * n })
 
-const convolution = (title, batch, side, channels, filters, goal) => {
+const convolution = (title, batch, side, channels, filters) => {
   const shape = { batch, side, channels, filters, title }
   const flops = 2 * batch * (side - 2) ** 2 * 9 * channels * filters
   return (
     ['forward', 'data gradient', 'filter gradient']
       // The data gradient of a first layer is never computed.
       .filter((pass) => pass !== 'data gradient' || channels > 3)
-      .map((pass) => ({ kind: 'convolution', name: `convolution ${title} batch ${batch}, ${pass}`, pass, flops, goal, ...shape }))
+      .map((pass) => ({ kind: 'convolution', name: `convolution ${title} batch ${batch}, ${pass}`, pass, flops, ...shape }))
   )
 }
 
@@ -19,15 +19,15 @@ const bandwidth = (op, bytes) => ({ kind: 'bandwidth', name: `${op} ${op === 'so
 
 export const kernels = [
   matMul(128, 128, 128),
-  matMul(512, 512, 512, 1),
-  matMul(1024, 1024, 1024, 1),
-  matMul(2048, 2048, 2048, 1),
+  matMul(512, 512, 512),
+  matMul(1024, 1024, 1024),
+  matMul(2048, 2048, 2048),
   matMul(32, 784, 128),
   matMul(32, 128, 512),
   matMul(32, 128, 10),
   matMul(1, 784, 128),
   matMul(128, 784, 128),
-  ...convolution('56x56x64→64', 8, 58, 64, 64, 1),
+  ...convolution('56x56x64→64', 8, 58, 64, 64),
   ...convolution('MNIST 28x28x1→32', 32, 28, 1, 32),
   ...convolution('CIFAR 32x32x3→32', 32, 32, 3, 32),
   ...convolution('CIFAR 15x15x32→64', 32, 15, 32, 64),

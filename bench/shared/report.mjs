@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { peerLevel } from './side.mjs'
 
 const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
 
@@ -30,6 +31,7 @@ export const describeRun = () => ({
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     platform: `${process.platform}-${process.arch}`,
+    instructionSet: peerLevel,
   },
   commit: revision(),
   versions: { node: process.versions.node, weft: read('../../package.json').version, ...read('../package.json').dependencies },

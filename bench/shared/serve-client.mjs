@@ -12,10 +12,14 @@ class Connection {
   #chunks = []
   #length = 0
   #done
+  /** Resolves when it is open. */
+  open
 
   constructor(url) {
     const { hostname, port } = new URL(url)
     this.#socket = connect({ host: hostname, port: Number(port), noDelay: true })
+    this.open = new Promise((resolve, reject) => this.#socket.once('connect', resolve).once('error', reject))
+    this.open.catch(() => {})
     this.#socket.on('data', (chunk) => this.#take(chunk))
     this.#socket.on('error', (error) => this.#done?.reject(error))
     this.#socket.on('close', () => this.#done?.reject(new Error('the connection was closed')))
@@ -51,7 +55,7 @@ class Connection {
 
 const bytesOf = (name, rows, seed) => {
   const { json, body } = requestOf(name, rows, seed)
-  const head = `POST /v2/models/${name}/infer HTTP/1.1\r\nhost: bench\r\ncontent-type: application/octet-stream\r\n`
+  const head = `POST /v2/models/${name}/infer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n`
   return Buffer.concat([Buffer.from(`${head}inference-header-content-length: ${json}\r\ncontent-length: ${body.length}\r\n\r\n`), body])
 }
 const outputOf = ({ status, head, body }) => {
@@ -98,21 +102,30 @@ const throughput = async ({ url, name, rows, clients, milliseconds }) => {
   }
   await Promise.all(asked.map(client))
   const perSecond = (times.length * 1000) / (performance.now() - begin)
-  return { perSecond, microseconds: 1e6 / perSecond, processor: 1e6 / perSecond, p99: percentile(times, 0.99) }
+  const seconds = (performance.now() - begin) / 1000
+  return { perSecond, seconds, microseconds: 1e6 / perSecond, processor: 1e6 / perSecond, p99: percentile(times, 0.99) }
 }
 
-/** Requests that begin evenly, whether those before them were answered or not. */
+/** Connections of openLoop: more than requests wait in the server's queue. */
+const CONNECTIONS = 1024
+
+/**
+ * Requests that begin evenly, whether those before them were answered or not, over a fixed number of connections. One
+ * that finds all of them waiting is not sent.
+ */
 const openLoop = async ({ url, name, perSecond, milliseconds }) => {
-  const free = []
-  const all = []
+  const all = Array.from({ length: CONNECTIONS }, () => new Connection(url))
+  await Promise.all(all.map((connection) => connection.open))
+  const free = [...all]
+  let missed = 0
   const bytes = bytesOf(name, 1)
   const good = []
   const refused = []
   const other = new Map()
   const begin = performance.now()
   const one = async () => {
-    let connection = free.pop()
-    if (connection === undefined) all.push((connection = new Connection(url)))
+    const connection = free.pop()
+    if (connection === undefined) return void missed++
     const from = performance.now()
     try {
       const { status } = await connection.ask(bytes)
@@ -125,26 +138,87 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
       other.set(error.message, (other.get(error.message) ?? 0) + 1)
     }
   }
-  const running = []
-  for (let sent = 0; ; ) {
+  const running = new Set()
+  let sent = 0
+  for (;;) {
     const elapsed = performance.now() - begin
     if (elapsed >= milliseconds) break
-    for (const due = (elapsed * perSecond) / 1000; sent < due; sent++) running.push(one())
+    for (const due = (elapsed * perSecond) / 1000; sent < due; sent++) {
+      const asked = one()
+      running.add(asked)
+      void asked.then(() => running.delete(asked))
+    }
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
   const elapsed = performance.now() - begin
   await Promise.all(running)
   for (const connection of all) connection.close()
-  const p99 = (list) => (list.length === 0 ? 0 : percentile(list, 0.99))
+  const at = (list, share) => (list.length === 0 ? 0 : percentile(list, share))
   return {
     perSecond: (good.length * 1000) / elapsed,
-    acceptedP99: p99(good),
+    sentPerSecond: ((sent - missed) * 1000) / elapsed,
+    acceptedP99: at(good, 0.99),
     refused: refused.length,
-    refusedP99: p99(refused),
+    refusedP50: at(refused, 0.5),
+    refusedP99: at(refused, 0.99),
     other: [...other],
+    missed,
+    connections: CONNECTIONS,
   }
 }
 
-await answerRequests({ outputs, latency, throughput, openLoop })
+/** Clients that ask, and go away before their answer, or in the middle of their request. */
+const crash = async ({ url, name, clients }) => {
+  const bytes = bytesOf(name, 1)
+  const all = await Promise.all(
+    Array.from({ length: clients }, async () => {
+      const connection = new Connection(url)
+      await connection.open
+      return connection
+    }),
+  )
+  all.forEach((connection, i) => connection.ask(i % 2 === 0 ? bytes : bytes.subarray(0, 500)).catch(() => {}))
+  await new Promise((resolve) => setTimeout(resolve, 1))
+  for (const connection of all) connection.close()
+}
+
+/**
+ * Clients of a model whose version v answers v, until version 99 answers: what failed, and what was answered with the
+ * values of another version than it says.
+ */
+const versions = async ({ url, clients }) => {
+  const { hostname } = new URL(url)
+  let answers = 0
+  const failed = []
+  const wrong = []
+  const { json, body } = requestOf('large', 1)
+  const head = `POST /v2/models/m/infer HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/octet-stream\r\n`
+  const bytes = Buffer.concat([
+    Buffer.from(`${head}inference-header-content-length: ${json}\r\ncontent-length: ${body.length}\r\n\r\n`),
+    body,
+  ])
+  const one = async () => {
+    let connection = new Connection(url)
+    for (let version = 0; version !== 99; ) {
+      try {
+        const reply = await connection.ask(bytes)
+        const values = outputOf(reply)
+        version = Number(/"model_version":"(\d+)"/.exec(reply.body.toString('latin1'))[1])
+        if (values.some((value) => value !== version)) wrong.push(`version ${version} gave ${values[0]}`)
+        answers++
+      } catch (error) {
+        failed.push(String(error.message))
+        connection.close()
+        connection = new Connection(url)
+        await connection.open
+      }
+    }
+    connection.close()
+  }
+  await Promise.all(Array.from({ length: clients }, one))
+  return { answers, failed, wrong }
+}
+
+await answerRequests({ outputs, latency, throughput, openLoop, crash, versions })
 // who asked is gone, and with it what is served
 process.exit()

@@ -30,17 +30,21 @@ const cnn = () => {
   return { kind: 'cnn', input: [28, 28, 1], weights }
 }
 
-/** By name; `slow` takes some tenths of a second with its whole batch of 512. */
+/**
+ * By name; `heavy` takes some tenths of a millisecond for each row of a batch, `slow` takes some tenths of a second
+ * with its whole batch of 512.
+ */
 export const servedModels = {
   identity: () => ({ kind: 'identity', input: [784], weights: [] }),
   small: () => perceptron(1, 784, 128, 128, 10),
   large: () => perceptron(2, 784, 1024, 1024, 10),
   cnn,
+  heavy: () => perceptron(5, 1024, ...Array.from({ length: 24 }, () => 1024), 10),
   slow: () => perceptron(3, ...Array.from({ length: 40 }, () => 1024)),
 }
 
 /** Shape of a sample, by name. */
-const inputs = { identity: [784], small: [784], large: [784], cnn: [28, 28, 1], slow: [1024] }
+const inputs = { identity: [784], small: [784], large: [784], cnn: [28, 28, 1], heavy: [1024], slow: [1024] }
 
 /** Rows of inputs of a model. */
 export const rowsOf = (name, rows, seed = 9) => {

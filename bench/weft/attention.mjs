@@ -1,79 +1,9 @@
 // Weft's side of attention.mjs: training steps of a small GPT written with operations, and attention alone.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import {
-  gather,
-  gradients,
-  jit,
-  layerNorm,
-  optimizers,
-  profile,
-  scaledDotProductAttention,
-  sparseSoftmaxCrossEntropy,
-  synchronize,
-  tensor,
-  variable,
-} from '../../dist/lib/index.js'
+import { gradients, jit, profile, scaledDotProductAttention, synchronize, tensor } from '../../dist/lib/index.js'
 import { startClocks } from '../shared/measure.mjs'
 import { size } from '../shared/networks.mjs'
 import { answerRequests } from '../shared/side.mjs'
-
-const readFloats = (path) => {
-  const { buffer, byteOffset, byteLength } = readFileSync(path)
-  return new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength))
-}
-
-/** The weights by name, as variables. */
-const loadWeights = ({ folder, weights }) => {
-  const values = readFloats(join(folder, 'weights'))
-  let offset = 0
-  return Object.fromEntries(
-    weights.map(({ name, shape }) => {
-      const own = values.slice(offset, (offset += size(shape)))
-      return [name, variable(tensor(own, shape), { name })]
-    }),
-  )
-}
-
-const makeTrainer = (request, epsilon = 1e-7) => {
-  const { blocks, time, width, heads, batch } = request
-  const w = loadWeights(request)
-  const dense = (x, name) => x.matMul(w[`${name}.kernel`]).add(w[`${name}.bias`])
-  const normalize = (x, name) => layerNorm(x, w[`${name}.gamma`], w[`${name}.beta`], { epsilon: 1e-5 })
-  const perHead = (x) => x.reshape([batch, time, heads, width / heads])
-  const attend = (x, block) => {
-    const [q, k, v] = ['query', 'key', 'value'].map((name) => perHead(dense(x, `${block}.${name}`)))
-    return dense(scaledDotProductAttention(q, k, v, { causal: true }).reshape([batch * time, width]), `${block}.out`)
-  }
-  const logits = (ids) => {
-    let x = gather(w.tokens, ids)
-      .add(w.positions)
-      .reshape([batch * time, width])
-    for (let i = 0; i < blocks; i++) {
-      x = x.add(attend(normalize(x, `${i}.first`), i))
-      x = x.add(dense(dense(normalize(x, `${i}.second`), `${i}.up`).gelu(), `${i}.down`))
-    }
-    return dense(normalize(x, 'last'), 'head')
-  }
-  const optimizer = optimizers.adam({ learningRate: 1e-3, epsilon })
-  const variables = Object.values(w)
-  const step = jit((ids, targets) => {
-    const loss = sparseSoftmaxCrossEntropy(logits(ids), targets.reshape([batch * time])).mean()
-    optimizer.apply(gradients(loss, variables), variables)
-    return loss
-  })
-  const data = new Int32Array(readFloats(join(request.folder, 'ids')))
-  const samples = data.length / (time + 1)
-  const part = (i, from) => {
-    const values = new Int32Array(batch * time)
-    for (let row = 0; row < batch; row++) {
-      const start = ((i * batch + row) % samples) * (time + 1) + from
-      values.set(data.subarray(start, start + time), row * time)
-    }
-    return tensor(values, [batch, time])
-  }
-  return (i) => step(part(i, 0), part(i, 1))
-}
+import { makeTrainer } from './gpt.mjs'
 
 let current
 let trainer

@@ -19,7 +19,12 @@ const load = async (request) => {
     return values
   }
   calls = {
-    predict: async (data, batch) => read(await net.predict(tensor(data, [batch, 28, 28, 1]), { batchSize: batch })),
+    predict: async (data, batch) => {
+      const x = tensor(data, [batch, 28, 28, 1])
+      const output = await net.predict(x, { batchSize: batch })
+      x.dispose()
+      return read(output)
+    },
     jit: (data, batch) => {
       const x = tensor(data, [batch, 28, 28, 1])
       const output = apply(x)

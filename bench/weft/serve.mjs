@@ -1,6 +1,9 @@
 // Weft's side of serve.mjs: the model server, in a process of its own.
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { jit, layers, sequential, tensor } from '../../dist/lib/index.js'
+import { initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
 import { serve } from '../../dist/lib/serve/index.js'
 import { percentile } from '../shared/measure.mjs'
 import { rowsOf, servedModels } from '../shared/served.mjs'
@@ -25,7 +28,8 @@ const build = ({ kind, sizes, input, weights }) => {
 }
 
 let server
-let nets
+let nets = {}
+let folder
 const start = async ({ batching, names }) => {
   nets = Object.fromEntries(names.map((name) => [name, build(servedModels[name]())]))
   const begin = performance.now()
@@ -35,6 +39,63 @@ const start = async ({ batching, names }) => {
 const stop = async () => {
   await server.close()
   for (const net of Object.values(nets)) net.dispose()
+  nets = {}
+  if (folder !== undefined) rmSync(folder, { recursive: true })
+  folder = undefined
+}
+
+/** Settings of the model `m`: they are there as a whole or not at all. */
+const settings = (value) => {
+  const file = join(folder, 'm', 'serve.json')
+  writeFileSync(`${file}.new`, JSON.stringify(value))
+  renameSync(`${file}.new`, file)
+}
+
+/** Serves a repository of a model `m` of the size of `large`, whose version v answers v. */
+const startRepository = async () => {
+  folder = mkdtempSync(join(tmpdir(), 'weft-bench-swaps-'))
+  for (const version of [1, 2, 3, 4, 99]) {
+    const net = sequential([
+      layers.dense({ units: 1024, activation: 'relu', inputShape: [784] }),
+      layers.dense({ units: 1024, activation: 'relu' }),
+      layers.dense({ units: 10, kernelInitializer: 'zeros', biasInitializer: initializers.constant({ value: version }) }),
+    ])
+    await net.save(join(folder, 'm', String(version)))
+    net.dispose()
+  }
+  settings({ versionPolicy: { specific: [1] } })
+  server = await serve({ repository: folder, http: { port: 0 }, batching: { maxBatchSize: 32 } })
+  return { url: server.address.http }
+}
+
+/** Versions one after the other, then a label that goes to and fro; milliseconds of each, and resident memory. */
+const swap = async ({ swaps, rollbacks }) => {
+  const change = async (value) => {
+    const begin = performance.now()
+    settings(value)
+    await server.refresh()
+    return performance.now() - begin
+  }
+  const to = (i) => change({ versionPolicy: { specific: [(i % 4) + 1] } })
+  const resident = async () => {
+    for (let i = 0; i < 3; i++) {
+      globalThis.gc?.()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    return process.memoryUsage().rss
+  }
+  const warmUp = Math.ceil(swaps / 10)
+  for (let i = 0; i < warmUp; i++) await to(i)
+  const before = await resident()
+  const times = { swaps: [], rollbacks: [] }
+  for (let i = 0; i < swaps; i++) times.swaps.push(await to(warmUp + i))
+  await change({ versionPolicy: { specific: [1, 2] }, labels: { stable: 1 } })
+  for (let i = 0; i < rollbacks; i++)
+    times.rollbacks.push(await change({ versionPolicy: { specific: [1, 2] }, labels: { stable: (i % 2) + 1 } }))
+  await to(0)
+  const after = await resident()
+  await change({ versionPolicy: { specific: [99] } })
+  return { ...times, rss: { before, after } }
 }
 
 /** Microseconds of the model alone, from a typed array to one: median and 99th percentile. */
@@ -72,6 +133,6 @@ const memory = () => {
 }
 const usage = () => ({ cpu: process.cpuUsage() })
 
-await answerRequests({ start, stop, raw, watch, delay, memory, usage })
+await answerRequests({ start, startRepository, swap, stop, raw, watch, delay, memory, usage })
 // who asked is gone, and with it what is served
 process.exit()

@@ -1,6 +1,7 @@
 // Weft's side of train.mjs and threads.mjs: training steps, timed in JavaScript around `fit`.
 import { startClocks } from '../shared/measure.mjs'
 import { answerRequests } from '../shared/side.mjs'
+import { keepBusy } from './busy.mjs'
 import { loadData, loadNetwork } from './networks.mjs'
 
 const loaded = new Map()
@@ -17,20 +18,6 @@ const check = async ({ name, batch, steps, epochs, epsilon }) => {
   const { history } = await net.fit(x.slice([0], [rows]), y.slice([0], [rows]), { epochs, batchSize: batch, shuffle: false, verbose: 0 })
   net.dispose()
   return { losses: history.loss }
-}
-
-// Keeps the JavaScript thread from idling: `share` of every 5 ms it computes.
-const keepBusy = (share) => {
-  let running = true
-  const turn = () => {
-    const end = performance.now() + 5 * share
-    while (performance.now() < end);
-    if (running) setTimeout(turn, 5 * (1 - share))
-  }
-  if (share > 0) turn()
-  return () => {
-    running = false
-  }
 }
 
 /**

@@ -38,8 +38,8 @@ const OPTIONS: OptionTable<ModelCheckpointOptions> = {
 }
 
 /**
- * Saves the model after each epoch, or every so many steps, or after the best of these. `keep` removes the files of older models that this callback
- * saved; other files in their folders stay.
+ * Saves the model after each epoch, or every so many steps, or after the best of these. `keep` removes the files of
+ * older models that this callback saved; other files in their folders stay.
  */
 export function modelCheckpoint(options: ModelCheckpointOptions): ModelCheckpoint {
   checkCall('callbacks.modelCheckpoint(options)', arguments, OPTIONS)

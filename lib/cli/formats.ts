@@ -32,13 +32,6 @@ export interface Place {
   readonly json: Record<string, unknown> | undefined
 }
 
-/** A function of the library, by name; ERR_ARGUMENT where this version does not have it. */
-function called<T>(owner: object, name: string, what: string): (...args: unknown[]) => Promise<T> {
-  const found = (owner as Record<string, unknown>)[name]
-  if (typeof found !== 'function') throw new WeftError('ERR_ARGUMENT', `this version of weftjs does not ${what}`)
-  return found.bind(owner) as (...args: unknown[]) => Promise<T>
-}
-
 const isTfjs = ({ json }: Place): boolean => isRecord(json?.['modelTopology']) || Array.isArray(json?.['weightsManifest'])
 
 export const FORMATS: readonly Format[] = [
@@ -68,16 +61,15 @@ export const FORMATS: readonly Format[] = [
     label: 'ONNX file',
     holds: ({ path: file }) => /\.onnx$/i.test(file),
     ends: /\.onnx$/i,
-    load: (library, file) => called<AnyModel>(library, 'importOnnx', 'read ONNX files')(file),
-    save: (_, model, file) => called<void>(model, 'exportOnnx', 'write ONNX files')(file),
+    load: (library, file) => library.importOnnx(file),
+    save: (_, model, file) => model.exportOnnx(file),
   },
   {
     name: 'huggingface',
     label: 'folder of Hugging Face',
     holds: ({ folder, json }) => folder && (typeof json?.['model_type'] === 'string' || Array.isArray(json?.['architectures'])),
-    load: async (library, file) =>
-      (await called<{ model: AnyModel }>(library, 'loadPretrained', 'read folders of Hugging Face')(file)).model,
-    save: (library, model, file) => called<void>(library, 'savePretrained', 'write folders of Hugging Face')(model, file),
+    load: async (library, file) => (await library.loadPretrained(file)).model,
+    save: (library, model, file) => library.savePretrained(model as never, file),
   },
   {
     name: 'safetensors',

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
 import { isRecord } from '../core/tree.js'
 import type { AnyModel } from '../model/model.js'
+import type { OnnxFacts } from '../onnx/index.js'
 import { type Format, formatOf } from './formats.js'
 import { UsageError } from './command.js'
 
@@ -25,6 +26,10 @@ export async function run(args: string[]): Promise<number> {
   const bytes = await bytesAt(place)
   if (!format.load) return await tensorsOf(place, format, bytes, values.json ?? false)
   const library = await import('../index.js')
+  if (format.name === 'onnx') {
+    const facts = await library.readOnnx(place)
+    if (facts.unsupported.length > 0) return foreignNodes(place, facts, values.json ?? false)
+  }
   const model = await format.load(library, place)
   const { inputs, outputs } = portsOf(model)
   const flops = await operations(model, inputs, library)
@@ -53,6 +58,24 @@ export async function run(args: string[]): Promise<number> {
   console.log(`Operations for one sample: ${flops === undefined ? 'unknown' : flops.toLocaleString('en-US')}`)
   const assets = Object.keys(model.assets)
   if (assets.length > 0) console.log(`Assets: ${assets.join(', ')}`)
+  return 0
+}
+
+/** An ONNX file of which importOnnx() cannot make a model: what it says of itself, and what is missing here. */
+function foreignNodes(place: string, facts: OnnxFacts, json: boolean): number {
+  if (json) {
+    console.log(JSON.stringify({ format: 'onnx', ...facts }, undefined, 2))
+    return 0
+  }
+  const counts = new Map<string, number>()
+  for (const { op } of facts.nodes) counts.set(op, (counts.get(op) ?? 0) + 1)
+  const ports = (list: OnnxFacts['inputs']): string =>
+    list.map(({ name, type, shape }) => `${name} ${type} [${(shape ?? ['?']).join(', ')}]`).join(', ')
+  console.log(`${place}: ${facts.nodes.length} nodes: ${[...counts].map(([op, count]) => `${count} ${op}`).join(', ')}`)
+  console.log(`Format: ONNX file, ${facts.bytes.toLocaleString('en-US')} bytes, ${facts.parameters.toLocaleString('en-US')} parameters`)
+  console.log(`Inputs: ${ports(facts.inputs)}`)
+  console.log(`Outputs: ${ports(facts.outputs)}`)
+  console.log(`It cannot be imported: ${facts.unsupported.join('; ')}`)
   return 0
 }
 

@@ -10,19 +10,60 @@ import { checkCall } from './options.js'
 /** Tickets count runs; `submitted` is the newest. */
 export const timeline: { submitted: number } = { submitted: 0 }
 
-/** Memory let go of while runs were in flight that may still touch it: C++ holds plain addresses. */
-let parked: { ticket: number; storage: ArrayBuffer }[] = []
-
-/** Lets go of parked memory that no run touches any more. */
-export function freeParked(finished: number): void {
-  if (parked.length > 0 && parked[0]!.ticket <= finished) parked = parked.filter(({ ticket }) => ticket > finished)
-}
-
 /**
  * Blocks of 1 KiB and more start at a 64-byte boundary inside storage that is 64 bytes longer (C++ applies the same
  * rule).
  */
 const ALIGNED = 1024
+
+/** Memory on the host: where a block's bytes begin in its storage. */
+interface HostBlock {
+  storage: ArrayBuffer
+  offset: number
+}
+
+/** Memory let go of while runs were in flight that may still touch it: C++ holds plain addresses. */
+let parked: { ticket: number; block: HostBlock | undefined; storage: ArrayBuffer }[] = []
+
+/** Lets go of parked memory that no run touches any more. */
+export function freeParked(finished: number): void {
+  if (parked.length === 0 || parked[0]!.ticket > finished) return
+  const free = parked.filter(({ ticket }) => ticket <= finished)
+  parked = parked.filter(({ ticket }) => ticket > finished)
+  for (const { block } of free) if (block !== undefined) keepHost(block)
+}
+
+/**
+ * Blocks of the host that were freed, by length: fresh ones cost a system call and a fault for every page, for V8 asks
+ * for memory that is zero.
+ */
+const spareHost = new Map<number, HostBlock[]>()
+let spareHostBytes = 0
+const MOST_SPARE_HOST = 64 << 20
+
+function keepHost(block: HostBlock): void {
+  const { byteLength } = block.storage
+  if (spareHostBytes + byteLength > MOST_SPARE_HOST) {
+    spareHost.clear() // of sizes that are no longer asked for
+    spareHostBytes = 0
+    if (byteLength > MOST_SPARE_HOST / 4) return
+  }
+  const list = spareHost.get(byteLength)
+  if (list) list.push(block)
+  else spareHost.set(byteLength, [block])
+  spareHostBytes += byteLength
+}
+
+function hostBlock(bytes: number): HostBlock {
+  const length = bytes >= ALIGNED ? bytes + 64 : bytes
+  const found = spareHostBytes > 0 ? spareHost.get(length)?.pop() : undefined
+  if (found !== undefined) {
+    spareHostBytes -= length
+    return found
+  }
+  const storage = new ArrayBuffer(length)
+  return { storage, offset: bytes >= ALIGNED ? native.alignment(storage) : 0 }
+}
 
 let live = 0
 let liveBuffers = 0
@@ -107,6 +148,10 @@ export class Buffer {
   /** The copy of the bytes that a run sent to the host; see Program.run. */
   mirror: ArrayBuffer | undefined
   fault: WeftError | undefined
+  /** On the host: where its bytes begin in the storage. */
+  private offset = 0
+  /** Somebody may read or write the bytes later, also when no tensor holds them any more. */
+  private lent = false
   /** Tensors that hold it. */
   users = 1
   /** Who still reads the present values, piece by piece (keep.ts): told before a run writes others. */
@@ -127,7 +172,8 @@ export class Buffer {
       )
     }
     try {
-      this.storage = this.device === 0 ? new ArrayBuffer(bytes >= ALIGNED ? bytes + 64 : bytes) : take(this.device, bytes)
+      if (this.device === 0) ({ storage: this.storage, offset: this.offset } = hostBlock(bytes))
+      else this.storage = take(this.device, bytes)
     } catch (cause) {
       throw outOfMemory(bytes, where, cause)
     }
@@ -151,11 +197,18 @@ export class Buffer {
 
   /**
    * The bytes where `visible`, for reading (on the CPU also writing); only when no run is under way that touches them.
+   * The memory serves nobody else afterwards.
    */
   view(): Uint8Array {
+    this.lent = true
+    return this.viewNow()
+  }
+
+  /** view() for who is done with the bytes before anything else runs on this thread. */
+  viewNow(): Uint8Array {
     const storage = this.mirror ?? this.open()
     if (typeof storage === 'number') throw new WeftError('ERR_STATE', 'the values of this tensor are not on the host')
-    return new Uint8Array(storage, this.mirror === undefined && this.bytes >= ALIGNED ? native.alignment(storage) : 0, this.bytes)
+    return new Uint8Array(storage, this.mirror === undefined ? this.offset : 0, this.bytes)
   }
 
   open(): Storage {
@@ -169,7 +222,11 @@ export class Buffer {
     if (typeof this.storage === 'number') {
       abandoned.unregister(this)
       give({ device: this.device, address: this.storage, bytes: this.bytes })
-    } else if (native.status[0]! < timeline.submitted) parked.push({ ticket: timeline.submitted, storage: this.storage })
+    } else {
+      const block = this.lent || this.bytes < ALIGNED ? undefined : { storage: this.storage, offset: this.offset }
+      if (native.status[0]! < timeline.submitted) parked.push({ ticket: timeline.submitted, block, storage: this.storage })
+      else if (block !== undefined) keepHost(block)
+    }
     this.storage = undefined
     this.mirror = undefined
     live -= this.bytes

@@ -58,7 +58,7 @@ function make(values: HostValues['flat'], shape: Shape, dtype: DType, where: str
   const t = allocate(shape, dtype, where)
   if (t.size === 0) return t
   const own = t.buffer!.device === 0
-  const bytes = own ? t.buffer!.view() : new Uint8Array(t.buffer!.bytes)
+  const bytes = own ? t.buffer!.viewNow() : new Uint8Array(t.buffer!.bytes)
   writeHost(hostView(dtype, bytes.buffer, bytes.byteOffset, t.size), values, dtype)
   if (!own) fillFrom(t, bytes)
   return t
@@ -67,7 +67,7 @@ function make(values: HostValues['flat'], shape: Shape, dtype: DType, where: str
 /** @internal Puts bytes into a fresh tensor. They must not change afterwards. */
 export function fillFrom(t: Tensor, bytes: Uint8Array): void {
   const buffer = t.held()
-  if (buffer.device === 0) buffer.view().set(bytes)
+  if (buffer.device === 0) buffer.viewNow().set(bytes)
   else upload(buffer, bytes)
 }
 

@@ -107,6 +107,14 @@ function settle(): void {
   }
 }
 
+/**
+ * Resolves what waits for runs that are done, where that is so by now. Whoever does many things in one turn of the
+ * event loop calls it in between, so that results are not as late as the turn is long.
+ */
+export function settleFinished(): void {
+  if (waiters.length > 0 && waiters[0]!.ticket <= native.status[0]!) settle()
+}
+
 native.onFinished(settle)
 
 /**
@@ -127,13 +135,19 @@ function poll(until: number): void {
     const left = waiters.filter((w) => !w.arranged)
     if (left.length === 0) return
     if (turned < until) return poll(until)
-    for (const waiter of left) {
-      waiter.arranged = true
-      hold()
-      native.notify(waiter.ticket)
-    }
+    left.forEach(arrange)
   })
 }
+
+/** Has the completion function called for a waiter. */
+function arrange(waiter: Waiter): void {
+  waiter.arranged = true
+  hold()
+  native.notify(waiter.ticket)
+}
+
+/** How long the runs up to this ticket will take, where they are as long as the newest one; 0 where nobody knows. */
+const expectedMs = (ticket: number): number => ((ticket - native.status[0]!) * native.status[4]!) / 1000
 
 /** The event loop gets a turn at least this often, also where every result is there at once. */
 const TURN_MS = 4
@@ -164,8 +178,10 @@ export function finished(ticket: number, arranged = false): Promise<void> {
     })
   }
   return new Promise((resolve) => {
-    waiters.push({ ticket, done: resolve, arranged })
+    const waiter: Waiter = { ticket, done: resolve, arranged }
+    waiters.push(waiter)
     if (arranged) hold()
+    else if (expectedMs(ticket) > POLLED_MS) arrange(waiter)
     else if (!polling) poll(performance.now() + POLLED_MS)
   })
 }

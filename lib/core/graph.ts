@@ -150,7 +150,38 @@ export function orderCalls(roots: readonly Tensor[]): Call[] {
   for (const call of ordered) {
     if (call.op.updates || call.inputs.some((input) => late.has(callOf(input) as Call))) late.add(call)
   }
-  return [...[...ordered].filter((call) => !late.has(call)), ...late]
+  return late.size === 0 ? [...ordered] : placed(ordered, late)
+}
+
+/**
+ * The calls with the late ones at the end. What is made of state alone, as a weight in another dtype, is made where it
+ * is first read, so that not all such values lie in memory at once.
+ */
+function placed(ordered: ReadonlySet<Call>, late: ReadonlySet<Call>): Call[] {
+  const updated = new Set([...late].flatMap((call) => (call.op.updates ? [call.inputs[0]!] : [])))
+  const ofState = new Set<Call>()
+  const isOfState = (input: Tensor): boolean => {
+    const source = callOf(input)
+    return source ? ofState.has(source) : input.origin?.kind === 'state' && !updated.has(input)
+  }
+  for (const call of ordered) {
+    // what may meet bad data stays before the updates
+    const safe = !late.has(call) && call.op.valuesTaken === undefined
+    if (safe && call.inputs.length > 0 && call.inputs.every(isOfState)) ofState.add(call)
+  }
+  const found = new Set<Call>()
+  const place = (call: Call): void => {
+    if (found.has(call)) return
+    for (const input of call.inputs) {
+      const source = callOf(input)
+      if (source && ofState.has(source)) place(source)
+    }
+    found.add(call)
+  }
+  for (const call of ordered) if (!late.has(call) && !ofState.has(call)) place(call)
+  for (const call of late) place(call)
+  for (const call of ofState) place(call)
+  return [...found]
 }
 
 /** A finished recording. */

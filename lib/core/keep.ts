@@ -69,7 +69,7 @@ export class Kept {
       if (buffer.fault) throw again(buffer.fault as WeftError)
       if (!visible) return
       if (buffer !== this.buffer || this.fault !== undefined) continue
-      into.set(buffer.view().subarray(at, at + into.length))
+      into.set(buffer.viewNow().subarray(at, at + into.length))
       return
     }
   }

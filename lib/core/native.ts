@@ -67,7 +67,7 @@ export interface Native {
   /**
    * Written by C++: [0] the last finished ticket, [1] faults so far, [2] native calls so far, [3] microseconds that
    * short runs took on this thread. Whoever waits for a result sets [3] back to 0; from 50 on all runs go to the
-   * worker.
+   * worker. [4] microseconds that the newest run is expected to take; 0: unknown.
    */
   readonly status: Float64Array
   /** Bytes of the largest output that a run may bring to the host by itself. */
@@ -118,6 +118,12 @@ export interface Native {
     after: number,
     notify: boolean,
   ): number
+  /**
+   * Queues, on the worker of a device on the host, the copies of the pieces, one after the other, into
+   * host[offset, offset + bytes); what they do not fill takes their bytes again, from the first on. Returns its ticket.
+   * All of this memory is used until then.
+   */
+  gather(device: number, host: ArrayBuffer, offset: number, bytes: number, pieces: readonly Uint8Array[]): number
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void
   /** Blocks until the ticket is done. */

@@ -19,6 +19,28 @@ function nameOf(fn: unknown): string | undefined {
   }
 }
 
+/** The most characters of a value in a message. */
+const SHOWN = 80
+const isPlain = (value: object): boolean => Object.getPrototypeOf(value) === Object.prototype
+
+/**
+ * The beginning of lists and plain objects, as much of them as can be among the characters shown: a message about a
+ * million numbers costs no more than one about ten. Throws for a value inside of itself, as JSON does.
+ */
+function beginning(value: unknown, budget: { left: number }, around: readonly unknown[]): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return (value as Uint8Array).subarray(0, SHOWN)
+  const isList = Array.isArray(value)
+  if (!isList && (!isPlain(value) || 'toJSON' in value)) return value
+  if (around.includes(value)) throw new TypeError('a value inside of itself')
+  const inside = [...around, value]
+  const taken: unknown[] = []
+  const names = isList ? value : Object.keys(value)
+  for (let i = 0; i < names.length && budget.left-- > 0; i++)
+    taken.push(isList ? beginning(value[i], budget, inside) : [names[i], beginning(Reflect.get(value, names[i] as string), budget, inside)])
+  return isList ? taken : Object.fromEntries(taken as [string, unknown][])
+}
+
 /** The value for a message: short, and never an error of its own (cycles, throwing getters, BigInt). */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`
@@ -27,9 +49,10 @@ export function show(value: unknown): string {
     return nameOf(value) === undefined ? 'a function' : `the ${isClass(value) ? 'class' : 'function'} ${nameOf(value)}`
   if (typeof value !== 'object' || value === null) return String(value)
   try {
-    const text = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : undefined
-    if (text !== undefined) return text.length > 80 ? `${text.slice(0, 77)}...` : text
-    return `a ${nameOf((value as object).constructor) ?? 'object'}`
+    const text = Array.isArray(value) || isPlain(value) ? JSON.stringify(beginning(value, { left: SHOWN }, [])) : undefined
+    if (text !== undefined) return text.length > SHOWN ? `${text.slice(0, SHOWN - 3)}...` : text
+    const kind = nameOf((value as object).constructor)
+    return kind === undefined ? 'an object' : `a ${kind}`
   } catch {
     return isArray(value) ? 'a list' : 'an object'
   }

@@ -11,21 +11,18 @@ export type Describe = (call: number) => { op: string; layer: string | undefined
 /** Small results come to the host with the run. */
 const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= native.mostReply ? new ArrayBuffer(output.bytes) : undefined)
 
-/** The runs that a run's inputs come of, where they are not known to have gone well. */
-class Needs {
-  tickets: number | number[] | undefined
-  private readonly finished: number = native.status[0]!
-
-  add({ ticket, fault }: Buffer): void {
-    if (fault !== undefined) this.tickets = KNOWN_TO_HAVE_FAILED
-    else if (ticket > this.finished && ticket !== this.tickets && this.tickets !== KNOWN_TO_HAVE_FAILED) {
-      if (this.tickets === undefined) this.tickets = ticket
-      else if (typeof this.tickets === 'number') this.tickets = [this.tickets, ticket]
-      else if (!this.tickets.includes(ticket)) this.tickets.push(ticket)
-    }
-  }
-}
 const KNOWN_TO_HAVE_FAILED = -1
+type Needs = number | number[] | undefined
+
+/** The runs that a run's inputs come of, where they are not known to have gone well; `needs` and those of a buffer. */
+function needsOf(needs: Needs, { ticket, fault }: Buffer, finished: number): Needs {
+  if (fault !== undefined) return KNOWN_TO_HAVE_FAILED
+  if (ticket <= finished || ticket === needs || needs === KNOWN_TO_HAVE_FAILED) return needs
+  if (needs === undefined) return ticket
+  if (typeof needs === 'number') return [needs, ticket]
+  if (!needs.includes(ticket)) needs.push(ticket)
+  return needs
+}
 
 /** A loaded program: C++ kernels bound to shapes, and one arena for what lives only during a run. */
 export class Program {
@@ -59,27 +56,29 @@ export class Program {
     if (this.handle === undefined) throw new WeftError('ERR_DISPOSED', 'this function was disposed')
     noticeFaults()
     let after = 0
-    const needs = new Needs()
+    let needs: Needs
+    const done = native.status[0]!
     for (const buffer of this.bound) {
-      needs.add(buffer)
+      needs = needsOf(needs, buffer, done)
       if (buffer.storage === undefined) throw new WeftError('ERR_DISPOSED', 'a tensor this function closes over was disposed')
       if (this.writes && buffer.kept !== undefined) buffer.kept.part()
       if (buffer.writer !== this.device) after = Math.max(after, buffer.ticket)
     }
     const from: Storage[] = new Array(inputs.length)
     for (let i = 0; i < inputs.length; i++) {
-      needs.add(inputs[i]!)
-      from[i] = inputs[i]!.open()
-      if (inputs[i]!.writer !== this.device) after = Math.max(after, inputs[i]!.ticket)
+      const input = inputs[i]!
+      needs = needsOf(needs, input, done)
+      from[i] = input.open()
+      if (input.writer !== this.device) after = Math.max(after, input.ticket)
     }
     const to: Storage[] = new Array(outputs.length)
     for (let i = 0; i < outputs.length; i++) {
-      if (outputs[i]!.kept !== undefined) outputs[i]!.kept!.part()
+      outputs[i]!.kept?.part()
       to[i] = outputs[i]!.open()
     }
     if (after <= native.status[0]!) after = 0
     const replies = notify && this.device !== 0 ? outputs.map(replyOf) : undefined
-    const ticket = guard(() => native.run(this.handle!, from, to, notify, after, needs.tickets, replies))
+    const ticket = guard(() => native.run(this.handle!, from, to, notify, after, needs, replies))
     for (let i = 0; i < outputs.length; i++) {
       const output = outputs[i]!
       output.ticket = ticket

@@ -5,7 +5,7 @@ import { applyOne } from './apply.js'
 import type { Buffer } from './buffer.js'
 import { resolveDevice } from './device.js'
 import { WeftError } from './error.js'
-import { finishedSync, lastTicket } from './flights.js'
+import { finished, finishedSync, lastTicket } from './flights.js'
 import { outsideTrace } from './graph.js'
 import { type HostArray, hostView, nest, type NestedArray } from './host.js'
 import { type Op, opNamed } from './op.js'
@@ -58,13 +58,16 @@ function describe(t: Tensor): string {
   if (t.isDisposed) return `${facts} (disposed)`
   if (t.size > 1000 || bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket || !t.buffer!.visible) return facts
   if (t.size === 0) return `${facts} (empty)`
-  return `${facts} ${inspect(nest(hostView(t.dtype, t.buffer!.view().slice().buffer), t.shape, t.dtype), { depth: 10 })}`
+  return `${facts} ${inspect(nest(hostView(t.dtype, t.buffer!.viewNow().slice().buffer), t.shape, t.dtype), { depth: 10 })}`
 }
 
 async function data(this: Tensor): Promise<HostArray> {
   const source = snapshot(this)
-  const bytes = await bytesOnHost(source.held())
-  return shown(this, source, bytes)
+  const buffer = source.held()
+  if (!buffer.visible) return shown(this, source, await bytesOnHost(buffer))
+  await finished(buffer.ticket)
+  if (buffer.fault) throw again(buffer.fault)
+  return shown(this, source, buffer.viewNow())
 }
 
 function dataSync(this: Tensor): HostArray {
@@ -73,7 +76,7 @@ function dataSync(this: Tensor): HostArray {
   const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
   finishedSync(ticket)
   if (buffer.fault) throw again(buffer.fault)
-  return shown(this, source, bytes ?? buffer.view())
+  return shown(this, source, bytes ?? buffer.viewNow())
 }
 
 async function array(this: Tensor): Promise<NestedArray> {

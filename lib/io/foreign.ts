@@ -9,7 +9,7 @@ const BY_ENDING: readonly (readonly [ending: string, what: string, hint?: string
   ['.keras', 'a Keras model', "Write loadKeras('model.keras')"],
   ['.h5', 'a Keras model in HDF5'],
   ['.hdf5', 'a Keras model in HDF5'],
-  ['.onnx', 'an ONNX model'],
+  ['.onnx', 'an ONNX model', "Write importOnnx('model.onnx')"],
   ['.gguf', 'a GGUF model'],
   ['.tflite', 'a TensorFlow Lite model'],
   ['.pt', 'a PyTorch file'],
@@ -38,13 +38,14 @@ export async function recognize(place: string): Promise<{ what: string; hint: st
   if (names.has('config.json')) {
     const config = await jsonOf(path.join(place, 'config.json'))
     if (config && (typeof config['model_type'] === 'string' || Array.isArray(config['architectures'])))
-      return foreign('a Hugging Face model')
+      return foreign('a Hugging Face model', "Write loadPretrained('folder')")
   }
   const only = BY_ENDING.find(([ending]) => [...names].some((name) => name.endsWith(ending)))
   return only && !names.has('model.json') ? { what: `a folder with ${only[1]} in it`, hint: only[2] ?? NO_IMPORT } : undefined
 }
 
-const NO_IMPORT = 'loadModel() loads what save() wrote; loadKeras() and loadTfjs() load files of Keras 3 and TensorFlow.js'
+const NO_IMPORT =
+  'loadModel() loads what save() wrote; loadKeras(), loadTfjs(), importOnnx() and loadPretrained() load models of other programs'
 const foreign = (what: string, hint: string = NO_IMPORT): { what: string; hint: string } => ({ what, hint })
 
 async function fileKind(file: string): Promise<{ what: string; hint: string } | undefined> {
@@ -56,7 +57,8 @@ async function fileKind(file: string): Promise<{ what: string; hint: string } | 
   if (json['format'] === FORMAT)
     return { what: 'the file of a saved model, and models are loaded by their folder', hint: `Write loadModel('${path.dirname(file)}')` }
   if (isTfjs(json)) return foreign('a TensorFlow.js model', "Write loadTfjs('model.json')")
-  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string') return foreign('a Hugging Face model')
+  if (path.basename(file) === 'config.json' && typeof json['model_type'] === 'string')
+    return foreign('a Hugging Face model', "Write loadPretrained('folder')")
   return undefined
 }
 

@@ -2,7 +2,7 @@
 import { constants, readSync, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { WeftError } from '../core/error.js'
-import { systemError } from '../core/system_error.js'
+import { isSystemError, systemError } from '../core/system_error.js'
 
 /** What is read or hashed at a time. */
 export const CHUNK_BYTES: number = 8 << 20
@@ -36,6 +36,22 @@ export class RegularFile {
   static async open(file: string): Promise<RegularFile> {
     const { handle, facts } = await RegularFile.opened(file)
     return new RegularFile(file, handle, facts)
+  }
+
+  /** Opens a file as `open` does; undefined where there is none. */
+  static async openIfThere(file: string): Promise<RegularFile | undefined> {
+    try {
+      return await RegularFile.open(file)
+    } catch (error) {
+      if (isSystemError(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+
+  /** The text of a file; undefined where there is none. */
+  static async textIfThere(file: string): Promise<string | undefined> {
+    const opened = await RegularFile.openIfThere(file)
+    return opened?.text().finally(() => opened.close())
   }
 
   protected static async opened(file: string): Promise<{ handle: FileHandle; facts: Stats }> {

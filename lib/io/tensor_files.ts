@@ -1,4 +1,5 @@
-// The namespace safetensors: files of named tensors, opened at once and read tensor by tensor, in one file or in shards.
+// The namespace safetensors: files of named tensors, opened at once and read tensor by tensor, in one file or in
+// shards.
 import path from 'node:path'
 import { stat } from 'node:fs/promises'
 import { isTypedArray } from '../core/checks.js'
@@ -49,7 +50,9 @@ export class TensorFile {
     forgotten.register(this, files, this)
   }
 
-  /** The texts that stand beside the tensors, such as { format: 'pt' }; those of the first file where there are shards. */
+  /**
+   * The texts that stand beside the tensors, such as { format: 'pt' }; those of the first file where there are shards.
+   */
   get metadata(): Record<string, string> {
     return this.files[0]!.metadata
   }
@@ -171,7 +174,8 @@ async function openShards(index: string): Promise<TensorFile> {
     }
     for (const file of files.values())
       for (const name of file.tensors.keys())
-        if (entries.get(name)?.file !== file) throw new WeftError('ERR_FORMAT', `${file.path} has '${name}', which ${index} does not list there`)
+        if (entries.get(name)?.file !== file)
+          throw new WeftError('ERR_FORMAT', `${file.path} has '${name}', which ${index} does not list there`)
     return new TensorFile([...files.values()], entries)
   } catch (error) {
     for (const file of files.values()) await file.close()
@@ -234,7 +238,9 @@ async function save(place: Place, tensors: Readonly<Record<string, TensorLike>>,
     })
   for (const [name, text] of Object.entries(options.metadata ?? {}))
     if (typeof text !== 'string')
-      throw new WeftError('ERR_ARGUMENT', `safetensors.save: metadata are texts, '${name}' is ${show(text)}`, { hint: 'Write String(value)' })
+      throw new WeftError('ERR_ARGUMENT', `safetensors.save: metadata are texts, '${name}' is ${show(text)}`, {
+        hint: 'Write String(value)',
+      })
   const values = new Map<string, Kept>()
   const made: Tensor[] = []
   try {
@@ -259,7 +265,8 @@ export async function saveKept(
   values: ReadonlyMap<string, Kept>,
   { metadata, maxShardBytes = Number.POSITIVE_INFINITY }: SafetensorsSaveOptions,
 ): Promise<boolean> {
-  if (!(maxShardBytes >= 1)) throw new WeftError('ERR_ARGUMENT', `${what}: maxShardBytes must be a positive number, got ${show(maxShardBytes)}`)
+  if (!(maxShardBytes >= 1))
+    throw new WeftError('ERR_ARGUMENT', `${what}: maxShardBytes must be a positive number, got ${show(maxShardBytes)}`)
   const shards: Map<string, Kept>[] = [new Map()]
   let bytes = 0
   for (const [name, kept] of values) {

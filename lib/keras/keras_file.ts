@@ -1,5 +1,5 @@
 // loadKeras: .keras files of Keras 3: a zip of config.json, metadata.json and model.weights.h5.
-import { unzipSync } from 'fflate'
+import type { Unzipped, UnzipFileFilter } from 'fflate'
 import { device as currentDevice, resolveDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
@@ -98,7 +98,7 @@ async function partsOf(file: string): Promise<{ parts: Record<string, Uint8Array
       })
     let left = size * MOST_TIMES
     const seen = new Set<string>()
-    const parts = unzip(file, whole, ({ name, originalSize }) => {
+    const parts = await unzip(file, whole, ({ name, originalSize }) => {
       if (name !== CONFIG && name !== WEIGHTS && name !== METADATA) return false
       if (seen.has(name)) throw new WeftError('ERR_FORMAT', `${file} has two files named ${name}`)
       seen.add(name)
@@ -117,11 +117,8 @@ async function partsOf(file: string): Promise<{ parts: Record<string, Uint8Array
 const tooLarge = (file: string): WeftError =>
   new WeftError('ERR_FORMAT', `${file} unpacks to more than ${MOST_TIMES} times its size, or is larger than ${MOST_BYTES} bytes`)
 
-function unzip(
-  file: string,
-  whole: Uint8Array,
-  filter: (entry: { name: string; originalSize: number }) => boolean,
-): Record<string, Uint8Array> {
+async function unzip(file: string, whole: Uint8Array, filter: UnzipFileFilter): Promise<Unzipped> {
+  const { unzipSync } = await import('fflate')
   try {
     return unzipSync(whole, { filter })
   } catch (error) {

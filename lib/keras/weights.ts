@@ -57,7 +57,9 @@ export function assignAll(assignments: readonly Assignment[]): void {
   }
 }
 
-/** The values under a layer's name, in the order of the file: 'dense/kernel', or 'model/dense/kernel' in a model inside. */
+/**
+ * The values under a layer's name, in the order of the file: 'dense/kernel', or 'model/dense/kernel' in a model inside.
+ */
 export function valuesOf(name: string, values: readonly StoredValue[]): StoredValue[] {
   const own = values.filter((value) => value.name.startsWith(`${name}/`))
   return own.length > 0 ? own : values.filter((value) => value.name.includes(`/${name}/`))

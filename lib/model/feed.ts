@@ -108,6 +108,8 @@ export function leaves(what: string, tree: Tree | undefined): [string, Tensor][]
 export function toColumns(forms: Forms, x: unknown, y: unknown, sampleWeight: unknown, owned: Tensor[]): Columns {
   const inputs = toTree('x', x, owned, forms.device, forms.listOfInputs)
   const targets = y === undefined ? undefined : toTree('y', y, owned, forms.device, forms.listOfOutputs)
+  if (inputs instanceof Tensor && inputs.rank > 0 && targets === undefined && sampleWeight === undefined)
+    return { x: inputs, y: undefined, sampleWeight: undefined, rows: inputs.shape[0]! }
   const weights = sampleWeight === undefined ? undefined : toTree('sampleWeight', sampleWeight, owned, forms.device)
   if (weights !== undefined && !(weights instanceof Tensor))
     throw new WeftError('ERR_ARGUMENT', 'sampleWeight: expected one value per sample')

@@ -57,7 +57,7 @@ export function predict(model: AnyModel, x: ModelData | StreamSource, options: P
 /** The outputs of data that fits a batch: one native call, and no pipeline around it. */
 function oneBatch(model: AnyModel, x: Tree, signal: AbortSignal | undefined): Tree | Promise<Tree> {
   const outputs = model.inference().onBatch(x)
-  const buffers = leaves('output', outputs).map(([, t]) => t.held())
+  const buffers = outputs instanceof Tensor ? [outputs.held()] : leaves('output', outputs).map(([, t]) => t.held())
   const ticket = buffers.reduce((newest, buffer) => Math.max(newest, buffer.ticket), 0)
   const checked = (): Tree => {
     for (const { fault } of buffers) if (fault !== undefined) throw again(fault)

@@ -171,8 +171,7 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
 
 /** Of the shuffles in a data.Dataset; setting them repeats its passes. */
 function ordersOf(stream: unknown): readonly ShuffleState[] {
-  const { orders } = stream as { orders?: unknown }
-  return stream instanceof Dataset && Array.isArray(orders) ? (orders as ShuffleState[]) : []
+  return stream instanceof Dataset ? stream.orders : []
 }
 
 /** Throws where a run goes on with other data than it had. */

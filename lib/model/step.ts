@@ -175,7 +175,7 @@ export class Steps {
 
   /** The figures of a finished step by name. */
   logs(figures: Tensor): Figures {
-    const bytes = figures.held().view()
+    const bytes = figures.held().viewNow()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
     this.tracker.explain(values)
     this.batchLoss = values.at(-1)!

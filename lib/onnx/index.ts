@@ -29,7 +29,9 @@ export async function importOnnx(path: Place, options: ImportOnnxOptions = {}): 
   return importModel(path, options)
 }
 
-/** What is in an ONNX file (a path or a file: URL), without making a model of it. ERR_FORMAT for what is no such file. */
+/**
+ * What is in an ONNX file (a path or a file: URL), without making a model of it. ERR_FORMAT for what is no such file.
+ */
 export async function readOnnx(path: Place): Promise<OnnxFacts> {
   checkCall('readOnnx(path)', arguments)
   const { factsOf } = await import('./read_onnx.js')

@@ -13,7 +13,9 @@ export interface OnnxPort {
   readonly name: string
   /** The element type by the specification's name: 'float', 'int64', ... */
   readonly type: string
-  /** Extents, or the names of those that vary (null: without a name); undefined where the file does not say the rank. */
+  /**
+   * Extents, or the names of those that vary (null: without a name); undefined where the file does not say the rank.
+   */
   readonly shape: readonly (number | string | null)[] | undefined
 }
 

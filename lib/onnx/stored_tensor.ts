@@ -23,7 +23,8 @@ export function shapeOfTensor(tensor: TensorProto, what: string): Shape {
 }
 
 /**
- * The values of a tensor, from raw data or typed fields. 16- and 32-bit unsigned integers are widened. ERR_FORMAT when their number does not fit the shape; nothing is allocated before that is known.
+ * The values of a tensor, from raw data or typed fields. 16- and 32-bit unsigned integers are widened. ERR_FORMAT when
+ * their number does not fit the shape; nothing is allocated before that is known.
  * @param what names the tensor in errors
  */
 export function storedTensor(tensor: TensorProto, what: string): StoredTensor {

@@ -88,7 +88,7 @@ export class SelfAttention {
 
   /** x [batch, steps, features] → the same shape. */
   attend(x: Tensor, places: Places, cache?: AttentionCache): Tensor {
-    const { heads, shared, width, rope } = this.facts
+    const { heads, shared, width } = this.facts
     const [batch, steps] = x.shape as [number, number, number]
     const [q, k, v] = this.projected(x).map((t, i) => {
       const count = i === 0 ? heads : shared
@@ -143,10 +143,9 @@ export class SelfAttention {
     }
     const own = stepsOf(batch, steps, position, places.padding, q.device) // [batch, steps]
     if (rope.ratesOf === undefined) {
-      const [cosines, sines] = ropeTable(rope, length, length, q.device).map((table) => gather(table, reshape(own, [batch * steps]), 0)) as [
-        Tensor,
-        Tensor,
-      ]
+      const [cosines, sines] = ropeTable(rope, length, length, q.device).map((table) =>
+        gather(table, reshape(own, [batch * steps]), 0),
+      ) as [Tensor, Tensor]
       const turn = (t: Tensor): Tensor => turnRows(t, cosines, sines)
       return { q: turn(q), k: store(turn(k)), v: cache.values }
     }
@@ -176,7 +175,10 @@ export class SelfAttention {
     })
   }
 
-  /** What is hidden beside the future: padding, and what lies before the window. bool [batch or 1, 1, queries or 1, keys] */
+  /**
+   * What is hidden beside the future: padding, and what lies before the window. bool [batch or 1, 1, queries or 1,
+   * keys]
+   */
   private maskOf(q: Tensor, k: Tensor, { mask, position, padding }: Places): Tensor | undefined {
     const { window } = this.facts
     const [batch, steps, keys] = [q.shape[0]!, q.shape[1]!, k.shape[1]!]
@@ -194,7 +196,7 @@ export class SelfAttention {
   /** Attention with capped scores, written out. */
   private capped(q: Tensor, k: Tensor, v: Tensor, places: Places, mask: Tensor | undefined, scale: number, softCap: number): Tensor {
     const { causal, dropout } = this.facts
-    const [batch, steps, heads, width] = q.shape as [number, number, number, number]
+    const [batch, steps, heads] = q.shape as [number, number, number, number]
     const [, keys, shared] = k.shape as [number, number, number]
     const each = heads / shared
     const first = (t: Tensor): Tensor => {

@@ -11,7 +11,7 @@ export interface ChatMessage {
 }
 
 export interface ChatOptions {
-  /** Whether to end with the tokens that begin an answer. Default true. */
+  /** Whether to end with the tokens that begin an answer. Default false, as in Python. */
   addGenerationPrompt?: boolean
   /** Functions that the model may call, in the form that its template expects. */
   tools?: readonly unknown[]
@@ -44,14 +44,15 @@ export class ChatTemplate {
   }
 
   /**
-   * The text of a conversation: `chatTemplate.apply([{ role: 'user', content: 'Hello' }])`. ERR_ARGUMENT for messages
-   * that the template refuses.
+   * The text of a conversation:
+   * `chatTemplate.apply([{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true })`. ERR_ARGUMENT for
+   * messages that the template refuses.
    */
   apply(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
     checkCall('chatTemplate.apply(messages, options)', arguments, OPTIONS)
     if (!Array.isArray(messages) || !messages.every((message) => isRecord(message) && typeof message['role'] === 'string'))
       throw new WeftError('ERR_ARGUMENT', `chatTemplate.apply: messages are a list of { role, content }, got ${show(messages)}`)
-    const { addGenerationPrompt = true, tools, values = {} } = options
+    const { addGenerationPrompt = false, tools, values = {} } = options
     try {
       return this.template.render({
         ...this.tokens,

@@ -25,7 +25,6 @@ const SILENT: ReadonlySet<string> = new Set([
   'forced_bos_token_id',
   'forced_eos_token_id',
   'gradient_checkpointing',
-  'hidden_dropout',
   'id2label',
   'initializer_factor',
   'initializer_range',
@@ -33,6 +32,8 @@ const SILENT: ReadonlySet<string> = new Set([
   'label2id',
   'max_length',
   'min_length',
+  'num_beams',
+  'repetition_penalty',
   'model_type',
   'n_ctx',
   'num_labels',
@@ -85,11 +86,11 @@ export class ConfigReader {
     if (typeof value === 'number' && Number.isFinite(value)) return value
     throw this.wrong(value === undefined ? `${name} is missing` : `${name} must be a number, got ${show(value)}`)
   }
-  /** An integer of at least 1. */
-  integer(name: string, otherwise?: number): number {
+  /** An integer from 1 to `most`. */
+  integer(name: string, otherwise?: number, most: number = MOST): number {
     const value = this.number(name, otherwise)
-    if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) return value
-    throw this.wrong(`${name} must be an integer of at least 1, got ${show(value)}`)
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value
+    throw this.wrong(`${name} must be an integer from 1 to ${most}, got ${show(value)}`)
   }
   /** A rate in [0, 1). */
   rate(name: string, otherwise = 0): number {
@@ -138,6 +139,11 @@ export class ConfigReader {
     )
   }
 }
+
+/** Of sizes that no list here is as long as: weights of such sizes are bounded by the files. */
+const MOST = 2 ** 31 - 1
+/** Of layers, heads and features of a head. */
+export const MOST_PARTS: number = 1 << 16
 
 const tanhGelu = (x: Tensor): Tensor => gelu(x, { approximate: true })
 

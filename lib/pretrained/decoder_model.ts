@@ -7,7 +7,7 @@ import type { AttentionCache } from '../layers/attention/multi_head.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { isInferring } from '../layers/symbolic.js'
-import { add, div, mul, reshape, tanh, zeros } from '../ops/index.js'
+import { add, div, mul, tanh, zeros } from '../ops/index.js'
 import { type CachedModel, type CallCachedOptions, Decoder } from '../transformers/decoder.js'
 import { type GenerateOptions, generate, generateBatch, type Prompt } from '../transformers/generate.js'
 import { type Places, stepsOf } from './attention.js'
@@ -33,12 +33,13 @@ export class PretrainedDecoder extends PretrainedModel implements CachedModel {
   readonly prefix: string
   readonly buffers: RegExp
   /** What generate() takes where an option is not given: what generation_config.json says. */
-  generationDefaults: GenerateOptions = { temperature: 0 }
+  generationDefaults: GenerateOptions
   private readonly parts: DecoderParts
   private readonly idle: Decoder[] = []
 
   constructor(config: PretrainedConfig & LayerOptions) {
     super(config)
+    this.generationDefaults = config.generation ?? { temperature: 0 }
     const make = new PartMaker(config.storage)
     this.parts = config.json['model_type'] === 'gpt2' ? gpt2Parts(this.reader, make) : llamaParts(this.reader, make)
     this.reader.finish(config.ignore)
@@ -116,7 +117,7 @@ export class PretrainedDecoder extends PretrainedModel implements CachedModel {
 
   /**
    * Tokens that continue the prompt, one at a time, as generate() says. Options that are not given are those of
-   * generation_config.json; without it the likeliest token is taken.
+   * generation_config.json; without `do_sample` there, the likeliest token is taken.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
     return generate(this, prompt, options)

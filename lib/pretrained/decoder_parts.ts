@@ -6,7 +6,9 @@ import type { AttentionCache } from '../layers/attention/multi_head.js'
 import type { Places, SelfAttention } from './attention.js'
 import type { Linear, Norm, Table } from './parts.js'
 
-/** A block: x + attention(norm(x)), then x + feedForward(norm(x)). Some families normalize the sublayers' results too. */
+/**
+ * A block: x + attention(norm(x)), then x + feedForward(norm(x)). Some families normalize the sublayers' results too.
+ */
 export interface DecoderBlock {
   readonly before: Norm
   readonly attention: SelfAttention

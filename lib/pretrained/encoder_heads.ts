@@ -95,7 +95,8 @@ function masked(type: string, make: PartMaker, parts: EncoderParts): Head {
   const normal = make.norm(norm, width, 'layer', epsilon)
   const biases = make.values(bias, { bias: [vocabulary] })
   const table = `${words.name}.weight`
-  const matrix = type === 'distilbert' ? 'vocab_projector.weight' : type === 'bert' ? 'cls.predictions.decoder.weight' : 'lm_head.decoder.weight'
+  const matrix =
+    type === 'distilbert' ? 'vocab_projector.weight' : type === 'bert' ? 'cls.predictions.decoder.weight' : 'lm_head.decoder.weight'
   const again = type === 'distilbert' ? {} : { [matrix.replace(/weight$/, 'bias')]: `${bias}.bias` }
   return {
     run: (hidden) => {

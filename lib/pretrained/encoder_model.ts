@@ -18,7 +18,10 @@ export interface EncoderEncoding {
   readonly sequenceOutput: Tensor
   readonly pooledOutput?: Tensor
 }
-/** The encoding; logits [batch, labels], [batch, steps, labels] or [batch, steps, vocabularySize]; vectors [batch, width]. */
+/**
+ * The encoding; logits [batch, labels], [batch, steps, labels] or [batch, steps, vocabularySize]; vectors [batch,
+ * width].
+ */
 export type EncoderOutputs = Tensor | EncoderEncoding
 
 const INPUTS: readonly string[] = ['tokenIds', 'segmentIds', 'paddingMask']
@@ -54,8 +57,11 @@ export class PretrainedEncoder<O extends EncoderOutputs = Tensor> extends Pretra
     this.layers = make.layers
     this.prefix = parts.prefix
     this.aliases = this.head?.aliases ?? {}
-    this.headWeights = this.head?.weights ?? /(?!)/
-    this.otherHeads = new RegExp(`^(${parts.prefix.replace('.', '\\.')})?pooler\\.|^(cls|classifier|pre_classifier|lm_head|vocab_\\w+|qa_outputs)\\.`)
+    // BERT classifies what its pooler gives, which models of masked words lack
+    this.headWeights = new RegExp(`${(this.head?.weights ?? /(?!)/).source}|^${parts.prefix}pooler\\.`)
+    this.otherHeads = new RegExp(
+      `^(${parts.prefix.replace('.', '\\.')})?pooler\\.|^(cls|classifier|pre_classifier|lm_head|vocab_\\w+|qa_outputs)\\.`,
+    )
     for (const [i, { attention }] of parts.blocks.entries())
       if (attention.state) this.addState(`attention.${i}.randomState`, attention.state)
     this.build([null, config.sequenceLength])
@@ -125,7 +131,9 @@ export class PretrainedEncoder<O extends EncoderOutputs = Tensor> extends Pretra
     const { sequenceLength } = this.config
     const { shape } = parts.tokenIds
     if (shape.length !== 2 || (shape[1]! > sequenceLength && !isInferring()))
-      throw this.error('ERR_SHAPE', `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${shape}]`, [shape])
+      throw this.error('ERR_SHAPE', `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${shape}]`, [
+        shape,
+      ])
     for (const [name, t] of Object.entries(parts)) {
       if (t.rank !== 2 || t.shape[0] !== shape[0] || t.shape[1] !== shape[1])
         throw this.error('ERR_SHAPE', `${name} has shape [${t.shape}], tokenIds [${shape}]`, [t.shape, shape])

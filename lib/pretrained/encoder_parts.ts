@@ -1,10 +1,10 @@
-// The parts of BERT (Devlin et al. 2019), RoBERTa (Liu et al. 2019) and DistilBERT (Sanh et al. 2019), under the names of
-// their files.
+// The parts of BERT (Devlin et al. 2019), RoBERTa (Liu et al. 2019) and DistilBERT (Sanh et al. 2019), under the names
+// of their files.
 import type { Dropout } from '../layers/dropout.js'
 import { add } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { type Places, SelfAttention } from './attention.js'
-import type { ConfigReader } from './config.js'
+import { type ConfigReader, MOST_PARTS } from './config.js'
 import type { PartMaker } from './maker.js'
 import type { Linear, Norm, Table } from './parts.js'
 
@@ -41,9 +41,7 @@ interface Naming {
   readonly prefix: string
   readonly fields: Readonly<Record<'width' | 'heads' | 'layers' | 'inner' | 'activation' | 'dropout' | 'attentionDropout', string>>
   readonly block: string
-  readonly modules: Readonly<
-    Record<'query' | 'key' | 'value' | 'output' | 'attentionNorm' | 'first' | 'second' | 'norm', string>
-  >
+  readonly modules: Readonly<Record<'query' | 'key' | 'value' | 'output' | 'attentionNorm' | 'first' | 'second' | 'norm', string>>
   readonly segments: boolean
 }
 
@@ -115,7 +113,7 @@ export function encoderParts(config: ConfigReader, make: PartMaker): EncoderPart
   const { prefix, fields, block, modules, segments } = NAMINGS[type]!
   const width = config.integer(fields.width, 768)
   const heads = config.integer(fields.heads, 12)
-  const layers = config.integer(fields.layers, 12)
+  const layers = config.integer(fields.layers, 12, MOST_PARTS)
   const inner = config.integer(fields.inner, 3072)
   const vocabulary = config.integer('vocab_size', 30_522)
   const places = config.integer('max_position_embeddings', 512)
@@ -128,7 +126,8 @@ export function encoderParts(config: ConfigReader, make: PartMaker): EncoderPart
   config.only('is_decoder', false)
   config.only('add_cross_attention', false)
   // DistilBERT's positions may be made by sines, and are stored all the same
-  for (const name of ['sinusoidal_pos_embds', 'tie_weights_', 'qa_dropout', 'seq_classif_dropout', 'pooler_fc_size', 'type_vocab_size']) config.optional(name)
+  for (const name of ['sinusoidal_pos_embds', 'tie_weights_', 'qa_dropout', 'seq_classif_dropout', 'pooler_fc_size', 'type_vocab_size'])
+    config.optional(name)
   for (const name of ['pooler_num_attention_heads', 'pooler_num_fc_layers', 'pooler_size_per_head', 'pooler_type', 'directionality'])
     config.optional(name)
 

@@ -11,7 +11,7 @@ import { imageTask, PretrainedVit } from './vit.js'
 import type { TensorFile } from '../io/tensor_files.js'
 
 /** What the model is made with beside its config. */
-export type FamilyFacts = Omit<EncoderConfig, 'json' | 'storage' | 'ignore'>
+export type FamilyFacts = Omit<EncoderConfig, 'json' | 'storage' | 'ignore' | 'generation'>
 
 export interface Family {
   readonly facts: (json: Json, folder: string, file: TensorFile, options: LoadPretrainedOptions) => Promise<FamilyFacts> | FamilyFacts
@@ -60,8 +60,12 @@ async function poolingIn(folder: string, config: ConfigReader): Promise<Pooling 
   const modes = Object.keys(settings).filter((name) => name.startsWith('pooling_mode_') && settings[name] === true)
   if (modes.length === 0) return undefined
   const mode = { pooling_mode_mean_tokens: 'mean', pooling_mode_cls_token: 'cls', pooling_mode_max_tokens: 'max' }[modes[0]!]
-  if (modes.length > 1 || mode === undefined) throw config.wrong(`1_Pooling/config.json asks for ${modes.join(', ')}, which is not supported`)
-  return { mode: mode as Pooling['mode'], normalize: (await jsonIn(folder, '2_Normalize/config.json')) !== undefined || (await normalizes(folder)) }
+  if (modes.length > 1 || mode === undefined)
+    throw config.wrong(`1_Pooling/config.json asks for ${modes.join(', ')}, which is not supported`)
+  return {
+    mode: mode as Pooling['mode'],
+    normalize: (await jsonIn(folder, '2_Normalize/config.json')) !== undefined || (await normalizes(folder)),
+  }
 }
 
 /** modules.json is a list, which names the steps behind the encoder. */
@@ -93,7 +97,11 @@ const encoder: Family = {
       numLabels: options.numLabels ?? labelsOf(json),
       pooler: needed || (task === 'encoder' && stored),
       ...(task === 'sentenceEmbedding'
-        ? { pooling: options.pooling ? { normalize: false, ...pooling, mode: options.pooling } : (pooling ?? { mode: 'mean', normalize: false }) }
+        ? {
+            pooling: options.pooling
+              ? { normalize: false, ...pooling, mode: options.pooling }
+              : (pooling ?? { mode: 'mean', normalize: false }),
+          }
         : {}),
     }
   },

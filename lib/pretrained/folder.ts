@@ -86,7 +86,8 @@ const END_OF_TEXT = '<|endoftext|>'
 
 /** What generate() takes by default. ERR_FORMAT for what is asked for and not supported. */
 export function generationOf(json: Json | undefined, config: Json, file: string): GenerateOptions {
-  const from = { ...pick(config, ['eos_token_id']), ...json }
+  // folders of older versions have the settings in config.json
+  const from = { ...pick(config, json ? ['eos_token_id'] : IN_CONFIG), ...json }
   const unsupported = Object.entries(NEUTRAL).filter(
     ([name, neutral]) => from[name] !== undefined && from[name] !== null && !neutral.includes(from[name] as never),
   )
@@ -112,6 +113,9 @@ export function generationOf(json: Json | undefined, config: Json, file: string)
     ...(penalty === undefined || penalty === 1 ? {} : { repetitionPenalty: penalty }),
   }
 }
+
+/** Settings that config.json may have. */
+const IN_CONFIG: readonly string[] = ['eos_token_id', 'do_sample', 'temperature', 'top_k', 'top_p', 'repetition_penalty', 'num_beams']
 
 /** Values of generation_config.json that ask for nothing. */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {

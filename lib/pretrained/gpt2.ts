@@ -1,6 +1,7 @@
-// GPT-2 (Radford et al. 2019) as Hugging Face stores it: one module for query, key and value, matrices [inputs, outputs].
+// GPT-2 (Radford et al. 2019) as Hugging Face stores it: one module for query, key and value, matrices [inputs,
+// outputs].
 import { SelfAttention } from './attention.js'
-import type { ConfigReader } from './config.js'
+import { type ConfigReader, MOST_PARTS } from './config.js'
 import type { DecoderParts } from './decoder_parts.js'
 import type { PartMaker } from './maker.js'
 
@@ -13,7 +14,7 @@ export function gpt2Parts(config: ConfigReader, make: PartMaker): DecoderParts {
   const activation = config.activation('activation_function', 'gelu_new')
   const vocabulary = config.integer('vocab_size')
   const positions = config.integer('n_positions', 1024)
-  const layers = config.integer('n_layer')
+  const layers = config.integer('n_layer', undefined, MOST_PARTS)
   const byLayer = config.flag('scale_attn_by_inverse_layer_idx', false)
   const [residual, embedding, attention] = ['resid_pdrop', 'embd_pdrop', 'attn_pdrop'].map((name) => config.rate(name, 0.1)) as [
     number,

@@ -1,6 +1,6 @@
 // The Llama family (Touvron et al. 2023) as Hugging Face stores it: Llama, Mistral, Qwen2, Qwen3, Gemma, SmolLM.
 import { SelfAttention } from './attention.js'
-import type { ConfigReader } from './config.js'
+import { type ConfigReader, MOST_PARTS } from './config.js'
 import { type DecoderBlock, type DecoderParts, gated } from './decoder_parts.js'
 import type { PartMaker } from './maker.js'
 import { ropeOf } from './rope.js'
@@ -83,11 +83,11 @@ export function llamaParts(config: ConfigReader, make: PartMaker): DecoderParts 
   const traits = FAMILIES[type]!
   const { gemma = false, fourNorms = false } = traits
   const width = config.integer('hidden_size')
-  const heads = config.integer('num_attention_heads')
+  const heads = config.integer('num_attention_heads', undefined, MOST_PARTS)
   const shared = config.integer('num_key_value_heads', heads)
-  const headWidth = config.integer('head_dim', traits.headDim ?? width / heads)
+  const headWidth = config.integer('head_dim', traits.headDim ?? width / heads, MOST_PARTS)
   const inner = config.integer('intermediate_size')
-  const layers = config.integer('num_hidden_layers')
+  const layers = config.integer('num_hidden_layers', undefined, MOST_PARTS)
   const vocabulary = config.integer('vocab_size')
   const positions = config.integer('max_position_embeddings', 2048)
   const epsilon = config.number('rms_norm_eps', 1e-6)

@@ -12,8 +12,9 @@ import { whileLoading } from '../layers/loading.js'
 import type { SubwordTokenizer } from '../text/subword_tokenizer.js'
 import type { ChatTemplate } from './chat_template.js'
 import type { Json } from './config.js'
-import { DECODER_TYPES, PretrainedDecoder } from './decoder_model.js'
+import { DECODER_TYPES, type PretrainedDecoder } from './decoder_model.js'
 import { chatTemplateIn, generationOf, jsonIn, tokenizerIn } from './folder.js'
+import { ImageProcessor } from './image_processor.js'
 import { familyOf } from './families.js'
 import type { PretrainedModel, PretrainedTask, Pooling } from './pretrained_model.js'
 import { rememberNames } from './source.js'
@@ -33,7 +34,9 @@ export interface LoadPretrainedOptions {
   task?: PretrainedTask
   /** Classes of a new head. Default: those of config.json. */
   numLabels?: number
-  /** How token vectors become one vector, with the task 'sentenceEmbedding'. Default: what the folder says, or the mean. */
+  /**
+   * How token vectors become one vector, with the task 'sentenceEmbedding'. Default: what the folder says, or the mean.
+   */
   pooling?: Pooling['mode']
   /** Fields of config.json to leave alone, where they ask for what is not supported. */
   ignore?: readonly string[]
@@ -74,12 +77,16 @@ export interface Pretrained<M = PretrainedDecoder> {
   readonly generationConfig: Json | undefined
   /** Undefined where the folder has none. */
   readonly chatTemplate: ChatTemplate | undefined
+  /** Of preprocessor_config.json. Undefined where the folder has none. */
+  readonly imageProcessor: ImageProcessor | undefined
   /** Weights that the files do not have and that begin at random: those of a new head. */
   readonly fresh: readonly string[]
   /** Tensors of the files that this model has no place for: those of other heads. */
   readonly unused: readonly string[]
 }
 
+/** Bytes that a new head may take. */
+const SLACK_BYTES = 64 << 20
 /** Layers that a config may ask for beside those of its tensors. */
 const SLACK_LAYERS = 10_000
 
@@ -113,14 +120,18 @@ export async function loadPretrained<M extends PretrainedModel<any, any> = Pretr
     const storage = storageOf(file, options.dtype ?? 'float32')
     const where = options.device === undefined ? currentDevice() : resolveDevice(options.device)
     const facts = await family.facts(json, folder, file, options)
+    const generationConfig = options.generationConfig === false ? undefined : await jsonIn(folder, 'generation_config.json')
+    const generation = generationOf(generationConfig, json, path.join(folder, 'generation_config.json'))
     const bytes = file.names.reduce((sum, name) => sum + file.info(name).bytes, 0)
     // what a config may make is bounded by what the files have
-    const limits = { bytes: 4 * bytes + (256 << 20), layers: SLACK_LAYERS + 20 * file.names.length }
+    const limits = { bytes: 2 * bytes + SLACK_BYTES, layers: SLACK_LAYERS + 20 * file.names.length }
     const model = withDevice(where, () =>
-      whileLoading(limits, () => family.make({ ...facts, json, storage, ...(options.ignore ? { ignore: options.ignore } : {}) })),
+      whileLoading(limits, () =>
+        family.make({ ...facts, json, storage, generation, ...(options.ignore ? { ignore: options.ignore } : {}) }),
+      ),
     )
     try {
-      return (await filled(model, file, folder, json, options)) as unknown as Pretrained<M>
+      return (await filled(model, file, folder, { config: json, generationConfig }, options)) as unknown as Pretrained<M>
     } catch (error) {
       model.dispose()
       throw error
@@ -130,6 +141,8 @@ export async function loadPretrained<M extends PretrainedModel<any, any> = Pretr
   }
 }
 
+const PROCESSOR = 'preprocessor_config.json'
+
 // biome-ignore lint/suspicious/noExplicitAny: models of all inputs and results
 type AnyPretrained = PretrainedModel<any, any>
 
@@ -137,7 +150,7 @@ async function filled(
   model: AnyPretrained,
   file: TensorFile,
   folder: string,
-  config: Json,
+  settings: { readonly config: Json; readonly generationConfig: Json | undefined },
   options: LoadPretrainedOptions,
 ): Promise<Pretrained<AnyPretrained>> {
   const { names, missing, unused } = matchNames(file, folder, model)
@@ -153,16 +166,14 @@ async function filled(
   model.initialize(missing)
   const heads = unused.filter((name) => !/(^|\.)pooler\./.test(name))
   if (heads.length > 0) warnOnce('WEFT_PRETRAINED', `${folder}: tensors of other heads are left out: ${listed(heads)}`, model)
-  const generationConfig = options.generationConfig === false ? undefined : await jsonIn(folder, 'generation_config.json')
-  if (model instanceof PretrainedDecoder && options.generationConfig !== false)
-    model.generationDefaults = generationOf(generationConfig, config, path.join(folder, 'generation_config.json'))
   rememberNames(model, names)
+  const processor = await jsonIn(folder, PROCESSOR)
   return {
     model,
     tokenizer: (options.tokenizer === false ? undefined : await tokenizerIn(folder)) as SubwordTokenizer,
-    config,
-    generationConfig,
+    ...settings,
     chatTemplate: await chatTemplateIn(folder),
+    imageProcessor: processor && new ImageProcessor(processor, path.join(folder, PROCESSOR)),
     fresh: missing,
     unused,
   }

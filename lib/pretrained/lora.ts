@@ -1,4 +1,5 @@
-// lora: a loaded model whose weights stay, with small matrices beside some of them that are trained alone (Hu et al. 2022).
+// lora: a loaded model whose weights stay, with small matrices beside some of them that are trained alone (Hu et al.
+// 2022).
 import { withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
@@ -8,6 +9,7 @@ import { integerOption, rateOption } from '../layers/options.js'
 import * as losses from '../losses/index.js'
 import * as optimizers from '../optimizers/index.js'
 import { ComposedModel } from '../model/composed.js'
+import type { AnyModel } from '../model/model.js'
 import type { SummaryRow } from '../model/summary.js'
 import { add, cast } from '../ops/index.js'
 import type { GenerateOptions, Prompt } from '../transformers/generate.js'
@@ -15,7 +17,7 @@ import { Adapter } from './adapter.js'
 import { readAdapter, writeAdapter } from './adapter_files.js'
 import { PretrainedDecoder } from './decoder_model.js'
 import type { Linear } from './parts.js'
-import { PretrainedModel } from './pretrained_model.js'
+import { checkTrainable, PretrainedModel } from './pretrained_model.js'
 
 export interface LoraOptions {
   /** Rows of the small matrices. Default 8. */
@@ -153,7 +155,10 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
             .filter((path) => !this.whole.has(path))
             .map((path, i): [string, Adapter] => {
               const { inputs, outputs } = this.linears.get(path)!.config
-              return [path, new Adapter({ name: path, inputs, outputs, rank, scale, dropout, ...(seed === undefined ? {} : { seed: seed + i }) })]
+              return [
+                path,
+                new Adapter({ name: path, inputs, outputs, rank, scale, dropout, ...(seed === undefined ? {} : { seed: seed + i }) }),
+              ]
             }),
         ),
     )
@@ -182,6 +187,13 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
     return this.model.call(x as never, options) as ReturnType<M['call']>
   }
 
+  /** @internal */
+  override steps(kind: Parameters<AnyModel['steps']>[0]): ReturnType<AnyModel['steps']> {
+    this.checkThere('fit')
+    if (kind === 'fit' || kind === 'trainBatch') checkTrainable(this)
+    return super.steps(kind)
+  }
+
   /** model.generate(), with the adapter; for language models. */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<number, void, void> {
     this.checkThere('generate')
@@ -200,7 +212,10 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
     await writeAdapter(this, folder)
   }
 
-  /** Adds the adapter to the weights of the model, which it returns. The model can be trained and saved as a whole again. */
+  /**
+   * Adds the adapter to the weights of the model, which it returns. The model can be trained and saved as a whole
+   * again.
+   */
   merge(): M {
     checkCall('tuned.merge()', arguments)
     this.checkThere('merge')
@@ -244,7 +259,9 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
 
   private checkThere(what: string): void {
     if (this.merged)
-      throw new WeftError('ERR_STATE', `${what}: the adapter was merged or taken away`, { hint: 'Go on with the model that merge() returned' })
+      throw new WeftError('ERR_STATE', `${what}: the adapter was merged or taken away`, {
+        hint: 'Go on with the model that merge() returned',
+      })
   }
 
   protected summaryRows(): SummaryRow[] {
@@ -275,7 +292,9 @@ function adapt<M extends AnyPretrained>(model: M, options: LoraOptions = {}): Lo
   return new LoraModel(model, { rank, alpha, dropout, useRslora, modules, modulesToSave }, seed)
 }
 
-/** The adapter of a folder that PEFT or save() wrote, beside the weights of a model. ERR_FORMAT where it does not fit. */
+/**
+ * The adapter of a folder that PEFT or save() wrote, beside the weights of a model. ERR_FORMAT where it does not fit.
+ */
 async function load<M extends AnyPretrained>(model: M, folder: Place): Promise<LoraModel<M>> {
   checkCall('lora.load(model, folder)', arguments)
   checkModel('lora.load', model)
@@ -289,12 +308,11 @@ function checkModel(what: string, model: unknown): void {
 
 /**
  * A model whose weights stay, with small matrices beside some of them that are trained:
- * `const tuned = lora(model, { rank: 8, alpha: 16, target: ['query', 'value'] })`. `tuned` fits, evaluates, predicts and
- * writes texts; `tuned.save(folder)` writes PEFT's adapter files, `lora.load(model, folder)` reads them, `tuned.merge()`
- * adds the matrices to the weights. It is compiled with adamw at 2e-4 and the loss of the model's task; compile() says
- * otherwise.
+ * `const tuned = lora(model, { rank: 8, alpha: 16, target: ['query', 'value'] })`. `tuned` fits, evaluates, predicts
+ * and writes texts; `tuned.save(folder)` writes PEFT's adapter files, `lora.load(model, folder)` reads them,
+ * `tuned.merge()` adds the matrices to the weights. It is compiled with adamw at 2e-4 and the loss of the model's task;
+ * compile() says otherwise.
  */
 export const lora: (<M extends AnyPretrained>(model: M, options?: LoraOptions) => LoraModel<M>) & {
   readonly load: <M extends AnyPretrained>(model: M, folder: Place) => Promise<LoraModel<M>>
 } = Object.assign(adapt, { load })
-

@@ -1,15 +1,17 @@
 // PretrainedModel: what models of Hugging Face folders have in common: their config, and weights by the names of files.
+import { withDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import type { Place } from '../core/place.js'
-import type { SaveOptions } from '../model/model.js'
-import { withDevice } from '../core/device.js'
 import type { DType } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
+// save() is a method from there on
+import '../io/save.js'
 import type { AnyLayer, InputShapes, LayerOptions } from '../layers/layer.js'
 import { ComposedModel } from '../model/composed.js'
+import type { AnyModel, SaveOptions } from '../model/model.js'
 import type { SummaryRow } from '../model/summary.js'
 import { mul, randomNormal, zeros } from '../ops/index.js'
-import '../io/save.js'
+import type { GenerateOptions } from '../transformers/generate.js'
 import { ConfigReader, type Json } from './config.js'
 import { Linear } from './parts.js'
 
@@ -42,6 +44,8 @@ export interface PretrainedConfig {
   readonly vocabularySize: number
   /** Fields of config.json that the user says to leave alone. */
   readonly ignore?: readonly string[]
+  /** What generate() takes where an option is not given. */
+  readonly generation?: GenerateOptions
   readonly numLabels?: number
   readonly pooling?: Pooling
 }
@@ -84,7 +88,9 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
     return new Map(this.layers.flatMap((layer): [string, Linear][] => (layer instanceof Linear ? [[layer.name, layer]] : [])))
   }
 
-  /** @internal Gives weights that no file has their first values: vectors zeros, matrices normal with deviation 0.02. */
+  /**
+   * @internal Gives weights that no file has their first values: vectors zeros, matrices normal with deviation 0.02.
+   */
   initialize(names: readonly string[]): void {
     const weights = this.fileWeights()
     for (const name of names) {
@@ -96,7 +102,6 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
     }
   }
 
-  // the parts have their weights already
   /**
    * Saves the model as those of weftjs are, for loadModel(). ERR_STATE while an adapter of lora() stands beside the
    * weights.
@@ -104,6 +109,12 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
   override async save(folder: Place, options: SaveOptions = {}): Promise<void> {
     this.checkUnadapted('save')
     return super.save(folder, options)
+  }
+
+  /** @internal Weights of 16 bits cannot be trained: their steps would be lost in rounding. */
+  override steps(kind: Parameters<AnyModel['steps']>[0]): ReturnType<AnyModel['steps']> {
+    if (kind === 'fit' || kind === 'trainBatch') checkTrainable(this)
+    return super.steps(kind)
   }
 
   /** @internal ERR_STATE while an adapter stands beside the weights. */
@@ -114,9 +125,19 @@ export abstract class PretrainedModel<I = Tensor, O = Tensor> extends ComposedMo
       })
   }
 
+  // the parts have their weights already
   override build(_inputShape: InputShapes): void {}
 
   protected summaryRows(): SummaryRow[] {
     return this.layers.map((layer) => ({ label: `${layer.name} (${layer.className})`, shape: [null], parameters: layer.countParams() }))
   }
+}
+
+/** @internal ERR_DTYPE where a weight that is trained is not float32. */
+export function checkTrainable(model: { readonly name: string; readonly trainableWeights: readonly Variable[] }): void {
+  const narrow = model.trainableWeights.find((weight) => weight.dtype !== 'float32')
+  if (narrow)
+    throw new WeftError('ERR_DTYPE', `${model.name}: weights of ${narrow.dtype} are not trained, '${narrow.name}' is one`, {
+      hint: "Load the model with dtype: 'float32', or train an adapter beside the weights: lora(model)",
+    })
 }

@@ -41,7 +41,8 @@ export function ropeOf(config: ConfigReader, dim: number, positions: number, the
   const half = dim / 2
   if (!Number.isInteger(half)) throw config.wrong(`heads of ${dim} features cannot be turned in pairs`)
   const known = new Set(['rope_type', 'type', 'rope_theta', ...(FIELDS[kind] ?? [])])
-  if (!(kind in FIELDS)) throw config.wrong(`rope_scaling of the type ${show(kind)} is not supported`, `Known: ${Object.keys(FIELDS).join(', ')}`)
+  if (!(kind in FIELDS))
+    throw config.wrong(`rope_scaling of the type ${show(kind)} is not supported`, `Known: ${Object.keys(FIELDS).join(', ')}`)
   for (const [name, value] of Object.entries(scaling))
     if (!known.has(name) && value !== null) throw config.wrong(`rope_scaling of the type '${kind}' has ${name}, which is not known`)
   const number = (name: string, otherwise?: number): number => {
@@ -120,7 +121,10 @@ interface YarnParts {
 }
 
 /** Slow pairs are stretched, fast ones are not, those between in part (Peng et al. 2023). */
-function yarn(fixed: (rates: Float64Array, factor: number) => Rope, { plainRates, dim, base, positions, scaling, number }: YarnParts): Rope {
+function yarn(
+  fixed: (rates: Float64Array, factor: number) => Rope,
+  { plainRates, dim, base, positions, scaling, number }: YarnParts,
+): Rope {
   const trained = number('original_max_position_embeddings', positions)
   const factor = number('factor', positions / trained)
   const magnitude = (weight: number): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)

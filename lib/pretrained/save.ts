@@ -43,7 +43,13 @@ const OPTIONS: OptionTable<SavePretrainedOptions> = {
 const TORCH: Readonly<Partial<Record<DType, string>>> = { float32: 'float32', float16: 'float16', bfloat16: 'bfloat16' }
 
 /** Names of classes by task, where a head is not that of the folder. */
-const CLASSES: Readonly<Record<string, string>> = { bert: 'Bert', roberta: 'Roberta', 'xlm-roberta': 'XLMRoberta', distilbert: 'DistilBert', vit: 'ViT' }
+const CLASSES: Readonly<Record<string, string>> = {
+  bert: 'Bert',
+  roberta: 'Roberta',
+  'xlm-roberta': 'XLMRoberta',
+  distilbert: 'DistilBert',
+  vit: 'ViT',
+}
 const ENDS: Readonly<Partial<Record<PretrainedTask, string>>> = {
   encoder: 'Model',
   imageEncoder: 'Model',
@@ -117,7 +123,10 @@ export async function savePretrained(model: PretrainedModel<any, any>, place: Pl
     if (generationConfig) await write('generation_config.json', json(generationConfig))
     if (tokenizer) {
       await write('tokenizer.json', json(tokenizer))
-      await write('tokenizer_config.json', json({ tokenizer_class: 'PreTrainedTokenizerFast', ...(chatTemplate ? chatTemplate.specialTokens : {}) }))
+      await write(
+        'tokenizer_config.json',
+        json({ tokenizer_class: 'PreTrainedTokenizerFast', ...(chatTemplate ? chatTemplate.specialTokens : {}) }),
+      )
     }
     if (chatTemplate) await write('chat_template.jinja', chatTemplate.source)
   } finally {

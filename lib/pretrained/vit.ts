@@ -5,7 +5,7 @@ import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { add, broadcastTo, concat, matMul, reshape, tanh, transpose } from '../ops/index.js'
 import { SelfAttention } from './attention.js'
-import type { ConfigReader } from './config.js'
+import { type ConfigReader, MOST_PARTS } from './config.js'
 import { type DecoderBlock, runBlock } from './decoder_parts.js'
 import { firstOf } from './encoder_heads.js'
 import type { EncoderConfig, EncoderEncoding } from './encoder_model.js'
@@ -21,7 +21,8 @@ export function imageTask(
 ): { task: PretrainedTask } {
   const known = architecture === undefined || architecture === 'ViTModel' ? 'imageEncoder' : undefined
   const task = wanted ?? (architecture === 'ViTForImageClassification' ? 'imageClassification' : known)
-  if (task === undefined) throw config.wrong(`the architecture ${architecture} is not supported`, "Say which head you want: { task: 'imageEncoder' }")
+  if (task === undefined)
+    throw config.wrong(`the architecture ${architecture} is not supported`, "Say which head you want: { task: 'imageEncoder' }")
   if (task !== 'imageEncoder' && task !== 'imageClassification')
     throw config.wrong(`the task '${task}' is not supported for vit`, 'Supported: imageEncoder, imageClassification')
   return { task }
@@ -55,7 +56,7 @@ export class PretrainedVit<O extends Tensor | EncoderEncoding = Tensor> extends 
     const width = reader.integer('hidden_size', 768)
     const heads = reader.integer('num_attention_heads', 12)
     const inner = reader.integer('intermediate_size', 3072)
-    const layers = reader.integer('num_hidden_layers', 12)
+    const layers = reader.integer('num_hidden_layers', 12, MOST_PARTS)
     const size = reader.integer('image_size', 224)
     const patch = reader.integer('patch_size', 16)
     const channels = reader.integer('num_channels', 3)
@@ -120,7 +121,9 @@ export class PretrainedVit<O extends Tensor | EncoderEncoding = Tensor> extends 
   call(images: Tensor, { training }: CallOptions): O {
     const [height, across, channels] = this.inputShape
     if (images.rank !== 4 || images.shape[1] !== height || images.shape[2] !== across || images.shape[3] !== channels)
-      throw this.error('ERR_SHAPE', `expected images of shape [batch, ${this.inputShape.join(', ')}], received [${images.shape}]`, [images.shape])
+      throw this.error('ERR_SHAPE', `expected images of shape [batch, ${this.inputShape.join(', ')}], received [${images.shape}]`, [
+        images.shape,
+      ])
     const batch = images.shape[0]!
     const cls = broadcastTo(this.tokens.get('cls_token'), [batch, 1, this.width])
     let h = add(concat([cls, this.embedded(images)], 1), this.tokens.get('position_embeddings'))

@@ -34,7 +34,8 @@ export interface Matched {
 }
 
 /** Names of old files. */
-const renamed = (name: string): string => name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias')
+const renamed = (name: string): string =>
+  name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias')
 
 /** Finds the weight of each tensor. ERR_FORMAT that lists all tensors which are none of the model's. */
 export function matchNames(file: TensorFile, what: string, model: NamedWeights): Matched {
@@ -60,9 +61,13 @@ export function matchNames(file: TensorFile, what: string, model: NamedWeights):
     else if (!model.buffers.test(name)) strangers.push(name)
   }
   if (strangers.length > 0) {
-    throw new WeftError('ERR_FORMAT', `${what} has ${strangers.length} tensors that a model of its config does not have: ${listed(strangers)}`, {
-      hint: 'Is config.json that of these weights?',
-    })
+    throw new WeftError(
+      'ERR_FORMAT',
+      `${what} has ${strangers.length} tensors that a model of its config does not have: ${listed(strangers)}`,
+      {
+        hint: 'Is config.json that of these weights?',
+      },
+    )
   }
   const found = new Set(names.values())
   const missing = [...weights].filter(([, weight]) => !found.has(weight)).map(([name]) => name)

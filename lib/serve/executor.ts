@@ -2,10 +2,10 @@
 // scattered to them.
 import { WeftError } from '../core/error.js'
 import { type JitFunction, jit } from '../core/jit.js'
-import { bytesOf, type Shape, sizeOf } from '../core/spec.js'
+import type { DType, Shape } from '../core/spec.js'
 import { allocate, type Tensor, type Variable } from '../core/tensor.js'
 import { mapTree, walk } from '../core/tree.js'
-import { fillFrom } from '../core/create.js'
+import { gatherInto } from '../core/gather.js'
 import type { AnyModel } from '../model/model.js'
 import { bytesOfShape, type HostTensor, toHost } from './host_tensor.js'
 import type { Timing } from './scheduler.js'
@@ -31,12 +31,15 @@ export class Executor {
   /** One of the weights: where it is, all are. The model itself would look for it on every call. */
   private anchor: Variable | undefined
   private disposed = false
+  private readonly sizes: readonly number[]
+  private readonly memory = new InputMemory()
 
   constructor(
     private readonly model: AnyModel,
-    private readonly maxBatchSize: number,
+    maxBatchSize: number,
   ) {
     refuseState(model)
+    this.sizes = Executor.sizes(maxBatchSize)
   }
 
   /** The sizes that batches are padded to: powers of two, and the largest. */
@@ -46,26 +49,26 @@ export class Executor {
     return [...sizes, maxBatchSize]
   }
 
-  /** Computes a batch; the bytes of the answers are copies. */
+  /** Computes a batch; the bytes of its answers lie in one piece of memory, which lives as long as one of them. */
   async run(batch: readonly Work[]): Promise<{ results: Answer[]; timing: Timing }> {
     const begin = performance.now()
     const { device } = this
     const rows = batch.reduce((sum, work) => sum + rowsOf(work), 0)
-    const size = rows === 0 ? 0 : (Executor.sizes(this.maxBatchSize).find((candidate) => candidate >= rows) ?? rows)
-    const inputs = batch[0]!.inputs.map((_, i) =>
-      gather(
-        batch.map((work) => work.inputs[i]!),
-        size,
-        device,
-      ),
-    )
+    const size = rows === 0 ? 0 : (this.sizes.find((candidate) => candidate >= rows) ?? rows)
+    const inputs = batch[0]!.inputs.map(({ dtype, shape: [, ...sample] }, i) => {
+      const t = this.memory.take(dtype, [size, ...sample], device)
+      gatherInto(
+        t.held(),
+        batch.map((work) => work.inputs[i]!.bytes),
+      )
+      return t
+    })
     const gathered = performance.now()
     const outputs: Tensor[] = []
     try {
-      const { outputs: tree, done } = this.program(size).submit(batch[0]!.form(inputs))
+      const tree = this.program(size)(batch[0]!.form(inputs))
       walk(tree, (t) => outputs.push(t))
       // batches may overlap, and their faults with them: what failed in this one is marked in its own outputs
-      await done.catch(() => undefined)
       const values = await Promise.all(outputs.map(toHost))
       const computed = performance.now()
       values.forEach(({ shape }) => this.checkRows(shape, size))
@@ -83,14 +86,14 @@ export class Executor {
       const timing = { inputMs: gathered - begin, inferMs: computed - gathered, outputMs: performance.now() - computed }
       return { results, timing }
     } finally {
-      for (const t of inputs) t.dispose()
+      for (const t of inputs) this.memory.give(t)
       for (const t of outputs) t.dispose()
     }
   }
 
   /** Loads the programs of all padded sizes, for samples like this one, by running them on zeros. */
   async warm(sample: Work): Promise<void> {
-    for (const size of Executor.sizes(this.maxBatchSize)) {
+    for (const size of this.sizes) {
       const inputs = sample.inputs.map(({ dtype, shape }): HostTensor => {
         const whole = [size, ...shape.slice(1)]
         return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
@@ -101,6 +104,7 @@ export class Executor {
 
   dispose(): void {
     this.disposed = true
+    this.memory.dispose()
     this.forget()
   }
 
@@ -141,29 +145,50 @@ export class Executor {
   }
 }
 
-/** Rows one after the other; copies of the first row after them, up to the size. */
-function gather(parts: readonly HostTensor[], size: number, device: string): Tensor {
-  const { dtype, shape } = parts[0]!
-  const whole = [size, ...shape.slice(1)]
-  const t = allocate(Object.freeze(whole), dtype, device)
-  if (t.size === 0) return t
-  const buffer = t.held()
-  const target = buffer.device === 0 ? buffer.view() : new Uint8Array(bytesOfShape(dtype, whole))
-  let at = 0
-  for (const { bytes } of parts) {
-    target.set(bytes, at)
-    at += bytes.length
-  }
-  const row = sizeOf(whole.slice(1)) * bytesOf(dtype)
-  for (; at < target.length; at += row) target.copyWithin(at, 0, row)
-  if (buffer.device !== 0) fillFrom(t, target)
-  return t
-}
+/**
+ * Tensors for the inputs of batches, used again: memory that comes and goes with every batch is work for the collector.
+ */
+class InputMemory {
+  private readonly spare = new Map<string, Tensor[]>()
+  private bytes = 0
+  private disposed = false
 
+  take(dtype: DType, shape: Shape, device: string): Tensor {
+    const found = this.spare.get(keyOf(dtype, shape, device))?.pop()
+    if (found === undefined) return allocate(Object.freeze(shape), dtype, device)
+    this.bytes -= found.held().bytes
+    return found
+  }
+
+  /** Once nothing reads it any more. */
+  give(t: Tensor): void {
+    const { bytes, fault } = t.held()
+    // free extents make ever other shapes: those that come later are not kept
+    if (this.disposed || fault !== undefined || this.bytes + bytes > MOST_SPARE_BYTES) {
+      t.dispose()
+      return
+    }
+    const key = keyOf(t.dtype, t.shape, t.device)
+    const list = this.spare.get(key)
+    if (list) list.push(t)
+    else this.spare.set(key, [t])
+    this.bytes += bytes
+  }
+
+  dispose(): void {
+    this.disposed = true
+    for (const list of this.spare.values()) for (const t of list) t.dispose()
+    this.spare.clear()
+  }
+}
+const MOST_SPARE_BYTES = 16 << 20
+const keyOf = (dtype: DType, shape: Shape, device: string): string => `${device} ${dtype} ${shape}`
+
+/** Rows of a batch's result, where they lie: memory of the host that nobody writes to again. */
 function slice({ dtype, shape, bytes }: HostTensor, row: number, count: number): HostTensor {
   const own = [count, ...shape.slice(1)]
   const stride = bytesOfShape(dtype, [1, ...own.slice(1)])
-  return { dtype, shape: own, bytes: bytes.slice(row * stride, (row + count) * stride) }
+  return { dtype, shape: own, bytes: bytes.subarray(row * stride, (row + count) * stride) }
 }
 
 /** A stateful model answers by what came before: its requests cannot share batches. */

@@ -9,7 +9,16 @@ export { restore, type Restored, type RestoreOptions } from './backup/restore.js
 export { snapshotIds } from './backup/snapshot.js'
 export type { Rate } from './auth/rates.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'
-export { type CallOptions, type Client, type ConnectOptions, connect, type InferOptions, type InferResult } from './client/client.js'
+export {
+  type CallOptions,
+  type Client,
+  type ConnectOptions,
+  connect,
+  type GenerateOptions,
+  type InferOptions,
+  type InferResult,
+} from './client/client.js'
+export type { GeneratedPart } from './client/transport.js'
 export type { Limits } from './protocol/limits.js'
 export { loadPublished, type LoadPublishedOptions } from './publishing/load_published.js'
 export { publish, type Published, type PublishOptions } from './publishing/publish.js'
@@ -17,5 +26,6 @@ export { type ChangedKeys, changeModelKey } from './publishing/change_key.js'
 export type { ModelSettings, VersionPolicy } from './repository/settings.js'
 export type { SchedulerOptions, SubmitOptions } from './scheduler.js'
 export type { TlsOptions } from './security.js'
-export { type AuthOptions, type CloseOptions, type HttpListen, type Listen, type ServeOptions, type Server, serve } from './server.js'
+export type { AuthOptions, HttpListen, Listen, ServeOptions } from './serve_options.js'
+export { type CloseOptions, type Server, serve } from './server.js'
 export type { Control } from './service.js'

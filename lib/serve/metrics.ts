@@ -1,8 +1,10 @@
-// Metrics for Prometheus under the names of Triton, so that its dashboards work; histograms are ours.
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+// Metrics for Prometheus under the names of Triton, so that its dashboards work; histograms are ours. What is counted
+// for each request are plain numbers: series are made of them when somebody asks.
+import { Counter, Gauge, Registry } from 'prom-client'
 import { driftMetrics } from './drift/metrics.js'
-import type { Observer, Outcome } from './scheduler.js'
+import { type Buckets, Distribution } from './distribution.js'
 import type { Repository } from './repository/repository.js'
+import type { Ended, Observer, Outcome, Timing } from './scheduler.js'
 import type { ServedModel } from './served_model.js'
 
 const REASONS: Readonly<Record<Exclude<Outcome, 'success'>, string>> = {
@@ -11,55 +13,73 @@ const REASONS: Readonly<Record<Exclude<Outcome, 'success'>, string>> = {
   cancelled: 'CANCELED',
   failure: 'BACKEND',
 }
+const FAILURES: readonly string[] = [...new Set(Object.values(REASONS))]
 
 const MODEL = ['model', 'version'] as const
 /** Seconds. */
 const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
-/** A histogram: how many values are above the bound before and not above their own; the last ones above all bounds. */
-export interface Buckets {
-  readonly bounds: readonly number[]
-  readonly counts: readonly number[]
-  readonly sum: number
-  readonly count: number
+/** What was counted of a version. Times are sums of microseconds. */
+class Counts implements Observer {
+  readonly totals = { success: 0, rows: 0, batches: 0, request: 0, queue: 0, input: 0, infer: 0, output: 0 }
+  readonly failures: Record<string, number> = Object.fromEntries(FAILURES.map((reason) => [reason, 0]))
+  /** Seconds. */
+  readonly latency = new Distribution(LATENCIES)
+  readonly sizes = new Distribution(SIZES)
+  /** Observers: while the version is replaced, two. */
+  users = 0
+
+  constructor(
+    readonly labels: Readonly<Record<(typeof MODEL)[number], string>>,
+    private readonly unused: () => void,
+  ) {}
+
+  ended({ outcome, rows, totalMs, queueMs, timing }: Ended): void {
+    if (outcome !== 'success') {
+      this.failures[REASONS[outcome]]!++
+      return
+    }
+    const { totals } = this
+    totals.success++
+    totals.rows += rows
+    totals.request += totalMs * 1000
+    totals.queue += queueMs * 1000
+    this.latency.add(totalMs / 1000)
+    if (timing === undefined) return
+    totals.input += timing.inputMs * 1000
+    totals.infer += timing.inferMs * 1000
+    totals.output += timing.outputMs * 1000
+  }
+
+  computed(rows: number, _timing: Timing): void {
+    this.totals.batches++
+    this.sizes.add(rows)
+  }
+
+  closed(): void {
+    if (--this.users === 0) this.unused()
+  }
 }
+
+type Total = keyof Counts['totals']
+const TOTALS: readonly (readonly [total: Total, name: string, help: string])[] = [
+  ['success', 'nv_inference_request_success', 'Number of successful inference requests'],
+  ['rows', 'nv_inference_count', 'Number of inferences: rows of successful requests'],
+  ['batches', 'nv_inference_exec_count', 'Number of batches computed'],
+  ['request', 'nv_inference_request_duration_us', 'Cumulative duration of requests, microseconds'],
+  ['queue', 'nv_inference_queue_duration_us', 'Cumulative time of requests in the queue, microseconds'],
+  ['input', 'nv_inference_compute_input_duration_us', 'Cumulative time of gathering inputs, microseconds'],
+  ['infer', 'nv_inference_compute_infer_duration_us', 'Cumulative time of computing, microseconds'],
+  ['output', 'nv_inference_compute_output_duration_us', 'Cumulative time of scattering outputs, microseconds'],
+]
 
 export class Metrics {
   private readonly registry = new Registry()
   /** Set once there is a repository to look at. */
   repository: Repository | undefined
-  private readonly success = this.counter('nv_inference_request_success', 'Number of successful inference requests')
-  private readonly failure = new Counter({
-    name: 'nv_inference_request_failure',
-    help: 'Number of failed inference requests',
-    labelNames: [...MODEL, 'reason'],
-    registers: [this.registry],
-  })
-  private readonly rows = this.counter('nv_inference_count', 'Number of inferences: rows of successful requests')
-  private readonly batches = this.counter('nv_inference_exec_count', 'Number of batches computed')
-  private readonly requestTime = this.counter('nv_inference_request_duration_us', 'Cumulative duration of requests, microseconds')
-  private readonly queueTime = this.counter('nv_inference_queue_duration_us', 'Cumulative time of requests in the queue, microseconds')
-  private readonly inputTime = this.counter('nv_inference_compute_input_duration_us', 'Cumulative time of gathering inputs, microseconds')
-  private readonly inferTime = this.counter('nv_inference_compute_infer_duration_us', 'Cumulative time of computing, microseconds')
-  private readonly outputTime = this.counter(
-    'nv_inference_compute_output_duration_us',
-    'Cumulative time of scattering outputs, microseconds',
-  )
-  private readonly latency = new Histogram({
-    name: 'weft_inference_request_duration_seconds',
-    help: 'Duration of successful requests',
-    labelNames: MODEL,
-    buckets: LATENCIES,
-    registers: [this.registry],
-  })
-  private readonly batchSize = new Histogram({
-    name: 'weft_inference_batch_size',
-    help: 'Rows of the batches computed',
-    labelNames: MODEL,
-    buckets: SIZES,
-    registers: [this.registry],
-  })
+  /** Of versions that are served, by `keyOf`. Only versions that exist make series: names of requests never do. */
+  private readonly versions = new Map<string, Counts>()
 
   private readonly rollbacks = new Counter({
     name: 'weft_canary_rollbacks_total',
@@ -70,6 +90,36 @@ export class Metrics {
 
   constructor() {
     const repository = (): Repository | undefined => this.repository
+    const versions = (): Iterable<Counts> => this.versions.values()
+    for (const [total, name, help] of TOTALS)
+      new Counter({
+        name,
+        help,
+        labelNames: MODEL,
+        registers: [this.registry],
+        collect() {
+          this.reset()
+          for (const { labels, totals } of versions()) this.inc(labels, totals[total])
+        },
+      })
+    new Counter({
+      name: 'nv_inference_request_failure',
+      help: 'Number of failed inference requests',
+      labelNames: [...MODEL, 'reason'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { labels, failures } of versions())
+          for (const [reason, count] of Object.entries(failures)) this.inc({ ...labels, reason }, count)
+      },
+    })
+    const distribution = (name: string, help: string, of: (counts: Counts) => Distribution): void => {
+      const values = () => [...versions()].flatMap((counts) => of(counts).series(name, counts.labels))
+      const metric = { name, help, type: 'histogram', get: async () => ({ name, help, type: 'histogram', values: values() }) }
+      this.registry.registerMetric(metric as never)
+    }
+    distribution('weft_inference_request_duration_seconds', 'Duration of successful requests', ({ latency }) => latency)
+    distribution('weft_inference_batch_size', 'Rows of the batches computed', ({ sizes }) => sizes)
     driftMetrics(this.registry, () => repository()?.ready() ?? [])
     new Gauge({
       name: 'nv_inference_pending_request_count',
@@ -98,66 +148,25 @@ export class Metrics {
     this.rollbacks.inc({ model })
   }
 
-  /** What is told of a served version. Only versions that exist make series: names of requests never do. */
+  /**
+   * What is told of a served version. Its series begin at 0, so that a rate can be taken of the first request, and end
+   * when it is served no more: whoever loads versions for years would have them all.
+   */
   watch({ name, version }: ServedModel): Observer {
-    const labels = { model: name, version }
-    // from the start, so that a rate can be taken of the first request
-    this.success.inc(labels, 0)
-    for (const reason of new Set(Object.values(REASONS))) this.failure.inc({ ...labels, reason }, 0)
-    return {
-      ended: ({ outcome, rows, totalMs, queueMs, timing }) => {
-        if (outcome !== 'success') {
-          this.failure.inc({ ...labels, reason: REASONS[outcome] })
-          return
-        }
-        this.success.inc(labels)
-        this.rows.inc(labels, rows)
-        this.requestTime.inc(labels, totalMs * 1000)
-        this.queueTime.inc(labels, queueMs * 1000)
-        this.latency.observe(labels, totalMs / 1000)
-        if (timing === undefined) return
-        this.inputTime.inc(labels, timing.inputMs * 1000)
-        this.inferTime.inc(labels, timing.inferMs * 1000)
-        this.outputTime.inc(labels, timing.outputMs * 1000)
-      },
-      computed: (rows) => {
-        this.batches.inc(labels)
-        this.batchSize.observe(labels, rows)
-      },
-    }
+    const key = `${name}/${version}`
+    let counts = this.versions.get(key)
+    if (counts === undefined) this.versions.set(key, (counts = new Counts({ model: name, version }, () => void this.versions.delete(key))))
+    counts.users++
+    return counts
   }
 
   async text(): Promise<{ type: string; text: string }> {
     return { type: this.registry.contentType, text: await this.registry.metrics() }
   }
 
-  /** The histograms of a version, named 'model/version'. */
-  async buckets(): Promise<{ latency: (key: string) => Buckets; batch: (key: string) => Buckets }> {
-    const [latency, batch] = [await bucketsOf(this.latency, LATENCIES), await bucketsOf(this.batchSize, SIZES)]
-    return { latency, batch }
-  }
-
-  private counter(name: string, help: string): Counter<'model' | 'version'> {
-    return new Counter({ name, help, labelNames: MODEL, registers: [this.registry] })
-  }
-}
-
-async function bucketsOf(histogram: Histogram<'model' | 'version'>, bounds: readonly number[]): Promise<(key: string) => Buckets> {
-  const found = new Map<string, { counts: number[]; sum: number; count: number }>()
-  for (const { labels, value, metricName } of (await histogram.get()).values) {
-    const key = `${labels.model}/${labels.version}`
-    let one = found.get(key)
-    if (one === undefined) found.set(key, (one = { counts: new Array<number>(bounds.length + 1).fill(0), sum: 0, count: 0 }))
-    if (metricName?.endsWith('_sum')) one.sum = value
-    else if (metricName?.endsWith('_count')) one.count = value
-    // each bucket counts those below it too
-    else {
-      const { le } = labels as { le?: number | string }
-      one.counts[le === '+Inf' ? bounds.length : bounds.indexOf(Number(le))] = value
-    }
-  }
-  return (key) => {
-    const { counts, sum, count } = found.get(key) ?? { counts: new Array<number>(bounds.length + 1).fill(0), sum: 0, count: 0 }
-    return { bounds, counts: counts.map((value, i) => value - (counts[i - 1] ?? 0)), sum, count }
+  /** The distributions of a version. */
+  buckets(name: string, version: string): { latency: Buckets; batch: Buckets } | undefined {
+    const counts = this.versions.get(`${name}/${version}`)
+    return counts && { latency: counts.latency.buckets, batch: counts.sizes.buckets }
   }
 }

@@ -20,22 +20,33 @@ export interface Cut<W> {
 
 export class Queue<W extends Waiting> {
   private readonly levels: readonly Set<W>[]
+  private waitingRows = 0
 
   constructor(levels: number) {
     this.levels = Array.from({ length: levels }, () => new Set<W>())
   }
 
   get size(): number {
-    return this.levels.reduce((sum, level) => sum + level.size, 0)
+    let size = 0
+    for (const level of this.levels) size += level.size
+    return size
+  }
+
+  /** Rows of all requests. */
+  get rows(): number {
+    return this.waitingRows
   }
 
   add(request: W): void {
     this.levels[request.priority - 1]!.add(request)
+    this.waitingRows += request.rows
   }
 
   /** Whether it was waiting here. */
   remove(request: W): boolean {
-    return this.levels[request.priority - 1]!.delete(request)
+    const found = this.levels[request.priority - 1]!.delete(request)
+    if (found) this.waitingRows -= request.rows
+    return found
   }
 
   /** When the request came that has waited longest. */

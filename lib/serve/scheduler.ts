@@ -3,6 +3,7 @@
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
 import { show } from '../core/options.js'
+import type { Cancellation } from './cancellation.js'
 import { type Clock, systemClock } from './clock.js'
 import { Queue, type Waiting } from './queue.js'
 
@@ -56,6 +57,8 @@ export interface Observer {
   ended?(facts: Ended): void
   /** A batch was computed. */
   computed?(rows: number, timing: Timing): void
+  /** There will be no more: what was observed is closed. */
+  closed?(): void
 }
 
 /** Computes a batch: one result for each request, in order. */
@@ -69,6 +72,9 @@ interface Request<I, O> extends Waiting {
   readonly fail: (error: unknown, outcome: Outcome) => void
   readonly isOver: () => boolean
 }
+
+/** A turn of the event loop that batches do not wait for. */
+const LONG_TURN_MS = 1
 
 /** Faults of single requests: the others of the batch are run again without them. */
 const DIVIDING: ReadonlySet<unknown> = new Set(['ERR_DATA', 'ERR_OUT_OF_MEMORY'])
@@ -85,6 +91,7 @@ export class Scheduler<I, O> {
   private running = 0
   private closing = false
   private pumping = false
+  private pumpingSince = 0
   private wake: (() => void) | undefined
   private readonly idle: (() => void)[] = []
 
@@ -94,6 +101,8 @@ export class Scheduler<I, O> {
     private readonly execute: Execute<I, O>,
     private readonly observer: Observer = {},
     private readonly clock: Clock = systemClock,
+    /** Looks whether batches are done that are computed elsewhere. */
+    private readonly look: () => void = () => undefined,
   ) {
     const whole = (key: keyof SchedulerOptions, value: number, least: number, most?: number): number =>
       integer(name, key, value, least, most)
@@ -117,7 +126,12 @@ export class Scheduler<I, O> {
   }
 
   /** Resolves with the result of the request. `key`: only requests of one key share a batch. */
-  submit(input: I, rows: number, key: string, options: SubmitOptions = {}): Promise<O> {
+  submit(
+    input: I,
+    rows: number,
+    key: string,
+    options: Omit<SubmitOptions, 'signal'> & { readonly signal?: Cancellation } = {},
+  ): Promise<O> {
     return new Promise<O>((resolve, reject) => {
       const { signal } = options
       const since = this.clock.now()
@@ -163,8 +177,20 @@ export class Scheduler<I, O> {
       if (limit > 0) stopTimer = this.clock.after(limit, () => leave(this.late(limit, request.started !== undefined), 'timeout'))
       signal?.addEventListener('abort', abort, { once: true })
       this.queue.add(request)
-      this.pumpSoon()
+      if (this.running >= this.instances) this.look()
+      // under load a turn of the event loop is long, and instances are not to wait for its end
+      else if (this.pumping && this.queue.rows >= this.maxBatchSize && since - this.pumpingSince > LONG_TURN_MS) this.pump()
+      else this.pumpSoon()
     })
+  }
+
+  /** Throws ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. */
+  checkRoom(): void {
+    if (this.running > 0) this.look()
+    const refused = this.fullness()
+    if (refused === undefined) return
+    this.observer.ended?.({ outcome: 'rejected', rows: 0, totalMs: 0, queueMs: 0 })
+    throw refused
   }
 
   /** Takes no more requests; resolves when those there are were answered. */
@@ -190,11 +216,14 @@ export class Scheduler<I, O> {
       return new WeftError('ERR_ARGUMENT', `${this.name}: the request has ${rows} rows, maxBatchSize is ${this.maxBatchSize}`, {
         hint: 'Send the rows in several requests',
       })
-    if (this.queue.size >= this.maxQueueSize)
-      return new WeftError('ERR_OVERLOADED', `${this.name}: ${this.queue.size} requests are waiting, and no more are taken`, {
-        hint: 'Try again later',
-      })
-    return undefined
+    return this.fullness()
+  }
+
+  private fullness(): WeftError | undefined {
+    if (this.queue.size < this.maxQueueSize) return undefined
+    return new WeftError('ERR_OVERLOADED', `${this.name}: ${this.queue.size} requests are waiting, and no more are taken`, {
+      hint: 'Try again later',
+    })
   }
 
   private late(limit: number, computing: boolean): WeftError {
@@ -205,6 +234,7 @@ export class Scheduler<I, O> {
   private pumpSoon(): void {
     if (this.pumping) return
     this.pumping = true
+    this.pumpingSince = this.clock.now()
     this.clock.soon(() => {
       this.pumping = false
       this.pump()

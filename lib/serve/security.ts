@@ -21,10 +21,13 @@ export interface Pem {
   readonly ca?: Buffer
 }
 
+/** Whether the text is a certificate or key itself, rather than the path of one. */
+export const isPem = (value: string): boolean => value.includes('-----BEGIN ')
+
 /** The certificates, read. */
 export function pemOf({ cert, key, ca }: TlsOptions): Pem {
   const read = (name: string, value: string): Buffer => {
-    if (value.includes('-----BEGIN ')) return Buffer.from(value)
+    if (isPem(value)) return Buffer.from(value)
     try {
       return readFileSync(value)
     } catch (cause) {

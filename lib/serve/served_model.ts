@@ -1,9 +1,13 @@
 // ServedModel: one version of a model behind a scheduler, asked in the words of the protocol.
 import { WeftError } from '../core/error.js'
+import { settleFinished } from '../core/flights.js'
 import { readStatistics } from '../data/statistics.js'
 import type { AnyModel } from '../model/model.js'
+import { PretrainedDecoder } from '../pretrained/decoder_model.js'
 import { Gpt } from '../transformers/gpt.js'
 import { DriftMonitor } from './drift/monitor.js'
+import type { Cancellation } from './cancellation.js'
+import { systemClock } from './clock.js'
 import { type Answer, Executor, type Work } from './executor.js'
 import { type Finish, type Generated, Generation, type GenerateRequest } from './generation.js'
 import { bytesOfShape, sampleKey } from './host_tensor.js'
@@ -34,6 +38,9 @@ export class ServedModel {
   private readonly soundness = new Soundness(() => this.executor.run([{ inputs: this.sample(1), form: this.described.form }]))
   private readonly preprocessing: Preprocessing
   private readonly generation: Generation | undefined
+  private readonly others: Observer | undefined
+  /** Bytes of a row of the outputs; undefined where extents are free. */
+  private readonly rowBytes: number | undefined
 
   constructor(
     readonly name: string,
@@ -53,26 +60,37 @@ export class ServedModel {
         trained,
         signature.inputs.map((input) => input.name),
       )
+    this.rowBytes = signature.outputs.some(({ shape }) => shape.slice(1).some((extent) => extent < 0))
+      ? undefined
+      : bytesOfOutputs(signature, 1, 1)
     this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
-    const others = watch?.(this)
     const observer: Observer = {
       ended: (facts: Ended) => {
         this.statistics.ended(facts)
-        others?.ended?.(facts)
+        this.others?.ended?.(facts)
       },
       computed: (rows: number, timing: Timing) => {
         this.statistics.computed(rows, timing)
-        others?.computed?.(rows, timing)
+        this.others?.computed?.(rows, timing)
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
     const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(this.executor.run(batch))
-    this.scheduler = new Scheduler(`model '${name}'`, options, (batch) => this.traces.compute(batch, () => compute(batch)), observer)
+    this.scheduler = new Scheduler(
+      `model '${name}'`,
+      options,
+      (batch) => this.traces.compute(batch, () => compute(batch)),
+      observer,
+      systemClock,
+      settleFinished,
+    )
     this.generation =
-      (model as unknown) instanceof Gpt
+      (model as unknown) instanceof Gpt || (model as unknown) instanceof PretrainedDecoder
         ? new Generation(name, model as unknown as Gpt, this.preprocessing.text, options, observer)
         : undefined
+    // last: whoever watches hears of the end, which what was not made whole never comes to
+    this.others = watch?.(this)
   }
 
   get waiting(): number {
@@ -107,7 +125,12 @@ export class ServedModel {
     return this.soundness.isSound
   }
 
-  async infer(request: InferRequest, signal?: AbortSignal, trace?: RequestTrace): Promise<InferReply> {
+  /** Throws ERR_OVERLOADED where another request would not be taken. */
+  checkRoom(): void {
+    this.scheduler.checkRoom()
+  }
+
+  async infer(request: InferRequest, signal?: Cancellation, trace?: RequestTrace): Promise<InferReply> {
     const { complete, form, signature } = this.described
     const given = this.preprocessing.inputs(request.inputs)
     const matched = matchInputs(signature, complete?.(given) ?? given)
@@ -118,7 +141,8 @@ export class ServedModel {
     }))
     const asked = matchOutputs(this.signature, request.outputs)
     const rows = inputs[0]!.shape[0]!
-    checkOutputs(signature, inputs)
+    if (this.rowBytes === undefined) checkOutputs(signature, inputs)
+    else checkOutputBytes(rows * this.rowBytes)
     const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
     const work: Work = { inputs, form }
     this.traces.add(work, trace)
@@ -164,6 +188,7 @@ export class ServedModel {
     this.soundness.close()
     await Promise.all([this.scheduler.close(), this.generation?.close()])
     this.executor.dispose()
+    this.others?.closed?.()
   }
 }
 
@@ -171,11 +196,19 @@ export class ServedModel {
 const MOST_OUTPUT = 2 ** 30
 
 /** Before anything is computed: free extents of an output are not larger than the largest of the inputs. */
-function checkOutputs({ outputs }: Signature, inputs: readonly { readonly shape: readonly number[] }[]): void {
+function checkOutputs(signature: Signature, inputs: readonly { readonly shape: readonly number[] }[]): void {
   const most = Math.max(1, ...inputs.flatMap(({ shape }) => shape.slice(1)))
-  const rows = inputs[0]!.shape[0]!
+  checkOutputBytes(bytesOfOutputs(signature, inputs[0]!.shape[0]!, most))
+}
+
+/** Bytes of the outputs for so many rows, with free extents of `free`. */
+function bytesOfOutputs({ outputs }: Signature, rows: number, free: number): number {
   let bytes = 0
   for (const { shape, datatype } of outputs)
-    bytes += rows * shape.slice(1).reduce((size, extent) => size * (extent < 0 ? most : extent), Math.max(1, elementBytes(datatype)))
+    bytes += rows * shape.slice(1).reduce((size, extent) => size * (extent < 0 ? free : extent), Math.max(1, elementBytes(datatype)))
+  return bytes
+}
+
+function checkOutputBytes(bytes: number): void {
   if (bytes > MOST_OUTPUT) throw tooLarge(`the outputs would have ${bytes} bytes, ${MOST_OUTPUT} are the most`)
 }

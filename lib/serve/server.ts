@@ -6,112 +6,30 @@ import { destination, type Logger, pino } from 'pino'
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
-import type { LoadOptions } from '../io/index.js'
-import type { AnyModel } from '../model/model.js'
-import { AuditLog, type AuditOptions } from './audit.js'
+import { AuditLog } from './audit.js'
 import { ApiKeys } from './auth/api_keys.js'
 import { Gate } from './auth/gate.js'
-import { checkOidc, KeysAndTokens, Oidc, type OidcOptions } from './auth/oidc.js'
+import { KeysAndTokens, Oidc } from './auth/oidc.js'
 import { type Authenticator, open } from './auth/principal.js'
-import { checkRate, type Rate } from './auth/rates.js'
-import { SCHEDULER_OPTIONS } from './batcher.js'
-import { Certificates } from './certificates.js'
+import { watchCertificates } from './certificates.js'
 import { dashboardRoutes } from './dashboard/routes.js'
 import { GrpcServer } from './grpc/server.js'
 import { Metrics } from './metrics.js'
 import { ModelKeys } from './publishing/model_keys.js'
 import { Trust } from './publishing/signed_manifest.js'
-import { LIMITS, type Limits, limitsOf } from './protocol/limits.js'
+import { limitsOf } from './protocol/limits.js'
 import { Repository } from './repository/repository.js'
 import { watch } from './repository/watch.js'
 import { restApp, type RestTls } from './rest/app.js'
+import { hostCheck } from './rest/hosts.js'
 import { routes } from './rest/routes.js'
-import type { SchedulerOptions } from './scheduler.js'
-import { checkExposure, type Pem, TLS_VERSION, type TlsOptions } from './security.js'
-import { type Control, Service } from './service.js'
+import { type Pem, TLS_VERSION } from './security.js'
+import { checkServe, LOOPBACK, SERVE_OPTIONS, type Listen, type ServeOptions } from './serve_options.js'
+import { Service } from './service.js'
 import { loadTracing } from './tracing.js'
+import type { WatchedFiles } from './watched_files.js'
 
-export interface Listen {
-  /** Default 127.0.0.1. */
-  host?: string
-  /** 0: any free one. */
-  port?: number
-}
-
-export interface HttpListen extends Listen {
-  /** HTTP/2. Default: beside HTTP/1.1 with TLS, not without. True without TLS: HTTP/2 alone (h2c, prior knowledge). */
-  http2?: boolean
-}
-
-export interface AuthOptions {
-  /** A file of API keys: createApiKey(), `npx weftjs key`. */
-  apiKeys?: string
-  /** An identity provider whose tokens are taken. */
-  oidc?: OidcOptions
-}
-
-export interface ServeOptions {
-  /** A folder <root>/<model>/<version>/ of saved models. */
-  repository?: string
-  /** Models of this program by name, each as version 1. They stay the program's. */
-  models?: Record<string, AnyModel>
-  /** Who changes what is served: 'none' (default), 'explicit': clients load and unload; 'watch': the folder does. */
-  control?: Control
-  /** Names loaded at the start; default all. */
-  load?: readonly string[]
-  /** Default port 8080; false: no REST. */
-  http?: HttpListen | false
-  /** Default: no gRPC. */
-  grpc?: Listen
-  /** Default for all models; serve.json of a model overrides it. */
-  batching?: SchedulerOptions
-  auth?: AuthOptions
-  /** Requests for inference of one key or token in a second; a key may have its own. Default: no limit. */
-  rate?: Rate
-  /** A record of changes and refusals whose lines are chained by their hashes. Default: none. */
-  audit?: AuditOptions
-  tls?: TlsOptions
-  /** Allows other addresses than the loopback without TLS and authentication, and 'explicit' without authentication. */
-  insecure?: boolean
-  limits?: Limits
-  /** A page with models, latency, batches, errors and drift at /dashboard, for the role 'read'. Default true. */
-  dashboard?: boolean
-  /** The keys of encrypted models: 'file:model.key', 'env:NAME' or 'command:...'. */
-  modelKeys?: readonly string[]
-  /** Public Ed25519 keys (PEM, or paths): a version in the repository that none of them has signed is not loaded. */
-  signedBy?: readonly string[]
-  /** 'info' and so on: JSON lines on stdout; or a pino logger. Never the values of tensors. Default: none. */
-  log?: string | Logger
-  /** For own layers, losses and metrics, and the device. */
-  loading?: LoadOptions
-}
-
-const OPTIONS: OptionTable<ServeOptions> = {
-  repository: 'string',
-  models: 'object',
-  control: ['none', 'explicit', 'watch'],
-  load: 'list',
-  http: 'any',
-  grpc: 'object',
-  batching: 'object',
-  auth: 'object',
-  rate: 'object',
-  audit: 'object',
-  tls: 'object',
-  insecure: 'boolean',
-  limits: 'object',
-  dashboard: 'boolean',
-  modelKeys: 'list',
-  signedBy: 'list',
-  log: 'any',
-  loading: 'object',
-}
 const CLOSE: OptionTable<CloseOptions> = { drainMs: 'integer' }
-const LISTEN: OptionTable<Listen> = { host: 'string', port: 'integer' }
-const HTTP: OptionTable<HttpListen> = { ...LISTEN, http2: 'boolean' }
-const AUTH: OptionTable<AuthOptions> = { apiKeys: 'string', oidc: 'object' }
-const AUDIT: OptionTable<AuditOptions> = { file: 'string', key: 'string', inference: 'boolean' }
-const TLS: OptionTable<TlsOptions> = { cert: 'string', key: 'string', ca: 'string' }
 
 export interface CloseOptions {
   drainMs?: number
@@ -135,8 +53,8 @@ const DEFAULT_GRPC_PORT = 8081
  * Starts a server; resolves when all models are loaded and warm. A model that cannot be loaded is logged, and unready.
  */
 export async function serve(options: ServeOptions): Promise<Server> {
-  checkCall('serve(options)', arguments, OPTIONS)
-  check(options)
+  checkCall('serve(options)', arguments, SERVE_OPTIONS)
+  checkServe(options)
   const log = loggerOf(options.log)
   const failed = (model: string, err: unknown): void => log.error({ model, err }, 'a model cannot be loaded')
   await loadTracing()
@@ -173,10 +91,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const authenticator = new Gate(authenticatorOf(options, log), { rate: options.rate, audit })
     closers.push(() => authenticator.close())
     const tls =
-      options.tls && new Certificates(options.tls, (err) => log.error({ err }, 'the new certificates cannot be used; the old ones stay'))
+      options.tls && watchCertificates(options.tls, (err) => log.error({ err }, 'the new certificates cannot be used; the old ones stay'))
     closers.push(() => tls?.close())
     const shared = { service, authenticator, log, dashboard: options.dashboard ?? true, ...(tls ? { tls } : {}) }
-    const http = options.http === false ? undefined : await listenHttp(shared, options.http ?? {}, metrics, closers)
+    const http = options.http === false ? undefined : await listenHttp(shared, options, metrics, closers)
     const grpc = options.grpc === undefined ? undefined : await listenGrpc(shared, options.grpc, closers)
     closers.push(() => service.close())
     if (options.control === 'watch') closers.push(watch(repository, log))
@@ -203,39 +121,6 @@ async function closeAll(closers: (() => Promise<void> | void)[]): Promise<void> 
   for (let close = closers.pop(); close; close = closers.pop()) await close()
 }
 
-function check(options: ServeOptions): void {
-  const { http, grpc, auth, tls, insecure = false } = options
-  if (options.repository === undefined && options.models === undefined)
-    throw new WeftError('ERR_ARGUMENT', 'serve: there is nothing to serve', {
-      hint: "Write serve({ repository: './models' }) or serve({ models: { digits: net } })",
-    })
-  if (http !== undefined && http !== false) checkOptions('serve: http', http, HTTP)
-  checkOptions('serve: grpc', grpc, LISTEN)
-  checkOptions('serve: auth', auth, AUTH)
-  checkOptions('serve: tls', tls, TLS)
-  checkOptions('serve: batching', options.batching, SCHEDULER_OPTIONS)
-  checkOptions('serve: limits', options.limits, LIMITS)
-  if (auth !== undefined && auth.apiKeys === undefined && auth.oidc === undefined)
-    throw new WeftError('ERR_ARGUMENT', 'serve: auth needs apiKeys or oidc', { hint: "Write auth: { apiKeys: 'keys.json' }" })
-  if (auth?.oidc !== undefined) checkOidc(auth.oidc)
-  if (options.rate !== undefined) checkRate('serve: rate', options.rate)
-  checkOptions('serve: audit', options.audit, AUDIT)
-  if (options.audit !== undefined && options.audit.file === undefined)
-    throw new WeftError('ERR_ARGUMENT', 'serve: audit needs file', { hint: "Write audit: { file: 'audit.jsonl' }" })
-  if (tls !== undefined && (tls.cert === undefined || tls.key === undefined))
-    throw new WeftError('ERR_ARGUMENT', 'serve: tls needs cert and key')
-  if (options.control === 'explicit' && auth === undefined && !insecure)
-    throw new WeftError('ERR_ARGUMENT', "serve: control: 'explicit' lets clients load and unload models, and auth is missing", {
-      hint: "Write auth: { apiKeys: 'keys.json' }",
-    })
-  for (const listen of [http === false ? undefined : (http ?? {}), grpc]) {
-    if (listen === undefined) continue
-    if (listen.port !== undefined) integer('serve', 'port', listen.port, 0, 65_535)
-    checkExposure(listen.host ?? LOOPBACK, { tls: tls !== undefined, auth: auth !== undefined, insecure })
-  }
-}
-
-const LOOPBACK = '127.0.0.1'
 /** Connections that wait to be taken while the process is busy. */
 const BACKLOG = 4096
 
@@ -262,17 +147,24 @@ interface Shared {
   readonly authenticator: Authenticator
   readonly log: Logger
   readonly dashboard: boolean
-  readonly tls?: Certificates
+  readonly tls?: WatchedFiles<Pem>
 }
 
-async function listenHttp(shared: Shared, listen: HttpListen, metrics: Metrics, closers: (() => Promise<void> | void)[]): Promise<string> {
-  const { host = LOOPBACK, port = DEFAULT_HTTP_PORT, http2 = shared.tls !== undefined } = listen
+async function listenHttp(
+  shared: Shared,
+  { http: listen, hosts, auth, insecure = false }: ServeOptions,
+  metrics: Metrics,
+  closers: (() => Promise<void> | void)[],
+): Promise<string> {
+  const { host = LOOPBACK, port = DEFAULT_HTTP_PORT, http2 = shared.tls !== undefined } = (listen || undefined) ?? {}
+  const check = hostCheck(host, hosts, auth !== undefined || insecure)
   const contextOf = (pem: Pem): RestTls => ({ ...pem, ...TLS_VERSION, ...(pem.ca ? { requestCert: true, rejectUnauthorized: true } : {}) })
   const { tls: certificates, ...rest } = shared
   const app = restApp({
     ...rest,
     ...(certificates ? { tls: contextOf(certificates.current) } : {}),
     http2,
+    ...(check ? { host: check } : {}),
     routes: [...routes(shared.service, () => metrics.text()), ...(shared.dashboard ? dashboardRoutes(shared.service, metrics) : [])],
   })
   certificates?.follow((pem) => (app.server as unknown as TlsServer).setSecureContext(contextOf(pem)))

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { WeftError } from '../core/error.js'
 import type { AuditLog } from './audit.js'
 import type { Principal } from './auth/principal.js'
+import type { Cancellation } from './cancellation.js'
 import type { Datatype } from './protocol/datatypes.js'
 import type { Finish, Generated, GenerateRequest } from './generation.js'
 import type { Limits } from './protocol/limits.js'
@@ -116,7 +117,7 @@ export class Service {
     return this.repository.answering(name, version)
   }
 
-  infer(served: Answering, request: InferRequest, signal?: AbortSignal, principal?: Principal, trace?: RequestTrace): Promise<InferReply> {
+  infer(served: Answering, request: InferRequest, signal?: Cancellation, principal?: Principal, trace?: RequestTrace): Promise<InferReply> {
     const reply = served.infer(request, signal, trace)
     return this.audit?.inference ? this.recorded(reply, served, principal) : reply
   }

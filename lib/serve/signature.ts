@@ -8,6 +8,7 @@ import { FunctionalModel } from '../model/functional.js'
 import type { AnyModel } from '../model/model.js'
 import { Sequential } from '../model/sequential.js'
 import { Bert, type BertOptions } from '../transformers/bert.js'
+import { PretrainedDecoder } from '../pretrained/decoder_model.js'
 import { Gpt } from '../transformers/gpt.js'
 import { datatypeOf } from './protocol/datatypes.js'
 import { aligned, type Signature, type TensorSpec, type WireTensor } from './protocol/tensors.js'
@@ -40,7 +41,7 @@ export function describe(model: AnyModel): Described {
     }
     return { signature: { inputs, outputs }, form }
   }
-  if ((model as unknown) instanceof Gpt) return describeGpt(model as unknown as Gpt)
+  if ((model as unknown) instanceof Gpt || (model as unknown) instanceof PretrainedDecoder) return describeGpt(model as unknown as Gpt)
   if ((model as unknown) instanceof Bert) return describeBert(model as unknown as Bert)
   throw new WeftError('ERR_UNSUPPORTED', `${model.name}: a ${model.className} cannot be served`, {
     hint: 'Serve a sequential or functional model, gpt() or bert(); wrap another one in model({ inputs, outputs })',

@@ -50,6 +50,9 @@ export async function loadTracing(): Promise<void> {
   )
 }
 
+/** Whether spans may be wanted of requests that come without a trace. */
+export const isTracing = (): boolean => api !== undefined
+
 export interface TraceHeaders {
   readonly traceparent?: string | undefined
   readonly tracestate?: string | undefined

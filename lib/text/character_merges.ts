@@ -1,6 +1,7 @@
-// CharacterMergeModel: byte-pair encoding of characters, as SentencePiece learns it (Kudo and Richardson 2018). Characters
-// that no token has are spelled as bytes, or are unknown.
+// CharacterMergeModel: byte-pair encoding of characters, as SentencePiece learns it (Kudo and Richardson 2018).
+// Characters that no token has are spelled as bytes, or are unknown.
 import { WeftError } from '../core/error.js'
+import { show } from '../core/options.js'
 import { isRecord } from '../core/tree.js'
 import { listOf } from './json_parts.js'
 import { type Merge, MergeRanks } from './merge_ranks.js'
@@ -129,10 +130,38 @@ export class CharacterMergeModel implements SubwordModel {
   }
 }
 
-/** Whether a decoder leaves out the blank at the begin: Strip, or a Metaspace that put one there. */
-export function stripsFirst(decoder: unknown): boolean {
-  if (!isRecord(decoder)) return false
-  if (decoder['type'] === 'Sequence') return listOf(decoder, 'decoders').some(stripsFirst)
-  if (decoder['type'] === 'Strip') return Number(decoder['start'] ?? 0) > 0
-  return decoder['type'] === 'Metaspace' && decoder['prepend_scheme'] !== 'never' && decoder['add_prefix_space'] !== false
+/** What a decoder does beside putting tokens side by side. */
+export interface TextDecoding {
+  /** The blank that the text begins with is left out. */
+  readonly strip: boolean
+}
+
+/** The decoder of a tokenizer of characters, in JSON; ERR_FORMAT for kinds that are not known. */
+export function textDecodingOf(json: unknown): TextDecoding {
+  if (!isRecord(json)) throw new WeftError('ERR_FORMAT', `the decoder of the tokenizer is missing`)
+  switch (json['type']) {
+    case 'Sequence':
+      return {
+        strip: listOf(json, 'decoders')
+          .map(textDecodingOf)
+          .some(({ strip }) => strip),
+      }
+    case 'Metaspace':
+      if ((json['replacement'] ?? BLANK) !== BLANK) break
+      return { strip: json['prepend_scheme'] !== 'never' && json['add_prefix_space'] !== false }
+    case 'Replace': {
+      const { pattern, content } = json
+      if (!isRecord(pattern) || pattern['String'] !== BLANK || content !== ' ') break
+      return { strip: false }
+    }
+    case 'Strip':
+      if (json['content'] !== ' ' || Number(json['start'] ?? 0) > 1 || Number(json['stop'] ?? 0) > 0) break
+      return { strip: Number(json['start'] ?? 0) === 1 }
+    case 'ByteFallback':
+    case 'Fuse':
+      return { strip: false }
+  }
+  throw new WeftError('ERR_FORMAT', `the decoder of the tokenizer is not known: ${show(json)}`, {
+    hint: `Known: Sequence, Metaspace, ByteFallback, Fuse, Strip of the first blank, Replace of '${BLANK}'`,
+  })
 }

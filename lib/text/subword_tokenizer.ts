@@ -6,7 +6,7 @@ import { checkCall, checkOptions, type OptionTable, show } from '../core/options
 import { isRecord } from '../core/tree.js'
 import { type AddedToken, addedTokensOf, type Splitter, splitterOf } from './added_tokens.js'
 import { validParts } from './byte_alphabet.js'
-import { CharacterMergeModel, stripsFirst } from './character_merges.js'
+import { CharacterMergeModel, textDecodingOf } from './character_merges.js'
 import type { Merge } from './merge_ranks.js'
 import { MergeModel } from './merges.js'
 import { type Normalizer, normalizerOf } from './normalizers.js'
@@ -72,7 +72,7 @@ export class SubwordTokenizer {
     this.normalize = normalizerOf(parts.normalizer)
     this.cut = preTokenizerOf(parts.pre_tokenizer)
     this.templates = templatesOf(parts.post_processor)
-    this.stripped = stripsFirst(parts.decoder)
+    this.stripped = parts.model instanceof CharacterMergeModel && textDecodingOf(parts.decoder).strip
     const late = (token: AddedToken): boolean => token.normalized && Boolean(parts.normalizer)
     this.splitRaw = splitterOf(
       this.added.filter((token) => !late(token)),
@@ -136,7 +136,10 @@ export class SubwordTokenizer {
     const known = this.checked('decode', ids).filter((id) => !(options.skipSpecialTokens && this.addedById.get(id)?.special))
     if (this.model instanceof CharacterMergeModel) {
       const tokens = known.map((id) => this.addedById.get(id) ?? this.model.tokens[id]!)
-      return this.model.text(tokens.map((token) => (typeof token === 'string' ? token : { plain: token.content })), this.stripped)
+      return this.model.text(
+        tokens.map((token) => (typeof token === 'string' ? token : { plain: token.content })),
+        this.stripped,
+      )
     }
     if (this.model.type === 'WordPiece') return this.model.decode(known)
     let text = ''
@@ -199,7 +202,11 @@ export class SubwordTokenizer {
   static fromJSON(json: unknown): SubwordTokenizer {
     if (!isRecord(json) || !isRecord(json['model'])) throw new WeftError('ERR_FORMAT', 'tokenizer JSON: expected an object with a model')
     const { added_tokens, normalizer, pre_tokenizer, post_processor, decoder } = json
-    const model = modelOf(json['model'] as Record<string, unknown>, isByteLevel(pre_tokenizer))
+    const model = modelOf(
+      json['model'] as Record<string, unknown>,
+      isByteLevel(pre_tokenizer),
+      isRecord(decoder) && decoder['type'] === 'ByteLevel',
+    )
     const added = addedTokensOf(added_tokens)
     checkIds(new Map(added.map(({ content, id }) => [content, id])), model.ids.size + added.length)
     return new SubwordTokenizer({
@@ -260,7 +267,7 @@ export class SubwordTokenizer {
   }
 }
 
-function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordModel {
+function modelOf(json: Record<string, unknown>, byteLevel: boolean, decodesBytes: boolean): SubwordModel {
   const ids = vocabularyOf(json['vocab'])
   const text = (name: string): string | undefined => (typeof json[name] === 'string' && json[name] !== '' ? json[name] : undefined)
   if (json['type'] === 'WordPiece') {
@@ -284,7 +291,13 @@ function modelOf(json: Record<string, unknown>, byteLevel: boolean): SubwordMode
     throw new WeftError('ERR_FORMAT', `merge ${rank} of the tokenizer is not a pair: ${show(merge)}`)
   })
   const facts = { unknownToken: text('unk_token'), wholePieces: json['ignore_merges'] === true }
-  if (byteLevel && !json['byte_fallback']) return new MergeModel(ids, merges, facts)
+  if (byteLevel && json['byte_fallback'])
+    throw new WeftError('ERR_FORMAT', "the tokenizer's BPE model uses byte_fallback, which byte-level models do not")
+  if (!byteLevel && decodesBytes)
+    throw new WeftError('ERR_FORMAT', 'the tokenizer is BPE, but not on bytes, as its decoder is', {
+      hint: 'Its pre-tokenizer must be, or hold, ByteLevel',
+    })
+  if (byteLevel) return new MergeModel(ids, merges, facts)
   return new CharacterMergeModel(ids, merges, {
     ...facts,
     byteFallback: json['byte_fallback'] === true,

@@ -163,7 +163,9 @@ export class Decoder {
   /** Logits [vocabularySize] of the token after the newest one; nothing moves on. */
   logits(): Tensor {
     const { model, caches, position, token, padding } = this
-    const peek = jit(() => reshape(model.logits(model.callCached(token, caches, position, { end: add(position, 1), padding })), [model.config.vocabularySize]))
+    const peek = jit(() =>
+      reshape(model.logits(model.callCached(token, caches, position, { end: add(position, 1), padding })), [model.config.vocabularySize]),
+    )
     return withDevice(this.device, () => peek())
   }
 

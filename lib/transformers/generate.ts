@@ -2,7 +2,7 @@
 // those before.
 import { integer, isInteger, isIntegers, isList } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
-import { checkCall, type OptionTable, show } from '../core/options.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { Decoder } from './decoder.js'
 import { ComposedModel } from '../model/composed.js'
@@ -137,6 +137,7 @@ async function* tokens(
  * Prompt and text together have at most sequenceLength tokens.
  */
 export async function generateBatch(model: BatchModel, prompts: unknown, options: GenerateOptions): Promise<number[][]> {
+  checkOptions('generateBatch', options, GENERATE_OPTIONS, 'prompts')
   const settings = { ...model.generationDefaults, ...given(options) }
   const plan = checkPlan(settings)
   if (!Array.isArray(prompts) || prompts.length === 0)

@@ -46,7 +46,10 @@ export interface SamplingState {
   readonly random: Variable
 }
 
-/** A token id of each row int32 [batch], drawn with probabilities softmax(logits / temperature), logits [batch, vocabulary]. */
+/**
+ * A token id of each row int32 [batch], drawn with probabilities softmax(logits / temperature), logits [batch,
+ * vocabulary].
+ */
 export function sample(given: Tensor, how: Sampling, state: SamplingState): Tensor {
   if (!how.penalized) return choose(given, how, state)
   const { seen, penalty } = state

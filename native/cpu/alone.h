@@ -1,4 +1,4 @@
-// work_alone: lets a thread compute by itself, without the CPU device's pool.
+// Who computes: a thread by itself or with the CPU device's pool, and when the threads of the pool sleep.
 #pragma once
 
 namespace weft::cpu {
@@ -8,5 +8,10 @@ namespace weft::cpu {
  * chunks follow from shapes.
  */
 void work_alone(bool alone);
+
+/** Wakes the pool's threads for what comes within microseconds; they watch for it until rest(). */
+void rouse();
+/** Nothing is to be expected soon: the pool's threads sleep as soon as they have nothing to do. */
+void rest();
 
 }  // namespace weft::cpu

@@ -72,6 +72,15 @@ class Pool {
     if (failure_) std::rethrow_exception(failure_);
   }
 
+  void rouse() {
+    resting_.store(false, std::memory_order_relaxed);
+    if (parked_.load(std::memory_order_seq_cst) == 0) return;
+    std::lock_guard<std::mutex> lock(parking_);
+    roused_++;
+    wake_.notify_all();
+  }
+  void rest() { resting_.store(true, std::memory_order_relaxed); }
+
  private:
   void claim(uint32_t generation, int thread) {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
@@ -92,12 +101,16 @@ class Pool {
   void work(int thread) {
     flush_subnormals();
     uint32_t seen = 0;
+    const auto called = [&] { return generation_.load(std::memory_order_seq_cst) != seen; };
     for (;;) {
-      if (!watch(std::chrono::microseconds(60), [&] { return generation_.load(std::memory_order_acquire) != seen; })) {
+      watch(std::chrono::microseconds(120), [&] { return called() || resting_.load(std::memory_order_relaxed); });
+      if (!called()) {
         std::unique_lock<std::mutex> lock(parking_);
+        const uint32_t before = roused_;
         parked_.fetch_add(1, std::memory_order_seq_cst);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
+        wake_.wait(lock, [&] { return called() || roused_ != before; });
         parked_.fetch_sub(1, std::memory_order_seq_cst);
+        if (!called()) continue;  // watches for what comes
       }
       seen = generation_.load(std::memory_order_acquire);
       claim(seen, thread);
@@ -106,6 +119,8 @@ class Pool {
 
   std::mutex entry_, parking_;
   std::condition_variable wake_;
+  uint32_t roused_ = 0;  // under parking_
+  std::atomic<bool> resting_{false};
   std::atomic<int> parked_{0};
   std::atomic<uint32_t> generation_{0}, chunks_{0}, done_{0};
   std::atomic<uint64_t> ticket_{~uint64_t(0)};
@@ -116,9 +131,20 @@ class Pool {
 
 thread_local bool alone_ = false;
 
+Pool& pool() {
+  static Pool* const made = new Pool(threads());  // never destroyed: its threads end with the process
+  return *made;
+}
+
 }  // namespace
 
 void work_alone(bool alone) { alone_ = alone; }
+void rouse() {
+  if (threads() > 1) pool().rouse();
+}
+void rest() {
+  if (threads() > 1) pool().rest();
+}
 
 int threads() {
   static const int n = configured_threads();
@@ -130,8 +156,7 @@ void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
     for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0);
     return;
   }
-  static Pool* pool = new Pool(threads());  // never destroyed: its threads end with the process
-  pool->run(chunks, function, context);
+  pool().run(chunks, function, context);
 }
 
 }  // namespace weft::cpu

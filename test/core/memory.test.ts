@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, memory, synchronize, tensor, type Tensor, tidy, variable } from '../../lib/index.js'
+import { bytesOnHost } from '../../lib/core/transfer.js'
 import { codeOf, values } from '../expect.js'
 
 const rss = (): number => process.memoryUsage().rss / 2 ** 20
@@ -42,6 +43,39 @@ test('a result disposed right after the call keeps its memory until the run is d
     if (i % 500 === 0) await turns(2)
   }
   assert.is((await f(x).data())[49_999], 4)
+})
+
+test('memory that was freed serves the next tensor of its size, and what was read from it stays as it was', async () => {
+  const first = tensor(new Float32Array(5000).fill(1), { device: 'cpu' })
+  const { storage } = first.held()
+  const read = await first.data()
+  const lent = await bytesOnHost(tensor(new Float32Array(5000).fill(2), { device: 'cpu' }).held())
+  const shown = tensor(new Float32Array(5000).fill(3), { device: 'cpu' })
+  const view = await bytesOnHost(shown.held())
+  first.dispose()
+  shown.dispose()
+  const next = tensor(new Float32Array(5000).fill(4), { device: 'cpu' })
+  const other = tensor(new Float32Array(5000).fill(5), { device: 'cpu' })
+  assert.is(next.held().storage, storage)
+  assert.is(read[4999], 1)
+  assert.is(new Float32Array(view.buffer, view.byteOffset, 5000)[4999], 3)
+  assert.is(new Float32Array(lent.buffer, lent.byteOffset, 5000)[4999], 2)
+  assert.is((await next.data())[4999], 4)
+  assert.is((await other.data())[0], 5)
+})
+
+test('memory that a run in flight uses serves nobody before the run is done', async () => {
+  const x = tensor(new Float32Array(100_000).fill(1), { device: 'cpu' })
+  const f = jit((t: Tensor) => t.add(1).exp().log().sub(1))
+  await f(x).data()
+  for (let i = 0; i < 20; i++) {
+    const copy = tensor(new Float32Array(100_000).fill(i), { device: 'cpu' })
+    const y = f(copy)
+    copy.dispose()
+    tensor(new Float32Array(100_000).fill(-1), { device: 'cpu' }) // must not be what the run reads
+    assert.ok(Math.abs(Number((await y.data())[99_999]) - i) < 1e-4)
+    y.dispose()
+  }
 })
 
 test('tensors that share memory keep it until the last is disposed', async () => {

@@ -85,4 +85,33 @@ test('one thread and all of them give the same values of the same function', asy
   for (let i = 0; i < 40; i++) assert.equal(await values(fn(x)), first)
 })
 
+test('a caller that waits for a long run sleeps: the event loop does not turn for it', async () => {
+  const square = tensor(
+    Array.from({ length: 400 }, () => new Float32Array(400).fill(1 / 400)),
+    on,
+  )
+  const long = jit((x: Tensor) => {
+    let y = x
+    for (let i = 0; i < 10; i++) y = y.matMul(x)
+    return y.mean()
+  })
+  for (let i = 0; i < 8; i++) await long(square).data()
+  const { setImmediate } = globalThis
+  let turns = 0
+  globalThis.setImmediate = ((fn: () => void) => {
+    turns++
+    return setImmediate(fn)
+  }) as typeof setImmediate
+  try {
+    for (let i = 0; i < 5; i++) {
+      const y = long(square)
+      const [mean] = await y.data()
+      assert.ok(Math.abs(Number(mean) - 1 / 400) < 1e-6)
+    }
+  } finally {
+    globalThis.setImmediate = setImmediate
+  }
+  assert.ok(turns <= 5, `${turns} turns of the loop while it waited for 5 runs`)
+})
+
 test.run()

@@ -1,7 +1,7 @@
 // Every snippet of the guides compiles for a strict user, and runs. A snippet goes on from those before it on its page,
 // unless it declares or imports a name again: then it begins a new program.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -58,6 +58,8 @@ mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true })
 symlinkSync(root, path.join(folder, 'node_modules', 'weftjs'))
 symlinkSync(path.join(root, 'node_modules', '@types', 'node'), path.join(folder, 'node_modules', '@types', 'node'))
 writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+// what docs/pretrained.md reads
+cpSync(path.join(root, 'test', 'pretrained', 'fixtures', 'llama'), path.join(folder, 'SmolLM'), { recursive: true })
 // what docs/data.md reads
 writeFileSync(path.join(folder, 'churn.csv.gz'), gzipSync('age,plan,minutes,churned\n31,basic,12.5,no\n44,plus,,yes\n'))
 // what docs/onnx-import.md reads

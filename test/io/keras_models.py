@@ -40,7 +40,8 @@ def dense(name, units, activation='linear', use_bias=True):
 
 
 RECURRENT = dict(
-    **KERNEL, activation='tanh', recurrent_activation='sigmoid', use_bias=True, recurrent_initializer=initializer('OrthogonalInitializer'),
+    **KERNEL, activation='tanh', recurrent_activation='sigmoid', use_bias=True,
+    recurrent_initializer=initializer('OrthogonalInitializer'),
     recurrent_regularizer=None, activity_regularizer=None, recurrent_constraint=None, dropout=0.0, recurrent_dropout=0.0, seed=None,
     return_state=False, go_backwards=False, stateful=False, unroll=False, zero_output_for_mask=False)
 

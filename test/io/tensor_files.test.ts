@@ -55,7 +55,10 @@ test('every dtype is written and read, with metadata', async () => {
   throws('ERR_ARGUMENT', /'matrx'.*Did you mean 'matrix'/, () => file.get('matrx'))
   await file.close()
   await file.close()
-  assert.is(codeOf(() => file.get('matrix')), 'ERR_STATE')
+  assert.is(
+    codeOf(() => file.get('matrix')),
+    'ERR_STATE',
+  )
 })
 
 test('types that no dtype has are widened', async () => {
@@ -86,7 +89,10 @@ test('types that no dtype has are widened', async () => {
   assert.equal(await read('u16'), ['int32', 65_535])
   assert.equal(await read('u32'), ['int64', 4_000_000_000n])
   assert.equal(await read('u64'), ['int64', 2n ** 62n])
-  assert.is(codeOf(() => file.get('large')), 'ERR_DATA')
+  assert.is(
+    codeOf(() => file.get('large')),
+    'ERR_DATA',
+  )
   assert.equal(await read('e4m3'), ['float32', 1, -1.5, 448, 2 ** -9, -0, Number.NaN])
   assert.equal(await read('e5m2'), ['float32', 1, 57_344, 2 ** -16, Number.POSITIVE_INFINITY, Number.NaN])
   await file.close()

@@ -200,6 +200,39 @@ test('names are unique in what is written, also of models in models', async () =
   close((await (again.apply(x) as Tensor).data()) as Float32Array, [...((await net.apply(x).data()) as Float32Array)], 1e-6)
 })
 
+/** Models made here, with the defaults of this library, that there are others of there. */
+async function ownRows(): Promise<(Row & { net: AnyModel })[]> {
+  const x = input({ shape: [6, 6, 2] })
+  const h = layers.conv2d({ filters: 3, kernelSize: 3, activation: 'relu', padding: 'same' }).apply(x)
+  const y = layers
+    .batchNormalization()
+    .apply(layers.depthwiseConv2d({ kernelSize: 2, strides: 2 }).apply(h.add(layers.leakyRelu().apply(h))))
+  const inner = sequential([layers.dense({ units: 3, activation: 'elu', inputShape: [3] }), layers.layerNormalization()])
+  const nets: Record<string, AnyModel> = {
+    lstm: sequential([
+      layers.embedding({ inputDim: 5, outputDim: 3, maskZero: true, inputShape: [4] }),
+      layers.bidirectional({ layer: layers.lstm({ units: 2, returnSequences: true }) }),
+      layers.lstm({ units: 3 }),
+      layers.dense({ units: 2, activation: 'softmax', kernelRegularizer: 'l2' }),
+    ]),
+    gru: sequential([
+      layers.gru({ units: 3, resetAfter: false, inputShape: [4, 2] }),
+      layers.dropout({ rate: 0.5 }),
+      layers.dense({ units: 1 }),
+    ]),
+    images: model({ inputs: x, outputs: [inner.apply(layers.globalAveragePooling2d().apply(y)), layers.flatten().apply(y)] }) as AnyModel,
+  }
+  const made = Object.entries(nets).map(async ([name, net]) => {
+    const shape = [2, ...(net as unknown as { inputShape: number[] }).inputShape]
+    const size = shape.reduce((a, b) => a * b, 1)
+    const data = Array.from({ length: size }, (_, i) => (name === 'lstm' ? (i * 3) % 5 : Math.sin(i)))
+    const found = await predictions(net, [{ shape, data }])
+    const outputs = await Promise.all(found.map(async (t) => ({ shape: [...t.shape], data: [...((await t.data()) as Float32Array)] })))
+    return { name: `own-${name}`, json: { modelTopology: {}, weightSpecs: [] }, weights: '', inputs: [{ shape, data }], outputs, net }
+  })
+  return Promise.all(made)
+}
+
 const peer = path.join(import.meta.dirname, '..', '..', '..', 'bench', 'node_modules', '@tensorflow', 'tfjs', 'dist', 'tf.node.js')
 testWith(
   existsSync(peer),
@@ -208,8 +241,8 @@ testWith(
   async () => {
     const { default: tf } = (await import(pathToFileURL(peer).href)) as { default: never } as { default: Tf }
     await tf.setBackend('cpu')
-    for (const row of rows) {
-      const net = await loadTfjs(await place(row))
+    for (const row of [...rows, ...(await ownRows())]) {
+      const net = 'net' in row ? (row.net as AnyModel) : await loadTfjs(await place(row))
       const out = path.join(folder, `${row.name}-there`)
       await net.exportTfjs(out)
       const json = JSON.parse(await readFile(path.join(out, 'model.json'), 'utf8')) as {

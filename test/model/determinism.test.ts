@@ -9,6 +9,8 @@ const images = `
     const net = sequential([
       layers.conv2d({ filters: 16, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
       layers.maxPooling2d({ poolSize: 2 }),
+      layers.conv2d({ filters: 12, kernelSize: 3, activation: 'relu' }),
+      layers.maxPooling2d({ poolSize: 2 }),
       layers.batchNormalization(),
       layers.flatten(),
       layers.dropout({ rate: 0.2 }),
@@ -80,6 +82,22 @@ invariant("a row's answer does not depend on its batch", async () => {
   const whole = await ((await net.predict(x, { batchSize: 37 })) as Tensor).data()
   for (const batchSize of [1, 2, 7, 16, 32])
     assert.equal(await ((await net.predict(x, { batchSize })) as Tensor).data(), whole, `batches of ${batchSize}`)
+})
+
+invariant('a row of a product does not depend on its batch', async () => {
+  const random = generator(7)
+  const values = (n: number): Float32Array => Float32Array.from({ length: n }, random)
+  const [rows, terms] = [9, 1300]
+  const x = values(rows * terms)
+  for (const units of [1, 7, 10, 20, 33])
+    for (const activation of ['linear', 'relu', 'tanh'] as const) {
+      const net = sequential([layers.dense({ units, activation, inputShape: [terms] })])
+      const whole = await ((await net.predict(tensor(x, [rows, terms]))) as Tensor).data()
+      for (let i = 0; i < rows; i++) {
+        const one = await ((await net.predict(tensor(x.slice(i * terms, (i + 1) * terms), [1, terms]))) as Tensor).data()
+        assert.equal(one, whole.slice(i * units, (i + 1) * units), `row ${i}, ${units} units, ${activation}`)
+      }
+    }
 })
 
 test.run()

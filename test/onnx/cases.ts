@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fromBinary } from '@bufbuild/protobuf'
 import { BinaryReader } from '@bufbuild/protobuf/wire'
-import { jit } from '../../lib/index.js'
+import { device, jit } from '../../lib/index.js'
 import { ElementType } from '../../lib/onnx/element_types.js'
 import { type CheckedModel, checkModel } from '../../lib/onnx/import/checked_model.js'
 import { tensorOf } from '../../lib/onnx/import/constants.js'
@@ -128,5 +128,5 @@ async function computed(layer: OnnxGraph, inputs: Entry[]): Promise<{ entries: E
       if (!(error instanceof NotKnown)) throw error
     }
   }
-  return { entries: await finishLater(layer.run(inputs, false)), eager: true }
+  return { entries: await finishLater(layer.run(inputs, false), device()), eager: true }
 }

@@ -4,14 +4,14 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { defineOp, input, jit, model, randomNormal, sequential, type Tensor, tensor } from '../../lib/index.js'
+import { defineOp, importOnnx, input, jit, model, randomNormal, sequential, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { readModelFile } from '../../lib/onnx/model_file.js'
 import { storedTensor } from '../../lib/onnx/stored_tensor.js'
 import type { AnyModel } from '../../lib/model/model.js'
 import { rejection, rejects } from '../expect.js'
 import { testWith } from '../skip.js'
-import { agree, CHECKER, checkFiles, hasChecker, hasRuntime, readModel, RUNTIME, scratch } from './oracles.js'
+import { agree, CHECKER, checkFiles, hasChecker, hasRuntime, readModel, readsBack, RUNTIME, scratch } from './oracles.js'
 
 const folder = scratch()
 const at = (name: string): string => path.join(folder, name)
@@ -222,6 +222,16 @@ test('one value as two outputs, an input as an output, an output named as an inp
     ['x_output_0', 'twice', 'same'],
   )
   if (hasRuntime) await agree(net as AnyModel, at('names.onnx'), [{ x: randomNormal([2, 3]) }], (feed) => feed)
+})
+
+test('a network that was read is written again, with what it has learned', async () => {
+  await wide().exportOnnx(at('given.onnx'))
+  const net = await importOnnx(at('given.onnx'))
+  net.compile({ optimizer: 'sgd', loss: 'mse' })
+  const x = randomNormal([8, 20])
+  await net.fit(x, randomNormal([8, 7]), { epochs: 1, verbose: 0 })
+  await net.exportOnnx(at('tuned.onnx'))
+  await readsBack(net as AnyModel, at('tuned.onnx'), [{ x }])
 })
 
 test('tracing leaves nothing behind: the model computes as before, and exporting twice gives the same file', async () => {

@@ -31,11 +31,13 @@ const models = new Map<string, AnyModel>()
 const fileOf = (name: string, opset: number): string => path.join(folder, `${name.replace(/\W+/g, '-')}-${opset}.onnx`)
 
 test('every model is exported', async () => {
-  for (const { name, make } of cases) {
+  for (const { name, make, options } of cases) {
     const net = make()
     models.set(name, net)
     for (const opset of OPSETS)
-      await net.exportOnnx(fileOf(name, opset), { opset }).catch((error: Error) => assert.unreachable(`${name}: ${error.message}`))
+      await net
+        .exportOnnx(fileOf(name, opset), { opset, ...options })
+        .catch((error: Error) => assert.unreachable(`${name}: ${error.message}`))
   }
 })
 

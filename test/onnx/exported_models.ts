@@ -1,6 +1,7 @@
 // Models to export, and data for them: those of examples/, transformers, image networks, sequences.
-import { bert, gpt, input, model, sequential, type Tensor, tensor } from '../../lib/index.js'
+import { bert, type ExportOnnxOptions, gpt, input, model, sequential, type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
+import type { AnyLayer } from '../../lib/layers/layer.js'
 import type { AnyRecurrent } from '../../lib/layers/recurrent/bidirectional.js'
 import type { AnyModel } from '../../lib/model/model.js'
 import { values } from '../layers/check.js'
@@ -25,6 +26,7 @@ export interface Case {
   readonly feeds: () => readonly Feed[]
   readonly form?: (feed: Feed) => unknown
   readonly tolerance?: number
+  readonly options?: ExportOnnxOptions
 }
 
 const images =
@@ -200,6 +202,43 @@ export const cases: readonly Case[] = [
       return model({ inputs: x, outputs: layers.transformerEncoder({ intermediateDim: 8, numHeads: 2 }).apply(h) as Tensor })
     },
     feeds: () => [16, 17, 2048].map((steps) => ({ steps: values([1, steps, 6], 1) })),
+  },
+  {
+    // all sizes near each other give one result
+    name: 'images of any size under large strides',
+    make: () => {
+      const conv = (): AnyLayer => layers.conv2d({ filters: 3, kernelSize: 8, strides: 8, padding: 'same' })
+      return sequential([layers.inputLayer({ inputShape: [null, null, 2] }), conv(), conv(), layers.reshape({ targetShape: [-1, 3] })])
+    },
+    feeds: () => [{ x: values([1, 20, 70, 2], 1) }, { x: values([2, 130, 200, 2], 2) }],
+  },
+  {
+    // halves are doubled again and added: other sizes do not fit
+    name: 'images whose sides can be halved',
+    make: () => {
+      const x = input({ shape: [null, null, 2], name: 'x' })
+      const half = layers.conv2d({ filters: 2, kernelSize: 3, strides: 2, padding: 'same' }).apply(x)
+      const deep = layers.maxPooling2d().apply(half)
+      const up = layers.upSampling2d().apply(layers.add().apply([half, layers.upSampling2d().apply(deep)]))
+      return model({ inputs: x, outputs: layers.concatenate().apply([x, up]) })
+    },
+    feeds: () => [{ x: values([1, 8, 12, 2], 1) }, { x: values([2, 20, 4, 2], 2) }],
+  },
+  {
+    name: 'a table of all steps by all, made on the host',
+    make: () => {
+      const mix = (x: Tensor): Tensor => {
+        const t = x.shape[1]!
+        const weight = (i: number): number => (i % t <= Math.floor(i / t) ? 1 / (1 + (i % t)) : 0)
+        return tensor(
+          Float32Array.from({ length: t * t }, (_, i) => weight(i)),
+          [t, t],
+        ).matMul(x)
+      }
+      return sequential([layers.inputLayer({ inputShape: [null, 3] }), layers.lambda(mix), layers.dense({ units: 2 })])
+    },
+    feeds: () => [1, 9, 40].map((steps) => ({ x: values([2, steps, 3], 1) })),
+    options: { maxLength: 40 },
   },
   {
     name: 'operations between layers',

@@ -87,6 +87,60 @@ test('a saved model comes back with its weights, and trains on', () =>
     assert.equal(one.history['loss'], two.history['loss'])
   }))
 
+test('predict() sees every change of the weights, though it takes them for constants', () =>
+  inFolder(async (folder) => {
+    const net = await importOnnx(write(folder, model(network())))
+    const x = images(3)
+    // recorded with the weights as state, which nothing is made of beforehand
+    const plain = jit((t: Tensor) => net.apply(t) as Tensor)
+    const same = async (): Promise<void> => near((await net.predict(x)) as Tensor, await values(plain(x)), 1e-4)
+    await same()
+    const before = await values((await net.predict(x)) as Tensor)
+    net.setWeights(net.getWeights().map((weight) => weight.mul(1.5)))
+    await same()
+    assert.not.equal(await values((await net.predict(x)) as Tensor), before)
+    net.compile({ optimizer: 'sgd', loss: 'mse' })
+    await net.fit(images(8), tensor(new Float32Array(24), [8, 3]), { epochs: 1, verbose: 0 })
+    await same()
+    for (let i = 0; i < 8; i++) {
+      net.weights[2]!.assign(tensor([1, 2, 3, i]))
+      await same()
+    }
+    for (let i = 0; i < 10; i++) await same()
+  }))
+
+test('numbers around a convolution become a part of its kernel, and change no result', () =>
+  inFolder(async (folder) => {
+    for (const padding of [0, 1]) {
+      const parts: Parts = {
+        nodes: [
+          node('Conv', ['x', 'w'], ['c'], { pads: [1, 1, 1, 1] }),
+          node('Mul', ['c', 'half'], ['m']),
+          node('Add', ['m', 'channels'], ['a']),
+          node('Relu', ['a'], ['r']),
+          node('Mul', ['three', 'r'], ['s']),
+          node('Add', ['s', 'half'], ['t']),
+          node('Conv', ['t', 'v', 'b'], ['d'], { pads: [padding, padding, padding, padding] }),
+          node('Add', ['d', 't'], ['y']),
+        ],
+        inputs: [port('x', ['n', 2, 5, 5])],
+        outputs: [port('y', ['n', 4, 5, 5])],
+        tensors: [
+          floats('w', [4, 2, 3, 3], spread(72)),
+          floats('v', [4, 4, 1 + 2 * padding, 1 + 2 * padding], spread(16 * (1 + 2 * padding) ** 2)),
+          floats('b', [4], spread(4)),
+          floats('half', [1], [0.5]),
+          floats('three', [], [3]),
+          floats('channels', [1, 4, 1, 1], [1, 2, 3, 4]),
+        ],
+      }
+      const net = await importOnnx(write(folder, model(parts)))
+      const x = tensor(Float32Array.from(spread(100, 1)), [2, 2, 5, 5])
+      // node by node, nothing is fused
+      await near((await net.predict(x)) as Tensor, await values(net.apply(x) as Tensor))
+    }
+  }))
+
 test('several inputs and outputs are records by their names; whole numbers are int32', () =>
   inFolder(async (folder) => {
     const parts: Parts = {
@@ -139,20 +193,23 @@ test('extents that vary may differ from call to call, and shapes are computed fr
 test('a model whose shapes depend on values predicts, and says so when it is trained', () =>
   inFolder(async (folder) => {
     const parts: Parts = {
-      nodes: [node('NonZero', ['x'], ['places']), node('Transpose', ['places'], ['y'])],
+      nodes: [node('NonZero', ['x'], ['places']), node('Transpose', ['places'], ['y']), node('Identity', ['x'], ['same'])],
       inputs: [port('x', ['n', 2])],
-      outputs: [port('y', ['m', 2], ElementType.INT64)],
+      outputs: [port('y', ['m', 2], ElementType.INT64), port('same', ['n', 2])],
     }
     const net = await importOnnx(write(folder, model(parts)))
-    const y = (await net.predict([
+    const x = [
       [0, 1],
       [2, 0],
       [0, 0],
-    ])) as Tensor
-    assert.equal(await y.array(), [
+    ]
+    const { y, same } = (await net.predict(x)) as Record<string, Tensor>
+    assert.equal(await y!.array(), [
       [0, 1],
       [1, 0],
     ])
+    assert.equal(await same!.array(), x)
+    assert.is(await codeOfAsync(net.predict([tensor([[1, 2]]), tensor([[1, 2]])])), 'ERR_ARGUMENT')
     const error = await rejection((async () => jit((t: Tensor) => net.apply(t) as Tensor)(tensor([[1, 2]])))())
     assert.is(error.code, 'ERR_TRACE')
     assert.match(error.message, /NonZero.*predict\(\)/)
@@ -177,6 +234,49 @@ test('a branch is chosen by a value that is known; else both are computed', () =
     assert.equal(await values((await unknown.predict([-1, -3])) as Tensor), [1, -1])
     const known = await importOnnx(write(folder, model(parts('flag'))))
     assert.equal(await values((await known.predict([-1, -3])) as Tensor), [-2, -6])
+  }))
+
+test('ends of slices may be the largest and the smallest int64', () =>
+  inFolder(async (folder) => {
+    const most = 2n ** 63n - 1n
+    const ends = integers('ends', [2], [0, 0])
+    ends.int64Data = [most, -most]
+    const parts: Parts = {
+      nodes: [node('Slice', ['x', 'starts', 'ends', 'axes', 'steps'], ['y'])],
+      inputs: [port('x', ['n', 3, 3])],
+      outputs: [port('y', ['n', 2, 3])],
+      tensors: [integers('starts', [2], [1, -1]), ends, integers('axes', [2], [1, 2]), integers('steps', [2], [1, -1])],
+    }
+    const net = await importOnnx(write(folder, model(parts)))
+    const y = (await net.predict([
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7, 8, 9],
+      ],
+    ])) as Tensor
+    assert.equal(await values(y), [6, 5, 4, 9, 8, 7])
+  }))
+
+test('a branch that does not fit the data is not computed where the other one is chosen', () =>
+  inFolder(async (folder) => {
+    const branch = (weight: string): ReturnType<typeof graph> =>
+      graph({ nodes: [node('Add', ['x', weight], ['z'])], inputs: [], outputs: [port('z', ['n', 'm'])] })
+    const parts: Parts = {
+      nodes: [
+        node('Equal', ['which', 'one'], ['isOne']),
+        node('Reshape', ['isOne', 'scalar'], ['flag']),
+        node('If', ['flag'], ['y'], { then_branch: branch('two'), else_branch: branch('three') }),
+      ],
+      inputs: [port('x', ['n', 'm']), port('which', [], ElementType.INT64)],
+      outputs: [port('y', ['n', 'm'])],
+      tensors: [floats('two', [2], [1, 2]), floats('three', [3], [1, 2, 3]), integers('one', [], [1]), integers('scalar', [0], [])],
+    }
+    const net = await importOnnx(write(folder, model(parts)))
+    const run = async (x: number[], which: number): Promise<number[]> =>
+      values((await net.predict({ x: [x], which: tensor(Int32Array.of(which)) })) as Tensor)
+    assert.equal(await run([1, 1], 1), [2, 3])
+    assert.equal(await run([1, 1, 1], 0), [2, 3, 4])
   }))
 
 test('everything that cannot be computed is listed at once, by the names of nodes', () =>

@@ -18,7 +18,10 @@ const IMPOSSIBLE: ReadonlyMap<string, string> = new Map([
   ['test_adam_multiple', 'computed with epsilon 0.01, which the node does not have'],
 ])
 
-/** Folders of the suite, each with the number of cases that are claimed at least: fewer would mean that operators got lost. */
+/**
+ * Folders of the suite, each with the number of cases that are claimed at least: fewer would mean that operators got
+ * lost.
+ */
 const FOLDERS: readonly (readonly [string, number])[] = [
   ['node', 909],
   ['simple', 15],

@@ -35,6 +35,8 @@ const CASES: readonly Case[] = [
   { x: [2, 7, 9, 8], k: [1, 1, 8, 33] },
   { x: [2, 10, 9, 24], k: [3, 3, 1, 24], groups: 24, padding: 'same' },
   { x: [1, 10, 9, 12], k: [3, 3, 4, 18], groups: 3, dilations: [1, 2] },
+  { x: [1, 9, 7, 16], k: [3, 3, 16, 20], padding: [1, 2, 2, 1] },
+  { x: [1, 6, 5, 16], k: [2, 5, 16, 3], padding: 'same' },
 ]
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
@@ -233,6 +235,8 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   pooled({ x: [0, 6, 6, 1], k: [3, 3, 1, 2] }, [2, 2]),
   pooled({ x: [2, 12, 14, 1], k: [3, 3, 1, 32] }, [2, 2]),
   pooled({ x: [3, 11, 12, 16], k: [3, 3, 16, 35], padding: 'same' }, [2, 2]),
+  pooled({ x: [2, 11, 9, 16], k: [3, 3, 16, 70] }, [2, 2]),
+  pooled({ x: [1, 14, 17, 16], k: [3, 3, 16, 5], strides: [2, 1], dilations: [1, 2], padding: [1, 0, 2, 2] }, [2, 3]),
   sequence('valid', [2, 7, 2], [3, 2, 2], { sides: [0, 0] }),
   sequence('causal', [1, 6, 2], [3, 2, 1], { padding: 'causal', dilations: 2, sides: [4, 0] }),
   sequence('same, by 2', [1, 6, 1], [3, 1, 2], { padding: 'same', strides: 2, sides: [0, 1] }),

@@ -71,6 +71,17 @@ const UNEVEN = [
   [70, 48, 64],
 ] as const
 
+/**
+ * Gradients of weights: a is read across its rows, or one side is so short that the long one runs through the lanes:
+ * [m, k, n, a transposed, b transposed].
+ */
+const GRADIENTS = [
+  [40, 600, 130, true, false],
+  [301, 20, 130, true, false],
+  ...[3, 5, 10, 12, 16].map((n) => [301, 20, n, true, false] as const),
+  ...[3, 8, 10, 16].map((k) => [7, k, 301, false, true] as const),
+] as const
+
 const column = (x: Values): Values => generate([x.shape[0]!, 1], ([i]) => x.data[i!]!)
 const row = (x: Values): Values => generate([1, x.shape[0]!], ([, i]) => x.data[i!]!)
 
@@ -86,6 +97,17 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
         roundings: 8,
       }),
     ),
+  ),
+  ...GRADIENTS.map(
+    ([m, k, n, transposeA, transposeB]): Row => ({
+      op: 'matMul',
+      name: `${m} rows, ${k} terms, ${n} columns${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`,
+      operands: [{ shape: swapped([m, k], transposeA) }, { shape: swapped([k, n], transposeB) }],
+      run: (x, y) => matMul(x!, y!, { transposeA, transposeB }),
+      reference: (x, y) => product(x!, y!, transposeA, transposeB),
+      derivatives: 0,
+      roundings: 8 + Math.sqrt(k),
+    }),
   ),
   ...UNEVEN.flatMap(([m, k, n]) =>
     [1e10, Number.POSITIVE_INFINITY].map(

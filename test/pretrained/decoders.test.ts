@@ -1,7 +1,8 @@
 // Causal language models of Hugging Face folders beside an oracle in PyTorch: logits, generation, training.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { jit, loadPretrained, losses, optimizers, type PretrainedDecoder, tensor } from '../../lib/index.js'
+import { type GenerateOptions, jit, loadPretrained, losses, optimizers, type PretrainedDecoder, tensor } from '../../lib/index.js'
+import { rejects } from '../expect.js'
 import { distance, expectedOf, fixture } from './fixtures.js'
 
 interface Expected {
@@ -31,7 +32,7 @@ const NAMES = [
 
 const written = async (model: PretrainedDecoder, prompt: number[], maxTokens: number): Promise<number[]> => {
   const ids: number[] = []
-  for await (const id of model.generate(prompt, { maxTokens, stopTokens: [] })) ids.push(id)
+  for await (const id of model.generate(prompt, { maxTokens, stopTokens: [], temperature: 0, repetitionPenalty: 1 })) ids.push(id)
   return ids
 }
 
@@ -46,7 +47,11 @@ for (const name of NAMES) {
     assert.ok(error < 1e-4, `logits differ by ${error}`)
     for (const [i, prompt] of expected.prompts.entries())
       assert.equal(await written(model, prompt, 12), expected.greedy[i], `cached, prompt ${i}`)
-    assert.equal(await model.generateBatch(expected.prompts, { maxTokens: 12, stopTokens: [] }), expected.greedy, 'batched')
+    assert.equal(
+      await model.generateBatch(expected.prompts, { maxTokens: 12, stopTokens: [], temperature: 0, repetitionPenalty: 1 }),
+      expected.greedy,
+      'batched',
+    )
     if (expected.losses) {
       model.compile({
         optimizer: optimizers.adam({ learningRate: 1e-3 }),
@@ -82,6 +87,68 @@ test('cached logits are those of the whole text', async () => {
     assert.ok(worst < 1e-4, `${name}: cached logits differ by ${worst}`)
     model.dispose()
   }
+})
+
+test('a folder with its tokenizer, chat template and generation settings', async () => {
+  const { model, tokenizer, config, chatTemplate, generationConfig } = await loadPretrained(fixture('llama'), { dtype: 'bfloat16' })
+  assert.is(config['model_type'], 'llama')
+  assert.is(generationConfig!['top_k'], 20)
+  assert.equal(model.generationDefaults, { stopTokens: [2], temperature: 0.7, topK: 20, topP: 0.9, repetitionPenalty: 1.1 })
+  const prompt = tokenizer.encode('once')
+  assert.is(tokenizer.decode(prompt, { skipSpecialTokens: true }), 'once')
+  const text = chatTemplate!.apply([{ role: 'user', content: 'the other' }], { addGenerationPrompt: true })
+  assert.is(text, '<s>user, the other</s>assistant, ')
+  const read = async (options: GenerateOptions): Promise<number[]> => {
+    const ids: number[] = []
+    for await (const id of model.generate(prompt, { maxTokens: 20, ...options })) ids.push(id)
+    return ids
+  }
+  assert.equal(await read({ seed: 1 }), await read({ seed: 1 }))
+  // an option that is given wins over the file
+  assert.equal(await read({ temperature: 0, seed: 1 }), await read({ temperature: 0, seed: 2 }))
+  model.dispose()
+})
+
+test('a repetition penalty lowers what the text has, in a batch as alone', async () => {
+  const { model } = await loadPretrained(fixture('gpt2'))
+  const penalty = 1.7
+  const lowered = async (prompt: number[], count: number): Promise<number[]> => {
+    const ids = [...prompt]
+    for (let i = 0; i < count; i++) {
+      const logits = (await model.apply(tensor([ids], { dtype: 'int32' })).data()).slice(-40)
+      const values = Array.from(logits as Float32Array, (x, id) => (ids.includes(id) ? (x > 0 ? x / penalty : x * penalty) : x))
+      ids.push(values.indexOf(Math.max(...values)))
+    }
+    return ids.slice(prompt.length)
+  }
+  const options = { maxTokens: 10, stopTokens: [], repetitionPenalty: penalty }
+  const prompts = [[1, 2, 3], [7], [4, 4, 9, 11]]
+  const expected = await Promise.all(prompts.map((prompt) => lowered(prompt, 10)))
+  assert.equal(await model.generateBatch(prompts, options), expected)
+  const alone: number[] = []
+  for await (const id of model.generate(prompts[0]!, options)) alone.push(id)
+  assert.equal(alone, expected[0])
+  assert.not.equal(alone, await model.generateBatch([prompts[0]!], { ...options, repetitionPenalty: 1 }).then(([first]) => first))
+  model.dispose()
+})
+
+test('texts end at stop tokens, and options that do not fit are refused', async () => {
+  const { model } = await loadPretrained(fixture('gpt2'))
+  const prompts = [[1, 2, 3], [7]]
+  const [first, second] = await model.generateBatch(prompts, { maxTokens: 8, stopTokens: [] })
+  const stop = first![2]!
+  const [ended, other] = await model.generateBatch(prompts, { maxTokens: 8, stopTokens: [stop] })
+  assert.equal(ended, first!.slice(0, first!.indexOf(stop)))
+  assert.equal(other, second!.includes(stop) ? second!.slice(0, second!.indexOf(stop)) : second)
+  assert.equal(await model.generateBatch(prompts, { maxTokens: 0 }), [[], []])
+  await rejects('ERR_ARGUMENT', /more than the model's sequenceLength 32/, model.generateBatch(prompts, { maxTokens: 31 }))
+  await rejects('ERR_ARGUMENT', /expected a list of prompts/, model.generateBatch([], {}))
+  await rejects('ERR_ARGUMENT', /unknown option/, model.generateBatch(prompts, { maxToken: 3 } as never))
+  // a text longer than the context goes on from its last half
+  const long: number[] = []
+  for await (const id of model.generate([1], { maxTokens: 50, stopTokens: [] })) long.push(id)
+  assert.is(long.length, 50)
+  model.dispose()
 })
 
 test.run()

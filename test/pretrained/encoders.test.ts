@@ -11,10 +11,13 @@ import {
   optimizers,
   type PretrainedEncoder,
   type PretrainedVit,
+  safetensors,
+  savePretrained,
   type Tensor,
   tensor,
 } from '../../lib/index.js'
-import { rejects } from '../expect.js'
+import { ImageProcessor } from '../../lib/pretrained/image_processor.js'
+import { near, rejects, throws } from '../expect.js'
 import { distance, expectedOf, fixture } from './fixtures.js'
 
 interface Expected {
@@ -22,7 +25,8 @@ interface Expected {
   segments: number[][]
   mask: number[][]
   output: number[]
-  y?: number[]
+  whole?: number[][]
+  y?: number[] | number[][]
   losses?: number[]
 }
 
@@ -47,7 +51,7 @@ const adam = () => ({
 
 for (const name of NAMES) {
   test(name, async () => {
-    const { ids, segments, mask, output, y, losses: curve } = await expectedOf<Expected>(name)
+    const { ids, segments, mask, output, whole, y, losses: curve } = await expectedOf<Expected>(name)
     const { model } = await loadPretrained<PretrainedEncoder<Tensor | EncoderEncoding>>(fixture(name))
     const inputs = {
       tokenIds: int32(ids),
@@ -66,7 +70,7 @@ for (const name of NAMES) {
     if (curve) {
       model.compile(adam())
       for (const [step, loss] of curve.entries()) {
-        const figures = await model.trainOnBatch(inputs as never, y!)
+        const figures = await model.trainOnBatch({ ...alone, tokenIds: int32(whole!) } as never, y!)
         assert.ok(Math.abs(figures.loss - loss) < 1e-4, `step ${step}: loss ${figures.loss}, expected ${loss}`)
       }
     }
@@ -108,6 +112,43 @@ test.after(() => rm(headless, { recursive: true }))
 await copyFile(path.join(fixture('bert-masked'), 'model.safetensors'), path.join(headless, 'model.safetensors'))
 await copyFile(path.join(fixture('bert-tokens'), 'config.json'), path.join(headless, 'config.json'))
 
+test('images are rescaled and normalized as the folder says', async () => {
+  const processor = new ImageProcessor(
+    { do_rescale: true, do_resize: true, size: { height: 2, width: 1 }, image_mean: [0.5, 0.25], image_std: [0.5, 2] },
+    'file',
+  )
+  const pixels = tensor(Uint8Array.of(0, 255, 51, 102), [1, 2, 1, 2])
+  await near(processor.apply(pixels), [-1, 0.375, -0.6, 0.075], 1e-6)
+  throws('ERR_SHAPE', /Resize them to 2 × 1/, () => processor.apply(tensor(new Uint8Array(8), [1, 2, 2, 2])))
+  throws('ERR_FORMAT', /do_pad: true is not supported/, () => new ImageProcessor({ do_pad: true }, 'file'))
+  throws('ERR_FORMAT', /image_mean must be a list/, () => new ImageProcessor({ image_mean: 'x' }, 'file'))
+})
+
+test('names of old files: without the family, gamma and beta, masks that are no weights', async () => {
+  const place = await mkdtemp(path.join(headless, 'old-'))
+  for (const [base, rename] of [
+    ['gpt2', (name: string) => name.replace(/^transformer\./, '')],
+    ['bert-classes', (name: string) => name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta')],
+  ] as const) {
+    const file = await safetensors.open(path.join(fixture(base), 'model.safetensors'))
+    const buffers: Record<string, Tensor> =
+      base === 'gpt2' ? { 'h.0.attn.bias': tensor([[1]]) } : { 'bert.embeddings.position_ids': tensor([[0, 1]], { dtype: 'int32' }) }
+    await safetensors.save(path.join(place, 'model.safetensors'), {
+      ...Object.fromEntries(file.names.map((name) => [rename(name), file.get(name)])),
+      ...buffers,
+    })
+    await copyFile(path.join(fixture(base), 'config.json'), path.join(place, 'config.json'))
+    const [old, model] = [(await loadPretrained(place)).model, (await loadPretrained(fixture(base))).model]
+    const ids = int32([[3, 4, 5]])
+    assert.equal(await old.apply(ids).data(), await model.apply(ids).data(), base)
+    await savePretrained(old, path.join(place, 'again'))
+    const again = await safetensors.open(path.join(place, 'again'))
+    assert.equal([...again.names].sort(), file.names.map(rename).sort())
+    for (const one of [old, model]) one.dispose()
+    await file.close()
+  }
+})
+
 test('a new head on weights that lack it, when it is asked for', async () => {
   const options = { task: 'tokenClassification', numLabels: 5 } as const
   await rejects('ERR_FORMAT', /'classifier.weight' has shape \[3,16\]/, loadPretrained(fixture('bert-tokens'), options))
@@ -116,6 +157,9 @@ test('a new head on weights that lack it, when it is asked for', async () => {
   assert.equal([...fresh].sort(), ['classifier.bias', 'classifier.weight'])
   assert.ok(unused.every((name) => name.startsWith('cls.')))
   assert.equal(model.apply(int32([[5, 6, 7]])).shape, [1, 3, 5])
+  const pooled = await loadPretrained(fixture('bert-masked'), { task: 'sequenceClassification' })
+  assert.equal([...pooled.fresh].sort(), ['bert.pooler.dense.bias', 'bert.pooler.dense.weight', 'classifier.bias', 'classifier.weight'])
+  pooled.model.dispose()
   const kernel = model.fileWeights().get('classifier.weight')!
   assert.ok((await kernel.data()).some((x) => x !== 0))
   model.dispose()

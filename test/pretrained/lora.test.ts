@@ -35,7 +35,9 @@ for (const base of ['llama', 'gpt2']) {
     assert.ok(error < 1e-4, `logits differ by ${error}`)
     const place = path.join(folder, base)
     await tuned.save(place)
-    const [written, read] = await Promise.all([place, fixture(`${base}-lora`)].map((dir) => safetensors.open(path.join(dir, 'adapter_model.safetensors'))))
+    const [written, read] = await Promise.all(
+      [place, fixture(`${base}-lora`)].map((dir) => safetensors.open(path.join(dir, 'adapter_model.safetensors'))),
+    )
     assert.equal([...written!.names].sort(), [...read!.names].sort())
     for (const name of read!.names) assert.equal(await written!.get(name).data(), await read!.get(name).data(), name)
     const facts = ['r', 'lora_alpha', 'lora_dropout', 'target_modules', 'fan_in_fan_out', 'task_type', 'peft_type']
@@ -55,7 +57,10 @@ for (const base of ['llama', 'gpt2']) {
     assert.is(merged, model)
     assert.ok((await distance(model.apply(ids), Array.from(trained, Number))) < 1e-4)
     assert.ok((await distance(model.apply(ids), Array.from(before, Number))) > 1e-2)
-    assert.is(codeOf(() => tuned.apply(ids)), 'ERR_STATE')
+    assert.is(
+      codeOf(() => tuned.apply(ids)),
+      'ERR_STATE',
+    )
     model.dispose()
   })
 }
@@ -73,9 +78,10 @@ test('a fresh adapter changes nothing, fits without compile(), and writes texts'
   assert.ok((await distance(tuned.apply(ids), Array.from(before, Number))) > 0)
   assert.equal(await model.weights[0]!.data(), frozen)
   const prompt = [3, 5, 7]
+  const greedy = { maxTokens: 5, stopTokens: [], temperature: 0, repetitionPenalty: 1 }
   const one: number[] = []
-  for await (const id of tuned.generate(prompt, { maxTokens: 5, stopTokens: [] })) one.push(id)
-  assert.equal(await tuned.generateBatch([prompt, [1]], { maxTokens: 5, stopTokens: [] }).then((all) => all[0]), one)
+  for await (const id of tuned.generate(prompt, greedy)) one.push(id)
+  assert.equal(await tuned.generateBatch([prompt, [1]], greedy).then((all) => all[0]), one)
   tuned.unload()
   assert.equal(await model.apply(ids).data(), before)
   model.dispose()
@@ -86,7 +92,14 @@ test('a new head is trained and saved with the adapter', async () => {
   const { model } = await loadPretrained<PretrainedEncoder>(fixture('bert-encoder'), options)
   const tuned = lora(model, { target: 'all-linear', modulesToSave: ['classifier'] })
   assert.ok(tuned.trainableWeights.length === 2 * tuned.adapters.size + 2)
-  await tuned.fit([[5, 6, 7], [8, 9, 10]], [0, 2], { epochs: 2, verbose: 0 })
+  await tuned.fit(
+    [
+      [5, 6, 7],
+      [8, 9, 10],
+    ],
+    [0, 2],
+    { epochs: 2, verbose: 0 },
+  )
   const place = path.join(folder, 'head')
   await tuned.save(place)
   const file = await safetensors.open(path.join(place, 'adapter_model.safetensors'))
@@ -100,10 +113,25 @@ test('a new head is trained and saved with the adapter', async () => {
 
 test('what does not fit is refused', async () => {
   const { model } = await loadPretrained(fixture('llama'))
-  const bad: LoraOptions[] = [{ rank: 0 }, { target: ['q'] }, { target: [] }, { alpha: Number.NaN }, { dropout: 1 }, { modulesToSave: ['x'] }]
-  for (const options of bad) assert.is(codeOf(() => lora(model, options)), 'ERR_ARGUMENT', JSON.stringify(options))
+  const bad: LoraOptions[] = [
+    { rank: 0 },
+    { target: ['q'] },
+    { target: [] },
+    { alpha: Number.NaN },
+    { dropout: 1 },
+    { modulesToSave: ['x'] },
+  ]
+  for (const options of bad)
+    assert.is(
+      codeOf(() => lora(model, options)),
+      'ERR_ARGUMENT',
+      JSON.stringify(options),
+    )
   const tuned = lora(model)
-  assert.is(codeOf(() => lora(model)), 'ERR_STATE')
+  assert.is(
+    codeOf(() => lora(model)),
+    'ERR_STATE',
+  )
   tuned.unload()
   await rejects('ERR_FORMAT', /fit no module|has shape/, lora.load(model, fixture('gpt2-lora')))
   model.dispose()

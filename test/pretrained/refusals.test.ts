@@ -3,6 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { loadPretrained, type LoadPretrainedOptions } from '../../lib/index.js'
 import { rejects } from '../expect.js'
 import { fixture } from './fixtures.js'
@@ -51,9 +52,20 @@ test('fields that say nothing, and those that the user leaves alone', async () =
 })
 
 test('generation_config.json', async () => {
-  const place = await changed('llama', { num_beams: 4, no_repeat_ngram_size: 3, do_sample: true, temperature: 0.5 }, 'generation_config.json')
+  const place = await changed(
+    'llama',
+    { num_beams: 4, no_repeat_ngram_size: 3, do_sample: true, temperature: 0.5 },
+    'generation_config.json',
+  )
   await rejects('ERR_FORMAT', /num_beams: 4, no_repeat_ngram_size: 3/, loadPretrained(place))
   const { model } = await loadPretrained(place, { generationConfig: false })
+  model.dispose()
+})
+
+test('settings of older folders stand in config.json', async () => {
+  const place = await changed('gpt2', { do_sample: true, temperature: 0.5, top_k: 7, repetition_penalty: 1.2 })
+  const { model } = await loadPretrained(place)
+  assert.equal(model.generationDefaults, { stopTokens: [39], temperature: 0.5, topK: 7, repetitionPenalty: 1.2 })
   model.dispose()
 })
 
@@ -65,10 +77,14 @@ test('folders that are none', async () => {
   await rejects('ERR_FORMAT', /has no model.safetensors.*pytorch_model.bin/, loadPretrained(place))
   await writeFile(path.join(place, 'model.safetensors'), 'none')
   await rejects('ERR_FORMAT', /not a whole safetensors file/, loadPretrained(place))
-  await rejects('ERR_FORMAT', /is not JSON/, changed('gpt2', {}).then(async (dir) => {
-    await writeFile(path.join(dir, 'config.json'), '{')
-    return loadPretrained(dir)
-  }))
+  await rejects(
+    'ERR_FORMAT',
+    /is not JSON/,
+    changed('gpt2', {}).then(async (dir) => {
+      await writeFile(path.join(dir, 'config.json'), '{')
+      return loadPretrained(dir)
+    }),
+  )
   const options: readonly (readonly [LoadPretrainedOptions, RegExp])[] = [
     [{ dtype: 'int8' as never }, /dtype is one of/],
     [{ sequenceLenght: 3 } as never, /Did you mean 'sequenceLength'/],

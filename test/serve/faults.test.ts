@@ -112,11 +112,11 @@ test('clients that go away in the middle of a body, or while they wait', async (
       socket.on('error', () => undefined)
       socket.on('close', () => resolve())
     })
-  const head = (length: number): string => `POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ncontent-length: ${length}\r\n\r\n`
+  const head = (length: number): string => `POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${length}\r\n\r\n`
   await Promise.all([
     send(`${head(5000)}{"inputs"`),
     send(`${head(BODY.length)}${BODY}`),
-    send('POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"in'),
+    send('POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"in'),
   ])
   const failures = async (): Promise<number> => {
     const reply = await fetch(`${server.address.http}/v2/models/m/stats`)
@@ -229,7 +229,9 @@ test('SIGTERM under load: what was accepted is answered', async () => {
       let connected = false
       const socket = connectSocket(Number(port), '127.0.0.1', () => {
         connected = true
-        socket.write(`POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`)
+        socket.write(
+          `POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
+        )
       })
       socket.on('data', (data: Buffer) => (text += data.toString()))
       socket.on('error', () => undefined)

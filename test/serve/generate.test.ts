@@ -10,9 +10,10 @@ import { loadSync } from '@grpc/proto-loader'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bert, data, type Gpt, gpt, layers, losses, sequential, setSeed, tensor, text } from '../../lib/index.js'
-import { connect, type ServeOptions, type Server, serve } from '../../lib/serve/index.js'
+import { eventsOf } from '../../lib/serve/client/events.js'
+import { connect, type GeneratedPart, type ServeOptions, type Server, serve } from '../../lib/serve/index.js'
 import { TextStream } from '../../lib/serve/text_codec.js'
-import { codeOfAsync } from '../expect.js'
+import { codeOf, codeOfAsync } from '../expect.js'
 import { scaling, scratch } from './models.js'
 
 const { folder, remove } = scratch()
@@ -205,7 +206,7 @@ test('ModelStreamInfer: an answer to a request, one for each token of a text, er
   const plain = await converse([x('a', [1, 2]), x('b', [3, 4]), { model_name: 'none', inputs: [] }])
   assert.equal(
     plain
-      .filter(({ infer_response: reply }) => reply !== null)
+      .filter(({ error_message: message }) => message === '')
       .map(({ infer_response: reply }) => [reply!.id, [...new Float32Array(new Uint8Array(reply!.raw_output_contents[0]!).buffer)]])
       .sort(),
     [
@@ -234,6 +235,101 @@ test('ModelStreamInfer: an answer to a request, one for each token of a text, er
   client.close()
   await server.close()
   net.dispose()
+})
+
+test('client.generate: the text part by part over REST and gRPC; errors, an early end, and what is wrong', async () => {
+  const net = writer()
+  net.assets = { tokenizer: bytePairs }
+  const batching = { instances: 1, maxQueueSize: 1 }
+  const server = await serve({ http: { port: 0 }, grpc: { port: 0 }, models: { writer: net, double: scaling(2) }, batching })
+  const expected = await collected(net.generate(bytePairs.encode('the cat'), { maxTokens: 8, seed: 3 }))
+  for (const url of [server.address.http!, server.address.grpc!]) {
+    const client = await connect(url, { retries: 0 })
+    const ask = { prompt: 'the cat', maxTokens: 8, seed: 3 }
+    const all = async (model: string, options: Parameters<typeof client.generate>[1]): Promise<GeneratedPart[]> => {
+      const parts: GeneratedPart[] = []
+      for await (const part of client.generate(model, options)) parts.push(part)
+      return parts
+    }
+    const parts = await all('writer', ask)
+    assert.equal(
+      parts.flatMap(({ ids }) => [...ids]),
+      expected,
+      url,
+    )
+    assert.is(parts.map((part) => part.text).join(''), bytePairs.decode(expected, { skipSpecialTokens: true }))
+    assert.equal(
+      parts.map(({ finish }) => finish),
+      parts.map((_, i) => (i === parts.length - 1 ? 'length' : undefined)),
+    )
+    const ids = bytePairs.encode('the cat')
+    assert.equal(await all('writer', { ...ask, prompt: ids, temperature: 1, topP: 1 }), parts, 'ids in place of the text')
+    const stopped = await all('writer', { ...ask, stopTokens: [expected[2]!] })
+    assert.equal(
+      stopped.flatMap((part) => [...part.ids]),
+      expected.slice(0, expected.indexOf(expected[2]!)),
+    )
+    assert.is(stopped.at(-1)!.finish, 'stop')
+    for (const [model, options, code] of [
+      ['none', ask, 'ERR_NOT_FOUND'],
+      // over gRPC it is a request for inference with an input that the model does not have
+      ['double', ask, url.startsWith('grpc') ? 'ERR_ARGUMENT' : 'ERR_UNSUPPORTED'],
+      ['writer', { ...ask, topK: -1 }, 'ERR_ARGUMENT'],
+      ['writer', { ...ask, maxTokens: 60_000, timeoutMs: 100 }, 'ERR_TIMEOUT'],
+    ] as const)
+      assert.is(await codeOfAsync(all(model, options)), code, `${model} ${JSON.stringify(options)}`)
+    for (const options of [{}, { prompt: 1 }, { prompt: [1.5] }, { prompt: '', max_tokens: 3 }])
+      assert.is(
+        codeOf(() => client.generate('writer', options as never)),
+        'ERR_ARGUMENT',
+        JSON.stringify(options),
+      )
+    // a loop that is left, and a signal, end the text: the one that waits for its turn has it
+    for await (const part of client.generate('writer', { ...ask, maxTokens: 60_000 })) if (part.ids.length > 0) break
+    assert.is((await all('writer', ask)).length, parts.length)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    try {
+      for await (const part of client.generate('writer', { ...ask, maxTokens: 60_000, signal: controller.signal }))
+        if (part.ids.length > 0) controller.abort(reason)
+      assert.unreachable()
+    } catch (error) {
+      assert.is(error, reason)
+    }
+    assert.is((await all('writer', ask)).length, parts.length)
+    // a full queue is tried again until there is room
+    const patient = await connect(url, { retries: 10 })
+    const long = client.generate('writer', { ...ask, maxTokens: 60_000 })
+    await long.next()
+    const waiting = all('writer', ask)
+    await pause(30)
+    assert.is(await codeOfAsync(all('writer', ask)), 'ERR_OVERLOADED')
+    const again = (async () => {
+      let text = ''
+      for await (const part of patient.generate('writer', ask)) text += part.text
+      return text
+    })()
+    await pause(30)
+    await long.return()
+    assert.is((await waiting).length, parts.length)
+    assert.is(await again, parts.map((part) => part.text).join(''))
+    patient.close()
+    client.close()
+  }
+  await server.close()
+  net.dispose()
+})
+
+test('server-sent events come in any pieces', async () => {
+  const all = 'data: one\r\n\r\n: a remark\n\ndata:two\ndata: three\nid: 7\n\ndata\n\ndata: cut off'
+  for (const size of [1, 2, 3, 7, 1000]) {
+    const pieces = async function* (): AsyncGenerator<string> {
+      for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
+    }
+    const events: string[] = []
+    for await (const event of eventsOf(pieces())) events.push(event)
+    assert.equal(events, ['one', 'two\nthree', ''], `pieces of ${size}`)
+  }
 })
 
 test('characters of several tokens are given out whole', () => {

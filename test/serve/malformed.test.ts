@@ -76,7 +76,7 @@ const x = (more: object = {}): object => ({ name: 'x', datatype: 'FP32', shape: 
 const without = (key: string): object => Object.fromEntries(Object.entries(x()).filter(([name]) => name !== key))
 
 test('framing', async () => {
-  const head = 'POST /v2/models/m/infer HTTP/1.1\r\nhost: a\r\n'
+  const head = 'POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\n'
   const body = JSON.stringify({ inputs: [x()] })
   const rows: [string, string, number][] = [
     ['no length, no body', `${head}\r\n`, 400],
@@ -101,25 +101,29 @@ test('framing', async () => {
     ],
     ['many small chunks beyond the limit', `${head}transfer-encoding: chunked\r\n\r\n${'6\r\n      \r\n'.repeat(11_000)}0\r\n\r\n`, 413],
     ['no host', 'GET /v2 HTTP/1.1\r\n\r\n', 400],
-    ['an unknown method', 'BREW /v2 HTTP/1.1\r\nhost: a\r\n\r\n', 400],
-    ['a method in small letters', 'get /v2 HTTP/1.1\r\nhost: a\r\n\r\n', 400],
+    ['an unknown method', 'BREW /v2 HTTP/1.1\r\nhost: localhost\r\n\r\n', 400],
+    ['a method in small letters', 'get /v2 HTTP/1.1\r\nhost: localhost\r\n\r\n', 400],
     ['no version: HTTP/0.9', 'GET /v2\r\n\r\n', 200],
-    ['another version', 'GET /v2 HTTP/9.9\r\nhost: a\r\n\r\n', 400],
+    ['another version', 'GET /v2 HTTP/9.9\r\nhost: localhost\r\n\r\n', 400],
     ['HTTP/2 without a preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
-    ['a header without a name', 'GET /v2 HTTP/1.1\r\nhost: a\r\n: x\r\n\r\n', 400],
-    ['a header with a blank', 'GET /v2 HTTP/1.1\r\nhost: a\r\na b: x\r\n\r\n', 400],
-    ['a folded header', 'GET /v2 HTTP/1.1\r\nhost: a\r\n x: y\r\n\r\n', 400],
-    ['a header with a zero', 'GET /v2 HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n\r\n', 400],
-    ['headers beyond 16 KiB', `GET /v2 HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
-    ['many headers', `GET /v2 HTTP/1.1\r\nhost: a\r\n${'x: y\r\n'.repeat(10_000)}\r\n`, 431],
-    ['a path beyond 16 KiB', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nhost: a\r\n\r\n`, 431],
-    ['a blank in the path', 'GET /v2 x HTTP/1.1\r\nhost: a\r\n\r\n', 400],
-    ['a zero in the path', 'GET /v2\0 HTTP/1.1\r\nhost: a\r\n\r\n', 400],
+    ['a header without a name', 'GET /v2 HTTP/1.1\r\nhost: localhost\r\n: x\r\n\r\n', 400],
+    ['a header with a blank', 'GET /v2 HTTP/1.1\r\nhost: localhost\r\na b: x\r\n\r\n', 400],
+    ['a folded header', 'GET /v2 HTTP/1.1\r\nhost: localhost\r\n x: y\r\n\r\n', 400],
+    ['a header with a zero', 'GET /v2 HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n', 400],
+    ['headers beyond 16 KiB', `GET /v2 HTTP/1.1\r\nhost: localhost\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    ['many headers', `GET /v2 HTTP/1.1\r\nhost: localhost\r\n${'x: y\r\n'.repeat(10_000)}\r\n`, 431],
+    ['a path beyond 16 KiB', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`, 431],
+    ['a blank in the path', 'GET /v2 x HTTP/1.1\r\nhost: localhost\r\n\r\n', 400],
+    ['a zero in the path', 'GET /v2\0 HTTP/1.1\r\nhost: localhost\r\n\r\n', 400],
     ['bytes', '\u0016\u0003\u0001\u0000\u00c8\u0001', 400],
-    ['line feeds alone', 'GET /v2 HTTP/1.1\nhost: a\n\n', 400],
-    ['a websocket', 'GET /v2 HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: a\r\n\r\n', 200],
-    ['an address as path', 'GET http://other/v2 HTTP/1.1\r\nhost: a\r\n\r\n', 200],
-    ['a tunnel', 'CONNECT other:80 HTTP/1.1\r\nhost: a\r\n\r\n', 0],
+    ['line feeds alone', 'GET /v2 HTTP/1.1\nhost: localhost\n\n', 400],
+    [
+      'a websocket',
+      'GET /v2 HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: a\r\n\r\n',
+      200,
+    ],
+    ['an address as path', 'GET http://other/v2 HTTP/1.1\r\nhost: localhost\r\n\r\n', 200],
+    ['a tunnel', 'CONNECT other:80 HTTP/1.1\r\nhost: localhost\r\n\r\n', 0],
     ['an expectation', `${head}expect: magic\r\ncontent-length: 2\r\n\r\n{}`, 417],
     ['a body longer than its length', `${head}content-length: ${body.length - 1}\r\n\r\n${body}`, 400],
     ['a request behind the length', `${head}content-length: 0\r\n\r\nGET /metrics`, 400],
@@ -132,7 +136,8 @@ test('framing', async () => {
 })
 
 test('paths', async () => {
-  const get = async (path: string): Promise<number> => (await raw(`GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`)).status
+  const get = async (path: string): Promise<number> =>
+    (await raw(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)).status
   const unknown = [
     '/',
     '//v2',

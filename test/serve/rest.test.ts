@@ -190,7 +190,7 @@ test('compressed bodies, with the limit on what comes out', async () => {
     ] as const) {
       const { head, bytes } = await raw(
         url,
-        `POST /v2/models/wide/infer HTTP/1.1\r\nhost: x\r\naccept-encoding: ${accept}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+        `POST /v2/models/wide/infer HTTP/1.1\r\nhost: localhost\r\naccept-encoding: ${accept}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
       )
       assert.match(head, /^HTTP\/1.1 200/)
       assert.is((JSON.parse(open(bytes).toString()) as Json).outputs[0]!.data[0], 2, accept)
@@ -273,12 +273,12 @@ test('broken HTTP never reaches a model, and the server goes on', async () => {
   await withServer({ models: { double: scaling(2) } }, async (url) => {
     const requests = [
       'GARBAGE\r\n\r\n',
-      'POST /v2/models/double/infer HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n',
-      'POST /v2/models/double/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}',
-      'POST /v2/models/double/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}',
-      'POST /v2/models/double/infer HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n',
-      'POST /v2/models/double/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\nconnection: close\r\n\r\n',
-      `GET /v2 HTTP/1.1\r\nhost: x\r\n${'a: b\r\n'.repeat(20_000)}\r\n`,
+      'POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n',
+      'POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}',
+      'POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}',
+      'POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n',
+      'POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999\r\nconnection: close\r\n\r\n',
+      `GET /v2 HTTP/1.1\r\nhost: localhost\r\n${'a: b\r\n'.repeat(20_000)}\r\n`,
     ]
     for (const text of requests) {
       const { head } = await raw(url, text)
@@ -307,6 +307,11 @@ test('a full queue: 429 with Retry-After; a timeout: 504; a client that goes awa
     const refused = await post(infer, x([[1, 2]]))
     assert.is(refused.status, 429)
     assert.is(refused.headers.get('retry-after'), '1')
+    // what will not be answered is not read: the reply is there before the body
+    const early = connectSocket(Number(new URL(url).port), '127.0.0.1')
+    early.write('POST /v2/models/double/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n{')
+    assert.match(String((await once(early, 'data'))[0]), /^HTTP\/1.1 429/)
+    early.destroy()
     await withServer({ models: { double: scaling(2) }, batching }, async (other) => {
       const late = await post(`${other}/v2/models/double/infer`, x([[1, 2]], { parameters: { timeout: 2000 } }))
       assert.is(late.status, 504)
@@ -329,7 +334,7 @@ test('a full queue: 429 with Retry-After; a timeout: 504; a client that goes awa
 test('bytes of bodies are counted before they are read: 429, and 200 once those of others are gone', async () => {
   await withServer({ models: { double: scaling(2) }, limits: { inFlightBytes: 2000 } }, async (url) => {
     const infer = `${url}/v2/models/double/infer`
-    const [body, headers] = [JSON.stringify(x([[1, 2]])).padEnd(1000), 'host: x\r\nconnection: close\r\n']
+    const [body, headers] = [JSON.stringify(x([[1, 2]])).padEnd(1000), 'host: localhost\r\nconnection: close\r\n']
     const ask = (length: string) => raw(url, `POST /v2/models/double/infer HTTP/1.1\r\n${headers}${length}\r\n\r\n`)
     const slow = connectSocket(Number(new URL(url).port), '127.0.0.1')
     slow.write(`POST /v2/models/double/infer HTTP/1.1\r\n${headers}content-length: 1500\r\n\r\n{`)

@@ -235,9 +235,11 @@ test('wrong use is an error', () => {
     return copy
   }
   throws('ERR_FORMAT', /'Unigram'/, () => fromJSON(json((j) => Object.assign(j['model']!, { type: 'Unigram' }))))
-  throws('ERR_FORMAT', /'Metaspace'/, () =>
+  throws('ERR_FORMAT', /'CharDelimiterSplit'/, () =>
     fromJSON(
-      json((j) => Object.assign(j, { pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Metaspace' }, { type: 'ByteLevel' }] } })),
+      json((j) =>
+        Object.assign(j, { pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'CharDelimiterSplit' }, { type: 'ByteLevel' }] } }),
+      ),
     ),
   )
   throws('ERR_FORMAT', /not on bytes/, () => fromJSON(json((j) => Object.assign(j, { pre_tokenizer: null }))))

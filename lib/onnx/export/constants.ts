@@ -1,7 +1,7 @@
 // Constants of an exported model: weights, tensors that layers made themselves, and what follows from these alone.
 import { apply } from '../../core/apply.js'
 import { withDevice } from '../../core/device.js'
-import { sameShape, sizeOf } from '../../core/spec.js'
+import { sizeOf } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import { slice } from '../../ops/index.js'
 import { type Extent, fixedExtent, sizeOfExtents } from './extent.js'
@@ -9,10 +9,10 @@ import type { Probed, SymbolicCall, Value } from './probe.js'
 import { random } from './operators/random.js'
 import { Unsupported } from './unsupported.js'
 
-/** A constant that has more rows the longer the inputs are: the longest one, whose first rows are taken. */
+/** A constant that is larger the longer the inputs are: the largest one, whose first values along axes are taken. */
 export interface Table {
   readonly tensor: Tensor
-  readonly axis: number
+  readonly axes: readonly number[]
 }
 
 export interface Constants {
@@ -47,11 +47,11 @@ export function constantsOf({ leaves, leavesAt }: Pick<Probed, 'leaves' | 'leave
     try {
       const varying = leaf.extents.flatMap((extent, axis) => (fixedExtent(extent) === undefined ? [axis] : []))
       if (varying.length === 0) same(found, leaf, tensors)
-      else if (varying.length === 1) {
+      else {
         longer ??= leavesAt(longest)
         const tensor = longer.length === leaves.length ? longer[i]! : undefined
-        found.tables.set(leaf, { tensor: checked(tensor, tensors, varying[0]!), axis: varying[0]! })
-      } else throw new Unsupported('a constant whose shape varies in more than one axis')
+        found.tables.set(leaf, { tensor: checked(tensor, tensors, varying), axes: varying })
+      }
     } catch (error) {
       found.failures.set(leaf, error instanceof Unsupported ? error : new Unsupported((error as Error).message))
     }
@@ -71,21 +71,18 @@ function same(found: Constants, leaf: Value, tensors: readonly Tensor[]): void {
   else throw new Unsupported('a constant whose values differ from size to size')
 }
 
-/** The table, if each of the shorter ones is its beginning. */
-function checked(table: Tensor | undefined, tensors: readonly Tensor[], axis: number): Tensor {
+/** The table, if it and each of the others begin alike. */
+function checked(table: Tensor | undefined, tensors: readonly Tensor[], axes: readonly number[]): Tensor {
   for (const t of tensors) {
-    const fits =
-      table?.rank === t.rank &&
-      table.dtype === t.dtype &&
-      t.shape.every((n, i) => (i === axis ? n <= table.shape[i]! : n === table.shape[i]))
-    const begin =
-      fits &&
+    const fits = table?.rank === t.rank && table.dtype === t.dtype && t.shape.every((n, i) => axes.includes(i) || n === table.shape[i])
+    const both = fits && t.shape.map((n, i) => Math.min(n, table.shape[i]!))
+    const begin = (whole: Tensor): Tensor =>
       slice(
-        table,
+        whole,
         t.shape.map(() => 0),
-        t.shape,
+        both as number[],
       )
-    if (!begin || !sameShape(begin.shape, t.shape) || !sameBytes(begin, t))
+    if (!both || !sameBytes(begin(table), begin(t)))
       throw new Unsupported('a constant that differs from size to size by more than its length')
   }
   return table!

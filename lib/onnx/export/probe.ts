@@ -48,8 +48,10 @@ export interface Overlaid {
 export interface Probed extends Overlaid {
   /** Numbers, or names, of the extents of each input. */
   readonly inputExtents: readonly (readonly (string | number)[])[]
-  /** The pass at other sizes of the extents that vary, the batch excepted: for tables that grow with them. */
-  readonly leavesAt: (size: number) => readonly Tensor[]
+  /**
+   * Weights and constants at the largest size, up to the given one, that the model takes: of tables that grow with it.
+   */
+  readonly leavesAt: (most: number) => readonly Tensor[]
 }
 
 /** The graphs at different sizes are not of the same calls. */
@@ -61,43 +63,60 @@ class Differs extends Error {
   }
 }
 
-/** How many sizes a model is traced at. */
-const ROUNDS = 6
-/** The batch at each of them: primes, so that no two extents are alike by chance. */
-const BATCHES: readonly number[] = [101, 103, 107, 109, 113, 127]
-/** What is added to the least size, for each of the extents that vary: all rests are there, no two are alike. */
-const STEPS: readonly (readonly number[])[] = [
-  [0, 1, 2, 3, 5, 7],
-  [3, 0, 7, 1, 2, 5],
-  [5, 2, 0, 7, 3, 1],
-  [1, 7, 3, 5, 0, 2],
+/** The batch at each of the sizes: primes, so that no two extents are alike by chance. */
+const BATCHES: readonly number[] = [23, 41, 43, 47, 53, 59, 61]
+/** Sizes added to the least one. Neighbours have all rests of small strides, and far ones tell large strides. */
+const FAR: readonly (readonly number[])[] = [
+  [0, 1, 2, 3, 38, 101, 230],
+  [3, 0, 230, 1, 2, 38, 101],
+  [101, 2, 0, 230, 3, 1, 38],
+  [1, 230, 38, 3, 0, 101, 2],
+]
+/** For models that take short inputs only. */
+const NEAR: readonly (readonly number[])[] = [
+  [0, 1, 2, 3, 5, 7, 4],
+  [3, 0, 7, 1, 2, 5, 4],
+  [5, 2, 0, 7, 3, 1, 4],
+  [1, 7, 3, 5, 0, 2, 4],
+]
+/** Sizes that can be halved again and again. */
+const HALVED: readonly (readonly number[])[] = [
+  [0, 32, 96, 160, 288, 352, 480],
+  [32, 0, 160, 96, 352, 288, 480],
+  [160, 288, 0, 32, 96, 480, 352],
+  [352, 96, 32, 0, 480, 160, 288],
 ]
 /**
- * Least sizes that are tried, and how far apart they are. Models refuse what is too long for them, or too small for
- * their windows.
+ * Least sizes that are tried, and how far apart those of two extents are. Models refuse what is too long for them, too
+ * small for their windows, or cannot be halved and doubled again.
  */
 const TRIES: readonly { readonly least: number; readonly apart: number; readonly steps: readonly (readonly number[])[] }[] = [
-  { least: 29, apart: 16, steps: STEPS },
-  { least: 211, apart: 16, steps: STEPS },
-  { least: 11, apart: 8, steps: STEPS },
-  { least: 5, apart: 8, steps: STEPS },
-  { least: 2, apart: 3, steps: [[0, 1, 2, 0, 1, 2]] },
+  { least: 29, apart: 16, steps: FAR },
+  { least: 211, apart: 16, steps: FAR },
+  { least: 11, apart: 8, steps: NEAR },
+  { least: 5, apart: 8, steps: NEAR },
+  { least: 2, apart: 3, steps: [[0, 1, 2, 0, 1, 2, 1]] },
+  { least: 64, apart: 0, steps: HALVED },
 ]
 
 /** The model's inference pass with sizes as symbols. ERR_SHAPE for a model that differs from size to size. */
 export function probe(model: AnyModel, facts: ModelFacts): Probed {
   let failure: unknown
+  let differs = false
   // inputs may vary by themselves, or, where that does not fit, together
   for (const shared of [false, true]) {
     const names = extentNames(facts.inputs, shared)
     const varying = [...new Set(names.flat().filter((name) => name !== undefined && name !== 'batch'))] as string[]
     for (const { least, apart, steps } of varying.length === 0 ? TRIES.slice(0, 1) : TRIES) {
+      // a model that has taken other sizes, but computes otherwise there, must not seem alike at even ones
+      if (steps === HALVED && differs) continue
       const size = (index: number, round: number): number => least + apart * index + steps[index % steps.length]![round]!
       try {
         return probedAt(model, facts, names, (name, round) => (name === 'batch' ? BATCHES[round]! : size(varying.indexOf(name), round)))
       } catch (error) {
         if (!(error instanceof Differs) && !(error instanceof WeftError && error.code === 'ERR_SHAPE')) throw error
         failure ??= error
+        differs ||= error instanceof Differs
       }
     }
   }
@@ -130,9 +149,9 @@ function probedAt(
   names: readonly (readonly (string | undefined)[])[],
   size: (name: string, round: number) => number,
 ): Probed {
-  const graphs = Array.from({ length: ROUNDS }, (_, round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
-  const leavesAt = (longest: number): readonly Tensor[] => {
-    const graph = traced(model, facts, (input, axis) => (names[input]![axis] === 'batch' ? BATCHES[0]! : longest))
+  const graphs = BATCHES.map((_, round) => traced(model, facts, (input, axis) => size(names[input]![axis]!, round)))
+  const leavesAt = (most: number): readonly Tensor[] => {
+    const graph = longest(most, (size) => traced(model, facts, (input, axis) => (names[input]![axis] === 'batch' ? BATCHES[0]! : size)))
     const found = new Set<Tensor>()
     for (const t of [...graph.calls.flatMap((call) => call.inputs), ...graph.outputs]) {
       const source = t.origin?.kind === 'call' || t.origin?.kind === 'input' ? undefined : sourceOf(t)
@@ -142,6 +161,25 @@ function probedAt(
   }
   const inputExtents = facts.inputs.map(({ shape }, i) => shape.map((extent, axis) => extent ?? names[i]![axis]!))
   return { ...overlaid(graphs), inputExtents, leavesAt }
+}
+
+/** What `attempt` gives for the largest size up to `most` for which it throws no ERR_SHAPE. */
+function longest<T>(most: number, attempt: (size: number) => T): T {
+  let [fits, fails] = [0, most + 1]
+  let best: T | undefined
+  let failure: unknown
+  for (let size = most; fails - fits > 1; size = Math.floor((fits + fails) / 2)) {
+    try {
+      best = attempt(size)
+      fits = size
+    } catch (error) {
+      if (!(error instanceof WeftError && error.code === 'ERR_SHAPE')) throw error
+      failure ??= error
+      fails = size
+    }
+  }
+  if (best === undefined) throw failure
+  return best
 }
 
 function overlaid(graphs: readonly Graph[]): Overlaid {

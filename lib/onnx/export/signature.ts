@@ -9,6 +9,8 @@ import type { SymbolicTensor } from '../../layers/symbolic.js'
 import { FunctionalModel } from '../../model/functional.js'
 import type { AnyModel } from '../../model/model.js'
 import { Sequential } from '../../model/sequential.js'
+import { PretrainedDecoder } from '../../pretrained/decoder_model.js'
+import { PretrainedEncoder } from '../../pretrained/encoder_model.js'
 import { Bert } from '../../transformers/bert.js'
 import { Gpt } from '../../transformers/gpt.js'
 
@@ -45,18 +47,12 @@ export function factsOf(model: AnyModel): ModelFacts {
     return one({ shape: [null, ...any.inputShape], dtype: takesIds(any) ? 'int32' : any.inputType })
   if (any instanceof FunctionalModel) return functionalFacts(any)
   if (any instanceof Gpt) return one({ name: 'ids', shape: [null, null], dtype: 'int32' }, any.config.sequenceLength)
-  if (any instanceof Bert) {
-    const steps = { shape: [null, null] }
-    return {
-      inputs: [
-        { name: 'tokenIds', ...steps, dtype: 'int32' },
-        { name: 'segmentIds', ...steps, dtype: 'int32' },
-        { name: 'paddingMask', ...steps, dtype: 'bool' },
-      ],
-      outputNames,
-      form: ([tokenIds, segmentIds, paddingMask]) => ({ tokenIds, segmentIds, paddingMask }),
-      longest: any.config.sequenceLength,
-    }
+  if (any instanceof PretrainedDecoder) return one({ name: 'ids', shape: [null, null], dtype: 'int32' }, any.config.sequenceLength)
+  if (any instanceof Bert) return encoderFacts(outputNames, any.config.sequenceLength, true)
+  if (any instanceof PretrainedEncoder) {
+    // not all of them know kinds of text
+    const segments = model.weights.some(({ name }) => name.includes('token_type_embeddings'))
+    return encoderFacts(outputNames, any.config.sequenceLength, segments)
   }
   const shapes = model.builtFor
   if (shapes === undefined)
@@ -67,6 +63,14 @@ export function factsOf(model: AnyModel): ModelFacts {
   if (!shapes.some(Array.isArray)) return one({ shape: shapes as DynamicShape, dtype })
   const inputs = (shapes as readonly DynamicShape[]).map((shape, i) => ({ name: `${ONLY_INPUT}${i}`, shape, dtype }))
   return { inputs, outputNames, form: (list) => list, longest: undefined }
+}
+
+/** Of an encoder of texts: ids, kinds of text where it knows them, and what is no padding. */
+function encoderFacts(outputNames: readonly string[], longest: number, segments: boolean): ModelFacts {
+  const steps = (name: string, dtype: DType): InputFacts => ({ name, shape: [null, null], dtype })
+  const inputs = [steps('tokenIds', 'int32'), ...(segments ? [steps('segmentIds', 'int32')] : []), steps('paddingMask', 'bool')]
+  const form = (list: readonly Tensor[]): unknown => Object.fromEntries(inputs.map(({ name }, i) => [name, list[i]!]))
+  return { inputs, outputNames, form, longest }
 }
 
 function functionalFacts(model: FunctionalModel): ModelFacts {

@@ -80,6 +80,14 @@ export class Sizes {
       const times = this.nodes.add('Mul', [this.extentOf(one), this.nodes.ints([linear.factor])])
       return this.nodes.add('Add', [times, this.nodes.ints([linear.shift])])
     }
+    for (const one of known) {
+      const part = wholePart(one.extent, extent)
+      if (part === undefined) continue
+      return this.nodes.add('Div', [
+        this.nodes.add('Add', [this.extentOf(one), this.nodes.ints([part.shift])]),
+        this.nodes.ints([part.divisor]),
+      ])
+    }
     throw new Unsupported('a size that does not follow from those of its operands')
   }
 
@@ -127,4 +135,16 @@ function lineThrough(x: Extent, y: Extent): { factor: number; shift: number } | 
   const shift = y[0]! - factor * x[0]!
   const fits = Number.isInteger(factor) && y.every((n, i) => n === factor * x[i]! + shift)
   return fits ? { factor, shift } : undefined
+}
+
+const MOST_DIVISOR = 64
+
+/** y = ⌊(x + shift) / divisor⌋ at all sizes, if they leave no other shift. */
+function wholePart(x: Extent, y: Extent): { shift: number; divisor: number } | undefined {
+  for (let divisor = 2; divisor <= MOST_DIVISOR; divisor++) {
+    const least = Math.max(...y.map((n, i) => n * divisor - x[i]!))
+    const most = Math.min(...y.map((n, i) => (n + 1) * divisor - 1 - x[i]!))
+    if (least === most && x.every((n) => n + least >= 0)) return { shift: least, divisor }
+  }
+  return undefined
 }

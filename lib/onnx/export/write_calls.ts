@@ -41,10 +41,10 @@ export function writeCalls(graph: Overlaid, names: readonly string[], constants:
   graph.inputs.forEach((v, i) => {
     emitter.define(v, names[i]!)
   })
-  for (const [leaf, { tensor, axis }] of constants.tables) {
+  for (const [leaf, { tensor, axes }] of constants.tables) {
     const whole = nodes.tensor(nameOfConstant(leaf), tensor)
-    const end = emitter.sizes.vector(leaf.extents[axis]!)
-    emitter.define(leaf, nodes.add('Slice', [whole, nodes.ints([0]), end, nodes.ints([axis])]))
+    const end = emitter.sizes.shape(axes.map((axis) => leaf.extents[axis]!))
+    emitter.define(leaf, nodes.add('Slice', [whole, nodes.ints(axes.map(() => 0)), end, nodes.ints(axes)]))
   }
   for (const [leaf, values] of constants.sizes) {
     const number = sizeNumber(values, leaf.dtype, emitter)

@@ -27,7 +27,8 @@ function hardmax(x: Tensor): Tensor {
 }
 
 function hardSigmoid(x: Tensor, alpha: number, beta: number): Tensor {
-  return ops.clip(ops.add(ops.mul(x, alpha), beta), 0, 1)
+  if (beta !== 0.5) return ops.clip(ops.add(ops.mul(x, alpha), beta), 0, 1)
+  return ops.hardSigmoid(Math.abs(alpha * 6 - 1) < 1e-6 ? x : ops.mul(x, 6 * alpha))
 }
 
 function hardSwish(x: Tensor): Tensor {

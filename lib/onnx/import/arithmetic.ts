@@ -2,21 +2,23 @@
 import { isFloat } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
+import { linearOf, takenUp } from './affine.js'
 import { broadcastPair, meeting } from './layout.js'
 import type { Call, Operator, OperatorTable } from './operator.js'
 import { Value } from './values.js'
 
-function binary(fn: (a: Tensor, b: Tensor, call: Call) => Tensor, since = 1): Operator {
-  return {
-    since,
-    run: (call) => {
-      const [first, second] = [call.value(0), call.value(1)]
-      const [a, b, wrap] = broadcastPair(first, second)
-      const result = wrap(fn(a, b, call))
-      return result.dtype === first.dtype ? new Value(result.stored, { isLast: result.isLast, type: first.type }) : result
-    },
-  }
+/** A function of two operands that broadcast. */
+function broadcast(call: Call, fn: (a: Tensor, b: Tensor) => Tensor): Value {
+  const [first, second] = [call.value(0), call.value(1)]
+  const [a, b, wrap] = broadcastPair(first, second)
+  const result = wrap(fn(a, b))
+  return result.dtype === first.dtype ? new Value(result.stored, { isLast: result.isLast, type: first.type }) : result
 }
+
+const binary = (fn: (a: Tensor, b: Tensor, call: Call) => Tensor, since = 1): Operator => ({
+  since,
+  run: (call) => broadcast(call, (a, b) => fn(a, b, call)),
+})
 
 const pair = (fn: (a: Tensor, b: Tensor) => Tensor, since = 1): Operator => binary((a, b) => fn(a, b), since)
 
@@ -46,7 +48,10 @@ function modulo(a: Tensor, b: Tensor, { attributes }: Call): Tensor {
 }
 
 /** Powers of whole numbers are computed in float32 and rounded. */
-function power(a: Tensor, b: Tensor): Tensor {
+function power(a: Tensor, b: Tensor, call: Call): Tensor {
+  const [exponent, ...others] = (b.size === 1 ? call.value(1).atHand : undefined) ?? []
+  if (isFloat(a.dtype) && others.length === 0 && exponent === 2) return ops.square(a)
+  if (isFloat(a.dtype) && others.length === 0 && exponent === 0.5) return ops.sqrt(a)
   if (isFloat(a.dtype)) return b.dtype === a.dtype && b.size === 1 ? ops.pow(a, b) : ops.pow(a, ops.cast(b, a.dtype))
   return ops.cast(ops.round(ops.pow(ops.cast(a, 'float32'), ops.cast(b, 'float32'))), a.dtype)
 }
@@ -62,9 +67,9 @@ function shift(a: Tensor, b: Tensor, { attributes }: Call): Tensor {
 }
 
 export const arithmeticOperators: OperatorTable = {
-  Add: pair(ops.add),
+  Add: { run: (call) => takenUp(call, 'add') ?? linearOf(call, 'add', broadcast(call, ops.add)) },
   Sub: pair(ops.sub),
-  Mul: pair(ops.mul),
+  Mul: { run: (call) => takenUp(call, 'mul') ?? linearOf(call, 'mul', broadcast(call, ops.mul)) },
   Div: binary(divide),
   Mod: binary(modulo, 10),
   Pow: binary(power),

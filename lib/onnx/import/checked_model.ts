@@ -5,12 +5,15 @@ import { elementFacts, ElementType, elementTypeName } from '../element_types.js'
 import type { ModelProto, ValueInfoProto } from '../proto/onnx_pb.js'
 import { wrongFile } from '../stored_tensor.js'
 import { changed } from './changed.js'
+import { fused } from './fusion.js'
 import { functionKey, type Graph, type GraphContext, graphOf, throwProblems } from './graph.js'
 import { findOperator } from './table.js'
 import { computedDType } from './values.js'
 import { type StoredWeight, weightsOf, withInitializers } from './weights.js'
 
-/** Versions of the operators that are read. Of those before 7, nodes whose attributes have another meaning are refused. */
+/**
+ * Versions of the operators that are read. Of those before 7, nodes whose attributes have another meaning are refused.
+ */
 export const OLDEST_OPSET = 1
 export const NEWEST_OPSET = 21
 
@@ -80,7 +83,7 @@ function inspect(given: ModelProto, what: string): { context: GraphContext; chec
       },
     )
   const model: ModelProto = changed(given, { graph: withInitializers(given.graph!) })
-  const graph = graphOf(model.graph!, context)
+  const graph = fused(graphOf(model.graph!, context), findOperator('', 'HardSwish')!)
   const stored = new Set(graph.initializers.map(({ name }) => name))
   const inputs = graph.inputs.filter(({ name }) => !stored.has(name)).map(portOf)
   const outputs = graph.outputs.map(portOf)

@@ -12,12 +12,24 @@ import { computedDType, Value } from './values.js'
 /** Tensors of constants by the message that has them, on each device. */
 const made = new WeakMap<TensorProto, Map<string, Value>>()
 
+/** int64 as int32: what does not fit becomes the nearest number that does, as the ends of slices ask for. */
+function narrowed(bytes: Uint8Array): Uint8Array {
+  const from = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const to = new Int32Array(bytes.byteLength / 8)
+  for (let i = 0; i < to.length; i++) {
+    const value = from.getBigInt64(8 * i, true)
+    to[i] = value > 2147483647n ? 2147483647 : value < -2147483648n ? -2147483648 : Number(value)
+  }
+  return new Uint8Array(to.buffer)
+}
+
 /** The values of a file as a tensor in the dtype in which they are computed. */
 export function tensorOf({ dtype, shape, bytes }: StoredTensor): Tensor {
-  const t = allocate(shape, dtype, device())
-  if (t.size > 0) fillFrom(t, bytes)
   const wanted = computedDType(dtype)
-  return wanted === dtype ? t : cast(t, wanted)
+  const isLong = dtype === 'int64'
+  const t = allocate(shape, isLong ? wanted : dtype, device())
+  if (t.size > 0) fillFrom(t, isLong ? narrowed(bytes) : bytes)
+  return t.dtype === wanted ? t : cast(t, wanted)
 }
 
 /** The value of a tensor in the file, made once for each device. */

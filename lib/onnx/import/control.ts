@@ -1,4 +1,5 @@
 // Control flow: branches, loops and scans. Loops are unrolled; their number of turns must be known.
+import { WeftError } from '../../core/error.js'
 import * as ops from '../../ops/index.js'
 import { type Call, type OperatorTable, type Result, type Steps } from './operator.js'
 import { type Entry, numbersTensor, Value } from './values.js'
@@ -11,8 +12,16 @@ function* branch(call: Call): Steps<Result> {
   }
   const known = condition.numbers
   if (known !== undefined) return yield* run(known[0] ? 'then_branch' : 'else_branch')
-  const thens = yield* run('then_branch')
-  const elses = yield* run('else_branch')
+  let thens: Entry[]
+  let elses: Entry[]
+  try {
+    thens = yield* run('then_branch')
+    elses = yield* run('else_branch')
+  } catch (error) {
+    // a branch need not fit data that would not take it
+    if (error instanceof WeftError) throw call.unknown('the condition, of whose branches one does not fit the data,')
+    throw error
+  }
   return thens.map((then, i) => {
     const other = elses[i]
     if (!(then instanceof Value && other instanceof Value) || then.shape.join() !== other.shape.join())
@@ -33,7 +42,6 @@ function* loop(call: Call): Steps<Result> {
   let goesOn: Entry = call.inputs[1]
   for (let turn = 0; turn < most; turn++) {
     if (goesOn instanceof Value) {
-      if (goesOn.numbers === undefined) yield goesOn
       const known = goesOn.numbers
       if (known === undefined) throw call.unknown('the condition')
       if (!known[0]) break

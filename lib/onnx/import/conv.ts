@@ -4,7 +4,8 @@ import type { Tensor } from '../../core/tensor.js'
 import { Conv2dInputGrad } from '../../ops/conv.js'
 import * as ops from '../../ops/index.js'
 import type { Call, OperatorTable } from './operator.js'
-import { kernelOf, type Remember, Value } from './values.js'
+import { affineWeights, throughLinear } from './affine.js'
+import { type Affine, kernelOf, Value } from './values.js'
 import { countsOf, sides, spanOf, type Windows, windowsOf } from './windows.js'
 
 /** Sequences [n, w, c] as images of height 1, and back. */
@@ -58,17 +59,43 @@ function conv(call: Call): Value {
   const space = x.shape.slice(2)
   const windows = windowsOf(call, kernel.shape.slice(0, -2), space)
   const groups = call.attributes.int('group', 1)
-  const result = convolve(x.last, kernel, windows, groups)
   const bias = call.has(2) ? call.tensor(2) : undefined
-  // a normalization that follows is a part of the kernel: the result of the kernel as it is has then no reader
-  const isKept = call.remember([1, 2]) !== undefined
-  const rescaled = (factor: Tensor, shift: Tensor, remember: Remember | undefined): Value => {
-    const kept: Remember = (isKept ? remember : undefined) ?? ((_, make) => make())
-    const offset = bias === undefined ? shift : kept('offset', () => ops.add(ops.mul(bias, factor), shift))
-    const weights = kept('kernel', () => ops.mul(kernel, factor))
-    return new Value(ops.add(convolve(x.last, weights, windows, groups), offset), { isLast: true })
+  const remember = call.remember([1, 2])
+  const isPadded = [...windows.before, ...windows.after].some((n) => n > 0)
+  const inner =
+    x.linear && remember && isLarge(x.linear.factor)
+      ? throughLinear(x.linear, kernel, bias, isPadded, remember)
+      : { x: x.last, kernel, bias }
+  return affineConv({ ...inner, windows, groups }, remember !== undefined, call.node.isReadOnce)
+}
+
+/** Whether quotients by a number keep their digits. */
+const isLarge = (t: Tensor): boolean => Math.abs(new Value(t).numbers?.[0] ?? 0) > 1e-3
+
+interface Convolution {
+  readonly x: Tensor
+  readonly kernel: Tensor
+  readonly bias: Tensor | undefined
+  readonly windows: Windows
+  readonly groups: number
+}
+
+/**
+ * A convolution whose kernel and bias take up what follows, where it has one reader. `isKept`: its weights stay the
+ * same.
+ */
+function affineConv(given: Convolution, isKept: boolean, isReadOnce: boolean): Value {
+  const { x, kernel, bias, windows, groups } = given
+  const result = convolve(x, kernel, windows, groups)
+  const y = bias === undefined ? result : ops.add(result, bias)
+  if (!isReadOnce) return new Value(y, { isLast: true })
+  const channels = kernel.shape.at(-1)!
+  const apply: Affine['apply'] = (factor, shift, asker) => {
+    const remember = isKept ? asker.remember : undefined
+    const next = affineWeights(kernel, bias, { factor, shift, channels }, remember)
+    return affineConv({ ...given, kernel: next.weights, bias: next.bias }, remember !== undefined, asker.isReadOnce)
   }
-  return new Value(bias === undefined ? result : ops.add(result, bias), { isLast: true, rescaled })
+  return new Value(y, { isLast: true, affine: { axis: 1, channels, apply } })
 }
 
 export function checkRanks(call: Call, x: Value, kernel: Tensor): void {

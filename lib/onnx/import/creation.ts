@@ -131,6 +131,25 @@ function pad(call: Call): Value {
   return new Value(x, facts)
 }
 
+/** The middle of a tensor in another shape: cut where it is smaller, with zeros around it where it is larger. */
+function centerCropPad(call: Call): Value {
+  const value = call.value(0)
+  const wanted = call.numbers(1)
+  const axes = (call.attributes.ints('axes') ?? value.shape.map((_, i) => i)).map((axis) => call.axis(axis, value.rank))
+  const shape = [...value.shape]
+  axes.forEach((axis, i) => {
+    shape[axis] = wanted[i]!
+  })
+  call.grown(shape, value.size)
+  const begin = value.shape.map((n, i) => Math.max(0, Math.floor((n - shape[i]!) / 2)))
+  const size = value.shape.map((n, i) => Math.min(n, shape[i]!))
+  const pairs = size.map((n, i): [number, number] => {
+    const missing = shape[i]! - n
+    return [Math.floor(missing / 2), missing - Math.floor(missing / 2)]
+  })
+  return new Value(ops.pad(ops.slice(value.plain, begin, size), pairs), { type: value.type })
+}
+
 export const creationOperators: OperatorTable = {
   Constant: {
     run: constant,
@@ -150,4 +169,5 @@ export const creationOperators: OperatorTable = {
   Cast: { run: (call) => castTo(call.value(0), call.attributes.int('to', ElementType.FLOAT)), refuses: refusesType('to') },
   CastLike: { since: 15, run: (call) => castTo(call.value(0), call.value(1).type) },
   Pad: { reads: [1, 2, 3], run: pad },
+  CenterCropPad: { since: 18, reads: [1], run: centerCropPad },
 }

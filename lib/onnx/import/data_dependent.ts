@@ -80,7 +80,9 @@ function overlap(a: Box, b: Box): number {
   return shared / (area(a) + area(b) - shared)
 }
 
-/** For each batch and class, boxes by score; each drops those that overlap it too much. Rows are [batch, class, box]. */
+/**
+ * For each batch and class, boxes by score; each drops those that overlap it too much. Rows are [batch, class, box].
+ */
 function nonMaxSuppression(call: Call): Value {
   const [batch, count] = call.value(0).shape as [number, number]
   const classes = call.value(1).shape[1]!

@@ -1,4 +1,5 @@
 // Execution: the nodes of a checked graph one after the other, recorded in a trace or run at once.
+import { withDevice } from '../../core/device.js'
 import { currentTrace } from '../../core/graph.js'
 import type { Tensor } from '../../core/tensor.js'
 import { WeftError } from '../../core/error.js'
@@ -58,7 +59,10 @@ function* step(node: GraphNode, run: Run, scope: Scope): Steps<void> {
   }
 }
 
-/** What a node makes of constants: a constant. Made once for all programs, where weights and the file alone decide on it. */
+/**
+ * What a node makes of constants: a constant. Made once for all programs, where weights and the file alone decide on
+ * it.
+ */
 function foldedResult(call: Call): Result | Steps<Result> {
   const { node, inputs } = call
   const { frozen } = call.run
@@ -96,10 +100,10 @@ export function finish<T>(steps: Steps<T>): T {
   }
 }
 
-/** Drives steps to their end without blocking: values are read as the device gets there. */
-export async function finishLater<T>(steps: Steps<T>): Promise<T> {
+/** Drives steps on a device to their end without blocking: values are read as the device gets there. */
+export async function finishLater<T>(steps: Steps<T>, where: string): Promise<T> {
   for (;;) {
-    const { done, value } = steps.next()
+    const { done, value } = withDevice(where, () => steps.next())
     if (done) return value
     await value.load()
   }

@@ -19,6 +19,8 @@ export interface GraphNode {
   readonly attributes: Attributes
   readonly graphs: ReadonlyMap<string, Graph>
   readonly operator: Operator
+  /** Whether its first result has exactly one reader, a node of the same graph. */
+  readonly isReadOnce: boolean
 }
 
 export interface Graph {
@@ -84,9 +86,10 @@ export function graphOf(
   if (proto.sparseInitializer.length > 0) context.problems.push(`sparse initializers of graph '${proto.name}'`)
   const ordered = sorted(proto.node, known, outer, define, what)
   const all = new Set([...outer, ...known])
+  const reads = readsOf(proto)
   const free = new Set<string>()
   const nodes = ordered.map((node) => {
-    const made = nodeOf(node, context, all, path)
+    const made = nodeOf(node, context, all, path, reads)
     for (const name of [...made.inputs, ...[...made.graphs.values()].flatMap((graph) => [...graph.free])])
       if (name !== '' && !known.has(name)) free.add(name)
     return made
@@ -161,13 +164,31 @@ function sorted(
   return order
 }
 
+/** Values that have exactly one reader: one input of one node, and none of a graph inside or around. */
+function readsOf({ node, output }: GraphProto): ReadonlySet<string> {
+  const counts = new Map<string, number>()
+  const read = (name: string, times: number): void => void counts.set(name, (counts.get(name) ?? 0) + times)
+  for (const each of node) {
+    for (const name of each.input) read(name, 1)
+    for (const name of captured(each)) read(name, 2)
+  }
+  for (const { name } of output) read(name, 2)
+  return new Set([...counts].filter(([, count]) => count === 1).map(([name]) => name))
+}
+
 const WITHOUT: Operator = {
   run: () => {
     throw new Error('a node that cannot be computed')
   },
 }
 
-function nodeOf(proto: NodeProto, context: GraphContext, outer: ReadonlySet<string>, path: readonly string[]): GraphNode {
+function nodeOf(
+  proto: NodeProto,
+  context: GraphContext,
+  outer: ReadonlySet<string>,
+  path: readonly string[],
+  reads: ReadonlySet<string>,
+): GraphNode {
   if (context.count >= MOST_NODES) throw wrongFile(context.what, `more than ${MOST_NODES} nodes, those of functions counted at each call`)
   const id = context.count++
   const domain = domainOf(proto.domain)
@@ -177,7 +198,16 @@ function nodeOf(proto: NodeProto, context: GraphContext, outer: ReadonlySet<stri
   const graphs = new Map<string, Graph>()
   for (const { name, g } of proto.attribute) if (g) graphs.set(name, graphOf(g, context, outer, path))
   const attributes = new Attributes(proto.attribute)
-  const node = { ...base, id, domain, opset: opset ?? 1, inputs: proto.input, attributes, graphs }
+  const node = {
+    ...base,
+    id,
+    domain,
+    opset: opset ?? 1,
+    inputs: proto.input,
+    attributes,
+    graphs,
+    isReadOnce: reads.has(proto.output[0] ?? ''),
+  }
   const refuse = (why: string): GraphNode => {
     context.problems.push(`${nodeText(base)}: ${why}`)
     return { ...node, operator: WITHOUT }

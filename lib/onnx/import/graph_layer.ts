@@ -60,15 +60,16 @@ export class OnnxGraph extends Layer<LayerOptions, readonly Tensor[], readonly T
     const { values } = this
     for (const facts of this.checked.weights) {
       const { shape, isKernel, trainable, tensor } = facts
-      const stored = values?.(facts)
+      const value = values && initialValue(values(facts), isKernel)
       const dtype = weightDType(facts)
       const weight = this.addWeight({
         name: facts.name,
         shape: isKernel ? [...shape.slice(2), shape[1]!, shape[0]!] : shape,
         dtype,
         trainable,
-        initializer: stored === undefined ? 'zeros' : () => (isKernel ? kernelTensor(tensorOf(stored)) : tensorOf(stored)),
+        initializer: value === undefined ? 'zeros' : () => value,
       })
+      value?.dispose()
       this.byName.set(facts.name, { weight, facts: { ...facts, tensor } })
     }
     let count = 0
@@ -210,6 +211,15 @@ const weightDType = ({ name, tensor }: StoredWeight): DType => computedDType(dty
 function weightValue(weight: Variable, { isKernel, tensor }: StoredWeight, isFrozen: boolean): Value {
   const facts = { type: tensor.dataType, isFrozen }
   return isKernel ? new KernelValue(weight, facts) : new Value(weight, facts)
+}
+
+/** The values of a weight in the file, as it is stored here. */
+function initialValue(stored: StoredTensor, isKernel: boolean): Tensor {
+  const whole = tensorOf(stored)
+  if (!isKernel) return whole
+  const kernel = kernelTensor(whole)
+  whole.dispose()
+  return kernel
 }
 
 /** An input in the dtype in which the graph computes it. */

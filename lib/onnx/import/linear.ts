@@ -2,19 +2,39 @@
 import { sizeOf } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
+import { affineWeights } from './affine.js'
 import type { Call, OperatorTable } from './operator.js'
+import { type Affine, Value } from './values.js'
 
-function matMul(call: Call): Tensor {
-  return product(call.tensor(0), call.tensor(1))
+function matMul(call: Call): Value {
+  const [a, b] = [call.tensor(0), call.tensor(1)]
+  if (a.rank < 2 || b.rank !== 2) return new Value(ops.matMul(a, b))
+  const shape = [...a.shape.slice(0, -1), b.shape[1]!]
+  const rows = ops.reshape(a, [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!])
+  return affineProduct({ rows, weights: b, bias: undefined, shape }, call.remember([1]) !== undefined, call.node.isReadOnce)
 }
 
-/** Whole numbers are multiplied in float32, which is exact for bytes; rows of a sequence are rows of one product. */
-export function product(a: Tensor, b: Tensor): Tensor {
-  if (a.rank > 2 && b.rank === 2) {
-    const rows = sizeOf(a.shape.slice(0, -1))
-    return ops.reshape(ops.matMul(ops.reshape(a, [rows, a.shape.at(-1)!]), b), [...a.shape.slice(0, -1), b.shape[1]!])
+interface Product {
+  readonly rows: Tensor // [m, k]
+  readonly weights: Tensor // [k, n]
+  readonly bias: Tensor | undefined // [n]
+  /** Of the result: [..., n]. */
+  readonly shape: readonly number[]
+}
+
+/** A product with weights that take up what follows, where it has one reader. `isKept`: they stay the same. */
+function affineProduct(given: Product, isKept: boolean, isReadOnce: boolean): Value {
+  const { rows, weights, bias, shape } = given
+  const result = ops.matMul(rows, weights)
+  const y = ops.reshape(bias === undefined ? result : ops.add(result, bias), shape)
+  if (!isReadOnce) return new Value(y)
+  const channels = weights.shape[1]!
+  const apply: Affine['apply'] = (factor, shift, asker) => {
+    const remember = isKept ? asker.remember : undefined
+    const next = affineWeights(weights, bias, { factor, shift, channels }, remember)
+    return affineProduct({ ...given, ...next }, remember !== undefined, asker.isReadOnce)
   }
-  return ops.matMul(a, b)
+  return new Value(y, { affine: { axis: shape.length - 1, channels, apply } })
 }
 
 function gemm(call: Call): Tensor {

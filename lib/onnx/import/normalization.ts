@@ -32,7 +32,8 @@ function batchNormalization(call: Call): (Value | Tensor)[] {
     const kept: Remember = remember ?? ((_, make) => make())
     const factor = kept('factor', () => ops.mul(scale, ops.rsqrt(ops.add(variance, epsilon))))
     const shift = kept('shift', () => ops.sub(bias, ops.mul(mean, factor)))
-    if (value.rescaled !== undefined && currentTrace() !== undefined) return [value.rescaled(factor, shift, remember)]
+    if (value.affine !== undefined && currentTrace() !== undefined)
+      return [value.affine.apply(factor, shift, { remember, isReadOnce: call.node.isReadOnce })]
     return [new Value(ops.add(ops.mul(x.stored, perChannel(factor, x)), perChannel(shift, x)), { isLast: x.isLast })]
   }
   const momentum = attributes.float('momentum', 0.9)

@@ -2,11 +2,11 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import { WeftError } from '../../core/error.js'
 import { finished } from '../../core/flights.js'
-import { outsideTrace } from '../../core/graph.js'
 import type { DynamicShape } from '../../core/spec.js'
-import type { Tensor } from '../../core/tensor.js'
+import { type Tensor, Variable } from '../../core/tensor.js'
 import { isRecord } from '../../core/tree.js'
 import type { ApplyOptions } from '../../layers/layer.js'
+import { identity } from '../../ops/index.js'
 import { registerLoader } from '../../layers/serialize.js'
 import { freeOwned, isStream, leaves, type ModelData, type StreamSource, toTree, type Tree } from '../../model/feed.js'
 import { FunctionalModel, input, type TensorTree } from '../../model/functional.js'
@@ -18,8 +18,12 @@ import { ModelProtoSchema } from '../proto/onnx_pb.js'
 import { type CheckedModel, checkModel, type Port } from './checked_model.js'
 import { finishLater } from './execute.js'
 import { OnnxGraph, type WeightValues } from './graph_layer.js'
-import { type Frozen, nodeText } from './operator.js'
+import { type Frozen, isNotKnown, nodeText } from './operator.js'
 import { withoutWeights } from './weights.js'
+
+/** Changes of weights after which predict() makes no programs of its own for each, and calls that end this. */
+const MOST_CHANGES = 4
+const STEADY = 8
 
 /** One value, or a record of them by name. */
 const treeOf = <T>(names: readonly string[], values: readonly T[]): T | Record<string, T> =>
@@ -33,13 +37,19 @@ const nameOf = (name: string): string => name.replaceAll(/[^\w.-]/g, '_') || 'in
  * A network of an ONNX file. Its inputs and outputs have the names of the file: one of each is a Tensor, several are
  * records. Axes are in the file's order; integers of all widths but uint8 are int32; scalars are [1].
  */
-// biome-ignore lint/suspicious/noExplicitAny: what goes in and comes out, one Tensor or a record, is known by the file alone
+// biome-ignore lint/suspicious/noExplicitAny: the file alone knows whether it takes and gives a Tensor or a record
 export class OnnxModel extends FunctionalModel<any, any> {
   static override readonly className: string = 'OnnxModel'
   /** The layer that computes the graph. */
   readonly graph: OnnxGraph
   private readonly checked: CheckedModel
-  private predicting: { readonly key: string; readonly inference: Inference } | undefined
+  /** Calls of predict() under way. */
+  private running = 0
+  private readonly retired: Inference[] = []
+  private predicting: { readonly key: string; readonly inference: Inference; readonly isOwn: boolean } | undefined
+  /** How often weights have changed between calls of predict(), and calls since the last change. */
+  private rewrites = 0
+  private steady = 0
 
   constructor(checked: CheckedModel, values: WeightValues | undefined, options: { name?: string } = {}) {
     const graph = new OnnxGraph(checked, values)
@@ -83,7 +93,22 @@ export class OnnxModel extends FunctionalModel<any, any> {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: see above
-  override predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<any> {
+  override async predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<any> {
+    this.freeRetired()
+    this.running++
+    try {
+      return await this.predicted(x, options)
+    } catch (error) {
+      if (this.graph.isDynamic || !isNotKnown(error) || isStream(x)) throw error
+      // data of this shape take a way that the trial at import did not take
+      this.graph.isDynamic = true
+      return await this.predicted(x, options)
+    } finally {
+      this.running--
+    }
+  }
+
+  private predicted(x: ModelData | StreamSource, options: PredictOptions): Promise<TensorTree> {
     if (isStream(x)) return super.predict(x, options)
     const apart = this.isApart(x)
     if (this.graph.isDynamic || apart) return this.predictWhole(x, options)
@@ -103,17 +128,34 @@ export class OnnxModel extends FunctionalModel<any, any> {
     const precision = this.isCompiled ? this.compiled.precision : undefined
     const key = `${this.graph.place} ${precision} ${this.graph.lastWrite}`
     if (this.predicting?.key !== key) {
-      // a predict() under way goes on with the old ones
+      this.rewrites++
+      this.steady = 0
+    } else if (++this.steady >= STEADY) this.rewrites = 0
+    // where weights change again and again, as between steps of training, programs that read them are kept
+    if (this.rewrites > MOST_CHANGES) {
+      this.predicting = { key, inference: super.inference(), isOwn: false }
+      return this.predicting.inference
+    }
+    if (this.predicting?.key !== key || !this.predicting.isOwn) {
+      if (this.predicting?.isOwn) this.retired.push(this.predicting.inference)
+      this.freeRetired()
       const frozen: Frozen = { lasting: new WeakSet(), results: new Map(), tensors: new Map() }
       const apply = (x: TensorTree, options: ApplyOptions): unknown => this.graph.whileFrozen(frozen, () => this.apply(x, options))
       const inference = new Inference({ name: this.name, apply } as unknown as AnyModel, precision === undefined ? {} : { precision })
-      this.predicting = { key, inference }
+      this.predicting = { key, inference, isOwn: true }
     }
     return this.predicting.inference
   }
 
+  /** Frees programs for earlier weights, unless a predict() under way still goes on with them. */
+  private freeRetired(): void {
+    if (this.running > 0) return
+    for (const inference of this.retired.splice(0)) inference.dispose()
+  }
+
   override dispose(): void {
-    this.predicting?.inference.dispose()
+    if (this.predicting?.isOwn) this.retired.push(this.predicting.inference)
+    for (const inference of this.retired.splice(0)) inference.dispose()
     super.dispose()
   }
 
@@ -134,9 +176,11 @@ export class OnnxModel extends FunctionalModel<any, any> {
       const tree = toTree('x', x, owned, this.device, false)
       if (!this.graph.isDynamic) return await this.finished(this.inference().onBatch(tree) as TensorTree)
       const list = this.listOf(tree)
-      const entries = await finishLater(outsideTraceSteps(this.graph.steps(list, false)))
+      const entries = await finishLater(this.graph.steps(list, false), this.device)
       signal?.throwIfAborted()
-      return await this.finished(treeOf(this.outputNames, this.graph.tensorsOf(entries, list)) as TensorTree)
+      // what goes in, and weights, belong to others
+      const outputs = this.graph.tensorsOf(entries, list).map((t) => (list.includes(t) || t instanceof Variable ? identity(t) : t))
+      return await this.finished(treeOf(this.outputNames, outputs) as TensorTree)
     } finally {
       freeOwned(owned)
     }
@@ -150,7 +194,11 @@ export class OnnxModel extends FunctionalModel<any, any> {
   /** The inputs in the graph's order. */
   private listOf(tree: Tree): Tensor[] {
     const { inputs } = this.checked
-    if (!isRecord(tree)) return [tree].flat() as Tensor[]
+    if (!isRecord(tree)) {
+      const list = [tree].flat() as Tensor[]
+      if (list.length === inputs.length) return list
+      throw this.error('ERR_ARGUMENT', `the model takes ${inputs.length} inputs (${this.inputNames.join(', ')}), got ${list.length}`)
+    }
     return inputs.map(({ name }) => {
       const t = (tree as Record<string, Tensor>)[name]
       if (t === undefined)
@@ -177,8 +225,6 @@ export class OnnxModel extends FunctionalModel<any, any> {
     return { name: this.name, onnx: Buffer.from(bytes).toString('base64'), ...(this.trainable ? {} : { trainable: false }) }
   }
 }
-
-const outsideTraceSteps = <T>(steps: T): T => outsideTrace(() => steps)
 
 registerLoader('OnnxModel', (config) => {
   const { onnx, name } = config

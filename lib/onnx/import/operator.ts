@@ -246,6 +246,12 @@ export class NotKnown extends WeftError {
   }
 }
 
+/** Whether an error says so, or the one that it is made of. */
+export function isNotKnown(error: unknown): boolean {
+  for (let at = error; at instanceof WeftError; at = at.cause) if (at instanceof NotKnown) return true
+  return false
+}
+
 /** How errors name a node. */
 export const nodeText = ({ op, name, outputs }: { op: string; name: string; outputs: readonly string[] }): string =>
   name === '' ? `${op} (of output '${outputs.find((output) => output !== '') ?? ''}')` : `${op} '${name}'`

@@ -7,7 +7,9 @@ const END = '<!-- end of operators -->'
 /** Number of operators. */
 export const operatorCount: number = FAMILIES.reduce((sum, { operators }) => sum + Object.keys(operators).length, 0)
 
-/** The table as Markdown: one row for each family; an operator with the first version that has it, where that is not 1. */
+/**
+ * The table as Markdown: one row for each family; an operator with the first version that has it, where that is not 1.
+ */
 export function operatorTable(): string {
   const rows = FAMILIES.map(({ title, operators }) => {
     const names = Object.entries(operators).map(([name, { since = 1 }]) => (since > 7 ? `${name} (${since})` : name))

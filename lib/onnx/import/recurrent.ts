@@ -58,7 +58,7 @@ function recurrent(count: number, standard: readonly string[], cell: Cell) {
     }
     // a length for each sequence: the steps behind it are no data
     const steps = ops.arange(0, t, 1, made('int32'))
-    const known = call.optional(4)?.numbers
+    const known = call.optional(4)?.atHand
     const full = known?.every((length) => length === t)
     const mask = call.has(4) && !full ? ops.less(steps, ops.reshape(ops.cast(call.tensor(4), 'int32'), [-1, 1])) : undefined
     const names = attributes.strings('activations') ?? directions.flatMap(() => standard)

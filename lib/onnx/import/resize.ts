@@ -26,7 +26,10 @@ interface Method {
   readonly antialias: boolean
 }
 
-/** The place in the axis that place `at` of the result stands for (the operator's text, 'coordinate_transformation_mode'). */
+/**
+ * The place in the axis that place `at` of the result stands for (the operator's text,
+ * 'coordinate_transformation_mode').
+ */
 function coordinate(at: number, { from, to, scale, roi }: Axis, mode: string): number {
   // the extent before it was rounded down
   const length = from * scale

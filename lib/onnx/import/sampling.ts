@@ -2,7 +2,7 @@
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
 import { type Call, made, type OperatorTable } from './operator.js'
-import { Value } from './values.js'
+import { numbersTensor, Value } from './values.js'
 
 /** Values of images [n, h·w, c] at whole places y, x [n, m], which are inside: [n, m, c]. */
 function taken(images: Tensor, width: number, y: Tensor, x: Tensor): Tensor {
@@ -97,7 +97,10 @@ function gridSample(call: Call): Value {
   return new Value(ops.reshape(result, [n, gh, gw, c]), { isLast: true })
 }
 
-/** Regions [r, 4] of images, each averaged (or its maximum taken) over places between pixels: [r, c, h', w'] (He et al. 2017). */
+/**
+ * Regions [r, 4] of images, each averaged (or its maximum taken) over places between pixels: [r, c, h', w'] (He et al.
+ * 2017).
+ */
 function roiAlign(call: Call): Value {
   const { attributes } = call
   const images = call.value(0).last
@@ -151,7 +154,26 @@ function roiAlign(call: Call): Value {
   return new Value(isMax ? ops.max(cells, [2, 4]) : ops.mean(cells, [2, 4]), { isLast: true })
 }
 
+/** Places from -1 to 1 of images [n, c, h, w], turned by matrices [n, 2, 3]: [n, h, w, 2]. */
+function affineGrid(call: Call): Tensor {
+  const theta = call.tensor(0)
+  const [n, , h, w] = call.numbers(1) as [number, number, number, number]
+  call.grown([n, h, w, 2])
+  const isAligned = call.attributes.int('align_corners', 0) !== 0
+  const line = (count: number): number[] =>
+    Array.from({ length: count }, (_, i) => (isAligned ? (count === 1 ? -1 : (2 * i) / (count - 1) - 1) : (2 * i + 1) / count - 1))
+  const [rows, columns] = [line(call.host(h, 'rows')), line(call.host(w, 'columns'))]
+  const places = rows.flatMap((y) => columns.flatMap((x) => [x, y, 1]))
+  const points = numbersTensor(places, [1, h * w, 3], theta.dtype)
+  return ops.reshape(ops.matMul(points, theta, { transposeB: true }), [n, h, w, 2])
+}
+
 export const samplingOperators: OperatorTable = {
+  AffineGrid: {
+    since: 20,
+    reads: [1],
+    run: affineGrid,
+  },
   GridSample: { since: 16, run: gridSample },
   RoiAlign: {
     since: 10,

@@ -1,8 +1,9 @@
 // Selection: values at indices, and values put there.
-import { isFloat, sizeOf } from '../../core/spec.js'
+import { isFloat, type Shape, sizeOf } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import * as ops from '../../ops/index.js'
 import { type Call, made, type OperatorTable } from './operator.js'
+import { lasting } from './lasting.js'
 import { numbersTensor, Value } from './values.js'
 
 /** Indices from the end, below 0, as those from the front. */
@@ -13,7 +14,7 @@ export const fromFront = (indices: Tensor, n: number): Tensor => {
 
 /** Known indices are brought to the front on the host. */
 function places(value: Value, n: number, call: Call): Tensor {
-  const known = value.isKnown && value.size <= 4096 ? value.numbers : undefined
+  const known = value.size <= 4096 ? value.atHand : undefined
   if (known === undefined) return fromFront(value.plain, n)
   const wrong = known.find((index) => index < -n || index >= n)
   if (wrong !== undefined) throw call.error(`index ${wrong} is out of range for ${n} values`)
@@ -131,40 +132,40 @@ function put(call: Call, x: Tensor, at: Tensor, updates: Tensor, known: readonly
   return putRows(x, at, updates, meeting)
 }
 
+/** Positions that follow from indices: those of constant indices are constants too. */
+const positions = (indices: Value, make: () => Tensor): Tensor => (indices.isKnown ? lasting(make) : make())
+
 function scatterNd(call: Call): Value {
-  const value = call.value(0)
+  const [value, indices] = [call.value(0), call.value(1)]
   const x = value.plain
-  const indices = ops.cast(call.tensor(1), 'int32')
   const k = indices.shape.at(-1)!
   const rows = sizeOf(x.shape.slice(0, k))
   const columns = sizeOf(x.shape.slice(k))
-  const at = ops.reshape(flatPlaces(indices, x.shape), [-1])
-  const known = call.value(1).isKnown ? new Value(at).numbers : undefined
+  const at = positions(indices, () => ops.reshape(flatPlaces(ops.cast(indices.plain, 'int32'), x.shape), [-1]))
   const updates = ops.reshape(call.tensor(2), [at.shape[0]!, columns])
-  return new Value(ops.reshape(put(call, ops.reshape(x, [rows, columns]), at, updates, known), x.shape), { type: value.type })
+  const result = put(call, ops.reshape(x, [rows, columns]), at, updates, new Value(at).atHand)
+  return new Value(ops.reshape(result, x.shape), { type: value.type })
+}
+
+/** Indices along an axis as positions in the whole tensor, one for each update. */
+function elementPlaces(given: Tensor, shape: Shape, axis: number): Tensor {
+  const indices = fromFront(given, shape[axis]!)
+  let flat = ops.mul(indices, sizeOf(shape.slice(axis + 1)))
+  indices.shape.forEach((extent, i) => {
+    if (i === axis) return
+    const along = ops.mul(ops.arange(0, extent, 1, made('int32')), sizeOf(shape.slice(i + 1)))
+    const aligned = indices.shape.map((_, j) => (j === i ? extent : 1))
+    flat = ops.add(flat, ops.reshape(along, aligned))
+  })
+  return ops.reshape(flat, [-1])
 }
 
 function scatterElements(call: Call): Value {
   const value = call.value(0)
   const x = value.plain
   const axis = call.axis(call.attributes.int('axis', 0), x.rank)
-  const indices = fromFront(call.tensor(1), x.shape[axis]!)
-  // the position of each update in the whole tensor
-  let flat = ops.mul(indices, sizeOf(x.shape.slice(axis + 1)))
-  indices.shape.forEach((extent, i) => {
-    if (i === axis) return
-    const along = ops.mul(ops.arange(0, extent, 1, made('int32')), sizeOf(x.shape.slice(i + 1)))
-    flat = ops.add(
-      flat,
-      ops.reshape(
-        along,
-        indices.shape.map((_, j) => (j === i ? extent : 1)),
-      ),
-    )
-  })
-  const at = ops.reshape(flat, [-1])
-  const known = call.value(1).isKnown ? new Value(at).numbers : undefined
-  const result = put(call, ops.reshape(x, [-1, 1]), at, ops.reshape(call.tensor(2), [-1, 1]), known)
+  const at = positions(call.value(1), () => elementPlaces(call.tensor(1), x.shape, axis))
+  const result = put(call, ops.reshape(x, [-1, 1]), at, ops.reshape(call.tensor(2), [-1, 1]), new Value(at).atHand)
   return new Value(ops.reshape(result, x.shape), { type: value.type })
 }
 

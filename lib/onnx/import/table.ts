@@ -1,6 +1,7 @@
 // The operators that can be computed, by their domain and name.
 import { activationOperators } from './activation.js'
 import { arithmeticOperators } from './arithmetic.js'
+import { bitwiseOperators } from './bitwise.js'
 import { controlOperators } from './control.js'
 import { convOperators } from './conv.js'
 import { creationOperators } from './creation.js'
@@ -26,6 +27,7 @@ import { trainingOperators } from './training.js'
 /** Families of operators, each with the heading it has in docs/onnx-import.md. */
 export const FAMILIES: readonly { readonly title: string; readonly domain: string; readonly operators: OperatorTable }[] = [
   { title: 'Arithmetic, comparison, logic', domain: '', operators: arithmeticOperators },
+  { title: 'Logic of bits', domain: '', operators: bitwiseOperators },
   { title: 'Functions of single values', domain: '', operators: mathOperators },
   { title: 'Activations', domain: '', operators: activationOperators },
   { title: 'Reductions', domain: '', operators: reduceOperators },

@@ -1,6 +1,6 @@
 // Values of an ONNX graph while it runs: tensors with the order their axes are stored in, and sequences of them.
 import { tensor } from '../../core/create.js'
-import { outsideTrace } from '../../core/graph.js'
+import { currentTrace, outsideTrace } from '../../core/graph.js'
 import type { DType, Shape } from '../../core/spec.js'
 import { type Tensor, Variable } from '../../core/tensor.js'
 import { cast, reshape, transpose } from '../../ops/index.js'
@@ -26,11 +26,36 @@ export const computedDType = (dtype: DType): DType => (dtype === 'int8' || dtype
 /** Keeps what is made of values that stay the same: made at the first call with this key. */
 export type Remember = (key: string, make: () => Tensor) => Tensor
 
+/** The node that makes something of a value: what it may keep, and whether its own result has one reader alone. */
+export interface Asker {
+  readonly remember: Remember | undefined
+  readonly isReadOnce: boolean
+}
+
+/** How a linear function of weights becomes another one, at no price: its result has one reader, who asks for it. */
+export interface Affine {
+  /** The axis of the value along which factors and shifts differ, and its extent. */
+  readonly axis: number
+  readonly channels: number
+  /** factor·value + shift; one number or one for each channel. */
+  readonly apply: (factor: Tensor | undefined, shift: Tensor | undefined, asker: Asker) => Value
+}
+
+/**
+ * A value as factor·base + shift, numbers that stay the same: a convolution that reads it takes them into its weights.
+ */
+export interface Linear {
+  readonly base: Value
+  readonly factor: Tensor
+  readonly shift: Tensor | undefined
+}
+
 interface ValueFacts {
   isLast?: boolean
   type?: ElementType
   isFrozen?: boolean
-  rescaled?: (factor: Tensor, shift: Tensor, remember: Remember | undefined) => Value
+  affine?: Affine
+  linear?: Linear
 }
 
 /** One tensor of a graph. Its shape is the one that the graph speaks of, wherever the channels are stored. */
@@ -41,19 +66,21 @@ export class Value {
   readonly isLast: boolean
   /** The element type in the graph: int8 and int64 are computed in int32. */
   readonly type: ElementType
-  /** The value times `factor` plus `shift`, vectors of channels, at the price of the value itself. */
-  readonly rescaled: ((factor: Tensor, shift: Tensor, remember: Remember | undefined) => Value) | undefined
+  /** How a product and a sum that follow become a part of what made the value. */
+  readonly affine: Affine | undefined
+  readonly linear: Linear | undefined
   /** A weight that does not change as long as the program is used. */
   private readonly isFrozen: boolean
   private other: Tensor | undefined
   private read: readonly number[] | undefined
 
-  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, rescaled }: ValueFacts = {}) {
+  constructor(stored: Tensor, { isLast = false, type = elementTypeOf(stored.dtype), isFrozen = false, affine, linear }: ValueFacts = {}) {
     this.stored = stored
     this.isLast = isLast && stored.rank > 2
     this.type = type
     this.isFrozen = isFrozen
-    this.rescaled = rescaled
+    this.affine = affine
+    this.linear = linear
   }
 
   get dtype(): DType {
@@ -93,6 +120,11 @@ export class Value {
   /** Whether the values are there and stay: not while a function is traced, and not those of weights. */
   get isKnown(): boolean {
     return this.read !== undefined || this.isConstant
+  }
+
+  /** The values where they need not be waited for: constants of a recording, and what was read before. */
+  get atHand(): readonly number[] | undefined {
+    return this.read ?? (this.isConstant && currentTrace() !== undefined ? this.numbers : undefined)
   }
 
   /** The values, in order, where they are known already. Blocks until the device gets there. */

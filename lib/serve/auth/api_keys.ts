@@ -1,9 +1,10 @@
 // API keys: random, kept as hashes in a file, read again when the file changes.
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable, show } from '../../core/options.js'
 import { type Authenticator, type CredentialHeaders, Principal, ROLES, type Role, unauthenticated } from './principal.js'
+import { WatchedFiles } from '../watched_files.js'
 import { checkRate, type Rate } from './rates.js'
 
 /** A key as the file has it: { "keys": [...] }. */
@@ -59,36 +60,23 @@ interface Known {
 const CHECK_MS = 500
 
 export class ApiKeys implements Authenticator {
-  private keys: ReadonlyMap<string, Known>
-  private stamp: string
-  private readonly timer: NodeJS.Timeout
+  private readonly keys: WatchedFiles<ReadonlyMap<string, Known>>
 
   /**
    * ERR_FORMAT where the file is not as it should be. `failed` is told when it is not later on; the keys stay as they
    * were.
    */
   constructor(
-    private readonly file: string,
+    file: string,
     failed: (error: unknown) => void,
     private readonly now: () => number = Date.now,
   ) {
-    this.stamp = stampOf(file)
-    this.keys = read(file)
-    this.timer = setInterval(() => {
-      try {
-        this.refresh()
-      } catch (error) {
-        failed(error)
-      }
-    }, CHECK_MS).unref()
+    this.keys = new WatchedFiles([file], () => read(file), failed, CHECK_MS)
   }
 
   /** Reads the file again if it was changed. */
   refresh(): void {
-    const stamp = stampOf(this.file)
-    if (stamp === this.stamp) return
-    this.keys = read(this.file)
-    this.stamp = stamp
+    this.keys.refresh()
   }
 
   authenticate({ authorization, apiKey }: CredentialHeaders): Principal {
@@ -97,20 +85,19 @@ export class ApiKeys implements Authenticator {
     // both, or none: it is not clear who asks
     if (key === undefined || (bearer !== undefined && apiKey !== undefined) || !KEY.test(key)) throw unauthenticated()
     // found by its hash: how long that takes tells nothing of the key
-    const known = this.keys.get(hashOf(key))
+    const known = this.keys.current.get(hashOf(key))
     if (known === undefined || known.expires <= this.now()) throw unauthenticated()
     return known.principal
   }
 
   close(): void {
-    clearInterval(this.timer)
+    this.keys.close()
   }
 }
 
-function stampOf(file: string): string {
+function textOf(file: string): string {
   try {
-    const { mtimeMs, size, ino } = statSync(file)
-    return `${mtimeMs} ${size} ${ino}`
+    return readFileSync(file, 'utf8')
   } catch (cause) {
     throw new WeftError('ERR_FORMAT', `the file of API keys ${file} cannot be read`, {
       cause,
@@ -130,9 +117,9 @@ export function readApiKeys(text: string, file: string): ApiKeyEntry[] {
   }
 }
 
-const read = (file: string): Map<string, Known> =>
+const read = (file: string): ReadonlyMap<string, Known> =>
   new Map(
-    readApiKeys(readFileSync(file, 'utf8'), file).map(({ id, hash, roles, models, expires, rate }): [string, Known] => {
+    readApiKeys(textOf(file), file).map(({ id, hash, roles, models, expires, rate }): [string, Known] => {
       const principal = new Principal(id, new Set(roles), models && new Set(models), rate)
       return [hash, { principal, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) }]
     }),

@@ -22,15 +22,20 @@ export class Gate implements Authenticator {
     this.rates = new Rates(clock)
   }
 
-  async authenticate(headers: CredentialHeaders): Promise<Principal> {
+  authenticate(headers: CredentialHeaders): Principal | Promise<Principal> {
     try {
-      return await this.inner.authenticate(headers)
+      const principal = this.inner.authenticate(headers)
+      return principal instanceof Promise ? principal.catch((error: unknown) => this.refuse(error, headers)) : principal
     } catch (error) {
-      const wrong = (error as { code?: unknown }).code === 'ERR_UNAUTHENTICATED'
-      if (wrong && !this.rates.take(`from ${headers.address ?? ''}`, FAILURES))
-        throw new WeftError('ERR_OVERLOADED', 'too many requests with wrong credentials came from there')
-      throw error
+      return this.refuse(error, headers)
     }
+  }
+
+  private refuse(error: unknown, { address = '' }: CredentialHeaders): never {
+    const wrong = (error as { code?: unknown }).code === 'ERR_UNAUTHENTICATED'
+    if (wrong && !this.rates.take(`from ${address}`, FAILURES))
+      throw new WeftError('ERR_OVERLOADED', 'too many requests with wrong credentials came from there')
+    throw error
   }
 
   admit({ id, rate = this.options.rate }: Principal, roles: readonly Role[]): void {

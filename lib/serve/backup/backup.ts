@@ -9,7 +9,7 @@ import { isStagingName, removeLeftovers, stagingName } from '../../io/leftovers.
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { writeAll } from '../../io/safetensors.js'
-import { isSystemError, systemError } from '../../core/system_error.js'
+import { systemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { chunksOf, factsOfFile } from '../publishing/publish.js'
 import { Signer } from '../publishing/signed_manifest.js'
@@ -107,13 +107,8 @@ async function take(root: string, backups: string, full: boolean): Promise<Taken
 
 /** Stores a file unless it is there; undefined where the file is gone. */
 async function keep(file: string, backups: string, full: boolean): Promise<{ facts: FileFacts; stored: number } | undefined> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(file)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
+  const opened = await RegularFile.openIfThere(file)
+  if (opened === undefined) return undefined
   try {
     const hash = createHash('sha256')
     for await (const chunk of chunksOf(opened)) hash.update(chunk)
@@ -126,15 +121,10 @@ async function keep(file: string, backups: string, full: boolean): Promise<{ fac
 }
 
 async function isStored(object: string, { bytes, sha256 }: FileFacts, full: boolean): Promise<boolean> {
-  try {
-    if (full) return (await factsOfFile(object)).sha256 === sha256
-    const opened = await RegularFile.open(object)
-    await opened.close()
-    return opened.size === bytes
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return false
-    throw error
-  }
+  const opened = await RegularFile.openIfThere(object)
+  if (opened === undefined) return false
+  await opened.close()
+  return full ? (await factsOfFile(object)).sha256 === sha256 : opened.size === bytes
 }
 
 /** Copies the file to its object, which is named by what was written. */

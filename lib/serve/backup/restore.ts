@@ -91,9 +91,8 @@ async function write(backups: string, { files }: Snapshot, prepared: string): Pr
     const place = path.join(prepared, ...name.split('/'))
     await makeFolder(path.dirname(place))
     for (let folder = path.dirname(place); folder !== prepared; folder = path.dirname(folder)) folders.add(folder)
-    const object = await RegularFile.open(objectPath(backups, sha256)).catch((cause: unknown) => {
-      throw isSystemError(cause, 'ENOENT') ? new WeftError('ERR_FORMAT', `restore: '${name}' is missing in ${backups}`, { cause }) : cause
-    })
+    const object = await RegularFile.openIfThere(objectPath(backups, sha256))
+    if (object === undefined) throw new WeftError('ERR_FORMAT', `restore: '${name}' is missing in ${backups}`)
     try {
       const hash = createHash('sha256')
       await writeNew(place, async (handle) => {

@@ -8,7 +8,6 @@ import { WeftError } from '../../core/error.js'
 import { isRecord } from '../../core/tree.js'
 import type { FileFacts } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { isSystemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { replaceText, writeText } from '../publishing/publish.js'
 import { factsOf, type Signer, type Trust } from '../publishing/signed_manifest.js'
@@ -73,8 +72,8 @@ export async function readSnapshot(backups: string, wanted: string | undefined, 
       },
     )
   const file = snapshotPath(backups, id)
-  const text = (await textOf(file))!
-  trust?.check('snapshot', `snapshot ${id}`, text, await textOf(`${file}.sig`))
+  const text = (await RegularFile.textIfThere(file))!
+  trust?.check('snapshot', `snapshot ${id}`, text, await RegularFile.textIfThere(`${file}.sig`))
   const broken = (why: string): WeftError => new WeftError('ERR_FORMAT', `${file} is not a whole snapshot: ${why}`)
   let json: unknown
   try {
@@ -94,13 +93,3 @@ export async function readSnapshot(backups: string, wanted: string | undefined, 
 /** Whether a path stays below the folder it is put into, on every system. */
 const isInside = (name: string): boolean =>
   !/[\\\0:]/.test(name) && name.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
-
-async function textOf(file: string): Promise<string | undefined> {
-  try {
-    const opened = await RegularFile.open(file)
-    return await opened.text().finally(() => opened.close())
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
-}

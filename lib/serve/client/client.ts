@@ -15,7 +15,7 @@ import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { loadTracing, outgoingTraceparent, parseTraceparent } from '../tracing.js'
 import { GrpcTransport } from './grpc.js'
 import { RestTransport, retryAfterOf } from './rest.js'
-import type { Ask, Transport } from './transport.js'
+import type { Ask, GenerateAsk, GeneratedPart, Transport } from './transport.js'
 
 export interface ConnectOptions {
   /** An API key, or a token of an identity provider. */
@@ -50,6 +50,28 @@ export interface InferOptions extends CallOptions {
   priority?: number
 }
 
+export interface GenerateOptions extends CallOptions {
+  /** A text, or token ids. */
+  prompt: string | readonly number[]
+  /** Tokens to generate at most. Default 100. */
+  maxTokens?: number
+  /** Logits are divided by it: below 1 likely tokens become likelier; 0: always the likeliest token. Default 1. */
+  temperature?: number
+  /** Draws from the k likeliest tokens only. Default: from all. */
+  topK?: number
+  /** Draws from the likeliest tokens that together have this probability, in (0, 1], only. Default 1. */
+  topP?: number
+  /** The same text for each request with it. */
+  seed?: number
+  /** Ends the text when one of these ids is drawn. Default: the tokenizer's. */
+  stopTokens?: readonly number[]
+  /** A number or a label. Default: the server's choice. */
+  version?: string | number
+  id?: string
+  /** 1 is the highest. */
+  priority?: number
+}
+
 export interface InferResult {
   readonly outputs: Record<string, Tensor>
   readonly model: string
@@ -69,6 +91,19 @@ const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number', 
 const INFER: OptionTable<InferOptions> = {
   inputs: 'object',
   outputs: 'list',
+  version: 'any',
+  id: 'string',
+  priority: 'integer',
+  ...CALL,
+}
+const GENERATE: OptionTable<GenerateOptions> = {
+  prompt: 'any',
+  maxTokens: 'integer',
+  temperature: 'number',
+  topK: 'integer',
+  topP: 'number',
+  seed: 'integer',
+  stopTokens: 'list',
   version: 'any',
   id: 'string',
   priority: 'integer',
@@ -106,6 +141,23 @@ export class Client {
     })
   }
 
+  /**
+   * The text that continues the prompt, part by part as its tokens are drawn; the last part has `finish`. Throws as
+   * `infer` rejects. Leaving the loop ends the text on the server. `timeoutMs` is for the whole text.
+   */
+  generate(model: string, options: GenerateOptions): AsyncGenerator<GeneratedPart, void, undefined> {
+    checkCall('generate(model, options)', arguments)
+    checkOptions('generate', options ?? null, GENERATE, 'model')
+    const { prompt, maxTokens, temperature, topK, topP, seed, stopTokens, version = '', id, priority } = options
+    if (typeof prompt !== 'string' && !(Array.isArray(prompt) && prompt.every(Number.isInteger)))
+      throw new WeftError('ERR_ARGUMENT', `generate: prompt is a text or a list of token ids, got ${show(prompt)}`, {
+        hint: "Write client.generate('writer', { prompt: 'Once' })",
+      })
+    const numbers = { max_tokens: maxTokens, temperature, top_k: topK, top_p: topP, seed, priority }
+    const parameters = Object.fromEntries(Object.entries(numbers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+    return this.parts({ model, version: String(version), id, prompt, stopTokens, parameters }, options)
+  }
+
   serverMetadata(options: CallOptions = {}): Promise<ServerMetadata> {
     return this.call(options, (ask) => this.transport.serverMetadata(ask))
   }
@@ -133,6 +185,21 @@ export class Client {
   }
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  private async *parts(what: Omit<GenerateAsk, keyof Ask>, options: CallOptions): AsyncGenerator<GeneratedPart, void, undefined> {
+    // nothing is tried again once there is a part
+    const { parts, first } = await this.call(options, async (ask) => {
+      const parts = this.transport.generate({ ...ask, ...what })
+      return { parts, first: await parts.next() }
+    })
+    if (first.done) return
+    try {
+      yield first.value
+      yield* parts
+    } finally {
+      await parts.return()
+    }
   }
 
   /** Tries again, with growing random pauses, while the server is too busy and there is time. */

@@ -11,13 +11,22 @@ import {
 import * as grpc from '@grpc/grpc-js'
 import { WeftError } from '../../core/error.js'
 import { pathOf } from '../grpc/codec.js'
-import { GRPCInferenceService, type InferParameter } from '../grpc/inference_pb.js'
+import {
+  GRPCInferenceService,
+  type InferParameter,
+  type ModelInferRequest,
+  ModelInferRequestSchema,
+  type ModelInferResponse,
+  type ModelStreamInferResponse,
+} from '../grpc/inference_pb.js'
 import { checkDatatype } from '../protocol/datatypes.js'
-import { checkBytes, type TensorSpec, type WireTensor } from '../protocol/tensors.js'
+import { checkBytes, joinBytes, eachBytes, type TensorSpec, type WireTensor } from '../protocol/tensors.js'
 import type { IndexEntry, VersionState } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { errorOf } from '../status.js'
-import type { Ask, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
+import { FINISH, IDS, integersOf, LAST, STATUS, STOP_TOKENS, TEXT } from '../grpc/stream_infer.js'
+import type { Finish } from '../generation.js'
+import type { Ask, GenerateAsk, GeneratedPart, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
 
 const { method } = GRPCInferenceService
 type Parameters = Record<string, { parameterChoice: InferParameter['parameterChoice'] }>
@@ -60,6 +69,36 @@ export class GrpcTransport implements Transport {
     }
   }
 
+  async *generate(ask: GenerateAsk): AsyncGenerator<GeneratedPart, void, undefined> {
+    const { signal, timeoutMs, traceparent } = ask
+    const rpc = method.modelStreamInfer
+    const call = this.client.makeBidiStreamRequest(
+      pathOf(rpc.parent, rpc),
+      (message: ModelInferRequest) => Buffer.from(toBinary(rpc.input, message)),
+      (bytes: Buffer) => fromBinary(rpc.output, bytes),
+      this.metadataOf(traceparent),
+      { deadline: Date.now() + timeoutMs },
+    )
+    const cancel = (): void => call.cancel()
+    signal?.addEventListener('abort', cancel, { once: true })
+    try {
+      call.write(generateMessageOf(ask))
+      call.end()
+      for await (const { errorMessage, inferResponse } of call as AsyncIterable<ModelStreamInferResponse>) {
+        if (errorMessage !== '') throw errorOf('grpc', statusIn(inferResponse), errorMessage)
+        yield partOf(inferResponse)
+      }
+    } catch (cause) {
+      if (signal?.aborted) throw signal.reason
+      if (cause instanceof WeftError) throw cause
+      throw failureOf(cause as grpc.ServiceError)
+    } finally {
+      signal?.removeEventListener('abort', cancel)
+      // a reader that stops early ends the text
+      call.cancel()
+    }
+  }
+
   async serverMetadata(ask: Ask): Promise<ServerMetadata> {
     const { name, version, extensions } = await this.ask(method.serverMetadata, ask, {})
     return { name, version, extensions }
@@ -91,13 +130,17 @@ export class GrpcTransport implements Transport {
     this.client.close()
   }
 
+  private metadataOf(traceparent: string | undefined): grpc.Metadata {
+    const metadata = this.metadata.clone()
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent)
+    return metadata
+  }
+
   private ask<I extends DescMessage, O extends DescMessage>(
     rpc: DescMethodUnary<I, O>,
     { signal, timeoutMs, traceparent }: Ask,
     init: MessageInitShape<I>,
   ): Promise<MessageShape<O>> {
-    const metadata = this.metadata.clone()
-    if (traceparent !== undefined) metadata.set('traceparent', traceparent)
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason) // its event has passed: the call would wait for its deadline
       const call = this.client.makeUnaryRequest(
@@ -105,21 +148,71 @@ export class GrpcTransport implements Transport {
         (message: MessageShape<I>) => Buffer.from(toBinary(rpc.input, message)),
         (bytes: Buffer) => fromBinary(rpc.output, bytes),
         create(rpc.input, init),
-        metadata,
+        this.metadataOf(traceparent),
         { deadline: Date.now() + timeoutMs },
         (error, reply) => {
           signal?.removeEventListener('abort', cancel)
           if (signal?.aborted) reject(signal.reason)
-          else if (error) {
-            const seconds = Number(error.metadata?.get('retry-after')[0] ?? Number.NaN)
-            reject(
-              Object.assign(errorOf('grpc', error.code, error.details), Number.isFinite(seconds) ? { retryAfterMs: seconds * 1000 } : {}),
-            )
-          } else resolve(reply!)
+          else if (error) reject(failureOf(error))
+          else resolve(reply!)
         },
       )
       const cancel = (): void => call.cancel()
       signal?.addEventListener('abort', cancel, { once: true })
     })
+  }
+}
+
+function failureOf(error: grpc.ServiceError): WeftError {
+  const seconds = Number(error.metadata?.get('retry-after')[0] ?? Number.NaN)
+  return Object.assign(
+    errorOf('grpc', error.code, error.details ?? error.message),
+    Number.isFinite(seconds) ? { retryAfterMs: seconds * 1000 } : {},
+  )
+}
+
+function generateMessageOf({ model, version, id, prompt, stopTokens, parameters, timeoutMs }: GenerateAsk): ModelInferRequest {
+  const numbers = { ...parameters, timeout: Math.ceil(timeoutMs * 1000) }
+  const integers = (name: string, values: readonly number[], shape: number[]) =>
+    ({ name, datatype: 'INT32', shape: shape.map(BigInt), bytes: new Uint8Array(Int32Array.from(values).buffer) }) as const
+  const inputs = [
+    typeof prompt === 'string'
+      ? { name: TEXT, datatype: 'BYTES', shape: [1n], bytes: joinBytes([new TextEncoder().encode(prompt)]) }
+      : integers(IDS, prompt, [1, prompt.length]),
+    ...(stopTokens === undefined ? [] : [integers(STOP_TOKENS, stopTokens, [stopTokens.length])]),
+  ]
+  return create(ModelInferRequestSchema, {
+    modelName: model,
+    modelVersion: version,
+    id: id ?? '',
+    parameters: Object.fromEntries(
+      Object.entries(numbers).map(([name, value]) => [name, { parameterChoice: parameterOf(value) }]),
+    ) as never,
+    inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+    rawInputContents: inputs.map(({ bytes }) => bytes),
+  })
+}
+
+const parameterOf = (value: number): InferParameter['parameterChoice'] =>
+  Number.isInteger(value) ? { case: 'int64Param', value: BigInt(value) } : { case: 'doubleParam', value }
+
+function statusIn(reply: ModelInferResponse | undefined): number {
+  const choice = reply?.parameters[STATUS]?.parameterChoice
+  return choice?.case === 'int64Param' ? Number(choice.value) : grpc.status.INTERNAL
+}
+
+/** The part of a text in an answer: of this server, or of another that gives `text_output`. */
+function partOf(reply: ModelInferResponse | undefined): GeneratedPart {
+  const bytesOf = (name: string): Uint8Array | undefined =>
+    reply?.rawOutputContents[reply.outputs.findIndex((output) => output.name === name)]
+  let text = ''
+  eachBytes(bytesOf('text_output') ?? new Uint8Array(0), (element) => (text += new TextDecoder().decode(element)))
+  const ids = bytesOf(IDS)
+  const reason = reply?.parameters[FINISH]?.parameterChoice
+  const isLast = reply?.parameters[LAST]?.parameterChoice.value === true
+  return {
+    text,
+    ids: ids === undefined ? [] : integersOf({ bytes: ids }),
+    ...(isLast && reason?.case === 'stringParam' ? { finish: reason.value as Finish } : {}),
   }
 }

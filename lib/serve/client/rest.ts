@@ -9,12 +9,23 @@ import { checkBytes, sizeOfShape, type WireTensor } from '../protocol/tensors.js
 import type { IndexEntry } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { errorOf } from '../status.js'
-import type { Ask, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
+import type { Finish } from '../generation.js'
+import { eventsOf } from './events.js'
+import type { Ask, GenerateAsk, GeneratedPart, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
 
 interface Reply {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
   readonly body: Buffer
+}
+
+/** A reply whose body is still to come. */
+interface Opened {
+  readonly response: http.IncomingMessage
+  /** The error of what broke off. */
+  readonly failure: (cause: unknown) => unknown
+  /** Ends the limit of its time. */
+  readonly over: () => void
 }
 
 /** How long the server asks to wait, in milliseconds. */
@@ -56,6 +67,38 @@ export class RestTransport implements Transport {
     const headers = { 'content-type': 'application/octet-stream', 'inference-header-content-length': `${json.length}` }
     const reply = await this.ask('POST', `${pathOf(model, version)}/infer`, parts, ask, headers)
     return inferredOf(reply)
+  }
+
+  async *generate({
+    model,
+    version,
+    id,
+    prompt,
+    stopTokens,
+    parameters,
+    ...ask
+  }: GenerateAsk): AsyncGenerator<GeneratedPart, void, undefined> {
+    const body = {
+      ...(id === undefined ? {} : { id }),
+      ...(typeof prompt === 'string' ? { text_input: prompt } : { ids: prompt }),
+      ...(stopTokens === undefined ? {} : { stop_tokens: stopTokens }),
+      parameters: { ...parameters, timeout: Math.ceil(ask.timeoutMs * 1000) },
+    }
+    const url = `${pathOf(model, version)}/generate_stream`
+    const { response, failure, over } = await this.open('POST', url, [Buffer.from(JSON.stringify(body))], ask, {
+      'content-type': 'application/json',
+    })
+    try {
+      if (response.statusCode !== 200)
+        throw failureOf({ status: response.statusCode!, headers: response.headers, body: await collected(response) })
+      for await (const event of eventsOf(response.setEncoding('utf8'))) yield partOf(event)
+    } catch (cause) {
+      throw failure(cause)
+    } finally {
+      over()
+      // a reader that stops early ends the text
+      response.destroy()
+    }
   }
 
   async serverMetadata(ask: Ask): Promise<ServerMetadata> {
@@ -100,15 +143,32 @@ export class RestTransport implements Transport {
     return reply
   }
 
-  private send(method: string, path: string, parts: readonly Uint8Array[], ask: Ask, headers: Record<string, string>): Promise<Reply> {
+  private async send(
+    method: string,
+    path: string,
+    parts: readonly Uint8Array[],
+    ask: Ask,
+    headers: Record<string, string>,
+  ): Promise<Reply> {
+    const { response, failure, over } = await this.open(method, path, parts, ask, headers)
+    try {
+      return { status: response.statusCode!, headers: response.headers, body: await collected(response) }
+    } catch (cause) {
+      throw failure(cause)
+    } finally {
+      over()
+    }
+  }
+
+  private open(method: string, path: string, parts: readonly Uint8Array[], ask: Ask, headers: Record<string, string>): Promise<Opened> {
     const { signal, timeoutMs, traceparent } = ask
     const trace = traceparent === undefined ? {} : { traceparent }
     return new Promise((resolve, reject) => {
-      const fail = (cause: Error): void => {
-        clearTimeout(timer)
-        if (signal?.aborted) reject(signal.reason)
-        else if (cause instanceof WeftError) reject(cause)
-        else reject(new WeftError('ERR_UNAVAILABLE', `${this.base.origin} cannot be reached: ${cause.message}`, { cause }))
+      let late: WeftError | undefined
+      const failure = (cause: unknown): unknown => {
+        if (signal?.aborted) return signal.reason
+        if (late !== undefined || cause instanceof WeftError) return late ?? cause
+        return new WeftError('ERR_UNAVAILABLE', `${this.base.origin} cannot be reached: ${(cause as Error).message}`, { cause })
       }
       const length = parts.reduce((sum, part) => sum + part.length, 0)
       const request = this.request(
@@ -119,25 +179,45 @@ export class RestTransport implements Transport {
           headers: { ...this.headers, ...trace, ...headers, 'content-length': length },
           ...(signal ? { signal } : {}),
         },
-        (response) => {
-          const chunks: Buffer[] = []
-          response.on('data', (chunk: Buffer) => chunks.push(chunk))
-          response.on('error', fail)
-          response.on('end', () => {
-            clearTimeout(timer)
-            resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks) })
-          })
-        },
+        (response) => resolve({ response, failure, over: () => clearTimeout(timer) }),
       )
       const timer = setTimeout(
-        () => request.destroy(new WeftError('ERR_TIMEOUT', `no answer within ${timeoutMs} ms`)),
+        () => {
+          late = new WeftError('ERR_TIMEOUT', `no answer within ${timeoutMs} ms`)
+          request.destroy(late)
+        },
         Math.min(timeoutMs, 2 ** 31 - 1),
       )
-      request.on('error', fail)
+      request.on('error', (cause) => {
+        clearTimeout(timer)
+        reject(failure(cause))
+      })
       for (const part of parts) request.write(part)
       request.end()
     })
   }
+}
+
+async function collected(response: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+/** The part of a text in an event; throws what the event says went wrong. */
+function partOf(event: string): GeneratedPart {
+  let json: unknown
+  try {
+    json = JSON.parse(event)
+  } catch (cause) {
+    throw new WeftError('ERR_FORMAT', 'an event of the reply is not JSON', { cause })
+  }
+  if (!isObject(json)) throw new WeftError('ERR_FORMAT', 'an event of the reply is not an object')
+  const [error, status, text, ids, finish] = ['error', 'status', 'text_output', 'ids', 'finish_reason'].map((name) => member(json, name))
+  if (typeof error === 'string') throw errorOf('http', typeof status === 'number' ? status : 500, error)
+  if (typeof text !== 'string' || (ids !== undefined && !Array.isArray(ids)))
+    throw new WeftError('ERR_FORMAT', 'an event of the reply is no part of a text')
+  return { text, ids: (ids as number[] | undefined) ?? [], ...(typeof finish === 'string' ? { finish: finish as Finish } : {}) }
 }
 
 const pathOf = (model: string, version: string): string =>

@@ -1,4 +1,5 @@
 // Transport: the protocol as a client asks it, over REST or gRPC.
+import type { Finish } from '../generation.js'
 import type { WireTensor } from '../protocol/tensors.js'
 import type { IndexEntry } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
@@ -27,8 +28,30 @@ export interface Inferred {
   readonly outputs: readonly WireTensor[]
 }
 
+/** A request for a text; `parameters` under their names on the wire. */
+export interface GenerateAsk extends Ask {
+  readonly model: string
+  readonly version: string
+  readonly id: string | undefined
+  readonly prompt: string | readonly number[]
+  readonly stopTokens: readonly number[] | undefined
+  readonly parameters: Readonly<Record<string, number>>
+}
+
+/** A part of a text that is being generated. */
+export interface GeneratedPart {
+  /** The characters that its tokens complete: none for the first tokens of a character that has several. */
+  readonly text: string
+  readonly ids: readonly number[]
+  /**
+   * In the last part alone: 'stop', a token that ends texts was drawn; 'length', there are as many tokens as asked for.
+   */
+  readonly finish?: Finish
+}
+
 export interface Transport {
   infer(ask: InferAsk): Promise<Inferred>
+  generate(ask: GenerateAsk): AsyncGenerator<GeneratedPart, void, undefined>
   serverMetadata(ask: Ask): Promise<ServerMetadata>
   modelMetadata(model: string, version: string, ask: Ask): Promise<ModelMetadata>
   /** Of the server, where `model` is ''. */

@@ -1,7 +1,8 @@
 // The figures of the dashboard: every version that the asker may see, since it was loaded. The page takes differences.
 import type { Principal } from '../auth/principal.js'
 import type { InputDrift } from '../drift/monitor.js'
-import type { Buckets, Metrics } from '../metrics.js'
+import type { Buckets } from '../distribution.js'
+import type { Metrics } from '../metrics.js'
 import type { VersionState } from '../repository/repository.js'
 import type { Service } from '../service.js'
 
@@ -32,7 +33,7 @@ export interface DashboardData {
 export async function dashboardData(service: Service, metrics: Metrics, principal: Principal): Promise<DashboardData> {
   const { name, version } = service.metadata()
   const { repository } = service
-  const [index, { latency, batch }] = [await service.index(principal, false), await metrics.buckets()]
+  const index = await service.index(principal, false)
   const served = new Map(repository.ready().map((one) => [`${one.name}/${one.version}`, one]))
   // models of the program are not in the folder, and are in the index all the same
   const models = index.map((entry): DashboardVersion => {
@@ -47,8 +48,7 @@ export async function dashboardData(service: Service, metrics: Metrics, principa
       requests: success.count,
       failures: fail.count,
       waiting: one.waiting,
-      latency: latency(key),
-      batch: batch(key),
+      ...metrics.buckets(one.name, one.version),
       drift: one.drift?.report() ?? [],
     }
   })

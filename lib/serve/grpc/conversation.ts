@@ -88,7 +88,8 @@ export class Conversation {
     } catch (error) {
       failure = error
       refuse(authenticator, error, { principal: principal?.id, address: this.stream.getPeer(), asked: this.name, model })
-      this.send(this.method.failure(statusOf(error).message))
+      const { message, grpc: status } = statusOf(error)
+      this.send(this.method.failure(message, status))
     }
     const status = failure === undefined ? 0 : statusOf(failure).grpc
     const ms = Math.round((performance.now() - begin) * 1000) / 1000

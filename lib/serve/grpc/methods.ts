@@ -7,7 +7,7 @@ import type { RequestTrace } from '../tracing.js'
 import { Health, type HealthCheckRequest, HealthCheckResponse_ServingStatus, HealthCheckResponseSchema } from './health_pb.js'
 import * as pb from './inference_pb.js'
 import { configurationOf, parametersOf, replyOf, requestOf, statisticsOf } from './messages.js'
-import { streamInfer } from './stream_infer.js'
+import { int64Parameter, STATUS, streamInfer } from './stream_infer.js'
 
 export interface Asked {
   readonly principal: Principal
@@ -26,7 +26,7 @@ export interface Method {
 /** A method of many requests and answers on one stream. What fails is said in an answer, and the stream goes on. */
 export interface StreamMethod extends Omit<Method, 'answer'> {
   readonly answers: (request: never, asked: Asked, send: (answer: Message) => void) => Promise<void>
-  readonly failure: (message: string) => Message
+  readonly failure: (message: string, status: number) => Message
 }
 
 const ANY: readonly Role[] = ['predict', 'read', 'admin']
@@ -84,7 +84,8 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
     modelStreamInfer: {
       roles: ['predict'],
       model: ({ modelName }: pb.ModelInferRequest) => modelName,
-      failure: (errorMessage) => create(pb.ModelStreamInferResponseSchema, { errorMessage }),
+      failure: (errorMessage, status) =>
+        create(pb.ModelStreamInferResponseSchema, { errorMessage, inferResponse: { parameters: { [STATUS]: int64Parameter(status) } } }),
       answers: (request: pb.ModelInferRequest, asked, send) =>
         streamInfer(service, request, asked, (inferResponse) => send(create(pb.ModelStreamInferResponseSchema, { inferResponse }))),
     },

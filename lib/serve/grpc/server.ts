@@ -3,7 +3,8 @@ import type { DescService, Message } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { type Authenticator, type Principal, refuse } from '../auth/principal.js'
-import type { Certificates } from '../certificates.js'
+import type { Pem } from '../security.js'
+import type { WatchedFiles } from '../watched_files.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
 import type { RequestTrace } from '../tracing.js'
@@ -19,7 +20,7 @@ export interface GrpcOptions {
   readonly service: Service
   readonly authenticator: Authenticator
   readonly log: Logger
-  readonly tls?: Certificates
+  readonly tls?: WatchedFiles<Pem>
 }
 
 /** Streams of one connection. */

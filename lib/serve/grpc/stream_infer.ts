@@ -5,15 +5,23 @@ import type { InferRequest } from '../protocol/request.js'
 import type { InferReply } from '../protocol/response.js'
 import { aligned, eachBytes, invalid, joinBytes, type WireTensor } from '../protocol/tensors.js'
 import type { Service } from '../service.js'
-import { InferParameterSchema, type ModelInferRequest, type ModelInferResponse } from './inference_pb.js'
+import { type InferParameter, InferParameterSchema, type ModelInferRequest, type ModelInferResponse } from './inference_pb.js'
 import { parametersOf, replyOf, requestOf } from './messages.js'
 import type { Asked } from './methods.js'
 
 /** The input that makes a request one for a text. */
-const TEXT = 'text_input'
-const IDS = 'ids'
+export const TEXT = 'text_input'
+export const IDS = 'ids'
+/** An input beside it. */
+export const STOP_TOKENS = 'stop_tokens'
 /** Triton's name for the mark of the last answer. */
-const LAST = 'triton_final_response'
+export const LAST = 'triton_final_response'
+/** Parameters of answers: why a text ended; the gRPC status of what failed. */
+export const FINISH = 'finish_reason'
+export const STATUS = 'grpc_status'
+
+export const int64Parameter = (value: number): InferParameter =>
+  create(InferParameterSchema, { parameterChoice: { case: 'int64Param', value: BigInt(value) } })
 
 export async function streamInfer(
   service: Service,
@@ -30,8 +38,10 @@ export async function streamInfer(
     const reply = (text: string, ids: readonly number[]): ModelInferResponse =>
       replyOf({ model: served.name, version: served.version, id: request.id, outputs: outputsOf(text, ids) })
     const generate = generateRequestFrom(request, parametersOf(message.parameters))
-    await service.generate(served, generate, ({ text, ids }) => send(marked(reply(text, ids), false)), signal, principal)
-    send(marked(reply('', []), true))
+    const finish = await service.generate(served, generate, ({ text, ids }) => send(marked(reply(text, ids), false)), signal, principal)
+    const last = marked(reply('', []), true)
+    last.parameters[FINISH] = create(InferParameterSchema, { parameterChoice: { case: 'stringParam', value: finish } })
+    send(last)
   } finally {
     release()
   }
@@ -42,15 +52,21 @@ const asksForText = (generates: boolean, { outputs }: InferRequest): boolean =>
   generates && !(outputs ?? []).some(({ name }) => name !== 'text_output' && name !== IDS)
 
 function generateRequestFrom({ id, inputs }: InferRequest, parameters: Readonly<Record<string, unknown>>): GenerateRequest {
-  const [input] = inputs
-  if (inputs.length !== 1 || input === undefined) throw invalid(`a request for a text has one input, '${TEXT}' or '${IDS}'`)
-  if (input.name === TEXT && input.datatype === 'BYTES') return generateRequestOf(id, textOf(input), undefined, parameters)
-  if (input.name === IDS && input.datatype === 'INT32') {
-    const own = aligned(input.bytes, 4)
-    const ids = [...new Int32Array(own.buffer as ArrayBuffer, own.byteOffset, own.byteLength / 4)]
-    return generateRequestOf(id, undefined, ids, parameters)
-  }
+  const stops = inputs.filter(({ name }) => name === STOP_TOKENS)
+  const [input, ...more] = inputs.filter(({ name }) => name !== STOP_TOKENS)
+  if (input === undefined || more.length > 0 || stops.length > 1)
+    throw invalid(`a request for a text has one input, '${TEXT}' or '${IDS}', and '${STOP_TOKENS}' beside it`)
+  if (stops.some(({ datatype }) => datatype !== 'INT32')) throw invalid(`'${STOP_TOKENS}' is INT32 [n]`)
+  const stop = stops.length === 0 ? undefined : integersOf(stops[0]!)
+  if (input.name === TEXT && input.datatype === 'BYTES') return generateRequestOf(id, textOf(input), undefined, parameters, stop)
+  if (input.name === IDS && input.datatype === 'INT32') return generateRequestOf(id, undefined, integersOf(input), parameters, stop)
   throw invalid(`a request for a text has the input '${TEXT}' (BYTES [1]) or '${IDS}' (INT32 [1, n])`)
+}
+
+/** The values of an INT32 tensor. */
+export function integersOf({ bytes }: Pick<WireTensor, 'bytes'>): number[] {
+  const own = aligned(bytes, 4)
+  return [...new Int32Array(own.buffer as ArrayBuffer, own.byteOffset, own.byteLength / 4)]
 }
 
 function textOf({ bytes }: WireTensor): string {

@@ -1,9 +1,10 @@
 // TLS of the gRPC server, whose certificates may change.
 import * as grpc from '@grpc/grpc-js'
-import type { Certificates } from '../certificates.js'
+import type { Pem } from '../security.js'
+import type { WatchedFiles } from '../watched_files.js'
 
 /** Credentials that follow the certificates. */
-export function serverCredentials(certificates: Certificates): grpc.ServerCredentials {
+export function serverCredentials(certificates: WatchedFiles<Pem>): grpc.ServerCredentials {
   const { createCertificateProviderServerCredentials } = grpc.experimental
   const ofIdentity = (use: grpc.experimental.IdentityCertificateUpdateListener): void =>
     use({ certificate: certificates.current.cert, privateKey: certificates.current.key })

@@ -6,16 +6,15 @@ import { checkBytes, invalid, named, type Signature, type TensorSpec, type WireT
 /** The inputs in the order of the model's; they agree in the number of rows. */
 export function matchInputs({ inputs: specs }: Signature, given: readonly WireTensor[]): WireTensor[] {
   const byName = new Map<string, WireTensor>()
-  const known = specs.map(({ name }) => name).join(', ')
+  const known = (): string => `The model takes ${specs.map(({ name }) => name).join(', ')}`
   for (const input of given) {
     if (byName.has(input.name)) throw invalid(`${named('input', input.name)} is given twice`)
-    if (!specs.some(({ name }) => name === input.name))
-      throw invalid(`${named('input', input.name)} is unknown`, `The model takes ${known}`)
+    if (!specs.some(({ name }) => name === input.name)) throw invalid(`${named('input', input.name)} is unknown`, known())
     byName.set(input.name, input)
   }
   const inputs = specs.map((spec) => {
     const input = byName.get(spec.name)
-    if (input === undefined) throw invalid(`${named('input', spec.name)} is missing`, `The model takes ${known}`)
+    if (input === undefined) throw invalid(`${named('input', spec.name)} is missing`, known())
     checkSpec(spec, input)
     return input
   })
@@ -27,10 +26,9 @@ export function matchInputs({ inputs: specs }: Signature, given: readonly WireTe
 }
 
 function checkSpec({ name, datatype, shape }: TensorSpec, input: WireTensor): void {
-  const what = named('input', name)
-  if (input.datatype !== datatype) throw invalid(`${what} is ${datatype}, got ${input.datatype}`)
+  if (input.datatype !== datatype) throw invalid(`${named('input', name)} is ${datatype}, got ${input.datatype}`)
   if (input.shape.length !== shape.length || shape.some((extent, axis) => extent >= 0 && extent !== input.shape[axis]))
-    throw invalid(`${what} has shape [${shape}], got [${input.shape}]`)
+    throw invalid(`${named('input', name)} has shape [${shape}], got [${input.shape}]`)
 }
 
 /** The outputs that a request asks for, as places among those of the model. */

@@ -15,8 +15,6 @@ export interface EncodedReply {
   readonly headerLength: number | undefined
 }
 
-const utf8 = new TextEncoder()
-
 export function encodeReply({ model, version, id, outputs }: InferReply): EncodedReply {
   const tensors = outputs.map(({ tensor, binary }) => {
     const { name, datatype, shape, bytes } = tensor
@@ -26,10 +24,15 @@ export function encodeReply({ model, version, id, outputs }: InferReply): Encode
     return `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape}],${values}}`
   })
   const echo = id === undefined ? '' : `"id":${JSON.stringify(id)},`
-  const json = utf8.encode(
-    `{${echo}"model_name":${JSON.stringify(model)},"model_version":${JSON.stringify(version)},"outputs":[${tensors}]}`,
-  )
+  const json = `{${echo}"model_name":${JSON.stringify(model)},"model_version":${JSON.stringify(version)},"outputs":[${tensors}]}`
   const parts = outputs.filter(({ binary }) => binary).map(({ tensor }) => tensor.bytes)
-  if (parts.length === 0) return { body: json, headerLength: undefined }
-  return { body: Buffer.concat([json, ...parts]), headerLength: json.length }
+  if (parts.length === 0) return { body: Buffer.from(json), headerLength: undefined }
+  const headerLength = Buffer.byteLength(json)
+  const body = Buffer.allocUnsafe(parts.reduce((size, { length }) => size + length, headerLength))
+  let at = body.write(json)
+  for (const part of parts) {
+    body.set(part, at)
+    at += part.length
+  }
+  return { body, headerLength }
 }

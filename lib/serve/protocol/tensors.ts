@@ -31,7 +31,12 @@ export const invalid = (message: string, hint?: string): WeftError =>
 export const tooLarge = (message: string): WeftError => new WeftError('ERR_TOO_LARGE', message)
 
 /** A name for messages: short, and without characters that write elsewhere in a terminal or a log. */
-export const named = (kind: string, name: string): string => `${kind} ${show(name.replace(/[\p{Cc}\p{Cf}\p{Surrogate}]/gu, '?'))}`
+export function named(kind: string, name: string): string {
+  if (PLAIN.test(name)) return `${kind} '${name}'`
+  return `${kind} ${show(name.replace(/[\p{Cc}\p{Cf}\p{Surrogate}]/gu, '?'))}`
+}
+/** Names as most are: asked for with every tensor of every request. */
+const PLAIN = /^[A-Za-z0-9_.-]{1,60}$/
 
 const LONGEST_NAME = 256
 export function checkName(what: string, name: unknown): string {

@@ -3,7 +3,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { WeftError } from '../../core/error.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { isSystemError } from '../../core/system_error.js'
 import type { ModelKey } from './model_keys.js'
 import type { VersionName } from './signed_manifest.js'
 
@@ -45,13 +44,8 @@ export function unwrap({ keyId, nonce, wrapped }: Envelope, of: VersionName, { k
 
 /** The envelope in a file; undefined where there is no such file: the version is not encrypted. */
 export async function readEnvelope(file: string): Promise<Envelope | undefined> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(file)
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
+  const opened = await RegularFile.openIfThere(file)
+  if (opened === undefined) return undefined
   try {
     const { format, version, keyId, nonce, wrapped } = await opened.json()
     if (format !== FORMAT || version !== 1 || typeof keyId !== 'string' || !/^[0-9a-f]{16}$/.test(keyId)) throw broken(file)

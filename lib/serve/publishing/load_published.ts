@@ -7,7 +7,7 @@ import { FILES, MODEL_FILE, withFiles } from '../../io/folder.js'
 import { type LoadOptions, loadModel } from '../../io/index.js'
 import { modelOfFiles } from '../../io/load.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { isSystemError, systemError } from '../../core/system_error.js'
+import { systemError } from '../../core/system_error.js'
 import type { AnyModel } from '../../model/model.js'
 import { ENVELOPE_FILE, readEnvelope, unwrap } from './envelope.js'
 import { ModelKeys } from './model_keys.js'
@@ -64,22 +64,12 @@ async function compare(file: RegularFile, name: string, { files }: SignedManifes
   if (files.get(name)?.sha256 !== sha256) throw new WeftError('ERR_FORMAT', `${file.path} is not the file that was signed`)
 }
 
-async function textOf(file: string): Promise<string | undefined> {
-  try {
-    const opened = await RegularFile.open(file)
-    return await opened.text().finally(() => opened.close())
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
 /** The manifest of a version, once its signature and its name were found to be right. */
 export async function verifiedManifest(folder: string, of: VersionName, trust: Trust | undefined): Promise<SignedManifest> {
   const what = `version ${of.version} of '${of.model}'`
-  const text = await textOf(path.join(folder, MANIFEST_FILE))
+  const text = await RegularFile.textIfThere(path.join(folder, MANIFEST_FILE))
   if (text === undefined) throw new WeftError('ERR_FORMAT', `${what} has no ${MANIFEST_FILE}: it was not published`)
-  trust?.check('manifest', what, text, await textOf(path.join(folder, SIGNATURE_FILE)))
+  trust?.check('manifest', what, text, await RegularFile.textIfThere(path.join(folder, SIGNATURE_FILE)))
   const manifest = parseSignedManifest(text, path.join(folder, MANIFEST_FILE))
   if (manifest.model !== of.model || manifest.version !== of.version)
     throw new WeftError('ERR_FORMAT', `${what}: the manifest is that of version ${manifest.version} of '${manifest.model.slice(0, 128)}'`)

@@ -77,7 +77,8 @@ export async function writeSealed(file: string, dataKey: Uint8Array, name: strin
 /** A sealed file that is open: read as if it were the file that was sealed. */
 export class SealedFile extends RegularFile {
   private chunk: { readonly index: number; readonly bytes: Uint8Array } | undefined
-  private readonly stored = Buffer.allocUnsafe(CHUNKS_A_READ * STORED_BYTES)
+  /** What is being decrypted, and what is read meanwhile. */
+  private readonly stored = [0, 1].map(() => Buffer.allocUnsafe(CHUNKS_A_READ * STORED_BYTES)) as [Buffer, Buffer]
 
   private constructor(
     file: string,
@@ -122,18 +123,38 @@ export class SealedFile extends RegularFile {
     for (let at = 0; at < target.length; ) {
       const index = Math.floor((position + at) / CHUNK_BYTES)
       const from = position + at - index * CHUNK_BYTES
-      if (from === 0 && target.length - at >= CHUNK_BYTES && index < this.count - 1) {
-        // whole chunks go to where they are wanted, several with one look at the disk
-        const count = Math.min(CHUNKS_A_READ, Math.floor((target.length - at) / CHUNK_BYTES), this.count - 1 - index)
-        const stored = this.stored.subarray(0, count * STORED_BYTES)
-        await this.readStored(stored, HEADER_BYTES + index * STORED_BYTES)
-        for (let i = 0; i < count; i++, at += CHUNK_BYTES)
-          target.set(this.open(stored.subarray(i * STORED_BYTES, (i + 1) * STORED_BYTES), index + i), at)
+      const whole = Math.min(Math.floor((target.length - at) / CHUNK_BYTES), this.count - 1 - index)
+      if (from === 0 && whole > 0) {
+        await this.readWhole(target.subarray(at, at + whole * CHUNK_BYTES), index)
+        at += whole * CHUNK_BYTES
         continue
       }
       const part = (await this.chunkAt(index)).subarray(from, from + target.length - at)
       target.set(part, at)
       at += part.length
+    }
+  }
+
+  /** Whole chunks, to where they are wanted: the next ones are read while some are decrypted. */
+  private async readWhole(target: Uint8Array, first: number): Promise<void> {
+    const count = target.length / CHUNK_BYTES
+    const fetch = async (at: number): Promise<Buffer> => {
+      const buffer = this.stored[(at / CHUNKS_A_READ) & 1]!.subarray(0, Math.min(CHUNKS_A_READ, count - at) * STORED_BYTES)
+      await this.readStored(buffer, HEADER_BYTES + (first + at) * STORED_BYTES)
+      return buffer
+    }
+    let coming: Promise<Buffer> | undefined = fetch(0)
+    try {
+      for (let at = 0; coming !== undefined; ) {
+        const stored: Buffer = await coming
+        const next: number = at + stored.length / STORED_BYTES
+        coming = next < count ? fetch(next) : undefined
+        for (let from = 0; from < stored.length; from += STORED_BYTES, at++)
+          target.set(this.open(stored.subarray(from, from + STORED_BYTES), first + at), at * CHUNK_BYTES)
+      }
+    } finally {
+      // the file is not closed under a read
+      await coming?.catch(() => undefined)
     }
   }
 

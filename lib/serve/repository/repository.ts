@@ -84,8 +84,7 @@ export class Repository {
   async add(name: string, model: AnyModel): Promise<void> {
     if (!MODEL_NAME.test(name))
       throw invalid(`serve: a model cannot have the name ${named('', name)}`, 'Use letters, digits, ".", "_" and "-"')
-    const served = new ServedModel(name, '1', model, this.options.batching, this.options.watch)
-    await served.warm()
+    const served = await this.warm(new ServedModel(name, '1', model, this.options.batching, this.options.watch))
     this.entry(name).versions.set(1, { state: 'READY', reason: '', served, fingerprint: undefined })
   }
 
@@ -268,8 +267,7 @@ export class Repository {
       const protection = this.options.protection ?? { keys: new ModelKeys([]), trust: undefined }
       model = await loadVersion(folder, { model: found.name, version }, protection, this.options.load)
       const batching = { ...this.options.batching, ...found.settings.batching }
-      const served = new ServedModel(found.name, `${version}`, model, batching, this.options.watch)
-      await served.warm()
+      const served = await this.warm(new ServedModel(found.name, `${version}`, model, batching, this.options.watch))
       entry.versions.set(version, { state: 'READY', reason: '', served, fingerprint: print })
       if (before?.state === 'READY') void this.retire(before, 'replaced')
     } catch (error) {
@@ -278,6 +276,16 @@ export class Repository {
       // what was there goes on; the next load tries again
       if (before?.state === 'READY') before.reason = `the new files cannot be loaded: ${reason}`
       else entry.versions.set(version, { state: 'UNAVAILABLE', reason, served: undefined, fingerprint: undefined })
+      throw error
+    }
+  }
+
+  private async warm(served: ServedModel): Promise<ServedModel> {
+    try {
+      await served.warm()
+      return served
+    } catch (error) {
+      await served.close()
       throw error
     }
   }

@@ -2,6 +2,7 @@
 // rolled back where it fails, is slow, or disagrees.
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable, show } from '../../core/options.js'
+import type { Cancellation } from '../cancellation.js'
 import type { GenerateRequest, Finish, Generated } from '../generation.js'
 import type { InferRequest } from '../protocol/request.js'
 import type { InferReply } from '../protocol/response.js'
@@ -62,7 +63,7 @@ export function checkCanary(value: unknown): CanarySettings {
 }
 
 /** What requests are answered by: a version, or two of them. */
-export type Answering = Pick<ServedModel, 'name' | 'version' | 'signature' | 'generates' | 'textInput' | 'infer' | 'generate'>
+export type Answering = Pick<ServedModel, 'name' | 'version' | 'signature' | 'generates' | 'textInput' | 'checkRoom' | 'infer' | 'generate'>
 
 const DEFAULTS: Required<Omit<RollbackLimits, 'disagreement'>> = { errors: 0.05, latency: 2, tolerance: 0.01, least: 50 }
 /** What a timer cannot tell apart. */
@@ -131,6 +132,9 @@ export class Rollout implements Answering {
   get textInput(): string | undefined {
     return this.stable().textInput
   }
+  checkRoom(): void {
+    this.stable().checkRoom()
+  }
   get counts(): RolloutCounts {
     return this.found
   }
@@ -139,7 +143,7 @@ export class Rollout implements Answering {
     return (this.isDue('share') ? this.canary() : this.stable()).generate(request, part, signal)
   }
 
-  async infer(request: InferRequest, signal?: AbortSignal, trace?: RequestTrace): Promise<InferReply> {
+  async infer(request: InferRequest, signal?: Cancellation, trace?: RequestTrace): Promise<InferReply> {
     if (this.isDue('share')) {
       const reply = await this.askCanary(request, signal, trace)
       if (reply !== undefined) {
@@ -166,7 +170,7 @@ export class Rollout implements Answering {
   /** Undefined: it failed by its own fault, and the stable version answers in its place. */
   private async askCanary(
     request: InferRequest,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     trace: RequestTrace | undefined,
   ): Promise<InferReply | undefined> {
     const begin = performance.now()

@@ -13,10 +13,12 @@ import Fastify, {
 import type { Logger } from 'pino'
 import { type Authenticator, type Principal, refuse as blame } from '../auth/principal.js'
 import { authorizationOf, challengeOf } from '../dashboard/routes.js'
+import { Disconnection } from '../cancellation.js'
 import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
-import { RequestTrace } from '../tracing.js'
+import { isTracing, RequestTrace } from '../tracing.js'
 import { Connections, MOST_STREAMS } from './connections.js'
+import type { HostCheck } from './hosts.js'
 import type { Parameters, Route } from './routes.js'
 
 export type RestTls = SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
@@ -29,6 +31,8 @@ export interface RestOptions {
   readonly tls?: RestTls
   /** HTTP/2 beside HTTP/1.1 with TLS; without TLS HTTP/2 alone. */
   readonly http2?: boolean
+  /** Absent: whatever name the server is asked under. */
+  readonly host?: HostCheck
 }
 
 /** A route as the router has it. */
@@ -42,6 +46,9 @@ declare module 'fastify' {
     /** All routes there are. */
     readonly registered: readonly RegisteredRoute[]
   }
+  interface FastifyRequest {
+    asked: Context | null
+  }
 }
 
 /** How long a request that does not arrive may be noticed late. */
@@ -50,15 +57,16 @@ const UNTYPED = 'application/octet-stream'
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 
 /** What a request carries beside what it asks. */
-interface Context {
+export interface Context {
   principal?: Principal | undefined
   readonly begin: number
   trace?: RequestTrace | undefined
   failure?: unknown
+  client?: Disconnection | undefined
 }
-const contexts = new WeakMap<FastifyRequest, Context>()
+const NONE = { principal: undefined, trace: undefined, failure: undefined, client: undefined }
 
-export function restApp({ service, routes, authenticator, log, tls, http2 = false }: RestOptions): FastifyInstance {
+export function restApp({ service, routes, authenticator, log, tls, http2 = false, host }: RestOptions): FastifyInstance {
   const { limits } = service
   const transport = {
     connectionsCheckingInterval: Math.min(LATEST_CHECK_MS, limits.arrivalMs),
@@ -92,37 +100,52 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     for (const one of [method].flat()) registered.push({ method: one, url })
   })
   app.decorate('registered', registered)
+  app.decorateRequest('asked', null)
 
   // bodies are bytes, whatever they say they are
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
   // also for paths that nobody knows: strangers learn nothing from 404
-  app.addHook('onRequest', async (request, reply) => {
-    const context: Context = { principal: undefined, begin: performance.now(), trace: undefined, failure: undefined }
-    contexts.set(request, context)
+  app.addHook('onRequest', (request, reply, done) => {
+    const context: Context = { begin: performance.now(), ...NONE }
+    request.asked = context
     reply.header('x-request-id', request.id)
-    const key = request.headers['x-api-key']
-    context.principal = await authenticator.authenticate({
-      authorization: authorizationOf(request.routeOptions.url, request.headers.authorization),
-      apiKey: Array.isArray(key) ? key.join() : key,
-      address: request.ip,
-    })
-    traceOf(context, request, reply)
-    hold(service, request, reply)
-    // fastify leaves a body of which no header tells unread
-    if (request.headers['content-type'] === undefined && streamsBody(request.raw)) request.raw.headers['content-type'] = UNTYPED
-    connections.arriving(request)
+    const enter = (principal: Principal): void => {
+      context.principal = principal
+      traceOf(context, request, reply)
+      context.client = follow(service, request, reply)
+      // fastify leaves a body of which no header tells unread
+      if (request.headers['content-type'] === undefined && streamsBody(request.raw)) request.raw.headers['content-type'] = UNTYPED
+      connections.arriving(request)
+    }
+    settle(() => {
+      host?.(request.headers)
+      const key = request.headers['x-api-key']
+      const { authorization } = request.headers
+      const principal = authenticator.authenticate({
+        authorization: authorization === undefined ? undefined : authorizationOf(request.routeOptions.url, authorization),
+        apiKey: Array.isArray(key) ? key.join() : key,
+        address: request.ip,
+      })
+      return principal instanceof Promise ? principal.then(enter) : enter(principal)
+    }, done)
   })
-  app.addHook('onSend', async (request, reply) => connections.answering(request, reply, service.isDraining))
+  app.addHook('onSend', (request, reply, payload, done) => {
+    connections.answering(request, reply, service.isDraining)
+    done(null, payload)
+  })
   // before the server stops to listen, which waits for the connections to end
   app.addHook('preClose', async () => {
     const stop = connections.close()
     app.server.once('close', stop)
   })
-  app.addHook('onResponse', async (request, reply) => {
-    const { principal, begin, failure, trace } = (contexts.get(request) ?? { begin: performance.now() }) as Context
+  app.addHook('onResponse', (request, reply, done) => {
+    done()
+    const { principal, begin, failure, trace } = request.asked ?? { begin: performance.now(), ...NONE }
     const { model, version } = request.params as Parameters
+    // what is not written need not be put together
+    if (log.isLevelEnabled?.('info') === false && trace === undefined) return
     log.info(
       {
         requestId: request.id,
@@ -141,7 +164,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     trace?.end({ 'http.response.status_code': reply.statusCode }, reply.statusCode >= 500)
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const context = contexts.get(request)
+    const context = request.asked
     if (context) context.failure = error
     const { model } = request.params as Parameters
     const asked = `${request.method} ${request.routeOptions.url ?? 'an unknown path'}`
@@ -156,25 +179,23 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
       method: route.method,
       url: route.url,
       // before the body is read
-      onRequest: async (request) => {
-        const principal = contexts.get(request)!.principal!
-        principal.demand(route.roles, request.params.model, route.ofAll ?? false)
-        authenticator.admit?.(principal, route.roles)
-      },
+      onRequest: (request, _reply, done) =>
+        settle(() => {
+          const principal = request.asked!.principal!
+          principal.demand(route.roles, request.params.model, route.ofAll ?? false)
+          authenticator.admit?.(principal, route.roles)
+          route.admit?.(request.params.model ?? '', request.params.version)
+        }, done),
       handler: async (request, reply) => {
         const { model, version } = request.params
-        const { principal, trace } = contexts.get(request)!
-        const controller = new AbortController()
-        reply.raw.once('close', () => {
-          if (!reply.raw.writableFinished) controller.abort()
-        })
+        const { principal, trace, client } = request.asked!
         const answer = await route.answer({
           request,
           reply,
           principal: principal!,
           model: model ?? '',
           version,
-          signal: controller.signal,
+          signal: client!,
           trace,
         })
         return answer === undefined ? reply : reply.type('application/json').send(JSON.stringify(answer))
@@ -185,8 +206,10 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
 }
 
 /** Goes on with the trace that the request belongs to; of requests whose sender is known. */
-function traceOf(context: Context, { method, headers, routeOptions }: FastifyRequest, reply: FastifyReply): void {
-  const route = routeOptions.url ?? 'unknown'
+function traceOf(context: Context, request: FastifyRequest, reply: FastifyReply): void {
+  const { method, headers } = request
+  if (headers['traceparent'] === undefined && !isTracing()) return
+  const route = request.routeOptions.url ?? 'unknown'
   const header = (name: string): string | undefined => (typeof headers[name] === 'string' ? headers[name] : undefined)
   const attributes = { 'http.request.method': method, 'http.route': route }
   context.trace = RequestTrace.begin(
@@ -197,15 +220,34 @@ function traceOf(context: Context, { method, headers, routeOptions }: FastifyReq
   if (context.trace) reply.header('traceresponse', context.trace.traceparent)
 }
 
+/** Calls done when fn, or what it promises, is done, with what it throws. */
+function settle(fn: () => void | Promise<void>, done: (error?: Error) => void): void {
+  let promise: Promise<void> | undefined
+  try {
+    promise = fn() ?? undefined
+  } catch (error) {
+    done(error as Error)
+    return
+  }
+  if (promise === undefined) done()
+  else promise.then(() => done(), done)
+}
+
 /**
- * Counts the bytes of the body before it is read, as far as its length is known; until the reply is out, or the client
- * gone.
+ * Follows the connection until the reply is out, or the client gone. Counts the bytes of the body before it is read, as
+ * far as its length is known.
  */
-function hold(service: Service, { headers, raw }: FastifyRequest, reply: FastifyReply): void {
+function follow(service: Service, { headers, raw }: FastifyRequest, reply: FastifyReply): Disconnection {
   const { bodyBytes } = service.limits
   const open = headers['transfer-encoding'] !== undefined || (headers['content-length'] === undefined && streamsBody(raw))
   const bytes = open ? bodyBytes : Number(headers['content-length'] ?? 0)
-  if (bytes > 0) reply.raw.once('close', service.hold(Math.min(bytes, bodyBytes)))
+  const release = bytes > 0 ? service.hold(Math.min(bytes, bodyBytes)) : undefined
+  const client = new Disconnection()
+  reply.raw.once('close', () => {
+    release?.()
+    if (!reply.raw.writableFinished) client.abort()
+  })
+  return client
 }
 
 /** Whether a body of no given length follows the headers of an HTTP/2 request. */

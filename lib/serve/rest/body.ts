@@ -30,7 +30,8 @@ export async function inflate(body: Uint8Array, encoding: string | undefined, li
 
 /** How the client wants a reply to be compressed. */
 export function wantedEncoding(accept: string | undefined): Encoding | undefined {
-  const accepted = (accept ?? '').split(',').flatMap((part) => {
+  if (accept === undefined) return undefined
+  const accepted = accept.split(',').flatMap((part) => {
     const [name, ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase())
     return parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter)) ? [] : [name]
   })

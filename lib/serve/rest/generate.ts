@@ -33,7 +33,8 @@ export async function generateText(service: Service, asked: Asked): Promise<Part
 }
 
 /**
- * Events `data: {...}`. What fails before the first token is an HTTP status; what fails later is an event with `error`.
+ * Events `data: {...}`. What fails before the first token is an HTTP status; what fails later is an event with `error`
+ * and the `status` that it would have been.
  */
 export async function streamText(service: Service, asked: Asked): Promise<undefined> {
   const { reply } = asked
@@ -51,7 +52,8 @@ export async function streamText(service: Service, asked: Asked): Promise<undefi
       events.push(null)
     },
     (error: unknown) => {
-      send({ error: statusOf(error).message })
+      const { message, http: status } = statusOf(error)
+      send({ error: message, status })
       events.push(null)
     },
   )
@@ -72,7 +74,7 @@ async function generated(
   const parsed = parseGenerateRequest(body, service.limits)
   const served = service.target(model, version)
   const head = { ...(parsed.id === undefined ? {} : { id: parsed.id }), model_name: served.name, model_version: served.version }
-  const finish = Promise.resolve(service.generate(served, parsed, part, signal, principal))
+  const finish = Promise.resolve(service.generate(served, parsed, part, signal.signal, principal))
   // who waits for it hears of it
   finish.catch(() => undefined)
   return { head, finish }

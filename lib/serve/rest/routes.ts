@@ -1,6 +1,7 @@
 // Routes: the endpoints of the protocol over HTTP, each with the roles it is for.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal, Role } from '../auth/principal.js'
+import type { Disconnection } from '../cancellation.js'
 import { isObject, member, objectOfJson } from '../protocol/json.js'
 import { rawRequest } from '../protocol/match.js'
 import { headerLength, parametersOf, parseInferRequest } from '../protocol/request.js'
@@ -26,7 +27,7 @@ export interface Asked {
   readonly model: string
   readonly version: string | undefined
   /** Aborted when the client goes away. */
-  readonly signal: AbortSignal
+  readonly signal: Disconnection
   readonly trace: RequestTrace | undefined
 }
 
@@ -41,6 +42,8 @@ export interface Route {
   /** Names of the document's schemas, for the body and the reply. Absent: no body; any JSON. */
   readonly takes?: string
   readonly gives?: string
+  /** Throws where the request is refused whatever its body says; called before the body is read. */
+  readonly admit?: (model: string, version: string | undefined) => void
   /** Resolves with the reply's JSON; undefined when the reply was sent. */
   readonly answer: (asked: Asked) => Promise<object | undefined> | object | undefined
 }
@@ -103,10 +106,14 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
     ...versions('/config').map((url) =>
       get(url, ASK, { about: 'The configuration of the model' }, ({ model, version }) => service.configuration(model, version)),
     ),
-    ...versions('/infer').map((url) =>
-      post(url, ['predict'], { about: 'The outputs of the model', takes: 'InferRequest', gives: 'InferReply' }, (asked) =>
-        infer(service, asked),
-      ),
+    ...versions('/infer').map(
+      (url): Route => ({
+        ...post(url, ['predict'], { about: 'The outputs of the model', takes: 'InferRequest', gives: 'InferReply' }, (asked) =>
+          infer(service, asked),
+        ),
+        // a server that has too much to do does not read what it will not answer
+        admit: (model, version) => service.target(model, version).checkRoom(),
+      }),
     ),
     ...versions('/generate').map((url) => post(url, ['predict'], text, (asked) => generateText(service, asked))),
     ...versions('/generate_stream').map((url) =>

@@ -1,5 +1,5 @@
-// attention and its gradient: in blocks for float32 (16-bit floats are widened), but few queries as a stream; row by
-// row for float64.
+// attention and its gradient. float32 is computed in blocks, or as one stream of keys where queries are few. 16-bit
+// floats are widened to float32. float64 is computed row by row.
 #include "attention_backward.h"
 #include "attention_few.h"
 #include "attention_forward.h"

@@ -1,6 +1,8 @@
 // attentionGrad for float32: weights are computed again from the logarithms of their sums, a block of queries against a
 // block of keys at a time.
 #pragma once
+#include <array>
+
 #include "attention_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -19,7 +21,7 @@ struct AttentionGradients {
 class AttentionBackward {
  public:
   WEFT_BINDER AttentionBackward(Call& call, const AttentionShape& shape, bool keys, bool values)
-      : shape_(shape), blocks_(shape.tk, longest_block), query_blocks_((shape.tq + most_queries - 1) / most_queries) {
+      : shape_(shape), blocks_(shape.tk, longest_block), query_blocks_(tiles_in(shape.tq, most_queries(blocks_.length))) {
     rows_ = query_blocks_ == 0 ? 0 : (shape.tq + query_blocks_ - 1) / query_blocks_;
     packed_keys_ = parts_.add(packed_size<float>(shape.d, blocks_.length) + width);
     packed_values_ = parts_.add(packed_size<float>(shape.dv, blocks_.length) + width);
@@ -66,9 +68,13 @@ class AttentionBackward {
   }
 
  private:
-  static constexpr int64_t longest_block = 256, most_queries = tile_rows * 5;
+  static constexpr int64_t longest_block = 256;
+  /** Queries in a block: their weights and slopes for a block of keys stay in the second-level cache. */
+  static constexpr int most_queries(int64_t keys) {
+    return tile_rows * (keys <= 128 ? tile_shapes.query_tiles_of_few_keys : tile_shapes.query_tiles);
+  }
 
-  /** Where gradients of keys and values go, and the distance of their rows. */
+  /** The memory that gradients of keys and values are added to, and the distance between its rows. */
   struct Results {
     float* keys;
     int64_t key_row;
@@ -90,16 +96,41 @@ class AttentionBackward {
       std::fill_n(memory + value_sums_, keys * s.dv, 0.0f);
       for (int64_t block = begin; block < end; block++) {
         const int64_t head = first + block / query_blocks_, part = block % query_blocks_;
-        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys);
+        const Coming coming =
+            block + 1 < end ? queries_ahead(at, batch, first, block + 1) : head_ahead(at, batch, first, j + blocks_.length);
+        run_block(run, at, memory, batch, head, s.tq * part / query_blocks_, s.tq * (part + 1) / query_blocks_, j, keys, coming);
       }
       if (to.keys) write_rows(memory + key_sums_, keys, s.d, 1.0f, false, to.keys + j * to.key_row, to.key_row);
       if (to.values) write_rows(memory + value_sums_, keys, s.dv, 1.0f, false, to.values + j * to.value_row, to.value_row);
     }
   }
 
-  /** Queries [begin, end) of one head against keys first … first + keys - 1. */
+  /** What the next block of queries reads, and the next block of keys. */
+  using Coming = std::array<RowsAhead, 5>;
+  Coming queries_ahead(const AttentionGradients& at, int64_t batch, int64_t first, int64_t block) const {
+    const AttentionShape& s = shape_;
+    const int64_t head = first + block / query_blocks_, part = block % query_blocks_;
+    const int64_t from = s.tq * part / query_blocks_, rows = s.tq * (part + 1) / query_blocks_ - from, y = s.result(batch, head, from);
+    return {{{at.q + s.query(batch, head, from), s.h * s.d, rows, s.d},
+             {at.g + y, s.h * s.dv, rows, s.dv},
+             {at.y + y, s.h * s.dv, rows, s.dv}}};
+  }
+  /** Keys from j on, or those of the next head, which this thread will probably take. */
+  Coming head_ahead(const AttentionGradients& at, int64_t batch, int64_t first, int64_t j) const {
+    const AttentionShape& s = shape_;
+    if (j >= s.tk) j = 0, first += s.group();
+    if (first >= s.h) first = 0, batch++;
+    if (segments_ > 1 || batch >= s.b) return {};
+    Coming coming = queries_ahead(at, batch, first, 0);
+    const int64_t rows = std::min(blocks_.length, s.tk - j);
+    coming[3] = {at.k + s.key(batch, first, j), s.hk * s.d, rows, s.d};
+    coming[4] = {at.v + s.value(batch, first, j), s.hk * s.dv, rows, s.dv};
+    return coming;
+  }
+
+  /** Takes queries [begin, end) of one head against keys [first, first + keys). */
   void run_block(const AttentionRun& run, const AttentionGradients& at, float* memory, int64_t batch, int64_t head, int64_t begin,
-                 int64_t end, int64_t first, int64_t keys) const {
+                 int64_t end, int64_t first, int64_t keys, const Coming& coming) const {
     const AttentionShape& s = shape_;
     const int64_t rows = end - begin, pitch = blocks_.length, count = std::clamp<int64_t>(run.reach(end - 1) - first, 0, keys);
     if (count == 0 && first > 0) return;
@@ -107,7 +138,11 @@ class AttentionBackward {
     float *queries = memory + queries_, *gradients = memory + gradients_, *weights = memory + weights_, *slopes = memory + slopes_;
     copy_rows(at.q + from, s.h * s.d, rows, s.d, float(s.scale), queries);
     copy_rows(at.g + y_from, s.h * s.dv, rows, s.dv, 1.0f, gradients);
+    const int64_t tiles = tiles_in(rows, tile_rows);
+    int64_t tile_index = 0;
     for_tiles(rows, tile_rows, [&](int64_t r0, int64_t r1) {
+      for (const RowsAhead& ahead : coming) ahead.fetch(tile_index, tiles);
+      tile_index++;
       const int64_t near = std::clamp<int64_t>(run.reach(begin + r1 - 1) - first, 0, count);
       multiply_panels(queries + r0 * s.d, r1 - r0, s.d, memory + packed_keys_, near, weights + r0 * pitch, pitch);
       multiply_panels(gradients + r0 * s.dv, r1 - r0, s.dv, memory + packed_values_, near, slopes + r0 * pitch, pitch);
@@ -123,7 +158,7 @@ class AttentionBackward {
           const float shared = row_dot(gradients + i * s.dv, at.y + y_from + i * s.h * s.dv, s.dv);
           row_slopes(p, ds, log_sum, shared, mask ? mask + first : nullptr, keep, own);
         }
-        // keys that the query may not look at, as far as the products below read
+        // zeros for the keys that the query may not look at, up to the last one that the products below read
         std::fill(p + (sees ? own : 0), p + count, 0.0f);
         std::fill(ds + (sees ? own : 0), ds + count, 0.0f);
       }
@@ -139,11 +174,11 @@ class AttentionBackward {
     if (at.dv) add_columns(run, weights, gradients, s.dv, begin, rows, first, count, memory + value_sums_);
   }
 
-  /** p: scores to weights after dropout. ds: gradients of the weights to those of the scores. */
+  /** Turns the scores in p into weights after dropout, and the weights' gradients in ds into those of the scores. */
   static void row_slopes(float* p, float* ds, float log_sum, float shared, const uint8_t* mask, const float* keep, int64_t n) {
     for_lanes(
         n, [&](int64_t j, int m) __attribute__((always_inline)) {
-          Vec weight = exp(load_lanes(p + j, m) - log_sum), slope = load_lanes(ds + j, m);
+          Vec weight = exp_of_score(load_lanes(p + j, m) - log_sum), slope = load_lanes(ds + j, m);
           if (mask) weight = select(visible_lanes(mask + j, m), weight, zero());
           Vec kept = weight;
           if (keep) {
@@ -173,7 +208,7 @@ class AttentionBackward {
     });
   }
 
-  /** to[i] = rows[i]·factor (+ to[i]) for rows of n, those of `to` at a stride. */
+  /** to[i] = rows[i]·factor (+ to[i]) for rows of n elements. The rows of `to` are a stride apart. */
   static void write_rows(const float* rows, int64_t count, int64_t n, float factor, bool add, float* to, int64_t stride) {
     for (int64_t i = 0; i < count; i++, rows += n, to += stride)
       for_lanes(
@@ -183,7 +218,7 @@ class AttentionBackward {
           });
   }
 
-  /** Adds the sums of a head's segments in order. */
+  /** Adds up the sums that the segments of a head have left, in the order of the segments. */
   void add_segments(const float* sums, int64_t n, float* to) const {
     const AttentionShape& s = shape_;
     parallel_range(s.b * s.hk * s.tk, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, n * segments_)),

@@ -21,7 +21,7 @@ struct KeyBlocks {
   }
 };
 
-/** c[rows, columns] (+)= a·b with the addresses and strides of `tile`, which is given without its columns. */
+/** c[rows, columns] (+)= a·b. `tile` has the addresses and strides; its columns are set here. */
 inline void multiply_rows(MicroTile<float> tile, int64_t rows, int64_t columns) {
   constexpr int64_t widest = tile_columns<float>;
   const float *a = tile.a, *b = tile.b;
@@ -39,7 +39,7 @@ inline void multiply_rows(MicroTile<float> tile, int64_t rows, int64_t columns) 
   }
 }
 
-/** scores[rows, count] = a·bᵀ for a packed bᵀ; whole panels are written. */
+/** scores[rows, count] = a·bᵀ, where bᵀ is packed. Whole panels are written, also beyond `count`. */
 inline void multiply_panels(const float* a, int64_t rows, int64_t k, const float* packed, int64_t count, float* scores, int64_t pitch) {
   constexpr int64_t panel = tile_columns<float>;
   MicroTile<float> tile{};
@@ -53,19 +53,49 @@ inline void multiply_panels(const float* a, int64_t rows, int64_t k, const float
   }
 }
 
-/** Rows [count, n] at a stride to dense ones, times a factor. */
+/** Copies `count` rows of n elements, which are a stride apart, to dense rows, and multiplies them by a factor. */
 inline void copy_rows(const float* from, int64_t stride, int64_t count, int64_t n, float factor, float* to) {
   for (int64_t i = 0; i < count; i++, from += stride, to += n)
     for_lanes(
         n, [&](int64_t x, int m) __attribute__((always_inline)) { store_lanes(to + x, load_lanes(from + x, m) * factor, m); });
 }
 
-/** Lanes of keys that the mask lets through. */
+/**
+ * Rows of a matrix that are wanted soon. They are too far apart for the processor to foresee, so their lines are
+ * fetched a few at a time while products run.
+ */
+struct RowsAhead {
+  const float* from = nullptr;
+  int64_t stride = 0, rows = 0, columns = 0;
+
+  /** Fetches share `part` of `parts`. */
+  void fetch(int64_t part, int64_t parts) const {
+    for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; i++)
+      for (int64_t x = 0; x < columns; x += 16) __builtin_prefetch(from + i * stride + x, 0, 2);
+  }
+};
+/** Rows of keys or values that are worth fetching ahead: more would drive out what is in use. */
+constexpr int64_t most_rows_ahead = 256;
+
+/** The lanes whose keys the mask lets through. */
 WEFT_INLINE Mask visible_lanes(const uint8_t* mask, int n) {
   return greater(n == width ? load_bytes(mask) : load_bytes_partial(mask, n), zero());
 }
 
-/** Memory of a thread, cut into parts of whole cache lines. */
+/**
+ * exp for x up to 88, or NaN, with fewer instructions than exp(): what is below the smallest normal number becomes 0.
+ * Scores less their row's maximum, or less the logarithm of their sum, are such x.
+ */
+WEFT_INLINE Vec exp_of_score(Vec x) {
+  constexpr float shift = 12582912.0f + 127;  // adding 1.5 * 2^23 leaves the nearest integer in the lowest bits
+  const Vec shifted = fma(x, broadcast(1.44269504f), broadcast(shift)), n = shifted - shift;
+  const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
+  const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);  // as in exp()
+  const Vec value = (fma(q, r * r, r) + 1.0f) * float_of(bits_of(shifted) << 23);
+  return select(less(x, broadcast(-87.3365447f)), zero(), value);
+}
+
+/** A thread's scratch memory. It is cut into parts of whole cache lines. */
 class Parts {
  public:
   size_t add(int64_t floats) {

@@ -1,5 +1,5 @@
-// attention for float32 and a few queries, as in generation with a cache: keys and values stream by once, in the order
-// of memory.
+// attention for float32 and a few queries, as in generation with a cache. Keys and values are read once, in the order
+// in which they lie in memory.
 #pragma once
 #include "attention_blocks.h"
 
@@ -7,7 +7,7 @@ namespace weft::cpu::WEFT_ISA {
 
 class AttentionFew {
  public:
-  /** Queries per head from which blocks of keys are worth packing. */
+  /** From so many queries per head on, packing blocks of keys is worth its time. */
   static constexpr int64_t enough = 5;
 
   WEFT_BINDER AttentionFew(Call& call, const AttentionShape& shape) : shape_(shape) {
@@ -75,7 +75,10 @@ class AttentionFew {
     }
   }
 
-  /** Scores of `own` keys to weights, zero up to `count`; returns the logarithm of their sum of exponentials. */
+  /**
+   * Turns the scores of `own` keys into weights, and writes zeros up to `count`. Returns the logarithm of the sum of
+   * the exponentials.
+   */
   static float weigh(float* row, const uint8_t* mask, int64_t own, int64_t count) {
     const Vec hidden = broadcast(-__builtin_inff());
     if (mask)
@@ -86,7 +89,7 @@ class AttentionFew {
     std::fill(row + own, row + count, 0.0f);
     const float most = row_max(row, own);
     const float total = most == -__builtin_inff() ? row_sum(row, own) : row_exp(row, most, row, own);
-    if (total == -__builtin_inff() || own == 0) {  // nothing to see
+    if (total == -__builtin_inff() || own == 0) {  // the query may look at no key
       std::fill_n(row, own, 0.0f);
       return -__builtin_inff();
     }

@@ -5,7 +5,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** The work of one thread pool chunk: some of the query tiles that read one head of keys. */
+/** The work of one chunk of the thread pool: some of the query tiles that read one head of keys. */
 class AttentionForward {
  public:
   WEFT_BINDER AttentionForward(Call& call, const AttentionShape& shape)
@@ -17,7 +17,8 @@ class AttentionForward {
     results_ = parts_.add(tile_rows * shape.dv);
     keep_ = parts_.add(blocks_.length);
     scratch_ = ThreadScratch(call, parts_.bytes());
-    // heads of keys are enough pieces, or their query tiles are shared out; each piece packs its keys anew
+    // a piece is a head of keys; where these are too few, their query tiles are shared out, and each piece packs its
+    // keys
     const int64_t heads = shape.b * shape.hk, work = shape.group() * tiles_;
     segments_ = heads == 0 ? 1 : std::clamp<int64_t>(16 / heads, 1, std::max<int64_t>(1, work / 4));
   }
@@ -46,13 +47,25 @@ class AttentionForward {
     const int64_t panels = (s.tk + tile_columns<float> - 1) / tile_columns<float>;
     pack_panels<float>({k + s.key(batch, first, 0), 1, s.hk * s.d}, s.d, s.tk, 0, panels, memory + keys_);
     copy_rows(v + s.value(batch, first, 0), s.hk * s.dv, s.tk, s.dv, 1.0f, memory + values_);
+    // the keys and values of the next head, which this thread will probably take
+    const int64_t next = unit + 1, next_head = next % s.hk * s.group();
+    RowsAhead keys_ahead, values_ahead;
+    if (segment + 1 == segments_ && next < s.b * s.hk) {
+      const int64_t rows = std::min(s.tk, most_rows_ahead);
+      keys_ahead = {k + s.key(next / s.hk, next_head, 0), s.hk * s.d, rows, s.d};
+      values_ahead = {v + s.value(next / s.hk, next_head, 0), s.hk * s.dv, rows, s.dv};
+    }
     for (int64_t at = begin; at < end; at++) {
       const int64_t head = first + at / tiles_, tile = at % tiles_;
+      keys_ahead.fetch(at - begin, end - begin);
+      values_ahead.fetch(at - begin, end - begin);
+      const int64_t following = s.tq * (tile + 1) / tiles_;  // the queries of the next tile
+      RowsAhead{q + s.query(batch, head, following), s.h * s.d, std::min<int64_t>(tile_rows, s.tq - following), s.d}.fetch(0, 1);
       run_tile(run, memory, batch, head, s.tq * tile / tiles_, s.tq * (tile + 1) / tiles_, q, y, log_sum);
     }
   }
 
-  /** Queries [begin, end) of one head. */
+  /** Computes the results of queries [begin, end) of one head. */
   void run_tile(const AttentionRun& run, float* memory, int64_t batch, int64_t head, int64_t begin, int64_t end, const float* q, float* y,
                 float* log_sum) const {
     const AttentionShape& s = shape_;
@@ -72,7 +85,7 @@ class AttentionForward {
         const uint8_t* mask = run.mask_row(batch, head, begin + i);
         const float before = most[i], here = hide(row, mask ? mask + from : nullptr, own, count);
         most[i] = std::max(before, here);
-        if (most[i] == -__builtin_inff()) {  // nothing to see so far, or only NaN
+        if (most[i] == -__builtin_inff()) {  // no key so far, or only NaN
           const float rest = row_sum(row, own);
           if (rest != rest) total[i] = rest;
           std::fill_n(row, count, 0.0f);
@@ -126,11 +139,11 @@ class AttentionForward {
     for (; j < count; j += width) store(row + j, hidden);
     return largest(most);
   }
-  /** row = exp(row - shift) in whole vectors up to `count`; returns the sum. */
+  /** row = exp(row - shift), in whole vectors, for `count` elements. Returns their sum. */
   static float exponentials(float* row, float shift, int64_t count) {
     Vec total = zero();
     for (int64_t j = 0; j < count; j += width) {
-      const Vec e = exp(load(row + j) - shift);
+      const Vec e = exp_of_score(load(row + j) - shift);
       store(row + j, e);
       total += e;
     }

@@ -1,4 +1,5 @@
-// Attention for float64: one query after the other, or for the gradients of keys and values one key after the other.
+// Attention for float64. Queries are taken one after the other. For the gradients of keys and values, keys are taken
+// one after the other.
 #pragma once
 #include "attention_shape.h"
 #include "chunks.h"
@@ -66,7 +67,7 @@ class AttentionRows {
     for (int64_t i = 0; i < n; i++) to[i] += factor * x[i];
   }
 
-  /** The result of query i; returns the logarithm of its sum of exponentials. */
+  /** Computes the result of query i. Returns the logarithm of the sum of its exponentials. */
   double row(const AttentionRun& run, const double* q, const double* k, const double* v, double* y, int64_t batch, int64_t head, int64_t i,
              double* weights, double* keep) const {
     const AttentionShape& s = shape_;
@@ -88,7 +89,7 @@ class AttentionRows {
     return most + std::log(total);
   }
 
-  /** Calls f(j, weight after dropout, gradient of q·k) for the keys in [begin, end) that query i looks at. */
+  /** Calls f(j, weight after dropout, gradient of q·k) for each key j in [begin, end) that query i looks at. */
   template <class F>
   void row_gradients(const AttentionRun& run, const Operands& at, int64_t batch, int64_t head, int64_t i, int64_t begin, int64_t end,
                      double* keep, F&& f) const {

@@ -17,7 +17,7 @@ struct AttentionShape {
   View mask, offset, state;
   int64_t mask_batch = 0, mask_head = 0, mask_query = 0;  // strides, 0 along extents of 1
 
-  /** `first`: the index of q among the call's inputs; `rest`: that of the mask, or of what stands in its place. */
+  /** `first` is the index of q among the call's inputs, `rest` that of the mask, or of the input in its place. */
   WEFT_BINDER AttentionShape(const Call& call, size_t first, size_t rest) {
     const View &q = call.in[first], &k = call.in[first + 1], &v = call.in[first + 2];
     b = q.dim(0), tq = q.dim(1), h = q.dim(2), d = q.dim(3);
@@ -56,9 +56,9 @@ class AttentionRun {
         state_(shape.rate > 0 ? frame.at<int32_t>(shape.state) : nullptr),
         bound_(float(shape.rate) < shape.rate ? std::nextafter(float(shape.rate), 2.0f) : float(shape.rate)) {}
 
-  /** Query i may look at keys [0, reach(i)) at most. */
+  /** Query i may look at the keys [0, reach(i)) and at no others. */
   int64_t reach(int64_t i) const { return shape_.causal ? std::clamp<int64_t>(i + offset_ + 1, 0, shape_.tk) : shape_.tk; }
-  /** The first query that may look at key j; tq or more where none may. */
+  /** The first query that may look at key j. It is tq or more where no query may. */
   int64_t first_query(int64_t j) const { return shape_.causal ? std::max<int64_t>(0, j - offset_) : 0; }
   /** One byte per key, or null where no mask was given. */
   const uint8_t* mask_row(int64_t batch, int64_t head, int64_t i) const {

@@ -9,7 +9,7 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** A whole convolution by bands, from x to y; also the input gradient of stride 1, with the kernel turned around. */
+/** Convolves x into y, band by band. With the kernel turned around it is the input's gradient for stride 1. */
 template <class T> class ConvByBands {
  public:
   ConvByBands() = default;

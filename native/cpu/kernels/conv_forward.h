@@ -1,5 +1,5 @@
-// Direct convolution by bands of output rows: tiles of pixels x output channels straight from the NHWC input, no
-// im2col.
+// Direct convolution by bands of output rows. Tiles of pixels x output channels are computed from the NHWC input as it
+// lies in memory; there is no im2col.
 #pragma once
 #include "conv_shape.h"
 #include "matmul_blocks.h"
@@ -15,12 +15,13 @@ template <class T> class ForwardConv {
   ForwardConv() = default;
   WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
     cut_depth();
+    find_edges();
     panels_ = (s_.group_o() + tile_columns<T> - 1) / tile_columns<T>;
     packed_ = s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
     if (packed_) weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.depth(), s_.group_o())) * sizeof(T));
   }
 
-  /** Output rows that suit a band: the input rows they read fill a good part of the second-level cache. */
+  /** How many output rows suit a band: the input rows that they read fill a good part of the second-level cache. */
   int64_t band_rows() const {
     const int64_t row_bytes = s_.row_pitch() * int64_t(sizeof(T));
     return std::max<int64_t>(1, (192 * 1024 / std::max<int64_t>(1, row_bytes) - s_.kh * s_.dilation_h) / s_.stride_h);
@@ -41,7 +42,7 @@ template <class T> class ForwardConv {
     });
   }
 
-  /** Input of a band of output rows: the rows it reads, border included, and what the next band will read. */
+  /** The input of a band of output rows: the rows that the band reads, border included, and the next band's rows. */
   struct Band {
     const T* in;
     int64_t pitch;                 // elements between rows of in
@@ -54,6 +55,7 @@ template <class T> class ForwardConv {
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
     const int64_t calls = s_.groups * panels_ * blocks() * band.rows * tiles_in(band.columns, tile_rows);
     Ahead ahead(band.next.from, band.next.elements, calls);
+    const bool split = left_edge_ + right_edge_ > 0 && band.columns == s_.ow && band.rows >= fewest_split_rows;
     for (int64_t group = 0; group < s_.groups; group++) {
       for (int64_t j = 0; j < group_o; j += tile_columns<T>) {
         const int64_t channel = group * group_o + j, w = std::min(tile_columns<T>, group_o - j);
@@ -77,19 +79,29 @@ template <class T> class ForwardConv {
           tile.accumulate = i > 0;
           tile.bias = bias && i == 0 ? bias + channel : nullptr;
           tile.relu = activation == Activation::relu && i + 1 == blocks_.size();
+          int64_t whole_begin = band.rows, whole_end = 0;  // rows of the output that see no border above or below
           for (int64_t y = 0; y < band.rows; y++) {
             const auto inside = s_.kernel_rows(band.first + y);
             const int64_t r0 = std::max(block.kernel_row, inside.begin);
             tile.outer = std::max<int64_t>(0, std::min(block.kernel_row + block.outer, inside.end) - r0);
             if (tile.outer == 0 && i > 0 && !tile.relu) continue;
+            int64_t begin = 0, end = band.columns;
+            if (split && inside.begin == 0 && inside.end == s_.kh) {
+              begin = left_edge_, end -= right_edge_;
+              whole_begin = std::min(whole_begin, y), whole_end = y + 1;
+            }
             tile.b = b + (block.b_row + (r0 - block.kernel_row) * s_.kw * group_c) * b_step;
             const T* from = band.in + y * s_.stride_h * band.pitch + r0 * tile.a_outer + block.shift + group * group_c;
-            for_tiles(band.columns, tile_rows, [&](int64_t x0, int64_t x1) {
+            for_tiles(end - begin, tile_rows, [&](int64_t x0, int64_t x1) {
               ahead.give(tile);
-              tile.a = from + x0 * tile.a_row;
-              tile.c = out + y * out_pitch + x0 * s_.o + channel;
+              tile.a = from + (begin + x0) * tile.a_row;
+              tile.c = out + y * out_pitch + (begin + x0) * s_.o + channel;
               multiply_tile(tile, int(x1 - x0), vectors);
             });
+          }
+          if (split) {
+            tile.outer = block.outer;
+            run_edges(tile, band, block, b + block.b_row * b_step, whole_begin, whole_end, out + channel, out_pitch, vectors);
           }
         }
       }
@@ -104,6 +116,40 @@ template <class T> class ForwardConv {
     int64_t kernel_row, shift, b_row, outer, inner, k;
   };
 
+  /**
+   * The pixels at the left and right edge in rows [y0, y1): a tile goes down a column of them, and leaves out the taps
+   * that meet the border. `tile` has what all pixels of a panel and a block share.
+   */
+  void run_edges(MicroTile<T> tile, const Band& band, const Block& block, const T* b, int64_t y0, int64_t y1, T* out, int64_t out_pitch,
+                 int vectors) const {
+    const int64_t pixel = s_.stride_w * s_.c, columns = band.columns;
+    tile.a_row = s_.stride_h * band.pitch;
+    tile.c_row = out_pitch;
+    tile.ahead_lines = 0;
+    for (int64_t edge = 0; edge < left_edge_ + right_edge_; edge++) {
+      const int64_t x = edge < left_edge_ ? edge : columns - right_edge_ + edge - left_edge_;
+      const int64_t skipped = std::max<int64_t>(0, s_.left - x), end = std::min(s_.kw, s_.left + s_.w - x);
+      tile.k = (end - skipped) * s_.c;
+      tile.b = b + skipped * s_.c * tile.b_step;
+      const T* from = band.in + block.kernel_row * tile.a_outer + x * pixel + skipped * s_.c;
+      for_tiles(y1 - y0, tile_rows, [&](int64_t r0, int64_t r1) {
+        tile.a = from + (y0 + r0) * tile.a_row;
+        tile.c = out + (y0 + r0) * out_pitch + x * s_.o;
+        multiply_tile(tile, int(r1 - r0), vectors);
+      });
+    }
+  }
+
+  /** Where the border is worth leaving out: kernel rows are whole stretches of many channels. */
+  void find_edges() {
+    const int64_t inside = s_.left + s_.w;
+    if (s_.groups > 1 || s_.dilation_w > 1 || s_.stride_w > 1 || s_.c < fewest_split_channels || s_.kw * s_.c > longest_stretch) return;
+    const int64_t left = std::max<int64_t>(0, s_.left), right = std::max<int64_t>(0, s_.reach_w() - inside);
+    if (left >= s_.kw || right >= s_.kw || left + right >= s_.ow) return;
+    left_edge_ = left, right_edge_ = right;
+  }
+
+  static constexpr int64_t fewest_split_rows = 4, fewest_split_channels = 16;
   static constexpr int64_t longest_stretch = 640;  // three rows of 3 x 64: longer panels stream from the second-level cache as fast
 
   void cut_depth() {
@@ -127,6 +173,7 @@ template <class T> class ForwardConv {
   ConvShape s_{};
   std::vector<Block> blocks_;
   int64_t panels_ = 0;
+  int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row whose taps meet the border, and are computed apart
   bool packed_ = false;
   View weights_;
 };

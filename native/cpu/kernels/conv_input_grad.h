@@ -1,6 +1,6 @@
-// The gradient of a convolution's input. Stride 1: a convolution of the bordered gradient with the kernel turned
-// around. Larger strides: a product per band of rows gives every kernel position's contribution, which is added where
-// it belongs.
+// The gradient of a convolution's input. For stride 1 it is a convolution of the bordered gradient with the kernel
+// turned around. For larger strides one product per band of rows gives what each position of the kernel contributes;
+// each contribution is then added to the pixel that it belongs to.
 #pragma once
 #include "conv_forward.h"
 
@@ -30,7 +30,7 @@ template <class T> class InputGrad {
   }
 
   bool direct() const { return s_.stride_h == 1 && s_.stride_w == 1; }
-  /** For stride 1: the convolution that the gradient is. */
+  /** The convolution that computes the gradient, for stride 1. */
   const ConvShape& turned() const { return turned_shape_; }
   const ForwardConv<T>& forward() const { return forward_; }
   const T* turned_kernel(const Frame& frame) const { return frame.at<const T>(turned_kernel_); }

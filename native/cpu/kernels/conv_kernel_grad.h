@@ -17,7 +17,9 @@ template <class T> class KernelGrad {
       for (int64_t i = 0; i < s_.kw * s_.c && gathered_; i++) places_.push_back({r, i / s_.c * s_.dilation_w * s_.c + i % s_.c});
   }
 
-  /** Output rows that suit a band: about 256 pixels, so that a panel of the gradient stays in the first-level cache. */
+  /**
+   * How many output rows suit a band: about 256 pixels. A panel of the gradient then stays in the first-level cache.
+   */
   int64_t band_rows() const {
     const int64_t pixels = s_.depth() * s_.o > (1 << 18) ? 1024 : 256;
     return std::clamp<int64_t>(pixels / std::max<int64_t>(1, s_.ow), 1, std::max<int64_t>(1, s_.oh));
@@ -104,12 +106,12 @@ template <class T> class KernelGrad {
   std::vector<Place> places_;  // kernel position of each row of dk
 };
 
-/** Partial sums that fit in memory and pay: at most `most`, fewer for large kernels. */
+/** How many partial sums are worth their memory: at most `most`, and fewer for large kernels. */
 inline int64_t partial_sums(int64_t elements, int64_t most) {
   return std::clamp<int64_t>((int64_t(1) << 21) / std::max<int64_t>(1, elements), 2, most);
 }
 
-/** Adds `count` arrays of n elements, `pitch` apart, in order. */
+/** Adds up `count` arrays of n elements in their order. The arrays are `pitch` elements apart. */
 template <class T> void add_partial_sums(const T* parts, int64_t count, int64_t pitch, int64_t n, T* to) {
   parallel_range(n, 1 << 14, [&](int64_t begin, int64_t end) {
     std::copy(parts + begin, parts + end, to + begin);

@@ -4,24 +4,13 @@
 #include "conv_input_grad.h"
 #include "conv_kernel_grad.h"
 #include "conv_pool_first.h"
+#include "conv_pool_shape.h"
+#include "conv_pool_sparse.h"
 #include "pool_window.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
-
-struct PooledConv {
-  ConvShape conv;  // cut to the part of the output that windows cover
-  int64_t pool_h, pool_w, ph, pw;
-
-  int64_t pooled_row() const { return pw * conv.o; }
-  int64_t conv_row() const { return conv.ow * conv.o; }
-};
-
-PooledConv pooled_conv(Call& call, const Dims& x, const Dims& kernel, int64_t ph, int64_t pw) {
-  const Dims pool = call.attrs.integers("poolSize");
-  return {conv_shape(call, x, kernel, ph * pool[0], pw * pool[1]), pool[0], pool[1], ph, pw};
-}
 
 /** Pools `rows` rows of windows from conv [rows * pool_h, ow, o]; index may be null. */
 template <class T, int pool_h, int pool_w> void pool_rows(const PooledConv& s, int64_t rows, const T* conv, T* pooled, uint8_t* index) {
@@ -116,7 +105,7 @@ struct BindForward {
   }
 };
 
-/** The gradient: per image, the gradient before pooling is laid out in cache, then multiplied twice. */
+/** The gradient. For each image, the gradient before pooling is laid out in the cache and then multiplied twice. */
 template <class T> class PooledConvGrad {
  public:
   WEFT_BINDER PooledConvGrad(Call& call, const PooledConv& shape, bool with_dx)
@@ -143,14 +132,7 @@ template <class T> class PooledConvGrad {
     gradient_ = ThreadScratch(call, size_t(rows_ * pitch_) * sizeof(T));
   }
 
-  struct Operands {
-    const T *x, *kernel, *pooled;
-    const uint8_t* index;
-    const T* g;
-    T *dx, *dk, *db;  // each may be null
-  };
-
-  void run(const Frame& frame, const Operands& at) const {
+  void run(const Frame& frame, const PooledConvOperands<T>& at) const {
     const ConvShape& c = s_.conv;
     if (with_dx_) input_grad_.prepare(frame, at.kernel);
     T* sums = frame.at<T>(parts_);
@@ -168,7 +150,7 @@ template <class T> class PooledConvGrad {
   }
 
  private:
-  void run_image(const Frame& frame, int thread, const Operands& at, int64_t image, T* gradient, T* sum) const {
+  void run_image(const Frame& frame, int thread, const PooledConvOperands<T>& at, int64_t image, T* gradient, T* sum) const {
     const ConvShape& c = s_.conv;
     const T* x = at.x + image * c.h * c.w * c.c;
     for (int64_t p0 = 0; p0 < s_.ph; p0 += band_) {
@@ -221,8 +203,7 @@ template <class T> class PooledConvGrad {
 
 struct BindGradient {
   template <class T> WEFT_BINDER Step operator()(Call& call) const {
-    const View x = call.in[0], kernel = call.in[1], pooled = call.in[2], index = call.in[3], g = call.in[4];
-    const View dx = call.out[0], dk = call.out[1], db = call.out[2];
+    const View x = call.in[0], kernel = call.in[1], pooled = call.in[2], dx = call.out[0], dk = call.out[1], db = call.out[2];
     const PooledConv s = pooled_conv(call, x.dims, kernel.dims, pooled.dim(1), pooled.dim(2));
     if (s.conv.empty()) {
       return [=](const Frame& frame) {
@@ -230,15 +211,24 @@ struct BindGradient {
           if (view.used()) std::fill_n(frame.at<T>(view), view.size(), T(0));
       };
     }
+    if constexpr (sizeof(T) == 4) {
 #if WEFT_LEVEL > 0
-    if constexpr (sizeof(T) == 4)
       if (!dx.used() && fits_first_layer_grad(s.conv, s.pool_h, s.pool_w)) return bind_first_layer_grad(call, s.conv, s.ph, s.pw);
 #endif
-    const PooledConvGrad<T> grad(call, s, dx.used());
+      if (SparsePooledConvGrad::fits(s)) return bind<T, SparsePooledConvGrad>(call, s);
+    }
+    return bind<T, PooledConvGrad<T>>(call, s);
+  }
+
+ private:
+  template <class T, class Gradient> WEFT_BINDER static Step bind(Call& call, const PooledConv& s) {
+    const View x = call.in[0], kernel = call.in[1], pooled = call.in[2], index = call.in[3], g = call.in[4];
+    const View dx = call.out[0], dk = call.out[1], db = call.out[2];
+    const Gradient gradient(call, s, dx.used());
     return [=](const Frame& frame) {
-      grad.run(frame, {frame.at<const T>(x), frame.at<const T>(kernel), frame.at<const T>(pooled), frame.at<const uint8_t>(index),
-                       frame.at<const T>(g), dx.used() ? frame.at<T>(dx) : nullptr, dk.used() ? frame.at<T>(dk) : nullptr,
-                       db.used() ? frame.at<T>(db) : nullptr});
+      const auto result = [&](const View& view) { return view.used() ? frame.at<T>(view) : nullptr; };
+      gradient.run(frame, {frame.at<const T>(x), frame.at<const T>(kernel), frame.at<const T>(pooled), frame.at<const uint8_t>(index),
+                           frame.at<const T>(g), result(dx), result(dk), result(db)});
     };
   }
 };

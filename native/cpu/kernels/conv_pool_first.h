@@ -1,6 +1,6 @@
-// Convolution + relu + 2x2 max pooling of a network's first layer: few input channels, so the kernel stays in the
-// first-level cache and memory traffic, not arithmetic, is what costs. Two ideas, both float32 and stride 1 without
-// border:
+// Convolution + relu + 2x2 max pooling of a network's first layer. Input channels are few there: the kernel stays in
+// the first-level cache, and the traffic to memory costs more than the arithmetic. Two ideas help. Both are for float32
+// and stride 1 without a border:
 //
 // Forward: the convolution of a window is held in registers and pooled there; it is never stored.
 //

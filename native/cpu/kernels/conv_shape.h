@@ -17,7 +17,7 @@ struct ConvShape {
   int64_t group_o() const { return o / groups; }
   /** Rows of the kernel as a matrix [kh * kw * c / groups, o]. */
   int64_t depth() const { return kh * kw * group_c(); }
-  /** Extent of input, border included, that the output reads. */
+  /** The extent of the input, border included, that the output reads. */
   int64_t reach_h(int64_t rows) const { return (rows - 1) * stride_h + (kh - 1) * dilation_h + 1; }
   int64_t reach_w() const { return (ow - 1) * stride_w + (kw - 1) * dilation_w + 1; }
   bool bordered() const { return top != 0 || left != 0 || reach_h(oh) > h || reach_w() > w; }

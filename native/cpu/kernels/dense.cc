@@ -1,4 +1,4 @@
-// dense: activation(x * w + b), one pass over the output.
+// dense: activation(x * w + b) in one pass over the output.
 #include "bfloat16_products.h"
 #include "matmul_grid.h"
 #include "widened.h"

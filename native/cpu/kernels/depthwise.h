@@ -1,5 +1,5 @@
-// Depthwise convolution (groups = channels, kernels [kh, kw, 1, c * multiplier]) and its gradients: vectors of
-// channels.
+// Depthwise convolution (groups = channels, kernels [kh, kw, 1, c * multiplier]) and its gradients. Channels lie in the
+// lanes of vectors.
 #pragma once
 #include "conv_kernel_grad.h"
 

@@ -1,5 +1,5 @@
-// gru and gruGrad: three gates. How steps are taken is in recurrent_forward.cc and recurrent_backward.cc, what one does
-// in recurrent_cells.h.
+// gru and gruGrad, a cell of three gates. recurrent_forward.cc and recurrent_backward.cc take the steps of a sequence;
+// recurrent_cells.h has what one step computes.
 #include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {

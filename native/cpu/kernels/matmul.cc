@@ -1,4 +1,4 @@
-// matMul: batched matrix products with transposes and broadcast batch axes.
+// matMul: matrix products of batches, with transposed operands and broadcast batch axes.
 #include "bfloat16_products.h"
 #include "matmul_grid.h"
 #include "matmul_short.h"
@@ -85,12 +85,10 @@ struct BindMatMul {
       }
     }
     if (count > 1) return bind_batched<T>(call, m, n, k, transpose_a, transpose_b);
-#if WEFT_LEVEL == 2
     if constexpr (sizeof(T) == 4) {
       const bool short_columns = fits_short_columns(m, n, k, transpose_a, transpose_b);
       if (short_columns || fits_short_sums(m, n, k, transpose_a, transpose_b)) return bind_short(a, b, c, m, n, k, short_columns);
     }
-#endif
     const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1, transpose_a ? 1 : k);
     return [=](const Frame& frame) {
       Product<T> p{};

@@ -39,13 +39,18 @@ void transpose_block(const double* from, int64_t row, int64_t rows, int64_t leng
  */
 template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packed) {
   if (a.row == 1 && a.column != 1) {
+    // Whole vectors are copied while the rows that follow repair what is written beyond a tile's row. The last rows
+    // have no such followers, neither here nor in a.
+    const int64_t loose = k - lanes_of<T>;
     for (int64_t i = 0; i < k; i++)
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
+        const int64_t rows = r1 - r0;
         const T* from = a.data + i * a.column + r0;
-        T* to = packed + r0 * k + i * (r1 - r0);
-        if constexpr (WEFT_LEVEL > 0) copy_row(from, int(r1 - r0), to);
+        T* to = packed + r0 * k + i * rows;
+        if (i < loose)
+          for (int64_t r = 0; r < rows; r += lanes_of<T>) store(to + r, load(from + r));
         else
-          for (int64_t r = 0; r < r1 - r0; r++) to[r] = from[r];
+          for (int64_t r = 0; r < rows; r++) to[r] = from[r];
       });
     return;
   }
@@ -94,11 +99,101 @@ template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t b
   }
 }
 
+template <> void activate_row<float>(Activation activation, float* row, int64_t n) {
+  auto apply = [&](auto f) {
+    int64_t j = 0;
+    for (; j + width <= n; j += width) store(row + j, f(load(row + j)));
+    if (j < n) store_partial(row + j, f(load_partial(row + j, int(n - j))), int(n - j));
+  };
+  switch (activation) {
+    case Activation::linear: break;
+    case Activation::relu: apply([](Vec v) { return max(zero(), v); }); break;
+    case Activation::sigmoid: apply([](Vec v) { return sigmoid(v); }); break;
+    case Activation::tanh: apply([](Vec v) { return tanh(v); }); break;
+  }
+}
+template <> void activate_row<double>(Activation activation, double* row, int64_t n) {
+  for (int64_t j = 0; j < n; j++) {
+    double& v = row[j];
+    switch (activation) {
+      case Activation::linear: break;
+      case Activation::relu: v = 0 > v ? 0 : v; break;
+      case Activation::sigmoid: v = 1 / (1 + std::exp(-v)); break;
+      case Activation::tanh: v = std::tanh(v); break;
+    }
+  }
+}
+
+constexpr int64_t narrow = std::min(16, 2 * width);  // columns
+
+/**
+ * One row and a few columns: one sum for each column would wait for itself at every term. Several blocks of k are
+ * summed at a time, and added in the order in which the general kernel adds them.
+ */
+template <int vectors> void multiply_narrow_row(const Product<float>& p, int64_t length, int64_t blocks) {
+  constexpr int chains = vectors == 1 ? 6 : 4;
+  const Mask last = last_mask<float>(p.n);
+  const auto columns = [&](const float* from, int v) __attribute__((always_inline)) {
+    return v == vectors - 1 ? load_masked(from + v * width, last) : load(from + v * width);
+  };
+  Vec total[vectors] = {};
+  for (int64_t first = 0; first < blocks; first += chains) {
+    const int count = int(std::min<int64_t>(chains, blocks - first));
+    const float *a[chains], *b[chains];
+    Vec sum[chains][vectors];
+#pragma GCC unroll 6
+    for (int c = 0; c < chains; c++) {
+      const int64_t k = (first + (c < count ? c : 0)) * length;  // the others repeat the first, and are not added
+      a[c] = p.a.data + k * p.a.column, b[c] = p.b.data + k * p.b.row;
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; v++) sum[c][v] = first + c == 0 && p.bias ? columns(p.bias, v) : zero();
+    }
+    const int64_t shortest = std::min(length, p.k - (first + count - 1) * length);
+    int64_t k = 0;
+    for (; k < shortest; k++) {
+#pragma GCC unroll 6
+      for (int c = 0; c < chains; c++) {
+        const Vec factor = broadcast(a[c][k * p.a.column]);
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[c][v] = fma(factor, columns(b[c] + k * p.b.row, v), sum[c][v]);
+      }
+    }
+    for (; k < length; k++) {  // the last block of all is shorter
+#pragma GCC unroll 6
+      for (int c = 0; c < chains - 1; c++) {
+        if (c >= count - 1) continue;
+        const Vec factor = broadcast(a[c][k * p.a.column]);
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[c][v] = fma(factor, columns(b[c] + k * p.b.row, v), sum[c][v]);
+      }
+    }
+#pragma GCC unroll 6
+    for (int c = 0; c < chains; c++) {
+      if (c >= count) continue;
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; v++) {
+        if (first + c > 0) total[v] = sum[c][v] + total[v];
+        else total[v] = p.accumulate ? sum[c][v] + columns(p.c, v) : sum[c][v];
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int v = 0; v < vectors; v++) {
+    const Vec result = p.activation == Activation::relu ? max(zero(), total[v]) : total[v];
+    if (v == vectors - 1) store_masked(p.c + v * width, result, last);
+    else store(p.c + v * width, result);
+  }
+  activate_row(p.activation == Activation::relu ? Activation::linear : p.activation, p.c, p.n);
+}
+
 template <class T> void multiply(const Product<T>& p) {
   constexpr int lanes = lanes_of<T>;
   constexpr int64_t columns = tile_columns<T>;
   const int64_t length = std::max<int64_t>(1, block_length(p.k));
   const int64_t blocks = p.k == 0 ? 1 : (p.k + length - 1) / length;  // k = 0 still writes zeros
+  if constexpr (sizeof(T) == 4)
+    if (p.m == 1 && blocks > 1 && p.n <= narrow && p.b.column == 1 && !p.packed_b)
+      return p.n <= lanes ? multiply_narrow_row<1>(p, length, blocks) : multiply_narrow_row<2>(p, length, blocks);
   // few rows: wider tiles keep the multipliers busy
   const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
   for (int64_t m0 = 0; m0 < p.m; m0 += block_rows) {
@@ -106,7 +201,7 @@ template <class T> void multiply(const Product<T>& p) {
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
-      const bool keeps_a = tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
+      const bool keeps_a = tile_shapes.keep_a && tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
@@ -166,31 +261,6 @@ template <class T> void multiply(const Product<T>& p) {
     }
     if (p.activation == Activation::sigmoid || p.activation == Activation::tanh)
       for (int64_t i = 0; i < mc; i++) activate_row(p.activation, p.c + (m0 + i) * p.c_row, p.n);
-  }
-}
-
-template <> void activate_row<float>(Activation activation, float* row, int64_t n) {
-  auto apply = [&](auto f) {
-    int64_t j = 0;
-    for (; j + width <= n; j += width) store(row + j, f(load(row + j)));
-    if (j < n) store_partial(row + j, f(load_partial(row + j, int(n - j))), int(n - j));
-  };
-  switch (activation) {
-    case Activation::linear: break;
-    case Activation::relu: apply([](Vec v) { return max(zero(), v); }); break;
-    case Activation::sigmoid: apply([](Vec v) { return sigmoid(v); }); break;
-    case Activation::tanh: apply([](Vec v) { return tanh(v); }); break;
-  }
-}
-template <> void activate_row<double>(Activation activation, double* row, int64_t n) {
-  for (int64_t j = 0; j < n; j++) {
-    double& v = row[j];
-    switch (activation) {
-      case Activation::linear: break;
-      case Activation::relu: v = 0 > v ? 0 : v; break;
-      case Activation::sigmoid: v = 1 / (1 + std::exp(-v)); break;
-      case Activation::tanh: v = std::tanh(v); break;
-    }
   }
 }
 

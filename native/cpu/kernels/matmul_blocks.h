@@ -13,7 +13,7 @@ template <class T> struct Matrix {
   int64_t row, column;
 };
 
-/** Rows of c in one block of packed a: 36 or so tiles of a reuse each panel of b from the nearest cache. */
+/** Rows of c in one block of packed a. About 36 tiles of a then use a panel of b while it is in the nearest cache. */
 constexpr int64_t block_rows = tile_rows * 18;
 constexpr int64_t longest_block = 512;
 
@@ -34,10 +34,10 @@ template <class T> int64_t packed_size(int64_t k, int64_t n) {
 /** Packs the panels [begin, end). Columns beyond n are zero. */
 template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t begin, int64_t end, T* packed);
 
-/** Elements of memory that multiply() packs a into. */
+/** The size of the memory that multiply() packs a into, in elements. */
 template <class T> int64_t a_block_size(int64_t m, int64_t k) { return (m < block_rows ? m : block_rows) * block_length(k) + lanes_of<T>; }
 
-/** Elements of memory that multiply() packs a panel of b into. */
+/** The size of the memory that multiply() packs a panel of b into, in elements. */
 template <class T> int64_t b_panel_size(int64_t k) { return block_length(k) * tile_columns<T>; }
 
 /** c[m, n] = a[m, k] * b[k, n] (+ bias[n]) (+ c if accumulate), then an activation. */
@@ -55,11 +55,11 @@ template <class T> struct Product {
 };
 template <class T> void multiply(const Product<T>& p);
 
-/** Whether packing b (or a) pays for a product of this size. */
+/** Whether packing b (or a) saves more time than it costs, for a product of this size. */
 template <class T> bool should_pack_b(int64_t m, int64_t n, int64_t column_stride) {
   return column_stride != 1 || (m > 3 * tile_rows && n > tile_columns<T>);
 }
-template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 4 * tile_columns<T> && m > 4 && k > 64; }
+template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 128 && m > 4 && k > 64; }
 
 template <class T> void activate_row(Activation activation, T* row, int64_t n);
 

@@ -12,21 +12,24 @@ template <class T> class ProductGrid {
   /** `b_column` is b's column stride: b is packed when it is not 1, or when the product is large enough. */
   WEFT_BINDER ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column, int64_t a_row) : m_(m), n_(n), k_(k) {
     pack_b_ = should_pack_b<T>(m, n, b_column);
-    const int64_t pieces = pieces_of_work(double(m) * double(n) * double(k), 8);
+    const int64_t pieces = std::clamp(int64_t(double(m) * double(n) * double(k) / least_piece), int64_t(1), int64_t(8));
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
     panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
     const bool large = m >= 2 * block_rows && n >= 2 * block_rows;
-    const bool transposed = WEFT_LEVEL > 0 && a_row == 1 && k > 1;  // the portable level packs a before the sums, so as seldom as of any a
+    const bool transposed = a_row == 1 && k > 1;
     if (large) {
       // blocks of c that stay in the second-level cache while k runs
       column_chunks_ = (n + widest_chunk - 1) / widest_chunk;
       row_chunks_ = (m + block_rows - 1) / block_rows;
+      row_chunks_ += row_chunks_ * column_chunks_ % 2;  // two threads share an even number
     } else if (m > n || (m == n && !transposed)) {
       row_chunks_ = std::min(pieces, row_tiles);
     } else if (n >= 2 * long_columns && m * k * int64_t(sizeof(T)) > second_level_cache) {
-      column_chunks_ = (n + long_columns - 1) / long_columns;  // each reads all of a, which does not stay near: few of them
+      column_chunks_ = (n + long_columns - 1) / long_columns;  // each reads all of a, which does not stay near: they are few
     } else {
-      column_chunks_ = std::min(pieces, panels_);
+      // each chunk packs the rows of a transposed a anew, unless its tiles do so by the way
+      const int64_t fewest = transposed && !tile_shapes.keep_a ? 128 / tile_columns<T> : 1;
+      column_chunks_ = std::clamp<int64_t>(panels_ / fewest, 1, pieces);
       row_chunks_ = std::max<int64_t>(1, std::min(pieces / column_chunks_, row_tiles));
     }
     pack_a_ = transposed ? n / column_chunks_ > tile_columns<T> && m > 4 && k > 16 : should_pack_a<T>(m, n / column_chunks_, k);
@@ -68,6 +71,7 @@ template <class T> class ProductGrid {
   }
 
  private:
+  static constexpr double least_piece = 1e6;  // multiply-adds, 20 µs: products hand over little but addresses
   static constexpr int64_t widest_chunk = 1024;
   static constexpr int64_t long_columns = 256;
   static constexpr int64_t second_level_cache = 1 << 20;

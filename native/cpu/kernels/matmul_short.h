@@ -1,7 +1,7 @@
 // Products with one short side, as the last layer's gradients are: [batch, classes] with a large weight matrix. A tile
-// of the general kernel would leave lanes empty or spend its time packing; here the long side runs through the lanes,
-// and what is short stays in registers. float32 with AVX-512, the only level with registers enough. Each element is
-// summed over k in order, as in the general kernel.
+// of the general kernel would leave lanes empty or spend its time packing. Here the long side runs through the lanes,
+// and what is short stays in registers, as many as tile_shapes says. Each element is summed over k in order, as in the
+// general kernel.
 #pragma once
 #include <array>
 #include <utility>
@@ -11,24 +11,23 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-#if WEFT_LEVEL == 2
-
-constexpr int64_t short_side = 16;
-
-/** c[m, n] = a^T b for n <= 16: a is stored [k, m], b [k, n]. Long in m; k is one block of the general kernel. */
+/** c[m, n] = a^T b for a short n: a is stored [k, m], b [k, n]. Long in m; k is one block of the general kernel. */
 inline bool fits_short_columns(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
-  return transpose_a && !transpose_b && n <= short_side && m >= 256 && k >= 1 && k <= longest_block;
+  return transpose_a && !transpose_b && n <= tile_shapes.short_columns && m >= 256 && k >= 1 && k <= longest_block;
 }
 
-/** c[m, n] = a b^T for k <= 16: a is stored [m, k], b [n, k]. Long in n. */
+/** c[m, n] = a b^T for a short k: a is stored [m, k], b [n, k]. Long in n. */
 inline bool fits_short_sums(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
-  return !transpose_a && transpose_b && k >= 1 && k <= short_side && n >= 256 && m >= 4;
+  return !transpose_a && transpose_b && k >= 1 && k <= tile_shapes.short_sums && n >= 256 && m >= 4;
 }
+
+/** Squares of width x width that hold n columns, and the columns of the one that begins at `first`. */
+constexpr int squares_of(int n) { return (n + width - 1) / width; }
+constexpr int columns_of_square(int n, int first) { return n - first < width ? n - first : width; }
 
 /** Rows [begin, end) of c = a^T b; `columns` is n. Two vectors of rows at once where the sums leave room for them. */
 template <int columns> void short_columns(const float* a, const float* b, float* c, int64_t m, int64_t k, int64_t begin, int64_t end) {
-  constexpr int vectors = columns <= 12 ? 2 : 1;
-  const Mask row = first_lanes(columns);
+  constexpr int vectors = columns <= tile_shapes.short_columns_of_two ? 2 : 1;
   for (int64_t i = begin; i < end; i += vectors * width) {
     Vec sum[columns][vectors];
     Mask lanes[vectors];
@@ -41,8 +40,8 @@ template <int columns> void short_columns(const float* a, const float* b, float*
     for (int64_t p = 0; p < k; p++) {
       const float* from = a + p * m + i;
       // rows of a are pages apart: no prefetcher follows them
-      _mm_prefetch(reinterpret_cast<const char*>(from + vectors * width), _MM_HINT_T0);
-      if constexpr (vectors == 2) _mm_prefetch(reinterpret_cast<const char*>(from + 3 * width), _MM_HINT_T0);
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; v++) __builtin_prefetch(from + (vectors + v) * width);
       Vec value[vectors];
 #pragma GCC unroll 2
       for (int v = 0; v < vectors; v++) value[v] = load_masked(from + v * width, lanes[v]);
@@ -55,32 +54,40 @@ template <int columns> void short_columns(const float* a, const float* b, float*
     }
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; v++) {
-      Vec square[width];
-#pragma GCC unroll 16
-      for (int j = 0; j < width; j++) square[j] = j < columns ? sum[j < columns ? j : 0][v] : zero();
-      transpose_square(square);
       const int rows = int(std::clamp<int64_t>(end - i - v * width, 0, width));
+#pragma GCC unroll 4
+      for (int first = 0; first < columns; first += width) {
+        Vec square[width];
 #pragma GCC unroll 16
-      for (int r = 0; r < width; r++)
-        if (r < rows) store_masked(c + (i + v * width + r) * columns, square[r], row);
+        for (int j = 0; j < width; j++) square[j] = first + j < columns ? sum[first + j < columns ? first + j : 0][v] : zero();
+        transpose_square(square);
+        const Mask row = first_lanes(columns_of_square(columns, first));
+#pragma GCC unroll 16
+        for (int r = 0; r < width; r++)
+          if (r < rows) store_masked(c + (i + v * width + r) * columns + first, square[r], row);
+      }
     }
   }
 }
 
 /** Columns [begin, end) of c = a b^T; `sums` is k. */
 template <int sums> void short_sums(const float* a, const float* b, float* c, int64_t m, int64_t n, int64_t begin, int64_t end) {
-  constexpr int vectors = sums <= 10 ? 2 : 1, rows_at_once = 4;
-  const Mask column = first_lanes(sums);
+  constexpr int vectors = sums <= tile_shapes.short_sums_of_two ? 2 : 1, rows_at_once = 4;
   for (int64_t j = begin; j < end; j += vectors * width) {
-    Vec turned[vectors][width];
+    Vec turned[vectors][squares_of(sums) * width];
     Mask lanes[vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; v++) {
       const int count = int(std::clamp<int64_t>(end - j - v * width, 0, width));
       lanes[v] = first_lanes(count);
+#pragma GCC unroll 4
+      for (int first = 0; first < sums; first += width) {
+        const Mask column = first_lanes(columns_of_square(sums, first));
 #pragma GCC unroll 16
-      for (int r = 0; r < width; r++) turned[v][r] = r < count ? load_masked(b + (j + v * width + r) * sums, column) : zero();
-      transpose_square(turned[v]);
+        for (int r = 0; r < width; r++)
+          turned[v][first + r] = r < count ? load_masked(b + (j + v * width + r) * sums + first, column) : zero();
+        transpose_square(turned[v] + first);
+      }
     }
     const auto multiply_rows = [&]<int rows>(int64_t i) {
       Vec sum[rows][vectors] = {};
@@ -101,17 +108,17 @@ template <int sums> void short_sums(const float* a, const float* b, float* c, in
 
 using ShortProduct = void (*)(const float* a, const float* b, float* c, int64_t long_side, int64_t other, int64_t begin, int64_t end);
 
-template <int... size> constexpr std::array<ShortProduct, short_side> short_columns_table(std::integer_sequence<int, size...>) {
-  return {short_columns<size + 1>...};
+template <int... size> constexpr auto short_columns_table(std::integer_sequence<int, size...>) {
+  return std::array<ShortProduct, sizeof...(size)>{short_columns<size + 1>...};
 }
-template <int... size> constexpr std::array<ShortProduct, short_side> short_sums_table(std::integer_sequence<int, size...>) {
-  return {short_sums<size + 1>...};
+template <int... size> constexpr auto short_sums_table(std::integer_sequence<int, size...>) {
+  return std::array<ShortProduct, sizeof...(size)>{short_sums<size + 1>...};
 }
 
 /** The step of a product that fits one of the two forms. */
 WEFT_BINDER inline Step bind_short(const View& a, const View& b, const View& c, int64_t m, int64_t n, int64_t k, bool columns_short) {
-  static constexpr auto with_columns = short_columns_table(std::make_integer_sequence<int, short_side>());
-  static constexpr auto with_sums = short_sums_table(std::make_integer_sequence<int, short_side>());
+  static constexpr auto with_columns = short_columns_table(std::make_integer_sequence<int, tile_shapes.short_columns>());
+  static constexpr auto with_sums = short_sums_table(std::make_integer_sequence<int, tile_shapes.short_sums>());
   const ShortProduct product = columns_short ? with_columns[size_t(n - 1)] : with_sums[size_t(k - 1)];
   const int64_t length = columns_short ? m : n, blocks = (length + 31) / 32;
   const int64_t chunks = std::min(blocks, pieces_of_work(double(m) * double(n) * double(k), 8));
@@ -123,7 +130,5 @@ WEFT_BINDER inline Step bind_short(const View& a, const View& b, const View& c, 
     });
   };
 }
-
-#endif
 
 }  // namespace weft::cpu::WEFT_ISA

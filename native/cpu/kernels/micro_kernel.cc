@@ -21,11 +21,16 @@ enum class Rows { strided, adjacent, gathered };
 enum class Beside { nothing, fetch, keep };
 constexpr int64_t rows_ahead = 32;
 
-template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
+/** `whole`: the last vector has all its lanes, so that no mask is needed. */
+template <class T, int rows, int vectors, Rows kind, Beside beside, bool whole>
+__attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   using V = Vector<T>;
   constexpr int lanes = lanes_of<T>;
   constexpr bool fetching = beside != Beside::nothing;
   const MaskOf<T> last = tile.last;
+  const auto load_columns = [&](const T* from, int j) __attribute__((always_inline)) {
+    return !whole && j == vectors - 1 ? load_masked(from + j * lanes, last) : load(from + j * lanes);
+  };
   const int64_t pace = fetching ? std::max<int64_t>(1, tile.k * tile.inner * tile.outer / (rows + 1)) : 0;
   const int64_t ahead_lines = fetching ? (tile.ahead_lines + rows - 1) / rows : 0;
   const char* ahead = tile.ahead;
@@ -38,7 +43,7 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; j++) {
     V start{};
-    if (tile.bias) start = j == vectors - 1 ? load_masked(tile.bias + j * lanes, last) : load(tile.bias + j * lanes);
+    if (tile.bias) start = load_columns(tile.bias, j);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) c[i][j] = start;
   }
@@ -60,7 +65,7 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
         for (int64_t k = count; k > 0; k--) {
           V bv[vectors];
 #pragma GCC unroll 8
-          for (int j = 0; j < vectors; j++) bv[j] = j == vectors - 1 ? load_masked(b + j * lanes, last) : load(b + j * lanes);
+          for (int j = 0; j < vectors; j++) bv[j] = load_columns(b, j);
           if constexpr (beside == Beside::keep) {
             if (keep_b) {
               __builtin_prefetch(b + b_ahead, 0, 3);
@@ -111,25 +116,19 @@ template <class T, int rows, int vectors, Rows kind, Beside beside> __attribute_
     }
   }
   const int64_t c_row = tile.c_row;
+  const bool accumulate = tile.accumulate, relu = tile.relu;
   T* to = tile.c;
-  const auto leave = [&](auto whole) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++, to += c_row) {
+  for (int i = 0; i < rows; i++, to += c_row) {
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; j++) {
-        const bool masked = !whole.value && j == vectors - 1;
-        T* at = to + j * lanes;
-        V v = c[i][j];
-        if (tile.accumulate) v = v + (masked ? load_masked(at, last) : load(at));
-        if (tile.relu) v = max(V{}, v);
-        if (masked) store_masked(at, v, last);
-        else store(at, v);
-      }
+    for (int j = 0; j < vectors; j++) {
+      V v = c[i][j];
+      if (accumulate) v = v + load_columns(to, j);
+      if (relu) v = max(V{}, v);
+      if (!whole && j == vectors - 1) store_masked(to + j * lanes, v, last);
+      else store(to + j * lanes, v);
     }
-  };
-  // where masks cost something, whole vectors are stored without
-  if (WEFT_LEVEL < 2 && all_lanes(last)) leave(std::true_type{});
-  else leave(std::false_type{});
+  }
 }
 
 template <class T> using Kernel = void (*)(const MicroTile<T>&);
@@ -138,34 +137,41 @@ template <class T> using Kernel = void (*)(const MicroTile<T>&);
  * Adjacent rows are strided ones with stride 1, but addressed at less cost. With 4 vectors and more the multipliers
  * hide that.
  */
-template <int rows, int vectors, Beside beside> void run_rows(const MicroTile<float>& tile) {
+template <int rows, int vectors, Beside beside, bool whole> void run_rows(const MicroTile<float>& tile) {
   if constexpr (vectors <= 2)
-    if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside>(tile);
-  run_tile<float, rows, vectors, Rows::strided, beside>(tile);
+    if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside, whole>(tile);
+  run_tile<float, rows, vectors, Rows::strided, beside, whole>(tile);
+}
+
+/** Where masks cost something, tiles of whole vectors have kernels without. */
+template <int rows, int vectors, Beside beside> void run_beside(const MicroTile<float>& tile) {
+  if constexpr (tile_shapes.masks_cost && vectors == 2)
+    if (all_lanes(tile.last)) return run_rows<rows, vectors, beside, true>(tile);
+  run_rows<rows, vectors, beside, false>(tile);
 }
 
 template <int rows, int vectors> void run_any(const MicroTile<float>& tile) {
   constexpr int64_t long_enough = 64;  // sums of fewer terms are over before a fetch could help
   if constexpr (vectors == 2) {
     if constexpr (tiles_keep<float> && rows >= least_keeping_rows)
-      if (tile.keep_a || tile.keep_b) return run_rows<rows, vectors, Beside::keep>(tile);
-    if (tile.k * tile.inner * tile.outer >= long_enough) return run_rows<rows, vectors, Beside::fetch>(tile);
+      if (tile.keep_a || tile.keep_b) return run_beside<rows, vectors, Beside::keep>(tile);
+    if (tile.k * tile.inner * tile.outer >= long_enough) return run_beside<rows, vectors, Beside::fetch>(tile);
   }
-  run_rows<rows, vectors, Beside::nothing>(tile);
+  run_beside<rows, vectors, Beside::nothing>(tile);
 }
 
 template <int vectors, int... row> constexpr auto strided_kernels(std::integer_sequence<int, row...>) {
   return std::array<Kernel<float>, sizeof...(row)>{run_any<row + 1, vectors>...};
 }
-template <class T, int vectors, int... row> constexpr auto gathered_kernels(std::integer_sequence<int, row...>) {
-  return std::array<Kernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, Beside::nothing>...};
+template <class T, int vectors, bool whole, int... row> constexpr auto gathered_kernels(std::integer_sequence<int, row...>) {
+  return std::array<Kernel<T>, sizeof...(row)>{run_tile<T, row + 1, vectors, Rows::gathered, Beside::nothing, whole>...};
 }
 
 /** A float64 tile in parts of up to 4 rows and 2 vectors, whose rows are all found through rows_at. */
 void run_parts(const MicroTile<double>& tile, const int64_t* rows_at, int rows, int vectors) {
   constexpr int height = 4, lanes = lanes_of<double>;
   constexpr auto heights = std::make_integer_sequence<int, height>();
-  static constexpr std::array kernels = {gathered_kernels<double, 1>(heights), gathered_kernels<double, 2>(heights)};
+  static constexpr std::array kernels = {gathered_kernels<double, 1, false>(heights), gathered_kernels<double, 2, false>(heights)};
   for (int v = 0; v < vectors; v += 2) {
     MicroTile<double> part = tile;
     part.b += v * lanes;
@@ -198,7 +204,11 @@ void multiply_tile(const MicroTile<double>& tile, int rows, int vectors) {
 
 void multiply_gathered_tile(const MicroTile<float>& tile, int rows, int vectors) {
   constexpr auto heights = std::make_integer_sequence<int, gathered_rows>();
-  static constexpr std::array kernels = {gathered_kernels<float, 1>(heights), gathered_kernels<float, 2>(heights)};
+  static constexpr std::array kernels = {gathered_kernels<float, 1, false>(heights), gathered_kernels<float, 2, false>(heights)};
+  if constexpr (tile_shapes.masks_cost) {
+    static constexpr auto whole = gathered_kernels<float, 2, true>(heights);
+    if (vectors == 2 && all_lanes(tile.last)) return whole[size_t(rows - 1)](tile);
+  }
   kernels[size_t(vectors - 1)][size_t(rows - 1)](tile);
 }
 void multiply_gathered_tile(const MicroTile<double>& tile, int rows, int vectors) { run_parts(tile, tile.rows_at, rows, vectors); }

@@ -9,7 +9,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** gru_before is the gru whose reset gate acts before the product: two products per step. */
+/** gru_before is the gru whose reset gate acts before the product. Its steps have two products each. */
 enum class Cell { simple, gru, gru_before, lstm };
 inline int gates_of(Cell cell) { return cell == Cell::simple ? 1 : cell == Cell::lstm ? 4 : 3; }
 
@@ -94,13 +94,13 @@ template <class T> void pack_gates(const T* w, int64_t k, int64_t row, int64_t u
   }
 }
 
-/** The states that meet the weights at a place of [batch, steps]: those before the step, times their factors. */
+/** The states that are multiplied by the weights at a place of [batch, steps]: the states before it, times factors. */
 template <class T> struct MetStates {
   const T *initial, *h, *scale;
   bool reverse;
   int64_t steps, units;
 
-  /** Their address; they may be computed into `memory`. */
+  /** Returns the address of these states, which may be computed into `memory`. */
   const T* at(int64_t row, int64_t time, T* memory) const {
     const bool first = time == (reverse ? steps - 1 : 0);
     const T* from = first ? initial + row * units : h + (row * steps + time + (reverse ? 1 : -1)) * units;
@@ -131,7 +131,7 @@ struct StepOptions {
     return {initial, h, scaled ? frame.at<const T>(scale) : nullptr, reverse, steps, units};
   }
   bool usual() const { return activation == StepActivation::tanh && gate == StepActivation::sigmoid; }
-  /** Where step i of `steps` lies. */
+  /** The place in memory of step i of `steps`. */
   int64_t place(int64_t i, int64_t steps) const { return reverse ? steps - 1 - i : i; }
 };
 
@@ -149,7 +149,7 @@ struct RowChunks {
 
 template <class T> int64_t panels_of(int64_t n) { return (n + tile_columns<T> - 1) / tile_columns<T>; }
 
-/** Lanes of the two vectors of a panel that has `left` units to go. */
+/** The lanes in use of the two vectors of a panel, when `left` units are left. */
 template <class T> WEFT_INLINE void set_lanes(int64_t left, MaskOf<T> (&lanes)[2]) {
   lanes[0] = lanes_below<T>(int(std::min<int64_t>(left, lanes_of<T>)));
   lanes[1] = lanes_below<T>(int(std::clamp<int64_t>(left - lanes_of<T>, 0, lanes_of<T>)));
@@ -164,7 +164,7 @@ template <class T, class F> void for_unit_tiles(int64_t rows, int64_t units, F&&
     for_tiles(rows, step_rows<2>, [&](int64_t r0, int64_t r1) { f(j, vectors_for<T>(std::min(tile_columns<T>, units - j)), r0, r1); });
 }
 
-/** States [rows, units] into scratch rows, and times their factors as they meet the weights. */
+/** Copies states [rows, units] into scratch rows, and once more times the factors with which they meet the weights. */
 template <class T> void enter_states(const T* from, const T* scale, int64_t rows, int64_t u, int64_t row, T* state, T* met) {
   for (int64_t r = 0; r < rows; r++)
     for (int64_t j = 0; j < u; j++) {
@@ -175,7 +175,7 @@ template <class T> void enter_states(const T* from, const T* scale, int64_t rows
 template <class T> void leave_states(const T* state, int64_t rows, int64_t u, int64_t row, T* to) {
   for (int64_t r = 0; r < rows; r++) std::copy_n(state + r * row, u, to + r * u);
 }
-/** Values [rows, units], or zeros, into scratch rows. */
+/** Copies values [rows, units] into scratch rows, or writes zeros where there are none. */
 template <class T> void enter_rows(const T* from, int64_t rows, int64_t u, int64_t row, T* to) {
   for (int64_t r = 0; r < rows; r++)
     for (int64_t j = 0; j < row; j++) to[r * row + j] = from && j < u ? from[r * u + j] : T(0);
@@ -205,7 +205,7 @@ struct ForwardViews {
       projected = call.in[count++];
       return count;
     }
-    call.attrs.integer("features");  // x tells
+    call.attrs.integer("features");  // read here, but not needed: x has this extent
     x = call.in[count++], kernel = call.in[count++];
     if (call.attrs.flag("biased")) bias = call.in[count++];
     return count;

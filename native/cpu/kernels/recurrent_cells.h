@@ -5,7 +5,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** The activations of a call; `usual` ones, tanh and sigmoid, are known when a kernel is compiled. */
+/** The activations of a call. The `usual` ones, tanh and sigmoid, are known when a kernel is compiled. */
 template <bool usual> struct Activations {
   StepActivation activation, gate;
   template <class T> WEFT_INLINE Vector<T> state(Vector<T> x) const { return activate<T>(usual ? StepActivation::tanh : activation, x); }
@@ -44,7 +44,7 @@ template <class T> struct ForwardTile {
   StepActivation activation, gate;
 
   WEFT_INLINE bool counts(int i) const { return !mask || mask[i * mask_row]; }
-  /** The state after the step, to everybody who wants it. */
+  /** Writes the state after the step to every result that holds it. */
   WEFT_INLINE void leave(int i, int64_t j, Vector<T> value, MaskOf<T> used) const {
     store(state + i * scratch + j, value);
     store(next + i * scratch + j, scale ? value * load_masked(scale + i * units + j, used) : value);
@@ -131,7 +131,7 @@ template <class T, bool usual> void finish_gru_gates(const ForwardTile<T>& tile,
   }
 }
 
-/** The proposed state of such a step, and the state after it. */
+/** The proposed state of a step with the reset before the product, and the state after the step. */
 template <class T, bool usual> void finish_gru_proposed(const ForwardTile<T>& tile, const Vector<T>* sums) {
   using V = Vector<T>;
   const Activations<usual> f{tile.activation, tile.gate};

@@ -1,4 +1,4 @@
-// See recurrent_join.h.
+// Decides which products are joined with a recurrence; recurrent_join.h says what joining is.
 #include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -31,7 +31,7 @@ bool ProjectionGradient::is_all(const std::vector<const Call*>& readers, const V
     const View &a = reader->in[0], &b = reader->in.back(), &result = reader->out[0];
     const bool first = a.slot == slopes.slot, second = b.slot == slopes.slot;
     if (reader->op == "sum") {
-      reader->attrs.flag("keepDims");  // the output's shape tells
+      reader->attrs.flag("keepDims");  // read here, but not needed: the output has its shape already
       if (dbias.used() || a.rank() != 2 || a.dim(1) != n || reader->attrs.integers("axes") != Dims{0}) return false;
       dbias = result;
       continue;
@@ -71,7 +71,7 @@ WEFT_BINDER Step join_gradient(const Neighbours& neighbours, Call& joined, std::
   return bind_float(joined, call.out[0].dtype, of_float, of_double);
 }
 
-/** It is worth joining while all weights stay in the second-level cache and meet a few rows each time. */
+/** Joining is worth it where all weights stay in the second-level cache and each of them meets a few rows. */
 WEFT_BINDER Step join_projection(const Neighbours& neighbours, Call& joined, std::vector<const Call*>& taken, int64_t gates, Bind of_float,
                                  Bind of_double) {
   const Call &call = *neighbours.call, *maker = neighbours.makers[0];

@@ -25,7 +25,7 @@ struct ProjectionGradient {
   View x, kernel, dx, dkernel, dbias;
 
   ProjectionGradient() = default;
-  /** As join() has put it into a call whose op has so many outputs of its own. */
+  /** Reads the products that join() has put into a call. The call's op has `outputs` outputs of its own. */
   WEFT_BINDER ProjectionGradient(const Call& call, size_t outputs);
 
   /** Whether all that is done with the slopes, [places, n] in memory, is to take this gradient of them. */
@@ -48,7 +48,7 @@ struct BackwardViews {
   View projected, weights, bias, dh0, dc0;
   size_t outputs = 0;  // of the op, without those of joined products
 
-  /** Takes the gradients of the results from the first inputs; returns how many there are. */
+  /** Takes the gradients of the results from the first inputs. Returns their number. */
   size_t take_gradients(const Call& call) {
     size_t count = 0;
     if (call.attrs.flag("sequence")) of_h = call.in[count++];

@@ -32,9 +32,9 @@ struct Block {
 
   int64_t length() const { return end - begin; }
   int64_t places() const { return rows * length(); }
-  /** Time of the block's first place of each row. */
+  /** The time of the first place that a row has in the block. */
   int64_t time() const { return reverse ? steps - end : begin; }
-  /** Place of step i of the block's row 0. */
+  /** The place of step i of the block's first row. */
   int64_t place(int64_t i) const { return reverse ? end - 1 - i : i - begin; }
   /** Where the first place of a row lies in what is [batch * steps, n]; the others follow. */
   int64_t source(int64_t row) const { return (first_row + row) * steps + time(); }
@@ -178,7 +178,7 @@ template <class T> class SequenceProducts {
   }
 
  private:
-  /** Takes the products of a block. `first`: it is the first one of its task. */
+  /** Takes the products of a block. `first` says that the block is the first one of its task. */
   void add(const Frame& frame, int64_t task, int thread, const Block& block, const Slopes<T>& slopes, const MetStates<T>& met,
            bool first) const {
     T *packed = packed_a_.template at<T>(frame, thread), *to = partial_.used() ? frame.at<T>(partial_) + task * partial_size_ : nullptr;
@@ -202,7 +202,7 @@ template <class T> class SequenceProducts {
     if (joined_.dx.used()) write_input_gradient(frame, block, slopes);
   }
 
-  /** Adds up what the tasks have, in their order. */
+  /** Adds up the partial sums of the tasks in their order. */
   void finish(const Frame& frame) const {
     int64_t offset = 0;
     for (const PlaceSum& sum : sums_) {

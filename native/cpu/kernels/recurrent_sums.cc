@@ -1,4 +1,4 @@
-// See recurrent_sums.h.
+// The sums of recurrent_sums.h for each height and width of tile.
 #include "recurrent_sums.h"
 
 #include <algorithm>

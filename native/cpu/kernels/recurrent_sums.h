@@ -8,9 +8,9 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-/** How many rows of a batch one tile of `vectors` vectors holds in registers together with the weights. */
+/** How many rows of a batch a tile of `vectors` vectors can hold in registers together with the weights. */
 template <int vectors> constexpr int step_rows = vectors == 3 ? tile_shapes.step_rows_of_three : tile_shapes.step_rows;
-/** Rows whose four vectors fit, so that few rows have sums enough for the multipliers too. */
+/** Rows of four vectors that fit into registers. Four vectors keep the multipliers busy where rows are few. */
 constexpr int rows_of_four = tile_shapes.step_rows_of_four;
 /** The most vectors of sums that a row of a tile has: rows of sums are so many vectors apart. */
 constexpr int most_sums = 4;

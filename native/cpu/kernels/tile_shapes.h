@@ -11,8 +11,42 @@ struct TileShapes {
   int step_rows, step_rows_of_three, step_rows_of_four;  // of a recurrent step: of two vectors and less, of three, of four
   int windows;                                           // pooling windows of a first layer, 2 x 2 x 2 vectors each
   int slope_vectors;                                     // vectors of channels in the gradient of a first layer, 9 taps each
+  int short_columns, short_columns_of_two;               // columns of a product that is short in them: at most, with two vectors of rows
+  int short_sums, short_sums_of_two;                     // terms of sums that are short: at most, with two vectors of columns
+  int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
+  bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
+  bool masks_cost;                                       // vectors whose lanes are chosen by a mask take longer to load or store
 };
-constexpr TileShapes shapes_of_levels[] = {{6, 5, 6, 4, 2, 1, 1}, {6, 5, 6, 4, 2, 1, 1}, {14, 9, 9, 8, 4, 2, 2}};
-constexpr TileShapes tile_shapes = shapes_of_levels[WEFT_LEVEL];
+constexpr TileShapes few_registers{.rows = 6,
+                                   .gathered_rows = 5,
+                                   .step_rows = 6,
+                                   .step_rows_of_three = 4,
+                                   .step_rows_of_four = 2,
+                                   .windows = 1,
+                                   .slope_vectors = 1,
+                                   .short_columns = 12,
+                                   .short_columns_of_two = 5,
+                                   .short_sums = 10,
+                                   .short_sums_of_two = 3,
+                                   .query_tiles = 11,
+                                   .query_tiles_of_few_keys = 22,
+                                   .keep_a = false,
+                                   .masks_cost = true};
+constexpr TileShapes many_registers{.rows = 14,
+                                    .gathered_rows = 9,
+                                    .step_rows = 9,
+                                    .step_rows_of_three = 8,
+                                    .step_rows_of_four = 4,
+                                    .windows = 2,
+                                    .slope_vectors = 2,
+                                    .short_columns = 16,
+                                    .short_columns_of_two = 12,
+                                    .short_sums = 16,
+                                    .short_sums_of_two = 10,
+                                    .query_tiles = 5,
+                                    .query_tiles_of_few_keys = 5,
+                                    .keep_a = true,
+                                    .masks_cost = false};
+constexpr TileShapes tile_shapes = WEFT_LEVEL == 2 ? many_registers : few_registers;
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -226,7 +226,7 @@ if __name__ == '__main__':
     torch.set_num_threads(1)
     make_gpt2()
     make_llama('llama', 2, parts=3)
-    make_llama('llama-bfloat16', 3, dtype=torch.bfloat16, trained=False, torch_dtype='bfloat16')
+    make_llama('llama-bfloat16', 3, dtype=torch.bfloat16, torch_dtype='bfloat16')
     one = {'num_hidden_layers': 1, 'trained': False, 'steps': 20, 'head_dim': 8, 'num_attention_heads': 2, 'num_key_value_heads': 1}
     make_llama('rope-linear', 4, **one, rope_scaling={'type': 'linear', 'factor': 4.0})
     make_llama('rope-dynamic', 5, **one, rope_scaling={'rope_type': 'dynamic', 'factor': 2.0}, max_position_embeddings=12)
@@ -237,11 +237,11 @@ if __name__ == '__main__':
     make_llama('rope-longrope', 8, **one, rope_scaling={
         'rope_type': 'longrope', 'short_factor': [1.0, 1.1, 1.2, 1.3], 'long_factor': [1.0, 2.0, 3.0, 4.0],
         'original_max_position_embeddings': 12})
-    make_llama('mistral', 9, steps=12, trained=False, architectures=['MistralForCausalLM'], model_type='mistral', sliding_window=5)
-    make_llama('qwen2', 10, steps=12, trained=False, biases=('qkv',), architectures=['Qwen2ForCausalLM'], model_type='qwen2',
+    make_llama('mistral', 9, steps=12, architectures=['MistralForCausalLM'], model_type='mistral', sliding_window=5)
+    make_llama('qwen2', 10, steps=12, biases=('qkv',), architectures=['Qwen2ForCausalLM'], model_type='qwen2',
                use_sliding_window=True, max_window_layers=1, sliding_window=4, tie_word_embeddings=True)
-    make_llama('qwen3', 11, trained=False, head_norms=True, architectures=['Qwen3ForCausalLM'], model_type='qwen3', head_dim=6)
-    gemma = {'trained': False, 'hidden_act': 'gelu_pytorch_tanh', 'hidden_activation': 'gelu_pytorch_tanh', 'tie_word_embeddings': True,
+    make_llama('qwen3', 11, head_norms=True, architectures=['Qwen3ForCausalLM'], model_type='qwen3', head_dim=6)
+    gemma = {'hidden_act': 'gelu_pytorch_tanh', 'hidden_activation': 'gelu_pytorch_tanh', 'tie_word_embeddings': True,
              'head_dim': 6}
     make_llama('gemma', 12, **gemma, architectures=['GemmaForCausalLM'], model_type='gemma')
     make_llama('gemma2', 13, steps=12, four=True, **gemma, architectures=['Gemma2ForCausalLM'], model_type='gemma2', sliding_window=4,

@@ -1,5 +1,6 @@
-# Text encoders and a vision transformer written out in PyTorch from their papers: BERT (Devlin et al. 2019), RoBERTa (Liu
-# et al. 2019), DistilBERT (Sanh et al. 2019), Sentence-BERT (Reimers and Gurevych 2019), ViT (Dosovitskiy et al. 2021).
+# Text encoders and a vision transformer written out in PyTorch from their papers: BERT (Devlin et al. 2019), RoBERTa
+# (Liu et al. 2019), DistilBERT (Sanh et al. 2019), Sentence-BERT (Reimers and Gurevych 2019), ViT (Dosovitskiy et al.
+# 2021).
 import math
 import os
 
@@ -141,10 +142,15 @@ def make(name, kind, task, seed, labels=3):
         segments[:, 4:] = 1
     result = output(c, w, task, ids, segments, mask)
     expected = {'ids': ids.tolist(), 'segments': segments.tolist(), 'mask': mask.long().tolist(), 'output': rounded(result)}
-    if task == 'classes':
-        y = d.ids(labels, 3)
-        expected['y'] = y.tolist()
-        expected['losses'] = train(w.values(), lambda: F.cross_entropy(output(c, w, task, ids, segments, mask), y))
+    if task in ('classes', 'tokens', 'masked'):
+        # of texts without padding, which the mean of a loss here leaves out
+        most = {'classes': labels, 'tokens': labels, 'masked': WORDS}[task]
+        whole = torch.ones_like(mask)
+        filled = d.ids(WORDS - 2, 3, 8) + 2
+        y = d.ids(most, 3) if task == 'classes' else d.ids(most, 3, 8)
+        expected.update(whole=filled.tolist(), y=y.tolist())
+        expected['losses'] = train(w.values(), lambda: F.cross_entropy(
+            output(c, w, task, filled, segments, whole).reshape(-1, most), y.reshape(-1)))
     write_json(os.path.join(folder, 'config.json'), c)
     write_json(os.path.join(folder, 'expected.json'), expected)
     write_safetensors(os.path.join(folder, 'model.safetensors'), stored)

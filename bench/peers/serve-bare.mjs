@@ -1,0 +1,32 @@
+// The bound of serve.mjs: node:http alone, which reads a request's body and answers with as many bytes as the model
+// would, or refuses with 429. Nothing that is written in JavaScript on it is faster.
+import { createServer } from 'node:http'
+import { answerRequests } from '../shared/side.mjs'
+
+let server
+const start = async ({ bytes }) => {
+  const body = Buffer.alloc(bytes)
+  const headers = { 'inference-header-content-length': 0, 'content-type': 'application/octet-stream', 'content-length': bytes }
+  server = createServer((request, reply) => {
+    if (request.url === '/refused') {
+      reply.writeHead(429, { 'content-length': 0 }).end()
+      return
+    }
+    const chunks = []
+    request.on('data', (chunk) => chunks.push(chunk))
+    request.on('end', () => {
+      Buffer.concat(chunks)
+      reply.writeHead(200, headers).end(body)
+    })
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { url: `http://127.0.0.1:${server.address().port}` }
+}
+const stop = () => {
+  server.closeAllConnections()
+  server.close()
+}
+
+await answerRequests({ start, stop, usage: () => ({ cpu: process.cpuUsage() }) })
+// who asked is gone, and with it what is served
+process.exit()

@@ -1,0 +1,47 @@
+// Cancellation: how somebody says that an answer is not wanted any more.
+
+/** What is used of an AbortSignal. */
+export interface Cancellation {
+  readonly aborted: boolean
+  readonly reason: unknown
+  addEventListener(type: 'abort', fn: () => void, options?: { once?: boolean }): void
+  removeEventListener(type: 'abort', fn: () => void): void
+}
+
+/** The one of a request: an AbortSignal is made only for whoever asks for one, as most requests end well. */
+export class Disconnection implements Cancellation {
+  private readonly listeners = new Set<() => void>()
+  private controller: AbortController | undefined
+  private why: unknown
+
+  get aborted(): boolean {
+    return this.why !== undefined
+  }
+  get reason(): unknown {
+    return this.why
+  }
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController()
+      if (this.aborted) this.controller.abort(this.why)
+    }
+    return this.controller.signal
+  }
+
+  addEventListener(_type: 'abort', fn: () => void): void {
+    this.listeners.add(fn)
+  }
+  removeEventListener(_type: 'abort', fn: () => void): void {
+    this.listeners.delete(fn)
+  }
+
+  /** The client is gone. */
+  abort(): void {
+    if (this.aborted) return
+    this.why = new DOMException('the client went away', 'AbortError')
+    this.controller?.abort(this.why)
+    const listeners = [...this.listeners]
+    this.listeners.clear()
+    for (const fn of listeners) fn()
+  }
+}
