@@ -272,6 +272,8 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Id of the device the weights are on; before they exist, of the one they will be on. */
   get device(): string {
+    // predict() asks: a list of all weights would cost more than a small network
+    for (const { weights } of this.layers) if (weights.length > 0) return weights[0]!.device
     return this.weights[0]?.device ?? device()
   }
 
