@@ -104,24 +104,29 @@ check('the package has an addon for linux-arm64', () => {
   if (lacking) throw new Skip(`needs ${lacking}`)
   const listed = run('tar', ['-tzf', tarball]).includes('package/prebuilds/linux-arm64/weftjs.glibc.node\n')
   expect(listed, 'the tarball has no prebuilds/linux-arm64/weftjs.glibc.node')
-  // a node of that processor is not at hand: a small program opens the addon, which runs its constructors, and looks
-  // for the function that node calls
+  // a node of that processor is not at hand: a small program with functions of node's names opens the addon, which runs
+  // its constructors, and looks for the function that node calls
+  const symbols = run('aarch64-linux-gnu-objdump', ['-T', addon], {})
+  const ofNode = new Set(symbols.match(/\bnapi_\w+/g).filter((name) => symbols.includes(`*UND*\t0000000000000000  Base        ${name}`)))
+  expect(ofNode.size > 20, `it calls ${ofNode.size} functions of node`)
   const source = path.join(scratch, 'open.cc')
   writeFileSync(
     source,
     `#include <dlfcn.h>
 #include <cstdio>
+extern "C" {
+${[...ofNode].map((name) => `void ${name}() {}`).join('\n')}
+}
 int main(int, char** words) {
-  void* addon = dlopen(words[1], RTLD_LAZY);
+  void* addon = dlopen(words[1], RTLD_NOW);
   if (addon == nullptr) return std::puts(dlerror()), 1;
   return dlsym(addon, "napi_register_module_v1") == nullptr ? 2 : 0;
 }
 `,
   )
-  run('aarch64-linux-gnu-g++', ['-o', path.join(scratch, 'open'), source, '-ldl'], {})
+  run('aarch64-linux-gnu-g++', ['-rdynamic', '-o', path.join(scratch, 'open'), source, '-ldl'], {})
   run('qemu-aarch64', ['-L', '/usr/aarch64-linux-gnu', path.join(scratch, 'open'), addon], {})
-  const needed = run('aarch64-linux-gnu-objdump', ['-T', addon], {}).matchAll(/GLIBC_2\.(\d+)/g)
-  const latest = Math.max(...[...needed].map(([, minor]) => Number(minor)))
+  const latest = Math.max(...[...symbols.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor)))
   expect(latest <= 34, `it needs glibc 2.${latest}`)
   return `${(readFileSync(addon).length / 1e6).toFixed(1)} MB, glibc 2.${latest} or later`
 })

@@ -98,7 +98,8 @@ void multiply_pairs(const PairTile& tile, int rows, int vectors) {
   }
   static constexpr std::array all = {kernels<1, false>(heights), kernels<1, true>(heights), kernels<2, false>(heights),
                                      kernels<2, true>(heights)};
-  all[size_t(2 * (vectors - 1) + (tile.packed_b ? 1 : 0))][size_t(rows - 1)](tile);
+  const int which = 2 * (vectors - 1) + (tile.packed_b ? 1 : 0);
+  all[size_t(which)][size_t(rows - 1)](tile);
 }
 
 WEFT_PAIRS void pack_pairs_of_rows(const float* from, int64_t stride, int rows, int64_t length, Pair* to, int64_t pitch) {
