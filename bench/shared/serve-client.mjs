@@ -136,12 +136,12 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const one = async () => {
     let connection = free.pop()
     if (connection === undefined) return void missed++
-    if (!connection.isOpen) {
-      all[all.indexOf(connection)] = connection = new Connection(url)
-      await connection.open
-    }
-    const from = performance.now()
     try {
+      if (!connection.isOpen) {
+        all[all.indexOf(connection)] = connection = new Connection(url)
+        await connection.open
+      }
+      const from = performance.now()
       const { status } = await connection.ask(bytes)
       const took = performance.now() - from
       if (status === 200) good.push(took)
