@@ -31,12 +31,20 @@ class Connection {
       this.#socket.write(bytes)
     })
   }
+  get isOpen() {
+    return !this.#socket.destroyed && this.#socket.readyState === 'open'
+  }
   close() {
     this.#done = undefined
     this.#socket.destroy()
   }
 
   #take(chunk) {
+    // a server ends connections that ask nothing for long, and may say so
+    if (this.#done === undefined) {
+      this.#socket.destroy()
+      return
+    }
     this.#chunks.push(chunk)
     this.#length += chunk.length
     const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#length)
@@ -49,7 +57,9 @@ class Connection {
     const body = all.subarray(end + 4, end + 4 + length)
     this.#chunks = []
     this.#length = 0
-    this.#done.resolve({ status: Number(head.slice(9, 12)), head, body })
+    const { resolve } = this.#done
+    this.#done = undefined
+    resolve({ status: Number(head.slice(9, 12)), head, body })
   }
 }
 
@@ -124,10 +134,14 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const other = new Map()
   const begin = performance.now()
   const one = async () => {
-    const connection = free.pop()
+    let connection = free.pop()
     if (connection === undefined) return void missed++
-    const from = performance.now()
     try {
+      if (!connection.isOpen) {
+        all[all.indexOf(connection)] = connection = new Connection(url)
+        await connection.open
+      }
+      const from = performance.now()
       const { status } = await connection.ask(bytes)
       const took = performance.now() - from
       if (status === 200) good.push(took)
