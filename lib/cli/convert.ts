@@ -2,11 +2,8 @@
 import { parseArgs } from 'node:util'
 import { WeftError } from '../core/error.js'
 import { UsageError } from './command.js'
-import { FORMATS, formatOf, formatToWrite } from './formats.js'
 
-export const usage: string = `convert <from> <to> [--to ${FORMATS.filter(({ save }) => save)
-  .map(({ name }) => name)
-  .join('|')}]`
+export const usage = 'convert <from> <to> [--to <format>]'
 export const summary =
   'writes a model in another format: by the ending of <to> (.onnx, .safetensors, model.json of TensorFlow.js), else as a folder of Weft'
 
@@ -15,6 +12,7 @@ export async function run(args: string[]): Promise<number> {
   const [from, to] = positionals
   if (from === undefined || to === undefined || positionals.length > 2)
     throw new UsageError(`convert takes two places, got ${positionals.length}`)
+  const { formatOf, formatToWrite } = await import('./formats.js') // with the addon, which other commands do without
   const source = await formatOf(from)
   const target = formatToWrite(to, values.to)
   if (!source.load)

@@ -3,10 +3,9 @@ import { parseArgs } from 'node:util'
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
-import { isRecord } from '../core/tree.js'
 import type { AnyModel } from '../model/model.js'
 import type { OnnxFacts } from '../onnx/index.js'
-import { type Format, formatOf } from './formats.js'
+import type { Format } from './formats.js'
 import { UsageError } from './command.js'
 
 export const usage = 'info <model> [--json]'
@@ -22,6 +21,7 @@ export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean' } }, allowPositionals: true })
   const [place] = positionals
   if (place === undefined || positionals.length > 1) throw new UsageError(`info takes the place of one model, got ${positionals.length}`)
+  const { formatOf } = await import('./formats.js') // with the addon, which other commands do without
   const format = await formatOf(place)
   const bytes = await bytesAt(place)
   if (!format.load) return await tensorsOf(place, format, bytes, values.json ?? false)
@@ -31,7 +31,7 @@ export async function run(args: string[]): Promise<number> {
     if (facts.unsupported.length > 0) return foreignNodes(place, facts, values.json ?? false)
   }
   const model = await format.load(library, place)
-  const { inputs, outputs } = portsOf(model)
+  const { inputs, outputs } = await portsOf(model)
   const flops = await operations(model, inputs, library)
   if (values.json) {
     const weights = model.weights.map(({ name, shape, dtype }) => ({ name, shape, dtype }))
@@ -80,7 +80,8 @@ function foreignNodes(place: string, facts: OnnxFacts, json: boolean): number {
 }
 
 /** Inputs and outputs by name. */
-function portsOf(model: AnyModel): { inputs: Port[]; outputs: Port[] } {
+async function portsOf(model: AnyModel): Promise<{ inputs: Port[]; outputs: Port[] }> {
+  const { isRecord } = await import('../core/tree.js')
   const given = model as unknown as { inputs?: unknown; outputs?: unknown; inputNames?: readonly string[] }
   const ports = (tree: unknown, names: readonly string[]): Port[] =>
     (isRecord(tree) ? Object.values(tree) : [tree].flat()).map((t, i) => {
