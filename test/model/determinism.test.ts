@@ -5,6 +5,10 @@ import * as assert from 'uvu/assert'
 import { device, layers, sequential, type Tensor, tensor } from '../../lib/index.js'
 import { generator } from '../expect.js'
 
+const onCpu = device() === 'cpu'
+/** Samples: batches of 64 and a rest. The emulated device takes seconds for each. */
+const rows = onCpu ? 200 : 72
+
 const images = `
     const net = sequential([
       layers.conv2d({ filters: 16, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
@@ -17,7 +21,7 @@ const images = `
       layers.dense({ units: 64, activation: 'relu' }),
       layers.dense({ units: 10, activation: 'softmax' }),
     ])
-    const shape = [200, 28, 28, 1]`
+    const shape = [${rows}, 28, 28, 1]`
 // units that fill vectors and panels in part
 const sequences = `
     const net = sequential([
@@ -28,7 +32,7 @@ const sequences = `
       layers.simpleRnn({ units: 40 }),
       layers.dense({ units: 10, activation: 'softmax' }),
     ])
-    const shape = [200, 23]`
+    const shape = [${rows}, 23]`
 
 /** Trains a network in a process of its own; returns a digest of its weights. */
 function trained(threads: number, network: string): string {
@@ -42,8 +46,8 @@ function trained(threads: number, network: string): string {
     const values = (_, i) => Math.sin(i * 0.37) + Math.cos(i * i * 0.001)
     const size = shape.reduce((a, b) => a * b)
     const x = shape.length > 2 ? Float32Array.from({ length: size }, values) : Int32Array.from({ length: size }, (_, i) => (i * i) % 50)
-    const y = Int32Array.from({ length: 200 }, (_, i) => i % 10)
-    const { history } = await net.fit(tensor(x, shape), tensor(y, [200]), { epochs: 2, batchSize: 64, verbose: 0 })
+    const y = Int32Array.from({ length: ${rows} }, (_, i) => i % 10)
+    const { history } = await net.fit(tensor(x, shape), tensor(y, [${rows}]), { epochs: 2, batchSize: 64, verbose: 0 })
     const hash = createHash('sha256').update(JSON.stringify(history))
     for (const w of net.weights) hash.update(new Uint8Array((await w.data()).buffer))
     console.log(hash.digest('hex'))`
@@ -55,7 +59,6 @@ function trained(threads: number, network: string): string {
   return stdout.trim()
 }
 
-const onCpu = device() === 'cpu'
 // other devices do not compute on the threads of the CPU: training twice tells as much
 const counts = onCpu ? [1, 2, 3] : [2]
 for (const [name, network] of Object.entries({ images, sequences })) {
