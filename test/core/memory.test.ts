@@ -66,14 +66,14 @@ test('memory that was freed serves the next tensor of its size, and what was rea
 
 test('memory that a run in flight uses serves nobody before the run is done', async () => {
   const x = tensor(new Float32Array(100_000).fill(1), { device: 'cpu' })
-  const f = jit((t: Tensor) => t.add(1).exp().log().sub(1))
+  const f = jit((t: Tensor) => t.add(1).exp().log())
   await f(x).data()
   for (let i = 0; i < 20; i++) {
     const copy = tensor(new Float32Array(100_000).fill(i), { device: 'cpu' })
     const y = f(copy)
     copy.dispose()
     tensor(new Float32Array(100_000).fill(-1), { device: 'cpu' }) // must not be what the run reads
-    assert.ok(Math.abs(Number((await y.data())[99_999]) - i) < 1e-4)
+    assert.ok(Math.abs(Number((await y.data())[99_999]) - i - 1) < 1e-4)
     y.dispose()
   }
 })
