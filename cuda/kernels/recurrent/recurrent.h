@@ -1,7 +1,7 @@
 // A run of a recurrent layer as binders see it, and the ways to compute it.
 #pragma once
-#include "kernels/matmul/matmul.h"
 #include "recurrent.cuh"
+#include "vocabulary.cuh"
 
 namespace weft::cuda {
 

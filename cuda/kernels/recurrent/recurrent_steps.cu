@@ -2,6 +2,7 @@
 // with one thread per unit of a row that applies the cell. For every cell, size and GPU. The product's columns are
 // ordered unit by unit, its gates side by side, so a thread reads neighbours; everything between the steps is float32.
 // Where gru resets before the product there are two of each per step.
+#include "kernels/matmul/matmul.h"
 #include "recurrent.h"
 
 namespace weft::cuda {

@@ -1,6 +1,7 @@
 // The gradients of recurrent weights and bias, after all steps of a run: products over batch and time of the states
 // before each step and the slopes of each step; the bias' gradient is the product with ones. Sums are cut by shape
 // alone, as those of every product.
+#include "kernels/matmul/matmul.h"
 #include "recurrent.h"
 
 namespace weft::cuda {
