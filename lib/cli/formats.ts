@@ -3,8 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { isRecord } from '../core/tree.js'
-import { recognize } from '../io/foreign.js'
-import { jsonObject, RegularFile } from '../io/regular_file.js'
+import { jsonOf, recognize } from '../io/foreign.js'
 import type { AnyModel } from '../model/model.js'
 
 type Library = typeof import('../index.js')
@@ -106,18 +105,6 @@ async function look(file: string): Promise<Place> {
   let json: Record<string, unknown> | undefined
   for (const candidate of described) json ??= await jsonOf(candidate)
   return { path: file, folder, names, json }
-}
-
-async function jsonOf(file: string): Promise<Record<string, unknown> | undefined> {
-  let opened: RegularFile | undefined
-  try {
-    opened = await RegularFile.open(file)
-    return jsonObject(await opened.text(), file)
-  } catch {
-    return undefined
-  } finally {
-    await opened?.close()
-  }
 }
 
 /** The format to write: by its name, or by the ending of the file; a folder is a saved model of Weft. */

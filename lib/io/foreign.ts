@@ -64,7 +64,8 @@ async function fileKind(file: string): Promise<{ what: string; hint: string } | 
 
 const isTfjs = (json: Record<string, unknown>): boolean => isRecord(json['modelTopology']) || Array.isArray(json['weightsManifest'])
 
-async function jsonOf(file: string): Promise<Record<string, unknown> | undefined> {
+/** The object in a JSON file; undefined where there is no such file, or something else in it. */
+export async function jsonOf(file: string): Promise<Record<string, unknown> | undefined> {
   let opened: RegularFile | undefined
   try {
     opened = await RegularFile.open(file)
