@@ -64,6 +64,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   builtFor: InputShapes | undefined
   /** The activation at its end, which apply({ withoutActivation: true }) leaves out. */
   activationName: string | undefined
+  /** @internal What it ends in, where that makes its results no probabilities: 'no activation', ... */
+  notProbabilities: string | undefined
 
   /** Inputs of other dtypes are cast to the layer's; false for indices and for layers that only move values. */
   protected readonly castsInputs: boolean = true
