@@ -5,6 +5,7 @@ import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
+import { wholeNumbers } from '../ops/ids.js'
 import { gatherAlong, isFinite } from '../ops/index.js'
 import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
@@ -45,7 +46,7 @@ function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   let labels = yTrue
   if (sameShape(yTrue.shape, yPred.shape)) labels = yTrue.argMax(-1)
   else if (yTrue.rank === yPred.rank && yTrue.shape.at(-1) === 1) labels = yTrue.squeeze(-1)
-  if (sameShape(labels.shape, expected)) return labels.cast('int32')
+  if (sameShape(labels.shape, expected)) return wholeNumbers(labels)
   throw new WeftError('ERR_SHAPE', `${what}: targets of shape [${yTrue.shape}] do not fit predictions of shape [${yPred.shape}]`, {
     shapes: [yTrue.shape, yPred.shape],
     hint: `Give class numbers [${expected}] or one-hot rows [${yPred.shape}]`,

@@ -103,6 +103,8 @@ const cases: readonly [string, weft.ErrorCode, RegExp, () => unknown][] = [
   ['logicalAnd', 'ERR_DTYPE', /must be bool, got float32/, () => x.logicalAnd(x)],
   ['where', 'ERR_DTYPE', /must be bool, got int32/, () => integers.where(1, 2)],
   ['gather', 'ERR_DTYPE', /indices must be integers, got float32/, () => x.gather(weft.tensor([0, 1]))],
+  ['gather', 'ERR_ARGUMENT', /whole numbers, got 1\.5.*Math\.round/, () => x.gather([0, 1.5])],
+  ['oneHot', 'ERR_ARGUMENT', /whole numbers, got NaN/, () => weft.oneHot([Number.NaN], 2)],
   ['cast', 'ERR_DTYPE', /'float'\. Did you mean 'float16'|Did you mean 'float/, () => x.cast(wrong('float'))],
   ['zeros', 'ERR_DTYPE', /unknown dtype 'double'/, () => weft.zeros([1], { dtype: wrong('double') })],
   ['randomUniform', 'ERR_DTYPE', /not int32/, () => weft.randomUniform([1], { dtype: 'int32' })],
