@@ -4,6 +4,7 @@ import { outsideTrace } from '../core/graph.js'
 import { type Shape, sizeOf } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { fitRank, floats } from '../losses/loss.js'
 import { zeros, zerosLike } from '../ops/index.js'
 
@@ -95,6 +96,8 @@ export abstract class StandardMetric implements Metric {
     return found ?? this.addState(name, shape)
   }
 }
+
+shownAs<StandardMetric>(StandardMetric.prototype, (one) => `Metric ${one.metricName}${settingsText(one.config)}`, 'metric.config')
 
 /** Weights of values of a shape: sample weights times mask; undefined when everything counts alike. */
 export function weightsFor(what: string, shape: Shape, options: UpdateOptions): Tensor | undefined {
