@@ -179,7 +179,7 @@ declare module './tensor.js' {
     arraySync(): NestedArray
     /** The only value of a tensor of size 1. */
     item(): Promise<number>
-    /** Prints dtype, shape and values to the standard output; of more than 1000 values, three at either end of an axis. */
+    /** Prints dtype, shape and values to stdout; of more than 1000 values, three at either end of an axis. */
     print(): Promise<void>
     /**
      * The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device
