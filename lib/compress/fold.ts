@@ -124,9 +124,12 @@ export function foldBatchNormalization(model: AnyModel): AnyModel {
   return foldedCopy('foldBatchNormalization', model, { dropIdle: false })
 }
 
+/** Whether the layers of a model can be replaced one by one. */
+export const isFlow = ({ className }: AnyModel): boolean => ['Sequential', 'Functional'].includes(className)
+
 /** ERR_ARGUMENT unless the layers of a model can be replaced one by one. */
 export function checkFlow(what: string, model: AnyModel, hint?: string): void {
-  if (['Sequential', 'Functional'].includes(model.className)) return
+  if (isFlow(model)) return
   throw new WeftError('ERR_ARGUMENT', `${what}: ${model.name} is a ${model.className}, whose layers cannot be replaced`, {
     hint: hint ?? 'It takes models of sequential() and model()',
   })

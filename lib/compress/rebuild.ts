@@ -70,6 +70,13 @@ export function madeFrom(json: LayerJson, like: AnyModel): AnyModel {
   return made
 }
 
+/** A copy of a model with weights of its own, compiled alike. */
+export function copyOf(what: string, model: AnyModel): AnyModel {
+  const made = madeFrom(describe(what, model), model)
+  fill(made, model)
+  return made
+}
+
 /** The values of all weights and states of a model; of stored weights the matrices that they stand for. */
 export function valuesOf(model: AnyModel): Map<string, Variable> {
   return new Map(model.weightPaths())
