@@ -51,7 +51,10 @@ function quantizeOptions(given: CompressOptions['quantize'], model: AnyModel, da
   }
   if (typeof given === 'string') {
     if (!Object.hasOwn(named, given))
-      throw new WeftError('ERR_ARGUMENT', `compress: quantize must be one of ${Object.keys(named).join(', ')} or options, got ${show(given)}`)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `compress: quantize must be one of ${Object.keys(named).join(', ')} or options, got ${show(given)}`,
+      )
   } else if (typeof given !== 'object' || given === null)
     throw new WeftError('ERR_ARGUMENT', `compress: quantize must be a name or the options of quantize(), got ${show(given)}`)
   const options = typeof given === 'string' ? named[given]! : given
@@ -97,7 +100,9 @@ export async function compress<M extends AnyModel>(model: M, options: CompressOp
   checkModel('compress', model)
   const { data, validationData = hasLabels(data) ? data : undefined, batchSize = 32 } = options
   if (options.quantize === undefined && options.prune === undefined)
-    throw new WeftError('ERR_ARGUMENT', 'compress: there is nothing to do', { hint: "Write compress(net, { quantize: 'int8', prune: 0.5, data })" })
+    throw new WeftError('ERR_ARGUMENT', 'compress: there is nothing to do', {
+      hint: "Write compress(net, { quantize: 'int8', prune: 0.5, data })",
+    })
   // refused before anything is trained
   const wanted = quantizeOptions(options.quantize, model, data)
   const sparse = options.prune === undefined ? model : await pruned(model, options.prune, options)
