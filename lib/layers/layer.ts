@@ -17,6 +17,7 @@ import { countLayer } from './loading.js'
 import { maskedResult } from './masked_result.js'
 import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
+import { whileBuilding } from './stored_weights.js'
 import { Weighted } from './weights.js'
 
 export type { ApplyOptions } from './apply_options.js'
@@ -111,7 +112,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
           return withoutBatch(s)
         }) as InputShapes
         try {
-          outsideTrace(() => build(free))
+          outsideTrace(() => whileBuilding(this.name, () => build(free)))
         } catch (error) {
           throw this.located(error)
         }

@@ -20,6 +20,7 @@ import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
+import { refuseIntegers } from './trainable.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -122,6 +123,12 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     this.dropPrograms()
   }
 
+  /** @internal Compiles the model with the losses and metrics of another one, and an optimizer of its own. */
+  compileAs(other: AnyModel, changes: Parameters<Objective['again']>[0] = {}): void {
+    this.objective = other.isCompiled ? other.compiled.again(changes) : undefined
+    this.dropPrograms()
+  }
+
   /** The optimizer given to compile(). */
   get optimizer(): Optimizer {
     return this.compiled.optimizer
@@ -204,6 +211,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** @internal The programs of a kind, for the model as it is now. */
   steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
+    if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)
     const programs = this.current()
     return (programs[kind] ??= new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this, this.compiled))
   }
@@ -217,6 +225,11 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     const { version } = this
     if (this.programs?.version !== version) this.dropPrograms()
     return (this.programs ??= { version })
+  }
+
+  /** @internal Forgets the programs: something that they were traced with has changed. */
+  retrace(): void {
+    this.dropPrograms()
   }
 
   private dropPrograms(): void {

@@ -117,6 +117,7 @@ export async function* trainEvents(
   const progress = new Progress(verbose, epochs)
   const callbacks = new CallbackList(model, options.callbacks)
   const run = new TrainingRun(model, callbacks)
+  run.epochs = epochs
   const endTraining = model.beginTraining(run)
   const owned: Tensor[] = []
   let sources: Sources | undefined
@@ -139,6 +140,7 @@ export async function* trainEvents(
       const from = run.takeUp(steps)
       const pass = await sources.training.open(steps, from)
       run.data = pass.data
+      run.stepsPerEpoch = pass.steps
       progress.begin(epoch, pass.steps)
       const first = from?.step ?? 0
       let step = first

@@ -12,10 +12,11 @@ import { wholeNumbers } from '../ops/ids.js'
 import { TokenAndPositionEmbedding } from '../layers/attention/positional.js'
 import { registerLoader } from '../layers/serialize.js'
 import { type EncoderInputs, encoderInputs } from './text_inputs.js'
+import { scoresOf, valueOf } from '../layers/stored_weights.js'
 import { SEEDS_OF_BLOCK, TransformerEncoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
-import { add, cast, matMul, notEqual, reshape, slice } from '../ops/index.js'
+import { add, cast, notEqual, reshape, slice } from '../ops/index.js'
 import { Tensor, type Variable } from '../core/tensor.js'
 import { checkSizes, type TransformerSizes } from './sizes.js'
 
@@ -155,7 +156,7 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
     const { maskZero = true, hiddenDim } = this.config
     const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
     const mask = given ?? carried ?? (maskZero ? notEqual(wholeNumbers(tokenIds), 0) : undefined)
-    const kinds = segmentIds ? this.segments.apply(segmentIds) : slice(this.segments.embeddings, [0, 0], [1, hiddenDim])
+    const kinds = segmentIds ? this.segments.apply(segmentIds) : slice(valueOf(this.segments.embeddings), [0, 0], [1, hiddenDim])
     let h = this.embeddingNorm.apply(add(this.embedding.apply(tokenIds), kinds))
     if (this.dropout) h = this.dropout.apply(h)
     for (const block of this.blocks) h = block.apply(h, { mask })
@@ -169,7 +170,7 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
     const { hiddenDim, vocabularySize } = this.config
     const [batch, steps] = h.shape as [number, number]
     const rows = reshape(this.head!.norm.apply(this.head!.transform.apply(h)), [batch * steps, hiddenDim])
-    const scores = add(matMul(rows, this.embedding.embeddings, { transposeB: true }), this.headBias!)
+    const scores = add(scoresOf(rows, this.embedding.embeddings), this.headBias!)
     return reshape(scores, [batch, steps, vocabularySize])
   }
 

@@ -14,10 +14,11 @@ import { RmsNormalization } from '../layers/rms_normalization.js'
 import type { RotaryOptions } from '../layers/attention/rotary.js'
 import { registerLoader } from '../layers/serialize.js'
 import { checkIds } from './text_inputs.js'
+import { scoresOf } from '../layers/stored_weights.js'
 import { SEEDS_OF_BLOCK, TransformerDecoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
-import { matMul, reshape, zeros } from '../ops/index.js'
+import { reshape, zeros } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
 import { Decoder } from './decoder.js'
@@ -163,7 +164,7 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
     if (this.head) return this.head.apply(normal)
     const [batch, steps, features] = normal.shape as [number, number, number]
     const rows = reshape(normal, [batch * steps, features])
-    return reshape(matMul(rows, this.embedding.embeddings, { transposeB: true }), [batch, steps, this.config.vocabularySize])
+    return reshape(scoresOf(rows, this.embedding.embeddings), [batch, steps, this.config.vocabularySize])
   }
 
   /** @internal Empty caches for each block. */
