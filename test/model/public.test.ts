@@ -14,7 +14,9 @@ type Loose = (...args: unknown[]) => unknown
 /** Functions that messages call by another name of theirs. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   'losses.mae': 'losses.meanAbsoluteError',
+  'losses.mape': 'losses.meanAbsolutePercentageError',
   'losses.mse': 'losses.meanSquaredError',
+  'losses.msle': 'losses.meanSquaredLogarithmicError',
 }
 /** A number in the place of these options is one of them. */
 const NUMBER_FITS: ReadonlySet<string> = new Set(['regularizers.l1', 'regularizers.l2'])

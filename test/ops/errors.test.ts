@@ -208,7 +208,10 @@ function signatureOf(name: string, fn: (...args: unknown[]) => unknown): string[
   return found![1]!.split(', ')
 }
 
-const functions = Object.entries(operations as unknown as Record<string, (...args: unknown[]) => unknown>)
+/** einsum takes any number of operands. */
+const functions = Object.entries(operations as unknown as Record<string, (...args: unknown[]) => unknown>).filter(
+  ([name]) => name !== 'einsum',
+)
 
 test('every operation refuses a surplus argument, and says how it is called', () => {
   assert.ok(functions.length > 120)
