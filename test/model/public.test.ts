@@ -76,7 +76,7 @@ test('what the package exports is found', () => {
 const catalogues: Readonly<Record<string, { of: object; factories: object; classes: readonly string[] }>> = {
   callbacks: { of: weft.callbacks, factories: callbackFactories, classes: ['Callback'] },
   losses: { of: weft.losses, factories: lossFactories, classes: [] },
-  metrics: { of: weft.metrics, factories: metricFactories, classes: [] },
+  metrics: { of: weft.metrics, factories: metricFactories, classes: ['Metric'] },
   optimizers: { of: weft.optimizers, factories: optimizerFactories, classes: ['Optimizer'] },
   schedules: { of: weft.schedules, factories: scheduleFactories, classes: [] },
 }
