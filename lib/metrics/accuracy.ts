@@ -75,25 +75,32 @@ export const categoricalAccuracy: MetricFactory = sameClass('categoricalAccuracy
 /** Share of samples whose largest prediction is at the class number yTrue. */
 export const sparseCategoricalAccuracy: MetricFactory = sameClass('sparseCategoricalAccuracy')
 
+/** Share of samples for whose class fewer than k others have a larger prediction. */
+const amongTopK = (name: string): MetricFactory<TopKOptions> =>
+  defineMetric<TopKOptions>({
+    name,
+    rising: true,
+    options: { k: 'integer' },
+    make: (options) => {
+      const { k = 5 } = options
+      integer(`metrics.${name}`, 'k', k, 1)
+      return new MeanMetric(name, options, (yTrue, yPred) => {
+        const own = gatherAlong(yPred, classesOf(name, yTrue, yPred).expandDims(-1))
+        const larger = yPred.greater(own).cast('float32').sum(-1)
+        return larger.less(k).logicalAnd(isFinite(own).squeeze(-1)).cast('float32')
+      })
+    },
+  })
+
 /**
  * Share of samples for whose class fewer than k others have a larger prediction; targets one-hot or class numbers.
  * Ties count in its favour, as in TensorFlow: of equal predictions at the border, all are among the k largest. A class
  * whose prediction is not finite is not among them.
  */
-export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = defineMetric<TopKOptions>({
-  name: 'topKCategoricalAccuracy',
-  rising: true,
-  options: { k: 'integer' },
-  make: (options) => {
-    const { k = 5 } = options
-    integer('metrics.topKCategoricalAccuracy', 'k', k, 1)
-    return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
-      const own = gatherAlong(yPred, classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1))
-      const larger = yPred.greater(own).cast('float32').sum(-1)
-      return larger.less(k).logicalAnd(isFinite(own).squeeze(-1)).cast('float32')
-    })
-  },
-})
+export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = amongTopK('topKCategoricalAccuracy')
+
+/** topKCategoricalAccuracy by Keras' name for targets that are class numbers. */
+export const sparseTopKCategoricalAccuracy: MetricFactory<TopKOptions> = amongTopK('sparseTopKCategoricalAccuracy')
 
 /**
  * Accuracy that is binary, sparse or categorical by the shapes of the first batch: one prediction per sample, class

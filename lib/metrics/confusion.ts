@@ -86,7 +86,7 @@ class ConfusionMetric extends StandardMetric {
 }
 
 /** Targets as 0 and 1 in the predictions' shape; class numbers become one-hot rows. */
-function targetsOf(what: string, yTrue: Tensor, yPred: Tensor, classes: number): Tensor {
+export function targetsOf(what: string, yTrue: Tensor, yPred: Tensor, classes: number): Tensor {
   const lead = yPred.shape.slice(0, -1)
   const numbers = classes > 1 && (sameShape(yTrue.shape, lead) || sameShape(yTrue.shape, [...lead, 1]))
   if (numbers) return oneHot(wholeNumbers(yTrue.reshape(lead)), classes)
