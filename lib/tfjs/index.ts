@@ -18,6 +18,7 @@ export {
   concat,
   cos,
   div,
+  dot,
   elu,
   equal,
   erf,
@@ -48,6 +49,7 @@ export {
   neg,
   notEqual,
   onesLike,
+  outer as outerProduct,
   pad,
   pow,
   reciprocal,
@@ -75,6 +77,7 @@ export {
   tanh,
   tile,
   transpose,
+  unstack,
   where,
   zerosLike,
 } from '../ops/index.js'

@@ -1,6 +1,6 @@
 // Methods of TensorFlow.js' tensors. Methods that Weft has under the same name take both forms of arguments, so that
 // code written for Weft goes on working beside.
-import { Tensor, type TensorLike } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 import type { Shape } from '../core/spec.js'
 import * as weft from '../ops/index.js'
 import { type DataType, dtypeOf } from './dtypes.js'
@@ -34,7 +34,6 @@ const named = {
   cumprod: ops.cumprod,
   cumsum: ops.cumsum,
   divNoNan: ops.divNoNan,
-  dot: ops.dot,
   euclideanNorm: ops.euclideanNorm,
   isInf: ops.isInf,
   logSigmoid: ops.logSigmoid,
@@ -43,7 +42,6 @@ const named = {
   sinh: ops.sinh,
   step: ops.step,
   topk: ops.topk,
-  unstack: ops.unstack,
 }
 /** Methods of both, whose second or third argument is a boolean there and options here. */
 const both = {
@@ -114,7 +112,6 @@ declare module '../core/tensor.js' {
     cumprod: M<typeof ops.cumprod>
     cumsum: M<typeof ops.cumsum>
     divNoNan: M<typeof ops.divNoNan>
-    dot(other: TensorLike): Tensor
     euclideanNorm: M<typeof ops.euclideanNorm>
     isInf: M<typeof ops.isInf>
     logSigmoid: M<typeof ops.logSigmoid>
@@ -123,6 +120,5 @@ declare module '../core/tensor.js' {
     sinh: M<typeof ops.sinh>
     step: M<typeof ops.step>
     topk: M<typeof ops.topk>
-    unstack(axis?: number): Tensor[]
   }
 }

@@ -55,16 +55,6 @@ type Transposes = { transposeA?: boolean; transposeB?: boolean }
 export function matMul(a: TensorLike, b: TensorLike, transposeA: boolean | Transposes = false, transposeB = false): Tensor {
   return ops.matMul(a, b, typeof transposeA === 'object' ? transposeA : { transposeA, transposeB })
 }
-/** The product of vectors and matrices. */
-export function dot(a: TensorLike, b: TensorLike): Tensor {
-  const [left, right] = [asTensor(a), asTensor(b)]
-  if (left.rank === 1 && right.rank === 1) return ops.sum(ops.mul(left, right))
-  if (left.rank === 1) return ops.squeeze(ops.matMul(ops.expandDims(left, 0), right), 0)
-  return right.rank === 1 ? ops.squeeze(ops.matMul(left, ops.expandDims(right, 1)), -1) : ops.matMul(left, right)
-}
-export const outerProduct = (a: TensorLike, b: TensorLike): Tensor =>
-  ops.mul(ops.expandDims(asTensor(a), 1), ops.expandDims(asTensor(b), 0))
-
 export const clipByValue = (x: TensorLike, clipValueMin: number, clipValueMax: number): Tensor => ops.clip(x, clipValueMin, clipValueMax)
 export const cumsum = (x: TensorLike, axis = 0, exclusive = false, reverse = false): Tensor => ops.cumSum(x, axis, { exclusive, reverse })
 export const cumprod = (x: TensorLike, axis = 0, exclusive = false, reverse = false): Tensor => ops.cumProd(x, axis, { exclusive, reverse })
@@ -75,10 +65,6 @@ export const divNoNan = (a: TensorLike, b: TensorLike): Tensor => {
   return ops.where(zero, 0, ops.div(a, ops.where(zero, 1, divisor)))
 }
 export const addN = (tensors: readonly Tensor[]): Tensor => tensors.reduce((total, t) => ops.add(total, t))
-export const unstack = (x: TensorLike, axis = 0): Tensor[] => {
-  const source = asTensor(x)
-  return ops.split(source, source.shape.at(axis)!, axis).map((part) => ops.squeeze(part, axis))
-}
 export const logSigmoid = (x: TensorLike): Tensor => ops.neg(ops.softplus(ops.neg(x)))
 export const prelu = (x: TensorLike, alpha: TensorLike): Tensor => ops.where(ops.greater(x, 0), x, ops.mul(alpha, x))
 export const step = (x: TensorLike, alpha = 0): Tensor => ops.where(ops.greater(x, 0), 1, alpha)
