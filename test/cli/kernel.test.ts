@@ -13,7 +13,12 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0
 
 function run(command: string, args: readonly string[], cwd = folder): { status: number | null; text: string } {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    timeout: 120_000,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   return { status, text: stdout + stderr }
 }
 const weftjs = (...args: string[]): ReturnType<typeof run> => run(process.execPath, [path.join(root, 'dist/lib/cli/weftjs.js'), ...args])
