@@ -4,32 +4,46 @@
 
 #include <algorithm>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include "cpu/features.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
 typedef int16_t ShortVec __attribute__((vector_size(4 * width)));
-typedef int8_t HalfBytes __attribute__((vector_size(2 * width)));
 
-WEFT_INLINE ShortVec widen(const void* p) {
+/** 2 * width bytes in 16 bits. */
+WEFT_INLINE ShortVec widen(const int8_t* p) {
+#if WEFT_LEVEL == 2
+  return (ShortVec)_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif WEFT_LEVEL == 1
+  return (ShortVec)_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  typedef int8_t HalfBytes __attribute__((vector_size(2 * width)));
   HalfBytes bytes;
   std::memcpy(&bytes, p, sizeof bytes);
   return __builtin_convertvector(bytes, ShortVec);
+#endif
 }
 
 /** A quad of uint8, again and again, in 16 bits. */
 WEFT_INLINE ShortVec repeated_quad(const uint8_t* p) {
-  int32_t bits;
-  std::memcpy(&bits, p, sizeof bits);
-#if WEFT_LEVEL == 2
-  return (ShortVec)_mm512_cvtepu8_epi16(_mm256_set1_epi32(bits));
-#elif WEFT_LEVEL == 1
-  return (ShortVec)_mm256_cvtepu8_epi16(_mm_set1_epi32(bits));
-#else
+#if WEFT_LEVEL == 0
   typedef uint8_t Eight __attribute__((vector_size(8)));
   typedef int32_t Two __attribute__((vector_size(8)));
+  int32_t bits;
+  std::memcpy(&bits, p, sizeof bits);
   return __builtin_convertvector((Eight)(Two{bits, bits}), ShortVec);
+#else
+  // a broadcast from memory, which takes no other port
+#if WEFT_LEVEL == 2
+  return (ShortVec)_mm512_cvtepu8_epi16(_mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(p))));
+#else
+  return (ShortVec)_mm256_cvtepu8_epi16(_mm_castps_si128(_mm_broadcast_ss(reinterpret_cast<const float*>(p))));
+#endif
 #endif
 }
 
@@ -40,7 +54,7 @@ WEFT_INLINE IVec add_pairs(ShortVec a, ShortVec b) {
 #elif WEFT_LEVEL == 1
   return (IVec)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #elif defined(__x86_64__)
-  return (IVec)__builtin_ia32_pmaddwd128((__v8hi)a, (__v8hi)b);
+  return (IVec)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #elif defined(__aarch64__)
   const int16x8_t p = (int16x8_t)a, q = (int16x8_t)b;
   return (IVec)vpaddq_s32(vmull_s16(vget_low_s16(p), vget_low_s16(q)), vmull_high_s16(p, q));
@@ -58,7 +72,9 @@ template <int... lane> WEFT_INLINE IVec join_pairs(IVec a, IVec b, std::integer_
 
 /** `width` columns of a panel: b and start begin there. */
 template <int rows> __attribute__((noinline)) void multiply_widened(const ByteTile& tile) {
-  IVec sum[rows][2] = {};
+  IVec sum[rows][2];
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = IVec{};
   const int8_t* b = tile.b;
   for (int64_t outer = 0; outer < tile.outer; outer++)
     for (int64_t inner = 0; inner < tile.inner; inner++) {
@@ -105,6 +121,8 @@ void multiply_widened(const ByteTile& tile, int rows, int panels) {
 
 template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multiply_quads(const ByteTile& tile) {
   __m512i sum[rows][panels];
+  // every loop over sums is unrolled: they stay in registers
+#pragma GCC unroll 2
   for (int p = 0; p < panels; p++) {
     const __m512i start = tile.start ? _mm512_loadu_si512(tile.start + p * panel_columns) : _mm512_setzero_si512();
 #pragma GCC unroll 12
@@ -135,6 +153,7 @@ template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multip
     }
 #pragma GCC unroll 12
   for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
     for (int p = 0; p < panels; p++) _mm512_storeu_si512(tile.sums + i * sums_row + p * panel_columns, sum[i][p]);
 }
 
