@@ -5,6 +5,7 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Place } from '../core/place.js'
 import type { AnyLayer, CallOptions, InputShapes } from '../layers/layer.js'
+import { storedAs } from '../layers/stored_weights.js'
 import { integerOption, rateOption } from '../layers/options.js'
 import * as losses from '../losses/index.js'
 import * as optimizers from '../optimizers/index.js'
@@ -219,6 +220,11 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
   merge(): M {
     checkCall('tuned.merge()', arguments)
     this.checkThere('merge')
+    const kept = [...this.adapters.keys()].find((path) => storedAs(this.linears.get(path)!.weight)?.scale)
+    if (kept !== undefined)
+      throw new WeftError('ERR_STATE', `merge: the weights of '${kept}' are stored in few bits, to which nothing can be added`, {
+        hint: 'Keep the adapter beside them, or load it beside the model that was quantized: lora.load(model, folder)',
+      })
     for (const [path, adapter] of this.adapters) {
       const linear = this.linears.get(path)!
       const { weight, config } = linear
