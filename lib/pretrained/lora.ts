@@ -5,7 +5,6 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Place } from '../core/place.js'
 import type { AnyLayer, CallOptions, InputShapes } from '../layers/layer.js'
-import { storedAs } from '../layers/stored_weights.js'
 import { integerOption, rateOption } from '../layers/options.js'
 import * as losses from '../losses/index.js'
 import * as optimizers from '../optimizers/index.js'
@@ -14,7 +13,7 @@ import type { AnyModel } from '../model/model.js'
 import type { SummaryRow } from '../model/summary.js'
 import { add, cast } from '../ops/index.js'
 import type { GenerateOptions, Prompt } from '../transformers/generate.js'
-import { Adapter } from './adapter.js'
+import { Adapter, checkMergeable } from './adapter.js'
 import { readAdapter, writeAdapter } from './adapter_files.js'
 import { PretrainedDecoder } from './decoder_model.js'
 import type { Linear } from './parts.js'
@@ -220,11 +219,7 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
   merge(): M {
     checkCall('tuned.merge()', arguments)
     this.checkThere('merge')
-    const kept = [...this.adapters.keys()].find((path) => storedAs(this.linears.get(path)!.weight)?.scale)
-    if (kept !== undefined)
-      throw new WeftError('ERR_STATE', `merge: the weights of '${kept}' are stored in few bits, to which nothing can be added`, {
-        hint: 'Keep the adapter beside them, or load it beside the model that was quantized: lora.load(model, folder)',
-      })
+    for (const path of this.adapters.keys()) checkMergeable(path, this.linears.get(path)!.weight)
     for (const [path, adapter] of this.adapters) {
       const linear = this.linears.get(path)!
       const { weight, config } = linear
