@@ -80,6 +80,7 @@ export class ConvLstm2d extends Convolution<ConvLstm2dOptions> {
     this.gate = getActivation(config.recurrentActivation ?? 'sigmoid').apply
     // it is inside the step, and cannot be left out at the end
     this.activationName = undefined
+    this.notProbabilities = undefined
   }
 
   override build(inputShape: DynamicShape): void {

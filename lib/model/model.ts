@@ -97,6 +97,10 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   get outputActivations(): readonly (string | undefined)[] {
     return [this.layers.at(-1)?.activationName]
   }
+  /** @internal What each output ends in, where its values are no probabilities. */
+  get outputEnds(): readonly (string | undefined)[] {
+    return [this.layers.at(-1)?.notProbabilities]
+  }
   /** Names of the outputs, for logs and for losses, metrics and targets by name. */
   get outputNames(): readonly string[] {
     return [this.layers.at(-1)?.name ?? 'output']

@@ -42,7 +42,10 @@ export interface FitOptions {
   stepsPerEpoch?: number
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
-  /** 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: bar, 2: lines. */
+  /**
+   * 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: the bar, of which pipes
+   * get the last state, 2: lines.
+   */
   verbose?: Verbosity
 }
 
@@ -177,6 +180,7 @@ export async function* trainEvents(
     await callbacks.trainError(error)
     throw error
   } finally {
+    progress.stop()
     try {
       await callbacks.trainEnd(logs).catch((error: unknown) => {
         // what ended the training is the error to report

@@ -11,8 +11,8 @@ import { LayerNormalization } from '../layers/normalization.js'
 import { wholeNumbers } from '../ops/ids.js'
 import { TokenAndPositionEmbedding } from '../layers/attention/positional.js'
 import { registerLoader } from '../layers/serialize.js'
+import { type EncoderInputs, encoderInputs } from './text_inputs.js'
 import { scoresOf, valueOf } from '../layers/stored_weights.js'
-import { isInferring } from '../layers/symbolic.js'
 import { SEEDS_OF_BLOCK, TransformerEncoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
@@ -40,7 +40,7 @@ export interface BertOptions extends TransformerSizes {
 }
 
 /** Ids [batch, steps] alone, or with the kind of text and what is no padding, both [batch, steps]. */
-export type BertInputs = Tensor | { readonly tokenIds: Tensor; readonly segmentIds?: Tensor; readonly paddingMask?: Tensor }
+export type BertInputs = EncoderInputs
 /** sequenceOutput [batch, steps, hiddenDim], and pooledOutput [batch, hiddenDim] of the first token. */
 export interface BertEncoding {
   readonly sequenceOutput: Tensor
@@ -152,7 +152,7 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
   }
 
   call(x: BertInputs, { mask: carried }: CallOptions): O {
-    const { tokenIds, segmentIds, paddingMask } = this.read(x)
+    const { tokenIds, segmentIds, paddingMask } = encoderInputs(x, this.config.sequenceLength, this.error.bind(this))
     const { maskZero = true, hiddenDim } = this.config
     const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
     const mask = given ?? carried ?? (maskZero ? notEqual(wholeNumbers(tokenIds), 0) : undefined)
@@ -174,30 +174,6 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
     return reshape(scores, [batch, steps, vocabularySize])
   }
 
-  private read(x: BertInputs): Exclude<BertInputs, Tensor> {
-    const parts = x instanceof Tensor ? { tokenIds: x } : x
-    const unknown = Object.keys(parts).find((name) => !INPUTS.includes(name))
-    if (unknown !== undefined || !(parts.tokenIds instanceof Tensor)) {
-      throw this.error(
-        'ERR_ARGUMENT',
-        unknown === undefined ? 'the inputs lack tokenIds' : `unknown input '${unknown}'`,
-        [],
-        `Inputs are ids, or { ${INPUTS.join(', ')} }`,
-      )
-    }
-    const { sequenceLength } = this.config
-    const { shape } = parts.tokenIds
-    if (shape.length !== 2 || (shape[1]! > sequenceLength && !isInferring()))
-      throw this.error('ERR_SHAPE', `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${shape}]`, [
-        shape,
-      ])
-    for (const [name, t] of Object.entries(parts)) {
-      if (t.rank !== 2 || t.shape[0] !== shape[0] || t.shape[1] !== shape[1])
-        throw this.error('ERR_SHAPE', `${name} has shape [${t.shape}], tokenIds [${shape}]`, [t.shape, shape])
-    }
-    return parts
-  }
-
   protected summaryRows(): SummaryRow[] {
     const { hiddenDim } = this.config
     return this.layers.map((layer) => ({
@@ -208,7 +184,6 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
   }
 }
 
-const INPUTS: readonly string[] = ['tokenIds', 'segmentIds', 'paddingMask']
 const TRUNCATED: InitializerLike = { className: 'TruncatedNormal', config: { stddev: 0.02 } }
 
 /** The tensor with a mask. It is a copy of the view, so that other readers of the value see no mask. */
