@@ -4,32 +4,46 @@
 
 #include <algorithm>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include "cpu/features.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
 typedef int16_t ShortVec __attribute__((vector_size(4 * width)));
-typedef int8_t HalfBytes __attribute__((vector_size(2 * width)));
 
-WEFT_INLINE ShortVec widen(const void* p) {
+/** 2 * width bytes in 16 bits. */
+WEFT_INLINE ShortVec widen(const int8_t* p) {
+#if WEFT_LEVEL == 2
+  return (ShortVec)_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif WEFT_LEVEL == 1
+  return (ShortVec)_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  typedef int8_t HalfBytes __attribute__((vector_size(2 * width)));
   HalfBytes bytes;
   std::memcpy(&bytes, p, sizeof bytes);
   return __builtin_convertvector(bytes, ShortVec);
+#endif
 }
 
 /** A quad of uint8, again and again, in 16 bits. */
 WEFT_INLINE ShortVec repeated_quad(const uint8_t* p) {
-  int32_t bits;
-  std::memcpy(&bits, p, sizeof bits);
-#if WEFT_LEVEL == 2
-  return (ShortVec)_mm512_cvtepu8_epi16(_mm256_set1_epi32(bits));
-#elif WEFT_LEVEL == 1
-  return (ShortVec)_mm256_cvtepu8_epi16(_mm_set1_epi32(bits));
-#else
+#if WEFT_LEVEL == 0
   typedef uint8_t Eight __attribute__((vector_size(8)));
   typedef int32_t Two __attribute__((vector_size(8)));
+  int32_t bits;
+  std::memcpy(&bits, p, sizeof bits);
   return __builtin_convertvector((Eight)(Two{bits, bits}), ShortVec);
+#else
+  // a broadcast from memory, which takes no other port
+#if WEFT_LEVEL == 2
+  return (ShortVec)_mm512_cvtepu8_epi16(_mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(p))));
+#else
+  return (ShortVec)_mm256_cvtepu8_epi16(_mm_castps_si128(_mm_broadcast_ss(reinterpret_cast<const float*>(p))));
+#endif
 #endif
 }
 
@@ -57,40 +71,47 @@ template <int... lane> WEFT_INLINE IVec join_pairs(IVec a, IVec b, std::integer_
   return __builtin_shufflevector(a, b, (2 * lane)...) + __builtin_shufflevector(a, b, (2 * lane + 1)...);
 }
 
-/** `width` columns, from column `first` of a panel on. */
-template <int rows> __attribute__((noinline)) void multiply_widened(const ByteTile& tile, int64_t first, int32_t* to) {
-  IVec sum[rows][2] = {};
-  const int8_t* b = tile.b + first * quad;
-  for (int64_t run = 0; run < tile.outer * tile.inner; run++) {
-    const uint8_t* a = tile.a + run / tile.inner * tile.a_outer + run % tile.inner * tile.a_inner;
-    for (int64_t q = 0; q < tile.quads; q++, a += quad, b += panel_columns * quad) {
-      const ShortVec low = widen(b), high = widen(b + 2 * width);
+/** `width` columns of a panel: b and start begin there. */
+template <int rows> __attribute__((noinline)) void multiply_widened(const ByteTile& tile) {
+  IVec sum[rows][2];
 #pragma GCC unroll 8
-      for (int i = 0; i < rows; i++) {
-        const ShortVec value = repeated_quad(a + i * tile.a_row);
-        sum[i][0] += add_pairs(value, low);
-        sum[i][1] += add_pairs(value, high);
+  for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = IVec{};
+  const int8_t* b = tile.b;
+  for (int64_t outer = 0; outer < tile.outer; outer++)
+    for (int64_t inner = 0; inner < tile.inner; inner++) {
+      const uint8_t* a = tile.a + outer * tile.a_outer + inner * tile.a_inner;
+      for (int64_t q = 0; q < tile.quads; q++, a += quad, b += panel_columns * quad) {
+        const ShortVec low = widen(b), high = widen(b + 2 * width);
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+          const ShortVec value = repeated_quad(a + i * tile.a_row);
+          sum[i][0] += add_pairs(value, low);
+          sum[i][1] += add_pairs(value, high);
+        }
       }
     }
-  }
+  IVec start{};
+  if (tile.start) std::memcpy(&start, tile.start, sizeof start);
 #pragma GCC unroll 8
   for (int i = 0; i < rows; i++) {
-    const IVec joined = join_pairs(sum[i][0], sum[i][1], std::make_integer_sequence<int, width>());
-    std::memcpy(to + i * sums_row, &joined, sizeof joined);
+    const IVec joined = join_pairs(sum[i][0], sum[i][1], std::make_integer_sequence<int, width>()) + start;
+    std::memcpy(tile.sums + i * sums_row, &joined, sizeof joined);
   }
 }
 
-void multiply_widened(ByteTile tile, int rows, int panels) {
-  const int64_t panel = tile.panel_bytes();
-  for (int p = 0; p < panels; p++, tile.b += panel)
+void multiply_widened(const ByteTile& tile, int rows, int panels) {
+  for (int p = 0; p < panels; p++)
     for (int64_t first = 0; first < panel_columns; first += width) {
       ByteTile part = tile;
-      int32_t* to = tile.sums + p * panel_columns + first;
-      for (int done = 0; done < rows;) {
-        const int left = rows - done;
-        if (left >= 6) multiply_widened<6>(part, first, to), done += 6, part.a += 6 * part.a_row, to += 6 * sums_row;
-        else if (left >= 3) multiply_widened<3>(part, first, to), done += 3, part.a += 3 * part.a_row, to += 3 * sums_row;
-        else multiply_widened<1>(part, first, to), done += 1, part.a += part.a_row, to += sums_row;
+      part.b += p * tile.panel_bytes() + first * quad;
+      part.sums += p * panel_columns + first;
+      if (part.start) part.start += p * panel_columns + first;
+      for (int left = rows; left > 0;) {
+        int now = 1;
+        if (left >= 6) multiply_widened<6>(part), now = 6;
+        else if (left >= 3) multiply_widened<3>(part), now = 3;
+        else multiply_widened<1>(part);
+        left -= now, part.a += now * part.a_row, part.sums += now * sums_row;
       }
     }
 }
@@ -101,34 +122,39 @@ void multiply_widened(ByteTile tile, int rows, int panels) {
 
 template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multiply_quads(const ByteTile& tile) {
   __m512i sum[rows][panels];
+  // every loop over sums is unrolled: they stay in registers
+#pragma GCC unroll 2
+  for (int p = 0; p < panels; p++) {
+    const __m512i start = tile.start ? _mm512_loadu_si512(tile.start + p * panel_columns) : _mm512_setzero_si512();
 #pragma GCC unroll 12
-  for (int i = 0; i < rows; i++)
-    for (int p = 0; p < panels; p++) sum[i][p] = _mm512_setzero_si512();
+    for (int i = 0; i < rows; i++) sum[i][p] = start;
+  }
   const int64_t panel = tile.panel_bytes(), row = tile.a_row;
   const int8_t* b = tile.b;
-  for (int64_t run = 0; run < tile.outer * tile.inner; run++) {
-    const uint8_t* from = tile.a + run / tile.inner * tile.a_outer + run % tile.inner * tile.a_inner;
-    const uint8_t* a[(rows + 2) / 3];  // a register for three rows
+  for (int64_t outer = 0; outer < tile.outer; outer++)
+    for (int64_t inner = 0; inner < tile.inner; inner++) {
+      const uint8_t* a[(rows + 2) / 3];  // a register for three rows
 #pragma GCC unroll 4
-    for (int i = 0; i < (rows + 2) / 3; i++) a[i] = from + 3 * i * row;
-    for (int64_t q = 0; q < tile.quads; q++, b += panel_columns * quad) {
-      __m512i weights[panels];
+      for (int i = 0; i < (rows + 2) / 3; i++) a[i] = tile.a + outer * tile.a_outer + inner * tile.a_inner + 3 * i * row;
+      for (int64_t q = 0; q < tile.quads; q++, b += panel_columns * quad) {
+        __m512i weights[panels];
 #pragma GCC unroll 2
-      for (int p = 0; p < panels; p++) weights[p] = _mm512_loadu_si512(b + p * panel);
+        for (int p = 0; p < panels; p++) weights[p] = _mm512_loadu_si512(b + p * panel);
 #pragma GCC unroll 12
-      for (int i = 0; i < rows; i++) {
-        int32_t bits;
-        std::memcpy(&bits, a[i / 3] + i % 3 * row, sizeof bits);
-        const __m512i value = _mm512_set1_epi32(bits);
+        for (int i = 0; i < rows; i++) {
+          int32_t bits;
+          std::memcpy(&bits, a[i / 3] + i % 3 * row, sizeof bits);
+          const __m512i value = _mm512_set1_epi32(bits);
 #pragma GCC unroll 2
-        for (int p = 0; p < panels; p++) sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], value, weights[p]);
-      }
+          for (int p = 0; p < panels; p++) sum[i][p] = _mm512_dpbusd_epi32(sum[i][p], value, weights[p]);
+        }
 #pragma GCC unroll 4
-      for (int i = 0; i < (rows + 2) / 3; i++) a[i] += quad;
+        for (int i = 0; i < (rows + 2) / 3; i++) a[i] += quad;
+      }
     }
-  }
 #pragma GCC unroll 12
   for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
     for (int p = 0; p < panels; p++) _mm512_storeu_si512(tile.sums + i * sums_row + p * panel_columns, sum[i][p]);
 }
 

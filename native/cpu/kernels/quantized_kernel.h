@@ -17,13 +17,14 @@ constexpr int byte_tile_rows = 12;
 constexpr int64_t quads_in(int64_t k) { return (k + quad - 1) / quad; }
 constexpr int64_t panels_in(int64_t n) { return (n + panel_columns - 1) / panel_columns; }
 
-/** sums[rows, 32] = a * b. Each row of a is outer * inner stretches of `quads` quads. */
+/** sums[rows, 32] = a * b + start. Each row of a is outer * inner stretches of `quads` quads. */
 struct ByteTile {
   const uint8_t* a;
   int64_t a_row;                     // bytes between rows
   int64_t quads;                     // of a stretch
   const int8_t* b;                   // packed panels of outer * inner * quads quads
   int32_t* sums;                     // [byte_tile_rows][sums_row]
+  const int32_t* start = nullptr;    // one for each column, or null
   int64_t outer = 1, inner = 1;      // stretches
   int64_t a_outer = 0, a_inner = 0;  // bytes between them
 

@@ -8,8 +8,10 @@ namespace {
 
 class ConvOfBytes {
  public:
-  WEFT_BINDER ConvOfBytes(Call& call, const ConvShape& s, const Finish& finish)
-      : s_(s), x_(call.in[0]), w_(call.in[1]), y_(call.out[0]), finish_(finish) {
+  /** `pooled`: the result is the maximum of each 2 x 2 pixels. */
+  WEFT_BINDER ConvOfBytes(Call& call, const ConvShape& s, const Finish& finish, bool pooled)
+      : s_(s), pooled_(s), x_(call.in[0]), w_(call.in[1]), y_(call.out[0]), finish_(finish), step_(pooled ? 2 : 1) {
+    pooled_.oh = s.oh / step_, pooled_.ow = s.ow / step_;
     merged_ = s.groups == 1 && s.dilation_w == 1;  // a kernel row is one stretch of the input
     length_ = merged_ ? s.kw * s.group_c() : s.group_c();
     inner_ = merged_ ? 1 : s.kw;
@@ -19,8 +21,8 @@ class ConvOfBytes {
     copied_ = bordered_ || x_.dtype != DType::uint8 || length_ % quad != 0;
     pitch_ = (bordered_ ? s.reach_w() : s.w) * s.c;
     const int64_t rows = std::max<int64_t>(1, ((1 << 16) / std::max<int64_t>(1, pitch_) - s.kh * s.dilation_h) / s.stride_h);
-    bands_ = Bands(s, rows, 64);
-    if (copied_) input_ = ThreadScratch(call, size_t(s.reach_h(bands_.rows) * pitch_ + 64));
+    bands_ = Bands(pooled_, std::max<int64_t>(1, rows / step_), 64);
+    if (copied_) input_ = ThreadScratch(call, size_t(s.reach_h(bands_.rows * step_) * pitch_ + 64));
     packed_ = call.scratch(size_t(s.groups * panels_ * panel_bytes()));
     if (finish_.needs_column_sums()) ones_ = call.scratch(size_t(panel_bytes() / panel_columns));
   }
@@ -29,14 +31,15 @@ class ConvOfBytes {
     prepare_weights(frame);
     finish_.prepare(frame);
     parallel(bands_.chunks, [&](int64_t chunk, int thread) {
-      bands_.for_chunk(s_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
-        const uint8_t* in = frame.at<const uint8_t>(x_) + (image * s_.h + y0 * s_.stride_h) * pitch_;
+      bands_.for_chunk(pooled_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
+        const int64_t first = y0 * step_ * s_.stride_h;
+        const uint8_t* in = frame.at<const uint8_t>(x_) + (image * s_.h + first) * pitch_;
         if (copied_) {
           uint8_t* copy = input_.at<uint8_t>(frame, thread);
-          copy_rows(frame, image, y0 * s_.stride_h, s_.reach_h(y1 - y0), copy);
+          copy_rows(frame, image, first, s_.reach_h((y1 - y0) * step_), copy);
           in = copy;
         }
-        convolve(frame, in, y1 - y0, (image * s_.oh + y0) * s_.ow * s_.o);
+        convolve(frame, in, y1 - y0, (image * pooled_.oh + y0) * pooled_.ow * s_.o);
       });
     });
   }
@@ -86,60 +89,100 @@ class ConvOfBytes {
   /** Output rows of a band. `at` is where they begin in the result. */
   void convolve(const Frame& frame, const uint8_t* in, int64_t rows, int64_t at) const {
     const int64_t size = int64_t(finish_.bytes_of_result());
-    alignas(64) int32_t sums[byte_tile_rows * sums_row];
+    alignas(64) int32_t sums[3][byte_tile_rows * sums_row] = {};
     ByteTile tile{.a = nullptr,
                   .a_row = s_.stride_w * s_.c,
                   .quads = quads_,
                   .b = nullptr,
-                  .sums = sums,
+                  .sums = sums[0],
                   .outer = s_.kh,
                   .inner = inner_,
                   .a_outer = s_.dilation_h * pitch_,
                   .a_inner = s_.dilation_w * s_.c};
-    // Without strides the pixels of all rows follow each other, with some between that nobody wants: tiles go across the
-    // ends of rows.
-    const int64_t across = s_.stride_h == 1 && s_.stride_w == 1 ? pitch_ / s_.c : 0;
     for (int64_t group = 0; group < s_.groups; group++)
       for (int64_t j = 0; j < s_.group_o(); j += sums_row) {
         const int64_t columns = std::min(sums_row, s_.group_o() - j), channel = group * s_.group_o() + j;
+        const int panels = int(panels_in(columns));
         tile.b = frame.at<const int8_t>(packed_) + (group * panels_ + j / panel_columns) * panel_bytes();
-        const auto pixels = [&](const uint8_t* from, int64_t first_row, int64_t count, int64_t per_row) {
-          for (int64_t p = 0; p < count; p += byte_tile_rows) {
-            const int64_t height = std::min<int64_t>(byte_tile_rows, count - p);
-            tile.a = from + p * tile.a_row + group * s_.group_c();
-            multiply_bytes(tile, int(height), int(panels_in(columns)));
+        tile.start = finish_.start(frame, channel);
+        const uint8_t* from = in + group * s_.group_c();
+        const auto finish = [&](const int32_t* of, int count, int64_t y, int64_t x) {
+          char* to = frame.at<char>(y_) + (at + (y * pooled_.ow + x) * s_.o + channel) * size;
+          finish_.tile(frame, of, count, {to, s_.o, channel, columns});
+        };
+        if (step_ == 2) {
+          for (int64_t y = 0; y < rows; y++)
+            for (int64_t x = 0; x < pooled_.ow; x += byte_tile_rows / 2) {
+              const int count = int(std::min<int64_t>(byte_tile_rows / 2, pooled_.ow - x));
+              for (int half = 0; half < 2; half++) {
+                tile.a = from + (2 * y + half) * s_.stride_h * pitch_ + 2 * x * tile.a_row;
+                tile.sums = sums[half];
+                multiply_bytes(tile, 2 * count, panels);
+              }
+              finish_.pool(frame, sums[0], sums[1], channel, count, sums[2]);
+              finish(sums[2], count, y, x);
+            }
+        } else if (s_.stride_h == 1 && s_.stride_w == 1) {
+          // the pixels of all rows follow each other, with some between that nobody wants: tiles go across the ends of rows
+          const int64_t across = pitch_ / s_.c, last = (rows - 1) * across + s_.ow;
+          for (int64_t p = 0, y = 0, x = 0; p < last; p += byte_tile_rows) {
+            const int64_t height = std::min<int64_t>(byte_tile_rows, last - p);
+            tile.a = from + p * tile.a_row;
+            multiply_bytes(tile, int(height), panels);
             for (int64_t i = 0; i < height;) {
-              const int64_t y = first_row + (p + i) / per_row, x = (p + i) % per_row;
-              const int64_t now = std::min(height - i, x < s_.ow ? s_.ow - x : per_row - x);
-              if (x < s_.ow)
-                finish_.tile(frame, sums + i * sums_row, int(now),
-                             {frame.at<char>(y_) + (at + (y * s_.ow + x) * s_.o + channel) * size, s_.o, channel, columns});
-              i += now;
+              const int64_t now = std::min(height - i, x < s_.ow ? s_.ow - x : across - x);
+              if (x < s_.ow) finish(sums[0] + i * sums_row, int(now), y, x);
+              i += now, x += now;
+              if (x == across) x = 0, y++;
             }
           }
-        };
-        if (across > 0) pixels(in, 0, (rows - 1) * across + s_.ow, across);
-        else
-          for (int64_t y = 0; y < rows; y++) pixels(in + y * s_.stride_h * pitch_, y, s_.ow, s_.ow);
+        } else {
+          for (int64_t y = 0; y < rows; y++)
+            for (int64_t x = 0; x < s_.ow; x += byte_tile_rows) {
+              const int count = int(std::min<int64_t>(byte_tile_rows, s_.ow - x));
+              tile.a = from + y * s_.stride_h * pitch_ + x * tile.a_row;
+              multiply_bytes(tile, count, panels);
+              finish(sums[0], count, y, x);
+            }
+        }
       }
   }
 
-  ConvShape s_;
+  ConvShape s_, pooled_;
   View x_, w_, y_, packed_, ones_;
   Finish finish_;
   Bands bands_;
   ThreadScratch input_;
   int64_t length_ = 0, inner_ = 1, quads_ = 0, panels_ = 0, pitch_ = 0;
+  int64_t step_ = 1;  // pixels of the convolution for one of the result, in each direction
   bool merged_ = false, copied_ = false, bordered_ = false;
 };
 
-KERNEL(cpu, int8Conv2d) {
-  const View y = call.out[0];
-  const ConvShape s = conv_shape(call, call.in[0].dims, call.in[1].dims, y.dim(1), y.dim(2));
+WEFT_BINDER Step bind_conv(Call& call, const Dims& convolved, bool pooled) {
+  const ConvShape s = conv_shape(call, call.in[0].dims, call.in[1].dims, convolved[1], convolved[2]);
   const Finish finish(call, s.o);
-  if (s.empty()) return [](const Frame&) {};
-  const ConvOfBytes conv(call, s, finish);
+  if (call.out[0].size() == 0) return [](const Frame&) {};
+  const ConvOfBytes conv(call, s, finish, pooled);
   return [=](const Frame& frame) { conv.run(frame); };
+}
+
+KERNEL(cpu, int8Conv2d) { return bind_conv(call, call.out[0].dims, false); }
+
+/** With max pooling behind it, of bytes and by 2 x 2 pixels, only the maxima are finished. */
+JOIN(cpu, int8Conv2d) {
+  const Call& call = *neighbours.call;
+  const auto& readers = neighbours.readers[0];
+  if (call.out[0].dtype != DType::uint8 || readers.size() != 1 || readers[0]->op != "maxPool2d") return {};
+  const Call& pool = *readers[0];
+  const Dims two{2, 2}, none{0, 0, 0, 0};
+  if (pool.attrs.integers("poolSize") != two || pool.attrs.integers("strides") != two || pool.attrs.integers("padding") != none) return {};
+  if (pool.out[1].used()) return {};
+  joined.op = "int8Conv2d+maxPool2d";
+  joined.attrs = call.attrs;
+  joined.in = call.in;
+  joined.out = {pool.out[0]};
+  taken = {readers[0]};
+  return bind_conv(joined, call.out[0].dims, true);
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ class DenseOfBytes {
   WEFT_BINDER DenseOfBytes(Call& call, const Finish& finish)
       : x_(call.in[0]), w_(call.in[1]), y_(call.out[0]), finish_(finish), m_(x_.dim(0)), k_(x_.dim(1)), n_(y_.dim(1)) {
     quads_ = quads_in(k_), panels_ = panels_in(n_);
-    copied_ = x_.dtype != DType::uint8 || k_ % quad != 0;
-    // rows that are a multiple of 4096 bytes apart would push each other out of the nearest cache
+    // rows that are a power of 2 of bytes apart would push each other out of the nearest cache
+    copied_ = x_.dtype != DType::uint8 || k_ % quad != 0 || (k_ % 512 == 0 && m_ >= byte_tile_rows && n_ > sums_row);
     pitch_ = copied_ ? (quads_ * quad + 63) / 64 * 64 + 64 : k_;
     if (copied_) rows_ = call.scratch(size_t(m_ * pitch_));
     if (!finish_.input()) ranges_ = call.scratch(size_t(m_) * sizeof(QuantizedRange));
@@ -34,7 +34,7 @@ class DenseOfBytes {
       const int64_t row = chunk % row_chunks_, column = chunk / row_chunks_, pairs = (panels_ + 1) / tile_panels;
       const int64_t r0 = m_ * row / row_chunks_, r1 = m_ * (row + 1) / row_chunks_;
       const int64_t p0 = pairs * column / column_chunks_, p1 = pairs * (column + 1) / column_chunks_;
-      alignas(64) int32_t sums[byte_tile_rows * sums_row];
+      alignas(64) int32_t sums[byte_tile_rows * sums_row] = {};
       ByteTile tile{.a = nullptr, .a_row = pitch_, .quads = quads_, .b = nullptr, .sums = sums};
       const uint8_t* rows = frame.at<const uint8_t>(copied_ ? rows_ : x_);
       const QuantizedRange* ranges = ranges_.used() ? frame.at<const QuantizedRange>(ranges_) : nullptr;
@@ -42,6 +42,7 @@ class DenseOfBytes {
       for (int64_t p = p0; p < p1; p++) {
         const int64_t j = p * sums_row, columns = std::min(sums_row, n_ - j);
         tile.b = weights + p * tile_panels * panel_bytes();
+        tile.start = finish_.start(frame, j);
         for (int64_t i = r0; i < r1; i += byte_tile_rows) {
           const int height = int(std::min<int64_t>(byte_tile_rows, r1 - i));
           tile.a = rows + i * pitch_;
