@@ -13,40 +13,11 @@ import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { WEIGHT_OPTIONS, type WeightOptions } from './added_weight.js'
 import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
-import { isGrouped, keptSpec, type MatrixLayout, markStored, type Stored, storageOf, valueOf } from './stored_weights.js'
+import { isGrouped, keptSpec, markStored, type Stored, storageOf, valueOf } from './stored_weights.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
-
-export interface WeightOptions {
-  /** Unique in the layer: the name in saved models. */
-  name: string
-  /** The shape. */
-  shape: Shape
-  /** Default glorotUniform. */
-  initializer?: InitializerLike
-  /** Default true. */
-  trainable?: boolean
-  /** Default: the layer's. */
-  dtype?: DType
-  /** Penalty of the weight. Default: none. */
-  regularizer?: RegularizerLike | undefined
-  /** Applied to the weight after each update. Default: none. */
-  constraint?: ConstraintLike | undefined
-  /** The weight is a matrix that may be stored in fewer bits: the layer reads it by valueOf() or storedProduct(). */
-  matrix?: MatrixLayout | undefined
-}
-
-const WEIGHT_OPTIONS: OptionTable<WeightOptions> = {
-  name: 'string',
-  shape: 'any',
-  initializer: 'any',
-  trainable: 'boolean',
-  dtype: 'string',
-  regularizer: 'any',
-  constraint: 'any',
-  matrix: 'any',
-}
 
 interface Weight {
   readonly name: string
