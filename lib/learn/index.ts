@@ -6,3 +6,7 @@ export { type LinearRegression, linearRegression, type LinearRegressionOptions }
 export { type Ridge, ridge, type RidgeOptions } from './linear/ridge.js'
 export type { ClassWeight } from './class_weight.js'
 export { type LogisticRegression, logisticRegression, type LogisticRegressionOptions } from './linear/logistic_regression.js'
+export type { KernelFunction, KernelName } from './svm/kernels.js'
+export { type Svc, svc, type SvcOptions } from './svm/svc.js'
+export { type LinearSvc, linearSvc, type LinearSvcOptions } from './svm/linear_svc.js'
+export { type Svr, svr, type SvrOptions } from './svm/svr.js'
