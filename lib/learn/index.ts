@@ -39,3 +39,18 @@ export {
 export type { NeighborsOptions } from './neighbors/nearest.js'
 export { type KMeans, kMeans, type KMeansOptions } from './cluster/k_means.js'
 export { type Pca, pca, type PcaOptions } from './decomposition/pca.js'
+export {
+  type DecisionTreeClassifier,
+  decisionTreeClassifier,
+  type DecisionTreeClassifierOptions,
+  type DecisionTreeRegressor,
+  decisionTreeRegressor,
+  type DecisionTreeRegressorOptions,
+  type RandomForestClassifier,
+  randomForestClassifier,
+  type RandomForestClassifierOptions,
+  type RandomForestRegressor,
+  randomForestRegressor,
+  type RandomForestRegressorOptions,
+} from './tree/models.js'
+export type { Tree } from './tree/tree.js'
