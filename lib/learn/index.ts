@@ -54,3 +54,12 @@ export {
   type RandomForestRegressorOptions,
 } from './tree/models.js'
 export type { Tree } from './tree/tree.js'
+export type { BoostedTree } from './boosting/grower.js'
+export {
+  type HistGradientBoostingClassifier,
+  histGradientBoostingClassifier,
+  type HistGradientBoostingClassifierOptions,
+  type HistGradientBoostingRegressor,
+  histGradientBoostingRegressor,
+} from './boosting/hist_gradient_boosting.js'
+export type { HistGradientBoostingOptions } from './boosting/options.js'
