@@ -3,7 +3,7 @@
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
 import { warnOnce } from '../../core/warnings.js'
-import { classesOf, type Label, labelsOf, sameLength, type Targets, type WeightOption, weightsOf } from './targets.js'
+import { classesOf, type Label, labelsOf, plain, sameLength, type Targets, type WeightOption, weightsOf } from './targets.js'
 
 export interface ConfusionOptions extends WeightOption {
   /** Classes of the rows and columns, in order. Default: all that occur, sorted. */
@@ -52,7 +52,7 @@ export function countClasses(
 export function confusionMatrix(yTrue: Targets, yPred: Targets, options: ConfusionOptions = {}): number[][] {
   checkCall('confusionMatrix(yTrue, yPred, options)', arguments, CONFUSION)
   const { classes, counts } = countClasses('confusionMatrix', yTrue, yPred, options.sampleWeight)
-  const labels = options.labels ?? classes
+  const labels = (options.labels ?? classes).map(plain)
   const places = labels.map((label) => classes.indexOf(label))
   if (!places.some((at) => at >= 0 && counts[at]!.some((n) => n > 0)))
     throw new WeftError('ERR_ARGUMENT', `confusionMatrix: none of the labels ${show(labels)} is in yTrue`, {
@@ -136,9 +136,16 @@ export function scoreOf(what: string, hit: number, predicted: number, support: n
   return { precision, recall, f1: below === 0 ? 0 : ((1 + beta * beta) * precision * recall) / below, support }
 }
 
+export interface Scores {
+  readonly each: readonly Score[]
+  micro(): Score
+  macro(): Score
+  weighted(): Score
+}
+
 /** The scores of some classes of a confusion, one by one and averaged. */
-export function scoresOf(what: string, confusion: Confusion, labels: readonly Label[], beta: number, zero: number | undefined) {
-  const { classes, counts, total } = confusion
+export function scoresOf(what: string, confusion: Confusion, labels: readonly Label[], beta: number, zero: number | undefined): Scores {
+  const { classes, counts } = confusion
   const parts = labels.map((label) => {
     const at = classes.indexOf(label)
     if (at < 0) return { hit: 0, predicted: 0, support: 0 }
@@ -160,7 +167,6 @@ export function scoresOf(what: string, confusion: Confusion, labels: readonly La
   }
   return {
     each,
-    total,
     micro: (): Score => scoreOf(what, sum('hit'), sum('predicted'), support, beta, zero),
     macro: (): Score => mean(() => 1),
     weighted: (): Score => mean((score) => score.support),
@@ -169,7 +175,8 @@ export function scoresOf(what: string, confusion: Confusion, labels: readonly La
 
 /** Precision, recall and F-beta as the options say: one score, or one of each class with average 'none'. */
 export function averagedScore(what: string, yTrue: Targets, yPred: Targets, options: ScoreOptions, beta = 1): Score | Score[] {
-  const { average = 'binary', posLabel = 1, labels, zeroDivision } = options
+  const { average = 'binary', labels, zeroDivision } = options
+  const posLabel = plain(options.posLabel ?? 1)
   const confusion = countClasses(what, yTrue, yPred, options.sampleWeight)
   const { classes } = confusion
   if (average === 'binary') {
@@ -183,7 +190,7 @@ export function averagedScore(what: string, yTrue: Targets, yPred: Targets, opti
       })
     return scoresOf(what, confusion, [posLabel], beta, zeroDivision).each[0]!
   }
-  const scores = scoresOf(what, confusion, labels ?? classes, beta, zeroDivision)
+  const scores = scoresOf(what, confusion, (labels ?? classes).map(plain), beta, zeroDivision)
   return average === 'none' ? scores.each : scores[average]()
 }
 

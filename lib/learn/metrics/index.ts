@@ -58,4 +58,5 @@ export {
   rootMeanSquaredError as rmse,
 } from './regression.js'
 export { type BootstrapOptions, bootstrapInterval, type Interval, type MetricFunction } from './bootstrap.js'
-export type { Label, Targets, WeightOption } from './targets.js'
+export type { Targets, WeightOption } from './targets.js'
+export type { ScorerFunction, ScorerName, Scoring } from './scorers.js'

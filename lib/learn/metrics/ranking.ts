@@ -7,6 +7,7 @@ import {
   type Label,
   labelsOf,
   numbersOf,
+  plain,
   type Rows,
   sameLength,
   type Targets,
@@ -33,7 +34,8 @@ export function positives(what: string, yTrue: Targets, posLabel: Label | undefi
     throw new WeftError('ERR_ARGUMENT', `${what}: which of the classes ${show(classes)} is positive?`, {
       hint: `Write { posLabel: ${show(classes.at(-1))} }`,
     })
-  return truth.map((label) => label === (posLabel ?? 1))
+  const positive = plain(posLabel ?? 1)
+  return truth.map((label) => label === positive)
 }
 
 interface Steps {
@@ -149,13 +151,14 @@ export function rocAucScore(yTrue: Targets, yScore: Targets, options: RocAucOpti
   const { multiClass, average = 'macro', labels, sampleWeight } = options
   if (scores.columns <= 2) {
     const column = scores.columns === 1 ? scores.data : columnAt(scores, 1)
-    const posLabel = options.posLabel ?? (scores.columns === 2 ? classesOf(what, labels ?? labelsOf(what, 'yTrue', yTrue)).at(-1)! : undefined)
+    const posLabel =
+      options.posLabel ?? (scores.columns === 2 ? classesOf(what, labels ?? labelsOf(what, 'yTrue', yTrue)).at(-1)! : undefined)
     const truth = positives(what, yTrue, posLabel)
     return areaOf(what, truth, column, weightsOf(what, sampleWeight, truth.length))
   }
   const truth = labelsOf(what, 'yTrue', yTrue)
   sameLength(what, truth, { length: scores.rows })
-  const classes = labels ? [...labels] : classesOf(what, truth)
+  const classes = labels ? labels.map(plain) : classesOf(what, truth)
   if (multiClass === undefined)
     throw new WeftError('ERR_ARGUMENT', `${what}: yScore has ${scores.columns} columns`, { hint: "Write { multiClass: 'ovr' } or 'ovo'" })
   if (classes.length !== scores.columns)
@@ -167,7 +170,9 @@ export function rocAucScore(yTrue: Targets, yScore: Targets, options: RocAucOpti
   checkProbabilities(what, scores)
   const weights = weightsOf(what, sampleWeight, truth.length)
   if (multiClass === 'ovo' && weights) throw new WeftError('ERR_ARGUMENT', `${what}: sampleWeight goes with multiClass 'ovr' only`)
-  return multiClass === 'ovr' ? oneVersusRest(what, truth, scores, classes, average, weights) : oneVersusOne(what, truth, scores, classes, average)
+  return multiClass === 'ovr'
+    ? oneVersusRest(what, truth, scores, classes, average, weights)
+    : oneVersusOne(what, truth, scores, classes, average)
 }
 
 const columnAt = ({ data, rows, columns }: Rows, at: number): Float64Array =>
@@ -203,12 +208,25 @@ function oneVersusRest(
   average: 'macro' | 'weighted',
   weights?: Float64Array,
 ): number {
-  const areas = classes.map((label, i) => areaOf(what, truth.map((own) => own === label), columnAt(scores, i), weights))
-  const support = classes.map((label) => truth.reduce((sum, own, i) => sum + (own === label ? (weights?.[i] ?? 1) : 0), 0))
+  const areas = classes.map((label, i) =>
+    areaOf(
+      what,
+      truth.map((own) => own === label),
+      columnAt(scores, i),
+      weights,
+    ),
+  )
+  const support = classes.map((label) => truth.reduce<number>((sum, own, i) => sum + (own === label ? (weights?.[i] ?? 1) : 0), 0))
   return meanOf(areas, average === 'macro' ? classes.map(() => 1) : support)
 }
 
-function oneVersusOne(what: string, truth: readonly Label[], scores: Rows, classes: readonly Label[], average: 'macro' | 'weighted'): number {
+function oneVersusOne(
+  what: string,
+  truth: readonly Label[],
+  scores: Rows,
+  classes: readonly Label[],
+  average: 'macro' | 'weighted',
+): number {
   const areas: number[] = []
   const shares: number[] = []
   for (let a = 0; a < classes.length; a++)
@@ -216,7 +234,11 @@ function oneVersusOne(what: string, truth: readonly Label[], scores: Rows, class
       const rows = truth.flatMap((label, i): number[] => (label === classes[a] || label === classes[b] ? [i] : []))
       const of = (at: number): number => {
         const column = columnAt(scores, at)
-        return areaOf(what, rows.map((i) => truth[i] === classes[at]), Float64Array.from(rows, (i) => column[i]!))
+        return areaOf(
+          what,
+          rows.map((i) => truth[i] === classes[at]),
+          Float64Array.from(rows, (i) => column[i]!),
+        )
       }
       areas.push((of(a) + of(b)) / 2)
       shares.push(average === 'macro' ? 1 : rows.length / truth.length)

@@ -17,7 +17,13 @@ interface Pairs {
   readonly weights: Float64Array | undefined
 }
 
-function eachOutput(what: string, yTrue: Targets, yPred: Targets, sampleWeight: Targets | undefined, figure: (pairs: Pairs) => number): number[] {
+function eachOutput(
+  what: string,
+  yTrue: Targets,
+  yPred: Targets,
+  sampleWeight: Targets | undefined,
+  figure: (pairs: Pairs) => number,
+): number[] {
   const truth = numbersOf(what, 'yTrue', yTrue)
   const predicted = numbersOf(what, 'yPred', yPred)
   sameLength(what, { length: truth.rows }, { length: predicted.rows })
@@ -80,7 +86,10 @@ export const r2Score: RegressionMetric = metric('r2Score', (pairs) => {
     return Number.NaN
   }
   const mean = meanOver(pairs, (a) => a)
-  return explained(squared(pairs), meanOver(pairs, (a) => (a - mean) ** 2))
+  return explained(
+    squared(pairs),
+    meanOver(pairs, (a) => (a - mean) ** 2),
+  )
 })
 
 /** The share of the variance that is explained when a constant error counts for nothing. */

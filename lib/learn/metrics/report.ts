@@ -3,7 +3,7 @@
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
 import { countClasses, type Score, scoresOf } from './confusion.js'
-import { inOrder, type Label, type Targets, type WeightOption } from './targets.js'
+import { inOrder, type Label, plain, type Targets, type WeightOption } from './targets.js'
 
 export interface ClassificationReportOptions extends WeightOption {
   /** Classes to report, in order. Default: all that occur, sorted. */
@@ -59,8 +59,8 @@ export function classificationReport(
 ): string | ClassificationReport {
   checkCall(`${NAME}(yTrue, yPred, options)`, arguments, OPTIONS)
   const confusion = countClasses(NAME, yTrue, yPred, options.sampleWeight)
-  const labels = [...(options.labels ?? confusion.classes)]
-  const names = options.targetNames ? [...options.targetNames] : labels.map(String)
+  const labels = (options.labels ?? confusion.classes).map(plain)
+  const names = options.targetNames ? [...options.targetNames] : (options.labels ?? confusion.classes).map(String)
   if (names.length !== labels.length || names.some((name) => typeof name !== 'string'))
     throw new WeftError('ERR_ARGUMENT', `${NAME}: there are ${labels.length} classes, targetNames are ${show(options.targetNames)}`, {
       hint: options.labels ? 'Give as many names as labels' : 'Say which classes the names are of: { labels: [...], targetNames: [...] }',
@@ -98,7 +98,9 @@ function textOf(names: readonly string[], each: readonly Score[], averages: read
   const head = `${right('', width)} ${['precision', 'recall', 'f1-score', 'support'].map((name) => ` ${right(name, 9)}`).join('')}\n\n`
   const body = names.map((name, i) => line(name, cells(each[i]!))).join('')
   const tail = averages
-    .map(([name, score]) => (name === 'accuracy' ? line(name, ['', '', fixed(score.precision, digits), String(score.support)]) : line(name, cells(score))))
+    .map(([name, score]) =>
+      name === 'accuracy' ? line(name, ['', '', fixed(score.precision, digits), String(score.support)]) : line(name, cells(score)),
+    )
     .join('')
   return `${head}${body}\n${tail}`
 }

@@ -5,9 +5,9 @@ import { WeftError } from '../../core/error.js'
 import { show } from '../../core/options.js'
 import { Tensor } from '../../core/tensor.js'
 import { isShaped, type ShapedArray } from '../../data/host.js'
+import type { Label } from '../matrix.js'
 
-/** A class: a number or a text. Booleans are read as 0 and 1. */
-export type Label = number | string
+export type { Label }
 
 /** Values of samples: [samples] or [samples, 1]. */
 export type Targets = Tensor | TypedArray | readonly unknown[] | ShapedArray
@@ -72,14 +72,17 @@ export function columnOf(what: string, name: string, values: unknown): Float64Ar
   })
 }
 
-/** The class of each sample: numbers or texts, not both. */
-export function labelsOf(what: string, name: string, values: unknown): Label[] {
+/** The class as metrics compare it: false and true are 0 and 1. */
+export const plain = (label: Label): number | string => (typeof label === 'boolean' ? Number(label) : label)
+
+/** The class of each sample: numbers or texts, not both; booleans are 0 and 1. */
+export function labelsOf(what: string, name: string, values: unknown): (number | string)[] {
   const { flat, shape } = hostOf(what, name, values)
   if (shape.length === 0 || shape.length > 2 || (shape[1] ?? 1) !== 1)
     throw new WeftError('ERR_SHAPE', `${what}: ${name} has shape [${shape}], expected one class for each sample`, {
       hint: 'For probabilities take the most probable class: p.argMax(-1) of a Tensor',
     })
-  const labels = Array.from(flat, (value, i): Label => {
+  const labels = Array.from(flat, (value, i): number | string => {
     if (typeof value === 'string') return value
     const number = isNumber(value) ? Number(value) : Number.NaN
     if (Number.isInteger(number)) return number + 0
@@ -96,9 +99,9 @@ export function labelsOf(what: string, name: string, values: unknown): Label[] {
 export const inOrder = (a: Label, b: Label): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** The classes of several lists, sorted. ERR_DATA where some are numbers and some texts. */
-export function classesOf(what: string, ...lists: readonly (readonly Label[])[]): Label[] {
-  const known = new Set<Label>()
-  for (const list of lists) for (const label of list) known.add(label)
+export function classesOf(what: string, ...lists: readonly (readonly Label[])[]): (number | string)[] {
+  const known = new Set<number | string>()
+  for (const list of lists) for (const label of list) known.add(plain(label))
   const classes = [...known]
   const number = classes.find((label) => typeof label === 'number')
   const text = classes.find((label) => typeof label === 'string')
@@ -110,8 +113,7 @@ export function classesOf(what: string, ...lists: readonly (readonly Label[])[])
 }
 
 export function sameLength(what: string, a: { readonly length: number }, b: { readonly length: number }): void {
-  if (a.length !== b.length)
-    throw new WeftError('ERR_SHAPE', `${what}: yTrue has ${a.length} samples, the predictions have ${b.length}`)
+  if (a.length !== b.length) throw new WeftError('ERR_SHAPE', `${what}: yTrue has ${a.length} samples, the predictions have ${b.length}`)
 }
 
 /** A weight for each sample; undefined where none were given. */

@@ -43,7 +43,9 @@ function foldsOf(what: string, { nSplits = 5, shuffle = false, seed }: KFoldOpti
 
 function enough(what: string, nSplits: number, n: number, of: string): void {
   if (nSplits > n)
-    throw new WeftError('ERR_ARGUMENT', `${what}: ${nSplits} folds of ${n} ${of}: some would be empty`, { hint: `Write { nSplits: ${Math.max(2, n)} }` })
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${nSplits} folds of ${n} ${of}: some would be empty`, {
+      hint: `Write { nSplits: ${Math.max(2, n)} }`,
+    })
 }
 
 /** The rest of n rows as training rows, in order. */
@@ -206,9 +208,13 @@ export function timeSeriesSplit(options: TimeSeriesSplitOptions = {}): Splitter 
       const n = rowCount(what, x)
       const size = options.testSize ?? Math.floor(n / (nSplits + 1))
       if (size < 1 || n - gap - size * nSplits <= 0)
-        throw new WeftError('ERR_ARGUMENT', `${what}: ${n} rows are too few for ${nSplits} test parts of ${size} rows and a gap of ${gap}`, {
-          hint: 'Use fewer splits, or a smaller testSize',
-        })
+        throw new WeftError(
+          'ERR_ARGUMENT',
+          `${what}: ${n} rows are too few for ${nSplits} test parts of ${size} rows and a gap of ${gap}`,
+          {
+            hint: 'Use fewer splits, or a smaller testSize',
+          },
+        )
       return Array.from({ length: nSplits }, (_, i) => {
         const begin = n - (nSplits - i) * size
         const end = begin - gap
