@@ -71,7 +71,7 @@ interface Kind {
 const kinds = new Map<string, Kind['create']>()
 
 /** Makes a kind of estimator known to load() and clone(). Called once by the file of each. */
-export function register(kind: string, create: (params: never) => Learner<never, never>): void {
+export function register<O extends object, S extends State>(kind: string, create: (params: O) => Learner<O, S>): void {
   kinds.set(kind, create as unknown as Kind['create'])
 }
 

@@ -148,7 +148,7 @@ prep['ordinal'] = preprocessing.OrdinalEncoder().fit_transform(colours)
 
 docs = ['The cat sat on the mat; the cat, again!', 'A dog sat. Dogs do not sit on mats', "It's the dog's mat -- naïve café x y 12 a1", '', 'cat cat cat dog_food sat']
 text = {'docs': docs, 'cases': []}
-for kwargs in ({}, {'ngram_range': (1, 2)}, {'min_df': 2}, {'max_df': 0.5}, {'max_features': 5}, {'stop_words': ['the', 'on']}, {'lowercase': False}, {'binary': True}, {'analyzer': 'char', 'ngram_range': (2, 3)}, {'analyzer': 'char_wb', 'ngram_range': (3, 4)}, {'vocabulary': ['dog', 'cat']}):
+for kwargs in ({}, {'ngram_range': (1, 2)}, {'min_df': 2}, {'max_df': 0.5}, {'max_features': 3}, {'stop_words': ['the', 'on']}, {'lowercase': False}, {'binary': True}, {'analyzer': 'char', 'ngram_range': (2, 3)}, {'analyzer': 'char_wb', 'ngram_range': (3, 4)}, {'vocabulary': ['dog', 'cat']}):
     c = CountVectorizer(**kwargs).fit(docs)
     text['cases'].append({'options': kwargs, 'names': list(c.get_feature_names_out()), 'counts': c.transform(docs).toarray()})
 text['tfidf'] = []
@@ -156,7 +156,23 @@ for kwargs in ({}, {'norm': 'l1'}, {'norm': None}, {'use_idf': False}, {'smooth_
     t = TfidfVectorizer(**kwargs).fit(docs)
     text['tfidf'].append({'options': kwargs, 'idf': t.idf_ if kwargs.get('use_idf', True) else None, 'values': t.transform(docs).toarray()})
 
-out = {'classification': classification, 'ranking': ranking, 'probability': probability, 'regression': regression, 'splits': splits, 'preprocessing': prep, 'text': text}
+# cross-validation and searches
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+wine, diabetes = datasets.load_wine(), datasets.load_diabetes()
+model = make_pipeline(preprocessing.StandardScaler(), LogisticRegression(max_iter=1000))
+search = {'wine': ms.cross_val_score(model, wine.data, wine.target), 'wineLogLoss': ms.cross_val_score(model, wine.data, wine.target, scoring='neg_log_loss')}
+search['diabetes'] = ms.cross_val_score(Ridge(), diabetes.data, diabetes.target, cv=4, scoring='neg_root_mean_squared_error')
+grid = ms.GridSearchCV(Ridge(), {'fit_intercept': [True, False], 'alpha': [0.01, 0.1, 1, 10]}, return_train_score=True).fit(diabetes.data, diabetes.target)
+r = grid.cv_results_
+search['grid'] = {'params': [{'alpha': q['alpha'], 'fitIntercept': q['fit_intercept']} for q in r['params']], 'mean': r['mean_test_score'], 'std': r['std_test_score'], 'rank': r['rank_test_score'], 'train': r['mean_train_score'], 'best': grid.best_index_, 'score': grid.score(diabetes.data, diabetes.target)}
+search['halving'] = []
+for n, factor in ((8, 3), (27, 3), (5, 2), (16, 2)):
+    h = ms.HalvingGridSearchCV(Ridge(), {'alpha': list(np.logspace(-3, 2, n))}, factor=factor, random_state=0).fit(diabetes.data, diabetes.target)
+    search['halving'].append({'candidates': n, 'factor': factor, 'resources': h.n_resources_, 'counts': h.n_candidates_})
+
+out = {'search': search, 'classification': classification, 'ranking': ranking, 'probability': probability, 'regression': regression, 'splits': splits, 'preprocessing': prep, 'text': text}
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'evaluation.json')
 with open(path, 'w') as file:
     file.write('{\n' + ',\n'.join(f'{json.dumps(k)}: {json.dumps(plain(v), separators=(",", ":"), ensure_ascii=False)}' for k, v in out.items()) + '\n}\n')

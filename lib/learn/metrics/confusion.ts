@@ -191,7 +191,7 @@ export function averagedScore(what: string, yTrue: Targets, yPred: Targets, opti
     return scoresOf(what, confusion, [posLabel], beta, zeroDivision).each[0]!
   }
   const scores = scoresOf(what, confusion, (labels ?? classes).map(plain), beta, zeroDivision)
-  return average === 'none' ? scores.each : scores[average]()
+  return average === 'none' ? [...scores.each] : scores[average]()
 }
 
 const one =
