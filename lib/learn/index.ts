@@ -11,3 +11,36 @@ export { type LinearRegression, linearRegression, type LinearRegressionOptions }
 export { type Ridge, ridge, type RidgeOptions } from './linear/ridge.js'
 export type { ClassWeight } from './class_weight.js'
 export { type LogisticRegression, logisticRegression, type LogisticRegressionOptions } from './linear/logistic_regression.js'
+export type { KernelFunction, KernelName } from './svm/kernels.js'
+export { type Svc, svc, type SvcOptions } from './svm/svc.js'
+export { type LinearSvc, linearSvc, type LinearSvcOptions } from './svm/linear_svc.js'
+export { type Svr, svr, type SvrOptions } from './svm/svr.js'
+export {
+  type GaussianNB,
+  gaussianNB,
+  type GaussianNBOptions,
+  type MultinomialNB,
+  multinomialNB,
+  type MultinomialNBOptions,
+} from './bayes/naive_bayes.js'
+export {
+  type DummyClassifier,
+  dummyClassifier,
+  type DummyClassifierOptions,
+  type DummyRegressor,
+  dummyRegressor,
+  type DummyRegressorOptions,
+} from './dummy/dummy.js'
+export type { Metric } from './linalg/distances.js'
+export { type ElasticNet, elasticNet, type ElasticNetOptions, type Lasso, lasso, type LassoOptions } from './linear/elastic_net.js'
+export {
+  type KNeighborsClassifier,
+  kNeighborsClassifier,
+  type KNeighborsRegressor,
+  kNeighborsRegressor,
+  type Neighbors,
+  type NeighborsQuery,
+} from './neighbors/k_neighbors.js'
+export type { NeighborsOptions } from './neighbors/nearest.js'
+export { type KMeans, kMeans, type KMeansOptions } from './cluster/k_means.js'
+export { type Pca, pca, type PcaOptions } from './decomposition/pca.js'
