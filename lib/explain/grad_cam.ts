@@ -6,7 +6,7 @@ import { jit } from '../core/jit.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import type { AnyLayer } from '../layers/layer.js'
-import { Model } from '../model/model.js'
+import { type AnyModel, Model } from '../model/model.js'
 import type { Samples } from '../learn/report/predictor.js'
 import { zeros } from '../ops/index.js'
 import { forwardOf, overBatches, type TargetOption } from './gradient.js'
@@ -27,7 +27,7 @@ export interface GradCam {
   layer: string
 }
 
-function layerOf(net: Model<never, never, never>, which: string | number | undefined): AnyLayer {
+function layerOf(net: AnyModel, which: string | number | undefined): AnyLayer {
   if (which !== undefined) return net.getLayer(which)
   const found = net.layers.filter((layer) => /conv/i.test(layer.className)).at(-1)
   if (found) return found
@@ -40,7 +40,7 @@ function layerOf(net: Model<never, never, never>, which: string | number | undef
  * The maps of a layer, weighted by the mean gradient of the output by each: the positive part of their sum (Selvaraju
  * et al. 2017). Images are [samples, height, width, channels].
  */
-export async function gradCam(net: Model<never, never, never>, x: Samples, options: GradCamOptions = {}): Promise<GradCam> {
+export async function gradCam(net: AnyModel, x: Samples, options: GradCamOptions = {}): Promise<GradCam> {
   const what = 'gradCam'
   checkCall(`${what}(net, x, options)`, arguments, OPTIONS)
   if (!(net instanceof Model)) throw new WeftError('ERR_ARGUMENT', `${what}: expected a network, got ${show(net)}`)
@@ -52,7 +52,8 @@ export async function gradCam(net: Model<never, never, never>, x: Samples, optio
     const call = layer.call as (...args: unknown[]) => unknown
     layer.call = (...args: unknown[]) => {
       const found = call.apply(layer, args)
-      if (!(found instanceof Tensor)) throw new WeftError('ERR_SHAPE', `${what}: the layer ${layer.name} gives ${show(found)}, one Tensor is expected`)
+      if (!(found instanceof Tensor))
+        throw new WeftError('ERR_SHAPE', `${what}: the layer ${layer.name} gives ${show(found)}, one Tensor is expected`)
       maps = found
       return extra ? found.add(extra) : found
     }
@@ -69,7 +70,10 @@ export async function gradCam(net: Model<never, never, never>, x: Samples, optio
   const both = jit((input: Tensor, pick: Tensor, extra: Tensor) => {
     const { maps, outputs } = watched(input, extra)
     const [slope] = gradients(outputs.mul(pick).sum(), [extra])
-    return maps.mul(slope!.mean([1, 2], { keepDims: true })).sum(-1).relu()
+    return maps
+      .mul(slope!.mean([1, 2], { keepDims: true }))
+      .sum(-1)
+      .relu()
   })
   try {
     const { joined, targets } = await overBatches(what, net, x, options, async (batch) => {
@@ -77,7 +81,10 @@ export async function gradCam(net: Model<never, never, never>, x: Samples, optio
       const size = [...shape.shape]
       shape.dispose()
       if (size.length !== 4)
-        throw new WeftError('ERR_SHAPE', `${what}: the layer ${layer.name} gives shape [${size}], maps [samples, height, width, channels] are expected`)
+        throw new WeftError(
+          'ERR_SHAPE',
+          `${what}: the layer ${layer.name} gives shape [${size}], maps [samples, height, width, channels] are expected`,
+        )
       const extra = zeros(size, { device: batch.x.device })
       const found = both(batch.x, batch.pick, extra)
       const data = (await found.data()) as Float32Array
@@ -87,7 +94,8 @@ export async function gradCam(net: Model<never, never, never>, x: Samples, optio
       const [n, h, w] = size as [number, number, number, number]
       const [height, width] = (options.resize ?? true) ? [batch.x.shape[1]!, batch.x.shape[2]!] : [h, w]
       const made = new Float32Array(n * height * width)
-      for (let i = 0; i < n; i++) made.set(unit(resized(data.subarray(i * h * w, (i + 1) * h * w), [h, w], [height, width])), i * height * width)
+      for (let i = 0; i < n; i++)
+        made.set(unit(resized(data.subarray(i * h * w, (i + 1) * h * w), [h, w], [height, width])), i * height * width)
       return tensor(made, { shape: [n, height, width], device })
     })
     return { attributions: joined, targets, layer: layer.name }

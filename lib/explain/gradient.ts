@@ -7,11 +7,11 @@ import { jit } from '../core/jit.js'
 import { show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import { concat, slice } from '../ops/index.js'
-import { Model } from '../model/model.js'
+import { type AnyModel, Model } from '../model/model.js'
 import { floatsOf, type Outputs, type Samples, targetsOf } from '../learn/report/predictor.js'
 
 /** A network with one input and one output, or a function of a batch that is made of Weft's operations. */
-export type Differentiable = Model<never, never, never> | ((x: Tensor) => Tensor)
+export type Differentiable = AnyModel | ((x: Tensor) => Tensor)
 
 export interface TargetOption {
   /** The output to explain: for all samples, or one for each. Default: the largest of each sample. */

@@ -37,7 +37,11 @@ const [FIRST, MOST, TOLERANCE] = [32, 4096, 1e-3]
  * the midpoint rule. The attributions of a sample add up to f(x) - f(baseline); `error` says how closely. f is the
  * output of the network as it is: a probability after softmax.
  */
-export async function integratedGradients(net: Differentiable, x: Samples, options: IntegratedGradientsOptions = {}): Promise<IntegratedGradients> {
+export async function integratedGradients(
+  net: Differentiable,
+  x: Samples,
+  options: IntegratedGradientsOptions = {},
+): Promise<IntegratedGradients> {
   const what = 'integratedGradients'
   checkCall(`${what}(net, x, options)`, arguments, OPTIONS)
   if (options.steps !== undefined) integer(what, 'steps', options.steps, 1)

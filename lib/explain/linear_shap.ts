@@ -15,8 +15,7 @@ const listOf = (value: unknown): unknown[] | undefined =>
   typeof value === 'number' ? [value] : Array.isArray(value) || isTypedArray(value) ? Array.from(value as ArrayLike<unknown>) : undefined
 
 /** Kinds that are linear in their features when they have coefficients. */
-const LINEAR =
-  /^(linearRegression|ridge|lasso|elasticNet|logisticRegression|linearSvc|linearSvr|sgdClassifier|sgdRegressor)$/
+const LINEAR = /^(linearRegression|ridge|lasso|elasticNet|logisticRegression|linearSvc|linearSvr|sgdClassifier|sgdRegressor)$/
 
 /** Coefficients and intercepts of a linear model of so many features; undefined for another model. */
 export function linearOf(model: unknown, features: number): LinearModel | undefined {

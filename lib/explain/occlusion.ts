@@ -36,20 +36,29 @@ export async function occlusion(model: AnyPredictor, x: Samples, options: Occlus
   const { x: t, own } = floatsOf(what, x)
   try {
     if (t.rank < 2 || t.rank > 4)
-      throw new WeftError('ERR_SHAPE', `${what}: x has shape [${t.shape}], expected [samples, features], [samples, steps, channels] or images`)
+      throw new WeftError(
+        'ERR_SHAPE',
+        `${what}: x has shape [${t.shape}], expected [samples, features], [samples, steps, channels] or images`,
+      )
     const [n, ...sample] = t.shape as [number, ...number[]]
     const places = sample.length === 1 ? sample : sample.slice(0, -1)
     const channels = sample.length === 1 ? 1 : sample.at(-1)!
     const extent = (name: 'size' | 'stride', given: number | readonly number[] | undefined, fallback: readonly number[]): number[] => {
       const list = given === undefined ? [...fallback] : typeof given === 'number' ? places.map(() => given) : [...given]
-      if (list.length !== places.length) throw new WeftError('ERR_ARGUMENT', `${what}: ${name} is of ${places.length} axes, got ${show(given)}`)
+      if (list.length !== places.length)
+        throw new WeftError('ERR_ARGUMENT', `${what}: ${name} is of ${places.length} axes, got ${show(given)}`)
       for (const one of list) integer(what, name, one, 1)
       return list
     }
-    const size = extent('size', options.size, places.map((all) => (places.length === 1 ? 1 : Math.min(4, all))))
+    const size = extent(
+      'size',
+      options.size,
+      places.map((all) => (places.length === 1 ? 1 : Math.min(4, all))),
+    )
     const stride = extent('stride', options.stride, places.length === 1 ? size : size.map((one) => Math.max(1, one >> 1)))
     const far = stride.findIndex((one, axis) => one > size[axis]!)
-    if (far >= 0) throw new WeftError('ERR_ARGUMENT', `${what}: a stride of ${stride[far]} leaves places that no cover of ${size[far]} reaches`)
+    if (far >= 0)
+      throw new WeftError('ERR_ARGUMENT', `${what}: a stride of ${stride[far]} leaves places that no cover of ${size[far]} reaches`)
     const data = (await t.data()) as Float32Array
     const whole = await predictor.predict(t)
     const targets = targetsOf(what, whole, options.target)

@@ -41,7 +41,11 @@ export interface PartialDependence {
  * The mean prediction over the rows of x when a feature is set to a value (Friedman 2001). Features that go together in
  * the data are set apart: points may lie where no data are.
  */
-export async function partialDependence(model: AnyPredictor, x: MatrixLike, options: PartialDependenceOptions = {}): Promise<PartialDependence> {
+export async function partialDependence(
+  model: AnyPredictor,
+  x: MatrixLike,
+  options: PartialDependenceOptions = {},
+): Promise<PartialDependence> {
   const what = 'partialDependence'
   checkCall(`${what}(model, x, options)`, arguments, OPTIONS)
   const predictor = predictorOf(what, model)
@@ -55,7 +59,16 @@ export async function partialDependence(model: AnyPredictor, x: MatrixLike, opti
   if (percentiles.length !== 2 || !(low >= 0 && low < high && high <= 1))
     throw new WeftError('ERR_ARGUMENT', `${what}: percentiles are two shares in order, got ${show(percentiles)}`)
   const resolution = integer(what, 'gridResolution', options.gridResolution ?? (features.length === 1 ? 100 : 20), 2)
-  const values = features.map((feature) => pointsOf(what, feature, Float64Array.from({ length: rows }, (_, row) => data[row * columns + feature]!), resolution, low, high))
+  const values = features.map((feature) =>
+    pointsOf(
+      what,
+      feature,
+      Float64Array.from({ length: rows }, (_, row) => data[row * columns + feature]!),
+      resolution,
+      low,
+      high,
+    ),
+  )
   const points = values.length === 1 ? values[0]!.map((a) => [a]) : values[0]!.flatMap((a) => values[1]!.map((b) => [a, b]))
   const average: number[] = []
   const individual: number[][] | undefined = options.individual ? Array.from({ length: rows }, () => []) : undefined
@@ -71,7 +84,7 @@ export async function partialDependence(model: AnyPredictor, x: MatrixLike, opti
     for (let row = 0; row < rows; row++) {
       const value = found.data[row * found.columns + target]!
       sum += value
-      individual?.[row]!.push(value)
+      individual?.[row]?.push(value)
     }
     average.push(sum / rows)
   }

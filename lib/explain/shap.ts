@@ -51,13 +51,17 @@ export async function shap(model: AnyPredictor, x: MatrixLike, options: ShapOpti
   const what = 'shap'
   checkCall(`${what}(model, x, options)`, arguments, OPTIONS)
   if (options?.background === undefined)
-    throw new WeftError('ERR_ARGUMENT', `${what}: background is missing`, { hint: `Write ${what}(model, x, { background: xTrain.slice(0, 100) })` })
+    throw new WeftError('ERR_ARGUMENT', `${what}: background is missing`, {
+      hint: `Write ${what}(model, x, { background: xTrain.slice(0, 100) })`,
+    })
   const matrix = await readMatrix(what, x)
   const background = await readMatrix(`${what} (background)`, options.background, { columns: matrix.columns })
   const { method = 'auto' } = options
   const linear = method === 'kernel' ? undefined : linearOf(model, matrix.columns)
   if (method === 'linear' && linear === undefined)
-    throw new WeftError('ERR_ARGUMENT', `${what}: ${show(model)} is no linear model of ${matrix.columns} features`, { hint: "Write { method: 'kernel' }" })
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${show(model)} is no linear model of ${matrix.columns} features`, {
+      hint: "Write { method: 'kernel' }",
+    })
   if (linear) return ofLinear(linear, matrix, background)
   const predictor = predictorOf(what, model)
   const random = new RandomState(what, options.seed)
@@ -79,7 +83,11 @@ export async function shap(model: AnyPredictor, x: MatrixLike, options: ShapOpti
     const known = await expected(own, background, coalitions, full.columns, ask)
     const shares = base.map((from, output) => {
       const to = full.data[row * full.columns + output]!
-      return sharesOf(coalitions, known.map((means) => means[output]! - from), to - from)
+      return sharesOf(
+        coalitions,
+        known.map((means) => means[output]! - from),
+        to - from,
+      )
     })
     values.push(Array.from({ length: matrix.columns }, (_, feature) => shares.map((share) => share[feature]!)))
   }

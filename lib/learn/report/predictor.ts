@@ -7,7 +7,7 @@ import { show } from '../../core/options.js'
 import { isFloat } from '../../core/spec.js'
 import { Tensor } from '../../core/tensor.js'
 import { isShaped, type ShapedArray } from '../../data/host.js'
-import { Model } from '../../model/model.js'
+import { type AnyModel, Model } from '../../model/model.js'
 import { cast } from '../../ops/index.js'
 import type { Label } from '../matrix.js'
 import { isClassifier } from '../selection/cross_validation.js'
@@ -16,7 +16,7 @@ import { isClassifier } from '../selection/cross_validation.js'
 export type Samples = Tensor | ShapedArray | TypedArray | readonly unknown[]
 /** A network, a model of weftjs/learn, or a function. */
 export type AnyPredictor =
-  | Model<never, never, never>
+  | AnyModel
   | { predict(x: never): Promise<unknown> }
   | ((x: Tensor) => Tensor | Promise<Tensor | readonly unknown[]>)
 
@@ -78,7 +78,8 @@ async function outputsOf(what: string, found: unknown): Promise<Outputs> {
 /** The model as a function of rows. ERR_ARGUMENT for what is none. */
 export function predictorOf(what: string, model: unknown): Predictor {
   if (model instanceof Model) {
-    if (model.outputNames.length !== 1) throw new WeftError('ERR_ARGUMENT', `${what}: the model has ${model.outputNames.length} outputs, one is expected`)
+    if (model.outputNames.length !== 1)
+      throw new WeftError('ERR_ARGUMENT', `${what}: the model has ${model.outputNames.length} outputs, one is expected`)
     return {
       output: 'output',
       classes: undefined,
