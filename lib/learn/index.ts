@@ -2,6 +2,7 @@
 // preprocessing, selection, metrics and reports
 export * from './metrics/index.js'
 export * from './preprocessing/index.js'
+export * from './report/index.js'
 export * from './selection/index.js'
 // models
 export type { Classifier, Estimator, FitOptions, Transformer } from './estimator.js'
