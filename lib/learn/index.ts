@@ -45,3 +45,27 @@ export {
 export type { NeighborsOptions } from './neighbors/nearest.js'
 export { type KMeans, kMeans, type KMeansOptions } from './cluster/k_means.js'
 export { type Pca, pca, type PcaOptions } from './decomposition/pca.js'
+export {
+  type DecisionTreeClassifier,
+  decisionTreeClassifier,
+  type DecisionTreeClassifierOptions,
+  type DecisionTreeRegressor,
+  decisionTreeRegressor,
+  type DecisionTreeRegressorOptions,
+  type RandomForestClassifier,
+  randomForestClassifier,
+  type RandomForestClassifierOptions,
+  type RandomForestRegressor,
+  randomForestRegressor,
+  type RandomForestRegressorOptions,
+} from './tree/models.js'
+export type { Tree } from './tree/tree.js'
+export type { BoostedTree } from './boosting/grower.js'
+export {
+  type HistGradientBoostingClassifier,
+  histGradientBoostingClassifier,
+  type HistGradientBoostingClassifierOptions,
+  type HistGradientBoostingRegressor,
+  histGradientBoostingRegressor,
+} from './boosting/hist_gradient_boosting.js'
+export type { HistGradientBoostingOptions } from './boosting/options.js'

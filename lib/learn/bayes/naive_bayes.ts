@@ -23,7 +23,7 @@ abstract class NaiveBayes<O extends object, S extends Learned> extends Classifie
     const weights = (await readWeights(what, options.sampleWeight, matrix.rows)) ?? new Float64Array(matrix.rows).fill(1)
     const totals = new Float64Array(labels.classes.length)
     for (const [row, place] of labels.index.entries()) totals[place]! += weights[row]!
-    const empty = totals.findIndex((total) => total === 0)
+    const empty = totals.indexOf(0)
     if (empty >= 0)
       throw new WeftError('ERR_DATA', `${what}: all rows of the class ${show(labels.classes[empty])} have the weight 0`, {
         hint: 'Leave them out',
@@ -115,7 +115,7 @@ export class GaussianNB extends NaiveBayes<GaussianNBOptions, FittedGaussian> {
     // where nothing varies at all every class is a point
     const added = varSmoothing * (most > 0 ? most : 1)
     for (let i = 0; i < variance.length; i++) variance[i]! += added
-    const flat = variance.findIndex((value) => value === 0)
+    const flat = variance.indexOf(0)
     if (flat >= 0)
       throw new WeftError(
         'ERR_DATA',

@@ -149,7 +149,7 @@ function pseudoGradient(point: Float64Array, gradient: Float64Array, absolute: F
     const weight = absolute[i]!
     if (point[i]! !== 0) return g + Math.sign(point[i]!) * weight
     if (g + weight < 0) return g + weight
-    return g - weight > 0 ? g - weight : 0
+    return Math.max(g - weight, 0)
   })
 }
 

@@ -1,7 +1,7 @@
 // linearSvc: linear support vector classification without a matrix of similarities.
 import { WeftError } from '../../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../../core/options.js'
-import { checkClassWeight, type ClassWeight, rowWeights } from '../class_weight.js'
+import { checkClassWeight, type ClassWeight, classWeights } from '../class_weight.js'
 import { FIT_OPTIONS, type FitOptions, register } from '../estimator.js'
 import { LinearClassifier, type Planes } from '../linear/linear_classifier.js'
 import { type LabelsLike, type Matrix, type MatrixLike, readLabels, readMatrix, readWeights } from '../matrix.js'
@@ -16,7 +16,7 @@ export interface LinearSvcOptions {
   fitIntercept?: boolean
   /** The intercept is the coefficient of a feature of this value, and penalized as such: large values penalize less. Default 1. */
   interceptScaling?: number
-  /** Weights of classes. Default null: all 1. */
+  /** Weights of classes; of more than two, each weighs only its own rows against the others. Default null: all 1. */
   classWeight?: ClassWeight
   /** The search ends where the conditions of the optimum are violated by no more. Default 1e-4. */
   tol?: number
@@ -79,7 +79,7 @@ export class LinearSvc extends LinearClassifier<LinearSvcOptions, Fitted> {
     const matrix = await readMatrix(what, x)
     const labels = await readLabels(what, y, matrix.rows)
     const given = await readWeights(what, options.sampleWeight, matrix.rows)
-    const weights = rowWeights(what, this.params.classWeight, labels, given)
+    const ofClass = classWeights(what, this.params.classWeight, labels)
     const { fitIntercept, interceptScaling, maxIter, seed } = this.params
     const count = labels.classes.length
     const { rows, columns } = matrix
@@ -92,6 +92,11 @@ export class LinearSvc extends LinearClassifier<LinearSvcOptions, Fitted> {
     for (const own of targets) {
       await breathe()
       const signs = Int8Array.from(labels.index, (place) => (place === own ? 1 : -1))
+      // as in LIBLINEAR: of more than two classes only the one that is told from the others has its weight
+      const weights = Float64Array.from(
+        labels.index,
+        (place, row) => (count === 2 || place === own ? ofClass[place]! : 1) * (given?.[row] ?? 1),
+      )
       const found = this.descend({ data, rows, columns: width }, signs, weights, new Random(seed))
       coef.push(...found.plane.subarray(0, columns))
       intercept.push(fitIntercept ? found.plane[columns]! * interceptScaling : 0)
