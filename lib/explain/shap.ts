@@ -8,16 +8,17 @@ import { type Matrix, readMatrix } from '../learn/matrix.js'
 import { type AnyPredictor, type Outputs, predictorOf } from '../learn/report/predictor.js'
 import { RandomState } from '../learn/selection/random.js'
 import { type Coalitions, coalitionsOf, sharesOf } from './coalitions.js'
-import { type LinearModel, linearOf, linearShares } from './linear_shap.js'
+import { linearOf, linearShares } from './linear_shap.js'
+import { treeShares, treesOf } from './tree_shap.js'
 
 export interface ShapOptions {
   /** Rows that stand for "not known": their values take the place of a feature's. 20 to 200 rows of the training part. */
   background: MatrixLike
   /**
-   * 'linear': exactly, for linear models; 'kernel': any model, by its predictions. Default 'auto': linear where the
-   * model is.
+   * 'linear' and 'tree': exactly, for linear models and for trees, forests and boosted trees; 'kernel': any model, by
+   * its predictions. Default 'auto': the one that fits the model.
    */
-  method?: 'auto' | 'linear' | 'kernel'
+  method?: 'auto' | 'linear' | 'tree' | 'kernel'
   /** Sets of known features that 'kernel' looks at, at most. Default 2 · features + 2048: all of them up to 11 features. */
   samples?: number
   /** 0 to 2^32 - 1, of the sets that are drawn. Default: a new one, reproducible by setSeed(). */
@@ -25,7 +26,7 @@ export interface ShapOptions {
 }
 const OPTIONS: OptionTable<ShapOptions> = {
   background: 'any',
-  method: ['auto', 'linear', 'kernel'],
+  method: ['auto', 'linear', 'tree', 'kernel'],
   samples: 'integer',
   seed: 'integer',
 }
@@ -39,12 +40,13 @@ export interface Shap {
   output: 'probability' | 'decision' | 'prediction' | 'output'
   /** Classes of the outputs, where they are known. */
   classes: readonly Label[] | undefined
-  method: 'linear' | 'kernel'
+  method: 'linear' | 'tree' | 'kernel'
 }
 
 /**
  * Shares of the features in each prediction of x [samples, features] (Lundberg and Lee 2017). 'linear' gives
- * β · (x - mean of the background) of the decision value, exactly. 'kernel' asks the model with features of the
+ * β · (x - mean of the background) of the decision value, exactly; 'tree' is exact too: of probabilities of forests, of
+ * the decision value of boosted trees. 'kernel' asks the model with features of the
  * background in place of those not known: exactly where all sets are looked at, else by drawn ones.
  */
 export async function shap(model: AnyPredictor, x: MatrixLike, options: ShapOptions): Promise<Shap> {
@@ -57,12 +59,20 @@ export async function shap(model: AnyPredictor, x: MatrixLike, options: ShapOpti
   const matrix = await readMatrix(what, x)
   const background = await readMatrix(`${what} (background)`, options.background, { columns: matrix.columns })
   const { method = 'auto' } = options
-  const linear = method === 'kernel' ? undefined : linearOf(model, matrix.columns)
-  if (method === 'linear' && linear === undefined)
-    throw new WeftError('ERR_ARGUMENT', `${what}: ${show(model)} is no linear model of ${matrix.columns} features`, {
+  const linear = method === 'auto' || method === 'linear' ? linearOf(model, matrix.columns) : undefined
+  if (linear) {
+    const { values, base } = linearShares(linear, matrix, background)
+    return { values: narrow(values), baseValues: base, output: linear.output, classes: linear.classes, method: 'linear' }
+  }
+  const trees = method === 'auto' || method === 'tree' ? treesOf(model) : undefined
+  if (trees) {
+    const { values, base } = treeShares(trees, matrix, background)
+    return { values: narrow(values), baseValues: base, output: trees.output, classes: trees.classes, method: 'tree' }
+  }
+  if (method === 'linear' || method === 'tree')
+    throw new WeftError('ERR_ARGUMENT', `${what}: ${show(model)} is no ${method} model of ${matrix.columns} features`, {
       hint: "Write { method: 'kernel' }",
     })
-  if (linear) return ofLinear(linear, matrix, background)
   const predictor = predictorOf(what, model)
   const random = new RandomState(what, options.seed)
   const most = options.samples === undefined ? 2 * matrix.columns + 2048 : integer(what, 'samples', options.samples, 2)
@@ -97,11 +107,6 @@ export async function shap(model: AnyPredictor, x: MatrixLike, options: ShapOpti
 
 const narrow = (values: number[][][]): number[][] | number[][][] =>
   values[0]?.[0]?.length === 1 ? values.map((row) => row.map(([one]) => one!)) : values
-
-function ofLinear(linear: LinearModel, x: Matrix, background: Matrix): Shap {
-  const { values, base } = linearShares(linear, x, background)
-  return { values: narrow(values), baseValues: base, output: linear.output, classes: linear.classes, method: 'linear' }
-}
 
 const meanOutputs = ({ data, rows, columns }: Outputs): number[] =>
   Array.from({ length: columns }, (_, output) => {

@@ -236,6 +236,37 @@ test('kernel SHAP is Shapley’s value where all sets are looked at, and close w
   await rejects('ERR_ARGUMENT', /no linear model/, explain.shap(asked, [x!], { background, method: 'linear' }))
 })
 
+test('tree SHAP is Shapley’s value, of trees, forests and boosted trees', async () => {
+  const x = drawn(120, 4)
+  const y = x.map(([a, b, c]) => a! * b! + Math.max(c!, 0) * 2)
+  const labels = y.map((value) => (value > 1 ? 'high' : value > 0 ? 'middle' : 'low'))
+  const background = x.slice(0, 9)
+  const models = [
+    await learn.decisionTreeRegressor({ maxDepth: 5 }).fit(x, y),
+    await learn.randomForestRegressor({ nEstimators: 7, seed: 1 }).fit(x, y),
+    await learn.histGradientBoostingRegressor({ maxIter: 12, minSamplesLeaf: 3 }).fit(x, y),
+    await learn.randomForestClassifier({ nEstimators: 7, seed: 1 }).fit(x, labels),
+  ]
+  for (const fitted of models) {
+    const found = await explain.shap(fitted, x.slice(20, 23), { background })
+    assert.is(found.method, 'tree', fitted.kind)
+    // all sets of four features are looked at
+    const kernel = await explain.shap(fitted, x.slice(20, 23), { background, method: 'kernel' })
+    alike(found.values, kernel.values, 1e-9, fitted.kind)
+    alike(found.baseValues, kernel.baseValues, 1e-9)
+  }
+  // boosted classes: of the decision values
+  const boosted = await learn.histGradientBoostingClassifier({ maxIter: 6, minSamplesLeaf: 3 }).fit(x, labels)
+  const found = await explain.shap(boosted, x.slice(0, 5), { background })
+  assert.equal([found.output, found.classes], ['decision', ['high', 'low', 'middle']])
+  const decisions = (await boosted.decisionFunction(x.slice(0, 5))) as number[][]
+  alike(
+    (found.values as number[][][]).map((row) => found.baseValues.map((base, k) => row.reduce((sum, own) => sum + own[k]!, base))),
+    decisions,
+    1e-9,
+  )
+})
+
 test('permutation importance: what is read matters, what is not does not', async () => {
   const x = drawn(200, 4)
   const y = x.map((row) => 3 * row[0]! + row[2]!)
