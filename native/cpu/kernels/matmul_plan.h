@@ -59,7 +59,7 @@ template <class T> struct ProductPlan {
       }
       if (s.k > length) column_chunks = std::max(column_chunks, (s.n + widest_chunk - 1) / widest_chunk);
     }
-    const int64_t rows = (row_tiles + row_chunks - 1) / row_chunks * tile_rows, columns = s.n / column_chunks;
+    const int64_t rows = std::min(s.m, (row_tiles + row_chunks - 1) / row_chunks * tile_rows), columns = s.n / column_chunks;
     const bool shared_b = s.transposed_b || (s.m > few_rows && s.n > wide);  // by so many tiles that packing it pays
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
