@@ -222,7 +222,7 @@ template <class T> void multiply(const Product<T>& p) {
         } else {
           tile.b = b.data;
           tile.b_step = b.row;
-          if (mc <= tile_rows) b_panel = nullptr;
+          if (mc <= tile_rows && p.m > mc) b_panel = nullptr;
         }
         tile.c_row = p.c_row;
         tile.last = last_mask<T>(w);

@@ -59,6 +59,15 @@ template <class T> void multiply(const Product<T>& p);
 template <class T> bool should_pack_b(int64_t m, int64_t n, int64_t column_stride) {
   return column_stride != 1 || (m > 3 * tile_rows && n > tile_columns<T>);
 }
+/**
+ * Whether b, whose rows are pages apart, comes from the third-level cache. No prefetcher follows such rows, so the tiles
+ * that read a panel first fetch ahead and keep a copy, however few tiles use it. From memory itself that is no faster.
+ */
+template <class T> bool is_far(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t second_level = 1 << 20, third_level = 16 << 20;  // bytes
+  const int64_t bytes = n * k * int64_t(sizeof(T));
+  return tiles_keep<T> && m >= std::max(4, least_keeping_rows) && n > tile_columns<T> && bytes > second_level && bytes <= third_level;
+}
 template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 128 && m > 4 && k > 64; }
 
 template <class T> void activate_row(Activation activation, T* row, int64_t n);

@@ -11,7 +11,7 @@ template <class T> class ProductGrid {
   ProductGrid() = default;
   /** `b_column` is b's column stride: b is packed when it is not 1, or when the product is large enough. */
   WEFT_BINDER ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column, int64_t a_row) : m_(m), n_(n), k_(k) {
-    pack_b_ = should_pack_b<T>(m, n, b_column);
+    pack_b_ = should_pack_b<T>(m, n, b_column) || is_far<T>(m, n, k);
     const int64_t pieces = std::clamp(int64_t(double(m) * double(n) * double(k) / least_piece), int64_t(1), int64_t(8));
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
     panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
