@@ -11,7 +11,8 @@ template <class T> class ProductGrid {
   ProductGrid() = default;
   /** `b_column` is b's column stride: b is packed when it is not 1, or when the product is large enough. */
   WEFT_BINDER ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column, int64_t a_row) : m_(m), n_(n), k_(k) {
-    pack_b_ = should_pack_b<T>(m, n, b_column) || is_far<T>(m, n, k);
+    far_ = b_column == 1 && is_far<T>(m, n, k);
+    pack_b_ = far_ || should_pack_b<T>(m, n, b_column);
     const int64_t pieces = std::clamp(int64_t(double(m) * double(n) * double(k) / least_piece), int64_t(1), int64_t(8));
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
     panels_ = (n + tile_columns<T> - 1) / tile_columns<T>;
@@ -35,7 +36,7 @@ template <class T> class ProductGrid {
     pack_a_ = transposed ? n / column_chunks_ > tile_columns<T> && m > 4 && k > 16 : should_pack_a<T>(m, n / column_chunks_, k);
     // a panel of b is packed as it is first used, unless several blocks of rows use it
     panel_ = pack_b_ && (b_column == 1 ? !large && m <= row_chunks_ * block_rows : m <= block_rows && row_chunks_ == 1);
-    if (panel_) b_panel_ = ThreadScratch(call, size_t(b_panel_size<T>(k)) * sizeof(T));
+    if (panel_) b_panel_ = ThreadScratch(call, size_t(b_panel_size<T>(k) * (far_ ? panels_together : 1)) * sizeof(T));
     else if (pack_b_) packed_b_ = call.scratch(size_t(packed_size<T>(k, n)) * sizeof(T));
     if (pack_a_) a_block_ = ThreadScratch(call, size_t(a_block_size<T>(m, k)) * sizeof(T));
   }
@@ -65,6 +66,7 @@ template <class T> class ProductGrid {
       part.c += r0 * whole.c_row + j0;
       if (whole.bias) part.bias += j0;
       part.a_block = pack_a_ ? a_block_.template at<T>(frame, thread) : nullptr;
+      part.far = far_;
       part.b_panel = panel_ ? b_panel_.template at<T>(frame, thread) : nullptr;
       multiply<T>(part);
     });
@@ -76,7 +78,7 @@ template <class T> class ProductGrid {
   static constexpr int64_t long_columns = 256;
   static constexpr int64_t second_level_cache = 1 << 20;
   int64_t m_ = 0, n_ = 0, k_ = 0, panels_ = 0, row_chunks_ = 1, column_chunks_ = 1;
-  bool pack_b_ = false, pack_a_ = false, panel_ = false;
+  bool pack_b_ = false, pack_a_ = false, panel_ = false, far_ = false;
   View packed_b_;
   ThreadScratch a_block_, b_panel_;
 };
