@@ -66,7 +66,7 @@ test('padding, cropping and repeating steps and volumes', async () => {
     })
     .apply(volume)
   assert.equal([...padded.shape, padded.dtype], [1, 3, 2, 3, 1, 'uint8'])
-  assert.equal(Array.from(await padded.data()), [0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 4, 0, 5, 6, 0, 7, 8, 0])
+  assert.equal(Array.from((await padded.data()) as Uint8Array), [0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 4, 0, 5, 6, 0, 7, 8, 0])
   assert.equal(
     await layers
       .cropping3d({
@@ -81,12 +81,7 @@ test('padding, cropping and repeating steps and volumes', async () => {
     [[[[[6]]]]],
   )
   assert.equal(
-    Array.from(
-      await layers
-        .upSampling3d({ size: [1, 1, 2] })
-        .apply(volume)
-        .data(),
-    ),
+    Array.from((await layers.upSampling3d({ size: [1, 1, 2] }).apply(volume).data()) as Uint8Array),
     [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8],
   )
   throws('ERR_SHAPE', /leaves nothing of inputs of shape \[3,1\]/, () => layers.cropping1d({ cropping: 2 }).apply(steps))
