@@ -74,8 +74,12 @@ void fill_values(uint8_t* to, int64_t n, int32_t value) {
 }
 
 WEFT_BINDER Finish::Finish(Call& call, int64_t n)
-    : scale_(call.in[2]), bias_(call.in.size() > 3 ? call.in[3] : View{}), n_(n), input_(range_attribute(call, "input")),
-      output_(range_attribute(call, "output")), activation_(activation_named(call.attrs.text("activation"))) {
+    : scale_(call.in[2]),
+      bias_(call.in.size() > 3 ? call.in[3] : View{}),
+      n_(n),
+      input_(range_attribute(call, "input")),
+      output_(range_attribute(call, "output")),
+      activation_(activation_named(call.attrs.text("activation"))) {
   columns_ = call.scratch(size_t(2 * padded() + sums_row) * sizeof(float));  // vectors may reach beyond the end
 }
 

@@ -17,9 +17,7 @@ struct Strip {
 };
 
 /** A table of what the 16 values of 4 bits stand for. */
-template <int... value> WEFT_INLINE Vec signed_values(std::integer_sequence<int, value...>) {
-  return Vec{float(value % 16 - 8)...};
-}
+template <int... value> WEFT_INLINE Vec signed_values(std::integer_sequence<int, value...>) { return Vec{float(value % 16 - 8)...}; }
 
 /** The first `used` of `width` bytes, as 32-bit integers. */
 template <bool is_signed> WEFT_INLINE IVec load_bytes_wide(const uint8_t* p, int used) {
