@@ -152,6 +152,57 @@ template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multip
     for (int p = 0; p < panels; p++) _mm512_storeu_si512(tile.sums + i * sums_row + p * panel_columns, sum[i][p]);
 }
 
+/** Sums and what is the largest of them up to now: both stay in registers. */
+template <int rows> WEFT_QUADS __attribute__((noinline)) void pool_quads(const ByteTile& tile, int64_t below, int64_t right) {
+  constexpr int panels = 2;
+  const int64_t panel = tile.outer * tile.inner * tile.quads * panel_columns * quad, row = tile.a_row;
+  __mmask16 negative[panels];
+  __m512i best[rows][panels];
+#pragma GCC unroll 2
+  for (int p = 0; p < panels; p++) {
+    negative[p] = _mm512_movepi32_mask(_mm512_loadu_si512(tile.pooled + p * panel_columns));
+#pragma GCC unroll 7
+    for (int i = 0; i < rows; i++) best[i][p] = _mm512_mask_set1_epi32(_mm512_set1_epi32(INT32_MIN), negative[p], INT32_MAX);
+  }
+  for (int place = 0; place < 4; place++) {
+    __m512i sum[rows][panels];
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++) {
+      const __m512i start = tile.start ? _mm512_loadu_si512(tile.start + p * panel_columns) : _mm512_setzero_si512();
+#pragma GCC unroll 7
+      for (int i = 0; i < rows; i++) sum[i][p] = start;
+    }
+    const uint8_t* from = tile.a + place / 2 * below + place % 2 * right;
+    const int8_t* b = tile.b;
+    for (int64_t outer = 0; outer < tile.outer; outer++)
+      for (int64_t inner = 0; inner < tile.inner; inner++) {
+        const uint8_t* a = from + outer * tile.a_outer + inner * tile.a_inner;
+        for (int64_t q = 0; q < tile.quads; q++, a += quad, b += panel_columns * quad) {
+          const __m512i first = _mm512_loadu_si512(b), second = _mm512_loadu_si512(b + panel);
+#pragma GCC unroll 7
+          for (int i = 0; i < rows; i++) {
+            int32_t bits;
+            std::memcpy(&bits, a + i * row, sizeof bits);
+            const __m512i value = _mm512_set1_epi32(bits);
+            sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], value, first);
+            sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], value, second);
+          }
+        }
+      }
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+#pragma GCC unroll 7
+      for (int i = 0; i < rows; i++) {
+        const __m512i before = best[i][p];
+        best[i][p] = _mm512_mask_min_epi32(_mm512_max_epi32(sum[i][p], before), negative[p], sum[i][p], before);
+      }
+  }
+#pragma GCC unroll 7
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++) _mm512_storeu_si512(tile.sums + i * sums_row + p * panel_columns, best[i][p]);
+}
+
 template <int panels> void multiply_quads(const ByteTile& tile, int rows) {
   ByteTile part = tile;
   for (int left = rows; left > 0;) {
@@ -187,6 +238,12 @@ void multiply_bytes(const ByteTile& tile, int rows, int panels) {
   }
 #endif
   multiply_widened(tile, rows, panels);
+}
+
+void multiply_pooled([[maybe_unused]] const ByteTile& tile, [[maybe_unused]] int64_t below, [[maybe_unused]] int64_t right) {
+#if WEFT_LEVEL == 2
+  pool_quads<7>(tile, below, right);
+#endif
 }
 
 int8_t* pack_bytes(const int8_t* b, int64_t row, int64_t length, int64_t columns, int8_t* to) {
