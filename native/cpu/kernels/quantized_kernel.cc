@@ -251,7 +251,11 @@ int8_t* pack_bytes(const int8_t* b, int64_t row, int64_t length, int64_t columns
   constexpr auto eight = std::make_integer_sequence<int, 8>();
   for (int64_t p = 0; p < length; p += quad, to += panel_columns * quad) {
     Row r[4] = {};
-    for (int64_t i = 0; i < std::min(quad, length - p); i++) std::memcpy(&r[i], b + (p + i) * row, size_t(columns));
+    for (int64_t i = 0; i < std::min(quad, length - p); i++) {
+      const int8_t* from = b + (p + i) * row;
+      if (columns == panel_columns) std::memcpy(&r[i], from, sizeof(Row));  // of a size that the compiler knows
+      else std::memcpy(&r[i], from, size_t(columns));
+    }
     const Row low_a = interleave<0>(r[0], r[1], sixteen), low_b = interleave<0>(r[2], r[3], sixteen);
     const Row high_a = interleave<8>(r[0], r[1], sixteen), high_b = interleave<8>(r[2], r[3], sixteen);
     const Pairs out[4] = {interleave_pairs<0>(low_a, low_b, eight), interleave_pairs<4>(low_a, low_b, eight),
@@ -262,10 +266,18 @@ int8_t* pack_bytes(const int8_t* b, int64_t row, int64_t length, int64_t columns
 }
 
 void widen_panels(const int8_t* from, int64_t quads, int16_t* to) {
-  for (int64_t q = 0; q < quads; q++, from += panel_columns * quad, to += panel_columns * quad)
-    for (int64_t half = 0; half < 2; half++)
-      for (int64_t j = 0; j < panel_columns; j++)
-        for (int64_t i = 0; i < 2; i++) to[(half * panel_columns + j) * 2 + i] = from[j * quad + half * 2 + i];
+  typedef int16_t Wide __attribute__((vector_size(32)));
+  for (int64_t q = 0; q < quads; q++, from += panel_columns * quad, to += panel_columns * quad) {
+    Pairs columns[4];  // two pairs of each of four columns
+    std::memcpy(columns, from, sizeof columns);
+    for (int i = 0; i < 2; i++) {
+      const Pairs &a = columns[2 * i], &b = columns[2 * i + 1];
+      const Wide first = __builtin_convertvector((Row)__builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14), Wide);
+      const Wide second = __builtin_convertvector((Row)__builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15), Wide);
+      std::memcpy(to + 16 * i, &first, sizeof first);
+      std::memcpy(to + 2 * panel_columns + 16 * i, &second, sizeof second);
+    }
+  }
 }
 
 }  // namespace weft::cpu::WEFT_ISA
