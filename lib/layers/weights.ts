@@ -29,6 +29,11 @@ const NO_PARTS: ReadonlySet<string> = new Set(['config', 'entries', 'states', 'b
 
 const NONE: readonly [string, never][] = Object.freeze([])
 
+/** Classes of this library: what such a layer computes with is there once it is built. */
+const declared = new WeakSet<object>()
+/** @internal */
+export const markDeclared = (made: object): void => void declared.add(made)
+
 /** Whether the value is a record in which something may hold layers. */
 function holdsObjects(value: object): boolean {
   if (!isRecord(value)) return false
@@ -47,6 +52,7 @@ export abstract class Weighted {
   private readonly states: { name: string; variable: Variable }[] = []
   protected learns = true
   private changes = 0
+  private alone = false
 
   /** A WeftError that names the layer. */
   protected error(code: ErrorCode, message: string, shapes: readonly DynamicShape[] = [], hint?: string): WeftError {
@@ -234,8 +240,12 @@ export abstract class Weighted {
    * date.
    */
   get version(): number {
+    // predict() asks each time, and to look through the fields of every layer would cost more than a small network
+    if (this.alone) return this.changes
+    const { sublayers } = this
+    if (sublayers.length === 0 && this.built && declared.has(this.constructor)) this.alone = true
     let sum = this.changes
-    for (const layer of this.sublayers) sum += layer.version + 1
+    for (const layer of sublayers) sum += layer.version + 1
     return sum
   }
   /** @internal Marks the structure as changed. */

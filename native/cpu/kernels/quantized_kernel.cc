@@ -26,8 +26,7 @@ WEFT_INLINE IVec add_pairs(ShortVec a, ShortVec b) {
 #elif WEFT_LEVEL == 1
   return (IVec)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #elif defined(__x86_64__)
-  typedef short Eight __attribute__((vector_size(16)));
-  return (IVec)__builtin_ia32_pmaddwd128((Eight)a, (Eight)b);
+  return (IVec)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #elif defined(__aarch64__)
   const int16x8_t p = (int16x8_t)a, q = (int16x8_t)b;
   return (IVec)vpaddq_s32(vmull_s16(vget_low_s16(p), vget_low_s16(q)), vmull_high_s16(p, q));
