@@ -77,13 +77,12 @@ test('weftjs compress writes the smaller model and prints the report', async () 
   ])
     assert.is(command(...wrong).status, 2, wrong.join(' '))
   assert.is(command(from, to, '--quantize', 'int2').status, 1)
-  assert.is(command(`${from}-nowhere`, to, '--quantize', 'int8').status, 1)
 })
 
 testWith(hasFashionMnist, "Debian's dataset-fashion-mnist", 'Fashion-MNIST: int8 and 80 % pruning cost what they may', async () => {
   setSeed(1)
   const { train, test } = await datasets.fashionMnist()
-  const [xs, ys] = [train.x.slice([0, 0, 0, 0], [6_000, 28, 28, 1]), train.y.slice([0], [6_000])]
+  const [xs, ys] = [train.x.slice([0, 0, 0, 0], [4_000, 28, 28, 1]), train.y.slice([0], [4_000])]
   const fashion = sequential([
     layers.rescaling({ scale: 1 / 255, inputShape: [28, 28, 1] }),
     layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu' }),
