@@ -38,7 +38,10 @@ const names = [
   'svc',
   'svr',
 ] as const
-const factories = names.map((name) => [name, learn[name] as unknown as (options?: object) => Model] as const)
+const factories = Object.entries(learn).flatMap(([name, make]) =>
+  (names as readonly string[]).includes(name) ? [[name, make as unknown as (options?: object) => Model] as const] : [],
+)
+assert.is(factories.length, names.length)
 const isClassifier = (model: object): boolean =>
   'predictProba' in model || model.constructor.name.includes('Classifier') || 'decisionFunction' in model
 const iris = table('iris')
