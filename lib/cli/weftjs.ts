@@ -7,6 +7,7 @@ import * as bench from './bench.js'
 import * as build from './build.js'
 import * as changeKey from './change_key.js'
 import { type Command, UsageError } from './command.js'
+import * as compress from './compress.js'
 import * as convert from './convert.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
@@ -20,6 +21,7 @@ const commands: Readonly<Record<string, Command>> = {
   bench,
   info,
   convert,
+  compress,
   serve,
   key,
   publish,

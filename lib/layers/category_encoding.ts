@@ -1,5 +1,6 @@
 // categoryEncoding: integers as vectors of 0 and 1, or of counts.
 import type { OptionTable } from '../core/options.js'
+import { wholeNumbers } from '../ops/ids.js'
 import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { type LayerFactory, layer } from './declare.js'
@@ -31,7 +32,7 @@ export class CategoryEncoding extends Layer<CategoryEncodingOptions> {
 
   call(x: Tensor): Tensor {
     const { numTokens, outputMode = 'multiHot' } = this.config
-    const ids = x.dtype === 'int32' ? x : ops.cast(x, 'int32')
+    const ids = wholeNumbers(x)
     // a last axis of 1 holds one integer, and is not an axis of its own in the result
     const single = ids.rank > 1 && ids.shape.at(-1) === 1 && outputMode === 'oneHot'
     const vectors = ops.cast(ops.oneHot(single ? ops.squeeze(ids, -1) : ids, numTokens), this.dtype)

@@ -13,6 +13,7 @@ import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, BIAS_OPTIONS, type BiasOptions, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
 import type { InputSpec, LayerOptions } from './layer.js'
+import { valueOf } from './stored_weights.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size, singleOption } from './options.js'
 
 interface ConvShared extends KernelOptions {
@@ -69,7 +70,13 @@ export abstract class Convolution<
     shape: Shape,
     options: { initializer: InitializerLike | undefined; regularizer: RegularizerLike | undefined; constraint: ConstraintLike | undefined },
   ): void {
-    this.kernel = this.addWeight({ name, shape, ...options, initializer: options.initializer ?? 'glorotUniform' })
+    this.kernel = this.addWeight({
+      name,
+      shape,
+      ...options,
+      initializer: options.initializer ?? 'glorotUniform',
+      matrix: { inputs: shape.length - 1 },
+    })
   }
 
   protected addBias(outputs: number): void {
@@ -81,6 +88,11 @@ export abstract class Convolution<
       regularizer: this.config.biasRegularizer,
       constraint: this.config.biasConstraint,
     })
+  }
+
+  /** The kernel as it is multiplied. */
+  protected computedKernel(): Tensor {
+    return valueOf(this.kernel)
   }
 
   protected biased(y: Tensor): Tensor {
@@ -139,7 +151,12 @@ export class Conv2d extends GroupedConvolution<Conv2dLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     return this.biased(
-      ops.conv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations, groups: this.groups }),
+      ops.conv2d(x, this.computedKernel(), {
+        strides: this.strides,
+        padding: this.padding,
+        dilations: this.dilations,
+        groups: this.groups,
+      }),
     )
   }
 }
@@ -173,7 +190,7 @@ export class Conv1d extends GroupedConvolution<Conv1dLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     return this.biased(
-      ops.conv1d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
+      ops.conv1d(x, this.computedKernel(), { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
     )
   }
 }
@@ -247,7 +264,9 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
   }
 
   protected override linear(x: Tensor): Tensor {
-    return this.biased(ops.depthwiseConv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations }))
+    return this.biased(
+      ops.depthwiseConv2d(x, this.computedKernel(), { strides: this.strides, padding: this.padding, dilations: this.dilations }),
+    )
   }
 }
 
@@ -307,7 +326,7 @@ export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     const options = this.outputPadding === undefined ? {} : { outputPadding: this.outputPadding }
-    return this.biased(ops.conv2dTranspose(x, this.kernel, { strides: this.strides, padding: this.padding, ...options }))
+    return this.biased(ops.conv2dTranspose(x, this.computedKernel(), { strides: this.strides, padding: this.padding, ...options }))
   }
 }
 

@@ -15,6 +15,7 @@ import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor
 import { variable } from '../core/variable.js'
 import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
+import { isGrouped, keptSpec, type MatrixLayout, markStored, type Stored, storageOf, valueOf } from './stored_weights.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
 
 export interface WeightOptions {
@@ -32,6 +33,8 @@ export interface WeightOptions {
   regularizer?: RegularizerLike | undefined
   /** Applied to the weight after each update. Default: none. */
   constraint?: ConstraintLike | undefined
+  /** The weight is a matrix that may be stored in fewer bits: the layer reads it by valueOf() or storedProduct(). */
+  matrix?: MatrixLayout | undefined
 }
 
 const WEIGHT_OPTIONS: OptionTable<WeightOptions> = {
@@ -42,6 +45,7 @@ const WEIGHT_OPTIONS: OptionTable<WeightOptions> = {
   dtype: 'string',
   regularizer: 'any',
   constraint: 'any',
+  matrix: 'any',
 }
 
 interface Weight {
@@ -98,6 +102,8 @@ export abstract class Weighted {
         'Give every axis but the batch a fixed extent',
       )
     }
+    const stored = options.matrix && storageOf(this.name, shape, dtype, options.matrix)
+    if (stored) return this.addStored(options, stored)
     const initializer = getInitializer(options.initializer ?? 'glorotUniform')
     countWeight(this.name, name, shape, dtype)
     return outsideTrace(() => {
@@ -113,6 +119,18 @@ export abstract class Weighted {
     })
   }
 
+  /** Makes a weight that is stored in fewer bits; its values come later. */
+  private addStored({ matrix: _, ...options }: WeightOptions, stored: Omit<Stored, 'scale'>): Variable {
+    const { name } = options
+    const made = this.addWeight({ ...options, ...keptSpec(stored), initializer: 'zeros' })
+    const groups = [Math.ceil(stored.k / stored.groupSize), stored.n]
+    const scale = isGrouped(stored.type)
+      ? this.addWeight({ name: `${name}Scale`, shape: groups, initializer: 'ones', dtype: 'float32', trainable: false })
+      : undefined
+    markStored(made, { ...stored, scale })
+    return made
+  }
+
   /** Keeps a state (of random numbers, a counter) that is saved with the model but is no weight. */
   protected addState(name: string, state: Variable): Variable {
     this.states.push({ name, variable: state })
@@ -122,7 +140,7 @@ export abstract class Weighted {
   /** @internal Penalties of this layer's own weights, without those of layers inside. */
   penalties(): Tensor[] {
     if (!this.learns) return []
-    return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(entry.variable)] : []))
+    return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(valueOf(entry.variable))] : []))
   }
 
   /**

@@ -20,6 +20,7 @@ import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
+import { refuseIntegers } from './trainable.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -97,6 +98,10 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   get outputActivations(): readonly (string | undefined)[] {
     return [this.layers.at(-1)?.activationName]
   }
+  /** @internal What each output ends in, where its values are no probabilities. */
+  get outputEnds(): readonly (string | undefined)[] {
+    return [this.layers.at(-1)?.notProbabilities]
+  }
   /** Names of the outputs, for logs and for losses, metrics and targets by name. */
   get outputNames(): readonly string[] {
     return [this.layers.at(-1)?.name ?? 'output']
@@ -115,6 +120,12 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     const objective = new Objective(options)
     if (this.built) objective.checkOutputs(this.outputNames)
     this.objective = objective
+    this.dropPrograms()
+  }
+
+  /** @internal Compiles the model with the losses and metrics of another one, and an optimizer of its own. */
+  compileAs(other: AnyModel, changes: Parameters<Objective['again']>[0] = {}): void {
+    this.objective = other.isCompiled ? other.compiled.again(changes) : undefined
     this.dropPrograms()
   }
 
@@ -200,6 +211,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** @internal The programs of a kind, for the model as it is now. */
   steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
+    if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)
     const programs = this.current()
     return (programs[kind] ??= new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this, this.compiled))
   }
@@ -213,6 +225,11 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     const { version } = this
     if (this.programs?.version !== version) this.dropPrograms()
     return (this.programs ??= { version })
+  }
+
+  /** @internal Forgets the programs: something that they were traced with has changed. */
+  retrace(): void {
+    this.dropPrograms()
   }
 
   private dropPrograms(): void {
