@@ -57,6 +57,12 @@ export function embeddedOf(what: string, net: unknown, embedding: AnyLayer): Emb
       hooked(ids, (found) => (made = found))
       return made!
     },
-    outputs: (ids, vectors) => hooked(ids, () => vectors),
+    outputs: (ids, vectors) =>
+      hooked(ids, (found) => {
+        // a Tensor of its own, as the mask is set on it
+        const put = vectors.reshape(vectors.shape)
+        put.mask = found.mask
+        return put
+      }),
   }
 }
