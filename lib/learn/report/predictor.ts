@@ -10,7 +10,7 @@ import { isShaped, type ShapedArray } from '../../data/host.js'
 import { type AnyModel, Model } from '../../model/model.js'
 import { cast } from '../../ops/index.js'
 import type { Label } from '../matrix.js'
-import { isClassifier } from '../selection/cross_validation.js'
+import { isClassifier, tellsProbabilities } from '../selection/cross_validation.js'
 
 /** Rows of numbers that a network or a model of weftjs/learn takes. */
 export type Samples = Tensor | ShapedArray | TypedArray | readonly unknown[]
@@ -105,7 +105,6 @@ export function predictorOf(what: string, model: unknown): Predictor {
     predict?(x: unknown): Promise<unknown>
     predictProba?(x: unknown): Promise<unknown>
     decisionFunction?(x: unknown): Promise<unknown>
-    getParams?(): { probability?: unknown }
     classes?: readonly Label[]
   } | null
   if (typeof model === 'function') {
@@ -115,15 +114,13 @@ export function predictorOf(what: string, model: unknown): Predictor {
   if (typeof own !== 'object' || own === null || typeof own.predict !== 'function')
     throw new WeftError('ERR_ARGUMENT', `${what}: expected a network, a model of weftjs/learn or a function, got ${show(model)}`)
   const classes = isClassifier(own) ? own.classes : undefined
-  // a support-vector machine has probabilities only where they were asked for
-  const hasProba = typeof own.predictProba === 'function' && own.getParams?.().probability !== false
   const ofModel = (output: Predictor['output'], call: (x: unknown) => Promise<unknown>): Predictor => ({
     output,
     classes,
     predict: async (x) => outputsOf(what, await call(x)),
     predictRows: async (data, columns) => outputsOf(what, await call({ data, shape: [data.length / columns, columns] })),
   })
-  if (classes && hasProba) return ofModel('probability', (x) => own.predictProba!(x))
+  if (classes && tellsProbabilities(own)) return ofModel('probability', (x) => own.predictProba!(x))
   if (classes && typeof own.decisionFunction === 'function') return ofModel('decision', (x) => own.decisionFunction!(x))
   return ofModel('prediction', (x) => own.predict!(x))
 }

@@ -40,12 +40,20 @@ export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
 /** A model with fit() and score(). */
 export type Candidate = Step
 
-/** The last step of a pipeline, or the model itself. */
-const lastOf = (model: unknown): object => {
-  const { steps } = model as { steps?: readonly (readonly [string, object])[] }
-  return Array.isArray(steps) && steps.length > 0 ? lastOf(steps.at(-1)![1]) : (model as object)
+/** The last step of a pipeline, what a search tries, or the model itself. */
+function lastOf(model: unknown): object {
+  const own = model as { kind?: unknown; steps?: readonly (readonly [string, object])[]; getParams?(): { estimator?: object } }
+  if (Array.isArray(own.steps) && own.steps.length > 0) return lastOf(own.steps.at(-1)![1])
+  const { estimator } = own.getParams?.() ?? {}
+  return typeof estimator === 'object' && estimator !== null ? lastOf(estimator) : own
 }
 export const isClassifier = (model: unknown): boolean => 'classes' in lastOf(model)
+
+/** Whether the model has probabilities: a support-vector machine has them only where they were asked for. */
+export function tellsProbabilities(model: unknown): boolean {
+  const last = lastOf(model) as { predictProba?: unknown; getParams?(): { probability?: unknown } }
+  return typeof last.predictProba === 'function' && last.getParams?.().probability !== false
+}
 
 /** The splits that `cv` says. */
 export function splitsOf(what: string, model: unknown, x: Rowed, y: LabelsLike | undefined, options: CrossValidationOptions): Split[] {
