@@ -69,3 +69,12 @@ export {
   histGradientBoostingRegressor,
 } from './boosting/hist_gradient_boosting.js'
 export type { HistGradientBoostingOptions } from './boosting/options.js'
+export type { SgdOptions } from './linear/sgd.js'
+export {
+  type SgdClassifier,
+  sgdClassifier,
+  type SgdClassifierOptions,
+  type SgdRegressor,
+  sgdRegressor,
+  type SgdRegressorOptions,
+} from './linear/sgd_models.js'

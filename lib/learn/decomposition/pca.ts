@@ -178,7 +178,7 @@ async function directions(x: Matrix, count: number): Promise<{ values: Float64Ar
     if (!wide) return { values: found.values, vectors: found.vectors }
     const used = found.values.length
     const vectors = await multiply({ data: found.vectors, rows: used, columns: rows }, x)
-    normalize(vectors, columns)
+    orthonormalize(vectors, columns, found.values)
     return { values: found.values, vectors }
   } finally {
     resident.dispose()
@@ -191,11 +191,24 @@ function startOf(size: number, count: number): Float64Array {
   return Float64Array.from({ length: size * Math.min(size, count + Math.max(10, Math.ceil(count / 2))) }, () => random.normal())
 }
 
-function normalize(rows: Float64Array, columns: number): void {
-  for (let at = 0; at < rows.length; at += columns) {
-    let square = 0
-    for (let c = 0; c < columns; c++) square += rows[at + c]! ** 2
-    if (square > 0) for (let c = 0; c < columns; c++) rows[at + c]! /= Math.sqrt(square)
+/** Makes rows of length 1. Rows of no variance are rounding alone: they are made orthogonal to those before. */
+function orthonormalize(rows: Float64Array, columns: number, values: Float64Array): void {
+  const inner = (a: number, b: number): number => {
+    let sum = 0
+    for (let c = 0; c < columns; c++) sum += rows[a + c]! * rows[b + c]!
+    return sum
+  }
+  const random = new Random(1)
+  for (let i = 0, at = 0; at < rows.length; i++, at += columns) {
+    const flat = values[i]! <= 1e-10 * values[0]!
+    if (flat) for (let c = 0; c < columns; c++) rows[at + c] = random.normal()
+    for (let pass = 0; flat && pass < 2; pass++)
+      for (let before = 0; before < at; before += columns) {
+        const along = inner(at, before)
+        for (let c = 0; c < columns; c++) rows[at + c]! -= along * rows[before + c]!
+      }
+    const length = Math.sqrt(inner(at, at))
+    for (let c = 0; c < columns; c++) rows[at + c]! /= length
   }
 }
 
