@@ -40,6 +40,8 @@ export interface FitOptions {
   initialEpoch?: number
   /** Steps that make an epoch; default: all data. */
   stepsPerEpoch?: number
+  /** Updates once for so many steps, by the mean of their gradients. Default: what the optimizer says, else 1. */
+  gradientAccumulationSteps?: number
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
   /** 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: bar, 2: lines. */
@@ -59,6 +61,7 @@ export const FIT_OPTIONS: OptionTable<FitOptions> = {
   sampleWeight: 'any',
   initialEpoch: 'integer',
   stepsPerEpoch: 'integer',
+  gradientAccumulationSteps: 'integer',
   callbacks: 'any',
   signal: 'any',
   verbose: 'any',
@@ -83,6 +86,7 @@ function checkFit(options: FitOptions): void {
   integer('fit', 'initialEpoch', initialEpoch, 0)
   if (stepsPerEpoch !== undefined) checkCount('fit', 'stepsPerEpoch', stepsPerEpoch)
   checkCount('fit', 'batchSize', options.batchSize ?? 32)
+  checkCount('fit', 'gradientAccumulationSteps', options.gradientAccumulationSteps ?? 1)
   checkCount('fit', 'validationFreq', options.validationFreq ?? 1)
   checkCount('fit', 'validationBatchSize', options.validationBatchSize ?? 32)
   if (!(validationSplit >= 0 && validationSplit < 1))
@@ -115,12 +119,15 @@ export async function* trainEvents(
   const callbacks = new CallbackList(model, options.callbacks)
   const run = new TrainingRun(model, callbacks)
   const endTraining = model.beginTraining(run)
+  const { optimizer } = model
+  const accumulated = optimizer.gradientAccumulationSteps
   const owned: Tensor[] = []
   let sources: Sources | undefined
   let logs = {} as Figures
   let failed = false
   try {
     sources = await openSources(model, x, y, options, owned)
+    optimizer.gradientAccumulationSteps = options.gradientAccumulationSteps ?? accumulated
     const history = new History()
     model.stopTraining = false
     await callbacks.trainBegin(run)
@@ -169,6 +176,7 @@ export async function* trainEvents(
       signal?.throwIfAborted()
     }
     run.finished = true
+    if (run.submitted > 0) optimizer.overwriteByAverages()
     return history
   } catch (error) {
     failed = true
@@ -184,6 +192,7 @@ export async function* trainEvents(
       await sources?.training.close()
       await sources?.validation?.close()
       freeOwned(owned)
+      optimizer.gradientAccumulationSteps = accumulated
       endTraining()
     }
   }

@@ -66,8 +66,14 @@ test('a loss of probabilities after a layer that gives none warns, once per mode
     seen.map(({ code }) => code),
     ['WEFT_NO_PROBABILITIES', 'WEFT_NO_PROBABILITIES'],
   )
-  assert.match(seen[0]!.message, /^bare: the loss sparseCategoricalCrossentropy takes probabilities, and the last layer has no activation\./)
-  assert.match(seen[1]!.message, /^curved: .* has the activation 'tanh'\. Give that layer the activation 'softmax', or write .*fromLogits: true/)
+  assert.match(
+    seen[0]!.message,
+    /^bare: the loss sparseCategoricalCrossentropy takes probabilities, and the last layer has no activation\./,
+  )
+  assert.match(
+    seen[1]!.message,
+    /^curved: .* has the activation 'tanh'\. Give that layer the activation 'softmax', or write .*fromLogits: true/,
+  )
 })
 
 test('accuracy of binary logits compares with 0', async () => {
