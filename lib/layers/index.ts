@@ -3,23 +3,21 @@
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
 export type { LayerClass, LayerFactory } from './declare.js'
 export type { InputSpec } from './input_spec.js'
-export type { WeightOptions } from './weights.js'
+export type { WeightOptions } from './added_weight.js'
 export type { KernelOptions, BiasOptions } from './activated.js'
 export { type Dense, type DenseOptions, dense } from './dense.js'
 export {
   type Conv2d,
   type Conv1d,
   type DepthwiseConv2d,
-  type Conv2dTranspose,
   type Conv1dLayerOptions,
   type Conv2dLayerOptions,
   type DepthwiseConv2dLayerOptions,
-  type Conv2dTransposeLayerOptions,
   conv2d,
   conv1d,
   depthwiseConv2d,
-  conv2dTranspose,
 } from './convolution.js'
+export { type Conv2dTranspose, type Conv2dTransposeLayerOptions, conv2dTranspose } from './transposed_convolution.js'
 export {
   type MaxPooling2d,
   type AveragePooling2d,

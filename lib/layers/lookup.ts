@@ -32,7 +32,7 @@ export class StringLookup extends VocabularyLayer<string, StringLookupOptions, N
   static override readonly options: OptionTable<StringLookupOptions> = { ...LOOKUP_OPTIONS, outputMode: LOOKUP_MODES, idfWeights: 'any' }
 
   constructor(config: StringLookupOptions & LayerOptions = {}) {
-    super('layers.stringLookup', config, config.outputMode ?? 'int', '[UNK]')
+    super('layers.stringLookup', config, config?.outputMode ?? 'int', '[UNK]')
     const { vocabulary, idfWeights } = config
     if (vocabulary) this.setVocabulary(vocabulary)
     if ((idfWeights ?? undefined) === undefined) {
@@ -126,7 +126,7 @@ export class IntegerLookup extends VocabularyLayer<number, IntegerLookupOptions,
     super(
       'layers.integerLookup',
       config,
-      choiceOption('layers.integerLookup', 'outputMode', config.outputMode ?? 'int', ['int', ...CATEGORY_MODES]),
+      choiceOption('layers.integerLookup', 'outputMode', config?.outputMode ?? 'int', ['int', ...CATEGORY_MODES]),
       -1,
     )
     if (config.vocabulary) this.setVocabulary(config.vocabulary)

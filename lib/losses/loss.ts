@@ -4,6 +4,7 @@ import { asTensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import { show } from '../core/options.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 import { seeingToMasks } from '../ops/masks.js'
@@ -78,7 +79,14 @@ export function defineLoss(definition: LossDefinition): Loss {
     checkCallOptions(name, options)
     return seeingToMasks(() => compute(yTrue, yPred, options))
   }
-  return Object.assign(call, { lossName: name, config, saved: true, ...(definition.logits ? { logits: definition.logits } : {}) }) as Loss
+  const loss = Object.assign(call, {
+    lossName: name,
+    config,
+    saved: true,
+    ...(definition.logits ? { logits: definition.logits } : {}),
+  }) as Loss
+  shownAs(loss, () => `Loss ${name}${settingsText(config)}`)
+  return loss
 }
 
 /** What a loss or metric may be told beside its values; the last two by the model, to metrics. */

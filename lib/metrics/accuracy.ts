@@ -4,6 +4,7 @@ import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
+import { shownAs } from '../core/shown.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
 import { wholeNumbers } from '../ops/ids.js'
 import { gatherAlong, isFinite } from '../ops/index.js'
@@ -135,6 +136,7 @@ class Accuracy implements Metric {
     return new Accuracy(this.config)
   }
 }
+shownAs<Accuracy>(Accuracy.prototype, ({ name }) => `Metric ${name}`, 'metric.config')
 
 function choose(y: Tensor, p: Tensor): (options: MetricOptions) => Metric {
   if (p.shape.at(-1) === 1 || p.rank < 2) return binaryAccuracy

@@ -6,6 +6,7 @@ import { checkOptions, type OptionTable, show } from '../core/options.js'
 import { type Shape, sizeOf } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { fitRank, floats } from '../losses/loss.js'
 import { zeros, zerosLike } from '../ops/index.js'
 
@@ -132,6 +133,8 @@ export abstract class StandardMetric extends BaseMetric {
     return found ?? this.addState(name, shape)
   }
 }
+
+shownAs<StandardMetric>(StandardMetric.prototype, (one) => `Metric ${one.metricName}${settingsText(one.config)}`, 'metric.config')
 
 /** Weights of values of a shape: sample weights times mask; undefined when everything counts alike. */
 export function weightsFor(what: string, shape: Shape, options: UpdateOptions): Tensor | undefined {

@@ -219,7 +219,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   }
 
   protected summaryRows(): SummaryRow[] {
-    const label = (node: Node): string => node.layer?.name ?? `function_${node.order}`
+    const label = (node: Node): string => node.layer?.name ?? `${node.called?.name || 'function'}_${node.order}`
     const seen = new Set<AnyLayer>()
     const rows: SummaryRow[] = []
     for (const node of [...new Set([...this.ins.map((t) => t.node), ...this.nodes])]) {

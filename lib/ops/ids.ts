@@ -11,8 +11,8 @@ import { operand } from './operands.js'
 const NO_ID = -(2 ** 31)
 
 /**
- * Numbers as int32. What is no whole number, NaN included, and an int64 that int32 cannot hold become one that is out of
- * every range, so that the op that looks it up fails instead of taking another row.
+ * Numbers as int32. What is no whole number, NaN included, and an int64 that int32 cannot hold become one that is out
+ * of every range, so that the op that looks it up fails instead of taking another row.
  */
 export function wholeNumbers(t: Tensor): Tensor {
   if (t.dtype === 'int32') return t
@@ -21,7 +21,7 @@ export function wholeNumbers(t: Tensor): Tensor {
   return isFloat(t.dtype) ? where(equal(cast(ids, t.dtype), t), ids, NO_ID) : ids
 }
 
-/** Indices as int32. A tensor of floats is refused with ERR_DTYPE, and a number that is not whole with ERR_ARGUMENT. */
+/** Indices as int32. ERR_DTYPE for a tensor of floats, ERR_ARGUMENT for a number that is not whole. */
 export function indexOperand(op: string, value: TensorLike): Tensor {
   const x = operand(op, value)
   if (!isFloat(x.dtype)) return wholeNumbers(x)
