@@ -14,6 +14,7 @@ struct TileShapes {
   int short_columns, short_columns_of_two;               // columns of a product that is short in them: at most, with two vectors of rows
   int short_sums, short_sums_of_two;                     // terms of sums that are short: at most, with two vectors of columns
   int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
+  bool keep;                                             // tiles pack what they read, and fetch what comes next; needs masked stores
   bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
   bool masks_cost;                                       // vectors whose lanes are chosen by a mask take longer to load or store
 };
@@ -30,6 +31,7 @@ constexpr TileShapes few_registers{.rows = 6,
                                    .short_sums_of_two = 3,
                                    .query_tiles = 11,
                                    .query_tiles_of_few_keys = 22,
+                                   .keep = true,
                                    .keep_a = false,
                                    .masks_cost = true};
 constexpr TileShapes many_registers{.rows = 14,
@@ -45,8 +47,14 @@ constexpr TileShapes many_registers{.rows = 14,
                                     .short_sums_of_two = 10,
                                     .query_tiles = 5,
                                     .query_tiles_of_few_keys = 5,
+                                    .keep = true,
                                     .keep_a = true,
                                     .masks_cost = false};
-constexpr TileShapes tile_shapes = WEFT_LEVEL == 2 ? many_registers : few_registers;
+constexpr TileShapes without_masks(TileShapes shapes) {
+  shapes.keep = false;
+  return shapes;
+}
+constexpr TileShapes shapes_of_levels[] = {without_masks(few_registers), few_registers, many_registers};
+constexpr TileShapes tile_shapes = shapes_of_levels[WEFT_LEVEL];
 
 }  // namespace weft::cpu::WEFT_ISA
