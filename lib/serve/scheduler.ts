@@ -267,7 +267,9 @@ export class Scheduler<I, O> {
     this.running++
     this.compute(batch).then(() => {
       this.running--
-      this.pump()
+      // Who was answered may ask again at once. What is waiting goes with that, once it was read, unless it is a batch.
+      if (this.closing || this.queue.rows >= this.maxBatchSize) this.pump()
+      else if (this.queue.size > 0) this.clock.soon(() => this.pumpSoon())
       this.settleIdle()
     })
   }

@@ -11,7 +11,7 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify'
 import type { Logger } from 'pino'
-import { type Authenticator, type Principal, refuse as blame } from '../auth/principal.js'
+import { type Authenticator, type CredentialHeaders, type Principal, refuse as blame } from '../auth/principal.js'
 import { authorizationOf, challengeOf } from '../dashboard/routes.js'
 import { Disconnection } from '../cancellation.js'
 import type { Service } from '../service.js'
@@ -119,17 +119,19 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
       if (request.headers['content-type'] === undefined && streamsBody(request.raw)) request.raw.headers['content-type'] = UNTYPED
       connections.arriving(request)
     }
-    settle(() => {
+    try {
       host?.(request.headers)
-      const key = request.headers['x-api-key']
-      const { authorization } = request.headers
-      const principal = authenticator.authenticate({
-        authorization: authorization === undefined ? undefined : authorizationOf(request.routeOptions.url, authorization),
-        apiKey: Array.isArray(key) ? key.join() : key,
-        address: request.ip,
-      })
-      return principal instanceof Promise ? principal.then(enter) : enter(principal)
-    }, done)
+      const principal = authenticator.authenticate(new Credentials(request))
+      if (principal instanceof Promise) {
+        principal.then(enter).then(() => done(), done)
+        return
+      }
+      enter(principal)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {
     connections.answering(request, reply, service.isDraining)
@@ -179,13 +181,18 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
       method: route.method,
       url: route.url,
       // before the body is read
-      onRequest: (request, _reply, done) =>
-        settle(() => {
+      onRequest: (request, _reply, done) => {
+        try {
           const principal = request.asked!.principal!
           principal.demand(route.roles, request.params.model, route.ofAll ?? false)
           authenticator.admit?.(principal, route.roles)
           route.admit?.(request.params.model ?? '', request.params.version)
-        }, done),
+        } catch (error) {
+          done(error as Error)
+          return
+        }
+        done()
+      },
       handler: async (request, reply) => {
         const { model, version } = request.params
         const { principal, trace, client } = request.asked!
@@ -220,17 +227,21 @@ function traceOf(context: Context, request: FastifyRequest, reply: FastifyReply)
   if (context.trace) reply.header('traceresponse', context.trace.traceparent)
 }
 
-/** Calls done when fn, or what it promises, is done, with what it throws. */
-function settle(fn: () => void | Promise<void>, done: (error?: Error) => void): void {
-  let promise: Promise<void> | undefined
-  try {
-    promise = fn() ?? undefined
-  } catch (error) {
-    done(error as Error)
-    return
+/** What a request says of who asks; read where it is asked for. */
+class Credentials implements CredentialHeaders {
+  constructor(private readonly request: FastifyRequest) {}
+
+  get authorization(): string | undefined {
+    const { authorization } = this.request.headers
+    return authorization === undefined ? undefined : authorizationOf(this.request.routeOptions.url, authorization)
   }
-  if (promise === undefined) done()
-  else promise.then(() => done(), done)
+  get apiKey(): string | undefined {
+    const key = this.request.headers['x-api-key']
+    return Array.isArray(key) ? key.join() : key
+  }
+  get address(): string {
+    return this.request.ip
+  }
 }
 
 /**
