@@ -58,6 +58,15 @@ export interface Activation {
   readonly apply: ActivationFunction
 }
 
+/** Activations whose results may be taken for probabilities. */
+const PROBABILITIES: readonly ActivationName[] = ['softmax', 'sigmoid', 'hardSigmoid', 'hardSigmoidKeras2', 'exponential']
+
+/** @internal Why results of an activation are no probabilities, for a message; undefined where they may be some. */
+export const notProbabilities = ({ name, apply }: Activation): string | undefined => {
+  if (name === undefined) return apply === activations.linear ? 'no activation' : undefined
+  return PROBABILITIES.includes(name) ? undefined : `the activation '${name}'`
+}
+
 /** @internal The activation that an option names. */
 export function getActivation(value: ActivationLike | undefined | null): Activation {
   if (value === undefined || value === null || value === 'linear') return { name: undefined, apply: activations.linear }

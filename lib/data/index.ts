@@ -4,6 +4,7 @@ export { type CsvOptions, type CsvSample, csv } from './csv.js'
 export { type BatchOptions, Dataset, type ShuffleOptions } from './dataset.js'
 export type { ShapedArray } from './host.js'
 export { type ElementOf, type Fields, type FieldValues, from, generator } from './sources.js'
+export { RobustScaler, type RobustScalerOptions, robustScaler } from './robust_scaler.js'
 export {
   MinMaxScaler,
   type MinMaxScalerOptions,

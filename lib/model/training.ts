@@ -42,7 +42,10 @@ export interface FitOptions {
   stepsPerEpoch?: number
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
-  /** 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: bar, 2: lines. */
+  /**
+   * 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: the bar, of which pipes
+   * get the last state, 2: lines.
+   */
   verbose?: Verbosity
 }
 
@@ -114,6 +117,7 @@ export async function* trainEvents(
   const progress = new Progress(verbose, epochs)
   const callbacks = new CallbackList(model, options.callbacks)
   const run = new TrainingRun(model, callbacks)
+  run.epochs = epochs
   const endTraining = model.beginTraining(run)
   const owned: Tensor[] = []
   let sources: Sources | undefined
@@ -136,6 +140,7 @@ export async function* trainEvents(
       const from = run.takeUp(steps)
       const pass = await sources.training.open(steps, from)
       run.data = pass.data
+      run.stepsPerEpoch = pass.steps
       progress.begin(epoch, pass.steps)
       const first = from?.step ?? 0
       let step = first
@@ -175,6 +180,7 @@ export async function* trainEvents(
     await callbacks.trainError(error)
     throw error
   } finally {
+    progress.stop()
     try {
       await callbacks.trainEnd(logs).catch((error: unknown) => {
         // what ended the training is the error to report

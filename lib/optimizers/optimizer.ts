@@ -5,6 +5,7 @@ import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { type Op, ops } from '../core/op.js'
 import { show } from '../core/options.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { copyOf } from '../core/read.js'
 import { isSchedule, type Schedule } from '../schedules/schedule.js'
 import { sameShape } from '../core/spec.js'
@@ -226,6 +227,12 @@ export class Optimizer {
     this.dispose()
   }
 }
+
+shownAs<Optimizer>(
+  Optimizer.prototype,
+  (one) => `Optimizer ${one.name}${settingsText({ ...one.config, iterations: one.iterations })}`,
+  'optimizer.config',
+)
 
 /** A variable of the shape and dtype of another, every element `start`. */
 function slotLike(like: Variable, name: string, start: number): Variable {

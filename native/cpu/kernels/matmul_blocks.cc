@@ -41,17 +41,22 @@ template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packe
   if (a.row == 1 && a.column != 1) {
     // Whole vectors are copied while the rows that follow repair what is written beyond a tile's row. The last rows
     // have no such followers, neither here nor in a.
+    constexpr int64_t lines_together = 16;
     const int64_t loose = k - lanes_of<T>;
-    for (int64_t i = 0; i < k; i++)
+    // A line of a holds a part of several tiles: some lines at a time, which stay near until all their tiles have them.
+    for (int64_t first = 0; first < k; first += lines_together) {
+      const int64_t end = std::min(k, first + lines_together), whole = std::clamp(loose, first, end);
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
         const int64_t rows = r1 - r0;
-        const T* from = a.data + i * a.column + r0;
-        T* to = packed + r0 * k + i * rows;
-        if (i < loose)
+        const T* from = a.data + first * a.column + r0;
+        T* to = packed + r0 * k + first * rows;
+        int64_t i = first;
+        for (; i < whole; i++, from += a.column, to += rows)
           for (int64_t r = 0; r < rows; r += lanes_of<T>) store(to + r, load(from + r));
-        else
+        for (; i < end; i++, from += a.column, to += rows)
           for (int64_t r = 0; r < rows; r++) to[r] = from[r];
       });
+    }
     return;
   }
   for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
@@ -216,8 +221,9 @@ template <class T> void multiply(const Product<T>& p) {
       return p.n <= lanes ? multiply_narrow_row<1>(p, length, blocks) : multiply_narrow_row<2>(p, length, blocks);
   // few rows: wider tiles keep the multipliers busy
   const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
-  for (int64_t m0 = 0; m0 < p.m; m0 += block_rows) {
-    const int64_t mc = std::min(block_rows, p.m - m0);
+  const int64_t rows_of_block = p.b_panel ? p.m : block_rows;
+  for (int64_t m0 = 0; m0 < p.m; m0 += rows_of_block) {
+    const int64_t mc = std::min(rows_of_block, p.m - m0);
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
