@@ -8,7 +8,11 @@ import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { torchSide, weftSide } from './shared/side.mjs'
 
-const options = readOptions({ threads: { type: 'string', default: '1' }, rounds: { type: 'string', default: '5' } })
+const options = readOptions({
+  threads: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '5' },
+  variants: { type: 'string', default: 'sdp,bmm,bmm foreach' },
+})
 const threads = Number(options.threads)
 const rounds = options.quick ? 1 : Number(options.rounds)
 const report = new Report(`GPT-2, 124 M parameters, float32, ${threads} thread(s): median of ${rounds} interleaved rounds`, options)
@@ -27,7 +31,7 @@ const bytes = {}
 let version
 const step = { command: 'steps', count: 1 }
 for (const openblasThreads of new Set([1, threads])) {
-  for (const variant of ['sdp', 'bmm', 'bmm foreach']) {
+  for (const variant of options.variants.split(',')) {
     const name = `pytorch ${variant}${openblasThreads > 1 ? ' openblas' : ''}`
     const torch = torchSide('gpt2.py', threads, { openblasThreads })
     ;({ version } = await torch.request({ command: 'load', variant, ...request }))

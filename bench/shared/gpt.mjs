@@ -50,7 +50,8 @@ export const writeGpt = (gpt) => {
   const file = openSync(join(folder, 'weights'), 'w')
   for (const { name, shape } of weights) {
     const limit = name.endsWith('kernel') ? Math.sqrt(6 / (shape[0] + shape[1])) : shape.length === 2 ? 0.05 : 0
-    const values = Float32Array.from({ length: size(shape) }, () => (name.endsWith('gamma') ? 1 : (2 * next() - 1) * limit))
+    const values = new Float32Array(size(shape)).fill(name.endsWith('gamma') ? 1 : 0)
+    if (limit > 0) for (let i = 0; i < values.length; i++) values[i] = (2 * next() - 1) * limit
     for (let written = 0; written < values.byteLength; ) written += writeSync(file, new Uint8Array(values.buffer), written)
   }
   closeSync(file)

@@ -21,7 +21,7 @@ const loadWeights = ({ folder, weights }) => {
     weights.map(({ name, shape }) => {
       const values = new Float32Array(size(shape))
       const bytes = new Uint8Array(values.buffer)
-      for (let read = 0; read < bytes.length; ) read += readSync(file, bytes, read)
+      for (let at = 0; at < bytes.length; ) at += readSync(file, bytes, at, bytes.length - at)
       return [name, variable(tensor(values, shape), { name })]
     }),
   )

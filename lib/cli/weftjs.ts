@@ -11,6 +11,7 @@ import * as compress from './compress.js'
 import * as convert from './convert.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
+import * as kernel from './kernel.js'
 import * as key from './key.js'
 import * as publish from './publish.js'
 import * as restore from './restore.js'
@@ -30,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   backup,
   restore,
   build,
+  kernel,
 }
 
 const overview = (): string =>

@@ -5,18 +5,15 @@ import { withDevice } from '../core/device.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { tensor } from '../core/create.js'
 import type { Variable } from '../core/tensor.js'
-import { variable } from '../core/variable.js'
 import { warnOnce } from '../core/warnings.js'
 import { integerOption } from '../layers/options.js'
 import { constraintOf, setConstraint } from '../layers/weight_options.js'
-import { isSkipped, storedAs } from '../layers/stored_weights.js'
-import { type AnyLayer, Layer } from '../layers/layer.js'
-import type { Weighted } from '../layers/weights.js'
 import type { AnyModel } from '../model/model.js'
 import type { TrainingRun } from '../model/run.js'
 import { mul } from '../ops/index.js'
 import { withoutChannels } from './channels.js'
-import { magnitudeMasks, type MatrixPlan, sizesOf, twoOfFour } from './masks.js'
+import { magnitudeMasks, sizesOf, twoOfFour } from './masks.js'
+import { type Target, targetsOf } from './prune_targets.js'
 import { checkModel } from './rebuild.js'
 
 export interface PruneOptions {
@@ -28,9 +25,9 @@ export interface PruneOptions {
    */
   schedule?: 'constant' | 'polynomial'
   /**
-   * False (default): single weights, the smallest ones. 'channels': whole outputs of dense and convolution layers, those
-   * with the smallest weights (Li et al. 2017); the layers become smaller. '2:4': of each 4 neighbouring inputs of an
-   * output, 2.
+   * False (default): single weights, the smallest ones. 'channels': whole outputs of dense and convolution layers,
+   * those with the smallest weights (Li et al. 2017); the layers become smaller. '2:4': of each 4 neighbouring inputs
+   * of an output, 2.
    */
   structured?: false | 'channels' | '2:4'
   /** Weights are compared with all others, or with those of their own layer. Default 'layer'. */
@@ -53,14 +50,6 @@ const OPTIONS: OptionTable<PruneOptions> = {
   end: 'integer',
   frequency: 'integer',
   skip: 'list',
-}
-
-interface Target {
-  readonly path: string
-  readonly weight: Variable
-  readonly plan: MatrixPlan
-  /** float32 of the weight's shape: 1 where a value stays. Undefined before the first pruning. */
-  readonly mask: Variable
 }
 
 /** A callback of fit() that prunes a model and keeps what is pruned at 0. Made by prune(). */
@@ -217,51 +206,6 @@ export class Pruning extends Callback {
 /** The constraints that weights had before they were pruned. */
 const previous = new WeakMap<Variable, NonNullable<ReturnType<typeof constraintOf>>>()
 
-/** Ends of the names of matrices that products are made of. */
-const MATRIX = /([kK]ernel|weight)$/
-
-/** The matrices of a model that can be pruned. */
-function targetsOf(model: AnyModel, skip: readonly string[]): Target[] {
-  const used = new Set<string>()
-  const found: Target[] = []
-  const seen = new Set<Variable>()
-  const visit = (layer: Weighted, path: string): void => {
-    const hit = skip.filter((name) => isSkipped(path, name))
-    for (const name of hit) used.add(name)
-    if (hit.length > 0) return
-    const prefix = path === '' ? '' : `${path}.`
-    const inner = layer.partPaths()
-    const innerNames = inner.map(([name]) => `${name}.`)
-    for (const [name, weight] of layer.weightPaths()) {
-      if (innerNames.some((start) => name.startsWith(start)) || seen.has(weight)) continue
-      const prunable = weight.shape.length >= 2 && MATRIX.test(name) && weight.trainable && weight.dtype === 'float32'
-      if (!prunable || storedAs(weight) || /Embedding|Table|Norm/.test((layer as AnyLayer).className)) continue
-      seen.add(weight)
-      found.push({ path: `${prefix}${name}`, weight, plan: planOf(layer, weight), mask: maskOf(weight) })
-    }
-    for (const [name, part] of inner) if (part instanceof Layer) visit(part, `${prefix}${name}`)
-  }
-  visit(model, '')
-  const stranger = skip.find((name) => !used.has(name))
-  if (stranger !== undefined) throw new WeftError('ERR_ARGUMENT', `prune: skip names '${stranger}', which is no layer of ${model.name}`)
-  return found
-}
-
-function planOf(layer: Weighted, { shape, size }: Variable): MatrixPlan {
-  const config = (layer as AnyLayer).config as { inputsFirst?: boolean }
-  const transposed = (layer as AnyLayer).className === 'PretrainedLinear' && !config.inputsFirst
-  const outputs = transposed ? shape[0]! : shape.at(-1)!
-  return { inputs: outputs === 0 ? 0 : size / outputs, outputs, transposed }
-}
-
-const maskOf = (weight: Variable): Variable =>
-  withDevice(weight.device, () => {
-    const ones = tensor(new Float32Array(weight.size).fill(1), { shape: weight.shape })
-    const made = variable(ones, { name: `${weight.name}/mask`, trainable: false })
-    ones.dispose()
-    return made
-  })
-
 function sparsityOf({ sparsity, structured }: PruneOptions): number {
   if (structured === '2:4') {
     if (sparsity !== undefined && sparsity !== 0.5)
@@ -278,12 +222,12 @@ function sparsityOf({ sparsity, structured }: PruneOptions): number {
  * Takes the least important weights of a model away, and keeps them away while the model is fine-tuned:
  * `const pruning = prune(net, { sparsity: 0.8, schedule: 'polynomial' })`, then
  * `await pruning.model.fit(x, y, { callbacks: [pruning] })`. Kernels of dense, convolution, recurrent and attention
- * layers are pruned; biases, normalizations and tables of embeddings are not. The share of zeros is exact to the nearest
- * weight, and every update keeps it: masks are applied as constraints of the optimizer are.
+ * layers are pruned; biases, normalizations and tables of embeddings are not. The share of zeros is exact to the
+ * nearest weight, and every update keeps it: masks are applied as constraints of the optimizer are.
  *
- * With structured 'channels' the given model is unharmed, and `pruning.model` is a smaller copy, compiled alike: outputs
- * are taken from dense and convolution layers whose readers, through normalization, activations, pooling and flatten,
- * are such layers too.
+ * With structured 'channels' the given model is unharmed, and `pruning.model` is a smaller copy, compiled alike:
+ * outputs are taken from dense and convolution layers whose readers, through normalization, activations, pooling and
+ * flatten, are such layers too.
  * ERR_ARGUMENT for options that do not go together, and for a model in which nothing can be pruned.
  */
 export function prune(model: AnyModel, options: PruneOptions = {}): Pruning {

@@ -10,6 +10,7 @@ import type { Tensor } from '../core/tensor.js'
 import { type KernelOptions, KERNEL_OPTIONS } from './activated.js'
 import { Convolution } from './convolution.js'
 import { type LayerFactory, layer } from './declare.js'
+import { VOLUMES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, integerOption, type Padding } from './options.js'
 import { valueOf } from './stored_weights.js'
@@ -17,8 +18,6 @@ import { valueOf } from './stored_weights.js'
 /** A size along depth, height and width, or one number for all. */
 export type Size3 = number | readonly [number, number, number]
 type Triple = [number, number, number]
-
-const VOLUMES: InputSpec = { rank: 5, hint: 'A batch of volumes is [batch, depth, height, width, channels]' }
 
 function tripleOption(what: string, name: string, value: unknown): Triple {
   if (typeof value === 'number') return [integer(what, name, value, 1), value, value]

@@ -41,17 +41,22 @@ template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packe
   if (a.row == 1 && a.column != 1) {
     // Whole vectors are copied while the rows that follow repair what is written beyond a tile's row. The last rows
     // have no such followers, neither here nor in a.
+    constexpr int64_t lines_together = 16;
     const int64_t loose = k - lanes_of<T>;
-    for (int64_t i = 0; i < k; i++)
+    // A line of a holds a part of several tiles: some lines at a time, which stay near until all their tiles have them.
+    for (int64_t first = 0; first < k; first += lines_together) {
+      const int64_t end = std::min(k, first + lines_together), whole = std::clamp(loose, first, end);
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
         const int64_t rows = r1 - r0;
-        const T* from = a.data + i * a.column + r0;
-        T* to = packed + r0 * k + i * rows;
-        if (i < loose)
+        const T* from = a.data + first * a.column + r0;
+        T* to = packed + r0 * k + first * rows;
+        int64_t i = first;
+        for (; i < whole; i++, from += a.column, to += rows)
           for (int64_t r = 0; r < rows; r += lanes_of<T>) store(to + r, load(from + r));
-        else
+        for (; i < end; i++, from += a.column, to += rows)
           for (int64_t r = 0; r < rows; r++) to[r] = from[r];
       });
+    }
     return;
   }
   for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
@@ -98,6 +103,26 @@ template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t b
     }
   }
 }
+
+namespace {
+
+/** Packs whole panels that lie side by side, row after row, and fetches the rows that follow. */
+template <class T> void pack_together(Matrix<T> b, int64_t k, int64_t panels, T* packed) {
+  constexpr int lanes = lanes_of<T>;
+  constexpr int64_t columns = tile_columns<T>, rows_ahead = 12, line = 64 / int64_t(sizeof(T));
+  for (int64_t i = 0; i < k; i++) {
+    const T* from = b.data + i * b.row;
+    const T* next = from + std::min(rows_ahead, k - 1 - i) * b.row;
+    T* to = packed + i * columns;
+    for (int64_t panel = 0; panel < panels; panel++, from += columns, next += columns, to += k * columns) {
+      for (int64_t j = 0; j < columns; j += line) __builtin_prefetch(next + j, 0, 3);
+      store(to, load(from));
+      store(to + lanes, load(from + lanes));
+    }
+  }
+}
+
+}  // namespace
 
 template <> void activate_row<float>(Activation activation, float* row, int64_t n) {
   auto apply = [&](auto f) {
@@ -196,13 +221,15 @@ template <class T> void multiply(const Product<T>& p) {
       return p.n <= lanes ? multiply_narrow_row<1>(p, length, blocks) : multiply_narrow_row<2>(p, length, blocks);
   // few rows: wider tiles keep the multipliers busy
   const int64_t wide = p.packed_b || p.b_panel ? columns : p.m == 1 ? 8 * lanes : p.m <= 3 ? 4 * lanes : columns;
-  for (int64_t m0 = 0; m0 < p.m; m0 += block_rows) {
-    const int64_t mc = std::min(block_rows, p.m - m0);
+  const int64_t rows_of_block = p.b_panel ? p.m : block_rows;
+  for (int64_t m0 = 0; m0 < p.m; m0 += rows_of_block) {
+    const int64_t mc = std::min(rows_of_block, p.m - m0);
     for (int64_t block = 0; block < blocks; block++) {
       const int64_t k0 = block * length, kc = std::min(length, p.k - k0);
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
       const bool keeps_a = tile_shapes.keep_a && tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
+      int64_t packed_from = 0, packed_to = 0;
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
         if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
@@ -211,7 +238,16 @@ template <class T> void multiply(const Product<T>& p) {
         tile.k = kc;
         const Matrix<T> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
         T* b_panel = p.b_panel && vectors == 2 ? p.b_panel : nullptr;
-        if (p.packed_b) {
+        if (p.far && (packed_to > j || p.n - j >= columns)) {
+          if (packed_to <= j) {
+            packed_from = j;
+            packed_to = j + std::min(panels_together, (p.n - j) / columns) * columns;
+            pack_together<T>(b, kc, (packed_to - j) / columns, p.b_panel);
+          }
+          tile.b = p.b_panel + (j - packed_from) * kc;
+          tile.b_step = columns;
+          b_panel = nullptr;
+        } else if (p.packed_b) {
           tile.b = p.packed_b + j * p.k + k0 * columns;
           tile.b_step = columns;
         } else if (p.b_panel && (b.column != 1 || !tiles_keep<T>)) {

@@ -14,6 +14,7 @@ WEFT_BINDER inline Step bind_max_pool_of_bytes(Call& call) {
   const int64_t h = x.dim(1), w = x.dim(2), c = x.dim(3), oh = y.dim(1), ow = y.dim(2);
   const View values = y.used() ? View{} : call.scratch(size_t(y.size()));
   const int64_t grain = std::max<int64_t>(1, (1 << 19) / std::max<int64_t>(1, ow * c * size[0] * size[1]));
+  typedef uint8_t Bytes __attribute__((vector_size(16)));
   return [=](const Frame& frame) {
     // nobody may want the values: the places are found with them
     uint8_t* bytes = frame.at<uint8_t>(y.used() ? y : values);
@@ -29,19 +30,36 @@ WEFT_BINDER inline Step bind_max_pool_of_bytes(Call& call) {
             if (index.dtype == DType::int32) frame.at<int32_t>(index)[at + j] = int32_t(value);
             else frame.at<uint8_t>(index)[at + j] = uint8_t(value);
           };
-          bool first = true;
-          for (int64_t r = std::max<int64_t>(0, y0); r < std::min(h, y0 + size[0]); r++)
-            for (int64_t t = std::max<int64_t>(0, x0); t < std::min(w, x0 + size[1]); t++) {
-              const uint8_t* from = image + (r * w + t) * c;
-              if (index.used())
-                for (int64_t j = 0; j < c; j++)
-                  if (first || from[j] > out[j]) place(j, (r - y0) * size[1] + t - x0);
-              if (first) std::copy(from, from + c, out);
-              else
-                for (int64_t j = 0; j < c; j++) out[j] = std::max(out[j], from[j]);
-              first = false;
-            }
-          if (first) std::fill(out, out + c, uint8_t(0));
+          const int64_t r0 = std::max<int64_t>(0, y0), r1 = std::min(h, y0 + size[0]);
+          const int64_t t0 = std::max<int64_t>(0, x0), t1 = std::min(w, x0 + size[1]);
+          if (r0 >= r1 || t0 >= t1) {
+            std::fill(out, out + c, uint8_t(0));
+            if (index.used())
+              for (int64_t j = 0; j < c; j++) place(j, 0);
+            continue;
+          }
+          int64_t j = 0;
+          for (; !index.used() && j + 16 <= c; j += 16) {
+            Bytes most{};
+            for (int64_t r = r0; r < r1; r++)
+              for (int64_t t = t0; t < t1; t++) {
+                Bytes v;
+                std::memcpy(&v, image + (r * w + t) * c + j, sizeof v);
+                most = v > most ? v : most;
+              }
+            std::memcpy(out + j, &most, sizeof most);
+          }
+          for (; j < c; j++) {
+            int most = -1;
+            for (int64_t r = r0; r < r1; r++)
+              for (int64_t t = t0; t < t1; t++) {
+                const int v = image[(r * w + t) * c + j];
+                if (v <= most) continue;
+                most = v;
+                if (index.used()) place(j, (r - y0) * size[1] + t - x0);
+              }
+            out[j] = uint8_t(most);
+          }
         }
       }
     });

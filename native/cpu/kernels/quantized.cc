@@ -1,6 +1,8 @@
 // quantize and dequantize: floats to steps of a scale and back, with one scale or one for each place along an axis.
 #include "quantized.h"
 
+#include <algorithm>
+
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
@@ -18,94 +20,58 @@ struct Places {
     outer = single ? 1 : product(x.dims, 0, size_t(axis));
     steps = call.scratch(size_t(places) * (sizeof(float) + sizeof(int32_t)));
   }
-  /** Repeats a single one for all places. */
-  void prepare(const Frame& frame) const {
+  /** Calls f(first element, count, scales, zero points, step) for runs; step is 1 where each element has its own. */
+  template <class F> void for_runs(const Frame& frame, F&& f) const {
     float* scales = frame.at<float>(steps);
     int32_t* zeros = reinterpret_cast<int32_t*>(scales + places);
     for (int64_t i = 0; i < places; i++) {
       scales[i] = frame.at<const float>(scale)[scale.size() == 1 ? 0 : i];
       zeros[i] = frame.at<const int32_t>(zero)[zero.size() == 1 ? 0 : i];
     }
-  }
-  /** Calls f(first element, count up to `width`, scales, zero points) for all elements. */
-  template <class F> void for_vectors(const Frame& frame, F&& f) const {
-    const float* scales = frame.at<const float>(steps);
-    const int32_t* zeros = reinterpret_cast<const int32_t*>(scales + places);
-    constexpr int64_t grain = 1 << 15;
-    if (inner == 1) {
-      parallel_range(outer, std::max<int64_t>(1, grain / std::max<int64_t>(1, places)), [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; row++)
-          for (int64_t j = 0; j < places; j += width) {
-            const int used = int(std::min<int64_t>(width, places - j));
-            Vec s{};
-            IVec z{};
-            std::memcpy(&s, scales + j, size_t(used) * sizeof(float));
-            std::memcpy(&z, zeros + j, size_t(used) * sizeof(int32_t));
-            f(row * places + j, used, s, z);
-          }
-      });
-      return;
-    }
-    parallel_range(outer * places * inner, grain, [&](int64_t begin, int64_t end) {
+    // where places are neighbours, the run is that of all of them
+    const bool neighbours = inner == 1;
+    const int64_t length = neighbours ? places : inner;
+    parallel_range(outer * places * inner, 1 << 15, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end;) {
-        const int64_t place = i / inner, stop = std::min(end, (place + 1) * inner);
-        const Vec s = broadcast(scales[place % places]);
-        const IVec z = broadcast_integer(zeros[place % places]);
-        for (; i < stop; i += width) f(i, int(std::min<int64_t>(width, stop - i)), s, z);
+        const int64_t run = i / length, stop = std::min(end, (run + 1) * length);
+        const int64_t place = neighbours ? i % places : run % places;
+        f(i, stop - i, scales + place, zeros + place, neighbours ? 1 : 0);
         i = stop;
       }
     });
   }
 };
 
-/** The integers of n <= width elements. */
-template <class T> WEFT_INLINE IVec load_integers(const T* p, int n) {
-  if constexpr (sizeof(T) == 4) {
-    IVec v{};
-    std::memcpy(&v, p, size_t(n) * sizeof(T));
-    return v;
-  } else {
-    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(p);
-    const IVec v = to_integer(n == width ? load_bytes(bytes) : load_bytes_partial(bytes, n));
-    if constexpr (std::is_signed_v<T>) return (v << 24) >> 24;
-    else return v;
-  }
-}
-
 KERNEL(cpu, quantize) {
   const View x = call.in[0], q = call.out[0];
   const Places places(call);
-  const float low = q.dtype == DType::uint8 ? 0.0f : -128.0f, high = low + 255.0f;
+  const int32_t least = q.dtype == DType::uint8 ? 0 : -128;
   return [=](const Frame& frame) {
-    const float* from = frame.at<const float>(x);
-    uint8_t* to = frame.at<uint8_t>(q);
-    places.prepare(frame);
-    places.for_vectors(frame, [&](int64_t i, int n, Vec scale, IVec zeros) {
-      const Vec v = n == width ? load(from + i) : load_partial(from + i, n), z = to_float(zeros);
-      store_low_bytes(to + i, steps_of(v, scale, broadcast(low) - z, broadcast(high) - z) + zeros, n);
+    places.for_runs(frame, [&](int64_t i, int64_t n, const float* scale, const int32_t* zero, int64_t step) {
+      quantize_run(frame.at<const float>(x) + i, scale, zero, step, least, frame.at<uint8_t>(q) + i, n);
     });
   };
 }
 
-struct BindDequantize {
-  template <class T> WEFT_BINDER Step operator()(Call& call) const {
-    const View q = call.in[0], y = call.out[0];
-    const Places places(call);
-    return [=](const Frame& frame) {
-      const T* from = frame.at<const T>(q);
-      float* to = frame.at<float>(y);
-      places.prepare(frame);
-      places.for_vectors(frame, [&](int64_t i, int n, Vec scale, IVec zeros) {
-        const Vec v = to_float(load_integers(from + i, n) - zeros) * scale;
-        if (n == width) store(to + i, v);
-        else store_partial(to + i, v, n);
-      });
-    };
-  }
-};
+using Dequantize = void (*)(const void* q, const float* scale, const int32_t* zero, int64_t step, float* y, int64_t n);
+template <class T> void dequantize_run(const void* q, const float* scale, const int32_t* zero, int64_t step, float* y, int64_t n) {
+  const T* from = static_cast<const T*>(q);
+  if (step)
+    for (int64_t i = 0; i < n; i++) y[i] = float(int32_t(from[i]) - zero[i]) * scale[i];
+  else
+    for (int64_t i = 0; i < n; i++) y[i] = float(int32_t(from[i]) - *zero) * *scale;
+}
 
 KERNEL(cpu, dequantize) {
-  return dispatch<uint8_t, int8_t, int32_t>(call.in[0].dtype, [&]<class T>() { return BindDequantize().operator()<T>(call); });
+  const View q = call.in[0], y = call.out[0];
+  const Places places(call);
+  const Dequantize run = dispatch<uint8_t, int8_t, int32_t>(q.dtype, []<class T>() -> Dequantize { return dequantize_run<T>; });
+  const size_t bytes = size_of(q.dtype);
+  return [=](const Frame& frame) {
+    places.for_runs(frame, [&](int64_t i, int64_t n, const float* scale, const int32_t* zero, int64_t step) {
+      run(frame.at<const char>(q) + size_t(i) * bytes, scale, zero, step, frame.at<float>(y) + i, n);
+    });
+  };
 }
 
 }  // namespace

@@ -1,8 +1,5 @@
 // What kernels of quantized values share: how floats become steps of a scale, and ranges.
 #pragma once
-#include <cmath>
-#include <limits>
-
 #include "chunks.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -17,11 +14,15 @@ WEFT_INLINE Vec rounded(Vec v) {
   return v;
 }
 
-/** clamp(round_half_even(x / scale), low, high) as integers. NaN gives 0. */
-WEFT_INLINE IVec steps_of(Vec x, Vec scale, Vec low, Vec high) {
-  const Vec quotient = x / scale;
-  return to_integer(min(max(round(select(unordered(quotient, quotient), zero(), quotient)), low), high));
+/** The nearest integers, halves to the even one, of lanes that int32 holds. */
+WEFT_INLINE IVec nearest_integer(Vec v) {
+#if WEFT_LEVEL == 0
+  return to_integer(round(v));
+#else
+  return to_integer(v);  // which rounds
+#endif
 }
+
 /** Stores the low bytes of the lanes. */
 WEFT_INLINE void store_low_bytes(uint8_t* to, IVec v) {
 #if WEFT_LEVEL == 2
@@ -34,51 +35,31 @@ WEFT_INLINE void store_low_bytes(uint8_t* to, IVec v) {
   for (int i = 0; i < width; i++) to[i] = uint8_t(v[i]);
 #endif
 }
-/** The same of the first n <= width lanes. */
-WEFT_INLINE void store_low_bytes(uint8_t* to, IVec v, int n) {
-  if (n == width) {
-    store_low_bytes(to, v);
-    return;
-  }
-  uint8_t bytes[width];
-  store_low_bytes(bytes, v);
-  for (int i = 0; i < n; i++) to[i] = bytes[i];
-}
 
-/** How uint8 values stand for floats: (q - zero) * scale. A scale of 0: they do not. */
+/** How 8-bit values stand for floats: (q - zero) * scale. A scale of 0: they do not. */
 struct QuantizedRange {
   float scale = 0;
   int32_t zero = 0;
   explicit operator bool() const { return scale != 0; }
 };
-WEFT_BINDER inline QuantizedRange range_attribute(const Call& call, const std::string& of) {
-  return {float(call.attrs.number(of + "Scale")), int32_t(call.attrs.integer(of + "ZeroPoint"))};
-}
+WEFT_BINDER QuantizedRange range_attribute(const Call& call, const char* of);
 
-/** Quantizes n floats to uint8. */
-inline void quantize_row(const float* x, QuantizedRange range, uint8_t* q, int64_t n) {
-  const Vec scale = broadcast(range.scale), low = broadcast(float(-range.zero)), high = broadcast(float(255 - range.zero));
-  const IVec zeros = broadcast_integer(range.zero);
-  for (int64_t i = 0; i < n; i += width) {
-    const int used = int(std::min<int64_t>(width, n - i));
-    const Vec v = used == width ? load(x + i) : load_partial(x + i, used);
-    store_low_bytes(q + i, steps_of(v, scale, low, high) + zeros, used);
-  }
-}
+/**
+ * Quantizes n floats: clamp(round_half_even(x / scale) + zero) from `least` to least + 255. NaN becomes the zero point.
+ * Scales and zero points are one for all, or one for each where `step` is 1.
+ */
+void quantize_run(const float* x, const float* scale, const int32_t* zero, int64_t step, int32_t least, uint8_t* q, int64_t n);
+
+/** The same to uint8 with one range, into values of value_bytes() or of a byte. */
+void quantize_row(const float* x, const QuantizedRange& range, uint8_t* q, int64_t n);
 
 /** The range from the smallest to the largest of n floats and 0. A scale of NaN where one of them is not finite. */
-inline QuantizedRange range_of_row(const float* x, int64_t n) {
-  Vec low = zero(), high = zero(), spread = zero();
-  for (int64_t i = 0; i < n; i += width) {
-    const int used = int(std::min<int64_t>(width, n - i));
-    const Vec v = used == width ? load(x + i) : load_partial(x + i, used);
-    low = min(v, low), high = max(v, high);
-    spread = spread + (v - v);  // 0, or NaN
-  }
-  const float least = -largest(-low), most = largest(high), scale = (most - least) / 255.0f + sum(spread);
-  if (scale == 0.0f) return {1.0f, 0};
-  if (!(scale < std::numeric_limits<float>::infinity())) return {std::numeric_limits<float>::quiet_NaN(), 0};
-  return {scale, int32_t(std::min(255.0f, std::max(0.0f, std::nearbyint(-least / scale))))};
-}
+QuantizedRange range_of_row(const float* x, int64_t n);
+
+/** Makes n values of value_bytes() each of floats, by a range, or of bytes, where x is null. */
+void make_values(const float* x, const uint8_t* bytes, const QuantizedRange& range, uint8_t* to, int64_t n);
+
+/** Fills n values of value_bytes() each. */
+void fill_values(uint8_t* to, int64_t n, int32_t value);
 
 }  // namespace weft::cpu::WEFT_ISA

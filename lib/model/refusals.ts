@@ -1,5 +1,6 @@
-// Weights that cannot be trained: those kept in few bits.
+// Refusals: what models cannot do where they are, and weights that cannot be trained.
 import { WeftError } from '../core/error.js'
+import { currentTrace } from '../core/graph.js'
 import { isFloat } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import { storedAs } from '../layers/stored_weights.js'
@@ -15,4 +16,13 @@ export function refuseIntegers(model: { readonly name: string; readonly trainabl
       hint: 'Train the model that was quantized, or one that quantizeAware(net) makes of it',
     },
   )
+}
+
+/** Throws ERR_TRACE while a function is traced: these methods run programs of their own. */
+export function refuseInTrace(method: string): void {
+  const trace = currentTrace()
+  if (trace === undefined) return
+  throw new WeftError('ERR_TRACE', `${method}: it cannot be called while '${trace.name}' is being traced`, {
+    hint: 'In a function for jit or grad write net.apply(x, { training }): it is recorded',
+  })
 }
