@@ -1,5 +1,5 @@
-// Quantized operations as pairs of QuantizeLinear and DequantizeLinear around those of floats: what a runtime that knows
-// integers computes in integers (ONNX, "Quantize Linear"; Jacob et al. 2018).
+// Quantized operations as pairs of QuantizeLinear and DequantizeLinear around those of floats: what a runtime that
+// knows integers computes in integers (ONNX, "Quantize Linear"; Jacob et al. 2018).
 import { tensor } from '../../../core/create.js'
 import type { Tensor } from '../../../core/tensor.js'
 import { cast, reshape, transpose } from '../../../ops/index.js'
@@ -75,7 +75,9 @@ function roundedInput(call: SymbolicCall, name: string, emitter: Emitter): strin
   return asFloats(call.inputs[0]!.dtype === 'uint8' ? name : asBytes(name, range, emitter), range, emitter)
 }
 
-/** Rows [..., k] rounded to bytes with a range of their own, written in floats: ONNX has that for whole tensors alone. */
+/**
+ * Rows [..., k] rounded to bytes with a range of their own, written in floats: ONNX has that for whole tensors alone.
+ */
 function dynamicRows(name: string, { nodes }: Emitter): string {
   const zero = nodes.scalar(0, 'float32')
   const last = nodes.ints([-1])
