@@ -24,6 +24,7 @@ class ConvOfBytes {
     pitch_ = columns_ * s.c * bytes_;
     const int64_t rows = std::max<int64_t>(1, ((1 << 16) / std::max<int64_t>(1, pitch_) - s.kh * s.dilation_h) / s.stride_h);
     bands_ = Bands(pooled_, std::max<int64_t>(1, rows / step_), 64);
+    bands_.chunks = std::min(bands_.units, pieces_of_work(s.multiply_adds(), 64));  // of all pixels, the pooled ones too
     if (copied_) input_ = ThreadScratch(call, size_t(s.reach_h(bands_.rows * step_) * pitch_ + 64));
     weights_ = call.scratch(size_t(s.groups * panels_ * (panel_bytes() * bytes_ + panel_columns * int64_t(sizeof(int32_t)))) + 64);
     if (bytes_ > 1) packed_ = ThreadScratch(call, size_t(panel_bytes()));
