@@ -1,6 +1,6 @@
 // The HTTP server: fastify with the routes of the protocol. Who asks is known before anything else is looked at.
 import { randomUUID } from 'node:crypto'
-import type { Server as HttpServer } from 'node:http'
+import type { IncomingHttpHeaders, Server as HttpServer } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
 import Fastify, {
@@ -20,6 +20,7 @@ import { isTracing, RequestTrace } from '../tracing.js'
 import { Connections, MOST_STREAMS } from './connections.js'
 import type { HostCheck } from './hosts.js'
 import type { Parameters, Route } from './routes.js'
+import { Shedding } from './shedding.js'
 
 export type RestTls = SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
 
@@ -83,10 +84,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     ...(http2 ? {} : { forceCloseConnections: 'idle' }),
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false },
-    genReqId: ({ headers }) => {
-      const given = headers['x-request-id']
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
-    },
+    genReqId: requestIdOf,
     frameworkErrors: (error, _request, reply) => void refuse(reply as unknown as FastifyReply, error),
   } as FastifyServerOptions) as unknown as FastifyInstance
 
@@ -94,6 +92,14 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
   const server = app.server as HttpServer
   Object.assign(server, { headersTimeout: limits.arrivalMs, requestTimeout: limits.arrivalMs, keepAliveTimeout: limits.idleMs })
   const connections = new Connections(server, limits)
+
+  const shedding = new Shedding(
+    service,
+    ({ headers }) => !log.isLevelEnabled?.('info') && !isTracing() && headers['traceparent'] === undefined && isNamed(headers, host),
+    requestIdOf,
+  )
+  // where credentials are asked for, nothing is answered without
+  if (authenticator.isOpen) shedding.guard(server)
 
   const registered: RegisteredRoute[] = []
   app.addHook('onRoute', ({ method, url }) => {
@@ -168,6 +174,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const context = request.asked
     if (context) context.failure = error
+    shedding.noticed(error)
     const { model } = request.params as Parameters
     const asked = `${request.method} ${request.routeOptions.url ?? 'an unknown path'}`
     blame(authenticator, error, { principal: context?.principal?.id, address: request.ip, asked, model: model?.slice(0, 128) })
@@ -225,6 +232,21 @@ function traceOf(context: Context, request: FastifyRequest, reply: FastifyReply)
     attributes,
   )
   if (context.trace) reply.header('traceresponse', context.trace.traceparent)
+}
+
+function requestIdOf({ headers }: { readonly headers: IncomingHttpHeaders }): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+/** Whether the server is asked under one of its names. */
+function isNamed(headers: IncomingHttpHeaders, host: HostCheck | undefined): boolean {
+  try {
+    host?.(headers)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** What a request says of who asks; read where it is asked for. */
