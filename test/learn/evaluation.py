@@ -5,10 +5,13 @@ import os
 import warnings
 
 import numpy as np
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn import datasets, metrics, model_selection, preprocessing
 from sklearn.calibration import calibration_curve
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 
 warnings.simplefilter('ignore')
 rng = np.random.RandomState(7)
@@ -107,7 +110,7 @@ y = rng.choice([0, 1, 2], 53, p=[0.55, 0.3, 0.15])
 groups = rng.randint(0, 9, 53)
 X = np.arange(53).reshape(-1, 1)
 pairs = lambda splitter, *a: [[list(a), list(b)] for a, b in splitter.split(X, *a)]
-splits = {'y': y, 'groups': groups, 'trainTest': [], 'folds': {}}
+splits = {'y': y, 'groups': groups, 'trainTest': []}
 for kwargs in ({}, {'test_size': 0.2}, {'train_size': 30, 'test_size': 10}, {'train_size': 0.5}, {'stratify': True}, {'stratify': True, 'test_size': 0.4}, {'stratify': True, 'train_size': 20, 'test_size': 7}, {'shuffle': False}):
     for seed in (0, 42, 4294967295):
         options = {k: v for k, v in kwargs.items() if k != 'stratify'}
@@ -123,9 +126,6 @@ splits['folds'] = {
     'time': pairs(ms.TimeSeriesSplit(4)),
     'timeOptions': pairs(ms.TimeSeriesSplit(3, max_train_size=12, test_size=6, gap=2)),
 }
-state = np.random.RandomState(12345)
-splits['random'] = {'uniform': state.random_sample(3), 'words': [int(state.tomaxint() & 0) for _ in range(0)], 'permutation': state.permutation(20)}
-
 # preprocessing
 table = np.round(rng.randn(20, 3) * [1, 5, 0] + [0, 100, 7], 3)
 gaps = table.copy()
@@ -157,9 +157,6 @@ for kwargs in ({}, {'norm': 'l1'}, {'norm': None}, {'use_idf': False}, {'smooth_
     text['tfidf'].append({'options': kwargs, 'idf': t.idf_ if kwargs.get('use_idf', True) else None, 'values': t.transform(docs).toarray()})
 
 # cross-validation and searches
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
 wine, diabetes = datasets.load_wine(), datasets.load_diabetes()
 model = make_pipeline(preprocessing.StandardScaler(), LogisticRegression(max_iter=1000))
 search = {'wine': ms.cross_val_score(model, wine.data, wine.target), 'wineLogLoss': ms.cross_val_score(model, wine.data, wine.target, scoring='neg_log_loss')}
