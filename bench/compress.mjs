@@ -1,4 +1,5 @@
-// Models of few bits against the same models in float32, on one thread: batches of 64 images, and the writing of a text.
+// Models of few bits against the same models in float32, on one thread: batches of 64 images, and the writing of a
+// text.
 import { interleave } from './shared/measure.mjs'
 import { Report, readOptions } from './shared/report.mjs'
 

@@ -34,6 +34,8 @@ export const activations = {
   elu: (x: Tensor): Tensor => elu(x, 1),
   selu: (x: Tensor): Tensor => selu(x),
   gelu: (x: Tensor): Tensor => gelu(x),
+  /** gelu by the tanh formula: what gelu(x, { approximate: true }) gives, and the 'gelu_new' of GPT-2. */
+  geluTanh: (x: Tensor): Tensor => gelu(x, { approximate: true }),
   silu: (x: Tensor): Tensor => silu(x),
   swish: (x: Tensor): Tensor => silu(x),
   mish: (x: Tensor): Tensor => mish(x),

@@ -40,7 +40,9 @@ interface Producer {
 const nameOf = (layer: LayerJson): string => String(layer.config['name'])
 const hasGroups = ({ config }: LayerJson): boolean => ![undefined, null, 1].includes(config['groups'] as undefined)
 
-/** The normalizations and layers that read a layer's outputs channel by channel; undefined where something else does. */
+/**
+ * The normalizations and layers that read a layer's outputs channel by channel; undefined where something else does.
+ */
 function readersOf(flow: Flow, id: number): { norms: string[]; readers: string[] } | undefined {
   const norms: string[] = []
   const readers: string[] = []
@@ -155,8 +157,8 @@ export function withoutChannels(model: AnyModel, options: ChannelOptions): AnyMo
 }
 
 /**
- * The values of which places along an axis stay. The axis may hold several places for each channel, the channel last, as
- * flattened images have them.
+ * The values of which places along an axis stay. The axis may hold several places for each channel, the channel last,
+ * as flattened images have them.
  */
 function withAxis({ data, shape }: Values, axis: number, channels: readonly number[], before: number): Values {
   const at = axis + shape.length

@@ -21,7 +21,10 @@ export function partsOf(data: CompressData): { x: ModelData; y: ModelData | unde
 
 const BATCH = 64
 
-/** Calls `visit` with the inputs of a model in batches, of at most `rows` rows in all. ERR_ARGUMENT where there are none. */
+/**
+ * Calls `visit` with the inputs of a model in batches, of at most `rows` rows in all. ERR_ARGUMENT where there are
+ * none.
+ */
 export async function eachBatch(
   what: string,
   model: AnyModel,

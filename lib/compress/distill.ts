@@ -21,7 +21,9 @@ export interface DistillOptions extends FitOptions {
   data: CompressData
   /** Logits of both models are divided by it before they are compared. Default 3. */
   temperature?: number
-  /** Weight of the student's own loss against labels; what the teacher says weighs 1 - alpha. Default 0.1; 0 without y. */
+  /**
+   * Weight of the student's own loss against labels; what the teacher says weighs 1 - alpha. Default 0.1; 0 without y.
+   */
   alpha?: number
 }
 const OPTIONS: OptionTable<DistillOptions> = { ...FIT_OPTIONS, data: 'any', temperature: 'number', alpha: 'number' }

@@ -2,7 +2,10 @@
 import type { DynamicShape, Shape } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
-import type { Tensor, Variable } from '../core/tensor.js'
+import { withDevice } from '../core/device.js'
+import { outsideTrace } from '../core/graph.js'
+import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
 import { isRecord } from '../core/tree.js'
 import type { ActivationLike } from '../activations.js'
 import { ActivatedLayer } from '../layers/activated.js'
@@ -11,9 +14,10 @@ import { IMAGES } from '../layers/input_spec.js'
 import type { CallOptions, InputSpec, LayerOptions } from '../layers/layer.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size } from '../layers/options.js'
 import { type Pooling2dOptions, MaxPooling2d } from '../layers/pooling.js'
+import { isInferring } from '../layers/symbolic.js'
 import { cast } from '../ops/index.js'
 import { FUSED_ACTIVATIONS, type FusedActivation } from '../ops/dense.js'
-import { int8Conv2d, int8Dense, type QuantizedRange } from '../ops/quantized.js'
+import { int8Conv2d, int8Dense, packInt8, type QuantizedRange } from '../ops/quantized.js'
 
 /** What quantized layers are told of their numbers. */
 export interface Int8Options {
@@ -116,6 +120,7 @@ export class QuantizedDense extends Int8Layer<QuantizedDenseOptions> {
   static override readonly options: OptionTable<QuantizedDenseOptions> = { units: 'integer', ...INT8_OPTIONS }
   protected override readonly supportsMasking: boolean = true
   protected override inputSpec: InputSpec = { minRank: 2, layout: 'batch, features' }
+  private packed: Variable | undefined
 
   constructor(config: QuantizedDenseOptions & LayerOptions) {
     super('layers.quantizedDense', config)
@@ -125,11 +130,45 @@ export class QuantizedDense extends Int8Layer<QuantizedDenseOptions> {
   override build(inputShape: DynamicShape): void {
     const features = this.extentOf(inputShape, -1)
     this.addKernel([features, this.config.units])
+    const { kernel } = this
+    const assign = kernel.assign.bind(kernel)
+    const follow = (value: TensorLike): Variable => {
+      assign(value)
+      this.packed?.assign(packInt8(kernel))
+      return kernel
+    }
+    Object.defineProperty(kernel, 'assign', { value: follow, writable: true, configurable: true })
     this.inputSpec = { minRank: 2, axes: { [-1]: features } }
   }
 
   protected product(x: Tensor, activation: FusedActivation, output: QuantizedRange | undefined): Tensor {
-    return int8Dense(x, this.kernel, { ...this.facts(activation, output), input: this.config.input })
+    const { input, units: n } = this.config
+    return int8Dense(x, this.arranged(), { ...this.facts(activation, output), input, n })
+  }
+
+  /** The kernel in the order in which the product reads it, made once and again where the kernel changes. */
+  private arranged(): Tensor {
+    const { kernel } = this
+    // shapes are inferred before a loaded kernel has its values
+    if (isInferring()) return kernel
+    if (this.packed?.device !== kernel.device) {
+      this.packed?.dispose()
+      this.packed = outsideTrace(() =>
+        withDevice(kernel.device, () => {
+          const values = packInt8(kernel)
+          const made = variable(values, { name: kernel.name, trainable: false })
+          values.dispose()
+          return made
+        }),
+      )
+    }
+    return this.packed!
+  }
+
+  override dispose(): void {
+    this.packed?.dispose()
+    this.packed = undefined
+    super.dispose()
   }
 }
 layer(QuantizedDense)

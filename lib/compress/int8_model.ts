@@ -152,7 +152,9 @@ function bytesBetween(
   return plan
 }
 
-/** Collects the layers of 8 bits that a result comes to, through layers that move values. False where others read it. */
+/**
+ * Collects the layers of 8 bits that a result comes to, through layers that move values. False where others read it.
+ */
 function follow(flow: Flow, id: number, isTarget: (id: number) => boolean, between: number[], ends: number[]): boolean {
   if (flow.isOutput(id)) return false
   const readers = flow.readers(id)

@@ -18,7 +18,7 @@ export function roundEven(value: number): number {
   return rest < 0.5 ? floor : rest > 0.5 ? floor + 1 : floor % 2 === 0 ? floor : floor + 1
 }
 
-const clamp = (value: number, low: number, high: number): number => (value < low ? low : value > high ? high : value)
+const clamp = (value: number, low: number, high: number): number => (value < low ? low : Math.min(value, high))
 
 /**
  * A matrix as it is kept: int8 [k, n], or two neighbouring inputs in each byte, the first in the low half and each 8
@@ -82,7 +82,9 @@ function inHalves(whole: Int8Array, k: number, n: number): Uint8Array {
   return bytes
 }
 
-/** A kernel [..., n] as int8 with a scale for each output, or one for all. `bits` 2 to 8: values up to 2^(bits-1) - 1. */
+/**
+ * A kernel [..., n] as int8 with a scale for each output, or one for all. `bits` 2 to 8: values up to 2^(bits-1) - 1.
+ */
 export function packedKernel(
   kernel: Float32Array,
   n: number,

@@ -25,9 +25,9 @@ export interface PruneOptions {
    */
   schedule?: 'constant' | 'polynomial'
   /**
-   * False (default): single weights, the smallest ones. 'channels': whole outputs of dense and convolution layers, those
-   * with the smallest weights (Li et al. 2017); the layers become smaller. '2:4': of each 4 neighbouring inputs of an
-   * output, 2.
+   * False (default): single weights, the smallest ones. 'channels': whole outputs of dense and convolution layers,
+   * those with the smallest weights (Li et al. 2017); the layers become smaller. '2:4': of each 4 neighbouring inputs
+   * of an output, 2.
    */
   structured?: false | 'channels' | '2:4'
   /** Weights are compared with all others, or with those of their own layer. Default 'layer'. */
@@ -222,12 +222,12 @@ function sparsityOf({ sparsity, structured }: PruneOptions): number {
  * Takes the least important weights of a model away, and keeps them away while the model is fine-tuned:
  * `const pruning = prune(net, { sparsity: 0.8, schedule: 'polynomial' })`, then
  * `await pruning.model.fit(x, y, { callbacks: [pruning] })`. Kernels of dense, convolution, recurrent and attention
- * layers are pruned; biases, normalizations and tables of embeddings are not. The share of zeros is exact to the nearest
- * weight, and every update keeps it: masks are applied as constraints of the optimizer are.
+ * layers are pruned; biases, normalizations and tables of embeddings are not. The share of zeros is exact to the
+ * nearest weight, and every update keeps it: masks are applied as constraints of the optimizer are.
  *
- * With structured 'channels' the given model is unharmed, and `pruning.model` is a smaller copy, compiled alike: outputs
- * are taken from dense and convolution layers whose readers, through normalization, activations, pooling and flatten,
- * are such layers too.
+ * With structured 'channels' the given model is unharmed, and `pruning.model` is a smaller copy, compiled alike:
+ * outputs are taken from dense and convolution layers whose readers, through normalization, activations, pooling and
+ * flatten, are such layers too.
  * ERR_ARGUMENT for options that do not go together, and for a model in which nothing can be pruned.
  */
 export function prune(model: AnyModel, options: PruneOptions = {}): Pruning {

@@ -24,7 +24,10 @@ export interface QuantizeOptions {
   method?: 'static' | 'dynamic' | 'weightOnly'
   /** Bits of a weight: 8 (default) or 4. With 'static' and 'dynamic', values of 4 bits are kept in 8. */
   bits?: 8 | 4
-  /** Inputs that share a scale in each output, for 'weightOnly': 32 (default for 4 bits), 64 or 128 (default for 8 bits). */
+  /**
+   * Inputs that share a scale in each output, for 'weightOnly': 32 (default for 4 bits), 64 or 128 (default for 8
+   * bits).
+   */
   groupSize?: 32 | 64 | 128
   /** Inputs to find ranges on, for 'static': x, { x }, or a source of batches. */
   data?: CompressData

@@ -58,7 +58,9 @@ export function describe(what: string, model: AnyModel): LayerJson {
 const isLoaderName = (name: string): boolean =>
   ['Sequential', 'Functional', 'Gpt', 'Bert', 'PretrainedDecoder', 'PretrainedEncoder', 'PretrainedVit', 'OnnxModel'].includes(name)
 
-/** The model that a description says, on the device of another one and compiled as that one, with weights to be filled. */
+/**
+ * The model that a description says, on the device of another one and compiled as that one, with weights to be filled.
+ */
 export function madeFrom(json: LayerJson, like: AnyModel): AnyModel {
   const own = ownClasses(like)
   for (const name of Object.keys(own)) if (isLoaderName(name)) delete own[name]

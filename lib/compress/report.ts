@@ -17,6 +17,12 @@ export interface Measures {
   readonly figures: Readonly<Record<string, number>> | undefined
 }
 
+/** A figure of both models. */
+export interface Change<T> {
+  readonly before: T
+  readonly after: T
+}
+
 export interface MeasureOptions {
   readonly data: CompressData | undefined
   readonly validationData: CompressData | undefined
@@ -96,6 +102,21 @@ export class Report {
         figures: await figuresOf(model, validationData, batchSize),
       })
     return new Report(found[0]!, found[1]!, timed?.rows ?? 0)
+  }
+
+  /** Bytes of the weights. */
+  get size(): Change<number> {
+    return { before: this.before.bytes, after: this.after.bytes }
+  }
+  /** Median milliseconds of predict() on `rows` rows; undefined without data. */
+  get latency(): Change<number> | undefined {
+    const [before, after] = [this.before.latency, this.after.latency]
+    return before === undefined || after === undefined ? undefined : { before, after }
+  }
+  /** What the metric 'accuracy' says; undefined where the model is not compiled with it, or there are no labels. */
+  get accuracy(): Change<number> | undefined {
+    const [before, after] = [this.before.figures?.['accuracy'], this.after.figures?.['accuracy']]
+    return before === undefined || after === undefined ? undefined : { before, after }
   }
 
   /** Size after as a share of that before. */

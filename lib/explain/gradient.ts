@@ -40,7 +40,7 @@ export function forwardOf(what: string, net: unknown): (x: Tensor) => Tensor {
 }
 
 /** One-hot rows of the targets. */
-function pickOf(targets: Int32Array, columns: number, device: string): Tensor {
+export function pickOf(targets: Int32Array, columns: number, device: string): Tensor {
   const rows = new Float32Array(targets.length * columns)
   targets.forEach((at, row) => {
     rows[row * columns + at] = 1

@@ -5,9 +5,12 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import { tidy } from '../core/tidy.js'
+import type { AnyModel } from '../model/model.js'
 import { floatsOf, type Samples } from '../learn/report/predictor.js'
 import { add, mul, slice, sub } from '../ops/index.js'
+import { embeddingOf } from './embedded.js'
 import { type Differentiable, overBatches, type TargetOption } from './gradient.js'
+import { wordGradients } from './word_gradients.js'
 
 export interface IntegratedGradientsOptions extends TargetOption {
   /** What an input without meaning is: a number for all, or a sample, or one for each sample. Default 0. */
@@ -21,7 +24,7 @@ export interface IntegratedGradientsOptions extends TargetOption {
 const OPTIONS: OptionTable<IntegratedGradientsOptions> = { target: 'any', batchSize: 'integer', baseline: 'any', steps: 'integer' }
 
 export interface IntegratedGradients {
-  /** Of the shape of x: the part of each input in f(x) - f(baseline). */
+  /** Of the shape of x: the part of each input, or of each word, in f(x) - f(baseline). */
   attributions: Tensor
   /** The largest |sum of attributions - (f(x) - f(baseline))| of a sample. */
   error: number
@@ -35,7 +38,8 @@ const [FIRST, MOST, TOLERANCE] = [32, 4096, 1e-3]
 /**
  * (x - baseline) · the mean gradient on the straight way from the baseline to x (Sundararajan, Taly and Yan 2017), by
  * the midpoint rule. The attributions of a sample add up to f(x) - f(baseline); `error` says how closely. f is the
- * output of the network as it is: a probability after softmax.
+ * output of the network as it is: a probability after softmax. Where the network begins with an embedding, x are ids
+ * [samples, time], and the way is that of their vectors, from zeros or from those of the ids of a baseline.
  */
 export async function integratedGradients(
   net: Differentiable,
@@ -45,8 +49,18 @@ export async function integratedGradients(
   const what = 'integratedGradients'
   checkCall(`${what}(net, x, options)`, arguments, OPTIONS)
   if (options.steps !== undefined) integer(what, 'steps', options.steps, 1)
-  let [error, used, from] = [0, 0, 0]
   const { baseline = 0 } = options
+  const embedding = embeddingOf(net)
+  if (embedding !== undefined) {
+    if (baseline !== 0 && !(Array.isArray(baseline) && (baseline as unknown[]).every((id) => Number.isInteger(id))))
+      throw new WeftError('ERR_ARGUMENT', `${what}: the network reads ids; a baseline is the ids of one sample, got ${show(baseline)}`, {
+        hint: 'Leave it out for vectors of zeros',
+      })
+    const ids = baseline === 0 ? undefined : (baseline as readonly number[])
+    const size = integer(what, 'batchSize', options.batchSize ?? 64, 1)
+    return await wordGradients(what, net as AnyModel, embedding, x, ids, options.target, options.steps, size)
+  }
+  let [error, used, from] = [0, 0, 0]
   const start = typeof baseline === 'number' ? undefined : floatsOf(what, baseline)
   try {
     const { joined, targets } = await overBatches(what, net, x, options, async (batch, f) => {

@@ -1,6 +1,5 @@
 // partialDependence: how the mean prediction changes with one feature, or with two.
 import { integer } from '../core/checks.js'
-import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { MatrixLike } from '../learn/matrix.js'
@@ -75,9 +74,7 @@ export async function partialDependence(
   for (const point of points) {
     const set = data.slice()
     for (let row = 0; row < rows; row++) features.forEach((feature, i) => (set[row * columns + feature] = point[i]!))
-    const t = tensor(Float32Array.from(set), { shape: [rows, columns] })
-    const found = await predictor.predict(t)
-    t.dispose()
+    const found = await predictor.predictRows(set, columns)
     const target = options.target ?? (found.columns === 2 && predictor.output === 'probability' ? 1 : 0)
     integer(what, 'target', target, 0, found.columns - 1)
     let sum = 0

@@ -1,6 +1,5 @@
 // shap: the share of each feature in a prediction, in all orders in which features may become known (Shapley 1953).
 import { integer } from '../core/checks.js'
-import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Label, MatrixLike } from '../learn/matrix.js'
@@ -77,14 +76,7 @@ export async function shap(model: AnyPredictor, x: MatrixLike, options: ShapOpti
   const random = new RandomState(what, options.seed)
   const most = options.samples === undefined ? 2 * matrix.columns + 2048 : integer(what, 'samples', options.samples, 2)
   const coalitions = coalitionsOf(matrix.columns, most, random)
-  const ask = async (data: Float64Array): Promise<Outputs> => {
-    const rows = tensor(Float32Array.from(data), { shape: [data.length / matrix.columns, matrix.columns] })
-    try {
-      return await predictor.predict(rows)
-    } finally {
-      rows.dispose()
-    }
-  }
+  const ask = (data: Float64Array): Promise<Outputs> => predictor.predictRows(data, matrix.columns)
   const base = meanOutputs(await ask(background.data))
   const full = await ask(matrix.data)
   const values: number[][][] = []

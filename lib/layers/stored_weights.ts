@@ -63,7 +63,9 @@ interface Active {
 let active: Active | undefined
 const building: string[] = []
 
-/** Runs fn, in which layers are made whose matrices are stored so. ERR_ARGUMENT where a name of `skip` is no layer's. */
+/**
+ * Runs fn, in which layers are made whose matrices are stored so. ERR_ARGUMENT where a name of `skip` is no layer's.
+ */
 export function whileStored<T>(storage: Storage, fn: () => T): T {
   const before = active
   const now: Active = { storage, skipped: new Set() }

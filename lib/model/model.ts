@@ -208,6 +208,11 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     })
   }
 
+  /** Of the layers, and of what the optimizer's steps are traced with. */
+  override get version(): number {
+    return super.version + (this.objective?.optimizer.changes ?? 0)
+  }
+
   /** @internal The programs of a kind, for the model as it is now. */
   steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
     if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)

@@ -89,7 +89,9 @@ export class Objective {
     this.weightedMetrics = givenMetrics('weightedMetrics', options.weightedMetrics)
   }
 
-  /** The same losses and metrics, with an optimizer of the same settings that has seen nothing, or with the one given. */
+  /**
+   * The same losses and metrics, with an optimizer of the same settings that has seen nothing, or with the one given.
+   */
   again(changes: { optimizer?: Optimizer; loss?: undefined; lossWeights?: readonly number[] } = {}): Objective {
     const optimizer = changes.optimizer ?? optimizerFromJson({ className: this.optimizer.name, config: { ...this.optimizer.config } })
     return Object.assign(Object.create(Objective.prototype) as Objective, this, changes, { optimizer })

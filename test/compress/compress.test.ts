@@ -8,7 +8,7 @@ import { compress, prune, quantize } from '../../lib/compress/index.js'
 import { data as pipelines, datasets, gpt, layers, loadModel, safetensors, sequential, setSeed, type Tensor } from '../../lib/index.js'
 import { rejects } from '../expect.js'
 import { hasFashionMnist, testWith } from '../skip.js'
-import { convolutional, digits, scratch } from './models.js'
+import { convolutional, scratch } from './models.js'
 
 const folder = scratch()
 const { net, x, y } = await convolutional()
@@ -19,6 +19,9 @@ test('a report of size, latency and accuracy, and a model that is half zeros in 
   assert.ok(report.after.zeros >= 0.5 && report.before.zeros < 0.05)
   assert.ok(report.before.latency! > 0 && report.after.latency! > 0 && report.speedup! > 0)
   assert.is(report.rows, 64)
+  assert.is(report.size.after / report.size.before, report.ratio)
+  assert.is(report.latency!.before / report.latency!.after, report.speedup)
+  assert.is(report.accuracy!.after, report.after.figures!['accuracy'])
   assert.ok(Math.abs(report.after.figures!['accuracy']! - (await model.evaluate(x, y)).accuracy) < 1e-6)
   assert.ok(Math.abs(report.before.figures!['accuracy']! - (await net.evaluate(x, y)).accuracy) < 1e-6)
   const lines = String(report).split('\n')
@@ -74,13 +77,12 @@ test('weftjs compress writes the smaller model and prints the report', async () 
   ])
     assert.is(command(...wrong).status, 2, wrong.join(' '))
   assert.is(command(from, to, '--quantize', 'int2').status, 1)
-  assert.is(command(`${from}-nowhere`, to, '--quantize', 'int8').status, 1)
 })
 
 testWith(hasFashionMnist, "Debian's dataset-fashion-mnist", 'Fashion-MNIST: int8 and 80 % pruning cost what they may', async () => {
   setSeed(1)
   const { train, test } = await datasets.fashionMnist()
-  const [xs, ys] = [train.x.slice([0, 0, 0, 0], [12_000, 28, 28, 1]), train.y.slice([0], [12_000])]
+  const [xs, ys] = [train.x.slice([0, 0, 0, 0], [4_000, 28, 28, 1]), train.y.slice([0], [4_000])]
   const fashion = sequential([
     layers.rescaling({ scale: 1 / 255, inputShape: [28, 28, 1] }),
     layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu' }),
@@ -88,10 +90,11 @@ testWith(hasFashionMnist, "Debian's dataset-fashion-mnist", 'Fashion-MNIST: int8
     layers.dense({ units: 10, activation: 'softmax' }),
   ])
   fashion.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
-  await fashion.fit(xs, ys, { epochs: 2, batchSize: 64, verbose: 0 })
-  const before = await fashion.evaluate(test.x, test.y, { batchSize: 64 })
+  await fashion.fit(xs, ys, { epochs: 1, batchSize: 32, verbose: 0 })
+  const [xTest, yTest] = [test.x.slice([0, 0, 0, 0], [4_000, 28, 28, 1]), test.y.slice([0], [4_000])]
+  const before = await fashion.evaluate(xTest, yTest, { batchSize: 64 })
   const small = await quantize(fashion, { data: xs })
-  const after = await small.evaluate(test.x, test.y, { batchSize: 64 })
+  const after = await small.evaluate(xTest, yTest, { batchSize: 64 })
   assert.ok(after.accuracy >= before.accuracy - 0.005, `${before.accuracy} → ${after.accuracy}`)
   const sizeOf = async (model: { save(folder: string): Promise<void> }): Promise<number> => {
     await model.save(folder)
@@ -100,8 +103,8 @@ testWith(hasFashionMnist, "Debian's dataset-fashion-mnist", 'Fashion-MNIST: int8
   const ratio = (await sizeOf(small)) / (await sizeOf(fashion))
   assert.ok(ratio <= 0.27, `${ratio} of the file`)
   const pruning = prune(fashion, { sparsity: 0.8, schedule: 'polynomial' })
-  await fashion.fit(xs, ys, { epochs: 2, batchSize: 64, verbose: 0, callbacks: [pruning] })
-  const pruned = await fashion.evaluate(test.x, test.y, { batchSize: 64 })
+  await fashion.fit(xs, ys, { epochs: 1, batchSize: 32, verbose: 0, callbacks: [pruning] })
+  const pruned = await fashion.evaluate(xTest, yTest, { batchSize: 64 })
   assert.ok(pruned.accuracy >= before.accuracy - 0.01, `${before.accuracy} → ${pruned.accuracy}`)
   assert.ok(Math.abs(pruning.sparsity - 0.8) < 1e-3)
   const zeros = (weight: Tensor): number => (weight.dataSync() as Float32Array).reduce((sum, value) => sum + Number(value === 0), 0)

@@ -108,6 +108,18 @@ test('a dense layer is the sum of its rounded numbers', async () => {
     }
 })
 
+test('a kernel that is replaced is the one that is computed with', async () => {
+  const small = await quantize(net, { data: x })
+  const before = await (await predicted(small, x)).data()
+  const [last] = small.layers.slice(-1)
+  const values = last!.getWeights()
+  last!.setWeights([new Int8Array(values[0]!.size), ...values.slice(1)])
+  const none = await (await predicted(small, x)).data()
+  assert.not.equal(none, before)
+  last!.setWeights(values)
+  assert.equal(await (await predicted(small, x)).data(), before)
+})
+
 test('functional models with sums, shared layers and inner models', async () => {
   setSeed(2)
   const inner = sequential([layers.dense({ units: 12, activation: 'relu', inputShape: [12] })], { name: 'inner' })

@@ -1,8 +1,9 @@
-// Values of layers that are made of other operations: against PyTorch, against the layers they are made of, and by hand.
+// Values of layers that are made of other operations: against PyTorch, against the layers they are made of, and by
+// hand.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, layers, sequential, type Tensor, tensor } from '../../lib/index.js'
-import { close, throws } from '../expect.js'
+import { close, throws, values as valuesOf } from '../expect.js'
 import { recorded, wave } from '../oracle/torch_values.js'
 
 for (const { strides, shape, values } of recorded.convolutions)
@@ -66,7 +67,7 @@ test('padding, cropping and repeating steps and volumes', async () => {
     })
     .apply(volume)
   assert.equal([...padded.shape, padded.dtype], [1, 3, 2, 3, 1, 'uint8'])
-  assert.equal(Array.from((await padded.data()) as Uint8Array), [0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 4, 0, 5, 6, 0, 7, 8, 0])
+  assert.equal(await valuesOf(padded), [0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 4, 0, 5, 6, 0, 7, 8, 0])
   assert.equal(
     await layers
       .cropping3d({
@@ -80,10 +81,7 @@ test('padding, cropping and repeating steps and volumes', async () => {
       .array(),
     [[[[[6]]]]],
   )
-  assert.equal(
-    Array.from((await layers.upSampling3d({ size: [1, 1, 2] }).apply(volume).data()) as Uint8Array),
-    [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8],
-  )
+  assert.equal(await valuesOf(layers.upSampling3d({ size: [1, 1, 2] }).apply(volume)), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8])
   throws('ERR_SHAPE', /leaves nothing of inputs of shape \[3,1\]/, () => layers.cropping1d({ cropping: 2 }).apply(steps))
   throws('ERR_ARGUMENT', /padding must be an integer or two of them/, () => layers.zeroPadding1d({ padding: [1, 2, 3] as never }))
   throws('ERR_ARGUMENT', /cropping must be an integer of at least 0/, () => layers.cropping3d({ cropping: -1 }))

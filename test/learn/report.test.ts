@@ -87,6 +87,11 @@ test('numbers: a regressor; a network; names that are markup', async () => {
   const svc = await learn.pipeline(learn.standardScaler(), learn.linearSvc()).fit(iris.x, iris.y)
   const plain = await learn.report(svc, iris, { resamples: 50, importance: false })
   assert.not.match(plain.html, /<svg/)
+  const machine = await learn.pipeline(learn.standardScaler(), learn.svc()).fit(iris.x, iris.y)
+  assert.not.match((await learn.report(machine, iris, { resamples: 50, importance: false })).html, /<svg/)
+  // a search reports as the best of what it tried
+  const search = await learn.gridSearch(learn.ridge(), { alpha: [1, 10] }, { cv: 2 }).fit(diabetes.x, diabetes.y)
+  assert.is((await learn.report(search, diabetes, { resamples: 50, importance: false })).classes, undefined)
 })
 
 test('what cannot be reported is refused', async () => {

@@ -64,6 +64,15 @@ test('folds are those of scikit-learn', () => {
   alike(Object.fromEntries(Object.entries(found).map(([name, list]) => [name, list.map(({ train, test }) => [train, test])])), folds)
 })
 
+test('splits can be taken apart by name and by place', () => {
+  for (const splitter of [learn.kFold({ nSplits: 3 }), learn.timeSeriesSplit({ nSplits: 3 })])
+    for (const split of splitter.split(rows)) {
+      const [train, test] = split
+      assert.is(split.train, train)
+      assert.is(split.test, test)
+    }
+})
+
 test('splits that leave a part empty are refused', () => {
   throws('ERR_ARGUMENT', /5 folds of 3 rows.*nSplits: 3/, () => learn.kFold().split([1, 2, 3]))
   throws('ERR_ARGUMENT', /5 folds of 2 groups/, () => learn.groupKFold().split([1, 2, 3], undefined, ['a', 'b', 'a']))

@@ -85,7 +85,7 @@ const namespaces: readonly (readonly [object, string])[] = [
   [weft.constraints, 'maxNorm minMaxNorm nonNeg unitNorm'],
   [
     weft.data,
-    'Dataset MinMaxScaler Scaler StandardScaler chronologicalSplit csv from generator minMaxScaler standardScaler statistics windows',
+    'Dataset MinMaxScaler RobustScaler Scaler StandardScaler chronologicalSplit csv from generator minMaxScaler robustScaler standardScaler statistics windows',
   ],
   [weft.datasets, 'breastCancer cifar10 diabetes digits fashionMnist iris mnist wine'],
   [

@@ -494,15 +494,15 @@ if (isProgram(import.meta.url)) {
   test('a whole network of bytes in one program equals its layers one by one', async () => {
     const next = generator(9)
     const bytes = (n: number, low: number): number[] => Array.from({ length: n }, () => Math.floor(low + next() * 255))
-    const images = tensor(Uint8Array.from(bytes(3 * 12 * 13, 0)), [3, 12, 13, 1])
-    const kernel = tensor(Int8Array.from(bytes(9 * 20, -127)), [3, 3, 1, 20])
-    const dense2 = tensor(Int8Array.from(bytes(500 * 10, -127)), [500, 10])
+    const images = tensor(Uint8Array.from(bytes(3 * 12 * 23, 0)), [3, 12, 23, 1])
+    const kernel = tensor(Int8Array.from(bytes(9 * 20, -127)), [3, 3, 1, 20]) // pooled: [3, 5, 10, 20]
+    const dense2 = tensor(Int8Array.from(bytes(1000 * 10, -127)), [1000, 10])
     const bias = new Float32Array(20).fill(0.3)
     const scales = Float32Array.from({ length: 20 }, (_, i) => (i % 3 === 2 ? -0.01 : 0.01)) // results fall as sums grow
     const network = (t: Tensor): Tensor => {
       const input = { scale: 1 / 255, zeroPoint: 7 }
       const h = int8Conv2d(t, kernel, { scale: scales, bias, input, output: { scale: 0.04, zeroPoint: 20 }, activation: 'relu' })
-      return int8Dense(maxPool2d(h).reshape([3, 500]), dense2, { scale: [0.02], input: { scale: 0.04, zeroPoint: 20 } })
+      return int8Dense(maxPool2d(h).reshape([3, 1000]), dense2, { scale: [0.02], input: { scale: 0.04, zeroPoint: 20 } })
     }
     assert.equal(await valuesOf(jit(network)(images)), await valuesOf(network(images)))
   })

@@ -159,6 +159,55 @@ def fft():
     return rows
 
 
-made = [einsum, resize, ctc, figures, curves, convolutions, gelu, focal, fft]
+def optimizers():
+    """The formulas of Keras 3 in float64: 12 updates of w and b of test/model/optimizers.test.ts."""
+    rate = float(np.float32(0.05))
+
+    def adafactor(state, x, g, t, relative, threshold):
+        speed = (min(rate, 1 / math.sqrt(t)) if relative else rate) * max(1e-3, math.sqrt(np.mean(x**2)))
+        beta, squares = 1 - t**-0.8, g**2 + 1e-30
+        if x.ndim >= 2:
+            state["r"] = beta * state.get("r", 0) + (1 - beta) * squares.mean(-1)
+            state["c"] = beta * state.get("c", 0) + (1 - beta) * squares.mean(-2)
+            v = (state["r"] / state["r"].mean(-1, keepdims=True))[..., None] * state["c"][..., None, :]
+        else:
+            v = state["v"] = beta * state.get("v", 0) + (1 - beta) * squares
+        u = g / np.sqrt(v)
+        return x - speed * u / max(1, math.sqrt(np.mean(u**2)) / threshold)
+
+    def muon(state, x, g, t, nesterov, decay):
+        x = x * (1 - rate * decay)
+        if x.ndim < 2:
+            state["m"] = 0.9 * state.get("m", 0) + 0.1 * g
+            state["v"] = 0.999 * state.get("v", 0) + 0.001 * g**2
+            speed = 0.1 * rate * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+            return x - speed * state["m"] / (np.sqrt(state["v"]) + 1e-7)
+        state["m"] = 0.95 * state.get("m", 0) + g
+        m = g + 0.95 * state["m"] if nesterov else state["m"]
+        tall = m.shape[0] > m.shape[1]
+        y = m.T if tall else m
+        y = y / (np.linalg.norm(y) + 1e-7)
+        for _ in range(6):
+            a = y @ y.T
+            y = 3.4445 * y + (-4.775 * a + 2.0315 * a @ a) @ y
+        return x - rate * math.sqrt(max(1, m.shape[0] / m.shape[1])) * (y.T if tall else y)
+
+    def trained(rule, *options):
+        w, b = np.array([[0.3, -1.2, 2.5], [0.01, 0.7, -0.4]]), np.array([1.5, -0.5])
+        kept = {}, {}
+        for t in range(1, 13):
+            gw, gb = 2 * (w - 1), (b + 2) ** 3
+            w, b = rule(kept[0], w, gw, t, *options), rule(kept[1], b, gb, t, *options)
+        return flat(w) + flat(b)
+
+    return {
+        "adafactor": trained(adafactor, True, 1),
+        "adafactorPlain": trained(adafactor, False, 0.5),
+        "muon": trained(muon, True, 0.1),
+        "muonPlain": trained(muon, False, 0),
+    }
+
+
+made = [einsum, resize, ctc, figures, curves, convolutions, gelu, focal, fft, optimizers]
 with open(os.path.join(os.path.dirname(__file__), "torch_values.json"), "w") as file:
     file.write("{\n" + ",\n".join(f'"{f.__name__}": {json.dumps(f())}' for f in made) + "\n}\n")

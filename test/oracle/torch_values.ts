@@ -18,6 +18,7 @@ export interface Recorded {
   convolutions: { strides: number; shape: number[]; values: number[] }[]
   gelu: number[]
   focal: Record<'binary' | 'weighted' | 'categorical', number[]>
+  optimizers: Record<'adafactor' | 'adafactorPlain' | 'muon' | 'muonPlain', number[]>
   fft: { n: number; real: number[]; imaginary: number[]; inverse: number[] }[]
 }
 

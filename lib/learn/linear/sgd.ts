@@ -118,6 +118,9 @@ export async function descend(
   const typical = Math.sqrt(1 / Math.sqrt(alpha))
   const first = (typical / Math.max(1, loss.slope(-typical, 1))) * alpha
   const order = Int32Array.from({ length: rows }, (_, row) => row)
+  // what a model without coefficients loses: steps that were too long end above it
+  let without = 0
+  for (let row = 0; row < rows; row++) without += weights[row]! * loss.value(0, targets[row]!)
   let [length, step, best, stale] = [eta0, 1, Number.POSITIVE_INFINITY, 0]
   for (let pass = 1; pass <= maxIter; pass++) {
     if (shuffle) random.shuffle(order)
@@ -157,7 +160,7 @@ export async function descend(
     stale = tol !== null && sum > best - tol * rows ? stale + 1 : 0
     best = Math.min(best, sum)
     if (tol !== null && stale >= nIterNoChange) {
-      if (learningRate !== 'adaptive' || length <= 1e-6) return { coef, intercept, iterations: pass, converged: true }
+      if (learningRate !== 'adaptive' || length <= 1e-6) return { coef, intercept, iterations: pass, converged: sum <= without }
       length /= 5
       stale = 0
     }

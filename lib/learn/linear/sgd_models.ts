@@ -51,7 +51,7 @@ const REGRESSOR: OptionTable<SgdRegressorOptions> = {
   epsilon: 'number',
 }
 const unfinished = (maxIter: number): string =>
-  `not converged after ${maxIter} passes. Scale the features with standardScaler(), or raise maxIter`
+  `not converged after ${maxIter} passes. Scale the features with standardScaler(), lower eta0, or raise maxIter`
 
 interface FittedPlanes extends Planes {
   iterations: number
@@ -92,7 +92,7 @@ export class SgdClassifier extends LinearClassifier<SgdClassifierOptions, Fitted
       intercept: Float64Array.from(found, ({ intercept }) => intercept),
       iterations: Math.max(...found.map(({ iterations }) => iterations)),
     }
-    if (found.some(({ converged }) => !converged)) this.warn('WEFT_CONVERGENCE', unfinished(this.params.maxIter))
+    if (found.some(({ converged }) => !converged)) this.warn('WEFT_CONVERGENCE', unfinished(this.learned.iterations))
     return this
   }
 
@@ -143,7 +143,7 @@ export class SgdRegressor extends LinearModel<SgdRegressorOptions, FittedLine> {
   }
 
   protected override async solve(x: Matrix, y: Float64Array, weights: Float64Array | undefined): Promise<FittedLine> {
-    const { loss, epsilon, seed, maxIter } = this.params
+    const { loss, epsilon, seed } = this.params
     const found = await descend(
       'sgdRegressor.fit',
       x,
@@ -153,7 +153,7 @@ export class SgdRegressor extends LinearModel<SgdRegressorOptions, FittedLine> {
       this.params,
       new Random(seed),
     )
-    if (!found.converged) this.warn('WEFT_CONVERGENCE', unfinished(maxIter))
+    if (!found.converged) this.warn('WEFT_CONVERGENCE', unfinished(found.iterations))
     return { coef: found.coef, intercept: found.intercept, iterations: found.iterations }
   }
 }

@@ -8,6 +8,7 @@ import { meanAbsoluteError, r2Score, rootMeanSquaredError } from '../metrics/reg
 import { type ClassificationReport, classificationReport } from '../metrics/report.js'
 import type { Targets } from '../metrics/targets.js'
 import type { MatrixLike } from '../matrix.js'
+import { tellsProbabilities } from '../selection/cross_validation.js'
 import type { ScoredModel } from './scored.js'
 
 /** A metric with its interval, beside what a model without knowledge reaches. */
@@ -48,18 +49,11 @@ export interface FigureOptions {
   readonly resamples: number
 }
 
-/** Probabilities where the model has them: a support-vector machine may not. */
-async function probabilitiesOf(model: ScoredModel, x: MatrixLike): Promise<number[][] | undefined> {
-  const { probability } = ((model as { getParams?(): object }).getParams?.() ?? {}) as { probability?: unknown }
-  if (typeof model.predictProba !== 'function' || probability === false) return undefined
-  return await model.predictProba(x)
-}
-
 export async function classFigures(model: ScoredModel, x: MatrixLike, y: LabelsLike, options: FigureOptions): Promise<ClassFigures> {
   const predicted = (await model.predict(x)) as Label[]
   const truth = await readLabelList('report', y, predicted.length)
   const classes = model.classes ?? [...new Set([...truth, ...predicted])].sort()
-  const probabilities = await probabilitiesOf(model, x)
+  const probabilities = tellsProbabilities(model) ? await model.predictProba!(x) : undefined
   const counts = classes.map((label) => truth.filter((own) => own === label).length)
   const most = classes[counts.indexOf(Math.max(...counts))]!
   const guess = truth.map(() => most)

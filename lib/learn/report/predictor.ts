@@ -10,7 +10,7 @@ import { isShaped, type ShapedArray } from '../../data/host.js'
 import { type AnyModel, Model } from '../../model/model.js'
 import { cast } from '../../ops/index.js'
 import type { Label } from '../matrix.js'
-import { isClassifier } from '../selection/cross_validation.js'
+import { isClassifier, tellsProbabilities } from '../selection/cross_validation.js'
 
 /** Rows of numbers that a network or a model of weftjs/learn takes. */
 export type Samples = Tensor | ShapedArray | TypedArray | readonly unknown[]
@@ -33,6 +33,25 @@ export interface Predictor {
   /** Classes of the outputs, where they are known. */
   readonly classes: readonly Label[] | undefined
   predict(x: Tensor): Promise<Outputs>
+  /** The outputs of rows in float64: models of weftjs/learn read them as they are, networks as float32. */
+  predictRows(data: Float64Array, columns: number): Promise<Outputs>
+}
+
+/** A predictor that reads Tensors alone. */
+function ofTensors(predict: (x: Tensor) => Promise<Outputs>): Pick<Predictor, 'output' | 'classes' | 'predict' | 'predictRows'> {
+  return {
+    output: 'output',
+    classes: undefined,
+    predict,
+    async predictRows(data, columns) {
+      const x = tensor(Float32Array.from(data), { shape: [data.length / columns, columns] })
+      try {
+        return await predict(x)
+      } finally {
+        x.dispose()
+      }
+    },
+  }
 }
 
 /** The samples as a Tensor; `own` says whether it was made here, and must be disposed. */
@@ -80,32 +99,30 @@ export function predictorOf(what: string, model: unknown): Predictor {
   if (model instanceof Model) {
     if (model.outputNames.length !== 1)
       throw new WeftError('ERR_ARGUMENT', `${what}: the model has ${model.outputNames.length} outputs, one is expected`)
-    return {
-      output: 'output',
-      classes: undefined,
-      predict: async (x) => outputsOf(what, await (model as unknown as { predict(x: Tensor): Promise<unknown> }).predict(x)),
-    }
+    return ofTensors(async (x) => outputsOf(what, await (model as unknown as { predict(x: Tensor): Promise<unknown> }).predict(x)))
   }
   const own = model as {
     predict?(x: unknown): Promise<unknown>
     predictProba?(x: unknown): Promise<unknown>
     decisionFunction?(x: unknown): Promise<unknown>
-    getParams?(): { probability?: unknown }
     classes?: readonly Label[]
   } | null
   if (typeof model === 'function') {
     const call = model as (x: Tensor) => unknown
-    return { output: 'output', classes: undefined, predict: async (x) => outputsOf(what, await call(x)) }
+    return ofTensors(async (x) => outputsOf(what, await call(x)))
   }
   if (typeof own !== 'object' || own === null || typeof own.predict !== 'function')
     throw new WeftError('ERR_ARGUMENT', `${what}: expected a network, a model of weftjs/learn or a function, got ${show(model)}`)
   const classes = isClassifier(own) ? own.classes : undefined
-  // a support-vector machine has probabilities only where they were asked for
-  const hasProba = typeof own.predictProba === 'function' && own.getParams?.().probability !== false
-  if (classes && hasProba) return { output: 'probability', classes, predict: async (x) => outputsOf(what, await own.predictProba!(x)) }
-  if (classes && typeof own.decisionFunction === 'function')
-    return { output: 'decision', classes, predict: async (x) => outputsOf(what, await own.decisionFunction!(x)) }
-  return { output: 'prediction', classes, predict: async (x) => outputsOf(what, await own.predict!(x)) }
+  const ofModel = (output: Predictor['output'], call: (x: unknown) => Promise<unknown>): Predictor => ({
+    output,
+    classes,
+    predict: async (x) => outputsOf(what, await call(x)),
+    predictRows: async (data, columns) => outputsOf(what, await call({ data, shape: [data.length / columns, columns] })),
+  })
+  if (classes && tellsProbabilities(own)) return ofModel('probability', (x) => own.predictProba!(x))
+  if (classes && typeof own.decisionFunction === 'function') return ofModel('decision', (x) => own.decisionFunction!(x))
+  return ofModel('prediction', (x) => own.predict!(x))
 }
 
 /** The place of the largest output of each row; of one output 0. */

@@ -9,10 +9,14 @@ import { type Scored, scorerOf, type Scoring } from '../metrics/scorers.js'
 import { checkStep, type LooseStep, type Step } from '../preprocessing/steps.js'
 import type { PipelineInput } from '../preprocessing/pipeline.js'
 import { type Rowed, rowCount, takeRows } from './rows.js'
-import { type Groups, kFold, type Split, type Splitter, stratifiedKFold } from './split.js'
+import { type Groups, kFold, type Split, type Splitter, splitOf, stratifiedKFold } from './split.js'
 
 /** A number of folds (of classes in even shares for classifiers), a splitter, or the splits themselves. */
-export type CrossValidation = number | Splitter | readonly Split[]
+export type CrossValidation = number | Splitter | readonly RowSplit[]
+/** Row numbers to train and to test with. */
+export type RowSplit =
+  | { readonly train: ArrayLike<number>; readonly test: ArrayLike<number> }
+  | readonly [ArrayLike<number>, ArrayLike<number>]
 
 export interface CrossValidationOptions {
   /** Default 5. */
@@ -36,12 +40,20 @@ export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
 /** A model with fit() and score(). */
 export type Candidate = Step
 
-/** The last step of a pipeline, or the model itself. */
-const lastOf = (model: unknown): object => {
-  const { steps } = model as { steps?: readonly (readonly [string, object])[] }
-  return Array.isArray(steps) && steps.length > 0 ? lastOf(steps.at(-1)![1]) : (model as object)
+/** The last step of a pipeline, what a search tries, or the model itself. */
+function lastOf(model: unknown): object {
+  const own = model as { kind?: unknown; steps?: readonly (readonly [string, object])[]; getParams?(): { estimator?: object } }
+  if (Array.isArray(own.steps) && own.steps.length > 0) return lastOf(own.steps.at(-1)![1])
+  const { estimator } = own.getParams?.() ?? {}
+  return typeof estimator === 'object' && estimator !== null ? lastOf(estimator) : own
 }
 export const isClassifier = (model: unknown): boolean => 'classes' in lastOf(model)
+
+/** Whether the model has probabilities: a support-vector machine has them only where they were asked for. */
+export function tellsProbabilities(model: unknown): boolean {
+  const last = lastOf(model) as { predictProba?: unknown; getParams?(): { probability?: unknown } }
+  return typeof last.predictProba === 'function' && last.getParams?.().probability !== false
+}
 
 /** The splits that `cv` says. */
 export function splitsOf(what: string, model: unknown, x: Rowed, y: LabelsLike | undefined, options: CrossValidationOptions): Split[] {
@@ -52,16 +64,20 @@ export function splitsOf(what: string, model: unknown, x: Rowed, y: LabelsLike |
   }
   const list = typeof (cv as Splitter | null)?.split === 'function' ? (cv as Splitter).split(x, y as Groups, groups) : cv
   const n = rowCount(what, x)
-  const good = (rows: unknown): boolean => {
+  const good = (rows: unknown): rows is ArrayLike<number> => {
     const own = rows as ArrayLike<number> | undefined
-    return typeof own === 'object' && own.length > 0 && Array.from(own).every((row) => isInteger(row, 0, n - 1))
+    return typeof own === 'object' && own !== null && own.length > 0 && Array.from(own).every((row) => isInteger(row, 0, n - 1))
   }
-  if (!Array.isArray(list) || list.length === 0 || !list.every((split) => good((split as Split)?.train) && good((split as Split)?.test)))
+  const found = (Array.isArray(list) ? (list as readonly RowSplit[]) : []).flatMap((split): Split[] => {
+    const { train, test } = 'train' in split ? split : { train: split[0], test: split[1] }
+    return good(train) && good(test) ? [splitOf(Array.from(train), Array.from(test))] : []
+  })
+  if (found.length === 0 || found.length !== (list as readonly unknown[]).length)
     throw new WeftError(
       'ERR_ARGUMENT',
       `${what}: cv is a number, a splitter, or a list of { train, test } of row numbers below ${n}, got ${show(cv)}`,
     )
-  return list as Split[]
+  return found
 }
 
 export function checkData(what: string, x: unknown, y: unknown): void {

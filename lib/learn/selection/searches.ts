@@ -11,7 +11,7 @@ import { isClassifier } from './cross_validation.js'
 import { RandomState } from './random.js'
 import { type Rowed, rowCount } from './rows.js'
 import { type Round, SEARCH, Search, type SearchOptions, topOf } from './search.js'
-import type { Split } from './split.js'
+import { type Split, splitOf } from './split.js'
 
 /** Tries every combination of the values: gridSearch(model, { C: [0.1, 1, 10] }). Of a pipeline: { svc__C: [...] }. */
 export function gridSearch(model: Step, grid: ParamGrid, options: SearchOptions = {}): Search {
@@ -113,5 +113,5 @@ function sample({ train, test }: Split, share: number, random: RandomState): Spl
     const order = random.permutation(rows.length)
     return Array.from(order.subarray(0, Math.max(1, Math.floor(share * rows.length))), (i) => rows[i]!)
   }
-  return { train: some(train), test: some(test) }
+  return splitOf(some(train), some(test))
 }

@@ -7,10 +7,13 @@ import { classesOf, type Label, labelsOf, type Targets } from '../metrics/target
 import { RandomState } from './random.js'
 import { type Rowed, rowCount } from './rows.js'
 
-/** Row numbers of one split. */
-export interface Split {
-  readonly train: number[]
-  readonly test: number[]
+/** Row numbers of one split: { train, test }, which can be taken apart as [train, test] too. */
+export type Split = readonly [train: number[], test: number[]] & { readonly train: number[]; readonly test: number[] }
+
+/** @internal */
+export function splitOf(train: number[], test: number[]): Split {
+  const named = { train: { value: train }, test: { value: test } }
+  return Object.defineProperties([train, test], named) as unknown as Split
 }
 
 /** Classes, or groups, of the samples. */
@@ -52,7 +55,7 @@ function enough(what: string, nSplits: number, n: number, of: string): void {
 function complement(n: number, test: Iterable<number>): Split {
   const inTest = new Uint8Array(n)
   for (const row of test) inTest[row] = 1
-  const split: Split = { train: [], test: [] }
+  const split = splitOf([], [])
   for (let row = 0; row < n; row++) (inTest[row] ? split.test : split.train).push(row)
   return split
 }
@@ -219,7 +222,7 @@ export function timeSeriesSplit(options: TimeSeriesSplitOptions = {}): Splitter 
         const begin = n - (nSplits - i) * size
         const end = begin - gap
         const from = Math.max(0, end - most)
-        return { train: range(from, end), test: range(begin, begin + size) }
+        return splitOf(range(from, end), range(begin, begin + size))
       })
     },
   }

@@ -101,7 +101,9 @@ async function inWorkers(context: TrialContext, trials: readonly Trial[]): Promi
         const at = next++
         outcomes[at] = await new Promise<Outcome>((resolve, reject) => {
           settle = { resolve, reject }
-          worker.postMessage(trials[at])
+          const { params, split } = trials[at]!
+          // names of a list are not sent
+          worker.postMessage({ params, split: { train: split.train, test: split.test } })
         })
       }
     } finally {

@@ -28,7 +28,7 @@ constexpr int64_t rows_ahead = 32;
 template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline)) void run_tile(const PairTile& tile) {
   const Mask last = tile.last;
   Vec c[rows][vectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int j = 0; j < vectors; j++) {
     Vec start{};
     if (tile.bias) start = j == vectors - 1 ? load_masked(tile.bias + j * width, last) : load(tile.bias + j * width);
@@ -41,7 +41,7 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
   for (int64_t p = 0; p < tile.pairs; p++) {
     __m512i bv[vectors];
     if constexpr (packed) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < vectors; j++) bv[j] = _mm512_loadu_si512(b + j * width);
       b += pair_columns;
     } else {
@@ -52,7 +52,7 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
           __builtin_prefetch(from + (rows_ahead + row) * tile.b_row + pair_columns - 1, 0, 3);
         }
       }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < vectors; j++) {
         const Mask columns = j == vectors - 1 ? last : Mask(0xffff), below = single ? Mask(0) : columns;
         bv[j] = pairs_of(load_masked(from + j * width, columns), load_masked(from + tile.b_row + j * width, below));
@@ -64,7 +64,7 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
       const __m512i av = _mm512_set1_epi32(int(a[i]));
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < vectors; j++) c[i][j] = _mm512_dpbf16_ps(c[i][j], (__m512bh)av, (__m512bh)bv[j]);
     }
     a += rows;
@@ -72,7 +72,7 @@ template <int rows, int vectors, bool packed> WEFT_PAIRS __attribute__((noinline
   float* to = tile.c;
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++, to += tile.c_row) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < vectors; j++) {
       const Mask columns = j == vectors - 1 ? last : Mask(0xffff);
       Vec v = c[i][j];
@@ -92,6 +92,7 @@ template <int vectors, bool packed, int... row> constexpr auto kernels(std::inte
 
 void multiply_pairs(const PairTile& tile, int rows, int vectors) {
   constexpr auto heights = std::make_integer_sequence<int, tile_rows>();
+  if (vectors == 8) return run_tile<1, 8, false>(tile);
   if (vectors == 4) {
     static constexpr auto wide = kernels<4, false>(std::make_integer_sequence<int, most_wide_rows>());
     return wide[size_t(rows - 1)](tile);

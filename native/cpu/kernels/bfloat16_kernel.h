@@ -31,10 +31,13 @@ struct PairTile {
   bool relu = false;
 };
 
-/** Tiles of so few rows can have four vectors of columns, so that more sums are under way. Their b is not packed. */
+/**
+ * Tiles of so few rows can have four vectors of columns, so that more sums are under way; a single row can have eight,
+ * so that longer stretches of b are read. Their b is not packed.
+ */
 constexpr int most_wide_rows = 3;
 
-/** Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns, or of few rows and 4 vectors. */
+/** Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns, or of few rows and 4 or 8 vectors. */
 void multiply_pairs(const PairTile& tile, int rows, int vectors);
 
 /** to[p * pitch + i] = pair p of row i: of rows <= width rows that lie `stride` apart, `length` elements each. */

@@ -62,8 +62,8 @@ void multiply(Product<float> p, int64_t block_pairs, Packed packed) {
     const int64_t k0 = 2 * block * block_pairs, length = std::min(2 * block_pairs, p.k - k0), pairs = (length + 1) / 2;
     pack_rows({p.a.data + k0 * p.a.column, p.a.row, p.a.column}, p.m, length, packed.a);
     for (int64_t j = 0, columns = 0; j < p.n; j += columns) {
-      const bool wide = p.m <= most_wide_rows && p.b.column == 1 && p.n - j >= 2 * pair_columns;
-      columns = wide ? 2 * pair_columns : std::min(pair_columns, p.n - j);
+      const int64_t widest = p.b.column != 1 || p.m > most_wide_rows ? 1 : p.m > 1 || p.n - j < 4 * pair_columns ? 2 : 4;
+      columns = std::min(p.n - j, (p.n - j < 2 * pair_columns ? 1 : widest) * pair_columns);
       const Matrix<float> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
       const int vectors = vectors_for<float>(columns);
       PairTile tile;

@@ -211,9 +211,8 @@ struct BindConvPoolGrad {
       };
     }
     if constexpr (sizeof(T) == 4) {
-#if WEFT_LEVEL > 0
-      if (!dx.used() && fits_first_layer_grad(s.conv, s.pool_h, s.pool_w)) return bind_first_layer_grad(call, s.conv, s.ph, s.pw);
-#endif
+      if constexpr (has_patches)
+        if (!dx.used() && fits_first_layer_grad(s.conv, s.pool_h, s.pool_w)) return bind_first_layer_grad(call, s.conv, s.ph, s.pw);
       if (SparsePooledConvGrad::fits(s)) return bind<T, SparsePooledConvGrad>(call, s);
     }
     return bind<T, PooledConvGrad<T>>(call, s);

@@ -62,7 +62,8 @@ template <class T> struct ProductPlan {
     }
     const int64_t rows = std::min(s.m, (row_tiles + row_chunks - 1) / row_chunks * tile_rows), columns = s.n / column_chunks;
     far = !s.transposed_b && is_far<T>(s.m, s.n, s.k);
-    const bool shared_b = far || s.transposed_b || (s.m > few_rows && s.n > wide);  // by so many tiles that packing it pays
+    const bool far_b = s.k * s.n * bytes > second_level_cache;
+    const bool shared_b = far || s.transposed_b || (s.n > wide && s.m > (far_b ? few_rows : 3 * tile_rows));  // packing it pays
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
     far = far && panels;

@@ -89,7 +89,7 @@ template <int sums> void short_sums(const float* a, const float* b, float* c, in
         transpose_square(turned[v] + first);
       }
     }
-    const auto multiply_rows = [&]<int rows>(int64_t i) {
+    const auto multiply_rows = [&]<int rows, bool whole>(int64_t i) {
       Vec sum[rows][vectors] = {};
 #pragma GCC unroll 16
       for (int p = 0; p < sums; p++)
@@ -98,11 +98,19 @@ template <int sums> void short_sums(const float* a, const float* b, float* c, in
           for (int v = 0; v < vectors; v++) sum[r][v] = fma(factor, turned[v][p], sum[r][v]);
         }
       for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) store_masked(c + (i + r) * n + j + v * width, sum[r][v], lanes[v]);
+        for (int v = 0; v < vectors; v++) {
+          float* to = c + (i + r) * n + j + v * width;
+          if constexpr (whole) store(to, sum[r][v]);
+          else store_masked(to, sum[r][v], lanes[v]);
+        }
     };
     int64_t i = 0;
-    for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once>(i);
-    for (; i < m; i++) multiply_rows.template operator()<1>(i);
+    // a masked store costs more than the sums of a few terms
+    if constexpr (tile_shapes.masks_cost)
+      if (end - j >= vectors * width)
+        for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once, true>(i);
+    for (; i + rows_at_once <= m; i += rows_at_once) multiply_rows.template operator()<rows_at_once, false>(i);
+    for (; i < m; i++) multiply_rows.template operator()<1, false>(i);
   }
 }
 

@@ -135,10 +135,10 @@ template <class T> using Kernel = void (*)(const MicroTile<T>&);
 
 /**
  * Adjacent rows are strided ones with stride 1, but addressed at less cost. With 4 vectors and more the multipliers
- * hide that.
+ * hide that, and a single vector is rare.
  */
 template <int rows, int vectors, Beside beside, bool whole> void run_rows(const MicroTile<float>& tile) {
-  if constexpr (vectors <= 2)
+  if constexpr (vectors == 2)
     if (tile.a_row == 1) return run_tile<float, rows, vectors, Rows::adjacent, beside, whole>(tile);
   run_tile<float, rows, vectors, Rows::strided, beside, whole>(tile);
 }
@@ -155,7 +155,8 @@ template <int rows, int vectors> void run_any(const MicroTile<float>& tile) {
   if constexpr (vectors == 2) {
     if constexpr (tiles_keep<float> && rows >= least_keeping_rows)
       if (tile.keep_a || tile.keep_b) return run_beside<rows, vectors, Beside::keep>(tile);
-    if (tile.k * tile.inner * tile.outer >= long_enough) return run_beside<rows, vectors, Beside::fetch>(tile);
+    if constexpr (tiles_keep<float>)
+      if (tile.k * tile.inner * tile.outer >= long_enough) return run_beside<rows, vectors, Beside::fetch>(tile);
   }
   run_beside<rows, vectors, Beside::nothing>(tile);
 }

@@ -36,8 +36,11 @@ template <class T> struct MicroTile {
 constexpr int tile_rows = tile_shapes.rows, gathered_rows = tile_shapes.gathered_rows;
 template <class T> constexpr int64_t tile_columns = 2 * lanes_of<T>;
 
-/** Whether tiles of T can keep what they read: the portable level has no masked stores, and float64 has few kernels. */
-template <class T> constexpr bool tiles_keep = WEFT_LEVEL > 0 && sizeof(T) == 4;
+/**
+ * Whether tiles of T can keep what they read and fetch what comes next: the portable level has no masked stores and
+ * waits for its sums, and float64 has few kernels.
+ */
+template <class T> constexpr bool tiles_keep = tile_shapes.keep && sizeof(T) == 4;
 /** The first of several tiles that for_tiles() cuts has so many rows at least. */
 constexpr int least_keeping_rows = (tile_rows + 1) / 2;
 

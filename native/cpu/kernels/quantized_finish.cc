@@ -74,8 +74,12 @@ void fill_values(uint8_t* to, int64_t n, int32_t value) {
 }
 
 WEFT_BINDER Finish::Finish(Call& call, int64_t n)
-    : scale_(call.in[2]), bias_(call.in.size() > 3 ? call.in[3] : View{}), n_(n), input_(range_attribute(call, "input")),
-      output_(range_attribute(call, "output")), activation_(activation_named(call.attrs.text("activation"))) {
+    : scale_(call.in[2]),
+      bias_(call.in.size() > 3 ? call.in[3] : View{}),
+      n_(n),
+      input_(range_attribute(call, "input")),
+      output_(range_attribute(call, "output")),
+      activation_(activation_named(call.attrs.text("activation"))) {
   columns_ = call.scratch(size_t(2 * padded() + sums_row) * sizeof(float));  // vectors may reach beyond the end
 }
 
@@ -131,6 +135,15 @@ static WEFT_INLINE void store_row_of_bytes(uint8_t* to, const Vec (&y)[sums_row 
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(bytes, order));
 #else
+#if WEFT_LEVEL == 2
+  // where the zero point is 0, a saturating conversion does the rest; what int32 cannot hold counts as large there
+  if (zero[0] == 0) {
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * width), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(max(y[i], low))));
+    return;
+  }
+#endif
 #pragma GCC unroll 2
   for (int i = 0; i < sums_row / width; i++) store_low_bytes(to + i * width, nearest_integer(min(max(y[i], low), high)) + zero);
 #endif

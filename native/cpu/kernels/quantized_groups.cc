@@ -17,9 +17,7 @@ struct Strip {
 };
 
 /** A table of what the 16 values of 4 bits stand for. */
-template <int... value> WEFT_INLINE Vec signed_values(std::integer_sequence<int, value...>) {
-  return Vec{float(value % 16 - 8)...};
-}
+template <int... value> WEFT_INLINE Vec signed_values(std::integer_sequence<int, value...>) { return Vec{float(value % 16 - 8)...}; }
 
 /** The first `used` of `width` bytes, as 32-bit integers. */
 template <bool is_signed> WEFT_INLINE IVec load_bytes_wide(const uint8_t* p, int used) {
@@ -110,7 +108,16 @@ template <int bits, int rows, int vectors> __attribute__((noinline)) void multip
 
 constexpr int64_t wide = 8 * width, pair = 2 * width;
 
-template <int bits> WEFT_BINDER Step bind(Call& call) {
+/** The variants for 4 rows, for a wide strip of one row, and for what is left of a row. */
+struct Variants {
+  void (*rows)(const Strip&);
+  void (*wide)(const Strip&);
+  void (*rest)(const Strip&);
+};
+template <int bits> constexpr Variants variants_for{multiply_strip<bits, 4, 2>, multiply_strip<bits, 1, 8>, multiply_strip<bits, 1, 1>};
+
+KERNEL(cpu, groupedDense) {
+  const Variants variants = call.attrs.integer("bits") == 4 ? variants_for<4> : variants_for<8>;
   const View x = call.in[0], w = call.in[1], scale = call.in[2], y = call.out[0];
   const View bias = call.in.size() > 3 ? call.in[3] : View{};
   const int64_t m = x.dim(0), k = x.dim(1), n = y.dim(1), group = call.attrs.integer("groupSize");
@@ -137,21 +144,19 @@ template <int bits> WEFT_BINDER Step bind(Call& call) {
         int64_t row = 0;
         for (; row + 4 <= m; row += 4) {
           int64_t j = first;
-          for (; j + pair <= stop; j += pair) multiply_strip<bits, 4, 2>(at(row, j, width));
+          for (; j + pair <= stop; j += pair) variants.rows(at(row, j, width));
           for (; j < stop; j += width)
-            for (int i = 0; i < 4; i++) multiply_strip<bits, 1, 1>(at(row + i, j, int(std::min<int64_t>(width, stop - j))));
+            for (int i = 0; i < 4; i++) variants.rest(at(row + i, j, int(std::min<int64_t>(width, stop - j))));
         }
         for (; row < m; row++) {
           int64_t j = first;
-          for (; j + wide <= stop; j += wide) multiply_strip<bits, 1, 8>(at(row, j, width));
-          for (; j < stop; j += width) multiply_strip<bits, 1, 1>(at(row, j, int(std::min<int64_t>(width, stop - j))));
+          for (; j + wide <= stop; j += wide) variants.wide(at(row, j, width));
+          for (; j < stop; j += width) variants.rest(at(row, j, int(std::min<int64_t>(width, stop - j))));
         }
       }
     });
   };
 }
-
-KERNEL(cpu, groupedDense) { return call.attrs.integer("bits") == 4 ? bind<4>(call) : bind<8>(call); }
 
 }  // namespace
 }  // namespace weft::cpu::WEFT_ISA

@@ -152,6 +152,57 @@ template <int rows, int panels> WEFT_QUADS __attribute__((noinline)) void multip
     for (int p = 0; p < panels; p++) _mm512_storeu_si512(tile.sums + i * sums_row + p * panel_columns, sum[i][p]);
 }
 
+/** Sums and what is the largest of them up to now: both stay in registers. */
+template <int rows> WEFT_QUADS __attribute__((noinline)) void pool_quads(const ByteTile& tile, int64_t below, int64_t right) {
+  constexpr int panels = 2;
+  const int64_t panel = tile.outer * tile.inner * tile.quads * panel_columns * quad, row = tile.a_row;
+  __mmask16 negative[panels];
+  __m512i best[rows][panels];
+#pragma GCC unroll 2
+  for (int p = 0; p < panels; p++) {
+    negative[p] = _mm512_movepi32_mask(_mm512_loadu_si512(tile.pooled + p * panel_columns));
+#pragma GCC unroll 7
+    for (int i = 0; i < rows; i++) best[i][p] = _mm512_mask_set1_epi32(_mm512_set1_epi32(INT32_MIN), negative[p], INT32_MAX);
+  }
+  for (int place = 0; place < 4; place++) {
+    __m512i sum[rows][panels];
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++) {
+      const __m512i start = tile.start ? _mm512_loadu_si512(tile.start + p * panel_columns) : _mm512_setzero_si512();
+#pragma GCC unroll 7
+      for (int i = 0; i < rows; i++) sum[i][p] = start;
+    }
+    const uint8_t* from = tile.a + place / 2 * below + place % 2 * right;
+    const int8_t* b = tile.b;
+    for (int64_t outer = 0; outer < tile.outer; outer++)
+      for (int64_t inner = 0; inner < tile.inner; inner++) {
+        const uint8_t* a = from + outer * tile.a_outer + inner * tile.a_inner;
+        for (int64_t q = 0; q < tile.quads; q++, a += quad, b += panel_columns * quad) {
+          const __m512i first = _mm512_loadu_si512(b), second = _mm512_loadu_si512(b + panel);
+#pragma GCC unroll 7
+          for (int i = 0; i < rows; i++) {
+            int32_t bits;
+            std::memcpy(&bits, a + i * row, sizeof bits);
+            const __m512i value = _mm512_set1_epi32(bits);
+            sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], value, first);
+            sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], value, second);
+          }
+        }
+      }
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++)
+#pragma GCC unroll 7
+      for (int i = 0; i < rows; i++) {
+        const __m512i before = best[i][p];
+        best[i][p] = _mm512_mask_min_epi32(_mm512_max_epi32(sum[i][p], before), negative[p], sum[i][p], before);
+      }
+  }
+#pragma GCC unroll 7
+  for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+    for (int p = 0; p < panels; p++) _mm512_storeu_si512(tile.sums + i * sums_row + p * panel_columns, best[i][p]);
+}
+
 template <int panels> void multiply_quads(const ByteTile& tile, int rows) {
   ByteTile part = tile;
   for (int left = rows; left > 0;) {
@@ -189,12 +240,22 @@ void multiply_bytes(const ByteTile& tile, int rows, int panels) {
   multiply_widened(tile, rows, panels);
 }
 
+void multiply_pooled([[maybe_unused]] const ByteTile& tile, [[maybe_unused]] int64_t below, [[maybe_unused]] int64_t right) {
+#if WEFT_LEVEL == 2
+  pool_quads<7>(tile, below, right);
+#endif
+}
+
 int8_t* pack_bytes(const int8_t* b, int64_t row, int64_t length, int64_t columns, int8_t* to) {
   constexpr auto sixteen = std::make_integer_sequence<int, 16>();
   constexpr auto eight = std::make_integer_sequence<int, 8>();
   for (int64_t p = 0; p < length; p += quad, to += panel_columns * quad) {
     Row r[4] = {};
-    for (int64_t i = 0; i < std::min(quad, length - p); i++) std::memcpy(&r[i], b + (p + i) * row, size_t(columns));
+    for (int64_t i = 0; i < std::min(quad, length - p); i++) {
+      const int8_t* from = b + (p + i) * row;
+      if (columns == panel_columns) std::memcpy(&r[i], from, sizeof(Row));  // of a size that the compiler knows
+      else std::memcpy(&r[i], from, size_t(columns));
+    }
     const Row low_a = interleave<0>(r[0], r[1], sixteen), low_b = interleave<0>(r[2], r[3], sixteen);
     const Row high_a = interleave<8>(r[0], r[1], sixteen), high_b = interleave<8>(r[2], r[3], sixteen);
     const Pairs out[4] = {interleave_pairs<0>(low_a, low_b, eight), interleave_pairs<4>(low_a, low_b, eight),
@@ -205,10 +266,18 @@ int8_t* pack_bytes(const int8_t* b, int64_t row, int64_t length, int64_t columns
 }
 
 void widen_panels(const int8_t* from, int64_t quads, int16_t* to) {
-  for (int64_t q = 0; q < quads; q++, from += panel_columns * quad, to += panel_columns * quad)
-    for (int64_t half = 0; half < 2; half++)
-      for (int64_t j = 0; j < panel_columns; j++)
-        for (int64_t i = 0; i < 2; i++) to[(half * panel_columns + j) * 2 + i] = from[j * quad + half * 2 + i];
+  typedef int16_t Wide __attribute__((vector_size(32)));
+  for (int64_t q = 0; q < quads; q++, from += panel_columns * quad, to += panel_columns * quad) {
+    Pairs columns[4];  // two pairs of each of four columns
+    std::memcpy(columns, from, sizeof columns);
+    for (int i = 0; i < 2; i++) {
+      const Pairs &a = columns[2 * i], &b = columns[2 * i + 1];
+      const Wide first = __builtin_convertvector((Row)__builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14), Wide);
+      const Wide second = __builtin_convertvector((Row)__builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15), Wide);
+      std::memcpy(to + 16 * i, &first, sizeof first);
+      std::memcpy(to + 2 * panel_columns + 16 * i, &second, sizeof second);
+    }
+  }
 }
 
 }  // namespace weft::cpu::WEFT_ISA

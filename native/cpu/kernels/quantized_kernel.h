@@ -38,6 +38,12 @@ struct ByteTile {
 /** Computes a tile of `rows` <= byte_tile_rows rows and 1 or 2 panels. */
 void multiply_bytes(const ByteTile& tile, int rows, int panels);
 
+/** Rows of a pooled tile that stays in registers from its first place to its last; 0 where there is no such tile. */
+inline int rows_of_pooled_tile() { return multiplies_bytes() ? 7 : 0; }
+
+/** Two panels of such a tile: sums of four places, `below` bytes and `right` bytes apart, are pooled. */
+void multiply_pooled(const ByteTile& tile, int64_t below, int64_t right);
+
 /**
  * Packs `columns` <= panel_columns columns of a stretch of `length` rows of b, `row` bytes apart, into a panel: [quads of
  * the stretch][panel_columns][quad]. What is missing is 0. Returns the end of what it has packed.

@@ -113,16 +113,30 @@ class ConvOfBytes {
         };
         if (step_ == 2) {
           tile.a_row = 2 * s_.stride_w * s_.c * bytes_;
-          for (int64_t y = 0; y < rows; y++)
+          tile.pooled = finish_.factors(frame, channel);
+          const int whole = panels == 2 ? rows_of_pooled_tile() : 0;
+          const int64_t below = s_.stride_h * pitch_, right = tile.a_row / 2;
+          for (int64_t y = 0; y < rows; y++) {
+            const uint8_t* row = from + 2 * y * below;
+            // the last whole tile of a row begins early enough to end with the row
+            for (int64_t x = 0; whole > 0 && pooled_.ow >= whole && x < pooled_.ow; x += whole) {
+              const int64_t first = std::min(x, pooled_.ow - whole);
+              tile.a = row + first * tile.a_row;
+              multiply_pooled(tile, below, right);
+              finish(sums, whole, y, first);
+            }
+            if (whole > 0 && pooled_.ow >= whole) continue;
             for (int64_t x = 0; x < pooled_.ow; x += byte_tile_rows) {
               const int count = int(std::min<int64_t>(byte_tile_rows, pooled_.ow - x));
+              ByteTile part = tile;
               for (int place = 0; place < 4; place++) {
-                tile.a = from + (2 * y + place / 2) * s_.stride_h * pitch_ + x * tile.a_row + place % 2 * tile.a_row / 2;
-                tile.pooled = place > 0 ? finish_.factors(frame, channel) : nullptr;
-                multiply_bytes(tile, count, panels);
+                part.a = row + place / 2 * below + x * tile.a_row + place % 2 * right;
+                part.pooled = place > 0 ? tile.pooled : nullptr;
+                multiply_bytes(part, count, panels);
               }
               finish(sums, count, y, x);
             }
+          }
         } else if (s_.stride_h == 1 && s_.stride_w == 1) {
           // the pixels of all rows follow each other, with some between that nobody wants: tiles go across the ends of rows
           const int64_t across = columns_, last = (rows - 1) * across + s_.ow;

@@ -72,8 +72,12 @@ class DenseOfBytes {
     }
     alignas(64) int32_t sums[byte_tile_rows * sums_row] = {}, of_columns[sums_row] = {};
     if (finish_.needs_column_sums()) sum_columns(weights, quads_, panels, of_columns);
-    ByteTile tile{
-        .a = frame.at<const uint8_t>(copied_ ? rows_ : x_), .a_row = pitch_, .quads = quads_, .b = weights, .sums = sums, .start = finish_.start(of_columns)};
+    ByteTile tile{.a = frame.at<const uint8_t>(copied_ ? rows_ : x_),
+                  .a_row = pitch_,
+                  .quads = quads_,
+                  .b = weights,
+                  .sums = sums,
+                  .start = finish_.start(of_columns)};
     tile.a += r0 * pitch_;
     const QuantizedRange* ranges = ranges_.used() ? frame.at<const QuantizedRange>(ranges_) : nullptr;
     for (int64_t i = r0; i < r1; i += byte_tile_rows, tile.a += byte_tile_rows * pitch_) {

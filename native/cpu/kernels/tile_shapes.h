@@ -16,6 +16,7 @@ struct TileShapes {
   int narrow_rows;                                       // of a product of few columns, whose tiles are 5 columns wide
   int narrow_sums;                                       // of few rows of such a product: vectors of columns for each lane of a sum
   int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
+  bool keep;                                             // tiles pack what they read, and fetch what comes next; needs masked stores
   bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
   bool masks_cost;                                       // vectors whose lanes are chosen by a mask take longer to load or store
 };
@@ -34,6 +35,7 @@ constexpr TileShapes few_registers{.rows = 6,
                                    .narrow_sums = 8,
                                    .query_tiles = 11,
                                    .query_tiles_of_few_keys = 22,
+                                   .keep = true,
                                    .keep_a = false,
                                    .masks_cost = true};
 constexpr TileShapes many_registers{.rows = 14,
@@ -51,8 +53,14 @@ constexpr TileShapes many_registers{.rows = 14,
                                     .narrow_sums = 16,
                                     .query_tiles = 5,
                                     .query_tiles_of_few_keys = 5,
+                                    .keep = true,
                                     .keep_a = true,
                                     .masks_cost = false};
-constexpr TileShapes tile_shapes = WEFT_LEVEL == 2 ? many_registers : few_registers;
+constexpr TileShapes without_masks(TileShapes shapes) {
+  shapes.keep = false;
+  return shapes;
+}
+constexpr TileShapes shapes_of_levels[] = {without_masks(few_registers), few_registers, many_registers};
+constexpr TileShapes tile_shapes = shapes_of_levels[WEFT_LEVEL];
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,64 +1,66 @@
 // Transposes a square of floats in registers. The packing of matrices and the products with a short side use it.
 #pragma once
+#include <utility>
+
 #include "simd.h"
 
 namespace weft::cpu::WEFT_ISA {
 
+/** The lanes of two vectors in an order: of a 0, 1, ..., of b lanes, lanes + 1, ... */
+template <int... order, class V> WEFT_INLINE V shuffle(V a, V b) { return __builtin_shufflevector(a, b, order...); }
+
 /** Interleaves two vectors. `half` 0 gives a0 b0 a1 b1 ... of their lower halves, 1 the same of their upper halves. */
-template <int half> WEFT_INLINE Vec interleave(Vec a, Vec b) {
-#if WEFT_LEVEL == 2
-  const IVec order = half == 0 ? IVec{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
-                               : IVec{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  return _mm512_permutex2var_ps(a, (__m512i)order, b);
-#elif WEFT_LEVEL == 1
-  const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
-  return half == 0 ? _mm256_permute2f128_ps(low, high, 0x20) : _mm256_permute2f128_ps(low, high, 0x31);
-#else
-  return half == 0 ? Vec{a[0], b[0], a[1], b[1]} : Vec{a[2], b[2], a[3], b[3]};
-#endif
+template <int half, class V, int... i> WEFT_INLINE V interleave(V a, V b, std::integer_sequence<int, i...>) {
+  constexpr int lanes = sizeof...(i), first = half * lanes / 2;
+  return shuffle<(first + i / 2 + (i % 2) * lanes)...>(a, b);
 }
-
-#if WEFT_LEVEL == 1
-
-/** Transposes 8 x 8 floats in registers. Single lanes are interleaved first, then pairs, then halves of vectors. */
-WEFT_INLINE void transpose_square(Vec* v) {
-  Vec pair[width], four[width];
-#pragma GCC unroll 4
-  for (int i = 0; i < width; i += 2) {
-    pair[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
-    pair[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
-  }
-#pragma GCC unroll 2
-  for (int i = 0; i < width; i += 4) {
-    four[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
-    four[i + 1] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0xee);
-    four[i + 2] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
-    four[i + 3] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {
-    v[i] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x20);
-    v[i + 4] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x31);
-  }
-}
-
-#else
 
 /** Transposes width x width floats in registers by interleaving the vectors log2(width) times. */
-WEFT_INLINE void transpose_square(Vec* v) {
-  Vec w[width];
+template <class V, int lanes> struct Transposition {
+  static WEFT_INLINE void run(V* v) {
+    constexpr auto order = std::make_integer_sequence<int, lanes>();
+    V w[lanes];
 #pragma GCC unroll 4
-  for (int step = 1; step < width; step *= 2) {
+    for (int step = 1; step < lanes; step *= 2) {
 #pragma GCC unroll 8
-    for (int i = 0; i < width / 2; i++) {
-      w[2 * i] = interleave<0>(v[i], v[i + width / 2]);
-      w[2 * i + 1] = interleave<1>(v[i], v[i + width / 2]);
-    }
+      for (int i = 0; i < lanes / 2; i++) {
+        w[2 * i] = interleave<0>(v[i], v[i + lanes / 2], order);
+        w[2 * i + 1] = interleave<1>(v[i], v[i + lanes / 2], order);
+      }
 #pragma GCC unroll 16
-    for (int i = 0; i < width; i++) v[i] = w[i];
+      for (int i = 0; i < lanes; i++) v[i] = w[i];
+    }
   }
-}
+};
 
-#endif
+/**
+ * Eight lanes are two halves, and an instruction that crosses them is slow: single lanes are interleaved first, then
+ * pairs, within the halves; the halves last.
+ */
+template <class V> struct Transposition<V, 8> {
+  static WEFT_INLINE void run(V* v) {
+    V pair[8], four[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+      pair[i] = shuffle<0, 8, 1, 9, 4, 12, 5, 13>(v[i], v[i + 1]);
+      pair[i + 1] = shuffle<2, 10, 3, 11, 6, 14, 7, 15>(v[i], v[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; j++) {
+        four[i + 2 * j] = shuffle<0, 1, 8, 9, 4, 5, 12, 13>(pair[i + j], pair[i + j + 2]);
+        four[i + 2 * j + 1] = shuffle<2, 3, 10, 11, 6, 7, 14, 15>(pair[i + j], pair[i + j + 2]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      v[i] = shuffle<0, 1, 2, 3, 8, 9, 10, 11>(four[i], four[i + 4]);
+      v[i + 4] = shuffle<4, 5, 6, 7, 12, 13, 14, 15>(four[i], four[i + 4]);
+    }
+  }
+};
+
+WEFT_INLINE void transpose_square(Vec* v) { Transposition<Vec, width>::run(v); }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,8 +1,8 @@
-// Quantized operations as pairs of QuantizeLinear and DequantizeLinear around those of floats: what a runtime that knows
-// integers computes in integers (ONNX, "Quantize Linear"; Jacob et al. 2018).
+// Quantized operations as pairs of QuantizeLinear and DequantizeLinear around those of floats: what a runtime that
+// knows integers computes in integers (ONNX, "Quantize Linear"; Jacob et al. 2018).
 import { tensor } from '../../../core/create.js'
 import type { Tensor } from '../../../core/tensor.js'
-import { cast, reshape, transpose } from '../../../ops/index.js'
+import { cast, reshape, slice, transpose } from '../../../ops/index.js'
 import { unpackInt4 } from '../../../ops/quantized.js'
 import { type Emitter, fixedOf } from '../emitter.js'
 import { fixedExtent, type Extent } from '../extent.js'
@@ -75,7 +75,9 @@ function roundedInput(call: SymbolicCall, name: string, emitter: Emitter): strin
   return asFloats(call.inputs[0]!.dtype === 'uint8' ? name : asBytes(name, range, emitter), range, emitter)
 }
 
-/** Rows [..., k] rounded to bytes with a range of their own, written in floats: ONNX has that for whole tensors alone. */
+/**
+ * Rows [..., k] rounded to bytes with a range of their own, written in floats: ONNX has that for whole tensors alone.
+ */
 function dynamicRows(name: string, { nodes }: Emitter): string {
   const zero = nodes.scalar(0, 'float32')
   const last = nodes.ints([-1])
@@ -109,14 +111,25 @@ const int8Conv2d: Operator = (call, emitter) => {
   emitter.define(out!, finished(call, convolution(call, operands, emitter), emitter), { base: out!.extents, order: NCHW })
 }
 
+/** The matrix [k, n] of weights that packInt8() has put into the order in which they are read. */
+function unpacked(t: Tensor, k: number, n: number): Tensor {
+  const [panels, quads, width, depth] = t.shape as [number, number, number, number]
+  return slice(reshape(transpose(t, [1, 3, 0, 2]), [quads * depth, panels * width]), [0, 0], [k, n])
+}
+
 const int8Dense: Operator = (call, emitter) => {
   const [x, w, scale, b] = call.inputs
   const [out] = call.outputs
   const { nodes } = emitter
-  if (w!.extents.length !== 2) throw new Unsupported('weights that packInt8() has put in another order')
-  const { name, base, order, weights: form } = rowsOf(x!, true, emitter)
+  const [inputs, units] = [fixedExtent(x!.extents[1]!), fixedExtent(out!.extents[1]!)]
+  if (inputs === undefined || units === undefined) throw new Unsupported('weights whose number varies')
+  const { name, base, order, weights: rowOrder } = rowsOf(x!, true, emitter)
+  const form = (t: Tensor): Tensor => {
+    const matrix = t.rank === 4 ? unpacked(t, inputs, units) : t
+    return rowOrder ? rowOrder(matrix) : matrix
+  }
   const rows = roundedInput(call, name, emitter)
-  const kernel = weights(w!, scale!, form ? `rows of ${name}` : '', form ?? ((t) => t), 1, emitter)
+  const kernel = weights(w!, scale!, rowOrder ? `rows of ${name}` : 'matrix', form, 1, emitter)
   const bias = b && biasOf(b, scale!, attribute<number>(call, 'inputScale'), emitter)
   const product =
     base.length === 2
