@@ -331,6 +331,46 @@ test('a full queue: 429 with Retry-After; a timeout: 504; a client that goes awa
   assert.is((await waiting!).status, 200, 'close() answers what is waiting')
 })
 
+test('refusals that follow a refusal, before the router: the same to clients, counted, and for full queues alone', async () => {
+  const batching = { maxBatchSize: 2, maxDelayMs: 3_600_000, maxQueueSize: 1, timeoutMs: 0 }
+  let waiting: ReturnType<typeof post> | undefined
+  await withServer({ models: { double: scaling(2), other: scaling(3) }, batching }, async (url) => {
+    const infer = `${url}/v2/models/double/infer`
+    const metric = async (pattern: RegExp): Promise<string | undefined> => pattern.exec(await (await fetch(`${url}/metrics`)).text())?.[1]
+    waiting = post(infer, x([[1, 2]]))
+    while ((await metric(/^nv_inference_pending_request_count\{model="double".*\} (\d+)$/m)) !== '1')
+      await new Promise((resolve) => setImmediate(resolve))
+    const ask = (to: string): Promise<Response> =>
+      fetch(to, { method: 'POST', headers: { 'x-request-id': 'a.1' }, body: JSON.stringify(x([[1, 2]])) })
+    const refusals = [await ask(infer), await ask(infer), await ask(`${url}/v2/models/double/versions/1/infer`)]
+    const facts = await Promise.all(
+      refusals.map(async ({ status, headers, text }, i) => [
+        status,
+        ...['retry-after', 'x-request-id', 'content-type', 'connection'].map((name) => headers.get(name)),
+        await text.call(refusals[i]),
+      ]),
+    )
+    assert.equal(facts[0]!.slice(0, 3), [429, '1', 'a.1'])
+    for (const fact of facts) assert.equal(fact, facts[0])
+    assert.is(await metric(/^nv_inference_request_failure\{.*model="double".*reason="REJECTED"\} (\d+)$/m), '3')
+    // others are what they are
+    assert.is((await ask(`${url}/v2/models/none/infer`)).status, 404)
+    const strange = connectSocket(Number(new URL(url).port), '127.0.0.1')
+    strange.write('POST /v2/models/double/infer HTTP/1.1\r\nhost: evil.example\r\ncontent-length: 1\r\n\r\n{')
+    assert.match(String((await once(strange, 'data'))[0]), /^HTTP\/1.1 403/)
+    strange.destroy()
+    const two = post(
+      `${url}/v2/models/other/infer`,
+      x([
+        [1, 2],
+        [3, 4],
+      ]),
+    )
+    assert.is((await two).status, 200)
+  })
+  assert.is((await waiting)?.status, 200)
+})
+
 test('bytes of bodies are counted before they are read: 429, and 200 once those of others are gone', async () => {
   await withServer({ models: { double: scaling(2) }, limits: { inFlightBytes: 2000 } }, async (url) => {
     const infer = `${url}/v2/models/double/infer`

@@ -44,7 +44,7 @@ export class Shedding {
       const body = JSON.stringify({ error: message })
       const headers: OutgoingHttpHeaders = {
         'x-request-id': this.idOf(request),
-        'content-type': 'application/json',
+        'content-type': 'application/json; charset=utf-8',
         'content-length': Buffer.byteLength(body),
         'retry-after': `${retryAfter ?? 1}`,
       }
