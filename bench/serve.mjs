@@ -160,6 +160,10 @@ for (const [name, bound] of sections.includes('overload')
     milliseconds: options.quick ? 3000 : bound === 'HTTP' ? 20_000 : 60_000,
   })
   const after = await weft.request({ command: 'memory' })
+  // the same load on node:http, which does nothing but refuse
+  const { url: refusing } = await bare.request({ command: 'start', refuse: true })
+  const least = await client.request({ command: 'openLoop', url: refusing, name, perSecond: 3 * peak.perSecond, milliseconds: 5000 })
+  await bare.request({ command: 'stop' })
   const growth = (after.rss - before.rss) / 2 ** 20
   const what = `3x overload, bound by ${bound}`
   report.row({
@@ -173,6 +177,7 @@ for (const [name, bound] of sections.includes('overload')
   })
   const refused = { name: `${what}: p99 of ${over.refused} refusals`, measured: over.refusedP99, unit: 'ms' }
   report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true })
+  report.row({ name: `${what}: bound, p99 of refusals of node:http alone`, measured: least.refusedP99, unit: 'ms' })
   report.row({ name: `${what}: median of refusals`, measured: over.refusedP50, unit: 'ms' })
   report.row({ name: `${what}: p99 of answers`, measured: over.acceptedP99, unit: 'ms' })
   report.row({ name: `${what}: memory more`, measured: growth, unit: 'MiB', value: growth, goal: 64, atMost: true })
@@ -185,6 +190,7 @@ for (const [name, bound] of sections.includes('overload')
     atMost: true,
     raw: over.other,
   })
+  if (over.repeated > 0) report.note(`${what}: ${over.repeated} requests met 408 on connections never used before, and were sent again`)
   if (over.missed > 0) report.note(`${what}: ${over.missed} requests were not sent, because all ${over.connections} connections waited`)
   await weft.request({ command: 'stop' })
 }

@@ -7,9 +7,13 @@ import { networks, removeNetwork, writeNetwork } from './shared/networks.mjs'
 import { Report, readOptions } from './shared/report.mjs'
 import { weftSide } from './shared/side.mjs'
 
-const options = readOptions({ rounds: { type: 'string', default: '9' }, only: { type: 'string', default: '' } })
+const options = readOptions({
+  rounds: { type: 'string', default: '9' },
+  milliseconds: { type: 'string', default: '200' },
+  only: { type: 'string', default: '' },
+})
 const rounds = options.quick ? 3 : Number(options.rounds)
-const milliseconds = options.quick ? 60 : 200
+const milliseconds = options.quick ? 60 : Number(options.milliseconds)
 const report = new Report(`Two threads against one, ${availableParallelism()} cores: µs, median of ${rounds} interleaved rounds`, options)
 
 /** One row: the same request to a side on one thread and to one on two. */

@@ -34,6 +34,8 @@ export const activations = {
   elu: (x: Tensor): Tensor => elu(x, 1),
   selu: (x: Tensor): Tensor => selu(x),
   gelu: (x: Tensor): Tensor => gelu(x),
+  /** gelu by the tanh formula: what gelu(x, { approximate: true }) gives, and the 'gelu_new' of GPT-2. */
+  geluTanh: (x: Tensor): Tensor => gelu(x, { approximate: true }),
   silu: (x: Tensor): Tensor => silu(x),
   swish: (x: Tensor): Tensor => silu(x),
   mish: (x: Tensor): Tensor => mish(x),
@@ -56,6 +58,15 @@ export interface Activation {
   /** undefined: no activation, or a function without a name. */
   readonly name: ActivationName | undefined
   readonly apply: ActivationFunction
+}
+
+/** Activations whose results may be taken for probabilities. */
+const PROBABILITIES: readonly ActivationName[] = ['softmax', 'sigmoid', 'hardSigmoid', 'hardSigmoidKeras2', 'exponential']
+
+/** @internal Why results of an activation are no probabilities, for a message; undefined where they may be some. */
+export const notProbabilities = ({ name, apply }: Activation): string | undefined => {
+  if (name === undefined) return apply === activations.linear ? 'no activation' : undefined
+  return PROBABILITIES.includes(name) ? undefined : `the activation '${name}'`
 }
 
 /** @internal The activation that an option names. */

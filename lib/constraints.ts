@@ -6,7 +6,8 @@ import type { Tensor } from './core/tensor.js'
 
 /** The nearest weight that fulfils the constraint. */
 export type ConstraintFunction = (w: Tensor) => Tensor
-export type ConstraintLike = NamedLike<ConstraintFunction>
+export type ConstraintName = keyof typeof import('./constraints.js')
+export type ConstraintLike = NamedLike<ConstraintFunction, ConstraintName>
 
 /** Keeps divisions by a length of 0 finite; Keras' epsilon. */
 const EPSILON = 1e-7

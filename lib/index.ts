@@ -62,6 +62,7 @@ export {
   type Prompt,
 } from './transformers/index.js'
 export { type ImportOnnxOptions, importOnnx, type OnnxFacts, type OnnxModel, readOnnx } from './onnx/index.js'
+import './compress/kinds.js'
 export { lora, type LoraModel, type LoraOptions } from './pretrained/lora.js'
 export { loadPretrained, type LoadPretrainedOptions, type Pretrained } from './pretrained/load.js'
 export type { ChatMessage, ChatOptions, ChatTemplate } from './pretrained/chat_template.js'

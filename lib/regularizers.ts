@@ -8,7 +8,8 @@ import type { Tensor } from './core/tensor.js'
 /** A scalar for a weight. */
 export type RegularizerFunction = (w: Tensor) => Tensor
 export type Regularizer = Named<RegularizerFunction> | RegularizerFunction
-export type RegularizerLike = NamedLike<RegularizerFunction>
+export type RegularizerName = keyof typeof import('./regularizers.js')
+export type RegularizerLike = NamedLike<RegularizerFunction, RegularizerName>
 
 function check(name: string, rate: number): number {
   if (typeof rate !== 'number' || !(rate >= 0))

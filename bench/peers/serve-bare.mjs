@@ -1,14 +1,14 @@
 // The bound of serve.mjs: node:http alone, which reads a request's body and answers with as many bytes as the model
-// would, or refuses with 429. Nothing that is written in JavaScript on it is faster.
+// would, or refuses all with 429. Nothing that is written in JavaScript on it is faster.
 import { createServer } from 'node:http'
 import { answerRequests } from '../shared/side.mjs'
 
 let server
-const start = async ({ bytes }) => {
+const start = async ({ bytes = 0, refuse = false }) => {
   const body = Buffer.alloc(bytes)
   const headers = { 'inference-header-content-length': 0, 'content-type': 'application/octet-stream', 'content-length': bytes }
   server = createServer((request, reply) => {
-    if (request.url === '/refused') {
+    if (refuse) {
       reply.writeHead(429, { 'content-length': 0 }).end()
       return
     }

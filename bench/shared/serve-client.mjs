@@ -128,6 +128,7 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   await Promise.all(all.map((connection) => connection.open))
   const free = [...all]
   let missed = 0
+  let repeated = 0
   const bytes = bytesOf(name, 1)
   const good = []
   const refused = []
@@ -142,7 +143,15 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
         await connection.open
       }
       const from = performance.now()
-      const { status } = await connection.ask(bytes)
+      let { status } = await connection.ask(bytes)
+      // nothing was asked on the connection for 30 s, and it ended as this was sent: RFC 9110, 15.5.9
+      if (status === 408) {
+        repeated++
+        connection.close()
+        all[all.indexOf(connection)] = connection = new Connection(url)
+        await connection.open
+        status = (await connection.ask(bytes)).status
+      }
       const took = performance.now() - from
       if (status === 200) good.push(took)
       else if (status === 429) refused.push(took)
@@ -177,6 +186,7 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
     refusedP99: at(refused, 0.99),
     other: [...other],
     missed,
+    repeated,
     connections: CONNECTIONS,
   }
 }

@@ -1,6 +1,7 @@
 // Max and average pooling and their derivatives (NHWC). A thread owns a pack of channels of one pixel of the result;
 // gradients gather, so that an input pixel sums over the windows that hold it in a fixed order. Bound by memory:
 // windows that overlap meet in the cache.
+#include "pool_bytes.cuh"
 #include "vocabulary.cuh"
 
 namespace weft::cuda {
@@ -185,6 +186,7 @@ template <class F> Step with_places(DType dtype, DType places, int c, const F& f
 }
 
 KERNEL(cuda, maxPool2d) {
+  if (call.in[0].dtype == DType::uint8) return bind_max_pool_of_bytes(call);
   const View x = call.in[0], y = call.out[0], index = call.out[1];
   const Pool p = pool_shape(call, x.dims, y.dims);
   return with_places(x.dtype, index.dtype, p.c, [&]<class T, class Index, int width>() -> Step {

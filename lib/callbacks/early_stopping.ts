@@ -1,5 +1,6 @@
 // earlyStopping: ends training when a figure has stopped getting better.
-import { checkCall, type OptionTable } from '../core/options.js'
+import { WeftError } from '../core/error.js'
+import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Logs } from '../model/step.js'
 import type { Tensor } from '../core/tensor.js'
 import { Callback } from './callback.js'
@@ -20,6 +21,8 @@ export interface EarlyStoppingOptions {
   restoreBestWeights?: boolean
   /** First epoch that is looked at. Default 0. */
   startFromEpoch?: number
+  /** Says on the console when training is stopped, and which weights are put back. Default false. */
+  verbose?: boolean | 0 | 1
 }
 const EARLY_STOPPING_OPTIONS: OptionTable<EarlyStoppingOptions> = {
   patience: 'integer',
@@ -29,6 +32,7 @@ const EARLY_STOPPING_OPTIONS: OptionTable<EarlyStoppingOptions> = {
   baseline: 'number',
   restoreBestWeights: 'boolean',
   startFromEpoch: 'integer',
+  verbose: 'any',
 }
 
 /** Ends training when a figure has stopped getting better. */
@@ -50,6 +54,9 @@ export class EarlyStopping extends Callback {
 
   constructor(options: EarlyStoppingOptions) {
     super()
+    const { verbose } = options
+    if (verbose !== undefined && ![true, false, 0, 1].includes(verbose))
+      throw new WeftError('ERR_ARGUMENT', `callbacks.earlyStopping: verbose is true or false, got ${show(verbose)}`)
     this.options = options
     this.monitor = new Monitor('earlyStopping', options.monitor ?? 'val_loss', options.mode ?? 'auto', options.minDelta ?? 0)
   }
@@ -104,7 +111,10 @@ export class EarlyStopping extends Callback {
   }
 
   override onTrainEnd(): void {
+    const { verbose } = this.options
+    if (verbose && this.stoppedEpoch !== undefined) console.log(`Epoch ${this.stoppedEpoch + 1}: training is stopped early`)
     if (this.kept) this.model.setWeights(this.kept)
+    if (verbose && this.kept) console.log(`The weights are those of epoch ${this.bestEpoch + 1}, the best one`)
     this.forget()
   }
 

@@ -13,3 +13,4 @@ export type {
 export type { MonitorMode } from './monitor.js'
 export type { ModelCheckpoint, ModelCheckpointOptions } from './model_checkpoint.js'
 export type { CsvLogger, CsvLoggerOptions, TerminateOnNan } from './records.js'
+export type { TensorBoard, TensorBoardOptions } from './tensor_board.js'

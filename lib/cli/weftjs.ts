@@ -7,9 +7,11 @@ import * as bench from './bench.js'
 import * as build from './build.js'
 import * as changeKey from './change_key.js'
 import { type Command, UsageError } from './command.js'
+import * as compress from './compress.js'
 import * as convert from './convert.js'
 import * as doctor from './doctor.js'
 import * as info from './info.js'
+import * as kernel from './kernel.js'
 import * as key from './key.js'
 import * as publish from './publish.js'
 import * as restore from './restore.js'
@@ -20,6 +22,7 @@ const commands: Readonly<Record<string, Command>> = {
   bench,
   info,
   convert,
+  compress,
   serve,
   key,
   publish,
@@ -28,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   backup,
   restore,
   build,
+  kernel,
 }
 
 const overview = (): string =>

@@ -5,8 +5,8 @@ import { guard } from './error.js'
 import { fly } from './flights.js'
 import { upload } from './transfer.js'
 
-/** Fewer bytes are copied here: handing them over would take longer. */
-const LEAST_HANDED_OVER = 64 << 10
+/** Fewer bytes are copied here: to wake the worker would take longer, and its next run would have to wait for it. */
+const LEAST_HANDED_OVER = 1 << 20
 const CPU = 0
 
 /**
@@ -17,7 +17,7 @@ export function gatherInto(buffer: Buffer, pieces: readonly Uint8Array[]): void 
   const { bytes } = buffer
   if (bytes === 0) return
   const onHost = buffer.device === CPU
-  const target = onHost ? buffer.view() : new Uint8Array(bytes)
+  const target = onHost ? buffer.viewNow() : new Uint8Array(bytes)
   if (bytes < LEAST_HANDED_OVER) {
     let at = 0
     for (const piece of pieces) {

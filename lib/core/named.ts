@@ -6,8 +6,11 @@ import { show } from './options.js'
 
 /** A function that knows how it was made, so that it can be saved. */
 export type Named<F> = F & { readonly className: string; readonly config: object }
-/** How options name a function: by the factory's name, by { className, config }, or by the function itself. */
-export type NamedLike<F> = string | { readonly className: string; readonly config?: object } | F
+/**
+ * How options name a function: by the factory's name (also with a capital, as in saved models), by { className, config },
+ * or by the function itself.
+ */
+export type NamedLike<F, N extends string = string> = N | Capitalize<N> | { readonly className: string; readonly config?: object } | F
 
 /** The function with its name and config. */
 export function named<F extends (...args: never[]) => unknown>(className: string, config: object, fn: F): Named<F> {

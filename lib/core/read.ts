@@ -7,10 +7,11 @@ import { resolveDevice } from './device.js'
 import { WeftError } from './error.js'
 import { finished, finishedSync, lastTicket } from './flights.js'
 import { outsideTrace } from './graph.js'
+import { shownPositions, valuesText } from './values_text.js'
 import { type HostArray, hostView, nest, type NestedArray } from './host.js'
 import { type Op, opNamed } from './op.js'
 import { checkCall } from './options.js'
-import { bytesOf, type DType } from './spec.js'
+import { bytesOf, type DType, type Shape } from './spec.js'
 import { again } from './stack.js'
 import { checkStored, Tensor, tracing, Variable } from './tensor.js'
 import { bytesOnHost, copyTo, download } from './transfer.js'
@@ -56,10 +57,28 @@ function describe(t: Tensor): string {
   const facts = `${t instanceof Variable ? 'Variable' : 'Tensor'} ${t.dtype} [${t.shape}] ${t.device}`
   if (t.recording !== undefined) return `${facts} (traced)`
   if (t.isDisposed) return `${facts} (disposed)`
-  if (t.size > 1000 || bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket || !t.buffer!.visible) return facts
   if (t.size === 0) return `${facts} (empty)`
-  return `${facts} ${inspect(nest(hostView(t.dtype, t.buffer!.viewNow().slice().buffer), t.shape, t.dtype), { depth: 10 })}`
+  if (bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket || !t.buffer!.visible) return facts
+  const bytes = t.buffer!.viewNow()
+  return beside(
+    facts,
+    partsShown(t.shape, t.dtype, (position, size) => bytes.subarray(position * size, (position + 1) * size)),
+  )
 }
+
+/** Text of the values that are shown, of which `read` gives the bytes. */
+function partsShown(shape: Shape, dtype: DType, read: (position: number, size: number) => Uint8Array): string {
+  const size = bytesOf(dtype)
+  const positions = shownPositions(shape)
+  const bytes = new Uint8Array(positions.length * size)
+  positions.forEach((position, i) => {
+    bytes.set(read(position, size), i * size)
+  })
+  return valuesText(hostView(dtype, bytes.buffer), shape, dtype)
+}
+
+/** Values after the facts: in lines of their own where they take several. */
+const beside = (facts: string, values: string): string => `${facts}${values.includes('\n') ? '\n' : ' '}${values}`
 
 async function data(this: Tensor): Promise<HostArray> {
   const source = snapshot(this)
@@ -94,8 +113,9 @@ async function item(this: Tensor): Promise<number> {
 }
 
 async function print(this: Tensor): Promise<void> {
-  const values = await this.array()
-  console.log(`${this.dtype} [${this.shape}] ${inspect(values, { depth: 10, breakLength: 120 })}`)
+  const values = await this.data()
+  const shown = shownPositions(this.shape).map((position) => values[position]!)
+  console.log(beside(`${this.dtype} [${this.shape}]`, valuesText(shown, this.shape, this.dtype)))
 }
 
 function to(this: Tensor, id: string): Tensor {
@@ -159,7 +179,7 @@ declare module './tensor.js' {
     arraySync(): NestedArray
     /** The only value of a tensor of size 1. */
     item(): Promise<number>
-    /** Prints dtype, shape and values to the standard output. */
+    /** Prints dtype, shape and values to stdout; of more than 1000 values, three at either end of an axis. */
     print(): Promise<void>
     /**
      * The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device

@@ -62,8 +62,11 @@ export function func<F extends (...args: never[]) => unknown>(signature: string,
   return call as F
 }
 
-/** The number of parameters in a signature. */
-const countOf = (signature: string): number => (signature.endsWith('()') ? 0 : signature.split(', ').length)
+/** The number of parameters in a signature; 'einsum(equation, ...operands)' has no end of them. */
+const countOf = (signature: string): number => {
+  if (signature.includes('...')) return Number.POSITIVE_INFINITY
+  return signature.endsWith('()') ? 0 : signature.split(', ').length
+}
 
 /** The Tensor method of a public function: its first operand is the tensor itself. */
 export type Method<F> = F extends (x: TensorLike, ...rest: infer R) => infer T ? (...rest: R) => T : never

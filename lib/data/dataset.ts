@@ -3,6 +3,7 @@ import { checkFunction, integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
+import { shownAs } from '../core/shown.js'
 import { type Batch, collate, type Dtypes } from './collate.js'
 import { draws, permutation } from './shuffle.js'
 
@@ -254,6 +255,12 @@ export class Dataset<T> implements AsyncIterable<T> {
 }
 
 /** What the stages of a pipeline pass on. */
+shownAs<Dataset<unknown>>(
+  Dataset.prototype,
+  ({ size }) => `Dataset of ${size ?? 'an unknown number of'} elements`,
+  'for await (const x of dataset) JSON.stringify(x)',
+)
+
 const passedOn = ({ dtypes, orders }: Source<unknown>): Pick<Source<never>, 'dtypes' | 'orders'> => ({
   ...(dtypes && { dtypes }),
   ...(orders && { orders }),

@@ -9,23 +9,20 @@ import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from '../core/checks.js'
 import { checkDepth } from '../core/tree.js'
 import { keepGap } from './gaps.js'
-import { checkAttached } from './host.js'
+import { columnsOf, type Line, linesFrom, listOf } from './scaler_lines.js'
+import { checkAttached, checkShaped, isShaped, type ShapedArray } from './host.js'
 
 /** Values with the features along the last axis; [n]: n values of one feature. */
-export type Scalable = Tensor | TypedArray | readonly number[] | readonly (readonly number[])[]
+export type Scalable = Tensor | TypedArray | ShapedArray | readonly number[] | readonly (readonly number[])[]
 
-/** What transform gives for a Tensor, a typed array, an array. */
-export type Scaled<T extends Scalable> = T extends Tensor ? Tensor : T extends TypedArray ? Float32Array : T
-
-/**
- * Statistics of a scaler: scaled = (value - center) · factor + origin, for each feature. The center goes first, so that
- * nothing cancels.
- */
-interface Line {
-  readonly center: number
-  readonly factor: number
-  readonly origin: number
-}
+/** What transform gives for a Tensor, a typed array, { data, shape }, an array. */
+export type Scaled<T extends Scalable> = T extends Tensor
+  ? Tensor
+  : T extends TypedArray
+    ? Float32Array
+    : T extends ShapedArray
+      ? { data: Float64Array; shape: ShapedArray['shape'] }
+      : T
 
 export interface TransformOptions {
   /** All values are of this feature, as the predictions of one target. */
@@ -34,7 +31,7 @@ export interface TransformOptions {
 
 const TRANSFORM_OPTIONS: OptionTable<TransformOptions> = { feature: 'integer' }
 
-/** The base of both scalers: a line for each feature. */
+/** The base of all scalers: a line for each feature. */
 export abstract class Scaler {
   protected abstract readonly what: string
   protected lines: readonly Line[] | undefined
@@ -42,6 +39,18 @@ export abstract class Scaler {
   /** The line of one feature's values, all finite and at least one. */
   protected abstract lineOf(values: Float64Array): Line
   abstract toJSON(): object
+
+  /** All options, defaults included. */
+  abstract getParams(): object
+  /** Changes options; what was learned stays until the next fit(). Throws ERR_ARGUMENT as the factory does. */
+  abstract setParams(params: object): this
+  /** A scaler of the same options that has seen no data. */
+  abstract clone(): this
+
+  /** The name of its factory. */
+  get kind(): string {
+    return this.what
+  }
 
   /** Takes the statistics of the values, which should be those of the training part alone. Resolves with the scaler. */
   async fit(values: Scalable): Promise<this> {
@@ -60,9 +69,20 @@ export abstract class Scaler {
     return this
   }
 
+  /** fit(values), then transform(values). */
+  async fitTransform<T extends Scalable>(values: T): Promise<Scaled<T>> {
+    return (await this.fit(values)).transform(values)
+  }
+
   /** The values on the common scale, in the form they were given: a Tensor, a Float32Array, an array. */
   transform<T extends Scalable>(values: T, options: TransformOptions = {}): Scaled<T> {
     return this.along('transform', values, options, (line) => line)
+  }
+
+  /** @internal Takes what toJSON() has of the data. */
+  adopt(json: unknown): this {
+    this.lines = linesFrom(json, this.what)
+    return this
   }
 
   /** transform() undone. */
@@ -104,6 +124,11 @@ export abstract class Scaler {
       if (width > 1) throw this.misfit(String(values.length), width)
       return Float32Array.from(values as Float32Array, one) as unknown as Scaled<T>
     }
+    if (isShaped(values)) {
+      checkShaped(values, this.what)
+      if (width > 1 && values.shape.at(-1) !== width) throw this.misfit(String(values.shape), width)
+      return { data: Float64Array.from(values.data as ArrayLike<number>, one), shape: values.shape } as Scaled<T>
+    }
     const each = (item: unknown, depth: number): unknown => {
       checkDepth(depth)
       if (!Array.isArray(item))
@@ -127,8 +152,13 @@ export abstract class Scaler {
 
 /** Values row-major on the host, and the number of features. */
 async function rowsOf(what: string, values: Scalable): Promise<{ data: ArrayLike<number>; features: number }> {
-  if (values instanceof Tensor) return { data: (await values.data()) as Float32Array, features: values.rank < 2 ? 1 : values.shape.at(-1)! }
+  const featuresOf = (shape: readonly number[]): number => (shape.length < 2 ? 1 : shape.at(-1)!)
+  if (values instanceof Tensor) return { data: (await values.data()) as Float32Array, features: featuresOf(values.shape) }
   if (isTypedArray(values)) return { data: values as Float32Array, features: 1 }
+  if (isShaped(values)) {
+    checkShaped(values, what)
+    return { data: values.data as ArrayLike<number>, features: featuresOf(values.shape) }
+  }
   if (!Array.isArray(values))
     throw new WeftError('ERR_ARGUMENT', `${what}: expected an array, a typed array or a Tensor, got ${typeof values}`)
   const made = tensor(values as number[], { dtype: 'float64', device: 'cpu' })
@@ -137,31 +167,6 @@ async function rowsOf(what: string, values: Scalable): Promise<{ data: ArrayLike
   } finally {
     made.dispose()
   }
-}
-
-const listOf = (json: unknown, what: string, name: string): number[] => {
-  const list = (json as Record<string, unknown> | null)?.[name]
-  if (Array.isArray(list) && list.every((value) => typeof value === 'number' && Number.isFinite(value))) return list
-  throw new WeftError('ERR_FORMAT', `${what}: a saved scaler has a list of numbers '${name}', got ${show(json)}`)
-}
-
-const columnsOf = (lines: readonly Line[]): object => ({
-  center: lines.map(({ center }) => center),
-  factor: lines.map(({ factor }) => factor),
-  origin: lines.map(({ origin }) => origin),
-})
-
-/** The lines of a saved scaler. Files of earlier versions have factor and offset: value · factor + offset. */
-function linesFrom(json: unknown, what: string): Line[] {
-  const factors = listOf(json, what, 'factor')
-  const earlier = Array.isArray((json as { offset?: unknown } | null)?.offset)
-  const origins = listOf(json, what, earlier ? 'offset' : 'origin')
-  const centers = earlier ? factors.map(() => 0) : listOf(json, what, 'center')
-  if (origins.length !== factors.length || centers.length !== factors.length)
-    throw new WeftError('ERR_FORMAT', `${what}: a saved scaler has as many factors as origins and centers`)
-  const lines = factors.map((factor, i): Line => ({ center: centers[i]!, factor, origin: origins[i]! }))
-  // a deviation is taken from the mean
-  return earlier && what === 'standardScaler' ? lines.map(({ factor, origin }) => ({ center: -origin / factor, factor, origin: 0 })) : lines
 }
 
 /** The smallest and largest value; constant where they differ by rounding only. */
@@ -198,6 +203,17 @@ export class StandardScaler extends Scaler {
     return { center, factor, origin: Math.abs(lost) > 1e-12 ? -lost : 0 }
   }
 
+  override getParams(): object {
+    return {}
+  }
+  override setParams(params: object): this {
+    checkOptions('data.standardScaler', params, {})
+    return this
+  }
+  override clone(): this {
+    return new StandardScaler() as this
+  }
+
   /** Mean of each feature. */
   get mean(): number[] {
     return (this.lines ?? []).map(({ center }) => center)
@@ -211,9 +227,7 @@ export class StandardScaler extends Scaler {
     return { className: 'StandardScaler', ...columnsOf(this.lines ?? []) }
   }
   static fromJSON(json: unknown): StandardScaler {
-    const made = new StandardScaler()
-    made.lines = linesFrom(json, 'standardScaler')
-    return made
+    return new StandardScaler().adopt(json)
   }
 }
 
@@ -227,20 +241,30 @@ const MIN_MAX_OPTIONS: OptionTable<MinMaxScalerOptions> = { range: 'any' }
 /** Each feature moved and stretched so that its values fill a range (a constant feature lies at the range's begin). */
 export class MinMaxScaler extends Scaler {
   protected override readonly what = 'minMaxScaler'
-  readonly range: readonly [number, number]
+  range: readonly [number, number] = [0, 1]
 
   constructor(options: MinMaxScalerOptions = {}) {
     super()
+    this.setParams(options)
+  }
+
+  override getParams(): Required<MinMaxScalerOptions> {
+    return { range: this.range }
+  }
+  override setParams(options: MinMaxScalerOptions): this {
     checkOptions('data.minMaxScaler', options, MIN_MAX_OPTIONS)
-    const { range = [0, 1] } = options
+    const { range = this.range } = options ?? {}
     if (!Array.isArray(range) || range.length !== 2 || !range.every(Number.isFinite) || !(range[0] < range[1]))
       throw new WeftError('ERR_ARGUMENT', `minMaxScaler: range must be two numbers in ascending order, got ${show(range)}`)
     this.range = range
+    return this
+  }
+  override clone(): this {
+    return new MinMaxScaler({ range: this.range }) as this
   }
 
   protected override lineOf(values: Float64Array): Line {
-    const { low, high, constant } = spanOf(values)
-    const [begin, end] = this.range
+    const [{ low, high, constant }, [begin, end]] = [spanOf(values), this.range]
     return { center: low, factor: constant ? 1 : (end - begin) / (high - low), origin: begin }
   }
 
@@ -248,18 +272,8 @@ export class MinMaxScaler extends Scaler {
     return { className: 'MinMaxScaler', range: this.range, ...columnsOf(this.lines ?? []) }
   }
   static fromJSON(json: unknown): MinMaxScaler {
-    const made = new MinMaxScaler({ range: listOf(json, 'minMaxScaler', 'range') as [number, number] })
-    made.lines = linesFrom(json, 'minMaxScaler')
-    return made
+    return new MinMaxScaler({ range: listOf(json, 'minMaxScaler', 'range') as [number, number] }).adopt(json)
   }
-}
-
-/** @internal The scaler that toJSON() described. */
-export function scalerFromJson(json: unknown): Scaler {
-  const { className } = (json ?? {}) as { className?: unknown }
-  if (className === 'StandardScaler') return StandardScaler.fromJSON(json)
-  if (className === 'MinMaxScaler') return MinMaxScaler.fromJSON(json)
-  throw new WeftError('ERR_FORMAT', `unknown scaler ${show(className)}`)
 }
 
 /** Features of mean 0 and deviation 1. `fromJSON` makes a saved one again. */

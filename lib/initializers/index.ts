@@ -12,7 +12,8 @@ import type { Tensor } from '../core/tensor.js'
 
 export type InitializerFunction = (shape: Shape, dtype?: DType) => Tensor
 export type Initializer = Named<InitializerFunction>
-export type InitializerLike = NamedLike<InitializerFunction>
+export type InitializerName = keyof typeof import('./index.js')
+export type InitializerLike = NamedLike<InitializerFunction, InitializerName>
 
 export interface SeedOptions {
   /** Fixes the values; by default they follow setSeed(). */

@@ -1,5 +1,6 @@
 // Assets of saved models: JSON values, tokenizers, text vectorizations and scalers. Each comes back as its own class.
-import { Scaler, scalerFromJson } from '../data/scalers.js'
+import { scalerFromJson } from '../data/scaler_json.js'
+import { Scaler } from '../data/scalers.js'
 import { layerFromJson, type LayerJson, layerToJson } from '../layers/serialize.js'
 import { TextVectorization } from '../layers/text_vectorization.js'
 import { isRecord, isValue, mapLeaves } from '../core/tree.js'

@@ -6,6 +6,7 @@ import { countText, dotText, type GraphNode, type LayerGraph, sampleText } from 
 import { Model } from '../model/model.js'
 import { writeNew } from './folder.js'
 import { replaceFile } from './replace_file.js'
+import { escaped } from './xml.js'
 
 export interface PlotOptions {
   /** From top to bottom ('TB', the default), or from left to right ('LR'). */
@@ -39,11 +40,6 @@ const LINE = 16
 const MARGIN = 12
 /** About how wide letters are. */
 const widthOf = (text: string, size: number): number => [...text].length * size * 0.6
-
-const escaped = (text: string): string =>
-  // what XML does not allow at all is left out
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones
-  text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '').replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 
 const shown = (text: string): string => ([...text].length > 60 ? `${[...text].slice(0, 57).join('')}...` : text)
 const linesOf = ({ name, kind, parameters }: GraphNode): string[] => [shown(name), `${kind}${countText(parameters)}`]

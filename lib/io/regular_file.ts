@@ -38,6 +38,18 @@ export class RegularFile {
     return new RegularFile(file, handle, facts)
   }
 
+  /** What `read` makes of a file that a user names: ERR_FORMAT where it cannot be opened. It is closed afterwards. */
+  static async use<T>(file: string, read: (opened: RegularFile) => Promise<T>): Promise<T> {
+    const opened = await RegularFile.open(file).catch((error: unknown) => {
+      throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
+    })
+    try {
+      return await read(opened)
+    } finally {
+      await opened.close()
+    }
+  }
+
   /** Opens a file as `open` does; undefined where there is none. */
   static async openIfThere(file: string): Promise<RegularFile | undefined> {
     try {

@@ -11,7 +11,6 @@ import { keep, type Kept } from '../core/keep.js'
 import { type Sink, type WriteNew, writeNew } from './folder.js'
 import { CHUNK_BYTES, RegularFile } from './regular_file.js'
 import { FOREIGN_TYPES } from './foreign_types.js'
-import { systemError } from '../core/system_error.js'
 
 const NAMES: Readonly<Record<DType, string>> = {
   bool: 'BOOL',
@@ -105,13 +104,7 @@ export async function writeAll(sink: Sink, bytes: Uint8Array, hash: Hash): Promi
 
 /** The tensors of a file by name. ERR_FORMAT when anything in it is not as the format says. */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(file)
-  } catch (error) {
-    throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
-  }
-  try {
+  return RegularFile.use(file, async (opened) => {
     const stored = await SafetensorsFile.read(opened)
     const found = new Map<string, StoredTensor>()
     await stored.readAll(async ({ name, dtype, shape, from, to }, at, size) => {
@@ -119,9 +112,7 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
       return found.get(name)!.bytes.subarray(at, at + size)
     })
     return new Map([...stored.tensors.keys()].map((name) => [name, found.get(name)!]))
-  } finally {
-    await opened.close()
-  }
+  })
 }
 
 /** The same for a file in memory; `what` names it in errors. */

@@ -76,7 +76,16 @@ function compilation(model: AnyModel, warns: boolean): object {
       model,
     )
   }
-  return { ...json, optimizer: { className: optimizer.name, config: optimizer.config } }
+  const { config } = optimizer
+  if (typeof config['learningRate'] !== 'function') return { ...json, optimizer: { className: optimizer.name, config } }
+  if (warns) {
+    warnOnce(
+      'WEFT_SAVE',
+      `${model.name} learns at a rate that is a function of yours, which is not saved: the loaded model goes on at the present rate. Call compile() then, or use one of schedules.*`,
+      optimizer,
+    )
+  }
+  return { ...json, optimizer: { className: optimizer.name, config: { ...config, learningRate: optimizer.learningRate } } }
 }
 
 type Values = ReadonlyMap<string, Kept>

@@ -137,13 +137,7 @@ async function openOne(file: string): Promise<SafetensorsFile> {
 
 /** The files that an index lists, and which file has which tensor. */
 async function readIndex(index: string): Promise<Map<string, string>> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(index)
-  } catch (error) {
-    throw systemError(`${index} cannot be read`, error, 'ERR_FORMAT')
-  }
-  try {
+  return RegularFile.use(index, async (opened) => {
     const { weight_map: map } = await opened.json()
     const wrong = (why: string): WeftError => new WeftError('ERR_FORMAT', `${index} is not an index of safetensors files: ${why}`)
     if (!isRecord(map)) throw wrong('weight_map is missing')
@@ -155,9 +149,7 @@ async function readIndex(index: string): Promise<Map<string, string>> {
         return [name, file]
       }),
     )
-  } finally {
-    await opened.close()
-  }
+  })
 }
 
 async function openShards(index: string): Promise<TensorFile> {

@@ -4,7 +4,6 @@ import { device as currentDevice, resolveDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { pathOf, type Place } from '../core/place.js'
-import { systemError } from '../core/system_error.js'
 import { jsonObject, RegularFile } from '../io/regular_file.js'
 import type { AnyModel } from '../model/model.js'
 import { readHdf5 } from './hdf5.js'
@@ -81,13 +80,7 @@ export async function loadKeras(place: Place, options: LoadKerasOptions = {}): P
 
 /** The files in the zip, by name: no other is unpacked, and none is written anywhere. */
 async function partsOf(file: string): Promise<{ parts: Record<string, Uint8Array>; size: number }> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(file)
-  } catch (error) {
-    throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
-  }
-  try {
+  return RegularFile.use(file, async (opened) => {
     const { size } = opened
     if (size > MOST_BYTES) throw tooLarge(file)
     const whole = new Uint8Array(size)
@@ -109,9 +102,7 @@ async function partsOf(file: string): Promise<{ parts: Record<string, Uint8Array
     for (const name of [CONFIG, WEIGHTS])
       if (parts[name] === undefined) throw new WeftError('ERR_FORMAT', `${file} has no ${name}: it is no .keras file of Keras 3`)
     return { parts, size }
-  } finally {
-    await opened.close()
-  }
+  })
 }
 
 const tooLarge = (file: string): WeftError =>

@@ -33,6 +33,9 @@ const CODE: ReadonlySet<string> = new Set([
   'FlaxLayer',
 ])
 
+/** Classes whose ids come from a hash function that Keras takes from TensorFlow. */
+const OTHER_HASHES: ReadonlySet<string> = new Set(['Hashing', 'StringLookup'])
+
 /** Options that say nothing about results here, or nothing that a loaded model lacks. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   'implementation unroll batchInputShape batchShape inputDtype registeredName module buildConfig supportsMasking seedGenerator useCudnn autocast fused batchSize ragged optional numDims numConstants rank quantizationMode'.split(
@@ -95,6 +98,10 @@ function made(json: Json, reading: Reading): AnyLayer | CellLike | undefined {
   const known = layerClasses.get(ours)
   if (known === undefined) {
     issues.add(where, 'there is no such layer')
+    return undefined
+  }
+  if (OTHER_HASHES.has(ours) && (ours === 'Hashing' || Number(config['num_oov_indices'] ?? 1) > 1)) {
+    issues.add(where, 'its hash function is another one here, which would give other ids')
     return undefined
   }
   const before = issues.list.length

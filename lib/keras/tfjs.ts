@@ -6,7 +6,6 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { pathOf, type Place } from '../core/place.js'
 import { type Shape, sizeOf } from '../core/spec.js'
-import { systemError } from '../core/system_error.js'
 import { isRecord } from '../core/tree.js'
 import { RegularFile } from '../io/regular_file.js'
 import type { AnyModel } from '../model/model.js'
@@ -34,7 +33,7 @@ export async function loadTfjs(place: Place, options: LoadTfjsOptions = {}): Pro
   const device = resolveDevice(options.device ?? currentDevice())
   const facts = await stat(wanted).catch(() => undefined)
   const file = facts?.isDirectory() ? path.join(wanted, 'model.json') : wanted
-  const { json, size } = await withFile(file, async (opened) => ({ json: await opened.json(), size: opened.size }))
+  const { json, size } = await RegularFile.use(file, async (opened) => ({ json: await opened.json(), size: opened.size }))
   const topology = topologyOf(file, json)
   const values = await valuesIn(file, json['weightsManifest'])
   const built = makeModel(topology, { what: file, dialect: 'tfjs', weightBytes: bytesOfAll(values), textBytes: size, device })
@@ -53,20 +52,6 @@ function checkAllUsed(file: string, values: readonly StoredValue[], used: Readon
   const left = values.filter((value) => !used.has(value) && !/\/count(:0)?$/.test(value.name)).map(({ name }) => name)
   if (left.length > 0)
     throw new WeftError('ERR_FORMAT', `${file} has weights that no layer of the model takes: ${left.slice(0, 5).join(', ')}`)
-}
-
-async function withFile<T>(file: string, read: (opened: RegularFile) => Promise<T>): Promise<T> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(file)
-  } catch (error) {
-    throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
-  }
-  try {
-    return await read(opened)
-  } finally {
-    await opened.close()
-  }
 }
 
 function topologyOf(file: string, json: Json): Json {
@@ -122,7 +107,7 @@ async function shards(file: string, paths: readonly unknown[], wanted: number): 
     // weights lie beside model.json: no name leads out of its folder
     if (typeof name !== 'string' || name === '' || path.isAbsolute(name) || /[\\\0:]/.test(name) || name.split('/').includes('..'))
       throw new WeftError('ERR_FORMAT', `${file}: ${show(name)} does not name a file beside it`)
-    const bytes = await withFile(path.join(path.dirname(file), name), async (opened) => {
+    const bytes = await RegularFile.use(path.join(path.dirname(file), name), async (opened) => {
       if (opened.size > wanted - size) throw wrong('more')
       const whole = new Uint8Array(opened.size)
       await opened.read(whole, 0)

@@ -1,6 +1,6 @@
 // Layers that end in an activation: dense, convolutions, activation layers.
 import type { OptionTable } from '../core/options.js'
-import { type Activation, type ActivationLike, getActivation } from '../activations.js'
+import { type Activation, type ActivationLike, getActivation, notProbabilities } from '../activations.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers/index.js'
 import { div } from '../ops/index.js'
@@ -57,6 +57,7 @@ export abstract class ActivatedLayer<C extends { activation?: ActivationLike; ac
     super(config)
     this.activation = getActivation(config.activation)
     this.activationName = this.activation.name
+    this.notProbabilities = notProbabilities(this.activation)
     this.activityRegularizer = getRegularizer(config.activityRegularizer)
   }
 

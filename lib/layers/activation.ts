@@ -2,7 +2,7 @@
 import type { DynamicShape } from '../core/spec.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
-import { type ActivationLike, getActivation } from '../activations.js'
+import { type ActivationLike, getActivation, notProbabilities } from '../activations.js'
 import { unknownName, WeftError } from '../core/error.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers/index.js'
@@ -42,9 +42,10 @@ export class Activation extends ActivationLayer<ActivationOptions> {
   constructor(config: ActivationOptions & LayerOptions) {
     super(config)
     if (config.activation === undefined) throw unknownName('activation', undefined, ['linear', 'relu', 'sigmoid', 'tanh', 'softmax'])
-    const { name, apply } = getActivation(config.activation)
-    this.activationName = name
-    this.fn = apply
+    const activation = getActivation(config.activation)
+    this.activationName = activation.name
+    this.notProbabilities = notProbabilities(activation)
+    this.fn = activation.apply
   }
 
   call(x: Tensor): Tensor {

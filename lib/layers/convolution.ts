@@ -1,4 +1,4 @@
-// Convolutions: conv1d, conv2d, depthwiseConv2d, conv2dTranspose. Images [batch, height, width, channels], kernels
+// Convolutions: conv1d, conv2d, depthwiseConv2d. Images [batch, height, width, channels], kernels
 // HWIO.
 import type { DynamicShape, Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
@@ -13,6 +13,7 @@ import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, BIAS_OPTIONS, type BiasOptions, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
 import type { InputSpec, LayerOptions } from './layer.js'
+import { valueOf } from './stored_weights.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size, singleOption } from './options.js'
 
 interface ConvShared extends KernelOptions {
@@ -52,7 +53,7 @@ const CONV_OPTIONS: OptionTable<Conv2dLayerOptions> = {
   ...KERNEL_OPTIONS,
 }
 
-function checkStrides(what: string, strides: readonly number[], dilations: readonly number[]): void {
+export function checkStrides(what: string, strides: readonly number[], dilations: readonly number[]): void {
   if (strides.some((n) => n > 1) && dilations.some((n) => n > 1)) {
     throw new WeftError('ERR_ARGUMENT', `${what}: strides [${strides}] and dilationRate [${dilations}] cannot both be above 1`)
   }
@@ -69,7 +70,13 @@ export abstract class Convolution<
     shape: Shape,
     options: { initializer: InitializerLike | undefined; regularizer: RegularizerLike | undefined; constraint: ConstraintLike | undefined },
   ): void {
-    this.kernel = this.addWeight({ name, shape, ...options, initializer: options.initializer ?? 'glorotUniform' })
+    this.kernel = this.addWeight({
+      name,
+      shape,
+      ...options,
+      initializer: options.initializer ?? 'glorotUniform',
+      matrix: { inputs: shape.length - 1 },
+    })
   }
 
   protected addBias(outputs: number): void {
@@ -81,6 +88,11 @@ export abstract class Convolution<
       regularizer: this.config.biasRegularizer,
       constraint: this.config.biasConstraint,
     })
+  }
+
+  /** The kernel as it is multiplied. */
+  protected computedKernel(): Tensor {
+    return valueOf(this.kernel)
   }
 
   protected biased(y: Tensor): Tensor {
@@ -139,7 +151,12 @@ export class Conv2d extends GroupedConvolution<Conv2dLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     return this.biased(
-      ops.conv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations, groups: this.groups }),
+      ops.conv2d(x, this.computedKernel(), {
+        strides: this.strides,
+        padding: this.padding,
+        dilations: this.dilations,
+        groups: this.groups,
+      }),
     )
   }
 }
@@ -173,7 +190,7 @@ export class Conv1d extends GroupedConvolution<Conv1dLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     return this.biased(
-      ops.conv1d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
+      ops.conv1d(x, this.computedKernel(), { strides: this.strides, padding: this.padding, dilations: this.dilation, groups: this.groups }),
     )
   }
 }
@@ -247,7 +264,9 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
   }
 
   protected override linear(x: Tensor): Tensor {
-    return this.biased(ops.depthwiseConv2d(x, this.kernel, { strides: this.strides, padding: this.padding, dilations: this.dilations }))
+    return this.biased(
+      ops.depthwiseConv2d(x, this.computedKernel(), { strides: this.strides, padding: this.padding, dilations: this.dilations }),
+    )
   }
 }
 
@@ -256,63 +275,3 @@ export class DepthwiseConv2d extends Convolution<DepthwiseConv2dLayerOptions> {
  * depthMultiplier].
  */
 export const depthwiseConv2d: LayerFactory<typeof DepthwiseConv2d> = layer(DepthwiseConv2d)
-
-export interface Conv2dTransposeLayerOptions extends KernelOptions {
-  /** Channels of the output. */
-  filters: number
-  /** Height and width of the kernel, or one number for both. */
-  kernelSize: Size
-  /** Default 1. */
-  strides?: Size
-  /** Default 'valid'. */
-  padding?: Padding
-  /** Rows and columns added at the bottom and right, below the strides. */
-  outputPadding?: Size
-}
-
-export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
-  static override readonly className: string = 'Conv2dTranspose'
-  static override readonly options: OptionTable<Conv2dTransposeLayerOptions> = {
-    filters: 'integer',
-    kernelSize: 'any',
-    strides: 'any',
-    padding: 'any',
-    outputPadding: 'any',
-    ...KERNEL_OPTIONS,
-  }
-
-  protected override inputSpec: InputSpec | undefined = IMAGES
-  private readonly size: [number, number]
-  private readonly strides: [number, number]
-  private readonly padding: Padding
-  private readonly outputPadding: [number, number] | undefined
-
-  constructor(config: Conv2dTransposeLayerOptions & LayerOptions) {
-    super(config)
-    const what = 'layers.conv2dTranspose'
-    integerOption(what, 'filters', config.filters)
-    this.size = pairOption(what, 'kernelSize', config.kernelSize)
-    this.strides = pairOption(what, 'strides', config.strides ?? 1)
-    this.padding = choiceOption(what, 'padding', config.padding ?? 'valid', ['valid', 'same'])
-    this.outputPadding = config.outputPadding === undefined ? undefined : pairOption(what, 'outputPadding', config.outputPadding, 0)
-  }
-
-  override build(inputShape: DynamicShape): void {
-    const channels = this.extentOf(inputShape, -1)
-    const { filters, kernelInitializer: initializer, kernelRegularizer: regularizer, kernelConstraint: constraint } = this.config
-    this.addKernel('kernel', [...this.size, filters, channels], { initializer, regularizer, constraint })
-    this.addBias(filters)
-    this.fixChannels(IMAGES, channels)
-  }
-
-  protected override linear(x: Tensor): Tensor {
-    const options = this.outputPadding === undefined ? {} : { outputPadding: this.outputPadding }
-    return this.biased(ops.conv2dTranspose(x, this.kernel, { strides: this.strides, padding: this.padding, ...options }))
-  }
-}
-
-/**
- * Transposed convolution, which enlarges by the strides: [batch, height, width, channels] → [batch, height', width',
- * filters].
- */
-export const conv2dTranspose: LayerFactory<typeof Conv2dTranspose> = layer(Conv2dTranspose)

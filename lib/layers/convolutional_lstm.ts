@@ -12,6 +12,7 @@ import { Convolution } from './convolution.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { InputSpec, LayerOptions } from './layer.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size } from './options.js'
+import { valueOf } from './stored_weights.js'
 
 export interface ConvLstm2dOptions extends KernelOptions {
   /** Channels of the state and of the output. */
@@ -79,6 +80,7 @@ export class ConvLstm2d extends Convolution<ConvLstm2dOptions> {
     this.gate = getActivation(config.recurrentActivation ?? 'sigmoid').apply
     // it is inside the step, and cannot be left out at the end
     this.activationName = undefined
+    this.notProbabilities = undefined
   }
 
   override build(inputShape: DynamicShape): void {
@@ -114,7 +116,7 @@ export class ConvLstm2d extends Convolution<ConvLstm2dOptions> {
     const [batch, time, height, width, channels] = x.shape as Shape & [number, number, number, number, number]
     const { strides, padding, dilations } = this
     const images = ops.reshape(x, [batch * time, height, width, channels])
-    const all = this.biased(ops.conv2d(images, this.kernel, { strides, padding, dilations }))
+    const all = this.biased(ops.conv2d(images, valueOf(this.kernel), { strides, padding, dilations }))
     const [, rows, columns] = all.shape as Shape & [number, number, number, number]
     const steps = ops.reshape(all, [batch, time, rows, columns, 4 * filters])
     let h = ops.zeros([batch, rows, columns, filters], { dtype: x.dtype })

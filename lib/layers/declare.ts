@@ -6,6 +6,7 @@ import { checkCall, type OptionTable } from '../core/options.js'
 import { markSeeing } from './context.js'
 import type { AnyLayer, LayerOptions } from './layer.js'
 import type { CellLike } from './recurrent/cell.js'
+import { markDeclared } from './weights.js'
 
 /** A class that can be made again from its config. */
 export type LayerClass = new (config: never) => AnyLayer | CellLike
@@ -31,6 +32,7 @@ export function layer<K extends Constructor & { className: string; options: Opti
   if (layerClasses.has(className)) throw new WeftError('ERR_STATE', `there are two classes of layers named ${className}`)
   layerClasses.set(className, made as unknown as LayerClass)
   markSeeing(made)
+  markDeclared(made)
   const signature = `layers.${factoryName(className)}(options)`
   const factory = (...config: unknown[]): InstanceType<K> => {
     checkCall(signature, config)

@@ -7,6 +7,7 @@ import type { Tensor, Variable } from '../core/tensor.js'
 import { ActivatedLayer, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
 import type { CallOptions, InputSpec, LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
+import { storedProduct, valueOf } from './stored_weights.js'
 
 export interface DenseOptions extends KernelOptions {
   /** Number of outputs. */
@@ -40,6 +41,7 @@ export class Dense extends ActivatedLayer<DenseOptions> {
       initializer: options.kernelInitializer ?? 'glorotUniform',
       regularizer: options.kernelRegularizer,
       constraint: options.kernelConstraint,
+      matrix: { inputs: 1 },
     })
     if (useBias) {
       this.bias = this.addWeight({
@@ -70,9 +72,14 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     return withLeading(this.activation.apply(this.affine(rowsOf(x))), x.shape)
   }
 
+  /** The kernel as it is multiplied. */
+  protected computedKernel(): Tensor {
+    return valueOf(this.kernel)
+  }
+
   /** x [rows, features] → [rows, units]. */
   private affine(x: Tensor): Tensor {
-    const product = matMul(x, this.kernel)
+    const product = storedProduct(x, this.kernel) ?? matMul(x, this.computedKernel())
     return this.bias ? add(product, this.bias) : product
   }
 }

@@ -6,12 +6,13 @@ import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers/index.js'
-import { cast, gather, notEqual, reshape } from '../ops/index.js'
+import { cast, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
 import { Layer, type LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
+import { lookedUp, TABLE } from './stored_weights.js'
 import { wholeNumbers } from '../ops/ids.js'
 
 export interface EmbeddingOptions {
@@ -70,6 +71,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
       initializer: weights === undefined ? (embeddingsInitializer ?? 'randomUniform') : (shape, dtype) => this.given(weights, shape, dtype),
       regularizer: embeddingsRegularizer,
       constraint: embeddingsConstraint,
+      matrix: TABLE,
     })
   }
 
@@ -84,7 +86,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
   }
 
   call(ids: Tensor): Tensor {
-    const vectors = gather(this.embeddings, wholeNumbers(ids), 0)
+    const vectors = lookedUp(this.embeddings, wholeNumbers(ids))
     // the ids carry no mask: this is where it begins
     vectors.mask = this.computeMask(ids)
     return vectors

@@ -3,23 +3,21 @@
 export { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
 export type { LayerClass, LayerFactory } from './declare.js'
 export type { InputSpec } from './input_spec.js'
-export type { WeightOptions } from './weights.js'
+export type { WeightOptions } from './added_weight.js'
 export type { KernelOptions, BiasOptions } from './activated.js'
 export { type Dense, type DenseOptions, dense } from './dense.js'
 export {
   type Conv2d,
   type Conv1d,
   type DepthwiseConv2d,
-  type Conv2dTranspose,
   type Conv1dLayerOptions,
   type Conv2dLayerOptions,
   type DepthwiseConv2dLayerOptions,
-  type Conv2dTransposeLayerOptions,
   conv2d,
   conv1d,
   depthwiseConv2d,
-  conv2dTranspose,
 } from './convolution.js'
+export { type Conv2dTranspose, type Conv2dTransposeLayerOptions, conv2dTranspose } from './transposed_convolution.js'
 export {
   type MaxPooling2d,
   type AveragePooling2d,
@@ -240,3 +238,49 @@ export {
 export type { AttentionApplyOptions, AttentionInputs, AttentionRecord } from './attention/attention_layer.js'
 export { type CellLike, RecurrentCell, type Step, type StepOptions } from './recurrent/cell.js'
 export type { Recurrent, RecurrentApplyOptions, SequenceOptions } from './recurrent/recurrent.js'
+export {
+  type Cropping1d,
+  type Cropping1dOptions,
+  type Cropping3d,
+  type Cropping3dOptions,
+  type Ends,
+  type Sides3,
+  type UpSampling1d,
+  type UpSampling1dOptions,
+  type UpSampling3d,
+  type UpSampling3dOptions,
+  type ZeroPadding1d,
+  type ZeroPadding1dOptions,
+  type ZeroPadding3d,
+  type ZeroPadding3dOptions,
+  cropping1d,
+  cropping3d,
+  upSampling1d,
+  upSampling3d,
+  zeroPadding1d,
+  zeroPadding3d,
+} from './borders.js'
+export { type Discretization, type DiscretizationOptions, discretization } from './discretization.js'
+export { type EinsumDense, type EinsumDenseOptions, einsumDense } from './einsum_dense.js'
+export { type Hashing, type HashingOptions, hashing } from './hashing.js'
+export type { Batches, Nested } from './host_values.js'
+export {
+  type IntegerLookup,
+  type IntegerLookupOptions,
+  integerLookup,
+  type LookupMode,
+  type StringLookup,
+  type StringLookupOptions,
+  stringLookup,
+} from './lookup.js'
+export {
+  type Conv1dTranspose,
+  type Conv1dTransposeLayerOptions,
+  conv1dTranspose,
+  type SeparableConv1d,
+  type SeparableConv1dLayerOptions,
+  separableConv1d,
+} from './sequence_convolution.js'
+export { type SpectralNormalization, type SpectralNormalizationOptions, spectralNormalization } from './spectral_normalization.js'
+export { type UnitNormalization, type UnitNormalizationOptions, unitNormalization } from './unit_normalization.js'
+export type { LookupOptions } from './vocabulary.js'

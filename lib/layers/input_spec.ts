@@ -28,6 +28,8 @@ export const IMAGES: InputSpec = {
 }
 export const SEQUENCES: InputSpec = { rank: 3, layout: 'batch, steps, channels', hint: AXES_HINT }
 
+export const VOLUMES: InputSpec = { rank: 5, hint: 'A batch of volumes is [batch, depth, height, width, channels]' }
+
 /** What is wrong with the shape; undefined when it fits. */
 export function misfitOf(spec: InputSpec, shape: DynamicShape): string | undefined {
   const rank = spec.rank ?? Math.max(spec.minRank ?? 0, shape.length)

@@ -4,6 +4,7 @@ import { WeftError } from '../core/error.js'
 import { inLayer, outsideTrace } from '../core/graph.js'
 import { factoryName } from '../core/named.js'
 import { checkOptions, type Kind, type OptionTable, show } from '../core/options.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { cast } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { isRecord, mapTree } from '../core/tree.js'
@@ -16,6 +17,7 @@ import { countLayer } from './loading.js'
 import { maskedResult } from './masked_result.js'
 import { isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
+import { whileBuilding } from './stored_weights.js'
 import { Weighted } from './weights.js'
 
 export type { ApplyOptions } from './apply_options.js'
@@ -64,6 +66,8 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
   builtFor: InputShapes | undefined
   /** The activation at its end, which apply({ withoutActivation: true }) leaves out. */
   activationName: string | undefined
+  /** @internal What it ends in, where that makes its results no probabilities: 'no activation', ... */
+  notProbabilities: string | undefined
 
   /** Inputs of other dtypes are cast to the layer's; false for indices and for layers that only move values. */
   protected readonly castsInputs: boolean = true
@@ -108,7 +112,7 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
           return withoutBatch(s)
         }) as InputShapes
         try {
-          outsideTrace(() => build(free))
+          outsideTrace(() => whileBuilding(this.name, () => build(free)))
         } catch (error) {
           throw this.located(error)
         }
@@ -295,6 +299,12 @@ export abstract class Layer<C extends object = object, I = Tensor, O = Tensor> e
     return { ...(isAutomatic(this) ? {} : { name: this.name }), ...config, ...(this.learns ? {} : { trainable: false }) }
   }
 }
+
+shownAs<AnyLayer>(
+  Layer.prototype,
+  (one) => `${one.className} '${one.name}'${settingsText(one.config)}, ${one.built ? `${one.countParams()} parameters` : 'not built'}`,
+  'layer.config, or await net.save(folder) for the model that it is in',
+)
 
 const NO_CONFIG: object = {}
 const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'boolean', dtype: 'string', inputShape: 'any' }

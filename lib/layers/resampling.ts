@@ -1,49 +1,15 @@
 // Images of another size: upSampling2d, resizing, centerCrop.
-import { tensor } from '../core/create.js'
 import type { OptionTable } from '../core/options.js'
 import type { Shape } from '../core/spec.js'
 import * as ops from '../ops/index.js'
+import { type Interpolation, INTERPOLATIONS } from '../ops/resize.js'
 import type { Tensor } from '../core/tensor.js'
 import { type LayerFactory, layer } from './declare.js'
 import { IMAGES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, integerOption, pairOption, type Size } from './options.js'
 
-/**
- * 'nearest': the value of the place that is closest; 'bilinear': between the four closest, with pixels as squares (half
- * pixel centers, as Keras); 'bilinearAsymmetric': with pixels as their upper left corners (as TensorFlow.js, and
- * 'asymmetric' of ONNX).
- */
-export type Interpolation = 'nearest' | 'bilinear' | 'bilinearAsymmetric'
-const INTERPOLATIONS: readonly Interpolation[] = ['nearest', 'bilinear', 'bilinearAsymmetric']
-
-/** What each of `to` places takes from each of `from`: [to, from]. */
-function shares(from: number, to: number, interpolation: Interpolation): Float32Array {
-  const matrix = new Float32Array(to * from)
-  for (let place = 0; place < to; place++) {
-    if (interpolation === 'nearest') {
-      matrix[place * from + Math.min(from - 1, Math.floor(((place + 0.5) * from) / to))] = 1
-      continue
-    }
-    const half = interpolation === 'bilinear' ? 0.5 : 0
-    const source = Math.min(from - 1, Math.max(0, ((place + half) * from) / to - half))
-    const low = Math.floor(source)
-    const high = Math.min(low + 1, from - 1)
-    matrix[place * from + low]! += 1 - (source - low)
-    matrix[place * from + high]! += source - low
-  }
-  return matrix
-}
-
-/** x [n, height, width, channels] → [n, rows, columns, channels]: two products with what each place takes. */
-function resized(x: Tensor, rows: number, columns: number, interpolation: Interpolation): Tensor {
-  const [n, height, width, channels] = x.shape as Shape & [number, number, number, number]
-  const along = (from: number, to: number): Tensor =>
-    tensor(shares(from, to, interpolation), { shape: [to, from], dtype: x.dtype, device: x.device })
-  const high = ops.matMul(along(height, rows), ops.reshape(x, [n, height, width * channels]))
-  const wide = ops.matMul(along(width, columns), ops.reshape(high, [n * rows, width, channels]))
-  return ops.reshape(wide, [n, rows, columns, channels])
-}
+export type { Interpolation } from '../ops/resize.js'
 
 abstract class Resampling<C extends object> extends Layer<C> {
   protected override readonly keepsRange: boolean = true
@@ -75,7 +41,7 @@ export class UpSampling2d extends Resampling<UpSampling2dOptions> {
   call(x: Tensor): Tensor {
     const [n, h, w, c] = x.shape as Shape & [number, number, number, number]
     const [rows, columns] = this.size
-    if (this.interpolation !== 'nearest') return resized(x, h * rows, w * columns, this.interpolation)
+    if (this.interpolation !== 'nearest') return ops.resize(x, [h * rows, w * columns], { interpolation: this.interpolation })
     const repeated: Shape = [n, h, rows, w, columns, c]
     return ops.reshape(ops.broadcastTo(ops.reshape(x, [n, h, 1, w, 1, c]), repeated), [n, h * rows, w * columns, c])
   }
@@ -105,7 +71,7 @@ export class Resizing extends Resampling<ResizingOptions> {
 
   call(x: Tensor): Tensor {
     const { height, width, interpolation = 'bilinear' } = this.config
-    return resized(x, height, width, interpolation)
+    return ops.resize(x, [height, width], { interpolation })
   }
 }
 

@@ -5,12 +5,15 @@ import { show } from '../core/options.js'
 import { isRecord, mapData } from '../core/tree.js'
 import { type LayerClass, layerClasses } from './declare.js'
 import type { AnyLayer, InputShapes } from './layer.js'
+import { keepStorage, type Storage, storageFromJson, storageOfModel, whileStored } from './stored_weights.js'
 
 export interface LayerJson {
   className: string
   config: Record<string, unknown>
   /** Shapes the layer was built for, null for the batch. */
   build?: unknown
+  /** How matrices are stored, where that is not as float32. */
+  storage?: unknown
 }
 
 /** What layers of a file may be made of. */
@@ -64,7 +67,17 @@ export function layerToJson(layer: AnyLayer): LayerJson {
   }
   // named functions as { className, config }, typed arrays as lists
   const config = mapData(layer.toConfig(), json, 'config') as Record<string, unknown>
-  return { className: layer.className, config, ...(layer.built && layer.builtFor !== undefined ? { build: layer.builtFor } : {}) }
+  return {
+    className: layer.className,
+    config,
+    ...(layer.built && layer.builtFor !== undefined ? { build: layer.builtFor } : {}),
+    ...storageJson(layer),
+  }
+}
+
+function storageJson(layer: AnyLayer): { storage?: Storage } {
+  const storage = storageOfModel(layer)
+  return storage ? { storage } : {}
 }
 
 const isNamed = (value: unknown): value is { className: string; config: object } =>
@@ -76,6 +89,13 @@ const isNamed = (value: unknown): value is { className: string; config: object }
 export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLayer {
   if (!isRecord(json) || typeof json.className !== 'string' || !isRecord(json.config)) {
     throw new WeftError('ERR_FORMAT', `a saved layer is not { className, config }: ${show(json)}`)
+  }
+  if (json.storage !== undefined) {
+    const { storage: saved, ...plain } = json
+    const storage = storageFromJson(saved)
+    const made = whileStored(storage, () => layerFromJson(plain, options))
+    keepStorage(made, storage)
+    return made
   }
   const { className, config } = json
   const own = options.layers && Object.hasOwn(options.layers, className) ? options.layers[className] : undefined

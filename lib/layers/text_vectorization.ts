@@ -4,6 +4,7 @@ import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { Tensor } from '../core/tensor.js'
+import { laterFirst } from './host_values.js'
 import { type CallOptions, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, integerOption } from './options.js'
 
@@ -62,18 +63,6 @@ function chosen<T>(what: string, option: string | T | null, known: Readonly<Reco
   if (typeof option !== 'string') return option
   if (!Object.hasOwn(known, option)) throw unknownName(what, option, Object.keys(known))
   return known[option]!
-}
-
-/**
- * Of equally frequent tokens Keras puts the later in the order of code points first; surrogates stand for code points
- * beyond all others.
- */
-function laterFirst(a: string, b: string): number {
-  const order = (unit: number): number => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit)
-  const shorter = Math.min(a.length, b.length)
-  let i = 0
-  while (i < shorter && a[i] === b[i]) i++
-  return i < shorter ? order(b.charCodeAt(i)) - order(a.charCodeAt(i)) : b.length - a.length
 }
 
 /**

@@ -10,14 +10,14 @@ import type { Tensor } from '../core/tensor.js'
 import { type KernelOptions, KERNEL_OPTIONS } from './activated.js'
 import { Convolution } from './convolution.js'
 import { type LayerFactory, layer } from './declare.js'
+import { VOLUMES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, integerOption, type Padding } from './options.js'
+import { valueOf } from './stored_weights.js'
 
 /** A size along depth, height and width, or one number for all. */
 export type Size3 = number | readonly [number, number, number]
 type Triple = [number, number, number]
-
-const VOLUMES: InputSpec = { rank: 5, hint: 'A batch of volumes is [batch, depth, height, width, channels]' }
 
 function tripleOption(what: string, name: string, value: unknown): Triple {
   if (typeof value === 'number') return [integer(what, name, value, 1), value, value]
@@ -93,7 +93,7 @@ export class Conv3d extends Convolution<Conv3dLayerOptions> {
     const seen = ops.reshape(ops.gather(padded, places, 1), [batch * out, depth, height, width, channels])
     const images = ops.reshape(ops.transpose(seen, [0, 2, 3, 1, 4]), [batch * out, height, width, depth * channels])
     const { filters } = this.config
-    const kernel = ops.reshape(ops.transpose(this.kernel, [1, 2, 0, 3, 4]), [...size, depth * channels, filters])
+    const kernel = ops.reshape(ops.transpose(valueOf(this.kernel), [1, 2, 0, 3, 4]), [...size, depth * channels, filters])
     const options = { strides: strides as [number, number], padding: this.padding, dilations: dilations as [number, number] }
     const y = ops.conv2d(images, kernel, options)
     return this.biased(ops.reshape(y, [batch, out, y.shape[1]!, y.shape[2]!, filters]))
@@ -168,7 +168,7 @@ export class Conv3dTranspose extends Convolution<Conv3dTransposeLayerOptions> {
     const [batch, depth, height, width, channels] = x.shape as Shape & [number, number, number, number, number]
     const { filters } = this.config
     // all places of the kernel along depth at once: [batch * depth, height', width', window * filters]
-    const kernel = ops.reshape(ops.transpose(this.kernel, [1, 2, 0, 3, 4]), [...size, window * filters, channels])
+    const kernel = ops.reshape(ops.transpose(valueOf(this.kernel), [1, 2, 0, 3, 4]), [...size, window * filters, channels])
     const images = ops.reshape(x, [batch * depth, height, width, channels])
     const made = ops.conv2dTranspose(images, kernel, { strides: strides as [number, number], padding: this.padding })
     const [, rows, columns] = made.shape as Shape & [number, number, number, number]

@@ -1,48 +1,21 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
 import { isIntegers, isTypedArray } from '../core/checks.js'
 import { tensor } from '../core/create.js'
-import { type DType, type DynamicShape, sameShape, type Shape, sizeOf } from '../core/spec.js'
-import type { ConstraintLike } from '../constraints.js'
+import { type DType, type DynamicShape, sameShape, sizeOf } from '../core/spec.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
 import { device } from '../core/device.js'
-import { checkCall, type OptionTable, show } from '../core/options.js'
+import { checkCall, show } from '../core/options.js'
 import { outsideTrace } from '../core/graph.js'
-import type { InitializerLike } from '../initializers/index.js'
-import type { Regularizer, RegularizerLike } from '../regularizers.js'
+import type { Regularizer } from '../regularizers.js'
 import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { WEIGHT_OPTIONS, type WeightOptions } from './added_weight.js'
 import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
+import { isGrouped, keptSpec, markStored, type Stored, storageOf, valueOf } from './stored_weights.js'
 import { getConstraint, getInitializer, getRegularizer, setConstraint } from './weight_options.js'
-
-export interface WeightOptions {
-  /** Unique in the layer: the name in saved models. */
-  name: string
-  /** The shape. */
-  shape: Shape
-  /** Default glorotUniform. */
-  initializer?: InitializerLike
-  /** Default true. */
-  trainable?: boolean
-  /** Default: the layer's. */
-  dtype?: DType
-  /** Penalty of the weight. Default: none. */
-  regularizer?: RegularizerLike | undefined
-  /** Applied to the weight after each update. Default: none. */
-  constraint?: ConstraintLike | undefined
-}
-
-const WEIGHT_OPTIONS: OptionTable<WeightOptions> = {
-  name: 'string',
-  shape: 'any',
-  initializer: 'any',
-  trainable: 'boolean',
-  dtype: 'string',
-  regularizer: 'any',
-  constraint: 'any',
-}
 
 interface Weight {
   readonly name: string
@@ -55,6 +28,11 @@ interface Weight {
 const NO_PARTS: ReadonlySet<string> = new Set(['config', 'entries', 'states', 'builtFor', 'inputSpec'])
 
 const NONE: readonly [string, never][] = Object.freeze([])
+
+/** Classes of this library: what such a layer computes with is there once it is built. */
+const declared = new WeakSet<object>()
+/** @internal */
+export const markDeclared = (made: object): void => void declared.add(made)
 
 /** Whether the value is a record in which something may hold layers. */
 function holdsObjects(value: object): boolean {
@@ -74,6 +52,7 @@ export abstract class Weighted {
   private readonly states: { name: string; variable: Variable }[] = []
   protected learns = true
   private changes = 0
+  private alone = false
 
   /** A WeftError that names the layer. */
   protected error(code: ErrorCode, message: string, shapes: readonly DynamicShape[] = [], hint?: string): WeftError {
@@ -98,6 +77,8 @@ export abstract class Weighted {
         'Give every axis but the batch a fixed extent',
       )
     }
+    const stored = options.matrix && storageOf(this.name, shape, dtype, options.matrix)
+    if (stored) return this.addStored(options, stored)
     const initializer = getInitializer(options.initializer ?? 'glorotUniform')
     countWeight(this.name, name, shape, dtype)
     return outsideTrace(() => {
@@ -113,6 +94,18 @@ export abstract class Weighted {
     })
   }
 
+  /** Makes a weight that is stored in fewer bits; its values come later. */
+  private addStored({ matrix: _, ...options }: WeightOptions, stored: Omit<Stored, 'scale'>): Variable {
+    const { name } = options
+    const made = this.addWeight({ ...options, ...keptSpec(stored), initializer: 'zeros' })
+    const groups = [Math.ceil(stored.k / stored.groupSize), stored.n]
+    const scale = isGrouped(stored.type)
+      ? this.addWeight({ name: `${name}Scale`, shape: groups, initializer: 'ones', dtype: 'float32', trainable: false })
+      : undefined
+    markStored(made, { ...stored, scale })
+    return made
+  }
+
   /** Keeps a state (of random numbers, a counter) that is saved with the model but is no weight. */
   protected addState(name: string, state: Variable): Variable {
     this.states.push({ name, variable: state })
@@ -122,7 +115,7 @@ export abstract class Weighted {
   /** @internal Penalties of this layer's own weights, without those of layers inside. */
   penalties(): Tensor[] {
     if (!this.learns) return []
-    return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(entry.variable)] : []))
+    return this.entries.flatMap((entry) => (entry.regularizer && entry.trainable ? [entry.regularizer(valueOf(entry.variable))] : []))
   }
 
   /**
@@ -247,8 +240,12 @@ export abstract class Weighted {
    * date.
    */
   get version(): number {
+    // predict() asks each time, and to look through the fields of every layer would cost more than a small network
+    if (this.alone) return this.changes
+    const { sublayers } = this
+    if (sublayers.length === 0 && this.built && declared.has(this.constructor)) this.alone = true
     let sum = this.changes
-    for (const layer of this.sublayers) sum += layer.version + 1
+    for (const layer of sublayers) sum += layer.version + 1
     return sum
   }
   /** @internal Marks the structure as changed. */

@@ -28,8 +28,8 @@ export interface SparseCategoricalCrossentropyOptions extends CrossentropyOption
   /** The axis of the classes. Default -1. */
   axis?: number
 }
-const BINARY_OPTIONS: OptionTable<SmoothedCrossentropyOptions> = { labelSmoothing: 'number', fromLogits: 'boolean', ...LOSS_OPTIONS }
-const CATEGORICAL_OPTIONS: OptionTable<CategoricalCrossentropyOptions> = { ...BINARY_OPTIONS, axis: 'integer' }
+export const BINARY_OPTIONS: OptionTable<SmoothedCrossentropyOptions> = { labelSmoothing: 'number', fromLogits: 'boolean', ...LOSS_OPTIONS }
+export const CATEGORICAL_OPTIONS: OptionTable<CategoricalCrossentropyOptions> = { ...BINARY_OPTIONS, axis: 'integer' }
 const SPARSE_OPTIONS: OptionTable<SparseCategoricalCrossentropyOptions> = {
   ignoreClass: 'integer',
   fromLogits: 'boolean',
@@ -39,13 +39,13 @@ const SPARSE_OPTIONS: OptionTable<SparseCategoricalCrossentropyOptions> = {
 
 const EPSILON = 1e-7
 
-function smoothing(name: string, share: number): number {
+export function smoothing(name: string, share: number): number {
   if (!(share >= 0 && share <= 1)) throw new WeftError('ERR_ARGUMENT', `${name}: labelSmoothing must lie in [0, 1], got ${show(share)}`)
   return share
 }
 
 /** Moves the classes to the last axis. */
-function classesLast(t: Tensor, axis: number): Tensor {
+export function classesLast(t: Tensor, axis: number): Tensor {
   const at = axis < 0 ? axis + t.rank : axis
   if (at === t.rank - 1) return t
   const order = Array.from({ length: t.rank }, (_, i) => i).filter((i) => i !== at)

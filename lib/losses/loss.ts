@@ -4,6 +4,7 @@ import { asTensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import { show } from '../core/options.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 import { seeingToMasks } from '../ops/masks.js'
@@ -44,8 +45,13 @@ export interface LossDefinition {
   name: string
   config: Record<string, unknown>
   reduction: Reduction | typeof SAME_AS_MEAN | undefined
-  /** Losses per sample, before weights: targets and predictions are floats of one shape unless `raw`. */
-  each: (yTrue: Tensor, yPred: Tensor) => Tensor
+  /**
+   * Losses per sample, before weights: targets and predictions are floats of one shape unless `raw`. `steps` is the
+   * mask [batch, time], of losses that read it.
+   */
+  each: (yTrue: Tensor, yPred: Tensor, steps?: Tensor) => Tensor
+  /** The loss makes one value of all steps of a sample: it reads their mask itself. */
+  readsSteps?: boolean
   /** Targets are class numbers: the loss looks at them itself. */
   raw?: boolean
   /** The activation whose inputs the loss can take instead of its results; see Loss.logits. */
@@ -56,22 +62,31 @@ export interface LossDefinition {
 
 /** @internal Makes the callable that users hold. */
 export function defineLoss(definition: LossDefinition): Loss {
-  const { name, config, each, raw = false, valid } = definition
+  const { name, config, each, raw = false, valid, readsSteps = false } = definition
   const reduction = definition.reduction === undefined || definition.reduction === SAME_AS_MEAN ? 'mean' : definition.reduction
   const compute = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions): Tensor => {
     const predictions = floats(asTensor(yPred))
     let targets = asTensor(yTrue)
     if (!raw) targets = floats(alignTarget(name, targets, predictions), predictions)
-    const given = options.mask ?? predictions.mask
+    const told = options.mask ?? predictions.mask
+    const steps = readsSteps && told && told.rank > 1 ? told : undefined
+    const given = steps ? undefined : told
     const own = valid?.(targets, predictions)
     const mask = own && given ? own.logicalAnd(fitRank(name, given, own.shape)) : (own ?? given)
-    return reduceLoss(name, each(targets, predictions), { ...options, mask }, reduction)
+    return reduceLoss(name, each(targets, predictions, steps), { ...options, mask }, reduction)
   }
   const call = (yTrue: TensorLike, yPred: TensorLike, options: LossCallOptions = {}): Tensor => {
     checkCallOptions(name, options)
     return seeingToMasks(() => compute(yTrue, yPred, options))
   }
-  return Object.assign(call, { lossName: name, config, saved: true, ...(definition.logits ? { logits: definition.logits } : {}) }) as Loss
+  const loss = Object.assign(call, {
+    lossName: name,
+    config,
+    saved: true,
+    ...(definition.logits ? { logits: definition.logits } : {}),
+  }) as Loss
+  shownAs(loss, () => `Loss ${name}${settingsText(config)}`)
+  return loss
 }
 
 /** What a loss or metric may be told beside its values; the last two by the model, to metrics. */

@@ -26,12 +26,39 @@ export const meanSquaredError: (options?: LossOptions) => Loss = simple('meanSqu
 /** Mean over the last axis of |yTrue - yPred|. */
 export const meanAbsoluteError: (options?: LossOptions) => Loss = simple('meanAbsoluteError', (y, p) => meanOverLast(p.sub(y).abs()))
 
-/** Mean over the last axis of max(1 - yTrue·yPred, 0); targets are -1 and 1; targets 0 and 1 become -1 and 1. */
-export const hinge: (options?: LossOptions) => Loss = simple('hinge', (y, p) => {
+/**
+ * Mean over the last axis of 100·|yTrue - yPred| / max(|yTrue|, 1e-7). Targets near 0 make it large without a bound:
+ * scale the targets, or use meanSquaredLogarithmicError.
+ */
+export const meanAbsolutePercentageError: (options?: LossOptions) => Loss = simple('meanAbsolutePercentageError', (y, p) =>
+  meanOverLast(p.sub(y).abs().div(maximum(y.abs(), EPSILON)).mul(100)),
+)
+
+/** Mean over the last axis of (log(1 + yTrue) - log(1 + yPred))², both at least 1e-7. */
+export const meanSquaredLogarithmicError: (options?: LossOptions) => Loss = simple('meanSquaredLogarithmicError', (y, p) =>
+  meanOverLast(maximum(p, EPSILON).log1p().squaredDifference(maximum(y, EPSILON).log1p())),
+)
+
+/** How far each product of target and prediction is from 1, and 0 beyond. */
+function margin(y: Tensor, p: Tensor): Tensor {
   const binary = y.equal(0).logicalOr(y.equal(1)).all()
   const signs = where(binary, y.mul(2).sub(1), y)
-  return meanOverLast(maximum(signs.mul(p).neg().add(1), 0))
-})
+  return maximum(signs.mul(p).neg().add(1), 0)
+}
+
+/** Mean over the last axis of max(1 - yTrue·yPred, 0); targets are -1 and 1; targets 0 and 1 become -1 and 1. */
+export const hinge: (options?: LossOptions) => Loss = simple('hinge', (y, p) => meanOverLast(margin(y, p)))
+
+/** Mean over the last axis of max(1 - yTrue·yPred, 0)²; targets are -1 and 1; targets 0 and 1 become -1 and 1. */
+export const squaredHinge: (options?: LossOptions) => Loss = simple('squaredHinge', (y, p) => meanOverLast(margin(y, p).square()))
+
+/**
+ * max(0, 1 + the largest prediction of the other classes - the prediction of the class): max((1 - yTrue)·yPred) and
+ * Σ yTrue·yPred over the last axis. Targets are one-hot.
+ */
+export const categoricalHinge: (options?: LossOptions) => Loss = simple('categoricalHinge', (y, p) =>
+  maximum(y.neg().add(1).mul(p).max(-1).sub(y.mul(p).sum(-1)).add(1), 0),
+)
 
 /** Σ over the last axis of yTrue·log(yTrue / yPred), both clipped to [1e-7, 1]. */
 export const klDivergence: (options?: LossOptions) => Loss = simple('klDivergence', (y, p) => {

@@ -4,7 +4,9 @@ import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
+import { shownAs } from '../core/shown.js'
 import { alignTarget, meanOverLast } from '../losses/loss.js'
+import { wholeNumbers } from '../ops/ids.js'
 import { gatherAlong, isFinite } from '../ops/index.js'
 import { defineMetric, type MetricFactory } from './factory.js'
 import { MeanMetric, type Metric, type MetricOptions, type UpdateOptions } from './metric.js'
@@ -45,7 +47,7 @@ function classesOf(what: string, yTrue: Tensor, yPred: Tensor): Tensor {
   let labels = yTrue
   if (sameShape(yTrue.shape, yPred.shape)) labels = yTrue.argMax(-1)
   else if (yTrue.rank === yPred.rank && yTrue.shape.at(-1) === 1) labels = yTrue.squeeze(-1)
-  if (sameShape(labels.shape, expected)) return labels.cast('int32')
+  if (sameShape(labels.shape, expected)) return wholeNumbers(labels)
   throw new WeftError('ERR_SHAPE', `${what}: targets of shape [${yTrue.shape}] do not fit predictions of shape [${yPred.shape}]`, {
     shapes: [yTrue.shape, yPred.shape],
     hint: `Give class numbers [${expected}] or one-hot rows [${yPred.shape}]`,
@@ -73,25 +75,32 @@ export const categoricalAccuracy: MetricFactory = sameClass('categoricalAccuracy
 /** Share of samples whose largest prediction is at the class number yTrue. */
 export const sparseCategoricalAccuracy: MetricFactory = sameClass('sparseCategoricalAccuracy')
 
+/** Share of samples for whose class fewer than k others have a larger prediction. */
+const amongTopK = (name: string): MetricFactory<TopKOptions> =>
+  defineMetric<TopKOptions>({
+    name,
+    rising: true,
+    options: { k: 'integer' },
+    make: (options) => {
+      const { k = 5 } = options
+      integer(`metrics.${name}`, 'k', k, 1)
+      return new MeanMetric(name, options, (yTrue, yPred) => {
+        const own = gatherAlong(yPred, classesOf(name, yTrue, yPred).expandDims(-1))
+        const larger = yPred.greater(own).cast('float32').sum(-1)
+        return larger.less(k).logicalAnd(isFinite(own).squeeze(-1)).cast('float32')
+      })
+    },
+  })
+
 /**
  * Share of samples for whose class fewer than k others have a larger prediction; targets one-hot or class numbers.
  * Ties count in its favour, as in TensorFlow: of equal predictions at the border, all are among the k largest. A class
  * whose prediction is not finite is not among them.
  */
-export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = defineMetric<TopKOptions>({
-  name: 'topKCategoricalAccuracy',
-  rising: true,
-  options: { k: 'integer' },
-  make: (options) => {
-    const { k = 5 } = options
-    integer('metrics.topKCategoricalAccuracy', 'k', k, 1)
-    return new MeanMetric('topKCategoricalAccuracy', options, (yTrue, yPred) => {
-      const own = gatherAlong(yPred, classesOf('topKCategoricalAccuracy', yTrue, yPred).expandDims(-1))
-      const larger = yPred.greater(own).cast('float32').sum(-1)
-      return larger.less(k).logicalAnd(isFinite(own).squeeze(-1)).cast('float32')
-    })
-  },
-})
+export const topKCategoricalAccuracy: MetricFactory<TopKOptions> = amongTopK('topKCategoricalAccuracy')
+
+/** topKCategoricalAccuracy by Keras' name for targets that are class numbers. */
+export const sparseTopKCategoricalAccuracy: MetricFactory<TopKOptions> = amongTopK('sparseTopKCategoricalAccuracy')
 
 /**
  * Accuracy that is binary, sparse or categorical by the shapes of the first batch: one prediction per sample, class
@@ -127,6 +136,7 @@ class Accuracy implements Metric {
     return new Accuracy(this.config)
   }
 }
+shownAs<Accuracy>(Accuracy.prototype, ({ name }) => `Metric ${name}`, 'metric.config')
 
 function choose(y: Tensor, p: Tensor): (options: MetricOptions) => Metric {
   if (p.shape.at(-1) === 1 || p.rank < 2) return binaryAccuracy

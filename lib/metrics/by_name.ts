@@ -2,7 +2,7 @@
 import { unknownName, WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
-import { isLoss, lossNames, resolveLoss } from '../losses/by_name.js'
+import { isLoss, type LossName, lossNames, resolveLoss } from '../losses/by_name.js'
 import { alignOwn, type Loss } from '../losses/loss.js'
 import * as factories from './factories.js'
 import { MeanMetric, type Metric } from './metric.js'
@@ -11,16 +11,13 @@ export type MetricName = keyof typeof factories
 
 const named: Readonly<Record<MetricName, ((options?: never) => Metric) & { readonly rising: boolean }>> = factories
 /** Other names for some of them. */
-const ALIASES: ReadonlyMap<string, MetricName> = new Map([
-  ['acc', 'accuracy'],
-  ['meanSquaredError', 'mse'],
-  ['meanAbsoluteError', 'mae'],
-  ['rootMeanSquaredError', 'rmse'],
-])
+const aliases = { acc: 'accuracy', meanSquaredError: 'mse', meanAbsoluteError: 'mae', rootMeanSquaredError: 'rmse' } as const
+const ALIASES: ReadonlyMap<string, MetricName> = new Map(Object.entries(aliases))
 
 /** A metric as a function: averaged over the samples. */
 export type MetricFunction = (yTrue: Tensor, yPred: Tensor) => Tensor
-export type MetricLike = string | Metric | MetricFunction
+/** A name, also of a loss; one of metrics.*, or a function. */
+export type MetricLike = MetricName | keyof typeof aliases | LossName | Metric | MetricFunction
 
 const isMetric = (value: unknown): value is Metric =>
   typeof value === 'object' &&

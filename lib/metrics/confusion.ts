@@ -5,6 +5,7 @@ import { WeftError } from '../core/error.js'
 import { sameShape } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, fitRank } from '../losses/loss.js'
+import { wholeNumbers } from '../ops/ids.js'
 import { oneHot } from '../ops/index.js'
 import { defineMetric, type MetricFactory } from './factory.js'
 import { type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
@@ -85,10 +86,10 @@ class ConfusionMetric extends StandardMetric {
 }
 
 /** Targets as 0 and 1 in the predictions' shape; class numbers become one-hot rows. */
-function targetsOf(what: string, yTrue: Tensor, yPred: Tensor, classes: number): Tensor {
+export function targetsOf(what: string, yTrue: Tensor, yPred: Tensor, classes: number): Tensor {
   const lead = yPred.shape.slice(0, -1)
   const numbers = classes > 1 && (sameShape(yTrue.shape, lead) || sameShape(yTrue.shape, [...lead, 1]))
-  if (numbers) return oneHot(yTrue.reshape(lead).cast('int32'), classes)
+  if (numbers) return oneHot(wholeNumbers(yTrue.reshape(lead)), classes)
   return alignTarget(what, yTrue, yPred).greater(0.5).cast('float32')
 }
 
@@ -143,7 +144,7 @@ class MeanIoU extends ConfusionMetric {
     const { numClasses } = this
     if (numClasses !== undefined) {
       const labels = alignTarget(this.name, asTensor(yTrue), predictions)
-      const rows = oneHot(predictions.cast('int32'), numClasses)
+      const rows = oneHot(wholeNumbers(predictions), numClasses)
       super.update(labels, rows, { sampleWeight: options.sampleWeight, mask: options.mask ?? predictions.mask })
       return
     }

@@ -1,9 +1,12 @@
 // Metric: a figure over many batches, kept in a fixed-size state that a traced step updates.
 import { asTensor } from '../core/create.js'
+import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
+import { checkOptions, type OptionTable, show } from '../core/options.js'
 import { type Shape, sizeOf } from '../core/spec.js'
 import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { fitRank, floats } from '../losses/loss.js'
 import { zeros, zerosLike } from '../ops/index.js'
 
@@ -49,52 +52,89 @@ export interface Metric {
   readonly config?: Readonly<Record<string, unknown>>
 }
 
-/** The metrics of this package. */
-export abstract class StandardMetric implements Metric {
+/** What a metric of your own says beside its name. */
+export interface OwnMetricOptions {
+  /** More of it is better. Callbacks that watch it ask; without it they need a mode. */
+  rising?: boolean
+}
+const OWN_OPTIONS: OptionTable<OwnMetricOptions> = { rising: 'boolean' }
+
+/**
+ * Base of metrics of your own. Their state is made with addState(); update() takes a batch into it, with operations,
+ * as a part of the traced step; result() gives the figure so far. fit and evaluate reset the state to zeros.
+ */
+abstract class BaseMetric implements Metric {
   readonly name: string
-  readonly metricName: string
-  readonly config: Readonly<Record<string, unknown>>
-  /** Set by the factory. */
   readonly rising?: boolean
-  readonly own?: boolean
   private readonly made: Variable[] = []
 
-  constructor(metricName: string, config: MetricOptions) {
-    this.metricName = metricName
-    this.name = config.name ?? metricName
-    this.config = { ...config }
+  constructor(name: string, options: OwnMetricOptions = {}) {
+    if (typeof name !== 'string' || name === '')
+      throw new WeftError('ERR_ARGUMENT', `metrics.Metric: a name is a string, got ${show(name)}`, { hint: "Write super('name')" })
+    checkOptions('metrics.Metric', options, OWN_OPTIONS, 'name')
+    this.name = name
+    if (options.rising !== undefined) this.rising = options.rising
   }
 
   get state(): readonly Variable[] {
     return this.made
   }
 
-  abstract update(yTrue: TensorLike, yPred: TensorLike, options?: UpdateOptions): void
+  /** Takes a batch into the state. */
+  abstract update(yTrue: Tensor, yPred: Tensor, options?: UpdateOptions): void
+  /** The figure so far: a scalar. */
   abstract result(): Tensor
-  /** One of the same kind and options. */
-  protected abstract remake(): Metric
 
   reset(): void {
     for (const state of this.made) state.assign(zerosLike(state))
   }
 
-  clone(): Metric {
-    return Object.assign(this.remake(), this.rising === undefined ? {} : { rising: this.rising })
-  }
-
-  /** A new part of the state, zeros of the given shape. */
-  protected addState(name: string, shape: Shape): Variable {
+  /** A new part of the state, float32 zeros. shape: default a scalar. */
+  protected addState(name: string, shape: Shape = []): Variable {
     const state = outsideTrace(() => variable(zeros(shape), { name: `${this.name}/${name}`, trainable: false }))
     this.made.push(state)
     return state
   }
 
+  /**
+   * Weights of values of a shape that begins with the batch: sample weights times mask, which broadcast to it;
+   * undefined when everything counts alike.
+   */
+  protected weightsOf(shape: Shape, options: UpdateOptions = {}): Tensor | undefined {
+    return weightsFor(this.name, shape, options)
+  }
+}
+/** The class to extend for metrics of your own. */
+export const Metric: typeof BaseMetric = BaseMetric
+
+/** The metrics of this package. */
+export abstract class StandardMetric extends BaseMetric {
+  readonly metricName: string
+  readonly config: Readonly<Record<string, unknown>>
+  readonly own?: boolean
+
+  constructor(metricName: string, config: MetricOptions) {
+    super(config.name ?? metricName)
+    this.metricName = metricName
+    this.config = { ...config }
+  }
+
+  abstract override update(yTrue: TensorLike, yPred: TensorLike, options?: UpdateOptions): void
+  /** One of the same kind and options. */
+  protected abstract remake(): Metric
+
+  clone(): Metric {
+    return Object.assign(this.remake(), this.rising === undefined ? {} : { rising: this.rising })
+  }
+
   /** How many of its parts of state hold `name`, made at the first update for metrics whose size follows the data. */
   protected stateOf(name: string, shape: Shape): Variable {
-    const found = this.made.find((state) => state.name === `${this.name}/${name}`)
+    const found = this.state.find((state) => state.name === `${this.name}/${name}`)
     return found ?? this.addState(name, shape)
   }
 }
+
+shownAs<StandardMetric>(StandardMetric.prototype, (one) => `Metric ${one.metricName}${settingsText(one.config)}`, 'metric.config')
 
 /** Weights of values of a shape: sample weights times mask; undefined when everything counts alike. */
 export function weightsFor(what: string, shape: Shape, options: UpdateOptions): Tensor | undefined {

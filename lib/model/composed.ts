@@ -1,6 +1,7 @@
 // ComposedModel: what models made of layers have in common: finding layers, the summary, masks that pass through.
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
+import { shownAs } from '../core/shown.js'
 import { markSeeing } from '../layers/context.js'
 import type { AnyLayer, LayerOptions } from '../layers/layer.js'
 import { nameLayers } from '../layers/names.js'
@@ -90,6 +91,16 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
     for (const line of summaryLines(this, this.summaryRows())) print(line)
   }
 }
+
+shownAs(
+  ComposedModel.prototype,
+  (net) => {
+    const lines: string[] = []
+    net.summary({ print: (line) => lines.push(line) })
+    return lines.join('\n')
+  },
+  'await net.save(folder), or net.exportOnnx(file)',
+)
 
 // what stands between the layers of a functional model warns by itself
 markSeeing(ComposedModel)

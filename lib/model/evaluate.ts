@@ -66,6 +66,7 @@ export async function evaluate(
   try {
     return await measure(model, source, signal, progress)
   } finally {
+    progress.stop()
     await source.close()
     freeOwned(owned)
   }

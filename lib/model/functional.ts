@@ -125,6 +125,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
     const names = namesOf('outputs', options.outputs, this.outs)
     this.names = names.map((name, i) => (names.indexOf(name) < i ? `${name}_${i}` : name))
     this.activationName = this.outs.length === 1 ? this.outputActivations[0] : undefined
+    this.notProbabilities = this.outs.length === 1 ? this.outputEnds[0] : undefined
     this.build(mapTree(this.inputs, (t) => t.shape) as never)
   }
 
@@ -133,6 +134,9 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   }
   override get outputActivations(): readonly (string | undefined)[] {
     return this.outs.map(({ node }) => (node.kind === 'layer' ? node.layer!.activationName : undefined))
+  }
+  override get outputEnds(): readonly (string | undefined)[] {
+    return this.outs.map(({ node }) => (node.kind === 'layer' ? node.layer!.notProbabilities : undefined))
   }
   /** Shape of one sample, for models of one input. */
   get inputShape(): DynamicShape | undefined {
@@ -215,7 +219,7 @@ export class FunctionalModel<I extends TensorTree = TensorTree, O extends Tensor
   }
 
   protected summaryRows(): SummaryRow[] {
-    const label = (node: Node): string => node.layer?.name ?? `function_${node.order}`
+    const label = (node: Node): string => node.layer?.name ?? `${node.called?.name || 'function'}_${node.order}`
     const seen = new Set<AnyLayer>()
     const rows: SummaryRow[] = []
     for (const node of [...new Set([...this.ins.map((t) => t.node), ...this.nodes])]) {

@@ -3,6 +3,7 @@ import { integer } from '../core/checks.js'
 import { asTensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
+import { wholeNumbers } from '../ops/ids.js'
 import { oneHot } from '../ops/index.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 
@@ -17,12 +18,12 @@ export function toCategorical(y: TensorLike, numClasses?: number): Tensor {
   checkCall('toCategorical(y, numClasses)', arguments)
   const given = asTensor(y)
   const labels = given.rank > 1 && given.shape.at(-1) === 1 ? given.squeeze(-1) : given
-  const classes = numClasses ?? Number((labels.size === 0 ? undefined : labels.cast('int32').max().dataSync()[0]) ?? -1) + 1
+  const classes = numClasses ?? Number((labels.size === 0 ? undefined : wholeNumbers(labels).max().dataSync()[0]) ?? -1) + 1
   integer('toCategorical', 'numClasses', classes, 1)
   if (numClasses === undefined && classes > MOST_FOUND)
     throw new WeftError('ERR_DATA', `toCategorical: the largest label makes ${classes} classes`, { hint: 'Give numClasses if it is right' })
   checkLabels(labels, classes)
-  return oneHot(labels.cast('int32'), classes)
+  return oneHot(wholeNumbers(labels), classes)
 }
 
 /**

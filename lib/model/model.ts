@@ -1,7 +1,6 @@
 // Model: layers as one, with compile, fit, evaluate, predict and save; the base of sequential and functional models.
 import { device, resolveDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
-import { currentTrace } from '../core/graph.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { eachFromCaller, fromCaller } from '../core/stack.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
@@ -20,6 +19,7 @@ import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
 import { type Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
+import { refuseInTrace, refuseIntegers } from './refusals.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -97,6 +97,10 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   get outputActivations(): readonly (string | undefined)[] {
     return [this.layers.at(-1)?.activationName]
   }
+  /** @internal What each output ends in, where its values are no probabilities. */
+  get outputEnds(): readonly (string | undefined)[] {
+    return [this.layers.at(-1)?.notProbabilities]
+  }
   /** Names of the outputs, for logs and for losses, metrics and targets by name. */
   get outputNames(): readonly string[] {
     return [this.layers.at(-1)?.name ?? 'output']
@@ -115,7 +119,13 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     const objective = new Objective(options)
     if (this.built) objective.checkOutputs(this.outputNames)
     this.objective = objective
-    this.dropPrograms()
+    this.retrace()
+  }
+
+  /** @internal Compiles the model with the losses and metrics of another one, and an optimizer of its own. */
+  compileAs(other: AnyModel, changes: Parameters<Objective['again']>[0] = {}): void {
+    this.objective = other.isCompiled ? other.compiled.again(changes) : undefined
+    this.retrace()
   }
 
   /** The optimizer given to compile(). */
@@ -198,8 +208,14 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     })
   }
 
+  /** Of the layers, and of what the optimizer's steps are traced with. */
+  override get version(): number {
+    return super.version + (this.objective?.optimizer.changes ?? 0)
+  }
+
   /** @internal The programs of a kind, for the model as it is now. */
   steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
+    if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)
     const programs = this.current()
     return (programs[kind] ??= new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this, this.compiled))
   }
@@ -211,11 +227,12 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   private current(): Programs {
     const { version } = this
-    if (this.programs?.version !== version) this.dropPrograms()
+    if (this.programs?.version !== version) this.retrace()
     return (this.programs ??= { version })
   }
 
-  private dropPrograms(): void {
+  /** @internal Forgets the programs: what they were traced with has changed. */
+  retrace(): void {
     const { version: _, ...programs } = this.programs ?? {}
     for (const group of Object.values(programs) as (Steps | Inference)[]) group.dispose()
     this.programs = undefined
@@ -285,7 +302,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     const where = resolveDevice(id)
     if (this.busy) throw new WeftError('ERR_STATE', `${this.name}: to() while the model is being trained`)
     if (where === this.device) return this
-    this.dropPrograms()
+    this.retrace()
     for (const [, state] of this.savedVariables()) state.moveTo(where)
     this.objective?.optimizer.moveTo(where)
     return this
@@ -302,17 +319,8 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Frees weights, optimizer state and programs. */
   override dispose(): void {
-    this.dropPrograms()
+    this.retrace()
     this.objective?.optimizer.dispose()
     super.dispose()
   }
-}
-
-/** Throws ERR_TRACE while a function is traced: these methods run programs of their own. */
-function refuseInTrace(method: string): void {
-  const trace = currentTrace()
-  if (trace === undefined) return
-  throw new WeftError('ERR_TRACE', `${method}: it cannot be called while '${trace.name}' is being traced`, {
-    hint: 'In a function for jit or grad write net.apply(x, { training }): it is recorded',
-  })
 }

@@ -6,7 +6,7 @@ import { type LossLike, resolveLoss } from '../losses/by_name.js'
 import type { Loss } from '../losses/loss.js'
 import { type MetricLike, resolveMetric } from '../metrics/by_name.js'
 import type { Metric } from '../metrics/metric.js'
-import { type OptimizerLike, resolveOptimizer } from '../optimizers/by_name.js'
+import { optimizerFromJson, type OptimizerLike, resolveOptimizer } from '../optimizers/by_name.js'
 import type { Optimizer } from '../optimizers/optimizer.js'
 import { isRecord, isValue, mapLeaves } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
@@ -87,6 +87,14 @@ export class Objective {
     this.lossWeights = options.lossWeights
     this.metrics = givenMetrics('metrics', options.metrics)
     this.weightedMetrics = givenMetrics('weightedMetrics', options.weightedMetrics)
+  }
+
+  /**
+   * The same losses and metrics, with an optimizer of the same settings that has seen nothing, or with the one given.
+   */
+  again(changes: { optimizer?: Optimizer; loss?: undefined; lossWeights?: readonly number[] } = {}): Objective {
+    const optimizer = changes.optimizer ?? optimizerFromJson({ className: this.optimizer.name, config: { ...this.optimizer.config } })
+    return Object.assign(Object.create(Objective.prototype) as Objective, this, changes, { optimizer })
   }
 
   /**

@@ -62,6 +62,8 @@ export function forward(model: AnyModel, objective: Objective, batch: Batch, tra
     const loss = losses[index]
     const target = targets[index]
     if (activations[index] === 'softmax' && raw.shape.at(-1) === 1) warnOfOneUnit(model.name)
+    const end = model.outputEnds[index]
+    if (end && loss?.logits && !loss.logits.given) warnOfNoProbabilities(model.name, end, loss)
     const prediction = direct[index] ? activate(raw, activations[index]!) : raw
     if (classWeight && target) sampleWeight = classWeights(target, prediction, classWeight, sampleWeight)
     const value = loss && target ? lossOf(loss, direct[index]!, target, raw, sampleWeight, model.name) : undefined
@@ -84,6 +86,14 @@ function warnOfOneUnit(model: string): void {
   warnOnce(
     'WEFT_ONE_CLASS',
     `${model}: a softmax over one unit is always 1, so nothing is learned. For two classes and one output use activation 'sigmoid' and loss 'binaryCrossentropy'`,
+    model,
+  )
+}
+
+function warnOfNoProbabilities(model: string, end: string, loss: Loss): void {
+  warnOnce(
+    'WEFT_NO_PROBABILITIES',
+    `${model}: the loss ${loss.lossName} takes probabilities, and the last layer has ${end}. Give that layer the activation '${loss.logits!.activation}', or write losses.${loss.lossName}({ fromLogits: true })`,
     model,
   )
 }

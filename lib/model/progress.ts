@@ -1,9 +1,13 @@
-// Progress: what fit and evaluate print: a bar on a terminal, plain lines elsewhere.
+// Progress: what fit and evaluate print: a bar on a terminal, a line per epoch in pipes and files.
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
+import { StatusLine } from '../core/status_line.js'
 import type { Logs } from './step.js'
 
-/** 0: silent, 1: a progress bar, 2: one line per epoch, 'auto': 1 on a terminal, else 2. */
+/**
+ * 0: silent, 1: a progress bar, of which pipes and files get the last state alone, 2: one line per epoch, 'auto': 1 on
+ * a terminal, else 2.
+ */
 export type Verbosity = 'auto' | 0 | 1 | 2 | boolean
 
 const WIDTH = 24
@@ -17,6 +21,7 @@ export class Progress {
   private done = 0
   private started = 0
   private drawn = 0
+  private readonly line = new StatusLine()
 
   constructor(verbose: Verbosity, epochs: number) {
     if (![0, 1, 2, 'auto', true, false].includes(verbose))
@@ -36,18 +41,23 @@ export class Progress {
   step(done: number, logs: Logs): void {
     this.done = done
     const now = performance.now()
-    if (this.level !== 1 || now - this.drawn < REDRAW_MS) return
+    if (this.level !== 1 || !process.stdout.isTTY || now - this.drawn < REDRAW_MS) return
     this.drawn = now
-    process.stdout.write(`\r${this.bar(now)} ${figures(logs)}\u001b[K`)
+    this.line.show(`${this.bar(now)} ${figures(logs)}`)
   }
 
   end(logs: Logs): void {
     const seconds = (performance.now() - this.started) / 1000
-    if (this.level === 1) process.stdout.write(`\r${this.bar(performance.now())} ${figures(logs)}\u001b[K\n`)
+    if (this.level === 1) this.line.end(`${this.bar(performance.now())} ${figures(logs)}`)
     if (this.level === 2) {
       const epoch = this.epoch === undefined ? '' : `Epoch ${this.epoch + 1}/${this.epochs} - `
       process.stdout.write(`${epoch}${this.done} steps - ${seconds.toFixed(1)}s - ${figures(logs)}\n`)
     }
+  }
+
+  /** Takes away what is drawn, after an error. */
+  stop(): void {
+    this.line.clear()
   }
 
   /** '  45/1875 [====>        ] 12s' */

@@ -89,6 +89,10 @@ export class TrainingRun {
   step = 0
   /** Steps of all epochs that this call has submitted. */
   submitted = 0
+  /** Epochs that were asked for. */
+  epochs = 1
+  /** Steps of an epoch, once its first step is about to be submitted and where it is known. */
+  stepsPerEpoch: number | undefined
   /** Where the epoch began in its data. */
   data: DataPosition = {}
   /** True once all that was asked for is done, or something set stopTraining. */

@@ -99,6 +99,7 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
   private follow(changes: number): void {
     this.activationName = this.list.at(-1)?.activationName
+    this.notProbabilities = this.list.at(-1)?.notProbabilities
     this.wired = undefined
     this.changed(changes)
   }

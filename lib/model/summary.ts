@@ -37,7 +37,38 @@ function total(label: string, weights: readonly Variable[]): string {
   return `${label}: ${grouped(count)} (${bytesText(bytes)})`
 }
 
-/** The table, line by line. */
+/** Columns of the table's lines. */
+const WIDTH = 80
+/** No column is made narrower. */
+const NARROWEST = 16
+const GAP = 3
+
+/** Widths of the columns, the widest made narrower until lines fit. */
+function fitted(widths: readonly number[]): number[] {
+  const given = [...widths]
+  let over = given.reduce((sum, w) => sum + w + GAP, -2) - WIDTH
+  while (over-- > 0) {
+    const widest = given.indexOf(Math.max(...given))
+    if (given[widest]! <= NARROWEST) break
+    given[widest]!--
+  }
+  return given
+}
+
+/** A cell in lines of at most `width` columns, broken at spaces where there are some. */
+function broken(cell: string, width: number): string[] {
+  const lines: string[] = []
+  let rest = cell
+  while (rest.length > width) {
+    const space = rest.lastIndexOf(' ', width)
+    const at = space > 0 ? space : width
+    lines.push(rest.slice(0, at))
+    rest = rest.slice(at).trimStart()
+  }
+  return [...lines, rest]
+}
+
+/** The table, line by line, of at most 80 columns unless names of layers leave no room. */
 export function summaryLines(model: AnyModel, rows: readonly SummaryRow[]): string[] {
   const connected = rows.some((row) => row.inputs !== undefined)
   const head = ['Layer (type)', 'Output shape', 'Param #', ...(connected ? ['Connected to'] : [])]
@@ -47,16 +78,20 @@ export function summaryLines(model: AnyModel, rows: readonly SummaryRow[]): stri
     row.parameters === undefined ? '? (not built)' : grouped(row.parameters),
     ...(connected ? [(row.inputs ?? []).join(', ')] : []),
   ])
-  const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
+  const widths = fitted(head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length))))
   const line = (row: readonly string[]): string =>
-    ` ${row.map((cell, i) => (i === 2 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('   ')}`.trimEnd()
-  const width = widths.reduce((sum, w) => sum + w + 3, 0) - 1
+    ` ${row.map((cell, i) => (i === 2 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' '.repeat(GAP))}`.trimEnd()
+  const width = widths.reduce((sum, w) => sum + w + GAP, 0) - GAP + 1
   return [
     `Model: "${model.name}"`,
     '_'.repeat(width),
     line(head),
     '='.repeat(width),
-    ...cells.map(line),
+    ...cells.flatMap((row) => {
+      const parts = row.map((cell, i) => broken(cell, widths[i]!))
+      const height = Math.max(...parts.map(({ length }) => length))
+      return Array.from({ length: height }, (_, i) => line(parts.map((part) => part[i] ?? '')))
+    }),
     '='.repeat(width),
     ...(model.built
       ? [

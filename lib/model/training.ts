@@ -40,9 +40,14 @@ export interface FitOptions {
   initialEpoch?: number
   /** Steps that make an epoch; default: all data. */
   stepsPerEpoch?: number
+  /** Updates once for so many steps, by the mean of their gradients. Default: what the optimizer says, else 1. */
+  gradientAccumulationSteps?: number
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
-  /** 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: bar, 2: lines. */
+  /**
+   * 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: the bar, of which pipes
+   * get the last state, 2: lines.
+   */
   verbose?: Verbosity
 }
 
@@ -59,6 +64,7 @@ export const FIT_OPTIONS: OptionTable<FitOptions> = {
   sampleWeight: 'any',
   initialEpoch: 'integer',
   stepsPerEpoch: 'integer',
+  gradientAccumulationSteps: 'integer',
   callbacks: 'any',
   signal: 'any',
   verbose: 'any',
@@ -83,6 +89,7 @@ function checkFit(options: FitOptions): void {
   integer('fit', 'initialEpoch', initialEpoch, 0)
   if (stepsPerEpoch !== undefined) checkCount('fit', 'stepsPerEpoch', stepsPerEpoch)
   checkCount('fit', 'batchSize', options.batchSize ?? 32)
+  checkCount('fit', 'gradientAccumulationSteps', options.gradientAccumulationSteps ?? 1)
   checkCount('fit', 'validationFreq', options.validationFreq ?? 1)
   checkCount('fit', 'validationBatchSize', options.validationBatchSize ?? 32)
   if (!(validationSplit >= 0 && validationSplit < 1))
@@ -114,13 +121,17 @@ export async function* trainEvents(
   const progress = new Progress(verbose, epochs)
   const callbacks = new CallbackList(model, options.callbacks)
   const run = new TrainingRun(model, callbacks)
+  run.epochs = epochs
   const endTraining = model.beginTraining(run)
+  const { optimizer } = model
+  const accumulated = optimizer.gradientAccumulationSteps
   const owned: Tensor[] = []
   let sources: Sources | undefined
   let logs = {} as Figures
   let failed = false
   try {
     sources = await openSources(model, x, y, options, owned)
+    optimizer.gradientAccumulationSteps = options.gradientAccumulationSteps ?? accumulated
     const history = new History()
     model.stopTraining = false
     await callbacks.trainBegin(run)
@@ -136,6 +147,7 @@ export async function* trainEvents(
       const from = run.takeUp(steps)
       const pass = await sources.training.open(steps, from)
       run.data = pass.data
+      run.stepsPerEpoch = pass.steps
       progress.begin(epoch, pass.steps)
       const first = from?.step ?? 0
       let step = first
@@ -169,12 +181,14 @@ export async function* trainEvents(
       signal?.throwIfAborted()
     }
     run.finished = true
+    if (run.submitted > 0) optimizer.overwriteByAverages()
     return history
   } catch (error) {
     failed = true
     await callbacks.trainError(error)
     throw error
   } finally {
+    progress.stop()
     try {
       await callbacks.trainEnd(logs).catch((error: unknown) => {
         // what ended the training is the error to report
@@ -184,6 +198,7 @@ export async function* trainEvents(
       await sources?.training.close()
       await sources?.validation?.close()
       freeOwned(owned)
+      optimizer.gradientAccumulationSteps = accumulated
       endTraining()
     }
   }

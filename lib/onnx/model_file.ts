@@ -2,7 +2,6 @@
 import path from 'node:path'
 import { fromBinary } from '@bufbuild/protobuf'
 import { sizeOf } from '../core/spec.js'
-import { systemError } from '../core/system_error.js'
 import { RegularFile } from '../io/regular_file.js'
 import { elementFacts } from './element_types.js'
 import { readExternalData } from './external_data.js'
@@ -40,20 +39,12 @@ export async function readModelFile(file: string): Promise<OnnxFile> {
 }
 
 async function bytesOfFile(file: string): Promise<Uint8Array> {
-  let opened: RegularFile
-  try {
-    opened = await RegularFile.open(file)
-  } catch (error) {
-    throw systemError(`${file} cannot be read`, error, 'ERR_FORMAT')
-  }
-  try {
+  return RegularFile.use(file, async (opened) => {
     if (opened.size > MOST_BYTES) throw wrongFile(file, `${opened.size} bytes, an ONNX model file has at most ${MOST_BYTES}`)
     const bytes = new Uint8Array(opened.size)
     await opened.read(bytes, 0)
     return bytes
-  } finally {
-    await opened.close()
-  }
+  })
 }
 
 /** The model in memory that came from bytes; bytes of tensors are parts of them. */

@@ -2,11 +2,11 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func } from '../core/symbolic.js'
+import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { keepMask } from './masks.js'
-import { axisOf, promoted } from './operands.js'
-import { expandDims } from './reshape.js'
+import { axisOf, operand, promoted } from './operands.js'
+import { expandDims, squeeze } from './reshape.js'
 import { split } from './slice.js'
 
 type ConcatAttrs = { readonly axis: number }
@@ -63,3 +63,19 @@ export const stack: (tensors: readonly TensorLike[], axis?: number) => Tensor = 
     { axis: along },
   )
 })
+
+/** The parts of a tensor along an axis (default the first), without that axis: the reverse of stack. */
+export const unstack: (x: TensorLike, axis?: number) => Tensor[] = func('unstack(x, axis)', (x, axis = 0) => {
+  const source = operand('unstack', x)
+  const along = axisOf('unstack', axis, source.rank)
+  const count = source.shape[along]!
+  return count === 0 ? [] : split(source, count, along).map((part) => squeeze(part, along))
+})
+
+methods({ unstack })
+
+declare module '../core/tensor.js' {
+  interface Tensor {
+    unstack: Method<typeof unstack>
+  }
+}

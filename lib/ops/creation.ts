@@ -103,6 +103,30 @@ export const arange: (start: number, stop?: number, step?: number, options?: Cre
   },
 )
 
+export interface LinspaceOptions extends CreationOptions {
+  /** Whether `stop` is the last value. Default true. */
+  endpoint?: boolean
+}
+const LINSPACE_OPTIONS: OptionTable<LinspaceOptions> = { ...CREATION_OPTIONS, endpoint: 'boolean' }
+
+/**
+ * `count` values from start to stop at equal distances: start + i·(stop - start) / (count - 1), or / count without the
+ * endpoint (numpy.linspace). Each value is rounded once. count: default 50, as in numpy. dtype: a float, default
+ * float32.
+ */
+export const linspace: (start: number, stop: number, count?: number, options?: LinspaceOptions) => Tensor = func(
+  'linspace(start, stop, count, options)',
+  LINSPACE_OPTIONS,
+  (start, stop, count = 50, { dtype = 'float32', device: where = device(), endpoint = true } = {}) => {
+    for (const [name, value] of Object.entries({ start, stop })) numberOf('linspace', name, value)
+    integerOf('linspace', 'count', count, 0)
+    checkDType('linspace', dtype, ['float16', 'bfloat16', 'float32', 'float64'])
+    const steps = endpoint ? count - 1 : count
+    const step = steps > 0 ? (stop - start) / steps : 0
+    return withDevice(where, () => applyOne(Arange, [], { start, step, shape: [count], dtype }))
+  },
+)
+
 /** A matrix with ones on a diagonal: [rows, columns], by default square. offset > 0: above the main diagonal. */
 export const eye: (rows: number, columns?: number, options?: EyeOptions) => Tensor = func(
   'eye(rows, columns, options)',

@@ -10,7 +10,8 @@ import { add } from './arithmetic.js'
 import { cast } from './cast.js'
 import { arange } from './creation.js'
 import { passMask } from './masks.js'
-import { axisOf, indexOperand, operand, promoted, type ResultAttrs } from './operands.js'
+import { indexOperand } from './ids.js'
+import { axisOf, operand, promoted, type ResultAttrs } from './operands.js'
 import { moveAxis } from './transpose.js'
 
 type GatherAttrs = { readonly axis: number }

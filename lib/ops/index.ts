@@ -7,7 +7,7 @@ export { batchNorm, type NormalizationOptions } from './batch_norm.js'
 export { broadcastTo } from './broadcast.js'
 export { cast, identity, stopGradient } from './cast.js'
 export * from './compare.js'
-export { concat, stack } from './concat.js'
+export { concat, stack, unstack } from './concat.js'
 export {
   type Conv1dOptions,
   type Conv2dOptions,
@@ -18,14 +18,28 @@ export {
   type DepthwiseOptions,
   depthwiseConv2d,
 } from './conv.js'
-export { arange, type CreationOptions, type EyeOptions, eye, full, fullLike, ones, onesLike, zeros, zerosLike } from './creation.js'
+export {
+  arange,
+  type CreationOptions,
+  type EyeOptions,
+  eye,
+  full,
+  fullLike,
+  type LinspaceOptions,
+  linspace,
+  ones,
+  onesLike,
+  zeros,
+  zerosLike,
+} from './creation.js'
 export { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from './cross_entropy.js'
 export { type CumSumOptions, cumProd, cumSum } from './cumsum.js'
 export { type DenseOptions, dense, type FusedActivation } from './dense.js'
 export { type DropoutOptions, dropout } from './dropout.js'
+export { einsum } from './einsum.js'
 export { gather, gatherAlong, scatterAdd, takeBatch } from './gather.js'
 export { layerNorm } from './layer_norm.js'
-export { type MatMulOptions, matMul } from './matmul.js'
+export { dot, type MatMulOptions, matMul, outer } from './matmul.js'
 export * from './math.js'
 export { type OneHotOptions, oneHot } from './one_hot.js'
 import './optimizers.js'
@@ -49,12 +63,13 @@ export type { RecurrentActivation } from './recurrent_steps.js'
 export { simpleRnn } from './simple_rnn.js'
 export { all, any, max, mean, min, prod, type ReduceOptions, sum } from './reduce.js'
 export { expandDims, flatten, reshape, squeeze } from './reshape.js'
+export { type Interpolation, type ResizeOptions, resize } from './resize.js'
 export { type RmsNormOptions, rmsNorm } from './rms_norm.js'
 export { type RotaryOptions, rotary } from './rotary.js'
 export { reverse, slice, split } from './slice.js'
 export { logSoftmax, softmax } from './softmax.js'
 export { argSort, type SortOptions, sort, topK } from './sort.js'
-export { logSumExp, type NormOptions, norm, standardDeviation, variance } from './statistics.js'
+export { logSumExp, type Moments, moments, type NormOptions, norm, standardDeviation, variance } from './statistics.js'
 export { tile } from './tile.js'
 export { moveAxis, transpose } from './transpose.js'
 export { type DynamicSliceOptions, dynamicSlice, type UpdateSliceOptions, updateSlice } from './update_slice.js'

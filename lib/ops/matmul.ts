@@ -3,13 +3,15 @@ import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
-import type { Shape } from '../core/spec.js'
+import { type Shape, sizeOf } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { passMask } from './masks.js'
-import { broadcastShapes, sameFloats } from './operands.js'
+import { mul } from './arithmetic.js'
+import { broadcastShapes, promoted, sameFloats } from './operands.js'
 import { unbroadcast } from './raw.js'
 import { reshape } from './reshape.js'
+import { moveAxis } from './transpose.js'
 
 type MatMulAttrs = { readonly transposeA: boolean; readonly transposeB: boolean }
 export interface MatMulOptions {
@@ -92,10 +94,34 @@ export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => 
   },
 )
 
-methods({ matMul })
+/**
+ * Sums of products over the last axis of a and the last but one of b (numpy.dot): of two vectors a scalar, of matrices
+ * their product. a [..., k] and b [..., k, n] give a's other axes, then b's. A scalar multiplies.
+ */
+export const dot: (a: TensorLike, b: TensorLike) => Tensor = func('dot(a, b)', (a, b) => {
+  const [left, right] = promoted('dot', [a, b], 'float') as [Tensor, Tensor]
+  if (left.rank === 0 || right.rank === 0) return mul(left, right)
+  if (right.rank <= 2) return matMul(left, right)
+  const columns = moveAxis(right, -2, 0) // [k, ..., n]
+  const rows = reshape(left, [sizeOf(left.shape.slice(0, -1)), left.shape.at(-1)!])
+  const [k, ...others] = columns.shape as [number, ...number[]]
+  return reshape(matMul(rows, reshape(columns, [k, sizeOf(others)])), [...left.shape.slice(0, -1), ...others])
+})
+
+/**
+ * Every product of a value of a and a value of b: vectors [n] and [m] give [n, m]; others are flattened (numpy.outer).
+ */
+export const outer: (a: TensorLike, b: TensorLike) => Tensor = func('outer(a, b)', (a, b) => {
+  const [left, right] = promoted('outer', [a, b], 'number') as [Tensor, Tensor]
+  return mul(reshape(left, [left.size, 1]), reshape(right, [1, right.size]))
+})
+
+methods({ matMul, dot, outer })
 
 declare module '../core/tensor.js' {
   interface Tensor {
     matMul: Method<typeof matMul>
+    dot: Method<typeof dot>
+    outer: Method<typeof outer>
   }
 }

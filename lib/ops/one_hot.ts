@@ -7,7 +7,8 @@ import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { checkDType } from './creation.js'
 import { passMask } from './masks.js'
-import { indexOperand, integerOf, numberOf } from './operands.js'
+import { indexOperand } from './ids.js'
+import { integerOf, numberOf } from './operands.js'
 
 type OneHotAttrs = { readonly on: number; readonly off: number; readonly shape: readonly number[]; readonly dtype: DType }
 

@@ -107,16 +107,6 @@ export function single(op: string, value: TensorLike, kind: Kind): Tensor {
   return dtype === x.dtype ? x : cast(x, dtype)
 }
 
-/** Indices as int32. */
-export function indexOperand(op: string, value: TensorLike): Tensor {
-  const x = operand(op, value)
-  if (x.dtype === 'int32') return x
-  if (isFloat(x.dtype) && value instanceof Tensor) {
-    throw new WeftError('ERR_DTYPE', `${op}: indices must be integers, got ${x.dtype}`, { op, hint: "Use cast('int32')" })
-  }
-  return cast(x, 'int32')
-}
-
 /** numpy broadcasting of shapes; ERR_SHAPE when they do not fit. */
 export function broadcastShapes(op: string, shapes: readonly Shape[]): Shape {
   let result = shapes[0]!

@@ -5,7 +5,7 @@ import { type Attrs, type Op, registerOp } from '../core/op.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { Shape, Spec } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
-import type { Tensor, TensorLike } from '../core/tensor.js'
+import { Tensor, type TensorLike } from '../core/tensor.js'
 import { checkRank, single } from './operands.js'
 import { reshape } from './reshape.js'
 import { type Padding, type Pair, paddingOf, pairOf, windowCounts } from './window.js'
@@ -79,9 +79,10 @@ export interface Pool2dOptions {
 export type Pool2d = (x: TensorLike, options?: Pool2dOptions) => Tensor
 const POOL_OPTIONS: OptionTable<Pool2dOptions> = { poolSize: 'any', strides: 'any', padding: 'any' }
 
-function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2d {
+/** `bytes`: uint8 stays what it is; elsewhere it becomes float32. */
+function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor, bytes = false): Pool2d {
   return func(`${op}(x, options)`, POOL_OPTIONS, (x: TensorLike, options: Pool2dOptions = {}) => {
-    const images = single(op, x, 'float')
+    const images = single(op, x, bytes && x instanceof Tensor && x.dtype === 'uint8' ? 'any' : 'float')
     checkRank(
       op,
       'x',
@@ -106,9 +107,9 @@ function pool2d(op: string, run: (x: Tensor, attrs: PoolAttrs) => Tensor): Pool2
 
 /**
  * The largest value of each window of images [n, h, w, c]; padding counts as -infinity. The gradient goes to the first
- * of ties.
+ * of ties. Images of uint8 give uint8, other integers float32.
  */
-export const maxPool2d: Pool2d = pool2d('maxPool2d', (x, attrs) => apply(MaxPool2d, [x], attrs)[0]!)
+export const maxPool2d: Pool2d = pool2d('maxPool2d', (x, attrs) => apply(MaxPool2d, [x], attrs)[0]!, true)
 /** The mean of each window of images [n, h, w, c], over the places inside the image. */
 export const averagePool2d: Pool2d = pool2d('averagePool2d', (x, attrs) => applyOne(AveragePool2d, [x], attrs))
 

@@ -23,6 +23,26 @@ export const variance: Reduction = func(
   },
 )
 
+export interface Moments {
+  readonly mean: Tensor
+  /** The mean squared distance from the mean (biased). */
+  readonly variance: Tensor
+}
+
+/** Mean and variance over the axes (default: of all values); of integers float32. */
+export const moments: (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => Moments = func(
+  'moments(x, axis, options)',
+  REDUCE_OPTIONS,
+  (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions): Moments => {
+    const source = single('moments', x, 'float')
+    const keepDims = options?.keepDims ?? false
+    const axes = axesOf('moments', axis, source.rank)
+    const average = mean(source, axes, { keepDims: true })
+    const spread = mean(square(sub(source, average)), axes, { keepDims })
+    return { mean: keepDims ? average : reshape(average, reducedShape(source.shape, axes, false)), variance: spread }
+  },
+)
+
 /** √x with slope 0 at 0. */
 function root(x: Tensor): Tensor {
   const positive = greater(x, 0)
@@ -83,7 +103,7 @@ export const logSumExp: Reduction = func(
   },
 )
 
-methods({ variance, standardDeviation, norm, logSumExp })
+methods({ variance, standardDeviation, norm, logSumExp, moments })
 
 declare module '../core/tensor.js' {
   interface Tensor {
@@ -91,5 +111,6 @@ declare module '../core/tensor.js' {
     standardDeviation: Method<typeof standardDeviation>
     logSumExp: Method<typeof logSumExp>
     norm: Method<typeof norm>
+    moments: Method<typeof moments>
   }
 }

@@ -8,7 +8,8 @@ import { func } from '../core/symbolic.js'
 import type { Shape } from '../core/spec.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import { zeros, zerosLike } from './creation.js'
-import { axisOf, indexOperand, integerOf, operands, type ResultAttrs } from './operands.js'
+import { indexOperand } from './ids.js'
+import { axisOf, integerOf, operands, type ResultAttrs } from './operands.js'
 import { reshape } from './reshape.js'
 
 type UpdateAttrs = { readonly axis: number }

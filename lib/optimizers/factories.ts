@@ -2,3 +2,4 @@
 export { adam, adamax, adamw, lamb, nadam } from './adam.js'
 export { adadelta, adagrad, rmsprop } from './adaptive.js'
 export { lion, sgd } from './descent.js'
+export { adafactor, muon } from './matrices.js'

@@ -1,7 +1,7 @@
 // optimizer: the public factory of a rule, with its checks.
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
-import { isSchedule, type Schedule } from '../schedules/schedule.js'
+import { isSchedule } from '../schedules/schedule.js'
 import { Optimizer, type OptimizerOptions } from './optimizer.js'
 import { ownSettings, type Rule, type Settings } from './rule.js'
 
@@ -23,9 +23,15 @@ const COMMON: OptionTable<OptimizerOptions> = {
   clipNorm: 'number',
   clipValue: 'number',
   globalClipNorm: 'number',
+  gradientAccumulationSteps: 'integer',
+  useEma: 'boolean',
+  emaMomentum: 'number',
+  emaOverwriteFrequency: 'any',
 }
 /** Options that must be less than 1. */
-const DECAY_RATES = ['beta1', 'beta2', 'rho']
+const DECAY_RATES = ['beta1', 'beta2', 'rho', 'adamBeta1', 'adamBeta2']
+/** Options that may be below 0. */
+const OF_ANY_SIGN = ['beta2Decay', 'muonB']
 
 /**
  * The factory of a rule: it checks the options and fills in the defaults. Every optimizer can be made without options.
@@ -46,12 +52,15 @@ export function optimizer<O extends OptimizerOptions>(rule: Rule<Defaults<O>>): 
     for (const name of Object.keys(own)) {
       const value = given[name] as unknown
       if (typeof value !== 'number') continue
-      if (!(Number.isFinite(value) && value >= 0))
+      if (!(Number.isFinite(value) && (value >= 0 || OF_ANY_SIGN.includes(name))))
         throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be a number of at least 0, got ${show(value)}`)
       if (DECAY_RATES.includes(name) && value >= 1)
         throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be less than 1, got ${show(value)}`)
     }
-    return new Optimizer(rule as unknown as Rule, { ...rule.defaults, ...given } as OptimizerOptions & { learningRate: number | Schedule })
+    return new Optimizer(
+      rule as unknown as Rule,
+      { ...rule.defaults, ...given } as Required<Pick<OptimizerOptions, 'learningRate'>> & OptimizerOptions,
+    )
   }
   return Object.assign(make, { rule: rule as unknown as Rule })
 }

@@ -5,19 +5,21 @@ import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { type Op, ops } from '../core/op.js'
 import { show } from '../core/options.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { copyOf } from '../core/read.js'
 import { isSchedule, type Schedule } from '../schedules/schedule.js'
-import { sameShape } from '../core/spec.js'
+import { sameShape, type Shape } from '../core/spec.js'
 import { Tensor, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
 import { constraintOf } from '../layers/weight_options.js'
-import { fullLike } from '../ops/index.js'
+import { full, where } from '../ops/index.js'
+import { Accumulation, type AverageOptions, checkAccumulation, checkAverages, scheduleOf, WeightAverages } from './averages.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
 import { kernelAttrs, ownSettings, type Rule, type Settings, slotsOf, updateByFormula } from './rule.js'
 
-export interface OptimizerOptions extends ClipOptions {
-  /** A number, or one of schedules.*. */
-  learningRate?: number | Schedule
+export interface OptimizerOptions extends ClipOptions, AverageOptions {
+  /** A number, one of schedules.*, or a function of the number of updates so far, which is traced with the step. */
+  learningRate?: number | Schedule | ((step: Tensor) => Tensor)
   /** Decoupled: weights shrink by learningRate · weightDecay of themselves before each update. */
   weightDecay?: number
 }
@@ -31,15 +33,16 @@ export interface Slot {
 
 function checkRate(what: string, value: unknown): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
-  throw new WeftError('ERR_ARGUMENT', `${what}: learningRate must be a number of at least 0 or one of schedules.*, got ${show(value)}`)
+  throw new WeftError(
+    'ERR_ARGUMENT',
+    `${what}: learningRate must be a number of at least 0, one of schedules.* or a function, got ${show(value)}`,
+  )
 }
 
 /** Made by optimizers.adam() and its like. */
 export class Optimizer {
   /** The factory's name: 'adam'. */
   readonly name: string
-  /** The options, as JSON, with defaults filled in. */
-  readonly config: Readonly<Record<string, unknown>>
   private readonly rule: Rule
   private readonly options: OptimizerOptions
   private readonly schedule: Schedule | undefined
@@ -54,27 +57,50 @@ export class Optimizer {
   private readonly rateVariable: Variable
   private readonly shared: Variable | undefined
   private readonly slotsByVariable = new Map<Variable, readonly Variable[]>()
+  private accumulation: Accumulation | undefined
+  private readonly averages: WeightAverages | undefined
+  /** @internal How often something has changed that traced steps depend on. */
+  changes = 0
 
-  constructor(rule: Rule, options: OptimizerOptions & { learningRate: number | Schedule }) {
+  constructor(rule: Rule, options: OptimizerOptions & { learningRate: NonNullable<OptimizerOptions['learningRate']> }) {
     this.name = rule.name
     this.rule = rule
     this.options = options
     const { learningRate, weightDecay } = options
-    this.schedule = isSchedule(learningRate) ? learningRate : undefined
+    this.schedule = isSchedule(learningRate) ? learningRate : typeof learningRate === 'function' ? scheduleOf(learningRate) : undefined
     this.rate = this.schedule ? this.schedule.at(0) : checkRate(rule.name, learningRate)
     if (weightDecay !== undefined && !(Number.isFinite(weightDecay) && weightDecay >= 0))
       throw new WeftError('ERR_ARGUMENT', `${rule.name}: weightDecay must be a number of at least 0, got ${show(weightDecay)}`)
     checkClipping(rule.name, options)
-    this.config = {
-      ...options,
-      learningRate: this.schedule ? { className: this.schedule.className, config: this.schedule.config } : learningRate,
-    }
+    checkAverages(rule.name, options)
+    if (options.useEma) this.averages = new WeightAverages(options)
     this.settings = ownSettings(rule, { ...options })
     this.slotNames = slotsOf(rule, this.settings)
     this.kernel = rule.kernel === undefined ? undefined : ops.get(rule.kernel)
     this.iteration = variable(0, { name: 'iteration', dtype: 'int32', trainable: false })
     this.rateVariable = variable(this.rate, { name: 'learningRate', trainable: false })
     this.shared = rule.shared && variable(1, { name: rule.shared.name, trainable: false })
+    if ((options.gradientAccumulationSteps ?? 1) > 1) this.accumulation = new Accumulation(options.gradientAccumulationSteps!)
+  }
+
+  /** The options, as JSON, with defaults filled in; a function as learning rate is left as it is. */
+  get config(): Readonly<Record<string, unknown>> {
+    const { schedule, options, accumulation } = this
+    const { gradientAccumulationSteps: _, ...rest } = options
+    const learningRate = schedule?.className ? { className: schedule.className, config: schedule.config } : options.learningRate
+    return { ...rest, learningRate, ...(accumulation ? { gradientAccumulationSteps: accumulation.steps } : {}) }
+  }
+
+  /** Steps whose gradients make one update together. Setting it drops what is added up so far. */
+  get gradientAccumulationSteps(): number {
+    return this.accumulation?.steps ?? 1
+  }
+  set gradientAccumulationSteps(steps: number) {
+    checkAccumulation(this.name, steps)
+    if (steps === this.gradientAccumulationSteps) return
+    this.accumulation?.dispose()
+    this.accumulation = steps > 1 ? outsideTrace(() => new Accumulation(steps)) : undefined
+    this.changes++
   }
 
   /**
@@ -119,10 +145,11 @@ export class Optimizer {
     for (const state of this.state) if (variables[0]) state.moveTo(variables[0].device)
     const start = this.rule.start === undefined ? 0 : Number(this.settings[this.rule.start])
     for (const target of variables) {
+      for (const kept of [this.accumulation, this.averages]) kept?.slots.of(target)
       if (this.slotsByVariable.has(target)) continue
       this.slotsByVariable.set(
         target,
-        this.slotNames.map((name) => slotLike(target, name, start)),
+        this.slotNames.map((name) => slotLike(target, name, start, this.rule.slotShape?.(name, target.shape) ?? target.shape)),
       )
     }
   }
@@ -159,10 +186,11 @@ export class Optimizer {
     if (chosen.length === 0) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: there are no trainable variables to update`)
     const targets = chosen.map((i) => variables[i]!)
     this.build(targets)
-    const clipped = clipGradients(
-      chosen.map((i) => gradients[i]!),
-      this.options,
-    )
+    const given = chosen.map((i) => gradients[i]!)
+    const several = this.accumulation?.add(targets, given)
+    const clipped = clipGradients(several?.means ?? given, this.options)
+    // between the updates of several steps everything stays
+    const due = <T extends Tensor>(value: Tensor, old: T): Tensor => (several ? where(several.due, value, old) : value)
     const rate = this.schedule ? this.schedule.call(this.iteration.cast('float32')) : this.rateVariable
     const inputs: Tensor[] = [rate, this.iteration]
     if (this.shared) inputs.push(this.shared)
@@ -172,26 +200,47 @@ export class Optimizer {
     const decay = targets.map(() => this.options.weightDecay ?? 0)
     const results = this.kernel
       ? apply(this.kernel, inputs, { ...kernelAttrs(this.rule, this.settings), decay })
-      : updateByFormula(this.rule, this.settings, inputs, decay)
+      : updateByFormula(
+          this.rule,
+          this.settings,
+          inputs,
+          decay,
+          targets.map((target) => target.name),
+        )
     const rest = results[Symbol.iterator]()
     const next = (): Tensor => rest.next().value as Tensor
-    this.shared?.assign(next())
+    if (this.shared) this.shared.assign(due(next(), this.shared))
     for (const target of targets) {
       const updated = next()
-      target.assign(constraintOf(target)?.(updated) ?? updated)
-      for (const slot of this.slotsByVariable.get(target)!) slot.assign(next())
+      const bound = constraintOf(target)?.(updated) ?? updated
+      const { weight, average } = this.averages?.take(target, bound, this.iteration) ?? { weight: bound, average: undefined }
+      target.assign(due(weight, target))
+      for (const slot of this.slotsByVariable.get(target)!) slot.assign(due(next(), slot))
+      const kept = this.averages?.slots.get(target)
+      if (average) kept!.assign(due(average, kept!))
     }
-    this.iteration.assign(this.iteration.add(1))
+    this.iteration.assign(several ? this.iteration.add(several.due.cast('int32')) : this.iteration.add(1))
+  }
+
+  /** With useEma: the weights become their moving averages, as they do at the end of fit. */
+  overwriteByAverages(): void {
+    if (!this.averages || this.iterations === 0) return
+    outsideTrace(() => {
+      for (const [target, average] of this.averages!.slots) target.assign(average)
+    })
   }
 
   /** State that is kept once, in a fixed order. */
   get state(): readonly Variable[] {
-    return [this.iteration, this.rateVariable, ...(this.shared ? [this.shared] : [])]
+    const { shared, accumulation } = this
+    return [this.iteration, this.rateVariable, ...(shared ? [shared] : []), ...(accumulation ? [accumulation.count] : [])]
   }
 
   /** State that is kept for each variable. */
   get slots(): readonly Slot[] {
-    return [...this.slotsByVariable].flatMap(([of, states]) => states.map((state, i) => ({ of, name: this.slotNames[i]!, state })))
+    const own = [...this.slotsByVariable].flatMap(([of, states]) => states.map((state, i) => ({ of, name: this.slotNames[i]!, state })))
+    const kept = [this.accumulation, this.averages].flatMap((one) => (one ? [one.slots] : []))
+    return [...own, ...kept.flatMap((slots) => [...slots].map(([of, state]) => ({ of, name: slots.name, state })))]
   }
 
   /** Copies of the whole state: iteration, learning rate, then what is kept for each variable. The caller owns them. */
@@ -221,16 +270,24 @@ export class Optimizer {
     for (const state of this.state) state.dispose()
     for (const slot of this.slots) slot.state.dispose()
     this.slotsByVariable.clear()
+    this.accumulation?.slots.clear()
+    this.averages?.slots.clear()
   }
   [Symbol.dispose](): void {
     this.dispose()
   }
 }
 
-/** A variable of the shape and dtype of another, every element `start`. */
-function slotLike(like: Variable, name: string, start: number): Variable {
+shownAs<Optimizer>(
+  Optimizer.prototype,
+  (one) => `Optimizer ${one.name}${settingsText({ ...one.config, iterations: one.iterations })}`,
+  'optimizer.config',
+)
+
+/** A variable of the dtype and on the device of another, every element `start`. */
+function slotLike(like: Variable, name: string, start: number, shape: Shape): Variable {
   return outsideTrace(() => {
-    const value = fullLike(like, start)
+    const value = full(shape, start, { dtype: like.dtype, device: like.device })
     const made = variable(value, { name: `${like.name}/${name}`, trainable: false })
     value.dispose()
     return made

@@ -1,5 +1,6 @@
 // Rule: what makes one optimizer differ from the others, as one table entry. Its formula is written with ops; a fused
 // kernel may do the same.
+import type { Shape } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 
 /** The values of an optimizer's own options, with defaults filled in. */
@@ -15,6 +16,8 @@ export interface Rule<S = Settings> {
   readonly defaults: S & { readonly learningRate: number; readonly weightDecay?: number }
   /** Names of the state kept for each parameter, in the order of saved files and of the kernel. */
   readonly slots: readonly string[] | ((settings: S) => readonly string[])
+  /** The shape of a slot, where it is not that of the parameter. */
+  slotShape?(slot: string, shape: Shape): Shape
   /** The option that says what the slots start from. Without it they start from 0. */
   readonly start?: string
   /** State kept once for all parameters; it starts from 1 and is updated before them. */
@@ -26,8 +29,9 @@ export interface Rule<S = Settings> {
    * @param slots its state by name, and the updated shared state by its name
    * @param rate the learning rate, a scalar of w's dtype
    * @param t the number of this update, from 1: a scalar of w's dtype
+   * @param name of the parameter
    */
-  update(w: Tensor, g: Tensor, slots: Readonly<Record<string, Tensor>>, rate: Tensor, t: Tensor, settings: S): Updated
+  update(w: Tensor, g: Tensor, slots: Readonly<Record<string, Tensor>>, rate: Tensor, t: Tensor, settings: S, name: string): Updated
   /**
    * The op that does the same for all parameters at once, where one exists. Its attributes are the settings and
    * `decay`.
@@ -54,7 +58,13 @@ export const slotsOf = (rule: Rule, settings: Settings): readonly string[] =>
  * the shared state, then per parameter [w, g, ...slots]; the updated shared state, then per parameter [w, ...slots].
  * @param decay decoupled weight decay of each parameter
  */
-export function updateByFormula(rule: Rule, settings: Settings, inputs: readonly Tensor[], decay: readonly number[]): Tensor[] {
+export function updateByFormula(
+  rule: Rule,
+  settings: Settings,
+  inputs: readonly Tensor[],
+  decay: readonly number[],
+  parameterNames: readonly string[] = [],
+): Tensor[] {
   const names = slotsOf(rule, settings)
   const [rate, iteration] = inputs as [Tensor, Tensor]
   const { shared } = rule
@@ -67,7 +77,7 @@ export function updateByFormula(rule: Rule, settings: Settings, inputs: readonly
     const slots = Object.fromEntries(names.map((name, k) => [name, state[k]!]))
     if (before) slots[shared.name] = shared.update(before.cast(w.dtype), t, settings)
     const kept = share === 0 ? w : w.mul(speed.mul(-share).add(1))
-    const updated = rule.update(kept, g, slots, speed, t, settings)
+    const updated = rule.update(kept, g, slots, speed, t, settings, parameterNames[i] ?? '')
     results.push(updated.w, ...names.map((name) => updated[name]!))
   })
   return results

@@ -1,8 +1,10 @@
 // Adapter: low-rank matrices beside a weight (Hu et al. 2022), as PEFT stores them.
+import { WeftError } from '../core/error.js'
 import { randomState } from '../core/random.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import type { InitializerLike } from '../initializers/index.js'
 import { type CallOptions, Layer } from '../layers/layer.js'
+import { storedAs } from '../layers/stored_weights.js'
 import { dropout, matMul, mul } from '../ops/index.js'
 
 interface AdapterConfig {
@@ -54,4 +56,12 @@ export class Adapter extends Layer<AdapterConfig> {
     const { scale } = this.config
     return mul(inputsFirst ? matMul(this.a, this.b, { transposeA: true, transposeB: true }) : matMul(this.b, this.a), scale)
   }
+}
+
+/** ERR_STATE for a matrix of few bits, to which nothing can be added. */
+export function checkMergeable(path: string, weight: Tensor): void {
+  if (storedAs(weight)?.scale === undefined) return
+  throw new WeftError('ERR_STATE', `merge: the weights of '${path}' are stored in few bits, to which nothing can be added`, {
+    hint: 'Keep the adapter beside them, or load it beside the model that was quantized: lora.load(model, folder)',
+  })
 }

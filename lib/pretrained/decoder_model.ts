@@ -6,7 +6,7 @@ import { variable } from '../core/variable.js'
 import type { AttentionCache } from '../layers/attention/multi_head.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
-import { isInferring } from '../layers/symbolic.js'
+import { checkIds } from '../transformers/text_inputs.js'
 import { add, div, mul, tanh, zeros } from '../ops/index.js'
 import { type CachedModel, type CallCachedOptions, Decoder } from '../transformers/decoder.js'
 import { type GenerateOptions, generate, generateBatch, type Prompt } from '../transformers/generate.js'
@@ -65,7 +65,7 @@ export class PretrainedDecoder extends PretrainedModel implements CachedModel {
   }
 
   call(ids: Tensor, { mask, training }: CallOptions): Tensor {
-    this.checkIds(ids)
+    checkIds(ids, this.config.sequenceLength, this.error.bind(this))
     const places = { training, mask }
     const logits = this.logits(this.hidden(ids, places))
     if (mask) logits.mask = mask
@@ -102,17 +102,6 @@ export class PretrainedDecoder extends PretrainedModel implements CachedModel {
       const made = (name: string) => variable(zeros(shape), { name: `${i}/${name}`, trainable: false })
       return { keys: made('keys'), values: made('values') }
     })
-  }
-
-  private checkIds(ids: Tensor): void {
-    const { sequenceLength } = this.config
-    if (ids.rank === 2 && (ids.shape[1]! <= sequenceLength || isInferring())) return
-    throw this.error(
-      'ERR_SHAPE',
-      `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${ids.shape}]`,
-      [ids.shape],
-      ids.rank === 1 ? 'The batch axis is missing: use expandDims(0)' : "Cut the text into pieces of the model's sequenceLength",
-    )
   }
 
   /**

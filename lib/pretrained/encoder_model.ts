@@ -2,7 +2,7 @@
 import { Tensor } from '../core/tensor.js'
 import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
-import { isInferring } from '../layers/symbolic.js'
+import { type EncoderInputs, encoderInputs } from '../transformers/text_inputs.js'
 import { add, arange, broadcastTo, cast, cumSum, mul, notEqual, reshape, slice, tanh } from '../ops/index.js'
 import { wholeNumbers } from '../ops/ids.js'
 import { type EncoderParts, encoderParts, runEncoderBlock } from './encoder_parts.js'
@@ -11,8 +11,7 @@ import { PartMaker } from './maker.js'
 import { computed } from './parts.js'
 import { type PretrainedConfig, PretrainedModel } from './pretrained_model.js'
 
-/** Ids [batch, steps] alone, or with the kind of text and what is no padding, both [batch, steps]. */
-export type EncoderInputs = Tensor | { readonly tokenIds: Tensor; readonly segmentIds?: Tensor; readonly paddingMask?: Tensor }
+export type { EncoderInputs }
 /** sequenceOutput [batch, steps, width], and pooledOutput [batch, width] where the model has a pooler. */
 export interface EncoderEncoding {
   readonly sequenceOutput: Tensor
@@ -23,8 +22,6 @@ export interface EncoderEncoding {
  * width].
  */
 export type EncoderOutputs = Tensor | EncoderEncoding
-
-const INPUTS: readonly string[] = ['tokenIds', 'segmentIds', 'paddingMask']
 
 export interface EncoderConfig extends PretrainedConfig {
   /** Whether the weights have BERT's pooler. */
@@ -78,7 +75,8 @@ export class PretrainedEncoder<O extends EncoderOutputs = Tensor> extends Pretra
   }
 
   call(x: EncoderInputs, { mask: carried, training }: CallOptions): O {
-    const { tokenIds, segmentIds, paddingMask } = this.read(x)
+    const { tokenIds, segmentIds, paddingMask } = encoderInputs(x, this.config.sequenceLength, this.error.bind(this))
+    if (segmentIds && !this.parts.segments) throw this.error('ERR_ARGUMENT', 'segmentIds: this model knows no kinds of text')
     const { padId } = this.parts
     const ids = wholeNumbers(tokenIds)
     const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
@@ -116,31 +114,6 @@ export class PretrainedEncoder<O extends EncoderOutputs = Tensor> extends Pretra
       return broadcastTo(reshape(arange(0, steps, 1, { dtype: 'int32', device: ids.device }), [1, steps]), [batch, steps])
     const text = cast(notEqual(ids, paddingId), 'int32')
     return add(mul(cumSum(text, 1), text), paddingId)
-  }
-
-  private read(x: EncoderInputs): Exclude<EncoderInputs, Tensor> {
-    const parts = x instanceof Tensor ? { tokenIds: x } : x
-    const unknown = Object.keys(parts).find((name) => !INPUTS.includes(name))
-    if (unknown !== undefined || !(parts.tokenIds instanceof Tensor))
-      throw this.error(
-        'ERR_ARGUMENT',
-        unknown === undefined ? 'the inputs lack tokenIds' : `unknown input '${unknown}'`,
-        [],
-        `Inputs are ids, or { ${INPUTS.join(', ')} }`,
-      )
-    const { sequenceLength } = this.config
-    const { shape } = parts.tokenIds
-    if (shape.length !== 2 || (shape[1]! > sequenceLength && !isInferring()))
-      throw this.error('ERR_SHAPE', `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${shape}]`, [
-        shape,
-      ])
-    for (const [name, t] of Object.entries(parts)) {
-      if (t.rank !== 2 || t.shape[0] !== shape[0] || t.shape[1] !== shape[1])
-        throw this.error('ERR_SHAPE', `${name} has shape [${t.shape}], tokenIds [${shape}]`, [t.shape, shape])
-    }
-    if (!this.parts.segments && (parts as { segmentIds?: Tensor }).segmentIds)
-      throw this.error('ERR_ARGUMENT', 'segmentIds: this model knows no kinds of text')
-    return parts
   }
 }
 

@@ -13,7 +13,7 @@ import type { AnyModel } from '../model/model.js'
 import type { SummaryRow } from '../model/summary.js'
 import { add, cast } from '../ops/index.js'
 import type { GenerateOptions, Prompt } from '../transformers/generate.js'
-import { Adapter } from './adapter.js'
+import { Adapter, checkMergeable } from './adapter.js'
 import { readAdapter, writeAdapter } from './adapter_files.js'
 import { PretrainedDecoder } from './decoder_model.js'
 import type { Linear } from './parts.js'
@@ -219,6 +219,7 @@ export class LoraModel<M extends AnyPretrained = PretrainedDecoder> extends Comp
   merge(): M {
     checkCall('tuned.merge()', arguments)
     this.checkThere('merge')
+    for (const path of this.adapters.keys()) checkMergeable(path, this.linears.get(path)!.weight)
     for (const [path, adapter] of this.adapters) {
       const linear = this.linears.get(path)!
       const { weight, config } = linear

@@ -5,13 +5,17 @@ import { sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import type { InitializerLike } from '../initializers/index.js'
 import { Layer } from '../layers/layer.js'
+import { lookedUp, type MatrixLayout, storedProduct, TABLE, valueOf } from '../layers/stored_weights.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Adapter } from './adapter.js'
-import { add, cast, concat, gather, layerNorm, matMul, reshape, rmsNorm, slice } from '../ops/index.js'
+import { add, cast, concat, layerNorm, matMul, reshape, rmsNorm, slice } from '../ops/index.js'
 import { wholeNumbers } from '../ops/ids.js'
 
 /** The weight in float32, in which everything is computed. */
-export const computed = (weight: Tensor): Tensor => (weight.dtype === 'float32' ? weight : cast(weight, 'float32'))
+export const computed = (weight: Tensor): Tensor => {
+  const value = valueOf(weight)
+  return value.dtype === 'float32' ? value : cast(value, 'float32')
+}
 
 /** Values of a weight that are made float32 at a time. */
 const MOST_CAST = 1 << 24
@@ -45,8 +49,8 @@ interface PartConfig {
 export abstract class Part<C extends PartConfig> extends Layer<C> {
   protected override readonly castsInputs: boolean = false
 
-  protected weightOf(name: string, shape: Shape, initializer: InitializerLike = NORMAL): Variable {
-    return this.addWeight({ name, shape, initializer, dtype: this.config.storage })
+  protected weightOf(name: string, shape: Shape, initializer: InitializerLike = NORMAL, matrix?: MatrixLayout): Variable {
+    return this.addWeight({ name, shape, initializer, dtype: this.config.storage, matrix })
   }
   protected ready(): void {
     this.build([null])
@@ -72,7 +76,10 @@ export class Linear extends Part<LinearConfig> {
   constructor(config: LinearConfig) {
     super(config)
     const { inputs, outputs, bias, inputsFirst = false } = config
-    this.weight = this.weightOf('weight', inputsFirst ? [inputs, outputs] : [outputs, inputs])
+    this.weight = this.weightOf('weight', inputsFirst ? [inputs, outputs] : [outputs, inputs], NORMAL, {
+      inputs: 1,
+      transposed: !inputsFirst,
+    })
     this.bias = bias ? this.weightOf('bias', [outputs], 'zeros') : undefined
     this.ready()
   }
@@ -80,7 +87,8 @@ export class Linear extends Part<LinearConfig> {
   call(x: Tensor): Tensor {
     const { inputs, outputs, inputsFirst = false } = this.config
     const rows = x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs])
-    let y = inputsFirst ? matMul(rows, computed(this.weight)) : timesTransposed(rows, this.weight)
+    const stored = storedProduct(rows, this.weight)
+    let y = stored ?? (inputsFirst ? matMul(rows, computed(this.weight)) : timesTransposed(rows, this.weight))
     if (this.bias) y = add(y, computed(this.bias))
     if (this.adapter) y = add(y, this.adapter.apply(rows))
     return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), outputs])
@@ -108,19 +116,19 @@ export class Table extends Part<PartConfig & { readonly rows: number; readonly w
 
   constructor(config: PartConfig & { readonly rows: number; readonly width: number }) {
     super(config)
-    this.weight = this.weightOf('weight', [config.rows, config.width])
+    this.weight = this.weightOf('weight', [config.rows, config.width], NORMAL, TABLE)
     this.ready()
   }
 
   /** ids [...] → [..., width] */
   call(ids: Tensor): Tensor {
-    return computed(gather(this.weight, wholeNumbers(ids), 0))
+    return computed(lookedUp(this.weight, wholeNumbers(ids)))
   }
   /** x [..., width] · weightᵀ: the output that shares the table (Press and Wolf 2017). */
   scores(x: Tensor): Tensor {
     const { rows, width } = this.config
     const flat = reshape(x, [sizeOf(x.shape.slice(0, -1)), width])
-    return reshape(timesTransposed(flat, this.weight), [...x.shape.slice(0, -1), rows])
+    return reshape(storedProduct(flat, this.weight) ?? timesTransposed(flat, this.weight), [...x.shape.slice(0, -1), rows])
   }
 }
 

@@ -17,6 +17,7 @@ import { saveKept } from '../io/tensor_files.js'
 import { SubwordTokenizer } from '../text/subword_tokenizer.js'
 import { ChatTemplate } from './chat_template.js'
 import type { Json } from './config.js'
+import { storedAs } from '../layers/stored_weights.js'
 import { PretrainedModel, type PretrainedTask } from './pretrained_model.js'
 import { namesToWrite } from './source.js'
 
@@ -82,7 +83,7 @@ function configOf(model: PretrainedModel<never, never>, dtype: DType): Json {
  * is large) and what the options name. Weights have the names, shapes and dtype that they were read with, so that
  * Python opens the folder. The values are those at the time of the call. Each file is written aside and then put in
  * place. Throws ERR_ARGUMENT for another model and for a place that cannot be used; ERR_STATE while an adapter of
- * lora() stands beside the weights.
+ * lora() stands beside the weights, and for weights that quantize() stores as int8 or int4.
  */
 // biome-ignore lint/suspicious/noExplicitAny: models of all inputs and results
 export async function savePretrained(model: PretrainedModel<any, any>, place: Place, options: SavePretrainedOptions = {}): Promise<void> {
@@ -98,6 +99,15 @@ export async function savePretrained(model: PretrainedModel<any, any>, place: Pl
   if (chatTemplate !== undefined && !(chatTemplate instanceof ChatTemplate))
     throw new WeftError('ERR_ARGUMENT', `savePretrained: chatTemplate is what loadPretrained() gave, got ${show(chatTemplate)}`)
   model.checkUnadapted('savePretrained')
+  const kept = model.weights.find((weight) => storedAs(weight)?.scale)
+  if (kept)
+    throw new WeftError(
+      'ERR_STATE',
+      `savePretrained: '${kept.name}' is stored as ${storedAs(kept)!.type}, which such folders do not have`,
+      {
+        hint: 'net.save(folder) saves it as it is, for loadModel()',
+      },
+    )
   const dtype = options.dtype ?? model.config.storage
   const values = new Map<string, Kept>()
   const casts: Tensor[] = []

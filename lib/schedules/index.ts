@@ -9,4 +9,5 @@ export type {
   PolynomialDecayOptions,
 } from './decay.js'
 export * from './factories.js'
+export type { CosineDecayRestartsOptions } from './restarts.js'
 export type { Schedule } from './schedule.js'

@@ -10,7 +10,8 @@ export interface Cancellation {
 
 /** The one of a request: an AbortSignal is made only for whoever asks for one, as most requests end well. */
 export class Disconnection implements Cancellation {
-  private readonly listeners = new Set<() => void>()
+  /** Mostly one. */
+  private listeners: (() => void)[] | undefined
   private controller: AbortController | undefined
   private why: unknown
 
@@ -29,10 +30,12 @@ export class Disconnection implements Cancellation {
   }
 
   addEventListener(_type: 'abort', fn: () => void): void {
-    this.listeners.add(fn)
+    if (this.listeners === undefined) this.listeners = [fn]
+    else if (!this.listeners.includes(fn)) this.listeners.push(fn)
   }
   removeEventListener(_type: 'abort', fn: () => void): void {
-    this.listeners.delete(fn)
+    if (this.listeners?.length === 1 && this.listeners[0] === fn) this.listeners = undefined
+    else this.listeners = this.listeners?.filter((one) => one !== fn)
   }
 
   /** The client is gone. */
@@ -40,8 +43,8 @@ export class Disconnection implements Cancellation {
     if (this.aborted) return
     this.why = new DOMException('the client went away', 'AbortError')
     this.controller?.abort(this.why)
-    const listeners = [...this.listeners]
-    this.listeners.clear()
+    const { listeners = [] } = this
+    this.listeners = undefined
     for (const fn of listeners) fn()
   }
 }

@@ -93,6 +93,7 @@ export class Scheduler<I, O> {
   private pumping = false
   private pumpingSince = 0
   private wake: (() => void) | undefined
+  private full: WeftError | undefined
   private readonly idle: (() => void)[] = []
 
   constructor(
@@ -187,10 +188,10 @@ export class Scheduler<I, O> {
   /** Throws ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. */
   checkRoom(): void {
     if (this.running > 0) this.look()
-    const refused = this.fullness()
-    if (refused === undefined) return
+    if (this.queue.size < this.maxQueueSize) return
     this.observer.ended?.({ outcome: 'rejected', rows: 0, totalMs: 0, queueMs: 0 })
-    throw refused
+    // the same for all: to follow the stack takes longer than to refuse
+    throw (this.full ??= this.fullness())
   }
 
   /** Takes no more requests; resolves when those there are were answered. */
@@ -221,7 +222,7 @@ export class Scheduler<I, O> {
 
   private fullness(): WeftError | undefined {
     if (this.queue.size < this.maxQueueSize) return undefined
-    return new WeftError('ERR_OVERLOADED', `${this.name}: ${this.queue.size} requests are waiting, and no more are taken`, {
+    return new WeftError('ERR_OVERLOADED', `${this.name}: ${this.maxQueueSize} requests are waiting, and no more are taken`, {
       hint: 'Try again later',
     })
   }
@@ -267,7 +268,9 @@ export class Scheduler<I, O> {
     this.running++
     this.compute(batch).then(() => {
       this.running--
-      this.pump()
+      // Who was answered may ask again at once. What is waiting goes with that, once it was read, unless it is a batch.
+      if (this.closing || this.queue.rows >= this.maxBatchSize) this.pump()
+      else if (this.queue.size > 0) this.clock.soon(() => this.pumpSoon())
       this.settleIdle()
     })
   }

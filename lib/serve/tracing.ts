@@ -31,6 +31,7 @@ interface Api {
   readonly ROOT_CONTEXT: Context
   readonly context: { active(): Context }
   readonly trace: {
+    getTracerProvider(): { getDelegateTracer?(name: string): unknown }
     getTracer(name: string): { startSpan(name: string, options: SpanOptions, context: Context): Span }
     setSpanContext(context: Context, spanContext: SpanContext): Context
     setSpan(context: Context, span: Span): Context
@@ -50,8 +51,15 @@ export async function loadTracing(): Promise<void> {
   )
 }
 
-/** Whether spans may be wanted of requests that come without a trace. */
-export const isTracing = (): boolean => api !== undefined
+let tracing = false
+/** Whether the program has set up a provider, so that spans may be wanted of requests that come without a trace. */
+export function isTracing(): boolean {
+  if (tracing || api === undefined) return tracing
+  const provider = api.trace.getTracerProvider()
+  // the one that stands in until a provider is set up has nobody to pass spans on to
+  tracing = provider.getDelegateTracer === undefined || provider.getDelegateTracer('weftjs') !== undefined
+  return tracing
+}
 
 export interface TraceHeaders {
   readonly traceparent?: string | undefined

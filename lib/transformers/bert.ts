@@ -11,11 +11,12 @@ import { LayerNormalization } from '../layers/normalization.js'
 import { wholeNumbers } from '../ops/ids.js'
 import { TokenAndPositionEmbedding } from '../layers/attention/positional.js'
 import { registerLoader } from '../layers/serialize.js'
-import { isInferring } from '../layers/symbolic.js'
+import { type EncoderInputs, encoderInputs } from './text_inputs.js'
+import { scoresOf, valueOf } from '../layers/stored_weights.js'
 import { SEEDS_OF_BLOCK, TransformerEncoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
-import { add, cast, matMul, notEqual, reshape, slice } from '../ops/index.js'
+import { add, cast, notEqual, reshape, slice } from '../ops/index.js'
 import { Tensor, type Variable } from '../core/tensor.js'
 import { checkSizes, type TransformerSizes } from './sizes.js'
 
@@ -39,7 +40,7 @@ export interface BertOptions extends TransformerSizes {
 }
 
 /** Ids [batch, steps] alone, or with the kind of text and what is no padding, both [batch, steps]. */
-export type BertInputs = Tensor | { readonly tokenIds: Tensor; readonly segmentIds?: Tensor; readonly paddingMask?: Tensor }
+export type BertInputs = EncoderInputs
 /** sequenceOutput [batch, steps, hiddenDim], and pooledOutput [batch, hiddenDim] of the first token. */
 export interface BertEncoding {
   readonly sequenceOutput: Tensor
@@ -151,11 +152,11 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
   }
 
   call(x: BertInputs, { mask: carried }: CallOptions): O {
-    const { tokenIds, segmentIds, paddingMask } = this.read(x)
+    const { tokenIds, segmentIds, paddingMask } = encoderInputs(x, this.config.sequenceLength, this.error.bind(this))
     const { maskZero = true, hiddenDim } = this.config
     const given = paddingMask && (paddingMask.dtype === 'bool' ? paddingMask : cast(paddingMask, 'bool'))
     const mask = given ?? carried ?? (maskZero ? notEqual(wholeNumbers(tokenIds), 0) : undefined)
-    const kinds = segmentIds ? this.segments.apply(segmentIds) : slice(this.segments.embeddings, [0, 0], [1, hiddenDim])
+    const kinds = segmentIds ? this.segments.apply(segmentIds) : slice(valueOf(this.segments.embeddings), [0, 0], [1, hiddenDim])
     let h = this.embeddingNorm.apply(add(this.embedding.apply(tokenIds), kinds))
     if (this.dropout) h = this.dropout.apply(h)
     for (const block of this.blocks) h = block.apply(h, { mask })
@@ -169,32 +170,8 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
     const { hiddenDim, vocabularySize } = this.config
     const [batch, steps] = h.shape as [number, number]
     const rows = reshape(this.head!.norm.apply(this.head!.transform.apply(h)), [batch * steps, hiddenDim])
-    const scores = add(matMul(rows, this.embedding.embeddings, { transposeB: true }), this.headBias!)
+    const scores = add(scoresOf(rows, this.embedding.embeddings), this.headBias!)
     return reshape(scores, [batch, steps, vocabularySize])
-  }
-
-  private read(x: BertInputs): Exclude<BertInputs, Tensor> {
-    const parts = x instanceof Tensor ? { tokenIds: x } : x
-    const unknown = Object.keys(parts).find((name) => !INPUTS.includes(name))
-    if (unknown !== undefined || !(parts.tokenIds instanceof Tensor)) {
-      throw this.error(
-        'ERR_ARGUMENT',
-        unknown === undefined ? 'the inputs lack tokenIds' : `unknown input '${unknown}'`,
-        [],
-        `Inputs are ids, or { ${INPUTS.join(', ')} }`,
-      )
-    }
-    const { sequenceLength } = this.config
-    const { shape } = parts.tokenIds
-    if (shape.length !== 2 || (shape[1]! > sequenceLength && !isInferring()))
-      throw this.error('ERR_SHAPE', `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${shape}]`, [
-        shape,
-      ])
-    for (const [name, t] of Object.entries(parts)) {
-      if (t.rank !== 2 || t.shape[0] !== shape[0] || t.shape[1] !== shape[1])
-        throw this.error('ERR_SHAPE', `${name} has shape [${t.shape}], tokenIds [${shape}]`, [t.shape, shape])
-    }
-    return parts
   }
 
   protected summaryRows(): SummaryRow[] {
@@ -207,7 +184,6 @@ export class Bert<O extends BertOutputs = BertOutputs> extends ComposedModel<Ber
   }
 }
 
-const INPUTS: readonly string[] = ['tokenIds', 'segmentIds', 'paddingMask']
 const TRUNCATED: InitializerLike = { className: 'TruncatedNormal', config: { stddev: 0.02 } }
 
 /** The tensor with a mask. It is a copy of the view, so that other readers of the value see no mask. */

@@ -13,11 +13,12 @@ import { TokenAndPositionEmbedding } from '../layers/attention/positional.js'
 import { RmsNormalization } from '../layers/rms_normalization.js'
 import type { RotaryOptions } from '../layers/attention/rotary.js'
 import { registerLoader } from '../layers/serialize.js'
-import { isInferring } from '../layers/symbolic.js'
+import { checkIds } from './text_inputs.js'
+import { scoresOf } from '../layers/stored_weights.js'
 import { SEEDS_OF_BLOCK, TransformerDecoder } from '../layers/attention/transformer.js'
 import { ComposedModel } from '../model/composed.js'
 import type { SummaryRow } from '../model/summary.js'
-import { matMul, reshape, zeros } from '../ops/index.js'
+import { reshape, zeros } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
 import { Decoder } from './decoder.js'
@@ -139,7 +140,7 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
   }
 
   call(x: Tensor, { mask }: CallOptions): Tensor {
-    this.checkIds(x)
+    checkIds(x, this.config.sequenceLength, this.error.bind(this))
     const embedded = this.embedding.apply(x)
     let h = this.dropout ? this.dropout.apply(embedded) : embedded
     for (const block of this.blocks) h = block.apply(h, { mask })
@@ -163,7 +164,7 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
     if (this.head) return this.head.apply(normal)
     const [batch, steps, features] = normal.shape as [number, number, number]
     const rows = reshape(normal, [batch * steps, features])
-    return reshape(matMul(rows, this.embedding.embeddings, { transposeB: true }), [batch, steps, this.config.vocabularySize])
+    return reshape(scoresOf(rows, this.embedding.embeddings), [batch, steps, this.config.vocabularySize])
   }
 
   /** @internal Empty caches for each block. */
@@ -176,17 +177,6 @@ export class Gpt extends ComposedModel<GptOptions & LayerOptions> {
         values: variable(zeros(values, { dtype: this.dtype }), { ...made, name: `${block.name}/values` }),
       }
     })
-  }
-
-  private checkIds(ids: Tensor): void {
-    const { sequenceLength } = this.config
-    if (ids.rank === 2 && (ids.shape[1]! <= sequenceLength || isInferring())) return
-    throw this.error(
-      'ERR_SHAPE',
-      `expected ids of shape [batch, steps] with at most ${sequenceLength} steps, received [${ids.shape}]`,
-      [ids.shape],
-      ids.rank === 1 ? 'The batch axis is missing: use expandDims(0)' : "Cut the text into pieces of the model's sequenceLength",
-    )
   }
 
   /**

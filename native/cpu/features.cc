@@ -74,6 +74,15 @@ bool multiplies_bfloat16() {
 #endif
 }
 
+bool multiplies_bytes() {
+#if defined(__x86_64__)
+  static const bool value = level() == 2 && __builtin_cpu_supports("avx512vnni") != 0;
+  return value;
+#else
+  return false;
+#endif
+}
+
 std::string name() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);)

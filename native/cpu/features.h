@@ -16,6 +16,8 @@ const char* level_name();
 std::vector<std::string> built_levels();
 /** Whether products whose operands are rounded to bfloat16 are faster than those of float32: AVX-512 BF16. */
 bool multiplies_bfloat16();
+/** Whether the processor sums products of bytes: AVX-512 VNNI. */
+bool multiplies_bytes();
 std::string name();
 std::vector<std::string> features();
 

@@ -189,9 +189,9 @@ const wrongOptions: readonly [() => unknown, ErrorCode, readonly string[]][] = [
   [() => layers.lambda('relu' as never), 'ERR_ARGUMENT', ['function']],
   [() => layers.gaussianNoise({ stddev: -1 }), 'ERR_ARGUMENT', ['stddev']],
   [() => layers.inputLayer({} as never), 'ERR_SHAPE', ['shape']],
-  [() => layers.dense({ units: 1, kernelInitializer: 'heNorm' }).build([1, 1]), 'ERR_ARGUMENT', ["'heNormal'"]],
-  [() => layers.dense({ units: 1, kernelRegularizer: 'l3' }).build([1, 1]), 'ERR_ARGUMENT', ["'l3'"]],
-  [() => layers.dense({ units: 1, kernelConstraint: 'maxnorm' }).build([1, 1]), 'ERR_ARGUMENT', ["'maxNorm'"]],
+  [() => layers.dense({ units: 1, kernelInitializer: 'heNorm' as never }).build([1, 1]), 'ERR_ARGUMENT', ["'heNormal'"]],
+  [() => layers.dense({ units: 1, kernelRegularizer: 'l3' as never }).build([1, 1]), 'ERR_ARGUMENT', ["'l3'"]],
+  [() => layers.dense({ units: 1, kernelConstraint: 'maxnorm' as never }).build([1, 1]), 'ERR_ARGUMENT', ["'maxNorm'"]],
 ]
 
 test('wrong options', () => {

@@ -175,7 +175,7 @@ test('names and JSON give the same function again', async () => {
     assert.is(factoryName(made.className), name)
     const again = getInitializer(JSON.parse(JSON.stringify(made))) as initializers.Initializer
     assert.is(again.className, made.className)
-    assert.is((getInitializer(name) as initializers.Initializer).className, made.className)
+    assert.is((getInitializer(name as initializers.InitializerName) as initializers.Initializer).className, made.className)
   }
   const l2 = getRegularizer(JSON.parse(JSON.stringify(regularizers.l2(0.5))))!
   await near(l2(tensor([2])), [2])
@@ -183,7 +183,7 @@ test('names and JSON give the same function again', async () => {
   await near(norm(tensor([[2]])), [1])
   const own = (shape: readonly number[]): Tensor => tensor(new Float32Array(shape[0]!).fill(4))
   assert.is(getInitializer(own), own)
-  refuses(() => getInitializer('heNromal'), 'ERR_ARGUMENT', "'heNormal'")
+  refuses(() => getInitializer('heNromal' as never), 'ERR_ARGUMENT', "'heNormal'")
   refuses(() => getInitializer(3 as never), 'ERR_ARGUMENT', '3')
   refuses(() => initializers.varianceScaling({ scale: 0 }), 'ERR_ARGUMENT', '0')
   refuses(() => initializers.heNormal({ sede: 1 } as never), 'ERR_ARGUMENT', "'seed'")

@@ -8,13 +8,13 @@ import { rows } from './rows.js'
 
 for (const row of rows) layerCheck(row)
 
-/** Takes strings, and has no gradient: test/text/vectorization.test.ts. */
-const OF_TEXTS = 'textVectorization'
-/** Takes integers, and has no gradient: below. */
-const OF_INTEGERS = 'categoryEncoding'
+/** Take strings, and have no gradient: test/text/vectorization.test.ts, test/layers/lookup.test.ts. */
+const OF_TEXTS = ['textVectorization', 'stringLookup', 'hashing']
+/** Give integers, or take them, and have no gradient: below, and in test/layers/lookup.test.ts. */
+const OF_INTEGERS = ['categoryEncoding', 'integerLookup', 'discretization']
 
 test('every factory has a row, and every row passed its checks', () => {
-  assert.equal([...checked.keys(), OF_TEXTS, OF_INTEGERS].sort(), Object.keys(layers).sort())
+  assert.equal([...checked.keys(), ...OF_TEXTS, ...OF_INTEGERS].sort(), Object.keys(layers).sort())
   if (process.env['WEFT_PRINT_TABLES'] === '1') for (const line of layerTable()) console.log(line)
   for (const [factory, results] of checked) {
     for (const result of results) {

@@ -216,6 +216,7 @@ const rows: readonly { name: keyof typeof factories; before: readonly unknown[];
   { name: 'terminateOnNan', before: [] },
   { name: 'modelCheckpoint', before: [], options: { path: path.join(folder, 'model'), monitor: 'loss', saveBestOnly: true } },
   { name: 'backupAndRestore', before: [], options: { dir: path.join(folder, 'backup'), deleteCheckpoint: true } },
+  { name: 'tensorBoard', before: [], options: { logDir: path.join(folder, 'logs'), histogramFreq: 1, updateFreq: 'batch' } },
   { name: 'lambda', before: [], options: { onEpochEnd: () => undefined } },
 ]
 everyFactoryHasARow(

@@ -46,6 +46,36 @@ test('a softmax layer is trained on its logits: the same steps as without it and
   assert.is((await warned).code, 'WEFT_LOGITS')
 })
 
+test('a loss of probabilities after a layer that gives none warns, once per model', async () => {
+  const seen: (Error & { code?: string })[] = []
+  const listen = (warning: Error): void => void seen.push(warning)
+  process.on('warning', listen)
+  const train = async (last: 'linear' | 'tanh' | 'softmax', loss: losses.LossLike, name: string): Promise<void> => {
+    const net = sequential([layers.dense({ units: 2, activation: last, inputShape: [1] })], { name })
+    net.compile({ optimizer: 'sgd', loss })
+    for (const _ of [1, 2]) await net.fit([[1], [2]], [0, 1], { verbose: 0 })
+    await new Promise(setImmediate)
+  }
+  await train('softmax', 'sparseCategoricalCrossentropy', 'right')
+  await train('linear', losses.sparseCategoricalCrossentropy({ fromLogits: true }), 'logits')
+  assert.is(seen.length, 0)
+  await train('linear', 'sparseCategoricalCrossentropy', 'bare')
+  await train('tanh', 'sparseCategoricalCrossentropy', 'curved')
+  process.off('warning', listen)
+  assert.equal(
+    seen.map(({ code }) => code),
+    ['WEFT_NO_PROBABILITIES', 'WEFT_NO_PROBABILITIES'],
+  )
+  assert.match(
+    seen[0]!.message,
+    /^bare: the loss sparseCategoricalCrossentropy takes probabilities, and the last layer has no activation\./,
+  )
+  assert.match(
+    seen[1]!.message,
+    /^curved: .* has the activation 'tanh'\. Give that layer the activation 'softmax', or write .*fromLogits: true/,
+  )
+})
+
 test('accuracy of binary logits compares with 0', async () => {
   const net = line({ w: 1, b: 0 })
   net.compile({ optimizer: 'sgd', loss: losses.binaryCrossentropy({ fromLogits: true }), metrics: ['accuracy', 'precision'] })

@@ -1,4 +1,5 @@
 // A line y = w·x + b as a model, and its training steps in float64 beside it.
+import type { MetricLike } from '../../lib/metrics/index.js'
 import { layers, optimizers, sequential } from '../../lib/index.js'
 
 export type Net = ReturnType<typeof sequential>
@@ -7,7 +8,7 @@ export const values = async (net: Net): Promise<number[]> =>
 
 /** y = w·x + b with given weights, trained with plain sgd. */
 export function line(
-  options: { learningRate?: number; w?: number; b?: number; metrics?: string[]; kernelRegularizer?: unknown } = {},
+  options: { learningRate?: number; w?: number; b?: number; metrics?: MetricLike[]; kernelRegularizer?: unknown } = {},
 ): Net {
   const { learningRate = 0.1, w = 2, b = -1, metrics = ['mae'], kernelRegularizer } = options
   const net = sequential([

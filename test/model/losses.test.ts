@@ -31,8 +31,10 @@ const random = generator(7)
 const rows = (n: number, k: number, make: () => number): Row[] => Array.from({ length: n }, () => Array.from({ length: k }, make))
 const signed = (): number => random() * 4 - 2
 
-/** Tested below the rows: class numbers as targets, and other names of losses with a row. */
-const ELSEWHERE = ['sparseCategoricalCrossentropy', 'mse', 'mae']
+/**
+ * Tested below the rows or in losses_oracle.test.ts: class numbers as targets, and other names of losses with a row.
+ */
+const ELSEWHERE = ['sparseCategoricalCrossentropy', 'ctc', 'mse', 'mae', 'mape', 'msle']
 /** Loss of one row, by name, for targets and predictions that suit it. */
 const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each: (y: Row, p: Row) => number }[] = [
   { name: 'meanSquaredError', y: rows(5, 3, signed), p: rows(5, 3, signed), each: (y, p) => mean(pairs(y, p, (a, b) => (a - b) ** 2)) },
@@ -73,6 +75,85 @@ const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each
     y: rows(5, 3, () => (random() < 0.5 ? -1 : 1)),
     p: rows(5, 3, signed),
     each: (y, p) => mean(pairs(y, p, (a, b) => Math.max(0, 1 - a * b))),
+  },
+  {
+    name: 'squaredHinge',
+    y: rows(5, 3, () => (random() < 0.5 ? -1 : 1)),
+    p: rows(5, 3, signed),
+    each: (y, p) => mean(pairs(y, p, (a, b) => Math.max(0, 1 - a * b) ** 2)),
+  },
+  {
+    name: 'categoricalHinge',
+    y: [
+      [1, 0, 0],
+      [0, 0, 1],
+      [0, 1, 0],
+    ],
+    p: rows(3, 3, signed),
+    each: (y, p) =>
+      Math.max(0, Math.max(...pairs(y, p, (a, b) => (1 - a) * b)) - pairs(y, p, (a, b) => a * b).reduce((s, v) => s + v, 0) + 1),
+  },
+  {
+    name: 'meanAbsolutePercentageError',
+    y: rows(5, 3, () => random() + 0.5),
+    p: rows(5, 3, signed),
+    each: (y, p) => mean(pairs(y, p, (a, b) => (100 * Math.abs(a - b)) / a)),
+  },
+  {
+    name: 'meanSquaredLogarithmicError',
+    y: rows(5, 3, () => random() * 4),
+    p: rows(5, 3, () => random() * 4),
+    each: (y, p) => mean(pairs(y, p, (a, b) => (Math.log1p(a) - Math.log1p(b)) ** 2)),
+  },
+  {
+    name: 'dice',
+    y: rows(4, 5, () => (random() < 0.5 ? 0 : 1)),
+    p: rows(4, 5, random),
+    each: (y, p) => 1 - (2 * pairs(y, p, (a, b) => a * b).reduce((s, v) => s + v, 0)) / (5 * mean(y) + 5 * mean(p) + 1e-7),
+  },
+  {
+    name: 'binaryFocalCrossentropy',
+    options: { applyClassBalancing: true, alpha: 0.3, gamma: 1.5 },
+    y: rows(6, 2, () => (random() < 0.5 ? 0 : 1)),
+    p: rows(6, 2, () => 0.1 + 0.8 * random()),
+    each: (y, p) => mean(pairs(y, p, (a, b) => (a ? 0.3 * (1 - b) ** 1.5 * -Math.log(b) : 0.7 * b ** 1.5 * -Math.log(1 - b)))),
+  },
+  {
+    name: 'binaryFocalCrossentropy',
+    options: { fromLogits: true, labelSmoothing: 0.2 },
+    y: rows(6, 2, () => (random() < 0.5 ? 0 : 1)),
+    p: rows(6, 2, signed),
+    each: (y, p) =>
+      mean(
+        pairs(y, p, (a, b) => {
+          const [target, q] = [a * 0.8 + 0.1, 1 / (1 + Math.exp(-b))]
+          return (1 - target * q - (1 - target) * (1 - q)) ** 2 * -(target * Math.log(q) + (1 - target) * Math.log(1 - q))
+        }),
+      ),
+  },
+  {
+    name: 'categoricalFocalCrossentropy',
+    options: { alpha: [0.2, 0.5, 0.7], labelSmoothing: 0.1 },
+    y: [
+      [1, 0, 0],
+      [0, 0, 1],
+      [0, 1, 0],
+    ],
+    p: rows(3, 3, () => random() + 0.1),
+    each: (y, p) => {
+      const sum = p.reduce((a, b) => a + b, 0)
+      return y.reduce((s, a, i) => s - [0.2, 0.5, 0.7][i]! * (a * 0.9 + 0.1 / 3) * (1 - p[i]! / sum) ** 2 * Math.log(p[i]! / sum), 0)
+    },
+  },
+  {
+    name: 'categoricalFocalCrossentropy',
+    options: { fromLogits: true, gamma: 0 },
+    y: [
+      [0.2, 0.8, 0],
+      [0, 0, 1],
+    ],
+    p: rows(2, 3, signed),
+    each: (y, p) => -0.25 * pairs(y, softmax(p), (a, b) => a * Math.log(b)).reduce((s, v) => s + v, 0),
   },
   {
     name: 'binaryCrossentropy',

@@ -13,12 +13,13 @@ import type { Optimizer } from '../../lib/optimizers/index.js'
 import * as schedules from '../../lib/schedules/index.js'
 import { everyFactoryHasARow } from '../catalogue.js'
 import { close, codeOf, generator, throws } from '../expect.js'
+import { recorded } from '../oracle/torch_values.js'
 
 const RATE = 0.05
 const byName = { ...factories }
 type Name = keyof typeof byName
 
-type AnyOptions = optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions
+type AnyOptions = optimizers.AdamOptions & optimizers.SgdOptions & optimizers.RmspropOptions & optimizers.AdafactorOptions
 /**
  * Every optimizer, with the options that change its formula, and the weights w, b after all steps as computed
  * elsewhere: STEPS updates by the gradients of lossOf, from START, at RATE rounded to float32. An optimizer without a
@@ -40,6 +41,10 @@ const rows: readonly (readonly [name: Name, options: AnyOptions, weights?: reado
   ['nadam', {}, [0.717002816, -0.743790641, 2.05146796, 0.445096918, 1.01566544, 0.0467442544, 1.05557308, -0.908734962]],
   ['lamb', {}, [0.951256562, -0.498729389, 1.80601806, 0.6883975, 1.11853453, 0.292121563, 0.863458976, -1.10172316]],
   ['lion', {}],
+  ['adafactor', {}, recorded.optimizers.adafactor],
+  ['adafactor', { relativeStep: false, clipThreshold: 0.5 }, recorded.optimizers.adafactorPlain],
+  ['muon', {}, recorded.optimizers.muon],
+  ['muon', { nesterov: false, weightDecay: 0 }, recorded.optimizers.muonPlain],
 ]
 everyFactoryHasARow(
   factories,

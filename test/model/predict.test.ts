@@ -45,6 +45,29 @@ test('a signal: aborted before, nothing runs; aborted meanwhile, it rejects with
   assert.is(await late.catch((error: Error) => error.message), 'late')
 })
 
+test("a layer that joins a layer of one's own after a prediction is part of the next", async () => {
+  class Steps extends layers.Layer {
+    readonly steps = [layers.rescaling({ scale: 2 })]
+    call(x: Tensor): Tensor {
+      return this.steps.reduce((value, step) => step.apply(value), x)
+    }
+  }
+  const own = new Steps()
+  const net = sequential([layers.activation({ activation: 'relu', inputShape: [2] }), own])
+  const x = tensor([[1, -3]])
+  assert.equal(await values(await net.predict(x)), [2, 0])
+  own.steps.push(layers.rescaling({ scale: 5 }))
+  assert.equal(await values(await net.predict(x)), [10, 0])
+})
+
+test('a frozen layer is noticed by the programs of a model', async () => {
+  const net = dense()
+  ;(await net.predict(rows(2))).dispose()
+  const before = net.version
+  net.layers[0]!.trainable = false
+  assert.ok(net.version > before)
+})
+
 test('scalars have no rows', async () => {
   assert.is(await codeOfAsync(dense().predict(tensor(1))), 'ERR_SHAPE')
 })

@@ -53,6 +53,22 @@ const grid: { of: schedules.ScheduleName; name: string; schedule: Schedule; at: 
     at: (t) => (t < 4 ? (0.5 * t) / 4 : 0.25 * (1 + Math.cos((Math.PI * Math.min(t - 4, 10)) / 10))),
   },
   {
+    of: 'cosineDecayRestarts',
+    name: 'cosine with restarts',
+    schedule: schedules.cosineDecayRestarts({ initialLearningRate: 0.5, firstDecaySteps: 2, mMul: 0.8, alpha: 0.1 }),
+    at: (t) => {
+      const period = t < 2 ? 0 : t < 6 ? 1 : t < 14 ? 2 : 3
+      const passed = (t - [0, 2, 6, 14][period]!) / 2 ** (period + 1)
+      return 0.5 * (0.9 * 0.8 ** period * 0.5 * (1 + Math.cos(Math.PI * passed)) + 0.1)
+    },
+  },
+  {
+    of: 'cosineDecayRestarts',
+    name: 'cosine with restarts of one length',
+    schedule: schedules.cosineDecayRestarts({ initialLearningRate: 0.5, firstDecaySteps: 5, tMul: 1 }),
+    at: (t) => 0.25 * (1 + Math.cos((Math.PI * (t % 5)) / 5)),
+  },
+  {
     of: 'piecewiseConstantDecay',
     name: 'piecewise',
     schedule: schedules.piecewiseConstantDecay({ boundaries: [3, 7], values: [0.5, 0.2, 0.1] }),
@@ -109,6 +125,9 @@ test('refusals', () => {
     'ERR_ARGUMENT',
   )
   assert.throws(() => schedules.cosineDecay({ initialLearningRate: 1, decayStep: 3 } as never), /decaySteps/)
+  const restarts = { initialLearningRate: 0.1, firstDecaySteps: 1 }
+  throws('ERR_ARGUMENT', /tMul must be at least 1, got 0.5/, () => schedules.cosineDecayRestarts({ ...restarts, tMul: 0.5 }))
+  throws('ERR_ARGUMENT', /more than 16384 periods/, () => schedules.cosineDecayRestarts({ ...restarts, tMul: 1.000001 }))
 })
 
 test('calls that are not as the options say: the message shows the call to write', () => {

@@ -16,7 +16,11 @@ const folder = scratch()
 const OPSETS = [17, 21]
 
 /** Layers that are refused by name, and why. */
-const REFUSED: Readonly<Record<string, RegExp>> = { textVectorization: /textVectorization.*takes texts/ }
+const REFUSED: Readonly<Record<string, RegExp>> = {
+  textVectorization: /textVectorization.*takes texts/,
+  stringLookup: /takes strings/,
+  hashing: /takes strings and integers of the host/,
+}
 
 /** The row makes its ids from the size of the batch, which no graph can say; the layer itself is below. */
 const IDS_OF_BATCH = 'tokenAndPositionEmbedding'
@@ -140,6 +144,36 @@ test('classes as vectors are exported', async () => {
 })
 
 const ids = (batch: number, steps: number): Tensor => values([batch, steps], 7).add(2).mul(2).cast('int32')
+
+for (const layer of [
+  layers.integerLookup({ vocabulary: [3, 1, 7], maskToken: 0, numOovIndices: 2, outputMode: 'count' }),
+  layers.discretization({ binBoundaries: [0.5, 2, 5], outputMode: 'multiHot' }),
+])
+  test(`${layer.className} is exported`, async () => {
+    const net = sequential([layers.inputLayer({ inputShape: [3], dtype: 'int32' }), layer])
+    const factory = `${layer.className[0]!.toLowerCase()}${layer.className.slice(1)}`
+    const one: Case = {
+      factory,
+      title: factory,
+      model: net,
+      several: false,
+      varying: false,
+      feeds: [1, 4].map((batch) => ({ x: ids(batch, 3) })),
+    }
+    cases.push(one)
+    for (const opset of OPSETS) await net.exportOnnx(fileOf(one, opset), { opset })
+    exported.add(factory)
+  })
+
+test('strings are refused, with the layer that takes them', async () => {
+  for (const layer of [layers.stringLookup({ vocabulary: ['a'], name: 'looked' }), layers.hashing({ numBins: 3, name: 'hashed' })]) {
+    const net = sequential([layer as never, layers.dense({ units: 1 })])
+    const error = await rejection(net.exportOnnx(path.join(folder, 'strings.onnx')))
+    assert.is(error.code, 'ERR_ARGUMENT')
+    assert.match(error.message, REFUSED[layer.className === 'Hashing' ? 'hashing' : 'stringLookup']!)
+    assert.match(error.message, /'(looked|hashed)'/)
+  }
+})
 
 test('texts are refused, with the layer that takes them', async () => {
   const vectorize = layers.textVectorization({ vocabulary: ['ham', 'spam'], name: 'words' })

@@ -1,8 +1,8 @@
-// Rows of concat and stack.
-import { concat, stack } from '../../lib/index.js'
+// Rows of concat, stack and unstack.
+import { concat, stack, unstack } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
 import * as reference from '../reference.js'
-import { ANY_DTYPE } from './pointwise.js'
+import { ANY_DTYPE, rearranged } from './pointwise.js'
 
 const joined = (name: string, shapes: readonly (readonly number[])[], axis: number): Row => ({
   op: 'concat',
@@ -86,5 +86,26 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
         xs.map((x) => reference.reshape(x, [2, 3, 1])),
         2,
       ),
+  },
+  ...[0, 1, -1].map((axis) =>
+    rearranged(
+      'slice',
+      `unstack along ${axis}`,
+      [2, 3, 2],
+      (x) => unstack(x, axis),
+      (x) => {
+        const along = axis < 0 ? axis + 3 : axis
+        const shape = x.shape.filter((_, i) => i !== along)
+        return range(x.shape[along]!).map((i) => reference.reshape(reference.take(x, [i], along), shape))
+      },
+    ),
+  ),
+  {
+    op: 'slice',
+    name: 'unstack of nothing',
+    operands: [{ shape: [0, 2] }],
+    run: (x) => unstack(x!),
+    reference: () => [],
+    derivatives: 0,
   },
 ])

@@ -1,5 +1,5 @@
 // Rows of creation.
-import { arange, eye, full, fullLike, ones, onesLike, type Tensor, zeros, zerosLike } from '../../lib/index.js'
+import { arange, eye, full, fullLike, linspace, ones, onesLike, type Tensor, zeros, zerosLike } from '../../lib/index.js'
 import { checkRows, type Row } from '../check.js'
 import { generate } from '../reference.js'
 
@@ -178,5 +178,43 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     () => eye(1),
     [1, 1],
     () => 1,
+  ),
+  ...(['float64', 'float32', 'bfloat16', 'float16'] as const).map((dtype) =>
+    made(
+      'arange',
+      `linspace, ${dtype}`,
+      () => linspace(-1, 2, 7, { dtype }),
+      [7],
+      ([i]) => -1 + i! / 2,
+      dtype,
+    ),
+  ),
+  made(
+    'arange',
+    'linspace downwards, without the endpoint',
+    () => linspace(3, 1, 4, { endpoint: false }),
+    [4],
+    ([i]) => 3 - i! / 2,
+  ),
+  made(
+    'arange',
+    'linspace of 50 values',
+    () => linspace(0, 1),
+    [50],
+    ([i]) => i! / 49,
+  ),
+  made(
+    'arange',
+    'linspace of one value',
+    () => linspace(5, 9, 1),
+    [1],
+    () => 5,
+  ),
+  made(
+    'arange',
+    'linspace of none',
+    () => linspace(5, 9, 0),
+    [0],
+    () => 5,
   ),
 ])

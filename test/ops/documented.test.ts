@@ -5,6 +5,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import '../../lib/index.js'
+import '../../lib/ops/quantized.js'
 import { ops } from '../../lib/core/op.js'
 
 /** The names in the first columns of all tables; what stands in brackets is about operands. */

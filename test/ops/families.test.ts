@@ -53,8 +53,10 @@ for (const { backend, folder, ending } of backends) {
 }
 
 test('the options of each operation have a name in the package', () => {
-  const index = text('lib/ops', 'index.ts')
+  // the entry weftjs/compress exports quantized.ts as a whole
+  const index = text('lib/ops', 'index.ts') + text('lib/ops', 'quantized.ts')
   const wrong = families.flatMap((family) => {
+    if (family === 'quantized') return []
     const options = [...text('lib/ops', `${family}.ts`).matchAll(/^export (?:interface|type) (\w+Options)\b/gm)].map(([, name]) => name!)
     if (index.includes(`export * from './${family}.js'`)) return []
     return options.filter((name) => !new RegExp(`\\btype ${name}\\b|^export type \\{[^}]*\\b${name}\\b`, 'm').test(index))

@@ -225,6 +225,8 @@ if (isProgram(import.meta.url)) {
           tensor([0, -1], { dtype: 'int32' }),
         ),
     ],
+    ['gather', () => gather([1, 2], tensor(new BigInt64Array([4294967297n])))],
+    ['gather', () => gather([1, 2], tensor(new BigInt64Array([-4294967295n])))],
     ['scatterAdd', () => scatterAdd([1, 2], tensor([5], { dtype: 'int32' }), [1])],
   ] as const) {
     test(`${name}: an index out of range rejects the await, naming it`, async () => {

@@ -1,7 +1,7 @@
 // Rows of matrix products.
-import { matMul } from '../../lib/index.js'
-import { checkRows, type Row } from '../check.js'
-import { absolute, generate, matMul as product, reshape, type Values } from '../reference.js'
+import { dot, matMul, outer } from '../../lib/index.js'
+import { checkRows, FLOATS, type Row } from '../check.js'
+import { absolute, at, generate, matMul as product, reshape, type Values } from '../reference.js'
 
 const flags = [
   [false, false],
@@ -85,6 +85,39 @@ const GRADIENTS = [
 const column = (x: Values): Values => generate([x.shape[0]!, 1], ([i]) => x.data[i!]!)
 const row = (x: Values): Values => generate([1, x.shape[0]!], ([, i]) => x.data[i!]!)
 
+const DOTS: readonly [readonly number[], readonly number[]][] = [
+  [[4], [4]],
+  [
+    [2, 3],
+    [3, 2],
+  ],
+  [[2, 2, 3], [3]],
+  [[], [2, 3]],
+  [
+    [2, 3],
+    [2, 3, 2],
+  ],
+  [
+    [2, 0],
+    [0, 3],
+  ],
+]
+/** numpy.dot: the last axis of a with the last but one of b. */
+function dotted(a: Values, b: Values): Values {
+  const scalar = a.shape.length === 0 || b.shape.length === 0
+  if (scalar)
+    return generate([...a.shape, ...b.shape], (place) => (a.shape.length === 0 ? a.data[0]! * at(b, place) : at(a, place) * b.data[0]!))
+  const along = Math.max(0, b.shape.length - 2)
+  const rest = b.shape.filter((_, i) => i !== along)
+  const lead = a.shape.slice(0, -1)
+  return generate([...lead, ...rest], (place) => {
+    const [left, right] = [place.slice(0, lead.length), place.slice(lead.length)]
+    let total = 0
+    for (let k = 0; k < b.shape[along]!; k++) total += at(a, [...left, k]) * at(b, [...right.slice(0, along), k, ...right.slice(along)])
+    return total
+  })
+}
+
 export const rows: readonly Row[] = checkRows(import.meta.url, [
   ...SHAPES.flatMap(([a, b]) =>
     flags.map(
@@ -148,4 +181,29 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
     reference: (x, y) => reshape(product(row(x!), column(y!)), []),
     roundings: 16,
   },
+  ...DOTS.map(
+    ([a, b]): Row => ({
+      op: a.length === 0 || b.length === 0 ? 'mul' : 'matMul',
+      name: `dot of [${a}] and [${b}]`,
+      operands: [{ shape: a }, { shape: b }],
+      run: (x, y) => dot(x!, y!),
+      reference: (x, y) => dotted(x!, y!),
+      roundings: 16,
+    }),
+  ),
+  ...[
+    [[3], [2]],
+    [[], [3]],
+    [[2, 2], [3]],
+    [[0], [2]],
+  ].map(
+    ([a, b]): Row => ({
+      op: 'mul',
+      name: `outer of [${a}] and [${b}]`,
+      operands: [{ shape: a! }, { shape: b! }],
+      run: (x, y) => outer(x!, y!),
+      reference: (x, y) => generate([x!.data.length, y!.data.length], ([i, j]) => x!.data[i!]! * y!.data[j!]!),
+      dtypes: [...FLOATS, 'int32'],
+    }),
+  ),
 ])

@@ -9,7 +9,7 @@ const integers = (length: number, seed: number): number[] => Array.from({ length
 
 /**
  * [m, n, k]: partial tiles and panels; two blocks of k; rows of a transposed a that are pages apart; few columns chunks
- * of a long sum.
+ * of a long sum; few columns, whose sums run through the lanes, with few rows and with many.
  */
 const SHAPES = [
   [45, 70, 65],
@@ -19,6 +19,12 @@ const SHAPES = [
   [300, 33, 64],
   [97, 520, 2790],
   [520, 530, 20],
+  [1, 10, 521],
+  [3, 12, 530],
+  [4, 9, 600],
+  [7, 1, 777],
+  [37, 10, 1290],
+  [20, 7, 515],
 ] as const
 
 const check = async (run: (a: Tensor, b: Tensor) => Tensor, [m, n, k]: readonly [number, number, number], ta: boolean, tb: boolean) => {
@@ -52,6 +58,7 @@ test('a row of a product does not depend on the number of rows', async () => {
     [70, 600],
     [512, 128],
     [40, 20],
+    [10, 520],
   ] as const) {
     const x = noise(530 * k, 1)
     for (const way of WAYS) {
@@ -60,7 +67,8 @@ test('a row of a product does not depend on the number of rows', async () => {
           way(tensor(x.slice(0, rows * k), [rows, k]), tensor(noise(k * n, 2), [k, n]), tensor(noise(n, 3), [n])),
         ).data()
       const all = await first(530)
-      for (const rows of [1, 3, 14, 50, 300]) assert.equal(await first(rows), all.slice(0, rows * n), `${rows} rows of [530, ${n}, ${k}]`)
+      for (const rows of [1, 3, 4, 14, 50, 300])
+        assert.equal(await first(rows), all.slice(0, rows * n), `${rows} rows of [530, ${n}, ${k}]`)
     }
   }
 })

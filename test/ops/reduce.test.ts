@@ -9,6 +9,7 @@ import {
   max,
   mean,
   min,
+  moments,
   norm,
   prod,
   standardDeviation,
@@ -93,6 +94,19 @@ const named = (name: string, list: readonly Row[]): Row[] => list.map((row) => (
 const small = CASES.filter(([shape]) => shape.reduce((a, b) => a * b, 1) < 50)
 
 export const rows: readonly Row[] = checkRows(import.meta.url, [
+  ...small.map(
+    ([shape, axes, keepDims]): Row => ({
+      op: 'mean',
+      name: `moments of [${shape}] over ${axes ? `[${axes}]` : 'all'}${keepDims ? ', axes kept' : ''}`,
+      operands: [{ shape }],
+      run: (x) => {
+        const { mean: average, variance: spread } = moments(x!, axes, { keepDims })
+        return [average, spread]
+      },
+      reference: (x) => [reduce(average)(x!, axes, keepDims), reduce(deviations)(x!, axes, keepDims)],
+      roundings: 16,
+    }),
+  ),
   ...reduction('sum', sum, total, { roundings: 8 }),
   ...reduction('sum', sum, total, {}, EMPTY),
   ...uneven('sum', sum, total, total),

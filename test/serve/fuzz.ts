@@ -18,6 +18,9 @@ import { Service } from '../../lib/serve/service.js'
 import { generator } from '../expect.js'
 import { scaling } from './models.js'
 
+/** Requests that are asked at once. */
+const TOGETHER = 20
+
 /** How many answers had each status. */
 export type Seen = Map<number | string, number>
 const count = (seen: Seen, status: number | string): void => void seen.set(status, (seen.get(status) ?? 0) + 1)
@@ -83,7 +86,7 @@ export async function fuzzRest(rounds: number, seed: number): Promise<Seen> {
   const random = generator(seed)
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!
   const seen: Seen = new Map()
-  for (let round = 0; round < rounds; round++) {
+  const ask = async (round: number): Promise<void> => {
     const [url, json] = pick(BODIES)
     let body = Buffer.from(JSON.stringify(json))
     for (let change = Math.floor(random() * 4); change > 0; change--) {
@@ -104,6 +107,8 @@ export async function fuzzRest(rounds: number, seed: number): Promise<Seen> {
     if (!DOCUMENTED.has(reply.statusCode)) throw new Error(note)
     if (reply.statusCode !== 200 && !isError(reply.body)) throw new Error(note)
   }
+  for (let round = 0; round < rounds; round += TOGETHER)
+    await Promise.all(Array.from({ length: Math.min(TOGETHER, rounds - round) }, (_, i) => ask(round + i)))
   await app.close()
   await repository.close()
   return seen
@@ -150,8 +155,7 @@ export async function fuzzGrpc(rounds: number, seed: number): Promise<Seen> {
     count(seen, grpc.status[status]!)
     if (!STATUSES.has(status)) throw new Error(`${grpc.status[status]} for ${method} ${cut.toString('hex')}`)
   }
-  const together = 20
-  for (let round = 0; round < rounds; round += together) await Promise.all(Array.from({ length: Math.min(together, rounds - round) }, ask))
+  for (let round = 0; round < rounds; round += TOGETHER) await Promise.all(Array.from({ length: Math.min(TOGETHER, rounds - round) }, ask))
   client.close()
   await server.close()
   return seen

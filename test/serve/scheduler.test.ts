@@ -61,6 +61,39 @@ test('what came in one turn is one batch; what comes meanwhile is the next one, 
   assert.equal(await Promise.all(second), ['C', 'D', 'E'])
 })
 
+test('what waits when a batch ends goes with what its clients ask next, unless it is a whole batch', async () => {
+  const later: (() => void)[] = []
+  const ends: (() => void)[] = []
+  const batches: string[][] = []
+  const execute = (batch: readonly string[]): Promise<{ results: string[]; timing: Timing }> =>
+    new Promise((resolve) => {
+      batches.push([...batch])
+      ends.push(() => resolve({ results: [...batch], timing }))
+    })
+  const clock = { now: () => 0, after: () => () => undefined, soon: (fn: () => void) => void later.push(fn) }
+  const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 3 }, execute, {}, clock)
+  const submit = (text: string): Promise<string> => scheduler.submit(text, 1, '')
+  /** A turn of the event loop ends. */
+  const loop = (): void => {
+    for (const fn of later.splice(0)) fn()
+  }
+  const answers = [submit('a')]
+  loop()
+  answers.push(submit('b'))
+  ends[0]!()
+  await turn()
+  loop()
+  answers.push(submit('c'))
+  loop()
+  assert.equal(batches, [['a'], ['b', 'c']])
+  for (const text of ['d', 'e', 'f']) answers.push(submit(text))
+  ends[1]!()
+  await turn()
+  assert.equal(batches.at(-1), ['d', 'e', 'f'])
+  ends[2]!()
+  assert.equal(await Promise.all(answers), ['a', 'b', 'c', 'd', 'e', 'f'])
+})
+
 test('no batch has more rows than maxBatchSize, and a request that has more is refused, not divided', async () => {
   const { batches, submit, finish } = setUp({ maxBatchSize: 4 })
   for (const [text, rows] of [

@@ -16,6 +16,7 @@ import type { Tensor, Variable } from '../../core/tensor.js'
 import { type AttentionInputs, AttentionLayer, inputsByName, pairMask, shapesByName } from './attention_layer.js'
 import type { CallOptions, LayerOptions } from '../layer.js'
 import { integerOption, rateOption } from '../options.js'
+import { storedAs, storedProduct, valueOf } from '../stored_weights.js'
 import { type RotaryOptions, rotaryOption, rotate } from './rotary.js'
 
 interface ProjectionOptions {
@@ -120,6 +121,7 @@ abstract class ProjectedAttention<C extends ProjectionOptions> extends Attention
       initializer: o.kernelInitializer ?? 'glorotUniform',
       regularizer: o.kernelRegularizer,
       constraint: o.kernelConstraint,
+      matrix: { inputs: from.length },
     })
     if (!useBias) return { kernel, bias: undefined }
     const bias = this.addWeight({
@@ -174,7 +176,8 @@ abstract class ProjectedAttention<C extends ProjectionOptions> extends Attention
   }
 
   private checkFeatures(name: 'query' | 'key' | 'value', shape: Shape): void {
-    const features = this.projections[name].kernel.shape[0]!
+    const { kernel } = this.projections[name]
+    const features = storedAs(kernel)?.k ?? kernel.shape[0]!
     if (shape.length === 3 && shape[2] === features) return
     throw this.error('ERR_SHAPE', `expected a ${name} of shape [batch, steps, ${features}], received [${shape}]`, [shape])
   }
@@ -197,7 +200,8 @@ abstract class ProjectedAttention<C extends ProjectionOptions> extends Attention
 /** x [batch, steps, features] · kernel + bias → [batch, steps, ...to], as one product of two matrices. */
 function project(x: Tensor, { kernel, bias }: Projection, to: Shape): Tensor {
   const [batch, steps, features] = x.shape as [number, number, number]
-  const product = matMul(reshape(x, [batch * steps, features]), reshape(kernel, [features, sizeOf(to)]))
+  const rows = reshape(x, [batch * steps, features])
+  const product = storedProduct(rows, kernel) ?? matMul(rows, reshape(valueOf(kernel), [features, sizeOf(to)]))
   return reshape(bias ? add(product, reshape(bias, [sizeOf(to)])) : product, [batch, steps, ...to])
 }
 

@@ -5,11 +5,12 @@ import { type OptionTable, show } from '../../core/options.js'
 import { type LayerFactory, layer } from '../declare.js'
 import { WeftError } from '../../core/error.js'
 import type { InitializerLike } from '../../initializers/index.js'
-import { add, broadcastTo, dynamicSlice, gather, notEqual, slice, zeros } from '../../ops/index.js'
+import { add, broadcastTo, dynamicSlice, notEqual, slice, zeros } from '../../ops/index.js'
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from '../layer.js'
 import { SEQUENCES } from '../input_spec.js'
 import { integerOption } from '../options.js'
+import { lookedUp, TABLE } from '../stored_weights.js'
 import { isInferring, isSymbolic } from '../symbolic.js'
 import { wholeNumbers } from '../../ops/ids.js'
 
@@ -142,7 +143,12 @@ export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOp
 
   override build(_inputShape: DynamicShape): void {
     const { vocabularySize, embeddingDim, embeddingsInitializer = 'randomUniform' } = this.config
-    this.embeddings = this.addWeight({ name: 'embeddings', shape: [vocabularySize, embeddingDim], initializer: embeddingsInitializer })
+    this.embeddings = this.addWeight({
+      name: 'embeddings',
+      shape: [vocabularySize, embeddingDim],
+      initializer: embeddingsInitializer,
+      matrix: TABLE,
+    })
     this.positions.build([null, null, embeddingDim])
   }
 
@@ -152,7 +158,7 @@ export class TokenAndPositionEmbedding extends Layer<TokenAndPositionEmbeddingOp
 
   /** @internal The ids' vectors, the first at position 0 or at `position` int32 [1]. */
   embed(ids: Tensor, position?: Tensor): Tensor {
-    return add(gather(this.embeddings, wholeNumbers(ids), 0), this.positions.rows(ids.shape[1]!, position))
+    return add(lookedUp(this.embeddings, wholeNumbers(ids)), this.positions.rows(ids.shape[1]!, position))
   }
 
   /** The sum of the vectors; with maskZero it carries a mask, whether or not the ids do. */

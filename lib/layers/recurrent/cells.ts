@@ -13,6 +13,7 @@ import type { Tensor, Variable } from '../../core/tensor.js'
 import { getInitializer } from '../weight_options.js'
 import type { LayerOptions } from '../layer.js'
 import { integerOption } from '../options.js'
+import { valueOf } from '../stored_weights.js'
 import { drawFactors, type Drawn, RecurrentCell, scaled, type Step, type StepOptions } from './cell.js'
 
 /** Options of all three cells, and of the layers made of them. */
@@ -135,6 +136,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
       initializer: kernelInitializer ?? 'glorotUniform',
       regularizer: o.kernelRegularizer,
       constraint: o.kernelConstraint,
+      matrix: { inputs: 1 },
     })
     this.recurrentKernel = this.addWeight({
       name: 'recurrentKernel',
@@ -142,6 +144,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
       initializer: recurrentInitializer ?? 'orthogonal',
       regularizer: o.recurrentRegularizer,
       constraint: o.recurrentConstraint,
+      matrix: { inputs: 1 },
     })
     if (useBias)
       this.bias = this.addWeight({
@@ -168,7 +171,7 @@ export abstract class WeightedCell<C extends CellOptions> extends RecurrentCell<
   protected abstract advance(x: Tensor, states: readonly Tensor[], factors: Tensor | undefined): Step
 
   protected projected(x: Tensor, bias: Tensor | undefined = this.bias): Tensor {
-    const product = matMul(x, this.kernel)
+    const product = matMul(x, valueOf(this.kernel))
     return bias ? add(product, bias) : product
   }
 }
@@ -183,7 +186,7 @@ export class SimpleRnnCell extends WeightedCell<CellOptions> {
   }
 
   protected override advance(x: Tensor, [h]: readonly Tensor[], factors: Tensor | undefined): Step {
-    const next = this.activation.apply(add(this.projected(x), matMul(scaled(h!, factors), this.recurrentKernel)))
+    const next = this.activation.apply(add(this.projected(x), matMul(scaled(h!, factors), valueOf(this.recurrentKernel))))
     return [next, [next]]
   }
 }
@@ -215,7 +218,7 @@ export class LstmCell extends WeightedCell<LstmCellOptions> {
   }
 
   protected override advance(x: Tensor, [h, c]: readonly Tensor[], factors: Tensor | undefined): Step {
-    const gates = add(this.projected(x), matMul(scaled(h!, factors), this.recurrentKernel)) // [batch, 4 * units]
+    const gates = add(this.projected(x), matMul(scaled(h!, factors), valueOf(this.recurrentKernel))) // [batch, 4 * units]
     const [i, f, candidate, o] = split(gates, 4, -1) as [Tensor, Tensor, Tensor, Tensor]
     const gate = this.recurrentActivation.apply
     const cell = add(mul(gate(f), c!), mul(gate(i), this.activation.apply(candidate)))
@@ -252,11 +255,11 @@ export class GruCell extends WeightedCell<GruCellOptions> {
     const row = (index: number): Tensor | undefined => bias && slice(bias, [index, 0], [1, 3 * units])
     const [xz, xr, xh] = split(this.projected(x, resetAfter ? row(0) : bias), 3, -1) as [Tensor, Tensor, Tensor]
     const before = scaled(h!, factors)
-    const columns = (begin: number, count: number): Tensor => slice(this.recurrentKernel, [0, begin], [units, count])
+    const columns = (begin: number, count: number): Tensor => slice(valueOf(this.recurrentKernel), [0, begin], [units, count])
     let candidate: Tensor
     let z: Tensor
     if (resetAfter) {
-      const product = matMul(before, this.recurrentKernel)
+      const product = matMul(before, valueOf(this.recurrentKernel))
       const second = row(1)
       const [hz, hr, hh] = split(second ? add(product, second) : product, 3, -1) as [Tensor, Tensor, Tensor]
       z = gate(add(xz, hz))

@@ -7,6 +7,7 @@ import { RECURRENT_ACTIVATIONS, type RecurrentActivation } from '../../ops/recur
 import type { Tensor, Variable } from '../../core/tensor.js'
 import { context } from '../context.js'
 import type { LayerOptions } from '../layer.js'
+import { valueOf } from '../stored_weights.js'
 import { Recurrent, type RecurrentFactory, SEQUENCE_OPTIONS, type SequenceOptions } from './recurrent.js'
 import { asLayer, zeroStates } from './cell.js'
 import {
@@ -110,7 +111,7 @@ export class SimpleRnn<O extends Tensor | readonly Tensor[] = Tensor> extends Fu
   protected override whole(x: Tensor, { initialState, ...options }: WholeOptions): Whole {
     const { kernel, recurrentKernel, bias } = this.cell
     const given = initialState ? { initialState: initialState[0]! } : {}
-    const { sequence, state } = ops.simpleRnn(x, kernel, recurrentKernel, bias, { ...options, ...given })
+    const { sequence, state } = ops.simpleRnn(x, valueOf(kernel), valueOf(recurrentKernel), bias, { ...options, ...given })
     return { sequence, states: [state] }
   }
 }
@@ -140,7 +141,7 @@ export class Lstm<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<L
     const { kernel, recurrentKernel, bias } = this.cell
     const recurrentActivation = knownName(this.cell.recurrentActivation)
     if (!recurrentActivation) return undefined
-    const { sequence, state, cell } = ops.lstm(x, kernel, recurrentKernel, bias, { ...options, recurrentActivation })
+    const { sequence, state, cell } = ops.lstm(x, valueOf(kernel), valueOf(recurrentKernel), bias, { ...options, recurrentActivation })
     return { sequence, states: [state, cell] }
   }
 }
@@ -171,7 +172,12 @@ export class Gru<O extends Tensor | readonly Tensor[] = Tensor> extends Fused<Gr
     const recurrentActivation = knownName(this.cell.recurrentActivation)
     if (!recurrentActivation) return undefined
     const given = initialState ? { initialState: initialState[0]! } : {}
-    const { sequence, state } = ops.gru(x, kernel, recurrentKernel, bias, { ...options, ...given, recurrentActivation, resetAfter })
+    const { sequence, state } = ops.gru(x, valueOf(kernel), valueOf(recurrentKernel), bias, {
+      ...options,
+      ...given,
+      recurrentActivation,
+      resetAfter,
+    })
     return { sequence, states: [state] }
   }
 }

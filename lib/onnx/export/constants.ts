@@ -1,7 +1,7 @@
 // Constants of an exported model: weights, tensors that layers made themselves, and what follows from these alone.
 import { apply } from '../../core/apply.js'
 import { withDevice } from '../../core/device.js'
-import { sizeOf } from '../../core/spec.js'
+import { type DType, sizeOf } from '../../core/spec.js'
 import type { Tensor } from '../../core/tensor.js'
 import { slice } from '../../ops/index.js'
 import { type Extent, fixedExtent, sizeOfExtents } from './extent.js'
@@ -93,6 +93,12 @@ function sameBytes(a: Tensor, b: Tensor): boolean {
   return x.every((n, i) => Object.is(n, y[i]))
 }
 
+const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16'
+
+const halves = new WeakMap<Tensor, DType>()
+/** The dtype of 16 bits that has the values of a float32 constant; undefined where none is known to have them. */
+export const halfOf = (t: Tensor): DType | undefined => halves.get(t)
+
 /** Results larger than their operands by more than this are left to whoever runs the model. */
 const MOST_GROWTH = 4
 const SMALL = 65_536
@@ -111,6 +117,8 @@ export function fold(call: SymbolicCall, { tensors }: Constants, device: string)
   if (made > SMALL && made > MOST_GROWTH * given) return false
   const results = withDevice(device, () => apply(op, operands as Tensor[], attrs[0]!))
   outputs.forEach((v, i) => void tensors.set(v, results[i]!))
+  const [from] = operands as [Tensor]
+  if (op.name === 'cast' && results[0]!.dtype === 'float32' && isHalf(from.dtype)) halves.set(results[0]!, from.dtype)
   return true
 }
 

@@ -2,9 +2,9 @@
 // whose axes may be in another order (NCHW for NHWC), and whose shape may be that before a reshape. Transposes and
 // reshapes are written only where an operator needs another form than there is.
 import type { Tensor } from '../../core/tensor.js'
-import { reshape, transpose } from '../../ops/index.js'
+import { cast, reshape, transpose } from '../../ops/index.js'
 import type { DType } from '../../core/spec.js'
-import { type Constants, uniformValue } from './constants.js'
+import { type Constants, halfOf, uniformValue } from './constants.js'
 import { type Extent, fixedExtent, identityOrder, isIdentity, isOne, sameExtents, sameOrder } from './extent.js'
 import type { NodeList, OnnxNode } from './nodes.js'
 import type { Overlaid, Value } from './probe.js'
@@ -99,7 +99,13 @@ export class Emitter {
 
   /** A constant in another form; `key` tells forms apart. */
   reformed(v: Value, key: string, form: (t: Tensor) => Tensor): string {
-    return this.shared(v, `constant ${key}`, () => this.nodes.tensor(this.names(v), form(this.constant(v)!)))
+    return this.shared(v, `constant ${key}`, () => {
+      const whole = this.constant(v)!
+      const half = halfOf(whole)
+      const made = form(whole)
+      // weights of 16 bits are stored so
+      return half ? this.cast(this.nodes.tensor(this.names(v), cast(made, half)), made.dtype) : this.nodes.tensor(this.names(v), made)
+    })
   }
 
   /** The value as it is. */

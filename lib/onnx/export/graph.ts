@@ -5,6 +5,8 @@ import { outsideTrace } from '../../core/graph.js'
 import type { DType } from '../../core/spec.js'
 import { PositionEmbedding } from '../../layers/attention/positional.js'
 import type { AnyLayer } from '../../layers/layer.js'
+import { Hashing } from '../../layers/hashing.js'
+import { StringLookup } from '../../layers/lookup.js'
 import { TextVectorization } from '../../layers/text_vectorization.js'
 import type { Weighted } from '../../layers/weights.js'
 import type { AnyModel } from '../../model/model.js'
@@ -46,6 +48,10 @@ function checkLayers(model: AnyModel, obstacles: Obstacles): void {
   eachLayer(model, (layer) => {
     if (layer instanceof TextVectorization)
       obstacles.add(`layer '${layer.name}' (textVectorization) takes texts: export what comes behind it, and vectorize before`)
+    if (layer instanceof StringLookup || layer instanceof Hashing) {
+      const takes = layer instanceof Hashing ? 'hashing) takes strings and integers of the host' : 'stringLookup) takes strings'
+      obstacles.add(`layer '${layer.name}' (${takes}: export what comes behind it, and look them up before`)
+    }
     if ((layer.config as { stateful?: boolean } | undefined)?.stateful)
       obstacles.add(`layer '${layer.name}' is stateful: an ONNX graph keeps nothing from call to call; make it with returnState`)
   })

@@ -5,7 +5,7 @@ import { Conv2dInputGrad } from '../../ops/conv.js'
 import * as ops from '../../ops/index.js'
 import type { Call, OperatorTable } from './operator.js'
 import { affineWeights, throughLinear } from './affine.js'
-import { type Affine, kernelOf, Value } from './values.js'
+import { type Affine, KernelValue, kernelOf, Value } from './values.js'
 import { countsOf, sides, spanOf, type Windows, windowsOf } from './windows.js'
 
 /** Sequences [n, w, c] as images of height 1, and back. */
@@ -54,13 +54,15 @@ export function convolve(x: Tensor, kernel: Tensor, windows: Windows, groups: nu
 
 function conv(call: Call): Value {
   const x = call.value(0)
-  const kernel = kernelOf(call.value(1))
+  const remember = call.remember([1, 2])
+  const given = call.value(1)
+  // a kernel that was computed from weights is turned once, as what is made of it later is
+  const kernel = remember && !(given instanceof KernelValue) ? remember('kernel', () => kernelOf(given)) : kernelOf(given)
   checkRanks(call, x, kernel)
   const space = x.shape.slice(2)
   const windows = windowsOf(call, kernel.shape.slice(0, -2), space)
   const groups = call.attributes.int('group', 1)
   const bias = call.has(2) ? call.tensor(2) : undefined
-  const remember = call.remember([1, 2])
   const isPadded = [...windows.before, ...windows.after].some((n) => n > 0)
   const inner =
     x.linear && remember && isLarge(x.linear.factor)

@@ -50,88 +50,9 @@ function gemm(call: Call): Tensor {
   return ops.add(result, beta === 1 ? call.tensor(2) : ops.mul(call.tensor(2), beta))
 }
 
-/** The letters of an equation, an ellipsis as letters of its own. */
-function lettersOf(call: Call): { inputs: string[][]; output: string[] } {
-  const equation = call.attributes.string('equation', '').replace(/\s/g, '')
-  const [left = '', right] = equation.split('->')
-  const ranks = call.values().map((value) => value.rank)
-  const terms = left.split(',')
-  if (terms.length !== ranks.length)
-    throw call.error(`the equation '${equation}' is of ${terms.length} operands, there are ${ranks.length}`)
-  const spread = Math.max(0, ...terms.map((term, i) => (term.includes('...') ? ranks[i]! - term.replace('...', '').length : 0)))
-  const dots = (count: number): string[] => Array.from({ length: count }, (_, i) => `.${spread - count + i}`)
-  const parse = (term: string, rank: number | undefined): string[] => {
-    const at = term.indexOf('...')
-    if (at < 0) return [...term]
-    const rest = term.replace('...', '')
-    return [...rest.slice(0, at), ...dots(rank === undefined ? spread : rank - rest.length), ...rest.slice(at)]
-  }
-  const inputs = terms.map((term, i) => parse(term, ranks[i]))
-  inputs.forEach((letters, i) => {
-    if (letters.length !== ranks[i]) throw call.error(`'${terms[i]}' has not the rank of operand ${i}, ${ranks[i]}`)
-  })
-  if (right !== undefined) return { inputs, output: parse(right, undefined) }
-  const all = inputs.flat()
-  const once = [...new Set(all)].filter((letter) => !letter.startsWith('.') && all.filter((other) => other === letter).length === 1).sort()
-  return { inputs, output: [...dots(spread), ...once] }
-}
-
-/** The diagonal of axes that have the same letter. */
-function diagonal(t: Tensor, letters: readonly string[]): [Tensor, string[]] {
-  const twice = letters.findIndex((letter, i) => letters.indexOf(letter) < i)
-  if (twice < 0) return [t, [...letters]]
-  const first = letters.indexOf(letters[twice]!)
-  const n = t.shape[first]!
-  const moved = ops.moveAxis(ops.moveAxis(t, twice, -1), first, -2) // [..., n, n]
-  const outer = moved.shape.slice(0, -2)
-  const flat = ops.reshape(moved, [...outer, n * n])
-  const taken = ops.slice(
-    flat,
-    flat.shape.map(() => 0),
-    [...outer, n],
-    [...outer.map(() => 1), n + 1],
-  )
-  const rest = letters.filter((_, i) => i !== twice && i !== first)
-  return diagonal(taken, [...rest, letters[first]!])
-}
-
-/** Two operands become one: letters that no one else needs are summed by a product of matrices. */
-function contract([a, left]: [Tensor, string[]], [b, right]: [Tensor, string[]], needed: ReadonlySet<string>): [Tensor, string[]] {
-  const shared = left.filter((letter) => right.includes(letter))
-  const batch = shared.filter((letter) => needed.has(letter))
-  const summed = shared.filter((letter) => !needed.has(letter))
-  const rows = left.filter((letter) => !shared.includes(letter))
-  const columns = right.filter((letter) => !shared.includes(letter))
-  const extent = (letter: string): number => Math.max(a.shape[left.indexOf(letter)] ?? 1, b.shape[right.indexOf(letter)] ?? 1)
-  const size = (letters: readonly string[]): number => sizeOf(letters.map(extent))
-  const arranged = (t: Tensor, own: string[], order: string[]): Tensor => {
-    const moved = ops.transpose(
-      t,
-      order.map((letter) => own.indexOf(letter)),
-    )
-    return ops.broadcastTo(moved, order.map(extent))
-  }
-  const x = ops.reshape(arranged(a, left, [...batch, ...rows, ...summed]), [size(batch), size(rows), size(summed)])
-  const y = ops.reshape(arranged(b, right, [...batch, ...summed, ...columns]), [size(batch), size(summed), size(columns)])
-  const letters = [...batch, ...rows, ...columns]
-  return [ops.reshape(ops.matMul(x, y), letters.map(extent)), letters]
-}
-
-function einsum(call: Call): Tensor {
-  const { inputs, output } = lettersOf(call)
-  const operands = inputs.map((letters, i) => diagonal(call.tensor(i), letters))
-  let [result, letters] = operands[0]!
-  for (let i = 1; i < operands.length; i++) {
-    const needed = new Set([...output, ...operands.slice(i + 1).flatMap(([, own]) => own)])
-    ;[result, letters] = contract([result, letters], operands[i]!, needed)
-  }
-  const gone = letters.flatMap((letter, i) => (output.includes(letter) ? [] : [i]))
-  if (gone.length > 0) result = ops.sum(result, gone)
-  const kept = letters.filter((letter) => output.includes(letter))
-  return ops.transpose(
-    result,
-    output.map((letter) => kept.indexOf(letter)),
-  )
+const einsum = (call: Call): Tensor => {
+  const operands = call.values().map((_, i) => call.tensor(i))
+  return ops.einsum(call.attributes.string('equation', ''), operands)
 }
 
 /** The determinant, by elimination with the largest pivot of each column. */

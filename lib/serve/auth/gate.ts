@@ -22,6 +22,10 @@ export class Gate implements Authenticator {
     this.rates = new Rates(clock)
   }
 
+  get isOpen(): boolean {
+    return this.inner.isOpen ?? false
+  }
+
   authenticate(headers: CredentialHeaders): Principal | Promise<Principal> {
     try {
       const principal = this.inner.authenticate(headers)

@@ -49,6 +49,8 @@ export interface Refusal {
 }
 
 export interface Authenticator {
+  /** Everybody is let in: no credentials are asked for. */
+  readonly isOpen?: boolean
   /** Throws ERR_UNAUTHENTICATED unless the headers prove who asks. */
   authenticate(headers: CredentialHeaders): Principal | Promise<Principal>
   /** Throws ERR_OVERLOADED where they ask more often than they may. `roles`: those that what is asked is for. */
@@ -65,7 +67,7 @@ export interface CredentialHeaders {
   readonly address?: string | undefined
 }
 
-export const open: Authenticator = { authenticate: () => anyone, close: () => undefined }
+export const open: Authenticator = { isOpen: true, authenticate: () => anyone, close: () => undefined }
 
 export const unauthenticated = (): WeftError =>
   new WeftError('ERR_UNAUTHENTICATED', 'no valid credentials', { hint: "Send the header 'Authorization: Bearer <key>'" })

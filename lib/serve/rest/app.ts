@@ -1,6 +1,6 @@
 // The HTTP server: fastify with the routes of the protocol. Who asks is known before anything else is looked at.
 import { randomUUID } from 'node:crypto'
-import type { Server as HttpServer } from 'node:http'
+import type { IncomingHttpHeaders, Server as HttpServer } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
 import Fastify, {
@@ -11,7 +11,7 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify'
 import type { Logger } from 'pino'
-import { type Authenticator, type Principal, refuse as blame } from '../auth/principal.js'
+import { type Authenticator, type CredentialHeaders, type Principal, refuse as blame } from '../auth/principal.js'
 import { authorizationOf, challengeOf } from '../dashboard/routes.js'
 import { Disconnection } from '../cancellation.js'
 import type { Service } from '../service.js'
@@ -20,6 +20,7 @@ import { isTracing, RequestTrace } from '../tracing.js'
 import { Connections, MOST_STREAMS } from './connections.js'
 import type { HostCheck } from './hosts.js'
 import type { Parameters, Route } from './routes.js'
+import { Shedding } from './shedding.js'
 
 export type RestTls = SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
 
@@ -83,10 +84,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     ...(http2 ? {} : { forceCloseConnections: 'idle' }),
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 512, caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false },
-    genReqId: ({ headers }) => {
-      const given = headers['x-request-id']
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
-    },
+    genReqId: requestIdOf,
     frameworkErrors: (error, _request, reply) => void refuse(reply as unknown as FastifyReply, error),
   } as FastifyServerOptions) as unknown as FastifyInstance
 
@@ -94,6 +92,14 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
   const server = app.server as HttpServer
   Object.assign(server, { headersTimeout: limits.arrivalMs, requestTimeout: limits.arrivalMs, keepAliveTimeout: limits.idleMs })
   const connections = new Connections(server, limits)
+
+  const shedding = new Shedding(
+    service,
+    ({ headers }) => !log.isLevelEnabled?.('info') && !isTracing() && headers['traceparent'] === undefined && isNamed(headers, host),
+    requestIdOf,
+  )
+  // where credentials are asked for, nothing is answered without
+  if (authenticator.isOpen) shedding.guard(server)
 
   const registered: RegisteredRoute[] = []
   app.addHook('onRoute', ({ method, url }) => {
@@ -119,17 +125,19 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
       if (request.headers['content-type'] === undefined && streamsBody(request.raw)) request.raw.headers['content-type'] = UNTYPED
       connections.arriving(request)
     }
-    settle(() => {
+    try {
       host?.(request.headers)
-      const key = request.headers['x-api-key']
-      const { authorization } = request.headers
-      const principal = authenticator.authenticate({
-        authorization: authorization === undefined ? undefined : authorizationOf(request.routeOptions.url, authorization),
-        apiKey: Array.isArray(key) ? key.join() : key,
-        address: request.ip,
-      })
-      return principal instanceof Promise ? principal.then(enter) : enter(principal)
-    }, done)
+      const principal = authenticator.authenticate(new Credentials(request))
+      if (principal instanceof Promise) {
+        principal.then(enter).then(() => done(), done)
+        return
+      }
+      enter(principal)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {
     connections.answering(request, reply, service.isDraining)
@@ -166,6 +174,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const context = request.asked
     if (context) context.failure = error
+    shedding.noticed(error)
     const { model } = request.params as Parameters
     const asked = `${request.method} ${request.routeOptions.url ?? 'an unknown path'}`
     blame(authenticator, error, { principal: context?.principal?.id, address: request.ip, asked, model: model?.slice(0, 128) })
@@ -179,13 +188,18 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
       method: route.method,
       url: route.url,
       // before the body is read
-      onRequest: (request, _reply, done) =>
-        settle(() => {
+      onRequest: (request, _reply, done) => {
+        try {
           const principal = request.asked!.principal!
           principal.demand(route.roles, request.params.model, route.ofAll ?? false)
           authenticator.admit?.(principal, route.roles)
           route.admit?.(request.params.model ?? '', request.params.version)
-        }, done),
+        } catch (error) {
+          done(error as Error)
+          return
+        }
+        done()
+      },
       handler: async (request, reply) => {
         const { model, version } = request.params
         const { principal, trace, client } = request.asked!
@@ -220,17 +234,36 @@ function traceOf(context: Context, request: FastifyRequest, reply: FastifyReply)
   if (context.trace) reply.header('traceresponse', context.trace.traceparent)
 }
 
-/** Calls done when fn, or what it promises, is done, with what it throws. */
-function settle(fn: () => void | Promise<void>, done: (error?: Error) => void): void {
-  let promise: Promise<void> | undefined
+function requestIdOf({ headers }: { readonly headers: IncomingHttpHeaders }): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+/** Whether the server is asked under one of its names. */
+function isNamed(headers: IncomingHttpHeaders, host: HostCheck | undefined): boolean {
   try {
-    promise = fn() ?? undefined
-  } catch (error) {
-    done(error as Error)
-    return
+    host?.(headers)
+    return true
+  } catch {
+    return false
   }
-  if (promise === undefined) done()
-  else promise.then(() => done(), done)
+}
+
+/** What a request says of who asks; read where it is asked for. */
+class Credentials implements CredentialHeaders {
+  constructor(private readonly request: FastifyRequest) {}
+
+  get authorization(): string | undefined {
+    const { authorization } = this.request.headers
+    return authorization === undefined ? undefined : authorizationOf(this.request.routeOptions.url, authorization)
+  }
+  get apiKey(): string | undefined {
+    const key = this.request.headers['x-api-key']
+    return Array.isArray(key) ? key.join() : key
+  }
+  get address(): string {
+    return this.request.ip
+  }
 }
 
 /**

@@ -4,7 +4,8 @@ import type { Principal, Role } from '../auth/principal.js'
 import type { Disconnection } from '../cancellation.js'
 import { isObject, member, objectOfJson } from '../protocol/json.js'
 import { rawRequest } from '../protocol/match.js'
-import { headerLength, parametersOf, parseInferRequest } from '../protocol/request.js'
+import { headerLength, parametersOf } from '../protocol/request.js'
+import { RequestReader } from '../protocol/request_reader.js'
 import { encodeReply } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
@@ -85,6 +86,7 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
   const text = { about: 'A text that continues the prompt', takes: 'GenerateRequest', gives: 'GenerateReply' }
   const load: About = { about: 'Loads the model from the repository', takes: 'LoadRequest' }
   const unload: About = { about: 'Takes the model out', takes: 'LoadRequest' }
+  const reader = new RequestReader(service.limits)
   const list: Route[] = [
     get('/v2', ANY, { about: 'Name, version and extensions of the server', gives: 'ServerMetadata' }, () => service.metadata()),
     get('/v2/health/live', ANY, { about: 'Whether the server runs', gives: 'Live' }, () => ({ live: true })),
@@ -109,7 +111,7 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
     ...versions('/infer').map(
       (url): Route => ({
         ...post(url, ['predict'], { about: 'The outputs of the model', takes: 'InferRequest', gives: 'InferReply' }, (asked) =>
-          infer(service, asked),
+          infer(service, reader, asked),
         ),
         // a server that has too much to do does not read what it will not answer
         admit: (model, version) => service.target(model, version).checkRoom(),
@@ -171,18 +173,23 @@ async function jsonBody({ limits }: Service, { request }: Asked): Promise<Record
   return isObject(json) ? json : {}
 }
 
-async function infer(service: Service, { request, reply, principal, model, version, signal, trace }: Asked): Promise<undefined> {
+async function infer(
+  service: Service,
+  reader: RequestReader,
+  { request, reply, principal, model, version, signal, trace }: Asked,
+): Promise<undefined> {
   const served = service.target(model, version)
   const { limits } = service
   const packed = bytesOf(request)
   const { headers } = request
-  const body = await inflate(packed, headers['content-encoding'], limits.bodyBytes)
+  const packing = headers['content-encoding']
+  const body = packing === undefined ? packed : await inflate(packed, packing, limits.bodyBytes)
   // what came over the wire is counted already
-  const release = service.hold(body.length - packed.length)
+  const release = body === packed ? undefined : service.hold(body.length - packed.length)
   try {
     const length = headerLength(headers['inference-header-content-length'], body.length)
     const raw = length === 0 && headers['inference-header-content-length'] !== undefined
-    const parsed = raw ? rawRequest(served.signature, body) : parseInferRequest(body, length, limits)
+    const parsed = raw ? rawRequest(served.signature, body) : reader.read(body, length)
     // the version may have been replaced while the body was inflated
     const target = body === packed ? served : service.target(model, version)
     const encoded = encodeReply(await service.infer(target, parsed, signal, principal, trace))
@@ -193,7 +200,7 @@ async function infer(service: Service, { request, reply, principal, model, versi
     reply.send(encoding === undefined ? encoded.body : await deflate(encoded.body, encoding))
     return undefined
   } finally {
-    release()
+    release?.()
   }
 }
 

@@ -4,13 +4,14 @@
 //
 // Forward: the convolution of a window is held in registers and pooled there; it is never stored.
 //
-// Gradient of the kernel (AVX2 and AVX-512, 3x3): per channel only one of a window's four places receives a gradient,
+// Gradient of the kernel (3x3, on AVX2 and AVX-512): per channel only one of a window's four places receives a gradient,
 // so three quarters of the products of the usual formula are with zero. A window and the kernel together see a 4x4
 // patch of the input, which is one vector or two: the input value that a tap meets at the place chosen by each lane's
 // index is one permutation of the patch. That is 9 products per window and channel instead of 36.
 #pragma once
 #include "conv_kernel_grad.h"
 #include "conv_shape.h"
+#include "first_windows.h"
 #include "pool_window.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -22,18 +23,6 @@ inline bool fits_first_layer(const ConvShape& c, int64_t pool_h, int64_t pool_w)
 
 /** relu of the largest of a window's four values, and its place; the first on ties, NaN wins. */
 WEFT_INLINE void pool_window(Vec a, Vec b, Vec c, Vec d, float* pooled, uint8_t* index) {
-#if WEFT_LEVEL == 2
-  const Vec upper = max(a, b), lower = max(c, d);
-  if (__builtin_expect(_mm512_cmp_ps_mask(a + b, c + d, _CMP_UNORD_Q) == 0, 1)) {
-    // no NaN: a tournament, and the place from its outcomes as bits
-    store(pooled, max(zero(), max(upper, lower)));
-    if (index == nullptr) return;
-    const __mmask16 down = greater(lower, upper), right = (down & greater(d, c)) | (~down & greater(b, a));
-    const __m128i places = _mm_or_si128(_mm_maskz_set1_epi8(down, 2), _mm_maskz_set1_epi8(right, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(index), places);
-    return;
-  }
-#endif
   Vec best = a, place = zero();
   const Vec rest[3] = {b, c, d};
 #pragma GCC unroll 3
@@ -50,26 +39,7 @@ WEFT_INLINE void pool_window(Vec a, Vec b, Vec c, Vec d, float* pooled, uint8_t*
 template <int vectors>
 WEFT_INLINE void pool_window(const Vec (&a)[vectors], const Vec (&b)[vectors], const Vec (&c)[vectors], const Vec (&d)[vectors],
                              float* pooled, uint8_t* index) {
-#if WEFT_LEVEL == 1
-  if constexpr (vectors == 2) {
-    const Vec sums = (a[0] + b[0]) + (c[0] + d[0]), more = (a[1] + b[1]) + (c[1] + d[1]);
-    if (__builtin_expect(_mm256_movemask_ps((__m256)unordered(sums, more)) == 0, 1)) {  // no NaN: a tournament, as above
-      IVec place[2];
-#pragma GCC unroll 2
-      for (int v = 0; v < 2; v++) {
-        const Vec upper = max(a[v], b[v]), lower = max(c[v], d[v]);
-        store(pooled + v * width, max(zero(), max(upper, lower)));
-        const IVec down = greater(lower, upper);
-        place[v] = down + down + ((down & greater(d[v], c[v])) | (~down & greater(b[v], a[v])));  // 0 to -3
-      }
-      if (index == nullptr) return;
-      const __m256i words = _mm256_packs_epi32((__m256i)place[0], (__m256i)place[1]);  // halves of both
-      const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(index), _mm_abs_epi8(_mm_shuffle_epi32(bytes, 0xd8)));
-      return;
-    }
-  }
-#endif
+  if (pool_ordered(a, b, c, d, pooled, index)) return;
 #pragma GCC unroll 2
   for (int v = 0; v < vectors; v++) pool_window(a[v], b[v], c[v], d[v], pooled + v * width, index ? index + v * width : nullptr);
 }
@@ -151,10 +121,8 @@ WEFT_BINDER inline Step bind_first_layer(Call& call, const ConvShape& c, int64_t
   };
 }
 
-#if WEFT_LEVEL > 0
-
 inline bool fits_first_layer_grad(const ConvShape& c, int64_t pool_h, int64_t pool_w) {
-  return fits_first_layer(c, pool_h, pool_w) && c.kh == 3 && c.kw == 3 && c.c <= 4;
+  return has_patches && fits_first_layer(c, pool_h, pool_w) && c.kh == 3 && c.kw == 3 && c.c <= 4;
 }
 
 /** Floats of memory for one image's channels, each a plane of its own. */
@@ -167,39 +135,6 @@ inline const float* split_channels(const ConvShape& c, const float* x, float* pl
     for (int64_t channel = 0; channel < c.c; channel++) planes[channel * c.h * c.w + i] = x[i * c.c + channel];
   return planes;
 }
-
-/** The 4 x 4 values of a plane that a window and the kernel see, and `width` places in windows. */
-#if WEFT_LEVEL == 2
-struct Patch {
-  __m512 values;
-  WEFT_INLINE Patch(const float* from, int64_t row) {
-    values = _mm512_castps128_ps512(_mm_loadu_ps(from));
-    values = _mm512_insertf32x4(values, _mm_loadu_ps(from + row), 1);
-    values = _mm512_insertf32x4(values, _mm_loadu_ps(from + 2 * row), 2);
-    values = _mm512_insertf32x4(values, _mm_loadu_ps(from + 3 * row), 3);
-  }
-  /** Of each lane the value that tap (r, q) meets; `lane` is that of tap (0, 0). */
-  WEFT_INLINE Vec met(IVec lane, int r, int q) const {
-    return _mm512_permutexvar_ps((__m512i)(lane + broadcast_integer(4 * r + q)), values);
-  }
-};
-WEFT_INLINE IVec window_places(const uint8_t* p) {
-  return (IVec)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-#else
-struct Patch {
-  __m256 pairs[3];  // of rows
-  WEFT_INLINE Patch(const float* from, int64_t row) {
-#pragma GCC unroll 3
-    for (int r = 0; r < 3; r++)
-      pairs[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from + r * row)), _mm_loadu_ps(from + (r + 1) * row), 1);
-  }
-  WEFT_INLINE Vec met(IVec lane, int r, int q) const { return _mm256_permutevar8x32_ps(pairs[r], (__m256i)(lane + broadcast_integer(q))); }
-};
-WEFT_INLINE IVec window_places(const uint8_t* p) {
-  return (IVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-}
-#endif
 
 /**
  * Adds one image's gradient of the kernel [3, 3, c, o] to dk and of the bias to db, for the vectors of channels from j
@@ -270,7 +205,5 @@ WEFT_BINDER inline Step bind_first_layer_grad(Call& call, const ConvShape& c, in
     if (db.used()) add_partial_sums(sums + elements, chunks, pitch, c.o, frame.at<float>(db));
   };
 }
-
-#endif
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -1,6 +1,7 @@
 // dense: activation(x * w + b) in one pass over the output.
 #include "bfloat16_products.h"
 #include "matmul_grid.h"
+#include "matmul_narrow.h"
 #include "widened.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -15,6 +16,14 @@ struct BindDense {
     if (m == 0 || n == 0) return [](const Frame&) {};
     if constexpr (has_pairs && sizeof(T) == 4)
       if (rounds_operands(call)) return bind_rounded(call, {x, w, y, bias, m, n, k, false, false, {0}, {0}, activation});
+    if constexpr (sizeof(T) == 4) {
+      if (fits_narrow(n, k)) {
+        const NarrowGrid grid(call, m, n, k);
+        return [=](const Frame& frame) {
+          grid.run(frame, {frame.at<const T>(x), frame.at<const T>(w), frame.at<const T>(bias), frame.at<T>(y), m, n, k, activation});
+        };
+      }
+    }
     const ProductGrid<T> grid(call, m, n, k, 1, k);
     return [=](const Frame& frame) {
       Product<T> p{};

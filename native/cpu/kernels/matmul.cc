@@ -1,6 +1,7 @@
 // matMul: matrix products of batches, with transposed operands and broadcast batch axes.
 #include "bfloat16_products.h"
 #include "matmul_grid.h"
+#include "matmul_narrow.h"
 #include "matmul_short.h"
 #include "widened.h"
 
@@ -88,6 +89,12 @@ struct BindMatMul {
     if constexpr (sizeof(T) == 4) {
       const bool short_columns = fits_short_columns(m, n, k, transpose_a, transpose_b);
       if (short_columns || fits_short_sums(m, n, k, transpose_a, transpose_b)) return bind_short(a, b, c, m, n, k, short_columns);
+      if (!transpose_a && !transpose_b && fits_narrow(n, k)) {
+        const NarrowGrid grid(call, m, n, k);
+        return [=](const Frame& frame) {
+          grid.run(frame, {frame.at<const T>(a), frame.at<const T>(b), nullptr, frame.at<T>(c), m, n, k, Activation::linear});
+        };
+      }
     }
     const ProductGrid<T> grid(call, m, n, k, transpose_b ? k : 1, transpose_a ? 1 : k);
     return [=](const Frame& frame) {

@@ -104,6 +104,26 @@ template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t b
   }
 }
 
+namespace {
+
+/** Packs whole panels that lie side by side, row after row, and fetches the rows that follow. */
+template <class T> void pack_together(Matrix<T> b, int64_t k, int64_t panels, T* packed) {
+  constexpr int lanes = lanes_of<T>;
+  constexpr int64_t columns = tile_columns<T>, rows_ahead = 12, line = 64 / int64_t(sizeof(T));
+  for (int64_t i = 0; i < k; i++) {
+    const T* from = b.data + i * b.row;
+    const T* next = from + std::min(rows_ahead, k - 1 - i) * b.row;
+    T* to = packed + i * columns;
+    for (int64_t panel = 0; panel < panels; panel++, from += columns, next += columns, to += k * columns) {
+      for (int64_t j = 0; j < columns; j += line) __builtin_prefetch(next + j, 0, 3);
+      store(to, load(from));
+      store(to + lanes, load(from + lanes));
+    }
+  }
+}
+
+}  // namespace
+
 template <> void activate_row<float>(Activation activation, float* row, int64_t n) {
   auto apply = [&](auto f) {
     int64_t j = 0;
@@ -209,6 +229,7 @@ template <class T> void multiply(const Product<T>& p) {
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
       const bool keeps_a = tile_shapes.keep_a && tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
+      int64_t packed_from = 0, packed_to = 0;
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
         if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
@@ -217,7 +238,16 @@ template <class T> void multiply(const Product<T>& p) {
         tile.k = kc;
         const Matrix<T> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
         T* b_panel = p.b_panel && vectors == 2 ? p.b_panel : nullptr;
-        if (p.packed_b) {
+        if (p.far && (packed_to > j || p.n - j >= columns)) {
+          if (packed_to <= j) {
+            packed_from = j;
+            packed_to = j + std::min(panels_together, (p.n - j) / columns) * columns;
+            pack_together<T>(b, kc, (packed_to - j) / columns, p.b_panel);
+          }
+          tile.b = p.b_panel + (j - packed_from) * kc;
+          tile.b_step = columns;
+          b_panel = nullptr;
+        } else if (p.packed_b) {
           tile.b = p.packed_b + j * p.k + k0 * columns;
           tile.b_step = columns;
         } else if (p.b_panel && (b.column != 1 || !tiles_keep<T>)) {

@@ -26,6 +26,7 @@ template <class T> struct ProductPlan {
   int64_t row_chunks = 1, column_chunks = 1;
   bool pack_a = false;                  // a block of a chunk's rows, before the sums or by its first tiles
   bool pack_b = false, panels = false;  // the whole of b before the sums; panel by panel, by the first tile that reads it
+  bool far = false;                     // b lies beyond the second-level cache: panels_together are packed at once
 
   ProductPlan() = default;
   explicit ProductPlan(const ProductShape& s) {
@@ -60,10 +61,12 @@ template <class T> struct ProductPlan {
       if (s.k > length) column_chunks = std::max(column_chunks, (s.n + widest_chunk - 1) / widest_chunk);
     }
     const int64_t rows = std::min(s.m, (row_tiles + row_chunks - 1) / row_chunks * tile_rows), columns = s.n / column_chunks;
+    far = !s.transposed_b && is_far<T>(s.m, s.n, s.k);
     const bool far_b = s.k * s.n * bytes > second_level_cache;
-    const bool shared_b = s.transposed_b || (s.n > wide && s.m > (far_b ? few_rows : 3 * tile_rows));  // packing it pays
+    const bool shared_b = far || s.transposed_b || (s.n > wide && s.m > (far_b ? few_rows : 3 * tile_rows));  // packing it pays
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
+    far = far && panels;
     if (turned) pack_a = (tile_shapes.keep_a || costly_a) && columns > wide && s.m > 4 && s.k > 16;
     else pack_a = columns >= least_columns && s.m >= least_rows && s.k > 64 && (collide || (blocked && s.k > length));
   }

@@ -1,5 +1,6 @@
 // Max and average pooling and their derivatives, by rows, for vectors of channels. A gradient gathers: each input pixel
 // adds up what comes from the windows that hold it. So rows are independent of each other.
+#include "pool_bytes.h"
 #include "pool_window.h"
 #include "widened.h"
 
@@ -210,7 +211,9 @@ struct BindAveragePoolGrad {
   }
 };
 
-KERNEL(cpu, maxPool2d) { return bind_float(call, call.in[0].dtype, BindMaxPool()); }
+KERNEL(cpu, maxPool2d) {
+  return call.in[0].dtype == DType::uint8 ? bind_max_pool_of_bytes(call) : bind_float(call, call.in[0].dtype, BindMaxPool());
+}
 KERNEL(cpu, maxPool2dGrad) { return bind_float(call, call.in[0].dtype, BindMaxPoolGrad()); }
 KERNEL(cpu, maxPool2dPick) { return bind_float(call, call.in[0].dtype, BindMaxPoolPick()); }
 KERNEL(cpu, averagePool2d) { return bind_float(call, call.in[0].dtype, BindAveragePool()); }

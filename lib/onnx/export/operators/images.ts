@@ -11,8 +11,8 @@ import { attrAt, type SymbolicCall, type Value } from '../probe.js'
 import { Unsupported } from '../unsupported.js'
 import { activated, attribute, onlyFirst, type Operator, type Operators } from './operator.js'
 
-const NCHW: readonly number[] = [0, 3, 1, 2]
-const OIHW: readonly number[] = [3, 2, 0, 1]
+export const NCHW: readonly number[] = [0, 3, 1, 2]
+export const OIHW: readonly number[] = [3, 2, 0, 1]
 
 type Attributes = Record<string, Attribute>
 
@@ -40,6 +40,12 @@ function kernelOf(k: Value, emitter: Emitter): string {
 
 function convolved(call: SymbolicCall, emitter: Emitter): string {
   const [x, k, b] = call.inputs
+  return convolution(call, [emitter.ordered(x!, NCHW), kernelOf(k!, emitter), ...(b ? [emitter.natural(b)] : [])], emitter)
+}
+
+/** The convolution of a call on its operands, written already. */
+export function convolution(call: SymbolicCall, operands: readonly string[], emitter: Emitter): string {
+  const [x, k] = call.inputs
   const strides = attribute<readonly number[]>(call, 'strides')
   const dilations = attribute<readonly number[]>(call, 'dilations')
   const extents = k!.extents.slice(0, 2).map((extent) => fixedExtent(extent))
@@ -53,11 +59,9 @@ function convolved(call: SymbolicCall, emitter: Emitter): string {
     group: { int: attribute<number>(call, 'groups') },
     ...paddingOf(call, x!, windows, strides),
   }
-  const image = emitter.ordered(x!, NCHW)
   // a convolution that was fused with a pool is known by its own layer
   const [weight] = k!.leaves ?? []
   if (weight instanceof Variable && weight.name.includes('/')) emitter.nodes.layer = path.posix.dirname(weight.name)
-  const operands = [image, kernelOf(k!, emitter), ...(b ? [emitter.natural(b)] : [])]
   return emitter.nodes.add('Conv', operands, attributes)
 }
 

@@ -5,6 +5,7 @@ import { images } from './images.js'
 import type { Operators } from './operator.js'
 import { pointwise } from './pointwise.js'
 import { products } from './products.js'
+import { quantized } from './quantized.js'
 import { random } from './random.js'
 import { recurrent } from './recurrent.js'
 import { reductions } from './reduce.js'
@@ -19,6 +20,7 @@ export const OPERATORS: Operators = {
   ...images,
   ...recurrent,
   ...attentions,
+  ...quantized,
   ...random,
   ...steps,
   add: endOfNormalization(pointwise['add']!),

@@ -9,7 +9,7 @@ import { activated, attribute, type Operator, type Operators } from './operator.
 import { lastOf } from './reduce.js'
 
 /** How rows [m, k] are stored: as their matrix, or in a form that a product along the last axis leaves as it is. */
-interface Rows extends Stored {
+export interface Rows extends Stored {
   /** The features are in another order: row i of the weights is for feature i of the value's. */
   readonly weights: ((t: Tensor) => Tensor) | undefined
 }
@@ -18,7 +18,7 @@ interface Rows extends Stored {
  * The rows of x [m, k]. Where x is the flattened result of a convolution, it is flattened in the order in which it is
  * stored, and the weights' rows are put into that order.
  */
-function rowsOf(x: Value, constantWeights: boolean, emitter: Emitter): Rows {
+export function rowsOf(x: Value, constantWeights: boolean, emitter: Emitter): Rows {
   const place = emitter.stored(x)
   const { base, order } = place
   const sizes = base[0]?.length ?? x.extents[0]!.length

@@ -1,0 +1,39 @@
+// weftjs kernel new: a folder with an operation whose kernel is C++, its build, its test and its bench.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { WeftError } from '../core/error.js'
+import { makeFolder } from '../core/make_folder.js'
+import { show } from '../core/options.js'
+import { systemError } from '../core/system_error.js'
+import { UsageError } from './command.js'
+
+export const usage = 'kernel new <name> [--dir <folder>]'
+export const summary = 'writes a folder with an operation of your own whose kernel is C++: it builds, and has a test and a bench'
+
+/** The operation of the template, whose name stands in its files and their names. */
+const TEMPLATE = 'my_op'
+const source = path.join(import.meta.dirname, '..', '..', '..', 'native', 'kernel_template')
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({ args, options: { dir: { type: 'string' } }, allowPositionals: true })
+  const [action, name] = positionals
+  if (action !== 'new' || name === undefined || positionals.length > 2) throw new UsageError('kernel new takes the name of the operation')
+  // the name is one of C++, of JavaScript, of a package and of files
+  if (!/^[a-z][a-z0-9_]{0,63}$/.test(name))
+    throw new WeftError('ERR_ARGUMENT', `kernel new: a name has small letters, digits and _, and begins with a letter; got ${show(name)}`)
+  const folder = path.resolve(values.dir ?? name)
+  try {
+    await makeFolder(folder)
+    if (readdirSync(folder).length > 0)
+      throw new WeftError('ERR_STATE', `kernel new: the folder ${folder} is not empty`, { hint: 'Name another one with --dir' })
+    for (const file of readdirSync(source)) {
+      const text = readFileSync(path.join(source, file), 'utf8').replaceAll(TEMPLATE, name)
+      writeFileSync(path.join(folder, file.replaceAll(TEMPLATE, name)), text, { flag: 'wx' })
+    }
+  } catch (error) {
+    throw systemError(`kernel new: ${folder} cannot be written`, error, 'ERR_ARGUMENT')
+  }
+  console.log(`${folder} has the operation ${name}. Next:\n  cd ${values.dir ?? name} && npm install && npm run build && npm test`)
+  return 0
+}

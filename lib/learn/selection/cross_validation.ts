@@ -1,0 +1,260 @@
+// Cross-validation: a model fitted on a part of the rows and scored on the others, for each split. Every fit begins with
+// a clone, so nothing that was learned elsewhere reaches it.
+import { isInteger } from '../../core/checks.js'
+import { WeftError } from '../../core/error.js'
+import { checkCall, type OptionTable, show } from '../../core/options.js'
+import { Tensor } from '../../core/tensor.js'
+import type { Label, LabelsLike, MatrixLike } from '../matrix.js'
+import { type Scored, scorerOf, type Scoring } from '../metrics/scorers.js'
+import { checkStep, type LooseStep, type Step } from '../preprocessing/steps.js'
+import type { PipelineInput } from '../preprocessing/pipeline.js'
+import { type Rowed, rowCount, takeRows } from './rows.js'
+import { type Groups, kFold, type Split, type Splitter, splitOf, stratifiedKFold } from './split.js'
+
+/** A number of folds (of classes in even shares for classifiers), a splitter, or the splits themselves. */
+export type CrossValidation = number | Splitter | readonly RowSplit[]
+/** Row numbers to train and to test with. */
+export type RowSplit =
+  | { readonly train: ArrayLike<number>; readonly test: ArrayLike<number> }
+  | readonly [ArrayLike<number>, ArrayLike<number>]
+
+export interface CrossValidationOptions {
+  /** Default 5. */
+  cv?: CrossValidation
+  /** What models are compared by. Default: model.score(). */
+  scoring?: Scoring
+  /** Groups of the rows, for groupKFold. */
+  groups?: Groups
+  /** The score of a fit that fails, with a warning; 'raise' throws instead. Default NaN. Where all fail, the first error is thrown. */
+  errorScore?: number | 'raise'
+  signal?: AbortSignal
+}
+export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
+  cv: 'any',
+  scoring: 'any',
+  groups: 'any',
+  errorScore: 'any',
+  signal: 'object',
+}
+
+/** A model with fit() and score(). */
+export type Candidate = Step
+
+/** The last step of a pipeline, what a search tries, or the model itself. */
+function lastOf(model: unknown): object {
+  const own = model as { kind?: unknown; steps?: readonly (readonly [string, object])[]; getParams?(): { estimator?: object } }
+  if (Array.isArray(own.steps) && own.steps.length > 0) return lastOf(own.steps.at(-1)![1])
+  const { estimator } = own.getParams?.() ?? {}
+  return typeof estimator === 'object' && estimator !== null ? lastOf(estimator) : own
+}
+export const isClassifier = (model: unknown): boolean => 'classes' in lastOf(model)
+
+/** Whether the model has probabilities: a support-vector machine has them only where they were asked for. */
+export function tellsProbabilities(model: unknown): boolean {
+  const last = lastOf(model) as { predictProba?: unknown; getParams?(): { probability?: unknown } }
+  return typeof last.predictProba === 'function' && last.getParams?.().probability !== false
+}
+
+/** The splits that `cv` says. */
+export function splitsOf(what: string, model: unknown, x: Rowed, y: LabelsLike | undefined, options: CrossValidationOptions): Split[] {
+  const { cv = 5, groups } = options
+  if (typeof cv === 'number') {
+    if (!isInteger(cv, 2)) throw new WeftError('ERR_ARGUMENT', `${what}: cv is a number of folds of at least 2, got ${cv}`)
+    return (isClassifier(model) ? stratifiedKFold : kFold)({ nSplits: cv }).split(x, y as Groups)
+  }
+  const list = typeof (cv as Splitter | null)?.split === 'function' ? (cv as Splitter).split(x, y as Groups, groups) : cv
+  const n = rowCount(what, x)
+  const good = (rows: unknown): rows is ArrayLike<number> => {
+    const own = rows as ArrayLike<number> | undefined
+    return typeof own === 'object' && own !== null && own.length > 0 && Array.from(own).every((row) => isInteger(row, 0, n - 1))
+  }
+  const found = (Array.isArray(list) ? (list as readonly RowSplit[]) : []).flatMap((split): Split[] => {
+    const { train, test } = 'train' in split ? split : { train: split[0], test: split[1] }
+    return good(train) && good(test) ? [splitOf(Array.from(train), Array.from(test))] : []
+  })
+  if (found.length === 0 || found.length !== (list as readonly unknown[]).length)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${what}: cv is a number, a splitter, or a list of { train, test } of row numbers below ${n}, got ${show(cv)}`,
+    )
+  return found
+}
+
+export function checkData(what: string, x: unknown, y: unknown): void {
+  const rows = rowCount(what, x as Rowed)
+  if (y === undefined) throw new WeftError('ERR_ARGUMENT', `${what}: y is missing`, { hint: `Write ${what}(model, x, y)` })
+  const own = rowCount(what, y as Rowed)
+  if (rows !== own) throw new WeftError('ERR_SHAPE', `${what}: x has ${rows} rows, y has ${own}`)
+}
+
+export interface Fold {
+  readonly testScore: number
+  readonly trainScore: number | undefined
+  readonly model: LooseStep
+  readonly fitMs: number
+}
+
+/** Fits a clone on the training rows of a split, and scores it. */
+export async function runFold(
+  model: LooseStep,
+  x: Rowed,
+  y: Rowed,
+  split: Split,
+  scoring: Scoring | undefined,
+  withTrain: boolean,
+): Promise<Fold> {
+  const scorer = scorerOf('scoring', scoring)
+  const parts = [x, y].flatMap((values) => [takeRows(values, split.train), takeRows(values, split.test)])
+  const [xTrain, xTest, yTrain, yTest] = parts as [MatrixLike, MatrixLike, LabelsLike, LabelsLike]
+  try {
+    const own = model.clone()
+    const begin = performance.now()
+    await own.fit(xTrain, yTrain)
+    const fitMs = performance.now() - begin
+    const scored = own as unknown as Scored
+    const testScore = await scorer(scored, xTest, yTest)
+    const trainScore = withTrain ? await scorer(scored, xTrain, yTrain) : undefined
+    if (typeof testScore !== 'number')
+      throw new WeftError('ERR_ARGUMENT', `scoring: the scorer gave ${show(testScore)}, a number is expected`)
+    return { testScore, trainScore, model: own, fitMs }
+  } finally {
+    for (const part of parts) if (part instanceof Tensor) part.dispose()
+  }
+}
+
+/** Runs trials; failures become errorScore with one warning, the first error where all fail. */
+export async function runAll(
+  what: string,
+  count: number,
+  options: CrossValidationOptions,
+  run: (at: number) => Promise<number>,
+): Promise<number[]> {
+  const { errorScore = Number.NaN, signal } = options
+  if (errorScore !== 'raise' && typeof errorScore !== 'number')
+    throw new WeftError('ERR_ARGUMENT', `${what}: errorScore is a number or 'raise', got ${show(errorScore)}`)
+  const errors: unknown[] = []
+  const scores: number[] = []
+  for (let at = 0; at < count; at++) {
+    signal?.throwIfAborted()
+    try {
+      scores.push(await run(at))
+    } catch (error) {
+      if (errorScore === 'raise') throw error
+      errors.push(error)
+      scores.push(errorScore)
+    }
+  }
+  reportFailures(what, errors, count, errorScore)
+  return scores
+}
+
+/** A warning of failed fits; the first error where all failed. */
+export function reportFailures(what: string, errors: readonly unknown[], count: number, errorScore: number | 'raise'): void {
+  if (errors.length === 0) return
+  if (errors.length === count) throw errors[0]
+  const message = `${what}: ${errors.length} of ${count} fits failed, their score is ${errorScore}. The first error: ${(errors[0] as Error).message}`
+  process.emitWarning(message, { type: 'WeftWarning', code: 'WEFT_FIT_FAILED' })
+}
+
+/** The score of a clone of the model on the test rows of each split, fitted on its training rows. */
+export async function crossValScore(
+  model: Candidate,
+  x: PipelineInput,
+  y: LabelsLike,
+  options: CrossValidationOptions = {},
+): Promise<number[]> {
+  const what = 'crossValScore'
+  checkCall(`${what}(model, x, y, options)`, arguments, CROSS_VALIDATION)
+  return (await validated(what, model, x, y, options, false)).testScore
+}
+
+export interface CrossValidateOptions extends CrossValidationOptions {
+  /** Scores of the training rows too. Default false. */
+  returnTrainScore?: boolean
+  /** The fitted models too. Default false. */
+  returnEstimator?: boolean
+}
+/** One value for each split. */
+export interface CrossValidated {
+  testScore: number[]
+  trainScore: number[] | undefined
+  estimator: Step[] | undefined
+  fitMs: number[]
+}
+
+/** As crossValScore, with the time of each fit, and what else is asked for. */
+export async function crossValidate(
+  model: Candidate,
+  x: PipelineInput,
+  y: LabelsLike,
+  options: CrossValidateOptions = {},
+): Promise<CrossValidated> {
+  const what = 'crossValidate'
+  const table: OptionTable<CrossValidateOptions> = { ...CROSS_VALIDATION, returnTrainScore: 'boolean', returnEstimator: 'boolean' }
+  checkCall(`${what}(model, x, y, options)`, arguments, table)
+  const found = await validated(what, model, x, y, options, options.returnTrainScore ?? false)
+  return options.returnEstimator ? found : { ...found, estimator: undefined }
+}
+
+async function validated(
+  what: string,
+  model: Candidate,
+  x: PipelineInput,
+  y: LabelsLike,
+  options: CrossValidationOptions,
+  withTrain: boolean,
+): Promise<CrossValidated> {
+  checkStep(what, model)
+  checkData(what, x, y)
+  scorerOf(what, options.scoring)
+  const splits = splitsOf(what, model, x as Rowed, y, options)
+  const [trainScore, estimator, fitMs]: [number[], Step[], number[]] = [[], [], []]
+  const testScore = await runAll(what, splits.length, options, async (at) => {
+    const fold = await runFold(model as unknown as LooseStep, x as Rowed, y as Rowed, splits[at]!, options.scoring, withTrain)
+    trainScore[at] = fold.trainScore ?? Number.NaN
+    estimator[at] = fold.model as unknown as Step
+    fitMs[at] = fold.fitMs
+    return fold.testScore
+  })
+  return { testScore, trainScore: withTrain ? trainScore : undefined, estimator, fitMs }
+}
+
+export interface CrossValPredictOptions {
+  /** Default 5. Each row must be in exactly one test part. */
+  cv?: CrossValidation
+  groups?: Groups
+  /** Default 'predict'. */
+  method?: 'predict' | 'predictProba'
+}
+
+/** The prediction of every row by a model that was fitted without it. */
+export async function crossValPredict(
+  model: Candidate,
+  x: PipelineInput,
+  y: LabelsLike,
+  options: CrossValPredictOptions = {},
+): Promise<(Label | number[])[]> {
+  const what = 'crossValPredict'
+  const table: OptionTable<CrossValPredictOptions> = { cv: 'any', groups: 'any', method: ['predict', 'predictProba'] }
+  checkCall(`${what}(model, x, y, options)`, arguments, table)
+  checkStep(what, model)
+  checkData(what, x, y)
+  const { method = 'predict', ...rest } = options
+  const splits = splitsOf(what, model, x as Rowed, y, rest)
+  const n = rowCount(what, x as Rowed)
+  const tested = splits.flatMap(({ test }) => test)
+  if (tested.length !== n || new Set(tested).size !== n)
+    throw new WeftError('ERR_ARGUMENT', `${what}: the splits test ${new Set(tested).size} of ${n} rows, some more than once`, {
+      hint: 'Use kFold() or stratifiedKFold()',
+    })
+  const found = new Array<Label | number[]>(n)
+  for (const { train, test } of splits) {
+    const own = (model as unknown as LooseStep).clone()
+    await own.fit(takeRows(x as Rowed, train), takeRows(y as Rowed, train))
+    const predicted = (await own[method]!(takeRows(x as Rowed, test))) as (Label | number[])[]
+    test.forEach((row, i) => {
+      found[row] = predicted[i]!
+    })
+  }
+  return found
+}

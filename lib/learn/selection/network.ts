@@ -1,0 +1,203 @@
+// networkClassifier, networkRegressor: a network as a model of weftjs/learn, for pipelines, cross-validation and
+// searches. A fresh network is built for every fit.
+import { tensor } from '../../core/create.js'
+import { WeftError } from '../../core/error.js'
+import { checkFunction } from '../../core/checks.js'
+import { setSeed } from '../../core/random.js'
+import { checkCall, show } from '../../core/options.js'
+import type { Place } from '../../core/place.js'
+import { Tensor } from '../../core/tensor.js'
+import { isRecord } from '../../core/tree.js'
+import { rSquared } from '../estimator.js'
+import { type Label, type LabelsLike, readLabelList, readLabels, readTargets } from '../matrix.js'
+import { type Rowed, rowCount } from './rows.js'
+
+/** What is asked of a network: a compiled model of weftjs. */
+export interface Network {
+  fit(x: never, y: never, options: object): Promise<unknown>
+  predict(x: never): Promise<unknown>
+  save(folder: Place, options?: object): Promise<void>
+  dispose(): void
+}
+/** What the network is built for. */
+export interface NetworkFacts {
+  /** Shape of a sample. */
+  readonly inputShape: number[]
+  /** The number of classes; 1 of a regressor. */
+  readonly outputs: number
+}
+/** Options of fit (epochs, batchSize, callbacks ...), a seed, and parameters that `build` reads. */
+export interface NetworkParams {
+  epochs?: number
+  batchSize?: number
+  /** Calls setSeed(seed) before each build. Default: none. */
+  seed?: number
+  [name: string]: unknown
+}
+export type BuildNetwork = (params: never, facts: NetworkFacts) => Network
+
+/** Options that are fit's; all others are build's alone. */
+const FIT = ['epochs', 'batchSize', 'validationSplit', 'shuffle', 'callbacks', 'classWeight', 'gradientAccumulationSteps', 'verbose']
+
+abstract class NetworkModel {
+  abstract readonly kind: string
+  protected readonly build: BuildNetwork
+  protected params: NetworkParams
+  protected net: Network | undefined
+
+  constructor(what: string, build: BuildNetwork, params: NetworkParams) {
+    checkFunction(what, build)
+    if (!isRecord(params)) throw new WeftError('ERR_ARGUMENT', `${what}: parameters are an object, got ${show(params)}`)
+    this.build = build
+    this.params = { verbose: 0, ...params }
+  }
+
+  getParams(): NetworkParams {
+    return { ...this.params }
+  }
+  setParams(params: object): this {
+    this.params = { ...this.params, ...params }
+    return this
+  }
+  /** The network of the last fit. */
+  get network(): Network {
+    if (this.net === undefined)
+      throw new WeftError('ERR_STATE', `${this.kind}: the network was not fitted`, { hint: 'Write await model.fit(X, y) first' })
+    return this.net
+  }
+  /** Saves the network as net.save() does; loadModel() of weftjs reads it. */
+  async save(folder: Place): Promise<void> {
+    await this.network.save(folder)
+  }
+  dispose(): void {
+    this.net?.dispose()
+    this.net = undefined
+  }
+
+  protected async train(x: Rowed, y: Tensor, outputs: number): Promise<void> {
+    this.dispose()
+    const { seed, ...rest } = this.params
+    if (seed !== undefined) setSeed(seed)
+    const net = this.build(rest as never, { inputShape: shapeOf(x), outputs })
+    if (typeof net?.fit !== 'function')
+      throw new WeftError('ERR_ARGUMENT', `${this.kind}: build gave ${show(net)}, a compiled model is expected`)
+    const options = Object.fromEntries(Object.entries(rest).filter(([name]) => FIT.includes(name)))
+    try {
+      await net.fit(x as never, y as never, options)
+      this.net = net
+    } finally {
+      y.dispose()
+      if (this.net !== net) net.dispose()
+    }
+  }
+
+  /** Rows of what the network gives. */
+  protected async outputs(x: Rowed): Promise<{ data: Float32Array; columns: number }> {
+    const found = await this.network.predict(x as never)
+    if (!(found instanceof Tensor) || found.rank > 2)
+      throw new WeftError('ERR_SHAPE', `${this.kind}: the network gives ${show(found)}, one row for each sample is expected`)
+    const data = (await found.data()) as Float32Array
+    const columns = found.rank === 1 ? 1 : found.shape[1]!
+    found.dispose()
+    return { data, columns }
+  }
+}
+
+function shapeOf(x: Rowed): number[] {
+  if (x instanceof Tensor || 'shape' in x) return [...(x as Tensor).shape.slice(1)]
+  const shape: number[] = []
+  for (let item: unknown = (x as readonly unknown[])[0]; Array.isArray(item) || ArrayBuffer.isView(item); item = (item as unknown[])[0])
+    shape.push((item as unknown as unknown[]).length)
+  return shape
+}
+
+export class NetworkClassifier extends NetworkModel {
+  readonly kind: string = 'networkClassifier'
+  private found: Label[] | undefined
+
+  constructor(build: BuildNetwork, params: NetworkParams) {
+    super('networkClassifier', build, params)
+  }
+  /** y are classes; the network is given their places, as sparseCategoricalCrossentropy and binaryCrossentropy take. */
+  async fit(x: Rowed, y: LabelsLike): Promise<this> {
+    const { classes, index } = await readLabels('networkClassifier.fit', y, rowCount('networkClassifier.fit', x))
+    await this.train(x, tensor(index), classes.length)
+    this.found = classes
+    return this
+  }
+  get classes(): readonly Label[] {
+    void this.network
+    return this.found!
+  }
+  /** Probabilities: the output of softmax, or of one sigmoid unit for two classes. ERR_DATA for another output. */
+  async predictProba(x: Rowed): Promise<number[][]> {
+    const { classes } = this
+    const { data, columns } = await this.outputs(x)
+    if (columns !== classes.length && !(columns === 1 && classes.length === 2))
+      throw new WeftError('ERR_SHAPE', `networkClassifier: the network has ${columns} outputs for ${classes.length} classes`)
+    return Array.from({ length: data.length / columns }, (_, row) => {
+      const own = [...data.subarray(row * columns, (row + 1) * columns)]
+      const p = columns === 1 ? [1 - own[0]!, own[0]!] : own
+      const sum = p.reduce((so, value) => so + value, 0)
+      if (p.some((value) => !(value >= -1e-6 && value <= 1 + 1e-6)) || Math.abs(sum - 1) > 1e-3)
+        throw new WeftError('ERR_DATA', `networkClassifier: the outputs of row ${row} are no probabilities: ${show(own)}`, {
+          hint: 'End the network in softmax, or in one unit with sigmoid',
+        })
+      return p.map((value) => value / sum)
+    })
+  }
+  async predict(x: Rowed): Promise<Label[]> {
+    const { classes } = this
+    return (await this.predictProba(x)).map((row) => classes[row.indexOf(Math.max(...row))]!)
+  }
+  /** Accuracy. */
+  async score(x: Rowed, y: LabelsLike): Promise<number> {
+    const predicted = await this.predict(x)
+    const truth = await readLabelList('networkClassifier.score', y, predicted.length)
+    return predicted.filter((label, row) => label === truth[row]).length / predicted.length
+  }
+  clone(): this {
+    return new NetworkClassifier(this.build, this.params) as this
+  }
+}
+
+export class NetworkRegressor extends NetworkModel {
+  readonly kind: string = 'networkRegressor'
+
+  constructor(build: BuildNetwork, params: NetworkParams) {
+    super('networkRegressor', build, params)
+  }
+  async fit(x: Rowed, y: LabelsLike): Promise<this> {
+    const targets = await readTargets('networkRegressor.fit', y, rowCount('networkRegressor.fit', x))
+    await this.train(x, tensor(targets, [targets.length, 1]), 1)
+    return this
+  }
+  async predict(x: Rowed): Promise<number[]> {
+    const { data, columns } = await this.outputs(x)
+    if (columns !== 1) throw new WeftError('ERR_SHAPE', `networkRegressor: the network has ${columns} outputs, one is expected`)
+    return Array.from(data)
+  }
+  /** R². */
+  async score(x: Rowed, y: LabelsLike): Promise<number> {
+    const predicted = await this.predict(x)
+    return rSquared(await readTargets('networkRegressor.score', y, predicted.length), predicted)
+  }
+  clone(): this {
+    return new NetworkRegressor(this.build, this.params) as this
+  }
+}
+
+/**
+ * A network as a classifier. `build(params, { inputShape, outputs })` gives a compiled model; it is called for every
+ * fit. Parameters are fit's (epochs, batchSize) and those that build reads; searches set them by their names.
+ */
+export function networkClassifier(build: BuildNetwork, params: NetworkParams = {}): NetworkClassifier {
+  checkCall('networkClassifier(build, params)', arguments)
+  return new NetworkClassifier(build, params)
+}
+
+/** A network with one output as a regressor; see networkClassifier. */
+export function networkRegressor(build: BuildNetwork, params: NetworkParams = {}): NetworkRegressor {
+  checkCall('networkRegressor(build, params)', arguments)
+  return new NetworkRegressor(build, params)
+}

@@ -1,0 +1,23 @@
+// A worker thread of a search: fits and scores what it is told, with the data it was started with.
+import { parentPort, workerData } from 'node:worker_threads'
+import { reviveStored } from '../estimator.js'
+// every kind of model that may be sent
+import '../index.js'
+import type { LooseStep } from '../preprocessing/steps.js'
+import { runFold } from './cross_validation.js'
+import type { Trial, WorkerData } from './trials.js'
+
+const { stored, x, y, scoring, withTrain } = workerData as WorkerData
+
+parentPort!.on('message', ({ params, split }: Trial) => {
+  const run = async (): Promise<object> => {
+    const model = reviveStored({ ...stored, state: undefined }) as unknown as LooseStep
+    model.setParams(params)
+    const { testScore, trainScore, fitMs } = await runFold(model, x, y, split, scoring, withTrain)
+    return { testScore, trainScore, fitMs }
+  }
+  run().then(
+    (outcome) => parentPort!.postMessage(outcome),
+    (error: Error & { code?: string }) => parentPort!.postMessage({ error: { code: error.code, message: error.message } }),
+  )
+})

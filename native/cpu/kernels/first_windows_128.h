@@ -1,0 +1,29 @@
+// Windows and patches of a first layer in vectors of 4 floats, which no permutation serves. first_windows.h says what
+// each function does.
+#pragma once
+#include "simd.h"
+
+namespace weft::cpu::WEFT_ISA {
+
+constexpr bool has_patches = false;
+
+template <int vectors>
+WEFT_INLINE bool pool_ordered(const Vec (&)[vectors], const Vec (&)[vectors], const Vec (&)[vectors], const Vec (&)[vectors], float*,
+                              uint8_t*) {
+  return false;
+}
+
+struct Patch {
+  float values[16];
+  WEFT_INLINE Patch(const float* from, int64_t row) {
+    for (int r = 0; r < 4; r++) std::memcpy(values + 4 * r, from + r * row, 4 * sizeof(float));
+  }
+  WEFT_INLINE Vec met(IVec lane, int r, int q) const {
+    Vec v{};
+    for (int i = 0; i < width; i++) v[i] = values[lane[i] + 4 * r + q];
+    return v;
+  }
+};
+WEFT_INLINE IVec window_places(const uint8_t* p) { return IVec{p[0], p[1], p[2], p[3]}; }
+
+}  // namespace weft::cpu::WEFT_ISA

@@ -1,0 +1,177 @@
+// Reports: the figures they hold, whatever classes are named, and the page in a real browser.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { datasets, layers, optimizers, sequential, setSeed } from '../../lib/index.js'
+import * as learn from '../../lib/learn/index.js'
+import { rejects } from '../expect.js'
+import { Browser, hasChromium } from '../serve/browser.js'
+import { testWith } from '../skip.js'
+
+const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
+test.after(() => rm(folder, { recursive: true }))
+const HOSTILE = '<img src=x onerror="window.hacked=1"></title><script>window.hacked=2</script>'
+
+const { x, y } = await datasets.breastCancer()
+const [xTrain, xTest, yTrain, yTest] = learn.trainTestSplit(x, y, { seed: 0, stratify: y })
+const model = await learn.pipeline(learn.standardScaler(), learn.logisticRegression()).fit(xTrain, yTrain)
+const figure = (found: learn.Report, name: string): learn.Figure => found.figures.find((own) => own.name === name)!
+
+/** Tags close in the order in which they open. */
+function checkTags(html: string): void {
+  const open: string[] = []
+  for (const [, close, name, single] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*?(\/?)>/g)) {
+    if (close) assert.is(open.pop(), name)
+    else if (!single && !['meta', 'link'].includes(name!)) open.push(name!)
+  }
+  assert.equal(open, [])
+}
+
+test('a classifier: figures with intervals beside a baseline, and pictures', async () => {
+  const file = path.join(folder, 'report.html')
+  const found = await learn.report(model, { x: xTest, y: yTest }, { file, seed: 1, resamples: 200 })
+  const html = await readFile(file, 'utf8')
+  assert.is(found.file, file)
+  assert.is(found.html, html)
+  const predicted = await model.predict(xTest)
+  const accuracy = figure(found, 'accuracy')
+  assert.is(accuracy.interval.value, learn.accuracyScore(yTest, predicted))
+  assert.ok(accuracy.interval.low < accuracy.interval.value && accuracy.interval.high >= accuracy.interval.value)
+  const benign = Array.from(await yTest.data(), Number).filter((label) => label === 1).length
+  assert.is(accuracy.baseline, benign / yTest.size)
+  const area = learn.rocAucScore(
+    yTest,
+    (await model.predictProba(xTest)).map((row) => row[1]!),
+  )
+  assert.is(figure(found, 'area under ROC').interval.value, area)
+  assert.equal(found.confusion, learn.confusionMatrix(yTest, predicted))
+  assert.is(found.importances!.length, 30)
+  assert.is(html.match(/<svg /g)!.length, 4)
+  assert.not.match(html, /NaN|undefined|<script|https?:\/\/(?!www\.w3\.org\/2000\/svg)/)
+  checkTags(html)
+  // the same for the same seed
+  assert.is((await learn.report(model, { x: xTest, y: yTest }, { seed: 1, resamples: 200 })).html, html)
+})
+
+test('numbers: a regressor; a network; names that are markup', async () => {
+  const diabetes = await datasets.diabetes()
+  const ridge = await learn.ridge().fit(diabetes.x, diabetes.y)
+  const names = ['age', HOSTILE, ...'abcdefgh']
+  const found = await learn.report(ridge, diabetes, { title: HOSTILE, featureNames: names, resamples: 100 })
+  assert.is(figure(found, 'R²').interval.value, await ridge.score(diabetes.x, diabetes.y))
+  assert.is(figure(found, 'R²').baseline, 0)
+  assert.is(found.confusion, undefined)
+  assert.not.match(found.html, /<script|<img/)
+  assert.match(found.html, /&#60;img src=x/)
+  checkTags(found.html)
+
+  setSeed(3)
+  const iris = await datasets.iris()
+  const net = sequential([
+    layers.dense({ units: 8, activation: 'tanh', inputShape: [4] }),
+    layers.dense({ units: 3, activation: 'softmax' }),
+  ])
+  net.compile({ optimizer: optimizers.adam({ learningRate: 0.05 }), loss: 'sparseCategoricalCrossentropy' })
+  await net.fit(iris.x, iris.y, { epochs: 20, verbose: 0 })
+  const ofNet = await learn.report(net, iris, { resamples: 60, seed: 1 })
+  assert.ok(figure(ofNet, 'accuracy').interval.value > 0.9)
+  assert.equal(ofNet.classes, [0, 1, 2])
+  assert.match(ofNet.html, /setosa: area/)
+  checkTags(ofNet.html)
+  const words = Array.from((await iris.y.data()) as Int32Array, (label) => ['</td>setosa', 'b', 'c'][label]!)
+  checkTags((await learn.report(net, { x: iris.x, y: words }, { resamples: 50 })).html)
+  // no probabilities: no curves
+  const svc = await learn.pipeline(learn.standardScaler(), learn.linearSvc()).fit(iris.x, iris.y)
+  const plain = await learn.report(svc, iris, { resamples: 50, importance: false })
+  assert.not.match(plain.html, /<svg/)
+  const machine = await learn.pipeline(learn.standardScaler(), learn.svc()).fit(iris.x, iris.y)
+  assert.not.match((await learn.report(machine, iris, { resamples: 50, importance: false })).html, /<svg/)
+  // a search reports as the best of what it tried
+  const search = await learn.gridSearch(learn.ridge(), { alpha: [1, 10] }, { cv: 2 }).fit(diabetes.x, diabetes.y)
+  assert.is((await learn.report(search, diabetes, { resamples: 50, importance: false })).classes, undefined)
+})
+
+test('what cannot be reported is refused', async () => {
+  await rejects('ERR_ARGUMENT', /expected \{ x, y \}/, learn.report(model, xTest as never))
+  await rejects('ERR_SHAPE', /x has 143 rows, y has 426/, learn.report(model, { x: xTest, y: yTrain }))
+  await rejects('ERR_ARGUMENT', /does not end in \.html/, learn.report(model, { x: xTest, y: yTest }, { file: 'report.pdf' }))
+  await rejects(
+    'ERR_ARGUMENT',
+    /there are 30 features, featureNames are \["a"\]/,
+    learn.report(model, { x: xTest, y: yTest }, { featureNames: ['a'] }),
+  )
+  await rejects('ERR_STATE', /before .*fitted/, learn.report(model.clone(), { x: xTest, y: yTest }))
+  await rejects('ERR_ARGUMENT', /unknown option 'fil'/, learn.report(model, { x: xTest, y: yTest }, { fil: 'a' } as never))
+})
+
+testWith(
+  hasChromium,
+  'chromium',
+  'in a browser: everything is there, nothing is asked for, nothing runs, and no colour is needed',
+  async () => {
+    const file = path.join(folder, 'page.html')
+    await learn.report(model, { x: xTest, y: yTest }, { file, title: HOSTILE, seed: 1, resamples: 100 })
+    const browser = await Browser.open()
+    try {
+      await browser.send('Network.emulateNetworkConditions', { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 })
+      const url = pathToFileURL(file).href
+      await browser.send('Page.navigate', { url })
+      await browser.until("document.readyState === 'complete' && document.querySelectorAll('svg').length === 4")
+      const text = await browser.evaluate<string>('document.body.innerText')
+      assert.match(text, /accuracy\s+0\.9\d+/)
+      assert.match(text, /Confusion matrix/)
+      assert.is(
+        await browser.evaluate('window.hacked === undefined && document.images.length === 0 && document.scripts.length === 0'),
+        true,
+      )
+      // each picture is seen: it is as wide as it should be, and in the page
+      const widths = await browser.evaluate<number[]>(
+        "[...document.querySelectorAll('svg')].map((svg) => svg.getBoundingClientRect().width)",
+      )
+      assert.ok(
+        widths.every((width) => width > 300),
+        widths.join(),
+      )
+      const outside = await browser.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+      assert.ok(outside <= 0, `${outside} pixels too wide`)
+      const requested = browser.events
+        .filter(({ method }) => method === 'Network.requestWillBeSent')
+        .map(({ params }) => (params['request'] as { url: string }).url)
+      assert.ok(
+        requested.every((own) => own === url || own === 'about:blank' || own === 'data:,'),
+        requested.join(),
+      )
+      const complaints = browser.events.filter(({ method }) =>
+        ['Log.entryAdded', 'Runtime.exceptionThrown', 'Runtime.consoleAPICalled'].includes(method),
+      )
+      assert.equal(complaints, [])
+      // without colours: lines differ by their dashes, right predictions by an outline
+      await browser.send('Emulation.setEmulatedVisionDeficiency', { type: 'achromatopsia' })
+      const { data } = (await browser.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true })) as { data: string }
+      const picture = Buffer.from(data, 'base64')
+      assert.ok(picture.length > 20_000, `a picture of ${picture.length} bytes`)
+      const kept = process.env['WEFT_SCREENSHOTS']
+      if (kept) await writeFile(path.join(kept, 'report.png'), picture)
+      const outlined = await browser.evaluate<string>("getComputedStyle(document.querySelector('td.right')).outlineStyle")
+      assert.is(outlined, 'solid')
+    } finally {
+      await browser.close()
+    }
+  },
+)
+
+test('lines of a picture differ without colour', async () => {
+  const iris = await datasets.iris()
+  const fitted = await learn.logisticRegression({ maxIter: 1000 }).fit(iris.x, iris.y)
+  const { html } = await learn.report(fitted, iris, { resamples: 50, importance: false })
+  const [roc] = html.split('<svg ').slice(1)
+  const dashes = [...roc!.matchAll(/stroke-width="2" stroke-dasharray="([^"]*)"/g)].map(([, dash]) => dash)
+  // three lines, and their three samples in the legend
+  assert.equal(dashes.slice(0, 3), dashes.slice(3))
+  assert.is(new Set(dashes).size, 3)
+})
+
+test.run()
