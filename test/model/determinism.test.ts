@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { device, layers, sequential, type Tensor, tensor } from '../../lib/index.js'
+import { device, layers, matMul, sequential, type Tensor, tensor } from '../../lib/index.js'
 import { generator } from '../expect.js'
 
 const onCpu = device() === 'cpu'
@@ -101,6 +101,43 @@ invariant('a row of a product does not depend on its batch', async () => {
         assert.equal(one, whole.slice(i * units, (i + 1) * units), `row ${i}, ${units} units, ${activation}`)
       }
     }
+})
+
+/**
+ * [rows, terms, columns, a transposed, b transposed]: products that are cut and packed in each of the ways there are, at
+ * one level or another.
+ */
+const PRODUCTS = [
+  [300, 70, 150, false, false],
+  [64, 1024, 256, false, false],
+  [200, 520, 520, false, false],
+  [600, 1024, 256, false, false],
+  [40, 900, 600, false, true],
+  [300, 64, 40, false, true],
+  [130, 90, 40, true, false],
+  [300, 600, 140, true, false],
+  [1030, 33, 50, true, false],
+] as const
+
+invariant('a row of a product has the right values, however the product is cut and packed', async () => {
+  const random = generator(8)
+  const values = (n: number): Float32Array => Float32Array.from({ length: n }, () => random() - 0.5)
+  for (const [m, k, n, transposeA, transposeB] of PRODUCTS) {
+    const [a, b] = [values(m * k), values(k * n)]
+    const bTensor = tensor(b, transposeB ? [n, k] : [k, n])
+    const whole = await matMul(tensor(a, transposeA ? [k, m] : [m, k]), bTensor, { transposeA, transposeB }).data()
+    for (const i of [0, 1, (m >> 1) + 1, m - 2, m - 1]) {
+      const row = Float32Array.from({ length: k }, (_, p) => a[transposeA ? p * m + i : i * k + p]!)
+      const name = `row ${i} of ${m} × ${k} × ${n}`
+      const part = whole.slice(i * n, (i + 1) * n)
+      assert.equal(await matMul(tensor(row, [1, k]), bTensor, { transposeB }).data(), part, `${name} is that of the row alone`)
+      for (let j = 0; j < n; j++) {
+        let sum = 0
+        for (let p = 0; p < k; p++) sum += row[p]! * b[transposeB ? j * k + p : p * n + j]!
+        assert.ok(Math.abs(Number(part[j]) - sum) < 2 ** -23 * k, `${name}, column ${j}: ${part[j]}, not ${sum}`)
+      }
+    }
+  }
 })
 
 test.run()
