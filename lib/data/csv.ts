@@ -18,10 +18,10 @@ export interface CsvOptions {
   label?: string | readonly string[]
   /**
    * The columns that become x, in this order: a list of names, or a record that says what each holds. Default: all but
-   * labels and weight. 'number'; 'category': a word, as its number among `categories`, or else in the order in which words
-   * appear; 'boolean': true, yes, t, y and 1 as 1, and their opposites as 0, in any case; 'date': an ISO 8601 date, with or
-   * without a time, as days since 1970-01-01 in UTC, which is the zone of times without one; 'string': text, which
-   * becomes no part of x but of `strings`. The record may also say what labels hold.
+   * labels and weight. 'number'; 'category': a word, as its number among `categories`, or else in the order in which
+   * words appear; 'boolean': true, yes, t, y and 1 as 1, and their opposites as 0, in any case; 'date': an ISO 8601
+   * date, with or without a time, as days since 1970-01-01 in UTC, which is the zone of times without one; 'string':
+   * text, which becomes no part of x but of `strings`. The record may also say what labels hold.
    */
   columns?: readonly string[] | Readonly<Record<string, ColumnKind>>
   /** The column that becomes sampleWeight. */
@@ -91,8 +91,8 @@ export class CsvDataset extends Dataset<CsvSample> {
   }
 
   /**
-   * The words of columns of the kind 'category' that were met so far, in the order of their numbers: what `categories` of
-   * another file takes.
+   * The words of columns of the kind 'category' that were met so far, in the order of their numbers: what `categories`
+   * of another file takes.
    */
   get categories(): Record<string, string[]> {
     return Object.fromEntries([...this.words].map(([name, numbers]) => [name, [...numbers.keys()]]))

@@ -199,8 +199,8 @@ export class CsvReader {
   }
 
   /**
-   * The field as a number where it is a plain decimal of few digits, as most are: the number that Number(text) gives. NaN
-   * otherwise, so that its text must be looked at.
+   * The field as a number where it is a plain decimal of few digits, as most are: the number that Number(text) gives.
+   * NaN otherwise, so that its text must be looked at.
    */
   number(field: number): number {
     const { bytes } = this

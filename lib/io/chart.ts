@@ -1,5 +1,5 @@
-// Charts as SVG: lines and points on two axes. Series differ by dashes and marks, not by colour alone. Scales, ticks and
-// marks are those of d3 (d3-scale, d3-shape), which only who draws loads.
+// Charts as SVG: lines and points on two axes. Series differ by dashes and marks, not by colour alone. Scales, ticks
+// and marks are those of d3 (d3-scale, d3-shape), which only who draws loads.
 import { escaped } from './xml.js'
 
 export type Point = readonly [x: number, y: number]

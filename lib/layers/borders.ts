@@ -1,5 +1,5 @@
-// Borders and repetition of sequences and volumes: zeroPadding1d and 3d, cropping1d and 3d, upSampling1d and 3d. Those of
-// images are in shape.ts and resampling.ts.
+// Borders and repetition of sequences and volumes: zeroPadding1d and 3d, cropping1d and 3d, upSampling1d and 3d. Those
+// of images are in shape.ts and resampling.ts.
 import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'

@@ -52,9 +52,9 @@ export class Discretization extends Layer<DiscretizationOptions> {
   }
 
   /**
-   * Takes the boundaries from data: the quantiles at 1 / numBins, 2 / numBins, ... of all their values, between values as
-   * numpy.quantile. All values are kept until the end. Data: a Tensor, nested lists, or an (async) iterable of them or of
-   * batches of a data.Dataset. Boundaries that are equal become one.
+   * Takes the boundaries from data: the quantiles at 1 / numBins, 2 / numBins, ... of all their values, between values
+   * as numpy.quantile. All values are kept until the end. Data: a Tensor, nested lists, or an (async) iterable of them
+   * or of batches of a data.Dataset. Boundaries that are equal become one.
    */
   async adapt(data: Tensor | Batches<number> | Nested<number>): Promise<void> {
     const { numBins } = this.config

@@ -32,7 +32,9 @@ export class EinsumDense extends ActivatedLayer<EinsumDenseOptions> {
   kernel!: Variable
   bias: Variable | undefined
   protected override readonly supportsMasking: boolean = true
-  /** Letters of the input, the kernel and the result, and whether '...' stands before or after the first and the last. */
+  /**
+   * Letters of the input, the kernel and the result, and whether '...' stands before or after the first and the last.
+   */
   private readonly parts: { input: string; kernel: string; output: string; before: boolean; after: boolean }
 
   constructor(config: EinsumDenseOptions & LayerOptions) {
@@ -112,7 +114,7 @@ export class EinsumDense extends ActivatedLayer<EinsumDenseOptions> {
 }
 
 /**
- * activation(einsum(equation, x, kernel) + bias). With 'abc,cd->abd' and outputShape [null, 64] it is dense over the last
- * axis of sequences; with 'abc,cde->abde' the result has two axes for one, as heads of attention.
+ * activation(einsum(equation, x, kernel) + bias). With 'abc,cd->abd' and outputShape [null, 64] it is dense over the
+ * last axis of sequences; with 'abc,cde->abde' the result has two axes for one, as heads of attention.
  */
 export const einsumDense: LayerFactory<typeof EinsumDense> = layer(EinsumDense)

@@ -62,7 +62,7 @@ export class Hashing extends Layer<HashingOptions, Nested<string | number>> {
 }
 
 /**
- * The number of a bin for each string or integer, by MurmurHash3 of its text. Keras has other hash functions, and so other
- * bins.
+ * The number of a bin for each string or integer, by MurmurHash3 of its text. Keras has other hash functions, and so
+ * other bins.
  */
 export const hashing: LayerFactory<typeof Hashing> = layer(Hashing)

@@ -5,7 +5,10 @@ import { Tensor } from '../core/tensor.js'
 
 /** One value, or nested lists of one length per level. */
 export type Nested<T> = T | readonly Nested<T>[]
-/** What adapt() takes: nested lists, or an (async) iterable of them, or of batches of a data.Dataset, of which x is taken. */
+/**
+ * What adapt() takes: nested lists, or an (async) iterable of them, or of batches of a data.Dataset, of which x is
+ * taken.
+ */
 export type Batches<T> = Iterable<Nested<T> | { readonly x: unknown }> | AsyncIterable<Nested<T> | { readonly x: unknown }>
 
 /** The values in order, and the extents of the lists. ERR_SHAPE where lists of one level differ in length. */

@@ -24,8 +24,9 @@ export interface StringLookupOptions extends LookupOptions<string> {
 }
 
 /**
- * Strings live on the host: apply() takes nested lists of them and gives a Tensor. It stands before a model or in a data
- * pipeline, not inside a model. Several ids for unknown strings are chosen by MurmurHash3, where Keras has FarmHash.
+ * Strings live on the host: apply() takes nested lists of them and gives a Tensor. It stands before a model or in a
+ * data pipeline, not inside a model. Several ids for unknown strings are chosen by MurmurHash3, where Keras has
+ * FarmHash.
  */
 export class StringLookup extends VocabularyLayer<string, StringLookupOptions, Nested<string>, LookupMode> {
   static override readonly className: string = 'StringLookup'

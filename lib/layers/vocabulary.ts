@@ -108,8 +108,8 @@ export abstract class VocabularyLayer<T extends string | number, C extends Looku
   }
 
   /**
-   * Learns the vocabulary: the most frequent values of nested lists, or of an iterable of them (done when the call returns);
-   * also of an async iterable, or of batches of a data.Dataset.
+   * Learns the vocabulary: the most frequent values of nested lists, or of an iterable of them (done when the call
+   * returns); also of an async iterable, or of batches of a data.Dataset.
    */
   async adapt(data: Batches<T> | Nested<T>): Promise<void> {
     if (this.config.vocabulary) throw this.error('ERR_STATE', 'adapt: the vocabulary was given as an option')

@@ -21,11 +21,12 @@ const EPSILON = 1e-7
 const NOTHING = Number.NEGATIVE_INFINITY
 
 /**
- * -log of the probability of a row of labels, over all ways to place the labels at the steps: equal labels at steps in a
- * row are one, and any number of blanks stands between labels. Targets are class numbers [batch, labels], predictions
- * [batch, steps, classes]; steps that the mask of the predictions leaves out do not count. A row of labels that does not
- * fit into its steps has the loss infinity, and no gradient. The loss of a sample is not divided by its number of labels.
- * Graves et al., 2006; options as Keras 3. The steps are traced one by one: a trace takes time in proportion to them.
+ * -log of the probability of a row of labels, over all ways to place the labels at the steps: equal labels at steps in
+ * a row are one, and any number of blanks stands between labels. Targets are class numbers [batch, labels], predictions
+ * [batch, steps, classes]; steps that the mask of the predictions leaves out do not count. A row of labels that does
+ * not fit into its steps has the loss infinity, and no gradient. The loss of a sample is not divided by its number of
+ * labels. Graves et al., 2006; options as Keras 3. The steps are traced one by one: a trace takes time in proportion to
+ * them.
  */
 export function ctc(options: CtcOptions = {}): Loss {
   checkCall('losses.ctc(options)', arguments, CTC_OPTIONS)

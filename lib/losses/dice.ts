@@ -8,8 +8,9 @@ import { LOSS_OPTIONS, type LossOptions } from './regression.js'
 
 export interface DiceOptions extends LossOptions {
   /**
-   * The axes that are added up, as [1, 2] for one loss per sample and class of images. Default: all but the batch, which
-   * gives one loss per sample. With axis 0 among them the samples of a batch share their sums, as in Keras by default.
+   * The axes that are added up, as [1, 2] for one loss per sample and class of images. Default: all but the batch,
+   * which gives one loss per sample. With axis 0 among them the samples of a batch share their sums, as in Keras by
+   * default.
    */
   axis?: number | readonly number[]
 }
@@ -18,8 +19,8 @@ const DICE_OPTIONS: OptionTable<DiceOptions> = { axis: 'any', ...LOSS_OPTIONS }
 const EPSILON = 1e-7
 
 /**
- * 1 - 2·Σ yTrue·yPred / (Σ yTrue + Σ yPred + 1e-7), targets 0 and 1 and predictions probabilities, of one shape. Milletari
- * et al., 2016.
+ * 1 - 2·Σ yTrue·yPred / (Σ yTrue + Σ yPred + 1e-7), targets 0 and 1 and predictions probabilities, of one shape.
+ * Milletari et al., 2016.
  */
 export function dice(options: DiceOptions = {}): Loss {
   checkCall('losses.dice(options)', arguments, DICE_OPTIONS)

@@ -46,8 +46,8 @@ export interface LossDefinition {
   config: Record<string, unknown>
   reduction: Reduction | typeof SAME_AS_MEAN | undefined
   /**
-   * Losses per sample, before weights: targets and predictions are floats of one shape unless `raw`. `steps` is the mask
-   * [batch, time], of losses that read it.
+   * Losses per sample, before weights: targets and predictions are floats of one shape unless `raw`. `steps` is the
+   * mask [batch, time], of losses that read it.
    */
   each: (yTrue: Tensor, yPred: Tensor, steps?: Tensor) => Tensor
   /** The loss makes one value of all steps of a sample: it reads their mask itself. */

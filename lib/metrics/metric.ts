@@ -97,8 +97,8 @@ abstract class BaseMetric implements Metric {
   }
 
   /**
-   * Weights of values of a shape that begins with the batch: sample weights times mask, which broadcast to it; undefined
-   * when everything counts alike.
+   * Weights of values of a shape that begins with the batch: sample weights times mask, which broadcast to it;
+   * undefined when everything counts alike.
    */
   protected weightsOf(shape: Shape, options: UpdateOptions = {}): Tensor | undefined {
     return weightsFor(this.name, shape, options)

@@ -5,8 +5,8 @@ import { StatusLine } from '../core/status_line.js'
 import type { Logs } from './step.js'
 
 /**
- * 0: silent, 1: a progress bar, of which pipes and files get the last state alone, 2: one line per epoch, 'auto': 1 on a
- * terminal, else 2.
+ * 0: silent, 1: a progress bar, of which pipes and files get the last state alone, 2: one line per epoch, 'auto': 1 on
+ * a terminal, else 2.
  */
 export type Verbosity = 'auto' | 0 | 1 | 2 | boolean
 

@@ -111,7 +111,8 @@ const LINSPACE_OPTIONS: OptionTable<LinspaceOptions> = { ...CREATION_OPTIONS, en
 
 /**
  * `count` values from start to stop at equal distances: start + i·(stop - start) / (count - 1), or / count without the
- * endpoint (numpy.linspace). Each value is rounded once. count: default 50, as in numpy. dtype: a float, default float32.
+ * endpoint (numpy.linspace). Each value is rounded once. count: default 50, as in numpy. dtype: a float, default
+ * float32.
  */
 export const linspace: (start: number, stop: number, count?: number, options?: LinspaceOptions) => Tensor = func(
   'linspace(start, stop, count, options)',

@@ -107,7 +107,9 @@ function contract(a: Named, b: Named, needed: ReadonlySet<string>): Named {
   return { t: reshape(product, letters.map(extent)), letters }
 }
 
-/** Throws ERR_SHAPE unless axes of one letter have one extent; those of an operand's own, or of an ellipsis, may be 1. */
+/**
+ * Throws ERR_SHAPE unless axes of one letter have one extent; those of an operand's own, or of an ellipsis, may be 1.
+ */
 function checkExtents(inputs: readonly (readonly string[])[], shapes: readonly Shape[], fail: Fail): void {
   const extents = new Map<string, number>()
   inputs.forEach((letters, i) => {
@@ -125,9 +127,9 @@ function checkExtents(inputs: readonly (readonly string[])[], shapes: readonly S
 
 /**
  * Sums of products over named axes (Einstein's notation), as numpy.einsum and torch.einsum: 'ij,jk->ik' is a matrix
- * product. A letter names an axis; letters that are not in the result are summed. A letter twice in an operand takes the
- * diagonal. '...' stands for all other axes, which broadcast. Without '->' the result has the axes of the ellipsis, then
- * the letters that occur once, in the order of the alphabet. Operands are combined from left to right.
+ * product. A letter names an axis; letters that are not in the result are summed. A letter twice in an operand takes
+ * the diagonal. '...' stands for all other axes, which broadcast. Without '->' the result has the axes of the ellipsis,
+ * then the letters that occur once, in the order of the alphabet. Operands are combined from left to right.
  * @param operands as many tensors as the equation has terms, or one list of them; several must be floats of one dtype
  * @throws ERR_ARGUMENT for an equation that cannot be read, ERR_SHAPE for operands that do not fit it
  */

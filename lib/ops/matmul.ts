@@ -108,7 +108,9 @@ export const dot: (a: TensorLike, b: TensorLike) => Tensor = func('dot(a, b)', (
   return reshape(matMul(rows, reshape(columns, [k, sizeOf(others)])), [...left.shape.slice(0, -1), ...others])
 })
 
-/** Every product of a value of a and a value of b: vectors [n] and [m] give [n, m]; others are flattened (numpy.outer). */
+/**
+ * Every product of a value of a and a value of b: vectors [n] and [m] give [n, m]; others are flattened (numpy.outer).
+ */
 export const outer: (a: TensorLike, b: TensorLike) => Tensor = func('outer(a, b)', (a, b) => {
   const [left, right] = promoted('outer', [a, b], 'number') as [Tensor, Tensor]
   return mul(reshape(left, [left.size, 1]), reshape(right, [1, right.size]))

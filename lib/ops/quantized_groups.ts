@@ -47,8 +47,8 @@ function oneOf(op: string, name: string, value: unknown, choices: readonly numbe
 
 /**
  * x·(w · scale) + bias with weights that have a scale for each column of each group of rows: x float32 [..., k] →
- * float32 [..., n]. With bits 8, w is int8 [k, n]. With bits 4, w is uint8 [ceil(k / 2), n], made by `packInt4`. Products
- * are summed in float32, group by group, in an order that k and groupSize alone decide. It has no gradient.
+ * float32 [..., n]. With bits 8, w is int8 [k, n]. With bits 4, w is uint8 [ceil(k / 2), n], made by `packInt4`.
+ * Products are summed in float32, group by group, in an order that k and groupSize alone decide. It has no gradient.
  * ERR_DTYPE for other dtypes; ERR_SHAPE for shapes that do not fit; ERR_ARGUMENT for other bits and group sizes.
  */
 export const groupedDense: (x: TensorLike, w: TensorLike, options: GroupedDenseOptions) => Tensor = func(
@@ -92,9 +92,9 @@ export const groupedDense: (x: TensorLike, w: TensorLike, options: GroupedDenseO
 )
 
 /**
- * Two values of 4 bits in each byte: q int8 [k, n] of values from -8 to 7 → uint8 [ceil(k / 2), n]. A byte holds
- * q[2i, j] + 8 in its low half and q[2i + 1, j] + 8 in its high half; beyond the last row q counts as 0. Only the lowest
- * 4 bits of a value are kept. ERR_DTYPE for another dtype, ERR_SHAPE for another rank.
+ * Two values of 4 bits in each byte: q int8 [k, n] of values from -8 to 7 → uint8 [ceil(k / 2), n]. A byte holds q[2i,
+ * j] + 8 in its low half and q[2i + 1, j] + 8 in its high half; beyond the last row q counts as 0. Only the lowest 4
+ * bits of a value are kept. ERR_DTYPE for another dtype, ERR_SHAPE for another rank.
  */
 export const packInt4: (q: TensorLike) => Tensor = func('packInt4(q)', (q) => {
   const op = 'packInt4'

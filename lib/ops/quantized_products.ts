@@ -72,7 +72,9 @@ interface ProductOptions {
   output?: QuantizedRange
 }
 export interface Int8DenseOptions extends ProductOptions {
-  /** The range of x; 'dynamic': each row of a float32 x gets a range of its own, from its smallest to its largest value. */
+  /**
+   * The range of x; 'dynamic': each row of a float32 x gets a range of its own, from its smallest to its largest value.
+   */
   input: QuantizedRange | 'dynamic'
   /** Columns of w. Needed where w is packed and `scale` has one value; otherwise they follow from w or `scale`. */
   n?: number
@@ -200,12 +202,14 @@ export const packInt8: (w: TensorLike) => Tensor = func('packInt8(w)', (w) => {
 /**
  * Dense with weights of 8 bits: activation(x·w + bias) over the last axis.
  *
- * - x is float32 [..., k] or uint8 [..., k]. A float32 x becomes uint8 on the way in: by `input`, as `quantize` does it;
+ * - x is float32 [..., k] or uint8 [..., k]. A float32 x becomes uint8 on the way in: by `input`, as `quantize` does
+ *   it;
  *   where `input` is 'dynamic', each row by scale = (max - min) / 255 and zeroPoint = round(-min / scale), with min ≤ 0
  *   ≤ max. A row of zeros gives zeros, a row with a NaN or an infinity gives NaN.
  * - w is int8 [k, n], or the same packed by `packInt8`, which saves the time to arrange it.
  * - Sums are exact, in int32. The result is float32: sum · (input scale · scale[j]) + bias[j], then the activation.
- * - With `output` it is uint8. For 'linear' and 'relu': clamp(round(max?(sum · m + b)) + zeroPoint), with m = input scale
+ * - With `output` it is uint8. For 'linear' and 'relu': clamp(round(max?(sum · m + b)) + zeroPoint), with m = input
+ *   scale
  *   · scale[j] / output scale and b = bias[j] / output scale, rounded after each operation. Otherwise as `quantize`.
  *
  * Results are equal on all devices, but for 'sigmoid' and 'tanh'. It has no gradient.

@@ -11,8 +11,8 @@ export interface AverageOptions {
   /** Updates by the mean of the gradients of so many steps, once for all of them. Default 1. */
   gradientAccumulationSteps?: number
   /**
-   * Keeps a moving average of the weights, beside them: average = emaMomentum · average + (1 - emaMomentum) · weights. At
-   * the end of fit the weights become it. Default false.
+   * Keeps a moving average of the weights, beside them: average = emaMomentum · average + (1 - emaMomentum) · weights.
+   * At the end of fit the weights become it. Default false.
    */
   useEma?: boolean
   /** Default 0.99. */

@@ -8,7 +8,9 @@ import type { OptimizerOptions } from './optimizer.js'
 const meanSquare = (t: Tensor): Tensor => t.square().mean()
 
 export interface AdafactorOptions extends OptimizerOptions {
-  /** How fast the moving averages of the squares become slow: their share of the new is step^beta2Decay. Default -0.8. */
+  /**
+   * How fast the moving averages of the squares become slow: their share of the new is step^beta2Decay. Default -0.8.
+   */
   beta2Decay?: number
   /** Added to the squares of the gradient. Default 1e-30. */
   epsilon1?: number

@@ -45,8 +45,8 @@ function begins(first: number, factor: number): number[] {
 
 /**
  * Half a cosine from the initial rate down to alpha times it, which starts over at the end of each period: SGDR,
- * Loshchilov and Hutter, 2016. At step s of period i, of tMul^i · firstDecaySteps steps, the rate is initialLearningRate ·
- * ((1 - alpha) · mMul^i · ½(1 + cos πs / steps) + alpha).
+ * Loshchilov and Hutter, 2016. At step s of period i, of tMul^i · firstDecaySteps steps, the rate is
+ * initialLearningRate · ((1 - alpha) · mMul^i · ½(1 + cos πs / steps) + alpha).
  */
 export const cosineDecayRestarts: (options: CosineDecayRestartsOptions) => Schedule = defineSchedule<CosineDecayRestartsOptions>({
   name: 'cosineDecayRestarts',

@@ -1,4 +1,5 @@
-// Values of layers that are made of other operations: against PyTorch, against the layers they are made of, and by hand.
+// Values of layers that are made of other operations: against PyTorch, against the layers they are made of, and by
+// hand.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, layers, sequential, type Tensor, tensor } from '../../lib/index.js'

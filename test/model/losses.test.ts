@@ -31,7 +31,9 @@ const random = generator(7)
 const rows = (n: number, k: number, make: () => number): Row[] => Array.from({ length: n }, () => Array.from({ length: k }, make))
 const signed = (): number => random() * 4 - 2
 
-/** Tested below the rows or in losses_oracle.test.ts: class numbers as targets, and other names of losses with a row. */
+/**
+ * Tested below the rows or in losses_oracle.test.ts: class numbers as targets, and other names of losses with a row.
+ */
 const ELSEWHERE = ['sparseCategoricalCrossentropy', 'ctc', 'mse', 'mae', 'mape', 'msle']
 /** Loss of one row, by name, for targets and predictions that suit it. */
 const cases: { name: losses.LossName; options?: object; y: Row[]; p: Row[]; each: (y: Row, p: Row) => number }[] = [

@@ -1,4 +1,5 @@
-// Losses against what PyTorch and scikit-learn compute; ctc with lengths, masks and rows that do not fit; training on it.
+// Losses against what PyTorch and scikit-learn compute; ctc with lengths, masks and rows that do not fit; training on
+// it.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { grad, layers, losses, sequential, type Tensor, tensor } from '../../lib/index.js'

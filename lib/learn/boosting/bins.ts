@@ -1,4 +1,5 @@
 // Features in at most 255 bins, and a bin of their own for missing values.
+import { columnsOf } from '../linalg/qr.js'
 import type { Matrix } from '../matrix.js'
 
 export interface Binned {
@@ -13,9 +14,14 @@ export interface Binned {
 
 /** Thresholds that part the values of a column into at most `most` bins of about as many rows. */
 function thresholdsOf(column: Float64Array, most: number): Float64Array {
-  const sorted = column.filter((value) => !Number.isNaN(value)).sort()
-  if (sorted.length === 0) return new Float64Array(0)
-  const different = sorted.filter((value, i) => i === 0 || value !== sorted[i - 1])
+  const all = column.slice().sort()
+  // NaN is sorted behind everything else
+  let count = all.length
+  while (count > 0 && Number.isNaN(all[count - 1]!)) count--
+  const sorted = all.subarray(0, count)
+  if (count === 0) return new Float64Array(0)
+  const different: number[] = [sorted[0]!]
+  for (let i = 1; i < count && different.length <= most; i++) if (sorted[i] !== sorted[i - 1]) different.push(sorted[i]!)
   if (different.length <= most)
     return Float64Array.from({ length: different.length - 1 }, (_, i) => middle(different[i]!, different[i + 1]!))
   const found: number[] = []
@@ -33,15 +39,15 @@ const middle = (low: number, high: number): number => low / 2 + high / 2
 
 export function bin({ data, rows, columns }: Matrix, most: number): Binned {
   const [bins, thresholds, missing]: [Uint8Array[], Float64Array[], boolean[]] = [[], [], []]
-  const column = new Float64Array(rows)
+  const turned = columnsOf(data, rows, columns).data
   for (let c = 0; c < columns; c++) {
+    const column = turned.subarray(c * rows, (c + 1) * rows)
     let lacks = false
-    for (let row = 0; row < rows; row++) {
-      column[row] = data[row * columns + c]!
-      lacks ||= Number.isNaN(column[row])
-    }
+    for (let row = 0; row < rows; row++) lacks ||= Number.isNaN(column[row]!)
     const own = thresholdsOf(column, most)
-    bins.push(Uint8Array.from(column, (value) => (Number.isNaN(value) ? own.length + 1 : placeOf(own, value))))
+    const places = new Uint8Array(rows)
+    for (let row = 0; row < rows; row++) places[row] = Number.isNaN(column[row]!) ? own.length + 1 : placeOf(own, column[row]!)
+    bins.push(places)
     thresholds.push(own)
     missing.push(lacks)
   }

@@ -2,7 +2,7 @@
 import type { Matrix } from '../matrix.js'
 import { breathe, Random } from '../random.js'
 import { bin } from './bins.js'
-import { addTree, type BoostedTree, growTree } from './grower.js'
+import { addTree, type BoostedTree, growTree, HistogramPool } from './grower.js'
 import type { Loss } from './losses.js'
 import type { HistGradientBoostingOptions } from './options.js'
 
@@ -46,6 +46,7 @@ export async function boost(
   const trees: BoostedTree[] = []
   const trainScores: number[] = []
   const validationScores: number[] = []
+  const pool = new HistogramPool()
   const grower = {
     learningRate: params.learningRate,
     maxLeafNodes: params.maxLeafNodes ?? Number.POSITIVE_INFINITY,
@@ -64,7 +65,7 @@ export async function boost(
     const before = loss.outputs === 1 ? scores : scores.map((own) => own.slice())
     for (let k = 0; k < loss.outputs; k++) {
       loss.slopes(k, before, train.targets, train.weights, gradients, hessians)
-      const tree = growTree(binned, gradients, hessians, scores[k]!, grower)
+      const tree = growTree(binned, gradients, hessians, scores[k]!, grower, pool)
       trees.push(tree)
       if (stops) addTree(tree, validation.x.data, columns, unseen[k]!)
     }

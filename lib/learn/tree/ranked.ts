@@ -1,5 +1,6 @@
 // Features as ranks: each value is the number of different smaller values in its column, so that splits are counted
 // instead of sorted.
+import { columnsOf } from '../linalg/qr.js'
 import type { Matrix } from '../matrix.js'
 
 export interface Ranked {
@@ -14,9 +15,10 @@ export interface Ranked {
 export function rank({ data, rows, columns }: Matrix): Ranked {
   const ranks: (Uint16Array | Int32Array)[] = []
   const values: Float32Array[] = []
+  const turned = columnsOf(data, rows, columns).data
   const column = new Float32Array(rows)
   for (let c = 0; c < columns; c++) {
-    for (let row = 0; row < rows; row++) column[row] = data[row * columns + c]!
+    column.set(turned.subarray(c * rows, (c + 1) * rows))
     const sorted = column.slice().sort()
     let count = 0
     for (let i = 0; i < rows; i++) if (i === 0 || sorted[i]! > sorted[count - 1]!) sorted[count++] = sorted[i]!

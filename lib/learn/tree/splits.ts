@@ -32,6 +32,8 @@ export class Splitter {
   private readonly leastWeight: number
   private sums = new Float64Array(1024)
   private counts = new Int32Array(1024)
+  private keys = new Float64Array(256)
+  private found = new Int32Array(256)
   private readonly left: Float64Array
 
   constructor(ranked: Ranked, targets: Targets, criterion: Criterion, leastRows: number, leastWeight = 0) {
@@ -50,22 +52,18 @@ export class Splitter {
    */
   try(feature: number, rows: Int32Array, totals: Float64Array, weight: number, best: Split): boolean {
     const ranks = this.ranked.ranks[feature]!
-    let [low, high] = [Number.POSITIVE_INFINITY, -1]
-    for (let i = 0; i < rows.length; i++) {
-      const own = ranks[rows[i]!]!
-      if (own < low) low = own
-      if (own > high) high = own
-    }
-    if (low >= high) return false
-    const outputs = this.targets.outputs + 1
-    const span = high - low + 1
-    if (span * outputs <= 16 * rows.length) this.counted(feature, rows, low, span, totals, weight, best)
+    const first = ranks[rows[0]!]!
+    let other = 1
+    while (other < rows.length && ranks[rows[other]!]! === first) other++
+    if (other === rows.length) return false
+    const span = this.ranked.values[feature]!.length
+    if (span * (this.targets.outputs + 1) <= 16 * rows.length) this.counted(feature, rows, span, totals, weight, best)
     else this.sorted(feature, rows, totals, weight, best)
     return true
   }
 
   /** One entry for each rank: weight, and the weight of each class or the sum of y. */
-  private counted(feature: number, rows: Int32Array, low: number, span: number, totals: Float64Array, weight: number, best: Split): void {
+  private counted(feature: number, rows: Int32Array, span: number, totals: Float64Array, weight: number, best: Split): void {
     const { classes, numbers, weights, outputs } = this.targets
     const ranks = this.ranked.ranks[feature]!
     const width = outputs + 1
@@ -76,14 +74,14 @@ export class Splitter {
     counts.fill(0, 0, span)
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!
-      const place = ranks[row]! - low
+      const place = ranks[row]!
       const own = weights[row]!
       counts[place]!++
       sums[place * width]! += own
       if (classes !== undefined) sums[place * width + 1 + classes[row]!]! += own
       else sums[place * width + 1]! += own * numbers![row]!
     }
-    this.scan(feature, span, (place) => place + low, rows.length, totals, weight, best)
+    this.scan(feature, span, undefined, rows.length, totals, weight, best)
   }
 
   private sorted(feature: number, rows: Int32Array, totals: Float64Array, weight: number, best: Split): void {
@@ -91,7 +89,9 @@ export class Splitter {
     const ranks = this.ranked.ranks[feature]!
     const count = rows.length
     // rank and place in one number: typed arrays sort numbers fast
-    const keys = new Float64Array(count)
+    if (this.keys.length < count) this.keys = new Float64Array(2 * count)
+    if (this.found.length < count) this.found = new Int32Array(2 * count)
+    const keys = this.keys.subarray(0, count)
     for (let i = 0; i < count; i++) keys[i] = ranks[rows[i]!]! * count + i
     keys.sort()
     const width = outputs + 1
@@ -100,7 +100,7 @@ export class Splitter {
     const { sums, counts } = this
     sums.fill(0, 0, count * width)
     counts.fill(0, 0, count)
-    const found = new Int32Array(count)
+    const { found } = this
     let place = -1
     for (let i = 0; i < count; i++) {
       const own = Math.floor(keys[i]! / count)
@@ -111,14 +111,14 @@ export class Splitter {
       if (classes !== undefined) sums[place * width + 1 + classes[row]!]! += weights[row]!
       else sums[place * width + 1]! += weights[row]! * numbers![row]!
     }
-    this.scan(feature, place + 1, (at) => found[at]!, count, totals, weight, best)
+    this.scan(feature, place + 1, found, count, totals, weight, best)
   }
 
-  /** Tries every boundary between ranks that occur. */
+  /** Tries every boundary between ranks that occur; `found` has those of the places, by default the places themselves. */
   private scan(
     feature: number,
     span: number,
-    rankAt: (place: number) => number,
+    found: Int32Array | undefined,
     rows: number,
     totals: Float64Array,
     weight: number,
@@ -141,8 +141,8 @@ export class Splitter {
           if (gain > best.gain) {
             best.gain = gain
             best.feature = feature
-            best.rank = rankAt(pending)
-            best.above = rankAt(place)
+            best.rank = found?.[pending] ?? pending
+            best.above = found?.[place] ?? place
           }
         }
       }
