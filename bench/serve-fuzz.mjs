@@ -1,7 +1,7 @@
 // Random requests and files for the model server, as many as asked for (default 300,000): most over REST, a third over
-// gRPC, a hundredth as files of a repository. Ends with 1 at the first answer that is not documented. They come in parts
-// of 10,000, each with a seed of its own: node serve-fuzz.mjs 300000 SEED 12 goes on at part 12. --only REST and --only
-// gRPC,files in two processes use two cores.
+// gRPC, a hundredth as files of a repository. Ends with 1 at the first answer that is not documented. They come in
+// parts of 10,000, each with a seed of its own: node serve-fuzz.mjs 300000 SEED 12 goes on at part 12. --only REST and
+// --only gRPC,files in two processes use two cores.
 import { parseArgs } from 'node:util'
 import { fuzzGrpc, fuzzRepository, fuzzRest } from '../dist/test/serve/fuzz.js'
 

@@ -4,7 +4,9 @@
 namespace weft::cuda {
 namespace {
 
-/** Where the scale and the zero point of an element are: at place (i / inner) % places of each, or at 0 of a single one. */
+/**
+ * Where the scale and the zero point of an element are: at place (i / inner) % places of each, or at 0 of a single one.
+ */
 struct Places {
   int64_t places, inner;
   bool one_scale, one_zero;

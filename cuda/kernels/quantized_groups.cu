@@ -1,5 +1,5 @@
-// groupedDense. A thread sums a column of four rows: the threads of a warp read neighbouring weights, which are the most
-// of what is read, once for the four rows, and the same values of x.
+// groupedDense. A thread sums a column of four rows: the threads of a warp read neighbouring weights, which are the
+// most of what is read, once for the four rows, and the same values of x.
 #include "quantized.cuh"
 
 namespace weft::cuda {

@@ -1,5 +1,5 @@
-// int8Conv2d: direct. A thread owns a channel of a pixel of the result; the threads of a warp read neighbouring channels
-// of the weights and the same bytes of the input. Images of floats become bytes in scratch memory first.
+// int8Conv2d: direct. A thread owns a channel of a pixel of the result; the threads of a warp read neighbouring
+// channels of the weights and the same bytes of the input. Images of floats become bytes in scratch memory first.
 #include "quantized.cuh"
 
 namespace weft::cuda {

@@ -7,8 +7,8 @@ import { show } from './options.js'
 /** A function that knows how it was made, so that it can be saved. */
 export type Named<F> = F & { readonly className: string; readonly config: object }
 /**
- * How options name a function: by the factory's name (also with a capital, as in saved models), by { className, config },
- * or by the function itself.
+ * How options name a function: by the factory's name (also with a capital, as in saved models), by { className, config
+ * }, or by the function itself.
  */
 export type NamedLike<F, N extends string = string> = N | Capitalize<N> | { readonly className: string; readonly config?: object } | F
 

@@ -22,7 +22,9 @@ function percentile(sorted: Float64Array, percent: number): number {
   return a + (b - a) * (at - below)
 }
 
-/** (x - median) / (percentile 75 - percentile 25) of each feature; where these are equal the feature is centered alone. */
+/**
+ * (x - median) / (percentile 75 - percentile 25) of each feature; where these are equal the feature is centered alone.
+ */
 export class RobustScaler extends Scaler {
   protected override readonly what = 'robustScaler'
   private params: Required<RobustScalerOptions> = { quantileRange: [25, 75], withCentering: true, withScaling: true }

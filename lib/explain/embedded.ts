@@ -1,4 +1,5 @@
-// Embedded inputs: ids have no gradients, what an embedding makes of them has. The layer's result is put in from outside.
+// Embedded inputs: ids have no gradients, what an embedding makes of them has. The layer's result is put in from
+// outside.
 import { WeftError } from '../core/error.js'
 import { isFloat } from '../core/spec.js'
 import { Tensor } from '../core/tensor.js'

@@ -20,7 +20,10 @@ export interface GradCamOptions extends TargetOption {
 const OPTIONS: OptionTable<GradCamOptions> = { target: 'any', batchSize: 'integer', layer: 'any', resize: 'boolean' }
 
 export interface GradCam {
-  /** [samples, height, width], from 0 to 1 in each sample: where its largest value is. All 0 where nothing speaks for the class. */
+  /**
+   * [samples, height, width], from 0 to 1 in each sample: where its largest value is. All 0 where nothing speaks for
+   * the class.
+   */
   attributions: Tensor
   targets: number[]
   /** Name of the layer. */

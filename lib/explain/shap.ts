@@ -11,14 +11,18 @@ import { linearOf, linearShares } from './linear_shap.js'
 import { treeShares, treesOf } from './tree_shap.js'
 
 export interface ShapOptions {
-  /** Rows that stand for "not known": their values take the place of a feature's. 20 to 200 rows of the training part. */
+  /**
+   * Rows that stand for "not known": their values take the place of a feature's. 20 to 200 rows of the training part.
+   */
   background: MatrixLike
   /**
    * 'linear' and 'tree': exactly, for linear models and for trees, forests and boosted trees; 'kernel': any model, by
    * its predictions. Default 'auto': the one that fits the model.
    */
   method?: 'auto' | 'linear' | 'tree' | 'kernel'
-  /** Sets of known features that 'kernel' looks at, at most. Default 2 · features + 2048: all of them up to 11 features. */
+  /**
+   * Sets of known features that 'kernel' looks at, at most. Default 2 · features + 2048: all of them up to 11 features.
+   */
   samples?: number
   /** 0 to 2^32 - 1, of the sets that are drawn. Default: a new one, reproducible by setSeed(). */
   seed?: number

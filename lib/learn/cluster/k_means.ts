@@ -11,13 +11,18 @@ import { assign, Lloyd, plusPlus } from './lloyd.js'
 export interface KMeansOptions {
   /** How many groups. Default 8. */
   nClusters?: number
-  /** How the first centers are chosen: 'k-means++', 'random' rows, or centers [groups][features]. Default 'k-means++'. */
+  /**
+   * How the first centers are chosen: 'k-means++', 'random' rows, or centers [groups][features]. Default 'k-means++'.
+   */
   init?: 'k-means++' | 'random' | readonly (readonly number[])[]
   /** How often it is begun anew; the best result stays. Default 10; 1 with given centers. */
   nInit?: number | null
   /** The most steps of each beginning. Default 300. */
   maxIter?: number
-  /** A run ends where the centers move by less than tol · the mean variance of the features (squared distance). Default 1e-4. */
+  /**
+   * A run ends where the centers move by less than tol · the mean variance of the features (squared distance). Default
+   * 1e-4.
+   */
   tol?: number
   /** Of the first centers. Default null: the seed of the process. */
   seed?: number | null

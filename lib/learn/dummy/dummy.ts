@@ -8,7 +8,8 @@ import { checkSeedOption, Random } from '../random.js'
 export interface DummyClassifierOptions {
   /**
    * 'prior' and 'mostFrequent': always the commonest class ('prior' with the classes' shares as probabilities);
-   * 'stratified': a random class by the shares; 'uniform': any class; 'constant': the class `constant`. Default 'prior'.
+   * 'stratified': a random class by the shares; 'uniform': any class; 'constant': the class `constant`. Default
+   * 'prior'.
    */
   strategy?: 'prior' | 'mostFrequent' | 'stratified' | 'uniform' | 'constant'
   /** The class of 'constant'. */

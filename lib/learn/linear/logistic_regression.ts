@@ -24,7 +24,9 @@ export interface LogisticRegressionOptions {
   fitIntercept?: boolean
   /** Weights of classes. Default null: all 1. */
   classWeight?: ClassWeight
-  /** 'multinomial': one softmax; 'ovr': each class against the others; 'auto': sigmoid for two classes, else softmax. */
+  /**
+   * 'multinomial': one softmax; 'ovr': each class against the others; 'auto': sigmoid for two classes, else softmax.
+   */
   multiClass?: 'auto' | 'ovr' | 'multinomial'
   /** The most steps of L-BFGS. Default 100. */
   maxIter?: number

@@ -15,7 +15,9 @@ export interface SgdOptions {
   fitIntercept?: boolean
   /** The most passes over the rows. Default 1000. */
   maxIter?: number
-  /** By how much the mean loss of a pass must be better than the best before; null: all passes are taken. Default 1e-3. */
+  /**
+   * By how much the mean loss of a pass must be better than the best before; null: all passes are taken. Default 1e-3.
+   */
   tol?: number | null
   /** Passes without a better loss after which it ends. Default 5. */
   nIterNoChange?: number

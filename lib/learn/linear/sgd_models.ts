@@ -19,7 +19,10 @@ export interface SgdClassifierOptions extends SgdOptions {
   classWeight?: ClassWeight
 }
 export interface SgdRegressorOptions extends SgdOptions {
-  /** 'squaredError' ½(y - ŷ)², 'huber' (linear beyond epsilon), 'epsilonInsensitive' max(0, |y - ŷ| - epsilon). Default 'squaredError'. */
+  /**
+   * 'squaredError' ½(y - ŷ)², 'huber' (linear beyond epsilon), 'epsilonInsensitive' max(0, |y - ŷ| - epsilon). Default
+   * 'squaredError'.
+   */
   loss?: 'squaredError' | 'huber' | 'epsilonInsensitive'
   /** Of 'huber' and 'epsilonInsensitive', in units of y. Default 0.1. */
   epsilon?: number
@@ -158,12 +161,16 @@ export class SgdRegressor extends LinearModel<SgdRegressorOptions, FittedLine> {
   }
 }
 
-/** Linear classification by stochastic gradient descent: many rows, one pass after the other. Scale the features first. */
+/**
+ * Linear classification by stochastic gradient descent: many rows, one pass after the other. Scale the features first.
+ */
 export function sgdClassifier(options: SgdClassifierOptions = {}): SgdClassifier {
   checkCall('sgdClassifier(options)', arguments, CLASSIFIER)
   return new SgdClassifier(options)
 }
-/** Linear regression by stochastic gradient descent; learningRate is 'invScaling' by default. Scale the features first. */
+/**
+ * Linear regression by stochastic gradient descent; learningRate is 'invScaling' by default. Scale the features first.
+ */
 export function sgdRegressor(options: SgdRegressorOptions = {}): SgdRegressor {
   checkCall('sgdRegressor(options)', arguments, REGRESSOR)
   return new SgdRegressor(options)

@@ -241,7 +241,9 @@ export const fbetaScore = function (yTrue: Targets, yPred: Targets, options: FBe
 
 const sumOf = (list: ArrayLike<number>): number => Array.from(list).reduce((sum, n) => sum + n, 0)
 
-/** The correlation of true and predicted classes, from -1 to 1 (Matthews 1975; Gorodkin 2004); 0 where it is undefined. */
+/**
+ * The correlation of true and predicted classes, from -1 to 1 (Matthews 1975; Gorodkin 2004); 0 where it is undefined.
+ */
 export function matthewsCorrcoef(yTrue: Targets, yPred: Targets, options: WeightOption = {}): number {
   checkCall('matthewsCorrcoef(yTrue, yPred, options)', arguments, { sampleWeight: 'any' } satisfies OptionTable<WeightOption>)
   const { counts, total } = countClasses('matthewsCorrcoef', yTrue, yPred, options.sampleWeight)

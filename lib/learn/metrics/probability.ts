@@ -24,8 +24,8 @@ const inUnit = (what: string, data: Float64Array): void => {
 }
 
 /**
- * -log of the probability given to the true class, on average. Probabilities are [samples, classes], or one column: that
- * of the larger of two classes.
+ * -log of the probability given to the true class, on average. Probabilities are [samples, classes], or one column:
+ * that of the larger of two classes.
  */
 export function logLoss(yTrue: Targets, yProb: Targets, options: LogLossOptions = {}): number {
   checkCall('logLoss(yTrue, yProb, options)', arguments, LOG_LOSS)

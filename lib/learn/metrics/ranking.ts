@@ -106,7 +106,10 @@ function rocOf(what: string, steps: Steps, drop: boolean): RocCurve {
   }
 }
 
-/** The receiver operating characteristic of scores: the larger, the more probably positive. ERR_DATA without both classes. */
+/**
+ * The receiver operating characteristic of scores: the larger, the more probably positive. ERR_DATA without both
+ * classes.
+ */
 export function rocCurve(yTrue: Targets, yScore: Targets, options: RocCurveOptions = {}): RocCurve {
   checkCall('rocCurve(yTrue, yScore, options)', arguments, { ...CURVE, dropIntermediate: 'boolean' } satisfies OptionTable<RocCurveOptions>)
   return rocOf('rocCurve', binarySteps('rocCurve', yTrue, yScore, options), options.dropIntermediate ?? true)
@@ -142,7 +145,8 @@ const ROC_AUC: OptionTable<RocAucOptions> = {
 
 /**
  * The exact area under the ROC curve: the probability that a positive sample scores higher than a negative one. Scores
- * are one column, or probabilities [samples, 2] of two classes; for more classes [samples, classes] with { multiClass }.
+ * are one column, or probabilities [samples, 2] of two classes; for more classes [samples, classes] with { multiClass
+ * }.
  */
 export function rocAucScore(yTrue: Targets, yScore: Targets, options: RocAucOptions = {}): number {
   const what = 'rocAucScore'
@@ -271,7 +275,10 @@ export function precisionRecallCurve(yTrue: Targets, yScore: Targets, options: C
   return precisionRecall('precisionRecallCurve', binarySteps('precisionRecallCurve', yTrue, yScore, options))
 }
 
-/** Σ (recallₙ - recallₙ₋₁) · precisionₙ: the area under the precision-recall curve as steps. ERR_DATA without a positive sample. */
+/**
+ * Σ (recallₙ - recallₙ₋₁) · precisionₙ: the area under the precision-recall curve as steps. ERR_DATA without a positive
+ * sample.
+ */
 export function averagePrecisionScore(yTrue: Targets, yScore: Targets, options: CurveOptions = {}): number {
   checkCall('averagePrecisionScore(yTrue, yScore, options)', arguments, CURVE)
   const { precision, recall } = precisionRecall('averagePrecisionScore', binarySteps('averagePrecisionScore', yTrue, yScore, options))

@@ -119,7 +119,9 @@ const SCORERS: Readonly<Record<ScorerName, ScorerFunction>> = {
   negMaxError: predicted((y, p) => -maxError(y, p)),
 }
 
-/** The name of a scorer, or a function of (model, x, y) whose result is the larger the better. Default: model.score(). */
+/**
+ * The name of a scorer, or a function of (model, x, y) whose result is the larger the better. Default: model.score().
+ */
 export type Scoring = ScorerName | ScorerFunction
 
 /** The function behind a scoring. ERR_ARGUMENT for an unknown one. */

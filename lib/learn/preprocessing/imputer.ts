@@ -15,7 +15,9 @@ export interface ImputerOptions {
   strategy?: 'mean' | 'median' | 'mostFrequent' | 'constant'
   /** The value of strategy 'constant'. Default 0 in columns of numbers, 'missing' in others. */
   fillValue?: number | string | undefined
-  /** Adds columns that are 1 where a value was missing, one for each column that missed some in training. Default false. */
+  /**
+   * Adds columns that are 1 where a value was missing, one for each column that missed some in training. Default false.
+   */
   addIndicator?: boolean
 }
 const TABLE: OptionTable<ImputerOptions> = {

@@ -98,7 +98,10 @@ export class Pipeline {
   getParams(): Record<string, unknown> {
     return paramsOf(this.named)
   }
-  /** Changes parameters of steps: setParams({ svc__C: 10 }), or 'svc.C'; or a whole step: setParams({ svc: linearSvc() }). */
+  /**
+   * Changes parameters of steps: setParams({ svc__C: 10 }), or 'svc.C'; or a whole step: setParams({ svc: linearSvc()
+   * }).
+   */
   setParams(params: object): this {
     const steps = new Map(this.named)
     const left = Object.entries(params ?? {}).filter(([name, step]) => {

@@ -1,5 +1,5 @@
-// Cross-validation: a model fitted on a part of the rows and scored on the others, for each split. Every fit begins with
-// a clone, so nothing that was learned elsewhere reaches it.
+// Cross-validation: a model fitted on a part of the rows and scored on the others, for each split. Every fit begins
+// with a clone, so nothing that was learned elsewhere reaches it.
 import { isInteger } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
@@ -25,7 +25,10 @@ export interface CrossValidationOptions {
   scoring?: Scoring
   /** Groups of the rows, for groupKFold. */
   groups?: Groups
-  /** The score of a fit that fails, with a warning; 'raise' throws instead. Default NaN. Where all fail, the first error is thrown. */
+  /**
+   * The score of a fit that fails, with a warning; 'raise' throws instead. Default NaN. Where all fail, the first error
+   * is thrown.
+   */
   errorScore?: number | 'raise'
   signal?: AbortSignal
 }

@@ -1,5 +1,5 @@
-// gridSearch, randomSearch, halvingSearch: what each of them tries. Rules of halving: scikit-learn's HalvingGridSearchCV
-// (Jamieson and Talwalkar 2016).
+// gridSearch, randomSearch, halvingSearch: what each of them tries. Rules of halving: scikit-learn's
+// HalvingGridSearchCV (Jamieson and Talwalkar 2016).
 import { integer } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { type OptionTable, show } from '../../core/options.js'

@@ -154,7 +154,9 @@ export interface GroupKFoldOptions {
   nSplits?: number
 }
 
-/** Folds that keep the samples of a group together: no group both trains and tests. The largest groups are dealt first. */
+/**
+ * Folds that keep the samples of a group together: no group both trains and tests. The largest groups are dealt first.
+ */
 export function groupKFold(options: GroupKFoldOptions = {}): Splitter {
   const what = 'groupKFold'
   checkCall('groupKFold(options)', arguments, { nSplits: 'integer' } satisfies OptionTable<GroupKFoldOptions>)

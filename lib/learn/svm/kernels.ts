@@ -96,7 +96,10 @@ export async function gram(kernel: Kernel, a: Matrix, b: Matrix, single = false)
   return all
 }
 
-/** Rows whose inner product is -gamma·|a - b|². Both are moved to the mean of b first: distances stay, rounding does not grow. */
+/**
+ * Rows whose inner product is -gamma·|a - b|². Both are moved to the mean of b first: distances stay, rounding does not
+ * grow.
+ */
 function lifted(gamma: number, a: Matrix, b: Matrix): [Matrix, Matrix] {
   const means = columnMeans(b)
   const lift = ({ data, rows, columns }: Matrix, first: boolean): Matrix => {

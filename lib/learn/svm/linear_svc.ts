@@ -14,7 +14,10 @@ export interface LinearSvcOptions {
   loss?: 'hinge' | 'squaredHinge'
   /** Whether scores have an intercept. Default true. */
   fitIntercept?: boolean
-  /** The intercept is the coefficient of a feature of this value, and penalized as such: large values penalize less. Default 1. */
+  /**
+   * The intercept is the coefficient of a feature of this value, and penalized as such: large values penalize less.
+   * Default 1.
+   */
   interceptScaling?: number
   /** Weights of classes; of more than two, each weighs only its own rows against the others. Default null: all 1. */
   classWeight?: ClassWeight

@@ -215,8 +215,8 @@ export class Svc extends ClassifierBase<SvcOptions, Machines> {
 }
 
 /**
- * A support vector machine for classes (Cortes and Vapnik, 1995), one against one, by sequential minimal optimization as
- * in LIBSVM: the same support vectors and scores as scikit-learn's SVC. Scale the features first: kernels compare
+ * A support vector machine for classes (Cortes and Vapnik, 1995), one against one, by sequential minimal optimization
+ * as in LIBSVM: the same support vectors and scores as scikit-learn's SVC. Scale the features first: kernels compare
  * distances.
  */
 export function svc(options: SvcOptions = {}): Svc {

@@ -114,7 +114,9 @@ export class Splitter {
     this.scan(feature, place + 1, found, count, totals, weight, best)
   }
 
-  /** Tries every boundary between ranks that occur; `found` has those of the places, by default the places themselves. */
+  /**
+   * Tries every boundary between ranks that occur; `found` has those of the places, by default the places themselves.
+   */
   private scan(
     feature: number,
     span: number,

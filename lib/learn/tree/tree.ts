@@ -52,7 +52,9 @@ export function depthOf({ left, right }: Tree): number {
 
 export const leafCount = ({ feature }: Tree): number => feature.reduce((count, own) => count + (own < 0 ? 1 : 0), 0)
 
-/** How much each feature lowers the impurity, weighted; the sum is 1 unless nothing was split (Breiman et al., 1984). */
+/**
+ * How much each feature lowers the impurity, weighted; the sum is 1 unless nothing was split (Breiman et al., 1984).
+ */
 export function importances(tree: Tree, features: number): Float64Array {
   const sums = new Float64Array(features)
   const { feature, left, right, weight, impurity } = tree

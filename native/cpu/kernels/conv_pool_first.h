@@ -4,10 +4,10 @@
 //
 // Forward: the convolution of a window is held in registers and pooled there; it is never stored.
 //
-// Gradient of the kernel (3x3, on AVX2 and AVX-512): per channel only one of a window's four places receives a gradient,
-// so three quarters of the products of the usual formula are with zero. A window and the kernel together see a 4x4
-// patch of the input, which is one vector or two: the input value that a tap meets at the place chosen by each lane's
-// index is one permutation of the patch. That is 9 products per window and channel instead of 36.
+// Gradient of the kernel (3x3, on AVX2 and AVX-512): per channel only one of a window's four places receives a
+// gradient, so three quarters of the products of the usual formula are with zero. A window and the kernel together see
+// a 4x4 patch of the input, which is one vector or two: the input value that a tap meets at the place chosen by each
+// lane's index is one permutation of the patch. That is 9 products per window and channel instead of 36.
 #pragma once
 #include "conv_kernel_grad.h"
 #include "conv_shape.h"

@@ -1,8 +1,8 @@
 // Products of few columns and long sums, as a network's last layer is: [batch, features] with [features, classes]. A
 // tile of the general kernel has columns in its lanes, and leaves lanes empty. Here the terms of a sum run through the
-// lanes: lane l adds terms l, l + width, l + 2 * width, ... in order, and the lanes are added at the end, as sum() does.
-// Many rows read b transposed, a few rows read it where it lies. Both add the same terms in the same order, so a row's
-// bits do not depend on the batch.
+// lanes: lane l adds terms l, l + width, l + 2 * width, ... in order, and the lanes are added at the end, as sum()
+// does. Many rows read b transposed, a few rows read it where it lies. Both add the same terms in the same order, so a
+// row's bits do not depend on the batch.
 #pragma once
 #include "chunks.h"
 #include "matmul_blocks.h"

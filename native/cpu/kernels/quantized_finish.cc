@@ -121,8 +121,8 @@ void Finish::tile(const Frame& frame, const int32_t* sums, int rows, const Place
 }
 
 /**
- * Stores a row of a tile as bytes: the integers nearest to y, halves to the even one, plus `zero`. They are at least low
- * and at most 255.
+ * Stores a row of a tile as bytes: the integers nearest to y, halves to the even one, plus `zero`. They are at least
+ * low and at most 255.
  */
 static WEFT_INLINE void store_row_of_bytes(uint8_t* to, const Vec (&y)[sums_row / width], Vec low, Vec high, IVec zero) {
 #if WEFT_LEVEL == 1

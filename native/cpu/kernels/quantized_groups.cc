@@ -1,6 +1,6 @@
-// groupedDense: floats times weights of 4 or 8 bits, which have a scale for each column of a group of rows. With few rows
-// of x its time is that of reading the weights: a thread goes down a strip of neighbouring columns, one row of which is
-// a line of memory or more, and fetches ahead, as no prefetcher follows rows that are pages apart.
+// groupedDense: floats times weights of 4 or 8 bits, which have a scale for each column of a group of rows. With few
+// rows of x its time is that of reading the weights: a thread goes down a strip of neighbouring columns, one row of
+// which is a line of memory or more, and fetches ahead, as no prefetcher follows rows that are pages apart.
 #include "chunks.h"
 
 namespace weft::cpu::WEFT_ISA {

@@ -45,8 +45,8 @@ inline int rows_of_pooled_tile() { return multiplies_bytes() ? 7 : 0; }
 void multiply_pooled(const ByteTile& tile, int64_t below, int64_t right);
 
 /**
- * Packs `columns` <= panel_columns columns of a stretch of `length` rows of b, `row` bytes apart, into a panel: [quads of
- * the stretch][panel_columns][quad]. What is missing is 0. Returns the end of what it has packed.
+ * Packs `columns` <= panel_columns columns of a stretch of `length` rows of b, `row` bytes apart, into a panel: [quads
+ * of the stretch][panel_columns][quad]. What is missing is 0. Returns the end of what it has packed.
  */
 int8_t* pack_bytes(const int8_t* b, int64_t row, int64_t length, int64_t columns, int8_t* to);
 

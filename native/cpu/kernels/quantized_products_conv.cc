@@ -1,5 +1,5 @@
-// int8Conv2d: direct convolution of bytes by bands of output rows. Input rows become bytes, with the zero point where the
-// border is, in a copy that a thread's caches hold; images of bytes without a border are read where they lie.
+// int8Conv2d: direct convolution of bytes by bands of output rows. Input rows become bytes, with the zero point where
+// the border is, in a copy that a thread's caches hold; images of bytes without a border are read where they lie.
 #include "conv_shape.h"
 #include "quantized_finish.h"
 
@@ -139,7 +139,8 @@ class ConvOfBytes {
             }
           }
         } else if (s_.stride_h == 1 && s_.stride_w == 1) {
-          // the pixels of all rows follow each other, with some between that nobody wants: tiles go across the ends of rows
+          // the pixels of all rows follow each other, with some between that nobody wants: tiles go across the ends of
+          // rows
           const int64_t across = columns_, last = (rows - 1) * across + s_.ow;
           for (int64_t p = 0, y = 0, x = 0; p < last; p += byte_tile_rows) {
             const int64_t height = std::min<int64_t>(byte_tile_rows, last - p);
