@@ -104,8 +104,8 @@ invariant('a row of a product does not depend on its batch', async () => {
 })
 
 /**
- * [rows, terms, columns, a transposed, b transposed]: products that are cut and packed in each of the ways there are, at
- * one level or another.
+ * [rows, terms, columns, a transposed, b transposed]: products that are cut and packed in each of the ways there are,
+ * at one level or another.
  */
 const PRODUCTS = [
   [300, 70, 150, false, false],
