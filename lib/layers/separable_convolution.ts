@@ -75,7 +75,7 @@ export class SeparableConv2d extends Convolution<SeparableConv2dLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     const { strides, padding, dilations } = this
-    return this.biased(ops.conv2d(ops.depthwiseConv2d(x, this.kernel, { strides, padding, dilations }), this.pointwise))
+    return this.biased(ops.conv2d(ops.depthwiseConv2d(x, this.computedKernel(), { strides, padding, dilations }), this.pointwise))
   }
 }
 

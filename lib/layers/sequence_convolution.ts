@@ -72,7 +72,7 @@ export class SeparableConv1d extends Convolution<SeparableConv1dLayerOptions> {
     const causal = this.padding === 'causal'
     const before = causal ? (this.size - 1) * this.dilation : 0
     const padded = before > 0 ? ops.pad(x, [[0, 0], [before, 0], [0, 0]]) : x // biome-ignore format: one axis each
-    const rows = ops.depthwiseConv2d(ops.expandDims(padded, 1), ops.expandDims(this.kernel, 0), {
+    const rows = ops.depthwiseConv2d(ops.expandDims(padded, 1), ops.expandDims(this.computedKernel(), 0), {
       // of one row, which a stride does not skip
       strides: [this.strides, this.strides],
       padding: this.padding === 'same' ? 'same' : 'valid',
@@ -138,7 +138,7 @@ export class Conv1dTranspose extends Convolution<Conv1dTransposeLayerOptions> {
 
   protected override linear(x: Tensor): Tensor {
     const extra = this.outputPadding
-    const made = ops.conv2dTranspose(ops.expandDims(x, 1), ops.expandDims(this.kernel, 0), {
+    const made = ops.conv2dTranspose(ops.expandDims(x, 1), ops.expandDims(this.computedKernel(), 0), {
       strides: [1, this.strides],
       padding: this.padding,
       ...(extra === undefined ? {} : { outputPadding: [0, extra] as [number, number] }),

@@ -178,6 +178,31 @@ test('recurrent layers, tables and attention keep their matrices in few bits', a
   }
 })
 
+test('every kind of convolution keeps its kernel in few bits', async () => {
+  setSeed(4)
+  const images = { inputShape: [6, 6, 4] }
+  const steps = { inputShape: [6, 4] }
+  const size = { filters: 5, kernelSize: 2 }
+  const all = [
+    layers.conv2d({ ...size, groups: 1, ...images }),
+    layers.depthwiseConv2d({ kernelSize: 2, depthMultiplier: 2, ...images }),
+    layers.separableConv2d({ ...size, ...images }),
+    layers.conv2dTranspose({ ...size, ...images }),
+    layers.conv1d({ ...size, ...steps }),
+    layers.conv3d({ ...size, inputShape: [4, 4, 4, 2] }),
+    layers.convLstm2d({ ...size, inputShape: [3, 5, 5, 2] }),
+    layers.separableConv1d({ ...size, ...steps }),
+    layers.conv1dTranspose({ ...size, ...steps }),
+  ]
+  for (const layer of all) {
+    const one = sequential([layer])
+    const rows = randomNormal([2, ...(layer.config.inputShape as number[])])
+    const small = await quantize(one, { method: 'weightOnly' })
+    const error = difference(await predicted(one, rows), await predicted(small, rows))
+    assert.ok(error > 0 && error < 0.1, `${layer.className}: ${error}`)
+  }
+})
+
 test('batch normalization and activations become part of the layer before them', async () => {
   const folded = foldBatchNormalization(net)
   assert.equal(
