@@ -62,7 +62,7 @@ const models = [
     title: 'histogram boosting, 3 steps of 10 trees',
     rows: 10_000,
     options: { maxIter: 3, earlyStopping: false },
-    peer: { max_iter: 3, early_stopping: False },
+    peer: { max_iter: 3, early_stopping: false },
     goal: 1,
     tolerance: 0.01,
   },

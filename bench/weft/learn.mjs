@@ -16,7 +16,7 @@ let y
 const load = ({ rows }) => {
   x = { data: Float64Array.from(pixels.subarray(0, rows * 784), (value) => value / 255), shape: [rows, 784] }
   y = Array.from(labels.subarray(0, rows))
-  return {}
+  return { rows }
 }
 const run = async ({ kind, options, starts }) => {
   if (starts !== undefined) options.init = starts.map((row) => Array.from(x.data.subarray(row * 784, (row + 1) * 784)))
