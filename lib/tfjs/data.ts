@@ -1,9 +1,7 @@
 // Datasets as TensorFlow.js has them: elements are values or records { xs, ys }, batched to Tensors.
 import path from 'node:path'
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { parse } from 'csv-parse/sync'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
@@ -13,6 +11,7 @@ import { isRecord } from '../core/tree.js'
 import { stack } from '../ops/index.js'
 import { Dataset as WeftDataset } from '../data/dataset.js'
 import { csv as weftCsv } from '../data/csv.js'
+import { CsvReader } from '../data/csv_reader.js'
 
 /** A lazy sequence of elements that can be read again and again. */
 export class Dataset<T = unknown> implements AsyncIterable<T> {
@@ -201,17 +200,17 @@ export function csv(place: string, config: CsvConfig = {}): Dataset<unknown> {
   return Object.assign(dataset, { columnNames: async () => [...(await names()), ...labels] })
 }
 
+/** Longest line of names. */
+const LONGEST_LINE = 1 << 24
+
 /** Names of a file's columns, in order. */
 async function columnsOf(file: string, given: readonly string[] | undefined, hasHeader: boolean, delimiter = ','): Promise<string[]> {
   if (given !== undefined) return [...given]
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })
-  try {
-    for await (const line of lines) {
-      const [fields = []] = parse(line, { delimiter, bom: true }) as string[][]
-      return fields.map((name, i) => (hasHeader ? name.trim() : `column${i}`))
-    }
-    return []
-  } finally {
-    lines.close()
+  const reader = new CsvReader(file, delimiter, LONGEST_LINE)
+  const named = (): string[] => reader.texts().map((name, i) => (hasHeader ? name.trim() : `column${i}`))
+  for await (const piece of createReadStream(file) as AsyncIterable<Buffer>) {
+    reader.push(piece)
+    if (reader.next(false)) return named()
   }
+  return reader.next(true) ? named() : []
 }

@@ -149,16 +149,6 @@ def focal():
     }
 
 
-def fft():
-    rows = []
-    for n in [1, 2, 5, 8, 12, 13, 49, 97, 120, 256]:
-        x = torch.complex(wave([2, n]), wave([2, n], 1))
-        y, back = torch.fft.fft(x), torch.fft.ifft(x)
-        rows.append({"n": n, "real": flat(y.real), "imaginary": flat(y.imag), "inverse": flat(back.real)} if n < 50 else
-                    {"n": n, "real": flat(y.real[0, :8]), "imaginary": flat(y.imag[0, :8]), "inverse": flat(back.real[0, :8])})
-    return rows
-
-
 def optimizers():
     """The formulas of Keras 3 in float64: 12 updates of w and b of test/model/optimizers.test.ts."""
     rate = float(np.float32(0.05))
@@ -208,6 +198,6 @@ def optimizers():
     }
 
 
-made = [einsum, resize, ctc, figures, curves, convolutions, gelu, focal, fft, optimizers]
+made = [einsum, resize, ctc, figures, curves, convolutions, gelu, focal, optimizers]
 with open(os.path.join(os.path.dirname(__file__), "torch_values.json"), "w") as file:
     file.write("{\n" + ",\n".join(f'"{f.__name__}": {json.dumps(f())}' for f in made) + "\n}\n")

@@ -19,7 +19,6 @@ export interface Recorded {
   gelu: number[]
   focal: Record<'binary' | 'weighted' | 'categorical', number[]>
   optimizers: Record<'adafactor' | 'adafactorPlain' | 'muon' | 'muonPlain', number[]>
-  fft: { n: number; real: number[]; imaginary: number[]; inverse: number[] }[]
 }
 
 const file = path.join(import.meta.dirname, '..', '..', '..', 'test', 'oracle', 'torch_values.json')
