@@ -14,10 +14,11 @@ import { IMAGES } from '../layers/input_spec.js'
 import type { CallOptions, InputSpec, LayerOptions } from '../layers/layer.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size } from '../layers/options.js'
 import { type Pooling2dOptions, MaxPooling2d } from '../layers/pooling.js'
+import { Rescaling, type RescalingOptions } from '../layers/scaling.js'
 import { isInferring } from '../layers/symbolic.js'
 import { cast } from '../ops/index.js'
 import { FUSED_ACTIVATIONS, type FusedActivation } from '../ops/dense.js'
-import { int8Conv2d, int8Dense, packInt8, type QuantizedRange } from '../ops/quantized.js'
+import { int8Conv2d, int8Dense, packInt8, quantize, type QuantizedRange } from '../ops/quantized.js'
 
 /** What quantized layers are told of their numbers. */
 export interface Int8Options {
@@ -232,3 +233,18 @@ export class QuantizedMaxPooling2d extends MaxPooling2d {
   protected override readonly castsInputs: boolean = false
 }
 layer(QuantizedMaxPooling2d)
+
+/**
+ * Bytes in the place of x · scale, of which they are the steps: those of images of uint8, and the nearest ones of
+ * floats.
+ */
+export class QuantizedRescaling extends Rescaling {
+  static override readonly className: string = 'QuantizedRescaling'
+  static override readonly options: OptionTable<RescalingOptions> = Rescaling.options
+  protected override readonly castsInputs: boolean = false
+
+  override call(x: Tensor): Tensor {
+    return x.dtype === 'uint8' ? x : quantize(cast(x, 'float32'), { scale: 1, zeroPoint: 0, dtype: 'uint8' })
+  }
+}
+layer(QuantizedRescaling)

@@ -85,6 +85,7 @@ async function narrowed(model: AnyModel, wide: AnyModel, options: Int8ModelOptio
         changed.set(`${own}.kernelScale`, { data: scale, shape: [scale.length] })
       } else if (plan?.get(name)?.moves && layer.className === 'MaxPooling2d')
         flow.replace(name, { ...layer, className: 'QuantizedMaxPooling2d' })
+      else if (plan?.get(name)?.output && layer.className === 'Rescaling') flow.replace(name, { ...layer, className: 'QuantizedRescaling' })
     }
   })
   const made = madeFrom(json, model)
@@ -126,6 +127,13 @@ interface Bytes {
   moves?: boolean
 }
 
+/** The range of images of bytes behind a layer that scales them: its steps are the bytes themselves. */
+function rangeOfBytes(layer: LayerJson | undefined): Range | undefined {
+  if (layer?.className !== 'Rescaling') return undefined
+  const { scale, offset = 0 } = layer.config
+  return typeof scale === 'number' && scale > 0 && offset === 0 ? { low: 0, high: 255 * scale } : undefined
+}
+
 /** Finds the layers whose results stay uint8, because only layers of 8 bits read them. */
 function bytesBetween(
   flow: Flow,
@@ -139,12 +147,15 @@ function bytesBetween(
   const note = (id: number, facts: Bytes): void => void plan.set(nameOf(id), { ...plan.get(nameOf(id)), ...facts })
   flow.nodes.forEach((node, id) => {
     const activation = node.layer?.config['activation'] ?? 'linear'
-    if (!isTarget(id) || !flow.isSingle(id) || !FUSED_ACTIVATIONS.includes(activation as 'linear')) return
+    const ofBytes = rangeOfBytes(node.layer)
+    if (!flow.isSingle(id) || !(ofBytes || (isTarget(id) && FUSED_ACTIVATIONS.includes(activation as 'linear')))) return
     const between: number[] = []
     const ends: number[] = []
     if (!follow(flow, id, isTarget, between, ends) || ends.length === 0) return
     const found = ends.map((end) => ranges.get(`${path}${nameOf(end)}`)!)
-    const range = { low: Math.min(...found.map(({ low }) => low)), high: Math.max(...found.map(({ high }) => high)) }
+    const seen = { low: Math.min(...found.map(({ low }) => low)), high: Math.max(...found.map(({ high }) => high)) }
+    if (ofBytes && (seen.low < 0 || seen.high > ofBytes.high * (1 + 1e-6))) return
+    const range = ofBytes ?? seen
     note(id, { output: range })
     for (const end of ends) note(end, { input: range })
     for (const move of between) note(move, { moves: true })

@@ -82,6 +82,33 @@ test('values stay uint8 from a convolution to the dense layers', async () => {
   assert.equal(facts[1]!.output, facts[4]!.input)
 })
 
+test('images of bytes that are scaled go into the first layer as they are', async () => {
+  setSeed(6)
+  const bytes = Uint8Array.from({ length: 6 * 64 }, (_, i) => (i * 37) % 256)
+  const images = tensor(bytes, { shape: [6, 8, 8, 1] })
+  const build = (offset: number): AnyModel =>
+    sequential([
+      layers.rescaling({ scale: 1 / 255, offset, inputShape: [8, 8, 1] }),
+      layers.conv2d({ filters: 5, kernelSize: 3, activation: 'relu' }),
+      layers.flatten(),
+      layers.dense({ units: 3 }),
+    ]) as AnyModel
+  const wide = build(0)
+  const small = await quantize(wide, { data: images })
+  const [scaled, convolution] = small.layers as unknown as [{ className: string }, { config: { input: object; takesBytes: boolean } }]
+  assert.is(scaled.className, 'QuantizedRescaling')
+  assert.is(convolution.config.takesBytes, true)
+  assert.equal(convolution.config.input, { scale: Math.fround(1 / 255), zeroPoint: 0 })
+  const ofBytes = await predicted(small, images)
+  assert.equal(await (await predicted(small, images.cast('float32'))).array(), await ofBytes.array(), 'floats that are bytes')
+  assert.ok((await difference(ofBytes, await predicted(wide, images))) < 0.03)
+  await small.save(`${folder}/scaled`)
+  assert.equal(await (await predicted((await loadModel(`${folder}/scaled`)) as AnyModel, images)).array(), await ofBytes.array())
+  // values around 0 are no bytes
+  const shifted = await quantize(build(-0.5), { data: images })
+  assert.is(shifted.layers[0]!.className, 'Rescaling')
+})
+
 test('a dense layer is the sum of its rounded numbers', async () => {
   setSeed(5)
   const one = sequential([layers.dense({ units: 3, inputShape: [7], biasInitializer: 'ones' })])
