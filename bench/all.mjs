@@ -20,6 +20,8 @@ const programs = [
   ['attention.mjs'],
   ['recurrent.mjs'],
   ['gpt2.mjs'],
+  ['compress.mjs'],
+  ['learn.mjs'],
   ['threads.mjs'],
   ['overhead.mjs'],
   ['loop.mjs'],
