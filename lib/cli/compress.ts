@@ -1,4 +1,5 @@
 // weftjs compress: a smaller model of a saved one, and what that cost.
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { WeftError } from '../core/error.js'
 import type { CompressData } from '../compress/data.js'
@@ -53,6 +54,8 @@ export async function run(args: string[]): Promise<number> {
   const [from, to] = positionals
   if (from === undefined || to === undefined || positionals.length > 2)
     throw new UsageError(`compress takes a model and a place to write to, got ${positionals.length}`)
+  if (path.resolve(from) === path.resolve(to))
+    throw new UsageError(`compress: ${to} is the model itself, which would be lost; name another place`)
   if (values.quantize === undefined && values.prune === undefined) throw new UsageError('compress takes --quantize, --prune or both')
   if (values.quantize === undefined && (values.method ?? values['group-size'] ?? values.skip) !== undefined)
     throw new UsageError('--method, --group-size and --skip go with --quantize')

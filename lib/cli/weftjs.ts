@@ -49,6 +49,10 @@ async function main(args: string[]): Promise<number> {
     console.error(overview())
     return 2
   }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    console.log(`Usage: weftjs ${command.usage}\n  ${command.summary}`)
+    return 0
+  }
   try {
     return await command.run(rest)
   } catch (error) {

@@ -2,8 +2,7 @@
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { type AnyModel, Model } from '../model/model.js'
-import type { StreamSource } from '../model/feed.js'
-import { isStream } from '../model/feed.js'
+import { isStream, type ModelData, type StreamSource } from '../model/feed.js'
 import { type CompressData, partsOf } from './data.js'
 import { isFlow } from './fold.js'
 import { type PruneOptions, prune } from './prune.js'
@@ -18,8 +17,8 @@ export interface CompressOptions {
   prune?: number | PruneOptions
   /** Inputs x, { x, y } or batches: to find ranges of activations on, to fine-tune on after pruning, and to measure. */
   data?: CompressData
-  /** { x, y } or batches to measure accuracy on. Default: `data`, where it has labels. */
-  validationData?: CompressData
+  /** { x, y }, [x, y] or batches to measure accuracy on. Default: `data`, where it has labels. */
+  validationData?: CompressData | readonly [ModelData, ModelData]
   /** Epochs of fine-tuning after pruning, where there are labels and the model is compiled. Default 1. */
   epochs?: number
   /** Rows per step of fine-tuning and measuring. Default 32. */
@@ -65,6 +64,19 @@ function quantizeOptions(given: CompressOptions['quantize'], model: AnyModel, da
 
 const hasLabels = (data: CompressData | undefined): boolean => data !== undefined && (isStream(data) || partsOf(data).y !== undefined)
 
+const noEpochs = (): WeftError =>
+  new WeftError(
+    'ERR_ARGUMENT',
+    'compress: epochs are those of fine-tuning after pruning, which needs prune, data with labels and a compiled model',
+  )
+
+/** Data with labels, also as the pair that fit() takes. */
+function labelled(given: NonNullable<CompressOptions['validationData']>): CompressData {
+  const data = Array.isArray(given) && given.length === 2 ? { x: given[0] as ModelData, y: given[1] as ModelData } : (given as CompressData)
+  if (hasLabels(data)) return data
+  throw new WeftError('ERR_ARGUMENT', 'compress: validationData has no labels', { hint: 'Write { x, y }, or [x, y]' })
+}
+
 async function pruned(model: AnyModel, given: number | PruneOptions, options: CompressOptions): Promise<AnyModel> {
   if (typeof given !== 'number' && (typeof given !== 'object' || given === null))
     throw new WeftError('ERR_ARGUMENT', `compress: prune must be a share or the options of prune(), got ${show(given)}`)
@@ -73,6 +85,7 @@ async function pruned(model: AnyModel, given: number | PruneOptions, options: Co
   const tuned = hasLabels(data) && model.isCompiled && epochs > 0
   if (!tuned && (settings.schedule === 'polynomial' || (settings.begin ?? 0) > 0))
     throw new WeftError('ERR_ARGUMENT', 'compress: a schedule of pruning needs a compiled model, data with labels and epochs to train')
+  if (!tuned && options.epochs !== undefined && options.epochs > 0) throw noEpochs()
   const copy = copyOf('compress', model)
   const pruning = prune(copy, settings)
   if (pruning.model !== copy) copy.dispose()
@@ -98,11 +111,13 @@ async function pruned(model: AnyModel, given: number | PruneOptions, options: Co
 export async function compress<M extends AnyModel>(model: M, options: CompressOptions = {}): Promise<Compressed<M>> {
   checkCall('compress(net, options)', arguments, OPTIONS)
   checkModel('compress', model)
-  const { data, validationData = hasLabels(data) ? data : undefined, batchSize = 32 } = options
+  const { data, batchSize = 32 } = options
+  const validationData = options.validationData === undefined ? (hasLabels(data) ? data : undefined) : labelled(options.validationData)
   if (options.quantize === undefined && options.prune === undefined)
     throw new WeftError('ERR_ARGUMENT', 'compress: there is nothing to do', {
       hint: "Write compress(net, { quantize: 'int8', prune: 0.5, data })",
     })
+  if (options.prune === undefined && options.epochs !== undefined) throw noEpochs()
   // refused before anything is trained
   const wanted = quantizeOptions(options.quantize, model, data)
   const sparse = options.prune === undefined ? model : await pruned(model, options.prune, options)

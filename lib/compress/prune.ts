@@ -61,6 +61,9 @@ export class Pruning extends Callback {
   private step = 0
   private done = 0
   private released = false
+  /** A training with this callback has begun. */
+  private begun = false
+  private readonly trained: number
 
   /** @internal */
   constructor(model: AnyModel, targets: readonly Target[], options: Pruning['options']) {
@@ -68,10 +71,13 @@ export class Pruning extends Callback {
     this.model = model
     this.targets = targets
     this.options = options
+    this.trained = model.epochsTrained
   }
 
   /** Share of the pruned matrices' values that is 0 by now. With 'channels': share of the weights that is gone. */
   get sparsity(): number {
+    if (!this.begun && this.options.schedule === 'polynomial' && this.model.epochsTrained > this.trained)
+      warnOnce('WEFT_PRUNE', `prune: ${this.model.name} was trained without its callback. Write fit(x, y, { callbacks: [pruning] })`, this)
     return this.done
   }
 
@@ -124,6 +130,12 @@ export class Pruning extends Callback {
   }
 
   override onTrainBegin(): void {
+    this.begun = true
+    const { weights } = this.model
+    if (!this.targets.every(({ weight }) => weights.includes(weight)))
+      throw new WeftError('ERR_ARGUMENT', `prune: this callback prunes another model than ${this.model.name}`, {
+        hint: 'Write await pruning.model.fit(x, y, { callbacks: [pruning] })',
+      })
     for (const { weight, mask } of this.targets) mask.moveTo(weight.device)
   }
 

@@ -159,8 +159,8 @@ async function quantizeModel(model: AnyModel, options: QuantizeOptions): Promise
  * On a tensor it is the operation: quantize(x, { scale, zeroPoint, axis, dtype }), see quantizeTensor in
  * docs/operations.md.
  */
-export function quantize<M extends AnyModel>(model: M, options?: QuantizeOptions): Promise<M>
 export function quantize(x: TensorLike, options: QuantizeTensorOptions): Tensor
+export function quantize<M extends AnyModel>(model: M, options?: QuantizeOptions): Promise<M>
 export function quantize(subject: unknown, options: unknown = {}): unknown {
   if (!(subject instanceof Model)) {
     if (subject instanceof Tensor || Array.isArray(subject) || ArrayBuffer.isView(subject) || typeof subject === 'number')

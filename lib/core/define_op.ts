@@ -7,7 +7,7 @@ import { WeftError } from './error.js'
 import { currentTrace } from './graph.js'
 import { type Attrs, type AttrValue, type Call, type Op, ops, registerOp } from './op.js'
 import { checkCall, checkOptions, type OptionTable, show } from './options.js'
-import { type DType, DTYPES, isFloat, type Spec } from './spec.js'
+import { type DType, DTYPES, type Spec } from './spec.js'
 import { Tensor } from './tensor.js'
 
 export interface OpDefinition<A extends Attrs = Attrs> {
@@ -20,8 +20,8 @@ export interface OpDefinition<A extends Attrs = Attrs> {
   /** Gradients of the inputs from those of the outputs. Without it, that of `forward`. */
   grad?: (g: Tensor[], call: { inputs: Tensor[]; outputs: Tensor[]; attrs: A }) => (Tensor | undefined)[]
   /**
-   * Float dtypes that the C++ kernel computes; inputs of another one are refused, because the kernel would misread
-   * their memory. Default ['float32'].
+   * dtypes that the C++ kernel takes; inputs of another one are refused, because the kernel would misread their memory.
+   * Default ['float32'].
    */
   dtypes?: readonly DType[]
 }
@@ -116,10 +116,10 @@ function checkedSpec(name: string, spec: unknown): Spec {
   return { shape, dtype }
 }
 
-/** ERR_DTYPE for floats that a kernel does not say it computes: it would read memory of another element size. */
+/** ERR_DTYPE for what a kernel does not say it takes: it would read memory of another element size. */
 function checkComputed(name: string, dtype: DType, dtypes: readonly DType[]): void {
-  if (!isFloat(dtype) || dtypes.includes(dtype)) return
-  throw new WeftError('ERR_DTYPE', `${name}: its kernel computes ${dtypes.join(', ')}, not ${dtype}`, {
+  if (dtypes.includes(dtype)) return
+  throw new WeftError('ERR_DTYPE', `${name}: its kernel takes ${dtypes.join(', ')}, not ${dtype}`, {
     op: name,
     hint: `Where the kernel reads ${dtype} too, say so: defineOp({ name, shape, dtypes: [${[...dtypes, dtype].map((d) => `'${d}'`).join(', ')}] })`,
   })

@@ -96,12 +96,12 @@ export function hostValues(values: unknown): HostValues {
   const flat: (number | boolean | bigint)[] = []
   let booleans = 0
   const dtypes = new Set<DType>()
-  const read = (item: unknown, axis: number, path: () => string, first: unknown): void => {
+  const read = (item: unknown, axis: number, path: () => string): void => {
     const list = Array.isArray(item) || isTypedArray(item)
     if (list !== axis < shape.length || (list && item.length !== shape[axis])) {
       throw new WeftError(
         'ERR_SHAPE',
-        `tensor: nested arrays are ragged: values${path().replace(/\d+\]$/, '0]')} has shape [${shapeOf(first)}], values${path()} has [${shapeOf(item)}]`,
+        `tensor: nested arrays are ragged: values${'[0]'.repeat(axis)} has shape [${shape.slice(axis)}], values${path()} has [${shapeOf(item)}]`,
       )
     }
     if (isTypedArray(item)) {
@@ -109,7 +109,7 @@ export function hostValues(values: unknown): HostValues {
       checkAttached(item)
       for (let i = 0; i < item.length; i++) flat.push(item[i]!)
     } else if (list) {
-      for (let i = 0; i < item.length; i++) read(item[i], axis + 1, () => `${path()}[${i}]`, item[0])
+      for (let i = 0; i < item.length; i++) read(item[i], axis + 1, () => `${path()}[${i}]`)
     } else if (typeof item === 'number') {
       dtypes.add('float32')
       flat.push(item)
@@ -118,7 +118,7 @@ export function hostValues(values: unknown): HostValues {
       flat.push(item)
     } else throw new WeftError('ERR_ARGUMENT', `tensor: values must be numbers or booleans, got ${show(item)}`)
   }
-  read(values, 0, () => '', values)
+  read(values, 0, () => '')
   const [only] = dtypes
   const dtype = flat.length > 0 && booleans === flat.length ? 'bool' : dtypes.size === 1 && booleans === 0 ? only! : 'float32'
   return { flat, shape, dtype }

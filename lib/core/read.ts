@@ -58,7 +58,8 @@ function describe(t: Tensor): string {
   if (t.recording !== undefined) return `${facts} (traced)`
   if (t.isDisposed) return `${facts} (disposed)`
   if (t.size === 0) return `${facts} (empty)`
-  if (bytesOf(t.dtype) === 2 || t.buffer!.fault || native.status[0]! < t.buffer!.ticket || !t.buffer!.visible) return facts
+  if (bytesOf(t.dtype) === 2 || t.buffer!.fault || !t.buffer!.visible) return facts
+  if (native.status[0]! < t.buffer!.ticket) return `${facts} (not computed yet)`
   const bytes = t.buffer!.viewNow()
   return beside(
     facts,
@@ -152,6 +153,9 @@ define(Tensor.prototype, {
   print,
   to,
   [inspect.custom](this: Tensor): string {
+    return describe(this)
+  },
+  toString(this: Tensor): string {
     return describe(this)
   },
   // t + 1 would be '[object Object]1', and t > 1 false, without a word

@@ -21,7 +21,13 @@ const own: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   stack: (x, others: Tensor | readonly Tensor[], axis = 0) => weft.stack([x, ...[others].flat()], axis),
   concat: (x, others: Tensor | readonly Tensor[], axis = 0) => weft.concat([x, ...[others].flat()], axis),
   bytes: (x) => x.dataSync().buffer,
+  // at once, as there; Weft's own waits for the device
+  print: (x) => {
+    x.dataSync()
+    console.log(String(x))
+  },
 }
+
 /** Methods that only TensorFlow.js has, by their functions. */
 const named = {
   acos: ops.acos,

@@ -74,9 +74,12 @@ test('weftjs compress writes the smaller model and prints the report', async () 
     [from, to, '--prune', 'half'],
     [from, to, '--prune', '0.5', '--skip', 'dense'],
     [from, to, '--quantise', 'int8'],
+    [from, `${from}/`, '--quantize', 'int8'],
   ])
     assert.is(command(...wrong).status, 2, wrong.join(' '))
   assert.is(command(from, to, '--quantize', 'int2').status, 1)
+  assert.is(command(from, to, '--quantize', 'int8', '--epochs', '2').status, 1)
+  assert.match(command('--help').stdout, /^Usage: weftjs compress <model> <out>/)
 })
 
 testWith(hasFashionMnist, "Debian's dataset-fashion-mnist", 'Fashion-MNIST: int8 and 80 % pruning cost what they may', async () => {

@@ -1,7 +1,8 @@
 // Training of smaller models: pruning, distillation, and training for few bits.
+import { once } from 'node:events'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { distill, prune, quantize, quantizeAware } from '../../lib/compress/index.js'
+import { compress, distill, prune, quantize, quantizeAware } from '../../lib/compress/index.js'
 import { magnitudeMasks, withoutSmallest } from '../../lib/compress/masks.js'
 import {
   callbacks,
@@ -21,7 +22,7 @@ import {
 import { gradients } from '../../lib/core/grad.js'
 import { fakeInputs, fakeKernel } from '../../lib/compress/aware_layers.js'
 import type { AnyModel } from '../../lib/model/model.js'
-import { codeOf, rejects } from '../expect.js'
+import { codeOf, rejection, rejects } from '../expect.js'
 import { convolutional, difference, digits, network, scratch } from './models.js'
 
 const folder = scratch()
@@ -319,6 +320,28 @@ test('training for few bits is at least as good as rounding afterwards, and is w
     codeOf(() => quantizeAware(net, { skip: ['nobody'] })),
     'ERR_ARGUMENT',
   )
+})
+
+test('a schedule without its callback is not silent, and a callback of another model is refused', async () => {
+  const { net, x, y } = await convolutional(1)
+  const other = (await convolutional(1)).net
+  const pruning = prune(net, { sparsity: 0.5, schedule: 'polynomial', begin: 1, end: 2, frequency: 1 })
+  assert.match((await rejection(other.fit(x, y, { verbose: 0, callbacks: [pruning] }))).message, /prunes another model than/)
+  await net.fit(x, y, { epochs: 1, verbose: 0 })
+  const warned = once(process, 'warning') as Promise<[Error & { code?: string }]>
+  const fresh = prune(other, { sparsity: 0.5, schedule: 'polynomial', begin: 1, end: 2, frequency: 1 })
+  await other.fit(x, y, { epochs: 1, verbose: 0 })
+  assert.is(fresh.sparsity, 0)
+  assert.is((await warned)[0].code, 'WEFT_PRUNE')
+})
+
+test('data to measure on may be a pair, and must have labels; epochs need something to train', async () => {
+  const { net, x, y } = await convolutional(1)
+  const { report } = await compress(net, { prune: 0.5, data: x, validationData: [x, y] })
+  assert.type(report.after.figures?.['accuracy'], 'number')
+  assert.match((await rejection(compress(net, { prune: 0.5, validationData: x }))).message, /has no labels/)
+  assert.match((await rejection(compress(net, { quantize: 'float16', epochs: 2 }))).message, /epochs are those of fine-tuning/)
+  assert.match((await rejection(compress(net, { prune: 0.5, epochs: 2 }))).message, /epochs are those of fine-tuning/)
 })
 
 test.run()

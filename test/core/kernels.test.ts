@@ -64,6 +64,12 @@ testWith(hasCompiler, 'a C++ compiler', 'a kernel of a user: eager, traced and d
   assert.equal(await values(scale([x], { by: 3 }) as Tensor), [3, 6, 9])
   assert.equal(await values(jit((t: Tensor) => (scale([t.add(1)], { by: 2 }) as Tensor).sum())(x)), [18])
   assert.equal(await values(grad((t: Tensor) => (scale([t], { by: 5 }) as Tensor).sum())(x)), [5, 5, 5])
+  for (const dtype of ['int32', 'uint8', 'bool', 'float64'] as const)
+    assert.is(
+      codeOf(() => scale([tensor([1, 2], { dtype })], { by: 3 })),
+      'ERR_DTYPE',
+      dtype,
+    )
   // an attribute the kernel does not read is a mistake on one of the two sides
   assert.is(
     codeOf(() => scale([x], { by: 3, extra: 1 } as { by: number })),

@@ -72,6 +72,13 @@ test('a long row is broken into lines, those inside objects are indented', async
   assert.is(inspect({ held }), '{\n  held: Tensor float32 [2,1] cpu\n  [[1],\n   [2]]\n}')
 })
 
+test('a tensor has its text by toString() too, also before it is computed', async () => {
+  const t = tensor([1, 2]).add(1)
+  assert.match(t.toString(), /^Tensor float32 \[2\] cpu (\(not computed yet\)|\[2, 3\])$/)
+  await t.data()
+  assert.is(t.toString(), 'Tensor float32 [2] cpu [2, 3]')
+})
+
 test('models show their summary, which fits 80 columns and names operations', () => {
   const x = input({ shape: [4], name: 'measurements_of_the_flowers' })
   const h = layers.dense({ units: 3, name: 'a_layer_of_a_rather_long_name_for_a_table' }).apply(x)

@@ -274,6 +274,7 @@ test('every method of an operation is a free function too', async () => {
     'arraySync',
     'item',
     'print',
+    'toString',
     'dispose',
     'held',
     'size',

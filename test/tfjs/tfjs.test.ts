@@ -117,6 +117,19 @@ test('gradients, and one step by gradients of named variables', () => {
   assert.match(failure(() => optimizer.minimize(() => other.square())).message, /state of other variables/)
 })
 
+test('print is done when it returns', () => {
+  const { log } = console
+  const lines: string[] = []
+  console.log = (line: string) => void lines.push(line)
+  try {
+    tf.tensor1d([1]).add(1).print()
+    lines.push('after')
+  } finally {
+    console.log = log
+  }
+  assert.equal(lines, ['Tensor float32 [1] cpu [2]', 'after'])
+})
+
 test('tidy frees what keep does not hold, and dispose what it is given', () => {
   const before = tf.memory().numTensors
   let kept: tf.Tensor | undefined
