@@ -9,6 +9,13 @@ import { reshape } from '../ops/index.js'
 export type DataType = 'float32' | 'int32' | 'bool'
 export type Values = NestedValues | TypedArray
 
+/** TensorFlow.js' names of tensors by rank; the compiler does not tell them apart. */
+export type Rank0 = Tensor
+export type Rank1 = Tensor
+export type Rank2 = Tensor
+export type Rank3 = Tensor
+export type Rank4 = Tensor
+
 const DTYPES: readonly DataType[] = ['float32', 'int32', 'bool']
 
 /** The dtype as given, or the default. ERR_DTYPE for those of TensorFlow.js that are not numbers. */

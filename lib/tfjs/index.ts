@@ -1,5 +1,7 @@
 // The entry 'weftjs/tfjs': the names of TensorFlow.js on Weft, so that a program moves by changing an import.
 import './methods.js'
+// what reads tensors is methods alone: without this line their types would not be among those of the package
+import '../core/read.js'
 
 export { Tensor, Variable } from '../core/tensor.js'
 export { tidy } from '../core/tidy.js'
@@ -98,3 +100,7 @@ export * as regularizers from '../regularizers.js'
 export * as train from './train.js'
 export { Reduction } from './losses.js'
 export type { DataType } from './dtypes.js'
+export { SequentialModel as Sequential } from './models.js'
+export type { History } from '../model/history.js'
+export type { Logs } from '../model/step.js'
+export type { Rank0 as Scalar, Rank1 as Tensor1D, Rank2 as Tensor2D, Rank3 as Tensor3D, Rank4 as Tensor4D } from './dtypes.js'

@@ -1,13 +1,15 @@
 // Methods of TensorFlow.js' tensors. Methods that Weft has under the same name take both forms of arguments, so that
 // code written for Weft goes on working beside.
-import { Tensor } from '../core/tensor.js'
+import { Tensor, type Variable } from '../core/tensor.js'
 import type { Shape } from '../core/spec.js'
 import * as weft from '../ops/index.js'
 import { type DataType, dtypeOf } from './dtypes.js'
+import { variable } from './create.js'
 import * as ops from './ops.js'
 
 const own: Record<string, (x: Tensor, ...args: never[]) => unknown> = {
   clone: (x) => weft.identity(x),
+  variable: (x, trainable?: boolean, name?: string, dtype?: DataType) => variable(x, trainable, name, dtype),
   asScalar: (x) => weft.reshape(x, []),
   as1D: (x) => weft.reshape(x, [x.size]),
   as2D: (x, rows: number, columns: number) => weft.reshape(x, [rows, columns]),
@@ -96,6 +98,8 @@ declare module '../core/tensor.js' {
   interface Tensor {
     /** A copy. */
     clone(): Tensor
+    /** A variable with a copy of the values. */
+    variable(trainable?: boolean, name?: string, dtype?: DataType): Variable
     asScalar(): Tensor
     as1D(): Tensor
     as2D(rows: number, columns: number): Tensor

@@ -3,16 +3,24 @@ import { WeftError } from '../core/error.js'
 
 /** What to write instead, by name. */
 const INSTEAD = {
+  buffer: 'Fill a Float32Array and write tf.tensor(values, shape)',
   browser: 'Images are read by a package such as sharp: tf.tensor3d(pixels, [height, width, 3])',
   complex: 'There are no complex tensors',
   customGrad: "Write defineOp({ name, forward, gradient }) of 'weftjs'",
+  env: 'There are no flags; settings are environment variables, see docs/install.md',
   fused: 'Neighbouring operations are joined by themselves',
   image: "Write layers.resizing({ height, width }) of 'weftjs'",
+  io: "Files are named by URLs: model.save('file://folder'), tf.loadLayersModel('file://folder/model.json')",
   linalg: 'Write the decomposition with a package such as ml-matrix',
   loadGraphModel: "Convert the model to ONNX and write importOnnx(file) of 'weftjs'",
+  math: 'The functions are those of tf itself; confusion matrices are in weftjs/learn',
+  models: "Write tf.loadLayersModel(), or loadModel() of 'weftjs'",
   multinomial: 'Write tf.randomUniform() and compare with cumsum() of the probabilities',
+  node: "Write callbacks.tensorBoard() of 'weftjs'; images are read by a package such as sharp",
+  profile: "Write profile() of 'weftjs'",
   registerBackend: 'There is one backend',
   registerOp: "Write defineOp() of 'weftjs'",
+  serialization: 'A class of your own extends layers.Layer; see docs/saving.md for how it is saved',
   signal: 'There are no Fourier transforms under this name',
   sparse: 'There are no sparse tensors',
   spectral: 'There are no Fourier transforms under this name',
@@ -42,3 +50,11 @@ export const signal: ReturnType<typeof missing> = missing('signal')
 export const sparse: ReturnType<typeof missing> = missing('sparse')
 export const spectral: ReturnType<typeof missing> = missing('spectral')
 export const string: ReturnType<typeof missing> = missing('string')
+export const buffer: ReturnType<typeof missing> = missing('buffer')
+export const env: ReturnType<typeof missing> = missing('env')
+export const io: ReturnType<typeof missing> = missing('io')
+export const math: ReturnType<typeof missing> = missing('math')
+export const models: ReturnType<typeof missing> = missing('models')
+export const node: ReturnType<typeof missing> = missing('node')
+export const profile: ReturnType<typeof missing> = missing('profile')
+export const serialization: ReturnType<typeof missing> = missing('serialization')

@@ -113,7 +113,7 @@ test('gradients, and one step by gradients of named variables', () => {
   assert.match(failure(() => optimizer.applyGradients({ nobody: found.value })).message, /'nobody'/)
   assert.match(failure(() => optimizer.minimize(() => w)).message, /must return a scalar, got shape \[2\]/)
   assert.match(failure(() => optimizer.minimize(() => tf.scalar(1))).message, /reads no trainable variable/)
-  const other = tf.variable(tf.scalar(1))
+  const other = tf.scalar(1).variable()
   assert.match(failure(() => optimizer.minimize(() => other.square())).message, /state of other variables/)
 })
 
