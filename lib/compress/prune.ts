@@ -3,6 +3,7 @@ import { Callback } from '../callbacks/callback.js'
 import { WeftError } from '../core/error.js'
 import { withDevice } from '../core/device.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
+import { shownAs } from '../core/shown.js'
 import { tensor } from '../core/create.js'
 import type { Variable } from '../core/tensor.js'
 import { warnOnce } from '../core/warnings.js'
@@ -214,6 +215,7 @@ export class Pruning extends Callback {
     })
   }
 }
+shownAs<Pruning>(Pruning.prototype, (one) => `Pruning of ${one.model.name}: ${(100 * one.sparsity).toFixed(1)} % zeros`)
 
 /** The constraints that weights had before they were pruned. */
 const previous = new WeakMap<Variable, NonNullable<ReturnType<typeof constraintOf>>>()

@@ -8,6 +8,7 @@ import { add, cast, mul, sub } from '../ops/index.js'
 import { Tensor } from '../core/tensor.js'
 import { isTypedArray } from '../core/checks.js'
 import { checkDepth } from '../core/tree.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { keepGap } from './gaps.js'
 import { columnsOf, type Line, linesFrom, listOf } from './scaler_lines.js'
 import { checkAttached, checkShaped, isShaped, type ShapedArray } from './host.js'
@@ -50,6 +51,9 @@ export abstract class Scaler {
   /** The name of its factory. */
   get kind(): string {
     return this.what
+  }
+  get isFitted(): boolean {
+    return this.lines !== undefined
   }
 
   /** Takes the statistics of the values, which should be those of the training part alone. Resolves with the scaler. */
@@ -149,6 +153,7 @@ export abstract class Scaler {
     })
   }
 }
+shownAs<Scaler>(Scaler.prototype as Scaler, (one) => `${one.kind}${settingsText(one.getParams())}${one.isFitted ? '' : ', not fitted'}`)
 
 /** Values row-major on the host, and the number of features. */
 async function rowsOf(what: string, values: Scalable): Promise<{ data: ArrayLike<number>; features: number }> {

@@ -3,6 +3,7 @@
 import { WeftError } from '../core/error.js'
 import { checkOptions, type OptionTable, show } from '../core/options.js'
 import type { Place } from '../core/place.js'
+import { settingsText, shownAs } from '../core/shown.js'
 import { warnOnce } from '../core/warnings.js'
 import {
   type Label,
@@ -180,6 +181,11 @@ export abstract class Learner<O extends object, S extends State> {
     warnOnce(code, `${this.kind}: ${message}`, this)
   }
 }
+
+shownAs<Learner<object, State>>(
+  Learner.prototype as Learner<object, State>,
+  (one) => `${one.kind}${settingsText(one.getParams())}${one.isFitted ? '' : ', not fitted'}`,
+)
 
 /** A model that predicts numbers. `score` is R², the share of the variance of y that it explains. */
 export abstract class Regressor<O extends object, S extends State> extends Learner<O, S> {

@@ -1,4 +1,5 @@
 // Splits: the rows that scikit-learn gives, also for its seeds.
+import { inspect } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { datasets, layers, type Model, optimizers, sequential, setSeed, tensor } from '../../lib/index.js'
@@ -231,6 +232,26 @@ test('a search over networks: width and epochs', async () => {
   assert.equal(epochs.cvResults.resources, [3, 3, 3, 9])
   const sent = learn.gridSearch(network, { units: [1, 8] }, { workers: 2 })
   await rejects('ERR_ARGUMENT', /cannot be sent to worker threads: .*NetworkClassifier/, sent.fit(x, names))
+})
+
+test('models, pipelines and searches show what they are', async () => {
+  const { gridSearch, pipeline, standardScaler, svc } = learn
+  const steps = pipeline(standardScaler(), svc({ C: 2 }))
+  assert.is(String(steps), 'pipeline of standardScaler, svc')
+  assert.is(inspect(standardScaler()), 'standardScaler, not fitted')
+  assert.match(inspect(svc({ C: 2 })), /^svc \{ .*C: 2.* \}, not fitted$/)
+  const search = gridSearch(steps, { svc__C: [1, 2] }, { cv: 3 })
+  assert.is(inspect(search), 'gridSearch of pipeline, not fitted')
+  const x = [
+    [1, 2],
+    [2, 3],
+    [3, 1],
+    [9, 8],
+    [8, 9],
+    [9, 9],
+  ]
+  await search.fit(x, [0, 0, 0, 1, 1, 1])
+  assert.is(inspect(search), 'gridSearch of pipeline: best score 1 { svc__C: 1 }')
 })
 
 test.run()

@@ -1,6 +1,7 @@
 // pipeline: steps that change X, and a model last. Each step learns from the training part alone, so nothing leaks from
 // what the pipeline is tested on.
 import { WeftError } from '../../core/error.js'
+import { shownAs } from '../../core/shown.js'
 import { show } from '../../core/options.js'
 import type { Place } from '../../core/place.js'
 import type { FitOptions, Stored } from '../estimator.js'
@@ -156,6 +157,7 @@ export class Pipeline {
     return now
   }
 }
+shownAs<Pipeline>(Pipeline.prototype, (one) => `pipeline of ${one.steps.map(([name]) => name).join(', ')}`)
 
 const unfitted = (method: string): WeftError =>
   new WeftError('ERR_STATE', `pipeline: ${method} before it was fitted`, { hint: 'Write await pipeline.fit(X, y) first' })

@@ -3,6 +3,7 @@
 import { integer } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
+import { settingsText, shownAs } from '../../core/shown.js'
 import type { Label, LabelsLike } from '../matrix.js'
 import { scorerOf } from '../metrics/scorers.js'
 import type { PipelineInput } from '../preprocessing/pipeline.js'
@@ -87,6 +88,12 @@ export class Search {
     this.plan = plan
     this.options = options
     this.table = table
+  }
+
+  /** @internal */
+  text(): string {
+    const found = this.found === undefined ? ', not fitted' : `: best score ${this.bestScore}${settingsText(this.bestParams)}`
+    return `${this.kind} of ${String((this.model as { kind?: string }).kind)}${found}`
   }
 
   /** Scores every candidate on every split, and fits the best one on all rows. Resolves with the search. */
@@ -197,6 +204,7 @@ export class Search {
     throw new WeftError('ERR_STATE', `${this.kind}: ${name} needs the best model fitted`, { hint: 'Leave out refit: false' })
   }
 }
+shownAs<Search>(Search.prototype, (one) => one.text())
 
 const empty = (withTrain: boolean): SearchResults => ({
   params: [],
