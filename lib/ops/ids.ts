@@ -2,7 +2,6 @@
 import { WeftError } from '../core/error.js'
 import { isFloat } from '../core/spec.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
-import { clip } from './arithmetic.js'
 import { cast } from './cast.js'
 import { equal, where } from './compare.js'
 import { operand } from './operands.js'
@@ -16,9 +15,11 @@ const NO_ID = -(2 ** 31)
  */
 export function wholeNumbers(t: Tensor): Tensor {
   if (t.dtype === 'int32') return t
-  if (t.dtype === 'int64') return cast(clip(cast(t, 'float64'), NO_ID, -(NO_ID + 1)), 'int32')
   const ids = cast(t, 'int32')
-  return isFloat(t.dtype) ? where(equal(cast(ids, t.dtype), t), ids, NO_ID) : ids
+  if (t.dtype !== 'int64' && !isFloat(t.dtype)) return ids
+  // of int64, what has wrapped is 2³² away: farther than float32 rounds either of the two
+  const shown = isFloat(t.dtype) ? t.dtype : 'float32'
+  return where(equal(cast(ids, shown), cast(t, shown)), ids, NO_ID)
 }
 
 /** Indices as int32. ERR_DTYPE for a tensor of floats, ERR_ARGUMENT for a number that is not whole. */
