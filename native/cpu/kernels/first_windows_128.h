@@ -13,9 +13,9 @@ WEFT_INLINE bool pool_ordered(const Vec (&)[vectors], const Vec (&)[vectors], co
   return false;
 }
 
-struct Patch {
+struct PatchOf128 {
   float values[16];
-  WEFT_INLINE Patch(const float* from, int64_t row) {
+  WEFT_INLINE PatchOf128(const float* from, int64_t row) {
     for (int r = 0; r < 4; r++) std::memcpy(values + 4 * r, from + r * row, 4 * sizeof(float));
   }
   WEFT_INLINE Vec met(IVec lane, int r, int q) const {
@@ -24,6 +24,7 @@ struct Patch {
     return v;
   }
 };
+using Patch = PatchOf128;
 WEFT_INLINE IVec window_places(const uint8_t* p) { return IVec{p[0], p[1], p[2], p[3]}; }
 
 }  // namespace weft::cpu::WEFT_ISA

@@ -31,15 +31,16 @@ WEFT_INLINE bool pool_ordered(const Vec (&a)[vectors], const Vec (&b)[vectors], 
   }
 }
 
-struct Patch {
+struct PatchOf256 {
   __m256 pairs[3];  // of rows
-  WEFT_INLINE Patch(const float* from, int64_t row) {
+  WEFT_INLINE PatchOf256(const float* from, int64_t row) {
 #pragma GCC unroll 3
     for (int r = 0; r < 3; r++)
       pairs[r] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from + r * row)), _mm_loadu_ps(from + (r + 1) * row), 1);
   }
   WEFT_INLINE Vec met(IVec lane, int r, int q) const { return _mm256_permutevar8x32_ps(pairs[r], (__m256i)(lane + broadcast_integer(q))); }
 };
+using Patch = PatchOf256;
 WEFT_INLINE IVec window_places(const uint8_t* p) {
   return (IVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }

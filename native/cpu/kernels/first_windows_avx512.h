@@ -27,9 +27,9 @@ WEFT_INLINE bool pool_ordered(const Vec (&a)[vectors], const Vec (&b)[vectors], 
   return true;
 }
 
-struct Patch {
+struct PatchOf512 {
   __m512 values;
-  WEFT_INLINE Patch(const float* from, int64_t row) {
+  WEFT_INLINE PatchOf512(const float* from, int64_t row) {
     values = _mm512_castps128_ps512(_mm_loadu_ps(from));
     values = _mm512_insertf32x4(values, _mm_loadu_ps(from + row), 1);
     values = _mm512_insertf32x4(values, _mm_loadu_ps(from + 2 * row), 2);
@@ -39,6 +39,7 @@ struct Patch {
     return _mm512_permutexvar_ps((__m512i)(lane + broadcast_integer(4 * r + q)), values);
   }
 };
+using Patch = PatchOf512;
 WEFT_INLINE IVec window_places(const uint8_t* p) {
   return (IVec)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
