@@ -107,6 +107,9 @@ async function look(file: string): Promise<Place> {
   return { path: file, folder, names, json }
 }
 
+/** Endings of formats that nothing here writes. */
+const OTHERS = /\.(keras|h5|hdf5|pb|pbtxt|pt|pth|ckpt|tflite|bin|npz|npy|txt|json|zip)$/i
+
 /** The format to write: by its name, or by the ending of the file; a folder is a saved model of Weft. */
 export function formatToWrite(file: string, name: string | undefined): Format {
   if (name !== undefined) {
@@ -115,5 +118,10 @@ export function formatToWrite(file: string, name: string | undefined): Format {
     const known = FORMATS.filter(({ save }) => save).map((format) => format.name)
     throw new WeftError('ERR_ARGUMENT', `convert: '${name}' is not a format that is written; there are ${known.join(', ')}`)
   }
-  return FORMATS.find(({ ends }) => ends?.test(file)) ?? FORMATS[0]!
+  const found = FORMATS.find(({ ends }) => ends?.test(file))
+  if (found === undefined && OTHERS.test(file))
+    throw new WeftError('ERR_ARGUMENT', `convert: files such as ${path.basename(file)} are not written`, {
+      hint: 'Name a folder, or add --to weft for a folder of that name',
+    })
+  return found ?? FORMATS[0]!
 }

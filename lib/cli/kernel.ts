@@ -15,6 +15,16 @@ export const summary = 'writes a folder with an operation of your own whose kern
 const TEMPLATE = 'my_op'
 const source = path.join(import.meta.dirname, '..', '..', '..', 'native', 'kernel_template')
 
+/** Names that a function, a namespace member or a file of the folder cannot have. */
+const WORDS: ReadonlySet<string> = new Set(
+  (
+    'auto bench bool break build case catch char class const continue debugger default delete do double else enum eval export extends false ' +
+    'float for function goto if import in inline int interface let long namespace new null operator package private protected public ' +
+    'register return short signed sizeof static struct super switch template test this throw true try typedef typeof union unsigned using ' +
+    'var virtual void volatile while with yield await async of'
+  ).split(' '),
+)
+
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { dir: { type: 'string' } }, allowPositionals: true })
   const [action, name] = positionals
@@ -22,6 +32,7 @@ export async function run(args: string[]): Promise<number> {
   // the name is one of C++, of JavaScript, of a package and of files
   if (!/^[a-z][a-z0-9_]{0,63}$/.test(name))
     throw new WeftError('ERR_ARGUMENT', `kernel new: a name has small letters, digits and _, and begins with a letter; got ${show(name)}`)
+  if (WORDS.has(name)) throw new WeftError('ERR_ARGUMENT', `kernel new: '${name}' is a word of C++ or JavaScript, or a file of the folder`)
   const folder = path.resolve(values.dir ?? name)
   try {
     await makeFolder(folder)

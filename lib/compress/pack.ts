@@ -1,4 +1,5 @@
 // Packing: matrices rounded to groups of 8 or 4 bits, and kernels to int8 with a scale for each output.
+import { WeftError } from '../core/error.js'
 import type { Stored } from '../layers/stored_weights.js'
 
 /** Shares of a group's largest value that are tried as the end of its scale, for 4 bits. */
@@ -27,6 +28,7 @@ const clamp = (value: number, low: number, high: number): number => (value < low
 export function packed(values: Float32Array, stored: Stored): { kept: Int8Array | Uint8Array; scale: Float32Array } {
   const { type, k, n, groupSize, transposed } = stored
   const matrix = transposed ? turned(values, k, n) : values
+  checkFinite(matrix)
   const groups = Math.ceil(k / groupSize)
   const scale = new Float32Array(groups * n)
   const whole = new Int8Array(k * n)
@@ -82,6 +84,15 @@ function inHalves(whole: Int8Array, k: number, n: number): Uint8Array {
   return bytes
 }
 
+/** ERR_DATA for weights that no scale holds. */
+export function checkFinite(weights: Float32Array): void {
+  const bad = weights.find((value) => !Number.isFinite(value))
+  if (bad !== undefined)
+    throw new WeftError('ERR_DATA', `quantize: a weight is ${bad}`, {
+      hint: 'Train with a smaller learning rate, or callbacks.terminateOnNan()',
+    })
+}
+
 /**
  * A kernel [..., n] as int8 with a scale for each output, or one for all. `bits` 2 to 8: values up to 2^(bits-1) - 1.
  */
@@ -90,6 +101,7 @@ export function packedKernel(
   n: number,
   { bits, perChannel }: { readonly bits: number; readonly perChannel: boolean },
 ): { kept: Int8Array; scale: Float32Array } {
+  checkFinite(kernel)
   const most = 2 ** (bits - 1) - 1
   const rows = kernel.length / n
   const scale = new Float32Array(perChannel ? n : 1)

@@ -5,7 +5,7 @@ import { type OptionTable, show } from '../core/options.js'
 import { type LayerFactory, layer, type NoOptions } from './declare.js'
 import { WeftError } from '../core/error.js'
 import { cast, reshape } from '../ops/index.js'
-import type { Tensor } from '../core/tensor.js'
+import { Tensor } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { Layer, type LayerOptions } from './layer.js'
 
@@ -80,6 +80,11 @@ export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exac
 
 /** The data in the shape a model takes them; see fitShape. The mask stays. */
 export function fitInput(x: Tensor, sample: DynamicShape, layer: string, exact = true): Tensor {
+  if (!(x instanceof Tensor))
+    throw new WeftError('ERR_ARGUMENT', `layer '${layer}': the model has one input, got ${show(x)}`, {
+      layer,
+      hint: 'Pass one Tensor or array, not a list or record of them',
+    })
   const shape = fitShape(x.shape, sample, layer, exact)
   if (shape.length === x.rank) return x
   const fitted = reshape(x, shape)

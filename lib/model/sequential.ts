@@ -110,6 +110,8 @@ export class Sequential extends ComposedModel<SequentialOptions> {
 
   override build(inputShape: DynamicShape): void {
     if (this.list.length === 0) throw this.error('ERR_STATE', 'the model has no layers', [], 'Add some with add()')
+    if (!Array.isArray(inputShape) || inputShape.some(Array.isArray))
+      throw this.error('ERR_ARGUMENT', 'the model has one input, got several', [], 'Pass one Tensor or array, not a list or record of them')
     if (!this.exact) this.sample = inputShape.slice(1)
     let spec = this.inputSpecOf()
     this.specs.length = 0

@@ -96,8 +96,11 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
     const source = operand('split', x)
     const along = axisOf('split', axis, source.rank)
     const n = source.shape[along]!
-    const sizes =
-      typeof parts === 'number' ? new Array<number>(integerOf('split', 'the number of parts', parts, 1)).fill(n / parts) : [...parts]
+    if (typeof parts !== 'number' && !Array.isArray(parts))
+      throw new WeftError('ERR_ARGUMENT', `split: parts is a number or a list of extents, got ${show(parts)}`, { op: 'split' })
+    const count = typeof parts === 'number' ? integerOf('split', 'the number of parts', parts, 1) : 0
+    // more parts than there is to share are refused below, and not listed
+    const sizes = typeof parts === 'number' ? new Array<number>(Math.min(count, n + 1)).fill(n / count) : [...parts]
     const known = sizes.reduce((total, size) => total + (size === -1 ? 0 : size), 0)
     const free = sizes.indexOf(-1)
     if (free >= 0 && free === sizes.lastIndexOf(-1)) sizes[free] = n - known

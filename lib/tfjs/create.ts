@@ -52,6 +52,7 @@ export function eye(numRows: number, numColumns?: number, batchShape: Shape = []
 /** start, start + step, ... up to and without stop; downwards where stop is below start. */
 export function range(start: number, stop: number, step: number = start <= stop ? 1 : -1, dtype?: DataType): Tensor {
   if (step === 0 || !Number.isFinite(step)) throw new WeftError('ERR_ARGUMENT', `range: step cannot be ${step}`)
+  checkCount('range', (stop - start) / step)
   return make(
     'range',
     Float32Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step),
@@ -59,9 +60,15 @@ export function range(start: number, stop: number, step: number = start <= stop 
     dtype ?? 'float32',
   )
 }
+/** The most values of a list that is made here. */
+const MOST = 2 ** 28
+function checkCount(what: string, count: number): void {
+  if (!(count <= MOST)) throw new WeftError('ERR_ARGUMENT', `${what}: ${count} values are too many, the most are ${MOST}`)
+}
 /** `num` numbers from start to stop, both included. */
 export function linspace(start: number, stop: number, num: number): Tensor {
   if (!Number.isInteger(num) || num <= 0) throw new WeftError('ERR_ARGUMENT', `linspace: num must be a positive integer, got ${num}`)
+  checkCount('linspace', num)
   return make(
     'linspace',
     Float32Array.from({ length: num }, (_, i) => (num === 1 ? start : start + ((stop - start) * i) / (num - 1))),

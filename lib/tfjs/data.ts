@@ -117,8 +117,9 @@ function collated(elements: readonly unknown[]): unknown {
 }
 
 /** The elements of an array. */
-export const array = <T>(items: readonly T[]): Dataset<T> =>
-  new Dataset(
+export const array = <T>(items: readonly T[]): Dataset<T> => {
+  if (!Array.isArray(items)) throw new WeftError('ERR_ARGUMENT', `data.array: expected a list, got ${show(items)}`)
+  return new Dataset(
     new WeftDataset<T>({
       size: items.length,
       async *open() {
@@ -126,6 +127,7 @@ export const array = <T>(items: readonly T[]): Dataset<T> =>
       },
     }),
   )
+}
 
 /** What a generator function gives, called anew for each pass. */
 export const generator = <T>(make: () => Iterable<T> | AsyncIterable<T> | Promise<Iterable<T> | AsyncIterable<T>>): Dataset<T> =>
@@ -174,6 +176,24 @@ export interface CsvConfig {
 export function csv(place: string, config: CsvConfig = {}): Dataset<unknown> {
   const { hasHeader = true, columnNames, columnConfigs = {}, configuredColumnsOnly = false, delimiter } = config
   if (/^https?:/.test(place)) throw new WeftError('ERR_ARGUMENT', 'data.csv: only files are read', { hint: 'Download the file first' })
+  for (const [name, { required, dtype, default: otherwise }] of Object.entries(columnConfigs)) {
+    const asked =
+      required !== undefined
+        ? 'required'
+        : otherwise !== undefined
+          ? 'default'
+          : dtype !== undefined && dtype !== 'float32'
+            ? `dtype '${dtype}'`
+            : undefined
+    if (asked !== undefined)
+      throw new WeftError('ERR_ARGUMENT', `data.csv: ${asked} of column '${name}' is not supported`, {
+        hint: "Write data.csv(file, { columns, missing }) of 'weftjs'",
+      })
+  }
+  if (columnNames !== undefined && config.hasHeader === undefined)
+    throw new WeftError('ERR_ARGUMENT', 'data.csv: columnNames needs hasHeader: false', {
+      hint: 'A file with a header names its columns itself',
+    })
   const file = place.startsWith('file:///') ? fileURLToPath(place) : path.resolve(place.replace(/^file:\/\//, ''))
   const labels = Object.keys(columnConfigs).filter((name) => columnConfigs[name]!.isLabel)
   const features = configuredColumnsOnly ? Object.keys(columnConfigs).filter((name) => !labels.includes(name)) : undefined

@@ -7,47 +7,48 @@ import { show } from '../core/options.js'
 import { Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { asTensor } from '../core/create.js'
 import type { Optimizer as WeftOptimizer } from '../optimizers/optimizer.js'
-import { sum } from '../ops/index.js'
+import { mul, sum } from '../ops/index.js'
 
 type Fresh = Parameters<typeof runFresh>[0]
 const fresh = <T>(run: (...args: Tensor[]) => T, args: readonly Tensor[], name: string): T => {
   if (currentTrace()) return run(...args)
   return runFresh(run as unknown as Fresh, args, name) as T
 }
-/** TensorFlow.js differentiates the sum of what a function returns. */
-const scalarOf = (value: Tensor): Tensor => (value.rank === 0 ? value : sum(value))
+/** What is differentiated: the sum of the values, each times its part of dy. */
+const scalarOf = (value: Tensor, dy: Tensor | undefined): Tensor => {
+  const weighted = dy === undefined ? value : mul(value, dy)
+  return weighted.rank === 0 ? weighted : sum(weighted)
+}
+const optional = (dy: TensorLike | undefined): Tensor[] => (dy === undefined ? [] : [asTensor(dy)])
 
-/** x → df(x)/dx, of the sum where f returns several values. */
+/** (x, dy) → df(x)/dx times dy, by default 1 for each value of f. */
 export const grad =
   (f: (x: Tensor) => Tensor) =>
-  (x: TensorLike): Tensor =>
-    fresh((input) => gradients(scalarOf(f(input!)), [input!])[0]!, [asTensor(x)], 'grad')
-/** [a, b, ...] → [df/da, df/db, ...]. */
+  (x: TensorLike, dy?: TensorLike): Tensor =>
+    valueAndGrad(f)(x, dy).grad
+/** ([a, b, ...], dy) → [df/da, df/db, ...]. */
 export const grads =
   (f: (...args: Tensor[]) => Tensor) =>
-  (args: readonly TensorLike[]): Tensor[] =>
-    fresh(
-      (...inputs) => gradients(scalarOf(f(...inputs)), inputs),
-      args.map((x) => asTensor(x)),
-      'grads',
-    )
-/** x → { value: f(x), grad: df/dx }. */
+  (args: readonly TensorLike[], dy?: TensorLike): Tensor[] =>
+    valueAndGrads(f)(args, dy).grads
+/** (x, dy) → { value: f(x), grad: df/dx }. */
 export const valueAndGrad =
   (f: (x: Tensor) => Tensor) =>
-  (x: TensorLike): { value: Tensor; grad: Tensor } => {
-    const { value, grads: found } = valueAndGrads((input) => f(input!))([x])
+  (x: TensorLike, dy?: TensorLike): { value: Tensor; grad: Tensor } => {
+    const { value, grads: found } = valueAndGrads((input) => f(input!))([x], dy)
     return { value, grad: found[0]! }
   }
-/** [a, b, ...] → { value, grads: [df/da, df/db, ...] }. */
+/** ([a, b, ...], dy) → { value, grads: [df/da, df/db, ...] }. */
 export const valueAndGrads =
   (f: (...args: Tensor[]) => Tensor) =>
-  (args: readonly TensorLike[]): { value: Tensor; grads: Tensor[] } =>
+  (args: readonly TensorLike[], dy?: TensorLike): { value: Tensor; grads: Tensor[] } =>
     fresh(
-      (...inputs) => {
+      (...given) => {
+        const inputs = given.slice(0, args.length)
         const value = f(...inputs)
-        return { value, grads: gradients(scalarOf(value), inputs) }
+        return { value, grads: gradients(scalarOf(value, given[args.length]), inputs) }
       },
-      args.map((x) => asTensor(x)),
+      [...args.map((x) => asTensor(x)), ...optional(dy)],
       'valueAndGrads',
     )
 

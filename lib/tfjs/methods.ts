@@ -53,6 +53,10 @@ const named = {
 }
 /** Methods of both, whose second or third argument is a boolean there and options here. */
 const both = {
+  argMax: ops.argMax,
+  argMin: ops.argMin,
+  div: ops.div,
+  pow: ops.pow,
   sum: ops.sum,
   mean: ops.mean,
   max: ops.max,

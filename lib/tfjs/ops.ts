@@ -29,6 +29,10 @@ export const min: Reduced = reduction(ops.min as Reduction)
 export const prod: Reduced = reduction(ops.prod as Reduction)
 export const any: Reduced = reduction(ops.any as Reduction)
 export const all: Reduced = reduction(ops.all as Reduction)
+/** The place of the largest value along an axis, the first one by default. */
+export const argMax = (x: TensorLike, axis: number = 0): Tensor => ops.argMax(x, axis)
+/** The place of the smallest value along an axis, the first one by default. */
+export const argMin = (x: TensorLike, axis: number = 0): Tensor => ops.argMin(x, axis)
 export const logSumExp: Reduced = reduction(ops.logSumExp as Reduction)
 
 /** The Euclidean norm, or that of another order, over all axes or some. */
@@ -137,3 +141,16 @@ export const avgPool = (x: TensorLike, filterSize: Pair, strides: Pair, pad: Pad
   batched(x, 4, (images) =>
     ops.averagePool2d(images, { poolSize: filterSize as number, strides: strides as number, ...windows('avgPool', pad, undefined) }),
   )
+
+const isInteger = (x: Tensor): boolean => x.dtype === 'int32'
+/** The quotient; of two integers its floor, an integer. */
+export const div = (a: TensorLike, b: TensorLike): Tensor => {
+  const [left, right] = [asTensor(a), asTensor(b)]
+  return isInteger(left) && isInteger(right) ? ops.floorDiv(left, right) : ops.div(left, right)
+}
+/** The power; of two integers an integer. */
+export const pow = (base: TensorLike, exponent: TensorLike): Tensor => {
+  const [left, right] = [asTensor(base), asTensor(exponent)]
+  const power = ops.pow(left, right)
+  return isInteger(left) && isInteger(right) ? power.cast('int32') : power
+}

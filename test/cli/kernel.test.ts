@@ -49,6 +49,7 @@ test('names and folders that will not do', () => {
     [['kernel'], 2, /takes the name.*\nUsage: weftjs kernel new/],
     [['kernel', 'old', 'x'], 2, /takes the name/],
     [['kernel', 'new', 'my-op'], 1, /small letters, digits and _.*'my-op'/],
+    [['kernel', 'new', 'class'], 1, /a word of C\+\+ or JavaScript/],
     [['kernel', 'new', '../x'], 1, /'\.\.\/x'/],
     [['kernel', 'new', 'x', '--dir', '/proc/none'], 1, /cannot be written/],
   ] as const) {

@@ -274,4 +274,17 @@ test('a saved storage that is none is refused', async () => {
   await rejects('ERR_FORMAT', /type, groupSize, skip/, loadModel(folder, { verify: false }))
 })
 
+test('weights that are no numbers are refused', async () => {
+  const broken = sequential([layers.dense({ units: 2, inputShape: [2] })])
+  broken.setWeights([
+    [
+      [Number.NaN, 1],
+      [1, 2],
+    ],
+    [0, 0],
+  ])
+  for (const options of [{ method: 'dynamic' }, { method: 'weightOnly' }, { bits: 4 }] as const)
+    await rejects('ERR_DATA', /a weight is NaN/, quantize(broken, options))
+})
+
 test.run()

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setSeed, tensor } from '../../lib/index.js'
+import { reviveStored } from '../../lib/learn/estimator.js'
 import * as learn from '../../lib/learn/index.js'
 import { close, rejects, throws } from '../expect.js'
 import { table } from './tables.js'
@@ -447,4 +448,11 @@ test('saved models: damaged files, other folders, functions', async () => {
   await writeFile(file, '{"format": "weft model"}')
   await rejects('ERR_FORMAT', /It is a network.*loadModel/, learn.load(place))
 })
+test('a tree whose children do not come after it is no tree', () => {
+  const tree = { feature: Int32Array.of(0, -1, -1), left: Int32Array.of(0, -1, -1), right: Int32Array.of(2, -1, -1) }
+  throws('ERR_FORMAT', /node 0 of a tree has no children after it/, () =>
+    reviveStored({ kind: 'decisionTreeClassifier', params: {}, state: { trees: [tree] } }),
+  )
+})
+
 test.run()

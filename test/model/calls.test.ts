@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { layers, sequential, tensor } from '../../lib/index.js'
 import { nativeCalls } from '../../lib/core/flights.js'
+import { rejects } from '../expect.js'
 
 test('at most 1.05 native calls per step', async () => {
   const net = sequential([
@@ -55,6 +56,14 @@ test('verbose: a line per epoch away from a terminal, nothing with 0, a bar with
 test('a process ends by itself after fit, and with an unfinished iterator', () => {
   printed('await net.fit([[1]], [1], { verbose: 0 })')
   printed('for await (const event of net.train([[1], [2]], [1, 2], { batchSize: 1, verbose: 0 })) break')
+})
+
+test('several inputs for a model of one are refused, built or not', async () => {
+  const built = sequential([layers.dense({ units: 1, inputShape: [2] })])
+  const x = tensor([[1, 2]])
+  for (const net of [built, sequential([layers.dense({ units: 1 })])])
+    for (const several of [[x, x], { a: x }])
+      await rejects('ERR_ARGUMENT', /the model has one input.*not a list or record/, net.predict(several as never))
 })
 
 test.run()

@@ -109,6 +109,8 @@ const cases: readonly [string, weft.ErrorCode, RegExp, () => unknown][] = [
   ['where', 'ERR_DTYPE', /must be bool, got int32/, () => integers.where(1, 2)],
   ['gather', 'ERR_DTYPE', /indices must be integers, got float32/, () => x.gather(weft.tensor([0, 1]))],
   ['gather', 'ERR_ARGUMENT', /whole numbers, got 1\.5.*Math\.round/, () => x.gather([0, 1.5])],
+  ['split', 'ERR_SHAPE', /which is not 1000000000 equal parts/, () => x.split(1e9)],
+  ['split', 'ERR_ARGUMENT', /parts is a number or a list of extents, got null/, () => x.split(wrong(null))],
   ['oneHot', 'ERR_ARGUMENT', /whole numbers, got NaN/, () => weft.oneHot([Number.NaN], 2)],
   ['cast', 'ERR_DTYPE', /'float'\. Did you mean 'float16'|Did you mean 'float/, () => x.cast(wrong('float'))],
   ['zeros', 'ERR_DTYPE', /unknown dtype 'double'/, () => weft.zeros([1], { dtype: wrong('double') })],

@@ -89,6 +89,18 @@ test('operations and methods take the arguments of TensorFlow.js, and those of W
       [3, 4],
     ],
   )
+  assert.equal(
+    [numbers(tf.argMax(x)), numbers(x.argMin()), numbers(x.argMax(-1))],
+    [
+      [1, 1],
+      [0, 0],
+      [1, 1],
+    ],
+  )
+  const quotient = tf.div(tf.tensor1d([7, -7], 'int32'), tf.tensor1d([2, 2], 'int32'))
+  assert.equal([quotient.dtype, numbers(quotient)], ['int32', [3, -4]])
+  assert.is(tf.tensor1d([2], 'int32').pow(tf.scalar(3, 'int32')).dtype, 'int32')
+  assert.match(failure(() => tf.range(0, 1e12)).message, /too many/)
   const image = tf.range(0, 16).reshape([4, 4, 1])
   assert.equal(tf.maxPool(image, 2, 2, 'valid').shape, [2, 2, 1])
   near(numbers(tf.conv2d(image, tf.ones([2, 2, 1, 1]), 2, 'valid')), [10, 18, 42, 50])
@@ -102,6 +114,7 @@ test('operations and methods take the arguments of TensorFlow.js, and those of W
 
 test('gradients, and one step by gradients of named variables', () => {
   near(numbers(tf.grad((x) => x.square())([1, 2])), [2, 4])
+  near(numbers(tf.grad((x) => x.square())([1, 2], [10, 0])), [20, 0])
   const { value, grads } = tf.valueAndGrads((a, b) => a!.mul(b!))([3, 5])
   near([value.dataSync()[0] as number, ...grads.map((g) => g.dataSync()[0] as number)], [15, 5, 3])
   const w = tf.variable(tf.tensor1d([1, 2]), true, 'weights')
@@ -196,6 +209,11 @@ test('datasets: zip, batch, shuffle, and columns of a file', async () => {
   const { csvUrl, label } = await given()
   const rows = tf.data.csv(csvUrl, { columnConfigs: { bmi: {}, [label]: { isLabel: true } }, configuredColumnsOnly: true })
   assert.equal(await rows.columnNames!(), ['bmi', 'progression'])
+  assert.match(
+    failure(() => tf.data.csv(csvUrl, { columnConfigs: { bmi: { default: 0 } } })).message,
+    /default of column 'bmi' is not supported/,
+  )
+  assert.match(failure(() => tf.data.csv(csvUrl, { columnNames: ['a'] })).message, /hasHeader: false/)
   assert.equal(Object.keys(((await rows.take(1).toArray()) as { xs: object }[])[0]!.xs), ['bmi'])
 })
 

@@ -75,7 +75,15 @@ export function floatsOf(what: string, x: Samples, device?: string): { x: Tensor
   return { x: floats, own: true }
 }
 
-async function outputsOf(what: string, found: unknown): Promise<Outputs> {
+/** The numbers that a model gives for `expected` rows. ERR_SHAPE for another number of rows. */
+async function outputsOf(what: string, found: unknown, expected?: number): Promise<Outputs> {
+  const outputs = await numbersOf(what, found)
+  if (expected !== undefined && outputs.rows !== expected)
+    throw new WeftError('ERR_SHAPE', `${what}: the model gives ${outputs.rows} rows for ${expected}`)
+  return outputs
+}
+
+async function numbersOf(what: string, found: unknown): Promise<Outputs> {
   if (found instanceof Tensor) {
     if (found.rank === 0 || found.rank > 2)
       throw new WeftError('ERR_SHAPE', `${what}: the model gives shape [${found.shape}], [rows] or [rows, outputs] is expected`)
@@ -109,7 +117,7 @@ export function predictorOf(what: string, model: unknown): Predictor {
   } | null
   if (typeof model === 'function') {
     const call = model as (x: Tensor) => unknown
-    return ofTensors(async (x) => outputsOf(what, await call(x)))
+    return ofTensors(async (x) => outputsOf(what, await call(x), x.shape[0]))
   }
   if (typeof own !== 'object' || own === null || typeof own.predict !== 'function')
     throw new WeftError('ERR_ARGUMENT', `${what}: expected a network, a model of weftjs/learn or a function, got ${show(model)}`)
@@ -118,7 +126,8 @@ export function predictorOf(what: string, model: unknown): Predictor {
     output,
     classes,
     predict: async (x) => outputsOf(what, await call(x)),
-    predictRows: async (data, columns) => outputsOf(what, await call({ data, shape: [data.length / columns, columns] })),
+    predictRows: async (data, columns) =>
+      outputsOf(what, await call({ data, shape: [data.length / columns, columns] }), data.length / columns),
   })
   if (classes && tellsProbabilities(own)) return ofModel('probability', (x) => own.predictProba!(x))
   if (classes && typeof own.decisionFunction === 'function') return ofModel('decision', (x) => own.decisionFunction!(x))
