@@ -43,8 +43,14 @@ function exponent(name: string, gamma: number): number {
   return gamma
 }
 
-/** x^gamma, also for gamma 0, where x may be 0. */
-const raised = (x: Tensor, gamma: number): Tensor => (gamma === 2 ? x.square() : gamma === 1 ? x : x.pow(gamma))
+/** The least number whose root has a slope that is still a number beside a large loss. */
+const LEAST = 1e-12
+
+/** x^gamma for x in [0, 1]. A root is infinitely steep at 0, and is cut off before. */
+function raised(x: Tensor, gamma: number): Tensor {
+  if (gamma === 1) return x
+  return gamma === 2 ? x.square() : gamma < 1 ? x.clip(LEAST, 1).pow(gamma) : x.pow(gamma)
+}
 
 /**
  * Mean over the last axis of -w·(yTrue·(1 - p)^gamma·log(p) + (1 - yTrue)·p^gamma·log(1 - p)), with p = yPred; for

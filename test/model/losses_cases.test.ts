@@ -82,4 +82,17 @@ test('own losses: targets are aligned, and a scalar cannot be weighted', async (
   throws('ERR_ARGUMENT', /expected a Tensor/, () => resolveLoss((() => 3) as never)([1], tensor([1])))
 })
 
+test('focal losses with roots have gradients where the answer is sure', async () => {
+  for (const [loss, y, logits] of [
+    [losses.binaryFocalCrossentropy({ fromLogits: true, gamma: 0.5 }), [[1, 0]], [[90, -90]]],
+    [losses.categoricalFocalCrossentropy({ fromLogits: true, gamma: 0.5 }), [[1, 0]], [[90, 0]]],
+  ] as const) {
+    const slopes = await grad((x: Tensor) => loss(y, x).mean())(tensor(logits)).data()
+    assert.ok(
+      Array.from(slopes as Float32Array).every((slope) => Math.abs(slope) < 1e-6),
+      String(slopes),
+    )
+  }
+})
+
 test.run()
