@@ -5,12 +5,12 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { wholeNumbers } from '../ops/ids.js'
-import { concat, fullLike, gatherAlong, logSoftmax, logSumExp, stack, where } from '../ops/index.js'
+import { argSort, concat, fullLike, gatherAlong, logSoftmax, logSumExp, stack, where } from '../ops/index.js'
 import { defineLoss, type Loss } from './loss.js'
 import { LOSS_OPTIONS, type LossOptions } from './regression.js'
 
 export interface CtcOptions extends LossOptions {
-  /** The class that stands for no label. Rows of labels are filled up with it, or with -1. Default 0. */
+  /** The class that stands for no label. Rows of labels are filled up with it, or with -1, anywhere. Default 0. */
   maskIndex?: number
   /** Predictions are logits, not probabilities. Default true. */
   fromLogits?: boolean
@@ -60,8 +60,16 @@ function check(yTrue: Tensor, p: Tensor, blank: number): void {
     throw new WeftError('ERR_ARGUMENT', `ctc: maskIndex ${blank} is not one of the ${p.shape[2]} classes`, { shapes: [p.shape] })
 }
 
+/** Labels first, in their order, and what fills the rows up behind them. */
+function gathered(labels: Tensor, blank: number): Tensor {
+  if (labels.shape[1]! < 2) return labels
+  const filler = labels.equal(blank).logicalOr(labels.equal(-1))
+  return gatherAlong(labels, argSort(filler.cast('int32')))
+}
+
 /** The losses [n] of labels [n, labels], for logarithms of probabilities [n, steps, classes]. */
-function lossOf(labels: Tensor, logs: Tensor, blank: number, mask: Tensor | undefined): Tensor {
+function lossOf(given: Tensor, logs: Tensor, blank: number, mask: Tensor | undefined): Tensor {
+  const labels = gathered(given, blank)
   const [n, steps] = logs.shape as [number, number, number]
   const most = labels.shape[1]!
   const states = 2 * most + 1

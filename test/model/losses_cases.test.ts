@@ -95,4 +95,24 @@ test('focal losses with roots have gradients where the answer is sure', async ()
   }
 })
 
+test('ctc: what fills up a row of labels may stand anywhere in it', async () => {
+  const logits = tensor(
+    Array.from({ length: 2 * 6 * 4 }, (_, i) => Math.sin(i)),
+    { dtype: 'float32' },
+  ).reshape([2, 6, 4])
+  const of = async (labels: number[][]): Promise<number[]> =>
+    Array.from((await losses.ctc({ reduction: 'none' })(labels, logits).data()) as Float32Array)
+  const expected = await of([
+    [1, 2, 0, 0],
+    [3, 3, 1, -1],
+  ])
+  assert.equal(
+    await of([
+      [0, 1, 0, 2],
+      [3, -1, 3, 1],
+    ]),
+    expected,
+  )
+})
+
 test.run()
