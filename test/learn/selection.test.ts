@@ -1,8 +1,11 @@
 // Splits: the rows that scikit-learn gives, also for its seeds.
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { inspect } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { datasets, layers, type Model, optimizers, sequential, setSeed, tensor } from '../../lib/index.js'
+import { datasets, layers, loadModel, type Model, optimizers, sequential, setSeed, tensor } from '../../lib/index.js'
 import * as learn from '../../lib/learn/index.js'
 import { rejects, throws } from '../expect.js'
 import { alike, camelCased, recorded } from './evaluation.js'
@@ -252,6 +255,20 @@ test('models, pipelines and searches show what they are', async () => {
   ]
   await search.fit(x, [0, 0, 0, 1, 1, 1])
   assert.is(inspect(search), 'gridSearch of pipeline: best score 1 { svc__C: 1 }')
+})
+
+test('a network that is a classifier is saved with the names of its classes', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-network-'))
+  const build = (_: object, { inputShape, outputs }: { inputShape: number[]; outputs: number }): Model => {
+    const net = sequential([layers.dense({ units: outputs, activation: 'softmax', inputShape })])
+    net.compile({ loss: 'sparseCategoricalCrossentropy' })
+    return net as unknown as Model
+  }
+  const model = learn.networkClassifier(build as never, { epochs: 1 })
+  await model.fit([[0], [1], [2]], ['no', 'yes', 'no'])
+  await model.save(folder)
+  assert.equal((await loadModel(folder)).assets['classes'], ['no', 'yes'])
+  rmSync(folder, { recursive: true })
 })
 
 test.run()

@@ -129,6 +129,13 @@ export class NetworkClassifier extends NetworkModel {
     void this.network
     return this.found!
   }
+  /**
+   * Saves the network as net.save() does: loadModel(folder) of weftjs reads it, and its assets.classes name the
+   * outputs.
+   */
+  override async save(folder: Place): Promise<void> {
+    await this.network.save(folder, { assets: { classes: [...this.classes] } })
+  }
   /** Probabilities: the output of softmax, or of one sigmoid unit for two classes. ERR_DATA for another output. */
   async predictProba(x: Rowed): Promise<number[][]> {
     const { classes } = this
