@@ -25,11 +25,13 @@ class Comparison {
     if (program_.precision == Precision::bfloat16) precision = 0x1p-7;
     for (const Value& value : program_.values) precision = std::max(precision, precision_of(value.dtype));
     for (size_t i = 0; i < program_.slots.size(); i++) scale = std::max(scale, given(i));
-    // a product that nothing is left over of, or that softmax follows, is off by a rounding of its absolute terms' sum
+    // a product that nothing is left over of, or that softmax follows, is off by a rounding of its absolute terms' sum;
+    // so is one whose operands are rounded on one of the two devices alone
     for (const CallText& call : program_.calls) {
-      if (call.op != "matMul" || call.inputs.size() < 2) continue;
+      const bool rounded = call.op == "dense" && program_.precision != Precision::float32;
+      if ((call.op != "matMul" && !rounded) || call.inputs.size() < 2) continue;
       const Dims& a = program_.values[call.inputs[0]].dims;
-      const double terms = double(a[a.size() - (call.attrs.flag("transposeA") ? 2 : 1)]);
+      const double terms = double(a[a.size() - (call.op == "matMul" && call.attrs.flag("transposeA") ? 2 : 1)]);
       scale = std::max(scale, given_as(call.inputs[0]) * given_as(call.inputs[1]) * terms / 4);
     }
     // float64 is for gradients of whole networks: what their sums leave over has gone through more roundings
