@@ -53,8 +53,7 @@ Napi::Value open_engine(const Napi::CallbackInfo& info) {
     const auto given = info[1].As<Napi::Object>();
     const auto number = [&](const char* key) { return given.Get(key).As<Napi::Number>().DoubleValue(); };
     const auto text = [&](const char* key) { return std::string(given.Get(key).As<Napi::String>()); };
-    const WorldSettings settings{.library = text("library"),
-                                 .rank = int(number("rank")),
+    const WorldSettings settings{.rank = int(number("rank")),
                                  .size = int(number("size")),
                                  .timeout = number("timeoutMs"),
                                  .heartbeat = number("heartbeatMs"),
@@ -65,6 +64,7 @@ Napi::Value open_engine(const Napi::CallbackInfo& info) {
     const auto entry = reinterpret_cast<Engine* (*)()>(dlsym(library, "weft_engine"));
     require(entry != nullptr, "ERR_FORMAT", "libweft_", name, ".so brings no engine");
     Engine* const engine = entry();
+    engine->load(text("library"));
     opened = engine;
     // runs before the hook that waits for runs under way, because it is registered later
     napi_add_env_cleanup_hook(

@@ -9,7 +9,6 @@ namespace weft {
 
 /** What distributed.init() knows before the ranks have met. */
 struct WorldSettings {
-  std::string library;     // the path of the engine's own library; empty: its usual names are tried
   int rank = 0, size = 0;  // as the launcher says; a size of 0: it does not say
   double timeout = 0;      // milliseconds after which a collective fails
   double heartbeat = 0;    // milliseconds between two signs of life; a rank that is silent for four of them is lost
@@ -28,6 +27,11 @@ class Engine {
   virtual ~Engine() = default;
   /** Its name in distributed.init({ engine }). */
   virtual const char* name() const = 0;
+  /**
+   * Opens the engine's own library, on the thread of JavaScript: its constructors change functions of the system that
+   * other threads of JavaScript must not be in. ERR_DISTRIBUTED where there is none, with what to install.
+   */
+  virtual void load(const std::string& library) = 0;
   /** Meets the other ranks. ERR_DISTRIBUTED where that fails, with what to do. Once per process. */
   virtual WorldFacts open(const WorldSettings&) = 0;
   /** The bytes that each rank gives, in the order of the ranks. The k-th call of a rank meets the k-th of the others. */

@@ -63,7 +63,6 @@ WorldFacts World::open(const WorldSettings& settings) {
 
 /** On the thread that talks to MPI: opens it, and lets the ranks meet. */
 void World::meet(const WorldSettings& settings) {
-  mpi_ = mpi::open(settings.library);
   int provided = 0;
   check(mpi_.call.Init_thread(nullptr, nullptr, thread_serialized, &provided), "MPI_Init_thread");
   require(provided >= thread_serialized, "ERR_DISTRIBUTED", mpi_.version, " was built without threads: MPI_THREAD_SERIALIZED is needed");

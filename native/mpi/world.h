@@ -49,6 +49,7 @@ struct Pending {
 class World final : public Engine {
  public:
   const char* name() const override { return "mpi"; }
+  void load(const std::string& library) override { mpi_ = mpi::open(library); }
   WorldFacts open(const WorldSettings&) override;
   std::vector<std::string> gather(const std::string& mine) override;
   void close() override;
