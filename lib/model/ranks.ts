@@ -6,7 +6,6 @@ import { randomSequence, resumeRandom } from '../core/random.js'
 import type { Variable } from '../core/tensor.js'
 import { broadcast } from '../distributed/collectives.js'
 import { gatherJson, world } from '../distributed/world.js'
-import { namedOptimizerState, namedVariables } from '../io/names.js'
 import type { AnyModel, ShuffleState } from './model.js'
 import type { Source } from './source.js'
 import type { FitOptions } from './training.js'
@@ -38,7 +37,7 @@ export class Ranks {
     const { optimizer } = model
     const facts: Record<string, unknown> = {
       model: hashOf(model.layers.map((layer) => [layer.name, layer.constructor.name])),
-      weights: [...variablesOf(model)].map(([name, { shape, dtype }]) => `${name} ${dtype}[${shape}]`),
+      weights: model.weightPaths().map(([name, { shape, dtype }]) => `${name} ${dtype}[${shape}]`),
       optimizer: [optimizer.name, optimizer.config],
       rows: source.next.rows,
       batchSize: options.batchSize ?? 32,
@@ -54,7 +53,10 @@ export class Ranks {
       for (const key of Object.keys(facts)) {
         const [expected, found] = [zero.facts[key], other.facts[key]].map((value) => JSON.stringify(value) ?? 'nothing') as [string, string]
         if (expected !== found)
-          throw new WeftError('ERR_DISTRIBUTED', `fit: the ranks do not train alike: ${key} is ${expected} on rank 0 and ${found} on rank ${rank}`)
+          throw new WeftError(
+            'ERR_DISTRIBUTED',
+            `fit: the ranks do not train alike: ${key} is ${expected} on rank 0 and ${found} on rank ${rank}`,
+          )
       }
     })
     resumeRandom(zero.random)
@@ -65,7 +67,7 @@ export class Ranks {
 
   /** Weights and the optimizer's state become those of rank 0. */
   private takeFromZero(): void {
-    for (const variable of variablesOf(this.model).values()) variable.assign(broadcast(variable))
+    for (const variable of variablesOf(this.model)) variable.assign(broadcast(variable))
   }
 
   /** Whether this rank asks, with its next step, that the training ends. */
@@ -105,7 +107,8 @@ export class Ranks {
 
 const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 12)
 
-function variablesOf(model: AnyModel): Map<string, Variable> {
-  const variables = namedVariables(model)
-  return new Map([...variables, ...namedOptimizerState(model, variables)])
+/** Weights, states of layers, and the optimizer's state, in an order that the model decides. */
+function variablesOf(model: AnyModel): readonly Variable[] {
+  const { state, slots } = model.optimizer
+  return [...model.weightPaths().map(([, variable]) => variable), ...state, ...slots.map((slot) => slot.state)]
 }

@@ -51,13 +51,26 @@ export function sharedStep(
   const figures = update((metrics) => {
     const states = metrics.flatMap((metric) => {
       if (metric.merge === 'sum') return [...metric.state]
-      throw new WeftError('ERR_ARGUMENT', `the metric '${metric.name}' cannot be used in a distributed run: nothing says how the states of the ranks become one`, {
-        hint: "Give the metric merge = 'sum' where its state is counts and sums; or compile without it, and measure on one rank after training",
-      })
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `the metric '${metric.name}' cannot be used in a distributed run: nothing says how the states of the ranks become one`,
+        {
+          hint: "Give the metric merge = 'sum' where its state is counts and sums; or compile without it, and measure on one rank after training",
+        },
+      )
     })
     // a rank without rows, which is never rank 0, has computed its figures for nothing
-    const asked = part.mul(0).cast('float32').add(stop ? 1 : 0)
-    const totals = sums([...slopes, ...kept.map(([, value]) => value.mul(share.weight)), ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)), part.cast('float32'), asked])
+    const asked = part
+      .mul(0)
+      .cast('float32')
+      .add(stop ? 1 : 0)
+    const totals = sums([
+      ...slopes,
+      ...kept.map(([, value]) => value.mul(share.weight)),
+      ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
+      part.cast('float32'),
+      asked,
+    ])
     const next = totals[Symbol.iterator]()
     const taken = (): Tensor => next.next().value as Tensor
     const reduced = slopes.map(taken)

@@ -155,7 +155,10 @@ export class Steps {
       const share = ranks > 1 ? ownShare(rows) : undefined
       const pass = withShare(share, () => forward(model, objective, batch(share), kind === 'fit', classWeight))
       const weights = kind === 'fit' ? model.trainableWeights : []
-      if (share !== undefined) return sharedStep(pass, share, weights, objective, stop, (merged) => tracker.update(pass, share.weight > 0 ? share.rows : 0, merged))
+      if (share !== undefined)
+        return sharedStep(pass, share, weights, objective, stop, (merged) =>
+          tracker.update(pass, share.weight > 0 ? share.rows : 0, merged),
+        )
       if (kind === 'fit') objective.optimizer.apply(gradients(pass.loss, weights), weights)
       // the loss of this batch alone stands last, without a key
       return concat([tracker.update(pass, rows), pass.loss.cast('float32').reshape([1])], 0)
