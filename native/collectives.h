@@ -21,7 +21,9 @@ struct WorldFacts {
   std::string version;  // of the engine's library
 };
 
-/** The engine of a process. Its functions block, so no thread of JavaScript calls them, but close() when a process ends. */
+/**
+ * The engine of a process. Its functions block, so no thread of JavaScript calls them, but close() when a process ends.
+ */
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -34,7 +36,9 @@ class Engine {
   virtual void load(const std::string& library) = 0;
   /** Meets the other ranks. ERR_DISTRIBUTED where that fails, with what to do. Once per process. */
   virtual WorldFacts open(const WorldSettings&) = 0;
-  /** The bytes that each rank gives, in the order of the ranks. The k-th call of a rank meets the k-th of the others. */
+  /**
+   * The bytes that each rank gives, in the order of the ranks. The k-th call of a rank meets the k-th of the others.
+   */
   virtual std::vector<std::string> gather(const std::string& mine) = 0;
   /** Leaves the world: waits until all ranks leave it, or one is lost. */
   virtual void close() = 0;

@@ -144,6 +144,8 @@ export class CallbackList implements Memories {
     return new Map(kept.flatMap((values, i) => values.map((t, k) => [`${CALLBACK}${i}/${k}`, t] as const)))
   }
   private recall({ remembered, rememberedValues }: TrainingRun): void {
+    // other ranks of a distributed run have not all of the callbacks
+    if (world().rank > 0) return
     const left = new Map(rememberedValues)
     this.list.forEach((callback, i) => {
       if (!(callback instanceof Callback) || (remembered[i] ?? null) === null || !callback.recall) return

@@ -4,7 +4,9 @@ import { currentTrace } from './graph.js'
 import type { Tensor } from './tensor.js'
 
 export interface Share {
-  /** Rows `begin` to `begin + rows - 1` of the batch are computed here; a process without rows computes one for nothing. */
+  /**
+   * Rows `begin` to `begin + rows - 1` of the batch are computed here; a process without rows computes one for nothing.
+   */
   readonly begin: number
   readonly rows: number
   /** Rows of the whole batch. */
@@ -23,7 +25,9 @@ export const sharing = (): Share | undefined => context.share
 /** Runs fn, which computes a share of a batch. */
 export const withShare = <T>(share: Share | undefined, fn: () => T): T => (share === undefined ? fn() : during(context, { share }, fn))
 
-/** The part of a batch of `total` rows for one of `size` processes: each gets as many rows as the others, or one more. */
+/**
+ * The part of a batch of `total` rows for one of `size` processes: each gets as many rows as the others, or one more.
+ */
 export function shareOf(total: number, rank: number, size: number, sum: Share['sum']): Share {
   const [least, more] = [Math.floor(total / size), total % size]
   const rows = least + (rank < more ? 1 : 0)

@@ -167,8 +167,8 @@ export function broadcast(x: TensorLike, options: { root?: number } = {}): Tenso
 }
 
 /**
- * Part r along an axis (default 0) goes to rank r; the parts that come in are joined along it in the order of the ranks.
- * The axis is a multiple of the number of ranks.
+ * Part r along an axis (default 0) goes to rank r; the parts that come in are joined along it in the order of the
+ * ranks. The axis is a multiple of the number of ranks.
  */
 export function allToAll(x: TensorLike, options: { axis?: number } = {}): Tensor {
   checkCall('distributed.allToAll(x, options)', arguments)

@@ -14,7 +14,9 @@ export interface InitOptions {
   engine?: 'auto' | 'mpi' | 'none'
   /** Milliseconds after which a collective for which not all ranks have come fails. Default 1,800,000. */
   timeoutMs?: number
-  /** Milliseconds between two signs of life of each rank. A rank that is silent for four of them is lost. Default 5,000. */
+  /**
+   * Milliseconds between two signs of life of each rank. A rank that is silent for four of them is lost. Default 5,000.
+   */
   heartbeatMs?: number
 }
 

@@ -65,6 +65,17 @@ export class Ranks {
     return ranks
   }
 
+  /** After the callbacks of all ranks were called: they may go on from a backup, each from the same one. */
+  async start(epoch: number): Promise<void> {
+    if (this.alone) return
+    const all = await gatherJson(epoch)
+    const rank = all.findIndex((other) => other !== all[0])
+    if (rank < 0) return
+    throw new WeftError('ERR_DISTRIBUTED', `fit: rank 0 begins with epoch ${all[0]}, and rank ${rank} with epoch ${all[rank]}`, {
+      hint: 'A backup has to lie on a disk that all hosts see',
+    })
+  }
+
   /** Weights and the optimizer's state become those of rank 0. */
   private takeFromZero(): void {
     for (const variable of variablesOf(this.model)) variable.assign(broadcast(variable))
@@ -87,17 +98,27 @@ export class Ranks {
     return this.last !== undefined && submitted >= this.last
   }
 
-  /** Ends an epoch, after the callbacks of rank 0. */
-  async endEpoch(called: boolean): Promise<void> {
-    if (this.alone) return
+  /**
+   * Ends an epoch, or the training, after the callbacks of this rank.
+   * @param called whether there are callbacks, which may have changed weights
+   * @param error what has ended the training on this rank
+   * @throws ERR_DISTRIBUTED where it has ended on another rank with an error
+   */
+  async endEpoch(called: boolean, error?: unknown): Promise<void> {
+    if (this.alone || (error instanceof WeftError && error.code === 'ERR_DISTRIBUTED')) return
     const { model } = this
     const { optimizer } = model
+    const aborted = (error as { name?: string } | undefined)?.name === 'AbortError'
     const all = await gatherJson({
-      stop: model.stopTraining || this.last !== undefined,
+      stop: model.stopTraining || this.last !== undefined || error !== undefined,
+      failed: error === undefined || aborted ? null : String((error as Error).message),
       called,
       learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate,
     })
     const zero = all[0]!
+    if (error !== undefined && !aborted) return
+    const rank = all.findIndex(({ failed }) => failed !== null)
+    if (rank >= 0) throw new WeftError('ERR_DISTRIBUTED', `fit: the training has failed on rank ${rank}: ${all[rank]!.failed}`)
     if (all.some(({ stop }) => stop)) model.stopTraining = true
     if (!optimizer.isScheduled && zero.learningRate !== undefined && zero.learningRate !== optimizer.learningRate)
       optimizer.learningRate = zero.learningRate

@@ -110,7 +110,12 @@ class Tracker {
       throw new WeftError('ERR_FORMAT', `the metrics keep ${states.length} states, the backup has ${pending.length}`, {
         hint: 'Compile the model with the metrics it had, or remove the backup',
       })
-    outsideTrace(() => states.forEach((state, i) => void restoreFigure(state, pending[i]!)))
+    // rank 0 of a distributed run keeps the figures of all
+    outsideTrace(() =>
+      states.forEach(
+        (state, i) => void (i === 0 || world().rank === 0 ? restoreFigure(state, pending[i]!) : state.assign(zerosLike(state))),
+      ),
+    )
   }
 
   /** Number of states: more after the first batch was traced. */

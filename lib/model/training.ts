@@ -132,7 +132,7 @@ export async function* trainEvents(
   let sources: Sources | undefined
   let ranks: Ranks | undefined
   let logs = {} as Figures
-  let failed = false
+  let failure: { error: unknown } | undefined
   try {
     sources = await openSources(model, x, y, options, owned)
     ranks = await Ranks.meet(model, options, sources.training)
@@ -140,6 +140,7 @@ export async function* trainEvents(
     const history = new History()
     model.stopTraining = false
     await callbacks.trainBegin(run)
+    await ranks.start(run.firstEpoch ?? initialEpoch)
     const depth = exact || callbacks.watchesBatches || signal ? 1 : MOST_IN_FLIGHT
     for (let epoch = run.firstEpoch ?? initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
       run.begin(epoch, sources.training.next)
@@ -191,7 +192,7 @@ export async function* trainEvents(
     if (run.submitted > 0) optimizer.overwriteByAverages()
     return history
   } catch (error) {
-    failed = true
+    failure = { error }
     await callbacks.trainError(error)
     throw error
   } finally {
@@ -199,9 +200,9 @@ export async function* trainEvents(
     try {
       await callbacks.trainEnd(logs).catch((error: unknown) => {
         // what ended the training is the error to report
-        if (!failed) throw error
+        if (!failure) throw error
       })
-      if (!failed) await ranks?.endEpoch(given.length > 0)
+      await ranks?.endEpoch(given.length > 0, failure?.error)
     } finally {
       await sources?.training.close()
       await sources?.validation?.close()

@@ -1,6 +1,6 @@
 // Control: the connections that tell the ranks of a run about each other. Rank 0 listens, and every other rank has one
-// connection to it, which carries signs of life, the loss of a rank, and small messages. An engine alone does not notice
-// a rank that is gone: MPI waits for ever.
+// connection to it, which carries signs of life, the loss of a rank, and small messages. An engine alone does not
+// notice a rank that is gone: MPI waits for ever.
 #pragma once
 #include <chrono>
 #include <condition_variable>
@@ -36,7 +36,9 @@ class Control {
     char addresses[1024] = {};  // of rank 0, separated by spaces
   };
 
-  /** Of rank 0: begins to listen. `only_here`: all ranks run on this host. `network`: an interface's name or address. */
+  /**
+   * Of rank 0: begins to listen. `only_here`: all ranks run on this host. `network`: an interface's name or address.
+   */
   static std::unique_ptr<Control> listen(int size, double heartbeat, bool only_here, const std::string& network, Meeting& meeting);
   /** Of every other rank. */
   static std::unique_ptr<Control> connect(int rank, int size, double heartbeat, const Meeting& meeting, double timeout);

@@ -60,8 +60,8 @@ std::vector<std::string> usual_names() {
 
 Library open(const std::string& path) {
   const std::vector<std::string> names = path.empty() ? usual_names() : std::vector{path};
-  // UCX, below MPICH, would print a trace of its own at each signal that JavaScript handles, and would rewrite the code of
-  // malloc, mmap and brk while other threads run it
+  // UCX, below MPICH, would print a trace of its own at each signal that JavaScript handles, and would rewrite the code
+  // of malloc, mmap and brk while other threads run it
   for (const auto& [name, value] :
        {std::pair("UCX_ERROR_SIGNALS", ""), std::pair("UCX_MEM_EVENTS", "n"), std::pair("UCX_MEM_MALLOC_HOOKS", "n"),
         std::pair("UCX_MEM_MALLOC_RELOC", "n"), std::pair("UCX_MEM_MMAP_HOOK_MODE", "none")})

@@ -1,7 +1,7 @@
 // The part of MPI that the engine uses, opened at run time. Open MPI and the family of MPICH (Intel MPI, Cray MPI,
-// MVAPICH) have the same functions but two binary interfaces: handles are pointers in the one and 32-bit integers in the
-// other. A register holds both, and so does a zeroed 64-bit word in memory on a little-endian machine, so one table of
-// functions serves both. Nothing of an MPI is needed to build this file.
+// MVAPICH) have the same functions but two binary interfaces: handles are pointers in the one and 32-bit integers in
+// the other. A register holds both, and so does a zeroed 64-bit word in memory on a little-endian machine, so one table
+// of functions serves both. Nothing of an MPI is needed to build this file.
 #pragma once
 #include <cstdint>
 #include <string>

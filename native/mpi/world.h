@@ -1,6 +1,6 @@
 // World: the ranks of a run as this process sees them. One thread talks to MPI. It begins collectives in the order in
-// which they were handed over, and tests them until they are done, so that waiting does not burn a core, and a rank that
-// is gone becomes an error.
+// which they were handed over, and tests them until they are done, so that waiting does not burn a core, and a rank
+// that is gone becomes an error.
 #pragma once
 #include <atomic>
 #include <condition_variable>
