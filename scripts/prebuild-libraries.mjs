@@ -1,5 +1,5 @@
-// Puts the libraries that the addon opens at run time, where they were built, beside the prebuilt addon, without symbols
-// that nobody needs: the CUDA device, and the engine of MPI.
+// Puts the libraries that the addon opens at run time, where they were built, beside the prebuilt addon, without
+// symbols that nobody needs: the CUDA device, and the engine of MPI.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, statSync } from 'node:fs'
 import path from 'node:path'

@@ -66,6 +66,22 @@ const AllReduceMany: Op = {
   grad: (g) => apply(AllReduceMany, g, {} as Attrs),
 }
 
+/** The two halves of allReduceMany, whose values travel while other calls run. The bucket's number joins them. */
+type BucketAttrs = { readonly bucket: number }
+const AllReduceBegin: Op<BucketAttrs> = {
+  name: 'allReduceBegin',
+  early: true,
+  noGradient: true,
+  shape: () => [{ shape: [1], dtype: 'int32' }],
+}
+const allReduceFinish = (specs: readonly Spec[]): Op<BucketAttrs> => ({
+  name: 'allReduceFinish',
+  noGradient: true,
+  shape: () => specs.map(({ shape, dtype }) => ({ shape, dtype })),
+})
+/** Buckets of this process so far. */
+let buckets = 0
+
 /** dtypes whose values can be added up over ranks. */
 const SUMMED: readonly DType[] = ['float32', 'float64', 'int32', 'int64', 'uint8', 'float16', 'bfloat16']
 
@@ -195,4 +211,14 @@ export function sendRecv(x: TensorLike, options: { to: number; from: number }): 
  */
 export function allReduceMany(tensors: readonly Tensor[]): Tensor[] {
   return size() === 1 || tensors.length === 0 ? [...tensors] : apply(AllReduceMany, tensors, {} as Attrs)
+}
+
+/**
+ * @internal The same in two halves: the values travel from when the last of them is there, while other calls run, until
+ * the function that is returned is called, in the same trace.
+ */
+export function allReduceBegin(tensors: readonly Tensor[]): () => Tensor[] {
+  const bucket = buckets++
+  const token = applyOne(AllReduceBegin, tensors, { bucket })
+  return () => apply(allReduceFinish(tensors), [token], { bucket })
 }

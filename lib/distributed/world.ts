@@ -2,7 +2,7 @@
 import { native } from '../core/addon.js'
 import { WeftError, type ErrorCode } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
-import { finite } from '../core/checks.js'
+import { finite, integer } from '../core/checks.js'
 import './error_codes.js'
 import { launchOf } from './launcher.js'
 
@@ -18,9 +18,14 @@ export interface InitOptions {
    * Milliseconds between two signs of life of each rank. A rank that is silent for four of them is lost. Default 5,000.
    */
   heartbeatMs?: number
+  /**
+   * Gradients travel in buckets of about so many bytes, each as soon as it is full, while the backward pass goes on. The
+   * first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
+   */
+  bucketBytes?: number
 }
 
-const OPTIONS: OptionTable<InitOptions> = { engine: 'string', timeoutMs: 'number', heartbeatMs: 'number' }
+const OPTIONS: OptionTable<InitOptions> = { engine: 'string', timeoutMs: 'number', heartbeatMs: 'number', bucketBytes: 'integer' }
 
 export interface World {
   /** From 0. */
@@ -37,6 +42,8 @@ export interface World {
 const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: undefined }
 
 let current: World = ALONE
+/** @internal The bytes of a bucket of gradients. */
+export let bytesOfBucket: number = 25 * 2 ** 20
 let state: 'new' | 'meeting' | 'open' | 'closed' = 'new'
 
 /** @internal The world of this process. */
@@ -63,12 +70,13 @@ async function asWeftError<T>(what: string, work: Promise<T>): Promise<T> {
 export async function init(options: InitOptions = {}): Promise<World> {
   checkCall('distributed.init(options)', arguments)
   checkOptions('distributed.init', options, OPTIONS)
-  const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000 } = options
+  const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000, bucketBytes = 25 * 2 ** 20 } = options
   if (!['auto', 'mpi', 'none'].includes(engine))
     throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi' or 'none', got ${show(engine)}`)
   for (const [name, value] of Object.entries({ timeoutMs, heartbeatMs }))
     if (!(finite('distributed.init', name, value) >= 10))
       throw new WeftError('ERR_ARGUMENT', `distributed.init: ${name} is at least 10, got ${value}`)
+  integer('distributed.init', 'bucketBytes', bucketBytes, 1)
   if (state !== 'new') throw new WeftError('ERR_STATE', 'distributed.init: it was called before; a process meets the others once')
   const launch = launchOf(process.env)
   if (engine === 'none' || (engine === 'auto' && launch.size === 1)) {
@@ -76,6 +84,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
     return current
   }
   state = 'meeting'
+  bytesOfBucket = bucketBytes
   const facts = await asWeftError(
     'distributed.init',
     // an addon that refuses throws at once

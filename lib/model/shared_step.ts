@@ -2,12 +2,12 @@
 // batch, up to rounding. Each rank has the gradients of its part of the loss; their sum is that of the whole.
 import { WeftError } from '../core/error.js'
 import { gradients } from '../core/grad.js'
-import { currentTrace } from '../core/graph.js'
+import { callOf, currentTrace } from '../core/graph.js'
 import { type Share, shareOf } from '../core/share.js'
-import { isFloat } from '../core/spec.js'
+import { bytesOf, isFloat, sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { allReduce, allReduceMany } from '../distributed/collectives.js'
-import { world } from '../distributed/world.js'
+import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collectives.js'
+import { bytesOfBucket, world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
 import { concat, zerosLike } from '../ops/index.js'
 import type { Objective } from './objective.js'
@@ -30,6 +30,30 @@ function sums(values: readonly Tensor[]): Tensor[] {
 }
 
 /**
+ * Places of gradients, in the order in which they will be there: buckets that travel early, and the rest, which travels
+ * with the figures. The first bucket is a 25th, so that something travels soon (Li et al. 2020, PyTorch Distributed).
+ */
+function bucketsOf(slopes: readonly Tensor[]): { early: number[][]; late: number[] } {
+  const made = (i: number): number => callOf(slopes[i]!)?.order ?? 0
+  const order = slopes.map((_, i) => i).sort((a, b) => made(a) - made(b))
+  const early: number[][] = []
+  let [open, bytes]: [number[], number] = [[], 0]
+  for (const i of order) {
+    const { shape, dtype } = slopes[i]!
+    const full = bytes >= (early.length === 0 ? bytesOfBucket / 25 : bytesOfBucket)
+    const other = open.length > 0 && slopes[open[0]!]!.dtype !== dtype
+    if (full || other) {
+      early.push(open)
+      open = []
+      bytes = 0
+    }
+    open.push(i)
+    bytes += sizeOf(shape) * bytesOf(dtype)
+  }
+  return { early, late: open }
+}
+
+/**
  * The rest of a step after its forward pass: updates the weights and takes the figures in. One exchange carries the
  * gradients, the figures' states, what layers keep of the batch, the loss, and whether a rank asks for the end.
  * @param update takes the pass into the figures; it calls back with their metrics
@@ -47,6 +71,9 @@ export function sharedStep(
   const slopes = weights.length > 0 ? gradients(part, weights) : []
   // what layers keep of a batch, as moving statistics: each rank's counts for its rows
   const kept = [...(currentTrace()?.writes ?? [])].filter(([state]) => isFloat(state.dtype))
+  // all but the last bucket travel while the gradients of earlier layers are computed
+  const { early, late } = bucketsOf(slopes)
+  const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
   let [loss, stops]: (Tensor | undefined)[] = []
   const figures = update((metrics) => {
     const states = metrics.flatMap((metric) => {
@@ -65,7 +92,7 @@ export function sharedStep(
       .cast('float32')
       .add(stop ? 1 : 0)
     const totals = sums([
-      ...slopes,
+      ...late.map((i) => slopes[i]!),
       ...kept.map(([, value]) => value.mul(share.weight)),
       ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
       part.cast('float32'),
@@ -73,7 +100,9 @@ export function sharedStep(
     ])
     const next = totals[Symbol.iterator]()
     const taken = (): Tensor => next.next().value as Tensor
-    const reduced = slopes.map(taken)
+    const reduced: Tensor[] = new Array(slopes.length)
+    for (const i of late) reduced[i] = taken()
+    early.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
     for (const [state] of kept) state.assign(taken())
     for (const state of states) state.assign(taken())
     loss = taken()

@@ -1,6 +1,8 @@
 // The collectives as kernels of the CPU, and the engine for the addon. A step hands its collective to the thread that
 // talks to MPI, and waits for it.
 #include <cstring>
+#include <map>
+#include <mutex>
 
 #include "kernel_library.h"
 #include "mpi/world.h"
@@ -128,6 +130,73 @@ KERNEL(cpu, allReduceMany) {
     world().wait(*world().begin(std::move(now)));
     if (std::memcmp(begin + flag, none.data(), element) != 0) share_fault(frame);
     at = begin;
+    for (const View& one : out) {
+      if (one.used()) std::memcpy(frame.at<char>(one), at, one.bytes());
+      at += one.bytes();
+    }
+  };
+}
+
+namespace {
+
+/**
+ * What allReduceBegin and allReduceFinish of one program share. Its memory is no part of the program's arena: where a
+ * run fails between the two, the values still travel.
+ */
+struct Bucket {
+  std::vector<char> memory;
+  std::shared_ptr<Pending> pending;
+  void settle() {
+    if (pending) world().wait(*std::exchange(pending, nullptr));
+  }
+};
+
+/** The bucket with this number. */
+std::shared_ptr<Bucket> bucket_of(int64_t number) {
+  static std::mutex mutex;
+  static auto* const all = new std::map<int64_t, std::weak_ptr<Bucket>>;
+  std::lock_guard lock(mutex);
+  std::erase_if(*all, [](const auto& entry) { return entry.second.expired(); });
+  auto& known = (*all)[number];
+  auto bucket = known.lock();
+  if (!bucket) known = bucket = std::make_shared<Bucket>();
+  return bucket;
+}
+
+}  // namespace
+
+/** Copies the values into a bucket, whose sum over the ranks begins. The result is no value: the other half waits for it. */
+KERNEL(cpu, allReduceBegin) {
+  Collective collective = described(call, Collective::Kind::all_reduce, "");
+  collective.reduce = "sum";
+  size_t bytes = 0;
+  for (const View& one : call.in) bytes += one.bytes();
+  const auto bucket = bucket_of(call.attrs.integer("bucket"));
+  bucket->memory.resize(bytes);
+  collective.elements = bytes / size_of(collective.dtype);
+  collective.what += " and others, " + std::to_string(call.in.size()) + " values of " + std::to_string(collective.elements) + " elements";
+  const std::vector<View> in = call.in;
+  return [=](const Frame& frame) {
+    // what a failed run has left behind
+    try {
+      bucket->settle();
+    } catch (const Error&) {}
+    char* at = bucket->memory.data();
+    for (const View& one : in) std::memcpy(at, frame.at<char>(one), one.bytes()), at += one.bytes();
+    Collective now = collective;
+    now.given = now.taken = bucket->memory.data();
+    bucket->pending = world().begin(std::move(now));
+  };
+}
+
+/** Waits for the sum, and copies the values out of the bucket. */
+KERNEL(cpu, allReduceFinish) {
+  const auto bucket = bucket_of(call.attrs.integer("bucket"));
+  const std::vector<View> out = call.out;
+  call.waits = true;
+  return [=](const Frame& frame) {
+    bucket->settle();
+    const char* at = bucket->memory.data();
     for (const View& one : out) {
       if (one.used()) std::memcpy(frame.at<char>(one), at, one.bytes());
       at += one.bytes();

@@ -68,4 +68,15 @@ testWith(
   },
 )
 
+testWith(
+  FAMILIES[0]!.found,
+  'openmpi-bin',
+  'gradients that travel in small buckets, during the backward pass, give the same bits',
+  async () => {
+    const { said, code, output } = await launch('mpirun.openmpi', 2, 'training', ['200'])
+    assert.is(code, 0, output)
+    assert.equal(said, onTwo[0])
+  },
+)
+
 test.run()

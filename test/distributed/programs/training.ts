@@ -15,7 +15,8 @@ import {
 } from '../../../lib/index.js'
 import { say } from './say.js'
 
-const world = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
+const bucketBytes = Number(process.argv[2] ?? 25 * 2 ** 20)
+const world = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000, bucketBytes })
 
 /** A fixed sequence of numbers in [-0.5, 0.5). */
 function numbers(count: number, seed: number): Float32Array {
