@@ -19,8 +19,8 @@ export interface InitOptions {
    */
   heartbeatMs?: number
   /**
-   * Gradients travel in buckets of about so many bytes, each as soon as it is full, while the backward pass goes on. The
-   * first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
+   * Gradients travel in buckets of about so many bytes, each as soon as it is full, while the backward pass goes on.
+   * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
    */
   bucketBytes?: number
 }

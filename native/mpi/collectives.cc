@@ -165,7 +165,10 @@ std::shared_ptr<Bucket> bucket_of(int64_t number) {
 
 }  // namespace
 
-/** Copies the values into a bucket, whose sum over the ranks begins. The result is no value: the other half waits for it. */
+/**
+ * Copies the values into a bucket, whose sum over the ranks begins. The result is no value: the other half waits for
+ * it.
+ */
 KERNEL(cpu, allReduceBegin) {
   Collective collective = described(call, Collective::Kind::all_reduce, "");
   collective.reduce = "sum";
