@@ -2,6 +2,7 @@
 // when they stop, and what callbacks, which are called on rank 0, have changed.
 import { createHash } from 'node:crypto'
 import { WeftError } from '../core/error.js'
+import { overwritten } from '../core/apply.js'
 import { randomSequence, resumeRandom } from '../core/random.js'
 import type { Variable } from '../core/tensor.js'
 import { broadcast } from '../distributed/collectives.js'
@@ -59,9 +60,12 @@ export class Ranks {
           )
       }
     })
+    // what callbacks change on rank 0
+    overwritten.tensors = world().rank === 0 ? new Set() : undefined
     resumeRandom(zero.random)
     model.shuffleState = zero.shuffle
-    ranks.takeFromZero()
+    ranks.takeFromZero(variablesOf(model))
+    overwritten.tensors?.clear()
     return ranks
   }
 
@@ -76,9 +80,14 @@ export class Ranks {
     })
   }
 
-  /** Weights and the optimizer's state become those of rank 0. */
-  private takeFromZero(): void {
-    for (const variable of variablesOf(this.model)) variable.assign(broadcast(variable))
+  /** These variables become those of rank 0. */
+  private takeFromZero(variables: readonly Variable[]): void {
+    for (const variable of variables) variable.assign(broadcast(variable))
+  }
+
+  /** After the training: nobody asks any more what callbacks change. */
+  end(): void {
+    overwritten.tensors = undefined
   }
 
   /** Whether this rank asks, with its next step, that the training ends. */
@@ -99,12 +108,12 @@ export class Ranks {
   }
 
   /**
-   * Ends an epoch, or the training, after the callbacks of this rank.
-   * @param called whether there are callbacks, which may have changed weights
+   * Begins or ends an epoch, or ends the training, after the callbacks of this rank: what they have changed reaches the
+   * other ranks.
    * @param error what has ended the training on this rank
    * @throws ERR_DISTRIBUTED where it has ended on another rank with an error
    */
-  async endEpoch(called: boolean, error?: unknown): Promise<void> {
+  async share(error?: unknown): Promise<void> {
     if (this.alone || (error instanceof WeftError && error.code === 'ERR_DISTRIBUTED')) return
     const { model } = this
     const { optimizer } = model
@@ -112,7 +121,7 @@ export class Ranks {
     const all = await gatherJson({
       stop: model.stopTraining || this.last !== undefined || error !== undefined,
       failed: error === undefined || aborted ? null : String((error as Error).message),
-      called,
+      changed: variablesOf(model).flatMap((variable, i) => (overwritten.tensors?.has(variable) ? [i] : [])),
       learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate,
     })
     const zero = all[0]!
@@ -122,7 +131,9 @@ export class Ranks {
     if (all.some(({ stop }) => stop)) model.stopTraining = true
     if (!optimizer.isScheduled && zero.learningRate !== undefined && zero.learningRate !== optimizer.learningRate)
       optimizer.learningRate = zero.learningRate
-    if (zero.called) this.takeFromZero()
+    const variables = variablesOf(model)
+    this.takeFromZero(zero.changed.map((i) => variables[i]!))
+    overwritten.tensors?.clear()
   }
 }
 

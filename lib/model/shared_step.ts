@@ -86,17 +86,19 @@ export function sharedStep(
         },
       )
     })
-    // a rank without rows, which is never rank 0, has computed its figures for nothing
-    const asked = part
-      .mul(0)
+    // callbacks of rank 0 set it
+    const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
+    const asked = zerosLike(part)
       .cast('float32')
       .add(stop ? 1 : 0)
     const totals = sums([
       ...late.map((i) => slopes[i]!),
       ...kept.map(([, value]) => value.mul(share.weight)),
+      // a rank without rows, which is never rank 0, has computed its figures for nothing
       ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
       part.cast('float32'),
       asked,
+      ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
     ])
     const next = totals[Symbol.iterator]()
     const taken = (): Tensor => next.next().value as Tensor
@@ -107,6 +109,7 @@ export function sharedStep(
     for (const state of states) state.assign(taken())
     loss = taken()
     stops = taken()
+    if (rate) rate.assign(taken())
     if (weights.length > 0) objective.optimizer.apply(reduced, weights)
     // rank 0 keeps the sums and the others keep nothing, so that the next sums are right again
     return () => {

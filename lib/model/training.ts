@@ -146,6 +146,7 @@ export async function* trainEvents(
       run.begin(epoch, sources.training.next)
       await callbacks.beforeStep(run)
       await callbacks.epochBegin(epoch)
+      await ranks.share()
       signal?.throwIfAborted()
       // after the callback: it may have changed what is trainable
       const steps = model.steps('fit')
@@ -182,7 +183,7 @@ export async function* trainEvents(
         Object.assign(logs, prefixed(await measure(model, sources.validation, signal)))
       model.epochsTrained++
       await callbacks.epochEnd(epoch, logs)
-      await ranks.endEpoch(given.length > 0)
+      await ranks.share()
       progress.end(logs)
       history.add(epoch, logs)
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
@@ -202,12 +203,13 @@ export async function* trainEvents(
         // what ended the training is the error to report
         if (!failure) throw error
       })
-      await ranks?.endEpoch(given.length > 0, failure?.error)
+      await ranks?.share(failure?.error)
     } finally {
       await sources?.training.close()
       await sources?.validation?.close()
       freeOwned(owned)
       optimizer.gradientAccumulationSteps = accumulated
+      ranks?.end()
       endTraining()
     }
   }
