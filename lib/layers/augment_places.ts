@@ -8,7 +8,7 @@ import { Augmentation, type ImageShape, type Range, rangeOption, type SeedOption
 import { type LayerFactory, layer } from './declare.js'
 import type { CallOptions, LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
-import { FILL_MODES, type FillOptions, gridOf, SAMPLING_INTERPOLATIONS, sampledAt } from './sampling.js'
+import { FILL_MODES, type FillOptions, placesOf, SAMPLING_INTERPOLATIONS, sampledApart, sampledAt } from './sampling.js'
 
 /** 'horizontal': left and right change places; 'vertical': top and bottom do. */
 export type FlipMode = 'horizontal' | 'vertical' | 'horizontalAndVertical'
@@ -76,10 +76,13 @@ export class RandomRotation extends Moving<RandomRotationOptions> {
   protected augment(x: Tensor, shape: ImageShape): Tensor {
     const angle = ops.mul(this.draw([shape[0], 1], this.turns), 2 * Math.PI)
     const [cos, sin] = [ops.cos(angle), ops.sin(angle)]
-    const { across, down } = gridOf(shape, x.device)
-    const column = ops.sub(ops.mul(cos, across), ops.mul(sin, down))
-    const row = ops.add(ops.mul(sin, across), ops.mul(cos, down))
-    return sampledAt(x, column, row, this.config)
+    const [n, height, width] = shape
+    // [n, height, width], of parts for each row and each column
+    const across = (t: Tensor): Tensor => ops.expandDims(ops.mul(t, placesOf(width, x.device)), 1)
+    const down = (t: Tensor): Tensor => ops.expandDims(ops.mul(t, placesOf(height, x.device)), -1)
+    const flat = (t: Tensor): Tensor => ops.reshape(t, [n, height * width])
+    const [column, row] = [flat(ops.sub(across(cos), down(sin))), flat(ops.add(across(sin), down(cos)))]
+    return sampledAt(x, column, row, Math.hypot((height - 1) / 2, (width - 1) / 2), this.config)
   }
 }
 
@@ -107,10 +110,10 @@ export class RandomTranslation extends Moving<RandomTranslationOptions> {
 
   protected augment(x: Tensor, shape: ImageShape): Tensor {
     const [n, height, width] = shape
-    const { across, down } = gridOf(shape, x.device)
-    const moved = (range: readonly [number, number], extent: number): Tensor => ops.mul(this.draw([n, 1], range), extent)
-    const row = ops.sub(down, moved(this.vertical, height))
-    return sampledAt(x, ops.sub(across, moved(this.horizontal, width)), row, this.config)
+    const moved = (range: readonly [number, number], extent: number): Tensor =>
+      ops.sub(placesOf(extent, x.device), ops.mul(this.draw([n, 1], range), extent))
+    const down = moved(this.vertical, height)
+    return sampledApart(x, moved(this.horizontal, width), down, this.config)
   }
 }
 
@@ -145,8 +148,8 @@ export class RandomZoom extends Moving<RandomZoomOptions> {
     const zoom = (range: readonly [number, number]): Tensor => ops.add(this.draw([shape[0], 1], range), 1)
     const tall = zoom(this.vertical)
     const wide = this.horizontal ? zoom(this.horizontal) : tall
-    const { across, down } = gridOf(shape, x.device)
-    return sampledAt(x, ops.mul(across, wide), ops.mul(down, tall), this.config)
+    const [, height, width] = shape
+    return sampledApart(x, ops.mul(placesOf(width, x.device), wide), ops.mul(placesOf(height, x.device), tall), this.config)
   }
 }
 
