@@ -28,7 +28,9 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--ink) }
 .bar { fill: var(--a) }
 canvas { image-rendering: pixelated; width: 100%; max-width: 9rem; display: block; margin-bottom: .25rem }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums }
-td, th { padding: 0 .5rem 0 0; text-align: left; font-weight: normal; overflow-wrap: anywhere }
+td, th { padding: 0 .5rem 0 0; text-align: left; font-weight: normal }
+th { overflow-wrap: anywhere }
+td { white-space: nowrap }
 .none { color: var(--soft) }
 `
 
