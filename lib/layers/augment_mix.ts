@@ -174,7 +174,7 @@ export class CutMix extends Mixing<CutMixOptions> {
 
 /**
  * A rectangle of each image from another one of the batch while training, and labels mixed by its area (Yun et al.
- * 2019). It takes { images, labels }, and gives the same; in a pipeline it is `batches.map(layers.cutMix().mix)`. Labels
- * are one-hot rows.
+ * 2019). It takes { images, labels }, and gives the same; in a pipeline it is `batches.map(layers.cutMix().mix)`.
+ * Labels are one-hot rows.
  */
 export const cutMix: LayerFactory<typeof CutMix> = layer(CutMix)

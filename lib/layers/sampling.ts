@@ -23,7 +23,7 @@ export interface FillOptions {
   interpolation?: SamplingInterpolation
 }
 
-/** A place between pixels as the pixels around it: where they lie, whether they are of the image, and the way between. */
+/** A place as the pixels around it: where they lie, whether they are of the image, and the way between them. */
 interface Around {
   /** int32: the pixel before, and for 'bilinear' the one behind, as places of the image. */
   readonly at: readonly Tensor[]
