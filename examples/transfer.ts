@@ -1,13 +1,13 @@
-// Transfer learning: a network that has learned to tell clothes (Fashion-MNIST) learns handwritten digits from 20 of
+// Transfer learning: a network that has learned to tell clothes (Fashion-MNIST) learns handwritten digits from 50 of
 // them: its convolutions are kept, with a new head, and then trained on. Beside it the same network from scratch, and a
-// logistic regression, on the same rows; all of it for three draws of the rows.
+// logistic regression, on the same rows; all of it for two draws of the rows.
 import { datasets, images, layers, optimizers, type Sequential, sequential, type Tensor, toCategorical } from 'weftjs'
 import { logisticRegression } from 'weftjs/learn'
 import { head, majority, options, orExit, split } from './shared/setup.js'
 
 const { epochs, limit, verbose } = options({ epochs: 3 })
 /** Rows of digits to learn from, how often each is looked at, and draws of them. */
-const [ROWS, ROUNDS, DRAWS] = [20, 40, 3]
+const [ROWS, ROUNDS, DRAWS] = [50, 20, 2]
 
 /** Convolutions over images of 28 by 28 bytes. */
 const convolutions = (): Sequential =>
