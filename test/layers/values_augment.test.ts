@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { data, jit, layers, loadModel, sequential, setSeed, tensor, type Tensor, toCategorical } from '../../lib/index.js'
 import { betaWeights } from '../../lib/layers/beta.js'
 import { randomState } from '../../lib/index.js'
+import { Issues, readLayer } from '../../lib/keras/layers.js'
 import { close, rejects, throws } from '../expect.js'
 
 const numbers = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array)
@@ -277,6 +278,34 @@ test('mixing in a pipeline, and what is refused', async () => {
       .map((sample) => mixed.mix(sample))
       .toArray(),
   )
+})
+
+test('files of Keras 3: layers as its get_config() writes them', () => {
+  const read = (className: string, config: object): object => {
+    const reading = { dialect: 'keras3', issues: new Issues() } as const
+    const made = readLayer(
+      { class_name: className, config: { name: 'one', trainable: true, seed: null, data_format: 'channels_last', ...config } },
+      reading,
+    )
+    assert.equal(reading.issues.list, [])
+    const { name: _, trainable: __, ...options } = made!.config as Record<string, unknown>
+    return options
+  }
+  assert.equal(read('RandomFlip', { mode: 'horizontal_and_vertical' }), { mode: 'horizontalAndVertical' })
+  const fill = { fill_mode: 'wrap', fill_value: 0, interpolation: 'nearest' }
+  const filled = { fillMode: 'wrap', fillValue: 0, interpolation: 'nearest' }
+  assert.equal(read('RandomRotation', { factor: [-0.1, 0.2], ...fill }), { factor: [-0.1, 0.2], ...filled })
+  assert.equal(read('RandomZoom', { height_factor: 0.2, width_factor: null, ...fill }), { heightFactor: 0.2, ...filled })
+  assert.equal(read('RandomTranslation', { height_factor: 0.2, width_factor: [0, 0.1], ...fill }), {
+    heightFactor: 0.2,
+    widthFactor: [0, 0.1],
+    ...filled,
+  })
+  assert.equal(read('RandomCrop', { height: 3, width: 4 }), { height: 3, width: 4 })
+  assert.equal(read('RandomContrast', { factor: [0, 0.2], value_range: [0, 255] }), { factor: [0, 0.2], valueRange: [0, 255] })
+  assert.equal(read('RandomBrightness', { factor: [-0.1, 0.1], value_range: [0, 1] }), { factor: [-0.1, 0.1], valueRange: [0, 1] })
+  assert.equal(read('MixUp', { alpha: 0.3 }), { alpha: 0.3 })
+  assert.equal(read('CutMix', { factor: [0, 1] }), { factor: [0, 1] })
 })
 
 test('in a model: drawn anew at each step, the same for the same seed, saved, and not used in predict', async () => {
