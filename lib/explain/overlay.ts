@@ -2,8 +2,8 @@
 // needed to see it.
 import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
-import { checkCall } from '../core/options.js'
-import type { Tensor } from '../core/tensor.js'
+import { checkCall, show } from '../core/options.js'
+import { Tensor } from '../core/tensor.js'
 import { type Samples, tensorOf } from '../learn/report/predictor.js'
 
 /** Bytes of red, green and blue, row by row. */
@@ -66,6 +66,10 @@ export function laidOver(rgb: Rgb, share: Float64Array): Rgb {
 export async function overlay(x: Samples, attributions: Tensor): Promise<Tensor> {
   const what = 'overlay'
   checkCall(`${what}(x, attributions)`, arguments)
+  if (!(attributions instanceof Tensor))
+    throw new WeftError('ERR_ARGUMENT', `${what}: attributions are a Tensor, got ${show(attributions)}`, {
+      hint: 'Write overlay(x, (await saliency(net, x)).attributions)',
+    })
   const { x: t, own } = tensorOf(what, x)
   try {
     const [n, height, width, channels] = t.shape as [number, number, number, number]

@@ -1,5 +1,6 @@
 // images.write: a Tensor as a picture in a file.
 import path from 'node:path'
+import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { pathOf, type Place } from '../core/place.js'
@@ -25,7 +26,7 @@ export interface WriteOptions {
    */
   range?: readonly [number, number]
 }
-const OPTIONS: OptionTable<WriteOptions> = { format: ['png', 'jpeg', 'webp'], quality: 'number', lossless: 'boolean', range: 'any' }
+const OPTIONS: OptionTable<WriteOptions> = { format: ['png', 'jpeg', 'webp'], quality: 'integer', lossless: 'boolean', range: 'any' }
 
 const ENDS: Readonly<Record<string, WriteFormat>> = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp' }
 
@@ -44,8 +45,7 @@ export async function write(file: Place, x: TensorLike | ShapedArray, options: W
       hint: `End it in ${Object.keys(ENDS).join(', ')}, or give { format }`,
     })
   const { quality = 90, lossless = false } = options
-  if (!(quality >= 1 && quality <= 100))
-    throw new WeftError('ERR_ARGUMENT', `${what}: quality is from 1 to 100, got ${show(options.quality)}`)
+  integer(what, 'quality', quality, 1, 100)
   if (options.quality !== undefined && format === 'png')
     throw new WeftError('ERR_ARGUMENT', `${what}: png files have no quality, nothing is lost in them`)
   if (lossless && format !== 'webp') throw new WeftError('ERR_ARGUMENT', `${what}: lossless is of webp files, not of ${format} files`)

@@ -23,7 +23,7 @@ type Pair = LabelledImages | readonly [images: Tensor, labels: Tensor]
 
 /** A batch of a data.Dataset. */
 interface ImageBatch {
-  x: unknown
+  x?: unknown
   y?: unknown
 }
 
@@ -47,7 +47,7 @@ abstract class Mixing<C extends SeedOption> extends Layer<C, Pair, Pair> {
    * stays.
    */
   readonly mix = <B extends ImageBatch>(batch: B): B => {
-    const [x, y] = [batch.x, batch.y]
+    const { x, y } = isRecord(batch) ? (batch as ImageBatch) : {}
     if (!(x instanceof Tensor) || !(y instanceof Tensor))
       throw this.error('ERR_ARGUMENT', `mix: expected a batch { x, y } of Tensors, got ${show(batch)}`, [], 'It follows batch(n)')
     this.program ??= jit((images: Tensor, labels: Tensor) => {

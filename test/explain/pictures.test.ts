@@ -12,6 +12,7 @@ import {
   gpt,
   input,
   layers,
+  loadPretrained,
   type Model,
   model,
   optimizers,
@@ -97,6 +98,18 @@ test('attention maps: the softmax of queries by keys, with masks, over several b
     found.map(({ weights }) => weights.shape),
     [[1, 2, 3, 3]],
   )
+  // models of folders
+  const fixtures = path.join(import.meta.dirname, '..', '..', '..', 'test', 'pretrained', 'fixtures')
+  for (const [name, x, shape] of [
+    ['llama', ids, [1, 4, 5, 5]],
+    ['vit', tensor(new Float32Array(192), [1, 8, 8, 3]), undefined],
+  ] as const) {
+    const { model: loaded } = await loadPretrained(path.join(fixtures, name))
+    const looked = await explain.attentionMaps(loaded as never, x)
+    assert.is(looked.length, 2)
+    if (shape) assert.equal(looked[0]!.weights.shape, shape)
+    assert.is(looked[0]!.layer, loaded.name)
+  }
   const plain = sequential([layers.dense({ units: 1, inputShape: [2] })])
   await rejects('ERR_ARGUMENT', /has no attention/, explain.attentionMaps(plain, [[1, 2]]))
   await rejects('ERR_ARGUMENT', /expected a network/, explain.attentionMaps((() => 1) as never, [[1, 2]]))
