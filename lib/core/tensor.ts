@@ -5,6 +5,7 @@ import { WeftError } from './error.js'
 import type { NestedValues, TypedArray } from './host.js'
 import type { Call } from './op.js'
 import { bytesOf, type DType, type Layout, type Shape, signatureOf, sizeOf } from './spec.js'
+import type { DTypeField, ShapeField, Unknown } from './tensor_types.js'
 
 /** What ops take as an operand. */
 export type TensorLike = Tensor | TypedArray | NestedValues
@@ -30,9 +31,24 @@ export class Recording {
 /** @internal Tensors made inside tidy() calls, the innermost last. */
 export const scopes: Set<Tensor>[] = []
 
-export class Tensor {
-  readonly shape: Shape
-  readonly dtype: DType
+declare const known: unique symbol
+
+/** The methods of tensors. Families of operations add theirs, each typed by the tensor that it is called on. */
+// biome-ignore lint/suspicious/noEmptyInterface: lib/core/read.ts and lib/ops/ fill it
+export interface TensorMethods {}
+
+export interface Tensor<S extends Shape = Unknown, D extends DType = Unknown> extends TensorMethods {
+  /** @internal What types know: nothing is there at run time. */
+  readonly [known]?: [S, D]
+}
+
+/**
+ * An array of numbers of one dtype. Its type can say its shape and dtype, as far as they are known when the program is
+ * written: Tensor<[number, 784]>, Tensor<[2, 3], 'int32'>. A plain Tensor says nothing, and fits everywhere.
+ */
+export class Tensor<S extends Shape = Unknown, D extends DType = Unknown> {
+  readonly shape: ShapeField<S>
+  readonly dtype: DTypeField<D>
   /** Id of the device the values live on: 'cpu', 'cuda:0', ... */
   readonly device: string
   /** A bool tensor [batch, time] that says which steps are data. Layers hand it on with the values. */
@@ -54,8 +70,8 @@ export class Tensor {
     at: Buffer | { origin: Origin; recording: Recording },
     signature: string = signatureOf({ shape, dtype }),
   ) {
-    this.shape = shape
-    this.dtype = dtype
+    this.shape = shape as ShapeField<S>
+    this.dtype = dtype as DTypeField<D>
     this.device = device
     this.signature = signature
     if (at instanceof Buffer) {
@@ -130,11 +146,11 @@ export interface VariableOptions {
 }
 
 /** State: a tensor whose value can be replaced. Its memory never moves. Made by variable(), which see for assign(). */
-export class Variable extends Tensor {
+export class Variable<S extends Shape = Unknown, D extends DType = Unknown> extends Tensor<S, D> {
   readonly name: string
   trainable: boolean
 
-  constructor(value: Tensor, options: VariableOptions = {}) {
+  constructor(value: Tensor<S, D>, options: VariableOptions = {}) {
     super(value.shape, value.dtype, value.device, value.held())
     this.name = options.name ?? 'variable'
     this.trainable = options.trainable ?? true

@@ -136,7 +136,7 @@ export const hardSilu: Unary = func('hardSilu(x)', (x: TensorLike) => {
 methods({ gelu, relu6, hardSilu })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     relu: Method<typeof relu>
     sigmoid: Method<typeof sigmoid>
     tanh: Method<typeof tanh>

@@ -55,7 +55,7 @@ export const argMin: ArgReduction = argReduction(ArgMin)
 methods({ argMax, argMin })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     argMax: Method<typeof argMax>
     argMin: Method<typeof argMin>
   }

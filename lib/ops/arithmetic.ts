@@ -107,7 +107,7 @@ export const clip: (x: TensorLike, min: number, max: number) => Tensor = func(
 methods({ clip })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     add: Method<typeof add>
     sub: Method<typeof sub>
     mul: Method<typeof mul>

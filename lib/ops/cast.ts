@@ -62,7 +62,7 @@ export const stopGradient: (x: TensorLike) => Tensor = func('stopGradient(x)', (
 methods({ cast, identity, stopGradient })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     /** The values in another dtype; see cast(). */
     cast: Method<typeof cast>
     identity: Method<typeof identity>

@@ -67,7 +67,7 @@ export const where: (condition: TensorLike, a: TensorLike, b: TensorLike) => Ten
 methods({ logicalNot, where })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     equal: Method<typeof equal>
     notEqual: Method<typeof notEqual>
     less: Method<typeof less>

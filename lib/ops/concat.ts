@@ -75,7 +75,7 @@ export const unstack: (x: TensorLike, axis?: number) => Tensor[] = func('unstack
 methods({ unstack })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     unstack: Method<typeof unstack>
   }
 }

@@ -149,7 +149,7 @@ export function isZeros(t: Tensor): boolean {
 methods({ zerosLike, onesLike, fullLike })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     zerosLike: Method<typeof zerosLike>
     onesLike: Method<typeof onesLike>
     fullLike: Method<typeof fullLike>

@@ -43,7 +43,7 @@ export const isNaN: Unary = unary({ name: 'isNaN', kind: 'float', result: 'bool'
 export const isFinite: Unary = unary({ name: 'isFinite', kind: 'float', result: 'bool', gradient: 'none' })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     exp: Method<typeof exp>
     expm1: Method<typeof expm1>
     log: Method<typeof log>

@@ -119,7 +119,7 @@ export const outer: (a: TensorLike, b: TensorLike) => Tensor = func('outer(a, b)
 methods({ matMul, dot, outer })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     matMul: Method<typeof matMul>
     dot: Method<typeof dot>
     outer: Method<typeof outer>

@@ -51,7 +51,7 @@ export const oneHot: (indices: TensorLike, depth: number, options?: OneHotOption
 methods({ oneHot })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     oneHot: Method<typeof oneHot>
   }
 }

@@ -138,7 +138,7 @@ export const all: Reduction = logical(All)
 methods({ sum, mean, prod, max, min, any, all })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     sum: Method<typeof sum>
     mean: Method<typeof mean>
     prod: Method<typeof prod>

@@ -85,7 +85,7 @@ export const flatten: (x: TensorLike) => Tensor = func('flatten(x)', (x) => {
 methods({ reshape, expandDims, squeeze, flatten })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     reshape: Method<typeof reshape>
     expandDims: Method<typeof expandDims>
     squeeze: Method<typeof squeeze>

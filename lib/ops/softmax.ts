@@ -68,7 +68,7 @@ export const logSoftmax: AlongAxis = alongAxis(LogSoftmax)
 methods({ softmax, logSoftmax })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     softmax: Method<typeof softmax>
     logSoftmax: Method<typeof logSoftmax>
   }

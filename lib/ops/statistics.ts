@@ -106,7 +106,7 @@ export const logSumExp: Reduction = func(
 methods({ variance, standardDeviation, norm, logSumExp, moments })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     variance: Method<typeof variance>
     standardDeviation: Method<typeof standardDeviation>
     logSumExp: Method<typeof logSumExp>

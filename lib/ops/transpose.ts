@@ -50,7 +50,7 @@ export const moveAxis: (x: TensorLike, from: number, to: number) => Tensor = fun
 methods({ transpose, moveAxis })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     transpose: Method<typeof transpose>
     moveAxis: Method<typeof moveAxis>
   }
