@@ -37,9 +37,11 @@ export type Broadcast<A, B> =
       ? Unknown
       : B extends []
         ? A
-        : [A, B] extends [B, A]
-          ? A
-          : MeetFromEnd<A, B, []>
+        : A extends []
+          ? B
+          : [A, B] extends [B, A]
+            ? A
+            : MeetFromEnd<A, B, []>
 
 /** Nothing (unknown) where two shapes broadcast, else what is wrong. */
 export type BroadcastCheck<A, B> = [Broadcast<A, B>] extends [never] ? { 'shapes do not broadcast': [A, B] } : unknown
@@ -53,6 +55,11 @@ type AxisTable<S, Before extends unknown[] = []> = S extends [infer Extent, ...i
 type AxisNames<S> = keyof AxisTable<S> & string
 
 type IsLiteral<N> = [N] extends [number] ? (number extends N ? false : true) : false
+
+type Both<U> = (U extends unknown ? (x: U) => void : never) extends (x: infer I) => void ? I : never
+
+/** Whether a type is one number: of several it is not known which. */
+type IsOne<N> = IsLiteral<N> extends true ? ([N] extends [Both<N>] ? true : false) : false
 
 /** Nothing where axes are of a shape, else what is wrong. */
 export type AxisCheck<S, A> =
@@ -72,7 +79,11 @@ type Reduce<S, Names extends string, Keep, Before extends unknown[], R extends u
       Names,
       Keep,
       [...Before, 0],
-      [Extract<Names, `${Before['length']}` | `-${S['length'] & number}`>] extends [never] ? [...R, Extent] : Keep extends true ? [...R, 1] : R
+      [Extract<Names, `${Before['length']}` | `-${S['length'] & number}`>] extends [never]
+        ? [...R, Extent]
+        : Keep extends true
+          ? [...R, 1]
+          : R
     >
   : R
 
@@ -86,7 +97,7 @@ export type Reduced<S, A, Keep> =
         ? Keep extends true
           ? { [K in keyof S]: 1 }
           : []
-        : IsLiteral<A> extends true
+        : IsOne<A> extends true
           ? Reduce<S, `${A & number}`, Keep, [], []>
           : A extends readonly []
             ? S
@@ -152,11 +163,11 @@ export type MatrixProduct<A, B, FlipA, FlipB> =
     ? Unknown
     : IsUnknown<B> extends true
       ? Unknown
-      : [boolean] extends [FlipA | FlipB]
-        ? [FlipA, FlipB] extends [true, false] | [false, true]
-          ? Product<Flip<A, FlipA>, Flip<B, FlipB>>
-          : Unknown
-        : Product<Flip<A, FlipA>, Flip<B, FlipB>>
+      : boolean extends FlipA
+        ? Unknown
+        : boolean extends FlipB
+          ? Unknown
+          : Product<Flip<A, FlipA>, Flip<B, FlipB>>
 
 type Inner<A, B> = A extends [...unknown[], infer K]
   ? B extends [...unknown[], infer L, unknown]
@@ -181,33 +192,33 @@ export type MatMulCheck<A, B, FlipA, FlipB> =
     ? unknown
     : IsUnknown<B> extends true
       ? unknown
-      : [boolean] extends [FlipA] | [FlipB]
+      : boolean extends FlipA
         ? unknown
-        : InnerCheck<Flip<A, FlipA>, Flip<B, FlipB>>
+        : boolean extends FlipB
+          ? unknown
+          : InnerCheck<Flip<A, FlipA>, Flip<B, FlipB>>
 
 /** A shape with each -1 an unknown extent. */
 export type Resolved<S> = number extends (S & readonly unknown[])['length']
   ? Unknown
   : { -readonly [K in keyof S]: S[K] extends -1 ? number : S[K] }
 
-type Insert<S, Name extends string, E, Before extends unknown[]> = Name extends `${Before['length']}` | `-${[...(S & unknown[]), 0]['length'] & number}`
-  ? [...Before, E, ...(S & unknown[])]
+type Insert<S extends unknown[], Name extends string, E, Before extends unknown[]> = Name extends
+  | `${Before['length']}`
+  | `-${[...S, 0]['length'] & number}`
+  ? [...Before, E, ...S]
   : S extends [infer First, ...infer Rest]
     ? Insert<Rest, Name, E, [...Before, First]>
     : never
 
 /** The shape with a new axis of extent E. */
 export type Inserted<S, A, E> =
-  IsUnknown<S> extends true ? Unknown : IsLiteral<A> extends true ? Insert<S, `${A & number}`, E, []> : Unknown
+  IsUnknown<S> extends true ? Unknown : IsOne<A> extends true ? (S extends unknown[] ? Insert<S, `${A & number}`, E, []> : never) : Unknown
 
 /** Nothing where a new axis has a place in a shape, else what is wrong. */
 export type InsertCheck<S, A> = [Inserted<S, A, 1>] extends [never] ? { 'axis out of range': [axis: A, shape: S] } : unknown
 
-type WithoutOnes<S> = S extends [infer First, ...infer Rest]
-  ? First extends 1
-    ? WithoutOnes<Rest>
-    : [First, ...WithoutOnes<Rest>]
-  : []
+type WithoutOnes<S> = S extends [infer First, ...infer Rest] ? (First extends 1 ? WithoutOnes<Rest> : [First, ...WithoutOnes<Rest>]) : []
 
 /** The shape without axes of extent 1. */
 export type Squeezed<S, A> =
@@ -225,7 +236,7 @@ export type SqueezeCheck<S, A> =
     ? unknown extends Wrong
       ? IsUnknown<S> extends true
         ? unknown
-        : IsLiteral<A> extends true
+        : IsOne<A> extends true
           ? 1 extends At<AxisTable<S>, A>
             ? unknown
             : number extends At<AxisTable<S>, A>
@@ -236,8 +247,7 @@ export type SqueezeCheck<S, A> =
     : never
 
 /** The shape with the extent of one axis replaced. */
-export type Replaced<S, A, E> =
-  IsUnknown<S> extends true ? Unknown : IsLiteral<A> extends true ? Replace<S, `${A & number}`, E, []> : Unknown
+export type Replaced<S, A, E> = IsUnknown<S> extends true ? Unknown : IsOne<A> extends true ? Replace<S, `${A & number}`, E, []> : Unknown
 
 type Replace<S, Name extends string, E, Before extends unknown[]> = S extends [infer First, ...infer Rest]
   ? Name extends `${Before['length']}` | `-${S['length'] & number}`

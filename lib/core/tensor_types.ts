@@ -70,6 +70,9 @@ export type ValuesDType<V> =
                     ? 'float32'
                     : Unknown
 
+/** A tensor of a computed shape and dtype. */
+export type Result<S, D> = Tensor<S extends Shape ? S : never, D extends DType ? D : never>
+
 /** The dtype of a tensor. */
 export type DTypeOf<X> = IsUnknown<X> extends true ? Unknown : X extends Tensor<Unknown, infer D> ? D : Unknown
 
@@ -139,7 +142,4 @@ type Nested<S, V> = S extends readonly [unknown, ...infer Rest] ? Nested<Rest, V
 export type ArrayOf<T> =
   IsUnknown<ShapeOf<T>> extends true
     ? NestedArray
-    : Nested<
-        ShapeOf<T>,
-        IsUnknown<DTypeOf<T>> extends true ? number | boolean : DTypeOf<T> extends 'bool' ? boolean : number
-      >
+    : Nested<ShapeOf<T>, IsUnknown<DTypeOf<T>> extends true ? number | boolean : DTypeOf<T> extends 'bool' ? boolean : number>
