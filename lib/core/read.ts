@@ -192,7 +192,7 @@ declare module './tensor.js' {
      */
     to<T extends Tensor>(this: T, id: string): Tensor<ShapeOf<T>, DTypeOf<T>>
   }
-  interface Variable {
+  interface VariableFacts {
     /** @internal This variable itself on another device. Functions that were traced with it must be traced anew. */
     moveTo(id: string): void
   }

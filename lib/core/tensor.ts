@@ -145,8 +145,20 @@ export interface VariableOptions {
   trainable?: boolean
 }
 
+/** What variables have that other tensors have not. */
+export interface VariableFacts {
+  readonly name: string
+  trainable: boolean
+}
+
 /** State: a tensor whose value can be replaced. Its memory never moves. Made by variable(), which see for assign(). */
-export class Variable<S extends Shape = Unknown, D extends DType = Unknown> extends Tensor<S, D> {
+// an intersection, so that types which know nothing of the shape fit everywhere, as those of tensors do
+export type Variable<S extends Shape = Unknown, D extends DType = Unknown> = Tensor<S, D> & VariableFacts
+
+export const Variable: new <S extends Shape = Unknown, D extends DType = Unknown>(
+  value: Tensor<S, D>,
+  options?: VariableOptions,
+) => Variable<S, D> = class Variable<S extends Shape, D extends DType> extends Tensor<S, D> {
   readonly name: string
   trainable: boolean
 
@@ -155,7 +167,7 @@ export class Variable<S extends Shape = Unknown, D extends DType = Unknown> exte
     this.name = options.name ?? 'variable'
     this.trainable = options.trainable ?? true
   }
-}
+} as never
 
 /** @internal Programs are kept by signature: throws ERR_ARGUMENT for a tensor whose facts were changed from outside. */
 export function checkUnchanged(t: Tensor): void {

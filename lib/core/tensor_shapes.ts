@@ -1,6 +1,6 @@
 // Arithmetic on shapes as types. A shape is a tuple of numbers, `number` where an extent is not known; `any` where
 // nothing is. What does not fit gives an object type whose key says so: it is what the compiler then shows.
-import type { IsUnknown, Unknown } from './tensor_types.js'
+import type { Both, IsUnknown, Unknown } from './tensor_types.js'
 
 /** The extent that two meet in: never where they do not fit. */
 type Meet<A, B> = number extends A
@@ -55,8 +55,6 @@ type AxisTable<S, Before extends unknown[] = []> = S extends [infer Extent, ...i
 type AxisNames<S> = keyof AxisTable<S> & string
 
 type IsLiteral<N> = [N] extends [number] ? (number extends N ? false : true) : false
-
-type Both<U> = (U extends unknown ? (x: U) => void : never) extends (x: infer I) => void ? I : never
 
 /** Whether a type is one number: of several it is not known which. */
 type IsOne<N> = IsLiteral<N> extends true ? ([N] extends [Both<N>] ? true : false) : false
@@ -254,3 +252,23 @@ type Replace<S, Name extends string, E, Before extends unknown[]> = S extends [i
     ? [...Before, E, ...Rest]
     : Replace<Rest, Name, E, [...Before, First]>
   : Unknown
+
+/** Nothing where a variable of one shape takes a value of another, else what is wrong. */
+export type AssignCheck<S, V> =
+  IsUnknown<S> extends true
+    ? unknown
+    : IsUnknown<V> extends true
+      ? unknown
+      : Same<S, V> extends true
+        ? unknown
+        : { 'assign: the variable has another shape': [variable: S, value: V] }
+
+type Same<A, B> = A extends [infer FirstA, ...infer RestA]
+  ? B extends [infer FirstB, ...infer RestB]
+    ? Agree<FirstA, FirstB> extends true
+      ? Same<RestA, RestB>
+      : false
+    : false
+  : B extends []
+    ? true
+    : false

@@ -23,30 +23,36 @@ export type ShapeField<S> = S extends readonly [...infer R extends Shape] ? read
 /** What `dtype` of a Tensor gives. */
 export type DTypeField<D> = D extends `${infer E extends DType}` ? E : DType
 
+type AsShape<S> = S extends Shape ? S : never
+
 /** The shape of an operand: of a tensor, number, typed array or nested arrays. */
 export type ShapeOf<X> =
-  IsUnknown<X> extends true
-    ? Unknown
-    : X extends Tensor<infer S, Unknown>
-      ? S
-      : X extends number | boolean
-        ? []
-        : X extends TypedArray
-          ? [number]
-          : X extends readonly []
-            ? [0]
-            : X extends readonly [infer First, ...unknown[]]
-              ? [X['length'], ...ShapeOf<First>]
-              : X extends readonly (infer Row)[]
-                ? [Row] extends [number | boolean]
-                  ? [number]
-                  : [Row] extends [TypedArray | readonly unknown[]]
-                    ? [number, ...ShapeOf<Row>]
-                    : Unknown
-                : Unknown
+  IsUnknown<X> extends true ? Unknown : X extends Tensor<infer S, Unknown> ? S : AsShape<X extends number | boolean ? [] : ListShape<X, []>>
+
+type ListShape<X, Outer extends unknown[]> = X extends TypedArray
+  ? [...Outer, number]
+  : X extends readonly []
+    ? [...Outer, 0]
+    : X extends readonly [infer First, ...unknown[]]
+      ? First extends number | boolean
+        ? [...Outer, X['length']]
+        : ListShape<First, [...Outer, X['length']]>
+      : X extends readonly (infer Row)[]
+        ? [Row] extends [number | boolean]
+          ? [...Outer, number]
+          : [Row] extends [TypedArray | readonly unknown[]]
+            ? ListShape<Row, [...Outer, number]>
+            : Unknown
+        : Unknown
 
 /** The numbers and booleans at the bottom of nested arrays. */
-type LeafOf<V> = V extends readonly (infer E)[] ? LeafOf<E> : V
+type LeafOf<V> = V extends readonly (infer E)[]
+  ? [E] extends [number | boolean]
+    ? E
+    : [E] extends [readonly unknown[]]
+      ? LeafOf<E>
+      : unknown
+  : V
 
 /** The dtype of values, as tensor() takes it from them. */
 export type ValuesDType<V> =
@@ -119,6 +125,12 @@ export type BinaryDType<K extends ResultKind, A, B> = K extends 'bool'
             ? UnaryDType<K, D>
             : Unknown
     : never
+
+/** The dtype of tensors that are joined: not known where they differ. */
+export type JoinedDType<X> = IsUnknown<DTypeOf<X>> extends true ? Unknown : [DTypeOf<X>] extends [Both<DTypeOf<X>>] ? DTypeOf<X> : Unknown
+
+/** What all of a union have in common: never where they differ. */
+export type Both<U> = (U extends unknown ? (x: U) => void : never) extends (x: infer I) => void ? I : never
 
 /** What data() gives of a dtype. */
 export interface HostArrays {
