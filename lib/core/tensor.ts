@@ -5,7 +5,7 @@ import { WeftError } from './error.js'
 import type { NestedValues, TypedArray } from './host.js'
 import type { Call } from './op.js'
 import { bytesOf, type DType, type Layout, type Shape, signatureOf, sizeOf } from './spec.js'
-import type { DTypeField, ShapeField, Unknown } from './tensor_types.js'
+import type { IsUnknown, ShapeField, Unknown } from './tensor_types.js'
 
 /** What ops take as an operand. */
 export type TensorLike = Tensor | TypedArray | NestedValues
@@ -48,7 +48,7 @@ export interface Tensor<S extends Shape = Unknown, D extends DType = Unknown> ex
  */
 export class Tensor<S extends Shape = Unknown, D extends DType = Unknown> {
   readonly shape: ShapeField<S>
-  readonly dtype: DTypeField<D>
+  readonly dtype: DType
   /** Id of the device the values live on: 'cpu', 'cuda:0', ... */
   readonly device: string
   /** A bool tensor [batch, time] that says which steps are data. Layers hand it on with the values. */
@@ -71,7 +71,7 @@ export class Tensor<S extends Shape = Unknown, D extends DType = Unknown> {
     signature: string = signatureOf({ shape, dtype }),
   ) {
     this.shape = shape as ShapeField<S>
-    this.dtype = dtype as DTypeField<D>
+    this.dtype = dtype
     this.device = device
     this.signature = signature
     if (at instanceof Buffer) {
@@ -152,8 +152,12 @@ export interface VariableFacts {
 }
 
 /** State: a tensor whose value can be replaced. Its memory never moves. Made by variable(), which see for assign(). */
-// an intersection, so that types which know nothing of the shape fit everywhere, as those of tensors do
-export type Variable<S extends Shape = Unknown, D extends DType = Unknown> = Tensor<S, D> & VariableFacts
+// of unknown shape it is a plain Tensor as well: only types of one name fit where the shape is known
+export type Variable<S extends Shape = Unknown, D extends DType = Unknown> =
+  IsUnknown<S> extends true ? VariableOf<S, D> & Tensor<S, D> : VariableOf<S, D>
+
+/** A variable as its shape and dtype are known. */
+export interface VariableOf<S extends Shape, D extends DType> extends Tensor<S, D>, VariableFacts {}
 
 export const Variable: new <S extends Shape = Unknown, D extends DType = Unknown>(
   value: Tensor<S, D>,

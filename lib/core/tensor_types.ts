@@ -1,6 +1,6 @@
 // What types know of tensors: shapes and dtypes as far as a program writes them down. `any` stands for what is not
 // known: it fits everywhere, so that a plain Tensor never stands in the way.
-import type { NestedArray, TypedArray } from './host.js'
+import type { HostArray, NestedArray, TypedArray } from './host.js'
 import type { DType, Shape } from './spec.js'
 import type { Tensor } from './tensor.js'
 
@@ -15,13 +15,10 @@ export type IsUnknown<T> = 0 extends 1 & T ? true : false
 export type KnownShape<S extends Shape> = number extends S['length'] ? Unknown : { -readonly [K in keyof S]: S[K] }
 
 /** A dtype as a type: one of all is not known. */
-export type KnownDType<D extends DType> = DType extends D ? Unknown : D
+export type KnownDType<D extends DType> = DType extends D ? Unknown : NoInfer<D>
 
 /** What `shape` of a Tensor gives: a list of numbers where the type does not know it. */
 export type ShapeField<S> = S extends readonly [...infer R extends Shape] ? readonly [...R] : never
-
-/** What `dtype` of a Tensor gives. */
-export type DTypeField<D> = D extends `${infer E extends DType}` ? E : DType
 
 type AsShape<S> = S extends Shape ? S : never
 
@@ -121,7 +118,9 @@ export type BinaryDType<K extends ResultKind, A, B> = K extends 'bool'
           : Unknown
         : IsUnknown<D> extends true
           ? Unknown
-          : [D, E] extends [E, D]
+          : IsUnknown<E> extends true
+            ? Unknown
+            : [D, E] extends [E, D]
             ? UnaryDType<K, D>
             : Unknown
     : never
@@ -146,7 +145,7 @@ export interface HostArrays {
 }
 
 /** The values of a tensor as data() gives them. */
-export type DataOf<T> = HostArrays[DTypeField<DTypeOf<T>>]
+export type DataOf<T> = IsUnknown<DTypeOf<T>> extends true ? HostArray : HostArrays[DTypeOf<T>]
 
 type Nested<S, V> = S extends readonly [unknown, ...infer Rest] ? Nested<Rest, V>[] : V
 
