@@ -3,9 +3,11 @@ import {
   add,
   concat,
   eye,
+  input,
   layers,
   linspace,
   matMul,
+  model,
   ones,
   oneHot,
   randomNormal,
@@ -92,6 +94,14 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   is<number[][]>()(await x.array())
   is<boolean[]>()(await tensor([true]).array())
   is<number>()(zeros([]).arraySync())
+
+  // layers
+  is<Tensor<[number, 128]>>()(layers.dense({ units: 128, activation: 'relu' }).apply(x))
+  const image = input({ shape: [28, 28] })
+  is<Tensor<[number, 28, 28], 'float32'>>()(image)
+  is<Tensor<[number, number, 8], 'int32'>>()(input({ shape: [null, 8], dtype: 'int32' }))
+  const net = model({ inputs: image, outputs: layers.dense({ units: 10 }).apply(image.reshape([-1, 784])) })
+  is<Tensor<[number, 10]>>()(await net.predict(zeros([2, 28, 28])))
 
   // what is not known fits everywhere
   const wanted: Tensor<[2, 3], 'int32'> = plain

@@ -272,3 +272,6 @@ type Same<A, B> = A extends [infer FirstA, ...infer RestA]
   : B extends []
     ? true
     : false
+
+/** The shape with the extent of its last axis replaced. */
+export type WithLast<S, E> = IsUnknown<S> extends true ? Unknown : S extends [...infer Lead, unknown] ? [...Lead, E] : Unknown

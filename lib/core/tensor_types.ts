@@ -1,7 +1,7 @@
 // What types know of tensors: shapes and dtypes as far as a program writes them down. `any` stands for what is not
 // known: it fits everywhere, so that a plain Tensor never stands in the way.
 import type { HostArray, NestedArray, TypedArray } from './host.js'
-import type { DType, Shape } from './spec.js'
+import type { DType, DynamicShape, Shape } from './spec.js'
 import type { Tensor } from './tensor.js'
 
 /** What types do not know. */
@@ -41,6 +41,11 @@ type ListShape<X, Outer extends unknown[]> = X extends TypedArray
             ? ListShape<Row, [...Outer, number]>
             : Unknown
         : Unknown
+
+/** The shape of a batch of samples; null is an extent that varies. */
+export type BatchOf<S extends DynamicShape> = number extends S['length']
+  ? Unknown
+  : [number, ...{ -readonly [K in keyof S]: S[K] extends null ? number : S[K] }]
 
 /** The numbers and booleans at the bottom of nested arrays. */
 type LeafOf<V> = V extends readonly (infer E)[]
