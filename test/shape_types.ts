@@ -33,7 +33,12 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   is<Tensor<[number, 3], 'float32'>>()(randomNormal([n, 3]))
   is<Tensor<any, 'float32'>>()(zeros(list))
   is<Tensor<any, 'float32'>>()(zeros(plain.shape))
-  is<Tensor<[2, 2], 'float32'>>()(tensor([[1, 2], [3, 4]]))
+  is<Tensor<[2, 2], 'float32'>>()(
+    tensor([
+      [1, 2],
+      [3, 4],
+    ]),
+  )
   is<Tensor<[2], 'bool'>>()(tensor([true, false]))
   is<Tensor<[], 'float32'>>()(tensor(3))
   is<Tensor<[3], 'int32'>>()(tensor([1, 0, 2], { dtype: 'int32' }))
@@ -57,7 +62,12 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   is<Tensor>()(x.matMul(plain))
 
   // pointwise
-  is<Tensor<[number, 784], 'float32'>>()(x.add(1).relu().mul(zeros([784])))
+  is<Tensor<[number, 784], 'float32'>>()(
+    x
+      .add(1)
+      .relu()
+      .mul(zeros([784])),
+  )
   is<Tensor<[2, 3], 'float32'>>()(add(zeros([2, 1]), zeros([1, 3])))
   is<Tensor<[4, 2, 3], 'float32'>>()(zeros([2, 3]).sub(zeros([4, 1, 1])))
   is<Tensor<[number, 784], 'bool'>>()(x.greater(0))
@@ -90,13 +100,18 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
 
   // values
   is<Float32Array>()(await x.data())
-  is<Int32Array>()((await x.argMax(1).data()))
+  is<Int32Array>()(await x.argMax(1).data())
   is<number[][]>()(await x.array())
   is<boolean[]>()(await tensor([true]).array())
   is<number>()(zeros([]).arraySync())
 
   // layers
   is<Tensor<[number, 128]>>()(layers.dense({ units: 128, activation: 'relu' }).apply(x))
+  is<Tensor<[number, 784]>>()(layers.dropout({ rate: 0.5 }).apply(x))
+  is<Tensor<[number, 784]>>()(layers.batchNormalization().apply(x))
+  is<Tensor<[number, 784]>>()(layers.softmax().apply(x))
+  is<Tensor<[2, number], 'float32'>>()(layers.flatten().apply(zeros([2, 3, 4])))
+  is<Tensor<[8, 20, 16]>>()(layers.embedding({ inputDim: 100, outputDim: 16 }).apply(zeros([8, 20])))
   const image = input({ shape: [28, 28] })
   is<Tensor<[number, 28, 28], 'float32'>>()(image)
   is<Tensor<[number, number, 8], 'int32'>>()(input({ shape: [null, 8], dtype: 'int32' }))
@@ -110,5 +125,4 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   const given: Tensor<[784, 10]> = state
   const free: Tensor<[number, number]> = zeros([2, 3])
   for (const one of [wanted, given, free, fixed]) one.add(1).sum(0)
-
 }

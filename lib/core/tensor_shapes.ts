@@ -275,3 +275,16 @@ type Same<A, B> = A extends [infer FirstA, ...infer RestA]
 
 /** The shape with the extent of its last axis replaced. */
 export type WithLast<S, E> = IsUnknown<S> extends true ? Unknown : S extends [...infer Lead, unknown] ? [...Lead, E] : Unknown
+
+/** The shape with one more axis at its end. */
+export type WithNew<S, E> = IsUnknown<S> extends true ? Unknown : S extends [...infer Lead] ? [...Lead, E] : Unknown
+
+/** A batch of rows: what is behind the first axis becomes one. */
+export type Flat<S> =
+  IsUnknown<S> extends true
+    ? Unknown
+    : S extends [infer Batch, infer Extent]
+      ? [Batch, Extent]
+      : S extends [infer Batch, ...unknown[]]
+        ? [Batch, number]
+        : Unknown

@@ -126,8 +126,8 @@ export type BinaryDType<K extends ResultKind, A, B> = K extends 'bool'
           : IsUnknown<E> extends true
             ? Unknown
             : [D, E] extends [E, D]
-            ? UnaryDType<K, D>
-            : Unknown
+              ? UnaryDType<K, D>
+              : Unknown
     : never
 
 /** The dtype of tensors that are joined: not known where they differ. */

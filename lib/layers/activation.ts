@@ -9,8 +9,14 @@ import type { InitializerLike } from '../initializers/index.js'
 import * as ops from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { Layer, type LayerOptions } from './layer.js'
+import type { ShapeOf } from '../core/tensor_types.js'
+import { type ApplyOptions, Layer, type LayerOptions } from './layer.js'
 
+interface ActivationLayer<C extends object> {
+  apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>>
+}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 abstract class ActivationLayer<C extends object> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
 

@@ -7,10 +7,16 @@ import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
 import { randomState } from '../core/random.js'
 import type { Tensor, Variable } from '../core/tensor.js'
+import type { ShapeOf } from '../core/tensor_types.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
-import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { type ApplyOptions, type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { rateOption } from './options.js'
 
+interface Random<C extends { seed?: number }> {
+  apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>>
+}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 abstract class Random<C extends { seed?: number }> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   protected state!: Variable

@@ -25,7 +25,8 @@ import {
 } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+import type { ShapeOf } from '../core/tensor_types.js'
+import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 /** Options of layers with a learned scale and offset. */
 export interface Affine {
@@ -55,6 +56,11 @@ export const AFFINE_OPTIONS: OptionTable<Affine> = {
   gammaConstraint: 'any',
 }
 
+export interface AffineLayer<C extends Affine> {
+  apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>>
+}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 export abstract class AffineLayer<C extends Affine> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   gamma: Variable | undefined

@@ -7,8 +7,10 @@ import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
+import type { Flat } from '../core/tensor_shapes.js'
+import type { DTypeOf, Result, ShapeOf } from '../core/tensor_types.js'
 import { IMAGES } from './input_spec.js'
-import { type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { integerOption, pairOption } from './options.js'
 
 /** Layers that keep the dtype of what they move. */
@@ -17,7 +19,12 @@ abstract class Moving<C extends object> extends Layer<C> {
   protected override readonly keepsRange: boolean = true
 }
 
+export interface Flatten {
+  apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<Flat<ShapeOf<X>>, DTypeOf<X>>
+}
+
 /** [batch, ...] → [batch, all values of a sample]. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 export class Flatten extends Moving<object> {
   static override readonly className: string = 'Flatten'
   static override readonly options: OptionTable<NoOptions> = {}

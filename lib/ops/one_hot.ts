@@ -5,7 +5,8 @@ import type { OptionTable } from '../core/options.js'
 import type { DType } from '../core/spec.js'
 import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
-import type { IsUnknown, KnownDType, Result, ShapeOf, Unknown } from '../core/tensor_types.js'
+import type { WithNew } from '../core/tensor_shapes.js'
+import type { KnownDType, Result, ShapeOf } from '../core/tensor_types.js'
 import { checkDType } from './creation.js'
 import { passMask } from './masks.js'
 import { indexOperand } from './ids.js'
@@ -28,8 +29,6 @@ export interface OneHotOptions<D extends DType = DType> {
   dtype?: D
 }
 
-type OneHotShape<S, N> = IsUnknown<S> extends true ? Unknown : S extends [...infer Lead] ? [...Lead, N] : never
-
 const OPTIONS: OptionTable<OneHotOptions> = { on: 'any', off: 'any', dtype: 'any' }
 
 /** indices [...] → [..., depth]: `on` at the index, `off` elsewhere; an index out of range gives a row of `off`. */
@@ -37,23 +36,19 @@ export const oneHot: <X extends TensorLike, const N extends number, D extends DT
   indices: X,
   depth: N,
   options?: OneHotOptions<D>,
-) => Result<OneHotShape<ShapeOf<X>, N>, KnownDType<D>> = func(
-  'oneHot(indices, depth, options)',
-  OPTIONS,
-  (indices, depth, options = {}) => {
-    const { on = 1, off = 0, dtype = 'float32' } = options
-    const ids = indexOperand('oneHot', indices)
-    checkDType('oneHot', dtype)
-    integerOf('oneHot', 'depth', depth, 0)
-    const result = applyOne(OneHot, [ids], {
-      on: numberOf('oneHot', 'on', on),
-      off: numberOf('oneHot', 'off', off),
-      shape: [...ids.shape, depth],
-      dtype,
-    })
-    return passMask(result, indices)
-  },
-)
+) => Result<WithNew<ShapeOf<X>, N>, KnownDType<D>> = func('oneHot(indices, depth, options)', OPTIONS, (indices, depth, options = {}) => {
+  const { on = 1, off = 0, dtype = 'float32' } = options
+  const ids = indexOperand('oneHot', indices)
+  checkDType('oneHot', dtype)
+  integerOf('oneHot', 'depth', depth, 0)
+  const result = applyOne(OneHot, [ids], {
+    on: numberOf('oneHot', 'on', on),
+    off: numberOf('oneHot', 'off', off),
+    shape: [...ids.shape, depth],
+    dtype,
+  })
+  return passMask(result, indices)
+})
 
 methods({ oneHot })
 
@@ -63,6 +58,6 @@ declare module '../core/tensor.js' {
       this: X,
       depth: N,
       options?: OneHotOptions<D>,
-    ): Result<OneHotShape<ShapeOf<X>, N>, KnownDType<D>>
+    ): Result<WithNew<ShapeOf<X>, N>, KnownDType<D>>
   }
 }
