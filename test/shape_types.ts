@@ -19,6 +19,7 @@ import {
   where,
   zeros,
 } from '../lib/index.js'
+import type { Unknown } from '../lib/core/tensor_types.js'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 /** Compiles where a value has exactly the type. */
@@ -31,8 +32,8 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   is<Tensor<[2, 3], 'float32'>>()(zeros([2, 3]))
   is<Tensor<[2, 3], 'int32'>>()(ones([2, 3], { dtype: 'int32' }))
   is<Tensor<[number, 3], 'float32'>>()(randomNormal([n, 3]))
-  is<Tensor<any, 'float32'>>()(zeros(list))
-  is<Tensor<any, 'float32'>>()(zeros(plain.shape))
+  is<Tensor<Unknown, 'float32'>>()(zeros(list))
+  is<Tensor<Unknown, 'float32'>>()(zeros(plain.shape))
   is<Tensor<[2, 2], 'float32'>>()(
     tensor([
       [1, 2],
@@ -96,7 +97,7 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   is<Tensor<[number, 1], 'float32'>>()(x.max(-1, { keepDims: true }))
   is<Tensor<[3], 'float32'>>()(zeros([2, 3, 4]).sum([0, -1]))
   is<Tensor<[number], 'int32'>>()(x.argMax(-1))
-  is<Tensor<any, 'float32'>>()(x.sum(n))
+  is<Tensor<Unknown, 'float32'>>()(x.sum(n))
 
   // values
   is<Float32Array>()(await x.data())

@@ -46,6 +46,8 @@ export interface Tensor<S extends Shape = Unknown, D extends DType = Unknown> ex
  * An array of numbers of one dtype. Its type can say its shape and dtype, as far as they are known when the program is
  * written: Tensor<[number, 784]>, Tensor<[2, 3], 'int32'>. A plain Tensor says nothing, and fits everywhere.
  */
+// biome-ignore lint/correctness/noUnusedVariables: the interface uses it
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: families of operations add the methods
 export class Tensor<S extends Shape = Unknown, D extends DType = Unknown> {
   readonly shape: ShapeField<S>
   readonly dtype: DType

@@ -12,7 +12,7 @@ export type Unknown = any
 export type IsUnknown<T> = 0 extends 1 & T ? true : false
 
 /** A shape as a type: a list of unknown length is not known. */
-export type KnownShape<S extends Shape> = number extends S['length'] ? Unknown : { -readonly [K in keyof S]: S[K] }
+export type KnownShape<S extends Shape> = number extends S['length'] ? Unknown : S extends readonly [...infer R extends Shape] ? R : never
 
 /** A dtype as a type: one of all is not known. */
 export type KnownDType<D extends DType> = DType extends D ? Unknown : NoInfer<D>

@@ -12,11 +12,6 @@ import type { Tensor, Variable } from '../core/tensor.js'
 import type { ShapeOf } from '../core/tensor_types.js'
 import { type ApplyOptions, Layer, type LayerOptions } from './layer.js'
 
-interface ActivationLayer<C extends object> {
-  apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>>
-}
-
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 abstract class ActivationLayer<C extends object> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
 
@@ -32,6 +27,10 @@ abstract class ActivationLayer<C extends object> extends Layer<C> {
       )
     }
     return value
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

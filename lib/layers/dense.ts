@@ -16,11 +16,6 @@ export interface DenseOptions<U extends number = number> extends KernelOptions {
   units: U
 }
 
-export interface Dense<U extends number = number> {
-  apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<WithLast<ShapeOf<X>, U>, Unknown>
-}
-
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 export class Dense<U extends number = number> extends ActivatedLayer<DenseOptions<U>> {
   static override readonly className: string = 'Dense'
   static override readonly options: OptionTable<DenseOptions> = { units: 'integer', ...KERNEL_OPTIONS }
@@ -88,6 +83,10 @@ export class Dense<U extends number = number> extends ActivatedLayer<DenseOption
   private affine(x: Tensor): Tensor {
     const product = storedProduct(x, this.kernel) ?? matMul(x, this.computedKernel())
     return this.bias ? add(product, this.bias) : product
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<WithLast<ShapeOf<X>, U>, Unknown> {
+    return super.apply(x, options)
   }
 }
 

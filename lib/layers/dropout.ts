@@ -12,17 +12,16 @@ import { IMAGES, SEQUENCES } from './input_spec.js'
 import { type ApplyOptions, type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { rateOption } from './options.js'
 
-interface Random<C extends { seed?: number }> {
-  apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>>
-}
-
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 abstract class Random<C extends { seed?: number }> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   protected state!: Variable
 
   override build(_inputShape: DynamicShape): void {
     this.state = this.addState('randomState', randomState(this.config.seed))
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

@@ -38,15 +38,10 @@ export interface EmbeddingOptions<N extends number = number> {
   inputLength?: number
 }
 
-export interface Embedding<N extends number = number> {
-  apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<WithNew<ShapeOf<X>, N>, Unknown>
-}
-
 /**
  * ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA,
  * naming layer and id.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 export class Embedding<N extends number = number> extends Layer<EmbeddingOptions<N>> {
   static override readonly className: string = 'Embedding'
   static override readonly options: OptionTable<EmbeddingOptions> = {
@@ -110,6 +105,10 @@ export class Embedding<N extends number = number> extends Layer<EmbeddingOptions
   override toConfig(): object {
     const { weights: _, ...config } = super.toConfig() as EmbeddingOptions
     return config
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<WithNew<ShapeOf<X>, N>, Unknown> {
+    return super.apply(x, options)
   }
 }
 

@@ -56,11 +56,6 @@ export const AFFINE_OPTIONS: OptionTable<Affine> = {
   gammaConstraint: 'any',
 }
 
-export interface AffineLayer<C extends Affine> {
-  apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>>
-}
-
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 export abstract class AffineLayer<C extends Affine> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
   gamma: Variable | undefined
@@ -115,6 +110,10 @@ export abstract class AffineLayer<C extends Affine> extends Layer<C> {
       )
     }
     return found.sort((a, b) => a - b)
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

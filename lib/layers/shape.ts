@@ -19,12 +19,7 @@ abstract class Moving<C extends object> extends Layer<C> {
   protected override readonly keepsRange: boolean = true
 }
 
-export interface Flatten {
-  apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<Flat<ShapeOf<X>>, DTypeOf<X>>
-}
-
 /** [batch, ...] → [batch, all values of a sample]. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface says more of a method that the class has
 export class Flatten extends Moving<object> {
   static override readonly className: string = 'Flatten'
   static override readonly options: OptionTable<NoOptions> = {}
@@ -32,6 +27,10 @@ export class Flatten extends Moving<object> {
 
   call(x: Tensor): Tensor {
     return ops.reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))])
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<Flat<ShapeOf<X>>, DTypeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

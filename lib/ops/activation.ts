@@ -2,7 +2,7 @@
 import { applyOne } from '../core/apply.js'
 import type { OptionTable } from '../core/options.js'
 import { func, methods } from '../core/symbolic.js'
-import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { TensorLike } from '../core/tensor.js'
 import { mul } from './arithmetic.js'
 import { keepMask } from './masks.js'
 import { single } from './operands.js'
