@@ -2,6 +2,7 @@
 import {
   add,
   concat,
+  data,
   eye,
   input,
   layers,
@@ -126,4 +127,19 @@ export async function known(x: Tensor<[number, 784], 'float32'>, plain: Tensor, 
   const given: Tensor<[784, 10]> = state
   const free: Tensor<[number, number]> = zeros([2, 3])
   for (const one of [wanted, given, free, fixed]) one.add(1).sum(0)
+}
+
+export async function items(plain: Tensor): Promise<void> {
+  for await (const { x, y } of data.from(zeros([4, 2]), zeros([4], { dtype: 'int32' }))) {
+    is<Float32Array>()(x)
+    is<number>()(y)
+  }
+  const scaled = data.from([[1, 2]], [0]).map(({ x, y }) => ({ x: Float32Array.from(x), y }))
+  for await (const batch of scaled.batch(2)) {
+    is<Tensor>()(batch.x)
+    is<Tensor | undefined>()(batch.y)
+  }
+  for await (const batch of data.from({ a: [[1]], b: plain }, plain).batch(2)) is<data.BatchField>()(batch.x)
+  for await (const { x } of data.from(plain)) is<Unknown>()(x)
+  await layers.normalization().adapt(scaled.batch(2))
 }
