@@ -44,20 +44,13 @@ export {
   type Reshape,
   type Permute,
   type RepeatVector,
-  type ZeroPadding2d,
-  type Cropping2d,
   type ReshapeOptions,
   type PermuteOptions,
   type RepeatVectorOptions,
-  type Sides,
-  type ZeroPadding2dOptions,
-  type Cropping2dOptions,
   flatten,
   reshape,
   permute,
   repeatVector,
-  zeroPadding2d,
-  cropping2d,
 } from './shape.js'
 export {
   type Rescaling,
@@ -259,6 +252,13 @@ export {
   upSampling3d,
   zeroPadding1d,
   zeroPadding3d,
+  type ZeroPadding2d,
+  type Cropping2d,
+  type Sides,
+  type ZeroPadding2dOptions,
+  type Cropping2dOptions,
+  zeroPadding2d,
+  cropping2d,
 } from './borders.js'
 export { type Discretization, type DiscretizationOptions, discretization } from './discretization.js'
 export { type EinsumDense, type EinsumDenseOptions, einsumDense } from './einsum_dense.js'

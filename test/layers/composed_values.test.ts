@@ -82,7 +82,7 @@ test('padding, cropping and repeating steps and volumes', async () => {
     [[[[[6]]]]],
   )
   assert.equal(await valuesOf(layers.upSampling3d({ size: [1, 1, 2] }).apply(volume)), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8])
-  throws('ERR_SHAPE', /leaves nothing of inputs of shape \[3,1\]/, () => layers.cropping1d({ cropping: 2 }).apply(steps))
+  throws('ERR_SHAPE', /leaves nothing of inputs of shape \[3, 1\]/, () => layers.cropping1d({ cropping: 2 }).apply(steps))
   throws('ERR_ARGUMENT', /padding must be an integer or two of them/, () => layers.zeroPadding1d({ padding: [1, 2, 3] as never }))
   throws('ERR_ARGUMENT', /cropping must be an integer of at least 0/, () => layers.cropping3d({ cropping: -1 }))
   throws('ERR_ARGUMENT', /three of them or three pairs/, () => layers.zeroPadding3d({ padding: [1, 2] as never }))
