@@ -56,7 +56,9 @@ abstract class Cropping<C extends object> extends Bordering<C> {
   call(x: Tensor): Tensor {
     const size = x.shape.slice(1, -1).map((extent, i) => extent - this.sides[i]![0] - this.sides[i]![1])
     if (size.some((extent) => extent < 1))
-      throw this.error('ERR_SHAPE', `cropping ${show(this.sides)} leaves nothing of inputs of shape ${shapeText(x.shape.slice(1))}`, [x.shape])
+      throw this.error('ERR_SHAPE', `cropping ${show(this.sides)} leaves nothing of inputs of shape ${shapeText(x.shape.slice(1))}`, [
+        x.shape,
+      ])
     return ops.slice(x, [0, ...this.sides.map(([before]) => before), 0], [x.shape[0]!, ...size, x.shape.at(-1)!])
   }
 }

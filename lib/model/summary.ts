@@ -100,7 +100,7 @@ export function summaryLines(model: AnyModel, rows: readonly SummaryRow[]): stri
           total('Trainable params', model.trainableWeights.filter(canLearn)),
           total('Non-trainable params', [...model.trainableWeights.filter((w) => !canLearn(w)), ...model.nonTrainableWeights]),
         ]
-      : ['The model is not built: parameters are known once it has seen data, or with inputShape on the first layer']),
+      : ['The model is not built. Parameters are known once it has seen data,', 'or with inputShape on the first layer.']),
     '_'.repeat(width),
   ]
 }

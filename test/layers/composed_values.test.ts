@@ -186,4 +186,17 @@ test('spectralNormalization trains: the loss falls while the kernel keeps its no
   assert.ok(length > 0.9 && length < 1.5, `the kernel has the norm ${length}`)
 })
 
+test('global pooling of volumes: the largest value and the mean of each channel', async () => {
+  const volumes = tensor(new Float32Array([1, 10, 2, 20, 3, 30, 4, 60, -1, 0, -2, 0, -3, 0, -4, 4]), [2, 1, 2, 2, 2])
+  assert.equal(await layers.globalMaxPooling3d().apply(volumes).array(), [
+    [4, 60],
+    [-1, 4],
+  ])
+  assert.equal(await layers.globalAveragePooling3d().apply(volumes).array(), [
+    [2.5, 30],
+    [-2.5, 1],
+  ])
+  throws('ERR_SHAPE', /GlobalMaxPooling3d/, () => layers.globalMaxPooling3d().apply(tensor([[1]])))
+})
+
 test.run()
