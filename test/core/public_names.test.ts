@@ -44,7 +44,7 @@ const functions: Readonly<Record<string, readonly [object, string]>> = {
   schedules: [weft.schedules, 'cosineDecay cosineDecayRestarts exponentialDecay piecewiseConstantDecay polynomialDecay'],
   callbacks: [
     weft.callbacks,
-    'Callback backupAndRestore csvLogger earlyStopping learningRateScheduler modelCheckpoint reduceLrOnPlateau tensorBoard terminateOnNan',
+    'Callback backupAndRestore csvLogger dashboard earlyStopping learningRateScheduler modelCheckpoint reduceLrOnPlateau tensorBoard terminateOnNan',
   ],
   initializers: [weft.initializers, 'constant glorotUniform heNormal ones orthogonal randomNormal randomUniform zeros'],
   regularizers: [weft.regularizers, 'l1 l1l2 l2'],
@@ -52,6 +52,7 @@ const functions: Readonly<Record<string, readonly [object, string]>> = {
   data: [weft.data, 'csv from generator windows'],
   datasets: [weft.datasets, 'breastCancer cifar10 diabetes digits fashionMnist iris mnist wine'],
   text: [weft.text, 'padSequences tokenizer'],
+  images: [weft.images, 'fromFolder load resize write'],
   safetensors: [weft.safetensors, 'open save'],
   'weftjs/compress': [compress, 'compress distill prune quantize'],
   'weftjs/explain': [explain, 'gradCam integratedGradients occlusion partialDependence permutationImportance saliency shap smoothGrad'],
