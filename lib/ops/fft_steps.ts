@@ -29,7 +29,7 @@ function factorOf(n: number): number | undefined {
   return undefined
 }
 
-/** Tables of sines and cosines by device, dtype and what they are for. Programs may hold on to them: none is disposed. */
+/** Sines and cosines by device, dtype and what they are for. Programs may hold on to them: none is disposed. */
 const tables = new Cache<Tensor>(64, () => undefined)
 
 function table(like: Tensor, name: string, shape: readonly number[], values: () => Float64Array): Tensor {

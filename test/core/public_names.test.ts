@@ -1,4 +1,4 @@
-// The names that programs are written against: each is exported, and is a function, a class or an object as they expect.
+// The names that programs are written against: each is exported, and is a function or a class.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as compress from '../../lib/compress/index.js'
