@@ -26,7 +26,7 @@ template <class T> struct ProductPlan {
   int64_t row_chunks = 1, column_chunks = 1;
   bool pack_a = false;                  // a block of a chunk's rows, before the sums or by its first tiles
   bool pack_b = false, panels = false;  // the whole of b before the sums; panel by panel, by the first tile that reads it
-  bool far = false;                     // b lies beyond the second-level cache: panels_together are packed at once
+  int64_t together = 1;                 // panels of a far b that move near together
 
   ProductPlan() = default;
   explicit ProductPlan(const ProductShape& s) {
@@ -61,12 +61,13 @@ template <class T> struct ProductPlan {
       if (s.k > length) column_chunks = std::max(column_chunks, (s.n + widest_chunk - 1) / widest_chunk);
     }
     const int64_t rows = std::min(s.m, (row_tiles + row_chunks - 1) / row_chunks * tile_rows), columns = s.n / column_chunks;
-    far = !s.transposed_b && is_far<T>(s.m, s.n, s.k);
+    // A far b lies in rows that are pages apart, so that no prefetcher follows a panel down.
     const bool far_b = s.k * s.n * bytes > second_level_cache;
-    const bool shared_b = far || s.transposed_b || (s.n > wide && s.m > (far_b ? few_rows : 3 * tile_rows));  // packing it pays
+    const int64_t few_rows = !far_b ? 3 * tile_rows : tiles_keep<T> ? least_keeping_rows - 1 : 18;
+    const bool shared_b = s.transposed_b || (s.n > wide && s.m > few_rows);  // packing it pays, or fetching it
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
-    far = far && panels;
+    if (far_b && panels && !s.transposed_b) together = 2 * rows * length * bytes <= near_rows ? near_columns / wide : 1;
     if (turned) pack_a = (tile_shapes.keep_a || costly_a) && columns > wide && s.m > 4 && s.k > 16;
     else pack_a = columns >= least_columns && s.m >= least_rows && s.k > 64 && (collide || (blocked && s.k > length));
   }
@@ -74,8 +75,8 @@ template <class T> struct ProductPlan {
  private:
   static constexpr double least_piece = 1e6;                      // multiply-adds, 20 µs: products hand over little but addresses
   static constexpr int64_t least_rows = 48, least_columns = 128;  // of a chunk that packs what it shares
-  static constexpr int64_t few_rows = 18;
   static constexpr int64_t widest_chunk = 1024;
+  static constexpr int64_t near_columns = 128;  // of a far b, that move near together
   static constexpr int64_t long_columns = 256;
   static constexpr int64_t second_level_cache = 1 << 20, near_rows = 1 << 19;  // bytes
   static constexpr int64_t page = 4096, pages_at_hand = 96;

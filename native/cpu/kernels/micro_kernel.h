@@ -29,8 +29,10 @@ template <class T> struct MicroTile {
   // 1), a panel of b. Only where tiles_keep<T>.
   T* keep_a = nullptr;
   T* keep_b = nullptr;
-  const char* ahead = nullptr;  // memory that is wanted next: its lines are fetched while the tile is summed
-  int64_t ahead_lines = 0;
+  // Memory that is wanted next: its lines are fetched while the tile is summed. They lie one behind the other, or there
+  // are `ahead_runs` runs of so many lines, `ahead_stride` bytes apart.
+  const char* ahead = nullptr;
+  int64_t ahead_lines = 0, ahead_runs = 0, ahead_stride = 0;
 };
 
 constexpr int tile_rows = tile_shapes.rows, gathered_rows = tile_shapes.gathered_rows;
@@ -73,18 +75,31 @@ class Ahead {
   template <class T>
   Ahead(const T* from, int64_t elements, int64_t tiles)
       : at_(reinterpret_cast<const char*>(from)),
-        lines_(elements * int64_t(sizeof(T)) / 64),
-        share_((lines_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
+        left_(elements * int64_t(sizeof(T)) / line),
+        share_((left_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
+  /** Of `rows` rows whose beginnings are `stride` elements apart, the first elements. */
+  template <class T>
+  Ahead(const T* from, int64_t rows, int64_t elements, int64_t stride, int64_t tiles)
+      : at_(reinterpret_cast<const char*>(from)),
+        left_(rows),
+        share_((rows + tiles - 1) / std::max<int64_t>(1, tiles)),
+        lines_((elements * int64_t(sizeof(T)) + line - 1) / line),
+        stride_(stride * int64_t(sizeof(T))) {}
   template <class T> WEFT_INLINE void give(MicroTile<T>& tile) {
+    const int64_t count = std::min(share_, left_);
     tile.ahead = at_;
-    tile.ahead_lines = std::min(share_, lines_);
-    at_ += tile.ahead_lines * 64;
-    lines_ -= tile.ahead_lines;
+    tile.ahead_lines = lines_ == 0 ? count : count > 0 ? lines_ : 0;
+    tile.ahead_runs = lines_ == 0 ? 0 : count;
+    tile.ahead_stride = stride_;
+    at_ += count * (lines_ == 0 ? line : stride_);
+    left_ -= count;
   }
 
  private:
+  static constexpr int64_t line = 64;
   const char* at_ = nullptr;
-  int64_t lines_ = 0, share_ = 0;
+  int64_t left_ = 0, share_ = 0;       // lines, or rows
+  int64_t lines_ = 0, stride_ = line;  // of a row
 };
 
 /** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */
