@@ -77,29 +77,36 @@ class Ahead {
       : at_(reinterpret_cast<const char*>(from)),
         left_(elements * int64_t(sizeof(T)) / line),
         share_((left_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
-  /** Of `rows` rows whose beginnings are `stride` elements apart, the first elements. */
+  /**
+   * Of `rows` rows whose beginnings are `stride` elements apart, the first elements: a part of each row, then the next
+   * part of each.
+   */
   template <class T>
   Ahead(const T* from, int64_t rows, int64_t elements, int64_t stride, int64_t tiles)
-      : at_(reinterpret_cast<const char*>(from)),
-        left_(rows),
-        share_((rows + tiles - 1) / std::max<int64_t>(1, tiles)),
-        lines_((elements * int64_t(sizeof(T)) + line - 1) / line),
-        stride_(stride * int64_t(sizeof(T))) {}
+      : at_(reinterpret_cast<const char*>(from)), left_(rows), rows_(rows), stride_(stride * int64_t(sizeof(T))) {
+    const int64_t lines = (elements * int64_t(sizeof(T)) + line - 1) / line;
+    parts_ = (lines + longest_run - 1) / longest_run;
+    lines_ = (lines + parts_ - 1) / parts_;
+    share_ = (rows * parts_ + tiles - 1) / std::max<int64_t>(1, tiles);
+  }
   template <class T> WEFT_INLINE void give(MicroTile<T>& tile) {
     const int64_t count = std::min(share_, left_);
     tile.ahead = at_;
-    tile.ahead_lines = lines_ == 0 ? count : count > 0 ? lines_ : 0;
-    tile.ahead_runs = lines_ == 0 ? 0 : count;
+    tile.ahead_lines = rows_ == 0 ? count : count > 0 ? lines_ : 0;
+    tile.ahead_runs = rows_ == 0 ? 0 : count;
     tile.ahead_stride = stride_;
-    at_ += count * (lines_ == 0 ? line : stride_);
+    at_ += count * stride_;
     left_ -= count;
+    if (left_ > 0 || --parts_ <= 0) return;
+    left_ = rows_;
+    at_ += lines_ * line - rows_ * stride_;
   }
 
  private:
-  static constexpr int64_t line = 64;
+  static constexpr int64_t line = 64, longest_run = 8;
   const char* at_ = nullptr;
-  int64_t left_ = 0, share_ = 0;       // lines, or rows
-  int64_t lines_ = 0, stride_ = line;  // of a row
+  int64_t left_ = 0, share_ = 0;                                // lines, or parts of rows
+  int64_t rows_ = 0, lines_ = 0, parts_ = 0, stride_ = line;  // of a part
 };
 
 /** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */
