@@ -59,10 +59,7 @@ template <class T> struct Product {
 };
 template <class T> void multiply(const Product<T>& p);
 
-/** Whether packing b (or a) saves more time than it costs, for one of many products of this size. */
-template <class T> bool should_pack_b(int64_t m, int64_t n, int64_t column_stride) {
-  return column_stride != 1 || (m > 3 * tile_rows && n > tile_columns<T>);
-}
+/** Whether packing a saves more time than it costs, for one of many products of this size. */
 template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 128 && m > 4 && k > 64; }
 
 template <class T> void activate_row(Activation activation, T* row, int64_t n);

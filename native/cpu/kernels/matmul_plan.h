@@ -29,7 +29,8 @@ template <class T> struct ProductPlan {
   int64_t together = 1;                 // panels of a far b that move near together
 
   ProductPlan() = default;
-  explicit ProductPlan(const ProductShape& s) {
+  /** `whole`: one of many products, which a thread computes as one chunk. */
+  explicit ProductPlan(const ProductShape& s, bool whole = false) {
     const int64_t bytes = sizeof(T), length = block_length(s.k), wide = tile_columns<T>;
     const int64_t row_tiles = (s.m + tile_rows - 1) / tile_rows, column_tiles = (s.n + wide - 1) / wide;
     const int64_t pieces = std::clamp(int64_t(double(s.m) * double(s.n) * double(s.k) / least_piece), int64_t(1), int64_t(8));
@@ -41,7 +42,9 @@ template <class T> struct ProductPlan {
     const bool costly_a = turned ? !tile_shapes.keep_a && far_apart : collide;
     const bool near = s.m * length * bytes <= near_rows;
     const bool blocked = !near && s.m >= 2 * block_rows && s.n >= 2 * block_rows;
-    if (blocked) {
+    if (whole) {
+      // nothing is cut
+    } else if (blocked) {
       // blocks of c that stay in the second-level cache while k runs
       column_chunks = (s.n + widest_chunk - 1) / widest_chunk;
       row_chunks = (s.m + block_rows - 1) / block_rows;

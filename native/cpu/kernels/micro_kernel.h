@@ -105,7 +105,7 @@ class Ahead {
  private:
   static constexpr int64_t line = 64, longest_run = 8;
   const char* at_ = nullptr;
-  int64_t left_ = 0, share_ = 0;                                // lines, or parts of rows
+  int64_t left_ = 0, share_ = 0;                              // lines, or parts of rows
   int64_t rows_ = 0, lines_ = 0, parts_ = 0, stride_ = line;  // of a part
 };
 
