@@ -250,7 +250,7 @@ template <class T> void multiply(const Product<T>& p) {
         tile.bias = p.bias && block == 0 ? p.bias + j : nullptr;
         tile.relu = p.activation == Activation::relu && block == blocks - 1;
         if (p.packed_b && j + w < p.n) next = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
-        if (p.b_panel && j >= near_to) {
+        if (p.b_panel && p.together > 0 && j >= near_to) {
           near_to = std::min(p.n, j + p.together * columns);
           const int64_t panels = (near_to - j + columns - 1) / columns;
           next = panels_behind<T>(p, k0, kc, near_to, tiles_in(mc, tile_rows) * panels - (b_panel ? panels : 0));

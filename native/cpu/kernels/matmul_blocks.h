@@ -55,7 +55,7 @@ template <class T> struct Product {
   T* a_block = nullptr;  // a_block_size elements, or null: a is read where it lies
   T* b_panel = nullptr;  // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it. All
                          // rows are then one block
-  int64_t together = 1;  // with b_panel: panels that are fetched together while those before them are used
+  int64_t together = 1;  // with b_panel: panels that are fetched together while those before them are used; 0: none
 };
 template <class T> void multiply(const Product<T>& p);
 

@@ -26,7 +26,7 @@ template <class T> struct ProductPlan {
   int64_t row_chunks = 1, column_chunks = 1;
   bool pack_a = false;                  // a block of a chunk's rows, before the sums or by its first tiles
   bool pack_b = false, panels = false;  // the whole of b before the sums; panel by panel, by the first tile that reads it
-  int64_t together = 1;                 // panels of a far b that move near together
+  int64_t together = 0;                 // panels of a far b that move near together
 
   ProductPlan() = default;
   /** `whole`: one of many products, which a thread computes as one chunk. */
@@ -70,7 +70,7 @@ template <class T> struct ProductPlan {
     const bool shared_b = s.transposed_b || (s.n > wide && s.m > few_rows);  // packing it pays, or fetching it
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
-    if (far_b && panels && !s.transposed_b) together = 2 * rows * length * bytes <= near_rows ? near_columns / wide : 1;
+    if (far_b && panels) together = !s.transposed_b && 2 * rows * length * bytes <= near_rows ? near_columns / wide : 1;
     if (turned) pack_a = (tile_shapes.keep_a || costly_a) && columns > wide && s.m > 4 && s.k > 16;
     else pack_a = columns >= least_columns && s.m >= least_rows && s.k > 64 && (collide || (blocked && s.k > length));
   }
