@@ -4,11 +4,10 @@ import { WeftError } from '../../core/error.js'
 import { checkClassWeight, type ClassWeight, rowWeights } from '../class_weight.js'
 import { FIT_OPTIONS, type FitOptions, nested, register } from '../estimator.js'
 import { columnMeans } from '../linalg/centered.js'
-import { Resident } from '../linalg/products.js'
 import { type LabelsLike, type Matrix, type MatrixLike, readLabels, readMatrix, readWeights } from '../matrix.js'
 import { minimize } from './lbfgs.js'
 import { LinearClassifier, type Planes, sigmoid, softmaxRows } from './linear_classifier.js'
-import { LogisticLoss } from './logistic_loss.js'
+import { LogisticLoss, RowBlocks } from './logistic_loss.js'
 
 export interface LogisticRegressionOptions {
   /**
@@ -102,18 +101,18 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
     const { multiClass, fitIntercept } = this.params
     const count = labels.classes.length
     const means = fitIntercept ? columnMeans(matrix) : new Float64Array(matrix.columns)
-    const resident = residentOf(matrix, means)
+    const blocks = blocksOf(matrix, means)
     const softmax = count > 2 ? multiClass !== 'ovr' : multiClass === 'multinomial'
     try {
       const targets = softmax || count === 2 ? [labels.index] : labels.classes.map((_, k) => labels.index.map((own) => (own === k ? 1 : 0)))
       const parts = []
-      for (const target of targets) parts.push(await this.search(resident, matrix, means, target, weights, softmax ? count : 1))
+      for (const target of targets) parts.push(await this.search(blocks, matrix, means, target, weights, softmax ? count : 1))
       const coef = join(parts.map((part) => part.coef))
       const intercept = join(parts.map((part) => part.intercept))
       const [iterations, converged] = [Math.max(...parts.map((part) => part.iterations)), parts.every((part) => part.converged)]
       this.learned = { classes: labels.classes, coef, intercept, iterations, converged, softmax }
     } finally {
-      resident.dispose()
+      blocks.dispose()
     }
     const { penalty, maxIter } = this.params
     if (penalty === null && (await this.score(x, y as LabelsLike)) === 1)
@@ -128,7 +127,7 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
 
   /** The best planes for one target, on centered data. */
   private async search(
-    resident: Resident,
+    blocks: RowBlocks,
     matrix: Matrix,
     means: Float64Array,
     target: Int32Array,
@@ -140,7 +139,7 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
     const share = penalty === 'l1' ? 1 : penalty === 'elasticNet' ? l1Ratio : 0
     const square = penalty === null ? 0 : 1 - share
     const { scales, biasScale } = scalesOf(matrix, means, weights, C, square, outputs)
-    const loss = new LogisticLoss(resident, target, weights, outputs)
+    const loss = new LogisticLoss(blocks, target, weights, outputs)
     const size = outputs * columns
     const planesAt = (point: Float64Array): { coef: Float64Array; bias: Float64Array } => ({
       coef: Float64Array.from({ length: size }, (_, i) => point[i]! * scales[i % columns]!),
@@ -167,7 +166,7 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
             ? undefined
             : Float64Array.from({ length: size + (fitIntercept ? outputs : 0) }, (_, i) => (i < size ? share * scales[i % columns]! : 0)),
       },
-    )
+    ).finally(() => loss.dispose())
     const { coef, bias } = planesAt(found.point)
     // back from centered data
     for (let k = 0; k < outputs; k++)
@@ -192,10 +191,10 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
   }
 }
 
-function residentOf({ data, rows, columns }: Matrix, means: Float64Array): Resident {
+function blocksOf({ data, rows, columns }: Matrix, means: Float64Array): RowBlocks {
   const moved = data.length > SINGLE ? new Float32Array(data.length) : new Float64Array(data.length)
   for (let row = 0, i = 0; row < rows; row++) for (let column = 0; column < columns; column++, i++) moved[i] = data[i]! - means[column]!
-  return new Resident({ data: moved, rows, columns }, moved instanceof Float32Array)
+  return new RowBlocks(moved, rows, columns)
 }
 
 /** Units of the coefficients in which the loss is about equally curved in all directions. */
