@@ -7,6 +7,8 @@ export * from './selection/index.js'
 // models
 export type { Classifier, Estimator, FitOptions, Transformer } from './estimator.js'
 export { load, type LoadOptions } from './load.js'
+export type { LearnOnnxOptions } from './onnx/export.js'
+import './onnx/export.js'
 export type { Label, LabelsLike, MatrixLike, TargetsLike } from './matrix.js'
 export { type LinearRegression, linearRegression, type LinearRegressionOptions } from './linear/linear_regression.js'
 export { type Ridge, ridge, type RidgeOptions } from './linear/ridge.js'
