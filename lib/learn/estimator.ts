@@ -221,11 +221,14 @@ export function rSquared(actual: ArrayLike<number>, predicted: ArrayLike<number>
     total += weight
   }
   const mean = sum / total
+  // in units of the largest deviation: squares of tiny numbers are 0, and of huge ones infinite
+  let unit = 0
+  for (let i = 0; i < rows; i++) if ((weights?.[i] ?? 1) > 0) unit = Math.max(unit, Math.abs(actual[i]! - mean))
   let [residual, around] = [0, 0]
   for (let i = 0; i < rows; i++) {
     const weight = weights?.[i] ?? 1
-    residual += weight * (actual[i]! - predicted[i]!) ** 2
-    around += weight * (actual[i]! - mean) ** 2
+    residual += weight * ((actual[i]! - predicted[i]!) / (unit || 1)) ** 2
+    around += weight * ((actual[i]! - mean) / (unit || 1)) ** 2
   }
   return around === 0 ? (residual === 0 ? 1 : 0) : 1 - residual / around
 }

@@ -452,7 +452,7 @@ test('a tree whose children do not come after it is no tree', async () => {
   const stored = (await learn.decisionTreeRegressor({ maxDepth: 1 }).fit([[1], [2]], [1, 2])).stored()
   const [tree] = (stored.state as { trees: { left: Int32Array }[] }).trees
   tree!.left[0] = 0
-  throws('ERR_FORMAT', /in node 0 the children \[0, 2\], expected nodes after it/, () => reviveStored(stored))
+  throws('ERR_FORMAT', /in node 0 the children .*, expected nodes after it/, () => reviveStored(stored))
 })
 
 test.run()

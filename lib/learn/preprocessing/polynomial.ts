@@ -40,7 +40,17 @@ export class PolynomialFeatures extends TransformerBase<PolynomialFeaturesOption
     const { data, rows } = await readMatrix('polynomialFeatures.transform', x, { columns: features })
     const terms = termsOf(features, this.params)
     return Array.from({ length: rows }, (_, row) =>
-      terms.map((term) => term.reduce((product, at) => product * data[row * features + at]!, 1)),
+      terms.map((term) => {
+        const product = term.reduce((sofar, at) => sofar * data[row * features + at]!, 1)
+        if (Number.isFinite(product)) return product
+        throw new WeftError(
+          'ERR_DATA',
+          `polynomialFeatures.transform: the product of features ${term.join(', ')} of row ${row} is infinite`,
+          {
+            hint: 'Scale the features with standardScaler() first, or lower the degree',
+          },
+        )
+      }),
     )
   }
 

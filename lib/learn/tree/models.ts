@@ -43,6 +43,9 @@ function checkForest(what: string, { nEstimators, bootstrap, oobScore }: Require
     throw new WeftError('ERR_ARGUMENT', `${what}: oobScore needs bootstrap: true`, { hint: 'Without it every tree learns from every row' })
 }
 
+/** Trees compare float32. */
+const LARGEST = 2 ** 128 - 2 ** 104
+
 interface Fitted {
   trees: Tree[]
   columns: number
@@ -76,7 +79,7 @@ abstract class TreesClassifier<O extends TreeOptions & ClassOptions> extends Cla
   async fit(x: MatrixLike, y?: LabelsLike, options: FitOptions = {}): Promise<this> {
     const what = `${this.kind}.fit`
     checkOptions(what, options, FIT_OPTIONS, 'X, y')
-    const matrix = await readMatrix(what, x)
+    const matrix = await readMatrix(what, x, { most: LARGEST })
     const labels = await readLabels(what, y, matrix.rows)
     const params = this.params as Required<TreeOptions & ClassOptions>
     const weights = rowWeights(what, params.classWeight, labels, await readWeights(what, options.sampleWeight, matrix.rows))
@@ -128,7 +131,7 @@ abstract class TreesRegressor<O extends TreeOptions> extends Regressor<O, Fitted
   async fit(x: MatrixLike, y?: LabelsLike, options: FitOptions = {}): Promise<this> {
     const what = `${this.kind}.fit`
     checkOptions(what, options, FIT_OPTIONS, 'X, y')
-    const matrix = await readMatrix(what, x)
+    const matrix = await readMatrix(what, x, { most: LARGEST })
     const given = await readTargets(what, y, matrix.rows)
     const weights = (await readWeights(what, options.sampleWeight, matrix.rows)) ?? new Float64Array(matrix.rows).fill(1)
     // around their mean, squares of large numbers lose nothing to rounding
