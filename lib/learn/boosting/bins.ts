@@ -6,10 +6,10 @@ import type { Matrix } from '../matrix.js'
 export interface Binned {
   readonly rows: number
   /**
-   * The bins of each row: those of features 4g, 4g + 1, 4g + 2, 4g + 3 are the bytes of groups[g][row], the lowest
+   * [groups][rows]: the bins of features 4g, 4g + 1, 4g + 2, 4g + 3 are the bytes of words[g · rows + row], the lowest
    * first. Missing values are in the bin behind the last; behind the last feature all rows are in bin 0.
    */
-  readonly groups: readonly Int32Array[]
+  readonly words: Int32Array
   /** Of each group the bins that rows have most often, as far as a sample of them tells. */
   readonly common: Int32Array
   /** A value is in the first bin whose threshold it does not exceed; behind the last one in the last bin. */
@@ -48,7 +48,8 @@ function thresholdsOf(all: Float64Array, most: number): Float64Array {
 const middle = (low: number, high: number): number => low / 2 + high / 2
 
 export function bin({ data, rows, columns }: Matrix, most: number): Binned {
-  const groups = Array.from({ length: Math.ceil(columns / 4) }, () => new Int32Array(rows))
+  const words = new Int32Array(Math.ceil(columns / 4) * rows)
+  const groupOf = (g: number): Int32Array => words.subarray(g * rows, (g + 1) * rows)
   const [thresholds, missing]: [Float64Array[], boolean[]] = [[], []]
   const sorter = new ColumnSorter(rows)
   const turned = columnsOf(data, rows, columns).data
@@ -56,9 +57,10 @@ export function bin({ data, rows, columns }: Matrix, most: number): Binned {
     const column = turned.subarray(c * rows, (c + 1) * rows)
     const own = thresholdsOf(sorter.sorted(column), most)
     thresholds.push(own)
-    missing.push(place(column, own, groups[c >> 2]!, 8 * (c & 3)))
+    missing.push(place(column, own, groupOf(c >> 2), 8 * (c & 3)))
   }
-  return { rows, groups, common: Int32Array.from(groups, commonOf), thresholds, missing }
+  const common = Int32Array.from({ length: words.length / rows }, (_, g) => commonOf(groupOf(g)))
+  return { rows, words, common, thresholds, missing }
 }
 
 /** Writes the bin of each value into a byte of `words`; returns whether values are missing. */

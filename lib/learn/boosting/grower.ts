@@ -34,7 +34,7 @@ interface Leaf extends Sums {
  * The tree that lowers the loss most, by slopes and curvatures of all rows. `scores` are raised by it.
  */
 export function growTree(
-  { groups, thresholds, rows }: Binned,
+  { words, thresholds, rows }: Binned,
   histograms: Histograms,
   gradients: Float64Array,
   hessians: Float64Array,
@@ -61,7 +61,15 @@ export function growTree(
     const split = chosen.split!
     const { node, begin, end, depth } = chosen
     const { feature, bin, missingLeft } = split
-    const middle = part(order, spare, chosen, groups[feature >> 2]!, 8 * (feature & 3), thresholds[feature]!.length + 1, split)
+    const middle = part(
+      order,
+      spare,
+      chosen,
+      words.subarray((feature >> 2) * rows),
+      8 * (feature & 3),
+      thresholds[feature]!.length + 1,
+      split,
+    )
     const left: Leaf = {
       ...histograms.leftOf(chosen.histogram!, split),
       node: tree.feature.length,
