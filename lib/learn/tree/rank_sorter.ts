@@ -14,6 +14,8 @@ export class RankSorter {
   private readonly counts = new Int32Array(DIGIT)
   private readonly packed = new Int32Array(FEW)
   private readonly few: number
+  private counted = false
+  private most = 0
 
   /**
    * @param most the most rows that a node has
@@ -26,8 +28,16 @@ export class RankSorter {
     this.spare = new Int32Array(most)
   }
 
-  /** Reads the ranks of rows; returns whether there are different ones. */
-  gather(ranks: Ranks, base: number, rows: Int32Array, count: number): boolean {
+  /**
+   * Reads the ranks of rows; returns whether there are different ones.
+   * @param different how many ranks the feature has
+   */
+  gather(ranks: Ranks, base: number, rows: Int32Array, count: number, different: number): boolean {
+    this.counted = count > this.few && different <= DIGIT
+    return this.counted ? this.gatherCounted(ranks, base, rows, count, different) : this.gatherOnly(ranks, base, rows, count)
+  }
+
+  private gatherOnly(ranks: Ranks, base: number, rows: Int32Array, count: number): boolean {
     const { keys } = this
     const first = ranks[base + rows[0]!]!
     let different = 0
@@ -39,9 +49,34 @@ export class RankSorter {
     return different !== 0
   }
 
+  /** Ranks of one digit are counted as they are read. */
+  private gatherCounted(ranks: Ranks, base: number, rows: Int32Array, count: number, different: number): boolean {
+    const { keys, counts } = this
+    counts.fill(0, 0, different)
+    for (let i = 0; i < count; i++) {
+      const key = ranks[base + rows[i]!]!
+      keys[i] = key
+      counts[key]!++
+    }
+    this.most = different
+    return counts[keys[0]!] !== count
+  }
+
   sort(count: number): void {
     if (count <= this.few) this.insert(count)
+    else if (this.counted) this.scatter(count)
     else this.digits(count)
+  }
+
+  private scatter(count: number): void {
+    const { keys, counts, places, most } = this
+    let sum = 0
+    for (let digit = 0; digit < most; digit++) {
+      const own = counts[digit]!
+      counts[digit] = sum
+      sum += own
+    }
+    for (let i = 0; i < count; i++) places[counts[keys[i]!]!++] = i
   }
 
   private insert(count: number): void {

@@ -92,7 +92,7 @@ export class Splitter {
    */
   try(feature: number, best: Split): boolean {
     const { ranked, rows, count, sorter } = this
-    if (!sorter.gather(ranked.ranks, feature * ranked.rows, rows, count)) return false
+    if (!sorter.gather(ranked.ranks, feature * ranked.rows, rows, count, ranked.values[feature]!.length)) return false
     sorter.sort(count)
     if (this.criterion === 'gini') this.gini(feature, best)
     else if (this.criterion === 'entropy') this.entropy(feature, best)
