@@ -50,17 +50,19 @@ export { type Pca, pca, type PcaOptions } from './decomposition/pca.js'
 export {
   type DecisionTreeClassifier,
   decisionTreeClassifier,
-  type DecisionTreeClassifierOptions,
   type DecisionTreeRegressor,
   decisionTreeRegressor,
-  type DecisionTreeRegressorOptions,
   type RandomForestClassifier,
   randomForestClassifier,
-  type RandomForestClassifierOptions,
   type RandomForestRegressor,
   randomForestRegressor,
-  type RandomForestRegressorOptions,
 } from './tree/models.js'
+export type {
+  DecisionTreeClassifierOptions,
+  DecisionTreeRegressorOptions,
+  RandomForestClassifierOptions,
+  RandomForestRegressorOptions,
+} from './tree/settings.js'
 export type { Tree } from './tree/tree.js'
 export type { BoostedTree } from './boosting/grower.js'
 export {
