@@ -27,5 +27,5 @@ for data in ["breast-cancer", "diabetes", "digits", "iris", "wine"]:
     cases.append({"data": data, "kind": "randomForest" + task, "options": {"seed": 1}, "score": float(np.mean(scores)), "spread": float(np.max(scores) - np.min(scores))})
 
 with open(os.path.join(here, "trees_sklearn.json"), "w") as file:
-    json.dump({"scikit-learn": sklearn.__version__, "cases": cases}, file, indent=1)
+    json.dump({"scikit-learn": sklearn.__version__, "cases": cases}, file, indent=2)
     file.write("\n")
