@@ -125,8 +125,8 @@ export interface Native {
    */
   gather(device: number, host: ArrayBuffer, offset: number, bytes: number, pieces: readonly Uint8Array[]): number
   /**
-   * Of a node of a boosted tree: counts its rows into `histogram`, takes that off `parent`, and finds the best splits of
-   * both. See native/learn_histograms.h.
+   * Of a node of a boosted tree: counts its rows into `histogram`, takes that off `parent`, and finds the best splits
+   * of both. See native/learn_histograms.h.
    */
   fillHistogram(
     binned: { words: Int32Array; common: Int32Array; begins: Int32Array; missing: Uint8Array },

@@ -48,7 +48,7 @@ const largestFor = (values: number): number => (device() !== 'cpu' || values > S
 
 /**
  * X as a matrix. ERR_SHAPE for what has not two axes, or another number of columns than the model knows; ERR_ARGUMENT
- * for what is no matrix or is empty; ERR_DATA for NaN and infinite values, and for finite ones whose squares are infinite.
+ * for what is no matrix or is empty; ERR_DATA for NaN and infinite values, and for those whose squares are infinite.
  * @param what the call as users see it ('ridge.fit'), for errors
  */
 export async function readMatrix(what: string, x: unknown, options: ReadOptions = {}): Promise<Matrix> {
@@ -191,7 +191,10 @@ async function listOf(what: string, y: unknown, rows: number): Promise<ArrayLike
   })
 }
 
-/** y as numbers. ERR_DATA for NaN and infinite ones, and those whose squares are infinite; ERR_SHAPE unless there is one for each row. */
+/**
+ * y as numbers. ERR_DATA for NaN and infinite ones, and those whose squares are infinite; ERR_SHAPE unless there is one
+ * for each row.
+ */
 export async function readTargets(what: string, y: unknown, rows: number): Promise<Float64Array> {
   const list = await listOf(what, y, rows)
   const targets = new Float64Array(rows)

@@ -20,7 +20,7 @@ export interface Output {
   readonly columns: number | undefined
 }
 
-/** What a model makes of its input: columns for the next step, where it can be one, and outputs where it is the last. */
+/** What a model makes of its input: columns for the next step where it can be one, outputs where it is the last. */
 export interface Made {
   readonly features?: Features
   readonly outputs: readonly Output[]

@@ -1,7 +1,7 @@
 // Sorts the rows of a node by their ranks in a feature: few rows by insertion, more by counting their digits.
 import type { Ranks } from './ranked.js'
 
-/** Up to so many rows insertion is faster than counters that must be cleared. Below 64: rank · 64 + place is 32 bits. */
+/** Up to so many rows insertion is faster than clearing counters. Below 64: rank · 64 + place is 32 bits. */
 const FEW = 40
 const DIGIT = 256
 

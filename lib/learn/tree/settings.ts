@@ -16,7 +16,7 @@ export interface ForestOptions {
   nEstimators?: number
   /** Whether each tree learns from rows drawn with replacement; false: from all. Default true. */
   bootstrap?: boolean
-  /** How many rows are drawn for each tree: a number, a share in (0, 1), or null for as many as there are. Default null. */
+  /** How many rows each tree draws: a number, a share in (0, 1), or null for as many as there are. Default null. */
   maxSamples?: number | null
   /** Whether oobScore is computed, on the rows that a tree did not learn from. Default false. */
   oobScore?: boolean
