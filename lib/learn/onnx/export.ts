@@ -16,7 +16,8 @@ const [OLDEST, NEWEST] = [17, 21]
 interface Exports {
   /**
    * Writes what the fitted model computes to an ONNX file (a path or a file: URL), replaced as a whole. Input: X
-   * float32 [batch, features]. Outputs: of classifiers `label` [batch] and `probabilities` [batch, classes], or `scores` as
+   * float32 [batch, features].
+   * Outputs: of classifiers `label` [batch] and `probabilities` [batch, classes], or `scores` as
    * decisionFunction() gives them where there are no probabilities; of regressors `prediction` [batch, 1]; of kMeans
    * `label` and `distances`; of steps that change X `features`. Trees are TreeEnsembleRegressor of ai.onnx.ml, all else
    * plain operators in float64. Pipelines are exported whole.
