@@ -98,13 +98,15 @@ const rows: Row[] = [
   ),
 ]
 
+const fileOf = (name: string, set: string): string => at(`${name} ${set}`.replaceAll(' ', '-'))
+
 for (const { name, data: set, make, method, label, y: relabel } of rows) {
   testWith(hasRuntime, RUNTIME, `${name} of ${set}`, async () => {
     const { x, y } = data(set)
     const model = make() as Any
     const targets = relabel === undefined ? y : relabel(y)
     await model.fit(x, targets as never)
-    const file = at(`${name} ${set}`.replaceAll(' ', '-'))
+    const file = fileOf(name, set)
     await model.exportOnnx(file)
     const found = await runFile(file, x)
     if (label === true)
@@ -214,9 +216,16 @@ test('what cannot be exported says so', async () => {
   await rejects('ERR_ARGUMENT', /unknown option/, fitted.exportOnnx(at('refused'), { opset_version: 17 } as never))
 })
 
-testWith(hasChecker && hasRuntime, CHECKER, 'the checker of ONNX knows all files', () => {
+testWith(hasChecker, CHECKER, 'the checker of ONNX knows all files', async () => {
+  for (const { name, data: set, make, y: relabel } of rows) {
+    if (existsSync(fileOf(name, set))) continue
+    const { x, y } = data(set)
+    const model = make() as Any
+    await model.fit(x, (relabel === undefined ? y : relabel(y)) as never)
+    await model.exportOnnx(fileOf(name, set))
+  }
   const files = readdirSync(folder).filter((name) => name !== 'shape.onnx')
-  assert.ok(files.length > 50)
+  assert.ok(files.length >= rows.length)
   assert.is(checkFiles(files.map((name) => path.join(folder, name))), files.length)
 })
 
