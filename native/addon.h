@@ -71,6 +71,7 @@ std::vector<Exported> memory_functions();
 std::vector<Exported> completion_functions();
 std::vector<Exported> device_functions();
 std::vector<Exported> row_functions();
+std::vector<Exported> learn_functions();
 std::vector<Exported> distributed_functions();
 
 /** The folder that the addon lies in. */

@@ -134,7 +134,7 @@ rowsOf.cut = (t, { begin, rows }) => slice(t, [begin], [rows])
 methods({ slice, reverse, split })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     slice: Method<typeof slice>
     reverse: Method<typeof reverse>
     split: Method<typeof split>
