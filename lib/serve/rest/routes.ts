@@ -3,15 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal, Role } from '../auth/principal.js'
 import type { Disconnection } from '../cancellation.js'
 import { isObject, member, objectOfJson } from '../protocol/json.js'
-import { rawRequest } from '../protocol/match.js'
-import { headerLength, parametersOf } from '../protocol/request.js'
+import { parametersOf } from '../protocol/request.js'
 import { RequestReader } from '../protocol/request_reader.js'
-import { encodeReply } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
-import { deflate, inflate, wantedEncoding } from './body.js'
+import { inflate } from './body.js'
 import { generateText, streamText } from './generate.js'
+import { answerInference, checkInference } from './infer.js'
 import { openApiOf } from './openapi.js'
 import { metadataV1, predictV1, statusV1 } from './predict_v1.js'
 
@@ -114,7 +113,7 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
           infer(service, reader, asked),
         ),
         // a server that has too much to do does not read what it will not answer
-        admit: (model, version) => service.target(model, version).checkRoom(),
+        admit: (model, version) => checkInference(service, model, version),
       }),
     ),
     ...versions('/generate').map((url) => post(url, ['predict'], text, (asked) => generateText(service, asked))),
@@ -178,30 +177,8 @@ async function infer(
   reader: RequestReader,
   { request, reply, principal, model, version, signal, trace }: Asked,
 ): Promise<undefined> {
-  const served = service.target(model, version)
-  const { limits } = service
-  const packed = bytesOf(request)
-  const { headers } = request
-  const packing = headers['content-encoding']
-  const body = packing === undefined ? packed : await inflate(packed, packing, limits.bodyBytes)
-  // what came over the wire is counted already
-  const release = body === packed ? undefined : service.hold(body.length - packed.length)
-  try {
-    const length = headerLength(headers['inference-header-content-length'], body.length)
-    const raw = length === 0 && headers['inference-header-content-length'] !== undefined
-    const parsed = raw ? rawRequest(served.signature, body) : reader.read(body, length)
-    // the version may have been replaced while the body was inflated
-    const target = body === packed ? served : service.target(model, version)
-    const encoded = encodeReply(await service.infer(target, parsed, signal, principal, trace))
-    if (encoded.headerLength !== undefined) reply.header('inference-header-content-length', encoded.headerLength)
-    reply.type(encoded.headerLength === undefined ? 'application/json' : 'application/octet-stream')
-    const encoding = encoded.body.length < LEAST_COMPRESSED ? undefined : wantedEncoding(headers['accept-encoding'])
-    if (encoding !== undefined) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
-    reply.send(encoding === undefined ? encoded.body : await deflate(encoded.body, encoding))
-    return undefined
-  } finally {
-    release?.()
-  }
+  const asked = { model, version, headers: request.headers, body: bytesOf(request), principal, signal, trace }
+  const { headers, body } = await answerInference(service, reader, asked)
+  reply.headers(headers).send(body)
+  return undefined
 }
-
-const LEAST_COMPRESSED = 1024
