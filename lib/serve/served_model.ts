@@ -16,7 +16,8 @@ import { matchInputs, matchOutputs } from './protocol/match.js'
 import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
 import { type Signature, tooLarge, type WireTensor } from './protocol/tensors.js'
-import { type Ended, type Observer, Scheduler, type SchedulerOptions, type Timing } from './scheduler.js'
+import type { Ended, Observer, Timing } from './ended.js'
+import { Scheduler, type SchedulerOptions } from './scheduler.js'
 import { Preprocessing } from './preprocessing.js'
 import { type Described, describe } from './signature.js'
 import { Soundness } from './soundness.js'
@@ -35,10 +36,12 @@ export class ServedModel {
   private readonly executor: Executor
   private readonly scheduler: Scheduler<Work, Answer>
   private readonly described: Described
-  private readonly soundness = new Soundness(() => this.executor.run([{ inputs: this.sample(1), form: this.described.form }]))
+  private readonly soundness = new Soundness(() => this.executor.run([this.sample(1)]))
   private readonly preprocessing: Preprocessing
   private readonly generation: Generation | undefined
   private readonly others: Observer | undefined
+  /** Of every request; undefined where extents of the inputs are free. */
+  private readonly key: string | undefined
   /** Bytes of a row of the outputs; undefined where extents are free. */
   private readonly rowBytes: number | undefined
 
@@ -63,6 +66,7 @@ export class ServedModel {
     this.rowBytes = signature.outputs.some(({ shape }) => shape.slice(1).some((extent) => extent < 0))
       ? undefined
       : bytesOfOutputs(signature, 1, 1)
+    this.key = this.hasFreeInputs ? undefined : this.sample(1).key
     this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
     const observer: Observer = {
@@ -76,7 +80,7 @@ export class ServedModel {
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
-    const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(this.executor.run(batch))
+    const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(() => this.executor.run(batch))
     this.scheduler = new Scheduler(
       `model '${name}'`,
       options,
@@ -116,8 +120,12 @@ export class ServedModel {
    * requests.
    */
   async warm(): Promise<void> {
-    if (this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))) return
-    await this.executor.warm({ inputs: this.sample(0), form: this.described.form })
+    if (this.hasFreeInputs) return
+    await this.executor.warm(this.sample(0))
+  }
+
+  private get hasFreeInputs(): boolean {
+    return this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))
   }
 
   /** Whether its batches are computed. */
@@ -143,8 +151,9 @@ export class ServedModel {
     const rows = inputs[0]!.shape[0]!
     if (this.rowBytes === undefined) checkOutputs(signature, inputs)
     else checkOutputBytes(rows * this.rowBytes)
-    const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
-    const work: Work = { inputs, form }
+    const samples = this.key ?? inputs.map(sampleKey).join()
+    const key = rows === 0 ? `${samples} empty` : samples
+    const work: Work = { inputs, form, key }
     this.traces.add(work, trace)
     const { outputs } = await this.scheduler.submit(work, rows, key, {
       priority: request.priority,
@@ -169,12 +178,14 @@ export class ServedModel {
   }
 
   /** Inputs of so many rows of zeros; free extents are 1. */
-  private sample(rows: number): Work['inputs'] {
-    return this.described.signature.inputs.map(({ datatype, shape }) => {
+  private sample(rows: number): Work {
+    const { signature, form } = this.described
+    const inputs = signature.inputs.map(({ datatype, shape }) => {
       const whole = [rows, ...shape.slice(1).map(Math.abs)]
       const dtype = dtypeOfDatatype(datatype)!
       return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
     })
+    return { inputs, form, key: inputs.map(sampleKey).join() }
   }
 
   private output(index: number, outputs: Answer['outputs']): WireTensor {

@@ -3,7 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WeftError } from '../../lib/index.js'
-import { type Ended, Scheduler, type SchedulerOptions, type Timing } from '../../lib/serve/scheduler.js'
+import type { Ended, Timing } from '../../lib/serve/ended.js'
+import { Scheduler, type SchedulerOptions } from '../../lib/serve/scheduler.js'
 import { codeOfAsync, generator, rejects, throws } from '../expect.js'
 import { StillClock, turn } from './clock.js'
 

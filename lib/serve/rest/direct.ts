@@ -146,7 +146,12 @@ export class Direct {
     const { authenticator, log } = this.options
     const { request, reply, id, principal, model } = exchange
     exchange.failure = error
-    blame(authenticator, error, { principal: principal?.id, address: request.socket.remoteAddress, asked: `POST ${routeOf(exchange)}`, model })
+    blame(authenticator, error, {
+      principal: principal?.id,
+      address: request.socket.remoteAddress,
+      asked: `POST ${routeOf(exchange)}`,
+      model,
+    })
     const { http, message, retryAfter } = statusOf(error)
     if (http >= 500) log.error({ requestId: id, err: error }, 'a request failed')
     const headers: OutgoingHttpHeaders = { 'content-type': JSON_TYPE }
