@@ -29,8 +29,6 @@ const LENGTH = /^[1-9]\d{0,14}$/
 const ROLES: readonly Role[] = ['predict']
 /** Paths whose model is known without looking: clients ask for few. */
 const MOST_PATHS = 256
-/** Node puts header and body together into one write where the body is a text. */
-const LARGEST_TEXT = 8192
 
 interface Target {
   readonly model: string
@@ -127,17 +125,19 @@ export class Direct {
     })
   }
 
-  private send(exchange: Exchange, { headers, body }: Answered): void {
+  /** Header, JSON and values go in one write, without being copied together. */
+  private send(exchange: Exchange, { headers, json, parts }: Answered): void {
     const { reply } = exchange
-    this.writeHead(exchange, 200, headers, body.length)
-    if (body.length <= LARGEST_TEXT) reply.end((body as Buffer).toString('latin1'), 'latin1')
-    else reply.end(body)
+    this.writeHead(exchange, 200, headers)
+    reply.cork()
+    if (json !== '') reply.write(json)
+    for (const part of parts) reply.write(part)
+    reply.end()
   }
 
-  private writeHead({ request, reply, id }: Exchange, status: number, headers: OutgoingHttpHeaders, length: number): void {
+  private writeHead({ request, reply, id }: Exchange, status: number, headers: OutgoingHttpHeaders): void {
     const { connections, service } = this.options
     headers['x-request-id'] = id
-    headers['content-length'] = length
     if (connections.ends(request.socket, service.isDraining)) headers['connection'] = 'close'
     reply.writeHead(status, headers)
   }
@@ -154,13 +154,13 @@ export class Direct {
     })
     const { http, message, retryAfter } = statusOf(error)
     if (http >= 500) log.error({ requestId: id, err: error }, 'a request failed')
-    const headers: OutgoingHttpHeaders = { 'content-type': JSON_TYPE }
+    const body = JSON.stringify({ error: message })
+    const headers: OutgoingHttpHeaders = { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) }
     if (http === 401) headers['www-authenticate'] = 'Bearer'
     if (retryAfter !== undefined) headers['retry-after'] = `${retryAfter}`
     // the rest of a body that is too large is not read
     if (http === 413) headers['connection'] = 'close'
-    const body = JSON.stringify({ error: message })
-    this.writeHead(exchange, http, headers, Buffer.byteLength(body))
+    this.writeHead(exchange, http, headers)
     reply.end(body)
   }
 

@@ -5,7 +5,7 @@ import type { Disconnection } from '../cancellation.js'
 import { rawRequest } from '../protocol/match.js'
 import { headerLength } from '../protocol/request.js'
 import type { RequestReader } from '../protocol/request_reader.js'
-import { type EncodedReply, encodeReply } from '../protocol/response.js'
+import { type EncodedReply, encodeReply, joined } from '../protocol/response.js'
 import type { Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
 import { deflate, inflate, wantedEncoding } from './body.js'
@@ -21,9 +21,9 @@ export interface Inference {
   readonly trace: RequestTrace | undefined
 }
 
-export interface Answered {
+export interface Answered extends EncodedReply {
+  /** With the length of the content. */
   readonly headers: OutgoingHttpHeaders
-  readonly body: Uint8Array
 }
 
 const LEAST_COMPRESSED = 1024
@@ -36,14 +36,24 @@ export const checkInference = (service: Service, model: string, version: string 
 export async function answerInference(service: Service, reader: RequestReader, asked: Inference): Promise<Answered> {
   const packing = asked.headers['content-encoding']
   const encoded = packing === undefined ? await computed(service, reader, asked, asked.body) : await unpacked(service, reader, asked)
-  const { body, headerLength: json } = encoded
+  const { json, parts } = encoded
+  let length = Buffer.byteLength(json)
   const headers: OutgoingHttpHeaders =
-    json === undefined
+    parts.length === 0
       ? { 'content-type': JSON_TYPE }
-      : { 'content-type': 'application/octet-stream', 'inference-header-content-length': json }
-  const encoding = body.length < LEAST_COMPRESSED ? undefined : wantedEncoding(asked.headers['accept-encoding'] as string | undefined)
-  if (encoding === undefined) return { headers, body }
-  return { headers: { ...headers, 'content-encoding': encoding, vary: 'accept-encoding' }, body: await deflate(body, encoding) }
+      : { 'content-type': 'application/octet-stream', 'inference-header-content-length': length }
+  for (const part of parts) length += part.length
+  const encoding = length < LEAST_COMPRESSED ? undefined : wantedEncoding(asked.headers['accept-encoding'] as string | undefined)
+  if (encoding === undefined) {
+    headers['content-length'] = length
+    return { headers, json, parts }
+  }
+  const body = await deflate(joined(encoded), encoding)
+  return {
+    headers: { ...headers, 'content-length': body.length, 'content-encoding': encoding, vary: 'accept-encoding' },
+    json: '',
+    parts: [body],
+  }
 }
 
 async function unpacked(service: Service, reader: RequestReader, asked: Inference): Promise<EncodedReply> {

@@ -5,6 +5,7 @@ import type { Disconnection } from '../cancellation.js'
 import { isObject, member, objectOfJson } from '../protocol/json.js'
 import { parametersOf } from '../protocol/request.js'
 import { RequestReader } from '../protocol/request_reader.js'
+import { joined } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
@@ -178,7 +179,7 @@ async function infer(
   { request, reply, principal, model, version, signal, trace }: Asked,
 ): Promise<undefined> {
   const asked = { model, version, headers: request.headers, body: bytesOf(request), principal, signal, trace }
-  const { headers, body } = await answerInference(service, reader, asked)
-  reply.headers(headers).send(body)
+  const answered = await answerInference(service, reader, asked)
+  reply.headers(answered.headers).send(joined(answered))
   return undefined
 }
