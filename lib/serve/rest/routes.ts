@@ -3,9 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal, Role } from '../auth/principal.js'
 import type { Disconnection } from '../cancellation.js'
 import { isObject, member, objectOfJson } from '../protocol/json.js'
-import { parametersOf } from '../protocol/request.js'
+import { headerLength, parametersOf, parseInferRequest } from '../protocol/request.js'
 import { RequestReader } from '../protocol/request_reader.js'
-import { joined } from '../protocol/response.js'
+import { encodeReply, joined } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
@@ -117,6 +117,11 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
         admit: (model, version) => checkInference(service, model, version),
       }),
     ),
+    ...(service.explaining === undefined ? [] : versions('/explain')).map((url) =>
+      post(url, ['explain'], { about: 'What each input adds to an output', takes: 'ExplainRequest', gives: 'InferReply' }, (asked) =>
+        explain(service, asked),
+      ),
+    ),
     ...versions('/generate').map((url) => post(url, ['predict'], text, (asked) => generateText(service, asked))),
     ...versions('/generate_stream').map((url) =>
       post(url, ['predict'], { ...text, about: 'The same as server-sent events, one for each token' }, (asked) =>
@@ -171,6 +176,18 @@ async function jsonBody({ limits }: Service, { request }: Asked): Promise<Record
   const body = await inflate(bytesOf(request), request.headers['content-encoding'], limits.bodyBytes)
   const json = body.length === 0 ? {} : objectOfJson(body, limits.jsonDepth)
   return isObject(json) ? json : {}
+}
+
+async function explain(service: Service, asked: Asked): Promise<undefined> {
+  const { request, reply, principal, model, version, signal } = asked
+  const { limits } = service
+  const { headers } = request
+  const body = await inflate(bytesOf(request), headers['content-encoding'], limits.bodyBytes)
+  const parsed = parseInferRequest(body, headerLength(headers['inference-header-content-length'], body.length), limits)
+  const encoded = encodeReply(await service.explain(model, version, parsed, signal, principal))
+  if (encoded.parts.length > 0) reply.header('inference-header-content-length', Buffer.byteLength(encoded.json))
+  reply.type(encoded.parts.length === 0 ? 'application/json' : 'application/octet-stream').send(joined(encoded))
+  return undefined
 }
 
 async function infer(
