@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the image of deploy/Dockerfile without a registry, and runs it: not as root, on a root file system that cannot be
-# written to. The base image is Debian with the node and npm of this machine. As root, after `npm run build`:
+# Builds the image of deploy/Dockerfile without a registry, and runs it: not as root, on a root file system that cannot
+# be written to. The base image is Debian with the node and npm of this machine. As root, after `npm run build`:
 #   apt-get install buildah debootstrap && bash bench/serve-image.sh
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -65,7 +65,7 @@ export interface ServeOptions {
    */
   hosts?: readonly string[]
   limits?: Limits
-  /** Explanations of answers at /v2/models/.../explain, for the role 'explain'. Default false: there is no such route. */
+  /** Explanations of answers at /v2/models/.../explain, for the role 'explain'. Default false: no such route. */
   explain?: boolean | ExplainLimits
   /** A page with models, latency, batches, errors and drift at /dashboard, for the role 'read'. Default true. */
   dashboard?: boolean
