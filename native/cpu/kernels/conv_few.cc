@@ -61,6 +61,8 @@ __attribute__((noinline)) void add_taps(const FewChannelsGrad& band, float* dk) 
     for (int64_t p = 0; p < band.columns; p++, from += channels, g += band.o) {
       forget_loads();
       const Vec gradient[2] = {load(g), load(g + width)};
+      __builtin_prefetch(g + band.ahead, 0, 2);
+      if constexpr (width > 8) __builtin_prefetch(g + band.ahead + width, 0, 2);
 #pragma GCC unroll 9
       for (int i = 0; i < count; i++) {
         const int tap = first + i;
@@ -86,10 +88,12 @@ template <int channels> void add_bands(const FewChannelsGrad& band, float* dk) {
     part.rows = std::min(near, band.rows - y);
     for (int64_t j = 0; j < band.o; j += tile_columns<float>) {
       part.g = band.g + y * band.g_pitch + j;
+      part.ahead = near * band.g_pitch;  // the first pass fetches the next rows
       for (int r = 0; r < channels; r++) {  // of 3 channels, nine taps are a row of the kernel
         part.x = band.x + y * band.step + r * band.pitch;
         float* to = dk + r * 9 * band.o + j;
         add_taps<channels, 0, at_once>(part, to);
+        part.ahead = 0;
         if constexpr (at_once < 9) add_taps<channels, at_once, 9 - at_once>(part, to);
       }
     }

@@ -36,6 +36,7 @@ struct FewChannelsGrad {
   int64_t pitch, step;  // elements between rows of x, and between the rows at which two rows of pixels start
   const float* g;
   int64_t g_pitch, o, channels, rows, columns;
+  int64_t ahead = 0;  // elements from g to what is wanted next
 };
 /** Adds a band's part of the gradient of the filters to dk [3, 3, channels, o]. */
 void add_few_channels_grad(const FewChannelsGrad& band, float* dk);
