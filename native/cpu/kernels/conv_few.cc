@@ -11,36 +11,49 @@ namespace {
  */
 WEFT_INLINE void forget_loads() { asm volatile("" ::: "memory"); }
 
-template <int channels, int pixels> __attribute__((noinline)) void convolve_tile(const FewChannels& tile) {
-  constexpr int run = 3 * channels, columns = 2 * width;
-  const float *x = tile.x, *filter = tile.panel;
-  Vec sum[pixels][2];
-#pragma GCC unroll 2
-  for (int v = 0; v < 2; v++) {
-    const Vec start = tile.bias ? load(tile.bias + v * width) : zero();
+/**
+ * With few registers, the sums change places from one kernel row to the next: no loop, which would move them back,
+ * where a row is short.
+ */
+constexpr bool few_registers = tile_shapes.windows == 1;
+
+/** Convolves `tiles` neighbouring tiles of a row, for two vectors of output channels. */
+template <int channels, int pixels>
+__attribute__((noinline)) void convolve_tiles(const float* x, float* out, const float* filters, const float* bias, int64_t tiles,
+                                              const FewChannels& rows) {
+  constexpr int run = 3 * channels;
+  const int64_t o = rows.o, pitch = rows.pitch;
+  const bool relu = rows.relu;
+  for (int64_t t = 0; t < tiles; t++, x += pixels * channels) {
+    const float *from = x, *filter = filters;
+    forget_loads();
+    const Vec start[2] = {load(bias), load(bias + width)};
+    Vec sum[pixels][2];
 #pragma GCC unroll 6
-    for (int i = 0; i < pixels; i++) sum[i][v] = start;
-  }
-#pragma GCC unroll 1
-  for (int r = 0; r < 3; r++, x += tile.pitch, filter += run * columns) {
+    for (int i = 0; i < pixels; i++) sum[i][0] = start[0], sum[i][1] = start[1];
+    const auto kernel_row = [&](const float* at) __attribute__((always_inline)) {
 #pragma GCC unroll 9
-    for (int k = 0; k < run; k++) {
-      forget_loads();
-      const Vec tap[2] = {load(filter + k * columns), load(filter + k * columns + width)};
+      for (int k = 0; k < run; k++, filter += o) {
+        forget_loads();
+        const Vec tap[2] = {load(filter), load(filter + width)};
 #pragma GCC unroll 6
-      for (int i = 0; i < pixels; i++) {
-        const Vec value = broadcast(x[i * channels + k]);
-        sum[i][0] = fma(value, tap[0], sum[i][0]);
-        sum[i][1] = fma(value, tap[1], sum[i][1]);
+        for (int i = 0; i < pixels; i++) {
+          const Vec value = broadcast(at[i * channels + k]);
+          sum[i][0] = fma(value, tap[0], sum[i][0]);
+          sum[i][1] = fma(value, tap[1], sum[i][1]);
+        }
       }
+    };
+    if constexpr (few_registers && channels == 1) {
+      kernel_row(from), kernel_row(from + pitch), kernel_row(from + 2 * pitch);
+    } else {
+      for (int r = 0; r < 3; r++) kernel_row(from + r * pitch);
     }
-  }
-  float* out = tile.out;
-  const bool relu = tile.relu;
 #pragma GCC unroll 6
-  for (int i = 0; i < pixels; i++, out += tile.o)
+    for (int i = 0; i < pixels; i++, out += o)
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; v++) store(out + v * width, relu ? max(zero(), sum[i][v]) : sum[i][v]);
+      for (int v = 0; v < 2; v++) store(out + v * width, relu ? max(zero(), sum[i][v]) : sum[i][v]);
+  }
 }
 
 /**
@@ -105,21 +118,17 @@ template <int channels> void add_bands(const FewChannelsGrad& band, float* dk) {
 #if WEFT_LEVEL > 0
 void convolve_few_channels(const FewChannels& rows, int64_t count, int64_t x_step, int64_t out_step, int64_t pixels) {
   const bool one = rows.channels == 1;
-  const auto five = one ? convolve_tile<1, 5> : convolve_tile<3, 5>, six = one ? convolve_tile<1, 6> : convolve_tile<3, 6>;
-  FewChannels tile = rows;
-  for (int64_t y = 0; y < count; y++) {
-    const float* x = rows.x + y * x_step;
-    float* out = rows.out + y * out_step;
-    for_tiles(pixels, 6, [&](int64_t x0, int64_t x1) {
-      tile.x = x + x0 * rows.channels;
-      for (int64_t j = 0; j < rows.o; j += tile_columns<float>) {
-        tile.panel = rows.panel + j * 9 * rows.channels;
-        tile.bias = rows.bias ? rows.bias + j : nullptr;
-        tile.out = out + x0 * rows.o + j;
-        (x1 - x0 == 5 ? five : six)(tile);
-      }
-    });
-  }
+  const auto five = one ? convolve_tiles<1, 5> : convolve_tiles<3, 5>, six = one ? convolve_tiles<1, 6> : convolve_tiles<3, 6>;
+  const int64_t tiles = tiles_in(pixels, 6), sixes = pixels - 5 * tiles, fives = tiles - sixes;
+  static const float no_bias[2 * width] = {};
+  const float* x = rows.x;
+  float* out = rows.out;
+  for (int64_t y = 0; y < count; y++, x += x_step, out += out_step)
+    for (int64_t j = 0; j < rows.o; j += tile_columns<float>) {
+      const float *filters = rows.filters + j, *bias = rows.bias ? rows.bias + j : no_bias;
+      six(x, out + j, filters, bias, sixes, rows);
+      five(x + 6 * sixes * rows.channels, out + 6 * sixes * rows.o + j, filters, bias, fives, rows);
+    }
 }
 
 void add_few_channels_grad(const FewChannelsGrad& band, float* dk) {

@@ -17,14 +17,14 @@ inline bool has_few_channels(const ConvShape& s) {
 /** Whether a row of so many pixels is cut into tiles of 5 and 6: rows of 20 and more are. */
 inline bool has_few_channels_tiles(int64_t pixels) { return pixels >= 5 && pixels / tiles_in(pixels, 6) >= 5; }
 
-/** Rows of pixels: x at the first one's first tap, the filters in panels [9 * channels][tile_columns]. */
+/** Rows of pixels: x at the first one's first tap, filters [3, 3, channels, o]. */
 struct FewChannels {
   const float* x;
   int64_t pitch;  // elements between rows of x
-  const float* panel;
+  const float* filters;
+  int64_t o, channels;
   const float* bias;  // or null
   float* out;
-  int64_t o, channels;
   bool relu;
 };
 /** Convolves `count` rows of `pixels` pixels, x_step elements of x and out_step of out apart. */

@@ -16,9 +16,9 @@ template <class T> class ForwardConv {
   WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
     cut_depth();
     find_edges();
+    if constexpr (sizeof(T) == 4) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow);
     panels_ = (s_.group_o() + tile_columns<T> - 1) / tile_columns<T>;
-    packed_ = s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
-    if constexpr (sizeof(T) == 4) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow) && (packed_ || s_.o == tile_columns<T>);
+    packed_ = !few_ && s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
     if (packed_) weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.depth(), s_.group_o())) * sizeof(T));
   }
 
@@ -52,7 +52,8 @@ template <class T> class ForwardConv {
   };
 
   /** Convolves a band into out, rows out_pitch apart, o channels per pixel. Kernel rows in the border are left out. */
-  void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out, int64_t out_pitch) const {
+  __attribute__((noinline)) void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out,
+                                     int64_t out_pitch) const {
     int64_t begin = 0, end = 0;  // rows of pixels that meet no border above or below, convolved as rows of few channels
     if constexpr (sizeof(T) == 4 && has_few_channels_kernels)
       if (few_ && has_few_channels_tiles(band.columns)) {
@@ -60,8 +61,7 @@ template <class T> class ForwardConv {
         while (begin < end && meets_border(band.first + begin)) begin++;
         while (end > begin && meets_border(band.first + end - 1)) end--;
         const T* from = band.in + begin * s_.stride_h * band.pitch;
-        const T* panels = packed_ ? frame.at<T>(weights_) : kernel;
-        convolve_few_channels({from, band.pitch, panels, bias, out + begin * out_pitch, s_.o, s_.c, activation == Activation::relu},
+        convolve_few_channels({from, band.pitch, kernel, s_.o, s_.c, bias, out + begin * out_pitch, activation == Activation::relu},
                               end - begin, s_.stride_h * band.pitch, out_pitch, band.columns);
       }
     if (begin > 0) run_tiles(frame, kernel, bias, activation, rows_of(band, 0, begin), out, out_pitch);
