@@ -80,8 +80,8 @@ template <class T> class ForwardConv {
     return {band.in + begin * s_.stride_h * band.pitch, band.pitch, band.first + begin, end - begin, band.columns};
   }
 
-  __attribute__((noinline)) void run_tiles(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out,
-                 int64_t out_pitch) const {
+  __attribute__((noinline)) void run_tiles(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band,
+                                           T* out, int64_t out_pitch) const {
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
     const int64_t calls = s_.groups * panels_ * blocks() * band.rows * tiles_in(band.columns, tile_rows);
     Ahead ahead(band.next.from, band.next.elements, calls);
