@@ -11,12 +11,6 @@ namespace {
  */
 WEFT_INLINE void forget_loads() { asm volatile("" ::: "memory"); }
 
-/**
- * With few registers, the sums change places from one kernel row to the next: no loop, which would move them back,
- * where a row is short.
- */
-constexpr bool few_registers = tile_shapes.windows == 1;
-
 /** Convolves `tiles` neighbouring tiles of a row, for two vectors of output channels. */
 template <int channels, int pixels>
 __attribute__((noinline)) void convolve_tiles(const float* x, float* out, const float* filters, const float* bias, int64_t tiles,
@@ -44,7 +38,7 @@ __attribute__((noinline)) void convolve_tiles(const float* x, float* out, const 
         }
       }
     };
-    if constexpr (few_registers && channels == 1) {
+    if constexpr (channels == 1) {  // a loop would move the sums back to their registers, and the rows are short
       kernel_row(from), kernel_row(from + pitch), kernel_row(from + 2 * pitch);
     } else {
       for (int r = 0; r < 3; r++) kernel_row(from + r * pitch);
@@ -115,7 +109,7 @@ template <int channels> void add_bands(const FewChannelsGrad& band, float* dk) {
 
 }  // namespace
 
-#if WEFT_LEVEL > 0
+#if WEFT_LEVEL == 1
 void convolve_few_channels(const FewChannels& rows, int64_t count, int64_t x_step, int64_t out_step, int64_t pixels) {
   const bool one = rows.channels == 1;
   const auto five = one ? convolve_tiles<1, 5> : convolve_tiles<3, 5>, six = one ? convolve_tiles<1, 6> : convolve_tiles<3, 6>;
@@ -131,6 +125,9 @@ void convolve_few_channels(const FewChannels& rows, int64_t count, int64_t x_ste
     }
 }
 
+#endif
+
+#if WEFT_LEVEL > 0
 void add_few_channels_grad(const FewChannelsGrad& band, float* dk) {
   band.channels == 1 ? add_bands<1>(band, dk) : add_bands<3>(band, dk);
 }

@@ -9,6 +9,9 @@ namespace weft::cpu::WEFT_ISA {
 /** Portable vectors are for processors of before 2013: there, size counts. */
 constexpr bool has_few_channels_kernels = width > 4;
 
+/** The convolution itself: tiles of 14 rows need no such help as those of 6 do. The gradient gains everywhere. */
+constexpr bool convolves_few_channels = has_few_channels_kernels && tile_shapes.rows < 14;
+
 /** What the kernels serve; the convolution itself also asks has_few_channels_tiles(). */
 inline bool has_few_channels(const ConvShape& s) {
   return has_few_channels_kernels && (s.c == 1 || s.c == 3) && s.kh == 3 && s.kw == 3 && s.groups == 1 && s.stride_w == 1 &&

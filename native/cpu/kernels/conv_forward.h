@@ -16,7 +16,7 @@ template <class T> class ForwardConv {
   WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
     cut_depth();
     find_edges();
-    if constexpr (sizeof(T) == 4) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow);
+    if constexpr (sizeof(T) == 4 && convolves_few_channels) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow);
     panels_ = (s_.group_o() + tile_columns<T> - 1) / tile_columns<T>;
     packed_ = !few_ && s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
     if (packed_) weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.depth(), s_.group_o())) * sizeof(T));
@@ -55,7 +55,7 @@ template <class T> class ForwardConv {
   __attribute__((noinline)) void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out,
                                      int64_t out_pitch) const {
     int64_t begin = 0, end = 0;  // rows of pixels that meet no border above or below, convolved as rows of few channels
-    if constexpr (sizeof(T) == 4 && has_few_channels_kernels)
+    if constexpr (sizeof(T) == 4 && convolves_few_channels)
       if (few_ && has_few_channels_tiles(band.columns)) {
         end = band.rows;
         while (begin < end && meets_border(band.first + begin)) begin++;
