@@ -37,6 +37,11 @@ const CASES: readonly Case[] = [
   { x: [1, 10, 9, 12], k: [3, 3, 4, 18], groups: 3, dilations: [1, 2] },
   { x: [1, 9, 7, 16], k: [3, 3, 16, 20], padding: [1, 2, 2, 1] },
   { x: [1, 6, 5, 16], k: [2, 5, 16, 3], padding: 'same' },
+  { x: [2, 4, 8, 1], k: [3, 3, 1, 32] },
+  { x: [2, 5, 22, 1], k: [3, 3, 1, 32], padding: 'same' },
+  { x: [1, 7, 23, 3], k: [3, 3, 3, 64], strides: [2, 1] },
+  { x: [2, 3, 11, 3], k: [3, 3, 3, 32], padding: 'same' },
+  { x: [1, 4, 12, 3], k: [3, 3, 3, 48] },
 ]
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)

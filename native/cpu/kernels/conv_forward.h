@@ -1,7 +1,7 @@
 // Direct convolution by bands of output rows. Tiles of pixels x output channels are computed from the NHWC input as it
 // lies in memory; there is no im2col.
 #pragma once
-#include "conv_shape.h"
+#include "conv_few.h"
 #include "matmul_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -16,8 +16,9 @@ template <class T> class ForwardConv {
   WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
     cut_depth();
     find_edges();
+    if constexpr (sizeof(T) == 4 && convolves_few_channels) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow);
     panels_ = (s_.group_o() + tile_columns<T> - 1) / tile_columns<T>;
-    packed_ = s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
+    packed_ = !few_ && s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
     if (packed_) weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.depth(), s_.group_o())) * sizeof(T));
   }
 
@@ -51,7 +52,36 @@ template <class T> class ForwardConv {
   };
 
   /** Convolves a band into out, rows out_pitch apart, o channels per pixel. Kernel rows in the border are left out. */
-  void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out, int64_t out_pitch) const {
+  __attribute__((noinline)) void run(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band, T* out,
+                                     int64_t out_pitch) const {
+    int64_t begin = 0, end = 0;  // rows of pixels that meet no border above or below, convolved as rows of few channels
+    if constexpr (sizeof(T) == 4 && convolves_few_channels)
+      if (few_ && has_few_channels_tiles(band.columns)) {
+        end = band.rows;
+        while (begin < end && meets_border(band.first + begin)) begin++;
+        while (end > begin && meets_border(band.first + end - 1)) end--;
+        const T* from = band.in + begin * s_.stride_h * band.pitch;
+        convolve_few_channels({from, band.pitch, kernel, s_.o, s_.c, bias, out + begin * out_pitch, activation == Activation::relu},
+                              end - begin, s_.stride_h * band.pitch, out_pitch, band.columns);
+      }
+    if (begin > 0) run_tiles(frame, kernel, bias, activation, rows_of(band, 0, begin), out, out_pitch);
+    if (end < band.rows)
+      run_tiles(frame, kernel, bias, activation, end > 0 ? rows_of(band, end, band.rows) : band, out + end * out_pitch, out_pitch);
+    if (activation == Activation::sigmoid || activation == Activation::tanh)
+      for (int64_t y = 0; y < band.rows; y++) activate_row(activation, out + y * out_pitch, band.columns * s_.o);
+  }
+
+ private:
+  bool meets_border(int64_t y) const {
+    const auto inside = s_.kernel_rows(y);
+    return inside.begin > 0 || inside.end < s_.kh;
+  }
+  Band rows_of(const Band& band, int64_t begin, int64_t end) const {
+    return {band.in + begin * s_.stride_h * band.pitch, band.pitch, band.first + begin, end - begin, band.columns};
+  }
+
+  __attribute__((noinline)) void run_tiles(const Frame& frame, const T* kernel, const T* bias, Activation activation, const Band& band,
+                                           T* out, int64_t out_pitch) const {
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
     const int64_t calls = s_.groups * panels_ * blocks() * band.rows * tiles_in(band.columns, tile_rows);
     Ahead ahead(band.next.from, band.next.elements, calls);
@@ -106,11 +136,8 @@ template <class T> class ForwardConv {
         }
       }
     }
-    if (activation == Activation::sigmoid || activation == Activation::tanh)
-      for (int64_t y = 0; y < band.rows; y++) activate_row(activation, out + y * out_pitch, band.columns * s_.o);
   }
 
- private:
   /** A stretch of the kernel's depth: `outer` kernel rows from kernel_row on, `inner` runs of k channels in each. */
   struct Block {
     int64_t kernel_row, shift, b_row, outer, inner, k;
@@ -174,7 +201,7 @@ template <class T> class ForwardConv {
   std::vector<Block> blocks_;
   int64_t panels_ = 0;
   int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row whose taps meet the border, and are computed apart
-  bool packed_ = false;
+  bool packed_ = false, few_ = false;
   View weights_;
 };
 

@@ -1,6 +1,6 @@
 // The gradient of a convolution's kernel: [kh, kw, c / groups, o] tiles summed over the pixels of a band.
 #pragma once
-#include "conv_shape.h"
+#include "conv_few.h"
 #include "matmul_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -11,7 +11,8 @@ template <class T> class KernelGrad {
   WEFT_BINDER KernelGrad(Call& call, const ConvShape& shape) : s_(shape) {
     merged_ = s_.groups == 1 && s_.dilation_w == 1;
     gathered_ = s_.groups == 1 && s_.kw * s_.c <= gathered_rows;
-    pack_g_ = s_.group_o() > tile_columns<T>;
+    if constexpr (sizeof(T) == 4) few_ = has_few_channels(s_);
+    pack_g_ = s_.group_o() > tile_columns<T> && !few_;
     if (pack_g_) panel_ = ThreadScratch(call, size_t(band_rows() * s_.ow * tile_columns<T>) * sizeof(T));
     for (int64_t r = 0; r < s_.kh; r++)
       for (int64_t i = 0; i < s_.kw * s_.c && gathered_; i++) places_.push_back({r, i / s_.c * s_.dilation_w * s_.c + i % s_.c});
@@ -40,6 +41,10 @@ template <class T> class KernelGrad {
 
   /** Adds the band's part of the gradient to dk. */
   void add(const Frame& frame, int thread, const Band& band, T* dk) const {
+    if constexpr (sizeof(T) == 4 && has_few_channels_kernels)
+      if (few_)
+        return add_few_channels_grad(
+            {band.in, band.pitch, s_.stride_h * band.pitch, band.g, band.g_pitch, s_.o, s_.c, band.rows, band.columns}, dk);
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), pitch = band.pitch, rows = band.rows, columns = band.columns;
     const int64_t calls = s_.groups * tiles_in(group_o, int(tile_columns<T>)) *
                           (gathered_ ? tiles_in(s_.depth(), gathered_rows)
@@ -101,7 +106,7 @@ template <class T> class KernelGrad {
     int64_t row, shift;
   };
   ConvShape s_{};
-  bool merged_ = false, gathered_ = false, pack_g_ = false;
+  bool merged_ = false, gathered_ = false, pack_g_ = false, few_ = false;
   ThreadScratch panel_;
   std::vector<Place> places_;  // kernel position of each row of dk
 };
