@@ -1,7 +1,7 @@
 // The names under `data`.
 export type { Batch, BatchField, Sample, SampleField } from './collate.js'
 export { type CsvDataset, type CsvOptions, type CsvSample, csv } from './csv.js'
-export type { ColumnKind, Missing } from './csv_columns.js'
+export type { ColumnKind, Missing } from './columns.js'
 export { type BatchOptions, Dataset, type ShuffleOptions } from './dataset.js'
 export type { ShapedArray } from './host.js'
 export { type ElementOf, type Fields, type FieldValues, from, generator } from './sources.js'
