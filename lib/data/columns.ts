@@ -1,42 +1,133 @@
-// What the columns of a CSV file hold, and how each field becomes a number or a text.
+// Columns of a file of rows: which of them a sample is made of, and what each holds.
 import { unknownName, WeftError } from '../core/error.js'
-import type { CsvOptions, CsvSample } from './csv.js'
-import type { CsvReader } from './csv_reader.js'
+import { type OptionTable, show } from '../core/options.js'
+import { Column, type Convert, hasOwn, numberOf, type Row, textOf, type Words } from './column_values.js'
+import { Dataset, type Source } from './dataset.js'
 
-/** What a column holds; see CsvOptions.columns. */
+/** What a column holds; see ColumnOptions.columns. */
 export type ColumnKind = 'number' | 'category' | 'boolean' | 'date' | 'string'
 const KINDS: readonly ColumnKind[] = ['number', 'category', 'boolean', 'date', 'string']
 /** What a message says that a column may hold. */
-export const CATEGORIES: string = KINDS.map((kind) => `'${kind}'`).join(', ')
+const CATEGORIES: string = KINDS.map((kind) => `'${kind}'`).join(', ')
 
 /** An error, the row left out, or what is put in the place of a missing value. */
 export type Missing = 'error' | 'skip' | number
 
-export const isKinds = (columns: unknown): columns is Readonly<Record<string, ColumnKind>> =>
+/** How rows become samples. */
+export interface ColumnOptions {
+  /** The column, or columns, that become y; without it samples have no y. */
+  label?: string | readonly string[]
+  /**
+   * The columns that become x, in this order: a list of names, or a record that says what each holds. Default: all but
+   * labels and weight. 'number'; 'category': a word, as its number among `categories`, or else in the order in which
+   * words appear; 'boolean': true, yes, t, y and 1 as 1, and their opposites as 0, in any case; 'date': an ISO 8601
+   * date, with or without a time, as days since 1970-01-01 in UTC, which is the zone of times without one; 'string':
+   * text, which becomes no part of x but of `strings`. The record may also say what labels hold.
+   */
+  columns?: readonly string[] | Readonly<Record<string, ColumnKind>>
+  /** The column that becomes sampleWeight. */
+  sampleWeight?: string
+  /**
+   * What to do with a missing value: 'error' (default), 'skip' the row, or the number to put in its place, in labels
+   * and columns of categories too; or a record with one of these for some columns, a text for those of strings. In CSV
+   * files, columns of strings have no missing values but those that the record is about. data.windows makes no window
+   * over rows that were left out, where it gets the rows as they are: rows.map(({ x }) => x).
+   */
+  missing?: Missing | Readonly<Record<string, Missing | string>>
+  /**
+   * Fields that count as missing, as empty ones do; they are compared without surrounding blanks. Default: 'NA', 'NaN',
+   * 'null', '?'.
+   */
+  missingValues?: readonly string[]
+  /** Columns of categories: the category names in order (numbered from 0), or the number of each. */
+  categories?: Readonly<Record<string, readonly string[] | Readonly<Record<string, number>>>>
+}
+
+export const COLUMN_OPTIONS: OptionTable<ColumnOptions> = {
+  label: 'any',
+  columns: 'any',
+  sampleWeight: 'string',
+  missing: 'any',
+  missingValues: 'list',
+  categories: 'object',
+}
+
+/** A row as a sample. */
+export interface RowSample {
+  /** One number per column of x. */
+  x: number[]
+  /** The texts of columns of strings, by name, where there are some. */
+  strings?: Record<string, string>
+  /** A number, or an array where `label` is one. */
+  y?: number | number[]
+  sampleWeight?: number
+}
+
+/** The rows of a file as samples. */
+export class RowDataset extends Dataset<RowSample> {
+  private readonly words: Words
+
+  /** @internal */
+  constructor(words: Words, open: Source<RowSample>['open']) {
+    super({ size: undefined, open })
+    this.words = words
+  }
+
+  /**
+   * The words of columns of the kind 'category' that were met so far, in the order of their numbers: what `categories`
+   * of another file takes.
+   */
+  get categories(): Record<string, string[]> {
+    return Object.fromEntries([...this.words].map(([name, numbers]) => [name, [...numbers.keys()]]))
+  }
+}
+
+const isKinds = (columns: unknown): columns is Readonly<Record<string, ColumnKind>> =>
   typeof columns === 'object' &&
   columns !== null &&
   !Array.isArray(columns) &&
   Object.values(columns).every((kind) => KINDS.includes(kind as ColumnKind))
 
-export interface Layout {
-  width: number
-  /** The sample of the reader's row; undefined when the row is skipped. */
-  sample(reader: CsvReader): CsvSample | undefined
+const isNames = (names: unknown): names is readonly string[] =>
+  Array.isArray(names) && Array.from(names as unknown[]).every((name) => typeof name === 'string')
+
+/** Throws ERR_ARGUMENT for options whose values are of no use. */
+export function checkColumns(what: string, { missing = 'error', missingValues, label, columns, categories }: ColumnOptions): void {
+  const isMissing = (value: unknown): boolean => value === 'error' || value === 'skip' || typeof value === 'number'
+  const perColumn = typeof missing === 'object' && missing !== null && !Array.isArray(missing)
+  if (!isMissing(missing) && !perColumn)
+    throw new WeftError('ERR_ARGUMENT', `${what}: missing must be 'error', 'skip', a number or a record of them, got ${show(missing)}`)
+  for (const [name, value] of Object.entries(perColumn ? (missing as object) : {}))
+    if (!isMissing(value) && typeof value !== 'string')
+      throw new WeftError('ERR_ARGUMENT', `${what}: missing of '${name}' must be 'error', 'skip', a number or a text, got ${show(value)}`)
+  if (label !== undefined && typeof label !== 'string' && !isNames(label))
+    throw new WeftError('ERR_ARGUMENT', `${what}: label is the name of a column or a list of names, got ${show(label)}`)
+  if (columns !== undefined && !isNames(columns) && !isKinds(columns))
+    throw new WeftError('ERR_ARGUMENT', `${what}: columns is a list of names, or a record of ${CATEGORIES} by name, got ${show(columns)}`)
+  if (missingValues !== undefined && !isNames(missingValues))
+    throw new WeftError('ERR_ARGUMENT', `${what}: missingValues is a list of texts, got ${show(missingValues)}`)
+  if (categories === undefined || columns === undefined || isNames(columns)) return
+  for (const [name, kind] of Object.entries(columns))
+    if (Object.hasOwn(categories, name) && kind !== 'category')
+      throw new WeftError('ERR_ARGUMENT', `${what}: categories of '${name}', whose kind is '${kind}'`)
 }
 
-/** The value of a field of the row; undefined: the row is left out. */
-type Convert<T> = (reader: CsvReader) => T | undefined
+/** Names of labels and weight, and of the columns that were asked for; those undefined where all others are x. */
+export function namesOf({ label, sampleWeight, columns }: ColumnOptions): { apart: string[]; listed: string[] | undefined } {
+  const labels = label === undefined ? [] : typeof label === 'string' ? [label] : [...label]
+  const apart = [...labels, ...(sampleWeight === undefined ? [] : [sampleWeight])]
+  const listed = isKinds(columns) ? Object.keys(columns) : columns
+  return { apart, listed: listed && [...listed] }
+}
 
-/** Decimal numbers, as CSV files have them: no 0x10, which is a code and not 16. */
-const DECIMAL = /^[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|Infinity)$/
-const DATE = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s?(Z|[+-]\d{2}:?\d{2})?)?$/
-const YES: ReadonlySet<string> = new Set(['true', 'yes', 't', 'y', '1'])
-const NO: ReadonlySet<string> = new Set(['false', 'no', 'f', 'n', '0'])
-
-const hasOwn = (record: object | undefined, name: string): boolean => record !== undefined && Object.hasOwn(record, name)
+export interface Layout {
+  width: number
+  /** The sample of the row; undefined when the row is left out. */
+  sample(row: Row): RowSample | undefined
+}
 
 /** Finds the columns by name and decides how each field becomes a number. */
-export function plan(path: string, names: readonly string[], options: CsvOptions, words: Map<string, Map<string, number>>): Layout {
+export function plan(what: string, path: string, names: readonly string[], options: ColumnOptions, words: Words): Layout {
   const find = (name: string): number => {
     const index = names.indexOf(name)
     if (index < 0) throw unknownName(`column of ${path}`, name, names)
@@ -50,192 +141,59 @@ export function plan(path: string, names: readonly string[], options: CsvOptions
   const { columns, categories, missing } = options
   const kinds = isKinds(columns) ? columns : undefined
   const kindOf = (name: string): ColumnKind => (hasOwn(kinds, name) ? kinds![name]! : hasOwn(categories, name) ? 'category' : 'number')
-  const labels = options.label === undefined ? [] : typeof options.label === 'string' ? [options.label] : [...options.label]
-  const apart = [...labels, ...(options.sampleWeight === undefined ? [] : [options.sampleWeight])]
+  const { apart, listed } = namesOf(options)
   const reserved = new Set(apart.map(find))
-  const listed = kinds ? Object.keys(kinds).filter((name) => !reserved.has(find(name))) : (columns as readonly string[] | undefined)
+  const chosen = kinds ? listed!.filter((name) => !reserved.has(find(name))) : listed
   for (const name of Object.keys(categories ?? {})) find(name)
   for (const name of typeof missing === 'object' ? Object.keys(missing) : []) find(name)
   const text = apart.find((name) => kindOf(name) === 'string')
-  if (text !== undefined)
-    throw new WeftError('ERR_ARGUMENT', `data.csv: the column '${text}' holds strings, which are no labels or weights`)
+  if (text !== undefined) throw new WeftError('ERR_ARGUMENT', `${what}: the column '${text}' holds strings, which are no labels or weights`)
 
-  const column = (name: string, at: number): Column => new Column(path, name, at, options)
+  const column = (name: string, at: number): Column => new Column(what, path, name, at, options)
+  const number = (one: Column): Convert<number> => numberOf(one, kindOf(one.name), options, words)
   // names that nobody asks for may be there twice
-  const positions = listed
-    ? listed.map((name) => column(name, find(name)))
+  const positions = chosen
+    ? chosen.map((name) => column(name, find(name)))
     : names.flatMap((name, i) => (reserved.has(i) ? [] : [column(name, i)]))
-  const numeric = positions.filter(({ name }) => kindOf(name) !== 'string').map((one) => numberOf(one, kindOf(one.name), options, words))
+  const numeric = positions.filter(({ name }) => kindOf(name) !== 'string').map(number)
   const texts = positions.filter(({ name }) => kindOf(name) === 'string').map((one): [string, Convert<string>] => [one.name, textOf(one)])
-  const targets = labels.map((name) => numberOf(column(name, find(name)), kindOf(name), options, words))
-  const weightName = options.sampleWeight
-  const weight = weightName === undefined ? undefined : numberOf(column(weightName, find(weightName)), kindOf(weightName), options, words)
+  const [weight] = options.sampleWeight === undefined ? [] : [number(column(options.sampleWeight, find(options.sampleWeight)))]
+  const targets = apart.slice(0, weight ? -1 : undefined).map((name) => number(column(name, find(name))))
   const several = typeof options.label !== 'string'
   return {
     width: names.length,
-    sample(reader) {
+    sample(row) {
       const x = new Array<number>(numeric.length)
       for (let i = 0; i < x.length; i++) {
-        const value = numeric[i]!(reader)
+        const value = numeric[i]!(row)
         if (value === undefined) return undefined
         x[i] = value
       }
-      const sample: CsvSample = { x }
+      const sample: RowSample = { x }
       if (options.label !== undefined) {
         const y: number[] = []
         for (const target of targets) {
-          const value = target(reader)
+          const value = target(row)
           if (value === undefined) return undefined
           y.push(value)
         }
         sample.y = several ? y : y[0]!
       }
       if (weight) {
-        const value = weight(reader)
+        const value = weight(row)
         if (value === undefined) return undefined
         sample.sampleWeight = value
       }
       if (texts.length > 0) {
-        const strings: Record<string, string> = {}
+        const strings: [string, string][] = []
         for (const [name, convert] of texts) {
-          const value = convert(reader)
+          const value = convert(row)
           if (value === undefined) return undefined
-          strings[name] = value
+          strings.push([name, value])
         }
-        sample.strings = strings
+        sample.strings = Object.fromEntries(strings)
       }
       return sample
     },
-  }
-}
-
-/** A column: its place, what is missing in it, and what happens then. */
-class Column {
-  readonly name: string
-  readonly at: number
-  readonly missingValues: ReadonlySet<string>
-  /** What was said about this column alone, else about all. */
-  readonly missing: Missing | string
-  readonly own: boolean
-  private readonly path: string
-
-  constructor(path: string, name: string, at: number, { missing = 'error', missingValues = ['NA', 'NaN', 'null', '?'] }: CsvOptions) {
-    this.path = path
-    this.name = name
-    this.at = at
-    this.missingValues = new Set(['', ...missingValues])
-    const record = typeof missing === 'object' ? missing : undefined
-    this.own = hasOwn(record, name)
-    this.missing = record === undefined ? (missing as Missing) : this.own ? record[name]! : 'error'
-  }
-
-  error(reader: CsvReader, why: string, hint: string): WeftError {
-    return new WeftError('ERR_DATA', `${this.path}, line ${reader.line}: column '${this.name}' ${why}`, { hint })
-  }
-
-  /** Throws for a missing value that nothing is put in the place of. */
-  refuse(reader: CsvReader, field: string): never {
-    throw this.error(reader, `has no value ('${field}')`, "Set missing to 'skip' to leave such rows out, or to the number to use instead")
-  }
-}
-
-function numberOf(column: Column, kind: ColumnKind, options: CsvOptions, words: Map<string, Map<string, number>>): Convert<number> {
-  const { at, name, missing, missingValues } = column
-  if (typeof missing === 'string' && missing !== 'error' && missing !== 'skip')
-    throw new WeftError('ERR_ARGUMENT', `data.csv: missing of '${name}' must be 'error', 'skip' or a number, got '${missing}'`)
-  const read =
-    kind === 'category'
-      ? categoryOf(column, options, words)
-      : kind === 'boolean'
-        ? booleanOf(column)
-        : kind === 'date'
-          ? dateOf(column)
-          : decimalOf(column)
-  // a code for what is missing may be a number
-  const plain = kind === 'number' && ![...missingValues].some((value) => DECIMAL.test(value))
-  return (reader) => {
-    if (plain) {
-      const value = reader.number(at)
-      if (!Number.isNaN(value)) return value
-    }
-    const field = reader.text(at)
-    const text = field.trim()
-    const known = kind === 'category' ? read(text, field, reader, true) : undefined
-    if (known !== undefined) return known
-    if (!missingValues.has(text)) return read(text, field, reader, false)
-    return missing === 'skip' ? undefined : typeof missing === 'number' ? missing : column.refuse(reader, field)
-  }
-}
-
-/** A text as a number; of categories undefined where `known` asks for those alone that there are already. */
-type Read = (text: string, field: string, reader: CsvReader, known: boolean) => number | undefined
-
-const decimalOf =
-  (column: Column): Read =>
-  (text, field, reader) => {
-    if (DECIMAL.test(text)) return Number(text)
-    const name = JSON.stringify(column.name)
-    throw column.error(
-      reader,
-      `has '${field}', which is not a number`,
-      `Name its categories, as in categories: { ${name}: ['${text}', ...] }, say what it holds, as in columns: { ${name}: 'category' }, or leave it out with columns`,
-    )
-  }
-
-function categoryOf(column: Column, { categories }: CsvOptions, words: Map<string, Map<string, number>>): Read {
-  const { name } = column
-  const given = hasOwn(categories, name) ? categories![name]! : undefined
-  if (given !== undefined) {
-    const numbers = Array.isArray(given) ? new Map(given.map((key: string, i) => [key, i])) : new Map(Object.entries(given))
-    return (text, _, reader, known) => {
-      const number = numbers.get(text)
-      if (number !== undefined || known) return number
-      throw column.error(reader, `has the unknown category '${text}'`, `Known: ${[...numbers.keys()].join(', ')}`)
-    }
-  }
-  const numbers = words.get(name) ?? new Map<string, number>()
-  words.set(name, numbers)
-  return (text, _, __, known) => {
-    const number = numbers.get(text)
-    if (number !== undefined || known) return number
-    numbers.set(text, numbers.size)
-    return numbers.size - 1
-  }
-}
-
-const booleanOf =
-  (column: Column): Read =>
-  (text, field, reader) => {
-    const word = text.toLowerCase()
-    if (YES.has(word)) return 1
-    if (NO.has(word)) return 0
-    throw column.error(reader, `has '${field}', which is neither true nor false`, 'Known: true, yes, t, y, 1, false, no, f, n, 0')
-  }
-
-const dateOf =
-  (column: Column): Read =>
-  (text, field, reader) => {
-    const found = DATE.exec(text)
-    const [, year, month, day, hour = '0', minute = '0', second = '0', zone = 'Z'] = found ?? []
-    const midnight = Date.UTC(Number(year), Number(month) - 1, Number(day))
-    const date = new Date(midnight)
-    const seconds = Number(hour) * 3600 + Number(minute) * 60 + Number(second.replace(',', '.'))
-    // 2023-02-30 would be a day of March
-    const real = date.getUTCDate() === Number(day) && date.getUTCMonth() + 1 === Number(month) && Number(minute) < 60 && Number(second) < 61
-    if (!found || !real || seconds > 86_400)
-      throw column.error(reader, `has '${field}', which is not a date`, 'Dates are like 2024-03-01 or 2024-03-01T12:30:00Z')
-    const ahead = zone === 'Z' ? 0 : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 3600 + Number(zone.slice(-2)) * 60)
-    return (midnight / 1000 + seconds - ahead) / 86_400
-  }
-
-/** Texts as they are; where the column has its own word about missing values, those of it are missing. */
-function textOf(column: Column): Convert<string> {
-  const { at, own, missing, missingValues } = column
-  if (own && typeof missing === 'number')
-    throw new WeftError('ERR_ARGUMENT', `data.csv: missing of '${column.name}' must be 'error', 'skip' or a text, got ${missing}`)
-  return (reader) => {
-    const text = reader.text(at)
-    if (!own || !missingValues.has(text.trim())) return text
-    return missing === 'skip' ? undefined : missing === 'error' ? column.refuse(reader, text) : (missing as string)
   }
 }
