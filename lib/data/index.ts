@@ -29,11 +29,7 @@ export {
   statistics,
 } from './statistics.js'
 export type { Series } from './series.js'
-export {
-  type ChronologicalParts,
-  type ChronologicalSplitOptions,
-  chronologicalSplit,
-  type Windows,
-  type WindowsOptions,
-  windows,
-} from './windows.js'
+export { type ChronologicalParts, type ChronologicalSplitOptions, chronologicalSplit } from './chronological_split.js'
+export type { WindowRow, WindowSample } from './window_stream.js'
+export type { WindowsOptions } from './window_plan.js'
+export { type Windows, windows } from './windows.js'
