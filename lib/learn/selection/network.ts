@@ -8,8 +8,9 @@ import { checkCall, show } from '../../core/options.js'
 import type { Place } from '../../core/place.js'
 import { Tensor } from '../../core/tensor.js'
 import { isRecord } from '../../core/tree.js'
-import { rSquared } from '../estimator.js'
+import { rSquared, type Stored } from '../estimator.js'
 import { type Label, type LabelsLike, readLabelList, readLabels, readTargets } from '../matrix.js'
+import { plainJson } from '../store.js'
 import { type Rowed, rowCount } from './rows.js'
 
 /** What is asked of a network: a compiled model of weftjs. */
@@ -39,7 +40,7 @@ export type BuildNetwork = (params: never, facts: NetworkFacts) => Network
 /** Options that are fit's; all others are build's alone. */
 const FIT = ['epochs', 'batchSize', 'validationSplit', 'shuffle', 'callbacks', 'classWeight', 'gradientAccumulationSteps', 'verbose']
 
-abstract class NetworkModel {
+export abstract class NetworkModel {
   abstract readonly kind: string
   protected readonly build: BuildNetwork
   protected params: NetworkParams
@@ -65,9 +66,23 @@ abstract class NetworkModel {
       throw new WeftError('ERR_STATE', `${this.kind}: the network was not fitted`, { hint: 'Write await model.fit(X, y) first' })
     return this.net
   }
-  /** Saves the network as net.save() does; loadModel() of weftjs reads it. */
-  async save(folder: Place): Promise<void> {
-    await this.network.save(folder)
+  /**
+   * Saves the network as net.save() does: loadModel() of weftjs reads it, load() of weftjs/learn reads this model.
+   * `search`: what is saved of the search that it is the best of.
+   */
+  async save(folder: Place, search?: Stored): Promise<void> {
+    const { kind, params } = this
+    const learn = plainJson({ kind, params, search })
+    await this.network.save(folder, { assets: { ...this.assets(), learn } })
+  }
+  /** @internal Takes the network that was saved, and what beside it. */
+  adopt(net: Network, _assets: Readonly<Record<string, unknown>>): this {
+    this.net = net
+    return this
+  }
+  /** What is saved beside the network. */
+  protected assets(): Record<string, unknown> {
+    return {}
   }
   dispose(): void {
     this.net?.dispose()
@@ -129,12 +144,13 @@ export class NetworkClassifier extends NetworkModel {
     void this.network
     return this.found!
   }
-  /**
-   * Saves the network as net.save() does: loadModel(folder) of weftjs reads it, and its assets.classes name the
-   * outputs.
-   */
-  override async save(folder: Place): Promise<void> {
-    await this.network.save(folder, { assets: { classes: [...this.classes] } })
+  /** @internal */
+  override adopt(net: Network, assets: Readonly<Record<string, unknown>>): this {
+    this.found = assets['classes'] as Label[]
+    return super.adopt(net, assets)
+  }
+  protected override assets(): Record<string, unknown> {
+    return { classes: [...this.classes] }
   }
   /** Probabilities: the output of softmax, or of one sigmoid unit for two classes. ERR_DATA for another output. */
   async predictProba(x: Rowed): Promise<number[][]> {

@@ -44,9 +44,13 @@ export interface SentError {
   readonly message: string
 }
 
-/** The outcome of each trial, in order. */
-export async function runTrials(context: TrialContext, trials: readonly Trial[]): Promise<Outcome[]> {
-  if (context.workers > 1 && trials.length > 1) return await inWorkers(context, trials)
+/** The outcome of each trial, in order. `done` is told of each as it comes. */
+export async function runTrials(
+  context: TrialContext,
+  trials: readonly Trial[],
+  done: (at: number, outcome: Outcome) => void,
+): Promise<Outcome[]> {
+  if (context.workers > 1 && trials.length > 1) return await inWorkers(context, trials, done)
   const outcomes: Outcome[] = []
   for (const { params, split } of trials) {
     context.signal?.throwIfAborted()
@@ -58,6 +62,7 @@ export async function runTrials(context: TrialContext, trials: readonly Trial[])
     } catch (error) {
       outcomes.push({ error })
     }
+    done(outcomes.length - 1, outcomes.at(-1)!)
   }
   return outcomes
 }
@@ -69,7 +74,11 @@ async function sendable(values: Rowed): Promise<Rowed> {
   return values.rank === 1 ? Array.from(data as Float32Array, Number) : { data, shape: values.shape }
 }
 
-async function inWorkers(context: TrialContext, trials: readonly Trial[]): Promise<Outcome[]> {
+async function inWorkers(
+  context: TrialContext,
+  trials: readonly Trial[],
+  done: (at: number, outcome: Outcome) => void,
+): Promise<Outcome[]> {
   const { what, model, scoring, withTrain, signal } = context
   const refuse = (why: string): WeftError =>
     new WeftError('ERR_ARGUMENT', `${what}: the trials cannot be sent to worker threads: ${why}`, { hint: 'Leave out { workers }' })
@@ -105,6 +114,7 @@ async function inWorkers(context: TrialContext, trials: readonly Trial[]): Promi
           // names of a list are not sent
           worker.postMessage({ params, split: { train: split.train, test: split.test } })
         })
+        done(at, outcomes[at])
       }
     } finally {
       settle = undefined
