@@ -89,14 +89,19 @@ try {
       note(name, sum, (performance.now() - begin) / 1000)
     }
     if (!hasPandas) continue
-    const { stdout, stderr, status } = spawnSync(PYTHON, ['-c', PANDAS, file], { encoding: 'utf8', env: { ...process.env, OMP_NUM_THREADS: '1' } })
+    const { stdout, stderr, status } = spawnSync(PYTHON, ['-c', PANDAS, file], {
+      encoding: 'utf8',
+      env: { ...process.env, OMP_NUM_THREADS: '1' },
+    })
     if (status !== 0) throw new Error(stderr)
     const [sum, seconds, found] = stdout.trim().split(' ')
     version = found
     note(`pandas ${version}, C parser`, Number(sum), Number(seconds))
   }
   const median = (list) => list.sort((a, b) => a - b)[list.length >> 1]
-  console.log(`${ROWS} rows of ${COLUMNS} numbers, ${(statSync(file).size / 2 ** 20).toFixed(0)} MiB; node ${process.version}, ${os.cpus()[0].model}`)
+  console.log(
+    `${ROWS} rows of ${COLUMNS} numbers, ${(statSync(file).size / 2 ** 20).toFixed(0)} MiB; node ${process.version}, ${os.cpus()[0].model}`,
+  )
   const base = ROWS / median(times.get('data.csv'))
   for (const [name, list] of times) {
     const rate = ROWS / median(list)

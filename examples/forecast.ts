@@ -33,7 +33,9 @@ const [train, validation, test] = [parts.train, parts.validation, parts.test].ma
 /** The same weekdays of the week before those to forecast: [windows, horizon]. */
 const weekBefore = ({ x }: data.Windows): Tensor => x.slice([0, TIMESTEPS - HORIZON, 0], [x.shape[0]!, HORIZON, 1]).reshape([-1, HORIZON])
 
-/** The pinball loss of yTrue [batch, horizon] and yPred [batch, horizon, quantiles]: least where quantiles are right. */
+/**
+ * The pinball loss of yTrue [batch, horizon] and yPred [batch, horizon, quantiles]: least where quantiles are right.
+ */
 function pinball(yTrue: Tensor, yPred: Tensor): Tensor {
   const error = yTrue.expandDims(-1).sub(yPred)
   const levels = tensor(QUANTILES)

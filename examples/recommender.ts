@@ -41,8 +41,8 @@ const batches = data.generator(function* () {
 })
 await net.fit(batches, { epochs, verbose })
 
-// every reader with every item: one product of the two tables. Items were drawn by their popularity, which that took out
-// of the products: its logarithm puts it back
+// every reader with every item: one product of the two tables. Items were drawn by their popularity, which that took
+// out of the products: its logarithm puts it back
 const [known, missing] = [chosenBy(train, count), chosenBy(held, count)]
 const popular = new Float32Array(names.length)
 for (const chosen of train.items) popular[chosen]! += 1

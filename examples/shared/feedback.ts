@@ -23,7 +23,9 @@ export function randomFrom(seed: number): () => number {
   }
 }
 
-/** The table of the lists that users have, with the items that at least `least` and at most `mostShare` of them chose. */
+/**
+ * The table of the lists that users have, with the items that at least `least` and at most `mostShare` of them chose.
+ */
 export function tableOf(lists: readonly (readonly string[])[], { least, mostShare }: { least: number; mostShare: number }): Table {
   const chosen = lists.map((list) => new Set(list))
   const counts = new Map<string, number>()

@@ -58,32 +58,47 @@ function present(samples: readonly Sample[], name: 'y' | 'sampleWeight'): boolea
   return has
 }
 
-async function field(samples: readonly Sample[], name: keyof Sample, dtypes: Dtypes): Promise<BatchField> {
-  const values = samples.map((sample) => sample[name])
+const field = (samples: readonly Sample[], name: keyof Sample, dtypes: Dtypes): Promise<BatchField> =>
+  joined(
+    samples.map((sample) => sample[name]),
+    name,
+    dtypes,
+    false,
+  ) as Promise<BatchField>
+
+/** Elements joined: Tensors with a leading axis, lists of texts, and records and lists of these. */
+export type Joined = Tensor | string[] | Joined[] | { [name: string]: Joined }
+
+/**
+ * Joins elements of one form, at least one: numbers, arrays and Tensors to Tensors with a leading axis, records by
+ * their fields, and texts to a list of them.
+ */
+export const joinElements = (elements: readonly unknown[]): Promise<Joined> => joined(elements, '', {}, true)
+
+async function joined(values: readonly unknown[], what: string, dtypes: Dtypes, texts: boolean): Promise<Joined> {
   const first = values[0]
+  const inside = (name: string): string => (what === '' ? name : `${what}.${name}`)
   if (isFieldList(first)) {
     const parts = first.map((_, part) => values.map((value) => (isFieldList(value) ? value[part] : undefined)))
-    return Promise.all(parts.map((part, i) => stack(part, `${name}[${i}]`, undefined)))
+    return Promise.all(parts.map((part, i) => stack(part, `${what}[${i}]`, undefined)))
   }
   if (isFieldRecord(first)) {
     const names = Object.keys(first)
-    const tensors = await Promise.all(
-      names.map((key) =>
-        stack(
-          values.map((value) => (isFieldRecord(value) ? value[key] : undefined)),
-          `${name}.${key}`,
-          dtypes[`${name}.${key}`],
-        ),
-      ),
-    )
-    return Object.fromEntries(names.map((key, i) => [key, tensors[i]!]))
+    for (const [i, value] of values.entries())
+      for (const name of isFieldRecord(value) ? Object.keys(value) : [])
+        if (!Object.hasOwn(first, name)) throw new WeftError('ERR_ARGUMENT', `batch: sample 0 has no ${inside(name)}, sample ${i} has one`)
+    const own = (name: string): unknown[] =>
+      values.map((value) => (isFieldRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined))
+    const fields = await Promise.all(names.map((name) => joined(own(name), inside(name), dtypes, texts)))
+    return Object.fromEntries(names.map((name, i) => [name, fields[i]!]))
   }
-  return stack(values, name, dtypes[name])
+  if (texts && values.every((value) => typeof value === 'string')) return [...values]
+  return stack(values, what, dtypes[what])
 }
 
 async function stack(values: readonly unknown[], what: string, hint: DType | undefined): Promise<Tensor> {
   const missing = values.indexOf(undefined)
-  if (missing >= 0) throw new WeftError('ERR_ARGUMENT', `batch: sample ${missing} has no ${what}, others have one`)
+  if (missing >= 0) throw new WeftError('ERR_ARGUMENT', `batch: sample ${missing} has no ${what || 'value'}, others have one`)
   const plain = values.every((value) => typeof value === 'number' || Array.isArray(value))
   const joined = stackHost(await Promise.all(values.map((value) => toHost(value, what))), plain, hint, what)
   return tensor(joined.data, { shape: [...joined.shape], dtype: joined.dtype })

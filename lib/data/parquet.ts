@@ -1,4 +1,5 @@
-// data.parquet: a Dataset that streams the rows of a Parquet file, as they are or as samples, with the package hyparquet.
+// data.parquet: a Dataset that streams the rows of a Parquet file, as they are or as samples, with the package
+// hyparquet.
 import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { unknownName, WeftError } from '../core/error.js'

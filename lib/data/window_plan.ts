@@ -14,7 +14,8 @@ export interface WindowsOptions {
   target?: number | readonly number[]
   /**
    * The feature that holds the time of each row, in days or another unit; it becomes no part of x and y. Two rows whose
-   * times lie more than 1.5 `interval` apart have a gap between them. ERR_DATA where a time is not after the one before.
+   * times lie more than 1.5 `interval` apart have a gap between them. ERR_DATA where a time is not after the one
+   * before.
    */
   time?: number
   /** The time from one row to the next, in the unit of `time`, which needs it. */

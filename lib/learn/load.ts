@@ -15,9 +15,9 @@ export interface LoadOptions {
 const LOAD_OPTIONS: OptionTable<LoadOptions> = { params: 'object' }
 
 /**
- * The estimator that save() wrote, with what it has learned: its predictions are bit for bit the same. A search that was
- * saved tells what it found and predicts; it is not run again. Of networks, `params: { build }` gives the function that
- * fit() calls.
+ * The estimator that save() wrote, with what it has learned: its predictions are bit for bit the same. A search that
+ * was saved tells what it found and predicts; it is not run again. Of networks, `params: { build }` gives the function
+ * that fit() calls.
  * ERR_FORMAT where the folder holds none, or a damaged one.
  */
 export async function load<T = Estimator>(folder: Place, options: LoadOptions = {}): Promise<T> {

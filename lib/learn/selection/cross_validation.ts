@@ -33,8 +33,8 @@ export interface CrossValidationOptions {
   errorScore?: number | 'raise'
   signal?: AbortSignal
   /**
-   * 1: a progress bar over the splits, 2: a line for each, 'auto': 1 on a terminal, else 2; 0: silent. Default: a bar on
-   * a terminal where it takes longer than two seconds, taken away at the end.
+   * 1: a progress bar over the splits, 2: a line for each, 'auto': 1 on a terminal, else 2; 0: silent. Default: a bar
+   * on a terminal where it takes longer than two seconds, taken away at the end.
    */
   verbose?: Verbosity
 }

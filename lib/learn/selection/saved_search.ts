@@ -48,7 +48,10 @@ export function storedSearch(kind: string, model: LooseStep | undefined, found: 
   }
 }
 
-/** What `state` of a stored search says was found. `model`: the best one, where it is saved apart. ERR_FORMAT for another value. */
+/**
+ * What `state` of a stored search says was found. `model`: the best one, where it is saved apart. ERR_FORMAT for
+ * another value.
+ */
 export function foundIn(state: unknown, model?: LooseStep): Found {
   const { results, best, model: stored } = (isRecord(state) ? state : {}) as { results?: SearchResults; best?: number; model?: unknown }
   const lists = ['params', 'meanTestScore', 'stdTestScore', 'rankTestScore', 'splitTestScores', 'meanFitMs', 'round', 'resources'] as const
