@@ -31,11 +31,11 @@ export const isStream = (source: unknown): source is AsyncIterable<WindowRow> =>
 
 export function streamed(source: AsyncIterable<WindowRow>, plan: WindowPlan): Dataset<WindowSample> {
   const rows = source instanceof Dataset ? (source as Dataset<WindowRow>) : generator<WindowRow>(source)
-  return new Dataset<WindowSample>({
-    size: undefined,
-    ...(rows.orders.length > 0 && { orders: rows.orders }),
-    open: () => windowsOf(rows, plan),
-  })
+  if (rows.orders.length > 0)
+    throw new WeftError('ERR_ARGUMENT', 'data.windows: the rows are shuffled, they are no series', {
+      hint: 'Shuffle the windows: data.windows(rows, { timesteps }).shuffle()',
+    })
+  return new Dataset<WindowSample>({ size: undefined, open: () => windowsOf(rows, plan) })
 }
 
 async function* windowsOf(rows: AsyncIterable<WindowRow>, plan: WindowPlan): AsyncGenerator<WindowSample, void> {

@@ -290,6 +290,7 @@ test('windows of a stream: errors name the row', async () => {
     ),
   )
   await rejects('ERR_SHAPE', /0 steps/, of([]))
+  refuses(() => data.windows(data.generator(counting).shuffle(), { timesteps: 2 }), 'ERR_ARGUMENT', 'the rows are shuffled')
 })
 
 test.run()
