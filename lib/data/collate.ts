@@ -4,7 +4,7 @@ import type { DType } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
 import { isTypedArray } from '../core/checks.js'
-import { isTensor } from '../core/tree.js'
+import { checkDepth, isTensor } from '../core/tree.js'
 import { describe, type ShapedArray, isShaped, type SampleValue, stackHost, toHost } from './host.js'
 
 /** One value, or several for models with several inputs or outputs: a list of ShapedArrays or Tensors, or a record. */
@@ -75,7 +75,9 @@ export type Joined = Tensor | string[] | Joined[] | { [name: string]: Joined }
  */
 export const joinElements = (elements: readonly unknown[]): Promise<Joined> => joined(elements, '', {}, true)
 
-async function joined(values: readonly unknown[], what: string, dtypes: Dtypes, texts: boolean): Promise<Joined> {
+/** `deep`: texts, and records inside of records, are joined too. */
+async function joined(values: readonly unknown[], what: string, dtypes: Dtypes, deep: boolean, depth = 0): Promise<Joined> {
+  checkDepth(depth)
   const first = values[0]
   const inside = (name: string): string => (what === '' ? name : `${what}.${name}`)
   if (isFieldList(first)) {
@@ -89,10 +91,14 @@ async function joined(values: readonly unknown[], what: string, dtypes: Dtypes, 
         if (!Object.hasOwn(first, name)) throw new WeftError('ERR_ARGUMENT', `batch: sample 0 has no ${inside(name)}, sample ${i} has one`)
     const own = (name: string): unknown[] =>
       values.map((value) => (isFieldRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined))
-    const fields = await Promise.all(names.map((name) => joined(own(name), inside(name), dtypes, texts)))
+    const fields = await Promise.all(
+      names.map((name) =>
+        deep ? joined(own(name), inside(name), dtypes, true, depth + 1) : stack(own(name), inside(name), dtypes[inside(name)]),
+      ),
+    )
     return Object.fromEntries(names.map((name, i) => [name, fields[i]!]))
   }
-  if (texts && values.every((value) => typeof value === 'string')) return [...values]
+  if (deep && values.every((value) => typeof value === 'string')) return [...values]
   return stack(values, what, dtypes[what])
 }
 

@@ -84,7 +84,7 @@ function valuesOf(element: WindowRow, row: number): ArrayLike<number> {
     })
   const x: unknown = isSample(element) ? element.x : element
   const values = typeof x === 'number' ? [x] : x
-  if (isTypedArray(values) && !(values instanceof BigInt64Array)) return values as Float32Array
+  if (isTypedArray(values) && values.length > 0 && typeof values[0] === 'number') return values as Float32Array
   if (Array.isArray(values) && values.length > 0 && values.every((value) => typeof value === 'number')) return values as number[]
   throw new WeftError('ERR_DATA', `data.windows: row ${row} is ${show(element)}, numbers are expected`, {
     hint: 'Rows are numbers, lists of numbers, or samples { x } of them: use map()',

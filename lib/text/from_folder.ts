@@ -57,14 +57,14 @@ export function fromFolder(folder: Place, options: TextFolderOptions = {}): Text
   const { extensions, encoding = 'utf-8', maxFileBytes = 2 ** 24 } = options
   const root = pathOf(what, folder)
   for (const name of ['classNames', 'extensions'] as const)
-    if (options[name] !== undefined && (options[name].length === 0 || !options[name].every((one) => typeof one === 'string')))
+    if (options[name] !== undefined && (options[name].length === 0 || !Array.from(options[name]).every((one) => typeof one === 'string')))
       throw new WeftError('ERR_ARGUMENT', `${what}: ${name} is a list of texts, got ${show(options[name])}`)
   try {
     new TextDecoder(encoding)
   } catch (cause) {
     throw new WeftError('ERR_ARGUMENT', `${what}: unknown encoding ${show(encoding)}`, { cause, hint: "Use 'utf-8' or 'latin1'" })
   }
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) throw new WeftError('ERR_ARGUMENT', `${what}: no folder '${root}'`)
+  if (!isFolder(root)) throw new WeftError('ERR_ARGUMENT', `${what}: no folder '${root}'`)
   const found = foldersIn(root)
   const classNames = options.classNames ? [...options.classNames] : found
   const absent = classNames.find((name) => !found.includes(name))
@@ -81,7 +81,14 @@ export function fromFolder(folder: Place, options: TextFolderOptions = {}): Text
 }
 
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-const isFolder = (place: string): boolean => statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false
+/** Whether a folder is there; a name that the system refuses is none. */
+function isFolder(place: string): boolean {
+  try {
+    return statSync(place).isDirectory()
+  } catch {
+    return false
+  }
+}
 const foldersIn = (place: string): string[] =>
   readdirSync(place)
     .filter((name) => !name.startsWith('.') && isFolder(path.join(place, name)))

@@ -320,6 +320,19 @@ test('a search over networks is saved as its best network', async () => {
   }
 })
 
+test('trials of networks run in worker threads where the function is in a module', async () => {
+  const { x, y } = await datasets.iris()
+  const network = learn.networkClassifier(new URL('./network_build.js', import.meta.url), { epochs: 3, batchSize: 16, seed: 7 })
+  const options = { cv: 2, verbose: 0 } as const
+  const here = await learn.gridSearch(network, { units: [1, 8] }, options).fit(x, y)
+  const there = await learn.gridSearch(network, { units: [1, 8] }, { ...options, workers: 2 }).fit(x, y)
+  assert.equal(there.cvResults.splitTestScores, here.cvResults.splitTestScores)
+  assert.equal(await there.predict(x), await here.predict(x))
+  throws('ERR_ARGUMENT', /not a file: URL/, () => learn.networkClassifier(new URL('https://example.com/build.js')))
+  const wrong = learn.networkRegressor(new URL('./evaluation.js', import.meta.url))
+  await rejects('ERR_ARGUMENT', /default export of .* is undefined/, wrong.fit([[1], [2]], [1, 2]))
+})
+
 test('models, pipelines and searches show what they are', async () => {
   const { gridSearch, pipeline, standardScaler, svc } = learn
   const steps = pipeline(standardScaler(), svc({ C: 2 }))
