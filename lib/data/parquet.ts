@@ -4,6 +4,7 @@ import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
+import { systemError } from '../core/system_error.js'
 import type { Words } from './column_values.js'
 import { checkColumns, COLUMN_OPTIONS, type ColumnOptions, namesOf, plan, RowDataset, type RowSample } from './columns.js'
 import { Dataset } from './dataset.js'
@@ -79,7 +80,9 @@ interface ParquetRow {
 async function* rows(path: string, choose: (names: readonly string[]) => readonly string[]): AsyncGenerator<ParquetRow, void> {
   const { parquetMetadataAsync, parquetScan } = await hyparquet()
   const pause = breather()
-  const handle = await open(path, 'r')
+  const handle = await open(path, 'r').catch((error: unknown) => {
+    throw systemError(`${path} cannot be read`, error, 'ERR_FORMAT')
+  })
   /** What the package throws for a file that is none of its kind, or damaged. */
   const whole = async <T>(work: Promise<T>): Promise<T> => {
     try {

@@ -6,6 +6,7 @@ import { TextDecoder } from 'node:util'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
 import { pathOf, type Place } from '../core/place.js'
+import { systemError } from '../core/system_error.js'
 import { Dataset } from '../data/dataset.js'
 
 export interface TextFolderOptions {
@@ -111,14 +112,17 @@ function filesIn(folder: string, extensions: readonly string[] | undefined, abov
 }
 
 async function readText(file: string, encoding: string, most: number): Promise<string> {
-  const handle = await open(file, 'r')
+  const handle = await open(file, 'r').catch((error: unknown) => {
+    throw systemError(`${file} cannot be read`, error, 'ERR_DATA')
+  })
   try {
     const { size } = await handle.stat()
     if (size > most)
       throw new WeftError('ERR_DATA', `${file}: ${size} bytes`, { hint: `Is it a text? Else give a maxFileBytes above ${most}` })
     return new TextDecoder(encoding, { fatal: true }).decode(await handle.readFile())
   } catch (cause) {
-    if ((cause as { code?: string }).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw cause
+    if ((cause as { code?: string }).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA')
+      throw systemError(`${file} cannot be read`, cause, 'ERR_DATA')
     throw new WeftError('ERR_DATA', `${file}: its bytes are no text in ${encoding}`, {
       cause,
       hint: "Name its encoding: { encoding: 'latin1' }",

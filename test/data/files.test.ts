@@ -1,4 +1,5 @@
 // Files of rows whose values have types: JSON lines and Parquet.
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -199,6 +200,29 @@ test('parquet: damaged files and what does not fit', async () => {
   throws('ERR_ARGUMENT', /no file/, () => data.parquet(path.join(folder, 'none')))
   throws('ERR_ARGUMENT', /is no file/, () => data.parquet(folder))
   throws('ERR_ARGUMENT', /sampleWeight says how rows/, () => data.parquet(write(whole, '.parquet'), { sampleWeight: 'v' }))
+})
+
+test('parquet: a package that is not installed is named', () => {
+  const file = table([{ name: 'v', data: [1], type: 'INT32' }], { codec: 'ZSTD', compressors: { ZSTD: storedZstandard } })
+  /** What a program is told in which an import of the package fails. */
+  const without = (name: string): string => {
+    const resolve = `export function resolve(found, context, next) {
+      if (found !== '${name}') return next(found, context)
+      throw Object.assign(new Error('none'), { code: 'ERR_MODULE_NOT_FOUND' })
+    }`
+    const code = `
+      import { register } from 'node:module'
+      register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(resolve)}))
+      const { data } = await import(${JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)})
+      await data.parquet(${JSON.stringify(file)}, { columns: ['v'] }).toArray().catch(({ code, message }) => console.log(code, message))`
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
+    return stdout + stderr
+  }
+  assert.match(
+    without('hyparquet'),
+    /^ERR_ARGUMENT .*read by the package hyparquet, which is not installed\. Run: npm install hyparquet\n$/,
+  )
+  assert.match(without('hyparquet-compressors'), /^ERR_ARGUMENT .*ZSTD .*hyparquet-compressors, which is not installed/)
 })
 
 test.run()
