@@ -1,22 +1,22 @@
 // data.csv beside readline with split(), and beside pandas' C parser (Debian: python3-pandas): rows of 20 columns of
-// numbers per second, of the same file, in one run, interleaved; medians.
-//   node bench/csv.mjs [--rows 300000] [--rounds 3]
+// numbers per second, of the same file, in one run, interleaved; medians. Sums of all values must agree.
 import { spawnSync } from 'node:child_process'
-import { createReadStream, createWriteStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { once } from 'node:events'
+import { createReadStream, createWriteStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { data } from '../dist/lib/index.js'
+import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 
-const { values } = parseArgs({ options: { rows: { type: 'string', default: '300000' }, rounds: { type: 'string', default: '3' } } })
-const [ROWS, ROUNDS] = [Number(values.rows), Number(values.rounds)]
+const options = readOptions({ rows: { type: 'string', default: '300000' }, rounds: { type: 'string', default: '3' } })
+const [ROWS, ROUNDS] = options.quick ? [30_000, 1] : [Number(options.rows), Number(options.rounds)]
 const COLUMNS = 20
 const PYTHON = '/usr/bin/python3'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-csv-'))
-const file = path.join(folder, 'table.csv')
+const [file, lines] = ['table.csv', 'table.jsonl'].map((name) => path.join(folder, name))
+const columns = Array.from({ length: COLUMNS }, (_, i) => `c${i}`)
 
 /** A file of numbers of the kinds that tables have: whole ones, two decimals, six decimals. */
 async function make() {
@@ -26,17 +26,18 @@ async function make() {
     return state / 2 ** 32
   }
   const out = createWriteStream(file)
+  const json = createWriteStream(lines)
   const kinds = [() => String(Math.floor(random() * 1000)), () => (random() * 200 - 100).toFixed(2), () => random().toFixed(6)]
-  out.write(`${Array.from({ length: COLUMNS }, (_, i) => `c${i}`).join(',')}\n`)
+  out.write(`${columns.join(',')}\n`)
   for (let row = 0; row < ROWS; row++) {
-    const line = `${Array.from({ length: COLUMNS }, (_, i) => kinds[i % 3]()).join(',')}\n`
-    if (!out.write(line)) await once(out, 'drain')
+    const fields = columns.map((_, i) => kinds[i % 3]())
+    if (!out.write(`${fields.join(',')}\n`)) await once(out, 'drain')
+    if (!json.write(`{${columns.map((name, i) => `"${name}":${fields[i]}`).join(',')}}\n`)) await once(json, 'drain')
   }
-  out.end()
-  await once(out, 'finish')
+  await Promise.all([out, json].map((stream) => once(stream.end(), 'finish')))
 }
 
-/** Each gives the sum of all values, as a check, and the seconds it took. */
+/** Each gives the sum of all values. */
 const readers = {
   async 'data.csv'() {
     let sum = 0
@@ -46,6 +47,11 @@ const readers = {
   async 'data.csv, batches of 1,024'() {
     let sum = 0
     for await (const { x } of data.csv(file).batch(1024)) for (const value of await x.data()) sum += value
+    return sum
+  },
+  async 'data.jsonLines'() {
+    let sum = 0
+    for await (const { x } of data.jsonLines(lines, { columns })) for (let i = 0; i < COLUMNS; i++) sum += x[i]
     return sum
   },
   async 'readline, split'() {
@@ -72,16 +78,21 @@ print(total, time.perf_counter() - begin, pandas.__version__)
 const hasPandas = existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import pandas']).status === 0
 
 await make()
+const report = new Report(
+  `CSV: rows of ${COLUMNS} numbers per second, ${ROWS} rows, ${(statSync(file).size / 2 ** 20).toFixed(0)} MiB, median of ${ROUNDS} interleaved rounds`,
+  options,
+)
 try {
   const times = new Map()
-  const note = (name, sum, seconds) => {
-    times.set(name, [...(times.get(name) ?? []), seconds])
-    expected ??= sum
-    // batches are float32
-    if (!(Math.abs(sum - expected) < 1e-5 * Math.abs(expected))) throw new Error(`${name}: the sum is ${sum}, not ${expected}`)
-  }
   let expected
-  let version = ''
+  const note = (name, sum, seconds) => {
+    if (!times.has(name)) {
+      expected ??= sum
+      // batches are float32
+      report.check(name, relativeDifference([sum], [expected]), name.includes('batches') ? 1e-5 : 1e-9)
+    }
+    times.set(name, [...(times.get(name) ?? []), seconds])
+  }
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, read] of Object.entries(readers)) {
       const begin = performance.now()
@@ -94,20 +105,19 @@ try {
       env: { ...process.env, OMP_NUM_THREADS: '1' },
     })
     if (status !== 0) throw new Error(stderr)
-    const [sum, seconds, found] = stdout.trim().split(' ')
-    version = found
+    const [sum, seconds, version] = stdout.trim().split(' ')
     note(`pandas ${version}, C parser`, Number(sum), Number(seconds))
   }
-  const median = (list) => list.sort((a, b) => a - b)[list.length >> 1]
-  console.log(
-    `${ROWS} rows of ${COLUMNS} numbers, ${(statSync(file).size / 2 ** 20).toFixed(0)} MiB; node ${process.version}, ${os.cpus()[0].model}`,
-  )
-  const base = ROWS / median(times.get('data.csv'))
-  for (const [name, list] of times) {
-    const rate = ROWS / median(list)
-    console.log(`${name.padEnd(28)} ${Math.round(rate).toLocaleString('en').padStart(10)} rows/s   ${(rate / base).toFixed(2)} of data.csv`)
+  if (!hasPandas) report.note('pandas: skipped, needs the package python3-pandas')
+  const rates = new Map([...times].map(([name, list]) => [name, ROWS / list.sort((a, b) => a - b)[list.length >> 1]]))
+  const own = rates.get('data.csv')
+  for (const [name, rate] of rates) {
+    const ratio = own / rate
+    if (name.startsWith('data.'))
+      report.row({ name, measured: rate, unit: 'rows/s', value: rate, ...(name === 'data.csv' && { goal: 300_000 }) })
+    else report.row({ name: `data.csv against ${name}`, measured: own, unit: 'rows/s', peer: rate, peerName: name, value: ratio })
   }
-  if (!hasPandas) console.log('pandas: skipped, needs the package python3-pandas')
+  report.finish()
 } finally {
   rmSync(folder, { recursive: true })
 }

@@ -15,6 +15,8 @@ const JSON_LINES_OPTIONS: OptionTable<JsonLinesOptions> = { ...COLUMN_OPTIONS, .
 
 /** Options that say what becomes of the fields. */
 export type Selected<T extends ColumnOptions> = T & (Required<Pick<T, 'columns'>> | Required<Pick<T, 'label'>>)
+/** Options of rows that are taken as they are. */
+export type Whole<T extends ColumnOptions> = Omit<T, keyof ColumnOptions> & { readonly [K in keyof ColumnOptions]?: undefined }
 
 /**
  * Streams a file with one JSON value on each line (JSON Lines; blank lines and a byte order mark are ignored, .gz files
@@ -22,7 +24,8 @@ export type Selected<T extends ColumnOptions> = T & (Required<Pick<T, 'columns'>
  * { x, y?, sampleWeight?, strings? } as the rows of data.csv do; without them elements are the values as they are.
  */
 export function jsonLines(file: string | URL, options: Selected<JsonLinesOptions>): RowDataset
-export function jsonLines<T = Record<string, unknown>>(file: string | URL, options?: JsonLinesOptions): Dataset<T>
+export function jsonLines<T = Record<string, unknown>>(file: string | URL, options?: Whole<JsonLinesOptions>): Dataset<T>
+export function jsonLines(file: string | URL, options: JsonLinesOptions): Dataset<unknown>
 export function jsonLines(file: string | URL, options: JsonLinesOptions = {}): Dataset<unknown> {
   const what = 'data.jsonLines'
   checkCall(`${what}(file, options)`, arguments, JSON_LINES_OPTIONS)

@@ -9,7 +9,7 @@ import type { Words } from './column_values.js'
 import { checkColumns, COLUMN_OPTIONS, type ColumnOptions, namesOf, plan, RowDataset, type RowSample } from './columns.js'
 import { Dataset } from './dataset.js'
 import { fileOf } from './file_bytes.js'
-import { refuseUnused, type Selected } from './json_lines.js'
+import { refuseUnused, type Selected, type Whole } from './json_lines.js'
 import { LeftOut } from './left_out.js'
 import { compressorsFor, hyparquet } from './parquet_package.js'
 import { RecordRow } from './record_row.js'
@@ -24,7 +24,8 @@ export type ParquetOptions = ColumnOptions
  * hyparquet; files packed with Zstandard or LZ4 also need hyparquet-compressors.
  */
 export function parquet(file: string | URL, options: Selected<ParquetOptions>): RowDataset
-export function parquet<T = Record<string, unknown>>(file: string | URL, options?: ParquetOptions): Dataset<T>
+export function parquet<T = Record<string, unknown>>(file: string | URL, options?: Whole<ParquetOptions>): Dataset<T>
+export function parquet(file: string | URL, options: ParquetOptions): Dataset<unknown>
 export function parquet(file: string | URL, options: ParquetOptions = {}): Dataset<unknown> {
   const what = 'data.parquet'
   checkCall(`${what}(file, options)`, arguments, COLUMN_OPTIONS)
