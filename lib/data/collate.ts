@@ -105,7 +105,36 @@ async function joined(values: readonly unknown[], what: string, dtypes: Dtypes, 
 async function stack(values: readonly unknown[], what: string, hint: DType | undefined): Promise<Tensor> {
   const missing = values.indexOf(undefined)
   if (missing >= 0) throw new WeftError('ERR_ARGUMENT', `batch: sample ${missing} has no ${what || 'value'}, others have one`)
+  const rows = hint === undefined || hint === 'float32' ? numberRows(values) : undefined
+  if (rows !== undefined) return tensor(rows.data, { shape: rows.shape, dtype: 'float32' })
   const plain = values.every((value) => typeof value === 'number' || Array.isArray(value))
   const joined = stackHost(await Promise.all(values.map((value) => toHost(value, what))), plain, hint, what)
   return tensor(joined.data, { shape: [...joined.shape], dtype: joined.dtype })
+}
+
+/** Numbers, or lists of as many numbers each, as float32: what most samples hold. Undefined for anything else. */
+function numberRows(values: readonly unknown[]): { data: Float32Array; shape: number[] } | undefined {
+  const first = values[0]
+  const count = values.length
+  if (typeof first === 'number') {
+    const data = new Float32Array(count)
+    for (let i = 0; i < count; i++) {
+      if (typeof values[i] !== 'number') return undefined
+      data[i] = values[i] as number
+    }
+    return { data, shape: [count] }
+  }
+  if (!Array.isArray(first) || first.length === 0) return undefined
+  const width = first.length
+  const data = new Float32Array(count * width)
+  for (let row = 0, at = 0; row < count; row++) {
+    const own = values[row]
+    if (!Array.isArray(own) || own.length !== width) return undefined
+    for (let i = 0; i < width; i++) {
+      const value: unknown = own[i]
+      if (typeof value !== 'number') return undefined
+      data[at++] = value
+    }
+  }
+  return { data, shape: [count, width] }
 }
