@@ -36,7 +36,9 @@ export interface NetworkParams {
   [name: string]: unknown
 }
 export type BuildNetwork = (params: never, facts: NetworkFacts) => Network
-/** The function, or the file: URL of a module whose default export it is: such models are sent to worker threads too. */
+/**
+ * The function, or the file: URL of a module whose default export it is: such models are sent to worker threads too.
+ */
 export type BuildSource = BuildNetwork | URL
 
 /** What another thread makes the same model of. */
@@ -100,7 +102,9 @@ export abstract class NetworkModel {
     this.net = undefined
   }
 
-  /** @internal What a worker thread makes this model of; undefined where `build` is a function, which cannot be sent. */
+  /**
+   * @internal What a worker thread makes this model of; undefined where `build` is a function, which cannot be sent.
+   */
   sent(): SentNetwork | undefined {
     return this.build instanceof URL ? { kind: this.kind, module: this.build.href, params: this.params } : undefined
   }
