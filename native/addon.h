@@ -71,5 +71,6 @@ std::vector<Exported> memory_functions();
 std::vector<Exported> completion_functions();
 std::vector<Exported> device_functions();
 std::vector<Exported> row_functions();
+std::vector<Exported> learn_functions();
 
 }  // namespace weft

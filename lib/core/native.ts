@@ -124,6 +124,19 @@ export interface Native {
    * All of this memory is used until then.
    */
   gather(device: number, host: ArrayBuffer, offset: number, bytes: number, pieces: readonly Uint8Array[]): number
+  /**
+   * Of a node of a boosted tree: counts its rows into `histogram`, takes that off `parent`, and finds the best splits
+   * of both. See native/learn_histograms.h.
+   */
+  fillHistogram(
+    binned: { words: Int32Array; common: Int32Array; begins: Int32Array; missing: Uint8Array },
+    rows: Int32Array,
+    pairs: Float64Array,
+    histogram: Float64Array,
+    parent: Float64Array | null,
+    numbers: Float64Array,
+    best: Float64Array,
+  ): void
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void
   /** Blocks until the ticket is done. */
