@@ -60,7 +60,9 @@ export function foundIn(state: unknown, model?: LooseStep): Found {
     results === undefined ||
     !Number.isInteger(best) ||
     !(best! >= 0 && best! < count) ||
-    lists.some((name) => !Array.isArray(results[name]) || results[name].length !== count)
+    lists.some((name) => !Array.isArray(results[name]) || results[name].length !== count) ||
+    !results.params.every(isRecord) ||
+    ![...results.meanTestScore, ...results.stdTestScore, ...results.rankTestScore].every((value) => typeof value === 'number')
   )
     throw new WeftError('ERR_FORMAT', 'load: the results of the search are not as they were saved', { hint: 'Save the search again' })
   return {
