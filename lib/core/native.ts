@@ -145,7 +145,7 @@ export interface Native {
   /** Keep, or stop keeping, the event loop alive for the completion function. */
   hold(on: boolean): void
   faults(): NativeFault[]
-  /** Offset of the first 64-byte boundary of the storage. */
+  /** Offset of the first 64-byte boundary of new storage. Large storage gets huge pages. */
   alignment(storage: ArrayBuffer): number
   /** Opens a library of kernels; the names of its ops. */
   loadKernels(path: string): string[]

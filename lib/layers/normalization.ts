@@ -25,7 +25,8 @@ import {
 } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+import type { ShapeOf } from '../core/tensor_types.js'
+import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 /** Options of layers with a learned scale and offset. */
 export interface Affine {
@@ -109,6 +110,10 @@ export abstract class AffineLayer<C extends Affine> extends Layer<C> {
       )
     }
     return found.sort((a, b) => a - b)
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

@@ -31,7 +31,11 @@ export class Progress {
     const { bar, epoch, done } = this
     const seconds = bar.seconds.toFixed(1)
     bar.end(() => figures(logs))
-    const parts = [...(epoch === undefined ? [] : [`Epoch ${epoch + 1}/${this.epochs}`]), `${done} steps`, `${seconds}s`]
+    const parts = [
+      ...(epoch === undefined ? [] : [`Epoch ${epoch + 1}/${this.epochs}`]),
+      `${done} ${done === 1 ? 'step' : 'steps'}`,
+      `${seconds}s`,
+    ]
     bar.print([...parts, ...(logs ? [figures(logs)] : [])].join(' - '))
   }
 

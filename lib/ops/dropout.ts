@@ -50,7 +50,7 @@ export const dropout: (x: TensorLike, rate: number, options?: DropoutOptions) =>
 methods({ dropout })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     dropout: Method<typeof dropout>
   }
 }

@@ -131,7 +131,7 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
 methods({ slice, reverse, split })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     slice: Method<typeof slice>
     reverse: Method<typeof reverse>
     split: Method<typeof split>
