@@ -152,4 +152,15 @@ export interface Native {
   programMemory(program: NativeProgram): { arena: number; constants: number }
   memory(device: number): { arena: number; reserved: number; programs: number }
   profile(on: boolean): NativeProfile[]
+  /** Opens the engine of a distributed run, and meets the other ranks. Once per process. */
+  openEngine(
+    name: 'mpi',
+    settings: { library: string; network: string; rank: number; size: number; timeoutMs: number; heartbeatMs: number },
+  ): Promise<{ rank: number; size: number; version: string }>
+  /** The texts that the ranks give, in their order. */
+  gatherTexts(text: string): Promise<string[]>
+  /** Leaves the run. */
+  closeEngine(): Promise<void>
+  /** The same on this thread, for a process that ends. */
+  leaveEngine(): void
 }

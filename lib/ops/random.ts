@@ -6,6 +6,7 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import { drawnForRows } from '../core/share.js'
 import { type DType, isFloat, type Shape, type Spec } from '../core/spec.js'
 import type { KnownDType, KnownShape } from '../core/tensor_types.js'
 import { func } from '../core/symbolic.js'
@@ -82,7 +83,10 @@ export const randomUniform: Drawn<UniformOptions> = func('randomUniform(shape, o
   const { low = 0, high = 1 } = options
   range(op, low, high)
   const dtype = floatDType(op, options.dtype)
-  const drawn = applyOne(RandomUniform, [stateOf(op, options)], { low, high, shape, dtype: dtype === 'float64' ? dtype : 'float32' })
+  const state = stateOf(op, options)
+  const drawn = drawnForRows(shape, (whole) =>
+    applyOne(RandomUniform, [state], { low, high, shape: whole, dtype: dtype === 'float64' ? dtype : 'float32' }),
+  )
   return dtype === drawn.dtype ? drawn : cast(drawn, dtype)
 })
 
@@ -100,7 +104,8 @@ function normal(op: Op<NormalAttrs>): Drawn<NormalOptions> {
     numberOf(op.name, 'mean', mean)
     if (!(numberOf(op.name, 'deviation', deviation) >= 0))
       throw new WeftError('ERR_ARGUMENT', `${op.name}: deviation ${deviation} is negative`, { op: op.name })
-    return applyOne(op, [stateOf(op.name, options)], { mean, deviation, shape, dtype: floatDType(op.name, options.dtype) })
+    const [state, dtype] = [stateOf(op.name, options), floatDType(op.name, options.dtype)]
+    return drawnForRows(shape, (whole) => applyOne(op, [state], { mean, deviation, shape: whole, dtype }))
   })
 }
 
@@ -122,7 +127,8 @@ export const randomInteger: <const S extends Shape>(
   if (!isInteger(low, -(2 ** 31)) || !isInteger(high, low + 1, 2 ** 31)) {
     throw new WeftError('ERR_ARGUMENT', `${op}: needs integers low < high of 32 bits, got ${low} and ${high}`, { op })
   }
-  return applyOne(RandomInteger, [stateOf(op, options)], { low, high, shape, dtype: 'int32' })
+  const state = stateOf(op, options)
+  return drawnForRows(shape, (whole) => applyOne(RandomInteger, [state], { low, high, shape: whole, dtype: 'int32' }))
 })
 
 /** Bools, true with probability p. */
@@ -133,6 +139,7 @@ export const bernoulli: <const S extends Shape>(shape: S, p?: number, options?: 
     const op = 'bernoulli'
     checkShape(op, shape)
     if (!(numberOf(op, 'p', p) >= 0 && p <= 1)) throw new WeftError('ERR_ARGUMENT', `${op}: a probability is in [0, 1], got ${p}`, { op })
-    return applyOne(Bernoulli, [stateOf(op, options)], { p, shape, dtype: 'bool' })
+    const state = stateOf(op, options)
+    return drawnForRows(shape, (whole) => applyOne(Bernoulli, [state], { p, shape: whole, dtype: 'bool' }))
   },
 )
