@@ -22,6 +22,7 @@ const programs = [
   ['gpt2.mjs'],
   ['compress.mjs'],
   ['learn.mjs'],
+  ['csv.mjs'],
   ['threads.mjs'],
   ['overhead.mjs'],
   ['loop.mjs'],

@@ -9,6 +9,12 @@ const CLEAR = '\r\u001b[K'
  * output or to the error output, stands above it: the line is taken away before, and drawn again after.
  */
 export class StatusLine {
+  private static count = 0
+  /** Whether a line is drawn at this time. */
+  static get isShown(): boolean {
+    return StatusLine.count > 0
+  }
+
   private text: string | undefined
   /** The program wrote part of a line. */
   private broken = false
@@ -16,7 +22,10 @@ export class StatusLine {
 
   /** Draws the text in the place of the last one. */
   show(text: string): void {
-    if (this.text === undefined) this.hook()
+    if (this.text === undefined) {
+      StatusLine.count++
+      this.hook()
+    }
     this.text = text
     this.draw()
   }
@@ -27,6 +36,7 @@ export class StatusLine {
     if (!this.broken) this.raw(CLEAR)
     this.text = undefined
     this.broken = false
+    StatusLine.count--
     for (const [stream, original, ours] of this.hooked.splice(0)) if (stream.write === ours) stream.write = original
   }
 

@@ -6,7 +6,7 @@ import type { TypedArray } from '../core/host.js'
 import type { Tensor } from '../core/tensor.js'
 import type { IsUnknown } from '../core/tensor_types.js'
 import { isTypedArray } from '../core/checks.js'
-import { isTensor } from '../core/tree.js'
+import { checkDepth, isTensor } from '../core/tree.js'
 import { describe, type ShapedArray, isShaped, type SampleValue, stackHost, toHost } from './host.js'
 
 /** One value, or several for models with several inputs or outputs: a list of ShapedArrays or Tensors, or a record. */
@@ -79,33 +79,83 @@ function present(samples: readonly Sample[], name: 'y' | 'sampleWeight'): boolea
   return has
 }
 
-async function field(samples: readonly Sample[], name: keyof Sample, dtypes: Dtypes): Promise<BatchField> {
-  const values = samples.map((sample) => sample[name])
+const field = (samples: readonly Sample[], name: keyof Sample, dtypes: Dtypes): Promise<BatchField> =>
+  joined(
+    samples.map((sample) => sample[name]),
+    name,
+    dtypes,
+    false,
+  ) as Promise<BatchField>
+
+/** Elements joined: Tensors with a leading axis, lists of texts, and records and lists of these. */
+export type Joined = Tensor | string[] | Joined[] | { [name: string]: Joined }
+
+/**
+ * Joins elements of one form, at least one: numbers, arrays and Tensors to Tensors with a leading axis, records by
+ * their fields, and texts to a list of them.
+ */
+export const joinElements = (elements: readonly unknown[]): Promise<Joined> => joined(elements, '', {}, true)
+
+/** `deep`: texts, and records inside of records, are joined too. */
+async function joined(values: readonly unknown[], what: string, dtypes: Dtypes, deep: boolean, depth = 0): Promise<Joined> {
+  checkDepth(depth)
   const first = values[0]
+  const inside = (name: string): string => (what === '' ? name : `${what}.${name}`)
   if (isFieldList(first)) {
     const parts = first.map((_, part) => values.map((value) => (isFieldList(value) ? value[part] : undefined)))
-    return Promise.all(parts.map((part, i) => stack(part, `${name}[${i}]`, undefined)))
+    return Promise.all(parts.map((part, i) => stack(part, `${what}[${i}]`, undefined)))
   }
   if (isFieldRecord(first)) {
     const names = Object.keys(first)
-    const tensors = await Promise.all(
-      names.map((key) =>
-        stack(
-          values.map((value) => (isFieldRecord(value) ? value[key] : undefined)),
-          `${name}.${key}`,
-          dtypes[`${name}.${key}`],
-        ),
+    for (const [i, value] of values.entries())
+      for (const name of isFieldRecord(value) ? Object.keys(value) : [])
+        if (!Object.hasOwn(first, name)) throw new WeftError('ERR_ARGUMENT', `batch: sample 0 has no ${inside(name)}, sample ${i} has one`)
+    const own = (name: string): unknown[] =>
+      values.map((value) => (isFieldRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined))
+    const fields = await Promise.all(
+      names.map((name) =>
+        deep ? joined(own(name), inside(name), dtypes, true, depth + 1) : stack(own(name), inside(name), dtypes[inside(name)]),
       ),
     )
-    return Object.fromEntries(names.map((key, i) => [key, tensors[i]!]))
+    return Object.fromEntries(names.map((name, i) => [name, fields[i]!]))
   }
-  return stack(values, name, dtypes[name])
+  if (deep && values.every((value) => typeof value === 'string')) return [...values]
+  return stack(values, what, dtypes[what])
 }
 
 async function stack(values: readonly unknown[], what: string, hint: DType | undefined): Promise<Tensor> {
   const missing = values.indexOf(undefined)
-  if (missing >= 0) throw new WeftError('ERR_ARGUMENT', `batch: sample ${missing} has no ${what}, others have one`)
+  if (missing >= 0) throw new WeftError('ERR_ARGUMENT', `batch: sample ${missing} has no ${what || 'value'}, others have one`)
+  const rows = hint === undefined || hint === 'float32' ? numberRows(values) : undefined
+  if (rows !== undefined) return tensor(rows.data, { shape: rows.shape, dtype: 'float32' })
   const plain = values.every((value) => typeof value === 'number' || Array.isArray(value))
   const joined = stackHost(await Promise.all(values.map((value) => toHost(value, what))), plain, hint, what)
   return tensor(joined.data, { shape: [...joined.shape], dtype: joined.dtype })
+}
+
+/** Numbers, or lists of as many numbers each, as float32: what most samples hold. Undefined for anything else. */
+function numberRows(values: readonly unknown[]): { data: Float32Array; shape: number[] } | undefined {
+  const first = values[0]
+  const count = values.length
+  if (typeof first === 'number') {
+    const data = new Float32Array(count)
+    for (let i = 0; i < count; i++) {
+      if (typeof values[i] !== 'number') return undefined
+      data[i] = values[i] as number
+    }
+    return { data, shape: [count] }
+  }
+  if (!Array.isArray(first) || first.length === 0) return undefined
+  const width = first.length
+  const data = new Float32Array(count * width)
+  for (let row = 0, at = 0; row < count; row++) {
+    const own = values[row]
+    if (!Array.isArray(own) || own.length !== width) return undefined
+    for (let i = 0; i < width; i++) {
+      const value: unknown = own[i]
+      if (typeof value !== 'number') return undefined
+      data[at++] = value
+    }
+  }
+  return { data, shape: [count, width] }
 }

@@ -1,5 +1,7 @@
 // Rows of a comma-separated file, from its bytes: where each field begins and ends, and its text or number.
 import { WeftError } from '../core/error.js'
+import type { Row } from './column_values.js'
+import { tooLong } from './file_bytes.js'
 
 const [LINE_FEED, RETURN, QUOTE, PLUS, MINUS, POINT, ZERO, NINE] = [10, 13, 34, 43, 45, 46, 48, 57]
 /** Powers of ten that float64 holds exactly. */
@@ -15,7 +17,7 @@ const DOUBLED = 2
  * Takes bytes piece by piece, and gives rows one at a time (RFC 4180: quoted fields, doubled quotes in them; lines end
  * in LF, CRLF or CR; empty lines are left out; a byte order mark is ignored). A row is valid until the next one.
  */
-export class CsvReader {
+export class CsvReader implements Row {
   /** Fields of the row. */
   count = 0
   /** The line that the row ends on, from 1. */
@@ -82,9 +84,7 @@ export class CsvReader {
     if (this.at === this.bytes.length) return false
     const found = this.scan(last)
     if ((found ? found - this.at : this.bytes.length - this.at) > this.longest)
-      throw new WeftError('ERR_FORMAT', `${this.path}: a row has more than ${this.longest} bytes`, {
-        hint: 'Is a quote not closed, or is it no CSV file? Else give a larger maxLineBytes',
-      })
+      throw tooLong(this.path, this.longest, 'Is a quote not closed, or is it no CSV file?')
     if (found === undefined) {
       this.wanted = 2 * (this.bytes.length - this.at)
       return false
@@ -185,6 +185,10 @@ export class CsvReader {
     this.begins = wider(this.begins, new Int32Array(size))
     this.ends = wider(this.ends, new Int32Array(size))
     this.kinds = wider(this.kinds, new Uint8Array(size))
+  }
+
+  get place(): string {
+    return `line ${this.line}`
   }
 
   /** The field as text, without its quotes. */

@@ -1,9 +1,12 @@
 // The names under `data`.
 export type { Batch, BatchField, Sample, SampleField } from './collate.js'
 export { type CsvDataset, type CsvOptions, type CsvSample, csv } from './csv.js'
-export type { ColumnKind, Missing } from './csv_columns.js'
+export type { ColumnKind, ColumnOptions, Missing, RowDataset, RowSample } from './columns.js'
 export { type BatchOptions, Dataset, type ShuffleOptions } from './dataset.js'
+export type { FileOptions } from './file_bytes.js'
 export type { ShapedArray } from './host.js'
+export { type JsonLinesOptions, jsonLines } from './json_lines.js'
+export { type ParquetOptions, parquet } from './parquet.js'
 export { type ElementOf, type Fields, type FieldValues, from, generator } from './sources.js'
 export { RobustScaler, type RobustScalerOptions, robustScaler } from './robust_scaler.js'
 export {
@@ -26,11 +29,7 @@ export {
   statistics,
 } from './statistics.js'
 export type { Series } from './series.js'
-export {
-  type ChronologicalParts,
-  type ChronologicalSplitOptions,
-  chronologicalSplit,
-  type Windows,
-  type WindowsOptions,
-  windows,
-} from './windows.js'
+export { type ChronologicalParts, type ChronologicalSplitOptions, chronologicalSplit } from './chronological_split.js'
+export type { WindowRow, WindowSample } from './window_stream.js'
+export type { WindowsOptions } from './window_plan.js'
+export { type Windows, windows } from './windows.js'

@@ -1,26 +1,13 @@
-// Time series: windows to learn from, and parts in time order.
+// Time series: windows to learn from, of a series in memory or of rows as they come.
 import { tensor } from '../core/create.js'
-import { WeftError } from '../core/error.js'
-import type { TypedArray } from '../core/host.js'
-import { checkCall, type OptionTable, show } from '../core/options.js'
-import { gather, reshape, slice } from '../ops/index.js'
+import { checkCall } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
-import { integer, isTypedArray } from '../core/checks.js'
+import { gather, reshape, slice } from '../ops/index.js'
+import type { Dataset } from './dataset.js'
 import { beginsBetween, gapsIn } from './gaps.js'
 import { columnsOf, type Series } from './series.js'
-
-export interface WindowsOptions {
-  /** Steps that go into one window. */
-  timesteps: number
-  /** Steps after the window that are to be predicted. Default 1. */
-  horizon?: number
-  /** Steps from the begin of one window to that of the next. Default 1. */
-  stride?: number
-  /** The feature to predict, or several; default: all of them. */
-  target?: number | readonly number[]
-}
-
-const WINDOWS_OPTIONS: OptionTable<WindowsOptions> = { timesteps: 'integer', horizon: 'integer', stride: 'integer', target: 'any' }
+import { gapError, isGap, noWindow, planOf, what, WINDOWS_OPTIONS, type WindowPlan, type WindowsOptions } from './window_plan.js'
+import { isStream, streamed, type WindowRow, type WindowSample } from './window_stream.js'
 
 export interface Windows {
   /** [n, timesteps, features] */
@@ -38,103 +25,49 @@ function positions(begins: readonly number[], after: number, count: number, devi
   return tensor(rows, { shape: [begins.length, count], device })
 }
 
+/** The places before which rows are missing, as the times of the rows tell. */
+function gapsInTime(plan: WindowPlan, series: Series, columns: Tensor): number[] {
+  const { time } = plan
+  if (time === undefined) return []
+  const steps = columns.shape[0]!
+  const times = Array.isArray(series)
+    ? (series as readonly ArrayLike<number>[]).map((row) => Number(row[time]))
+    : slice(columns, [0, time], [steps, 1]).dataSync()
+  const found: number[] = []
+  for (let row = 1; row < steps; row++) if (isGap(plan, Number(times[row - 1]), Number(times[row]), row + 1)) found.push(row)
+  return found
+}
+
 /**
  * Windows of a series in time order: row i of x holds steps i·stride ... i·stride + timesteps - 1, row i of y the
  * `horizon` steps after them. n = floor((t - timesteps - horizon) / stride) + 1. Split a series before making windows,
  * so that none reaches from one part into another. Rows of data.csv({ missing: 'skip' }) know what was left out before
- * them: windows that would reach over such a gap are left out.
+ * them: windows that would reach over such a gap, or over one in `time`, are left out.
+ *
+ * Of a Dataset, another async iterable or a stream, whose elements are numbers, rows of numbers, or samples { x } as
+ * data.csv gives them, it makes a Dataset of single windows { x: [timesteps, features], y }, one after another as rows
+ * come: the same windows, in memory one at a time. Give it shuffle() and batch().
  */
-export function windows(series: Series, options: WindowsOptions): Windows {
+export function windows(series: Series, options: WindowsOptions): Windows
+export function windows(rows: AsyncIterable<WindowRow>, options: WindowsOptions): Dataset<WindowSample>
+export function windows(series: Series | AsyncIterable<WindowRow>, options: WindowsOptions): Windows | Dataset<WindowSample> {
   checkCall('data.windows(series, options)', arguments, WINDOWS_OPTIONS)
-  const what = 'data.windows'
-  const timesteps = integer(what, 'timesteps', options?.timesteps, 1)
-  const horizon = integer(what, 'horizon', options.horizon ?? 1, 1)
-  const stride = integer(what, 'stride', options.stride ?? 1, 1)
+  const plan = planOf(options)
+  if (isStream(series)) return streamed(series, plan)
   const columns = columnsOf(what, series)
   const [steps, features] = columns.shape as [number, number]
-  const gaps = gapsIn(series)
-  const begins = beginsBetween(gaps, steps, timesteps + horizon, stride)
+  const { inputs, targets, alone } = plan.choose(features)
+  const gaps = [...new Set([...gapsIn(series), ...gapsInTime(plan, series, columns)])].sort((a, b) => a - b)
+  if (gaps.length > 0 && plan.gaps === 'error') throw gapError(gaps[0]! + 1)
+  const { timesteps, horizon } = plan
+  const begins = beginsBetween(gaps, steps, timesteps + horizon, plan.stride)
   const n = begins.length
-  if (n < 1) {
-    const where = gaps.length > 0 ? `, with rows left out before ${gaps.length} of them,` : ''
-    throw new WeftError(
-      'ERR_SHAPE',
-      `${what}: a series of ${steps} steps${where} has no window of ${timesteps} steps and the ${horizon} after it`,
-      {
-        shapes: [columns.shape],
-        hint:
-          gaps.length > 0
-            ? `Windows do not reach over rows that data.csv left out: write { missing: 0 } there, or shorter timesteps here`
-            : `It needs at least ${timesteps + horizon} steps`,
-      },
-    )
-  }
-  const { target } = options
-  const targets = target === undefined ? undefined : typeof target === 'number' ? [target] : Array.isArray(target) ? [...target] : []
-  if (targets && (targets.length === 0 || targets.some((index) => !Number.isInteger(index) || index < 0 || index >= features))) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: target must be features from 0 to ${features - 1}, got ${show(target)}`)
-  }
+  if (n < 1) throw noWindow(plan, steps, gaps.length, columns.shape)
   const { device } = columns
-  const goals = targets ? gather(columns, tensor(Int32Array.from(targets), { device }), 1) : columns
-  const y = gather(goals, positions(begins, timesteps, horizon, device), 0) // [n, horizon, targets]
-  const alone = typeof target === 'number' || (target === undefined && features === 1)
-  return { x: gather(columns, positions(begins, 0, timesteps, device), 0), y: alone ? reshape(y, [n, horizon]) : y }
-}
-
-export interface ChronologicalSplitOptions {
-  /** Rows at the end to test with: a share below 1, or a number of rows. Default 0.2. */
-  test?: number
-  /** Rows before them to validate with. Default: none. */
-  validation?: number
-  /**
-   * Rows of the part before with which validation and test begin, so that windows of so many timesteps predict from
-   * their first row on. Default 0.
-   */
-  history?: number
-}
-
-const SPLIT_OPTIONS: OptionTable<ChronologicalSplitOptions> = { test: 'number', validation: 'number', history: 'integer' }
-
-export interface ChronologicalParts<T> {
-  train: T
-  validation: T
-  test: T
-}
-
-/**
- * The parts of a series in time order: train, validation, test. Nothing is shuffled. Make windows of each part: then no
- * window reaches from one part into another, except into the rows of its `history`, and no two parts share a target.
- */
-export function chronologicalSplit<T extends Series>(series: T, options: ChronologicalSplitOptions = {}): ChronologicalParts<T> {
-  const what = 'data.chronologicalSplit'
-  checkCall('data.chronologicalSplit(series, options)', arguments, SPLIT_OPTIONS)
-  if (!(series instanceof Tensor && series.rank > 0) && !Array.isArray(series) && !isTypedArray(series)) {
-    throw new WeftError('ERR_ARGUMENT', `${what}: expected an array, a typed array or a Tensor with rows, got ${typeof series}`)
-  }
-  const rows = series instanceof Tensor ? series.shape[0]! : (series as readonly unknown[]).length
-  const history = integer(what, 'history', options.history ?? 0, 0)
-  const count = (name: string, value: number): number => {
-    if (typeof value === 'number' && value >= 0 && value < 1) return Math.round(rows * value)
-    return integer(what, `${name}, unless it is a share below 1,`, value, 1)
-  }
-  const test = count('test', options.test ?? 0.2)
-  const validation = count('validation', options.validation ?? 0)
-  const train = rows - test - validation
-  if (train < 1 || test < 1 || (options.validation && validation < 1) || history > train) {
-    throw new WeftError(
-      'ERR_ARGUMENT',
-      `${what}: ${rows} rows give ${train} to train on, ${validation} to validate with and ${test} to test with${history > 0 ? `, with a history of ${history}` : ''}`,
-      { hint: 'Each part needs a row, and no history is longer than the part to train on' },
-    )
-  }
-  const part = (begin: number, end: number): T => {
-    if (series instanceof Tensor) return slice(series, [begin], [end - begin]) as T
-    return (series as unknown as TypedArray).slice(begin, end) as unknown as T
-  }
-  const before = (begin: number): number => begin - history
-  return {
-    train: part(0, train),
-    validation: validation > 0 ? part(before(train), train + validation) : part(train, train),
-    test: part(before(train + validation), rows),
-  }
+  const only = (places: readonly number[]): Tensor =>
+    places.length === features && places.every((place, i) => place === i)
+      ? columns
+      : gather(columns, tensor(Int32Array.from(places), { device }), 1)
+  const y = gather(only(targets), positions(begins, timesteps, horizon, device), 0) // [n, horizon, targets]
+  return { x: gather(only(inputs), positions(begins, 0, timesteps, device), 0), y: alone ? reshape(y, [n, horizon]) : y }
 }

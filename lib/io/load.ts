@@ -19,6 +19,7 @@ import { recognize } from './foreign.js'
 import { type Manifest, notAsSaved, readManifest } from './manifest.js'
 import { namedOptimizerState, namedVariables, oldNames } from './names.js'
 import { pathOf, type Place } from '../core/place.js'
+import { type Verbosity, whileWorking } from '../core/progress_bar.js'
 import { CHUNK_BYTES, jsonObject, type RegularFile } from './regular_file.js'
 import { type Entry, SafetensorsFile } from './safetensors.js'
 import { checkTraining, type Training } from './schema.js'
@@ -35,9 +36,21 @@ export interface LoadOptions {
   metrics?: Record<string, unknown>
   /** Compares the files with the checksums in model.json. Default true; false is faster for large models. */
   verify?: boolean
+  /**
+   * Default: on a terminal, what is loaded and since when, where it takes longer than two seconds. 0: silent, 1: at
+   * once, 2: a line at the end.
+   */
+  verbose?: Verbosity
 }
 
-const OPTIONS: OptionTable<LoadOptions> = { device: 'string', layers: 'object', losses: 'object', metrics: 'object', verify: 'boolean' }
+const OPTIONS: OptionTable<LoadOptions> = {
+  device: 'string',
+  layers: 'object',
+  losses: 'object',
+  metrics: 'object',
+  verify: 'boolean',
+  verbose: 'any',
+}
 
 /**
  * Weights beyond those of the file that may be made before the difference is found, so that its error can name the
@@ -56,7 +69,8 @@ export async function loadModel(place: Place, options: LoadOptions = {}): Promis
   checkOwn({ losses: options.losses, metrics: options.metrics })
   try {
     const folder = await findFolder(wanted)
-    return await withFiles(folder, FILES, (files) => modelOfFiles(files, options))
+    const read = (): Promise<AnyModel> => withFiles(folder, FILES, (files) => modelOfFiles(files, options))
+    return await whileWorking(`loading ${folder}`, options.verbose, read)
   } catch (error) {
     if (!(error instanceof WeftError) || error.code !== 'ERR_FORMAT') throw error
     const kind = await recognize(wanted)

@@ -52,6 +52,17 @@ function fromJson(value: unknown, arrays: ReadonlyMap<string, TypedArray>, depth
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fromJson(item, arrays, depth + 1)]))
 }
 
+/** The value as JSON alone, for the assets of a network; typed arrays become lists. */
+export const plainJson = (value: unknown): unknown => toJson(listed(value), new Map())
+/** The value that plainJson() described. */
+export const fromPlainJson = (value: unknown): unknown => fromJson(value, new Map())
+
+function listed(value: unknown): unknown {
+  if (isTypedArray(value)) return Array.from(value as Float64Array, Number)
+  if (Array.isArray(value)) return value.map(listed)
+  return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([name, own]) => [name, listed(own)])) : value
+}
+
 /** A typed array as a tensor on the host. */
 function asTensor(values: TypedArray): Tensor {
   if (values instanceof Float64Array) return tensor(values, { dtype: 'float64', device: 'cpu' })

@@ -190,10 +190,13 @@ const texts = (state: Entries): void => {
   const terms = state.list('terms', isText, 'a list of texts').length
   if (state.floats('idf').length > 0) state.floats('idf', terms)
 }
-/** Scalers read their own lines. */
+/** Scalers read their own lines, searches their own results. */
 const own = (): void => undefined
 
 const STATES: Readonly<Record<string, (state: Entries) => void>> = {
+  gridSearch: own,
+  randomSearch: own,
+  halvingSearch: own,
   linearRegression: line,
   ridge: line,
   lasso: line,

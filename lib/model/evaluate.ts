@@ -18,7 +18,10 @@ export interface EvaluateOptions {
   /** Batches taken; default all. */
   steps?: number
   signal?: AbortSignal
-  /** 0: silent (default), 1: a progress bar, 2: a line, 'auto': 1 on a terminal, else 2. */
+  /**
+   * 0: silent, 1: a progress bar, 2: a line, 'auto': 1 on a terminal, else 2. Default: a bar on a terminal where it
+   * takes longer than two seconds, taken away at the end.
+   */
   verbose?: Verbosity
 }
 
@@ -50,7 +53,7 @@ export async function evaluate(
   options: EvaluateOptions,
 ): Promise<Figures> {
   checkSignal('evaluate', options.signal)
-  const { signal, verbose = 0, steps } = options
+  const { signal, verbose, steps } = options
   const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
   if (steps !== undefined) checkCount('evaluate', 'steps', steps)
   signal?.throwIfAborted()

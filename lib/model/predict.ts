@@ -23,6 +23,7 @@ import {
 } from './feed.js'
 import type { AnyModel } from './model.js'
 import { type Launch, pipeline } from './pipeline.js'
+import { Progress, type Verbosity } from './progress.js'
 
 export interface PredictOptions {
   /** Rows per step. Default 32. */
@@ -30,17 +31,23 @@ export interface PredictOptions {
   /** Batches taken of a source; default all. */
   steps?: number
   signal?: AbortSignal
+  /**
+   * 0: silent, 1: a progress bar, 2: a line, 'auto': 1 on a terminal, else 2. Default: a bar on a terminal where it
+   * takes longer than two seconds, taken away at the end. Data that fit one batch show nothing.
+   */
+  verbose?: Verbosity
 }
 
-export const PREDICT_OPTIONS: OptionTable<PredictOptions> = { batchSize: 'integer', steps: 'integer', signal: 'any' }
+export const PREDICT_OPTIONS: OptionTable<PredictOptions> = { batchSize: 'integer', steps: 'integer', signal: 'any', verbose: 'any' }
 
 /** A promise of the outputs, or the outputs where they are there at once. */
 export function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Tree | Promise<Tree> {
   checkSignal('predict', options.signal)
-  const { signal } = options
+  const { signal, verbose } = options
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
   signal?.throwIfAborted()
-  if (isStream(x)) return fromStream(model, x, options.steps).then((next) => overBatches(next, signal))
+  if (verbose !== undefined) void new Progress(verbose, 1) // refuses what it is not
+  if (isStream(x)) return fromStream(model, x, options.steps).then((next) => overBatches(next, { signal, verbose, steps: options.steps }))
   if (options.steps !== undefined)
     throw new WeftError('ERR_ARGUMENT', 'predict: steps goes with a source of batches, arrays are taken whole', { hint: 'Slice x instead' })
   const owned: Tensor[] = []
@@ -48,7 +55,7 @@ export function predict(model: AnyModel, x: ModelData | StreamSource, options: P
     const { x: inputs, rows } =
       x instanceof Tensor && x.rank > 0 ? { x, rows: x.shape[0]! } : toColumns(model.forms, x, undefined, undefined, owned)
     if (rows <= batchSize) return oneBatch(model, inputs, signal)
-    return overRows(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, signal)
+    return overRows(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, signal, verbose)
   } finally {
     freeOwned(owned)
   }
@@ -67,10 +74,24 @@ function oneBatch(model: AnyModel, x: Tree, signal: AbortSignal | undefined): Tr
   return signal === undefined && finishedNow(ticket) ? checked() : finished(ticket).then(checked)
 }
 
+interface Passing {
+  signal: AbortSignal | undefined
+  verbose: Verbosity | undefined
+  /** How many runs there are, where it is known. */
+  steps: number | undefined
+}
+
 /** The outputs of all runs, in order, as one. */
-async function overBatches(next: () => Launch<Tree> | Promise<Launch<Tree>>, signal: AbortSignal | undefined): Promise<Tree> {
+async function overBatches(next: () => Launch<Tree> | Promise<Launch<Tree>>, { signal, verbose, steps }: Passing): Promise<Tree> {
+  const progress = new Progress(verbose, 1)
   const parts: Tree[] = []
-  for await (const part of pipeline({ next, depth: 4, signal })) parts.push(part)
+  progress.begin(undefined, steps)
+  try {
+    for await (const part of pipeline({ next, depth: 4, signal })) progress.step(parts.push(part))
+    progress.end()
+  } finally {
+    progress.stop()
+  }
   if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
   return parts.length === 1 ? parts[0]! : joined(parts)
 }
@@ -80,6 +101,7 @@ async function overRows(
   model: AnyModel,
   { x, rows, batchSize, owned }: { x: Tree; rows: number; batchSize: number; owned: Tensor[] },
   signal: AbortSignal | undefined,
+  verbose: Verbosity | undefined,
 ): Promise<Tree> {
   try {
     const inference = model.inference()
@@ -98,7 +120,7 @@ async function overRows(
         return run
       }
     }
-    return await overBatches(next, signal)
+    return await overBatches(next, { signal, verbose, steps: Math.ceil(rows / batchSize) })
   } finally {
     freeOwned(owned)
   }

@@ -1,6 +1,7 @@
 // ONNX: models of other frameworks. The code that reads them is loaded at the first use.
 import { checkCall, type OptionTable } from '../core/options.js'
-import type { Place } from '../core/place.js'
+import { pathOf, type Place } from '../core/place.js'
+import { type Verbosity, whileWorking } from '../core/progress_bar.js'
 import { registerLater } from '../layers/serialize.js'
 import type { OnnxModel } from './import/onnx_model.js'
 import type { OnnxFacts } from './read_onnx.js'
@@ -13,8 +14,13 @@ export interface ImportOnnxOptions {
   device?: string
   /** The model's name. Default: one that no other model of the process has. */
   name?: string
+  /**
+   * Default: on a terminal, what is loaded and since when, where it takes longer than two seconds. 0: silent, 1: at
+   * once, 2: a line at the end.
+   */
+  verbose?: Verbosity
 }
-const OPTIONS: OptionTable<ImportOnnxOptions> = { device: 'string', name: 'string' }
+const OPTIONS: OptionTable<ImportOnnxOptions> = { device: 'string', name: 'string', verbose: 'any' }
 
 /**
  * The network of an ONNX file (a path or a file: URL) of opset 7 to 21 as a model: it predicts, trains, is saved and
@@ -26,7 +32,8 @@ const OPTIONS: OptionTable<ImportOnnxOptions> = { device: 'string', name: 'strin
 export async function importOnnx(path: Place, options: ImportOnnxOptions = {}): Promise<OnnxModel> {
   checkCall('importOnnx(path, options)', arguments, OPTIONS)
   const { importModel } = await import('./import_model.js')
-  return importModel(path, options)
+  const { verbose, ...rest } = options
+  return await whileWorking(`importing ${pathOf('importOnnx', path, 'file')}`, verbose, () => importModel(path, rest))
 }
 
 /**

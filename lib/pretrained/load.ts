@@ -17,6 +17,7 @@ import { chatTemplateIn, generationOf, jsonIn, tokenizerIn } from './folder.js'
 import { ImageProcessor } from './image_processor.js'
 import { familyOf } from './families.js'
 import type { PretrainedModel, PretrainedTask, Pooling } from './pretrained_model.js'
+import { type Verbosity, whileWorking } from '../core/progress_bar.js'
 import { rememberNames } from './source.js'
 import { fillWeights, listed, matchNames } from './weights.js'
 
@@ -44,6 +45,11 @@ export interface LoadPretrainedOptions {
   tokenizer?: boolean
   /** False: generation_config.json is not read. Default true. */
   generationConfig?: boolean
+  /**
+   * Default: on a terminal, what is loaded and since when, where it takes longer than two seconds. 0: silent, 1: at
+   * once, 2: a line at the end.
+   */
+  verbose?: Verbosity
 }
 const OPTIONS: OptionTable<LoadPretrainedOptions> = {
   dtype: ['float32', 'float16', 'bfloat16', 'auto'],
@@ -64,6 +70,7 @@ const OPTIONS: OptionTable<LoadPretrainedOptions> = {
   ignore: 'list',
   tokenizer: 'boolean',
   generationConfig: 'boolean',
+  verbose: 'any',
 }
 
 /** What a folder holds. */
@@ -131,7 +138,8 @@ export async function loadPretrained<M extends PretrainedModel<any, any> = Pretr
       ),
     )
     try {
-      return (await filled(model, file, folder, { config: json, generationConfig }, options)) as unknown as Pretrained<M>
+      const read = (): Promise<Pretrained<AnyPretrained>> => filled(model, file, folder, { config: json, generationConfig }, options)
+      return (await whileWorking(`loading ${folder}`, options.verbose, read)) as unknown as Pretrained<M>
     } catch (error) {
       model.dispose()
       throw error

@@ -1,5 +1,6 @@
 // The names under `text`.
 export { type BytePairEncoding, type BytePairOptions, bytePairEncoding, type RanksOptions } from './byte_pair_encoding.js'
+export { fromFolder, type TextFolder, type TextFolderOptions, type TextSample } from './from_folder.js'
 export { NgramModel, type NgramOptions, type NgramText, ngramModel, type SampleOptions } from './ngram_model.js'
 export type { Smoothing } from './ngram_smoothing.js'
 export { type PadOptions, padSequences } from './pad_sequences.js'

@@ -5,10 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
-import { Tensor } from '../core/tensor.js'
-import { tensor } from '../core/create.js'
-import { isRecord } from '../core/tree.js'
-import { stack } from '../ops/index.js'
+import { joinElements } from '../data/collate.js'
 import { Dataset as WeftDataset } from '../data/dataset.js'
 import { csv as weftCsv } from '../data/csv.js'
 import { CsvReader } from '../data/csv_reader.js'
@@ -70,10 +67,10 @@ export class Dataset<T = unknown> implements AsyncIterable<T> {
           for await (const element of source) {
             elements.push(element)
             if (elements.length < batchSize) continue
-            yield collated(elements)
+            yield joinElements(elements)
             elements = []
           }
-          if (elements.length > 0 && smallLastBatch) yield collated(elements)
+          if (elements.length > 0 && smallLastBatch) yield joinElements(elements)
         },
       }),
     )
@@ -102,18 +99,6 @@ function numberOf(seed: string | number | undefined): number {
   let hash = 0
   for (const character of seed) hash = (Math.imul(hash, 31) + character.codePointAt(0)!) | 0
   return hash
-}
-
-/** Values of elements side by side: records by key, tensors, numbers and arrays as rows. */
-function collated(elements: readonly unknown[]): unknown {
-  const first = elements[0]
-  if (first instanceof Tensor) return stack(elements as Tensor[], 0)
-  if (isRecord(first))
-    return Object.fromEntries(
-      Object.keys(first).map((key) => [key, collated(elements.map((element) => (element as Record<string, unknown>)[key]))]),
-    )
-  if (typeof first === 'string') return elements
-  return tensor(elements as never)
 }
 
 /** The elements of an array. */

@@ -1,7 +1,8 @@
 // Hostile calls of data: sources, the methods of a Dataset, series and scalers.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { test } from 'uvu'
 import * as weft from '../../lib/index.js'
 import { type AnyFunction, hostileTests, type Target } from '../hostile.js'
@@ -11,6 +12,16 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-'))
 test.after(() => rmSync(folder, { recursive: true }))
 const small = path.join(folder, 'small.csv')
 writeFileSync(small, 'a,y\n1,2\n3,4\n')
+const lines = path.join(folder, 'small.jsonl')
+writeFileSync(lines, '{"a":1,"y":2}\n{"a":3,"y":4}\n')
+const table = path.join(folder, 'small.parquet')
+const columns = [
+  { name: 'a', data: [1, 3], type: 'INT32' },
+  { name: 'y', data: [2, 4], type: 'INT32' },
+] as const
+writeFileSync(table, new Uint8Array(parquetWriteBuffer({ columnData: columns as never })))
+mkdirSync(path.join(folder, 'texts'))
+writeFileSync(path.join(folder, 'texts', 'one.txt'), 'a text')
 
 /** A pass over what was made, in batches of two: an endless one ends. */
 const pass = async (made: unknown): Promise<void> => {
@@ -53,6 +64,45 @@ hostileTests({
       ],
     ),
   ),
+  'data.jsonLines': { fn: data.jsonLines as AnyFunction, args: [() => lines, () => ({ label: 'y' })], follow: pass },
+  'data.parquet': { fn: data.parquet as AnyFunction, args: [() => table, () => ({ label: 'y' })], follow: pass },
+  ...Object.fromEntries(
+    ['label', 'columns', 'sampleWeight', 'missing', 'missingValues', 'categories', 'maxLineBytes'].flatMap((key): [string, Target][] => [
+      [`data.jsonLines ${key}`, { fn: (value) => data.jsonLines(lines, { [key]: value }), args: [() => undefined], follow: pass }],
+      [`data.parquet ${key}`, { fn: (value) => data.parquet(table, { [key]: value }), args: [() => undefined], follow: pass }],
+    ]),
+  ),
+  'text.fromFolder': { fn: weft.text.fromFolder as AnyFunction, args: [() => folder, () => ({ encoding: 'utf-8' })], follow: walk },
+  ...Object.fromEntries(
+    ['classNames', 'extensions', 'encoding', 'maxFileBytes'].map((key): [string, Target] => [
+      `text.fromFolder ${key}`,
+      { fn: (value) => weft.text.fromFolder(folder, { [key]: value }), args: [() => undefined], follow: walk },
+    ]),
+  ),
+  'windows of a stream': {
+    fn: (a, b) =>
+      data.windows(
+        data.generator(() => [a, b] as never),
+        { timesteps: 1 },
+      ),
+    args: [() => [1, 2], () => [3, 4]],
+    follow: pass,
+  },
+  'windows of samples': {
+    fn: (x, y) =>
+      data.windows(
+        data.generator(
+          () =>
+            [
+              { x, y },
+              { x, y },
+            ] as never,
+        ),
+        { timesteps: 1 },
+      ),
+    args: [() => [1, 2], () => undefined],
+    follow: pass,
+  },
   shuffle: method('shuffle', [() => ({ seed: 1 })]),
   'shuffle bufferSize': {
     fn: (value, seed) => numbers().shuffle({ bufferSize: value, seed } as object),
@@ -70,9 +120,9 @@ hostileTests({
   cache: method('cache', [() => undefined]),
   windows: { fn: data.windows as AnyFunction, args: [series, () => ({ timesteps: 2 })] },
   ...Object.fromEntries(
-    ['timesteps', 'horizon', 'stride', 'target'].map((key): [string, Target] => [
+    ['timesteps', 'horizon', 'stride', 'target', 'time', 'interval', 'gaps'].map((key): [string, Target] => [
       `windows ${key}`,
-      { fn: (value) => data.windows(series(), { timesteps: 2, [key]: value }), args: [() => 1] },
+      { fn: (value) => data.windows(series(), { timesteps: 2, [key]: value } as never), args: [() => 1] },
     ]),
   ),
   chronologicalSplit: { fn: data.chronologicalSplit as AnyFunction, args: [series, () => ({})] },

@@ -1,7 +1,11 @@
 // Time series: windows, parts in time order, scalers.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { data, type ErrorCode, type Tensor, tensor, type WeftError } from '../../lib/index.js'
+import { data, type ErrorCode, layers, sequential, type Tensor, tensor, type WeftError } from '../../lib/index.js'
+import { generator, rejects } from '../expect.js'
 
 function refuses(fn: () => unknown, code: ErrorCode, ...words: readonly string[]): void {
   try {
@@ -177,6 +181,116 @@ test('scalers of files written before the center had a place of its own', async 
   assert.equal([standard.mean, standard.deviation, standard.transform([4])], [[2], [2], [1]])
   const range = data.minMaxScaler.fromJSON({ className: 'MinMaxScaler', range: [0, 1], factor: [0.5], offset: [-1] })
   assert.equal([range.transform([4]), range.inverseTransform([1])], [[1], [4]])
+})
+
+/** Windows of a stream, joined. */
+async function streamed(rows: AsyncIterable<data.WindowRow>, options: data.WindowsOptions): Promise<{ x: unknown; y: unknown }> {
+  const windows = await data.windows(rows, options).batch(10_000).toArray()
+  const { x, y } = windows[0] as { x: Tensor; y: Tensor }
+  return { x: await x.array(), y: await y.array() }
+}
+
+test('windows of a stream are those of the series', async () => {
+  const random = generator(7)
+  for (let round = 0; round < 60; round++) {
+    const whole = (most: number): number => Math.floor(random() * most)
+    const width = 1 + whole(3)
+    let day = 100
+    const rows = Array.from({ length: 12 + whole(30) }, () => {
+      day += random() < 0.08 ? 3 : 1
+      return [...Array.from({ length: width }, random), day]
+    })
+    const target = random() < 0.5 ? undefined : random() < 0.5 ? width - 1 : [0]
+    const options = { timesteps: 1 + whole(4), horizon: 1 + whole(3), stride: 1 + whole(9), ...(target === undefined ? {} : { target }) }
+    for (const timed of [options, { ...options, time: width, interval: 1 }]) {
+      let expected: data.Windows
+      try {
+        expected = data.windows(rows, timed)
+      } catch (error) {
+        assert.is((error as WeftError).code, 'ERR_SHAPE')
+        await rejects('ERR_SHAPE', /has no window/, data.windows(data.generator(rows), timed).toArray())
+        continue
+      }
+      assert.equal(await streamed(data.generator(rows), timed), { x: await expected.x.array(), y: await expected.y.array() })
+    }
+  }
+})
+
+test('windows of a stream: numbers, samples of files, and more passes than one', async () => {
+  const numbers = data.windows(data.generator(counting), { timesteps: 2, horizon: 2 })
+  const [first] = await numbers.toArray()
+  assert.equal(first, { x: { data: Float32Array.of(0, 1), shape: [2, 1] }, y: Float32Array.of(2, 3) })
+  assert.is((await numbers.toArray()).length, 3)
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-windows-'))
+  try {
+    const file = path.join(folder, 'rows.csv')
+    writeFileSync(file, 'day,v\n2024-01-01,1\n2024-01-02,2\n2024-01-03,\n2024-01-04,4\n2024-01-05,5\n2024-01-09,6\n2024-01-10,7\n')
+    const rows = data.csv(file, { columns: { day: 'date', v: 'number' }, missing: 'skip' })
+    const timed = { timesteps: 1, time: 0, interval: 1 }
+    assert.equal(await streamed(rows, timed), { x: [[[1]], [[4]], [[6]]], y: [[2], [5], [7]] })
+    assert.equal(await streamed(rows, { timesteps: 1, target: 1 }).then(({ y }) => y), [[2], [5], [6], [7]], 'rows left out, without times')
+    await rejects('ERR_DATA', /rows are missing before row 3/, data.windows(rows, { ...timed, gaps: 'error' }).toArray())
+    // it is trained on as it comes
+    const net = sequential([layers.flatten({ inputShape: [1, 1] }), layers.dense({ units: 1 })])
+    net.compile({ optimizer: 'sgd', loss: 'mse' })
+    const { history } = await net.fit(data.windows(rows, timed).shuffle({ seed: 1 }).batch(2), { epochs: 2, verbose: 0 })
+    assert.is(history['loss']!.length, 2)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('windows know gaps in time', async () => {
+  const rows = [1, 2, 3, 5, 6, 7.4].map((day) => [10 * day, day])
+  const options = { timesteps: 2, time: 1, interval: 1 }
+  const { x, y } = data.windows(rows, options)
+  assert.equal(await x.array(), [
+    [[10], [20]],
+    [[50], [60]],
+  ])
+  assert.equal(await y.array(), [[30], [74]])
+  assert.equal(await data.windows(tensor(rows), options).y.array(), [[30], [74]])
+  refuses(() => data.windows(rows, { ...options, gaps: 'error' }), 'ERR_DATA', 'missing before row 4')
+  refuses(
+    () =>
+      data.windows(
+        [
+          [1, 2],
+          [1, 2],
+          [1, 3],
+        ],
+        options,
+      ),
+    'ERR_DATA',
+    'row 2, 2, is not after',
+  )
+  refuses(() => data.windows(rows, { timesteps: 2, time: 1 }), 'ERR_ARGUMENT', 'interval')
+  refuses(() => data.windows(rows, { timesteps: 2, time: 2, interval: 1 }), 'ERR_ARGUMENT', 'got 2 of 2')
+  refuses(() => data.windows(rows, { ...options, target: 1 }), 'ERR_ARGUMENT', 'target')
+  refuses(() => data.windows(counting, { ...options, time: 0 }), 'ERR_ARGUMENT', 'one of several features')
+  refuses(() => data.windows(rows, { ...options, interval: 0 }), 'ERR_ARGUMENT', 'positive')
+})
+
+test('windows of a stream: errors name the row', async () => {
+  const of = (rows: unknown[], options = {}): Promise<unknown[]> =>
+    data.windows(data.generator(rows as number[]), { timesteps: 1, ...options }).toArray()
+  await rejects('ERR_SHAPE', /row 2 has 1 features, those before have 2/, of([[1, 2], [3]]))
+  await rejects('ERR_DATA', /row 2 is 'a'/, of([1, 'a']))
+  await rejects('ERR_ARGUMENT', /row 1 has a label y/, of([{ x: [1], y: 2 }]))
+  await rejects(
+    'ERR_DATA',
+    /row 3, 1, is not after/,
+    of(
+      [
+        [0, 1],
+        [1, 2],
+        [2, 1],
+      ],
+      { time: 1, interval: 1 },
+    ),
+  )
+  await rejects('ERR_SHAPE', /0 steps/, of([]))
+  refuses(() => data.windows(data.generator(counting).shuffle(), { timesteps: 2 }), 'ERR_ARGUMENT', 'the rows are shuffled')
 })
 
 test.run()

@@ -51,6 +51,27 @@ test('births-lstm --epochs 10 --limit 1500 forecasts better than the week before
   assert.ok(error < week && week < day, `${error}, ${week}, ${day}`)
 })
 
+test('forecast --epochs 14 has a smaller error than the week before, and intervals that hold what they say', () => {
+  const { output, errors, status } = run('forecast', ['--epochs', '14', '--quiet'])
+  assert.is(status, 0, errors)
+  assert.is(errors, '')
+  const found = [...output.matchAll(/MAE (\d+) births a day, 90 % intervals hold (\S+) and are (\d+) wide\n/g)]
+  assert.is(found.length, 2, output)
+  const [learned, naive] = found.map(([, ...figures]) => figures.map(Number)) as [number[], number[]]
+  assert.ok(learned[0]! < 0.85 * naive[0]!, output)
+  assert.ok(learned[1]! > 0.85 && learned[1]! < 0.95 && learned[2]! < naive[2]!, output)
+})
+
+test('recommender --epochs 8 finds more of what was held back than the most popular items', () => {
+  const { output, errors, status } = run('recommender', ['--epochs', '8', '--quiet'])
+  assert.is(status, 0, errors)
+  assert.is(errors, '')
+  const found = /recall@20 (\S+) \(the most popular items for everybody: (\S+)\)\n$/.exec(output)
+  assert.ok(found, output)
+  const [recall, popular] = found.slice(1).map(Number) as [number, number]
+  assert.ok(recall > 1.2 * popular && popular > 0.02, output)
+})
+
 test('spam-lstm --epochs 2 --limit 1000 learns, beside its baseline', () => {
   const { output, errors, status } = run('spam-lstm', ['--epochs', '2', '--limit', '1000', '--quiet'])
   assert.is(status, 0, errors)

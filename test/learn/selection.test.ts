@@ -237,6 +237,102 @@ test('a search over networks: width and epochs', async () => {
   await rejects('ERR_ARGUMENT', /cannot be sent to worker threads: .*NetworkClassifier/, sent.fit(x, names))
 })
 
+test('a search is saved and loaded: results, and the best model', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-search-'))
+  try {
+    const { x, y } = await datasets.iris()
+    const steps = learn.pipeline(learn.standardScaler(), learn.logisticRegression())
+    const grid = { logisticRegression__C: [0.1, 1], standardScaler: [learn.standardScaler(), learn.minMaxScaler()] }
+    const options = { cv: 3, verbose: 0, returnTrainScore: true } as const
+    const search = learn.gridSearch(steps, grid, { ...options, scoring: 'f1Macro' })
+    await rejects('ERR_STATE', /save before the search/, search.save(path.join(folder, 'none')))
+    await (await search.fit(x, y)).save(path.join(folder, 'grid'))
+    const again = await learn.load<learn.Search>(path.join(folder, 'grid'))
+    assert.instance(again, learn.Search)
+    const facts = ({ params, ...rest }: learn.SearchResults): object => ({
+      ...rest,
+      params: params.map((one) => inspect(one, { depth: 3 })),
+    })
+    assert.equal(facts(again.cvResults), facts(search.cvResults))
+    assert.is(again.bestScore, search.bestScore)
+    assert.equal(again.bestParams['logisticRegression__C'], search.bestParams['logisticRegression__C'])
+    assert.equal(await again.predictProba(x), await search.predictProba(x))
+    assert.is(await again.score(x, y), await search.score(x, y))
+    assert.equal(again.classes, search.classes)
+    assert.is(again.kind, 'gridSearch')
+    await rejects('ERR_STATE', /has no candidates to try/, again.fit(x, y))
+    // saved again, and without the best model
+    await again.save(path.join(folder, 'again'))
+    assert.equal(await (await learn.load<learn.Search>(path.join(folder, 'again'))).predict(x), await search.predict(x))
+    const scores = await learn.randomSearch(learn.ridge(), { alpha: [1, 2] }, { ...options, refit: false, nIter: 2, seed: 1 }).fit(x, y)
+    await scores.save(path.join(folder, 'scores'))
+    const bare = await learn.load<learn.Search>(path.join(folder, 'scores'))
+    assert.equal(bare.cvResults, scores.cvResults)
+    await rejects('ERR_STATE', /needs the best model fitted/, bare.predict(x))
+    // a scoring of one's own is asked for
+    const own = (): number => 1
+    await (await learn.halvingSearch(learn.ridge(), { alpha: [1, 2] }, { cv: 2, verbose: 0, scoring: own }).fit(x, y)).save(
+      path.join(folder, 'own'),
+    )
+    await rejects('ERR_STATE', /params: \{ scoring \}/, (await learn.load<learn.Search>(path.join(folder, 'own'))).score(x, y))
+    assert.is(await (await learn.load<learn.Search>(path.join(folder, 'own'), { params: { scoring: own } })).score(x, y), 1)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('a search over networks is saved as its best network', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-search-'))
+  try {
+    const { x, y } = await datasets.iris()
+    const build = ({ units }: { units: number }, { inputShape, outputs }: learn.NetworkFacts): Model => {
+      const net = sequential([
+        layers.dense({ units, activation: 'tanh', inputShape }),
+        layers.dense({ units: outputs, activation: 'softmax' }),
+      ])
+      net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy' })
+      return net as never
+    }
+    const network = learn.networkClassifier(build as never, { epochs: 2, seed: 7 })
+    const search = await learn.gridSearch(network, { units: [2, 4] }, { cv: 2, verbose: 0 }).fit(x, y)
+    const place = path.join(folder, 'best')
+    await search.save(place)
+    const again = await learn.load<learn.Search>(place)
+    assert.equal(again.cvResults, search.cvResults)
+    assert.equal(again.bestParams, search.bestParams)
+    assert.equal(again.classes, [0, 1, 2])
+    assert.equal(await again.predictProba(x), await search.predictProba(x))
+    const best = again.bestEstimator as learn.NetworkClassifier
+    assert.is(best.getParams()['epochs'], 2)
+    await rejects('ERR_STATE', /params: \{ build \}/, best.clone().fit(x, y))
+    const net = await loadModel(place)
+    assert.equal((net.assets as { classes: unknown }).classes, [0, 1, 2])
+    // a model of its own, which is fitted again where build is given
+    await (search.bestEstimator as learn.NetworkClassifier).save(path.join(folder, 'one'))
+    const one = await learn.load<learn.NetworkClassifier>(path.join(folder, 'one'), { params: { build } })
+    assert.equal(await one.predict(x), await search.predict(x))
+    assert.is((await one.clone().fit(x, y)).classes.length, 3)
+    // another network is none of these
+    await net.save(path.join(folder, 'other'), { assets: {} })
+    await rejects('ERR_FORMAT', /does not describe a saved model/, learn.load(path.join(folder, 'other')))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('trials of networks run in worker threads where the function is in a module', async () => {
+  const { x, y } = await datasets.iris()
+  const network = learn.networkClassifier(new URL('./network_build.js', import.meta.url), { epochs: 3, batchSize: 16, seed: 7 })
+  const options = { cv: 2, verbose: 0 } as const
+  const here = await learn.gridSearch(network, { units: [1, 8] }, options).fit(x, y)
+  const there = await learn.gridSearch(network, { units: [1, 8] }, { ...options, workers: 2 }).fit(x, y)
+  assert.equal(there.cvResults.splitTestScores, here.cvResults.splitTestScores)
+  assert.equal(await there.predict(x), await here.predict(x))
+  throws('ERR_ARGUMENT', /not a file: URL/, () => learn.networkClassifier(new URL('https://example.com/build.js')))
+  const wrong = learn.networkRegressor(new URL('./evaluation.js', import.meta.url))
+  await rejects('ERR_ARGUMENT', /default export of .* is undefined/, wrong.fit([[1], [2]], [1, 2]))
+})
+
 test('models, pipelines and searches show what they are', async () => {
   const { gridSearch, pipeline, standardScaler, svc } = learn
   const steps = pipeline(standardScaler(), svc({ C: 2 }))

@@ -85,7 +85,8 @@ const namespaces: readonly (readonly [object, string])[] = [
   [weft.constraints, 'maxNorm minMaxNorm nonNeg unitNorm'],
   [
     weft.data,
-    'Dataset MinMaxScaler RobustScaler Scaler StandardScaler chronologicalSplit csv from generator minMaxScaler robustScaler standardScaler statistics windows',
+    'Dataset MinMaxScaler RobustScaler Scaler StandardScaler chronologicalSplit csv from generator jsonLines minMaxScaler ' +
+      'parquet robustScaler standardScaler statistics windows',
   ],
   [weft.datasets, 'breastCancer cifar10 diabetes digits fashionMnist iris mnist wine'],
   [
@@ -97,7 +98,7 @@ const namespaces: readonly (readonly [object, string])[] = [
   [weft.regularizers, 'l1 l1l2 l2'],
   [
     weft.text,
-    'NgramModel SubwordTokenizer Tokenizer bytePairEncoding hashingTrick loadTokenizer ngramModel padSequences ' +
+    'NgramModel SubwordTokenizer Tokenizer bytePairEncoding fromFolder hashingTrick loadTokenizer ngramModel padSequences ' +
       'textToWordSequence tokenizer tokenizerFromJson wordPiece',
   ],
 ]

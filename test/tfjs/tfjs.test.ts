@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { rejects } from '../expect.js'
 import { WeftError } from '../../lib/index.js'
 import * as tf from '../../lib/tfjs/index.js'
 import { given, PROGRAMS } from './given.js'
@@ -215,6 +216,44 @@ test('datasets: zip, batch, shuffle, and columns of a file', async () => {
   )
   assert.match(failure(() => tf.data.csv(csvUrl, { columnNames: ['a'] })).message, /hasHeader: false/)
   assert.equal(Object.keys(((await rows.take(1).toArray()) as { xs: object }[])[0]!.xs), ['bmi'])
+})
+
+test('batches join elements of any kind', async () => {
+  const join = async (elements: unknown[]): Promise<unknown> => (await tf.data.array(elements).batch(9).toArray())[0]
+  const values = async (t: unknown): Promise<unknown> => await (t as tf.Tensor).array()
+  assert.equal(await values(await join([1, 2])), [1, 2])
+  assert.equal(
+    await values(
+      await join([
+        [1, 2],
+        [3, 4],
+      ]),
+    ),
+    [
+      [1, 2],
+      [3, 4],
+    ],
+  )
+  assert.equal(await values(await join([tf.tensor1d([1, 2]), tf.tensor1d([3, 4])])), [
+    [1, 2],
+    [3, 4],
+  ])
+  assert.equal(await join(['a', 'b']), ['a', 'b'])
+  const { a, text, inside } = (await join([
+    { a: 1, text: 'x', inside: { b: [1] } },
+    { a: 2, text: 'y', inside: { b: [2] } },
+  ])) as { a: unknown; text: unknown; inside: { b: unknown } }
+  assert.equal(
+    [await values(a), text, await values(inside.b)],
+    [
+      [1, 2],
+      ['x', 'y'],
+      [[1], [2]],
+    ],
+  )
+  await rejects('ERR_ARGUMENT', /sample 1 has no a/, join([{ a: 1 }, { b: 1 }].map((one, i) => (i === 0 ? one : {}))))
+  await rejects('ERR_ARGUMENT', /sample 0 has no b, sample 1 has one/, join([{ a: 1 }, { a: 1, b: 1 }]))
+  await rejects('ERR_SHAPE', /of sample 1 has shape \[1\]/, join([[1, 2], [3]]))
 })
 
 test('what is missing says what to write', () => {

@@ -7,15 +7,21 @@ import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
+import { type Verbosity, whileWorking } from '../../core/progress_bar.js'
 
 export interface DatasetOptions {
   /** The folder to look in first. */
   dir?: string
   /** Check sizes and hashes of the official files. Default: true; false takes other files of the same format. */
   verify?: boolean
+  /**
+   * Default: on a terminal, what is loaded and since when, where it takes longer than two seconds. 0: silent, 1: at
+   * once, 2: a line at the end.
+   */
+  verbose?: Verbosity
 }
 
-const LOAD_OPTIONS: OptionTable<DatasetOptions> = { dir: 'string', verify: 'boolean' }
+const LOAD_OPTIONS: OptionTable<DatasetOptions> = { dir: 'string', verify: 'boolean', verbose: 'any' }
 
 /** One official file: its size and, where it is known, its SHA-256, both of the unpacked contents. */
 export interface OfficialFile {
@@ -80,9 +86,11 @@ export async function load(set: FileSet, options: DatasetOptions): Promise<Uint8
       hint: `${set.hint}, or name another folder with { dir }`,
     })
   }
-  const contents: Uint8Array[] = []
-  for (const [i, file] of set.files.entries()) contents.push(await read(found.paths[i]!, file, options.verify ?? true))
-  return contents
+  return await whileWorking(`${set.title}: reading ${found.folder}`, options.verbose, async () => {
+    const contents: Uint8Array[] = []
+    for (const [i, file] of set.files.entries()) contents.push(await read(found.paths[i]!, file, options.verify ?? true))
+    return contents
+  })
 }
 
 /** Reads a file in pieces, so that neither unpacking nor hashing holds the event loop. */

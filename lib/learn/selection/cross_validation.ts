@@ -3,6 +3,7 @@
 import { isInteger } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
+import { ProgressBar, type Verbosity } from '../../core/progress_bar.js'
 import { Tensor } from '../../core/tensor.js'
 import type { Label, LabelsLike, MatrixLike } from '../matrix.js'
 import { type Scored, scorerOf, type Scoring } from '../metrics/scorers.js'
@@ -31,6 +32,11 @@ export interface CrossValidationOptions {
    */
   errorScore?: number | 'raise'
   signal?: AbortSignal
+  /**
+   * 1: a progress bar over the splits, 2: a line for each, 'auto': 1 on a terminal, else 2; 0: silent. Default: a bar
+   * on a terminal where it takes longer than two seconds, taken away at the end.
+   */
+  verbose?: Verbosity
 }
 export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
   cv: 'any',
@@ -38,6 +44,7 @@ export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
   groups: 'any',
   errorScore: 'any',
   signal: 'object',
+  verbose: 'any',
 }
 
 /** A model with fit() and score(). */
@@ -137,15 +144,24 @@ export async function runAll(
     throw new WeftError('ERR_ARGUMENT', `${what}: errorScore is a number or 'raise', got ${show(errorScore)}`)
   const errors: unknown[] = []
   const scores: number[] = []
-  for (let at = 0; at < count; at++) {
-    signal?.throwIfAborted()
-    try {
-      scores.push(await run(at))
-    } catch (error) {
-      if (errorScore === 'raise') throw error
-      errors.push(error)
-      scores.push(errorScore)
+  const bar = new ProgressBar(options.verbose)
+  bar.begin(count)
+  try {
+    for (let at = 0; at < count; at++) {
+      signal?.throwIfAborted()
+      try {
+        scores.push(await run(at))
+      } catch (error) {
+        if (errorScore === 'raise') throw error
+        errors.push(error)
+        scores.push(errorScore)
+      }
+      bar.step(at + 1, () => what)
+      bar.print(`${what} ${at + 1}/${count} - ${bar.seconds.toFixed(1)}s - score: ${scores[at]!.toFixed(4)}`)
     }
+    bar.end(() => what)
+  } finally {
+    bar.stop()
   }
   reportFailures(what, errors, count, errorScore)
   return scores

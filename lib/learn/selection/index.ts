@@ -24,6 +24,7 @@ export {
 export { logUniform, type ParamDistributions, type ParamGrid, randomInteger, uniform } from './candidates.js'
 export {
   type BuildNetwork,
+  type BuildSource,
   NetworkClassifier,
   type NetworkFacts,
   type NetworkParams,

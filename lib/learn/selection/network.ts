@@ -8,8 +8,9 @@ import { checkCall, show } from '../../core/options.js'
 import type { Place } from '../../core/place.js'
 import { Tensor } from '../../core/tensor.js'
 import { isRecord } from '../../core/tree.js'
-import { rSquared } from '../estimator.js'
+import { rSquared, type Stored } from '../estimator.js'
 import { type Label, type LabelsLike, readLabelList, readLabels, readTargets } from '../matrix.js'
+import { plainJson } from '../store.js'
 import { type Rowed, rowCount } from './rows.js'
 
 /** What is asked of a network: a compiled model of weftjs. */
@@ -35,18 +36,31 @@ export interface NetworkParams {
   [name: string]: unknown
 }
 export type BuildNetwork = (params: never, facts: NetworkFacts) => Network
+/**
+ * The function, or the file: URL of a module whose default export it is: such models are sent to worker threads too.
+ */
+export type BuildSource = BuildNetwork | URL
+
+/** What another thread makes the same model of. */
+export interface SentNetwork {
+  readonly kind: string
+  readonly module: string
+  readonly params: NetworkParams
+}
 
 /** Options that are fit's; all others are build's alone. */
 const FIT = ['epochs', 'batchSize', 'validationSplit', 'shuffle', 'callbacks', 'classWeight', 'gradientAccumulationSteps', 'verbose']
 
-abstract class NetworkModel {
+export abstract class NetworkModel {
   abstract readonly kind: string
-  protected readonly build: BuildNetwork
+  protected readonly build: BuildSource
   protected params: NetworkParams
   protected net: Network | undefined
 
-  constructor(what: string, build: BuildNetwork, params: NetworkParams) {
-    checkFunction(what, build)
+  constructor(what: string, build: BuildSource, params: NetworkParams) {
+    if (build instanceof URL && build.protocol !== 'file:')
+      throw new WeftError('ERR_ARGUMENT', `${what}: ${show(build.href)} is not a file: URL`)
+    if (!(build instanceof URL)) checkFunction(what, build)
     if (!isRecord(params)) throw new WeftError('ERR_ARGUMENT', `${what}: parameters are an object, got ${show(params)}`)
     this.build = build
     this.params = { verbose: 0, ...params }
@@ -65,20 +79,50 @@ abstract class NetworkModel {
       throw new WeftError('ERR_STATE', `${this.kind}: the network was not fitted`, { hint: 'Write await model.fit(X, y) first' })
     return this.net
   }
-  /** Saves the network as net.save() does; loadModel() of weftjs reads it. */
-  async save(folder: Place): Promise<void> {
-    await this.network.save(folder)
+  /**
+   * Saves the network as net.save() does: loadModel() of weftjs reads it, load() of weftjs/learn reads this model.
+   * `search`: what is saved of the search that it is the best of.
+   */
+  async save(folder: Place, search?: Stored): Promise<void> {
+    const { kind, params } = this
+    const learn = plainJson({ kind, params, search })
+    await this.network.save(folder, { assets: { ...this.assets(), learn } })
+  }
+  /** @internal Takes the network that was saved, and what beside it. */
+  adopt(net: Network, _assets: Readonly<Record<string, unknown>>): this {
+    this.net = net
+    return this
+  }
+  /** What is saved beside the network. */
+  protected assets(): Record<string, unknown> {
+    return {}
   }
   dispose(): void {
     this.net?.dispose()
     this.net = undefined
   }
 
+  /**
+   * @internal What a worker thread makes this model of; undefined where `build` is a function, which cannot be sent.
+   */
+  sent(): SentNetwork | undefined {
+    return this.build instanceof URL ? { kind: this.kind, module: this.build.href, params: this.params } : undefined
+  }
+
+  private async builder(): Promise<BuildNetwork> {
+    const { kind, build } = this
+    if (!(build instanceof URL)) return build
+    const { default: found } = (await import(build.href)) as { default?: unknown }
+    if (typeof found === 'function') return found as BuildNetwork
+    throw new WeftError('ERR_ARGUMENT', `${kind}: the default export of ${build.href} is ${show(found)}, a function is expected`)
+  }
+
   protected async train(x: Rowed, y: Tensor, outputs: number): Promise<void> {
     this.dispose()
     const { seed, ...rest } = this.params
     if (seed !== undefined) setSeed(seed)
-    const net = this.build(rest as never, { inputShape: shapeOf(x), outputs })
+    const build = await this.builder()
+    const net = build(rest as never, { inputShape: shapeOf(x), outputs })
     if (typeof net?.fit !== 'function')
       throw new WeftError('ERR_ARGUMENT', `${this.kind}: build gave ${show(net)}, a compiled model is expected`)
     const options = Object.fromEntries(Object.entries(rest).filter(([name]) => FIT.includes(name)))
@@ -115,7 +159,7 @@ export class NetworkClassifier extends NetworkModel {
   readonly kind: string = 'networkClassifier'
   private found: Label[] | undefined
 
-  constructor(build: BuildNetwork, params: NetworkParams) {
+  constructor(build: BuildSource, params: NetworkParams) {
     super('networkClassifier', build, params)
   }
   /** y are classes; the network is given their places, as sparseCategoricalCrossentropy and binaryCrossentropy take. */
@@ -129,12 +173,13 @@ export class NetworkClassifier extends NetworkModel {
     void this.network
     return this.found!
   }
-  /**
-   * Saves the network as net.save() does: loadModel(folder) of weftjs reads it, and its assets.classes name the
-   * outputs.
-   */
-  override async save(folder: Place): Promise<void> {
-    await this.network.save(folder, { assets: { classes: [...this.classes] } })
+  /** @internal */
+  override adopt(net: Network, assets: Readonly<Record<string, unknown>>): this {
+    this.found = assets['classes'] as Label[]
+    return super.adopt(net, assets)
+  }
+  protected override assets(): Record<string, unknown> {
+    return { classes: [...this.classes] }
   }
   /** Probabilities: the output of softmax, or of one sigmoid unit for two classes. ERR_DATA for another output. */
   async predictProba(x: Rowed): Promise<number[][]> {
@@ -171,7 +216,7 @@ export class NetworkClassifier extends NetworkModel {
 export class NetworkRegressor extends NetworkModel {
   readonly kind: string = 'networkRegressor'
 
-  constructor(build: BuildNetwork, params: NetworkParams) {
+  constructor(build: BuildSource, params: NetworkParams) {
     super('networkRegressor', build, params)
   }
   async fit(x: Rowed, y: LabelsLike): Promise<this> {
@@ -196,15 +241,16 @@ export class NetworkRegressor extends NetworkModel {
 
 /**
  * A network as a classifier. `build(params, { inputShape, outputs })` gives a compiled model; it is called for every
- * fit. Parameters are fit's (epochs, batchSize) and those that build reads; searches set them by their names.
+ * fit. Parameters are fit's (epochs, batchSize) and those that build reads; searches set them by their names. As the
+ * default export of a module, new URL('./build.js', import.meta.url), it is called in worker threads too.
  */
-export function networkClassifier(build: BuildNetwork, params: NetworkParams = {}): NetworkClassifier {
+export function networkClassifier(build: BuildSource, params: NetworkParams = {}): NetworkClassifier {
   checkCall('networkClassifier(build, params)', arguments)
   return new NetworkClassifier(build, params)
 }
 
 /** A network with one output as a regressor; see networkClassifier. */
-export function networkRegressor(build: BuildNetwork, params: NetworkParams = {}): NetworkRegressor {
+export function networkRegressor(build: BuildSource, params: NetworkParams = {}): NetworkRegressor {
   checkCall('networkRegressor(build, params)', arguments)
   return new NetworkRegressor(build, params)
 }

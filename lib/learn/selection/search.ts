@@ -3,14 +3,21 @@
 import { integer } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { checkOptions, type OptionTable } from '../../core/options.js'
+import type { Place } from '../../core/place.js'
+import type { Verbosity } from '../../core/progress_bar.js'
 import { settingsText, shownAs } from '../../core/shown.js'
+import type { Stored } from '../estimator.js'
 import type { Label, LabelsLike } from '../matrix.js'
 import { scorerOf } from '../metrics/scorers.js'
 import type { PipelineInput } from '../preprocessing/pipeline.js'
 import { checkStep, type LooseStep, type Step } from '../preprocessing/steps.js'
 import type { Params } from './candidates.js'
 import { CROSS_VALIDATION, type CrossValidationOptions, checkData, reportFailures, splitsOf } from './cross_validation.js'
+import { saveEstimator } from '../store.js'
+import { NetworkModel } from './network.js'
 import type { Rowed } from './rows.js'
+import { foundIn, storedSearch } from './saved_search.js'
+import { SearchProgress } from './search_progress.js'
 import type { Split } from './split.js'
 import { type Outcome, runTrials } from './trials.js'
 
@@ -20,9 +27,15 @@ export interface SearchOptions extends CrossValidationOptions {
   returnTrainScore?: boolean
   /**
    * Trials in so many worker threads. They need models and parameters that can be sent: those of weftjs/learn, without
-   * functions. Results are the same. Default 1: in this thread, where Weft's operations use all cores already.
+   * functions; networks whose `build` is the URL of a module, and with a `seed` where results are to be the same.
+   * Default 1: in this thread, where Weft's operations use all cores already.
    */
   workers?: number
+  /**
+   * 1: a progress bar over all trials of a round, 2: a line for each candidate, 'auto' (default): 1 on a terminal, else
+   * 2; 0: silent.
+   */
+  verbose?: Verbosity
   /** Called after each round of trials. */
   onRound?: (round: { round: number; candidates: number; resources: number | undefined; bestScore: number }) => void
 }
@@ -31,6 +44,7 @@ export const SEARCH: OptionTable<SearchOptions> = {
   refit: 'boolean',
   returnTrainScore: 'boolean',
   workers: 'integer',
+  verbose: 'any',
   onRound: 'function',
 }
 
@@ -66,6 +80,13 @@ export interface Plan {
   next?(round: Round, means: readonly number[]): Round | undefined
 }
 
+/** What a search has found: `best` is the place of the best candidate, `model` is that one, fitted on all rows. */
+export interface Found {
+  readonly results: SearchResults
+  readonly best: number
+  readonly model: LooseStep | undefined
+}
+
 const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** A search: fit() tries the candidates; then it predicts as the best of them. */
@@ -75,13 +96,14 @@ export class Search {
   private readonly plan: Plan
   private readonly options: SearchOptions
   private readonly table: OptionTable<SearchOptions>
-  private found: { results: SearchResults; best: number; model: LooseStep | undefined } | undefined
+  private found: Found | undefined
 
   /** @internal Users call gridSearch() and its like. */
   constructor(kind: string, model: Step, plan: Plan, options: SearchOptions, table: OptionTable<SearchOptions>) {
     checkStep(kind, model)
     checkOptions(kind, options, table, 'model, parameters')
     scorerOf(kind, options.scoring)
+    void new SearchProgress(kind, options.verbose ?? 'auto') // refuses what it is not
     if (options.workers !== undefined) integer(kind, 'workers', options.workers, 1)
     this.kind = kind
     this.model = model
@@ -112,13 +134,15 @@ export class Search {
       workers: options.workers ?? 1,
       signal: options.signal,
     }
+    const progress = new SearchProgress(kind, options.verbose ?? 'auto')
     const results = empty(withTrain)
     let best = -1
     let number = 0
     for (let round: Round | undefined = this.plan.begin(x as Rowed, y, splits); round !== undefined; number++) {
       const { extra } = round
       const trials = round.candidates.flatMap((params) => round!.splits.map((split) => ({ params: { ...params, ...extra }, split })))
-      const outcomes = await runTrials(context, trials)
+      progress.begin(round.candidates, round.splits.length, round.resources)
+      const outcomes = await runTrials(context, trials, (at, outcome) => progress.trial(at, outcome)).finally(() => progress.stop())
       const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []))
       if (errorScore === 'raise' && errors.length > 0) throw errors[0]
       reportFailures(kind, errors, outcomes.length, errorScore)
@@ -184,6 +208,24 @@ export class Search {
   async score(x: PipelineInput, y: LabelsLike): Promise<number> {
     return await scorerOf(this.kind, this.options.scoring)(this.best('score') as never, x as never, y)
   }
+  /**
+   * Saves what was found and the best model in a folder, which load(folder) of weftjs/learn reads. A search over
+   * networks is saved as its best network, which loadModel(folder) of weftjs reads too. Functions among the parameters
+   * are not saved. ERR_STATE before fit().
+   */
+  async save(folder: Place): Promise<void> {
+    const { model } = this.state('save')
+    if (model instanceof NetworkModel) await model.save(folder, storedSearch(this.kind, undefined, this.found!, this.options.scoring))
+    else await saveEstimator(`${this.kind}.save`, folder, this.stored())
+  }
+  /** @internal */
+  stored(): Stored {
+    return storedSearch(this.kind, this.model, this.state('save'), this.options.scoring)
+  }
+  /** @internal What was found, as it was stored. `model`: the best one, where it is saved apart. */
+  restore(state: unknown, model?: LooseStep): void {
+    if (state !== undefined) this.found = foundIn(state, model)
+  }
   getParams(): Record<string, unknown> {
     return { estimator: this.model }
   }
@@ -194,7 +236,7 @@ export class Search {
     return new Search(this.kind, this.model.clone() as unknown as Step, this.plan, this.options, this.table) as this
   }
 
-  private state(name: string): NonNullable<typeof this.found> {
+  private state(name: string): Found {
     if (this.found !== undefined) return this.found
     throw new WeftError('ERR_STATE', `${this.kind}: ${name} before the search`, { hint: 'Write await search.fit(X, y) first' })
   }

@@ -3,7 +3,9 @@
 import { integer } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { type OptionTable, show } from '../../core/options.js'
+import { register, reviveStored } from '../estimator.js'
 import type { LabelsLike } from '../matrix.js'
+import type { Scoring } from '../metrics/scorers.js'
 import { labelsOf } from '../metrics/targets.js'
 import type { Step } from '../preprocessing/steps.js'
 import { drawnFrom, gridOf, type ParamDistributions, type ParamGrid, type Params } from './candidates.js'
@@ -115,3 +117,25 @@ function sample({ train, test }: Split, share: number, random: RandomState): Spl
   }
   return splitOf(some(train), some(test))
 }
+
+/** A search that was saved: it tells what was found and predicts, but has no candidates to try. */
+function savedSearch(kind: string): (params: { estimator?: unknown; scoring?: Scoring; ownScoring?: boolean }) => Search {
+  return ({ estimator, scoring, ownScoring }) => {
+    const unknown = (): never => {
+      throw new WeftError('ERR_STATE', `${kind}: the function that scoring was is not saved`, {
+        hint: 'Write load(folder, { params: { scoring } })',
+      })
+    }
+    const begin = (): never => {
+      throw new WeftError('ERR_STATE', `${kind}: a search that was loaded, or sent to a worker thread, has no candidates to try`, {
+        hint: `Make it anew: ${kind}(search.bestEstimator.clone(), ...)`,
+      })
+    }
+    const model = (estimator === undefined ? NOTHING : reviveStored(estimator)) as unknown as Step
+    return new Search(kind, model, { begin }, { scoring: scoring ?? (ownScoring ? unknown : undefined) } as SearchOptions, SEARCH)
+  }
+}
+/** Stands for the network whose candidates were tried. */
+const NOTHING = { kind: 'network', fit: () => undefined, clone: () => NOTHING, getParams: () => ({}) }
+
+for (const kind of ['gridSearch', 'randomSearch', 'halvingSearch']) register(kind, savedSearch(kind) as never)

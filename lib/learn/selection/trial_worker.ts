@@ -1,17 +1,26 @@
 // A worker thread of a search: fits and scores what it is told, with the data it was started with.
 import { parentPort, workerData } from 'node:worker_threads'
+import { setDevice } from '../../core/device.js'
 import { reviveStored } from '../estimator.js'
 // every kind of model that may be sent
 import '../index.js'
 import type { LooseStep } from '../preprocessing/steps.js'
 import { runFold } from './cross_validation.js'
+import { networkClassifier, networkRegressor } from './network.js'
 import type { Trial, WorkerData } from './trials.js'
 
-const { stored, x, y, scoring, withTrain } = workerData as WorkerData
+const { stored, network, device, x, y, scoring, withTrain } = workerData as WorkerData
+setDevice(device)
+
+function made(): LooseStep {
+  if (network === undefined) return reviveStored({ ...stored, state: undefined }) as unknown as LooseStep
+  const create = network.kind === 'networkClassifier' ? networkClassifier : networkRegressor
+  return create(new URL(network.module), network.params) as unknown as LooseStep
+}
 
 parentPort!.on('message', ({ params, split }: Trial) => {
   const run = async (): Promise<object> => {
-    const model = reviveStored({ ...stored, state: undefined }) as unknown as LooseStep
+    const model = made()
     model.setParams(params)
     const { testScore, trainScore, fitMs } = await runFold(model, x, y, split, scoring, withTrain)
     return { testScore, trainScore, fitMs }

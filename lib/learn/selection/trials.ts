@@ -1,6 +1,7 @@
 // Trials: one fit and score for each pair of parameters and split, here or in worker threads.
 import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { device } from '../../core/device.js'
 import { WeftError } from '../../core/error.js'
 import { show } from '../../core/options.js'
 import { Tensor } from '../../core/tensor.js'
@@ -10,6 +11,7 @@ import type { Scoring } from '../metrics/scorers.js'
 import type { LooseStep } from '../preprocessing/steps.js'
 import type { Params } from './candidates.js'
 import { runFold } from './cross_validation.js'
+import { NetworkModel, type SentNetwork } from './network.js'
 import type { Rowed } from './rows.js'
 import type { Split } from './split.js'
 
@@ -32,7 +34,10 @@ export interface TrialContext {
 
 /** What a worker thread is started with. */
 export interface WorkerData {
-  readonly stored: Stored
+  readonly stored: Stored | undefined
+  /** In the place of `stored`. */
+  readonly network: SentNetwork | undefined
+  readonly device: string
   readonly x: Rowed
   readonly y: Rowed
   readonly scoring: Scoring | undefined
@@ -44,9 +49,13 @@ export interface SentError {
   readonly message: string
 }
 
-/** The outcome of each trial, in order. */
-export async function runTrials(context: TrialContext, trials: readonly Trial[]): Promise<Outcome[]> {
-  if (context.workers > 1 && trials.length > 1) return await inWorkers(context, trials)
+/** The outcome of each trial, in order. `done` is told of each as it comes. */
+export async function runTrials(
+  context: TrialContext,
+  trials: readonly Trial[],
+  done: (at: number, outcome: Outcome) => void,
+): Promise<Outcome[]> {
+  if (context.workers > 1 && trials.length > 1) return await inWorkers(context, trials, done)
   const outcomes: Outcome[] = []
   for (const { params, split } of trials) {
     context.signal?.throwIfAborted()
@@ -58,6 +67,7 @@ export async function runTrials(context: TrialContext, trials: readonly Trial[])
     } catch (error) {
       outcomes.push({ error })
     }
+    done(outcomes.length - 1, outcomes.at(-1)!)
   }
   return outcomes
 }
@@ -69,16 +79,34 @@ async function sendable(values: Rowed): Promise<Rowed> {
   return values.rank === 1 ? Array.from(data as Float32Array, Number) : { data, shape: values.shape }
 }
 
-async function inWorkers(context: TrialContext, trials: readonly Trial[]): Promise<Outcome[]> {
+async function inWorkers(
+  context: TrialContext,
+  trials: readonly Trial[],
+  done: (at: number, outcome: Outcome) => void,
+): Promise<Outcome[]> {
   const { what, model, scoring, withTrain, signal } = context
-  const refuse = (why: string): WeftError =>
-    new WeftError('ERR_ARGUMENT', `${what}: the trials cannot be sent to worker threads: ${why}`, { hint: 'Leave out { workers }' })
+  const refuse = (why: string, model?: unknown): WeftError =>
+    new WeftError('ERR_ARGUMENT', `${what}: the trials cannot be sent to worker threads: ${why}`, {
+      hint:
+        model instanceof NetworkModel
+          ? `Export the function from a module: ${model.kind}(new URL('./build.js', import.meta.url)), or leave out { workers }`
+          : 'Leave out { workers }',
+    })
   if (typeof scoring === 'function') throw refuse('scoring is a function, give its name')
+  const network = model instanceof NetworkModel ? model.sent() : undefined
   const stored = (model as unknown as { stored?(): Stored }).stored === undefined ? undefined : storedOf(model as never)
-  if (stored === undefined) throw refuse(`${show(model)} is not saved by weftjs/learn`)
-  const workerData: WorkerData = { stored, x: await sendable(context.x), y: await sendable(context.y), scoring, withTrain }
+  if (stored === undefined && network === undefined) throw refuse(`${show(model)} is not saved by weftjs/learn`, model)
+  const workerData: WorkerData = {
+    stored,
+    network,
+    device: device(),
+    x: await sendable(context.x),
+    y: await sendable(context.y),
+    scoring,
+    withTrain,
+  }
   try {
-    structuredClone({ stored, params: trials.map(({ params }) => params) })
+    structuredClone({ stored, network, params: trials.map(({ params }) => params) })
   } catch (cause) {
     throw new WeftError('ERR_ARGUMENT', `${refuse((cause as Error).message).message}`, { cause })
   }
@@ -105,6 +133,7 @@ async function inWorkers(context: TrialContext, trials: readonly Trial[]): Promi
           // names of a list are not sent
           worker.postMessage({ params, split: { train: split.train, test: split.test } })
         })
+        done(at, outcomes[at])
       }
     } finally {
       settle = undefined

@@ -91,6 +91,7 @@ const OPTIONS: OptionTable<LoadPublishedOptions> = {
   losses: 'object',
   metrics: 'object',
   verify: 'boolean',
+  verbose: 'any',
 }
 
 /**
