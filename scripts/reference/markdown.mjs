@@ -1,0 +1,196 @@
+// The pages of the reference as Markdown.
+import { firstSentence } from './docstring.mjs'
+import { guideOf, layoutOf, spoken, titleOf } from './pages.mjs'
+
+const MADE = '<!-- Made from the docstrings by "npm run docs". -->'
+
+/** Prose of a docstring, so that Markdown shows its letters as they are; code in it stays code. */
+export function prose(text) {
+  return text
+    .split(/(`[^`]*`)/)
+    .map((part, i) => (i % 2 === 1 ? part : part.replaceAll(/<(?=[a-zA-Z/!])/g, '\\<').replaceAll(/\*(?=\S)|(?<=\S)\*/g, '\\*')))
+    .join('')
+}
+
+export const cell = (text) => text.replaceAll(/\s*\n\s*/g, ' ').replaceAll(/(?<!\\)\|/g, '\\|')
+export const code = (text) => (text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``)
+const fence = (text) => `\`\`\`ts\n${text}\n\`\`\``
+/** TypeScript that is shown, not run. */
+const shown = (text) => `\`\`\`typescript\n${text}\n\`\`\``
+/** What the compiler prints, as one would write it. */
+const tidy = (signature) =>
+  signature
+    .replaceAll('(object & LayerOptions)', 'LayerOptions')
+    .replaceAll(/\?: \(([^()]*)\) \| undefined(?=[,)])/g, '?: $1')
+    .replaceAll(/\?: ((?:[^,()<>]|<[^<>]*>)+?) \| undefined(?=[,)])/g, '?: $1')
+
+/** A signature on lines of its own parameters where it is long. */
+function broken(signature) {
+  if (signature.length <= 110) return signature
+  const open = signature.indexOf('(')
+  const parts = []
+  let depth = 0
+  let begin = open + 1
+  for (let i = open + 1; i < signature.length; i++) {
+    const sign = signature[i]
+    if (sign === '>' && signature[i - 1] === '=') continue
+    if ('([{<'.includes(sign)) depth++
+    if (')]}>'.includes(sign)) depth--
+    if (depth < 0) {
+      parts.push(signature.slice(begin, i).trim())
+      return parts.length > 1
+        ? `${signature.slice(0, open + 1)}\n${parts.map((part) => `  ${part},\n`).join('')}${signature.slice(i)}`
+        : signature
+    }
+    if (sign === ',' && depth === 0) {
+      parts.push(signature.slice(begin, i).trim())
+      begin = i + 1
+    }
+  }
+  return signature
+}
+
+export function optionTable({ rows }) {
+  const lines = rows.map(({ name, optional, type, doc }) => {
+    const required = optional ? '' : ' (required)'
+    return `| \`${name}\`${required} | ${cell(code(type))} | ${cell(prose(doc))} |`
+  })
+  return ['| option | type | meaning |', '|---|---|---|', ...lines].join('\n')
+}
+
+/** What a member of a class looks like; methods that an operation is say their own parameters. */
+function memberText({ text }, functions) {
+  const method = /^(\w+): Method<typeof (\w+)>$/.exec(text)
+  const signature = method && functions.get(method[2])?.signatures[0]
+  if (!signature) return tidy(text)
+  const open = signature.indexOf('(')
+  const rest = signature.slice(open + 1)
+  let depth = 0
+  for (let i = 0; i < rest.length; i++) {
+    if ('([{<'.includes(rest[i])) depth++
+    if (')]}>'.includes(rest[i]) && rest[i - 1] !== '=') depth--
+    if (depth < 0) return `${method[1]}(${rest.slice(i)}`
+    if (rest[i] === ',' && depth === 0) return tidy(`${method[1]}(${rest.slice(i + 1).trim()}`)
+  }
+  return text
+}
+
+/** What every layer has, and the package alone calls. */
+const OF_EVERY_LAYER = ['build', 'call', 'className', 'options', 'computeMask', 'computeOutputShape']
+
+export function memberTable(name, functions, leftOut = []) {
+  const lines = name.members
+    .filter((member) => (member.name !== 'constructor' || member.doc.text !== '') && !leftOut.includes(member.name))
+    .map((member) => {
+      const method = /^\w+: Method<typeof (\w+)>$/.exec(member.text)
+      const doc = member.doc.text || (method ? firstSentence(functions.get(method[1])?.doc.text ?? '') : '')
+      const own = member.isStatic ? `${name.name}.` : ''
+      return `| ${cell(code(own + memberText(member, functions)))} | ${cell(prose(doc))} |`
+    })
+  return lines.length === 0 ? '' : ['| member | |', '|---|---|', ...lines].join('\n')
+}
+
+function documentation({ doc }) {
+  const parts = []
+  if (doc.text) parts.push(prose(doc.text))
+  const params = Object.entries(doc.params).map(([name, text]) => `- \`${name}\`: ${prose(text)}`)
+  if (params.length > 0) parts.push(params.join('\n'))
+  if (doc.returns) parts.push(`Gives ${prose(doc.returns)}`)
+  return parts
+}
+
+/** One name below its heading. */
+function sectionOf(name, { functions, classes, anchorOf }) {
+  const parts = [`### ${name.name}`]
+  if (name.kind === 'function' || name.kind === 'value') {
+    const before = name.space === '' ? '' : `${name.space}.`
+    parts.push(shown(name.signatures.map((signature) => broken(before + tidy(signature))).join('\n')))
+  } else if (name.kind === 'class') parts.push(shown(name.text))
+  parts.push(...documentation(name))
+  if (name.doc.example) parts.push(fence(name.doc.example))
+  if (name.options.rows.length > 0) parts.push(optionTable(name.options))
+  if (name.options.names.includes('LayerOptions')) parts.push('And the [options of every layer](layers.md#layeroptions).')
+  if (name.kind === 'type') parts.push(shown(typeText(name)))
+  else {
+    // what an entry adds to a class of another one is told on its own page
+    const own = name.entry === 'weftjs/tfjs' ? name.members : name.members.filter(({ file }) => !file.startsWith('lib/tfjs/'))
+    const table = memberTable({ ...name, members: own }, functions)
+    if (table) parts.push(table)
+  }
+  const made = name.kind === 'function' && name.makes && classes.get(name.makes)
+  if (made) {
+    if (anchorOf(made)) parts.push(`Gives a [${made.name}](${anchorOf(made)}).`)
+    else {
+      const own = made.members.filter(({ inherited }) => !inherited)
+      const table = memberTable({ ...made, members: own }, functions, made.space === 'layers' ? OF_EVERY_LAYER : [])
+      if (table) parts.push(`Members of the \`${made.name}\` that it makes:`, table)
+      const also = [
+        ...new Set(made.members.filter(({ inherited, isStatic }) => inherited && !isStatic).map((member) => `\`${member.name}\``)),
+      ]
+      if (also.length > 0) parts.push(wrapped([`And, as its relatives have them: ${also[0]}`, ...also.slice(1)]))
+    }
+  }
+  return parts.join('\n\n')
+}
+
+function typeText({ members, head, text }) {
+  if (text) return text
+  const lines = members.flatMap(({ doc, text: member }) => [
+    ...(doc.text ? [`  /** ${doc.text.replaceAll('\n', '\n   * ')} */`] : []),
+    `  ${member}`,
+  ])
+  return `${head} {\n${lines.join('\n')}\n}`.replace('{\n\n}', '{}')
+}
+
+/**
+ * All pages: the name of the file and its text.
+ * @param {import('./read.mjs').Name[]} names
+ * @returns {Map<string, string>}
+ */
+export function referencePages(names) {
+  const functions = functionsOf(names)
+  const files = new Map()
+  const lists = []
+  for (const { page, entry, groups, links, classes, again, options } of layoutOf(names)) {
+    const guide = guideOf(page).map((file) => `[${file.replace('.md', '')}](../${file})`)
+    const head = [`From \`'${entry}'\`.`, ...(guide.length > 0 ? [`Guide: ${guide.join(', ')}.`] : []), '[All names](README.md).'].join(' ')
+    const parts = [MADE, `# ${titleOf(page)}`, head]
+    for (const [title, list] of groups) {
+      if (title) parts.push(`## ${title}`)
+      for (const each of list) parts.push(sectionOf(each, { functions, classes, anchorOf: (name) => links.get(name) }))
+    }
+    if (options.length > 0)
+      parts.push('## Types of options', 'Each is described where a function takes it.', wrapped(options.map(({ name }) => `\`${name}\``)))
+    if (again.length > 0) parts.push('## The same as elsewhere', ...elsewhere(again))
+    files.set(`${page}.md`, `${parts.join('\n\n')}\n`)
+    const listed = groups.flatMap(([, list]) => list).map((each) => `[\`${spoken(each)}\`](${page}.md${links.get(each)})`)
+    lists.push(`## [${titleOf(page)}](${page}.md)`, listed.join(' ·\n'))
+  }
+  const about = 'Every public name, made from the types and docstrings. The [guide](../README.md) says when to use what.'
+  files.set('README.md', `${[MADE, '# Reference', about, ...lists].join('\n\n')}\n`)
+  return files
+}
+
+export const functionsOf = (names) =>
+  new Map(
+    names.filter(({ entry, space, kind }) => entry === 'weftjs' && space === '' && kind === 'function').map((each) => [each.name, each]),
+  )
+
+/** Names that other pages describe, a paragraph for each page. */
+function elsewhere(again) {
+  const lists = new Map()
+  for (const [page, name] of again) lists.set(page, [...(lists.get(page) ?? []), `\`${spoken(name)}\``])
+  return [...lists].map(([page, list]) => wrapped([`As on the page [${titleOf(page)}](${page}.md):`, ...[...new Set(list)].sort()], ' '))
+}
+
+/** Words in lines of at most 120 columns. */
+function wrapped(words, between = ', ') {
+  const lines = ['']
+  words.forEach((word, i) => {
+    const piece = i === words.length - 1 ? word : word + between.trimEnd()
+    const line = lines.at(-1)
+    if (line !== '' && line.length + piece.length + 1 > 118) lines.push(piece)
+    else lines[lines.length - 1] = line === '' ? piece : `${line} ${piece}`
+  })
+  return lines.join('\n')
+}
