@@ -1,10 +1,12 @@
 // npm run docs: writes the reference (docs/reference/), fills the tables of names in the guide, and makes the site
-// (site/), which needs no server and no script. Usage: node scripts/reference.mjs [--check]
+// (site/), which needs no server and no script. Usage: node scripts/reference.mjs [--check] [--site folder]
 //   --check: writes nothing, and exits 1 where the pages are not those of the sources
+//   --site: where the site goes, instead of site/
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { referencePages } from './reference/markdown.mjs'
 import { readNames, root } from './reference/read.mjs'
+import { writeSite } from './reference/site.mjs'
 import { filledPages } from './reference/tables.mjs'
 
 const check = process.argv.includes('--check')
@@ -34,5 +36,7 @@ if (check) {
 } else {
   for (const file of stale) writeFileSync(path.join(root, file), made.get(file))
   for (const file of gone) rmSync(path.join(root, file))
-  console.log(`docs: ${names.length} names, ${made.size} pages, ${stale.length} written`)
+  const at = process.argv.indexOf('--site')
+  const site = at < 0 ? path.join(root, 'site') : path.resolve(process.argv[at + 1])
+  console.log(`docs: ${names.length} names, ${made.size} pages, ${stale.length} written; ${writeSite(root, site)} pages in ${site}`)
 }

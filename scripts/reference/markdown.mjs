@@ -58,9 +58,12 @@ export function optionTable({ rows }) {
   return ['| option | type | meaning |', '|---|---|---|', ...lines].join('\n')
 }
 
+/** A method that is an operation: its name, and that of the operation. */
+const METHOD = /^(\w+): M(?:ethod)?<typeof ((?:ops\.)?\w+)>$/
+
 /** What a member of a class looks like; methods that an operation is say their own parameters. */
 function memberText({ text }, functions) {
-  const method = /^(\w+): Method<typeof (\w+)>$/.exec(text)
+  const method = METHOD.exec(text)
   const signature = method && functions.get(method[2])?.signatures[0]
   if (!signature) return tidy(text)
   const open = signature.indexOf('(')
@@ -82,8 +85,8 @@ export function memberTable(name, functions, leftOut = []) {
   const lines = name.members
     .filter((member) => (member.name !== 'constructor' || member.doc.text !== '') && !leftOut.includes(member.name))
     .map((member) => {
-      const method = /^\w+: Method<typeof (\w+)>$/.exec(member.text)
-      const doc = member.doc.text || (method ? firstSentence(functions.get(method[1])?.doc.text ?? '') : '')
+      const method = METHOD.exec(member.text)
+      const doc = member.doc.text || (method ? firstSentence(functions.get(method[2])?.doc.text ?? '') : '')
       const own = member.isStatic ? `${name.name}.` : ''
       return `| ${cell(code(own + memberText(member, functions)))} | ${cell(prose(doc))} |`
     })
@@ -171,10 +174,12 @@ export function referencePages(names) {
   return files
 }
 
-export const functionsOf = (names) =>
-  new Map(
-    names.filter(({ entry, space, kind }) => entry === 'weftjs' && space === '' && kind === 'function').map((each) => [each.name, each]),
-  )
+/** Functions of the main entry by name; those of weftjs/tfjs as 'ops.name', which is what its methods are called. */
+export function functionsOf(names) {
+  const named = { weftjs: '', 'weftjs/tfjs': 'ops.' }
+  const found = names.filter(({ entry, space, kind }) => entry in named && space === '' && kind === 'function')
+  return new Map(found.map((each) => [named[each.entry] + each.name, each]))
+}
 
 /** Names that other pages describe, a paragraph for each page. */
 function elsewhere(again) {
