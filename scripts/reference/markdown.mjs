@@ -1,5 +1,6 @@
 // The pages of the reference as Markdown.
 import { firstSentence } from './docstring.mjs'
+import { prelude, readExamples, shownExample } from './examples.mjs'
 import { guideOf, layoutOf, spoken, titleOf } from './pages.mjs'
 
 const MADE = '<!-- Made from the docstrings by "npm run docs". -->'
@@ -14,7 +15,6 @@ export function prose(text) {
 
 export const cell = (text) => text.replaceAll(/\s*\n\s*/g, ' ').replaceAll(/(?<!\\)\|/g, '\\|')
 export const code = (text) => (text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``)
-const fence = (text) => `\`\`\`ts\n${text}\n\`\`\``
 /** TypeScript that is shown, not run. */
 const shown = (text) => `\`\`\`typescript\n${text}\n\`\`\``
 /** What the compiler prints, as one would write it. */
@@ -103,14 +103,16 @@ function documentation({ doc }) {
 }
 
 /** One name below its heading. */
-function sectionOf(name, { functions, classes, anchorOf }) {
+function sectionOf(name, { functions, classes, anchorOf, examples, page }) {
   const parts = [`### ${name.name}`]
   if (name.kind === 'function' || name.kind === 'value') {
     const before = name.space === '' ? '' : `${name.space}.`
     parts.push(shown(name.signatures.map((signature) => broken(before + tidy(signature))).join('\n')))
   } else if (name.kind === 'class') parts.push(shown(name.text))
   parts.push(...documentation(name))
-  if (name.doc.example) parts.push(fence(name.doc.example))
+  const example =
+    name.doc.example ?? (examples.has(`${page} ${name.name}`) ? shownExample(examples.get(`${page} ${name.name}`)) : undefined)
+  if (example && name.kind === 'function') parts.push(shown(example))
   if (name.options.rows.length > 0) parts.push(optionTable(name.options))
   if (name.options.names.includes('LayerOptions')) parts.push('And the [options of every layer](layers.md#layeroptions).')
   if (name.kind === 'type') parts.push(shown(typeText(name)))
@@ -152,6 +154,7 @@ function typeText({ members, head, text }) {
  */
 export function referencePages(names) {
   const functions = functionsOf(names)
+  const examples = readExamples()
   const files = new Map()
   const lists = []
   for (const { page, entry, groups, links, classes, again, options } of layoutOf(names)) {
@@ -160,7 +163,7 @@ export function referencePages(names) {
     const parts = [MADE, `# ${titleOf(page)}`, head]
     for (const [title, list] of groups) {
       if (title) parts.push(`## ${title}`)
-      for (const each of list) parts.push(sectionOf(each, { functions, classes, anchorOf: (name) => links.get(name) }))
+      for (const each of list) parts.push(sectionOf(each, { functions, classes, examples, page, anchorOf: (name) => links.get(name) }))
     }
     if (options.length > 0)
       parts.push('## Types of options', 'Each is described where a function takes it.', wrapped(options.map(({ name }) => `\`${name}\``)))
@@ -169,7 +172,11 @@ export function referencePages(names) {
     const listed = groups.flatMap(([, list]) => list).map((each) => `[\`${spoken(each)}\`](${page}.md${links.get(each)})`)
     lists.push(`## [${titleOf(page)}](${page}.md)`, listed.join(' ·\n'))
   }
-  const about = 'Every public name, made from the types and docstrings. The [guide](../README.md) says when to use what.'
+  const about = `Every public name, made from the types and docstrings. The [guide](../README.md) says when to use what.
+
+Examples use names of \`'weftjs'\`, and those below. Behind \`//\` stand values, which \`await t.array()\` gives of a tensor.
+
+${shown(prelude().join('\n'))}`
   files.set('README.md', `${[MADE, '# Reference', about, ...lists].join('\n\n')}\n`)
   return files
 }

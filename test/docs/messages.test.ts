@@ -6,7 +6,7 @@ import * as weft from '../../lib/index.js'
 import { blocksOf, pages, textOf } from './pages.js'
 
 const SETUP = blocksOf('docs/errors.md').filter(({ language }) => language === 'ts')[1]!.code
-const Program = async function () {}.constructor as new (...parts: string[]) => (...values: unknown[]) => Promise<unknown>
+const Program = (async () => {}).constructor as new (...parts: string[]) => (...values: unknown[]) => Promise<unknown>
 
 interface Row {
   readonly page: string

@@ -29,14 +29,18 @@ const { pageOf } = await load<{ pageOf(name: Name): string }>('pages.mjs')
 const guide = pages.map(textOf).join('\n')
 const reference = referencePages.map(textOf).join('\n')
 /** Words of the guide that stand in code: between backticks, or in a block. */
-const words = (text: string): Set<string> => new Set([...text.matchAll(/^[ \t]*```[\s\S]*?^[ \t]*```|`[^`\n]+`/gm)].flatMap(([code]) => code.match(/[A-Za-z_]\w*/g) ?? []))
+const words = (text: string): Set<string> =>
+  new Set([...text.matchAll(/^[ \t]*```[\s\S]*?^[ \t]*```|`[^`\n]+`/gm)].flatMap(([code]) => code.match(/[A-Za-z_]\w*/g) ?? []))
 const inGuide = words(guide)
 const inReference = words(reference)
 
 /** Where a name of the guide goes: a table of its namespace that is filled by "npm run docs". */
 function chapterOf(name: Name): string {
   const page = pageOf(name)
-  const said = { losses: 'training', metrics: 'training', optimizers: 'training', schedules: 'training', weights: 'layers', models: 'training' }[page] ?? page
+  const said =
+    { losses: 'training', metrics: 'training', optimizers: 'training', schedules: 'training', weights: 'layers', models: 'training' }[
+      page
+    ] ?? page
   return `docs/${said}.md`
 }
 
@@ -45,7 +49,10 @@ const spoken = ({ entry, space, name }: Name): string => `${[entry, space].filte
 test('there are names to look for', () => {
   assert.ok(names.length > 1500, `${names.length} names`)
   for (const name of ['dense', 'earlyStopping', 'cosineDecay', 'l2', 'heNormal', 'maxNorm', 'adamw', 'huber', 'auc', 'jit', 'softmax'])
-    assert.ok(names.some((each) => each.name === name && each.kind === 'function'), name)
+    assert.ok(
+      names.some((each) => each.name === name && each.kind === 'function'),
+      name,
+    )
 })
 
 test('the guide has every name that a program of the main entry calls', () => {
@@ -55,7 +62,9 @@ test('the guide has every name that a program of the main entry calls', () => {
 })
 
 test('the manual has every public name', () => {
-  const missing = names.filter(({ name }) => !inReference.has(name)).map((name) => `${spoken(name)}: run "npm run docs" for docs/reference/${pageOf(name)}.md`)
+  const missing = names
+    .filter(({ name }) => !inReference.has(name))
+    .map((name) => `${spoken(name)}: run "npm run docs" for docs/reference/${pageOf(name)}.md`)
   assert.equal(missing, [], missing.join('\n'))
 })
 
@@ -91,7 +100,10 @@ test('the guide has the members of tensors, layers, models, and the options of t
 
 test('every function of the main entry has a docstring', () => {
   const bare = names.filter(({ entry, kind, doc }) => entry === 'weftjs' && kind === 'function' && doc.text === '')
-  assert.equal(bare.map((name) => `${spoken(name)} in ${name.file}`), [])
+  assert.equal(
+    bare.map((name) => `${spoken(name)} in ${name.file}`),
+    [],
+  )
 })
 
 test('reference and tables are those of the sources', () => {

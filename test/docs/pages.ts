@@ -5,8 +5,8 @@ import path from 'node:path'
 export const root: string = path.join(import.meta.dirname, '..', '..', '..')
 
 /** README and the chapters, without the reference, which is made by a program. */
-export const pages: readonly string[] = ['README.md', ...readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`)].filter((file) =>
-  file.endsWith('.md'),
+export const pages: readonly string[] = ['README.md', ...readdirSync(path.join(root, 'docs')).map((file) => `docs/${file}`)].filter(
+  (file) => file.endsWith('.md'),
 )
 /** The pages of the reference. */
 export const referencePages: readonly string[] = readdirSync(path.join(root, 'docs', 'reference')).map((file) => `docs/reference/${file}`)

@@ -46,14 +46,28 @@ test('links lead somewhere', () => {
 
 test('the index has every chapter', () => {
   const index = textOf('docs/README.md')
-  const missing = pages.filter((page) => page !== 'README.md' && page !== 'docs/README.md' && !index.includes(`(${page.replace('docs/', '')})`))
+  const missing = pages.filter(
+    (page) => page !== 'README.md' && page !== 'docs/README.md' && !index.includes(`(${page.replace('docs/', '')})`),
+  )
   assert.equal(missing, [], 'their lines go to docs/README.md')
 })
 
 test('angle brackets of docstrings are text', () => {
-  const tags = new Set(files.flatMap((file) => [...read(file).replaceAll(/<!doctype html>/g, '').matchAll(/<\/?([a-z][\w-]*)/gi)].map(([, tag]) => tag!)))
-  const known = 'html head meta title link body nav main p a ul ol li h1 h2 h3 h4 code pre em strong table thead tbody tr th td div br hr blockquote img del'
-  assert.equal([...tags].filter((tag) => !known.split(' ').includes(tag)), [])
+  const tags = new Set(
+    files.flatMap((file) =>
+      [
+        ...read(file)
+          .replaceAll(/<!doctype html>/g, '')
+          .matchAll(/<\/?([a-z][\w-]*)/gi),
+      ].map(([, tag]) => tag!),
+    ),
+  )
+  const known =
+    'html head meta title link body nav main p a ul ol li h1 h2 h3 h4 code pre em strong table thead tbody tr th td div br hr blockquote img del'
+  assert.equal(
+    [...tags].filter((tag) => !known.split(' ').includes(tag)),
+    [],
+  )
 })
 
 test.run()

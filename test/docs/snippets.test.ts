@@ -47,7 +47,9 @@ function programsOf(page: string): Program[] {
     const imports = [...code.matchAll(IMPORT)].flatMap(([, list, entry]) => namesIn(list!).map((name) => [entry!, name] as const))
     const declared = declarations(code)
     let program = programs.at(-1)
-    const again = program && (imports.some(([entry, name]) => program!.imported.get(entry)?.has(name)) || declared.some((name) => program!.declared.has(name)))
+    const again =
+      program &&
+      (imports.some(([entry, name]) => program!.imported.get(entry)?.has(name)) || declared.some((name) => program!.declared.has(name)))
     if (!program || again) {
       const name = `${page} ${programs.length + 1}`
       program = { name, page, file: name.replaceAll(/\W+/g, '_'), imported: new Map(), declared: new Set(), body: '' }
@@ -71,8 +73,14 @@ writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
 cpSync(path.join(root, 'test', 'pretrained', 'fixtures', 'llama'), path.join(folder, 'SmolLM'), { recursive: true })
 // what docs/data.md reads
 writeFileSync(path.join(folder, 'churn.csv.gz'), gzipSync('age,plan,minutes,churned\n31,basic,12.5,no\n44,plus,,yes\n'))
-writeFileSync(path.join(folder, 'people.csv'), 'age,city,about,since,member,left\n31,Graz,,2024-03-01,yes,no\n,Linz,tall,2023-01-31,no,yes\n')
-writeFileSync(path.join(folder, 'weather.csv'), `t,p\n${Array.from({ length: 40 }, (_, i) => `${i},${i === 30 ? '' : 1000 + i}`).join('\n')}\n`)
+writeFileSync(
+  path.join(folder, 'people.csv'),
+  'age,city,about,since,member,left\n31,Graz,,2024-03-01,yes,no\n,Linz,tall,2023-01-31,no,yes\n',
+)
+writeFileSync(
+  path.join(folder, 'weather.csv'),
+  `t,p\n${Array.from({ length: 40 }, (_, i) => `${i},${i === 30 ? '' : 1000 + i}`).join('\n')}\n`,
+)
 // what docs/onnx-import.md reads
 for (const [name, [height, width, classes]] of Object.entries({ model: [48, 192, 2], classifier: [32, 32, 10] } as const)) {
   const made = model({
@@ -100,7 +108,10 @@ const scripts = pages.flatMap((page) => {
     .map(({ code, line }) => {
       const file = `${page} line ${line}`.replaceAll(/\W+/g, '_')
       const names = [...(imported.get('weftjs') ?? [])].filter((name) => !name.startsWith('type ') && !declarations(code).includes(name))
-      writeFileSync(path.join(folder, `${file}.js`), `${code.includes('import ') ? '' : `import { ${names.join(', ')} } from 'weftjs'\n`}${code}`)
+      writeFileSync(
+        path.join(folder, `${file}.js`),
+        `${code.includes('import ') ? '' : `import { ${names.join(', ')} } from 'weftjs'\n`}${code}`,
+      )
       return { name: `${page}, line ${line}`, page, file }
     })
 })
@@ -134,7 +145,9 @@ test('the pages have snippets', () => {
 })
 
 test('no snippet casts', () => {
-  const casts = programs.filter(({ body }) => /\bas (any|unknown|never)\b|<any>|: any\b/.test(body.replaceAll(/\/\/.*/g, ''))).map(({ name }) => name)
+  const casts = programs
+    .filter(({ body }) => /\bas (any|unknown|never)\b|<any>|: any\b/.test(body.replaceAll(/\/\/.*/g, '')))
+    .map(({ name }) => name)
   assert.equal(casts, [], 'types that are right need no cast')
 })
 
