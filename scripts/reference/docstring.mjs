@@ -2,7 +2,7 @@
 
 const TAG = /^@(\w+)\s*/
 
-/** @returns {{ text: string, example?: string, internal: boolean, params: Record<string, string>, returns?: string }} */
+/** @returns {import('./read.mjs').Doc} */
 export function docOf(comment) {
   const lines = comment
     .trim()

@@ -168,7 +168,7 @@ export function referencePages(names) {
     if (options.length > 0)
       parts.push('## Types of options', 'Each is described where a function takes it.', wrapped(options.map(({ name }) => `\`${name}\``)))
     if (again.length > 0) parts.push('## The same as elsewhere', ...elsewhere(again))
-    files.set(`${page}.md`, `${parts.join('\n\n')}\n`)
+    files.set(`${page}.md`, `${parts.map(narrow).join('\n\n')}\n`)
     const listed = groups.flatMap(([, list]) => list).map((each) => `[\`${spoken(each)}\`](${page}.md${links.get(each)})`)
     lists.push(`## [${titleOf(page)}](${page}.md)`, listed.join(' ·\n'))
   }
@@ -193,6 +193,26 @@ function elsewhere(again) {
   const lists = new Map()
   for (const [page, name] of again) lists.set(page, [...(lists.get(page) ?? []), `\`${spoken(name)}\``])
   return [...lists].map(([page, list]) => wrapped([`As on the page [${titleOf(page)}](${page}.md):`, ...[...new Set(list)].sort()], ' '))
+}
+
+/** Prose in lines of at most 118 columns; tables and fenced text are as they are. */
+function narrow(part) {
+  let fenced = false
+  return part
+    .split('\n\n')
+    .map((paragraph) => {
+      const inside = fenced
+      if ((paragraph.match(/^```/gm) ?? []).length % 2 === 1) fenced = !fenced
+      if (inside || /^(\||```|#)/.test(paragraph) || !paragraph.split('\n').some((line) => line.length > 118)) return paragraph
+      return paragraph
+        .split(/\n(?=- )/)
+        .map((item) => {
+          const lines = wrapped(item.split(/\s+/), ' ')
+          return item.startsWith('- ') ? lines.replaceAll('\n', '\n  ') : lines
+        })
+        .join('\n')
+    })
+    .join('\n\n')
 }
 
 /** Words in lines of at most 120 columns. */

@@ -9,13 +9,36 @@ import { docOf } from './docstring.mjs'
 export const root = path.join(import.meta.dirname, '..', '..')
 
 /**
- * @typedef {{ text: string, example?: string, internal: boolean, params: Record<string, string>, returns?: string }} Doc
- * @typedef {{ name: string, optional: boolean, type: string, doc: string }} Row one option
- * @typedef {{ name: string, text: string, doc: Doc, file: string, isStatic: boolean, inherited?: boolean }} Member of a class or interface
- * @typedef {{
- *   entry: string, space: string, name: string, kind: 'function' | 'class' | 'value' | 'type' | 'namespace', file: string, doc: Doc,
- *   signatures: string[], options: { names: string[], rows: Row[] }, members: Member[], makes?: string, text?: string, head?: string,
- * }} Name
+ * @typedef {object} Doc
+ * @property {string} text
+ * @property {string} [example]
+ * @property {boolean} internal
+ * @property {Record<string, string>} params
+ * @property {string} [returns]
+ *
+ * @typedef {{ name: string, optional: boolean, type: string, doc: string }} Row an option
+ *
+ * @typedef {object} Member of a class or interface
+ * @property {string} name
+ * @property {string} text
+ * @property {Doc} doc
+ * @property {string} file
+ * @property {boolean} isStatic
+ * @property {boolean} [inherited]
+ *
+ * @typedef {object} Name
+ * @property {string} entry 'weftjs', 'weftjs/learn', ...
+ * @property {string} space the namespace: 'layers', or ''
+ * @property {string} name
+ * @property {'function' | 'class' | 'value' | 'type' | 'namespace'} kind
+ * @property {string} file where it is declared
+ * @property {Doc} doc
+ * @property {string[]} signatures
+ * @property {{ names: string[], rows: Row[] }} options
+ * @property {Member[]} members
+ * @property {string} [makes] the class of what a function gives
+ * @property {string} [text] of a class or type: its declaration
+ * @property {string} [head] of an interface: what stands before its braces
  */
 
 /** The entries of the package and the sources behind them: ['weftjs', 'lib/index.ts'], ... */

@@ -11,7 +11,7 @@ import { pageOf, referenceLinks } from './pages.mjs'
 
 const BLOCK = /<!-- table: ([^>]*?) -->\n[\s\S]*?<!-- end -->/g
 
-/** The file of a source, as a table says it: 'convolution' of lib/layers/convolution.ts, 'ops/math' of lib/ops/math.ts. */
+/** Whether a name comes from one of the files that a table wants: 'convolution' is lib/layers/convolution.ts. */
 const fits = ({ file }, wanted) =>
   wanted.some((part) => {
     const stem = file.replace(/^lib\//, '').replace(/\.ts$/, '')

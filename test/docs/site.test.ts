@@ -1,5 +1,5 @@
-// The site that "npm run docs" makes: every page can be read without a script, and every link, on the site and so in the
-// Markdown behind it, leads to a page and a heading.
+// The site that "npm run docs" makes: every page can be read without a script, and every link, on the site and so in
+// the Markdown behind it, leads to a page and a heading.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
