@@ -24,8 +24,21 @@ export function readExamples() {
   return examples
 }
 
+/** The statements of an example; those inside of braces belong to the one around them. */
+export function statementsOf({ code }) {
+  const statements = ['']
+  let depth = 0
+  for (const sign of code) {
+    if ('([{'.includes(sign)) depth++
+    if (')]}'.includes(sign)) depth--
+    if (depth === 0 && (sign === ';' || sign === '\n')) statements.push('')
+    else statements[statements.length - 1] += sign
+  }
+  return statements.map((statement) => statement.trim())
+}
+
 /** An example as it is shown: its statements on lines of their own. */
 export const shownExample = ({ code, result }) => {
-  const lines = code.split('; ').join('\n')
+  const lines = statementsOf({ code }).join('\n')
   return result === undefined ? lines : `${lines}   // ${result}`
 }

@@ -1,7 +1,7 @@
 // The examples of the reference: those of docstrings (@example) and of scripts/reference/examples.txt compile for a
 // strict user, run, and give what they say.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
@@ -24,7 +24,11 @@ interface Name {
   readonly doc: { readonly example?: string }
 }
 const load = async <T>(file: string): Promise<T> => (await import(path.join(root, 'scripts', 'reference', file))) as T
-const { readExamples, prelude } = await load<{ readExamples(): Map<string, Example>; prelude(): string[] }>('examples.mjs')
+const { readExamples, prelude, statementsOf } = await load<{
+  readExamples(): Map<string, Example>
+  prelude(): string[]
+  statementsOf(example: Example): string[]
+}>('examples.mjs')
 const names = (await load<{ readNames(): Name[] }>('read.mjs')).readNames()
 const { pageOf } = await load<{ pageOf(name: Name): string }>('pages.mjs')
 
@@ -45,40 +49,58 @@ symlinkSync(path.join(root, 'node_modules', '@types', 'node'), path.join(folder,
 writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
 
 /** A function that runs an example; its last statement is what it gives, where that is a value. */
-function functionOf({ code }: Example): string {
-  const statements = code.split(/; |\n/)
+function functionOf(example: Example): string {
+  const statements = statementsOf(example)
   const last = statements.pop()!
   const gives = /^(const|let|for|if|await net\.(fit|save)|net\.compile)\b/.test(last) ? last : `return ${last}`
   return `async () => {\n${[...statements, gives].join('\n;')}\n}`
 }
-const lines = examples.map(
-  (example) => `  [${JSON.stringify(`${example.page} ${example.name}`)}, ${example.runs}, ${functionOf(example)}],`,
-)
-writeFileSync(
-  path.join(folder, 'examples.ts'),
-  `import { ${Object.keys(weft).join(', ')} } from 'weftjs'
+/** The entry of a page of examples. */
+const entryOf = (page: string): string => (['learn', 'explain', 'compress', 'serve'].includes(page) ? `weftjs/${page}` : 'weftjs')
+const entries = [...new Set(examples.map(({ page }) => entryOf(page)))]
+/** What an entry exports; names of the main entry that it does not replace can be used beside them. */
+const exported = async (entry: string): Promise<string[]> =>
+  Object.keys((await import(entry.replace('weftjs', '../../lib/index.js').replace(/index.js\/(\w+)/, '$1/index.js'))) as object)
+for (const entry of entries) {
+  const own = await exported(entry)
+  const lines = examples
+    .filter(({ page }) => entryOf(page) === entry)
+    .map((example) => `  [${JSON.stringify(`${example.page} ${example.name}`)}, ${example.runs}, ${functionOf(example)}],`)
+  const beside = entry === 'weftjs' ? [] : Object.keys(weft).filter((name) => !own.includes(name))
+  writeFileSync(
+    path.join(folder, `${entry.replace('/', '_')}.ts`),
+    `import { ${own.join(', ')} } from '${entry}'
+${beside.length > 0 ? `import { ${beside.join(', ')} } from 'weftjs'` : ''}
 ${prelude().join('\n')}
-const programs: [string, boolean, () => Promise<unknown>][] = [
+export const programs: [string, boolean, () => Promise<unknown>][] = [
 ${lines.join('\n')}
 ]
+`,
+  )
+}
+writeFileSync(
+  path.join(folder, 'run.ts'),
+  `import { writeFileSync } from 'node:fs'
+import { Tensor } from 'weftjs'
+${entries.map((entry, i) => `import { programs as programs${i} } from './${entry.replace('/', '_')}.js'`).join('\n')}
 const shown = async (value: unknown): Promise<unknown> => {
   if (value instanceof Tensor) return value.array()
   if (ArrayBuffer.isView(value)) return [...(value as Float32Array)]
   return value
 }
+const isPlain = (value: unknown): boolean => (Array.isArray(value) ? value.every(isPlain) : ['number', 'string', 'boolean'].includes(typeof value))
 const results: Record<string, unknown> = {}
 console.log = () => {}
-for (const [name, runs, fn] of programs) {
+for (const [name, runs, fn] of [${entries.map((_, i) => `...programs${i}`).join(', ')}]) {
   if (!runs) continue
   try {
-    results[name] = { value: (await shown(await fn())) ?? null }
+    const value = await shown(await fn())
+    results[name] = isPlain(value) ? { value } : {}
   } catch (error) {
     results[name] = { error: String(error) }
   }
 }
-const isPlain = (value: unknown): boolean => (Array.isArray(value) ? value.every(isPlain) : ['number', 'string', 'boolean'].includes(typeof value))
-for (const result of Object.values(results) as { value?: unknown }[]) if (!isPlain(result.value)) delete result.value
-process.stdout.write(JSON.stringify(results))
+writeFileSync('results.json', JSON.stringify(results))
 `,
 )
 const compilerOptions = {
@@ -94,27 +116,10 @@ const compilerOptions = {
 }
 writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
 
-test('the catalogues and operations have an example each', () => {
+test('every function has an example', () => {
   const has = new Set(examples.map(({ page, name }) => `${page} ${name}`))
-  const wanted = [
-    'operations',
-    'tensors',
-    'models',
-    'layers',
-    'losses',
-    'metrics',
-    'optimizers',
-    'schedules',
-    'callbacks',
-    'weights',
-    'data',
-    'datasets',
-    'text',
-    'transformers',
-    'files',
-  ]
   const missing = names
-    .filter((name) => name.entry === 'weftjs' && name.kind === 'function' && wanted.includes(pageOf(name)))
+    .filter(({ entry, kind }) => entry !== 'weftjs/tfjs' && kind === 'function')
     .map((name) => `${pageOf(name)} ${name.name}`)
     .filter((name) => !has.has(name))
   assert.equal(missing, [], `their lines go to scripts/reference/examples.txt, or as @example into their docstrings: ${missing.join(', ')}`)
@@ -144,10 +149,12 @@ function agrees(value: unknown, written: unknown): boolean {
 }
 
 test('examples run, and give what they say', () => {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [path.join('out', 'examples.js')], { cwd: folder, encoding: 'utf8' })
+  const { stderr, status } = spawnSync(process.execPath, [path.join('out', 'run.js')], { cwd: folder, encoding: 'utf8' })
   assert.is(status, 0, stderr.slice(-3000))
-  if (process.env['WEFT_SHOW_EXAMPLES']) writeFileSync(process.env['WEFT_SHOW_EXAMPLES'], stdout)
-  const results = JSON.parse(stdout) as Record<string, { value?: unknown; error?: string }>
+  const text = readFileSync(path.join(folder, 'results.json'), 'utf8')
+  // how the values of new examples are seen
+  if (process.env['WEFT_SHOW_EXAMPLES']) writeFileSync(process.env['WEFT_SHOW_EXAMPLES'], text)
+  const results = JSON.parse(text) as Record<string, { value?: unknown; error?: string }>
   const wrong: string[] = []
   for (const { page, name, result, runs } of examples) {
     const found = results[`${page} ${name}`]
