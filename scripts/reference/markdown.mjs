@@ -78,16 +78,19 @@ function memberText({ text }, functions) {
   return text
 }
 
+/** Classes that users extend: their members for subclasses are told too. */
+const EXTENDED = ['Layer', 'Metric', 'Callback', 'RecurrentCell', 'Model']
 /** What every layer has, and the package alone calls. */
 const OF_EVERY_LAYER = ['build', 'call', 'className', 'options', 'computeMask', 'computeOutputShape']
 
 export function memberTable(name, functions, leftOut = []) {
   const lines = name.members
     .filter((member) => (member.name !== 'constructor' || member.doc.text !== '') && !leftOut.includes(member.name))
+    .filter(({ isProtected }) => !isProtected || EXTENDED.includes(name.name))
     .map((member) => {
       const method = METHOD.exec(member.text)
       const doc = member.doc.text || (method ? firstSentence(functions.get(method[2])?.doc.text ?? '') : '')
-      const own = member.isStatic ? `${name.name}.` : ''
+      const own = member.isStatic ? `${name.name}.` : member.isProtected ? 'protected ' : ''
       return `| ${cell(code(own + memberText(member, functions)))} | ${cell(prose(doc))} |`
     })
   return lines.length === 0 ? '' : ['| member | |', '|---|---|', ...lines].join('\n')
@@ -126,11 +129,15 @@ function sectionOf(name, { functions, classes, anchorOf, examples, page }) {
   if (made) {
     if (anchorOf(made)) parts.push(`Gives a [${made.name}](${anchorOf(made)}).`)
     else {
-      const own = made.members.filter(({ inherited }) => !inherited)
+      const own = made.members.filter(({ inherited, isProtected }) => !inherited && !isProtected)
       const table = memberTable({ ...made, members: own }, functions, made.space === 'layers' ? OF_EVERY_LAYER : [])
       if (table) parts.push(`Members of the \`${made.name}\` that it makes:`, table)
       const also = [
-        ...new Set(made.members.filter(({ inherited, isStatic }) => inherited && !isStatic).map((member) => `\`${member.name}\``)),
+        ...new Set(
+          made.members
+            .filter(({ inherited, isStatic, isProtected }) => inherited && !isStatic && !isProtected)
+            .map((member) => `\`${member.name}\``),
+        ),
       ]
       if (also.length > 0) parts.push(wrapped([`And, as its relatives have them: ${also[0]}`, ...also.slice(1)]))
     }

@@ -24,6 +24,7 @@ export const root = path.join(import.meta.dirname, '..', '..')
  * @property {Doc} doc
  * @property {string} file
  * @property {boolean} isStatic
+ * @property {boolean} isProtected for subclasses alone
  * @property {boolean} [inherited]
  *
  * @typedef {object} Name
@@ -50,9 +51,7 @@ export function entries() {
 }
 
 const short = (file) => path.relative(root, file).split(path.sep).join('/')
-const isPublic = (node) =>
-  !(node.modifiers ?? []).some(({ kind }) => kind === SyntaxKind.PrivateKeyword || kind === SyntaxKind.ProtectedKeyword)
-const isInherited = (node) => (node.modifiers ?? []).some(({ kind }) => kind === SyntaxKind.OverrideKeyword)
+const has = (node, word) => (node.modifiers ?? []).some(({ kind }) => kind === word)
 
 /** The comment before a node. */
 function commentBefore(node) {
@@ -67,7 +66,7 @@ function headOf(node) {
   const end = node.body ? node.body.pos : node.end
   return text
     .slice(node.getStart(), end)
-    .replace(/^(?:(?:export|async|declare|public|override|function|abstract)\s+)+/, '')
+    .replace(/^(?:(?:export|async|declare|public|protected|override|function|abstract)\s+)+/, '')
     .replaceAll(/\s*\n\s*/g, ' ')
     .replaceAll(/([([{]) /g, (all, open) => (open === '{' ? all : open))
     .replaceAll(/,? ([)\]])/g, '$1')
@@ -158,6 +157,15 @@ class Reader {
   constant(base, node, symbol) {
     const type = this.checker.getTypeOfSymbol(symbol)
     const calls = this.checker.getSignaturesOfType(type, SignatureKind.Call)
+    const [construct] = this.checker.getSignaturesOfType(type, SignatureKind.Construct)
+    const made = construct && this.checker.getReturnTypeOfSignature(construct).getSymbol()
+    const holder = made && this.declarations(made).find(({ kind }) => kind === SyntaxKind.ClassDeclaration)
+    // a class under another name
+    if (holder) {
+      const doc = commentBefore(holder)
+      const members = this.membersOf(holder)
+      return { ...base, doc: doc.text ? doc : base.doc, kind: 'class', members, bases: this.basesOf(made), text: `class ${base.name}` }
+    }
     if (calls.length === 0) {
       const text = `${base.name}: ${node.type ? node.type.getText() : this.checker.typeToString(type)}`
       return { ...base, kind: 'value', signatures: [text.replaceAll(/\s*\n\s*/g, ' ')] }
@@ -241,18 +249,21 @@ function bodyOf(node) {
 function memberOf(node) {
   const name =
     node.name?.getText() ?? (node.kind === SyntaxKind.CallSignature ? '()' : node.kind === SyntaxKind.Constructor ? 'constructor' : '')
-  if (!isPublic(node) || isInherited(node) || name === '' || name.startsWith('#')) return undefined
+  if (has(node, SyntaxKind.PrivateKeyword) || has(node, SyntaxKind.OverrideKeyword) || name === '' || name.startsWith('#')) return undefined
   const doc = commentBefore(node)
-  if (doc.internal) return undefined
+  // what a subclass may use or replace is said where it has a docstring
+  const isProtected = has(node, SyntaxKind.ProtectedKeyword)
+  if (doc.internal || (isProtected && doc.text === '')) return undefined
   let text = headOf(node).replace(/^readonly /, '')
   if (node.kind === SyntaxKind.PropertyDeclaration) text = text.replace(/\s=\s.*$/, '').replace(/!:/, ':')
-  const isStatic = (node.modifiers ?? []).some(({ kind }) => kind === SyntaxKind.StaticKeyword)
+  const isStatic = has(node, SyntaxKind.StaticKeyword)
   return {
     name: name.replaceAll("'", ''),
     text: text.replace(/^static (readonly )?/, ''),
     doc,
     file: short(node.getSourceFile().fileName),
     isStatic,
+    isProtected,
   }
 }
 

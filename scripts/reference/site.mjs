@@ -7,12 +7,12 @@ import { anchors } from './pages.mjs'
 
 const STYLE = `:root { color-scheme: light dark; --line: light-dark(#d0d4da, #3a3f47); --soft: light-dark(#f4f6f8, #1d2126); --link: light-dark(#0b5cad, #7ab8ff) }
 * { box-sizing: border-box }
-body { margin: 0; font: 16px/1.55 system-ui, sans-serif; background: light-dark(#fff, #14171a); color: light-dark(#1c1f23, #e4e7eb); display: grid; grid-template-columns: 17rem minmax(0, 52rem); gap: 2.5rem }
+body { margin: 0; font: 16px/1.55 system-ui, sans-serif; background: light-dark(#fff, #14171a); color: light-dark(#1c1f23, #e4e7eb); display: grid; grid-template-columns: 16rem minmax(0, 64rem); gap: 2.5rem }
 nav { position: sticky; top: 0; height: 100vh; overflow: auto; padding: 1.2rem; border-right: 1px solid var(--line); font-size: .9rem }
 nav ul { list-style: none; margin: 0 0 1rem; padding: 0 } nav li { margin: .2rem 0 } nav [aria-current] { font-weight: 600 }
 main { padding: 1rem 1rem 4rem } a { color: var(--link) } h1, h2, h3 { line-height: 1.25; scroll-margin-top: 1rem }
 h2 { border-bottom: 1px solid var(--line); padding-bottom: .2rem; margin-top: 2.2rem }
-code { font: .88em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: 4px; overflow-wrap: anywhere }
+code { font: .88em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: 4px; overflow-wrap: break-word }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem; overflow-x: auto } pre code { background: none; padding: 0; overflow-wrap: normal }
 .wide { overflow-x: auto } table { border-collapse: collapse } th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }
 @media (max-width: 60rem) { body { display: block } nav { position: static; height: auto; border: 0 } }

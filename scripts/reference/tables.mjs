@@ -60,7 +60,8 @@ export function filledPages(pages, names) {
       if (space) asked.set(space, [...(asked.get(space) ?? []), ...rest.split(' ')])
     }
   const find = (name) => {
-    const found = names.find((each) => each.name === name && (each.kind === 'class' || each.kind === 'type'))
+    const fitting = names.filter((each) => each.name === name && (each.kind === 'class' || each.kind === 'type'))
+    const found = fitting.find(({ entry }) => entry === 'weftjs') ?? fitting[0]
     if (!found) throw new Error(`a table asks for ${name}, which is not public`)
     return found
   }
@@ -71,7 +72,9 @@ export function filledPages(pages, names) {
     if (what === 'members') {
       const found = find(name)
       const members = how === 'in' ? found.members.filter((member) => fits(member, wanted)) : found.members
-      return memberTable({ ...found, members }, functions)
+      const table = memberTable({ ...found, members }, functions)
+      if (!table) throw new Error(`${page}: no member fits the table "${request}"`)
+      return table
     }
     if (what !== 'names') throw new Error(`${page}: a table of ${what} is not known`)
     const all = names.filter((each) => inSpace(each, name) && isListed(each, kinds ? kinds.split(',') : []))
