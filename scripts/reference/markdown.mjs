@@ -1,6 +1,7 @@
 // The pages of the reference as Markdown.
 import { firstSentence } from './docstring.mjs'
 import { prelude, readExamples, shownExample } from './examples.mjs'
+import { broken, memberText, operationOf, tidy } from './signatures.mjs'
 import { guideOf, layoutOf, spoken, titleOf } from './pages.mjs'
 
 const MADE = '<!-- Made from the docstrings by "npm run docs". -->'
@@ -17,65 +18,12 @@ export const cell = (text) => text.replaceAll(/\s*\n\s*/g, ' ').replaceAll(/(?<!
 export const code = (text) => (text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``)
 /** TypeScript that is shown, not run. */
 const shown = (text) => `\`\`\`typescript\n${text}\n\`\`\``
-/** What the compiler prints, as one would write it. */
-const tidy = (signature) =>
-  signature
-    .replaceAll('(object & LayerOptions)', 'LayerOptions')
-    .replaceAll(/\?: \(([^()]*)\) \| undefined(?=[,)])/g, '?: $1')
-    .replaceAll(/\?: ((?:[^,()<>]|<[^<>]*>)+?) \| undefined(?=[,)])/g, '?: $1')
-
-/** A signature on lines of its own parameters where it is long. */
-function broken(signature) {
-  if (signature.length <= 110) return signature
-  const open = signature.indexOf('(')
-  const parts = []
-  let depth = 0
-  let begin = open + 1
-  for (let i = open + 1; i < signature.length; i++) {
-    const sign = signature[i]
-    if (sign === '>' && signature[i - 1] === '=') continue
-    if ('([{<'.includes(sign)) depth++
-    if (')]}>'.includes(sign)) depth--
-    if (depth < 0) {
-      parts.push(signature.slice(begin, i).trim())
-      return parts.length > 1
-        ? `${signature.slice(0, open + 1)}\n${parts.map((part) => `  ${part},\n`).join('')}${signature.slice(i)}`
-        : signature
-    }
-    if (sign === ',' && depth === 0) {
-      parts.push(signature.slice(begin, i).trim())
-      begin = i + 1
-    }
-  }
-  return signature
-}
-
 export function optionTable({ rows }) {
   const lines = rows.map(({ name, optional, type, doc }) => {
     const required = optional ? '' : ' (required)'
     return `| \`${name}\`${required} | ${cell(code(type))} | ${cell(prose(doc))} |`
   })
   return ['| option | type | meaning |', '|---|---|---|', ...lines].join('\n')
-}
-
-/** A method that is an operation: its name, and that of the operation. */
-const METHOD = /^(\w+): M(?:ethod)?<typeof ((?:ops\.)?\w+)>$/
-
-/** What a member of a class looks like; methods that an operation is say their own parameters. */
-function memberText({ text }, functions) {
-  const method = METHOD.exec(text)
-  const signature = method && functions.get(method[2])?.signatures[0]
-  if (!signature) return tidy(text)
-  const open = signature.indexOf('(')
-  const rest = signature.slice(open + 1)
-  let depth = 0
-  for (let i = 0; i < rest.length; i++) {
-    if ('([{<'.includes(rest[i])) depth++
-    if (')]}>'.includes(rest[i]) && rest[i - 1] !== '=') depth--
-    if (depth < 0) return `${method[1]}(${rest.slice(i)}`
-    if (rest[i] === ',' && depth === 0) return tidy(`${method[1]}(${rest.slice(i + 1).trim()}`)
-  }
-  return text
 }
 
 /** Classes that users extend: their members for subclasses are told too. */
@@ -88,10 +36,10 @@ export function memberTable(name, functions, leftOut = []) {
     .filter((member) => (member.name !== 'constructor' || member.doc.text !== '') && !leftOut.includes(member.name))
     .filter(({ isProtected }) => !isProtected || EXTENDED.includes(name.name))
     .map((member) => {
-      const method = METHOD.exec(member.text)
-      const doc = member.doc.text || (method ? firstSentence(functions.get(method[2])?.doc.text ?? '') : '')
+      const method = operationOf(member.text)
+      const doc = member.doc.text || (method ? firstSentence(functions.get(method.operation)?.doc.text ?? '') : '')
       const own = member.isStatic ? `${name.name}.` : member.isProtected ? 'protected ' : ''
-      return `| ${cell(code(own + memberText(member, functions)))} | ${cell(prose(doc))} |`
+      return `| ${cell(code(own + memberText(member.text, functions)))} | ${cell(prose(doc))} |`
     })
   return lines.length === 0 ? '' : ['| member | |', '|---|---|', ...lines].join('\n')
 }
@@ -110,7 +58,7 @@ function sectionOf(name, { functions, classes, anchorOf, examples, page }) {
   const parts = [`### ${name.name}`]
   if (name.kind === 'function' || name.kind === 'value') {
     const before = name.space === '' ? '' : `${name.space}.`
-    parts.push(shown(name.signatures.map((signature) => broken(before + tidy(signature))).join('\n')))
+    parts.push(shown([...new Set(name.signatures.map((signature) => broken(before + tidy(signature))))].join('\n')))
   } else if (name.kind === 'class') parts.push(shown(name.text))
   parts.push(...documentation(name))
   const example =

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { SyntaxKind } from 'typescript/unstable/ast'
-import { API, SignatureKind, SymbolFlags } from 'typescript/unstable/sync'
+import { API, NodeBuilderFlags, SignatureKind, SymbolFlags } from 'typescript/unstable/sync'
 import { docOf } from './docstring.mjs'
 
 export const root = path.join(import.meta.dirname, '..', '..')
@@ -57,7 +57,8 @@ const has = (node, word) => (node.modifiers ?? []).some(({ kind }) => kind === w
 function commentBefore(node) {
   const holder = node.kind === SyntaxKind.VariableDeclaration ? node.parent.parent : node
   const before = node.getSourceFile().text.slice(holder.pos, holder.getStart())
-  return docOf(before.slice(Math.max(0, before.lastIndexOf('/**'))))
+  const comment = before.slice(Math.max(0, before.lastIndexOf('/**')))
+  return docOf(comment.slice(0, comment.indexOf('*/') + 2))
 }
 
 /** A declaration up to its body or value: `softmax(x: TensorLike, axis = -1): Tensor`. */
@@ -116,7 +117,14 @@ class Reader {
 
   nameOf(entry, space, name, symbol) {
     const nodes = this.declarations(symbol)
-    const node = nodes.find(({ kind }) => kind !== SyntaxKind.InterfaceDeclaration) ?? nodes[0]
+    // of a value and a type of one name, the value
+    const order = [
+      SyntaxKind.ClassDeclaration,
+      SyntaxKind.FunctionDeclaration,
+      SyntaxKind.VariableDeclaration,
+      SyntaxKind.TypeAliasDeclaration,
+    ]
+    const node = order.map((kind) => nodes.find((each) => each.kind === kind)).find(Boolean) ?? nodes[0]
     if (!node) return undefined
     const doc = commentBefore(
       node.kind === SyntaxKind.ClassDeclaration ? node : (nodes.find((each) => commentBefore(each).text !== '') ?? node),
@@ -132,7 +140,8 @@ class Reader {
       case SyntaxKind.VariableDeclaration:
         return this.constant(base, node, symbol)
       case SyntaxKind.ClassDeclaration: {
-        const members = nodes.flatMap((each) => this.membersOf(each))
+        const own = nodes.flatMap((each) => this.membersOf(each))
+        const members = [...own, ...this.mergedMembers(symbol, nodes, own)]
         return {
           ...base,
           kind: 'class',
@@ -159,19 +168,30 @@ class Reader {
     const calls = this.checker.getSignaturesOfType(type, SignatureKind.Call)
     const [construct] = this.checker.getSignaturesOfType(type, SignatureKind.Construct)
     const made = construct && this.checker.getReturnTypeOfSignature(construct).getSymbol()
-    const holder = made && this.declarations(made).find(({ kind }) => kind === SyntaxKind.ClassDeclaration)
+    const value = node.initializer?.kind === SyntaxKind.AsExpression ? node.initializer.expression : node.initializer
+    const written = value?.kind === SyntaxKind.ClassExpression ? value : undefined
+    const holder = (made && this.declarations(made).find(({ kind }) => kind === SyntaxKind.ClassDeclaration)) ?? (construct && written)
     // a class under another name
     if (holder) {
       const doc = commentBefore(holder)
-      const members = this.membersOf(holder)
-      return { ...base, doc: doc.text ? doc : base.doc, kind: 'class', members, bases: this.basesOf(made), text: `class ${base.name}` }
+      const members = [...this.membersOf(holder), ...(holder === written ? this.ownProperties(construct, written) : [])]
+      return {
+        ...base,
+        doc: doc.text ? doc : base.doc,
+        kind: 'class',
+        members,
+        bases: made ? this.basesOf(made) : [],
+        text: `class ${base.name}`,
+      }
     }
     if (calls.length === 0) {
       const text = `${base.name}: ${node.type ? node.type.getText() : this.checker.typeToString(type)}`
       return { ...base, kind: 'value', signatures: [text.replaceAll(/\s*\n\s*/g, ' ')] }
     }
     const signatures = calls.map((call) => {
-      const printed = this.project.emitter.printNode(this.checker.signatureToSignatureDeclaration(call, SyntaxKind.CallSignature))
+      const printed = this.project.emitter.printNode(
+        this.checker.signatureToSignatureDeclaration(call, SyntaxKind.CallSignature, undefined, NodeBuilderFlags.NoTruncation),
+      )
       return `${base.name}${printed.replace(/;$/, '')}`.replaceAll(/import\("[^"]*"\)\./g, '').replaceAll(/\s*\n\s*/g, ' ')
     })
     const own = this.checker
@@ -230,6 +250,31 @@ class Reader {
     const node = parent && this.declarations(parent).find(({ kind }) => kind === SyntaxKind.ClassDeclaration)
     if (!node) return []
     return [{ name: parent.name, file: short(node.getSourceFile().fileName), members: this.membersOf(node) }, ...this.basesOf(parent)]
+  }
+
+  /** Members of a class that come from interfaces which an interface of the same name extends. */
+  mergedMembers(symbol, nodes, own) {
+    if (!nodes.some(({ kind, heritageClauses }) => kind === SyntaxKind.InterfaceDeclaration && heritageClauses !== undefined)) return []
+    const known = new Set(own.map(({ name }) => name))
+    return this.checker
+      .getPropertiesOfType(this.checker.getDeclaredTypeOfSymbol(symbol))
+      .filter(({ name }) => !known.has(name))
+      .flatMap((property) => this.declarations(property))
+      .flatMap((each) => (each.parent.kind === SyntaxKind.InterfaceDeclaration ? (memberOf(each) ?? []) : []))
+  }
+
+  /** What instances have beside the members of a class expression and of the class that it extends. */
+  ownProperties(construct, node) {
+    const [base] = [...(node.heritageClauses ?? [])].flatMap(({ types }) => [...types])
+    const inherited = base ? this.checker.getTypeAtLocation(base) : undefined
+    const known = new Set([
+      ...[...node.members].map((member) => member.name?.getText()),
+      ...(inherited ? this.checker.getPropertiesOfType(inherited).map(({ name }) => name) : []),
+    ])
+    return this.checker
+      .getPropertiesOfType(this.checker.getReturnTypeOfSignature(construct))
+      .filter(({ name }) => !known.has(name))
+      .flatMap((property) => this.declarations(property).flatMap((each) => memberOf(each) ?? []))
   }
 
   membersOf(node) {
