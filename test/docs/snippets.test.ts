@@ -2,7 +2,7 @@
 // it on its page, unless it declares or imports a name again: then it begins a new program. The programs of a page run
 // in one process, one after the other.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -69,16 +69,19 @@ mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true })
 symlinkSync(root, path.join(folder, 'node_modules', 'weftjs'))
 symlinkSync(path.join(root, 'node_modules', '@types', 'node'), path.join(folder, 'node_modules', '@types', 'node'))
 writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+// what pages read lies in this folder, and each page runs in one of its own
+const given = path.join(folder, 'given')
+mkdirSync(given)
 // what docs/pretrained.md reads
-cpSync(path.join(root, 'test', 'pretrained', 'fixtures', 'llama'), path.join(folder, 'SmolLM'), { recursive: true })
+cpSync(path.join(root, 'test', 'pretrained', 'fixtures', 'llama'), path.join(given, 'SmolLM'), { recursive: true })
 // what docs/data.md reads
-writeFileSync(path.join(folder, 'churn.csv.gz'), gzipSync('age,plan,minutes,churned\n31,basic,12.5,no\n44,plus,,yes\n'))
+writeFileSync(path.join(given, 'churn.csv.gz'), gzipSync('age,plan,minutes,churned\n31,basic,12.5,no\n44,plus,,yes\n'))
 writeFileSync(
-  path.join(folder, 'people.csv'),
+  path.join(given, 'people.csv'),
   'age,city,about,since,member,left\n31,Graz,,2024-03-01,yes,no\n,Linz,tall,2023-01-31,no,yes\n',
 )
 writeFileSync(
-  path.join(folder, 'weather.csv'),
+  path.join(given, 'weather.csv'),
   `t,p\n${Array.from({ length: 40 }, (_, i) => `${i},${i === 30 ? '' : 1000 + i}`).join('\n')}\n`,
 )
 // what docs/onnx-import.md reads
@@ -94,7 +97,7 @@ for (const [name, [height, width, classes]] of Object.entries({ model: [48, 192,
     outputs: [port('y', ['n', classes])],
     tensors: [floats('w', [3, classes], new Array(3 * classes).fill(0.5))],
   })
-  write(folder, made, `${name}.onnx`)
+  write(given, made, `${name}.onnx`)
 }
 for (const { file, imported, body } of programs) {
   const imports = [...imported].map(([entry, names]) => `import { ${[...names].join(', ')} } from '${entry}'\n`)
@@ -158,10 +161,13 @@ test('all snippets compile', () => {
   assert.is(status, 0, stdout)
 })
 
-/** Runs files in one process; resolves with what went wrong, '' when nothing did. */
-function run(files: readonly string[]): Promise<string> {
+/** Runs the files of a page in one process; resolves with what went wrong, '' when nothing did. */
+function run(page: string, files: readonly string[]): Promise<string> {
+  const cwd = path.join(folder, page.replaceAll(/\W+/g, '_'))
+  mkdirSync(cwd)
+  for (const name of readdirSync(given)) symlinkSync(path.join(given, name), path.join(cwd, name))
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [runner, ...files], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [runner, ...files], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     child.stdout.on('data', (part) => (output += part))
     child.stderr.on('data', (part) => (output += part))
@@ -180,7 +186,7 @@ for (const page of new Set(programs.map((program) => program.page))) {
   ]
   const needs = own.some(({ body }) => body.includes('datasets.fashionMnist'))
   testWith(hasFashionMnist || !needs, 'dataset-fashion-mnist', `${page}: ${files.length} programs run`, async () => {
-    assert.is(await run(files), '')
+    assert.is(await run(page, files), '')
   })
 }
 
