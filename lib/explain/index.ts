@@ -1,8 +1,10 @@
 // The entry 'weftjs/explain': why a model decides as it does.
 export type { Differentiable, TargetOption } from './gradient.js'
+export { type AttentionMap, type AttentionMapsOptions, attentionMaps } from './attention_maps.js'
 export { type GradCam, type GradCamOptions, gradCam } from './grad_cam.js'
 export { type IntegratedGradients, type IntegratedGradientsOptions, integratedGradients } from './integrated_gradients.js'
 export { type Occlusion, type OcclusionOptions, occlusion } from './occlusion.js'
+export { overlay } from './overlay.js'
 export { type PartialDependence, type PartialDependenceOptions, partialDependence } from './partial_dependence.js'
 export { type PermutationImportance, type PermutationImportanceOptions, permutationImportance } from './permutation_importance.js'
 export { type Attributions, type SaliencyOptions, type SmoothGradOptions, saliency, smoothGrad } from './saliency.js'

@@ -182,7 +182,7 @@ function valueOf(name: string, value: unknown, legacy: boolean, reading: Reading
     return value.map((item) => (cellOf(item) ? made(cellOf(item)!, reading) : undefined)).filter((cell) => cell !== undefined)
   }
   if (name === 'seed') return typeof value === 'number' ? value : undefined
-  if (name === 'outputMode') return typeof value === 'string' ? camel(value) : value
+  if (name === 'outputMode' || name === 'mode') return typeof value === 'string' ? camel(value) : value
   // the same word is for another rule there
   if (name === 'interpolation') return legacy && value === 'bilinear' ? 'bilinearAsymmetric' : value
   return plain(value)

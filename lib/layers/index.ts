@@ -126,6 +126,35 @@ export {
   gaussianDropout,
   alphaDropout,
 } from './dropout.js'
+export type { Range } from './augmentation.js'
+export type { FillMode, FillOptions, SamplingInterpolation } from './sampling.js'
+export {
+  type FlipMode,
+  type RandomCrop,
+  type RandomCropOptions,
+  type RandomFlip,
+  type RandomFlipOptions,
+  type RandomRotation,
+  type RandomRotationOptions,
+  type RandomTranslation,
+  type RandomTranslationOptions,
+  type RandomZoom,
+  type RandomZoomOptions,
+  randomCrop,
+  randomFlip,
+  randomRotation,
+  randomTranslation,
+  randomZoom,
+} from './augment_places.js'
+export {
+  type RandomBrightness,
+  type RandomBrightnessOptions,
+  type RandomContrast,
+  type RandomContrastOptions,
+  randomBrightness,
+  randomContrast,
+} from './augment_values.js'
+export { type CutMix, type CutMixOptions, cutMix, type LabelledImages, type MixUp, type MixUpOptions, mixUp } from './augment_mix.js'
 export {
   type CenterCrop,
   type CenterCropOptions,

@@ -109,6 +109,9 @@ function attend(q: Tensor, k: Tensor, rest: readonly Tensor[], attrs: AttentionA
   return { weights: where(visible, softmax(where(visible, scores, hidden)), 0), state }
 }
 
+/** @internal The weights [b, h, tq, tk] of a recorded call of Attention, without dropout. */
+export const attentionWeights = ([q, k, , ...rest]: readonly Tensor[], attrs: AttentionAttrs): Tensor => attend(q!, k!, rest, attrs).weights
+
 /** Gradients of q and k from that of the scaled scores [b, h, tq, tk]. */
 function scoreGradients(g: Tensor, q: Tensor, k: Tensor, scale: number): [Tensor, Tensor] {
   const scaled = mul(g, scale)

@@ -62,6 +62,20 @@ test('spam-lstm --epochs 2 --limit 1000 learns, beside its baseline', () => {
   assert.ok(regression > 0.9, `logistic regression ${regression}`)
 })
 
+testWith(hasFashionMnist, 'the package dataset-fashion-mnist', 'transfer --epochs 1 --limit 1500 learns digits from few', () => {
+  const { output, errors, status } = run('transfer', ['--epochs', '1', '--limit', '1500', '--quiet'])
+  assert.is(status, 0, errors)
+  assert.is(errors, '')
+  const found =
+    /a new head alone: (\S+)\ntest accuracy (\S+), from scratch (\S+), logistic regression (\S+) \(always the commonest class: (\S+)\)\n$/.exec(
+      output,
+    )
+  assert.ok(found, output)
+  const [frozen, accuracy, scratch, linear, commonest] = found.slice(1).map(Number) as [number, number, number, number, number]
+  for (const one of [frozen, accuracy, scratch, linear]) assert.ok(one > 4 * commonest && one < 1, output)
+  assert.ok(accuracy > scratch - 0.1, output)
+})
+
 test('mlp prints Loss and Accuracy', () => {
   const { output } = run('mlp', ['--epochs', '1', '--limit', '300', '--quiet'])
   assert.match(output, /^Loss: \d\.\d+\nAccuracy: 0\.\d+\n/)

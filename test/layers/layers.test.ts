@@ -13,8 +13,11 @@ const OF_TEXTS = ['textVectorization', 'stringLookup', 'hashing']
 /** Give integers, or take them, and have no gradient: below, and in test/layers/lookup.test.ts. */
 const OF_INTEGERS = ['categoryEncoding', 'integerLookup', 'discretization']
 
+/** Take and give images with their labels: test/layers/values_augment.test.ts. */
+const OF_PAIRS = ['mixUp', 'cutMix']
+
 test('every factory has a row, and every row passed its checks', () => {
-  assert.equal([...checked.keys(), ...OF_TEXTS, ...OF_INTEGERS].sort(), Object.keys(layers).sort())
+  assert.equal([...checked.keys(), ...OF_TEXTS, ...OF_INTEGERS, ...OF_PAIRS].sort(), Object.keys(layers).sort())
   if (process.env['WEFT_PRINT_TABLES'] === '1') for (const line of layerTable()) console.log(line)
   for (const [factory, results] of checked) {
     for (const result of results) {

@@ -2,6 +2,7 @@
 import { mul, type Shape, type Tensor, type Variable } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { attentionRows } from './attention_rows.js'
+import { augmentRows } from './augment_rows.js'
 import { recurrentRows } from './recurrent_rows.js'
 import { volumeRows } from './volume_rows.js'
 import type { LayerRow } from './check.js'
@@ -320,4 +321,5 @@ export const rows: readonly LayerRow[] = [
   ...attentionRows,
   ...recurrentRows,
   ...volumeRows,
+  ...augmentRows,
 ]

@@ -217,6 +217,7 @@ const rows: readonly { name: keyof typeof factories; before: readonly unknown[];
   { name: 'modelCheckpoint', before: [], options: { path: path.join(folder, 'model'), monitor: 'loss', saveBestOnly: true } },
   { name: 'backupAndRestore', before: [], options: { dir: path.join(folder, 'backup'), deleteCheckpoint: true } },
   { name: 'tensorBoard', before: [], options: { logDir: path.join(folder, 'logs'), histogramFreq: 1, updateFreq: 'batch' } },
+  { name: 'dashboard', before: [], options: { port: 0, samples: { x: [[1], [2]] }, histogramFreq: 1 } },
   { name: 'lambda', before: [], options: { onEpochEnd: () => undefined } },
 ]
 everyFactoryHasARow(

@@ -32,6 +32,8 @@ const FIXED_SIZES: readonly string[] = [
   'convLstm2d (backwards, last step)',
   'upSampling2d (bilinear)',
   'resizing',
+  'randomCrop',
+  'randomCrop (of smaller images)',
 ].map((row) => `${row}, extents that vary`)
 
 interface Case {
@@ -162,6 +164,25 @@ for (const layer of [
     }
     cases.push(one)
     for (const opset of OPSETS) await net.exportOnnx(fileOf(one, opset), { opset })
+    exported.add(factory)
+  })
+
+for (const layer of [layers.mixUp(), layers.cutMix()])
+  test(`${layer.className} is exported: where nothing is trained, it does nothing`, async () => {
+    const [images, labels] = [input({ shape: [4, 3, 1], name: 'images' }), input({ shape: [2], name: 'labels' })]
+    const [x, y] = layer.apply([images, labels]) as readonly Tensor[]
+    const outputs = layers.concatenate().apply([layers.flatten().apply(x!), y!])
+    const factory = `${layer.className[0]!.toLowerCase()}${layer.className.slice(1)}`
+    const one: Case = {
+      factory,
+      title: factory,
+      model: model({ inputs: [images, labels], outputs }),
+      several: true,
+      varying: false,
+      feeds: [1, 3].map((batch) => ({ images: values([batch, 4, 3, 1], 5), labels: values([batch, 2], 6) })),
+    }
+    cases.push(one)
+    for (const opset of OPSETS) await one.model.exportOnnx(fileOf(one, opset), { opset })
     exported.add(factory)
   })
 

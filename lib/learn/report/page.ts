@@ -9,6 +9,8 @@ export interface Page {
   readonly found: ClassFigures | NumberFigures
   readonly curves: readonly string[]
   readonly importance: string | undefined
+  /** Why the model decides so in some samples. */
+  readonly explanations: string | undefined
 }
 
 const STYLE = `
@@ -21,6 +23,11 @@ th[scope=row], td.text { text-align: left; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em; } dd { margin: 0; }
 .charts { display: flex; flex-wrap: wrap; gap: 12px; } svg { max-width: 100%; height: auto; }
 .right { outline: 2px solid #1b1b1b; outline-offset: -3px; } .scroll { overflow-x: auto; }
+.explained { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 14px; } figure { margin: 0; width: min-content; min-width: 112px; }
+figcaption { font-size: .8em; color: #444; } img { image-rendering: pixelated; display: block; border: 1px solid #ccc; }
+.words { color: #1b1b1b; line-height: 2; max-width: none; } .words span { padding: .1em .15em; }
+.for { text-decoration: underline; text-decoration-thickness: 2px; } .against { text-decoration: underline dotted; text-decoration-thickness: 2px; }
+.attention { font-size: .75em; margin: .3em 0; } .attention th, .attention td { padding: .15em .35em; } h3 { font-size: 1em; width: 100%; margin: .5em 0 0; }
 @media print { body { margin: 0; } svg, table { break-inside: avoid; } }
 `
 
@@ -74,7 +81,7 @@ function classTable({ byClass, classes, names }: ClassFigures): string {
 ${rows.join('\n')}</table>`
 }
 
-export function pageOf({ title, facts, found, curves, importance }: Page): string {
+export function pageOf({ title, facts, found, curves, importance, explanations }: Page): string {
   const list = facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`).join('\n')
   const classes =
     found.tells === 'classes' ? `<h2>Confusion matrix</h2>\n${confusionTable(found)}\n<h2>By class</h2>\n${classTable(found)}` : ''
@@ -99,6 +106,7 @@ ${figureTable(found.figures, found.tells)}
 ${classes}
 ${pictures}
 ${importance === undefined ? '' : `<h2>Importance of the features</h2>\n<div class="charts">${importance}</div>`}
+${explanations === undefined ? '' : `<h2>Why: some samples</h2>\n${explanations}`}
 </body>
 </html>
 `

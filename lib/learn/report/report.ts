@@ -9,12 +9,13 @@ import { isShaped } from '../../data/host.js'
 import { writeNew } from '../../io/folder.js'
 import { replaceFile } from '../../io/replace_file.js'
 import { permutationImportance } from '../../explain/permutation_importance.js'
+import { explanationsOf, type WordsOf } from '../../explain/pictures/explanations.js'
 import type { LabelsLike, MatrixLike } from '../matrix.js'
 import { checkData } from '../selection/cross_validation.js'
 import { type Rowed, rowCount } from '../selection/rows.js'
 import { classCurves, importanceBars, numberCurves } from './curves.js'
 import { type ClassFigures, classFigures, type Figure, type NumberFigures, numberFigures } from './figures.js'
-import { pageOf } from './page.js'
+import { pageOf, shown } from './page.js'
 import type { Samples } from './predictor.js'
 import { scoredOf } from './scored.js'
 
@@ -38,17 +39,31 @@ export interface ReportOptions {
   classNames?: readonly string[]
   /** Bars of the importance of the features. Default: for tables of up to 50 features and 5,000 rows. */
   importance?: boolean
+  /**
+   * Pictures of why the model decides so in some samples. Networks on images: saliency, Grad-CAM and occlusion; on ids
+   * of words: shaded words; models of tables: SHAP values; networks with attention: its weights. Default false.
+   */
+  explain?: boolean | ExplainOptions
   /** Draws of the rows for intervals. Default: 1000 of up to 2,000 rows, fewer of more, at least 50. */
   resamples?: number
   /** 0 to 2^32 - 1. Default: a new one, reproducible by setSeed(). */
   seed?: number
 }
+export interface ExplainOptions {
+  /** How many samples, half of them wrong ones where there are such. Default 6. */
+  samples?: number
+  /** The words of ids, as (ids) => ids.map((id) => names[id]); padding is undefined. Default: the ids, 0 as padding. */
+  words?: WordsOf
+}
+const EXPLAIN_OPTIONS: OptionTable<ExplainOptions> = { samples: 'integer', words: 'function' }
+
 const OPTIONS: OptionTable<ReportOptions> = {
   file: 'any',
   title: 'string',
   featureNames: 'list',
   classNames: 'list',
   importance: 'boolean',
+  explain: 'any',
   resamples: 'integer',
   seed: 'integer',
 }
@@ -88,6 +103,42 @@ function namesFor(
   throw new WeftError('ERR_ARGUMENT', `report: there are ${count ?? 'no'} ${what}, ${option} are ${show(given)}`)
 }
 
+function explainOption(what: string, given: unknown): ExplainOptions | undefined {
+  if (given === undefined || given === false) return undefined
+  if (given === true) return {}
+  checkOptions(`${what}'s explain`, given, EXPLAIN_OPTIONS)
+  const options = given as ExplainOptions
+  integer(what, 'samples of explain', options.samples ?? 6, 1, 100)
+  return options
+}
+
+/** Explanations of some samples: wrong ones first, up to half of them, then others from all over the rows. */
+async function explained(
+  what: string,
+  model: unknown,
+  x: Samples,
+  found: ClassFigures | NumberFigures,
+  featureNames: readonly string[],
+  { samples = 6, words }: ExplainOptions,
+  seed: number | undefined,
+): Promise<string> {
+  const count = Math.min(samples, found.rows)
+  const places = Array.from({ length: found.rows }, (_, i) => i)
+  const wrong = found.tells === 'classes' ? places.filter((i) => found.predicted[i] !== found.truth[i]).slice(0, count >> 1) : []
+  const rest = places.filter((i) => !wrong.includes(i))
+  const others = Array.from({ length: count - wrong.length }, (_, i) => rest[Math.floor((i * rest.length) / (count - wrong.length))]!)
+  const chosen = [...wrong, ...others]
+  const outputs = chosen.map((i) => (found.tells === 'classes' ? found.classes.indexOf(found.predicted[i]!) : 0))
+  const captions = chosen.map((i, at) => {
+    if (found.tells === 'numbers') return `target ${shown(found.truth[i]!)}, predicted ${shown(found.predicted[i]!)}`
+    const truth = found.names[found.classes.indexOf(found.truth[i]!)] ?? String(found.truth[i])
+    const p = found.probabilities?.[i]?.[outputs[at]!]
+    const taken = `${found.names[outputs[at]!]}${p === undefined ? '' : ` (${p.toFixed(2)})`}`
+    return found.predicted[i] === found.truth[i] ? `right: ${taken}` : `wrong: ${truth}, taken for ${taken}`
+  })
+  return explanationsOf(what, model, x, { chosen, captions, outputs, featureNames, wordsOf: words, seed })
+}
+
 /**
  * Says how good a network or a model of weftjs/learn is on data that it was not fitted on: report(model, { x, y },
  * { file: 'report.html' }). Metrics have intervals and stand beside a baseline. Classes: confusion matrix, precision
@@ -106,6 +157,7 @@ export async function report(model: unknown, data: ReportData, options: ReportOp
   checkOptions(what, options, OPTIONS, 'model, { x, y }')
   const { x, y } = data as { x: MatrixLike; y: LabelsLike }
   checkData(what, x, y)
+  const wanted = explainOption(what, options.explain)
   // a place that cannot be is told before the work
   const file = options.file === undefined ? undefined : pathOf(what, options.file, 'file')
   if (file !== undefined && !/\.html?$/i.test(file))
@@ -133,6 +185,7 @@ export async function report(model: unknown, data: ReportData, options: ReportOp
     importances = importancesMean
     bars = await importanceBars(names, importancesMean, importancesStd)
   }
+  const explanations = wanted && (await explained(what, model, x as Samples, found, names, wanted, options.seed))
   const kind = (model as { kind?: string; name?: string }).kind ?? (model as { name?: string }).name ?? 'model'
   const html = pageOf({
     title: options.title ?? `Report: ${kind}`,
@@ -146,6 +199,7 @@ export async function report(model: unknown, data: ReportData, options: ReportOp
     found,
     curves,
     importance: bars,
+    explanations,
   })
   if (file !== undefined) await replaceFile(what, file, (fresh) => writeNew(fresh, async (handle) => void (await handle.writeFile(html))))
   const [confusion, classes] = found.tells === 'classes' ? [found.confusion, found.classes] : [undefined, undefined]

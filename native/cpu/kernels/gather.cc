@@ -16,6 +16,9 @@ WEFT_INLINE int64_t checked(const Frame& frame, int32_t index, int64_t n) {
   return 0;
 }
 
+/** Values that are copied one by one: fewer than a call of memcpy costs, as the channels of a pixel. */
+constexpr int64_t few = 4;
+
 /** [outer, n, inner] and indices [count] to [outer, count, inner]. T stands for any dtype of its size. */
 template <class T>
 WEFT_BINDER Step bind_gather(const View& x, const View& indices, const View& out, int64_t outer, int64_t n, int64_t inner) {
@@ -25,11 +28,17 @@ WEFT_BINDER Step bind_gather(const View& x, const View& indices, const View& out
     const int32_t* index = frame.at<int32_t>(indices);
     T* to = frame.at<T>(out);
     parallel_range(outer * count, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, inner)), [&](int64_t begin, int64_t end) {
+      // counted along: divisions cost more than copying a few values
+      int64_t o = begin / count, k = begin % count;
       for (int64_t u = begin; u < end; u++) {
-        const int64_t i = checked(frame, index[u % count], n);
+        const int64_t i = checked(frame, index[k], n);
+        const T* row = from + (o * n + i) * inner;
         if (n == 0) std::memset(to + u * inner, 0, size_t(inner) * sizeof(T));
-        else if (inner == 1) to[u] = from[u / count * n + i];
-        else std::memcpy(to + u * inner, from + (u / count * n + i) * inner, size_t(inner) * sizeof(T));
+        else if (inner == 1) to[u] = *row;
+        else if (inner <= few)
+          for (int64_t j = 0; j < inner; j++) to[u * inner + j] = row[j];
+        else std::memcpy(to + u * inner, row, size_t(inner) * sizeof(T));
+        if (++k == count) k = 0, o++;
       }
     });
   };
