@@ -3,6 +3,7 @@
 import { goals } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { kernels } from './shared/kernels.mjs'
+import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { torchSide, weftSide } from './shared/side.mjs'
 
@@ -25,6 +26,7 @@ const goalOf = ({ kind, m }) => {
   if (kind === 'convolution') return goals.convolution
   return threads === 1 || m <= 128 ? goals.matMul(m) : 1
 }
+const peak = await Peak.start(threads)
 let version
 
 for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) {
@@ -37,7 +39,7 @@ for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) 
     const request = { command: 'run', variant, milliseconds }
     sides[`pytorch ${variant}`] = () => torch.request(request)
   }
-  const figures = await interleave(sides, { rounds })
+  const figures = await interleave(kernel.kind === 'matMul' ? peak.beside(sides) : sides, { rounds })
   const peer = best(figures, 'pytorch')
   const rate = (figure) => (kernel.flops ?? kernel.bytes) / figure.median / 1000
   report.row({
@@ -49,10 +51,12 @@ for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) 
     value: peer.median / figures.weft.median,
     processorRatio: peer.processor.minimum / figures.weft.processor.minimum,
     goal: goalOf(kernel),
+    peak: kernel.kind === 'matMul' ? peak.compare(figures, peer, kernel.flops) : undefined,
     raw: { microseconds: figures },
   })
 }
 
 weft.close()
 torch.close()
+peak.close(report)
 report.finish({ pytorch: version })

@@ -1,9 +1,11 @@
 // The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
 // Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
 // times the peak for a minute), loop (the event loop under a long inference), swaps (200 versions and 50 rollbacks
-// under load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load.
+// under load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load;
+// --minute 20 is for shorter overload.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { interleave, median } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
@@ -16,6 +18,7 @@ const options = readOptions({
   only: { type: 'string' },
   models: { type: 'string', default: 'identity,small,large,cnn' },
   soak: { type: 'string' },
+  minute: { type: 'string', default: '60' },
 })
 const sections = options.only?.split(',') ?? (options.soak === undefined ? SECTIONS : [])
 const rounds = options.quick ? 2 : Number(options.rounds)
@@ -152,13 +155,17 @@ for (const [name, bound] of sections.includes('overload')
   await closed(CLIENTS)
   const peak = await closed(CLIENTS)
   const before = await weft.request({ command: 'memory' })
+  const idle = await weft.request({ command: 'usage' })
+  const since = performance.now()
   const over = await client.request({
     command: 'openLoop',
     url,
     name,
     perSecond: 3 * peak.perSecond,
-    milliseconds: options.quick ? 3000 : bound === 'HTTP' ? 20_000 : 60_000,
+    milliseconds: options.quick ? 3000 : Number(options.minute) * 1000,
   })
+  const used = await weft.request({ command: 'usage' })
+  const busy = (used.cpu.user + used.cpu.system - idle.cpu.user - idle.cpu.system) / 1000 / (performance.now() - since)
   const after = await weft.request({ command: 'memory' })
   // the same load on node:http, which does nothing but refuse
   const { url: refusing } = await bare.request({ command: 'start', refuse: true })
@@ -178,6 +185,10 @@ for (const [name, bound] of sections.includes('overload')
   const refused = { name: `${what}: p99 of ${over.refused} refusals`, measured: over.refusedP99, unit: 'ms' }
   report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true })
   report.row({ name: `${what}: bound, p99 of refusals of node:http alone`, measured: least.refusedP99, unit: 'ms' })
+  // where both together are busy, and the client sends less than it was to, nothing can be answered sooner
+  report.row({ name: `${what}: processors busy with the server`, measured: busy, unit: `of ${availableParallelism()}` })
+  report.row({ name: `${what}: and with its client`, measured: over.processor, unit: `, ${over.connections} connections` })
+  report.row({ name: `${what}: bound, node:http alone, its client`, measured: least.processor, unit: `, ${least.connections} connections` })
   report.row({ name: `${what}: median of refusals`, measured: over.refusedP50, unit: 'ms' })
   report.row({ name: `${what}: p99 of answers`, measured: over.acceptedP99, unit: 'ms' })
   report.row({ name: `${what}: memory more`, measured: growth, unit: 'MiB', value: growth, goal: 64, atMost: true })

@@ -1,7 +1,8 @@
 // Training step time of three networks against PyTorch and TensorFlow.js, on one thread (--threads 2: on two).
 import { goals } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
-import { networks, removeNetwork, writeNetwork } from './shared/networks.mjs'
+import { networks, removeNetwork, size, weightShapes, writeNetwork } from './shared/networks.mjs'
+import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { nodeSide, torchSide, weftSide } from './shared/side.mjs'
 
@@ -14,6 +15,18 @@ const options = readOptions({
 const threads = Number(options.threads)
 const rounds = options.quick ? 3 : Number(options.rounds)
 const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, median of ${rounds} interleaved rounds`, options)
+
+/**
+ * Operations of a step's products, where all layers are dense: forward, the gradients of weights, and of all inputs but
+ * the first. Of other networks none are counted: gradients of pooled convolutions are mostly zeros, which Weft skips.
+ */
+const operationsOf = (network, batch) => {
+  if (network.layers.some(({ type }) => type !== 'dense')) return undefined
+  const sizes = weightShapes(network)
+    .filter((shape) => shape.length === 2)
+    .map(size)
+  return 2 * batch * (3 * sizes.reduce((sum, elements) => sum + elements, 0) - sizes[0])
+}
 
 // times TensorFlow.js on its cpu backend, batch 32
 const tfjsGoals = { mnist: 2000 }
@@ -29,6 +42,7 @@ const cpu = !options['without-tfjs'] ? nodeSide('tfjs cpu', 'train-tfjs.mjs', ['
 // Weft's Adam adds epsilon where Keras adds it, the peers' where the paper does: next to nothing makes the forms equal.
 const check = { command: 'check', batch: 32, steps: 4, epochs: 3, epsilon: 1e-12 }
 const versions = {}
+const peak = await Peak.start(threads)
 
 const compareTfjs = async (network, name, weftSteps, losses) => {
   const { title } = networks[name]
@@ -72,13 +86,18 @@ for (const name of options.only?.split(',') ?? Object.keys(networks)) {
         sides[`pytorch ${variant}${Object.keys(torchSettings)[i]}`] = () => torch.request(request)
       }
     })
-    const figures = await interleave(sides, { rounds })
-    const goal = threads === 1 ? goals.train[name][batch] : undefined
-    report.compare(`${title} batch ${batch}`, figures.weft, best(figures, 'pytorch'), { goal })
+    const operations = operationsOf(network, batch)
+    const figures = await interleave(operations === undefined ? sides : peak.beside(sides), { rounds })
+    const torch = best(figures, 'pytorch')
+    report.compare(`${title} batch ${batch}`, figures.weft, torch, {
+      goal: threads === 1 ? goals.train[name][batch] : undefined,
+      peak: operations === undefined ? undefined : peak.compare(figures, torch, operations),
+    })
   }
   if (!options['without-tfjs']) await compareTfjs(network, name, weftSteps(32), losses)
   removeNetwork(network)
 }
 
 for (const side of [weft, ...torches, wasm, cpu]) side?.close()
+peak.close(report)
 report.finish(versions)

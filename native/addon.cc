@@ -30,7 +30,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("version", double(abi_version));
   exports.Set("mostReply", double(most_reply));
   exports.Set("multipliesBfloat16", cpu::multiplies_bfloat16());
-  for (const auto& functions : {program_functions(), memory_functions(), completion_functions(), device_functions(), row_functions()})
+  for (const auto& functions : {program_functions(), memory_functions(), completion_functions(), device_functions(), row_functions(),
+                                learn_functions(), distributed_functions()})
     for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   return exports;
 }

@@ -71,5 +71,13 @@ std::vector<Exported> memory_functions();
 std::vector<Exported> completion_functions();
 std::vector<Exported> device_functions();
 std::vector<Exported> row_functions();
+std::vector<Exported> learn_functions();
+std::vector<Exported> distributed_functions();
+
+/** The folder that the addon lies in. */
+std::string addon_folder();
+class Registry;
+/** Opens a library of kernels. `handle` becomes the library's. ERR_FORMAT, with the reason, where it cannot be used. */
+Registry open_library(const std::string& path, void** handle = nullptr);
 
 }  // namespace weft

@@ -29,6 +29,27 @@ Queue& queue_at(const Napi::Value& value) {
   return *queues()[size_t(index)];
 }
 
+Registry open_library(const std::string& path, void** handle) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: programs hold its kernels
+  require(library != nullptr, "ERR_FORMAT", library ? "" : dlerror());
+  const auto entry = reinterpret_cast<KernelLibrary>(dlsym(library, "weft_kernels"));
+  require(entry != nullptr, "ERR_FORMAT", path, " exports no weft_kernels; put WEFT_KERNEL_LIBRARY into it");
+  if (handle != nullptr) *handle = library;
+  Registry brought;
+  const char* refusal = entry(&brought, kernel_library_version, kernel_layout());
+  require(refusal == nullptr, "ERR_FORMAT", path, ": ", refusal ? refusal : "");
+  brought.give_to(registry());
+  return brought;
+}
+
+std::string addon_folder() {
+  Dl_info found{};
+  if (dladdr(reinterpret_cast<void*>(&addon_folder), &found) == 0 || found.dli_fname == nullptr) return ".";
+  const std::string path = found.dli_fname;
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
 namespace {
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
@@ -72,19 +93,6 @@ Napi::Value kernels(const Napi::CallbackInfo& info) {
   });
 }
 
-/** Opens a library of kernels. Returns what it brings. ERR_FORMAT, with the reason, where it cannot be used. */
-Registry open_library(const std::string& path) {
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: programs hold its kernels
-  require(library != nullptr, "ERR_FORMAT", library ? "" : dlerror());
-  const auto entry = reinterpret_cast<KernelLibrary>(dlsym(library, "weft_kernels"));
-  require(entry != nullptr, "ERR_FORMAT", path, " exports no weft_kernels; put WEFT_KERNEL_LIBRARY into it");
-  Registry brought;
-  const char* refusal = entry(&brought, kernel_library_version, kernel_layout());
-  require(refusal == nullptr, "ERR_FORMAT", path, ": ", refusal ? refusal : "");
-  brought.give_to(registry());
-  return brought;
-}
-
 Napi::Value load_kernels(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
     const Registry brought = open_library(info[0].As<Napi::String>());
@@ -95,15 +103,6 @@ Napi::Value load_kernels(const Napi::CallbackInfo& info) {
     for (const std::string& op : names) list.Set(list.Length(), op);
     return list;
   });
-}
-
-/** The folder that the addon lies in. */
-std::string addon_folder() {
-  Dl_info found{};
-  if (dladdr(reinterpret_cast<void*>(&addon_folder), &found) == 0 || found.dli_fname == nullptr) return ".";
-  const std::string path = found.dli_fname;
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
 /** openCuda(path or undefined): opens the CUDA library once per process. Returns what it found, [[key, text], ...]. */

@@ -1,6 +1,7 @@
 // Device memory for JavaScript: allocation, transfers, and how much is held.
 #include "addon.h"
 #include "addon_values.h"
+#include "cpu/huge_pages.h"
 
 namespace weft {
 namespace {
@@ -56,7 +57,9 @@ Napi::Value transfer(const Napi::CallbackInfo& info) {
 
 Napi::Value alignment(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    const auto base = reinterpret_cast<uintptr_t>(storage_of(env, info[0]).base);
+    const Storage storage = storage_of(env, info[0]);
+    cpu::prefer_huge_pages(storage.base, storage.length);
+    const auto base = reinterpret_cast<uintptr_t>(storage.base);
     return Napi::Number::New(env, double((64 - base % 64) % 64));
   });
 }

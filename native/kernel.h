@@ -144,6 +144,7 @@ class Call {
    * place.
    */
   bool guarded = false;
+  bool waits = false;  // set by the binder: the step waits for other processes, so it never runs on a thread of JavaScript
 
   /** Memory for the time that this step runs. Its address is a multiple of 64, and its contents are undefined. */
   View scratch(size_t bytes);

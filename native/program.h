@@ -97,6 +97,8 @@ class Program {
   Device& device() const { return device_; }
   /** Whether a run may report a bad value. */
   bool raises() const { return raises_; }
+  /** Whether a run may wait for other processes. */
+  bool waits() const { return waits_; }
   /** Whether a run changes state. */
   bool updates() const {
     return !writes_.empty() || std::any_of(steps_.begin(), steps_.end(), [](const BoundStep& bound) { return bound.commit; });
@@ -169,6 +171,7 @@ class Program {
   size_t arena_bytes_ = 0;
   const char* arena_ = nullptr;  // the arena that the addresses point into
   bool raises_ = false;          // some kernel may report a bad value
+  bool waits_ = false;           // some kernel waits for other processes
   bool single_ = false;
   int32_t current_call_ = -1;
 

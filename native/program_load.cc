@@ -89,6 +89,7 @@ void Program::bind(const ProgramSpec& spec, std::vector<Call>& calls) {
     }
     steps_.push_back({std::move(step), int32_t(k), false});
     raises_ |= call.raises;
+    waits_ |= call.waits;
     double bytes = 0, elements = 0;
     for (const View& v : call.in) bytes += double(v.bytes());
     for (const View& v : call.out) bytes += v.used() ? double(v.bytes()) : 0, elements += v.used() ? double(v.size()) : 0;

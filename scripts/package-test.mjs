@@ -82,6 +82,7 @@ check('the package is packed with a prebuilt addon', () => {
   const files = run('tar', ['-tzf', tarball]).trim().split('\n')
   for (const wanted of [
     /^package\/prebuilds\/[^/]+\/[^/]+\.node$/,
+    /^package\/prebuilds\/[^/]+\/libweft_mpi\.so$/,
     /^package\/dist\/lib\/index\.d\.ts$/,
     /^package\/data\/digits\.csv\.gz$/,
     /^package\/LICENSE$/,

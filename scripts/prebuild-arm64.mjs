@@ -18,6 +18,7 @@ if (`${process.platform}-${process.arch}` === 'linux-arm64') {
   } else {
     mkdirSync(path.dirname(target), { recursive: true })
     copyFileSync(path.join(folder, 'Release', 'weft.node'), target)
+    copyFileSync(path.join(folder, 'Release', 'libweft_mpi.so'), path.join(path.dirname(target), 'libweft_mpi.so'))
     console.log(`${path.relative(root, target)}: ${(statSync(target).size / 2 ** 20).toFixed(1)} MiB`)
   }
 }

@@ -1,5 +1,6 @@
 // Mistakes that the compiler finds: each line below is one, and tsc fails where one is taken. Nothing here runs.
 import {
+  add,
   callbacks,
   conv2d,
   data,
@@ -13,9 +14,11 @@ import {
   loadPretrained,
   lora,
   losses,
+  matMul,
   metrics,
   model,
   oneHot,
+  ones,
   optimizers,
   regularizers,
   schedules,
@@ -25,6 +28,7 @@ import {
   text,
   toCategorical,
   type Variable,
+  where,
   zeros,
 } from '../lib/index.js'
 import { batcher, connect, serve } from '../lib/serve/index.js'
@@ -136,4 +140,65 @@ export function mistakes(net: ReturnType<typeof sequential>, x: Tensor, w: Varia
     // @ts-expect-error the option is maxBatchSize
     batcher(net, { maxBatch: 3 }),
   ]
+}
+
+export function wrongShapes(x: Tensor<[number, 784]>, w: Variable<[784, 10]>): unknown[] {
+  const square = zeros([3, 3])
+  const pixels = (image: Tensor<[number, 784]>): Tensor => image
+  return [
+    // @ts-expect-error 784 columns meet 10 rows
+    x.matMul(zeros([10, 784])),
+    // @ts-expect-error transposed, 784 columns meet 784 rows no more
+    x.matMul(w, { transposeB: true }),
+    // @ts-expect-error a vector of 784 is wanted
+    matMul(x, ones([785])),
+    // @ts-expect-error leading axes 2 and 5
+    zeros([2, 3, 4]).matMul(zeros([5, 4, 3])),
+    // @ts-expect-error a scalar is no matrix
+    x.matMul(tensor(2)),
+    // @ts-expect-error 784 meets 10
+    x.add(zeros([10])),
+    // @ts-expect-error 3 meets 2
+    add(square, zeros([3, 2])),
+    // @ts-expect-error 3 meets 4
+    where(square.greater(0), square, zeros([4])),
+    // @ts-expect-error there is no axis 2
+    x.sum(2),
+    // @ts-expect-error there is no axis -3
+    x.argMax(-3),
+    // @ts-expect-error there is no axis 4
+    square.mean([0, 4]),
+    // @ts-expect-error two axes, three places
+    square.transpose([0, 1, 2]),
+    // @ts-expect-error there is no axis 2
+    square.transpose([0, 2]),
+    // @ts-expect-error axis 0 has extent 3
+    square.squeeze(0),
+    // @ts-expect-error there is no place 4
+    square.expandDims(4),
+    // @ts-expect-error 10 columns, 784 are wanted
+    pixels(zeros([32, 10])),
+    // @ts-expect-error one axis, two are wanted
+    pixels(zeros([784])),
+    // @ts-expect-error the variable is [784, 10]
+    w.assign(zeros([10, 784])),
+    // @ts-expect-error ten outputs, 784 are wanted
+    pixels(layers.dense({ units: 10 }).apply(x)),
+    // @ts-expect-error a reshape to 780 columns
+    pixels(zeros([32, 28, 28]).reshape([-1, 780])),
+  ]
+}
+
+export async function wrongValues(t: Tensor<[2, 3], 'int32'>): Promise<void> {
+  // @ts-expect-error int32 gives an Int32Array
+  const floats: Float32Array = await t.data()
+  // @ts-expect-error two axes
+  const row: number[] = await t.array()
+  // @ts-expect-error a comparison gives bools
+  const numbers: Tensor<[2, 3], 'float32'> = t.greater(0)
+  // @ts-expect-error a mean of all is a number
+  const list: number[] = await t.mean().array()
+  // @ts-expect-error there is no third axis
+  const depth: number = t.shape[2]
+  await Promise.all([floats, row, numbers, list, depth])
 }

@@ -116,12 +116,19 @@ const throughput = async ({ url, name, rows, clients, milliseconds }) => {
   return { perSecond, seconds, microseconds: 1e6 / perSecond, processor: 1e6 / perSecond, p99: percentile(times, 0.99) }
 }
 
-/** Connections of openLoop: more than requests wait in the server's queue. */
+/** Milliseconds of processor time of this process since then. */
+const cpuMs = (before) => {
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1000
+}
+
+/** Connections of openLoop: so many at the start, and as many as it takes later. */
 const CONNECTIONS = 1024
+const MOST_CONNECTIONS = 8192
 
 /**
- * Requests that begin evenly, whether those before them were answered or not, over a fixed number of connections. One
- * that finds all of them waiting is not sent.
+ * Requests that begin evenly, whether those before them were answered or not. One that finds all connections waiting
+ * opens another; beyond the most it is not sent.
  */
 const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const all = Array.from({ length: CONNECTIONS }, () => new Connection(url))
@@ -136,9 +143,12 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const begin = performance.now()
   const one = async () => {
     let connection = free.pop()
-    if (connection === undefined) return void missed++
+    if (connection === undefined && all.length === MOST_CONNECTIONS) return void missed++
     try {
-      if (!connection.isOpen) {
+      if (connection === undefined) {
+        all.push((connection = new Connection(url)))
+        await connection.open
+      } else if (!connection.isOpen) {
         all[all.indexOf(connection)] = connection = new Connection(url)
         await connection.open
       }
@@ -162,6 +172,7 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
     }
   }
   const running = new Set()
+  const before = process.cpuUsage()
   let sent = 0
   for (;;) {
     const elapsed = performance.now() - begin
@@ -187,7 +198,8 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
     other: [...other],
     missed,
     repeated,
-    connections: CONNECTIONS,
+    connections: all.length,
+    processor: cpuMs(before) / (performance.now() - begin),
   }
 }
 

@@ -6,9 +6,10 @@ import { pathOf, type Place } from '../core/place.js'
 import { restoreBackup } from '../io/backup.js'
 import { removeModel } from '../io/remove.js'
 import { saveBackup } from '../io/save.js'
+import { world } from '../distributed/world.js'
 import { layerToJson } from '../layers/serialize.js'
 import type { TrainingRun } from '../model/run.js'
-import { Callback } from './callback.js'
+import { Callback, everyRank } from './callback.js'
 
 export interface BackupAndRestoreOptions {
   /** The folder of the backup, a path or a file: URL. It is for this training alone. */
@@ -50,6 +51,7 @@ export class BackupAndRestore extends Callback {
 
   constructor(options: BackupAndRestoreOptions) {
     super()
+    everyRank(this)
     const { dir, everySteps, deleteCheckpoint = true } = options ?? {}
     if (dir === undefined || dir === ('' as Place))
       throw new WeftError(
@@ -72,6 +74,8 @@ export class BackupAndRestore extends Callback {
   }
 
   override async beforeStep(run: TrainingRun): Promise<void> {
+    // every rank of a distributed run goes on from the backup, and rank 0 writes it
+    if (world().rank > 0) return
     if (this.failure) throw this.failure.error
     const due = this.everySteps === undefined ? run.step === 0 && run.submitted > 0 : run.submitted - this.copied >= this.everySteps
     if (!due || this.copied === run.submitted) return
@@ -93,6 +97,7 @@ export class BackupAndRestore extends Callback {
   }
 
   override async onTrainEnd(): Promise<void> {
+    if (world().rank > 0) return
     await this.writing
     if (this.failure) throw this.failure.error
     if (this.deletes && this.model.trainingRun!.finished) await removeModel(this.dir)

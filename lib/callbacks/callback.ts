@@ -1,6 +1,7 @@
 // Callback: functions that fit calls at the begin and end of training, epochs and batches, and awaits.
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
+import { world } from '../distributed/world.js'
 import type { AnyModel } from '../model/model.js'
 import { CALLBACK, type Memories, type TrainingRun } from '../model/run.js'
 import type { Tensor } from '../core/tensor.js'
@@ -49,6 +50,26 @@ export class Callback implements CallbackLike {
   keptValues?(): readonly Tensor[]
   /** @internal After onTrainBegin: what memory() and keptValues() gave. The tensors are the callback's then. */
   recall?(memory: unknown, values: readonly Tensor[]): void
+}
+
+/** Those that are called on every rank of a distributed run. */
+const onEveryRank = new WeakSet<CallbackLike>()
+
+/**
+ * In a distributed run callbacks are called on rank 0 alone, and what they change there reaches the other ranks at the
+ * end of the epoch. This one is called on every rank.
+ */
+export function everyRank<C extends CallbackLike>(callback: C): C {
+  checkCall('callbacks.everyRank(callback)', arguments)
+  checkCallback(callback)
+  onEveryRank.add(callback)
+  return callback
+}
+
+/** @internal The callbacks, as fit takes them, that are called on this rank. */
+export function onThisRank(given: CallbackLike | readonly CallbackLike[] | undefined): readonly CallbackLike[] {
+  const list = given === undefined ? [] : Array.isArray(given) ? (given as readonly CallbackLike[]) : [given as CallbackLike]
+  return world().rank === 0 ? list : list.filter((callback) => onEveryRank.has(callback))
 }
 
 const HOOKS: OptionTable<CallbackLike> = {
@@ -123,6 +144,8 @@ export class CallbackList implements Memories {
     return new Map(kept.flatMap((values, i) => values.map((t, k) => [`${CALLBACK}${i}/${k}`, t] as const)))
   }
   private recall({ remembered, rememberedValues }: TrainingRun): void {
+    // other ranks of a distributed run have not all of the callbacks
+    if (world().rank > 0) return
     const left = new Map(rememberedValues)
     this.list.forEach((callback, i) => {
       if (!(callback instanceof Callback) || (remembered[i] ?? null) === null || !callback.recall) return

@@ -1,6 +1,6 @@
 // callbacks: the factories, and the base of a user's own. Semantics: Keras 3.
 export type { BackupAndRestore, BackupAndRestoreOptions } from './backup_and_restore.js'
-export { Callback, type CallbackLike } from './callback.js'
+export { Callback, type CallbackLike, everyRank } from './callback.js'
 export type { Dashboard, DashboardOptions } from './dashboard.js'
 export type { EarlyStopping, EarlyStoppingOptions } from './early_stopping.js'
 export * from './factories.js'

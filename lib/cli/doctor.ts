@@ -36,6 +36,7 @@ function text(report: DoctorReport, accelerators: readonly Accelerator[]): strin
     ['', cpu.features.join(' ')],
     ...accelerators.flatMap((kind) => libraryRows(kind, report[kind])),
     ...report.devices.map((info): [string, string] => ['device', describe(info, info.id === report.device)]),
+    ...report.engines.map(({ name, version, problem }): [string, string] => [`engine ${name}`, problem ?? version ?? '']),
     ...report.datasets.map((set): [string, string] => [
       'data',
       `${set.name}: ${set.found ? set.where : (set.where && `incomplete in ${set.where}`) || 'not found'}`,

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { UsageError } from './command.js'
 
-export const usage = 'key <id> --roles predict,read,admin [--models a,b] [--expires 2030-01-01] [--file keys.json]'
+export const usage = 'key <id> --roles predict,explain,read,admin [--models a,b] [--expires 2030-01-01] [--file keys.json]'
 export const summary = 'makes an API key for serve, prints it, and writes its hash to the file'
 
 export async function run(args: string[]): Promise<number> {

@@ -4,7 +4,7 @@ import type { ServeOptions } from '../serve/index.js'
 import { UsageError } from './command.js'
 
 export const usage =
-  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem [--ca ca.pem]] [--http2] [--issuer url --audience name] [--rate 100] [--audit audit.jsonl [--audit-key audit.key]] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--drain-ms 0] [--hosts name,name] [--insecure] [--log info]'
+  'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem [--ca ca.pem]] [--http2] [--issuer url --audience name] [--rate 100] [--audit audit.jsonl [--audit-key audit.key]] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--drain-ms 0] [--hosts name,name] [--explain] [--insecure] [--log info]'
 export const summary = 'serves saved models over the Open Inference Protocol: REST, and gRPC with --grpc'
 
 export async function run(args: string[]): Promise<number> {
@@ -33,6 +33,7 @@ export async function run(args: string[]): Promise<number> {
       'model-key': { type: 'string', multiple: true },
       'drain-ms': { type: 'string' },
       hosts: { type: 'string' },
+      explain: { type: 'boolean' },
       insecure: { type: 'boolean' },
       log: { type: 'string' },
     },
@@ -45,7 +46,7 @@ export async function run(args: string[]): Promise<number> {
     if (text !== undefined && !/^\d+$/.test(text)) throw new UsageError(`--${name} is a number, got '${text}'`)
     return text === undefined ? undefined : Number(text)
   }
-  const { host, keys, cert, key, ca, http2, issuer, audience, audit, control, hosts, insecure, log } = values
+  const { host, keys, cert, key, ca, http2, issuer, audience, audit, control, hosts, explain, insecure, log } = values
   const auditKey = values['audit-key']
   if ((cert === undefined) !== (key === undefined)) throw new UsageError('--cert and --key go together')
   if ((issuer === undefined) !== (audience === undefined)) throw new UsageError('--issuer and --audience go together')
@@ -70,6 +71,7 @@ export async function run(args: string[]): Promise<number> {
     ...(values['signed-by'] && { signedBy: values['signed-by'] }),
     ...(values['model-key'] && { modelKeys: values['model-key'] }),
     ...(hosts && { hosts: hosts.split(',') }),
+    ...(explain && { explain }),
     ...(insecure && { insecure }),
     log: log ?? 'warn',
   }

@@ -15,6 +15,7 @@ import * as kernel from './kernel.js'
 import * as key from './key.js'
 import * as publish from './publish.js'
 import * as restore from './restore.js'
+import * as run from './run.js'
 import * as serve from './serve.js'
 
 const commands: Readonly<Record<string, Command>> = {
@@ -32,6 +33,7 @@ const commands: Readonly<Record<string, Command>> = {
   restore,
   build,
   kernel,
+  run,
 }
 
 const overview = (): string =>
@@ -49,7 +51,8 @@ async function main(args: string[]): Promise<number> {
     console.error(overview())
     return 2
   }
-  if (rest.includes('--help') || rest.includes('-h')) {
+  // the arguments of a program that is started are its own
+  if (rest[0] === '--help' || rest[0] === '-h' || (name !== 'run' && (rest.includes('--help') || rest.includes('-h')))) {
     console.log(`Usage: weftjs ${command.usage}\n  ${command.summary}`)
     return 0
   }

@@ -2,6 +2,7 @@
 // were not (the straight-through estimator: Bengio et al. 2013; Jacob et al. 2018).
 import { type OptionTable, show } from '../core/options.js'
 import { WeftError } from '../core/error.js'
+import { factoryName } from '../core/named.js'
 import type { DynamicShape } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { layer } from '../layers/declare.js'
@@ -104,72 +105,57 @@ function checkBits(what: string, { bits = 8, momentum = 0.9 }: AwareOptions): vo
     throw new WeftError('ERR_ARGUMENT', `${what}: momentum must be at least 0 and below 1, got ${show(momentum)}`)
 }
 
+/** A class of layers whose kernel and inputs are rounded while they are trained. */
+interface AwareClass<K, O> {
+  new (config: O & AwareOptions & LayerOptions): K
+  readonly className: string
+  readonly options: OptionTable<O & AwareOptions>
+}
+
+/** The class of layers with a kernel, dense ones and convolutions, whose kernel and inputs are rounded. */
+function aware<K extends Dense | Conv2d, O extends object>(
+  plain: { new (config: O & LayerOptions): K; readonly options: OptionTable<O> },
+  className: string,
+): AwareClass<K, O> {
+  // both kinds have the same methods under the same names
+  const Base = plain as unknown as typeof Dense
+  class Aware extends Base {
+    static override readonly className: string = className
+    static override readonly options: OptionTable<DenseOptions & AwareOptions> = { ...Base.options, ...AWARE_OPTIONS }
+    declare readonly config: DenseOptions & AwareOptions & LayerOptions
+    private range!: InputRange
+
+    constructor(config: DenseOptions & AwareOptions & LayerOptions) {
+      super(config)
+      checkBits(`layers.${factoryName(className)}`, config)
+    }
+
+    override build(inputShape: DynamicShape): void {
+      super.build(inputShape)
+      this.range = new InputRange((name) => this.addWeight({ name, shape: [], initializer: 'zeros', trainable: false }))
+    }
+
+    override call(x: Tensor, options: CallOptions): Tensor {
+      return super.call(this.inputs(x, options), options)
+    }
+    override callWithoutActivation(x: Tensor, options: CallOptions): Tensor {
+      return super.callWithoutActivation(this.inputs(x, options), options)
+    }
+
+    private inputs(x: Tensor, { training }: CallOptions): Tensor {
+      if (training) this.range.follow(x, this.config.momentum ?? 0.9)
+      return this.range.rounded(x)
+    }
+
+    protected override computedKernel(): Tensor {
+      return fakeKernel(this.kernel, this.config.bits ?? 8, this.config.perChannel ?? true)
+    }
+  }
+  layer(Aware)
+  return Aware as unknown as AwareClass<K, O>
+}
+
 /** Dense, with a kernel and inputs that are rounded. */
-export class QuantizeAwareDense extends Dense {
-  static override readonly className: string = 'QuantizeAwareDense'
-  static override readonly options: OptionTable<DenseOptions & AwareOptions> = { ...Dense.options, ...AWARE_OPTIONS }
-  declare readonly config: DenseOptions & AwareOptions & LayerOptions
-  private range!: InputRange
-
-  constructor(config: DenseOptions & AwareOptions & LayerOptions) {
-    super(config)
-    checkBits('layers.quantizeAwareDense', config)
-  }
-
-  override build(inputShape: DynamicShape): void {
-    super.build(inputShape)
-    this.range = new InputRange((name) => this.addWeight({ name, shape: [], initializer: 'zeros', trainable: false }))
-  }
-
-  override call(x: Tensor, options: CallOptions): Tensor {
-    return super.call(this.inputs(x, options), options)
-  }
-  override callWithoutActivation(x: Tensor, options: CallOptions): Tensor {
-    return super.callWithoutActivation(this.inputs(x, options), options)
-  }
-
-  private inputs(x: Tensor, { training }: CallOptions): Tensor {
-    if (training) this.range.follow(x, this.config.momentum ?? 0.9)
-    return this.range.rounded(x)
-  }
-
-  protected override computedKernel(): Tensor {
-    return fakeKernel(this.kernel, this.config.bits ?? 8, this.config.perChannel ?? true)
-  }
-}
-layer(QuantizeAwareDense)
-
+export const QuantizeAwareDense: AwareClass<Dense, DenseOptions> = aware(Dense, 'QuantizeAwareDense')
 /** Conv2d, with a kernel and inputs that are rounded. */
-export class QuantizeAwareConv2d extends Conv2d {
-  static override readonly className: string = 'QuantizeAwareConv2d'
-  static override readonly options: OptionTable<Conv2dLayerOptions & AwareOptions> = { ...Conv2d.options, ...AWARE_OPTIONS }
-  declare readonly config: Conv2dLayerOptions & AwareOptions & LayerOptions
-  private range!: InputRange
-
-  constructor(config: Conv2dLayerOptions & AwareOptions & LayerOptions) {
-    super(config)
-    checkBits('layers.quantizeAwareConv2d', config)
-  }
-
-  override build(inputShape: DynamicShape): void {
-    super.build(inputShape)
-    this.range = new InputRange((name) => this.addWeight({ name, shape: [], initializer: 'zeros', trainable: false }))
-  }
-
-  override call(x: Tensor, options: CallOptions): Tensor {
-    return super.call(this.inputs(x, options), options)
-  }
-  override callWithoutActivation(x: Tensor, options: CallOptions): Tensor {
-    return super.callWithoutActivation(this.inputs(x, options), options)
-  }
-
-  private inputs(x: Tensor, { training }: CallOptions): Tensor {
-    if (training) this.range.follow(x, this.config.momentum ?? 0.9)
-    return this.range.rounded(x)
-  }
-
-  protected override computedKernel(): Tensor {
-    return fakeKernel(this.kernel, this.config.bits ?? 8, this.config.perChannel ?? true)
-  }
-}
-layer(QuantizeAwareConv2d)
+export const QuantizeAwareConv2d: AwareClass<Conv2d, Conv2dLayerOptions> = aware(Conv2d, 'QuantizeAwareConv2d')

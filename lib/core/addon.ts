@@ -31,5 +31,8 @@ function load(): Native {
   }
 }
 
+/** @internal The file of the addon: libraries that it opens lie beside it. */
+export const addonFile = (): string => (require('node-gyp-build') as { resolve: (folder: string) => string }).resolve(root)
+
 /** @internal The addon. */
 export const native: Native = load()

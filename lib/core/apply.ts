@@ -52,11 +52,15 @@ export function apply<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], att
   return results
 }
 
+/** @internal Tensors that overwrite() has changed since somebody asked to know. */
+export const overwritten: { tensors: Set<Tensor> | undefined } = { tensors: undefined }
+
 /** @internal Writes a value over the memory of a tensor of the same shape, dtype and device. */
 export function overwrite(target: Tensor, value: Tensor): void {
   const to = target.held()
   if (value.device !== target.device) throw otherDevice('assign', value, target.device)
   overwriteMemory(to, value.held(), target)
+  overwritten.tensors?.add(target)
 }
 
 /** @internal The same for memory: `target` says what lies in both. */

@@ -9,13 +9,14 @@ import { checkCall, type OptionTable, show } from './options.js'
 import { castTo } from './read.js'
 import { DTYPES, type DType, frozenShape, isFloat, type Shape, type Spec, sizeOf } from './spec.js'
 import { allocate, Tensor, type TensorLike } from './tensor.js'
+import type { KnownDType, KnownShape, ShapeOf, ValuesDType } from './tensor_types.js'
 import { upload } from './transfer.js'
 
-export interface TensorOptions {
+export interface TensorOptions<S extends Shape = Shape, D extends DType = DType> {
   /** Default: that of the values. */
-  shape?: Shape
+  shape?: S
   /** Default: that of the values; of numbers float32. See `tensor`. */
-  dtype?: DType
+  dtype?: D
   /** Where the values go: 'cpu', 'cuda:0', ... Default: the current device. */
   device?: string
 }
@@ -27,6 +28,12 @@ const OPTIONS: OptionTable<TensorOptions> = { shape: 'list', dtype: 'string', de
  *   Float64Array gives float32 unless dtype says float64). Copied before the call returns.
  * @param options a shape, or { shape, dtype, device }
  */
+export function tensor<const V extends TensorLike, const S extends Shape = ShapeOf<V>, D extends DType = ValuesDType<V>>(
+  values: V,
+  options?: TensorOptions<S, D>,
+): Tensor<KnownShape<S>, KnownDType<D>>
+export function tensor<V extends TensorLike, const S extends Shape>(values: V, shape: S): Tensor<KnownShape<S>, ValuesDType<V>>
+export function tensor(values: TensorLike, options?: Shape | TensorOptions): Tensor
 export function tensor(values: TensorLike, options: Shape | TensorOptions = {}): Tensor {
   if (Array.isArray(options)) checkCall('tensor(values, shape)', arguments)
   else checkCall('tensor(values, options)', arguments, OPTIONS)

@@ -162,6 +162,17 @@ export function finishedNow(ticket: number): boolean {
 }
 
 /**
+ * Whether a run is done, for who will look again later. It counts as waiting for the run: a caller that waits for each
+ * result has its next short run done on this thread.
+ */
+export function isFinished(ticket: number): boolean {
+  native.status[3] = 0
+  if (native.status[0]! < ticket) return false
+  retire()
+  return true
+}
+
+/**
  * Resolves when the run with this ticket is done. `arranged`: that run notifies by itself, and others may follow it.
  */
 export function finished(ticket: number, arranged = false): Promise<void> {

@@ -67,7 +67,7 @@ export class Trace extends Recording {
       inputs: inputs.map((t) => this.resolve(t)),
       outputs,
       attrs: frozenAttrs(attrs),
-      order: this.count++,
+      order: op.early ? Math.max(0, ...inputs.map((t) => callOf(this.resolve(t))?.order ?? 0)) + 0.5 : this.count++,
       layer: tracing.layer,
     }
     specs.forEach((spec, index) => {

@@ -124,6 +124,19 @@ export interface Native {
    * All of this memory is used until then.
    */
   gather(device: number, host: ArrayBuffer, offset: number, bytes: number, pieces: readonly Uint8Array[]): number
+  /**
+   * Of a node of a boosted tree: counts its rows into `histogram`, takes that off `parent`, and finds the best splits
+   * of both. See native/learn_histograms.h.
+   */
+  fillHistogram(
+    binned: { words: Int32Array; common: Int32Array; begins: Int32Array; missing: Uint8Array },
+    rows: Int32Array,
+    pairs: Float64Array,
+    histogram: Float64Array,
+    parent: Float64Array | null,
+    numbers: Float64Array,
+    best: Float64Array,
+  ): void
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void
   /** Blocks until the ticket is done. */
@@ -132,11 +145,22 @@ export interface Native {
   /** Keep, or stop keeping, the event loop alive for the completion function. */
   hold(on: boolean): void
   faults(): NativeFault[]
-  /** Offset of the first 64-byte boundary of the storage. */
+  /** Offset of the first 64-byte boundary of new storage. Large storage gets huge pages. */
   alignment(storage: ArrayBuffer): number
   /** Opens a library of kernels; the names of its ops. */
   loadKernels(path: string): string[]
   programMemory(program: NativeProgram): { arena: number; constants: number }
   memory(device: number): { arena: number; reserved: number; programs: number }
   profile(on: boolean): NativeProfile[]
+  /** Opens the engine of a distributed run, and meets the other ranks. Once per process. */
+  openEngine(
+    name: 'mpi',
+    settings: { library: string; network: string; rank: number; size: number; timeoutMs: number; heartbeatMs: number },
+  ): Promise<{ rank: number; size: number; version: string }>
+  /** The texts that the ranks give, in their order. */
+  gatherTexts(text: string): Promise<string[]>
+  /** Leaves the run. */
+  closeEngine(): Promise<void>
+  /** The same on this thread, for a process that ends. */
+  leaveEngine(): void
 }

@@ -23,6 +23,8 @@ export interface Op<A extends Attrs = Attrs> {
   valuesTaken?(inputs: readonly Spec[], attrs: A): string
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */
   readonly alias?: number
+  /** Runs as soon as its inputs are there: what it begins goes on while other calls run. */
+  readonly early?: boolean
   /** Writes new state over old: ordered after everything that can still fail. */
   readonly updates?: boolean
 }

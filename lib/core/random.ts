@@ -97,6 +97,16 @@ export function resumeShuffles({ seed: from, drawn }: ShuffleSequence): void {
   shuffles = drawn
 }
 
+/** @internal Everything that decides what is drawn from now on. */
+export interface RandomSequence extends ShuffleSequence {
+  readonly streams: number
+}
+export const randomSequence = (): RandomSequence => ({ ...shuffleSequence(), streams })
+export function resumeRandom(from: RandomSequence): void {
+  resumeShuffles(from)
+  streams = from.streams
+}
+
 /** A seed for one shuffle order: a new one at each call, the same ones after the same setSeed(). */
 export function nextSeed(): number {
   // SplitMix32's finalizer (Steele et al. 2014) over the seed and the count

@@ -14,6 +14,7 @@ import { checkCall } from './options.js'
 import { bytesOf, type DType, type Shape } from './spec.js'
 import { again } from './stack.js'
 import { checkStored, Tensor, tracing, Variable } from './tensor.js'
+import type { ArrayOf, DataOf, DTypeOf, ShapeOf } from './tensor_types.js'
 import { bytesOnHost, copyTo, download } from './transfer.js'
 
 /** @internal A copy of the values in memory of its own, made outside any recording. */
@@ -169,18 +170,18 @@ define(Tensor.prototype, {
 define(Variable.prototype, { moveTo })
 
 declare module './tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     /**
      * The values, row-major, as a copy: Float32Array (also of float16, bfloat16), Int32Array, Uint8Array (also of
      * bool), Float64Array, BigInt64Array, Int8Array. Resolves when the device gets there.
      */
-    data(): Promise<HostArray>
+    data<T extends Tensor>(this: T): Promise<DataOf<T>>
     /** data(), blocking this thread until the device gets there. */
-    dataSync(): HostArray
+    dataSync<T extends Tensor>(this: T): DataOf<T>
     /** Nested arrays of the values; bools as booleans. Empty rows are frozen. */
-    array(): Promise<NestedArray>
+    array<T extends Tensor>(this: T): Promise<ArrayOf<T>>
     /** array(), blocking this thread until the device gets there. */
-    arraySync(): NestedArray
+    arraySync<T extends Tensor>(this: T): ArrayOf<T>
     /** The only value of a tensor of size 1. */
     item(): Promise<number>
     /** Prints dtype, shape and values to stdout; of more than 1000 values, three at either end of an axis. */
@@ -189,9 +190,9 @@ declare module './tensor.js' {
      * The tensor on another device; itself when it is there already. ERR_NO_DEVICE with the reason when the device
      * cannot be used.
      */
-    to(id: string): Tensor
+    to<T extends Tensor>(this: T, id: string): Tensor<ShapeOf<T>, DTypeOf<T>>
   }
-  interface Variable {
+  interface VariableFacts {
     /** @internal This variable itself on another device. Functions that were traced with it must be traced anew. */
     moveTo(id: string): void
   }

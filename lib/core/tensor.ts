@@ -5,6 +5,7 @@ import { WeftError } from './error.js'
 import type { NestedValues, TypedArray } from './host.js'
 import type { Call } from './op.js'
 import { bytesOf, type DType, type Layout, type Shape, signatureOf, sizeOf } from './spec.js'
+import type { IsUnknown, ShapeField, Unknown } from './tensor_types.js'
 
 /** What ops take as an operand. */
 export type TensorLike = Tensor | TypedArray | NestedValues
@@ -30,8 +31,25 @@ export class Recording {
 /** @internal Tensors made inside tidy() calls, the innermost last. */
 export const scopes: Set<Tensor>[] = []
 
-export class Tensor {
-  readonly shape: Shape
+declare const known: unique symbol
+
+/** The methods of tensors. Families of operations add theirs, each typed by the tensor that it is called on. */
+// biome-ignore lint/suspicious/noEmptyInterface: lib/core/read.ts and lib/ops/ fill it
+export interface TensorMethods {}
+
+export interface Tensor<S extends Shape = Unknown, D extends DType = Unknown> extends TensorMethods {
+  /** @internal What types know: nothing is there at run time. */
+  readonly [known]?: [S, D]
+}
+
+/**
+ * An array of numbers of one dtype. Its type can say its shape and dtype, as far as they are known when the program is
+ * written: Tensor<[number, 784]>, Tensor<[2, 3], 'int32'>. A plain Tensor says nothing, and fits everywhere.
+ */
+// biome-ignore lint/correctness/noUnusedVariables: the interface uses it
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: families of operations add the methods
+export class Tensor<S extends Shape = Unknown, D extends DType = Unknown> {
+  readonly shape: ShapeField<S>
   readonly dtype: DType
   /** Id of the device the values live on: 'cpu', 'cuda:0', ... */
   readonly device: string
@@ -54,7 +72,7 @@ export class Tensor {
     at: Buffer | { origin: Origin; recording: Recording },
     signature: string = signatureOf({ shape, dtype }),
   ) {
-    this.shape = shape
+    this.shape = shape as ShapeField<S>
     this.dtype = dtype
     this.device = device
     this.signature = signature
@@ -129,17 +147,33 @@ export interface VariableOptions {
   trainable?: boolean
 }
 
+/** What variables have that other tensors have not. */
+export interface VariableFacts {
+  readonly name: string
+  trainable: boolean
+}
+
 /** State: a tensor whose value can be replaced. Its memory never moves. Made by variable(), which see for assign(). */
-export class Variable extends Tensor {
+// of unknown shape it is a plain Tensor as well: only types of one name fit where the shape is known
+export type Variable<S extends Shape = Unknown, D extends DType = Unknown> =
+  IsUnknown<S> extends true ? VariableOf<S, D> & Tensor<S, D> : VariableOf<S, D>
+
+/** A variable as its shape and dtype are known. */
+export interface VariableOf<S extends Shape, D extends DType> extends Tensor<S, D>, VariableFacts {}
+
+export const Variable: new <S extends Shape = Unknown, D extends DType = Unknown>(
+  value: Tensor<S, D>,
+  options?: VariableOptions,
+) => Variable<S, D> = class Variable<S extends Shape, D extends DType> extends Tensor<S, D> {
   readonly name: string
   trainable: boolean
 
-  constructor(value: Tensor, options: VariableOptions = {}) {
+  constructor(value: Tensor<S, D>, options: VariableOptions = {}) {
     super(value.shape, value.dtype, value.device, value.held())
     this.name = options.name ?? 'variable'
     this.trainable = options.trainable ?? true
   }
-}
+} as never
 
 /** @internal Programs are kept by signature: throws ERR_ARGUMENT for a tensor whose facts were changed from outside. */
 export function checkUnchanged(t: Tensor): void {

@@ -8,11 +8,16 @@ import { checkCall, type OptionTable } from './options.js'
 import { castTo } from './read.js'
 import { type DType, sameShape } from './spec.js'
 import { Tensor, type TensorLike, Variable, type VariableOptions } from './tensor.js'
+import type { DTypeOf, KnownDType, ShapeOf, ValuesDType } from './tensor_types.js'
+import type { AssignCheck } from './tensor_shapes.js'
 
 const OPTIONS: OptionTable<VariableOptions & { dtype?: DType }> = { name: 'string', trainable: 'boolean', dtype: 'string' }
 
 /** State holding a copy of the value. Made outside any recording; ERR_TRACE for a traced value. */
-export function variable(value: TensorLike, options: VariableOptions & { dtype?: DType } = {}): Variable {
+export function variable<const V extends TensorLike, D extends DType = V extends Tensor ? DTypeOf<V> : ValuesDType<V>>(
+  value: V,
+  options: VariableOptions & { dtype?: D } = {},
+): Variable<ShapeOf<V>, KnownDType<D>> {
   checkCall('variable(value, options)', arguments, OPTIONS)
   return outsideTrace(() => {
     if (value instanceof Tensor && value.recording !== undefined) {
@@ -29,9 +34,9 @@ export function variable(value: TensorLike, options: VariableOptions & { dtype?:
           ? applyOne(opNamed('identity'), [source], {})
           : source
     own.buffer!.users++
-    const made = new Variable(own, options)
+    const made: Variable = new Variable(own, options)
     own.dispose()
-    return made
+    return made as Variable<ShapeOf<V>, KnownDType<D>>
   })
 }
 
@@ -54,11 +59,11 @@ function assign(this: Variable, value: TensorLike): Variable {
 Object.defineProperty(Variable.prototype, 'assign', { value: assign, writable: true, configurable: true })
 
 declare module './tensor.js' {
-  interface Variable {
+  interface VariableFacts {
     /**
      * Replaces the value. In a traced function it takes effect when the step succeeds; reads after it, in the same
      * function, see the new value.
      */
-    assign(value: TensorLike): this
+    assign<W extends Tensor, V extends TensorLike>(this: W, value: V & AssignCheck<ShapeOf<W>, ShapeOf<V>>): W
   }
 }

@@ -2,7 +2,9 @@
 import { tensor } from '../core/create.js'
 import type { DType } from '../core/spec.js'
 import { WeftError } from '../core/error.js'
+import type { TypedArray } from '../core/host.js'
 import type { Tensor } from '../core/tensor.js'
+import type { IsUnknown } from '../core/tensor_types.js'
 import { isTypedArray } from '../core/checks.js'
 import { isTensor } from '../core/tree.js'
 import { describe, type ShapedArray, isShaped, type SampleValue, stackHost, toHost } from './host.js'
@@ -18,6 +20,25 @@ export interface Sample {
 
 /** The Tensors of one batch; a record or a list where the samples held one. */
 export type BatchField = Tensor | Tensor[] | Record<string, Tensor>
+
+/** What a field of samples becomes in a batch, where the type of the samples says it. */
+type BatchFieldOf<F> =
+  IsUnknown<F> extends true
+    ? BatchField
+    : [F] extends [number | boolean | bigint | TypedArray | ShapedArray | Tensor]
+      ? Tensor
+      : [F] extends [readonly (infer E)[]]
+        ? [E] extends [ShapedArray | Tensor]
+          ? Tensor[]
+          : Tensor
+        : [F] extends [Readonly<Record<string, SampleValue>>]
+          ? { [K in keyof F]: Tensor }
+          : BatchField
+
+/** The batches of samples. */
+export type BatchOf<T> = T extends { x: infer X }
+  ? { x: BatchFieldOf<X>; sampleWeight?: Tensor } & (T extends { y?: infer Y } ? { y?: BatchFieldOf<NonNullable<Y>> } : { y?: BatchField })
+  : Batch
 
 export interface Batch {
   x: BatchField

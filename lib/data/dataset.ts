@@ -4,7 +4,7 @@ import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
 import { shownAs } from '../core/shown.js'
-import { type Batch, collate, type Dtypes } from './collate.js'
+import { type BatchOf, collate, type Dtypes } from './collate.js'
 import { draws, permutation } from './shuffle.js'
 
 /** Where elements come from. Every call of `open` starts a new pass. */
@@ -187,13 +187,13 @@ export class Dataset<T> implements AsyncIterable<T> {
    * Joins `size` samples { x, y?, sampleWeight? } at a time to Tensors with a leading batch axis; the last batch may be
    * short.
    */
-  batch(size: number, options: BatchOptions = {}): Dataset<Batch> {
+  batch(size: number, options: BatchOptions = {}): Dataset<BatchOf<T>> {
     checkCall('batch(size, options)', arguments, BATCH_OPTIONS)
     integer('batch', 'size', size, 1)
     const { source } = this
     const { dropRemainder = false } = options
     const batches = source.size === undefined ? undefined : dropRemainder ? Math.floor(source.size / size) : Math.ceil(source.size / size)
-    return new Dataset<Batch>({
+    return new Dataset<BatchOf<T>>({
       size: batches,
       ...(source.orders && { orders: source.orders }),
       async *open() {
@@ -201,10 +201,10 @@ export class Dataset<T> implements AsyncIterable<T> {
         for await (const sample of pass(source)) {
           samples.push(sample)
           if (samples.length < size) continue
-          yield await collate(samples, source.dtypes ?? {})
+          yield (await collate(samples, source.dtypes ?? {})) as BatchOf<T>
           samples = []
         }
-        if (samples.length > 0 && !dropRemainder) yield await collate(samples, source.dtypes ?? {})
+        if (samples.length > 0 && !dropRemainder) yield (await collate(samples, source.dtypes ?? {})) as BatchOf<T>
       },
     })
   }

@@ -110,7 +110,7 @@ export abstract class Scaler {
     const width = lines.length
     if (values instanceof Tensor) {
       if (width > 1 && values.shape.at(-1) !== width) throw this.misfit(String(values.shape), width)
-      const x = isFloat(values.dtype) ? values : cast(values, 'float32')
+      const x: Tensor = isFloat(values.dtype) ? values : cast(values, 'float32')
       const row = (numbers: readonly number[]): Tensor =>
         tensor(Float64Array.from(numbers), { shape: [width], dtype: x.dtype, device: x.device })
       // what the center loses in float32 is taken off by itself

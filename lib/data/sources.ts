@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import { WeftError } from '../core/error.js'
 import { checkCall } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
+import type { DataOf, IsUnknown, ShapeOf, Unknown } from '../core/tensor_types.js'
 import { type Dtypes, isFieldList, isFieldRecord, type Sample, type SampleField } from './collate.js'
 import { Dataset } from './dataset.js'
 import { checkFunction, isTypedArray } from '../core/checks.js'
@@ -17,9 +18,22 @@ export type FieldValues = Tensor | ShapedArray | TypedArray | readonly Nested[]
 /** Several of them, for models with several inputs or outputs. */
 export type Fields = FieldValues | readonly (Tensor | ShapedArray)[] | { readonly [name: string]: FieldValues }
 
-/** A sample's part of the values: nested arrays give their elements, other values what their rank asks for. */
-// biome-ignore lint/suspicious/noExplicitAny: a Tensor's rank is not part of its type, so neither is a sample's form
-export type ElementOf<V> = V extends readonly (infer E)[] ? (E extends Tensor | ShapedArray ? ShapedArray[] : E) : any
+/**
+ * A sample's part of the values: nested arrays give their elements, Tensors and typed data what their rank asks for. Of
+ * a Tensor whose rank its type does not know, and of what has its shape beside it, the form is not known.
+ */
+export type ElementOf<V> = V extends readonly (infer E)[]
+  ? E extends Tensor | ShapedArray
+    ? ShapedArray[]
+    : E
+  : V extends Tensor
+    ? RowOf<ShapeOf<V>, V>
+    : V extends TypedArray
+      ? number
+      : Unknown
+
+type RowOf<S, V> =
+  IsUnknown<S> extends true ? Unknown : S extends [unknown] ? number : S extends [unknown, unknown] ? DataOf<V> : ShapedArray
 
 /** Reads one sample's part of the values. */
 type Read = (index: number) => SampleField

@@ -6,6 +6,7 @@ import { keep, type Kept } from '../core/keep.js'
 import { type LayerJson, layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { WeftError } from '../core/error.js'
+import { gatherJson, world } from '../distributed/world.js'
 import type { Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
@@ -144,7 +145,21 @@ async function writeText(file: string, text: string, create: WriteNew): Promise<
   return { bytes: bytes.length, sha256: hash.digest('hex') }
 }
 
+/**
+ * Saves a model. In a distributed run every rank calls it, and rank 0 writes; during a training, whose callbacks are
+ * called on rank 0, nobody waits for the others.
+ */
 async function saveModel(model: AnyModel, place: Place, options: SaveOptions): Promise<void> {
+  if (world().rank > 0 && model.trainingRun) return
+  if (world().size === 1 || model.trainingRun) return saveHere(model, place, options)
+  let error: unknown
+  if (world().rank === 0) await saveHere(model, place, options).catch((reason: unknown) => void (error = reason))
+  const [problem] = await gatherJson(error === undefined ? null : (error as Error).message)
+  if (error !== undefined) throw error
+  if (typeof problem === 'string') throw new WeftError('ERR_DISTRIBUTED', `save: rank 0 could not write: ${problem}`)
+}
+
+async function saveHere(model: AnyModel, place: Place, options: SaveOptions): Promise<void> {
   const folder = pathOf('save', place)
   const assets = await withSnapshot(model, options, (saved) => replaceFolder(folder, (fresh) => writeModel(fresh, saved), isSavedModel))
   model.assets = assets

@@ -9,7 +9,8 @@ import type { InitializerLike } from '../initializers/index.js'
 import * as ops from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { Layer, type LayerOptions } from './layer.js'
+import type { ShapeOf } from '../core/tensor_types.js'
+import { type ApplyOptions, Layer, type LayerOptions } from './layer.js'
 
 abstract class ActivationLayer<C extends object> extends Layer<C> {
   protected override readonly supportsMasking: boolean = true
@@ -26,6 +27,10 @@ abstract class ActivationLayer<C extends object> extends Layer<C> {
       )
     }
     return value
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

@@ -1,35 +1,43 @@
-// Borders and repetition of sequences and volumes: zeroPadding1d and 3d, cropping1d and 3d, upSampling1d and 3d. Those
-// of images are in shape.ts and resampling.ts.
-import { integer } from '../core/checks.js'
+// Borders and repetition of sequences, images and volumes: zeroPadding1d to 3d, cropping1d to 3d, upSampling1d and 3d.
+// upSampling2d, which can interpolate, is in resampling.ts.
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
+import { shapeText } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import * as ops from '../ops/index.js'
 import { type LayerFactory, layer } from './declare.js'
-import { SEQUENCES, VOLUMES } from './input_spec.js'
+import { IMAGES, SEQUENCES, VOLUMES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
-import { integerOption } from './options.js'
+import { integerOption, pairOption } from './options.js'
 
 type Pair = readonly [number, number]
 /** Places at the begin and the end of sequences: one number for both, or two. */
 export type Ends = number | Pair
+/** Places on the sides of an image: all, [height, width], or [[top, bottom], [left, right]]. */
+export type Sides = number | Pair | readonly [Pair, Pair]
 /** Places on the sides of a volume: all, [depth, height, width], or a pair for each. */
 export type Sides3 = number | readonly [number, number, number] | readonly [Pair, Pair, Pair]
 
-const isPair = (value: unknown): value is Pair => Array.isArray(value) && value.length === 2
+const COUNTS = ['', '', 'two', 'three']
 
-function endsOption(what: string, name: string, value: unknown): readonly Pair[] {
-  if (isPair(value)) return [[integer(what, name, value[0], 0), integer(what, name, value[1], 0)]]
-  if (typeof value === 'number') return [[integer(what, name, value, 0), value]]
-  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer or two of them, got ${show(value)}`)
+/** A number for each axis between batch and channels. */
+function eachOption(what: string, name: string, value: unknown, rank: number): readonly unknown[] {
+  if (typeof value === 'number') return new Array<unknown>(rank).fill(value)
+  if (Array.isArray(value) && value.length === rank) return value
+  const pairs = name === 'size' ? '' : ` or ${COUNTS[rank]} pairs`
+  const list = pairs === '' ? ` or ${COUNTS[rank]} of them` : `, ${COUNTS[rank]} of them${pairs}`
+  throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer${list}, got ${show(value)}`)
 }
 
-function sidesOption(what: string, name: string, value: unknown): readonly Pair[] {
-  const list = typeof value === 'number' ? [value, value, value] : value
-  if (!Array.isArray(list) || list.length !== 3)
-    throw new WeftError('ERR_ARGUMENT', `${what}: ${name} must be an integer, three of them or three pairs, got ${show(value)}`)
-  return list.flatMap((side: unknown) => endsOption(what, name, side))
+/** The places before and after the values of an axis. */
+function endsOption(what: string, name: string, value: unknown): Pair {
+  const [before, after] = pairOption(what, name, value, 0)
+  return [before, after]
 }
+
+/** The same for each axis; of sequences the setting is that of their one axis. */
+const sidesOption = (what: string, name: string, value: unknown, rank: number): readonly Pair[] =>
+  (rank === 1 ? [value] : eachOption(what, name, value, rank)).map((side) => endsOption(what, name, side))
 
 /** Moves values of any dtype; `sides` has a pair for each axis between batch and channels. */
 abstract class Bordering<C extends object> extends Layer<C> {
@@ -48,7 +56,9 @@ abstract class Cropping<C extends object> extends Bordering<C> {
   call(x: Tensor): Tensor {
     const size = x.shape.slice(1, -1).map((extent, i) => extent - this.sides[i]![0] - this.sides[i]![1])
     if (size.some((extent) => extent < 1))
-      throw this.error('ERR_SHAPE', `cropping ${show(this.sides)} leaves nothing of inputs of shape [${x.shape.slice(1)}]`, [x.shape])
+      throw this.error('ERR_SHAPE', `cropping ${show(this.sides)} leaves nothing of inputs of shape ${shapeText(x.shape.slice(1))}`, [
+        x.shape,
+      ])
     return ops.slice(x, [0, ...this.sides.map(([before]) => before), 0], [x.shape[0]!, ...size, x.shape.at(-1)!])
   }
 }
@@ -66,12 +76,32 @@ export class ZeroPadding1d extends ZeroPadding<ZeroPadding1dOptions> {
 
   constructor(config: ZeroPadding1dOptions & LayerOptions = {}) {
     super(config)
-    this.sides = endsOption('layers.zeroPadding1d', 'padding', config.padding ?? 1)
+    this.sides = sidesOption('layers.zeroPadding1d', 'padding', config.padding ?? 1, 1)
   }
 }
 
 /** Steps of zeros before and after sequences [batch, steps, channels]. */
 export const zeroPadding1d: LayerFactory<typeof ZeroPadding1d> = layer(ZeroPadding1d)
+
+export interface ZeroPadding2dOptions {
+  /** Default 1. */
+  padding?: Sides
+}
+
+export class ZeroPadding2d extends ZeroPadding<ZeroPadding2dOptions> {
+  static override readonly className: string = 'ZeroPadding2d'
+  static override readonly options: OptionTable<ZeroPadding2dOptions> = { padding: 'any' }
+  protected override inputSpec: InputSpec | undefined = IMAGES
+  protected readonly sides: readonly Pair[]
+
+  constructor(config: ZeroPadding2dOptions & LayerOptions = {}) {
+    super(config)
+    this.sides = sidesOption('layers.zeroPadding2d', 'padding', config.padding ?? 1, 2)
+  }
+}
+
+/** Zeros around images [batch, height, width, channels]. */
+export const zeroPadding2d: LayerFactory<typeof ZeroPadding2d> = layer(ZeroPadding2d)
 
 export interface ZeroPadding3dOptions {
   /** Default 1. */
@@ -86,7 +116,7 @@ export class ZeroPadding3d extends ZeroPadding<ZeroPadding3dOptions> {
 
   constructor(config: ZeroPadding3dOptions & LayerOptions = {}) {
     super(config)
-    this.sides = sidesOption('layers.zeroPadding3d', 'padding', config.padding ?? 1)
+    this.sides = sidesOption('layers.zeroPadding3d', 'padding', config.padding ?? 1, 3)
   }
 }
 
@@ -106,12 +136,32 @@ export class Cropping1d extends Cropping<Cropping1dOptions> {
 
   constructor(config: Cropping1dOptions & LayerOptions = {}) {
     super(config)
-    this.sides = endsOption('layers.cropping1d', 'cropping', config.cropping ?? 1)
+    this.sides = sidesOption('layers.cropping1d', 'cropping', config.cropping ?? 1, 1)
   }
 }
 
 /** Sequences [batch, steps, channels] without their first and last steps. */
 export const cropping1d: LayerFactory<typeof Cropping1d> = layer(Cropping1d)
+
+export interface Cropping2dOptions {
+  /** Default 0. */
+  cropping?: Sides
+}
+
+export class Cropping2d extends Cropping<Cropping2dOptions> {
+  static override readonly className: string = 'Cropping2d'
+  static override readonly options: OptionTable<Cropping2dOptions> = { cropping: 'any' }
+  protected override inputSpec: InputSpec | undefined = IMAGES
+  protected readonly sides: readonly Pair[]
+
+  constructor(config: Cropping2dOptions & LayerOptions = {}) {
+    super(config)
+    this.sides = sidesOption('layers.cropping2d', 'cropping', config.cropping ?? 0, 2)
+  }
+}
+
+/** Images [batch, height, width, channels] without their borders. */
+export const cropping2d: LayerFactory<typeof Cropping2d> = layer(Cropping2d)
 
 export interface Cropping3dOptions {
   /** Default 1. */
@@ -126,7 +176,7 @@ export class Cropping3d extends Cropping<Cropping3dOptions> {
 
   constructor(config: Cropping3dOptions & LayerOptions = {}) {
     super(config)
-    this.sides = sidesOption('layers.cropping3d', 'cropping', config.cropping ?? 1)
+    this.sides = sidesOption('layers.cropping3d', 'cropping', config.cropping ?? 1, 3)
   }
 }
 
@@ -140,13 +190,17 @@ abstract class Repeating<C extends object> extends Layer<C> {
   protected abstract readonly times: readonly number[]
 
   call(x: Tensor): Tensor {
-    const [batch, ...places] = x.shape.slice(0, -1) as [number, ...number[]]
-    const channels = x.shape.at(-1)!
-    const apart = [batch, ...places.flatMap((n) => [n, 1]), channels]
-    const repeated = [batch, ...places.flatMap((n, i) => [n, this.times[i]!]), channels]
-    const wide = ops.broadcastTo(ops.reshape(x, apart), repeated)
-    return ops.reshape(wide, [batch, ...places.map((n, i) => n * this.times[i]!), channels])
+    return repeated(x, this.times)
   }
+}
+
+/** Each place so many times along each axis between batch and channels. */
+export function repeated(x: Tensor, times: readonly number[]): Tensor {
+  const [batch, ...places] = x.shape.slice(0, -1) as [number, ...number[]]
+  const channels = x.shape.at(-1)!
+  const apart = [batch, ...places.flatMap((n) => [n, 1]), channels]
+  const wide = ops.broadcastTo(ops.reshape(x, apart), [batch, ...places.flatMap((n, i) => [n, times[i]!]), channels])
+  return ops.reshape(wide, [batch, ...places.map((n, i) => n * times[i]!), channels])
 }
 
 export interface UpSampling1dOptions {
@@ -182,11 +236,7 @@ export class UpSampling3d extends Repeating<UpSampling3dOptions> {
 
   constructor(config: UpSampling3dOptions & LayerOptions = {}) {
     super(config)
-    const { size = 2 } = config
-    const list = typeof size === 'number' ? [size, size, size] : size
-    if (!Array.isArray(list) || list.length !== 3)
-      throw new WeftError('ERR_ARGUMENT', `layers.upSampling3d: size must be an integer or three of them, got ${show(size)}`)
-    this.times = list.map((n: unknown) => integerOption('layers.upSampling3d', 'size', n))
+    this.times = eachOption('layers.upSampling3d', 'size', config.size ?? 2, 3).map((n) => integerOption('layers.upSampling3d', 'size', n))
   }
 }
 

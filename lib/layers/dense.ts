@@ -1,20 +1,22 @@
 // Dense: activation(x · kernel + bias) over the last axis.
 import { type DynamicShape, type Shape, sizeOf } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
-import { type LayerFactory, layer } from './declare.js'
+import { layer } from './declare.js'
 import { add, matMul, reshape } from '../ops/index.js'
 import type { Tensor, Variable } from '../core/tensor.js'
+import type { WithLast } from '../core/tensor_shapes.js'
+import type { Result, ShapeOf, Unknown } from '../core/tensor_types.js'
 import { ActivatedLayer, KERNEL_OPTIONS, type KernelOptions } from './activated.js'
-import type { CallOptions, InputSpec, LayerOptions } from './layer.js'
+import type { ApplyOptions, CallOptions, InputSpec, LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
 import { storedProduct, valueOf } from './stored_weights.js'
 
-export interface DenseOptions extends KernelOptions {
+export interface DenseOptions<U extends number = number> extends KernelOptions {
   /** Number of outputs. */
-  units: number
+  units: U
 }
 
-export class Dense extends ActivatedLayer<DenseOptions> {
+export class Dense<U extends number = number> extends ActivatedLayer<DenseOptions<U>> {
   static override readonly className: string = 'Dense'
   static override readonly options: OptionTable<DenseOptions> = { units: 'integer', ...KERNEL_OPTIONS }
 
@@ -27,7 +29,7 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     hint: 'A batch of samples is needed: expandDims(0) for one sample, expandDims(-1) for one feature',
   }
 
-  constructor(config: DenseOptions & LayerOptions) {
+  constructor(config: DenseOptions<U> & LayerOptions) {
     super(config)
     integerOption('layers.dense', 'units', config.units)
   }
@@ -82,10 +84,14 @@ export class Dense extends ActivatedLayer<DenseOptions> {
     const product = storedProduct(x, this.kernel) ?? matMul(x, this.computedKernel())
     return this.bias ? add(product, this.bias) : product
   }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<WithLast<ShapeOf<X>, U>, Unknown> {
+    return super.apply(x, options)
+  }
 }
 
 /** activation(x · kernel + bias) over the last axis: [batch, ..., features] → [batch, ..., units]. */
-export const dense: LayerFactory<typeof Dense> = layer(Dense)
+export const dense: <const U extends number>(options: DenseOptions<U> & LayerOptions) => Dense<U> = layer(Dense) as never
 
 const rowsOf = (x: Tensor): Tensor => (x.rank === 2 ? x : reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]))
 

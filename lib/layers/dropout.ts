@@ -7,8 +7,9 @@ import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
 import { randomState } from '../core/random.js'
 import type { Tensor, Variable } from '../core/tensor.js'
+import type { ShapeOf } from '../core/tensor_types.js'
 import { IMAGES, SEQUENCES } from './input_spec.js'
-import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { type ApplyOptions, type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { rateOption } from './options.js'
 
 abstract class Random<C extends { seed?: number }> extends Layer<C> {
@@ -17,6 +18,10 @@ abstract class Random<C extends { seed?: number }> extends Layer<C> {
 
   override build(_inputShape: DynamicShape): void {
     this.state = this.addState('randomState', randomState(this.config.seed))
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
   }
 }
 

@@ -3,23 +3,25 @@ import { isTypedArray } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import { type DType, type DynamicShape, sameShape, type Shape } from '../core/spec.js'
 import type { OptionTable } from '../core/options.js'
-import { type LayerFactory, layer } from './declare.js'
+import { layer } from './declare.js'
 import type { ConstraintLike } from '../constraints.js'
 import type { InitializerLike } from '../initializers/index.js'
 import { cast, notEqual, reshape } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../core/tensor.js'
+import type { WithNew } from '../core/tensor_shapes.js'
+import type { Result, ShapeOf, Unknown } from '../core/tensor_types.js'
 import { warnOnce } from '../core/warnings.js'
-import { Layer, type LayerOptions } from './layer.js'
+import { type ApplyOptions, Layer, type LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
 import { lookedUp, TABLE } from './stored_weights.js'
 import { wholeNumbers } from '../ops/ids.js'
 
-export interface EmbeddingOptions {
+export interface EmbeddingOptions<N extends number = number> {
   /** Number of ids: they are 0 to inputDim - 1. */
   inputDim: number
   /** Length of the vectors. */
-  outputDim: number
+  outputDim: N
   /** Default uniform in ±0.05. */
   embeddingsInitializer?: InitializerLike
   /** Penalty of the table. Default: none. */
@@ -40,7 +42,7 @@ export interface EmbeddingOptions {
  * ids [batch, ...] → vectors [batch, ..., outputDim]. An id outside 0 to inputDim - 1 fails the step with ERR_DATA,
  * naming layer and id.
  */
-export class Embedding extends Layer<EmbeddingOptions> {
+export class Embedding<N extends number = number> extends Layer<EmbeddingOptions<N>> {
   static override readonly className: string = 'Embedding'
   static override readonly options: OptionTable<EmbeddingOptions> = {
     inputDim: 'integer',
@@ -55,7 +57,7 @@ export class Embedding extends Layer<EmbeddingOptions> {
   protected override readonly castsInputs: boolean = false
   embeddings!: Variable
 
-  constructor(config: EmbeddingOptions & LayerOptions) {
+  constructor(config: EmbeddingOptions<N> & LayerOptions) {
     super(config)
     integerOption('layers.embedding', 'inputDim', config.inputDim)
     integerOption('layers.embedding', 'outputDim', config.outputDim)
@@ -104,7 +106,11 @@ export class Embedding extends Layer<EmbeddingOptions> {
     const { weights: _, ...config } = super.toConfig() as EmbeddingOptions
     return config
   }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<WithNew<ShapeOf<X>, N>, Unknown> {
+    return super.apply(x, options)
+  }
 }
 
 /** Vectors of ids: [batch, time] → [batch, time, outputDim]. */
-export const embedding: LayerFactory<typeof Embedding> = layer(Embedding)
+export const embedding: <const N extends number>(options: EmbeddingOptions<N> & LayerOptions) => Embedding<N> = layer(Embedding) as never

@@ -10,7 +10,7 @@ import { Layer, type LayerOptions } from './layer.js'
 import { integerOption } from './options.js'
 
 export interface HashingOptions {
-  /** Number of bins, that of the mask included. */
+  /** Number of bins, that of the mask included; at most 2³¹. */
   numBins: number
   /** A value that gets bin 0, which no other gets. Default: none. */
   maskValue?: string | number | null
@@ -19,6 +19,9 @@ export interface HashingOptions {
   /** 'int': the number of the bin. The others: vectors as of layers.categoryEncoding. Default 'int'. */
   outputMode?: 'int' | CategoryMode
 }
+
+/** Numbers of bins are int32, and hashes have 32 bits. */
+const MOST_BINS = 2 ** 31
 
 /** Takes nested lists on the host, or tensors of integers whose values are there, and stands before a model. */
 export class Hashing extends Layer<HashingOptions, Nested<string | number>> {
@@ -34,6 +37,8 @@ export class Hashing extends Layer<HashingOptions, Nested<string | number>> {
     super(config)
     const { maskValue } = config
     integerOption('layers.hashing', 'numBins', config.numBins, maskValue === undefined || maskValue === null ? 1 : 2)
+    if (config.numBins > MOST_BINS)
+      throw this.error('ERR_ARGUMENT', `numBins must be at most ${MOST_BINS}, got ${show(config.numBins)}: bins are int32`)
     if (maskValue !== undefined && maskValue !== null) this.checked('maskValue', maskValue)
   }
 

@@ -15,6 +15,7 @@ import {
   maximum,
   mul,
   ones,
+  onesLike,
   reshape,
   rsqrt,
   square,
@@ -22,10 +23,13 @@ import {
   sum,
   transpose,
   zeros,
+  zerosLike,
 } from '../ops/index.js'
 import type { RegularizerLike } from '../regularizers.js'
+import { type Share, sharing } from '../core/share.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { type CallOptions, Layer, type LayerOptions } from './layer.js'
+import type { ShapeOf } from '../core/tensor_types.js'
+import { type ApplyOptions, type CallOptions, Layer, type LayerOptions } from './layer.js'
 
 /** Options of layers with a learned scale and offset. */
 export interface Affine {
@@ -110,6 +114,10 @@ export abstract class AffineLayer<C extends Affine> extends Layer<C> {
     }
     return found.sort((a, b) => a - b)
   }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Tensor<ShapeOf<X>> {
+    return super.apply(x, options)
+  }
 }
 
 /** Calls fn on x with the axes moved to the end, in order, and moves them back in the result. */
@@ -128,6 +136,8 @@ export interface BatchNormalizationOptions extends Affine {
   axis?: number
   /** Share of the old moving statistics in each step. Default 0.99. */
   momentum?: number
+  /** In a distributed run: statistics of the whole batch, not of the rows of each rank. Default false. */
+  synchronized?: boolean
   /** Default zeros. */
   movingMeanInitializer?: InitializerLike
   /** Default ones. */
@@ -143,6 +153,7 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   static override readonly options: OptionTable<BatchNormalizationOptions> = {
     axis: 'any',
     momentum: 'number',
+    synchronized: 'boolean',
     movingMeanInitializer: 'any',
     movingVarianceInitializer: 'any',
     ...AFFINE_OPTIONS,
@@ -178,6 +189,8 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   call(x: Tensor, { training, mask }: CallOptions): Tensor {
     return withLastAxes(x, [this.axis], (moved) => {
       if (!training || !this.trainable) return this.normalize(moved, this.movingMean, this.movingVariance)
+      const share = this.config.synchronized ? sharing() : undefined
+      if (share) return this.synchronized(moved, mask && this.axis === x.rank - 1 && mask.rank < x.rank ? mask : undefined, share)
       if (mask && this.axis === x.rank - 1 && mask.rank < x.rank) return this.masked(moved, mask)
       const { y, mean, variance } = batchNorm(moved, ...this.affine(moved.shape.at(-1)!), { epsilon: this.epsilon })
       this.update(mean, variance)
@@ -196,14 +209,25 @@ export class BatchNormalization extends AffineLayer<BatchNormalizationOptions> {
   }
 
   private masked(x: Tensor, mask: Tensor): Tensor {
-    let valid = cast(mask, x.dtype)
+    return this.byStatistics(x, cast(mask, x.dtype), (total) => total)
+  }
+
+  /** Statistics of the rows of all ranks. */
+  private synchronized(x: Tensor, mask: Tensor | undefined, share: Share): Tensor {
+    const valid = mask ? cast(mask, x.dtype) : onesLike(sum(x, -1))
+    return this.byStatistics(x, share.weight > 0 ? valid : zerosLike(valid), share.sum)
+  }
+
+  /** Normalized by the mean and variance of the valid steps; `total` makes the sum of all of what is the sum here. */
+  private byStatistics(x: Tensor, mask: Tensor, total: (sum: Tensor) => Tensor): Tensor {
+    let valid = mask
     while (valid.rank < x.rank) valid = expandDims(valid, -1)
     const axes = x.shape.map((_, axis) => axis).slice(0, -1)
     // [.., 1] weights count each step once for every place of the axes the mask does not have
     const repeats = sizeOf(x.shape.slice(0, -1)) / Math.max(1, valid.size)
-    const count = maximum(mul(sum(valid), repeats), 1)
-    const mean = sum(mul(x, valid), axes).div(count)
-    const variance = sum(mul(square(sub(x, mean)), valid), axes).div(count)
+    const count = maximum(total(mul(sum(valid), repeats)), 1)
+    const mean = total(sum(mul(x, valid), axes)).div(count)
+    const variance = total(sum(mul(square(sub(x, mean)), valid), axes)).div(count)
     this.update(mean, variance)
     return this.normalize(x, mean, variance)
   }

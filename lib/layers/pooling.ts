@@ -3,7 +3,7 @@ import type { OptionTable } from '../core/options.js'
 import { type LayerFactory, layer } from './declare.js'
 import { averagePool1d, averagePool2d, cast, div, expandDims, max, maximum, maxPool1d, maxPool2d, mean, mul, sum } from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
-import { IMAGES, SEQUENCES } from './input_spec.js'
+import { IMAGES, SEQUENCES, VOLUMES } from './input_spec.js'
 import { type CallOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
 import { choiceOption, type Padding, pairOption, type Size, singleOption } from './options.js'
 
@@ -150,6 +150,32 @@ export class GlobalAveragePooling2d extends GlobalPooling {
 
 /** The mean of each channel: [batch, height, width, channels] → [batch, channels]. */
 export const globalAveragePooling2d: LayerFactory<typeof GlobalAveragePooling2d> = layer(GlobalAveragePooling2d)
+
+export class GlobalMaxPooling3d extends GlobalPooling {
+  static override readonly className: string = 'GlobalMaxPooling3d'
+  static override readonly options: OptionTable<GlobalPoolingOptions> = { keepDims: 'boolean' }
+  protected override inputSpec: InputSpec | undefined = VOLUMES
+
+  call(x: Tensor): Tensor {
+    return max(x, [1, 2, 3], { keepDims: this.keepDims })
+  }
+}
+
+/** The largest value of each channel: [batch, depth, height, width, channels] → [batch, channels]. */
+export const globalMaxPooling3d: LayerFactory<typeof GlobalMaxPooling3d> = layer(GlobalMaxPooling3d)
+
+export class GlobalAveragePooling3d extends GlobalPooling {
+  static override readonly className: string = 'GlobalAveragePooling3d'
+  static override readonly options: OptionTable<GlobalPoolingOptions> = { keepDims: 'boolean' }
+  protected override inputSpec: InputSpec | undefined = VOLUMES
+
+  call(x: Tensor): Tensor {
+    return mean(x, [1, 2, 3], { keepDims: this.keepDims })
+  }
+}
+
+/** The mean of each channel: [batch, depth, height, width, channels] → [batch, channels]. */
+export const globalAveragePooling3d: LayerFactory<typeof GlobalAveragePooling3d> = layer(GlobalAveragePooling3d)
 
 export class GlobalMaxPooling1d extends GlobalPooling {
   static override readonly className: string = 'GlobalMaxPooling1d'

@@ -4,6 +4,7 @@ import type { Shape } from '../core/spec.js'
 import * as ops from '../ops/index.js'
 import { type Interpolation, INTERPOLATIONS } from '../ops/resize.js'
 import type { Tensor } from '../core/tensor.js'
+import { repeated } from './borders.js'
 import { type LayerFactory, layer } from './declare.js'
 import { IMAGES } from './input_spec.js'
 import { type InputSpec, Layer, type LayerOptions } from './layer.js'
@@ -39,11 +40,10 @@ export class UpSampling2d extends Resampling<UpSampling2dOptions> {
   }
 
   call(x: Tensor): Tensor {
-    const [n, h, w, c] = x.shape as Shape & [number, number, number, number]
+    if (this.interpolation === 'nearest') return repeated(x, this.size)
+    const [, h, w] = x.shape as Shape & [number, number, number, number]
     const [rows, columns] = this.size
-    if (this.interpolation !== 'nearest') return ops.resize(x, [h * rows, w * columns], { interpolation: this.interpolation })
-    const repeated: Shape = [n, h, rows, w, columns, c]
-    return ops.reshape(ops.broadcastTo(ops.reshape(x, [n, h, 1, w, 1, c]), repeated), [n, h * rows, w * columns, c])
+    return ops.resize(x, [h * rows, w * columns], { interpolation: this.interpolation })
   }
 }
 

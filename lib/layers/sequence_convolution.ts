@@ -4,13 +4,13 @@ import type { OptionTable } from '../core/options.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { type KernelOptions, KERNEL_OPTIONS } from './activated.js'
 import { Convolution } from './convolution.js'
 import { type LayerFactory, layer } from './declare.js'
 import { SEQUENCES } from './input_spec.js'
 import type { InputSpec, LayerOptions } from './layer.js'
 import { choiceOption, integerOption, type Padding, singleOption } from './options.js'
 import { SeparableConv2d, type SeparableConv2dLayerOptions } from './separable_convolution.js'
+import { TRANSPOSED_OPTIONS, type TransposedOptions } from './transposed_convolution.js'
 
 export interface SeparableConv1dLayerOptions
   extends Omit<SeparableConv2dLayerOptions, 'kernelSize' | 'strides' | 'padding' | 'dilationRate'> {
@@ -88,29 +88,12 @@ export class SeparableConv1d extends Convolution<SeparableConv1dLayerOptions> {
  */
 export const separableConv1d: LayerFactory<typeof SeparableConv1d> = layer(SeparableConv1d)
 
-export interface Conv1dTransposeLayerOptions extends KernelOptions {
-  /** Channels of the output. */
-  filters: number
-  /** Steps that the kernel covers. */
-  kernelSize: number | readonly [number]
-  /** Default 1. */
-  strides?: number | readonly [number]
-  /** Default 'valid'. */
-  padding?: Padding
-  /** Steps added at the end, below the strides. */
-  outputPadding?: number | readonly [number]
-}
+/** Sizes are numbers of steps. */
+export type Conv1dTransposeLayerOptions = TransposedOptions<number | readonly [number]>
 
 export class Conv1dTranspose extends Convolution<Conv1dTransposeLayerOptions> {
   static override readonly className: string = 'Conv1dTranspose'
-  static override readonly options: OptionTable<Conv1dTransposeLayerOptions> = {
-    filters: 'integer',
-    kernelSize: 'any',
-    strides: 'any',
-    padding: 'any',
-    outputPadding: 'any',
-    ...KERNEL_OPTIONS,
-  }
+  static override readonly options: OptionTable<Conv1dTransposeLayerOptions> = TRANSPOSED_OPTIONS
 
   protected override inputSpec: InputSpec | undefined = SEQUENCES
   private readonly size: number

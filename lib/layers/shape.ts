@@ -1,4 +1,4 @@
-// Layers that move values: flatten, reshape, permute, repeatVector, zeroPadding2d, cropping2d, upSampling2d.
+// Layers that move values: flatten, reshape, permute, repeatVector.
 import { isInteger } from '../core/checks.js'
 import { sizeOf } from '../core/spec.js'
 import type { NoOptions } from './declare.js'
@@ -7,9 +7,10 @@ import { type LayerFactory, layer } from './declare.js'
 import { WeftError } from '../core/error.js'
 import * as ops from '../ops/index.js'
 import type { Tensor } from '../core/tensor.js'
-import { IMAGES } from './input_spec.js'
-import { type InputSpec, Layer, type LayerOptions } from './layer.js'
-import { integerOption, pairOption } from './options.js'
+import type { Flat } from '../core/tensor_shapes.js'
+import type { DTypeOf, Result, ShapeOf } from '../core/tensor_types.js'
+import { type ApplyOptions, type InputSpec, Layer, type LayerOptions } from './layer.js'
+import { integerOption } from './options.js'
 
 /** Layers that keep the dtype of what they move. */
 abstract class Moving<C extends object> extends Layer<C> {
@@ -25,6 +26,10 @@ export class Flatten extends Moving<object> {
 
   call(x: Tensor): Tensor {
     return ops.reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))])
+  }
+
+  override apply<X extends Tensor>(x: X, options?: ApplyOptions): Result<Flat<ShapeOf<X>>, DTypeOf<X>> {
+    return super.apply(x, options)
   }
 }
 
@@ -121,78 +126,3 @@ export class RepeatVector extends Moving<RepeatVectorOptions> {
 
 /** [batch, features] → [batch, n, features]. */
 export const repeatVector: LayerFactory<typeof RepeatVector> = layer(RepeatVector)
-
-/** Places on the sides of an image: all, [height, width], or [[top, bottom], [left, right]]. */
-export type Sides = number | readonly [number, number] | readonly [readonly [number, number], readonly [number, number]]
-/** [top, bottom, left, right] */
-function sidesOption(what: string, name: string, value: Sides): [number, number, number, number] {
-  if (Array.isArray(value) && value.length === 2 && Array.isArray(value[0])) {
-    const [[top, bottom], [left, right]] = [pairOption(what, name, value[0], 0), pairOption(what, name, value[1], 0)]
-    return [top, bottom, left, right]
-  }
-  const [h, w] = pairOption(what, name, value, 0)
-  return [h, h, w, w]
-}
-
-export interface ZeroPadding2dOptions {
-  /** Default 1. */
-  padding?: Sides
-}
-
-export class ZeroPadding2d extends Moving<ZeroPadding2dOptions> {
-  static override readonly className: string = 'ZeroPadding2d'
-  static override readonly options: OptionTable<ZeroPadding2dOptions> = { padding: 'any' }
-  protected override inputSpec: InputSpec | undefined = IMAGES
-  private readonly sides: [number, number, number, number]
-
-  constructor(config: ZeroPadding2dOptions & LayerOptions = {}) {
-    super(config)
-    this.sides = sidesOption('layers.zeroPadding2d', 'padding', config.padding ?? 1)
-  }
-
-  call(x: Tensor): Tensor {
-    const [top, bottom, left, right] = this.sides
-    return ops.pad(x, [
-      [0, 0],
-      [top, bottom],
-      [left, right],
-      [0, 0],
-    ])
-  }
-}
-
-/** Zeros around images. */
-export const zeroPadding2d: LayerFactory<typeof ZeroPadding2d> = layer(ZeroPadding2d)
-
-export interface Cropping2dOptions {
-  /** Default 0. */
-  cropping?: Sides
-}
-
-export class Cropping2d extends Moving<Cropping2dOptions> {
-  static override readonly className: string = 'Cropping2d'
-  static override readonly options: OptionTable<Cropping2dOptions> = { cropping: 'any' }
-  protected override inputSpec: InputSpec | undefined = IMAGES
-  private readonly sides: [number, number, number, number]
-
-  constructor(config: Cropping2dOptions & LayerOptions = {}) {
-    super(config)
-    this.sides = sidesOption('layers.cropping2d', 'cropping', config.cropping ?? 0)
-  }
-
-  call(x: Tensor): Tensor {
-    const [n, h, w, c] = x.shape as unknown as [number, number, number, number]
-    const [top, bottom, left, right] = this.sides
-    if (top + bottom >= h || left + right >= w) {
-      throw this.error(
-        'ERR_SHAPE',
-        `cropping [${this.sides}] (top, bottom, left, right) leaves nothing of images of shape [${h}, ${w}, ${c}]`,
-        [x.shape],
-      )
-    }
-    return ops.slice(x, [0, top, left, 0], [n, h - top - bottom, w - left - right, c])
-  }
-}
-
-/** Images without their borders. */
-export const cropping2d: LayerFactory<typeof Cropping2d> = layer(Cropping2d)

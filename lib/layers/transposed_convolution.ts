@@ -10,29 +10,34 @@ import { IMAGES } from './input_spec.js'
 import type { InputSpec, LayerOptions } from './layer.js'
 import { choiceOption, integerOption, type Padding, pairOption, type Size } from './options.js'
 
-export interface Conv2dTransposeLayerOptions extends KernelOptions {
+/** Options of transposed convolutions. S: a size along each axis, or one number for all. */
+export interface TransposedOptions<S> extends KernelOptions {
   /** Channels of the output. */
   filters: number
-  /** Height and width of the kernel, or one number for both. */
-  kernelSize: Size
+  /** Places that the kernel covers. */
+  kernelSize: S
   /** Default 1. */
-  strides?: Size
+  strides?: S
   /** Default 'valid'. */
   padding?: Padding
-  /** Rows and columns added at the bottom and right, below the strides. */
-  outputPadding?: Size
+  /** Places added at the end, below the strides. */
+  outputPadding?: S
 }
+export const TRANSPOSED_OPTIONS: OptionTable<TransposedOptions<unknown>> = {
+  filters: 'integer',
+  kernelSize: 'any',
+  strides: 'any',
+  padding: 'any',
+  outputPadding: 'any',
+  ...KERNEL_OPTIONS,
+}
+
+/** Sizes are [height, width], or one number for both. */
+export type Conv2dTransposeLayerOptions = TransposedOptions<Size>
 
 export class Conv2dTranspose extends Convolution<Conv2dTransposeLayerOptions> {
   static override readonly className: string = 'Conv2dTranspose'
-  static override readonly options: OptionTable<Conv2dTransposeLayerOptions> = {
-    filters: 'integer',
-    kernelSize: 'any',
-    strides: 'any',
-    padding: 'any',
-    outputPadding: 'any',
-    ...KERNEL_OPTIONS,
-  }
+  static override readonly options: OptionTable<Conv2dTransposeLayerOptions> = TRANSPOSED_OPTIONS
 
   protected override inputSpec: InputSpec | undefined = IMAGES
   private readonly size: [number, number]

@@ -1,5 +1,6 @@
 // Weights: what a layer learns and keeps, alone and through the layers inside it.
 import { isIntegers, isTypedArray } from '../core/checks.js'
+import { Uncloneable } from '../core/clone.js'
 import { tensor } from '../core/create.js'
 import { type DType, type DynamicShape, sameShape, sizeOf } from '../core/spec.js'
 import { type ErrorCode, WeftError } from '../core/error.js'
@@ -25,9 +26,10 @@ interface Weight {
 }
 
 /** Fields that hold no parts. */
-const NO_PARTS: ReadonlySet<string> = new Set(['config', 'entries', 'states', 'builtFor', 'inputSpec'])
+const NO_PARTS: ReadonlySet<string> = new Set(['uncloneable', 'config', 'entries', 'states', 'builtFor', 'inputSpec'])
 
 const NONE: readonly [string, never][] = Object.freeze([])
+const UNCLONEABLE = new Uncloneable('a layer or a model', 'Save the model with net.save(folder), and load it there with loadModel(folder)')
 
 /** Classes of this library: what such a layer computes with is there once it is built. */
 const declared = new WeakSet<object>()
@@ -46,6 +48,8 @@ export abstract class Weighted {
   abstract readonly name: string
   abstract readonly dtype: DType
   abstract readonly className: string
+  /** @internal */
+  readonly uncloneable: Uncloneable = UNCLONEABLE
   built = false
 
   protected readonly entries: Weight[] = []

@@ -15,7 +15,11 @@ import {
   readWeights,
   type TargetsLike,
 } from './matrix.js'
+import { rSquared } from './r_squared.js'
 import { saveEstimator } from './store.js'
+import { checkState, isChecked } from './stored_state.js'
+
+export { rSquared }
 
 export interface FitOptions {
   /** A weight of at least 0 for each row. Default: all 1. */
@@ -73,6 +77,7 @@ const kinds = new Map<string, Kind['create']>()
 
 /** Makes a kind of estimator known to load() and clone(). Called once by the file of each. */
 export function register<O extends object, S extends State>(kind: string, create: (params: O) => Learner<O, S>): void {
+  if (!isChecked(kind)) throw new WeftError('ERR_STATE', `weftjs/learn: stored_state.ts has no row for ${kind}`)
   kinds.set(kind, create as unknown as Kind['create'])
 }
 
@@ -89,24 +94,10 @@ export function createOf(kind: unknown, params: object): Learner<object, State> 
 /** What is saved of an estimator; `reviveStored` undoes it. Models inside models (a pipeline's) are stored so too. */
 export const storedOf = (model: { stored(): Stored }): Stored => model.stored()
 
-/** ERR_FORMAT for trees in a file whose children do not come after their parents: following them might not end. */
-function checkTrees(value: unknown): void {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return
-  const { feature, left, right } = value as { feature?: unknown; left?: unknown; right?: unknown }
-  if (feature instanceof Int32Array && left instanceof Int32Array && right instanceof Int32Array) {
-    const nodes = feature.length
-    const follows = (child: number | undefined, node: number): boolean => child !== undefined && child > node && child < nodes
-    for (let node = 0; node < nodes; node++)
-      if (feature[node]! >= 0 && !(follows(left[node], node) && follows(right[node], node)))
-        throw new WeftError('ERR_FORMAT', `load: node ${node} of a tree has no children after it`, { hint: 'Save the model again' })
-  }
-  for (const part of Object.values(value)) checkTrees(part)
-}
-
 /** The estimator that storedOf() described. */
 export function reviveStored(stored: unknown, params: object = {}): Learner<object, State> {
   const { kind, params: own, state } = (stored ?? {}) as Partial<Stored>
-  checkTrees(state)
+  checkState(kind, state)
   const model = createOf(kind, { ...(own ?? {}), ...params })
   model.restore(state ?? undefined)
   return model
@@ -220,26 +211,6 @@ export abstract class Regressor<O extends object, S extends State> extends Learn
     const actual = await readTargets(what, y, predicted.length)
     return rSquared(actual, predicted, await readWeights(what, options.sampleWeight, predicted.length))
   }
-}
-
-/** The coefficient of determination. */
-export function rSquared(actual: ArrayLike<number>, predicted: ArrayLike<number>, weights?: Float64Array): number {
-  const rows = actual.length
-  if (rows < 2) return Number.NaN
-  let [sum, total] = [0, 0]
-  for (let i = 0; i < rows; i++) {
-    const weight = weights?.[i] ?? 1
-    sum += weight * actual[i]!
-    total += weight
-  }
-  const mean = sum / total
-  let [residual, around] = [0, 0]
-  for (let i = 0; i < rows; i++) {
-    const weight = weights?.[i] ?? 1
-    residual += weight * (actual[i]! - predicted[i]!) ** 2
-    around += weight * (actual[i]! - mean) ** 2
-  }
-  return around === 0 ? (residual === 0 ? 1 : 0) : 1 - residual / around
 }
 
 /** A model that tells classes. `score` is the accuracy. */

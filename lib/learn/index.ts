@@ -7,6 +7,8 @@ export * from './selection/index.js'
 // models
 export type { Classifier, Estimator, FitOptions, Transformer } from './estimator.js'
 export { load, type LoadOptions } from './load.js'
+export type { LearnOnnxOptions } from './onnx/export.js'
+import './onnx/export.js'
 export type { Label, LabelsLike, MatrixLike, TargetsLike } from './matrix.js'
 export { type LinearRegression, linearRegression, type LinearRegressionOptions } from './linear/linear_regression.js'
 export { type Ridge, ridge, type RidgeOptions } from './linear/ridge.js'
@@ -48,17 +50,19 @@ export { type Pca, pca, type PcaOptions } from './decomposition/pca.js'
 export {
   type DecisionTreeClassifier,
   decisionTreeClassifier,
-  type DecisionTreeClassifierOptions,
   type DecisionTreeRegressor,
   decisionTreeRegressor,
-  type DecisionTreeRegressorOptions,
   type RandomForestClassifier,
   randomForestClassifier,
-  type RandomForestClassifierOptions,
   type RandomForestRegressor,
   randomForestRegressor,
-  type RandomForestRegressorOptions,
 } from './tree/models.js'
+export type {
+  DecisionTreeClassifierOptions,
+  DecisionTreeRegressorOptions,
+  RandomForestClassifierOptions,
+  RandomForestRegressorOptions,
+} from './tree/settings.js'
 export type { Tree } from './tree/tree.js'
 export type { BoostedTree } from './boosting/grower.js'
 export {

@@ -1,5 +1,6 @@
 // Readers of what users pass to models: X as one dense matrix on the host, y as numbers or classes, weights of rows.
 import { isTypedArray } from '../core/checks.js'
+import { device } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import type { TypedArray } from '../core/host.js'
 import { isDetached, show } from '../core/options.js'
@@ -34,11 +35,20 @@ export interface ReadOptions {
   columns?: number | undefined
   /** Whether NaN may stand for missing values. Default false. */
   missing?: boolean
+  /** The largest absolute value. Default: one whose square a model can add up; any where values may be missing. */
+  most?: number
 }
+
+/** Sums of squares of values up to these are numbers, in float64 and in float32. */
+const LARGEST = { float64: 1e150, float32: 1e18 }
+/** Of so many values models may compute products in float32 on a CPU too. */
+const SINGLE = 4e6
+
+const largestFor = (values: number): number => (device() !== 'cpu' || values > SINGLE ? LARGEST.float32 : LARGEST.float64)
 
 /**
  * X as a matrix. ERR_SHAPE for what has not two axes, or another number of columns than the model knows; ERR_ARGUMENT
- * for what is no matrix or is empty; ERR_DATA for NaN and infinite values.
+ * for what is no matrix or is empty; ERR_DATA for NaN and infinite values, and for those whose squares are infinite.
  * @param what the call as users see it ('ridge.fit'), for errors
  */
 export async function readMatrix(what: string, x: unknown, options: ReadOptions = {}): Promise<Matrix> {
@@ -52,9 +62,12 @@ export async function readMatrix(what: string, x: unknown, options: ReadOptions 
     throw new WeftError('ERR_SHAPE', `${what}: X has ${columns} features, the model was fitted on ${options.columns}`, {
       hint: 'Give the same columns in the same order as to fit()',
     })
+  const missing = options.missing === true
+  const most = options.most ?? (missing ? Number.MAX_VALUE : largestFor(data.length))
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!
-    if (Number.isFinite(value) || (options.missing === true && Number.isNaN(value))) continue
+    if (Math.abs(value) <= most || (missing && Number.isNaN(value))) continue
+    if (Number.isFinite(value)) throw tooLarge(what, 'X', value, `row ${Math.floor(i / columns)}, column ${i % columns}`, most)
     throw new WeftError('ERR_DATA', `${what}: X has ${value} in row ${Math.floor(i / columns)}, column ${i % columns}`, {
       hint: Number.isNaN(value)
         ? 'Fill in missing values with imputer(), or drop those rows'
@@ -63,6 +76,11 @@ export async function readMatrix(what: string, x: unknown, options: ReadOptions 
   }
   return matrix
 }
+
+const tooLarge = (what: string, name: string, value: number, where: string, most: number): WeftError =>
+  new WeftError('ERR_DATA', `${what}: ${name} has ${value} in ${where}, and models compute with values up to ${most}`, {
+    hint: name === 'X' ? 'Scale the features with standardScaler()' : 'Scale y: divide it by its largest value',
+  })
 
 const oneAxis = (what: string, found: string, tensor: boolean): WeftError =>
   new WeftError('ERR_SHAPE', `${what}: X has one axis (${found}), it needs two: [rows, features]`, {
@@ -173,7 +191,10 @@ async function listOf(what: string, y: unknown, rows: number): Promise<ArrayLike
   })
 }
 
-/** y as numbers. ERR_DATA for NaN and infinite ones, ERR_SHAPE unless there is one for each row. */
+/**
+ * y as numbers. ERR_DATA for NaN and infinite ones, and those whose squares are infinite; ERR_SHAPE unless there is one
+ * for each row.
+ */
 export async function readTargets(what: string, y: unknown, rows: number): Promise<Float64Array> {
   const list = await listOf(what, y, rows)
   const targets = new Float64Array(rows)
@@ -185,6 +206,7 @@ export async function readTargets(what: string, y: unknown, rows: number): Promi
       })
     targets[row] = Number(value)
     if (!Number.isFinite(targets[row])) throw notFinite(what, 'y', value, row)
+    if (Math.abs(targets[row]!) > LARGEST.float64) throw tooLarge(what, 'y', targets[row]!, `row ${row}`, LARGEST.float64)
   }
   return targets
 }

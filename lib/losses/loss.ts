@@ -5,6 +5,7 @@ import { unknownName, WeftError } from '../core/error.js'
 import { isFloat, sameShape, type Shape } from '../core/spec.js'
 import { show } from '../core/options.js'
 import { settingsText, shownAs } from '../core/shown.js'
+import { sharing } from '../core/share.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
 import '../ops/index.js'
 import { seeingToMasks } from '../ops/masks.js'
@@ -170,9 +171,14 @@ export function reduceLoss(what: string, losses: Tensor, options: LossCallOption
   const counted = mask && fitRank(what, mask, losses.shape).cast(losses.dtype)
   if (counted) weighted = weighted.mul(counted)
   if (reduction === 'none') return weighted
-  if (reduction === 'sum') return weighted.sum()
+  // a share of a batch counts as much as it has of the rows, see lib/core/share.ts: other sums are brought to that
+  const share = sharing()
+  const scale = share && share.weight > 0 ? 1 / share.weight : 1
+  if (reduction === 'sum') return weighted.sum().mul(scale)
   if (!counted) return weighted.mean()
   // a mask [n, 1] of losses [n, t] counts once for every value that it covers
   const valid = counted.sum().mul(losses.size / Math.max(counted.size, 1))
-  return weighted.sum().div(valid.maximum(1))
+  if (share === undefined) return weighted.sum().div(valid.maximum(1))
+  const all = share.sum(valid.cast('float32').mul(share.weight > 0 ? 1 : 0))
+  return weighted.sum().div(all.maximum(1)).mul(scale)
 }

@@ -110,6 +110,7 @@ class Accuracy implements Metric {
   readonly name: string
   readonly metricName = 'accuracy'
   readonly rising = true
+  readonly merge = 'sum'
   readonly config: Readonly<Record<string, unknown>>
   private chosen: Metric | undefined
 

@@ -43,6 +43,11 @@ export interface Metric {
   clone?(): Metric
   /** More of it is better. Callbacks that watch it ask; without it they need to be told. */
   readonly rising?: boolean
+  /**
+   * How the states of several ranks of a distributed run become one: 'sum' for counts and sums. A metric without it
+   * cannot be used there.
+   */
+  readonly merge?: 'sum' | 'max' | 'min'
   /** What a figure that is not a number means: given once as a warning. */
   readonly ifNan?: string
   /** The string or factory that makes it again from `config`; saved models need it. */
@@ -112,6 +117,7 @@ export abstract class StandardMetric extends BaseMetric {
   readonly metricName: string
   readonly config: Readonly<Record<string, unknown>>
   readonly own?: boolean
+  readonly merge: Metric['merge'] = 'sum'
 
   constructor(metricName: string, config: MetricOptions) {
     super(config.name ?? metricName)

@@ -36,6 +36,9 @@ export const rmse: MetricFactory = error('rmse', squared, (mean) => mean.sqrt())
  * by exactly 0.
  */
 class R2 extends StandardMetric {
+  // its mean and deviations are no sums
+  override readonly merge: Metric['merge'] = undefined
+
   constructor(options: MetricOptions) {
     super('r2', options)
   }

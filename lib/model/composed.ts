@@ -7,7 +7,7 @@ import type { AnyLayer, LayerOptions } from '../layers/layer.js'
 import { nameLayers } from '../layers/names.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Tensor } from '../core/tensor.js'
-import { Model } from './model.js'
+import { type AnyModel, Model } from './model.js'
 import { SUMMARY_OPTIONS, type SummaryOptions, type SummaryRow, summaryLines } from './summary.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of all inputs and results
@@ -71,18 +71,7 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   }
 
   override getLayer(which: string | number): AnyLayer {
-    if (typeof which === 'number') {
-      const layer = this.layers.at(which)
-      if (layer) return layer
-      throw new WeftError('ERR_ARGUMENT', `${this.name}: there is no layer ${which}, the model has ${this.layers.length}`)
-    }
-    const layer = this.layers.find(({ name }) => name === which)
-    if (layer) return layer
-    throw unknownName(
-      `layer of ${this.name}`,
-      which,
-      this.layers.map(({ name }) => name),
-    )
+    return layerOf(this, which)
   }
 
   override summary(options: SummaryOptions = {}): void {
@@ -92,15 +81,30 @@ export abstract class ComposedModel<C extends object = LayerOptions, I = Tensor,
   }
 }
 
-shownAs(
-  ComposedModel.prototype,
-  (net) => {
-    const lines: string[] = []
-    net.summary({ print: (line) => lines.push(line) })
-    return lines.join('\n')
-  },
-  'await net.save(folder), or net.exportOnnx(file)',
-)
+/** @internal The layer of a model with a name or at a place. */
+export function layerOf(net: AnyModel, which: string | number): AnyLayer {
+  if (typeof which === 'number') {
+    const layer = net.layers.at(which)
+    if (layer) return layer
+    throw new WeftError('ERR_ARGUMENT', `${net.name}: there is no layer ${which}, the model has ${net.layers.length}`)
+  }
+  const layer = net.layers.find(({ name }) => name === which)
+  if (layer) return layer
+  throw unknownName(
+    `layer of ${net.name}`,
+    which,
+    net.layers.map(({ name }) => name),
+  )
+}
+
+/** @internal What console.log() shows of a model: its summary. */
+export function textOf(net: AnyModel): string {
+  const lines: string[] = []
+  net.summary({ print: (line) => lines.push(line) })
+  return lines.join('\n')
+}
+
+shownAs(ComposedModel.prototype, textOf, 'await net.save(folder), or net.exportOnnx(file)')
 
 // what stands between the layers of a functional model warns by itself
 markSeeing(ComposedModel)

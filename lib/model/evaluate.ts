@@ -106,7 +106,7 @@ export async function evaluateBatch(
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     return await model.inTurn(async () => {
       const steps = model.steps('evaluateBatch')
-      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true)
+      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true, false)
       await run.done
       return steps.logs(run.outputs)
     })

@@ -7,6 +7,7 @@ import type { AnyLayer, CallOptions, LayerOptions } from '../layers/layer.js'
 import { registerLoader } from '../layers/serialize.js'
 import { inputNode, isSymbolic, type Node, type SymbolicTensor } from '../layers/symbolic.js'
 import { Tensor } from '../core/tensor.js'
+import type { BatchOf, KnownDType, Result } from '../core/tensor_types.js'
 import { isRecord, mapTree, walk } from '../core/tree.js'
 import { callMasked } from '../ops/masks.js'
 import { ComposedModel } from './composed.js'
@@ -17,23 +18,28 @@ import type { SummaryRow } from './summary.js'
 /** One tensor, or a list or record of them. */
 export type TensorTree = Tensor | readonly Tensor[] | Readonly<Record<string, Tensor>>
 
-export interface InputOptions {
+/** A tree of tensors whose types do not say their shapes: models fit the data that they are given. */
+export type PlainTree<T extends TensorTree> = T extends Tensor ? Tensor : { [K in keyof T]: Tensor }
+
+export interface InputOptions<S extends DynamicShape = DynamicShape, D extends DType = DType> {
   /** Of one sample; null for an extent that varies. */
-  shape: DynamicShape
+  shape: S
   /** Of the data. Default float32. */
-  dtype?: DType
+  dtype?: D
   name?: string
 }
 
 const INPUT_OPTIONS: OptionTable<InputOptions> = { shape: 'any', dtype: 'string', name: 'string' }
 
 /** A symbolic tensor of shape [null, ...shape]: an input of a functional model. */
-export function input(options: InputOptions): Tensor {
+export function input<const S extends DynamicShape, D extends DType = 'float32'>(
+  options: InputOptions<S, D>,
+): Result<BatchOf<S>, KnownDType<D>> {
   checkCall('input(options)', arguments, INPUT_OPTIONS)
   checkSampleShape('input', options?.shape)
   const { shape, dtype = 'float32', name } = options
   const layer = new InputLayer({ inputShape: shape, dtype, ...(name === undefined ? {} : { name }) })
-  return inputNode(layer, { shape: [null, ...shape], dtype })
+  return inputNode(layer, { shape: [null, ...shape], dtype }) as Tensor
 }
 
 export interface ModelOptions<I, O> {
@@ -278,7 +284,9 @@ registerLoader('Functional', (config, options) => {
 })
 
 /** A model of the layers between symbolic inputs and outputs; each one tensor, or a list or record of them. */
-export function model<const I extends TensorTree, const O extends TensorTree>(options: ModelOptions<I, O>): FunctionalModel<I, O> {
+export function model<const I extends TensorTree, const O extends TensorTree>(
+  options: ModelOptions<I, O>,
+): FunctionalModel<PlainTree<I>, O> {
   checkCall('model(options)', arguments)
-  return new FunctionalModel(options)
+  return new FunctionalModel(options) as unknown as FunctionalModel<PlainTree<I>, O>
 }

@@ -51,7 +51,7 @@ export class Progress {
     if (this.level === 1) this.line.end(`${this.bar(performance.now())} ${figures(logs)}`)
     if (this.level === 2) {
       const epoch = this.epoch === undefined ? '' : `Epoch ${this.epoch + 1}/${this.epochs} - `
-      process.stdout.write(`${epoch}${this.done} steps - ${seconds.toFixed(1)}s - ${figures(logs)}\n`)
+      process.stdout.write(`${epoch}${this.done} ${this.done === 1 ? 'step' : 'steps'} - ${seconds.toFixed(1)}s - ${figures(logs)}\n`)
     }
   }
 

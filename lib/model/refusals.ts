@@ -5,9 +5,12 @@ import { isFloat } from '../core/spec.js'
 import type { Variable } from '../core/tensor.js'
 import { storedAs } from '../layers/stored_weights.js'
 
+/** Whether steps can change a weight: integers, and weights that are kept in few bits, stay as they are. */
+export const canLearn = (weight: Variable): boolean => storedAs(weight) === undefined && isFloat(weight.dtype)
+
 /** ERR_DTYPE where a weight that would be trained is kept in few bits: its steps would be lost in rounding. */
 export function refuseIntegers(model: { readonly name: string; readonly trainableWeights: readonly Variable[] }): void {
-  const kept = model.trainableWeights.find((weight) => storedAs(weight) !== undefined || !isFloat(weight.dtype))
+  const kept = model.trainableWeights.find((weight) => !canLearn(weight))
   if (kept === undefined) return
   throw new WeftError(
     'ERR_DTYPE',

@@ -29,7 +29,8 @@ export interface TakenUp {
 }
 
 export interface Source {
-  open(steps: Steps, from?: TakenUp): Epoch | Promise<Epoch>
+  /** `stops`: whether this rank of a distributed run asks, with its next step, that the training ends. */
+  open(steps: Steps, from?: TakenUp, stops?: () => boolean): Epoch | Promise<Epoch>
   /** Where the next epoch will begin, as far as it is known before. */
   readonly next: DataPosition
   /** Lets go of the stream, if one is open. */
@@ -59,7 +60,7 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
     get next() {
       return position(options.shuffle?.next)
     },
-    open(steps, from) {
+    open(steps, from, stops = () => false) {
       if (from !== undefined) checkSameData(from.data, position(undefined))
       const rows = order()
       const most = Math.ceil(rows.length / batchSize)
@@ -78,7 +79,7 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
         next: () => {
           if (step === count) return undefined
           const size = Math.min(batchSize, rows.length - step++ * batchSize)
-          return () => steps.onRows.submit(batch, permutation, size, classWeight)
+          return () => steps.onRows.submit(batch, permutation, size, classWeight, stops())
         },
         end: () => permutation.dispose(),
       }
@@ -140,7 +141,7 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
       const orders = ordersOf(source).map(({ seed, pass }) => ({ seed, pass }))
       return { sequence: shuffleSequence(), orders, taken: 0 }
     },
-    async open(steps, from) {
+    async open(steps, from, stops = () => false) {
       if (from !== undefined) checkSameData(from.data, {})
       if (!iterator) await begin(from)
       let step = from?.step ?? 0
@@ -160,7 +161,7 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
           step++
           taken++
           const { x, y, sampleWeight } = batchColumns(forms, value)
-          return () => steps.onBatch.submit({ x, y, sampleWeight }, classWeight, false)
+          return () => steps.onBatch.submit({ x, y, sampleWeight }, classWeight, false, stops())
         },
         end: () => (stepsPerEpoch === undefined || restarts ? close() : undefined),
       }

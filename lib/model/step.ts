@@ -9,7 +9,9 @@ import { Tensor, type Variable } from '../core/tensor.js'
 import { isTensor, leavesOf, mapTree } from '../core/tree.js'
 import { variable } from '../core/variable.js'
 import { warnOnce } from '../core/warnings.js'
-import { concat, takeBatch, zerosLike } from '../ops/index.js'
+import { type Share, withShare } from '../core/share.js'
+import { world } from '../distributed/world.js'
+import { concat, slice, takeBatch, zerosLike } from '../ops/index.js'
 import { seeingToMasks } from '../ops/masks.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
@@ -19,6 +21,7 @@ import type { NamedMetric, Objective } from './objective.js'
 import type { ClassWeight } from './class_weight.js'
 import { type Batch, forward, type Pass } from './pass.js'
 import { type FigureJson, restoreFigure } from './run.js'
+import { ownShare, sharedStep } from './shared_step.js'
 
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
@@ -40,8 +43,11 @@ class Tracker {
     this.cursor = outsideTrace(() => variable([0], { name: 'cursor', dtype: 'int32', trainable: false }))
   }
 
-  /** Takes a batch in; returns the figures so far: float32 [keys]. */
-  update(pass: Pass, rows: number): Tensor {
+  /**
+   * Takes a batch in; returns the figures so far: float32 [keys]. `merged` makes what the ranks of a
+   * distributed run have of the states what they have together.
+   */
+  update(pass: Pass, rows: number, merged?: (metrics: readonly Metric[]) => () => void): Tensor {
     this.metrics ??= outsideTrace(() => pass.outputs.map(({ place }) => this.objective.metricsOf(place)))
     const figures: [string, Metric][] = []
     const average = (key: string, value: Tensor): void => {
@@ -64,11 +70,10 @@ class Tracker {
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
     this.restorePending()
-    // the loss of this batch alone stands last, without a key
-    return concat(
-      [...figures.map(([, metric]) => metric.result()), pass.loss].map((figure) => figure.cast('float32').reshape([1])),
-      0,
-    )
+    const keep = merged?.(this.all)
+    const values = figures.map(([, metric]) => metric.result().cast('float32').reshape([1]))
+    keep?.()
+    return concat(values, 0)
   }
 
   /** Warns, once, of figures that are NaN by design of their metric. */
@@ -105,7 +110,12 @@ class Tracker {
       throw new WeftError('ERR_FORMAT', `the metrics keep ${states.length} states, the backup has ${pending.length}`, {
         hint: 'Compile the model with the metrics it had, or remove the backup',
       })
-    outsideTrace(() => states.forEach((state, i) => void restoreFigure(state, pending[i]!)))
+    // rank 0 of a distributed run keeps the figures of all
+    outsideTrace(() =>
+      states.forEach(
+        (state, i) => void (i === 0 || world().rank === 0 ? restoreFigure(state, pending[i]!) : state.assign(zerosLike(state))),
+      ),
+    )
   }
 
   /** Number of states: more after the first batch was traced. */
@@ -123,8 +133,8 @@ class Tracker {
 }
 
 /** The rows of a step: the cursor, and the arrays from which a permutation picks. */
-export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined], Tensor>
-export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean], Tensor>
+export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined, boolean], Tensor>
+export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean, boolean], Tensor>
 
 /** A kind of step: its programs, and the figures they keep. */
 export class Steps {
@@ -136,22 +146,41 @@ export class Steps {
   private readonly tracker: Tracker
   /** The loss of the batch whose figures were read last, with penalties. */
   batchLoss: number = Number.NaN
+  /** How many ranks of a distributed run ask, with the step whose figures were read last, that the training ends. */
+  stops = 0
   private readonly resetter: JitFunction<[number], void>
 
   constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective) {
     this.device = model.device
     const tracker = withDevice(this.device, () => new Tracker(objective))
     this.tracker = tracker
-    const run = kind === 'fit' ? learn : measure
     const options = { precision: objective.precision, name: `${kind} of ${model.name}` }
-    this.onRows = jit((data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined) => {
-      const batch = mapTree(data, (t) => takeBatch(t, permutation, tracker.cursor, size)) as Batch
-      const figures = tracker.update(run(model, objective, batch, classWeight), size)
+    const { size: ranks } = world()
+    const run = (batch: (share: Share | undefined) => Batch, rows: number, classWeight: ClassWeight | undefined, stop: boolean): Tensor => {
+      const share = ranks > 1 ? ownShare(rows) : undefined
+      const pass = withShare(share, () => forward(model, objective, batch(share), kind === 'fit', classWeight))
+      const weights = kind === 'fit' ? model.trainableWeights : []
+      if (share !== undefined)
+        return sharedStep(pass, share, weights, objective, stop, (merged) =>
+          tracker.update(pass, share.weight > 0 ? share.rows : 0, merged),
+        )
+      if (kind === 'fit') objective.optimizer.apply(gradients(pass.loss, weights), weights)
+      // the loss of this batch alone stands last, without a key
+      return concat([tracker.update(pass, rows), pass.loss.cast('float32').reshape([1])], 0)
+    }
+    this.onRows = jit((data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined, stop: boolean) => {
+      const batch = (share: Share | undefined): Batch => {
+        const from = share === undefined ? tracker.cursor : tracker.cursor.add(share.begin)
+        return mapTree(data, (t) => takeBatch(t, permutation, from, share?.rows ?? size)) as Batch
+      }
+      const figures = run(batch, size, classWeight, stop)
       tracker.cursor.assign(tracker.cursor.add(size))
       return figures
     }, options)
-    this.onBatch = jit((batch: Batch, classWeight: ClassWeight | undefined, fresh: boolean) => {
-      const figures = tracker.update(run(model, objective, batch, classWeight), rowsOf(batch.x))
+    this.onBatch = jit((given: Batch, classWeight: ClassWeight | undefined, fresh: boolean, stop: boolean) => {
+      const batch = (share: Share | undefined): Batch =>
+        share === undefined ? given : (mapTree(given, (t) => slice(t, [share.begin], [share.rows])) as Batch)
+      const figures = run(batch, rowsOf(given.x), classWeight, stop)
       // after, and not before: the first trace makes the states
       if (fresh) tracker.reset()
       return figures
@@ -178,7 +207,9 @@ export class Steps {
     const bytes = figures.held().viewNow()
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, figures.size)
     this.tracker.explain(values)
-    this.batchLoss = values.at(-1)!
+    this.batchLoss = values[this.tracker.keys.length]!
+    // of a distributed run: how many ranks ask for the end
+    this.stops = values[this.tracker.keys.length + 1] ?? 0
     return Object.fromEntries(this.tracker.keys.map((key, i) => [key, values[i]!])) as Figures
   }
 
@@ -192,16 +223,6 @@ export class Steps {
 export function rowsOf(tree: Tree): number {
   return leavesOf(tree, isTensor)[0]?.shape[0] ?? 0
 }
-
-function learn(model: AnyModel, objective: Objective, batch: Batch, classWeight: ClassWeight | undefined): Pass {
-  const pass = forward(model, objective, batch, true, classWeight)
-  const weights = model.trainableWeights
-  objective.optimizer.apply(gradients(pass.loss, weights), weights)
-  return pass
-}
-
-const measure = (model: AnyModel, objective: Objective, batch: Batch, classWeight: ClassWeight | undefined): Pass =>
-  forward(model, objective, batch, false, classWeight)
 
 /** The traced functions of predict. */
 export class Inference {

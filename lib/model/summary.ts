@@ -3,6 +3,7 @@ import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
 import { type OptionTable } from '../core/options.js'
 import type { Variable } from '../core/tensor.js'
 import type { AnyModel } from './model.js'
+import { canLearn } from './refusals.js'
 
 export interface SummaryOptions {
   /** Takes each line; default: to stdout. */
@@ -96,10 +97,10 @@ export function summaryLines(model: AnyModel, rows: readonly SummaryRow[]): stri
     ...(model.built
       ? [
           total('Total params', model.weights),
-          total('Trainable params', model.trainableWeights),
-          total('Non-trainable params', model.nonTrainableWeights),
+          total('Trainable params', model.trainableWeights.filter(canLearn)),
+          total('Non-trainable params', [...model.trainableWeights.filter((w) => !canLearn(w)), ...model.nonTrainableWeights]),
         ]
-      : ['The model is not built: parameters are known once it has seen data, or with inputShape on the first layer']),
+      : ['The model is not built. Parameters are known once it has seen data,', 'or with inputShape on the first layer.']),
     '_'.repeat(width),
   ]
 }

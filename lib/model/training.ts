@@ -2,7 +2,8 @@
 import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
-import { type CallbackLike, CallbackList } from '../callbacks/callback.js'
+import { type CallbackLike, CallbackList, onThisRank } from '../callbacks/callback.js'
+import { world } from '../distributed/world.js'
 import type { Tensor } from '../core/tensor.js'
 import { type ClassWeight, type ClassWeightLike, classWeightOption } from './class_weight.js'
 import { openSources, type Sources } from './fit_sources.js'
@@ -12,6 +13,7 @@ import { History } from './history.js'
 import type { AnyModel, TrainOnBatchOptions } from './model.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
+import { Ranks } from './ranks.js'
 import { TrainingRun } from './run.js'
 import type { Figures, Logs } from './step.js'
 
@@ -118,8 +120,9 @@ export async function* trainEvents(
   const { epochs = 1, initialEpoch = 0, signal, verbose = 'auto', validationFreq = 1 } = options
   signal?.throwIfAborted()
   void model.compiled
-  const progress = new Progress(verbose, epochs)
-  const callbacks = new CallbackList(model, options.callbacks)
+  const progress = new Progress(world().rank === 0 ? verbose : 0, epochs)
+  const given = onThisRank(options.callbacks)
+  const callbacks = new CallbackList(model, given)
   const run = new TrainingRun(model, callbacks)
   run.epochs = epochs
   const endTraining = model.beginTraining(run)
@@ -127,25 +130,29 @@ export async function* trainEvents(
   const accumulated = optimizer.gradientAccumulationSteps
   const owned: Tensor[] = []
   let sources: Sources | undefined
+  let ranks: Ranks | undefined
   let logs = {} as Figures
-  let failed = false
+  let failure: { error: unknown } | undefined
   try {
     sources = await openSources(model, x, y, options, owned)
+    ranks = await Ranks.meet(model, options, sources.training)
     optimizer.gradientAccumulationSteps = options.gradientAccumulationSteps ?? accumulated
     const history = new History()
     model.stopTraining = false
     await callbacks.trainBegin(run)
+    await ranks.start(run.firstEpoch ?? initialEpoch)
     const depth = exact || callbacks.watchesBatches || signal ? 1 : MOST_IN_FLIGHT
     for (let epoch = run.firstEpoch ?? initialEpoch; epoch < epochs && !model.stopTraining; epoch++) {
       run.begin(epoch, sources.training.next)
       await callbacks.beforeStep(run)
       await callbacks.epochBegin(epoch)
+      await ranks.share()
       signal?.throwIfAborted()
       // after the callback: it may have changed what is trainable
       const steps = model.steps('fit')
       steps.reset()
       const from = run.takeUp(steps)
-      const pass = await sources.training.open(steps, from)
+      const pass = await sources.training.open(steps, from, () => ranks!.asksToStop(signal))
       run.data = pass.data
       run.stepsPerEpoch = pass.steps
       progress.begin(epoch, pass.steps)
@@ -156,13 +163,14 @@ export async function* trainEvents(
         const results = pipeline({
           next: () => pass.next(),
           depth,
-          signal,
-          halted: () => model.stopTraining,
+          signal: ranks.alone ? signal : undefined,
+          halted: () => ranks!.halted(run.submitted),
           begin: (index) => stepBegin(callbacks, run, first + index, first),
         })
         for await (const figures of results) {
           logs = steps.logs(figures)
           figures.dispose()
+          ranks.hear(steps.stops)
           await callbacks.batchEnd(step, { ...logs, batchLoss: steps.batchLoss })
           progress.step(step + 1, logs)
           if (exact) yield { type: 'step', epoch, step, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
@@ -175,6 +183,7 @@ export async function* trainEvents(
         Object.assign(logs, prefixed(await measure(model, sources.validation, signal)))
       model.epochsTrained++
       await callbacks.epochEnd(epoch, logs)
+      await ranks.share()
       progress.end(logs)
       history.add(epoch, logs)
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
@@ -184,7 +193,7 @@ export async function* trainEvents(
     if (run.submitted > 0) optimizer.overwriteByAverages()
     return history
   } catch (error) {
-    failed = true
+    failure = { error }
     await callbacks.trainError(error)
     throw error
   } finally {
@@ -192,13 +201,15 @@ export async function* trainEvents(
     try {
       await callbacks.trainEnd(logs).catch((error: unknown) => {
         // what ended the training is the error to report
-        if (!failed) throw error
+        if (!failure) throw error
       })
+      await ranks?.share(failure?.error)
     } finally {
       await sources?.training.close()
       await sources?.validation?.close()
       freeOwned(owned)
       optimizer.gradientAccumulationSteps = accumulated
+      ranks?.end()
       endTraining()
     }
   }
@@ -228,7 +239,7 @@ export async function trainBatch(model: AnyModel, x: ModelData, y: ModelData | u
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     const steps = model.steps('trainBatch')
-    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true)
+    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, false)
     await run.done
     return steps.logs(run.outputs)
   } finally {

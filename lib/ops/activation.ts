@@ -1,18 +1,18 @@
 // Activation functions. Those with a kernel for their gradient give it from the input x or from the output y.
 import { applyOne } from '../core/apply.js'
 import type { OptionTable } from '../core/options.js'
-import { func, type Method, methods } from '../core/symbolic.js'
-import type { Tensor, TensorLike } from '../core/tensor.js'
+import { func, methods } from '../core/symbolic.js'
+import type { TensorLike } from '../core/tensor.js'
 import { mul } from './arithmetic.js'
 import { keepMask } from './masks.js'
 import { single } from './operands.js'
-import { type Unary, unary, unaryOp } from './pointwise.js'
+import { type Unary, type UnaryMethod, unary, unaryOp } from './pointwise.js'
 import * as raw from './raw.js'
 
 const { add, div, exp, greater, less, lessEqual, logicalAnd, sub, where } = raw
 
 /** max(x, 0); the gradient at 0 is 0. */
-export const relu: Unary = unary({ name: 'relu', kind: 'number', gradient: { output: (g, y) => where(greater(y, 0), g, 0) } })
+export const relu: Unary<'number'> = unary({ name: 'relu', kind: 'number', gradient: { output: (g, y) => where(greater(y, 0), g, 0) } })
 /** 1 / (1 + e⁻ˣ). */
 export const sigmoid: Unary = unary({ name: 'sigmoid', kind: 'float', gradient: { output: (g, y) => raw.mul(g, raw.mul(y, sub(1, y))) } })
 /** The hyperbolic tangent. */
@@ -64,7 +64,7 @@ export const selu: Unary = unary({
 })
 
 /** A function with a slope that can be given. */
-type Sloped = (x: TensorLike, alpha?: number) => Tensor
+type Sloped = Unary<'float', [alpha?: number]>
 
 /** x, or alpha·(eˣ - 1) below 0 (Clevert et al. 2015). */
 export const elu: Sloped = unary({
@@ -81,7 +81,7 @@ export const leakyRelu: Sloped = unary({
   gradient: { input: (g, x, { alpha }) => where(greater(x, 0), g, raw.mul(g, alpha)) },
 })
 /** x, or 0 where |x| ≤ lambda; the gradient there is 0 (torch.nn.Hardshrink). */
-export const hardShrink: (x: TensorLike, lambda?: number) => Tensor = unary({
+export const hardShrink: Unary<'float', [lambda?: number]> = unary({
   name: 'hardShrink',
   kind: 'float',
   attributes: { lambda: 0.5 },
@@ -117,7 +117,7 @@ export interface GeluOptions {
 const GELU_OPTIONS: OptionTable<GeluOptions> = { approximate: 'boolean' }
 
 /** x·Φ(x) with the normal distribution's Φ (Hendrycks and Gimpel 2016). */
-export const gelu: (x: TensorLike, options?: GeluOptions) => Tensor = func(
+export const gelu: Unary<'float', [options?: GeluOptions]> = func(
   'gelu(x, options)',
   GELU_OPTIONS,
   (x: TensorLike, { approximate = false }: GeluOptions = {}) =>
@@ -125,7 +125,7 @@ export const gelu: (x: TensorLike, options?: GeluOptions) => Tensor = func(
 )
 
 /** min(max(x, 0), 6). */
-export const relu6: Unary = func('relu6(x)', (x: TensorLike) => relu(single('relu6', x, 'number')).minimum(6))
+export const relu6: Unary<'number'> = func('relu6(x)', (x: TensorLike) => relu(single('relu6', x, 'number')).minimum(6))
 
 /** x·hardSigmoid(x) (Howard et al. 2019). */
 export const hardSilu: Unary = func('hardSilu(x)', (x: TensorLike) => {
@@ -136,21 +136,21 @@ export const hardSilu: Unary = func('hardSilu(x)', (x: TensorLike) => {
 methods({ gelu, relu6, hardSilu })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    relu: Method<typeof relu>
-    sigmoid: Method<typeof sigmoid>
-    tanh: Method<typeof tanh>
-    softplus: Method<typeof softplus>
-    softsign: Method<typeof softsign>
-    silu: Method<typeof silu>
-    selu: Method<typeof selu>
-    mish: Method<typeof mish>
-    hardSigmoid: Method<typeof hardSigmoid>
-    elu: Method<typeof elu>
-    leakyRelu: Method<typeof leakyRelu>
-    hardShrink: Method<typeof hardShrink>
-    gelu: Method<typeof gelu>
-    relu6: Method<typeof relu6>
-    hardSilu: Method<typeof hardSilu>
+  interface TensorMethods {
+    relu: UnaryMethod<'number'>
+    sigmoid: UnaryMethod
+    tanh: UnaryMethod
+    softplus: UnaryMethod
+    softsign: UnaryMethod
+    silu: UnaryMethod
+    selu: UnaryMethod
+    mish: UnaryMethod
+    hardSigmoid: UnaryMethod
+    elu: UnaryMethod<'float', [alpha?: number]>
+    leakyRelu: UnaryMethod<'float', [alpha?: number]>
+    hardShrink: UnaryMethod<'float', [lambda?: number]>
+    gelu: UnaryMethod<'float', [options?: GeluOptions]>
+    relu6: UnaryMethod<'number'>
+    hardSilu: UnaryMethod
   }
 }

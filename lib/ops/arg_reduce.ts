@@ -2,8 +2,10 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { AxisCheck, Reduced } from '../core/tensor_shapes.js'
+import type { Result, ShapeOf } from '../core/tensor_types.js'
 import { passMask } from './masks.js'
 import { axisOf, single } from './operands.js'
 import { REDUCE_OPTIONS, type ReduceOptions, reducedShape } from './reduce.js'
@@ -11,7 +13,16 @@ import { reshape } from './reshape.js'
 
 type ArgAttrs = { readonly axis: number; readonly keepDims: boolean }
 /** Along one axis; without one, over all values in row-major order. */
-export type ArgReduction = (x: TensorLike, axis?: number, options?: ReduceOptions) => Tensor
+export type ArgReduction = <X extends TensorLike, const A extends number | undefined = undefined, Keep extends boolean = false>(
+  x: X & AxisCheck<ShapeOf<X>, A>,
+  axis?: A,
+  options?: ReduceOptions<Keep>,
+) => Result<Reduced<ShapeOf<X>, A, Keep>, 'int32'>
+export type ArgReductionMethod = <X extends Tensor, const A extends number | undefined = undefined, Keep extends boolean = false>(
+  this: X & AxisCheck<ShapeOf<X>, A>,
+  axis?: A,
+  options?: ReduceOptions<Keep>,
+) => Result<Reduced<ShapeOf<X>, A, Keep>, 'int32'>
 
 function argOp(name: string): Op<ArgAttrs> {
   return registerOp<ArgAttrs>({
@@ -55,8 +66,8 @@ export const argMin: ArgReduction = argReduction(ArgMin)
 methods({ argMax, argMin })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    argMax: Method<typeof argMax>
-    argMin: Method<typeof argMin>
+  interface TensorMethods {
+    argMax: ArgReductionMethod
+    argMin: ArgReductionMethod
   }
 }

@@ -2,11 +2,11 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { keepMask } from './masks.js'
 import { single } from './operands.js'
-import { type Binary, binary, type Unary, unary, unaryOp } from './pointwise.js'
+import { type Binary, type BinaryMethod, binary, type Unary, type UnaryMethod, unary, unaryOp } from './pointwise.js'
 import * as raw from './raw.js'
 
 /** g where the condition holds, else 0. */
@@ -19,13 +19,13 @@ export const sub: Binary = binary({ name: 'sub', kind: 'number', gradient: (g) =
 /** a · b, element by element. */
 export const mul: Binary = binary({ name: 'mul', kind: 'number', gradient: (g, a, b) => [() => raw.mul(g, b), () => raw.mul(g, a)] })
 /** a / b; of integers: float32. */
-export const div: Binary = binary({
+export const div: Binary<'float'> = binary({
   name: 'div',
   kind: 'float',
   gradient: (g, _, b, y) => [() => raw.div(g, b), () => raw.neg(raw.div(raw.mul(g, y), b))],
 })
 /** a to the power b; of integers: float32. */
-export const pow: Binary = binary({
+export const pow: Binary<'float'> = binary({
   name: 'pow',
   kind: 'float',
   gradient: (g, a, b, y) => [
@@ -61,7 +61,7 @@ export const mod: Binary = binary({
 /** a / b rounded down, as Python's //; of integers by 0: 0. */
 export const floorDiv: Binary = binary({ name: 'floorDiv', kind: 'number', gradient: 'zero' })
 /** The angle of the point (b, a), in (-π, π]. */
-export const atan2: Binary = binary({
+export const atan2: Binary<'float'> = binary({
   name: 'atan2',
   kind: 'float',
   gradient: (g, a, b) => {
@@ -70,13 +70,13 @@ export const atan2: Binary = binary({
   },
 })
 /** -x. */
-export const neg: Unary = unary({ name: 'neg', kind: 'number', gradient: (g) => raw.neg(g) })
+export const neg: Unary<'number'> = unary({ name: 'neg', kind: 'number', gradient: (g) => raw.neg(g) })
 /** |x|; the gradient at 0 is 0. */
-export const abs: Unary = unary({ name: 'abs', kind: 'number', gradient: (g, x) => raw.mul(g, raw.sign(x)) })
+export const abs: Unary<'number'> = unary({ name: 'abs', kind: 'number', gradient: (g, x) => raw.mul(g, raw.sign(x)) })
 /** -1, 0 or 1; no gradient flows. */
-export const sign: Unary = unary({ name: 'sign', kind: 'number', gradient: 'zero' })
+export const sign: Unary<'number'> = unary({ name: 'sign', kind: 'number', gradient: 'zero' })
 /** x². */
-export const square: Unary = unary({ name: 'square', kind: 'number', gradient: (g, x) => raw.mul(g, raw.mul(x, 2)) })
+export const square: Unary<'number'> = unary({ name: 'square', kind: 'number', gradient: (g, x) => raw.mul(g, raw.mul(x, 2)) })
 
 const Clip = unaryOp<{ min: number; max: number }>({
   name: 'clip',
@@ -88,41 +88,38 @@ const WHOLE: Readonly<Record<string, readonly [number, number]>> = { int32: [-(2
  * x limited to [min, max]; the gradient is 1 within, both ends included, and 0 outside. Integers with fractional limits
  * become float32.
  */
-export const clip: (x: TensorLike, min: number, max: number) => Tensor = func(
-  'clip(x, min, max)',
-  (x: TensorLike, min: number, max: number) => {
-    if (typeof min !== 'number' || typeof max !== 'number' || !(min <= max)) {
-      throw new WeftError('ERR_ARGUMENT', `clip: needs numbers min ≤ max, got ${show(min)} and ${show(max)}`, { op: 'clip' })
-    }
-    const fraction = (limit: number): boolean => Number.isFinite(limit) && !Number.isInteger(limit)
-    let source = single('clip', x, 'number')
-    if (WHOLE[source.dtype] && (fraction(min) || fraction(max))) source = raw.cast(source, 'float32')
-    // kernels of integers take limits that are whole numbers of the dtype
-    const [least, most] = WHOLE[source.dtype] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
-    const within = (limit: number): number => Math.min(Math.max(limit, least), most)
-    return keepMask(applyOne(Clip, [source], { min: within(min), max: within(max) }), [x])
-  },
-)
+export const clip: Unary<'number', [min: number, max: number]> = func('clip(x, min, max)', (x: TensorLike, min: number, max: number) => {
+  if (typeof min !== 'number' || typeof max !== 'number' || !(min <= max)) {
+    throw new WeftError('ERR_ARGUMENT', `clip: needs numbers min ≤ max, got ${show(min)} and ${show(max)}`, { op: 'clip' })
+  }
+  const fraction = (limit: number): boolean => Number.isFinite(limit) && !Number.isInteger(limit)
+  let source = single('clip', x, 'number')
+  if (WHOLE[source.dtype] && (fraction(min) || fraction(max))) source = raw.cast(source, 'float32')
+  // kernels of integers take limits that are whole numbers of the dtype
+  const [least, most] = WHOLE[source.dtype] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+  const within = (limit: number): number => Math.min(Math.max(limit, least), most)
+  return keepMask(applyOne(Clip, [source], { min: within(min), max: within(max) }), [x])
+})
 
 methods({ clip })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    add: Method<typeof add>
-    sub: Method<typeof sub>
-    mul: Method<typeof mul>
-    div: Method<typeof div>
-    pow: Method<typeof pow>
-    minimum: Method<typeof minimum>
-    maximum: Method<typeof maximum>
-    squaredDifference: Method<typeof squaredDifference>
-    mod: Method<typeof mod>
-    floorDiv: Method<typeof floorDiv>
-    atan2: Method<typeof atan2>
-    neg: Method<typeof neg>
-    abs: Method<typeof abs>
-    sign: Method<typeof sign>
-    square: Method<typeof square>
-    clip: Method<typeof clip>
+  interface TensorMethods {
+    add: BinaryMethod
+    sub: BinaryMethod
+    mul: BinaryMethod
+    div: BinaryMethod<'float'>
+    pow: BinaryMethod<'float'>
+    minimum: BinaryMethod
+    maximum: BinaryMethod
+    squaredDifference: BinaryMethod
+    mod: BinaryMethod
+    floorDiv: BinaryMethod
+    atan2: BinaryMethod<'float'>
+    neg: UnaryMethod<'number'>
+    abs: UnaryMethod<'number'>
+    sign: UnaryMethod<'number'>
+    square: UnaryMethod<'number'>
+    clip: UnaryMethod<'number', [min: number, max: number]>
   }
 }

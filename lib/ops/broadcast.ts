@@ -33,7 +33,7 @@ export const broadcastTo: (x: TensorLike, shape: Shape) => Tensor = func('broadc
 methods({ broadcastTo })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     broadcastTo: Method<typeof broadcastTo>
   }
 }

@@ -5,8 +5,9 @@ import { currentTrace } from '../core/graph.js'
 import { type Op, registerOp } from '../core/op.js'
 import { show } from '../core/options.js'
 import { type DType, isFloat } from '../core/spec.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
+import type { DTypeOf, KnownDType, ShapeOf } from '../core/tensor_types.js'
 import { keepMask } from './masks.js'
 import { operand } from './operands.js'
 import * as raw from './raw.js'
@@ -40,32 +41,35 @@ export function alike(x: Tensor): Tensor {
  * The values in another dtype. Floats to integers truncate toward zero and saturate, NaN becomes 0; to bool is `!= 0`.
  * The gradient is cast back; none flows through integers and bools.
  */
-export const cast: (x: TensorLike, dtype: DType) => Tensor = func('cast(x, dtype)', (x, dtype) => {
-  const source = operand('cast', x)
-  if (!DTYPES.includes(dtype)) {
-    if (typeof dtype !== 'string') throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${show(dtype)}`, { op: 'cast' })
-    throw new WeftError('ERR_DTYPE', `cast: ${unknownName('dtype', dtype, DTYPES).message}`, { op: 'cast' })
-  }
-  return keepMask(source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype }), [x])
-})
+export const cast: <X extends TensorLike, D extends DType>(x: X, dtype: D) => Tensor<ShapeOf<X>, KnownDType<D>> = func(
+  'cast(x, dtype)',
+  (x: TensorLike, dtype: DType): Tensor => {
+    const source = operand('cast', x)
+    if (!DTYPES.includes(dtype)) {
+      if (typeof dtype !== 'string') throw new WeftError('ERR_DTYPE', `cast: a dtype is a string, got ${show(dtype)}`, { op: 'cast' })
+      throw new WeftError('ERR_DTYPE', `cast: ${unknownName('dtype', dtype, DTYPES).message}`, { op: 'cast' })
+    }
+    return keepMask(source.dtype === dtype ? alike(source) : applyOne(Cast, [source], { dtype }), [x])
+  },
+)
 
 /** A copy of the values. */
-export const identity: (x: TensorLike) => Tensor = func('identity(x)', (x) =>
+export const identity: <X extends TensorLike>(x: X) => Tensor<ShapeOf<X>, DTypeOf<X>> = func('identity(x)', (x) =>
   keepMask(applyOne(Identity, [operand('identity', x)], {}), [x]),
 )
 
 /** A copy of the values through which no gradient flows. */
-export const stopGradient: (x: TensorLike) => Tensor = func('stopGradient(x)', (x) =>
+export const stopGradient: <X extends TensorLike>(x: X) => Tensor<ShapeOf<X>, DTypeOf<X>> = func('stopGradient(x)', (x) =>
   keepMask(applyOne(Stop, [operand('stopGradient', x)], {}), [x]),
 )
 
 methods({ cast, identity, stopGradient })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     /** The values in another dtype; see cast(). */
-    cast: Method<typeof cast>
-    identity: Method<typeof identity>
-    stopGradient: Method<typeof stopGradient>
+    cast<X extends Tensor, D extends DType>(this: X, dtype: D): Tensor<ShapeOf<X>, KnownDType<D>>
+    identity<X extends Tensor>(this: X): Tensor<ShapeOf<X>, DTypeOf<X>>
+    stopGradient<X extends Tensor>(this: X): Tensor<ShapeOf<X>, DTypeOf<X>>
   }
 }

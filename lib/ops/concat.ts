@@ -2,8 +2,10 @@
 import { applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { AxisCheck, Inserted, Reduced, Replaced } from '../core/tensor_shapes.js'
+import type { DTypeOf, JoinedDType, Result, ShapeOf } from '../core/tensor_types.js'
 import { keepMask } from './masks.js'
 import { axisOf, operand, promoted } from './operands.js'
 import { expandDims, squeeze } from './reshape.js'
@@ -46,26 +48,41 @@ function list(op: string, tensors: readonly TensorLike[]): Tensor[] {
 }
 
 /** Tensors joined along an axis (default the first); their other extents are equal. dtypes are promoted. */
-export const concat: (tensors: readonly TensorLike[], axis?: number) => Tensor = func('concat(tensors, axis)', (tensors, axis = 0) => {
-  const inputs = list('concat', tensors)
-  const along = axisOf('concat', axis, inputs[0]!.rank)
-  const result = applyOne(Concat, inputs, { axis: along })
-  return along < 2 ? result : keepMask(result, tensors)
-})
+export const concat: <X extends TensorLike, const A extends number = 0>(
+  tensors: readonly X[],
+  axis?: A,
+) => Result<Replaced<ShapeOf<X>, A, number>, JoinedDType<X>> = func(
+  'concat(tensors, axis)',
+  (tensors: readonly TensorLike[], axis: number = 0): Tensor => {
+    const inputs = list('concat', tensors)
+    const along = axisOf('concat', axis, inputs[0]!.rank)
+    const result = applyOne(Concat, inputs, { axis: along })
+    return along < 2 ? result : keepMask(result, tensors)
+  },
+)
 
 /** Tensors of one shape side by side along a new axis (default the first). */
-export const stack: (tensors: readonly TensorLike[], axis?: number) => Tensor = func('stack(tensors, axis)', (tensors, axis = 0) => {
-  const inputs = list('stack', tensors)
-  const along = axisOf('stack', axis, inputs[0]!.rank + 1)
-  return applyOne(
-    Concat,
-    inputs.map((x) => expandDims(x, along)),
-    { axis: along },
-  )
-})
+export const stack: <const L extends readonly TensorLike[], const A extends number = 0>(
+  tensors: L,
+  axis?: A,
+) => Result<Inserted<ShapeOf<L[number]>, A, L['length']>, JoinedDType<L[number]>> = func(
+  'stack(tensors, axis)',
+  (tensors: readonly TensorLike[], axis: number = 0): Tensor => {
+    const inputs = list('stack', tensors)
+    const along = axisOf('stack', axis, inputs[0]!.rank + 1)
+    return applyOne(
+      Concat,
+      inputs.map((x) => expandDims(x, along)),
+      { axis: along },
+    )
+  },
+)
 
 /** The parts of a tensor along an axis (default the first), without that axis: the reverse of stack. */
-export const unstack: (x: TensorLike, axis?: number) => Tensor[] = func('unstack(x, axis)', (x, axis = 0) => {
+export const unstack: <X extends TensorLike, const A extends number = 0>(
+  x: X & AxisCheck<ShapeOf<X>, A>,
+  axis?: A,
+) => Result<Reduced<ShapeOf<X>, A, false>, DTypeOf<X>>[] = func('unstack(x, axis)', (x: TensorLike, axis: number = 0): Tensor[] => {
   const source = operand('unstack', x)
   const along = axisOf('unstack', axis, source.rank)
   const count = source.shape[along]!
@@ -75,7 +92,10 @@ export const unstack: (x: TensorLike, axis?: number) => Tensor[] = func('unstack
 methods({ unstack })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    unstack: Method<typeof unstack>
+  interface TensorMethods {
+    unstack<X extends Tensor, const A extends number = 0>(
+      this: X & AxisCheck<ShapeOf<X>, A>,
+      axis?: A,
+    ): Result<Reduced<ShapeOf<X>, A, false>, DTypeOf<X>>[]
   }
 }

@@ -310,7 +310,7 @@ export const conv2dTranspose: (x: TensorLike, kernel: TensorLike, options?: Conv
 methods({ conv2d, conv1d, depthwiseConv2d, conv2dTranspose })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     conv2d: Method<typeof conv2d>
     conv1d: Method<typeof conv1d>
     depthwiseConv2d: Method<typeof depthwiseConv2d>

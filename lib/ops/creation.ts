@@ -7,8 +7,9 @@ import { callOf } from '../core/graph.js'
 import { type Op, registerOp } from '../core/op.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { DType, Shape, Spec } from '../core/spec.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { DTypeOf, KnownDType, KnownShape, ShapeOf, Unknown } from '../core/tensor_types.js'
 import { DTYPES } from './cast.js'
 import { integerOf, numberOf, operand } from './operands.js'
 
@@ -16,9 +17,9 @@ type FillAttrs = { readonly value: number; readonly shape: readonly number[]; re
 type ArangeAttrs = { readonly start: number; readonly step: number; readonly shape: readonly number[]; readonly dtype: DType }
 type EyeAttrs = { readonly offset: number; readonly shape: readonly number[]; readonly dtype: DType }
 
-export interface CreationOptions {
+export interface CreationOptions<D extends DType = DType> {
   /** Default float32. */
-  dtype?: DType
+  dtype?: D
   /** Default: the current device. */
   device?: string
 }
@@ -32,7 +33,7 @@ export const Arange: Op<ArangeAttrs> = registerOp({ name: 'arange', noGradient: 
 export const Eye: Op<EyeAttrs> = registerOp({ name: 'eye', noGradient: true, shape: described })
 
 const CREATION_OPTIONS: OptionTable<CreationOptions> = { dtype: 'any', device: 'string' }
-export interface EyeOptions extends CreationOptions {
+export interface EyeOptions<D extends DType = DType> extends CreationOptions<D> {
   /** Which diagonal: above the main one where positive. Default 0. */
   offset?: number
 }
@@ -49,49 +50,56 @@ function filled(op: string, shape: Shape, value: number, { dtype = 'float32', de
   return withDevice(where, () => applyOne(Fill, [], { value, shape: [...shape], dtype }))
 }
 
+/** Makes a tensor of a shape. */
+type Filled = <const S extends Shape, D extends DType = 'float32'>(
+  shape: S,
+  options?: CreationOptions<D>,
+) => Tensor<KnownShape<S>, KnownDType<D>>
+
 /** A tensor of zeros. */
-export const zeros: (shape: Shape, options?: CreationOptions) => Tensor = func(
-  'zeros(shape, options)',
-  CREATION_OPTIONS,
-  (shape, options) => filled('zeros', shape, 0, options),
-)
+export const zeros: Filled = func('zeros(shape, options)', CREATION_OPTIONS, (shape, options) => filled('zeros', shape, 0, options))
 
 /** A tensor of ones. */
-export const ones: (shape: Shape, options?: CreationOptions) => Tensor = func('ones(shape, options)', CREATION_OPTIONS, (shape, options) =>
-  filled('ones', shape, 1, options),
-)
+export const ones: Filled = func('ones(shape, options)', CREATION_OPTIONS, (shape, options) => filled('ones', shape, 1, options))
 
 /** A tensor with the same value everywhere. */
-export const full: (shape: Shape, value: number, options?: CreationOptions) => Tensor = func(
-  'full(shape, value, options)',
-  CREATION_OPTIONS,
-  (shape, value, options) => {
-    if (typeof value !== 'number')
-      throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${show(value)}`, { op: 'full' })
-    return filled('full', shape, value, options)
+export const full: <const S extends Shape, D extends DType = 'float32'>(
+  shape: S,
+  value: number,
+  options?: CreationOptions<D>,
+) => Tensor<KnownShape<S>, KnownDType<D>> = func('full(shape, value, options)', CREATION_OPTIONS, (shape, value, options) => {
+  if (typeof value !== 'number') throw new WeftError('ERR_ARGUMENT', `full: the value must be a number, got ${show(value)}`, { op: 'full' })
+  return filled('full', shape, value, options)
+})
+
+/** One value in the shape and dtype of another tensor. */
+export const fullLike: <X extends TensorLike>(x: X, value: number) => Tensor<ShapeOf<X>, DTypeOf<X>> = func(
+  'fullLike(x, value)',
+  (x, value) => {
+    const like = operand('fullLike', x)
+    return full(like.shape, value, { dtype: like.dtype, device: like.device })
   },
 )
 
-/** One value in the shape and dtype of another tensor. */
-export const fullLike: (x: TensorLike, value: number) => Tensor = func('fullLike(x, value)', (x, value) => {
-  const like = operand('fullLike', x)
-  return full(like.shape, value, { dtype: like.dtype, device: like.device })
-})
-
 /** Zeros in the shape and dtype of another tensor. */
-export const zerosLike: (x: TensorLike) => Tensor = func('zerosLike(x)', (x) => fullLike(x, 0))
+export const zerosLike: <X extends TensorLike>(x: X) => Tensor<ShapeOf<X>, DTypeOf<X>> = func('zerosLike(x)', (x) => fullLike(x, 0))
 
 /** Ones in the shape and dtype of another tensor. */
-export const onesLike: (x: TensorLike) => Tensor = func('onesLike(x)', (x) => fullLike(x, 1))
+export const onesLike: <X extends TensorLike>(x: X) => Tensor<ShapeOf<X>, DTypeOf<X>> = func('onesLike(x)', (x) => fullLike(x, 1))
 
 /**
  * start, start + step, ... below stop (above it for a negative step). One argument: 0 to stop. dtype: int32 if all are
  * integers, else float32.
  */
-export const arange: (start: number, stop?: number, step?: number, options?: CreationOptions) => Tensor = func(
+export const arange: <D extends DType = Unknown>(
+  start: number,
+  stop?: number,
+  step?: number,
+  options?: CreationOptions<D>,
+) => Tensor<[number], KnownDType<D>> = func(
   'arange(start, stop, step, options)',
   CREATION_OPTIONS,
-  (start, stop, step = 1, options = {}) => {
+  (start: number, stop?: number, step: number = 1, options: CreationOptions = {}): Tensor => {
     const [from, to] = stop === undefined ? [0, start] : [start, stop]
     for (const [name, value] of Object.entries({ start: from, stop: to, step })) numberOf('arange', name, value)
     if (step === 0) throw new WeftError('ERR_ARGUMENT', 'arange: the step must not be 0', { op: 'arange' })
@@ -103,7 +111,7 @@ export const arange: (start: number, stop?: number, step?: number, options?: Cre
   },
 )
 
-export interface LinspaceOptions extends CreationOptions {
+export interface LinspaceOptions<D extends DType = DType> extends CreationOptions<D> {
   /** Whether `stop` is the last value. Default true. */
   endpoint?: boolean
 }
@@ -114,10 +122,20 @@ const LINSPACE_OPTIONS: OptionTable<LinspaceOptions> = { ...CREATION_OPTIONS, en
  * endpoint (numpy.linspace). Each value is rounded once. count: default 50, as in numpy. dtype: a float, default
  * float32.
  */
-export const linspace: (start: number, stop: number, count?: number, options?: LinspaceOptions) => Tensor = func(
+export const linspace: <const N extends number = 50, D extends DType = 'float32'>(
+  start: number,
+  stop: number,
+  count?: N,
+  options?: LinspaceOptions<D>,
+) => Tensor<[N], KnownDType<D>> = func(
   'linspace(start, stop, count, options)',
   LINSPACE_OPTIONS,
-  (start, stop, count = 50, { dtype = 'float32', device: where = device(), endpoint = true } = {}) => {
+  (
+    start: number,
+    stop: number,
+    count: number = 50,
+    { dtype = 'float32', device: where = device(), endpoint = true }: LinspaceOptions = {},
+  ): Tensor => {
     for (const [name, value] of Object.entries({ start, stop })) numberOf('linspace', name, value)
     integerOf('linspace', 'count', count, 0)
     checkDType('linspace', dtype, ['float16', 'bfloat16', 'float32', 'float64'])
@@ -128,10 +146,14 @@ export const linspace: (start: number, stop: number, count?: number, options?: L
 )
 
 /** A matrix with ones on a diagonal: [rows, columns], by default square. offset > 0: above the main diagonal. */
-export const eye: (rows: number, columns?: number, options?: EyeOptions) => Tensor = func(
+export const eye: <const N extends number, const M extends number = N, D extends DType = 'float32'>(
+  rows: N,
+  columns?: M,
+  options?: EyeOptions<D>,
+) => Tensor<[N, M], KnownDType<D>> = func(
   'eye(rows, columns, options)',
   EYE_OPTIONS,
-  (rows, columns = rows, options = {}) => {
+  (rows: number, columns: number = rows, options: EyeOptions = {}): Tensor => {
     const { dtype = 'float32', device: where = device(), offset = 0 } = options
     checkDType('eye', dtype, ['uint8', 'int32', 'float16', 'bfloat16', 'float32', 'float64'])
     const shape = [integerOf('eye', 'rows', rows, 0), integerOf('eye', 'columns', columns, 0)]
@@ -149,9 +171,9 @@ export function isZeros(t: Tensor): boolean {
 methods({ zerosLike, onesLike, fullLike })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    zerosLike: Method<typeof zerosLike>
-    onesLike: Method<typeof onesLike>
-    fullLike: Method<typeof fullLike>
+  interface TensorMethods {
+    zerosLike<X extends Tensor>(this: X): Tensor<ShapeOf<X>, DTypeOf<X>>
+    onesLike<X extends Tensor>(this: X): Tensor<ShapeOf<X>, DTypeOf<X>>
+    fullLike<X extends Tensor>(this: X, value: number): Tensor<ShapeOf<X>, DTypeOf<X>>
   }
 }

@@ -63,7 +63,7 @@ export const cumProd: Cumulative = cumulative(CumProd)
 methods({ cumSum, cumProd })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     cumSum: Method<typeof cumSum>
     cumProd: Method<typeof cumProd>
   }

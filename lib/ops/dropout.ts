@@ -5,10 +5,12 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import { drawnForRows, sharing } from '../core/share.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
 import { alike } from './cast.js'
-import { zerosLike } from './creation.js'
+import { mul } from './arithmetic.js'
+import { ones, zerosLike } from './creation.js'
 import { keepMask } from './masks.js'
 import { single } from './operands.js'
 
@@ -43,14 +45,17 @@ export const dropout: (x: TensorLike, rate: number, options?: DropoutOptions) =>
     if (rate === 1) return zerosLike(source)
     const { seed, state } = options
     const drawn = state === undefined ? callState(seed) : state instanceof Variable ? advance(state) : state
-    return keepMask(applyOne(Dropout, [source, drawn], { rate }), [x])
+    if (sharing() === undefined) return keepMask(applyOne(Dropout, [source, drawn], { rate }), [x])
+    // what one process would drop from the rows of all
+    const kept = drawnForRows(source.shape, (shape) => applyOne(Dropout, [ones(shape, { dtype: source.dtype }), drawn], { rate }))
+    return keepMask(mul(source, kept), [x])
   },
 )
 
 methods({ dropout })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     dropout: Method<typeof dropout>
   }
 }

@@ -157,7 +157,7 @@ export const takeBatch: (x: Tensor, permutation: Tensor, cursor: Tensor, batch: 
 methods({ gather, gatherAlong, scatterAdd })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     gather: Method<typeof gather>
     gatherAlong: Method<typeof gatherAlong>
     scatterAdd: Method<typeof scatterAdd>

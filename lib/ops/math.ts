@@ -1,6 +1,5 @@
 // Elementary functions of floats (integers become float32), rounding, and tests for NaN and infinity.
-import type { Method } from '../core/symbolic.js'
-import { type Unary, unary } from './pointwise.js'
+import { type Unary, type UnaryMethod, unary } from './pointwise.js'
 import * as raw from './raw.js'
 
 const { add, div, mul, neg, square } = raw
@@ -32,33 +31,33 @@ export const erf: Unary = unary({
   gradient: (g, x) => mul(g, mul(raw.exp(neg(square(x))), 2 / Math.sqrt(Math.PI))),
 })
 /** Rounded down; no gradient flows. */
-export const floor: Unary = unary({ name: 'floor', kind: 'number', gradient: 'zero' })
+export const floor: Unary<'number'> = unary({ name: 'floor', kind: 'number', gradient: 'zero' })
 /** Rounded up; no gradient flows. */
-export const ceil: Unary = unary({ name: 'ceil', kind: 'number', gradient: 'zero' })
+export const ceil: Unary<'number'> = unary({ name: 'ceil', kind: 'number', gradient: 'zero' })
 /** Rounded to the nearest integer, halves to even; no gradient flows. */
-export const round: Unary = unary({ name: 'round', kind: 'number', gradient: 'zero' })
+export const round: Unary<'number'> = unary({ name: 'round', kind: 'number', gradient: 'zero' })
 /** True where x is NaN. */
-export const isNaN: Unary = unary({ name: 'isNaN', kind: 'float', result: 'bool', gradient: 'none' })
+export const isNaN: Unary<'bool'> = unary({ name: 'isNaN', kind: 'float', result: 'bool', gradient: 'none' })
 /** True where x is neither NaN nor infinite. */
-export const isFinite: Unary = unary({ name: 'isFinite', kind: 'float', result: 'bool', gradient: 'none' })
+export const isFinite: Unary<'bool'> = unary({ name: 'isFinite', kind: 'float', result: 'bool', gradient: 'none' })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    exp: Method<typeof exp>
-    expm1: Method<typeof expm1>
-    log: Method<typeof log>
-    log1p: Method<typeof log1p>
-    sqrt: Method<typeof sqrt>
-    rsqrt: Method<typeof rsqrt>
-    reciprocal: Method<typeof reciprocal>
-    sin: Method<typeof sin>
-    cos: Method<typeof cos>
-    tan: Method<typeof tan>
-    erf: Method<typeof erf>
-    floor: Method<typeof floor>
-    ceil: Method<typeof ceil>
-    round: Method<typeof round>
-    isNaN: Method<typeof isNaN>
-    isFinite: Method<typeof isFinite>
+  interface TensorMethods {
+    exp: UnaryMethod
+    expm1: UnaryMethod
+    log: UnaryMethod
+    log1p: UnaryMethod
+    sqrt: UnaryMethod
+    rsqrt: UnaryMethod
+    reciprocal: UnaryMethod
+    sin: UnaryMethod
+    cos: UnaryMethod
+    tan: UnaryMethod
+    erf: UnaryMethod
+    floor: UnaryMethod<'number'>
+    ceil: UnaryMethod<'number'>
+    round: UnaryMethod<'number'>
+    isNaN: UnaryMethod<'bool'>
+    isFinite: UnaryMethod<'bool'>
   }
 }

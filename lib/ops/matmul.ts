@@ -6,6 +6,8 @@ import type { OptionTable } from '../core/options.js'
 import { type Shape, sizeOf } from '../core/spec.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { MatMulCheck, MatrixProduct } from '../core/tensor_shapes.js'
+import type { BinaryDType, Result, ShapeOf } from '../core/tensor_types.js'
 import { passMask } from './masks.js'
 import { mul } from './arithmetic.js'
 import { broadcastShapes, promoted, sameFloats } from './operands.js'
@@ -14,11 +16,11 @@ import { reshape } from './reshape.js'
 import { moveAxis } from './transpose.js'
 
 type MatMulAttrs = { readonly transposeA: boolean; readonly transposeB: boolean }
-export interface MatMulOptions {
+export interface MatMulOptions<FlipA extends boolean = boolean, FlipB extends boolean = boolean> {
   /** a is stored transposed, [..., k, m]. */
-  transposeA?: boolean
+  transposeA?: FlipA
   /** b is stored transposed, [..., n, k]. */
-  transposeB?: boolean
+  transposeB?: FlipB
 }
 
 export const MatMul: Op<MatMulAttrs> = registerOp({
@@ -66,10 +68,14 @@ const OPTIONS: OptionTable<MatMulOptions> = { transposeA: 'boolean', transposeB:
  * The matrix product of the last two axes; leading axes broadcast. A vector on the left is a row, on the right a
  * column, and its axis is dropped from the result (numpy). ERR_DTYPE unless both are floats of one dtype.
  */
-export const matMul: (a: TensorLike, b: TensorLike, options?: MatMulOptions) => Tensor = func(
+export const matMul: <A extends TensorLike, B extends TensorLike, FlipA extends boolean = false, FlipB extends boolean = false>(
+  a: A,
+  b: B & MatMulCheck<ShapeOf<A>, ShapeOf<B>, FlipA, FlipB>,
+  options?: MatMulOptions<FlipA, FlipB>,
+) => Result<MatrixProduct<ShapeOf<A>, ShapeOf<B>, FlipA, FlipB>, BinaryDType<'float', A, B>> = func(
   'matMul(a, b, options)',
   OPTIONS,
-  (a, b, options = {}) => {
+  (a: TensorLike, b: TensorLike, options: MatMulOptions = {}): Tensor => {
     const [left, right] = sameFloats('matMul', [a, b]) as [Tensor, Tensor]
     for (const x of [left, right]) {
       if (x.rank === 0)
@@ -119,8 +125,12 @@ export const outer: (a: TensorLike, b: TensorLike) => Tensor = func('outer(a, b)
 methods({ matMul, dot, outer })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    matMul: Method<typeof matMul>
+  interface TensorMethods {
+    matMul<A extends Tensor, B extends TensorLike, FlipA extends boolean = false, FlipB extends boolean = false>(
+      this: A,
+      b: B & MatMulCheck<ShapeOf<A>, ShapeOf<B>, FlipA, FlipB>,
+      options?: MatMulOptions<FlipA, FlipB>,
+    ): Result<MatrixProduct<ShapeOf<A>, ShapeOf<B>, FlipA, FlipB>, BinaryDType<'float', A, B>>
     dot: Method<typeof dot>
     outer: Method<typeof outer>
   }

@@ -43,7 +43,7 @@ export const pad: (x: TensorLike, paddings: number | readonly (readonly [number,
 methods({ pad })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     pad: Method<typeof pad>
   }
 }

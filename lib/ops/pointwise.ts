@@ -5,12 +5,31 @@ import { type Attrs, type Call, type Op, registerOp } from '../core/op.js'
 import type { Spec } from '../core/spec.js'
 import { func, methods } from '../core/symbolic.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
+import type { Broadcast, BroadcastCheck } from '../core/tensor_shapes.js'
+import type { BinaryDType, DTypeOf, Result, ResultKind, ShapeOf, UnaryDType } from '../core/tensor_types.js'
 import { keepMask } from './masks.js'
 import { broadcastShapes, type Kind, numberOf, promoted, single } from './operands.js'
 import { call, unbroadcast } from './raw.js'
 
-export type Unary = (x: TensorLike) => Tensor
-export type Binary = (a: TensorLike, b: TensorLike) => Tensor
+/** A pointwise function of one operand, and of the further arguments `Rest`. */
+export type Unary<K extends ResultKind = 'float', Rest extends unknown[] = []> = <X extends TensorLike>(
+  x: X,
+  ...rest: Rest
+) => Result<ShapeOf<X>, UnaryDType<K, DTypeOf<X>>>
+export type UnaryMethod<K extends ResultKind = 'float', Rest extends unknown[] = []> = <X extends Tensor>(
+  this: X,
+  ...rest: Rest
+) => Result<ShapeOf<X>, UnaryDType<K, DTypeOf<X>>>
+
+/** A pointwise function of two operands that broadcast. */
+export type Binary<K extends ResultKind = 'number'> = <A extends TensorLike, B extends TensorLike>(
+  a: A,
+  b: B & BroadcastCheck<ShapeOf<A>, ShapeOf<B>>,
+) => Result<Broadcast<ShapeOf<A>, ShapeOf<B>>, BinaryDType<K, A, B>>
+export type BinaryMethod<K extends ResultKind = 'number'> = <A extends Tensor, B extends TensorLike>(
+  this: A,
+  b: B & BroadcastCheck<ShapeOf<A>, ShapeOf<B>>,
+) => Result<Broadcast<ShapeOf<A>, ShapeOf<B>>, BinaryDType<K, A, B>>
 
 /** Attributes of pointwise ops are numbers; kernels know them by the same names. */
 export type Numbers = Readonly<Record<string, number>>
@@ -109,7 +128,7 @@ export function broadcasting(name: string, result?: 'bool'): (inputs: readonly S
 }
 
 /** A pointwise operation of two operands that broadcast: op, public function and Tensor method. */
-export function binary({ name, kind, gradient, result, operands }: BinaryDefinition): Binary {
+export function binary<K extends ResultKind = 'number'>({ name, kind, gradient, result, operands }: BinaryDefinition): Binary<K> {
   const flow = (g: Tensor, { inputs: [a, b], outputs: [y] }: Call<Attrs>): Tensor[] =>
     (gradient as BinaryGradient)(g, a!, b!, y!).map((slope, i) => unbroadcast(slope(), (i === 0 ? a! : b!).shape))
   const op: Op = registerOp({

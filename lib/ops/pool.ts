@@ -151,7 +151,7 @@ export const averagePool1d: Pool1d = pool1d('averagePool1d', averagePool2d)
 methods({ maxPool2d, averagePool2d, maxPool1d, averagePool1d })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     maxPool2d: Method<typeof maxPool2d>
     averagePool2d: Method<typeof averagePool2d>
     maxPool1d: Method<typeof maxPool1d>

@@ -6,7 +6,9 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import { drawnForRows } from '../core/share.js'
 import { type DType, isFloat, type Shape, type Spec } from '../core/spec.js'
+import type { KnownDType, KnownShape } from '../core/tensor_types.js'
 import { func } from '../core/symbolic.js'
 import { type Tensor, Variable } from '../core/tensor.js'
 import { cast } from './cast.js'
@@ -68,20 +70,25 @@ function range(op: string, low: number, high: number): void {
     throw new WeftError('ERR_ARGUMENT', `${op}: low ${low} is above high ${high}`, { op })
 }
 
+/** Draws floats of a shape. */
+type Drawn<O extends RandomOptions> = <const S extends Shape, D extends DType = 'float32'>(
+  shape: S,
+  options?: O & { dtype?: D },
+) => Tensor<KnownShape<S>, KnownDType<D>>
+
 /** Uniform in [low, high): by default [0, 1). */
-export const randomUniform: (shape: Shape, options?: UniformOptions) => Tensor = func(
-  'randomUniform(shape, options)',
-  UNIFORM_OPTIONS,
-  (shape, options = {}) => {
-    const op = 'randomUniform'
-    checkShape(op, shape)
-    const { low = 0, high = 1 } = options
-    range(op, low, high)
-    const dtype = floatDType(op, options.dtype)
-    const drawn = applyOne(RandomUniform, [stateOf(op, options)], { low, high, shape, dtype: dtype === 'float64' ? dtype : 'float32' })
-    return dtype === drawn.dtype ? drawn : cast(drawn, dtype)
-  },
-)
+export const randomUniform: Drawn<UniformOptions> = func('randomUniform(shape, options)', UNIFORM_OPTIONS, (shape, options = {}) => {
+  const op = 'randomUniform'
+  checkShape(op, shape)
+  const { low = 0, high = 1 } = options
+  range(op, low, high)
+  const dtype = floatDType(op, options.dtype)
+  const state = stateOf(op, options)
+  const drawn = drawnForRows(shape, (whole) =>
+    applyOne(RandomUniform, [state], { low, high, shape: whole, dtype: dtype === 'float64' ? dtype : 'float32' }),
+  )
+  return dtype === drawn.dtype ? drawn : cast(drawn, dtype)
+})
 
 export interface NormalOptions extends RandomOptions {
   /** Default 0. */
@@ -90,45 +97,49 @@ export interface NormalOptions extends RandomOptions {
   deviation?: number
 }
 
-function normal(op: Op<NormalAttrs>): (shape: Shape, options?: NormalOptions) => Tensor {
+function normal(op: Op<NormalAttrs>): Drawn<NormalOptions> {
   return func(`${op.name}(shape, options)`, NORMAL_OPTIONS, (shape, options = {}) => {
     checkShape(op.name, shape)
     const { mean = 0, deviation = 1 } = options
     numberOf(op.name, 'mean', mean)
     if (!(numberOf(op.name, 'deviation', deviation) >= 0))
       throw new WeftError('ERR_ARGUMENT', `${op.name}: deviation ${deviation} is negative`, { op: op.name })
-    return applyOne(op, [stateOf(op.name, options)], { mean, deviation, shape, dtype: floatDType(op.name, options.dtype) })
+    const [state, dtype] = [stateOf(op.name, options), floatDType(op.name, options.dtype)]
+    return drawnForRows(shape, (whole) => applyOne(op, [state], { mean, deviation, shape: whole, dtype }))
   })
 }
 
 /** Normally distributed: by default with mean 0 and deviation 1. */
-export const randomNormal: (shape: Shape, options?: NormalOptions) => Tensor = normal(RandomNormal)
+export const randomNormal: Drawn<NormalOptions> = normal(RandomNormal)
 
 /** Normally distributed, values more than two deviations from the mean drawn again. */
-export const truncatedNormal: (shape: Shape, options?: NormalOptions) => Tensor = normal(TruncatedNormal)
+export const truncatedNormal: Drawn<NormalOptions> = normal(TruncatedNormal)
 
 /** Integers in [low, high), int32. */
-export const randomInteger: (shape: Shape, low: number, high: number, options?: DrawOptions) => Tensor = func(
-  'randomInteger(shape, low, high, options)',
-  DRAW_OPTIONS,
-  (shape, low, high, options = {}) => {
-    const op = 'randomInteger'
-    checkShape(op, shape)
-    if (!isInteger(low, -(2 ** 31)) || !isInteger(high, low + 1, 2 ** 31)) {
-      throw new WeftError('ERR_ARGUMENT', `${op}: needs integers low < high of 32 bits, got ${low} and ${high}`, { op })
-    }
-    return applyOne(RandomInteger, [stateOf(op, options)], { low, high, shape, dtype: 'int32' })
-  },
-)
+export const randomInteger: <const S extends Shape>(
+  shape: S,
+  low: number,
+  high: number,
+  options?: DrawOptions,
+) => Tensor<KnownShape<S>, 'int32'> = func('randomInteger(shape, low, high, options)', DRAW_OPTIONS, (shape, low, high, options = {}) => {
+  const op = 'randomInteger'
+  checkShape(op, shape)
+  if (!isInteger(low, -(2 ** 31)) || !isInteger(high, low + 1, 2 ** 31)) {
+    throw new WeftError('ERR_ARGUMENT', `${op}: needs integers low < high of 32 bits, got ${low} and ${high}`, { op })
+  }
+  const state = stateOf(op, options)
+  return drawnForRows(shape, (whole) => applyOne(RandomInteger, [state], { low, high, shape: whole, dtype: 'int32' }))
+})
 
 /** Bools, true with probability p. */
-export const bernoulli: (shape: Shape, p?: number, options?: DrawOptions) => Tensor = func(
+export const bernoulli: <const S extends Shape>(shape: S, p?: number, options?: DrawOptions) => Tensor<KnownShape<S>, 'bool'> = func(
   'bernoulli(shape, p, options)',
   DRAW_OPTIONS,
   (shape, p = 0.5, options = {}) => {
     const op = 'bernoulli'
     checkShape(op, shape)
     if (!(numberOf(op, 'p', p) >= 0 && p <= 1)) throw new WeftError('ERR_ARGUMENT', `${op}: a probability is in [0, 1], got ${p}`, { op })
-    return applyOne(Bernoulli, [stateOf(op, options)], { p, shape, dtype: 'bool' })
+    const state = stateOf(op, options)
+    return drawnForRows(shape, (whole) => applyOne(Bernoulli, [state], { p, shape: whole, dtype: 'bool' }))
   },
 )

@@ -3,8 +3,10 @@ import { applyOne } from '../core/apply.js'
 import { type Call, type Op, registerOp } from '../core/op.js'
 import type { OptionTable } from '../core/options.js'
 import { type DType, isFloat, type Shape, sizeOf } from '../core/spec.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { AxisCheck, Reduced } from '../core/tensor_shapes.js'
+import type { DTypeOf, Result, ResultKind, ShapeOf, UnaryDType } from '../core/tensor_types.js'
 import { div, mul } from './arithmetic.js'
 import { broadcastTo } from './broadcast.js'
 import { cast } from './cast.js'
@@ -18,13 +20,31 @@ import { slice } from './slice.js'
 import { transpose } from './transpose.js'
 
 export type ReduceAttrs = { readonly axes: readonly number[]; readonly keepDims: boolean }
-export interface ReduceOptions {
+export interface ReduceOptions<Keep extends boolean = boolean> {
   /** The reduced axes stay, with extent 1. Default false. */
-  keepDims?: boolean
+  keepDims?: Keep
 }
 export const REDUCE_OPTIONS: OptionTable<ReduceOptions> = { keepDims: 'boolean' }
 /** Over one axis, several, or (by default) all. */
-export type Reduction = (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => Tensor
+export type Reduction<K extends ResultKind = 'float'> = <
+  X extends TensorLike,
+  const A extends Axes = undefined,
+  Keep extends boolean = false,
+>(
+  x: X & AxisCheck<ShapeOf<X>, A>,
+  axis?: A,
+  options?: ReduceOptions<Keep>,
+) => Result<Reduced<ShapeOf<X>, A, Keep>, UnaryDType<K, DTypeOf<X>>>
+export type ReductionMethod<K extends ResultKind = 'float'> = <
+  X extends Tensor,
+  const A extends Axes = undefined,
+  Keep extends boolean = false,
+>(
+  this: X & AxisCheck<ShapeOf<X>, A>,
+  axis?: A,
+  options?: ReduceOptions<Keep>,
+) => Result<Reduced<ShapeOf<X>, A, Keep>, UnaryDType<K, DTypeOf<X>>>
+type Axes = number | readonly number[] | undefined
 
 /** The shape that a reduction leaves. */
 export function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): number[] {
@@ -93,7 +113,7 @@ export const Min: Op<ReduceAttrs> = reduceOp('min', (dtype) => dtype, { grad: ex
 export const Any: Op<ReduceAttrs> = reduceOp('any', () => 'bool', { noGradient: true })
 export const All: Op<ReduceAttrs> = reduceOp('all', () => 'bool', { noGradient: true })
 
-function reduction(op: Op<ReduceAttrs>, convert: (x: TensorLike) => Tensor): Reduction {
+function reduction<K extends ResultKind>(op: Op<ReduceAttrs>, convert: (x: TensorLike) => Tensor): Reduction<K> {
   return func(
     `${op.name}(x, axis, options)`,
     REDUCE_OPTIONS,
@@ -106,45 +126,45 @@ function reduction(op: Op<ReduceAttrs>, convert: (x: TensorLike) => Tensor): Red
   )
 }
 
-function numeric(op: Op<ReduceAttrs>, kind: Kind): Reduction {
+function numeric<K extends ResultKind>(op: Op<ReduceAttrs>, kind: Kind): Reduction<K> {
   return reduction(op, (x) => single(op.name, x, kind))
 }
 
-function logical(op: Op<ReduceAttrs>): Reduction {
+function logical(op: Op<ReduceAttrs>): Reduction<'bool'> {
   return reduction(op, (x) => cast(operand(op.name, x), 'bool'))
 }
 
 /** The sum; of bools and integers int32, over nothing 0. */
-export const sum: Reduction = numeric(Sum, 'any')
+export const sum: Reduction<'total'> = numeric<'total'>(Sum, 'any')
 /** The mean; of integers float32, over nothing NaN. */
-export const mean: Reduction = numeric(Mean, 'float')
+export const mean: Reduction<'float'> = numeric(Mean, 'float')
 /** The product; of bools and integers int32, over nothing 1. */
-export const prod: Reduction = numeric(Prod, 'total')
+export const prod: Reduction<'total'> = numeric<'total'>(Prod, 'total')
 /**
  * The largest value, NaN if there is one; over nothing -infinity, or the smallest integer. The gradient is shared
  * equally among ties.
  */
-export const max: Reduction = numeric(Max, 'number')
+export const max: Reduction<'number'> = numeric<'number'>(Max, 'number')
 /**
  * The smallest value, NaN if there is one; over nothing infinity, or the largest integer. The gradient is shared
  * equally among ties.
  */
-export const min: Reduction = numeric(Min, 'number')
+export const min: Reduction<'number'> = numeric<'number'>(Min, 'number')
 /** Whether any value is true (not zero). */
-export const any: Reduction = logical(Any)
+export const any: Reduction<'bool'> = logical(Any)
 /** Whether all values are true (not zero). */
-export const all: Reduction = logical(All)
+export const all: Reduction<'bool'> = logical(All)
 
 methods({ sum, mean, prod, max, min, any, all })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    sum: Method<typeof sum>
-    mean: Method<typeof mean>
-    prod: Method<typeof prod>
-    max: Method<typeof max>
-    min: Method<typeof min>
-    any: Method<typeof any>
-    all: Method<typeof all>
+  interface TensorMethods {
+    sum: ReductionMethod<'total'>
+    mean: ReductionMethod<'float'>
+    prod: ReductionMethod<'total'>
+    max: ReductionMethod<'number'>
+    min: ReductionMethod<'number'>
+    any: ReductionMethod<'bool'>
+    all: ReductionMethod<'bool'>
   }
 }

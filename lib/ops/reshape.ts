@@ -7,8 +7,10 @@ import { currentTrace } from '../core/graph.js'
 import { type Op, registerOp } from '../core/op.js'
 import { show } from '../core/options.js'
 import { type Shape, sizeOf } from '../core/spec.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import { type Tensor, type TensorLike, Variable } from '../core/tensor.js'
+import type { Inserted, InsertCheck, Resolved, SqueezeCheck, Squeezed } from '../core/tensor_shapes.js'
+import type { DTypeOf, Result, ShapeOf } from '../core/tensor_types.js'
 import { passMaskInOrder } from './masks.js'
 import { axesOf, axisOf, operand } from './operands.js'
 import { identity } from './raw.js'
@@ -48,20 +50,29 @@ function resolveShape(op: string, x: Tensor, shape: unknown): number[] {
 }
 
 /** The same values with another shape; one extent may be -1: it is found from the others. */
-export const reshape: (x: TensorLike, shape: Shape) => Tensor = func('reshape(x, shape)', (x, shape) => {
-  const source = operand('reshape', x)
-  return passMaskInOrder(seenAs(source, resolveShape('reshape', source, shape)), x)
-})
+export const reshape: <X extends TensorLike, const S extends Shape>(x: X, shape: S) => Result<Resolved<S>, DTypeOf<X>> = func(
+  'reshape(x, shape)',
+  (x: TensorLike, shape: Shape): Tensor => {
+    const source = operand('reshape', x)
+    return passMaskInOrder(seenAs(source, resolveShape('reshape', source, shape)), x)
+  },
+)
 
 /** A new axis of extent 1 at `axis`; negative counts from the end of the result. */
-export const expandDims: (x: TensorLike, axis?: number) => Tensor = func('expandDims(x, axis)', (x, axis = 0) => {
+export const expandDims: <X extends TensorLike, const A extends number = 0>(
+  x: X & InsertCheck<ShapeOf<X>, A>,
+  axis?: A,
+) => Result<Inserted<ShapeOf<X>, A, 1>, DTypeOf<X>> = func('expandDims(x, axis)', (x: TensorLike, axis: number = 0): Tensor => {
   const source = operand('expandDims', x)
   const at = axisOf('expandDims', axis, source.rank + 1)
   return passMaskInOrder(seenAs(source, [...source.shape.slice(0, at), 1, ...source.shape.slice(at)]), x)
 })
 
 /** Without the given axes, which must have extent 1; by default without all such axes. */
-export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tensor = func('squeeze(x, axis)', (x, axis) => {
+export const squeeze: <X extends TensorLike, const A extends number | readonly number[] | undefined = undefined>(
+  x: X & SqueezeCheck<ShapeOf<X>, A>,
+  axis?: A,
+) => Result<Squeezed<ShapeOf<X>, A>, DTypeOf<X>> = func('squeeze(x, axis)', (x: TensorLike, axis?: number | readonly number[]): Tensor => {
   const source = operand('squeeze', x)
   const axes = axis === undefined ? source.shape.flatMap((n, i) => (n === 1 ? [i] : [])) : axesOf('squeeze', axis, source.rank)
   for (const a of axes) {
@@ -77,7 +88,7 @@ export const squeeze: (x: TensorLike, axis?: number | readonly number[]) => Tens
 })
 
 /** All values along one axis: [size]. */
-export const flatten: (x: TensorLike) => Tensor = func('flatten(x)', (x) => {
+export const flatten: <X extends TensorLike>(x: X) => Tensor<[number], DTypeOf<X>> = func('flatten(x)', (x: TensorLike): Tensor => {
   const source = operand('flatten', x)
   return seenAs(source, [source.size])
 })
@@ -85,10 +96,16 @@ export const flatten: (x: TensorLike) => Tensor = func('flatten(x)', (x) => {
 methods({ reshape, expandDims, squeeze, flatten })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    reshape: Method<typeof reshape>
-    expandDims: Method<typeof expandDims>
-    squeeze: Method<typeof squeeze>
-    flatten: Method<typeof flatten>
+  interface TensorMethods {
+    reshape<X extends Tensor, const S extends Shape>(this: X, shape: S): Result<Resolved<S>, DTypeOf<X>>
+    expandDims<X extends Tensor, const A extends number = 0>(
+      this: X & InsertCheck<ShapeOf<X>, A>,
+      axis?: A,
+    ): Result<Inserted<ShapeOf<X>, A, 1>, DTypeOf<X>>
+    squeeze<X extends Tensor, const A extends number | readonly number[] | undefined = undefined>(
+      this: X & SqueezeCheck<ShapeOf<X>, A>,
+      axis?: A,
+    ): Result<Squeezed<ShapeOf<X>, A>, DTypeOf<X>>
+    flatten<X extends Tensor>(this: X): Tensor<[number], DTypeOf<X>>
   }
 }

@@ -81,7 +81,7 @@ export const resize: (x: TensorLike, size: readonly [number, number], options?: 
 methods({ resize })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     resize: Method<typeof resize>
   }
 }

@@ -1,6 +1,7 @@
 // Slices: parts of a tensor with steps, also backwards; reverse and split.
 import { isInteger, isIntegers } from '../core/checks.js'
 import { applyOne } from '../core/apply.js'
+import { rowsOf } from '../core/share.js'
 import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import { show } from '../core/options.js'
@@ -128,10 +129,12 @@ export const split: (x: TensorLike, parts: number | readonly number[], axis?: nu
   },
 )
 
+rowsOf.cut = (t, { begin, rows }) => slice(t, [begin], [rows])
+
 methods({ slice, reverse, split })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     slice: Method<typeof slice>
     reverse: Method<typeof reverse>
     split: Method<typeof split>

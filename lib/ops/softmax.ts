@@ -2,12 +2,13 @@
 import { applyOne } from '../core/apply.js'
 import { type Op, registerOp } from '../core/op.js'
 import type { Spec } from '../core/spec.js'
-import { func, type Method, methods } from '../core/symbolic.js'
+import { func, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
 import { mul, sub } from './arithmetic.js'
 import { exp } from './math.js'
 import { keepMask } from './masks.js'
 import { axisOf, single } from './operands.js'
+import type { Unary, UnaryMethod } from './pointwise.js'
 import { sum } from './reduce.js'
 import { moveAxis } from './transpose.js'
 
@@ -43,7 +44,7 @@ export function softmaxGrad(g: Tensor, y: Tensor): Tensor {
   return applyOne(SoftmaxGrad, [g, y], {})
 }
 
-export type AlongAxis = (x: TensorLike, axis?: number) => Tensor
+export type AlongAxis = Unary<'float', [axis?: number]>
 
 function alongAxis(op: Op): AlongAxis {
   return func(`${op.name}(x, axis)`, (x: TensorLike, axis = -1) => {
@@ -68,8 +69,8 @@ export const logSoftmax: AlongAxis = alongAxis(LogSoftmax)
 methods({ softmax, logSoftmax })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    softmax: Method<typeof softmax>
-    logSoftmax: Method<typeof logSoftmax>
+  interface TensorMethods {
+    softmax: UnaryMethod<'float', [axis?: number]>
+    logSoftmax: UnaryMethod<'float', [axis?: number]>
   }
 }

@@ -79,7 +79,7 @@ export const topK: (x: TensorLike, k?: number) => { values: Tensor; indices: Ten
 methods({ sort, argSort, topK })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     sort: Method<typeof sort>
     argSort: Method<typeof argSort>
     topK: Method<typeof topK>

@@ -3,12 +3,14 @@ import { WeftError } from '../core/error.js'
 import { show, type OptionTable } from '../core/options.js'
 import { func, type Method, methods } from '../core/symbolic.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
+import type { AxisCheck, Reduced } from '../core/tensor_shapes.js'
+import type { DTypeOf, Result, ShapeOf, UnaryDType } from '../core/tensor_types.js'
 import { abs, add, pow, square, sub } from './arithmetic.js'
 import { stopGradient } from './cast.js'
 import { equal, greater, where } from './compare.js'
 import { exp, isFinite, log, sqrt } from './math.js'
 import { axesOf, single } from './operands.js'
-import { REDUCE_OPTIONS, max, mean, type Reduction, type ReduceOptions, reducedShape, sum } from './reduce.js'
+import { REDUCE_OPTIONS, max, mean, type Reduction, type ReductionMethod, type ReduceOptions, reducedShape, sum } from './reduce.js'
 import { reshape } from './reshape.js'
 
 /** The mean squared distance from the mean (biased); of integers float32. */
@@ -56,7 +58,7 @@ export const standardDeviation: Reduction = func(
   (x: TensorLike, axis?: number | readonly number[], options?: ReduceOptions) => root(variance(x, axis, options)),
 )
 
-export interface NormOptions extends ReduceOptions {
+export interface NormOptions<Keep extends boolean = boolean> extends ReduceOptions<Keep> {
   /** (Σ|x|^ord)^(1/ord); Infinity: the largest |x|. Default 2. */
   ord?: number
 }
@@ -64,10 +66,14 @@ export interface NormOptions extends ReduceOptions {
 const NORM_OPTIONS: OptionTable<NormOptions> = { ...REDUCE_OPTIONS, ord: 'any' }
 
 /** The length of the vectors along the axes (default: of all values); its gradient is 0 at 0. */
-export const norm: (x: TensorLike, axis?: number | readonly number[], options?: NormOptions) => Tensor = func(
+export const norm: <X extends TensorLike, const A extends number | readonly number[] | undefined = undefined, Keep extends boolean = false>(
+  x: X & AxisCheck<ShapeOf<X>, A>,
+  axis?: A,
+  options?: NormOptions<Keep>,
+) => Result<Reduced<ShapeOf<X>, A, Keep>, UnaryDType<'float', DTypeOf<X>>> = func(
   'norm(x, axis, options)',
   NORM_OPTIONS,
-  (x, axis, { ord = 2, keepDims = false } = {}) => {
+  (x: TensorLike, axis?: number | readonly number[], { ord = 2, keepDims = false }: NormOptions = {}): Tensor => {
     const source = single('norm', x, 'float')
     const axes = axesOf('norm', axis, source.rank)
     if (typeof ord !== 'number' || !(ord >= 1))
@@ -106,11 +112,15 @@ export const logSumExp: Reduction = func(
 methods({ variance, standardDeviation, norm, logSumExp, moments })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
-    variance: Method<typeof variance>
-    standardDeviation: Method<typeof standardDeviation>
-    logSumExp: Method<typeof logSumExp>
-    norm: Method<typeof norm>
+  interface TensorMethods {
+    variance: ReductionMethod
+    standardDeviation: ReductionMethod
+    logSumExp: ReductionMethod
+    norm<X extends Tensor, const A extends number | readonly number[] | undefined = undefined, Keep extends boolean = false>(
+      this: X & AxisCheck<ShapeOf<X>, A>,
+      axis?: A,
+      options?: NormOptions<Keep>,
+    ): Result<Reduced<ShapeOf<X>, A, Keep>, UnaryDType<'float', DTypeOf<X>>>
     moments: Method<typeof moments>
   }
 }

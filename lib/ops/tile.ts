@@ -34,7 +34,7 @@ export const tile: (x: TensorLike, reps: number | readonly number[]) => Tensor =
 methods({ tile })
 
 declare module '../core/tensor.js' {
-  interface Tensor {
+  interface TensorMethods {
     tile: Method<typeof tile>
   }
 }

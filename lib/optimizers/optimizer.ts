@@ -121,6 +121,11 @@ export class Optimizer {
     this.rate = rate
   }
 
+  /** @internal The variable that a traced step reads the rate from; undefined where it follows a schedule. */
+  get rateState(): Variable | undefined {
+    return this.schedule ? undefined : this.rateVariable
+  }
+
   /** Whether the rate follows a schedule. */
   get isScheduled(): boolean {
     return this.schedule !== undefined

@@ -18,7 +18,7 @@ export interface AuditOptions {
 }
 
 export interface AuditEvent {
-  readonly event: 'start' | 'stop' | 'load' | 'unload' | 'refused' | 'rollback' | 'infer' | 'torn'
+  readonly event: 'start' | 'stop' | 'load' | 'unload' | 'refused' | 'rollback' | 'explain' | 'infer' | 'torn'
   readonly [fact: string]: string | number | boolean | undefined
 }
 

@@ -47,8 +47,8 @@ export function batcher<O>(net: Model<object, never, O>, options: BatcherOptions
 
   const infer = async (x: ModelData, given: SubmitOptions = {}): Promise<O> => {
     checkOptions('infer', given, SUBMIT_OPTIONS, 'x')
-    const { work, rows, key } = await workOf({ ...forms, device: executor.device }, x)
-    const { outputs, form } = await scheduler.submit(work, rows, key, given)
+    const { work, rows } = await workOf({ ...forms, device: executor.device }, x)
+    const { outputs, form } = await scheduler.submit(work, rows, work.key, given)
     return form(outputs.map((output) => toDevice(output, executor.device))) as O
   }
   const close = async (): Promise<void> => {
@@ -59,7 +59,7 @@ export function batcher<O>(net: Model<object, never, O>, options: BatcherOptions
 }
 
 /** What the user passes as x, as rows on the host. */
-async function workOf(forms: Forms, x: ModelData): Promise<{ work: Work; rows: number; key: string }> {
+async function workOf(forms: Forms, x: ModelData): Promise<{ work: Work; rows: number }> {
   const owned: Tensor[] = []
   try {
     const { x: tree, rows } = toColumns(forms, x, undefined, undefined, owned)
@@ -70,7 +70,8 @@ async function workOf(forms: Forms, x: ModelData): Promise<{ work: Work; rows: n
       let index = 0
       return mapTree(tree, () => list[index++]!)
     }
-    return { work: { inputs, form }, rows, key: `${JSON.stringify(places)}${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}` }
+    const key = `${JSON.stringify(places)}${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
+    return { work: { inputs, form, key }, rows }
   } finally {
     freeOwned(owned)
   }

@@ -5,16 +5,19 @@ import { type JitFunction, jit } from '../core/jit.js'
 import type { DType, Shape } from '../core/spec.js'
 import { allocate, type Tensor, type Variable } from '../core/tensor.js'
 import { mapTree, walk } from '../core/tree.js'
+import { isFinished } from '../core/flights.js'
 import { gatherInto } from '../core/gather.js'
 import type { AnyModel } from '../model/model.js'
 import { bytesOfShape, type HostTensor, toHost } from './host_tensor.js'
-import type { Timing } from './scheduler.js'
+import type { Computed } from './scheduler.js'
 
 /** The inputs of a request, flat, with the same number of rows each. */
 export interface Work {
   readonly inputs: readonly HostTensor[]
   /** The inputs as the model takes them: one, a list or a record. Equal for all requests that share a batch. */
   readonly form: (inputs: readonly Tensor[]) => unknown
+  /** Structure, dtypes and shapes of a sample: equal for requests that may share a batch. */
+  readonly key: string
 }
 
 /** The outputs of a request, flat, and how the model nests them. */
@@ -30,6 +33,8 @@ export class Executor {
   private version: number | undefined
   /** One of the weights: where it is, all are. The model itself would look for it on every call. */
   private anchor: Variable | undefined
+  /** Of a model without weights. */
+  private home = 'cpu'
   private disposed = false
   private readonly sizes: readonly number[]
   private readonly memory = new InputMemory()
@@ -49,14 +54,19 @@ export class Executor {
     return [...sizes, maxBatchSize]
   }
 
-  /** Computes a batch; the bytes of its answers lie in one piece of memory, which lives as long as one of them. */
-  async run(batch: readonly Work[]): Promise<{ results: Answer[]; timing: Timing }> {
+  /**
+   * Computes a batch; the bytes of its answers lie in one piece of memory, which lives as long as one of them. What is
+   * computed in no time is not waited for.
+   */
+  run(batch: readonly Work[]): Computed<Answer> | Promise<Computed<Answer>> {
     const begin = performance.now()
     const { device } = this
-    const rows = batch.reduce((sum, work) => sum + rowsOf(work), 0)
+    let rows = 0
+    for (const work of batch) rows += rowsOf(work)
     const size = rows === 0 ? 0 : (this.sizes.find((candidate) => candidate >= rows) ?? rows)
-    const inputs = batch[0]!.inputs.map(({ dtype, shape: [, ...sample] }, i) => {
-      const t = this.memory.take(dtype, [size, ...sample], device)
+    const [first] = batch
+    const inputs = first!.inputs.map(({ dtype, shape: [, ...sample] }, i) => {
+      const t = this.memory.take(`${size}.${i} ${first!.key}`, dtype, [size, ...sample], device)
       gatherInto(
         t.held(),
         batch.map((work) => work.inputs[i]!.bytes),
@@ -65,30 +75,43 @@ export class Executor {
     })
     const gathered = performance.now()
     const outputs: Tensor[] = []
-    try {
-      const tree = this.program(size)(batch[0]!.form(inputs))
-      walk(tree, (t) => outputs.push(t))
-      // batches may overlap, and their faults with them: what failed in this one is marked in its own outputs
-      const values = await Promise.all(outputs.map(toHost))
-      const computed = performance.now()
-      values.forEach(({ shape }) => this.checkRows(shape, size))
-      const form = (list: readonly Tensor[]): unknown => {
-        let index = 0
-        return mapTree(tree, () => list[index++]!)
-      }
-      let row = 0
-      const results = batch.map((work): Answer => {
-        const count = rowsOf(work)
-        const part = values.map((value) => slice(value, row, count))
-        row += count
-        return { outputs: part, form }
-      })
-      const timing = { inputMs: gathered - begin, inferMs: computed - gathered, outputMs: performance.now() - computed }
-      return { results, timing }
-    } finally {
-      for (const t of inputs) this.memory.give(t)
+    const release = (): void => {
+      inputs.forEach((t, i) => this.memory.give(`${size}.${i} ${first!.key}`, t))
       for (const t of outputs) t.dispose()
     }
+    const scatter = (tree: unknown, values: readonly HostTensor[]): Computed<Answer> => {
+      const inferMs = performance.now() - gathered
+      return { results: this.scatter(batch, size, tree, values), timing: { inputMs: gathered - begin, inferMs, outputMs: 0 } }
+    }
+    let waits = false
+    try {
+      const tree = this.program(size)(first!.form(inputs))
+      walk(tree, (t) => outputs.push(t))
+      const there = valuesNow(outputs)
+      if (there !== undefined) return scatter(tree, there)
+      waits = true
+      // batches may overlap, and their faults with them: what failed in this one is marked in its own outputs
+      return Promise.all(outputs.map(toHost))
+        .then((values) => scatter(tree, values))
+        .finally(release)
+    } finally {
+      if (!waits) release()
+    }
+  }
+
+  /** The answers of a batch, as parts of its outputs. */
+  private scatter(batch: readonly Work[], size: number, tree: unknown, values: readonly HostTensor[]): Answer[] {
+    for (const { shape } of values) this.checkRows(shape, size)
+    const form = (list: readonly Tensor[]): unknown => {
+      let index = 0
+      return mapTree(tree, () => list[index++]!)
+    }
+    let row = 0
+    return batch.map((work): Answer => {
+      const from = row
+      row += rowsOf(work)
+      return { outputs: values.map((value) => slice(value, from, row - from)), form }
+    })
   }
 
   /** Loads the programs of all padded sizes, for samples like this one, by running them on zeros. */
@@ -98,7 +121,7 @@ export class Executor {
         const whole = [size, ...shape.slice(1)]
         return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
       })
-      await this.run([{ inputs, form: sample.form }])
+      await this.run([{ ...sample, inputs }])
     }
   }
 
@@ -116,8 +139,9 @@ export class Executor {
       this.forget()
       this.version = model.version
       this.anchor = model.weights[0]
+      this.home = model.device
     }
-    return this.anchor?.device ?? model.device
+    return this.anchor?.device ?? this.home
   }
 
   private forget(): void {
@@ -153,25 +177,27 @@ class InputMemory {
   private bytes = 0
   private disposed = false
 
-  take(dtype: DType, shape: Shape, device: string): Tensor {
-    const found = this.spare.get(keyOf(dtype, shape, device))?.pop()
+  /** `kind`: what tensors of this dtype and shape have in common. */
+  take(kind: string, dtype: DType, shape: Shape, device: string): Tensor {
+    const found = this.spare.get(kind)?.pop()
     if (found === undefined) return allocate(Object.freeze(shape), dtype, device)
     this.bytes -= found.held().bytes
-    return found
+    if (found.device === device) return found
+    found.dispose()
+    return this.take(kind, dtype, shape, device)
   }
 
   /** Once nothing reads it any more. */
-  give(t: Tensor): void {
+  give(kind: string, t: Tensor): void {
     const { bytes, fault } = t.held()
     // free extents make ever other shapes: those that come later are not kept
     if (this.disposed || fault !== undefined || this.bytes + bytes > MOST_SPARE_BYTES) {
       t.dispose()
       return
     }
-    const key = keyOf(t.dtype, t.shape, t.device)
-    const list = this.spare.get(key)
+    const list = this.spare.get(kind)
     if (list) list.push(t)
-    else this.spare.set(key, [t])
+    else this.spare.set(kind, [t])
     this.bytes += bytes
   }
 
@@ -182,7 +208,17 @@ class InputMemory {
   }
 }
 const MOST_SPARE_BYTES = 16 << 20
-const keyOf = (dtype: DType, shape: Shape, device: string): string => `${device} ${dtype} ${shape}`
+
+/** The values where the run is done already; undefined where they are to be waited for. */
+function valuesNow(outputs: readonly Tensor[]): HostTensor[] | undefined {
+  const values: HostTensor[] = []
+  for (const t of outputs) {
+    const buffer = t.held()
+    if (!buffer.visible || !isFinished(buffer.ticket) || buffer.fault !== undefined) return undefined
+    values.push({ dtype: t.dtype, shape: t.shape, bytes: buffer.view() })
+  }
+  return values
+}
 
 /** Rows of a batch's result, where they lie: memory of the host that nobody writes to again. */
 function slice({ dtype, shape, bytes }: HostTensor, row: number, count: number): HostTensor {

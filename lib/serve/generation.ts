@@ -8,7 +8,8 @@ import { isObject, member, objectOfJson } from './protocol/json.js'
 import type { Limits } from './protocol/limits.js'
 import { commonOf, type InferRequest, parametersOf } from './protocol/request.js'
 import { invalid, tooLarge } from './protocol/tensors.js'
-import { type Observer, Scheduler, type SchedulerOptions } from './scheduler.js'
+import type { Observer } from './ended.js'
+import { Scheduler, type SchedulerOptions } from './scheduler.js'
 import { type TextCodec, TextStream } from './text_codec.js'
 
 export interface GenerateRequest extends Pick<InferRequest, 'id' | 'priority' | 'timeoutMs'> {

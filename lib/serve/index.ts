@@ -18,6 +18,7 @@ export {
   type InferOptions,
   type InferResult,
 } from './client/client.js'
+export type { ExplainLimits } from './explanation.js'
 export type { GeneratedPart } from './client/transport.js'
 export type { Limits } from './protocol/limits.js'
 export { loadPublished, type LoadPublishedOptions } from './publishing/load_published.js'

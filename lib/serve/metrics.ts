@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import { driftMetrics } from './drift/metrics.js'
 import { type Buckets, Distribution } from './distribution.js'
 import type { Repository } from './repository/repository.js'
-import type { Ended, Observer, Outcome, Timing } from './scheduler.js'
+import type { Ended, Observer, Outcome, Timing } from './ended.js'
 import type { ServedModel } from './served_model.js'
 
 const REASONS: Readonly<Record<Exclude<Outcome, 'success'>, string>> = {

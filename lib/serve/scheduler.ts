@@ -5,7 +5,10 @@ import { integer } from '../core/checks.js'
 import { show } from '../core/options.js'
 import type { Cancellation } from './cancellation.js'
 import { type Clock, systemClock } from './clock.js'
-import { Queue, type Waiting } from './queue.js'
+import type { Ended, Observer, Outcome, Timing } from './ended.js'
+import { Overlap } from './overlap.js'
+import { type Home, Pending } from './pending.js'
+import { Queue } from './queue.js'
 
 export interface SchedulerOptions {
   /** Most rows in a batch. A request with more is refused. Default 32. */
@@ -33,45 +36,16 @@ export interface SubmitOptions {
   timeoutMs?: number
 }
 
-export type Outcome = 'success' | 'failure' | 'rejected' | 'timeout' | 'cancelled'
-
-/** Time of the parts of a run, in milliseconds. */
-export interface Timing {
-  readonly inputMs: number
-  readonly inferMs: number
-  readonly outputMs: number
+/** A batch's results, one for each request, in order. */
+export interface Computed<O> {
+  readonly results: readonly O[]
+  readonly timing: Timing
 }
 
-/** How a request ended. */
-export interface Ended {
-  readonly outcome: Outcome
-  readonly rows: number
-  readonly totalMs: number
-  readonly queueMs: number
-  /** Of the batch it ran in; absent where it did not succeed. */
-  readonly timing?: Timing
-}
+/** Computes a batch. What is there at once need not be waited for. */
+export type Execute<I, O> = (batch: readonly I[]) => Computed<O> | Promise<Computed<O>>
 
-/** What statistics and metrics are made from. */
-export interface Observer {
-  ended?(facts: Ended): void
-  /** A batch was computed. */
-  computed?(rows: number, timing: Timing): void
-  /** There will be no more: what was observed is closed. */
-  closed?(): void
-}
-
-/** Computes a batch: one result for each request, in order. */
-export type Execute<I, O> = (batch: readonly I[]) => Promise<{ results: readonly O[]; timing: Timing }>
-
-interface Request<I, O> extends Waiting {
-  readonly input: I
-  /** When it left the queue. */
-  started: number | undefined
-  readonly succeed: (result: O, timing: Timing) => void
-  readonly fail: (error: unknown, outcome: Outcome) => void
-  readonly isOver: () => boolean
-}
+const DONE = Promise.resolve()
 
 /** A turn of the event loop that batches do not wait for. */
 const LONG_TURN_MS = 1
@@ -79,7 +53,7 @@ const LONG_TURN_MS = 1
 /** Faults of single requests: the others of the batch are run again without them. */
 const DIVIDING: ReadonlySet<unknown> = new Set(['ERR_DATA', 'ERR_OUT_OF_MEMORY'])
 
-export class Scheduler<I, O> {
+export class Scheduler<I, O> implements Home<I, O> {
   readonly maxBatchSize: number
   readonly maxDelayMs: number
   private readonly maxQueueSize: number
@@ -87,7 +61,9 @@ export class Scheduler<I, O> {
   private readonly instances: number
   private readonly levels: number
   private readonly defaultPriority: number
-  private readonly queue: Queue<Request<I, O>>
+  private readonly queue: Queue<Pending<I, O>>
+  private readonly overlap: Overlap
+  private computingRows = 0
   private running = 0
   private closing = false
   private pumping = false
@@ -115,6 +91,7 @@ export class Scheduler<I, O> {
     this.maxDelayMs = duration(name, 'maxDelayMs', options.maxDelayMs ?? 0)
     this.timeoutMs = duration(name, 'timeoutMs', options.timeoutMs ?? 30_000)
     this.queue = new Queue(this.levels)
+    this.overlap = new Overlap(this.maxBatchSize)
   }
 
   /** Requests that wait. */
@@ -134,55 +111,43 @@ export class Scheduler<I, O> {
     options: Omit<SubmitOptions, 'signal'> & { readonly signal?: Cancellation } = {},
   ): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      const { signal } = options
-      const since = this.clock.now()
-      let over = false
-      let stopTimer: (() => void) | undefined
-      const end = (outcome: Outcome, timing?: Timing): void => {
-        over = true
-        stopTimer?.()
-        signal?.removeEventListener('abort', abort)
-        const now = this.clock.now()
-        const queueMs = (request.started ?? now) - since
-        this.observer.ended?.({ outcome, rows, totalMs: now - since, queueMs, ...(timing ? { timing } : {}) })
-      }
-      const request: Request<I, O> = {
-        input,
-        rows,
-        key,
-        priority: this.priorityOf(options.priority),
-        since,
-        started: undefined,
-        isOver: () => over,
-        succeed: (result, timing) => {
-          if (over) return
-          end('success', timing)
-          resolve(result)
-        },
-        fail: (error, outcome) => {
-          if (over) return
-          end(outcome)
-          reject(error)
-        },
-      }
-      const leave = (error: unknown, outcome: Outcome): void => {
-        this.queue.remove(request)
-        request.fail(error, outcome)
-        this.settleIdle()
-      }
-      const abort = (): void => leave(signal!.reason, 'cancelled')
-      if (signal?.aborted) return leave(signal.reason, 'cancelled')
+      const { signal, timeoutMs } = options
+      const priority = this.priorityOf(options.priority)
+      const request = new Pending<I, O>(this, input, rows, key, priority, this.clock.now(), signal, resolve, reject)
+      if (signal?.aborted) return request.fail(signal.reason, 'cancelled')
       const refused = this.refusal(rows)
-      if (refused) return leave(refused, 'rejected')
-      const limit = options.timeoutMs === undefined ? this.timeoutMs : duration(this.name, 'timeoutMs', options.timeoutMs)
-      if (limit > 0) stopTimer = this.clock.after(limit, () => leave(this.late(limit, request.started !== undefined), 'timeout'))
-      signal?.addEventListener('abort', abort, { once: true })
+      if (refused) return request.fail(refused, 'rejected')
+      const limit = timeoutMs === undefined ? this.timeoutMs : duration(this.name, 'timeoutMs', timeoutMs)
+      if (limit > 0) request.stopTimer = this.clock.after(limit, () => this.leave(request, this.late(limit, request), 'timeout'))
+      request.follow()
       this.queue.add(request)
+      this.overlap.inFlight(this.queue.rows + this.computingRows)
       if (this.running >= this.instances) this.look()
-      // under load a turn of the event loop is long, and instances are not to wait for its end
-      else if (this.pumping && this.queue.rows >= this.maxBatchSize && since - this.pumpingSince > LONG_TURN_MS) this.pump()
+      else if (this.pumping && this.goesNow(request.since)) this.pump()
       else this.pumpSoon()
     })
+  }
+
+  /** Whether the batch is not to wait for what else has arrived. */
+  private goesNow(now: number): boolean {
+    const { rows } = this.queue
+    if (this.maxDelayMs === 0 && rows < this.maxBatchSize) return rows >= this.overlap.rows
+    // under load a turn of the event loop is long, and instances are not to wait for its end
+    return rows >= this.maxBatchSize && now - this.pumpingSince > LONG_TURN_MS
+  }
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  ended(facts: Ended): void {
+    this.observer.ended?.(facts)
+  }
+
+  leave(request: Pending<I, O>, error: unknown, outcome: Outcome): void {
+    this.queue.remove(request)
+    request.fail(error, outcome)
+    this.settleIdle()
   }
 
   /** Throws ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. */
@@ -227,8 +192,8 @@ export class Scheduler<I, O> {
     })
   }
 
-  private late(limit: number, computing: boolean): WeftError {
-    const where = computing ? 'while it was being computed' : 'while it was waiting'
+  private late(limit: number, { started }: Pending<I, O>): WeftError {
+    const where = started !== undefined ? 'while it was being computed' : 'while it was waiting'
     return new WeftError('ERR_TIMEOUT', `${this.name}: the request was not answered within ${limit} ms; the time ended ${where}`)
   }
 
@@ -255,44 +220,62 @@ export class Scheduler<I, O> {
         })
         return
       }
-      this.start(cut.batch)
+      this.start(cut.batch, cut.rows)
     }
   }
 
-  private start(batch: readonly Request<I, O>[]): void {
+  private start(batch: readonly Pending<I, O>[], rows: number): void {
     const now = this.clock.now()
+    this.overlap.cut()
     for (const request of batch) {
       this.queue.remove(request)
       request.started = now
     }
     this.running++
-    this.compute(batch).then(() => {
+    this.computingRows += rows
+    const computing = this.compute(batch.some(({ isOver }) => isOver) ? batch.filter(({ isOver }) => !isOver) : batch)
+    void (computing ?? DONE).then(() => {
       this.running--
-      // Who was answered may ask again at once. What is waiting goes with that, once it was read, unless it is a batch.
-      if (this.closing || this.queue.rows >= this.maxBatchSize) this.pump()
+      this.computingRows -= rows
+      // Who was answered may ask again at once. What is waiting goes with that, once it was read, unless it is enough.
+      if (this.closing || this.queue.rows >= this.enough) this.pump()
       else if (this.queue.size > 0) this.clock.soon(() => this.pumpSoon())
       this.settleIdle()
     })
   }
 
-  /** Never rejects: each request has its own result or error. */
-  private async compute(batch: readonly Request<I, O>[]): Promise<void> {
-    const requests = batch.filter((request) => !request.isOver())
-    if (requests.length === 0) return
+  /** Rows that do not wait for more. */
+  private get enough(): number {
+    return this.maxDelayMs === 0 ? this.overlap.rows : this.maxBatchSize
+  }
+
+  /** Never throws or rejects: each request has its own result or error. Undefined: all of them have it. */
+  private compute(requests: readonly Pending<I, O>[]): Promise<void> | undefined {
+    if (requests.length === 0) return undefined
     try {
-      const { results, timing } = await this.execute(requests.map(({ input }) => input))
-      const rows = requests.reduce((sum, request) => sum + request.rows, 0)
-      this.observer.computed?.(rows, timing)
-      requests.forEach((request, i) => {
-        request.succeed(results[i]!, timing)
-      })
+      const computed = this.execute(requests.map(({ input }) => input))
+      if (computed instanceof Promise)
+        return computed.then((value) => this.answer(requests, value)).catch((error: unknown) => this.failed(requests, error))
+      this.answer(requests, computed)
+      return undefined
     } catch (error) {
-      if (requests.length > 1 && DIVIDING.has((error as { code?: unknown }).code)) {
-        const half = requests.length >> 1
-        await this.compute(requests.slice(0, half))
-        await this.compute(requests.slice(half))
-      } else for (const request of requests) request.fail(error, 'failure')
+      return this.failed(requests, error)
     }
+  }
+
+  private answer(requests: readonly Pending<I, O>[], { results, timing }: Computed<O>): void {
+    let rows = 0
+    for (const request of requests) rows += request.rows
+    this.overlap.computed(timing.inferMs)
+    this.observer.computed?.(rows, timing)
+    for (let i = 0; i < requests.length; i++) requests[i]!.succeed(results[i]!, timing)
+  }
+
+  private async failed(requests: readonly Pending<I, O>[], error: unknown): Promise<void> {
+    if (requests.length > 1 && DIVIDING.has((error as { code?: unknown }).code)) {
+      const half = requests.length >> 1
+      for (const part of [requests.slice(0, half), requests.slice(half)]) await this.compute(part.filter(({ isOver }) => !isOver))
+    } else for (const request of requests) request.fail(error, 'failure')
   }
 
   private settleIdle(): void {

@@ -11,6 +11,7 @@ import { checkRate, type Rate } from './auth/rates.js'
 import { SCHEDULER_OPTIONS } from './batcher.js'
 import { LIMITS, type Limits } from './protocol/limits.js'
 import { checkHosts } from './rest/hosts.js'
+import { type ExplainLimits, explainLimits } from './explanation.js'
 import type { SchedulerOptions } from './scheduler.js'
 import { checkExposure, type TlsOptions } from './security.js'
 import type { Control } from './service.js'
@@ -64,6 +65,8 @@ export interface ServeOptions {
    */
   hosts?: readonly string[]
   limits?: Limits
+  /** Explanations of answers at /v2/models/.../explain, for the role 'explain'. Default false: no such route. */
+  explain?: boolean | ExplainLimits
   /** A page with models, latency, batches, errors and drift at /dashboard, for the role 'read'. Default true. */
   dashboard?: boolean
   /** The keys of encrypted models: 'file:model.key', 'env:NAME' or 'command:...'. */
@@ -91,6 +94,7 @@ export const SERVE_OPTIONS: OptionTable<ServeOptions> = {
   insecure: 'boolean',
   hosts: 'list',
   limits: 'object',
+  explain: 'any',
   dashboard: 'boolean',
   modelKeys: 'list',
   signedBy: 'list',
@@ -121,6 +125,7 @@ export function checkServe(options: ServeOptions): void {
   if (auth !== undefined && auth.apiKeys === undefined && auth.oidc === undefined)
     throw new WeftError('ERR_ARGUMENT', 'serve: auth needs apiKeys or oidc', { hint: "Write auth: { apiKeys: 'keys.json' }" })
   if (auth?.oidc !== undefined) checkOidc(auth.oidc)
+  explainLimits(options.explain)
   if (options.hosts !== undefined) checkHosts(options.hosts)
   if (options.rate !== undefined) checkRate('serve: rate', options.rate)
   checkOptions('serve: audit', options.audit, AUDIT)

@@ -9,14 +9,16 @@ import { DriftMonitor } from './drift/monitor.js'
 import type { Cancellation } from './cancellation.js'
 import { systemClock } from './clock.js'
 import { type Answer, Executor, type Work } from './executor.js'
+import { type ExplainLimits, Explanation } from './explanation.js'
 import { type Finish, type Generated, Generation, type GenerateRequest } from './generation.js'
-import { bytesOfShape, sampleKey } from './host_tensor.js'
+import { bytesOfShape, type HostTensor, sampleKey } from './host_tensor.js'
 import { datatypeOf, dtypeOfDatatype, elementBytes } from './protocol/datatypes.js'
 import { matchInputs, matchOutputs } from './protocol/match.js'
 import type { InferRequest } from './protocol/request.js'
 import type { InferReply } from './protocol/response.js'
-import { type Signature, tooLarge, type WireTensor } from './protocol/tensors.js'
-import { type Ended, type Observer, Scheduler, type SchedulerOptions, type Timing } from './scheduler.js'
+import { invalid, named, type Signature, tooLarge, type WireTensor } from './protocol/tensors.js'
+import type { Ended, Observer, Timing } from './ended.js'
+import { Scheduler, type SchedulerOptions } from './scheduler.js'
 import { Preprocessing } from './preprocessing.js'
 import { type Described, describe } from './signature.js'
 import { Soundness } from './soundness.js'
@@ -35,10 +37,13 @@ export class ServedModel {
   private readonly executor: Executor
   private readonly scheduler: Scheduler<Work, Answer>
   private readonly described: Described
-  private readonly soundness = new Soundness(() => this.executor.run([{ inputs: this.sample(1), form: this.described.form }]))
+  private readonly soundness = new Soundness(() => this.executor.run([this.sample(1)]))
   private readonly preprocessing: Preprocessing
   private readonly generation: Generation | undefined
+  private explanation: Explanation | undefined
   private readonly others: Observer | undefined
+  /** Of every request; undefined where extents of the inputs are free. */
+  private readonly key: string | undefined
   /** Bytes of a row of the outputs; undefined where extents are free. */
   private readonly rowBytes: number | undefined
 
@@ -63,6 +68,7 @@ export class ServedModel {
     this.rowBytes = signature.outputs.some(({ shape }) => shape.slice(1).some((extent) => extent < 0))
       ? undefined
       : bytesOfOutputs(signature, 1, 1)
+    this.key = this.hasFreeInputs ? undefined : this.sample(1).key
     this.traces = new BatchTraces({ 'weft.model': name, 'weft.version': version })
     this.statistics = new Statistics(name, version)
     const observer: Observer = {
@@ -76,7 +82,7 @@ export class ServedModel {
       },
     }
     this.executor = new Executor(model, options.maxBatchSize ?? 32)
-    const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(this.executor.run(batch))
+    const compute = (batch: readonly Work[]): ReturnType<Executor['run']> => this.soundness.watch(() => this.executor.run(batch))
     this.scheduler = new Scheduler(
       `model '${name}'`,
       options,
@@ -116,8 +122,12 @@ export class ServedModel {
    * requests.
    */
   async warm(): Promise<void> {
-    if (this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))) return
-    await this.executor.warm({ inputs: this.sample(0), form: this.described.form })
+    if (this.hasFreeInputs) return
+    await this.executor.warm(this.sample(0))
+  }
+
+  private get hasFreeInputs(): boolean {
+    return this.signature.inputs.some(({ shape }) => shape.slice(1).includes(-1))
   }
 
   /** Whether its batches are computed. */
@@ -143,8 +153,9 @@ export class ServedModel {
     const rows = inputs[0]!.shape[0]!
     if (this.rowBytes === undefined) checkOutputs(signature, inputs)
     else checkOutputBytes(rows * this.rowBytes)
-    const key = `${inputs.map(sampleKey).join()}${rows === 0 ? ' empty' : ''}`
-    const work: Work = { inputs, form }
+    const samples = this.key ?? inputs.map(sampleKey).join()
+    const key = rows === 0 ? `${samples} empty` : samples
+    const work: Work = { inputs, form, key }
     this.traces.add(work, trace)
     const { outputs } = await this.scheduler.submit(work, rows, key, {
       priority: request.priority,
@@ -168,13 +179,52 @@ export class ServedModel {
     throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' does not generate texts`, { hint: 'Ask its infer endpoint' })
   }
 
+  /**
+   * Why it answers as it does. ERR_UNSUPPORTED for models that have several inputs or outputs, or write texts.
+   */
+  async explain(request: InferRequest, limits: Required<ExplainLimits>, signal?: Cancellation): Promise<InferReply> {
+    const { signature } = this.described
+    const [input] = signature.inputs
+    if (signature.inputs.length !== 1 || signature.outputs.length !== 1 || this.generates || input === undefined)
+      throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' is not explained: it has not one input and one output of scores`)
+    const prepared = (given: readonly WireTensor[]): HostTensor => {
+      const [{ datatype, shape, bytes }] = matchInputs(signature, this.preprocessing.inputs(given)) as [WireTensor]
+      if (datatype !== 'FP32' && datatype !== 'INT32')
+        throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' is not explained: its input is ${datatype}, not FP32 or ids`)
+      return { dtype: dtypeOfDatatype(datatype)!, shape, bytes }
+    }
+    const beside = new Map<string, HostTensor>()
+    for (const given of request.inputs)
+      if (given.name !== input.name && EXPLAIN_INPUTS.includes(given.name)) {
+        if (beside.has(given.name)) throw invalid(`${named('input', given.name)} is given twice`)
+        beside.set(given.name, prepared([{ ...given, name: input.name }]))
+      }
+    const x = prepared(request.inputs.filter(({ name }) => name === input.name || !EXPLAIN_INPUTS.includes(name)))
+    this.explanation ??= new Explanation(this.name, this.model, limits)
+    const { parameters = {} } = request
+    const found = await this.explanation.explain(
+      { x, baseline: beside.get('baseline'), background: beside.get('background'), parameters },
+      signal,
+    )
+    const outputs = found.map(([name, { dtype, shape, bytes }]) => ({ name, datatype: datatypeOf(dtype), shape, bytes }))
+    const asked = matchOutputs({ inputs: [], outputs }, request.outputs)
+    return {
+      model: this.name,
+      version: this.version,
+      id: request.id,
+      outputs: asked.map(({ index, binary }) => ({ tensor: outputs[index]!, binary: binary ?? request.binaryOutputs })),
+    }
+  }
+
   /** Inputs of so many rows of zeros; free extents are 1. */
-  private sample(rows: number): Work['inputs'] {
-    return this.described.signature.inputs.map(({ datatype, shape }) => {
+  private sample(rows: number): Work {
+    const { signature, form } = this.described
+    const inputs = signature.inputs.map(({ datatype, shape }) => {
       const whole = [rows, ...shape.slice(1).map(Math.abs)]
       const dtype = dtypeOfDatatype(datatype)!
       return { dtype, shape: whole, bytes: new Uint8Array(bytesOfShape(dtype, whole)) }
     })
+    return { inputs, form, key: inputs.map(sampleKey).join() }
   }
 
   private output(index: number, outputs: Answer['outputs']): WireTensor {
@@ -186,11 +236,14 @@ export class ServedModel {
   /** Answers what was accepted, takes no more, and frees the programs. The model stays. */
   async close(): Promise<void> {
     this.soundness.close()
-    await Promise.all([this.scheduler.close(), this.generation?.close()])
+    await Promise.all([this.scheduler.close(), this.generation?.close(), this.explanation?.close()])
     this.executor.dispose()
     this.others?.closed?.()
   }
 }
+
+/** Inputs of an explanation beside what is explained. */
+const EXPLAIN_INPUTS: readonly string[] = ['baseline', 'background']
 
 /** Bytes that the outputs of a request may have. */
 const MOST_OUTPUT = 2 ** 30

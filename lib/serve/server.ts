@@ -13,6 +13,7 @@ import { KeysAndTokens, Oidc } from './auth/oidc.js'
 import { type Authenticator, open } from './auth/principal.js'
 import { watchCertificates } from './certificates.js'
 import { dashboardRoutes } from './dashboard/routes.js'
+import { explainLimits } from './explanation.js'
 import { GrpcServer } from './grpc/server.js'
 import { Metrics } from './metrics.js'
 import { ModelKeys } from './publishing/model_keys.js'
@@ -84,7 +85,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
     metrics.repository = repository
     // first in, last closed: where the start fails
     closers.push(() => repository.close())
-    const service = new Service(repository, options.control ?? 'none', limitsOf('serve', options.limits), audit)
+    const service = new Service(
+      repository,
+      options.control ?? 'none',
+      limitsOf('serve', options.limits),
+      audit,
+      explainLimits(options.explain),
+    )
     for (const [name, model] of Object.entries(options.models ?? {})) await repository.add(name, model)
     for (const name of options.load ?? (await repository.names()))
       await repository.load(name).catch((error: unknown) => failed(name, error))

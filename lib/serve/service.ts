@@ -5,6 +5,7 @@ import type { AuditLog } from './audit.js'
 import type { Principal } from './auth/principal.js'
 import type { Cancellation } from './cancellation.js'
 import type { Datatype } from './protocol/datatypes.js'
+import type { ExplainLimits } from './explanation.js'
 import type { Finish, Generated, GenerateRequest } from './generation.js'
 import type { Limits } from './protocol/limits.js'
 import type { InferRequest } from './protocol/request.js'
@@ -71,6 +72,8 @@ export class Service {
     readonly control: Control,
     readonly limits: Required<Limits>,
     private readonly audit?: AuditLog,
+    /** Undefined: explanations are not offered. */
+    readonly explaining?: Required<ExplainLimits>,
   ) {}
 
   /** It is being closed, or says that it will be: connections are not kept. */
@@ -85,7 +88,7 @@ export class Service {
   }
 
   metadata(): ServerMetadata {
-    return { name: 'weft', version: packageVersion(), extensions: EXTENSIONS }
+    return { name: 'weft', version: packageVersion(), extensions: this.explaining ? [...EXTENSIONS, 'explain'] : EXTENSIONS }
   }
 
   modelMetadata(name: string, version?: string): ModelMetadata {
@@ -131,6 +134,21 @@ export class Service {
   ): Promise<Finish> {
     const finish = served.generate(request, part, signal)
     return this.audit?.inference ? this.recorded(finish, served, principal) : finish
+  }
+
+  /** Of the version that is named, else of the stable one: a canary is not asked. */
+  explain(
+    name: string,
+    version: string | undefined,
+    request: InferRequest,
+    signal: Cancellation,
+    principal: Principal,
+  ): Promise<InferReply> {
+    if (this.explaining === undefined) throw new WeftError('ERR_UNSUPPORTED', 'this server gives no explanations')
+    this.target(name, version)
+    const served = this.repository.resolve(name, version)
+    const reply = served.explain(request, this.explaining, signal)
+    return this.audit?.inference ? this.recorded(reply, served, principal, 'explain') : reply
   }
 
   statistics(principal: Principal, name?: string, version?: string): ModelStatistics[] {
@@ -205,8 +223,13 @@ export class Service {
     })
   }
 
-  private async recorded<T>(answer: Promise<T>, { name: model, version }: Answering, principal: Principal | undefined): Promise<T> {
-    const note = (code?: string): void => this.audit?.note({ event: 'infer', actor: principal?.id, model, version, code })
+  private async recorded<T>(
+    answer: Promise<T>,
+    { name: model, version }: Pick<Answering, 'name' | 'version'>,
+    principal: Principal | undefined,
+    event: 'infer' | 'explain' = 'infer',
+  ): Promise<T> {
+    const note = (code?: string): void => this.audit?.note({ event, actor: principal?.id, model, version, code })
     try {
       const value = await answer
       note()

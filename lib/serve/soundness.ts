@@ -24,7 +24,7 @@ export class Soundness {
 
   /** `probe` computes a batch. */
   constructor(
-    private readonly probe: () => Promise<unknown>,
+    private readonly probe: () => unknown,
     private readonly clock: Pick<Clock, 'after'> = systemClock,
   ) {}
 
@@ -33,15 +33,27 @@ export class Soundness {
   }
 
   /** Follows a batch. */
-  async watch<T>(batch: Promise<T>): Promise<T> {
+  watch<T>(compute: () => T | Promise<T>): T | Promise<T> {
     try {
-      const value = await batch
-      this.failures = 0
-      return value
+      const batch = compute()
+      if (!(batch instanceof Promise)) return this.succeeded(batch)
+      return batch.then(
+        (value) => this.succeeded(value),
+        (error: unknown) => this.judge(error),
+      )
     } catch (error) {
-      if (!(error instanceof WeftError && OF_REQUESTS.has(error.code))) this.failed()
-      throw error
+      return this.judge(error)
     }
+  }
+
+  private succeeded<T>(value: T): T {
+    this.failures = 0
+    return value
+  }
+
+  private judge(error: unknown): never {
+    if (!(error instanceof WeftError && OF_REQUESTS.has(error.code))) this.failed()
+    throw error
   }
 
   close(): void {
@@ -58,9 +70,11 @@ export class Soundness {
   private async tryAgain(): Promise<void> {
     this.stopProbe = undefined
     if (this.isSound || this.closed) return
-    await this.watch(this.probe()).catch((error: unknown) => {
+    try {
+      await this.watch(this.probe)
+    } catch (error) {
       // it computes; the sample is what it does not like
       if (error instanceof WeftError && OF_REQUESTS.has(error.code)) this.failures = 0
-    })
+    }
   }
 }

@@ -1,5 +1,5 @@
 // Statistics of a served version, as the protocol's statistics extension shows them. Times are sums of nanoseconds.
-import type { Ended, Observer, Timing } from './scheduler.js'
+import type { Ended, Observer, Timing } from './ended.js'
 
 export interface Duration {
   count: number

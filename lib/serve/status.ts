@@ -59,6 +59,7 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   ERR_TRACE: INTERNAL,
   ERR_DISPOSED: INTERNAL,
   ERR_CUDA: INTERNAL,
+  ERR_DISTRIBUTED: INTERNAL,
 }
 
 const HIDDEN: Readonly<Partial<Record<ErrorCode, string>>> = {

@@ -140,24 +140,35 @@ export class RequestTrace {
 /** Traces of requests that are in a model's queue, by what is computed for them. */
 export class BatchTraces {
   private readonly members = new WeakMap<object, { readonly trace: RequestTrace; readonly since: number }>()
+  private isUsed = false
 
   constructor(private readonly attributes: Attributes) {}
 
   /** The request begins to wait. */
   add(work: object, trace: RequestTrace | undefined): void {
-    if (trace?.isRecording) this.members.set(work, { trace, since: now() })
+    if (!trace?.isRecording) return
+    this.isUsed = true
+    this.members.set(work, { trace, since: now() })
   }
 
   /** Computes a batch: in a span of its own that is linked with every request in it, each of which shows its parts. */
-  async compute<T>(batch: readonly object[], run: () => Promise<T>): Promise<T> {
-    const members = batch.flatMap((work) => this.members.get(work) ?? [])
-    if (members.length === 0 || api === undefined) return run()
-    const attributes = { ...this.attributes, 'weft.batch.requests': batch.length }
+  compute<T>(batch: readonly object[], run: () => T | Promise<T>): T | Promise<T> {
+    const members = this.isUsed ? batch.flatMap((work) => this.members.get(work) ?? []) : []
+    return members.length === 0 || api === undefined ? run() : this.traced(api, members, batch.length, run)
+  }
+
+  private async traced<T>(
+    { trace: tracer, ROOT_CONTEXT }: Api,
+    members: readonly { readonly trace: RequestTrace; readonly since: number }[],
+    requests: number,
+    run: () => T | Promise<T>,
+  ): Promise<T> {
+    const attributes = { ...this.attributes, 'weft.batch.requests': requests }
     const links = members.map(({ trace }) => ({ context: trace.context }))
     const begin = now()
-    const span = api.trace
+    const span = tracer
       .getTracer('weftjs')
-      .startSpan('batch', { kind: INTERNAL, root: true, attributes, links, startTime: begin }, api.ROOT_CONTEXT)
+      .startSpan('batch', { kind: INTERNAL, root: true, attributes, links, startTime: begin }, ROOT_CONTEXT)
     try {
       return await run()
     } catch (error) {

@@ -53,49 +53,39 @@ export const cosineDistance = (
   weights?: TensorLike,
   reduction?: ReductionKind,
 ): Tensor => computeWeightedLoss(ops.sub(1, sum(ops.mul(labels, predictions), axis, true)), weights, reduction)
-export const huberLoss = (
+/** A loss with a setting between weights and reduction. */
+export type WeightedWith = (
   labels: TensorLike,
   predictions: TensorLike,
   weights?: TensorLike,
-  delta: number = 1,
+  setting?: number,
   reduction?: ReductionKind,
-): Tensor => {
-  const error = ops.abs(ops.sub(predictions, labels))
+) => Tensor
+const weightedWith =
+  (usual: number, each: (labels: Tensor, predictions: Tensor, setting: number) => Tensor): WeightedWith =>
+  (labels, predictions, weights, setting = usual, reduction) =>
+    computeWeightedLoss(each(asTensor(labels), asTensor(predictions), setting), weights, reduction)
+
+/** The setting is delta. */
+export const huberLoss: WeightedWith = weightedWith(1, (y, p, delta) => {
+  const error = ops.abs(ops.sub(p, y))
   const quadratic = ops.minimum(error, delta)
-  return computeWeightedLoss(ops.add(ops.mul(ops.square(quadratic), 0.5), ops.mul(ops.sub(error, quadratic), delta)), weights, reduction)
-}
-export const logLoss = (
-  labels: TensorLike,
-  predictions: TensorLike,
-  weights?: TensorLike,
-  epsilon: number = 1e-7,
-  reduction?: ReductionKind,
-): Tensor => {
-  const yes = ops.mul(labels, ops.log(ops.add(predictions, epsilon)))
-  const no = ops.mul(ops.sub(1, labels), ops.log(ops.add(ops.sub(1, predictions), epsilon)))
-  return computeWeightedLoss(ops.neg(ops.add(yes, no)), weights, reduction)
-}
-export const sigmoidCrossEntropy = (
-  labels: TensorLike,
-  logits: TensorLike,
-  weights?: TensorLike,
-  labelSmoothing: number = 0,
-  reduction?: ReductionKind,
-): Tensor => {
-  const y = labelSmoothing > 0 ? ops.add(ops.mul(labels, 1 - labelSmoothing), 0.5 * labelSmoothing) : asTensor(labels)
-  const x = asTensor(logits)
-  const each = ops.add(ops.sub(ops.relu(x), ops.mul(x, y)), ops.softplus(ops.neg(ops.abs(x))))
-  return computeWeightedLoss(each, weights, reduction)
-}
-export const softmaxCrossEntropy = (
-  labels: TensorLike,
-  logits: TensorLike,
-  weights?: TensorLike,
-  labelSmoothing: number = 0,
-  reduction?: ReductionKind,
-): Tensor => {
-  const given = asTensor(labels).cast('float32')
-  const classes = given.shape.at(-1)!
-  const y = labelSmoothing > 0 ? ops.add(ops.mul(given, 1 - labelSmoothing), labelSmoothing / classes) : given
-  return computeWeightedLoss(ops.neg(sum(ops.mul(y, ops.logSoftmax(logits, -1)), -1)), weights, reduction)
-}
+  return ops.add(ops.mul(ops.square(quadratic), 0.5), ops.mul(ops.sub(error, quadratic), delta))
+})
+/** The setting is epsilon. */
+export const logLoss: WeightedWith = weightedWith(1e-7, (y, p, epsilon) => {
+  const yes = ops.mul(y, ops.log(ops.add(p, epsilon)))
+  const no = ops.mul(ops.sub(1, y), ops.log(ops.add(ops.sub(1, p), epsilon)))
+  return ops.neg(ops.add(yes, no))
+})
+/** The setting is the smoothing of labels. */
+export const sigmoidCrossEntropy: WeightedWith = weightedWith(0, (labels, x, smoothing) => {
+  const y = smoothing > 0 ? ops.add(ops.mul(labels, 1 - smoothing), 0.5 * smoothing) : labels
+  return ops.add(ops.sub(ops.relu(x), ops.mul(x, y)), ops.softplus(ops.neg(ops.abs(x))))
+})
+/** The setting is the smoothing of labels. */
+export const softmaxCrossEntropy: WeightedWith = weightedWith(0, (labels, logits, smoothing) => {
+  const given = labels.cast('float32')
+  const y = smoothing > 0 ? ops.add(ops.mul(given, 1 - smoothing), smoothing / given.shape.at(-1)!) : given
+  return ops.neg(sum(ops.mul(y, ops.logSoftmax(logits, -1)), -1))
+})

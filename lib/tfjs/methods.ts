@@ -99,7 +99,7 @@ for (const [name, [fn, isTheirs]] of Object.entries(told)) {
 type M<F> = F extends (x: never, ...rest: infer R) => infer T ? (...rest: R) => T : never
 declare module '../core/tensor.js' {
   /** With the entry 'weftjs/tfjs' loaded. */
-  interface Tensor {
+  interface TensorMethods {
     /** A copy. */
     clone(): Tensor
     /** A variable with a copy of the values. */

@@ -9,11 +9,14 @@
 
 #include "cpu/alone.h"
 #include "cpu/features.h"
+#include "cpu/huge_pages.h"
 #include "cpu/parallel.h"
 #include "float_mode.h"
 
 namespace weft {
 namespace {
+
+constexpr size_t huge_page = size_t(2) << 20;
 
 class CpuDevice final : public Device {
  public:
@@ -24,12 +27,9 @@ class CpuDevice final : public Device {
   bool is_host() const override { return true; }
 
   void* allocate(size_t bytes) override {
-    constexpr size_t huge_page = size_t(2) << 20;
     const size_t unit = bytes < huge_page ? 4096 : huge_page, rounded = (std::max(bytes, size_t(1)) + unit - 1) / unit * unit;
     void* memory = std::aligned_alloc(unit, rounded);
-#ifdef MADV_HUGEPAGE
-    if (memory != nullptr && unit == huge_page) madvise(memory, rounded, MADV_HUGEPAGE);
-#endif
+    if (memory != nullptr) cpu::prefer_huge_pages(memory, rounded);
     return memory;
   }
   void release(void* memory) override { std::free(memory); }
@@ -54,6 +54,14 @@ class CpuDevice final : public Device {
 };
 
 }  // namespace
+
+void cpu::prefer_huge_pages([[maybe_unused]] void* memory, [[maybe_unused]] size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory), end = (address + bytes) / huge_page * huge_page;
+  const uintptr_t begin = (address + huge_page - 1) / huge_page * huge_page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
 
 Device& cpu_device() {
   static CpuDevice* device = new CpuDevice;  // never destroyed: its worker thread lives as long as the process

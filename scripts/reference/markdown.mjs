@@ -61,8 +61,8 @@ function sectionOf(name, { functions, classes, anchorOf, examples, page }) {
     parts.push(shown([...new Set(name.signatures.map((signature) => broken(before + tidy(signature))))].join('\n')))
   } else if (name.kind === 'class') parts.push(shown(name.text))
   parts.push(...documentation(name))
-  const example =
-    name.doc.example ?? (examples.has(`${page} ${name.name}`) ? shownExample(examples.get(`${page} ${name.name}`)) : undefined)
+  const written = examples.get(`${page} ${name.name}`)
+  const example = written ? shownExample(written) : name.doc.example
   if (example && name.kind === 'function') parts.push(shown(example))
   if (name.options.rows.length > 0) parts.push(optionTable(name.options))
   if (name.options.names.includes('LayerOptions')) parts.push('And the [options of every layer](layers.md#layeroptions).')

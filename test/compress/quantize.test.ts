@@ -287,4 +287,16 @@ test('weights that are no numbers are refused', async () => {
     await rejects('ERR_DATA', /a weight is NaN/, quantize(broken, options))
 })
 
+test('a summary counts integers among what is not trained', async () => {
+  const plain = sequential([layers.dense({ units: 4, inputShape: [3] })])
+  const small = await quantize(plain, { method: 'dynamic' })
+  const lines: string[] = []
+  small.summary({ print: (line) => lines.push(line) })
+  const text = lines.join('\n')
+  // the bias, and of the rest the bytes of the kernel and four scales
+  assert.match(text, 'Trainable params: 4 (16 B)')
+  assert.match(text, 'Non-trainable params: 16 (28 B)')
+  plain.dispose()
+})
+
 test.run()

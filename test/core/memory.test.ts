@@ -1,9 +1,11 @@
 // Memory: synchronous loops stay flat, tidy and dispose give back, programs leave nothing behind.
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { jit, memory, synchronize, tensor, type Tensor, tidy, variable } from '../../lib/index.js'
+import { device, jit, memory, synchronize, tensor, type Tensor, tidy, variable } from '../../lib/index.js'
 import { bytesOnHost } from '../../lib/core/transfer.js'
 import { codeOf, values } from '../expect.js'
+import { testWith } from '../skip.js'
 
 const rss = (): number => process.memoryUsage().rss / 2 ** 20
 /** Lets finalizers run. */
@@ -129,5 +131,25 @@ test('memory() tells what tensors hold', () => {
   assert.is(memory().device.used, before)
   assert.ok(memory().device.peak >= before + (1 << 22))
 })
+
+const smaps = '/proc/self/smaps'
+testWith(
+  existsSync(smaps) && existsSync('/sys/kernel/mm/transparent_hugepage') && device() === 'cpu',
+  'Linux with huge pages, and the CPU',
+  'a large tensor lies in huge pages',
+  async () => {
+    /** KiB of memory that the system was asked to keep in huge pages. */
+    const advised = (): number =>
+      readFileSync(smaps, 'utf8')
+        .split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+        .filter((part) => /^VmFlags:.* hg\b/m.test(part))
+        .reduce((sum, part) => sum + Number(/^Size: +(\d+) kB/m.exec(part)![1]), 0)
+    const before = advised()
+    const t = tensor(new Float32Array(12 << 20))
+    await synchronize()
+    assert.ok(advised() - before >= 46 << 10, `${advised() - before} KiB more`)
+    t.dispose()
+  },
+)
 
 test.run()

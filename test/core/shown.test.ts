@@ -121,4 +121,36 @@ test('parts of models show what they are and how they are set', () => {
   assert.is(inspect(data.from([[1], [2]], [0, 1])), 'Dataset of 2 elements')
 })
 
+test('structuredClone() of tensors, layers and models says what to do instead', () => {
+  const net = sequential([layers.dense({ units: 1, inputShape: [2] })])
+  net.compile({ loss: 'mse' })
+  for (const [value, cure] of [
+    [tensor([1]), 'await t.data()'],
+    [layers.dense({ units: 1 }), 'net.save(folder)'],
+    [net, 'loadModel(folder)'],
+    [{ nested: [net] }, 'loadModel(folder)'],
+  ] as const)
+    assert.throws(
+      () => structuredClone(value),
+      (error: unknown) => error instanceof WeftError && error.code === 'ERR_ARGUMENT' && error.message.includes(cure),
+    )
+})
+
+test('summaries fit into 80 columns, also before the model is built and with long names', () => {
+  const long = input({ shape: [28, 28, 3], name: 'images_that_have_a_name_of_many_words' })
+  const wired = layers.conv2d({ filters: 8, kernelSize: 3, name: 'the_first_of_many_convolutions' }).apply(long).relu().reshape([-1, 5408])
+  for (const net of [
+    sequential(),
+    sequential([layers.dense({ units: 3 })]),
+    model({ inputs: long, outputs: layers.dense({ units: 1 }).apply(wired) }),
+  ]) {
+    const lines = inspect(net).split('\n')
+    assert.ok(
+      lines.every((line) => line.length <= 80),
+      lines.join('\n'),
+    )
+  }
+  assert.match(inspect(model({ inputs: long, outputs: wired })), /relu\w* \(function\)[\s\S]*reshape\w* \(function\)/)
+})
+
 test.run()

@@ -211,7 +211,7 @@ test('at most 16 programs are kept, and many signatures warn once', async () => 
 
 test('errors are WeftErrors with code and values', () => {
   try {
-    tensor([1, 2]).add(tensor([1, 2, 3]))
+    tensor([1, 2]).add(tensor([1, 2, 3]) as Tensor)
     assert.unreachable()
   } catch (error) {
     assert.instance(error, WeftError)

@@ -34,7 +34,7 @@ const { pageOf } = await load<{ pageOf(name: Name): string }>('pages.mjs')
 
 const written = [...readExamples().values()]
 const inDocstrings = names
-  .filter(({ entry, doc }) => entry === 'weftjs' && doc.example !== undefined)
+  .filter((name) => name.entry === 'weftjs' && name.doc.example !== undefined && !readExamples().has(`${pageOf(name)} ${name.name}`))
   .map((name): Example => {
     const [, code, result] = /^([\s\S]*?)(?:\s+\/\/ (.*))?$/.exec(name.doc.example!)!
     return { name: name.name, page: pageOf(name), code: code!, ...(result === undefined ? {} : { result }), runs: true }

@@ -98,7 +98,7 @@ test('a file cut anywhere, or with a byte of its header changed, is refused or r
   const file = path.join(folder, 'cut.safetensors')
   await writeSafetensors(
     file,
-    new Map([
+    new Map<string, Tensor>([
       ['w', tensor([1, -2, 3])],
       ['b', tensor([1])],
     ]),

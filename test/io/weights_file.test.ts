@@ -96,7 +96,7 @@ test('the values are those at the time of the call, and the old file stays until
 test('names that the weights themselves show are taken too', async () => {
   const net = sequential([layers.dense({ units: 1, inputShape: [2], name: 'd' })])
   const file = fresh()
-  const values = new Map([
+  const values = new Map<string, Tensor>([
     ['d/kernel', tensor([[1], [2]])],
     ['d/bias', tensor([3])],
   ])

@@ -82,7 +82,7 @@ test('padding, cropping and repeating steps and volumes', async () => {
     [[[[[6]]]]],
   )
   assert.equal(await valuesOf(layers.upSampling3d({ size: [1, 1, 2] }).apply(volume)), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8])
-  throws('ERR_SHAPE', /leaves nothing of inputs of shape \[3,1\]/, () => layers.cropping1d({ cropping: 2 }).apply(steps))
+  throws('ERR_SHAPE', /leaves nothing of inputs of shape \[3, 1\]/, () => layers.cropping1d({ cropping: 2 }).apply(steps))
   throws('ERR_ARGUMENT', /padding must be an integer or two of them/, () => layers.zeroPadding1d({ padding: [1, 2, 3] as never }))
   throws('ERR_ARGUMENT', /cropping must be an integer of at least 0/, () => layers.cropping3d({ cropping: -1 }))
   throws('ERR_ARGUMENT', /three of them or three pairs/, () => layers.zeroPadding3d({ padding: [1, 2] as never }))
@@ -184,6 +184,19 @@ test('spectralNormalization trains: the loss falls while the kernel keeps its no
   step(x)
   const length = await net.weights[0]!.norm().item()
   assert.ok(length > 0.9 && length < 1.5, `the kernel has the norm ${length}`)
+})
+
+test('global pooling of volumes: the largest value and the mean of each channel', async () => {
+  const volumes = tensor(new Float32Array([1, 10, 2, 20, 3, 30, 4, 60, -1, 0, -2, 0, -3, 0, -4, 4]), [2, 1, 2, 2, 2])
+  assert.equal(await layers.globalMaxPooling3d().apply(volumes).array(), [
+    [4, 60],
+    [-1, 4],
+  ])
+  assert.equal(await layers.globalAveragePooling3d().apply(volumes).array(), [
+    [2.5, 30],
+    [-2.5, 1],
+  ])
+  throws('ERR_SHAPE', /GlobalMaxPooling3d/, () => layers.globalMaxPooling3d().apply(tensor([[1]])))
 })
 
 test.run()

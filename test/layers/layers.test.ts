@@ -1,7 +1,7 @@
 // Every layer through layerCheck.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { tensor } from '../../lib/index.js'
+import { type Tensor, tensor } from '../../lib/index.js'
 import * as layers from '../../lib/layers/index.js'
 import { checked, layerCheck, layerTable } from './check.js'
 import { rows } from './rows.js'
@@ -33,7 +33,7 @@ test('categoryEncoding: integers as vectors', async () => {
     [0, 2, 2],
     [1, 3, 0],
   ])
-  const encode = (outputMode: layers.CategoryMode, x = ids): Promise<unknown> =>
+  const encode = (outputMode: layers.CategoryMode, x: Tensor = ids): Promise<unknown> =>
     layers.categoryEncoding({ numTokens: 4, outputMode }).apply(x).array()
   assert.equal(await encode('multiHot'), [
     [1, 0, 1, 0],

@@ -230,6 +230,7 @@ test('hashing: bins, a mask, a salt, vectors, and tensors of integers', () => {
   )
   throws('ERR_ARGUMENT', /expected a string or an integer, got 0.5/, () => hash.apply([0.5]))
   throws('ERR_ARGUMENT', /numBins must be an integer of at least 2/, () => layers.hashing({ numBins: 1, maskValue: 0 }))
+  throws('ERR_ARGUMENT', /numBins must be at most 2147483648, got 4294967296/, () => layers.hashing({ numBins: 2 ** 32 }))
 })
 
 test('discretization: boundaries given and learned, vectors, and inside a model', async () => {

@@ -97,6 +97,13 @@ export const rows: readonly LayerRow[] = [
   },
   { factory: 'averagePooling2d', make: (o) => layers.averagePooling2d({ poolSize: [2, 3], ...o }), input: [2, 5, 6, 2], mask: 'none' },
   { factory: 'globalMaxPooling1d', make: (o) => layers.globalMaxPooling1d({ ...o }), input: [2, 5, 2], mask: 'drops' },
+  { factory: 'globalMaxPooling3d', make: (o) => layers.globalMaxPooling3d(o), input: [2, 2, 3, 2, 2], mask: 'none' },
+  {
+    factory: 'globalAveragePooling3d',
+    make: (o) => layers.globalAveragePooling3d({ keepDims: true, ...o }),
+    input: [2, 2, 2, 3, 2],
+    mask: 'none',
+  },
   { factory: 'globalMaxPooling2d', make: (o) => layers.globalMaxPooling2d({ keepDims: true, ...o }), input: [2, 3, 2, 2], mask: 'none' },
   { factory: 'globalAveragePooling1d', make: (o) => layers.globalAveragePooling1d({ ...o }), input: [2, 5, 2], mask: 'uses' },
   { factory: 'globalAveragePooling2d', make: (o) => layers.globalAveragePooling2d({ ...o }), input: [2, 3, 2, 2], mask: 'none' },

@@ -50,7 +50,7 @@ test('verbose: a line per epoch away from a terminal, nothing with 0, a bar with
   assert.match(lines[0]!, /^Epoch 1\/2 - 2 steps - \d+\.\ds - loss: \S+ - val_loss: \S+$/)
   assert.is(printed('await net.fit([[1]], [1], { verbose: 0 }); await net.evaluate([[1]], [1])'), '')
   assert.match(printed('await net.fit([[1]], [1], { verbose: 1 })'), /^Epoch 1\/1\n1\/1 \[=+\] \S+ loss: \S+\n$/)
-  assert.match(printed('await net.evaluate([[1]], [1], { verbose: 2 })'), /^1 steps - \S+ - loss: /)
+  assert.match(printed('await net.evaluate([[1]], [1], { verbose: 2 })'), /^1 step - \S+ - loss: /)
 })
 
 test('a process ends by itself after fit, and with an unfinished iterator', () => {

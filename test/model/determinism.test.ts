@@ -112,6 +112,9 @@ const PRODUCTS = [
   [64, 1024, 256, false, false],
   [200, 520, 520, false, false],
   [600, 1024, 256, false, false],
+  [8, 1100, 250, false, false],
+  [20, 1100, 250, false, false],
+  [70, 1100, 300, false, false],
   [40, 900, 600, false, true],
   [300, 64, 40, false, true],
   [130, 90, 40, true, false],
@@ -136,6 +139,22 @@ invariant('a row of a product has the right values, however the product is cut a
         for (let p = 0; p < k; p++) sum += row[p]! * b[transposeB ? j * k + p : p * n + j]!
         assert.ok(Math.abs(Number(part[j]) - sum) < 2 ** -23 * k, `${name}, column ${j}: ${part[j]}, not ${sum}`)
       }
+    }
+  }
+})
+
+invariant('a product of a batch is that of its matrices alone', async () => {
+  const random = generator(9)
+  const values = (n: number): Float32Array => Float32Array.from({ length: n }, () => random() - 0.5)
+  for (const [m, k, n, transposeA, transposeB] of [...PRODUCTS, [520, 520, 520, false, false], [300, 600, 200, true, true]] as const) {
+    const [a, b] = [values(2 * m * k), values(2 * k * n)]
+    const matrices = (x: Float32Array, i: number, shape: number[]): Tensor =>
+      tensor(x.slice((i * x.length) / 2, ((i + 1) * x.length) / 2), shape)
+    const [aShape, bShape] = [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]]
+    const whole = await matMul(tensor(a, [2, ...aShape]), tensor(b, [2, ...bShape]), { transposeA, transposeB }).data()
+    for (const i of [0, 1]) {
+      const one = await matMul(matrices(a, i, aShape), matrices(b, i, bShape), { transposeA, transposeB }).data()
+      assert.equal(whole.slice(i * m * n, (i + 1) * m * n), one, `matrix ${i} of ${m} × ${k} × ${n}`)
     }
   }
 })

@@ -74,7 +74,7 @@ test('what the package exports is found', () => {
 
 /** What each namespace holds beside the functions that make something by a config: no more than users are to call. */
 const catalogues: Readonly<Record<string, { of: object; factories: object; classes: readonly string[] }>> = {
-  callbacks: { of: weft.callbacks, factories: callbackFactories, classes: ['Callback'] },
+  callbacks: { of: weft.callbacks, factories: callbackFactories, classes: ['Callback', 'everyRank'] },
   losses: { of: weft.losses, factories: lossFactories, classes: [] },
   metrics: { of: weft.metrics, factories: metricFactories, classes: ['Metric'] },
   optimizers: { of: weft.optimizers, factories: optimizerFactories, classes: ['Optimizer'] },
@@ -93,6 +93,7 @@ const namespaces: readonly (readonly [object, string])[] = [
     'constant glorotNormal glorotUniform heNormal heUniform identity lecunNormal lecunUniform ones orthogonal randomNormal ' +
       'randomUniform truncatedNormal varianceScaling zeros',
   ],
+  [weft.distributed, 'allGather allReduce allToAll barrier broadcast close gatherJson init reduceScatter sendRecv'],
   [weft.regularizers, 'l1 l1l2 l2'],
   [
     weft.text,

@@ -126,6 +126,16 @@ function compare(found: ArrayLike<number | bigint>, expected: ArrayLike<number |
   })
 }
 
+/** What onnxruntime makes of an input X [rows, columns]: texts, integers and numbers by the names of the outputs. */
+export async function runFile(
+  file: string,
+  x: readonly (readonly number[])[],
+): Promise<Record<string, { data: ArrayLike<unknown>; dims: readonly number[] }>> {
+  const { InferenceSession, Tensor: OrtTensor } = runtime!
+  const session = await InferenceSession.create(file, { logSeverityLevel: 3, intraOpNumThreads: 1 })
+  return session.run({ X: new OrtTensor('float32', Float32Array.from(x.flat()), [x.length, x[0]!.length]) })
+}
+
 /**
  * Runs the file on each feed, and asserts that its outputs are those of the model within `tolerance`, relative to the
  * larger of 1 and the value.

@@ -5,7 +5,8 @@ import * as weft from '../../lib/index.js'
 import { ops } from '../../lib/core/op.js'
 import * as operations from '../../lib/ops/index.js'
 
-const x = weft.zeros([2, 3])
+// the compiler, which would find these mistakes first, is not told the shape
+const x: weft.Tensor = weft.zeros([2, 3])
 const image = weft.zeros([1, 4, 4, 2])
 const integers = weft.tensor([1, 2, 3], { dtype: 'int32' })
 const long = weft.tensor([1, 2, 3], { dtype: 'int64' })
@@ -18,7 +19,7 @@ const cases: readonly [string, weft.ErrorCode, RegExp, () => unknown][] = [
   ['where', 'ERR_SHAPE', /where: .*\[4\]/, () => weft.where(weft.zeros([4], { dtype: 'bool' }), x, x)],
   ['matMul', 'ERR_SHAPE', /matMul: \[2,3\] and \[2,3\] do not fit: 3 columns meet 2 rows\. Use \{ transposeB: true \}/, () => x.matMul(x)],
   ['matMul', 'ERR_SHAPE', /scalar.*mul\(\)/, () => weft.matMul(2, x)],
-  ['matMul', 'ERR_SHAPE', /matMul.*broadcast/, () => weft.matMul(weft.zeros([2, 2, 3]), weft.zeros([3, 3, 2]))],
+  ['matMul', 'ERR_SHAPE', /matMul.*broadcast/, () => weft.matMul(weft.zeros([2, 2, 3]), weft.zeros([3, 3, 2]) as weft.Tensor)],
   ['dense', 'ERR_SHAPE', /dense: x \[2,3\], w \[2,4\] and b \[4\]/, () => weft.dense(x, weft.zeros([2, 4]), weft.zeros([4]))],
   ['reshape', 'ERR_SHAPE', /\[2,3\] \(6 values\) does not fit \[4\]/, () => x.reshape([4])],
   ['reshape', 'ERR_SHAPE', /more than one -1/, () => x.reshape([-1, -1])],

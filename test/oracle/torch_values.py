@@ -198,6 +198,35 @@ def optimizers():
     }
 
 
-made = [einsum, resize, ctc, figures, curves, convolutions, gelu, focal, optimizers]
+def fft():
+    # name, shape of each part, whether there is an imaginary part, options of torch.fft
+    cases = [
+        ("fft", [2, 6], False, {}),
+        ("fft", [3, 8], True, {"norm": "ortho"}),
+        ("fft", [64], True, {}),
+        ("fft", [131], True, {}),
+        ("fft", [4, 5], True, {"dim": 0, "n": 7}),
+        ("ifft", [2, 60], True, {}),
+        ("ifft", [97], True, {"norm": "forward"}),
+        ("ifft", [2, 9], True, {"n": 5}),
+        ("rfft", [2, 7], False, {}),
+        ("rfft", [2, 3, 8], False, {"dim": 1, "norm": "ortho"}),
+        ("irfft", [2, 5], True, {}),
+        ("irfft", [2, 4], True, {"n": 7}),
+        ("irfft", [3, 4], True, {"n": 12, "norm": "forward"}),
+        ("fft2", [2, 3, 4], True, {}),
+        ("ifft2", [4, 6], True, {"norm": "ortho"}),
+    ]
+    rows = []
+    for name, shape, pair, options in cases:
+        x = torch.complex(wave(shape), wave(shape, 1)) if pair else wave(shape)
+        y = getattr(torch.fft, name)(x, **options)
+        renamed = {"axis" if key == "dim" else key: value for key, value in options.items()}
+        row = {"name": name, "shape": shape, "pair": pair, "options": renamed, "resultShape": list(y.shape)}
+        rows.append({**row, "real": flat(y.real), "imaginary": flat(y.imag) if y.is_complex() else None})
+    return rows
+
+
+made = [einsum, resize, ctc, figures, curves, convolutions, gelu, focal, optimizers, fft]
 with open(os.path.join(os.path.dirname(__file__), "torch_values.json"), "w") as file:
     file.write("{\n" + ",\n".join(f'"{f.__name__}": {json.dumps(f())}' for f in made) + "\n}\n")

@@ -19,6 +19,15 @@ export interface Recorded {
   gelu: number[]
   focal: Record<'binary' | 'weighted' | 'categorical', number[]>
   optimizers: Record<'adafactor' | 'adafactorPlain' | 'muon' | 'muonPlain', number[]>
+  fft: {
+    name: 'fft' | 'ifft' | 'rfft' | 'irfft' | 'fft2' | 'ifft2'
+    shape: number[]
+    pair: boolean
+    options: { n?: number; axis?: number; norm?: 'ortho' | 'forward' }
+    resultShape: number[]
+    real: number[]
+    imaginary: number[] | null
+  }[]
 }
 
 const file = path.join(import.meta.dirname, '..', '..', '..', 'test', 'oracle', 'torch_values.json')

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import { ApiKeys } from '../../lib/serve/auth/api_keys.js'
 import { ROLES, type Role } from '../../lib/serve/auth/principal.js'
 import { dashboardRoutes } from '../../lib/serve/dashboard/routes.js'
+import { explainLimits } from '../../lib/serve/explanation.js'
 import { createApiKey, serve } from '../../lib/serve/index.js'
 import { Metrics } from '../../lib/serve/metrics.js'
 import { limitsOf } from '../../lib/serve/protocol/limits.js'
@@ -38,7 +39,7 @@ async function app() {
   const repository = await Repository.open(undefined, { batching: {}, load: {} })
   await repository.add('m', scaling(2))
   await repository.add('other', scaling(2))
-  const service = new Service(repository, 'explicit', limitsOf('test'))
+  const service = new Service(repository, 'explicit', limitsOf('test'), undefined, explainLimits(true))
   const authenticator = new ApiKeys(file, (error) => assert.unreachable(String(error)))
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => lines.push(line) })

@@ -55,7 +55,7 @@ for (const [name, { make, input }] of Object.entries(models))
     const executor = new Executor(model, LARGEST)
     const works = Array.from(
       { length: REQUESTS },
-      (): Work => ({ inputs: [input(1 + Math.floor(random() ** 3 * 6), random)], form: ([x]) => x }),
+      (): Work => ({ inputs: [input(1 + Math.floor(random() ** 3 * 6), random)], form: ([x]) => x, key: name }),
     )
     const alone = await Promise.all(works.map(async (work) => (await executor.run([work])).results[0]!.outputs))
     let others = 0

@@ -81,11 +81,12 @@ test('soundness: three failures in a row, not of requests; probes until one succ
     probes++
     if (broken) throw new WeftError('ERR_DEVICE', 'gone')
   }, clock)
-  const fail = (code: 'ERR_DEVICE' | 'ERR_DATA') => codeOfAsync(sound.watch(Promise.reject(new WeftError(code, 'x'))))
+  const fail = (code: 'ERR_DEVICE' | 'ERR_DATA') =>
+    codeOfAsync(Promise.resolve(sound.watch(() => Promise.reject(new WeftError(code, 'x')))))
   for (let i = 0; i < 10; i++) await fail('ERR_DATA')
   await fail('ERR_DEVICE')
   await fail('ERR_DEVICE')
-  await sound.watch(Promise.resolve(1))
+  await sound.watch(() => Promise.resolve(1))
   await fail('ERR_DEVICE')
   await fail('ERR_DEVICE')
   assert.equal([sound.isSound, probes, clock.armed], [true, 0, 0])

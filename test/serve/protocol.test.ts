@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS } from '../../lib/serve/protocol/limits.js'
 import { depthOf } from '../../lib/serve/protocol/json.js'
 import { matchInputs, matchOutputs, rawRequest } from '../../lib/serve/protocol/match.js'
 import { headerLength, type InferRequest, parseInferRequest } from '../../lib/serve/protocol/request.js'
-import { encodeReply } from '../../lib/serve/protocol/response.js'
+import { encodeReply, joined } from '../../lib/serve/protocol/response.js'
 import type { Signature, WireTensor } from '../../lib/serve/protocol/tensors.js'
 import { GRPC, statusOf } from '../../lib/serve/status.js'
 import { codeOf, generator, throws } from '../expect.js'
@@ -341,8 +341,8 @@ test('replies: JSON, binary, or some of each; the id is echoed', () => {
       { tensor: tensor('b', Number.NaN), binary: true },
     ],
   }
-  const { body, headerLength: length } = encodeReply(reply)
-  const json = JSON.parse(Buffer.from(body.subarray(0, length)).toString()) as { id: string; outputs: { data: number[] }[] }
+  const { json: text, parts } = encodeReply(reply)
+  const json = JSON.parse(text) as { id: string; outputs: { data: number[] }[] }
   assert.equal(json, {
     id: 'é"',
     model_name: 'm',
@@ -353,18 +353,17 @@ test('replies: JSON, binary, or some of each; the id is echoed', () => {
     ],
   })
   assert.ok(Object.is(json.outputs[0]!.data[1], -0))
-  assert.equal([...body.subarray(length)], [...floats(Number.NaN)])
+  assert.equal(parts, [floats(Number.NaN)])
+  assert.equal(joined({ json: text, parts }), Buffer.concat([Buffer.from(text), floats(Number.NaN)]))
   const plain = encodeReply({ ...reply, id: undefined, outputs: [reply.outputs[0]!] })
-  assert.is(plain.headerLength, undefined)
-  assert.not('id' in (JSON.parse(Buffer.from(plain.body).toString()) as object))
+  assert.is(plain.parts.length, 0)
+  assert.not('id' in (JSON.parse(joined(plain).toString()) as object))
 })
 
 test('values that JSON cannot hold are an error, not null', () => {
   const encode = (datatype: WireTensor['datatype'], bytes: Uint8Array, shape = [1]) =>
-    Buffer.from(
-      encodeReply({ model: 'm', version: '1', id: undefined, outputs: [{ tensor: { name: 'y', datatype, shape, bytes }, binary: false }] })
-        .body,
-    ).toString()
+    encodeReply({ model: 'm', version: '1', id: undefined, outputs: [{ tensor: { name: 'y', datatype, shape, bytes }, binary: false }] })
+      .json
   throws('ERR_DATA', /output 'y': value 0 is NaN, which JSON cannot hold. Ask for binary_data/, () => encode('FP32', floats(Number.NaN)))
   throws('ERR_DATA', /-Infinity/, () => encode('FP64', new Uint8Array(Float64Array.of(Number.NEGATIVE_INFINITY).buffer)))
   throws('ERR_ARGUMENT', /FP16 has no form in JSON/, () => encode('FP16', new Uint8Array(2)))
@@ -384,8 +383,8 @@ test('what JSON holds comes back with the same bits', () => {
       () => (random() - 0.5) * 10 ** Math.floor(random() * 60 - 30),
     )
     const tensor: WireTensor = { name: 'x', datatype: 'FP32', shape: [values.length], bytes: new Uint8Array(values.buffer) }
-    const { body } = encodeReply({ model: 'm', version: '1', id: undefined, outputs: [{ tensor, binary: false }] })
-    const [output] = (JSON.parse(Buffer.from(body).toString()) as { outputs: object[] }).outputs
+    const { json } = encodeReply({ model: 'm', version: '1', id: undefined, outputs: [{ tensor, binary: false }] })
+    const [output] = (JSON.parse(json) as { outputs: object[] }).outputs
     assert.equal(parse({ inputs: [output] }).inputs[0]!.bytes, tensor.bytes)
   }
 })

@@ -3,7 +3,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WeftError } from '../../lib/index.js'
-import { type Ended, Scheduler, type SchedulerOptions, type Timing } from '../../lib/serve/scheduler.js'
+import type { Ended, Timing } from '../../lib/serve/ended.js'
+import { Scheduler, type SchedulerOptions } from '../../lib/serve/scheduler.js'
 import { codeOfAsync, generator, rejects, throws } from '../expect.js'
 import { StillClock, turn } from './clock.js'
 
@@ -59,6 +60,56 @@ test('what came in one turn is one batch; what comes meanwhile is the next one, 
   ])
   await finish()
   assert.equal(await Promise.all(second), ['C', 'D', 'E'])
+})
+
+test('clients that ask again as they are answered: one half is read while the other is computed', async () => {
+  const later: (() => void)[] = []
+  const ends: (() => void)[] = []
+  const sizes: number[] = []
+  const long: Timing = { inputMs: 0, inferMs: 10, outputMs: 0 }
+  const execute = (batch: readonly string[]): Promise<{ results: string[]; timing: Timing }> =>
+    new Promise((resolve) => {
+      sizes.push(batch.length)
+      ends.push(() => resolve({ results: [...batch], timing: long }))
+    })
+  const clock = { now: () => 0, after: () => () => undefined, soon: (fn: () => void) => void later.push(fn) }
+  const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 64 }, execute, {}, clock)
+  const ask = (count: number): void => {
+    for (let i = 0; i < count; i++) void scheduler.submit('a', 1, '')
+  }
+  const loop = (): void => {
+    for (const fn of later.splice(0)) fn()
+  }
+  ask(40)
+  loop()
+  ends.shift()!()
+  await turn()
+  assert.equal(sizes, [40])
+  // as many come again: the largest power of two in half of them goes before the others were read
+  ask(15)
+  assert.equal(sizes, [40])
+  ask(25)
+  assert.equal(sizes, [40, 16])
+  // what waits when a half is done is another half, and waits for nobody
+  ends.shift()!()
+  await turn()
+  assert.equal(sizes, [40, 16, 24])
+})
+
+test('a batch that is computed in no time is answered at once', async () => {
+  const outcomes: Ended[] = []
+  const execute = (batch: readonly string[]) => {
+    if (batch.includes('bad')) throw new WeftError('ERR_DATA', 'bad')
+    return { results: batch.map((text) => text.toUpperCase()), timing }
+  }
+  const scheduler = new Scheduler<string, string>('test', {}, execute, { ended: (facts) => outcomes.push(facts) }, new StillClock())
+  const answers = await Promise.allSettled(['a', 'bad', 'c'].map((text) => scheduler.submit(text, 1, '')))
+  assert.equal(
+    answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : (answer.reason as WeftError).code)),
+    ['A', 'ERR_DATA', 'C'],
+  )
+  assert.equal(outcomes.map(({ outcome }) => outcome).sort(), ['failure', 'success', 'success'])
+  await scheduler.close()
 })
 
 test('what waits when a batch ends goes with what its clients ask next, unless it is a whole batch', async () => {

@@ -2,7 +2,8 @@
 import type { Matrix } from '../matrix.js'
 import { breathe, Random } from '../random.js'
 import { bin } from './bins.js'
-import { addTree, type BoostedTree, growTree, HistogramPool } from './grower.js'
+import { addTree, type BoostedTree, growTree } from './grower.js'
+import { Histograms } from './histograms.js'
 import type { Loss } from './losses.js'
 import type { HistGradientBoostingOptions } from './options.js'
 
@@ -46,7 +47,7 @@ export async function boost(
   const trees: BoostedTree[] = []
   const trainScores: number[] = []
   const validationScores: number[] = []
-  const pool = new HistogramPool()
+  const histograms = new Histograms(binned, params.minSamplesLeaf, params.l2Regularization)
   const grower = {
     learningRate: params.learningRate,
     maxLeafNodes: params.maxLeafNodes ?? Number.POSITIVE_INFINITY,
@@ -65,7 +66,7 @@ export async function boost(
     const before = loss.outputs === 1 ? scores : scores.map((own) => own.slice())
     for (let k = 0; k < loss.outputs; k++) {
       loss.slopes(k, before, train.targets, train.weights, gradients, hessians)
-      const tree = growTree(binned, gradients, hessians, scores[k]!, grower, pool)
+      const tree = growTree(binned, histograms, gradients, hessians, scores[k]!, grower)
       trees.push(tree)
       if (stops) addTree(tree, validation.x.data, columns, unseen[k]!)
     }

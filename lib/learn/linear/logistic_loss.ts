@@ -1,6 +1,10 @@
-// The loss of logistic regression and its gradient on the device: products of X go through matMul, what is left is a
-// few numbers for each row.
-import { Resident, product } from '../linalg/products.js'
+// The loss of logistic regression and its gradient on the device, block by block of rows: each block is read once from
+// memory for its scores, and from the cache for its part of the gradient.
+import { device } from '../../core/device.js'
+import { tensor } from '../../core/create.js'
+import { jit } from '../../core/jit.js'
+import type { Tensor } from '../../core/tensor.js'
+import { add, logSumExp, matMul, mul, sigmoid, softmax, softplus, sub, sum } from '../../ops/index.js'
 
 export interface LossAt {
   value: number
@@ -9,92 +13,112 @@ export interface LossAt {
   intercept: Float64Array
 }
 
-/** Weighted log loss of linear scores. With one output the classes are 0 and 1 (sigmoid), with more softmax. */
+type Values = Float64Array | Float32Array
+
+/** Values of X in a block: on a CPU what its cache holds. */
+const BLOCK = { cpu: 2 ** 20, other: 2 ** 26 }
+
+/** The rows of X on the device, in blocks. Whoever has them calls dispose(). */
+export class RowBlocks {
+  readonly columns: number
+  readonly dtype: 'float32' | 'float64'
+  readonly blocks: readonly Tensor[]
+
+  /** @param data [rows][columns]; float32 stays so on every device */
+  constructor(data: Values, rows: number, columns: number) {
+    this.columns = columns
+    this.dtype = data instanceof Float32Array || device() !== 'cpu' ? 'float32' : 'float64'
+    const step = Math.max(1, Math.floor((device() === 'cpu' ? BLOCK.cpu : BLOCK.other) / columns))
+    this.blocks = this.split(data, rows, columns, step)
+  }
+
+  /** Other values of the same rows, in the same blocks. */
+  beside(values: Float64Array, width: number): Tensor[] {
+    return this.split(values, values.length / width, width, this.blocks[0]!.shape[0]!)
+  }
+
+  private split(values: Values, rows: number, width: number, step: number): Tensor[] {
+    return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
+      const [from, to] = [i * step, Math.min(rows, (i + 1) * step)]
+      return tensor(values.subarray(from * width, to * width), { shape: [to - from, width], dtype: this.dtype })
+    })
+  }
+
+  dispose(): void {
+    for (const block of this.blocks) block.dispose()
+  }
+}
+
+/**
+ * Of a block: the loss of each row; the slopes of the weighted sum by coefficients [outputs, columns] and intercepts.
+ * @param target [rows, classes]: 1 for the class of a row, otherwise 0
+ */
+const softmaxBlock = jit((x: Tensor, target: Tensor, weights: Tensor, coef: Tensor, intercept: Tensor) => {
+  const scores = add(matMul(x, coef, { transposeB: true }), intercept)
+  const losses = sub(logSumExp(scores, 1), sum(mul(scores, target), 1))
+  const residuals = mul(sub(softmax(scores), target), weights)
+  return { losses, coef: matMul(residuals, x, { transposeA: true }), intercept: sum(residuals, 0) }
+})
+
+/** The same for two classes with one score. @param target [rows, 1]: 1 for the first class, -1 for the second */
+const sigmoidBlock = jit((x: Tensor, target: Tensor, weights: Tensor, coef: Tensor, intercept: Tensor) => {
+  // how much a score speaks for the wrong class
+  const wrong = mul(add(matMul(x, coef, { transposeB: true }), intercept), target)
+  const residuals = mul(mul(sigmoid(wrong), target), weights)
+  return { losses: softplus(wrong), coef: matMul(residuals, x, { transposeA: true }), intercept: sum(residuals, 0) }
+})
+
+/**
+ * Weighted log loss of linear scores. With one output the classes are 0 and 1 (sigmoid), with more softmax. Whoever
+ * has one calls dispose().
+ */
 export class LogisticLoss {
-  private readonly x: Resident
-  private readonly target: Int32Array
+  private readonly x: RowBlocks
   private readonly weights: Float64Array
   private readonly outputs: number
+  private readonly targetBlocks: Tensor[]
+  private readonly weightBlocks: Tensor[]
 
-  constructor(x: Resident, target: Int32Array, weights: Float64Array, outputs: number) {
+  constructor(x: RowBlocks, target: Int32Array, weights: Float64Array, outputs: number) {
     this.x = x
-    this.target = target
     this.weights = weights
     this.outputs = outputs
+    const targets = new Float64Array(target.length * outputs)
+    for (let row = 0; row < target.length; row++) {
+      if (outputs === 1) targets[row] = target[row] === 1 ? -1 : 1
+      else targets[row * outputs + target[row]!] = 1
+    }
+    this.targetBlocks = x.beside(targets, outputs)
+    this.weightBlocks = x.beside(weights, 1)
+  }
+
+  dispose(): void {
+    for (const block of [...this.targetBlocks, ...this.weightBlocks]) block.dispose()
   }
 
   /** Σ weight · loss and its gradient. */
   async at(coef: Float64Array, intercept: Float64Array): Promise<LossAt> {
-    const { x, outputs, target, weights } = this
-    const single = x.dtype === 'float32'
-    const planes = new Resident({ data: coef, rows: outputs, columns: x.columns }, single)
-    let scores: Float64Array | Float32Array
+    const { x, outputs, weights } = this
+    const slope = { coef: new Float64Array(coef.length), intercept: new Float64Array(outputs) }
+    const planes = tensor(coef, { shape: [outputs, x.columns], dtype: x.dtype })
+    const biases = tensor(intercept, { shape: [outputs], dtype: x.dtype })
+    const block = outputs === 1 ? sigmoidBlock : softmaxBlock
+    const parts = x.blocks.map((rows, i) => block(rows, this.targetBlocks[i]!, this.weightBlocks[i]!, planes, biases))
+    let value = 0
+    let row = 0
     try {
-      scores = await product(x, planes, { transposeB: true })
+      for (const part of parts) {
+        for (const loss of (await part.losses.data()) as Values) value += weights[row++]! * loss
+        addTo(slope.coef, (await part.coef.data()) as Values)
+        addTo(slope.intercept, (await part.intercept.data()) as Values)
+      }
     } finally {
-      planes.dispose()
+      for (const t of [planes, biases, ...parts.flatMap((part) => Object.values(part))]) t.dispose()
     }
-    const slope = new Float64Array(outputs)
-    const residuals = single ? new Float32Array(scores.length) : new Float64Array(scores.length)
-    const value =
-      outputs === 1
-        ? binary(scores, residuals, intercept[0]!, target, weights, slope)
-        : multinomial(scores, residuals, intercept, target, weights, slope)
-    const left = new Resident({ data: residuals, rows: x.rows, columns: outputs }, single)
-    try {
-      return { value, coef: Float64Array.from(await product(left, x, { transposeA: true })), intercept: slope }
-    } finally {
-      left.dispose()
-    }
+    return { value, ...slope }
   }
 }
 
-type Values = Float64Array | Float32Array
-
-function binary(scores: Values, residuals: Values, bias: number, target: Int32Array, weights: Float64Array, slope: Float64Array): number {
-  let [value, sum] = [0, 0]
-  for (let row = 0; row < scores.length; row++) {
-    const z = scores[row]! + bias
-    const weight = weights[row]!
-    const small = Math.exp(-Math.abs(z))
-    const [chance, wrong] = [z >= 0 ? 1 / (1 + small) : small / (1 + small), target[row] === 1 ? -z : z]
-    value += weight * (Math.max(wrong, 0) + Math.log1p(small))
-    const residual = weight * (chance - target[row]!)
-    residuals[row] = residual
-    sum += residual
-  }
-  slope[0] = sum
-  return value
-}
-
-function multinomial(
-  scores: Values,
-  residuals: Values,
-  biases: Float64Array,
-  target: Int32Array,
-  weights: Float64Array,
-  slope: Float64Array,
-): number {
-  const outputs = biases.length
-  const chances = new Float64Array(outputs)
-  let value = 0
-  for (let row = 0, at = 0; row < target.length; row++, at += outputs) {
-    let most = Number.NEGATIVE_INFINITY
-    for (let k = 0; k < outputs; k++) {
-      const z = scores[at + k]! + biases[k]!
-      chances[k] = z
-      if (z > most) most = z
-    }
-    const own = chances[target[row]!]!
-    let sum = 0
-    for (let k = 0; k < outputs; k++) sum += chances[k] = Math.exp(chances[k]! - most)
-    const weight = weights[row]!
-    value += weight * (most + Math.log(sum) - own)
-    for (let k = 0; k < outputs; k++) {
-      const residual = weight * (chances[k]! / sum - (k === target[row] ? 1 : 0))
-      residuals[at + k] = residual
-      slope[k]! += residual
-    }
-  }
-  return value
+function addTo(sums: Float64Array, values: Values): void {
+  for (let i = 0; i < sums.length; i++) sums[i]! += values[i]!
 }

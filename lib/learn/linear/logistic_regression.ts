@@ -4,11 +4,10 @@ import { WeftError } from '../../core/error.js'
 import { checkClassWeight, type ClassWeight, rowWeights } from '../class_weight.js'
 import { FIT_OPTIONS, type FitOptions, nested, register } from '../estimator.js'
 import { columnMeans } from '../linalg/centered.js'
-import { Resident } from '../linalg/products.js'
-import { type LabelsLike, type Matrix, type MatrixLike, readLabels, readMatrix, readWeights } from '../matrix.js'
+import { type Label, type LabelsLike, type Matrix, type MatrixLike, readLabels, readMatrix, readWeights } from '../matrix.js'
 import { minimize } from './lbfgs.js'
 import { LinearClassifier, type Planes, sigmoid, softmaxRows } from './linear_classifier.js'
-import { LogisticLoss } from './logistic_loss.js'
+import { LogisticLoss, RowBlocks } from './logistic_loss.js'
 
 export interface LogisticRegressionOptions {
   /**
@@ -32,6 +31,8 @@ export interface LogisticRegressionOptions {
   maxIter?: number
   /** The search ends where no entry of the scaled gradient is larger. Default 1e-4. */
   tol?: number
+  /** Whether fit() begins at what was learned before, of as many features and the same classes. Default false. */
+  warmStart?: boolean
 }
 const OPTIONS: OptionTable<LogisticRegressionOptions> = {
   penalty: 'any',
@@ -42,6 +43,7 @@ const OPTIONS: OptionTable<LogisticRegressionOptions> = {
   multiClass: ['auto', 'ovr', 'multinomial'],
   maxIter: 'integer',
   tol: 'number',
+  warmStart: 'boolean',
 }
 const DEFAULTS: Required<LogisticRegressionOptions> = {
   penalty: 'l2',
@@ -52,6 +54,7 @@ const DEFAULTS: Required<LogisticRegressionOptions> = {
   multiClass: 'auto',
   maxIter: 100,
   tol: 1e-4,
+  warmStart: false,
 }
 
 function check({ penalty, C, l1Ratio, classWeight, maxIter, tol }: Required<LogisticRegressionOptions>): void {
@@ -102,18 +105,27 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
     const { multiClass, fitIntercept } = this.params
     const count = labels.classes.length
     const means = fitIntercept ? columnMeans(matrix) : new Float64Array(matrix.columns)
-    const resident = residentOf(matrix, means)
+    const blocks = blocksOf(matrix, means)
     const softmax = count > 2 ? multiClass !== 'ovr' : multiClass === 'multinomial'
     try {
       const targets = softmax || count === 2 ? [labels.index] : labels.classes.map((_, k) => labels.index.map((own) => (own === k ? 1 : 0)))
+      const outputs = softmax ? count : 1
+      const before = this.start(what, labels.classes, matrix.columns, targets.length * outputs)
       const parts = []
-      for (const target of targets) parts.push(await this.search(resident, matrix, means, target, weights, softmax ? count : 1))
+      for (const [p, target] of targets.entries()) {
+        const size = outputs * matrix.columns
+        const start = before && {
+          coef: before.coef.subarray(p * size, (p + 1) * size),
+          intercept: before.intercept.subarray(p * outputs, (p + 1) * outputs),
+        }
+        parts.push(await this.search(blocks, matrix, means, target, weights, outputs, start))
+      }
       const coef = join(parts.map((part) => part.coef))
       const intercept = join(parts.map((part) => part.intercept))
       const [iterations, converged] = [Math.max(...parts.map((part) => part.iterations)), parts.every((part) => part.converged)]
       this.learned = { classes: labels.classes, coef, intercept, iterations, converged, softmax }
     } finally {
-      resident.dispose()
+      blocks.dispose()
     }
     const { penalty, maxIter } = this.params
     if (penalty === null && (await this.score(x, y as LabelsLike)) === 1)
@@ -126,26 +138,51 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
     return this
   }
 
+  /** What a warm start begins at. */
+  private start(what: string, classes: readonly Label[], columns: number, outputs: number): Planes | undefined {
+    if (!this.params.warmStart || this.learned === undefined) return undefined
+    const { coef, classes: known } = this.learned
+    if (coef.length === outputs * columns && classes.length === known.length && classes.every((label, k) => label === known[k]))
+      return this.learned
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `${what}: warmStart on ${columns} features and the classes ${classes.join(', ')}, which are not those before`,
+      {
+        hint: 'Write warmStart: false, or fit a new model',
+      },
+    )
+  }
+
   /** The best planes for one target, on centered data. */
   private async search(
-    resident: Resident,
+    blocks: RowBlocks,
     matrix: Matrix,
     means: Float64Array,
     target: Int32Array,
     weights: Float64Array,
     outputs: number,
+    start: Pick<Planes, 'coef' | 'intercept'> | undefined,
   ): Promise<{ coef: Float64Array; intercept: Float64Array; iterations: number; converged: boolean }> {
     const { penalty, C, l1Ratio, fitIntercept, maxIter, tol } = this.params
     const { columns } = matrix
     const share = penalty === 'l1' ? 1 : penalty === 'elasticNet' ? l1Ratio : 0
     const square = penalty === null ? 0 : 1 - share
     const { scales, biasScale } = scalesOf(matrix, means, weights, C, square, outputs)
-    const loss = new LogisticLoss(resident, target, weights, outputs)
+    const loss = new LogisticLoss(blocks, target, weights, outputs)
     const size = outputs * columns
     const planesAt = (point: Float64Array): { coef: Float64Array; bias: Float64Array } => ({
       coef: Float64Array.from({ length: size }, (_, i) => point[i]! * scales[i % columns]!),
       bias: Float64Array.from({ length: outputs }, (_, k) => (fitIntercept ? point[size + k]! * biasScale : 0)),
     })
+    const first = new Float64Array(size + (fitIntercept ? outputs : 0))
+    if (start !== undefined) {
+      for (let i = 0; i < size; i++) first[i] = start.coef[i]! / scales[i % columns]!
+      for (let k = 0; fitIntercept && k < outputs; k++) {
+        let centered = start.intercept[k]!
+        for (let c = 0; c < columns; c++) centered += start.coef[k * columns + c]! * means[c]!
+        first[size + k] = centered / biasScale
+      }
+    }
     const found = await minimize(
       async (point, gradient) => {
         const { coef, bias } = planesAt(point)
@@ -158,7 +195,7 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
         if (fitIntercept) for (let k = 0; k < outputs; k++) gradient[size + k] = C * at.intercept[k]! * biasScale
         return value
       },
-      new Float64Array(size + (fitIntercept ? outputs : 0)),
+      first,
       {
         maxIterations: maxIter,
         tolerance: tol,
@@ -167,7 +204,7 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
             ? undefined
             : Float64Array.from({ length: size + (fitIntercept ? outputs : 0) }, (_, i) => (i < size ? share * scales[i % columns]! : 0)),
       },
-    )
+    ).finally(() => loss.dispose())
     const { coef, bias } = planesAt(found.point)
     // back from centered data
     for (let k = 0; k < outputs; k++)
@@ -192,10 +229,10 @@ export class LogisticRegression extends LinearClassifier<LogisticRegressionOptio
   }
 }
 
-function residentOf({ data, rows, columns }: Matrix, means: Float64Array): Resident {
+function blocksOf({ data, rows, columns }: Matrix, means: Float64Array): RowBlocks {
   const moved = data.length > SINGLE ? new Float32Array(data.length) : new Float64Array(data.length)
   for (let row = 0, i = 0; row < rows; row++) for (let column = 0; column < columns; column++, i++) moved[i] = data[i]! - means[column]!
-  return new Resident({ data: moved, rows, columns }, moved instanceof Float32Array)
+  return new RowBlocks(moved, rows, columns)
 }
 
 /** Units of the coefficients in which the loss is about equally curved in all directions. */

@@ -2,6 +2,7 @@
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable } from '../../core/options.js'
 import { warnOnce } from '../../core/warnings.js'
+import { rSquared } from '../r_squared.js'
 import { numbersOf, sameLength, type Targets, type WeightOption, weightsOf } from './targets.js'
 
 export interface RegressionOptions extends WeightOption {
@@ -85,11 +86,7 @@ export const r2Score: RegressionMetric = metric('r2Score', (pairs) => {
     warnOnce('WEFT_UNDEFINED_METRIC', 'r2Score: R² is not defined for fewer than two samples', 'r2Score')
     return Number.NaN
   }
-  const mean = meanOver(pairs, (a) => a)
-  return explained(
-    squared(pairs),
-    meanOver(pairs, (a) => (a - mean) ** 2),
-  )
+  return rSquared(pairs.truth, pairs.predicted, pairs.weights)
 })
 
 /** The share of the variance that is explained when a constant error counts for nothing. */

@@ -30,7 +30,7 @@ export class PolynomialFeatures extends TransformerBase<PolynomialFeaturesOption
 
   override async fit(x: MatrixLike): Promise<this> {
     const { columns } = await readMatrix('polynomialFeatures.fit', x)
-    this.terms(columns)
+    termsOf(columns, this.params)
     this.learned = { features: columns }
     return this
   }
@@ -38,44 +38,53 @@ export class PolynomialFeatures extends TransformerBase<PolynomialFeaturesOption
   override async transform(x: MatrixLike): Promise<number[][]> {
     const { features } = this.state('transform')
     const { data, rows } = await readMatrix('polynomialFeatures.transform', x, { columns: features })
-    const terms = this.terms(features)
+    const terms = termsOf(features, this.params)
     return Array.from({ length: rows }, (_, row) =>
-      terms.map((term) => term.reduce((product, at) => product * data[row * features + at]!, 1)),
+      terms.map((term) => {
+        const product = term.reduce((sofar, at) => sofar * data[row * features + at]!, 1)
+        if (Number.isFinite(product)) return product
+        throw new WeftError(
+          'ERR_DATA',
+          `polynomialFeatures.transform: the product of features ${term.join(', ')} of row ${row} is infinite`,
+          {
+            hint: 'Scale the features with standardScaler() first, or lower the degree',
+          },
+        )
+      }),
     )
   }
 
   override getFeatureNamesOut(given?: readonly string[]): string[] {
     const { features } = this.state('getFeatureNamesOut')
     const names = this.namesFor(features, null, given)
-    return this.terms(features).map((term) => {
+    return termsOf(features, this.params).map((term) => {
       const powers = new Map<number, number>()
       for (const at of term) powers.set(at, (powers.get(at) ?? 0) + 1)
       return [...powers].map(([at, power]) => (power === 1 ? names[at]! : `${names[at]}^${power}`)).join(' ') || '1'
     })
   }
+}
 
-  /** The factors of each product: combinations of feature numbers, by degree. */
-  private terms(features: number): number[][] {
-    const { degree, interactionOnly, includeBias } = this.params
-    const terms: number[][] = includeBias ? [[]] : []
-    let last: number[][] = [[]]
-    for (let d = 1; d <= degree; d++) {
-      last = last.flatMap((term) => {
-        const from = term.length === 0 ? 0 : term.at(-1)! + (interactionOnly ? 1 : 0)
-        return Array.from({ length: Math.max(0, features - from) }, (_, i) => [...term, from + i])
-      })
-      for (const term of last) terms.push(term)
-      if (terms.length > MOST_COLUMNS)
-        throw new WeftError(
-          'ERR_ARGUMENT',
-          `polynomialFeatures: degree ${degree} of ${features} features makes more than ${MOST_COLUMNS} columns`,
-          {
-            hint: 'Use a smaller degree, or interactionOnly',
-          },
-        )
-    }
-    return terms
+/** The factors of each product: combinations of feature numbers, by degree. ERR_ARGUMENT for more than a million. */
+export function termsOf(features: number, { degree, interactionOnly, includeBias }: Required<PolynomialFeaturesOptions>): number[][] {
+  const terms: number[][] = includeBias ? [[]] : []
+  let last: number[][] = [[]]
+  for (let d = 1; d <= degree; d++) {
+    last = last.flatMap((term) => {
+      const from = term.length === 0 ? 0 : term.at(-1)! + (interactionOnly ? 1 : 0)
+      return Array.from({ length: Math.max(0, features - from) }, (_, i) => [...term, from + i])
+    })
+    for (const term of last) terms.push(term)
+    if (terms.length > MOST_COLUMNS)
+      throw new WeftError(
+        'ERR_ARGUMENT',
+        `polynomialFeatures: degree ${degree} of ${features} features makes more than ${MOST_COLUMNS} columns`,
+        {
+          hint: 'Use a smaller degree, or interactionOnly',
+        },
+      )
   }
+  return terms
 }
 
 /** Products of features up to a degree: 1, a, b, a², a·b, b² for two features. */

@@ -1,5 +1,6 @@
 // Trees of one fit: a single one, or many on random rows whose predictions are averaged (Breiman, 2001).
 import type { Matrix } from '../matrix.js'
+import { nextSeed } from '../../core/random.js'
 import { breathe, Random } from '../random.js'
 import { grow, type GrowOptions } from './grow.js'
 import { featureCount, type TreeOptions } from './options.js'
@@ -13,16 +14,27 @@ export interface Grown {
   out: Float64Array | undefined
 }
 
-/** @param bootstrap whether each tree learns from as many rows drawn with replacement */
+export interface ForestShape {
+  /** The first tree that is grown, and the one behind the last. */
+  first: number
+  count: number
+  /** How many rows each tree draws with replacement; undefined: it learns from all. */
+  draws: number | undefined
+  outOfBag: boolean
+}
+
+/** Tree t draws from a stream of its own, whatever was grown before it. */
+const streamOf = (seed: number, t: number): Random => new Random(seed + t * 2 ** 32)
+
 export async function growTrees(
   x: Matrix,
   targets: Targets,
   criterion: Criterion,
   params: Required<TreeOptions>,
-  { count, bootstrap, outOfBag }: { count: number; bootstrap: boolean; outOfBag: boolean },
+  { first, count, draws, outOfBag }: ForestShape,
 ): Promise<Grown> {
   const ranked = rank(x)
-  const random = new Random(params.seed)
+  const seed = params.seed ?? nextSeed()
   const options: GrowOptions = {
     ...params,
     criterion,
@@ -33,9 +45,10 @@ export async function growTrees(
   const trees: Tree[] = []
   const sums = outOfBag ? new Float64Array(x.rows * outputs) : undefined
   const times = new Int32Array(outOfBag ? x.rows : 0)
-  for (let t = 0; t < count; t++) {
-    const drawn = new Float64Array(x.rows).fill(bootstrap ? 0 : 1)
-    if (bootstrap) for (let i = 0; i < x.rows; i++) drawn[random.integer(x.rows)]!++
+  for (let t = first; t < count; t++) {
+    const random = streamOf(seed, t)
+    const drawn = new Float64Array(x.rows).fill(draws === undefined ? 1 : 0)
+    for (let i = 0; i < (draws ?? 0); i++) drawn[random.integer(x.rows)]!++
     const weights = drawn.map((n, row) => n * targets.weights[row]!)
     const rows = Int32Array.from(weights.keys()).filter((row) => weights[row]! > 0)
     const tree = grow(ranked, { ...targets, weights }, rows, options, random)

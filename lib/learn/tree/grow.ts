@@ -1,7 +1,7 @@
 // Grows a tree: the best split of each node, from the root on (CART; Breiman et al., 1984).
 import type { Random } from '../random.js'
 import type { Ranked } from './ranked.js'
-import { type Criterion, type Split, Splitter, type Targets } from './splits.js'
+import { type Criterion, partition, type Split, Splitter, type Targets } from './splits.js'
 import type { Tree } from './tree.js'
 
 export interface GrowOptions {
@@ -10,79 +10,61 @@ export interface GrowOptions {
   minSamplesSplit: number
   minSamplesLeaf: number
   minImpurityDecrease: number
-  /** How many features that vary are tried at each node. */
+  /** How many features are tried at each node, and more until one of them varies. */
   features: number
 }
 
 /**
- * @param rows the rows that the tree learns from; the weight of a row says how often it counts
+ * @param rows the rows that the tree learns from; the weight of a row says how often it counts, and is above 0
  */
 export function grow(ranked: Ranked, targets: Targets, rows: Int32Array, options: GrowOptions, random: Random): Tree {
-  const { classes, numbers, outputs, weights } = targets
+  const { numbers, outputs } = targets
   const { criterion, maxDepth, minSamplesSplit, minSamplesLeaf, minImpurityDecrease } = options
-  const splitter = new Splitter(ranked, targets, criterion, minSamplesLeaf)
+  const splitter = new Splitter(ranked, targets, criterion, minSamplesLeaf, rows.length)
+  const { totals } = splitter
   const order = rows.slice()
   const spare = new Int32Array(order.length)
-  const features = Int32Array.from(ranked.ranks.keys())
+  const columns = ranked.values.length
+  const candidates = options.features >= columns ? new AllFeatures(columns) : new DrawnFeatures(columns, options.features, random)
+  const best: Split = { feature: -1, rank: 0, above: 0, gain: 0 }
   const [feature, threshold, left, right] = [[] as number[], [] as number[], [] as number[], [] as number[]]
   const [value, weight, impurity, samples] = [[] as number[], [] as number[], [] as number[], [] as number[]]
   let whole = 0
-  const stack = [{ begin: 0, end: order.length, depth: 0, parent: -1, isLeft: false }]
+  const stack = [{ begin: 0, end: order.length, depth: 0, parent: -1, isLeft: false, constant: 0 }]
   while (stack.length > 0) {
-    const { begin, end, depth, parent, isLeft } = stack.pop()!
-    const own = order.subarray(begin, end)
+    const { begin, end, depth, parent, isLeft, constant: known } = stack.pop()!
     const node = feature.length
     if (parent >= 0) (isLeft ? left : right)[parent] = node
-    const totals = new Float64Array(outputs)
-    let [sum, squares] = [0, 0]
-    for (let i = 0; i < own.length; i++) {
-      const row = own[i]!
-      sum += weights[row]!
-      if (classes !== undefined) totals[classes[row]!]! += weights[row]!
-      else {
-        totals[0]! += weights[row]! * numbers![row]!
-        squares += weights[row]! * numbers![row]! ** 2
-      }
-    }
+    splitter.enter(order, begin, end)
+    const { weight: sum, squares } = splitter
     if (parent < 0) whole = sum
     const mixed = impurityOf(criterion, totals, sum, squares)
     feature.push(-1)
     threshold.push(0)
     left.push(-1)
     right.push(-1)
-    for (const total of totals) value.push(total / sum)
+    for (let k = 0; k < outputs; k++) value.push(totals[k]! / sum)
     weight.push(sum)
     impurity.push(mixed)
-    samples.push(own.length)
+    samples.push(end - begin)
     if (
       depth >= maxDepth ||
-      own.length < minSamplesSplit ||
-      own.length < 2 * minSamplesLeaf ||
+      end - begin < minSamplesSplit ||
+      end - begin < 2 * minSamplesLeaf ||
       mixed <= 1e-14 * (numbers ? squares / sum : 1)
     )
       continue
-    const best: Split = { feature: -1, rank: 0, above: 0, gain: Number.NEGATIVE_INFINITY }
-    // features are drawn until enough of those that vary were tried; where all are, in their own order
-    for (let drawn = 0, tried = 0; drawn < features.length && tried < options.features; drawn++) {
-      const at = options.features >= features.length ? drawn : drawn + random.integer(features.length - drawn)
-      ;[features[drawn], features[at]] = [features[at]!, features[drawn]!]
-      if (splitter.try(features[drawn]!, own, totals, sum, best)) tried++
-    }
+    best.feature = -1
+    best.gain = Number.NEGATIVE_INFINITY
+    const constant = candidates.tryAll(splitter, best, known)
     if (best.feature < 0) continue
     const lowered = decrease(criterion, best.gain, totals, sum, mixed)
     if (lowered / whole < minImpurityDecrease) continue
-    const ranks = ranked.ranks[best.feature]!
-    let [low, high] = [begin, 0]
-    for (let i = begin; i < end; i++) {
-      const row = order[i]!
-      if (ranks[row]! <= best.rank) order[low++] = row
-      else spare[high++] = row
-    }
-    order.set(spare.subarray(0, high), low)
+    const middle = partition(ranked.ranks, best.feature * ranked.rows, best.rank, order, spare, begin, end)
     feature[node] = best.feature
     threshold[node] = between(ranked.values[best.feature]!, best.rank, best.above)
-    stack.push({ begin: low, end, depth: depth + 1, parent: node, isLeft: false })
-    stack.push({ begin, end: low, depth: depth + 1, parent: node, isLeft: true })
+    stack.push({ begin: middle, end, depth: depth + 1, parent: node, isLeft: false, constant })
+    stack.push({ begin, end: middle, depth: depth + 1, parent: node, isLeft: true, constant })
   }
   return {
     feature: Int32Array.from(feature),
@@ -94,6 +76,67 @@ export function grow(ranked: Ranked, targets: Targets, rows: Int32Array, options
     impurity: Float64Array.from(impurity),
     samples: Int32Array.from(samples),
   }
+}
+
+/** All features are tried, in their own order. */
+class AllFeatures {
+  private readonly columns: number
+
+  constructor(columns: number) {
+    this.columns = columns
+  }
+  tryAll(splitter: Splitter, best: Split, _constant: number): number {
+    for (let c = 0; c < this.columns; c++) splitter.try(c, best)
+    return 0
+  }
+}
+
+/**
+ * Features are drawn without replacement until enough were tried and one of them varies, as in scikit-learn. What is
+ * constant in a node is so in all nodes below it, and is not looked at there again.
+ */
+class DrawnFeatures {
+  private readonly most: number
+  private readonly random: Random
+  /** Those that are constant in the node first. */
+  private readonly features: Int32Array
+  /** The constant ones in the order in which they were found, which nodes beside and below this one must find again. */
+  private readonly found: Int32Array
+
+  constructor(columns: number, most: number, random: Random) {
+    this.most = most
+    this.random = random
+    this.features = Int32Array.from({ length: columns }, (_, column) => column)
+    this.found = new Int32Array(columns)
+  }
+
+  /** @param known how many features are known to be constant; returns how many are now */
+  tryAll(splitter: Splitter, best: Split, known: number): number {
+    const { features, found, most, random } = this
+    // [drawn constants | other known constants | found constants | not drawn | tried]
+    let [drawn, total, end] = [0, known, features.length]
+    for (let visited = 0; end > total && (visited < most || visited <= total - known + drawn); visited++) {
+      const place = drawn + random.integer(end - (total - known) - drawn)
+      if (place < known) {
+        swap(features, drawn++, place)
+        continue
+      }
+      const at = place + total - known
+      const feature = features[at]!
+      if (splitter.try(feature, best)) swap(features, --end, at)
+      else swap(features, total++, at)
+    }
+    // the known ones as they were
+    for (let i = 0; i < known; i++) features[i] = found[i]!
+    for (let i = known; i < total; i++) found[i] = features[i]!
+    return total
+  }
+}
+
+function swap(list: Int32Array, a: number, b: number): void {
+  const value = list[a]!
+  list[a] = list[b]!
+  list[b] = value
 }
 
 /** The middle of two values; where rounding makes it the larger one, the smaller. */

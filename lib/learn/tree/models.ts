@@ -1,53 +1,60 @@
 // decisionTreeClassifier, decisionTreeRegressor, randomForestClassifier, randomForestRegressor.
 import { WeftError } from '../../core/error.js'
-import { checkCall, checkOptions, type OptionTable, show } from '../../core/options.js'
-import { checkClassWeight, type ClassWeight, rowWeights } from '../class_weight.js'
+import { checkCall, checkOptions } from '../../core/options.js'
+import { rowWeights } from '../class_weight.js'
 import { ClassifierBase, FIT_OPTIONS, type FitOptions, largest, nested, register, Regressor, rSquared } from '../estimator.js'
 import { type Label, type LabelsLike, type MatrixLike, readLabels, readMatrix, readTargets, readWeights } from '../matrix.js'
-import { growTrees, meanPrediction } from './forest.js'
-import { checkTree, TREE_DEFAULTS, TREE_TABLE, type TreeOptions } from './options.js'
+import { type ForestShape, growTrees, meanPrediction } from './forest.js'
+import type { TreeOptions } from './options.js'
+import {
+  ALONE,
+  type ClassOptions,
+  type DecisionTreeClassifierOptions,
+  type DecisionTreeRegressorOptions,
+  drawsOf,
+  FOREST_CLASSIFIER,
+  FOREST_REGRESSOR,
+  type ForestOptions,
+  type RandomForestClassifierOptions,
+  type RandomForestRegressorOptions,
+  TREE_CLASSIFIER,
+  TREE_REGRESSOR,
+} from './settings.js'
 import { depthOf, importances, leafCount, leavesOf, type Tree } from './tree.js'
 
-interface ClassOptions {
-  /** How mixed a node is: 'gini' 1 - Σp², or 'entropy' -Σp·log2(p). Default 'gini'. */
-  criterion?: 'gini' | 'entropy'
-  /** Weights of classes. Default null: all 1. */
-  classWeight?: ClassWeight
-}
-interface ForestOptions {
-  /** How many trees. Default 100. */
-  nEstimators?: number
-  /** Whether each tree learns from rows drawn with replacement; false: from all. Default true. */
-  bootstrap?: boolean
-  /** Whether oobScore is computed, on the rows that a tree did not learn from. Default false. */
-  oobScore?: boolean
-}
-export interface DecisionTreeClassifierOptions extends TreeOptions, ClassOptions {}
-export interface DecisionTreeRegressorOptions extends TreeOptions {}
-export interface RandomForestClassifierOptions extends TreeOptions, ClassOptions, ForestOptions {}
-export interface RandomForestRegressorOptions extends TreeOptions, ForestOptions {}
-
-const CLASS_TABLE: OptionTable<ClassOptions> = { criterion: ['gini', 'entropy'], classWeight: 'any' }
-const FOREST_TABLE: OptionTable<ForestOptions> = { nEstimators: 'integer', bootstrap: 'boolean', oobScore: 'boolean' }
-const CLASS_DEFAULTS: Required<ClassOptions> = { criterion: 'gini', classWeight: null }
-const FOREST_DEFAULTS: Required<ForestOptions> = { nEstimators: 100, bootstrap: true, oobScore: false }
-/** A single tree is a forest of one that learns from all rows. */
-const ALONE: Required<ForestOptions> = { nEstimators: 1, bootstrap: false, oobScore: false }
-
-function checkForest(what: string, { nEstimators, bootstrap, oobScore }: Required<ForestOptions>): void {
-  if (nEstimators < 1)
-    throw new WeftError('ERR_ARGUMENT', `${what}: nEstimators must be at least 1, got ${show(nEstimators)}`, {
-      hint: 'Write nEstimators: 100',
-    })
-  if (oobScore && !bootstrap)
-    throw new WeftError('ERR_ARGUMENT', `${what}: oobScore needs bootstrap: true`, { hint: 'Without it every tree learns from every row' })
-}
+/** Trees compare float32. */
+const LARGEST = 2 ** 128 - 2 ** 104
 
 interface Fitted {
   trees: Tree[]
   columns: number
   oob: number | null
 }
+
+/** The trees that a fit goes on with. */
+function keptTrees(
+  what: string,
+  { warmStart, nEstimators }: Required<ForestOptions>,
+  learned: (Fitted & { classes?: Label[] }) | undefined,
+  columns: number,
+  classes?: Label[],
+): Tree[] {
+  if (!warmStart || learned === undefined) return []
+  const wrong = (text: string): WeftError =>
+    new WeftError('ERR_ARGUMENT', `${what}: ${text}`, { hint: 'Go on with the same data and more trees, or write warmStart: false' })
+  if (learned.columns !== columns) throw wrong(`X has ${columns} features, the trees that are there have ${learned.columns}`)
+  if (classes?.some((label, k) => label !== learned.classes![k]) || classes?.length !== learned.classes?.length)
+    throw wrong(`y has the classes ${classes?.join(', ')}, the trees that are there have ${learned.classes?.join(', ')}`)
+  if (learned.trees.length > nEstimators) throw wrong(`nEstimators is ${nEstimators}, and ${learned.trees.length} trees are there`)
+  return learned.trees
+}
+
+const forestOf = (what: string, forest: Required<ForestOptions>, kept: readonly Tree[], rows: number): ForestShape => ({
+  first: kept.length,
+  count: forest.nEstimators,
+  draws: forest.bootstrap ? drawsOf(what, forest.maxSamples, rows) : undefined,
+  outOfBag: forest.oobScore,
+})
 
 const meanImportances = ({ trees, columns }: Fitted): number[] => {
   const sums = new Array<number>(columns).fill(0)
@@ -76,23 +83,15 @@ abstract class TreesClassifier<O extends TreeOptions & ClassOptions> extends Cla
   async fit(x: MatrixLike, y?: LabelsLike, options: FitOptions = {}): Promise<this> {
     const what = `${this.kind}.fit`
     checkOptions(what, options, FIT_OPTIONS, 'X, y')
-    const matrix = await readMatrix(what, x)
+    const matrix = await readMatrix(what, x, { most: LARGEST })
     const labels = await readLabels(what, y, matrix.rows)
     const params = this.params as Required<TreeOptions & ClassOptions>
     const weights = rowWeights(what, params.classWeight, labels, await readWeights(what, options.sampleWeight, matrix.rows))
     const outputs = labels.classes.length
-    const { nEstimators, bootstrap, oobScore } = this.forest
-    const { trees, out } = await growTrees(
-      matrix,
-      { classes: labels.index, numbers: undefined, outputs, weights },
-      params.criterion,
-      params,
-      {
-        count: nEstimators,
-        bootstrap,
-        outOfBag: oobScore,
-      },
-    )
+    const kept = keptTrees(what, this.forest, this.learned, matrix.columns, labels.classes)
+    const targets = { classes: labels.index, numbers: undefined, outputs, weights }
+    const { trees: grown, out } = await growTrees(matrix, targets, params.criterion, params, forestOf(what, this.forest, kept, matrix.rows))
+    const trees = [...kept, ...grown]
     let oob: number | null = null
     if (out !== undefined) {
       const rows = Array.from({ length: matrix.rows }, (_, row) => row).filter((row) => !Number.isNaN(out[row * outputs]!))
@@ -128,23 +127,19 @@ abstract class TreesRegressor<O extends TreeOptions> extends Regressor<O, Fitted
   async fit(x: MatrixLike, y?: LabelsLike, options: FitOptions = {}): Promise<this> {
     const what = `${this.kind}.fit`
     checkOptions(what, options, FIT_OPTIONS, 'X, y')
-    const matrix = await readMatrix(what, x)
+    const matrix = await readMatrix(what, x, { most: LARGEST })
     const given = await readTargets(what, y, matrix.rows)
     const weights = (await readWeights(what, options.sampleWeight, matrix.rows)) ?? new Float64Array(matrix.rows).fill(1)
     // around their mean, squares of large numbers lose nothing to rounding
     const mean = given.reduce((sum, value) => sum + value / matrix.rows, 0)
     const numbers = given.map((value) => value - mean)
-    const { nEstimators, bootstrap, oobScore } = this.forest
+    const kept = keptTrees(what, this.forest, this.learned, matrix.columns)
     const { trees, out } = await growTrees(
       matrix,
       { classes: undefined, numbers, outputs: 1, weights },
       'squaredError',
       this.params as Required<TreeOptions>,
-      {
-        count: nEstimators,
-        bootstrap,
-        outOfBag: oobScore,
-      },
+      forestOf(what, this.forest, kept, matrix.rows),
     )
     let oob: number | null = null
     if (out !== undefined) {
@@ -155,7 +150,7 @@ abstract class TreesRegressor<O extends TreeOptions> extends Regressor<O, Fitted
       )
     }
     this.learned = {
-      trees: trees.map((tree) => ({ ...tree, value: tree.value.map((value) => value + mean) })),
+      trees: [...kept, ...trees.map((tree) => ({ ...tree, value: tree.value.map((value) => value + mean) }))],
       columns: matrix.columns,
       oob,
     }
@@ -174,12 +169,7 @@ const depth = (trees: readonly Tree[]): number => depthOf(trees[0]!)
 export class DecisionTreeClassifier extends TreesClassifier<DecisionTreeClassifierOptions> {
   protected override readonly forest: Required<ForestOptions> = ALONE
   constructor(options: DecisionTreeClassifierOptions = {}) {
-    const kind = 'decisionTreeClassifier'
-    const check = (params: Required<DecisionTreeClassifierOptions>): void => {
-      checkTree(kind, params)
-      checkClassWeight(kind, params.classWeight)
-    }
-    super({ kind, table: { ...TREE_TABLE, ...CLASS_TABLE }, defaults: { ...TREE_DEFAULTS, ...CLASS_DEFAULTS }, check }, options)
+    super(TREE_CLASSIFIER, options)
   }
   /** The most splits from the root to a leaf. */
   get depth(): number {
@@ -198,8 +188,7 @@ export class DecisionTreeClassifier extends TreesClassifier<DecisionTreeClassifi
 export class DecisionTreeRegressor extends TreesRegressor<DecisionTreeRegressorOptions> {
   protected override readonly forest: Required<ForestOptions> = ALONE
   constructor(options: DecisionTreeRegressorOptions = {}) {
-    const kind = 'decisionTreeRegressor'
-    super({ kind, table: TREE_TABLE, defaults: TREE_DEFAULTS, check: (params) => checkTree(kind, params) }, options)
+    super(TREE_REGRESSOR, options)
   }
   /** The most splits from the root to a leaf. */
   get depth(): number {
@@ -217,14 +206,7 @@ export class DecisionTreeRegressor extends TreesRegressor<DecisionTreeRegressorO
 
 export class RandomForestClassifier extends TreesClassifier<RandomForestClassifierOptions> {
   constructor(options: RandomForestClassifierOptions = {}) {
-    const kind = 'randomForestClassifier'
-    const check = (params: Required<RandomForestClassifierOptions>): void => {
-      checkTree(kind, params)
-      checkClassWeight(kind, params.classWeight)
-      checkForest(kind, params)
-    }
-    const defaults = { ...TREE_DEFAULTS, ...CLASS_DEFAULTS, ...FOREST_DEFAULTS, maxFeatures: 'sqrt' } as const
-    super({ kind, table: { ...TREE_TABLE, ...CLASS_TABLE, ...FOREST_TABLE }, defaults, check }, options)
+    super(FOREST_CLASSIFIER, options)
   }
   protected override get forest(): Required<ForestOptions> {
     return this.params
@@ -237,12 +219,7 @@ export class RandomForestClassifier extends TreesClassifier<RandomForestClassifi
 
 export class RandomForestRegressor extends TreesRegressor<RandomForestRegressorOptions> {
   constructor(options: RandomForestRegressorOptions = {}) {
-    const kind = 'randomForestRegressor'
-    const check = (params: Required<RandomForestRegressorOptions>): void => {
-      checkTree(kind, params)
-      checkForest(kind, params)
-    }
-    super({ kind, table: { ...TREE_TABLE, ...FOREST_TABLE }, defaults: { ...TREE_DEFAULTS, ...FOREST_DEFAULTS }, check }, options)
+    super(FOREST_REGRESSOR, options)
   }
   protected override get forest(): Required<ForestOptions> {
     return this.params
@@ -255,22 +232,22 @@ export class RandomForestRegressor extends TreesRegressor<RandomForestRegressorO
 
 /** A decision tree for classes (CART). Of equally good splits the one that was tried first is taken. */
 export function decisionTreeClassifier(options: DecisionTreeClassifierOptions = {}): DecisionTreeClassifier {
-  checkCall('decisionTreeClassifier(options)', arguments, { ...TREE_TABLE, ...CLASS_TABLE })
+  checkCall('decisionTreeClassifier(options)', arguments, TREE_CLASSIFIER.table)
   return new DecisionTreeClassifier(options)
 }
 /** A decision tree for numbers (CART), by least squares. */
 export function decisionTreeRegressor(options: DecisionTreeRegressorOptions = {}): DecisionTreeRegressor {
-  checkCall('decisionTreeRegressor(options)', arguments, TREE_TABLE)
+  checkCall('decisionTreeRegressor(options)', arguments, TREE_REGRESSOR.table)
   return new DecisionTreeRegressor(options)
 }
 /** A random forest for classes: the mean of trees on random rows, which try √features at each node. */
 export function randomForestClassifier(options: RandomForestClassifierOptions = {}): RandomForestClassifier {
-  checkCall('randomForestClassifier(options)', arguments, { ...TREE_TABLE, ...CLASS_TABLE, ...FOREST_TABLE })
+  checkCall('randomForestClassifier(options)', arguments, FOREST_CLASSIFIER.table)
   return new RandomForestClassifier(options)
 }
 /** A random forest for numbers: the mean of trees on random rows, which try all features at each node. */
 export function randomForestRegressor(options: RandomForestRegressorOptions = {}): RandomForestRegressor {
-  checkCall('randomForestRegressor(options)', arguments, { ...TREE_TABLE, ...FOREST_TABLE })
+  checkCall('randomForestRegressor(options)', arguments, FOREST_REGRESSOR.table)
   return new RandomForestRegressor(options)
 }
 register('decisionTreeClassifier', (params: DecisionTreeClassifierOptions) => new DecisionTreeClassifier(params))

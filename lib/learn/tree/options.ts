@@ -12,7 +12,10 @@ export interface TreeOptions {
   minSamplesLeaf?: number
   /** The least by which a split must lower the impurity, weighted by the node's share of the rows. Default 0. */
   minImpurityDecrease?: number
-  /** How many features are tried at each node: a number, a share in (0, 1), 'sqrt', 'log2', or null for all. */
+  /**
+   * How many features are tried at each node, and more until one of them varies: a number, a share in (0, 1), 'sqrt',
+   * 'log2', or null for all.
+   */
   maxFeatures?: number | 'sqrt' | 'log2' | null
   /** Of the order in which features are tried, and of the rows of each tree. Default null: the seed of the process. */
   seed?: number | null

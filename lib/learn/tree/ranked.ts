@@ -1,43 +1,41 @@
 // Features as ranks: each value is the number of different smaller values in its column, so that splits are counted
-// instead of sorted.
+// instead of compared.
+import { ColumnSorter } from '../linalg/column_sorter.js'
 import { columnsOf } from '../linalg/qr.js'
 import type { Matrix } from '../matrix.js'
 
+export type Ranks = Uint8Array | Uint16Array | Int32Array
+
 export interface Ranked {
   readonly rows: number
-  /** The ranks of each feature. */
-  readonly ranks: readonly (Uint16Array | Int32Array)[]
+  /** [columns][rows], of the smallest type that holds the ranks of every column. */
+  readonly ranks: Ranks
   /** The different values of each feature in ascending order, as float32. */
   readonly values: readonly Float32Array[]
 }
 
 /** Values are compared as float32, as in scikit-learn. */
 export function rank({ data, rows, columns }: Matrix): Ranked {
-  const ranks: (Uint16Array | Int32Array)[] = []
-  const values: Float32Array[] = []
   const turned = columnsOf(data, rows, columns).data
-  const column = new Float32Array(rows)
+  const sorter = new ColumnSorter(rows)
+  const values: Float32Array[] = []
+  let ranks: Ranks = new Uint8Array(rows * columns)
   for (let c = 0; c < columns; c++) {
-    column.set(turned.subarray(c * rows, (c + 1) * rows))
-    const sorted = column.slice().sort()
+    const { column, order } = sorter.sort(turned.subarray(c * rows, (c + 1) * rows))
+    const different = new Float32Array(rows)
     let count = 0
-    for (let i = 0; i < rows; i++) if (i === 0 || sorted[i]! > sorted[count - 1]!) sorted[count++] = sorted[i]!
-    const different = sorted.slice(0, count)
-    const own = count <= 65_536 ? new Uint16Array(rows) : new Int32Array(rows)
-    for (let row = 0; row < rows; row++) own[row] = placeOf(different, column[row]!)
-    ranks.push(own)
-    values.push(different)
+    for (let i = 0; i < rows; i++) {
+      const row = order[i]!
+      const value = column[row]!
+      if (count === 0 || value > different[count - 1]!) {
+        // a rank that the type does not hold: the ranks so far in the next larger one
+        if (count === 256 && ranks instanceof Uint8Array) ranks = Uint16Array.from(ranks)
+        if (count === 65_536 && ranks instanceof Uint16Array) ranks = Int32Array.from(ranks)
+        different[count++] = value
+      }
+      ranks[c * rows + row] = count - 1
+    }
+    values.push(different.slice(0, count))
   }
   return { rows, ranks, values }
-}
-
-/** The place of a value that is in the list. */
-function placeOf(sorted: Float32Array, value: number): number {
-  let [low, high] = [0, sorted.length - 1]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sorted[middle]! < value) low = middle + 1
-    else high = middle
-  }
-  return low
 }

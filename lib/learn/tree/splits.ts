@@ -1,6 +1,7 @@
-// The best split of a node by one feature: rows are counted by rank where there are few ranks, and sorted where there
-// are few rows.
-import type { Ranked } from './ranked.js'
+// The best split of a node by one feature: the node's rows are sorted by their ranks, and every place where the rank
+// changes is tried.
+import { RankSorter } from './rank_sorter.js'
+import type { Ranked, Ranks } from './ranked.js'
 
 export type Criterion = 'gini' | 'entropy' | 'squaredError'
 
@@ -23,155 +24,187 @@ export interface Split {
   gain: number
 }
 
-/** Finds splits; its arrays are used again and again. */
+/** Finds splits of one node after the other; its arrays are used again and again. */
 export class Splitter {
   private readonly ranked: Ranked
   private readonly targets: Targets
   private readonly criterion: Criterion
   private readonly leastRows: number
-  private readonly leastWeight: number
-  private sums = new Float64Array(1024)
-  private counts = new Int32Array(1024)
-  private keys = new Float64Array(256)
-  private found = new Int32Array(256)
+  private readonly sorter: RankSorter
+  // of the node: its rows, and the class, the number and the weight of each
+  private readonly rows: Int32Array
+  private readonly classes: Int32Array
+  private readonly numbers: Float64Array
+  private readonly weights: Float64Array
   private readonly left: Float64Array
+  private count = 0
+  /** The weight of each class, or the weighted sum of y. */
+  readonly totals: Float64Array
+  weight = 0
+  /** The weighted sum of y². */
+  squares = 0
 
-  constructor(ranked: Ranked, targets: Targets, criterion: Criterion, leastRows: number, leastWeight = 0) {
+  /** @param most the most rows that a node has */
+  constructor(ranked: Ranked, targets: Targets, criterion: Criterion, leastRows: number, most: number) {
     this.ranked = ranked
     this.targets = targets
     this.criterion = criterion
     this.leastRows = leastRows
-    this.leastWeight = leastWeight
+    this.sorter = new RankSorter(most, ranked.rows)
+    this.rows = new Int32Array(most)
+    this.classes = new Int32Array(most)
+    this.numbers = new Float64Array(targets.numbers === undefined ? 0 : most)
+    this.weights = new Float64Array(most)
     this.left = new Float64Array(targets.outputs)
+    this.totals = new Float64Array(targets.outputs)
+  }
+
+  /** Makes the rows order[begin..end) the node. */
+  enter(order: Int32Array, begin: number, end: number): void {
+    const { rows, totals, weights } = this
+    const { classes, numbers, weights: all } = this.targets
+    totals.fill(0)
+    let [weight, squares] = [0, 0]
+    for (let i = 0; i < end - begin; i++) {
+      const row = order[begin + i]!
+      const own = all[row]!
+      rows[i] = row
+      weights[i] = own
+      weight += own
+      if (classes !== undefined) {
+        this.classes[i] = classes[row]!
+        totals[classes[row]!]! += own
+      } else {
+        const y = numbers![row]!
+        this.numbers[i] = y
+        totals[0]! += own * y
+        squares += own * y * y
+      }
+    }
+    this.count = end - begin
+    this.weight = weight
+    this.squares = squares
   }
 
   /**
-   * Puts the best split of rows by a feature into `best` where it is better than what is there. Returns whether the
-   * feature varies in the node.
-   * @param totals the weight of each class, or the weighted sum of y
+   * Puts the best split of the node by a feature into `best` where it is better than what is there. Returns whether
+   * the feature varies in the node.
    */
-  try(feature: number, rows: Int32Array, totals: Float64Array, weight: number, best: Split): boolean {
-    const ranks = this.ranked.ranks[feature]!
-    const first = ranks[rows[0]!]!
-    let other = 1
-    while (other < rows.length && ranks[rows[other]!]! === first) other++
-    if (other === rows.length) return false
-    const span = this.ranked.values[feature]!.length
-    if (span * (this.targets.outputs + 1) <= 16 * rows.length) this.counted(feature, rows, span, totals, weight, best)
-    else this.sorted(feature, rows, totals, weight, best)
+  try(feature: number, best: Split): boolean {
+    const { ranked, rows, count, sorter } = this
+    if (!sorter.gather(ranked.ranks, feature * ranked.rows, rows, count, ranked.values[feature]!.length)) return false
+    sorter.sort(count)
+    if (this.criterion === 'gini') this.gini(feature, best)
+    else if (this.criterion === 'entropy') this.entropy(feature, best)
+    else this.squaredError(feature, best)
     return true
   }
 
-  /** One entry for each rank: weight, and the weight of each class or the sum of y. */
-  private counted(feature: number, rows: Int32Array, span: number, totals: Float64Array, weight: number, best: Split): void {
-    const { classes, numbers, weights, outputs } = this.targets
-    const ranks = this.ranked.ranks[feature]!
-    const width = outputs + 1
-    if (this.sums.length < span * width) this.sums = new Float64Array(2 * span * width)
-    if (this.counts.length < span) this.counts = new Int32Array(2 * span)
-    const { sums, counts } = this
-    sums.fill(0, 0, span * width)
-    counts.fill(0, 0, span)
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!
-      const place = ranks[row]!
-      const own = weights[row]!
-      counts[place]!++
-      sums[place * width]! += own
-      if (classes !== undefined) sums[place * width + 1 + classes[row]!]! += own
-      else sums[place * width + 1]! += own * numbers![row]!
-    }
-    this.scan(feature, span, undefined, rows.length, totals, weight, best)
-  }
-
-  private sorted(feature: number, rows: Int32Array, totals: Float64Array, weight: number, best: Split): void {
-    const { classes, numbers, weights, outputs } = this.targets
-    const ranks = this.ranked.ranks[feature]!
-    const count = rows.length
-    // rank and place in one number: typed arrays sort numbers fast
-    if (this.keys.length < count) this.keys = new Float64Array(2 * count)
-    if (this.found.length < count) this.found = new Int32Array(2 * count)
-    const keys = this.keys.subarray(0, count)
-    for (let i = 0; i < count; i++) keys[i] = ranks[rows[i]!]! * count + i
-    keys.sort()
-    const width = outputs + 1
-    if (this.sums.length < count * width) this.sums = new Float64Array(2 * count * width)
-    if (this.counts.length < count) this.counts = new Int32Array(2 * count)
-    const { sums, counts } = this
-    sums.fill(0, 0, count * width)
-    counts.fill(0, 0, count)
-    const { found } = this
-    let place = -1
-    for (let i = 0; i < count; i++) {
-      const own = Math.floor(keys[i]! / count)
-      if (place < 0 || own !== found[place]) found[++place] = own
-      const row = rows[keys[i]! - own * count]!
-      counts[place]!++
-      sums[place * width]! += weights[row]!
-      if (classes !== undefined) sums[place * width + 1 + classes[row]!]! += weights[row]!
-      else sums[place * width + 1]! += weights[row]! * numbers![row]!
-    }
-    this.scan(feature, place + 1, found, count, totals, weight, best)
-  }
-
-  /**
-   * Tries every boundary between ranks that occur; `found` has those of the places, by default the places themselves.
-   */
-  private scan(
-    feature: number,
-    span: number,
-    found: Int32Array | undefined,
-    rows: number,
-    totals: Float64Array,
-    weight: number,
-    best: Split,
-  ): void {
-    const { sums, counts, left, leastRows, leastWeight } = this
-    const { outputs } = this.targets
-    const width = outputs + 1
+  private gini(feature: number, best: Split): void {
+    const { count, leastRows, classes, weights, left, totals, weight } = this
+    const { keys, places } = this.sorter
     left.fill(0)
-    let [count, leftWeight, leftSquares, rightSquares] = [0, 0, 0, 0]
-    for (let k = 0; k < outputs; k++) rightSquares += totals[k]! ** 2
-    const entropy = this.criterion === 'entropy'
-    let pending = -1
-    for (let place = 0; place < span; place++) {
-      if (counts[place] === 0) continue
-      if (pending >= 0 && count >= leastRows && rows - count >= leastRows) {
+    let [leftWeight, leftSquares, rightSquares] = [0, 0, 0]
+    for (let k = 0; k < totals.length; k++) rightSquares += totals[k]! * totals[k]!
+    let before = keys[places[0]!]!
+    for (let p = 0; p < count; p++) {
+      const i = places[p]!
+      const key = keys[i]!
+      if (key !== before) {
         const rightWeight = weight - leftWeight
-        if (leftWeight > 0 && rightWeight > 0 && leftWeight >= leastWeight && rightWeight >= leastWeight) {
-          const gain = entropy ? this.entropyGain(totals, leftWeight, rightWeight) : leftSquares / leftWeight + rightSquares / rightWeight
-          if (gain > best.gain) {
-            best.gain = gain
-            best.feature = feature
-            best.rank = found?.[pending] ?? pending
-            best.above = found?.[place] ?? place
-          }
+        if (p >= leastRows && count - p >= leastRows && rightWeight > 0) {
+          const gain = leftSquares / leftWeight + rightSquares / rightWeight
+          if (gain > best.gain) keep(best, gain, feature, before, key)
         }
+        before = key
       }
-      count += counts[place]!
-      leftWeight += sums[place * width]!
-      for (let k = 0; k < outputs; k++) {
-        const own = sums[place * width + 1 + k]!
-        if (own === 0) continue
-        // (a + d)² - a² = d · (2a + d)
-        const before = left[k]!
-        leftSquares += own * (2 * before + own)
-        rightSquares -= own * (2 * (totals[k]! - before) - own)
-        left[k] = before + own
-      }
-      pending = place
+      const own = weights[i]!
+      const k = classes[i]!
+      const sum = left[k]!
+      // (a + d)² - a² = d · (2a + d)
+      leftSquares += own * (2 * sum + own)
+      rightSquares -= own * (2 * (totals[k]! - sum) - own)
+      left[k] = sum + own
+      leftWeight += own
     }
   }
 
-  /** Minus the entropies of both sides, weighted. */
-  private entropyGain(totals: Float64Array, leftWeight: number, rightWeight: number): number {
-    let sum = 0
-    for (let k = 0; k < totals.length; k++) {
-      const a = this.left[k]!
-      const b = totals[k]! - a
-      if (a > 0) sum += a * Math.log2(a / leftWeight)
-      if (b > 0) sum += b * Math.log2(b / rightWeight)
+  private entropy(feature: number, best: Split): void {
+    const { count, leastRows, classes, weights, left, totals, weight } = this
+    const { keys, places } = this.sorter
+    left.fill(0)
+    let leftWeight = 0
+    let before = keys[places[0]!]!
+    for (let p = 0; p < count; p++) {
+      const i = places[p]!
+      const key = keys[i]!
+      if (key !== before) {
+        const rightWeight = weight - leftWeight
+        if (p >= leastRows && count - p >= leastRows && rightWeight > 0) {
+          // minus the entropies of both sides, weighted
+          let gain = 0
+          for (let k = 0; k < totals.length; k++) {
+            const a = left[k]!
+            const b = totals[k]! - a
+            if (a > 0) gain += a * Math.log2(a / leftWeight)
+            if (b > 0) gain += b * Math.log2(b / rightWeight)
+          }
+          if (gain > best.gain) keep(best, gain, feature, before, key)
+        }
+        before = key
+      }
+      left[classes[i]!]! += weights[i]!
+      leftWeight += weights[i]!
     }
-    return sum
   }
+
+  private squaredError(feature: number, best: Split): void {
+    const { count, leastRows, numbers, weights, totals, weight } = this
+    const { keys, places } = this.sorter
+    const total = totals[0]!
+    let [leftWeight, leftSum] = [0, 0]
+    let before = keys[places[0]!]!
+    for (let p = 0; p < count; p++) {
+      const i = places[p]!
+      const key = keys[i]!
+      if (key !== before) {
+        const rightWeight = weight - leftWeight
+        if (p >= leastRows && count - p >= leastRows && rightWeight > 0) {
+          const rightSum = total - leftSum
+          const gain = (leftSum * leftSum) / leftWeight + (rightSum * rightSum) / rightWeight
+          if (gain > best.gain) keep(best, gain, feature, before, key)
+        }
+        before = key
+      }
+      leftWeight += weights[i]!
+      leftSum += weights[i]! * numbers[i]!
+    }
+  }
+}
+
+function keep(best: Split, gain: number, feature: number, rank: number, above: number): void {
+  best.gain = gain
+  best.feature = feature
+  best.rank = rank
+  best.above = above
+}
+
+/** Whether a feature's ranks go up to this one, for each row of order[begin..end): those rows first, in their order. */
+export function partition(
+  ranks: Ranks,
+  base: number,
+  rank: number,
+  order: Int32Array,
+  spare: Int32Array,
+  begin: number,
+  end: number,
+): number {
+  let [low, high] = [begin, 0]
+  for (let i = begin; i < end; i++) {
+    const row = order[i]!
+    if (ranks[base + row]! <= rank) order[low++] = row
+    else spare[high++] = row
+  }
+  for (let i = 0; i < high; i++) order[low + i] = spare[i]!
+  return low
 }

@@ -47,6 +47,9 @@ function attributeProto(name: string, value: Attribute): AttributeProto {
   return of(AttributeType.STRINGS, { strings: value.texts.map((text) => Buffer.from(text)) })
 }
 
+/** The number of texts in ONNX files (TensorProto.DataType). */
+const STRING = 8
+
 function portProto({ name, dtype, shape }: Omit<Port, 'shape'> & Partial<Port>): ValueInfoProto {
   const dim = shape?.map((extent) => ({
     value:
@@ -58,7 +61,9 @@ function portProto({ name, dtype, shape }: Omit<Port, 'shape'> & Partial<Port>):
   }))
   return create(ValueInfoProtoSchema, {
     name,
-    type: { value: { case: 'tensorType', value: { elemType: ONNX_TYPES[dtype], ...(dim && { shape: { dim } }) } } },
+    type: {
+      value: { case: 'tensorType', value: { elemType: dtype === 'string' ? STRING : ONNX_TYPES[dtype], ...(dim && { shape: { dim } }) } },
+    },
   })
 }
 
@@ -70,7 +75,7 @@ function graphProto({ name, inputs, outputs, nodes }: InnerGraph | WholeGraph, t
     initializer: tensors,
     node: nodes.map(({ op, name: own, inputs: from, outputs: to, attributes }) =>
       create(NodeProtoSchema, {
-        opType: op,
+        ...operatorOf(op),
         name: own,
         input: [...from],
         output: [...to],
@@ -79,6 +84,15 @@ function graphProto({ name, inputs, outputs, nodes }: InnerGraph | WholeGraph, t
     ),
   })
 }
+
+/** 'ai.onnx.ml.Scaler': an operator of another domain than ONNX's own. */
+function operatorOf(op: string): { opType: string; domain: string } {
+  const end = op.lastIndexOf('.')
+  return { opType: op.slice(end + 1), domain: op.slice(0, Math.max(0, end)) }
+}
+
+/** The operators of classical models, in the version that came with those of version 15. */
+const ML = { domain: 'ai.onnx.ml', version: 3n }
 
 type WholeGraph = Omit<OnnxGraph, 'nodes'> & Pick<InnerGraph, 'nodes'>
 
@@ -90,7 +104,7 @@ function modelBytes({ nodes, ...rest }: OnnxGraph, tensors: TensorProto[], versi
       irVersion: IR_VERSIONS[nodes.opset]!,
       producerName: 'weftjs',
       producerVersion: version,
-      opsetImport: [{ domain: '', version: BigInt(nodes.opset) }],
+      opsetImport: [{ domain: '', version: BigInt(nodes.opset) }, ...(graph.node.some(({ domain }) => domain === ML.domain) ? [ML] : [])],
       graph,
     }),
   )

@@ -21,7 +21,7 @@ import { writeCalls } from './write_calls.js'
 /** An input or output; extents are numbers, names of those that vary, or undefined. */
 export interface Port {
   readonly name: string
-  readonly dtype: DType
+  readonly dtype: DType | 'string'
   readonly shape: readonly (number | string | undefined)[]
 }
 

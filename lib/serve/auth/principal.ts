@@ -3,9 +3,12 @@ import { WeftError } from '../../core/error.js'
 import { named } from '../protocol/tensors.js'
 import type { Rate } from './rates.js'
 
-/** predict: ask models. read: statistics, metrics, the index. admin: load and unload. None of them includes another. */
-export type Role = 'predict' | 'read' | 'admin'
-export const ROLES: readonly Role[] = ['predict', 'read', 'admin']
+/**
+ * predict: ask models. explain: ask why they answer so. read: statistics, metrics, the index. admin: load and unload.
+ * None of them includes another.
+ */
+export type Role = 'predict' | 'explain' | 'read' | 'admin'
+export const ROLES: readonly Role[] = ['predict', 'explain', 'read', 'admin']
 
 export class Principal {
   constructor(

@@ -25,6 +25,8 @@ export interface InferRequest {
   readonly outputs: readonly RequestedOutput[] | undefined
   /** Outputs as binary data where they say nothing themselves. */
   readonly binaryOutputs: boolean
+  /** All that were given, where somebody asks for them. */
+  readonly parameters?: Parameters
 }
 
 /** Length of the JSON in a body of so many bytes, by the header Inference-Header-Content-Length. */
@@ -62,6 +64,7 @@ export function parseInferRequest(body: Uint8Array, length: number, limits: Requ
     inputs,
     outputs: outputsOf(member(json, 'outputs'), limits),
     binaryOutputs: flag(parameters, 'binary_data_output') ?? false,
+    parameters,
   }
 }
 

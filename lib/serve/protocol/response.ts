@@ -10,14 +10,16 @@ export interface InferReply {
 }
 
 export interface EncodedReply {
-  readonly body: Uint8Array
-  /** Length of the JSON, where binary data follow it. */
-  readonly headerLength: number | undefined
+  readonly json: string
+  /** Binary data behind it; none: all values are in the JSON. */
+  readonly parts: readonly Uint8Array[]
 }
 
 export function encodeReply({ model, version, id, outputs }: InferReply): EncodedReply {
+  const parts: Uint8Array[] = []
   const tensors = outputs.map(({ tensor, binary }) => {
     const { name, datatype, shape, bytes } = tensor
+    if (binary) parts.push(bytes)
     const values = binary
       ? `"parameters":{"binary_data_size":${bytes.length}}`
       : `"data":${jsonOfBytes(named('output', name), datatype, bytes)}`
@@ -25,14 +27,10 @@ export function encodeReply({ model, version, id, outputs }: InferReply): Encode
   })
   const echo = id === undefined ? '' : `"id":${JSON.stringify(id)},`
   const json = `{${echo}"model_name":${JSON.stringify(model)},"model_version":${JSON.stringify(version)},"outputs":[${tensors}]}`
-  const parts = outputs.filter(({ binary }) => binary).map(({ tensor }) => tensor.bytes)
-  if (parts.length === 0) return { body: Buffer.from(json), headerLength: undefined }
-  const headerLength = Buffer.byteLength(json)
-  const body = Buffer.allocUnsafe(parts.reduce((size, { length }) => size + length, headerLength))
-  let at = body.write(json)
-  for (const part of parts) {
-    body.set(part, at)
-    at += part.length
-  }
-  return { body, headerLength }
+  return { json, parts }
+}
+
+/** All of it in one piece. */
+export function joined({ json, parts }: EncodedReply): Buffer {
+  return parts.length === 0 ? Buffer.from(json) : Buffer.concat([Buffer.from(json), ...parts])
 }

@@ -18,9 +18,10 @@ import type { Service } from '../service.js'
 import { statusOf } from '../status.js'
 import { isTracing, RequestTrace } from '../tracing.js'
 import { Connections, MOST_STREAMS } from './connections.js'
+import { Direct } from './direct.js'
 import type { HostCheck } from './hosts.js'
 import type { Parameters, Route } from './routes.js'
-import { Shedding } from './shedding.js'
+import { logRequest } from './request_log.js'
 
 export type RestTls = SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
 
@@ -93,13 +94,7 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
   Object.assign(server, { headersTimeout: limits.arrivalMs, requestTimeout: limits.arrivalMs, keepAliveTimeout: limits.idleMs })
   const connections = new Connections(server, limits)
 
-  const shedding = new Shedding(
-    service,
-    ({ headers }) => !log.isLevelEnabled?.('info') && !isTracing() && headers['traceparent'] === undefined && isNamed(headers, host),
-    requestIdOf,
-  )
-  // where credentials are asked for, nothing is answered without
-  if (authenticator.isOpen) shedding.guard(server)
+  new Direct({ service, authenticator, log, connections, host, idOf: requestIdOf }).guard(server)
 
   const registered: RegisteredRoute[] = []
   app.addHook('onRoute', ({ method, url }) => {
@@ -154,27 +149,23 @@ export function restApp({ service, routes, authenticator, log, tls, http2 = fals
     const { model, version } = request.params as Parameters
     // what is not written need not be put together
     if (log.isLevelEnabled?.('info') === false && trace === undefined) return
-    log.info(
-      {
-        requestId: request.id,
-        ...trace?.ids,
-        method: request.method,
-        route: request.routeOptions.url,
-        status: reply.statusCode,
-        ms: Math.round((performance.now() - begin) * 1000) / 1000,
-        key: principal?.id,
-        model: model?.slice(0, 128),
-        version,
-        code: (failure as { code?: string } | undefined)?.code,
-      },
-      'request',
-    )
+    logRequest(log, {
+      id: request.id,
+      method: request.method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+      begin,
+      principal,
+      model,
+      version,
+      failure,
+      trace: trace?.ids,
+    })
     trace?.end({ 'http.response.status_code': reply.statusCode }, reply.statusCode >= 500)
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const context = request.asked
     if (context) context.failure = error
-    shedding.noticed(error)
     const { model } = request.params as Parameters
     const asked = `${request.method} ${request.routeOptions.url ?? 'an unknown path'}`
     blame(authenticator, error, { principal: context?.principal?.id, address: request.ip, asked, model: model?.slice(0, 128) })
@@ -237,16 +228,6 @@ function traceOf(context: Context, request: FastifyRequest, reply: FastifyReply)
 function requestIdOf({ headers }: { readonly headers: IncomingHttpHeaders }): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
-}
-
-/** Whether the server is asked under one of its names. */
-function isNamed(headers: IncomingHttpHeaders, host: HostCheck | undefined): boolean {
-  try {
-    host?.(headers)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** What a request says of who asks; read where it is asked for. */

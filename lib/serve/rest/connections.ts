@@ -45,9 +45,14 @@ export class Connections {
    * Before a reply is sent: an HTTP/1.1 connection that is old is asked to end. HTTP/2 sessions are told so themselves.
    */
   answering({ raw }: FastifyRequest, reply: FastifyReply, draining: boolean): void {
-    if (raw.httpVersionMajor >= 2) return
-    const since = this.born.get(raw.socket) ?? performance.now()
-    if (draining || performance.now() - since > this.limits.connectionAgeMs) reply.header('connection', 'close')
+    if (raw.httpVersionMajor < 2 && this.ends(raw.socket, draining)) reply.header('connection', 'close')
+  }
+
+  /** Whether the reply that is sent now is the last one on an HTTP/1.1 connection. */
+  ends(socket: Socket, draining: boolean): boolean {
+    if (draining) return true
+    const since = this.born.get(socket)
+    return since !== undefined && performance.now() - since > this.limits.connectionAgeMs
   }
 
   /** What is being answered is; then the connections end. Called as the server closes. */

@@ -32,6 +32,29 @@ const SCHEMAS: Readonly<Record<string, object>> = {
     },
     ['inputs'],
   ),
+  ExplainRequest: object(
+    {
+      id: text,
+      parameters: {
+        type: 'object',
+        description: 'method: integratedGradients (default), saliency, occlusion or shap; and what it takes',
+        properties: {
+          method: { enum: ['integratedGradients', 'saliency', 'occlusion', 'shap'] },
+          target: whole,
+          steps: whole,
+          absolute: flag,
+          size: whole,
+          stride: whole,
+          value: { type: 'number' },
+          samples: whole,
+          seed: whole,
+        },
+      },
+      inputs: { ...list(object(tensor, NO_TENSORS)), description: "The model's input; baseline or background beside it" },
+      outputs: list(object({ name: text, parameters }, ['name'])),
+    },
+    ['inputs'],
+  ),
   InferReply: object({ model_name: text, model_version: text, id: text, outputs: list(object(tensor, NO_TENSORS)) }, [
     'model_name',
     'outputs',
@@ -54,7 +77,7 @@ export const templateOf = (url: string): string =>
     .replace(/:(\w+)(\(\^\[\^:\]\+\))?/g, (whole, name: string, _pattern, at: number) => (url[at - 1] === ':' ? whole : `{${name}}`))
     .replaceAll('::', ':')
 
-const isBinary = (name: string | undefined): boolean => name === 'InferRequest' || name === 'InferReply'
+const isBinary = (name: string | undefined): boolean => name === 'InferRequest' || name === 'ExplainRequest' || name === 'InferReply'
 
 function contentOf(name: string, isStream: boolean): object {
   if (isStream) return { 'text/event-stream': { schema: text } }

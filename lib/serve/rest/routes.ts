@@ -3,15 +3,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal, Role } from '../auth/principal.js'
 import type { Disconnection } from '../cancellation.js'
 import { isObject, member, objectOfJson } from '../protocol/json.js'
-import { rawRequest } from '../protocol/match.js'
-import { headerLength, parametersOf } from '../protocol/request.js'
+import { headerLength, parametersOf, parseInferRequest } from '../protocol/request.js'
 import { RequestReader } from '../protocol/request_reader.js'
-import { encodeReply } from '../protocol/response.js'
+import { encodeReply, joined } from '../protocol/response.js'
 import { invalid } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
-import { deflate, inflate, wantedEncoding } from './body.js'
+import { inflate } from './body.js'
 import { generateText, streamText } from './generate.js'
+import { answerInference, checkInference } from './infer.js'
 import { openApiOf } from './openapi.js'
 import { metadataV1, predictV1, statusV1 } from './predict_v1.js'
 
@@ -114,8 +114,13 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
           infer(service, reader, asked),
         ),
         // a server that has too much to do does not read what it will not answer
-        admit: (model, version) => service.target(model, version).checkRoom(),
+        admit: (model, version) => checkInference(service, model, version),
       }),
+    ),
+    ...(service.explaining === undefined ? [] : versions('/explain')).map((url) =>
+      post(url, ['explain'], { about: 'What each input adds to an output', takes: 'ExplainRequest', gives: 'InferReply' }, (asked) =>
+        explain(service, asked),
+      ),
     ),
     ...versions('/generate').map((url) => post(url, ['predict'], text, (asked) => generateText(service, asked))),
     ...versions('/generate_stream').map((url) =>
@@ -173,35 +178,25 @@ async function jsonBody({ limits }: Service, { request }: Asked): Promise<Record
   return isObject(json) ? json : {}
 }
 
+async function explain(service: Service, asked: Asked): Promise<undefined> {
+  const { request, reply, principal, model, version, signal } = asked
+  const { limits } = service
+  const { headers } = request
+  const body = await inflate(bytesOf(request), headers['content-encoding'], limits.bodyBytes)
+  const parsed = parseInferRequest(body, headerLength(headers['inference-header-content-length'], body.length), limits)
+  const encoded = encodeReply(await service.explain(model, version, parsed, signal, principal))
+  if (encoded.parts.length > 0) reply.header('inference-header-content-length', Buffer.byteLength(encoded.json))
+  reply.type(encoded.parts.length === 0 ? 'application/json' : 'application/octet-stream').send(joined(encoded))
+  return undefined
+}
+
 async function infer(
   service: Service,
   reader: RequestReader,
   { request, reply, principal, model, version, signal, trace }: Asked,
 ): Promise<undefined> {
-  const served = service.target(model, version)
-  const { limits } = service
-  const packed = bytesOf(request)
-  const { headers } = request
-  const packing = headers['content-encoding']
-  const body = packing === undefined ? packed : await inflate(packed, packing, limits.bodyBytes)
-  // what came over the wire is counted already
-  const release = body === packed ? undefined : service.hold(body.length - packed.length)
-  try {
-    const length = headerLength(headers['inference-header-content-length'], body.length)
-    const raw = length === 0 && headers['inference-header-content-length'] !== undefined
-    const parsed = raw ? rawRequest(served.signature, body) : reader.read(body, length)
-    // the version may have been replaced while the body was inflated
-    const target = body === packed ? served : service.target(model, version)
-    const encoded = encodeReply(await service.infer(target, parsed, signal, principal, trace))
-    if (encoded.headerLength !== undefined) reply.header('inference-header-content-length', encoded.headerLength)
-    reply.type(encoded.headerLength === undefined ? 'application/json' : 'application/octet-stream')
-    const encoding = encoded.body.length < LEAST_COMPRESSED ? undefined : wantedEncoding(headers['accept-encoding'])
-    if (encoding !== undefined) reply.header('content-encoding', encoding).header('vary', 'accept-encoding')
-    reply.send(encoding === undefined ? encoded.body : await deflate(encoded.body, encoding))
-    return undefined
-  } finally {
-    release?.()
-  }
+  const asked = { model, version, headers: request.headers, body: bytesOf(request), principal, signal, trace }
+  const answered = await answerInference(service, reader, asked)
+  reply.headers(answered.headers).send(joined(answered))
+  return undefined
 }
-
-const LEAST_COMPRESSED = 1024

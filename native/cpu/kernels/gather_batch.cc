@@ -3,6 +3,20 @@
 #include "pointwise.h"
 
 namespace weft::cpu::WEFT_ISA {
+namespace {
+
+/** Copies a row, part by part, and fetches the same part of the row that is copied next: rows lie in any order. */
+void copy_row(char* to, const char* from, const char* next, size_t bytes) {
+  constexpr size_t part = 256, line = 64;
+  for (size_t i = 0; i < bytes; i += part) {
+    const size_t here = std::min(part, bytes - i);
+    for (size_t j = 0; j < here; j += line) __builtin_prefetch(next + i + j);
+    if (here == part) std::memcpy(to + i, from + i, part);
+    else std::memcpy(to + i, from + i, here);
+  }
+}
+
+}  // namespace
 
 KERNEL(cpu, takeBatch) {
   const View x = call.in[0], permutation = call.in[1], cursor = call.in[2], out = call.out[0];
@@ -14,6 +28,9 @@ KERNEL(cpu, takeBatch) {
     const int32_t* order = frame.at<int32_t>(permutation);
     const char* from = frame.at<char>(x);
     char* to = frame.at<char>(out);
+    const auto likely = [&](int64_t place) {
+      return place >= 0 && place < places && order[place] >= 0 && order[place] < rows ? order[place] : 0;
+    };
     parallel_range(batch, std::max<int64_t>(1, cheap_grain / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++) {
         const int64_t place = first + i;
@@ -24,7 +41,7 @@ KERNEL(cpu, takeBatch) {
         }
         if (rows == 0) std::memset(to + size_t(i) * to_bytes, 0, to_bytes);
         else if (convert) convert(from + size_t(row) * from_bytes, to + size_t(i) * to_bytes, n);
-        else std::memcpy(to + size_t(i) * to_bytes, from + size_t(row) * from_bytes, to_bytes);
+        else copy_row(to + size_t(i) * to_bytes, from + size_t(row) * from_bytes, from + size_t(likely(place + 1)) * from_bytes, to_bytes);
       }
     });
   };

@@ -29,30 +29,33 @@ std::vector<int64_t> batch_indices(const Dims& batch, const View& input) {
   return indices;
 }
 
-/** Many products: each chunk is a few whole ones, b is packed by the thread that needs it. */
+/** Many products: each chunk is a few whole ones. */
 template <class T> WEFT_BINDER Step bind_batched(Call& call, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
   const View a = call.in[0], b = call.in[1], c = call.out[0];
   const Dims batch(c.dims.begin(), c.dims.end() - 2);
   const std::vector<int64_t> a_of = batch_indices(batch, a), b_of = batch_indices(batch, b);
   const int64_t count = int64_t(a_of.size());
-  const bool pack_b = should_pack_b<T>(m, n, transpose_b ? k : 1), pack_a = should_pack_a<T>(m, n, k);
-  const ThreadScratch b_panels(call, pack_b ? size_t(packed_size<T>(k, n)) * sizeof(T) : 0);
-  const ThreadScratch a_block(call, pack_a ? size_t(a_block_size<T>(m, k)) * sizeof(T) : 0);
+  const ProductPlan<T> plan({m, n, k, transpose_a, transpose_b && k > 1}, true);
+  const ThreadScratch packed_b(call, plan.pack_b ? size_t(packed_size<T>(k, n)) * sizeof(T) : 0);
+  const ThreadScratch b_panel(call, plan.panels ? size_t(b_panel_size<T>(k)) * sizeof(T) : 0);
+  const ThreadScratch a_block(call, plan.pack_a ? size_t(a_block_size<T>(m, k, plan.panels ? m : block_rows)) * sizeof(T) : 0);
   const int64_t chunks = std::min(count, pieces_of_work(double(count) * double(m) * double(n) * double(k)));
   return [=](const Frame& frame) {
     parallel(chunks, [&](int64_t chunk, int thread) {
-      T* packed = b_panels.at<T>(frame, thread);
+      T* packed = packed_b.at<T>(frame, thread);
       int64_t packed_from = -1;
       for (int64_t i = count * chunk / chunks; i < count * (chunk + 1) / chunks; i++) {
         Product<T> p{};
         p.m = m, p.n = n, p.k = k;
         p.a = {frame.at<const T>(a) + a_of[size_t(i)] * m * k, transpose_a ? 1 : k, transpose_a ? m : 1};
         p.b = {frame.at<const T>(b) + b_of[size_t(i)] * k * n, transpose_b ? 1 : n, transpose_b ? k : 1};
-        if (pack_b && packed_from != b_of[size_t(i)]) {
+        if (plan.pack_b && packed_from != b_of[size_t(i)]) {
           packed_from = b_of[size_t(i)];
           pack_panels<T>(p.b, k, n, 0, (n + tile_columns<T> - 1) / tile_columns<T>, packed);
         }
         p.packed_b = packed;
+        p.b_panel = b_panel.at<T>(frame, thread);
+        p.together = plan.together;
         p.c = frame.at<T>(c) + i * m * n;
         p.c_row = n;
         p.a_block = a_block.at<T>(frame, thread);

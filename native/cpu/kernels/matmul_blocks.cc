@@ -104,26 +104,6 @@ template <class T> void pack_panels(Matrix<T> b, int64_t k, int64_t n, int64_t b
   }
 }
 
-namespace {
-
-/** Packs whole panels that lie side by side, row after row, and fetches the rows that follow. */
-template <class T> void pack_together(Matrix<T> b, int64_t k, int64_t panels, T* packed) {
-  constexpr int lanes = lanes_of<T>;
-  constexpr int64_t columns = tile_columns<T>, rows_ahead = 12, line = 64 / int64_t(sizeof(T));
-  for (int64_t i = 0; i < k; i++) {
-    const T* from = b.data + i * b.row;
-    const T* next = from + std::min(rows_ahead, k - 1 - i) * b.row;
-    T* to = packed + i * columns;
-    for (int64_t panel = 0; panel < panels; panel++, from += columns, next += columns, to += k * columns) {
-      for (int64_t j = 0; j < columns; j += line) __builtin_prefetch(next + j, 0, 3);
-      store(to, load(from));
-      store(to + lanes, load(from + lanes));
-    }
-  }
-}
-
-}  // namespace
-
 template <> void activate_row<float>(Activation activation, float* row, int64_t n) {
   auto apply = [&](auto f) {
     int64_t j = 0;
@@ -211,6 +191,18 @@ template <int vectors> void multiply_narrow_row(const Product<float>& p, int64_t
   activate_row(p.activation == Activation::relu ? Activation::linear : p.activation, p.c, p.n);
 }
 
+/** Rows of b, or of a transposed b, that are read behind the columns before `j` of the block [k0, k0 + kc). */
+template <class T> Ahead panels_behind(const Product<T>& p, int64_t k0, int64_t kc, int64_t j, int64_t calls) {
+  if (j >= p.n) {
+    j = 0, k0 += kc;
+    kc = std::min(kc, p.k - k0);
+  }
+  if (kc <= 0 || calls <= 0) return {};
+  const int64_t columns = std::min(p.together * tile_columns<T>, p.n - j);
+  const T* from = p.b.data + k0 * p.b.row + j * p.b.column;
+  return p.b.column == 1 ? Ahead(from, kc, columns, p.b.row, calls) : Ahead(from, columns, kc, p.b.column, calls);
+}
+
 template <class T> void multiply(const Product<T>& p) {
   constexpr int lanes = lanes_of<T>;
   constexpr int64_t columns = tile_columns<T>;
@@ -229,7 +221,8 @@ template <class T> void multiply(const Product<T>& p) {
       const Matrix<T> a{p.a.data + m0 * p.a.row + k0 * p.a.column, p.a.row, p.a.column};
       const bool keeps_a = tile_shapes.keep_a && tiles_keep<T> && p.a_block && p.b_panel && a.row == 1 && a.column != 1 && mc > tile_rows;
       if (p.a_block && !keeps_a) pack_a_block(a, mc, kc, p.a_block);
-      int64_t packed_from = 0, packed_to = 0;
+      Ahead next;  // what is read next of b: it moves to the second-level cache while a tile is summed
+      int64_t near_to = 0;
       for (int64_t j = 0; j < p.n;) {
         int64_t w = std::min(wide, p.n - j);
         if (w > columns && w != 4 * lanes && w != 8 * lanes) w = w > 4 * lanes ? 4 * lanes : w > 3 * lanes ? w : columns;
@@ -238,16 +231,7 @@ template <class T> void multiply(const Product<T>& p) {
         tile.k = kc;
         const Matrix<T> b{p.b.data + k0 * p.b.row + j * p.b.column, p.b.row, p.b.column};
         T* b_panel = p.b_panel && vectors == 2 ? p.b_panel : nullptr;
-        if (p.far && (packed_to > j || p.n - j >= columns)) {
-          if (packed_to <= j) {
-            packed_from = j;
-            packed_to = j + std::min(panels_together, (p.n - j) / columns) * columns;
-            pack_together<T>(b, kc, (packed_to - j) / columns, p.b_panel);
-          }
-          tile.b = p.b_panel + (j - packed_from) * kc;
-          tile.b_step = columns;
-          b_panel = nullptr;
-        } else if (p.packed_b) {
+        if (p.packed_b) {
           tile.b = p.packed_b + j * p.k + k0 * columns;
           tile.b_step = columns;
         } else if (p.b_panel && (b.column != 1 || !tiles_keep<T>)) {
@@ -265,15 +249,20 @@ template <class T> void multiply(const Product<T>& p) {
         tile.accumulate = p.accumulate || block > 0;
         tile.bias = p.bias && block == 0 ? p.bias + j : nullptr;
         tile.relu = p.activation == Activation::relu && block == blocks - 1;
-        Ahead next_panel;  // moves to the second-level cache while this one is used
-        if (p.packed_b && j + w < p.n) next_panel = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
+        if (p.packed_b && j + w < p.n) next = Ahead(tile.b + columns * p.k, kc * columns, tiles_in(mc, tile_rows));
+        if (p.b_panel && p.together > 0 && j >= near_to) {
+          near_to = std::min(p.n, j + p.together * columns);
+          const int64_t panels = (near_to - j + columns - 1) / columns;
+          next = panels_behind<T>(p, k0, kc, near_to, tiles_in(mc, tile_rows) * panels - (b_panel ? panels : 0));
+        }
         // the first panel meets rows of a that are not near yet: while a tile is summed, those of the next move
         const bool next_rows = j == 0 && !p.a_block && a.column == 1 && a.row == kc;
         for_tiles(mc, tile_rows, [&](int64_t r0, int64_t r1) {
           const int rows = int(r1 - r0);
-          if (next_rows) Ahead(a.data + r1 * kc, std::min<int64_t>(rows, mc - r1) * kc, 1).give(tile);
-          else next_panel.give(tile);
           tile.keep_b = b_panel && r0 == 0 ? b_panel : nullptr;
+          if (next_rows) Ahead(a.data + r1 * kc, std::min<int64_t>(rows, mc - r1) * kc, 1).give(tile);
+          else if (tile.keep_b) tile.ahead_lines = 0;  // the tile waits for memory itself
+          else next.give(tile);
           if (b_panel && r0 > 0) {
             tile.b = b_panel;
             tile.b_step = columns;

@@ -42,9 +42,6 @@ template <class T> int64_t a_block_size(int64_t m, int64_t k, int64_t most_rows 
 /** The size of the memory that multiply() packs a panel of b into, in elements. */
 template <class T> int64_t b_panel_size(int64_t k) { return block_length(k) * tile_columns<T>; }
 
-/** Panels of b that are packed together where b is far. */
-constexpr int64_t panels_together = 4;
-
 /** c[m, n] = a[m, k] * b[k, n] (+ bias[n]) (+ c if accumulate), then an activation. */
 template <class T> struct Product {
   int64_t m, n, k;
@@ -58,23 +55,11 @@ template <class T> struct Product {
   T* a_block = nullptr;  // a_block_size elements, or null: a is read where it lies
   T* b_panel = nullptr;  // b_panel_size elements: without packed_b, a panel of b is packed as the first tile reads it. All
                          // rows are then one block
-  bool far = false;      // b_panel has room for panels_together
+  int64_t together = 1;  // with b_panel: panels that are fetched together while those before them are used; 0: none
 };
 template <class T> void multiply(const Product<T>& p);
 
-/** Whether packing b (or a) saves more time than it costs, for one of many products of this size. */
-template <class T> bool should_pack_b(int64_t m, int64_t n, int64_t column_stride) {
-  return column_stride != 1 || (m > 3 * tile_rows && n > tile_columns<T>);
-}
-/**
- * Whether b lies beyond the second-level cache, and few rows use it. Its rows are pages apart, so that no prefetcher
- * follows a panel down. Then several panels are packed together, line after line of each row.
- */
-template <class T> bool is_far(int64_t m, int64_t n, int64_t k) {
-  constexpr int64_t second_level = 1 << 20;  // bytes
-  return sizeof(T) == 4 && m >= least_keeping_rows && m <= 3 * tile_rows && n >= panels_together * tile_columns<T> &&
-         n * k * int64_t(sizeof(T)) > second_level;
-}
+/** Whether packing a saves more time than it costs, for one of many products of this size. */
 template <class T> bool should_pack_a(int64_t m, int64_t n, int64_t k) { return n > 128 && m > 4 && k > 64; }
 
 template <class T> void activate_row(Activation activation, T* row, int64_t n);

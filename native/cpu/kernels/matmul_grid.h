@@ -12,7 +12,7 @@ template <class T> class ProductGrid {
   /** `b_column` is the stride between b's columns, `a_row` that between a's rows. */
   WEFT_BINDER ProductGrid(Call& call, int64_t m, int64_t n, int64_t k, int64_t b_column, int64_t a_row)
       : m_(m), n_(n), k_(k), panels_((n + tile_columns<T> - 1) / tile_columns<T>), plan_({m, n, k, a_row == 1, b_column != 1}) {
-    if (plan_.panels) b_panel_ = ThreadScratch(call, size_t(b_panel_size<T>(k) * (plan_.far ? panels_together : 1)) * sizeof(T));
+    if (plan_.panels) b_panel_ = ThreadScratch(call, size_t(b_panel_size<T>(k)) * sizeof(T));
     if (plan_.pack_b) packed_b_ = call.scratch(size_t(packed_size<T>(k, n)) * sizeof(T));
     if (!plan_.pack_a) return;
     const int64_t row_tiles = (m + tile_rows - 1) / tile_rows, rows = (row_tiles + plan_.row_chunks - 1) / plan_.row_chunks * tile_rows;
@@ -44,7 +44,7 @@ template <class T> class ProductGrid {
       part.c += r0 * whole.c_row + j0;
       if (whole.bias) part.bias += j0;
       part.a_block = plan_.pack_a ? a_block_.template at<T>(frame, thread) : nullptr;
-      part.far = plan_.far;
+      part.together = plan_.together;
       part.b_panel = plan_.panels ? b_panel_.template at<T>(frame, thread) : nullptr;
       multiply<T>(part);
     });

@@ -26,10 +26,11 @@ template <class T> struct ProductPlan {
   int64_t row_chunks = 1, column_chunks = 1;
   bool pack_a = false;                  // a block of a chunk's rows, before the sums or by its first tiles
   bool pack_b = false, panels = false;  // the whole of b before the sums; panel by panel, by the first tile that reads it
-  bool far = false;                     // b lies beyond the second-level cache: panels_together are packed at once
+  int64_t together = 0;                 // panels of a far b that move near together
 
   ProductPlan() = default;
-  explicit ProductPlan(const ProductShape& s) {
+  /** `whole`: one of many products, which a thread computes as one chunk. */
+  explicit ProductPlan(const ProductShape& s, bool whole = false) {
     const int64_t bytes = sizeof(T), length = block_length(s.k), wide = tile_columns<T>;
     const int64_t row_tiles = (s.m + tile_rows - 1) / tile_rows, column_tiles = (s.n + wide - 1) / wide;
     const int64_t pieces = std::clamp(int64_t(double(s.m) * double(s.n) * double(s.k) / least_piece), int64_t(1), int64_t(8));
@@ -41,7 +42,9 @@ template <class T> struct ProductPlan {
     const bool costly_a = turned ? !tile_shapes.keep_a && far_apart : collide;
     const bool near = s.m * length * bytes <= near_rows;
     const bool blocked = !near && s.m >= 2 * block_rows && s.n >= 2 * block_rows;
-    if (blocked) {
+    if (whole) {
+      // nothing is cut
+    } else if (blocked) {
       // blocks of c that stay in the second-level cache while k runs
       column_chunks = (s.n + widest_chunk - 1) / widest_chunk;
       row_chunks = (s.m + block_rows - 1) / block_rows;
@@ -61,12 +64,13 @@ template <class T> struct ProductPlan {
       if (s.k > length) column_chunks = std::max(column_chunks, (s.n + widest_chunk - 1) / widest_chunk);
     }
     const int64_t rows = std::min(s.m, (row_tiles + row_chunks - 1) / row_chunks * tile_rows), columns = s.n / column_chunks;
-    far = !s.transposed_b && is_far<T>(s.m, s.n, s.k);
+    // A far b lies in rows that are pages apart, so that no prefetcher follows a panel down.
     const bool far_b = s.k * s.n * bytes > second_level_cache;
-    const bool shared_b = far || s.transposed_b || (s.n > wide && s.m > (far_b ? few_rows : 3 * tile_rows));  // packing it pays
+    const int64_t few_rows = !far_b ? 3 * tile_rows : tiles_keep<T> ? least_keeping_rows - 1 : 18;
+    const bool shared_b = s.transposed_b || (s.n > wide && s.m > few_rows);  // packing it pays, or fetching it
     panels = shared_b && !blocked && rows * length * bytes <= near_rows && (!s.transposed_b || row_chunks == 1);
     pack_b = shared_b && !panels;
-    far = far && panels;
+    if (far_b && panels) together = !s.transposed_b && 2 * rows * length * bytes <= near_rows ? near_columns / wide : 1;
     if (turned) pack_a = (tile_shapes.keep_a || costly_a) && columns > wide && s.m > 4 && s.k > 16;
     else pack_a = columns >= least_columns && s.m >= least_rows && s.k > 64 && (collide || (blocked && s.k > length));
   }
@@ -74,8 +78,8 @@ template <class T> struct ProductPlan {
  private:
   static constexpr double least_piece = 1e6;                      // multiply-adds, 20 µs: products hand over little but addresses
   static constexpr int64_t least_rows = 48, least_columns = 128;  // of a chunk that packs what it shares
-  static constexpr int64_t few_rows = 18;
   static constexpr int64_t widest_chunk = 1024;
+  static constexpr int64_t near_columns = 128;  // of a far b, that move near together
   static constexpr int64_t long_columns = 256;
   static constexpr int64_t second_level_cache = 1 << 20, near_rows = 1 << 19;  // bytes
   static constexpr int64_t page = 4096, pages_at_hand = 96;

@@ -20,7 +20,6 @@ enum class Rows { strided, adjacent, gathered };
  */
 enum class Beside { nothing, fetch, keep };
 constexpr int64_t rows_ahead = 32;
-
 /** `whole`: the last vector has all its lanes, so that no mask is needed. */
 template <class T, int rows, int vectors, Rows kind, Beside beside, bool whole>
 __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
@@ -31,12 +30,15 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
   const auto load_columns = [&](const T* from, int j) __attribute__((always_inline)) {
     return !whole && j == vectors - 1 ? load_masked(from + j * lanes, last) : load(from + j * lanes);
   };
-  const int64_t pace = fetching ? std::max<int64_t>(1, tile.k * tile.inner * tile.outer / (rows + 1)) : 0;
-  const int64_t ahead_lines = fetching ? (tile.ahead_lines + rows - 1) / rows : 0;
+  const bool in_runs = tile.ahead_runs > 0;
+  const int64_t fetches = std::max<int64_t>(rows, tile.ahead_runs);
+  const int64_t pace = fetching ? std::max(1u, unsigned(tile.k * tile.inner * tile.outer) / unsigned(fetches + 1)) : 0;
+  const int64_t ahead_lines = in_runs ? tile.ahead_lines : (tile.ahead_lines + rows - 1) / rows;
+  const int64_t ahead_stride = in_runs ? tile.ahead_stride : ahead_lines * 64;
   const char* ahead = tile.ahead;
   const T* c_next = tile.c;
   int64_t until_fetch = pace;
-  int left_to_fetch = rows;
+  int64_t left_to_fetch = fetches;
   T *keep_a = tile.keep_a, *keep_b = tile.keep_b;
   const int64_t a_ahead = rows_ahead * tile.a_step, b_ahead = rows_ahead * tile.b_step;
   V c[rows][vectors];
@@ -108,9 +110,12 @@ __attribute__((noinline)) void run_tile(const MicroTile<T>& tile) {
           if (until_fetch > 0) continue;
           until_fetch = pace;
           if (left_to_fetch-- <= 0) continue;
-          for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
-          c_next += tile.c_row;
-          for (int64_t i = 0; i < ahead_lines; i++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+          if (left_to_fetch >= fetches - rows) {
+            for (int j = 0; j < vectors; j++) __builtin_prefetch(c_next + j * lanes, 1, 3);
+            c_next += tile.c_row;
+          }
+          for (int64_t i = 0; i < ahead_lines; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
+          ahead += ahead_stride;
         }
       }
     }

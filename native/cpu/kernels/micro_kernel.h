@@ -29,8 +29,10 @@ template <class T> struct MicroTile {
   // 1), a panel of b. Only where tiles_keep<T>.
   T* keep_a = nullptr;
   T* keep_b = nullptr;
-  const char* ahead = nullptr;  // memory that is wanted next: its lines are fetched while the tile is summed
-  int64_t ahead_lines = 0;
+  // Memory that is wanted next: its lines are fetched while the tile is summed. They lie one behind the other, or there
+  // are `ahead_runs` runs of so many lines, `ahead_stride` bytes apart.
+  const char* ahead = nullptr;
+  int64_t ahead_lines = 0, ahead_runs = 0, ahead_stride = 0;
 };
 
 constexpr int tile_rows = tile_shapes.rows, gathered_rows = tile_shapes.gathered_rows;
@@ -73,18 +75,38 @@ class Ahead {
   template <class T>
   Ahead(const T* from, int64_t elements, int64_t tiles)
       : at_(reinterpret_cast<const char*>(from)),
-        lines_(elements * int64_t(sizeof(T)) / 64),
-        share_((lines_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
+        left_(elements * int64_t(sizeof(T)) / line),
+        share_((left_ + tiles - 1) / std::max<int64_t>(1, tiles)) {}
+  /**
+   * Of `rows` rows whose beginnings are `stride` elements apart, the first elements: a part of each row, then the next
+   * part of each.
+   */
+  template <class T>
+  Ahead(const T* from, int64_t rows, int64_t elements, int64_t stride, int64_t tiles)
+      : at_(reinterpret_cast<const char*>(from)), left_(rows), rows_(rows), stride_(stride * int64_t(sizeof(T))) {
+    const int64_t lines = (elements * int64_t(sizeof(T)) + line - 1) / line;
+    parts_ = (lines + longest_run - 1) / longest_run;
+    lines_ = (lines + parts_ - 1) / parts_;
+    share_ = (rows * parts_ + tiles - 1) / std::max<int64_t>(1, tiles);
+  }
   template <class T> WEFT_INLINE void give(MicroTile<T>& tile) {
+    const int64_t count = std::min(share_, left_);
     tile.ahead = at_;
-    tile.ahead_lines = std::min(share_, lines_);
-    at_ += tile.ahead_lines * 64;
-    lines_ -= tile.ahead_lines;
+    tile.ahead_lines = rows_ == 0 ? count : count > 0 ? lines_ : 0;
+    tile.ahead_runs = rows_ == 0 ? 0 : count;
+    tile.ahead_stride = stride_;
+    at_ += count * stride_;
+    left_ -= count;
+    if (left_ > 0 || --parts_ <= 0) return;
+    left_ = rows_;
+    at_ += lines_ * line - rows_ * stride_;
   }
 
  private:
+  static constexpr int64_t line = 64, longest_run = 8;
   const char* at_ = nullptr;
-  int64_t lines_ = 0, share_ = 0;
+  int64_t left_ = 0, share_ = 0;                              // lines, or parts of rows
+  int64_t rows_ = 0, lines_ = 0, parts_ = 0, stride_ = line;  // of a part
 };
 
 /** Cuts n rows into tiles of nearly equal height and calls f(begin, end). */

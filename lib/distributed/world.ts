@@ -1,0 +1,141 @@
+// World: the ranks of a run, as this process sees them. A process that never calls init() is a run of one rank.
+import { native } from '../core/addon.js'
+import { WeftError, type ErrorCode } from '../core/error.js'
+import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
+import { finite, integer } from '../core/checks.js'
+import './error_codes.js'
+import { launchOf } from './launcher.js'
+
+export interface InitOptions {
+  /**
+   * What moves the bytes: 'mpi' between CPUs; 'none': this process stays alone, whoever started it; 'auto' (default):
+   * 'mpi' where a launcher has started more than one rank, else 'none'.
+   */
+  engine?: 'auto' | 'mpi' | 'none'
+  /** Milliseconds after which a collective for which not all ranks have come fails. Default 1,800,000. */
+  timeoutMs?: number
+  /**
+   * Milliseconds between two signs of life of each rank. A rank that is silent for four of them is lost. Default 5,000.
+   */
+  heartbeatMs?: number
+  /**
+   * Gradients travel in buckets of about so many bytes, each as soon as it is full, while the backward pass goes on.
+   * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
+   */
+  bucketBytes?: number
+}
+
+const OPTIONS: OptionTable<InitOptions> = { engine: 'string', timeoutMs: 'number', heartbeatMs: 'number', bucketBytes: 'integer' }
+
+export interface World {
+  /** From 0. */
+  readonly rank: number
+  /** How many ranks there are. */
+  readonly size: number
+  /** The rank among those of this host. */
+  readonly localRank: number
+  readonly engine: 'mpi' | 'none'
+  /** Of the engine's library: 'Open MPI v4.1.4'. Undefined where there is none. */
+  readonly version: string | undefined
+}
+
+const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: undefined }
+
+let current: World = ALONE
+/** @internal The bytes of a bucket of gradients. */
+export let bytesOfBucket: number = 25 * 2 ** 20
+let state: 'new' | 'meeting' | 'open' | 'closed' = 'new'
+
+/** @internal The world of this process. */
+export const world = (): World => current
+
+/** Errors of the addon come with a code of their own. */
+async function asWeftError<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const code = (error as { weftCode?: ErrorCode }).weftCode
+    if (code === undefined) throw error
+    throw new WeftError(code, `${what}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/**
+ * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun with its MPI, or
+ * npx weftjs run. A process that was started alone is one rank, and nothing is opened. Once per process.
+ * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, and where the
+ *   ranks do not meet within `timeoutMs`
+ * @example const { rank, size } = await distributed.init()
+ */
+export async function init(options: InitOptions = {}): Promise<World> {
+  checkCall('distributed.init(options)', arguments)
+  checkOptions('distributed.init', options, OPTIONS)
+  const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000, bucketBytes = 25 * 2 ** 20 } = options
+  if (!['auto', 'mpi', 'none'].includes(engine))
+    throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi' or 'none', got ${show(engine)}`)
+  for (const [name, value] of Object.entries({ timeoutMs, heartbeatMs }))
+    if (!(finite('distributed.init', name, value) >= 10))
+      throw new WeftError('ERR_ARGUMENT', `distributed.init: ${name} is at least 10, got ${value}`)
+  integer('distributed.init', 'bucketBytes', bucketBytes, 1)
+  if (state !== 'new') throw new WeftError('ERR_STATE', 'distributed.init: it was called before; a process meets the others once')
+  const launch = launchOf(process.env)
+  if (engine === 'none' || (engine === 'auto' && launch.size === 1)) {
+    state = 'open'
+    return current
+  }
+  state = 'meeting'
+  bytesOfBucket = bucketBytes
+  const facts = await asWeftError(
+    'distributed.init',
+    // an addon that refuses throws at once
+    (async () =>
+      native.openEngine('mpi', {
+        library: process.env['WEFT_MPI_LIBRARY'] ?? '',
+        network: process.env['WEFT_INTERFACE'] ?? '',
+        rank: launch.rank,
+        size: launch.size,
+        timeoutMs,
+        heartbeatMs,
+      }))(),
+  )
+  // the others learn that this rank ends, and not that it is lost
+  process.on('exit', () => native.leaveEngine())
+  current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: 'mpi', version: facts.version }
+  state = 'open'
+  return current
+}
+
+/** @internal Throws unless init() has been awaited. */
+export function opened(what: string): World {
+  if (state === 'open') return current
+  throw new WeftError('ERR_STATE', state === 'closed' ? `${what}: distributed.close() was called` : `${what}: the ranks have not met`, {
+    ...(state === 'closed' ? {} : { hint: 'Call await distributed.init() first' }),
+  })
+}
+
+/**
+ * The values of all ranks, in their order. Every rank calls it, and gives what JSON can hold.
+ * @throws ERR_DISTRIBUTED where a rank is lost, or not all come within `timeoutMs`
+ */
+export async function gatherJson<T>(value: T): Promise<T[]> {
+  checkCall('distributed.gatherJson(value)', arguments)
+  const { size } = opened('distributed.gatherJson')
+  const text = JSON.stringify(value)
+  if (text === undefined) throw new WeftError('ERR_ARGUMENT', `distributed.gatherJson: ${show(value)} is nothing that JSON can hold`)
+  if (size === 1) return [JSON.parse(text) as T]
+  return (await asWeftError('distributed.gatherJson', native.gatherTexts(text))).map((one) => JSON.parse(one) as T)
+}
+
+/** Resolves when all ranks have called it. ERR_DISTRIBUTED as gatherJson(). */
+export async function barrier(): Promise<void> {
+  checkCall('distributed.barrier()', arguments)
+  if (opened('distributed.barrier').size > 1) await asWeftError('distributed.barrier', native.gatherTexts('null'))
+}
+
+/** Leaves the run: resolves when all ranks have called it, or have ended. A process that ends calls it by itself. */
+export async function close(): Promise<void> {
+  checkCall('distributed.close()', arguments)
+  const { size } = opened('distributed.close')
+  state = 'closed'
+  if (size > 1) await asWeftError('distributed.close', native.closeEngine())
+}

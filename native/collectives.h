@@ -1,0 +1,47 @@
+// Collectives: what a process needs of an engine that moves bytes between the ranks of a distributed run. The engines
+// come in libraries of their own, which distributed.init() opens.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+/** What distributed.init() knows before the ranks have met. */
+struct WorldSettings {
+  int rank = 0, size = 0;  // as the launcher says; a size of 0: it does not say
+  double timeout = 0;      // milliseconds after which a collective fails
+  double heartbeat = 0;    // milliseconds between two signs of life; a rank that is silent for four of them is lost
+  std::string network;     // the name or address of the interface that control connections use; empty: any
+};
+
+/** What the ranks know after they have met. */
+struct WorldFacts {
+  int rank = 0, size = 1;
+  std::string version;  // of the engine's library
+};
+
+/**
+ * The engine of a process. Its functions block, so no thread of JavaScript calls them, but close() when a process ends.
+ */
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /** Its name in distributed.init({ engine }). */
+  virtual const char* name() const = 0;
+  /**
+   * Opens the engine's own library, on the thread of JavaScript: its constructors change functions of the system that
+   * other threads of JavaScript must not be in. ERR_DISTRIBUTED where there is none, with what to install.
+   */
+  virtual void load(const std::string& library) = 0;
+  /** Meets the other ranks. ERR_DISTRIBUTED where that fails, with what to do. Once per process. */
+  virtual WorldFacts open(const WorldSettings&) = 0;
+  /**
+   * The bytes that each rank gives, in the order of the ranks. The k-th call of a rank meets the k-th of the others.
+   */
+  virtual std::vector<std::string> gather(const std::string& mine) = 0;
+  /** Leaves the world: waits until all ranks leave it, or one is lost. */
+  virtual void close() = 0;
+};
+
+}  // namespace weft

@@ -1,0 +1,356 @@
+#include "mpi/control.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+
+#include "error.h"
+
+namespace weft {
+namespace {
+
+constexpr uint64_t most_message = uint64_t(1) << 30;
+
+void set_up(int socket) {
+  const int one = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+  fcntl(socket, F_SETFD, FD_CLOEXEC);
+}
+
+/** The IPv4 addresses of this host that other hosts can reach. */
+std::string addresses_of(const std::string& network) {
+  std::string list;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return list;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_UP) == 0) continue;
+    if (network.empty() && (one->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text, sizeof text);
+    if (!network.empty() && network != one->ifa_name && network != text) continue;
+    if (list.size() + strlen(text) + 2 < sizeof(Control::Meeting::addresses)) list += (list.empty() ? "" : " ") + std::string(text);
+  }
+  freeifaddrs(all);
+  return list;
+}
+
+std::vector<std::string> words(const std::string& text) {
+  std::vector<std::string> list;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(' ', at), text.size());
+    if (end > at) list.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return list;
+}
+
+/** A connection to the address, or -1. */
+int connected(const std::string& address, int port, int milliseconds) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(uint16_t(port));
+  if (inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1) return -1;
+  const int made = socket(AF_INET, SOCK_STREAM, 0);
+  if (made < 0) return -1;
+  set_up(made);
+  if (::connect(made, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS) return ::close(made), -1;
+  pollfd ready{made, POLLOUT, 0};
+  int problem = 0;
+  socklen_t length = sizeof problem;
+  if (poll(&ready, 1, milliseconds) != 1 || getsockopt(made, SOL_SOCKET, SO_ERROR, &problem, &length) != 0 || problem != 0)
+    return ::close(made), -1;
+  return made;
+}
+
+}  // namespace
+
+std::unique_ptr<Control> Control::listen(int size, double heartbeat, bool only_here, const std::string& network, Meeting& meeting) {
+  std::unique_ptr<Control> made(new Control(0, size, heartbeat));
+  const std::string addresses = only_here ? "127.0.0.1" : addresses_of(network);
+  require(!addresses.empty(), "ERR_DISTRIBUTED", "rank 0 has no network interface", network.empty() ? "" : " " + network,
+          " that other hosts can reach; name one in WEFT_INTERFACE");
+  std::memcpy(meeting.addresses, addresses.c_str(), addresses.size() + 1);
+  require(getrandom(meeting.job, sizeof meeting.job, 0) == ssize_t(sizeof meeting.job), "ERR_DISTRIBUTED", "no random number can be had");
+  std::memcpy(made->job_, meeting.job, sizeof meeting.job);
+  made->listening_ = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in here{};
+  here.sin_family = AF_INET;
+  here.sin_addr.s_addr = htonl(only_here ? INADDR_LOOPBACK : INADDR_ANY);
+  socklen_t length = sizeof here;
+  require(made->listening_ >= 0 && bind(made->listening_, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0 &&
+              ::listen(made->listening_, 1024) == 0 && getsockname(made->listening_, reinterpret_cast<sockaddr*>(&here), &length) == 0,
+          "ERR_DISTRIBUTED", "rank 0 cannot listen: ", strerror(errno));
+  set_up(made->listening_);
+  meeting.port = ntohs(here.sin_port);
+  return made;
+}
+
+std::unique_ptr<Control> Control::connect(int rank, int size, double heartbeat, const Meeting& meeting, double timeout) {
+  std::unique_ptr<Control> made(new Control(rank, size, heartbeat));
+  std::memcpy(made->job_, meeting.job, sizeof meeting.job);
+  const std::vector<std::string> addresses = words(std::string(meeting.addresses, strnlen(meeting.addresses, sizeof meeting.addresses)));
+  const auto until = Clock::now() + std::chrono::duration<double, std::milli>(timeout);
+  while (Clock::now() < until) {
+    for (const std::string& address : addresses) {
+      const int socket = connected(address, meeting.port, 2000);
+      if (socket < 0) continue;
+      Connection& zero = made->connections_.emplace_back();
+      zero.socket = socket, zero.rank = 0, zero.heard = Clock::now();
+      made->send(zero, Kind::hello, rank, 0, std::string(reinterpret_cast<const char*>(meeting.job), sizeof meeting.job));
+      return made;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  fail("ERR_DISTRIBUTED", "rank ", rank, " cannot reach rank 0 at ", meeting.addresses, ", port ", meeting.port,
+       "; name the network between the hosts in WEFT_INTERFACE");
+}
+
+Control::~Control() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake();
+  if (thread_.joinable()) thread_.join();
+  for (const Connection& one : connections_)
+    if (one.socket >= 0) ::close(one.socket);
+  for (const int one : {listening_, waking_[0], waking_[1]})
+    if (one >= 0) ::close(one);
+}
+
+void Control::watch(Told told, double timeout) {
+  told_ = std::move(told);
+  require(pipe2(waking_, O_CLOEXEC | O_NONBLOCK) == 0, "ERR_DISTRIBUTED", "no pipe can be made: ", strerror(errno));
+  thread_ = std::thread([this] { work(); });
+  if (rank_ != 0) return;
+  std::unique_lock lock(mutex_);
+  const bool met = changed_.wait_for(lock, std::chrono::duration<double, std::milli>(timeout), [&] { return present_ == size_ - 1; });
+  require(met, "ERR_DISTRIBUTED", "rank 0 waited ", timeout, " ms, and ", size_ - 1 - present_, " of ", size_ - 1,
+          " other ranks did not come; name the network between the hosts in WEFT_INTERFACE");
+}
+
+void Control::wake() const {
+  const char byte = 0;
+  if (waking_[1] >= 0 && write(waking_[1], &byte, 1) < 0 && errno != EAGAIN) std::abort();
+}
+
+void Control::work() {
+  std::unique_lock lock(mutex_);
+  auto beaten = Clock::now();
+  while (!stopping_) {
+    std::vector<pollfd> watched = {{waking_[0], POLLIN, 0}};
+    if (listening_ >= 0 && present_ < size_ - 1) watched.push_back({listening_, POLLIN, 0});
+    const size_t first = watched.size(), count = connections_.size();
+    for (const Connection& one : connections_) watched.push_back({one.socket, short(POLLIN | (one.out.empty() ? 0 : POLLOUT)), 0});
+    lock.unlock();
+    poll(watched.data(), watched.size(), int(heartbeat_ / 2) + 1);
+    lock.lock();
+    char bytes[64];
+    while (read(waking_[0], bytes, sizeof bytes) > 0) {}
+    for (size_t i = 0; i < count; i++) {
+      if (connections_[i].socket >= 0 && (watched[first + i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) read_from(connections_[i]);
+      if (connections_[i].socket >= 0) write_to(connections_[i]);
+    }
+    if (first == 2 && (watched[1].revents & POLLIN) != 0) accept_one();
+    const auto now = Clock::now();
+    if (now - beaten >= std::chrono::duration<double, std::milli>(heartbeat_)) {
+      beaten = now;
+      send_all(Kind::beat, rank_, 0, "");
+    }
+    look_for_silence();
+  }
+  for (Connection& one : connections_)
+    if (one.socket >= 0) write_to(one);
+}
+
+void Control::accept_one() {
+  const int socket = accept(listening_, nullptr, nullptr);
+  if (socket < 0) return;
+  set_up(socket);
+  Connection& one = connections_.emplace_back();
+  one.socket = socket, one.heard = Clock::now();
+}
+
+void Control::read_from(Connection& from) {
+  char bytes[65536];
+  for (;;) {
+    const ssize_t got = read(from.socket, bytes, sizeof bytes);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) break;
+    if (got <= 0) return end_connection(from, "its connection has ended");
+    from.in.append(bytes, size_t(got));
+    from.heard = Clock::now();
+    while (from.socket >= 0 && take(from)) {}
+    if (from.socket < 0) return;
+  }
+}
+
+/** Takes a message out of what was read. */
+bool Control::take(Connection& from) {
+  Head head;
+  if (from.in.size() < sizeof head) return false;
+  std::memcpy(&head, from.in.data(), sizeof head);
+  const bool stranger = from.rank < 0 && (head.kind != Kind::hello || head.bytes != sizeof job_ || head.rank < 1 || head.rank >= size_);
+  if (stranger || head.bytes > most_message) return end_connection(from, "it sent something else than messages"), false;
+  if (from.in.size() < sizeof head + head.bytes) return false;
+  std::string body = from.in.substr(sizeof head, head.bytes);
+  from.in.erase(0, sizeof head + head.bytes);
+  if (from.rank < 0 && std::memcmp(body.data(), job_, sizeof job_) != 0) return end_connection(from, "it belongs to another run"), false;
+  heard(from, head, std::move(body));
+  return true;
+}
+
+void Control::heard(Connection& from, const Head& head, std::string body) {
+  switch (head.kind) {
+    case Kind::hello:
+      from.rank = head.rank;
+      present_++;
+      break;
+    case Kind::beat: break;
+    case Kind::piece: piece(from.rank, head.number, std::move(body)); break;
+    case Kind::whole: wholes_[head.number] = std::move(body); break;
+    case Kind::leaving:
+      from.left = true;
+      someone_leaves(from.rank, body);
+      break;
+    case Kind::left: someone_leaves(head.rank, body); break;
+    case Kind::lost: lose({.rank = head.rank, .text = body}); break;
+    case Kind::over: over_ = true; break;
+  }
+  changed_.notify_all();
+}
+
+void Control::write_to(Connection& to) {
+  while (!to.out.empty()) {
+    const ssize_t put = ::send(to.socket, to.out.data(), to.out.size(), MSG_NOSIGNAL);
+    if (put < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (put < 0) return end_connection(to, "its connection has ended");
+    to.out.erase(0, size_t(put));
+  }
+}
+
+void Control::send(Connection& to, Kind kind, int rank, uint64_t number, const std::string& body) {
+  if (to.socket < 0) return;
+  const Head head{kind, rank, number, body.size()};
+  to.out.append(reinterpret_cast<const char*>(&head), sizeof head);
+  to.out += body;
+}
+
+void Control::send_all(Kind kind, int rank, uint64_t number, const std::string& body) {
+  for (Connection& one : connections_)
+    if (one.rank >= 0) send(one, kind, rank, number, body);
+  wake();
+}
+
+/** Of rank 0: a rank's piece of a gather. The last one makes it whole. */
+void Control::piece(int rank, uint64_t number, std::string body) {
+  auto& all = pieces_[number];
+  all.resize(size_t(size_));
+  all[size_t(rank)] = std::move(body);
+  for (const auto& one : all)
+    if (!one) return;
+  std::string whole;
+  for (const auto& one : all) {
+    const uint64_t bytes = one->size();
+    whole.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
+    whole += *one;
+  }
+  pieces_.erase(number);
+  send_all(Kind::whole, 0, number, whole);
+  wholes_[number] = std::move(whole);
+  changed_.notify_all();
+}
+
+std::vector<std::string> Control::gather(const std::string& mine, double timeout) {
+  std::unique_lock lock(mutex_);
+  const uint64_t number = gathers_++;
+  if (rank_ == 0) piece(0, number, mine);
+  else send_all(Kind::piece, rank_, number, mine);
+  const auto here = [&] { return wholes_.count(number) != 0; };
+  const auto hopeless = [&] { return loss_ && !(loss_->left && number < loss_->gathers); };
+  changed_.wait_for(lock, std::chrono::duration<double, std::milli>(timeout), [&] { return here() || hopeless(); });
+  if (!here()) {
+    if (loss_) fail("ERR_DISTRIBUTED", loss_->text);
+    fail("ERR_DISTRIBUTED", "the other ranks did not come within ", timeout, " ms");
+  }
+  const std::string whole = std::move(wholes_[number]);
+  wholes_.erase(number);
+  std::vector<std::string> list;
+  for (size_t at = 0; at + sizeof(uint64_t) <= whole.size();) {
+    uint64_t bytes;
+    std::memcpy(&bytes, whole.data() + at, sizeof bytes);
+    list.push_back(whole.substr(at + sizeof bytes, bytes));
+    at += sizeof bytes + bytes;
+  }
+  return list;
+}
+
+/** Notes that a rank leaves in order. Rank 0 tells the others. */
+void Control::someone_leaves(int rank, const std::string& counts) {
+  Loss loss{.rank = rank, .text = "rank " + std::to_string(rank) + " has ended", .left = true};
+  std::memcpy(&loss.collectives, counts.data(), sizeof loss.collectives);
+  std::memcpy(&loss.gathers, counts.data() + sizeof loss.collectives, sizeof loss.gathers);
+  if (rank_ == 0) {
+    send_all(Kind::left, rank, 0, counts);
+    gone_++;
+    if (leaving_ && gone_ == size_ - 1) {
+      over_ = true;
+      send_all(Kind::over, 0, 0, "");
+    }
+  }
+  if (rank != rank_) lose(loss);
+}
+
+void Control::leave(uint64_t collectives) {
+  std::unique_lock lock(mutex_);
+  leaving_ = true;
+  std::string counts(reinterpret_cast<const char*>(&collectives), sizeof collectives);
+  counts.append(reinterpret_cast<const char*>(&gathers_), sizeof gathers_);
+  if (rank_ == 0) {
+    send_all(Kind::left, 0, 0, counts);
+    if (gone_ == size_ - 1) {
+      over_ = true;
+      send_all(Kind::over, 0, 0, "");
+    }
+  } else {
+    send_all(Kind::leaving, rank_, 0, counts);
+  }
+  changed_.wait(lock, [&] { return over_ || (loss_ && !loss_->left); });
+}
+
+void Control::end_connection(Connection& one, const std::string& why) {
+  ::close(one.socket);
+  one.socket = -1;
+  const int rank = one.rank;
+  if (rank < 0 || over_ || (rank == 0 && leaving_ && gone_ == size_)) return;
+  if (one.left) return;
+  lose({.rank = rank, .text = "rank " + std::to_string(rank) + " was lost: " + why});
+}
+
+/** Notes the first loss, and tells it. A rank that is gone without a word outweighs one that left in order. */
+void Control::lose(Loss loss) {
+  if (loss_ && (!loss_->left || loss.left)) return;
+  loss_ = loss;
+  if (rank_ == 0 && !loss.left) send_all(Kind::lost, loss.rank, 0, loss.text);
+  if (told_) told_(loss);
+  changed_.notify_all();
+}
+
+void Control::look_for_silence() {
+  const auto now = Clock::now();
+  const std::chrono::duration<double, std::milli> limit(4 * heartbeat_);
+  for (Connection& one : connections_)
+    if (one.socket >= 0 && one.rank >= 0 && !over_ && now - one.heard > limit)
+      end_connection(one, "it has given no sign of life for " + std::to_string(int64_t(4 * heartbeat_)) + " ms");
+}
+
+}  // namespace weft

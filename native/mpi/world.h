@@ -1,0 +1,96 @@
+// World: the ranks of a run as this process sees them. One thread talks to MPI. It begins collectives in the order in
+// which they were handed over, and tests them until they are done, so that waiting does not burn a core, and a rank
+// that is gone becomes an error.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "collectives.h"
+#include "mpi/control.h"
+#include "mpi/mpi.h"
+
+namespace weft::mpi {
+
+/** A collective that one rank asks for. All ranks ask for the same ones in the same order. */
+struct Collective {
+  enum class Kind : uint8_t { all_reduce, all_gather, reduce_scatter, broadcast, all_to_all, send_receive } kind;
+  DType dtype;
+  std::string reduce;    // sum, max or min, where something is reduced
+  size_t elements;       // of what this rank gives
+  int to = 0, from = 0;  // the root of a broadcast; the peers of send_receive
+  const void* given;
+  void* taken;
+  /** What every rank has to ask for alike: shown where one asks for something else. */
+  std::string what;
+};
+
+/** A collective under way. */
+struct Pending {
+  Collective collective;
+  uint64_t number = 0;
+  bool done = false;
+  std::string problem;
+  // the thread that talks to MPI alone
+  Handle requests[3] = {};
+  int count = 0;
+  uint64_t signature = 0;
+  std::vector<uint64_t> signatures;
+};
+
+class World final : public Engine {
+ public:
+  const char* name() const override { return "mpi"; }
+  void load(const std::string& library) override { mpi_ = mpi::open(library); }
+  WorldFacts open(const WorldSettings&) override;
+  std::vector<std::string> gather(const std::string& mine) override;
+  void close() override;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  /** Hands a collective over. Its memory stays as it is until wait() returns. */
+  std::shared_ptr<Pending> begin(Collective);
+  /** Waits until it is done. ERR_DISTRIBUTED where it cannot be. */
+  void wait(Pending&);
+
+ private:
+  void work(WorldSettings settings);
+  void meet(const WorldSettings& settings);
+  void begin_now(Pending&);
+  bool test(Pending&);
+  void disagree(Pending&);
+  void end(Pending&, std::string problem);
+  bool hopeless(const Pending&) const;
+  void check(int code, const char* function) const;
+  Handle type_of(DType) const;
+  Handle operation(const Collective&) const;
+  void on_thread(std::function<void()> work);
+
+  Library mpi_;
+  Handle data_ = 0, control_communicator_ = 0, disagreement_communicator_ = 0, sum_bfloat16_ = 0, sum_float16_ = 0;
+  int rank_ = 0, size_ = 1;
+  double timeout_ = 0;
+  std::unique_ptr<Control> control_;
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_, done_;
+  std::deque<std::shared_ptr<Pending>> handed_over_;
+  std::list<std::shared_ptr<Pending>> under_way_;
+  uint64_t begun_ = 0;
+  std::optional<Loss> loss_;
+  bool open_ = false, ending_ = false, broken_ = false, finalizing_ = false, finished_ = false;
+  std::string failed_to_open_;
+};
+
+/** The world of the process. */
+World& world();
+
+}  // namespace weft::mpi

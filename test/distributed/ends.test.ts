@@ -1,0 +1,53 @@
+// Trainings that end early, on every rank after the same step; callbacks of rank 0; streams; saving.
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { testWith } from '../skip.js'
+import { FAMILIES, launch } from './launch.js'
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-ends-'))
+test.after(() => rmSync(folder, { recursive: true, force: true }))
+const [open] = FAMILIES as [(typeof FAMILIES)[number]]
+
+testWith(open.found, open.package, 'all ranks end after the same step, with the same weights', async () => {
+  const { said, code, output } = await launch(open.command, 3, 'ends', [folder])
+  assert.is(code, 0, output)
+  assert.is(said.length, 3, output)
+  const [zero, one, two] = said as unknown as [Record<string, unknown>, Record<string, unknown>, Record<string, unknown>]
+  for (const other of [one, two])
+    for (const key of Object.keys(zero)) if (key !== 'rank' && key !== 'rejects') assert.equal(other[key], zero[key], key)
+  assert.ok((zero['early stopping'] as [number])[0] < 30, 'it has stopped early')
+  // asked for with the step after batch 2; up to four were under way
+  const stopped = (zero['stopped by a callback of rank 0'] as [number])[0]
+  assert.ok(stopped >= 4 && stopped <= 8, `${stopped} steps`)
+  assert.is(one['rejects'], 'AbortError')
+  assert.is(zero['rejects'], undefined)
+  assert.is(zero['saved'], true)
+  assert.is(
+    (zero['learning rate'] as [number])[0],
+    Math.fround(0.01 / 4) === (zero['learning rate'] as [number])[0] ? Math.fround(0.01 / 4) : 0.01 / 4,
+  )
+})
+
+testWith(open.found, open.package, 'a run that was broken off goes on from its backup, to the same bits; also on other ranks', async () => {
+  const whole = await launch(open.command, 2, 'resume', [path.join(folder, 'whole')])
+  assert.is(whole.code, 0, whole.output)
+  for (const ranks of [2, 1]) {
+    const backup = path.join(folder, `backup of ${ranks}`)
+    const broken = await launch(open.command, 2, 'resume', [backup, 'ends'])
+    assert.is.not(broken.code, 0, broken.output)
+    const again = await launch(open.command, ranks, 'resume', [backup])
+    assert.is(again.code, 0, again.output)
+    assert.ok((again.said[0]!['steps'] as number) < 20, `${again.said[0]!['steps']} steps of 20 were left`)
+    for (const one of again.said) {
+      if (ranks === 2) assert.equal({ ...one, steps: 0 }, { ...whole.said[one.rank]!, steps: 0 })
+      const apart = Math.abs((one['loss'] as number) - (whole.said[0]!['loss'] as number))
+      assert.ok(apart < 1e-6, `the last loss is ${apart} away`)
+      assert.is(one['accuracy'], whole.said[0]!['accuracy'])
+    }
+  }
+})
+
+test.run()

@@ -1,0 +1,79 @@
+// What the ranks are told when one of them is lost, differs, or meets bad data. Nobody hangs.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { testWith } from '../skip.js'
+import { FAMILIES, launch } from './launch.js'
+
+interface Said {
+  readonly rank: number
+  readonly code?: string
+  readonly message?: string
+  readonly unchanged?: boolean
+  readonly ms?: number
+}
+
+const RANKS = 3
+const [open] = FAMILIES as [(typeof FAMILIES)[number]]
+
+for (const { name: family, command, found, package: brought } of FAMILIES)
+  for (const [what, words] of [
+    ['killed', /rank 2 was lost/],
+    ['stopped', /rank 2 was lost: it has given no sign of life for 1000 ms/],
+    ['exits', /rank 2 has ended/],
+  ] as const)
+    testWith(found, brought, `${family}: when a rank is ${what}, the others reject with its number`, async () => {
+      const { said, code, output } = await launch(command, RANKS, 'faults', [what])
+      assert.is.not(code, 0, output)
+      // this mpirun kills all ranks as soon as one was killed
+      if (family === 'MPICH' && what === 'killed') return
+      for (const rank of [0, 1]) {
+        const one = said.find((each) => each.rank === rank) as Said | undefined
+        assert.ok(one, `rank ${rank} says nothing: ${output}`)
+        assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
+        assert.match(one.message!, words)
+        assert.ok(one.ms! < 20_000, `after ${one.ms} ms, while the timeout is 30,000`)
+      }
+    })
+
+for (const [what, words] of [
+  ['shape', /asks for allReduce of float32\[3\], sum/],
+  ['dtype', /int32\[2\]/],
+  ['order', /broadcast of float32\[1\], root 0/],
+  ['model', /weights is .*\[2,4\].* on rank 0 and .*\[2,5\].* on rank 2/],
+  ['rate', /optimizer is .*0\.01.* on rank 0 and .*0\.1.* on rank 2/],
+] as const)
+  testWith(open.found, open.package, `ranks that differ in ${what} fail, with both values`, async () => {
+    const { said, output } = await launch(open.command, RANKS, 'faults', [what])
+    assert.is(said.length, RANKS, output)
+    for (const one of said as readonly Said[]) assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
+    assert.match((said as readonly Said[]).map((one) => one.message).join('\n'), words)
+  })
+
+testWith(open.found, open.package, 'a bad label on one rank fails the step on all, and no weight has changed', async () => {
+  const { said, output } = await launch(open.command, RANKS, 'faults', ['label'])
+  assert.is(said.length, RANKS, output)
+  for (const one of said as readonly Said[]) {
+    assert.is(one.code, 'ERR_DATA', JSON.stringify(one))
+    assert.match(one.message!, /9/)
+    assert.is(one.unchanged, true, `weights of rank ${one.rank}`)
+  }
+})
+
+testWith(
+  FAMILIES.every((family) => family.found),
+  'openmpi-bin and mpich',
+  'the wrong MPI is refused',
+  async () => {
+    const { said, code, output } = await launch('mpirun.openmpi', 2, 'faults', ['shape'], { WEFT_MPI_LIBRARY: 'libmpich.so.12' })
+    assert.is.not(code, 0)
+    assert.is(said.length, 0)
+    assert.match(output, /the launcher started 2 ranks, but MPICH.* knows 1: it is another MPI than the launcher's/)
+  },
+)
+
+testWith(open.found, open.package, 'a library that is not there is named, with what to install', async () => {
+  const { output } = await launch(open.command, 2, 'faults', ['shape'], { WEFT_MPI_LIBRARY: '/nowhere/libmpi.so' })
+  assert.match(output, /nowhere\/libmpi\.so.*apt-get install openmpi-bin/)
+})
+
+test.run()

@@ -1,0 +1,56 @@
+// Starts a program as ranks, through an mpirun of this machine, and collects what each rank said.
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+
+/** The families of MPI that Debian has, by the names that its alternatives keep. */
+export const FAMILIES: readonly { readonly name: string; readonly command: string; readonly found: boolean; readonly package: string }[] = [
+  { name: 'Open MPI', command: 'mpirun.openmpi', package: 'openmpi-bin' },
+  { name: 'MPICH', command: 'mpirun.mpich', package: 'mpich' },
+].map((family) => ({ ...family, found: spawnSync(family.command, ['--version']).status === 0 }))
+
+export interface Started {
+  /** What the program said of each rank with say(), in their order. */
+  readonly said: readonly { readonly rank: number; readonly [key: string]: unknown }[]
+  readonly code: number | null
+  readonly output: string
+}
+
+/** Starts test/distributed/programs/<program>.js. */
+export function launch(
+  command: string,
+  ranks: number,
+  program: string,
+  args: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Started> {
+  const file = path.join(import.meta.dirname, 'programs', `${program}.js`)
+  const options = command.includes('openmpi') ? ['--bind-to', 'none', '--oversubscribe'] : []
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-ranks-'))
+  return new Promise((resolve) => {
+    const child = spawn(command, [...options, '-n', String(ranks), process.execPath, file, ...args], {
+      // CI runs as root, which Open MPI refuses unless it is told twice
+      env: {
+        ...process.env,
+        WEFT_THREADS: '1',
+        OMPI_ALLOW_RUN_AS_ROOT: '1',
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
+        WEFT_SAID: folder,
+        ...environment,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    const keep = (chunk: Buffer): void => void (output += chunk.toString())
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    child.on('close', (code) => {
+      const said = readdirSync(folder)
+        .sort()
+        .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as Started['said'][number])
+      rmSync(folder, { recursive: true })
+      resolve({ said, code, output })
+    })
+  })
+}
