@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, write
 import os from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { floats, model, node, port, write } from '../onnx/build.js'
@@ -99,6 +100,18 @@ for (const [name, [height, width, classes]] of Object.entries({ model: [48, 192,
   })
   write(given, made, `${name}.onnx`)
 }
+writeFileSync(
+  path.join(given, 'flights.parquet'),
+  Buffer.from(
+    parquetWriteBuffer({
+      columnData: [
+        { name: 'carrier', data: ['LH', 'AF', 'LH'], type: 'STRING' },
+        { name: 'distance', data: [310, 420, 1250], type: 'DOUBLE' },
+        { name: 'delay', data: [5, 0, 12], type: 'DOUBLE' },
+      ],
+    }),
+  ),
+)
 for (const { file, imported, body } of programs) {
   const imports = [...imported].map(([entry, names]) => `import { ${[...names].join(', ')} } from '${entry}'\n`)
   writeFileSync(path.join(folder, `${file}.ts`), `${imports.join('')}${body}\nexport {}\n`)
