@@ -43,7 +43,7 @@ async function* windowsOf(rows: AsyncIterable<WindowRow>, plan: WindowPlan): Asy
   const length = timesteps + horizon
   let chosen: ReturnType<WindowPlan['choose']> | undefined
   let width = 0
-  let held: ArrayLike<number>[] = []
+  let held: (Float32Array | number[])[] = []
   let [row, next, gaps, made] = [0, 0, 0, 0]
   let before: number | undefined
   for await (const element of rows) {
@@ -63,7 +63,8 @@ async function* windowsOf(rows: AsyncIterable<WindowRow>, plan: WindowPlan): Asy
       next = Math.ceil(row / stride) * stride
     }
     if (row++ < next) continue
-    held.push(values)
+    // a copy: a source may fill one array again and again
+    held.push(values.slice())
     if (held.length < length) continue
     made++
     yield windowOf(held, plan, chosen)
@@ -77,7 +78,7 @@ const isSample = (element: WindowRow): element is { readonly x: number | ArrayLi
   isRecord(element) && !isTypedArray(element) && 'x' in element
 
 /** The features of an element. */
-function valuesOf(element: WindowRow, row: number): ArrayLike<number> {
+function valuesOf(element: WindowRow, row: number): Float32Array | number[] {
   if (isSample(element) && (element as { y?: unknown }).y !== undefined)
     throw new WeftError('ERR_ARGUMENT', `data.windows: row ${row} has a label y, of which windows make nothing`, {
       hint: 'Let x hold all columns, without a label, and say which to predict: { target: 0 }',

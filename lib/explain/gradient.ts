@@ -3,8 +3,10 @@ import { integer } from '../core/checks.js'
 import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { gradients } from '../core/grad.js'
+import { orderCalls } from '../core/graph.js'
 import { jit } from '../core/jit.js'
 import { show } from '../core/options.js'
+import { isFloat } from '../core/spec.js'
 import { Tensor } from '../core/tensor.js'
 import { concat, slice } from '../ops/index.js'
 import { type AnyModel, Model } from '../model/model.js'
@@ -48,6 +50,21 @@ export function pickOf(targets: Int32Array, columns: number, device: string): Te
   return tensor(rows, { shape: [targets.length, columns], device })
 }
 
+/** Throws where x reaches the outputs by way of integers alone, as ids do: gradients would be zeros that say nothing. */
+function checkConnected(what: string, outputs: Tensor, x: Tensor): void {
+  const reached = new Set([x])
+  const smooth = new Set([x])
+  for (const { inputs, outputs: made } of orderCalls([outputs]))
+    for (const t of made) {
+      if (inputs.some((input) => reached.has(input))) reached.add(t)
+      if (isFloat(t.dtype) && inputs.some((input) => smooth.has(input))) smooth.add(t)
+    }
+  if (smooth.has(outputs) || !reached.has(outputs)) return
+  throw new WeftError('ERR_UNSUPPORTED', `${what}: the model makes integers of its inputs, and integers have no gradients`, {
+    hint: 'For ids before a layers.embedding() use integratedGradients(), for others occlusion()',
+  })
+}
+
 export interface Batch {
   readonly x: Tensor
   /** One-hot rows of the outputs to explain. */
@@ -76,7 +93,11 @@ export async function overBatches(
   const { x, own } = floatsOf(what, samples, net instanceof Model ? net.device : undefined)
   const outputs = jit((t: Tensor) => forward(t))
   const picked = jit((t: Tensor, pick: Tensor) => forward(t).mul(pick).sum(-1))
-  const slope = jit((t: Tensor, pick: Tensor) => gradients(forward(t).mul(pick).sum(), [t])[0]!)
+  const slope = jit((t: Tensor, pick: Tensor) => {
+    const found = forward(t)
+    checkConnected(what, found, t)
+    return gradients(found.mul(pick).sum(), [t])[0]!
+  })
   const parts: Tensor[] = []
   const chosen: number[] = []
   const value = async (t: Tensor, pick: Tensor): Promise<Float64Array> => {

@@ -59,7 +59,12 @@ export async function write(file: Place, x: TensorLike | ShapedArray, options: W
   const sharp = await sharpFor(what)
   const raw = sharp(bytes, { raw: { width, height, channels } })
   const encoded = format === 'png' ? raw.png() : format === 'jpeg' ? raw.jpeg({ quality }) : raw.webp({ quality, lossless })
-  const made = await (channels === 1 ? encoded.toColourspace('b-w') : encoded).toBuffer()
+  const made = await (channels === 1 ? encoded.toColourspace('b-w') : encoded).toBuffer().catch((cause: Error) => {
+    throw new WeftError('ERR_ARGUMENT', `${what}: no ${format} file of a picture [${shape}] can be made: ${cause.message}`, {
+      cause,
+      hint: 'A webp file has at most 16383 pixels on a side, a jpeg file 65535; write a png file',
+    })
+  })
   await replaceFile(what, target, (fresh) => writeNew(fresh, async (handle) => void (await handle.writeFile(made))))
 }
 

@@ -43,6 +43,7 @@ function holdsObjects(value: object): boolean {
   return false
 }
 
+let next = 0
 /** The part of a layer that holds weights and other layers. */
 export abstract class Weighted {
   abstract readonly name: string
@@ -55,7 +56,8 @@ export abstract class Weighted {
   protected readonly entries: Weight[] = []
   private readonly states: { name: string; variable: Variable }[] = []
   protected learns = true
-  private changes = 0
+  /** Begins with a number of its own: a layer in the place of another is a change. */
+  private changes = 4096 * next++
   private alone = false
 
   /** A WeftError that names the layer. */
@@ -195,7 +197,7 @@ export abstract class Weighted {
     let paths: Map<Weighted, string> | undefined
     let seen: Set<object> | undefined
     const visit = (value: unknown, path: string): void => {
-      if (typeof value !== 'object' || value === null || value instanceof Tensor || isTypedArray(value)) return
+      if (typeof value !== 'object' || value === null || value === this || value instanceof Tensor || isTypedArray(value)) return
       if (value instanceof Weighted) {
         paths ??= new Map()
         if (!paths.has(value)) paths.set(value, path)

@@ -26,6 +26,8 @@ abstract class SubclassedModel<C extends object = object, I = Tensor, O = Tensor
 
   /** Builds the layers by calling the model on what has the shape of data, and no values. */
   override build(inputShape: InputShapes): void {
+    if (typeof this.call !== 'function')
+      throw this.error('ERR_ARGUMENT', 'the class has no call()', [], 'Write call(x, { training }) { return this.last.apply(x) }')
     nameLayers(this, this.layers)
     const inputs = mapShapes(inputShape, (shape) => placeholder({ shape, dtype: this.dtype }))
     inferSpecs(inputs, (x) => this.call(x as I, { training: false, mask: undefined, masks: [] }))

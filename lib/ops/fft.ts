@@ -64,7 +64,8 @@ function lengthOf(op: string, n: unknown, given: number): number {
 function rowsOf(part: Tensor, axis: number, n: number): Tensor {
   const last = moveAxis(part, axis, -1)
   const length = last.shape.at(-1)!
-  const rows: Tensor = reshape(last, [last.size / Math.max(1, length), length])
+  const count = last.shape.slice(0, -1).reduce((product, extent) => product * extent, 1)
+  const rows: Tensor = reshape(last, [count, length])
   if (length === n) return rows
   return length > n
     ? slice(rows, [0, 0], [-1, n])

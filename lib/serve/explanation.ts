@@ -6,6 +6,7 @@ import { checkOptions, type OptionTable, show } from '../core/options.js'
 import { Tensor } from '../core/tensor.js'
 import { tidy } from '../core/tidy.js'
 import { type Attributions, integratedGradients, occlusion, saliency, shap } from '../explain/index.js'
+import { targetsOf } from '../learn/report/predictor.js'
 import type { AnyModel } from '../model/model.js'
 import { add, mul, sub } from '../ops/index.js'
 import type { Cancellation } from './cancellation.js'
@@ -233,20 +234,24 @@ export class Explanation {
     if (target !== undefined) return new Array<number>(x.shape[0]!).fill(target)
     const t = toDevice(x, this.model.device)
     try {
-      const found = await saliency(this.model, t)
-      found.attributions.dispose()
-      return found.targets
+      const scores = await this.asked(() => undefined)(t)
+      const [rows, columns = 1] = scores.shape as [number, number?]
+      const data = Float64Array.from((await scores.data()) as Float32Array)
+      scores.dispose()
+      return [...targetsOf('explain', { data, rows, columns }, undefined)]
     } finally {
       t.dispose()
     }
   }
 }
 
-function methodOf({ parameters }: ExplainRequest): MethodName {
+function methodOf({ parameters, baseline, background }: ExplainRequest): MethodName {
   const method = parameters['method'] ?? 'integratedGradients'
   if (typeof method !== 'string' || !Object.hasOwn(PARAMETERS, method))
     throw invalid(`parameter 'method' is one of ${Object.keys(PARAMETERS).join(', ')}, got ${show(method)}`)
   const known: readonly string[] = [...COMMON, ...PARAMETERS[method as MethodName]]
+  if (baseline !== undefined && method !== 'integratedGradients') throw invalid(`the input 'baseline' is not one of ${method}`)
+  if (background !== undefined && method !== 'shap') throw invalid(`the input 'background' is not one of ${method}`)
   const other = Object.keys(parameters).find((name) => !known.includes(name))
   if (other !== undefined) throw invalid(`parameter ${show(other)} is not one of ${method}`, `Known: ${known.join(', ')}`)
   return method as MethodName

@@ -60,6 +60,8 @@ export function fromFolder(folder: Place, options: TextFolderOptions = {}): Text
   for (const name of ['classNames', 'extensions'] as const)
     if (options[name] !== undefined && (options[name].length === 0 || !Array.from(options[name]).every((one) => typeof one === 'string')))
       throw new WeftError('ERR_ARGUMENT', `${what}: ${name} is a list of texts, got ${show(options[name])}`)
+  if (options.classNames && new Set(options.classNames).size !== options.classNames.length)
+    throw new WeftError('ERR_ARGUMENT', `${what}: classNames has a name twice: ${show(options.classNames)}`)
   try {
     new TextDecoder(encoding)
   } catch (cause) {

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CsvReader } from '../../lib/data/csv_reader.js'
-import { csv } from '../../lib/data/index.js'
+import { csv, jsonLines } from '../../lib/data/index.js'
 import type { Tensor } from '../../lib/index.js'
 import { rejects, throws } from '../expect.js'
 
@@ -130,6 +130,20 @@ test('rows are the same wherever the pieces of the file end', async () => {
   }
   for (const sizes of [[1000], [1], [2], [3], [5, 1], [7, 2, 11]])
     assert.equal(rowsOf(sizes), { rows: expected, lines: [1, 3, 5, 6, 7] }, `${sizes}`)
+})
+
+test('bytes that are no UTF-8 are named by their place, and characters may lie across pieces', async () => {
+  const latin = (text: string): string => write(Buffer.from(text, 'latin1'))
+  const columns = { a: 'string' } as const
+  await rejects('ERR_DATA', /\.csv: byte 6 is no text in UTF-8/, csv(latin('a\ncaf\u00e9\n'), { columns }).toArray())
+  await rejects('ERR_DATA', /byte 10 is no text in UTF-8/, jsonLines(latin('{"a":"caf\u00e9"}\n')).toArray())
+  // the file ends within a character
+  await rejects('ERR_DATA', /byte 4 is/, csv(write(Buffer.from('a\nb\u20ac').subarray(0, 5)), { columns }).toArray())
+  // 2 to 4 bytes, at all places around the end of a piece
+  for (let shift = 0; shift < 5; shift++) {
+    const word = `${'x'.repeat(2 ** 18 - 6 + shift)}\u00e9\u20ac\u{1f600}`
+    assert.equal((await csv(write(`a\n${word}\n`), { columns }).toArray())[0]!.strings, { a: word })
+  }
 })
 
 test('files in UTF-16, another delimiter, and quotes where none may be', async () => {

@@ -240,6 +240,21 @@ test('windows of a stream: numbers, samples of files, and more passes than one',
   }
 })
 
+test('windows of a stream that fills one array again and again', async () => {
+  const rows = (async function* () {
+    const row = [0]
+    for (row[0] = 0; row[0] < 4; row[0]++) yield row
+  })()
+  const found = await data.windows(rows, { timesteps: 2 }).toArray()
+  assert.equal(
+    found.map(({ x }) => Array.from(x.data as Float32Array)),
+    [
+      [0, 1],
+      [1, 2],
+    ],
+  )
+})
+
 test('windows know gaps in time', async () => {
   const rows = [1, 2, 3, 5, 6, 7.4].map((day) => [10 * day, day])
   const options = { timesteps: 2, time: 1, interval: 1 }

@@ -356,6 +356,13 @@ test('partial dependence of a linear model is its line; of a pipeline its probab
 })
 
 test('what cannot be explained is refused', async () => {
+  const words = sequential([
+    layers.tokenAndPositionEmbedding({ vocabularySize: 9, sequenceLength: 3, embeddingDim: 2, inputShape: [3] }),
+    layers.flatten(),
+    layers.dense({ units: 2 }),
+  ])
+  for (const method of [explain.saliency, explain.smoothGrad, explain.integratedGradients])
+    await rejects('ERR_UNSUPPORTED', /integers have no gradients/, method(words, [[1, 2, 3]]))
   const fitted = await learn.linearRegression().fit([[1], [2]], [1, 2])
   await rejects('ERR_ARGUMENT', /no gradients: use permutationImportance/, explain.saliency(fitted as never, [[1]]))
   await rejects('ERR_ARGUMENT', /expected a network, a model of weftjs\/learn or a function/, explain.occlusion({} as never, [[1]]))

@@ -278,6 +278,7 @@ test('write: what is read again is what was written', async () => {
   await rejects('ERR_ARGUMENT', /jpeg files have no alpha/, images.write(at('no.jpg'), alpha))
   await rejects('ERR_ARGUMENT', /png files have no quality/, images.write(at('no.png'), colours, { quality: 3 }))
   await rejects('ERR_ARGUMENT', /range is/, images.write(at('no.png'), colours, { range: [1, 0] }))
+  await rejects('ERR_ARGUMENT', /no webp file .* too large/, images.write(at('no.webp'), tensor(pattern(1, 16384, 1), [1, 16384, 1])))
   await rejects('ERR_FORMAT', /no\.png cannot be read/, images.load(at('no.png')))
 })
 

@@ -115,6 +115,27 @@ test('a mistake in call() names the model', () => {
     }
   }
   throws('ERR_SHAPE', /Wrong.*matMul: .*do not fit/, () => new Wrong().apply(x as Tensor))
+  // as in JavaScript, where nothing asks for call()
+  const Without = class extends Residual {} as unknown as new (config: object) => Model
+  Object.defineProperty(Without.prototype, 'call', { value: undefined })
+  throws('ERR_ARGUMENT', /the class has no call\(\)/, () => new Without({ units: 2 }).apply(x as Tensor))
+})
+
+test('a layer in the place of another is the one that is trained; a field may hold the model itself', async () => {
+  class Single extends Model {
+    readonly self = this
+    head = layers.dense({ units: 1 })
+    call(t: Tensor): Tensor {
+      return this.head.apply(t)
+    }
+  }
+  const net = new Single()
+  net.compile({ optimizer: 'adam', loss: 'mse' })
+  await net.fit(x, y, { epochs: 1, verbose: 0 })
+  net.head = layers.dense({ units: 1, kernelInitializer: 'zeros' })
+  await net.fit(x, y, { epochs: 1, verbose: 0 })
+  assert.is(net.weights.length, 2)
+  assert.ok((await values(net.head.weights[0]!)).some((value) => value !== 0))
 })
 
 test.run()

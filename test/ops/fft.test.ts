@@ -159,6 +159,19 @@ if (isProgram(import.meta.url)) {
     assert.is(fft([1, 2, 3])[0].dtype, 'float32')
     assert.is(fft(zeros([4], { dtype: 'bfloat16' }))[1].dtype, 'bfloat16')
   })
+  test('an axis without values is continued with zeros', async () => {
+    const [re, im] = fft(zeros([0, 4]), { axis: 0, n: 3 })
+    assert.equal(
+      [re.shape, im.shape],
+      [
+        [3, 4],
+        [3, 4],
+      ],
+    )
+    assert.equal(await valuesOf(re), new Array(12).fill(0))
+    assert.equal(irfft(zeros([2, 0]), { n: 5 }).shape, [2, 5])
+    assert.equal(fft(zeros([0, 4]))[0].shape, [0, 4])
+  })
   test('refusals', () => {
     const x = zeros([2, 4])
     throws('ERR_SHAPE', /fft: the real part has shape \[2,4\], the imaginary part \[2\]/, () => fft([x, zeros([2])]))

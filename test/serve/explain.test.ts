@@ -54,6 +54,12 @@ test('a linear model: each method gives what its weights say', async () => {
   near(gradients.outputs['attributions']!.data, [1, 6, -3, 2, 0, -1])
   const from = await post('m', { inputs: [x, input('baseline', [1, 1, 1])], parameters: { target: 0, steps: 20 } })
   near(from.outputs['attributions']!.data, [0, 3, -2, 1, -3, 0])
+  const unused = await post('m', { inputs: [x, input('baseline', [1, 1, 1])], parameters: { method: 'saliency' } })
+  assert.equal([unused.status, unused.error], [400, "the input 'baseline' is not one of saliency"])
+  assert.is(
+    (await post('m', { inputs: [x, input('background', [1, 1, 1])] })).error,
+    "the input 'background' is not one of integratedGradients",
+  )
   // the largest output of each row is explained, and the way does not change which
   assert.equal((await post('m', { inputs: [x] })).outputs['targets']!.data, [1, 0])
   const slopes = await post('m', { inputs: [x], parameters: { method: 'saliency', target: 1, absolute: false } })
@@ -100,6 +106,9 @@ test('ids are explained by their vectors; only the outputs that are asked for co
   assert.equal([Object.keys(outputs), outputs['attributions']!.shape], [['attributions'], [1, 4]])
   // a word counts the same wherever it stands
   near([outputs['attributions']!.data[0]!], [outputs['attributions']!.data[3]!])
+  const slopes = await post('words', { inputs: [ids], parameters: { method: 'saliency' } })
+  assert.match(slopes.error ?? '', /integers have no gradients/)
+  assert.is.not(slopes.status, 200)
   await server.close()
 })
 

@@ -79,6 +79,7 @@ test('encodings, links, and limits', async () => {
 test('what does not fit is refused', () => {
   throws('ERR_ARGUMENT', /no folder/, () => text.fromFolder(path.join(root, 'none')))
   throws('ERR_ARGUMENT', /has no folder 'eggs'/, () => text.fromFolder(mail, { classNames: ['eggs'] }))
+  throws('ERR_ARGUMENT', /classNames has a name twice/, () => text.fromFolder(mail, { classNames: ['ham', 'ham'] }))
   throws('ERR_ARGUMENT', /has no folder of a class/, () => text.fromFolder(path.join(mail, 'spam')))
   throws('ERR_ARGUMENT', /unknown encoding 'utf-9'/, () => text.fromFolder(mail, { encoding: 'utf-9' }))
   throws('ERR_ARGUMENT', /extensions is a list of texts/, () => text.fromFolder(mail, { extensions: [1] as never }))
