@@ -123,7 +123,12 @@ export function opened(what: string): World {
 export async function gatherJson<T>(value: T): Promise<T[]> {
   checkCall('distributed.gatherJson(value)', arguments)
   const { size } = opened('distributed.gatherJson')
-  const text = JSON.stringify(value)
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (error) {
+    throw new WeftError('ERR_ARGUMENT', `distributed.gatherJson: JSON cannot hold the value: ${(error as Error).message}`, { cause: error })
+  }
   if (text === undefined) throw new WeftError('ERR_ARGUMENT', `distributed.gatherJson: ${show(value)} is nothing that JSON can hold`)
   if (size === 1) return [JSON.parse(text) as T]
   return (await asWeftError('distributed.gatherJson', native.gatherTexts(text))).map((one) => JSON.parse(one) as T)

@@ -31,6 +31,7 @@ for (const [end, own] of [
       assert.is(zero[`abort ${hook}`], 'no error', hook)
       assert.match(one[`abort ${hook}`]!, /AbortError/, hook)
     }
+    assert.equal(zero['warnings'], ['WEFT_SHARED_LOSS'])
     assert.match(zero['end']!, /ERR_DISTRIBUTED .*rank 1 has ended/)
     assert.match(one['end']!, own)
   })

@@ -7,6 +7,7 @@ import {
   type Sequential,
   sequential,
   setSeed,
+  type Tensor,
   tensor,
   type WeftError,
 } from '../../../lib/index.js'
@@ -30,6 +31,8 @@ const throws = (): void => {
   throw new Error('of the callback')
 }
 const said: Record<string, unknown> = {}
+const warnings: unknown[] = []
+process.on('warning', (warning) => void warnings.push((warning as Error & { code?: string }).code))
 async function note(what: string, work: () => Promise<unknown>): Promise<void> {
   const error = await work().then(
     () => undefined,
@@ -55,6 +58,12 @@ for (const hook of ['onEpochBegin', 'onEpochEnd', 'onBatchEnd'] as const)
     const abort = callbacks.everyRank({ [hook]: () => void (rank === 1 && controller.abort()) })
     return fit({ callbacks: abort, signal: controller.signal, validationData: [x, y] })
   })
+{
+  const net = compiled()
+  net.compile({ optimizer: 'sgd', loss: (_: Tensor, predicted: Tensor) => predicted.sum() })
+  await net.fit(x, y, options)
+  said['warnings'] = warnings
+}
 // the last: the run is over after it
 if (process.argv[2] === 'break')
   await note('end', async () => {
