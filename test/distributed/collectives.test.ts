@@ -87,7 +87,7 @@ for (const { name: family, command, found, package: brought } of FAMILIES)
           assert.equal(one[dtype], [ranks, add(...said.map((_, r) => r))], dtype)
         assert.equal(
           one['long'],
-          said.map(() => (ranks === 2 ? 4e7 : 1e6)),
+          said.map(() => 3e6),
         )
         assert.equal(
           one['json'],
