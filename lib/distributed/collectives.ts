@@ -200,6 +200,7 @@ export function allToAll(x: TensorLike, options: { axis?: number } = {}): Tensor
 export function sendRecv(x: TensorLike, options: { to: number; from: number }): Tensor {
   checkCall('distributed.sendRecv(x, options)', arguments)
   checkOptions('distributed.sendRecv', options, { to: 'integer', from: 'integer' })
+  if (options === undefined) throw new WeftError('ERR_ARGUMENT', 'distributed.sendRecv: the options { to, from } are missing')
   const source = operand('distributed.sendRecv', x)
   const [to, from] = [rankOf('distributed.sendRecv', 'to', options.to), rankOf('distributed.sendRecv', 'from', options.from)]
   return size() === 1 ? source : applyOne(SendRecv, [source], { to, from })

@@ -44,6 +44,8 @@ const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: 
 let current: World = ALONE
 /** @internal The bytes of a bucket of gradients. */
 export let bytesOfBucket: number = 25 * 2 ** 20
+/** @internal After so many milliseconds without a sign of life a rank counts as lost. */
+export let msOfSilence: number = 20_000
 let state: 'new' | 'meeting' | 'open' | 'closed' = 'new'
 
 /** @internal The world of this process. */
@@ -85,6 +87,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   }
   state = 'meeting'
   bytesOfBucket = bucketBytes
+  msOfSilence = 4 * heartbeatMs
   const facts = await asWeftError(
     'distributed.init',
     // an addon that refuses throws at once
@@ -120,10 +123,21 @@ export function opened(what: string): World {
 export async function gatherJson<T>(value: T): Promise<T[]> {
   checkCall('distributed.gatherJson(value)', arguments)
   const { size } = opened('distributed.gatherJson')
-  const text = JSON.stringify(value)
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (error) {
+    throw new WeftError('ERR_ARGUMENT', `distributed.gatherJson: JSON cannot hold the value: ${(error as Error).message}`, { cause: error })
+  }
   if (text === undefined) throw new WeftError('ERR_ARGUMENT', `distributed.gatherJson: ${show(value)} is nothing that JSON can hold`)
   if (size === 1) return [JSON.parse(text) as T]
   return (await asWeftError('distributed.gatherJson', native.gatherTexts(text))).map((one) => JSON.parse(one) as T)
+}
+
+/** @internal Leaves the run without a wait for the others, who get ERR_DISTRIBUTED: this rank has ended. */
+export function leave(): void {
+  state = 'closed'
+  native.closeEngine().catch(() => undefined)
 }
 
 /** Resolves when all ranks have called it. ERR_DISTRIBUTED as gatherJson(). */

@@ -2,7 +2,9 @@
 import { asTensor } from '../core/create.js'
 import { unknownName, WeftError } from '../core/error.js'
 import { show } from '../core/options.js'
+import { sharing } from '../core/share.js'
 import { Tensor, type TensorLike } from '../core/tensor.js'
+import { warnOnce } from '../core/warnings.js'
 import * as factories from './factories.js'
 import { alignOwn, defineLoss, type Loss, type LossCallOptions, type LossFunction } from './loss.js'
 
@@ -37,6 +39,14 @@ export function resolveLoss(value: unknown, config: object = {}): Loss {
   return ownLoss(value as LossFunction)
 }
 
+function warnOfShare(name: string): void {
+  warnOnce(
+    'WEFT_SHARED_LOSS',
+    `loss ${name}: its result is a scalar, which is taken as the mean over the rows that each rank has of a batch. A sum, or what compares rows with each other, comes out wrong on several ranks. Return one value per sample, [n]: they are averaged over the whole batch`,
+    name,
+  )
+}
+
 /** A user's function as a loss: its result is a scalar already, or per sample and then weighted and averaged. */
 function ownLoss(fn: LossFunction): Loss {
   const name = fn.name || 'loss'
@@ -47,7 +57,11 @@ function ownLoss(fn: LossFunction): Loss {
     if (!(result instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `loss ${name}: expected a Tensor as result, got ${show(result)}`)
     if (result.rank > 0) return average(result, result, options)
     const ignored = options.sampleWeight !== undefined ? 'sample or class weights' : options.mask ? 'a mask' : undefined
-    if (ignored === undefined) return result
+    if (ignored === undefined) {
+      const share = sharing()
+      if (share?.begin === 0 && share.weight > 0) warnOfShare(name)
+      return result
+    }
     throw new WeftError('ERR_ARGUMENT', `loss ${name}: the result is a scalar, so ${ignored} cannot be applied to it`, {
       hint: 'Return one value per sample, [n]: they are weighted and averaged then',
     })

@@ -2,6 +2,7 @@
 import { isInteger } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
+import { sharing } from '../core/share.js'
 import type { Tensor } from '../core/tensor.js'
 import { defineLoss, type Loss } from './loss.js'
 import { LOSS_OPTIONS, type LossOptions } from './regression.js'
@@ -29,7 +30,10 @@ export function dice(options: DiceOptions = {}): Loss {
     throw new WeftError('ERR_ARGUMENT', `losses.dice: axis is an integer or a list of them, got ${show(axis)}`)
   const each = (y: Tensor, p: Tensor): Tensor => {
     const axes = axis === undefined ? y.shape.map((_, i) => i).slice(1) : axis
-    const sum = (t: Tensor): Tensor => t.sum(axes)
+    const ofBatch = [axes].flat().some((one) => one === 0 || one === -y.rank)
+    const share = ofBatch ? sharing() : undefined
+    // the samples of all ranks of a distributed run
+    const sum = (t: Tensor): Tensor => (share ? share.sum(t.sum(axes).mul(share.weight > 0 ? 1 : 0)) : t.sum(axes))
     return sum(y.mul(p))
       .mul(2)
       .div(sum(y).add(sum(p)).add(EPSILON))

@@ -6,24 +6,44 @@ import { overwritten } from '../core/apply.js'
 import { randomSequence, resumeRandom } from '../core/random.js'
 import type { Variable } from '../core/tensor.js'
 import { broadcast } from '../distributed/collectives.js'
-import { gatherJson, world } from '../distributed/world.js'
+import { gatherJson, leave, msOfSilence, world } from '../distributed/world.js'
 import type { AnyModel, ShuffleState } from './model.js'
+import type { Sources } from './fit_sources.js'
 import type { Source } from './source.js'
 import type { FitOptions } from './training.js'
 
 /** Steps that may be under way on any rank when another one asks for the end. */
 const MOST_AHEAD = 4
 
+/** What a rank says to the others at the begin and end of an epoch, and where its training ends. */
+interface Word {
+  readonly stop: boolean
+  /** Its signal is aborted. */
+  readonly aborted: boolean
+  /** The message of the error that has ended the training there. */
+  readonly failed: string | null
+  /** Places of the variables that callbacks have changed. */
+  readonly changed: readonly number[]
+  readonly learningRate: number | undefined
+}
+
+/** The training of this process that the other ranks take part in. */
+let under: Ranks | undefined
+
 export class Ranks {
   readonly alone: boolean
   private readonly model: AnyModel
+  private readonly signal: AbortSignal | undefined
+  /** Whether the signal of a rank has ended the training. All ranks know it at the same place. */
+  aborted = false
   /** Steps whose figures were read. */
   private heard = 0
   /** How many steps all ranks do, once one has asked for the end. */
   private last: number | undefined
 
-  private constructor(model: AnyModel) {
+  private constructor(model: AnyModel, signal: AbortSignal | undefined) {
     this.model = model
+    this.signal = signal
     this.alone = world().size === 1
   }
 
@@ -31,24 +51,50 @@ export class Ranks {
    * Begins a training. Every rank calls it. What is drawn at random, the weights and the optimizer's state become those
    * of rank 0.
    * @throws ERR_DISTRIBUTED where the ranks do not train alike: it names what differs, with both values
+   * @throws ERR_STATE where another training is under way: its steps and these would come in another order on each rank
    */
-  static async meet(model: AnyModel, options: FitOptions, source: Source): Promise<Ranks> {
-    const ranks = new Ranks(model)
+  static async meet(model: AnyModel, options: FitOptions, { training, validation }: Sources): Promise<Ranks> {
+    const ranks = new Ranks(model, options.signal)
     if (ranks.alone) return ranks
+    if (under)
+      throw new WeftError(
+        'ERR_STATE',
+        `fit: on several ranks models are trained one after another, and ${under.model.name} is in training`,
+        {
+          hint: 'Await the first fit() before the second',
+        },
+      )
+    under = ranks
+    try {
+      await ranks.compare(options, training, validation)
+      return ranks
+    } catch (error) {
+      ranks.end()
+      throw error
+    }
+  }
+
+  private async compare(options: FitOptions, training: Source, validation: Source | undefined): Promise<void> {
+    const { model } = this
     const { optimizer } = model
     const facts: Record<string, unknown> = {
       model: hashOf(model.layers.map((layer) => [layer.name, layer.constructor.name])),
       weights: model.weightPaths().map(([name, { shape, dtype }]) => `${name} ${dtype}[${shape}]`),
       optimizer: [optimizer.name, optimizer.config],
-      rows: source.next.rows,
+      rows: training.next.rows,
       batchSize: options.batchSize ?? 32,
       epochs: options.epochs ?? 1,
+      initialEpoch: options.initialEpoch ?? 0,
+      sampleWeight: options.sampleWeight === undefined ? 'not given' : 'given',
+      classWeight: weightsIn(options.classWeight),
+      validation: validation ? ['given', options.validationFreq ?? 1, options.validationBatchSize, options.validationSteps] : 'not given',
       stepsPerEpoch: options.stepsPerEpoch,
       shuffle: options.shuffle ?? true,
       gradientAccumulationSteps: options.gradientAccumulationSteps,
     }
-    const own = { facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
+    const own = { failed: null, facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
     const all = await gatherJson(own)
+    rejectFailed(all)
     const zero = all[0]!
     all.forEach((other, rank) => {
       for (const key of Object.keys(facts)) {
@@ -64,20 +110,24 @@ export class Ranks {
     overwritten.tensors = world().rank === 0 ? new Set() : undefined
     resumeRandom(zero.random)
     model.shuffleState = zero.shuffle
-    ranks.takeFromZero(variablesOf(model))
+    this.takeFromZero(variablesOf(model))
     overwritten.tensors?.clear()
-    return ranks
   }
 
   /** After the callbacks of all ranks were called: they may go on from a backup, each from the same one. */
   async start(epoch: number): Promise<void> {
     if (this.alone) return
-    const all = await gatherJson(epoch)
-    const rank = all.findIndex((other) => other !== all[0])
+    const all = await gatherJson({ failed: null, epoch })
+    rejectFailed(all)
+    const rank = all.findIndex((other) => other.epoch !== all[0]!.epoch)
     if (rank < 0) return
-    throw new WeftError('ERR_DISTRIBUTED', `fit: rank 0 begins with epoch ${all[0]}, and rank ${rank} with epoch ${all[rank]}`, {
-      hint: 'A backup has to lie on a disk that all hosts see',
-    })
+    throw new WeftError(
+      'ERR_DISTRIBUTED',
+      `fit: rank 0 begins with epoch ${all[0]!.epoch}, and rank ${rank} with epoch ${all[rank]!.epoch}`,
+      {
+        hint: 'A backup has to lie on a disk that all hosts see',
+      },
+    )
   }
 
   /** These variables become those of rank 0. */
@@ -87,12 +137,13 @@ export class Ranks {
 
   /** After the training: nobody asks any more what callbacks change. */
   end(): void {
+    if (under === this) under = undefined
     overwritten.tensors = undefined
   }
 
   /** Whether this rank asks, with its next step, that the training ends. */
-  asksToStop(signal: AbortSignal | undefined): boolean {
-    return !this.alone && (this.model.stopTraining || signal?.aborted === true)
+  asksToStop(): boolean {
+    return !this.alone && (this.model.stopTraining || this.signal?.aborted === true)
   }
 
   /** Takes in what was read of the next finished step. */
@@ -110,32 +161,74 @@ export class Ranks {
   /**
    * Begins or ends an epoch, or ends the training, after the callbacks of this rank: what they have changed reaches the
    * other ranks.
-   * @param error what has ended the training on this rank
    * @throws ERR_DISTRIBUTED where it has ended on another rank with an error
    */
-  async share(error?: unknown): Promise<void> {
-    if (this.alone || (error instanceof WeftError && error.code === 'ERR_DISTRIBUTED')) return
+  async share(): Promise<void> {
+    if (this.alone) return
     const { model } = this
     const { optimizer } = model
-    const aborted = (error as { name?: string } | undefined)?.name === 'AbortError'
-    const all = await gatherJson({
-      stop: model.stopTraining || this.last !== undefined || error !== undefined,
-      failed: error === undefined || aborted ? null : String((error as Error).message),
-      changed: variablesOf(model).flatMap((variable, i) => (overwritten.tensors?.has(variable) ? [i] : [])),
-      learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate,
-    })
+    const all = await gatherJson(this.word())
+    rejectFailed(all)
     const zero = all[0]!
-    if (error !== undefined && !aborted) return
-    const rank = all.findIndex(({ failed }) => failed !== null)
-    if (rank >= 0) throw new WeftError('ERR_DISTRIBUTED', `fit: the training has failed on rank ${rank}: ${all[rank]!.failed}`)
     if (all.some(({ stop }) => stop)) model.stopTraining = true
+    if (all.some(({ aborted }) => aborted)) this.aborted = true
     if (!optimizer.isScheduled && zero.learningRate !== undefined && zero.learningRate !== optimizer.learningRate)
       optimizer.learningRate = zero.learningRate
     const variables = variablesOf(model)
     this.takeFromZero(zero.changed.map((i) => variables[i]!))
     overwritten.tensors?.clear()
   }
+
+  /**
+   * Ends a training that has not come to its end: after an error of this rank, or because nobody takes its events any
+   * more. Where the others have not come to the same place after four heartbeats, they wait for a step that this rank
+   * will never do: it leaves the run, so that they learn it.
+   */
+  async breakOff(failure: { error: unknown } | undefined): Promise<void> {
+    const { error } = failure ?? {}
+    if (this.alone || (error instanceof WeftError && error.code === 'ERR_DISTRIBUTED')) return
+    let problem: unknown
+    const told = (failure ? gatherJson(this.word(error)) : this.share()).then(
+      () => true,
+      (reason: unknown) => {
+        problem = reason
+        return true
+      },
+    )
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<false>((resolve) => void (timer = setTimeout(() => resolve(false), msOfSilence)))
+    if (!(await Promise.race([told, late]))) leave()
+    clearTimeout(timer)
+    // what ended the training is the error to report
+    if (!failure && problem !== undefined) throw problem
+  }
+
+  /** What this rank says; `error`: what has ended the training. */
+  private word(error?: unknown): Word {
+    const { model } = this
+    const { optimizer } = model
+    const aborted = this.signal?.aborted === true
+    const ended = (error as { name?: string } | undefined)?.name === 'AbortError' || (aborted && error === this.signal?.reason)
+    return {
+      stop: model.stopTraining || this.last !== undefined || error !== undefined || aborted,
+      aborted,
+      failed: error === undefined || ended ? null : String((error as Error | null)?.message ?? error),
+      changed: variablesOf(model).flatMap((variable, i) => (overwritten.tensors?.has(variable) ? [i] : [])),
+      learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate,
+    }
+  }
 }
+
+/** Throws the first error that has ended the training on a rank. */
+function rejectFailed(all: readonly ({ readonly failed: string | null } | null)[]): void {
+  const strange = all.findIndex((one) => one?.failed === undefined)
+  if (strange >= 0) throw new WeftError('ERR_DISTRIBUTED', `fit: rank ${strange} does not train, but calls another function of the run`)
+  const rank = all.findIndex((one) => typeof one!.failed === 'string')
+  if (rank >= 0) throw new WeftError('ERR_DISTRIBUTED', `fit: the training has failed on rank ${rank}: ${all[rank]!.failed}`)
+}
+
+/** Class weights as JSON can hold them. */
+const weightsIn = (given: FitOptions['classWeight']): unknown => (given instanceof Map ? [...given] : given)
 
 const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 12)
 

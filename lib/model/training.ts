@@ -135,7 +135,7 @@ export async function* trainEvents(
   let failure: { error: unknown } | undefined
   try {
     sources = await openSources(model, x, y, options, owned)
-    ranks = await Ranks.meet(model, options, sources.training)
+    ranks = await Ranks.meet(model, options, sources)
     optimizer.gradientAccumulationSteps = options.gradientAccumulationSteps ?? accumulated
     const history = new History()
     model.stopTraining = false
@@ -147,12 +147,13 @@ export async function* trainEvents(
       await callbacks.beforeStep(run)
       await callbacks.epochBegin(epoch)
       await ranks.share()
-      signal?.throwIfAborted()
+      if (ranks.alone || ranks.aborted) signal?.throwIfAborted()
+      if (ranks.aborted) break
       // after the callback: it may have changed what is trainable
       const steps = model.steps('fit')
       steps.reset()
       const from = run.takeUp(steps)
-      const pass = await sources.training.open(steps, from, () => ranks!.asksToStop(signal))
+      const pass = await sources.training.open(steps, from, () => ranks!.asksToStop())
       run.data = pass.data
       run.stepsPerEpoch = pass.steps
       progress.begin(epoch, pass.steps)
@@ -180,14 +181,14 @@ export async function* trainEvents(
         await pass.end()
       }
       if (sources.validation && (epoch + 1) % validationFreq === 0)
-        Object.assign(logs, prefixed(await measure(model, sources.validation, signal)))
+        Object.assign(logs, prefixed(await measure(model, sources.validation, ranks.alone ? signal : undefined)))
       model.epochsTrained++
       await callbacks.epochEnd(epoch, logs)
       await ranks.share()
       progress.end(logs)
       history.add(epoch, logs)
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
-      signal?.throwIfAborted()
+      if (ranks.alone || ranks.aborted) signal?.throwIfAborted()
     }
     run.finished = true
     if (run.submitted > 0) optimizer.overwriteByAverages()
@@ -199,11 +200,15 @@ export async function* trainEvents(
   } finally {
     progress.stop()
     try {
-      await callbacks.trainEnd(logs).catch((error: unknown) => {
-        // what ended the training is the error to report
-        if (!failure) throw error
-      })
-      await ranks?.share(failure?.error)
+      await callbacks
+        .trainEnd(logs)
+        .catch((error: unknown) => {
+          // what ended the training is the error to report
+          if (failure) return
+          failure = { error }
+          throw error
+        })
+        .finally(() => (failure || !run.finished ? ranks?.breakOff(failure) : ranks?.share()))
     } finally {
       await sources?.training.close()
       await sources?.validation?.close()

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -19,6 +20,8 @@ namespace weft {
 namespace {
 
 constexpr uint64_t most_message = uint64_t(1) << 30;
+/** Of a connection at a time, so that a long message does not keep the others waiting for a sign of life. */
+constexpr size_t most_at_once = size_t(1) << 20;
 
 void set_up(int socket) {
   const int one = 1;
@@ -169,8 +172,9 @@ void Control::work() {
     }
     look_for_silence();
   }
+  // what is left of the last words
   for (Connection& one : connections_)
-    if (one.socket >= 0) write_to(one);
+    for (size_t before = SIZE_MAX; one.socket >= 0 && !one.out.empty() && one.put != before;) before = one.put, write_to(one);
 }
 
 void Control::accept_one() {
@@ -183,10 +187,11 @@ void Control::accept_one() {
 
 void Control::read_from(Connection& from) {
   char bytes[65536];
-  for (;;) {
+  for (size_t taken = 0; taken < most_at_once;) {
     const ssize_t got = read(from.socket, bytes, sizeof bytes);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (got <= 0) return end_connection(from, "its connection has ended");
+    taken += size_t(got);
     from.in.append(bytes, size_t(got));
     from.heard = Clock::now();
     while (from.socket >= 0 && take(from)) {}
@@ -230,12 +235,17 @@ void Control::heard(Connection& from, const Head& head, std::string body) {
 }
 
 void Control::write_to(Connection& to) {
-  while (!to.out.empty()) {
-    const ssize_t put = ::send(to.socket, to.out.data(), to.out.size(), MSG_NOSIGNAL);
+  for (size_t sent = 0; to.put < to.out.size();) {
+    if (sent >= most_at_once) return;
+    const ssize_t put = ::send(to.socket, to.out.data() + to.put, std::min(to.out.size() - to.put, most_at_once), MSG_NOSIGNAL);
     if (put < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (put < 0) return end_connection(to, "its connection has ended");
-    to.out.erase(0, size_t(put));
+    to.put += size_t(put);
+    sent += size_t(put);
   }
+  // all at once: what is left of a long message would be moved for each of its packets
+  to.out.clear();
+  to.put = 0;
 }
 
 void Control::send(Connection& to, Kind kind, int rank, uint64_t number, const std::string& body) {

@@ -55,6 +55,7 @@ class Control {
   struct Connection {
     int socket = -1, rank = -1;
     std::string in, out;
+    size_t put = 0;  // of `out`: what is sent
     Clock::time_point heard;
     bool left = false;
   };

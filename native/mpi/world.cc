@@ -282,6 +282,8 @@ std::vector<std::string> World::gather(const std::string& mine) {
 void World::close() {
   std::unique_lock lock(mutex_);
   if (!open_ || finished_) return;
+  // a process that ends may close what is being closed: a rank says once that it leaves
+  if (ending_) return done_.wait(lock, [&] { return finished_ || left_; });
   // what is under way when a process ends is of no use to it, and the others must not wait for it
   const bool waiting = !handed_over_.empty() || !under_way_.empty();
   if (waiting && !loss_) loss_ = Loss{.rank = rank_, .text = "this rank ends"};
@@ -293,7 +295,11 @@ void World::close() {
   if (control_) control_->leave(finished);
   lock.lock();
   // MPI_Finalize waits for all ranks. After a loss it would wait for ever
-  if (broken_ || (loss_ && !loss_->left)) return;
+  if (broken_ || (loss_ && !loss_->left)) {
+    left_ = true;
+    done_.notify_all();
+    return;
+  }
   finalizing_ = true;
   work_.notify_all();
   done_.wait(lock, [&] { return finished_; });

@@ -86,7 +86,7 @@ class World final : public Engine {
   std::list<std::shared_ptr<Pending>> under_way_;
   uint64_t begun_ = 0;
   std::optional<Loss> loss_;
-  bool open_ = false, ending_ = false, broken_ = false, finalizing_ = false, finished_ = false;
+  bool open_ = false, ending_ = false, broken_ = false, finalizing_ = false, left_ = false, finished_ = false;
   std::string failed_to_open_;
 };
 

@@ -86,6 +86,10 @@ for (const { name: family, command, found, package: brought } of FAMILIES)
         for (const dtype of ['bfloat16', 'float16', 'int32', 'uint8'])
           assert.equal(one[dtype], [ranks, add(...said.map((_, r) => r))], dtype)
         assert.equal(
+          one['long'],
+          said.map(() => 3e6),
+        )
+        assert.equal(
           one['json'],
           said.map((_, r) => ({ rank: r, text: 'ü' })),
         )

@@ -39,6 +39,8 @@ for (const dtype of ['bfloat16', 'float16', 'int32', 'uint8'] as const)
     .cast('float32')
     .array()
 said['json'] = await distributed.gatherJson({ rank, text: 'ü' })
+// more than a connection takes at once
+said['long'] = (await distributed.gatherJson('x'.repeat(3e6))).map(({ length }) => length)
 await distributed.barrier()
 say(rank, said)
 await distributed.close()

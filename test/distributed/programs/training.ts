@@ -5,6 +5,7 @@ import {
   distributed,
   type FitOptions,
   layers,
+  losses,
   type Model,
   optimizers,
   type Sequential,
@@ -12,6 +13,7 @@ import {
   setSeed,
   type Tensor,
   tensor,
+  toCategorical,
 } from '../../../lib/index.js'
 import { say } from './say.js'
 
@@ -48,6 +50,7 @@ interface Case {
   y: (rows: number) => Tensor
   fit?: (rows: number) => FitOptions
   optimizer?: () => optimizers.Optimizer
+  loss?: ReturnType<typeof losses.dice>
 }
 const x = (rows: number): Tensor => floats([rows, 8])
 const CASES: Record<string, Case> = {
@@ -67,6 +70,8 @@ const CASES: Record<string, Case> = {
     y: classes,
     fit: (rows) => ({ sampleWeight: numbers(rows, 9).map((v) => v + 0.6), classWeight: { 1: 2 } }),
   },
+  // one sum over the samples of all ranks
+  batchDice: { net: () => dense(), x, y: (rows) => toCategorical(classes(rows), 3), loss: losses.dice({ axis: 0 }) },
   accumulation: { net: () => dense(), x, y: classes, fit: () => ({ gradientAccumulationSteps: 2 }) },
   convolution: {
     net: () =>
@@ -97,7 +102,7 @@ const CASES: Record<string, Case> = {
 
 const said: Record<string, unknown> = {}
 // whole batches and a short last one; fewer rows than ranks
-for (const [name, { net, x: inputs, y, fit, optimizer }] of Object.entries(CASES))
+for (const [name, { net, x: inputs, y, fit, optimizer, loss }] of Object.entries(CASES))
   for (const [rows, batchSize, epochs] of [
     [100, 16, 8],
     [24, 3, 6],
@@ -106,7 +111,7 @@ for (const [name, { net, x: inputs, y, fit, optimizer }] of Object.entries(CASES
     const model = net()
     model.compile({
       optimizer: optimizer?.() ?? optimizers.adam({ learningRate: 0.01 }),
-      loss: 'sparseCategoricalCrossentropy',
+      loss: loss ?? 'sparseCategoricalCrossentropy',
       metrics: ['accuracy'],
     })
     const steps: number[] = []
