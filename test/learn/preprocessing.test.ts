@@ -264,4 +264,12 @@ test('a pipeline: nothing is learned from what it is tested on', async () => {
   await rejects('ERR_ARGUMENT', /minMaxScaler, has no predict\(\)/, only.predict([[1]]))
 })
 
+test('a pipeline hands on what the build function of a network reads', () => {
+  const network = learn.networkClassifier((() => undefined) as never, { epochs: 1 })
+  const steps = learn.pipeline(learn.standardScaler(), network).setParams({ networkClassifier__units: 8 })
+  assert.is(steps.getParams()['networkClassifier__units'], 8)
+  assert.is(steps.clone().getParams()['networkClassifier__units'], 8)
+  throws('ERR_ARGUMENT', /unknown parameter 'standardScaler__units'/, () => steps.setParams({ standardScaler__units: 8 }))
+})
+
 test.run()

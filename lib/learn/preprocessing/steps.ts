@@ -26,6 +26,8 @@ export interface LooseStep {
   getFeatureNamesOut?(names?: readonly string[]): string[]
   getParams(): object
   setParams(params: object): unknown
+  /** Parameters of any name are taken, as those that the build function of a network reads. */
+  readonly takesAnyParam?: boolean
   clone(): LooseStep
 }
 
@@ -59,8 +61,8 @@ export function setParamsOf(what: string, steps: ReadonlyMap<string, LooseStep>,
     const [, name, parameter] = /^(.*?)(?:__|\.)(.+)$/s.exec(key) ?? []
     const step = name === undefined ? undefined : steps.get(name)
     const known = Object.keys(paramsOf([...steps])).filter((name) => !steps.has(name))
-    if (step === undefined || parameter === undefined || !known.includes(`${name}__${parameter}`))
-      throw unknownName(`parameter of ${what}`, key, known)
+    const isKnown = step?.takesAnyParam === true || known.includes(`${name}__${parameter}`)
+    if (step === undefined || parameter === undefined || !isKnown) throw unknownName(`parameter of ${what}`, key, known)
     const inner = own.get(step) ?? {}
     inner[parameter] = value
     own.set(step, inner)
