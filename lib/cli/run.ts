@@ -62,7 +62,9 @@ function slots(hosts: string): number {
 /** Runs mpirun to its end; signals pass on to it. */
 function started(command: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'inherit' })
+    // Open MPI gives each rank a terminal, also where its own output goes to a file: no bars and colours there
+    const env = process.stdout.isTTY ? process.env : { ...process.env, TERM: 'dumb' }
+    const child = spawn(command, args, { stdio: 'inherit', env })
     const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, pass)
     child.on('error', reject)
