@@ -73,6 +73,10 @@ export function setParamsOf(what: string, steps: ReadonlyMap<string, LooseStep>,
 /** What is saved of a step. ERR_ARGUMENT for a step of the user's own. */
 export function storedStep(what: string, step: LooseStep): Stored {
   const own = step as unknown as { stored?(): Stored }
+  if (typeof own.stored !== 'function' && what === 'exportOnnx')
+    throw new WeftError('ERR_ARGUMENT', `exportOnnx: a step that is ${show(step)} cannot be exported with others`, {
+      hint: 'Export the steps before it as a pipeline of their own, and a network by itself: await step.network.exportOnnx(file)',
+    })
   if (typeof own.stored !== 'function')
     throw new WeftError('ERR_ARGUMENT', `${what}: a step that is ${show(step)} cannot be saved`, {
       hint: 'Save the steps of this package and the network each for itself: await step.save(folder)',
