@@ -15,7 +15,7 @@ const TRY_AGAIN = 75
 /** Positions of the options of this command; the program's own follow its name. */
 function programAt(args: readonly string[]): number {
   let at = 0
-  while (at < args.length && args[at]!.startsWith('-')) at += args[at]!.includes('=') ? 1 : 2
+  while (at < args.length && args[at]!.startsWith('-')) at += args[at]!.includes('=') || /^-n\d/.test(args[at]!) ? 1 : 2
   return at
 }
 

@@ -56,7 +56,7 @@ testWith(open.found, open.package, 'weftjs run: what goes to a file has no bars 
   writeFileSync(program, "console.log('the rank says', 1, process.env.TERM)")
   const { stdout, stderr } = spawnSync(
     process.execPath,
-    [path.join(import.meta.dirname, '../../lib/cli/weftjs.js'), 'run', '-n', '1', program],
+    [path.join(import.meta.dirname, '../../lib/cli/weftjs.js'), 'run', '-n1', program],
     {
       encoding: 'utf8',
       env: {
