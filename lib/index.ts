@@ -1,7 +1,7 @@
 // The public names, nothing else.
 export { type TensorOptions, tensor } from './core/create.js'
 export { variable } from './core/variable.js'
-export { defineOp, loadKernels, type OpDefinition } from './core/define_op.js'
+export { defineOp, loadKernels, type OpDefinition, type Operands } from './core/define_op.js'
 export { memory } from './core/buffer.js'
 export { type DeviceInfo, device, devices, setDevice, withDevice } from './core/device.js'
 export { synchronize } from './core/flights.js'

@@ -3,6 +3,7 @@ import {
   add,
   concat,
   data,
+  defineOp,
   eye,
   input,
   layers,
@@ -142,4 +143,16 @@ export async function items(plain: Tensor): Promise<void> {
   for await (const batch of data.from({ a: [[1]], b: plain }, plain).batch(2)) is<data.BatchField>()(batch.x)
   for await (const { x } of data.from(plain)) is<Unknown>()(x)
   await layers.normalization().adapt(scaled.batch(2))
+}
+
+/** Own operations need no cast: operands are there, and one result is a Tensor. */
+export function ownOperations(x: Tensor): void {
+  const cube = defineOp({ name: 'types.cube', forward: ([a]) => a.mul(a).mul(a), grad: ([g], { inputs: [a] }) => [g.mul(a.square())] })
+  is<Tensor>()(cube([x]))
+  const clipped = defineOp<{ limit: number }>({ name: 'types.clipped', forward: ([a], { limit }) => a.clip(-limit, limit) })
+  is<Tensor>()(clipped([x], { limit: 1 }))
+  const halves = defineOp({ name: 'types.halves', forward: ([a]) => [a.mul(0.5), a.mul(0.5)] })
+  is<Tensor[]>()(halves([x]))
+  const kernel = defineOp({ name: 'types.kernel', shape: ([a, b]) => ({ shape: [...a.shape, ...b.shape], dtype: a.dtype }) })
+  is<Tensor>()(kernel([x, x]))
 }

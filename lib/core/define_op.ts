@@ -10,15 +10,19 @@ import { checkCall, checkOptions, type OptionTable, show } from './options.js'
 import { type DType, DTYPES, type Spec } from './spec.js'
 import { Tensor } from './tensor.js'
 
-export interface OpDefinition<A extends Attrs = Attrs> {
+/** As many as the operation is called with: the type lets any of them be taken out by name. */
+export type Operands<T> = [T, T, T, T, T, T, T, T, ...T[]]
+
+/** R: one Tensor, or a list where the operation has several results. */
+export interface OpDefinition<A extends Attrs = Attrs, R extends Tensor | Tensor[] = Tensor | Tensor[]> {
   /** Unique; a prefix of your own keeps it so: 'mine.cube'. With a C++ kernel: the name in KERNEL(cpu, name). */
   name: string
   /** The results, written with other ops. Without it: `shape` and a kernel from loadKernels(). */
-  forward?: (inputs: Tensor[], attrs: A) => Tensor | Tensor[]
+  forward?: (inputs: Operands<Tensor>, attrs: A) => R
   /** Shapes and dtypes of the results; throw when the operands do not fit. */
-  shape?: (inputs: readonly Spec[], attrs: A) => Spec | Spec[]
+  shape?: (inputs: Operands<Spec>, attrs: A) => R extends Tensor ? Spec : Spec[]
   /** Gradients of the inputs from those of the outputs. Without it, that of `forward`. */
-  grad?: (g: Tensor[], call: { inputs: Tensor[]; outputs: Tensor[]; attrs: A }) => (Tensor | undefined)[]
+  grad?: (g: Operands<Tensor>, call: { inputs: Operands<Tensor>; outputs: Operands<Tensor>; attrs: A }) => (Tensor | undefined)[]
   /**
    * dtypes that the C++ kernel takes; inputs of another one are refused, because the kernel would misread their memory.
    * Default ['float32'].
@@ -27,9 +31,14 @@ export interface OpDefinition<A extends Attrs = Attrs> {
 }
 const OPTIONS: OptionTable<OpDefinition> = { name: 'string', forward: 'function', shape: 'function', grad: 'function', dtypes: 'list' }
 
+/** A copy that functions of users may change. */
+const operands = <T>(values: readonly T[]): Operands<T> => [...values] as Operands<T>
+
 const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value])
 
 /** Makes a function of (inputs, attrs) of an own op: a Tensor, or an array where the op has several results. */
+export function defineOp<A extends Attrs = Attrs>(definition: OpDefinition<A, Tensor>): (inputs: readonly Tensor[], attrs?: A) => Tensor
+export function defineOp<A extends Attrs = Attrs>(definition: OpDefinition<A, Tensor[]>): (inputs: readonly Tensor[], attrs?: A) => Tensor[]
 export function defineOp<A extends Attrs = Attrs>(
   definition: OpDefinition<A>,
 ): (inputs: readonly Tensor[], attrs?: A) => Tensor | Tensor[] {
@@ -48,13 +57,13 @@ export function defineOp<A extends Attrs = Attrs>(
   const userGrad =
     grad &&
     ((g: readonly Tensor[], inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A) =>
-      grad([...g], { inputs: [...inputs], outputs: [...outputs], attrs }))
+      grad(operands(g), { inputs: operands(inputs), outputs: operands(outputs), attrs }))
   if (!forward) {
     const op: Op = registerOp({
       name,
       shape: (inputs: readonly Spec[], attrs: Attrs) => {
         for (const { dtype } of inputs) checkComputed(name, dtype, dtypes)
-        return list(shape!(inputs, attrs as A)).map((spec) => checkedSpec(name, spec))
+        return list(shape!(operands(inputs), attrs as A)).map((spec) => checkedSpec(name, spec))
       },
       ...(userGrad
         ? { grad: (g: readonly Tensor[], call: Call) => userGrad(g, call.inputs, call.outputs, call.attrs as A) }
@@ -66,7 +75,7 @@ export function defineOp<A extends Attrs = Attrs>(
     const given = checkedInputs(name, inputs)
     const facts = checkedAttrs(name, attrs) as A
     const trace = currentTrace()
-    const made = list(forward([...given], facts))
+    const made = list(forward(operands(given), facts))
     if (made.some((t) => !(t instanceof Tensor)))
       throw new WeftError('ERR_ARGUMENT', `${name}: forward returns a Tensor or a list of them, got ${show(made[0])}`)
     if (!trace || !userGrad) return one(made)

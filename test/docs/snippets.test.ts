@@ -106,6 +106,18 @@ for (const [name, [height, width, classes]] of Object.entries({ model: [48, 192,
   })
   write(given, made, `${name}.onnx`)
 }
+writeFileSync(
+  path.join(given, 'flights.parquet'),
+  Buffer.from(
+    parquetWriteBuffer({
+      columnData: [
+        { name: 'carrier', data: ['LH', 'AF', 'LH'], type: 'STRING' },
+        { name: 'distance', data: [310, 420, 1250], type: 'DOUBLE' },
+        { name: 'delay', data: [5, 0, 12], type: 'DOUBLE' },
+      ],
+    }),
+  ),
+)
 for (const { file, imported, body } of programs) {
   const imports = [...imported].map(([entry, names]) => `import { ${[...names].join(', ')} } from '${entry}'\n`)
   writeFileSync(path.join(folder, `${file}.ts`), `${imports.join('')}${body}\nexport {}\n`)
