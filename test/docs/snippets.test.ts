@@ -81,12 +81,6 @@ writeFileSync(
   path.join(given, 'people.csv'),
   'age,city,about,since,member,left\n31,Graz,,2024-03-01,yes,no\n,Linz,tall,2023-01-31,no,yes\n',
 )
-const flights = [
-  { name: 'carrier', data: ['AA', 'LH', 'AA'], type: 'STRING' as const },
-  { name: 'distance', data: [310, 4200, 880], type: 'DOUBLE' as const },
-  { name: 'delay', data: [5, 0, 12], type: 'INT32' as const },
-]
-writeFileSync(path.join(given, 'flights.parquet'), new Uint8Array(parquetWriteBuffer({ columnData: flights })))
 writeFileSync(
   path.join(given, 'weather.csv'),
   `t,p\n${Array.from({ length: 40 }, (_, i) => `${i},${i === 30 ? '' : 1000 + i}`).join('\n')}\n`,
