@@ -26,7 +26,8 @@ class WorkAlone {
  * queue. So runs stay in order, and no other run changes state meanwhile.
  */
 bool Queue::short_run(const Job& job) const {
-  if (!job.program || job.program->waits() || !device_.is_host() || short_run_ || profiling_ || !jobs_.empty() || !flights_.empty()) return false;
+  if (!job.program || job.program->waits() || !device_.is_host() || short_run_ || profiling_ || !jobs_.empty() || !flights_.empty())
+    return false;
   double* const status = job.environment->status;
   return std::atomic_ref<double>(status[0]).load(std::memory_order_acquire) == job.ticket - 1 &&
          status[3] + job.program->pace.microseconds_alone() <= most_here;

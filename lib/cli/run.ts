@@ -15,7 +15,7 @@ const TRY_AGAIN = 75
 /** Positions of the options of this command; the program's own follow its name. */
 function programAt(args: readonly string[]): number {
   let at = 0
-  while (at < args.length && args[at]!.startsWith('-')) at += args[at]!.includes('=') ? 1 : 2
+  while (at < args.length && args[at]!.startsWith('-')) at += args[at]!.includes('=') || /^-n\d/.test(args[at]!) ? 1 : 2
   return at
 }
 
@@ -62,7 +62,9 @@ function slots(hosts: string): number {
 /** Runs mpirun to its end; signals pass on to it. */
 function started(command: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'inherit' })
+    // Open MPI gives each rank a terminal, also where its own output goes to a file: no bars and colours there
+    const env = process.stdout.isTTY ? process.env : { ...process.env, TERM: 'dumb' }
+    const child = spawn(command, args, { stdio: 'inherit', env })
     const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, pass)
     child.on('error', reject)

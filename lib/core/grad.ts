@@ -52,7 +52,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   const active = new Set<Tensor>(targets)
   const path: Call[] = []
   for (const call of calls) {
-    if (!call.inputs.some((input) => active.has(input))) continue
+    if (call.op.stopsGradient || !call.inputs.some((input) => active.has(input))) continue
     path.push(call)
     for (const output of call.outputs) active.add(output)
   }
@@ -113,7 +113,8 @@ function composedGradients(outputs: readonly Tensor[], g: readonly Tensor[], inp
   const inside: Call[] = []
   const active = new Set<Tensor>(inputs)
   for (const call of orderCalls(outputs)) {
-    if (call.outputs.some((output) => stop.has(output)) || !call.inputs.some((input) => active.has(input))) continue
+    if (call.op.stopsGradient || call.outputs.some((output) => stop.has(output)) || !call.inputs.some((input) => active.has(input)))
+      continue
     inside.push(call)
     for (const output of call.outputs) active.add(output)
   }

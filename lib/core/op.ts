@@ -19,6 +19,11 @@ export interface Op<A extends Attrs = Attrs> {
    * `grad` nor `compose`.
    */
   readonly noGradient?: boolean
+  /**
+   * Its results are constants, by the will of the program: what lies behind takes no part, also where that has no
+   * gradient itself, as the weights that another optimizer has changed.
+   */
+  readonly stopsGradient?: boolean
   /** Which values the op takes where its kernel looks at them, for the message of a fault: 'labels go from 0 to 9'. */
   valuesTaken?(inputs: readonly Spec[], attrs: A): string
   /** Result i is the memory of input `alias` + i, seen with another shape: no kernel. */

@@ -27,7 +27,8 @@ export function findMpirun(environment: NodeJS.ProcessEnv = process.env): Mpirun
   for (const command of environment['WEFT_MPIRUN'] ? [environment['WEFT_MPIRUN']] : ['mpirun', 'mpiexec']) {
     const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8', timeout: 20_000 })
     if (status !== 0) continue
-    const open = /\(Open MPI\)\s*(\S+)/.exec(stdout)
+    // under another name than mpirun, as mpirun.openmpi of Debian, it calls itself OpenRTE
+    const open = /\((?:Open MPI|OpenRTE)\)\s*(\S+)/.exec(stdout)
     if (open) return { command, family: 'Open MPI', version: `Open MPI ${open[1]}` }
     const mpich = /Version:\s*(\S+)/.exec(stdout)
     if (mpich) return { command, family: 'MPICH', version: `MPICH ${mpich[1]}` }

@@ -85,6 +85,18 @@ const isNamed = (value: unknown): value is { className: string; config: object }
   typeof (value as { className?: unknown }).className === 'string' &&
   typeof (value as { config?: unknown }).config === 'object'
 
+/** A class of the user's own may want other arguments than the options that were saved. */
+function madeOf(own: NonNullable<KnownLayers['layers']>[string], name: string, config: object): AnyLayer {
+  try {
+    return new own(config as never) as AnyLayer
+  } catch (error) {
+    throw new WeftError('ERR_FORMAT', `new ${name}(${show(config)}) throws: ${error instanceof Error ? error.message : show(error)}`, {
+      hint: `A class is loaded with the options that it handed to super(): write constructor(options) { super(options); ... }`,
+      cause: error,
+    })
+  }
+}
+
 /** The layer that layerToJson() described, with new weights of the same shapes. */
 export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLayer {
   if (!isRecord(json) || typeof json.className !== 'string' || !isRecord(json.config)) {
@@ -110,7 +122,7 @@ export function layerFromJson(json: LayerJson, options: KnownLayers = {}): AnyLa
       hint: `${close}Give a class of your own by its name: loadModel(folder, { layers: { ${name} } })`,
     })
   }
-  const layer = loader ? loader(config, options) : (new known!(config as never) as AnyLayer)
+  const layer = loader ? loader(config, options) : own ? madeOf(own, className, config) : (new known!(config as never) as AnyLayer)
   if (json.build !== undefined && !layer.built) layer.build(json.build as InputShapes)
   return layer
 }

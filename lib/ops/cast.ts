@@ -28,7 +28,7 @@ export const Identity: Op = registerOp({
   grad: ([g]) => [g],
 })
 
-const Stop: Op = { ...Identity, grad: () => [] }
+const Stop: Op = { ...Identity, grad: () => [], stopsGradient: true }
 
 /** A tensor of its own with the same values: memory is shared where nobody can write it. */
 export function alike(x: Tensor): Tensor {

@@ -50,6 +50,9 @@ class Control {
   /** Tells the others that this rank ends, and waits until all end. */
   void leave(uint64_t collectives);
 
+  /** Of a socket: no delay, no waiting, and closed in programs that this one starts. */
+  static void set_up(int socket);
+
  private:
   using Clock = std::chrono::steady_clock;
   struct Connection {

@@ -1,8 +1,8 @@
 // Gradients: first and second order, unconnected inputs, several arguments, functions of functions, checks.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { defineOp, grad, gradCheck, gradients, jit, tensor, type Tensor, valueAndGrad, variable } from '../../lib/index.js'
-import { codeOf, values } from '../expect.js'
+import { defineOp, grad, gradCheck, gradients, jit, optimizers, tensor, type Tensor, valueAndGrad, variable } from '../../lib/index.js'
+import { codeOf, rejects, values } from '../expect.js'
 
 const near = (a: number, b: number, tolerance = 1e-4): void => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not near ${b}`)
 
@@ -128,6 +128,21 @@ test('what cannot be differentiated', () => {
     codeOf(() => gradients(x.sum(), [x])),
     'ERR_TRACE',
   )
+})
+
+test('two optimizers in one step: weights that one has changed are read by the loss of the other', async () => {
+  const [maker, judge] = [variable([1]), variable([3])]
+  const [one, two] = [optimizers.adam({ learningRate: 0.5 }), optimizers.sgd({ learningRate: 0.5 })]
+  const step = jit((noise: Tensor, isStopped: boolean) => {
+    const made = noise.mul(maker)
+    const judged = (isStopped ? made.stopGradient() : made).mul(judge).sum()
+    one.apply(gradients(judged, [judge]), [judge])
+    two.apply(gradients(made.mul(judge).sum(), [maker]), [maker])
+  })
+  step(tensor([2]), true)
+  near((await values(judge))[0]!, 2.5)
+  near((await values(maker))[0]!, 1 - 0.5 * 2 * 2.5)
+  await rejects('ERR_ARGUMENT', /adam has no gradient.*stopGradient/, (async () => step(tensor([2]), false))())
 })
 
 test.run()

@@ -1,5 +1,6 @@
 // Trainings that end early, on every rank after the same step; callbacks of rank 0; streams; saving.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
@@ -48,6 +49,26 @@ testWith(open.found, open.package, 'a run that was broken off goes on from its b
       assert.is(one['accuracy'], whole.said[0]!['accuracy'])
     }
   }
+})
+
+testWith(open.found, open.package, 'weftjs run: what goes to a file has no bars and no colours', () => {
+  const program = path.join(folder, 'colours.mjs')
+  writeFileSync(program, "console.log('the rank says', 1, process.env.TERM)")
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [path.join(import.meta.dirname, '../../lib/cli/weftjs.js'), 'run', '-n1', program],
+    {
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        TERM: 'xterm-256color',
+        WEFT_MPIRUN: open.command,
+        OMPI_ALLOW_RUN_AS_ROOT: '1',
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
+      },
+    },
+  )
+  assert.match(stdout, 'the rank says 1 dumb', stderr)
 })
 
 test.run()

@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { data, datasets, loadModel, sequential, layers, tensor } from '../../lib/index.js'
+import { data, datasets, layers, loadModel, type Model, sequential, tensor } from '../../lib/index.js'
 import * as learn from '../../lib/learn/index.js'
 import { rejects, throws } from '../expect.js'
 import { alike, camelCased, recorded } from './evaluation.js'
@@ -262,6 +262,23 @@ test('a pipeline: nothing is learned from what it is tested on', async () => {
   const only = learn.pipeline(learn.imputer(), learn.minMaxScaler())
   assert.equal(await only.fitTransform([[1], [null], [3]] as never), [[0], [0.5], [1]])
   await rejects('ERR_ARGUMENT', /minMaxScaler, has no predict\(\)/, only.predict([[1]]))
+})
+
+test('a pipeline hands on what the build function of a network reads', async () => {
+  const network = learn.networkClassifier((() => undefined) as never, { epochs: 1 })
+  const steps = learn.pipeline(learn.standardScaler(), network).setParams({ networkClassifier__units: 8 })
+  assert.is(steps.getParams()['networkClassifier__units'], 8)
+  assert.is(steps.clone().getParams()['networkClassifier__units'], 8)
+  throws('ERR_ARGUMENT', /unknown parameter 'standardScaler__units'/, () => steps.setParams({ standardScaler__units: 8 }))
+  const build = (_: object, { inputShape, outputs }: learn.NetworkFacts): Model => {
+    const net = sequential([layers.dense({ units: outputs, activation: 'softmax', inputShape })])
+    net.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy' })
+    return net as never
+  }
+  const fitted = await learn
+    .pipeline(learn.standardScaler(), learn.networkClassifier(build as never, { epochs: 1 }))
+    .fit([[1], [2]], [0, 1])
+  await rejects('ERR_ARGUMENT', /exportOnnx: .*NetworkClassifier cannot be exported/, fitted.exportOnnx(path.join(folder, 'net.onnx')))
 })
 
 test.run()

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { datasets, layers, optimizers, sequential, setSeed } from '../../lib/index.js'
+import { data, datasets, layers, optimizers, sequential, setSeed } from '../../lib/index.js'
 import * as learn from '../../lib/learn/index.js'
 import { rejects } from '../expect.js'
 import { Browser, hasChromium } from '../serve/browser.js'
@@ -52,6 +52,8 @@ test('a classifier: figures with intervals beside a baseline, and pictures', asy
   assert.is(html.match(/<svg /g)!.length, 4)
   assert.not.match(html, /NaN|undefined|<script|https?:\/\/(?!www\.w3\.org\/2000\/svg)/)
   checkTags(html)
+  const set = data.from(xTest, yTest)
+  await rejects('ERR_ARGUMENT', /got a \w*Dataset. Read it first: .*toArray/, learn.report(model, set as never))
   // the same for the same seed
   assert.is((await learn.report(model, { x: xTest, y: yTest }, { seed: 1, resamples: 200 })).html, html)
 })

@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type DynamicShape, layers, loadModel, Model, sequential, setSeed, type Tensor, tensor, zeros } from '../../lib/index.js'
-import { close, throws, values } from '../expect.js'
+import { close, rejects, throws, values } from '../expect.js'
 
 class Residual extends Model<{ units: number }> {
   readonly first = layers.dense({ units: this.config.units, activation: 'tanh' })
@@ -136,6 +136,24 @@ test('a layer in the place of another is the one that is trained; a field may ho
   await net.fit(x, y, { epochs: 1, verbose: 0 })
   assert.is(net.weights.length, 2)
   assert.ok((await values(net.head.weights[0]!)).some((value) => value !== 0))
+})
+
+test('a class whose constructor takes no options object is not loaded, with what to write', async () => {
+  class Placed extends Model {
+    readonly inner: layers.Layer
+    constructor(units: number) {
+      super()
+      this.inner = layers.dense({ units })
+    }
+    call(t: Tensor): Tensor {
+      return this.inner.apply(t)
+    }
+  }
+  const net = new Placed(3)
+  await net.predict(x)
+  const folder = mkdtempSync(path.join(tmpdir(), 'weft-placed-'))
+  await net.save(folder)
+  await rejects('ERR_FORMAT', /new Placed\(\{\}\) throws: .*super\(options\)/, loadModel(folder, { layers: { Placed: Placed as never } }))
 })
 
 test.run()

@@ -38,7 +38,7 @@ declare module '../../data/scalers.js' {
 interface Exportable {
   readonly kind: string
   readonly isFitted: boolean
-  stored(): Stored
+  stored(what: string): Stored
 }
 
 async function exportOnnx(this: Exportable, place: Place, options: LearnOnnxOptions = {}): Promise<void> {
@@ -51,7 +51,7 @@ async function exportOnnx(this: Exportable, place: Place, options: LearnOnnxOpti
     throw new WeftError('ERR_STATE', `${this.kind}: exportOnnx before it was fitted`, { hint: 'Write await model.fit(X, y) first' })
   // protobuf is loaded by those alone who export
   const { writeModel } = await import('./write.js')
-  await writeModel(file, this.stored(), opset)
+  await writeModel(file, this.stored('exportOnnx'), opset)
 }
 
 for (const made of [Learner, Pipeline, Scaler]) Object.defineProperty(made.prototype, 'exportOnnx', { value: exportOnnx })

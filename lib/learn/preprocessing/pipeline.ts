@@ -129,11 +129,11 @@ export class Pipeline {
     if (!this.fitted) throw unfitted('save')
     await saveEstimator('pipeline.save', folder, this.stored())
   }
-  /** @internal */
-  stored(): Stored {
+  /** @internal `what` is what it is stored for. */
+  stored(what = 'pipeline.save'): Stored {
     const params = {
       names: this.named.map(([name]) => name),
-      steps: this.named.map(([, step]) => storedStep('pipeline.save', step)),
+      steps: this.named.map(([, step]) => storedStep(what, step)),
       fitted: this.fitted,
     }
     return { kind: this.kind, params, state: undefined }

@@ -26,6 +26,8 @@ export interface LooseStep {
   getFeatureNamesOut?(names?: readonly string[]): string[]
   getParams(): object
   setParams(params: object): unknown
+  /** Parameters of any name are taken, as those that the build function of a network reads. */
+  readonly takesAnyParam?: boolean
   clone(): LooseStep
 }
 
@@ -59,8 +61,8 @@ export function setParamsOf(what: string, steps: ReadonlyMap<string, LooseStep>,
     const [, name, parameter] = /^(.*?)(?:__|\.)(.+)$/s.exec(key) ?? []
     const step = name === undefined ? undefined : steps.get(name)
     const known = Object.keys(paramsOf([...steps])).filter((name) => !steps.has(name))
-    if (step === undefined || parameter === undefined || !known.includes(`${name}__${parameter}`))
-      throw unknownName(`parameter of ${what}`, key, known)
+    const isKnown = step?.takesAnyParam === true || known.includes(`${name}__${parameter}`)
+    if (step === undefined || parameter === undefined || !isKnown) throw unknownName(`parameter of ${what}`, key, known)
     const inner = own.get(step) ?? {}
     inner[parameter] = value
     own.set(step, inner)
@@ -71,6 +73,10 @@ export function setParamsOf(what: string, steps: ReadonlyMap<string, LooseStep>,
 /** What is saved of a step. ERR_ARGUMENT for a step of the user's own. */
 export function storedStep(what: string, step: LooseStep): Stored {
   const own = step as unknown as { stored?(): Stored }
+  if (typeof own.stored !== 'function' && what === 'exportOnnx')
+    throw new WeftError('ERR_ARGUMENT', `exportOnnx: a step that is ${show(step)} cannot be exported with others`, {
+      hint: 'Export the steps before it as a pipeline of their own, and a network by itself: await step.network.exportOnnx(file)',
+    })
   if (typeof own.stored !== 'function')
     throw new WeftError('ERR_ARGUMENT', `${what}: a step that is ${show(step)} cannot be saved`, {
       hint: 'Save the steps of this package and the network each for itself: await step.save(folder)',

@@ -5,6 +5,7 @@ import { checkCall, checkOptions, type OptionTable, show } from '../../core/opti
 import { pathOf, type Place } from '../../core/place.js'
 import { isRecord } from '../../core/tree.js'
 import { Tensor } from '../../core/tensor.js'
+import { Dataset } from '../../data/dataset.js'
 import { isShaped } from '../../data/host.js'
 import { writeNew } from '../../io/folder.js'
 import { replaceFile } from '../../io/replace_file.js'
@@ -150,7 +151,10 @@ export async function report(model: unknown, data: ReportData, options: ReportOp
   checkCall(`${what}(model, data, options)`, arguments)
   if (!isRecord(data) || !('x' in data) || !('y' in data))
     throw new WeftError('ERR_ARGUMENT', `${what}: expected { x, y }, got ${show(data)}`, {
-      hint: `Write ${what}(model, { x, y }, { file: 'report.html' })`,
+      hint:
+        data instanceof Dataset
+          ? `Read it first: const [all] = await data.batch(data.size).toArray(), then ${what}(model, all)`
+          : `Write ${what}(model, { x, y }, { file: 'report.html' })`,
     })
   const table: OptionTable<ReportData> = { x: 'any', y: 'any', featureNames: 'list', classNames: 'list' }
   checkOptions(what, data, table, 'model')

@@ -53,6 +53,8 @@ const FIT = ['epochs', 'batchSize', 'validationSplit', 'shuffle', 'callbacks', '
 
 export abstract class NetworkModel {
   abstract readonly kind: string
+  /** @internal `build` reads parameters of any name. */
+  readonly takesAnyParam = true
   protected readonly build: BuildSource
   protected params: NetworkParams
   protected net: Network | undefined

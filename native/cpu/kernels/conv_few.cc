@@ -54,8 +54,7 @@ __attribute__((noinline)) void convolve_tiles(const float* x, float* out, const 
  * Adds to the gradient of `count` taps from `first` on, for two vectors of output channels. The nine taps are those of
  * one channel, or the three of a kernel's row on three channels.
  */
-template <int channels, int first, int count>
-__attribute__((noinline)) void add_taps(const FewChannelsGrad& band, float* dk) {
+template <int channels, int first, int count> __attribute__((noinline)) void add_taps(const FewChannelsGrad& band, float* dk) {
   Vec sum[count][2];
 #pragma GCC unroll 9
   for (int i = 0; i < count; i++)
@@ -95,7 +94,7 @@ template <int channels> void add_bands(const FewChannelsGrad& band, float* dk) {
     part.rows = std::min(near, band.rows - y);
     for (int64_t j = 0; j < band.o; j += tile_columns<float>) {
       part.g = band.g + y * band.g_pitch + j;
-      part.ahead = near * band.g_pitch;  // the first pass fetches the next rows
+      part.ahead = near * band.g_pitch;     // the first pass fetches the next rows
       for (int r = 0; r < channels; r++) {  // of 3 channels, nine taps are a row of the kernel
         part.x = band.x + y * band.step + r * band.pitch;
         float* to = dk + r * 9 * band.o + j;
@@ -128,9 +127,7 @@ void convolve_few_channels(const FewChannels& rows, int64_t count, int64_t x_ste
 #endif
 
 #if WEFT_LEVEL > 0
-void add_few_channels_grad(const FewChannelsGrad& band, float* dk) {
-  band.channels == 1 ? add_bands<1>(band, dk) : add_bands<3>(band, dk);
-}
+void add_few_channels_grad(const FewChannelsGrad& band, float* dk) { band.channels == 1 ? add_bands<1>(band, dk) : add_bands<3>(band, dk); }
 #endif
 
 }  // namespace weft::cpu::WEFT_ISA
