@@ -50,7 +50,9 @@ export function pickOf(targets: Int32Array, columns: number, device: string): Te
   return tensor(rows, { shape: [targets.length, columns], device })
 }
 
-/** Throws where x reaches the outputs by way of integers alone, as ids do: gradients would be zeros that say nothing. */
+/**
+ * Throws where x reaches the outputs by way of integers alone, as ids do: gradients would be zeros that say nothing.
+ */
 function checkConnected(what: string, outputs: Tensor, x: Tensor): void {
   const reached = new Set([x])
   const smooth = new Set([x])
