@@ -42,7 +42,7 @@ void put_flag(DType dtype, void* to, bool raised) {
   });
 }
 
-/** Reports the bad value of the lowest rank that has met one. */
+/** Some rank has met a bad value. It reports that itself; the others fail with its number and the value. */
 void share_fault(const Frame& frame) {
   struct Met {
     int32_t call;
@@ -58,12 +58,10 @@ void share_fault(const Frame& frame) {
                                .given = &mine,
                                .taken = all.data(),
                                .what = "the bad values of a step"}));
-  for (const Met& one : all) {
-    if (one.call < 0) continue;
-    frame.fault->value = one.value;
-    frame.fault->call.store(one.call);
-    return;
-  }
+  if (mine.call >= 0) return;
+  for (size_t rank = 0; rank < all.size(); rank++)
+    if (all[rank].call >= 0)
+      fail("ERR_DATA", "rank ", rank, " has met a bad value, ", all[rank].value, "; its own error names the operation and the layer");
 }
 
 }  // namespace
@@ -102,8 +100,7 @@ KERNEL(cpu, sendRecv) {
 
 /**
  * Sums of many values, which travel together: the gradients of a step. A flag travels with them, which says that a rank
- * has met a bad value. Then every rank reports the value of the lowest such rank as its own, so no rank commits the
- * step. The graphs of the ranks are equal, so the number of the call that met it means the same everywhere.
+ * has met a bad value. Then the step fails on every rank, and none commits it.
  */
 KERNEL(cpu, allReduceMany) {
   Collective collective = described(call, Collective::Kind::all_reduce, "");
