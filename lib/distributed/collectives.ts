@@ -2,7 +2,7 @@
 // of the run is the sum of the ranks' losses, the gradient of a collective is the collective that goes the other way.
 import { apply, applyOne } from '../core/apply.js'
 import { WeftError } from '../core/error.js'
-import type { Attrs, Op } from '../core/op.js'
+import type { Op } from '../core/op.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import type { DType, Spec } from '../core/spec.js'
 import type { Tensor, TensorLike } from '../core/tensor.js'
@@ -60,10 +60,10 @@ const SendRecv: Op<PeerAttrs> = {
   shape: same,
   grad: ([g], { attrs: { to, from } }) => [applyOne(SendRecv, [g!], { to: from, from: to })],
 }
-const AllReduceMany: Op = {
+const AllReduceMany: Op<{ readonly rows: number }> = {
   name: 'allReduceMany',
   shape: (inputs) => inputs.map(({ shape, dtype }) => ({ shape, dtype })),
-  grad: (g) => apply(AllReduceMany, g, {} as Attrs),
+  grad: (g, { attrs }) => apply(AllReduceMany, g, attrs),
 }
 
 /** The two halves of allReduceMany, whose values travel while other calls run. The bucket's number joins them. */
@@ -208,10 +208,10 @@ export function sendRecv(x: TensorLike, options: { to: number; from: number }): 
 
 /**
  * @internal Sums over all ranks of many tensors of one dtype, which travel together. A bad value that any rank has met
- * so far in the step is reported by all of them.
+ * so far in the step fails on all of them. Ranks whose batches have another number of `rows` fail, too.
  */
-export function allReduceMany(tensors: readonly Tensor[]): Tensor[] {
-  return size() === 1 || tensors.length === 0 ? [...tensors] : apply(AllReduceMany, tensors, {} as Attrs)
+export function allReduceMany(tensors: readonly Tensor[], rows: number): Tensor[] {
+  return size() === 1 || tensors.length === 0 ? [...tensors] : apply(AllReduceMany, tensors, { rows })
 }
 
 /**

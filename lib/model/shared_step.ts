@@ -20,11 +20,14 @@ export function ownShare(rows: number): Share {
 }
 
 /** Sums over all ranks; those of one dtype travel together. */
-function sums(values: readonly Tensor[]): Tensor[] {
+function sums(values: readonly Tensor[], rows: number): Tensor[] {
   const results: Tensor[] = [...values]
   for (const dtype of new Set(values.map((value) => value.dtype))) {
     const places = values.flatMap((value, i) => (value.dtype === dtype ? [i] : []))
-    allReduceMany(places.map((i) => values[i]!)).forEach((total, k) => void (results[places[k]!] = total))
+    allReduceMany(
+      places.map((i) => values[i]!),
+      rows,
+    ).forEach((total, k) => void (results[places[k]!] = total))
   }
   return results
 }
@@ -91,15 +94,18 @@ export function sharedStep(
     const asked = zerosLike(part)
       .cast('float32')
       .add(stop ? 1 : 0)
-    const totals = sums([
-      ...late.map((i) => slopes[i]!),
-      ...kept.map(([, value]) => value.mul(share.weight)),
-      // a rank without rows, which is never rank 0, has computed its figures for nothing
-      ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
-      part.cast('float32'),
-      asked,
-      ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
-    ])
+    const totals = sums(
+      [
+        ...late.map((i) => slopes[i]!),
+        ...kept.map(([, value]) => value.mul(share.weight)),
+        // a rank without rows, which is never rank 0, has computed its figures for nothing
+        ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
+        part.cast('float32'),
+        asked,
+        ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
+      ],
+      share.total,
+    )
     const next = totals[Symbol.iterator]()
     const taken = (): Tensor => next.next().value as Tensor
     const reduced: Tensor[] = new Array(slopes.length)

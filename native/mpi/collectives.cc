@@ -114,7 +114,8 @@ KERNEL(cpu, allReduceMany) {
   const size_t element = size_of(collective.dtype), flag = bytes;
   const View bucket = call.scratch(bytes + element);
   collective.elements = bytes / element + 1;
-  collective.what += " and others, " + std::to_string(call.in.size()) + " values of " + std::to_string(bytes / element) + " elements";
+  collective.what += " and others, " + std::to_string(call.in.size()) + " values of " + std::to_string(bytes / element) +
+                     " elements, of a batch of " + std::to_string(call.attrs.integer("rows")) + " rows";
   const std::vector<View> in = call.in, out = call.out;
   return [=](const Frame& frame) {
     char* const begin = frame.at<char>(bucket);

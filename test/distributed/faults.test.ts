@@ -40,6 +40,7 @@ for (const [what, words] of [
   ['dtype', /int32\[2\]/],
   ['order', /broadcast of float32\[1\], root 0/],
   ['model', /weights is .*\[2,4\].* on rank 0 and .*\[2,5\].* on rank 2/],
+  ['rows', /of a batch of 6 rows/],
   ['rate', /optimizer is .*0\.01.* on rank 0 and .*0\.1.* on rank 2/],
 ] as const)
   testWith(open.found, open.package, `ranks that differ in ${what} fail, with both values`, async () => {

@@ -24,6 +24,13 @@ async function run(): Promise<Record<string, unknown>> {
     layers.dense({ units: 3, activation: 'softmax' }),
   ])
   net.compile({ optimizer: optimizers.adam({ learningRate: what === 'rate' && last ? 0.1 : 0.01 }), loss: 'sparseCategoricalCrossentropy' })
+  if (what === 'rows') {
+    const uneven = {
+      x: tensor(new Float32Array(2 * (last ? 8 : 6)), { shape: [last ? 8 : 6, 2] }),
+      y: tensor(new Int32Array(last ? 8 : 6)),
+    }
+    await net.fit([uneven], { verbose: 0 })
+  }
   const rows = 12
   const labels = Int32Array.from({ length: rows }, (_, i) => i % 3)
   const x = tensor(
