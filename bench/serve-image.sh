@@ -13,7 +13,7 @@ finish() {
 trap finish EXIT
 
 echo '# base image'
-debootstrap --variant=minbase --include=ca-certificates,libstdc++6 bookworm "$work/debian" http://deb.debian.org/debian >"$work/debootstrap.log"
+debootstrap --variant=minbase --include=ca-certificates,libstdc++6 bookworm "$work/debian" >"$work/debootstrap.log"
 npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
 mkdir -p "$work/debian/usr/lib/node_modules"
 cp "$(readlink -f "$(command -v node)")" "$work/debian/usr/bin/node"
@@ -23,8 +23,8 @@ cp /etc/ssl/certs/ca-certificates.crt "$work/debian/etc/ssl/certs/"
 base=$(buildah from scratch)
 buildah add -q "$base" "$work/debian" / >/dev/null
 buildah config --env PATH=/usr/sbin:/usr/bin:/sbin:/bin --env NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt "$base"
-buildah commit -q --rm "$base" docker.io/library/node:20-bookworm >/dev/null
-buildah tag docker.io/library/node:20-bookworm docker.io/library/node:20-bookworm-slim
+buildah commit -q --rm "$base" node:20-bookworm >/dev/null
+buildah tag node:20-bookworm node:20-bookworm-slim
 
 echo '# package, with the addon that was built here'
 mkdir -p "$work/package/prebuilds/linux-x64" "$work/packed"
