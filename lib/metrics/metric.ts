@@ -47,7 +47,7 @@ export interface Metric {
    * How the states of several ranks of a distributed run become one: 'sum' for counts and sums. A metric without it
    * cannot be used there.
    */
-  readonly merge?: 'sum' | 'max' | 'min'
+  readonly merge?: 'sum'
   /** What a figure that is not a number means: given once as a warning. */
   readonly ifNan?: string
   /** The string or factory that makes it again from `config`; saved models need it. */
