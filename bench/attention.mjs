@@ -48,10 +48,9 @@ if ('step'.includes(options.only) || options.profile) {
     console.log(JSON.stringify(profile, null, 1))
   } else {
     const steps = { command: 'steps', count: options.quick ? 4 : 8 }
-    const figures = await interleave(
-      peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }, restOfGpt(gpt)),
-      { rounds },
-    )
+    const figures = await interleave(peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }, restOfGpt(gpt)), {
+      rounds,
+    })
     const torch = best(figures, 'pytorch')
     report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, torch, {
       goal: threads === 1 ? goals.gpt : undefined,

@@ -42,7 +42,11 @@ export const printGoals = (results) => {
     ]
     console.log(`  ${cells.join('  ')}`)
   }
-  console.log(`\n  ${Object.entries(counts).map(([state, count]) => `${state} ${count}`).join(', ')}`)
+  console.log(
+    `\n  ${Object.entries(counts)
+      .map(([state, count]) => `${state} ${count}`)
+      .join(', ')}`,
+  )
 }
 
 const verdictInWords = ({ verdict, bound }) =>

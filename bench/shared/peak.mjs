@@ -59,15 +59,19 @@ export class Peak {
 
   /**
    * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
-   * least: GFLOP/s of the peak and of both sides, their shares of it, the time of what is no product, and the largest
-   * ratio to the peer that the machine allows.
+   * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
+   * product; and the largest ratio to the peer that the machine allows. On one thread that is the smaller of what the
+   * wall clock and the processor time say: others on the machine stretch the first.
    */
   compare({ peak, weft, rest }, peer, operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
-    const gflops = 1e6 / peak.median
+    const gflops = 1e6 / peak.minimum
     const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
+    const least = (products, others) => (operations / 1e9) * products.minimum + (others?.minimum ?? 0)
+    const byWall = peer.median / least(peak, rest)
+    const byProcessor = peer.processor.minimum / least(peak.processor, rest?.processor)
     return {
       operations,
       gflops,
@@ -75,8 +79,8 @@ export class Peak {
       peer: other,
       share: own / gflops,
       peerShare: other / gflops,
-      rest: rest?.median,
-      largestRatio: peer.median / (operations / (gflops * 1000) + (rest?.median ?? 0)),
+      rest: rest?.minimum,
+      largestRatio: this.#threads === 1 ? Math.min(byWall, byProcessor) : byWall,
     }
   }
 
