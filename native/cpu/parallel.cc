@@ -33,9 +33,7 @@ int configured_threads() {
     require(n >= 1 && n <= 1024, "ERR_ARGUMENT", "WEFT_THREADS=", text, ": a number of threads from 1 to 1024 is expected");
     return n;
   }
-  cpu_set_t set;  // the processors that this process may use, which can be fewer than the machine has
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, int(std::thread::hardware_concurrency()));
+  return processors();
 }
 
 class Pool {
@@ -144,6 +142,15 @@ void rouse() {
 }
 void rest() {
   if (threads() > 1) pool().rest();
+}
+
+int processors() {
+  static const int n = [] {
+    cpu_set_t set;  // the process may have fewer than the machine
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    return std::max(1, int(std::thread::hardware_concurrency()));
+  }();
+  return n;
 }
 
 int threads() {
