@@ -30,6 +30,7 @@ struct Job {
   std::vector<void*> inputs, outputs;
   std::vector<Reply> replies;
   std::vector<Transfer> transfers;
+  int processor = -1;  // that the submitting thread runs on
   double ticket = 0;
   double after = 0;  // the job begins when this ticket, which is another queue's, is done
   // tickets of the runs whose results the job reads; -1 for a run that is known to have failed

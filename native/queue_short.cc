@@ -1,6 +1,7 @@
 // Short runs. The thread that submits a short run does it. One thread does a run alone where more would not be faster.
 #include <new>
 
+#include "apart.h"
 #include "float_mode.h"
 #include "queue.h"
 
@@ -73,6 +74,7 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   Pace& pace = flight.job.program->pace;
   const bool alone = here || pace.alone();
   const WorkAlone by_itself(device_, alone);
+  if (!here) keep_apart(&flight.job.processor, 1);
   if (!alone) device_.expect_work(true);
   const double expected = pace.expected(), ahead = !alone && device_.fills_processors() ? ahead_together : ahead_alone;
   const auto began = Clock::now();
