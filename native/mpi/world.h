@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "collectives.h"
-#include "mpi/control.h"
+#include "control/control.h"
 #include "mpi/mpi.h"
 
 namespace weft::mpi {

@@ -1,4 +1,4 @@
-#include "mpi/control.h"
+#include "control/control.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "error.h"
-#include "mpi/control.h"
+#include "control/control.h"
 
 namespace weft {
 namespace {
