@@ -8,8 +8,26 @@
 #include "nccl_world.h"
 #include "vocabulary.cuh"
 
+/** Defines the binder of a collective. It is given to the addon with the engine: other processes have no use for it. */
+#define COLLECTIVE(op)                             \
+  WEFT_BINDER static Step bind_##op(Call& call);   \
+  static const Listed listed_##op{#op, bind_##op}; \
+  static Step bind_##op([[maybe_unused]] Call& call)
+
 namespace weft::cuda {
 namespace {
+
+std::vector<std::pair<std::string, Bind>>& collectives() {
+  static std::vector<std::pair<std::string, Bind>> list;
+  return list;
+}
+struct Listed {
+  Listed(const char* op, Bind bind) { collectives().emplace_back(op, bind); }
+};
+
+Step refuse(Call&) {
+  fail("ERR_NO_DEVICE", "the ranks of this run meet on GPUs, and the tensor lies on the CPU: write x.to(device()) first");
+}
 
 /** One thread: raises a fault where the run is lost. */
 __global__ void look_for_loss(const volatile int32_t* lost, Fault* fault, int32_t call) {
@@ -77,7 +95,14 @@ template <class Calls> void together(Calls calls) {
 
 }  // namespace
 
-KERNEL(cuda, allReduce) {
+void NcclWorld::give_kernels(Registry& to) {
+  for (const auto& [op, bind] : collectives()) {
+    to.define("cuda", op, 0, bind);
+    to.define("cpu", op, 0, refuse);
+  }
+}
+
+COLLECTIVE(allReduce) {
   const std::string reduce = call.attrs.text("reduce"), what = described(call, reduce);
   const int type = nccl_type(call.in[0].dtype), operation = nccl_operation(reduce);
   const size_t count = size_t(call.in[0].size());
@@ -88,7 +113,7 @@ KERNEL(cuda, allReduce) {
   });
 }
 
-KERNEL(cuda, allGather) {
+COLLECTIVE(allGather) {
   const size_t bytes = call.in[0].bytes();
   return moved(call, described(call, ""), [=](const void* given, void* taken, cudaStream_t stream) {
     const NcclWorld& world = nccl_world();
@@ -96,7 +121,7 @@ KERNEL(cuda, allGather) {
   });
 }
 
-KERNEL(cuda, reduceScatter) {
+COLLECTIVE(reduceScatter) {
   const std::string reduce = call.attrs.text("reduce"), what = described(call, reduce);
   const int type = nccl_type(call.in[0].dtype), operation = nccl_operation(reduce);
   const size_t of_each = size_t(call.out[0].size());
@@ -106,7 +131,7 @@ KERNEL(cuda, reduceScatter) {
   });
 }
 
-KERNEL(cuda, broadcast) {
+COLLECTIVE(broadcast) {
   const int root = int(call.attrs.integer("root"));
   const size_t bytes = call.in[0].bytes();
   call.in_place(0, 0);
@@ -116,7 +141,7 @@ KERNEL(cuda, broadcast) {
   });
 }
 
-KERNEL(cuda, allToAll) {
+COLLECTIVE(allToAll) {
   const std::string what = described(call, "");
   const int size = nccl_world().size();
   const size_t bytes = call.in[0].bytes() / size_t(size);
@@ -132,7 +157,7 @@ KERNEL(cuda, allToAll) {
   });
 }
 
-KERNEL(cuda, sendRecv) {
+COLLECTIVE(sendRecv) {
   const std::string what = described(call, "");  // peers differ from rank to rank
   const int to = int(call.attrs.integer("to")), from = int(call.attrs.integer("from"));
   const size_t bytes = call.in[0].bytes();
@@ -189,7 +214,7 @@ struct Bundle {
  * Sums of many values, which travel together: the gradients of a step. With them each rank tells whether it has met a
  * bad value. Then the step fails on every rank, and none commits it.
  */
-KERNEL(cuda, allReduceMany) {
+COLLECTIVE(allReduceMany) {
   const std::string first = described(call, "");
   const Bundle bundle(call.in);
   const std::string what = first + bundle.described() + ", of a batch of " + std::to_string(call.attrs.integer("rows")) + " rows";
@@ -224,10 +249,22 @@ namespace {
  * planner does not know that the values travel between the two.
  */
 struct Bucket {
-  std::unique_ptr<Memory> memory;
+  char* values = nullptr;
   cudaEvent_t there = nullptr;
+  Bucket() = default;
+  Bucket(const Bucket&) = delete;
   ~Bucket() {
+    release();
     if (there != nullptr) cudaEventDestroy(there);
+  }
+  void allocate(size_t bytes) {
+    release();
+    values = static_cast<char*>(nccl_world().device().allocate(bytes));
+    require(values != nullptr, "ERR_OUT_OF_MEMORY", "the device has no ", bytes, " bytes left for a bucket of gradients");
+    if (there == nullptr) check(cudaEventCreateWithFlags(&there, cudaEventDisableTiming), "event");
+  }
+  void release() {
+    if (values != nullptr) nccl_world().device().release(std::exchange(values, nullptr));
   }
 };
 
@@ -249,17 +286,16 @@ std::shared_ptr<Bucket> bucket_of(int64_t number) {
  * Copies the values into a bucket, whose sum over the ranks begins. The result is no value: the other half waits for
  * it.
  */
-KERNEL(cuda, allReduceBegin) {
+COLLECTIVE(allReduceBegin) {
   const std::string first = described(call, "");
   const Bundle bundle(call.in);
   const std::string what = first + bundle.described();
   const auto bucket = bucket_of(call.attrs.integer("bucket"));
   nccl_world().device().use();
-  bucket->memory = std::make_unique<Memory>(nccl_world().device(), std::max(bundle.bytes, size_t(1)));
-  if (bucket->there == nullptr) check(cudaEventCreateWithFlags(&bucket->there, cudaEventDisableTiming), "event");
+  bucket->allocate(bundle.bytes);
   return [=](const Frame& frame) {
     NcclWorld& world = nccl_world();
-    char* const values = bucket->memory->data();
+    char* const values = bucket->values;
     bundle.pack(frame, values);
     world.enqueue(stream_of(frame), what, [&](cudaStream_t stream) {
       check(world.nccl().AllReduce(values, values, bundle.elements, bundle.type, nccl_operation("sum"), world.communicator(), stream),
@@ -270,14 +306,14 @@ KERNEL(cuda, allReduceBegin) {
 }
 
 /** Waits for the sum, and copies the values out of the bucket. */
-KERNEL(cuda, allReduceFinish) {
+COLLECTIVE(allReduceFinish) {
   const auto bucket = bucket_of(call.attrs.integer("bucket"));
   const std::vector<View> out = call.out;
   call.waits = call.raises = true;
   return [=](const Frame& frame) {
     NcclWorld::join(stream_of(frame), bucket->there);
     look(frame);
-    Bundle::unpack(frame, out, bucket->memory->data());
+    Bundle::unpack(frame, out, bucket->values);
   };
 }
 

@@ -36,6 +36,7 @@ class NcclWorld final : public Engine, public Ranks {
 
   const char* name() const override { return "nccl"; }
   std::string load(const std::string& library) override;
+  void give_kernels(Registry& to) override;
   WorldFacts open(const WorldSettings&) override;
   std::vector<std::string> gather(const std::string& mine) override;
   void close() override;

@@ -80,6 +80,7 @@ Napi::Value open_engine(const Napi::CallbackInfo& info) {
     require(opened.load() == nullptr, "ERR_STATE", "the ranks have met already in this process");
     Engine* const engine = &engine_of(name, text("from"));
     engine->load(text("library"));
+    engine->give_kernels(registry());
     opened = engine;
     // runs before the hook that waits for runs under way, because it is registered later
     napi_add_env_cleanup_hook(

@@ -7,6 +7,8 @@
 
 namespace weft {
 
+class Registry;
+
 /** What distributed.init() knows before the ranks have met. */
 struct WorldSettings {
   int rank = 0, size = 0;  // as the launcher says; a size of 0: it does not say
@@ -40,6 +42,8 @@ class Engine {
    * @returns its version, as 'Open MPI v4.1.4'
    */
   virtual std::string load(const std::string& library) = 0;
+  /** Defines the kernels of its collectives, where its library has not done so when it was opened. */
+  virtual void give_kernels([[maybe_unused]] Registry& to) {}
   /** Meets the other ranks. ERR_DISTRIBUTED where that fails, with what to do. Once per process. */
   virtual WorldFacts open(const WorldSettings&) = 0;
   /**

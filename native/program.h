@@ -58,6 +58,9 @@ struct ProgramSpec {
   std::vector<WriteSpec> writes;
   Precision precision = Precision::float32;
   bool single = false;  // a call outside jit: its results go straight to their buffers, and nothing is recorded
+  // made of a function that is traced at every call. Functions with equal graphs share the program, and graphs that are
+  // equal on one rank may not be on another: what has collectives is not recorded
+  bool retraced = false;
 };
 
 /** Time and memory traffic of each op, measured while a profile is taken. */

@@ -52,6 +52,7 @@ Program::Program(ProgramSpec spec, Device& device) : device_(device) {
       ports[size_t(slot.index)].bytes = slot.bytes;
     }
   }
+  single_ |= spec.retraced && shared();
   place_constants(spec);
   share_state(spec, calls);
   place_in_arena(spec, calls);
