@@ -113,6 +113,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     }
   if (invalidated) return result(cudaErrorStreamCaptureInvalidated);
   *graph = new Graph(*recording);
+  recording->work.clear();  // events of the capture refer to it for longer than the graph lives
   return result(cudaSuccess);
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
