@@ -74,10 +74,10 @@ void World::compare(Pending& pending) {
   const Collective& c = pending.collective;
   const size_t bytes = c.elements * size_of(c.dtype);
   if (cut_in_pieces(c)) pending.pieces = std::max<size_t>(1, (bytes + most_bytes - 1) / most_bytes);
-  pending.signature = hash_of(c.what);
-  pending.signatures.resize(size_t(size_));
-  check(mpi_.call.Iallgather(&pending.signature, 8, mpi_.the.byte, pending.signatures.data(), 8, mpi_.the.byte, control_communicator_,
-                             &pending.comparison),
+  pending.mine = {.signature = hash_of(c.what), .to = c.to, .from = c.from};
+  pending.asked.resize(size_t(size_));
+  check(mpi_.call.Iallgather(&pending.mine, sizeof pending.mine, mpi_.the.byte, pending.asked.data(), sizeof pending.mine, mpi_.the.byte,
+                             control_communicator_, &pending.comparison),
         "MPI_Iallgather");
   if (c.given == c.taken || bytes == 0) return;
   if (c.kind == Collective::Kind::all_reduce || (c.kind == Collective::Kind::broadcast && rank_ == c.from))
@@ -135,8 +135,7 @@ bool World::test(Pending& pending) {
   // the comparison first: where ranks ask for different things, the rest may never be done
   if (!pending.compared) {
     if (!tested(pending.comparison)) return false;
-    for (const uint64_t other : pending.signatures)
-      if (other != pending.signature) disagree(pending);
+    look_for_differences(pending);
     pending.compared = changed = true;
   }
   for (size_t i = 0; i < pending.flying.size();) {
@@ -151,8 +150,21 @@ bool World::test(Pending& pending) {
   return changed;
 }
 
-/** All ranks learn what each of them asked for. Nothing can follow. */
-void World::disagree(Pending& pending) {
+/** Fails where the ranks do not ask for the same. Every rank finds that, and nothing can follow. */
+void World::look_for_differences(const Pending& pending) {
+  const auto& asked = pending.asked;
+  for (size_t rank = 0; rank < asked.size(); rank++)
+    if (asked[rank].signature != pending.mine.signature) disagree(pending, int(rank));
+  if (pending.collective.kind != Collective::Kind::send_receive) return;
+  for (size_t rank = 0; rank < asked.size(); rank++) {
+    const int to = asked[rank].to, from = asked[size_t(to)].from;
+    require(from == int(rank), "ERR_DISTRIBUTED", "the ranks disagree: rank ", rank, " sends to rank ", to, ", which takes from rank ",
+            from);
+  }
+}
+
+/** The ranks tell each other what they asked for. */
+void World::disagree(const Pending& pending, int other) {
   char mine[256] = {};
   std::strncpy(mine, pending.collective.what.c_str(), sizeof mine - 1);
   std::vector<char> all(sizeof mine * size_t(size_));
@@ -162,8 +174,6 @@ void World::disagree(Pending& pending) {
       "MPI_Iallgather");
   // a rank that is lost meanwhile does not answer
   for (int tests = 0; !tested(request) && tests < 100'000; tests++) std::this_thread::sleep_for(std::chrono::microseconds(50));
-  int other = 0;
-  while (pending.signatures[size_t(other)] == pending.signature) other++;
   fail("ERR_DISTRIBUTED", "the ranks disagree: rank ", rank_, " asks for ", mine, ", rank ", other, " for ",
        all.data() + size_t(other) * sizeof mine);
 }

@@ -43,7 +43,9 @@ WorldFacts World::open(const WorldSettings& settings) {
   thread_ = std::thread([this, settings] { work(settings); });
   thread_.detach();
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [&] { return open_ || !failed_to_open_.empty(); });
+  const auto limit = std::chrono::duration<double, std::milli>(timeout_);
+  if (!done_.wait_for(lock, limit, [&] { return open_ || !failed_to_open_.empty(); }))
+    failed_to_open_ = "not all ranks came within " + std::to_string(int64_t(timeout_)) + " ms";
   if (!open_) fail("ERR_DISTRIBUTED", failed_to_open_);
   return {.rank = rank_, .size = size_, .version = mpi_.version};
 }
@@ -98,6 +100,7 @@ void World::work(WorldSettings settings) {
     return;
   }
   std::unique_lock lock(mutex_);
+  if (!failed_to_open_.empty()) return;  // too late
   open_ = true;
   done_.notify_all();
   prctl(PR_SET_TIMERSLACK, 1000);  // of this thread: naps are as short as they are asked for
@@ -132,7 +135,7 @@ bool World::advance() {
     Pending& pending = **one;
     try {
       if (hopeless(pending)) fail("ERR_DISTRIBUTED", loss_->text);
-      if (pending.signatures.empty()) compare(pending), changed = true;
+      if (pending.asked.empty()) compare(pending), changed = true;
       // the next one only where all of this one has begun: the order is the same on all ranks
       if (turn) changed |= begin_pieces(pending);
       turn &= pending.begun == pending.pieces;

@@ -39,8 +39,12 @@ struct Pending {
   bool done = false;
   std::string problem;
   // the thread that talks to MPI alone
-  uint64_t signature = 0;
-  std::vector<uint64_t> signatures;  // of all ranks
+  struct Asked {
+    uint64_t signature;
+    int32_t to, from;
+  };
+  Asked mine{};
+  std::vector<Asked> asked;  // by all ranks
   Handle comparison = 0;
   bool compared = false;
   size_t pieces = 1, begun = 0;  // of the values
@@ -72,7 +76,8 @@ class World final : public Engine {
   bool begin_pieces(Pending&);
   void begin_piece(Pending&, size_t number);
   bool test(Pending&);
-  void disagree(Pending&);
+  void look_for_differences(const Pending&);
+  void disagree(const Pending&, int other);
   void end(Pending&, std::string problem);
   bool hopeless(const Pending&) const;
   void check(int code, const char* function) const;
