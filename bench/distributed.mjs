@@ -2,7 +2,7 @@
 // network of 6 × dense(1024), 25.2 MB of gradients a step. Three ways take turns in rounds: ranks that exchange nothing
 // ('none'), one exchange after the backward pass ('after'), and a bucket for each matrix, begun within it ('during').
 // In all three, two processes compute at a time: what the network's own work costs them counts as exposed.
-// Usage: node bench/distributed.mjs [--mpi openmpi|mpich] [--rate 1gbit] [--steps 10] [--rounds 2] [--ways none,during]
+// Usage: node bench/distributed.mjs [--mpi openmpi|mpich] [--rate 1gbit] [--steps 10] [--rounds 2] [--ways none,after,during,default]
 import { parseArgs } from 'node:util'
 import { LAUNCHERS, startRanks, withNetwork } from './network.mjs'
 
@@ -36,8 +36,8 @@ async function timed(count, call) {
 /** One rank, which prints the median step, and what there is to compare it with. */
 async function rankOf(how) {
   const { callbacks, distributed, gradients, jit, layers, optimizers, sequential, setSeed, tensor } = await import('../dist/lib/index.js')
-  const bucketBytes = how === 'after' ? 2 ** 30 : 4 * 1024 * 1024
-  const { size } = how === 'none' ? { size: 1 } : await distributed.init({ bucketBytes, timeoutMs: 60_000 })
+  const bucketBytes = { after: 2 ** 30, during: 4 * 2 ** 20, default: undefined }[how]
+  const { size } = how === 'none' ? { size: 1 } : await distributed.init({ ...(bucketBytes && { bucketBytes }), timeoutMs: 60_000 })
   const rank = Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK)
   const steps = Number(values.steps)
   setSeed(1)
@@ -92,7 +92,7 @@ if (values.rank) await rankOf(values.rank)
 else
   await withNetwork(2, values.rate, async () => {
     for (const launcher of LAUNCHERS.filter(({ command }) => values.mpi === undefined || command.endsWith(values.mpi))) {
-      const told = { none: [], after: [], during: [] }
+      const told = Object.fromEntries(values.ways.split(',').map((how) => [how, []]))
       for (let round = 0; round < Number(values.rounds); round++)
         for (const how of values.ways.split(',')) {
           const program = [process.execPath, import.meta.filename, '--steps', values.steps, '--rank', how]
@@ -107,6 +107,7 @@ else
       line('nothing exchanged', step.none)
       line('one exchange after the backward pass', step.after, exposed('after'))
       line('a bucket for each matrix', step.during, exposed('during'))
+      if (step.default) line('buckets of the default size', step.default, exposed('default'))
       line('the backward pass alone', of('none', 'backward'))
       line('the exchange alone, 25.2 MB', of('after', 'exchange'))
       console.log(`  exchange less backward pass, and 10 %      ${(1.1 * (of('after', 'exchange') - of('none', 'backward'))).toFixed(1)}`)

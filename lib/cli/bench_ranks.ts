@@ -47,13 +47,14 @@ export function alphaBeta(ranks: number, times: readonly { bytes: number; micros
   return { alpha: Math.max(0, (ta * bb - tb * ab) / determinant), beta: Math.max(0, (tb * aa - ta * ab) / determinant) }
 }
 
-const modelled = (ranks: number, bytes: number, { alpha, beta }: { alpha: number; beta: number }): number =>
+/** Microseconds of an all-reduce, as the model says. */
+export const modelled = (ranks: number, bytes: number, { alpha, beta }: { alpha: number; beta: number }): number =>
   2 * Math.ceil(Math.log2(ranks)) * alpha + ((2 * (ranks - 1)) / ranks) * bytes * beta
 
-const size = (bytes: number): string => {
-  for (const [unit, of] of [['MB', 1e6], ['KiB', 1024]] as const) // biome-ignore format: pairs
-    if (bytes >= of && bytes % (of / 10) === 0) return `${bytes / of} ${unit}`
-  return bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes} B`
+/** '64 KiB', '25 MB'. */
+function size(bytes: number): string {
+  if (bytes >= 1e6 && bytes % 1e6 === 0) return `${bytes / 1e6} MB`
+  return bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : bytes >= 1024 ? `${bytes / 1024} KiB` : `${bytes} B`
 }
 
 const digits = (value: number): string => value.toFixed(value < 10 ? 2 : value < 1000 ? 1 : 0)
@@ -63,7 +64,15 @@ function places(hosts: readonly string[]): string {
   return [...new Set(hosts)].map((host) => `${host} (${hosts.flatMap((one, rank) => (one === host ? [rank] : [])).join(', ')})`).join(', ')
 }
 
-export async function benchAllReduce(version: string, options: { quick: boolean; json: boolean; engine?: string }): Promise<number> {
+export interface AllReduceOptions {
+  quick: boolean
+  json: boolean
+  engine?: string
+  /** Bytes of each row; default: from 4 to 100,000,000. */
+  sizes?: readonly number[]
+}
+
+export async function benchAllReduce(version: string, options: AllReduceOptions): Promise<number> {
   const { distributed, jit, synchronize, variable, zeros } = await import('../index.js')
   const world = await distributed.init(options.engine === undefined ? {} : { engine: options.engine as 'auto' })
   if (world.size === 1)
@@ -73,7 +82,7 @@ export async function benchAllReduce(version: string, options: { quick: boolean;
     )
   const hosts = await distributed.gatherJson(os.hostname())
   const times: { bytes: number; microseconds: number[] }[] = []
-  for (const bytes of options.quick ? SIZES.filter((bytes) => bytes <= 2 ** 20) : SIZES) {
+  for (const bytes of options.sizes ?? (options.quick ? SIZES.filter((bytes) => bytes <= 2 ** 20) : SIZES)) {
     // summed in place, as gradients are: memory that is new each time would be part of the figure
     const values = variable(zeros([bytes / 4]))
     const summed = jit(() => values.assign(distributed.allReduce(values)))
