@@ -55,7 +55,7 @@ const Broadcast: Op<RootAttrs> = {
   },
 }
 const AllToAll: Op = { name: 'allToAll', shape: same, grad: ([g]) => [applyOne(AllToAll, [g!], {})] }
-const SendRecv: Op<PeerAttrs> = {
+export const SendRecv: Op<PeerAttrs> = {
   name: 'sendRecv',
   shape: same,
   grad: ([g], { attrs: { to, from } }) => [applyOne(SendRecv, [g!], { to: from, from: to })],

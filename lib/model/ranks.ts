@@ -91,6 +91,7 @@ export class Ranks {
       stepsPerEpoch: options.stepsPerEpoch,
       shuffle: options.shuffle ?? true,
       gradientAccumulationSteps: options.gradientAccumulationSteps,
+      shards: options.shards,
     }
     const own = { failed: null, facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
     const all = await gatherJson(own)
