@@ -7,7 +7,8 @@ import { type Share, shareOf } from '../core/share.js'
 import { bytesOf, isFloat, sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collectives.js'
-import { bytesOfBucket, world } from '../distributed/world.js'
+import { scatterSums, sumsOfHalves } from '../distributed/parts.js'
+import { bytesOfBucket, exchange, world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
 import { concat, zerosLike } from '../ops/index.js'
 import type { Objective } from './objective.js'
@@ -89,12 +90,14 @@ export function sharedStep(
   // what layers keep of a batch, as moving statistics: each rank's counts for its rows
   const kept = [...(currentTrace()?.writes ?? [])].filter(([state]) => isFloat(state.dtype))
   // all but the last bucket travel while the gradients of earlier layers are computed
-  const { early, late } = bucketsOf(slopes)
+  const { optimizer } = objective
+  const asOne = exchange.dtype === 'float32' && !optimizer.partition.cut
+  const { early, late } = bucketsOf(asOne ? slopes : [])
   const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
   tracker.take(pass, share.weight > 0 ? share.rows : 0)
   const states = statesOf(tracker.all)
   // callbacks of rank 0 set it
-  const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
+  const rate = weights.length > 0 ? optimizer.rateState : undefined
   const asked = zerosLike(part)
     .cast('float32')
     .add(stop ? 1 : 0)
@@ -119,7 +122,10 @@ export function sharedStep(
   for (const state of states) state.assign(taken())
   const [loss, stops] = [taken(), taken()]
   if (rate) rate.assign(taken())
-  if (weights.length > 0) objective.optimizer.apply(reduced, weights)
+  if (weights.length > 0) {
+    if (optimizer.partition.cut) optimizer.applyParts(scatterSums(slopes), weights)
+    else optimizer.apply(asOne ? reduced : sumsOfHalves(slopes), weights)
+  }
   const figures = tracker.values()
   keepOnZero(states)
   return concat([figures, loss.reshape([1]), stops.reshape([1])], 0)

@@ -3,7 +3,7 @@ import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type CallbackLike, CallbackList, onThisRank } from '../callbacks/callback.js'
-import { world } from '../distributed/world.js'
+import { exchange, world } from '../distributed/world.js'
 import type { Tensor } from '../core/tensor.js'
 import { type ClassWeight, type ClassWeightLike, classWeightOption } from './class_weight.js'
 import { openSources, type Sources } from './fit_sources.js'
@@ -114,6 +114,14 @@ function checkShards(shards: number): void {
     throw new WeftError('ERR_ARGUMENT', `fit: shards must be a power of two that the number of ranks, ${size}, divides, got ${shards}`, {
       hint: 'Write shards: 8, and start 1, 2, 4 or 8 ranks',
     })
+  if (size > 1 && exchange.dtype !== 'float32')
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `fit: shards and gradientDtype: '${exchange.dtype}' exclude each other: rounded gradients depend on the number of ranks`,
+      {
+        hint: 'Leave gradientDtype out of distributed.init()',
+      },
+    )
 }
 
 const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).map(([key, value]) => [`val_${key}`, value]))
