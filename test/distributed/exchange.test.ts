@@ -59,6 +59,11 @@ testWith(open.found, open.package, 'state in parts, and rounded gradients: as th
     assert.ok(apart(found, expected) < 5e-3, `${name}: losses of steps differ by ${apart(found, expected)}`)
     assert.is(found.bytes, expected.bytes)
   }
+  // in many vectors instead of one
+  const [partsInMany, halvesInMany] = [await trained('parts small', ranks), await trained('halves small', ranks)]
+  assert.equal(halvesInMany, halves)
+  for (const [name, expected] of Object.entries(plain))
+    if (isTraining(expected)) assert.ok(apart(partsInMany[name] as Said, expected) < 1e-6, `${name} in small buckets`)
 })
 
 test.run()

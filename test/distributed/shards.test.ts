@@ -24,13 +24,13 @@ function byOneProcess(): Record<string, unknown> {
   return alone
 }
 
-for (const [{ name: family, command, found, package: brought }, ranks] of [
-  [FAMILIES[0]!, 2],
-  [FAMILIES[0]!, 4],
-  [FAMILIES[1]!, 2],
+for (const [{ name: family, command, found, package: brought }, ranks, bucketBytes] of [
+  [FAMILIES[0]!, 2, 25 * 2 ** 20],
+  [FAMILIES[0]!, 4, 25 * 2 ** 20],
+  [FAMILIES[1]!, 2, 300],
 ] as const)
   testWith(found, brought, `${family}: ${ranks} ranks with 8 shards train to the bits of one process`, async () => {
-    const { said, code, output } = await launch(command, ranks, 'shards')
+    const { said, code, output } = await launch(command, ranks, 'shards', [String(bucketBytes)])
     assert.is(code, 0, output)
     assert.is(said.length, ranks, output)
     for (const [name, expected] of Object.entries(byOneProcess()))
