@@ -182,14 +182,18 @@ export function isFinished(ticket: number): boolean {
 }
 
 /**
- * Resolves when the run with this ticket is done. `arranged`: that run notifies by itself, and others may follow it.
+ * How somebody who waits for a run learns of its end. 'asks': it looks for the end, or asks to be told. 'told': the run
+ * notifies by itself, and others may follow it. 'later': it learns of it with the end of a later run, or after wake().
  */
-export function finished(ticket: number, arranged = false): Promise<void> {
+export type Waiting = 'asks' | 'told' | 'later'
+
+/** Resolves when the run with this ticket is done. */
+export function finished(ticket: number, how: Waiting = 'asks'): Promise<void> {
   // a caller that waits for each result has its next short run done on this thread
-  if (!arranged) native.status[3] = 0
+  if (how === 'asks') native.status[3] = 0
   if (native.status[0]! >= ticket) {
     retire()
-    if (arranged || performance.now() - turned < TURN_MS) return Promise.resolve()
+    if (how !== 'asks' || performance.now() - turned < TURN_MS) return Promise.resolve()
     return new Promise((resolve) => {
       setImmediate(() => {
         turned = performance.now()
@@ -198,12 +202,18 @@ export function finished(ticket: number, arranged = false): Promise<void> {
     })
   }
   return new Promise((resolve) => {
-    const waiter: Waiter = { ticket, done: resolve, arranged }
+    const waiter: Waiter = { ticket, done: resolve, arranged: how === 'told' }
     waiters.push(waiter)
-    if (arranged) hold()
+    if (how === 'told') hold()
+    else if (how === 'later') return
     else if (expectedMs(ticket) * 1000 > native.status[5]!) arrange(waiter)
     else if (!polling) poll(performance.now() + POLLED_MS)
   })
+}
+
+/** Tells who waits for this run at its end, though no later run may follow. */
+export function wake(ticket: number): void {
+  for (const waiter of waiters) if (waiter.ticket === ticket && !waiter.arranged) arrange(waiter)
 }
 
 /** Blocks until the run with this ticket is done. */

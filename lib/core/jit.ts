@@ -6,7 +6,7 @@ import { checkFunction, isTypedArray } from './checks.js'
 import { device, indexOf, withDevice } from './device.js'
 import { checkPrecision } from './device_kinds.js'
 import { WeftError } from './error.js'
-import { finished } from './flights.js'
+import { finished, wake } from './flights.js'
 import { currentTrace, Graph, otherDevice, recording, Trace } from './graph.js'
 import { lower } from './lower.js'
 import { checkCall, isDetached, type OptionTable } from './options.js'
@@ -38,6 +38,8 @@ export interface Submitted<R> {
   ticket: number
   /** Resolves when the run is done, without a further native call; rejects when it failed. */
   done: Promise<void>
+  /** Of a run that was submitted in a row: makes `done` resolve at its end, though no other run follows. */
+  wake?: () => void
 }
 
 export interface JitFunction<A extends unknown[], R> {
@@ -46,6 +48,11 @@ export interface JitFunction<A extends unknown[], R> {
   graph(...args: A): string
   /** Runs like a call; `done` follows the device. */
   submit(...args: A): Submitted<R>
+  /**
+   * Like submit(), for a run that another one will follow: `done` resolves at the end of a later run, or after wake().
+   * The device need not wake a thread then, which takes it as long as a small step (10 µs).
+   */
+  submitInRow(...args: A): Submitted<R>
   /** Forgets the programs. */
   dispose(): void
   [Symbol.dispose](): void
@@ -168,7 +175,10 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
   return { program: new Program({ ...spec, retraced: capturesAsInputs }, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree }
 }
 
-function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): Run {
+/** How a run is told of: not at all, with the end of a later one, or by itself. */
+type Told = 'never' | 'later' | 'itself'
+
+function run(loaded: Loaded, inputs: readonly Buffer[], told: Told): Run {
   const results = loaded.outputs.map((layout) => allocateAs(layout, loaded.where))
   const made: Run = { outputs: mapLeaves(loaded.tree, isHole, ({ index }) => results[index]!), ticket: 0, fault: undefined }
   const onFault = (error: WeftError): void => {
@@ -177,7 +187,7 @@ function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): Run {
   made.ticket = loaded.program.run(
     inputs,
     results.map((t) => t.buffer!),
-    { notify, ...(notify && { onFault }), layer: tracing.layer },
+    { notify: told === 'itself', replies: told !== 'never', ...(told !== 'never' && { onFault }), layer: tracing.layer },
   )
   return made
 }
@@ -214,13 +224,22 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     return { loaded, tensors }
   }
 
-  const submit = (args: A, notify: boolean): Run => {
+  const submit = (args: A, told: Told): Run => {
     const { loaded, tensors } = find(args)
     return run(
       loaded,
       tensors.map((t) => t.held()),
-      notify,
+      told,
     )
+  }
+
+  const follow = (args: A, told: 'later' | 'itself'): Submitted<R> => {
+    if (currentTrace()) throw new WeftError('ERR_TRACE', `${name}: submit() cannot be used inside a traced function`)
+    const made = submit(args, told)
+    const done = finished(made.ticket, told === 'itself' ? 'told' : 'later').then(() => {
+      if (made.fault) throw again(made.fault)
+    })
+    return { outputs: made.outputs as R, ticket: made.ticket, done, ...(told === 'later' && { wake: () => wake(made.ticket) }) }
   }
 
   const dispose = (): void => {
@@ -228,17 +247,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     disposed = true
   }
 
-  const call = (...args: A): R => (currentTrace() ? fn(...args) : (submit(args, false).outputs as R))
+  const call = (...args: A): R => (currentTrace() ? fn(...args) : (submit(args, 'never').outputs as R))
   const made = Object.assign(call, {
     graph: (...args: A): string => trace(fn as (...args: never[]) => unknown, args, name).graph.toString(),
-    submit: (...args: A): Submitted<R> => {
-      if (currentTrace()) throw new WeftError('ERR_TRACE', `${name}: submit() cannot be used inside a traced function`)
-      const made = submit(args, true)
-      const done = finished(made.ticket, true).then(() => {
-        if (made.fault) throw again(made.fault)
-      })
-      return { outputs: made.outputs as R, ticket: made.ticket, done }
-    },
+    submit: (...args: A): Submitted<R> => follow(args, 'itself'),
+    submitInRow: (...args: A): Submitted<R> => follow(args, 'later'),
     dispose,
     [Symbol.dispose]: dispose,
   })
@@ -284,7 +297,7 @@ export function runFresh(fn: (...args: never[]) => unknown, args: readonly unkno
   return run(
     loaded,
     [...tensors, ...captured].map((t) => t.held()),
-    false,
+    'never',
   ).outputs
 }
 

@@ -24,6 +24,14 @@ function needsOf(needs: Needs, { ticket, fault }: Buffer, finished: number): Nee
   return needs
 }
 
+interface RunOptions {
+  notify?: boolean
+  /** Default: as notify. */
+  replies?: boolean
+  onFault?: (error: WeftError) => void
+  layer?: string | undefined
+}
+
 /** A loaded program: C++ kernels bound to shapes, and one arena for what lives only during a run. */
 export class Program {
   private handle: NativeProgram | undefined
@@ -44,14 +52,14 @@ export class Program {
   }
 
   /**
-   * Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call, and
-   * small results of other devices than the CPU come to the host with it. `layer`: named by an error where the
-   * program's own description names none.
+   * Enqueues one run and returns its ticket. `notify`: the run's completion wakes waiters without a further call.
+   * `replies`: small results of other devices than the CPU come to the host with it. `layer`: named by an error where
+   * the program's own description names none.
    */
   run(
     inputs: readonly Buffer[],
     outputs: readonly Buffer[],
-    { notify = false, onFault, layer }: { notify?: boolean; onFault?: (error: WeftError) => void; layer?: string | undefined } = {},
+    { notify = false, replies: wanted = notify, onFault, layer }: RunOptions = {},
   ): number {
     if (this.handle === undefined) throw new WeftError('ERR_DISPOSED', 'this function was disposed')
     noticeFaults()
@@ -77,7 +85,7 @@ export class Program {
       to[i] = outputs[i]!.open()
     }
     if (after <= native.status[0]!) after = 0
-    const replies = notify && this.device !== 0 ? outputs.map(replyOf) : undefined
+    const replies = wanted && this.device !== 0 ? outputs.map(replyOf) : undefined
     const ticket = guard(() => native.run(this.handle!, from, to, notify, after, needs, replies))
     for (let i = 0; i < outputs.length; i++) {
       const output = outputs[i]!

@@ -31,7 +31,8 @@ export function draws(seed: number, pass: number): Draw {
 
 /** A random order of [0, n) (Fisher-Yates). */
 export function permutation(n: number, draw: Draw): Uint32Array {
-  const order = Uint32Array.from({ length: n }, (_, i) => i)
+  const order = new Uint32Array(n)
+  for (let i = 0; i < n; i++) order[i] = i
   for (let i = n - 1; i > 0; i--) {
     const j = draw(i + 1)
     const kept = order[i]!

@@ -45,17 +45,28 @@ export async function openSources(
     )
   }
   let last: ShuffleState | undefined
+  const drawn = ({ seed, pass }: ShuffleState): Int32Array => new Int32Array(permutation(kept, draws(seed, pass)).buffer)
+  let early: { readonly seed: number; readonly pass: number; readonly rows: Int32Array } | undefined
+  let left = (options.epochs ?? 1) - (options.initialEpoch ?? 0)
   const order = (): Int32Array => {
+    left--
     if (!shuffle) return ascending(0, kept)
     last = model.nextShuffle()
-    const { seed, pass } = last
-    return new Int32Array(permutation(kept, draws(seed, pass)).buffer)
+    const known = early?.seed === last.seed && early.pass === last.pass ? early.rows : undefined
+    early = undefined
+    return known ?? drawn(last)
+  }
+  /** Draws the order of the epoch that is likely to come, while the device does the last steps of this one. */
+  const prepare = (): void => {
+    const next = shuffle && left > 0 ? model.shuffleState : undefined
+    if (next) early = { seed: next.seed, pass: next.pass, rows: drawn(next) }
   }
   const classWeight = given === 'balanced' ? await balancedWeights('fit', columns.y, kept) : given
   return {
     training: rowsSource(columns, {
       batchSize,
       order,
+      prepare,
       shuffle: {
         get next() {
           return shuffle ? model.shuffleState : undefined

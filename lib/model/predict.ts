@@ -114,8 +114,8 @@ async function overRows(
       const cursor = tensor(Int32Array.of(begin), { device })
       const size = Math.min(batchSize, rows - begin)
       begin += size
-      return () => {
-        const run = inference.onRows.submit(x, order, cursor, size)
+      return (how) => {
+        const run = inference.onRows[how](x, order, cursor, size)
         cursor.dispose()
         return run
       }
@@ -140,7 +140,7 @@ async function fromStream(model: AnyModel, source: StreamSource, steps: number |
     const { value, done } = await iterator.next()
     if (done) return undefined
     const { x } = value instanceof Tensor ? { x: value } : batchColumns(model.forms, value)
-    return () => inference.onBatch.submit(x)
+    return (how) => inference.onBatch[how](x)
   }
 }
 

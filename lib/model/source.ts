@@ -41,6 +41,8 @@ export interface RowsOptions {
   batchSize: number
   /** The order of the rows of the next epoch, as indices into the arrays. */
   order: () => Int32Array
+  /** The last step of an epoch was submitted: there is time to make the next order. */
+  prepare?: () => void
   /** The state that the next order will be drawn from, and the last one was, where it is drawn. */
   shuffle?: { readonly next: ShuffleState | undefined; readonly last: ShuffleState | undefined }
   stepsPerEpoch: number | undefined
@@ -77,9 +79,9 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
         steps: count,
         data: position(options.shuffle?.last),
         next: () => {
-          if (step === count) return undefined
+          if (step === count) return void options.prepare?.()
           const size = Math.min(batchSize, rows.length - step++ * batchSize)
-          return () => steps.onRows.submit(batch, permutation, size, classWeight, stops())
+          return (how) => steps.onRows[how](batch, permutation, size, classWeight, stops())
         },
         end: () => permutation.dispose(),
       }
@@ -161,7 +163,7 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
           step++
           taken++
           const { x, y, sampleWeight } = batchColumns(forms, value)
-          return () => steps.onBatch.submit({ x, y, sampleWeight }, classWeight, false, stops())
+          return (how) => steps.onBatch[how]({ x, y, sampleWeight }, classWeight, false, stops())
         },
         end: () => (stepsPerEpoch === undefined || restarts ? close() : undefined),
       }
