@@ -48,10 +48,46 @@ template <class T> WEFT_BINDER Step bind_dense(Call& call) {
   };
 }
 
+/** Where a row of few classes is one masked vector. Narrower vectors gain nothing by the loop below. */
+constexpr bool rows_in_a_vector = width == 16;
+
+/**
+ * Rows that fit one vector, in registers, to the bits of the loop over rows of any length. The next row is read before
+ * the present one is written: a masked store reaches over it, and a read after that would wait for the store.
+ */
+[[maybe_unused]] WEFT_BINDER Step bind_sparse_short(View logits, View labels, View loss, View probabilities) {
+  const int n = int(logits.dim(-1));
+  const int64_t rows = product(logits.dims, 0, logits.dims.size() - 1);
+  return [=](const Frame& frame) {
+    parallel_range(rows, std::max<int64_t>(1, function_grain / n), [&](int64_t begin, int64_t end) {
+      const float* x = frame.at<float>(logits) + begin * n;
+      const Vec lowest = broadcast(-__builtin_inff());
+      Vec next = load_lanes(x, n);
+      for (int64_t r = begin; r < end; r++) {
+        const Vec row = next;
+        if (r + 1 < end) next = load_lanes(x += n, n);
+        const int64_t label = frame.at<int32_t>(labels)[r];
+        const bool good = label >= 0 && label < n;
+        if (!good) frame.raise(label);
+        const float most = largest(max(keep_lanes(row, n, lowest), lowest));
+        const Vec powers = keep_lanes(exp(row - most), n, zero());
+        const float total = sum(powers);
+        if (loss.used()) {
+          const float log_total = next_to_one(total) ? std::log1p(sum(below_half(powers))) : log_of(total);
+          frame.at<float>(loss)[r] = good ? log_total - (row[label] - most) : 0.0f;
+        }
+        store_lanes(frame.at<float>(probabilities) + r * n, powers * (1.0f / total), n);
+      }
+    });
+  };
+}
+
 template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
   const View logits = call.in[0], labels = call.in[1], loss = call.out[0], probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
+  if constexpr (rows_in_a_vector && std::is_same_v<T, float>)
+    if (n > 0 && n <= width && probabilities.used()) return bind_sparse_short(logits, labels, loss, probabilities);
   return [=](const Frame& frame) {
     for_rows(rows, n, function_grain, [&](int64_t r) {
       const T* x = frame.at<T>(logits) + r * n;
