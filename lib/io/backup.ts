@@ -86,13 +86,15 @@ function check(folder: string, { tensors }: SafetensorsFile, variables: Readonly
 async function fill(file: SafetensorsFile, variables: ReadonlyMap<string, Variable>): Promise<Map<string, Tensor>> {
   const kept = new Map<string, Tensor>()
   const where = [...variables.values()][0]?.device
-  let bytes = new Uint8Array(0)
+  let newest = new Uint8Array(0)
   const target = async ({ from, to }: Entry, at: number, size: number): Promise<Uint8Array> => {
-    if (at === 0) bytes = new Uint8Array(to - from)
-    return bytes.subarray(at, at + size)
+    if (at === 0) newest = new Uint8Array(to - from)
+    return newest.subarray(at, at + size)
   }
   await file.readAll(target, async ({ name, dtype, shape, from, to }, at, chunk) => {
     if (at + chunk.length < to - from) return
+    // memory for the tensor after this one may have been asked for by now
+    const bytes = new Uint8Array(chunk.buffer)
     const variable = variables.get(name)
     const value = toTensor({ dtype, shape, bytes }, variable?.device ?? where)
     if (variable === undefined) {

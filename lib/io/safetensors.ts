@@ -174,9 +174,10 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads the values in the order they lie in, in chunks. Returns the checksum of the file.
+   * Reads the values in the order they lie in, in chunks. Returns the checksum of the file. A chunk whose memory is its
+   * own is read while the one before it is hashed.
    * @param target gives the memory for `size` bytes of a tensor, from its byte `at` on; also once for one without bytes
-   * @param then called when that memory has been filled
+   * @param then called when that memory has been filled; the memory of the next chunk has been asked for by then
    */
   async readAll(
     target: (entry: Entry, at: number, size: number) => Promise<Uint8Array>,
@@ -184,18 +185,51 @@ export class SafetensorsFile {
     checksum = false,
   ): Promise<string> {
     const hash = createHash('sha256').update(this.begin)
+    const parts = this.parts()
+    let [chunk, next] = [undefined as Uint8Array | undefined, undefined as Uint8Array | undefined]
+    let reading: Promise<void> | undefined
+    const read = (bytes: Uint8Array, { entry, at }: Part): void => {
+      chunk = bytes
+      reading = this.file.read(bytes, this.begin.length + entry.from + at)
+      reading.catch(() => undefined) // is awaited later
+    }
+    try {
+      for (let part = parts.next().value; part !== undefined; ) {
+        if (chunk === undefined) read(next ?? (await target(part.entry, part.at, part.size)), part)
+        await reading
+        const [done, { entry, at }]: [Uint8Array, Part] = [chunk!, part]
+        part = parts.next().value
+        next = part && (await target(part.entry, part.at, part.size))
+        chunk = undefined
+        if (part !== undefined && !overlap(done, next!)) read(next!, part)
+        if (checksum) hash.update(done)
+        await then?.(entry, at, done)
+      }
+      return checksum ? hash.digest('hex') : ''
+    } finally {
+      // who asked for the memory may free it now
+      await reading?.catch(() => undefined)
+    }
+  }
+
+  /** The chunks of all tensors, in the order they lie in. */
+  private *parts(): Generator<Part, undefined> {
     for (const entry of inOrder(this.tensors.values())) {
       const bytes = entry.to - entry.from
-      for (let at = 0; at === 0 || at < bytes; at += CHUNK_BYTES) {
-        const chunk = await target(entry, at, Math.min(CHUNK_BYTES, bytes - at))
-        await this.file.read(chunk, this.begin.length + entry.from + at)
-        if (checksum) hash.update(chunk)
-        await then?.(entry, at, chunk)
-      }
+      for (let at = 0; at === 0 || at < bytes; at += CHUNK_BYTES) yield { entry, at, size: Math.min(CHUNK_BYTES, bytes - at) }
     }
-    return checksum ? hash.digest('hex') : ''
   }
 }
+
+/** `size` bytes of a tensor, from its byte `at` on. */
+interface Part {
+  readonly entry: Entry
+  readonly at: number
+  readonly size: number
+}
+
+const overlap = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.length && b.byteOffset < a.byteOffset + a.length
 
 /** Where the data begin: after the header, whose length is in the first 8 bytes. */
 function beginOf(first: Uint8Array, size: number, what: string): number {
