@@ -172,7 +172,12 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
   const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
   const facts = calls.map(({ op, layer, inputs, attrs }) => ({ op: op.name, layer, taken: op.valuesTaken?.(inputs, attrs) }))
   const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, taken: undefined }
-  return { program: new Program({ ...spec, retraced: capturesAsInputs }, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree }
+  return {
+    program: new Program({ ...spec, retraced: capturesAsInputs }, bound, describe, indexOf(where)),
+    where,
+    outputs: outputs.map(layoutOf),
+    tree,
+  }
 }
 
 /** How a run is told of: not at all, with the end of a later one, or by itself. */
