@@ -159,7 +159,15 @@ std::vector<std::string> NcclWorld::told_by_all(const std::string& mine, const s
   fail("ERR_DISTRIBUTED", problem);
 }
 
+/** An emulated stream may do its work only when somebody waits for it, and other ranks wait for its collectives. */
+void NcclWorld::finish_emulated_work() {
+#ifdef WEFT_EMULATED
+  device_->settle();
+#endif
+}
+
 bool NcclWorld::all_agree(bool mine, const std::string& facts) {
+  finish_emulated_work();
   const std::string word = "?" + std::to_string(int(mine)) + facts;
   const auto all = told_by_all(word, "a step once more", false);
   return mine && std::all_of(all.begin(), all.end(), [&](const std::string& other) { return other == word; });
@@ -169,6 +177,7 @@ void NcclWorld::enqueue(cudaStream_t from, const std::string& what, const std::f
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   check(cudaStreamIsCapturing(from, &status), "capture");
   const std::string whole = what + (status == cudaStreamCaptureStatusNone ? "" : ", recorded");
+  if (status == cudaStreamCaptureStatusNone) finish_emulated_work();
   told_by_all(hash_of(whole), whole, true);
   check(cudaEventRecord(fork_, from), "event");
   check(cudaStreamWaitEvent(stream_, fork_, 0), "event");
