@@ -5,10 +5,10 @@ import path from 'node:path'
 import { cifar10Files } from '../data/datasets/cifar.js'
 import { type FileSet, find } from '../data/datasets/files.js'
 import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
-import { addonFile, native } from '../core/addon.js'
+import { addonFile } from '../core/addon.js'
 import { type Mpirun, findMpirun } from '../distributed/mpirun.js'
 import { type DeviceInfo, device, devices } from '../core/device.js'
-import { ACCELERATORS, type Accelerator, engineOf, isAccelerator, libraryOf } from '../core/device_kinds.js'
+import { ACCELERATORS, type Accelerator, isAccelerator, libraryOf } from '../core/device_kinds.js'
 import { checkCall } from '../core/options.js'
 import { deviceTests, selfTests } from './selftest.js'
 
@@ -106,7 +106,7 @@ export async function doctor(): Promise<DoctorReport> {
     ...(Object.fromEntries(ACCELERATORS.map((kind) => [kind, describe(kind)])) as Record<Accelerator, DoctorLibrary>),
     devices: list,
     device: checks[0]!.ok ? checks[0]!.detail : undefined,
-    engines: [mpiOf(findMpirun()), ...ACCELERATORS.map(engineFor)],
+    engines: [engineOf(findMpirun())],
     datasets: [
       ...['digits', 'iris', 'wine', 'breast-cancer', 'diabetes'].map(shipped),
       ...[fashionMnistFiles, mnistFiles, cifar10Files].map(located),
@@ -116,7 +116,7 @@ export async function doctor(): Promise<DoctorReport> {
 }
 
 /** What starts ranks on this machine. */
-function mpiOf(mpirun: Mpirun | undefined): DoctorReport['engines'][number] {
+function engineOf(mpirun: Mpirun | undefined): DoctorReport['engines'][number] {
   const found = existsSync(path.join(path.dirname(addonFile()), 'libweft_mpi.so'))
   const problem = !found
     ? 'this build of weftjs has no libweft_mpi.so'
@@ -124,19 +124,6 @@ function mpiOf(mpirun: Mpirun | undefined): DoctorReport['engines'][number] {
       ? undefined
       : 'no mpirun was found: apt-get install openmpi-bin, or mpich'
   return { name: 'mpi', version: mpirun?.version, problem }
-}
-
-/** What moves bytes between devices of a kind. */
-function engineFor(kind: Accelerator): DoctorReport['engines'][number] {
-  const name = engineOf(kind)
-  const { problem, notes } = libraryOf(kind)
-  if (problem !== undefined) return { name, version: undefined, problem }
-  try {
-    const library = notes.find(([key]) => key === 'library')![1]
-    return { name, version: native.engineVersion(name, library, process.env['WEFT_NCCL_LIBRARY'] ?? ''), problem: undefined }
-  } catch (error) {
-    return { name, version: undefined, problem: (error as Error).message }
-  }
 }
 
 async function check(name: string, run: () => Promise<string>): Promise<DoctorCheck> {

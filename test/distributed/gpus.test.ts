@@ -66,6 +66,17 @@ onGpus('streams that do their work as late as they may', async () =>
   checkTraining(await launchOnGpus(2, 'gpu_training', ['dense', '40'], { WEFT_EMULATED_STREAMS: 'lazy' }), ['dense']),
 )
 
+onGpus('one rank that waits for each operation keeps all from recording', async () => {
+  const { said, ends, output } = await launchOnGpus(2, 'gpu_training', ['lstm'], (rank) => (rank === 1 ? { WEFT_CUDA_SYNC: '1' } : {}))
+  assert.equal(ends, [0, 0], output)
+  const [zero, one] = said.map((each) => each['lstm'] as Trained)
+  assert.is(zero!.weights, one!.weights)
+  for (const { counted } of [zero!, one!]) {
+    const names = counted.map(([op]) => op)
+    assert.ok(names.includes('allReduceMany') && !names.includes('recorded step'), names.join())
+  }
+})
+
 for (const [what, ranks, words, environment] of [
   ['killed', 3, /rank 2 was lost/, {}],
   ['stopped', 2, /rank 1 was lost: it has given no sign of life for 1000 ms/, {}],
