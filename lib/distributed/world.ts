@@ -25,8 +25,7 @@ export interface InitOptions {
   bucketBytes?: number
   /**
    * What float32 gradients travel as. 'bfloat16' halves the bytes: each rank rounds its gradients once, they are added
-   * up in float32, and the sum is rounded once. All ranks hold equal bits. They travel after the backward pass, not
-   * during it. Default 'float32'.
+   * up in float32, and the sum is rounded once. All ranks hold equal bits. Default 'float32'.
    */
   gradientDtype?: 'float32' | 'bfloat16'
   /**
