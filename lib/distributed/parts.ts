@@ -1,5 +1,5 @@
-// Parts: tensors cut into equal parts, one for each rank, and their exchange. Each tensor is cut by itself: as a vector,
-// with zeros behind it where the number of ranks does not divide it.
+// Parts: tensors cut into equal parts, one for each rank, and their exchange. Each tensor is cut by itself: as a
+// vector, with zeros behind it where the number of ranks does not divide it.
 import { apply, applyOne } from '../core/apply.js'
 import type { Op } from '../core/op.js'
 import { bytesOf, type DType, type Shape, sizeOf, type Spec } from '../core/spec.js'

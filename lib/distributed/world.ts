@@ -30,8 +30,8 @@ export interface InitOptions {
   gradientDtype?: 'float32' | 'bfloat16'
   /**
    * Each rank keeps its part of the optimizer's state, and updates its part of each weight: the memory of the state is
-   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage 1).
-   * Default false.
+   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage
+   * 1). Default false.
    */
   shardOptimizer?: boolean
 }
