@@ -39,8 +39,8 @@ export function shareOf(total: number, rank: number, size: number, sum: Share['s
 
 /**
  * Sums over shares that are recorded one after another in one trace. The sum is read by the first share before the
- * others are recorded, so each share reads a value of its own, which link() makes the sum. The gradient of such a sum is
- * the sum of the gradients of all shares.
+ * others are recorded, so each share reads a value of its own, which link() makes the sum. The gradient of such a sum
+ * is the sum of the gradients of all shares.
  */
 export class LinkedSums {
   /** The sums that each share has asked for, in order. */

@@ -29,14 +29,13 @@ export interface InitOptions {
   bucketBytes?: number
   /**
    * What float32 gradients travel as. 'bfloat16' halves the bytes: each rank rounds its gradients once, they are added
-   * up in float32, and the sum is rounded once. All ranks hold equal bits. They travel after the backward pass, not
-   * during it. Default 'float32'.
+   * up in float32, and the sum is rounded once. All ranks hold equal bits. Default 'float32'.
    */
   gradientDtype?: 'float32' | 'bfloat16'
   /**
    * Each rank keeps its part of the optimizer's state, and updates its part of each weight: the memory of the state is
-   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage 1).
-   * Default false.
+   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage
+   * 1). Default false.
    */
   shardOptimizer?: boolean
 }

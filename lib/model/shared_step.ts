@@ -7,7 +7,7 @@ import { type Share, shareOf } from '../core/share.js'
 import { bytesOf, isFloat, sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collectives.js'
-import { scatterSums, sumsOfHalves } from '../distributed/parts.js'
+import { gatherSums, scatterBegin } from '../distributed/parts.js'
 import { bytesOfBucket, exchange, world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
 import { concat, zerosLike } from '../ops/index.js'
@@ -92,8 +92,11 @@ export function sharedStep(
   // all but the last bucket travel while the gradients of earlier layers are computed
   const { optimizer } = objective
   const asOne = exchange.dtype === 'float32' && !optimizer.partition.cut
-  const { early, late } = bucketsOf(asOne ? slopes : [])
-  const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
+  const { early, late } = bucketsOf(slopes)
+  const chosen = (places: readonly number[]): Tensor[] => places.map((i) => slopes[i]!)
+  // sums in parts do not travel with the figures
+  const begun = asOne || late.length === 0 ? early : [...early, late]
+  const finish = begun.map((places) => (asOne ? allReduceBegin : scatterBegin)(chosen(places)))
   tracker.take(pass, share.weight > 0 ? share.rows : 0)
   const states = statesOf(tracker.all)
   // callbacks of rank 0 set it
@@ -103,7 +106,7 @@ export function sharedStep(
     .add(stop ? 1 : 0)
   const totals = sums(
     [
-      ...late.map((i) => slopes[i]!),
+      ...(asOne ? chosen(late) : []),
       ...kept.map(([, value]) => value.mul(share.weight)),
       // a rank without rows, which is never rank 0, has computed its figures for nothing
       ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
@@ -116,15 +119,24 @@ export function sharedStep(
   const next = totals[Symbol.iterator]()
   const taken = (): Tensor => next.next().value as Tensor
   const reduced: Tensor[] = new Array(slopes.length)
-  for (const i of late) reduced[i] = taken()
-  early.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
+  if (asOne) for (const i of late) reduced[i] = taken()
+  begun.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
   for (const [state] of kept) state.assign(taken())
   for (const state of states) state.assign(taken())
   const [loss, stops] = [taken(), taken()]
   if (rate) rate.assign(taken())
   if (weights.length > 0) {
-    if (optimizer.partition.cut) optimizer.applyParts(scatterSums(slopes), weights)
-    else optimizer.apply(asOne ? reduced : sumsOfHalves(slopes), weights)
+    if (optimizer.partition.cut) optimizer.applyParts(reduced, weights)
+    else
+      optimizer.apply(
+        asOne
+          ? reduced
+          : gatherSums(
+              reduced,
+              slopes.map(({ shape }) => shape),
+            ),
+        weights,
+      )
   }
   const figures = tracker.values()
   keepOnZero(states)

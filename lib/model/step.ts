@@ -172,10 +172,12 @@ export class Steps {
     const run = (batch: (share: Share | undefined) => Batch, rows: number, classWeight: ClassWeight | undefined, stop: boolean): Tensor => {
       const passOf = (share: Share | undefined): Pass =>
         withShare(share, () => forward(model, objective, batch(share), kind === 'fit', classWeight))
-      const weights = kind === 'fit' ? model.trainableWeights : []
-      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weights, objective, stop, tracker })
+      // after a forward pass: the first one may make the weights
+      const weightsNow = (): readonly Variable[] => (kind === 'fit' ? model.trainableWeights : [])
+      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weightsNow, objective, stop, tracker })
       const share = ranks > 1 ? ownShare(rows) : undefined
       const pass = passOf(share)
+      const weights = weightsNow()
       if (share !== undefined) return sharedStep(pass, share, weights, objective, stop, tracker)
       if (kind === 'fit') objective.optimizer.apply(gradients(pass.loss, weights), weights)
       // the loss of this batch alone stands last, without a key

@@ -4,7 +4,7 @@ import { callbacks, distributed, layers, optimizers, sequential, setSeed, tensor
 import { say } from './say.js'
 
 const [folder, ends, how] = process.argv.slice(2) as [string, string, string]
-const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000, shardOptimizer: how === 'parts' })
+const { rank } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000, shardOptimizer: how === 'parts' })
 setSeed(1)
 const rows = 40
 const x = tensor(
