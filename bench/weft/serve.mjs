@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
 import { serve } from '../../dist/lib/serve/index.js'
+import { Overlap } from '../../dist/lib/serve/overlap.js'
 import { percentile } from '../shared/measure.mjs'
 import { rowsOf, servedModels } from '../shared/served.mjs'
 import { answerRequests } from '../shared/side.mjs'
@@ -31,7 +32,12 @@ const modelOf = ({ kind, sizes, input, weights }) => {
 let server
 let nets = {}
 let folder
-const start = async ({ batching, names }) => {
+/** Of batches that go before all that has arrived was read. */
+const overlaps = Object.getOwnPropertyDescriptor(Overlap.prototype, 'rows')
+
+/** `overlap` false: batches take turns with the reading of requests. */
+const start = async ({ batching, names, overlap = true }) => {
+  Object.defineProperty(Overlap.prototype, 'rows', overlap ? overlaps : { ...overlaps, get: () => batching.maxBatchSize })
   nets = Object.fromEntries(names.map((name) => [name, modelOf(servedModels[name]())]))
   const begin = performance.now()
   server = await serve({ models: nets, http: { port: 0 }, batching })

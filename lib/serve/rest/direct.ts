@@ -91,7 +91,7 @@ export class Direct {
   private take(request: IncomingMessage, reply: ServerResponse, { model, version }: Target): void {
     const { host, authenticator, idOf, log } = this.options
     const exchange: Exchange = { request, reply, model, version, id: idOf(request), begin: performance.now() }
-    if (log.isLevelEnabled?.('info') !== false) reply.once('close', () => logRequest(log, this.finished(exchange)))
+    if (log.isLevelEnabled?.('info') !== false) reply.on('close', () => logRequest(log, this.finished(exchange)))
     try {
       host?.(request.headers)
       const principal = authenticator.authenticate(new Credentials(request))
@@ -115,7 +115,8 @@ export class Direct {
     const length = Number(request.headers['content-length'])
     const release = service.hold(length)
     const signal = new Disconnection()
-    reply.once('close', () => {
+    // it comes once
+    reply.on('close', () => {
       release()
       if (!reply.writableFinished) signal.abort()
     })
