@@ -264,6 +264,6 @@ const versions = async ({ url, clients }) => {
   return { answers, failed, wrong }
 }
 
-await answerRequests({ outputs, latency, throughput, openLoop, crash, versions })
+await answerRequests({ usage: () => ({ cpu: process.cpuUsage() }), outputs, latency, throughput, openLoop, crash, versions })
 // who asked is gone, and with it what is served
 process.exit()

@@ -7,7 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
 import { serve } from '../../dist/lib/serve/index.js'
 import { Overlap } from '../../dist/lib/serve/overlap.js'
-import { percentile } from '../shared/measure.mjs'
+import { percentile, time } from '../shared/measure.mjs'
 import { rowsOf, servedModels } from '../shared/served.mjs'
 import { answerRequests } from '../shared/side.mjs'
 
@@ -159,6 +159,20 @@ const stopLeast = async () => {
   await new Promise((resolve) => least.close(resolve))
 }
 
+/** Microseconds of processor time of a batch, computed again and again. */
+const rawBatches = async ({ name, rows, count }) => {
+  const run = jit((x) => nets[name].apply(x))
+  const x = tensor(rowsOf(name, rows), [rows, ...servedModels[name]().input])
+  const { processor } = await time(async () => {
+    const y = run(x)
+    await y.data()
+    y.dispose()
+  }, count)
+  x.dispose()
+  run.dispose()
+  return { processor }
+}
+
 let histogram
 const watch = () => {
   histogram = monitorEventLoopDelay({ resolution: 1 })
@@ -175,6 +189,6 @@ const memory = () => {
 }
 const usage = () => ({ cpu: process.cpuUsage() })
 
-await answerRequests({ start, build, startRepository, swap, stop, startLeast, stopLeast, raw, watch, delay, memory, usage })
+await answerRequests({ start, build, startRepository, swap, stop, startLeast, stopLeast, raw, rawBatches, watch, delay, memory, usage })
 // who asked is gone, and with it what is served
 process.exit()
