@@ -72,7 +72,12 @@ test('clients that ask again as they are answered: one half is read while the ot
       sizes.push(batch.length)
       ends.push(() => resolve({ results: [...batch], timing: long }))
     })
-  const clock = { now: () => 0, after: () => () => undefined, soon: (fn: () => void) => void later.push(fn) }
+  const clock = {
+    now: () => 0,
+    after: () => () => undefined,
+    deadline: () => () => undefined,
+    soon: (fn: () => void) => void later.push(fn),
+  }
   const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 64 }, execute, {}, clock)
   const ask = (count: number): void => {
     for (let i = 0; i < count; i++) void scheduler.submit('a', 1, '')
@@ -121,7 +126,12 @@ test('what waits when a batch ends goes with what its clients ask next, unless i
       batches.push([...batch])
       ends.push(() => resolve({ results: [...batch], timing }))
     })
-  const clock = { now: () => 0, after: () => () => undefined, soon: (fn: () => void) => void later.push(fn) }
+  const clock = {
+    now: () => 0,
+    after: () => () => undefined,
+    deadline: () => () => undefined,
+    soon: (fn: () => void) => void later.push(fn),
+  }
   const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 3 }, execute, {}, clock)
   const submit = (text: string): Promise<string> => scheduler.submit(text, 1, '')
   /** A turn of the event loop ends. */
