@@ -17,9 +17,10 @@ import type { ClassWeightLike } from './class_weight.js'
 import type { LayerGraph } from './layer_graph.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
-import { type Figures, Inference, Steps } from './step.js'
+import { Programs, type StepKind } from './programs.js'
+import type { Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
-import { refuseInTrace, refuseIntegers } from './refusals.js'
+import { refuseInTrace } from './refusals.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -40,16 +41,6 @@ const EVALUATE_BATCH_OPTIONS: OptionTable<Pick<TrainOnBatchOptions, 'sampleWeigh
 export interface SaveOptions {
   /** JSON values and objects with toJSON() that travel with the model, such as tokenizers. */
   assets?: Record<string, unknown>
-}
-
-/** Programs that hold for one state of the model's structure. */
-interface Programs {
-  version: number
-  fit?: Steps
-  evaluate?: Steps
-  trainBatch?: Steps
-  evaluateBatch?: Steps
-  inference?: Inference
 }
 
 /** Where the shuffle order of the next epoch comes from. */
@@ -86,7 +77,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   assets: Record<string, unknown> = {}
 
   private objective: Objective | undefined
-  private programs: Programs | undefined
+  private readonly programs: Programs = new Programs(this)
   private busy = false
   private training: TrainingRun | undefined
   private evaluating: Promise<unknown> = Promise.resolve()
@@ -214,28 +205,16 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** @internal The programs of a kind, for the model as it is now. */
-  steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
-    if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)
-    const programs = this.current()
-    return (programs[kind] ??= new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this, this.compiled))
+  steps(kind: StepKind): Steps {
+    return this.programs.steps(kind)
   }
   /** @internal */
   inference(): Inference {
-    const programs = this.current()
-    return (programs.inference ??= new Inference(this, this.objective ? { precision: this.objective.precision } : {}))
+    return this.programs.inference()
   }
-
-  private current(): Programs {
-    const { version } = this
-    if (this.programs?.version !== version) this.retrace()
-    return (this.programs ??= { version })
-  }
-
   /** @internal Forgets the programs: what they were traced with has changed. */
   retrace(): void {
-    const { version: _, ...programs } = this.programs ?? {}
-    for (const group of Object.values(programs) as (Steps | Inference)[]) group.dispose()
-    this.programs = undefined
+    this.programs.dispose()
   }
 
   /** @internal Marks the model as being trained by this run, until the function it returns is called. */

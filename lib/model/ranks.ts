@@ -6,7 +6,7 @@ import { overwritten } from '../core/apply.js'
 import { randomSequence, resumeRandom } from '../core/random.js'
 import type { Variable } from '../core/tensor.js'
 import { broadcast } from '../distributed/collectives.js'
-import { gatherJson, leave, msOfSilence, world } from '../distributed/world.js'
+import { gatherOf, leave, msOfSilence, world } from '../distributed/world.js'
 import type { AnyModel, ShuffleState } from './model.js'
 import type { Sources } from './fit_sources.js'
 import type { Source } from './source.js'
@@ -93,7 +93,7 @@ export class Ranks {
       gradientAccumulationSteps: options.gradientAccumulationSteps,
     }
     const own = { failed: null, facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
-    const all = await gatherJson(own)
+    const all = await gatherOf('fit', own)
     rejectFailed(all)
     const zero = all[0]!
     all.forEach((other, rank) => {
@@ -117,7 +117,7 @@ export class Ranks {
   /** After the callbacks of all ranks were called: they may go on from a backup, each from the same one. */
   async start(epoch: number): Promise<void> {
     if (this.alone) return
-    const all = await gatherJson({ failed: null, epoch })
+    const all = await gatherOf('fit', { failed: null, epoch })
     rejectFailed(all)
     const rank = all.findIndex((other) => other.epoch !== all[0]!.epoch)
     if (rank < 0) return
@@ -167,7 +167,7 @@ export class Ranks {
     if (this.alone) return
     const { model } = this
     const { optimizer } = model
-    const all = await gatherJson(this.word())
+    const all = await gatherOf('fit', this.word())
     rejectFailed(all)
     const zero = all[0]!
     if (all.some(({ stop }) => stop)) model.stopTraining = true
@@ -188,7 +188,7 @@ export class Ranks {
     const { error } = failure ?? {}
     if (this.alone || (error instanceof WeftError && error.code === 'ERR_DISTRIBUTED')) return
     let problem: unknown
-    const told = (failure ? gatherJson(this.word(error)) : this.share()).then(
+    const told = (failure ? gatherOf('fit', this.word(error)) : this.share()).then(
       () => true,
       (reason: unknown) => {
         problem = reason

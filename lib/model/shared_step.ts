@@ -1,6 +1,5 @@
 // A step whose batch the ranks of a distributed run share: it computes what one process would compute for the whole
 // batch, up to rounding. Each rank has the gradients of its part of the loss; their sum is that of the whole.
-import { WeftError } from '../core/error.js'
 import { gradients } from '../core/grad.js'
 import { callOf, currentTrace } from '../core/graph.js'
 import { type Share, shareOf } from '../core/share.js'
@@ -10,6 +9,7 @@ import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collect
 import { bytesOfBucket, world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
 import { concat, zerosLike } from '../ops/index.js'
+import { mergedStates } from './merged_states.js'
 import type { Objective } from './objective.js'
 import type { Pass } from './pass.js'
 
@@ -68,7 +68,7 @@ export function sharedStep(
   weights: readonly Variable[],
   objective: Objective,
   stop: boolean,
-  update: (merged: (metrics: readonly Metric[]) => () => void) => Tensor,
+  update: (merged: (metrics: readonly Metric[], before: ReadonlyMap<Variable, Tensor> | undefined) => () => void) => Tensor,
 ): Tensor {
   const part = share.weight > 0 ? pass.loss.mul(share.weight) : pass.loss.mul(0)
   const slopes = weights.length > 0 ? gradients(part, weights) : []
@@ -78,17 +78,8 @@ export function sharedStep(
   const { early, late } = bucketsOf(slopes)
   const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
   let [loss, stops]: (Tensor | undefined)[] = []
-  const figures = update((metrics) => {
-    const states = metrics.flatMap((metric) => {
-      if (metric.merge === 'sum') return [...metric.state]
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `the metric '${metric.name}' cannot be used in a distributed run: nothing says how the states of the ranks become one`,
-        {
-          hint: "Give the metric merge = 'sum' where its state is counts and sums; or compile without it, and measure on one rank after training",
-        },
-      )
-    })
+  const figures = update((metrics, before) => {
+    const merging = mergedStates(metrics, before)
     // callbacks of rank 0 set it
     const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
     const asked = zerosLike(part)
@@ -98,8 +89,7 @@ export function sharedStep(
       [
         ...late.map((i) => slopes[i]!),
         ...kept.map(([, value]) => value.mul(share.weight)),
-        // a rank without rows, which is never rank 0, has computed its figures for nothing
-        ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
+        ...merging.values,
         part.cast('float32'),
         asked,
         ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
@@ -112,15 +102,12 @@ export function sharedStep(
     for (const i of late) reduced[i] = taken()
     early.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
     for (const [state] of kept) state.assign(taken())
-    for (const state of states) state.assign(taken())
+    merging.take(taken)
     loss = taken()
     stops = taken()
     if (rate) rate.assign(taken())
     if (weights.length > 0) objective.optimizer.apply(reduced, weights)
-    // rank 0 keeps the sums and the others keep nothing, so that the next sums are right again
-    return () => {
-      if (world().rank > 0) for (const state of states) state.assign(zerosLike(state))
-    }
+    return () => merging.end()
   })
   return concat([figures, loss!.reshape([1]), stops!.reshape([1])], 0)
 }

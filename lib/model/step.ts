@@ -16,6 +16,7 @@ import { seeingToMasks } from '../ops/masks.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
+import { statesBefore } from './merged_states.js'
 import type { AnyModel } from './model.js'
 import type { NamedMetric, Objective } from './objective.js'
 import type { ClassWeight } from './class_weight.js'
@@ -26,6 +27,9 @@ import { ownShare, sharedStep } from './shared_step.js'
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
 export type Figures = Logs & Record<'loss' | MetricName, number>
+
+/** States of metrics with the values that they had. */
+type States = ReturnType<typeof statesBefore>
 
 /** Running means of loss and metrics over an epoch, on the device. */
 class Tracker {
@@ -47,8 +51,9 @@ class Tracker {
    * Takes a batch in; returns the figures so far: float32 [keys]. `merged` makes what the ranks of a
    * distributed run have of the states what they have together.
    */
-  update(pass: Pass, rows: number, merged?: (metrics: readonly Metric[]) => () => void): Tensor {
-    this.metrics ??= outsideTrace(() => pass.outputs.map(({ place }) => this.objective.metricsOf(place)))
+  update(pass: Pass, rows: number, merged?: (metrics: readonly Metric[], before: States | undefined) => () => void): Tensor {
+    this.metrics ??= outsideTrace(() => this.metricsOf(pass))
+    const before = merged && rows === 0 ? statesBefore(this.all) : undefined
     const figures: [string, Metric][] = []
     const average = (key: string, value: Tensor): void => {
       let mean = this.sums.get(key)
@@ -70,10 +75,17 @@ class Tracker {
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
     this.restorePending()
-    const keep = merged?.(this.all)
+    const keep = merged?.(this.all, before)
     const values = figures.map(([, metric]) => metric.result().cast('float32').reshape([1]))
     keep?.()
     return concat(values, 0)
+  }
+
+  /** The metrics of the outputs. One of the user's own is the same object in fit and evaluate: it begins anew here. */
+  private metricsOf(pass: Pass): (readonly NamedMetric[])[] {
+    const found = pass.outputs.map(({ place }) => this.objective.metricsOf(place))
+    for (const { metric } of found.flat()) if (!metric.clone) setBack(metric)
+    return found
   }
 
   /** Warns, once, of figures that are NaN by design of their metric. */
@@ -125,11 +137,13 @@ class Tracker {
 
   reset(): void {
     this.cursor.assign(zerosLike(this.cursor))
-    for (const metric of this.all) {
-      if (metric.reset) metric.reset()
-      else for (const state of metric.state) state.assign(zerosLike(state))
-    }
+    for (const metric of this.all) setBack(metric)
   }
+}
+
+function setBack(metric: Metric): void {
+  if (metric.reset) metric.reset()
+  else for (const state of metric.state) state.assign(zerosLike(state))
 }
 
 /** The rows of a step: the cursor, and the arrays from which a permutation picks. */
