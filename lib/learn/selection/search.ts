@@ -2,7 +2,7 @@
 // resources and the better ones on more. The best is then fitted on all rows.
 import { integer } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
-import { checkOptions, type OptionTable, show } from '../../core/options.js'
+import { checkOptions, type OptionTable } from '../../core/options.js'
 import type { Place } from '../../core/place.js'
 import type { Verbosity } from '../../core/progress_bar.js'
 import { settingsText, shownAs } from '../../core/shown.js'
@@ -18,7 +18,7 @@ import { NetworkModel } from './network.js'
 import { type Rowed, rowCount } from './rows.js'
 import { foundIn, savedValue, storedSearch } from './saved_search.js'
 import { SearchProgress } from './search_progress.js'
-import { drawingFrom, hashOf, Spread, seedsOf } from './spread.js'
+import { drawingFrom, Spread, seedsOf } from './spread.js'
 import type { Split } from './split.js'
 import { type Outcome, runTrials } from './trials.js'
 
@@ -147,9 +147,8 @@ export class Search {
     let best = -1
     let number = 0
     let first: Round | undefined
-    // candidates may hold what JSON cannot: the ranks compare what they show of them
     const begin = (): Round => (first ??= this.plan.begin(x as Rowed, y, splits, seed))
-    await spread.meet(() => ({ value: null, facts: { candidates: hashOf(show(savedValue(begin().candidates))) } }))
+    await spread.meet(() => ({ value: null, facts: { candidates: savedValue(begin().candidates) } }))
     for (let round: Round | undefined = begin(); round !== undefined; number++) {
       const { extra } = round
       const trials = round.candidates.flatMap((params) => round!.splits.map((split) => ({ params: { ...params, ...extra }, split })))

@@ -68,14 +68,13 @@ export class Spread {
       const { value, facts } = begin()
       made = value
       // long: it travels where it differs
-      return { facts, hash: hashOf(value), random: randomSequence() }
+      return { facts: Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, shortOf(fact)])), hash: hashOf(value), random: randomSequence() }
     })
     const zero = all[0]!
     all.forEach(({ facts }, rank) => {
       for (const [name, fact] of Object.entries(zero.facts)) {
-        const [expected, found] = [fact, facts[name]].map((one) => JSON.stringify(one))
-        if (expected !== found)
-          throw new WeftError('ERR_DISTRIBUTED', `${this.what}: ${name} is ${expected} on rank 0 and ${found} on rank ${rank}`, {
+        if (fact !== facts[name])
+          throw new WeftError('ERR_DISTRIBUTED', `${this.what}: ${name} is ${fact} on rank 0 and ${facts[name]} on rank ${rank}`, {
             hint: 'Every rank is given the same data, candidates and options',
           })
       }
@@ -103,7 +102,13 @@ export class Spread {
   }
 }
 
-export const hashOf = (value: unknown): string =>
+/** A fact for messages: of a long one its begin, and what tells it from others. */
+function shortOf(fact: unknown): string {
+  const text = JSON.stringify(fact) ?? 'nothing'
+  return text.length <= 200 ? text : `${text.slice(0, 200)}... (sha256 ${hashOf(fact).slice(0, 12)})`
+}
+
+const hashOf = (value: unknown): string =>
   createHash('sha256')
     .update(JSON.stringify(value) ?? '')
     .digest('hex')
@@ -114,8 +119,8 @@ export interface SentError {
   readonly message: string
 }
 export const sentError = (error: unknown): SentError => {
-  const { code, message } = error as { code?: string; message?: string }
-  return { code, message: message ?? String(error) }
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: string }
+  return { code: typeof code === 'string' ? code : undefined, message: message ?? String(error) }
 }
 export const errorOf = ({ code, message }: SentError): Error =>
   code === undefined ? new Error(message) : new WeftError(code as 'ERR_DATA', message)
