@@ -35,6 +35,17 @@ export function shareOf(total: number, rank: number, size: number, sum: Share['s
   return rows > 0 ? { begin, rows, total, weight: rows / total, sum } : { begin: 0, rows: 1, total, weight: 0, sum }
 }
 
+/** Rows that a process has of its own for a batch: how many, how many others come before them, and those of all. */
+export interface Part {
+  readonly begin: number
+  readonly rows: number
+  readonly total: number
+}
+
+/** The share of a process that brings its rows. Without any it computes one for nothing. */
+export const shareOfPart = ({ begin, rows, total }: Part, sum: Share['sum']): Share =>
+  rows > 0 ? { begin, rows, total, weight: rows / total, sum } : { begin: 0, rows: 1, total, weight: 0, sum }
+
 /**
  * What is drawn at random for the rows of a batch, as if one process drew it for all of them: `draw` is called with the
  * shape of the whole batch, and the rows of this process are cut out.

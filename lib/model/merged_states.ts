@@ -30,7 +30,8 @@ export function mergedStates(metrics: readonly Metric[], before: ReadonlyMap<Var
   /** [ranks, ...]: the sum over the ranks has the state of each of them, with all its bits. */
   const inPlace = (state: Variable): Tensor => {
     const row = valueOf(state).expandDims(0)
-    const none = (rows: number): Tensor[] => (rows === 0 ? [] : [zeros([rows, ...state.shape], { dtype: state.dtype, device: state.device })])
+    const none = (rows: number): Tensor[] =>
+      rows === 0 ? [] : [zeros([rows, ...state.shape], { dtype: state.dtype, device: state.device })]
     return concat([...none(rank), row, ...none(size - rank - 1)], 0)
   }
   for (const { name, merge } of metrics)
@@ -61,8 +62,7 @@ export function mergedStates(metrics: readonly Metric[], before: ReadonlyMap<Var
     end() {
       // rank 0 keeps the sums and the others keep nothing; an extreme may stay with all of them
       if (rank === 0) return
-      for (const { merge, state } of metrics)
-        if (merge !== 'max' && merge !== 'min') for (const one of state) one.assign(zerosLike(one))
+      for (const { merge, state } of metrics) if (merge !== 'max' && merge !== 'min') for (const one of state) one.assign(zerosLike(one))
     },
   }
 }

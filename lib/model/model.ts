@@ -50,6 +50,12 @@ export interface ShuffleState {
   pass: number
 }
 
+type Stateful = Weighted & { resetStates?: () => void; config?: { stateful?: boolean } }
+const statefulIn = (layer: Stateful): Stateful[] => [
+  ...(layer.config?.stateful ? [layer] : []),
+  ...(layer.sublayers as readonly Stateful[]).flatMap(statefulIn),
+]
+
 export abstract class Model<C extends object = object, I = Tensor, O = Tensor> extends Layer<C, I, O> {
   static override readonly namespace: string = ''
 
@@ -289,11 +295,11 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Sets the states that stateful recurrent layers keep from call to call back to zeros. */
   resetStates(): void {
-    const visit = (layer: Weighted & { resetStates?: () => void; config?: { stateful?: boolean } }): void => {
-      if (layer.config?.stateful) layer.resetStates?.()
-      for (const inner of layer.sublayers) visit(inner)
-    }
-    visit(this)
+    for (const layer of statefulIn(this)) layer.resetStates?.()
+  }
+  /** @internal Whether a layer keeps states from call to call. */
+  get keepsStates(): boolean {
+    return statefulIn(this).length > 0
   }
 
   /** Frees weights, optimizer state and programs. */

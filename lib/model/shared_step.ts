@@ -2,7 +2,7 @@
 // batch, up to rounding. Each rank has the gradients of its part of the loss; their sum is that of the whole.
 import { gradients } from '../core/grad.js'
 import { callOf, currentTrace } from '../core/graph.js'
-import { type Share, shareOf } from '../core/share.js'
+import { type Part, type Share, shareOf, shareOfPart } from '../core/share.js'
 import { bytesOf, isFloat, sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collectives.js'
@@ -13,10 +13,11 @@ import { mergedStates } from './merged_states.js'
 import type { Objective } from './objective.js'
 import type { Pass } from './pass.js'
 
-/** The rows of this rank, of a batch of so many. */
-export function ownShare(rows: number): Share {
+/** The rows of this rank, of a batch of so many; `part`: those that it brings. */
+export function ownShare(rows: number, part: Part | undefined): Share {
   const { rank, size } = world()
-  return shareOf(rows, rank, size, (value) => allReduce(value))
+  const sum = (value: Tensor): Tensor => allReduce(value)
+  return part === undefined ? shareOf(rows, rank, size, sum) : shareOfPart(part, sum)
 }
 
 /** Sums over all ranks; those of one dtype travel together. */

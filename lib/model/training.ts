@@ -47,6 +47,11 @@ export interface FitOptions {
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
   /**
+   * In a distributed run: x, y, validation data and weights, or the source of batches, are rows of this rank alone, of
+   * which each may have another number. Default false: every rank passes the same data.
+   */
+  sharded?: boolean
+  /**
    * 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: the bar, of which pipes
    * get the last state, 2: lines.
    */
@@ -69,6 +74,7 @@ export const FIT_OPTIONS: OptionTable<FitOptions> = {
   gradientAccumulationSteps: 'integer',
   callbacks: 'any',
   signal: 'any',
+  sharded: 'boolean',
   verbose: 'any',
 }
 
@@ -134,8 +140,9 @@ export async function* trainEvents(
   let logs = {} as Figures
   let failure: { error: unknown } | undefined
   try {
-    sources = await openSources(model, x, y, options, owned)
-    ranks = await Ranks.meet(model, options, sources)
+    ranks = new Ranks(model, signal)
+    sources = await openSources(model, x, y, options, owned, ranks.meeting)
+    await ranks.meet(options, sources)
     optimizer.gradientAccumulationSteps = options.gradientAccumulationSteps ?? accumulated
     const history = new History()
     model.stopTraining = false
@@ -181,7 +188,7 @@ export async function* trainEvents(
         await pass.end()
       }
       if (sources.validation && (epoch + 1) % validationFreq === 0)
-        Object.assign(logs, prefixed(await measure(model, sources.validation, ranks.alone ? signal : undefined)))
+        Object.assign(logs, prefixed(await measure(model, sources.validation, ranks.alone ? { signal } : {})))
       model.epochsTrained++
       await callbacks.epochEnd(epoch, logs)
       await ranks.share()
@@ -244,7 +251,7 @@ export async function trainBatch(model: AnyModel, x: ModelData, y: ModelData | u
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     const steps = model.steps('trainBatch')
-    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, false)
+    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, false, undefined)
     await run.done
     return steps.logs(run.outputs)
   } finally {

@@ -120,7 +120,10 @@ export const attentionWeights = ([q, k, , ...rest]: readonly Tensor[], attrs: At
 function droppedAlike(q: Tensor, k: Tensor, v: Tensor, rest: readonly Tensor[], drawn: Tensor, attrs: AttentionAttrs): Tensor {
   const { weights } = attend(q, k, rest, { ...attrs, rate: 0 })
   const { rate } = attrs
-  const kept = drawnForRows(weights.shape, (shape) => apply(Dropout, [ones(shape, { dtype: q.dtype, device: q.device }), drawn], { rate })[0]!)
+  const kept = drawnForRows(
+    weights.shape,
+    (shape) => apply(Dropout, [ones(shape, { dtype: q.dtype, device: q.device }), drawn], { rate })[0]!,
+  )
   return headsFirst(matMul(mul(weights, kept), repeated(v, q.shape[2]!)))
 }
 

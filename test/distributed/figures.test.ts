@@ -12,7 +12,6 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-figures-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 
 for (const [{ name: family, command, found, package: brought }, ranks] of [
-  [FAMILIES[0]!, 2],
   [FAMILIES[0]!, 4],
   [FAMILIES[1]!, 2],
 ] as const)

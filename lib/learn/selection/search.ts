@@ -162,12 +162,13 @@ export class Search {
       const means = results.meanTestScore.slice(from)
       // the best of the last round, where all have the most resources
       best = from + bestOf(means)
-      if (spread.rank === 0) options.onRound?.({
-        round: number,
-        candidates: round.candidates.length,
-        resources: round.resources,
-        bestScore: results.meanTestScore[best]!,
-      })
+      if (spread.rank === 0)
+        options.onRound?.({
+          round: number,
+          candidates: round.candidates.length,
+          resources: round.resources,
+          bestScore: results.meanTestScore[best]!,
+        })
       round = this.plan.next?.(round, means)
     }
     if (Number.isNaN(results.meanTestScore[best]))

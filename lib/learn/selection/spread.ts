@@ -12,7 +12,8 @@ type Word = { readonly value: unknown } | { readonly failed: string }
 const NUMBER = '$number'
 const packed = (value: unknown): unknown =>
   JSON.parse(
-    JSON.stringify(value, (_, own: unknown) => (typeof own === 'number' && !Number.isFinite(own) ? { [NUMBER]: String(own) } : own)) ?? 'null',
+    JSON.stringify(value, (_, own: unknown) => (typeof own === 'number' && !Number.isFinite(own) ? { [NUMBER]: String(own) } : own)) ??
+      'null',
   )
 const unpacked = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value), (_, own: unknown) => {
@@ -68,7 +69,11 @@ export class Spread {
       const { value, facts } = begin()
       made = value
       // long: it travels where it differs
-      return { facts: Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, shortOf(fact)])), hash: hashOf(value), random: randomSequence() }
+      return {
+        facts: Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, shortOf(fact)])),
+        hash: hashOf(value),
+        random: randomSequence(),
+      }
     })
     const zero = all[0]!
     all.forEach(({ facts }, rank) => {

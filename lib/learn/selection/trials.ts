@@ -99,11 +99,7 @@ async function sendable(values: Rowed): Promise<Rowed> {
   return values.rank === 1 ? Array.from(data as Float32Array, Number) : { data, shape: values.shape }
 }
 
-async function inWorkers(
-  context: TrialContext,
-  trials: readonly Told[],
-  done: (at: number, outcome: Outcome) => void,
-): Promise<Outcome[]> {
+async function inWorkers(context: TrialContext, trials: readonly Told[], done: (at: number, outcome: Outcome) => void): Promise<Outcome[]> {
   const { what, model, scoring, withTrain, signal } = context
   const refuse = (why: string, model?: unknown): WeftError =>
     new WeftError('ERR_ARGUMENT', `${what}: the trials cannot be sent to worker threads: ${why}`, {

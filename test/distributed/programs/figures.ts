@@ -130,7 +130,14 @@ for (const batchSize of [8, 3]) {
 said['alone'] = await distributed.alone(async () => {
   const net = regressor()
   const { history } = await net.fit(x, y, { batchSize: 8, epochs: rank === 0 ? 2 : 1, verbose: 0 })
-  return [history['loss']![0], await distributed.allReduce(tensor([rank + 1])).sub(rank).item(), (await distributed.gatherJson(1)).length]
+  return [
+    history['loss']![0],
+    await distributed
+      .allReduce(tensor([rank + 1]))
+      .sub(rank)
+      .item(),
+    (await distributed.gatherJson(1)).length,
+  ]
 })
 {
   // one rank saves, the others go on

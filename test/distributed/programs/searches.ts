@@ -67,12 +67,15 @@ if (what === 'killed') {
 }
 said['grid'] = await found(await gridSearch(logisticRegression(), { C: [0.01, 1, 100] }, { cv: 4, ranks, verbose }).fit(x, y))
 said['random'] = await found(
-  await randomSearch(logisticRegression(), { C: uniform(0.1, 10) }, { nIter: 4, cv: kFold({ nSplits: 3, shuffle: true }), ranks, verbose }).fit(
-    x,
-    y,
-  ),
+  await randomSearch(
+    logisticRegression(),
+    { C: uniform(0.1, 10) },
+    { nIter: 4, cv: kFold({ nSplits: 3, shuffle: true }), ranks, verbose },
+  ).fit(x, y),
 )
-said['forest'] = await found(await gridSearch(randomForestClassifier({ nEstimators: 5 }), { maxDepth: [1, 3] }, { cv: 3, ranks, verbose }).fit(x, y))
+said['forest'] = await found(
+  await gridSearch(randomForestClassifier({ nEstimators: 5 }), { maxDepth: [1, 3] }, { cv: 3, ranks, verbose }).fit(x, y),
+)
 said['networks'] = await found(
   await gridSearch(networkClassifier(build, { epochs: 2, batchSize: 16 }), { units: [2, 5] }, { cv: 2, ranks, verbose }).fit(x, y),
 )
