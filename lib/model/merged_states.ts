@@ -1,5 +1,6 @@
 // Merged states: what the states of metrics become, where the ranks of a distributed run have each taken in their rows.
 import { WeftError } from '../core/error.js'
+import { currentTrace } from '../core/graph.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
@@ -15,18 +16,15 @@ export interface MergedStates {
   end(): void
 }
 
-/** The states of metrics as they were before a batch for which they do not count: of new ones there are none yet. */
-export const statesBefore = (metrics: readonly Metric[]): ReadonlyMap<Variable, Tensor> =>
-  new Map(metrics.flatMap(({ state }) => state.map((one) => [one, one.add(0)] as const)))
-
 /**
  * The states of all ranks become one: their sum, or what the metric says.
- * @param before of a rank without rows, which has computed its figures for nothing: its states until then
+ * @param idle of a rank without rows, which has computed its figures for nothing: its states are those until then
  * @throws ERR_ARGUMENT where a metric does not say how
  */
-export function mergedStates(metrics: readonly Metric[], before: ReadonlyMap<Variable, Tensor> | undefined): MergedStates {
+export function mergedStates(metrics: readonly Metric[], idle: boolean): MergedStates {
   const { rank, size } = world()
-  const valueOf = (state: Variable): Tensor => (before === undefined ? state : (before.get(state) ?? zerosLike(state)))
+  const until = currentTrace()?.reads
+  const valueOf = (state: Variable): Tensor => (idle ? (until?.get(state) ?? zerosLike(state)) : state)
   /** [ranks, ...]: the sum over the ranks has the state of each of them, with all its bits. */
   const inPlace = (state: Variable): Tensor => {
     const row = valueOf(state).expandDims(0)

@@ -11,6 +11,7 @@ import type { AnyModel, ShuffleState } from './model.js'
 import type { Sources } from './fit_sources.js'
 import { compareFacts, Ending, Meeting, orLeave, rejectFailed, type Word } from './meeting.js'
 import type { Source } from './source.js'
+import type { Logs } from './step.js'
 import type { FitOptions } from './training.js'
 
 /** What a rank says to the others at the begin and end of an epoch, and where its training ends. */
@@ -21,6 +22,8 @@ interface TrainingWord extends Word {
   /** Places of the variables that callbacks have changed. */
   readonly changed: readonly number[]
   readonly learningRate: number | undefined
+  /** Figures of the epoch that callbacks have set; numbers that JSON does not have, too. */
+  readonly logs: readonly (readonly [key: string, value: string])[]
 }
 
 /** The training of this process that the other ranks take part in. */
@@ -140,15 +143,19 @@ export class Ranks {
   /**
    * Begins or ends an epoch, or ends the training, after the callbacks of this rank: what they have changed reaches the
    * other ranks.
+   * @param logs the figures of the epoch that ends: those that callbacks of rank 0 have set are taken into them
+   * @param before the figures before the callbacks were called
    * @throws ERR_DISTRIBUTED where it has ended on another rank with an error
    */
-  async share(): Promise<void> {
+  async share(logs: Logs = {}, before: Logs = {}): Promise<void> {
     if (this.alone) return
     const { model } = this
     const { optimizer } = model
-    const all = await gatherOf('fit', this.word())
+    const set = Object.entries(logs).filter(([key, value]) => !Object.is(before[key], value))
+    const all = await gatherOf('fit', { ...this.word(), logs: set.map(([key, value]) => [key, String(value)] as const) })
     rejectFailed('fit', all)
     const zero = all[0]!
+    for (const [key, value] of zero.logs) logs[key] = Number(value)
     if (all.some(({ stop }) => stop)) model.stopTraining = true
     if (all.some(({ aborted }) => aborted)) this.aborted = true
     if (!optimizer.isScheduled && zero.learningRate !== undefined && zero.learningRate !== optimizer.learningRate)
@@ -184,6 +191,7 @@ export class Ranks {
       failed: error === undefined || ended ? null : String((error as Error | null)?.message ?? error),
       changed: (error === undefined ? variablesOf(model) : []).flatMap((variable, i) => (overwritten.tensors?.has(variable) ? [i] : [])),
       learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate,
+      logs: [],
     }
   }
 }

@@ -3,6 +3,8 @@ import { WeftError } from '../core/error.js'
 import type { Part } from '../core/share.js'
 import type { Tensor } from '../core/tensor.js'
 import { mapTree } from '../core/tree.js'
+import { Dataset } from '../data/dataset.js'
+import type { ShareOfBatch } from '../data/dataset_passes.js'
 import { slice } from '../ops/index.js'
 import type { Columns } from './feed.js'
 import type { Meeting } from './meeting.js'
@@ -14,8 +16,16 @@ export interface TakenBatch extends Columns {
 }
 
 /**
- * The next batches of a pass, until all ranks come to its end. Where not every rank knows how many there are, they tell
- * each other of every batch: none waits for a step that another one never does.
+ * This rank's rows of each batch of a data.Dataset, where they can be made without those of the other ranks; the
+ * pipeline is then worked through for them alone.
+ */
+export function ownBatches(stream: unknown, { rank, size }: Meeting): AsyncIterator<ShareOfBatch, void> | undefined {
+  return stream instanceof Dataset ? stream.openShare(rank, size) : undefined
+}
+
+/**
+ * The next batches of a pass, until all ranks come to its end. They tell each other of every batch, unless these lie
+ * in memory: none waits for a step that another one never does.
  * @param sizes batches of the pass on each rank, null where it is not known
  * @param read the next batch of this rank, undefined at its end
  * @throws ERR_DISTRIBUTED where the batches are not the same, though nobody said that they are parts
@@ -24,14 +34,16 @@ export function sharedBatches(
   meeting: Meeting,
   sharded: boolean,
   sizes: readonly (number | null)[],
-  read: () => Promise<Columns | undefined>,
+  inMemory: boolean,
+  read: () => Promise<TakenBatch | undefined>,
 ): () => Promise<TakenBatch | undefined> {
   const { what, rank } = meeting
   if (!sharded) {
     const other = sizes.findIndex((size) => size !== sizes[0])
     if (other > 0 && sizes[0] !== null && sizes[other] !== null)
       throw apart(what, `the source has ${sizes[0]} batches on rank 0 and ${sizes[other]} on rank ${other}`)
-    if (other < 0 && sizes[0] !== null) return read
+    // batches in memory: no rank can fail to read one
+    if (inMemory && other < 0) return read
   }
   let step = -1
   /** A row for a rank that has no more. */
@@ -39,11 +51,11 @@ export function sharedBatches(
   return async () => {
     step++
     for (;;) {
-      let own: Columns | undefined
+      let own: TakenBatch | undefined
       const said = await meeting.saying(async () => {
         own = await read()
         if (own !== undefined && own.rows > 0) spare ??= firstRow(own)
-        return { rows: own?.rows ?? null, ready: spare !== undefined }
+        return { rows: own?.part?.total ?? own?.rows ?? null, ready: spare !== undefined }
       })
       const rows = said.map((one) => one.rows)
       if (rows.every((count) => count === null)) return undefined

@@ -69,7 +69,7 @@ export function sharedStep(
   weights: readonly Variable[],
   objective: Objective,
   stop: boolean,
-  update: (merged: (metrics: readonly Metric[], before: ReadonlyMap<Variable, Tensor> | undefined) => () => void) => Tensor,
+  update: (merged: (metrics: readonly Metric[]) => () => void) => Tensor,
 ): Tensor {
   const part = share.weight > 0 ? pass.loss.mul(share.weight) : pass.loss.mul(0)
   const slopes = weights.length > 0 ? gradients(part, weights) : []
@@ -79,8 +79,8 @@ export function sharedStep(
   const { early, late } = bucketsOf(slopes)
   const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
   let [loss, stops]: (Tensor | undefined)[] = []
-  const figures = update((metrics, before) => {
-    const merging = mergedStates(metrics, before)
+  const figures = update((metrics) => {
+    const merging = mergedStates(metrics, share.weight === 0)
     // callbacks of rank 0 set it
     const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
     const asked = zerosLike(part)

@@ -4,11 +4,23 @@ import { WeftError } from '../core/error.js'
 import type { Tensor } from '../core/tensor.js'
 import { resumeShuffles, shuffleSequence } from '../core/random.js'
 import { Dataset } from '../data/dataset.js'
+import type { ShareOfBatch } from '../data/dataset_passes.js'
 import type { Meeting } from './meeting.js'
-import { batchColumns, checkEnds, type Columns, deviceOf, type Forms, iteratorOf, streamOf, type StreamSource, streamSize } from './feed.js'
+import {
+  batchColumns,
+  checkEnds,
+  type Columns,
+  deviceOf,
+  type Forms,
+  iteratorOf,
+  type Stream,
+  streamOf,
+  type StreamSource,
+  streamSize,
+} from './feed.js'
 import type { ShuffleState } from './model.js'
 import type { DataPosition } from './run.js'
-import { sharedBatches, type TakenBatch } from './shared_batches.js'
+import { ownBatches, sharedBatches, type TakenBatch } from './shared_batches.js'
 import { partOfStep, rowsGiven } from './sharded.js'
 import type { ClassWeight } from './class_weight.js'
 import type { Launch } from './pipeline.js'
@@ -127,20 +139,34 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
   const { steps: stepsPerEpoch, option, restarts = false, classWeight, meeting, sharded } = options
   if (stepsPerEpoch === undefined) checkEnds(option, source)
   let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
+  /** The next batch of the pass that is open, undefined at its end. */
+  let take: (() => Promise<TakenBatch | undefined>) | undefined
   let passes = 0
   let waiting = false
   let taken = 0
+  let size: number | undefined
   let opened: DataPosition = {}
   /** Opens a pass, where one was if that is given, and leaves out what was taken from it then. */
   const begin = async (from: TakenUp | undefined): Promise<void> => {
     const { data = {} } = from ?? {}
     if (data.sequence) resumeShuffles(data.sequence)
     const sequence = shuffleSequence()
-    const stream = await streamOf(source, stepsPerEpoch === undefined ? option : undefined)
+    let stream: Stream = []
+    const all = await meeting.saying(async () => {
+      stream = await streamOf(source, stepsPerEpoch === undefined ? option : undefined)
+      const orders = ordersOf(stream)
+      data.orders?.forEach((order, i) => void Object.assign(orders[i] ?? {}, order))
+      size = streamSize(stream)
+      return { size: size ?? null, orders: orders.map(({ seed, pass }) => ({ seed, pass })) }
+    })
     const orders = ordersOf(stream)
-    data.orders?.forEach((order, i) => void Object.assign(orders[i] ?? {}, order))
+    // ranks that read the same batches read them in the order of rank 0
+    if (!sharded) orders.forEach((order, i) => void Object.assign(order, all[0]!.orders[i]))
     opened = { sequence, orders: orders.map(({ seed, pass }) => ({ seed, pass })) }
-    iterator = iteratorOf(stream)
+    const own = meeting.alone || sharded ? undefined : ownBatches(stream, meeting)
+    iterator = own ?? iteratorOf(stream)
+    const sizes = all.map((one) => one.size)
+    take = meeting.alone ? read : sharedBatches(meeting, sharded, sizes, Array.isArray(stream), own === undefined ? read : readOwn)
     passes++
     taken = 0
     for (const most = (data.taken ?? 0) + (from?.step ?? 0); taken < most; taken++) {
@@ -149,18 +175,28 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
       if (done) throw endsEarly(taken, most)
     }
   }
-  /** The next batch, undefined at the end. */
-  const read = async (): Promise<Columns | undefined> => {
+  const nextValue = async (): Promise<unknown> => {
     if (!iterator) return undefined
     waiting = true
     const { value, done } = await iterator.next()
     waiting = false
-    if (done) iterator = undefined
-    return done ? undefined : batchColumns(forms, value)
+    if (!done) return value
+    iterator = undefined
+    return undefined
+  }
+  const read = async (): Promise<Columns | undefined> => {
+    const open = iterator
+    const value = await nextValue()
+    return value === undefined && (open === undefined || iterator === undefined) ? undefined : batchColumns(forms, value)
+  }
+  const readOwn = async (): Promise<TakenBatch | undefined> => {
+    const value = (await nextValue()) as ShareOfBatch | undefined
+    return value && { ...batchColumns(forms, value.batch), part: value.part }
   }
   const close = async (): Promise<void> => {
     const open = iterator
     iterator = undefined
+    take = undefined
     const returned = open?.return?.()
     // a generator that is still making a value that nobody wants any more returns when it is done with it, or never
     if (waiting) Promise.resolve(returned).catch(() => undefined)
@@ -168,25 +204,22 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
   }
   return {
     get next() {
-      if (iterator) return { ...opened, taken }
+      if (take) return { ...opened, taken }
       const orders = ordersOf(source).map(({ seed, pass }) => ({ seed, pass }))
       return { sequence: shuffleSequence(), orders, taken: 0 }
     },
     async open(steps, from, stops = () => false) {
       if (from !== undefined) checkSameData(from.data, {})
-      const sizes = await meeting.saying(async () => {
-        if (!iterator) await begin(from)
-        return stepsPerEpoch === undefined ? (streamSize(source) ?? null) : null
-      })
-      const take = meeting.alone ? read : sharedBatches(meeting, sharded, sizes, read)
+      if (!take) await begin(from)
       let step = from?.step ?? 0
       return {
-        steps: stepsPerEpoch ?? (sharded && !meeting.alone ? undefined : streamSize(source)),
+        steps: stepsPerEpoch ?? (sharded ? undefined : size),
         data: { ...opened, taken: taken - step },
         next: async () => {
           if (step === stepsPerEpoch) return undefined
-          const columns: TakenBatch | undefined = await take()
+          const columns = await take!()
           if (columns === undefined) {
+            take = undefined
             if (step === 0 || stepsPerEpoch !== undefined) throw ranDry(step, stepsPerEpoch, passes)
             return undefined
           }

@@ -16,7 +16,6 @@ import { seeingToMasks } from '../ops/masks.js'
 import type { MetricName } from '../metrics/index.js'
 import { MeanMetric, type Metric } from '../metrics/metric.js'
 import type { Tree } from './feed.js'
-import { statesBefore } from './merged_states.js'
 import type { AnyModel } from './model.js'
 import type { NamedMetric, Objective } from './objective.js'
 import type { ClassWeight } from './class_weight.js'
@@ -27,9 +26,6 @@ import { ownShare, sharedStep } from './shared_step.js'
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
 export type Figures = Logs & Record<'loss' | MetricName, number>
-
-/** States of metrics with the values that they had. */
-type States = ReturnType<typeof statesBefore>
 
 /** Running means of loss and metrics over an epoch, on the device. */
 class Tracker {
@@ -51,9 +47,8 @@ class Tracker {
    * Takes a batch in; returns the figures so far: float32 [keys]. `merged` makes what the ranks of a
    * distributed run have of the states what they have together.
    */
-  update(pass: Pass, rows: number, merged?: (metrics: readonly Metric[], before: States | undefined) => () => void): Tensor {
+  update(pass: Pass, rows: number, merged?: (metrics: readonly Metric[]) => () => void): Tensor {
     this.metrics ??= outsideTrace(() => this.metricsOf(pass))
-    const before = merged && rows === 0 ? statesBefore(this.all) : undefined
     const figures: [string, Metric][] = []
     const average = (key: string, value: Tensor): void => {
       let mean = this.sums.get(key)
@@ -75,7 +70,7 @@ class Tracker {
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
     this.restorePending()
-    const keep = merged?.(this.all, before)
+    const keep = merged?.(this.all)
     const values = figures.map(([, metric]) => metric.result().cast('float32').reshape([1]))
     keep?.()
     return concat(values, 0)

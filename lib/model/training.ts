@@ -190,8 +190,9 @@ export async function* trainEvents(
       if (sources.validation && (epoch + 1) % validationFreq === 0)
         Object.assign(logs, prefixed(await measure(model, sources.validation, ranks.alone ? { signal } : {})))
       model.epochsTrained++
+      const own = { ...logs }
       await callbacks.epochEnd(epoch, logs)
-      await ranks.share()
+      await ranks.share(logs, own)
       progress.end(logs)
       history.add(epoch, logs)
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }

@@ -11,6 +11,9 @@ import { alone, FAMILIES, launch, numbersIn, sameBits } from './launch.js'
 const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-figures-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
 
+const CALLBACKS = ['early stopping', 'plateau', 'scheduler', 'checkpoint', 'saved', 'log', 'logged']
+const NAMES = ['metrics 8', 'metrics 3', 'attention', 'callback', 'afterwards', ...CALLBACKS]
+
 for (const [{ name: family, command, found, package: brought }, ranks] of [
   [FAMILIES[0]!, 4],
   [FAMILIES[1]!, 2],
@@ -22,7 +25,8 @@ for (const [{ name: family, command, found, package: brought }, ranks] of [
     assert.is(code, 0, output)
     assert.is(said.length, ranks, output)
     sameBits(said, ['size', 'one saves', 'alone'])
-    for (const name of ['metrics 8', 'metrics 3', 'attention', 'callback', 'afterwards']) {
+    assert.ok((expected['early stopping'] as { figures: [{ loss: number[] }] }).figures[0].loss.length < 6, 'it stops early')
+    for (const name of NAMES) {
       const [one, many] = [numbersIn(expected[name], 'figures'), numbersIn(said[0]![name], 'figures')]
       assert.is(many.length, one.length, name)
       assert.ok(one.length > 3, name)

@@ -2,6 +2,7 @@
 // own, in whatever numbers. What differs between ranks ends the call on all of them, and soon.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { data } from '../../lib/index.js'
 import { rowsGiven } from '../../lib/model/sharded.js'
 import { testWith } from '../skip.js'
 import { alone, FAMILIES, launch, numbersIn, sameBits } from './launch.js'
@@ -24,6 +25,20 @@ test('ranks give their rows in proportion, and each row once', () => {
     }
     assert.equal(before, counts)
   }
+})
+
+test('shard takes every so many elements, and maps those alone', async () => {
+  let calls = 0
+  const numbers = data.generator(() => [0, 1, 2, 3, 4, 5, 6])
+  const mapped = data.from([0, 1, 2, 3, 4, 5, 6]).map(({ x }, index) => {
+    calls++
+    return x * 10 + index
+  })
+  assert.equal(await numbers.shard(3, 1).toArray(), [1, 4])
+  assert.equal(await mapped.shard(3, 0).toArray(), [0, 33, 66])
+  assert.is(calls, 3)
+  assert.is(mapped.shard(3, 2).size, 2)
+  assert.throws(() => mapped.shard(3, 3), /index/)
 })
 
 const REFUSED: Record<string, RegExp> = {

@@ -1,9 +1,11 @@
 // Metrics of every kind of merging, dropout inside attention, and calls in callbacks: alone, or as a rank.
 import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import {
   callbacks,
   distributed,
   layers,
+  loadModel,
   metrics,
   optimizers,
   type Sequential,
@@ -127,6 +129,28 @@ for (const batchSize of [8, 3]) {
   await net.fit(x, y, { batchSize: 8, epochs: 1, verbose: 0 })
   said['afterwards'] = { figures: await net.evaluate(x, y), weights: await hashOf(net) }
 }
+// callbacks of the package, on rank 0: weights, learning rates and histories are those of one process
+const folder = process.argv[2]!
+for (const [name, made] of Object.entries({
+  'early stopping': () => callbacks.earlyStopping({ monitor: 'val_loss', patience: 1, minDelta: 1e9, restoreBestWeights: true }),
+  plateau: () => callbacks.reduceLrOnPlateau({ monitor: 'val_loss', factor: 0.5, patience: 1, minDelta: 1e9 }),
+  scheduler: () => callbacks.learningRateScheduler((epoch) => 0.01 / (epoch + 1)),
+  checkpoint: () => callbacks.modelCheckpoint({ path: `${folder}-best`, monitor: 'val_loss', saveBestOnly: true }),
+  log: () => callbacks.csvLogger(`${folder}.csv`),
+})) {
+  const net = regressor()
+  const { history } = await net.fit(x, y, { batchSize: 8, epochs: 6, verbose: 0, validationSplit: 0.2, callbacks: made() })
+  said[name] = {
+    figures: [history, net.optimizer.learningRate, await Promise.all(net.weights.map((weight) => weight.array()))],
+    weights: await hashOf(net),
+  }
+  if (name === 'checkpoint') {
+    const saved = await loadModel(`${folder}-best`)
+    said['saved'] = { figures: [await Promise.all(saved.weights.map((weight) => weight.array())), 1, 2, 3] }
+  }
+  await distributed.barrier()
+}
+said['logged'] = { figures: (await readFile(`${folder}.csv`, 'utf8')).split(/[\n,]/).map(Number) }
 said['alone'] = await distributed.alone(async () => {
   const net = regressor()
   const { history } = await net.fit(x, y, { batchSize: 8, epochs: rank === 0 ? 2 : 1, verbose: 0 })

@@ -152,6 +152,24 @@ for (const batchSize of [8, 3]) {
   figures['same stream'] = [(await net.fit(source, { epochs: 2, verbose: 0 })).history, await Promise.all(net.weights.map(listOf))]
 }
 
+{
+  // each sample goes through map on one rank; the order is that of rank 0
+  const net = classifier()
+  setSeed(100 + rank)
+  let calls = 0
+  const source = data
+    .from(samples, labels)
+    .shuffle()
+    .map((sample) => {
+      calls++
+      return sample
+    })
+    .batch(8)
+    .prefetch(2)
+  figures['mapped stream'] = [(await net.fit(source, { epochs: 2, verbose: 0 })).history, await Promise.all(net.weights.map(listOf))]
+  bits['mapped once'] = (await distributed.gatherJson(calls)).reduce((sum, own) => sum + own, 0)
+}
+
 if (size > 1) {
   const last = rank === size - 1
   const fewer = Array.from({ length: last ? 2 : 4 }, () => taken(all.slice(0, 8)))
