@@ -17,7 +17,9 @@ export interface Source<T> {
   openIn?(order: Uint32Array): AsyncIterator<T, void>
   /** A pass over those elements alone whose places are wanted; the others are made as far as they have to be. */
   openSome?(wanted: Wanted): AsyncIterator<T, void>
-  /** Of batches: a pass over the part of each that one of `size` ranks has; undefined where some rank would have none. */
+  /**
+   * Of batches: a pass over the part of each that one of `size` ranks has; undefined where some rank would have none.
+   */
   openShare?(rank: number, size: number): AsyncIterator<ShareOfBatch, void> | undefined
   /** dtypes that plain numbers of the samples had where they came from. */
   readonly dtypes?: Dtypes

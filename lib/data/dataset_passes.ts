@@ -1,5 +1,5 @@
-// Passes over a Dataset: over some of its elements, over those that are asked for ahead, and over the rows of its batches
-// that one of several ranks has.
+// Passes over a Dataset: over some of its elements, over those that are asked for ahead, and over the rows of its
+// batches that one of several ranks has.
 import { WeftError } from '../core/error.js'
 import type { Part } from '../core/share.js'
 import { collate } from './collate.js'

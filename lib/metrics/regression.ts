@@ -29,7 +29,9 @@ export const mae: MetricFactory = error('mae', (y, p) => meanOverLast(p.sub(y).a
 /** Root of the mean of (yTrue - yPred)². */
 export const rmse: MetricFactory = error('rmse', squared, (mean) => mean.sqrt())
 
-/** count, origin, mean, deviations and residual of two sets of rows as those of both; means are counted from origins. */
+/**
+ * count, origin, mean, deviations and residual of two sets of rows as those of both; means are counted from origins.
+ */
 function mergedMoments([n, origin, mean, deviations, residual]: readonly Tensor[], more: readonly Tensor[]): Tensor[] {
   const [m, otherOrigin, otherMean, otherDeviations, otherResidual] = more as [Tensor, Tensor, Tensor, Tensor, Tensor]
   const start = where(n!.equal(0), otherOrigin, origin!)

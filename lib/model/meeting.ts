@@ -1,5 +1,5 @@
-// Meeting: a call of fit, evaluate or predict in which all ranks of a distributed run take part, and what they tell each
-// other beside its steps.
+// Meeting: a call of fit, evaluate or predict in which all ranks of a distributed run take part, and what they tell
+// each other beside its steps.
 import { WeftError } from '../core/error.js'
 import { gatherOf, leave, msOfSilence, world } from '../distributed/world.js'
 import type { AnyModel } from './model.js'

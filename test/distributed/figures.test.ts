@@ -1,5 +1,5 @@
-// Figures of several ranks are those of one process: metrics of every kind, dropout inside attention, and what callbacks
-// of rank 0 compute.
+// Figures of several ranks are those of one process: metrics of every kind, dropout inside attention, and what
+// callbacks of rank 0 compute.
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

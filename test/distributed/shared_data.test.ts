@@ -1,5 +1,5 @@
-// predict has the bits of one process, evaluate and fit its figures: also with rows or batches that each rank has of its
-// own, in whatever numbers. What differs between ranks ends the call on all of them, and soon.
+// predict has the bits of one process, evaluate and fit its figures: also with rows or batches that each rank has of
+// its own, in whatever numbers. What differs between ranks ends the call on all of them, and soon.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { data } from '../../lib/index.js'

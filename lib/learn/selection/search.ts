@@ -28,8 +28,8 @@ export interface SearchOptions extends CrossValidationOptions {
   returnTrainScore?: boolean
   /**
    * Trials in so many worker threads. They need models and parameters that can be sent: those of weftjs/learn, without
-   * functions; networks whose `build` is the URL of a module. Default 1: in this thread, where Weft's operations use all
-   * cores already.
+   * functions; networks whose `build` is the URL of a module. Default 1: in this thread, where Weft's operations use
+   * all cores already.
    */
   workers?: number
   /**

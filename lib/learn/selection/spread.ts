@@ -1,5 +1,5 @@
-// Spread: the trials of a search or of a cross-validation over the ranks of a distributed run. Each rank does its part as
-// if it were alone; what came out is gathered, so that every rank has what one process would have.
+// Spread: the trials of a search or of a cross-validation over the ranks of a distributed run. Each rank does its part
+// as if it were alone; what came out is gathered, so that every rank has what one process would have.
 import { createHash } from 'node:crypto'
 import { WeftError } from '../../core/error.js'
 import { nextSeed, type RandomSequence, randomSequence, resumeRandom } from '../../core/random.js'
@@ -59,7 +59,8 @@ export class Spread {
 
   /**
    * Begins: ranks that were given something else learn it, and what is drawn at random is that of rank 0.
-   * @param begin checks what was given, and makes a value of it, as splits, which becomes that of rank 0 too; facts have
+   * @param begin checks what was given, and makes a value of it, as splits, which becomes that of rank 0 too; facts
+   *   have
    *   to be equal on all ranks
    */
   async meet<T>(begin: () => { value: T; facts: Readonly<Record<string, unknown>> }): Promise<T> {

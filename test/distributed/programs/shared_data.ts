@@ -1,5 +1,5 @@
-// predict, evaluate and fit with data that ranks share, or that each has its own part of; alone, in the place of so many
-// ranks, or as a rank.
+// predict, evaluate and fit with data that ranks share, or that each has its own part of; alone, in the place of so
+// many ranks, or as a rank.
 import {
   data,
   distributed,
