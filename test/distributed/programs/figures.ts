@@ -139,7 +139,8 @@ for (const [name, made] of Object.entries({
   log: () => callbacks.csvLogger(`${folder}.csv`),
 })) {
   const net = regressor()
-  const { history } = await net.fit(x, y, { batchSize: 8, epochs: 6, verbose: 0, validationSplit: 0.2, callbacks: made() })
+  // targets near zero: training amplifies what is rounded in another order
+  const { history } = await net.fit(x, y.sub(1000), { batchSize: 8, epochs: 6, verbose: 0, validationSplit: 0.2, callbacks: made() })
   said[name] = {
     figures: [history, net.optimizer.learningRate, await Promise.all(net.weights.map((weight) => weight.array()))],
     weights: await hashOf(net),
