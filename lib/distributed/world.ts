@@ -1,18 +1,22 @@
 // World: the ranks of a run, as this process sees them. A process that never calls init() is a run of one rank.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { native } from '../core/addon.js'
+import { device, setDevice } from '../core/device.js'
+import { deviceOfRank, engineOf, kindOf } from '../core/device_kinds.js'
 import { WeftError, type ErrorCode } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { checkFunction, finite, integer } from '../core/checks.js'
 import './error_codes.js'
-import { launchOf } from './launcher.js'
+import { type Launch, launchOf } from './launcher.js'
+import { meetingOf } from './rendezvous.js'
 
 export interface InitOptions {
   /**
-   * What moves the bytes: 'mpi' between CPUs; 'none': this process stays alone, whoever started it; 'auto' (default):
-   * 'mpi' where a launcher has started more than one rank, else 'none'.
+   * What moves the bytes: 'mpi' between CPUs, 'nccl' between NVIDIA GPUs; 'none': this process stays alone, whoever
+   * started it; 'auto' (default): where a launcher has started more than one rank the engine of the current device,
+   * else 'none'. With 'nccl' the GPU whose number is the rank's on its host becomes the current device.
    */
-  engine?: 'auto' | 'mpi' | 'none'
+  engine?: 'auto' | 'mpi' | 'nccl' | 'none'
   /** Milliseconds after which a collective for which not all ranks have come fails. Default 1,800,000. */
   timeoutMs?: number
   /**
@@ -24,9 +28,28 @@ export interface InitOptions {
    * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
    */
   bucketBytes?: number
+  /**
+   * What float32 gradients travel as. 'bfloat16' halves the bytes: each rank rounds its gradients once, they are added
+   * up in float32, and the sum is rounded once. All ranks hold equal bits. They travel after the backward pass, not
+   * during it. Default 'float32'.
+   */
+  gradientDtype?: 'float32' | 'bfloat16'
+  /**
+   * Each rank keeps its part of the optimizer's state, and updates its part of each weight: the memory of the state is
+   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage 1).
+   * Default false.
+   */
+  shardOptimizer?: boolean
 }
 
-const OPTIONS: OptionTable<InitOptions> = { engine: 'string', timeoutMs: 'number', heartbeatMs: 'number', bucketBytes: 'integer' }
+const OPTIONS: OptionTable<InitOptions> = {
+  engine: 'string',
+  timeoutMs: 'number',
+  heartbeatMs: 'number',
+  bucketBytes: 'integer',
+  gradientDtype: ['float32', 'bfloat16'],
+  shardOptimizer: 'boolean',
+}
 
 export interface World {
   /** From 0. */
@@ -35,7 +58,7 @@ export interface World {
   readonly size: number
   /** The rank among those of this host. */
   readonly localRank: number
-  readonly engine: 'mpi' | 'none'
+  readonly engine: 'mpi' | 'nccl' | 'none'
   /** Of the engine's library: 'Open MPI v4.1.4'. Undefined where there is none. */
   readonly version: string | undefined
 }
@@ -45,6 +68,8 @@ const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: 
 let current: World = ALONE
 /** @internal The bytes of a bucket of gradients. */
 export let bytesOfBucket: number = 25 * 2 ** 20
+/** @internal How gradients travel, and whether optimizers keep parts. */
+export const exchange: { dtype: 'float32' | 'bfloat16'; shardsOptimizer: boolean } = { dtype: 'float32', shardsOptimizer: false }
 /** @internal After so many milliseconds without a sign of life a rank counts as lost. */
 export let msOfSilence: number = 20_000
 let state: 'new' | 'meeting' | 'open' | 'closed' = 'new'
@@ -81,38 +106,60 @@ async function asWeftError<T>(what: string, work: Promise<T>): Promise<T> {
   }
 }
 
+/** How ranks with GPUs meet: at a port of rank 0, whoever has started them. */
+function meetOnGpus(launch: Launch): { from: string; library: string; device: string; address: string; port: number; job: string } {
+  const { id, path } = deviceOfRank('nccl', launch.localRank)
+  const meeting = meetingOf(launch, process.env)
+  setDevice(id)
+  return { from: path, library: process.env['WEFT_NCCL_LIBRARY'] ?? '', device: id, ...meeting }
+}
+
+/** How ranks on CPUs meet: through MPI, which knows where they are. */
+const meetByMpi = (): ReturnType<typeof meetOnGpus> => ({
+  from: '',
+  library: process.env['WEFT_MPI_LIBRARY'] ?? '',
+  device: '',
+  address: '',
+  port: 0,
+  job: '',
+})
+
 /**
- * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun with its MPI, or
+ * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun, torchrun, or
  * npx weftjs run. A process that was started alone is one rank, and nothing is opened. Once per process.
  * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, and where the
  *   ranks do not meet within `timeoutMs`
+ * @throws ERR_NO_DEVICE where 'nccl' has no GPU or no NCCL library
  * @example const { rank, size } = await distributed.init()
  */
 export async function init(options: InitOptions = {}): Promise<World> {
   checkCall('distributed.init(options)', arguments)
   checkOptions('distributed.init', options, OPTIONS)
   const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000, bucketBytes = 25 * 2 ** 20 } = options
-  if (!['auto', 'mpi', 'none'].includes(engine))
-    throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi' or 'none', got ${show(engine)}`)
+  if (!['auto', 'mpi', 'nccl', 'none'].includes(engine))
+    throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi', 'nccl' or 'none', got ${show(engine)}`)
   for (const [name, value] of Object.entries({ timeoutMs, heartbeatMs }))
     if (!(finite('distributed.init', name, value) >= 10))
       throw new WeftError('ERR_ARGUMENT', `distributed.init: ${name} is at least 10, got ${value}`)
   integer('distributed.init', 'bucketBytes', bucketBytes, 1)
   if (state !== 'new') throw new WeftError('ERR_STATE', 'distributed.init: it was called before; a process meets the others once')
   const launch = launchOf(process.env)
-  if (engine === 'none' || (engine === 'auto' && launch.size === 1)) {
+  if (engine === 'none' || (engine !== 'mpi' && launch.size === 1)) {
     state = 'open'
     return current
   }
+  const chosen = engine === 'auto' ? engineOf(kindOf(device())!) : engine
+  const place = chosen === 'nccl' ? meetOnGpus(launch) : meetByMpi()
   state = 'meeting'
   bytesOfBucket = bucketBytes
+  Object.assign(exchange, { dtype: options.gradientDtype ?? 'float32', shardsOptimizer: options.shardOptimizer ?? false })
   msOfSilence = 4 * heartbeatMs
   const facts = await asWeftError(
     'distributed.init',
     // an addon that refuses throws at once
     (async () =>
-      native.openEngine('mpi', {
-        library: process.env['WEFT_MPI_LIBRARY'] ?? '',
+      native.openEngine(chosen, {
+        ...place,
         network: process.env['WEFT_INTERFACE'] ?? '',
         rank: launch.rank,
         size: launch.size,
@@ -122,7 +169,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   )
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', () => native.leaveEngine())
-  current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: 'mpi', version: facts.version }
+  current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: chosen, version: facts.version }
   state = 'open'
   return current
 }

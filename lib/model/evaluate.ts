@@ -67,13 +67,14 @@ export async function evaluate(
   const owned: Tensor[] = []
   const meeting = new Meeting('evaluate')
   const sharded = options.sharded === true && !meeting.alone
+  const whole = model.trainingRun?.shards !== undefined
   let source: Source | undefined
   const progress = new Progress(meeting.rank === 0 ? verbose : 0, 1)
   try {
     let rows = 0
     const open = (): Source => {
       void model.compiled
-      if (isStream(x)) return streamSource(model.forms, x, { steps, option: 'evaluate: steps', meeting, sharded })
+      if (isStream(x)) return streamSource(model.forms, x, { steps, option: 'evaluate: steps', meeting, sharded, whole })
       const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
       if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')
       rows = columns.rows

@@ -59,6 +59,7 @@ async function open(
   const { meeting, sharded } = telling
   const { batchSize = 32, validationSplit = 0, validationData, shuffle = true, stepsPerEpoch } = options
   const given = classWeightOption('fit', options.classWeight)
+  const whole = options.shards !== undefined
   const validation = validationData === undefined ? undefined : validationSource(model, validationData, options, owned, telling)
   if (isStream(x)) {
     if (validationSplit > 0)
@@ -66,7 +67,14 @@ async function open(
         hint: 'Pass validationData',
       })
     const classWeight = given === 'balanced' ? await balancedWeights('fit', undefined, 0) : given
-    const training = streamSource(model.forms, x, { steps: stepsPerEpoch, option: 'fit: stepsPerEpoch', classWeight, meeting, sharded })
+    const training = streamSource(model.forms, x, {
+      steps: stepsPerEpoch,
+      option: 'fit: stepsPerEpoch',
+      classWeight,
+      meeting,
+      sharded,
+      whole,
+    })
     return { training, validation }
   }
   const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
@@ -135,7 +143,14 @@ function validationSource(
   const { meeting, sharded } = telling
   if (isStream(given)) {
     const { validationSteps: steps } = options
-    return streamSource(model.forms, given, { steps, option: 'fit: validationSteps', restarts: true, meeting, sharded })
+    return streamSource(model.forms, given, {
+      steps,
+      option: 'fit: validationSteps',
+      restarts: true,
+      meeting,
+      sharded,
+      whole: options.shards !== undefined,
+    })
   }
   const data: readonly unknown[] = given
   if (!Array.isArray(data) || data.length < 2 || data.length > 3) {

@@ -212,7 +212,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** @internal The programs of a kind, for the model as it is now. */
   steps(kind: StepKind): Steps {
-    return this.programs.steps(kind)
+    return this.programs.steps(kind, kind === 'fit' || kind === 'evaluate' ? this.training?.shards : undefined)
   }
   /** @internal */
   inference(): Inference {

@@ -9,7 +9,8 @@ export type StepKind = 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'
 /** Programs of one version of the model. */
 interface Traced {
   readonly version: number
-  readonly steps: Map<StepKind, Steps>
+  /** By kind, and the number of shards. */
+  readonly steps: Map<string, Steps>
   inference: Inference | undefined
 }
 
@@ -22,13 +23,15 @@ export class Programs {
     this.model = model
   }
 
-  steps(kind: StepKind): Steps {
+  /** @param shards how many parts a batch is cut into, whatever the number of ranks; undefined: one for each rank */
+  steps(kind: StepKind, shards: number | undefined): Steps {
     if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this.model)
     const { steps } = this.current()
-    let found = steps.get(kind)
+    const key = `${kind} ${shards}`
+    let found = steps.get(key)
     if (!found) {
-      found = new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this.model, this.model.compiled)
-      steps.set(kind, found)
+      found = new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this.model, this.model.compiled, shards)
+      steps.set(key, found)
     }
     return found
   }

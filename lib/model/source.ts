@@ -129,6 +129,8 @@ export interface StreamOptions {
   meeting: Meeting
   /** The batches are parts, those of this rank, of batches of all ranks. */
   sharded: boolean
+  /** Steps take whole batches, and cut them themselves. */
+  whole: boolean
 }
 
 /**
@@ -136,7 +138,7 @@ export interface StreamOptions {
  * is one pass.
  */
 export function streamSource(forms: Forms, source: StreamSource, options: StreamOptions): Source {
-  const { steps: stepsPerEpoch, option, restarts = false, classWeight, meeting, sharded } = options
+  const { steps: stepsPerEpoch, option, restarts = false, classWeight, meeting, sharded, whole } = options
   if (stepsPerEpoch === undefined) checkEnds(option, source)
   let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   /** The next batch of the pass that is open, undefined at its end. */
@@ -163,7 +165,7 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
     // ranks that read the same batches read them in the order of rank 0
     if (!sharded) orders.forEach((order, i) => void Object.assign(order, all[0]!.orders[i]))
     opened = { sequence, orders: orders.map(({ seed, pass }) => ({ seed, pass })) }
-    const own = meeting.alone || sharded ? undefined : ownBatches(stream, meeting)
+    const own = meeting.alone || sharded || whole ? undefined : ownBatches(stream, meeting)
     iterator = own ?? iteratorOf(stream)
     const sizes = all.map((one) => one.size)
     take = meeting.alone ? read : sharedBatches(meeting, sharded, sizes, Array.isArray(stream), own === undefined ? read : readOwn)

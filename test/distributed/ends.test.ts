@@ -59,6 +59,30 @@ for (const [given, ranks, others] of [
     }
   })
 
+for (const [how, others] of [
+  ['shards', [4, 1]],
+  ['parts', [2, 3]],
+] as const)
+  testWith(open.found, open.package, `with ${how}, a backup is gone on from on ${others.join(' and ')} ranks`, async () => {
+    const whole = await launch(open.command, 2, 'resume', [path.join(folder, `whole with ${how}`), 'same', 'goes on', how])
+    assert.is(whole.code, 0, whole.output)
+    const backup = path.join(folder, `backup with ${how}`)
+    const broken = await launch(open.command, 2, 'resume', [backup, 'same', 'ends', how])
+    assert.is.not(broken.code, 0, broken.output)
+    for (const ranks of others) {
+      const copy = `${backup} for ${ranks}`
+      cpSync(backup, copy, { recursive: true })
+      const { said, code, output } = await launch(open.command, ranks, 'resume', [copy, 'same', 'goes on', how])
+      assert.is(code, 0, output)
+      for (const one of said) {
+        assert.ok((one['steps'] as number) < 20, `${one['steps']} steps of 20 were left`)
+        assert.ok(Math.abs((one['loss'] as number) - (whole.said[0]!['loss'] as number)) < 1e-6)
+        // three ranks add in another order
+        if (ranks !== 3) assert.equal({ ...one, rank: 0, steps: 0 }, { ...whole.said[0]!, steps: 0 }, `${ranks} ranks`)
+      }
+    }
+  })
+
 testWith(open.found, open.package, 'weftjs run: what goes to a file has no bars and no colours', () => {
   const program = path.join(folder, 'colours.mjs')
   writeFileSync(program, "console.log('the rank says', 1, process.env.TERM)")
