@@ -4,7 +4,9 @@ import { WeftError, type ErrorCode } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { finite, integer } from '../core/checks.js'
 import './error_codes.js'
+import { exitOnLoss } from './exit_code.js'
 import { launchOf } from './launcher.js'
+import { needsMpi } from './nodes.js'
 
 export interface InitOptions {
   /**
@@ -85,6 +87,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
     state = 'open'
     return current
   }
+  needsMpi(launch)
   state = 'meeting'
   bytesOfBucket = bucketBytes
   msOfSilence = 4 * heartbeatMs
@@ -103,6 +106,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   )
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', () => native.leaveEngine())
+  exitOnLoss()
   current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: 'mpi', version: facts.version }
   state = 'open'
   return current
