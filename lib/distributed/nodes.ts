@@ -97,26 +97,6 @@ function refuse(ranks: number): never {
   )
 }
 
-/** Names of hosts as Slurm writes them, the first of them: 'n[03-05,9],m1' → 'n03'. */
-export function firstHost(list: string): string {
-  const [, name, range] = /^([^[,]*)(?:\[([^\],-]*)[^\]]*\])?/.exec(list)!
-  const after = list.slice(list.indexOf(']') + 1)
-  return name + (range === undefined ? '' : range + /^[^,]*/.exec(after)![0])
-}
-
-/** Where the ranks of a Slurm step meet: on the first host, at a port that follows from the job's number. */
-export function slurmMeeting({
-  SLURM_STEP_NODELIST,
-  SLURM_JOB_NODELIST,
-  SLURM_JOB_ID,
-  SLURM_STEP_ID,
-}: NodeJS.ProcessEnv): { readonly address: string; readonly port: number } | undefined {
-  const hosts = SLURM_STEP_NODELIST ?? SLURM_JOB_NODELIST
-  if (hosts === undefined) return undefined
-  // below the ports that systems give to connections, so that it is free more often than not
-  return { address: firstHost(hosts), port: 20_000 + ((Number(SLURM_JOB_ID ?? 0) * 7 + Number(SLURM_STEP_ID ?? 0)) % 10_000) }
-}
-
 /** Throws where ranks that meet through MPI have a launcher that knows nothing of it: each would be rank 0 of 1. */
 export function needsMpi({ launcher, size }: Launch): void {
   const told = { torchrun: 'torchrun (RANK and WORLD_SIZE)', Kubernetes: 'an Indexed Job', Kubeflow: 'Kubeflow' }[launcher ?? '']

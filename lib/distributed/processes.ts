@@ -12,7 +12,7 @@ export interface Program {
 }
 
 export interface Ending {
-  /** 0 where all have ended with 0, else the code of the one that failed first; 128 + n where signal n ended it. */
+  /** 0 where all have ended with 0, else the code of the one that failed first; 128 + n where signal n ended it or this. */
   readonly code: number
   /** Somebody has ended this process: nothing is to be started again. */
   readonly interrupted: boolean
@@ -36,6 +36,7 @@ export function startTogether(programs: readonly Program[]): Promise<Ending> {
     const timers = new Set<NodeJS.Timeout>()
     let code = 0
     let signals = 0
+    let interruption = 0
     let broken: Error | undefined
 
     /** Each is the head of a process group, and its own processes get the signal too. */
@@ -55,6 +56,7 @@ export function startTogether(programs: readonly Program[]): Promise<Ending> {
     }
     const pass = (signal: NodeJS.Signals): void => {
       signals++
+      interruption = 128 + os.constants.signals[signal]
       if (signals > 1) send('SIGKILL')
       else end(signal)
     }
@@ -70,7 +72,7 @@ export function startTogether(programs: readonly Program[]): Promise<Ending> {
       process.stdout.setMaxListeners(outputs[0])
       process.stderr.setMaxListeners(outputs[1])
       if (broken) reject(broken)
-      else resolve({ code, interrupted: signals > 0 })
+      else resolve({ code: code !== 0 && signals > 0 ? interruption : code, interrupted: signals > 0 })
     }
 
     for (const signal of PASSED) process.on(signal, pass)

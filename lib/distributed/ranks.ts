@@ -1,4 +1,5 @@
 // Ranks: the processes of a run, as weftjs run starts them: one mpirun, or each rank of this host.
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import os from 'node:os'
@@ -85,12 +86,14 @@ async function ranksOfHost({ ranks, nodes, program, environment }: Request, { co
   const { address, port } = nodes ?? {}
   if (hosts > 1 && address === undefined)
     throw new WrongRequest(`${said}=${hosts}, and MASTER_ADDR is not set: it is the name or address of the first host`)
-  const common = {
+  const common: Record<string, string> = {
     WORLD_SIZE: String(here * hosts),
     LOCAL_WORLD_SIZE: String(here),
     MASTER_ADDR: hosts > 1 ? address! : '127.0.0.1',
     MASTER_PORT: String(hosts > 1 ? (port ?? MEETING_PORT) : await freePort()),
   }
+  // ranks of an earlier start that have not ended yet are strangers; several hosts cannot agree on a name
+  if (hosts === 1) common['WEFT_JOB_ID'] = randomUUID()
   const [file, ...rest] = program
   return Array.from({ length: here }, (_, local) => {
     const rank = index * here + local
@@ -118,9 +121,11 @@ export function mpiRanks(request: Request): Program[] {
   const own = process.stdout.isTTY ? { ...environment } : { ...environment, TERM: 'dumb' }
   const variables: Record<string, string> = {}
   if (!others && environment['WEFT_THREADS'] === undefined) variables['WEFT_THREADS'] = threadsEach(ranks)
-  if (engine === 'nccl') {
+  // ranks with GPUs meet there, also where this host has none
+  if (engine === 'nccl' || (engine === undefined && others)) {
     variables['MASTER_ADDR'] = environment['MASTER_ADDR'] ?? others?.[0]?.name ?? '127.0.0.1'
     variables['MASTER_PORT'] = environment['MASTER_PORT'] ?? String(20_000 + Math.floor(Math.random() * 10_000))
+    variables['WEFT_JOB_ID'] = randomUUID()
   }
   // ranks of another host count its cores there
   const share =
