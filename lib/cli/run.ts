@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { TRY_AGAIN } from '../distributed/exit_code.js'
-import { nodesOf } from '../distributed/nodes.js'
+import { type Nodes, nodesOf } from '../distributed/nodes.js'
 import { type Ending, startTogether } from '../distributed/processes.js'
 import { gpuRanks, mpiRanks, type Request, WrongRequest } from '../distributed/ranks.js'
 import { UsageError } from './command.js'
@@ -44,7 +44,7 @@ export async function run(args: string[]): Promise<number> {
     engine,
     hosts,
     hostfile,
-    nodes: nodesOf(process.env),
+    nodes: nodesHere(),
     program: [program, ...rest],
     environment: process.env,
   }
@@ -54,6 +54,15 @@ export async function run(args: string[]): Promise<number> {
     if (code === 0 || code === WRONG_USE || interrupted || attempt > restarts) return code
     const why = code === TRY_AGAIN ? 'a rank was lost' : `it ended with code ${code}`
     console.error(`weftjs run: ${why}; start ${attempt + 1} of ${restarts + 1}`)
+  }
+}
+
+/** What variables say of several hosts. Those that make no sense are wrong use. */
+function nodesHere(): Nodes | undefined {
+  try {
+    return nodesOf(process.env)
+  } catch (error) {
+    throw new UsageError(`run: ${(error as Error).message}`)
   }
 }
 
