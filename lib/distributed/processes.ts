@@ -12,7 +12,10 @@ export interface Program {
 }
 
 export interface Ending {
-  /** 0 where all have ended with 0, else the code of the one that failed first; 128 + n where signal n ended it or this. */
+  /**
+   * 0 where all have ended with 0, else the code of the one that failed first, or 128 + n where signal n ended it. Also
+   * 128 + n where this process has got signal n: whatever the others say then, the run has not come to its end.
+   */
   readonly code: number
   /** Somebody has ended this process: nothing is to be started again. */
   readonly interrupted: boolean
@@ -72,7 +75,7 @@ export function startTogether(programs: readonly Program[]): Promise<Ending> {
       process.stdout.setMaxListeners(outputs[0])
       process.stderr.setMaxListeners(outputs[1])
       if (broken) reject(broken)
-      else resolve({ code: code !== 0 && signals > 0 ? interruption : code, interrupted: signals > 0 })
+      else resolve({ code: signals > 0 ? interruption : code, interrupted: signals > 0 })
     }
 
     for (const signal of PASSED) process.on(signal, pass)
