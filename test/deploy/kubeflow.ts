@@ -1,6 +1,7 @@
-// The fields that Kubeflow's own resources have, as read in the definitions that its releases install: MPIJob v2beta1 of
-// the MPI operator 0.8, TrainingRuntime and TrainJob v1alpha1 of the Trainer 2, PyTorchJob v1 of the training operator
-// 1.9. No package has these schemas. Templates of pods and jobs inside them are Kubernetes' own: see training.test.ts.
+// The fields that Kubeflow's own resources have, as read in the definitions that its releases install: MPIJob v2beta1
+// of the MPI operator 0.8, TrainingRuntime and TrainJob v1alpha1 of the Trainer 2, PyTorchJob v1 of the training
+// operator 1.9. No package has these schemas. Templates of pods and jobs inside them are Kubernetes' own: see
+// training.test.ts.
 
 const text = { type: 'string' }
 const count = { type: 'integer', minimum: 0 }
