@@ -11,20 +11,41 @@
 #include "setting.h"
 
 namespace weft::cuda {
-namespace {
 
-/** An instantiated graph. */
+/**
+ * An instantiated graph. One with collectives may be dropped while its program is still there: NCCL ends no
+ * communicator that a graph refers to.
+ */
 class Graph final : public Recording {
  public:
-  explicit Graph(cudaGraphExec_t executable) : executable_(executable) {}
-  ~Graph() override { cudaGraphExecDestroy(executable_); }
-  cudaGraphExec_t executable() const { return executable_; }
+  Graph(CudaDevice& device, cudaGraphExec_t executable, bool shared) : device_(device), executable_(executable), shared_(shared) {
+    if (!shared_) return;
+    std::lock_guard lock(device_.graphs_mutex_);
+    device_.shared_graphs_.insert(this);
+  }
+  ~Graph() override {
+    if (shared_) {
+      std::lock_guard lock(device_.graphs_mutex_);
+      device_.shared_graphs_.erase(this);
+    }
+    drop();
+  }
+  void drop() {
+    std::lock_guard lock(mutex_);
+    if (executable_ != nullptr) cudaGraphExecDestroy(std::exchange(executable_, nullptr));
+  }
+  void launch(cudaStream_t stream) {
+    std::lock_guard lock(mutex_);
+    require(executable_ != nullptr, "ERR_DISTRIBUTED", "the ranks have parted: what was recorded with them was dropped");
+    check(cudaGraphLaunch(executable_, stream), "replaying a graph");
+  }
 
  private:
+  CudaDevice& device_;
+  std::mutex mutex_;
   cudaGraphExec_t executable_;
+  const bool shared_;
 };
-
-}  // namespace
 
 CudaDevice::CudaDevice(int ordinal)
     : ordinal_(ordinal), pool_([this](size_t bytes) { return reserve(bytes); }, [](void* memory) { cudaFree(memory); }) {
@@ -108,7 +129,7 @@ double CudaDevice::time(const std::function<void()>& work) {
   return double(milliseconds);
 }
 
-std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& work) {
+std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& work, bool shared) {
   // other threads may allocate meanwhile
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording");
   cudaGraph_t graph = nullptr;
@@ -132,11 +153,23 @@ std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& work)
     return nullptr;
   }
   check(status, "instantiating a graph");
-  return std::make_unique<Graph>(executable);
+  return std::make_unique<Graph>(*this, executable, shared);
 }
 
-void CudaDevice::replay(Recording& recording) {
-  check(cudaGraphLaunch(static_cast<Graph&>(recording).executable(), stream_), "replaying a graph");
+void CudaDevice::replay(Recording& recording) { static_cast<Graph&>(recording).launch(stream_); }
+
+void CudaDevice::drop_shared_recordings() {
+  std::lock_guard lock(graphs_mutex_);
+  for (Graph* const graph : shared_graphs_) graph->drop();
+}
+
+void CudaDevice::begin_shared() {
+  require(ranks_ != nullptr, "ERR_DISTRIBUTED", "the ranks of this run do not meet on this device");
+  ranks_->begin_shared();
+}
+
+void CudaDevice::end_shared() {
+  if (ranks_ != nullptr) ranks_->end_shared();
 }
 
 }  // namespace weft::cuda

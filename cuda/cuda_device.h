@@ -1,6 +1,8 @@
 // CudaDevice: one GPU, its stream, memory, and recorded work.
 #pragma once
 #include <memory>
+#include <mutex>
+#include <set>
 
 #include "device.h"
 #include "memory_pool.h"
@@ -8,11 +10,27 @@
 
 namespace weft::cuda {
 
+class Graph;
+
+/** The collectives of the ranks whose GPU a device is. */
+class Ranks {
+ public:
+  virtual ~Ranks() = default;
+  // as the functions of Device
+  virtual void begin_shared() = 0;
+  virtual void end_shared() = 0;
+  virtual bool all_agree(bool mine, const std::string& facts) = 0;
+  virtual Error explain(int64_t value) = 0;
+};
+
 class CudaDevice final : public Device {
  public:
   /** Reads the GPU's properties; nothing is set up before the first use. ERR_CUDA. */
   explicit CudaDevice(int ordinal);
   const std::string& name() const { return name_; }
+  int ordinal() const { return ordinal_; }
+  /** Makes this GPU the calling thread's. */
+  void use() const;
 
   const char* backend() const override { return "cuda"; }
   Target target() const override { return target_; }
@@ -35,12 +53,20 @@ class CudaDevice final : public Device {
   void settle() override;
   bool recover() override;
   double time(const std::function<void()>& work) override;
-  std::unique_ptr<Recording> record(const std::function<void()>& work) override;
+  std::unique_ptr<Recording> record(const std::function<void()>& work, bool shared) override;
   void replay(Recording& recording) override;
 
+  /** The ranks that this device is one of, from the engine that has brought them together. They live as long as it. */
+  void join(Ranks* ranks) { ranks_ = ranks; }
+  /** Drops the recordings with collectives. Any thread may call this: one that is replayed now is dropped afterwards. */
+  void drop_shared_recordings();
+  void begin_shared() override;
+  void end_shared() override;
+  bool all_agree(bool mine, const std::string& facts) override { return ranks_->all_agree(mine, facts); }
+  Error explain(int64_t value) override { return ranks_->explain(value); }
+  std::pair<uint64_t, size_t> place_of(const void* address) override { return pool_.place_of(address); }
+
  private:
-  /** Makes this GPU the calling thread's. */
-  void use() const;
   /** Memory from the driver; null when no more may be taken. */
   void* reserve(size_t bytes);
 
@@ -53,6 +79,10 @@ class CudaDevice final : public Device {
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Staging> staging_;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;
+  Ranks* ranks_ = nullptr;
+  std::mutex graphs_mutex_;
+  std::set<Graph*> shared_graphs_;
+  friend class Graph;
 };
 
 }  // namespace weft::cuda

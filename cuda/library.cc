@@ -7,6 +7,7 @@
 #include "cuda_device.h"
 #include "fuse.h"
 #include "kernel_library.h"
+#include "nccl_world.h"
 
 namespace weft::cuda {
 namespace {
@@ -58,6 +59,9 @@ void find_devices(Registry& host) {
     } catch (const Error& error) { rejected = id + ": " + error.what(); }
     host.notes.emplace_back("rejected", rejected);
   }
+  std::vector<CudaDevice*> usable;
+  for (Device* const device : host.devices) usable.push_back(static_cast<CudaDevice*>(device));
+  make_nccl_world(std::move(usable));
   if (host.devices.empty()) host.notes.emplace_back("problem", "no CUDA device can be used: " + rejected);
 }
 

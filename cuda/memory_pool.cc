@@ -35,6 +35,7 @@ void* MemoryPool::allocate(size_t bytes) {
   free_.erase(fit);
   const size_t left = block->second.bytes - bytes;
   block->second.used = true;
+  block->second.number = ++allocations_;
   if (left > 0) {
     block->second.bytes = bytes;
     insert_free(blocks_.emplace(block->first + bytes, Block{left, false, false}).first);
@@ -85,6 +86,15 @@ bool MemoryPool::return_pieces() {
     block = after;
   }
   return returned;
+}
+
+std::pair<uint64_t, size_t> MemoryPool::place_of(const void* address) {
+  char* const at = const_cast<char*>(static_cast<const char*>(address));
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto after = blocks_.upper_bound(at);
+  if (after == blocks_.begin()) return {};
+  const auto& [begin, block] = *std::prev(after);
+  return block.used && at < begin + block.bytes ? std::pair(block.number, size_t(at - begin)) : std::pair(uint64_t(0), size_t(0));
 }
 
 size_t MemoryPool::reserved() {

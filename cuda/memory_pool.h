@@ -23,13 +23,16 @@ class MemoryPool {
   void release(void* memory);
   /** Returns pieces that are not in use to the system, which waits for the work that still uses them. */
   void trim();
+  /** The number of the allocation that an address lies in, and the offset in it. Zero where there is none. */
+  std::pair<uint64_t, size_t> place_of(const void* address);
   /** Bytes taken from the system. */
   size_t reserved();
 
  private:
   struct Block {
     size_t bytes;
-    bool used, first;  // first: begins a piece
+    bool used, first;     // first: begins a piece
+    uint64_t number = 0;  // of the allocation
   };
   using Blocks = std::map<char*, Block>;
   /** trim() for those who hold the lock; whether there was such a piece. */
@@ -43,6 +46,7 @@ class MemoryPool {
   Blocks blocks_;                            // all of them, by address
   std::set<std::pair<size_t, char*>> free_;  // by size, then address: the same requests get the same addresses
   size_t reserved_ = 0;
+  uint64_t allocations_ = 0;
 };
 
 }  // namespace weft::cuda

@@ -46,7 +46,22 @@ Napi::Value started(Waiting* waiting) {
   return promise;
 }
 
-/** openEngine(name, { library, rank, size, timeoutMs, heartbeatMs, network }) → Promise<{ rank, size, version }>. */
+/**
+ * The engine that a library brings. `from`: the library's path, empty where it lies beside the addon. A library that is
+ * open already, as that of a device, is not opened twice.
+ */
+Engine& engine_of(const std::string& name, const std::string& from) {
+  void* library = from.empty() ? nullptr : dlopen(from.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  if (library == nullptr) open_library(from.empty() ? addon_folder() + "/libweft_" + name + ".so" : from, &library);
+  const auto entry = reinterpret_cast<Engine* (*)()>(dlsym(library, "weft_engine"));
+  require(entry != nullptr, "ERR_FORMAT", from.empty() ? "libweft_" + name + ".so" : from, " brings no engine");
+  return *entry();
+}
+
+/**
+ * openEngine(name, { from, library, rank, size, timeoutMs, heartbeatMs, network, device, address, port, job }) →
+ * Promise<{ rank, size, version }>.
+ */
 Napi::Value open_engine(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
     const std::string name = info[0].As<Napi::String>();
@@ -57,14 +72,15 @@ Napi::Value open_engine(const Napi::CallbackInfo& info) {
                                  .size = int(number("size")),
                                  .timeout = number("timeoutMs"),
                                  .heartbeat = number("heartbeatMs"),
-                                 .network = text("network")};
+                                 .network = text("network"),
+                                 .device = text("device"),
+                                 .address = text("address"),
+                                 .port = int(number("port")),
+                                 .job = text("job")};
     require(opened.load() == nullptr, "ERR_STATE", "the ranks have met already in this process");
-    void* library = nullptr;
-    open_library(addon_folder() + "/libweft_" + name + ".so", &library);
-    const auto entry = reinterpret_cast<Engine* (*)()>(dlsym(library, "weft_engine"));
-    require(entry != nullptr, "ERR_FORMAT", "libweft_", name, ".so brings no engine");
-    Engine* const engine = entry();
+    Engine* const engine = &engine_of(name, text("from"));
     engine->load(text("library"));
+    engine->give_kernels(registry());
     opened = engine;
     // runs before the hook that waits for runs under way, because it is registered later
     napi_add_env_cleanup_hook(
@@ -79,6 +95,14 @@ Napi::Value open_engine(const Napi::CallbackInfo& info) {
           result.Set("version", facts->version);
           return result;
         }));
+  });
+}
+
+/** engineVersion(name, from, library): opens the engine's own library, and says its version. */
+Napi::Value engine_version(const Napi::CallbackInfo& info) {
+  return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
+    Engine& engine = engine_of(info[0].As<Napi::String>(), info[1].As<Napi::String>());
+    return Napi::String::New(env, engine.load(info[2].As<Napi::String>()));
   });
 }
 
@@ -120,7 +144,11 @@ Napi::Value close_engine(const Napi::CallbackInfo& info) {
 }  // namespace
 
 std::vector<Exported> distributed_functions() {
-  return {{"openEngine", open_engine}, {"gatherTexts", gather_texts}, {"closeEngine", close_engine}, {"leaveEngine", leave_engine}};
+  return {{"openEngine", open_engine},
+          {"engineVersion", engine_version},
+          {"gatherTexts", gather_texts},
+          {"closeEngine", close_engine},
+          {"leaveEngine", leave_engine}};
 }
 
 }  // namespace weft

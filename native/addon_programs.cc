@@ -20,9 +20,9 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
     Queue& queue = queue_at(info[1]);
     auto program = std::make_unique<Program>(spec_of(info[0].As<Napi::Object>(), queue.device().is_host()), queue.device());
-    queue.add(program->arena_bytes());
+    queue.add(program->borrowed_bytes());
     auto* handle = new Handle{queue, {program.release(), [&queue](Program* p) {
-                                        const size_t bytes = p->arena_bytes();
+                                        const size_t bytes = p->borrowed_bytes();
                                         delete p;
                                         queue.remove(bytes);
                                       }}};

@@ -95,6 +95,7 @@ inline ProgramSpec spec_of(const Napi::Object& object, bool on_host) {
   ProgramSpec spec;
   spec.precision = precision_of(object.Get("precision").As<Napi::String>());
   spec.single = object.Get("single").ToBoolean();
+  spec.retraced = object.Get("retraced").ToBoolean();
   const auto states = object.Get("states").As<Napi::Array>();
   const auto slots = object.Get("slots").As<Napi::Array>();
   std::vector<size_t> needed(states.Length(), 0);

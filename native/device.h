@@ -85,9 +85,26 @@ class Device {
   virtual bool recover() { return true; }
   /** Does the work. Returns the milliseconds that it took on the device. */
   virtual double time(const std::function<void()>& work) = 0;
-  /** Records what `work` enqueues, and does not do it. Null where the device cannot record. */
-  virtual std::unique_ptr<Recording> record([[maybe_unused]] const std::function<void()>& work) { return nullptr; }
+  /**
+   * Records what `work` enqueues, and does not do it. Null where the device cannot record. `shared`: there are
+   * collectives in it.
+   */
+  virtual std::unique_ptr<Recording> record([[maybe_unused]] const std::function<void()>& work, [[maybe_unused]] bool shared) {
+    return nullptr;
+  }
   virtual void replay([[maybe_unused]] Recording& recording) {}
+
+  // Runs with collectives, on a device whose collectives are part of its own order of work.
+  /** Before the work of such a run. ERR_DISTRIBUTED where the ranks cannot go on. */
+  virtual void begin_shared() {}
+  /** After it, once the device is done with it, or it has failed. */
+  virtual void end_shared() {}
+  /** Whether every rank gives true, and all give the same facts. All ranks ask in the same order. */
+  virtual bool all_agree(bool mine, [[maybe_unused]] const std::string& facts) { return mine; }
+  /** What a collective means by the value of a fault that it has raised. */
+  virtual Error explain([[maybe_unused]] int64_t value) { return {"ERR_DISTRIBUTED", "a collective has failed"}; }
+  /** Which allocation an address lies in, and where in it. No two allocations of a process have the same number. */
+  virtual std::pair<uint64_t, size_t> place_of(const void* address) { return {0, reinterpret_cast<size_t>(address)}; }
 };
 
 /** Memory of a device, freed with its last holder. */

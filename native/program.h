@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ struct ProgramSpec {
   std::vector<WriteSpec> writes;
   Precision precision = Precision::float32;
   bool single = false;  // a call outside jit: its results go straight to their buffers, and nothing is recorded
+  // made of a function that is traced at every call. Functions with equal graphs share the program, and graphs that are
+  // equal on one rank may not be on another: what has collectives is not recorded
+  bool retraced = false;
 };
 
 /** Time and memory traffic of each op, measured while a profile is taken. */
@@ -88,6 +92,8 @@ struct Run {
 class Program {
  public:
   Program(ProgramSpec spec, Device& device);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
   /** Does every step, or enqueues it. Runs follow one another. The state changes only if no fault is raised. */
   void run(Run& run);
@@ -99,6 +105,10 @@ class Program {
   bool raises() const { return raises_; }
   /** Whether a run may wait for other processes. */
   bool waits() const { return waits_; }
+  /** Whether a run has collectives that are part of the device's order of work. */
+  bool shared() const { return waits_ && !device_.is_host(); }
+  /** Whether the call is such a collective. */
+  bool shared(int32_t call) const { return std::find(shared_calls_.begin(), shared_calls_.end(), call) != shared_calls_.end(); }
   /** Whether a run changes state. */
   bool updates() const {
     return !writes_.empty() || std::any_of(steps_.begin(), steps_.end(), [](const BoundStep& bound) { return bound.commit; });
@@ -107,13 +117,17 @@ class Program {
   /** The call that was under way when run() threw. */
   int32_t current_call() const { return current_call_; }
   size_t arena_bytes() const { return arena_bytes_; }
+  /** What a run needs of the arena that all programs of a queue share. */
+  size_t borrowed_bytes() const { return keeps_arena() ? 0 : arena_bytes_; }
   size_t constant_bytes() const { return constants_.size(); }
   size_t input_count() const { return inputs_.size(); }
   size_t output_count() const { return outputs_.size(); }
   size_t input_bytes(size_t index) const { return inputs_[index].bytes; }
   size_t output_bytes(size_t index) const { return outputs_[index].bytes; }
   /** Whether a run can bring this output to the host by itself. */
-  bool can_reply(size_t index) const { return device_.is_host() || outputs_[index].staged != none; }
+  bool can_reply(size_t index) const {
+    return device_.is_host() || (outputs_[index].staged != none && outputs_[index].bytes <= most_reply);
+  }
 
  private:
   static constexpr size_t none = SIZE_MAX;
@@ -155,7 +169,15 @@ class Program {
   char* constants_data() { return reinterpret_cast<char*>(align(reinterpret_cast<size_t>(constants_.data()))); }
   void set(const Port& port, void* address);
   void walk(Fault* fault, Profile* profile);
+  void walk_whole(Profile* profile);
   void walk_or_replay(const Run& run, std::vector<void*> addresses);
+  void walk_shared(const Run& run);
+  void enqueue(Run& run);
+  /**
+   * Whether a run is recorded is for all ranks to decide alike, so nothing that they do not have in common may decide
+   * it. A program with collectives has an arena of its own, which never moves.
+   */
+  bool keeps_arena() const { return shared() && !single_; }
 
   Device& device_;
   std::vector<BoundStep> steps_;
@@ -181,6 +203,13 @@ class Program {
   bool prepared_ = false;
   std::vector<Recorded> recorded_;
   std::vector<void*> last_plain_;  // the addresses of the last run that was not replayed
+
+  // of programs with collectives
+  using Places = std::vector<std::pair<uint64_t, size_t>>;
+  std::vector<int32_t> shared_calls_;
+  std::unique_ptr<Memory> own_arena_;
+  std::unique_ptr<Recording> shared_recording_;
+  std::optional<Places> last_inputs_;  // of the last run: the large inputs, which recorded work reads where they lie
 };
 
 }  // namespace weft

@@ -52,10 +52,12 @@ Program::Program(ProgramSpec spec, Device& device) : device_(device) {
       ports[size_t(slot.index)].bytes = slot.bytes;
     }
   }
+  single_ |= spec.retraced && shared();
   place_constants(spec);
   share_state(spec, calls);
   place_in_arena(spec, calls);
   if (!device_.is_host()) place_ports();
+  if (keeps_arena()) own_arena_ = std::make_unique<Memory>(device_, std::max(arena_bytes_, alignment));
 }
 
 /** Makes the calls that binders see. */
@@ -90,6 +92,7 @@ void Program::bind(const ProgramSpec& spec, std::vector<Call>& calls) {
     steps_.push_back({std::move(step), int32_t(k), false});
     raises_ |= call.raises;
     waits_ |= call.waits;
+    if (call.waits && !device_.is_host()) shared_calls_.push_back(int32_t(k));
     double bytes = 0, elements = 0;
     for (const View& v : call.in) bytes += double(v.bytes());
     for (const View& v : call.out) bytes += v.used() ? double(v.bytes()) : 0, elements += v.used() ? double(v.size()) : 0;
@@ -117,12 +120,15 @@ void Program::place_constants(const ProgramSpec& spec) {
  * outside jit are not recorded, and need none.
  */
 void Program::place_ports() {
-  constexpr size_t most_input = 65536;
+  // recorded collectives cannot be recorded again for other addresses, so more is copied to where they read it
+  const size_t most_input = shared() ? size_t(64) << 20 : 65536;
   size_t offset = alignment;  // the fault comes first
   if (!single_) {
     for (Port& port : outputs_)
       if (port.bytes <= most_reply) port.staged = offset, offset += align(port.bytes);
     reply_bytes_ = offset;
+    for (Port& port : outputs_)
+      if (shared() && port.staged == none) port.staged = offset, offset += align(port.bytes);
     for (Port& port : inputs_)
       if (port.bytes <= most_input) port.staged = offset, offset += align(port.bytes);
   } else {

@@ -38,9 +38,21 @@ void Program::walk(Fault* fault, Profile* profile) {
 }
 
 void Program::run(Run& run) {
-  if (arena_ != run.arena) {
-    for (const auto& [slot, offset] : arena_slots_) address_[size_t(slot)] = run.arena + offset;
-    arena_ = run.arena;
+  if (!shared()) return enqueue(run);
+  device_.begin_shared();
+  try {
+    enqueue(run);
+  } catch (...) {
+    device_.end_shared();
+    throw;
+  }
+}
+
+void Program::enqueue(Run& run) {
+  char* const arena = own_arena_ ? own_arena_->data() : run.arena;
+  if (arena_ != arena) {
+    for (const auto& [slot, offset] : arena_slots_) address_[size_t(slot)] = arena + offset;
+    arena_ = arena;
   }
   if (device_.is_host()) {
     for (size_t i = 0; i < inputs_.size(); i++) set(inputs_[i], run.inputs[i]);
@@ -54,7 +66,7 @@ void Program::run(Run& run) {
     if (!constants_.empty()) device_.upload(own_->data() + constants_at_, constants_data(), constants_.size() - alignment);
     prepared_ = true;
   }
-  std::vector<void*> fixed{run.arena};  // the addresses that recorded work depends on
+  std::vector<void*> fixed{arena};  // the addresses that recorded work depends on
   taken_in_.clear(), given_out_.clear();
   for (size_t i = 0; i < inputs_.size(); i++) {
     const Port& port = inputs_[i];
@@ -71,7 +83,8 @@ void Program::run(Run& run) {
     set(port, place);
   }
   if (!taken_in_.empty()) device_.copy(taken_in_, nullptr);
-  walk_or_replay(run, std::move(fixed));
+  if (shared()) walk_shared(run);
+  else walk_or_replay(run, std::move(fixed));
   if (!given_out_.empty()) device_.copy(given_out_, nullptr);
   if (raises_ || !run.replies.empty()) {
     run.reply.resize(run.replies.empty() ? alignment : reply_bytes_);
@@ -79,14 +92,15 @@ void Program::run(Run& run) {
   }
 }
 
+void Program::walk_whole(Profile* profile) {
+  Fault* const fault = reinterpret_cast<Fault*>(own_->data());
+  if (raises_) device_.clear_fault(fault);
+  walk(fault, profile);
+}
+
 /** While the addresses stay the same, the first run is plain, the second is recorded, and later ones are replayed. */
 void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
   constexpr size_t most_recorded = 4;
-  Fault* fault = reinterpret_cast<Fault*>(own_->data());
-  const auto whole = [&](Profile* profile) {
-    if (raises_) device_.clear_fault(fault);
-    walk(fault, profile);
-  };
   const auto known = std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& entry) { return entry.addresses == addresses; });
   if (run.profile == nullptr && known != recorded_.end()) {
     device_.replay(*known->recording);
@@ -94,7 +108,7 @@ void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
     return;
   }
   if (run.profile == nullptr && !single_ && !device_.stepwise() && last_plain_ == addresses) {
-    if (auto recording = device_.record([&] { whole(nullptr); })) {
+    if (auto recording = device_.record([&] { walk_whole(nullptr); }, false)) {
       if (recorded_.size() == most_recorded) recorded_.erase(recorded_.begin());
       recorded_.push_back({std::move(addresses), std::move(recording)});
       device_.replay(*recorded_.back().recording);
@@ -102,7 +116,37 @@ void Program::walk_or_replay(const Run& run, std::vector<void*> addresses) {
     }
   }
   last_plain_ = std::move(addresses);
-  whole(run.profile);
+  walk_whole(run.profile);
+}
+
+/**
+ * The same for a program with collectives, where ranks that do it in different ways would wait for ever. What decides
+ * is alike on all ranks: the number of the run, and whether the large inputs are those of the run before. Addresses are
+ * not: an allocator may give a new tensor the place of an old one on one rank alone. What differs from rank to rank, as
+ * a profile that is taken, is asked of all of them.
+ */
+void Program::walk_shared(const Run& run) {
+  Places inputs;
+  std::string unstaged;
+  for (size_t i = 0; i < inputs_.size(); i++)
+    if (inputs_[i].staged == none && !single_) {
+      inputs.push_back(device_.place_of(run.inputs[i]));
+      unstaged += ' ';
+      unstaged += std::to_string(i);
+    }
+  const bool again = !single_ && last_inputs_ == inputs;
+  if (!again) shared_recording_.reset();
+  last_inputs_ = std::move(inputs);
+  if (!shared_recording_) {
+    if (!again || !device_.all_agree(run.profile == nullptr && !device_.stepwise(), unstaged)) return walk_whole(run.profile);
+    shared_recording_ = device_.record([&] { walk_whole(nullptr); }, true);
+    require(shared_recording_ != nullptr, "ERR_OUT_OF_MEMORY", "the device has no memory left for the recording of a step");
+  }
+  if (run.profile == nullptr) return device_.replay(*shared_recording_);
+  // the other ranks replay it
+  auto& entry = run.profile->entries["recorded step"];
+  entry.ms += device_.time([&] { device_.replay(*shared_recording_); });
+  entry.count++;
 }
 
 void Program::finish(Run& run) const {

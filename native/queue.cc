@@ -204,6 +204,14 @@ void Queue::begin(Flight& flight, bool profiling, bool here) {
   }
 }
 
+/** Says which call has met a bad value, or why a collective has failed. */
+void Queue::report_fault(Flight& flight) {
+  flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
+  if (!flight.job.program->shared(flight.report.call)) return;
+  const Error error = device_.explain(flight.report.value);
+  flight.report.code = error.code, flight.report.message = error.what();
+}
+
 /** Whether a flight is over. Its report is complete then. */
 bool Queue::ended(Flight& flight) {
   if (flight.over || !flight.report.code.empty()) return true;
@@ -211,7 +219,8 @@ bool Queue::ended(Flight& flight) {
     if (!device_.reached(flight.mark)) return false;
     flight.over = true;
     if (flight.job.program) flight.job.program->finish(flight.run);
-    if (flight.run.fault.raised()) flight.report.call = flight.run.fault.call.load(), flight.report.value = flight.run.fault.value;
+    if (flight.job.program && flight.job.program->shared()) device_.end_shared();
+    if (flight.run.fault.raised()) report_fault(flight);
     else if (lacks(flight.job)) fail(flight, "ERR_INPUT", lacking);
   } catch (const Error& error) {
     if (broken_.empty()) broken_ = error.what();  // the device does not tell any more how far it is

@@ -90,6 +90,7 @@ class Queue {
   void fail(Flight& flight, const std::string& code, const std::string& message) noexcept;
   void begin(Flight& flight, bool profiling, bool here = false);
   void run_at_pace(Flight& flight, bool here);
+  void report_fault(Flight& flight);
   bool ended(Flight& flight);
   bool doubtful(const Job& job) const;
   void finish();

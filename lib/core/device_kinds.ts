@@ -2,7 +2,7 @@
 // lib names one.
 import { native } from './addon.js'
 import { WeftError } from './error.js'
-import type { ProgramSpec } from './native.js'
+import type { Engine, ProgramSpec } from './native.js'
 import { warnOnce } from './warnings.js'
 
 /** What looking for devices of a kind found. */
@@ -22,6 +22,8 @@ interface Row {
   /** In sentences. */
   readonly title: string
   readonly precisions: readonly ProgramSpec['precision'][]
+  /** What moves bytes between the ranks of a distributed run. */
+  readonly engine: Engine
 }
 
 interface AcceleratorRow extends Row {
@@ -45,6 +47,7 @@ export type DeviceKind = 'cpu' | Accelerator
 const accelerators: Readonly<Record<Accelerator, AcceleratorRow>> = {
   cuda: {
     title: 'CUDA device',
+    engine: 'nccl',
     precisions: ['float32', 'tf32', 'mixedBfloat16'],
     required: 'WEFT_REQUIRE_CUDA',
     setting: 'WEFT_CUDA_LIBRARY',
@@ -62,7 +65,11 @@ export const ACCELERATORS: readonly Accelerator[] = Object.keys(accelerators) as
 
 const rows: Readonly<Record<DeviceKind, Row>> = {
   // products in tf32 are allowed to be as exact as float32; rounding to bfloat16 only where it is faster
-  cpu: { title: 'CPU', precisions: native.multipliesBfloat16 ? ['float32', 'tf32', 'mixedBfloat16'] : ['float32', 'tf32'] },
+  cpu: {
+    title: 'CPU',
+    engine: 'mpi',
+    precisions: native.multipliesBfloat16 ? ['float32', 'tf32', 'mixedBfloat16'] : ['float32', 'tf32'],
+  },
   ...accelerators,
 }
 
@@ -71,6 +78,9 @@ export function kindOf(id: string): DeviceKind | undefined {
   if (id === 'cpu') return id
   return ACCELERATORS.find((kind) => id === kind || (id.startsWith(`${kind}:`) && /^\d+$/.test(id.slice(kind.length + 1))))
 }
+
+/** What moves bytes between ranks whose tensors lie on devices of this kind. */
+export const engineOf = (kind: DeviceKind): Engine => rows[kind].engine
 
 export const isAccelerator = (kind: DeviceKind): kind is Accelerator => kind !== 'cpu'
 
@@ -121,6 +131,22 @@ export function usable(kind: Accelerator, asked: (problem: string) => string): D
   if (library.problem !== undefined)
     throw new WeftError('ERR_NO_DEVICE', asked(library.problem), { hint: accelerators[kind].cure(library.problem) })
   return library
+}
+
+/**
+ * The device of a rank that is the n-th of its host: the n-th one there, or the only one that this process may see.
+ * `path`: the library of its kind.
+ * @throws ERR_NO_DEVICE where there is none
+ */
+export function deviceOfRank(engine: Engine, localRank: number): { id: string; path: string } {
+  const kind = ACCELERATORS.find((one) => rows[one].engine === engine)!
+  const { ids, notes } = usable(kind, (problem) => `distributed.init: engine '${engine}' needs a ${rows[kind].title}: ${problem}`)
+  const id = ids[localRank] ?? (ids.length === 1 ? ids[0] : undefined)
+  if (id === undefined)
+    throw new WeftError('ERR_NO_DEVICE', `distributed.init: this is rank ${localRank} of its host, which has ${ids.length} devices`, {
+      hint: 'Start one rank for each device',
+    })
+  return { id, path: notes.find(([key]) => key === 'library')![1] }
 }
 
 /** Throws ERR_ARGUMENT for a variable that is neither 0 nor 1. */

@@ -165,7 +165,12 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
   const { spec, bound, outputs, calls } = lower(graph, capturesAsInputs, precision)
   const facts = calls.map(({ op, layer, inputs, attrs }) => ({ op: op.name, layer, taken: op.valuesTaken?.(inputs, attrs) }))
   const describe: Describe = (index) => facts[index] ?? { op: 'step', layer: undefined, taken: undefined }
-  return { program: new Program(spec, bound, describe, indexOf(where)), where, outputs: outputs.map(layoutOf), tree }
+  return {
+    program: new Program({ ...spec, retraced: capturesAsInputs }, bound, describe, indexOf(where)),
+    where,
+    outputs: outputs.map(layoutOf),
+    tree,
+  }
 }
 
 function run(loaded: Loaded, inputs: readonly Buffer[], notify: boolean): Run {

@@ -40,6 +40,8 @@ export interface ProgramSpec {
   precision: 'float32' | 'tf32' | 'mixedBfloat16'
   /** An eager call: results go straight to their buffers, and nothing is recorded for replay. */
   single: boolean
+  /** Of a function that is traced at every call: equal graphs share the program. */
+  retraced?: boolean
 }
 
 export type NativeProgram = { readonly __program: unique symbol }
@@ -61,6 +63,9 @@ export interface NativeProfile {
   flops: number
   bytes: number
 }
+
+/** What moves the bytes of a distributed run. */
+export type Engine = 'mpi' | 'nccl'
 
 export interface Native {
   readonly version: number
@@ -154,9 +159,25 @@ export interface Native {
   profile(on: boolean): NativeProfile[]
   /** Opens the engine of a distributed run, and meets the other ranks. Once per process. */
   openEngine(
-    name: 'mpi',
-    settings: { library: string; network: string; rank: number; size: number; timeoutMs: number; heartbeatMs: number },
+    name: Engine,
+    settings: {
+      /** The library that brings the engine; empty: the one beside the addon. */
+      from: string
+      /** The engine's own library; empty: as the system finds it. */
+      library: string
+      network: string
+      rank: number
+      size: number
+      timeoutMs: number
+      heartbeatMs: number
+      device: string
+      address: string
+      port: number
+      job: string
+    },
   ): Promise<{ rank: number; size: number; version: string }>
+  /** Opens the engine's own library; its version. */
+  engineVersion(name: Engine, from: string, library: string): string
   /** The texts that the ranks give, in their order. */
   gatherTexts(text: string): Promise<string[]>
   /** Leaves the run. */

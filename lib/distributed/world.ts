@@ -1,19 +1,23 @@
 // World: the ranks of a run, as this process sees them. A process that never calls init() is a run of one rank.
 import { native } from '../core/addon.js'
+import { device, setDevice } from '../core/device.js'
+import { deviceOfRank, engineOf, kindOf } from '../core/device_kinds.js'
 import { WeftError, type ErrorCode } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { finite, integer } from '../core/checks.js'
 import './error_codes.js'
 import { exitOnLoss } from './exit_code.js'
-import { launchOf } from './launcher.js'
+import { type Launch, launchOf } from './launcher.js'
 import { needsMpi } from './nodes.js'
+import { meetingOf } from './rendezvous.js'
 
 export interface InitOptions {
   /**
-   * What moves the bytes: 'mpi' between CPUs; 'none': this process stays alone, whoever started it; 'auto' (default):
-   * 'mpi' where a launcher has started more than one rank, else 'none'.
+   * What moves the bytes: 'mpi' between CPUs, 'nccl' between NVIDIA GPUs; 'none': this process stays alone, whoever
+   * started it; 'auto' (default): where a launcher has started more than one rank the engine of the current device,
+   * else 'none'. With 'nccl' the GPU whose number is the rank's on its host becomes the current device.
    */
-  engine?: 'auto' | 'mpi' | 'none'
+  engine?: 'auto' | 'mpi' | 'nccl' | 'none'
   /** Milliseconds after which a collective for which not all ranks have come fails. Default 1,800,000. */
   timeoutMs?: number
   /**
@@ -36,7 +40,7 @@ export interface World {
   readonly size: number
   /** The rank among those of this host. */
   readonly localRank: number
-  readonly engine: 'mpi' | 'none'
+  readonly engine: 'mpi' | 'nccl' | 'none'
   /** Of the engine's library: 'Open MPI v4.1.4'. Undefined where there is none. */
   readonly version: string | undefined
 }
@@ -64,30 +68,51 @@ async function asWeftError<T>(what: string, work: Promise<T>): Promise<T> {
   }
 }
 
+/** How ranks with GPUs meet: at a port of rank 0, whoever has started them. */
+function meetOnGpus(launch: Launch): { from: string; library: string; device: string; address: string; port: number; job: string } {
+  const { id, path } = deviceOfRank('nccl', launch.localRank)
+  const meeting = meetingOf(launch, process.env)
+  setDevice(id)
+  return { from: path, library: process.env['WEFT_NCCL_LIBRARY'] ?? '', device: id, ...meeting }
+}
+
+/** How ranks on CPUs meet: through MPI, which knows where they are. */
+const meetByMpi = (): ReturnType<typeof meetOnGpus> => ({
+  from: '',
+  library: process.env['WEFT_MPI_LIBRARY'] ?? '',
+  device: '',
+  address: '',
+  port: 0,
+  job: '',
+})
+
 /**
- * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun with its MPI, or
+ * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun, torchrun, or
  * npx weftjs run. A process that was started alone is one rank, and nothing is opened. Once per process.
  * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, and where the
  *   ranks do not meet within `timeoutMs`
+ * @throws ERR_NO_DEVICE where 'nccl' has no GPU or no NCCL library
  * @example const { rank, size } = await distributed.init()
  */
 export async function init(options: InitOptions = {}): Promise<World> {
   checkCall('distributed.init(options)', arguments)
   checkOptions('distributed.init', options, OPTIONS)
   const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000, bucketBytes = 25 * 2 ** 20 } = options
-  if (!['auto', 'mpi', 'none'].includes(engine))
-    throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi' or 'none', got ${show(engine)}`)
+  if (!['auto', 'mpi', 'nccl', 'none'].includes(engine))
+    throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi', 'nccl' or 'none', got ${show(engine)}`)
   for (const [name, value] of Object.entries({ timeoutMs, heartbeatMs }))
     if (!(finite('distributed.init', name, value) >= 10))
       throw new WeftError('ERR_ARGUMENT', `distributed.init: ${name} is at least 10, got ${value}`)
   integer('distributed.init', 'bucketBytes', bucketBytes, 1)
   if (state !== 'new') throw new WeftError('ERR_STATE', 'distributed.init: it was called before; a process meets the others once')
   const launch = launchOf(process.env)
-  if (engine === 'none' || (engine === 'auto' && launch.size === 1)) {
+  if (engine === 'none' || (engine !== 'mpi' && launch.size === 1)) {
     state = 'open'
     return current
   }
-  needsMpi(launch)
+  const chosen = engine === 'auto' ? engineOf(kindOf(device())!) : engine
+  if (chosen === 'mpi') needsMpi(launch)
+  const place = chosen === 'nccl' ? meetOnGpus(launch) : meetByMpi()
   state = 'meeting'
   bytesOfBucket = bucketBytes
   msOfSilence = 4 * heartbeatMs
@@ -95,8 +120,8 @@ export async function init(options: InitOptions = {}): Promise<World> {
     'distributed.init',
     // an addon that refuses throws at once
     (async () =>
-      native.openEngine('mpi', {
-        library: process.env['WEFT_MPI_LIBRARY'] ?? '',
+      native.openEngine(chosen, {
+        ...place,
         network: process.env['WEFT_INTERFACE'] ?? '',
         rank: launch.rank,
         size: launch.size,
@@ -107,7 +132,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', () => native.leaveEngine())
   exitOnLoss()
-  current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: 'mpi', version: facts.version }
+  current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: chosen, version: facts.version }
   state = 'open'
   return current
 }

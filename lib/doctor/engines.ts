@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import path from 'node:path'
-import { addonFile } from '../core/addon.js'
+import { addonFile, native } from '../core/addon.js'
+import { ACCELERATORS, type Accelerator, engineOf, libraryOf as devicesOf } from '../core/device_kinds.js'
 import { findMpirun, type Mpirun, mpirunAt } from '../distributed/mpirun.js'
 
 export interface DoctorEngine {
@@ -111,24 +112,38 @@ function problemOf({ family, version }: Mpirun, library: string | undefined, nam
   return `WEFT_MPI_LIBRARY=${named} is of ${other}, and mpirun is of ${version}: each rank would be alone`
 }
 
-function nccl(environment: NodeJS.ProcessEnv): DoctorEngine {
+/** The engine of a kind of device, whose library says its version where such a device can be used. */
+function ofDevices(kind: Accelerator, environment: NodeJS.ProcessEnv): DoctorEngine {
+  const name = engineOf(kind)
   const named = environment['WEFT_NCCL_LIBRARY']
   const library = named ? namedLibrary(named, environment) : libraryPath('libnccl.so.2', environment)
-  const version = library && /\.so\.(\d+\.\d+(?:\.\d+)?)$/.exec(realpathSync(library))?.[1]
-  return {
-    name: 'nccl',
-    version: version && `NCCL ${version}`,
+  const made = (version: string | undefined, problem: string | undefined): DoctorEngine => ({
+    name,
+    version,
     path: library,
     library,
-    problem:
-      library !== undefined
-        ? undefined
-        : named
-          ? `WEFT_NCCL_LIBRARY=${named} was not found`
-          : 'libnccl.so.2 was not found: ranks on GPUs need it (libnccl2 of NVIDIA, or WEFT_NCCL_LIBRARY names it)',
+    problem,
     others: [],
+  })
+  if (library === undefined)
+    return made(
+      undefined,
+      named
+        ? `WEFT_NCCL_LIBRARY=${named} was not found`
+        : 'libnccl.so.2 was not found: ranks on GPUs need it (libnccl2 of NVIDIA, or WEFT_NCCL_LIBRARY names it)',
+    )
+  const inName = /\.so\.(\d+\.\d+(?:\.\d+)?)$/.exec(realpathSync(library))?.[1]
+  const { problem, notes } = devicesOf(kind)
+  if (problem !== undefined) return made(inName && `NCCL ${inName}`, undefined)
+  try {
+    return made(native.engineVersion(name, notes.find(([key]) => key === 'library')![1], library), undefined)
+  } catch (error) {
+    return made(undefined, (error as Error).message)
   }
 }
 
-/** What can move the bytes of distributed runs here. Nothing is opened. */
-export const engines = (environment: NodeJS.ProcessEnv = process.env): DoctorEngine[] => [mpi(environment), nccl(environment)]
+/** What can move the bytes of distributed runs here. */
+export const engines = (environment: NodeJS.ProcessEnv = process.env): DoctorEngine[] => [
+  mpi(environment),
+  ...ACCELERATORS.map((kind) => ofDevices(kind, environment)),
+]

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "collectives.h"
-#include "mpi/control.h"
+#include "control/control.h"
 #include "mpi/mpi.h"
 
 namespace weft::mpi {
@@ -49,7 +49,10 @@ struct Pending {
 class World final : public Engine {
  public:
   const char* name() const override { return "mpi"; }
-  void load(const std::string& library) override { mpi_ = mpi::open(library); }
+  std::string load(const std::string& library) override {
+    mpi_ = mpi::open(library);
+    return mpi_.version;
+  }
   WorldFacts open(const WorldSettings&) override;
   std::vector<std::string> gather(const std::string& mine) override;
   void close() override;

@@ -21,11 +21,11 @@ export async function build(name, target, options = []) {
   return { folder }
 }
 
-/** The emulated CUDA library, up to date; { library } or { problem }. */
+/** The emulated CUDA library and the twin of NCCL beside it, up to date; { library } or { problem }. */
 export async function buildEmulated() {
   const library = path.join(root, 'build', 'cuda-on-cpu', 'libweft_cuda.so')
   if (!existsSync(library))
     console.log('weft: the first build of the emulated CUDA device takes minutes; npm test -- --cpu does without it')
-  const { problem } = await build('cuda-on-cpu', 'weft_cuda')
+  const { problem } = await build('cuda-on-cpu', 'weft_nccl')
   return problem ? { problem } : { library }
 }

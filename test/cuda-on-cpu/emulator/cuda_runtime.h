@@ -46,6 +46,12 @@ struct GraphProgram;
 
 /** What cuda/launch.h calls. A thread of the grid runs `thread()` to its end. */
 cudaError_t launch(Stream* stream, dim3 grid, dim3 block, size_t shared, unsigned cluster, bool resident, std::function<void()> thread);
+// For libraries beside this one that bring work of their own, as the twin of NCCL.
+#define WEFT_FOR_LIBRARIES __attribute__((visibility("default")))
+/** Puts work into a stream, or into what is recorded of it. */
+WEFT_FOR_LIBRARIES cudaError_t enqueue_of_library(Stream* stream, std::function<void()> work);
+/** Whether the stream is recorded. */
+WEFT_FOR_LIBRARIES bool recorded_of_library(Stream* stream);
 /**
  * Makes accesses to a range errors under AddressSanitizer, and allows them again: for pools that divide one allocation.
  */

@@ -28,6 +28,15 @@ static void reach(const Mark& mark) {
   while (!mark.reached && result(cudaSuccess) == cudaSuccess && mark.stream && !mark.stream->queue.empty()) advance(mark.stream);
 }
 
+cudaError_t enqueue_of_library(Stream* stream, Work work) {
+  ENTER;
+  return submit(stream, std::move(work));
+}
+bool recorded_of_library(Stream* stream) {
+  ENTER;
+  return stream != nullptr && stream->recording != nullptr;
+}
+
 bool forbidden_by_capture() {
   bool forbidden = false;
   for (Stream* stream : streams)
@@ -104,6 +113,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     }
   if (invalidated) return result(cudaErrorStreamCaptureInvalidated);
   *graph = new Graph(*recording);
+  recording->work.clear();  // events of the capture refer to it for longer than the graph lives
   return result(cudaSuccess);
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {

@@ -22,17 +22,17 @@ struct Loss {
   std::string text;
   /** It left in order: collectives and gathers with a smaller number were finished by it, so they can be finished. */
   bool left = false;
-  uint64_t collectives = 0, gathers = 0;
+  uint64_t collectives = 0, gathers = 0, comparisons = 0;
 };
 
 class Control {
  public:
   using Told = std::function<void(const Loss&)>;
 
-  /** Where the ranks meet. */
+  /** Where the ranks meet. An engine that brings its own connections finds out; without one it is agreed on before. */
   struct Meeting {
-    int port = 0;
-    uint64_t job[2] = {};       // strangers do not know it
+    int port = 0;               // 0: one that the system chooses
+    uint64_t job[2] = {};       // strangers do not know it; zeros: one is drawn at random
     char addresses[1024] = {};  // of rank 0, separated by spaces
   };
 
@@ -46,7 +46,12 @@ class Control {
 
   /** Begins to watch. `told` is called, on a thread of this object, when a rank is lost or leaves. */
   void watch(Told told, double timeout);
-  std::vector<std::string> gather(const std::string& mine, double timeout);
+  /** Gathers of a kind meet those of the same kind, whatever the other kind does meanwhile. */
+  enum class Gather : uint8_t { texts, comparisons };
+  /** Stops waiting where a rank was lost. */
+  std::vector<std::string> gather(const std::string& mine, double timeout, Gather kind = Gather::texts);
+  /** Tells all ranks that this one cannot go on, and why. */
+  void give_up(const std::string& why);
   /** Tells the others that this rank ends, and waits until all end. */
   void leave(uint64_t collectives);
 
@@ -81,6 +86,7 @@ class Control {
   void someone_leaves(int rank, const std::string& counts);
   void lose(Loss loss);
   void end_connection(Connection&, const std::string& why);
+  void refuse(Connection&, const std::string& why);
   void look_for_silence();
   void wake() const;
 
@@ -95,7 +101,7 @@ class Control {
   Told told_;
   std::map<uint64_t, std::vector<std::optional<std::string>>> pieces_;  // of rank 0: gathers under way
   std::map<uint64_t, std::string> wholes_;
-  uint64_t gathers_ = 0;
+  uint64_t gathers_[2] = {};  // of each kind
   int present_ = 0, gone_ = 0;
   std::optional<Loss> loss_;
   bool leaving_ = false, over_ = false, stopping_ = false;

@@ -1,4 +1,4 @@
-#include "mpi/control.h"
+#include "control/control.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -111,9 +111,20 @@ bool Control::take(Connection& from) {
   if (from.in.size() < sizeof head + head.bytes) return false;
   std::string body = from.in.substr(sizeof head, head.bytes);
   from.in.erase(0, sizeof head + head.bytes);
-  if (from.rank < 0 && std::memcmp(body.data(), job_, sizeof job_) != 0) return end_connection(from, "it belongs to another run"), false;
+  if (from.rank < 0 && std::memcmp(body.data(), job_, sizeof job_) != 0)
+    return refuse(from, "it belongs to another run, or has another WEFT_SECRET, version of weftjs or number of ranks"), false;
+  const auto same = [&](const Connection& one) { return one.rank == head.rank; };
+  if (from.rank < 0 && std::any_of(connections_.begin(), connections_.end(), same))
+    return refuse(from, "another process is rank " + std::to_string(head.rank) + " already"), false;
   heard(from, head, std::move(body));
   return true;
+}
+
+/** Tells a process why it is no rank of this run. */
+void Control::refuse(Connection& one, const std::string& why) {
+  send(one, Kind::lost, 0, 0, "rank 0 has refused this process: " + why);
+  write_to(one);
+  if (one.socket >= 0) end_connection(one, why);
 }
 
 void Control::heard(Connection& from, const Head& head, std::string body) {
@@ -182,13 +193,16 @@ void Control::piece(int rank, uint64_t number, std::string body) {
   changed_.notify_all();
 }
 
-std::vector<std::string> Control::gather(const std::string& mine, double timeout) {
+std::vector<std::string> Control::gather(const std::string& mine, double timeout, Gather kind) {
   std::unique_lock lock(mutex_);
-  const uint64_t number = gathers_++;
+  const uint64_t count = gathers_[size_t(kind)]++;
+  const uint64_t number = count << 1 | uint64_t(kind);
   if (rank_ == 0) piece(0, number, mine);
   else send_all(Kind::piece, rank_, number, mine);
   const auto here = [&] { return wholes_.count(number) != 0; };
-  const auto hopeless = [&] { return loss_ && !(loss_->left && number < loss_->gathers); };
+  const auto hopeless = [&] {
+    return loss_ && !(loss_->left && count < (kind == Gather::texts ? loss_->gathers : loss_->comparisons));
+  };
   changed_.wait_for(lock, std::chrono::duration<double, std::milli>(timeout), [&] { return here() || hopeless(); });
   if (!here()) {
     if (loss_) fail("ERR_DISTRIBUTED", loss_->text);
@@ -210,7 +224,8 @@ std::vector<std::string> Control::gather(const std::string& mine, double timeout
 void Control::someone_leaves(int rank, const std::string& counts) {
   Loss loss{.rank = rank, .text = "rank " + std::to_string(rank) + " has ended", .left = true};
   std::memcpy(&loss.collectives, counts.data(), sizeof loss.collectives);
-  std::memcpy(&loss.gathers, counts.data() + sizeof loss.collectives, sizeof loss.gathers);
+  std::memcpy(&loss.gathers, counts.data() + 8, 8);
+  std::memcpy(&loss.comparisons, counts.data() + 16, 8);
   if (rank_ == 0) {
     send_all(Kind::left, rank, 0, counts);
     gone_++;
@@ -222,11 +237,17 @@ void Control::someone_leaves(int rank, const std::string& counts) {
   if (rank != rank_) lose(loss);
 }
 
+void Control::give_up(const std::string& why) {
+  std::unique_lock lock(mutex_);
+  if (rank_ != 0 && !loss_) send_all(Kind::lost, rank_, 0, why);
+  lose({.rank = rank_, .text = why});
+}
+
 void Control::leave(uint64_t collectives) {
   std::unique_lock lock(mutex_);
   leaving_ = true;
   std::string counts(reinterpret_cast<const char*>(&collectives), sizeof collectives);
-  counts.append(reinterpret_cast<const char*>(&gathers_), sizeof gathers_);
+  counts.append(reinterpret_cast<const char*>(gathers_), sizeof gathers_);
   if (rank_ == 0) {
     send_all(Kind::left, 0, 0, counts);
     if (gone_ == size_ - 1) {
@@ -261,7 +282,7 @@ void Control::look_for_silence() {
   const auto now = Clock::now();
   const std::chrono::duration<double, std::milli> limit(4 * heartbeat_);
   for (Connection& one : connections_)
-    if (one.socket >= 0 && one.rank >= 0 && !over_ && now - one.heard > limit)
+    if (one.socket >= 0 && !over_ && now - one.heard > limit)
       end_connection(one, "it has given no sign of life for " + std::to_string(int64_t(4 * heartbeat_)) + " ms");
 }
 

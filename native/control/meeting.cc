@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "error.h"
-#include "mpi/control.h"
+#include "control/control.h"
 
 namespace weft {
 namespace {
@@ -75,20 +75,27 @@ void Control::set_up(int socket) {
 
 std::unique_ptr<Control> Control::listen(int size, double heartbeat, bool only_here, const std::string& network, Meeting& meeting) {
   std::unique_ptr<Control> made(new Control(0, size, heartbeat));
-  const std::string addresses = only_here ? "127.0.0.1" : addresses_of(network);
+  const std::string addresses = only_here || meeting.port != 0 ? "127.0.0.1" : addresses_of(network);
   require(!addresses.empty(), "ERR_DISTRIBUTED", "rank 0 has no network interface", network.empty() ? "" : " " + network,
           " that other hosts can reach; name one in WEFT_INTERFACE");
   std::memcpy(meeting.addresses, addresses.c_str(), addresses.size() + 1);
-  require(getrandom(meeting.job, sizeof meeting.job, 0) == ssize_t(sizeof meeting.job), "ERR_DISTRIBUTED", "no random number can be had");
+  const bool known = meeting.job[0] != 0 || meeting.job[1] != 0;
+  require(known || getrandom(meeting.job, sizeof meeting.job, 0) == ssize_t(sizeof meeting.job), "ERR_DISTRIBUTED",
+          "no random number can be had");
   std::memcpy(made->job_, meeting.job, sizeof meeting.job);
   made->listening_ = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in here{};
   here.sin_family = AF_INET;
   here.sin_addr.s_addr = htonl(only_here ? INADDR_LOOPBACK : INADDR_ANY);
+  here.sin_port = htons(uint16_t(meeting.port));
   socklen_t length = sizeof here;
+  // a run that follows another one at once meets at the same port
+  const int again = 1;
+  if (made->listening_ >= 0) setsockopt(made->listening_, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
   require(made->listening_ >= 0 && bind(made->listening_, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0 &&
               ::listen(made->listening_, 1024) == 0 && getsockname(made->listening_, reinterpret_cast<sockaddr*>(&here), &length) == 0,
-          "ERR_DISTRIBUTED", "rank 0 cannot listen: ", strerror(errno));
+          "ERR_DISTRIBUTED", "rank 0 cannot listen", meeting.port == 0 ? "" : " at port " + std::to_string(meeting.port), ": ",
+          strerror(errno), meeting.port == 0 ? "" : "; give another one in MASTER_PORT");
   set_up(made->listening_);
   meeting.port = ntohs(here.sin_port);
   return made;

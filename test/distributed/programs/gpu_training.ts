@@ -1,0 +1,99 @@
+// Trains small models, alone or as a rank whose GPU is emulated, and says what came out: losses of steps, a hash of the
+// weights, and what a profile has counted of steps that are replayed.
+import { createHash } from 'node:crypto'
+import {
+  callbacks,
+  device,
+  distributed,
+  jit,
+  layers,
+  optimizers,
+  profile,
+  type Sequential,
+  sequential,
+  setSeed,
+  type Tensor,
+  tensor,
+} from '../../../lib/index.js'
+import { say } from './say.js'
+
+const names = process.argv[2]!.split(',')
+const bucketBytes = Number(process.argv[3] ?? 25 * 2 ** 20)
+const world = await distributed.init({ heartbeatMs: 500, timeoutMs: 30_000, bucketBytes })
+
+/** A fixed sequence of numbers in [-0.5, 0.5). */
+function floats(shape: number[]): Tensor {
+  let state = 7
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
+    state = (state * 1103515245 + 12345) % 2 ** 31
+    return state / 2 ** 31 - 0.5
+  })
+  return tensor(values, { shape })
+}
+const classes = (): ReturnType<typeof layers.dense> => layers.dense({ units: 3, activation: 'softmax' })
+interface Case {
+  net: () => Sequential
+  x: (rows: number) => Tensor
+  optimizer?: () => optimizers.Optimizer
+}
+const CASES: Record<string, Case> = {
+  dense: {
+    net: () => sequential([layers.dense({ units: 6, activation: 'relu', inputShape: [4] }), layers.dropout({ rate: 0.3 }), classes()]),
+    x: (rows) => floats([rows, 4]),
+  },
+  conv: {
+    net: () =>
+      sequential([
+        layers.conv2d({ filters: 4, kernelSize: 3, activation: 'relu', inputShape: [6, 6, 1] }),
+        layers.batchNormalization({ synchronized: true }),
+        layers.flatten(),
+        classes(),
+      ]),
+    x: (rows) => floats([rows, 6, 6, 1]),
+    // with adam, gradients that are zero but for rounding would become whole steps
+    optimizer: () => optimizers.sgd({ learningRate: 0.01 }),
+  },
+  lstm: {
+    net: () =>
+      sequential([layers.embedding({ inputDim: 9, outputDim: 4, maskZero: true, inputShape: [5] }), layers.lstm({ units: 4 }), classes()]),
+    x: (rows) =>
+      tensor(
+        Int32Array.from({ length: rows * 5 }, (_, i) => (i % 5 < (i % 7) + 1 ? 1 + (i % 8) : 0)),
+        { shape: [rows, 5] },
+      ),
+  },
+}
+const said: Record<string, unknown> = { engine: world.engine, version: world.version, device: device() }
+for (const name of names.filter((one) => one in CASES)) {
+  setSeed(1)
+  const { net: make, x: inputs, optimizer } = CASES[name]!
+  const net = make()
+  net.compile({
+    optimizer: optimizer?.() ?? optimizers.adam({ learningRate: 0.01 }),
+    loss: 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+  })
+  const steps: number[] = []
+  const listener = callbacks.everyRank({ onBatchEnd: (_: number, logs: Record<string, number>) => void steps.push(logs['batchLoss']!) })
+  // whole batches, and a last one with fewer rows than 4 ranks
+  const rows = 4 * 8 + 3
+  const [x, y] = [inputs(rows), tensor(Int32Array.from({ length: rows }, (_, i) => i % 3))]
+  const fit = (epochs: number): Promise<unknown> => net.fit(x, y, { batchSize: 8, epochs, verbose: 0, callbacks: [listener] })
+  await fit(3)
+  const counted = (await profile(() => fit(1))).kernels.map(({ name: op, count }) => [op, count])
+  const hash = createHash('sha256')
+  for (const weight of net.weights) hash.update(Buffer.from((await weight.data()).slice().buffer))
+  const figures = Object.values(await net.evaluate(x, y, { batchSize: 30 }))
+  said[name] = { steps, figures, weights: hash.digest('hex'), counted }
+}
+// an input that is too large to be copied is read where it lies; another one is recorded anew
+if (names.includes('large')) {
+  const sum = jit((t: Tensor) => distributed.allReduce(t.slice([0], [4]).sum()))
+  const size = 17 * 2 ** 20
+  const ones = [1, 2].map((value) => tensor(new Float32Array(size).fill(value)))
+  const sums: number[] = []
+  for (const t of [ones[0]!, ones[0]!, ones[0]!, ones[1]!, ones[1]!, ones[1]!, ones[0]!]) sums.push(await sum(t).item())
+  said['large'] = sums
+}
+say(world.rank, said)
+await distributed.close()
