@@ -1,15 +1,24 @@
 // Runs all bench programs one after the other and keeps their figures as bench/results/cpu/<date>-<instruction
 // set>.json. WEFT_CPU_LEVEL=avx2 holds all sides that can be held to that instruction set.
+//
+// `--level avx2` (or avx512, portable) does this for the rows that have a goal, in short rounds of some minutes, and
+// prints one table of them: `node tables.mjs` puts the table into docs/performance.md.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { describeRun } from './shared/report.mjs'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
-const programs = [
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, level: { type: 'string' } },
+})
+if (values.level !== undefined) process.env.WEFT_CPU_LEVEL = values.level
+// The instruction set is read when these are loaded.
+const { describeRun } = await import('./shared/report.mjs')
+const { printGoals } = await import('./shared/goal_table.mjs')
+
+const everything = [
   ['train.mjs'],
   ['train.mjs', '--threads', '2', '--without-tfjs'],
   ['infer.mjs'],
@@ -20,6 +29,7 @@ const programs = [
   ['attention.mjs'],
   ['recurrent.mjs'],
   ['gpt2.mjs'],
+  ['large.mjs'],
   ['compress.mjs'],
   ['learn.mjs'],
   ['csv.mjs'],
@@ -28,7 +38,22 @@ const programs = [
   ['loop.mjs'],
   ['memory.mjs'],
   ['serve.mjs'],
-].filter(([program]) => values.only === undefined || values.only.split(',').includes(program.replace('.mjs', '')))
+]
+const withGoals = [
+  ['train.mjs', '--quick', '--without-tfjs'],
+  ['infer.mjs', '--quick'],
+  ['infer.mjs', '--quick', '--threads', '2'],
+  ['kernels.mjs', '--quick', '--with-goals'],
+  ['kernels.mjs', '--quick', '--with-goals', '--threads', '2'],
+  ['attention.mjs', '--quick'],
+  ['recurrent.mjs', '--quick'],
+  ['gpt2.mjs', '--quick', '--variants', 'bmm foreach'],
+  ['large.mjs', '--quick'],
+  ['threads.mjs', '--quick'],
+]
+const programs = (values.level === undefined ? everything : withGoals).filter(
+  ([program]) => values.only === undefined || values.only.split(',').includes(program.replace('.mjs', '')),
+)
 
 const bench = fileURLToPath(new URL('.', import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'weft-bench-all-'))
@@ -38,28 +63,22 @@ const failed = []
 
 programs.forEach((command, i) => {
   const json = join(scratch, `${i}.json`)
-  const args = [...command, '--json', json, ...(values.quick ? ['--quick'] : [])]
+  const args = [...command, '--json', json, ...(values.quick && !command.includes('--quick') ? ['--quick'] : [])]
+  const began = performance.now()
   const { status } = spawnSync(process.execPath, args, { cwd: bench, stdio: 'inherit' })
+  console.log(`\n  ${command.join(' ')}: ${Math.round((performance.now() - began) / 1000)} s`)
   if (status !== 0) failed.push(command.join(' '))
   if (existsSync(json)) results.push({ command: `node ${command.join(' ')}`, ...JSON.parse(readFileSync(json, 'utf8')) })
 })
 rmSync(scratch, { recursive: true })
 
-console.log('\nGoals\n')
-for (const { command, rows } of results) {
-  for (const { name, value, goal, atMost, peerName, verdict } of rows) {
-    if (goal === undefined) continue
-    const against = peerName === undefined ? '' : ` times ${peerName}`
-    console.log(
-      `  ${verdict.padEnd(18)} ${name}: ${Number(value.toPrecision(3))}${against}, goal ${atMost ? '≤' : '≥'} ${goal}  (${command})`,
-    )
-  }
-}
+printGoals(results)
 for (const command of failed) console.log(`  FAILED             ${command}`)
 
 const folder = join(bench, 'results', 'cpu')
 mkdirSync(folder, { recursive: true })
-const path = join(folder, `${start.date.slice(0, 16).replace(':', '')}-${start.machine.instructionSet}.json`)
+const kind = values.level === undefined ? '' : '-goals'
+const path = join(folder, `${start.date.slice(0, 16).replace(':', '')}-${start.machine.instructionSet}${kind}.json`)
 const command = ['node', 'bench/all.mjs', ...process.argv.slice(2)].join(' ')
 // Some raw figures are long lists of numbers: one line each.
 const text = JSON.stringify({ command, ...start, failed, results }, null, 1).replace(

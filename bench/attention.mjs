@@ -1,7 +1,7 @@
 // Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention
 // alone.
 import { rmSync } from 'node:fs'
-import { goals } from './shared/goals.mjs'
+import { goals, restOfGpt } from './shared/goals.mjs'
 import { operationsOf, writeGpt } from './shared/gpt.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -48,7 +48,9 @@ if ('step'.includes(options.only) || options.profile) {
     console.log(JSON.stringify(profile, null, 1))
   } else {
     const steps = { command: 'steps', count: options.quick ? 4 : 8 }
-    const figures = await interleave(peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }), { rounds })
+    const figures = await interleave(peak.beside({ weft: () => weft.request(steps), ...peers(loaded.variants, steps) }, restOfGpt(gpt)), {
+      rounds,
+    })
     const torch = best(figures, 'pytorch')
     report.compare('GPT, 4 blocks of 128, batch 8 × 128, training step', figures.weft, torch, {
       goal: threads === 1 ? goals.gpt : undefined,

@@ -11,6 +11,7 @@ const options = readOptions({
   threads: { type: 'string', default: '1' },
   rounds: { type: 'string', default: '9' },
   only: { type: 'string', default: '' },
+  'with-goals': { type: 'boolean', default: false },
 })
 const threads = Number(options.threads)
 const rounds = options.quick ? 3 : Number(options.rounds)
@@ -29,7 +30,8 @@ const goalOf = ({ kind, m }) => {
 const peak = await Peak.start(threads)
 let version
 
-for (const kernel of kernels.filter(({ name }) => name.includes(options.only))) {
+const wanted = (kernel) => kernel.name.includes(options.only) && (goalOf(kernel) !== undefined || !options['with-goals'])
+for (const kernel of kernels.filter(wanted)) {
   const [, loaded] = await Promise.all([weft, torch].map((side) => side.request({ command: 'load', ...kernel })))
   version = loaded.version
   const [mine, theirs] = await Promise.all([weft, torch].map((side) => side.request({ command: 'sample', ...kernel })))

@@ -1,5 +1,5 @@
 // Training step time of three networks against PyTorch and TensorFlow.js, on one thread (--threads 2: on two).
-import { goals } from './shared/goals.mjs'
+import { goals, restOfNetwork } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { networks, removeNetwork, size, weightShapes, writeNetwork } from './shared/networks.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -87,7 +87,7 @@ for (const name of options.only?.split(',') ?? Object.keys(networks)) {
       }
     })
     const operations = operationsOf(network, batch)
-    const figures = await interleave(operations === undefined ? sides : peak.beside(sides), { rounds })
+    const figures = await interleave(operations === undefined ? sides : peak.beside(sides, restOfNetwork(network, batch)), { rounds })
     const torch = best(figures, 'pytorch')
     report.compare(`${title} batch ${batch}`, figures.weft, torch, {
       goal: threads === 1 ? goals.train[name][batch] : undefined,

@@ -22,11 +22,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   check_machine(env);
   auto* self = new Addon;
   env.SetInstanceData(self);
-  auto status = Napi::ArrayBuffer::New(env, 5 * sizeof(double));
+  auto status = Napi::ArrayBuffer::New(env, 7 * sizeof(double));
   self->status = Napi::Persistent(status);
   self->environment->status = static_cast<double*>(status.Data());
   self->calls = self->environment->status + 2;
-  exports.Set("status", Napi::Float64Array::New(env, 5, status, 0));
+  exports.Set("status", Napi::Float64Array::New(env, 7, status, 0));
   exports.Set("version", double(abi_version));
   exports.Set("mostReply", double(most_reply));
   exports.Set("multipliesBfloat16", cpu::multiplies_bfloat16());

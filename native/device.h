@@ -63,6 +63,8 @@ class Device {
    * Where the device is the host: says whether the calling thread computes by itself from now on, or with all threads.
    */
   virtual void work_alone([[maybe_unused]] bool alone) {}
+  /** Whether a run of all threads leaves no processor to others. */
+  virtual bool fills_processors() const { return false; }
   /** Whether work for all threads comes within microseconds: they watch for it, or sleep. */
   virtual void expect_work([[maybe_unused]] bool soon) {}
   virtual void* stream() { return nullptr; }

@@ -29,6 +29,7 @@ void Environment::finish(double ticket, bool notify, const RunFault& fault) {
     const auto waiting = wanted_.upper_bound(finished_);
     if ((notify && !early) || waiting != wanted_.begin()) {
       wanted_.erase(wanted_.begin(), waiting);
+      awaited_.store(!wanted_.empty(), std::memory_order_relaxed);
       signal();
     }
   }
@@ -38,7 +39,15 @@ void Environment::finish(double ticket, bool notify, const RunFault& fault) {
 void Environment::notify(double ticket) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (finished_ >= ticket) signal();
-  else wanted_.insert(ticket);
+  else wanted_.insert(ticket), awaited_.store(true, std::memory_order_relaxed);
+}
+
+void Environment::announce(double ticket) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || wanted_.erase(ticket) == 0) return;
+  awaited_.store(!wanted_.empty(), std::memory_order_relaxed);
+  std::atomic_ref<double>(status[6]).store(ticket, std::memory_order_release);
+  signal();
 }
 
 void Environment::wait(double ticket) {

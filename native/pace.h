@@ -10,7 +10,7 @@ namespace weft {
 
 /**
  * The pace of one program. The thread that runs the program uses it. Other threads may while the program does not run,
- * and call expected() at any time.
+ * and call expected() and expects_all() at any time.
  */
 class Pace {
  public:
@@ -40,12 +40,15 @@ class Pace {
     if (!trying_) prefers_alone_ = alone_.usual <= together_.usual * worth_waking;
     const double expected = (prefers_alone_ ? alone_ : together_).usual;
     expected_.store(expected < Estimate::unknown ? expected : 0, std::memory_order_relaxed);
+    expects_all_.store(!prefers_alone_, std::memory_order_relaxed);
   }
 
   /** How many microseconds one thread takes. Infinite before one thread has done a run. */
   double microseconds_alone() const { return alone_.usual; }
   /** How many microseconds the next run is expected to take; 0 where nobody knows. */
   double expected() const { return expected_.load(std::memory_order_relaxed); }
+  /** Whether all threads are expected to do the next run. */
+  bool expects_all() const { return expects_all_.load(std::memory_order_relaxed); }
 
  private:
   struct Estimate {
@@ -83,6 +86,7 @@ class Pace {
   std::array<double, 3> tried_{};  // its last runs
   uint32_t runs_ = 0, next_ = 2, interval_ = 64;
   std::atomic<double> expected_{0};
+  std::atomic<bool> expects_all_{true};
 };
 
 }  // namespace weft

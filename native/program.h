@@ -1,6 +1,7 @@
 // Program: a graph that is bound to kernels and has a place for every value. A run does its steps one after the other.
 #pragma once
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -87,6 +88,8 @@ struct Run {
   Profile* profile;
   Fault fault;              // filled when the run is done
   std::vector<char> reply;  // what a device with a stream sent back
+  /** On the host: called after each step. Null: nobody wants to know. */
+  const std::function<void()>* after_step = nullptr;
 };
 
 class Program {
@@ -168,7 +171,7 @@ class Program {
   /** Where the constants begin in `constants_`. */
   char* constants_data() { return reinterpret_cast<char*>(align(reinterpret_cast<size_t>(constants_.data()))); }
   void set(const Port& port, void* address);
-  void walk(Fault* fault, Profile* profile);
+  void walk(Fault* fault, Profile* profile, const std::function<void()>* after_step = nullptr);
   void walk_whole(Profile* profile);
   void walk_or_replay(const Run& run, std::vector<void*> addresses);
   void walk_shared(const Run& run);

@@ -12,7 +12,7 @@ void Program::set(const Port& port, void* address) {
 }
 
 /** Does the steps in order, and then the assignments of state. */
-void Program::walk(Fault* fault, Profile* profile) {
+void Program::walk(Fault* fault, Profile* profile, const std::function<void()>* after_step) {
   Frame frame{address_.data(), device_.stream(), fault};
   for (size_t i = 0; i < steps_.size(); i++) {
     const BoundStep& bound = steps_[i];
@@ -21,6 +21,7 @@ void Program::walk(Fault* fault, Profile* profile) {
     frame.call = current_call_ = bound.call;
     if (profile == nullptr) {
       bound.step(frame);
+      if (after_step != nullptr) (*after_step)();
       if (device_.stepwise()) device_.settle();
       continue;
     }
@@ -57,7 +58,7 @@ void Program::enqueue(Run& run) {
   if (device_.is_host()) {
     for (size_t i = 0; i < inputs_.size(); i++) set(inputs_[i], run.inputs[i]);
     for (size_t i = 0; i < outputs_.size(); i++) set(outputs_[i], run.outputs[i]);
-    walk(&run.fault, run.profile);
+    walk(&run.fault, run.profile, run.after_step);
     return;
   }
   Fault* fault = reinterpret_cast<Fault*>(own_->data());

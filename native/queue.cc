@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "apart.h"
 #include "float_mode.h"
 #include "pause.h"
 
@@ -34,6 +35,7 @@ void Queue::submit(Job job) {
     waiting_--;
   }
   job.arena = arena_;
+  job.processor = processor_now();
   tell_expected(job);
   if (jobs_.empty()) arrived_ = std::chrono::steady_clock::now();
   jobs_.push_back(std::move(job));

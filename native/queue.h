@@ -30,6 +30,7 @@ struct Job {
   std::vector<void*> inputs, outputs;
   std::vector<Reply> replies;
   std::vector<Transfer> transfers;
+  int processor = -1;  // that the submitting thread runs on
   double ticket = 0;
   double after = 0;  // the job begins when this ticket, which is another queue's, is done
   // tickets of the runs whose results the job reads; -1 for a run that is known to have failed
@@ -76,13 +77,13 @@ class Queue {
     Profile measured;
     explicit Flight(Job taken)
         : job(std::move(taken)),
-          run{nullptr, job.inputs.data(), job.outputs.data(), job.replies, nullptr, {}, {}},
+          run{nullptr, job.inputs.data(), job.outputs.data(), job.replies, nullptr, {}, {}, nullptr},
           report{job.ticket, -1, 0, {}, {}} {}
   };
   void start();
   void do_here(Job job);
   bool short_run(const Job& job) const;
-  static void tell_expected(const Job& job);
+  void tell_expected(const Job& job) const;
   void do_short(Job job, std::unique_lock<std::mutex>& lock);
   void work();
   void serve(std::unique_lock<std::mutex>& lock);
@@ -105,6 +106,16 @@ class Queue {
    * run of all threads it pays for longer, because all of them have to be woken.
    */
   static constexpr double most_watching = 40, most_watching_together = 120;
+  /**
+   * For how many microseconds a JavaScript thread looks for the end of a run before it sleeps. Where all processors
+   * compute, it would take time from them.
+   */
+  static constexpr double most_looking = 200, most_looking_together = 40;
+  /**
+   * A JavaScript thread that sleeps is woken so many microseconds before the run that it waits for is expected to end.
+   * A long run is not announced: to wake a thread late makes little difference then.
+   */
+  static constexpr double ahead_alone = 120, ahead_together = 60, most_announced = 5'000;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;

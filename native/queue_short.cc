@@ -1,6 +1,7 @@
 // Short runs. The thread that submits a short run does it. One thread does a run alone where more would not be faster.
 #include <new>
 
+#include "apart.h"
 #include "float_mode.h"
 #include "queue.h"
 
@@ -33,8 +34,12 @@ bool Queue::short_run(const Job& job) const {
          status[3] + job.program->pace.microseconds_alone() <= most_here;
 }
 
-/** Lets whoever will wait for the job know how long it takes. */
-void Queue::tell_expected(const Job& job) { job.environment->status[4] = job.program ? job.program->pace.expected() : 0; }
+/** Lets whoever will wait for the job know how long it takes, and for how long it pays to look for its end. */
+void Queue::tell_expected(const Job& job) const {
+  double* const status = job.environment->status;
+  status[4] = job.program ? job.program->pace.expected() : 0;
+  status[5] = job.program && device_.fills_processors() && job.program->pace.expects_all() ? most_looking_together : most_looking;
+}
 
 /** Does a short job on the calling thread. */
 void Queue::do_short(Job job, std::unique_lock<std::mutex>& lock) {
@@ -69,10 +74,22 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   Pace& pace = flight.job.program->pace;
   const bool alone = here || pace.alone();
   const WorkAlone by_itself(device_, alone);
+  if (!here) keep_apart(&flight.job.processor, 1);
   if (!alone) device_.expect_work(true);
+  const double expected = pace.expected(), ahead = !alone && device_.fills_processors() ? ahead_together : ahead_alone;
   const auto began = Clock::now();
+  const auto passed = [&] { return std::chrono::duration<double, std::micro>(Clock::now() - began).count(); };
+  bool announced = false;
+  const std::function<void()> announce = [&] {
+    Environment& environment = *flight.job.environment;
+    if (announced || !environment.awaited() || passed() < expected - ahead) return;
+    announced = true;
+    environment.announce(flight.job.ticket);
+  };
+  if (!here && expected > ahead && expected <= most_announced) flight.run.after_step = &announce;
   flight.job.program->run(flight.run);
-  const double microseconds = std::chrono::duration<double, std::micro>(Clock::now() - began).count();
+  flight.run.after_step = nullptr;
+  const double microseconds = passed();
   pace.took(alone, microseconds);
   if (here) {
     flight.job.environment->status[3] += microseconds;

@@ -1,10 +1,25 @@
-// The most float32 multiply-adds this processor can do: independent chains in its widest registers, on so many threads.
-// Every line of the input is answered by the time of 10^9 operations, a multiply-add being two.
+// What this processor can do at most, on so many threads, in its widest registers: every line of the input asks for one
+// or several of these and is answered by the sum of their times in microseconds.
+//   {}                                   10^9 operations of float32 multiply-adds on independent registers, a
+//                                        multiply-add being two
+//   {"update":N}                         an update of N weights by Adam, as its formula says
+//   {"rows":R,"length":L,"of":S}         a copy of R rows of L floats, taken in any order from S rows
+//   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -20,11 +35,19 @@ constexpr int width = 16, chains = 12;
 #endif
 
 using Vector [[gnu::vector_size(width)]] = float;
+using Integers [[gnu::vector_size(width)]] = std::int32_t;
 constexpr int lanes = width / 4;
 
+// Values that the compiler can't know and that differ, or it would compute ahead of time or one chain for all.
+volatile float given[] = {0.999f, 1e-3f};
+
+float sum_of(const Vector& vector) {
+  float total = 0;
+  for (int lane = 0; lane < lanes; lane++) total += vector[lane];
+  return total;
+}
+
 float multiply_add(long repetitions) {
-  // Values that the compiler can't know and that differ, or it would compute ahead of time or one chain for all.
-  volatile float given[] = {0.999f, 1e-3f};
   const Vector factor = Vector{} + given[0], summand = Vector{} + given[1];
   Vector sums[chains];
   for (int i = 0; i < chains; i++) sums[i] = summand * static_cast<float>(i);
@@ -33,35 +56,169 @@ float multiply_add(long repetitions) {
     for (Vector& sum : sums) sum = sum * factor + summand;
   }
   float total = 0;
-  for (const Vector& sum : sums)
-    for (int lane = 0; lane < lanes; lane++) total += sum[lane];
+  for (const Vector& sum : sums) total += sum_of(sum);
   return total;
+}
+
+/** Powers of two by the exponent's bits, and the rest by a polynomial of degree 5: no function of float32 is cheaper. */
+Vector logistic(Vector x) {
+  constexpr float round = 12582912.0f;  // adding it leaves the nearest integer in the lowest bits
+  const Vector shifted = x * -1.44269504f + round;
+  const Vector rest = x * -1.44269504f - (shifted - round);
+  Vector power = rest * 1.3333558e-3f + 9.6181291e-3f;
+  power = power * rest + 5.5504109e-2f;
+  power = power * rest + 2.4022651e-1f;
+  power = power * rest + 6.9314718e-1f;
+  power = power * rest + 1.0f;
+  const Vector exponential = (Vector)((Integers)power + ((Integers)shifted << 23));
+  return 1.0f / (1.0f + exponential);
+}
+
+float logistics(long repetitions) {
+  constexpr int streams = 4;
+  Vector values[streams];
+  for (int i = 0; i < streams; i++) values[i] = Vector{} + given[1] * static_cast<float>(i);
+  for (long i = 0; i < repetitions; i++) {
+#pragma GCC unroll 4
+    for (Vector& value : values) value = logistic(value);
+  }
+  float total = 0;
+  for (const Vector& value : values) total += sum_of(value);
+  return total;
+}
+
+/**
+ * Floats in large pages, where the system has them, and each array beginning at another place of a page: what waits for
+ * addresses, or for one set of a cache, is no bound.
+ */
+class Floats {
+ public:
+  Floats(long count, float value) {
+    constexpr std::size_t large = std::size_t{2} << 20, apart = 832;
+    static std::size_t arrays = 0;
+    const std::size_t skip = arrays++ % 8 * apart;
+    const std::size_t bytes = (static_cast<std::size_t>(count + skip) * sizeof(float) + large - 1) / large * large;
+    memory_ = static_cast<float*>(std::aligned_alloc(large, bytes));
+    madvise(memory_, bytes, MADV_HUGEPAGE);
+    data_ = memory_ + skip;
+    std::fill(data_, data_ + count, value);
+  }
+  Floats(const Floats&) = delete;
+  ~Floats() { std::free(memory_); }
+  float* data() const { return data_; }
+
+ private:
+  float *memory_, *data_;
+};
+
+/**
+ * Adam without its corrections, which are the same for all weights: one pass over weights, gradients and two moments.
+ * More than fits any cache need not be held: its time is multiplied.
+ */
+struct Update {
+  static constexpr long most = 16L << 20;
+  long count;
+  Floats weights, gradients, first, second;
+
+  explicit Update(long count) : count(count), weights(count, 0), gradients(count, 1e-3f), first(count, 0), second(count, 0) {}
+
+  void pass() {
+    float *w = weights.data(), *m = first.data(), *v = second.data();
+    const float* g = gradients.data();
+#pragma GCC ivdep
+    for (long i = 0; i < count; i++) {
+      m[i] += 0.1f * (g[i] - m[i]);
+      v[i] += 0.001f * (g[i] * g[i] - v[i]);
+      w[i] -= 1e-6f * m[i] / (std::sqrt(v[i]) + 1e-7f);
+    }
+  }
+};
+
+struct Rows {
+  long rows, length, of;
+  Floats source, target;
+  std::uint32_t state = 7;
+
+  Rows(long rows, long length, long of) : rows(rows), length(length), of(of), source(of * length, 1), target(rows * length, 0) {}
+
+  void pass() {
+    for (long row = 0; row < rows; row++) {
+      state = state * 1664525u + 1013904223u;
+      const long from = static_cast<long>((static_cast<std::uint64_t>(state) * static_cast<std::uint64_t>(of)) >> 32);
+      // the row after this one is known as well: a processor that waits for memory is no bound
+      const std::uint32_t after = state * 1664525u + 1013904223u;
+      const char* next = reinterpret_cast<const char*>(
+          source.data() + static_cast<long>((static_cast<std::uint64_t>(after) * static_cast<std::uint64_t>(of)) >> 32) * length);
+      for (long byte = 0; byte < length * 4; byte += 64) __builtin_prefetch(next + byte);
+      std::memcpy(target.data() + row * length, source.data() + from * length, length * sizeof(float));
+    }
+  }
+};
+
+struct Time {
+  double microseconds = 0, processor = 0;
+};
+
+/**
+ * The time of one repetition. `make` gives each thread what it does again and again; each does `1 / threads` of a
+ * repetition.
+ */
+Time measure(int threads, std::chrono::milliseconds round, double repetitions_per_call,
+             const std::function<std::function<void()>()>& make) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::function<void()>> works(threads);
+  for (auto& work : works) work = make(), work();
+  std::atomic<long> calls = 0;
+  const Clock::time_point start = Clock::now();
+  const std::clock_t processor = std::clock();
+  const auto run = [&](int thread) {
+    for (; Clock::now() < start + round; calls++) works[thread]();
+  };
+  std::vector<std::thread> others;
+  for (int i = 1; i < threads; i++) others.emplace_back(run, i);
+  run(0);
+  for (std::thread& other : others) other.join();
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double busy = static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC;
+  const double scale = 1e6 / (repetitions_per_call * static_cast<double>(calls));
+  return {seconds * scale, busy * scale};
+}
+
+/** The number after a key of the request, or 0. */
+long number(const std::string& request, const char* key) {
+  const std::size_t at = request.find('"' + std::string(key) + "\":");
+  return at == std::string::npos ? 0 : std::atol(request.c_str() + at + std::strlen(key) + 3);
 }
 
 }  // namespace
 
 int main(int, char** arguments) {
-  using Clock = std::chrono::steady_clock;
   const int threads = std::atoi(arguments[1]);
   const std::chrono::milliseconds round(std::atoi(arguments[2]));
-  for (int character; (character = std::getchar()) != EOF;) {
-    if (character != '\n') continue;
+  std::atomic<float> sink = 0;
+  for (std::string request; std::getline(std::cin, request);) {
+    std::vector<Time> times;
     constexpr long repetitions = 10'000;
-    std::atomic<long> blocks = 0;
-    std::atomic<float> sink = 0;
-    const Clock::time_point start = Clock::now();
-    const std::clock_t processor = std::clock();
-    const auto work = [&] {
-      for (; Clock::now() < start + round; blocks++) sink = multiply_add(repetitions);
-    };
-    std::vector<std::thread> others;
-    for (int i = 1; i < threads; i++) others.emplace_back(work);
-    work();
-    for (std::thread& other : others) other.join();
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    const double busy = static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC;
-    const double scale = 1e6 * 1e9 / (2.0 * lanes * chains * repetitions * static_cast<double>(blocks));
-    std::printf("{\"microseconds\":%.9g,\"processor\":%.9g,\"bits\":%d}\n", seconds * scale, busy * scale, width * 8);
+    if (request == "{}") {
+      times.push_back(
+          measure(threads, round, 2.0 * lanes * chains * repetitions / 1e9, [&] { return [&] { sink = multiply_add(repetitions); }; }));
+    }
+    if (const long count = number(request, "functions")) {
+      times.push_back(measure(threads, round, 4.0 * lanes * repetitions / static_cast<double>(count),
+                              [&] { return [&] { sink = logistics(repetitions); }; }));
+    }
+    if (const long count = number(request, "update")) {
+      const long held = std::min(count, Update::most) / threads;
+      times.push_back(measure(threads, round, static_cast<double>(held) / static_cast<double>(count),
+                              [&] { return [update = std::make_shared<Update>(held)] { update->pass(); }; }));
+    }
+    if (const long rows = number(request, "rows")) {
+      const long length = number(request, "length"), of = number(request, "of");
+      times.push_back(measure(threads, round, 1.0, [&] { return [copy = std::make_shared<Rows>(rows, length, of)] { copy->pass(); }; }));
+    }
+    Time sum;
+    for (const Time& time : times) sum.microseconds += time.microseconds, sum.processor += time.processor;
+    std::printf("{\"microseconds\":%.9g,\"processor\":%.9g,\"bits\":%d}\n", sum.microseconds, sum.processor, width * 8);
     std::fflush(stdout);
   }
 }

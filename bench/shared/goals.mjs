@@ -1,4 +1,7 @@
-// What each row is to reach, as a multiple of its peer's speed on one thread, by instruction set.
+// What each row is to reach, as a multiple of its peer's speed on one thread, by instruction set; and what the machine
+// can't do faster than it does it, of which a row's bound is made.
+import { size, weightShapes } from './networks.mjs'
+import { weightsOf } from './gpt.mjs'
 import { peerLevel } from './side.mjs'
 
 const avx2 = {
@@ -22,3 +25,47 @@ const avx512 = {
 }
 
 export const goals = peerLevel === 'avx512' ? avx512 : avx2
+
+/*
+ * A bound is the peer's time over the least time that the row can take on this machine:
+ *
+ *   operations of the products / peak of multiply-adds on registers + rest
+ *
+ * All of it is measured in the rounds of the row. The rest is what no product can hide: `peers/peak.cc` does it alone,
+ * in loops that do nothing else. It is asked for by these requests:
+ *
+ *   update     weights that Adam updates
+ *   rows       of `length` values, gathered from `of` rows in any order
+ *   functions  values of a logistic function: one for each gate, each new state, each GELU
+ *
+ * What is left out (reading and writing of activations, normalization, softmax, the loss) makes the true bound lower,
+ * never higher.
+ */
+const sum = (values) => values.reduce((total, value) => total + value, 0)
+
+/** What no product is in a training step of a network of networks.mjs. */
+export const restOfNetwork = (network, batch) => ({
+  update: sum(weightShapes(network).map(size)),
+  rows: batch,
+  length: size(network.inputShape),
+  of: network.samples,
+})
+
+/** Sigmoid and tanh of one layer, forward: of all gates, and of an LSTM's cells. The gradients take them from there. */
+const functionsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 5 : 3)
+export const restOfRecurrent = (layer) => ({ functions: functionsOf(layer) })
+
+/** The classifier of recurrent.mjs: its embedding, two LSTMs and one unit. */
+export const restOfClassifier = ({ vocabulary, dimension, units, steps }, batch) => ({
+  functions: 2 * functionsOf({ kind: 'lstm', batch, steps, units }),
+  update: vocabulary * dimension + sum([dimension, units].map((inputs) => (inputs + units + 1) * 4 * units)) + units + 1,
+  rows: batch * steps,
+  length: dimension,
+  of: vocabulary,
+})
+
+/** A decoder like GPT-2 (gpt.mjs). */
+export const restOfGpt = (gpt) => ({
+  update: sum(weightsOf(gpt).map(({ shape }) => size(shape))),
+  functions: gpt.batch * gpt.time * gpt.inner * gpt.blocks,
+})

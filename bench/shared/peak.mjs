@@ -9,7 +9,12 @@ import { peerLevel, Side } from './side.mjs'
 
 const source = fileURLToPath(new URL('../peers/peak.cc', import.meta.url))
 const milliseconds = 50
-const machine = process.arch === 'x64' ? { avx512: 'native', avx2: 'x86-64-v3', portable: 'x86-64' }[peerLevel] : 'native'
+const machines = {
+  avx512: ['-march=native', '-mprefer-vector-width=512'],
+  avx2: ['-march=x86-64-v3'],
+  portable: ['-march=x86-64'],
+}
+const machine = process.arch === 'x64' ? machines[peerLevel] : ['-march=native']
 
 /**
  * Float32 multiply-adds on so many threads; its clock changes from moment to moment, so it takes its turn in the rounds
@@ -27,7 +32,7 @@ export class Peak {
     const folder = mkdtempSync(join(tmpdir(), 'weft-bench-peak-'))
     const program = join(folder, 'peak')
     try {
-      execFileSync('g++', ['-O3', `-march=${machine}`, '-std=c++20', '-pthread', '-o', program, source], {
+      execFileSync('g++', ['-O3', ...machine, '-fno-math-errno', '-std=c++20', '-pthread', '-o', program, source], {
         stdio: ['ignore', 'inherit', 'inherit'],
       })
       peak.#side = new Side('peak', program, [String(threads), String(milliseconds)], {})
@@ -41,22 +46,32 @@ export class Peak {
     return peak
   }
 
-  /** The sides of a comparison and the peak among them. */
-  beside(sides) {
-    return this.#side === undefined ? sides : { ...sides, peak: () => this.#side.request({}) }
+  /**
+   * The sides of a comparison and the peak among them. `rest`: what the row does beside its products, as goals.mjs asks
+   * peers/peak.cc for it; it is timed in the same rounds.
+   */
+  beside(sides, rest) {
+    if (this.#side === undefined) return sides
+    const own = { peak: () => this.#side.request({}) }
+    if (rest !== undefined) own.rest = () => this.#side.request(rest)
+    return { ...sides, ...own }
   }
 
   /**
    * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
-   * least: GFLOP/s of the peak and of both sides, their shares of it, and the largest ratio to the peer that the peak
-   * allows.
+   * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
+   * product; and the largest ratio to the peer that the machine allows. On one thread that is the smaller of what the
+   * wall clock and the processor time say: others on the machine stretch the first.
    */
-  compare({ peak, weft }, peer, operations) {
+  compare({ peak, weft, rest }, peer, operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
-    const gflops = 1e6 / peak.median
+    const gflops = 1e6 / peak.minimum
     const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
+    const least = (products, others) => (operations / 1e9) * products.minimum + (others?.minimum ?? 0)
+    const byWall = peer.median / least(peak, rest)
+    const byProcessor = peer.processor.minimum / least(peak.processor, rest?.processor)
     return {
       operations,
       gflops,
@@ -64,7 +79,8 @@ export class Peak {
       peer: other,
       share: own / gflops,
       peerShare: other / gflops,
-      largestRatio: gflops / other,
+      rest: rest?.minimum,
+      largestRatio: this.#threads === 1 ? Math.min(byWall, byProcessor) : byWall,
     }
   }
 

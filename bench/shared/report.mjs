@@ -37,26 +37,31 @@ export const describeRun = () => ({
   versions: { node: process.versions.node, weft: read('../../package.json').version, ...read('../package.json').dependencies },
 })
 
-const show = (value) => {
+export const show = (value) => {
   if (value === undefined || value === null) return '-'
   if (typeof value !== 'number') return String(value)
   if (value === 0 || Number.isInteger(value)) return value.toLocaleString('en-US')
   return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3)
 }
 
-const verdict = ({ value, goal, atMost }) => {
+/** Met; or missed, by how much, and whether the bound shows that the machine can't do it. */
+const verdict = ({ value, goal, atMost, bound }) => {
   if (goal === undefined) return ''
   const met = atMost ? value <= goal : value >= goal
   if (met) return 'met'
   if (!Number.isFinite(value)) return 'MISSED'
-  return `MISSED by ${show(atMost ? value / goal : goal / value)}x`
+  const missed = `MISSED by ${show(atMost ? value / goal : goal / value)}x`
+  if (bound === undefined) return missed
+  const beyond = atMost ? goal < bound : goal > bound
+  return beyond ? `beyond the machine: bound ${show(bound)}` : `${missed}, bound ${show(bound)}`
 }
 
 /**
  * Collects rows and prints them. A row: { name, measured, unit, peer?, peerName?, value (what the goal is about: a
  * ratio or the figure itself), goal?, processorRatio? (the ratio in processor time, which others on the machine disturb
- * less), peak? (how near both come to the processor's peak, as Peak.compare gives it), atMost? (the goal is an upper
- * bound), raw? (every round) }.
+ * less), peak? (how near both come to the processor's peak, as Peak.compare gives it), bound? (the best value that the
+ * machine allows, shown in the same rounds; by default that of the peak), atMost? (the goal is the largest value that is
+ * good), raw? (every round) }.
  */
 export class Report {
   rows = []
@@ -85,23 +90,25 @@ export class Report {
     console.log(`  note: ${text}`)
   }
 
-  row(row) {
-    this.rows.push({ ...row, verdict: verdict(row) })
-    const goal = row.goal === undefined ? '' : `   goal ${row.atMost ? '≤' : '≥'} ${show(row.goal)}: ${verdict(row)}`
+  row(given) {
+    const row = { bound: given.peak?.largestRatio, ...given }
+    row.verdict = verdict(row)
+    this.rows.push(row)
+    const goal = row.goal === undefined ? '' : `   goal ${row.atMost ? '≤' : '≥'} ${show(row.goal)}: ${row.verdict}`
     const peer = row.peer === undefined ? '' : `   ${row.peerName} ${show(row.peer)}`
     const ratio = row.peer === undefined ? '' : `   ratio ${show(row.value)}`
     const processor = row.processorRatio === undefined ? '' : ` (processor time ${show(row.processorRatio)})`
     console.log(`  ${row.name.padEnd(50)} ${show(row.measured).padStart(9)} ${row.unit}${peer}${ratio}${processor}${goal}`)
     if (row.peak === undefined) return
-    const { gflops, measured, share, peerShare, largestRatio } = row.peak
+    const { gflops, measured, share, peerShare, largestRatio, rest } = row.peak
     const percent = (fraction) => `${(100 * fraction).toFixed(0)} %`
     console.log(
-      `    ${show(measured)} GFLOP/s: ${percent(share)} of the peak, ${show(gflops)}; ${row.peerName} ${percent(peerShare)}. At the peak the ratio is ${show(largestRatio)}`,
+      `    ${show(measured)} GFLOP/s: ${percent(share)} of the peak, ${show(gflops)}; ${row.peerName} ${percent(peerShare)}. At the peak${rest === undefined ? '' : `, with ${show(rest)} µs of what is no product,`} the ratio is ${show(largestRatio)}`,
     )
   }
 
   /** A figure of which smaller is better against a peer's: the value is peer ÷ measured. */
-  compare(name, measured, peer, { unit = 'µs', peerName = peer.name, goal, peak } = {}) {
+  compare(name, measured, peer, { unit = 'µs', peerName = peer.name, goal, peak, bound } = {}) {
     this.row({
       name,
       measured: measured.median,
@@ -112,6 +119,7 @@ export class Report {
       processorRatio: peer.processor.minimum / measured.processor.minimum,
       goal,
       peak,
+      ...(bound === undefined ? {} : { bound }),
       raw: { measured, peer },
     })
   }

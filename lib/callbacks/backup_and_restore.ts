@@ -75,10 +75,21 @@ export class BackupAndRestore extends Callback {
 
   override async beforeStep(run: TrainingRun): Promise<void> {
     // every rank of a distributed run goes on from the backup, and rank 0 writes it
-    if (world().rank > 0) return
+    const { optimizer } = this.model
+    if (world().rank > 0 && !optimizer.partition.cut) return
     if (this.failure) throw this.failure.error
     const due = this.everySteps === undefined ? run.step === 0 && run.submitted > 0 : run.submitted - this.copied >= this.everySteps
     if (!due || this.copied === run.submitted) return
+    if (optimizer.partition.cut) {
+      // all ranks give their parts before the same step
+      await this.writing
+      optimizer.openWholes(true)
+      if (world().rank > 0) {
+        optimizer.closeWholes(false)
+        this.copied = run.submitted
+        return
+      }
+    }
     if (this.writing !== undefined) {
       // an epoch's begin comes once
       if (this.everySteps !== undefined) return
@@ -94,6 +105,8 @@ export class BackupAndRestore extends Callback {
         kept.release()
         this.writing = undefined
       })
+    // what is written was taken already
+    optimizer.closeWholes(false)
   }
 
   override async onTrainEnd(): Promise<void> {

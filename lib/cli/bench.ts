@@ -1,13 +1,17 @@
 // weftjs bench: how fast the current device is, and whether it was faster before.
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Group, Row, Unit } from './bench_rows.js'
 import { UsageError } from './command.js'
 
-export const usage = 'bench [matmul|conv|lstm|reduce|fit] [--quick] [--json] [--compare file]'
-export const summary = 'times the current device; with an earlier --json output, says what became slower'
+export const usage =
+  'bench [matmul|conv|lstm|reduce|fit] [--quick] [--json] [--compare file], or bench allReduce [-n <ranks>] [--engine <name>] [--quick] [--json]'
+export const summary =
+  'times the current device; with an earlier --json output, says what became slower. allReduce: times exchanges between ranks'
 
 const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
@@ -88,15 +92,68 @@ function line(row: BenchRow, ratio: number | undefined): string {
   return `${row.group.padEnd(8)}${row.name.padEnd(58)}${format(row.value).padStart(9)} ${row.unit.padEnd(8)}${change}`.trimEnd()
 }
 
+interface AllReduceValues {
+  json?: boolean | undefined
+  quick?: boolean | undefined
+  compare?: string | undefined
+  n?: string | undefined
+  engine?: string | undefined
+}
+
+/** This command as ranks of this machine, whose output is that of rank 0. */
+async function startedAsRanks(ranks: number, args: readonly string[]): Promise<number> {
+  const { mpirunArguments, needMpirun } = await import('../distributed/mpirun.js')
+  const mpirun = needMpirun()
+  const threads = String(Math.max(1, Math.floor(os.availableParallelism() / ranks)))
+  const variables: Record<string, string> = process.env['WEFT_THREADS'] === undefined ? { WEFT_THREADS: threads } : {}
+  const program = [process.execPath, path.join(import.meta.dirname, 'weftjs.js'), 'bench', ...args]
+  const parts = mpirunArguments(mpirun, { ranks, hosts: undefined, variables, program }, {})
+  const { status, error } = spawnSync(
+    mpirun.command,
+    parts.filter((part) => part !== '--tag-output' && part !== '-prepend-rank'),
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  )
+  if (error) throw error
+  return status ?? 1
+}
+
+/** With -n: starts itself as ranks. */
+async function allReduce(values: AllReduceValues, positionals: readonly string[], args: readonly string[]): Promise<number> {
+  if (positionals.length > 1) throw new UsageError('bench allReduce is measured alone')
+  if (values.compare !== undefined) throw new UsageError('bench allReduce: --compare compares rows of the device')
+  if (values.n !== undefined) {
+    const ranks = Number(values.n)
+    if (!Number.isInteger(ranks) || ranks < 2)
+      throw new UsageError(`bench allReduce: -n is a whole number of at least 2, got '${values.n}'`)
+    return startedAsRanks(ranks, [
+      'allReduce',
+      ...args.filter((arg) => arg === '--quick' || arg === '--json'),
+      ...(values.engine === undefined ? [] : ['--engine', values.engine]),
+    ])
+  }
+  const { benchAllReduce } = await import('./bench_ranks.js')
+  const { engine, json = false, quick = false } = values
+  return benchAllReduce(version, { quick, json, ...(engine === undefined ? {} : { engine }) })
+}
+
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
-    options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, compare: { type: 'string' } },
+    options: {
+      json: { type: 'boolean' },
+      quick: { type: 'boolean' },
+      compare: { type: 'string' },
+      n: { type: 'string', short: 'n' },
+      engine: { type: 'string' },
+    },
     allowPositionals: true,
   })
+  if (positionals.includes('allReduce')) return allReduce(values, positionals, args)
+  for (const option of ['n', 'engine'] as const)
+    if (values[option] !== undefined) throw new UsageError(`bench: ${option === 'n' ? '-n' : '--engine'} belongs to bench allReduce`)
   const { GROUPS, rows } = await import('./bench_rows.js')
   const unknown = positionals.find((name) => !(GROUPS as readonly string[]).includes(name))
-  if (unknown !== undefined) throw new UsageError(`bench has no rows '${unknown}': ${GROUPS.join(', ')}`)
+  if (unknown !== undefined) throw new UsageError(`bench has no rows '${unknown}': ${GROUPS.join(', ')}, allReduce`)
   const before = values.compare === undefined ? undefined : readReport(values.compare)
   const { device, devices, setSeed } = await import('../index.js')
   const id = device()

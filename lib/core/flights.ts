@@ -115,7 +115,16 @@ export function settleFinished(): void {
   if (waiters.length > 0 && waiters[0]!.ticket <= native.status[0]!) settle()
 }
 
-native.onFinished(settle)
+native.onFinished(() => {
+  settle()
+  const announced = waiters.filter((w) => w.arranged && w.ticket <= native.status[6]!)
+  if (announced.length === 0) return
+  for (const waiter of announced) {
+    waiter.arranged = false
+    release()
+  }
+  if (!polling) poll(performance.now() + POLLED_MS)
+})
 
 /**
  * Most results are there sooner than a thread can be woken. For this long each turn of the event loop looks for them.
@@ -192,7 +201,7 @@ export function finished(ticket: number, arranged = false): Promise<void> {
     const waiter: Waiter = { ticket, done: resolve, arranged }
     waiters.push(waiter)
     if (arranged) hold()
-    else if (expectedMs(ticket) > POLLED_MS) arrange(waiter)
+    else if (expectedMs(ticket) * 1000 > native.status[5]!) arrange(waiter)
     else if (!polling) poll(performance.now() + POLLED_MS)
   })
 }

@@ -1,6 +1,8 @@
 // Share: the rows of a batch that this process computes, where several processes share the batch.
+import { applyOne } from './apply.js'
 import { during } from './during.js'
-import { currentTrace } from './graph.js'
+import { callOf, currentTrace } from './graph.js'
+import { type Call, type Op, opNamed } from './op.js'
 import type { Tensor } from './tensor.js'
 
 export interface Share {
@@ -33,6 +35,39 @@ export function shareOf(total: number, rank: number, size: number, sum: Share['s
   const rows = least + (rank < more ? 1 : 0)
   const begin = rank * least + Math.min(rank, more)
   return rows > 0 ? { begin, rows, total, weight: rows / total, sum } : { begin: 0, rows: 1, total, weight: 0, sum }
+}
+
+/**
+ * Sums over shares that are recorded one after another in one trace. The sum is read by the first share before the
+ * others are recorded, so each share reads a value of its own, which link() makes the sum. The gradient of such a sum is
+ * the sum of the gradients of all shares.
+ */
+export class LinkedSums {
+  /** The sums that each share has asked for, in order. */
+  private readonly calls: Call[][] = []
+
+  /** The sum over all shares, for the next share. */
+  next(): (value: Tensor) => Tensor {
+    const own: Call[] = []
+    this.calls.push(own)
+    const op: Op = { name: 'identity', shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }], grad: ([g]) => [sum(g!)] }
+    const sum = (value: Tensor): Tensor => {
+      const result = applyOne(op, [value], {})
+      own.push(callOf(result)!)
+      return result
+    }
+    return sum
+  }
+
+  /** After all shares were recorded: `total` makes the sum of their values, which stand in the order of the shares. */
+  link(total: (values: readonly Tensor[]) => Tensor): void {
+    const [first, ...others] = this.calls
+    if (others.some((own) => own.length !== first!.length)) throw new Error('shares of a batch ask for different sums')
+    first?.forEach((_, n) => {
+      const sum = total(this.calls.map((own) => own[n]!.inputs[0]!))
+      for (const own of this.calls) Object.assign(own[n]!, { op: opNamed('identity'), inputs: [sum] })
+    })
+  }
 }
 
 /**

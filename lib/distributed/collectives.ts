@@ -24,7 +24,7 @@ const scaled = ([x]: readonly Spec[], factor: number): Spec[] => [
 ]
 const size = (): number => opened('distributed').size
 
-const AllReduce: Op<ReduceAttrs> = {
+export const AllReduce: Op<ReduceAttrs> = {
   name: 'allReduce',
   shape: same,
   grad: ([g], { inputs: [x], outputs: [y], attrs: { reduce } }) => {
@@ -36,12 +36,12 @@ const AllReduce: Op<ReduceAttrs> = {
     return [where(holds, total.div(holders), zerosLike(total))]
   },
 }
-const AllGather: Op = {
+export const AllGather: Op = {
   name: 'allGather',
   shape: (inputs) => scaled(inputs, size()),
   grad: ([g]) => [applyOne(ReduceScatter, [g!], { reduce: 'sum' })],
 }
-const ReduceScatter: Op<ReduceAttrs> = {
+export const ReduceScatter: Op<ReduceAttrs> = {
   name: 'reduceScatter',
   shape: (inputs) => scaled(inputs, 1 / size()),
   grad: ([g]) => [applyOne(AllGather, [g!], {})],
@@ -54,8 +54,8 @@ const Broadcast: Op<RootAttrs> = {
     return [opened('distributed').rank === root ? total : total.mul(0)]
   },
 }
-const AllToAll: Op = { name: 'allToAll', shape: same, grad: ([g]) => [applyOne(AllToAll, [g!], {})] }
-const SendRecv: Op<PeerAttrs> = {
+export const AllToAll: Op = { name: 'allToAll', shape: same, grad: ([g]) => [applyOne(AllToAll, [g!], {})] }
+export const SendRecv: Op<PeerAttrs> = {
   name: 'sendRecv',
   shape: same,
   grad: ([g], { attrs: { to, from } }) => [applyOne(SendRecv, [g!], { to: from, from: to })],

@@ -29,9 +29,28 @@ export interface InitOptions {
    * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
    */
   bucketBytes?: number
+  /**
+   * What float32 gradients travel as. 'bfloat16' halves the bytes: each rank rounds its gradients once, they are added
+   * up in float32, and the sum is rounded once. All ranks hold equal bits. They travel after the backward pass, not
+   * during it. Default 'float32'.
+   */
+  gradientDtype?: 'float32' | 'bfloat16'
+  /**
+   * Each rank keeps its part of the optimizer's state, and updates its part of each weight: the memory of the state is
+   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage 1).
+   * Default false.
+   */
+  shardOptimizer?: boolean
 }
 
-const OPTIONS: OptionTable<InitOptions> = { engine: 'string', timeoutMs: 'number', heartbeatMs: 'number', bucketBytes: 'integer' }
+const OPTIONS: OptionTable<InitOptions> = {
+  engine: 'string',
+  timeoutMs: 'number',
+  heartbeatMs: 'number',
+  bucketBytes: 'integer',
+  gradientDtype: ['float32', 'bfloat16'],
+  shardOptimizer: 'boolean',
+}
 
 export interface World {
   /** From 0. */
@@ -50,6 +69,8 @@ const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: 
 let current: World = ALONE
 /** @internal The bytes of a bucket of gradients. */
 export let bytesOfBucket: number = 25 * 2 ** 20
+/** @internal How gradients travel, and whether optimizers keep parts. */
+export const exchange: { dtype: 'float32' | 'bfloat16'; shardsOptimizer: boolean } = { dtype: 'float32', shardsOptimizer: false }
 /** @internal After so many milliseconds without a sign of life a rank counts as lost. */
 export let msOfSilence: number = 20_000
 let state: 'new' | 'meeting' | 'open' | 'closed' = 'new'
@@ -115,6 +136,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   const place = chosen === 'nccl' ? meetOnGpus(launch) : meetByMpi()
   state = 'meeting'
   bytesOfBucket = bucketBytes
+  Object.assign(exchange, { dtype: options.gradientDtype ?? 'float32', shardsOptimizer: options.shardOptimizer ?? false })
   msOfSilence = 4 * heartbeatMs
   const facts = await asWeftError(
     'distributed.init',

@@ -42,10 +42,12 @@ export async function restoreBackup(model: AnyModel, folder: string): Promise<Ba
     check(folder, weights, variables)
     const trained = new Set([...state.tensors.keys()].map((key) => key.slice(0, Math.max(0, key.lastIndexOf('/')))))
     optimizer.build([...variables].filter(([key]) => trained.has(key)).map(([, variable]) => variable))
+    optimizer.openWholes(false)
     const slots = namedOptimizerState(model, variables)
     check(folder, state, slots)
     await fill(weights, variables)
     const values = await fill(state, slots)
+    optimizer.closeWholes(true)
     if (typeof training.learningRate === 'number' && !optimizer.isScheduled) optimizer.learningRate = training.learningRate
     model.epochsTrained = training.epochs ?? 0
     model.shuffleState = training.shuffle && { ...training.shuffle }

@@ -103,6 +103,7 @@ export async function modelOfFiles(files: OpenFiles, options: LoadOptions): Prom
     await fill(weights, variables, checksum ? manifest.files.get(WEIGHTS_FILE)!.sha256 : undefined)
     if (optimizer) await fill(state, optimizer, checksum ? manifest.files.get(OPTIMIZER_FILE)!.sha256 : undefined)
     else if (checksum) await check(files.get(OPTIMIZER_FILE)!, manifest.files.get(OPTIMIZER_FILE)!.sha256)
+    if (optimizer) model.optimizer.closeWholes(true)
     return model
   } catch (error) {
     model.dispose()
@@ -158,6 +159,7 @@ function made({ manifest, training, weights, state }: Parts, files: OpenFiles, o
     match(weights, variables)
     model.assets = assetsFromJson(manifest.assets) as Record<string, unknown>
     const compiled = restoreTraining(model, training, variables, state, { losses: options.losses, metrics: options.metrics })
+    if (compiled) model.optimizer.openWholes(false)
     const optimizer = compiled ? namedOptimizerState(model, variables) : undefined
     if (optimizer) match(state, optimizer)
     return { model, variables, optimizer }

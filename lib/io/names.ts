@@ -28,7 +28,7 @@ export function namedOptimizerState(
   const named = new Map(model.optimizer.state.map((state) => [state.name, state]))
   for (const { of, name, state } of model.optimizer.slots) {
     const weight = names.get(of)
-    if (weight !== undefined) named.set(`${weight}/${name}`, state)
+    if (weight !== undefined) named.set(`${weight}/${name}`, model.optimizer.wholeOf(state))
   }
   return named
 }

@@ -153,7 +153,9 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
   if (world().rank > 0 && model.trainingRun) return
   if (world().size === 1 || model.trainingRun) return saveHere(model, place, options)
   let error: unknown
+  if (model.isCompiled) model.optimizer.openWholes(true)
   if (world().rank === 0) await saveHere(model, place, options).catch((reason: unknown) => void (error = reason))
+  if (model.isCompiled) model.optimizer.closeWholes(false)
   const [problem] = await gatherJson(error === undefined ? null : (error as Error).message)
   if (error !== undefined) throw error
   if (typeof problem === 'string') throw new WeftError('ERR_DISTRIBUTED', `save: rank 0 could not write: ${problem}`)

@@ -17,7 +17,8 @@ import type { ClassWeightLike } from './class_weight.js'
 import type { LayerGraph } from './layer_graph.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
-import { type Figures, Inference, Steps } from './step.js'
+import { Programs } from './programs.js'
+import type { Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
 import { refuseInTrace, refuseIntegers } from './refusals.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
@@ -40,16 +41,6 @@ const EVALUATE_BATCH_OPTIONS: OptionTable<Pick<TrainOnBatchOptions, 'sampleWeigh
 export interface SaveOptions {
   /** JSON values and objects with toJSON() that travel with the model, such as tokenizers. */
   assets?: Record<string, unknown>
-}
-
-/** Programs that hold for one state of the model's structure. */
-interface Programs {
-  version: number
-  fit?: Steps
-  evaluate?: Steps
-  trainBatch?: Steps
-  evaluateBatch?: Steps
-  inference?: Inference
 }
 
 /** Where the shuffle order of the next epoch comes from. */
@@ -216,25 +207,21 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   /** @internal The programs of a kind, for the model as it is now. */
   steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
     if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)
-    const programs = this.current()
-    return (programs[kind] ??= new Steps(kind === 'fit' || kind === 'trainBatch' ? 'fit' : 'evaluate', this, this.compiled))
+    return this.current().stepsOf(kind, kind === 'fit' || kind === 'evaluate' ? this.training?.shards : undefined)
   }
   /** @internal */
   inference(): Inference {
-    const programs = this.current()
-    return (programs.inference ??= new Inference(this, this.objective ? { precision: this.objective.precision } : {}))
+    return this.current().inference()
   }
 
   private current(): Programs {
-    const { version } = this
-    if (this.programs?.version !== version) this.retrace()
-    return (this.programs ??= { version })
+    if (this.programs?.version !== this.version) this.retrace()
+    return (this.programs ??= new Programs(this))
   }
 
   /** @internal Forgets the programs: what they were traced with has changed. */
   retrace(): void {
-    const { version: _, ...programs } = this.programs ?? {}
-    for (const group of Object.values(programs) as (Steps | Inference)[]) group.dispose()
+    this.programs?.dispose()
     this.programs = undefined
   }
 

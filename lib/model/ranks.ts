@@ -6,7 +6,7 @@ import { overwritten } from '../core/apply.js'
 import { randomSequence, resumeRandom } from '../core/random.js'
 import type { Variable } from '../core/tensor.js'
 import { broadcast } from '../distributed/collectives.js'
-import { gatherJson, leave, msOfSilence, world } from '../distributed/world.js'
+import { exchange, gatherJson, leave, msOfSilence, world } from '../distributed/world.js'
 import type { AnyModel, ShuffleState } from './model.js'
 import type { Sources } from './fit_sources.js'
 import type { Source } from './source.js'
@@ -91,6 +91,8 @@ export class Ranks {
       stepsPerEpoch: options.stepsPerEpoch,
       shuffle: options.shuffle ?? true,
       gradientAccumulationSteps: options.gradientAccumulationSteps,
+      shards: options.shards,
+      gradients: exchange,
     }
     const own = { failed: null, facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
     const all = await gatherJson(own)
@@ -232,8 +234,12 @@ const weightsIn = (given: FitOptions['classWeight']): unknown => (given instance
 
 const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 12)
 
-/** Weights, states of layers, and the optimizer's state, in an order that the model decides. */
+/**
+ * Weights, states of layers, and the optimizer's state, in an order that the model decides. Of an optimizer whose state
+ * lies in parts each rank has its own.
+ */
 function variablesOf(model: AnyModel): readonly Variable[] {
-  const { state, slots } = model.optimizer
-  return [...model.weightPaths().map(([, variable]) => variable), ...state, ...slots.map((slot) => slot.state)]
+  const { state, slots, partition } = model.optimizer
+  const weights = model.weightPaths().map(([, variable]) => variable)
+  return [...weights, ...state, ...(partition.cut ? [] : slots.map((slot) => slot.state))]
 }

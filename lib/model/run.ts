@@ -91,6 +91,8 @@ export class TrainingRun {
   submitted = 0
   /** Epochs that were asked for. */
   epochs = 1
+  /** How many parts each batch is cut into, whatever the number of ranks; undefined: one for each rank. */
+  shards: number | undefined
   /** Steps of an epoch, once its first step is about to be submitted and where it is known. */
   stepsPerEpoch: number | undefined
   /** Where the epoch began in its data. */

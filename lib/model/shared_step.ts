@@ -7,11 +7,13 @@ import { type Share, shareOf } from '../core/share.js'
 import { bytesOf, isFloat, sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collectives.js'
-import { bytesOfBucket, world } from '../distributed/world.js'
+import { scatterSums, sumsOfHalves } from '../distributed/parts.js'
+import { bytesOfBucket, exchange, world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
 import { concat, zerosLike } from '../ops/index.js'
 import type { Objective } from './objective.js'
 import type { Pass } from './pass.js'
+import type { Tracker } from './step.js'
 
 /** The rows of this rank, of a batch of so many. */
 export function ownShare(rows: number): Share {
@@ -56,10 +58,23 @@ function bucketsOf(slopes: readonly Tensor[]): { early: number[][]; late: number
   return { early, late: open }
 }
 
+/** The states of the metrics, whose sum over parts of a batch is the state of the whole. */
+export function statesOf(metrics: readonly Metric[]): Variable[] {
+  return metrics.flatMap((metric) => {
+    if (metric.merge === 'sum') return [...metric.state]
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `the metric '${metric.name}' cannot be used in a distributed run or with shards: nothing says how the states of the ranks become one`,
+      {
+        hint: "Give the metric merge = 'sum' where its state is counts and sums; or compile without it, and measure on one rank after training",
+      },
+    )
+  })
+}
+
 /**
  * The rest of a step after its forward pass: updates the weights and takes the figures in. One exchange carries the
  * gradients, the figures' states, what layers keep of the batch, the loss, and whether a rank asks for the end.
- * @param update takes the pass into the figures; it calls back with their metrics
  * @returns float32: the figures, the loss of the batch, how many ranks ask for the end
  */
 export function sharedStep(
@@ -68,59 +83,55 @@ export function sharedStep(
   weights: readonly Variable[],
   objective: Objective,
   stop: boolean,
-  update: (merged: (metrics: readonly Metric[]) => () => void) => Tensor,
+  tracker: Tracker,
 ): Tensor {
   const part = share.weight > 0 ? pass.loss.mul(share.weight) : pass.loss.mul(0)
   const slopes = weights.length > 0 ? gradients(part, weights) : []
   // what layers keep of a batch, as moving statistics: each rank's counts for its rows
   const kept = [...(currentTrace()?.writes ?? [])].filter(([state]) => isFloat(state.dtype))
   // all but the last bucket travel while the gradients of earlier layers are computed
-  const { early, late } = bucketsOf(slopes)
+  const { optimizer } = objective
+  const asOne = exchange.dtype === 'float32' && !optimizer.partition.cut
+  const { early, late } = bucketsOf(asOne ? slopes : [])
   const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
-  let [loss, stops]: (Tensor | undefined)[] = []
-  const figures = update((metrics) => {
-    const states = metrics.flatMap((metric) => {
-      if (metric.merge === 'sum') return [...metric.state]
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `the metric '${metric.name}' cannot be used in a distributed run: nothing says how the states of the ranks become one`,
-        {
-          hint: "Give the metric merge = 'sum' where its state is counts and sums; or compile without it, and measure on one rank after training",
-        },
-      )
-    })
-    // callbacks of rank 0 set it
-    const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
-    const asked = zerosLike(part)
-      .cast('float32')
-      .add(stop ? 1 : 0)
-    const totals = sums(
-      [
-        ...late.map((i) => slopes[i]!),
-        ...kept.map(([, value]) => value.mul(share.weight)),
-        // a rank without rows, which is never rank 0, has computed its figures for nothing
-        ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
-        part.cast('float32'),
-        asked,
-        ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
-      ],
-      share.total,
-    )
-    const next = totals[Symbol.iterator]()
-    const taken = (): Tensor => next.next().value as Tensor
-    const reduced: Tensor[] = new Array(slopes.length)
-    for (const i of late) reduced[i] = taken()
-    early.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
-    for (const [state] of kept) state.assign(taken())
-    for (const state of states) state.assign(taken())
-    loss = taken()
-    stops = taken()
-    if (rate) rate.assign(taken())
-    if (weights.length > 0) objective.optimizer.apply(reduced, weights)
-    // rank 0 keeps the sums and the others keep nothing, so that the next sums are right again
-    return () => {
-      if (world().rank > 0) for (const state of states) state.assign(zerosLike(state))
-    }
-  })
-  return concat([figures, loss!.reshape([1]), stops!.reshape([1])], 0)
+  tracker.take(pass, share.weight > 0 ? share.rows : 0)
+  const states = statesOf(tracker.all)
+  // callbacks of rank 0 set it
+  const rate = weights.length > 0 ? optimizer.rateState : undefined
+  const asked = zerosLike(part)
+    .cast('float32')
+    .add(stop ? 1 : 0)
+  const totals = sums(
+    [
+      ...late.map((i) => slopes[i]!),
+      ...kept.map(([, value]) => value.mul(share.weight)),
+      // a rank without rows, which is never rank 0, has computed its figures for nothing
+      ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
+      part.cast('float32'),
+      asked,
+      ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
+    ],
+    share.total,
+  )
+  const next = totals[Symbol.iterator]()
+  const taken = (): Tensor => next.next().value as Tensor
+  const reduced: Tensor[] = new Array(slopes.length)
+  for (const i of late) reduced[i] = taken()
+  early.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
+  for (const [state] of kept) state.assign(taken())
+  for (const state of states) state.assign(taken())
+  const [loss, stops] = [taken(), taken()]
+  if (rate) rate.assign(taken())
+  if (weights.length > 0) {
+    if (optimizer.partition.cut) optimizer.applyParts(scatterSums(slopes), weights)
+    else optimizer.apply(asOne ? reduced : sumsOfHalves(slopes), weights)
+  }
+  const figures = tracker.values()
+  keepOnZero(states)
+  return concat([figures, loss.reshape([1]), stops.reshape([1])], 0)
+}
+
+/** Rank 0 keeps the sums and the others keep nothing, so that the next sums are right again. */
+export function keepOnZero(states: readonly Variable[]): void {
+  if (world().rank > 0) for (const state of states) state.assign(zerosLike(state))
 }

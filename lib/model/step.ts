@@ -22,16 +22,19 @@ import type { ClassWeight } from './class_weight.js'
 import { type Batch, forward, type Pass } from './pass.js'
 import { type FigureJson, restoreFigure } from './run.js'
 import { ownShare, sharedStep } from './shared_step.js'
+import { shardedStep } from './sharded_step.js'
 
 export type Logs = Record<string, number>
 /** Figures under the names there are; those of metrics that were not compiled are absent. */
 export type Figures = Logs & Record<'loss' | MetricName, number>
 
 /** Running means of loss and metrics over an epoch, on the device. */
-class Tracker {
+export class Tracker {
   /** int32 [1]: the first row of the next batch. */
   readonly cursor: Variable
   keys: string[] = []
+  /** In the order of the keys. */
+  private figures: readonly Metric[] = []
   private readonly sums = new Map<string, MeanMetric>()
   private metrics: (readonly NamedMetric[])[] | undefined
   /** Values of states, in order, which those states get that are not there yet. */
@@ -43,11 +46,14 @@ class Tracker {
     this.cursor = outsideTrace(() => variable([0], { name: 'cursor', dtype: 'int32', trainable: false }))
   }
 
-  /**
-   * Takes a batch in; returns the figures so far: float32 [keys]. `merged` makes what the ranks of a
-   * distributed run have of the states what they have together.
-   */
-  update(pass: Pass, rows: number, merged?: (metrics: readonly Metric[]) => () => void): Tensor {
+  /** Takes a batch in; returns the figures so far: float32 [keys]. */
+  update(pass: Pass, rows: number): Tensor {
+    this.take(pass, rows)
+    return this.values()
+  }
+
+  /** Takes a batch in. */
+  take(pass: Pass, rows: number): void {
     this.metrics ??= outsideTrace(() => pass.outputs.map(({ place }) => this.objective.metricsOf(place)))
     const figures: [string, Metric][] = []
     const average = (key: string, value: Tensor): void => {
@@ -69,11 +75,16 @@ class Tracker {
     })
     for (const [key, value] of pass.metrics) average(key, value)
     this.keys = figures.map(([key]) => key)
+    this.figures = figures.map(([, metric]) => metric)
     this.restorePending()
-    const keep = merged?.(this.all)
-    const values = figures.map(([, metric]) => metric.result().cast('float32').reshape([1]))
-    keep?.()
-    return concat(values, 0)
+  }
+
+  /** The figures of what was taken in: float32 [keys]. */
+  values(): Tensor {
+    return concat(
+      this.figures.map((metric) => metric.result().cast('float32').reshape([1])),
+      0,
+    )
   }
 
   /** Warns, once, of figures that are NaN by design of their metric. */
@@ -86,7 +97,8 @@ class Tracker {
     })
   }
 
-  private get all(): Metric[] {
+  /** The metrics whose states are kept; more after the first batch was traced. */
+  get all(): readonly Metric[] {
     return [...this.sums.values(), ...(this.metrics ?? []).flat().map(({ metric }) => metric)]
   }
 
@@ -150,20 +162,21 @@ export class Steps {
   stops = 0
   private readonly resetter: JitFunction<[number], void>
 
-  constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective) {
+  /** @param shards how many parts a batch is cut into, whatever the number of ranks; undefined: one for each rank */
+  constructor(kind: 'fit' | 'evaluate', model: AnyModel, objective: Objective, shards?: number) {
     this.device = model.device
     const tracker = withDevice(this.device, () => new Tracker(objective))
     this.tracker = tracker
     const options = { precision: objective.precision, name: `${kind} of ${model.name}` }
     const { size: ranks } = world()
     const run = (batch: (share: Share | undefined) => Batch, rows: number, classWeight: ClassWeight | undefined, stop: boolean): Tensor => {
-      const share = ranks > 1 ? ownShare(rows) : undefined
-      const pass = withShare(share, () => forward(model, objective, batch(share), kind === 'fit', classWeight))
+      const passOf = (share: Share | undefined): Pass =>
+        withShare(share, () => forward(model, objective, batch(share), kind === 'fit', classWeight))
       const weights = kind === 'fit' ? model.trainableWeights : []
-      if (share !== undefined)
-        return sharedStep(pass, share, weights, objective, stop, (merged) =>
-          tracker.update(pass, share.weight > 0 ? share.rows : 0, merged),
-        )
+      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weights, objective, stop, tracker })
+      const share = ranks > 1 ? ownShare(rows) : undefined
+      const pass = passOf(share)
+      if (share !== undefined) return sharedStep(pass, share, weights, objective, stop, tracker)
       if (kind === 'fit') objective.optimizer.apply(gradients(pass.loss, weights), weights)
       // the loss of this batch alone stands last, without a key
       return concat([tracker.update(pass, rows), pass.loss.cast('float32').reshape([1])], 0)

@@ -3,7 +3,7 @@ import { integer } from '../core/checks.js'
 import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import { type CallbackLike, CallbackList, onThisRank } from '../callbacks/callback.js'
-import { world } from '../distributed/world.js'
+import { exchange, world } from '../distributed/world.js'
 import type { Tensor } from '../core/tensor.js'
 import { type ClassWeight, type ClassWeightLike, classWeightOption } from './class_weight.js'
 import { openSources, type Sources } from './fit_sources.js'
@@ -44,6 +44,12 @@ export interface FitOptions {
   stepsPerEpoch?: number
   /** Updates once for so many steps, by the mean of their gradients. Default: what the optimizer says, else 1. */
   gradientAccumulationSteps?: number
+  /**
+   * Cuts each batch into so many parts, which are computed one after another and added up in the order of a binary
+   * tree: the same bits on 1, 2, 4, ... ranks, up to this number, and on one process. A power of two that the number of
+   * ranks divides. Default: one part for each rank, whose sums depend on their number.
+   */
+  shards?: number
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
   /**
@@ -67,6 +73,7 @@ export const FIT_OPTIONS: OptionTable<FitOptions> = {
   initialEpoch: 'integer',
   stepsPerEpoch: 'integer',
   gradientAccumulationSteps: 'integer',
+  shards: 'integer',
   callbacks: 'any',
   signal: 'any',
   verbose: 'any',
@@ -97,7 +104,24 @@ function checkFit(options: FitOptions): void {
   if (!(validationSplit >= 0 && validationSplit < 1))
     throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${show(validationSplit)}`)
   classWeightOption('fit', classWeight)
+  if (options.shards !== undefined) checkShards(options.shards)
   if (options.validationSteps !== undefined) checkCount('fit', 'validationSteps', options.validationSteps)
+}
+
+function checkShards(shards: number): void {
+  const { size } = world()
+  if (!Number.isInteger(Math.log2(shards)) || shards % size !== 0)
+    throw new WeftError('ERR_ARGUMENT', `fit: shards must be a power of two that the number of ranks, ${size}, divides, got ${shards}`, {
+      hint: 'Write shards: 8, and start 1, 2, 4 or 8 ranks',
+    })
+  if (size > 1 && exchange.dtype !== 'float32')
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `fit: shards and gradientDtype: '${exchange.dtype}' exclude each other: rounded gradients depend on the number of ranks`,
+      {
+        hint: 'Leave gradientDtype out of distributed.init()',
+      },
+    )
 }
 
 const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).map(([key, value]) => [`val_${key}`, value]))
@@ -125,6 +149,7 @@ export async function* trainEvents(
   const callbacks = new CallbackList(model, given)
   const run = new TrainingRun(model, callbacks)
   run.epochs = epochs
+  run.shards = options.shards
   const endTraining = model.beginTraining(run)
   const { optimizer } = model
   const accumulated = optimizer.gradientAccumulationSteps

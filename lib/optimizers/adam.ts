@@ -1,7 +1,7 @@
 // Optimizers with moving averages of the gradient and of its size: adam, adamw, adamax, nadam, lamb. Formulas and
 // defaults: Keras 3.
 import type { Tensor } from '../core/tensor.js'
-import { norm, where } from '../ops/index.js'
+import { where } from '../ops/index.js'
 import type { OptimizerOptions } from './optimizer.js'
 import { optimizer, type OptimizerFactory } from './factory.js'
 
@@ -88,9 +88,10 @@ export const lamb: OptimizerFactory<MomentsOptions> = optimizer<MomentsOptions>(
   name: 'lamb',
   defaults: MOMENTS,
   slots: ['m', 'v'],
-  update: (w, g, slots, rate, t, { beta1, beta2, epsilon }) => {
+  update: (w, g, slots, rate, t, { beta1, beta2, epsilon }, _, total) => {
     const [m, v] = [moved(slots['m']!, g, beta1), moved(slots['v']!, g.square(), beta2)]
     const step = m.div(filled(beta1, t)).div(v.div(filled(beta2, t)).sqrt().add(epsilon))
+    const norm = (t: Tensor): Tensor => total(t.square().sum()).sqrt()
     const [size, length] = [norm(w), norm(step)]
     const trust = where(size.greater(0).logicalAnd(length.greater(0)), size.div(length), 1)
     return { w: w.sub(rate.mul(trust).mul(step)), m, v }

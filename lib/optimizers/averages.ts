@@ -2,9 +2,10 @@
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import { show } from '../core/options.js'
+import type { Shape } from '../core/spec.js'
 import { Tensor, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
-import { fullLike, where, zerosLike } from '../ops/index.js'
+import { fullLike, where, zeros, zerosLike } from '../ops/index.js'
 import type { Schedule } from '../schedules/schedule.js'
 
 export interface AverageOptions {
@@ -53,7 +54,7 @@ export const scheduleOf = (rate: (step: Tensor) => Tensor): Schedule => {
   return { className: '', config: {}, call, at }
 }
 
-/** Variables of the shape of others, by the variable that each belongs to. */
+/** Variables that are kept for others, by the variable that each belongs to. */
 export class SlotMap extends Map<Variable, Variable> {
   readonly name: string
 
@@ -63,11 +64,11 @@ export class SlotMap extends Map<Variable, Variable> {
   }
 
   /** The slot of a variable, which is made where it is not there yet: all 0. */
-  of(target: Variable): Variable {
+  of(target: Variable, shape: Shape): Variable {
     const found = this.get(target)
     if (found) return found
     const made = outsideTrace(() => {
-      const value = zerosLike(target)
+      const value = zeros(shape, { dtype: target.dtype, device: target.device })
       const slot = variable(value, { name: `${target.name}/${this.name}`, trainable: false })
       value.dispose()
       return slot
@@ -99,7 +100,7 @@ export class Accumulation {
     const next = this.count.add(1)
     const due = next.greaterEqual(this.steps)
     const means = targets.map((target, i) => {
-      const slot = this.slots.of(target)
+      const slot = this.slots.of(target, gradients[i]!.shape)
       const total = slot.add(gradients[i]!)
       slot.assign(where(due, zerosLike(total), total))
       return total.mul(1 / this.steps)
@@ -133,7 +134,7 @@ export class WeightAverages {
   take(target: Variable, updated: Tensor, iteration: Tensor): { weight: Tensor; average: Tensor } {
     const share = where(iteration.equal(0), 0, this.momentum).cast(updated.dtype)
     const average = this.slots
-      .of(target)
+      .of(target, updated.shape)
       .mul(share)
       .add(updated.mul(share.neg().add(1)))
     if (this.frequency === undefined) return { weight: updated, average }

@@ -28,14 +28,22 @@ export function checkClipping(what: string, options: ClipOptions): void {
   for (const name of given) checkLimit(what, name, options[name]!)
 }
 
-/** The gradients, clipped as the options ask. */
-export function clipGradients(gradients: readonly Tensor[], options: ClipOptions): readonly Tensor[] {
+/**
+ * The gradients, clipped as the options ask.
+ * @param total makes the sum over whole gradients, where parts of them are given
+ */
+export function clipGradients(gradients: readonly Tensor[], options: ClipOptions, total: (sum: Tensor) => Tensor): readonly Tensor[] {
   const { clipNorm, clipValue, globalClipNorm } = options
   if (clipValue !== undefined) return gradients.map((g) => g.clip(-clipValue, clipValue))
-  if (clipNorm !== undefined) return gradients.map((g) => scaleTo(g, sqrt(g.square().sum()), clipNorm))
-  if (globalClipNorm !== undefined) return clipByGlobalNorm(gradients, globalClipNorm).gradients
+  if (clipNorm !== undefined) return gradients.map((g) => scaleTo(g, sqrt(total(g.square().sum())), clipNorm))
+  if (globalClipNorm !== undefined) {
+    const norm = sqrt(total(squaresOf(gradients)))
+    return gradients.map((g) => scaleTo(g, norm, globalClipNorm))
+  }
   return gradients
 }
+
+const squaresOf = (gradients: readonly Tensor[]): Tensor => gradients.map((g) => g.square().sum()).reduce((sum, part) => sum.add(part))
 
 const scaleTo = (g: Tensor, norm: Tensor, limit: number): Tensor => g.mul(maximum(norm, limit).reciprocal().mul(limit))
 
@@ -49,6 +57,6 @@ export function clipByGlobalNorm(gradients: readonly Tensor[], clipNorm: number)
   if (!Array.isArray(gradients) || !gradients.every(isTensor))
     throw new WeftError('ERR_ARGUMENT', `clipByGlobalNorm: gradients are a list of tensors, got ${show(gradients)}`)
   if (gradients.length === 0) throw new WeftError('ERR_ARGUMENT', 'clipByGlobalNorm: no gradients were given')
-  const norm = sqrt(gradients.map((g) => g.square().sum()).reduce((sum, part) => sum.add(part)))
+  const norm = sqrt(squaresOf(gradients))
   return { gradients: gradients.map((g) => scaleTo(g, norm, clipNorm)), norm }
 }

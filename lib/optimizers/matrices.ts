@@ -39,6 +39,7 @@ export const adafactor: OptimizerFactory<AdafactorOptions> = optimizer<Adafactor
   defaults: { learningRate: 0.001, beta2Decay: -0.8, epsilon1: 1e-30, epsilon2: 1e-3, clipThreshold: 1, relativeStep: true },
   slots: ['r', 'c', 'v'],
   slotShape: factoredShape,
+  needsShape: true,
   update: (w, g, slots, rate, t, { beta2Decay, epsilon1, epsilon2, clipThreshold, relativeStep }) => {
     const [r, c, v] = [slots['r']!, slots['c']!, slots['v']!]
     const fresh = t.log().mul(beta2Decay).exp()
@@ -121,6 +122,7 @@ export const muon: OptimizerFactory<MuonOptions> = optimizer<MuonOptions>({
     excludeEmbeddings: true,
   },
   slots: ['m', 'v'],
+  needsShape: true,
   update: (w, g, slots, rate, t, settings, name) => {
     const { momentum, nesterov, adamLrRatio, adamBeta1, adamBeta2, epsilon, excludeEmbeddings } = settings
     if (w.rank >= 2 && w.rank <= 4 && !(excludeEmbeddings && /embedding/i.test(name))) {

@@ -8,13 +8,14 @@ import { show } from '../core/options.js'
 import { settingsText, shownAs } from '../core/shown.js'
 import { copyOf } from '../core/read.js'
 import { isSchedule, type Schedule } from '../schedules/schedule.js'
-import { sameShape, type Shape } from '../core/spec.js'
-import { Tensor, Variable } from '../core/tensor.js'
+import type { Tensor, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
-import { constraintOf } from '../layers/weight_options.js'
-import { full, where } from '../ops/index.js'
+import { type Partition, partition } from '../distributed/parts.js'
+import { where } from '../ops/index.js'
+import { checkRate, checkUpdate } from './arguments.js'
 import { Accumulation, type AverageOptions, checkAccumulation, checkAverages, scheduleOf, WeightAverages } from './averages.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
+import { constrained, type Slot, slotLike, Wholes } from './wholes.js'
 import { kernelAttrs, ownSettings, type Rule, type Settings, slotsOf, updateByFormula } from './rule.js'
 
 export interface OptimizerOptions extends ClipOptions, AverageOptions {
@@ -24,20 +25,7 @@ export interface OptimizerOptions extends ClipOptions, AverageOptions {
   weightDecay?: number
 }
 
-/** What saving needs of the variables: the name of a slot, and the variable it belongs to. */
-export interface Slot {
-  readonly of: Variable
-  readonly name: string
-  readonly state: Variable
-}
-
-function checkRate(what: string, value: unknown): number {
-  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
-  throw new WeftError(
-    'ERR_ARGUMENT',
-    `${what}: learningRate must be a number of at least 0, one of schedules.* or a function, got ${show(value)}`,
-  )
-}
+export type { Slot } from './wholes.js'
 
 /** Made by optimizers.adam() and its like. */
 export class Optimizer {
@@ -59,6 +47,9 @@ export class Optimizer {
   private readonly slotsByVariable = new Map<Variable, readonly Variable[]>()
   private accumulation: Accumulation | undefined
   private readonly averages: WeightAverages | undefined
+  private cutAs: Partition | undefined
+  /** While the state is saved or loaded that lies in parts. */
+  private wholes: Wholes | undefined
   /** @internal How often something has changed that traced steps depend on. */
   changes = 0
 
@@ -126,6 +117,16 @@ export class Optimizer {
     return this.schedule ? undefined : this.rateVariable
   }
 
+  /** @internal Whether this optimizer keeps wholes, or this rank's part of each variable. */
+  get partition(): Partition {
+    const now = partition()
+    if (now === (this.cutAs ??= now)) return now
+    throw new WeftError(
+      'ERR_STATE',
+      `${this.name}: distributed.init() with shardOptimizer: true comes before the first use of an optimizer`,
+    )
+  }
+
   /** Whether the rate follows a schedule. */
   get isScheduled(): boolean {
     return this.schedule !== undefined
@@ -149,12 +150,18 @@ export class Optimizer {
   build(variables: readonly Variable[]): void {
     for (const state of this.state) if (variables[0]) state.moveTo(variables[0].device)
     const start = this.rule.start === undefined ? 0 : Number(this.settings[this.rule.start])
+    const { partition } = this
+    if (partition.cut && this.rule.needsShape)
+      throw new WeftError('ERR_ARGUMENT', `${this.name}: its updates need whole matrices, so shardOptimizer cannot divide its state`, {
+        hint: "Leave shardOptimizer out of distributed.init(), or use 'adamw' or 'lamb'",
+      })
     for (const target of variables) {
-      for (const kept of [this.accumulation, this.averages]) kept?.slots.of(target)
+      const shape = partition.shapeOf(target.shape)
+      for (const kept of [this.accumulation, this.averages]) kept?.slots.of(target, shape)
       if (this.slotsByVariable.has(target)) continue
       this.slotsByVariable.set(
         target,
-        this.slotNames.map((name) => slotLike(target, name, start, this.rule.slotShape?.(name, target.shape) ?? target.shape)),
+        this.slotNames.map((name) => slotLike(target, name, start, this.rule.slotShape?.(name, shape) ?? shape)),
       )
     }
   }
@@ -164,43 +171,32 @@ export class Optimizer {
    * false are left alone.
    */
   apply(gradients: readonly Tensor[], variables: readonly Variable[]): void {
-    if (!Array.isArray(gradients) || !Array.isArray(variables))
-      throw new WeftError(
-        'ERR_ARGUMENT',
-        `${this.name}.apply: takes a list of gradients and a list of variables, got ${show(Array.isArray(gradients) ? variables : gradients)}`,
-      )
-    if (gradients.length !== variables.length) {
-      throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: ${gradients.length} gradients for ${variables.length} variables`)
-    }
-    Array.from(variables as readonly Variable[]).forEach((target, i) => {
-      const g = gradients[i]
-      if (!(target instanceof Variable))
-        throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: variable ${i} is not a Variable`, {
-          hint: 'Use variable() or net.trainableWeights',
-        })
-      if (!(g instanceof Tensor)) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: gradient ${i} is not a Tensor`)
-      if (sameShape(g.shape, target.shape)) return
-      throw new WeftError(
-        'ERR_SHAPE',
-        `${this.name}.apply: gradient of shape [${g.shape}] for '${target.name}' of shape [${target.shape}]`,
-        { shapes: [g.shape, target.shape] },
-      )
-    })
-    if (new Set(variables).size !== variables.length) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: a variable was given twice`)
+    checkUpdate(this.name, gradients, variables)
+    this.update(gradients, variables, (g) => this.partition.of(g))
+  }
+
+  /** @internal apply() of this rank's parts of the gradients, where the state lies in parts. */
+  applyParts(parts: readonly Tensor[], variables: readonly Variable[]): void {
+    this.update(parts, variables, (part) => part)
+  }
+
+  private update(gradients: readonly Tensor[], variables: readonly Variable[], partOf: (g: Tensor) => Tensor): void {
     const chosen = variables.map((_, i) => i).filter((i) => variables[i]!.trainable)
     if (chosen.length === 0) throw new WeftError('ERR_ARGUMENT', `${this.name}.apply: there are no trainable variables to update`)
     const targets = chosen.map((i) => variables[i]!)
     this.build(targets)
-    const given = chosen.map((i) => gradients[i]!)
+    const { partition } = this
+    const given = chosen.map((i) => partOf(gradients[i]!))
     const several = this.accumulation?.add(targets, given)
-    const clipped = clipGradients(several?.means ?? given, this.options)
+    const clipped = clipGradients(several?.means ?? given, this.options, partition.total)
     // between the updates of several steps everything stays
     const due = <T extends Tensor>(value: Tensor, old: T): Tensor => (several ? where(several.due, value, old) : value)
     const rate = this.schedule ? this.schedule.call(this.iteration.cast('float32')) : this.rateVariable
     const inputs: Tensor[] = [rate, this.iteration]
     if (this.shared) inputs.push(this.shared)
+    const olds = targets.map((target) => partition.of(target))
     targets.forEach((target, i) => {
-      inputs.push(target, clipped[i]!, ...this.slotsByVariable.get(target)!)
+      inputs.push(olds[i]!, clipped[i]!, ...this.slotsByVariable.get(target)!)
     })
     const decay = targets.map(() => this.options.weightDecay ?? 0)
     const results = this.kernel
@@ -211,19 +207,25 @@ export class Optimizer {
           inputs,
           decay,
           targets.map((target) => target.name),
+          partition.total,
         )
     const rest = results[Symbol.iterator]()
     const next = (): Tensor => rest.next().value as Tensor
     if (this.shared) this.shared.assign(due(next(), this.shared))
-    for (const target of targets) {
-      const updated = next()
-      const bound = constraintOf(target)?.(updated) ?? updated
-      const { weight, average } = this.averages?.take(target, bound, this.iteration) ?? { weight: bound, average: undefined }
-      target.assign(due(weight, target))
+    const updated = targets.map((target) => {
+      const weight = next()
       for (const slot of this.slotsByVariable.get(target)!) slot.assign(due(next(), slot))
+      return weight
+    })
+    const bound = constrained(targets, updated, partition)
+    const weights = targets.map((target, i) => {
+      const { weight, average } = this.averages?.take(target, bound[i]!, this.iteration) ?? { weight: bound[i]!, average: undefined }
       const kept = this.averages?.slots.get(target)
       if (average) kept!.assign(due(average, kept!))
-    }
+      return due(weight, olds[i]!)
+    })
+    const shapes = targets.map(({ shape }) => shape)
+    partition.gather(weights, shapes).forEach((weight, i) => void targets[i]!.assign(weight))
     this.iteration.assign(several ? this.iteration.add(several.due.cast('int32')) : this.iteration.add(1))
   }
 
@@ -231,7 +233,9 @@ export class Optimizer {
   overwriteByAverages(): void {
     if (!this.averages || this.iterations === 0) return
     outsideTrace(() => {
-      for (const [target, average] of this.averages!.slots) target.assign(average)
+      const [targets, averages] = [[...this.averages!.slots.keys()], [...this.averages!.slots.values()]]
+      const shapes = targets.map(({ shape }) => shape)
+      this.partition.gather(averages, shapes).forEach((average, i) => void targets[i]!.assign(average))
     })
   }
 
@@ -248,9 +252,41 @@ export class Optimizer {
     return [...own, ...kept.flatMap((slots) => [...slots].map(([of, state]) => ({ of, name: slots.name, state })))]
   }
 
-  /** Copies of the whole state: iteration, learning rate, then what is kept for each variable. The caller owns them. */
+  /**
+   * @internal Where the state lies in parts: makes wholes of them, which every rank calls at the same place, or empty
+   * ones, for values that are to come. closeWholes() frees them.
+   */
+  openWholes(filled: boolean): void {
+    this.closeWholes(false)
+    if (this.partition.cut) this.wholes = new Wholes(this.slots, this.partition, filled)
+  }
+
+  /** @internal The whole of what is kept in a variable. ERR_STATE where that lies in parts, and is not opened. */
+  wholeOf(state: Variable): Variable {
+    if (!this.partition.cut) return state
+    const whole = this.wholes?.of(state)
+    if (whole) return whole
+    throw new WeftError('ERR_STATE', `${this.name}: its state lies in parts on the ranks, and rank 0 cannot save it alone`, {
+      hint: 'Save during a training with callbacks.backupAndRestore(), and models after it, on every rank',
+    })
+  }
+
+  /** @internal @param take whether the values of the wholes become those of the parts */
+  closeWholes(take: boolean): void {
+    if (take) this.wholes?.take()
+    this.wholes?.dispose()
+    this.wholes = undefined
+  }
+
+  /**
+   * Copies of the whole state: iteration, learning rate, then what is kept for each variable. The caller owns them.
+   * Where the ranks have parts of it, every rank calls it.
+   */
   getWeights(): Tensor[] {
-    return [...this.state, ...this.slots.map((slot) => slot.state)].map((state) => copyOf(state))
+    this.openWholes(true)
+    const copies = [...this.state, ...this.slots.map((slot) => this.wholeOf(slot.state))].map((state) => copyOf(state))
+    this.closeWholes(false)
+    return copies
   }
 
   /** Replaces the whole state by what getWeights() gave. */
@@ -261,7 +297,8 @@ export class Optimizer {
         hint: 'The state of a variable exists from its first update; build(variables) makes it before',
       })
     }
-    outsideTrace(() => all.forEach((state, i) => state.assign(list[i]!)))
+    const count = this.state.length
+    outsideTrace(() => all.forEach((state, i) => state.assign(i < count ? list[i]! : this.partition.of(list[i]!))))
     this.adopt(Number(list[1]!.dataSync()[0]))
   }
 
@@ -272,6 +309,7 @@ export class Optimizer {
 
   /** Frees the state. */
   dispose(): void {
+    this.closeWholes(false)
     for (const state of this.state) state.dispose()
     for (const slot of this.slots) slot.state.dispose()
     this.slotsByVariable.clear()
@@ -288,13 +326,3 @@ shownAs<Optimizer>(
   (one) => `Optimizer ${one.name}${settingsText({ ...one.config, iterations: one.iterations })}`,
   'optimizer.config',
 )
-
-/** A variable of the dtype and on the device of another, every element `start`. */
-function slotLike(like: Variable, name: string, start: number, shape: Shape): Variable {
-  return outsideTrace(() => {
-    const value = full(shape, start, { dtype: like.dtype, device: like.device })
-    const made = variable(value, { name: `${like.name}/${name}`, trainable: false })
-    value.dispose()
-    return made
-  })
-}

@@ -30,8 +30,20 @@ export interface Rule<S = Settings> {
    * @param rate the learning rate, a scalar of w's dtype
    * @param t the number of this update, from 1: a scalar of w's dtype
    * @param name of the parameter
+   * @param total makes the sum over the whole parameter of a sum over w, g or a slot, which may be parts of theirs
    */
-  update(w: Tensor, g: Tensor, slots: Readonly<Record<string, Tensor>>, rate: Tensor, t: Tensor, settings: S, name: string): Updated
+  update(
+    w: Tensor,
+    g: Tensor,
+    slots: Readonly<Record<string, Tensor>>,
+    rate: Tensor,
+    t: Tensor,
+    settings: S,
+    name: string,
+    total: (sum: Tensor) => Tensor,
+  ): Updated
+  /** Whether `update` needs the shape of the parameter: it cannot be given parts then. */
+  readonly needsShape?: boolean
   /**
    * The op that does the same for all parameters at once, where one exists. Its attributes are the settings and
    * `decay`.
@@ -57,6 +69,7 @@ export const slotsOf = (rule: Rule, settings: Settings): readonly string[] =>
  * The update by the rule's formula, with the inputs and results of an optimizer's op: learningRate [], iteration [],
  * the shared state, then per parameter [w, g, ...slots]; the updated shared state, then per parameter [w, ...slots].
  * @param decay decoupled weight decay of each parameter
+ * @param total the sum over whole parameters, where w, g and slots are parts
  */
 export function updateByFormula(
   rule: Rule,
@@ -64,6 +77,7 @@ export function updateByFormula(
   inputs: readonly Tensor[],
   decay: readonly number[],
   parameterNames: readonly string[] = [],
+  total: (sum: Tensor) => Tensor = (sum) => sum,
 ): Tensor[] {
   const names = slotsOf(rule, settings)
   const [rate, iteration] = inputs as [Tensor, Tensor]
@@ -77,7 +91,7 @@ export function updateByFormula(
     const slots = Object.fromEntries(names.map((name, k) => [name, state[k]!]))
     if (before) slots[shared.name] = shared.update(before.cast(w.dtype), t, settings)
     const kept = share === 0 ? w : w.mul(speed.mul(-share).add(1))
-    const updated = rule.update(kept, g, slots, speed, t, settings, parameterNames[i] ?? '')
+    const updated = rule.update(kept, g, slots, speed, t, settings, parameterNames[i] ?? '', total)
     results.push(updated.w, ...names.map((name) => updated[name]!))
   })
   return results

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "alone.h"
+#include "apart.h"
 #include "error.h"
 #include "float_mode.h"
 #include "pause.h"
@@ -33,9 +34,7 @@ int configured_threads() {
     require(n >= 1 && n <= 1024, "ERR_ARGUMENT", "WEFT_THREADS=", text, ": a number of threads from 1 to 1024 is expected");
     return n;
   }
-  cpu_set_t set;  // the processors that this process may use, which can be fewer than the machine has
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, int(std::thread::hardware_concurrency()));
+  return processors();
 }
 
 class Pool {
@@ -43,7 +42,7 @@ class Pool {
   /**
    * Where the system allows fewer threads, the threads that there are do all the work: no chunk belongs to a thread.
    */
-  explicit Pool(int threads) {
+  explicit Pool(int threads) : processors_(size_t(threads), -1) {
     try {
       for (int thread = 1; thread < threads; thread++)
         std::thread([this, thread] { work(thread); }).detach();  // the threads live as long as the process
@@ -57,6 +56,7 @@ class Pool {
     chunks_.store(uint32_t(chunks), std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
     failure_ = nullptr;
+    std::atomic_ref<int>(processors_[0]).store(processor_now(), std::memory_order_relaxed);
     const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
     ticket_.store(uint64_t(generation) << 32, std::memory_order_release);
     generation_.store(generation, std::memory_order_seq_cst);
@@ -98,6 +98,12 @@ class Pool {
     }
   }
 
+  /** Moves the thread off the processors of the threads before it. */
+  void keep_apart_from_others(int thread) {
+    keep_apart(processors_.data(), thread);
+    std::atomic_ref<int>(processors_[size_t(thread)]).store(processor_now(), std::memory_order_relaxed);
+  }
+
   void work(int thread) {
     flush_subnormals();
     uint32_t seen = 0;
@@ -113,6 +119,7 @@ class Pool {
         if (!called()) continue;  // watches for what comes
       }
       seen = generation_.load(std::memory_order_acquire);
+      keep_apart_from_others(thread);
       claim(seen, thread);
     }
   }
@@ -127,6 +134,7 @@ class Pool {
   ChunkFunction function_ = nullptr;
   void* context_ = nullptr;
   std::exception_ptr failure_;
+  std::vector<int> processors_;  // where each thread was in the newest run
 };
 
 thread_local bool alone_ = false;
@@ -144,6 +152,15 @@ void rouse() {
 }
 void rest() {
   if (threads() > 1) pool().rest();
+}
+
+int processors() {
+  static const int n = [] {
+    cpu_set_t set;  // the process may have fewer than the machine
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    return std::max(1, int(std::thread::hardware_concurrency()));
+  }();
+  return n;
 }
 
 int threads() {

@@ -9,6 +9,9 @@ namespace weft::cpu {
 /** How many threads work on a step. The device's worker is one of them. The number is fixed while the process lives. */
 int threads();
 
+/** How many processors this process may use. */
+int processors();
+
 using ChunkFunction = void (*)(void* context, int64_t chunk, int thread);
 void run_chunks(int64_t chunks, ChunkFunction function, void* context);
 

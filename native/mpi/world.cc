@@ -1,8 +1,10 @@
 #include "mpi/world.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -22,13 +24,6 @@ template <class T> void add(void* given, void* sum, int* count, Handle*) {
   for (int i = 0; i < *count; i++) b[i] = T(float(a[i]) + float(b[i]));
 }
 
-/** FNV-1a. */
-uint64_t hash_of(const std::string& text) {
-  uint64_t hash = 1469598103934665603ull;
-  for (const char c : text) hash = (hash ^ uint8_t(c)) * 1099511628211ull;
-  return hash;
-}
-
 std::string host_name() {
   char text[256] = {};
   gethostname(text, sizeof text - 1);
@@ -42,21 +37,15 @@ World& world() {
   return *instance;
 }
 
-void World::check(int code, const char* function) const {
-  if (code == 0) return;
-  char text[1024] = {};
-  int length = 0;
-  mpi_.call.Error_string(code, text, &length);
-  fail("ERR_DISTRIBUTED", function, ": ", text);
-}
-
 WorldFacts World::open(const WorldSettings& settings) {
   require(!open_ && failed_to_open_.empty(), "ERR_STATE", "the ranks have met already in this process");
   timeout_ = settings.timeout;
   thread_ = std::thread([this, settings] { work(settings); });
   thread_.detach();
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [&] { return open_ || !failed_to_open_.empty(); });
+  const auto limit = std::chrono::duration<double, std::milli>(timeout_);
+  if (!done_.wait_for(lock, limit, [&] { return open_ || !failed_to_open_.empty(); }))
+    failed_to_open_ = "not all ranks came within " + std::to_string(int64_t(timeout_)) + " ms";
   if (!open_) fail("ERR_DISTRIBUTED", failed_to_open_);
   return {.rank = rank_, .size = size_, .version = mpi_.version};
 }
@@ -111,37 +100,26 @@ void World::work(WorldSettings settings) {
     return;
   }
   std::unique_lock lock(mutex_);
+  if (!failed_to_open_.empty()) return;  // too late
   open_ = true;
   done_.notify_all();
+  prctl(PR_SET_TIMERSLACK, 1000);  // of this thread: naps are as short as they are asked for
   Clock::time_point busy = Clock::now();
-  for (int tests = 0;;) {
-    work_.wait(lock, [&] { return !handed_over_.empty() || !under_way_.empty() || finalizing_; });
-    if (under_way_.empty() && !handed_over_.empty()) tests = 0, busy = Clock::now();
-    while (!handed_over_.empty()) {
-      under_way_.push_back(std::move(handed_over_.front()));
-      handed_over_.pop_front();
-      Pending& pending = *under_way_.back();
-      try {
-        if (!hopeless(pending)) begin_now(pending);
-      } catch (const Error& error) { end(pending, error.what()); }
+  for (int tests = 0;; tests++) {
+    if (under_way_.empty() && handed_over_.empty()) {
+      work_.wait(lock, [&] { return !handed_over_.empty() || finalizing_; });
+      tests = 0, busy = Clock::now();
     }
+    for (; !handed_over_.empty(); handed_over_.pop_front()) under_way_.push_back(std::move(handed_over_.front()));
     if (under_way_.empty() && finalizing_) break;
-    for (auto one = under_way_.begin(); one != under_way_.end();) {
-      Pending& pending = **one;
-      try {
-        if (!pending.done && hopeless(pending)) end(pending, loss_->text);
-        if (!pending.done && test(pending)) end(pending, "");
-        if (!pending.done && milliseconds_since(busy) > timeout_)
-          end(pending, "not all ranks came within " + std::to_string(int64_t(timeout_)) + " ms");
-      } catch (const Error& error) { end(pending, error.what()); }
-      if (pending.done) tests = 0, busy = Clock::now();
-      one = pending.done ? under_way_.erase(one) : std::next(one);
+    if (advance()) {
+      tests = 0, busy = Clock::now();
+    } else if (milliseconds_since(busy) > timeout_) {
+      for (const auto& pending : under_way_) end(*pending, "not all ranks came within " + std::to_string(int64_t(timeout_)) + " ms");
+      under_way_.clear();
+    } else {
+      rest(milliseconds_since(busy), tests, lock);
     }
-    if (under_way_.empty() || ++tests < 200) continue;
-    lock.unlock();
-    if (milliseconds_since(busy) < 3) sched_yield();
-    else std::this_thread::sleep_for(std::chrono::microseconds(50));
-    lock.lock();
   }
   lock.unlock();
   mpi_.call.Finalize();
@@ -150,114 +128,59 @@ void World::work(WorldSettings settings) {
   done_.notify_all();
 }
 
+/** Begins what can be begun, in order, and looks what is done. Whether anything was. */
+bool World::advance() {
+  bool changed = false, turn = true;
+  for (auto one = under_way_.begin(); one != under_way_.end();) {
+    Pending& pending = **one;
+    try {
+      if (hopeless(pending)) fail("ERR_DISTRIBUTED", loss_->text);
+      if (pending.asked.empty()) compare(pending), changed = true;
+      // the next one only where all of this one has begun: the order is the same on all ranks
+      if (turn) changed |= begin_pieces(pending);
+      turn &= pending.begun == pending.pieces;
+      changed |= test(pending);
+      if (pending.compared && pending.begun == pending.pieces && pending.flying.empty()) end(pending, "");
+    } catch (const Error& error) { end(pending, error.what()); }
+    changed |= pending.done;
+    one = pending.done ? under_way_.erase(one) : std::next(one);
+  }
+  return changed;
+}
+
+/**
+ * Between two tests that found nothing. Where a thread waits for the result, the first ones follow at once. While the
+ * process computes, they leave the processor to it. After a long wait they may be further apart: by a hundredth of it.
+ */
+void World::rest(double waited, int tests, std::unique_lock<std::mutex>& lock) {
+  if (waiting_ > 0 && tests < 200) return;
+  if (waiting_ > 0 && waited < 3) {
+    lock.unlock();
+    sched_yield();
+    lock.lock();
+    return;
+  }
+  const auto nap = std::chrono::duration<double, std::milli>(std::clamp(waited / 100, 0.05, 1.0));
+  const auto handed_over = handed_over_.size();
+  const int waiting = waiting_;
+  work_.wait_for(lock, nap, [&] { return handed_over_.size() != handed_over || waiting_ > waiting || loss_ || ending_; });
+}
+
 bool World::hopeless(const Pending& pending) const { return loss_ && !(loss_->left && pending.number < loss_->collectives); }
 
+/** What is not done cannot be taken back, and nothing that follows would meet its like on the other ranks. */
 void World::end(Pending& pending, std::string problem) {
-  broken_ |= !problem.empty();
+  if (!problem.empty()) {
+    broken_ = true;
+    if (!loss_ || loss_->left) loss_ = Loss{.rank = rank_, .text = problem};
+  }
   pending.problem = std::move(problem);
   pending.done = true;
   done_.notify_all();
 }
 
-Handle World::type_of(DType dtype) const {
-  switch (dtype) {
-    case DType::uint8: return mpi_.the.uint8;
-    case DType::int32: return mpi_.the.int32;
-    case DType::int64: return mpi_.the.int64;
-    case DType::float16:
-    case DType::bfloat16: return mpi_.the.uint16;
-    case DType::float32: return mpi_.the.float32;
-    case DType::float64: return mpi_.the.float64;
-    default: fail("ERR_DTYPE", name_of(dtype), " cannot be reduced over ranks");
-  }
-}
-
-Handle World::operation(const Collective& c) const {
-  const bool half = c.dtype == DType::bfloat16 || c.dtype == DType::float16;
-  require(!half || c.reduce == "sum", "ERR_DTYPE", "only the sum of ", name_of(c.dtype), " can be taken over ranks");
-  if (half) return c.dtype == DType::bfloat16 ? sum_bfloat16_ : sum_float16_;
-  return c.reduce == "sum" ? mpi_.the.sum : c.reduce == "max" ? mpi_.the.max : mpi_.the.min;
-}
-
-/**
- * Begins the collective, and beside it, on a communicator of its own, the comparison of what the ranks ask for. Without
- * that MPI would report another size on one rank and success on the others, or wait.
- */
-void World::begin_now(Pending& pending) {
-  const Collective& c = pending.collective;
-  const size_t bytes = c.elements * size_of(c.dtype);
-  require(c.elements <= size_t(INT32_MAX) && bytes <= size_t(INT32_MAX), "ERR_DISTRIBUTED", c.what, ": at most 2 GiB at a time");
-  pending.signature = hash_of(c.what);
-  pending.signatures.resize(size_t(size_));
-  check(mpi_.call.Iallgather(&pending.signature, 8, mpi_.the.byte, pending.signatures.data(), 8, mpi_.the.byte, control_communicator_,
-                             &pending.requests[0]),
-        "MPI_Iallgather");
-  pending.count = 1;
-  Handle* const request = &pending.requests[1];
-  const int count = int(c.elements), size = int(bytes);
-  switch (c.kind) {
-    case Collective::Kind::all_reduce:
-      if (c.given != c.taken) std::memcpy(c.taken, c.given, bytes);
-      check(mpi_.call.Iallreduce(mpi_.the.in_place, c.taken, count, type_of(c.dtype), operation(c), data_, request), "MPI_Iallreduce");
-      break;
-    case Collective::Kind::all_gather:
-      check(mpi_.call.Iallgather(c.given, size, mpi_.the.byte, c.taken, size, mpi_.the.byte, data_, request), "MPI_Iallgather");
-      break;
-    case Collective::Kind::reduce_scatter:
-      check(mpi_.call.Ireduce_scatter_block(c.given, c.taken, count / size_, type_of(c.dtype), operation(c), data_, request),
-            "MPI_Ireduce_scatter_block");
-      break;
-    case Collective::Kind::broadcast:
-      if (rank_ == c.from && c.given != c.taken) std::memcpy(c.taken, c.given, bytes);
-      check(mpi_.call.Ibcast(c.taken, size, mpi_.the.byte, c.from, data_, request), "MPI_Ibcast");
-      break;
-    case Collective::Kind::all_to_all:
-      check(mpi_.call.Ialltoall(c.given, size / size_, mpi_.the.byte, c.taken, size / size_, mpi_.the.byte, data_, request),
-            "MPI_Ialltoall");
-      break;
-    case Collective::Kind::send_receive:
-      check(mpi_.call.Irecv(c.taken, size, mpi_.the.byte, c.from, 0, data_, request), "MPI_Irecv");
-      pending.count = 2;
-      check(mpi_.call.Isend(c.given, size, mpi_.the.byte, c.to, 0, data_, request + 1), "MPI_Isend");
-      break;
-  }
-  pending.count++;
-}
-
-/** Whether all of it is done. */
-bool World::test(Pending& pending) {
-  int done = 0;
-  for (; pending.count > 0; pending.count--) {
-    // the comparison first: where ranks ask for different things, the rest may never be done
-    Handle& request = pending.requests[0];
-    check(mpi_.call.Test(&request, &done, mpi_.the.status_ignore), "MPI_Test");
-    if (!done) return false;
-    if (!pending.signatures.empty()) {
-      for (const uint64_t other : pending.signatures)
-        if (other != pending.signature) disagree(pending);
-      pending.signatures.clear();
-    }
-    std::memmove(pending.requests, pending.requests + 1, 2 * sizeof(Handle));
-  }
-  return true;
-}
-
-/** All ranks learn what each of them asked for. Nothing can follow. */
-void World::disagree(Pending& pending) {
-  char mine[256] = {};
-  std::strncpy(mine, pending.collective.what.c_str(), sizeof mine - 1);
-  std::vector<char> all(sizeof mine * size_t(size_));
-  check(mpi_.call.Allgather(mine, sizeof mine, mpi_.the.byte, all.data(), sizeof mine, mpi_.the.byte, disagreement_communicator_),
-        "MPI_Allgather");
-  int other = 0;
-  while (pending.signatures[size_t(other)] == pending.signature) other++;
-  loss_ = Loss{.rank = other,
-               .text = "the ranks disagree: rank " + std::to_string(rank_) + " asks for " + mine + ", rank " + std::to_string(other) +
-                       " for " + (all.data() + size_t(other) * sizeof mine)};
-  fail("ERR_DISTRIBUTED", loss_->text);
-}
-
 std::shared_ptr<Pending> World::begin(Collective collective) {
+  accept(collective);
   auto pending = std::make_shared<Pending>();
   pending->collective = std::move(collective);
   std::lock_guard lock(mutex_);
@@ -270,7 +193,10 @@ std::shared_ptr<Pending> World::begin(Collective collective) {
 
 void World::wait(Pending& pending) {
   std::unique_lock lock(mutex_);
+  waiting_++;
+  work_.notify_all();
   done_.wait(lock, [&] { return pending.done; });
+  waiting_--;
   if (!pending.problem.empty()) fail("ERR_DISTRIBUTED", pending.problem, " (", pending.collective.what, ")");
 }
 

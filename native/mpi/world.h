@@ -1,11 +1,10 @@
 // World: the ranks of a run as this process sees them. One thread talks to MPI. It begins collectives in the order in
 // which they were handed over, and tests them until they are done, so that waiting does not burn a core, and a rank
-// that is gone becomes an error.
+// that is gone becomes an error. Long ones travel in pieces, a few at a time.
 #pragma once
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -40,10 +39,16 @@ struct Pending {
   bool done = false;
   std::string problem;
   // the thread that talks to MPI alone
-  Handle requests[3] = {};
-  int count = 0;
-  uint64_t signature = 0;
-  std::vector<uint64_t> signatures;
+  struct Asked {
+    uint64_t signature;
+    int32_t to, from;
+  };
+  Asked mine{};
+  std::vector<Asked> asked;  // by all ranks
+  Handle comparison = 0;
+  bool compared = false;
+  size_t pieces = 1, begun = 0;  // of the values
+  std::vector<Handle> flying;    // requests, in the order in which they were begun
 };
 
 class World final : public Engine {
@@ -67,15 +72,21 @@ class World final : public Engine {
  private:
   void work(WorldSettings settings);
   void meet(const WorldSettings& settings);
-  void begin_now(Pending&);
+  bool advance();
+  void rest(double waited, int tests, std::unique_lock<std::mutex>&);
+  void accept(const Collective&) const;
+  void compare(Pending&);
+  bool begin_pieces(Pending&);
+  void begin_piece(Pending&, size_t number);
   bool test(Pending&);
-  void disagree(Pending&);
+  void look_for_differences(const Pending&);
+  void disagree(const Pending&, int other);
   void end(Pending&, std::string problem);
   bool hopeless(const Pending&) const;
   void check(int code, const char* function) const;
+  bool tested(Handle& request) const;
   Handle type_of(DType) const;
   Handle operation(const Collective&) const;
-  void on_thread(std::function<void()> work);
 
   Library mpi_;
   Handle data_ = 0, control_communicator_ = 0, disagreement_communicator_ = 0, sum_bfloat16_ = 0, sum_float16_ = 0;
@@ -88,6 +99,8 @@ class World final : public Engine {
   std::deque<std::shared_ptr<Pending>> handed_over_;
   std::list<std::shared_ptr<Pending>> under_way_;
   uint64_t begun_ = 0;
+  int waiting_ = 0;    // threads in wait()
+  size_t flying_ = 0;  // pieces under way
   std::optional<Loss> loss_;
   bool open_ = false, ending_ = false, broken_ = false, finalizing_ = false, left_ = false, finished_ = false;
   std::string failed_to_open_;

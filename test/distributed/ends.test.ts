@@ -1,6 +1,6 @@
 // Trainings that end early, on every rank after the same step; callbacks of rank 0; streams; saving.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
@@ -50,6 +50,30 @@ testWith(open.found, open.package, 'a run that was broken off goes on from its b
     }
   }
 })
+
+for (const [how, others] of [
+  ['shards', [4, 1]],
+  ['parts', [2, 3]],
+] as const)
+  testWith(open.found, open.package, `with ${how}, a backup is gone on from on ${others.join(' and ')} ranks`, async () => {
+    const whole = await launch(open.command, 2, 'resume', [path.join(folder, `whole with ${how}`), 'goes on', how])
+    assert.is(whole.code, 0, whole.output)
+    const backup = path.join(folder, `backup with ${how}`)
+    const broken = await launch(open.command, 2, 'resume', [backup, 'ends', how])
+    assert.is.not(broken.code, 0, broken.output)
+    for (const ranks of others) {
+      const copy = `${backup} for ${ranks}`
+      cpSync(backup, copy, { recursive: true })
+      const { said, code, output } = await launch(open.command, ranks, 'resume', [copy, 'goes on', how])
+      assert.is(code, 0, output)
+      for (const one of said) {
+        assert.ok((one['steps'] as number) < 20, `${one['steps']} steps of 20 were left`)
+        assert.ok(Math.abs((one['loss'] as number) - (whole.said[0]!['loss'] as number)) < 1e-6)
+        // three ranks add in another order
+        if (ranks !== 3) assert.equal({ ...one, rank: 0, steps: 0 }, { ...whole.said[0]!, steps: 0 }, `${ranks} ranks`)
+      }
+    }
+  })
 
 testWith(open.found, open.package, 'weftjs run: what goes to a file has no bars and no colours', () => {
   const program = path.join(folder, 'colours.mjs')

@@ -6,6 +6,7 @@ import type { InputShapes } from '../layer.js'
 import type { OptionTable } from '../../core/options.js'
 import { withDevice } from '../../core/device.js'
 import { currentTrace, outsideTrace } from '../../core/graph.js'
+import { sharing } from '../../core/share.js'
 import { div, reverse, zerosLike } from '../../ops/index.js'
 import type { RegularizerFunction, RegularizerLike } from '../../regularizers.js'
 import { Tensor, type TensorLike, type Variable } from '../../core/tensor.js'
@@ -149,6 +150,13 @@ export abstract class Recurrent<C extends SequenceOptions = SequenceOptions, O e
   private remembered(batch: number, device: string): readonly Variable[] | undefined {
     // shapes are inferred with batch sizes that are no data's
     if (currentTrace()?.inferring) return undefined
+    if (sharing())
+      throw this.error(
+        'ERR_STATE',
+        'a stateful layer cannot be trained or evaluated where ranks or shards have parts of the batch',
+        [],
+        'Leave out stateful: true, or train in one process without shards',
+      )
     const fresh = (): Variable[] =>
       withDevice(device, () =>
         zeroStates(this.cell, batch).map((zeros) => variable(zeros, { name: `${this.name}/state`, trainable: false })),

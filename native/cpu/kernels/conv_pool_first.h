@@ -97,9 +97,46 @@ void pool_channels(const ConvShape& c, int64_t pw, int64_t j, const float* x, co
   for (; p < pw; p++) pool(p, std::integral_constant<int, 1>());
 }
 
+/**
+ * As pool_channels() for two vectors of channels and 3 x 3 taps of one input channel. The taps lie together and rows have
+ * pointers of their own, so that a window costs hardly more instructions than it has sums.
+ */
+__attribute__((noinline)) inline void pool_channels_of_nine_taps(const ConvShape& c, int64_t pw, int64_t j, const float* x,
+                                                                 const float* kernel, const float* bias, float* pooled, uint8_t* index) {
+  const int64_t o = c.o;
+  Vec taps[9][2];
+  const Vec start[2] = {load(bias + j), load(bias + j + width)};
+  for (int k = 0; k < 9; k++) taps[k][0] = load(kernel + k * o + j), taps[k][1] = load(kernel + k * o + j + width);
+  const float* const row[4] = {x, x + c.w, x + 2 * c.w, x + 3 * c.w};
+  pooled += j;
+  if (index) index += j;
+  for (int64_t p = 0; p < pw; p++, pooled += o) {
+    asm volatile("" : "+m"(taps));  // loaded anew for each window: there are no registers for all
+    Vec sum[4][2];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) sum[i][0] = start[0], sum[i][1] = start[1];
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++) {
+      const Vec tap[2] = {taps[k][0], taps[k][1]};
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) {
+        const Vec value = broadcast(row[k / 3 + i / 2][2 * p + k % 3 + i % 2]);
+        sum[i][0] = fma(value, tap[0], sum[i][0]);
+        sum[i][1] = fma(value, tap[1], sum[i][1]);
+      }
+    }
+    pool_window<2>(sum[0], sum[1], sum[2], sum[3], pooled, index);
+    if (index) index += o;
+  }
+}
+
 inline void pool_row_first_layer(const ConvShape& c, int64_t pw, const float* x, const float* kernel, const float* bias, float* pooled,
                                  uint8_t* index) {
   const bool square = c.kh == 3 && c.kw == 3;
+  if (keeps_taps_near && square && c.c == 1 && c.o % (2 * width) == 0) {
+    for (int64_t j = 0; j < c.o; j += 2 * width) pool_channels_of_nine_taps(c, pw, j, x, kernel, bias, pooled, index);
+    return;
+  }
   const auto two = square && c.c == 1 ? pool_channels<2, 1> : square && c.c == 3 ? pool_channels<2, 3> : pool_channels<2, 0>;
   int64_t j = 0;
   for (; j + 2 * width <= c.o; j += 2 * width) two(c, pw, j, x, kernel, bias, pooled, index);

@@ -5,16 +5,20 @@
 namespace weft::cpu::WEFT_ISA {
 namespace {
 
-/** Copies a row, part by part, and fetches the same part of the row that is copied next: rows lie in any order. */
-void copy_row(char* to, const char* from, const char* next, size_t bytes) {
+/**
+ * Copies a row, part by part, and fetches the same part of a row that is copied soon: rows lie in any order. It is
+ * fetched to the second-level cache, which waits for more lines at a time than the first.
+ */
+void copy_row(char* to, const char* from, const char* soon, size_t bytes) {
   constexpr size_t part = 256, line = 64;
   for (size_t i = 0; i < bytes; i += part) {
     const size_t here = std::min(part, bytes - i);
-    for (size_t j = 0; j < here; j += line) __builtin_prefetch(next + i + j);
+    for (size_t j = 0; j < here; j += line) __builtin_prefetch(soon + i + j, 0, 2);
     if (here == part) std::memcpy(to + i, from + i, part);
     else std::memcpy(to + i, from + i, here);
   }
 }
+constexpr int64_t rows_ahead = 2;
 
 }  // namespace
 
@@ -41,7 +45,9 @@ KERNEL(cpu, takeBatch) {
         }
         if (rows == 0) std::memset(to + size_t(i) * to_bytes, 0, to_bytes);
         else if (convert) convert(from + size_t(row) * from_bytes, to + size_t(i) * to_bytes, n);
-        else copy_row(to + size_t(i) * to_bytes, from + size_t(row) * from_bytes, from + size_t(likely(place + 1)) * from_bytes, to_bytes);
+        else
+          copy_row(to + size_t(i) * to_bytes, from + size_t(row) * from_bytes, from + size_t(likely(place + rows_ahead)) * from_bytes,
+                   to_bytes);
       }
     });
   };

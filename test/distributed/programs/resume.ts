@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { callbacks, distributed, layers, optimizers, sequential, setSeed, tensor } from '../../../lib/index.js'
 import { say } from './say.js'
 
-const [folder, ends] = process.argv.slice(2) as [string, string]
-const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
+const [folder, ends, how] = process.argv.slice(2) as [string, string, string]
+const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000, shardOptimizer: how === 'parts' })
 setSeed(1)
 const rows = 40
 const x = tensor(
@@ -23,6 +23,7 @@ const { history } = await net.fit(x, y, {
   batchSize: 8,
   epochs: 4,
   verbose: 0,
+  ...(how === 'shards' && { shards: 4 }),
   callbacks: [
     callbacks.backupAndRestore({ dir: folder, everySteps: 1 }),
     callbacks.everyRank({

@@ -1,0 +1,106 @@
+// Large weights: the initial values of recurrent layers, and saving and loading a model of GPT-2's size with Adam's
+// moments (1.5 GB) beside a plain copy of as many bytes: time, and how far the resident memory rises. Needs about 6 GB
+// of memory and as much disk.
+import { closeSync, fsyncSync, mkdtempSync, openSync, readSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { summarize } from './shared/measure.mjs'
+import { Report, readOptions } from './shared/report.mjs'
+import { weftSide } from './shared/side.mjs'
+
+const options = readOptions({ rounds: { type: 'string', default: '3' }, folder: { type: 'string', default: tmpdir() } })
+const rounds = options.quick ? 1 : Number(options.rounds)
+const report = new Report(`Large weights: ${rounds} round(s), the best`, options)
+const MiB = 2 ** 20
+
+for (const [kind, units] of [
+  ['simpleRnn', 1024],
+  ['gru', 512],
+  ['lstm', 512],
+  ['lstm', 1024],
+]) {
+  const side = weftSide('large.mjs', 1)
+  const times = []
+  for (let round = 0; round < rounds; round++) times.push(await side.request({ command: 'layer', kind, units, folder: options.folder }))
+  side.close()
+  for (const [part, title] of [
+    ['build', 'built'],
+    ['load', 'loaded'],
+  ]) {
+    const seconds = summarize(times.map((reply) => reply[part]))
+    report.row({
+      name: `${kind}(${units}) of 64 inputs, ${title}`,
+      measured: seconds.minimum,
+      unit: 's',
+      value: seconds.minimum,
+      goal: 0.3,
+      atMost: true,
+      raw: { seconds },
+    })
+  }
+}
+
+/** Seconds that a program takes which does nothing but write so many bytes in pieces and make them stay, and read them. */
+const copy = (path, bytes) => {
+  const piece = new Uint8Array(8 * MiB).fill(7)
+  const begin = performance.now()
+  let file = openSync(path, 'w')
+  for (let at = 0; at < bytes; at += piece.length) writeSync(file, piece, 0, Math.min(piece.length, bytes - at))
+  fsyncSync(file)
+  closeSync(file)
+  const written = performance.now()
+  file = openSync(path)
+  for (let at = 0; at < bytes; ) at += readSync(file, piece, 0, piece.length)
+  closeSync(file)
+  const read = performance.now()
+  rmSync(path)
+  return { write: (written - begin) / 1000, read: (read - written) / 1000 }
+}
+
+const folder = mkdtempSync(join(options.folder, 'weft-bench-large-'))
+try {
+  const { bavail, bsize } = statfsSync(folder)
+  if (bavail * bsize < 5e9) throw new Error(`${folder} has ${Math.round((bavail * bsize) / 1e9)} GB left; 5 are needed: --folder elsewhere`)
+  const saving = weftSide('large.mjs', 1)
+  const { bytes } = await saving.request({ command: 'make' })
+  const saves = []
+  const loads = []
+  const copies = []
+  for (let round = 0; round < rounds; round++) {
+    copies.push(copy(join(folder, 'copy'), bytes))
+    saves.push(await saving.request({ command: 'save', path: join(folder, 'model') }))
+    const loading = weftSide('large.mjs', 1)
+    loads.push(await loading.request({ command: 'load', path: join(folder, 'model') }))
+    loading.close()
+  }
+  saving.close()
+  const best = (list, part) => Math.min(...list.map((reply) => reply[part]))
+  for (const [name, list, part] of [
+    ['saved', saves, 'write'],
+    ['loaded', loads, 'read'],
+  ]) {
+    const [own, plain] = [best(list, 'seconds'), best(copies, part)]
+    report.row({
+      name: `model of ${(bytes / 1e9).toFixed(2)} GB ${name}`,
+      measured: own,
+      unit: 's',
+      peer: plain,
+      peerName: `a plain ${part}`,
+      value: plain / own,
+      raw: { seconds: list, copies },
+    })
+    const rise = Math.max(...list.map((reply) => reply.rise)) / MiB
+    report.row({
+      name: `model of ${(bytes / 1e9).toFixed(2)} GB ${name}: rise of the resident memory beside the weights`,
+      measured: rise,
+      unit: 'MiB',
+      value: rise,
+      goal: 64,
+      atMost: true,
+      raw: list,
+    })
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+report.finish()

@@ -1,0 +1,138 @@
+// Parts: tensors cut into equal parts, one for each rank, and their exchange. Each tensor is cut by itself: as a vector,
+// with zeros behind it where the number of ranks does not divide it.
+import { applyOne } from '../core/apply.js'
+import { bytesOf, type DType, type Shape, sizeOf, type Spec } from '../core/spec.js'
+import type { Tensor } from '../core/tensor.js'
+import { concat, pad, zeros } from '../ops/index.js'
+import { AllGather, AllReduce, AllToAll, ReduceScatter } from './collectives.js'
+import { bytesOfBucket, exchange, world } from './world.js'
+
+/** Elements of each rank's part of a tensor. */
+const lengthOf = (shape: Shape): number => Math.ceil(sizeOf(shape) / world().size)
+
+/** A tensor as its parts: [ranks, length]. */
+function asParts(t: Tensor): Tensor {
+  const { size } = world()
+  const length = lengthOf(t.shape)
+  const missing = size * length - t.size
+  const vector = t.reshape([-1])
+  return (missing > 0 ? pad(vector, [[0, missing]]) : vector).reshape([size, length])
+}
+
+/** This rank's part of a tensor that it has as a whole: [length]. */
+function partOf(t: Tensor): Tensor {
+  const length = lengthOf(t.shape)
+  const from = Math.min(t.size, world().rank * length)
+  const there = Math.min(length, t.size - from)
+  if (there === 0) return zeros([length], { dtype: t.dtype })
+  const part = t.reshape([-1]).slice([from], [there])
+  return there < length ? pad(part, [[0, length - there]]) : part
+}
+
+/** Places of the values that travel together: of one dtype, and about as many bytes as a bucket. */
+function bucketsOf(values: readonly Spec[]): number[][] {
+  const buckets: number[][] = []
+  const open = new Map<DType, { places: number[]; bytes: number }>()
+  values.forEach(({ shape, dtype }, i) => {
+    let bucket = open.get(dtype)
+    if (!bucket || bucket.bytes >= bytesOfBucket) {
+      bucket = { places: [], bytes: 0 }
+      buckets.push(bucket.places)
+      open.set(dtype, bucket)
+    }
+    bucket.places.push(i)
+    bucket.bytes += sizeOf(shape) * bytesOf(dtype)
+  })
+  return buckets
+}
+
+/** Whether gradients of this dtype are rounded to 16 bits to travel. */
+const isHalved = (dtype: DType): boolean => exchange.dtype === 'bfloat16' && dtype === 'float32'
+
+/**
+ * This rank's parts of the sums over all ranks, of tensors of which every rank has the same. With gradientDtype
+ * 'bfloat16' float32 values travel rounded, and are added up in float32, in the order of the ranks.
+ */
+export function scatterSums(values: readonly Tensor[]): Tensor[] {
+  const parts: Tensor[] = new Array(values.length)
+  for (const places of bucketsOf(values)) {
+    const packed = concat(
+      places.map((i) => asParts(values[i]!)),
+      1,
+    )
+    const sums = isHalved(packed.dtype)
+      ? applyOne(AllToAll, [packed.cast('bfloat16')], {})
+          .cast('float32')
+          .sum(0)
+      : applyOne(ReduceScatter, [packed], { reduce: 'sum' }).reshape([-1])
+    let from = 0
+    for (const i of places) {
+      const length = lengthOf(values[i]!.shape)
+      parts[i] = sums.slice([from], [length])
+      from += length
+    }
+  }
+  return parts
+}
+
+/** The whole tensors, of shapes that are known, from the parts of all ranks. */
+export function gatherParts(parts: readonly Tensor[], shapes: readonly Shape[]): Tensor[] {
+  const { size } = world()
+  const wholes: Tensor[] = new Array(parts.length)
+  for (const places of bucketsOf(parts)) {
+    const packed = concat(
+      places.map((i) => parts[i]!),
+      0,
+    )
+    const all = applyOne(AllGather, [packed], {}).reshape([size, packed.size])
+    let from = 0
+    for (const i of places) {
+      const length = parts[i]!.size
+      const vector = all.slice([0, from], [size, length]).reshape([-1])
+      const count = sizeOf(shapes[i]!)
+      wholes[i] = (count < vector.size ? vector.slice([0], [count]) : vector).reshape([...shapes[i]!])
+      from += length
+    }
+  }
+  return wholes
+}
+
+/** Sums over all ranks of gradients that travel rounded to 16 bits: once before they are added up, and once after. */
+export function sumsOfHalves(values: readonly Tensor[]): Tensor[] {
+  const parts = scatterSums(values).map((part) => (isHalved(part.dtype) ? part.cast('bfloat16') : part))
+  return gatherParts(
+    parts,
+    values.map(({ shape }) => shape),
+  ).map((whole, i) => whole.cast(values[i]!.dtype))
+}
+
+/** How an optimizer sees parameters: as wholes, or as this rank's part of each. */
+export interface Partition {
+  /** Whether there are parts of other ranks. */
+  readonly cut: boolean
+  /** The shape of what is kept here for a parameter. */
+  shapeOf(shape: Shape): Shape
+  of(t: Tensor): Tensor
+  gather(parts: readonly Tensor[], shapes: readonly Shape[]): readonly Tensor[]
+  /** The sum over all parts, of sums over one part each. */
+  total(sum: Tensor): Tensor
+}
+
+export const WHOLES: Partition = {
+  cut: false,
+  shapeOf: (shape) => shape,
+  of: (t) => t,
+  gather: (parts) => parts,
+  total: (sum) => sum,
+}
+
+const CUT: Partition = {
+  cut: true,
+  shapeOf: (shape) => [lengthOf(shape)],
+  of: partOf,
+  gather: gatherParts,
+  total: (sum) => applyOne(AllReduce, [sum], { reduce: 'sum' }),
+}
+
+/** The partition that distributed.init() has asked for. */
+export const partition = (): Partition => (exchange.shardsOptimizer && world().size > 1 ? CUT : WHOLES)

@@ -1,0 +1,74 @@
+// Wholes: what an optimizer keeps for its variables, as it is saved, where each rank has a part of it alone.
+import { outsideTrace } from '../core/graph.js'
+import type { Tensor, Variable } from '../core/tensor.js'
+import { variable } from '../core/variable.js'
+import type { Partition } from '../distributed/parts.js'
+import { constraintOf } from '../layers/weight_options.js'
+import { full, zeros } from '../ops/index.js'
+import type { Shape } from '../core/spec.js'
+
+/** What saving needs of the variables: the name of a slot, and the variable it belongs to. */
+export interface Slot {
+  readonly of: Variable
+  readonly name: string
+  /** Where the ranks have parts, this rank's part. */
+  readonly state: Variable
+}
+
+export class Wholes {
+  private readonly byPart: ReadonlyMap<Variable, Variable>
+  private readonly partition: Partition
+
+  /** @param filled with the parts of all ranks, which all make it then; else zeros, for values that are to come */
+  constructor(slots: readonly Slot[], partition: Partition, filled: boolean) {
+    this.partition = partition
+    this.byPart = outsideTrace(
+      () =>
+        new Map(
+          slots.map(({ of, state }) => {
+            const value = filled ? partition.gather([state], [of.shape])[0]! : zeros(of.shape, { dtype: of.dtype, device: of.device })
+            const whole = variable(value, { name: state.name, trainable: false })
+            value.dispose()
+            return [state, whole]
+          }),
+        ),
+    )
+  }
+
+  of(part: Variable): Variable | undefined {
+    return this.byPart.get(part)
+  }
+
+  /** Gives the parts the values of the wholes. */
+  take(): void {
+    outsideTrace(() => {
+      for (const [part, whole] of this.byPart) part.assign(this.partition.of(whole))
+    })
+  }
+
+  dispose(): void {
+    for (const whole of this.byPart.values()) whole.dispose()
+  }
+}
+
+/** The updated weights as their constraints leave them; a constraint is given a whole weight. */
+export function constrained(targets: readonly Variable[], updated: readonly Tensor[], partition: Partition): Tensor[] {
+  const bound = [...updated]
+  const places = targets.flatMap((target, i) => (constraintOf(target) ? [i] : []))
+  const wholes = partition.gather(
+    places.map((i) => updated[i]!),
+    places.map((i) => targets[i]!.shape),
+  )
+  places.forEach((i, k) => void (bound[i] = partition.of(constraintOf(targets[i]!)!(wholes[k]!))))
+  return bound
+}
+
+/** A variable of the dtype and on the device of another, every element `start`. */
+export function slotLike(like: Variable, name: string, start: number, shape: Shape): Variable {
+  return outsideTrace(() => {
+    const value = full(shape, start, { dtype: like.dtype, device: like.device })
+    const made = variable(value, { name: `${like.name}/${name}`, trainable: false })
+    value.dispose()
+    return made
+  })
+}
