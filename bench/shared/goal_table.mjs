@@ -49,8 +49,7 @@ export const printGoals = (results) => {
   )
 }
 
-const verdictInWords = ({ verdict, bound }) =>
-  verdict === 'met' ? 'met' : verdict.startsWith('beyond') ? '**beyond**' : bound === undefined ? 'missed' : 'missed'
+const inWords = { met: 'met', beyond: 'beyond', MISSED: 'missed' }
 
 /** The same rows in Markdown, a table for each kind. */
 export const markdownOf = (results) => {
@@ -59,7 +58,7 @@ export const markdownOf = (results) => {
   for (const [program, title] of Object.entries(groups)) {
     const own = rows.filter((row) => row.program === program)
     if (own.length === 0) continue
-    lines.push(`**${title}**`, '', '| row | threads | Weft | peer | ratio (by processor time) | goal | bound | |')
+    lines.push(`**${title}**`, '', '| row | threads | Weft | peer | ratio (by processor time) | goal | bound | goal is |')
     lines.push('|---|---|---|---|---|---|---|---|')
     for (const row of own) {
       const { name, measured, unit, peer, peerName, value, processorRatio, bound, threads } = row
@@ -72,7 +71,7 @@ export const markdownOf = (results) => {
         ratio,
         goalOf(row),
         bound === undefined ? '' : show(bound),
-        verdictInWords(row),
+        inWords[row.verdict.split(' ')[0]],
       ]
       lines.push(`| ${cells.join(' | ')} |`)
     }

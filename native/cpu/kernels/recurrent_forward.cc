@@ -30,6 +30,14 @@ template <class T, bool usual> ForwardPlan<T> plan_of(Cell cell) {
   }
 }
 
+/** Rows that go through all steps together: whole tiles of them. Tiles of three gates are lower than others. */
+template <class T> RowChunks chunks_of(int64_t rows, const ForwardPlan<T>& plan) {
+  constexpr int64_t low = step_rows<3>, tiles = (step_rows<2> + low / 2) / low;
+  RowChunks chunks(rows);
+  if (plan.parts[0].pass.gates == 3) chunks.count = tiles_in(rows, int(tiles * low));
+  return chunks;
+}
+
 /**
  * Where the input is not joined: what the sums [rows][most_sums] of the gates [begin, end) of a pass start from, the
  * projection and gru's bias. Brings near what a tile reads `ahead` elements from there.
@@ -78,8 +86,8 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
   const View recurrent = views.recurrent, gates = views.gates;
   const int64_t b = views.h.dim(0), steps = views.h.dim(1), u = recurrent.dim(0), d = views.x.used() ? views.x.dim(1) : 0;
   const int64_t row = scratch_row<T>(u), n = gates_of(views.cell) * u;
-  const RowChunks chunks(b);
   ForwardPlan<T> plan = views.options.usual() ? plan_of<T, true>(views.cell) : plan_of<T, false>(views.cell);
+  const RowChunks chunks = chunks_of(b, plan);
   int64_t size = 0;
   for (int p = 0; p < plan.count; p++) {
     auto& part = plan.parts[size_t(p)];
