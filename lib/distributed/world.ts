@@ -7,7 +7,9 @@ import { WeftError, type ErrorCode } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { checkFunction, finite, integer } from '../core/checks.js'
 import './error_codes.js'
+import { exitOnLoss } from './exit_code.js'
 import { type Launch, launchOf } from './launcher.js'
+import { needsMpi } from './nodes.js'
 import { meetingOf } from './rendezvous.js'
 
 export interface InitOptions {
@@ -148,6 +150,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
     return current
   }
   const chosen = engine === 'auto' ? engineOf(kindOf(device())!) : engine
+  if (chosen === 'mpi') needsMpi(launch)
   const place = chosen === 'nccl' ? meetOnGpus(launch) : meetByMpi()
   state = 'meeting'
   bytesOfBucket = bucketBytes
@@ -168,6 +171,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   )
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', () => native.leaveEngine())
+  exitOnLoss()
   current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: chosen, version: facts.version }
   state = 'open'
   return current
