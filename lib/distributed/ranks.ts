@@ -82,6 +82,8 @@ async function ranksOfHost({ ranks, nodes, program, environment }: Request, { co
   const here = ranks ?? nodes?.ranks ?? count
   if (count === 0) throw new WrongRequest('--engine nccl: this host has no GPU that can be used; npx weftjs doctor says why')
   if (here > count) throw new WrongRequest(`${here} ranks need as many GPUs, and this host has ${count}: NCCL has one rank on each`)
+  if (environment['WEFT_DEVICE'] === 'cpu')
+    throw new WrongRequest('--engine nccl moves bytes between GPUs, and WEFT_DEVICE=cpu: leave one of them out')
   const { count: hosts = 1, index = 0, said } = nodes ?? {}
   const { address, port } = nodes ?? {}
   if (hosts > 1 && address === undefined)
@@ -109,10 +111,13 @@ async function ranksOfHost({ ranks, nodes, program, environment }: Request, { co
 /** The mpirun that starts all ranks of a run. Writes its call. */
 export function mpiRanks(request: Request): Program[] {
   const { engine, environment, program } = request
+  const device = environment['WEFT_DEVICE']
+  if (engine === 'mpi' && device && device !== 'cpu')
+    throw new WrongRequest(`--engine mpi moves bytes between CPUs, and WEFT_DEVICE=${device}: leave one of them out`)
   const hosts = hostsOf(request)
   const file = hosts ? undefined : hostfileOf(environment)
   const others = hosts ?? (file === undefined ? undefined : typed(() => readHostfile(file)))
-  const ranks = request.ranks ?? (others && rankCount(others))
+  const ranks = request.ranks ?? (others && rankCount(others)) ?? request.nodes?.ranks
   if (ranks === undefined) throw new WrongRequest('-n is missing: how many ranks, a whole number of at least 1')
   const many = others && tooMany(ranks, others)
   if (many !== undefined) throw new WrongRequest(many)
@@ -120,6 +125,7 @@ export function mpiRanks(request: Request): Program[] {
   // what goes to a file has no bars and no colours, though Open MPI gives each rank a terminal
   const own = process.stdout.isTTY ? { ...environment } : { ...environment, TERM: 'dumb' }
   const variables: Record<string, string> = {}
+  if (engine === 'mpi') variables['WEFT_DEVICE'] = 'cpu'
   if (!others && environment['WEFT_THREADS'] === undefined) variables['WEFT_THREADS'] = threadsEach(ranks)
   // ranks with GPUs meet there, also where this host has none
   if (engine === 'nccl' || (engine === undefined && others)) {

@@ -60,6 +60,9 @@ testWith(hasEmulated, need, 'more ranks than GPUs are refused', () => {
   const { code, err } = run(['-n', '3', script])
   assert.is(code, 2)
   assert.match(err, /3 ranks need as many GPUs, and this host has 2/)
+  const cpu = run(['--engine', 'nccl', script], { WEFT_DEVICE: 'cpu' })
+  assert.is(cpu.code, 2)
+  assert.match(cpu.err, /between GPUs, and WEFT_DEVICE=cpu/)
 })
 
 for (const [what, variables, lines] of [

@@ -67,6 +67,7 @@ test('what makes no sense is wrong use, and nothing is started', () => {
     [['-n', '5', '--hosts', 'a:2,b:2', peers], /5 ranks, and the hosts take 4/],
     [[peers], /-n is missing/],
     [['--engine', 'nccl', peers], /this host has no GPU/],
+    [['-n2', '--engine', 'mpi', peers], /between CPUs, and WEFT_DEVICE=cuda:1/, { WEFT_DEVICE: 'cuda:1' }],
     [[peers], /ranks compute on CPUs.*MPIJob/, { WEFT_NODES: '2', JOB_COMPLETION_INDEX: '0' }],
     [[peers], /WEFT_NODES=2.*not set/, { WEFT_NODES: '2' }],
     [['--hosts', 'a:2,b:2', peers], /leave --hosts out/, { WEFT_NODES: '2', WEFT_NODE: '0' }],
