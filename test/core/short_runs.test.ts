@@ -1,6 +1,7 @@
 // Short runs: what the calling thread computes by itself has the results, faults and order of any other run.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { native } from '../../lib/core/addon.js'
 import { gather, jit, synchronize, tensor, type Tensor, variable } from '../../lib/index.js'
 import { codeOfAsync, values } from '../expect.js'
 
@@ -112,6 +113,25 @@ test('a caller that waits for a long run sleeps: the event loop does not turn fo
     globalThis.setImmediate = setImmediate
   }
   assert.ok(turns <= 5, `${turns} turns of the loop while it waited for 5 runs`)
+})
+
+test('a run that somebody waits for is announced before it ends, and a short one is not', async () => {
+  const x = tensor(
+    Array.from({ length: 128 }, () => new Float32Array(128).fill(1 / 128)),
+    on,
+  )
+  const chain = jit((a: Tensor) => {
+    let y = a
+    for (let i = 0; i < 20; i++) y = y.matMul(x)
+    return y
+  })
+  const small = jit((a: Tensor) => a.sum())
+  await settled(() => small(x))
+  const before = native.status[6]!
+  await settled(() => small(x))
+  assert.is(native.status[6], before)
+  for (let i = 0; i < 500 && native.status[6] === before; i++) assert.ok(Math.abs((await values(chain(x)))[0]! - 1 / 128) < 1e-6)
+  assert.ok(native.status[6]! > before)
 })
 
 test.run()
