@@ -40,7 +40,9 @@ for (const [kind, units] of [
   }
 }
 
-/** Seconds that a program takes which does nothing but write so many bytes in pieces and make them stay, and read them. */
+/**
+ * Seconds that a program takes which does nothing but write so many bytes in pieces and make them stay, and read them.
+ */
 const copy = (path, bytes) => {
   const piece = new Uint8Array(8 * MiB).fill(7)
   const begin = performance.now()

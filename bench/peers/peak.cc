@@ -62,7 +62,9 @@ float multiply_add(long repetitions) {
   return total;
 }
 
-/** Powers of two by the exponent's bits, and the rest by a polynomial of degree 5: no function of float32 is cheaper. */
+/**
+ * Powers of two by the exponent's bits, and the rest by a polynomial of degree 5: no function of float32 is cheaper.
+ */
 Vector logistic(Vector x) {
   constexpr float round = 12582912.0f;  // adding it leaves the nearest integer in the lowest bits
   const Vector shifted = x * -1.44269504f + round;

@@ -15,8 +15,8 @@ export interface Clock {
 const LONGEST_MS = 2 ** 31 - 1
 
 /**
- * Limits of one length, in the order in which they end. One timer serves all of them and stays while they come and go: a
- * timer of Node for each request costs more than the rest of its way through the queue.
+ * Limits of one length, in the order in which they end. One timer serves all of them and stays while they come and go:
+ * a timer of Node for each request costs more than the rest of its way through the queue.
  */
 class Limits {
   private readonly pending = new Set<{ readonly end: number; readonly fn: () => void }>()
