@@ -2,7 +2,8 @@
 // network of 6 × dense(1024), 25.2 MB of gradients a step. Three ways take turns in rounds: ranks that exchange nothing
 // ('none'), one exchange after the backward pass ('after'), and a bucket for each matrix, begun within it ('during').
 // In all three, two processes compute at a time: what the network's own work costs them counts as exposed.
-// Usage: node bench/distributed.mjs [--mpi openmpi|mpich] [--rate 1gbit] [--steps 10] [--rounds 2] [--ways none,after,during,default]
+// 'default': buckets as they are where nobody sets their size.
+// Usage: node bench/distributed.mjs [--mpi openmpi|mpich] [--rate 1gbit] [--steps 10] [--rounds 2] [--ways none,during]
 import { parseArgs } from 'node:util'
 import { LAUNCHERS, startRanks, withNetwork } from './network.mjs'
 

@@ -1,11 +1,12 @@
 // Inference of the MNIST CNN from JavaScript array to JavaScript array, against onnxruntime-node, on one thread
-// (--threads 2: on two).
+// (--threads 2: on two). The processor's peak in the same rounds bounds the ratio.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { goals } from './shared/goals.mjs'
 import { interleave } from './shared/measure.mjs'
 import { makeWeights, removeNetwork, writeNetwork } from './shared/networks.mjs'
 import { mnistOnnx } from './shared/onnx.mjs'
+import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { nodeSide, weftSide } from './shared/side.mjs'
 
@@ -22,6 +23,10 @@ const weft = weftSide('infer.mjs', threads)
 const runtime = nodeSide('onnxruntime-node', 'infer-onnxruntime.mjs')
 await Promise.all([weft.request({ command: 'load', ...network }), runtime.request({ command: 'load', ...network, model, threads })])
 
+/** Additions and multiplications of one image: 26 x 26 pixels, 32 filters of 9 taps; 5408 values, 10 classes. */
+const operationsPerImage = 2 * (26 * 26 * 32 * 9 + 13 * 13 * 32 * 10)
+const peak = await Peak.start(threads)
+
 for (const batch of [1, 64]) {
   const { outputs: expected } = await runtime.request({ command: 'outputs', batch })
   for (const way of ['predict', 'jit']) {
@@ -30,7 +35,7 @@ for (const batch of [1, 64]) {
   }
   const side = (from, way) => () => from.request({ command: 'run', batch, way, milliseconds })
   const figures = await interleave(
-    { 'weft jit': side(weft, 'jit'), 'weft predict': side(weft, 'predict'), peer: side(runtime) },
+    peak.beside({ 'weft jit': side(weft, 'jit'), 'weft predict': side(weft, 'predict'), peer: side(runtime) }),
     { rounds },
   )
   for (const way of ['jit', 'predict']) {
@@ -38,10 +43,12 @@ for (const batch of [1, 64]) {
     report.compare(`batch ${batch}, ${way}`, figure, figures.peer, {
       peerName: 'onnxruntime',
       goal: threads === 1 ? goals.infer[batch] : 1.5,
+      peak: peak.compare({ peak: figures.peak, weft: figure }, figures.peer, operationsPerImage * batch),
     })
   }
 }
 
+peak.close(report)
 weft.close()
 runtime.close()
 removeNetwork(network)

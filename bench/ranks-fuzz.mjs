@@ -2,8 +2,8 @@
 // wrong is printed with the seed that shows it, and the exit code is 1.
 // Usage: node bench/ranks-fuzz.mjs mismatches [--count 1000] [--seed 1] [--mpi openmpi|mpich] [--ranks 2]
 //        node bench/ranks-fuzz.mjs starts [--count 200] [--mpi openmpi|mpich] [--ranks 2]
-//        node bench/ranks-fuzz.mjs phases [--count 1] [--mpi openmpi|mpich] [--ranks 3]: one rank is killed, stopped, or
-//        ends, in each phase of a run
+//        node bench/ranks-fuzz.mjs phases [--count 1] [--mpi openmpi|mpich] [--ranks 3]
+// phases: one rank is killed, stopped, or ends, in each phase of a run. --seconds N: ends after so many for each MPI.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

@@ -1,7 +1,7 @@
 // What training on many ranks gains, on paper: the costs of an all-reduce from two numbers, α seconds a message and
 // β seconds a byte; gradients that become ready through the backward pass, and travel in buckets, one after another.
 // Usage: node bench/scaling.mjs          the table
-//        node bench/scaling.mjs --check  the model against ranks with 1 Gbit/s between them; needs root, iproute2, an MPI
+//        node bench/scaling.mjs --check  the model against ranks with 1 Gbit/s between them, as root, with iproute2
 import { parseArgs } from 'node:util'
 import { LAUNCHERS, startRanks, withNetwork } from './network.mjs'
 
@@ -29,7 +29,9 @@ function allReduce(n, bytes, { perNode = 1, inside, between, start }) {
   return start + within + quicker(hosts, bytes / here, between)
 }
 
-/** Seconds from the end of the backward pass to the end of the last bucket. `layers`: [bytes, seconds], the last first. */
+/**
+ * Seconds from the end of the backward pass to the end of the last bucket. `layers`: [bytes, seconds], the last first.
+ */
 function exposed(layers, bucketBytes, cost) {
   let [now, free, full, first] = [0, 0, 0, true]
   const send = () => {
@@ -46,7 +48,9 @@ function exposed(layers, bucketBytes, cost) {
   return Math.max(0, free - now)
 }
 
-/** Of a step of `seconds`, two thirds are the backward pass. Each layer has `grow` times the weights of the one before. */
+/**
+ * Of a step of `seconds`, two thirds are the backward pass. Each layer has `grow` times the weights of the one before.
+ */
 const MODELS = {
   'ResNet-50, 256 images a GPU': { weights: 25.6e6, seconds: 0.1, layers: 53, grow: 1.06 },
   'GPT of 1.3B, 16k tokens a GPU': { weights: 1.3e9, seconds: 0.32, layers: 24, grow: 1 },
@@ -94,16 +98,18 @@ function efficiency(model, network, n, { bytes, bucketBytes }) {
 
 function paper() {
   console.log(`${'efficiency, %'.padEnd(64)}${RANKS.map((n) => String(n).padStart(7)).join('')}`)
-  for (const [model, network] of ROWS)
+  for (const [model, network] of ROWS) {
+    console.log(`${model}; ${network}`)
     for (const [how, options] of [
       ['one exchange after the backward pass', { bytes: 4, bucketBytes: Number.POSITIVE_INFINITY }],
       ['buckets of 25 MiB', { bytes: 4, bucketBytes: 25 * 2 ** 20 }],
       ['buckets of 1 MiB', { bytes: 4, bucketBytes: 2 ** 20 }],
-      ['buckets of 25 MiB, bfloat16', { bytes: 2, bucketBytes: 25 * 2 ** 20 }],
+      ['buckets of 1 MiB, bfloat16', { bytes: 2, bucketBytes: 2 ** 20 }],
     ]) {
       const row = RANKS.map((n) => efficiency(model, network, n, options).toFixed(1).padStart(7)).join('')
-      console.log(`${`${model}; ${network}`.padEnd(58)}\n    ${how.padEnd(60)}${row}`)
+      console.log(`    ${how.padEnd(60)}${row}`)
     }
+  }
   console.log('100 MB alone, ms')
   for (const [name, network] of Object.entries(NETWORKS))
     console.log(`    ${name.padEnd(60)}${RANKS.map((n) => (allReduce(n, 1e8, network) * 1e3).toFixed(1).padStart(7)).join('')}`)

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { interleave, median } from './shared/measure.mjs'
+import { interleave, median, percentile } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { Side } from './shared/side.mjs'
 
@@ -28,8 +28,9 @@ const NAMES = options.models.split(',')
 const CLIENTS = 32
 const report = new Report(`Model server, REST binary, median of ${rounds} interleaved rounds`, options)
 
+// as docs/serving.md and deploy/ start servers; all sides alike
 const side = (name, program, threads = '1') =>
-  new Side(name, process.execPath, ['--expose-gc', program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
+  new Side(name, process.execPath, ['--expose-gc', '--max-semi-space-size=32', program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
 const wantsPeer = sections.includes('throughput')
 const hasPeer = (() => {
   try {
@@ -41,12 +42,15 @@ const hasPeer = (() => {
   }
 })()
 
+const BATCHING = { maxBatchSize: 32, maxQueueSize: 256 }
 const weft = side('weft', 'weft/serve.mjs')
+const models = side('models', 'weft/serve.mjs')
+const weftWithoutOverlap = side('weft without overlap', 'weft/serve.mjs')
 const client = side('client', 'shared/serve-client.mjs')
 const bare = side('bare', 'peers/serve-bare.mjs')
 const plain = hasPeer && wantsPeer ? side('plain', 'peers/serve-onnxruntime.mjs') : undefined
 const greedy = hasPeer && wantsPeer ? side('greedy', 'peers/serve-onnxruntime.mjs') : undefined
-const started = await weft.request({ command: 'start', names: NAMES, batching: { maxBatchSize: 32, maxQueueSize: 256 } })
+const started = await weft.request({ command: 'start', names: NAMES, batching: BATCHING })
 const urls = { weft: started.url }
 if (plain) urls.plain = (await plain.request({ command: 'start', names: NAMES, batched: false, threads: 1 })).url
 if (greedy) urls.greedy = (await greedy.request({ command: 'start', names: NAMES, batched: true, threads: 1 })).url
@@ -71,24 +75,29 @@ for (const name of NAMES) {
 /** node:http alone, with replies of the size of a model's. */
 const bareFor = async (name) => bare.request({ command: 'start', bytes: name === 'identity' ? 3300 : 200 })
 
+/**
+ * Beside the server: node:http alone, and node:http that does nothing but compute the model. The latter is the bound: a
+ * model costs more between requests than in a loop, and a thread that waited longer is woken later.
+ */
 for (const name of sections.includes('latency') ? NAMES : []) {
-  const added = { p50: [], p99: [] }
-  const floor = { p50: [], p99: [] }
-  const { url: bound } = await bareFor(name)
+  const added = {}
+  const { url: http } = await bareFor(name)
+  await models.request({ command: 'build', names: [name] })
+  const { url: least } = await models.request({ command: 'startLeast', name })
   for (let round = 0; round < rounds; round++) {
-    const raw = await weft.request({ command: 'raw', name, rows: 1, count })
-    const asked = await client.request({ command: 'latency', url: urls.weft, name, rows: 1, count })
-    const least = await client.request({ command: 'latency', url: bound, name, rows: 1, count })
-    floor.p50.push(least.p50)
-    floor.p99.push(least.p99)
-    added.p50.push(asked.p50 - raw.p50)
-    added.p99.push(asked.p99 - raw.p50)
+    const raw = await models.request({ command: 'raw', name, rows: 1, count })
+    const times = await client.request({ command: 'latency', urls: { weft: urls.weft, least, http }, name, rows: 1, count })
+    for (const [key, sorted] of Object.entries(times)) {
+      added[key] ??= { p50: [], p99: [] }
+      const took = { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
+      for (const which of ['p50', 'p99']) added[key][which].push(took[which] - (key === 'http' ? 0 : raw.p50))
+    }
   }
   for (const [which, goal] of [
     ['p50', 100],
     ['p99', 1000],
   ]) {
-    const measured = median(added[which])
+    const [measured, least, http] = ['weft', 'least', 'http'].map((key) => median(added[key][which]))
     report.row({
       name: `${name}: latency added, one client, ${which}`,
       measured,
@@ -96,29 +105,66 @@ for (const name of sections.includes('latency') ? NAMES : []) {
       value: measured,
       goal,
       atMost: true,
-      raw: { added: added[which], bound: floor[which] },
+      bound: least,
+      raw: added,
     })
-    report.row({ name: `${name}: bound, node:http alone, ${which}`, measured: median(floor[which]), unit: 'µs' })
+    report.row({ name: `${name}: bound, node:http and the model, ${which}`, measured: least, unit: 'µs' })
+    report.row({ name: `${name}: bound, node:http alone, ${which}`, measured: http, unit: 'µs' })
   }
   await bare.request({ command: 'stop' })
+  await models.request({ command: 'stopLeast' })
 }
 
 for (const name of sections.includes('throughput') ? NAMES : []) {
   const load = (url) => () => client.request({ command: 'throughput', url, name, rows: 1, clients: CLIENTS, milliseconds })
   const { url: bound } = await bareFor(name)
-  const sides = Object.fromEntries(Object.entries({ ...urls, bare: bound }).map(([key, url]) => [key, load(url)]))
+  await models.request({ command: 'build', names: [name] })
+  const isGoal = name === 'large'
+  const turns = isGoal
+    ? await weftWithoutOverlap.request({ command: 'start', names: [name], batching: BATCHING, overlap: false })
+    : undefined
+  // microseconds of processor time of each part
+  const parts = { http: [], client: [], model: [] }
+  const sides = Object.fromEntries(Object.entries({ ...urls, ...(turns && { turns: turns.url }) }).map(([key, url]) => [key, load(url)]))
+  sides.bare = async () => {
+    const before = { http: await bare.request({ command: 'usage' }), client: await client.request({ command: 'usage' }) }
+    const took = await load(bound)()
+    const after = { http: await bare.request({ command: 'usage' }), client: await client.request({ command: 'usage' }) }
+    for (const key of ['http', 'client']) {
+      const [{ cpu: from }, { cpu: to }] = [before[key], after[key]]
+      parts[key].push((to.user + to.system - from.user - from.system) / (took.seconds * took.perSecond))
+    }
+    // the faster of the two runtimes
+    const raws = [models, greedy].filter(Boolean).map((one) => one.request({ command: 'rawBatches', name, rows: CLIENTS, count: 100 }))
+    parts.model.push(Math.min(...(await Promise.all(raws)).map(({ processor }) => processor / CLIENTS)))
+    return took
+  }
   const figures = await interleave(sides, { rounds })
-  const goals = name === 'large' ? { plain: 5, greedy: 1.2 } : {}
   await bare.request({ command: 'stop' })
-  report.row({ name: `${name}: ${CLIENTS} clients, bound, node:http alone`, measured: figures.bare.median, unit: 'µs a request' })
+  const [http, ofClient, model] = [parts.http, parts.client, parts.model].map(median)
+  // every processor always busy, no thread ever waiting for another one
+  const best = Math.max(http, ofClient, model, (http + ofClient + model) / availableParallelism())
+  report.row({ name: `${name}: ${CLIENTS} clients, node:http alone`, measured: figures.bare.median, unit: 'µs a request' })
+  report.row({
+    name: `${name}: ${CLIENTS} clients, bound`,
+    measured: best,
+    unit: `µs a request: node:http ${http.toFixed(0)}, the client ${ofClient.toFixed(0)}, the model ${model.toFixed(0)} on ${availableParallelism()} processors`,
+  })
   if (!plain) report.row({ name: `${name}: ${CLIENTS} clients`, measured: figures.weft.median, unit: 'µs a request' })
   for (const peer of ['plain', 'greedy'])
     if (figures[peer])
       report.compare(`${name}: ${CLIENTS} clients, against ${peer}`, figures.weft, figures[peer], {
         unit: 'µs a request',
         peerName: peer,
-        goal: goals[peer],
+        ...(isGoal && { goal: { plain: 5, greedy: 1.2 }[peer], bound: figures[peer].median / best }),
       })
+  if (turns) {
+    report.compare(`${name}: ${CLIENTS} clients, against itself without overlap`, figures.weft, figures.turns, {
+      unit: 'µs a request',
+      peerName: 'without',
+    })
+    await weftWithoutOverlap.request({ command: 'stop' })
+  }
 }
 
 const wrk = spawnSync('wrk', ['--version']).error === undefined
@@ -169,7 +215,13 @@ for (const [name, bound] of sections.includes('overload')
   const after = await weft.request({ command: 'memory' })
   // the same load on node:http, which does nothing but refuse
   const { url: refusing } = await bare.request({ command: 'start', refuse: true })
-  const least = await client.request({ command: 'openLoop', url: refusing, name, perSecond: 3 * peak.perSecond, milliseconds: 5000 })
+  const least = await client.request({
+    command: 'openLoop',
+    url: refusing,
+    name,
+    perSecond: 3 * peak.perSecond,
+    milliseconds: options.quick ? 3000 : 5000,
+  })
   await bare.request({ command: 'stop' })
   const growth = (after.rss - before.rss) / 2 ** 20
   const what = `3x overload, bound by ${bound}`
@@ -183,7 +235,7 @@ for (const [name, bound] of sections.includes('overload')
     goal: 0.9,
   })
   const refused = { name: `${what}: p99 of ${over.refused} refusals`, measured: over.refusedP99, unit: 'ms' }
-  report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true })
+  report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true, bound: least.refusedP99 })
   report.row({ name: `${what}: bound, p99 of refusals of node:http alone`, measured: least.refusedP99, unit: 'ms' })
   // where both together are busy, and the client sends less than it was to, nothing can be answered sooner
   report.row({ name: `${what}: processors busy with the server`, measured: busy, unit: `of ${availableParallelism()}` })
@@ -209,13 +261,13 @@ for (const [name, bound] of sections.includes('overload')
 // the event loop
 if (sections.includes('loop')) {
   const { url } = await weft.request({ command: 'start', names: ['slow'], batching: { maxBatchSize: 512 } })
-  const long = () => client.request({ command: 'latency', url, name: 'slow', rows: 512, count: 3 })
+  const long = async () => (await client.request({ command: 'latency', urls: { slow: url }, name: 'slow', rows: 512, count: 3 })).slow
   await long()
   await weft.request({ command: 'watch' })
   const took = await long()
   const delay = await weft.request({ command: 'delay' })
   report.row({
-    name: `event loop, p99 of its delay while batches take ${(took.p50 / 1000).toFixed(0)} ms`,
+    name: `event loop, p99 of its delay while batches take ${(median(took) / 1000).toFixed(0)} ms`,
     measured: delay.p99,
     unit: 'ms',
     value: delay.p99,

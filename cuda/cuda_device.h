@@ -58,7 +58,9 @@ class CudaDevice final : public Device {
 
   /** The ranks that this device is one of, from the engine that has brought them together. They live as long as it. */
   void join(Ranks* ranks) { ranks_ = ranks; }
-  /** Drops the recordings with collectives. Any thread may call this: one that is replayed now is dropped afterwards. */
+  /**
+   * Drops the recordings with collectives. Any thread may call this: one that is replayed now is dropped afterwards.
+   */
   void drop_shared_recordings();
   void begin_shared() override;
   void end_shared() override;

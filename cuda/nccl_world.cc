@@ -60,7 +60,13 @@ WorldFacts NcclWorld::open(const WorldSettings& settings) {
   check(cudaHostGetDevicePointer(reinterpret_cast<void**>(&lost_on_device_), word, 0), "pinned memory");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   for (cudaEvent_t* event : {&fork_, &join_}) check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "event");
-  meet(settings);
+  try {
+    meet(settings);
+  } catch (const Error& error) {
+    // the others would wait for NCCL
+    if (control_ != nullptr) control_->give_up("rank " + std::to_string(rank_) + ": " + error.what());
+    throw;
+  }
   device_ = device;
   device_->join(this);
   watch_ = std::thread([this] { look_after(); });
@@ -152,14 +158,22 @@ std::vector<std::string> NcclWorld::told_by_all(const std::string& mine, const s
     if (other == all.end()) return all;
     const auto rank = size_t(other - all.begin());
     const auto texts = control_->gather(what, timeout_, Control::Gather::comparisons);
-    problem =
-        "the ranks disagree: rank " + std::to_string(rank_) + " asks for " + what + ", rank " + std::to_string(rank) + " for " + texts[rank];
+    problem = "the ranks disagree: rank " + std::to_string(rank_) + " asks for " + what + ", rank " + std::to_string(rank) + " for " +
+              texts[rank];
   } catch (const Error& error) { problem = error.what(); }
   control_->give_up(problem);
   fail("ERR_DISTRIBUTED", problem);
 }
 
+/** An emulated stream may do its work only when somebody waits for it, and other ranks wait for its collectives. */
+void NcclWorld::finish_emulated_work() {
+#ifdef WEFT_EMULATED
+  device_->settle();
+#endif
+}
+
 bool NcclWorld::all_agree(bool mine, const std::string& facts) {
+  finish_emulated_work();
   const std::string word = "?" + std::to_string(int(mine)) + facts;
   const auto all = told_by_all(word, "a step once more", false);
   return mine && std::all_of(all.begin(), all.end(), [&](const std::string& other) { return other == word; });
@@ -169,6 +183,7 @@ void NcclWorld::enqueue(cudaStream_t from, const std::string& what, const std::f
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   check(cudaStreamIsCapturing(from, &status), "capture");
   const std::string whole = what + (status == cudaStreamCaptureStatusNone ? "" : ", recorded");
+  if (status == cudaStreamCaptureStatusNone) finish_emulated_work();
   told_by_all(hash_of(whole), whole, true);
   check(cudaEventRecord(fork_, from), "event");
   check(cudaStreamWaitEvent(stream_, fork_, 0), "event");
@@ -207,8 +222,8 @@ void NcclWorld::look_after() {
     }
     if (!loss_) continue;
     // a rank that has left in order has done its part of the first runs: they can be finished
-    const bool finishing =
-        ended_ < std::min(begun_, loss_->collectives) && Clock::now() - lost_since_ < 2 * milliseconds(heartbeat_) + std::chrono::seconds(1);
+    const bool finishing = ended_ < std::min(begun_, loss_->collectives) &&
+                           Clock::now() - lost_since_ < 2 * milliseconds(heartbeat_) + std::chrono::seconds(1);
     if (loss_->left && (begun_ <= loss_->collectives || finishing)) continue;
     aborted_ = true;
     lock.unlock();

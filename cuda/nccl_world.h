@@ -71,6 +71,7 @@ class NcclWorld final : public Engine, public Ranks {
   using Clock = std::chrono::steady_clock;
   std::vector<std::string> told_by_all(const std::string& mine, const std::string& what, bool equal);
   void meet(const WorldSettings& settings);
+  void finish_emulated_work();
   void look_after();
   /** Ends what is under way, for a reason. Callers hold the lock. */
   void lose(Loss loss);

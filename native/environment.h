@@ -26,9 +26,9 @@ class Environment {
   /**
    * Numbers that C++ and JavaScript share. [0]: all tickets up to this one are done. [1]: how many faults there were so
    * far. [3]: how many microseconds the JavaScript thread has computed since it last waited for a result. [4]: how many
-   * microseconds the newest run is expected to take; 0 where nobody knows. [5]: for how many microseconds it pays to look
-   * for the end of that run again and again: not for long where it keeps all processors busy. [6]: the last ticket that
-   * was announced.
+   * microseconds the newest run is expected to take; 0 where nobody knows. [5]: for how many microseconds it pays to
+   * look for the end of that run again and again: not for long where it keeps all processors busy. [6]: the last ticket
+   * that was announced.
    */
   double* status = nullptr;
   std::function<void()> signal;  // tells JavaScript that tickets have finished
@@ -42,8 +42,8 @@ class Environment {
   /** Asks for a call of signal() when the ticket is done. */
   void notify(double ticket);
   /**
-   * Tells who asked for a call of signal() that the ticket is about to be done, by that call. So the thread that waits is
-   * awake in time. From then on it looks for the end itself.
+   * Tells who asked for a call of signal() that the ticket is about to be done, by that call. So the thread that waits
+   * is awake in time. From then on it looks for the end itself.
    */
   void announce(double ticket);
   /** Whether anybody asked for a call of signal() that is still due. */

@@ -19,7 +19,7 @@ const ON_DEVICES = /^(core\/(devices|fault|fuzz|grad|keep|state)|io\/model|layer
 /** What compares devices needs two. */
 const TWO_DEVICES = /\/devices\.test/
 /** What looks at the emulated library from the CPU's pass. */
-const LOOKS_AT_LIBRARY = /^cli\//
+const LOOKS_AT_LIBRARY = /^cli\/|^distributed\/(collectives|gpus|launchers_gpus|rendezvous)\./
 const root = path.join(import.meta.dirname, '..')
 const timesFile = path.join(import.meta.dirname, 'times.json')
 const FILE_LIMIT_MS = Number(process.env.WEFT_TEST_LIMIT_MS ?? 15 * 60_000)

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import Fastify from '../../node_modules/fastify/fastify.js'
 import { identityOnnx, mnistOnnx, perceptronOnnx } from '../shared/onnx.mjs'
-import { servedModels } from '../shared/served.mjs'
+import { time } from '../shared/measure.mjs'
+import { rowsOf, servedModels } from '../shared/served.mjs'
 import { answerRequests } from '../shared/side.mjs'
 
 const onnxOf = ({ kind, input, weights }) => {
@@ -16,6 +17,7 @@ const onnxOf = ({ kind, input, weights }) => {
 
 let app
 let folder
+const runs = {}
 const start = async ({ names, batched, threads }) => {
   folder = mkdtempSync(join(tmpdir(), 'weft-bench-serve-'))
   app = Fastify({ bodyLimit: 1 << 26 })
@@ -29,6 +31,7 @@ const start = async ({ names, batched, threads }) => {
     // the CNN of ONNX has its channels first: one channel is the same
     const shape = model.kind === 'cnn' ? [1, 28, 28] : model.input
     const run = async (x, rows) => (await session.run({ x: new Tensor('float32', x, [rows, ...shape]) })).y.data
+    runs[name] = run
     const waiting = []
     let running = false
     const pump = async () => {
@@ -72,11 +75,16 @@ const start = async ({ names, batched, threads }) => {
   }
   return { url: await app.listen({ port: 0, host: '127.0.0.1' }) }
 }
+/** Microseconds of processor time of a batch, computed again and again. */
+const rawBatches = async ({ name, rows, count }) => {
+  const x = rowsOf(name, rows)
+  return { processor: (await time(() => runs[name](x, rows), count)).processor }
+}
 const stop = async () => {
   await app.close()
   rmSync(folder, { recursive: true })
 }
 
-await answerRequests({ start, stop, usage: () => ({ cpu: process.cpuUsage() }) })
+await answerRequests({ start, stop, rawBatches, usage: () => ({ cpu: process.cpuUsage() }) })
 // who asked is gone, and with it what is served
 process.exit()

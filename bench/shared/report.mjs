@@ -60,8 +60,8 @@ const verdict = ({ value, goal, atMost, bound }) => {
  * Collects rows and prints them. A row: { name, measured, unit, peer?, peerName?, value (what the goal is about: a
  * ratio or the figure itself), goal?, processorRatio? (the ratio in processor time, which others on the machine disturb
  * less), peak? (how near both come to the processor's peak, as Peak.compare gives it), bound? (the best value that the
- * machine allows, shown in the same rounds; by default that of the peak), atMost? (the goal is the largest value that is
- * good), raw? (every round) }.
+ * machine allows, shown in the same rounds; by default that of the peak), atMost? (the goal is the largest value that
+ * is good), raw? (every round) }.
  */
 export class Report {
   rows = []

@@ -81,19 +81,28 @@ const outputs = async ({ url, name, rows }) => {
   return { outputs: outputOf(reply) }
 }
 
-/** Microseconds of `count` requests one after the other. */
-const latency = async ({ url, name, rows, count }) => {
-  const connection = new Connection(url)
+/** Requests of a block: short enough that what disturbs the machine disturbs all sides of a round alike. */
+const BLOCK = 500
+
+/**
+ * Microseconds of `count` requests to each of the servers `urls`, one after the other, in blocks that take turns: all
+ * times of each server, sorted.
+ */
+const latency = async ({ urls, name, rows, count }) => {
   const bytes = bytesOf(name, rows)
-  const times = []
-  for (let i = -50; i < count; i++) {
-    const begin = performance.now()
-    const { status } = await connection.ask(bytes)
-    if (status !== 200) throw new Error(`status ${status}`)
-    if (i >= 0) times.push((performance.now() - begin) * 1000)
+  const sides = Object.entries(urls).map(([key, url]) => ({ key, connection: new Connection(url), times: [] }))
+  for (let done = -Math.min(BLOCK, count); done < count; done += BLOCK) {
+    for (const { connection, times } of sides)
+      for (let i = -5; i < Math.min(BLOCK, count); i++) {
+        const begin = performance.now()
+        const { status, body } = await connection.ask(bytes)
+        if (status !== 200) throw new Error(`status ${status}: ${body}`)
+        if (done >= 0 && i >= 0) times.push((performance.now() - begin) * 1000)
+      }
+    sides.push(sides.shift())
   }
-  connection.close()
-  return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) }
+  for (const { connection } of sides) connection.close()
+  return Object.fromEntries(sides.map(({ key, times }) => [key, times.sort((a, b) => a - b)]))
 }
 
 /** Clients that each ask again as soon as they have their answer. */
@@ -255,6 +264,6 @@ const versions = async ({ url, clients }) => {
   return { answers, failed, wrong }
 }
 
-await answerRequests({ outputs, latency, throughput, openLoop, crash, versions })
+await answerRequests({ usage: () => ({ cpu: process.cpuUsage() }), outputs, latency, throughput, openLoop, crash, versions })
 // who asked is gone, and with it what is served
 process.exit()

@@ -1,15 +1,17 @@
 // Weft's side of serve.mjs: the model server, in a process of its own.
+import { createServer } from 'node:http'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
 import { serve } from '../../dist/lib/serve/index.js'
-import { percentile } from '../shared/measure.mjs'
+import { Overlap } from '../../dist/lib/serve/overlap.js'
+import { percentile, time } from '../shared/measure.mjs'
 import { rowsOf, servedModels } from '../shared/served.mjs'
 import { answerRequests } from '../shared/side.mjs'
 
-const build = ({ kind, sizes, input, weights }) => {
+const modelOf = ({ kind, sizes, input, weights }) => {
   const dense = (units, i) =>
     layers.dense({ units, activation: i === sizes.length - 2 ? 'softmax' : 'relu', ...(i === 0 && { inputShape: input }) })
   const made = {
@@ -30,11 +32,20 @@ const build = ({ kind, sizes, input, weights }) => {
 let server
 let nets = {}
 let folder
-const start = async ({ batching, names }) => {
-  nets = Object.fromEntries(names.map((name) => [name, build(servedModels[name]())]))
+/** Of batches that go before all that has arrived was read. */
+const overlaps = Object.getOwnPropertyDescriptor(Overlap.prototype, 'rows')
+
+/** `overlap` false: batches take turns with the reading of requests. */
+const start = async ({ batching, names, overlap = true }) => {
+  Object.defineProperty(Overlap.prototype, 'rows', overlap ? overlaps : { ...overlaps, get: () => batching.maxBatchSize })
+  nets = Object.fromEntries(names.map((name) => [name, modelOf(servedModels[name]())]))
   const begin = performance.now()
   server = await serve({ models: nets, http: { port: 0 }, batching })
   return { url: server.address.http, milliseconds: performance.now() - begin }
+}
+/** Models alone, for raw() and startLeast(): the process that serves is not to compute them in other ways as well. */
+const build = ({ names }) => {
+  nets = Object.fromEntries(names.map((name) => [name, modelOf(servedModels[name]())]))
 }
 const stop = async () => {
   await server.close()
@@ -117,6 +128,51 @@ const raw = async ({ name, rows, count }) => {
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) }
 }
 
+/**
+ * The least that answers with the model: node:http, the model's program, and nothing else. No name, shape or length is
+ * checked, nobody is asked who they are, one request is computed at a time.
+ */
+let least
+const startLeast = async ({ name }) => {
+  const run = jit((x) => nets[name].apply(x))
+  const { input } = servedModels[name]()
+  const bytes = 4 * input.reduce((product, extent) => product * extent, 1)
+  least = createServer((request, reply) => {
+    request.on('data', async (body) => {
+      const x = tensor(new Float32Array(new Uint8Array(body.subarray(body.length - bytes)).buffer), [1, ...input])
+      const y = run(x)
+      const values = await y.data()
+      const json = `{"outputs":[{"name":"y","datatype":"FP32","shape":[${y.shape}],"parameters":{"binary_data_size":${values.byteLength}}}]}`
+      const headers = { 'inference-header-content-length': json.length, 'content-length': json.length + values.byteLength }
+      reply.writeHead(200, headers)
+      reply.end(Buffer.concat([Buffer.from(json), Buffer.from(values.buffer, values.byteOffset, values.byteLength)]))
+      x.dispose()
+      y.dispose()
+    })
+  })
+  least.on('close', () => run.dispose())
+  await new Promise((resolve) => least.listen(0, '127.0.0.1', resolve))
+  return { url: `http://127.0.0.1:${least.address().port}` }
+}
+const stopLeast = async () => {
+  least.closeAllConnections()
+  await new Promise((resolve) => least.close(resolve))
+}
+
+/** Microseconds of processor time of a batch, computed again and again. */
+const rawBatches = async ({ name, rows, count }) => {
+  const run = jit((x) => nets[name].apply(x))
+  const x = tensor(rowsOf(name, rows), [rows, ...servedModels[name]().input])
+  const { processor } = await time(async () => {
+    const y = run(x)
+    await y.data()
+    y.dispose()
+  }, count)
+  x.dispose()
+  run.dispose()
+  return { processor }
+}
+
 let histogram
 const watch = () => {
   histogram = monitorEventLoopDelay({ resolution: 1 })
@@ -133,6 +189,6 @@ const memory = () => {
 }
 const usage = () => ({ cpu: process.cpuUsage() })
 
-await answerRequests({ start, startRepository, swap, stop, raw, watch, delay, memory, usage })
+await answerRequests({ start, build, startRepository, swap, stop, startLeast, stopLeast, raw, rawBatches, watch, delay, memory, usage })
 // who asked is gone, and with it what is served
 process.exit()

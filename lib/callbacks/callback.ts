@@ -1,7 +1,7 @@
 // Callback: functions that fit calls at the begin and end of training, epochs and batches, and awaits.
 import { unknownName, WeftError } from '../core/error.js'
 import { checkCall, type OptionTable, show } from '../core/options.js'
-import { world } from '../distributed/world.js'
+import { apart, world } from '../distributed/world.js'
 import type { AnyModel } from '../model/model.js'
 import { CALLBACK, type Memories, type TrainingRun } from '../model/run.js'
 import type { Tensor } from '../core/tensor.js'
@@ -57,7 +57,8 @@ const onEveryRank = new WeakSet<CallbackLike>()
 
 /**
  * In a distributed run callbacks are called on rank 0 alone, and what they change there reaches the other ranks at the
- * end of the epoch. This one is called on every rank.
+ * end of the epoch. What they evaluate, predict and save is done by rank 0 without the others. This one is called on
+ * every rank, and its calls are shared as those outside of callbacks.
  */
 export function everyRank<C extends CallbackLike>(callback: C): C {
   checkCall('callbacks.everyRank(callback)', arguments)
@@ -65,6 +66,9 @@ export function everyRank<C extends CallbackLike>(callback: C): C {
   onEveryRank.add(callback)
   return callback
 }
+
+/** Calls a hook. One that is called on rank 0 alone evaluates, predicts and saves there without the other ranks. */
+const calling = <T>(callback: CallbackLike, call: () => T): T => (onEveryRank.has(callback) ? call() : apart(call, true))
 
 /** @internal The callbacks, as fit takes them, that are called on this rank. */
 export function onThisRank(given: CallbackLike | readonly CallbackLike[] | undefined): readonly CallbackLike[] {
@@ -163,7 +167,7 @@ export class CallbackList implements Memories {
   async trainBegin(run?: TrainingRun): Promise<void> {
     for (const callback of this.list) {
       this.begun.add(callback)
-      await callback.onTrainBegin?.({})
+      await calling(callback, () => callback.onTrainBegin?.({}))
     }
     if (run) this.recall(run)
   }
@@ -176,10 +180,10 @@ export class CallbackList implements Memories {
     await this.toAll((callback) => callback.onTrainError?.(error)).catch(() => undefined)
   }
   async epochBegin(epoch: number): Promise<void> {
-    for (const callback of this.list) await callback.onEpochBegin?.(epoch, {})
+    for (const callback of this.list) await calling(callback, () => callback.onEpochBegin?.(epoch, {}))
   }
   async epochEnd(epoch: number, logs: Logs): Promise<void> {
-    for (const callback of this.list) await callback.onEpochEnd?.(epoch, logs)
+    for (const callback of this.list) await calling(callback, () => callback.onEpochEnd?.(epoch, logs))
   }
   /** Undefined when nobody listens, so that a step costs nothing. */
   batchBegin(batch: number): Promise<void> | undefined {
@@ -194,7 +198,7 @@ export class CallbackList implements Memories {
     for (const callback of this.list) {
       if (!this.begun.has(callback)) continue
       try {
-        await call(callback)
+        await calling(callback, () => call(callback))
       } catch (error) {
         errors.push(error)
       }
@@ -205,7 +209,7 @@ export class CallbackList implements Memories {
   private each(call: (callback: CallbackLike) => Result | undefined): Promise<void> {
     return this.all(this.list, call)
   }
-  private async all<T>(list: readonly T[], call: (callback: T) => Result | undefined): Promise<void> {
-    for (const callback of list) await call(callback)
+  private async all<T extends CallbackLike>(list: readonly T[], call: (callback: T) => Result | undefined): Promise<void> {
+    for (const callback of list) await calling(callback, () => call(callback))
   }
 }

@@ -104,9 +104,10 @@ interface AllReduceValues {
 async function startedAsRanks(ranks: number, args: readonly string[]): Promise<number> {
   const { mpirunArguments, needMpirun } = await import('../distributed/mpirun.js')
   const mpirun = needMpirun()
-  const threads = process.env['WEFT_THREADS'] === undefined ? Math.max(1, Math.floor(os.availableParallelism() / ranks)) : undefined
+  const threads = String(Math.max(1, Math.floor(os.availableParallelism() / ranks)))
+  const variables: Record<string, string> = process.env['WEFT_THREADS'] === undefined ? { WEFT_THREADS: threads } : {}
   const program = [process.execPath, path.join(import.meta.dirname, 'weftjs.js'), 'bench', ...args]
-  const parts = mpirunArguments(mpirun, { ranks, hosts: undefined, hostfile: undefined, options: [], threads, program })
+  const parts = mpirunArguments(mpirun, { ranks, hosts: undefined, variables, program }, {})
   const { status, error } = spawnSync(
     mpirun.command,
     parts.filter((part) => part !== '--tag-output' && part !== '-prepend-rank'),

@@ -28,9 +28,9 @@ const SIZES = [4, 1024, 2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20, 2 ** 22, 10_000_000,
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
 /**
- * α and β, in microseconds, from times of all-reduces between `ranks` ranks: of t = 2 ⌈log₂ N⌉ α + 2 (N − 1) / N · bytes · β
- * the ones with the least squares of relative errors. A short message is sent along a tree, a long one around a ring
- * (Thakur, Rabenseifner and Gropp 2005, Optimization of Collective Communication Operations in MPICH).
+ * α and β, in microseconds, from times of all-reduces between `ranks` ranks: of t = 2 ⌈log₂ N⌉ α + 2 (N − 1) / N ·
+ * bytes · β the ones with the least squares of relative errors. A short message is sent along a tree, a long one around
+ * a ring (Thakur, Rabenseifner and Gropp 2005, Optimization of Collective Communication Operations in MPICH).
  */
 export function alphaBeta(ranks: number, times: readonly { bytes: number; microseconds: number }[]): { alpha: number; beta: number } {
   const [a, b] = [2 * Math.ceil(Math.log2(ranks)), (2 * (ranks - 1)) / ranks]

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import type { DeviceInfo } from '../core/device.js'
 import type { Accelerator } from '../core/device_kinds.js'
 import type { DoctorLibrary, DoctorReport } from '../doctor/doctor.js'
+import type { DoctorEngine } from '../doctor/engines.js'
 
 export const usage = 'doctor [--json]'
 export const summary = 'examines this installation and checks its arithmetic'
@@ -36,7 +37,7 @@ function text(report: DoctorReport, accelerators: readonly Accelerator[]): strin
     ['', cpu.features.join(' ')],
     ...accelerators.flatMap((kind) => libraryRows(kind, report[kind])),
     ...report.devices.map((info): [string, string] => ['device', describe(info, info.id === report.device)]),
-    ...report.engines.map(({ name, version, problem }): [string, string] => [`engine ${name}`, problem ?? version ?? '']),
+    ...report.engines.flatMap(engineRows),
     ...report.datasets.map((set): [string, string] => [
       'data',
       `${set.name}: ${set.found ? set.where : (set.where && `incomplete in ${set.where}`) || 'not found'}`,
@@ -47,6 +48,12 @@ function text(report: DoctorReport, accelerators: readonly Accelerator[]): strin
     ]),
   ]
   return rows.map(([key, value]) => `${key.padEnd(8)}${value}`).join('\n')
+}
+
+function engineRows({ name, version, path, library, problem, others }: DoctorEngine): [string, string][] {
+  const found = [version, path, library === path ? undefined : library && `library ${library}`].filter((text) => text !== undefined)
+  const rows = [...(found.length > 0 ? [`${name}: ${found.join(', ')}`] : []), ...(problem === undefined ? [] : [`${name}: ${problem}`])]
+  return [...rows, ...others.map((other) => `${name}: also ${other}`)].map((text) => ['engine', text])
 }
 
 function libraryRows(kind: Accelerator, found: DoctorLibrary): [string, string][] {

@@ -72,8 +72,8 @@ export interface Native {
   /**
    * Written by C++: [0] the last finished ticket, [1] faults so far, [2] native calls so far, [3] microseconds that
    * short runs took on this thread. Whoever waits for a result sets [3] back to 0; from 50 on all runs go to the
-   * worker. [4] microseconds that the newest run is expected to take; 0: unknown. [5] for how many microseconds it pays to
-   * look for its end in every turn. [6] the last ticket that was announced: it is about to be done.
+   * worker. [4] microseconds that the newest run is expected to take; 0: unknown. [5] for how many microseconds it pays
+   * to look for its end in every turn. [6] the last ticket that was announced: it is about to be done.
    */
   readonly status: Float64Array
   /** Bytes of the largest output that a run may bring to the host by itself. */

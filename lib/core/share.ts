@@ -37,10 +37,21 @@ export function shareOf(total: number, rank: number, size: number, sum: Share['s
   return rows > 0 ? { begin, rows, total, weight: rows / total, sum } : { begin: 0, rows: 1, total, weight: 0, sum }
 }
 
+/** Rows that a process has of its own for a batch: how many, how many others come before them, and those of all. */
+export interface Part {
+  readonly begin: number
+  readonly rows: number
+  readonly total: number
+}
+
+/** The share of a process that brings its rows. Without any it computes one for nothing. */
+export const shareOfPart = ({ begin, rows, total }: Part, sum: Share['sum']): Share =>
+  rows > 0 ? { begin, rows, total, weight: rows / total, sum } : { begin: 0, rows: 1, total, weight: 0, sum }
+
 /**
  * Sums over shares that are recorded one after another in one trace. The sum is read by the first share before the
- * others are recorded, so each share reads a value of its own, which link() makes the sum. The gradient of such a sum is
- * the sum of the gradients of all shares.
+ * others are recorded, so each share reads a value of its own, which link() makes the sum. The gradient of such a sum
+ * is the sum of the gradients of all shares.
  */
 export class LinkedSums {
   /** The sums that each share has asked for, in order. */

@@ -5,6 +5,7 @@ import { checkCall, type OptionTable } from '../core/options.js'
 import { nextSeed } from '../core/random.js'
 import { shownAs } from '../core/shown.js'
 import { type BatchOf, collate, type Dtypes } from './collate.js'
+import { ahead, filtered, type ShareOfBatch, shares, someOf, type Wanted } from './dataset_passes.js'
 import { draws, permutation } from './shuffle.js'
 
 /** Where elements come from. Every call of `open` starts a new pass. */
@@ -12,8 +13,14 @@ export interface Source<T> {
   /** Number of elements, when it is known before a pass. */
   readonly size: number | undefined
   open(): AsyncIterator<T, void>
-  /** Sources with random access read their elements in the order asked for. */
+  /** Sources with random access read their elements in the order asked for, some or all of them. */
   openIn?(order: Uint32Array): AsyncIterator<T, void>
+  /** A pass over those elements alone whose places are wanted; the others are made as far as they have to be. */
+  openSome?(wanted: Wanted): AsyncIterator<T, void>
+  /**
+   * Of batches: a pass over the part of each that one of `size` ranks has; undefined where some rank would have none.
+   */
+  openShare?(rank: number, size: number): AsyncIterator<ShareOfBatch, void> | undefined
   /** dtypes that plain numbers of the samples had where they came from. */
   readonly dtypes?: Dtypes
   /** The orders of the shuffles in the pipeline, the first one first. */
@@ -72,6 +79,11 @@ export class Dataset<T> implements AsyncIterable<T> {
     return this.source.open()
   }
 
+  /** @internal A pass over this rank's part of each batch, where the pipeline can make it without the other parts. */
+  openShare(rank: number, size: number): AsyncIterator<ShareOfBatch, void> | undefined {
+    return this.source.openShare?.(rank, size)
+  }
+
   /**
    * Elements in random order, a new one on every pass. With fewer than all in the buffer the order is only locally
    * random.
@@ -91,7 +103,11 @@ export class Dataset<T> implements AsyncIterable<T> {
       if (source.openIn && known && bufferSize >= size) return source.openIn(permutation(size, draw))
       return shuffled(source, bufferSize, draw)
     }
-    return new Dataset<T>({ ...passedOn(source), size, open, orders: [...this.orders, order] })
+    const openSome = (wanted: Wanted): AsyncIterator<T, void> => {
+      if (!(source.openIn && known && bufferSize >= size)) return filtered(open(), wanted)
+      return source.openIn(permutation(size, draws(order.seed, again ? order.pass++ : 0)).filter((_, place) => wanted(place)))
+    }
+    return new Dataset<T>({ ...passedOn(source), size, open, openSome, orders: [...this.orders, order] })
   }
 
   /** Elements put through `fn(element, index)`, which may be async. */
@@ -105,6 +121,13 @@ export class Dataset<T> implements AsyncIterable<T> {
       async *open() {
         let index = 0
         for await (const element of pass(source)) yield await fn(element, index++)
+      },
+      async *openSome(wanted) {
+        let index = 0
+        for await (const element of { [Symbol.asyncIterator]: () => someOf(source, wanted) }) {
+          while (!wanted(index)) index++
+          yield await fn(element, index++)
+        }
       },
     })
   }
@@ -193,9 +216,15 @@ export class Dataset<T> implements AsyncIterable<T> {
     const { source } = this
     const { dropRemainder = false } = options
     const batches = source.size === undefined ? undefined : dropRemainder ? Math.floor(source.size / size) : Math.ceil(source.size / size)
+    const openShare = (rank: number, ranks: number): AsyncIterator<ShareOfBatch, void> | undefined => {
+      // the rows of the last batch have to be known; a rank without rows anywhere would have nothing to compute with
+      if (source.size === undefined || !Number.isFinite(source.size) || Math.min(size, source.size) < ranks) return undefined
+      return shares(source, { all: dropRemainder ? batches! * size : source.size, size, rank, ranks })
+    }
     return new Dataset<BatchOf<T>>({
       size: batches,
       ...(source.orders && { orders: source.orders }),
+      openShare,
       async *open() {
         let samples: T[] = []
         for await (const sample of pass(source)) {
@@ -217,26 +246,24 @@ export class Dataset<T> implements AsyncIterable<T> {
     checkCall('prefetch(n)', arguments)
     integer('prefetch', 'n', n, 1, MOST_AHEAD)
     const { source } = this
-    return this.stage(source.size, async function* () {
-      const iterator = source.open()
-      const ahead: Promise<IteratorResult<T, void>>[] = []
-      const ask = (): void => {
-        const next = iterator.next()
-        next.catch(() => {}) // a failure is reported when its turn comes, not as an unhandled rejection
-        ahead.push(next)
-      }
-      try {
-        for (let i = 0; i < n; i++) ask()
-        for (;;) {
-          const result = await ahead.shift()!
-          if (result.done) return
-          ask()
-          yield result.value
-        }
-      } finally {
-        await iterator.return?.()
-      }
-    })
+    const openShare = (rank: number, ranks: number): AsyncIterator<ShareOfBatch, void> | undefined => {
+      const own = source.openShare?.(rank, ranks)
+      return own && ahead(own, n)
+    }
+    return new Dataset<T>({ size: source.size, open: () => ahead(source.open(), n), openShare, ...passedOn(source) })
+  }
+
+  /**
+   * The elements at the places index, index + count, index + 2·count, ...: those of one of `count` readers. fit of
+   * several ranks does without it: each takes its rows of the batches.
+   */
+  shard(count: number, index: number): Dataset<T> {
+    checkCall('shard(count, index)', arguments)
+    integer('shard', 'count', count, 1)
+    integer('shard', 'index', index, 0, count - 1)
+    const { source } = this
+    const size = source.size === undefined ? undefined : Math.max(0, Math.ceil((source.size - index) / count))
+    return this.stage(size, () => someOf(source, (place) => place % count === index))
   }
 
   /** All elements of one pass. */

@@ -85,7 +85,7 @@ export function from<X extends Fields, Y extends Fields = readonly Nested[]>(
     const [readX, second, third] = await readers()
     const [readY, readWeight] = y === undefined ? [undefined, second] : [second, third]
     const pause = breather()
-    for (let i = 0; i < size; i++) {
+    for (let i = 0; i < (order?.length ?? size); i++) {
       const at = order ? order[i]! : i
       const sample: Sample = { x: readX!(at) }
       if (readY) sample.y = readY(at)

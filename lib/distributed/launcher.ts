@@ -1,5 +1,6 @@
 // Launcher: what the program that started this process says of its rank, in environment variables.
 import { WeftError } from '../core/error.js'
+import { clusterLaunch, refusePod } from './nodes.js'
 
 /** Who started this process, and its place among the others. */
 export interface Launch {
@@ -17,11 +18,11 @@ const LAUNCHERS: readonly (readonly [launcher: string, rank: string, size: strin
   ['Open MPI', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'],
   ['MPICH', 'PMI_RANK', 'PMI_SIZE', 'MPI_LOCALRANKID'],
   ['torchrun', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK'],
-  ['Slurm', 'SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'],
 ]
 
 /** The first launcher of whose variables rank and size are there. ERR_DISTRIBUTED for numbers that make no sense. */
 export function launchOf(environment: NodeJS.ProcessEnv): Launch {
+  refusePod(environment)
   for (const [launcher, rank, size, localRank] of LAUNCHERS) {
     if (environment[rank] === undefined || environment[size] === undefined) continue
     const [r, n, l] = [rank, size, localRank].map((name) => Number(environment[name] ?? 0)) as [number, number, number]
@@ -35,5 +36,5 @@ export function launchOf(environment: NodeJS.ProcessEnv): Launch {
       )
     return { launcher, rank: r, size: n, localRank: l }
   }
-  return { launcher: undefined, rank: 0, size: 1, localRank: 0 }
+  return clusterLaunch(environment) ?? { launcher: undefined, rank: 0, size: 1, localRank: 0 }
 }

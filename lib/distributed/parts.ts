@@ -1,6 +1,7 @@
-// Parts: tensors cut into equal parts, one for each rank, and their exchange. Each tensor is cut by itself: as a vector,
-// with zeros behind it where the number of ranks does not divide it.
-import { applyOne } from '../core/apply.js'
+// Parts: tensors cut into equal parts, one for each rank, and their exchange. Each tensor is cut by itself: as a
+// vector, with zeros behind it where the number of ranks does not divide it.
+import { apply, applyOne } from '../core/apply.js'
+import type { Op } from '../core/op.js'
 import { bytesOf, type DType, type Shape, sizeOf, type Spec } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { concat, pad, zeros } from '../ops/index.js'
@@ -75,6 +76,32 @@ export function scatterSums(values: readonly Tensor[]): Tensor[] {
   return parts
 }
 
+type BucketAttrs = { readonly bucket: number }
+const ScatterBegin: Op<BucketAttrs & { readonly halves: number }> = {
+  name: 'scatterBegin',
+  early: true,
+  noGradient: true,
+  shape: () => [{ shape: [1], dtype: 'int32' }],
+}
+const scatterFinish = (specs: readonly Spec[]): Op<BucketAttrs> => ({
+  name: 'scatterFinish',
+  noGradient: true,
+  shape: () => specs.map(({ shape, dtype }) => ({ shape: [lengthOf(shape)], dtype })),
+})
+/** Buckets of this process so far. */
+let buckets = 0
+
+/**
+ * scatterSums() of values of one dtype in two halves: on CPUs they travel from when the last of them is there, while
+ * other calls run, until the function that is returned is called, in the same trace.
+ */
+export function scatterBegin(values: readonly Tensor[]): () => Tensor[] {
+  if (values[0]!.device !== 'cpu') return () => scatterSums(values)
+  const bucket = buckets++
+  const token = applyOne(ScatterBegin, values, { bucket, halves: isHalved(values[0]!.dtype) ? 1 : 0 })
+  return () => apply(scatterFinish(values), [token], { bucket })
+}
+
 /** The whole tensors, of shapes that are known, from the parts of all ranks. */
 export function gatherParts(parts: readonly Tensor[], shapes: readonly Shape[]): Tensor[] {
   const { size } = world()
@@ -97,13 +124,10 @@ export function gatherParts(parts: readonly Tensor[], shapes: readonly Shape[]):
   return wholes
 }
 
-/** Sums over all ranks of gradients that travel rounded to 16 bits: once before they are added up, and once after. */
-export function sumsOfHalves(values: readonly Tensor[]): Tensor[] {
-  const parts = scatterSums(values).map((part) => (isHalved(part.dtype) ? part.cast('bfloat16') : part))
-  return gatherParts(
-    parts,
-    values.map(({ shape }) => shape),
-  ).map((whole, i) => whole.cast(values[i]!.dtype))
+/** The whole sums, rounded to 16 bits to travel, of this rank's parts. */
+export function gatherSums(parts: readonly Tensor[], shapes: readonly Shape[]): Tensor[] {
+  const rounded = parts.map((part) => (isHalved(part.dtype) ? part.cast('bfloat16') : part))
+  return gatherParts(rounded, shapes).map((whole, i) => whole.cast(parts[i]!.dtype))
 }
 
 /** How an optimizer sees parameters: as wholes, or as this rank's part of each. */

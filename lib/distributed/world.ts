@@ -1,12 +1,15 @@
 // World: the ranks of a run, as this process sees them. A process that never calls init() is a run of one rank.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { native } from '../core/addon.js'
 import { device, setDevice } from '../core/device.js'
 import { deviceOfRank, engineOf, kindOf } from '../core/device_kinds.js'
 import { WeftError, type ErrorCode } from '../core/error.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
-import { finite, integer } from '../core/checks.js'
+import { checkFunction, finite, integer } from '../core/checks.js'
 import './error_codes.js'
+import { exitOnLoss } from './exit_code.js'
 import { type Launch, launchOf } from './launcher.js'
+import { needsMpi } from './nodes.js'
 import { meetingOf } from './rendezvous.js'
 
 export interface InitOptions {
@@ -29,14 +32,13 @@ export interface InitOptions {
   bucketBytes?: number
   /**
    * What float32 gradients travel as. 'bfloat16' halves the bytes: each rank rounds its gradients once, they are added
-   * up in float32, and the sum is rounded once. All ranks hold equal bits. They travel after the backward pass, not
-   * during it. Default 'float32'.
+   * up in float32, and the sum is rounded once. All ranks hold equal bits. Default 'float32'.
    */
   gradientDtype?: 'float32' | 'bfloat16'
   /**
    * Each rank keeps its part of the optimizer's state, and updates its part of each weight: the memory of the state is
-   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage 1).
-   * Default false.
+   * divided by the number of ranks, at the bytes of an exchange of gradients (Rajbhandari et al. 2020, "ZeRO", stage
+   * 1). Default false.
    */
   shardOptimizer?: boolean
 }
@@ -73,8 +75,26 @@ export const exchange: { dtype: 'float32' | 'bfloat16'; shardsOptimizer: boolean
 export let msOfSilence: number = 20_000
 let state: 'new' | 'meeting' | 'open' | 'closed' = 'new'
 
+/** Set while a function runs for which this process is the only one; `callback`: it is called on rank 0 alone. */
+const lonely = new AsyncLocalStorage<{ readonly callback: boolean }>()
+
 /** @internal The world of this process. */
-export const world = (): World => current
+export const world = (): World => (lonely.getStore() === undefined ? current : ALONE)
+
+/**
+ * Runs a function as if this process had no other ranks: models are trained, evaluated and saved in it by this rank
+ * alone, and collectives give what they are given. For work that differs from rank to rank.
+ * @example const scores = await distributed.gatherJson(await distributed.alone(() => score(candidates[rank])))
+ */
+export function alone<T>(fn: () => T): T {
+  checkCall('distributed.alone(fn)', arguments)
+  checkFunction('distributed.alone', fn)
+  return apart(fn, false)
+}
+
+/** @internal The same; `callback`: collectives of the run are refused, because the other ranks do not call them. */
+export const apart = <T>(fn: () => T, callback: boolean): T =>
+  current.size === 1 || lonely.getStore() !== undefined ? fn() : lonely.run({ callback }, fn)
 
 /** Errors of the addon come with a code of their own. */
 async function asWeftError<T>(what: string, work: Promise<T>): Promise<T> {
@@ -130,6 +150,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
     return current
   }
   const chosen = engine === 'auto' ? engineOf(kindOf(device())!) : engine
+  if (chosen === 'mpi') needsMpi(launch)
   const place = chosen === 'nccl' ? meetOnGpus(launch) : meetByMpi()
   state = 'meeting'
   bytesOfBucket = bucketBytes
@@ -150,6 +171,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
   )
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', () => native.leaveEngine())
+  exitOnLoss()
   current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: chosen, version: facts.version }
   state = 'open'
   return current
@@ -157,7 +179,12 @@ export async function init(options: InitOptions = {}): Promise<World> {
 
 /** @internal Throws unless init() has been awaited. */
 export function opened(what: string): World {
-  if (state === 'open') return current
+  const apart = lonely.getStore()
+  if (apart?.callback)
+    throw new WeftError('ERR_STATE', `${what}: it is called in a callback, which is called on rank 0 alone`, {
+      hint: 'Pass callbacks.everyRank(callback): that one is called on every rank',
+    })
+  if (state === 'open') return apart === undefined ? current : ALONE
   throw new WeftError('ERR_STATE', state === 'closed' ? `${what}: distributed.close() was called` : `${what}: the ranks have not met`, {
     ...(state === 'closed' ? {} : { hint: 'Call await distributed.init() first' }),
   })
@@ -165,7 +192,7 @@ export function opened(what: string): World {
 
 /**
  * The values of all ranks, in their order. Every rank calls it, and gives what JSON can hold.
- * @throws ERR_DISTRIBUTED where a rank is lost, or not all come within `timeoutMs`
+ * @throws ERR_DISTRIBUTED where a rank is lost, calls something else, or not all come within `timeoutMs`
  */
 export async function gatherJson<T>(value: T): Promise<T[]> {
   checkCall('distributed.gatherJson(value)', arguments)
@@ -178,7 +205,28 @@ export async function gatherJson<T>(value: T): Promise<T[]> {
   }
   if (text === undefined) throw new WeftError('ERR_ARGUMENT', `distributed.gatherJson: ${show(value)} is nothing that JSON can hold`)
   if (size === 1) return [JSON.parse(text) as T]
-  return (await asWeftError('distributed.gatherJson', native.gatherTexts(text))).map((one) => JSON.parse(one) as T)
+  return (await gatherTexts('distributed.gatherJson', text)).map((one) => JSON.parse(one) as T)
+}
+
+/**
+ * @internal The texts of all ranks. Each says what it calls, so that ranks that call different functions learn it.
+ * @param what the call: 'fit', 'save', 'distributed.barrier'
+ */
+export async function gatherTexts(what: string, text: string): Promise<string[]> {
+  const said = await asWeftError(what, native.gatherTexts(`${what}\n${text}`))
+  const calls = said.map((one) => one.slice(0, one.indexOf('\n')))
+  const other = calls.findIndex((call) => call !== what)
+  if (other >= 0)
+    throw new WeftError('ERR_DISTRIBUTED', `${what}: rank ${other} calls ${calls[other]} meanwhile`, {
+      hint: `Every rank calls the same functions in the same order; does one of these calls stand behind if (rank === ...)?`,
+    })
+  return said.map((one) => one.slice(one.indexOf('\n') + 1))
+}
+
+/** @internal Values that JSON can hold, of all ranks; `what` as for gatherTexts. */
+export async function gatherOf<T>(what: string, value: T): Promise<T[]> {
+  const text = JSON.stringify(value)
+  return (opened(what).size === 1 ? [text] : await gatherTexts(what, text)).map((one) => JSON.parse(one) as T)
 }
 
 /** @internal Leaves the run without a wait for the others, who get ERR_DISTRIBUTED: this rank has ended. */
@@ -190,13 +238,14 @@ export function leave(): void {
 /** Resolves when all ranks have called it. ERR_DISTRIBUTED as gatherJson(). */
 export async function barrier(): Promise<void> {
   checkCall('distributed.barrier()', arguments)
-  if (opened('distributed.barrier').size > 1) await asWeftError('distributed.barrier', native.gatherTexts('null'))
+  if (opened('distributed.barrier').size > 1) await gatherTexts('distributed.barrier', '')
 }
 
 /** Leaves the run: resolves when all ranks have called it, or have ended. A process that ends calls it by itself. */
 export async function close(): Promise<void> {
   checkCall('distributed.close()', arguments)
   const { size } = opened('distributed.close')
+  if (lonely.getStore() !== undefined) throw new WeftError('ERR_STATE', 'distributed.close: it is called in distributed.alone()')
   state = 'closed'
   if (size > 1) await asWeftError('distributed.close', native.closeEngine())
 }

@@ -5,11 +5,10 @@ import path from 'node:path'
 import { cifar10Files } from '../data/datasets/cifar.js'
 import { type FileSet, find } from '../data/datasets/files.js'
 import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
-import { addonFile } from '../core/addon.js'
-import { type Mpirun, findMpirun } from '../distributed/mpirun.js'
 import { type DeviceInfo, device, devices } from '../core/device.js'
 import { ACCELERATORS, type Accelerator, isAccelerator, libraryOf } from '../core/device_kinds.js'
 import { checkCall } from '../core/options.js'
+import { type DoctorEngine, engines } from './engines.js'
 import { deviceTests, selfTests } from './selftest.js'
 
 export interface DoctorCheck {
@@ -60,8 +59,8 @@ export interface DoctorReport extends Record<Accelerator, DoctorLibrary> {
   devices: DeviceInfo[]
   /** The device that new tensors go to. */
   device: string | undefined
-  /** Engines of distributed runs: the version that was found, or what is missing. */
-  engines: { name: string; version: string | undefined; problem: string | undefined }[]
+  /** Engines of distributed runs: what was found, or what is missing. */
+  engines: DoctorEngine[]
   datasets: { name: string; found: boolean; where: string | undefined }[]
   checks: DoctorCheck[]
 }
@@ -106,24 +105,13 @@ export async function doctor(): Promise<DoctorReport> {
     ...(Object.fromEntries(ACCELERATORS.map((kind) => [kind, describe(kind)])) as Record<Accelerator, DoctorLibrary>),
     devices: list,
     device: checks[0]!.ok ? checks[0]!.detail : undefined,
-    engines: [engineOf(findMpirun())],
+    engines: engines(),
     datasets: [
       ...['digits', 'iris', 'wine', 'breast-cancer', 'diabetes'].map(shipped),
       ...[fashionMnistFiles, mnistFiles, cifar10Files].map(located),
     ],
     checks,
   }
-}
-
-/** What starts ranks on this machine. */
-function engineOf(mpirun: Mpirun | undefined): DoctorReport['engines'][number] {
-  const found = existsSync(path.join(path.dirname(addonFile()), 'libweft_mpi.so'))
-  const problem = !found
-    ? 'this build of weftjs has no libweft_mpi.so'
-    : mpirun
-      ? undefined
-      : 'no mpirun was found: apt-get install openmpi-bin, or mpich'
-  return { name: 'mpi', version: mpirun?.version, problem }
 }
 
 async function check(name: string, run: () => Promise<string>): Promise<DoctorCheck> {

@@ -7,6 +7,7 @@ import { readMatrix } from '../learn/matrix.js'
 import { scoredOf } from '../learn/report/scored.js'
 import { scorerOf, type Scoring } from '../learn/metrics/scorers.js'
 import { RandomState } from '../learn/selection/random.js'
+import { Spread } from '../learn/selection/spread.js'
 
 export interface PermutationImportanceOptions {
   /** How often each feature is shuffled. Default 5. */
@@ -15,8 +16,13 @@ export interface PermutationImportanceOptions {
   scoring?: Scoring
   /** 0 to 2^32 - 1. Default: a new one, reproducible by setSeed(). */
   seed?: number
+  /**
+   * In a distributed run every rank calls with the same model and rows; each scores its part of the shuffled features,
+   * and all get the same figures. Default false: each rank scores all.
+   */
+  ranks?: boolean
 }
-const OPTIONS: OptionTable<PermutationImportanceOptions> = { repeats: 'integer', scoring: 'any', seed: 'integer' }
+const OPTIONS: OptionTable<PermutationImportanceOptions> = { repeats: 'integer', scoring: 'any', seed: 'integer', ranks: 'boolean' }
 
 export interface PermutationImportance {
   /** Mean fall of the score, for each feature. */
@@ -45,7 +51,7 @@ export async function permutationImportance(
   const what = 'permutationImportance'
   checkCall(`${what}(model, x, y, options)`, arguments, OPTIONS)
   const repeats = integer(what, 'repeats', options.repeats ?? 5, 1)
-  const random = new RandomState(what, options.seed)
+  const spread = new Spread(what, options.ranks)
   const scorer = scorerOf(what, options.scoring)
   const { data, rows, columns } = await readMatrix(what, x, { missing: true })
   const scored = await scoredOf(what, model, { data, shape: [rows, columns] }, y)
@@ -54,19 +60,33 @@ export async function permutationImportance(
     if (typeof score !== 'number') throw new WeftError('ERR_ARGUMENT', `${what}: the scorer gave ${show(score)}, a number is expected`)
     return score
   }
-  const baseScore = await measure(data)
-  const importances: number[][] = []
-  for (let column = 0; column < columns; column++) {
-    const falls: number[] = []
-    for (let repeat = 0; repeat < repeats; repeat++) {
+  const seed = await spread.meet(() => ({ value: new RandomState(what, options.seed).seed, facts: { rows, columns, repeats } }))
+  // the first job scores the rows as they are
+  const run = async (places: readonly number[]): Promise<number[]> => {
+    const random = new RandomState(what, seed)
+    const scores: number[] = []
+    let drawn = 0
+    for (const at of places) {
+      if (at === 0) {
+        scores.push(await measure(data))
+        continue
+      }
+      // orders are drawn one after the other, whoever scores them
+      let order = random.permutation(rows)
+      while (++drawn < at) order = random.permutation(rows)
+      const column = Math.floor((at - 1) / repeats)
       const shuffled = data.slice()
-      random.permutation(rows).forEach((from, row) => {
+      order.forEach((from, row) => {
         shuffled[row * columns + column] = data[from * columns + column]!
       })
-      falls.push(baseScore - (await measure(shuffled)))
+      scores.push(await measure(shuffled))
     }
-    importances.push(falls)
+    return scores
   }
+  const [baseScore, ...scores] = (await spread.deal(1 + columns * repeats, run, () => undefined)) as [number, ...number[]]
+  const importances = Array.from({ length: columns }, (_, column) =>
+    scores.slice(column * repeats, (column + 1) * repeats).map((score) => baseScore - score),
+  )
   const mean = (list: readonly number[]): number => list.reduce((sum, value) => sum + value, 0) / list.length
   return {
     importances,

@@ -6,7 +6,7 @@ import { keep, type Kept } from '../core/keep.js'
 import { type LayerJson, layerToJson } from '../layers/serialize.js'
 import { type AnyModel, Model, type SaveOptions } from '../model/model.js'
 import { WeftError } from '../core/error.js'
-import { gatherJson, world } from '../distributed/world.js'
+import { gatherOf, world } from '../distributed/world.js'
 import type { Variable } from '../core/tensor.js'
 import { isRecord } from '../core/tree.js'
 import { warnOnce } from '../core/warnings.js'
@@ -156,7 +156,7 @@ async function saveModel(model: AnyModel, place: Place, options: SaveOptions): P
   if (model.isCompiled) model.optimizer.openWholes(true)
   if (world().rank === 0) await saveHere(model, place, options).catch((reason: unknown) => void (error = reason))
   if (model.isCompiled) model.optimizer.closeWholes(false)
-  const [problem] = await gatherJson(error === undefined ? null : (error as Error).message)
+  const [problem] = await gatherOf('save', error === undefined ? null : (error as Error).message)
   if (error !== undefined) throw error
   if (typeof problem === 'string') throw new WeftError('ERR_DISTRIBUTED', `save: rank 0 could not write: ${problem}`)
 }

@@ -5,7 +5,7 @@ export type { MetricFunction, MetricLike, MetricName } from './by_name.js'
 export type { Average, ConfusionOptions, MeanIoUOptions } from './confusion.js'
 export type { CountOptions } from './counts.js'
 export * from './factories.js'
-export { Metric, type MetricOptions, type OwnMetricOptions, type UpdateOptions } from './metric.js'
+export { type Merge, Metric, type MetricOptions, type OwnMetricOptions, type UpdateOptions } from './metric.js'
 export type {
   PrecisionAtRecallOptions,
   RecallAtPrecisionOptions,

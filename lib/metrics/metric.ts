@@ -29,6 +29,13 @@ export interface UpdateOptions {
   logits?: { readonly activation: string; readonly values: Tensor } | undefined
 }
 
+/**
+ * How two states of a metric, each of other rows, become that of all their rows. 'sum': of counts and sums; 'max' and
+ * 'min': of extremes; or a function of the parts of both states, in the order of addState(), with operations. There a
+ * state of zeros must be that of no rows.
+ */
+export type Merge = 'sum' | 'max' | 'min' | ((a: readonly Tensor[], b: readonly Tensor[]) => readonly Tensor[])
+
 /** What compile() takes as a metric: those of metrics.*, or a user's own. */
 export interface Metric {
   readonly name: string
@@ -43,11 +50,8 @@ export interface Metric {
   clone?(): Metric
   /** More of it is better. Callbacks that watch it ask; without it they need to be told. */
   readonly rising?: boolean
-  /**
-   * How the states of several ranks of a distributed run become one: 'sum' for counts and sums. A metric without it
-   * cannot be used there.
-   */
-  readonly merge?: 'sum'
+  /** How the states of the ranks of a distributed run become one. A metric without it cannot be used there. */
+  readonly merge?: Merge
   /** What a figure that is not a number means: given once as a warning. */
   readonly ifNan?: string
   /** The string or factory that makes it again from `config`; saved models need it. */
@@ -61,8 +65,13 @@ export interface Metric {
 export interface OwnMetricOptions {
   /** More of it is better. Callbacks that watch it ask; without it they need a mode. */
   rising?: boolean
+  /**
+   * How the states of the ranks of a distributed run become one: 'sum' where they are counts and sums. Without it the
+   * metric cannot be used there.
+   */
+  merge?: Merge
 }
-const OWN_OPTIONS: OptionTable<OwnMetricOptions> = { rising: 'boolean' }
+const OWN_OPTIONS: OptionTable<OwnMetricOptions> = { rising: 'boolean', merge: 'any' }
 
 /**
  * Base of metrics of your own. Their state is made with addState(); update() takes a batch into it, with operations,
@@ -71,6 +80,7 @@ const OWN_OPTIONS: OptionTable<OwnMetricOptions> = { rising: 'boolean' }
 abstract class BaseMetric implements Metric {
   readonly name: string
   readonly rising?: boolean
+  readonly merge?: Merge
   private readonly made: Variable[] = []
 
   constructor(name: string, options: OwnMetricOptions = {}) {
@@ -79,6 +89,11 @@ abstract class BaseMetric implements Metric {
     checkOptions('metrics.Metric', options, OWN_OPTIONS, 'name')
     this.name = name
     if (options.rising !== undefined) this.rising = options.rising
+    const { merge } = options
+    if (merge === undefined) return
+    if (typeof merge !== 'function' && !['sum', 'max', 'min'].includes(merge))
+      throw new WeftError('ERR_ARGUMENT', `metrics.Metric: merge is 'sum', 'max', 'min' or a function, got ${show(merge)}`)
+    this.merge = merge
   }
 
   get state(): readonly Variable[] {
@@ -117,7 +132,7 @@ export abstract class StandardMetric extends BaseMetric {
   readonly metricName: string
   readonly config: Readonly<Record<string, unknown>>
   readonly own?: boolean
-  readonly merge: Metric['merge'] = 'sum'
+  override readonly merge: Merge = 'sum'
 
   constructor(metricName: string, config: MetricOptions) {
     super(config.name ?? metricName)

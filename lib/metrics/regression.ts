@@ -5,7 +5,7 @@ import type { Tensor, TensorLike, Variable } from '../core/tensor.js'
 import { alignTarget, floats, meanOverLast } from '../losses/loss.js'
 import { where } from '../ops/index.js'
 import { defineMetric, type MetricFactory } from './factory.js'
-import { MeanMetric, type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
+import { MeanMetric, type Merge, type Metric, type MetricOptions, ratio, StandardMetric, type UpdateOptions, weightsFor } from './metric.js'
 
 const pair = (what: string, yTrue: Tensor, yPred: Tensor): [Tensor, Tensor] => {
   const p = floats(yPred)
@@ -30,14 +30,27 @@ export const mae: MetricFactory = error('mae', (y, p) => meanOverLast(p.sub(y).a
 export const rmse: MetricFactory = error('rmse', squared, (mean) => mean.sqrt())
 
 /**
+ * count, origin, mean, deviations and residual of two sets of rows as those of both; means are counted from origins.
+ */
+function mergedMoments([n, origin, mean, deviations, residual]: readonly Tensor[], more: readonly Tensor[]): Tensor[] {
+  const [m, otherOrigin, otherMean, otherDeviations, otherResidual] = more as [Tensor, Tensor, Tensor, Tensor, Tensor]
+  const start = where(n!.equal(0), otherOrigin, origin!)
+  const count = n!.add(m)
+  const own = where(n!.equal(0), 0, mean!)
+  const apart = where(m.equal(0), 0, otherOrigin.sub(start).add(otherMean)).sub(where(m.equal(0), 0, own))
+  const share = ratio(m, count)
+  const between = apart.square().mul(n!).mul(share)
+  return [count, start, own.add(apart.mul(share)), deviations!.add(otherDeviations).add(between), residual!.add(otherResidual)]
+}
+
+/**
  * 1 - Σ(yTrue - yPred)² / Σ(yTrue - mean)², the mean over outputs. No sums of squares are subtracted: each batch has
  * its own mean and sum of squared deviations, which are merged (Chan, Golub and LeVeque, 1979). Targets are counted
  * from one of the first batch, so that large targets that lie close together keep their digits, and equal ones deviate
  * by exactly 0.
  */
 class R2 extends StandardMetric {
-  // its mean and deviations are no sums
-  override readonly merge: Metric['merge'] = undefined
+  override readonly merge: Merge = mergedMoments
 
   constructor(options: MetricOptions) {
     super('r2', options)

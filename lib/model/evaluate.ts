@@ -4,10 +4,11 @@ import { WeftError } from '../core/error.js'
 import { type OptionTable, show } from '../core/options.js'
 import type { Tensor } from '../core/tensor.js'
 import { freeOwned, isStream, type Rows, type StreamSource, toColumns, type ModelData } from './feed.js'
+import { Ending, Meeting, meetToCompute } from './meeting.js'
 import type { AnyModel } from './model.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
-import { rowsSource, type Source, streamSource } from './source.js'
+import { rowsSource, type Shards, type Source, streamSource } from './source.js'
 import type { Figures } from './step.js'
 
 export interface EvaluateOptions {
@@ -18,6 +19,11 @@ export interface EvaluateOptions {
   /** Batches taken; default all. */
   steps?: number
   signal?: AbortSignal
+  /**
+   * In a distributed run: the data are rows of this rank alone, and the figures those of the rows of all. Default
+   * false: every rank passes the same data, and computes its part.
+   */
+  sharded?: boolean
   /**
    * 0: silent, 1: a progress bar, 2: a line, 'auto': 1 on a terminal, else 2. Default: a bar on a terminal where it
    * takes longer than two seconds, taken away at the end.
@@ -30,6 +36,7 @@ export const EVALUATE_OPTIONS: OptionTable<EvaluateOptions> = {
   sampleWeight: 'any',
   steps: 'integer',
   signal: 'any',
+  sharded: 'boolean',
   verbose: 'any',
 }
 
@@ -58,40 +65,80 @@ export async function evaluate(
   if (steps !== undefined) checkCount('evaluate', 'steps', steps)
   signal?.throwIfAborted()
   const owned: Tensor[] = []
-  let source: Source
-  if (isStream(x)) source = streamSource(model.forms, x, { steps, option: 'evaluate: steps' })
-  else {
-    const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
-    if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')
-    source = rowsSource(columns, { batchSize, order: () => ascending(0, columns.rows), stepsPerEpoch: steps, classWeight: undefined })
-  }
-  const progress = new Progress(verbose, 1)
+  const meeting = new Meeting('evaluate')
+  const sharded = options.sharded === true && !meeting.alone
+  const whole = model.trainingRun?.shards !== undefined
+  let source: Source | undefined
+  const progress = new Progress(meeting.rank === 0 ? verbose : 0, 1)
   try {
-    return await measure(model, source, signal, progress)
+    let rows = 0
+    const open = (): Source => {
+      void model.compiled
+      if (isStream(x)) return streamSource(model.forms, x, { steps, option: 'evaluate: steps', meeting, sharded, whole })
+      const columns = toColumns(model.forms, x, y, options.sampleWeight, owned)
+      if (columns.rows === 0) throw new WeftError('ERR_ARGUMENT', 'evaluate: x has no rows')
+      rows = columns.rows
+      const order = (): Int32Array => ascending(0, rows)
+      return rowsSource(columns, { batchSize, order, shards: () => shards, stepsPerEpoch: steps, classWeight: undefined })
+    }
+    let shards: Shards | undefined
+    await meetToCompute(meeting, model, () => {
+      source = open()
+      return { rows: sharded ? 'of each rank' : rows, batchSize, steps, sampleWeight: options.sampleWeight !== undefined }
+    })
+    source ??= open()
+    if (sharded && rows > 0) shards = { counts: await meeting.say(rows), rank: meeting.rank }
+    return await measure(model, source, { signal, progress, meeting })
+  } catch (error) {
+    await meeting.fail(error)
+    throw error
   } finally {
     progress.stop()
-    await source.close()
+    await source?.close()
     freeOwned(owned)
   }
 }
 
+interface Measuring {
+  readonly signal?: AbortSignal | undefined
+  readonly progress?: Progress
+  /** The call of evaluate that several ranks take part in. */
+  readonly meeting?: Meeting
+}
+
 /** One pass over a source; the figures at its end. */
-export function measure(model: AnyModel, source: Source, signal: AbortSignal | undefined, progress?: Progress): Promise<Figures> {
+export function measure(model: AnyModel, source: Source, { signal, progress, meeting }: Measuring): Promise<Figures> {
+  const shared = meeting !== undefined && !meeting.alone
   return model.inTurn(async () => {
     const steps = model.steps('evaluate')
     steps.reset()
-    const epoch = await source.open(steps)
+    const ending = new Ending()
+    const epoch = await source.open(steps, undefined, shared ? () => signal?.aborted === true : undefined)
     progress?.begin(undefined, epoch.steps)
     let logs = {} as Figures
     let step = 0
+    let submitted = 0
     try {
-      for await (const figures of pipeline({ next: () => epoch.next(), depth: 4, signal })) {
+      const results = pipeline({
+        next: () => epoch.next(),
+        depth: 4,
+        signal: shared ? undefined : signal,
+        halted: () => ending.halted(submitted),
+        begin: () => void submitted++,
+      })
+      for await (const figures of results) {
         logs = steps.logs(figures)
         figures.dispose()
+        ending.hear(steps.stops)
         progress?.step(++step, logs)
       }
     } finally {
       await epoch.end()
+    }
+    if (shared && ending.asked) {
+      meeting.known(signal?.reason)
+      signal?.throwIfAborted()
+      throw new WeftError('ERR_DISTRIBUTED', 'evaluate: the signal of another rank has ended it')
     }
     progress?.end(logs)
     return logs
@@ -109,7 +156,7 @@ export async function evaluateBatch(
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     return await model.inTurn(async () => {
       const steps = model.steps('evaluateBatch')
-      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true, false)
+      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true, false, undefined)
       await run.done
       return steps.logs(run.outputs)
     })

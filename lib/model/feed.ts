@@ -188,7 +188,7 @@ export function iteratorOf(stream: Stream): AsyncIterator<unknown> | Iterator<un
 /** Number of batches of a pass, where the source tells. */
 export function streamSize(source: StreamSource): number | undefined {
   if (Array.isArray(source)) return source.length
-  const size = (source as { size?: unknown }).size
+  const size = (source as { size?: unknown } | null | undefined)?.size
   return typeof size === 'number' && Number.isFinite(size) ? size : undefined
 }
 

@@ -17,10 +17,10 @@ import type { ClassWeightLike } from './class_weight.js'
 import type { LayerGraph } from './layer_graph.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
-import { Programs } from './programs.js'
+import { Programs, type StepKind } from './programs.js'
 import type { Figures, Inference, Steps } from './step.js'
 import type { SummaryOptions } from './summary.js'
-import { refuseInTrace, refuseIntegers } from './refusals.js'
+import { refuseInTrace } from './refusals.js'
 import { FIT_OPTIONS, type FitOptions, fit, type TrainEvent, trainBatch, trainEvents } from './training.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: models of different inputs and results are trained alike
@@ -50,6 +50,12 @@ export interface ShuffleState {
   pass: number
 }
 
+type Stateful = Weighted & { resetStates?: () => void; config?: { stateful?: boolean } }
+const statefulIn = (layer: Stateful): Stateful[] => [
+  ...(layer.config?.stateful ? [layer] : []),
+  ...(layer.sublayers as readonly Stateful[]).flatMap(statefulIn),
+]
+
 export abstract class Model<C extends object = object, I = Tensor, O = Tensor> extends Layer<C, I, O> {
   static override readonly namespace: string = ''
 
@@ -77,7 +83,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   assets: Record<string, unknown> = {}
 
   private objective: Objective | undefined
-  private programs: Programs | undefined
+  private readonly programs: Programs = new Programs(this)
   private busy = false
   private training: TrainingRun | undefined
   private evaluating: Promise<unknown> = Promise.resolve()
@@ -205,24 +211,16 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   }
 
   /** @internal The programs of a kind, for the model as it is now. */
-  steps(kind: 'fit' | 'evaluate' | 'trainBatch' | 'evaluateBatch'): Steps {
-    if (kind === 'fit' || kind === 'trainBatch') refuseIntegers(this)
-    return this.current().stepsOf(kind, kind === 'fit' || kind === 'evaluate' ? this.training?.shards : undefined)
+  steps(kind: StepKind): Steps {
+    return this.programs.steps(kind, kind === 'fit' || kind === 'evaluate' ? this.training?.shards : undefined)
   }
   /** @internal */
   inference(): Inference {
-    return this.current().inference()
+    return this.programs.inference()
   }
-
-  private current(): Programs {
-    if (this.programs?.version !== this.version) this.retrace()
-    return (this.programs ??= new Programs(this))
-  }
-
   /** @internal Forgets the programs: what they were traced with has changed. */
   retrace(): void {
-    this.programs?.dispose()
-    this.programs = undefined
+    this.programs.dispose()
   }
 
   /** @internal Marks the model as being trained by this run, until the function it returns is called. */
@@ -297,11 +295,11 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
 
   /** Sets the states that stateful recurrent layers keep from call to call back to zeros. */
   resetStates(): void {
-    const visit = (layer: Weighted & { resetStates?: () => void; config?: { stateful?: boolean } }): void => {
-      if (layer.config?.stateful) layer.resetStates?.()
-      for (const inner of layer.sublayers) visit(inner)
-    }
-    visit(this)
+    for (const layer of statefulIn(this)) layer.resetStates?.()
+  }
+  /** @internal Whether a layer keeps states from call to call. */
+  get keepsStates(): boolean {
+    return statefulIn(this).length > 0
   }
 
   /** Frees weights, optimizer state and programs. */

@@ -21,9 +21,12 @@ import {
   type Tree,
   type ModelData,
 } from './feed.js'
+import { Meeting, meetToCompute } from './meeting.js'
 import type { AnyModel } from './model.js'
 import { type Launch, pipeline } from './pipeline.js'
+import { checkRows, gathered, inOrderOfCalls, noRows, ownRows, segmentsOf } from './predict_ranks.js'
 import { Progress, type Verbosity } from './progress.js'
+import { rowsOf } from './step.js'
 
 export interface PredictOptions {
   /** Rows per step. Default 32. */
@@ -32,13 +35,30 @@ export interface PredictOptions {
   steps?: number
   signal?: AbortSignal
   /**
+   * In a distributed run: x are rows of this rank alone. Default false: every rank passes the same rows, of which each
+   * computes its part where they are more than one batch.
+   */
+  sharded?: boolean
+  /**
+   * In a distributed run 'all': every rank gets the outputs of all rows, those of rank 0 first. 'none': those that it
+   * has computed. Default 'all', and 'none' of sharded rows.
+   */
+  gather?: 'all' | 'none'
+  /**
    * 0: silent, 1: a progress bar, 2: a line, 'auto': 1 on a terminal, else 2. Default: a bar on a terminal where it
    * takes longer than two seconds, taken away at the end. Data that fit one batch show nothing.
    */
   verbose?: Verbosity
 }
 
-export const PREDICT_OPTIONS: OptionTable<PredictOptions> = { batchSize: 'integer', steps: 'integer', signal: 'any', verbose: 'any' }
+export const PREDICT_OPTIONS: OptionTable<PredictOptions> = {
+  batchSize: 'integer',
+  steps: 'integer',
+  signal: 'any',
+  sharded: 'boolean',
+  gather: ['all', 'none'],
+  verbose: 'any',
+}
 
 /** A promise of the outputs, or the outputs where they are there at once. */
 export function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Tree | Promise<Tree> {
@@ -47,13 +67,22 @@ export function predict(model: AnyModel, x: ModelData | StreamSource, options: P
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
   signal?.throwIfAborted()
   if (verbose !== undefined) void new Progress(verbose, 1) // refuses what it is not
-  if (isStream(x)) return fromStream(model, x, options.steps).then((next) => overBatches(next, { signal, verbose, steps: options.steps }))
+  const { sharded = false, gather = sharded ? 'none' : 'all' } = options
+  // states that go from batch to batch are those of one process
+  const meeting = new Meeting('predict')
+  const shares = !meeting.alone && (sharded ? gather === 'all' : !model.keepsStates)
+  if (isStream(x)) {
+    if (shares) return streamOverRanks(model, x, options, meeting)
+    return fromStream(model, x, options.steps).then((next) => overBatches(next, { signal, verbose, steps: options.steps }))
+  }
   if (options.steps !== undefined)
     throw new WeftError('ERR_ARGUMENT', 'predict: steps goes with a source of batches, arrays are taken whole', { hint: 'Slice x instead' })
   const owned: Tensor[] = []
   try {
     const { x: inputs, rows } =
       x instanceof Tensor && x.rank > 0 ? { x, rows: x.shape[0]! } : toColumns(model.forms, x, undefined, undefined, owned)
+    if (shares && (sharded || rows > batchSize || gather === 'none'))
+      return rowsOverRanks(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, options, meeting)
     if (rows <= batchSize) return oneBatch(model, inputs, signal)
     return overRows(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, signal, verbose)
   } finally {
@@ -72,6 +101,101 @@ function oneBatch(model: AnyModel, x: Tree, signal: AbortSignal | undefined): Tr
     return outputs
   }
   return signal === undefined && finishedNow(ticket) ? checked() : finished(ticket).then(checked)
+}
+
+interface RowsGiven {
+  x: Tree
+  rows: number
+  batchSize: number
+  owned: Tensor[]
+}
+
+/** The outputs of rows that the ranks share, or that each has of its own. */
+async function rowsOverRanks(model: AnyModel, given: RowsGiven, options: PredictOptions, meeting: Meeting): Promise<Tree> {
+  const { rank, size } = meeting
+  const { sharded = false, gather = 'all' } = options
+  const { x, rows, batchSize, owned } = given
+  const turn = inOrderOfCalls<Tree>()
+  let own: Tree | undefined
+  let failure: { error: unknown } | undefined
+  const segments = segmentsOf(rows, batchSize, size)
+  try {
+    const [begin, end] = sharded ? [0, rows] : ownRows(segments, rank)
+    // a rank without rows computes one to know their shape
+    const least = Math.min(rows, Math.max(end, begin + 1))
+    const first = Math.min(begin, Math.max(0, least - 1))
+    const verbose = rank === 0 ? options.verbose : 0
+    const found =
+      rows === 0
+        ? await oneBatch(model, x, options.signal)
+        : await overRows(model, { ...given, begin: first, rows: least }, options.signal, verbose)
+    checkRows(found, Math.max(least - first, 0))
+    own = end > begin ? found : noRows(found)
+  } catch (error) {
+    failure = { error }
+    freeOwned(owned)
+  }
+  if (gather === 'none') {
+    await turn(async () => own!)
+    if (failure) throw failure.error
+    return own!
+  }
+  return turn(async () => {
+    await meetToCompute(meeting, model, () => {
+      if (failure) throw failure.error
+      return sharded ? {} : { rows, batchSize }
+    })
+    const counts = sharded ? await meeting.say(rows) : undefined
+    return gathered(own!, counts?.map((count, from) => ({ rank: from, rows: count })) ?? segments, meeting)
+  })
+}
+
+/** The outputs of batches that all ranks read, of which each computes every so many; or of streams of their own. */
+async function streamOverRanks(model: AnyModel, source: StreamSource, options: PredictOptions, meeting: Meeting): Promise<Tree> {
+  const { rank, size } = meeting
+  const { sharded = false, gather = 'all', signal } = options
+  const turn = inOrderOfCalls<Tree>()
+  /** Rows of the batches that were read. */
+  const read: number[] = []
+  const parts: Tree[] = []
+  let failure: { error: unknown } | undefined
+  try {
+    const take = await fromStream(model, source, options.steps, (rows) => {
+      read.push(rows)
+      // the first batch of all tells a rank without any what outputs are
+      return sharded || read.length === 1 || (read.length - 1) % size === rank
+    })
+    const progress = new Progress(rank === 0 ? options.verbose : 0, 1)
+    progress.begin(undefined, undefined)
+    try {
+      for await (const part of pipeline({ next: take, depth: 4, signal })) progress.step(parts.push(part))
+      progress.end()
+    } finally {
+      progress.stop()
+    }
+    if (parts.length === 0) throw new WeftError('ERR_ARGUMENT', 'predict: the source gave no batch')
+    const computed = read.filter((_, batch) => sharded || batch === 0 || batch % size === rank)
+    parts.forEach((part, i) => checkRows(part, computed[i]!))
+  } catch (error) {
+    failure = { error }
+  }
+  const own = (): Tree => {
+    if (failure) throw failure.error
+    const [first, ...others] = parts as [Tree, ...Tree[]]
+    const list = sharded || rank === 0 ? parts : others
+    return list.length === 0 ? noRows(first) : list.length === 1 ? list[0]! : joined(list)
+  }
+  if (gather === 'none') return turn(async () => own())
+  return turn(async () => {
+    let mine: Tree | undefined
+    await meetToCompute(meeting, model, () => {
+      mine = own()
+      return sharded ? {} : { batches: read.length, rows: read.reduce((sum, rows) => sum + rows, 0) }
+    })
+    const counts = sharded ? await meeting.say(read.reduce((sum, rows) => sum + rows, 0)) : undefined
+    const segments = counts?.map((rows, from) => ({ rank: from, rows })) ?? read.map((rows, batch) => ({ rank: batch % size, rows }))
+    return gathered(mine!, segments, meeting)
+  })
 }
 
 interface Passing {
@@ -99,7 +223,7 @@ async function overBatches(next: () => Launch<Tree> | Promise<Launch<Tree>>, { s
 /** The outputs of more rows than a batch has. Frees `owned` at the end. */
 async function overRows(
   model: AnyModel,
-  { x, rows, batchSize, owned }: { x: Tree; rows: number; batchSize: number; owned: Tensor[] },
+  { x, rows, batchSize, owned, begin: from = 0 }: RowsGiven & { begin?: number },
   signal: AbortSignal | undefined,
   verbose: Verbosity | undefined,
 ): Promise<Tree> {
@@ -108,7 +232,7 @@ async function overRows(
     const device = deviceOf(x)
     const order = tensor(ascending(0, rows), { device })
     owned.push(order)
-    let begin = 0
+    let begin = from
     const next = (): Launch<Tree> => {
       if (begin >= rows) return undefined
       const cursor = tensor(Int32Array.of(begin), { device })
@@ -120,27 +244,35 @@ async function overRows(
         return run
       }
     }
-    return await overBatches(next, { signal, verbose, steps: Math.ceil(rows / batchSize) })
+    return await overBatches(next, { signal, verbose, steps: Math.ceil((rows - from) / batchSize) })
   } finally {
     freeOwned(owned)
   }
 }
 
-async function fromStream(model: AnyModel, source: StreamSource, steps: number | undefined): Promise<() => Promise<Launch<Tree>>> {
+/** @param takes whether a batch of so many rows is computed here; default: all are */
+async function fromStream(
+  model: AnyModel,
+  source: StreamSource,
+  steps: number | undefined,
+  takes: (rows: number) => boolean = () => true,
+): Promise<() => Promise<Launch<Tree>>> {
   const inference = model.inference()
   if (steps !== undefined) checkCount('predict', 'steps', steps)
   else checkEnds('predict: steps', source)
   const iterator = await openStream(source, steps === undefined ? 'predict: steps' : undefined)
   let step = 0
   return async () => {
-    if (step++ === steps) {
-      await iterator.return?.()
-      return undefined
+    for (;;) {
+      if (step++ === steps) {
+        await iterator.return?.()
+        return undefined
+      }
+      const { value, done } = await iterator.next()
+      if (done) return undefined
+      const { x } = value instanceof Tensor ? { x: value } : batchColumns(model.forms, value)
+      if (takes(rowsOf(x))) return (how) => inference.onBatch[how](x)
     }
-    const { value, done } = await iterator.next()
-    if (done) return undefined
-    const { x } = value instanceof Tensor ? { x: value } : batchColumns(model.forms, value)
-    return (how) => inference.onBatch[how](x)
   }
 }
 

@@ -6,25 +6,24 @@ import { overwritten } from '../core/apply.js'
 import { randomSequence, resumeRandom } from '../core/random.js'
 import type { Variable } from '../core/tensor.js'
 import { broadcast } from '../distributed/collectives.js'
-import { exchange, gatherJson, leave, msOfSilence, world } from '../distributed/world.js'
+import { exchange, gatherOf, world } from '../distributed/world.js'
 import type { AnyModel, ShuffleState } from './model.js'
 import type { Sources } from './fit_sources.js'
+import { compareFacts, Ending, Meeting, orLeave, rejectFailed, type Word } from './meeting.js'
 import type { Source } from './source.js'
+import type { Logs } from './step.js'
 import type { FitOptions } from './training.js'
 
-/** Steps that may be under way on any rank when another one asks for the end. */
-const MOST_AHEAD = 4
-
 /** What a rank says to the others at the begin and end of an epoch, and where its training ends. */
-interface Word {
+interface TrainingWord extends Word {
   readonly stop: boolean
   /** Its signal is aborted. */
   readonly aborted: boolean
-  /** The message of the error that has ended the training there. */
-  readonly failed: string | null
   /** Places of the variables that callbacks have changed. */
   readonly changed: readonly number[]
   readonly learningRate: number | undefined
+  /** Figures of the epoch that callbacks have set; numbers that JSON does not have, too. */
+  readonly logs: readonly (readonly [key: string, value: string])[]
 }
 
 /** The training of this process that the other ranks take part in. */
@@ -32,30 +31,24 @@ let under: Ranks | undefined
 
 export class Ranks {
   readonly alone: boolean
+  /** The call of fit or train. */
+  readonly meeting: Meeting
   private readonly model: AnyModel
   private readonly signal: AbortSignal | undefined
+  private readonly ending: Ending = new Ending()
   /** Whether the signal of a rank has ended the training. All ranks know it at the same place. */
   aborted = false
-  /** Steps whose figures were read. */
-  private heard = 0
-  /** How many steps all ranks do, once one has asked for the end. */
-  private last: number | undefined
-
-  private constructor(model: AnyModel, signal: AbortSignal | undefined) {
-    this.model = model
-    this.signal = signal
-    this.alone = world().size === 1
-  }
 
   /**
-   * Begins a training. Every rank calls it. What is drawn at random, the weights and the optimizer's state become those
-   * of rank 0.
-   * @throws ERR_DISTRIBUTED where the ranks do not train alike: it names what differs, with both values
+   * Begins a training. Every rank calls it.
    * @throws ERR_STATE where another training is under way: its steps and these would come in another order on each rank
    */
-  static async meet(model: AnyModel, options: FitOptions, { training, validation }: Sources): Promise<Ranks> {
-    const ranks = new Ranks(model, options.signal)
-    if (ranks.alone) return ranks
+  constructor(model: AnyModel, signal: AbortSignal | undefined) {
+    this.model = model
+    this.signal = signal
+    this.meeting = new Meeting('fit')
+    this.alone = this.meeting.alone
+    if (this.alone) return
     if (under)
       throw new WeftError(
         'ERR_STATE',
@@ -64,14 +57,15 @@ export class Ranks {
           hint: 'Await the first fit() before the second',
         },
       )
-    under = ranks
-    try {
-      await ranks.compare(options, training, validation)
-      return ranks
-    } catch (error) {
-      ranks.end()
-      throw error
-    }
+    under = this
+  }
+
+  /**
+   * What is drawn at random, the weights and the optimizer's state become those of rank 0.
+   * @throws ERR_DISTRIBUTED where the ranks do not train alike: it names what differs, with both values
+   */
+  async meet(options: FitOptions, { training, validation }: Sources): Promise<void> {
+    if (!this.alone) await this.compare(options, training, validation)
   }
 
   private async compare(options: FitOptions, training: Source, validation: Source | undefined): Promise<void> {
@@ -82,6 +76,7 @@ export class Ranks {
       weights: model.weightPaths().map(([name, { shape, dtype }]) => `${name} ${dtype}[${shape}]`),
       optimizer: [optimizer.name, optimizer.config],
       rows: training.next.rows,
+      sharded: options.sharded ?? false,
       batchSize: options.batchSize ?? 32,
       epochs: options.epochs ?? 1,
       initialEpoch: options.initialEpoch ?? 0,
@@ -94,20 +89,14 @@ export class Ranks {
       shards: options.shards,
       gradients: exchange,
     }
-    const own = { failed: null, facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
-    const all = await gatherJson(own)
-    rejectFailed(all)
+    const own = { facts, random: randomSequence(), shuffle: model.shuffleState as ShuffleState | undefined }
+    const all = await this.meeting.say(own)
     const zero = all[0]!
-    all.forEach((other, rank) => {
-      for (const key of Object.keys(facts)) {
-        const [expected, found] = [zero.facts[key], other.facts[key]].map((value) => JSON.stringify(value) ?? 'nothing') as [string, string]
-        if (expected !== found)
-          throw new WeftError(
-            'ERR_DISTRIBUTED',
-            `fit: the ranks do not train alike: ${key} is ${expected} on rank 0 and ${found} on rank ${rank}`,
-          )
-      }
-    })
+    compareFacts(
+      'fit',
+      'train',
+      all.map((one) => one.facts),
+    )
     // what callbacks change on rank 0
     overwritten.tensors = world().rank === 0 ? new Set() : undefined
     resumeRandom(zero.random)
@@ -119,17 +108,12 @@ export class Ranks {
   /** After the callbacks of all ranks were called: they may go on from a backup, each from the same one. */
   async start(epoch: number): Promise<void> {
     if (this.alone) return
-    const all = await gatherJson({ failed: null, epoch })
-    rejectFailed(all)
-    const rank = all.findIndex((other) => other.epoch !== all[0]!.epoch)
+    const all = await this.meeting.say(epoch)
+    const rank = all.findIndex((other) => other !== all[0])
     if (rank < 0) return
-    throw new WeftError(
-      'ERR_DISTRIBUTED',
-      `fit: rank 0 begins with epoch ${all[0]!.epoch}, and rank ${rank} with epoch ${all[rank]!.epoch}`,
-      {
-        hint: 'A backup has to lie on a disk that all hosts see',
-      },
-    )
+    throw new WeftError('ERR_DISTRIBUTED', `fit: rank 0 begins with epoch ${all[0]}, and rank ${rank} with epoch ${all[rank]}`, {
+      hint: 'A backup has to lie on a disk that all hosts see',
+    })
   }
 
   /** These variables become those of rank 0. */
@@ -150,28 +134,30 @@ export class Ranks {
 
   /** Takes in what was read of the next finished step. */
   hear(stops: number): void {
-    this.heard++
-    if (stops > 0) this.last ??= this.heard - 1 + MOST_AHEAD
+    this.ending.hear(stops)
   }
 
   /** Whether no step follows on the `submitted` ones. All ranks end after the same step. */
   halted(submitted: number): boolean {
-    if (this.alone) return this.model.stopTraining
-    return this.last !== undefined && submitted >= this.last
+    return this.alone ? this.model.stopTraining : this.ending.halted(submitted)
   }
 
   /**
    * Begins or ends an epoch, or ends the training, after the callbacks of this rank: what they have changed reaches the
    * other ranks.
+   * @param logs the figures of the epoch that ends: those that callbacks of rank 0 have set are taken into them
+   * @param before the figures before the callbacks were called
    * @throws ERR_DISTRIBUTED where it has ended on another rank with an error
    */
-  async share(): Promise<void> {
+  async share(logs: Logs = {}, before: Logs = {}): Promise<void> {
     if (this.alone) return
     const { model } = this
     const { optimizer } = model
-    const all = await gatherJson(this.word())
-    rejectFailed(all)
+    const set = Object.entries(logs).filter(([key, value]) => !Object.is(before[key], value))
+    const all = await gatherOf('fit', { ...this.word(), logs: set.map(([key, value]) => [key, String(value)] as const) })
+    rejectFailed('fit', all)
     const zero = all[0]!
+    for (const [key, value] of zero.logs) logs[key] = Number(value)
     if (all.some(({ stop }) => stop)) model.stopTraining = true
     if (all.some(({ aborted }) => aborted)) this.aborted = true
     if (!optimizer.isScheduled && zero.learningRate !== undefined && zero.learningRate !== optimizer.learningRate)
@@ -188,45 +174,28 @@ export class Ranks {
    */
   async breakOff(failure: { error: unknown } | undefined): Promise<void> {
     const { error } = failure ?? {}
-    if (this.alone || (error instanceof WeftError && error.code === 'ERR_DISTRIBUTED')) return
+    if (this.alone || this.meeting.knows(error)) return
     let problem: unknown
-    const told = (failure ? gatherJson(this.word(error)) : this.share()).then(
-      () => true,
-      (reason: unknown) => {
-        problem = reason
-        return true
-      },
-    )
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<false>((resolve) => void (timer = setTimeout(() => resolve(false), msOfSilence)))
-    if (!(await Promise.race([told, late]))) leave()
-    clearTimeout(timer)
+    await orLeave(failure ? gatherOf('fit', this.word(error)) : this.share()).catch((reason: unknown) => void (problem = reason))
     // what ended the training is the error to report
     if (!failure && problem !== undefined) throw problem
   }
 
   /** What this rank says; `error`: what has ended the training. */
-  private word(error?: unknown): Word {
+  private word(error?: unknown): TrainingWord {
     const { model } = this
     const { optimizer } = model
     const aborted = this.signal?.aborted === true
     const ended = (error as { name?: string } | undefined)?.name === 'AbortError' || (aborted && error === this.signal?.reason)
     return {
-      stop: model.stopTraining || this.last !== undefined || error !== undefined || aborted,
+      stop: model.stopTraining || this.ending.asked || error !== undefined || aborted,
       aborted,
       failed: error === undefined || ended ? null : String((error as Error | null)?.message ?? error),
-      changed: variablesOf(model).flatMap((variable, i) => (overwritten.tensors?.has(variable) ? [i] : [])),
+      changed: (error === undefined ? variablesOf(model) : []).flatMap((variable, i) => (overwritten.tensors?.has(variable) ? [i] : [])),
       learningRate: optimizer.isScheduled ? undefined : optimizer.learningRate,
+      logs: [],
     }
   }
-}
-
-/** Throws the first error that has ended the training on a rank. */
-function rejectFailed(all: readonly ({ readonly failed: string | null } | null)[]): void {
-  const strange = all.findIndex((one) => one?.failed === undefined)
-  if (strange >= 0) throw new WeftError('ERR_DISTRIBUTED', `fit: rank ${strange} does not train, but calls another function of the run`)
-  const rank = all.findIndex((one) => typeof one!.failed === 'string')
-  if (rank >= 0) throw new WeftError('ERR_DISTRIBUTED', `fit: the training has failed on rank ${rank}: ${all[rank]!.failed}`)
 }
 
 /** Class weights as JSON can hold them. */

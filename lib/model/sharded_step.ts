@@ -18,7 +18,8 @@ interface Facts {
   /** Of the whole batch. */
   readonly rows: number
   readonly shards: number
-  readonly weights: readonly Variable[]
+  /** The weights that are trained, once the model was called. */
+  readonly weightsNow: () => readonly Variable[]
   readonly objective: Objective
   /** Whether this rank asks that the training ends. */
   readonly stop: boolean
@@ -50,7 +51,7 @@ function sumOfAll(here: readonly Tensor[]): Tensor {
  * A step: `passOf` computes the forward pass of a share.
  * @returns float32: the figures, the loss of the batch, how many ranks ask for the end
  */
-export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weights, objective, stop, tracker }: Facts): Tensor {
+export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weightsNow, objective, stop, tracker }: Facts): Tensor {
   const { rank, size } = world()
   const here = shards / size
   const linked = new LinkedSums()
@@ -60,13 +61,14 @@ export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weig
   for (let i = 0; i < here; i++) {
     // rank 0 has the figures so far, and each shard after the first begins with none
     if (last) for (const state of last.states) state.assign(zerosLike(state))
-    last = shardOf(passOf, shareOf(rows, rank * here + i, shards, linked.next()), weights, tracker)
+    last = shardOf(passOf, shareOf(rows, rank * here + i, shards, linked.next()), weightsNow, tracker)
     const values = [...last.slopes, ...last.kept.map(([, value]) => value), ...last.counts, last.loss]
     packing ??= new Packing(values)
     tree.add(packing.pack(values))
   }
   linked.link(sumOfAll)
   const { slopes, kept, drawn, states } = last!
+  const weights = weightsNow()
   const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
   const sums = (values: Tensor[]): Tensor[] => (size === 1 ? values : allReduceMany(values, rows))
   // integers are exact in any order; a bad value that a rank has met fails the step on all
@@ -87,10 +89,11 @@ export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weig
 }
 
 /** The forward and backward pass of one shard. Layers begin it with the states that the batch begins with. */
-function shardOf(passOf: (share: Share) => Pass, share: Share, weights: readonly Variable[], tracker: Tracker): Summands {
+function shardOf(passOf: (share: Share) => Pass, share: Share, weightsNow: Facts['weightsNow'], tracker: Tracker): Summands {
   const trace = currentTrace()!
   const before = new Map(trace.writes)
   const pass = passOf(share)
+  const weights = weightsNow()
   const part = pass.loss.mul(share.weight)
   const slopes = weights.length > 0 ? gradients(part, weights) : []
   const written = [...trace.writes].filter(([state, value]) => before.get(state) !== value)

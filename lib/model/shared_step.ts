@@ -3,22 +3,24 @@
 import { WeftError } from '../core/error.js'
 import { gradients } from '../core/grad.js'
 import { callOf, currentTrace } from '../core/graph.js'
-import { type Share, shareOf } from '../core/share.js'
+import { type Part, type Share, shareOf, shareOfPart } from '../core/share.js'
 import { bytesOf, isFloat, sizeOf } from '../core/spec.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { allReduce, allReduceBegin, allReduceMany } from '../distributed/collectives.js'
-import { scatterSums, sumsOfHalves } from '../distributed/parts.js'
+import { gatherSums, scatterBegin } from '../distributed/parts.js'
 import { bytesOfBucket, exchange, world } from '../distributed/world.js'
 import type { Metric } from '../metrics/metric.js'
 import { concat, zerosLike } from '../ops/index.js'
+import { mergedStates } from './merged_states.js'
 import type { Objective } from './objective.js'
 import type { Pass } from './pass.js'
 import type { Tracker } from './step.js'
 
-/** The rows of this rank, of a batch of so many. */
-export function ownShare(rows: number): Share {
+/** The rows of this rank, of a batch of so many; `part`: those that it brings. */
+export function ownShare(rows: number, part: Part | undefined): Share {
   const { rank, size } = world()
-  return shareOf(rows, rank, size, (value) => allReduce(value))
+  const sum = (value: Tensor): Tensor => allReduce(value)
+  return part === undefined ? shareOf(rows, rank, size, sum) : shareOfPart(part, sum)
 }
 
 /** Sums over all ranks; those of one dtype travel together. */
@@ -64,9 +66,9 @@ export function statesOf(metrics: readonly Metric[]): Variable[] {
     if (metric.merge === 'sum') return [...metric.state]
     throw new WeftError(
       'ERR_ARGUMENT',
-      `the metric '${metric.name}' cannot be used in a distributed run or with shards: nothing says how the states of the ranks become one`,
+      `the metric '${metric.name}' cannot be used with shards: its state is no sum of those of the shards`,
       {
-        hint: "Give the metric merge = 'sum' where its state is counts and sums; or compile without it, and measure on one rank after training",
+        hint: "Give the metric merge: 'sum' where its state is counts and sums; or compile without it",
       },
     )
   })
@@ -92,10 +94,13 @@ export function sharedStep(
   // all but the last bucket travel while the gradients of earlier layers are computed
   const { optimizer } = objective
   const asOne = exchange.dtype === 'float32' && !optimizer.partition.cut
-  const { early, late } = bucketsOf(asOne ? slopes : [])
-  const finish = early.map((places) => allReduceBegin(places.map((i) => slopes[i]!)))
+  const { early, late } = bucketsOf(slopes)
+  const chosen = (places: readonly number[]): Tensor[] => places.map((i) => slopes[i]!)
+  // sums in parts do not travel with the figures
+  const begun = asOne || late.length === 0 ? early : [...early, late]
+  const finish = begun.map((places) => (asOne ? allReduceBegin : scatterBegin)(chosen(places)))
   tracker.take(pass, share.weight > 0 ? share.rows : 0)
-  const states = statesOf(tracker.all)
+  const merging = mergedStates(tracker.all, share.weight === 0)
   // callbacks of rank 0 set it
   const rate = weights.length > 0 ? optimizer.rateState : undefined
   const asked = zerosLike(part)
@@ -103,10 +108,9 @@ export function sharedStep(
     .add(stop ? 1 : 0)
   const totals = sums(
     [
-      ...late.map((i) => slopes[i]!),
+      ...(asOne ? chosen(late) : []),
       ...kept.map(([, value]) => value.mul(share.weight)),
-      // a rank without rows, which is never rank 0, has computed its figures for nothing
-      ...states.map((state) => state.mul(share.weight > 0 ? 1 : 0)),
+      ...merging.values,
       part.cast('float32'),
       asked,
       ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
@@ -116,18 +120,27 @@ export function sharedStep(
   const next = totals[Symbol.iterator]()
   const taken = (): Tensor => next.next().value as Tensor
   const reduced: Tensor[] = new Array(slopes.length)
-  for (const i of late) reduced[i] = taken()
-  early.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
+  if (asOne) for (const i of late) reduced[i] = taken()
+  begun.forEach((places, k) => void finish[k]!().forEach((total, j) => void (reduced[places[j]!] = total)))
   for (const [state] of kept) state.assign(taken())
-  for (const state of states) state.assign(taken())
+  merging.take(taken)
   const [loss, stops] = [taken(), taken()]
   if (rate) rate.assign(taken())
   if (weights.length > 0) {
-    if (optimizer.partition.cut) optimizer.applyParts(scatterSums(slopes), weights)
-    else optimizer.apply(asOne ? reduced : sumsOfHalves(slopes), weights)
+    if (optimizer.partition.cut) optimizer.applyParts(reduced, weights)
+    else
+      optimizer.apply(
+        asOne
+          ? reduced
+          : gatherSums(
+              reduced,
+              slopes.map(({ shape }) => shape),
+            ),
+        weights,
+      )
   }
   const figures = tracker.values()
-  keepOnZero(states)
+  merging.end()
   return concat([figures, loss.reshape([1]), stops.reshape([1])], 0)
 }
 

@@ -9,7 +9,7 @@ import { Tensor, type Variable } from '../core/tensor.js'
 import { isTensor, leavesOf, mapTree } from '../core/tree.js'
 import { variable } from '../core/variable.js'
 import { warnOnce } from '../core/warnings.js'
-import { type Share, withShare } from '../core/share.js'
+import { type Part, type Share, withShare } from '../core/share.js'
 import { world } from '../distributed/world.js'
 import { concat, slice, takeBatch, zerosLike } from '../ops/index.js'
 import { seeingToMasks } from '../ops/masks.js'
@@ -54,7 +54,7 @@ export class Tracker {
 
   /** Takes a batch in. */
   take(pass: Pass, rows: number): void {
-    this.metrics ??= outsideTrace(() => pass.outputs.map(({ place }) => this.objective.metricsOf(place)))
+    this.metrics ??= outsideTrace(() => this.metricsOf(pass))
     const figures: [string, Metric][] = []
     const average = (key: string, value: Tensor): void => {
       let mean = this.sums.get(key)
@@ -87,6 +87,13 @@ export class Tracker {
     )
   }
 
+  /** The metrics of the outputs. One of the user's own is the same object in fit and evaluate: it begins anew here. */
+  private metricsOf(pass: Pass): (readonly NamedMetric[])[] {
+    const found = pass.outputs.map(({ place }) => this.objective.metricsOf(place))
+    for (const { metric } of found.flat()) if (!metric.clone) setBack(metric)
+    return found
+  }
+
   /** Warns, once, of figures that are NaN by design of their metric. */
   explain(values: Float32Array): void {
     if (!values.some(Number.isNaN)) return
@@ -110,8 +117,8 @@ export class Tracker {
   /** Gives the states their values: now, or where the first batch has yet to be traced, then. */
   restore(values: readonly FigureJson[]): void {
     this.pending = values
+    restoreFigure(this.cursor, values[0]!)
     if (this.metrics !== undefined) this.restorePending()
-    else outsideTrace(() => restoreFigure(this.cursor, values[0]!))
   }
 
   private restorePending(): void {
@@ -122,12 +129,13 @@ export class Tracker {
       throw new WeftError('ERR_FORMAT', `the metrics keep ${states.length} states, the backup has ${pending.length}`, {
         hint: 'Compile the model with the metrics it had, or remove the backup',
       })
-    // rank 0 of a distributed run keeps the figures of all
-    outsideTrace(() =>
-      states.forEach(
-        (state, i) => void (i === 0 || world().rank === 0 ? restoreFigure(state, pending[i]!) : state.assign(zerosLike(state))),
-      ),
-    )
+    // the first is the cursor; rank 0 of a distributed run keeps the figures of all
+    outsideTrace(() => {
+      for (const [i, state] of states.entries()) {
+        if (i > 0 && world().rank === 0) restoreFigure(state, pending[i]!)
+        else if (i > 0) state.assign(zerosLike(state))
+      }
+    })
   }
 
   /** Number of states: more after the first batch was traced. */
@@ -137,22 +145,24 @@ export class Tracker {
 
   reset(): void {
     this.cursor.assign(zerosLike(this.cursor))
-    for (const metric of this.all) {
-      if (metric.reset) metric.reset()
-      else for (const state of metric.state) state.assign(zerosLike(state))
-    }
+    for (const metric of this.all) setBack(metric)
   }
 }
 
+function setBack(metric: Metric): void {
+  if (metric.reset) metric.reset()
+  else for (const state of metric.state) state.assign(zerosLike(state))
+}
+
 /** The rows of a step: the cursor, and the arrays from which a permutation picks. */
-export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined, boolean], Tensor>
-export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean, boolean], Tensor>
+export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined, boolean, Part | undefined], Tensor>
+export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean, boolean, Part | undefined], Tensor>
 
 /** A kind of step: its programs, and the figures they keep. */
 export class Steps {
-  /** Rows permutation[cursor ...] of arrays; moves the cursor. */
+  /** Rows permutation[cursor ...] of arrays; moves the cursor. With a Part the arrays are those of this rank alone. */
   readonly onRows: RowsStep
-  /** A batch as it is; `fresh`: leaves no figures to the next one. */
+  /** A batch as it is, or this rank's Part of one; `fresh`: leaves no figures to the next one. */
   readonly onBatch: BatchStep
   private readonly device: string
   private readonly tracker: Tracker
@@ -169,31 +179,53 @@ export class Steps {
     this.tracker = tracker
     const options = { precision: objective.precision, name: `${kind} of ${model.name}` }
     const { size: ranks } = world()
-    const run = (batch: (share: Share | undefined) => Batch, rows: number, classWeight: ClassWeight | undefined, stop: boolean): Tensor => {
+    const run = (
+      batch: (share: Share | undefined) => Batch,
+      rows: number,
+      classWeight: ClassWeight | undefined,
+      stop: boolean,
+      part: Part | undefined,
+    ): Tensor => {
       const passOf = (share: Share | undefined): Pass =>
         withShare(share, () => forward(model, objective, batch(share), kind === 'fit', classWeight))
-      const weights = kind === 'fit' ? model.trainableWeights : []
-      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weights, objective, stop, tracker })
-      const share = ranks > 1 ? ownShare(rows) : undefined
+      // after a forward pass: the first one may make the weights
+      const weightsNow = (): readonly Variable[] => (kind === 'fit' ? model.trainableWeights : [])
+      if (shards !== undefined && part !== undefined)
+        throw new WeftError('ERR_ARGUMENT', `${kind}: shards and sharded data do not go together: all ranks need the whole batch`, {
+          hint: 'Leave out one of the two options',
+        })
+      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weightsNow, objective, stop, tracker })
+      const share = ranks > 1 ? ownShare(rows, part) : undefined
       const pass = passOf(share)
+      const weights = weightsNow()
       if (share !== undefined) return sharedStep(pass, share, weights, objective, stop, tracker)
+      if (kind === 'fit' && objective.optimizer.partition.cut)
+        throw new WeftError('ERR_STATE', `fit: a rank cannot train ${model.name} alone: it has a part of the optimizer's state`, {
+          hint: 'Compile the model again, in distributed.alone()',
+        })
       if (kind === 'fit') objective.optimizer.apply(gradients(pass.loss, weights), weights)
       // the loss of this batch alone stands last, without a key
       return concat([tracker.update(pass, rows), pass.loss.cast('float32').reshape([1])], 0)
     }
-    this.onRows = jit((data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined, stop: boolean) => {
-      const batch = (share: Share | undefined): Batch => {
-        const from = share === undefined ? tracker.cursor : tracker.cursor.add(share.begin)
-        return mapTree(data, (t) => takeBatch(t, permutation, from, share?.rows ?? size)) as Batch
-      }
-      const figures = run(batch, size, classWeight, stop)
-      tracker.cursor.assign(tracker.cursor.add(size))
-      return figures
-    }, options)
-    this.onBatch = jit((given: Batch, classWeight: ClassWeight | undefined, fresh: boolean, stop: boolean) => {
+    this.onRows = jit(
+      (data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined, stop: boolean, part?: Part) => {
+        const batch = (share: Share | undefined): Batch => {
+          let from: Tensor = tracker.cursor
+          if (part === undefined) from = share === undefined ? from : from.add(share.begin)
+          // a rank that has given all of its rows computes its first one for nothing
+          else if (part.rows === 0) from = from.mul(0)
+          return mapTree(data, (t) => takeBatch(t, permutation, from, share?.rows ?? size)) as Batch
+        }
+        const figures = run(batch, size, classWeight, stop, part)
+        tracker.cursor.assign(tracker.cursor.add(part?.rows ?? size))
+        return figures
+      },
+      options,
+    )
+    this.onBatch = jit((given: Batch, classWeight: ClassWeight | undefined, fresh: boolean, stop: boolean, part?: Part) => {
       const batch = (share: Share | undefined): Batch =>
-        share === undefined ? given : (mapTree(given, (t) => slice(t, [share.begin], [share.rows])) as Batch)
-      const figures = run(batch, rowsOf(given.x), classWeight, stop)
+        share === undefined || part !== undefined ? given : (mapTree(given, (t) => slice(t, [share.begin], [share.rows])) as Batch)
+      const figures = run(batch, part?.total ?? rowsOf(given.x), classWeight, stop, part)
       // after, and not before: the first trace makes the states
       if (fresh) tracker.reset()
       return figures
@@ -213,6 +245,11 @@ export class Steps {
   /** After reset(): goes on with figures that were kept. */
   restore(figures: readonly FigureJson[]): void {
     withDevice(this.device, () => this.tracker.restore(figures))
+  }
+
+  /** After restore(): the epoch goes on from this row of the order. */
+  seek(row: number): void {
+    withDevice(this.device, () => this.tracker.cursor.assign(this.tracker.cursor.mul(0).add(row)))
   }
 
   /** The figures of a finished step by name. */

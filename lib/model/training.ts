@@ -53,6 +53,11 @@ export interface FitOptions {
   callbacks?: CallbackLike | readonly CallbackLike[]
   signal?: AbortSignal
   /**
+   * In a distributed run: x, y, validation data and weights, or the source of batches, are rows of this rank alone, of
+   * which each may have another number. Default false: every rank passes the same data.
+   */
+  sharded?: boolean
+  /**
    * 'auto' (default): a progress bar on a terminal, one line per epoch elsewhere; 0: silent, 1: the bar, of which pipes
    * get the last state, 2: lines.
    */
@@ -76,6 +81,7 @@ export const FIT_OPTIONS: OptionTable<FitOptions> = {
   shards: 'integer',
   callbacks: 'any',
   signal: 'any',
+  sharded: 'boolean',
   verbose: 'any',
 }
 
@@ -105,6 +111,10 @@ function checkFit(options: FitOptions): void {
     throw new WeftError('ERR_ARGUMENT', `fit: validationSplit must lie in [0, 1), got ${show(validationSplit)}`)
   classWeightOption('fit', classWeight)
   if (options.shards !== undefined) checkShards(options.shards)
+  if (options.sharded && options.shards !== undefined)
+    throw new WeftError('ERR_ARGUMENT', 'fit: shards and sharded: true exclude each other: with shards all ranks need the whole batch', {
+      hint: 'Leave out one of them',
+    })
   if (options.validationSteps !== undefined) checkCount('fit', 'validationSteps', options.validationSteps)
 }
 
@@ -159,8 +169,9 @@ export async function* trainEvents(
   let logs = {} as Figures
   let failure: { error: unknown } | undefined
   try {
-    sources = await openSources(model, x, y, options, owned)
-    ranks = await Ranks.meet(model, options, sources)
+    ranks = new Ranks(model, signal)
+    sources = await openSources(model, x, y, options, owned, ranks.meeting)
+    await ranks.meet(options, sources)
     optimizer.gradientAccumulationSteps = options.gradientAccumulationSteps ?? accumulated
     const history = new History()
     model.stopTraining = false
@@ -206,10 +217,11 @@ export async function* trainEvents(
         await pass.end()
       }
       if (sources.validation && (epoch + 1) % validationFreq === 0)
-        Object.assign(logs, prefixed(await measure(model, sources.validation, ranks.alone ? signal : undefined)))
+        Object.assign(logs, prefixed(await measure(model, sources.validation, ranks.alone ? { signal } : {})))
       model.epochsTrained++
+      const own = { ...logs }
       await callbacks.epochEnd(epoch, logs)
-      await ranks.share()
+      await ranks.share(logs, own)
       progress.end(logs)
       history.add(epoch, logs)
       if (exact) yield { type: 'epoch', epoch, step: step - 1, ...(pass.steps === undefined ? {} : { steps: pass.steps }), logs }
@@ -269,7 +281,7 @@ export async function trainBatch(model: AnyModel, x: ModelData, y: ModelData | u
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     const steps = model.steps('trainBatch')
-    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, false)
+    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, false, undefined)
     await run.done
     return steps.logs(run.outputs)
   } finally {

@@ -5,6 +5,7 @@ import { WeftError } from '../core/error.js'
 import { type Op, registerOp } from '../core/op.js'
 import { checkOptions, type OptionTable, show } from '../core/options.js'
 import { advance, callState } from '../core/random.js'
+import { drawnForRows, sharing } from '../core/share.js'
 import type { Spec } from '../core/spec.js'
 import { func } from '../core/symbolic.js'
 import { Tensor, type TensorLike, Variable } from '../core/tensor.js'
@@ -12,7 +13,7 @@ import { add, mul, sub } from './arithmetic.js'
 import { broadcastTo } from './broadcast.js'
 import { cast } from './cast.js'
 import { lessEqual, logicalAnd, where } from './compare.js'
-import { arange, isZeros, zeros } from './creation.js'
+import { arange, isZeros, ones, zeros } from './creation.js'
 import { Dropout } from './dropout.js'
 import { matMul } from './matmul.js'
 import { indexOperand } from './ids.js'
@@ -111,6 +112,20 @@ function attend(q: Tensor, k: Tensor, rest: readonly Tensor[], attrs: AttentionA
 
 /** @internal The weights [b, h, tq, tk] of a recorded call of Attention, without dropout. */
 export const attentionWeights = ([q, k, , ...rest]: readonly Tensor[], attrs: AttentionAttrs): Tensor => attend(q!, k!, rest, attrs).weights
+
+/**
+ * Attention of the rows of a shared batch, whose weights are dropped as one process would drop those of the whole
+ * batch. The weights are held in memory, and the draws of all rows.
+ */
+function droppedAlike(q: Tensor, k: Tensor, v: Tensor, rest: readonly Tensor[], drawn: Tensor, attrs: AttentionAttrs): Tensor {
+  const { weights } = attend(q, k, rest, { ...attrs, rate: 0 })
+  const { rate } = attrs
+  const kept = drawnForRows(
+    weights.shape,
+    (shape) => apply(Dropout, [ones(shape, { dtype: q.dtype, device: q.device }), drawn], { rate })[0]!,
+  )
+  return headsFirst(matMul(mul(weights, kept), repeated(v, q.shape[2]!)))
+}
 
 /** Gradients of q and k from that of the scaled scores [b, h, tq, tk]. */
 function scoreGradients(g: Tensor, q: Tensor, k: Tensor, scale: number): [Tensor, Tensor] {
@@ -229,7 +244,9 @@ export const scaledDotProductAttention: (q: TensorLike, k: TensorLike, v: Tensor
     if (rate === 1) return zeros([b, tq, h, value.shape[3]!], { dtype, device })
     if (rate > 0) {
       const { seed, state } = dropout!
-      rest.push(state === undefined ? callState(seed) : state instanceof Variable ? advance(state) : state)
+      const drawn = state === undefined ? callState(seed) : state instanceof Variable ? advance(state) : state
+      if (sharing() !== undefined) return droppedAlike(query, key, value, rest, drawn, { scale, causal, rate, masked, positioned })
+      rest.push(drawn)
     }
     return apply(Attention, [query, key, value, ...rest], { scale, causal, rate, masked, positioned })[0]!
   },

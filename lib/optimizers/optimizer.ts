@@ -120,7 +120,9 @@ export class Optimizer {
   /** @internal Whether this optimizer keeps wholes, or this rank's part of each variable. */
   get partition(): Partition {
     const now = partition()
-    if (now === (this.cutAs ??= now)) return now
+    const own = (this.cutAs ??= now)
+    // a rank that works alone sees the parts that it has
+    if (own.cut || own === now) return own
     throw new WeftError(
       'ERR_STATE',
       `${this.name}: distributed.init() with shardOptimizer: true comes before the first use of an optimizer`,

@@ -30,6 +30,8 @@ const rowsOf = ({ inputs }: Work): number => inputs[0]!.shape[0]!
 
 export class Executor {
   private readonly programs = new Map<number, JitFunction<[unknown], unknown>>()
+  /** What batches of one size need, by the key of their requests. */
+  private readonly lanes = new Map<string, (Lane | undefined)[]>()
   private version: number | undefined
   /** One of the weights: where it is, all are. The model itself would look for it on every call. */
   private anchor: Variable | undefined
@@ -37,7 +39,7 @@ export class Executor {
   private home = 'cpu'
   private disposed = false
   private readonly sizes: readonly number[]
-  private readonly memory = new InputMemory()
+  private readonly memory = new SpareBytes()
 
   constructor(
     private readonly model: AnyModel,
@@ -47,11 +49,11 @@ export class Executor {
     this.sizes = Executor.sizes(maxBatchSize)
   }
 
-  /** The sizes that batches are padded to: powers of two, and the largest. */
+  /** The sizes that batches are padded to: powers of two, from 8 on those in the middle as well, and the largest. */
   static sizes(maxBatchSize: number): number[] {
     const sizes: number[] = []
-    for (let size = 1; size < maxBatchSize; size *= 2) sizes.push(size)
-    return [...sizes, maxBatchSize]
+    for (let size = 1; size < maxBatchSize; size *= 2) sizes.push(...(size < 8 ? [size] : [size, 1.5 * size]))
+    return [...sizes.filter((size) => size < maxBatchSize), maxBatchSize]
   }
 
   /**
@@ -65,18 +67,17 @@ export class Executor {
     for (const work of batch) rows += rowsOf(work)
     const size = rows === 0 ? 0 : (this.sizes.find((candidate) => candidate >= rows) ?? rows)
     const [first] = batch
-    const inputs = first!.inputs.map(({ dtype, shape: [, ...sample] }, i) => {
-      const t = this.memory.take(`${size}.${i} ${first!.key}`, dtype, [size, ...sample], device)
+    const lane = this.laneOf(first!, size)
+    const inputs = lane.take(device)
+    for (let i = 0; i < inputs.length; i++)
       gatherInto(
-        t.held(),
+        inputs[i]!.held(),
         batch.map((work) => work.inputs[i]!.bytes),
       )
-      return t
-    })
     const gathered = performance.now()
     const outputs: Tensor[] = []
     const release = (): void => {
-      inputs.forEach((t, i) => this.memory.give(`${size}.${i} ${first!.key}`, t))
+      lane.give(inputs)
       for (const t of outputs) t.dispose()
     }
     const scatter = (tree: unknown, values: readonly HostTensor[]): Computed<Answer> => {
@@ -127,7 +128,7 @@ export class Executor {
 
   dispose(): void {
     this.disposed = true
-    this.memory.dispose()
+    this.forgetLanes()
     this.forget()
   }
 
@@ -142,6 +143,21 @@ export class Executor {
       this.home = model.device
     }
     return this.anchor?.device ?? this.home
+  }
+
+  private laneOf({ key, inputs }: Work, size: number): Lane {
+    let sizes = this.lanes.get(key)
+    if (sizes === undefined) {
+      // free extents make ever other keys
+      if (this.lanes.size === MOST_KEYS) this.forgetLanes()
+      this.lanes.set(key, (sizes = []))
+    }
+    return (sizes[size] ??= new Lane(inputs, size, this.memory))
+  }
+
+  private forgetLanes(): void {
+    for (const sizes of this.lanes.values()) sizes.forEach((lane) => lane?.dispose())
+    this.lanes.clear()
   }
 
   private forget(): void {
@@ -169,45 +185,60 @@ export class Executor {
   }
 }
 
+/** Bytes that wait to be used again, of all lanes of a model together. */
+class SpareBytes {
+  bytes = 0
+}
+const MOST_SPARE_BYTES = 16 << 20
+const MOST_KEYS = 64
+
 /**
- * Tensors for the inputs of batches, used again: memory that comes and goes with every batch is work for the collector.
+ * The inputs of batches of one kind and size. Their tensors are used again: memory that comes and goes with every batch
+ * is work for the collector.
  */
-class InputMemory {
-  private readonly spare = new Map<string, Tensor[]>()
-  private bytes = 0
+class Lane {
+  private readonly spare: (readonly Tensor[])[] = []
+  private readonly kinds: readonly { readonly dtype: DType; readonly shape: Shape }[]
+  private readonly bytes: number
   private disposed = false
 
-  /** `kind`: what tensors of this dtype and shape have in common. */
-  take(kind: string, dtype: DType, shape: Shape, device: string): Tensor {
-    const found = this.spare.get(kind)?.pop()
-    if (found === undefined) return allocate(Object.freeze(shape), dtype, device)
-    this.bytes -= found.held().bytes
-    if (found.device === device) return found
-    found.dispose()
-    return this.take(kind, dtype, shape, device)
+  constructor(
+    inputs: Work['inputs'],
+    size: number,
+    private readonly memory: SpareBytes,
+  ) {
+    this.kinds = inputs.map(({ dtype, shape: [, ...sample] }) => ({ dtype, shape: Object.freeze([size, ...sample]) }))
+    this.bytes = this.kinds.reduce((sum, { dtype, shape }) => sum + bytesOfShape(dtype, shape), 0)
   }
 
-  /** Once nothing reads it any more. */
-  give(kind: string, t: Tensor): void {
-    const { bytes, fault } = t.held()
-    // free extents make ever other shapes: those that come later are not kept
-    if (this.disposed || fault !== undefined || this.bytes + bytes > MOST_SPARE_BYTES) {
-      t.dispose()
+  take(device: string): readonly Tensor[] {
+    const found = this.spare.pop()
+    if (found === undefined) return this.kinds.map(({ dtype, shape }) => allocate(shape, dtype, device))
+    this.memory.bytes -= this.bytes
+    if (found.every((t) => t.device === device)) return found
+    for (const t of found) t.dispose()
+    return this.take(device)
+  }
+
+  /** Once nothing reads them any more. */
+  give(inputs: readonly Tensor[]): void {
+    const { memory, bytes } = this
+    if (this.disposed || memory.bytes + bytes > MOST_SPARE_BYTES || inputs.some((t) => t.held().fault !== undefined)) {
+      for (const t of inputs) t.dispose()
       return
     }
-    const list = this.spare.get(kind)
-    if (list) list.push(t)
-    else this.spare.set(kind, [t])
-    this.bytes += bytes
+    this.spare.push(inputs)
+    memory.bytes += bytes
   }
 
   dispose(): void {
     this.disposed = true
-    for (const list of this.spare.values()) for (const t of list) t.dispose()
-    this.spare.clear()
+    for (const inputs of this.spare.splice(0)) {
+      this.memory.bytes -= this.bytes
+      for (const t of inputs) t.dispose()
+    }
   }
 }
-const MOST_SPARE_BYTES = 16 << 20
 
 /** The values where the run is done already; undefined where they are to be waited for. */
 function valuesNow(outputs: readonly Tensor[]): HostTensor[] | undefined {

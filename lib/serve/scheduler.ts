@@ -118,7 +118,7 @@ export class Scheduler<I, O> implements Home<I, O> {
       const refused = this.refusal(rows)
       if (refused) return request.fail(refused, 'rejected')
       const limit = timeoutMs === undefined ? this.timeoutMs : duration(this.name, 'timeoutMs', timeoutMs)
-      if (limit > 0) request.stopTimer = this.clock.after(limit, () => this.leave(request, this.late(limit, request), 'timeout'))
+      if (limit > 0) request.stopTimer = this.clock.deadline(limit, () => this.leave(request, this.late(limit, request), 'timeout'))
       request.follow()
       this.queue.add(request)
       this.overlap.inFlight(this.queue.rows + this.computingRows)

@@ -200,9 +200,7 @@ std::vector<std::string> Control::gather(const std::string& mine, double timeout
   if (rank_ == 0) piece(0, number, mine);
   else send_all(Kind::piece, rank_, number, mine);
   const auto here = [&] { return wholes_.count(number) != 0; };
-  const auto hopeless = [&] {
-    return loss_ && !(loss_->left && count < (kind == Gather::texts ? loss_->gathers : loss_->comparisons));
-  };
+  const auto hopeless = [&] { return loss_ && !(loss_->left && count < (kind == Gather::texts ? loss_->gathers : loss_->comparisons)); };
   changed_.wait_for(lock, std::chrono::duration<double, std::milli>(timeout), [&] { return here() || hopeless(); });
   if (!here()) {
     if (loss_) fail("ERR_DISTRIBUTED", loss_->text);

@@ -13,8 +13,8 @@
 #include <cstring>
 #include <memory>
 
-#include "error.h"
 #include "control/control.h"
+#include "error.h"
 
 namespace weft {
 namespace {
@@ -75,7 +75,9 @@ void Control::set_up(int socket) {
 
 std::unique_ptr<Control> Control::listen(int size, double heartbeat, bool only_here, const std::string& network, Meeting& meeting) {
   std::unique_ptr<Control> made(new Control(0, size, heartbeat));
-  const std::string addresses = only_here || meeting.port != 0 ? "127.0.0.1" : addresses_of(network);
+  // at a port that was agreed on, other ranks know the host by another way
+  const bool anywhere = meeting.port != 0 && network.empty();
+  const std::string addresses = only_here || anywhere ? "127.0.0.1" : addresses_of(network);
   require(!addresses.empty(), "ERR_DISTRIBUTED", "rank 0 has no network interface", network.empty() ? "" : " " + network,
           " that other hosts can reach; name one in WEFT_INTERFACE");
   std::memcpy(meeting.addresses, addresses.c_str(), addresses.size() + 1);
@@ -87,6 +89,7 @@ std::unique_ptr<Control> Control::listen(int size, double heartbeat, bool only_h
   sockaddr_in here{};
   here.sin_family = AF_INET;
   here.sin_addr.s_addr = htonl(only_here ? INADDR_LOOPBACK : INADDR_ANY);
+  if (!only_here && meeting.port != 0 && !network.empty()) inet_pton(AF_INET, words(addresses)[0].c_str(), &here.sin_addr);
   here.sin_port = htons(uint16_t(meeting.port));
   socklen_t length = sizeof here;
   // a run that follows another one at once meets at the same port

@@ -13,7 +13,9 @@
 namespace weft {
 namespace {
 
-/** The IPv4 addresses of a host, separated by spaces. Empty where nobody knows it: a name may come later than its host. */
+/**
+ * The IPv4 addresses of a host, separated by spaces. Empty where nobody knows it: a name may come later than its host.
+ */
 std::string addresses_of_host(const std::string& host) {
   addrinfo wanted{}, *found = nullptr;
   wanted.ai_family = AF_INET;

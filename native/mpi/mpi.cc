@@ -31,8 +31,8 @@ Constants mpich() {
 
 /**
  * Open MPI's own choice for sums begun with MPI_Iallreduce in place sends along a tree, one direction at a time, which
- * takes twice as long. Doubling and halving distances use both directions (4.1 and later know them; Thakur, Rabenseifner
- * and Gropp 2005). What the user has set stays.
+ * takes twice as long. Doubling and halving distances use both directions (4.1 and later know them; Thakur,
+ * Rabenseifner and Gropp 2005). What the user has set stays.
  */
 void choose_sum(const std::string& version) {
   int major = 0, minor = 0;

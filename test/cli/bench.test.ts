@@ -7,13 +7,21 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { BenchReport } from '../../lib/cli/bench.js'
+import { type AllReduceReport, alphaBeta, modelled } from '../../lib/cli/bench_ranks.js'
+import { FAMILIES } from '../distributed/launch.js'
+import { testWith } from '../skip.js'
 
 const program = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../lib/cli/weftjs.js')
 const scratch = mkdtempSync(path.join(tmpdir(), 'weft-bench-'))
 test.after(() => rmSync(scratch, { recursive: true }))
 
 function bench(...args: string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'bench', ...args], { encoding: 'utf8' })
+  return benchIn({}, ...args)
+}
+
+function benchIn(environment: NodeJS.ProcessEnv, ...args: string[]): ReturnType<typeof bench> {
+  const env = { ...process.env, ...environment }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'bench', ...args], { encoding: 'utf8', env })
   return { code: status, out: stdout, err: stderr }
 }
 
@@ -69,5 +77,46 @@ test('wrong usage: exit code 2, and what is right', () => {
   assert.is(other.code, 2)
   assert.match(other.err, /Abacus/)
 })
+
+test('allReduce: what makes no sense is said, with what to write', () => {
+  for (const [args, words] of [
+    [['allReduce'], /this process is alone. Write npx weftjs bench allReduce -n 2/],
+    [['allReduce', '-n', '1'], /-n is a whole number of at least 2, got '1'/],
+    [['allReduce', 'matmul'], /bench allReduce is measured alone/],
+    [['allReduce', '--compare', 'x.json'], /--compare compares rows of the device/],
+    [['matmul', '-n', '2'], /-n belongs to bench allReduce/],
+  ] as const) {
+    const { code, err } = bench(...args)
+    assert.is(code, 2, err)
+    assert.match(err, words)
+  }
+})
+
+test('allReduce: the two numbers of the model come out of its own times', () => {
+  for (const ranks of [2, 4, 6]) {
+    const given = { alpha: 12, beta: 0.004 }
+    const times = [4, 1000, 1e6, 1e8].map((bytes) => ({ bytes, microseconds: modelled(ranks, bytes, given) }))
+    const found = alphaBeta(ranks, times)
+    assert.ok(Math.abs(found.alpha / given.alpha - 1) < 1e-6 && Math.abs(found.beta / given.beta - 1) < 1e-6, JSON.stringify(found))
+  }
+  // 2 messages each way, and 3/2 of the bytes of one rank
+  assert.is(modelled(4, 1000, { alpha: 1, beta: 0 }), 4)
+  assert.is(modelled(4, 1000, { alpha: 0, beta: 1 }), 1500)
+})
+
+for (const { name, command, found, package: brought } of FAMILIES)
+  testWith(found, brought, `allReduce: two ranks of ${name} give rows, and rank 0 alone prints them`, () => {
+    const environment = { WEFT_MPIRUN: command, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' }
+    const { code, out, err } = benchIn(environment, 'allReduce', '-n2', '--quick', '--json')
+    assert.is(code, 0, err)
+    const report = JSON.parse(out) as AllReduceReport
+    assert.is(report.engine, 'mpi')
+    assert.match(report.library!, name)
+    assert.is(report.hosts.length, 2)
+    assert.equal(report.rows[0]!.bytes, 4)
+    for (const { microseconds, model } of report.rows)
+      assert.ok(model > 0 && microseconds.length === 3 && microseconds.every((us) => us > 0))
+    assert.ok(report.beta > 0 && report.alpha >= 0)
+  })
 
 test.run()

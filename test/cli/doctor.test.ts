@@ -1,11 +1,13 @@
 // The command line: exit codes, the doctor's report, and that it says what is wrong instead of crashing.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type DoctorReport, doctor } from '../../lib/doctor/doctor.js'
+import { engines } from '../../lib/doctor/engines.js'
 import { testWith } from '../skip.js'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
@@ -60,6 +62,58 @@ test('weftjs doctor prints the report, as text or JSON', () => {
   const report = JSON.parse(json.out) as DoctorReport
   assert.ok(report.ok)
   assert.ok(report.datasets.some((set) => set.name === 'fashionMnist'))
+})
+
+/** A folder of programs that say what `mpirun --version` says. */
+function launchers(programs: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'weft-doctor-'))
+  for (const [name, words] of Object.entries(programs))
+    writeFileSync(path.join(folder, name), `#!/bin/sh\necho '${words}'\n`, { mode: 0o755 })
+  return folder
+}
+
+test('engines: each MPI with its launcher and its library, and what does not belong together', () => {
+  const folder = launchers({ mpirun: 'mpirun (Open MPI) 4.1.4', 'mpirun.mpich': 'HYDRA build details:\n    Version: 4.0.2' })
+  for (const library of ['libmpi.so.40', 'libmpi.so.12']) writeFileSync(path.join(folder, library), '')
+  const environment = { PATH: folder, LD_LIBRARY_PATH: folder }
+  const file = (name: string): string => path.join(folder, name)
+  const [mpi] = engines(environment)
+  assert.equal(mpi, {
+    name: 'mpi',
+    version: 'Open MPI 4.1.4',
+    path: file('mpirun'),
+    library: file('libmpi.so.40'),
+    problem: undefined,
+    others: [`MPICH 4.0.2: ${file('mpirun.mpich')}, library ${file('libmpi.so.12')}; WEFT_MPIRUN=${file('mpirun.mpich')} takes it`],
+  })
+  const [taken] = engines({ ...environment, WEFT_MPIRUN: file('mpirun.mpich') })
+  assert.equal([taken!.version, taken!.library, taken!.others.length], ['MPICH 4.0.2', file('libmpi.so.12'), 1])
+  const [wrong] = engines({ ...environment, WEFT_MPI_LIBRARY: file('libmpi.so.12') })
+  assert.match(wrong!.problem!, /is of MPICH, and mpirun is of Open MPI 4\.1\.4: each rank would be alone/)
+  const [missing] = engines({ ...environment, WEFT_MPI_LIBRARY: '/nowhere/libmpi.so.40' })
+  assert.match(missing!.problem!, /WEFT_MPI_LIBRARY=\/nowhere.* was not found/)
+  assert.match(engines({ PATH: '/nowhere' })[0]!.problem!, /no mpirun was found: apt-get install openmpi-bin/)
+  assert.match(engines({ PATH: folder, WEFT_MPIRUN: 'none' })[0]!.problem!, /WEFT_MPIRUN=none is no mpirun/)
+  rmSync(folder, { recursive: true })
+})
+
+test('engines: NCCL with its version, or what is missing', () => {
+  const folder = launchers({ 'libnccl.so.2.21.5': '' })
+  const library = path.join(folder, 'libnccl.so.2')
+  symlinkSync('libnccl.so.2.21.5', library)
+  const found = { name: 'nccl', version: 'NCCL 2.21.5', path: library, library, problem: undefined, others: [] }
+  assert.equal(engines({ LD_LIBRARY_PATH: folder })[1], found)
+  assert.equal(engines({ WEFT_NCCL_LIBRARY: library })[1], found)
+  assert.match(engines({ WEFT_NCCL_LIBRARY: '/nowhere/libnccl.so' })[1]!.problem!, /WEFT_NCCL_LIBRARY=\/nowhere.* was not found/)
+  rmSync(folder, { recursive: true })
+})
+
+test('weftjs doctor prints the engines', () => {
+  const folder = launchers({ mpirun: 'mpirun (Open MPI) 4.1.4' })
+  const { out } = weftjs(['doctor'], { PATH: folder, LD_LIBRARY_PATH: folder })
+  assert.match(out, /^engine +mpi: Open MPI 4\.1\.4, .*mpirun/m)
+  assert.match(out, /^engine +nccl: /m)
+  rmSync(folder, { recursive: true })
 })
 
 test('data sets are looked for where WEFT_DATA says', () => {

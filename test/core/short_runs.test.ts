@@ -1,6 +1,7 @@
 // Short runs: what the calling thread computes by itself has the results, faults and order of any other run.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { native } from '../../lib/core/addon.js'
 import { gather, jit, synchronize, tensor, type Tensor, variable } from '../../lib/index.js'
 import { codeOfAsync, values } from '../expect.js'
 
@@ -34,6 +35,22 @@ test('a fault of a call is not the fault of a later submit()', async () => {
   await done
   assert.is(await outputs.item(), 7)
   assert.is(await codeOfAsync(rows.submit(ids(5)).done), 'ERR_DATA')
+})
+
+test('a run in a row is told of with the next run, or once somebody asks for it', async () => {
+  const square = jit((a: Tensor) => a.matMul(a).sum())
+  const a = tensor(new Float32Array(512 * 512), [512, 512], on)
+  const [first, second] = [square.submitInRow(a), square.submit(a)]
+  await Promise.all([first.done, second.done])
+  assert.is(await first.outputs.item(), 0)
+  const alone = square.submitInRow(a)
+  let told = false
+  const done = alone.done.then(() => void (told = true))
+  while (native.status[0]! < alone.ticket) await new Promise((resolve) => setImmediate(resolve))
+  alone.wake!()
+  await done
+  assert.ok(told)
+  assert.is(await alone.outputs.item(), 0)
 })
 
 test('a short run after a long one sees what that has written, and the other way round', async () => {
@@ -112,6 +129,25 @@ test('a caller that waits for a long run sleeps: the event loop does not turn fo
     globalThis.setImmediate = setImmediate
   }
   assert.ok(turns <= 5, `${turns} turns of the loop while it waited for 5 runs`)
+})
+
+test('a run that somebody waits for is announced before it ends, and a short one is not', async () => {
+  const x = tensor(
+    Array.from({ length: 128 }, () => new Float32Array(128).fill(1 / 128)),
+    on,
+  )
+  const chain = jit((a: Tensor) => {
+    let y = a
+    for (let i = 0; i < 20; i++) y = y.matMul(x)
+    return y
+  })
+  const small = jit((a: Tensor) => a.sum())
+  await settled(() => small(x))
+  const before = native.status[6]!
+  await settled(() => small(x))
+  assert.is(native.status[6], before)
+  for (let i = 0; i < 500 && native.status[6] === before; i++) assert.ok(Math.abs((await values(chain(x)))[0]! - 1 / 128) < 1e-6)
+  assert.ok(native.status[6]! > before)
 })
 
 test.run()

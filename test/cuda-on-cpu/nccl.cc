@@ -59,8 +59,7 @@ int enqueue(Handle* handle, cudaStream_t stream, std::string what, std::function
     auto& known = recorded[communicator.get()];
     if ((reference = known.lock()) == nullptr) known = reference = std::make_shared<Recorded>(Recorded{communicator});
   }
-  const cudaError_t error =
-      emulator::enqueue_of_library(stream, [communicator, reference, what, work] { work(*communicator, what); });
+  const cudaError_t error = emulator::enqueue_of_library(stream, [communicator, reference, what, work] { work(*communicator, what); });
   return error == cudaSuccess ? success : unhandled_cuda_error;
 }
 
@@ -109,12 +108,12 @@ thread_local Group group;
 int flush() {
   Group whole = std::exchange(group, {});
   if (whole.handle == nullptr) return success;
-  return enqueue(whole.handle, whole.stream, "sends and receives", [=](Communicator& communicator, const std::string& what) {
-    communicator.exchange(what, whole.sends, whole.receives);
-  });
+  return enqueue(whole.handle, whole.stream, "sends and receives",
+                 [=](Communicator& communicator, const std::string& what) { communicator.exchange(what, whole.sends, whole.receives); });
 }
 
-int transfer(std::vector<Transfer> Group::*list, const void* memory, size_t count, int type, int peer, Handle* handle, cudaStream_t stream) {
+int transfer(std::vector<Transfer> Group::*list, const void* memory, size_t count, int type, int peer, Handle* handle,
+             cudaStream_t stream) {
   if (type < 0 || type >= 10 || peer < 0 || peer >= handle->communicator->size) return invalid_argument;
   if (group.handle != nullptr && (group.handle != handle || group.stream != stream)) return invalid_usage;
   group.handle = handle, group.stream = stream;
@@ -194,8 +193,8 @@ EXPORT int ncclReduceScatter(const void* given, void* taken, size_t of_each, int
   if (!known(type, operation)) return invalid_argument;
   return enqueue(handle, stream, words("ReduceScatter", of_each, type, std::string(", ") + operation_names[operation]),
                  [=](Communicator& communicator, const std::string& what) {
-                   communicator.reduce(what, static_cast<const char*>(given), static_cast<char*>(taken), of_each * size_t(communicator.size),
-                                       sizes[type], adding(type, operation), true);
+                   communicator.reduce(what, static_cast<const char*>(given), static_cast<char*>(taken),
+                                       of_each * size_t(communicator.size), sizes[type], adding(type, operation), true);
                  });
 }
 EXPORT int ncclAllGather(const void* given, void* taken, size_t of_each, int type, Handle* handle, cudaStream_t stream) {

@@ -97,7 +97,8 @@ void Communicator::reduce(const std::string& what, const char* given, char* take
     const size_t begin = scatter ? std::max(at, of_each * size_t(rank)) : at;
     const size_t end = scatter ? std::min(at + count, of_each * size_t(rank + 1)) : at + count;
     const size_t first = scatter ? of_each * size_t(rank) : 0;
-    if (begin < end) memcpy(taken + (begin - first) * element_bytes, sum.data() + (begin - at) * element_bytes, (end - begin) * element_bytes);
+    if (begin < end)
+      memcpy(taken + (begin - first) * element_bytes, sum.data() + (begin - at) * element_bytes, (end - begin) * element_bytes);
     if (!meet(shared_->left)) return;
   }
 }

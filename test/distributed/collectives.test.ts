@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { distributed, tensor } from '../../lib/index.js'
 import { testWith } from '../skip.js'
 import { FAMILIES, launch } from './launch.js'
+import { built, launchOnGpus, NEED } from './launch_gpus.js'
 
 type Matrix = number[][]
 const zip = (of: (...values: number[]) => number, all: Matrix[]): Matrix =>
@@ -69,32 +70,45 @@ function slopes(name: string, all: Matrix[], rank: number): Matrix {
   )
 }
 
+/** What every rank has said, of programs/collectives.ts. */
+function checkResults(said: readonly { readonly [key: string]: unknown }[]): void {
+  const ranks = said.length
+  const all = said.map((_, rank) => valuesOf(rank, ranks))
+  said.forEach((one, rank) => {
+    assert.is(one['size'], ranks)
+    for (const name of NAMES) {
+      assert.equal(one[name], expected(name, all, rank), `${name} on rank ${rank}`)
+      assert.equal(one[`${name} traced`], expected(name, all, rank), `${name} traced on rank ${rank}`)
+      assert.equal(one[`${name} gradient`], slopes(name, all, rank), `gradient of ${name} on rank ${rank}`)
+    }
+    for (const dtype of ['bfloat16', 'float16', 'int32', 'uint8']) assert.equal(one[dtype], [ranks, add(...said.map((_, r) => r))], dtype)
+    assert.equal(
+      one['long'],
+      said.map(() => 3e6),
+    )
+    assert.equal(
+      one['json'],
+      said.map((_, r) => ({ rank: r, text: 'ü' })),
+    )
+  })
+}
+
 for (const { name: family, command, found, package: brought } of FAMILIES)
   for (const ranks of [1, 2, 4])
     testWith(found, brought, `${family}: collectives and gradients on ${ranks} ranks`, async () => {
       const { said, code, output } = await launch(command, ranks, 'collectives')
       assert.is(code, 0, output)
       assert.is(said.length, ranks, output)
-      const all = said.map((_, rank) => valuesOf(rank, ranks))
-      said.forEach((one, rank) => {
-        assert.is(one['size'], ranks)
-        for (const name of NAMES) {
-          assert.equal(one[name], expected(name, all, rank), `${name} on rank ${rank}`)
-          assert.equal(one[`${name} traced`], expected(name, all, rank), `${name} traced on rank ${rank}`)
-          assert.equal(one[`${name} gradient`], slopes(name, all, rank), `gradient of ${name} on rank ${rank}`)
-        }
-        for (const dtype of ['bfloat16', 'float16', 'int32', 'uint8'])
-          assert.equal(one[dtype], [ranks, add(...said.map((_, r) => r))], dtype)
-        assert.equal(
-          one['long'],
-          said.map(() => 3e6),
-        )
-        assert.equal(
-          one['json'],
-          said.map((_, r) => ({ rank: r, text: 'ü' })),
-        )
-      })
+      checkResults(said)
     })
+
+for (const ranks of [1, 2, 4])
+  testWith(built, NEED, `NCCL, on emulated GPUs: collectives and gradients on ${ranks} ranks`, async () => {
+    const { said, ends, output } = await launchOnGpus(ranks, 'collectives')
+    assert.equal(ends, Array(ranks).fill(0), output)
+    checkResults(said)
+    for (const { engine } of said) assert.is(engine, ranks === 1 ? 'none' : 'nccl')
+  })
 
 test('before the ranks have met, collectives say what to call', () => {
   assert.throws(

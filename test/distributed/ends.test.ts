@@ -32,39 +32,47 @@ testWith(open.found, open.package, 'all ranks end after the same step, with the 
   )
 })
 
-testWith(open.found, open.package, 'a run that was broken off goes on from its backup, to the same bits; also on other ranks', async () => {
-  const whole = await launch(open.command, 2, 'resume', [path.join(folder, 'whole')])
-  assert.is(whole.code, 0, whole.output)
-  for (const ranks of [2, 1]) {
-    const backup = path.join(folder, `backup of ${ranks}`)
-    const broken = await launch(open.command, 2, 'resume', [backup, 'ends'])
+for (const [given, ranks, others] of [
+  ['same', 4, [3, 2, 1]],
+  ['own', 3, []],
+] as const)
+  testWith(open.found, open.package, `a run whose rank was killed goes on from its backup; ${given} data`, async () => {
+    const start = (n: number, backup: string, end = 'no'): ReturnType<typeof launch> =>
+      launch(open.command, n, 'resume', [path.join(folder, backup), given, end])
+    const whole = await start(ranks, `whole ${given}`)
+    assert.is(whole.code, 0, whole.output)
+    const broken = await start(ranks, `broken ${given}`, 'ends')
     assert.is.not(broken.code, 0, broken.output)
-    const again = await launch(open.command, ranks, 'resume', [backup])
-    assert.is(again.code, 0, again.output)
-    assert.ok((again.said[0]!['steps'] as number) < 20, `${again.said[0]!['steps']} steps of 20 were left`)
-    for (const one of again.said) {
-      if (ranks === 2) assert.equal({ ...one, steps: 0 }, { ...whole.said[one.rank]!, steps: 0 })
-      const apart = Math.abs((one['loss'] as number) - (whole.said[0]!['loss'] as number))
-      assert.ok(apart < 1e-6, `the last loss is ${apart} away`)
-      assert.is(one['accuracy'], whole.said[0]!['accuracy'])
+    for (const n of [ranks, ...others]) {
+      cpSync(path.join(folder, `broken ${given}`), path.join(folder, `${given} ${n}`), { recursive: true })
+      const again = await start(n, `${given} ${n}`)
+      assert.is(again.code, 0, again.output)
+      assert.is(again.said.length, n, again.output)
+      assert.ok((again.said[0]!['steps'] as number) < 20, `${again.said[0]!['steps']} steps of 20 were left`)
+      for (const one of again.said) {
+        // as many ranks: the bits of a run that was never interrupted
+        if (n === ranks) assert.equal({ ...one, steps: 0 }, { ...whole.said[one.rank]!, steps: 0 })
+        const apart = Math.abs((one['loss'] as number) - (whole.said[0]!['loss'] as number))
+        assert.ok(apart < 1e-6, `the last loss is ${apart} away`)
+        assert.is(one['accuracy'], whole.said[0]!['accuracy'])
+      }
     }
-  }
-})
+  })
 
 for (const [how, others] of [
   ['shards', [4, 1]],
   ['parts', [2, 3]],
 ] as const)
   testWith(open.found, open.package, `with ${how}, a backup is gone on from on ${others.join(' and ')} ranks`, async () => {
-    const whole = await launch(open.command, 2, 'resume', [path.join(folder, `whole with ${how}`), 'goes on', how])
+    const whole = await launch(open.command, 2, 'resume', [path.join(folder, `whole with ${how}`), 'same', 'goes on', how])
     assert.is(whole.code, 0, whole.output)
     const backup = path.join(folder, `backup with ${how}`)
-    const broken = await launch(open.command, 2, 'resume', [backup, 'ends', how])
+    const broken = await launch(open.command, 2, 'resume', [backup, 'same', 'ends', how])
     assert.is.not(broken.code, 0, broken.output)
     for (const ranks of others) {
       const copy = `${backup} for ${ranks}`
       cpSync(backup, copy, { recursive: true })
-      const { said, code, output } = await launch(open.command, ranks, 'resume', [copy, 'goes on', how])
+      const { said, code, output } = await launch(open.command, ranks, 'resume', [copy, 'same', 'goes on', how])
       assert.is(code, 0, output)
       for (const one of said) {
         assert.ok((one['steps'] as number) < 20, `${one['steps']} steps of 20 were left`)

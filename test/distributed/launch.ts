@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import * as assert from 'uvu/assert'
 
 /** The families of MPI that Debian has, by the names that its alternatives keep. */
 export const FAMILIES: readonly { readonly name: string; readonly command: string; readonly found: boolean; readonly package: string }[] = [
@@ -53,4 +54,31 @@ export function launch(
       resolve({ said, code, output })
     })
   })
+}
+
+/** What the program says as one process, without a launcher. */
+export function alone(program: string, args: readonly string[] = []): Record<string, unknown> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-alone-'))
+  const file = path.join(import.meta.dirname, 'programs', `${program}.js`)
+  const environment = { ...process.env, WEFT_THREADS: '1', WEFT_SAID: folder }
+  const { status, stderr } = spawnSync(process.execPath, [file, ...args], { env: environment, encoding: 'utf8' })
+  assert.is(status, 0, stderr)
+  const said = JSON.parse(readFileSync(path.join(folder, '0.json'), 'utf8')) as Record<string, unknown>
+  rmSync(folder, { recursive: true })
+  return said
+}
+
+/** Every rank has said the same, but for these. */
+export function sameBits(said: Started['said'], but: readonly string[] = []): void {
+  const [zero] = said
+  for (const one of said)
+    for (const name of Object.keys(zero!))
+      if (name !== 'rank' && !but.includes(name)) assert.equal(one[name], zero![name], `${name} of rank ${one.rank}`)
+}
+
+/** All numbers of what was said, in order; `under`: of those parts alone that have this name. */
+export function numbersIn(said: unknown, under?: string): number[] {
+  if (typeof said === 'number') return under === undefined ? [said] : []
+  if (typeof said !== 'object' || said === null) return []
+  return Object.entries(said).flatMap(([name, value]) => numbersIn(value, name === under ? undefined : under))
 }

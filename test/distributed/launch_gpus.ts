@@ -1,6 +1,6 @@
 // Starts a program as ranks whose GPUs are emulated, as torchrun would, and collects what each rank said. NCCL's twin
 // (test/cuda-on-cpu/nccl.cc) moves the bytes.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import os from 'node:os'
@@ -23,6 +23,12 @@ export interface Ended {
   /** Of each rank: its exit code, or the signal that ended it. */
   readonly ends: readonly (number | string)[]
   readonly output: string
+}
+
+/** 'R', 'S', 'T' (stopped), ... as /proc has it. Empty for a process that is gone. */
+function stateOf(pid: number): string {
+  const file = `/proc/${pid}/stat`
+  return existsSync(file) ? (/\) (\w)/.exec(readFileSync(file, 'utf8'))?.[1] ?? '') : ''
 }
 
 /** A port that nobody listens at. */
@@ -48,6 +54,13 @@ export async function launchOnGpus(
   const said = mkdtempSync(path.join(os.tmpdir(), 'weft-gpus-'))
   const port = await freePort()
   let output = ''
+  let left = ranks
+  const children: ChildProcess[] = []
+  /** What is left when all others have ended was stopped: nobody continues it. */
+  const endStopped = (): void => {
+    for (const child of children)
+      if (child.exitCode === null && child.signalCode === null && stateOf(child.pid!) === 'T') child.kill('SIGKILL')
+  }
   const ends = await Promise.all(
     Array.from({ length: ranks }, (_, rank) => {
       const env = {
@@ -66,13 +79,15 @@ export async function launchOnGpus(
       }
       return new Promise<number | string>((resolve) => {
         const child = spawn(process.execPath, [file, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+        children.push(child)
         const keep = (chunk: Buffer): void => void (output += chunk.toString().replace(/^/gm, `[${rank}] `))
         child.stdout.on('data', keep)
         child.stderr.on('data', keep)
-        // a rank that was stopped, or hangs: the test is over for it
+        // one that hangs: the test fails
         const timer = setTimeout(() => child.kill('SIGKILL'), 40_000)
         child.on('close', (code, signal) => {
           clearTimeout(timer)
+          if (--left === 1) endStopped()
           resolve(code ?? signal ?? 'gone')
         })
       })

@@ -47,7 +47,8 @@ for (const [{ name, command, found, package: brought }, what, phase, victim, wor
     assert.is.not(code, 0, output)
     assert.not.match(output, /Segmentation|terminate called|Assertion/)
     const others = (said as readonly Said[]).filter(({ rank }) => rank !== (victim + RANKS) % RANKS)
-    assert.is(others.length, RANKS - 1, output)
+    // mpirun ends the rest soon after a rank was killed, and where they meet as soon as the first has given up
+    assert.ok(others.length >= (what === 'kill' || phase === 'rendezvous' ? 1 : RANKS - 1), output)
     for (const one of others) {
       assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
       assert.match(one.message!, words)
@@ -56,9 +57,10 @@ for (const [{ name, command, found, package: brought }, what, phase, victim, wor
     assert.not.ok(isLeft(file), 'a rank is still there')
   })
 
+// an order, a peer of sendRecv, a dtype; an extent
 for (const [family, seeds] of [
-  [open, [1, 4, 7]],
-  [mpich, [5]],
+  [open, [3, 9, 12]],
+  [mpich, [8]],
 ] as const)
   testWith(family.found, family.package, `${family.name}: ranks that ask for different things all know, whatever it is`, async () => {
     for (const seed of seeds) {

@@ -94,7 +94,7 @@ const namespaces: readonly (readonly [object, string])[] = [
     'constant glorotNormal glorotUniform heNormal heUniform identity lecunNormal lecunUniform ones orthogonal randomNormal ' +
       'randomUniform truncatedNormal varianceScaling zeros',
   ],
-  [weft.distributed, 'allGather allReduce allToAll barrier broadcast close gatherJson init reduceScatter sendRecv'],
+  [weft.distributed, 'allGather allReduce allToAll alone barrier broadcast close gatherJson init reduceScatter sendRecv'],
   [weft.regularizers, 'l1 l1l2 l2'],
   [
     weft.text,

@@ -13,6 +13,9 @@ export class StillClock implements Clock {
     this.timers.add(timer)
     return () => this.timers.delete(timer)
   }
+  deadline(milliseconds: number, fn: () => void): () => void {
+    return this.after(milliseconds, fn)
+  }
   soon(fn: () => void): void {
     queueMicrotask(fn)
   }

@@ -3,7 +3,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WeftError } from '../../lib/index.js'
+import { systemClock } from '../../lib/serve/clock.js'
 import type { Ended, Timing } from '../../lib/serve/ended.js'
+import { Executor } from '../../lib/serve/executor.js'
 import { Scheduler, type SchedulerOptions } from '../../lib/serve/scheduler.js'
 import { codeOfAsync, generator, rejects, throws } from '../expect.js'
 import { StillClock, turn } from './clock.js'
@@ -72,7 +74,12 @@ test('clients that ask again as they are answered: one half is read while the ot
       sizes.push(batch.length)
       ends.push(() => resolve({ results: [...batch], timing: long }))
     })
-  const clock = { now: () => 0, after: () => () => undefined, soon: (fn: () => void) => void later.push(fn) }
+  const clock = {
+    now: () => 0,
+    after: () => () => undefined,
+    deadline: () => () => undefined,
+    soon: (fn: () => void) => void later.push(fn),
+  }
   const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 64 }, execute, {}, clock)
   const ask = (count: number): void => {
     for (let i = 0; i < count; i++) void scheduler.submit('a', 1, '')
@@ -121,7 +128,12 @@ test('what waits when a batch ends goes with what its clients ask next, unless i
       batches.push([...batch])
       ends.push(() => resolve({ results: [...batch], timing }))
     })
-  const clock = { now: () => 0, after: () => () => undefined, soon: (fn: () => void) => void later.push(fn) }
+  const clock = {
+    now: () => 0,
+    after: () => () => undefined,
+    deadline: () => () => undefined,
+    soon: (fn: () => void) => void later.push(fn),
+  }
   const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 3 }, execute, {}, clock)
   const submit = (text: string): Promise<string> => scheduler.submit(text, 1, '')
   /** A turn of the event loop ends. */
@@ -400,6 +412,33 @@ test('random traffic: every request has one answer, its own, and order holds ins
     const computed = batches.flat()
     for (const { text } of asked) if (!text.startsWith('bad')) assert.ok(new Set(computed.filter((other) => other === text)).size <= 1)
   }
+})
+
+test('limits of one length share a timer: each ends in its turn, not early, and not where it was taken back', async () => {
+  const order: string[] = []
+  const begin = performance.now()
+  await new Promise<void>((resolve) => {
+    systemClock.deadline(7, () => order.push('first'))
+    const cancel = systemClock.deadline(7, () => order.push('taken back'))
+    setTimeout(() => {
+      systemClock.deadline(7, () => {
+        order.push('later')
+        resolve()
+      })
+    }, 3)
+    cancel()
+    // limits do not keep the process alive
+    const alive = setInterval(() => order.length === 2 && clearInterval(alive), 1)
+  })
+  assert.equal(order, ['first', 'later'])
+  assert.ok(performance.now() - begin >= 10 - 1)
+})
+
+test('batches are padded to few sizes, none of which is much larger than the one before', () => {
+  assert.equal(Executor.sizes(32), [1, 2, 4, 8, 12, 16, 24, 32])
+  assert.equal(Executor.sizes(1), [1])
+  assert.equal(Executor.sizes(10), [1, 2, 4, 8, 10])
+  assert.equal(Executor.sizes(20), [1, 2, 4, 8, 12, 16, 20])
 })
 
 test.run()

@@ -5,11 +5,12 @@ import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
 import { ProgressBar, type Verbosity } from '../../core/progress_bar.js'
 import { Tensor } from '../../core/tensor.js'
-import type { Label, LabelsLike, MatrixLike } from '../matrix.js'
+import type { LabelsLike, MatrixLike } from '../matrix.js'
 import { type Scored, scorerOf, type Scoring } from '../metrics/scorers.js'
 import { checkStep, type LooseStep, type Step } from '../preprocessing/steps.js'
 import type { PipelineInput } from '../preprocessing/pipeline.js'
 import { type Rowed, rowCount, takeRows } from './rows.js'
+import { drawingFrom, errorOf, type SentError, Spread, seedsOf, sentError } from './spread.js'
 import { type Groups, kFold, type Split, type Splitter, splitOf, stratifiedKFold } from './split.js'
 
 /** A number of folds (of classes in even shares for classifiers), a splitter, or the splits themselves. */
@@ -37,6 +38,11 @@ export interface CrossValidationOptions {
    * on a terminal where it takes longer than two seconds, taken away at the end.
    */
   verbose?: Verbosity
+  /**
+   * In a distributed run every rank calls with the same data; each fits its part, as if it were alone, and all get the
+   * same scores. Default false: each rank fits all.
+   */
+  ranks?: boolean
 }
 export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
   cv: 'any',
@@ -45,6 +51,7 @@ export const CROSS_VALIDATION: OptionTable<CrossValidationOptions> = {
   errorScore: 'any',
   signal: 'object',
   verbose: 'any',
+  ranks: 'boolean',
 }
 
 /** A model with fit() and score(). */
@@ -132,45 +139,82 @@ export async function runFold(
   }
 }
 
-/** Runs trials; failures become errorScore with one warning, the first error where all fail. */
-export async function runAll(
+/** What became of the fit on one split. */
+type Outcome = { testScore: number; trainScore: number | undefined; fitMs: number } | { error: SentError }
+
+/**
+ * Fits on every split; failures become errorScore with one warning, the first error where all fail. `made` is given the
+ * models that this process has fitted.
+ */
+async function runSplits(
   what: string,
+  spread: Spread,
   count: number,
   options: CrossValidationOptions,
-  run: (at: number) => Promise<number>,
-): Promise<number[]> {
+  run: (at: number) => Promise<Fold>,
+  made: (at: number, model: Step) => void,
+): Promise<Outcome[]> {
   const { errorScore = Number.NaN, signal } = options
-  if (errorScore !== 'raise' && typeof errorScore !== 'number')
-    throw new WeftError('ERR_ARGUMENT', `${what}: errorScore is a number or 'raise', got ${show(errorScore)}`)
-  const errors: unknown[] = []
-  const scores: number[] = []
-  const bar = new ProgressBar(options.verbose)
+  const errors = new Map<number, unknown>()
+  const seeds = seedsOf(count)
+  const bar = new ProgressBar(spread.rank === 0 ? options.verbose : 0)
   bar.begin(count)
-  try {
-    for (let at = 0; at < count; at++) {
-      signal?.throwIfAborted()
-      try {
-        scores.push(await run(at))
-      } catch (error) {
-        if (errorScore === 'raise') throw error
-        errors.push(error)
-        scores.push(errorScore)
-      }
-      bar.step(at + 1, () => what)
-      bar.print(`${what} ${at + 1}/${count} - ${bar.seconds.toFixed(1)}s - score: ${scores[at]!.toFixed(4)}`)
+  let ended = 0
+  const tell = (at: number, outcome: Outcome): void => {
+    const score = 'error' in outcome ? (errorScore as number) : outcome.testScore
+    bar.step(++ended, () => what)
+    bar.print(`${what} ${at + 1}/${count} - ${bar.seconds.toFixed(1)}s - score: ${Number(score).toFixed(4)}`)
+  }
+  const one = async (at: number): Promise<Outcome> => {
+    try {
+      const { testScore, trainScore, fitMs, model } = await drawingFrom(seeds[at]!, () => run(at))
+      made(at, model as unknown as Step)
+      return { testScore, trainScore, fitMs }
+    } catch (error) {
+      errors.set(at, error)
+      return { error: sentError(error) }
     }
+  }
+  let outcomes: Outcome[]
+  try {
+    const runAll = async (places: readonly number[]): Promise<Outcome[]> => {
+      const found: Outcome[] = []
+      for (const at of places) {
+        signal?.throwIfAborted()
+        found.push(await one(at))
+        // alone nobody waits for the other splits
+        if (spread.size === 1 && errorScore === 'raise' && errors.has(at)) throw errors.get(at)
+        tell(at, found.at(-1)!)
+      }
+      return found
+    }
+    outcomes = await spread.deal(count, runAll, tell)
     bar.end(() => what)
   } finally {
     bar.stop()
   }
-  reportFailures(what, errors, count, errorScore)
-  return scores
+  const failed = outcomes.flatMap((outcome, at) => ('error' in outcome ? [errors.get(at) ?? errorOf(outcome.error)] : []))
+  if (errorScore === 'raise' && failed.length > 0) throw failed[0]
+  reportFailures(what, failed, count, errorScore, spread.rank)
+  return outcomes
+}
+
+function checkErrorScore(what: string, { errorScore }: CrossValidationOptions): void {
+  if (errorScore !== undefined && errorScore !== 'raise' && typeof errorScore !== 'number')
+    throw new WeftError('ERR_ARGUMENT', `${what}: errorScore is a number or 'raise', got ${show(errorScore)}`)
 }
 
 /** A warning of failed fits; the first error where all failed. */
-export function reportFailures(what: string, errors: readonly unknown[], count: number, errorScore: number | 'raise'): void {
+export function reportFailures(
+  what: string,
+  errors: readonly unknown[],
+  count: number,
+  errorScore: number | 'raise',
+  rank: number = 0,
+): void {
   if (errors.length === 0) return
   if (errors.length === count) throw errors[0]
+  if (rank > 0) return
   const message = `${what}: ${errors.length} of ${count} fits failed, their score is ${errorScore}. The first error: ${(errors[0] as Error).message}`
   process.emitWarning(message, { type: 'WeftWarning', code: 'WEFT_FIT_FAILED' })
 }
@@ -211,6 +255,10 @@ export async function crossValidate(
   const what = 'crossValidate'
   const table: OptionTable<CrossValidateOptions> = { ...CROSS_VALIDATION, returnTrainScore: 'boolean', returnEstimator: 'boolean' }
   checkCall(`${what}(model, x, y, options)`, arguments, table)
+  if (options.returnEstimator && options.ranks)
+    throw new WeftError('ERR_ARGUMENT', `${what}: returnEstimator and ranks: each rank has the models of its splits alone`, {
+      hint: 'Leave out one of them',
+    })
   const found = await validated(what, model, x, y, options, options.returnTrainScore ?? false)
   return options.returnEstimator ? found : { ...found, estimator: undefined }
 }
@@ -223,57 +271,26 @@ async function validated(
   options: CrossValidationOptions,
   withTrain: boolean,
 ): Promise<CrossValidated> {
-  checkStep(what, model)
-  checkData(what, x, y)
-  scorerOf(what, options.scoring)
-  const splits = splitsOf(what, model, x as Rowed, y, options)
-  const [trainScore, estimator, fitMs]: [number[], Step[], number[]] = [[], [], []]
-  const testScore = await runAll(what, splits.length, options, async (at) => {
-    const fold = await runFold(model as unknown as LooseStep, x as Rowed, y as Rowed, splits[at]!, options.scoring, withTrain)
-    trainScore[at] = fold.trainScore ?? Number.NaN
-    estimator[at] = fold.model as unknown as Step
-    fitMs[at] = fold.fitMs
-    return fold.testScore
+  const spread = new Spread(what, options.ranks)
+  const splits = await spread.meet(() => {
+    checkStep(what, model)
+    checkData(what, x, y)
+    scorerOf(what, options.scoring)
+    checkErrorScore(what, options)
+    const value = splitsOf(what, model, x as Rowed, y, options)
+    return { value, facts: { rows: rowCount(what, x as Rowed), splits: value.length } }
   })
-  return { testScore, trainScore: withTrain ? trainScore : undefined, estimator, fitMs }
-}
-
-export interface CrossValPredictOptions {
-  /** Default 5. Each row must be in exactly one test part. */
-  cv?: CrossValidation
-  groups?: Groups
-  /** Default 'predict'. */
-  method?: 'predict' | 'predictProba'
-}
-
-/** The prediction of every row by a model that was fitted without it. */
-export async function crossValPredict(
-  model: Candidate,
-  x: PipelineInput,
-  y: LabelsLike,
-  options: CrossValPredictOptions = {},
-): Promise<(Label | number[])[]> {
-  const what = 'crossValPredict'
-  const table: OptionTable<CrossValPredictOptions> = { cv: 'any', groups: 'any', method: ['predict', 'predictProba'] }
-  checkCall(`${what}(model, x, y, options)`, arguments, table)
-  checkStep(what, model)
-  checkData(what, x, y)
-  const { method = 'predict', ...rest } = options
-  const splits = splitsOf(what, model, x as Rowed, y, rest)
-  const n = rowCount(what, x as Rowed)
-  const tested = splits.flatMap(({ test }) => test)
-  if (tested.length !== n || new Set(tested).size !== n)
-    throw new WeftError('ERR_ARGUMENT', `${what}: the splits test ${new Set(tested).size} of ${n} rows, some more than once`, {
-      hint: 'Use kFold() or stratifiedKFold()',
-    })
-  const found = new Array<Label | number[]>(n)
-  for (const { train, test } of splits) {
-    const own = (model as unknown as LooseStep).clone()
-    await own.fit(takeRows(x as Rowed, train), takeRows(y as Rowed, train))
-    const predicted = (await own[method]!(takeRows(x as Rowed, test))) as (Label | number[])[]
-    test.forEach((row, i) => {
-      found[row] = predicted[i]!
-    })
+  const estimator: Step[] = []
+  const run = (at: number): Promise<Fold> =>
+    runFold(model as unknown as LooseStep, x as Rowed, y as Rowed, splits[at]!, options.scoring, withTrain)
+  const outcomes = await runSplits(what, spread, splits.length, options, run, (at, fitted) => void (estimator[at] = fitted))
+  const { errorScore = Number.NaN } = options
+  const each = <K extends 'trainScore' | 'fitMs'>(key: K, at: number): number =>
+    (outcomes[at] as { [name in K]?: number })[key] ?? Number.NaN
+  return {
+    testScore: outcomes.map((outcome) => ('error' in outcome ? (errorScore as number) : outcome.testScore)),
+    trainScore: withTrain ? outcomes.map((_, at) => each('trainScore', at)) : undefined,
+    estimator,
+    fitMs: outcomes.map((_, at) => each('fitMs', at)),
   }
-  return found
 }

@@ -11,14 +11,13 @@ export {
   timeSeriesSplit,
 } from './split.js'
 export { type TrainTestParts, type TrainTestSplitOptions, trainTestSplit } from './train_test_split.js'
+export { type CrossValPredictOptions, crossValPredict } from './cross_val_predict.js'
 export {
   type CrossValidated,
   type CrossValidateOptions,
   type CrossValidation,
   type CrossValidationOptions,
-  type CrossValPredictOptions,
   crossValidate,
-  crossValPredict,
   crossValScore,
 } from './cross_validation.js'
 export { logUniform, type ParamDistributions, type ParamGrid, randomInteger, uniform } from './candidates.js'

@@ -13,7 +13,7 @@ const STEP = '$step'
 
 const isStep = (value: unknown): value is LooseStep => typeof (value as { stored?: unknown } | null)?.stored === 'function'
 /** Values of parameters: models as they are stored; of what is no data, the text that shows it. */
-function savedValue(value: unknown): unknown {
+export function savedValue(value: unknown): unknown {
   if (isStep(value)) return { [STEP]: storedStep('save', value) }
   if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return show(value)
   if (Array.isArray(value)) return value.map(savedValue)

@@ -15,9 +15,10 @@ import type { Params } from './candidates.js'
 import { CROSS_VALIDATION, type CrossValidationOptions, checkData, reportFailures, splitsOf } from './cross_validation.js'
 import { saveEstimator } from '../store.js'
 import { NetworkModel } from './network.js'
-import type { Rowed } from './rows.js'
-import { foundIn, storedSearch } from './saved_search.js'
+import { type Rowed, rowCount } from './rows.js'
+import { foundIn, savedValue, storedSearch } from './saved_search.js'
 import { SearchProgress } from './search_progress.js'
+import { drawingFrom, Spread, seedsOf } from './spread.js'
 import type { Split } from './split.js'
 import { type Outcome, runTrials } from './trials.js'
 
@@ -27,8 +28,8 @@ export interface SearchOptions extends CrossValidationOptions {
   returnTrainScore?: boolean
   /**
    * Trials in so many worker threads. They need models and parameters that can be sent: those of weftjs/learn, without
-   * functions; networks whose `build` is the URL of a module, and with a `seed` where results are to be the same.
-   * Default 1: in this thread, where Weft's operations use all cores already.
+   * functions; networks whose `build` is the URL of a module. Default 1: in this thread, where Weft's operations use
+   * all cores already.
    */
   workers?: number
   /**
@@ -36,7 +37,7 @@ export interface SearchOptions extends CrossValidationOptions {
    * 2; 0: silent.
    */
   verbose?: Verbosity
-  /** Called after each round of trials. */
+  /** Called after each round of trials; of several ranks on rank 0. */
   onRound?: (round: { round: number; candidates: number; resources: number | undefined; bestScore: number }) => void
 }
 export const SEARCH: OptionTable<SearchOptions> = {
@@ -74,8 +75,10 @@ export interface Round {
 }
 /** What a kind of search decides. */
 export interface Plan {
+  /** What it draws with. */
+  readonly seed?: number
   /** The first round. */
-  begin(x: Rowed, y: LabelsLike, splits: readonly Split[]): Round
+  begin(x: Rowed, y: LabelsLike, splits: readonly Split[], seed: number): Round
   /** The round after one with these mean scores; undefined after the last. */
   next?(round: Round, means: readonly number[]): Round | undefined
 }
@@ -121,9 +124,13 @@ export class Search {
   /** Scores every candidate on every split, and fits the best one on all rows. Resolves with the search. */
   async fit(x: PipelineInput, y: LabelsLike): Promise<this> {
     const { kind, options, model } = this
-    checkData(`${kind}.fit`, x, y)
     const { returnTrainScore: withTrain = false, errorScore = Number.NaN } = options
-    const splits = splitsOf(kind, model, x as Rowed, y, options)
+    const spread = new Spread(`${kind}.fit`, options.ranks)
+    const { splits, seed } = await spread.meet(() => {
+      checkData(`${kind}.fit`, x, y)
+      const value = { splits: splitsOf(kind, model, x as Rowed, y, options), seed: this.plan.seed ?? 0 }
+      return { value, facts: { rows: rowCount(kind, x as Rowed), splits: value.splits.length } }
+    })
     const context = {
       what: kind,
       model,
@@ -133,30 +140,35 @@ export class Search {
       withTrain,
       workers: options.workers ?? 1,
       signal: options.signal,
+      spread,
     }
-    const progress = new SearchProgress(kind, options.verbose ?? 'auto')
+    const progress = new SearchProgress(kind, spread.rank === 0 ? (options.verbose ?? 'auto') : 0)
     const results = empty(withTrain)
     let best = -1
     let number = 0
-    for (let round: Round | undefined = this.plan.begin(x as Rowed, y, splits); round !== undefined; number++) {
+    let first: Round | undefined
+    const begin = (): Round => (first ??= this.plan.begin(x as Rowed, y, splits, seed))
+    await spread.meet(() => ({ value: null, facts: { candidates: savedValue(begin().candidates) } }))
+    for (let round: Round | undefined = begin(); round !== undefined; number++) {
       const { extra } = round
       const trials = round.candidates.flatMap((params) => round!.splits.map((split) => ({ params: { ...params, ...extra }, split })))
       progress.begin(round.candidates, round.splits.length, round.resources)
       const outcomes = await runTrials(context, trials, (at, outcome) => progress.trial(at, outcome)).finally(() => progress.stop())
       const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []))
       if (errorScore === 'raise' && errors.length > 0) throw errors[0]
-      reportFailures(kind, errors, outcomes.length, errorScore)
+      reportFailures(kind, errors, outcomes.length, errorScore, spread.rank)
       const from = results.params.length
       addRound(results, round, outcomes, number, errorScore as number)
       const means = results.meanTestScore.slice(from)
       // the best of the last round, where all have the most resources
       best = from + bestOf(means)
-      options.onRound?.({
-        round: number,
-        candidates: round.candidates.length,
-        resources: round.resources,
-        bestScore: results.meanTestScore[best]!,
-      })
+      if (spread.rank === 0)
+        options.onRound?.({
+          round: number,
+          candidates: round.candidates.length,
+          resources: round.resources,
+          bestScore: results.meanTestScore[best]!,
+        })
       round = this.plan.next?.(round, means)
     }
     if (Number.isNaN(results.meanTestScore[best]))
@@ -164,9 +176,15 @@ export class Search {
     results.rankTestScore = ranks(results.meanTestScore)
     let refitted: LooseStep | undefined
     if (options.refit ?? true) {
-      refitted = model.clone()
-      refitted.setParams(results.params[best]!)
-      await refitted.fit(x, y)
+      const whole = model.clone()
+      const [own] = seedsOf(1)
+      // each rank for itself: the model is that of one process
+      await spread.together(async () => {
+        whole.setParams(results.params[best]!)
+        await drawingFrom(own!, async () => void (await whole.fit(x, y)))
+        return null
+      })
+      refitted = whole
     }
     this.found = { results, best, model: refitted }
     return this

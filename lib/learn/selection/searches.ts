@@ -35,8 +35,16 @@ export function randomSearch(model: Step, distributions: ParamDistributions, opt
   const { nIter = 10, seed } = options ?? {}
   integer(what, 'nIter', nIter, 1)
   const random = new RandomState(what, seed)
-  const candidates = drawnFrom(what, distributions, nIter, random)
-  return new Search(what, model, { begin: (_x, _y, splits) => ({ candidates, splits }) }, options, table)
+  const draw = (from: RandomState): Params[] => drawnFrom(what, distributions, nIter, from)
+  void draw(random) // refuses what it cannot draw from
+  const plan = {
+    seed: random.seed,
+    begin: (_x: Rowed, _y: LabelsLike, splits: readonly Split[], own: number): Round => ({
+      candidates: draw(new RandomState(what, own)),
+      splits,
+    }),
+  }
+  return new Search(what, model, plan, options, table)
 }
 
 export interface HalvingSearchOptions extends SearchOptions {
@@ -73,7 +81,7 @@ export function halvingSearch(model: Step, grid: ParamGrid, options: HalvingSear
   const candidates = gridOf(what, grid)
   const taken = candidates.find((params) => resource in params)
   if (taken) throw new WeftError('ERR_ARGUMENT', `${what}: the resource '${resource}' cannot be in the grid too`)
-  const random = new RandomState(what, seed)
+  let random = new RandomState(what, seed)
   let rounds: { count: number; least: number; most: number; whole: readonly Split[] }
   const roundOf = (at: number, own: readonly Params[]): Round => {
     const { least, most, whole } = rounds
@@ -84,8 +92,10 @@ export function halvingSearch(model: Step, grid: ParamGrid, options: HalvingSear
   }
   let at = 0
   const plan = {
-    begin(x: Rowed, y: LabelsLike, splits: readonly Split[]): Round {
+    seed: random.seed,
+    begin(x: Rowed, y: LabelsLike, splits: readonly Split[], own: number): Round {
       at = 0
+      random = new RandomState(what, own)
       const most = maxResources ?? rowCount(what, x)
       if (rows && most > rowCount(what, x)) throw new WeftError('ERR_ARGUMENT', `${what}: maxResources ${most} are more than the rows`)
       const classes = rows && isClassifier(model) ? new Set(labelsOf(what, 'y', y)).size : 1

@@ -7,7 +7,8 @@ import '../index.js'
 import type { LooseStep } from '../preprocessing/steps.js'
 import { runFold } from './cross_validation.js'
 import { networkClassifier, networkRegressor } from './network.js'
-import type { Trial, WorkerData } from './trials.js'
+import { drawingFrom, sentError } from './spread.js'
+import type { Told, WorkerData } from './trials.js'
 
 const { stored, network, device, x, y, scoring, withTrain } = workerData as WorkerData
 setDevice(device)
@@ -18,15 +19,15 @@ function made(): LooseStep {
   return create(new URL(network.module), network.params) as unknown as LooseStep
 }
 
-parentPort!.on('message', ({ params, split }: Trial) => {
+parentPort!.on('message', ({ params, split, seed }: Told) => {
   const run = async (): Promise<object> => {
     const model = made()
     model.setParams(params)
-    const { testScore, trainScore, fitMs } = await runFold(model, x, y, split, scoring, withTrain)
+    const { testScore, trainScore, fitMs } = await drawingFrom(seed, () => runFold(model, x, y, split, scoring, withTrain))
     return { testScore, trainScore, fitMs }
   }
   run().then(
     (outcome) => parentPort!.postMessage(outcome),
-    (error: Error & { code?: string }) => parentPort!.postMessage({ error: { code: error.code, message: error.message } }),
+    (error: unknown) => parentPort!.postMessage({ error: sentError(error) }),
   )
 })

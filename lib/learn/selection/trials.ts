@@ -13,6 +13,7 @@ import type { Params } from './candidates.js'
 import { runFold } from './cross_validation.js'
 import { NetworkModel, type SentNetwork } from './network.js'
 import type { Rowed } from './rows.js'
+import { drawingFrom, errorOf, type SentError, type Spread, seedsOf, sentError } from './spread.js'
 import type { Split } from './split.js'
 
 export interface Trial {
@@ -30,6 +31,7 @@ export interface TrialContext {
   readonly withTrain: boolean
   readonly workers: number
   readonly signal: AbortSignal | undefined
+  readonly spread: Spread
 }
 
 /** What a worker thread is started with. */
@@ -43,10 +45,9 @@ export interface WorkerData {
   readonly scoring: Scoring | undefined
   readonly withTrain: boolean
 }
-/** A failed trial as a worker tells of it. */
-export interface SentError {
-  readonly code: string | undefined
-  readonly message: string
+/** What a worker thread is told to do. */
+export interface Told extends Trial {
+  readonly seed: number
 }
 
 /** The outcome of each trial, in order. `done` is told of each as it comes. */
@@ -55,15 +56,34 @@ export async function runTrials(
   trials: readonly Trial[],
   done: (at: number, outcome: Outcome) => void,
 ): Promise<Outcome[]> {
-  if (context.workers > 1 && trials.length > 1) return await inWorkers(context, trials, done)
+  const { spread } = context
+  const seeds = seedsOf(trials.length)
+  const told = trials.map((trial, at): Told => ({ ...trial, seed: seeds[at]! }))
+  /** Errors of this process are thrown as they are. */
+  const own = new Map<number, Outcome>()
+  type Sent = Exclude<Outcome, { error: unknown }> | { error: SentError }
+  const run = async (places: readonly number[]): Promise<Sent[]> => {
+    const some = places.map((at) => told[at]!)
+    const tell = (i: number, outcome: Outcome): void => done(places[i]!, outcome)
+    const outcomes = context.workers > 1 && some.length > 1 ? await inWorkers(context, some, tell) : await here(context, some, tell)
+    outcomes.forEach((outcome, i) => void own.set(places[i]!, outcome))
+    return outcomes.map((outcome) => ('error' in outcome ? { error: sentError(outcome.error) } : outcome))
+  }
+  const received = (sent: Sent): Outcome => ('error' in sent ? { error: errorOf(sent.error) } : sent)
+  const all = await spread.deal(trials.length, run, (at, sent) => done(at, received(sent)))
+  return all.map((sent, at) => own.get(at) ?? received(sent))
+}
+
+async function here(context: TrialContext, trials: readonly Told[], done: (at: number, outcome: Outcome) => void): Promise<Outcome[]> {
+  const { model, x, y, scoring, withTrain, signal } = context
   const outcomes: Outcome[] = []
-  for (const { params, split } of trials) {
-    context.signal?.throwIfAborted()
+  for (const { params, split, seed } of trials) {
+    signal?.throwIfAborted()
     try {
-      const model = context.model.clone()
-      model.setParams(params)
-      const { testScore, trainScore, fitMs } = await runFold(model, context.x, context.y, split, context.scoring, context.withTrain)
-      outcomes.push({ testScore, trainScore, fitMs })
+      const own = model.clone()
+      own.setParams(params)
+      const fold = await drawingFrom(seed, () => runFold(own, x, y, split, scoring, withTrain))
+      outcomes.push({ testScore: fold.testScore, trainScore: fold.trainScore, fitMs: fold.fitMs })
     } catch (error) {
       outcomes.push({ error })
     }
@@ -79,11 +99,7 @@ async function sendable(values: Rowed): Promise<Rowed> {
   return values.rank === 1 ? Array.from(data as Float32Array, Number) : { data, shape: values.shape }
 }
 
-async function inWorkers(
-  context: TrialContext,
-  trials: readonly Trial[],
-  done: (at: number, outcome: Outcome) => void,
-): Promise<Outcome[]> {
+async function inWorkers(context: TrialContext, trials: readonly Told[], done: (at: number, outcome: Outcome) => void): Promise<Outcome[]> {
   const { what, model, scoring, withTrain, signal } = context
   const refuse = (why: string, model?: unknown): WeftError =>
     new WeftError('ERR_ARGUMENT', `${what}: the trials cannot be sent to worker threads: ${why}`, {
@@ -129,9 +145,9 @@ async function inWorkers(
         const at = next++
         outcomes[at] = await new Promise<Outcome>((resolve, reject) => {
           settle = { resolve, reject }
-          const { params, split } = trials[at]!
+          const { params, split, seed } = trials[at]!
           // names of a list are not sent
-          worker.postMessage({ params, split: { train: split.train, test: split.test } })
+          worker.postMessage({ params, split: { train: split.train, test: split.test }, seed })
         })
         done(at, outcomes[at])
       }
@@ -143,6 +159,3 @@ async function inWorkers(
   await Promise.all(Array.from({ length: Math.min(context.workers, trials.length) }, one))
   return outcomes
 }
-
-const errorOf = ({ code, message }: SentError): Error =>
-  code === undefined ? new Error(message) : new WeftError(code as 'ERR_DATA', message)

@@ -97,11 +97,15 @@ export class Repository {
   resolve(name: string, wanted = ''): ServedModel {
     const entry = this.entries.get(name)
     if (entry === undefined) throw new WeftError('ERR_NOT_FOUND', `${named('model', name)} is unknown`)
-    const ready = [...entry.versions].filter(([, { state }]) => state === 'READY')
     if (wanted === '') {
-      const label = entry.labels.get(DEFAULT_LABEL)
-      const found = ready.find(([version]) => version === label) ?? ready.sort(([a], [b]) => b - a)[0]
-      if (found) return found[1].served!
+      // asked for with every request: nothing is made on the way
+      const labelled = entry.labels.size > 0 ? entry.versions.get(entry.labels.get(DEFAULT_LABEL) ?? -1) : undefined
+      if (labelled?.state === 'READY') return labelled.served!
+      let newest = -1
+      let found: ServedModel | undefined
+      for (const [version, { state, served }] of entry.versions)
+        if (state === 'READY' && version > newest) [newest, found] = [version, served]
+      if (found) return found
       throw new WeftError('ERR_UNAVAILABLE', `${named('model', name)} has no version that is ready`)
     }
     const number = VERSION.test(wanted) ? Number(wanted) : entry.labels.get(wanted)

@@ -30,6 +30,9 @@ const ROLES: readonly Role[] = ['predict']
 /** Paths whose model is known without looking: clients ask for few. */
 const MOST_PATHS = 256
 
+/** Bytes of replies that are sent as one text. */
+const LONGEST_TEXT = 8192
+
 interface Target {
   readonly model: string
   readonly version: string | undefined
@@ -88,7 +91,7 @@ export class Direct {
   private take(request: IncomingMessage, reply: ServerResponse, { model, version }: Target): void {
     const { host, authenticator, idOf, log } = this.options
     const exchange: Exchange = { request, reply, model, version, id: idOf(request), begin: performance.now() }
-    if (log.isLevelEnabled?.('info') !== false) reply.once('close', () => logRequest(log, this.finished(exchange)))
+    if (log.isLevelEnabled?.('info') !== false) reply.on('close', () => logRequest(log, this.finished(exchange)))
     try {
       host?.(request.headers)
       const principal = authenticator.authenticate(new Credentials(request))
@@ -112,7 +115,8 @@ export class Direct {
     const length = Number(request.headers['content-length'])
     const release = service.hold(length)
     const signal = new Disconnection()
-    reply.once('close', () => {
+    // it comes once
+    reply.on('close', () => {
       release()
       if (!reply.writableFinished) signal.abort()
     })
@@ -125,10 +129,18 @@ export class Direct {
     })
   }
 
-  /** Header, JSON and values go in one write, without being copied together. */
+  /**
+   * Header, JSON and values go in one write: small ones as one text, which costs a system call less memory than pieces;
+   * large ones without being copied together.
+   */
   private send(exchange: Exchange, { headers, json, parts }: Answered): void {
     const { reply } = exchange
     this.writeHead(exchange, 200, headers)
+    const text = asText(json, parts, headers['content-length'] as number)
+    if (text !== undefined) {
+      reply.end(text, 'latin1')
+      return
+    }
     reply.cork()
     if (json !== '') reply.write(json)
     for (const part of parts) reply.write(part)
@@ -173,6 +185,14 @@ export class Direct {
 const routeOf = ({ version }: Target): string =>
   version === undefined ? '/v2/models/:model/infer' : '/v2/models/:model/versions/:version/infer'
 
+/** A reply as one text with a character for each byte; undefined where it is large. */
+function asText(json: string, parts: readonly Uint8Array[], length: number): string | undefined {
+  if (length > LONGEST_TEXT) return undefined
+  let text = json
+  for (const { buffer, byteOffset, byteLength } of parts) text += Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+  return text.length === length ? text : undefined
+}
+
 /** Calls `done` with the body, once as many bytes of it are there as its header says. */
 function collect(request: IncomingMessage, length: number, done: (body: Buffer) => void): void {
   const chunks: Buffer[] = []
@@ -182,6 +202,8 @@ function collect(request: IncomingMessage, length: number, done: (body: Buffer) 
     if (received < length) chunks.push(chunk)
     else done(chunks.length === 0 ? chunk : Buffer.concat([...chunks, chunk], received))
   })
+  // what comes from now on is passed on at once, instead of in a later tick
+  request.read(0)
 }
 
 /** What a request says of who asks; read where it is asked for. */

@@ -98,8 +98,8 @@ void pool_channels(const ConvShape& c, int64_t pw, int64_t j, const float* x, co
 }
 
 /**
- * As pool_channels() for two vectors of channels and 3 x 3 taps of one input channel. The taps lie together and rows have
- * pointers of their own, so that a window costs hardly more instructions than it has sums.
+ * As pool_channels() for two vectors of channels and 3 x 3 taps of one input channel. The taps lie together and rows
+ * have pointers of their own, so that a window costs hardly more instructions than it has sums.
  */
 __attribute__((noinline)) inline void pool_channels_of_nine_taps(const ConvShape& c, int64_t pw, int64_t j, const float* x,
                                                                  const float* kernel, const float* bias, float* pooled, uint8_t* index) {

@@ -23,7 +23,7 @@ import { say } from './say.js'
 const [how, folder] = process.argv.slice(2) as [string, string]
 const inParts = how.includes('parts')
 const { rank } = await distributed.init({
-  heartbeatMs: 500,
+  heartbeatMs: 5_000,
   timeoutMs: 60_000,
   ...(how.includes('halves') && { gradientDtype: 'bfloat16' }),
   ...(inParts && { shardOptimizer: true }),

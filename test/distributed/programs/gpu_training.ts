@@ -55,11 +55,7 @@ const CASES: Record<string, Case> = {
   },
   lstm: {
     net: () =>
-      sequential([
-        layers.embedding({ inputDim: 9, outputDim: 4, maskZero: true, inputShape: [5] }),
-        layers.lstm({ units: 4 }),
-        classes(),
-      ]),
+      sequential([layers.embedding({ inputDim: 9, outputDim: 4, maskZero: true, inputShape: [5] }), layers.lstm({ units: 4 }), classes()]),
     x: (rows) =>
       tensor(
         Int32Array.from({ length: rows * 5 }, (_, i) => (i % 5 < (i % 7) + 1 ? 1 + (i % 8) : 0)),
@@ -72,7 +68,11 @@ for (const name of names.filter((one) => one in CASES)) {
   setSeed(1)
   const { net: make, x: inputs, optimizer } = CASES[name]!
   const net = make()
-  net.compile({ optimizer: optimizer?.() ?? optimizers.adam({ learningRate: 0.01 }), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
+  net.compile({
+    optimizer: optimizer?.() ?? optimizers.adam({ learningRate: 0.01 }),
+    loss: 'sparseCategoricalCrossentropy',
+    metrics: ['accuracy'],
+  })
   const steps: number[] = []
   const listener = callbacks.everyRank({ onBatchEnd: (_: number, logs: Record<string, number>) => void steps.push(logs['batchLoss']!) })
   // whole batches, and a last one with fewer rows than 4 ranks

@@ -68,6 +68,6 @@ try {
   const { code, message } = error as WeftError
   say(rank, { code, message, ms: Date.now() - timeOf(file) })
   // so that every rank has time to say what it has met before mpirun ends them all
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await new Promise((resolve) => setTimeout(resolve, 1000))
   process.exit(75)
 }

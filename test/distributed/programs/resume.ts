@@ -1,10 +1,10 @@
-// A training with a backup; rank 1 may end in the middle of it.
+// A training with a backup; the last rank may be killed in the middle of it. Data are shared, or each rank has its own.
 import { createHash } from 'node:crypto'
 import { callbacks, distributed, layers, optimizers, sequential, setSeed, tensor } from '../../../lib/index.js'
 import { say } from './say.js'
 
-const [folder, ends, how] = process.argv.slice(2) as [string, string, string]
-const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000, shardOptimizer: how === 'parts' })
+const [folder, given, ends, how] = process.argv.slice(2) as [string, 'same' | 'own', string, string]
+const { rank, size } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000, shardOptimizer: how === 'parts' })
 setSeed(1)
 const rows = 40
 const x = tensor(
@@ -19,8 +19,14 @@ const net = sequential([
 ])
 net.compile({ optimizer: optimizers.adam({ learningRate: 0.01 }), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
 let steps = 0
-const { history } = await net.fit(x, y, {
+// ranks that have another number of rows each
+const sharded = given === 'own' && size > 1
+const begin = Math.floor((rows * rank * rank) / (size * size))
+const own = Math.floor((rows * (rank + 1) ** 2) / (size * size)) - begin
+const [inputs, targets] = sharded ? [x.slice([begin], [own]), y.slice([begin], [own])] : [x, y]
+const { history } = await net.fit(inputs, targets, {
   batchSize: 8,
+  sharded,
   epochs: 4,
   verbose: 0,
   ...(how === 'shards' && { shards: 4 }),
@@ -30,7 +36,7 @@ const { history } = await net.fit(x, y, {
       onBatchEnd: async () => {
         // what was written so far is on the disk
         await new Promise((resolve) => setTimeout(resolve, 20))
-        if (++steps === 13 && ends === 'ends' && rank === 1) process.exit(1)
+        if (++steps === 13 && ends === 'ends' && rank === size - 1) process.kill(process.pid, 'SIGKILL')
       },
     }),
   ],

@@ -4,7 +4,7 @@ import { type Case, CASES, hashOf } from './cases.js'
 import { say } from './say.js'
 
 const alone = process.env['OMPI_COMM_WORLD_SIZE'] === undefined && process.env['PMI_SIZE'] === undefined
-const rank = alone ? 0 : (await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000, bucketBytes: Number(process.argv[2]) })).rank
+const rank = alone ? 0 : (await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000, bucketBytes: Number(process.argv[2]) })).rank
 
 const cases: Record<string, Case> = {
   ...CASES,
