@@ -39,7 +39,7 @@ test('a fault of a call is not the fault of a later submit()', async () => {
 
 test('a run in a row is told of with the next run, or once somebody asks for it', async () => {
   const square = jit((a: Tensor) => a.matMul(a).sum())
-  const a = tensor(new Float32Array(512 * 512), [512, 512], on)
+  const a = tensor(new Float32Array(512 * 512), { ...on, shape: [512, 512] })
   const [first, second] = [square.submitInRow(a), square.submit(a)]
   await Promise.all([first.done, second.done])
   assert.is(await first.outputs.item(), 0)
