@@ -58,7 +58,7 @@ class Pool {
     failure_ = nullptr;
     std::atomic_ref<int>(processors_[0]).store(processor_now(), std::memory_order_relaxed);
     const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
-    ticket_.store(uint64_t(generation) << 32, std::memory_order_release);
+    ticket_.store(uint64_t(generation) << 32 | uint32_t(chunks), std::memory_order_release);
     generation_.store(generation, std::memory_order_seq_cst);
     if (parked_.load(std::memory_order_seq_cst) > 0) {
       std::lock_guard<std::mutex> lock(parking_);
@@ -82,13 +82,18 @@ class Pool {
   void rest() { resting_.store(true, std::memory_order_relaxed); }
 
  private:
+  /**
+   * Does chunks of the run until all have been claimed. One word says which run it is and how many chunks are left: two
+   * words could be of two runs, while the next one begins.
+   */
   void claim(uint32_t generation, int thread) {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
     for (;;) {
-      if (uint32_t(ticket >> 32) != generation || uint32_t(ticket) >= chunks_.load(std::memory_order_relaxed)) return;
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      const uint32_t left = uint32_t(ticket);
+      if (uint32_t(ticket >> 32) != generation || left == 0) return;
+      if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;
       try {
-        function_(context_, int64_t(uint32_t(ticket)), thread);
+        function_(context_, int64_t(chunks_.load(std::memory_order_relaxed) - left), thread);
       } catch (...) {
         std::lock_guard<std::mutex> lock(parking_);
         if (!failure_) failure_ = std::current_exception();
