@@ -13,15 +13,16 @@ export const summary = 'starts a program as the ranks of a distributed run: thro
 /** Wrong use would be wrong again. */
 const WRONG_USE = 2
 
-/** Positions of the options of this command; the program's own follow its name. */
-function programAt(args: readonly string[]): number {
+/** How many arguments are options of this command: up to the program's name, or up to '--' before it. */
+function optionsIn(args: readonly string[]): number {
   let at = 0
-  while (at < args.length && args[at]!.startsWith('-')) at += args[at]!.includes('=') || /^-n\d/.test(args[at]!) ? 1 : 2
+  while (at < args.length && args[at]!.startsWith('-') && args[at] !== '--')
+    at += args[at]!.includes('=') || /^-n\d/.test(args[at]!) ? 1 : 2
   return at
 }
 
 export async function run(args: string[]): Promise<number> {
-  const at = programAt(args)
+  const at = optionsIn(args)
   const { values } = parseArgs({
     args: args.slice(0, at),
     options: {
@@ -32,7 +33,7 @@ export async function run(args: string[]): Promise<number> {
       restarts: { type: 'string' },
     },
   })
-  const [program, ...rest] = args.slice(at)
+  const [program, ...rest] = args.slice(args[at] === '--' ? at + 1 : at)
   if (program === undefined) throw new UsageError('run takes the program to start')
   if (!existsSync(program)) throw new UsageError(`run: there is no file ${program}`)
   const { engine, hosts, hostfile } = values

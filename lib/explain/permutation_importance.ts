@@ -7,7 +7,8 @@ import { readMatrix } from '../learn/matrix.js'
 import { scoredOf } from '../learn/report/scored.js'
 import { scorerOf, type Scoring } from '../learn/metrics/scorers.js'
 import { RandomState } from '../learn/selection/random.js'
-import { Spread } from '../learn/selection/spread.js'
+import type { Rowed } from '../learn/selection/rows.js'
+import { factsOfData, Spread } from '../learn/selection/spread.js'
 
 export interface PermutationImportanceOptions {
   /** How often each feature is shuffled. Default 5. */
@@ -60,7 +61,10 @@ export async function permutationImportance(
     if (typeof score !== 'number') throw new WeftError('ERR_ARGUMENT', `${what}: the scorer gave ${show(score)}, a number is expected`)
     return score
   }
-  const seed = await spread.meet(() => ({ value: new RandomState(what, options.seed).seed, facts: { rows, columns, repeats } }))
+  const seed = await spread.meet(() => ({
+    value: new RandomState(what, options.seed).seed,
+    facts: { rows, columns, repeats, ...factsOfData(what, spread, { data, shape: [rows, columns] }, y as Rowed) },
+  }))
   // the first job scores the rows as they are
   const run = async (places: readonly number[]): Promise<number[]> => {
     const random = new RandomState(what, seed)

@@ -35,13 +35,14 @@ Control::~Control() {
 
 void Control::watch(Told told, double timeout) {
   told_ = std::move(told);
-  require(pipe2(waking_, O_CLOEXEC | O_NONBLOCK) == 0, "ERR_DISTRIBUTED", "no pipe can be made: ", strerror(errno));
+  if (pipe2(waking_, O_CLOEXEC | O_NONBLOCK) != 0) fail("ERR_DISTRIBUTED", "no pipe can be made: ", strerror(errno));
   thread_ = std::thread([this] { work(); });
   if (rank_ != 0) return;
   std::unique_lock lock(mutex_);
   const bool met = changed_.wait_for(lock, std::chrono::duration<double, std::milli>(timeout), [&] { return present_ == size_ - 1; });
   require(met, "ERR_DISTRIBUTED", "rank 0 waited ", timeout, " ms, and ", size_ - 1 - present_, " of ", size_ - 1,
-          " other ranks did not come; name the network between the hosts in WEFT_INTERFACE");
+          " other ranks did not come; ", refused_.empty() ? "" : "the last process that was refused: " + refused_ + "; ", "start all ",
+          size_, " ranks, and name the network between the hosts in WEFT_INTERFACE");
 }
 
 void Control::wake() const {
@@ -122,6 +123,7 @@ bool Control::take(Connection& from) {
 
 /** Tells a process why it is no rank of this run. */
 void Control::refuse(Connection& one, const std::string& why) {
+  refused_ = why;
   send(one, Kind::lost, 0, 0, "rank 0 has refused this process: " + why);
   write_to(one);
   if (one.socket >= 0) end_connection(one, why);

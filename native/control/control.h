@@ -103,6 +103,7 @@ class Control {
   std::map<uint64_t, std::string> wholes_;
   uint64_t gathers_[2] = {};  // of each kind
   int present_ = 0, gone_ = 0;
+  std::string refused_;  // why the last stranger was
   std::optional<Loss> loss_;
   bool leaving_ = false, over_ = false, stopping_ = false;
 };

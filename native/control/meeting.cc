@@ -95,10 +95,12 @@ std::unique_ptr<Control> Control::listen(int size, double heartbeat, bool only_h
   // a run that follows another one at once meets at the same port
   const int again = 1;
   if (made->listening_ >= 0) setsockopt(made->listening_, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
-  require(made->listening_ >= 0 && bind(made->listening_, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0 &&
-              ::listen(made->listening_, 1024) == 0 && getsockname(made->listening_, reinterpret_cast<sockaddr*>(&here), &length) == 0,
-          "ERR_DISTRIBUTED", "rank 0 cannot listen", meeting.port == 0 ? "" : " at port " + std::to_string(meeting.port), ": ",
-          strerror(errno), meeting.port == 0 ? "" : "; give another one in MASTER_PORT");
+  const bool listens = made->listening_ >= 0 && bind(made->listening_, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0 &&
+                       ::listen(made->listening_, 1024) == 0 &&
+                       getsockname(made->listening_, reinterpret_cast<sockaddr*>(&here), &length) == 0;
+  if (!listens)
+    fail("ERR_DISTRIBUTED", "rank 0 cannot listen", meeting.port == 0 ? "" : " at port " + std::to_string(meeting.port), ": ",
+         strerror(errno), meeting.port == 0 ? "" : "; give another one in MASTER_PORT");
   set_up(made->listening_);
   meeting.port = ntohs(here.sin_port);
   return made;

@@ -1,4 +1,6 @@
 // Where ranks meet that no MPI brings together, from the variables of their launchers; and that strangers do not.
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { launchOf } from '../../lib/distributed/launcher.js'
@@ -62,13 +64,22 @@ test('a run is known by its name, its size and the secret', () => {
   assert.is(meeting({ ...torch, RANK: '0' }).job, jobs[0])
 })
 
+testWith(built, NEED, 'a port that is taken is said to be', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const { said } = await launchOnGpus(2, 'meet', ['1500'], { MASTER_PORT: String(port) })
+  server.close()
+  assert.match(said[0]!['message'] as string, new RegExp(`rank 0 cannot listen at port ${port}: Address already in use`))
+})
+
 testWith(built, NEED, 'a stranger is refused, and told why; two processes cannot be one rank', async () => {
   const stranger = await launchOnGpus(2, 'meet', ['1500'], (rank) => ({ WEFT_SECRET: `of ${rank}` }))
   assert.match(
     stranger.said[1]!['message'] as string,
     /rank 0 has refused this process: it belongs to another run, or has another WEFT_SECRET/,
   )
-  assert.match(stranger.said[0]!['message'] as string, /1 of 1 other ranks did not come/)
+  assert.match(stranger.said[0]!['message'] as string, /1 of 1 other ranks did not come; the last process that was refused: it belongs to/)
   const twice = await launchOnGpus(3, 'meet', ['1500'], (rank) => ({ RANK: String(Math.min(rank, 1)), WEFT_SAYS: String(rank) }))
   assert.ok(
     twice.said.some(({ message }) => /another process is rank 1 already/.test(message as string)),

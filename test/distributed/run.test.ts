@@ -57,6 +57,7 @@ test('what makes no sense is wrong use, and nothing is started', () => {
   for (const [args, words, more] of [
     [[], /takes the program/],
     [['-n', '2', path.join(folder, 'none.mjs')], /there is no file .*none\.mjs/],
+    [['-n', '2', '--'], /takes the program/],
     [['-n', '0', peers], /-n is a whole number of at least 1, got '0'/],
     [['-n2', '--restarts', 'x', peers], /--restarts is a whole number/],
     [['-n2', '--engine', 'gloo', peers], /--engine is mpi or nccl, got 'gloo'/],
@@ -88,7 +89,7 @@ test('without an mpirun it says what to install, and that GPUs need none', () =>
 for (const { name, command, found, package: brought } of FAMILIES)
   testWith(found, brought, `${name}: the ranks are started, with their share of the cores, and their lines are told apart`, () => {
     const place = saying()
-    const { code, out, err } = run(['-n', '2', peers], { WEFT_MPIRUN: command, WEFT_SAID: place })
+    const { code, out, err } = run(['-n', '2', '--', peers], { WEFT_MPIRUN: command, WEFT_SAID: place })
     assert.is(code, 0, err)
     assert.equal(out.trim().split('\n').sort(), ['[0] one line of rank 0', '[1] one line of rank 1'])
     assert.match(err, new RegExp(`^${name} \\d+.*: ${command.replace('.', '\\.')} .*-n 2`))

@@ -7,7 +7,7 @@ import { checkStep, type LooseStep } from '../preprocessing/steps.js'
 import { type Candidate, type CrossValidation, checkData, splitsOf } from './cross_validation.js'
 import { type Rowed, rowCount, takeRows } from './rows.js'
 import type { Groups, Split } from './split.js'
-import { drawingFrom, Spread, seedsOf } from './spread.js'
+import { drawingFrom, factsOfData, Spread, seedsOf } from './spread.js'
 
 export interface CrossValPredictOptions {
   /** Default 5. Each row must be in exactly one test part. */
@@ -36,7 +36,7 @@ export async function crossValPredict(
     checkData(what, x, y)
     const value = splitsOf(what, model, x as Rowed, y, rest)
     checkCover(what, value, rowCount(what, x as Rowed))
-    return { value, facts: { rows: rowCount(what, x as Rowed), splits: value.length } }
+    return { value, facts: { ...factsOfData(what, spread, x as Rowed, y as Rowed), splits: value.length } }
   })
   const seeds = seedsOf(splits.length)
   const one = async (at: number): Promise<(Label | number[])[]> => {

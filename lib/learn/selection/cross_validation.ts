@@ -10,7 +10,7 @@ import { type Scored, scorerOf, type Scoring } from '../metrics/scorers.js'
 import { checkStep, type LooseStep, type Step } from '../preprocessing/steps.js'
 import type { PipelineInput } from '../preprocessing/pipeline.js'
 import { type Rowed, rowCount, takeRows } from './rows.js'
-import { drawingFrom, errorOf, type SentError, Spread, seedsOf, sentError } from './spread.js'
+import { drawingFrom, errorOf, factsOfData, type SentError, Spread, seedsOf, sentError } from './spread.js'
 import { type Groups, kFold, type Split, type Splitter, splitOf, stratifiedKFold } from './split.js'
 
 /** A number of folds (of classes in even shares for classifiers), a splitter, or the splits themselves. */
@@ -278,7 +278,7 @@ async function validated(
     scorerOf(what, options.scoring)
     checkErrorScore(what, options)
     const value = splitsOf(what, model, x as Rowed, y, options)
-    return { value, facts: { rows: rowCount(what, x as Rowed), splits: value.length } }
+    return { value, facts: { ...factsOfData(what, spread, x as Rowed, y as Rowed), splits: value.length } }
   })
   const estimator: Step[] = []
   const run = (at: number): Promise<Fold> =>

@@ -1,4 +1,5 @@
 // Rows: samples taken out of data of any form, in the form they came in.
+import { createHash } from 'node:crypto'
 import { isTypedArray } from '../../core/checks.js'
 import type { TypedArray } from '../../core/host.js'
 import { tensor } from '../../core/create.js'
@@ -41,4 +42,20 @@ export function takeRows<T extends Rowed>(values: T, rows: ArrayLike<number>): T
     for (let k = 0; k < size; k++) taken[i * size + k] = data[row * size + k]! as never
   })
   return { ...rest, data: taken, shape: [each.length, ...shape.slice(1)] } as unknown as T
+}
+
+/** So many rows tell one set of data from another: what differs by its source or its order differs in most of them. */
+const COMPARED_ROWS = 32
+
+/** A hash of some rows, the first and the last among them: equal for equal data. */
+export function hashOfRows(what: string, values: Rowed): string {
+  const count = rowCount(what, values)
+  const taken = Math.min(count, COMPARED_ROWS)
+  const places = Array.from({ length: taken }, (_, i) => (taken === 1 ? 0 : Math.floor((i * (count - 1)) / (taken - 1))))
+  const rows: Rowed = takeRows(values, places)
+  const text = JSON.stringify(rows instanceof Tensor ? rows.dataSync() : rows, (_, own: unknown) => {
+    if (own instanceof Tensor) return own.shape
+    return typeof own === 'bigint' || (typeof own === 'number' && !Number.isFinite(own)) ? String(own) : own
+  })
+  return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }

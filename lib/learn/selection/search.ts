@@ -15,10 +15,10 @@ import type { Params } from './candidates.js'
 import { CROSS_VALIDATION, type CrossValidationOptions, checkData, reportFailures, splitsOf } from './cross_validation.js'
 import { saveEstimator } from '../store.js'
 import { NetworkModel } from './network.js'
-import { type Rowed, rowCount } from './rows.js'
+import type { Rowed } from './rows.js'
 import { foundIn, savedValue, storedSearch } from './saved_search.js'
 import { SearchProgress } from './search_progress.js'
-import { drawingFrom, Spread, seedsOf } from './spread.js'
+import { drawingFrom, factsOfData, Spread, seedsOf } from './spread.js'
 import type { Split } from './split.js'
 import { type Outcome, runTrials } from './trials.js'
 
@@ -129,7 +129,7 @@ export class Search {
     const { splits, seed } = await spread.meet(() => {
       checkData(`${kind}.fit`, x, y)
       const value = { splits: splitsOf(kind, model, x as Rowed, y, options), seed: this.plan.seed ?? 0 }
-      return { value, facts: { rows: rowCount(kind, x as Rowed), splits: value.splits.length } }
+      return { value, facts: { ...factsOfData(kind, spread, x as Rowed, y as Rowed), splits: value.splits.length } }
     })
     const context = {
       what: kind,

@@ -4,16 +4,17 @@ import { createHash } from 'node:crypto'
 import { WeftError } from '../../core/error.js'
 import { nextSeed, type RandomSequence, randomSequence, resumeRandom } from '../../core/random.js'
 import { apart, gatherOf, world } from '../../distributed/world.js'
+import { hashOfRows, type Rowed, rowCount } from './rows.js'
 
 /** What a rank says after its part. */
 type Word = { readonly value: unknown } | { readonly failed: string }
 
 /** Numbers that JSON does not have. */
 const NUMBER = '$number'
+const isLost = (own: unknown): own is number => typeof own === 'number' && (!Number.isFinite(own) || Object.is(own, -0))
 const packed = (value: unknown): unknown =>
   JSON.parse(
-    JSON.stringify(value, (_, own: unknown) => (typeof own === 'number' && !Number.isFinite(own) ? { [NUMBER]: String(own) } : own)) ??
-      'null',
+    JSON.stringify(value, (_, own: unknown) => (isLost(own) ? { [NUMBER]: Object.is(own, -0) ? '-0' : String(own) } : own)) ?? 'null',
   )
 const unpacked = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value), (_, own: unknown) => {
@@ -60,8 +61,7 @@ export class Spread {
   /**
    * Begins: ranks that were given something else learn it, and what is drawn at random is that of rank 0.
    * @param begin checks what was given, and makes a value of it, as splits, which becomes that of rank 0 too; facts
-   *   have
-   *   to be equal on all ranks
+   *   have to be equal on all ranks
    */
   async meet<T>(begin: () => { value: T; facts: Readonly<Record<string, unknown>> }): Promise<T> {
     if (this.size === 1) return begin().value
@@ -107,6 +107,10 @@ export class Spread {
     return results
   }
 }
+
+/** Facts of data for ranks that have to be given the same; one process compares nothing. */
+export const factsOfData = (what: string, spread: Spread, x: Rowed, y: Rowed): Record<string, unknown> =>
+  spread.size === 1 ? {} : { rows: rowCount(what, x), 'the hash of x': hashOfRows(what, x), 'the hash of y': hashOfRows(what, y) }
 
 /** A fact for messages: of a long one its begin, and what tells it from others. */
 function shortOf(fact: unknown): string {

@@ -93,6 +93,9 @@ said['predicted'] = await crossValPredict(randomForestClassifier({ nEstimators: 
 const line = await linearRegression().fit(x, target)
 said['permuted'] = await permutationImportance(line, x, target, { repeats: 3, ranks })
 
+const zeros = await crossValScore(logisticRegression(), x, y, { cv: 3, scoring: () => -0, ranks, verbose })
+said['signs of zeros'] = zeros.map((zero) => Object.is(zero, -0))
+
 // one candidate fails
 const warnings: string[] = []
 process.on('warning', ({ message }) => void warnings.push(message))
@@ -114,6 +117,9 @@ if (size > 1) {
   const fewer = rank === 1 ? 50 : rows
   const search = gridSearch(logisticRegression(), { C: [1, 2] }, { ranks, verbose })
   said['rows'] = await refusalOf(() => search.fit(x.slice(0, fewer), y.slice(0, fewer)))
+  const reversed = rank === 1 ? [...x].reverse() : x
+  said['order'] = await refusalOf(() => search.fit(reversed, y))
+  said['targets'] = await refusalOf(() => crossValPredict(linearRegression(), x, rank === 1 ? target.map((t) => t + 1) : target, { ranks }))
   const other = gridSearch(logisticRegression(), { C: rank === 1 ? [1, 3] : [1, 2] }, { ranks, verbose })
   said['candidates'] = await refusalOf(() => other.fit(x, y))
   said['estimators'] = await refusalOf(() => crossValidate(logisticRegression(), x, y, { returnEstimator: true, ranks }))
