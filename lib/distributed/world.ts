@@ -4,6 +4,7 @@ import { native } from '../core/addon.js'
 import { device, setDevice } from '../core/device.js'
 import { deviceOfRank, engineOf, kindOf } from '../core/device_kinds.js'
 import { WeftError, type ErrorCode } from '../core/error.js'
+import { finished, isFinished, lastTicket } from '../core/flights.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { checkFunction, finite, integer } from '../core/checks.js'
 import './error_codes.js'
@@ -169,6 +170,10 @@ export async function init(options: InitOptions = {}): Promise<World> {
         heartbeatMs,
       }))(),
   )
+  // a program that comes to its end without having awaited its last collectives: the others are still in them
+  process.on('beforeExit', () => {
+    if (!isFinished(lastTicket())) void finished(lastTicket())
+  })
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', () => native.leaveEngine())
   exitOnLoss()

@@ -92,7 +92,11 @@ export function predict(model: AnyModel, x: ModelData | StreamSource, options: P
 
 /** The outputs of data that fits a batch: one native call, and no pipeline around it. */
 function oneBatch(model: AnyModel, x: Tree, signal: AbortSignal | undefined): Tree | Promise<Tree> {
-  const outputs = model.inference().onBatch(x)
+  return whenComputed(model.inference().onBatch(x), signal)
+}
+
+/** The outputs, once they are there: at once where nothing is left to wait for. */
+function whenComputed(outputs: Tree, signal?: AbortSignal): Tree | Promise<Tree> {
   const buffers = outputs instanceof Tensor ? [outputs.held()] : leaves('output', outputs).map(([, t]) => t.held())
   const ticket = buffers.reduce((newest, buffer) => Math.max(newest, buffer.ticket), 0)
   const checked = (): Tree => {
@@ -146,7 +150,8 @@ async function rowsOverRanks(model: AnyModel, given: RowsGiven, options: Predict
       return sharded ? {} : { rows, batchSize }
     })
     const counts = sharded ? await meeting.say(rows) : undefined
-    return gathered(own!, counts?.map((count, from) => ({ rank: from, rows: count })) ?? segments, meeting)
+    // a program that ends behind predict() would leave the exchange, and the others with it
+    return whenComputed(gathered(own!, counts?.map((count, from) => ({ rank: from, rows: count })) ?? segments, meeting))
   })
 }
 
@@ -194,7 +199,7 @@ async function streamOverRanks(model: AnyModel, source: StreamSource, options: P
     })
     const counts = sharded ? await meeting.say(read.reduce((sum, rows) => sum + rows, 0)) : undefined
     const segments = counts?.map((rows, from) => ({ rank: from, rows })) ?? read.map((rows, batch) => ({ rank: batch % size, rows }))
-    return gathered(mine!, segments, meeting)
+    return whenComputed(gathered(mine!, segments, meeting))
   })
 }
 

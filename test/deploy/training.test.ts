@@ -204,8 +204,9 @@ test('every variable is one that the code reads, and every option one that the c
     assert.ok(commands.length > 0, name)
     for (const [, what, ...rest] of commands) {
       assert.is(what, 'run')
+      // the program is told where its backup lies: ranks of an MPIJob have no variables of their pods
+      assert.equal(rest.splice(-2), ['train.mjs', '--backup=/backup'])
       for (const option of rest.filter((word) => word.startsWith('-'))) assert.ok(options.has(option), `${name}: ${option}`)
-      assert.is(rest.at(-1), 'train.mjs')
     }
     const variables = new Set(containers.flatMap(({ env }) => env ?? []).map((one) => one.name))
     assert.ok(variables.size > 0, name)
@@ -225,6 +226,8 @@ test('every rank finds the backup', () => {
     assert.match(text, new RegExp(`claimName: ${claim.metadata.name}\\b`), name)
     assert.match(text, /mountPath: \/backup\b/, name)
   }
+  const page = readFileSync(path.join(root, 'docs/distributed-kubernetes.md'), 'utf8')
+  assert.ok(page.includes('dir: values.backup'), 'the program takes the option that the manifests give')
 })
 
 test('the Dockerfile has no faults, and both of its images end as nobody', () => {

@@ -32,6 +32,13 @@ testWith(open.found, open.package, 'all ranks end after the same step, with the 
   )
 })
 
+for (const { command, found, package: needed } of FAMILIES)
+  for (const way of ['rows', 'sharded', 'batches', 'collective'])
+    testWith(found, needed, `a program ends well behind its last exchange; ${command}, ${way}`, async () => {
+      const { code, output } = await launch(command, 2, 'last', [way])
+      assert.is(code, 0, output)
+    })
+
 for (const [given, ranks, others] of [
   ['same', 4, [3, 2, 1]],
   ['own', 3, []],
