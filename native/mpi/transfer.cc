@@ -56,6 +56,8 @@ Handle World::operation(const Collective& c) const {
   const bool half = c.dtype == DType::bfloat16 || c.dtype == DType::float16;
   require(!half || c.reduce == "sum", "ERR_DTYPE", "only the sum of ", name_of(c.dtype), " can be taken over ranks");
   if (half) return c.dtype == DType::bfloat16 ? sum_bfloat16_ : sum_float16_;
+  if (c.reduce != "sum" && c.dtype == DType::float32) return c.reduce == "max" ? max_float32_ : min_float32_;
+  if (c.reduce != "sum" && c.dtype == DType::float64) return c.reduce == "max" ? max_float64_ : min_float64_;
   return c.reduce == "sum" ? mpi_.the.sum : c.reduce == "max" ? mpi_.the.max : mpi_.the.min;
 }
 
