@@ -93,6 +93,12 @@ for (const [name, optimizer] of Object.entries(OPTIMIZERS)) {
   const targets = tensor([1, 2, 3, 4, 5, 6], { shape: [6, 1] })
   const { history } = await net.fit(CASES['dense']!.x(6), [targets, targets.neg()], { batchSize: 3, epochs: 3, verbose: 0 })
   said['small'] = history['loss']
+  const wrong = net.optimizer.getWeights().map((t) => (t.size === 8 ? tensor(new Float32Array(7), { shape: [7, 1] }) : t))
+  try {
+    net.optimizer.setWeights(wrong)
+  } catch (error) {
+    said['wrong shape'] = (error as WeftError).code
+  }
 }
 if (inParts) {
   const net = sequential([layers.dense({ units: 3, inputShape: [8] })])
