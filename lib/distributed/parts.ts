@@ -4,7 +4,7 @@ import { apply, applyOne } from '../core/apply.js'
 import type { Op } from '../core/op.js'
 import { bytesOf, type DType, type Shape, sizeOf, type Spec } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
-import { concat, pad, zeros } from '../ops/index.js'
+import { concat, pad } from '../ops/index.js'
 import { AllGather, AllReduce, AllToAll, ReduceScatter } from './collectives.js'
 import { bytesOfBucket, exchange, world } from './world.js'
 
@@ -22,11 +22,14 @@ function asParts(t: Tensor): Tensor {
 
 /** This rank's part of a tensor that it has as a whole: [length]. */
 function partOf(t: Tensor): Tensor {
+  const { rank, size } = world()
   const length = lengthOf(t.shape)
-  const from = Math.min(t.size, world().rank * length)
+  const from = Math.min(t.size, rank * length)
   const there = Math.min(length, t.size - from)
-  if (there === 0) return zeros([length], { dtype: t.dtype })
-  const part = t.reshape([-1]).slice([from], [there])
+  const vector = t.reshape([-1])
+  // a constant would make collectives of several tensors one and the same call, on this rank alone
+  if (there === 0) return pad(vector, [[0, size * length - t.size]]).slice([rank * length], [length])
+  const part = vector.slice([from], [there])
   return there < length ? pad(part, [[0, length - there]]) : part
 }
 

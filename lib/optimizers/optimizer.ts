@@ -15,7 +15,7 @@ import { where } from '../ops/index.js'
 import { checkRate, checkUpdate } from './arguments.js'
 import { Accumulation, type AverageOptions, checkAccumulation, checkAverages, scheduleOf, WeightAverages } from './averages.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
-import { constrained, type Slot, slotLike, Wholes } from './wholes.js'
+import { checkWholes, constrained, type Slot, slotLike, Wholes } from './wholes.js'
 import { kernelAttrs, ownSettings, type Rule, type Settings, slotsOf, updateByFormula } from './rule.js'
 
 export interface OptimizerOptions extends ClipOptions, AverageOptions {
@@ -300,6 +300,7 @@ export class Optimizer {
       })
     }
     const count = this.state.length
+    if (this.partition.cut) checkWholes(this.name, this.slots, list.slice(count))
     outsideTrace(() => all.forEach((state, i) => state.assign(i < count ? list[i]! : this.partition.of(list[i]!))))
     this.adopt(Number(list[1]!.dataSync()[0]))
   }

@@ -1,11 +1,12 @@
 // Wholes: what an optimizer keeps for its variables, as it is saved, where each rank has a part of it alone.
+import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
 import type { Partition } from '../distributed/parts.js'
 import { constraintOf } from '../layers/weight_options.js'
 import { full, zeros } from '../ops/index.js'
-import type { Shape } from '../core/spec.js'
+import { sameShape, type Shape } from '../core/spec.js'
 
 /** What saving needs of the variables: the name of a slot, and the variable it belongs to. */
 export interface Slot {
@@ -49,6 +50,17 @@ export class Wholes {
   dispose(): void {
     for (const whole of this.byPart.values()) whole.dispose()
   }
+}
+
+/** ERR_SHAPE unless each value is the whole of its slot: parts of another shape may have the length of the right ones. */
+export function checkWholes(what: string, slots: readonly Slot[], values: readonly Tensor[]): void {
+  slots.forEach(({ of, name }, i) => {
+    const { shape } = values[i]!
+    if (sameShape(shape, of.shape)) return
+    throw new WeftError('ERR_SHAPE', `${what}.setWeights: '${of.name}/${name}' has shape [${of.shape}], got [${shape}]`, {
+      shapes: [shape, of.shape],
+    })
+  })
 }
 
 /** The updated weights as their constraints leave them; a constraint is given a whole weight. */

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "error.h"
 
@@ -22,6 +24,21 @@ template <class T> void add(void* given, void* sum, int* count, Handle*) {
   const T* a = static_cast<const T*>(given);
   T* b = static_cast<T*>(sum);
   for (int i = 0; i < *count; i++) b[i] = T(float(a[i]) + float(b[i]));
+}
+
+/**
+ * Of two floats the larger or the smaller one. MPI's own keep NaN or lose it, as the order of the operands is, and that
+ * differs from rank to rank. Here NaN on any rank is NaN on all, and -0 is less than 0.
+ */
+template <class T, bool larger> void extreme(void* given, void* kept, int* count, Handle*) {
+  const T* a = static_cast<const T*>(given);
+  T* b = static_cast<T*>(kept);
+  for (int i = 0; i < *count; i++) {
+    const T x = a[i], y = b[i];
+    if (x != x || y != y) b[i] = std::numeric_limits<T>::quiet_NaN();
+    else if (x == y) b[i] = std::signbit(x) == larger ? y : x;
+    else b[i] = (x > y) == larger ? x : y;
+  }
 }
 
 std::string host_name() {
@@ -68,6 +85,10 @@ void World::meet(const WorldSettings& settings) {
     check(mpi_.call.Comm_set_errhandler(one, mpi_.the.errors_return), "MPI_Comm_set_errhandler");
   check(mpi_.call.Op_create(add<BFloat16>, 1, &sum_bfloat16_), "MPI_Op_create");
   check(mpi_.call.Op_create(add<Float16>, 1, &sum_float16_), "MPI_Op_create");
+  check(mpi_.call.Op_create(extreme<float, true>, 1, &max_float32_), "MPI_Op_create");
+  check(mpi_.call.Op_create(extreme<float, false>, 1, &min_float32_), "MPI_Op_create");
+  check(mpi_.call.Op_create(extreme<double, true>, 1, &max_float64_), "MPI_Op_create");
+  check(mpi_.call.Op_create(extreme<double, false>, 1, &min_float64_), "MPI_Op_create");
   if (size_ == 1) return;
 
   char hosts[256] = {};

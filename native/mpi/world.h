@@ -90,6 +90,7 @@ class World final : public Engine {
 
   Library mpi_;
   Handle data_ = 0, control_communicator_ = 0, disagreement_communicator_ = 0, sum_bfloat16_ = 0, sum_float16_ = 0;
+  Handle max_float32_ = 0, min_float32_ = 0, max_float64_ = 0, min_float64_ = 0;
   int rank_ = 0, size_ = 1;
   double timeout_ = 0;
   std::unique_ptr<Control> control_;

@@ -100,6 +100,12 @@ for (const { name: family, command, found, package: brought } of FAMILIES)
       assert.is(code, 0, output)
       assert.is(said.length, ranks, output)
       checkResults(said)
+      if (ranks === 1) return
+      for (const one of said) {
+        const twice = (words: string[]): string[] => [...words, ...words]
+        assert.equal(one['max of special values'], twice(['NaN', 'Infinity', '2', '0', '2']), `rank ${one.rank}`)
+        assert.equal(one['min of special values'], twice(['NaN', '2', '-Infinity', '-0', '1']), `rank ${one.rank}`)
+      }
     })
 
 for (const ranks of [1, 2, 4])

@@ -49,6 +49,10 @@ testWith(open.found, open.package, 'state in parts, and rounded gradients: as th
   }
   for (const said of [plain, inParts]) assert.is(said['loaded'], true, 'a saved model has the whole state')
   assert.equal(inParts['loop'], plain['loop'], "a loop of one's own")
+  // 7 elements and 8 make parts of the same length
+  for (const said of [plain, inParts]) assert.is(said['wrong shape'], 'ERR_SHAPE')
+  const [small, smallInParts] = [plain['small'] as number[], inParts['small'] as number[]]
+  small.forEach((loss, i) => assert.ok(Math.abs(smallInParts[i]! - loss) < 1e-6 * loss, `weights of fewer elements than ranks: ${loss}`))
   assert.match(inParts['muon'] as string, /ERR_ARGUMENT muon: its updates need whole matrices/)
 
   const halves = await trained('halves', ranks)

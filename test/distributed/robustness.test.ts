@@ -57,6 +57,17 @@ for (const [{ name, command, found, package: brought }, what, phase, victim, wor
     assert.not.ok(isLeft(file), 'a rank is still there')
   })
 
+// Open MPI reads large values out of the sender's memory, and ends a process that asks for less
+for (const op of ['allGather', 'sendRecv'])
+  testWith(open.found, open.package, `${open.name}: ${op} of 32 MB on one rank and 32 bytes on the other is an error on both`, async () => {
+    const { said, output } = await launch(open.command, 2, 'unequal', [op])
+    assert.is(said.length, 2, output)
+    for (const one of said as readonly Said[]) {
+      assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
+      assert.match(one.message!, /the ranks disagree: rank \d asks for/)
+    }
+  })
+
 // an order, a peer of sendRecv, a dtype; an extent
 for (const [family, seeds] of [
   [open, [3, 9, 12]],

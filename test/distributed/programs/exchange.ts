@@ -5,10 +5,12 @@ import path from 'node:path'
 import {
   callbacks,
   distributed,
+  input,
   jit,
   layers,
   loadModel,
   type Model,
+  model as functional,
   optimizers,
   sequential,
   setSeed,
@@ -81,6 +83,22 @@ for (const [name, optimizer] of Object.entries(OPTIMIZERS)) {
   step()
   step()
   said['loop'] = await w.array()
+}
+{
+  // a rank has no element of either bias, and both calls for their norms remain
+  setSeed(1)
+  const x = input({ shape: [8] })
+  const net = functional({ inputs: x, outputs: [layers.dense({ units: 1 }).apply(x), layers.dense({ units: 1 }).apply(x)] })
+  net.compile({ optimizer: optimizers.lamb(rate), loss: ['meanSquaredError', 'meanSquaredError'] })
+  const targets = tensor([1, 2, 3, 4, 5, 6], { shape: [6, 1] })
+  const { history } = await net.fit(CASES['dense']!.x(6), [targets, targets.neg()], { batchSize: 3, epochs: 3, verbose: 0 })
+  said['small'] = history['loss']
+  const wrong = net.optimizer.getWeights().map((t) => (t.size === 8 ? tensor(new Float32Array(7), { shape: [7, 1] }) : t))
+  try {
+    net.optimizer.setWeights(wrong)
+  } catch (error) {
+    said['wrong shape'] = (error as WeftError).code
+  }
 }
 if (inParts) {
   const net = sequential([layers.dense({ units: 3, inputShape: [8] })])

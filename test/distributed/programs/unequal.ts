@@ -1,0 +1,20 @@
+// Ranks that ask for the same collective of very unequal sizes. Argument: which one. Every rank says its error.
+import { distributed, type Tensor, type WeftError, zeros } from '../../../lib/index.js'
+import { say } from './say.js'
+
+const { rank, size } = await distributed.init({ timeoutMs: 20_000, heartbeatMs: 1000 })
+const OPS: Record<string, (x: Tensor) => Tensor> = {
+  allGather: (x) => distributed.allGather(x),
+  allToAll: (x) => distributed.allToAll(x),
+  reduceScatter: (x) => distributed.reduceScatter(x),
+  sendRecv: (x) => distributed.sendRecv(x, { to: (rank + 1) % size, from: (rank + size - 1) % size }),
+}
+const error = await OPS[process.argv[2]!]!(zeros([size * (rank === 0 ? 4_000_000 : 4)]))
+  .data()
+  .then(
+    () => ({ code: 'none', message: '' }),
+    (reason: WeftError) => reason,
+  )
+say(rank, { code: error.code, message: error.message })
+// so that every rank has time to say what it has met before mpirun ends them all
+await new Promise((resolve) => setTimeout(resolve, 300))
