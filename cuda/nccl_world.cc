@@ -250,7 +250,7 @@ void NcclWorld::release(int (*how)(NcclCommunicator)) {
   while (!*done && Clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-void NcclWorld::close() {
+void NcclWorld::close(bool /* failed */) {
   std::unique_lock lock(mutex_);
   if (device_ == nullptr || closed_) return;
   if (ending_) return changed_.wait(lock, [&] { return closed_; });

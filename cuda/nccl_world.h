@@ -39,7 +39,7 @@ class NcclWorld final : public Engine, public Ranks {
   void give_kernels(Registry& to) override;
   WorldFacts open(const WorldSettings&) override;
   std::vector<std::string> gather(const std::string& mine) override;
-  void close() override;
+  void close(bool failed) override;
 
   void begin_shared() override;
   void end_shared() override;

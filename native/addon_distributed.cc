@@ -84,7 +84,7 @@ Napi::Value open_engine(const Napi::CallbackInfo& info) {
     opened = engine;
     // runs before the hook that waits for runs under way, because it is registered later
     napi_add_env_cleanup_hook(
-        env, [](void* data) { static_cast<Engine*>(data)->close(); }, engine);
+        env, [](void* data) { static_cast<Engine*>(data)->close(false); }, engine);
     auto facts = std::make_shared<WorldFacts>();
     return started(new Waiting(
         env, [=] { *facts = engine->open(settings); },
@@ -123,10 +123,10 @@ Napi::Value gather_texts(const Napi::CallbackInfo& info) {
   });
 }
 
-/** leaveEngine(): leaves the world, on this thread. For a process that ends. */
+/** leaveEngine(failed): leaves the world, on this thread. For a process that ends, `failed` with an error. */
 Napi::Value leave_engine(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon&) -> Napi::Value {
-    if (Engine* const engine = opened) engine->close();
+    if (Engine* const engine = opened) engine->close(info[0].ToBoolean());
     return env.Undefined();
   });
 }
@@ -137,7 +137,7 @@ Napi::Value close_engine(const Napi::CallbackInfo& info) {
     Engine* const engine = opened;
     require(engine != nullptr, "ERR_STATE", "the ranks have not met");
     return started(new Waiting(
-        env, [=] { engine->close(); }, [](Napi::Env env) -> Napi::Value { return env.Undefined(); }));
+        env, [=] { engine->close(false); }, [](Napi::Env env) -> Napi::Value { return env.Undefined(); }));
   });
 }
 

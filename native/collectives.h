@@ -50,8 +50,11 @@ class Engine {
    * The bytes that each rank gives, in the order of the ranks. The k-th call of a rank meets the k-th of the others.
    */
   virtual std::vector<std::string> gather(const std::string& mine) = 0;
-  /** Leaves the world: waits until all ranks leave it, or one is lost. */
-  virtual void close() = 0;
+  /**
+   * Leaves the world: waits until all ranks leave it, or one is lost. `failed`: the process ends with an error, which it
+   * shows when this returns, so it waits for nobody.
+   */
+  virtual void close(bool failed) = 0;
 };
 
 }  // namespace weft

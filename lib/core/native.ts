@@ -184,5 +184,5 @@ export interface Native {
   /** Leaves the run. */
   closeEngine(): Promise<void>
   /** The same on this thread, for a process that ends. */
-  leaveEngine(): void
+  leaveEngine(failed: boolean): void
 }

@@ -175,7 +175,7 @@ export async function init(options: InitOptions = {}): Promise<World> {
     if (!isFinished(lastTicket())) void finished(lastTicket())
   })
   // the others learn that this rank ends, and not that it is lost
-  process.on('exit', () => native.leaveEngine())
+  process.on('exit', (code) => native.leaveEngine(code !== 0))
   exitOnLoss()
   current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: chosen, version: facts.version }
   state = 'open'

@@ -226,7 +226,7 @@ std::vector<std::string> World::gather(const std::string& mine) {
   return control_->gather(mine, timeout_);
 }
 
-void World::close() {
+void World::close(bool failed) {
   std::unique_lock lock(mutex_);
   if (!open_ || finished_) return;
   // a process that ends may close what is being closed: a rank says once that it leaves
@@ -242,7 +242,7 @@ void World::close() {
   if (control_) control_->leave(finished);
   lock.lock();
   // MPI_Finalize waits for all ranks. After a loss it would wait for ever
-  if (broken_ || (loss_ && !loss_->left)) {
+  if (failed || broken_ || (loss_ && !loss_->left)) {
     left_ = true;
     done_.notify_all();
     return;

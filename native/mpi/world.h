@@ -60,7 +60,7 @@ class World final : public Engine {
   }
   WorldFacts open(const WorldSettings&) override;
   std::vector<std::string> gather(const std::string& mine) override;
-  void close() override;
+  void close(bool failed) override;
 
   int rank() const { return rank_; }
   int size() const { return size_; }

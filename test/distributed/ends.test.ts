@@ -39,6 +39,14 @@ for (const { command, found, package: needed } of FAMILIES)
       assert.is(code, 0, output)
     })
 
+for (const { command, found, package: needed } of FAMILIES)
+  testWith(found, needed, `an error that nothing catches is shown while other ranks work; ${command}`, async () => {
+    const { code, output } = await launch(command, 2, 'uncaught')
+    assert.is.not(code, 0)
+    assert.match(output, /RangeError: nobody catches this/)
+    assert.not.match(output, /rank 0 has done its work/)
+  })
+
 for (const [given, ranks, others] of [
   ['same', 4, [3, 2, 1]],
   ['own', 3, []],
