@@ -250,7 +250,7 @@ void NcclWorld::release(int (*how)(NcclCommunicator)) {
   while (!*done && Clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-void NcclWorld::close(bool /* failed */) {
+void NcclWorld::close(bool failed) {
   std::unique_lock lock(mutex_);
   if (device_ == nullptr || closed_) return;
   if (ending_) return changed_.wait(lock, [&] { return closed_; });
@@ -261,7 +261,7 @@ void NcclWorld::close(bool /* failed */) {
   if (loss_ && !loss_->left) changed_.wait_for(lock, most_patience, [&] { return aborted_ && ended_ == begun_; });
   const uint64_t finished = loss_ && !loss_->left ? 0 : ended_;
   lock.unlock();
-  control_->leave(finished);
+  control_->leave(finished, failed);
   lock.lock();
   const bool destroy = !std::exchange(aborted_, true);
   lock.unlock();

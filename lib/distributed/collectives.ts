@@ -156,8 +156,8 @@ export function allGather(x: TensorLike, options: { axis?: number } = {}): Tenso
 }
 
 /**
- * The sum or mean over all ranks, of which each gets its part along an axis (default 0): rank 0 the first. The axis is a
- * multiple of the number of ranks.
+ * The sum or mean over all ranks, of which each gets its part along an axis (default 0): rank 0 the first. The axis is
+ * a multiple of the number of ranks.
  */
 export function reduceScatter(x: TensorLike, options: { axis?: number; reduce?: 'sum' | 'mean' } = {}): Tensor {
   checkCall('distributed.reduceScatter(x, options)', arguments)

@@ -243,7 +243,7 @@ void Control::give_up(const std::string& why) {
   lose({.rank = rank_, .text = why});
 }
 
-void Control::leave(uint64_t collectives) {
+void Control::leave(uint64_t collectives, bool failed) {
   std::unique_lock lock(mutex_);
   leaving_ = true;
   std::string counts(reinterpret_cast<const char*>(&collectives), sizeof collectives);
@@ -257,7 +257,7 @@ void Control::leave(uint64_t collectives) {
   } else {
     send_all(Kind::leaving, rank_, 0, counts);
   }
-  changed_.wait(lock, [&] { return over_ || (loss_ && !loss_->left); });
+  if (!failed) changed_.wait(lock, [&] { return over_ || (loss_ && !loss_->left); });
 }
 
 void Control::end_connection(Connection& one, const std::string& why) {

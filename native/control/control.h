@@ -52,8 +52,8 @@ class Control {
   std::vector<std::string> gather(const std::string& mine, double timeout, Gather kind = Gather::texts);
   /** Tells all ranks that this one cannot go on, and why. */
   void give_up(const std::string& why);
-  /** Tells the others that this rank ends, and waits until all end. */
-  void leave(uint64_t collectives);
+  /** Tells the others that this rank ends, and waits until all end, unless it has failed. */
+  void leave(uint64_t collectives, bool failed);
 
   /** Of a socket: no delay, no waiting, and closed in programs that this one starts. */
   static void set_up(int socket);

@@ -239,7 +239,7 @@ void World::close(bool failed) {
   done_.wait(lock, [&] { return under_way_.empty() && handed_over_.empty(); });
   const uint64_t finished = broken_ ? 0 : begun_;
   lock.unlock();
-  if (control_) control_->leave(finished);
+  if (control_) control_->leave(finished, failed);
   lock.lock();
   // MPI_Finalize waits for all ranks. After a loss it would wait for ever
   if (failed || broken_ || (loss_ && !loss_->left)) {
