@@ -21,7 +21,8 @@ const heading = (name, { date, machine, commit, versions, command, results }) =>
     ['onnxruntime-node', of('onnxruntime-node')],
   ].filter(([, version]) => version !== undefined)
   return [
-    `\`${command}\`, ${date.slice(0, 10)}, commit ${commit.split(' ')[0]}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB;`,
+    `\`${command}\`,`,
+    `${date.slice(0, 10)}, commit ${commit.split(' ')[0]}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB;`,
     `Node ${versions.node}${peers.map(([peer, version]) => `, ${peer} ${version}`).join('')}.`,
     `[Raw figures](../bench/results/cpu/${name}).`,
   ].join('\n')

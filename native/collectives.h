@@ -51,8 +51,8 @@ class Engine {
    */
   virtual std::vector<std::string> gather(const std::string& mine) = 0;
   /**
-   * Leaves the world: waits until all ranks leave it, or one is lost. `failed`: the process ends with an error, which it
-   * shows when this returns, so it waits for nobody.
+   * Leaves the world: waits until all ranks leave it, or one is lost. `failed`: the process ends with an error, which
+   * it shows when this returns, so it waits for nobody.
    */
   virtual void close(bool failed) = 0;
 };

@@ -49,8 +49,8 @@ export interface JitFunction<A extends unknown[], R> {
   /** Runs like a call; `done` follows the device. */
   submit(...args: A): Submitted<R>
   /**
-   * Like submit(), for a run that another one will follow: `done` resolves at the end of a later run, or after wake().
-   * The device need not wake a thread then, which takes it as long as a small step (10 µs).
+   * @internal Like submit(), for a run that another one will follow: `done` resolves at the end of a later run, or
+   *   after wake(). The device need not wake a thread then, which takes it as long as a small step (10 µs).
    */
   submitInRow(...args: A): Submitted<R>
   /** Forgets the programs. */

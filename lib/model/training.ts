@@ -118,12 +118,19 @@ function checkFit(options: FitOptions): void {
   if (options.validationSteps !== undefined) checkCount('fit', 'validationSteps', options.validationSteps)
 }
 
+/** Each shard is a part of the step's program of its own. */
+const MOST_SHARDS = 1024
+
 function checkShards(shards: number): void {
   const { size } = world()
-  if (!Number.isInteger(Math.log2(shards)) || shards % size !== 0)
-    throw new WeftError('ERR_ARGUMENT', `fit: shards must be a power of two that the number of ranks, ${size}, divides, got ${shards}`, {
-      hint: 'Write shards: 8, and start 1, 2, 4 or 8 ranks',
-    })
+  if (!Number.isInteger(Math.log2(shards)) || shards % size !== 0 || shards > MOST_SHARDS)
+    throw new WeftError(
+      'ERR_ARGUMENT',
+      `fit: shards must be a power of two up to ${MOST_SHARDS} that the number of ranks, ${size}, divides, got ${shards}`,
+      {
+        hint: 'Write shards: 8, and start 1, 2, 4 or 8 ranks',
+      },
+    )
   if (size > 1 && exchange.dtype !== 'float32')
     throw new WeftError(
       'ERR_ARGUMENT',

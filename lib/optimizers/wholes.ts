@@ -52,7 +52,9 @@ export class Wholes {
   }
 }
 
-/** ERR_SHAPE unless each value is the whole of its slot: parts of another shape may have the length of the right ones. */
+/**
+ * ERR_SHAPE unless each value is the whole of its slot: parts of another shape may have the length of the right ones.
+ */
 export function checkWholes(what: string, slots: readonly Slot[], values: readonly Tensor[]): void {
   slots.forEach(({ of, name }, i) => {
     const { shape } = values[i]!
