@@ -192,7 +192,9 @@ export function finished(ticket: number, how: Waiting = 'asks'): Promise<void> {
   // a caller that waits for each result has its next short run done on this thread
   if (how === 'asks') native.status[3] = 0
   if (native.status[0]! >= ticket) {
-    retire()
+    // a run that this thread has done tells nobody of itself, nor of those before it
+    if (waiters.length > 0) settle()
+    else retire()
     if (how !== 'asks' || performance.now() - turned < TURN_MS) return Promise.resolve()
     return new Promise((resolve) => {
       setImmediate(() => {

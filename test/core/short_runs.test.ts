@@ -53,6 +53,26 @@ test('a run in a row is told of with the next run, or once somebody asks for it'
   assert.is(await alone.outputs.item(), 0)
 })
 
+test('a short run tells of the run in a row before it, though it tells nobody of itself', async () => {
+  const rows = jit((i: Tensor) => gather(table, i).sum())
+  await settled(() => rows(ids(1)))
+  const square = jit((a: Tensor) => a.matMul(a).sum())
+  const a = tensor(new Float32Array(512 * 512), { ...on, shape: [512, 512] })
+  // behind a long run the device's thread does it, and nothing tells of it
+  square(a)
+  const before = rows.submitInRow(ids(0))
+  let told = false
+  const done = before.done.then(() => void (told = true))
+  while (native.status[0]! < before.ticket) await new Promise((resolve) => setImmediate(resolve))
+  assert.not(told)
+  // this thread does a short run where somebody has waited for the results before
+  await settled(() => rows(ids(1)))
+  await rows.submit(ids(1)).done
+  for (let turns = 0; !told && turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(told)
+  await done
+})
+
 test('a short run after a long one sees what that has written, and the other way round', async () => {
   const state = variable(tensor([0], on))
   const add = jit((x: Tensor) => {
