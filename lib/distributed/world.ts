@@ -252,5 +252,8 @@ export async function close(): Promise<void> {
   const { size } = opened('distributed.close')
   if (lonely.getStore() !== undefined) throw new WeftError('ERR_STATE', 'distributed.close: it is called in distributed.alone()')
   state = 'closed'
-  if (size > 1) await asWeftError('distributed.close', native.closeEngine())
+  if (size === 1) return
+  // collectives that nobody has awaited: the others are still in them
+  if (!isFinished(lastTicket())) await finished(lastTicket())
+  await asWeftError('distributed.close', native.closeEngine())
 }
