@@ -1,10 +1,10 @@
 // weftjs bench: how fast the current device is, and whether it was faster before.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { packageVersion } from '../core/version.js'
 import type { Group, Row, Unit } from './bench_rows.js'
 import { UsageError } from './command.js'
 
@@ -12,9 +12,6 @@ export const usage =
   'bench [matmul|conv|lstm|reduce|fit] [--quick] [--json] [--compare file], or bench allReduce [-n <ranks>] [--engine <name>] [--quick] [--json]'
 export const summary =
   'times the current device; with an earlier --json output, says what became slower. allReduce: times exchanges between ranks'
-
-const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))
-const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
 
 /** A row slower than before by more than this fails; machines drift by less. */
 const TOLERATED = 1.25
@@ -133,7 +130,7 @@ async function allReduce(values: AllReduceValues, positionals: readonly string[]
   }
   const { benchAllReduce } = await import('./bench_ranks.js')
   const { engine, json = false, quick = false } = values
-  return benchAllReduce(version, { quick, json, ...(engine === undefined ? {} : { engine }) })
+  return benchAllReduce(packageVersion(), { quick, json, ...(engine === undefined ? {} : { engine }) })
 }
 
 export async function run(args: string[]): Promise<number> {
@@ -164,9 +161,9 @@ export async function run(args: string[]): Promise<number> {
     throw new UsageError(`--compare ${values.compare}: it was measured on ${was}, this is ${is}`)
   }
   setSeed(0)
-  const report: BenchReport = { version, device: id, name: info.name, quick, rows: [] }
+  const report: BenchReport = { version: packageVersion(), device: id, name: info.name, quick, rows: [] }
   const wanted = rows(positionals.length === 0 ? GROUPS : (positionals as Group[]), quick || info.emulated)
-  if (!values.json) console.log(`weftjs ${version} on ${id}, ${info.name}`)
+  if (!values.json) console.log(`weftjs ${packageVersion()} on ${id}, ${info.name}`)
   let slower = 0
   for (const row of wanted) {
     const measured = await measure(row, quick ? 3 : 7, quick ? 10 : 200)

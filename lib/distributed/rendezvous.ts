@@ -1,9 +1,7 @@
 // Rendezvous: where the ranks of a run meet that no MPI brings together, and by what they know each other.
 import { createHmac } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { root } from '../core/addon.js'
 import { WeftError } from '../core/error.js'
+import { packageVersion } from '../core/version.js'
 import type { Launch } from './launcher.js'
 
 export interface Meeting {
@@ -27,8 +25,6 @@ const NAMES: readonly string[] = [
   'PMIX_NAMESPACE',
   'OMPI_MCA_ess_base_jobid',
 ]
-
-const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
 
 /** A port of 20,000 to 29,999, below those that systems give to connections, from what is alike on all ranks. */
 const portOf = (text: string): number => 20_000 + (createHmac('sha256', 'port').update(text).digest().readUInt32LE() % 10_000)
@@ -65,7 +61,7 @@ function placeOf({ launcher, rank, size }: Launch, environment: NodeJS.ProcessEn
  * @throws ERR_DISTRIBUTED where nothing says where rank 0 is
  */
 export function meetingOf(launch: Launch, environment: NodeJS.ProcessEnv): Meeting {
-  const facts = [...NAMES.map((name) => environment[name] ?? null), launch.size, version]
+  const facts = [...NAMES.map((name) => environment[name] ?? null), launch.size, packageVersion()]
   const job = createHmac('sha256', environment['WEFT_SECRET'] ?? '')
     .update(JSON.stringify(facts))
     .digest('hex')

@@ -8,6 +8,7 @@ import { fashionMnistFiles, mnistFiles } from '../data/datasets/idx.js'
 import { type DeviceInfo, device, devices } from '../core/device.js'
 import { ACCELERATORS, type Accelerator, isAccelerator, libraryOf } from '../core/device_kinds.js'
 import { checkCall } from '../core/options.js'
+import { packageVersion } from '../core/version.js'
 import { type DoctorEngine, engines } from './engines.js'
 import { deviceTests, selfTests } from './selftest.js'
 
@@ -66,7 +67,6 @@ export interface DoctorReport extends Record<Accelerator, DoctorLibrary> {
 }
 
 const root = path.dirname(createRequire(import.meta.url).resolve('weftjs/package.json'))
-const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
 
 /**
  * Examines this installation: versions, processor, CUDA and its devices, data sets; small calculations on the default
@@ -91,7 +91,7 @@ export async function doctor(): Promise<DoctorReport> {
   }
   return {
     ok: checks.every((entry) => entry.ok),
-    version,
+    version: packageVersion(),
     node: process.versions.node,
     napi: Number(process.versions['napi']),
     platform: `${process.platform}-${process.arch}`,

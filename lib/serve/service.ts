@@ -1,6 +1,6 @@
 // Service: what the server can be asked, without HTTP or gRPC.
-import { readFileSync } from 'node:fs'
 import { WeftError } from '../core/error.js'
+import { packageVersion } from '../core/version.js'
 import type { AuditLog } from './audit.js'
 import type { Principal } from './auth/principal.js'
 import type { Cancellation } from './cancellation.js'
@@ -253,12 +253,6 @@ export class Service {
       })
     if (this.draining) throw new WeftError('ERR_UNAVAILABLE', 'the server is being closed')
   }
-}
-
-let version: string | undefined
-function packageVersion(): string {
-  version ??= (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
-  return version
 }
 
 /** Unknown parameters of a load are refused: a client that sends some relies on them. */

@@ -1,6 +1,6 @@
 // A stored model as an ONNX graph.
-import { createRequire } from 'node:module'
 import { WeftError } from '../../core/error.js'
+import { packageVersion } from '../../core/version.js'
 import { writeOnnx } from '../../onnx/export/file.js'
 import type { Stored } from '../estimator.js'
 import { directions, gaussian, groups, multinomial } from './distances.js'
@@ -72,8 +72,6 @@ function columnsOf({ kind, params, state }: Stored): number {
   throw new WeftError('ERR_STATE', `exportOnnx: ${kind} does not know how many columns X has`)
 }
 
-const version = (): string => (createRequire(import.meta.url)('weftjs/package.json') as { version: string }).version
-
 const INPUT = 'X'
 const OUTPUTS: readonly Output['name'][] = ['label', 'probabilities', 'scores', 'prediction', 'distances', 'features']
 
@@ -97,7 +95,7 @@ export async function writeModel(file: string, stored: Stored, opset: number): P
         })),
         nodes: sheet.nodes,
       },
-      { external: false, version: version() },
+      { external: false, version: packageVersion() },
     )
   } finally {
     sheet.nodes.release()

@@ -1,10 +1,10 @@
 // exportOnnx: a model's inference pass as an ONNX file.
-import { createRequire } from 'node:module'
 import { isInteger } from '../../core/checks.js'
 import { WeftError } from '../../core/error.js'
 import { currentTrace } from '../../core/graph.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
 import { pathOf, type Place } from '../../core/place.js'
+import { packageVersion } from '../../core/version.js'
 import { type AnyModel, Model } from '../../model/model.js'
 import { graphOf } from './graph.js'
 
@@ -41,8 +41,6 @@ declare module '../../model/model.js' {
 const OPTIONS: OptionTable<ExportOnnxOptions> = { opset: 'integer', maxLength: 'integer', externalData: 'boolean' }
 const [OLDEST, NEWEST] = [17, 21]
 
-const versionOf = (): string => (createRequire(import.meta.url)('weftjs/package.json') as { version: string }).version
-
 async function exportModel(model: AnyModel, place: Place, options: ExportOnnxOptions): Promise<void> {
   const file = pathOf('exportOnnx', place, 'file')
   const { opset = OLDEST, maxLength, externalData = false } = options
@@ -56,7 +54,7 @@ async function exportModel(model: AnyModel, place: Place, options: ExportOnnxOpt
   try {
     // protobuf is loaded by those alone who export; the values are kept already
     const { writeOnnx } = await import('./file.js')
-    await writeOnnx(file, graph, { external: externalData, version: versionOf() })
+    await writeOnnx(file, graph, { external: externalData, version: packageVersion() })
   } finally {
     graph.nodes.release()
   }
