@@ -2,11 +2,12 @@
 // vector, with zeros behind it where the number of ranks does not divide it.
 import { apply, applyOne } from '../core/apply.js'
 import type { Op } from '../core/op.js'
-import { bytesOf, type DType, type Shape, sizeOf, type Spec } from '../core/spec.js'
+import { type DType, type Shape, sizeOf, type Spec } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { concat, pad } from '../ops/index.js'
 import { AllGather, AllReduce, AllToAll, ReduceScatter } from './collectives.js'
-import { bytesOfBucket, exchange, world } from './world.js'
+import { bucketsOf } from './buckets.js'
+import { exchange, world } from './world.js'
 
 /** Elements of each rank's part of a tensor. */
 const lengthOf = (shape: Shape): number => Math.ceil(sizeOf(shape) / world().size)
@@ -31,23 +32,6 @@ function partOf(t: Tensor): Tensor {
   if (there === 0) return pad(vector, [[0, size * length - t.size]]).slice([rank * length], [length])
   const part = vector.slice([from], [there])
   return there < length ? pad(part, [[0, length - there]]) : part
-}
-
-/** Places of the values that travel together: of one dtype, and about as many bytes as a bucket. */
-function bucketsOf(values: readonly Spec[]): number[][] {
-  const buckets: number[][] = []
-  const open = new Map<DType, { places: number[]; bytes: number }>()
-  values.forEach(({ shape, dtype }, i) => {
-    let bucket = open.get(dtype)
-    if (!bucket || bucket.bytes >= bytesOfBucket) {
-      bucket = { places: [], bytes: 0 }
-      buckets.push(bucket.places)
-      open.set(dtype, bucket)
-    }
-    bucket.places.push(i)
-    bucket.bytes += sizeOf(shape) * bytesOf(dtype)
-  })
-  return buckets
 }
 
 /** Whether gradients of this dtype are rounded to 16 bits to travel. */

@@ -5,7 +5,8 @@ import { bytesOf, type DType, sizeOf, type Spec } from '../core/spec.js'
 import type { Tensor } from '../core/tensor.js'
 import { concat, pad } from '../ops/index.js'
 import { SendRecv } from './collectives.js'
-import { bytesOfBucket, world } from './world.js'
+import { bucketsOf } from './buckets.js'
+import { world } from './world.js'
 
 /** Vectors of fewer bytes are sent as wholes: fewer messages count for more than fewer bytes. */
 const SMALL = 16_384
@@ -66,20 +67,8 @@ export class Packing {
 
   constructor(specs: readonly Spec[]) {
     this.specs = specs
-    const groups: number[][] = []
-    const open = new Map<DType, { places: number[]; bytes: number }>()
-    specs.forEach(({ shape, dtype }, i) => {
-      let group = open.get(dtype)
-      if (!group || group.bytes >= bytesOfBucket) {
-        group = { places: [], bytes: 0 }
-        groups.push(group.places)
-        open.set(dtype, group)
-      }
-      group.places.push(i)
-      group.bytes += sizeOf(shape) * bytesOf(dtype)
-    })
-    this.groups = groups
-    this.dtypes = groups.map(([first]) => specs[first!]!.dtype)
+    this.groups = bucketsOf(specs)
+    this.dtypes = this.groups.map(([first]) => specs[first!]!.dtype)
   }
 
   pack(tensors: readonly Tensor[]): Tensor[] {
