@@ -1,8 +1,8 @@
 // Transformers against PyTorch on one thread (--threads 2: on two): the training step of a small GPT, and attention
 // alone.
 import { rmSync } from 'node:fs'
-import { goals, restOfGpt } from './shared/goals.mjs'
-import { operationsOf, writeGpt } from './shared/gpt.mjs'
+import { goals, restOfAttention, restOfGpt } from './shared/goals.mjs'
+import { operationsOf, pairsOf, writeGpt } from './shared/gpt.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
@@ -19,6 +19,10 @@ const rounds = options.quick ? 3 : Number(options.rounds)
 const report = new Report(`Transformers, float32, ${threads} thread(s): µs, median of ${rounds} interleaved rounds`, options)
 
 const gpt = { blocks: 4, time: 128, positions: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
+
+/** Scores and the mean of the values; the gradients take twice as many again, without what they recompute. */
+const operationsOfAttention = ({ batch, queries, keys, width, causal = false, pass }) =>
+  4 * batch * (causal ? pairsOf(queries) : queries * keys) * width * (pass === 'forward' ? 1 : 3)
 
 const settings = threads === 1 ? [{}] : [{}, { openblasThreads: threads }]
 const weft = weftSide('attention.mjs', threads)
@@ -83,9 +87,12 @@ for (const kernel of options.profile ? [] : kernels.filter(({ name }) => name.in
   version = theirs.version
   report.check(`${kernel.name}, ${kernel.pass}`, relativeDifference(mine.values, theirs.values), 1e-5)
   const run = { command: 'runKernel', milliseconds: options.quick ? 60 : 200 }
-  const figures = await interleave({ weft: () => weft.request(run), ...peers(theirs.variants, run) }, { rounds })
-  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, best(figures, 'pytorch'), {
+  const sides = { weft: () => weft.request(run), ...peers(theirs.variants, run) }
+  const figures = await interleave(peak.beside(sides, restOfAttention(kernel)), { rounds })
+  const torch = best(figures, 'pytorch')
+  report.compare(`${kernel.name}, ${kernel.pass}`, figures.weft, torch, {
     goal: threads === 1 ? goals.attention : undefined,
+    peak: peak.compare(figures, torch, operationsOfAttention(kernel)),
   })
 }
 

@@ -1,6 +1,6 @@
 // Single kernels against PyTorch, on one thread (--threads 2: on two): matrix products (OpenBLAS on that side),
 // convolutions in both layouts, and operations that memory bounds.
-import { goals } from './shared/goals.mjs'
+import { goals, restOfProduct } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { kernels } from './shared/kernels.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -41,7 +41,7 @@ for (const kernel of kernels.filter(wanted)) {
     const request = { command: 'run', variant, milliseconds }
     sides[`pytorch ${variant}`] = () => torch.request(request)
   }
-  const figures = await interleave(kernel.kind === 'matMul' ? peak.beside(sides) : sides, { rounds })
+  const figures = await interleave(kernel.kind === 'matMul' ? peak.beside(sides, restOfProduct(kernel)) : sides, { rounds })
   const peer = best(figures, 'pytorch')
   const rate = (figure) => (kernel.flops ?? kernel.bytes) / figure.median / 1000
   report.row({

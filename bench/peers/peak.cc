@@ -5,6 +5,7 @@
 //   {"update":N}                         an update of N weights by Adam, as its formula says
 //   {"rows":R,"length":L,"of":S}         a copy of R rows of L floats, taken in any order from S rows
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
+//   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, one after the other, around S bytes of memory
 #include <sys/mman.h>
 
 #include <sched.h>
@@ -159,6 +160,50 @@ struct Rows {
   }
 };
 
+/** Reads and writes whole vectors, in the order in which they lie, and goes around the memory again and again. */
+struct Traffic {
+  static constexpr long most = 256L << 20;
+  long reads, writes, vectors, at = 0;
+  Floats memory;
+
+  /** All in bytes. */
+  Traffic(long reads, long writes, long within)
+      : reads(reads / width), writes(writes / width), vectors(std::clamp(within, 4096L, most) / width), memory(vectors * lanes, 1) {}
+
+  /** Calls f(first, count) for each piece of the next `count` vectors that lies in one piece. */
+  template <class F> void walk(long count, F f) {
+    while (count > 0) {
+      const long piece = std::min(count, vectors - at);
+      f(memory.data() + at * lanes, piece);
+      count -= piece;
+      at = at + piece == vectors ? 0 : at + piece;
+    }
+  }
+
+  float pass() {
+    constexpr int streams = 4;
+    Vector sums[streams] = {};
+    walk(reads, [&](const float* from, long count) {
+      long i = 0;
+      for (; i + streams <= count; i += streams)
+        for (int stream = 0; stream < streams; stream++) sums[stream] += vector_at(from, i + stream);
+      for (; i < count; i++) sums[0] += vector_at(from, i);
+    });
+    const Vector value = Vector{} + given[1];
+    walk(writes, [&](float* to, long count) {
+      for (long i = 0; i < count; i++) std::memcpy(to + i * lanes, &value, sizeof value);
+    });
+    return sum_of(sums[0] + sums[1] + sums[2] + sums[3]);
+  }
+
+ private:
+  static Vector vector_at(const float* from, long i) {
+    Vector vector;
+    std::memcpy(&vector, from + i * lanes, sizeof vector);
+    return vector;
+  }
+};
+
 struct Time {
   double microseconds = 0, processor = 0;
 };
@@ -232,6 +277,12 @@ int main(int, char** arguments) {
     if (const long rows = number(request, "rows")) {
       const long length = number(request, "length"), of = number(request, "of");
       times.push_back(measure(threads, round, 1.0, [&] { return [copy = std::make_shared<Rows>(rows, length, of)] { copy->pass(); }; }));
+    }
+    if (const long reads = number(request, "reads"), writes = number(request, "writes"); reads + writes > 0) {
+      const long within = number(request, "within");
+      times.push_back(measure(threads, round, 1.0, [&] {
+        return [&sink, traffic = std::make_shared<Traffic>(reads, writes, within)] { sink = traffic->pass(); };
+      }));
     }
     Time sum;
     for (const Time& time : times) sum.microseconds += time.microseconds, sum.processor += time.processor;

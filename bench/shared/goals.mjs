@@ -31,20 +31,44 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *
  *   operations of the products / peak of multiply-adds on registers + rest
  *
- * All of it is measured in the rounds of the row. The rest is what no product can hide: `peers/peak.cc` does it alone,
- * in loops that do nothing else. It is asked for by these requests:
+ * All of it is measured in the rounds of the row, by the same clock. The rest is what is no product and must be done:
+ * `peers/peak.cc` does it alone, in loops that do nothing else. It is asked for by these requests:
  *
- *   update     weights that Adam updates
- *   rows       of `length` values, gathered from `of` rows in any order
- *   functions  values of a logistic function: one for each gate, each new state, each GELU
+ *   reads, writes  bytes that products take and leave, around `within` bytes of memory: no product holds its operands
+ *                  in registers, and those of a row do not fit the first-level cache
+ *   update         weights that Adam updates
+ *   rows           of `length` values, gathered from `of` rows in any order
+ *   functions      values of a logistic function: one for each gate, each new state, each GELU
  *
- * What is left out (reading and writing of activations, normalization, softmax, the loss) makes the true bound lower,
- * never higher.
+ * What is left out (packing, normalization, softmax, the loss, waking threads) makes the true bound lower, never
+ * higher. What a processor does of the rest while it multiplies makes it higher: a row that passes its bound has none.
  */
 const sum = (values) => values.reduce((total, value) => total + value, 0)
+const most = (values) => values.reduce((largest, value) => Math.max(largest, value), 0)
 
-/** What no product is in a training step of a network of networks.mjs. */
+/** Bytes that products read and write once. Each is [m, k] times [k, n]; the largest is what the memory holds. */
+const trafficOf = (products) => ({
+  reads: 4 * sum(products.map(({ m, k, n }) => m * k + k * n)),
+  writes: 4 * sum(products.map(({ m, n }) => m * n)),
+  within: 4 * most(products.map(({ m, k, n }) => m * k + k * n + m * n)),
+})
+
+/** The products of a dense layer in a training step: forward, the gradient of its weights, and that of its input. */
+const trained = ({ rows, inputs, outputs, first = false }) => [
+  { m: rows, k: inputs, n: outputs },
+  { m: inputs, k: rows, n: outputs },
+  ...(first ? [] : [{ m: rows, k: outputs, n: inputs }]),
+]
+
+export const restOfProduct = (product) => trafficOf([product])
+
+/** What no product is in a training step of a network of networks.mjs, whose layers are all dense. */
 export const restOfNetwork = (network, batch) => ({
+  ...trafficOf(
+    weightShapes(network)
+      .filter((shape) => shape.length === 2)
+      .flatMap(([inputs, outputs], i) => trained({ rows: batch, inputs, outputs, first: i === 0 })),
+  ),
   update: sum(weightShapes(network).map(size)),
   rows: batch,
   length: size(network.inputShape),
@@ -53,19 +77,58 @@ export const restOfNetwork = (network, batch) => ({
 
 /** Sigmoid and tanh of one layer, forward: of all gates, and of an LSTM's cells. The gradients take them from there. */
 const functionsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 5 : 3)
-export const restOfRecurrent = (layer) => ({ functions: functionsOf(layer) })
+
+/**
+ * Each step of time multiplies by the recurrent weights, forward and backward, and they do not fit the first-level cache.
+ * Gates and states are written and read again; inputs are read twice, and their gradients written.
+ */
+const trafficOfRecurrent = ({ kind, batch, steps, features, units }) => {
+  const [gates, kept] = kind === 'lstm' ? [4, 2] : [3, 2] // kept: states and cells, states and inner products
+  const weights = gates * units * units
+  const values = batch * steps * ((gates + kept) * units + features)
+  return {
+    reads: 4 * (2 * steps * weights + values + batch * steps * (units + features)),
+    writes: 4 * (values + (features + units) * gates * units),
+    within: 4 * weights,
+  }
+}
+const together = (all) => ({
+  reads: sum(all.map(({ reads }) => reads)),
+  writes: sum(all.map(({ writes }) => writes)),
+  within: most(all.map(({ within }) => within)),
+})
+export const restOfRecurrent = (layer) => ({ ...trafficOfRecurrent(layer), functions: functionsOf(layer) })
 
 /** The classifier of recurrent.mjs: its embedding, two LSTMs and one unit. */
-export const restOfClassifier = ({ vocabulary, dimension, units, steps }, batch) => ({
-  functions: 2 * functionsOf({ kind: 'lstm', batch, steps, units }),
-  update: vocabulary * dimension + sum([dimension, units].map((inputs) => (inputs + units + 1) * 4 * units)) + units + 1,
-  rows: batch * steps,
-  length: dimension,
-  of: vocabulary,
-})
+export const restOfClassifier = ({ vocabulary, dimension, units, steps }, batch) => {
+  const lstms = [dimension, units].map((features) => ({ kind: 'lstm', batch, steps, features, units }))
+  return {
+    ...together(lstms.map(trafficOfRecurrent)),
+    functions: sum(lstms.map(functionsOf)),
+    update: vocabulary * dimension + sum([dimension, units].map((inputs) => (inputs + units + 1) * 4 * units)) + units + 1,
+    rows: batch * steps,
+    length: dimension,
+    of: vocabulary,
+  }
+}
 
 /** A decoder like GPT-2 (gpt.mjs). */
-export const restOfGpt = (gpt) => ({
-  update: sum(weightsOf(gpt).map(({ shape }) => size(shape))),
-  functions: gpt.batch * gpt.time * gpt.inner * gpt.blocks,
-})
+export const restOfGpt = (gpt) => {
+  const { blocks, batch, time, width, inner, vocabulary } = gpt
+  const rows = batch * time
+  const layer = (inputs, outputs) => trained({ rows, inputs, outputs })
+  const block = [...[1, 2, 3, 4].flatMap(() => layer(width, width)), ...layer(width, inner), ...layer(inner, width)]
+  return {
+    ...trafficOf([...Array.from({ length: blocks }, () => block).flat(), ...layer(width, vocabulary)]),
+    update: sum(weightsOf(gpt).map(({ shape }) => size(shape))),
+    functions: rows * inner * blocks,
+  }
+}
+
+/** Attention alone: queries, keys and values are read and the result is written; the gradients read and write as much again. */
+export const restOfAttention = ({ batch, queries, keys, width, pass }) => {
+  const [own, others] = [4 * batch * queries * width, 4 * batch * keys * width]
+  const forward = { reads: own + 2 * others, writes: own, within: 2 * own + 2 * others }
+  if (pass === 'forward') return forward
+  return { reads: forward.reads + 3 * own + 2 * others, writes: 2 * own + 2 * others, within: forward.within }
+}

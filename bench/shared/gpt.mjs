@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { size, uniform } from './networks.mjs'
 
+/** Pairs of a query and its own or an earlier key. */
+export const pairsOf = (time) => (time * (time + 1)) / 2
+
 /**
  * Additions and multiplications of a training step's products, two for each pair of factors, the gradients of either
  * factor taking as many again. Every token meets the four projections and the two matrices of the inner layer in every
@@ -12,7 +15,7 @@ import { size, uniform } from './networks.mjs'
  */
 export const operationsOf = ({ blocks, time, width, inner, batch, vocabulary }) => {
   const tokens = batch * time
-  const pairs = (batch * time * (time + 1)) / 2
+  const pairs = batch * pairsOf(time)
   return 6 * tokens * ((4 * width * width + 2 * width * inner) * blocks + width * vocabulary) + 12 * pairs * width * blocks
 }
 

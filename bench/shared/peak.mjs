@@ -59,19 +59,18 @@ export class Peak {
 
   /**
    * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
-   * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
-   * product; and the largest ratio to the peer that the machine allows. On one thread that is the smaller of what the
-   * wall clock and the processor time say: others on the machine stretch the first.
+   * least: GFLOP/s of the peak in its median round, and of both sides; their shares of it; the time of what is no
+   * product; and the largest ratio to the peer that the machine allows. Row and bound are medians of the wall clock over
+   * the same rounds. A row that passes its bound shows that the processor does several of these things at a time: then
+   * there is none.
    */
   compare({ peak, weft, rest }, peer, operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
-    const gflops = 1e6 / peak.minimum
+    const gflops = 1e6 / peak.median
     const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
-    const least = (products, others) => (operations / 1e9) * products.minimum + (others?.minimum ?? 0)
-    const byWall = peer.median / least(peak, rest)
-    const byProcessor = peer.processor.minimum / least(peak.processor, rest?.processor)
+    const least = (operations / 1e9) * peak.median + (rest?.median ?? 0)
     return {
       operations,
       gflops,
@@ -79,8 +78,8 @@ export class Peak {
       peer: other,
       share: own / gflops,
       peerShare: other / gflops,
-      rest: rest?.minimum,
-      largestRatio: this.#threads === 1 ? Math.min(byWall, byProcessor) : byWall,
+      rest: rest?.median,
+      largestRatio: weft.median > least ? peer.median / least : undefined,
     }
   }
 

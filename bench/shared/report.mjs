@@ -101,9 +101,11 @@ export class Report {
     console.log(`  ${row.name.padEnd(50)} ${show(row.measured).padStart(9)} ${row.unit}${peer}${ratio}${processor}${goal}`)
     if (row.peak === undefined) return
     const { gflops, measured, share, peerShare, largestRatio, rest } = row.peak
+    const rested = rest === undefined ? '' : `, with ${show(rest)} µs of what is no product,`
+    const bound = largestRatio === undefined ? 'a row would take longer than this one: no bound' : `the ratio is ${show(largestRatio)}`
     const percent = (fraction) => `${(100 * fraction).toFixed(0)} %`
     console.log(
-      `    ${show(measured)} GFLOP/s: ${percent(share)} of the peak, ${show(gflops)}; ${row.peerName} ${percent(peerShare)}. At the peak${rest === undefined ? '' : `, with ${show(rest)} µs of what is no product,`} the ratio is ${show(largestRatio)}`,
+      `    ${show(measured)} GFLOP/s: ${percent(share)} of the peak, ${show(gflops)}; ${row.peerName} ${percent(peerShare)}. At the peak${rested} ${bound}`,
     )
   }
 

@@ -84,16 +84,27 @@ const sample = async () => {
   return { values: Array.from({ length: Math.ceil(values.length / step) }, (_, i) => values[i * step]) }
 }
 
-// Eight runs are queued at a time, so that the device never waits for JavaScript.
+// Eight runs are queued while the eight before them are under way, so that the device never waits for JavaScript.
 const run = async ({ milliseconds, busy = 0 }) => {
   const { copies, constant, operands, many } = current
+  const queueEight = () => {
+    for (let i = 0; i < 7; i++) many(operands, constant).dispose()
+    return many(operands, constant)
+  }
+  const arrival = async (result) => {
+    await result.data()
+    result.dispose()
+  }
   const rest = keepBusy(busy)
   const stop = startClocks()
-  for (let count = 8; ; count += 8) {
-    for (let i = 0; i < 8; i++) many(operands, constant).dispose()
-    await synchronize()
+  let under = queueEight()
+  for (let count = 16; ; count += 8) {
+    const next = queueEight()
+    await arrival(under)
+    under = next
+    if (stop(1).microseconds < milliseconds * 1000) continue
+    await arrival(under)
     const figures = stop(count * copies)
-    if (figures.microseconds * count * copies < milliseconds * 1000) continue
     rest()
     return figures
   }
