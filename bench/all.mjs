@@ -31,6 +31,7 @@ const everything = [
   ['gpt2.mjs'],
   ['large.mjs'],
   ['compress.mjs'],
+  ['bfloat16.mjs'],
   ['learn.mjs'],
   ['csv.mjs'],
   ['threads.mjs'],
