@@ -41,7 +41,7 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *   functions      values of a logistic function: one for each gate, each new state, each GELU
  *
  * What is left out (packing, normalization, softmax, the loss, waking threads) makes the true bound lower, never
- * higher. What a processor does of the rest while it multiplies makes it higher: a row that passes its bound has none.
+ * higher. What a processor does of the rest while it multiplies makes it higher: Peak.compare sees to that.
  */
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 const most = (values) => values.reduce((largest, value) => Math.max(largest, value), 0)
