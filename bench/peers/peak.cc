@@ -5,6 +5,7 @@
 //   {"update":N}                         an update of N weights by Adam, as its formula says
 //   {"rows":R,"length":L,"of":S}         a copy of R rows of L floats, taken in any order from S rows
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
+//   {"exponentials":N}                   N values of exp(-x), from registers to registers
 //   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, one after the other, around S bytes of memory
 #include <sys/mman.h>
 
@@ -66,7 +67,7 @@ float multiply_add(long repetitions) {
 /**
  * Powers of two by the exponent's bits, and the rest by a polynomial of degree 5: no function of float32 is cheaper.
  */
-Vector logistic(Vector x) {
+Vector exponential(Vector x) {
   constexpr float round = 12582912.0f;  // adding it leaves the nearest integer in the lowest bits
   const Vector shifted = x * -1.44269504f + round;
   const Vector rest = x * -1.44269504f - (shifted - round);
@@ -75,20 +76,25 @@ Vector logistic(Vector x) {
   power = power * rest + 2.4022651e-1f;
   power = power * rest + 6.9314718e-1f;
   power = power * rest + 1.0f;
-  const Vector exponential = (Vector)((Integers)power + ((Integers)shifted << 23));
-  return 1.0f / (1.0f + exponential);
+  return (Vector)((Integers)power + ((Integers)shifted << 23));
 }
+Vector logistic(Vector x) { return 1.0f / (1.0f + exponential(x)); }
 
-float logistics(long repetitions) {
-  constexpr int streams = 4;
-  Vector values[streams];
-  for (int i = 0; i < streams; i++) values[i] = Vector{} + given[1] * static_cast<float>(i);
+constexpr int streams = 4;
+/** No value waits for the one before it. */
+template <Vector function(Vector)> float functions(long repetitions) {
+  const Vector step = Vector{} + given[1];
+  Vector values[streams], sums[streams] = {};
+  for (int i = 0; i < streams; i++) values[i] = step * static_cast<float>(i);
   for (long i = 0; i < repetitions; i++) {
 #pragma GCC unroll 4
-    for (Vector& value : values) value = logistic(value);
+    for (int stream = 0; stream < streams; stream++) {
+      sums[stream] += function(values[stream]);
+      values[stream] += step;
+    }
   }
   float total = 0;
-  for (const Vector& value : values) total += sum_of(value);
+  for (const Vector& sum : sums) total += sum_of(sum);
   return total;
 }
 
@@ -181,7 +187,6 @@ struct Traffic {
   }
 
   float pass() {
-    constexpr int streams = 4;
     Vector sums[streams] = {};
     walk(reads, [&](const float* from, long count) {
       long i = 0;
@@ -266,8 +271,12 @@ int main(int, char** arguments) {
           measure(threads, round, 2.0 * lanes * chains * repetitions / 1e9, [&] { return [&] { sink = multiply_add(repetitions); }; }));
     }
     if (const long count = number(request, "functions")) {
-      times.push_back(measure(threads, round, 4.0 * lanes * repetitions / static_cast<double>(count),
-                              [&] { return [&] { sink = logistics(repetitions); }; }));
+      times.push_back(measure(threads, round, 1.0 * streams * lanes * repetitions / static_cast<double>(count),
+                              [&] { return [&] { sink = functions<logistic>(repetitions); }; }));
+    }
+    if (const long count = number(request, "exponentials")) {
+      times.push_back(measure(threads, round, 1.0 * streams * lanes * repetitions / static_cast<double>(count),
+                              [&] { return [&] { sink = functions<exponential>(repetitions); }; }));
     }
     if (const long count = number(request, "update")) {
       const long held = std::min(count, Update::most) / threads;

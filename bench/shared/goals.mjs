@@ -1,7 +1,7 @@
 // What each row is to reach, as a multiple of its peer's speed on one thread, by instruction set; and what the machine
 // can't do faster than it does it, of which a row's bound is made.
 import { size, weightShapes } from './networks.mjs'
-import { weightsOf } from './gpt.mjs'
+import { pairsOf, weightsOf } from './gpt.mjs'
 import { peerLevel } from './side.mjs'
 
 const avx2 = {
@@ -39,8 +39,9 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *   update         weights that Adam updates
  *   rows           of `length` values, gathered from `of` rows in any order
  *   functions      values of a logistic function: one for each gate, each new state, each GELU
+ *   exponentials   those of a softmax: one for each pair of a query and a key that it sees, and each logit
  *
- * What is left out (packing, normalization, softmax, the loss, waking threads) makes the true bound lower, never
+ * What is left out (packing, normalization, what else the loss does, waking threads) makes the true bound lower, never
  * higher. What a processor does of the rest while it multiplies makes it higher: Peak.compare sees to that.
  */
 const sum = (values) => values.reduce((total, value) => total + value, 0)
@@ -114,7 +115,7 @@ export const restOfClassifier = ({ vocabulary, dimension, units, steps }, batch)
 
 /** A decoder like GPT-2 (gpt.mjs). */
 export const restOfGpt = (gpt) => {
-  const { blocks, batch, time, width, inner, vocabulary } = gpt
+  const { blocks, batch, time, width, inner, heads, vocabulary } = gpt
   const rows = batch * time
   const layer = (inputs, outputs) => trained({ rows, inputs, outputs })
   const block = [...[1, 2, 3, 4].flatMap(() => layer(width, width)), ...layer(width, inner), ...layer(inner, width)]
@@ -122,13 +123,18 @@ export const restOfGpt = (gpt) => {
     ...trafficOf([...Array.from({ length: blocks }, () => block).flat(), ...layer(width, vocabulary)]),
     update: sum(weightsOf(gpt).map(({ shape }) => size(shape))),
     functions: rows * inner * blocks,
+    exponentials: blocks * batch * heads * pairsOf(time) + rows * vocabulary,
   }
 }
 
-/** Attention alone: queries, keys and values are read and the result is written; the gradients read and write as much again. */
-export const restOfAttention = ({ batch, queries, keys, width, pass }) => {
+/**
+ * Attention alone: queries, keys and values are read and the result is written. The gradients read all of these and the
+ * result's gradient, and write three. The exponentials of the forward pass do for both.
+ */
+export const restOfAttention = ({ batch, queries, keys, heads, width, causal = false, pass }) => {
   const [own, others] = [4 * batch * queries * width, 4 * batch * keys * width]
-  const forward = { reads: own + 2 * others, writes: own, within: 2 * own + 2 * others }
-  if (pass === 'forward') return forward
-  return { reads: forward.reads + 3 * own + 2 * others, writes: 2 * own + 2 * others, within: forward.within }
+  const within = 2 * own + 2 * others
+  const exponentials = batch * heads * (causal ? pairsOf(queries) : queries * keys)
+  if (pass === 'forward') return { reads: own + 2 * others, writes: own, within, exponentials }
+  return { reads: 4 * own + 4 * others, writes: 2 * own + 2 * others, within, exponentials }
 }

@@ -61,8 +61,8 @@ export class Peak {
    * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
    * least: GFLOP/s of the peak in its median round, and of both sides; their shares of it; the time of what is no
    * product; and the largest ratio to the peer that the machine allows. Row and bound are medians of the wall clock over
-   * the same rounds. A row that is faster than the sum of its parts shows that the processor does several of them at a
-   * time: then the longer of products and rest alone is the bound.
+   * the same rounds. A row that is faster than the sum of products and rest shows that the processor does both at a
+   * time: then the longer of the two alone is the bound.
    */
   compare({ peak, weft, rest }, peer, operations) {
     if (peak === undefined) return undefined
@@ -70,8 +70,10 @@ export class Peak {
     // a round's figure is the time of 10⁹ operations
     const gflops = 1e6 / peak.median
     const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
-    const parts = [(operations / 1e9) * peak.median, rest?.median ?? 0]
-    const least = [parts[0] + parts[1], Math.max(...parts)].find((time) => time < weft.median)
+    const [products, others] = [(operations / 1e9) * peak.median, rest?.median ?? 0]
+    // where most of the time goes to memory, the products fit into it
+    const sum = others > products ? others : products + others
+    const least = [sum, Math.max(products, others)].find((time) => time < weft.median)
     return {
       operations,
       gflops,
