@@ -123,7 +123,8 @@ function alongAxis(op: string, x: Tensor, given: number, divided: boolean): numb
 
 /**
  * The sum, mean, maximum or minimum over the tensors of all ranks, which have one shape: the same on each of them.
- * Gradients: of the sum the sum of the gradients, of an extreme those who hold it share it.
+ * Gradients: of the sum the sum of the gradients, of an extreme those who hold it share it. Of extremes NaN on any rank
+ * is NaN on all, and -0 is less than 0.
  * @param options `reduce`: default 'sum'
  * @example distributed.allReduce(loss, { reduce: 'mean' })
  */
