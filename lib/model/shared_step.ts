@@ -85,7 +85,7 @@ export function sharedStep(
   share: Share,
   weights: readonly Variable[],
   objective: Objective,
-  stop: boolean,
+  asking: Variable,
   tracker: Tracker,
 ): Tensor {
   const part = share.weight > 0 ? pass.loss.mul(share.weight) : pass.loss.mul(0)
@@ -104,16 +104,13 @@ export function sharedStep(
   const merging = mergedStates(tracker.all, share.weight === 0)
   // callbacks of rank 0 set it
   const rate = weights.length > 0 ? optimizer.rateState : undefined
-  const asked = zerosLike(part)
-    .cast('float32')
-    .add(stop ? 1 : 0)
   const totals = sums(
     [
       ...(asOne ? chosen(late) : []),
       ...kept.map(([, value]) => value.mul(share.weight)),
       ...merging.values,
       part.cast('float32'),
-      asked,
+      asking.mul(1),
       ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
     ],
     share.total,
