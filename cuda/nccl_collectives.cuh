@@ -32,7 +32,9 @@ std::string described(Call& call, const std::string& detail);
 using Reduction = std::function<void(const void* given, void* taken, int type, cudaStream_t stream)>;
 /** Whether `reduce` of these values takes another way than NCCL's own, which says nothing of NaN. */
 bool needs_keys(const std::string& reduce, DType dtype);
-/** The largest or smallest floats over the ranks, by their keys: NaN on any rank is NaN on all, and -0 is less than 0. */
+/**
+ * The largest or smallest floats over the ranks, by their keys: NaN on any rank is NaN on all, and -0 is less than 0.
+ */
 Step reduced_by_keys(Call& call, const std::string& what, const std::string& reduce, Reduction reduction);
 
 inline void check(int result, const char* function) { check_nccl(nccl_world().nccl(), result, function); }

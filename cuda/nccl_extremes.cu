@@ -1,5 +1,5 @@
-// The largest and smallest of floats over the ranks. NCCL says nothing of NaN among them, and of -0 beside 0; so what it
-// compares are keys: int32 numbers in the order of the floats, at whose ends NaN stands, which wins on every rank. A
+// The largest and smallest of floats over the ranks. NCCL says nothing of NaN among them, and of -0 beside 0; so what
+// it compares are keys: int32 numbers in the order of the floats, at whose ends NaN stands, which wins on every rank. A
 // thread takes every so many elements. Made for a few values, as the states of metrics are.
 #include <bit>
 #include <limits>

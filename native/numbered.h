@@ -1,5 +1,5 @@
-// numbered: what two calls of one program share beside its values, as a bucket of gradients whose sum the one begins and
-// the other finishes. They find it by the number that both have among their attributes.
+// numbered: what two calls of one program share beside its values, as a bucket of gradients whose sum the one begins
+// and the other finishes. They find it by the number that both have among their attributes.
 #pragma once
 #include <cstdint>
 #include <map>

@@ -71,8 +71,8 @@ const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: 
 
 let current: World = ALONE
 /**
- * Between CPUs a step's network is slower beside its arithmetic: of 25 MB over 1 Gbit/s buckets of 4 MiB hid most of the
- * backward pass. GPUs need few launches, and have PyTorch's default.
+ * Between CPUs a step's network is slower beside its arithmetic: of 25 MB over 1 Gbit/s buckets of 4 MiB hid most of
+ * the backward pass. GPUs need few launches, and have PyTorch's default.
  */
 const BYTES_OF_BUCKET = { mpi: 4 * 2 ** 20, nccl: 25 * 2 ** 20 }
 
@@ -137,7 +137,8 @@ const meetByMpi = (): ReturnType<typeof meetOnGpus> => ({
 /**
  * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun, torchrun, or
  * npx weftjs run. A process that was started alone is one rank, and nothing is opened. Once per process.
- * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, where the ranks do
+ * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, where the ranks
+ *   do
  *   not meet within `timeoutMs`, and where they have other versions of weftjs or other options
  * @throws ERR_NO_DEVICE where 'nccl' has no GPU or no NCCL library
  * @example const { rank, size } = await distributed.init()

@@ -1,5 +1,5 @@
-// Trains with a fixed number of shards, alone or as a rank, and says the bits of what came out. Arguments: the bytes of a
-// bucket; 'some': only the models of which batches with fewer rows than shards are tried as well.
+// Trains with a fixed number of shards, alone or as a rank, and says the bits of what came out. Arguments: the bytes of
+// a bucket; 'some': only the models of which batches with fewer rows than shards are tried as well.
 import { distributed, layers, optimizers, sequential, setSeed } from '../../../lib/index.js'
 import { type Case, CASES } from './cases.js'
 import { say } from './say.js'
