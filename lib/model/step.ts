@@ -170,7 +170,7 @@ export class Steps {
   batchLoss: number = Number.NaN
   /** How many ranks of a distributed run ask, with the step whose figures were read last, that the training ends. */
   stops = 0
-  /** float32 [1]: whether this rank asks for the end. A state, so that a step that asks is the program of one that does not. */
+  /** float32 [1]: whether this rank asks for the end. A state: a step that asks is the program of one that does not. */
   private readonly asking: Variable | undefined
   private asked = false
   private readonly resetter: JitFunction<[number], void>
@@ -234,7 +234,7 @@ export class Steps {
     this.resetter = jit((_: number) => tracker.reset(), options)
   }
 
-  /** Before a step: whether this rank of a distributed run asks with it, and those that follow, that the training ends. */
+  /** Before a step: whether this rank of a distributed run asks with it, and with the next ones, for the end. */
   ask(stop: boolean): void {
     if (this.asking === undefined || stop === this.asked) return
     this.asked = stop
