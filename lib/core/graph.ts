@@ -166,7 +166,7 @@ function placed(ordered: ReadonlySet<Call>, late: ReadonlySet<Call>): Call[] {
   }
   for (const call of ordered) {
     // what may meet bad data stays before the updates
-    const safe = !late.has(call) && call.op.valuesTaken === undefined
+    const safe = !late.has(call) && call.op.valuesTaken === undefined && call.op.collective !== true
     if (safe && call.inputs.length > 0 && call.inputs.every(isOfState)) ofState.add(call)
   }
   const found = new Set<Call>()

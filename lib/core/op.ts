@@ -30,6 +30,8 @@ export interface Op<A extends Attrs = Attrs> {
   readonly alias?: number
   /** Runs as soon as its inputs are there: what it begins goes on while other calls run. */
   readonly early?: boolean
+  /** Other processes meet this one in it: it stays where it was recorded among the calls that are not updates. */
+  readonly collective?: boolean
   /** Writes new state over old: ordered after everything that can still fail. */
   readonly updates?: boolean
 }

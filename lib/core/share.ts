@@ -42,6 +42,8 @@ export interface Part {
   readonly begin: number
   readonly rows: number
   readonly total: number
+  /** The rows of each process. Where it is given, all processes have the same program for the same batches. */
+  readonly of?: string
 }
 
 /** The share of a process that brings its rows. Without any it computes one for nothing. */

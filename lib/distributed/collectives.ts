@@ -26,6 +26,7 @@ const size = (): number => opened('distributed').size
 
 export const AllReduce: Op<ReduceAttrs> = {
   name: 'allReduce',
+  collective: true,
   shape: same,
   grad: ([g], { inputs: [x], outputs: [y], attrs: { reduce } }) => {
     const total = applyOne(AllReduce, [g!], { reduce: 'sum' })
@@ -38,30 +39,35 @@ export const AllReduce: Op<ReduceAttrs> = {
 }
 export const AllGather: Op = {
   name: 'allGather',
+  collective: true,
   shape: (inputs) => scaled(inputs, size()),
   grad: ([g]) => [applyOne(ReduceScatter, [g!], { reduce: 'sum' })],
 }
 export const ReduceScatter: Op<ReduceAttrs> = {
   name: 'reduceScatter',
+  collective: true,
   shape: (inputs) => scaled(inputs, 1 / size()),
   grad: ([g]) => [applyOne(AllGather, [g!], {})],
 }
 const Broadcast: Op<RootAttrs> = {
   name: 'broadcast',
+  collective: true,
   shape: same,
   grad: ([g], { attrs: { root } }) => {
     const total = applyOne(AllReduce, [g!], { reduce: 'sum' })
     return [opened('distributed').rank === root ? total : total.mul(0)]
   },
 }
-export const AllToAll: Op = { name: 'allToAll', shape: same, grad: ([g]) => [applyOne(AllToAll, [g!], {})] }
+export const AllToAll: Op = { name: 'allToAll', collective: true, shape: same, grad: ([g]) => [applyOne(AllToAll, [g!], {})] }
 export const SendRecv: Op<PeerAttrs> = {
   name: 'sendRecv',
+  collective: true,
   shape: same,
   grad: ([g], { attrs: { to, from } }) => [applyOne(SendRecv, [g!], { to: from, from: to })],
 }
 const AllReduceMany: Op<{ readonly rows: number }> = {
   name: 'allReduceMany',
+  collective: true,
   shape: (inputs) => inputs.map(({ shape, dtype }) => ({ shape, dtype })),
   grad: (g, { attrs }) => apply(AllReduceMany, g, attrs),
 }
@@ -123,7 +129,8 @@ function alongAxis(op: string, x: Tensor, given: number, divided: boolean): numb
 
 /**
  * The sum, mean, maximum or minimum over the tensors of all ranks, which have one shape: the same on each of them.
- * Gradients: of the sum the sum of the gradients, of an extreme those who hold it share it.
+ * Gradients: of the sum the sum of the gradients, of an extreme those who hold it share it. Of extremes NaN on any rank
+ * is NaN on all, and -0 is less than 0.
  * @param options `reduce`: default 'sum'
  * @example distributed.allReduce(loss, { reduce: 'mean' })
  */

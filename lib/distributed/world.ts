@@ -29,8 +29,8 @@ export interface InitOptions {
   heartbeatMs?: number
   /**
    * Gradients travel in buckets of about so many bytes, each as soon as it is full, while the backward pass goes on.
-   * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 4 MiB
-   * between CPUs, 25 MiB between GPUs.
+   * The first one has at most 1 MiB, or a 25th of this. The number is part of what makes bits equal on three and more
+   * ranks. Default 4 MiB between CPUs, 25 MiB between GPUs.
    */
   bucketBytes?: number
   /**

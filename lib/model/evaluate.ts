@@ -157,7 +157,7 @@ export async function evaluateBatch(
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     return await model.inTurn(async () => {
       const steps = model.steps('evaluateBatch')
-      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true, false, undefined)
+      const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, undefined, true, undefined)
       await run.done
       return steps.logs(run.outputs)
     })

@@ -1,5 +1,6 @@
 // Sharded data: each rank of a distributed run has rows of its own, and a batch is made of rows of all of them.
 import type { Part } from '../core/share.js'
+import { world } from '../distributed/world.js'
 
 /**
  * How many of its rows each rank has given when the batches so far hold `taken` rows: in proportion to what it has, by
@@ -32,7 +33,9 @@ export function rowsGiven(counts: readonly number[], taken: number): number[] {
 /** The rows that `rank` adds to a batch of which each rank adds so many: those of lower ranks come first. */
 export function partOf(counts: readonly number[], rank: number): Part {
   const before = (end: number): number => counts.slice(0, end).reduce((sum, count) => sum + count, 0)
-  return { begin: before(rank), rows: counts[rank]!, total: before(counts.length) }
+  const part = { begin: before(rank), rows: counts[rank]!, total: before(counts.length) }
+  // GPUs record a step that they have run before, and all ranks do it at once
+  return world().engine === 'nccl' ? { ...part, of: counts.join() } : part
 }
 
 /** The part of `rank` in step `step` of an epoch. */

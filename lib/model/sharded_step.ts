@@ -21,8 +21,8 @@ interface Facts {
   /** The weights that are trained, once the model was called. */
   readonly weightsNow: () => readonly Variable[]
   readonly objective: Objective
-  /** Whether this rank asks that the training ends. */
-  readonly stop: boolean
+  /** float32 [1]: whether this rank asks that the training ends; undefined: this process is alone. */
+  readonly asking: Variable | undefined
   readonly tracker: Tracker
 }
 
@@ -51,7 +51,7 @@ function sumOfAll(here: readonly Tensor[]): Tensor {
  * A step: `passOf` computes the forward pass of a share.
  * @returns float32: the figures, the loss of the batch, how many ranks ask for the end
  */
-export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weightsNow, objective, stop, tracker }: Facts): Tensor {
+export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weightsNow, objective, asking, tracker }: Facts): Tensor {
   const { rank, size } = world()
   const here = shards / size
   const linked = new LinkedSums()
@@ -72,7 +72,7 @@ export function shardedStep(passOf: (share: Share) => Pass, { rows, shards, weig
   const rate = weights.length > 0 ? objective.optimizer.rateState : undefined
   const sums = (values: Tensor[]): Tensor[] => (size === 1 ? values : allReduceMany(values, rows))
   // integers are exact in any order; a bad value that a rank has met fails the step on all
-  const [asked, rateOfZero] = sums([zerosLike(last!.loss).add(stop ? 1 : 0), ...(rate ? [rate.mul(rank === 0 ? 1 : 0)] : [])])
+  const [asked, rateOfZero] = sums([asking?.mul(1) ?? zerosLike(last!.loss), ...(rate ? [rate.mul(rank === 0 ? 1 : 0)] : [])])
   const totals = packing!.unpack(tree.total.map((vector) => (isFloat(vector.dtype) ? treeSum(vector) : sums([vector])[0]!)))
   const next = totals[Symbol.iterator]()
   const taken = (): Tensor => next.next().value as Tensor

@@ -38,16 +38,17 @@ function sums(values: readonly Tensor[], rows: number): Tensor[] {
 
 /**
  * Places of gradients, in the order in which they will be there: buckets that travel early, and the rest, which travels
- * with the figures. The first bucket is a 25th, so that something travels soon (Li et al. 2020, PyTorch Distributed).
+ * with the figures. The first bucket is small, so that something travels soon (Li et al. 2020, PyTorch Distributed).
  */
 function bucketsOf(slopes: readonly Tensor[]): { early: number[][]; late: number[] } {
   const made = (i: number): number => callOf(slopes[i]!)?.order ?? 0
   const order = slopes.map((_, i) => i).sort((a, b) => made(a) - made(b))
+  const first = Math.min(bytesOfBucket, Math.max(bytesOfBucket / 25, 2 ** 20))
   const early: number[][] = []
   let [open, bytes]: [number[], number] = [[], 0]
   for (const i of order) {
     const { shape, dtype } = slopes[i]!
-    const full = bytes >= (early.length === 0 ? bytesOfBucket / 25 : bytesOfBucket)
+    const full = bytes >= (early.length === 0 ? first : bytesOfBucket)
     const other = open.length > 0 && slopes[open[0]!]!.dtype !== dtype
     if (full || other) {
       early.push(open)
@@ -84,7 +85,7 @@ export function sharedStep(
   share: Share,
   weights: readonly Variable[],
   objective: Objective,
-  stop: boolean,
+  asking: Variable,
   tracker: Tracker,
 ): Tensor {
   const part = share.weight > 0 ? pass.loss.mul(share.weight) : pass.loss.mul(0)
@@ -103,16 +104,13 @@ export function sharedStep(
   const merging = mergedStates(tracker.all, share.weight === 0)
   // callbacks of rank 0 set it
   const rate = weights.length > 0 ? optimizer.rateState : undefined
-  const asked = zerosLike(part)
-    .cast('float32')
-    .add(stop ? 1 : 0)
   const totals = sums(
     [
       ...(asOne ? chosen(late) : []),
       ...kept.map(([, value]) => value.mul(share.weight)),
       ...merging.values,
       part.cast('float32'),
-      asked,
+      asking.mul(1),
       ...(rate ? [rate.mul(world().rank === 0 ? 1 : 0)] : []),
     ],
     share.total,

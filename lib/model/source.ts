@@ -110,7 +110,10 @@ export function rowsSource(columns: Columns, options: RowsOptions): Source {
           if (step === count) return void options.prepare?.()
           const part = shards && partOfStep(shards.counts, shards.rank, batchSize, step)
           const size = Math.min(batchSize, all - step++ * batchSize)
-          return (how) => steps.onRows[how](batch, permutation, size, classWeight, stops(), part)
+          return (how) => {
+            steps.ask(stops())
+            return steps.onRows[how](batch, permutation, size, classWeight, part)
+          }
         },
         end: () => permutation.dispose(),
       }
@@ -230,7 +233,10 @@ export function streamSource(forms: Forms, source: StreamSource, options: Stream
           step++
           taken++
           const { x, y, sampleWeight, part } = columns
-          return (how) => steps.onBatch[how]({ x, y, sampleWeight }, classWeight, false, stops(), part)
+          return (how) => {
+            steps.ask(stops())
+            return steps.onBatch[how]({ x, y, sampleWeight }, classWeight, false, part)
+          }
         },
         end: () => (stepsPerEpoch === undefined || restarts ? close() : undefined),
       }

@@ -155,8 +155,8 @@ function setBack(metric: Metric): void {
 }
 
 /** The rows of a step: the cursor, and the arrays from which a permutation picks. */
-export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined, boolean, Part | undefined], Tensor>
-export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean, boolean, Part | undefined], Tensor>
+export type RowsStep = JitFunction<[Batch, Tensor, number, ClassWeight | undefined, Part | undefined], Tensor>
+export type BatchStep = JitFunction<[Batch, ClassWeight | undefined, boolean, Part | undefined], Tensor>
 
 /** A kind of step: its programs, and the figures they keep. */
 export class Steps {
@@ -170,6 +170,9 @@ export class Steps {
   batchLoss: number = Number.NaN
   /** How many ranks of a distributed run ask, with the step whose figures were read last, that the training ends. */
   stops = 0
+  /** float32 [1]: whether this rank asks for the end. A state: a step that asks is the program of one that does not. */
+  private readonly asking: Variable | undefined
+  private asked = false
   private readonly resetter: JitFunction<[number], void>
 
   /** @param shards how many parts a batch is cut into, whatever the number of ranks; undefined: one for each rank */
@@ -179,11 +182,12 @@ export class Steps {
     this.tracker = tracker
     const options = { precision: objective.precision, name: `${kind} of ${model.name}` }
     const { size: ranks } = world()
+    const asking = ranks > 1 ? withDevice(this.device, () => variable([0], { name: 'asking', trainable: false })) : undefined
+    this.asking = asking
     const run = (
       batch: (share: Share | undefined) => Batch,
       rows: number,
       classWeight: ClassWeight | undefined,
-      stop: boolean,
       part: Part | undefined,
     ): Tensor => {
       const passOf = (share: Share | undefined): Pass =>
@@ -194,11 +198,11 @@ export class Steps {
         throw new WeftError('ERR_ARGUMENT', `${kind}: shards and sharded data do not go together: all ranks need the whole batch`, {
           hint: 'Leave out one of the two options',
         })
-      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weightsNow, objective, stop, tracker })
+      if (shards !== undefined) return shardedStep(passOf, { rows, shards, weightsNow, objective, asking, tracker })
       const share = ranks > 1 ? ownShare(rows, part) : undefined
       const pass = passOf(share)
       const weights = weightsNow()
-      if (share !== undefined) return sharedStep(pass, share, weights, objective, stop, tracker)
+      if (share !== undefined) return sharedStep(pass, share, weights, objective, asking!, tracker)
       if (kind === 'fit' && objective.optimizer.partition.cut)
         throw new WeftError('ERR_STATE', `fit: a rank cannot train ${model.name} alone: it has a part of the optimizer's state`, {
           hint: 'Compile the model again, in distributed.alone()',
@@ -207,30 +211,34 @@ export class Steps {
       // the loss of this batch alone stands last, without a key
       return concat([tracker.update(pass, rows), pass.loss.cast('float32').reshape([1])], 0)
     }
-    this.onRows = jit(
-      (data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined, stop: boolean, part?: Part) => {
-        const batch = (share: Share | undefined): Batch => {
-          let from: Tensor = tracker.cursor
-          if (part === undefined) from = share === undefined ? from : from.add(share.begin)
-          // a rank that has given all of its rows computes its first one for nothing
-          else if (part.rows === 0) from = from.mul(0)
-          return mapTree(data, (t) => takeBatch(t, permutation, from, share?.rows ?? size)) as Batch
-        }
-        const figures = run(batch, size, classWeight, stop, part)
-        tracker.cursor.assign(tracker.cursor.add(part?.rows ?? size))
-        return figures
-      },
-      options,
-    )
-    this.onBatch = jit((given: Batch, classWeight: ClassWeight | undefined, fresh: boolean, stop: boolean, part?: Part) => {
+    this.onRows = jit((data: Batch, permutation: Tensor, size: number, classWeight: ClassWeight | undefined, part?: Part) => {
+      const batch = (share: Share | undefined): Batch => {
+        let from: Tensor = tracker.cursor
+        if (part === undefined) from = share === undefined ? from : from.add(share.begin)
+        // a rank that has given all of its rows computes its first one for nothing
+        else if (part.rows === 0) from = from.mul(0)
+        return mapTree(data, (t) => takeBatch(t, permutation, from, share?.rows ?? size)) as Batch
+      }
+      const figures = run(batch, size, classWeight, part)
+      tracker.cursor.assign(tracker.cursor.add(part?.rows ?? size))
+      return figures
+    }, options)
+    this.onBatch = jit((given: Batch, classWeight: ClassWeight | undefined, fresh: boolean, part?: Part) => {
       const batch = (share: Share | undefined): Batch =>
         share === undefined || part !== undefined ? given : (mapTree(given, (t) => slice(t, [share.begin], [share.rows])) as Batch)
-      const figures = run(batch, part?.total ?? rowsOf(given.x), classWeight, stop, part)
+      const figures = run(batch, part?.total ?? rowsOf(given.x), classWeight, part)
       // after, and not before: the first trace makes the states
       if (fresh) tracker.reset()
       return figures
     }, options)
     this.resetter = jit((_: number) => tracker.reset(), options)
+  }
+
+  /** Before a step: whether this rank of a distributed run asks with it, and with the next ones, for the end. */
+  ask(stop: boolean): void {
+    if (this.asking === undefined || stop === this.asked) return
+    this.asked = stop
+    this.asking.assign(this.asking.mul(0).add(stop ? 1 : 0))
   }
 
   /** Starts an epoch: figures and cursor back to zero. */
@@ -267,6 +275,7 @@ export class Steps {
     this.onRows.dispose()
     this.onBatch.dispose()
     this.resetter.dispose()
+    this.asking?.dispose()
   }
 }
 

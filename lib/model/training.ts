@@ -301,7 +301,7 @@ export async function trainBatch(model: AnyModel, x: ModelData, y: ModelData | u
   try {
     const { x: inputs, y: targets, sampleWeight } = toColumns(model.forms, x, y, options.sampleWeight, owned)
     const steps = model.steps('trainBatch')
-    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, false, undefined)
+    const run = steps.onBatch.submit({ x: inputs, y: targets, sampleWeight }, classWeight, true, undefined)
     await run.done
     return steps.logs(run.outputs)
   } finally {

@@ -1,12 +1,14 @@
 // Ranks with GPUs, emulated ones, whose NCCL is a twin: training, faults, and an NCCL that cannot be used. A real GPU
 // has not shown any of it.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { native } from '../../lib/core/addon.js'
 import { testWith } from '../skip.js'
+import { numbersIn, sameBits } from './launch.js'
 import { built, CUDA, type Ended, launchOnGpus, NEED, TWIN } from './launch_gpus.js'
 
 interface Trained {
@@ -36,7 +38,7 @@ async function checkTraining({ said, ends, output }: Ended, names: readonly stri
     const [one, all] = [expected[name] as Trained, said.map((each) => each[name] as Trained)]
     for (const { weights, figures, steps, counted } of all) {
       assert.is(weights, all[0]!.weights, `${name}: weights of the ranks`)
-      assert.is(steps.length, 20)
+      assert.is(steps.length, 50)
       assert.ok(farthest(steps, one.steps) < 1e-6, `${name}: losses ${steps} instead of ${one.steps}`)
       assert.ok(farthest(figures, one.figures) < 2e-6, `${name}: figures ${figures} instead of ${one.figures}`)
       // five steps of the last epoch: one launch of a graph each, and no kernel of a step beside them
@@ -108,6 +110,36 @@ onGpus('what the ranks do not have in common is an error with both values', asyn
     assert.is(one['unchanged'], true)
   }
   assert.not.match(label.output, /graphs still refer/)
+})
+
+const place = mkdtempSync(path.join(os.tmpdir(), 'weft-gpus-ends-'))
+test.after(() => rmSync(place, { recursive: true, force: true }))
+
+// a step with which one rank asks for the end is replayed as those of the others are
+onGpus('callbacks, aborts and streams: all ranks end after the same step', async () => {
+  const { said, ends, output } = await launchOnGpus(2, 'ends', [place])
+  assert.equal(ends, [0, 0], output)
+  sameBits(said, ['rejects'])
+  const [zero, one] = said
+  for (const name of ['stopped by a callback of rank 0', 'aborted by rank 1']) {
+    const [steps] = zero![name] as [number]
+    assert.ok(steps >= 4 && steps <= 8, `${name}: ${steps} steps`)
+  }
+  assert.equal([zero!['rejects'], one!['rejects'], zero!['saved']], [undefined, 'AbortError', true])
+})
+
+// steps of other rows on each rank are recorded by all at once
+onGpus('data that ranks share, or that each has of its own', async () => {
+  const [expected, { said, ends, output }] = await Promise.all([
+    launchOnGpus(1, 'shared_data', ['2']),
+    launchOnGpus(2, 'shared_data', ['2']),
+  ])
+  assert.equal(ends, [0, 0], output)
+  sameBits(said, ['refused'])
+  const [one, many] = [numbersIn(expected.said[0]!['figures']), numbersIn(said[0]!['figures'])]
+  assert.ok(one.length > 100)
+  one.forEach((value, i) => assert.ok(Math.abs(many[i]! - value) < 2e-6 * Math.max(Math.abs(value), 1e-2), `figure ${i}`))
+  for (const { refused } of said) assert.match((refused as Record<string, string>)['wrong: epochs']!, /fit: .*-1/)
 })
 
 onGpus('an abort that never returns is given up, and the rank ends', async () => {

@@ -77,7 +77,7 @@ for (const name of names.filter((one) => one in CASES)) {
   const rows = 4 * 8 + 3
   const [x, y] = [inputs(rows), classes(rows)]
   const fit = (epochs: number): Promise<unknown> => net.fit(x, y, { batchSize: 8, epochs, verbose: 0, callbacks: [keepingLosses(steps)] })
-  await fit(3)
+  await fit(9)
   const counted = (await profile(() => fit(1))).kernels.map(({ name: op, count }) => [op, count])
   const figures = Object.values(await net.evaluate(x, y, { batchSize: 30 }))
   said[name] = { steps, figures, weights: await hashOf(net.weights), counted }
