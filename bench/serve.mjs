@@ -1,8 +1,8 @@
 // The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
 // Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
-// times the peak for a minute), loop (the event loop under a long inference), swaps (200 versions and 50 rollbacks
-// under load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load;
-// --minute 20 is for shorter overload.
+// times the peak for a minute), loop (the event loop under a long inference), generate (a token of a text), swaps (200
+// versions and 50 rollbacks under load). --only latency,loop runs some of them; --soak 30 the memory over that many
+// minutes of mixed load; --minute 20 is for shorter overload.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -11,7 +11,7 @@ import { interleave, median, percentile } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { Side } from './shared/side.mjs'
 
-const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'loop', 'swaps']
+const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'loop', 'generate', 'swaps']
 const options = readOptions({
   rounds: { type: 'string', default: '7' },
   seconds: { type: 'string', default: '3' },
@@ -277,6 +277,22 @@ if (sections.includes('loop')) {
   await weft.request({ command: 'stop' })
 }
 
+if (sections.includes('generate')) {
+  const { url } = await weft.request({ command: 'startWriter' })
+  const text = { prompt: [1, 2, 3], tokens: 200 }
+  const took = { raw: [], served: [] }
+  for (let round = -1; round < rounds; round++) {
+    const [raw, served] = [await weft.request({ command: 'rawTokens', ...text }), await client.request({ command: 'stream', url, ...text })]
+    if (round < 0) continue
+    took.raw.push(raw.microseconds)
+    took.served.push(served.microseconds)
+  }
+  const [raw, served] = [median(took.raw), median(took.served)]
+  report.row({ name: 'generate: a token, the model alone', measured: raw, unit: 'µs' })
+  report.row({ name: 'generate: the server and its stream add to it', measured: served - raw, unit: 'µs', raw: took })
+  await weft.request({ command: 'stop' })
+}
+
 if (sections.includes('swaps')) {
   const [swaps, rollbacks] = options.quick ? [10, 4] : [200, 50]
   const { url } = await weft.request({ command: 'startRepository' })
@@ -339,5 +355,5 @@ if (options.soak !== undefined) {
 }
 
 for (const one of [plain, greedy]) await one?.request({ command: 'stop' })
-for (const one of [weft, client, bare, plain, greedy]) one?.close()
+for (const one of [weft, models, weftWithoutOverlap, client, bare, plain, greedy]) one?.close()
 report.finish()

@@ -4,7 +4,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
+import { gpt, initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
 import { serve } from '../../dist/lib/serve/index.js'
 import { Overlap } from '../../dist/lib/serve/overlap.js'
 import { percentile, time } from '../shared/measure.mjs'
@@ -196,6 +196,21 @@ const busy = async ({ name, rows, milliseconds }) => {
   return { batches, perRow: (user + system) / (batches * rows) }
 }
 
+let writer
+/** A small model of texts, served; and the microseconds of a token that the model alone takes. */
+const startWriter = async () => {
+  writer = gpt({ vocabularySize: 256, sequenceLength: 256, numLayers: 2, numHeads: 4, hiddenDim: 128 })
+  server = await serve({ models: { writer }, http: { port: 0 } })
+  nets = { writer }
+  return { url: server.address.http }
+}
+const rawTokens = async ({ prompt, tokens }) => {
+  const begin = performance.now()
+  let count = 0
+  for await (const _ of writer.generate(prompt, { maxTokens: tokens })) count++
+  return { microseconds: ((performance.now() - begin) * 1000) / count }
+}
+
 let histogram
 const watch = () => {
   histogram = monitorEventLoopDelay({ resolution: 1 })
@@ -223,6 +238,8 @@ await answerRequests({
   raw,
   rawBatches,
   busy,
+  startWriter,
+  rawTokens,
   watch,
   delay,
   memory,
