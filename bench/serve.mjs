@@ -1,8 +1,8 @@
 // The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
 // Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
-// times the peak for a minute), loop (the event loop under a long inference), swaps (200 versions and 50 rollbacks
-// under load). --only latency,loop runs some of them; --soak 30 the memory over that many minutes of mixed load;
-// --minute 20 is for shorter overload.
+// times the peak for a minute), loop (the event loop under a long inference), generate (a token of a text), swaps (200
+// versions and 50 rollbacks under load). --only latency,loop runs some of them; --soak 30 the memory over that many
+// minutes of mixed load; --minute 20 is for shorter overload.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -11,7 +11,7 @@ import { interleave, median, percentile } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
 import { Side } from './shared/side.mjs'
 
-const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'loop', 'swaps']
+const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'loop', 'generate', 'swaps']
 const options = readOptions({
   rounds: { type: 'string', default: '7' },
   seconds: { type: 'string', default: '3' },
@@ -127,22 +127,24 @@ for (const name of sections.includes('throughput') ? NAMES : []) {
   const parts = { http: [], client: [], model: [] }
   const sides = Object.fromEntries(Object.entries({ ...urls, ...(turns && { turns: turns.url }) }).map(([key, url]) => [key, load(url)]))
   sides.bare = async () => {
-    const before = { http: await bare.request({ command: 'usage' }), client: await client.request({ command: 'usage' }) }
     const took = await load(bound)()
+    // what each of them costs while the others run: caches and memory are shared as well
+    const before = { http: await bare.request({ command: 'usage' }), client: await client.request({ command: 'usage' }) }
+    const computing = models.request({ command: 'busy', name, rows: CLIENTS, milliseconds })
+    const beside = await load(bound)()
+    const { perRow } = await computing
     const after = { http: await bare.request({ command: 'usage' }), client: await client.request({ command: 'usage' }) }
     for (const key of ['http', 'client']) {
       const [{ cpu: from }, { cpu: to }] = [before[key], after[key]]
-      parts[key].push((to.user + to.system - from.user - from.system) / (took.seconds * took.perSecond))
+      parts[key].push((to.user + to.system - from.user - from.system) / (beside.seconds * beside.perSecond))
     }
-    // the faster of the two runtimes
-    const raws = [models, greedy].filter(Boolean).map((one) => one.request({ command: 'rawBatches', name, rows: CLIENTS, count: 100 }))
-    parts.model.push(Math.min(...(await Promise.all(raws)).map(({ processor }) => processor / CLIENTS)))
+    parts.model.push(perRow)
     return took
   }
   const figures = await interleave(sides, { rounds })
   await bare.request({ command: 'stop' })
   const [http, ofClient, model] = [parts.http, parts.client, parts.model].map(median)
-  // every processor always busy, no thread ever waiting for another one
+  // every processor always busy, no thread ever waiting for another one: whoever serves needs these three
   const best = Math.max(http, ofClient, model, (http + ofClient + model) / availableParallelism())
   report.row({ name: `${name}: ${CLIENTS} clients, node:http alone`, measured: figures.bare.median, unit: 'µs a request' })
   report.row({
@@ -213,15 +215,13 @@ for (const [name, bound] of sections.includes('overload')
   const used = await weft.request({ command: 'usage' })
   const busy = (used.cpu.user + used.cpu.system - idle.cpu.user - idle.cpu.system) / 1000 / (performance.now() - since)
   const after = await weft.request({ command: 'memory' })
-  // the same load on node:http, which does nothing but refuse
+  // the same load on node:http, which does nothing but refuse, while the model computes what was accepted
   const { url: refusing } = await bare.request({ command: 'start', refuse: true })
-  const least = await client.request({
-    command: 'openLoop',
-    url: refusing,
-    name,
-    perSecond: 3 * peak.perSecond,
-    milliseconds: options.quick ? 3000 : 5000,
-  })
+  const leastMs = options.quick ? 3000 : 5000
+  await models.request({ command: 'build', names: [name] })
+  const computing = models.request({ command: 'busy', name, rows: CLIENTS, milliseconds: leastMs })
+  const least = await client.request({ command: 'openLoop', url: refusing, name, perSecond: 3 * peak.perSecond, milliseconds: leastMs })
+  await computing
   await bare.request({ command: 'stop' })
   const growth = (after.rss - before.rss) / 2 ** 20
   const what = `3x overload, bound by ${bound}`
@@ -236,7 +236,7 @@ for (const [name, bound] of sections.includes('overload')
   })
   const refused = { name: `${what}: p99 of ${over.refused} refusals`, measured: over.refusedP99, unit: 'ms' }
   report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true, bound: least.refusedP99 })
-  report.row({ name: `${what}: bound, p99 of refusals of node:http alone`, measured: least.refusedP99, unit: 'ms' })
+  report.row({ name: `${what}: bound, p99 of refusals of node:http beside the model`, measured: least.refusedP99, unit: 'ms' })
   // where both together are busy, and the client sends less than it was to, nothing can be answered sooner
   report.row({ name: `${what}: processors busy with the server`, measured: busy, unit: `of ${availableParallelism()}` })
   report.row({ name: `${what}: and with its client`, measured: over.processor, unit: `, ${over.connections} connections` })
@@ -274,6 +274,22 @@ if (sections.includes('loop')) {
     goal: 10,
     atMost: true,
   })
+  await weft.request({ command: 'stop' })
+}
+
+if (sections.includes('generate')) {
+  const { url } = await weft.request({ command: 'startWriter' })
+  const text = { prompt: [1, 2, 3], tokens: 200 }
+  const took = { raw: [], served: [] }
+  for (let round = -1; round < rounds; round++) {
+    const [raw, served] = [await weft.request({ command: 'rawTokens', ...text }), await client.request({ command: 'stream', url, ...text })]
+    if (round < 0) continue
+    took.raw.push(raw.microseconds)
+    took.served.push(served.microseconds)
+  }
+  const [raw, served] = [median(took.raw), median(took.served)]
+  report.row({ name: 'generate: a token, the model alone', measured: raw, unit: 'µs' })
+  report.row({ name: 'generate: the server and its stream add to it', measured: served - raw, unit: 'µs', raw: took })
   await weft.request({ command: 'stop' })
 }
 
@@ -339,5 +355,5 @@ if (options.soak !== undefined) {
 }
 
 for (const one of [plain, greedy]) await one?.request({ command: 'stop' })
-for (const one of [weft, client, bare, plain, greedy]) one?.close()
+for (const one of [weft, models, weftWithoutOverlap, client, bare, plain, greedy]) one?.close()
 report.finish()

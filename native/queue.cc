@@ -6,6 +6,7 @@
 
 #include "apart.h"
 #include "float_mode.h"
+#include "long_slice.h"
 #include "pause.h"
 
 namespace weft {
@@ -255,6 +256,7 @@ void Queue::finish() {
 }
 
 void Queue::work() {
+  if (device_.is_host()) take_long_slices();
   try {
     device_.enter();
   } catch (const Error& error) { broken_ = error.what(); }

@@ -212,6 +212,18 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   }
 }
 
+/** Microseconds of a token that comes as a server-sent event. */
+const stream = async ({ url, prompt, tokens }) => {
+  const body = JSON.stringify({ ids: prompt, max_tokens: tokens })
+  const begin = performance.now()
+  const reply = await fetch(`${url}/v2/models/writer/generate_stream`, { method: 'POST', body })
+  if (!reply.ok) throw new Error(`status ${reply.status}: ${await reply.text()}`)
+  const text = await reply.text()
+  const ids = text.split('\n').flatMap((line) => (line.startsWith('data: ') ? (JSON.parse(line.slice(6)).ids ?? []) : []))
+  if (ids.length !== tokens) throw new Error(`${ids.length} tokens of ${tokens}: ${text.slice(-300)}`)
+  return { microseconds: ((performance.now() - begin) * 1000) / tokens }
+}
+
 /** Clients that ask, and go away before their answer, or in the middle of their request. */
 const crash = async ({ url, name, clients }) => {
   const bytes = bytesOf(name, 1)
@@ -264,6 +276,6 @@ const versions = async ({ url, clients }) => {
   return { answers, failed, wrong }
 }
 
-await answerRequests({ usage: () => ({ cpu: process.cpuUsage() }), outputs, latency, throughput, openLoop, crash, versions })
+await answerRequests({ usage: () => ({ cpu: process.cpuUsage() }), outputs, latency, throughput, stream, openLoop, crash, versions })
 // who asked is gone, and with it what is served
 process.exit()

@@ -4,7 +4,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
+import { gpt, initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
 import { serve } from '../../dist/lib/serve/index.js'
 import { Overlap } from '../../dist/lib/serve/overlap.js'
 import { percentile, time } from '../shared/measure.mjs'
@@ -129,17 +129,17 @@ const raw = async ({ name, rows, count }) => {
 }
 
 /**
- * The least that answers with the model: node:http, the model's program, and nothing else. No name, shape or length is
- * checked, nobody is asked who they are, one request is computed at a time.
+ * The least that answers with the model: node:http, the JSON of the request and the reply, the model's program, and
+ * nothing else. No name or length is checked, nobody is asked who they are, one request is computed at a time.
  */
 let least
 const startLeast = async ({ name }) => {
   const run = jit((x) => nets[name].apply(x))
-  const { input } = servedModels[name]()
-  const bytes = 4 * input.reduce((product, extent) => product * extent, 1)
   least = createServer((request, reply) => {
     request.on('data', async (body) => {
-      const x = tensor(new Float32Array(new Uint8Array(body.subarray(body.length - bytes)).buffer), [1, ...input])
+      const length = Number(request.headers['inference-header-content-length'])
+      const [{ shape }] = JSON.parse(body.latin1Slice(0, length)).inputs
+      const x = tensor(new Float32Array(new Uint8Array(body.subarray(length)).buffer), shape)
       const y = run(x)
       const values = await y.data()
       const json = `{"outputs":[{"name":"y","datatype":"FP32","shape":[${y.shape}],"parameters":{"binary_data_size":${values.byteLength}}}]}`
@@ -173,6 +173,44 @@ const rawBatches = async ({ name, rows, count }) => {
   return { processor }
 }
 
+/**
+ * Computes batches of so many rows, one after the other, for so long: beside what else the machine does then. How many
+ * batches, and microseconds of processor time of each row.
+ */
+const busy = async ({ name, rows, milliseconds }) => {
+  const run = jit((x) => nets[name].apply(x))
+  const x = tensor(rowsOf(name, rows), [rows, ...servedModels[name]().input])
+  const one = async () => {
+    const y = run(x)
+    await y.data()
+    y.dispose()
+  }
+  await one()
+  const before = process.cpuUsage()
+  const begin = performance.now()
+  let batches = 0
+  for (; performance.now() - begin < milliseconds; batches++) await one()
+  const { user, system } = process.cpuUsage(before)
+  x.dispose()
+  run.dispose()
+  return { batches, perRow: (user + system) / (batches * rows) }
+}
+
+let writer
+/** A small model of texts, served; and the microseconds of a token that the model alone takes. */
+const startWriter = async () => {
+  writer = gpt({ vocabularySize: 256, sequenceLength: 256, numLayers: 2, numHeads: 4, hiddenDim: 128 })
+  server = await serve({ models: { writer }, http: { port: 0 } })
+  nets = { writer }
+  return { url: server.address.http }
+}
+const rawTokens = async ({ prompt, tokens }) => {
+  const begin = performance.now()
+  let count = 0
+  for await (const _ of writer.generate(prompt, { maxTokens: tokens })) count++
+  return { microseconds: ((performance.now() - begin) * 1000) / count }
+}
+
 let histogram
 const watch = () => {
   histogram = monitorEventLoopDelay({ resolution: 1 })
@@ -189,6 +227,23 @@ const memory = () => {
 }
 const usage = () => ({ cpu: process.cpuUsage() })
 
-await answerRequests({ start, build, startRepository, swap, stop, startLeast, stopLeast, raw, rawBatches, watch, delay, memory, usage })
+await answerRequests({
+  start,
+  build,
+  startRepository,
+  swap,
+  stop,
+  startLeast,
+  stopLeast,
+  raw,
+  rawBatches,
+  busy,
+  startWriter,
+  rawTokens,
+  watch,
+  delay,
+  memory,
+  usage,
+})
 // who asked is gone, and with it what is served
 process.exit()

@@ -9,15 +9,8 @@ export { restore, type Restored, type RestoreOptions } from './backup/restore.js
 export { snapshotIds } from './backup/snapshot.js'
 export type { Rate } from './auth/rates.js'
 export { type Batched, type BatcherOptions, batcher } from './batcher.js'
-export {
-  type CallOptions,
-  type Client,
-  type ConnectOptions,
-  connect,
-  type GenerateOptions,
-  type InferOptions,
-  type InferResult,
-} from './client/client.js'
+export { type Client, type ConnectOptions, connect, type InferResult } from './client/client.js'
+export type { CallOptions, ExplainOptions, GenerateOptions, InferOptions } from './client/options.js'
 export type { ExplainLimits } from './explanation.js'
 export type { GeneratedPart } from './client/transport.js'
 export type { Limits } from './protocol/limits.js'

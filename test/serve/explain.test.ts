@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { integratedGradients } from '../../lib/explain/index.js'
-import { layers, type Sequential, sequential, setSeed, tensor } from '../../lib/index.js'
-import { createApiKey, type ServeOptions, serve } from '../../lib/serve/index.js'
+import { layers, type Sequential, sequential, setSeed, tensor, type WeftError } from '../../lib/index.js'
+import { connect, createApiKey, type ServeOptions, serve } from '../../lib/serve/index.js'
 import { scratch } from './models.js'
 
 const { folder, remove } = scratch()
@@ -43,6 +43,32 @@ async function served(options: Partial<ServeOptions> = {}) {
 const input = (name: string, ...rows: number[][]) => ({ name, datatype: 'FP32', shape: [rows.length, rows[0]!.length], data: rows.flat() })
 const near = (found: readonly number[], wanted: readonly number[], by = 1e-5): void =>
   found.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]!) <= by, `${found} for ${wanted}`))
+
+test('the client: over REST what the server gives, over gRPC an error that says what to do', async () => {
+  const server = await serve({ models: { m: linear() }, http: { port: 0 }, grpc: { port: 0 }, explain: true })
+  const client = await connect(server.address.http!)
+  const inputs = { x: [[1, 2, 3]], baseline: [[1, 1, 1]] }
+  const given = await client.explain('m', { inputs, parameters: { target: 0, steps: 20 }, outputs: ['attributions'], id: 'a' })
+  assert.equal([Object.keys(given.outputs), given.model, given.version, given.id], [['attributions'], 'm', '1', 'a'])
+  near([...(await given.outputs['attributions']!.data())] as number[], [0, 3, -2])
+  const slopes = await client.explain('m', { inputs: { x: [[1, 2, 3]] }, method: 'saliency', parameters: { target: 1 } })
+  near([...(await slopes.outputs['attributions']!.data())] as number[], [2, 0.5, 4])
+  const wrong = async (fn: () => Promise<unknown>) => {
+    const error = await fn().then(
+      () => assert.unreachable(),
+      (reason: unknown) => reason,
+    )
+    return `${(error as WeftError).code} ${(error as WeftError).message}`
+  }
+  assert.match(await wrong(() => client.explain('m', { inputs, method: 'lime' as 'shap' })), /^ERR_ARGUMENT.*method/)
+  assert.match(await wrong(() => client.explain('m', { inputs, parameters: { stepz: 3 } })), /^ERR_ARGUMENT.*stepz/)
+  const calls = await connect(server.address.grpc!)
+  const unsupported = await wrong(() => calls.explain('m', { inputs: { x: [[1, 2, 3]] } }))
+  assert.match(unsupported, /^ERR_UNSUPPORTED explain: the gRPC protocol has no call that explains model 'm'.*Ask over REST/s)
+  client.close()
+  calls.close()
+  await server.close()
+})
 
 test('a linear model: each method gives what its weights say', async () => {
   const { server, post } = await served()

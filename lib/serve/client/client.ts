@@ -14,8 +14,9 @@ import type { IndexEntry } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { loadTracing, outgoingTraceparent, parseTraceparent } from '../tracing.js'
 import { GrpcTransport } from './grpc.js'
+import { type CallOptions, EXPLAIN, type ExplainOptions, GENERATE, type GenerateOptions, INFER, type InferOptions } from './options.js'
 import { RestTransport, retryAfterOf } from './rest.js'
-import type { Ask, GenerateAsk, GeneratedPart, Transport } from './transport.js'
+import type { Ask, GenerateAsk, GeneratedPart, Inferred, Transport } from './transport.js'
 
 export interface ConnectOptions {
   /** An API key, or a token of an identity provider. */
@@ -29,47 +30,6 @@ export interface ConnectOptions {
   timeoutMs?: number
   /** How often a call is tried again that the server was too busy or not ready for. Default 3. */
   retries?: number
-}
-
-export interface CallOptions {
-  signal?: AbortSignal
-  timeoutMs?: number
-  /** W3C trace context. Default: that of the active span, where OpenTelemetry is set up. */
-  traceparent?: string
-}
-
-export interface InferOptions extends CallOptions {
-  /** Rows by input; nested arrays and tensors of other dtypes are made what the model takes. */
-  inputs: Record<string, TensorLike>
-  /** Default all. */
-  outputs?: readonly string[]
-  /** A number or a label. Default: the server's choice. */
-  version?: string | number
-  id?: string
-  /** 1 is the highest. */
-  priority?: number
-}
-
-export interface GenerateOptions extends CallOptions {
-  /** A text, or token ids. */
-  prompt: string | readonly number[]
-  /** Tokens to generate at most. Default 100. */
-  maxTokens?: number
-  /** Logits are divided by it: below 1 likely tokens become likelier; 0: always the likeliest token. Default 1. */
-  temperature?: number
-  /** Draws from the k likeliest tokens only. Default: from all. */
-  topK?: number
-  /** Draws from the likeliest tokens that together have this probability, in (0, 1], only. Default 1. */
-  topP?: number
-  /** The same text for each request with it. */
-  seed?: number
-  /** Ends the text when one of these ids is drawn. Default: the tokenizer's. */
-  stopTokens?: readonly number[]
-  /** A number or a label. Default: the server's choice. */
-  version?: string | number
-  id?: string
-  /** 1 is the highest. */
-  priority?: number
 }
 
 export interface InferResult {
@@ -87,29 +47,6 @@ const CONNECT: OptionTable<ConnectOptions> = {
   timeoutMs: 'number',
   retries: 'integer',
 }
-const CALL: OptionTable<CallOptions> = { signal: 'object', timeoutMs: 'number', traceparent: 'string' }
-const INFER: OptionTable<InferOptions> = {
-  inputs: 'object',
-  outputs: 'list',
-  version: 'any',
-  id: 'string',
-  priority: 'integer',
-  ...CALL,
-}
-const GENERATE: OptionTable<GenerateOptions> = {
-  prompt: 'any',
-  maxTokens: 'integer',
-  temperature: 'number',
-  topK: 'integer',
-  topP: 'number',
-  seed: 'integer',
-  stopTokens: 'list',
-  version: 'any',
-  id: 'string',
-  priority: 'integer',
-  ...CALL,
-}
-
 const AGAIN: ReadonlySet<unknown> = new Set(['ERR_OVERLOADED', 'ERR_UNAVAILABLE'])
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [50, 2000]
 
@@ -134,10 +71,24 @@ export class Client {
     const { inputs, outputs, version = '', id, priority = 0 } = options
     const at = String(version)
     return this.call(options, async (ask) => {
-      const wire = await Promise.all(Object.entries(inputs).map(([name, value]) => this.wire(model, at, name, value, ask)))
-      const reply = await this.transport.infer({ ...ask, model, version: at, id, priority, inputs: wire, outputs })
-      const made = reply.outputs.map((output): [string, Tensor] => [output.name, tensorOf(output)])
-      return { outputs: Object.fromEntries(made), model: reply.model, version: reply.version, id: reply.id }
+      const wire = await this.wireOf(model, at, inputs, ask)
+      return resultOf(await this.transport.infer({ ...ask, model, version: at, id, priority, inputs: wire, outputs }))
+    })
+  }
+
+  /**
+   * What each input adds to an output: `outputs.attributions`, and what else the method gives. The server must offer
+   * explanations. Over gRPC it rejects with ERR_UNSUPPORTED: the protocol has no such call.
+   */
+  async explain(model: string, options: ExplainOptions): Promise<InferResult> {
+    checkCall('explain(model, options)', arguments)
+    checkOptions('explain', options ?? null, EXPLAIN, 'model')
+    const { inputs, outputs, version = '', id, method, parameters } = options
+    const at = String(version)
+    const all = { ...parameters, ...(method === undefined ? {} : { method }) }
+    return this.call(options, async (ask) => {
+      const wire = await this.wireOf(model, at, inputs, ask)
+      return resultOf(await this.transport.explain({ ...ask, model, version: at, id, parameters: all, inputs: wire, outputs }))
     })
   }
 
@@ -223,6 +174,10 @@ export class Client {
     }
   }
 
+  private wireOf(model: string, version: string, inputs: InferOptions['inputs'], ask: Ask): Promise<WireTensor[]> {
+    return Promise.all(Object.entries(inputs).map(([name, value]) => this.wire(model, version, name, value, ask)))
+  }
+
   private async wire(model: string, version: string, name: string, value: TensorLike, ask: Ask): Promise<WireTensor> {
     const spec = (await this.metadataOf(model, version, ask)).inputs.find((input) => input.name === name)
     // a name that the model does not have is the server's to refuse
@@ -243,6 +198,10 @@ export class Client {
     }
     return found
   }
+}
+
+function resultOf({ outputs, model, version, id }: Inferred): InferResult {
+  return { outputs: Object.fromEntries(outputs.map((output) => [output.name, tensorOf(output)])), model, version, id }
 }
 
 function tensorOf({ name, datatype, shape, bytes }: WireTensor): Tensor {

@@ -26,7 +26,7 @@ import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { errorOf } from '../status.js'
 import { FINISH, IDS, integersOf, LAST, STATUS, STOP_TOKENS, TEXT } from '../grpc/stream_infer.js'
 import type { Finish } from '../generation.js'
-import type { Ask, GenerateAsk, GeneratedPart, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
+import type { Ask, ExplainAsk, GenerateAsk, GeneratedPart, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
 
 const { method } = GRPCInferenceService
 type Parameters = Record<string, { parameterChoice: InferParameter['parameterChoice'] }>
@@ -67,6 +67,13 @@ export class GrpcTransport implements Transport {
         return { name, datatype, shape, bytes }
       }),
     }
+  }
+
+  explain({ model }: ExplainAsk): Promise<Inferred> {
+    const error = new WeftError('ERR_UNSUPPORTED', `explain: the gRPC protocol has no call that explains model '${model}'`, {
+      hint: "Ask over REST: connect('http://127.0.0.1:8080')",
+    })
+    return Promise.reject(error)
   }
 
   async *generate(ask: GenerateAsk): AsyncGenerator<GeneratedPart, void, undefined> {

@@ -11,7 +11,7 @@ import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { errorOf } from '../status.js'
 import type { Finish } from '../generation.js'
 import { eventsOf } from './events.js'
-import type { Ask, GenerateAsk, GeneratedPart, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
+import type { Ask, ExplainAsk, GenerateAsk, GeneratedPart, InferAsk, Inferred, Transport, TransportOptions } from './transport.js'
 
 interface Reply {
   readonly status: number
@@ -48,8 +48,18 @@ export class RestTransport implements Transport {
     this.headers = { 'accept-encoding': 'identity', ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }) }
   }
 
-  async infer({ model, version, id, priority, inputs, outputs, ...ask }: InferAsk): Promise<Inferred> {
-    const parameters = { binary_data_output: true, ...(priority > 0 ? { priority } : {}), timeout: Math.ceil(ask.timeoutMs * 1000) }
+  infer({ priority, ...ask }: InferAsk): Promise<Inferred> {
+    return this.tensors('infer', { ...ask, parameters: priority > 0 ? { priority } : {} })
+  }
+  explain(ask: ExplainAsk): Promise<Inferred> {
+    return this.tensors('explain', ask)
+  }
+
+  private async tensors(
+    what: 'infer' | 'explain',
+    { model, version, id, inputs, outputs, parameters: given, ...ask }: ExplainAsk,
+  ): Promise<Inferred> {
+    const parameters = { ...given, binary_data_output: true, timeout: Math.ceil(ask.timeoutMs * 1000) }
     const json = Buffer.from(
       JSON.stringify({
         ...(id === undefined ? {} : { id }),
@@ -65,7 +75,7 @@ export class RestTransport implements Transport {
     )
     const parts = [json, ...inputs.map(({ bytes }) => bytes)]
     const headers = { 'content-type': 'application/octet-stream', 'inference-header-content-length': `${json.length}` }
-    const reply = await this.ask('POST', `${pathOf(model, version)}/infer`, parts, ask, headers)
+    const reply = await this.ask('POST', `${pathOf(model, version)}/${what}`, parts, ask, headers)
     return inferredOf(reply)
   }
 

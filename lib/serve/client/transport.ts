@@ -21,6 +21,11 @@ export interface InferAsk extends Ask {
   readonly outputs: readonly string[] | undefined
 }
 
+/** A request for an explanation; `parameters` under their names on the wire. */
+export interface ExplainAsk extends Omit<InferAsk, 'priority'> {
+  readonly parameters: Readonly<Record<string, string | number | boolean>>
+}
+
 export interface Inferred {
   readonly model: string
   readonly version: string
@@ -51,6 +56,8 @@ export interface GeneratedPart {
 
 export interface Transport {
   infer(ask: InferAsk): Promise<Inferred>
+  /** Rejects with ERR_UNSUPPORTED where the protocol has no such call. */
+  explain(ask: ExplainAsk): Promise<Inferred>
   generate(ask: GenerateAsk): AsyncGenerator<GeneratedPart, void, undefined>
   serverMetadata(ask: Ask): Promise<ServerMetadata>
   modelMetadata(model: string, version: string, ask: Ask): Promise<ModelMetadata>
