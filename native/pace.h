@@ -1,7 +1,6 @@
 // Pace: how long a program takes on one thread and on all threads, as its earlier runs have shown.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -11,80 +10,123 @@ namespace weft {
 /**
  * The pace of one program. The thread that runs the program uses it. Other threads may while the program does not run,
  * and call expected() and expects_all() at any time.
+ *
+ * Other programs of the machine make runs longer, never shorter, and do so for milliseconds at a time. So the best of
+ * the newest runs counts, what was chosen stays until a trial of the other way has shown that this one is better, and
+ * trials come again and again: as often as they cost a small share of all time.
  */
 class Pace {
  public:
-  /**
-   * Whether the next run goes to one thread: all threads would gain little. Now and then the other way is tried again,
-   * because the machine's other work changes.
-   */
+  /** Whether the next run goes to one thread: all threads would gain little, or it is one thread's turn to be tried. */
   bool alone() {
     runs_++;
     // the first run meets cold memory and tells nothing; long runs always gain from more threads
-    if (runs_ == 1 || together_.usual > worth_all) return false;
-    if (!trying_ && runs_ >= next_) trying_ = true, tries_ = 0, spent_ = 0;
+    if (runs_ == 1 || together_.best() > worth_all) return false;
+    if (!trying_ && due()) begin_trial();
     return trying_ ? !prefers_alone_ : prefers_alone_;
   }
 
   /** Notes how many microseconds a run took. */
   void took(bool alone, double microseconds) {
     Estimate& estimate = alone ? alone_ : together_;
-    if (trying_ && alone != prefers_alone_) {
-      tried_[size_t(tries_++) % tried_.size()] = microseconds;
-      spent_ += microseconds;
-      const bool settled = alone || spent_ >= settling || tries_ >= most_tries;
-      if (settled && size_t(tries_) >= tried_.size()) end_trial(estimate);
-    } else {
-      estimate.take(microseconds);
+    if (runs_ == 1 && !alone) {
+      expect(microseconds);
+      return;
     }
-    if (!trying_) prefers_alone_ = alone_.usual <= together_.usual * worth_waking;
-    const double expected = (prefers_alone_ ? alone_ : together_).usual;
-    expected_.store(expected < Estimate::unknown ? expected : 0, std::memory_order_relaxed);
-    expects_all_.store(!prefers_alone_, std::memory_order_relaxed);
+    now_ += microseconds;
+    estimate.take(microseconds, now_);
+    if (trying_ && alone != prefers_alone_) {
+      tries_++, spent_ += microseconds;
+      const bool settled = alone || spent_ >= settling || tries_ >= most_tries;
+      if (settled && tries_ >= samples) end_trial();
+    } else if (!trying_) {
+      since_ += microseconds;
+    }
+    expect((prefers_alone_ ? alone_ : together_).usual());
   }
 
   /** How many microseconds one thread takes. Infinite before one thread has done a run. */
-  double microseconds_alone() const { return alone_.usual; }
+  double microseconds_alone() const { return alone_.usual(); }
   /** How many microseconds the next run is expected to take; 0 where nobody knows. */
   double expected() const { return expected_.load(std::memory_order_relaxed); }
   /** Whether all threads are expected to do the next run. */
   bool expects_all() const { return expects_all_.load(std::memory_order_relaxed); }
 
  private:
-  struct Estimate {
-    static constexpr double unknown = std::numeric_limits<double>::infinity();
-    double usual = unknown;
-    /** Follows the mean. A run that took far longer was interrupted, and counts as one of twice the mean. */
-    void take(double measured) { usual = usual == unknown ? measured : usual + (std::min(measured, 2 * usual) - usual) / 8; }
+  static constexpr double unknown = std::numeric_limits<double>::infinity();
+  static constexpr int samples = 5;
+
+  /** What runs of one way have shown of late. */
+  class Estimate {
+   public:
+    /** Notes a run that ended at `now`, in microseconds of all runs. */
+    void take(double microseconds, double now) {
+      if (now - newest_ >= memory) count_ = 0, before_ = best_ = unknown;
+      if (count_ == 0) began_ = now;
+      best_ = std::min(best_, microseconds), newest_ = now;
+      if (++count_ >= samples && now - began_ >= memory) before_ = best_, best_ = unknown, count_ = 0;
+      // follows the mean; a run that took far longer was interrupted, and counts as one of twice the mean
+      usual_ = usual_ == unknown ? microseconds : usual_ + (std::min(microseconds, 2 * usual_) - usual_) / 8;
+    }
+    /** Of the last one or two times `memory`. */
+    double best() const { return std::min(before_, best_); }
+    double usual() const { return usual_; }
+
+   private:
+    double before_ = unknown, best_ = unknown, usual_ = unknown;
+    double began_ = 0, newest_ = 0;
+    int count_ = 0;
   };
 
-  /** Ends a trial of the other way. The median of its last runs is the new estimate. */
-  void end_trial(Estimate& estimate) {
+  const Estimate& preferred() const { return prefers_alone_ ? alone_ : together_; }
+  const Estimate& other() const { return prefers_alone_ ? together_ : alone_; }
+
+  /** Whether the other way is to be tried now. */
+  bool due() const { return other().best() == unknown || (since_ >= pause_ && since_ >= worth_trying * extra_); }
+
+  void begin_trial() { trying_ = true, tries_ = 0, spent_ = 0; }
+
+  void end_trial() {
     trying_ = false;
-    std::sort(tried_.begin(), tried_.end());
-    estimate.usual = tried_[tried_.size() / 2];
-    if (runs_ < 2 * tried_.size()) {
-      together_ = {};  // they were timed on cold memory only: it is their turn next
-    } else {
-      interval_ = std::min(2 * interval_, most_interval);
-      next_ = runs_ + interval_;
+    if (preferred().best() == unknown) {  // nothing is known of it but a run on cold memory: it is its turn next
+      prefers_alone_ = !prefers_alone_;
+      return begin_trial();
     }
+    const double usual = preferred().best();
+    extra_ = std::clamp(spent_ - tries_ * usual, 0.0, 4 * tries_ * usual);
+    since_ = 0;
+    const bool prefers_alone = alone_.best() <= together_.best() * worth_waking;
+    pause_ = prefers_alone == prefers_alone_ ? std::min(2 * pause_, longest_pause) : shortest_pause;
+    prefers_alone_ = prefers_alone;
   }
 
-  static constexpr double worth_all = 200'000;
+  void expect(double microseconds) {
+    expected_.store(microseconds < unknown ? microseconds : 0, std::memory_order_relaxed);
+    expects_all_.store(!prefers_alone_, std::memory_order_relaxed);
+  }
+
+  /** Microseconds of a run on all threads from which on one thread is never tried. */
+  static constexpr double worth_all = 30'000;
   /** All threads are used where they are faster by this factor. */
   static constexpr double worth_waking = 1.08;
   /** After so many microseconds, or runs, the system has given each thread a core of its own. */
   static constexpr double settling = 8'000;
   static constexpr int most_tries = 24;
-  static constexpr uint32_t most_interval = 512;
+  /** Microseconds of runs between two trials: from the shortest on twice as many after each that changed nothing. */
+  static constexpr double shortest_pause = 4'000, longest_pause = 250'000;
+  /** Microseconds of runs for which the best one counts, as other programs slow runs down for tens of milliseconds. */
+  static constexpr double memory = 50'000;
+  /** A trial comes when all runs since the last one took so many times what that one cost. */
+  static constexpr double worth_trying = 50;
   Estimate alone_, together_;
   bool prefers_alone_ = false;
   bool trying_ = false;
-  int tries_ = 0;                  // runs of the trial under way
-  double spent_ = 0;               // microseconds of the trial under way
-  std::array<double, 3> tried_{};  // its last runs
-  uint32_t runs_ = 0, next_ = 2, interval_ = 64;
+  int tries_ = 0;                              // runs of the trial under way
+  double now_ = 0;                             // microseconds of all runs
+  double spent_ = 0;                           // microseconds of the trial under way
+  double since_ = 0;                           // microseconds of the runs since the last trial
+  double pause_ = shortest_pause, extra_ = 0;  // extra_: microseconds that the last trial cost
+  uint32_t runs_ = 0;
   std::atomic<double> expected_{0};
   std::atomic<bool> expects_all_{true};
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "permute.h"
 #include "transpose_square.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -88,86 +89,69 @@ template <int... column> constexpr auto narrow_tiles_table(std::integer_sequence
 /** By the number of columns: for several rows, and for one. */
 constexpr auto narrow_tiles = narrow_tiles_table(std::make_integer_sequence<int, widest_narrow_tile>());
 
+/** The terms of one row and of b [length, n] where it lies; sums [width lanes][n]. */
+struct FlatTerms {
+  const float *a, *b;
+  int64_t n, length;
+  const IVec* lane_of;  // of each vector of sums: which of `width` terms each of its lanes adds
+  float* sums;
+};
+
 /**
- * Adds `length` terms of `rows` rows to sums [rows][width lanes][n], for the `vectors` vectors of columns from j on,
- * with b where it lies. As many lanes as registers hold are summed in one go over the terms.
+ * Adds the terms. Where b lies, `width` terms of all columns are n whole vectors, and so are their sums. The tile does
+ * `vectors` of them, from `first` on.
  */
-template <int rows, int vectors>
-void add_narrow_rows(const float* a, int64_t a_row, const float* b, int64_t n, int64_t j, int64_t length, float* sums) {
-  constexpr int lanes = std::min(width, tile_shapes.narrow_sums / (rows * vectors));
-  const Mask last = last_mask<float>(std::min<int64_t>(n - j, vectors * width));
-  const auto columns = [&](const float* from, int v) __attribute__((always_inline)) {
-    return v == vectors - 1 ? load_masked(from + v * width, last) : load(from + v * width);
-  };
-  for (int first = 0; first < width; first += lanes) {
-    Vec sum[rows][lanes][vectors];
-    float* const at = sums + first * n + j;
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 16
-      for (int i = 0; i < lanes; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[r][i][v] = columns(at + (r * width + i) * n, v);
-    const float *terms = a + first, *factors = b + first * n + j;
-    const auto add = [&](int64_t k, int i) __attribute__((always_inline)) {
-      Vec factor[vectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < vectors; v++) factor[v] = columns(factors + (k + i) * n, v);
-#pragma GCC unroll 4
-      for (int r = 0; r < rows; r++) {
-        const Vec term = broadcast(terms[r * a_row + k + i]);
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[r][i][v] = fma(term, factor[v], sum[r][i][v]);
-      }
-    };
-    int64_t k = 0;
-    for (; k + width <= length; k += width) {
-#pragma GCC unroll 16
-      for (int i = 0; i < lanes; i++) add(k, i);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; i++)
-      if (k + first + i < length) add(k, i);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 16
-      for (int i = 0; i < lanes; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-          float* const to = at + (r * width + i) * n + v * width;
-          if (v == vectors - 1) store_masked(to, sum[r][i][v], last);
-          else store(to, sum[r][i][v]);
-        }
+template <int vectors> void add_flat_tile(const FlatTerms& p, int64_t first) {
+  Vec sum[vectors];
+  IVec lanes[vectors];
+#pragma GCC unroll 5
+  for (int v = 0; v < vectors; v++) lanes[v] = p.lane_of[first + v], sum[v] = load(p.sums + (first + v) * width);
+  const float* b = p.b + first * width;
+  int64_t k = 0;
+  for (; k + width <= p.length; k += width, b += p.n * width) {
+    const Vec term = load(p.a + k);
+#pragma GCC unroll 5
+    for (int v = 0; v < vectors; v++) sum[v] = fma(permute(term, lanes[v]), load(b + v * width), sum[v]);
   }
+  if (k < p.length) {
+    const Vec term = load_partial(p.a + k, int(p.length - k));
+    const int64_t left = (p.length - k) * p.n - first * width;
+#pragma GCC unroll 5
+    for (int v = 0; v < vectors; v++) {
+      const Mask mask = first_lanes(int(std::clamp<int64_t>(left - v * width, 0, width)));
+      sum[v] = fma(permute(term, lanes[v]), load_masked(b + v * width, mask), sum[v]);
+    }
+  }
+#pragma GCC unroll 5
+  for (int v = 0; v < vectors; v++) store(p.sums + (first + v) * width, sum[v]);
 }
 
-/** `rows` rows against b where it lies. */
-template <int rows> void multiply_narrow_rows(const NarrowProduct& p, int64_t row) {
-  float sums[rows * width * most_narrow_columns];
-  std::fill(sums, sums + rows * width * p.n, 0.0f);
-  const float* a = p.a + row * p.k;
-  for (int64_t k = 0; k < p.k; k += block) {
-    const int64_t length = std::min(block, p.k - k);
-    int64_t j = 0;
-    if constexpr (width < most_narrow_columns)
-      for (; j + width < p.n; j += 2 * width) add_narrow_rows<rows, 2>(a + k, p.k, p.b + k * p.n, p.n, j, length, sums);
-    if (j < p.n) add_narrow_rows<rows, 1>(a + k, p.k, p.b + k * p.n, p.n, j, length, sums);
-  }
-  for (int r = 0; r < rows; r++) {
-    float* const lanes = sums + r * width * p.n;
-    for (int64_t half = width / 2 * p.n; half >= p.n; half /= 2)
+using FlatTile = void (*)(const FlatTerms& p, int64_t first);
+template <int... vector> constexpr auto flat_tiles_table(std::integer_sequence<int, vector...>) {
+  return std::array<FlatTile, sizeof...(vector)>{add_flat_tile<vector + 1>...};
+}
+constexpr auto flat_tiles = flat_tiles_table(std::make_integer_sequence<int, widest_narrow_tile>());
+
+/** Rows [begin, end), fewer than worth_turning, against b where it lies. */
+void few_rows(const NarrowProduct& p, int64_t begin, int64_t end) {
+  IVec lane_of[most_narrow_columns];
+  for (int64_t i = 0; i < p.n * width; i++) lane_of[i / width][i % width] = int32_t(i / p.n);
+  float sums[worth_turning * width * most_narrow_columns];
+  const int64_t row_sums = width * p.n;
+  std::fill(sums, sums + (end - begin) * row_sums, 0.0f);
+  for (int64_t k = 0; k < p.k; k += block)
+    for (int64_t row = begin; row < end; row++) {
+      const FlatTerms terms{p.a + row * p.k + k, p.b + k * p.n, p.n, length_at(p, k), lane_of, sums + (row - begin) * row_sums};
+      for_tiles(p.n, widest_narrow_tile, [&](int64_t v0, int64_t v1) { flat_tiles[size_t(v1 - v0 - 1)](terms, v0); });
+    }
+  for (int64_t row = begin; row < end; row++) {
+    float* const lanes = sums + (row - begin) * row_sums;
+    for (int64_t half = row_sums / 2; half >= p.n; half /= 2)
       for (int64_t i = 0; i < half; i++) lanes[i] += lanes[i + half];
-    float* c = p.c + (row + r) * p.n;
+    float* c = p.c + row * p.n;
     for (int64_t j = 0; j < p.n; j++) c[j] = lanes[j] + (p.bias ? p.bias[j] : 0.0f);
     activate_row(p.activation, c, p.n);
   }
-}
-
-void few_rows(const NarrowProduct& p, int64_t begin, int64_t end) {
-  int64_t i = begin;
-  for (; i + 4 <= end; i += 4) multiply_narrow_rows<4>(p, i);
-  for (; i + 2 <= end; i += 2) multiply_narrow_rows<2>(p, i);
-  if (i < end) multiply_narrow_rows<1>(p, i);
 }
 
 void multiply_group(const NarrowProduct& p, const float* turned, int64_t first, int rows, float* sums) {

@@ -1,0 +1,100 @@
+// Who computes a program: one thread or all of them. A machine is simulated whose other work slows runs down for some
+// milliseconds at a time, most of all those of all threads. What is chosen must cost little more than the better way.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { testWith } from '../skip.js'
+
+const native = fileURLToPath(new URL('../../../native', import.meta.url))
+const compiler = process.env['CXX'] ?? 'g++'
+const hasCompiler = spawnSync(compiler, ['--version']).status === 0
+
+interface Machine {
+  /** Microseconds of an undisturbed run on one thread, and on all. */
+  one: number
+  all: number
+  /** Mean microseconds between disturbances, and of one. */
+  calm: number
+  disturbed: number
+  /** By what factors runs take longer meanwhile. */
+  slowOne: number
+  slowAll: number
+  /** Microseconds after which all threads take twice as long for ever, and one takes its usual time. */
+  changes?: number
+  /** What the choice may cost on average. Default 3.5 %. */
+  most?: number
+}
+
+const often = { calm: 60_000, disturbed: 15_000, slowOne: 1.3, slowAll: 2.2 }
+const machines: Record<string, Machine> = {
+  'a product that two threads do twice as fast': { one: 2600, all: 1350, ...often },
+  'a long product': { one: 160_000, all: 82_000, calm: 400_000, disturbed: 300_000, slowOne: 1.2, slowAll: 2.2 },
+  'an inference of 64 images': { one: 370, all: 240, ...often },
+  'a step that gains little': { one: 380, all: 340, ...often },
+  'a step of some milliseconds': { one: 4400, all: 2800, ...often },
+  'a run for which waking costs most': { one: 60, all: 120, ...often },
+  'a step that gains nothing': { one: 4400, all: 5000, ...often },
+  'a machine that is disturbed more often than not': { one: 370, all: 240, calm: 10_000, disturbed: 20_000, slowOne: 1.2, slowAll: 2 },
+  'a machine whose other processor is taken for good': { one: 4400, all: 2800, ...often, changes: 1e6, most: 0.08 },
+}
+
+const PROGRAM = `
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include "pace.h"
+// Prints how much longer all runs of three seconds take than they would in the better of both ways, for 20 seeds.
+int main(int, char** arguments) {
+  double given[7];
+  for (int i = 0; i < 7; i++) given[i] = std::atof(arguments[i + 1]);
+  const auto [one, all, calm, disturbed, slow_one, slow_all, changes] = given;
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    uint64_t state = seed * 7919;
+    const auto random = [&] { return state = state * 6364136223846793005u + 1442695040888963407u, double(state >> 11) / 9007199254740992.0; };
+    const auto after = [&](double mean) { return -std::log(1 - random()) * mean; };
+    weft::Pace pace;
+    double now = 0, next = after(calm), until = 0, spent = 0, always_one = 0, always_all = 0;
+    int together = 0;  // runs of all threads in a row: the first ones share a processor
+    while (now < 3e6) {
+      if (now > next) until = next + after(disturbed), next = until + after(calm);
+      const double jitter = 1 + 0.03 * random(), shared = now > changes ? 2 : 1;
+      const double by_one = one * jitter * (now < until ? slow_one : 1), by_all = all * jitter * shared * (now < until ? slow_all : 1);
+      const bool alone = pace.alone();
+      together = alone ? 0 : together + 1;
+      const double took = alone ? by_one : by_all * (together < 10 && together * all < 3000 ? 1.6 : 1);
+      pace.took(alone, took);
+      now += took, spent += took;
+      always_one += now > changes || changes > 3e6 ? by_one : std::min(by_one, by_all), always_all += by_all;
+    }
+    std::printf("%.4f ", spent / std::min(always_one, always_all) - 1);
+  }
+}`
+
+const folder = mkdtempSync(path.join(tmpdir(), 'weft-pace-'))
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+const program = path.join(folder, 'pace')
+
+testWith(hasCompiler, 'a C++ compiler', 'the simulation compiles', () => {
+  writeFileSync(`${program}.cc`, PROGRAM)
+  const { status, stderr } = spawnSync(compiler, ['-std=c++20', '-O1', `-I${native}`, `${program}.cc`, '-o', program], { encoding: 'utf8' })
+  assert.is(status, 0, stderr)
+})
+
+for (const [name, machine] of Object.entries(machines))
+  testWith(hasCompiler, 'a C++ compiler', `${name}: the choice of threads costs at most a few percent`, () => {
+    const { one, all, calm, disturbed, slowOne, slowAll, changes = 1e9, most = 0.035 } = machine
+    const { stdout } = spawnSync(program, [one, all, calm, disturbed, slowOne, slowAll, changes].map(String), { encoding: 'utf8' })
+    const losses = stdout.trim().split(' ').map(Number)
+    assert.is(losses.length, 20)
+    const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length
+    assert.ok(mean < most, `${(100 * mean).toFixed(1)} % on average`)
+    assert.ok(Math.max(...losses) < most + 0.045, `${(100 * Math.max(...losses)).toFixed(1)} % at worst`)
+  })
+
+test.run()
