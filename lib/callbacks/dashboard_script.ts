@@ -1,19 +1,9 @@
 // The program of the dashboard's page: it draws what the server tells. Nothing that it is told becomes markup.
+import { PAGE_ELEMENTS } from '../core/page_elements.js'
+
 export const SCRIPT: string = `
 'use strict'
-const byId = (id) => document.getElementById(id)
-const make = (name, text, className) => {
-  const element = document.createElement(name)
-  if (text !== undefined) element.textContent = text
-  if (className) element.className = className
-  return element
-}
-const svg = (name, attributes, text) => {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', name)
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
-  if (text !== undefined) element.textContent = text
-  return element
-}
+${PAGE_ELEMENTS}
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value)
 const short = (value, digits = 4) => (isNumber(value) ? String(Number(value.toPrecision(digits))) : '–')
 const time = (seconds) => (seconds < 90 ? short(seconds, 3) + ' s' : Math.floor(seconds / 60) + ' min ' + Math.round(seconds % 60) + ' s')

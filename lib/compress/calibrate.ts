@@ -133,7 +133,7 @@ function percentileRange({ low, high, counts }: Observer, percentile: number): R
  * The size at which values are cut off so that their distribution and that of their rounded sizes differ least in
  * entropy (Migacz, 8-bit inference with TensorRT, 2017).
  */
-export function entropyThreshold(all: Float64Array, most: number): number {
+function entropyThreshold(all: Float64Array, most: number): number {
   // zeros are exact with any threshold, and relu makes many of them
   const counts = all.slice().fill(0, 0, 1)
   let best = BINS

@@ -86,11 +86,7 @@ function fold(layer: LayerJson, norm: LayerJson, path: string, valueOf: Folding[
 }
 
 /** The description of a model with batch normalization and activations folded, and the weights that change by it. */
-export function foldedJson(
-  what: string,
-  model: AnyModel,
-  { dropIdle }: { dropIdle: boolean },
-): { json: LayerJson; changed: Map<string, Values> } {
+function foldedJson(what: string, model: AnyModel, { dropIdle }: { dropIdle: boolean }): { json: LayerJson; changed: Map<string, Values> } {
   const weights = valuesOf(model)
   const changed = new Map<string, Values>()
   const valueOf = (path: string): Float32Array | undefined => {

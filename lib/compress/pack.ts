@@ -85,7 +85,7 @@ function inHalves(whole: Int8Array, k: number, n: number): Uint8Array {
 }
 
 /** ERR_DATA for weights that no scale holds. */
-export function checkFinite(weights: Float32Array): void {
+function checkFinite(weights: Float32Array): void {
   const bad = weights.find((value) => !Number.isFinite(value))
   if (bad !== undefined)
     throw new WeftError('ERR_DATA', `quantize: a weight is ${bad}`, {

@@ -44,7 +44,7 @@ const activated = (fused: string): Rule => ({
 const isZero = (padding: unknown): boolean => Array.isArray(padding) && padding.every((n) => n === 0)
 
 /** Before gradients: fused ops never make the inner values, and know their own gradient. */
-export const fusions: readonly Rule[] = [
+const fusions: readonly Rule[] = [
   {
     name: 'matMul + bias',
     match: (call, source) => {
@@ -108,7 +108,7 @@ const swapsLastTwo = (permutation: readonly number[]): boolean =>
   permutation.every((axis, i) => axis === (i === permutation.length - 1 ? i - 1 : i === permutation.length - 2 ? i + 1 : i))
 
 /** After gradients. */
-export const simplifications: readonly Rule[] = [
+const simplifications: readonly Rule[] = [
   {
     name: 'transpose into matMul',
     match: (call) => {

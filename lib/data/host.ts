@@ -61,7 +61,7 @@ export function allocate(dtype: DType, size: number): TypedArray {
 }
 
 /** Shape of nested arrays, read along their first elements. */
-export function nestedShape(value: Nested): number[] {
+function nestedShape(value: Nested): number[] {
   const shape: number[] = []
   for (let at: Nested | undefined = value; Array.isArray(at); at = at[0]) {
     checkDepth(shape.length)

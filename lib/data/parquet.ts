@@ -12,6 +12,7 @@ import { fileOf } from './file_bytes.js'
 import { refuseUnused, type Selected, type Whole } from './json_lines.js'
 import { LeftOut } from './left_out.js'
 import { compressorsFor, hyparquet } from './parquet_package.js'
+import { PageCheck } from './parquet_pages.js'
 import { RecordRow } from './record_row.js'
 import { breather } from './sources.js'
 
@@ -79,7 +80,8 @@ interface ParquetRow {
 }
 
 async function* rows(path: string, choose: (names: readonly string[]) => readonly string[]): AsyncGenerator<ParquetRow, void> {
-  const { parquetMetadataAsync, parquetScan } = await hyparquet()
+  const parts = await hyparquet()
+  const { parquetMetadataAsync, parquetScan } = parts
   const pause = breather()
   const handle = await open(path, 'r').catch((error: unknown) => {
     throw systemError(`${path} cannot be read`, error, 'ERR_FORMAT')
@@ -95,23 +97,38 @@ async function* rows(path: string, choose: (names: readonly string[]) => readonl
   }
   try {
     const { size } = await handle.stat()
+    let pages: PageCheck | undefined
     const file = {
       byteLength: size,
-      async slice(begin: number, end: number = size): Promise<ArrayBuffer> {
-        const bytes = new Uint8Array(Math.max(0, end - begin))
-        const { bytesRead } = await handle.read(bytes, 0, bytes.length, begin)
-        if (bytesRead !== bytes.length) throw new WeftError('ERR_FORMAT', `${path}: the file ends at byte ${begin + bytesRead}`)
-        return bytes.buffer
+      slice(begin: number, end: number = size): Promise<ArrayBuffer> {
+        const bytes = read(begin, end)
+        bytes.catch(() => undefined) // the package reads ahead, and waits for nothing more once something else has failed
+        return bytes
       },
+    }
+    const read = async (begin: number, end: number): Promise<ArrayBuffer> => {
+      if (!(begin >= 0 && begin <= end && end <= size))
+        throw new WeftError('ERR_FORMAT', `${path}: bytes ${begin} to ${end} are asked for, and the file has ${size}`)
+      const bytes = new Uint8Array(end - begin)
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, begin)
+      if (bytesRead !== bytes.length) throw new WeftError('ERR_FORMAT', `${path}: the file ends at byte ${begin + bytesRead}`)
+      pages?.check(bytes.buffer, begin)
+      return bytes.buffer
     }
     const metadata = await whole(parquetMetadataAsync(file))
     const top = topColumns(metadata.schema)
     const names = choose(top)
     const compressors = await compressorsFor(path, metadata, new Set(names))
-    const scan = await whole(parquetScan({ file, metadata, columns: [...names], compressors }))
+    pages = await whole((async () => new PageCheck(path, parts, metadata, compressors, names, size))())
+    const scan = await whole(parquetScan({ file, metadata, columns: [...names], compressors, useOffsetIndex: false }))
     for (const { rowStart, rowEnd } of scan.ranges) {
       const columns: ArrayLike<unknown>[] = []
-      for (const column of names) columns.push(await whole(scan.readColumn({ column, rowStart, rowEnd })))
+      for (const column of names) {
+        const values = await whole(scan.readColumn({ column, rowStart, rowEnd }))
+        if (values.length !== rowEnd - rowStart)
+          throw new WeftError('ERR_FORMAT', `${path}: column '${column}' has ${values.length} values for ${rowEnd - rowStart} rows`)
+        columns.push(values)
+      }
       for (let row = 0; row < rowEnd - rowStart; row++) {
         yield { names, columns, row, place: rowStart + row + 1 }
         const turn = pause()

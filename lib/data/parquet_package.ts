@@ -3,13 +3,17 @@ import zlib from 'node:zlib'
 import { WeftError } from '../core/error.js'
 
 type Package = typeof import('hyparquet')
-type Compressors = NonNullable<Parameters<Package['parquetRead']>[0]['compressors']>
-type Metadata = Awaited<ReturnType<Package['parquetMetadataAsync']>>
+export type Compressors = NonNullable<Parameters<Package['parquetRead']>[0]['compressors']>
+export type Metadata = Awaited<ReturnType<Package['parquetMetadataAsync']>>
+/** Parts of the package that reading a file is made of. */
+export type Parts = Package & typeof import('hyparquet/src/column.js') & typeof import('hyparquet/src/schema.js')
+export type PageHeader = ReturnType<Parts['parquetHeader']>
 
-/** hyparquet. ERR_ARGUMENT where it is not installed. */
-export async function hyparquet(): Promise<Package> {
+/** hyparquet, with parts of it. ERR_ARGUMENT where it is not installed. */
+export async function hyparquet(): Promise<Parts> {
   try {
-    return await import('hyparquet')
+    const parts = await Promise.all([import('hyparquet/src/column.js'), import('hyparquet/src/schema.js')])
+    return Object.assign({}, await import('hyparquet'), ...parts) as Parts
   } catch (cause) {
     throw absent('data.parquet: Parquet files are read by the package hyparquet', 'hyparquet', cause)
   }

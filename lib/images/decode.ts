@@ -7,7 +7,7 @@ import { type Colour, type Pipeline, sharpFor } from './sharp.js'
 
 /** How a picture is taken to another size when it is read. */
 export type ReadingMethod = 'nearest' | 'bilinear' | 'bicubic'
-export const READING_METHODS: readonly ReadingMethod[] = ['nearest', 'bilinear', 'bicubic']
+const READING_METHODS: readonly ReadingMethod[] = ['nearest', 'bilinear', 'bicubic']
 
 export interface ReadingOptions {
   /** 3: red, green, blue (default); 1: grey; 4: with alpha. */

@@ -52,7 +52,7 @@ export function sharesOf(from: number, to: number, method: 'bilinear' | 'bicubic
 /**
  * Pictures [height, width, channels] or [batch, height, width, channels] of another height and width, on the device
  * they are on; in a traced function too. The dtype stays: integers are rounded, and cut to their range (bicubic curves
- * overshoot).
+ * overshoot). Bilinear and bicubic are products of matrices: a NaN or an infinite value makes its whole channel NaN.
  * @param size [height, width]
  */
 export const resize: (x: TensorLike, size: readonly [number, number], options?: ResizeOptions) => Tensor = func(

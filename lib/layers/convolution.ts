@@ -53,7 +53,7 @@ const CONV_OPTIONS: OptionTable<Conv2dLayerOptions> = {
   ...KERNEL_OPTIONS,
 }
 
-export function checkStrides(what: string, strides: readonly number[], dilations: readonly number[]): void {
+function checkStrides(what: string, strides: readonly number[], dilations: readonly number[]): void {
   if (strides.some((n) => n > 1) && dilations.some((n) => n > 1)) {
     throw new WeftError('ERR_ARGUMENT', `${what}: strides [${strides}] and dilationRate [${dilations}] cannot both be above 1`)
   }

@@ -65,7 +65,7 @@ const matches = (shape: DynamicShape, wanted: DynamicShape): boolean =>
  * is added. ERR_SHAPE when they do not fit, with a hint for a sample without its batch axis. `exact`: extents must be
  * equal, not only the rank.
  */
-export function fitShape(shape: Shape, sample: DynamicShape, layer: string, exact = true): Shape {
+function fitShape(shape: Shape, sample: DynamicShape, layer: string, exact = true): Shape {
   const wanted: DynamicShape = [null, ...sample]
   if (shape.length === wanted.length && (!exact || matches(shape, wanted))) return shape
   if (sample.at(-1) === 1 && matches(shape, wanted.slice(0, -1))) return [...shape, 1]

@@ -12,7 +12,7 @@ import { context } from './context.js'
 
 /** What matrices are kept in. */
 export type StoredType = 'bfloat16' | 'float16' | 'int8' | 'int4'
-export const STORED_TYPES: readonly StoredType[] = ['bfloat16', 'float16', 'int8', 'int4']
+const STORED_TYPES: readonly StoredType[] = ['bfloat16', 'float16', 'int8', 'int4']
 export const GROUP_SIZES: readonly number[] = [32, 64, 128]
 
 /** How the matrices of a model are kept. */

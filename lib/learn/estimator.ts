@@ -82,7 +82,7 @@ export function register<O extends object, S extends State>(kind: string, create
 }
 
 /** @internal A new estimator of a kind. ERR_FORMAT for an unknown one. */
-export function createOf(kind: unknown, params: object): Learner<object, State> {
+function createOf(kind: unknown, params: object): Learner<object, State> {
   const create = typeof kind === 'string' ? kinds.get(kind) : undefined
   if (create === undefined)
     throw new WeftError('ERR_FORMAT', `there is no model of the kind ${show(kind)} in weftjs/learn`, {

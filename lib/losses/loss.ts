@@ -164,7 +164,7 @@ export function fitRank(what: string, t: Tensor, shape: Shape): Tensor {
 }
 
 /** Weights and reduces losses of any shape. */
-export function reduceLoss(what: string, losses: Tensor, options: LossCallOptions, reduction: Reduction): Tensor {
+function reduceLoss(what: string, losses: Tensor, options: LossCallOptions, reduction: Reduction): Tensor {
   const { sampleWeight, mask } = options
   let weighted = losses
   if (sampleWeight !== undefined) weighted = weighted.mul(fitRank(what, floats(asTensor(sampleWeight), losses), losses.shape))

@@ -41,14 +41,6 @@ export function storedTensor(tensor: TensorProto, what: string): StoredTensor {
   return { dtype, shape, bytes: packed(values, tensor.dataType, what) }
 }
 
-/** The text of a string tensor. */
-export function storedText(tensor: TensorProto, what: string): { shape: Shape; values: string[] } {
-  const shape = shapeOfTensor(tensor, what)
-  if (tensor.dataType !== ElementType.STRING || tensor.stringData.length !== sizeOf(shape))
-    throw wrongFile(what, `${tensor.stringData.length} texts for the shape [${shape}]`)
-  return { shape, values: tensor.stringData.map((bytes) => Buffer.from(bytes).toString('utf8')) }
-}
-
 function rawBytes(tensor: TensorProto, what: string, bytes: number): Uint8Array | undefined {
   if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) throw wrongFile(what, 'its data are in another file, which was not read')
   if (tensor.rawData.length === 0) return undefined

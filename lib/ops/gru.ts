@@ -84,7 +84,7 @@ export interface GruSaved extends Conditions {
 }
 
 /** Gradients of projected, recurrent, recurrentBias and h0. */
-export function gruBackward(wanted: Wanted, saved: GruSaved, steps: Steps & { readonly resetAfter: boolean }): Tensor[] {
+function gruBackward(wanted: Wanted, saved: GruSaved, steps: Steps & { readonly resetAfter: boolean }): Tensor[] {
   const { recurrent, recurrentBias, h0, h, gates, inner, scale } = saved
   const [, count, u] = h.shape as [number, number, number]
   const inside = steps.recurrentActivation!

@@ -83,7 +83,7 @@ export interface LstmSaved extends Conditions {
 }
 
 /** Gradients of projected, recurrent, h0 and c0. */
-export function lstmBackward(wanted: Wanted, saved: LstmSaved, steps: Steps): Tensor[] {
+function lstmBackward(wanted: Wanted, saved: LstmSaved, steps: Steps): Tensor[] {
   const { recurrent, h0, c0, h, gates, cells, mask, scale } = saved
   const [, count, u] = h.shape as [number, number, number]
   const inside = steps.recurrentActivation!

@@ -31,7 +31,7 @@ export function computed(op: string, dtype: DType, kind: Kind): DType {
 }
 
 /** The dtype in which two operands meet. */
-export function promote(a: DType, b: DType): DType {
+function promote(a: DType, b: DType): DType {
   if (a === b) return a
   if (RANK[a] === RANK[b]) return 'float32'
   return RANK[a] > RANK[b] ? a : b

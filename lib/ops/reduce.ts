@@ -52,12 +52,12 @@ export function reducedShape(shape: Shape, axes: readonly number[], keepDims: bo
 }
 
 /** The number of values that a reduction makes one of. */
-export function reducedSize(shape: Shape, axes: readonly number[]): number {
+function reducedSize(shape: Shape, axes: readonly number[]): number {
   return sizeOf(axes.map((i) => shape[i]!))
 }
 
 /** A reduced value, or its gradient, repeated over the axes that were reduced. */
-export function expanded(reduced: Tensor, shape: Shape, axes: readonly number[]): Tensor {
+function expanded(reduced: Tensor, shape: Shape, axes: readonly number[]): Tensor {
   return broadcastTo(reshape(reduced, reducedShape(shape, axes, true)), shape)
 }
 

@@ -59,7 +59,7 @@ export interface SimpleSaved extends Conditions {
 }
 
 /** Gradients of projected, recurrent and h0. */
-export function simpleRnnBackward(wanted: Wanted, saved: SimpleSaved, steps: Steps): Tensor[] {
+function simpleRnnBackward(wanted: Wanted, saved: SimpleSaved, steps: Steps): Tensor[] {
   const { recurrent, h0, h, scale } = saved
   const [, count, u] = h.shape as [number, number, number]
   const { first, kept } = walk(steps, count, wanted, saved, h0, (t, dh) => {

@@ -20,7 +20,7 @@ export interface Family {
 }
 
 /** The class of `architectures` that config.json names; undefined where it names none. */
-export const architectureOf = (json: Json): string | undefined => {
+const architectureOf = (json: Json): string | undefined => {
   const list = json['architectures']
   return Array.isArray(list) && typeof list[0] === 'string' ? list[0] : undefined
 }

@@ -24,7 +24,7 @@ const MOST_CAST = 1 << 24
  * x [rows, inputs] · weightᵀ, weight [outputs, inputs]. A large weight of 16 bits is made float32 part by part, so that
  * no copy of it as a whole is ever there.
  */
-export function timesTransposed(x: Tensor, weight: Tensor): Tensor {
+function timesTransposed(x: Tensor, weight: Tensor): Tensor {
   const [outputs, inputs] = weight.shape as [number, number]
   if (weight.dtype === 'float32' || weight.size <= MOST_CAST) return matMul(x, computed(weight), { transposeB: true })
   const rows = Math.max(1, Math.floor(MOST_CAST / inputs))

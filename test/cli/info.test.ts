@@ -19,6 +19,12 @@ const models = path.join(path.dirname(program), '../../../test/io/keras')
 const info = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
   spawnSync(process.execPath, [program, 'info', ...args], { encoding: 'utf8' })
 
+test('the command is a program by itself, as npx runs it in a checkout', () => {
+  const { status, stdout } = spawnSync(program, ['--help'], { encoding: 'utf8' })
+  assert.is(status, 0)
+  assert.match(stdout, /weftjs <command>/)
+})
+
 test('prints the layers and parameters of a saved model', async () => {
   const folder = path.join(scratch, 'digits')
   const net = sequential([

@@ -7,7 +7,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { data, type Tensor } from '../../lib/index.js'
+import { data, type Tensor, WeftError } from '../../lib/index.js'
 import { rejects, throws } from '../expect.js'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'weft-files-'))
@@ -200,6 +200,46 @@ test('parquet: damaged files and what does not fit', async () => {
   throws('ERR_ARGUMENT', /no file/, () => data.parquet(path.join(folder, 'none')))
   throws('ERR_ARGUMENT', /is no file/, () => data.parquet(folder))
   throws('ERR_ARGUMENT', /sampleWeight says how rows/, () => data.parquet(write(whole, '.parquet'), { sampleWeight: 'v' }))
+})
+
+test('parquet: a page whose header makes up sizes or counts', async () => {
+  const values = Array.from({ length: 100 }, (_, i) => `w${i}`)
+  const whole = new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'v', data: values, type: 'STRING' }], codec: 'UNCOMPRESSED' }))
+  // where the header of the first page has its fields: 4 bytes of the file come before it
+  const fields = { unpacked: 7, packed: 10, values: 14, rows: 19, definition: 24, repetition: 25 }
+  const damaged = (at: number, ...bytes: number[]): string => {
+    const file = Uint8Array.from(whole)
+    file.set(bytes, at)
+    return write(file, '.parquet')
+  }
+  for (const [at, bytes, message] of [
+    [fields.packed, [0xb1, 0], /column 'v' has -25 bytes/],
+    [fields.packed, [0xfe, 0x7f], /column 'v' has 8191 bytes/],
+    [fields.unpacked, [0xfe, 0x7f], /column 'v' has 8191 unpacked bytes, and 718 are possible/],
+    [fields.values, [0xfe, 0x7f], /column 'v' has 8191 values, and 100 are possible/],
+    [fields.rows, [0xfe, 0x7f], /column 'v' has 8191 rows/],
+    [fields.definition, [0x7f], /column 'v' has -64 bytes of levels/],
+    [fields.repetition, [0x25], /column 'v' has undefined bytes of levels/], // the number of the next field
+  ] as const)
+    await rejects('ERR_FORMAT', message, data.parquet(damaged(at, ...bytes)).toArray())
+})
+
+test('parquet: whatever byte is damaged, a file is read or refused', async () => {
+  const columns: Column[] = [
+    { name: 'v', data: [1, null, 3, 4, null], type: 'INT32', nullable: true },
+    { name: 'w', data: ['a', 'b', 'a', 'b', 'a'], type: 'STRING' },
+  ]
+  const whole = new Uint8Array(parquetWriteBuffer({ columnData: columns, codec: 'UNCOMPRESSED', statistics: false }))
+  for (let at = 0; at < whole.length; at++)
+    for (const byte of [whole[at]! ^ 1, whole[at]! ^ 0x30, 255]) {
+      const bytes = Uint8Array.from(whole)
+      bytes[at] = byte
+      const found = await data
+        .parquet(write(bytes, '.parquet'))
+        .toArray()
+        .catch((error: unknown) => error)
+      if (!(found instanceof WeftError)) assert.ok(Array.isArray(found), `byte ${at} is ${byte}: ${String(found)}`)
+    }
 })
 
 test('parquet: a package that is not installed is named', () => {

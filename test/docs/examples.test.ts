@@ -1,13 +1,13 @@
 // The examples of the reference: those of docstrings (@example) and of scripts/reference/examples.txt compile for a
 // strict user, run, and give what they say.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as weft from '../../lib/index.js'
 import { root } from './pages.js'
+import { userFolder } from './user_folder.js'
 
 interface Example {
   readonly name: string
@@ -41,12 +41,7 @@ const inDocstrings = names
   })
 const examples = [...inDocstrings, ...written]
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-examples-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true })
-symlinkSync(root, path.join(folder, 'node_modules', 'weftjs'))
-symlinkSync(path.join(root, 'node_modules', '@types', 'node'), path.join(folder, 'node_modules', '@types', 'node'))
-writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+const folder = userFolder('examples')
 
 /** A function that runs an example; its last statement is what it gives, where that is a value. */
 function functionOf(example: Example): string {
@@ -103,18 +98,6 @@ for (const [name, runs, fn] of [${entries.map((_, i) => `...programs${i}`).join(
 writeFileSync('results.json', JSON.stringify(results))
 `,
 )
-const compilerOptions = {
-  target: 'es2023',
-  lib: ['es2023', 'esnext.disposable'],
-  module: 'nodenext',
-  strict: true,
-  noUncheckedIndexedAccess: true,
-  skipLibCheck: true,
-  types: ['node'],
-  outDir: 'out',
-  rootDir: '.',
-}
-writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
 
 test('every function has an example', () => {
   const has = new Set(examples.map(({ page, name }) => `${page} ${name}`))

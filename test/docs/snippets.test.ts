@@ -2,8 +2,7 @@
 // it on its page, unless it declares or imports a name again: then it begins a new program. The programs of a page run
 // in one process, one after the other.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { parquetWriteBuffer } from 'hyparquet-writer'
@@ -12,6 +11,7 @@ import * as assert from 'uvu/assert'
 import { floats, model, node, port, write } from '../onnx/build.js'
 import { hasFashionMnist, testWith } from '../skip.js'
 import { blocksOf, pages, root } from './pages.js'
+import { userFolder } from './user_folder.js'
 
 interface Program {
   /** The page and the number of the program on it: 'docs/text.md 1'. */
@@ -64,12 +64,7 @@ function programsOf(page: string): Program[] {
 }
 
 const programs = pages.flatMap(programsOf)
-const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-docs-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true })
-symlinkSync(root, path.join(folder, 'node_modules', 'weftjs'))
-symlinkSync(path.join(root, 'node_modules', '@types', 'node'), path.join(folder, 'node_modules', '@types', 'node'))
-writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+const folder = userFolder('docs')
 // what pages read lies in this folder, and each page runs in one of its own
 const given = path.join(folder, 'given')
 mkdirSync(given)
@@ -131,19 +126,6 @@ const scripts = pages.flatMap((page) => {
       return { name: `${page}, line ${line}`, page, file }
     })
 })
-const compilerOptions = {
-  target: 'es2023',
-  lib: ['es2023', 'esnext.disposable'],
-  module: 'nodenext',
-  strict: true,
-  noUncheckedIndexedAccess: true,
-  noImplicitOverride: true,
-  skipLibCheck: true,
-  types: ['node'],
-  outDir: 'out',
-  rootDir: '.',
-}
-writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
 // a program that fails says which it is
 const runner = path.join(folder, 'run.mjs')
 writeFileSync(

@@ -1,8 +1,7 @@
 // Pictures of explanations: attention maps, overlays, and the part of reports that says why, in a real browser.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import sharp from 'sharp'
@@ -28,7 +27,8 @@ import { heat } from '../../lib/explain/pictures/parts.js'
 import { pngOf } from '../../lib/io/png.js'
 import * as learn from '../../lib/learn/index.js'
 import { close, generator, rejects } from '../expect.js'
-import { Browser, hasChromium } from '../serve/browser.js'
+import { checkSealed, checkWithoutColour, inBrowser } from '../sealed_page.js'
+import { hasChromium } from '../serve/browser.js'
 import { testWith } from '../skip.js'
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
@@ -231,12 +231,7 @@ testWith(hasChromium, 'chromium', 'in a browser: pictures of images are seen, an
     { x, y },
     { file, explain: true, title: HOSTILE, classNames: Array.from('0123456789', (d) => `digit ${d}`), resamples: 50, seed: 1 },
   )
-  const browser = await Browser.open()
-  try {
-    await browser.send('Network.emulateNetworkConditions', { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 })
-    const url = pathToFileURL(file).href
-    await browser.send('Page.navigate', { url })
-    await browser.until("document.readyState === 'complete' && document.images.length === 24")
+  await inBrowser(file, 'document.images.length === 24', async (browser) => {
     // each picture is decoded, and has more than one shade
     const shades = `Promise.all([...document.images].map(async (image) => {
       await image.decode()
@@ -251,26 +246,9 @@ testWith(hasChromium, 'chromium', 'in a browser: pictures of images are seen, an
     }
     const text = await browser.evaluate<string>('document.body.innerText')
     for (const part of ['saliency (smoothed)', 'Grad-CAM', 'occlusion', 'right: digit']) assert.ok(text.includes(part), part)
-    assert.is(await browser.evaluate('window.hacked === undefined && document.scripts.length === 0'), true)
-    const outside = await browser.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth')
-    assert.ok(outside <= 0, `${outside} pixels too wide`)
-    const requested = browser.events
-      .filter(({ method }) => method === 'Network.requestWillBeSent')
-      .map(({ params }) => (params['request'] as { url: string }).url)
-    assert.ok(requested.every((own) => own === url || own === 'about:blank' || own.startsWith('data:')))
-    const complaints = browser.events.filter(({ method }) =>
-      ['Log.entryAdded', 'Runtime.exceptionThrown', 'Runtime.consoleAPICalled'].includes(method),
-    )
-    assert.equal(complaints, [])
-    await browser.send('Emulation.setEmulatedVisionDeficiency', { type: 'achromatopsia' })
-    const { data } = (await browser.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true })) as { data: string }
-    const picture = Buffer.from(data, 'base64')
-    assert.ok(picture.length > 20_000, `a picture of ${picture.length} bytes`)
-    const kept = process.env['WEFT_SCREENSHOTS']
-    if (kept) await writeFile(path.join(kept, 'why.png'), picture)
-  } finally {
-    await browser.close()
-  }
+    await checkSealed(browser, file)
+    await checkWithoutColour(browser, 'why.png')
+  })
 })
 
 test.run()

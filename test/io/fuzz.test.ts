@@ -26,7 +26,7 @@ const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
 test.after(() => rm(folder, { recursive: true }))
 
 /** Mutated files of each kind; WEFT_FUZZ multiplies them, WEFT_FUZZ_SEED draws others. */
-const ROUNDS = 300 * Number(process.env['WEFT_FUZZ'] ?? 1)
+const ROUNDS = 200 * Number(process.env['WEFT_FUZZ'] ?? 1)
 const MOST_MS = 2000
 const random = generator(Number(process.env['WEFT_FUZZ_SEED'] ?? 11))
 const { textOf, mutated, mutatedBytes } = mutator(random)

@@ -1,14 +1,14 @@
 // Reports: the figures they hold, whatever classes are named, and the page in a real browser.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { data, datasets, layers, optimizers, sequential, setSeed } from '../../lib/index.js'
 import * as learn from '../../lib/learn/index.js'
 import { rejects } from '../expect.js'
-import { Browser, hasChromium } from '../serve/browser.js'
+import { checkSealed, checkWithoutColour, inBrowser } from '../sealed_page.js'
+import { hasChromium } from '../serve/browser.js'
 import { testWith } from '../skip.js'
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
@@ -116,19 +116,11 @@ testWith(
   async () => {
     const file = path.join(folder, 'page.html')
     await learn.report(model, { x: xTest, y: yTest }, { file, title: HOSTILE, seed: 1, resamples: 100 })
-    const browser = await Browser.open()
-    try {
-      await browser.send('Network.emulateNetworkConditions', { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 })
-      const url = pathToFileURL(file).href
-      await browser.send('Page.navigate', { url })
-      await browser.until("document.readyState === 'complete' && document.querySelectorAll('svg').length === 4")
+    await inBrowser(file, "document.querySelectorAll('svg').length === 4", async (browser) => {
       const text = await browser.evaluate<string>('document.body.innerText')
       assert.match(text, /accuracy\s+0\.9\d+/)
       assert.match(text, /Confusion matrix/)
-      assert.is(
-        await browser.evaluate('window.hacked === undefined && document.images.length === 0 && document.scripts.length === 0'),
-        true,
-      )
+      assert.is(await browser.evaluate('document.images.length'), 0)
       // each picture is seen: it is as wide as it should be, and in the page
       const widths = await browser.evaluate<number[]>(
         "[...document.querySelectorAll('svg')].map((svg) => svg.getBoundingClientRect().width)",
@@ -137,31 +129,12 @@ testWith(
         widths.every((width) => width > 300),
         widths.join(),
       )
-      const outside = await browser.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth')
-      assert.ok(outside <= 0, `${outside} pixels too wide`)
-      const requested = browser.events
-        .filter(({ method }) => method === 'Network.requestWillBeSent')
-        .map(({ params }) => (params['request'] as { url: string }).url)
-      assert.ok(
-        requested.every((own) => own === url || own === 'about:blank' || own === 'data:,'),
-        requested.join(),
-      )
-      const complaints = browser.events.filter(({ method }) =>
-        ['Log.entryAdded', 'Runtime.exceptionThrown', 'Runtime.consoleAPICalled'].includes(method),
-      )
-      assert.equal(complaints, [])
-      // without colours: lines differ by their dashes, right predictions by an outline
-      await browser.send('Emulation.setEmulatedVisionDeficiency', { type: 'achromatopsia' })
-      const { data } = (await browser.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true })) as { data: string }
-      const picture = Buffer.from(data, 'base64')
-      assert.ok(picture.length > 20_000, `a picture of ${picture.length} bytes`)
-      const kept = process.env['WEFT_SCREENSHOTS']
-      if (kept) await writeFile(path.join(kept, 'report.png'), picture)
+      await checkSealed(browser, file)
+      // lines differ by their dashes, right predictions by an outline
+      await checkWithoutColour(browser, 'report.png')
       const outlined = await browser.evaluate<string>("getComputedStyle(document.querySelector('td.right')).outlineStyle")
       assert.is(outlined, 'solid')
-    } finally {
-      await browser.close()
-    }
+    })
   },
 )
 

@@ -106,7 +106,7 @@ export interface ScoreOptions extends WeightOption {
   /** What 0 / 0 is, as where a class is never predicted. Default: 0, with a warning. */
   zeroDivision?: number
 }
-export const SCORE: OptionTable<ScoreOptions> = {
+const SCORE: OptionTable<ScoreOptions> = {
   sampleWeight: 'any',
   average: ['binary', 'micro', 'macro', 'weighted', 'none'],
   posLabel: 'any',
@@ -174,7 +174,7 @@ export function scoresOf(what: string, confusion: Confusion, labels: readonly La
 }
 
 /** Precision, recall and F-beta as the options say: one score, or one of each class with average 'none'. */
-export function averagedScore(what: string, yTrue: Targets, yPred: Targets, options: ScoreOptions, beta = 1): Score | Score[] {
+function averagedScore(what: string, yTrue: Targets, yPred: Targets, options: ScoreOptions, beta = 1): Score | Score[] {
   const { average = 'binary', labels, zeroDivision } = options
   const posLabel = plain(options.posLabel ?? 1)
   const confusion = countClasses(what, yTrue, yPred, options.sampleWeight)

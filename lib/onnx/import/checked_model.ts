@@ -14,8 +14,8 @@ import { type StoredWeight, weightsOf, withInitializers } from './weights.js'
 /**
  * Versions of the operators that are read. Of those before 7, nodes whose attributes have another meaning are refused.
  */
-export const OLDEST_OPSET = 1
-export const NEWEST_OPSET = 21
+const OLDEST_OPSET = 1
+const NEWEST_OPSET = 21
 
 /** An input or output of a graph as its file declares it. */
 export interface Port {

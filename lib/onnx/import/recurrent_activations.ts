@@ -44,7 +44,3 @@ export function recurrentActivations(call: Call, names: readonly string[], count
     return { apply: (x) => known.apply(x, alpha, beta), fused: known.fused }
   })
 }
-
-/** Whether every activation that an attribute names is known. */
-export const unknownActivation = (names: readonly string[]): string | undefined =>
-  names.find((name) => KNOWN[name.toLowerCase()] === undefined)

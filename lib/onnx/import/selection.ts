@@ -7,7 +7,7 @@ import { lasting } from './lasting.js'
 import { numbersTensor, Value } from './values.js'
 
 /** Indices from the end, below 0, as those from the front. */
-export const fromFront = (indices: Tensor, n: number): Tensor => {
+const fromFront = (indices: Tensor, n: number): Tensor => {
   const whole = indices.dtype === 'int32' ? indices : ops.cast(indices, 'int32')
   return ops.where(ops.less(whole, 0), ops.add(whole, n), whole)
 }

@@ -1,22 +1,13 @@
 // The program of the dashboard: asks for the figures, and shows them as text. Nothing that it is told becomes markup.
+import { PAGE_ELEMENTS } from '../../core/page_elements.js'
+
 export const SCRIPT: string = `
 'use strict'
 const PERIOD_MS = 2000
 const KEPT = 150
 // the address of the page may have a name and a key in it, which requests may not
 const SOURCE = new URL('dashboard/data', location.origin + location.pathname)
-const byId = (id) => document.getElementById(id)
-const make = (name, text, className) => {
-  const element = document.createElement(name)
-  if (text !== undefined) element.textContent = text
-  if (className) element.className = className
-  return element
-}
-const svg = (name, attributes) => {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', name)
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
-  return element
-}
+${PAGE_ELEMENTS}
 const short = (value, digits = 3) => (Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : '–')
 const seconds = (value) => (!Number.isFinite(value) ? '–' : value < 0.001 ? short(value * 1e6) + ' µs' : value < 1 ? short(value * 1000) + ' ms' : short(value) + ' s')
 const share = (value) => (Number.isFinite(value) ? short(value * 100) + ' %' : '–')

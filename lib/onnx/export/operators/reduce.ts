@@ -64,7 +64,7 @@ const arg =
  * Where x is, for operators along its last axis: before a reshape too, if that leaves this axis as it is. `at`: which
  * axis of the tensor it is.
  */
-export function alongLast(x: Value, emitter: Emitter): Stored & { readonly at: number } {
+function alongLast(x: Value, emitter: Emitter): Stored & { readonly at: number } {
   const place = emitter.stored(x)
   const { base, order } = place
   const [last, own] = [base.at(-1), x.extents.at(-1)]
