@@ -52,9 +52,6 @@ class Pace {
   /** Whether all threads are expected to do the next run. */
   bool expects_all() const { return expects_all_.load(std::memory_order_relaxed); }
 
-  /** The step at whose end a run is to be announced, because the next one ends too late for that; -1: none. */
-  int announced_step = -1;
-
  private:
   static constexpr double unknown = std::numeric_limits<double>::infinity();
   static constexpr int samples = 5;

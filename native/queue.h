@@ -116,8 +116,6 @@ class Queue {
    * A long run is not announced: to wake a thread late makes little difference then.
    */
   static constexpr double ahead_alone = 70, ahead_together = 60, most_announced = 5'000;
-  /** How many microseconds it takes to wake it. */
-  static constexpr double waking = 45;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;

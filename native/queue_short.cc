@@ -80,21 +80,14 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   const auto began = Clock::now();
   const auto passed = [&] { return std::chrono::duration<double, std::micro>(Clock::now() - began).count(); };
   bool announced = false;
-  int step = 0, last_in_time = -1;
-  double left = 0;  // microseconds from the end of that step on
   const std::function<void()> announce = [&] {
-    const int ended = step++;
-    const double rest = expected - passed();
-    if (rest >= waking) last_in_time = ended, left = rest;
     Environment& environment = *flight.job.environment;
-    const bool now = rest <= ahead || (pace.announced_step >= 0 && ended >= pace.announced_step);
-    if (announced || !now || !environment.awaited()) return;
+    if (announced || !environment.awaited() || passed() < expected - ahead) return;
     announced = true;
     environment.announce(flight.job.ticket);
   };
   if (!here && expected > ahead && expected <= most_announced) flight.run.after_step = &announce;
   flight.job.program->run(flight.run);
-  if (step > 0) pace.announced_step = left <= most_looking ? last_in_time : -1;
   flight.run.after_step = nullptr;
   const double microseconds = passed();
   pace.took(alone, microseconds);

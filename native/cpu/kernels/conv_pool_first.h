@@ -146,17 +146,13 @@ inline void pool_row_first_layer(const ConvShape& c, int64_t pw, const float* x,
 WEFT_BINDER inline Step bind_first_layer(Call& call, const ConvShape& c, int64_t ph, int64_t pw) {
   const View x = call.in[0], kernel = call.in[1], bias = call.in[2], pooled = call.out[0], index = call.out[1];
   const int64_t rows = c.n * ph, chunks = std::min(rows, pieces_of_work(c.multiply_adds(), 64));
-  constexpr int64_t ahead = 1024;  // floats
   return [=](const Frame& frame) {
     uint8_t* places = index.used() ? frame.at<uint8_t>(index) : nullptr;
     parallel(chunks, [&](int64_t chunk, int) {
       for (int64_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; row++) {
-        const int64_t image = row / ph, y = row % ph, to = row * pw * c.o, new_row = 2 * c.w * c.c;
-        const float* from = frame.at<const float>(x) + (image * c.h + 2 * y) * c.w * c.c;
-        // another thread has just written the input: its cache answers slowly
-        for (int64_t i = 0; i < new_row; i += 16) __builtin_prefetch(from + ahead + i);
-        pool_row_first_layer(c, pw, from, frame.at<const float>(kernel), frame.at<const float>(bias), frame.at<float>(pooled) + to,
-                             places ? places + to : nullptr);
+        const int64_t image = row / ph, y = row % ph, to = row * pw * c.o;
+        pool_row_first_layer(c, pw, frame.at<const float>(x) + (image * c.h + 2 * y) * c.w * c.c, frame.at<const float>(kernel),
+                             frame.at<const float>(bias), frame.at<float>(pooled) + to, places ? places + to : nullptr);
       }
     });
   };
