@@ -37,6 +37,10 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *   update     weights that Adam updates
  *   rows       of `length` values, gathered from `of` rows in any order
  *   functions  values of a logistic function: one for each gate, each new state, each GELU
+ *   outputs    of a convolution: each is the sum of `taps` multiply-adds on registers, and is stored. These loops do the
+ *              products as well
+ *   pooled     the same of a convolution that is pooled: the largest of four such sums, or 0, is stored
+ *   loads      floats that are read once, one after the other. Products hide it as far as they take as long
  *
  * What is left out (reading and writing of activations, normalization, softmax, the loss) makes the true bound lower,
  * never higher.
@@ -69,3 +73,22 @@ export const restOfGpt = (gpt) => ({
   update: sum(weightsOf(gpt).map(({ shape }) => size(shape))),
   functions: gpt.batch * gpt.time * gpt.inner * gpt.blocks,
 })
+
+/**
+ * A convolution by 3 x 3 filters without a border (kernels.mjs): what is stored or read for few multiply-adds.
+ * `outside`: the operations that `rest` does not do. A gradient of filters reads the gradient of each output once.
+ */
+export const boundOfConvolution = ({ batch, side, channels, filters, pass, flops }) => {
+  const outputs = batch * (side - 2) ** 2 * filters
+  if (pass === 'filter gradient') return { hidden: { loads: outputs }, outside: flops }
+  if (pass === 'forward') return { rest: { outputs, taps: 9 * channels }, outside: 0 }
+  const inputs = batch * side ** 2 * channels
+  // a pixel at the edge has fewer taps
+  return { rest: { outputs: inputs, taps: Math.floor(flops / 2 / inputs) }, outside: 0 }
+}
+
+/** Inference of the MNIST CNN: its pooled convolution, and a dense layer that reads its weights or its rows once. */
+export const boundOfInference = (batch) => {
+  const pooled = batch * 13 * 13 * 32
+  return { rest: { pooled, taps: 9 }, hidden: { loads: Math.max(pooled, 13 * 13 * 32 * 10) }, outside: 2 * pooled * 10 }
+}

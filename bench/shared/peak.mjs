@@ -47,13 +47,14 @@ export class Peak {
   }
 
   /**
-   * The sides of a comparison and the peak among them. `rest`: what the row does beside its products, as goals.mjs asks
-   * peers/peak.cc for it; it is timed in the same rounds.
+   * The sides of a comparison and the peak among them. What goals.mjs says of the row is timed in the same rounds, as
+   * peers/peak.cc does it: `rest`, what comes beside the products; `hidden`, what goes on while they are computed.
    */
-  beside(sides, rest) {
+  beside(sides, rest, hidden) {
     if (this.#side === undefined) return sides
     const own = { peak: () => this.#side.request({}) }
     if (rest !== undefined) own.rest = () => this.#side.request(rest)
+    if (hidden !== undefined) own.hidden = () => this.#side.request(hidden)
     return { ...sides, ...own }
   }
 
@@ -61,17 +62,22 @@ export class Peak {
    * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
    * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
    * product; and the largest ratio to the peer that the machine allows. On one thread that is the smaller of what the
-   * wall clock and the processor time say: others on the machine stretch the first.
+   * wall clock and the processor time say: others on the machine stretch the first. `apart`: the operations that `rest`
+   * does not do itself; default: all. `calls` is a side that does all of a call but its computing.
    */
-  compare({ peak, weft, rest }, peer, operations) {
+  compare({ peak, weft, rest, hidden, calls }, peer, operations, apart = operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
     const gflops = 1e6 / peak.minimum
     const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
-    const least = (products, others) => (operations / 1e9) * products.minimum + (others?.minimum ?? 0)
-    const byWall = peer.median / least(peak, rest)
-    const byProcessor = peer.processor.minimum / least(peak.processor, rest?.processor)
+    const least = (clock) => {
+      const [products, beside, whileComputing, around] = [peak, rest, hidden, calls].map((figure) => figure && clock(figure).minimum)
+      return Math.max((apart / 1e9) * products, whileComputing ?? 0) + (beside ?? 0) + (around ?? 0)
+    }
+    const byWall = peer.median / least((figure) => figure)
+    const byProcessor = peer.processor.minimum / least((figure) => figure.processor)
+    const around = rest === undefined && calls === undefined ? undefined : (rest?.minimum ?? 0) + (calls?.minimum ?? 0)
     return {
       operations,
       gflops,
@@ -79,7 +85,7 @@ export class Peak {
       peer: other,
       share: own / gflops,
       peerShare: other / gflops,
-      rest: rest?.minimum,
+      rest: around,
       largestRatio: this.#threads === 1 ? Math.min(byWall, byProcessor) : byWall,
     }
   }

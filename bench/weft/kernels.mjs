@@ -84,19 +84,25 @@ const sample = async () => {
   return { values: Array.from({ length: Math.ceil(values.length / step) }, (_, i) => values[i * step]) }
 }
 
-// Eight runs are queued at a time, so that the device never waits for JavaScript.
+// Eight runs are queued while the eight before them are under way, so that the device never waits for JavaScript.
 const run = async ({ milliseconds, busy = 0 }) => {
   const { copies, constant, operands, many } = current
   const rest = keepBusy(busy)
   const stop = startClocks()
-  for (let count = 8; ; count += 8) {
+  const until = performance.now() + milliseconds
+  let count = 0
+  let before
+  do {
     for (let i = 0; i < 8; i++) many(operands, constant).dispose()
-    await synchronize()
-    const figures = stop(count * copies)
-    if (figures.microseconds * count * copies < milliseconds * 1000) continue
-    rest()
-    return figures
-  }
+    count += 8
+    const now = synchronize()
+    await before
+    before = now
+  } while (performance.now() < until)
+  await before
+  const figures = stop(count * copies)
+  rest()
+  return figures
 }
 
 await answerRequests({ load, sample, run })
