@@ -8,11 +8,9 @@
 //   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored one after the other
 //   {"pooled":N,"taps":T}                the same, but of four such sums the largest, or 0, is stored
 //   {"loads":N}                          N floats loaded one after the other
-#include <sys/mman.h>
-
 #include <sched.h>
+#include <sys/mman.h>
 #include <algorithm>
-
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -187,9 +185,7 @@ struct Rows {
  */
 template <bool pooled> struct Outputs {
   long count, taps;
-  Floats to;
-
-  Outputs(long count, long taps) : count(count), taps(taps), to(count + chains * lanes, 0) {}
+  Floats to{count + chains * lanes, 0};
 
   void pass() {
     const Vector factor = Vector{} + given[0], summand = Vector{} + given[1];
@@ -219,10 +215,7 @@ template <bool pooled> struct Outputs {
 /** Reads its array, and does nothing with it. */
 struct Loads {
   long count;
-  Floats from;
-
-  explicit Loads(long count) : count(count), from(count + chains * lanes, 1e-3f) {}
-
+  Floats from{count + chains * lanes, 1e-3f};
   void pass() const {
     for (const float* at = from.data(); at < from.data() + count; at += chains * lanes) {
 #pragma GCC unroll 24
@@ -313,7 +306,7 @@ int main(int, char** arguments) {
     const auto part = [&]<class Loop>(const char* key, auto... more) {
       const long count = number(request, key);
       if (count == 0) return;
-      const auto make = [&] { return [loop = std::make_shared<Loop>(std::max(1L, count / threads), more...)] { loop->pass(); }; };
+      const auto make = [&] { return [loop = std::shared_ptr<Loop>(new Loop{std::max(1L, count / threads), more...})] { loop->pass(); }; };
       times.push_back(measure(threads, round, 1.0 / threads, make));
     };
     part.operator()<Outputs<false>>("outputs", taps);
