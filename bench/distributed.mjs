@@ -2,7 +2,7 @@
 // network of 6 × dense(1024), 25.2 MB of gradients a step. Three ways take turns in rounds: ranks that exchange nothing
 // ('none'), one exchange after the backward pass ('after'), and a bucket for each matrix, begun within it ('during').
 // In all three, two processes compute at a time: what the network's own work costs them counts as exposed.
-// 'default': buckets as they are where nobody sets their size.
+// 'default': buckets as they are where nobody sets their size; 'bfloat16': the same, of gradients that were rounded.
 // Usage: node bench/distributed.mjs [--mpi openmpi|mpich] [--rate 1gbit] [--steps 10] [--rounds 2] [--ways none,during]
 import { parseArgs } from 'node:util'
 import { LAUNCHERS, startRanks, withNetwork } from './network.mjs'
@@ -37,8 +37,10 @@ async function timed(count, call) {
 /** One rank, which prints the median step, and what there is to compare it with. */
 async function rankOf(how) {
   const { callbacks, distributed, gradients, jit, layers, optimizers, sequential, setSeed, tensor } = await import('../dist/lib/index.js')
+  const gradientsAs = how === 'bfloat16' ? { gradientDtype: 'bfloat16' } : {}
   const bucketBytes = { after: 2 ** 30, during: 4 * 2 ** 20, default: undefined }[how]
-  const { size } = how === 'none' ? { size: 1 } : await distributed.init({ ...(bucketBytes && { bucketBytes }), timeoutMs: 60_000 })
+  const { size } =
+    how === 'none' ? { size: 1 } : await distributed.init({ ...(bucketBytes && { bucketBytes }), ...gradientsAs, timeoutMs: 60_000 })
   const rank = Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK)
   const steps = Number(values.steps)
   setSeed(1)
@@ -106,10 +108,12 @@ else
       const line = (text, ms, more = '') => console.log(`  ${text.padEnd(42)}${ms?.toFixed(1).padStart(7)}${more}`)
       const exposed = (how) => `   exposed ${(step[how] - step.none).toFixed(1)}`
       line('nothing exchanged', step.none)
-      line('one exchange after the backward pass', step.after, exposed('after'))
-      line('a bucket for each matrix', step.during, exposed('during'))
+      if (step.after) line('one exchange after the backward pass', step.after, exposed('after'))
+      if (step.during) line('a bucket for each matrix', step.during, exposed('during'))
       if (step.default) line('buckets of the default size', step.default, exposed('default'))
+      if (step.bfloat16) line('the same, gradients as bfloat16', step.bfloat16, exposed('bfloat16'))
       line('the backward pass alone', of('none', 'backward'))
+      if (!step.after) continue
       line('the exchange alone, 25.2 MB', of('after', 'exchange'))
       console.log(`  exchange less backward pass, and 10 %      ${(1.1 * (of('after', 'exchange') - of('none', 'backward'))).toFixed(1)}`)
     }

@@ -90,7 +90,9 @@ export function startRanks(launcher, ranks, program, { network = false, environm
   const at = args.indexOf('-n')
   if (passed.length > 0) args.splice(at, 0, ...passed)
   return new Promise((resolve) => {
-    const child = spawn(command, args, { env: { ...process.env, ...variables }, stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs })
+    // an mpirun that was stopped while its ranks ended may hear of it never, and does not end at SIGTERM either
+    const end = { timeout: timeoutMs, killSignal: 'SIGKILL' }
+    const child = spawn(command, args, { env: { ...process.env, ...variables }, stdio: ['ignore', 'pipe', 'pipe'], ...end })
     let output = ''
     const keep = (chunk) => (output += chunk)
     child.stdout.on('data', keep)

@@ -23,8 +23,24 @@ const { values, positionals } = parseArgs({
 const ranks = Number(values.ranks ?? (positionals[0] === 'phases' ? 3 : 2))
 const programs = path.join(import.meta.dirname, '../dist/test/distributed/programs')
 
-/** Starts a program, and resolves with what each rank says. */
+/**
+ * Starts a program, and resolves with what each rank says. Where this process was stopped meanwhile, its ranks may have
+ * been too, and have missed each other's signs of life: that start says nothing, and is repeated.
+ */
 async function start(launcher, program, args) {
+  for (;;) {
+    let [last, longest] = [performance.now(), 0]
+    const look = () => ([last, longest] = [performance.now(), Math.max(longest, performance.now() - last)])
+    const watch = setInterval(look, 100)
+    const result = await startOnce(launcher, program, args)
+    clearInterval(watch)
+    look()
+    if (longest < 2000) return result
+    console.log(`${launcher.name}, ${program} ${args.join(' ')}: stopped for ${(longest / 1000).toFixed(1)} s, once more`)
+  }
+}
+
+async function startOnce(launcher, program, args) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-ranks-'))
   const began = performance.now()
   const { code, output } = await startRanks(launcher, ranks, [process.execPath, path.join(programs, `${program}.js`), ...args], {

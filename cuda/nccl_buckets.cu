@@ -1,10 +1,9 @@
 // Gradients of a step on GPUs: many values that travel as one, side by side in a bucket. Where a rank has met a bad
 // value, that travels along, and the step fails on every rank.
-#include <map>
-#include <mutex>
 
 #include "copies.h"
 #include "nccl_collectives.cuh"
+#include "numbered.h"
 
 namespace weft::cuda {
 namespace {
@@ -123,18 +122,6 @@ struct Bucket {
   }
 };
 
-/** The bucket with this number. */
-std::shared_ptr<Bucket> bucket_of(int64_t number) {
-  static std::mutex mutex;
-  static auto* const all = new std::map<int64_t, std::weak_ptr<Bucket>>;
-  std::lock_guard lock(mutex);
-  std::erase_if(*all, [](const auto& entry) { return entry.second.expired(); });
-  auto& known = (*all)[number];
-  auto bucket = known.lock();
-  if (!bucket) known = bucket = std::make_shared<Bucket>();
-  return bucket;
-}
-
 }  // namespace
 
 /**
@@ -145,7 +132,7 @@ COLLECTIVE(allReduceBegin) {
   const std::string first = described(call, "");
   const Bundle bundle(call.in);
   const std::string what = first + bundle.described();
-  const auto bucket = bucket_of(call.attrs.integer("bucket"));
+  const auto bucket = numbered<Bucket>(call.attrs.integer("bucket"));
   nccl_world().device().use();
   bucket->allocate(bundle.bytes);
   return [=](const Frame& frame) {
@@ -162,7 +149,7 @@ COLLECTIVE(allReduceBegin) {
 
 /** Waits for the sum, and copies the values out of the bucket. */
 COLLECTIVE(allReduceFinish) {
-  const auto bucket = bucket_of(call.attrs.integer("bucket"));
+  const auto bucket = numbered<Bucket>(call.attrs.integer("bucket"));
   const std::vector<View> out = call.out;
   call.waits = call.raises = true;
   return [=](const Frame& frame) {

@@ -64,10 +64,12 @@ COLLECTIVE(allReduce) {
   const int type = nccl_type(call.in[0].dtype), operation = nccl_operation(reduce);
   const size_t count = size_t(call.in[0].size());
   call.in_place(0, 0);
-  return moved(call, what, [=](const void* given, void* taken, cudaStream_t stream) {
+  const auto reduction = [=](const void* given, void* taken, int of, cudaStream_t stream) {
     const NcclWorld& world = nccl_world();
-    check(world.nccl().AllReduce(given, taken, count, type, operation, world.communicator(), stream), "AllReduce");
-  });
+    check(world.nccl().AllReduce(given, taken, count, of, operation, world.communicator(), stream), "AllReduce");
+  };
+  if (needs_keys(reduce, call.in[0].dtype)) return reduced_by_keys(call, what, reduce, reduction);
+  return moved(call, what, [=](const void* given, void* taken, cudaStream_t stream) { reduction(given, taken, type, stream); });
 }
 
 COLLECTIVE(allGather) {
@@ -82,10 +84,12 @@ COLLECTIVE(reduceScatter) {
   const std::string reduce = call.attrs.text("reduce"), what = described(call, reduce);
   const int type = nccl_type(call.in[0].dtype), operation = nccl_operation(reduce);
   const size_t of_each = size_t(call.out[0].size());
-  return moved(call, what, [=](const void* given, void* taken, cudaStream_t stream) {
+  const auto reduction = [=](const void* given, void* taken, int of, cudaStream_t stream) {
     const NcclWorld& world = nccl_world();
-    check(world.nccl().ReduceScatter(given, taken, of_each, type, operation, world.communicator(), stream), "ReduceScatter");
-  });
+    check(world.nccl().ReduceScatter(given, taken, of_each, of, operation, world.communicator(), stream), "ReduceScatter");
+  };
+  if (needs_keys(reduce, call.in[0].dtype)) return reduced_by_keys(call, what, reduce, reduction);
+  return moved(call, what, [=](const void* given, void* taken, cudaStream_t stream) { reduction(given, taken, type, stream); });
 }
 
 COLLECTIVE(broadcast) {

@@ -1,5 +1,6 @@
 // What the files of GPU collectives share: how a binder is listed, and how NCCL is called.
 #pragma once
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,15 @@ void look_for_loss(const Frame& frame);
 
 /** What all ranks have to ask for alike: the operation, what it is given, and a detail. */
 std::string described(Call& call, const std::string& detail);
+
+/** NCCL's call for the extremes of int32 numbers. */
+using Reduction = std::function<void(const void* given, void* taken, int type, cudaStream_t stream)>;
+/** Whether `reduce` of these values takes another way than NCCL's own, which says nothing of NaN. */
+bool needs_keys(const std::string& reduce, DType dtype);
+/**
+ * The largest or smallest floats over the ranks, by their keys: NaN on any rank is NaN on all, and -0 is less than 0.
+ */
+Step reduced_by_keys(Call& call, const std::string& what, const std::string& reduce, Reduction reduction);
 
 inline void check(int result, const char* function) { check_nccl(nccl_world().nccl(), result, function); }
 

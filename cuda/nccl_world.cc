@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "control/rendezvous.h"
@@ -17,8 +18,12 @@ namespace {
 
 NcclWorld* world_of_process = nullptr;
 
-/** For how long at most a communicator is waited for that is given up. */
-constexpr std::chrono::seconds most_patience(10);
+/** For how long at most a communicator is waited for that is given up: 10 s, or WEFT_NCCL_PATIENCE milliseconds. */
+std::chrono::milliseconds most_patience() {
+  const char* const given = std::getenv("WEFT_NCCL_PATIENCE");
+  const int milliseconds = given == nullptr ? 0 : std::atoi(given);
+  return std::chrono::milliseconds(milliseconds > 0 ? milliseconds : 10'000);
+}
 
 /** FNV-1a, as text. */
 std::string hash_of(const std::string& text) {
@@ -246,7 +251,7 @@ void NcclWorld::release(int (*how)(NcclCommunicator)) {
     *done = true;
   }).detach();
   device_->drop_shared_recordings();
-  const auto until = Clock::now() + most_patience;
+  const auto until = Clock::now() + most_patience();
   while (!*done && Clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
@@ -258,7 +263,7 @@ void NcclWorld::close(bool failed) {
   // runs under way end soon, unless the others do not come
   const auto over = [&] { return ended_ == begun_ || (loss_ && !loss_->left); };
   if (!changed_.wait_for(lock, 2 * milliseconds(heartbeat_), over)) lose({.rank = rank_, .text = "this rank ends"});
-  if (loss_ && !loss_->left) changed_.wait_for(lock, most_patience, [&] { return aborted_ && ended_ == begun_; });
+  if (loss_ && !loss_->left) changed_.wait_for(lock, most_patience(), [&] { return aborted_ && ended_ == begun_; });
   const uint64_t finished = loss_ && !loss_->left ? 0 : ended_;
   lock.unlock();
   control_->leave(finished, failed);

@@ -82,14 +82,13 @@ const allReduceFinish = (specs: readonly Spec[]): Op<BucketAttrs> => ({
 /** Buckets of this process so far. */
 let buckets = 0
 
-/** dtypes whose values can be added up over ranks. */
-const SUMMED: readonly DType[] = ['float32', 'float64', 'int32', 'int64', 'uint8', 'float16', 'bfloat16']
+/** dtypes whose values can be added up, and compared, over ranks. */
+const REDUCED: readonly DType[] = ['float32', 'float64', 'int32', 'int64', 'uint8', 'float16', 'bfloat16']
 
 function reduceOf(op: string, reduce: unknown, dtype: DType): Reduce {
   if (!['sum', 'mean', 'max', 'min'].includes(reduce as string))
     throw new WeftError('ERR_ARGUMENT', `${op}: reduce is 'sum', 'mean', 'max' or 'min', got ${show(reduce)}`)
-  const half = dtype === 'float16' || dtype === 'bfloat16'
-  if (!SUMMED.includes(dtype) || (half && (reduce === 'max' || reduce === 'min')) || (reduce === 'mean' && !dtype.includes('float')))
+  if (!REDUCED.includes(dtype) || (reduce === 'mean' && !dtype.includes('float')))
     throw new WeftError('ERR_DTYPE', `${op}: the ${reduce} of ${dtype} cannot be taken over ranks`, { hint: `Write x.cast('float32')` })
   return reduce as Reduce
 }

@@ -1,7 +1,6 @@
 // Rendezvous: where the ranks of a run meet that no MPI brings together, and by what they know each other.
 import { createHmac } from 'node:crypto'
 import { WeftError } from '../core/error.js'
-import { packageVersion } from '../core/version.js'
 import type { Launch } from './launcher.js'
 
 export interface Meeting {
@@ -61,7 +60,7 @@ function placeOf({ launcher, rank, size }: Launch, environment: NodeJS.ProcessEn
  * @throws ERR_DISTRIBUTED where nothing says where rank 0 is
  */
 export function meetingOf(launch: Launch, environment: NodeJS.ProcessEnv): Meeting {
-  const facts = [...NAMES.map((name) => environment[name] ?? null), launch.size, packageVersion()]
+  const facts = [...NAMES.map((name) => environment[name] ?? null), launch.size]
   const job = createHmac('sha256', environment['WEFT_SECRET'] ?? '')
     .update(JSON.stringify(facts))
     .digest('hex')

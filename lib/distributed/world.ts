@@ -7,6 +7,7 @@ import { WeftError, type ErrorCode } from '../core/error.js'
 import { finished, isFinished, lastTicket } from '../core/flights.js'
 import { checkCall, checkOptions, type OptionTable, show } from '../core/options.js'
 import { checkFunction, finite, integer } from '../core/checks.js'
+import { packageVersion } from '../core/version.js'
 import './error_codes.js'
 import { exitOnLoss } from './exit_code.js'
 import { type Launch, launchOf } from './launcher.js'
@@ -28,7 +29,8 @@ export interface InitOptions {
   heartbeatMs?: number
   /**
    * Gradients travel in buckets of about so many bytes, each as soon as it is full, while the backward pass goes on.
-   * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 25 MiB.
+   * The first one is smaller. The number is part of what makes bits equal on three and more ranks. Default 4 MiB
+   * between CPUs, 25 MiB between GPUs.
    */
   bucketBytes?: number
   /**
@@ -68,8 +70,14 @@ export interface World {
 const ALONE: World = { rank: 0, size: 1, localRank: 0, engine: 'none', version: undefined }
 
 let current: World = ALONE
+/**
+ * Between CPUs a step's network is slower beside its arithmetic: of 25 MB over 1 Gbit/s buckets of 4 MiB hid most of
+ * the backward pass. GPUs need few launches, and have PyTorch's default.
+ */
+const BYTES_OF_BUCKET = { mpi: 4 * 2 ** 20, nccl: 25 * 2 ** 20 }
+
 /** @internal The bytes of a bucket of gradients. */
-export let bytesOfBucket: number = 25 * 2 ** 20
+export let bytesOfBucket: number = BYTES_OF_BUCKET.nccl
 /** @internal How gradients travel, and whether optimizers keep parts. */
 export const exchange: { dtype: 'float32' | 'bfloat16'; shardsOptimizer: boolean } = { dtype: 'float32', shardsOptimizer: false }
 /** @internal After so many milliseconds without a sign of life a rank counts as lost. */
@@ -129,21 +137,22 @@ const meetByMpi = (): ReturnType<typeof meetOnGpus> => ({
 /**
  * Meets the other ranks of the run that a launcher has started: mpirun of Open MPI or of MPICH, srun, torchrun, or
  * npx weftjs run. A process that was started alone is one rank, and nothing is opened. Once per process.
- * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, and where the
- *   ranks do not meet within `timeoutMs`
+ * @throws ERR_DISTRIBUTED where there is no MPI library, where it is another one than the launcher's, where the ranks
+ *   do
+ *   not meet within `timeoutMs`, and where they have other versions of weftjs or other options
  * @throws ERR_NO_DEVICE where 'nccl' has no GPU or no NCCL library
  * @example const { rank, size } = await distributed.init()
  */
 export async function init(options: InitOptions = {}): Promise<World> {
   checkCall('distributed.init(options)', arguments)
   checkOptions('distributed.init', options, OPTIONS)
-  const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000, bucketBytes = 25 * 2 ** 20 } = options
+  const { engine = 'auto', timeoutMs = 1_800_000, heartbeatMs = 5_000, gradientDtype = 'float32', shardOptimizer = false } = options
   if (!['auto', 'mpi', 'nccl', 'none'].includes(engine))
     throw new WeftError('ERR_ARGUMENT', `distributed.init: engine is 'auto', 'mpi', 'nccl' or 'none', got ${show(engine)}`)
   for (const [name, value] of Object.entries({ timeoutMs, heartbeatMs }))
     if (!(finite('distributed.init', name, value) >= 10))
       throw new WeftError('ERR_ARGUMENT', `distributed.init: ${name} is at least 10, got ${value}`)
-  integer('distributed.init', 'bucketBytes', bucketBytes, 1)
+  if (options.bucketBytes !== undefined) integer('distributed.init', 'bucketBytes', options.bucketBytes, 1)
   if (state !== 'new') throw new WeftError('ERR_STATE', 'distributed.init: it was called before; a process meets the others once')
   const launch = launchOf(process.env)
   if (engine === 'none' || (engine !== 'mpi' && launch.size === 1)) {
@@ -154,8 +163,8 @@ export async function init(options: InitOptions = {}): Promise<World> {
   if (chosen === 'mpi') needsMpi(launch)
   const place = chosen === 'nccl' ? meetOnGpus(launch) : meetByMpi()
   state = 'meeting'
-  bytesOfBucket = bucketBytes
-  Object.assign(exchange, { dtype: options.gradientDtype ?? 'float32', shardsOptimizer: options.shardOptimizer ?? false })
+  bytesOfBucket = options.bucketBytes ?? BYTES_OF_BUCKET[chosen]
+  Object.assign(exchange, { dtype: gradientDtype, shardsOptimizer: shardOptimizer })
   msOfSilence = 4 * heartbeatMs
   const facts = await asWeftError(
     'distributed.init',
@@ -177,9 +186,28 @@ export async function init(options: InitOptions = {}): Promise<World> {
   // the others learn that this rank ends, and not that it is lost
   process.on('exit', (code) => native.leaveEngine(code !== 0))
   exitOnLoss()
+  try {
+    await compareRuns({ version: packageVersion(), heartbeatMs, bucketBytes: bytesOfBucket, gradientDtype, shardOptimizer })
+  } catch (error) {
+    leave()
+    throw error
+  }
   current = { rank: facts.rank, size: facts.size, localRank: launch.localRank, engine: chosen, version: facts.version }
   state = 'open'
   return current
+}
+
+/** ERR_DISTRIBUTED where a fact of the run is another one on some rank. */
+async function compareRuns(facts: Readonly<Record<string, unknown>>): Promise<void> {
+  const all = (await gatherTexts('distributed.init', JSON.stringify(facts))).map((one) => JSON.parse(one) as typeof facts)
+  for (const [rank, other] of all.entries())
+    for (const name of Object.keys({ ...all[0], ...other }))
+      if (other[name] !== all[0]![name])
+        throw new WeftError(
+          'ERR_DISTRIBUTED',
+          `distributed.init: the ranks are not alike: ${name} is ${show(all[0]![name])} on rank 0 and ${show(other[name])} on rank ${rank}`,
+          { hint: 'Every rank runs the same program with the same package, and calls init() with the same options' },
+        )
 }
 
 /** @internal Throws unless init() has been awaited. */

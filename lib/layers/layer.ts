@@ -15,7 +15,7 @@ import { context, inPass } from './context.js'
 import { checkShapes, type InputSpec, mapShapes, misfitOf } from './input_spec.js'
 import { countLayer } from './loading.js'
 import { maskedResult } from './masked_result.js'
-import { isAutomatic, nameOf } from './names.js'
+import { classNameOf, isAutomatic, nameOf } from './names.js'
 import { callsOf, inferSpecs, isSymbolic, layerNode, mapSpecs, placeholder, withoutBatch } from './symbolic.js'
 import { whileBuilding } from './stored_weights.js'
 import { Weighted } from './weights.js'
@@ -311,10 +311,6 @@ const LAYER_OPTIONS: OptionTable<LayerOptions> = { name: 'string', trainable: 'b
 
 /** Layers found in the layer that calls them. */
 const tracked = new WeakMap<AnyLayer, WeakSet<AnyLayer>>()
-
-function classNameOf(made: { className?: string; name: string }): string {
-  return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? (made.name || 'Layer')
-}
 
 function inputsOf(x: unknown): readonly Tensor[] {
   if (x instanceof Tensor) return [x]

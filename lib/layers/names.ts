@@ -12,6 +12,11 @@ interface Named {
 const numbered = new WeakMap<Named, object | undefined>()
 const SHARED: object = {}
 
+/** The name of a class of layers in saved models: its own `className`, else that of the class. */
+export function classNameOf(made: { className?: string; name: string }): string {
+  return (Object.hasOwn(made, 'className') ? made.className : undefined) ?? (made.name || 'Layer')
+}
+
 /** 'MaxPooling2d' gives 'max_pooling2d'. */
 export const snakeCase = (name: string): string => name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase()
 

@@ -10,6 +10,11 @@ interface Method<T extends object> {
   readonly options: OptionTable<T>
 }
 
+export interface Split<T extends object> {
+  readonly y: ModelData | undefined
+  readonly options: T
+}
+
 /**
  * Targets and options; ERR_ARGUMENT for surplus arguments, for options where targets belong, and for what is no options
  * object.
@@ -19,7 +24,7 @@ export function splitArguments<T extends object>(
   outputs: readonly string[],
   x: unknown,
   rest: readonly unknown[],
-): { y: ModelData | undefined; options: T } {
+): Split<T> {
   const streamed = isStream(x)
   const most = streamed ? 1 : 2
   if (rest.length > most && rest.slice(most).some((value) => value !== undefined)) {

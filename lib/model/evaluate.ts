@@ -59,18 +59,19 @@ export async function evaluate(
   y: ModelData | undefined,
   options: EvaluateOptions,
 ): Promise<Figures> {
-  checkSignal('evaluate', options.signal)
   const { signal, verbose, steps } = options
-  const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
-  if (steps !== undefined) checkCount('evaluate', 'steps', steps)
-  signal?.throwIfAborted()
   const owned: Tensor[] = []
   const meeting = new Meeting('evaluate')
   const sharded = options.sharded === true && !meeting.alone
   const whole = model.trainingRun?.shards !== undefined
   let source: Source | undefined
-  const progress = new Progress(meeting.rank === 0 ? verbose : 0, 1)
+  let progress: Progress | undefined
   try {
+    checkSignal('evaluate', signal)
+    const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
+    if (steps !== undefined) checkCount('evaluate', 'steps', steps)
+    signal?.throwIfAborted()
+    progress = new Progress(meeting.rank === 0 ? verbose : 0, 1)
     let rows = 0
     const open = (): Source => {
       void model.compiled
@@ -93,7 +94,7 @@ export async function evaluate(
     await meeting.fail(error)
     throw error
   } finally {
-    progress.stop()
+    progress?.stop()
     await source?.close()
     freeOwned(owned)
   }

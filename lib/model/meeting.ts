@@ -73,6 +73,30 @@ export class Meeting {
   }
 }
 
+/** The training of this process that the other ranks take part in. */
+export const underWay: { training?: { readonly model: AnyModel } | undefined } = {}
+
+/**
+ * Tells the other ranks, who wait in the same call, that it was refused here: before it began to meet them. During a
+ * training they are in that one, and cannot be told.
+ */
+export async function tellRefused(what: string, error: unknown): Promise<void> {
+  if (underWay.training === undefined) await new Meeting(what).fail(error)
+}
+
+/** Work on arguments that are made first; where this rank has none, the others learn it. */
+export function withArguments<A, T>(what: string, made: () => A, work: (args: A) => Promise<T>): Promise<T> {
+  let args: A
+  try {
+    args = made()
+  } catch (error) {
+    return tellRefused(what, error).then(() => {
+      throw error
+    })
+  }
+  return work(args)
+}
+
 /**
  * Waits until the ranks have met. Those that have not come to the same place after four heartbeats wait for a step that
  * this rank will never do: it leaves the run, so that they learn it.

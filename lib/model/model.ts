@@ -6,7 +6,7 @@ import { eachFromCaller, fromCaller } from '../core/stack.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Optimizer } from '../optimizers/index.js'
-import { splitArguments } from './arguments.js'
+import { type Split, splitArguments } from './arguments.js'
 import { nextSeed, seedGeneration } from '../core/random.js'
 import { Tensor } from '../core/tensor.js'
 import { EVALUATE_OPTIONS, type EvaluateOptions, evaluate, evaluateBatch } from './evaluate.js'
@@ -15,6 +15,7 @@ import type { History } from './history.js'
 import { COMPILE_OPTIONS, type CompileOptions, Objective } from './objective.js'
 import type { ClassWeightLike } from './class_weight.js'
 import type { LayerGraph } from './layer_graph.js'
+import { tellRefused, withArguments } from './meeting.js'
 import { PREDICT_OPTIONS, type PredictOptions, predict } from './predict.js'
 import type { TrainingRun } from './run.js'
 import { Programs, type StepKind } from './programs.js'
@@ -145,10 +146,8 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   fit(source: StreamSource, options?: FitOptions): Promise<History>
   fit(x: ModelData | StreamSource, ...rest: unknown[]): Promise<History> {
     refuseInTrace('fit')
-    return fromCaller(Model.prototype.fit, async () => {
-      const { y, options } = splitArguments<FitOptions>({ name: 'fit', options: FIT_OPTIONS }, this.outputNames, x, rest)
-      return fit(this, x, y, options)
-    })
+    const split = (): Split<FitOptions> => splitArguments({ name: 'fit', options: FIT_OPTIONS }, this.outputNames, x, rest)
+    return fromCaller(Model.prototype.fit, () => withArguments('fit', split, ({ y, options }) => fit(this, x, y, options)))
   }
 
   /**
@@ -159,8 +158,13 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   train(source: StreamSource, options?: FitOptions): AsyncGenerator<TrainEvent, History, void>
   train(x: ModelData | StreamSource, ...rest: unknown[]): AsyncGenerator<TrainEvent, History, void> {
     refuseInTrace('train')
-    const { y, options } = splitArguments<FitOptions>({ name: 'train', options: FIT_OPTIONS }, this.outputNames, x, rest)
-    return eachFromCaller(Model.prototype.train, trainEvents(this, x, y, options, true))
+    try {
+      const { y, options } = splitArguments<FitOptions>({ name: 'train', options: FIT_OPTIONS }, this.outputNames, x, rest)
+      return eachFromCaller(Model.prototype.train, trainEvents(this, x, y, options, true))
+    } catch (error) {
+      void tellRefused('fit', error)
+      throw error
+    }
   }
 
   /** Loss and metrics over the data. */
@@ -168,21 +172,16 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
   evaluate(source: StreamSource, options?: EvaluateOptions): Promise<Figures>
   evaluate(x: ModelData | StreamSource, ...rest: unknown[]): Promise<Figures> {
     refuseInTrace('evaluate')
-    return fromCaller(Model.prototype.evaluate, async () => {
-      const method = { name: 'evaluate', options: EVALUATE_OPTIONS }
-      const { y, options } = splitArguments<EvaluateOptions>(method, this.outputNames, x, rest)
-      return evaluate(this, x, y, options)
-    })
+    const split = (): Split<EvaluateOptions> => splitArguments({ name: 'evaluate', options: EVALUATE_OPTIONS }, this.outputNames, x, rest)
+    return fromCaller(Model.prototype.evaluate, () => withArguments('evaluate', split, ({ y, options }) => evaluate(this, x, y, options)))
   }
 
   /** The outputs for every row of x, in order: [rows, ...]. */
   predict(x: ModelData | StreamSource, options: PredictOptions = {}): Promise<O> {
     refuseInTrace('predict')
     const args = arguments
-    return fromCaller(Model.prototype.predict, () => {
-      checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', args, PREDICT_OPTIONS)
-      return predict(this, x, options) as O | Promise<O>
-    })
+    const check = (): void => checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', args, PREDICT_OPTIONS)
+    return fromCaller(Model.prototype.predict, () => predict(this, x, options, check) as O | Promise<O>)
   }
 
   /** One update on one batch; the figures of this batch alone. */

@@ -24,7 +24,7 @@ import {
 import { Meeting, meetToCompute } from './meeting.js'
 import type { AnyModel } from './model.js'
 import { type Launch, pipeline } from './pipeline.js'
-import { checkRows, gathered, inOrderOfCalls, noRows, ownRows, segmentsOf } from './predict_ranks.js'
+import { checkRows, gathered, inOrderOfCalls, noRows, othersMeet, ownRows, segmentsOf } from './predict_ranks.js'
 import { Progress, type Verbosity } from './progress.js'
 import { rowsOf } from './step.js'
 
@@ -60,8 +60,25 @@ export const PREDICT_OPTIONS: OptionTable<PredictOptions> = {
   verbose: 'any',
 }
 
-/** A promise of the outputs, or the outputs where they are there at once. */
-export function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions): Tree | Promise<Tree> {
+/**
+ * A promise of the outputs, or the outputs where they are there at once.
+ * @param check throws where the arguments are none of predict
+ */
+export function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions, check: () => void): Tree | Promise<Tree> {
+  const meeting = new Meeting('predict')
+  try {
+    check()
+    return predictions(model, x, options, meeting)
+  } catch (error) {
+    if (meeting.alone || !othersMeet(model, x, options)) throw error
+    return inOrderOfCalls<Tree>()(async () => {
+      await meeting.fail(error)
+      throw error
+    })
+  }
+}
+
+function predictions(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions, meeting: Meeting): Tree | Promise<Tree> {
   checkSignal('predict', options.signal)
   const { signal, verbose } = options
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
@@ -69,7 +86,6 @@ export function predict(model: AnyModel, x: ModelData | StreamSource, options: P
   if (verbose !== undefined) void new Progress(verbose, 1) // refuses what it is not
   const { sharded = false, gather = sharded ? 'none' : 'all' } = options
   // states that go from batch to batch are those of one process
-  const meeting = new Meeting('predict')
   const shares = !meeting.alone && (sharded ? gather === 'all' : !model.keepsStates)
   if (isStream(x)) {
     if (shares) return streamOverRanks(model, x, options, meeting)

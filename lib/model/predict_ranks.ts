@@ -1,11 +1,13 @@
 // Predictions over ranks: each rank of a distributed run computes its batches, and all get the outputs of every row.
 import { WeftError } from '../core/error.js'
-import type { Tensor } from '../core/tensor.js'
-import { isTensor, joinTrees, mapTree } from '../core/tree.js'
+import { Tensor } from '../core/tensor.js'
+import { isRecord, isTensor, joinTrees, mapTree } from '../core/tree.js'
 import { allGather } from '../distributed/collectives.js'
 import { concat, slice, zeros } from '../ops/index.js'
-import { leaves, type Tree } from './feed.js'
+import { isStream, leaves, type Tree } from './feed.js'
 import type { Meeting } from './meeting.js'
+import type { AnyModel } from './model.js'
+import type { PredictOptions } from './predict.js'
 
 /** Rows of the whole result, in order: `rows` of them from one rank, behind those that came from it before. */
 export interface Segment {
@@ -38,6 +40,22 @@ export function checkRows(outputs: Tree, rows: number): void {
           hint: 'Write distributed.alone(() => model.predict(x)): every rank then computes all rows',
         },
       )
+}
+
+/**
+ * Whether the other ranks wait in a call of predict that was refused here, as far as its arguments tell: rows of one
+ * batch are computed by every rank alone.
+ */
+export function othersMeet(model: AnyModel, x: unknown, given: unknown): boolean {
+  const { sharded, gather, batchSize } = (isRecord(given) ? given : {}) as PredictOptions
+  if (gather === 'none') return false
+  if (sharded === true) return gather === 'all'
+  if (model.keepsStates) return false
+  if (isStream(x)) return true
+  // one input, or the first of several
+  const first = isRecord(x) ? Object.values(x)[0] : Array.isArray(x) && x[0] instanceof Tensor ? x[0] : x
+  const rows = first instanceof Tensor ? (first.shape[0] ?? 0) : Number((first as ArrayLike<unknown> | undefined)?.length)
+  return rows > (Number.isInteger(batchSize) && batchSize! > 0 ? batchSize! : 32)
 }
 
 /** The rows without any: what a rank has that computed none. `like`: outputs of some rows. */

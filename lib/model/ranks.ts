@@ -9,7 +9,7 @@ import { broadcast } from '../distributed/collectives.js'
 import { exchange, gatherOf, world } from '../distributed/world.js'
 import type { AnyModel, ShuffleState } from './model.js'
 import type { Sources } from './fit_sources.js'
-import { compareFacts, Ending, Meeting, orLeave, rejectFailed, type Word } from './meeting.js'
+import { compareFacts, Ending, Meeting, orLeave, rejectFailed, underWay, type Word } from './meeting.js'
 import type { Source } from './source.js'
 import type { Logs } from './step.js'
 import type { FitOptions } from './training.js'
@@ -26,14 +26,11 @@ interface TrainingWord extends Word {
   readonly logs: readonly (readonly [key: string, value: string])[]
 }
 
-/** The training of this process that the other ranks take part in. */
-let under: Ranks | undefined
-
 export class Ranks {
   readonly alone: boolean
   /** The call of fit or train. */
   readonly meeting: Meeting
-  private readonly model: AnyModel
+  readonly model: AnyModel
   private readonly signal: AbortSignal | undefined
   private readonly ending: Ending = new Ending()
   /** Whether the signal of a rank has ended the training. All ranks know it at the same place. */
@@ -49,15 +46,15 @@ export class Ranks {
     this.meeting = new Meeting('fit')
     this.alone = this.meeting.alone
     if (this.alone) return
-    if (under)
+    if (underWay.training)
       throw new WeftError(
         'ERR_STATE',
-        `fit: on several ranks models are trained one after another, and ${under.model.name} is in training`,
+        `fit: on several ranks models are trained one after another, and ${underWay.training.model.name} is in training`,
         {
           hint: 'Await the first fit() before the second',
         },
       )
-    under = this
+    underWay.training = this
   }
 
   /**
@@ -75,6 +72,7 @@ export class Ranks {
       model: hashOf(model.layers.map((layer) => [layer.name, layer.constructor.name])),
       weights: model.weightPaths().map(([name, { shape, dtype }]) => `${name} ${dtype}[${shape}]`),
       optimizer: [optimizer.name, optimizer.config],
+      precision: model.compiled.precision,
       rows: training.next.rows,
       sharded: options.sharded ?? false,
       batchSize: options.batchSize ?? 32,
@@ -123,7 +121,7 @@ export class Ranks {
 
   /** After the training: nobody asks any more what callbacks change. */
   end(): void {
-    if (under === this) under = undefined
+    if (underWay.training === this) underWay.training = undefined
     overwritten.tensors = undefined
   }
 

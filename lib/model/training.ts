@@ -11,6 +11,7 @@ import { checkCount, checkSignal, measure } from './evaluate.js'
 import { freeOwned, type ModelData, type Rows, type StreamSource, toColumns } from './feed.js'
 import { History } from './history.js'
 import type { AnyModel, TrainOnBatchOptions } from './model.js'
+import { tellRefused } from './meeting.js'
 import { pipeline } from './pipeline.js'
 import { Progress, type Verbosity } from './progress.js'
 import { Ranks } from './ranks.js'
@@ -146,6 +147,20 @@ const prefixed = (logs: Logs): Logs => Object.fromEntries(Object.entries(logs).m
 /** At most this many steps are in flight. */
 const MOST_IN_FLIGHT = 4
 
+/** What is checked, and then marked, before a training touches its data. */
+function begun(model: AnyModel, options: FitOptions): { progress: Progress; callbacks: CallbackList; run: TrainingRun; end: () => void } {
+  checkFit(options)
+  const { epochs = 1, signal, verbose = 'auto' } = options
+  signal?.throwIfAborted()
+  void model.compiled
+  const progress = new Progress(world().rank === 0 ? verbose : 0, epochs)
+  const callbacks = new CallbackList(model, onThisRank(options.callbacks))
+  const run = new TrainingRun(model, callbacks)
+  run.epochs = epochs
+  run.shards = options.shards
+  return { progress, callbacks, run, end: model.beginTraining(run) }
+}
+
 /**
  * Trains, giving an event after each step and epoch. `exact`: somebody looks at every step, so none is in flight
  * meanwhile.
@@ -157,17 +172,15 @@ export async function* trainEvents(
   options: FitOptions,
   exact: boolean,
 ): AsyncGenerator<TrainEvent, History, void> {
-  checkFit(options)
-  const { epochs = 1, initialEpoch = 0, signal, verbose = 'auto', validationFreq = 1 } = options
-  signal?.throwIfAborted()
-  void model.compiled
-  const progress = new Progress(world().rank === 0 ? verbose : 0, epochs)
-  const given = onThisRank(options.callbacks)
-  const callbacks = new CallbackList(model, given)
-  const run = new TrainingRun(model, callbacks)
-  run.epochs = epochs
-  run.shards = options.shards
-  const endTraining = model.beginTraining(run)
+  const { epochs = 1, initialEpoch = 0, signal, validationFreq = 1 } = options
+  let begin: ReturnType<typeof begun>
+  try {
+    begin = begun(model, options)
+  } catch (error) {
+    await tellRefused('fit', error)
+    throw error
+  }
+  const { progress, callbacks, run, end: endTraining } = begin
   const { optimizer } = model
   const accumulated = optimizer.gradientAccumulationSteps
   const owned: Tensor[] = []

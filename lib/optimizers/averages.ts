@@ -5,8 +5,7 @@ import { show } from '../core/options.js'
 import type { Shape } from '../core/spec.js'
 import { Tensor, type Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
-import { fullLike, where, zeros, zerosLike } from '../ops/index.js'
-import type { Schedule } from '../schedules/schedule.js'
+import { where, zeros, zerosLike } from '../ops/index.js'
 
 export interface AverageOptions {
   /** Updates by the mean of the gradients of so many steps, once for all of them. Default 1. */
@@ -38,20 +37,6 @@ export function checkAverages(what: string, options: AverageOptions): void {
 export function checkAccumulation(what: string, steps: unknown): void {
   if (!(Number.isInteger(steps) && (steps as number) >= 1))
     throw new WeftError('ERR_ARGUMENT', `${what}: gradientAccumulationSteps must be an integer of at least 1, got ${show(steps)}`)
-}
-
-/** A function of the number of updates as a schedule; one that no name makes again. */
-export const scheduleOf = (rate: (step: Tensor) => Tensor): Schedule => {
-  const call = (step: Tensor): Tensor => {
-    const value: unknown = rate(step)
-    if (value instanceof Tensor && value.size === 1) return value.rank === 0 ? value : value.reshape([])
-    const got = value instanceof Tensor ? `shape [${value.shape}]` : show(value)
-    throw new WeftError('ERR_ARGUMENT', `learningRate: the function must return a scalar Tensor, got ${got}`, {
-      hint: 'It is given the number of updates as a Tensor: write (step) => step.mul(-0.001).exp().mul(0.01)',
-    })
-  }
-  const at = (step: number): number => outsideTrace(() => Number(call(fullLike([0], step).reshape([])).dataSync()[0]))
-  return { className: '', config: {}, call, at }
 }
 
 /** Variables that are kept for others, by the variable that each belongs to. */

@@ -7,14 +7,15 @@ import { type Op, ops } from '../core/op.js'
 import { show } from '../core/options.js'
 import { settingsText, shownAs } from '../core/shown.js'
 import { copyOf } from '../core/read.js'
-import { isSchedule, type Schedule } from '../schedules/schedule.js'
+import type { Schedule } from '../schedules/schedule.js'
 import type { Tensor, Variable } from '../core/tensor.js'
 import { variable } from '../core/variable.js'
 import { type Partition, partition } from '../distributed/parts.js'
 import { where } from '../ops/index.js'
-import { checkRate, checkUpdate } from './arguments.js'
-import { Accumulation, type AverageOptions, checkAccumulation, checkAverages, scheduleOf, WeightAverages } from './averages.js'
+import { checkUpdate } from './arguments.js'
+import { Accumulation, type AverageOptions, checkAccumulation, checkAverages, WeightAverages } from './averages.js'
 import { checkClipping, clipGradients, type ClipOptions } from './clip.js'
+import { LearningRate } from './learning_rate.js'
 import { checkWholes, constrained, type Slot, slotLike, Wholes } from './wholes.js'
 import { kernelAttrs, ownSettings, type Rule, type Settings, slotsOf, updateByFormula } from './rule.js'
 
@@ -33,16 +34,13 @@ export class Optimizer {
   readonly name: string
   private readonly rule: Rule
   private readonly options: OptimizerOptions
-  private readonly schedule: Schedule | undefined
-  private rate: number
+  private readonly rate: LearningRate
   private readonly settings: Settings
   private readonly slotNames: readonly string[]
   /** The op that updates all variables at once; undefined: the rule's formula does, one variable after the other. */
   private readonly kernel: Op | undefined
   /** int32 []: updates made so far. */
   private readonly iteration: Variable
-  /** float32 []: what a traced step reads, so that a new rate needs no new trace. */
-  private readonly rateVariable: Variable
   private readonly shared: Variable | undefined
   private readonly slotsByVariable = new Map<Variable, readonly Variable[]>()
   private accumulation: Accumulation | undefined
@@ -58,8 +56,7 @@ export class Optimizer {
     this.rule = rule
     this.options = options
     const { learningRate, weightDecay } = options
-    this.schedule = isSchedule(learningRate) ? learningRate : typeof learningRate === 'function' ? scheduleOf(learningRate) : undefined
-    this.rate = this.schedule ? this.schedule.at(0) : checkRate(rule.name, learningRate)
+    this.rate = new LearningRate(rule.name, learningRate)
     if (weightDecay !== undefined && !(Number.isFinite(weightDecay) && weightDecay >= 0))
       throw new WeftError('ERR_ARGUMENT', `${rule.name}: weightDecay must be a number of at least 0, got ${show(weightDecay)}`)
     checkClipping(rule.name, options)
@@ -69,14 +66,14 @@ export class Optimizer {
     this.slotNames = slotsOf(rule, this.settings)
     this.kernel = rule.kernel === undefined ? undefined : ops.get(rule.kernel)
     this.iteration = variable(0, { name: 'iteration', dtype: 'int32', trainable: false })
-    this.rateVariable = variable(this.rate, { name: 'learningRate', trainable: false })
     this.shared = rule.shared && variable(1, { name: rule.shared.name, trainable: false })
     if ((options.gradientAccumulationSteps ?? 1) > 1) this.accumulation = new Accumulation(options.gradientAccumulationSteps!)
   }
 
   /** The options, as JSON, with defaults filled in; a function as learning rate is left as it is. */
   get config(): Readonly<Record<string, unknown>> {
-    const { schedule, options, accumulation } = this
+    const { options, accumulation } = this
+    const { schedule } = this.rate
     const { gradientAccumulationSteps: _, ...rest } = options
     const learningRate = schedule?.className ? { className: schedule.className, config: schedule.config } : options.learningRate
     return { ...rest, learningRate, ...(accumulation ? { gradientAccumulationSteps: accumulation.steps } : {}) }
@@ -99,22 +96,15 @@ export class Optimizer {
    * present value, and read-only.
    */
   get learningRate(): number {
-    return this.schedule ? this.schedule.at(this.iterations) : this.rate
+    return this.rate.at(() => this.iterations)
   }
   set learningRate(value: number) {
-    if (this.schedule) {
-      throw new WeftError('ERR_STATE', `${this.name}: learningRate follows a schedule and cannot be set`, {
-        hint: 'Make the optimizer with a number to set it by hand',
-      })
-    }
-    const rate = checkRate(this.name, value)
-    outsideTrace(() => this.rateVariable.assign(rate))
-    this.rate = rate
+    this.rate.set(value)
   }
 
   /** @internal The variable that a traced step reads the rate from; undefined where it follows a schedule. */
   get rateState(): Variable | undefined {
-    return this.schedule ? undefined : this.rateVariable
+    return this.isScheduled ? undefined : this.rate.variable
   }
 
   /** @internal Whether this optimizer keeps wholes, or this rank's part of each variable. */
@@ -131,7 +121,7 @@ export class Optimizer {
 
   /** Whether the rate follows a schedule. */
   get isScheduled(): boolean {
-    return this.schedule !== undefined
+    return this.rate.schedule !== undefined
   }
 
   /** Updates made so far. Waits for steps in flight. */
@@ -193,8 +183,7 @@ export class Optimizer {
     const clipped = clipGradients(several?.means ?? given, this.options, partition.total)
     // between the updates of several steps everything stays
     const due = <T extends Tensor>(value: Tensor, old: T): Tensor => (several ? where(several.due, value, old) : value)
-    const rate = this.schedule ? this.schedule.call(this.iteration.cast('float32')) : this.rateVariable
-    const inputs: Tensor[] = [rate, this.iteration]
+    const inputs: Tensor[] = [this.rate.traced(this.iteration), this.iteration]
     if (this.shared) inputs.push(this.shared)
     const olds = targets.map((target) => partition.of(target))
     targets.forEach((target, i) => {
@@ -244,7 +233,7 @@ export class Optimizer {
   /** State that is kept once, in a fixed order. */
   get state(): readonly Variable[] {
     const { shared, accumulation } = this
-    return [this.iteration, this.rateVariable, ...(shared ? [shared] : []), ...(accumulation ? [accumulation.count] : [])]
+    return [this.iteration, this.rate.variable, ...(shared ? [shared] : []), ...(accumulation ? [accumulation.count] : [])]
   }
 
   /** State that is kept for each variable. */
@@ -307,7 +296,7 @@ export class Optimizer {
 
   /** @internal The host's copy of the rate, after the variable was set from a file. */
   adopt(rate: number): void {
-    this.rate = rate
+    this.rate.adopt(rate)
   }
 
   /** Frees the state. */

@@ -1,4 +1,5 @@
 // Clock: the time that scheduling goes by. Tests put their own in its place.
+import { Chain } from './chain.js'
 
 export interface Clock {
   /** Milliseconds since some moment. */
@@ -19,16 +20,15 @@ const LONGEST_MS = 2 ** 31 - 1
  * a timer of Node for each request costs more than the rest of its way through the queue.
  */
 class Limits {
-  private readonly pending = new Set<{ readonly end: number; readonly fn: () => void }>()
+  private readonly pending = new Chain<{ readonly end: number; readonly fn: () => void }>()
   private isArmed = false
 
   constructor(private readonly milliseconds: number) {}
 
   add(fn: () => void): () => void {
-    const limit = { end: performance.now() + this.milliseconds, fn }
-    this.pending.add(limit)
+    const limit = this.pending.add({ end: performance.now() + this.milliseconds, fn })
     this.arm(this.milliseconds)
-    return () => void this.pending.delete(limit)
+    return () => void this.pending.remove(limit)
   }
 
   private arm(milliseconds: number): void {
@@ -40,12 +40,12 @@ class Limits {
   private fire(): void {
     this.isArmed = false
     const now = performance.now()
-    for (const limit of this.pending) {
+    for (let limit = this.pending.first; limit !== undefined; limit = this.pending.first) {
       if (limit.end > now) {
         this.arm(limit.end - now)
         return
       }
-      this.pending.delete(limit)
+      this.pending.removeFirst()
       limit.fn()
     }
   }

@@ -12,6 +12,7 @@ export interface Home<I, O> {
 }
 
 export class Pending<I, O> implements Waiting {
+  place: Waiting['place']
   /** When it left the queue. */
   started: number | undefined
   isOver = false

@@ -1,4 +1,5 @@
 // Queue: requests that wait, by priority; first in, first out inside a priority.
+import { Chain, type Link } from './chain.js'
 
 export interface Waiting {
   /** Rows along the batch axis. */
@@ -9,6 +10,8 @@ export interface Waiting {
   readonly priority: number
   /** When it came, on the scheduler's clock. */
   readonly since: number
+  /** Where it waits; the queue's own. */
+  place: Link<Waiting> | undefined
 }
 
 export interface Cut<W> {
@@ -19,11 +22,11 @@ export interface Cut<W> {
 }
 
 export class Queue<W extends Waiting> {
-  private readonly levels: readonly Set<W>[]
+  private readonly levels: readonly Chain<W>[]
   private waitingRows = 0
 
   constructor(levels: number) {
-    this.levels = Array.from({ length: levels }, () => new Set<W>())
+    this.levels = Array.from({ length: levels }, () => new Chain<W>())
   }
 
   get size(): number {
@@ -38,20 +41,22 @@ export class Queue<W extends Waiting> {
   }
 
   add(request: W): void {
-    this.levels[request.priority - 1]!.add(request)
+    request.place = this.levels[request.priority - 1]!.add(request)
     this.waitingRows += request.rows
   }
 
   /** Whether it was waiting here. */
   remove(request: W): boolean {
-    const found = this.levels[request.priority - 1]!.delete(request)
-    if (found) this.waitingRows -= request.rows
-    return found
+    const { place } = request
+    if (place === undefined) return false
+    request.place = undefined
+    this.waitingRows -= request.rows
+    return this.levels[request.priority - 1]!.remove(place as Link<W>)
   }
 
   /** When the request came that has waited longest. */
   get oldest(): number {
-    return Math.min(...this.levels.map((level) => first(level)?.since ?? Number.POSITIVE_INFINITY))
+    return Math.min(...this.levels.map((level) => level.first?.since ?? Number.POSITIVE_INFINITY))
   }
 
   /**
@@ -59,7 +64,7 @@ export class Queue<W extends Waiting> {
    * in order; requests of other keys keep their places. The requests stay in the queue.
    */
   next(maxRows: number): Cut<W> | undefined {
-    const head = this.levels.map(first).find((request) => request !== undefined)
+    const head = this.levels.find(({ size }) => size > 0)?.first
     if (head === undefined) return undefined
     const batch = [head]
     let { rows } = head
@@ -75,5 +80,3 @@ export class Queue<W extends Waiting> {
     return { batch, rows, full: rows >= maxRows }
   }
 }
-
-const first = <W>(level: ReadonlySet<W>): W | undefined => level.values().next().value

@@ -3,6 +3,7 @@
 import { WeftError } from '../core/error.js'
 import { integer } from '../core/checks.js'
 import { show } from '../core/options.js'
+import { Arrivals } from './arrivals.js'
 import type { Cancellation } from './cancellation.js'
 import { type Clock, systemClock } from './clock.js'
 import type { Ended, Observer, Outcome, Timing } from './ended.js'
@@ -63,6 +64,7 @@ export class Scheduler<I, O> implements Home<I, O> {
   private readonly defaultPriority: number
   private readonly queue: Queue<Pending<I, O>>
   private readonly overlap: Overlap
+  private readonly arrivals = new Arrivals()
   private computingRows = 0
   private running = 0
   private closing = false
@@ -122,9 +124,12 @@ export class Scheduler<I, O> implements Home<I, O> {
       request.follow()
       this.queue.add(request)
       this.overlap.inFlight(this.queue.rows + this.computingRows)
+      this.arrivals.came()
       if (this.running >= this.instances) this.look()
-      else if (this.pumping && this.goesNow(request.since)) this.pump()
-      else this.pumpSoon()
+      else {
+        if (this.pumping ? this.goesNow(request.since) : this.arrivals.isAlone) this.pump()
+        this.pumpSoon()
+      }
     })
   }
 
@@ -203,6 +208,7 @@ export class Scheduler<I, O> implements Home<I, O> {
     this.pumpingSince = this.clock.now()
     this.clock.soon(() => {
       this.pumping = false
+      this.arrivals.turnEnded()
       this.pump()
     })
   }
@@ -212,7 +218,7 @@ export class Scheduler<I, O> implements Home<I, O> {
     while (this.running < this.instances) {
       const cut = this.queue.next(this.maxBatchSize)
       if (cut === undefined) return
-      const wait = cut.full || this.closing ? 0 : this.queue.oldest + this.maxDelayMs - this.clock.now()
+      const wait = cut.full || this.closing || this.maxDelayMs === 0 ? 0 : this.queue.oldest + this.maxDelayMs - this.clock.now()
       if (wait > 0) {
         this.wake ??= this.clock.after(wait, () => {
           this.wake = undefined

@@ -188,7 +188,7 @@ export class ServedModel {
     if (signature.inputs.length !== 1 || signature.outputs.length !== 1 || this.generates || input === undefined)
       throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' is not explained: it has not one input and one output of scores`)
     const prepared = (given: readonly WireTensor[]): HostTensor => {
-      const [{ datatype, shape, bytes }] = matchInputs(signature, this.preprocessing.inputs(given)) as [WireTensor]
+      const [{ datatype, shape, bytes }] = matchInputs(signature, this.preprocessing.inputs(given)) as readonly [WireTensor]
       if (datatype !== 'FP32' && datatype !== 'INT32')
         throw new WeftError('ERR_UNSUPPORTED', `model '${this.name}' is not explained: its input is ${datatype}, not FP32 or ids`)
       return { dtype: dtypeOfDatatype(datatype)!, shape, bytes }

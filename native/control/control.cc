@@ -113,7 +113,7 @@ bool Control::take(Connection& from) {
   std::string body = from.in.substr(sizeof head, head.bytes);
   from.in.erase(0, sizeof head + head.bytes);
   if (from.rank < 0 && std::memcmp(body.data(), job_, sizeof job_) != 0)
-    return refuse(from, "it belongs to another run, or has another WEFT_SECRET, version of weftjs or number of ranks"), false;
+    return refuse(from, "it belongs to another run, or has another WEFT_SECRET or number of ranks"), false;
   const auto same = [&](const Connection& one) { return one.rank == head.rank; };
   if (from.rank < 0 && std::any_of(connections_.begin(), connections_.end(), same))
     return refuse(from, "another process is rank " + std::to_string(head.rank) + " already"), false;

@@ -1,11 +1,10 @@
 // The collectives as kernels of the CPU, and the engine for the addon. A step hands its collective to the thread that
 // talks to MPI, and waits for it.
 #include <cstring>
-#include <map>
-#include <mutex>
 
 #include "kernel_library.h"
 #include "mpi/world.h"
+#include "numbered.h"
 
 WEFT_KERNEL_LIBRARY
 
@@ -149,18 +148,6 @@ struct Bucket {
   }
 };
 
-/** The bucket with this number. */
-std::shared_ptr<Bucket> bucket_of(int64_t number) {
-  static std::mutex mutex;
-  static auto* const all = new std::map<int64_t, std::weak_ptr<Bucket>>;
-  std::lock_guard lock(mutex);
-  std::erase_if(*all, [](const auto& entry) { return entry.second.expired(); });
-  auto& known = (*all)[number];
-  auto bucket = known.lock();
-  if (!bucket) known = bucket = std::make_shared<Bucket>();
-  return bucket;
-}
-
 }  // namespace
 
 /**
@@ -172,7 +159,7 @@ KERNEL(cpu, allReduceBegin) {
   collective.reduce = "sum";
   size_t bytes = 0;
   for (const View& one : call.in) bytes += one.bytes();
-  const auto bucket = bucket_of(call.attrs.integer("bucket"));
+  const auto bucket = numbered<Bucket>(call.attrs.integer("bucket"));
   bucket->memory.resize(bytes);
   collective.elements = bytes / size_of(collective.dtype);
   collective.what += " and others, " + std::to_string(call.in.size()) + " values of " + std::to_string(collective.elements) + " elements";
@@ -192,7 +179,7 @@ KERNEL(cpu, allReduceBegin) {
 
 /** Waits for the sum, and copies the values out of the bucket. */
 KERNEL(cpu, allReduceFinish) {
-  const auto bucket = bucket_of(call.attrs.integer("bucket"));
+  const auto bucket = numbered<Bucket>(call.attrs.integer("bucket"));
   const std::vector<View> out = call.out;
   call.waits = true;
   return [=](const Frame& frame) {

@@ -3,11 +3,10 @@
 // the values for its part, and adds them up itself, in float32 and in the order of the ranks.
 #include <algorithm>
 #include <cstring>
-#include <map>
-#include <mutex>
 
 #include "kernel_library.h"
 #include "mpi/world.h"
+#include "numbered.h"
 
 namespace weft::mpi {
 namespace {
@@ -24,18 +23,6 @@ struct Scatter {
   }
 };
 
-/** The one with this number. */
-std::shared_ptr<Scatter> scatter_of(int64_t number) {
-  static std::mutex mutex;
-  static auto* const all = new std::map<int64_t, std::weak_ptr<Scatter>>;
-  std::lock_guard lock(mutex);
-  std::erase_if(*all, [](const auto& entry) { return entry.second.expired(); });
-  auto& known = (*all)[number];
-  auto scatter = known.lock();
-  if (!scatter) known = scatter = std::make_shared<Scatter>();
-  return scatter;
-}
-
 /** Copies, or rounds to bfloat16, `count` values. */
 void put(bool halves, char* to, const char* from, size_t count, size_t element) {
   if (!halves) return void(std::memcpy(to, from, count * element));
@@ -51,7 +38,7 @@ void put(bool halves, char* to, const char* from, size_t count, size_t element) 
  * their exchange. The result is no value: the other half waits for it.
  */
 KERNEL(cpu, scatterBegin) {
-  const auto scatter = scatter_of(call.attrs.integer("bucket"));
+  const auto scatter = numbered<Scatter>(call.attrs.integer("bucket"));
   scatter->halves = call.attrs.integer("halves") != 0;
   scatter->dtype = call.in[0].dtype;
   const size_t ranks = size_t(world().size()), element = size_of(scatter->dtype), sent = scatter->halves ? 2 : element;
@@ -96,7 +83,7 @@ KERNEL(cpu, scatterBegin) {
 
 /** Waits for the exchange, and gives this rank's parts of the sums. */
 KERNEL(cpu, scatterFinish) {
-  const auto scatter = scatter_of(call.attrs.integer("bucket"));
+  const auto scatter = numbered<Scatter>(call.attrs.integer("bucket"));
   const std::vector<View> out = call.out;
   call.waits = true;
   return [=](const Frame& frame) {

@@ -58,12 +58,13 @@ Handle World::type_of(DType dtype) const {
 }
 
 Handle World::operation(const Collective& c) const {
-  const bool half = c.dtype == DType::bfloat16 || c.dtype == DType::float16;
-  require(!half || c.reduce == "sum", "ERR_DTYPE", "only the sum of ", name_of(c.dtype), " can be taken over ranks");
-  if (half) return c.dtype == DType::bfloat16 ? sum_bfloat16_ : sum_float16_;
-  if (c.reduce != "sum" && c.dtype == DType::float32) return c.reduce == "max" ? max_float32_ : min_float32_;
-  if (c.reduce != "sum" && c.dtype == DType::float64) return c.reduce == "max" ? max_float64_ : min_float64_;
-  return c.reduce == "sum" ? mpi_.the.sum : c.reduce == "max" ? mpi_.the.max : mpi_.the.min;
+  if (c.reduce == "sum") {
+    if (c.dtype == DType::bfloat16) return sum_bfloat16_;
+    return c.dtype == DType::float16 ? sum_float16_ : mpi_.the.sum;
+  }
+  const auto floats = extremes_.find(c.dtype);
+  if (floats != extremes_.end()) return c.reduce == "max" ? floats->second.max : floats->second.min;
+  return c.reduce == "max" ? mpi_.the.max : mpi_.the.min;
 }
 
 /** Throws where the collective cannot be done, on any rank. */

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -34,11 +35,17 @@ template <class T, bool larger> void extreme(void* given, void* kept, int* count
   const T* a = static_cast<const T*>(given);
   T* b = static_cast<T*>(kept);
   for (int i = 0; i < *count; i++) {
-    const T x = a[i], y = b[i];
-    if (x != x || y != y) b[i] = std::numeric_limits<T>::quiet_NaN();
-    else if (x == y) b[i] = std::signbit(x) == larger ? y : x;
-    else b[i] = (x > y) == larger ? x : y;
+    using C = Compute<T>;
+    const C x = C(a[i]), y = C(b[i]);
+    if (x != x || y != y) b[i] = T(std::numeric_limits<C>::quiet_NaN());
+    else if (x == y) b[i] = std::signbit(x) == larger ? b[i] : a[i];
+    else b[i] = (x > y) == larger ? a[i] : b[i];
   }
+}
+
+/** By srun itself: an mpirun that runs in a step of Slurm sets variables of its own. */
+bool started_by_srun() {
+  return std::getenv("SLURM_PROCID") != nullptr && std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr && std::getenv("PMI_SIZE") == nullptr;
 }
 
 std::string host_name() {
@@ -67,6 +74,11 @@ WorldFacts World::open(const WorldSettings& settings) {
   return {.rank = rank_, .size = size_, .version = mpi_.version};
 }
 
+template <class T> void World::create_extremes(DType dtype) {
+  check(mpi_.call.Op_create(extreme<T, true>, 1, &extremes_[dtype].max), "MPI_Op_create");
+  check(mpi_.call.Op_create(extreme<T, false>, 1, &extremes_[dtype].min), "MPI_Op_create");
+}
+
 /** On the thread that talks to MPI: opens it, and lets the ranks meet. */
 void World::meet(const WorldSettings& settings) {
   int provided = 0;
@@ -77,7 +89,9 @@ void World::meet(const WorldSettings& settings) {
   check(mpi_.call.Comm_size(everybody, &size_), "MPI_Comm_size");
   require(settings.size == 0 || settings.size == size_, "ERR_DISTRIBUTED", "the launcher started ", settings.size, " ranks, but ",
           mpi_.version, " (", mpi_.path, ") knows ", size_,
-          ": it is another MPI than the launcher's. Start with the mpirun of that MPI, or set WEFT_MPI_LIBRARY to the launcher's library");
+          started_by_srun() ? ": srun tells it of the others where it is called as srun --mpi=pmix, if this MPI was built with PMIx"
+                            : ": it is another MPI than the launcher's. Start with the mpirun of that MPI, or set WEFT_MPI_LIBRARY to the "
+                              "launcher's library");
   check(mpi_.call.Comm_dup(everybody, &data_), "MPI_Comm_dup");
   check(mpi_.call.Comm_dup(everybody, &control_communicator_), "MPI_Comm_dup");
   check(mpi_.call.Comm_dup(everybody, &disagreement_communicator_), "MPI_Comm_dup");
@@ -85,10 +99,10 @@ void World::meet(const WorldSettings& settings) {
     check(mpi_.call.Comm_set_errhandler(one, mpi_.the.errors_return), "MPI_Comm_set_errhandler");
   check(mpi_.call.Op_create(add<BFloat16>, 1, &sum_bfloat16_), "MPI_Op_create");
   check(mpi_.call.Op_create(add<Float16>, 1, &sum_float16_), "MPI_Op_create");
-  check(mpi_.call.Op_create(extreme<float, true>, 1, &max_float32_), "MPI_Op_create");
-  check(mpi_.call.Op_create(extreme<float, false>, 1, &min_float32_), "MPI_Op_create");
-  check(mpi_.call.Op_create(extreme<double, true>, 1, &max_float64_), "MPI_Op_create");
-  check(mpi_.call.Op_create(extreme<double, false>, 1, &min_float64_), "MPI_Op_create");
+  create_extremes<float>(DType::float32);
+  create_extremes<double>(DType::float64);
+  create_extremes<BFloat16>(DType::bfloat16);
+  create_extremes<Float16>(DType::float16);
   if (size_ == 1) return;
 
   char hosts[256] = {};

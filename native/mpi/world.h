@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -87,10 +88,14 @@ class World final : public Engine {
   bool tested(Handle& request) const;
   Handle type_of(DType) const;
   Handle operation(const Collective&) const;
+  template <class T> void create_extremes(DType);
 
   Library mpi_;
   Handle data_ = 0, control_communicator_ = 0, disagreement_communicator_ = 0, sum_bfloat16_ = 0, sum_float16_ = 0;
-  Handle max_float32_ = 0, min_float32_ = 0, max_float64_ = 0, min_float64_ = 0;
+  struct Extremes {
+    Handle max = 0, min = 0;
+  };
+  std::map<DType, Extremes> extremes_;  // of floats
   int rank_ = 0, size_ = 1;
   double timeout_ = 0;
   std::unique_ptr<Control> control_;

@@ -5,7 +5,8 @@
 // What fails never ends, as with NCCL, until the communicator is aborted.
 //
 // Environment: WEFT_EMULATED_NCCL_FAILURE (n: the n-th operation of a process fails), WEFT_EMULATED_NCCL_TIMEOUT
-// (milliseconds until a rank gives up; default 20,000).
+// (milliseconds until a rank gives up; default 20,000), WEFT_EMULATED_NCCL_ABORT ('stuck': an abort never returns),
+// WEFT_EMULATED_NCCL_VERSION (22901: the version that it says).
 #include "nccl_exchange.h"
 
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -125,7 +127,11 @@ int transfer(std::vector<Transfer> Group::*list, const void* memory, size_t coun
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT int ncclGetVersion(int* version) { return *version = 22900, success; }
+EXPORT int ncclGetVersion(int* version) {
+  const char* const given = getenv("WEFT_EMULATED_NCCL_VERSION");
+  *version = given == nullptr ? 22900 : atoi(given);
+  return success;
+}
 EXPORT int ncclGetUniqueId(Id* id) {
   static std::atomic<int> made{0};
   *id = {};
@@ -178,6 +184,8 @@ static int end(Handle* handle) {
 EXPORT int ncclCommDestroy(Handle* handle) { return end(handle); }
 EXPORT int ncclCommAbort(Handle* handle) {
   handle->communicator->aborted = true;
+  const char* const how = getenv("WEFT_EMULATED_NCCL_ABORT");
+  while (how != nullptr && strcmp(how, "stuck") == 0) std::this_thread::sleep_for(std::chrono::seconds(1));
   return end(handle);
 }
 

@@ -1,4 +1,6 @@
 // What the ranks are told when one of them is lost, differs, or meets bad data. Nobody hangs.
+import { spawnSync } from 'node:child_process'
+import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testWith } from '../skip.js'
@@ -50,6 +52,15 @@ for (const [what, words] of [
     assert.match((said as readonly Said[]).map((one) => one.message).join('\n'), words)
   })
 
+testWith(open.found, open.package, 'ranks with other versions of the package are told both', async () => {
+  const { said, output } = await launch(open.command, 2, 'unlike')
+  assert.is(said.length, 2, output)
+  for (const one of said as readonly Said[]) {
+    assert.is(one.code, 'ERR_DISTRIBUTED')
+    assert.match(one.message!, /the ranks are not alike: version is '\d+\.\d+\.\d+' on rank 0 and '9\.9\.9' on rank 1/)
+  }
+})
+
 testWith(open.found, open.package, 'a bad label on one rank fails the step on all, and no weight has changed', async () => {
   const { said, output } = await launch(open.command, RANKS, 'faults', ['label'])
   assert.is(said.length, RANKS, output)
@@ -72,6 +83,16 @@ testWith(
     assert.match(output, /the launcher started 2 ranks, but MPICH.* knows 1: it is another MPI than the launcher's/)
   },
 )
+
+testWith(FAMILIES[1]!.found, FAMILIES[1]!.package, 'ranks of an srun that tells MPI nothing learn how to call it', () => {
+  const slurm = { SLURM_PROCID: '0', SLURM_NTASKS: '2', SLURM_JOB_ID: '1', SLURM_STEP_ID: '0' }
+  const program = path.join(import.meta.dirname, 'programs', 'start.js')
+  const { stderr } = spawnSync(process.execPath, [program], {
+    env: { ...process.env, ...slurm, WEFT_MPI_LIBRARY: 'libmpich.so.12' },
+    encoding: 'utf8',
+  })
+  assert.match(stderr, /the launcher started 2 ranks, but MPICH.* knows 1: srun tells it of the others where .* srun --mpi=pmix/)
+})
 
 testWith(open.found, open.package, 'a library that is not there is named, with what to install', async () => {
   const { output } = await launch(open.command, 2, 'faults', ['shape'], { WEFT_MPI_LIBRARY: '/nowhere/libmpi.so' })

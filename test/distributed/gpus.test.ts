@@ -110,6 +110,24 @@ onGpus('what the ranks do not have in common is an error with both values', asyn
   assert.not.match(label.output, /graphs still refer/)
 })
 
+onGpus('an abort that never returns is given up, and the rank ends', async () => {
+  const { said, ends, output } = await launchOnGpus(2, 'faults', ['killed'], {
+    WEFT_EMULATED_NCCL_ABORT: 'stuck',
+    WEFT_NCCL_PATIENCE: '300',
+  })
+  assert.is(said[0]?.['code'], 'ERR_DISTRIBUTED', output)
+  // what still runs after 40 s would have been killed
+  assert.equal(ends, [75, 'SIGKILL'], output)
+})
+
+onGpus('ranks with different versions of NCCL are told both', async () => {
+  const { said } = await launchOnGpus(2, 'meet', ['20000'], (rank) => ({ WEFT_EMULATED_NCCL_VERSION: `2290${rank}` }))
+  for (const one of said) {
+    assert.is(one['code'], 'ERR_DISTRIBUTED')
+    assert.match(one['message'] as string, /the ranks have NCCL 2\.29\.0 on rank 0 and NCCL 2\.29\.1 on rank 1/)
+  }
+})
+
 onGpus('an NCCL that cannot be used is refused, with what to install', async () => {
   const folder = path.dirname(TWIN)
   assert.is(native.engineVersion('nccl', CUDA, TWIN), 'NCCL 2.29.0')

@@ -56,6 +56,20 @@ export function launch(
   })
 }
 
+/**
+ * Works that mostly wait, two at a time: whoever asks for one has begun the next one too.
+ * @param works undefined: one that cannot be done here
+ */
+export function inPairs<T>(works: readonly ((() => Promise<T>) | undefined)[]): (place: number) => Promise<T> {
+  const running: (Promise<T> | undefined)[] = []
+  const begun = (place: number): Promise<T> | undefined => (running[place] ??= works[place]?.())
+  return (place) => {
+    const own = begun(place)!
+    begun(place + 1)?.catch(() => undefined) // who asks for it will see
+    return own
+  }
+}
+
 /** What the program says as one process, without a launcher. */
 export function alone(program: string, args: readonly string[] = []): Record<string, unknown> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-alone-'))

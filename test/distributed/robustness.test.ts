@@ -7,7 +7,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testWith } from '../skip.js'
-import { FAMILIES, launch } from './launch.js'
+import { FAMILIES, inPairs, launch } from './launch.js'
 
 interface Said {
   readonly rank: number
@@ -33,17 +33,26 @@ function isLeft(text: string): boolean {
 }
 
 // bench/ranks-fuzz.mjs goes through all of them; what fit meets is in faults.test.ts
-for (const [{ name, command, found, package: brought }, what, phase, victim, words] of [
+const PHASES = [
   [open, 'stop', 'rendezvous', -1, /not all ranks came within 3000 ms/],
   [open, 'kill', 'load', -1, /rank 2 was lost/],
   [open, 'kill', 'step', 0, /rank 0 was lost/],
   [open, 'kill', 'save', -1, /rank 2 was lost/],
   [open, 'exit', 'collective', -1, /rank 2 has ended/],
   [mpich, 'stop', 'epoch end', 0, /rank 0 was lost: it has given no sign of life for 1000 ms/],
-] as const)
+] as const
+const fileOf = ([{ name }, what, phase]: (typeof PHASES)[number]): string =>
+  path.join(folder, `${name} ${what} ${phase}`.replaceAll(' ', '-'))
+const met = inPairs(
+  PHASES.map((row) => {
+    const [{ command, found }, what, phase, victim] = row
+    return found ? () => launch(command, RANKS, 'phases', [what, phase, String(victim), fileOf(row)]) : undefined
+  }),
+)
+PHASES.forEach((row, place) => {
+  const [{ name, found, package: brought }, what, phase, victim, words] = row
   testWith(found, brought, `${name}: ${what} of rank ${victim} in the phase '${phase}' is an error on the others`, async () => {
-    const file = path.join(folder, `${name} ${what} ${phase}`.replaceAll(' ', '-'))
-    const { said, code, output } = await launch(command, RANKS, 'phases', [what, phase, String(victim), file])
+    const { said, code, output } = await met(place)
     assert.is.not(code, 0, output)
     assert.not.match(output, /Segmentation|terminate called|Assertion/)
     const others = (said as readonly Said[]).filter(({ rank }) => rank !== (victim + RANKS) % RANKS)
@@ -54,19 +63,23 @@ for (const [{ name, command, found, package: brought }, what, phase, victim, wor
       assert.match(one.message!, words)
       assert.ok(one.ms! < 20_000, `after ${one.ms} ms, while the timeout is 60,000`)
     }
-    assert.not.ok(isLeft(file), 'a rank is still there')
+    assert.not.ok(isLeft(fileOf(row)), 'a rank is still there')
   })
+})
 
 // Open MPI reads large values out of the sender's memory, and ends a process that asks for less
-for (const op of ['allGather', 'sendRecv'])
+const UNEQUAL = ['allGather', 'sendRecv'] as const
+const ofUnequal = inPairs(UNEQUAL.map((op) => () => launch(open.command, 2, 'unequal', [op])))
+UNEQUAL.forEach((op, place) => {
   testWith(open.found, open.package, `${open.name}: ${op} of 32 MB on one rank and 32 bytes on the other is an error on both`, async () => {
-    const { said, output } = await launch(open.command, 2, 'unequal', [op])
+    const { said, output } = await ofUnequal(place)
     assert.is(said.length, 2, output)
     for (const one of said as readonly Said[]) {
       assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
       assert.match(one.message!, /the ranks disagree: rank \d asks for/)
     }
   })
+})
 
 // an order, a peer of sendRecv, a dtype; an extent
 for (const [family, seeds] of [
@@ -74,8 +87,9 @@ for (const [family, seeds] of [
   [mpich, [8]],
 ] as const)
   testWith(family.found, family.package, `${family.name}: ranks that ask for different things all know, whatever it is`, async () => {
-    for (const seed of seeds) {
-      const { said, output } = await launch(family.command, 2, 'mismatch', [String(seed)])
+    const differing = inPairs(seeds.map((seed) => () => launch(family.command, 2, 'mismatch', [String(seed)])))
+    for (const [place, seed] of seeds.entries()) {
+      const { said, output } = await differing(place)
       assert.is(said.length, 2, `seed ${seed}: ${output}`)
       for (const one of said as readonly Said[]) {
         assert.is(one.code, 'ERR_DISTRIBUTED', `seed ${seed}: ${JSON.stringify(one)}`)

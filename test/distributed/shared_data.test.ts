@@ -58,6 +58,15 @@ const ON_LAST: Record<string, readonly [last: RegExp, others: RegExp]> = {
   'no rows of its own': [/ERR_ARGUMENT fit: x has no rows/, /ERR_DISTRIBUTED fit: .*failed on rank \d: fit: x has no rows/],
   'bad data': [/ERR_DATA .*9/, /ERR_DATA predict: .*failed on rank \d: .*9/],
   abort: [/AbortError/, /ERR_DISTRIBUTED evaluate: the signal of another rank/],
+  'wrong: epochs': [/ERR_ARGUMENT fit: .*-1/, /ERR_DISTRIBUTED fit: the training has failed on rank \d: fit: .*-1/],
+  'wrong: option of fit': [/ERR_ARGUMENT fit: .*epoch/, /ERR_DISTRIBUTED fit: the training has failed on rank \d: fit: .*epoch/],
+  'wrong: option of train': [/ERR_ARGUMENT train: .*epoch/, /ERR_DISTRIBUTED fit: the training has failed on rank \d: train: .*epoch/],
+  'wrong: not compiled': [/ERR_STATE .*not compiled/, /ERR_DISTRIBUTED fit: the training has failed on rank \d: .*not compiled/],
+  'wrong: batchSize': [/ERR_ARGUMENT evaluate: .*batchSize/, /ERR_DISTRIBUTED evaluate: it has failed on rank \d: evaluate: .*batchSize/],
+  'wrong: option of evaluate': [/ERR_ARGUMENT evaluate: .*batch/, /ERR_DISTRIBUTED evaluate: it has failed on rank \d: .*batch/],
+  'wrong: rows of predict': [/ERR_ARGUMENT predict: .*-8/, /ERR_DISTRIBUTED predict: it has failed on rank \d: predict: .*-8/],
+  'wrong: option of predict': [/ERR_ARGUMENT predict.*size/, /ERR_DISTRIBUTED predict: it has failed on rank \d: predict.*size/],
+  alone: [/ERR_ARGUMENT predict.*size/, /no error/],
 }
 
 const [open, mpich] = FAMILIES as [(typeof FAMILIES)[number], (typeof FAMILIES)[number]]

@@ -45,6 +45,8 @@ test('without authentication: the names of the loopback, others get 403', async 
     for (const host of OTHERS) {
       const { status, text } = await statusOf(url, host)
       assert.is(status, 403, host)
+      // whether one of them was asked for before or not
+      assert.is((await statusOf(url, 'localhost')).status, 200)
       assert.match(text, /Host/)
       assert.not.match(text, /evil/)
     }

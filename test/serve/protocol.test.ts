@@ -360,6 +360,38 @@ test('replies: JSON, binary, or some of each; the id is echoed', () => {
   assert.not('id' in (JSON.parse(joined(plain).toString()) as object))
 })
 
+test('replies that differ in anything but their values say so, whatever was said before', () => {
+  const say = (model: string, version: string, name: string, shape: number[], datatype: WireTensor['datatype'] = 'FP32') => {
+    const bytes = new Uint8Array(4 * shape.reduce((product, extent) => product * extent, 1)).fill(shape.length)
+    const { json, parts } = encodeReply({
+      model,
+      version,
+      id: undefined,
+      outputs: [{ tensor: { name, datatype, shape, bytes }, binary: true }],
+    })
+    assert.equal(parts, [bytes])
+    const parameters = { binary_data_size: bytes.length }
+    assert.equal(JSON.parse(json), { model_name: model, model_version: version, outputs: [{ name, datatype, shape, parameters }] })
+  }
+  // more of them than are kept, twice
+  for (const model of ['m', 'n', 'm'])
+    for (const version of ['1', '2'])
+      for (const name of ['a', 'b'])
+        for (const shape of [[2, 3], [3, 2], [6], [1, 6], [2, 3]]) {
+          say(model, version, name, shape)
+          say(model, version, name, shape, 'INT32')
+          say(model, version, name, shape)
+        }
+  const tensor: WireTensor = { name: 'a', datatype: 'FP32', shape: [1], bytes: floats(1) }
+  const one = { tensor, binary: true }
+  const reply = { model: 'k', version: '1', id: undefined, outputs: [one] }
+  const listed = (given: Parameters<typeof encodeReply>[0]) =>
+    (JSON.parse(encodeReply(given).json) as { id?: string; outputs: object[] }).outputs.length
+  assert.equal([listed(reply), listed({ ...reply, outputs: [one, one] }), listed(reply)], [1, 2, 1])
+  assert.match(encodeReply({ ...reply, id: 'x' }).json, /"id":"x"/)
+  assert.match(encodeReply({ ...reply, outputs: [{ tensor, binary: false }] }).json, /"data":\[1\]/)
+})
+
 test('values that JSON cannot hold are an error, not null', () => {
   const encode = (datatype: WireTensor['datatype'], bytes: Uint8Array, shape = [1]) =>
     encodeReply({ model: 'm', version: '1', id: undefined, outputs: [{ tensor: { name: 'y', datatype, shape, bytes }, binary: false }] })

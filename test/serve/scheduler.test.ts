@@ -64,6 +64,36 @@ test('what came in one turn is one batch; what comes meanwhile is the next one, 
   assert.equal(await Promise.all(second), ['C', 'D', 'E'])
 })
 
+test('where one request came in each turn lately, it goes at once; two in a turn share a batch again', async () => {
+  const { batches, submit, finish } = setUp()
+  const alone = async (text: string): Promise<number> => {
+    void submit(text)
+    const { length } = batches
+    await turn()
+    await finish()
+    return length
+  }
+  let turns = 0
+  // the batch of the request is cut before the turn is over
+  while ((await alone('a')) === turns) turns++
+  assert.ok(turns > 8 && turns < 64, `${turns} turns`)
+  const before = batches.length
+  void submit('b')
+  void submit('c')
+  void submit('d')
+  assert.is(batches.length, before + 1)
+  await turn()
+  await finish()
+  await finish()
+  assert.equal(batches.slice(before), [['b'], ['c', 'd']])
+  // not one of its own for the first of several any more
+  void submit('e')
+  void submit('f')
+  await turn()
+  assert.equal(batches.at(-1), ['e', 'f'])
+  await finish()
+})
+
 test('clients that ask again as they are answered: one half is read while the other is computed', async () => {
   const later: (() => void)[] = []
   const ends: (() => void)[] = []

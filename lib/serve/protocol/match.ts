@@ -4,7 +4,11 @@ import type { InferRequest, RequestedOutput } from './request.js'
 import { checkBytes, invalid, named, type Signature, type TensorSpec, type WireTensor } from './tensors.js'
 
 /** The inputs in the order of the model's; they agree in the number of rows. */
-export function matchInputs({ inputs: specs }: Signature, given: readonly WireTensor[]): WireTensor[] {
+export function matchInputs({ inputs: specs }: Signature, given: readonly WireTensor[]): readonly WireTensor[] {
+  if (specs.length === 1 && given.length === 1 && given[0]!.name === specs[0]!.name) {
+    checkSpec(specs[0]!, given[0]!)
+    return given
+  }
   const byName = new Map<string, WireTensor>()
   const known = (): string => `The model takes ${specs.map(({ name }) => name).join(', ')}`
   for (const input of given) {

@@ -28,11 +28,16 @@ export function checkHosts(hosts: readonly unknown[]): void {
 export function hostCheck(bound: string, hosts: readonly string[] | undefined, guarded: boolean): HostCheck | undefined {
   if (hosts === undefined ? guarded || !isLoopback(bound) : hosts.includes(ANY)) return undefined
   const known = new Set([bound, ...(hosts ?? [])].map((host) => host.toLowerCase()))
+  /** Clients mostly ask under one name. */
+  let latest: string | undefined
   return (headers) => {
     for (const authority of [headers.host, headers[':authority'] as string | undefined]) {
-      if (authority === undefined) continue
+      if (authority === undefined || authority === latest) continue
       const name = nameOf(authority)
-      if (name === 'localhost' || name.endsWith('.localhost') || isLoopback(name) || known.has(name)) continue
+      if (name === 'localhost' || name.endsWith('.localhost') || isLoopback(name) || known.has(name)) {
+        latest = authority
+        continue
+      }
       throw new WeftError('ERR_FORBIDDEN', 'this server is not asked under the name in the header Host', {
         hint: "Where that is meant: serve({ hosts: ['models.example.com'] }), or --hosts on the command line",
       })

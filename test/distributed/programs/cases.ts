@@ -1,5 +1,4 @@
-// Models and data for trainings on several ranks, and a hash of what came out.
-import { createHash } from 'node:crypto'
+// Models and data for trainings on several ranks.
 import {
   type FitOptions,
   layers,
@@ -12,6 +11,7 @@ import {
   tensor,
   toCategorical,
 } from '../../../lib/index.js'
+import { classes } from './small_models.js'
 
 /** A fixed sequence of numbers in [-0.5, 0.5). */
 export function numbers(count: number, seed: number): Float32Array {
@@ -29,7 +29,6 @@ const floats = (shape: number[], seed = 3): Tensor =>
     ),
     { shape },
   )
-const classes = (count: number): Tensor => tensor(Int32Array.from({ length: count }, (_, i) => i % 3))
 const dense = (...between: Parameters<typeof sequential>[0] & unknown[]): Sequential =>
   sequential([
     layers.dense({ units: 16, activation: 'relu', inputShape: [8], kernelRegularizer: 'l2' }),
@@ -91,11 +90,4 @@ export const CASES: Record<string, Case> = {
       ),
     y: (rows) => classes(rows * 6).reshape([rows, 6]),
   },
-}
-
-/** The bits of tensors. */
-export async function hashOf(tensors: readonly Tensor[]): Promise<string> {
-  const hash = createHash('sha256')
-  for (const t of tensors) hash.update(Buffer.from((await t.data()).slice().buffer))
-  return hash.digest('hex')
 }

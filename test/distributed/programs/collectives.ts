@@ -38,13 +38,16 @@ for (const dtype of ['bfloat16', 'float16', 'int32', 'uint8'] as const)
     .allReduce(tensor([1, rank]).cast(dtype))
     .cast('float32')
     .array()
-// how MPI's own extremes treat NaN depends on the order of the ranks
-for (const reduce of ['max', 'min'] as const) {
-  const extremes = [0, size - 1].map((holder) =>
-    distributed.allReduce(tensor(rank === holder ? [Number.NaN, Infinity, -Infinity, -0, 1] : [2, 2, 2, 0, 2]), { reduce }).array(),
-  )
-  said[`${reduce} of special values`] = (await Promise.all(extremes)).flat().map((value) => (Object.is(value, -0) ? '-0' : String(value)))
-}
+// how MPI's own extremes treat NaN depends on the order of the ranks, and NCCL says nothing of it
+for (const reduce of ['max', 'min'] as const)
+  for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+    const extremes = [0, size - 1].map((holder) => {
+      const given = tensor(rank === holder ? [Number.NaN, Infinity, -Infinity, -0, -3] : [2, 2, 2, 0, -2]).cast(dtype)
+      return distributed.allReduce(given, { reduce }).cast('float32').array()
+    })
+    const shown = (await Promise.all(extremes)).flat().map((value) => (Object.is(value, -0) ? '-0' : String(value)))
+    said[`${reduce} of special ${dtype}`] = shown
+  }
 said['json'] = await distributed.gatherJson({ rank, text: 'ü' })
 // more than a connection takes at once
 said['long'] = (await distributed.gatherJson('x'.repeat(3e6))).map(({ length }) => length)

@@ -1,43 +1,21 @@
 // Trainings that end early, streams, saving: what each rank has afterwards.
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import {
-  callbacks,
-  data,
-  distributed,
-  layers,
-  loadModel,
-  optimizers,
-  type Sequential,
-  sequential,
-  setSeed,
-  type Tensor,
-  tensor,
-} from '../../../lib/index.js'
+import { callbacks, data, distributed, loadModel, optimizers, type Sequential, setSeed } from '../../../lib/index.js'
 import { say } from './say.js'
+import { classes, classifier, hashOf, waves } from './small_models.js'
 
 const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
 const folder = process.argv[2]!
 const rows = 64
-const values = Float32Array.from({ length: rows * 4 }, (_, i) => Math.sin(i * 1.7))
-const labels = Int32Array.from({ length: rows }, (_, i) => i % 3)
-const [x, y] = [tensor(values, { shape: [rows, 4] }), tensor(labels)]
+const [x, y] = [waves(rows), classes(rows)]
 
 async function compiled(): Promise<Sequential> {
   // other random numbers on each rank: fit begins with those of rank 0
   setSeed(1 + rank)
-  const net = sequential([
-    layers.dense({ units: 8, activation: 'relu', inputShape: [4] }),
-    layers.dense({ units: 3, activation: 'softmax' }),
-  ])
+  const net = classifier(8)
   net.compile({ optimizer: optimizers.adam({ learningRate: 0.01 }), loss: 'sparseCategoricalCrossentropy' })
   return net
-}
-async function hashOf(weights: readonly Tensor[]): Promise<string> {
-  const hash = createHash('sha256')
-  for (const weight of weights) hash.update(Buffer.from((await weight.data()).slice().buffer))
-  return hash.digest('hex')
 }
 const said: Record<string, unknown> = {}
 let steps = 0
@@ -78,7 +56,10 @@ const options = { batchSize: 8, verbose: 0 as const }
 }
 {
   const net = await compiled()
-  const { history } = await net.fit(data.from(values2(), [...labels]).batch(10), { epochs: 2, verbose: 0 })
+  const { history } = await net.fit(data.from((await x.array()) as number[][], [...((await y.data()) as Int32Array)]).batch(10), {
+    epochs: 2,
+    verbose: 0,
+  })
   said['stream'] = [history, await hashOf(net.weights)]
   await net.save(path.join(folder, 'model'))
   // every rank waits until it is there
@@ -86,9 +67,6 @@ const options = { batchSize: 8, verbose: 0 as const }
   const loaded = await loadModel(path.join(folder, 'model'))
   await loaded.fit(x, y, { ...options, epochs: 1 })
   said['goes on'] = await hashOf(loaded.weights)
-}
-function values2(): number[][] {
-  return Array.from({ length: rows }, (_, i) => [...values.subarray(i * 4, i * 4 + 4)])
 }
 {
   const net = await compiled()

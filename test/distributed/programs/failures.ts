@@ -8,18 +8,14 @@ import {
   sequential,
   setSeed,
   type Tensor,
-  tensor,
   type WeftError,
 } from '../../../lib/index.js'
 import { say } from './say.js'
+import { classes, waves } from './small_models.js'
 
 const { rank } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
 const rows = 24
-const x = tensor(
-  Float32Array.from({ length: rows * 4 }, (_, i) => Math.sin(i * 1.7)),
-  { shape: [rows, 4] },
-)
-const y = tensor(Int32Array.from({ length: rows }, (_, i) => i % 3))
+const [x, y] = [waves(rows), classes(rows)]
 function compiled(): Sequential {
   setSeed(1)
   const net = sequential([layers.dense({ units: 3, activation: 'softmax', inputShape: [4] })])

@@ -1,5 +1,4 @@
 // Metrics of every kind of merging, dropout inside attention, and calls in callbacks: alone, or as a rank.
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import {
   callbacks,
@@ -16,13 +15,11 @@ import {
   type WeftError,
 } from '../../../lib/index.js'
 import { say } from './say.js'
+import { hashOf, keepingLosses, waves } from './small_models.js'
 
 const { rank, size } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
 const rows = 22
-const x = tensor(
-  Float32Array.from({ length: rows * 4 }, (_, i) => Math.sin(i * 1.7)),
-  { shape: [rows, 4] },
-)
+const x = waves(rows)
 // far from zero and close together: sums of squares would lose their digits
 const y = tensor(
   Float32Array.from({ length: rows * 2 }, (_, i) => 1000 + Math.cos(i)),
@@ -65,11 +62,6 @@ function regressor(): Sequential {
   net.compile({ optimizer: optimizers.sgd({ learningRate: 0.01 }), loss: 'meanSquaredError', metrics: ['r2', ...own] })
   return net
 }
-async function hashOf(net: Sequential): Promise<string> {
-  const hash = createHash('sha256')
-  for (const weight of net.weights) hash.update(Buffer.from((await weight.data()).slice().buffer))
-  return hash.digest('hex')
-}
 async function refusalOf(work: () => Promise<unknown>): Promise<string> {
   return await work().then(
     () => 'no error',
@@ -82,7 +74,10 @@ const said: Record<string, unknown> = { size }
 for (const batchSize of [8, 3]) {
   const net = regressor()
   const { history } = await net.fit(x, y, { batchSize, epochs: 3, verbose: 0, validationSplit: 0.2 })
-  said[`metrics ${batchSize}`] = { figures: { ...history, ...(await net.evaluate(x, y, { batchSize: 5 })) }, weights: await hashOf(net) }
+  said[`metrics ${batchSize}`] = {
+    figures: { ...history, ...(await net.evaluate(x, y, { batchSize: 5 })) },
+    weights: await hashOf(net.weights),
+  }
 }
 {
   setSeed(4)
@@ -94,9 +89,8 @@ for (const batchSize of [8, 3]) {
   ])
   net.compile({ optimizer: optimizers.sgd({ learningRate: 1e-7 }), loss: 'meanSquaredError' })
   const steps: number[] = []
-  const listener = callbacks.everyRank({ onBatchEnd: (_: number, logs: Record<string, number>) => void steps.push(logs['batchLoss']!) })
-  await net.fit(x, y, { batchSize: 8, epochs: 4, verbose: 0, callbacks: listener })
-  said['attention'] = { figures: { steps }, weights: await hashOf(net) }
+  await net.fit(x, y, { batchSize: 8, epochs: 4, verbose: 0, callbacks: keepingLosses(steps) })
+  said['attention'] = { figures: { steps }, weights: await hashOf(net.weights) }
 }
 {
   // a plain callback is called on rank 0 alone, and so are its calls
@@ -123,11 +117,11 @@ for (const batchSize of [8, 3]) {
     ],
   })
   const [found] = (await distributed.gatherJson([seen, refused])) as [[unknown[], string[]]]
-  said['callback'] = { figures: found[0], weights: await hashOf(net) }
+  said['callback'] = { figures: found[0], weights: await hashOf(net.weights) }
   said['refused'] = found[1]
   // the steps of the model are shared again
   await net.fit(x, y, { batchSize: 8, epochs: 1, verbose: 0 })
-  said['afterwards'] = { figures: await net.evaluate(x, y), weights: await hashOf(net) }
+  said['afterwards'] = { figures: await net.evaluate(x, y), weights: await hashOf(net.weights) }
 }
 // callbacks of the package, on rank 0: weights, learning rates and histories are those of one process
 const folder = process.argv[2]!
@@ -143,7 +137,7 @@ for (const [name, made] of Object.entries({
   const { history } = await net.fit(x, y.sub(1000), { batchSize: 8, epochs: 6, verbose: 0, validationSplit: 0.2, callbacks: made() })
   said[name] = {
     figures: [history, net.optimizer.learningRate, await Promise.all(net.weights.map((weight) => weight.array()))],
-    weights: await hashOf(net),
+    weights: await hashOf(net.weights),
   }
   if (name === 'checkpoint') {
     const saved = await loadModel(`${folder}-best`)

@@ -1,8 +1,6 @@
 // Trains small models, alone or as a rank whose GPU is emulated, and says what came out: losses of steps, a hash of the
 // weights, and what a profile has counted of steps that are replayed.
-import { createHash } from 'node:crypto'
 import {
-  callbacks,
   device,
   distributed,
   jit,
@@ -16,6 +14,7 @@ import {
   tensor,
 } from '../../../lib/index.js'
 import { say } from './say.js'
+import { classes, classifier, hashOf, keepingLosses } from './small_models.js'
 
 const names = process.argv[2]!.split(',')
 const bucketBytes = Number(process.argv[3] ?? 25 * 2 ** 20)
@@ -30,7 +29,7 @@ function floats(shape: number[]): Tensor {
   })
   return tensor(values, { shape })
 }
-const classes = (): ReturnType<typeof layers.dense> => layers.dense({ units: 3, activation: 'softmax' })
+const last = (): ReturnType<typeof layers.dense> => layers.dense({ units: 3, activation: 'softmax' })
 interface Case {
   net: () => Sequential
   x: (rows: number) => Tensor
@@ -38,7 +37,7 @@ interface Case {
 }
 const CASES: Record<string, Case> = {
   dense: {
-    net: () => sequential([layers.dense({ units: 6, activation: 'relu', inputShape: [4] }), layers.dropout({ rate: 0.3 }), classes()]),
+    net: () => classifier(6, [layers.dropout({ rate: 0.3 })]),
     x: (rows) => floats([rows, 4]),
   },
   conv: {
@@ -47,7 +46,7 @@ const CASES: Record<string, Case> = {
         layers.conv2d({ filters: 4, kernelSize: 3, activation: 'relu', inputShape: [6, 6, 1] }),
         layers.batchNormalization({ synchronized: true }),
         layers.flatten(),
-        classes(),
+        last(),
       ]),
     x: (rows) => floats([rows, 6, 6, 1]),
     // with adam, gradients that are zero but for rounding would become whole steps
@@ -55,7 +54,7 @@ const CASES: Record<string, Case> = {
   },
   lstm: {
     net: () =>
-      sequential([layers.embedding({ inputDim: 9, outputDim: 4, maskZero: true, inputShape: [5] }), layers.lstm({ units: 4 }), classes()]),
+      sequential([layers.embedding({ inputDim: 9, outputDim: 4, maskZero: true, inputShape: [5] }), layers.lstm({ units: 4 }), last()]),
     x: (rows) =>
       tensor(
         Int32Array.from({ length: rows * 5 }, (_, i) => (i % 5 < (i % 7) + 1 ? 1 + (i % 8) : 0)),
@@ -74,17 +73,14 @@ for (const name of names.filter((one) => one in CASES)) {
     metrics: ['accuracy'],
   })
   const steps: number[] = []
-  const listener = callbacks.everyRank({ onBatchEnd: (_: number, logs: Record<string, number>) => void steps.push(logs['batchLoss']!) })
   // whole batches, and a last one with fewer rows than 4 ranks
   const rows = 4 * 8 + 3
-  const [x, y] = [inputs(rows), tensor(Int32Array.from({ length: rows }, (_, i) => i % 3))]
-  const fit = (epochs: number): Promise<unknown> => net.fit(x, y, { batchSize: 8, epochs, verbose: 0, callbacks: [listener] })
+  const [x, y] = [inputs(rows), classes(rows)]
+  const fit = (epochs: number): Promise<unknown> => net.fit(x, y, { batchSize: 8, epochs, verbose: 0, callbacks: [keepingLosses(steps)] })
   await fit(3)
   const counted = (await profile(() => fit(1))).kernels.map(({ name: op, count }) => [op, count])
-  const hash = createHash('sha256')
-  for (const weight of net.weights) hash.update(Buffer.from((await weight.data()).slice().buffer))
   const figures = Object.values(await net.evaluate(x, y, { batchSize: 30 }))
-  said[name] = { steps, figures, weights: hash.digest('hex'), counted }
+  said[name] = { steps, figures, weights: await hashOf(net.weights), counted }
 }
 // an input that is too large to be copied is read where it lies; another one is recorded anew
 if (names.includes('large')) {

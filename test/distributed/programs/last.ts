@@ -1,10 +1,14 @@
 // A program whose last call is predict(), or a collective that nobody awaits.
-import { data, distributed, layers, sequential, setSeed, tensor } from '../../../lib/index.js'
+import { tensor } from '../../../lib/core/create.js'
+import * as data from '../../../lib/data/index.js'
+import { setSeed } from '../../../lib/core/random.js'
+import * as distributed from '../../../lib/distributed/index.js'
 import { say } from './say.js'
+import { classifier } from './small_models.js'
 
 const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
 setSeed(1)
-const net = sequential([layers.dense({ units: 3, inputShape: [8] })])
+const net = classifier(3, [], 8)
 const rows = Array.from({ length: 96 }, (_, i) => Array.from({ length: 8 }, (_, j) => Math.sin(i * 8 + j)))
 // which of them comes last is asked for
 const ways = {

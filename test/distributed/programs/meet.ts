@@ -1,6 +1,6 @@
 // Meets the other ranks, or says why not.
 import { readFileSync } from 'node:fs'
-import { distributed } from '../../../lib/index.js'
+import * as distributed from '../../../lib/distributed/index.js'
 import { say } from './say.js'
 
 const given = process.env['WEFT_SAYS']

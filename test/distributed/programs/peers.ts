@@ -2,7 +2,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { distributed, tensor } from '../../../lib/index.js'
+import { tensor } from '../../../lib/core/create.js'
+import * as distributed from '../../../lib/distributed/index.js'
 import { say } from './say.js'
 
 const [what, word] = process.argv.slice(2)

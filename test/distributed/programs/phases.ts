@@ -1,8 +1,15 @@
 // Something happens to one rank in a phase of its run. Every other rank says which error it gets, and how late.
 // Arguments: what happens ('kill', 'stop' or 'exit'), the phase, the rank (-1: the last one), a file for the time.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { callbacks, distributed, layers, sequential, setSeed, tensor, type WeftError } from '../../../lib/index.js'
+import { everyRank } from '../../../lib/callbacks/index.js'
+import { tensor } from '../../../lib/core/create.js'
+import type { WeftError } from '../../../lib/core/error.js'
+import { setSeed } from '../../../lib/core/random.js'
+import * as distributed from '../../../lib/distributed/index.js'
 import { launchOf } from '../../../lib/distributed/launcher.js'
+import '../../../lib/io/index.js' // net.save()
+import * as layers from '../../../lib/layers/index.js'
+import { sequential } from '../../../lib/model/sequential.js'
 import { say } from './say.js'
 
 const [what, phase, victim, file] = process.argv.slice(2) as [string, string, string, string]
@@ -29,7 +36,7 @@ async function run(): Promise<void> {
     { shape: [96, 8] },
   )
   let steps = 0
-  const watch = callbacks.everyRank({
+  const watch = everyRank({
     onTrainBegin: () => happens('load'),
     onBatchEnd: () => {
       steps++

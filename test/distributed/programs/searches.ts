@@ -1,5 +1,4 @@
 // Searches and evaluations of weftjs/learn, alone or spread over ranks.
-import { createHash } from 'node:crypto'
 import { distributed, layers, sequential, setSeed, type Tensor, type WeftError } from '../../../lib/index.js'
 import { permutationImportance } from '../../../lib/explain/index.js'
 import {
@@ -19,6 +18,7 @@ import {
   uniform,
 } from '../../../lib/learn/index.js'
 import { say } from './say.js'
+import { hashOf } from './small_models.js'
 
 const [what] = process.argv.slice(2)
 const { rank, size } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
@@ -41,9 +41,7 @@ const build = ({ units }: { units: number }, { inputShape, outputs }: NetworkFac
 async function found(search: Search): Promise<unknown> {
   const { meanFitMs, ...results } = search.cvResults
   const net = (search.bestEstimator as { network?: { weights: Tensor[] } }).network
-  const hash = createHash('sha256')
-  for (const weight of net?.weights ?? []) hash.update(Buffer.from((await weight.data()).slice().buffer))
-  return [results, search.bestParams, await search.predict(x), hash.digest('hex'), meanFitMs.every((ms) => ms >= 0)]
+  return [results, search.bestParams, await search.predict(x), await hashOf(net?.weights ?? []), meanFitMs.every((ms) => ms >= 0)]
 }
 async function refusalOf(work: () => Promise<unknown>): Promise<string> {
   return await work().then(

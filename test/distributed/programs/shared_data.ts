@@ -209,6 +209,19 @@ if (size > 1) {
     }
   }
   refused['abort'] = await refusalOf(() => classifier().evaluate(slow, { signal: controller.signal }))
+  // arguments that one rank alone has: nothing was met yet
+  const net2 = classifier()
+  const only = (wrong: object): object => ({ verbose: 0, ...(last && wrong) })
+  refused['wrong: epochs'] = await refusalOf(() => net2.fit(x, y, only({ epochs: -1 })))
+  refused['wrong: option of fit'] = await refusalOf(() => net2.fit(x, y, only({ epoch: 1 })))
+  refused['wrong: option of train'] = await refusalOf(async () => net2.train(x, y, only({ epoch: 1 })).next())
+  refused['wrong: not compiled'] = await refusalOf(() => (last ? sequential([layers.dense({ units: 3 })]) : net2).fit(x, y, { verbose: 0 }))
+  refused['wrong: batchSize'] = await refusalOf(() => net2.evaluate(x, y, only({ batchSize: 0 })))
+  refused['wrong: option of evaluate'] = await refusalOf(() => net2.evaluate(x, y, only({ batch: 2 })))
+  refused['wrong: rows of predict'] = await refusalOf(() => net2.predict(x, only({ batchSize: -8 })))
+  refused['wrong: option of predict'] = await refusalOf(() => net2.predict(x, only({ size: 1 })))
+  // rows of one batch are computed alone, and nobody is told
+  refused['alone'] = await refusalOf(() => net2.predict(x.slice([0], [4]), only({ size: 1 })))
   refused['behind if'] = await refusalOf(async () => {
     const one = classifier()
     return rank === 0 ? one.evaluate(x, y) : one.fit(x, y, { verbose: 0 })

@@ -1,5 +1,5 @@
 // A program in which nothing catches an error of rank 1, while rank 0 is busy with work of its own.
-import { distributed } from '../../../lib/index.js'
+import * as distributed from '../../../lib/distributed/index.js'
 
 const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
 await distributed.barrier()

@@ -1,5 +1,8 @@
 // Ranks that ask for the same collective of very unequal sizes. Argument: which one. Every rank says its error.
-import { distributed, type Tensor, type WeftError, zeros } from '../../../lib/index.js'
+import type { WeftError } from '../../../lib/core/error.js'
+import type { Tensor } from '../../../lib/core/tensor.js'
+import * as distributed from '../../../lib/distributed/index.js'
+import { zeros } from '../../../lib/ops/index.js'
 import { say } from './say.js'
 
 const { rank, size } = await distributed.init({ timeoutMs: 20_000, heartbeatMs: 1000 })
