@@ -164,7 +164,6 @@ struct Rows {
   std::uint32_t state = 7;
 
   Rows(long rows, long length, long of) : rows(rows), length(length), of(of), source(of * length, 1), target(rows * length, 0) {}
-
   void pass() {
     for (long row = 0; row < rows; row++) {
       state = state * 1664525u + 1013904223u;
@@ -186,7 +185,7 @@ struct Rows {
 template <bool pooled> struct Outputs {
   long count, taps;
   Floats to{count + chains * lanes, 0};
-
+  Outputs(long count, long taps) : count(count), taps(taps) {}
   void pass() {
     const Vector factor = Vector{} + given[0], summand = Vector{} + given[1];
     constexpr long step = (pooled ? chains / 4 : chains) * lanes;
@@ -216,6 +215,7 @@ template <bool pooled> struct Outputs {
 struct Loads {
   long count;
   Floats from{count + chains * lanes, 1e-3f};
+  explicit Loads(long count) : count(count) {}
   void pass() const {
     for (const float* at = from.data(); at < from.data() + count; at += chains * lanes) {
 #pragma GCC unroll 24
@@ -306,7 +306,7 @@ int main(int, char** arguments) {
     const auto part = [&]<class Loop>(const char* key, auto... more) {
       const long count = number(request, key);
       if (count == 0) return;
-      const auto make = [&] { return [loop = std::shared_ptr<Loop>(new Loop{std::max(1L, count / threads), more...})] { loop->pass(); }; };
+      const auto make = [&] { return [loop = std::make_shared<Loop>(std::max(1L, count / threads), more...)] { loop->pass(); }; };
       times.push_back(measure(threads, round, 1.0 / threads, make));
     };
     part.operator()<Outputs<false>>("outputs", taps);
