@@ -1,6 +1,6 @@
 // Single kernels against PyTorch, on one thread (--threads 2: on two): matrix products (OpenBLAS on that side),
 // convolutions in both layouts, and operations that memory bounds.
-import { goals, restOfProduct } from './shared/goals.mjs'
+import { boundOfConvolution, goals, restOfProduct } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { kernels } from './shared/kernels.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -41,7 +41,9 @@ for (const kernel of kernels.filter(wanted)) {
     const request = { command: 'run', variant, milliseconds }
     sides[`pytorch ${variant}`] = () => torch.request(request)
   }
-  const figures = await interleave(kernel.kind === 'matMul' ? peak.beside(sides, restOfProduct(kernel)) : sides, { rounds })
+  const { rest, hidden, outside } =
+    kernel.kind === 'convolution' ? boundOfConvolution(kernel) : kernel.kind === 'matMul' ? { rest: restOfProduct(kernel) } : {}
+  const figures = await interleave(kernel.kind === 'bandwidth' ? sides : peak.beside(sides, rest, hidden), { rounds })
   const peer = best(figures, 'pytorch')
   const rate = (figure) => (kernel.flops ?? kernel.bytes) / figure.median / 1000
   report.row({
@@ -53,7 +55,7 @@ for (const kernel of kernels.filter(wanted)) {
     value: peer.median / figures.weft.median,
     processorRatio: peer.processor.minimum / figures.weft.processor.minimum,
     goal: goalOf(kernel),
-    peak: kernel.kind === 'matMul' ? peak.compare(figures, peer, kernel.flops) : undefined,
+    peak: kernel.kind === 'bandwidth' ? undefined : peak.compare(figures, peer, kernel.flops, outside),
     raw: { microseconds: figures },
   })
 }

@@ -92,8 +92,7 @@ class Pace {
       prefers_alone_ = !prefers_alone_;
       return begin_trial();
     }
-    const double usual = preferred().best();
-    extra_ = std::clamp(spent_ - tries_ * usual, 0.0, 4 * tries_ * usual);
+    extra_ = tries_ * std::max(0.0, other().best() - preferred().best());
     since_ = 0;
     const bool prefers_alone = alone_.best() <= together_.best() * worth_waking;
     pause_ = prefers_alone == prefers_alone_ ? std::min(2 * pause_, longest_pause) : shortest_pause;
@@ -125,7 +124,7 @@ class Pace {
   double now_ = 0;                             // microseconds of all runs
   double spent_ = 0;                           // microseconds of the trial under way
   double since_ = 0;                           // microseconds of the runs since the last trial
-  double pause_ = shortest_pause, extra_ = 0;  // extra_: microseconds that the last trial cost
+  double pause_ = shortest_pause, extra_ = 0;  // extra_: microseconds that the last trial cost at least
   uint32_t runs_ = 0;
   std::atomic<double> expected_{0};
   std::atomic<bool> expects_all_{true};

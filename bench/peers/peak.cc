@@ -7,11 +7,12 @@
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
 //   {"exponentials":N}                   N values of exp(-x), from registers to registers
 //   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, one after the other, around S bytes of memory
-#include <sys/mman.h>
-
+//   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored one after the other
+//   {"pooled":N,"taps":T}                the same, but of four such sums the largest, or 0, is stored
+//   {"loads":N}                          N floats loaded one after the other
 #include <sched.h>
+#include <sys/mman.h>
 #include <algorithm>
-
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -49,6 +50,25 @@ float sum_of(const Vector& vector) {
   float total = 0;
   for (int lane = 0; lane < lanes; lane++) total += vector[lane];
   return total;
+}
+
+Vector larger(Vector a, Vector b) {
+#if defined(__AVX__)
+  Vector result;  // no compiler flag but one that changes sums has a comparison become this
+  asm("vmaxps %2, %1, %0" : "=v"(result) : "v"(a), "v"(b));
+  return result;
+#else
+  return a > b ? a : b;
+#endif
+}
+
+/** The compiler does not know the vector's value any more. */
+void hide(Vector& vector) {
+#if defined(__x86_64__)
+  asm volatile("" : "+v"(vector));
+#else
+  asm volatile("" : "+w"(vector));
+#endif
 }
 
 float multiply_add(long repetitions) {
@@ -151,7 +171,6 @@ struct Rows {
   std::uint32_t state = 7;
 
   Rows(long rows, long length, long of) : rows(rows), length(length), of(of), source(of * length, 1), target(rows * length, 0) {}
-
   void pass() {
     for (long row = 0; row < rows; row++) {
       state = state * 1664525u + 1013904223u;
@@ -206,6 +225,56 @@ struct Traffic {
     Vector vector;
     std::memcpy(&vector, from + i * lanes, sizeof vector);
     return vector;
+  }
+};
+
+/**
+ * What a convolution can't do without. Its sums run on registers: no value is loaded for them. Each result is stored
+ * once (`pooled`: the largest of four, or zero).
+ */
+template <bool pooled> struct Outputs {
+  long count, taps;
+  Floats to{count + chains * lanes, 0};
+  Outputs(long count, long taps) : count(count), taps(taps) {}
+  void pass() {
+    const Vector factor = Vector{} + given[0], summand = Vector{} + given[1];
+    constexpr long step = (pooled ? chains / 4 : chains) * lanes;
+    for (float* at = to.data(); at < to.data() + count; at += step) {
+      Vector sums[chains];
+#pragma GCC unroll 24
+      for (Vector& sum : sums) sum = summand, hide(sum);
+      for (long i = 0; i < taps; i++) {
+#pragma GCC unroll 24
+        for (Vector& sum : sums) sum = sum * factor + summand;
+      }
+#pragma GCC unroll 24
+      for (int i = 0; i < chains; i += pooled ? 4 : 1) {
+        if constexpr (pooled) {
+          const Vector most = larger(larger(sums[i], sums[i + 1]), larger(sums[i + 2], sums[i + 3]));
+          const Vector result = larger(most, Vector{});
+          std::memcpy(at + i / 4 * lanes, &result, sizeof result);
+        } else {
+          std::memcpy(at + i * lanes, &sums[i], sizeof sums[i]);
+        }
+      }
+    }
+  }
+};
+
+/** Reads its array, and does nothing with it. */
+struct Loads {
+  long count;
+  Floats from{count + chains * lanes, 1e-3f};
+  explicit Loads(long count) : count(count) {}
+  void pass() const {
+    for (const float* at = from.data(); at < from.data() + count; at += chains * lanes) {
+#pragma GCC unroll 24
+      for (int i = 0; i < chains; i++) {
+        Vector value;
+        std::memcpy(&value, at + i * lanes, sizeof value);
+        hide(value);
+      }
+    }
   }
 };
 
@@ -293,6 +362,16 @@ int main(int, char** arguments) {
         return [&sink, traffic = std::make_shared<Traffic>(reads, writes, within)] { sink = traffic->pass(); };
       }));
     }
+    const long taps = number(request, "taps");
+    const auto part = [&]<class Loop>(const char* key, auto... more) {
+      const long count = number(request, key);
+      if (count == 0) return;
+      const auto make = [&] { return [loop = std::make_shared<Loop>(std::max(1L, count / threads), more...)] { loop->pass(); }; };
+      times.push_back(measure(threads, round, 1.0 / threads, make));
+    };
+    part.operator()<Outputs<false>>("outputs", taps);
+    part.operator()<Outputs<true>>("pooled", taps);
+    part.operator()<Loads>("loads");
     Time sum;
     for (const Time& time : times) sum.microseconds += time.microseconds, sum.processor += time.processor;
     std::printf("{\"microseconds\":%.9g,\"processor\":%.9g,\"bits\":%d}\n", sum.microseconds, sum.processor, width * 8);

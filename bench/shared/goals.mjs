@@ -40,6 +40,10 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *   rows           of `length` values, gathered from `of` rows in any order
  *   functions      values of a logistic function: one for each gate, each new state, each GELU
  *   exponentials   those of a softmax: one for each pair of a query and a key that it sees, and each logit
+ *   outputs        of a convolution: each is the sum of `taps` multiply-adds on registers, and is stored. These loops do
+ *                  the products as well
+ *   pooled         the same of a convolution that is pooled: the largest of four such sums, or 0, is stored
+ *   loads          floats that are read once, one after the other. Products hide it as far as they take as long
  *
  * What is left out (packing, normalization, what else the loss does, waking threads) makes the true bound lower, never
  * higher. What a processor does of the rest while it multiplies makes it higher: Peak.compare sees to that.
@@ -137,4 +141,23 @@ export const restOfAttention = ({ batch, queries, keys, heads, width, causal = f
   const exponentials = batch * heads * (causal ? pairsOf(queries) : queries * keys)
   if (pass === 'forward') return { reads: own + 2 * others, writes: own, within, exponentials }
   return { reads: 4 * own + 4 * others, writes: 2 * own + 2 * others, within, exponentials }
+}
+
+/**
+ * A convolution by 3 x 3 filters without a border (kernels.mjs): what is stored or read for few multiply-adds.
+ * `outside`: the operations that `rest` does not do. A gradient of filters reads the gradient of each output once.
+ */
+export const boundOfConvolution = ({ batch, side, channels, filters, pass, flops }) => {
+  const outputs = batch * (side - 2) ** 2 * filters
+  if (pass === 'filter gradient') return { hidden: { loads: outputs }, outside: flops }
+  if (pass === 'forward') return { rest: { outputs, taps: 9 * channels }, outside: 0 }
+  const inputs = batch * side ** 2 * channels
+  // a pixel at the edge has fewer taps
+  return { rest: { outputs: inputs, taps: Math.floor(flops / 2 / inputs) }, outside: 0 }
+}
+
+/** Inference of the MNIST CNN: its pooled convolution, and a dense layer that reads its weights or its rows once. */
+export const boundOfInference = (batch) => {
+  const pooled = batch * 13 * 13 * 32
+  return { rest: { pooled, taps: 9 }, hidden: { loads: Math.max(pooled, 13 * 13 * 32 * 10) }, outside: 2 * pooled * 10 }
 }

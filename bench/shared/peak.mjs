@@ -47,13 +47,14 @@ export class Peak {
   }
 
   /**
-   * The sides of a comparison and the peak among them. `rest`: what the row does beside its products, as goals.mjs asks
-   * peers/peak.cc for it; it is timed in the same rounds.
+   * The sides of a comparison and the peak among them. What goals.mjs says of the row is timed in the same rounds, as
+   * peers/peak.cc does it: `rest`, what comes beside the products; `hidden`, what goes on while they are computed.
    */
-  beside(sides, rest) {
+  beside(sides, rest, hidden) {
     if (this.#side === undefined) return sides
     const own = { peak: () => this.#side.request({}) }
     if (rest !== undefined) own.rest = () => this.#side.request(rest)
+    if (hidden !== undefined) own.hidden = () => this.#side.request(hidden)
     return { ...sides, ...own }
   }
 
@@ -62,18 +63,22 @@ export class Peak {
    * least: GFLOP/s of the peak in its median round, and of both sides; their shares of it; the time of what is no
    * product; and the largest ratio to the peer that the machine allows. Row and bound are medians of the wall clock over
    * the same rounds. A row that is faster than the sum of products and rest shows that the processor does both at a
-   * time: then the longer of the two alone is the bound.
+   * time: then the longer of the two alone is the bound. `apart`: the operations that `rest` does not do itself; default:
+   * all. `calls` is a side that does all of a call but its computing.
    */
-  compare({ peak, weft, rest }, peer, operations) {
+  compare({ peak, weft, rest, hidden, calls }, peer, operations, apart = operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
     const gflops = 1e6 / peak.median
     const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
-    const [products, others] = [(operations / 1e9) * peak.median, rest?.median ?? 0]
+    const [products, others] = [Math.max((apart / 1e9) * peak.median, hidden?.median ?? 0), rest?.median ?? 0]
+    const around = calls?.median ?? 0
     // where most of the time goes to memory, the products fit into it
-    const sum = others > products ? others : products + others
-    const least = [sum, Math.max(products, others)].find((time) => time < weft.median)
+    const fits = apart === operations && others > products
+    const least = [fits ? others : products + others, Math.max(products, others)]
+      .map((time) => time + around)
+      .find((time) => time < weft.median)
     return {
       operations,
       gflops,
@@ -81,7 +86,7 @@ export class Peak {
       peer: other,
       share: own / gflops,
       peerShare: other / gflops,
-      rest: rest?.median,
+      rest: rest === undefined && calls === undefined ? undefined : others + around,
       largestRatio: least === undefined ? undefined : peer.median / least,
     }
   }

@@ -14,7 +14,6 @@ struct TileShapes {
   int short_columns, short_columns_of_two;               // columns of a product that is short in them: at most, with two vectors of rows
   int short_sums, short_sums_of_two;                     // terms of sums that are short: at most, with two vectors of columns
   int narrow_rows;                                       // of a product of few columns, whose tiles are 5 columns wide
-  int narrow_sums;                                       // of few rows of such a product: vectors of columns for each lane of a sum
   int query_tiles, query_tiles_of_few_keys;              // tiles of queries that meet a block of keys in attention's gradient
   bool keep;                                             // tiles pack what they read, and fetch what comes next; needs masked stores
   bool keep_a;                                           // the first tiles of a transposed a pack it; their rows fill a line
@@ -32,7 +31,6 @@ constexpr TileShapes few_registers{.rows = 6,
                                    .short_sums = 10,
                                    .short_sums_of_two = 3,
                                    .narrow_rows = 2,
-                                   .narrow_sums = 8,
                                    .query_tiles = 11,
                                    .query_tiles_of_few_keys = 22,
                                    .keep = true,
@@ -50,7 +48,6 @@ constexpr TileShapes many_registers{.rows = 14,
                                     .short_sums = 16,
                                     .short_sums_of_two = 10,
                                     .narrow_rows = 4,
-                                    .narrow_sums = 16,
                                     .query_tiles = 5,
                                     .query_tiles_of_few_keys = 5,
                                     .keep = true,
