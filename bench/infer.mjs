@@ -1,6 +1,6 @@
 // Inference of the MNIST CNN from JavaScript array to JavaScript array, against onnxruntime-node, on one thread
-// (--threads 2: on two), and `predict` against a function of one's own. The processor's peak in the same rounds bounds the
-// ratio; a call that computes next to nothing says what JavaScript and the copy of the batch take.
+// (--threads 2: on two), and `predict` against a function of one's own. The processor's peak in the same rounds bounds
+// the ratio; a call that computes next to nothing says what JavaScript and the copy of the batch take.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { boundOfInference, goals } from './shared/goals.mjs'
