@@ -6,7 +6,7 @@
 //   {"rows":R,"length":L,"of":S}         a copy of R rows of L floats, taken in any order from S rows
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
 //   {"exponentials":N}                   N values of exp(-x), from registers to registers
-//   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, one after the other, around S bytes of memory
+//   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, in turn, around S bytes of memory
 //   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored in turn
 //   {"pooled":N,"taps":T}                the same, but of four such sums the largest, or 0, is stored
 //   {"loads":N}                          N floats loaded one after the other
