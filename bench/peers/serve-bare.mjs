@@ -19,7 +19,7 @@ const start = async ({ bytes = 0, refuse = false }) => {
       reply.writeHead(200, headers).end(body)
     })
   })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, resolve))
   return { url: `http://127.0.0.1:${server.address().port}` }
 }
 const stop = () => {

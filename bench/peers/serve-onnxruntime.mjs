@@ -80,11 +80,22 @@ const rawBatches = async ({ name, rows, count }) => {
   const x = rowsOf(name, rows)
   return { processor: (await time(() => runs[name](x, rows), count)).processor }
 }
+/** The same as the command of weft/serve.mjs: batches for so long, and microseconds of processor time of each row. */
+const busy = async ({ name, rows, milliseconds }) => {
+  const x = rowsOf(name, rows)
+  await runs[name](x, rows)
+  const before = process.cpuUsage()
+  const begin = performance.now()
+  let batches = 0
+  for (; performance.now() - begin < milliseconds; batches++) await runs[name](x, rows)
+  const { user, system } = process.cpuUsage(before)
+  return { batches, perRow: (user + system) / (batches * rows) }
+}
 const stop = async () => {
   await app.close()
   rmSync(folder, { recursive: true })
 }
 
-await answerRequests({ start, stop, rawBatches, usage: () => ({ cpu: process.cpuUsage() }) })
+await answerRequests({ start, stop, rawBatches, busy, usage: () => ({ cpu: process.cpuUsage() }) })
 // who asked is gone, and with it what is served
 process.exit()

@@ -38,6 +38,8 @@ export class Executor {
   /** Of a model without weights. */
   private home = 'cpu'
   private disposed = false
+  /** When the batch before was done. */
+  private lastDone = 0
   private readonly sizes: readonly number[]
   private readonly memory = new SpareBytes()
 
@@ -81,7 +83,10 @@ export class Executor {
       for (const t of outputs) t.dispose()
     }
     const scatter = (tree: unknown, values: readonly HostTensor[]): Computed<Answer> => {
-      const inferMs = performance.now() - gathered
+      const now = performance.now()
+      // a device computes one after the other: the time behind the batch before is none of this one
+      const inferMs = now - Math.max(gathered, this.lastDone)
+      this.lastDone = now
       return { results: this.scatter(batch, size, tree, values), timing: { inputMs: gathered - begin, inferMs, outputMs: 0 } }
     }
     let waits = false

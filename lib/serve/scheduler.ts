@@ -80,8 +80,11 @@ export class Scheduler<I, O> implements Home<I, O> {
     private readonly execute: Execute<I, O>,
     private readonly observer: Observer = {},
     private readonly clock: Clock = systemClock,
-    /** Looks whether batches are done that are computed elsewhere. */
-    private readonly look: () => void = () => undefined,
+    /**
+     * Looks whether batches are done that are computed elsewhere, one after the other. Given: a whole batch goes while
+     * the one before it is computed, and who computes it need not wait for this thread.
+     */
+    private readonly look?: () => void,
   ) {
     const whole = (key: keyof SchedulerOptions, value: number, least: number, most?: number): number =>
       integer(name, key, value, least, most)
@@ -125,8 +128,10 @@ export class Scheduler<I, O> implements Home<I, O> {
       this.queue.add(request)
       this.overlap.inFlight(this.queue.rows + this.computingRows)
       this.arrivals.came()
-      if (this.running >= this.instances) this.look()
-      else {
+      if (this.running >= this.instances) {
+        this.look?.()
+        if (this.goesAhead) this.pump()
+      } else {
         if (this.pumping ? this.goesNow(request.since) : this.arrivals.isAlone) this.pump()
         this.pumpSoon()
       }
@@ -139,6 +144,11 @@ export class Scheduler<I, O> implements Home<I, O> {
     if (this.maxDelayMs === 0 && rows < this.maxBatchSize) return rows >= this.overlap.rows
     // under load a turn of the event loop is long, and instances are not to wait for its end
     return rows >= this.maxBatchSize && now - this.pumpingSince > LONG_TURN_MS
+  }
+
+  /** Whether a batch goes though no instance is free. */
+  private get goesAhead(): boolean {
+    return this.look !== undefined && this.running === this.instances && this.queue.rows >= this.maxBatchSize
   }
 
   now(): number {
@@ -157,7 +167,7 @@ export class Scheduler<I, O> implements Home<I, O> {
 
   /** Throws ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. */
   checkRoom(): void {
-    if (this.running > 0) this.look()
+    if (this.running > 0) this.look?.()
     if (this.queue.size < this.maxQueueSize) return
     this.observer.ended?.({ outcome: 'rejected', rows: 0, totalMs: 0, queueMs: 0 })
     // the same for all: to follow the stack takes longer than to refuse
@@ -213,11 +223,11 @@ export class Scheduler<I, O> implements Home<I, O> {
     })
   }
 
-  /** Starts batches while instances are free. */
+  /** Starts batches while instances are free, and a whole one more. */
   private pump(): void {
-    while (this.running < this.instances) {
+    while (this.running < this.instances || this.goesAhead) {
       const cut = this.queue.next(this.maxBatchSize)
-      if (cut === undefined) return
+      if (cut === undefined || (!cut.full && this.running >= this.instances)) return
       const wait = cut.full || this.closing || this.maxDelayMs === 0 ? 0 : this.queue.oldest + this.maxDelayMs - this.clock.now()
       if (wait > 0) {
         this.wake ??= this.clock.after(wait, () => {

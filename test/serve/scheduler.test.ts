@@ -149,6 +149,49 @@ test('a batch that is computed in no time is answered at once', async () => {
   await scheduler.close()
 })
 
+test('a whole batch goes while the one before it is computed elsewhere; what is no whole batch waits', async () => {
+  const ends: (() => void)[] = []
+  const batches: string[][] = []
+  const execute = (batch: readonly string[]): Promise<{ results: string[]; timing: Timing }> =>
+    new Promise((resolve) => {
+      batches.push([...batch])
+      ends.push(() => resolve({ results: [...batch], timing }))
+    })
+  let looks = 0
+  const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 2 }, execute, {}, new StillClock(), () => void looks++)
+  const answers = [...'abc'].map((text) => scheduler.submit(text, 1, ''))
+  await turn()
+  assert.equal(batches, [['a', 'b']])
+  answers.push(scheduler.submit('d', 1, ''))
+  assert.equal(batches, [
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
+  // no third one
+  answers.push(scheduler.submit('e', 1, ''), scheduler.submit('f', 1, ''))
+  assert.is(batches.length, 2)
+  assert.is(scheduler.computing, 2)
+  assert.ok(looks > 0)
+  ends[0]!()
+  await turn()
+  assert.equal(batches.at(-1), ['e', 'f'])
+  for (const end of ends.slice(1)) end()
+  assert.equal(await Promise.all(answers), [...'abcdef'])
+  // a request of another key is in the way: the head of the queue is no whole batch
+  const others = [scheduler.submit('g', 2, '')]
+  await turn()
+  others.push(scheduler.submit('h', 1, 'x'), scheduler.submit('i', 1, 'y'))
+  await turn()
+  assert.equal(batches.at(-1), ['g'])
+  for (let i = 3; i < 6; i++) {
+    ends[i]!()
+    await turn()
+    await turn()
+  }
+  assert.equal(await Promise.all(others), ['g', 'h', 'i'])
+  await scheduler.close()
+})
+
 test('what waits when a batch ends goes with what its clients ask next, unless it is a whole batch', async () => {
   const later: (() => void)[] = []
   const ends: (() => void)[] = []
