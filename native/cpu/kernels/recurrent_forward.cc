@@ -174,7 +174,8 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
                 add_products(products(0).data() + 1, 1, tile.rows, 3, apart, nullptr, no_lines<T>, sums);
               }
               for (int s = 0; s < row_sums && x && !tile.bias; s += at_once)
-                add_products(products(s).data(), 2, tile.rows, at_once, apart, biases + s * (packed_bias.used() ? lanes : 0), no_lines<T>, sums + s);
+                add_products(products(s).data(), 2, tile.rows, at_once, apart, biases + s * (packed_bias.used() ? lanes : 0), no_lines<T>,
+                             sums + s);
               for (int s = 0; s < row_sums && !x; s += at_once) {
                 // no more lines are wanted at once than the processor waits for
                 start_sums(tile, pass, s / vectors, (s + at_once) / vectors, ahead, sums);
