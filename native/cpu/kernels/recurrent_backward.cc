@@ -146,7 +146,7 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
             place(j, vectors, r0, r1);
             Vector<T> sums[step_rows<2> * most_sums];
             const PanelProduct<T> product{proposed + r0 * row, row, frame.at<const T>(packed_proposed) + j * padded, padded};
-            add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, {}, sums);
+            add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, no_lines<T>, sums);
             finish.reset(tile, sums);
           });
         std::swap(later, gradient);

@@ -169,16 +169,17 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
               // four gates are summed at a time where the registers hold them
               const int at_once = row_sums == 4 && tile.rows > rows_of_four ? 2 : row_sums;
               if (x && tile.bias) {
-                add_products(products(0).data(), 1, tile.rows, 3, apart, biases, {}, sums);
+                add_products(products(0).data(), 1, tile.rows, 3, apart, biases, no_lines<T>, sums);
                 start_inner(tile, sums);
-                add_products(products(0).data() + 1, 1, tile.rows, 3, apart, nullptr, {}, sums);
+                add_products(products(0).data() + 1, 1, tile.rows, 3, apart, nullptr, no_lines<T>, sums);
               }
               for (int s = 0; s < row_sums && x && !tile.bias; s += at_once)
-                add_products(products(s).data(), 2, tile.rows, at_once, apart, biases + s * (packed_bias.used() ? lanes : 0), {}, sums + s);
+                add_products(products(s).data(), 2, tile.rows, at_once, apart, biases + s * (packed_bias.used() ? lanes : 0), no_lines<T>,
+                             sums + s);
               for (int s = 0; s < row_sums && !x; s += at_once) {
                 // no more lines are wanted at once than the processor waits for
                 start_sums(tile, pass, s / vectors, (s + at_once) / vectors, ahead, sums);
-                add_products(products(s).data() + 1, 1, tile.rows, at_once, apart, nullptr, {}, sums + s);
+                add_products(products(s).data() + 1, 1, tile.rows, at_once, apart, nullptr, no_lines<T>, sums + s);
               }
               part.finish(tile, sums);
             });

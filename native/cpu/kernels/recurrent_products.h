@@ -3,6 +3,7 @@
 // second-level cache: slopes are written as the products want them, and what nobody else reads never reaches memory.
 #pragma once
 #include <array>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,13 @@ struct Block {
   int64_t source(int64_t row) const { return (first_row + row) * steps + time(); }
 };
 
+/** Copies the columns that a tile has of a row. The usual heights of tiles are known here: moves without masks. */
+template <class T> WEFT_INLINE void copy_tile_row(const T* from, int64_t rows, T* to) {
+  if (rows == tile_rows) std::memcpy(to, from, tile_rows * sizeof(T));
+  else if (rows == tile_rows - 1) std::memcpy(to, from, (tile_rows - 1) * sizeof(T));
+  else copy_row(from, int(rows), to);
+}
+
 /**
  * Packs a^T for the micro-kernel: row(r, i, memory) is a, [m], at the i-th time of row r of the block, and may be
  * computed into `memory`.
@@ -50,7 +58,7 @@ template <class T, class Row> void pack_places(const Block& block, int64_t m, Ro
   for (int64_t r = 0; r < block.rows; r++)
     for (int64_t i = 0; i < block.length(); i++, place++) {
       const T* from = row(r, i, memory);
-      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) { copy_row(from + r0, int(r1 - r0), packed + r0 * places + place * (r1 - r0)); });
+      for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) { copy_tile_row(from + r0, r1 - r0, packed + r0 * places + place * (r1 - r0)); });
     }
 }
 

@@ -90,7 +90,7 @@ void add_products(const PanelProduct<double>* products, int count, int rows, int
         parts[size_t(p)] = {whole.a + i * whole.a_row, whole.a_row, whole.panel + v * lanes, whole.k};
       }
       kernels[size_t(std::min(2, vectors - v) - 1)][size_t(std::min(height, rows - i) - 1)](
-          parts.data(), count, wide * lanes, start ? start + v * lanes : nullptr, {}, sums + i * most_sums + v);
+          parts.data(), count, wide * lanes, start ? start + v * lanes : nullptr, no_lines<double>, sums + i * most_sums + v);
     }
 }
 

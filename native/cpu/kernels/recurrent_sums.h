@@ -51,6 +51,9 @@ template <class T> struct WantedLines {
   }
 };
 
+/** For sums that want nothing: made once, since it takes longer to clear than a tile takes for a few terms. */
+template <class T> inline constexpr WantedLines<T> no_lines{};
+
 /** Sums that start from zero. */
 template <class T> alignas(64) inline constexpr T from_zero[most_sums * lanes_of<T>] = {};
 
