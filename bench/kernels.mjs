@@ -14,9 +14,9 @@ const options = readOptions({
   'with-goals': { type: 'boolean', default: false },
 })
 const threads = Number(options.threads)
-const rounds = options.quick ? 3 : Number(options.rounds)
-const milliseconds = options.quick ? 60 : 200
-const report = new Report(`Kernels, float32, ${threads} thread(s): µs per call, median of ${rounds} interleaved rounds`, options)
+const rounds = options.quick ? 7 : Number(options.rounds)
+const milliseconds = options.quick ? 40 : 200
+const report = new Report(`Kernels, float32, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds`, options)
 const peerNames = { matMul: 'OpenBLAS', convolution: 'PyTorch', bandwidth: 'PyTorch' }
 
 const weft = weftSide('kernels.mjs', threads)
@@ -45,14 +45,14 @@ for (const kernel of kernels.filter(wanted)) {
     kernel.kind === 'convolution' ? boundOfConvolution(kernel) : kernel.kind === 'matMul' ? { rest: restOfProduct(kernel) } : {}
   const figures = await interleave(kernel.kind === 'bandwidth' ? sides : peak.beside(sides, rest, hidden), { rounds })
   const peer = best(figures, 'pytorch')
-  const rate = (figure) => (kernel.flops ?? kernel.bytes) / figure.median / 1000
+  const rate = (figure) => (kernel.flops ?? kernel.bytes) / figure.minimum / 1000
   report.row({
     name: kernel.name,
     measured: rate(figures.weft),
     unit: kernel.flops === undefined ? 'GB/s' : 'GFLOP/s',
     peer: rate(peer),
     peerName: `${peerNames[kernel.kind]}${peer.name.slice('pytorch'.length).trimEnd()}`,
-    value: peer.median / figures.weft.median,
+    value: peer.minimum / figures.weft.minimum,
     processorRatio: peer.processor.minimum / figures.weft.processor.minimum,
     goal: goalOf(kernel),
     peak: kernel.kind === 'bandwidth' ? undefined : peak.compare(figures, peer, kernel.flops, outside),

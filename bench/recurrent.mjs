@@ -15,8 +15,8 @@ const options = readOptions({
   only: { type: 'string' },
 })
 const threads = Number(options.threads)
-const rounds = options.quick ? 3 : Number(options.rounds)
-const report = new Report(`Recurrent layers, ${threads} thread(s): µs, median of ${rounds} interleaved rounds`, options)
+const rounds = options.quick ? 5 : Number(options.rounds)
+const report = new Report(`Recurrent layers, ${threads} thread(s): µs, best of ${rounds} interleaved rounds`, options)
 const wanted = (name) => options.only === undefined || options.only.split(',').includes(name)
 
 /** Goals hold on one thread: times PyTorch. */

@@ -157,12 +157,14 @@ for (const name of sections.includes('throughput') ? NAMES : []) {
     if (figures[peer])
       report.compare(`${name}: ${CLIENTS} clients, against ${peer}`, figures.weft, figures[peer], {
         unit: 'µs a request',
+        of: 'median',
         peerName: peer,
         ...(isGoal && { goal: { plain: 5, greedy: 1.2 }[peer], bound: figures[peer].median / best }),
       })
   if (turns) {
     report.compare(`${name}: ${CLIENTS} clients, against itself without overlap`, figures.weft, figures.turns, {
       unit: 'µs a request',
+      of: 'median',
       peerName: 'without',
     })
     await weftWithoutOverlap.request({ command: 'stop' })

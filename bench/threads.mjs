@@ -12,9 +12,9 @@ const options = readOptions({
   milliseconds: { type: 'string', default: '200' },
   only: { type: 'string', default: '' },
 })
-const rounds = options.quick ? 3 : Number(options.rounds)
+const rounds = options.quick ? 5 : Number(options.rounds)
 const milliseconds = options.quick ? 60 : Number(options.milliseconds)
-const report = new Report(`Two threads against one, ${availableParallelism()} cores: µs, median of ${rounds} interleaved rounds`, options)
+const report = new Report(`Two threads against one, ${availableParallelism()} cores: µs, best of ${rounds} interleaved rounds`, options)
 
 /** One row: the same request to a side on one thread and to one on two. */
 const compare = async (title, { one, two }, request) => {

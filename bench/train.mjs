@@ -13,8 +13,8 @@ const options = readOptions({
   only: { type: 'string' },
 })
 const threads = Number(options.threads)
-const rounds = options.quick ? 3 : Number(options.rounds)
-const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, median of ${rounds} interleaved rounds`, options)
+const rounds = options.quick ? 5 : Number(options.rounds)
+const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, best of ${rounds} interleaved rounds`, options)
 
 /**
  * Operations of a step's products, where all layers are dense: forward, the gradients of weights, and of all inputs but

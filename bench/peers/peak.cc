@@ -7,7 +7,7 @@
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
 //   {"exponentials":N}                   N values of exp(-x), from registers to registers
 //   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, one after the other, around S bytes of memory
-//   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored one after the other
+//   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored in turn
 //   {"pooled":N,"taps":T}                the same, but of four such sums the largest, or 0, is stored
 //   {"loads":N}                          N floats loaded one after the other
 #include <sched.h>

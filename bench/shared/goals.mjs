@@ -40,7 +40,7 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *   rows           of `length` values, gathered from `of` rows in any order
  *   functions      values of a logistic function: one for each gate, each new state, each GELU
  *   exponentials   those of a softmax: one for each pair of a query and a key that it sees, and each logit
- *   outputs        of a convolution: each is the sum of `taps` multiply-adds on registers, and is stored. These loops do
+ *   outputs of a convolution: each is the sum of `taps` multiply-adds on registers, and is stored. These loops do
  *                  the products as well
  *   pooled         the same of a convolution that is pooled: the largest of four such sums, or 0, is stored
  *   loads          floats that are read once, one after the other. Products hide it as far as they take as long
@@ -84,8 +84,8 @@ export const restOfNetwork = (network, batch) => ({
 const functionsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 5 : 3)
 
 /**
- * Each step of time multiplies by the recurrent weights, forward and backward, and they do not fit the first-level cache.
- * Gates and states are written and read again; inputs are read twice, and their gradients written.
+ * Each step of time multiplies by the recurrent weights, forward and backward, and they do not fit the first-level
+ * cache. Gates and states are written and read again; inputs are read twice, and their gradients written.
  */
 const trafficOfRecurrent = ({ kind, batch, steps, features, units }) => {
   const [gates, kept] = kind === 'lstm' ? [4, 2] : [3, 2] // kept: states and cells, states and inner products

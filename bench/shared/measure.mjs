@@ -46,10 +46,10 @@ export const interleave = async (sides, { rounds, warmUp = 1 }) => {
   return Object.fromEntries(names.map((name) => [name, { ...over(name, 'microseconds'), processor: over(name, 'processor') }]))
 }
 
-/** Of the sides whose name starts with `prefix`, the one with the smallest median: the peer in its best setting. */
+/** Of the sides whose name starts with `prefix`, the one with the fastest round: the peer in its best setting. */
 export const best = (figures, prefix) => {
   const candidates = Object.entries(figures).filter(([name]) => name.startsWith(prefix))
-  candidates.sort((a, b) => a[1].median - b[1].median)
+  candidates.sort((a, b) => a[1].minimum - b[1].minimum)
   const [name, figure] = candidates[0]
   return { name, ...figure }
 }

@@ -60,25 +60,25 @@ export class Peak {
 
   /**
    * What the figures of one comparison say when one repetition takes `operations` additions and multiplications at
-   * least: GFLOP/s of the peak in its median round, and of both sides; their shares of it; the time of what is no
-   * product; and the largest ratio to the peer that the machine allows. Row and bound are medians of the wall clock over
-   * the same rounds. A row that is faster than the sum of products and rest shows that the processor does both at a
-   * time: then the longer of the two alone is the bound. `apart`: the operations that `rest` does not do itself; default:
-   * all. `calls` is a side that does all of a call but its computing.
+   * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
+   * product; and the largest ratio to the peer that the machine allows. Row and bound are made of the best of the same
+   * rounds by the wall clock. A row that is faster than the sum of products and rest shows that the processor does both
+   * at a time: then the longer of the two alone is the bound. `apart`: the operations that `rest` does not do itself;
+   * default: all. `calls` is a side that does all of a call but its computing.
    */
   compare({ peak, weft, rest, hidden, calls }, peer, operations, apart = operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
-    const gflops = 1e6 / peak.median
-    const [own, other] = [weft, peer].map(({ median }) => operations / (median * 1000))
-    const [products, others] = [Math.max((apart / 1e9) * peak.median, hidden?.median ?? 0), rest?.median ?? 0]
-    const around = calls?.median ?? 0
+    const gflops = 1e6 / peak.minimum
+    const [own, other] = [weft, peer].map(({ minimum }) => operations / (minimum * 1000))
+    const [products, others] = [Math.max((apart / 1e9) * peak.minimum, hidden?.minimum ?? 0), rest?.minimum ?? 0]
+    const around = calls?.minimum ?? 0
     // where most of the time goes to memory, the products fit into it
     const fits = apart === operations && others > products
     const least = [fits ? others : products + others, Math.max(products, others)]
       .map((time) => time + around)
-      .find((time) => time < weft.median)
+      .find((time) => time < weft.minimum)
     return {
       operations,
       gflops,
@@ -87,7 +87,7 @@ export class Peak {
       share: own / gflops,
       peerShare: other / gflops,
       rest: rest === undefined && calls === undefined ? undefined : others + around,
-      largestRatio: least === undefined ? undefined : peer.median / least,
+      largestRatio: least === undefined ? undefined : peer.minimum / least,
     }
   }
 

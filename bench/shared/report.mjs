@@ -109,15 +109,18 @@ export class Report {
     )
   }
 
-  /** A figure of which smaller is better against a peer's: the value is peer ÷ measured. */
-  compare(name, measured, peer, { unit = 'µs', peerName = peer.name, goal, peak, bound } = {}) {
+  /**
+   * A figure of which smaller is better against a peer's: the value is peer ÷ measured. `of`: 'minimum', the best round
+   * of each side, for what others on the machine only make longer; 'median' where rounds differ by what is measured.
+   */
+  compare(name, measured, peer, { unit = 'µs', peerName = peer.name, goal, peak, bound, of = 'minimum' } = {}) {
     this.row({
       name,
-      measured: measured.median,
+      measured: measured[of],
       unit,
-      peer: peer.median,
+      peer: peer[of],
       peerName,
-      value: peer.median / measured.median,
+      value: peer[of] / measured[of],
       processorRatio: peer.processor.minimum / measured.processor.minimum,
       goal,
       peak,

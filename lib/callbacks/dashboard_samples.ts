@@ -8,7 +8,7 @@ import { freeOwned, leaves, type ModelData, toColumns, type Tree } from '../mode
 import type { AnyModel } from '../model/model.js'
 import { type Batch, forward } from '../model/pass.js'
 import { mapTree } from '../core/tree.js'
-import { histogramOf } from './event_file.js'
+import { histogramOf } from './histogram.js'
 import type { ShownSample, WeightHistograms } from './dashboard_state.js'
 
 /** Samples that are shown, and values of a row of a table. */

@@ -9,7 +9,8 @@ import { pathOf, type Place } from '../core/place.js'
 import { systemError } from '../core/system_error.js'
 import type { Logs } from '../model/step.js'
 import { Callback } from './callback.js'
-import { EventFile, histogramOf, type Summary } from './event_file.js'
+import type { EventFile } from './event_file.js'
+import { histogramOf, type Summary } from './histogram.js'
 
 export interface TensorBoardOptions {
   /** A folder; files go to `train` and `validation` in it. Default 'logs'. */
@@ -103,7 +104,13 @@ export class TensorBoard extends Callback {
     const folder = path.join(this.folder, part)
     const seconds = Date.now() / 1000
     const name = `events.out.tfevents.${Math.floor(seconds)}.${os.hostname()}.${process.pid}.${files++}`
-    const made = this.system(makeFolder(folder).then(() => EventFile.create(path.join(folder, name), seconds)))
+    const create = async (): Promise<EventFile> => {
+      await makeFolder(folder)
+      // protobuf is loaded by those alone who write event files
+      const { EventFile } = await import('./event_file.js')
+      return EventFile.create(path.join(folder, name), seconds)
+    }
+    const made = this.system(create())
     this.open.set(part, made)
     made.catch(() => this.open.delete(part))
     return made

@@ -33,10 +33,28 @@ export function variable<const V extends TensorLike, D extends DType = V extends
         : value instanceof Tensor
           ? applyOne(opNamed('identity'), [source], {})
           : source
-    own.buffer!.users++
-    const made: Variable = new Variable(own, options)
-    own.dispose()
-    return made as Variable<ShapeOf<V>, KnownDType<D>>
+    return keeping(own, options) as Variable<ShapeOf<V>, KnownDType<D>>
+  })
+}
+
+/** A variable in the memory of a tensor, which is disposed. */
+function keeping(value: Tensor, options: VariableOptions): Variable {
+  value.held().users++
+  const made: Variable = new Variable(value, options)
+  value.dispose()
+  return made
+}
+
+/**
+ * @internal A variable in the memory of a tensor that was made for it, which is disposed. Large weights need not be
+ * copied then. The value is copied where another tensor sees the same memory.
+ */
+export function variableOf(value: Tensor, options: VariableOptions): Variable {
+  return outsideTrace(() => {
+    if (!(value instanceof Variable) && value.recording === undefined && value.held().users === 1) return keeping(value, options)
+    const made: Variable = variable(value, options)
+    value.dispose()
+    return made
   })
 }
 

@@ -78,7 +78,9 @@ export class PageCheck {
     }
   }
 
-  /** The values of a data page of the first version: the levels are packed with the values, each with its size before. */
+  /**
+   * The values of a data page of the first version: the levels are packed with the values, each with its size before.
+   */
   private first(
     { data_page_header: head, uncompressed_page_size: size }: PageHeader,
     page: Uint8Array,

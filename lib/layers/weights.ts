@@ -11,7 +11,7 @@ import type { Regularizer } from '../regularizers.js'
 import { isRecord } from '../core/tree.js'
 import { copyOf } from '../core/read.js'
 import { allocate, Tensor, type TensorLike, type Variable } from '../core/tensor.js'
-import { variable } from '../core/variable.js'
+import { variable, variableOf } from '../core/variable.js'
 import { WEIGHT_OPTIONS, type WeightOptions } from './added_weight.js'
 import { addedLosses } from './added_losses.js'
 import { countWeight, isLoading } from './loading.js'
@@ -90,9 +90,10 @@ export abstract class Weighted {
     return outsideTrace(() => {
       const drawn = !isLoading()
       const value = drawn ? initializer(shape, dtype) : allocate(shape, dtype, device())
-      const made = variable(value, { name: `${this.name}/${name}`, trainable: trainable && this.learns, dtype })
-      // a function of the user may return a tensor that is theirs
-      if (!drawn || 'className' in initializer) value.dispose()
+      const facts = { name: `${this.name}/${name}`, trainable: trainable && this.learns }
+      // a function of the user may return a tensor that is theirs, of any dtype
+      const ours = (!drawn || 'className' in initializer) && value.dtype === dtype
+      const made = ours ? variableOf(value, facts) : variable(value, { ...facts, dtype })
       const constraint = getConstraint(options.constraint)
       if (constraint) setConstraint(made, constraint)
       this.entries.push({ name, variable: made, trainable, regularizer: getRegularizer(options.regularizer) })

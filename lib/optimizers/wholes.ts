@@ -2,7 +2,7 @@
 import { WeftError } from '../core/error.js'
 import { outsideTrace } from '../core/graph.js'
 import type { Tensor, Variable } from '../core/tensor.js'
-import { variable } from '../core/variable.js'
+import { variableOf } from '../core/variable.js'
 import type { Partition } from '../distributed/parts.js'
 import { constraintOf } from '../layers/weight_options.js'
 import { full, zeros } from '../ops/index.js'
@@ -28,9 +28,7 @@ export class Wholes {
         new Map(
           slots.map(({ of, state }) => {
             const value = filled ? partition.gather([state], [of.shape])[0]! : zeros(of.shape, { dtype: of.dtype, device: of.device })
-            const whole = variable(value, { name: state.name, trainable: false })
-            value.dispose()
-            return [state, whole]
+            return [state, variableOf(value, { name: state.name, trainable: false })]
           }),
         ),
     )
@@ -81,8 +79,6 @@ export function constrained(targets: readonly Variable[], updated: readonly Tens
 export function slotLike(like: Variable, name: string, start: number, shape: Shape): Variable {
   return outsideTrace(() => {
     const value = full(shape, start, { dtype: like.dtype, device: like.device })
-    const made = variable(value, { name: `${like.name}/${name}`, trainable: false })
-    value.dispose()
-    return made
+    return variableOf(value, { name: `${like.name}/${name}`, trainable: false })
   })
 }

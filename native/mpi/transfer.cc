@@ -15,8 +15,8 @@ namespace {
 constexpr size_t most_bytes = size_t(1) << 20, most_flying = 4;
 /**
  * So few bytes come with their message. More may be read out of the sender's memory: Open MPI 4.1 ends the process
- * where the receiver asks for less, or the sender has failed already. The wait for the comparison costs less than sums of
- * 16 KiB to 1 MiB vary from run to run (two ranks of one host, 0.35 to 1.5 ms each, with it and without).
+ * where the receiver asks for less, or the sender has failed already. The wait for the comparison costs less than sums
+ * of 16 KiB to 1 MiB vary from run to run (two ranks of one host, 0.35 to 1.5 ms each, with it and without).
  */
 constexpr size_t few_bytes = 4096;
 
