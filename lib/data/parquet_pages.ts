@@ -2,7 +2,7 @@
 // reader going for ever, or fill the memory. Format: https://parquet.apache.org/docs/file-format/data-pages/
 import { WeftError } from '../core/error.js'
 import type { Compressors, Metadata, PageHeader, Parts } from './parquet_package.js'
-import { bitsOf, overlongRun } from './parquet_runs.js'
+import { bitsOf, runsOf } from './parquet_runs.js'
 
 type Column = NonNullable<Metadata['row_groups'][number]['columns'][number]['meta_data']>
 /** The values of a column in a row group, with the largest levels that its schema allows. */
@@ -10,6 +10,8 @@ interface Chunk {
   readonly begin: number
   readonly end: number
   readonly column: Column
+  /** Pages are read until all rows are there, and otherwise to the end. */
+  readonly flat: boolean
   readonly repetition: number
   readonly definition: number
 }
@@ -43,7 +45,8 @@ export class PageCheck {
         const begin = Number(column.dictionary_page_offset || column.data_page_offset)
         const end = begin + Number(column.total_compressed_size)
         if (!(begin >= 0 && begin <= end && end <= size)) refuse(name, `lies in bytes ${begin} to ${end}, and the file has ${size}`)
-        this.chunks.push({ begin, end, column, repetition, definition: parts.getMaxDefinitionLevel(place) })
+        const flat = parts.isFlatColumn(place)
+        this.chunks.push({ begin, end, column, flat, repetition, definition: parts.getMaxDefinitionLevel(place) })
       }
     }
   }
@@ -63,10 +66,10 @@ export class PageCheck {
       const name = column.path_in_schema.join('.')
       throw new WeftError('ERR_FORMAT', `${this.path}: a page of column '${name}' has ${value} ${what}, and ${most} are possible at most`)
     }
-    for (let left = Number(column.num_values); left > 0 && reader.offset < bytes.length - 1; ) {
+    for (let left = Number(column.num_values); (left > 0 || !chunk.flat) && reader.offset < bytes.length - 1; ) {
       const header = this.parts.parquetHeader(reader)
       const packed = within('bytes', header.compressed_page_size, bytes.length - reader.offset)
-      const size = within('unpacked bytes', header.uncompressed_page_size, Number(column.total_uncompressed_size))
+      const size = within('unpacked bytes', header.uncompressed_page_size, Math.floor(packed * (MOST_UNPACKED[column.codec] ?? Infinity)))
       const page = bytes.subarray(reader.offset, reader.offset + packed)
       if (header.type === 'DICTIONARY_PAGE') within('values', header.dictionary_page_header?.num_values, 8 * size)
       else if (header.type === 'DATA_PAGE') left -= this.first(header, page, left, chunk, within)
@@ -92,10 +95,11 @@ export class PageCheck {
     for (const level of most) {
       const length = bytes.length < 4 ? -1 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
       const end = 4 + within('bytes of levels', length, bytes.length - 4)
-      within('values in a run', overlongRun(bytes.subarray(4, end), bitsOf(level), count) ?? 0, count)
+      checkLevels(bytes.subarray(4, end), level, count, within)
       bytes = bytes.subarray(end)
     }
-    this.values(head?.encoding, bytes, count, chunk, within)
+    // where a place in a dictionary has no bits, runs of this version are not read
+    if (chunk.column.type === 'BOOLEAN' || bytes[0] !== 0) this.values(head?.encoding, bytes, count, chunk, within)
     return count
   }
 
@@ -116,7 +120,7 @@ export class PageCheck {
       [0, repetition, chunk.repetition],
       [repetition, levels, chunk.definition],
     ] as const)
-      if (level > 0) within('values in a run', overlongRun(page.subarray(begin, end), bitsOf(level), count) ?? 0, count)
+      if (level > 0) checkLevels(page.subarray(begin, end), level, count, within)
     const size = within('unpacked bytes', uncompressed_page_size - levels, uncompressed_page_size)
     if (!hasRuns(head?.encoding)) return count
     const bytes = page.subarray(levels)
@@ -129,12 +133,33 @@ export class PageCheck {
     if (!hasRuns(encoding)) return
     const bool = column.type === 'BOOLEAN'
     const width = bool ? 1 : within('bits in a place of its dictionary', bytes[0] ?? 0, 32)
-    if (width > 0) within('values in a run', overlongRun(bytes.subarray(bool ? 4 : 1), width, count) ?? 0, count)
+    within('values in a run', runsOf(bytes.subarray(bool ? 4 : 1), width, count).overlong ?? 0, count)
   }
 
   private unpack(bytes: Uint8Array, size: number, { column: { codec } }: Chunk): Uint8Array {
     return codec === 'UNCOMPRESSED' ? bytes : this.compressors[codec]!(bytes, size)
   }
+}
+
+/** The package would go on reading levels in what follows them. */
+function checkLevels(bytes: Uint8Array, most: number, count: number, within: Within): void {
+  const { overlong, missing } = runsOf(bytes, bitsOf(most), count)
+  within('values in a run', overlong ?? 0, count)
+  within('values without a level', missing, 0)
+}
+
+/**
+ * Most bytes that one byte can unpack to. The sizes of whole columns bound nothing: several writers state other ones.
+ * Snappy: 3 bytes copy 64. LZ4: a byte of a length stands for 255. DEFLATE: 2 bits copy 258. Zstandard: 4 bytes repeat
+ * one byte 128 KiB times. Brotli is unpacked piece by piece, and stops by itself.
+ */
+const MOST_UNPACKED: Partial<Record<string, number>> = {
+  UNCOMPRESSED: 1,
+  SNAPPY: 64 / 3,
+  LZ4: 255,
+  LZ4_RAW: 255,
+  GZIP: 1032,
+  ZSTD: 2 ** 15,
 }
 
 const hasRuns = (encoding: string | undefined): boolean =>

@@ -174,9 +174,17 @@ export class Ranks {
     const { error } = failure ?? {}
     if (this.alone || this.meeting.knows(error)) return
     let problem: unknown
-    await orLeave(failure ? gatherOf('fit', this.word(error)) : this.share()).catch((reason: unknown) => void (problem = reason))
+    await orLeave(failure ? this.leave(error) : this.share()).catch((reason: unknown) => void (problem = reason))
     // what ended the training is the error to report
     if (!failure && problem !== undefined) throw problem
+  }
+
+  /** After an abort the weights that callbacks of rank 0 have set are taken, as the other ranks take them. */
+  private async leave(error: unknown): Promise<void> {
+    const all = await gatherOf('fit', this.word(error))
+    if (all.some(({ failed }) => failed !== null)) return
+    const variables = variablesOf(this.model)
+    this.takeFromZero(all[0]!.changed.map((i) => variables[i]!))
   }
 
   /** What this rank says; `error`: what has ended the training. */

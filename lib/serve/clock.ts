@@ -38,15 +38,17 @@ class Limits {
   }
 
   private fire(): void {
-    this.isArmed = false
     const now = performance.now()
-    for (let limit = this.pending.first; limit !== undefined; limit = this.pending.first) {
-      if (limit.end > now) {
-        this.arm(limit.end - now)
-        return
+    try {
+      // a limit that is added meanwhile ends after those that wait, and sets no timer
+      for (let limit = this.pending.first; limit !== undefined && limit.end <= now; limit = this.pending.first) {
+        this.pending.removeFirst()
+        limit.fn()
       }
-      this.pending.removeFirst()
-      limit.fn()
+    } finally {
+      this.isArmed = false
+      const { first } = this.pending
+      if (first !== undefined) this.arm(Math.max(0, first.end - now))
     }
   }
 }

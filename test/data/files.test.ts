@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { parquetMetadata } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { runsOf } from '../../lib/data/parquet_runs.js'
 import { data, type Tensor, WeftError } from '../../lib/index.js'
 import { rejects, throws } from '../expect.js'
 
@@ -215,13 +217,68 @@ test('parquet: a page whose header makes up sizes or counts', async () => {
   for (const [at, bytes, message] of [
     [fields.packed, [0xb1, 0], /column 'v' has -25 bytes/],
     [fields.packed, [0xfe, 0x7f], /column 'v' has 8191 bytes/],
-    [fields.unpacked, [0xfe, 0x7f], /column 'v' has 8191 unpacked bytes, and 718 are possible/],
+    [fields.unpacked, [0xfe, 0x7f], /column 'v' has 8191 unpacked bytes, and \d{3} are possible/],
     [fields.values, [0xfe, 0x7f], /column 'v' has 8191 values, and 100 are possible/],
     [fields.rows, [0xfe, 0x7f], /column 'v' has 8191 rows/],
     [fields.definition, [0x7f], /column 'v' has -64 bytes of levels/],
     [fields.repetition, [0x25], /column 'v' has undefined bytes of levels/], // the number of the next field
   ] as const)
     await rejects('ERR_FORMAT', message, data.parquet(damaged(at, ...bytes)).toArray())
+})
+
+test('parquet: a column whose size unpacked is stated too small is read, as several writers do it', async () => {
+  const values = Array.from({ length: 300 }, (_, i) => `word ${i % 3}`)
+  for (const codec of ['SNAPPY', 'GZIP'] as const) {
+    const options = { columnData: [{ name: 'v', data: values, type: 'STRING' } as const], codec, compressors: { GZIP: gzipSync } }
+    const whole = Buffer.from(parquetWriteBuffer(options))
+    const { total_uncompressed_size: size } = parquetMetadata(new Uint8Array(whole).buffer).row_groups[0]!.columns[0]!.meta_data!
+    assert.ok(size >= 64n && size < 8192n, 'two bytes hold it')
+    // the field before it has the type of this one: an i64, zigzag, behind the number of the field
+    const zigzag = 2 * Number(size)
+    const at = whole.lastIndexOf(Uint8Array.of(0x16, (zigzag & 127) | 128, zigzag >> 7, 0x16))
+    assert.ok(at > 0)
+    for (const stated of [0, 20]) {
+      whole.set([(2 * stated) | 128, 0], at + 1)
+      const found = await data.parquet<{ v: string }>(write(whole, '.parquet')).toArray()
+      assert.equal(
+        found.map(({ v }) => v),
+        values,
+        `${codec}, ${stated}`,
+      )
+    }
+  }
+})
+
+test('parquet: which runs claim more values than there are', () => {
+  const run = (header: number, bytes = 0): Uint8Array => {
+    const varint = header < 128 ? [header] : [(header & 127) | 128, header >> 7]
+    return Uint8Array.of(...varint, ...new Uint8Array(bytes))
+  }
+  const [packed, repeated] = [(groups: number) => 2 * groups + 1, (times: number) => 2 * times]
+  assert.is(runsOf(run(repeated(10), 1), 1, 10).overlong, undefined)
+  assert.is(runsOf(run(repeated(11), 1), 1, 10).overlong, 11)
+  assert.is(runsOf(run(packed(2), 2), 1, 10).overlong, undefined, 'filled up to eight')
+  assert.is(runsOf(run(packed(32), 32), 1, 2).overlong, undefined, 'a whole block of 256, as DuckDB writes it')
+  assert.is(runsOf(run(packed(32), 96), 3, 2).overlong, undefined)
+  assert.is(runsOf(run(packed(32), 31), 1, 2).overlong, 256, 'whose bytes are not there')
+  assert.is(runsOf(run(packed(32), 95), 3, 2).overlong, 256)
+  assert.is(runsOf(run(packed(32)), 0, 2).overlong, undefined, 'no bits')
+  assert.is(runsOf(run(packed(33)), 0, 2).overlong, 264)
+  assert.is(runsOf(run(repeated(3)), 0, 2).overlong, 3)
+  assert.is(runsOf(run(repeated(0), 1), 1, 2).missing, 2, 'a run of none')
+  assert.is(runsOf(run(packed(1), 1), 1, 10).missing, 2)
+  assert.is(runsOf(run(packed(2), 2), 1, 10).missing, 0)
+})
+
+test('parquet: levels that end before the values do are refused', async () => {
+  // the package would take the bytes of the values for runs, and might fill an array until the process ends
+  const values = [null, null, 1, 2, 3, 4]
+  const column = { name: 'v', data: values, type: 'INT32', nullable: true } as const
+  const whole = new Uint8Array(parquetWriteBuffer({ columnData: [column], codec: 'UNCOMPRESSED', statistics: false }))
+  const levels = Buffer.from(whole).indexOf(Uint8Array.of(3, 0b111100)) // one packed group
+  assert.ok(levels > 0)
+  whole.set([0, 0], levels)
+  await rejects('ERR_FORMAT', /column 'v' has 6 values without a level/, data.parquet(write(whole, '.parquet')).toArray())
 })
 
 test('parquet: whatever byte is damaged, a file is read or refused', async () => {

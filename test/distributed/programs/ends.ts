@@ -55,6 +55,15 @@ const options = { batchSize: 8, verbose: 0 as const }
   said['rejects'] = error === undefined ? undefined : (error as Error).name
 }
 {
+  // rank 0 alone sets the best weights, and the rank that has asked for the end takes them too
+  const net = await compiled()
+  const controller = new AbortController()
+  const abort = callbacks.everyRank({ onBatchEnd: () => void (rank === 1 && controller.abort()) })
+  const best = callbacks.earlyStopping({ monitor: 'loss', restoreBestWeights: true })
+  await net.fit(x, y, { ...options, epochs: 3, callbacks: [abort, best], signal: controller.signal }).catch(() => undefined)
+  said['aborted, with the best weights'] = await hashOf(net.weights)
+}
+{
   const net = await compiled()
   const { history } = await net.fit(data.from((await x.array()) as number[][], [...((await y.data()) as Int32Array)]).batch(10), {
     epochs: 2,
