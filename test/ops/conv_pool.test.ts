@@ -1,5 +1,5 @@
-// A pooled first layer, where nobody asks for the places of its largest values, runs on a path of its own: it agrees with
-// the one that notes them, also where values are not finite.
+// A pooled first layer, where nobody asks for the places of its largest values, runs on a path of its own: it agrees
+// with the one that notes them, also where values are not finite.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, type Tensor, tensor } from '../../lib/index.js'
