@@ -71,7 +71,7 @@ export async function evaluate(
     const batchSize = checkCount('evaluate', 'batchSize', options.batchSize ?? 32)
     if (steps !== undefined) checkCount('evaluate', 'steps', steps)
     signal?.throwIfAborted()
-    progress = new Progress(meeting.rank === 0 ? verbose : 0, 1)
+    progress = new Progress(verbose, 1, meeting.rank === 0)
     let rows = 0
     const open = (): Source => {
       void model.compiled

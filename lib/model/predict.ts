@@ -186,7 +186,7 @@ async function streamOverRanks(model: AnyModel, source: StreamSource, options: P
       // the first batch of all tells a rank without any what outputs are
       return sharded || read.length === 1 || (read.length - 1) % size === rank
     })
-    const progress = new Progress(rank === 0 ? options.verbose : 0, 1)
+    const progress = new Progress(options.verbose, 1, rank === 0)
     progress.begin(undefined, undefined)
     try {
       for await (const part of pipeline({ next: take, depth: 4, signal })) progress.step(parts.push(part))

@@ -10,8 +10,10 @@ export class Progress {
   private epoch: number | undefined
   private done = 0
 
-  constructor(verbose: Verbosity | undefined, epochs: number) {
-    this.bar = new ProgressBar(verbose)
+  /** @param shown by this rank. A wrong verbosity is refused by all. */
+  constructor(verbose: Verbosity | undefined, epochs: number, shown = true) {
+    const bar = new ProgressBar(verbose)
+    this.bar = shown ? bar : new ProgressBar(0)
     this.epochs = epochs
   }
 

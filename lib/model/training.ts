@@ -153,7 +153,7 @@ function begun(model: AnyModel, options: FitOptions): { progress: Progress; call
   const { epochs = 1, signal, verbose = 'auto' } = options
   signal?.throwIfAborted()
   void model.compiled
-  const progress = new Progress(world().rank === 0 ? verbose : 0, epochs)
+  const progress = new Progress(verbose, epochs, world().rank === 0)
   const callbacks = new CallbackList(model, onThisRank(options.callbacks))
   const run = new TrainingRun(model, callbacks)
   run.epochs = epochs

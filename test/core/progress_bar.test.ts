@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import * as assert from 'uvu/assert'
 import { test } from 'uvu'
+import { Progress } from '../../lib/model/progress.js'
 import { testWith } from '../skip.js'
 
 const SCRIPT = '/usr/bin/script'
@@ -135,6 +136,11 @@ testWith(hasTerminal, need, 'loads: what is loaded while it takes long, and noth
   const [, none, line] = written([slower, load('{}'), load('{ verbose: 2 }')], { terminal: false })
   assert.is(none, '')
   assert.match(line!, /^loading \S+net \d+(\.\d)?s\n$/)
+})
+
+test('a verbosity that is none is refused also where nothing is shown, on other ranks than the first', () => {
+  assert.throws(() => new Progress('loud' as never, 1, false), /verbose must be 0, 1, 2 or 'auto', got 'loud'/)
+  assert.throws(() => new Progress('loud' as never, 1), /verbose must be/)
 })
 
 test.run()
