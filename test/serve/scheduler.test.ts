@@ -149,7 +149,8 @@ test('a batch that is computed in no time is answered at once', async () => {
   await scheduler.close()
 })
 
-test('a whole batch goes while the one before it is computed elsewhere; what is no whole batch waits', async () => {
+/** Batches that are computed until their end is called. */
+function endedByHand() {
   const ends: (() => void)[] = []
   const batches: string[][] = []
   const execute = (batch: readonly string[]): Promise<{ results: string[]; timing: Timing }> =>
@@ -157,6 +158,11 @@ test('a whole batch goes while the one before it is computed elsewhere; what is 
       batches.push([...batch])
       ends.push(() => resolve({ results: [...batch], timing }))
     })
+  return { batches, ends, execute }
+}
+
+test('a whole batch goes while the one before it is computed elsewhere; what is no whole batch waits', async () => {
+  const { batches, ends, execute } = endedByHand()
   let looks = 0
   const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 2 }, execute, {}, new StillClock(), () => void looks++)
   const answers = [...'abc'].map((text) => scheduler.submit(text, 1, ''))
@@ -194,13 +200,7 @@ test('a whole batch goes while the one before it is computed elsewhere; what is 
 
 test('what waits when a batch ends goes with what its clients ask next, unless it is a whole batch', async () => {
   const later: (() => void)[] = []
-  const ends: (() => void)[] = []
-  const batches: string[][] = []
-  const execute = (batch: readonly string[]): Promise<{ results: string[]; timing: Timing }> =>
-    new Promise((resolve) => {
-      batches.push([...batch])
-      ends.push(() => resolve({ results: [...batch], timing }))
-    })
+  const { batches, ends, execute } = endedByHand()
   const clock = {
     now: () => 0,
     after: () => () => undefined,
