@@ -29,8 +29,9 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
 
 /**
  * α and β, in microseconds, from times of all-reduces between `ranks` ranks: of t = 2 ⌈log₂ N⌉ α + 2 (N − 1) / N ·
- * bytes · β the ones with the least squares of relative errors. A short message is sent along a tree, a long one around
- * a ring (Thakur, Rabenseifner and Gropp 2005, Optimization of Collective Communication Operations in MPICH).
+ * bytes · β the ones, none negative, with the least squares of relative errors. A short message is sent along a tree, a
+ * long one around a ring (Thakur, Rabenseifner and Gropp 2005, Optimization of Collective Communication Operations in
+ * MPICH). Where other work disturbs a round, one of the two may be 0; the other then explains the times alone.
  */
 export function alphaBeta(ranks: number, times: readonly { bytes: number; microseconds: number }[]): { alpha: number; beta: number } {
   const [a, b] = [2 * Math.ceil(Math.log2(ranks)), (2 * (ranks - 1)) / ranks]
@@ -44,7 +45,9 @@ export function alphaBeta(ranks: number, times: readonly { bytes: number; micros
     tb += y
   }
   const determinant = aa * bb - ab * ab
-  return { alpha: Math.max(0, (ta * bb - tb * ab) / determinant), beta: Math.max(0, (tb * aa - ta * ab) / determinant) }
+  const [alpha, beta] = [(ta * bb - tb * ab) / determinant, (tb * aa - ta * ab) / determinant]
+  if (alpha < 0) return { alpha: 0, beta: tb / bb }
+  return beta < 0 ? { alpha: ta / aa, beta: 0 } : { alpha, beta }
 }
 
 /** Microseconds of an all-reduce, as the model says. */
@@ -116,6 +119,7 @@ export async function benchAllReduce(version: string, options: AllReduceOptions)
 function table({ version, engine, library, hosts, alpha, beta, rows }: AllReduceReport): string {
   const cells = (...texts: string[]): string => texts.map((text, i) => text.padStart([9, 12, 12, 12, 10, 10][i]!)).join('')
   const ranks = hosts.length
+  const rate = beta === 0 ? 'no time a byte that these sizes show' : `1 / β = ${digits(1 / beta / 1000)} GB/s`
   return `${[
     `weftjs ${version}: sum of float32 over ${ranks} ranks, ${engine}${library === undefined ? '' : `: ${library}`}`,
     `  ranks: ${places(hosts)}`,
@@ -128,6 +132,6 @@ function table({ version, engine, library, hosts, alpha, beta, rows }: AllReduce
         digits(model),
       ),
     ),
-    `model: 2 ⌈log₂ N⌉ α + 2 (N − 1) / N · bytes · β, with α = ${digits(alpha)} µs a message and 1 / β = ${digits(1 / beta / 1000)} GB/s between two ranks`,
+    `model: 2 ⌈log₂ N⌉ α + 2 (N − 1) / N · bytes · β, with α = ${digits(alpha)} µs a message, ${rate} between two ranks`,
   ].join('\n')}\n`
 }
