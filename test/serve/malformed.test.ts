@@ -39,7 +39,9 @@ const raw = (text: string | Buffer): Promise<{ status: number; replies: number; 
     const timer = setTimeout(() => socket.destroy(), HANG_MS)
     socket.on('data', (data: Buffer) => {
       received += data.toString('latin1')
-      if (/\r\n\r\n[\s\S]*\}$/.test(received) && !/transfer-encoding/i.test(received)) setTimeout(() => socket.destroy(), 20)
+      const whole = /transfer-encoding/i.test(received) ? /\r\n0\r\n\r\n$/ : /\r\n\r\n[\s\S]*\}$/
+      // another reply would come at once
+      if (whole.test(received)) setTimeout(() => socket.destroy(), 20)
     })
     socket.on('error', () => undefined)
     socket.on('close', () => {
