@@ -75,7 +75,8 @@ function run(file, name, environment) {
     let leftBehind
     child.on('exit', () => {
       clearTimeout(timer)
-      // what it left behind may hold its output for ever; counted in turns, so that a pause of this process is one second
+      // what it left behind may hold its output for ever; counted in turns, so that a pause of this process is one
+      // second
       leftBehind = setInterval(() => {
         if (++seconds === LEFT_LIMIT_S) kill(child)
         if (seconds === 2 * LEFT_LIMIT_S) for (const stream of [child.stdout, child.stderr]) stream.destroy()

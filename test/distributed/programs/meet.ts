@@ -1,4 +1,5 @@
-// Meets the other ranks, or says why not. Arguments: the milliseconds to wait, and how many processes are there at first.
+// Meets the other ranks, or says why not. Arguments: the milliseconds to wait, and how many processes are there at
+// first.
 import { readFileSync } from 'node:fs'
 import * as distributed from '../../../lib/distributed/index.js'
 import { say, started } from './say.js'
