@@ -1,5 +1,6 @@
 // What tests share: values within a tolerance, the errors that calls throw and promises reject with, reproducible
 // numbers.
+import { setTimeout as pause } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 import type { ErrorCode, Tensor, WeftError } from '../lib/index.js'
 
@@ -17,6 +18,18 @@ export function close(found: ArrayLike<number | bigint>, expected: readonly numb
 /** The same of a tensor's values. */
 export const near = async (t: Tensor, expected: readonly number[], tolerance: number = 1e-5): Promise<void> =>
   close(await t.data(), expected, tolerance)
+
+/** How long a test waits for what happens soon, however busy the machine is: this only ends a hang. */
+export const HANG_MS = 60_000
+
+/** Resolves once it is so, or rejects where it never is. */
+export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const begin = performance.now()
+  while (!(await isSo())) {
+    if (performance.now() - begin > HANG_MS) throw new Error(`it never came to pass: ${what}`)
+    await pause(10)
+  }
+}
 
 interface Failure {
   error: unknown

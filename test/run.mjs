@@ -1,6 +1,7 @@
 // Builds what has changed, runs every test file in a process of its own, and those of ON_DEVICES again on an emulated
-// CUDA device. The last line is "N passed, N failed, N skipped". One file more than there are cores runs at a time
-// (WEFT_TEST_JOBS), since files of servers wait for much of their time; what takes longest goes first.
+// CUDA device. The last line is "N passed, N failed, N skipped"; before it every failure is told again. One file more
+// than there are cores runs at a time (WEFT_TEST_JOBS), since files of servers wait for much of their time; what takes
+// longest goes first.
 // Usage: node test/run.mjs [--cpu | --cuda] [--wide] [part of a path ...]
 //   --cpu, --cuda: only there
 //   --wide: also every long row of the CUDA kernels
@@ -13,6 +14,7 @@ import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { buildAll } from '../scripts/build.mjs'
 import { buildEmulated } from './cuda-on-cpu/build.mjs'
+import { failedTests, lastLines } from './failures.mjs'
 
 /** What does not depend on the device is tested once. */
 const ON_DEVICES = /^(core\/(devices|fault|fuzz|grad|keep|state)|io\/model|layers\/(layers|models|values|weights)|model\/|ops\/(?!errors))/
@@ -23,6 +25,8 @@ const LOOKS_AT_LIBRARY = /^cli\/|^distributed\/(collectives|gpus|launchers_gpus|
 const root = path.join(import.meta.dirname, '..')
 const timesFile = path.join(import.meta.dirname, 'times.json')
 const FILE_LIMIT_MS = Number(process.env.WEFT_TEST_LIMIT_MS ?? 15 * 60_000)
+/** How long the processes that a file started may hold its output when it has ended. */
+const LEFT_LIMIT_S = 10
 const JOBS = Number(process.env.WEFT_TEST_JOBS ?? availableParallelism() + 1)
 
 const flag = (name) => process.argv.includes(`--${name}`)
@@ -35,47 +39,78 @@ const files = readdirSync(path.join(root, 'test'), { recursive: true })
 /** Seconds of each file at some earlier time: only the order follows from them. */
 const times = JSON.parse(readFileSync(timesFile, 'utf8'))
 
+/** The files that run now, by their label and name. */
+const running = new Map()
+
+/** Ends a file's process and all that it started: they are a group. */
+function kill(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    child.kill('SIGKILL')
+  }
+}
+
 /** Runs one compiled file; resolves with what uvu counted and how the process ended. */
-function run(file, environment) {
+function run(file, name, environment) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ['--expose-gc', path.join(root, 'dist', 'test', file)], {
       cwd: root,
       env: { ...process.env, ...(flag('wide') ? { WEFT_TEST_WIDE: '1' } : {}), ...environment, NO_COLOR: '1', FORCE_COLOR: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // a group of its own, so that nothing that it started outlives it
     })
+    running.set(name, child)
     let output = ''
     const keep = (chunk) => {
       output += chunk
     }
-    child.stdout.on('data', keep)
-    child.stderr.on('data', keep)
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', keep)
     let late = false
     const timer = setTimeout(() => {
       late = true
-      child.kill('SIGKILL')
+      kill(child)
     }, FILE_LIMIT_MS)
-    child.on('close', (code, signal) => {
+    let seconds = 0
+    let leftBehind
+    child.on('exit', () => {
       clearTimeout(timer)
-      const count = (name) => Number(new RegExp(`^\\s*${name}:\\s+(\\d+)\\s*$`, 'm').exec(output)?.[1] ?? 0)
+      // what it left behind may hold its output for ever; counted in turns, so that a pause of this process is one
+      // second
+      leftBehind = setInterval(() => {
+        if (++seconds === LEFT_LIMIT_S) kill(child)
+        if (seconds === 2 * LEFT_LIMIT_S) for (const stream of [child.stdout, child.stderr]) stream.destroy()
+      }, 1000)
+    })
+    child.on('close', (code, signal) => {
+      clearInterval(leftBehind)
+      running.delete(name)
+      const count = (word) => Number(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'm').exec(output)?.[1] ?? 0)
       const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')]
+      const ended = /^ {2}Total: /m.test(output)
       let ending = code === 0 ? '' : `exit code ${code}`
-      if (signal) ending = `ended by ${signal}`
+      if (code === 0 && !ended) ending = 'ended without its closing line (is test.run() missing?)'
+      else if (ended && total + skipped === 0) ending = 'ran no test'
+      if (signal) ending = `ended by ${signal}${signal === 'SIGKILL' ? ', as when memory is short' : ''}`
+      if (seconds >= LEFT_LIMIT_S) ending ||= 'a process that it started still held its output'
       if (late) ending = `still running after ${FILE_LIMIT_MS / 60_000} minutes`
-      resolve({ output, passed, skipped, failed: total - passed, ran: total + skipped > 0, ending })
+      resolve({ output, passed, skipped, failed: total - passed, ended, ending })
     })
   })
 }
 
 const sum = { passed: 0, failed: 0, skipped: 0 }
+/** What failed, each with the lines that say how. */
 const broken = []
 
 /** Runs one file and prints how it went; `label` says where. */
 async function report({ file, label, environment }) {
   const begin = performance.now()
-  const result = await run(file, environment)
+  const result = await run(file, label + file, environment)
   const reasons = result.output.split('\n').filter((line) => line.startsWith('skipped: '))
-  let problem = result.failed > 0 ? `${result.failed} failed` : result.ending
-  if (!problem && !result.ran) problem = 'ran no test (is test.run() missing?)'
+  const problem = [result.failed > 0 ? `${result.failed} failed` : '', result.failed > 0 && result.ended ? '' : result.ending]
+    .filter((part) => part !== '')
+    .join(', ')
   // a file that broke without a failed test is one failure
   sum.failed += problem && result.failed === 0 ? 1 : result.failed
   sum.passed += result.passed
@@ -86,10 +121,33 @@ async function report({ file, label, environment }) {
   console.log(`${problem ? 'FAIL' : 'ok  '} ${label}${file} (${result.passed} passed${skipped}, ${seconds.toFixed(1)} s)`)
   for (const reason of reasons) console.log(`     ${reason}`)
   if (problem) {
-    broken.push(`${label}${file}: ${problem}`)
+    const tests = failedTests(result.output)
+    broken.push({
+      line: `${label}${file}: ${problem}`,
+      lines: [...tests, ...(result.ended && tests.length > 0 ? [] : lastLines(result.output))],
+    })
     console.log(result.output.trimEnd().replace(/^/gm, '     '))
   }
 }
+
+/** Every failure once more, since of a long output often the end alone is kept; then the closing line. */
+function close() {
+  if (broken.length > 0) console.log('failed:')
+  for (const { line, lines } of broken) console.log([line, ...lines.map((text) => `  ${text}`)].join('\n'))
+  console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
+}
+
+// whoever ends the run learns what it waited for, and nothing goes on without it
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.once(signal, () => {
+    for (const [name, child] of running) {
+      broken.push({ line: `${name}: ran when ${signal} ended the run`, lines: [] })
+      sum.failed++
+      kill(child)
+    }
+    close()
+    process.kill(process.pid, signal)
+  })
 
 /** Works the tasks off, the longest first; those that need the emulated library wait for it. */
 async function work(tasks, emulated) {
@@ -99,7 +157,7 @@ async function work(tasks, emulated) {
   const ready = emulated?.then((result) => {
     library = result
     if (!result.problem) return
-    broken.push(`the emulated CUDA device could not be built: ${result.problem}`)
+    broken.push({ line: 'the emulated CUDA device could not be built', lines: lastLines(result.problem) })
     sum.failed++
   })
   const next = () => {
@@ -124,10 +182,11 @@ async function work(tasks, emulated) {
 }
 
 for (const problem of await buildAll()) {
-  broken.push(problem)
+  console.log(problem)
+  broken.push({ line: 'the build failed', lines: lastLines(problem) })
   sum.failed++
 }
-if (files.length === 0) broken.push(`no test file matches ${wanted.join(' ') || 'test/**/*.test.ts'}`)
+if (files.length === 0) broken.push({ line: `no test file matches ${wanted.join(' ') || 'test/**/*.test.ts'}`, lines: [] })
 if (broken.length === 0) {
   const on = process.env['WEFT_DEVICE']
   if (on) {
@@ -149,7 +208,6 @@ if (broken.length === 0) {
   }
 }
 if (flag('times')) writeFileSync(timesFile, `${JSON.stringify(Object.fromEntries(Object.entries(times).sort()), null, 2)}\n`)
-for (const line of broken) console.log(line)
-console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
+close()
 // not process.exit(): a full pipe would lose the end of the output
 process.exitCode = broken.length > 0 || sum.passed === 0 ? 1 : 0

@@ -281,9 +281,12 @@ void Control::lose(Loss loss) {
 void Control::look_for_silence() {
   const auto now = Clock::now();
   const std::chrono::duration<double, std::milli> limit(4 * heartbeat_);
-  for (Connection& one : connections_)
-    if (one.socket >= 0 && !over_ && now - one.heard > limit)
-      end_connection(one, "it has given no sign of life for " + std::to_string(int64_t(4 * heartbeat_)) + " ms");
+  const auto silent = [&](const Connection& one) { return one.socket >= 0 && !over_ && now - one.heard > limit; };
+  for (Connection& one : connections_) {
+    // where this process stood still itself, signs of life have come that nobody has read yet
+    if (silent(one)) read_from(one);
+    if (silent(one)) end_connection(one, "it has given no sign of life for " + std::to_string(int64_t(4 * heartbeat_)) + " ms");
+  }
 }
 
 }  // namespace weft

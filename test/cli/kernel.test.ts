@@ -16,7 +16,7 @@ function run(command: string, args: readonly string[], cwd = folder): { status: 
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd,
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 600_000,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   return { status, text: stdout + stderr }

@@ -18,14 +18,14 @@ writeFileSync(
   script,
   `import { existsSync, writeFileSync } from 'node:fs'
   const names = ['RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'LOCAL_WORLD_SIZE', 'MASTER_ADDR', 'WEFT_THREADS']
-  console.log(names.map((name) => process.env[name]).join(' '), process.env.MASTER_PORT > 0, process.env.WEFT_JOB_ID?.length ?? 0)
   const [what, argument] = process.argv.slice(2)
+  if (what === 'waits') process.on('SIGTERM', () => (console.error('I was told'), process.exit(0)))
+  console.log(names.map((name) => process.env[name]).join(' '), process.env.MASTER_PORT > 0, process.env.WEFT_JOB_ID?.length ?? 0)
   if (process.env.RANK === '1') {
     if (what === 'fails') process.exit(Number(argument))
     if (what === 'fails once' && !existsSync(argument)) writeFileSync(argument, ''), process.exit(75)
   }
-  if (what === 'waits' || what === 'fails') setTimeout(() => undefined, 60_000)
-  if (what === 'waits') process.on('SIGTERM', () => (console.error('I was told'), process.exit(0)))`,
+  if (what === 'waits' || what === 'fails') setTimeout(() => undefined, 60_000)`,
 )
 const hasEmulated = existsSync(emulated)
 const need = 'the emulated CUDA library (build/cuda-on-cpu)'
@@ -111,7 +111,7 @@ testWith(hasEmulated, need, 'signals pass on to every rank, and nothing is start
     for (const stream of [child.stdout!, child.stderr!])
       stream.on('data', (chunk: Buffer) => {
         output += chunk.toString()
-        if (/\[0\] 0/.test(output) && /\[1\] 1/.test(output)) setTimeout(resolve, 200)
+        if (/\[0\] 0/.test(output) && /\[1\] 1/.test(output)) resolve()
       })
   })
   await begun

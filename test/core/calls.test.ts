@@ -155,10 +155,9 @@ test('attributes that are kept are copied', async () => {
 })
 
 test('empty rows', async () => {
-  const begin = performance.now()
   const rows = weft.zeros([1e7, 0]).arraySync() as readonly unknown[]
-  assert.ok(performance.now() - begin < 1500)
   assert.is(rows.length, 1e7)
+  assert.ok(rows[0] === rows[1], 'one for all')
   assert.equal(rows[9_999_999], [])
   assert.ok(Object.isFrozen(rows[0]))
   assert.equal(await weft.zeros([2, 0, 3]).array(), [[], []])

@@ -15,12 +15,11 @@ const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-progress-'))
 test.after(() => rmSync(folder, { recursive: true }))
 
 const library = path.join(import.meta.dirname, '..', '..', 'lib')
-/** `late()` is three seconds later at once: nothing here waits. */
+/** `late()` is three seconds later at once. No other time passes, but for a microsecond whenever somebody asks. */
 const HEAD = `
-const real = performance.now.bind(performance)
-let shift = 0
-performance.now = () => real() + shift
-const late = () => { shift += 3000 }
+let now = 0
+performance.now = () => (now += 0.001)
+const late = () => { now += 3000 }
 const weft = await import(${JSON.stringify(path.join(library, 'index.js'))})
 const { sequential, layers, data, tensor } = weft
 const net = sequential([layers.dense({ units: 1, inputShape: [1] })])

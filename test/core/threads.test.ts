@@ -45,7 +45,7 @@ testWith(hasCompiler, 'a C++ compiler', 'each chunk of each run is done once', (
     assert.is(built.status, 0, built.stderr)
     const env = { ...process.env, WEFT_THREADS: '3' }
     // the limit ends a run that would never end
-    const { stdout, signal } = spawnSync(program, { encoding: 'utf8', env, timeout: 120_000, killSignal: 'SIGKILL' })
+    const { stdout, signal } = spawnSync(program, { encoding: 'utf8', env, timeout: 600_000, killSignal: 'SIGKILL' })
     assert.is(stdout, 'each chunk once', signal ?? '')
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -53,7 +53,7 @@ test('a process ends by itself when work is queued, and exits in the middle of a
       const step = jit((x) => { let y = x; for (let i = 0; i < 40; i++) y = y.matMul(x); return y })
       for (let i = 0; i < 5; i++) step(a)
       ${tail}`
-    const { status, signal, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 60_000 })
+    const { status, signal, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 600_000 })
     assert.is(signal, null)
     assert.is(status, 0, stderr)
   }
@@ -63,7 +63,7 @@ test('an awaited result keeps the process alive until it is there', () => {
   const source = `
     const { tensor } = require(${JSON.stringify(entry)})
     tensor(new Float32Array(1e6).fill(1)).sum().item().then((v) => console.log(v))`
-  const { stdout } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 60_000 })
+  const { stdout } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 600_000 })
   assert.is(stdout.trim(), '1000000')
 })
 

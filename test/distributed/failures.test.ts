@@ -13,7 +13,7 @@ for (const [end, own] of [
   testWith(open.found, open.package, `every rank learns what one of them has met; at the end: ${end}`, async () => {
     const began = performance.now()
     const { said, output } = await launch(open.command, 2, 'failures', [end])
-    assert.ok(performance.now() - began < 25_000, 'nobody waits for the timeout, which is 30,000 ms')
+    assert.ok(performance.now() - began < 100_000, 'nobody waits for the timeout, which is 120,000 ms')
     assert.is(said.length, 2, output)
     const [zero, one] = said as unknown as [Record<string, string>, Record<string, string>]
     for (const hook of ['onTrainBegin', 'onTrainEnd']) {

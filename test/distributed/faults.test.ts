@@ -4,7 +4,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testWith } from '../skip.js'
-import { FAMILIES, launch } from './launch.js'
+import { FAMILIES, GOES_ON, launch } from './launch.js'
 
 interface Said {
   readonly rank: number
@@ -20,20 +20,21 @@ const [open] = FAMILIES as [(typeof FAMILIES)[number]]
 for (const { name: family, command, found, package: brought } of FAMILIES)
   for (const [what, words] of [
     ['killed', /rank 2 was lost/],
-    ['stopped', /rank 2 was lost: it has given no sign of life for 1000 ms/],
+    ['stopped', /rank 2 was lost: it has given no sign of life for 4000 ms/],
     ['exits', /rank 2 has ended/],
   ] as const)
     testWith(found, brought, `${family}: when a rank is ${what}, the others reject with its number`, async () => {
-      const { said, code, output } = await launch(command, RANKS, 'faults', [what])
-      assert.is.not(code, 0, output)
       // this mpirun kills all ranks as soon as one was killed
-      if (family === 'MPICH' && what === 'killed') return
+      const cut = family === 'MPICH' && what === 'killed'
+      const { said, code, output } = await launch(command, RANKS, 'faults', [what], what === 'stopped' ? {} : GOES_ON)
+      if (cut || what === 'stopped') assert.is.not(code, 0, output)
+      if (cut) return
       for (const rank of [0, 1]) {
         const one = said.find((each) => each.rank === rank) as Said | undefined
         assert.ok(one, `rank ${rank} says nothing: ${output}`)
         assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
         assert.match(one.message!, words)
-        assert.ok(one.ms! < 20_000, `after ${one.ms} ms, while the timeout is 30,000`)
+        assert.ok(one.ms! < 60_000, `after ${one.ms} ms, while the timeout is 120,000`)
       }
     })
 

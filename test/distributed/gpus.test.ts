@@ -81,7 +81,7 @@ onGpus('one rank that waits for each operation keeps all from recording', async 
 
 for (const [what, ranks, words, environment] of [
   ['killed', 3, /rank 2 was lost/, {}],
-  ['stopped', 2, /rank 1 was lost: it has given no sign of life for 1000 ms/, {}],
+  ['stopped', 2, /rank 1 was lost: it has given no sign of life for 4000 ms/, {}],
   ['exits', 2, /rank 1 has ended/, {}],
   ['nothing', 2, /NCCL of rank 0: remote process exited/, { WEFT_EMULATED_NCCL_FAILURE: '60' }],
 ] as const)
@@ -92,7 +92,7 @@ for (const [what, ranks, words, environment] of [
       assert.ok(one, `rank ${rank} says nothing: ${output}`)
       assert.is(one['code'], 'ERR_DISTRIBUTED', JSON.stringify(one))
       assert.match(one['message'] as string, words)
-      assert.ok((one['ms'] as number) < 15_000, `after ${one['ms']} ms`)
+      assert.ok((one['ms'] as number) < 60_000, `after ${one['ms']} ms`)
     }
     assert.not.match(output, /graphs still refer/, 'recordings are dropped first')
   })
@@ -148,12 +148,12 @@ onGpus('an abort that never returns is given up, and the rank ends', async () =>
     WEFT_NCCL_PATIENCE: '300',
   })
   assert.is(said[0]?.['code'], 'ERR_DISTRIBUTED', output)
-  // what still runs after 40 s would have been killed
+  // what still runs after 180 s would have been killed
   assert.equal(ends, [75, 'SIGKILL'], output)
 })
 
 onGpus('ranks with different versions of NCCL are told both', async () => {
-  const { said } = await launchOnGpus(2, 'meet', ['20000'], (rank) => ({ WEFT_EMULATED_NCCL_VERSION: `2290${rank}` }))
+  const { said } = await launchOnGpus(2, 'meet', ['60000'], (rank) => ({ WEFT_EMULATED_NCCL_VERSION: `2290${rank}` }))
   for (const one of said) {
     assert.is(one['code'], 'ERR_DISTRIBUTED')
     assert.match(one['message'] as string, /the ranks have NCCL 2\.29\.0 on rank 0 and NCCL 2\.29\.1 on rank 1/)

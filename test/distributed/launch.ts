@@ -11,6 +11,9 @@ export const FAMILIES: readonly { readonly name: string; readonly command: strin
   { name: 'MPICH', command: 'mpirun.mpich', package: 'mpich' },
 ].map((family) => ({ ...family, found: spawnSync(family.command, ['--version']).status === 0 }))
 
+/** Open MPI lets the other ranks go on where one has failed, and they can say what they met. Its own code is 0 then. */
+export const GOES_ON: NodeJS.ProcessEnv = { OMPI_MCA_orte_enable_recovery: '1' }
+
 export interface Started {
   /** What the program said of each rank with say(), in their order. */
   readonly said: readonly { readonly rank: number; readonly [key: string]: unknown }[]
@@ -48,6 +51,7 @@ export function launch(
     child.stderr.on('data', keep)
     child.on('close', (code) => {
       const said = readdirSync(folder)
+        .filter((name) => name.endsWith('.json'))
         .sort()
         .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as Started['said'][number])
       rmSync(folder, { recursive: true })

@@ -75,7 +75,7 @@ export async function launchOnGpus(
         child.stdout.on('data', keep)
         child.stderr.on('data', keep)
         // one that hangs: the test fails
-        const timer = setTimeout(() => child.kill('SIGKILL'), 40_000)
+        const timer = setTimeout(() => child.kill('SIGKILL'), 180_000)
         child.on('close', (code, signal) => {
           clearTimeout(timer)
           if (--left === 1) endStopped()
@@ -85,6 +85,7 @@ export async function launchOnGpus(
     }),
   )
   const texts = readdirSync(said)
+    .filter((name) => name.endsWith('.json'))
     .sort()
     .map((name) => JSON.parse(readFileSync(path.join(said, name), 'utf8')) as Said)
   rmSync(said, { recursive: true })

@@ -49,6 +49,7 @@ async function ranksOf(starts: readonly Start[]): Promise<number[]> {
   )
   await Promise.all(ends)
   return readdirSync(said)
+    .filter((name) => name.endsWith('.json'))
     .map((name) => (JSON.parse(readFileSync(path.join(said, name), 'utf8')) as { rank: number }).rank)
     .sort()
 }

@@ -74,13 +74,13 @@ testWith(built, NEED, 'a port that is taken is said to be', async () => {
 })
 
 testWith(built, NEED, 'a stranger is refused, and told why; two processes cannot be one rank', async () => {
-  const stranger = await launchOnGpus(2, 'meet', ['1500'], (rank) => ({ WEFT_SECRET: `of ${rank}` }))
+  const stranger = await launchOnGpus(2, 'meet', ['4000', '2'], (rank) => ({ WEFT_SECRET: `of ${rank}` }))
   assert.match(
     stranger.said[1]!['message'] as string,
     /rank 0 has refused this process: it belongs to another run, or has another WEFT_SECRET/,
   )
   assert.match(stranger.said[0]!['message'] as string, /1 of 1 other ranks did not come; the last process that was refused: it belongs to/)
-  const twice = await launchOnGpus(3, 'meet', ['1500'], (rank) => ({ RANK: String(Math.min(rank, 1)), WEFT_SAYS: String(rank) }))
+  const twice = await launchOnGpus(3, 'meet', ['4000', '3'], (rank) => ({ RANK: String(Math.min(rank, 1)), WEFT_SAYS: String(rank) }))
   assert.ok(
     twice.said.some(({ message }) => /another process is rank 1 already/.test(message as string)),
     JSON.stringify(twice.said),
@@ -90,7 +90,7 @@ testWith(built, NEED, 'a stranger is refused, and told why; two processes cannot
 for (const { name, command, found, package: brought } of FAMILIES)
   testWith(built && found, `${NEED} and ${brought}`, `${name}: ranks that its mpirun starts meet on GPUs without its library`, async () => {
     const environment = { WEFT_CUDA_LIBRARY: CUDA, WEFT_NCCL_LIBRARY: TWIN, WEFT_DEVICE: 'cuda' }
-    const { said, output } = await launch(command, 2, 'meet', ['20000'], environment)
+    const { said, output } = await launch(command, 2, 'meet', ['60000'], environment)
     assert.equal(
       said,
       [0, 1].map((rank) => ({ rank, size: 2, engine: 'nccl', mpi: false, ranks: [0, 1] })),

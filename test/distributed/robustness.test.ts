@@ -7,7 +7,7 @@ import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { testWith } from '../skip.js'
-import { FAMILIES, inPairs, launch } from './launch.js'
+import { FAMILIES, GOES_ON, inPairs, launch } from './launch.js'
 
 interface Said {
   readonly rank: number
@@ -39,29 +39,30 @@ const PHASES = [
   [open, 'kill', 'step', 0, /rank 0 was lost/],
   [open, 'kill', 'save', -1, /rank 2 was lost/],
   [open, 'exit', 'collective', -1, /rank 2 has ended/],
-  [mpich, 'stop', 'epoch end', 0, /rank 0 was lost: it has given no sign of life for 1000 ms/],
+  [mpich, 'stop', 'epoch end', 0, /rank 0 was lost: it has given no sign of life for 4000 ms/],
 ] as const
 const fileOf = ([{ name }, what, phase]: (typeof PHASES)[number]): string =>
   path.join(folder, `${name} ${what} ${phase}`.replaceAll(' ', '-'))
 const met = inPairs(
   PHASES.map((row) => {
     const [{ command, found }, what, phase, victim] = row
-    return found ? () => launch(command, RANKS, 'phases', [what, phase, String(victim), fileOf(row)]) : undefined
+    const environment = what === 'stop' ? {} : GOES_ON
+    return found ? () => launch(command, RANKS, 'phases', [what, phase, String(victim), fileOf(row)], environment) : undefined
   }),
 )
 PHASES.forEach((row, place) => {
   const [{ name, found, package: brought }, what, phase, victim, words] = row
   testWith(found, brought, `${name}: ${what} of rank ${victim} in the phase '${phase}' is an error on the others`, async () => {
     const { said, code, output } = await met(place)
-    assert.is.not(code, 0, output)
+    if (what === 'stop') assert.is.not(code, 0, output)
     assert.not.match(output, /Segmentation|terminate called|Assertion/)
     const others = (said as readonly Said[]).filter(({ rank }) => rank !== (victim + RANKS) % RANKS)
-    // mpirun ends the rest soon after a rank was killed, and where they meet as soon as the first has given up
-    assert.ok(others.length >= (what === 'kill' || phase === 'rendezvous' ? 1 : RANKS - 1), output)
+    // where they meet, mpirun ends the rest as soon as the first has given up
+    assert.ok(others.length >= (phase === 'rendezvous' ? 1 : RANKS - 1), output)
     for (const one of others) {
       assert.is(one.code, 'ERR_DISTRIBUTED', JSON.stringify(one))
       assert.match(one.message!, words)
-      assert.ok(one.ms! < 20_000, `after ${one.ms} ms, while the timeout is 60,000`)
+      assert.ok(one.ms! < 60_000, `after ${one.ms} ms, while the timeout is 120,000`)
     }
     assert.not.ok(isLeft(fileOf(row)), 'a rank is still there')
   })

@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { until } from '../expect.js'
 import { testWith } from '../skip.js'
 import { FAMILIES } from './launch.js'
 
@@ -26,6 +26,7 @@ interface Said {
 /** What ranks have said in the folder. */
 const saidIn = (place: string): Said[] =>
   readdirSync(place)
+    .filter((name) => name.endsWith('.json'))
     .sort()
     .map((name) => JSON.parse(readFileSync(path.join(place, name), 'utf8')) as Said)
 const saying = (): string => mkdtempSync(path.join(folder, 'said-'))
@@ -145,14 +146,8 @@ async function hanging(command: string): Promise<{ child: ChildProcess; ranks: r
     env: environment({ WEFT_MPIRUN: command, WEFT_SAID: place }),
     stdio: 'ignore',
   })
-  for (let i = 0; ; i++) {
-    if (readdirSync(place).length === 2) {
-      await pause(100)
-      return { child, ranks: saidIn(place) }
-    }
-    assert.ok(i < 600, 'the ranks did not meet')
-    await pause(50)
-  }
+  await until(() => saidIn(place).length === 2, 'the ranks meet')
+  return { child, ranks: saidIn(place) }
 }
 
 const guarded = spawnSync('setpriv', ['--pdeathsig', 'TERM', 'true']).status === 0
@@ -167,10 +162,7 @@ for (const { name, command, found, package: brought } of FAMILIES)
         const ended = once(child, 'exit')
         child.kill(signal)
         assert.equal(await ended, signal === 'SIGKILL' ? [null, signal] : [128 + os.constants.signals[signal], null])
-        for (let i = 0; ranks.some(({ pid }) => alive(pid)); i++) {
-          assert.ok(i < 200, 'a rank is left')
-          await pause(50)
-        }
+        await until(() => !ranks.some(({ pid }) => alive(pid)), 'no rank is left')
       },
     )
 

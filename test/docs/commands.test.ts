@@ -122,7 +122,7 @@ for (const page of new Set(commands.filter(({ command }) => RUN.test(command)).m
       if (block.page !== page || !RUN.test(command)) continue
       // absolute paths are taken to be below the folder of the test
       const line = command.replaceAll(/ \/(?=\w)/g, ' ./').replace(/^npx weftjs/, `"${process.execPath}" "${weftjs}"`)
-      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd, encoding: 'utf8', timeout: 60_000 })
+      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd, encoding: 'utf8', timeout: 600_000 })
       assert.is(status, 0, `${place(block)}: ${command}\n${stdout.slice(-1000)}${stderr.slice(-2000)}`)
     }
   })

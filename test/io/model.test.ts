@@ -16,7 +16,7 @@ import { sequential } from '../../lib/model/sequential.js'
 import * as optimizers from '../../lib/optimizers/index.js'
 import { setSeed } from '../../lib/core/random.js'
 import * as schedules from '../../lib/schedules/index.js'
-import { codeOfAsync, generator, rejection } from '../expect.js'
+import { codeOfAsync, generator, rejection, until } from '../expect.js'
 
 type Net = ReturnType<typeof sequential>
 const folder = await mkdtemp(path.join(os.tmpdir(), 'weft-'))
@@ -130,7 +130,7 @@ test('a save while fit runs is of one step', async () => {
     new Array(2000).fill(0),
     { batchSize: 1, epochs: 2, verbose: 0 },
   )
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(() => net.optimizer.iterations > 0, 'it trains')
   const place = fresh()
   await net.save(place)
   await running

@@ -139,7 +139,7 @@ test('ids are explained by their vectors; only the outputs that are asked for co
 })
 
 test('what is asked wrongly, or for too much, is refused before anything is computed', async () => {
-  const { server, url, post } = await served({ explain: { rows: 100, timeoutMs: 10_000, queue: 2 } })
+  const { server, url, post } = await served({ explain: { rows: 100, timeoutMs: 60_000, queue: 2 } })
   const x = input('x', [1, 2, 3])
   const cases: readonly (readonly [number, RegExp, string, object])[] = [
     [400, /'method' is one of integratedGradients, saliency, occlusion, shap/, 'm', { inputs: [x], parameters: { method: 'lime' } }],

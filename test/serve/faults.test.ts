@@ -19,7 +19,7 @@ import { restApp } from '../../lib/serve/rest/app.js'
 import { routes } from '../../lib/serve/rest/routes.js'
 import { Service } from '../../lib/serve/service.js'
 import { Soundness } from '../../lib/serve/soundness.js'
-import { codeOfAsync } from '../expect.js'
+import { codeOfAsync, until } from '../expect.js'
 import { testWith } from '../skip.js'
 import { Authority, hasOpenssl } from './certificates.js'
 import { StillClock } from './clock.js'
@@ -65,8 +65,7 @@ test('a model whose batches fail: 500, unready and ready again; others go on', a
     assert.is(await ready('/v2/health/ready'), 200, 'another model works')
     assert.is((await infer('good'))[0], 200)
     executor.run = run
-    await pause(1200)
-    assert.is(await ready('/v2/models/bad/ready'), 200, 'it found out by itself')
+    await until(async () => (await ready('/v2/models/bad/ready')) === 200, 'it finds out by itself')
     assert.is((await infer('bad'))[0], 200)
   }
   await app.close()
@@ -104,19 +103,22 @@ test('soundness: three failures in a row, not of requests; probes until one succ
 test('clients that go away in the middle of a body, or while they wait', async () => {
   const server = await serve({ models: { m: scaling(2) }, http: { port: 0 }, batching: { maxBatchSize: 2, maxDelayMs: 3_600_000 } })
   const { port } = new URL(server.address.http!)
-  const send = (text: string): Promise<void> =>
+  const send = (text: string, arrived = (): Promise<unknown> => pause(30)): Promise<void> =>
     new Promise((resolve) => {
       const socket = connectSocket(Number(port), '127.0.0.1', () => {
         socket.write(text)
-        setTimeout(() => socket.destroy(), 30)
+        void arrived().then(() => socket.destroy())
       })
       socket.on('error', () => undefined)
       socket.on('close', () => resolve())
     })
   const head = (length: number): string => `POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${length}\r\n\r\n`
+  const metrics = async (): Promise<string> => (await fetch(`${server.address.http}/metrics`)).text()
   await Promise.all([
     send(`${head(5000)}{"inputs"`),
-    send(`${head(BODY.length)}${BODY}`),
+    send(`${head(BODY.length)}${BODY}`, () =>
+      until(async () => /^nv_inference_pending_request_count\{.*\} 1$/m.test(await metrics()), 'the request waits'),
+    ),
     send('POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"in'),
   ])
   const failures = async (): Promise<number> => {
@@ -125,7 +127,7 @@ test('clients that go away in the middle of a body, or while they wait', async (
     return stats[0]!.inference_stats.fail.count
   }
   // the one that waited is taken out of the queue
-  while ((await failures()) === 0) await pause(5)
+  await until(async () => (await failures()) === 1, 'it is counted')
   const client = await connect(server.address.http!)
   assert.equal(
     await (

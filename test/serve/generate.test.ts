@@ -3,7 +3,6 @@
 import { once } from 'node:events'
 import * as http from 'node:http'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import * as grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
@@ -13,7 +12,7 @@ import { bert, data, type Gpt, gpt, layers, losses, sequential, setSeed, tensor,
 import { eventsOf } from '../../lib/serve/client/events.js'
 import { connect, type GeneratedPart, type ServeOptions, type Server, serve } from '../../lib/serve/index.js'
 import { TextStream } from '../../lib/serve/text_codec.js'
-import { codeOf, codeOfAsync } from '../expect.js'
+import { codeOf, codeOfAsync, until } from '../expect.js'
 import { scaling, scratch } from './models.js'
 
 const { folder, remove } = scratch()
@@ -51,6 +50,12 @@ const events = async (url: string, body: unknown): Promise<{ type: string; list:
   const list = whole.split('\n\n').filter(Boolean)
   assert.ok(list.every((event) => event.startsWith('data: ')))
   return { type: reply.headers.get('content-type')!, list: list.map((event) => JSON.parse(event.slice(6)) as Reply) }
+}
+const metrics = async (url: string): Promise<string> => (await fetch(`${url}/metrics`)).text()
+/** Resolves when a request waits for its turn. */
+const waits = (url: string, model: string): Promise<void> => {
+  const pending = new RegExp(`^nv_inference_pending_request_count\\{model="${model}".*\\} 1$`, 'm')
+  return until(async () => pending.test(await metrics(url)), `a text of ${model} waits`)
 }
 async function collected(generator: AsyncIterable<number>): Promise<number[]> {
   const ids: number[] = []
@@ -152,11 +157,11 @@ test('a client that goes away ends its text; a full queue is refused; the rest o
     }
     const long = await begin(60_000)
     assert.is(long.statusCode, 200)
-    const waits = post(`${url}/v2/models/bare/generate`, { ids: [1], max_tokens: 3 })
-    await pause(30)
+    const second = post(`${url}/v2/models/bare/generate`, { ids: [1], max_tokens: 3 })
+    await waits(url, 'bare')
     assert.is((await post(`${url}/v2/models/bare/generate`, { ids: [1], max_tokens: 3 })).status, 429)
     long.destroy()
-    assert.is((await waits).json.ids.length, 3, 'the one that waited has its turn')
+    assert.is((await second).json.ids.length, 3, 'the one that waited has its turn')
     const late = await post(`${url}/v2/models/bare/generate`, { ids: [1], max_tokens: 60_000, timeout: 20_000 })
     assert.is(late.status, 504)
     const last = await begin(200)
@@ -302,14 +307,16 @@ test('client.generate: the text part by part over REST and gRPC; errors, an earl
     const long = client.generate('writer', { ...ask, maxTokens: 60_000 })
     await long.next()
     const waiting = all('writer', ask)
-    await pause(30)
+    await waits(server.address.http!, 'writer')
     assert.is(await codeOfAsync(all('writer', ask)), 'ERR_OVERLOADED')
     const again = (async () => {
       let text = ''
       for await (const part of patient.generate('writer', ask)) text += part.text
       return text
     })()
-    await pause(30)
+    const refusals = /^nv_inference_request_failure\{.*model="writer".*reason="REJECTED"\} (\d+)$/m
+    const before = refusals.exec(await metrics(server.address.http!))?.[1]
+    await until(async () => refusals.exec(await metrics(server.address.http!))?.[1] !== before, 'it is refused')
     await long.return()
     assert.is((await waiting).length, parts.length)
     assert.is(await again, parts.map((part) => part.text).join(''))

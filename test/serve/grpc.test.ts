@@ -183,7 +183,7 @@ test('deadline, cancellation, a full queue', async () => {
     for (let reached = false; !reached; ) {
       const late = await status(ask('ModelInfer', infer([1, 2]), { deadline: new Date(Date.now() + 300) }))
       assert.is(late[0], grpc.status.DEADLINE_EXCEEDED)
-      for (let turn = 0; turn < 50 && !reached; turn++) reached = (await failures()) === 2
+      for (let turn = 0; turn < 50 && !reached; turn++) reached = (await failures()) >= 2
     }
     const waiting = [ask('ModelInfer', infer([1, 2])), ask('ModelInfer', infer([3, 4, 5, 6]))].map(status)
     // the one that comes second finds the queue full, and the first waits

@@ -28,7 +28,7 @@ test(`${SWAPS} exchanges and ${ROLLBACKS} rollbacks under load: no request fails
   write({ versionPolicy: { specific: [1] } })
   const server = await serve({ repository: root, http: { port: 0 }, grpc: { port: 0 }, batching: { maxBatchSize: 4 } })
   // what may answer now: during a change the old and the new one
-  let allowed = new Set(['1'])
+  const allowed = [new Set(['1'])]
   let done = false
   let answers = 0
   const wrong: string[] = []
@@ -37,11 +37,12 @@ test(`${SWAPS} exchanges and ${ROLLBACKS} rollbacks under load: no request fails
   )
   const loads = clients.map(async (client, i) => {
     while (!done) {
-      const before = allowed
+      const before = allowed.length - 1
       try {
         const { outputs, version } = await client.infer('m', { inputs: { x: [[1, i]] } })
         const values = ((await outputs['y']!.array()) as number[][])[0]
-        const possible = new Set([...before, ...allowed])
+        // where this client stood still, there may be several changes behind it
+        const possible = new Set(allowed.slice(before).flatMap((versions) => [...versions]))
         if (values!.join() !== [Number(version), Number(version) * i].join()) wrong.push(`version ${version} gave ${values}`)
         if (!possible.has(version)) wrong.push(`version ${version} answered, ${[...possible]} may`)
         answers++
@@ -51,11 +52,10 @@ test(`${SWAPS} exchanges and ${ROLLBACKS} rollbacks under load: no request fails
     }
   })
   const change = async (to: string, settings: object): Promise<void> => {
-    const from = allowed
-    allowed = new Set([...from, to])
+    allowed.push(new Set([...allowed.at(-1)!, to]))
     write(settings)
     await server.refresh()
-    allowed = new Set([to])
+    allowed.push(new Set([to]))
   }
   const begun = answers
   for (let swap = 0; swap < SWAPS; swap++) {
@@ -66,12 +66,9 @@ test(`${SWAPS} exchanges and ${ROLLBACKS} rollbacks under load: no request fails
     while (answers < from + 2 && wrong.length === 0) await new Promise(setImmediate)
   }
   await change('1', { versionPolicy: 'all', labels: { stable: 1 } })
-  const moves: number[] = []
   for (let move = 0; move < ROLLBACKS; move++) {
     const version = move % 2 === 0 ? 4 : 1
-    const begin = performance.now()
     await change(`${version}`, { versionPolicy: 'all', labels: { stable: version } })
-    moves.push(performance.now() - begin)
     const from = answers
     while (answers < from + 2 && wrong.length === 0) await new Promise(setImmediate)
   }

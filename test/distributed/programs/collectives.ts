@@ -2,7 +2,7 @@
 import { distributed, grad, jit, type Tensor, tensor } from '../../../lib/index.js'
 import { say } from './say.js'
 
-const { rank, size, engine } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
+const { rank, size, engine } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000 })
 /** [2, 2 * size]: other values on each rank. */
 const values = Array.from({ length: 4 * size }, (_, i) => i + 10 * rank)
 const x = tensor(values, { shape: [2, 2 * size] })

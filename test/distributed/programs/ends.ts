@@ -5,7 +5,7 @@ import { callbacks, data, distributed, loadModel, optimizers, type Sequential, s
 import { say } from './say.js'
 import { classes, classifier, hashOf, waves } from './small_models.js'
 
-const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
+const { rank } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000 })
 const folder = process.argv[2]!
 const rows = 64
 const [x, y] = [waves(rows), classes(rows)]

@@ -13,7 +13,7 @@ import {
 import { say } from './say.js'
 import { classes, waves } from './small_models.js'
 
-const { rank } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
+const { rank } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 120_000 })
 const rows = 24
 const [x, y] = [waves(rows), classes(rows)]
 function compiled(): Sequential {

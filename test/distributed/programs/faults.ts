@@ -1,9 +1,10 @@
 // Something happens to the last rank, in the middle of a run. Every other rank says which error it gets, and how late.
 import { distributed, layers, optimizers, sequential, setSeed, tensor, type WeftError } from '../../../lib/index.js'
-import { say } from './say.js'
+import { heard, say } from './say.js'
 
 const what = process.argv[2]!
-const { rank, size } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
+// 4 s of silence: so long nobody stands still who is not stopped
+const { rank, size } = await distributed.init({ heartbeatMs: what === 'stopped' ? 1000 : 5_000, timeoutMs: 120_000 })
 const last = rank === size - 1
 const began = performance.now()
 
@@ -58,7 +59,6 @@ try {
 } catch (error) {
   const { code, message, unchanged } = error as WeftError & { unchanged?: boolean }
   say(rank, { code, message, unchanged, ms: performance.now() - began })
-  // so that every rank has time to say what it has met before mpirun ends them all
-  await new Promise((resolve) => setTimeout(resolve, 700))
+  await heard(['killed', 'stopped', 'exits'].includes(what) ? size - 1 : size)
   process.exitCode = 75
 }

@@ -17,7 +17,7 @@ import {
 import { say } from './say.js'
 import { hashOf, keepingLosses, waves } from './small_models.js'
 
-const { rank, size } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
+const { rank, size } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 120_000 })
 const rows = 22
 const x = waves(rows)
 // far from zero and close together: sums of squares would lose their digits

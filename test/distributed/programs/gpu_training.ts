@@ -18,7 +18,7 @@ import { classes, classifier, hashOf, keepingLosses } from './small_models.js'
 
 const names = process.argv[2]!.split(',')
 const bucketBytes = Number(process.argv[3] ?? 25 * 2 ** 20)
-const world = await distributed.init({ heartbeatMs: 500, timeoutMs: 30_000, bucketBytes })
+const world = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000, bucketBytes })
 
 /** A fixed sequence of numbers in [-0.5, 0.5). */
 function floats(shape: number[]): Tensor {

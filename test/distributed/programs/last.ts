@@ -6,7 +6,7 @@ import * as distributed from '../../../lib/distributed/index.js'
 import { say } from './say.js'
 import { classifier } from './small_models.js'
 
-const { rank } = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000 })
+const { rank } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000 })
 setSeed(1)
 const net = classifier(3, [], 8)
 const rows = Array.from({ length: 96 }, (_, i) => Array.from({ length: 8 }, (_, j) => Math.sin(i * 8 + j)))

@@ -4,7 +4,7 @@ import type { WeftError } from '../../../lib/core/error.js'
 import type { Tensor } from '../../../lib/core/tensor.js'
 import { tensor } from '../../../lib/core/create.js'
 import * as distributed from '../../../lib/distributed/index.js' // not all of weftjs: a start is half as long
-import { say } from './say.js'
+import { heard, say } from './say.js'
 
 /** mulberry32: the same numbers on every rank. */
 function generator(seed: number): (below: number) => number {
@@ -17,7 +17,7 @@ function generator(seed: number): (below: number) => number {
   }
 }
 
-const { rank, size } = await distributed.init({ timeoutMs: 20_000, heartbeatMs: 1000 })
+const { rank, size } = await distributed.init({ timeoutMs: 60_000, heartbeatMs: 5_000 })
 const draw = generator(Number(process.argv[2]))
 const pick = <T>(list: readonly T[]): T => list[draw(list.length)]!
 
@@ -87,5 +87,4 @@ try {
 } catch (error) {
   say(rank, { kind, message: `before the difference: ${(error as Error).message}` })
 }
-// so that every rank has time to say what it has met before mpirun ends them all
-await new Promise((resolve) => setTimeout(resolve, 300))
+await heard(size)

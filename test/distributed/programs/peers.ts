@@ -8,10 +8,10 @@ import { say } from './say.js'
 
 const [what, word] = process.argv.slice(2)
 if (what === 'ends at once') process.exit(Number(word))
-const { rank, size } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
+const { rank, size } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 120_000 })
 say(rank, { pid: process.pid, host: os.hostname(), threads: process.env['WEFT_THREADS'], setting: process.env['WEFT_TEST_SETTING'] })
 console.log(`one line of rank ${rank}`)
-if (what === 'hangs') await pause(60_000)
+if (what === 'hangs') await pause(600_000)
 if (what === 'is killed once' && !existsSync(word!)) {
   await distributed.barrier()
   if (rank === 1) {

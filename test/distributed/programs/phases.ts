@@ -1,6 +1,7 @@
 // Something happens to one rank in a phase of its run. Every other rank says which error it gets, and how late.
 // Arguments: what happens ('kill', 'stop' or 'exit'), the phase, the rank (-1: the last one), a file for the time.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { everyRank } from '../../../lib/callbacks/index.js'
 import { tensor } from '../../../lib/core/create.js'
 import type { WeftError } from '../../../lib/core/error.js'
@@ -10,7 +11,7 @@ import { launchOf } from '../../../lib/distributed/launcher.js'
 import '../../../lib/io/index.js' // net.save()
 import * as layers from '../../../lib/layers/index.js'
 import { sequential } from '../../../lib/model/sequential.js'
-import { say } from './say.js'
+import { heard, say } from './say.js'
 
 const [what, phase, victim, file] = process.argv.slice(2) as [string, string, string, string]
 const { rank, size } = launchOf(process.env)
@@ -26,7 +27,11 @@ function happens(now: string): void {
 async function run(): Promise<void> {
   happens('rendezvous')
   // a rank that never comes is noticed by the timeout alone
-  await distributed.init({ heartbeatMs: 250, timeoutMs: phase === 'rendezvous' ? 3000 : 60_000, bucketBytes: 2048 })
+  await distributed.init({
+    heartbeatMs: what === 'stop' ? 1000 : 5_000,
+    timeoutMs: phase === 'rendezvous' ? 3000 : 120_000,
+    bucketBytes: 2048,
+  })
   setSeed(1)
   const dense = Array.from({ length: 4 }, () => layers.dense({ units: 64, activation: 'relu' }))
   const net = sequential([layers.dense({ units: 64, inputShape: [8] }), ...dense, layers.dense({ units: 3 })])
@@ -49,8 +54,8 @@ async function run(): Promise<void> {
   happens('begin of fit')
   await net.fit(x, tensor(new Float32Array(96 * 3), { shape: [96, 3] }), { batchSize: 12, epochs, verbose: 0, callbacks: [watch] })
   if (phase === 'collective') {
-    if (!hit) await new Promise((resolve) => setTimeout(resolve, 400))
-    // under way on this rank alone
+    // under way on one rank alone
+    if (!hit) while (!existsSync(file)) await pause(5)
     const sum = distributed.allReduce(tensor(new Float32Array(300_000)))
     if (hit) setTimeout(() => happens('collective'), 100)
     await sum.data()
@@ -74,7 +79,8 @@ try {
 } catch (error) {
   const { code, message } = error as WeftError
   say(rank, { code, message, ms: Date.now() - timeOf(file) })
-  // so that every rank has time to say what it has met before mpirun ends them all
-  await new Promise((resolve) => setTimeout(resolve, 1000))
+  // where the meeting failed, the others may have had no chance to come
+  if (phase === 'rendezvous') await pause(1000)
+  else await heard(size - 1)
   process.exit(75)
 }

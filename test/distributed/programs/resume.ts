@@ -1,5 +1,8 @@
 // A training with a backup, which a rank that is killed breaks off, or that goes on from it. Data are shared, or each
 // rank has its own. 'breaks': first the training without an end, of which each rank says what came out.
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { backupAndRestore, everyRank } from '../../../lib/callbacks/index.js'
 import * as distributed from '../../../lib/distributed/index.js'
 import { setSeed } from '../../../lib/core/random.js'
@@ -28,9 +31,11 @@ async function train(whole: boolean): Promise<Record<string, unknown>> {
     onBatchEnd: async () => {
       steps++
       if (whole) return
-      // what was written so far is on the disk
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      if (steps === 13 && what === 'breaks' && rank === size - 1) process.kill(process.pid, 'SIGKILL')
+      // time for some copies to be written
+      await pause(20)
+      if (steps !== 13 || what !== 'breaks' || rank !== size - 1) return
+      while (!existsSync(path.join(folder, 'model.json'))) await pause(20)
+      process.kill(process.pid, 'SIGKILL')
     },
   })
   const { history } = await net.fit(inputs, targets, {

@@ -17,11 +17,11 @@ import {
   type Search,
   uniform,
 } from '../../../lib/learn/index.js'
-import { say } from './say.js'
+import { heard, say } from './say.js'
 import { hashOf } from './small_models.js'
 
 const [what] = process.argv.slice(2)
-const { rank, size } = await distributed.init({ heartbeatMs: 250, timeoutMs: 30_000 })
+const { rank, size } = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 120_000 })
 const rows = 60
 const x = Array.from({ length: rows }, (_, i) => [Math.sin(i * 1.7), Math.cos(i * 0.9), Math.sin(i * i)])
 const y = Array.from({ length: rows }, (_, i) => (x[i]![0]! + 0.4 * x[i]![1]! > 0.1 ? 1 : 0))
@@ -60,7 +60,7 @@ if (what === 'killed') {
   })
   said['killed'] = await refusalOf(() => gridSearch(killed, { units: [2, 3, 4] }, { cv: 2, ranks, verbose }).fit(x, y))
   say(rank, said)
-  await new Promise((resolve) => setTimeout(resolve, 700))
+  await heard(size - 1)
   process.exit(75)
 }
 said['grid'] = await found(await gridSearch(logisticRegression(), { C: [0.01, 1, 100] }, { cv: 4, ranks, verbose }).fit(x, y))

@@ -2,6 +2,6 @@
 import { distributed, tensor } from '../../../lib/index.js'
 import { say } from './say.js'
 
-const { rank } = await distributed.init({ timeoutMs: 30_000 })
+const { rank } = await distributed.init({ timeoutMs: 60_000 })
 const [sum] = await distributed.allReduce(tensor([rank])).data()
 say(rank, { sum })

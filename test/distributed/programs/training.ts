@@ -5,7 +5,7 @@ import { say } from './say.js'
 import { hashOf, keepingLosses } from './small_models.js'
 
 const bucketBytes = Number(process.argv[2] ?? 25 * 2 ** 20)
-const world = await distributed.init({ heartbeatMs: 500, timeoutMs: 60_000, bucketBytes })
+const world = await distributed.init({ heartbeatMs: 5_000, timeoutMs: 60_000, bucketBytes })
 
 const said: Record<string, unknown> = {}
 // 50 steps: whole batches, which no number of ranks divides, and a short last one; fewer rows than ranks

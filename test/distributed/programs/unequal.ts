@@ -3,9 +3,9 @@ import type { WeftError } from '../../../lib/core/error.js'
 import type { Tensor } from '../../../lib/core/tensor.js'
 import * as distributed from '../../../lib/distributed/index.js'
 import { zeros } from '../../../lib/ops/index.js'
-import { say } from './say.js'
+import { heard, say } from './say.js'
 
-const { rank, size } = await distributed.init({ timeoutMs: 20_000, heartbeatMs: 1000 })
+const { rank, size } = await distributed.init({ timeoutMs: 60_000, heartbeatMs: 5_000 })
 const OPS: Record<string, (x: Tensor) => Tensor> = {
   allGather: (x) => distributed.allGather(x),
   allToAll: (x) => distributed.allToAll(x),
@@ -19,5 +19,4 @@ const error = await OPS[process.argv[2]!]!(zeros([size * (rank === 0 ? 4_000_000
     (reason: WeftError) => reason,
   )
 say(rank, { code: error.code, message: error.message })
-// so that every rank has time to say what it has met before mpirun ends them all
-await new Promise((resolve) => setTimeout(resolve, 300))
+await heard(size)

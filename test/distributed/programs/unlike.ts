@@ -1,7 +1,7 @@
 // Ranks that meet with another version of the package on the last one. Each says what init() rejects with.
 import { register } from 'node:module'
 import type { WeftError } from '../../../lib/core/error.js'
-import { say } from './say.js'
+import { heard, say } from './say.js'
 
 const rank = Number(process.env['OMPI_COMM_WORLD_RANK'] ?? process.env['PMI_RANK'] ?? process.env['RANK'])
 const size = Number(process.env['OMPI_COMM_WORLD_SIZE'] ?? process.env['PMI_SIZE'] ?? process.env['WORLD_SIZE'])
@@ -12,4 +12,5 @@ if (rank === size - 1) {
   register(`data:text/javascript,${encodeURIComponent(hooks)}`)
 }
 const distributed = await import('../../../lib/distributed/index.js')
-await distributed.init({ timeoutMs: 20_000 }).catch(({ code, message }: WeftError) => say(rank, { code, message }))
+await distributed.init({ timeoutMs: 60_000 }).catch(({ code, message }: WeftError) => say(rank, { code, message }))
+await heard(size)
