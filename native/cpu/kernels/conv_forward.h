@@ -183,7 +183,7 @@ template <class T> class ForwardConv {
 
   /**
    * The pixels at the left and right edge in rows [y0, y1): a tile goes down a column of them, and leaves out the taps
-   * that meet the border. `tile` has what all pixels of a panel and a block share.
+   * that meet the border, if any. `tile` has what all pixels of a panel and a block share.
    */
   void run_edges(MicroTile<T> tile, const Band& band, const Block& block, const T* b, int64_t y0, int64_t y1, T* out, int64_t out_pitch,
                  int vectors) const {
@@ -205,13 +205,16 @@ template <class T> class ForwardConv {
     }
   }
 
-  /** Where the border is worth leaving out: kernel rows are whole stretches of many channels. */
+  /** Where pixels of a row are worth computing apart: kernel rows are whole stretches of many channels. */
   void find_edges() {
     const int64_t inside = s_.left + s_.w;
     if (s_.groups > 1 || s_.dilation_w > 1 || s_.stride_w > 1 || s_.c < fewest_split_channels || s_.kw * s_.c > longest_stretch) return;
     const int64_t left = std::max<int64_t>(0, s_.left), right = std::max<int64_t>(0, s_.reach_w() - inside);
     if (left >= s_.kw || right >= s_.kw || left + right >= s_.ow) return;
-    left_edge_ = left, right_edge_ = right;
+    // pixels that would cut a row into short tiles go down a column as well
+    const int64_t inside_pixels = s_.ow - left - right, tiles = tiles_in(inside_pixels, tile_rows);
+    const bool short_tiles = tiles > 1 && 4 * inside_pixels <= 3 * tiles * tile_rows;
+    left_edge_ = left, right_edge_ = right + (short_tiles ? inside_pixels % tile_rows : 0);
   }
 
   static constexpr int64_t fewest_split_rows = 4, fewest_split_channels = 16;
@@ -238,7 +241,7 @@ template <class T> class ForwardConv {
   ConvShape s_{};
   std::vector<Block> blocks_;
   int64_t panels_ = 0;
-  int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row whose taps meet the border, and are computed apart
+  int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row that are computed apart: all whose taps meet the border
   bool packed_ = false, few_ = false;
   View weights_;
 };
