@@ -37,6 +37,10 @@ const CASES: readonly Case[] = [
   { x: [1, 10, 9, 12], k: [3, 3, 4, 18], groups: 3, dilations: [1, 2] },
   { x: [1, 9, 7, 16], k: [3, 3, 16, 20], padding: [1, 2, 2, 1] },
   { x: [1, 6, 5, 16], k: [2, 5, 16, 3], padding: 'same' },
+  // a border above and below alone, one that is wider than the kernel, and bands of one image with all four borders
+  { x: [2, 9, 8, 16], k: [3, 3, 16, 33], padding: [1, 2, 0, 0] },
+  { x: [1, 6, 7, 16], k: [2, 2, 16, 18], padding: [2, 3, 2, 2] },
+  { x: [1, 13, 100, 40], k: [3, 3, 40, 2], padding: 'same' },
   { x: [2, 4, 8, 1], k: [3, 3, 1, 32] },
   { x: [2, 5, 22, 1], k: [3, 3, 1, 32], padding: 'same' },
   { x: [1, 7, 23, 3], k: [3, 3, 3, 64], strides: [2, 1] },

@@ -19,21 +19,41 @@ template <class T> class ConvByBands {
   void run(const Frame& frame, const T* x, const T* kernel, const T* bias, Activation activation, T* y) const {
     parallel(bands_.chunks, [&](int64_t chunk, int thread) {
       bands_.for_chunk(s_, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
-        const T* in = x + image * s_.h * s_.w * s_.c;
-        if (s_.bordered()) {
+        const T* from = x + image * s_.h * s_.w * s_.c;
+        T* to = y + image * s_.oh * s_.ow * s_.o;
+        const NextInput<T> next = next_input(s_, x, image, y1, bands_.rows);
+        const auto convolve = [&](const T* in, int64_t pitch, int64_t begin, int64_t end, NextInput<T> then) {
+          forward_.run(frame, kernel, bias, activation, {in, pitch, begin, end - begin, s_.ow, then}, to + begin * s_.ow * s_.o,
+                       s_.ow * s_.o);
+        };
+        const auto convolve_where_it_lies = [&](int64_t begin, int64_t end) {
+          const int64_t pitch = s_.w * s_.c;
+          convolve(from + (begin * s_.stride_h - s_.top) * pitch - s_.left * s_.c, pitch, begin, end, next);
+        };
+        const auto convolve_copy = [&](int64_t begin, int64_t end) {
+          if (begin == end) return;
           T* copy = input_.template at<T>(frame, thread);
-          copy_with_border(s_, in, y0 * s_.stride_h, s_.reach_h(y1 - y0), copy);
-          in = copy;
-        } else {
-          in += y0 * s_.stride_h * s_.row_pitch();
-        }
-        forward_.run(frame, kernel, bias, activation, {in, s_.row_pitch(), y0, y1 - y0, s_.ow, next_input(s_, x, image, y1, bands_.rows)},
-                     y + (image * s_.oh + y0) * s_.ow * s_.o, s_.ow * s_.o);
+          copy_rows(from, begin, end, copy);
+          convolve(copy, s_.row_pitch(), begin, end, end == y1 ? next : NextInput<T>{nullptr, 0});
+        };
+        if (!s_.bordered() || forward_.only_rows_meet_border()) return convolve_where_it_lies(y0, y1);
+        const auto [begin, end] = forward_.rows_inside(y0, y1);
+        if (!forward_.splits_edges(end - begin)) return convolve_copy(y0, y1);
+        convolve_copy(y0, begin);
+        convolve_where_it_lies(begin, end);
+        convolve_copy(end, y1);
       });
     });
   }
 
  private:
+  /** Copies what output rows [begin, end) read. Rows above and below the image are left out: no tile reads them. */
+  void copy_rows(const T* image, int64_t begin, int64_t end, T* copy) const {
+    const int64_t first = begin * s_.stride_h, rows = s_.reach_h(end - begin);
+    const int64_t above = std::clamp<int64_t>(s_.top - first, 0, rows), inside = std::clamp<int64_t>(s_.top + s_.h - first, above, rows);
+    copy_with_border(s_, image, first + above, inside - above, copy + above * s_.row_pitch());
+  }
+
   ConvShape s_{};
   ForwardConv<T> forward_;
   Bands bands_;
@@ -141,7 +161,8 @@ struct BindKernelGrad {
       T* sums = frame.at<T>(parts);
       parallel(bands.chunks, [&](int64_t chunk, int thread) {
         T* sum = sums + chunk * elements;
-        std::fill(sum, sum + elements, T(0));
+        if (!grad.stores_first()) std::fill(sum, sum + elements, T(0));
+        bool first = grad.stores_first();
         bands.for_chunk(s, chunk, [&](int64_t image, int64_t y0, int64_t y1) {
           const T* in = frame.at<const T>(x) + image * s.h * s.w * s.c;
           if (s.bordered()) {
@@ -160,8 +181,10 @@ struct BindKernelGrad {
                     y1 - y0,
                     s.ow,
                     next_input(s, frame.at<const T>(x), image, y1, bands.rows),
-                    {frame.at<const T>(g) + next, std::min(bands.rows * g_row, g.size() - next)}},
+                    {frame.at<const T>(g) + next, std::min(bands.rows * g_row, g.size() - next)},
+                    first},
                    sum);
+          first = false;
         });
       });
       add_partial_sums(sums, bands.chunks, elements, elements, frame.at<T>(dk));

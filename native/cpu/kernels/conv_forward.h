@@ -13,12 +13,14 @@ namespace weft::cpu::WEFT_ISA {
 template <class T> class ForwardConv {
  public:
   ForwardConv() = default;
-  WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape) : s_(shape) {
+  /** `turned`: the kernel comes to prepare_turned(). */
+  WEFT_BINDER ForwardConv(Call& call, const ConvShape& shape, bool turned = false) : s_(shape) {
     cut_depth();
     find_edges();
     if constexpr (sizeof(T) == 4 && convolves_few_channels) few_ = has_few_channels(s_) && has_few_channels_tiles(s_.ow);
     panels_ = (s_.group_o() + tile_columns<T> - 1) / tile_columns<T>;
-    packed_ = !few_ && s_.group_o() > tile_columns<T> && s_.n * s_.oh * s_.ow > 4 * tile_rows;
+    const bool worth_packing = turned || s_.group_o() > tile_columns<T>;
+    packed_ = !few_ && worth_packing && s_.n * s_.oh * s_.ow > 4 * tile_rows;
     if (packed_) weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.depth(), s_.group_o())) * sizeof(T));
   }
 
@@ -28,19 +30,49 @@ template <class T> class ForwardConv {
     return std::max<int64_t>(1, (192 * 1024 / std::max<int64_t>(1, row_bytes) - s_.kh * s_.dilation_h) / s_.stride_h);
   }
   int64_t blocks() const { return int64_t(blocks_.size()); }
+  bool packed() const { return packed_; }
+
+  /** Whether no tile meets a border at the left or right: a band may then lie in the image, without its border. */
+  bool only_rows_meet_border() const { return s_.left <= 0 && s_.reach_w() <= s_.left + s_.w; }
+  /**
+   * Whether a band of `rows` rows that meet no border above or below reads nothing of the border at the left and right
+   * either: such a band may lie in the image as well.
+   */
+  bool splits_edges(int64_t rows) const { return left_edge_ + right_edge_ > 0 && rows >= fewest_split_rows; }
+  struct Rows {
+    int64_t begin, end;
+  };
+  /** Of output rows [begin, end), those that meet no border above or below. */
+  Rows rows_inside(int64_t begin, int64_t end) const {
+    while (begin < end && meets_border(begin)) begin++;
+    while (end > begin && meets_border(end - 1)) end--;
+    return {begin, end};
+  }
 
   /** Packs the kernel once per step; kernel is [kh, kw, c / groups, o]. */
   void prepare(const Frame& frame, const T* kernel) const {
     if (!packed_) return;
     T* to = frame.at<T>(weights_);
     const int64_t depth = s_.depth(), group_o = s_.group_o();
-    const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, depth * tile_columns<T>));
-    parallel_range(s_.groups * panels_, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t group = i / panels_, panel = i % panels_;
-        pack_panels<T>({kernel + group * group_o, s_.o, 1}, depth, group_o, panel, panel + 1, to + group * packed_size<T>(depth, group_o));
-      }
+    for_panels([&](int64_t group, int64_t panel) {
+      pack_panels<T>({kernel + group * group_o, s_.o, 1}, depth, group_o, panel, panel + 1, to + group * packed_size<T>(depth, group_o));
     });
+  }
+  /**
+   * The same for a kernel [kh, kw, o / groups, c] that is to be turned around, as the gradient of the input needs it.
+   * False where no kernel is packed: run() then reads it as the caller turns it.
+   */
+  bool prepare_turned(const Frame& frame, const T* kernel) const {
+    if (!packed_) return false;
+    T* to = frame.at<T>(weights_);
+    const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth(), places = s_.kh * s_.kw;
+    for_panels([&](int64_t group, int64_t panel) {
+      const int64_t j = panel * tile_columns<T>;
+      T* at = to + group * packed_size<T>(depth, group_o) + j * depth;
+      for (int64_t place = places - 1; place >= 0; place--, at += group_c * tile_columns<T>)
+        pack_panels<T>({kernel + (place * group_o + j) * s_.c + group * group_c, 1, s_.c}, group_c, group_o - j, 0, 1, at);
+    });
+    return true;
   }
 
   /** The input of a band of output rows: the rows that the band reads, border included, and the next band's rows. */
@@ -57,9 +89,8 @@ template <class T> class ForwardConv {
     int64_t begin = 0, end = 0;  // rows of pixels that meet no border above or below, convolved as rows of few channels
     if constexpr (sizeof(T) == 4 && convolves_few_channels)
       if (few_ && has_few_channels_tiles(band.columns)) {
-        end = band.rows;
-        while (begin < end && meets_border(band.first + begin)) begin++;
-        while (end > begin && meets_border(band.first + end - 1)) end--;
+        const Rows inside = rows_inside(band.first, band.first + band.rows);
+        begin = inside.begin - band.first, end = inside.end - band.first;
         const T* from = band.in + begin * s_.stride_h * band.pitch;
         convolve_few_channels({from, band.pitch, kernel, s_.o, s_.c, bias, out + begin * out_pitch, activation == Activation::relu},
                               end - begin, s_.stride_h * band.pitch, out_pitch, band.columns);
@@ -72,6 +103,13 @@ template <class T> class ForwardConv {
   }
 
  private:
+  /** Calls f(group, panel) for the panels of the packed kernel. */
+  template <class F> void for_panels(F&& f) const {
+    const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, s_.depth() * tile_columns<T>));
+    parallel_range(s_.groups * panels_, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) f(i / panels_, i % panels_);
+    });
+  }
   bool meets_border(int64_t y) const {
     const auto inside = s_.kernel_rows(y);
     return inside.begin > 0 || inside.end < s_.kh;
@@ -85,7 +123,7 @@ template <class T> class ForwardConv {
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), depth = s_.depth();
     const int64_t calls = s_.groups * panels_ * blocks() * band.rows * tiles_in(band.columns, tile_rows);
     Ahead ahead(band.next.from, band.next.elements, calls);
-    const bool split = left_edge_ + right_edge_ > 0 && band.columns == s_.ow && band.rows >= fewest_split_rows;
+    const bool split = band.columns == s_.ow && splits_edges(band.rows);
     for (int64_t group = 0; group < s_.groups; group++) {
       for (int64_t j = 0; j < group_o; j += tile_columns<T>) {
         const int64_t channel = group * group_o + j, w = std::min(tile_columns<T>, group_o - j);
@@ -145,7 +183,7 @@ template <class T> class ForwardConv {
 
   /**
    * The pixels at the left and right edge in rows [y0, y1): a tile goes down a column of them, and leaves out the taps
-   * that meet the border. `tile` has what all pixels of a panel and a block share.
+   * that meet the border, if any. `tile` has what all pixels of a panel and a block share.
    */
   void run_edges(MicroTile<T> tile, const Band& band, const Block& block, const T* b, int64_t y0, int64_t y1, T* out, int64_t out_pitch,
                  int vectors) const {
@@ -167,13 +205,16 @@ template <class T> class ForwardConv {
     }
   }
 
-  /** Where the border is worth leaving out: kernel rows are whole stretches of many channels. */
+  /** Where pixels of a row are worth computing apart: kernel rows are whole stretches of many channels. */
   void find_edges() {
     const int64_t inside = s_.left + s_.w;
     if (s_.groups > 1 || s_.dilation_w > 1 || s_.stride_w > 1 || s_.c < fewest_split_channels || s_.kw * s_.c > longest_stretch) return;
     const int64_t left = std::max<int64_t>(0, s_.left), right = std::max<int64_t>(0, s_.reach_w() - inside);
     if (left >= s_.kw || right >= s_.kw || left + right >= s_.ow) return;
-    left_edge_ = left, right_edge_ = right;
+    // pixels that would cut a row into short tiles go down a column as well
+    const int64_t inside_pixels = s_.ow - left - right, tiles = tiles_in(inside_pixels, tile_rows);
+    const bool short_tiles = tiles > 1 && 4 * inside_pixels <= 3 * tiles * tile_rows;
+    left_edge_ = left, right_edge_ = right + (short_tiles ? inside_pixels % tile_rows : 0);
   }
 
   static constexpr int64_t fewest_split_rows = 4, fewest_split_channels = 16;
@@ -200,7 +241,7 @@ template <class T> class ForwardConv {
   ConvShape s_{};
   std::vector<Block> blocks_;
   int64_t panels_ = 0;
-  int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row whose taps meet the border, and are computed apart
+  int64_t left_edge_ = 0, right_edge_ = 0;  // pixels of a row that are computed apart: all whose taps meet the border
   bool packed_ = false, few_ = false;
   View weights_;
 };

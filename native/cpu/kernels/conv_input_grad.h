@@ -16,8 +16,8 @@ template <class T> class InputGrad {
       turned_shape_.oh = s_.h, turned_shape_.ow = s_.w, turned_shape_.o = s_.c;
       turned_shape_.top = (s_.kh - 1) * s_.dilation_h - s_.top;
       turned_shape_.left = (s_.kw - 1) * s_.dilation_w - s_.left;
-      turned_kernel_ = call.scratch(size_t(s_.depth() * s_.o) * sizeof(T));
-      forward_ = ForwardConv<T>(call, turned_shape_);
+      forward_ = ForwardConv<T>(call, turned_shape_, true);
+      if (!forward_.packed()) turned_kernel_ = call.scratch(size_t(s_.depth() * s_.o) * sizeof(T));
     } else {
       const int64_t depth = s_.depth();
       weights_ = call.scratch(size_t(s_.groups * packed_size<T>(s_.group_o(), depth)) * sizeof(T));
@@ -33,7 +33,8 @@ template <class T> class InputGrad {
   /** The convolution that computes the gradient, for stride 1. */
   const ConvShape& turned() const { return turned_shape_; }
   const ForwardConv<T>& forward() const { return forward_; }
-  const T* turned_kernel(const Frame& frame) const { return frame.at<const T>(turned_kernel_); }
+  /** What its run() takes for a kernel; null where prepare() packs it. */
+  const T* turned_kernel(const Frame& frame) const { return forward_.packed() ? nullptr : frame.at<const T>(turned_kernel_); }
 
   /** Turns or packs the kernel, once per step. */
   void prepare(const Frame& frame, const T* kernel) const {
@@ -44,6 +45,7 @@ template <class T> class InputGrad {
         pack_panels<T>({kernel + group * group_o, 1, s_.o}, group_o, s_.depth(), 0, panels, frame.at<T>(weights_) + group * size);
       return;
     }
+    if (forward_.prepare_turned(frame, kernel)) return;
     T* turned = frame.at<T>(turned_kernel_);  // [kh, kw, o / groups, c]
     const int64_t places = s_.kh * s_.kw;
     parallel_range(places, std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, group_c * s_.o)), [&](int64_t begin, int64_t end) {
@@ -54,7 +56,6 @@ template <class T> class InputGrad {
           transpose_into(from + group * group_o, s_.o, group_c, group_o, to + group * group_c, s_.c);
       }
     });
-    forward_.prepare(frame, turned);
   }
 
   /** Strides above 1: dx [h, w, c] of one image from its g [oh, ow, o]. */

@@ -37,7 +37,10 @@ template <class T> class KernelGrad {
     const T* g;                      // o channels per pixel
     int64_t g_pitch, rows, columns;  // rows <= band_rows(), columns <= ow
     NextInput<T> next_in{nullptr, 0}, next_g{nullptr, 0};
+    bool first = false;  // of its sum: dk holds nothing yet
   };
+  /** Whether the first band of a sum can store what the others add to. */
+  bool stores_first() const { return !few_; }
 
   /** Adds the band's part of the gradient to dk. */
   void add(const Frame& frame, int thread, const Band& band, T* dk) const {
@@ -46,10 +49,13 @@ template <class T> class KernelGrad {
         return add_few_channels_grad(
             {band.in, band.pitch, s_.stride_h * band.pitch, band.g, band.g_pitch, s_.o, s_.c, band.rows, band.columns}, dk);
     const int64_t group_c = s_.group_c(), group_o = s_.group_o(), pitch = band.pitch, rows = band.rows, columns = band.columns;
-    const int64_t calls = s_.groups * tiles_in(group_o, int(tile_columns<T>)) *
-                          (gathered_ ? tiles_in(s_.depth(), gathered_rows)
-                                     : s_.kh * (merged_ ? tiles_in(s_.kw * group_c, tile_rows) : s_.kw * tiles_in(group_c, tile_rows)));
-    Ahead ahead_in(band.next_in.from, band.next_in.elements, calls / 2), ahead_g(band.next_g.from, band.next_g.elements, calls - calls / 2);
+    const int64_t runs = merged_ ? 1 : s_.kw, length = merged_ ? s_.kw * group_c : group_c;
+    const bool keeps = tiles_keep<T> && pack_g_ && !gathered_ && length >= least_keeping_rows;
+    const int64_t panels = s_.groups * tiles_in(group_o, int(tile_columns<T>));
+    const int64_t calls = panels * (gathered_ ? tiles_in(s_.depth(), gathered_rows) : s_.kh * runs * tiles_in(length, tile_rows));
+    const int64_t others = keeps ? std::max<int64_t>(1, calls - panels) : calls;  // tiles that do not wait for memory themselves
+    Ahead ahead_in(band.next_in.from, band.next_in.elements, others / 2),
+        ahead_g(band.next_g.from, band.next_g.elements, others - others / 2);
     int64_t call = 0;
     MicroTile<T> tile;
     tile.k = columns;
@@ -58,7 +64,7 @@ template <class T> class KernelGrad {
     tile.a_outer = s_.stride_h * pitch;
     tile.a_row = 1;
     tile.c_row = s_.o;
-    tile.accumulate = true;
+    tile.accumulate = !band.first;
     std::vector<int64_t> at(places_.size());
     for (size_t i = 0; i < at.size(); i++) at[i] = places_[i].row * s_.dilation_h * pitch + places_[i].shift;
     for (int64_t group = 0; group < s_.groups; group++) {
@@ -66,8 +72,10 @@ template <class T> class KernelGrad {
         const int64_t channel = group * group_o + j, w = std::min(tile_columns<T>, group_o - j);
         const int vectors = vectors_for<T>(w);
         tile.last = last_mask<T>(w);
-        if (pack_g_) {
-          T* panel = panel_.template at<T>(frame, thread);
+        T* const panel = pack_g_ ? panel_.template at<T>(frame, thread) : nullptr;
+        // the first tile packs the panel as it reads it
+        T* keep = keeps && vectors == 2 ? panel : nullptr;
+        if (panel && !keep) {
           for (int64_t y = 0; y < rows; y++)
             pack_panels<T>({band.g + y * band.g_pitch + channel, s_.o, 1}, columns, w, 0, 1, panel + y * columns * tile_columns<T>);
           tile.b = panel;
@@ -88,14 +96,20 @@ template <class T> class KernelGrad {
           });
           continue;
         }
-        const int64_t runs = merged_ ? 1 : s_.kw, length = merged_ ? s_.kw * group_c : group_c;
         for (int64_t r = 0; r < s_.kh; r++)
           for (int64_t run = 0; run < runs; run++)
             for_tiles(length, tile_rows, [&](int64_t i0, int64_t i1) {
-              (call++ % 2 ? ahead_in : ahead_g).give(tile);
+              tile.keep_b = keep;
+              if (keep) tile.ahead_lines = 0;  // the tile waits for memory itself
+              else (call++ % 2 ? ahead_in : ahead_g).give(tile);
               tile.a = band.in + r * s_.dilation_h * pitch + run * s_.dilation_w * s_.c + group * group_c + i0;
               tile.c = dk + ((r * runs + run) * length + i0) * s_.o + channel;
               multiply_tile(tile, int(i1 - i0), vectors);
+              if (!keep) return;
+              keep = nullptr;
+              tile.b = panel;
+              tile.b_step = tile_columns<T>;
+              tile.b_outer = columns * tile_columns<T>;
             });
       }
     }
@@ -118,10 +132,22 @@ inline int64_t partial_sums(int64_t elements, int64_t most) {
 
 /** Adds up `count` arrays of n elements in their order. The arrays are `pitch` elements apart. */
 template <class T> void add_partial_sums(const T* parts, int64_t count, int64_t pitch, int64_t n, T* to) {
-  parallel_range(n, 1 << 14, [&](int64_t begin, int64_t end) {
-    std::copy(parts + begin, parts + end, to + begin);
-    for (int64_t part = 1; part < count; part++)
-      for (int64_t i = begin; i < end; i++) to[i] += parts[part * pitch + i];
+  constexpr int64_t lanes = lanes_of<T>;
+  parallel_range(n, 1 << 13, [&](int64_t begin, int64_t end) {
+    int64_t i = begin;
+    for (; i + 2 * lanes <= end; i += 2 * lanes) {  // each element is stored once
+      auto low = load(parts + i), high = load(parts + i + lanes);
+      for (int64_t part = 1; part < count; part++) {
+        const T* from = parts + part * pitch + i;
+        low = low + load(from), high = high + load(from + lanes);
+      }
+      store(to + i, low), store(to + i + lanes, high);
+    }
+    for (; i < end; i++) {
+      T sum = parts[i];
+      for (int64_t part = 1; part < count; part++) sum += parts[part * pitch + i];
+      to[i] = sum;
+    }
   });
 }
 
