@@ -29,8 +29,9 @@ const CLIENTS = 32
 const report = new Report(`Model server, REST binary, median of ${rounds} interleaved rounds`, options)
 
 // as docs/serving.md and deploy/ start servers; all sides alike
+const collector = ['--max-semi-space-size=32', ...(availableParallelism() <= 2 ? ['--single-threaded-gc'] : [])]
 const side = (name, program, threads = '1') =>
-  new Side(name, process.execPath, ['--expose-gc', '--max-semi-space-size=32', program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
+  new Side(name, process.execPath, ['--expose-gc', ...collector, program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
 const wantsPeer = sections.includes('throughput')
 const hasPeer = (() => {
   try {
@@ -254,15 +255,18 @@ for (const [name, bound] of sections.includes('overload')
   report.row({ name: `${what}: median of refusals`, measured: over.refusedP50, unit: 'ms' })
   report.row({ name: `${what}: p99 of answers`, measured: over.acceptedP99, unit: 'ms' })
   report.row({ name: `${what}: memory more`, measured: growth, unit: 'MiB', value: growth, goal: 64, atMost: true })
+  const others = over.other.reduce((sum, [, times]) => sum + times, 0)
   report.row({
     name: `${what}: other answers`,
-    measured: over.other.length,
-    unit: '',
-    value: over.other.length,
+    measured: others,
+    unit: over.other.map(([kind, times]) => `${times} × ${kind}`).join(', '),
+    value: others,
     goal: 0,
     atMost: true,
     raw: over.other,
   })
+  if (over.overflows > 0)
+    report.note(`${what}: connections found the queue of those to be taken full ${over.overflows} times (ListenOverflows)`)
   if (over.repeated > 0) report.note(`${what}: ${over.repeated} requests met 408 on connections never used before, and were sent again`)
   if (over.missed > 0) report.note(`${what}: ${over.missed} requests were not sent, because all ${over.connections} connections waited`)
   await weft.request({ command: 'stop' })

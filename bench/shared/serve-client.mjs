@@ -1,4 +1,5 @@
 // The client of serve.mjs, in a process of its own: sockets that are kept, requests that are written as they are.
+import { existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { percentile } from './measure.mjs'
 import { requestOf } from './served.mjs'
@@ -12,6 +13,7 @@ class Connection {
   #chunks = []
   #length = 0
   #done
+  wasAnswered = false
   /** Resolves when it is open. */
   open
 
@@ -59,6 +61,7 @@ class Connection {
     this.#length = 0
     const { resolve } = this.#done
     this.#done = undefined
+    this.wasAnswered = true
     resolve({ status: Number(head.slice(9, 12)), head, body })
   }
 }
@@ -131,6 +134,19 @@ const cpuMs = (before) => {
   return (user + system) / 1000
 }
 
+/**
+ * Connections that found the queue of those that a server is to take full, since the machine started. Linux drops what
+ * such a client sends; where that lasts for seconds it may end the connection, with ECONNRESET, before the server has
+ * seen it.
+ */
+const listenOverflows = () => {
+  if (!existsSync('/proc/net/netstat')) return 0
+  const lines = readFileSync('/proc/net/netstat', 'utf8').split('\n')
+  const at = lines.findIndex((line) => line.startsWith('TcpExt:'))
+  const names = lines[at].split(' ')
+  return Number(lines[at + 1].split(' ')[names.indexOf('ListenOverflows')])
+}
+
 /** Connections of openLoop: so many at the start, and as many as it takes later. */
 const CONNECTIONS = 1024
 const MOST_CONNECTIONS = 8192
@@ -149,6 +165,7 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   const good = []
   const refused = []
   const other = new Map()
+  const overflows = listenOverflows()
   const begin = performance.now()
   const one = async () => {
     let connection = free.pop()
@@ -177,7 +194,8 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
       else other.set(status, (other.get(status) ?? 0) + 1)
       free.push(connection)
     } catch (error) {
-      other.set(error.message, (other.get(error.message) ?? 0) + 1)
+      const kind = `${connection.wasAnswered ? '' : 'never answered on this connection: '}${error.message}`
+      other.set(kind, (other.get(kind) ?? 0) + 1)
     }
   }
   const running = new Set()
@@ -207,6 +225,7 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
     other: [...other],
     missed,
     repeated,
+    overflows: listenOverflows() - overflows,
     connections: all.length,
     processor: cpuMs(before) / (performance.now() - begin),
   }

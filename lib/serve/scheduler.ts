@@ -81,8 +81,8 @@ export class Scheduler<I, O> implements Home<I, O> {
     private readonly observer: Observer = {},
     private readonly clock: Clock = systemClock,
     /**
-     * Looks whether batches are done that are computed elsewhere, one after the other. Given: a whole batch goes while
-     * the one before it is computed, and who computes it need not wait for this thread.
+     * Looks whether batches are done that are computed elsewhere, one after the other. Given: a batch that waits for no
+     * more requests goes while the one before it is computed, and who computes it need not wait for this thread.
      */
     private readonly look?: () => void,
   ) {
@@ -148,7 +148,7 @@ export class Scheduler<I, O> implements Home<I, O> {
 
   /** Whether a batch goes though no instance is free. */
   private get goesAhead(): boolean {
-    return this.look !== undefined && this.running === this.instances && this.queue.rows >= this.maxBatchSize
+    return this.look !== undefined && this.running === this.instances && this.queue.rows >= this.enough
   }
 
   now(): number {
@@ -223,11 +223,11 @@ export class Scheduler<I, O> implements Home<I, O> {
     })
   }
 
-  /** Starts batches while instances are free, and a whole one more. */
+  /** Starts batches while instances are free, and one more that waits for no more requests. */
   private pump(): void {
     while (this.running < this.instances || this.goesAhead) {
       const cut = this.queue.next(this.maxBatchSize)
-      if (cut === undefined || (!cut.full && this.running >= this.instances)) return
+      if (cut === undefined || (!cut.full && cut.rows < this.enough && this.running >= this.instances)) return
       const wait = cut.full || this.closing || this.maxDelayMs === 0 ? 0 : this.queue.oldest + this.maxDelayMs - this.clock.now()
       if (wait > 0) {
         this.wake ??= this.clock.after(wait, () => {

@@ -198,6 +198,43 @@ test('a whole batch goes while the one before it is computed elsewhere; what is 
   await scheduler.close()
 })
 
+test('half of what is in flight goes while the half before it is computed elsewhere', async () => {
+  const ends: (() => void)[] = []
+  const sizes: number[] = []
+  const long: Timing = { inputMs: 0, inferMs: 10, outputMs: 0 }
+  const execute = (batch: readonly string[]): Promise<{ results: string[]; timing: Timing }> =>
+    new Promise((resolve) => {
+      sizes.push(batch.length)
+      ends.push(() => resolve({ results: [...batch], timing: long }))
+    })
+  const scheduler = new Scheduler<string, string>('test', { maxBatchSize: 64 }, execute, {}, new StillClock(), () => undefined)
+  const asked: Promise<string>[] = []
+  const ask = (count: number): void => {
+    for (let i = 0; i < count; i++) asked.push(scheduler.submit('a', 1, ''))
+  }
+  ask(40)
+  await turn()
+  ends.shift()!()
+  await turn()
+  ask(16)
+  assert.equal(sizes, [40, 16])
+  ask(15)
+  assert.equal(sizes, [40, 16])
+  ask(1)
+  assert.equal(sizes, [40, 16, 16])
+  // no third one
+  ask(20)
+  await turn()
+  assert.equal(sizes, [40, 16, 16])
+  while (ends.length > 0) {
+    ends.shift()!()
+    await turn()
+    await turn()
+  }
+  assert.is((await Promise.all(asked)).length, 92)
+  await scheduler.close()
+})
+
 test('what waits when a batch ends goes with what its clients ask next, unless it is a whole batch', async () => {
   const later: (() => void)[] = []
   const { batches, ends, execute } = endedByHand()
