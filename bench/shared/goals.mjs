@@ -31,7 +31,8 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *
  *   operations of the products / peak of multiply-adds on registers + rest
  *
- * All of it is measured in the rounds of the row, by the same clock. The rest is what is no product and must be done:
+ * Where a row's products are listed, they are timed in place of the peak: tiles of a result are summed in registers,
+ * with factors that lie packed in caches. No way to compute a product needs less. All of it is measured in the rounds of the row, by the same clock. The rest is what is no product and must be done:
  * `peers/peak.cc` does it alone, in loops that do nothing else. It is asked for by these requests:
  *
  *   reads, writes  bytes that products take and leave, around `within` bytes of memory: no product holds its operands
@@ -84,8 +85,9 @@ export const restOfNetwork = (network, batch) => ({
 const functionsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 5 : 3)
 
 /**
- * Each step of time multiplies by the recurrent weights, forward and backward, and they do not fit the first-level
- * cache. Gates and states are written and read again; inputs are read twice, and their gradients written.
+ * Each step of time meets all recurrent weights, forward and backward, and they do not fit the first-level cache: each
+ * step reads them once, however many rows meet them. Gates and states are written and read again, and slopes of gates
+ * are written for the products that read them. Inputs are read twice, and their gradients written.
  */
 const trafficOfRecurrent = ({ kind, batch, steps, features, units }) => {
   const [gates, kept] = kind === 'lstm' ? [4, 2] : [3, 2] // kept: states and cells, states and inner products
@@ -93,7 +95,7 @@ const trafficOfRecurrent = ({ kind, batch, steps, features, units }) => {
   const values = batch * steps * ((gates + kept) * units + features)
   return {
     reads: 4 * (2 * steps * weights + values + batch * steps * (units + features)),
-    writes: 4 * (values + (features + units) * gates * units),
+    writes: 4 * (values + batch * steps * gates * units + (features + units) * gates * units),
     within: 4 * weights,
   }
 }
@@ -104,18 +106,37 @@ const together = (all) => ({
 })
 export const restOfRecurrent = (layer) => ({ ...trafficOfRecurrent(layer), functions: functionsOf(layer) })
 
-/** The classifier of recurrent.mjs: its embedding, two LSTMs and one unit. */
-export const restOfClassifier = ({ vocabulary, dimension, units, steps }, batch) => {
-  const lstms = [dimension, units].map((features) => ({ kind: 'lstm', batch, steps, features, units }))
+/**
+ * The products of a layer: each step's of inputs and states with all weights, and of slopes with the recurrent weights;
+ * and those of all steps at once, the gradients of weights and of inputs.
+ */
+export const productsOfRecurrent = ({ gates, batch, steps, features, units }) => [
+  { times: steps, rows: batch, terms: features + units, columns: gates * units },
+  { times: steps, rows: batch, terms: gates * units, columns: units },
+  { times: 1, rows: features + units, terms: batch * steps, columns: gates * units },
+  { times: 1, rows: batch * steps, terms: gates * units, columns: features },
+]
+
+const lstmsOf = ({ dimension, units, steps }, batch) =>
+  [dimension, units].map((features) => ({ kind: 'lstm', gates: 4, batch, steps, features, units }))
+
+/**
+ * The classifier of recurrent.mjs: its embedding, two LSTMs and one unit. A row of the embedding is copied for each
+ * token, and the gradient of each is added to one.
+ */
+export const restOfClassifier = (classifier, batch) => {
+  const { vocabulary, dimension, units, steps } = classifier
+  const lstms = lstmsOf(classifier, batch)
   return {
     ...together(lstms.map(trafficOfRecurrent)),
     functions: sum(lstms.map(functionsOf)),
     update: vocabulary * dimension + sum([dimension, units].map((inputs) => (inputs + units + 1) * 4 * units)) + units + 1,
-    rows: batch * steps,
+    rows: 2 * batch * steps,
     length: dimension,
     of: vocabulary,
   }
 }
+export const productsOfClassifier = (classifier, batch) => lstmsOf(classifier, batch).flatMap(productsOfRecurrent)
 
 /** A decoder like GPT-2 (gpt.mjs). */
 export const restOfGpt = (gpt) => {
