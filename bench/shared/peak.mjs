@@ -48,13 +48,13 @@ export class Peak {
 
   /**
    * The sides of a comparison and the peak among them. What goals.mjs says of the row is timed in the same rounds, as
-   * peers/peak.cc does it: `rest`, what comes beside the products; `hidden`, what goes on while they are computed;
+   * peers/peak.cc does it: `rest`, what comes beside the products, one request or several; `hidden`, what goes on while they are computed;
    * `products`, a list, the products themselves with factors that come from the caches.
    */
   beside(sides, rest, hidden, products) {
     if (this.#side === undefined) return sides
     const own = { peak: () => this.#side.request({}) }
-    if (rest !== undefined) own.rest = () => this.#side.request(rest)
+    if (rest !== undefined) own.rest = this.#sumOfBest([rest].flat())
     if (hidden !== undefined) own.hidden = () => this.#side.request(hidden)
     if (products !== undefined) own.products = this.#sumOfBest(products)
     return { ...sides, ...own }
