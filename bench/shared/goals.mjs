@@ -32,7 +32,9 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *   operations of the products / peak of multiply-adds on registers + rest
  *
  * Where a row's products are listed, they are timed in place of the peak: tiles of a result are summed in registers,
- * with factors that lie packed in caches. No way to compute a product needs less. All of it is measured in the rounds of the row, by the same clock. The rest is what is no product and must be done:
+ * with factors that lie packed in caches. Such loops are all that a product needs.
+ *
+ * All of it is measured in the rounds of the row, by the same clock. The rest is what is no product and must be done:
  * `peers/peak.cc` does it alone, in loops that do nothing else. It is asked for by these requests:
  *
  *   reads, writes  bytes that products take and leave, around `within` bytes of memory: no product holds its operands
@@ -100,7 +102,8 @@ const nearOfRecurrent = ({ gates, batch, steps, features, units }) => ({
  * gradient of the output.
  */
 const keptOfRecurrent = (layers) => {
-  const kept = ({ gates, batch, steps, features, units }) => 4 * batch * steps * ((gates + 2) * units + features) // states and cells of lstm, inner products of gru
+  // beside the gates, states and the cells of lstm or the inner products of gru
+  const kept = ({ gates, batch, steps, features, units }) => 4 * batch * steps * ((gates + 2) * units + features)
   const bytes = sum(layers.map(kept))
   return { reads: bytes + sum(layers.map(({ batch, steps, units }) => 4 * batch * steps * units)), writes: bytes, within: bytes }
 }

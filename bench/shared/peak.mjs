@@ -78,9 +78,9 @@ export class Peak {
    * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
    * product; and the largest ratio to the peer that the machine allows. Row and bound are made of the best of the same
    * rounds by the wall clock. A row that is faster than the sum of products and rest shows that the processor does both
-   * at a time: then the longer of the two alone is the bound. Products that were timed with factors from the caches count in place of those at the peak, unless the row is faster than they
-   * allow. `apart`: the operations that `rest` does not do itself; default: all. `calls` is a side that does all of a
-   * call but its computing.
+   * at a time: then the longer of the two alone is the bound. Products that were timed with factors from the caches
+   * count in place of those at the peak, unless the row is faster than they allow. `apart`: the operations that `rest`
+   * does not do itself; default: all. `calls` is a side that does all of a call but its computing.
    */
   compare({ peak, weft, rest, hidden, products: loaded, calls }, peer, operations, apart = operations) {
     if (peak === undefined) return undefined
