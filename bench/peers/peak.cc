@@ -297,7 +297,10 @@ struct Product {
   double share;  // of the product that is held
   Floats a, b, c;
 
-  static long piece(long all, long most) { return (all + (all + most - 1) / most - 1) / ((all + most - 1) / most); }
+  static long piece(long all, long most) {
+    const long pieces = std::max(1L, (all + most - 1) / most);
+    return (all + pieces - 1) / pieces;
+  }
   Product(long of_rows, long of_terms, long of_columns)
       : rows(piece(of_rows, most_rows)),
         terms(piece(of_terms, most_terms)),
@@ -427,8 +430,8 @@ int main(int, char** arguments) {
     if (const long terms = number(request, "terms")) {
       const long columns = number(request, "columns"), repeated = number(request, "times");
       const double share = Product(rows, terms, columns).share / static_cast<double>(repeated);
-      times.push_back(measure(threads, round, share,
-                              [&] { return [held = std::make_shared<Product>(rows, terms, columns)] { held->pass(); }; }));
+      times.push_back(
+          measure(threads, round, share, [&] { return [held = std::make_shared<Product>(rows, terms, columns)] { held->pass(); }; }));
     } else if (rows > 0) {
       const long length = number(request, "length"), of = number(request, "of");
       times.push_back(measure(threads, round, 1.0, [&] { return [copy = std::make_shared<Rows>(rows, length, of)] { copy->pass(); }; }));
