@@ -33,8 +33,8 @@ Napi::Value release(const Napi::CallbackInfo& info) {
 }
 
 /**
- * transfer(device, way, address, from, host storage, offset, bytes, after, notify): copies bytes to or from the device
- * memory that begins `from` bytes behind the address. Returns the ticket.
+ * transfer(device, way, address, from, host storage, offset, bytes, after, need): copies bytes to or from the device
+ * memory that begins `from` bytes behind the address. Returns the ticket. `need`: as one of Job::needs; 0: none.
  */
 Napi::Value transfer(const Napi::CallbackInfo& info) {
   return guard(info, [&](Napi::Env env, Addon& self) -> Napi::Value {
@@ -50,7 +50,7 @@ Napi::Value transfer(const Napi::CallbackInfo& info) {
     Job job;
     job.transfers.push_back(in ? Transfer{Transfer::Way::in, memory, host, bytes} : Transfer{Transfer::Way::out, host, memory, bytes});
     job.after = info[7].As<Napi::Number>().DoubleValue();
-    job.notify = info[8].ToBoolean();
+    if (const double need = info[8].As<Napi::Number>().DoubleValue(); need != 0) job.needs.push_back(need);
     return submit(env, self, queue, std::move(job));
   });
 }

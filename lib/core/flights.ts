@@ -90,9 +90,28 @@ function faultOfInputs({ inputs, program }: Flight): WeftError | undefined {
   return [...inputs, ...(program?.bound ?? [])].find(({ fault }) => fault !== undefined)?.fault
 }
 
-/** Marks what failed runs wrote, as far as they are done. */
-export function noticeFaults(): void {
-  if (native.status[1] !== faultsSeen) retire()
+/**
+ * Marks what failed runs wrote, as far as they are done. Returns the last ticket this holds for: what runs up to it
+ * wrote and is not marked is good.
+ */
+export function noticeFaults(): number {
+  // first, because a run that fails is counted before it is done
+  const finished = native.status[0]!
+  // a fault that was taken before its run was seen to be done is not marked yet
+  return native.status[1] !== faultsSeen || faults.size > 0 ? retire() : finished
+}
+
+const KNOWN_TO_HAVE_FAILED = -1
+export type Needs = number | number[] | undefined
+
+/** The runs that a run's inputs come of, where they are not known to have gone well; `needs` and those of a buffer. */
+export function needsOf(needs: Needs, { ticket, fault }: Buffer, finished: number): Needs {
+  if (fault !== undefined) return KNOWN_TO_HAVE_FAILED
+  if (ticket <= finished || ticket === needs || needs === KNOWN_TO_HAVE_FAILED) return needs
+  if (needs === undefined) return ticket
+  if (typeof needs === 'number') return [needs, ticket]
+  if (!needs.includes(ticket)) needs.push(ticket)
+  return needs
 }
 
 /** Resolves what waits for runs that are done. */

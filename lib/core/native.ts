@@ -111,7 +111,8 @@ export interface Native {
   release(address: number): void
   /**
    * Queues a copy between a device's memory, `from` bytes behind its address, and host[offset, offset + bytes); returns
-   * its ticket. The host memory is used until then.
+   * its ticket. The host memory is used until then. Fails where the run `need` has failed, or where it is -1; 0: no
+   * run.
    */
   transfer(
     device: number,
@@ -122,7 +123,7 @@ export interface Native {
     offset: number,
     bytes: number,
     after: number,
-    notify: boolean,
+    need: number,
   ): number
   /**
    * Queues, on the worker of a device on the host, the copies of the pieces, one after the other, into

@@ -2,7 +2,7 @@
 import { native } from './addon.js'
 import type { Buffer } from './buffer.js'
 import { guard, WeftError } from './error.js'
-import { fly, noticeFaults } from './flights.js'
+import { fly, type Needs, needsOf, noticeFaults } from './flights.js'
 import type { NativeFault, NativeProgram, ProgramSpec, Storage } from './native.js'
 
 /** What a program was made of, to name the op and layer of a fault. */
@@ -10,19 +10,6 @@ export type Describe = (call: number) => { op: string; layer: string | undefined
 
 /** Small results come to the host with the run. */
 const replyOf = (output: Buffer): ArrayBuffer | undefined => (output.bytes <= native.mostReply ? new ArrayBuffer(output.bytes) : undefined)
-
-const KNOWN_TO_HAVE_FAILED = -1
-type Needs = number | number[] | undefined
-
-/** The runs that a run's inputs come of, where they are not known to have gone well; `needs` and those of a buffer. */
-function needsOf(needs: Needs, { ticket, fault }: Buffer, finished: number): Needs {
-  if (fault !== undefined) return KNOWN_TO_HAVE_FAILED
-  if (ticket <= finished || ticket === needs || needs === KNOWN_TO_HAVE_FAILED) return needs
-  if (needs === undefined) return ticket
-  if (typeof needs === 'number') return [needs, ticket]
-  if (!needs.includes(ticket)) needs.push(ticket)
-  return needs
-}
 
 interface RunOptions {
   notify?: boolean
@@ -62,10 +49,9 @@ export class Program {
     { notify = false, replies: wanted = notify, onFault, layer }: RunOptions = {},
   ): number {
     if (this.handle === undefined) throw new WeftError('ERR_DISPOSED', 'this function was disposed')
-    noticeFaults()
+    const done = noticeFaults()
     let after = 0
     let needs: Needs
-    const done = native.status[0]!
     for (const buffer of this.bound) {
       needs = needsOf(needs, buffer, done)
       if (buffer.storage === undefined) throw new WeftError('ERR_DISPOSED', 'a tensor this function closes over was disposed')

@@ -5,7 +5,7 @@ import { applyOne } from './apply.js'
 import type { Buffer } from './buffer.js'
 import { resolveDevice } from './device.js'
 import { WeftError } from './error.js'
-import { finished, finishedSync, lastTicket } from './flights.js'
+import { finished, finishedSync, lastTicket, noticeFaults } from './flights.js'
 import { outsideTrace } from './graph.js'
 import { shownPositions, valuesText } from './values_text.js'
 import { type HostArray, hostView, nest, type NestedArray } from './host.js'
@@ -59,8 +59,9 @@ function describe(t: Tensor): string {
   if (t.recording !== undefined) return `${facts} (traced)`
   if (t.isDisposed) return `${facts} (disposed)`
   if (t.size === 0) return `${facts} (empty)`
+  const done = noticeFaults()
   if (bytesOf(t.dtype) === 2 || t.buffer!.fault || !t.buffer!.visible) return facts
-  if (native.status[0]! < t.buffer!.ticket) return `${facts} (not computed yet)`
+  if (done < t.buffer!.ticket) return `${facts} (not computed yet)`
   const bytes = t.buffer!.viewNow()
   return beside(
     facts,

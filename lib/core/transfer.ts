@@ -2,8 +2,12 @@
 import { native } from './addon.js'
 import { Buffer } from './buffer.js'
 import { guard } from './error.js'
-import { finished, fly } from './flights.js'
+import { finished, fly, needsOf, noticeFaults } from './flights.js'
 import { again } from './stack.js'
+
+/** The run that must not have failed, for what moves the values of a buffer. */
+const needOf = ([source]: readonly Buffer[]): number =>
+  source === undefined ? 0 : ((needsOf(undefined, source, noticeFaults()) as number | undefined) ?? 0)
 
 /**
  * Queues the way of host bytes into a fresh buffer of a device, `from` bytes behind its begin. The host bytes must not
@@ -13,7 +17,7 @@ export function upload(buffer: Buffer, bytes: Uint8Array, after = 0, inputs: rea
   if (bytes.length === 0) return
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
-    native.transfer(buffer.device, 'in', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, after, false),
+    native.transfer(buffer.device, 'in', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, after, needOf(inputs)),
   )
   buffer.ticket = ticket
   buffer.writer = buffer.device
@@ -30,7 +34,7 @@ export function download(
   if (bytes.length === 0) return { ticket: 0, bytes }
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
-    native.transfer(buffer.device, 'out', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, 0, false),
+    native.transfer(buffer.device, 'out', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, 0, needOf([buffer])),
   )
   fly({ ticket, program: undefined, inputs: [buffer], outputs, host })
   return { ticket, bytes }
@@ -71,6 +75,6 @@ export function copyTo(source: Buffer, where: string): Buffer {
     return target
   }
   const { ticket, bytes } = download(source)
-  upload(target, bytes, ticket)
+  upload(target, bytes, ticket, [source])
   return target
 }

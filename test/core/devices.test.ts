@@ -221,6 +221,31 @@ withCuda('two GPUs work side by side, and tensors go from one to the other', () 
   assert.match(out, /^cuda:1 cuda:0 cuda:0 cuda:1 5,8 4,7\nERR_DEVICE\n.*'cuda:2'.*cuda:0, cuda:1/)
 })
 
+withCuda('the copy of a bad value on another device is bad, and changes no state there', () => {
+  if (!cuda!.emulated) return
+  const settings = { WEFT_CUDA_LIBRARY: process.env['WEFT_CUDA_LIBRARY']!, WEFT_EMULATED_DEVICES: '2', WEFT_DEVICE: 'cpu' }
+  const { status, out } = child(
+    `const codeOf = (promise) => promise.then(() => 'ok', (error) => error.code)
+     const bad = () => weft.gather(weft.tensor([1, 2]), weft.tensor([0, 7], { dtype: 'int32' }))
+     for (const [from, to] of [['cpu', 'cuda:0'], ['cuda:0', 'cpu'], ['cuda:0', 'cuda:1'], ['cuda:1', 'cuda:0']]) {
+       const w = weft.withDevice(to, () => weft.variable([10, 20]))
+       const add = weft.jit((x) => w.assign(w.add(x)).sum())
+       const codes = new Set()
+       for (let round = 0; round < 20; round++) {
+         const there = weft.withDevice(from, bad).to(to)
+         codes.add(await codeOf(add(there).data())).add(await codeOf(there.data())).add(await codeOf(there.mul(2).data()))
+       }
+       console.log(from, to, [...codes].join(), [...(await w.data())].join())
+     }`,
+    settings,
+  )
+  assert.is(status, 0, out)
+  assert.equal(
+    out.trim().split('\n'),
+    ['cpu cuda:0', 'cuda:0 cpu', 'cuda:0 cuda:1', 'cuda:1 cuda:0'].map((way) => `${way} ERR_DATA 10,20`),
+  )
+})
+
 withCuda('a device that fails rejects what ran on it and all that follows, and the CPU goes on', () => {
   if (!cuda!.emulated) return
   const settings = { WEFT_CUDA_LIBRARY: process.env['WEFT_CUDA_LIBRARY']!, WEFT_EMULATED_FAILURE: '4', WEFT_DEVICE: 'cuda' }

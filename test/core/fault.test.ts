@@ -204,6 +204,22 @@ test('submit() of a failed result fails', async () => {
   await step.submit(tensor([1])).done
 })
 
+test('a step that reads a bad variable fails also where that is found out while the step is submitted', async () => {
+  const w = variable([10, 1])
+  const seen = variable([0, 0])
+  const step = jit(() => seen.assign(w.add(1)).sum())
+  // the worker fails at another moment in each round
+  for (let round = 0; round < 1000; round++) {
+    w.assign(
+      gather(tensor([1, 2]), ids(0, 7))
+        .mul(2)
+        .add(1),
+    )
+    assert.is(await codeOfAsync(step().data()), 'ERR_DATA', `round ${round}`)
+  }
+  assert.equal(await values(seen), [0, 0])
+})
+
 /** Each makes an input that comes of a bad id, in another way. */
 const BAD_INPUTS: Readonly<Record<string, () => Tensor | Promise<Tensor>>> = {
   'of a run under way': () => gather(tensor([1, 2]), ids(7)),
