@@ -1,7 +1,7 @@
 // A training step of GPT-2's size (124 million parameters, batch 2 × 128) against PyTorch, on one thread (--threads 2:
 // on two): time, and the most memory that a side holds during its steps. Needs about 6 GB.
 import { rmSync } from 'node:fs'
-import { goals, restOfGpt } from './shared/goals.mjs'
+import { goals, productsOfGpt, restOfLargeGpt } from './shared/goals.mjs'
 import { operationsOf, writeGpt } from './shared/gpt.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
@@ -38,7 +38,7 @@ for (const openblasThreads of new Set([1, threads])) {
     const { losses: expected } = await torch.request({ command: 'losses', count: 2 })
     report.check(`losses of 2 steps, Weft against ${name}`, relativeDifference(losses, expected), 1e-4)
     const sides = { weft: () => weft.request(step), [name]: () => torch.request(step) }
-    const measured = await interleave(peak.beside(sides, restOfGpt(gpt2)), { rounds })
+    const measured = await interleave(peak.beside(sides, restOfLargeGpt(gpt2), undefined, productsOfGpt(gpt2)), { rounds })
     if (
       figures.weft === undefined ||
       measured[name].minimum / measured.weft.minimum < best(figures, 'pytorch').minimum / figures.weft.minimum

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { goals, restOfClassifier, restOfRecurrent } from './shared/goals.mjs'
+import { goals, productsOfClassifier, productsOfRecurrent, restOfClassifier, restOfRecurrent } from './shared/goals.mjs'
 import { best, interleave } from './shared/measure.mjs'
 import { Peak } from './shared/peak.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
@@ -67,7 +67,8 @@ for (const layer of layers.filter(({ name }) => wanted(name))) {
   const title = `${kind} batch ${batch}, ${steps} steps, ${features} to ${units}, forward and backward`
   for (const part of Object.keys(peer.results))
     report.check(`${title}: ${part}`, relativeDifference(own.results[part], peer.results[part]), 1e-4)
-  const figures = await interleave(peak.beside(sides({ command: 'run', name }, units < 100 ? 40 : 8), restOfRecurrent(layer)), { rounds })
+  const run = sides({ command: 'run', name }, units < 100 ? 40 : 8)
+  const figures = await interleave(peak.beside(run, restOfRecurrent(layer), undefined, productsOfRecurrent(layer)), { rounds })
   const torch = best(figures, 'pytorch')
   report.compare(title, figures.weft, torch, {
     goal: threads === 1 ? goals.recurrent[name] : undefined,
@@ -96,10 +97,9 @@ if (wanted('classifier')) {
   versions = { pytorch: peer.version }
   report.check('classifier: losses of 8 steps', relativeDifference(own.losses, peer.losses), 1e-4)
   for (const batch of [32, 128]) {
-    const figures = await interleave(
-      peak.beside(sides({ command: 'train', batch }, samples / batch), restOfClassifier(classifier, batch)),
-      { rounds },
-    )
+    const run = sides({ command: 'train', batch }, samples / batch)
+    const [rest, products] = [restOfClassifier(classifier, batch), productsOfClassifier(classifier, batch)]
+    const figures = await interleave(peak.beside(run, rest, undefined, products), { rounds })
     const torch = best(figures, 'pytorch')
     const operations = [dimension, units].map((features) => operationsOf({ batch, steps, features, units, gates: 4 }))
     report.compare(`embedding and 2 LSTM(128), training step, batch ${batch}`, figures.weft, torch, {

@@ -10,6 +10,8 @@
 //   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored in turn
 //   {"pooled":N,"taps":T}                the same, but of four such sums the largest, or 0, is stored
 //   {"loads":N}                          N floats loaded one after the other
+//   {"times":S,"rows":R,"terms":K,"columns":C}  S products of [R, K] times [K, C], whose factors lie packed in caches in
+//                                        the order in which they are read; in registers lies what fits there of a result
 #include <sched.h>
 #include <sys/mman.h>
 #include <algorithm>
@@ -278,6 +280,78 @@ struct Loads {
   }
 };
 
+/**
+ * A product, as loops that do nothing else: tiles of the result are summed in registers, over so many terms at a time
+ * that the vectors of one factor stay in the first-level cache while they meet all rows. One piece of a product is held
+ * and taken again and again. What is left out: packing factors, and what of them does not come from the caches in time.
+ */
+struct Product {
+#if defined(__AVX512F__)
+  static constexpr int tallest = 14;
+#else
+  static constexpr int tallest = 6;
+#endif
+  static constexpr long panel = 2 * lanes, most_terms = 256, most_columns = 512, most_rows = 512;
+  long rows, terms, columns;
+  bool adds;
+  double share;  // of the product that is held
+  Floats a, b, c;
+
+  static long piece(long all, long most) {
+    const long pieces = std::max(1L, (all + most - 1) / most);
+    return (all + pieces - 1) / pieces;
+  }
+  Product(long of_rows, long of_terms, long of_columns)
+      : rows(piece(of_rows, most_rows)),
+        terms(piece(of_terms, most_terms)),
+        columns((piece(of_columns, most_columns) + panel - 1) / panel * panel),
+        adds(of_terms > most_terms),
+        share(static_cast<double>(rows) * static_cast<double>(terms) * static_cast<double>(columns) /
+              (static_cast<double>(of_rows) * static_cast<double>(of_terms) * static_cast<double>(of_columns))),
+        a(rows * terms, 1e-3f),
+        b(terms * columns, 1e-3f),
+        c(rows * columns, 0) {}
+
+  template <int height> static void tile(const float* a, const float* b, long terms, float* c, bool adds) {
+    Vector sums[height][2];
+#pragma GCC unroll 14
+    for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; v++) {
+        sums[i][v] = Vector{};
+        if (adds) std::memcpy(&sums[i][v], c + i * panel + v * lanes, sizeof sums[i][v]);
+      }
+    for (long k = 0; k < terms; k++, a += height, b += panel) {
+      Vector factors[2];
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; v++) std::memcpy(&factors[v], b + v * lanes, sizeof factors[v]);
+#pragma GCC unroll 14
+      for (int i = 0; i < height; i++) {
+        const Vector value = a[i] - Vector{};  // a + 0 would turn -0 into 0: an addition
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; v++) sums[i][v] = value * factors[v] + sums[i][v];
+      }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; v++) std::memcpy(c + i * panel + v * lanes, &sums[i][v], sizeof sums[i][v]);
+  }
+  template <int height> void meet(long tall, long row, long column) {
+    if (tall != height) {
+      if constexpr (height > 1) meet<height - 1>(tall, row, column);
+      return;
+    }
+    tile<height>(a.data() + row * terms, b.data() + column * terms, terms, c.data() + column * rows + row * panel, adds);
+  }
+
+  void pass() {
+    const long tiles = (rows + tallest - 1) / tallest;
+    for (long column = 0; column < columns; column += panel)
+      for (long i = 0; i < tiles; i++) meet<tallest>(rows * (i + 1) / tiles - rows * i / tiles, rows * i / tiles, column);
+  }
+};
+
 struct Time {
   double microseconds = 0, processor = 0;
 };
@@ -352,7 +426,13 @@ int main(int, char** arguments) {
       times.push_back(measure(threads, round, static_cast<double>(held) / static_cast<double>(count),
                               [&] { return [update = std::make_shared<Update>(held)] { update->pass(); }; }));
     }
-    if (const long rows = number(request, "rows")) {
+    const long rows = number(request, "rows");
+    if (const long terms = number(request, "terms")) {
+      const long columns = number(request, "columns"), repeated = number(request, "times");
+      const double share = Product(rows, terms, columns).share / static_cast<double>(repeated);
+      times.push_back(
+          measure(threads, round, share, [&] { return [held = std::make_shared<Product>(rows, terms, columns)] { held->pass(); }; }));
+    } else if (rows > 0) {
       const long length = number(request, "length"), of = number(request, "of");
       times.push_back(measure(threads, round, 1.0, [&] { return [copy = std::make_shared<Rows>(rows, length, of)] { copy->pass(); }; }));
     }

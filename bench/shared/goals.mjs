@@ -31,6 +31,9 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *
  *   operations of the products / peak of multiply-adds on registers + rest
  *
+ * Where a row's products are listed, they are timed in place of the peak: tiles of a result are summed in registers,
+ * with factors that lie packed in caches. Such loops are all that a product needs.
+ *
  * All of it is measured in the rounds of the row, by the same clock. The rest is what is no product and must be done:
  * `peers/peak.cc` does it alone, in loops that do nothing else. It is asked for by these requests:
  *
@@ -84,51 +87,93 @@ export const restOfNetwork = (network, batch) => ({
 const functionsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 5 : 3)
 
 /**
- * Each step of time multiplies by the recurrent weights, forward and backward, and they do not fit the first-level
- * cache. Gates and states are written and read again; inputs are read twice, and their gradients written.
+ * Each step of time meets all recurrent weights, forward and backward, and they do not fit the first-level cache: each
+ * step reads them once, however many rows meet them. Slopes of gates are written for the products that read them; these
+ * and gradients of inputs may stay near.
  */
-const trafficOfRecurrent = ({ kind, batch, steps, features, units }) => {
-  const [gates, kept] = kind === 'lstm' ? [4, 2] : [3, 2] // kept: states and cells, states and inner products
-  const weights = gates * units * units
-  const values = batch * steps * ((gates + kept) * units + features)
-  return {
-    reads: 4 * (2 * steps * weights + values + batch * steps * (units + features)),
-    writes: 4 * (values + (features + units) * gates * units),
-    within: 4 * weights,
-  }
+const nearOfRecurrent = ({ gates, batch, steps, features, units }) => ({
+  reads: 4 * 2 * steps * gates * units * units,
+  writes: 4 * (batch * steps * (gates * units + features) + (features + units) * gates * units),
+  within: 4 * gates * units * units,
+})
+/**
+ * Gates and states of all steps are written forward, and read again on the way back: by then all of them have been
+ * written, of all layers, so they lie where so much fits. So does what gradients are made of: inputs, states and the
+ * gradient of the output.
+ */
+const keptOfRecurrent = (layers) => {
+  // beside the gates, states and the cells of lstm or the inner products of gru
+  const kept = ({ gates, batch, steps, features, units }) => 4 * batch * steps * ((gates + 2) * units + features)
+  const bytes = sum(layers.map(kept))
+  return { reads: bytes + sum(layers.map(({ batch, steps, units }) => 4 * batch * steps * units)), writes: bytes, within: bytes }
 }
 const together = (all) => ({
   reads: sum(all.map(({ reads }) => reads)),
   writes: sum(all.map(({ writes }) => writes)),
   within: most(all.map(({ within }) => within)),
 })
-export const restOfRecurrent = (layer) => ({ ...trafficOfRecurrent(layer), functions: functionsOf(layer) })
+const restOfLayers = (layers) => [
+  { ...together(layers.map(nearOfRecurrent)), functions: sum(layers.map(functionsOf)) },
+  keptOfRecurrent(layers),
+]
+export const restOfRecurrent = (layer) => restOfLayers([layer])
 
-/** The classifier of recurrent.mjs: its embedding, two LSTMs and one unit. */
-export const restOfClassifier = ({ vocabulary, dimension, units, steps }, batch) => {
-  const lstms = [dimension, units].map((features) => ({ kind: 'lstm', batch, steps, features, units }))
-  return {
-    ...together(lstms.map(trafficOfRecurrent)),
-    functions: sum(lstms.map(functionsOf)),
-    update: vocabulary * dimension + sum([dimension, units].map((inputs) => (inputs + units + 1) * 4 * units)) + units + 1,
-    rows: batch * steps,
-    length: dimension,
-    of: vocabulary,
-  }
+/**
+ * The products of a layer: each step's of inputs and states with all weights, and of slopes with the recurrent weights;
+ * and those of all steps at once, the gradients of weights and of inputs.
+ */
+export const productsOfRecurrent = ({ gates, batch, steps, features, units }) => [
+  { times: steps, rows: batch, terms: features + units, columns: gates * units },
+  { times: steps, rows: batch, terms: gates * units, columns: units },
+  { times: 1, rows: features + units, terms: batch * steps, columns: gates * units },
+  { times: 1, rows: batch * steps, terms: gates * units, columns: features },
+]
+
+const lstmsOf = ({ dimension, units, steps }, batch) =>
+  [dimension, units].map((features) => ({ kind: 'lstm', gates: 4, batch, steps, features, units }))
+
+/**
+ * The classifier of recurrent.mjs: its embedding, two LSTMs and one unit. A row of the embedding is copied for each
+ * token, and the gradient of each is added to one.
+ */
+export const restOfClassifier = (classifier, batch) => {
+  const { vocabulary, dimension, units, steps } = classifier
+  const weights = vocabulary * dimension + sum([dimension, units].map((inputs) => (inputs + units + 1) * 4 * units)) + units + 1
+  return [...restOfLayers(lstmsOf(classifier, batch)), { update: weights }, { rows: 2 * batch * steps, length: dimension, of: vocabulary }]
 }
+export const productsOfClassifier = (classifier, batch) => lstmsOf(classifier, batch).flatMap(productsOfRecurrent)
 
-/** A decoder like GPT-2 (gpt.mjs). */
+/** The products of a decoder like GPT-2 (gpt.mjs) without those of attention. */
+const layersOfGpt = ({ blocks, batch, time, width, inner, vocabulary }) => {
+  const layer = (inputs, outputs) => trained({ rows: batch * time, inputs, outputs })
+  return [
+    { times: 4 * blocks, products: layer(width, width) },
+    { times: blocks, products: [...layer(width, inner), ...layer(inner, width)] },
+    { times: 1, products: layer(width, vocabulary) },
+  ]
+}
+export const productsOfGpt = (gpt) =>
+  layersOfGpt(gpt).flatMap(({ times, products }) => products.map(({ m, k, n }) => ({ times, rows: m, terms: k, columns: n })))
 export const restOfGpt = (gpt) => {
-  const { blocks, batch, time, width, inner, heads, vocabulary } = gpt
+  const { blocks, batch, time, inner, heads, vocabulary } = gpt
   const rows = batch * time
-  const layer = (inputs, outputs) => trained({ rows, inputs, outputs })
-  const block = [...[1, 2, 3, 4].flatMap(() => layer(width, width)), ...layer(width, inner), ...layer(inner, width)]
   return {
-    ...trafficOf([...Array.from({ length: blocks }, () => block).flat(), ...layer(width, vocabulary)]),
+    ...trafficOf(layersOfGpt(gpt).flatMap(({ times, products }) => Array.from({ length: times }, () => products).flat())),
     update: sum(weightsOf(gpt).map(({ shape }) => size(shape))),
     functions: rows * inner * blocks,
     exponentials: blocks * batch * heads * pairsOf(time) + rows * vocabulary,
   }
+}
+
+/**
+ * The same where weights fit no cache: they are read forward and backward and their gradients are written, and logits
+ * are written and read. What else products take is a part of these, productsOfGpt(), and left out.
+ */
+export const restOfLargeGpt = (gpt) => {
+  const { blocks, batch, time, width, inner, vocabulary } = gpt
+  const weights = 4 * (blocks * (4 * width * width + 2 * width * inner) + width * vocabulary)
+  const logits = 4 * batch * time * vocabulary
+  return { ...restOfGpt(gpt), reads: 2 * weights + logits, writes: weights + logits, within: weights }
 }
 
 /**

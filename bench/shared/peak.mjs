@@ -48,14 +48,29 @@ export class Peak {
 
   /**
    * The sides of a comparison and the peak among them. What goals.mjs says of the row is timed in the same rounds, as
-   * peers/peak.cc does it: `rest`, what comes beside the products; `hidden`, what goes on while they are computed.
+   * peers/peak.cc does it: `rest`, what comes beside the products, one request or several; `hidden`, what goes on while they are computed;
+   * `products`, a list, the products themselves with factors that come from the caches.
    */
-  beside(sides, rest, hidden) {
+  beside(sides, rest, hidden, products) {
     if (this.#side === undefined) return sides
     const own = { peak: () => this.#side.request({}) }
-    if (rest !== undefined) own.rest = () => this.#side.request(rest)
+    if (rest !== undefined) own.rest = this.#sumOfBest([rest].flat())
     if (hidden !== undefined) own.hidden = () => this.#side.request(hidden)
+    if (products !== undefined) own.products = this.#sumOfBest(products)
     return { ...sides, ...own }
+  }
+
+  /** The sum over some requests, each in its best round so far. */
+  #sumOfBest(requests) {
+    const best = requests.map(() => ({ microseconds: Infinity, processor: Infinity }))
+    const sumOf = (clock) => best.reduce((sum, time) => sum + time[clock], 0)
+    return async () => {
+      for (const [i, request] of requests.entries()) {
+        const time = await this.#side.request(request)
+        for (const clock of Object.keys(best[i])) best[i][clock] = Math.min(best[i][clock], time[clock])
+      }
+      return { microseconds: sumOf('microseconds'), processor: sumOf('processor') }
+    }
   }
 
   /**
@@ -63,10 +78,11 @@ export class Peak {
    * least: GFLOP/s of the peak in its best round, and of both sides; their shares of it; the time of what is no
    * product; and the largest ratio to the peer that the machine allows. Row and bound are made of the best of the same
    * rounds by the wall clock. A row that is faster than the sum of products and rest shows that the processor does both
-   * at a time: then the longer of the two alone is the bound. `apart`: the operations that `rest` does not do itself;
-   * default: all. `calls` is a side that does all of a call but its computing.
+   * at a time: then the longer of the two alone is the bound. Products that were timed with factors from the caches
+   * count in place of those at the peak, unless the row is faster than they allow. `apart`: the operations that `rest`
+   * does not do itself; default: all. `calls` is a side that does all of a call but its computing.
    */
-  compare({ peak, weft, rest, hidden, calls }, peer, operations, apart = operations) {
+  compare({ peak, weft, rest, hidden, products: loaded, calls }, peer, operations, apart = operations) {
     if (peak === undefined) return undefined
     this.#rounds.push(...peak.rounds)
     // a round's figure is the time of 10⁹ operations
@@ -76,7 +92,7 @@ export class Peak {
     const around = calls?.minimum ?? 0
     // where most of the time goes to memory, the products fit into it
     const fits = apart === operations && others > products
-    const least = [fits ? others : products + others, Math.max(products, others)]
+    const least = [(loaded?.minimum ?? Infinity) + others, fits ? others : products + others, Math.max(products, others)]
       .map((time) => time + around)
       .find((time) => time < weft.minimum)
     return {
@@ -87,6 +103,7 @@ export class Peak {
       share: own / gflops,
       peerShare: other / gflops,
       rest: rest === undefined && calls === undefined ? undefined : others + around,
+      loaded: loaded?.minimum,
       largestRatio: least === undefined ? undefined : peer.minimum / least,
     }
   }

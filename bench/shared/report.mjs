@@ -100,8 +100,9 @@ export class Report {
     const processor = row.processorRatio === undefined ? '' : ` (processor time ${show(row.processorRatio)})`
     console.log(`  ${row.name.padEnd(50)} ${show(row.measured).padStart(9)} ${row.unit}${peer}${ratio}${processor}${goal}`)
     if (row.peak === undefined) return
-    const { gflops, measured, share, peerShare, largestRatio, rest } = row.peak
-    const rested = rest === undefined ? '' : `, with ${show(rest)} µs of what is no product,`
+    const { gflops, measured, share, peerShare, largestRatio, rest, loaded } = row.peak
+    const products = loaded === undefined ? '' : `, with products that take ${show(loaded)} µs`
+    const rested = `${products}${rest === undefined ? '' : `${products ? ' and' : ', with'} ${show(rest)} µs of what is no product,`}`
     const bound = largestRatio === undefined ? 'a row would take longer than this one: no bound' : `the ratio is ${show(largestRatio)}`
     const percent = (fraction) => `${(100 * fraction).toFixed(0)} %`
     console.log(

@@ -1,5 +1,5 @@
 // lstm and lstmGrad, four gates and a cell. recurrent_forward.cc and recurrent_backward.cc take the steps of a
-// sequence; recurrent_cells.h has what one step computes.
+// sequence; recurrent_cells.h and recurrent_cells_back.h have what one step computes.
 #include "recurrent_join.h"
 
 namespace weft::cpu::WEFT_ISA {

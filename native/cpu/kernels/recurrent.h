@@ -36,9 +36,18 @@ WEFT_INLINE Vec step_tanh(Vec x) {
   const Vec q = polynomial(s, 7.76197737e-7f, 0.000328308524f, 0.0258710552f, 0.467130303f, 1.0f);  // relative error of p / q 2.1e-8
   return min(one, max(negate(one), x * p * reciprocal(q)));
 }
+/**
+ * 1 / (1 + e^-x). Beyond the bounds e^-x is as good as 0 beside 1, and the gate as good as 0; between them e^-x is a
+ * normal number, so that its power of two is added to the bits of the rest.
+ */
 WEFT_INLINE Vec step_sigmoid(Vec x) {
-  // e^69 is in the range of reciprocal(), and 1 / e^69 is as good as 0 for a gate; in this order NaN passes
-  return reciprocal(exp_within(min(broadcast(69.0f), max(broadcast(-104.0f), negate(x)))) + 1.0f);
+  x = max(broadcast(-69.0f), min(broadcast(80.0f), x));  // operands in this order let NaN through
+  const Vec bits = broadcast(12582912.0f);               // 1.5 * 2^23: what is added to it is rounded to a whole number
+  const Vec shifted = fma(x, broadcast(-1.44269504f), bits), n = shifted - bits;
+  const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), -x));  // as in exp_within()
+  const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);
+  const Vec power = float_of(bits_of(fma(q, r * r, r) + 1.0f) + (bits_of(shifted) << 23));
+  return reciprocal(power + 1.0f);
 }
 inline DoubleVec step_tanh(DoubleVec x) {
   for (int i = 0; i < lanes_of<double>; i++) x[i] = std::tanh(x[i]);

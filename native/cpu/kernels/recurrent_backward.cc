@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "recurrent_cells.h"
+#include "recurrent_cells_back.h"
 
 namespace weft::cpu::WEFT_ISA {
 namespace {

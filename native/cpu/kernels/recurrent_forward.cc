@@ -125,6 +125,13 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
       const T* scale = options.scaled ? frame.at<const T>(options.scale) + begin * u : nullptr;
       enter_states(frame.at<const T>(views.h0) + begin * u, scale, rows, u, row, state, met);
       if (views.c0.used()) enter_rows(frame.at<const T>(views.c0) + begin * u, rows, u, row, c);
+      // addresses, found once: a tile takes less time than it takes to find them all
+      const auto address = [&](const View& view) { return view.used() ? frame.at<T>(view) : nullptr; };
+      const T *const x_begin = address(views.x), *const projected = d > 0 ? nullptr : address(views.projected);
+      const T* const product_bias = plan.count == 1 ? address(views.product_bias) : nullptr;
+      const T *const biases = address(packed_bias), *const panels = frame.at<const T>(packed);
+      T *const gates_begin = address(gates), *const kept = address(views.kept), *const h = address(views.h);
+      const uint8_t* const mask = options.masked ? frame.at<const uint8_t>(options.mask) : nullptr;
       ForwardTile<T> tile{};
       tile.units = u, tile.scratch = row;
       tile.gates_row = steps * n, tile.h_row = steps * u, tile.mask_row = steps;
@@ -138,29 +145,29 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
           const int64_t wide = pass.vectors * lanes;
           for (int64_t j = 0; j < u; j += wide) {
             const int vectors = std::min(pass.vectors, vectors_for<T>(u - j)), row_sums = pass.gates * vectors;
-            const T* panel = frame.at<const T>(packed) + part.packed + j * pass.gates * (d + u);
+            const T* panel = panels + part.packed + j * pass.gates * (d + u);
             set_lanes<T>(u - j, tile.lanes);
             // a vector of the next step's x with each panel, or the next panel's part of the projection
             const int64_t ahead = d > 0 ? following * d + std::min(j, d - 1) : j + wide < u ? wide : following * n - j;
             for_tiles(rows, pass.gates == 3 ? step_rows<3> : step_rows<2>, [&](int64_t r0, int64_t r1) {
               const int64_t first = at + r0 * steps, from = r0 * row + j;
               tile.rows = int(r1 - r0), tile.vectors = vectors;
-              tile.projected = d > 0 ? nullptr : frame.at<const T>(views.projected) + first * n + j;
-              tile.bias = views.product_bias.used() && plan.count == 1 ? frame.at<const T>(views.product_bias) + j : nullptr;
-              tile.gates = gates.used() ? frame.at<T>(gates) + first * n + j : nullptr;
-              tile.kept = views.kept.used() ? frame.at<T>(views.kept) + first * u + j : nullptr;
-              tile.h = views.h.used() ? frame.at<T>(views.h) + first * u + j : nullptr;
+              tile.projected = projected ? projected + first * n + j : nullptr;
+              tile.bias = product_bias ? product_bias + j : nullptr;
+              tile.gates = gates_begin ? gates_begin + first * n + j : nullptr;
+              tile.kept = kept ? kept + first * u + j : nullptr;
+              tile.h = h ? h + first * u + j : nullptr;
               tile.state = state + from, tile.cell = c + from, tile.next = next + from, tile.met = met + from;
               tile.update = update + from, tile.passed = passed + from;
               tile.scale = scale ? scale + r0 * u + j : nullptr;
-              tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
+              tile.mask = mask ? mask + first : nullptr;
 
               Vector<T> sums[step_rows<2> * most_sums];
-              const T* x = d > 0 ? frame.at<const T>(views.x) + first * d : nullptr;
+              const T* x = d > 0 ? x_begin + first * d : nullptr;
               if (x)
                 for (int r = 0; r < tile.rows; r++) __builtin_prefetch(x + r * steps * d + ahead);
               const T* meeting = (p == 1 ? passed : met) + r0 * row;
-              const T* biases = packed_bias.used() ? frame.at<const T>(packed_bias) + j * pass.gates : from_zero<T>;
+              const T* starts = biases ? biases + j * pass.gates : from_zero<T>;
               const int apart = pass.gates * pass.vectors;  // vectors between rows of the panel
               const auto products = [&](int s) {
                 return std::array<PanelProduct<T>, 2>{
@@ -169,13 +176,12 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
               // four gates are summed at a time where the registers hold them
               const int at_once = row_sums == 4 && tile.rows > rows_of_four ? 2 : row_sums;
               if (x && tile.bias) {
-                add_products(products(0).data(), 1, tile.rows, 3, apart, biases, no_lines<T>, sums);
+                add_products(products(0).data(), 1, tile.rows, 3, apart, starts, no_lines<T>, sums);
                 start_inner(tile, sums);
                 add_products(products(0).data() + 1, 1, tile.rows, 3, apart, nullptr, no_lines<T>, sums);
               }
               for (int s = 0; s < row_sums && x && !tile.bias; s += at_once)
-                add_products(products(s).data(), 2, tile.rows, at_once, apart, biases + s * (packed_bias.used() ? lanes : 0), no_lines<T>,
-                             sums + s);
+                add_products(products(s).data(), 2, tile.rows, at_once, apart, starts + s * (biases ? lanes : 0), no_lines<T>, sums + s);
               for (int s = 0; s < row_sums && !x; s += at_once) {
                 // no more lines are wanted at once than the processor waits for
                 start_sums(tile, pass, s / vectors, (s + at_once) / vectors, ahead, sums);
