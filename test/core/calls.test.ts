@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromCaller } from '../../lib/core/stack.js'
+import { fromCaller, Safe } from '../../lib/core/stack.js'
 import { knownExtent } from '../../lib/core/spec.js'
 import * as weft from '../../lib/index.js'
 import { codeOf, codeOfAsync, values } from '../expect.js'
@@ -213,9 +213,31 @@ test('errors of asynchronous calls name the line of the program', async () => {
   async function anotherProgram(): Promise<void> {
     await publicFunction()
   }
+  function safeFunction(): Promise<void> {
+    const failing = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      weft.tensor([1]).reshape([2])
+    }
+    return fromCaller(safeFunction, () => new Safe(failing()))
+  }
+  async function thirdProgram(): Promise<void> {
+    await safeFunction()
+  }
+  // ids may be out of range: the line of the call is known although nobody waits there
+  async function fourthProgram(): Promise<void> {
+    const net = weft.sequential([weft.layers.embedding({ inputDim: 3, outputDim: 2 })])
+    const ids = weft.tensor(Int32Array.of(7), [1, 1])
+    const failed = (await net.predict(ids).then(
+      () => undefined,
+      (error: unknown) => error,
+    )) as Error
+    throw failed
+  }
   for (const [run, name] of [
     [theProgram, 'theProgram'],
     [anotherProgram, 'anotherProgram'],
+    [thirdProgram, 'thirdProgram'],
+    [fourthProgram, 'fourthProgram'],
   ] as const) {
     try {
       await run()
