@@ -68,7 +68,8 @@ export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: (
     Error.captureStackTrace(site, entry)
     return await result
   } catch (error) {
-    if (safe) Error.captureStackTrace(site) // who awaits the result is on it
+    if (safe)
+      Error.captureStackTrace(site) // who awaits the result is on it
     else if (site.stack === undefined) Error.captureStackTrace(site, entry)
     throw blamed(error, site.stack)
   }
