@@ -1,10 +1,9 @@
 // Ranks: the processes of a run, as weftjs run starts them: one mpirun, or each rank of this host.
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from './free_port.js'
 import { type Gpus, gpusHere } from './gpus.js'
 import { type Host, hostfileOf, parseHosts, rankCount, readHostfile } from './hosts.js'
 import { linesOf, linesOfOpenMpi } from './lines.js'
@@ -40,16 +39,6 @@ function typed<T>(work: () => T): T {
 
 const MEETING_PORT = 29_500
 const threadsEach = (ranks: number): string => String(Math.max(1, Math.floor(os.availableParallelism() / ranks)))
-
-/** A port of this host that nobody has now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 const hostsOf = ({ hosts, hostfile, ranks }: Request): Host[] | undefined => {
   if (hosts !== undefined) return typed(() => parseHosts(hosts, ranks))
@@ -92,7 +81,7 @@ async function ranksOfHost({ ranks, nodes, program, environment }: Request, { co
     WORLD_SIZE: String(here * hosts),
     LOCAL_WORLD_SIZE: String(here),
     MASTER_ADDR: hosts > 1 ? address! : '127.0.0.1',
-    MASTER_PORT: String(hosts > 1 ? (port ?? MEETING_PORT) : await freePort()),
+    MASTER_PORT: String(hosts > 1 ? (port ?? MEETING_PORT) : await freePorts(1)),
   }
   // ranks of an earlier start that have not ended yet are strangers; several hosts cannot agree on a name
   if (hosts === 1) common['WEFT_JOB_ID'] = randomUUID()

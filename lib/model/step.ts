@@ -238,7 +238,7 @@ export class Steps {
   ask(stop: boolean): void {
     if (this.asking === undefined || stop === this.asked) return
     this.asked = stop
-    this.asking.assign(this.asking.mul(0).add(stop ? 1 : 0))
+    this.asking.assign([stop ? 1 : 0])
   }
 
   /** Starts an epoch: figures and cursor back to zero. */

@@ -2,10 +2,10 @@
 // (test/cuda-on-cpu/nccl.cc) moves the bytes.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '../../lib/distributed/free_port.js'
 
 const folder = fileURLToPath(new URL('../../../build/cuda-on-cpu/', import.meta.url))
 export const CUDA: string = `${folder}libweft_cuda.so`
@@ -31,15 +31,6 @@ function stateOf(pid: number): string {
   return existsSync(file) ? (/\) (\w)/.exec(readFileSync(file, 'utf8'))?.[1] ?? '') : ''
 }
 
-/** A port that nobody listens at. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
-
 /**
  * Starts test/distributed/programs/<program>.js.
  * @param environment of all ranks, or a function that gives that of each
@@ -52,7 +43,7 @@ export async function launchOnGpus(
 ): Promise<Ended> {
   const file = path.join(import.meta.dirname, 'programs', `${program}.js`)
   const said = mkdtempSync(path.join(os.tmpdir(), 'weft-gpus-'))
-  const port = await freePort()
+  const port = await freePorts(1)
   let output = ''
   let left = ranks
   const children: ChildProcess[] = []

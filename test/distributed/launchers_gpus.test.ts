@@ -6,9 +6,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { freePorts } from '../../lib/distributed/free_port.js'
 import { testWith } from '../skip.js'
 import { FAMILIES } from './launch.js'
-import { built, CUDA, freePort, NEED, TWIN } from './launch_gpus.js'
+import { built, CUDA, NEED, TWIN } from './launch_gpus.js'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'weft-launchers-gpus-'))
 test.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -54,7 +55,7 @@ async function ranksOf(starts: readonly Start[]): Promise<number[]> {
 
 /** Two hosts, each of which is this one. */
 const hosts = (start: (index: string, port: string) => Start): Promise<readonly Start[]> =>
-  freePort().then((port) => ['0', '1'].map((index) => start(index, String(port))))
+  freePorts(1).then((port) => ['0', '1'].map((index) => start(index, String(port))))
 
 const [{ command, found, package: brought }] = FAMILIES as [(typeof FAMILIES)[number]]
 testWith(built && found, built ? brought : NEED, 'mpirun, whose library is not opened', async () =>
@@ -66,8 +67,9 @@ testWith(built && found, built ? brought : NEED, 'mpirun, whose library is not o
 
 const torchrun = existsSync('/usr/bin/torchrun')
 testWith(built && torchrun, built ? 'python3-torch' : NEED, 'torchrun, whose own store has the port', async () => {
+  // its store has the port, and the ranks meet at the next one
   // Debian's reads the streams to redirect with Python 3.11 only where one of them is named
-  const own = ['-r', '1', '-t', '1', '--log_dir', path.join(folder, 'log'), '--master_port', String(await freePort())]
+  const own = ['-r', '1', '-t', '1', '--log_dir', path.join(folder, 'log'), '--master_port', String(await freePorts(2))]
   assert.equal(await ranksOf([['torchrun', ['--nproc_per_node', '2', ...own, '--no_python', node, peers]]]), [0, 1])
 })
 

@@ -4,7 +4,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import http from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { validate } from 'dockerfile-utils'
@@ -12,6 +11,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseAllDocuments } from 'yaml'
 import { data } from '../../lib/index.js'
+import { freePorts } from '../../lib/distributed/free_port.js'
 import { usage } from '../../lib/cli/serve.js'
 import { publish, serve } from '../../lib/serve/index.js'
 import { codeOfAsync, rejection } from '../expect.js'
@@ -186,15 +186,6 @@ function factor(url: string, told?: (replica: string) => void): Promise<number> 
   })
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 const hasHaproxy = existsSync('/usr/sbin/haproxy')
 testWith(
   hasHaproxy,
@@ -203,7 +194,8 @@ testWith(
   async () => {
     const models = path.join(folder, 'models')
     await publish(scaling(2), models, { name: 'm' })
-    const [front, a, b] = [await freePort(), await freePort(), await freePort()]
+    const front = await freePorts(3)
+    const [a, b] = [front + 1, front + 2]
     const env = { ...process.env, WEFT_HTTP: `127.0.0.1:${front}`, WEFT_A: `127.0.0.1:${a}`, WEFT_B: `127.0.0.1:${b}` }
     const checked = spawnSync('haproxy', ['-c', '-f', file('haproxy.cfg')], { env, encoding: 'utf8' })
     assert.is(checked.status, 0, checked.stderr)
