@@ -63,6 +63,8 @@ class Device {
    * Where the device is the host: says whether the calling thread computes by itself from now on, or with all threads.
    */
   virtual void work_alone([[maybe_unused]] bool alone) {}
+  /** Where the device is the host: `call` is called between the parts of a step. Null: no more. */
+  virtual void between_parts([[maybe_unused]] const std::function<void()>* call) {}
   /** Whether a run of all threads leaves no processor to others. */
   virtual bool fills_processors() const { return false; }
   /** Whether work for all threads comes within microseconds: they watch for it, or sleep. */

@@ -47,6 +47,8 @@ class Pace {
 
   /** How many microseconds one thread takes. Infinite before one thread has done a run. */
   double microseconds_alone() const { return alone_.usual(); }
+  /** The best of the newest runs on one thread, or on all threads. Infinite where there was none. */
+  double best(bool alone) const { return (alone ? alone_ : together_).best(); }
   /** How many microseconds the next run is expected to take; 0 where nobody knows. */
   double expected() const { return expected_.load(std::memory_order_relaxed); }
   /** Whether all threads are expected to do the next run. */

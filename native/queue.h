@@ -115,7 +115,7 @@ class Queue {
    * A JavaScript thread that sleeps is woken so many microseconds before the run that it waits for is expected to end.
    * A long run is not announced: to wake a thread late makes little difference then.
    */
-  static constexpr double ahead_alone = 70, ahead_together = 60, most_announced = 5'000;
+  static constexpr double ahead_alone = 90, ahead_together = 60, most_announced = 5'000;
   Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, room_, done_;

@@ -20,6 +20,24 @@ class WorkAlone {
   Device& device_;
 };
 
+/** Has a function called after each step of a run, and `often` within the steps. Null: nothing is called. */
+class DuringRun {
+ public:
+  DuringRun(Device& device, Run& run, const std::function<void()>* call, bool often) : device_(device), run_(run) {
+    set(call, often ? call : nullptr);
+  }
+  ~DuringRun() { set(nullptr, nullptr); }
+  DuringRun(const DuringRun&) = delete;
+  DuringRun& operator=(const DuringRun&) = delete;
+
+ private:
+  void set(const std::function<void()>* after_step, const std::function<void()>* between_parts) {
+    run_.after_step = after_step, device_.between_parts(between_parts);
+  }
+  Device& device_;
+  Run& run_;
+};
+
 }  // namespace
 
 /**
@@ -76,7 +94,11 @@ void Queue::run_at_pace(Flight& flight, bool here) {
   const WorkAlone by_itself(device_, alone);
   if (!here) keep_apart(&flight.job.processor, 1);
   if (!alone) device_.expect_work(true);
-  const double expected = pace.expected(), ahead = !alone && device_.fills_processors() ? ahead_together : ahead_alone;
+  const bool fills = !alone && device_.fills_processors();
+  // The mean may be of runs that others have slowed down, and who is woken late has waited for nothing. Where all
+  // processors compute, who is woken early takes one of them.
+  const double expected = fills ? pace.expected() : std::min(pace.expected(), pace.best(alone));
+  const double ahead = fills ? ahead_together : ahead_alone;
   const auto began = Clock::now();
   const auto passed = [&] { return std::chrono::duration<double, std::micro>(Clock::now() - began).count(); };
   bool announced = false;
@@ -86,9 +108,11 @@ void Queue::run_at_pace(Flight& flight, bool here) {
     announced = true;
     environment.announce(flight.job.ticket);
   };
-  if (!here && expected > ahead && expected <= most_announced) flight.run.after_step = &announce;
-  flight.job.program->run(flight.run);
-  flight.run.after_step = nullptr;
+  const bool announces = !here && expected > ahead && expected <= most_announced;
+  {
+    const DuringRun calls(device_, flight.run, announces ? &announce : nullptr, !fills);
+    flight.job.program->run(flight.run);
+  }
   const double microseconds = passed();
   pace.took(alone, microseconds);
   if (here) {

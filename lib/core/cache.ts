@@ -5,6 +5,8 @@ export class Cache<V> {
   private readonly entries = new Map<string, V>()
   private readonly most: number
   private readonly drop: (value: V) => void
+  /** The entry that was used last: most calls are like the one before. */
+  private newest: { key: string; value: V } | undefined
 
   constructor(most: number, drop: (value: V) => void) {
     this.most = most
@@ -17,10 +19,12 @@ export class Cache<V> {
 
   /** The entry, which counts as used now. */
   get(key: string): V | undefined {
+    if (this.newest?.key === key) return this.newest.value
     const value = this.entries.get(key)
     if (value === undefined) return undefined
     this.entries.delete(key)
     this.entries.set(key, value)
+    this.newest = { key, value }
     return value
   }
 
@@ -32,11 +36,13 @@ export class Cache<V> {
       this.drop(entry)
     }
     this.entries.set(key, value)
+    this.newest = { key, value }
     return value
   }
 
   clear(): void {
     for (const value of this.entries.values()) this.drop(value)
     this.entries.clear()
+    this.newest = undefined
   }
 }

@@ -58,6 +58,8 @@ export interface JitFunction<A extends unknown[], R> {
   [Symbol.dispose](): void
   /** Programs loaded so far and still kept. */
   readonly programs: number
+  /** @internal Whether a bad value in the data, as an index out of range, may make a run fail. */
+  readonly readsValues: boolean
 }
 
 interface Loaded {
@@ -67,6 +69,8 @@ interface Loaded {
   outputs: readonly Layout[]
   /** The results' structure, with positions in the outputs for Tensors. */
   tree: unknown
+  /** Whether some call may meet a bad value. */
+  readsValues: boolean
 }
 
 /** A run: its results, and what went wrong in it, once it is done. */
@@ -177,6 +181,7 @@ function load(graph: Graph, tree: unknown, capturesAsInputs: boolean, where: str
     where,
     outputs: outputs.map(layoutOf),
     tree,
+    readsValues: facts.some(({ taken }) => taken !== undefined),
   }
 }
 
@@ -212,6 +217,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const programs = new Cache<Loaded>(MOST_PROGRAMS, (loaded) => loaded.program.dispose())
   const shapes: string[] = []
   let disposed = false
+  let readsValues = false
 
   const find = (args: A): { loaded: Loaded; tensors: Tensor[] } => {
     if (disposed) throw new WeftError('ERR_DISPOSED', `${name}: this function was disposed`)
@@ -223,6 +229,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     if (loaded === undefined) {
       const { graph, tree } = trace(fn as (...args: never[]) => unknown, args, name, where)
       loaded = programs.add(key, load(graph, tree, false, where, precision))
+      readsValues ||= loaded.readsValues
       shapes.push(key)
       if (shapes.length === MANY_SIGNATURES + 1) warnVarying(name, shapes)
     }
@@ -260,7 +267,10 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     dispose,
     [Symbol.dispose]: dispose,
   })
-  return Object.defineProperty(made, 'programs', { get: () => programs.size }) as unknown as JitFunction<A, R>
+  return Object.defineProperties(made, {
+    programs: { get: () => programs.size },
+    readsValues: { get: () => readsValues },
+  }) as unknown as JitFunction<A, R>
 }
 
 /** One warning per function that is traced again and again, naming what varies. */

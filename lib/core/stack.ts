@@ -40,19 +40,37 @@ function setStack(error: Error, lines: readonly string[]): void {
 }
 
 /**
+ * What comes later of work that no value in the data can make fail. A stack of the caller would be of no use, and takes
+ * the time of a hundred calls.
+ */
+export class Safe<T> {
+  readonly promise: Promise<T>
+  constructor(promise: Promise<T>) {
+    this.promise = promise
+  }
+}
+
+/**
  * Runs a function that may be asynchronous; an error it throws or rejects with has the frames of whoever called
  * `entry`. A result that is there at once costs no stack.
  * @param entry the public function that is being called: frames up to it are left out. It must be on the stack.
  */
-export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: () => T | Promise<T>): Promise<T> {
+export async function fromCaller<T>(entry: (...args: never[]) => unknown, run: () => T | Promise<T> | Safe<T>): Promise<T> {
   const site: { stack?: string } = {}
+  let safe = false
   try {
     const result = run()
+    if (result instanceof Safe) {
+      safe = true
+      return await result.promise
+    }
     if (!(result instanceof Promise)) return result
     Error.captureStackTrace(site, entry)
     return await result
   } catch (error) {
-    if (site.stack === undefined) Error.captureStackTrace(site, entry)
+    if (safe)
+      Error.captureStackTrace(site) // who awaits the result is on it
+    else if (site.stack === undefined) Error.captureStackTrace(site, entry)
     throw blamed(error, site.stack)
   }
 }

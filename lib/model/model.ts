@@ -2,7 +2,7 @@
 import { device, resolveDevice } from '../core/device.js'
 import { WeftError } from '../core/error.js'
 import { checkCall, type OptionTable } from '../core/options.js'
-import { eachFromCaller, fromCaller } from '../core/stack.js'
+import { eachFromCaller, fromCaller, type Safe } from '../core/stack.js'
 import { type AnyLayer, Layer } from '../layers/layer.js'
 import type { Weighted } from '../layers/weights.js'
 import type { Optimizer } from '../optimizers/index.js'
@@ -181,7 +181,7 @@ export abstract class Model<C extends object = object, I = Tensor, O = Tensor> e
     refuseInTrace('predict')
     const args = arguments
     const check = (): void => checkCall(isStream(x) ? 'predict(source, options)' : 'predict(x, options)', args, PREDICT_OPTIONS)
-    return fromCaller(Model.prototype.predict, () => predict(this, x, options, check) as O | Promise<O>)
+    return fromCaller(Model.prototype.predict, () => predict(this, x, options, check) as O | Promise<O> | Safe<O>)
   }
 
   /** One update on one batch; the figures of this batch alone. */

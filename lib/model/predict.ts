@@ -3,7 +3,7 @@ import { tensor } from '../core/create.js'
 import { WeftError } from '../core/error.js'
 import { finished, finishedNow } from '../core/flights.js'
 import type { OptionTable } from '../core/options.js'
-import { again } from '../core/stack.js'
+import { again, Safe } from '../core/stack.js'
 import { Tensor } from '../core/tensor.js'
 import { isTensor, joinTrees } from '../core/tree.js'
 import { concat } from '../ops/index.js'
@@ -64,7 +64,12 @@ export const PREDICT_OPTIONS: OptionTable<PredictOptions> = {
  * A promise of the outputs, or the outputs where they are there at once.
  * @param check throws where the arguments are none of predict
  */
-export function predict(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions, check: () => void): Tree | Promise<Tree> {
+export function predict(
+  model: AnyModel,
+  x: ModelData | StreamSource,
+  options: PredictOptions,
+  check: () => void,
+): Tree | Promise<Tree> | Safe<Tree> {
   const meeting = new Meeting('predict')
   try {
     check()
@@ -78,7 +83,12 @@ export function predict(model: AnyModel, x: ModelData | StreamSource, options: P
   }
 }
 
-function predictions(model: AnyModel, x: ModelData | StreamSource, options: PredictOptions, meeting: Meeting): Tree | Promise<Tree> {
+function predictions(
+  model: AnyModel,
+  x: ModelData | StreamSource,
+  options: PredictOptions,
+  meeting: Meeting,
+): Tree | Promise<Tree> | Safe<Tree> {
   checkSignal('predict', options.signal)
   const { signal, verbose } = options
   const batchSize = checkCount('predict', 'batchSize', options.batchSize ?? 32)
@@ -99,7 +109,11 @@ function predictions(model: AnyModel, x: ModelData | StreamSource, options: Pred
       x instanceof Tensor && x.rank > 0 ? { x, rows: x.shape[0]! } : toColumns(model.forms, x, undefined, undefined, owned)
     if (shares && (sharded || rows > batchSize || gather === 'none'))
       return rowsOverRanks(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, options, meeting)
-    if (rows <= batchSize) return oneBatch(model, inputs, signal)
+    if (rows <= batchSize) {
+      const outputs = oneBatch(model, inputs, signal)
+      const safe = outputs instanceof Promise && signal === undefined && !model.inference().onBatch.readsValues
+      return safe ? new Safe(outputs) : outputs
+    }
     return overRows(model, { x: inputs, rows, batchSize, owned: owned.splice(0) }, signal, verbose)
   } finally {
     freeOwned(owned)

@@ -1,5 +1,6 @@
 // Who computes: a thread by itself or with the CPU device's pool, and when the threads of the pool sleep.
 #pragma once
+#include <functional>
 
 namespace weft::cpu {
 
@@ -8,6 +9,8 @@ namespace weft::cpu {
  * chunks follow from shapes.
  */
 void work_alone(bool alone);
+/** Has `call` called after each chunk that the calling thread does. Null: no more. */
+void after_chunks(const std::function<void()>* call);
 
 /** Wakes the pool's threads for what comes within microseconds; they watch for it until rest(). */
 void rouse();

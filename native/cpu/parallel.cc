@@ -25,6 +25,13 @@
 namespace weft::cpu {
 namespace {
 
+thread_local bool alone_ = false;
+thread_local const std::function<void()>* after_chunk_ = nullptr;
+
+void chunk_is_done() {
+  if (after_chunk_ != nullptr) (*after_chunk_)();
+}
+
 int configured_threads() {
   const char* const text = std::getenv("WEFT_THREADS");
   if (text != nullptr && *text != '\0') {
@@ -99,6 +106,7 @@ class Pool {
         if (!failure_) failure_ = std::current_exception();
       }
       done_.fetch_add(1, std::memory_order_release);
+      chunk_is_done();
       ticket = ticket_.load(std::memory_order_acquire);
     }
   }
@@ -142,8 +150,6 @@ class Pool {
   std::vector<int> processors_;  // where each thread was in the newest run
 };
 
-thread_local bool alone_ = false;
-
 Pool& pool() {
   static Pool* const made = new Pool(threads());  // never destroyed: its threads end with the process
   return *made;
@@ -152,6 +158,7 @@ Pool& pool() {
 }  // namespace
 
 void work_alone(bool alone) { alone_ = alone; }
+void after_chunks(const std::function<void()>* call) { after_chunk_ = call; }
 void rouse() {
   if (threads() > 1) pool().rouse();
 }
@@ -175,7 +182,7 @@ int threads() {
 
 void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
   if (alone_ || threads() == 1) {
-    for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0);
+    for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0), chunk_is_done();
     return;
   }
   pool().run(chunks, function, context);

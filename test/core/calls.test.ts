@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { MessageChannel } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fromCaller } from '../../lib/core/stack.js'
+import { fromCaller, Safe } from '../../lib/core/stack.js'
 import { knownExtent } from '../../lib/core/spec.js'
 import * as weft from '../../lib/index.js'
 import { codeOf, codeOfAsync, values } from '../expect.js'
@@ -212,9 +212,32 @@ test('errors of asynchronous calls name the line of the program', async () => {
   async function anotherProgram(): Promise<void> {
     await publicFunction()
   }
+  function safeFunction(): Promise<void> {
+    const failing = async (): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      weft.tensor([1]).reshape([2])
+    }
+    return fromCaller(safeFunction, () => new Safe(failing()))
+  }
+  async function thirdProgram(): Promise<void> {
+    await safeFunction()
+  }
+  // ids may be out of range: the line of the call is known although nobody waits there when it fails
+  const net = weft.sequential([weft.layers.embedding({ inputDim: 3, outputDim: 2 })])
+  function theCall(): Promise<unknown> {
+    return net.predict(weft.tensor(new Int32Array(4096).fill(7), [64, 64]), { batchSize: 64 })
+  }
+  async function fourthProgram(): Promise<void> {
+    const call = theCall()
+    call.catch(() => undefined)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await call
+  }
   for (const [run, name] of [
     [theProgram, 'theProgram'],
     [anotherProgram, 'anotherProgram'],
+    [thirdProgram, 'thirdProgram'],
+    [fourthProgram, 'theCall'],
   ] as const) {
     try {
       await run()

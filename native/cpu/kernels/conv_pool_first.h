@@ -130,10 +130,60 @@ __attribute__((noinline)) inline void pool_channels_of_nine_taps(const ConvShape
   }
 }
 
+/** The sum of magnitudes: infinite or NaN where a value is, or where they are huge. */
+inline float sum_of_magnitudes(const float* x, int64_t n) {
+  Vec sums[4] = {};
+  int64_t i = 0;
+  for (; i + 4 * width <= n; i += 4 * width)
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) sums[v] += abs(load(x + i + v * width));
+  for (; i < n; i += width) sums[0] += abs(load_partial(x + i, int(std::min<int64_t>(width, n - i))));
+  return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+/**
+ * As pool_channels_of_nine_taps() for `rows` rows of windows whose sums are all finite, where nobody asks for places:
+ * then the maximum is three instructions, and none looks for NaN.
+ */
+__attribute__((noinline)) inline void pool_finite_channels_of_nine_taps(const ConvShape& c, int64_t pw, int64_t rows, int64_t j,
+                                                                        const float* x, const float* kernel, const float* bias,
+                                                                        float* pooled) {
+  const int64_t o = c.o;
+  Vec taps[9][2];
+  const Vec start[2] = {load(bias + j), load(bias + j + width)};
+#pragma GCC unroll 9
+  for (int k = 0; k < 9; k++) taps[k][0] = load(kernel + k * o + j), taps[k][1] = load(kernel + k * o + j + width);
+  pooled += j;
+  for (int64_t y = 0; y < rows; y++, x += 2 * c.w) {
+    const float* const row[4] = {x, x + c.w, x + 2 * c.w, x + 3 * c.w};
+    for (int64_t p = 0; p < pw; p++, pooled += o) {
+      if constexpr (!holds_nine_taps) asm volatile("" : "+m"(taps));  // as above
+      Vec sum[4][2];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) sum[i][0] = start[0], sum[i][1] = start[1];
+#pragma GCC unroll 9
+      for (int k = 0; k < 9; k++) {
+        const Vec tap[2] = {taps[k][0], taps[k][1]};
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+          const Vec value = broadcast(row[k / 3 + i / 2][2 * p + k % 3 + i % 2]);
+          sum[i][0] = fma(value, tap[0], sum[i][0]);
+          sum[i][1] = fma(value, tap[1], sum[i][1]);
+        }
+      }
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; v++) store(pooled + v * width, max(zero(), max(max(sum[0][v], sum[1][v]), max(sum[2][v], sum[3][v]))));
+    }
+  }
+}
+
+/** Whether pool_finite_channels_of_nine_taps() serves the shape. */
+inline bool pools_nine_taps(const ConvShape& c) { return keeps_taps_near && c.kh == 3 && c.kw == 3 && c.c == 1 && c.o % (2 * width) == 0; }
+
 inline void pool_row_first_layer(const ConvShape& c, int64_t pw, const float* x, const float* kernel, const float* bias, float* pooled,
                                  uint8_t* index) {
   const bool square = c.kh == 3 && c.kw == 3;
-  if (keeps_taps_near && square && c.c == 1 && c.o % (2 * width) == 0) {
+  if (pools_nine_taps(c)) {
     for (int64_t j = 0; j < c.o; j += 2 * width) pool_channels_of_nine_taps(c, pw, j, x, kernel, bias, pooled, index);
     return;
   }
@@ -147,12 +197,25 @@ WEFT_BINDER inline Step bind_first_layer(Call& call, const ConvShape& c, int64_t
   const View x = call.in[0], kernel = call.in[1], bias = call.in[2], pooled = call.out[0], index = call.out[1];
   const int64_t rows = c.n * ph, chunks = std::min(rows, pieces_of_work(c.multiply_adds(), 64));
   return [=](const Frame& frame) {
+    const float *taps = frame.at<const float>(kernel), *summand = frame.at<const float>(bias);
     uint8_t* places = index.used() ? frame.at<uint8_t>(index) : nullptr;
+    const bool finite_way = !places && pools_nine_taps(c);
+    const float of_taps = finite_way ? sum_of_magnitudes(taps, 9 * c.o) : 0, of_bias = finite_way ? sum_of_magnitudes(summand, c.o) : 0;
     parallel(chunks, [&](int64_t chunk, int) {
-      for (int64_t row = rows * chunk / chunks; row < rows * (chunk + 1) / chunks; row++) {
-        const int64_t image = row / ph, y = row % ph, to = row * pw * c.o;
-        pool_row_first_layer(c, pw, frame.at<const float>(x) + (image * c.h + 2 * y) * c.w * c.c, frame.at<const float>(kernel),
-                             frame.at<const float>(bias), frame.at<float>(pooled) + to, places ? places + to : nullptr);
+      const int64_t end = rows * (chunk + 1) / chunks;
+      for (int64_t row = rows * chunk / chunks, next; row < end; row = next) {
+        const int64_t image = row / ph, y = row % ph;
+        next = std::min(end, row + ph - y);
+        const float* from = frame.at<const float>(x) + (image * c.h + 2 * y) * c.w * c.c;
+        float* to = frame.at<float>(pooled) + row * pw * c.o;
+        // no sum on the way to a result is larger than this
+        if (finite_way && sum_of_magnitudes(from, 2 * (next - row + 1) * c.w) * of_taps + of_bias < 1e38f) {
+          for (int64_t j = 0; j < c.o; j += 2 * width) pool_finite_channels_of_nine_taps(c, pw, next - row, j, from, taps, summand, to);
+          continue;
+        }
+        for (int64_t i = 0; i < next - row; i++)
+          pool_row_first_layer(c, pw, from + 2 * i * c.w * c.c, taps, summand, to + i * pw * c.o,
+                               places ? places + (row + i) * pw * c.o : nullptr);
       }
     });
   };

@@ -5,7 +5,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-constexpr bool has_patches = false, keeps_taps_near = false;
+constexpr bool has_patches = false, keeps_taps_near = false, holds_nine_taps = false;
 
 template <int vectors>
 WEFT_INLINE bool pool_ordered(const Vec (&)[vectors], const Vec (&)[vectors], const Vec (&)[vectors], const Vec (&)[vectors], float*,

@@ -5,7 +5,7 @@
 
 namespace weft::cpu::WEFT_ISA {
 
-constexpr bool has_patches = true, keeps_taps_near = true;
+constexpr bool has_patches = true, keeps_taps_near = true, holds_nine_taps = true;
 
 template <int vectors>
 WEFT_INLINE bool pool_ordered(const Vec (&a)[vectors], const Vec (&b)[vectors], const Vec (&c)[vectors], const Vec (&d)[vectors],

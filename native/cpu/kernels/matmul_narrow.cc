@@ -11,7 +11,7 @@ namespace weft::cpu::WEFT_ISA {
 namespace {
 
 /** Terms that a group of rows goes through before the next: what they read of a and of some columns of b stays near. */
-constexpr int64_t block = 256;
+constexpr int64_t block = 512;
 constexpr int64_t group_rows = 16, worth_turning = 5;
 
 int64_t length_at(const NarrowProduct& p, int64_t k) { return std::min(block, p.k - k); }
@@ -180,7 +180,9 @@ void multiply_group(const NarrowProduct& p, const float* turned, int64_t first, 
 }  // namespace
 
 WEFT_BINDER NarrowGrid::NarrowGrid(Call& call, int64_t m, int64_t n, int64_t k) : groups_((m + group_rows - 1) / group_rows) {
-  chunks_ = std::min(groups_, pieces_of_work(double(m) * double(n) * double(k), 8));
+  // shorter pieces than elsewhere: a product of few columns is a layer that a run ends with, and JavaScript is told of
+  // that end between two pieces
+  chunks_ = std::min(groups_, pieces_of_work(2 * double(m) * double(n) * double(k), 8));
   if (m < worth_turning) return;
   turned_ = call.scratch(size_t((k + width) * n) * sizeof(float));
   sums_ = ThreadScratch(call, size_t(group_rows * n * width) * sizeof(float));
