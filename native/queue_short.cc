@@ -1,4 +1,5 @@
 // Short runs. The thread that submits a short run does it. One thread does a run alone where more would not be faster.
+#include <algorithm>
 #include <new>
 
 #include "apart.h"
@@ -119,7 +120,7 @@ void Queue::run_at_pace(Flight& flight, bool here) {
     flight.job.environment->status[3] += microseconds;
     return;
   }
-  worth_watching_ = alone ? most_watching : most_watching_together;
+  worth_watching_ = alone ? std::clamp(microseconds / 3, most_watching, most_watching_together) : most_watching_together;
   if (!alone && queued_.load(std::memory_order_relaxed) == 0 && !idle_.below(worth_watching_)) device_.expect_work(false);
 }
 
