@@ -102,9 +102,9 @@ class Queue {
   /** For how many microseconds at most a JavaScript thread computes before it waits for a result. */
   static constexpr double most_here = 50;
   /**
-   * For how many microseconds it pays to watch for the next run: a thread that sleeps is woken within some 40, and finds
-   * its caches and its clock colder. After a longer run it pays for a third of that run's time, and for longest after a
-   * run of all threads, because all of them have to be woken.
+   * For how many microseconds it pays to watch for the next run: a thread that sleeps is woken within some 40, and
+   * finds its caches and its clock colder. After a longer run it pays for a third of that run's time, and for longest
+   * after a run of all threads, because all of them have to be woken.
    */
   static constexpr double most_watching = 40, most_watching_together = 120;
   /**

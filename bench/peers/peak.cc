@@ -10,8 +10,9 @@
 //   {"outputs":N,"taps":T}               N floats, each the sum of T multiply-adds on registers, stored in turn
 //   {"pooled":N,"taps":T}                the same, but of four such sums the largest, or 0, is stored
 //   {"loads":N}                          N floats loaded one after the other
-//   {"times":S,"rows":R,"terms":K,"columns":C}  S products of [R, K] times [K, C], whose factors lie packed in caches in
-//                                        the order in which they are read; in registers lies what fits there of a result
+//   {"times":S,"rows":R,"terms":K,"columns":C} S products of [R, K] times [K, C], whose factors lie packed in caches in
+//                                        the order in which they are read; in registers lies what fits there of a
+//                                        result
 #include <sched.h>
 #include <sys/mman.h>
 #include <algorithm>

@@ -48,8 +48,8 @@ export class Peak {
 
   /**
    * The sides of a comparison and the peak among them. What goals.mjs says of the row is timed in the same rounds, as
-   * peers/peak.cc does it: `rest`, what comes beside the products, one request or several; `hidden`, what goes on while they are computed;
-   * `products`, a list, the products themselves with factors that come from the caches.
+   * peers/peak.cc does it: `rest`, what comes beside the products, one request or several; `hidden`, what goes on while
+   * they are computed; `products`, a list, the products themselves with factors that come from the caches.
    */
   beside(sides, rest, hidden, products) {
     if (this.#side === undefined) return sides

@@ -1,7 +1,7 @@
 // What a first layer that is pooled asks of the instruction set: windows of four values, and patches of the input under
 // a window. first_windows_avx512.h, first_windows_avx2.h and first_windows_128.h define
 //   keeps_taps_near                          whether nine taps of a window are best copied to where they lie together
-//   holds_nine_taps                          whether two vectors of nine taps and the sums of a window fit the registers
+//   holds_nine_taps                          whether two vectors of nine taps and a window's sums fit the registers
 //   has_patches                              whether the gradient of such a layer gains by patches
 //   pool_ordered(a, b, c, d, pooled, index)  pool_window() for windows without NaN, by a tournament; false, and nothing
 //                                            is done, where there is a NaN, or no such way for so many vectors
