@@ -32,5 +32,5 @@ export function gatherInto(buffer: Buffer, pieces: readonly Uint8Array[]): void 
   const ticket = guard(() => native.gather(CPU, host, target.byteOffset, bytes, pieces))
   fly({ ticket, program: undefined, inputs: [], outputs: onHost ? [buffer] : [], host: [host, pieces] })
   if (onHost) Object.assign(buffer, { ticket, writer: CPU })
-  else upload(buffer, target, ticket)
+  else upload(buffer, target, { after: ticket, need: ticket })
 }
