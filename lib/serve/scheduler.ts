@@ -166,8 +166,8 @@ export class Scheduler<I, O> implements Home<I, O> {
   }
 
   /**
-   * ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. It is one error
-   * for all, and is not thrown: to follow the stack takes longer than to refuse.
+   * ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. It is one
+   * error for all, and is not thrown: to follow the stack takes longer than to refuse.
    */
   noRoom(): WeftError | undefined {
     if (this.running > 0) this.look?.()

@@ -1,5 +1,5 @@
-// Decryption: chunks of a sealed file, opened where their bytes are wanted. A thread of the pool does it with Node's own
-// libcrypto; where Node does not show that to addons, node:crypto does it here.
+// Decryption: chunks of a sealed file, opened where their bytes are wanted. A thread of the pool does it with Node's
+// own libcrypto; where Node does not show that to addons, node:crypto does it here.
 import { createDecipheriv } from 'node:crypto'
 import { guard } from '../../core/error.js'
 import { native } from '../../core/addon.js'
@@ -23,8 +23,8 @@ export interface SealedChunks {
 }
 
 /**
- * Decrypts chunks into `target`. Resolves with how many were as they were sealed: fewer than there are where one is not.
- * The bytes of that one are then zeros, and none behind it was decrypted.
+ * Decrypts chunks into `target`. Resolves with how many were as they were sealed: fewer than there are where one is
+ * not. The bytes of that one are then zeros, and none behind it was decrypted.
  */
 export type Decrypt = (chunks: SealedChunks, target: Uint8Array) => Promise<number>
 
