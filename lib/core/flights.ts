@@ -13,7 +13,8 @@ export interface Flight {
   program: Program | undefined
   /** Whose operation it is, where the program itself does not know: one of a single call serves all layers. */
   layer?: string | undefined
-  inputs: readonly Buffer[]
+  /** What it reads, and what went wrong in that. */
+  inputs: readonly { readonly fault: WeftError | undefined }[]
   outputs: readonly Buffer[]
   /** Host memory it reads or fills. */
   host?: unknown

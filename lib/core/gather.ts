@@ -1,7 +1,7 @@
 // Gather: pieces of host memory become one buffer of a device. Large ones are copied by the worker, not by this thread.
 import { native } from './addon.js'
 import type { Buffer } from './buffer.js'
-import { guard } from './error.js'
+import { guard, type WeftError } from './error.js'
 import { fly } from './flights.js'
 import { upload } from './transfer.js'
 
@@ -30,7 +30,9 @@ export function gatherInto(buffer: Buffer, pieces: readonly Uint8Array[]): void 
   }
   const host = target.buffer as ArrayBuffer
   const ticket = guard(() => native.gather(CPU, host, target.byteOffset, bytes, pieces))
-  fly({ ticket, program: undefined, inputs: [], outputs: onHost ? [buffer] : [], host: [host, pieces] })
+  const copied: { fault: WeftError | undefined } = { fault: undefined }
+  const onFault = (fault: WeftError): void => void (copied.fault = fault)
+  fly({ ticket, program: undefined, inputs: [], outputs: onHost ? [buffer] : [], host: [host, pieces], onFault })
   if (onHost) Object.assign(buffer, { ticket, writer: CPU })
-  else upload(buffer, target, ticket)
+  else upload(buffer, target, { after: ticket, inputs: [copied], need: ticket })
 }

@@ -2,7 +2,6 @@
 // write others (copy on write), so that saving a large model takes little memory beside it.
 import { overwriteMemory } from './apply.js'
 import { Buffer } from './buffer.js'
-import type { WeftError } from './error.js'
 import { finished, lastTicket } from './flights.js'
 import { bytesOf, type DType, type Shape, sizeOf } from './spec.js'
 import { again } from './stack.js'
@@ -63,11 +62,11 @@ export class Kept {
       if (this.fault !== undefined) throw this.fault
       const { buffer } = this
       // queued before any later run, so that this part is the kept one even if the values move meanwhile
-      const waited = buffer.visible ? this.ticket : download(buffer, into, [], at).ticket
-      const visible = buffer.visible
-      await finished(waited)
-      if (buffer.fault) throw again(buffer.fault as WeftError)
-      if (!visible) return
+      const way = buffer.visible ? undefined : download(buffer, into, [], at)
+      await finished(way?.ticket ?? this.ticket)
+      const fault = buffer.fault ?? way?.fault
+      if (fault) throw again(fault)
+      if (way !== undefined) return
       if (buffer !== this.buffer || this.fault !== undefined) continue
       into.set(buffer.viewNow().subarray(at, at + into.length))
       return

@@ -95,10 +95,11 @@ async function data(this: Tensor): Promise<HostArray> {
 function dataSync(this: Tensor): HostArray {
   const source = snapshot(this)
   const buffer = source.held()
-  const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
-  finishedSync(ticket)
-  if (buffer.fault) throw again(buffer.fault)
-  return shown(this, source, bytes ?? buffer.viewNow())
+  const way = buffer.visible ? undefined : download(buffer)
+  finishedSync(way?.ticket ?? buffer.ticket)
+  const fault = buffer.fault ?? way?.fault
+  if (fault) throw again(fault)
+  return shown(this, source, way?.bytes ?? buffer.viewNow())
 }
 
 async function array(this: Tensor): Promise<NestedArray> {

@@ -1,43 +1,59 @@
 // Transfers: bytes on their way between the host and a device's memory.
 import { native } from './addon.js'
 import { Buffer } from './buffer.js'
-import { guard } from './error.js'
-import { finished, fly, needsOf, noticeFaults } from './flights.js'
+import { guard, type WeftError } from './error.js'
+import { type Flight, finished, fly, needsOf, noticeFaults } from './flights.js'
 import { again } from './stack.js'
 
 /** The run that must not have failed, for what moves the values of a buffer. */
-const needOf = ([source]: readonly Buffer[]): number =>
-  source === undefined ? 0 : ((needsOf(undefined, source, noticeFaults()) as number | undefined) ?? 0)
+const needOf = (source: Buffer): number => (needsOf(undefined, source, noticeFaults()) as number | undefined) ?? 0
 
-/**
- * Queues the way of host bytes into a fresh buffer of a device, `from` bytes behind its begin. The host bytes must not
- * change until it is done.
- */
-export function upload(buffer: Buffer, bytes: Uint8Array, after = 0, inputs: readonly Buffer[] = [], from = 0): void {
+interface Upload {
+  /** It begins when this run or transfer, which is another device's, is done. */
+  after?: number
+  /** What the bytes come of. */
+  inputs?: Flight['inputs']
+  /** The run or transfer that must not have failed; 0: none. */
+  need?: number
+  /** Where in the buffer the bytes begin. */
+  from?: number
+}
+
+/** Queues the way of host bytes into a buffer of a device. The host bytes must not change until it is done. */
+export function upload(buffer: Buffer, bytes: Uint8Array, { after = 0, inputs = [], need = 0, from = 0 }: Upload = {}): void {
   if (bytes.length === 0) return
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
-    native.transfer(buffer.device, 'in', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, after, needOf(inputs)),
+    native.transfer(buffer.device, 'in', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, after, need),
   )
   buffer.ticket = ticket
   buffer.writer = buffer.device
   fly({ ticket, program: undefined, inputs, outputs: [buffer], host })
 }
 
-/** Queues the way of a buffer's bytes from `from` on to the host: they are there when the ticket is done. */
+/** Bytes on their way to the host: they are there when the ticket is done, if nothing went wrong until then. */
+export interface Download {
+  readonly ticket: number
+  readonly bytes: Uint8Array
+  /** What went wrong on the way or before, once the ticket is done: the buffer may hold good values all the same. */
+  readonly fault: WeftError | undefined
+}
+
+/** Queues the way of a buffer's bytes from `from` on to the host. */
 export function download(
   buffer: Buffer,
   bytes: Uint8Array = new Uint8Array(buffer.bytes),
   outputs: readonly Buffer[] = [],
   from = 0,
-): { ticket: number; bytes: Uint8Array } {
-  if (bytes.length === 0) return { ticket: 0, bytes }
+): Download {
+  if (bytes.length === 0) return { ticket: 0, bytes, fault: undefined }
   const host = bytes.buffer as ArrayBuffer
   const ticket = guard(() =>
-    native.transfer(buffer.device, 'out', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, 0, needOf([buffer])),
+    native.transfer(buffer.device, 'out', buffer.open() as number, from, host, bytes.byteOffset, bytes.byteLength, 0, needOf(buffer)),
   )
-  fly({ ticket, program: undefined, inputs: [buffer], outputs, host })
-  return { ticket, bytes }
+  const way: Download = { ticket, bytes, fault: undefined }
+  fly({ ticket, program: undefined, inputs: [buffer], outputs, host, onFault: (fault) => Object.assign(way, { fault }) })
+  return way
 }
 
 /**
@@ -45,15 +61,16 @@ export function download(
  * in them.
  */
 export async function bytesOnHost(buffer: Buffer): Promise<Uint8Array> {
-  const { ticket, bytes } = buffer.visible ? { ticket: buffer.ticket, bytes: undefined } : download(buffer)
-  await finished(ticket)
-  if (buffer.fault) throw again(buffer.fault)
-  return bytes ?? buffer.view()
+  const way = buffer.visible ? undefined : download(buffer)
+  await finished(way?.ticket ?? buffer.ticket)
+  const fault = buffer.fault ?? way?.fault
+  if (fault) throw again(fault)
+  return way?.bytes ?? buffer.view()
 }
 
 /** Puts bytes into a part of a buffer of another device than the CPU. Resolves when they are there. */
 export async function uploadPart(buffer: Buffer, at: number, bytes: Uint8Array): Promise<void> {
-  upload(buffer, bytes, 0, [], at)
+  upload(buffer, bytes, { from: at })
   buffer.mirror = undefined
   await finished(buffer.ticket)
   if (buffer.fault) throw again(buffer.fault)
@@ -71,10 +88,10 @@ export function copyTo(source: Buffer, where: string): Buffer {
     return target
   }
   if (source.device === 0) {
-    upload(target, source.view(), source.ticket, [source])
+    upload(target, source.view(), { after: source.ticket, inputs: [source], need: needOf(source) })
     return target
   }
-  const { ticket, bytes } = download(source)
-  upload(target, bytes, ticket, [source])
+  const way = download(source)
+  upload(target, way.bytes, { after: way.ticket, inputs: [source, way], need: way.ticket })
   return target
 }

@@ -10,8 +10,9 @@ async function isFree(port: number): Promise<boolean> {
   const server = createServer().listen(port)
   try {
     await once(server, 'listening')
-  } catch {
-    return false
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false
+    throw error // no other port would do either
   }
   server.close()
   await once(server, 'close')

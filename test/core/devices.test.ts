@@ -1,6 +1,9 @@
 // Devices: how one is chosen, what is said when it cannot be used, tensors between two, and what keeps operands of two
 // apart.
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -263,6 +266,33 @@ withCuda('a device that fails rejects what ran on it and all that follows, and t
   assert.match(out, /^ok ok ok ERR_CUDA ERR_CUDA ERR_CUDA ERR_CUDA ERR_CUDA\n/)
   assert.match(out, /cudaErrorLaunchFailure/)
   assert.match(out, /Float32Array\(2\) \[ 2, 3 \]\n$/)
+})
+
+withCuda('what was computed before a device failed is not read as zeros', () => {
+  if (!cuda!.emulated) return
+  const folder = mkdtempSync(path.join(tmpdir(), 'weft-'))
+  const settings = {
+    WEFT_CUDA_LIBRARY: process.env['WEFT_CUDA_LIBRARY']!,
+    WEFT_EMULATED_FAILURE: '40',
+    WEFT_DEVICE: 'cuda',
+    FOLDER: folder,
+  }
+  const { status, out } = child(
+    `const codeOf = (promise) => promise.then(() => 'ok', (e) => e.code)
+     const x = weft.tensor(new Float32Array(10_000).fill(1))
+     const y = x.add(1), z = x.add(2)
+     const model = weft.sequential([weft.layers.dense({ units: 100, inputShape: [100] })])
+     await weft.synchronize()
+     console.log(await codeOf(y.data()), await codeOf(model.save(process.env.FOLDER)))
+     while ((await codeOf(x.add(3).data())) === 'ok');
+     console.log(await codeOf(y.data()), await codeOf(z.data()), await codeOf(z.to('cpu').data()))
+     try { z.dataSync() } catch (e) { console.log(e.code) }
+     console.log(await codeOf(model.save(process.env.FOLDER)))`,
+    settings,
+  )
+  rmSync(folder, { recursive: true })
+  assert.is(status, 0, out)
+  assert.equal(out.trim().split('\n'), ['ok ok', 'ERR_CUDA ERR_CUDA ERR_CUDA', 'ERR_CUDA', 'ERR_CUDA'])
 })
 
 withCuda('with WEFT_CUDA_SYNC=1 the error of a failed device names the operation', () => {

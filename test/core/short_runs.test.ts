@@ -109,7 +109,8 @@ test('timers run while short runs are awaited one after the other', async () => 
   const end = performance.now() + HANG_MS
   while (ticks < 5 && performance.now() < end) await small.add(1).data()
   clearInterval(timer)
-  assert.is(ticks, 5)
+  // more than one may come between two runs
+  assert.ok(ticks >= 5, `${ticks} ticks`)
 })
 
 test('one thread and all of them give the same values of the same function', async () => {

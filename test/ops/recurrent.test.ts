@@ -246,6 +246,21 @@ if (isProgram(import.meta.url)) {
     })
   }
 
+  test('NaN stays NaN, whatever its bits are', async () => {
+    const u = 16
+    for (const bits of [0x7fc00000, 0xffc00000, 0x7fffffff, 0xffffffff, 0x7fc00001, 0x7fc001ff, 0x7fc12380]) {
+      const odd = new Float32Array(Uint32Array.from({ length: u }, () => bits).buffer)
+      for (const kind of ['lstm', 'gru'] as const) {
+        const [x, kernel, recurrent] = operands(kind, [2, 3, 4, u])
+        const bias = new Float32Array(kind === 'gru' ? 6 * u : 4 * u)
+        bias.set(odd, kind === 'gru' ? 0 : 3 * u) // of a gate that no other value goes through
+        const { sequence } = functions[kind](x, kernel, recurrent, tensor(bias, kind === 'gru' ? [2, 3 * u] : [4 * u]))
+        const values = (await sequence.data()) as Float32Array
+        assert.ok(values.every(Number.isNaN), `${kind}: ${bits.toString(16)} gives ${values[0]}`)
+      }
+    }
+  })
+
   test('mistakes are named', () => {
     const [x, kernel, recurrent, bias] = operands('lstm', [2, 3, 4, 5])
     const fails = (run: () => unknown, code: ErrorCode, ...words: string[]): void => {

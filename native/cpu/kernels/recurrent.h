@@ -38,7 +38,8 @@ WEFT_INLINE Vec step_tanh(Vec x) {
 }
 /**
  * 1 / (1 + e^-x). Beyond the bounds e^-x is as good as 0 beside 1, and the gate as good as 0; between them e^-x is a
- * normal number, so that its power of two is added to the bits of the rest.
+ * normal number, so that its power of two is added to the bits of the rest. A NaN need not survive that, so that it
+ * comes by the 1 as well.
  */
 WEFT_INLINE Vec step_sigmoid(Vec x) {
   x = max(broadcast(-69.0f), min(broadcast(80.0f), x));  // operands in this order let NaN through
@@ -47,7 +48,7 @@ WEFT_INLINE Vec step_sigmoid(Vec x) {
   const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), -x));  // as in exp_within()
   const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);
   const Vec power = float_of(bits_of(fma(q, r * r, r) + 1.0f) + (bits_of(shifted) << 23));
-  return reciprocal(power + 1.0f);
+  return reciprocal(power + fma(x, zero(), broadcast(1.0f)));
 }
 inline DoubleVec step_tanh(DoubleVec x) {
   for (int i = 0; i < lanes_of<double>; i++) x[i] = std::tanh(x[i]);
