@@ -1,17 +1,19 @@
 // The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
 // Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
-// times the peak for a minute), loop (the event loop under a long inference), generate (a token of a text), swaps (200
-// versions and 50 rollbacks under load). --only latency,loop runs some of them; --soak 30 the memory over that many
-// minutes of mixed load; --minute 20 is for shorter overload.
+// times the peak for a minute), connections (memory of those that are kept), loop (the event loop under a long
+// inference), generate (a token of a text), swaps (200 versions and 50 rollbacks under load). --only latency,loop runs
+// some of them; --soak 30 the memory over that many minutes of mixed load; --minute 20 is for shorter overload, --bound
+// HTTP for that which HTTP is the bound of.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { interleave, median, percentile } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
+import { connections, overload } from './shared/serve-overload.mjs'
 import { Side } from './shared/side.mjs'
 
-const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'loop', 'generate', 'swaps']
+const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'connections', 'loop', 'generate', 'swaps']
 const options = readOptions({
   rounds: { type: 'string', default: '7' },
   seconds: { type: 'string', default: '3' },
@@ -19,6 +21,7 @@ const options = readOptions({
   models: { type: 'string', default: 'identity,small,large,cnn' },
   soak: { type: 'string' },
   minute: { type: 'string', default: '60' },
+  bound: { type: 'string', default: 'model,HTTP' },
 })
 const sections = options.only?.split(',') ?? (options.soak === undefined ? SECTIONS : [])
 const rounds = options.quick ? 2 : Number(options.rounds)
@@ -202,75 +205,11 @@ if (sections.includes('wrk') && wrk) {
 
 await weft.request({ command: 'stop' })
 
-// overload: of a model that takes its time, and of one that takes so little that all the time goes to HTTP
-for (const [name, bound] of sections.includes('overload')
-  ? [
-      ['heavy', 'the model'],
-      ['large', 'HTTP'],
-    ]
-  : []) {
-  const { url } = await weft.request({ command: 'start', names: [name], batching: { maxBatchSize: 32, maxQueueSize: 128 } })
-  const closed = (clients) => client.request({ command: 'throughput', url, name, rows: 1, clients, milliseconds })
-  await closed(CLIENTS)
-  const peak = await closed(CLIENTS)
-  const before = await weft.request({ command: 'memory' })
-  const idle = await weft.request({ command: 'usage' })
-  const since = performance.now()
-  const over = await client.request({
-    command: 'openLoop',
-    url,
-    name,
-    perSecond: 3 * peak.perSecond,
-    milliseconds: options.quick ? 3000 : Number(options.minute) * 1000,
-  })
-  const used = await weft.request({ command: 'usage' })
-  const busy = (used.cpu.user + used.cpu.system - idle.cpu.user - idle.cpu.system) / 1000 / (performance.now() - since)
-  const after = await weft.request({ command: 'memory' })
-  // the same load on node:http, which does nothing but refuse, while the model computes what was accepted
-  const { url: refusing } = await bare.request({ command: 'start', refuse: true })
-  const leastMs = options.quick ? 3000 : 5000
-  await models.request({ command: 'build', names: [name] })
-  const computing = models.request({ command: 'busy', name, rows: CLIENTS, milliseconds: leastMs })
-  const least = await client.request({ command: 'openLoop', url: refusing, name, perSecond: 3 * peak.perSecond, milliseconds: leastMs })
-  await computing
-  await bare.request({ command: 'stop' })
-  const growth = (after.rss - before.rss) / 2 ** 20
-  const what = `3x overload, bound by ${bound}`
-  report.row({
-    name: `${what}: goodput, share of the peak`,
-    measured: over.perSecond,
-    unit: `requests a second of ${Math.round(over.sentPerSecond)}`,
-    peer: peak.perSecond,
-    peerName: 'peak',
-    value: over.perSecond / peak.perSecond,
-    goal: 0.9,
-  })
-  const refused = { name: `${what}: p99 of ${over.refused} refusals`, measured: over.refusedP99, unit: 'ms' }
-  report.row({ ...refused, value: over.refusedP99, goal: 10, atMost: true, bound: least.refusedP99 })
-  report.row({ name: `${what}: bound, p99 of refusals of node:http beside the model`, measured: least.refusedP99, unit: 'ms' })
-  // where both together are busy, and the client sends less than it was to, nothing can be answered sooner
-  report.row({ name: `${what}: processors busy with the server`, measured: busy, unit: `of ${availableParallelism()}` })
-  report.row({ name: `${what}: and with its client`, measured: over.processor, unit: `, ${over.connections} connections` })
-  report.row({ name: `${what}: bound, node:http alone, its client`, measured: least.processor, unit: `, ${least.connections} connections` })
-  report.row({ name: `${what}: median of refusals`, measured: over.refusedP50, unit: 'ms' })
-  report.row({ name: `${what}: p99 of answers`, measured: over.acceptedP99, unit: 'ms' })
-  report.row({ name: `${what}: memory more`, measured: growth, unit: 'MiB', value: growth, goal: 64, atMost: true })
-  const others = over.other.reduce((sum, [, times]) => sum + times, 0)
-  report.row({
-    name: `${what}: other answers`,
-    measured: others,
-    unit: over.other.map(([kind, times]) => `${times} × ${kind}`).join(', '),
-    value: others,
-    goal: 0,
-    atMost: true,
-    raw: over.other,
-  })
-  if (over.overflows > 0)
-    report.note(`${what}: connections found the queue of those to be taken full ${over.overflows} times (ListenOverflows)`)
-  if (over.repeated > 0) report.note(`${what}: ${over.repeated} requests met 408 on connections never used before, and were sent again`)
-  if (over.missed > 0) report.note(`${what}: ${over.missed} requests were not sent, because all ${over.connections} connections waited`)
-  await weft.request({ command: 'stop' })
+if (sections.includes('overload')) {
+  const lasting = options.quick ? 3000 : Number(options.minute) * 1000
+  await overload({ report, weft, models, bare, client, milliseconds, lasting, of: options.bound.split(',') })
 }
+if (sections.includes('connections')) await connections({ report, weft, models, client })
 
 // the event loop
 if (sections.includes('loop')) {

@@ -31,7 +31,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("mostReply", double(most_reply));
   exports.Set("multipliesBfloat16", cpu::multiplies_bfloat16());
   for (const auto& functions : {program_functions(), memory_functions(), completion_functions(), device_functions(), row_functions(),
-                                learn_functions(), distributed_functions()})
+                                learn_functions(), distributed_functions(), sealed_functions()})
     for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));
   return exports;
 }

@@ -73,6 +73,7 @@ std::vector<Exported> device_functions();
 std::vector<Exported> row_functions();
 std::vector<Exported> learn_functions();
 std::vector<Exported> distributed_functions();
+std::vector<Exported> sealed_functions();
 
 /** The folder that the addon lies in. */
 std::string addon_folder();

@@ -215,6 +215,7 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
   await Promise.all(running)
   for (const connection of all) connection.close()
   const at = (list, share) => (list.length === 0 ? 0 : percentile(list, share))
+  const answered = good.length + refused.length
   return {
     perSecond: (good.length * 1000) / elapsed,
     sentPerSecond: ((sent - missed) * 1000) / elapsed,
@@ -228,7 +229,25 @@ const openLoop = async ({ url, name, perSecond, milliseconds }) => {
     overflows: listenOverflows() - overflows,
     connections: all.length,
     processor: cpuMs(before) / (performance.now() - begin),
+    answered,
+    perRequest: (cpuMs(before) * 1000) / answered,
   }
+}
+
+let held = []
+/** Opens so many connections, asks once on each of them, one after the other, and keeps them until letGo(). */
+const hold = async ({ url, name, connections }) => {
+  const bytes = bytesOf(name, 1)
+  for (let i = 0; i < connections; i++) {
+    const connection = new Connection(url)
+    held.push(connection)
+    const { status } = await connection.ask(bytes)
+    if (status !== 200) throw new Error(`status ${status}`)
+  }
+}
+const letGo = () => {
+  for (const connection of held) connection.close()
+  held = []
 }
 
 /** Microseconds of a token that comes as a server-sent event. */
@@ -295,6 +314,7 @@ const versions = async ({ url, clients }) => {
   return { answers, failed, wrong }
 }
 
-await answerRequests({ usage: () => ({ cpu: process.cpuUsage() }), outputs, latency, throughput, stream, openLoop, crash, versions })
+const usage = () => ({ cpu: process.cpuUsage() })
+await answerRequests({ usage, outputs, latency, throughput, stream, openLoop, hold, letGo, crash, versions })
 // who asked is gone, and with it what is served
 process.exit()

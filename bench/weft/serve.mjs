@@ -1,5 +1,4 @@
 // Weft's side of serve.mjs: the model server, in a process of its own.
-import { createServer } from 'node:http'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { Overlap } from '../../dist/lib/serve/overlap.js'
 import { percentile, time } from '../shared/measure.mjs'
 import { rowsOf, servedModels } from '../shared/served.mjs'
 import { answerRequests } from '../shared/side.mjs'
+import { leastServer } from './serve-least.mjs'
 
 const modelOf = ({ kind, sizes, input, weights }) => {
   const dense = (units, i) =>
@@ -88,13 +88,7 @@ const swap = async ({ swaps, rollbacks }) => {
     return performance.now() - begin
   }
   const to = (i) => change({ versionPolicy: { specific: [(i % 4) + 1] } })
-  const resident = async () => {
-    for (let i = 0; i < 3; i++) {
-      globalThis.gc?.()
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
-    return process.memoryUsage().rss
-  }
+  const resident = async () => (await memory()).rss
   const warmUp = Math.ceil(swaps / 10)
   for (let i = 0; i < warmUp; i++) await to(i)
   const before = await resident()
@@ -128,30 +122,12 @@ const raw = async ({ name, rows, count }) => {
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) }
 }
 
-/**
- * The least that answers with the model: node:http, the JSON of the request and the reply, the model's program, and
- * nothing else. No name or length is checked, nobody is asked who they are, one request is computed at a time.
- */
 let least
-const startLeast = async ({ name }) => {
+/** `queue`: with batches, and at most so many requests waiting. */
+const startLeast = async ({ name, queue }) => {
   const run = jit((x) => nets[name].apply(x))
-  least = createServer((request, reply) => {
-    request.on('data', async (body) => {
-      const length = Number(request.headers['inference-header-content-length'])
-      const [{ shape }] = JSON.parse(body.latin1Slice(0, length)).inputs
-      const x = tensor(new Float32Array(new Uint8Array(body.subarray(length)).buffer), shape)
-      const y = run(x)
-      const values = await y.data()
-      const json = `{"outputs":[{"name":"y","datatype":"FP32","shape":[${y.shape}],"parameters":{"binary_data_size":${values.byteLength}}}]}`
-      const headers = { 'inference-header-content-length': json.length, 'content-length': json.length + values.byteLength }
-      reply.writeHead(200, headers)
-      reply.end(Buffer.concat([Buffer.from(json), Buffer.from(values.buffer, values.byteOffset, values.byteLength)]))
-      x.dispose()
-      y.dispose()
-    })
-  })
+  least = await leastServer(run, queue)
   least.on('close', () => run.dispose())
-  await new Promise((resolve) => least.listen(0, '127.0.0.1', resolve))
   return { url: `http://127.0.0.1:${least.address().port}` }
 }
 const stopLeast = async () => {
@@ -221,9 +197,24 @@ const delay = () => {
   histogram.disable()
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 }
 }
-const memory = () => {
-  globalThis.gc?.()
-  return { rss: process.memoryUsage().rss }
+/** Bytes, once what can be collected is, and connections that ended are closed. */
+const memory = async () => {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return process.memoryUsage()
+}
+let sampling
+let most = 0
+/** Follows resident memory, until mostMemory() says the most of it. */
+const followMemory = () => {
+  most = 0
+  sampling = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 250)
+}
+const mostMemory = () => {
+  clearInterval(sampling)
+  return { rss: most }
 }
 const usage = () => ({ cpu: process.cpuUsage() })
 
@@ -243,6 +234,8 @@ await answerRequests({
   watch,
   delay,
   memory,
+  followMemory,
+  mostMemory,
   usage,
 })
 // who asked is gone, and with it what is served

@@ -144,6 +144,21 @@ export interface Native {
     numbers: Float64Array,
     best: Float64Array,
   ): void
+  /** Whether openSealed can: Node.js shows its libcrypto to addons. */
+  opensSealed(): boolean
+  /**
+   * Opens chunks that AES-256-GCM sealed, each followed by its tag of 16 bytes, into `target`, on a thread of the pool:
+   * one for each nonce of 12 bytes, all of `chunkBytes` but the last. Resolves with how many were as they were sealed;
+   * the bytes of the one after them are zeros, and none behind it was opened.
+   */
+  openSealed(
+    key: Uint8Array,
+    associated: Uint8Array,
+    nonces: Uint8Array,
+    chunkBytes: number,
+    stored: Uint8Array,
+    target: Uint8Array,
+  ): Promise<number>
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void
   /** Blocks until the ticket is done. */

@@ -165,13 +165,15 @@ export class Scheduler<I, O> implements Home<I, O> {
     this.settleIdle()
   }
 
-  /** Throws ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. */
-  checkRoom(): void {
+  /**
+   * ERR_OVERLOADED where the queue is full: what is asked then need not be read. It counts as a request. It is one
+   * error for all, and is not thrown: to follow the stack takes longer than to refuse.
+   */
+  noRoom(): WeftError | undefined {
     if (this.running > 0) this.look?.()
-    if (this.queue.size < this.maxQueueSize) return
+    if (this.queue.size < this.maxQueueSize) return undefined
     this.observer.ended?.({ outcome: 'rejected', rows: 0, totalMs: 0, queueMs: 0 })
-    // the same for all: to follow the stack takes longer than to refuse
-    throw (this.full ??= this.fullness())
+    return (this.full ??= this.fullness())
   }
 
   /** Takes no more requests; resolves when those there are were answered. */

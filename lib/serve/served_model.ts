@@ -135,9 +135,9 @@ export class ServedModel {
     return this.soundness.isSound
   }
 
-  /** Throws ERR_OVERLOADED where another request would not be taken. */
-  checkRoom(): void {
-    this.scheduler.checkRoom()
+  /** ERR_OVERLOADED where another request would not be taken. */
+  noRoom(): WeftError | undefined {
+    return this.scheduler.noRoom()
   }
 
   async infer(request: InferRequest, signal?: Cancellation, trace?: RequestTrace): Promise<InferReply> {

@@ -1,11 +1,14 @@
 // Sealed files: read as if they were what was sealed, at every size around a chunk; chunks that are moved are found.
-import { createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { WeftError } from '../../lib/core/error.js'
+import { native } from '../../lib/core/addon.js'
+import { type Decrypt, decryptHere, decryptInPool } from '../../lib/serve/publishing/decryption.js'
 import { CHUNK_BYTES, SealedFile, writeSealed } from '../../lib/serve/publishing/sealed_file.js'
-import { codeOfAsync, generator } from '../expect.js'
+import { codeOf, codeOfAsync, generator } from '../expect.js'
 import { scratch } from './models.js'
 
 const { folder, remove } = scratch()
@@ -84,6 +87,108 @@ test('chunks that are moved, taken out, doubled, or of another file; other names
   assert.is(await codeOfAsync(read(file, 'b')), 'ERR_FORMAT')
   assert.is(await codeOfAsync(read(file, 'a', randomBytes(32))), 'ERR_FORMAT')
   assert.ok((await read(file)).equals(bytes))
+})
+
+test('a part that was edited is named, wherever it lies among those that are read at once', async () => {
+  const whole = 17
+  const bytes = randomBytes(whole * CHUNK_BYTES + 5)
+  const file = await sealed(bytes)
+  assert.ok((await read(file)).equals(bytes))
+  const stored = readFileSync(file)
+  const header = stored.length - bytes.length - (whole + 1) * 16
+  for (const part of [0, 3, 4, 9, 11, 12, 15, 16]) {
+    const edited = Buffer.from(stored)
+    edited[header + part * (CHUNK_BYTES + 16) + 1234]! ^= 4
+    writeFileSync(file, edited)
+    const opened = await SealedFile.unseal(file, dataKey, 'a')
+    const target = Buffer.alloc(bytes.length, 1)
+    const error = await opened.read(target, 0).then(
+      () => undefined,
+      (error: WeftError) => error,
+    )
+    assert.is(error?.code, 'ERR_FORMAT')
+    assert.match(error!.message, `part ${part + 1} of ${whole + 1} was edited`)
+    const found = target.subarray(part * CHUNK_BYTES, (part + 1) * CHUNK_BYTES)
+    assert.ok(found.equals(Buffer.alloc(CHUNK_BYTES)), 'nobody sees what it holds')
+    // what is not as it was sealed stays so; the rest can be read
+    const rest = Buffer.alloc(bytes.length - whole * CHUNK_BYTES)
+    await opened.read(rest, whole * CHUNK_BYTES)
+    assert.ok(rest.equals(bytes.subarray(whole * CHUNK_BYTES)))
+    await opened.close()
+  }
+})
+
+/** Chunks as a sealed file has them. */
+function chunksOf(plain: Buffer, chunkBytes: number) {
+  const [key, associated] = [randomBytes(32), randomBytes(72)]
+  const count = Math.max(1, Math.ceil(plain.length / chunkBytes))
+  const nonces = randomBytes(12 * count)
+  const stored = Buffer.concat(
+    Array.from({ length: count }, (_, i) => {
+      const cipher = createCipheriv('aes-256-gcm', key, nonces.subarray(12 * i, 12 * (i + 1))).setAAD(associated)
+      return Buffer.concat([cipher.update(plain.subarray(i * chunkBytes, (i + 1) * chunkBytes)), cipher.final(), cipher.getAuthTag()])
+    }),
+  )
+  return { count, chunks: { key, associated, nonces, chunkBytes, stored } }
+}
+
+const ways: [string, Decrypt][] = [['on the thread of JavaScript', decryptHere]]
+if (native.opensSealed()) ways.push(['on a thread of the pool', decryptInPool])
+else console.log('skipped: decryption on a thread of the pool needs a Node.js that shows its libcrypto to addons')
+for (const [where, decrypt] of ways)
+  test(`chunks are decrypted ${where}, up to the first that is not as it was sealed`, async () => {
+    for (const [size, chunkBytes] of [
+      [0, 7],
+      [1, 7],
+      [7, 7],
+      [8, 7],
+      [40_000, 16_384],
+      [100_000, 33_333],
+    ] as [number, number][]) {
+      const plain = randomBytes(size)
+      const { count, chunks } = chunksOf(plain, chunkBytes)
+      const target = Buffer.alloc(size, 1)
+      assert.is(await decrypt(chunks, target), count)
+      assert.ok(target.equals(plain), `${size} in chunks of ${chunkBytes}`)
+      for (let index = 0; index < count; index++) {
+        const end = Math.min(size, (index + 1) * chunkBytes) + (index + 1) * 16
+        for (const at of [end - 17, end - 1].filter((at) => at >= 0)) {
+          const stored = Buffer.from(chunks.stored)
+          stored[at]! ^= 1
+          target.fill(1)
+          assert.is(await decrypt({ ...chunks, stored }, target), index)
+          const [from, to] = [index * chunkBytes, Math.min(size, (index + 1) * chunkBytes)]
+          assert.ok(target.subarray(0, from).equals(plain.subarray(0, from)))
+          assert.ok(target.subarray(from, to).every((byte) => byte === 0))
+          assert.ok(target.subarray(to).every((byte) => byte === 1))
+        }
+      }
+      for (const other of [{ key: randomBytes(32) }, { associated: randomBytes(72) }, { nonces: randomBytes(12 * count) }])
+        assert.is(await decrypt({ ...chunks, ...other }, target), 0)
+    }
+  })
+
+test('arrays that do not fit together are refused before anything is written', () => {
+  const { chunks } = chunksOf(randomBytes(20), 7)
+  for (const [wrong, size] of [
+    [{ key: randomBytes(31) }, 20],
+    [{ nonces: Buffer.alloc(35) }, 20],
+    [{ nonces: Buffer.alloc(0) }, 20],
+    [{ nonces: Buffer.alloc(24) }, 20],
+    [{ stored: chunks.stored.subarray(1) }, 20],
+    [{ chunkBytes: 0 }, 20],
+    [{ chunkBytes: 6 }, 20],
+    [{ chunkBytes: 10 }, 20],
+    [{ chunkBytes: -1 }, 20],
+    [{ associated: Buffer.alloc(0) }, 20],
+    [{ stored: new Float32Array(17) as unknown as Uint8Array }, 20],
+    [{}, 19],
+    [{}, 21],
+  ] as [Partial<typeof chunks>, number][])
+    assert.is(
+      codeOf(() => void decryptInPool({ ...chunks, ...wrong }, Buffer.alloc(size))),
+      'ERR_ARGUMENT',
+    )
 })
 
 test('the same bytes are sealed otherwise each time', async () => {

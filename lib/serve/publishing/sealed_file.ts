@@ -8,24 +8,23 @@
 // a key. The nonce of a chunk is its number, and whether it is the last one: no nonce is used twice with a key, and no
 // chunk counts in another place (Hoang et al., "Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance",
 // 2015: STREAM).
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { WeftError } from '../../core/error.js'
 import { type Sink, writeNew } from '../../io/folder.js'
 import { RegularFile } from '../../io/regular_file.js'
+import { CIPHER, decrypt, NONCE_BYTES, TAG_BYTES } from './decryption.js'
 
 const MAGIC = Buffer.from('WEFTSEA1')
 const SALT_BYTES = 32
 const HEADER_BYTES = MAGIC.length + SALT_BYTES + 32
 export const CHUNK_BYTES: number = 256 << 10
-const TAG_BYTES = 16
 const STORED_BYTES = CHUNK_BYTES + TAG_BYTES
-/** What is decrypted in one call: its memory is used again at once, and the collector has less to do. */
-const PIECE_BYTES = 16 << 10
-/** 1 MiB: what is decrypted at a time keeps the event loop for about a millisecond. */
+/** 1 MiB is read and decrypted at a time. */
 const CHUNKS_A_READ = 4
-const CIPHER = 'aes-256-gcm'
+/** So many of them at once: some are read while others are decrypted. */
+const LANES = 3
 
 function keysOf(dataKey: Uint8Array, salt: Uint8Array, name: string): { key: Buffer; commitment: Buffer } {
   const bytes = Buffer.from(hkdfSync('sha256', dataKey, salt, `weft sealed file ${name}`, 64))
@@ -33,7 +32,7 @@ function keysOf(dataKey: Uint8Array, salt: Uint8Array, name: string): { key: Buf
 }
 
 function nonceOf(chunk: number, last: boolean): Buffer {
-  const nonce = Buffer.alloc(12)
+  const nonce = Buffer.alloc(NONCE_BYTES)
   nonce.writeUInt32BE(chunk, 4)
   nonce[11] = last ? 1 : 0
   return nonce
@@ -79,8 +78,8 @@ export async function writeSealed(file: string, dataKey: Uint8Array, name: strin
 /** A sealed file that is open: read as if it were the file that was sealed. */
 export class SealedFile extends RegularFile {
   private chunk: { readonly index: number; readonly bytes: Uint8Array } | undefined
-  /** What is being decrypted, and what is read meanwhile. */
-  private readonly stored = [0, 1].map(() => Buffer.allocUnsafe(CHUNKS_A_READ * STORED_BYTES)) as [Buffer, Buffer]
+  /** What was read, before it is decrypted: of each lane. */
+  private readonly stored: Buffer[] = []
 
   private constructor(
     file: string,
@@ -137,27 +136,30 @@ export class SealedFile extends RegularFile {
     }
   }
 
-  /** Whole chunks, to where they are wanted: the next ones are read while some are decrypted. */
+  /** Whole chunks, to where they are wanted: some are read while others are decrypted. */
   private async readWhole(target: Uint8Array, first: number): Promise<void> {
     const count = target.length / CHUNK_BYTES
-    const fetch = async (at: number): Promise<Buffer> => {
-      const buffer = this.stored[(at / CHUNKS_A_READ) & 1]!.subarray(0, Math.min(CHUNKS_A_READ, count - at) * STORED_BYTES)
-      await this.readStored(buffer, HEADER_BYTES + (first + at) * STORED_BYTES)
-      return buffer
-    }
-    let coming: Promise<Buffer> | undefined = fetch(0)
-    try {
-      for (let at = 0; coming !== undefined; ) {
-        const stored: Buffer = await coming
-        const next: number = at + stored.length / STORED_BYTES
-        coming = next < count ? fetch(next) : undefined
-        for (let from = 0; from < stored.length; from += STORED_BYTES, at++)
-          this.open(stored.subarray(from, from + STORED_BYTES), first + at, target.subarray(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES))
+    let next = 0
+    const lane = async (stored: Buffer): Promise<void> => {
+      while (next < count) {
+        const at = next
+        const chunks = Math.min(CHUNKS_A_READ, count - at)
+        next += chunks
+        const part = stored.subarray(0, chunks * STORED_BYTES)
+        try {
+          await this.readStored(part, HEADER_BYTES + (first + at) * STORED_BYTES)
+          await this.open(part, first + at, target.subarray(at * CHUNK_BYTES, (at + chunks) * CHUNK_BYTES))
+        } catch (error) {
+          next = count
+          throw error
+        }
       }
-    } finally {
-      // the file is not closed under a read
-      await coming?.catch(() => undefined)
     }
+    const lanes = Array.from({ length: Math.min(LANES, Math.ceil(count / CHUNKS_A_READ)) }, (_, i) =>
+      lane((this.stored[i] ??= Buffer.allocUnsafe(CHUNKS_A_READ * STORED_BYTES))),
+    )
+    // all of them end before the file is closed, and before the memory is used for something else
+    for (const end of await Promise.allSettled(lanes)) if (end.status === 'rejected') throw end.reason
   }
 
   override async close(): Promise<void> {
@@ -173,28 +175,21 @@ export class SealedFile extends RegularFile {
     const stored = Buffer.allocUnsafe(Math.min(STORED_BYTES, this.facts.size - at))
     await this.readStored(stored, at)
     const bytes = new Uint8Array(stored.length - TAG_BYTES)
-    this.open(stored, index, bytes)
+    await this.open(stored, index, bytes)
     this.chunk = { index, bytes }
     return bytes
   }
 
-  /** Decrypts a chunk into `target`, which is cleared where the chunk is not as it was sealed. */
-  private open(stored: Uint8Array, index: number, target: Uint8Array): void {
-    const nonce = nonceOf(index, index === this.count - 1)
-    const decipher = createDecipheriv(CIPHER, this.key, nonce, { authTagLength: TAG_BYTES }).setAAD(this.header)
-    decipher.setAuthTag(stored.subarray(stored.length - TAG_BYTES))
-    try {
-      for (let at = 0; at < target.length; at += PIECE_BYTES)
-        target.set(decipher.update(stored.subarray(at, Math.min(at + PIECE_BYTES, target.length))), at)
-      // nothing more comes; it throws where the tag is not that of the bytes
-      decipher.final()
-    } catch (cause) {
-      target.fill(0)
-      throw new WeftError(
-        'ERR_FORMAT',
-        `${this.path} is not as it was sealed: part ${index + 1} of ${this.count} was edited, moved or cut off`,
-        { cause },
-      )
-    }
+  /** Decrypts chunks into `target`; one that is not as it was sealed is cleared there. */
+  private async open(stored: Uint8Array, first: number, target: Uint8Array): Promise<void> {
+    const count = Math.max(1, Math.ceil(target.length / CHUNK_BYTES))
+    const nonces = Buffer.concat(Array.from({ length: count }, (_, i) => nonceOf(first + i, first + i === this.count - 1)))
+    const chunks = { key: this.key, associated: this.header, nonces, chunkBytes: CHUNK_BYTES, stored }
+    const opened = await decrypt(chunks, target)
+    if (opened === count) return
+    throw new WeftError(
+      'ERR_FORMAT',
+      `${this.path} is not as it was sealed: part ${first + opened + 1} of ${this.count} was edited, moved or cut off`,
+    )
   }
 }

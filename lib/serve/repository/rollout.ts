@@ -63,7 +63,7 @@ export function checkCanary(value: unknown): CanarySettings {
 }
 
 /** What requests are answered by: a version, or two of them. */
-export type Answering = Pick<ServedModel, 'name' | 'version' | 'signature' | 'generates' | 'textInput' | 'checkRoom' | 'infer' | 'generate'>
+export type Answering = Pick<ServedModel, 'name' | 'version' | 'signature' | 'generates' | 'textInput' | 'noRoom' | 'infer' | 'generate'>
 
 const DEFAULTS: Required<Omit<RollbackLimits, 'disagreement'>> = { errors: 0.05, latency: 2, tolerance: 0.01, least: 50 }
 /** What a timer cannot tell apart. */
@@ -132,8 +132,8 @@ export class Rollout implements Answering {
   get textInput(): string | undefined {
     return this.stable().textInput
   }
-  checkRoom(): void {
-    this.stable().checkRoom()
+  noRoom(): WeftError | undefined {
+    return this.stable().noRoom()
   }
   get counts(): RolloutCounts {
     return this.found

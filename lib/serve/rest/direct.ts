@@ -3,6 +3,7 @@
 // Requests of any other kind, and those with a trace, go on to the router.
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
+import type { WeftError } from '../../core/error.js'
 import { type Authenticator, type CredentialHeaders, type Principal, type Role, refuse as blame } from '../auth/principal.js'
 import { Disconnection } from '../cancellation.js'
 import { RequestReader } from '../protocol/request_reader.js'
@@ -11,7 +12,7 @@ import { statusOf } from '../status.js'
 import { isTracing } from '../tracing.js'
 import type { Connections } from './connections.js'
 import type { HostCheck } from './hosts.js'
-import { type Answered, answerInference, checkInference, JSON_TYPE } from './infer.js'
+import { type Answered, answerInference, JSON_TYPE, refusalOf } from './infer.js'
 import { type Finished, logRequest } from './request_log.js'
 
 export interface DirectOptions {
@@ -38,6 +39,13 @@ interface Target {
   readonly version: string | undefined
 }
 
+/** What an error is to a client. */
+interface Told {
+  readonly http: number
+  readonly headers: Readonly<OutgoingHttpHeaders>
+  readonly body: string
+}
+
 /** A request on its way through. */
 interface Exchange extends Target {
   readonly request: IncomingMessage
@@ -50,6 +58,8 @@ interface Exchange extends Target {
 
 export class Direct {
   private readonly paths = new Map<string, Target>()
+  /** Of errors that are one for all requests. */
+  private readonly told = new WeakMap<WeftError, Told>()
   private readonly reader: RequestReader
 
   constructor(private readonly options: DirectOptions) {
@@ -103,7 +113,7 @@ export class Direct {
     }
   }
 
-  /** Throws where the request is refused; else it is answered once its body is there. */
+  /** Throws where the request is refused for itself; else it is answered once its body is there. */
   private admit(exchange: Exchange, principal: Principal): void {
     const { service, authenticator } = this.options
     const { request, reply, model, version } = exchange
@@ -111,7 +121,14 @@ export class Direct {
     principal.demand(ROLES, model, false)
     authenticator.admit?.(principal, ROLES)
     // a server that has too much to do does not read what it will not answer
-    checkInference(service, model, version)
+    const refusal = refusalOf(service, model, version)
+    if (refusal !== undefined) {
+      exchange.failure = refusal
+      let told = this.told.get(refusal)
+      if (told === undefined) this.told.set(refusal, (told = toldOf(refusal)))
+      this.tell(exchange, told)
+      return
+    }
     const length = Number(request.headers['content-length'])
     const release = service.hold(length)
     const signal = new Disconnection()
@@ -156,7 +173,7 @@ export class Direct {
 
   private refuse(exchange: Exchange, error: unknown): void {
     const { authenticator, log } = this.options
-    const { request, reply, id, principal, model } = exchange
+    const { request, id, principal, model } = exchange
     exchange.failure = error
     blame(authenticator, error, {
       principal: principal?.id,
@@ -164,16 +181,14 @@ export class Direct {
       asked: `POST ${routeOf(exchange)}`,
       model,
     })
-    const { http, message, retryAfter } = statusOf(error)
-    if (http >= 500) log.error({ requestId: id, err: error }, 'a request failed')
-    const body = JSON.stringify({ error: message })
-    const headers: OutgoingHttpHeaders = { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) }
-    if (http === 401) headers['www-authenticate'] = 'Bearer'
-    if (retryAfter !== undefined) headers['retry-after'] = `${retryAfter}`
-    // the rest of a body that is too large is not read
-    if (http === 413) headers['connection'] = 'close'
-    this.writeHead(exchange, http, headers)
-    reply.end(body)
+    const told = toldOf(error)
+    if (told.http >= 500) log.error({ requestId: id, err: error }, 'a request failed')
+    this.tell(exchange, told)
+  }
+
+  private tell(exchange: Exchange, { http, headers, body }: Told): void {
+    this.writeHead(exchange, http, { ...headers })
+    exchange.reply.end(body)
   }
 
   private finished(exchange: Exchange): Finished {
@@ -184,6 +199,17 @@ export class Direct {
 
 const routeOf = ({ version }: Target): string =>
   version === undefined ? '/v2/models/:model/infer' : '/v2/models/:model/versions/:version/infer'
+
+function toldOf(error: unknown): Told {
+  const { http, message, retryAfter } = statusOf(error)
+  const body = JSON.stringify({ error: message })
+  const headers: OutgoingHttpHeaders = { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) }
+  if (http === 401) headers['www-authenticate'] = 'Bearer'
+  if (retryAfter !== undefined) headers['retry-after'] = `${retryAfter}`
+  // the rest of a body that is too large is not read
+  if (http === 413) headers['connection'] = 'close'
+  return { http, headers, body }
+}
 
 /** A reply as one text with a character for each byte; undefined where it is large. */
 function asText(json: string, parts: readonly Uint8Array[], length: number): string | undefined {

@@ -6,6 +6,7 @@ import { rawRequest } from '../protocol/match.js'
 import { headerLength } from '../protocol/request.js'
 import type { RequestReader } from '../protocol/request_reader.js'
 import { type EncodedReply, encodeReply, joined } from '../protocol/response.js'
+import type { WeftError } from '../../core/error.js'
 import type { Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
 import { deflate, inflate, wantedEncoding } from './body.js'
@@ -29,9 +30,12 @@ export interface Answered extends EncodedReply {
 const LEAST_COMPRESSED = 1024
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
-/** Throws where the request is refused whatever its body says: called before it is read. */
-export const checkInference = (service: Service, model: string, version: string | undefined): void =>
-  service.target(model, version).checkRoom()
+/**
+ * What refuses the request whatever its body says: called before it is read. Throws where it is not the queue of the
+ * model that does.
+ */
+export const refusalOf = (service: Service, model: string, version: string | undefined): WeftError | undefined =>
+  service.target(model, version).noRoom()
 
 export async function answerInference(service: Service, reader: RequestReader, asked: Inference): Promise<Answered> {
   const packing = asked.headers['content-encoding']

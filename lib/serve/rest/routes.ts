@@ -11,7 +11,7 @@ import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
 import { inflate } from './body.js'
 import { generateText, streamText } from './generate.js'
-import { answerInference, checkInference } from './infer.js'
+import { answerInference, refusalOf } from './infer.js'
 import { openApiOf } from './openapi.js'
 import { metadataV1, predictV1, statusV1 } from './predict_v1.js'
 
@@ -114,7 +114,10 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
           infer(service, reader, asked),
         ),
         // a server that has too much to do does not read what it will not answer
-        admit: (model, version) => checkInference(service, model, version),
+        admit: (model, version) => {
+          const refusal = refusalOf(service, model, version)
+          if (refusal !== undefined) throw refusal
+        },
       }),
     ),
     ...(service.explaining === undefined ? [] : versions('/explain')).map((url) =>
