@@ -15,6 +15,7 @@ void check_machine(Napi::Env env) {
   try {
     cpu::level();
     cpu::threads();
+    cpu::has_tiles();
   } catch (const Error& error) { throw to_javascript(env, error.code, error.what()); }
 }
 
@@ -30,6 +31,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("version", double(abi_version));
   exports.Set("mostReply", double(most_reply));
   exports.Set("multipliesBfloat16", cpu::multiplies_bfloat16());
+  exports.Set("multipliesTiles", cpu::has_tiles());
   for (const auto& functions : {program_functions(), memory_functions(), completion_functions(), device_functions(), row_functions(),
                                 learn_functions(), distributed_functions(), sealed_functions()})
     for (const auto& [name, function] : functions) exports.Set(name, Napi::Function::New(env, function, name));

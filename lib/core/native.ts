@@ -80,6 +80,8 @@ export interface Native {
   readonly mostReply: number
   /** Whether the CPU has instructions for products of bfloat16, and the kernels in use have them too. */
   readonly multipliesBfloat16: boolean
+  /** Whether the CPU has tile registers (AMX) for these products, and WEFT_CPU_AMX is not off. */
+  readonly multipliesTiles: boolean
   /** The CPU, then what libraries brought: their positions are what other functions take as `device`. */
   devices(): DeviceInfo[]
   /**

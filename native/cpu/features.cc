@@ -4,6 +4,11 @@
 #include <algorithm>
 #include <fstream>
 
+#if defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "setting.h"
 
 #ifndef WEFT_BUILT_LEVELS
@@ -74,6 +79,34 @@ bool multiplies_bfloat16() {
 #endif
 }
 
+bool has_tiles() {
+#if defined(__x86_64__)
+  static const bool value = [] {
+    const char* const text = setting("WEFT_CPU_AMX", {"on", "off"});
+    if (text != nullptr && std::string_view(text) == "off") return false;
+    const bool able = multiplies_bfloat16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
+    require(able || text == nullptr, "ERR_ARGUMENT", "WEFT_CPU_AMX=on: this needs AVX-512 kernels and a processor with AMX for bfloat16");
+    return able;
+  }();
+  return value;
+#else
+  const char* const text = setting("WEFT_CPU_AMX", {"on", "off"});
+  require(text == nullptr || std::string_view(text) == "off", "ERR_ARGUMENT", "WEFT_CPU_AMX=on: this processor has no AMX");
+  return false;
+#endif
+}
+
+bool multiplies_tiles() {
+#if defined(__x86_64__)
+  // Linux gives the tile registers to a process that asks for them
+  constexpr long request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const bool value = has_tiles() && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  return value;
+#else
+  return false;
+#endif
+}
+
 bool multiplies_bytes() {
 #if defined(__x86_64__)
   static const bool value = level() == 2 && __builtin_cpu_supports("avx512vnni") != 0;
@@ -109,6 +142,7 @@ std::vector<std::string> features() {
   WEFT_FEATURE("avx512dq")
   WEFT_FEATURE("avx512vnni")
   WEFT_FEATURE("avx512bf16")
+  WEFT_FEATURE("amx-bf16")
 #undef WEFT_FEATURE
 #elif defined(__aarch64__)
   list.emplace_back("neon");

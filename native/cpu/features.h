@@ -16,6 +16,13 @@ const char* level_name();
 std::vector<std::string> built_levels();
 /** Whether products whose operands are rounded to bfloat16 are faster than those of float32: AVX-512 BF16. */
 bool multiplies_bfloat16();
+/**
+ * Whether the processor has tile registers (AMX) for these products, and WEFT_CPU_AMX is not `off`. ERR_ARGUMENT where
+ * it is `on` and there are none.
+ */
+bool has_tiles();
+/** Whether these products are made in tile registers: there are some, and the system lets this process use them. */
+bool multiplies_tiles();
 /** Whether the processor sums products of bytes: AVX-512 VNNI. */
 bool multiplies_bytes();
 std::string name();

@@ -1,5 +1,6 @@
 // Products with precision 'mixedBfloat16' on the CPU: operands of float32 are rounded to bfloat16, sums are in float32.
 import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { dense, jit, matMul, type Tensor, tensor, withDevice } from '../../lib/index.js'
@@ -51,6 +52,7 @@ const SHAPES = [
   [60, 49, 1031],
   [300, 33, 64],
   [520, 130, 20],
+  [33, 600, 40],
 ] as const
 
 testWith(able, NEED, 'integers: exact sums, however operands lie', async () => {
@@ -150,6 +152,25 @@ testWith(able, NEED, 'one thread and two give equal bits', () => {
     return stdout
   })
   assert.is(one, two)
+})
+
+testWith(native.multipliesTiles, 'a processor with AMX', 'all of this holds without AMX too', () => {
+  const env = { ...process.env, WEFT_CPU_AMX: 'off' }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [fileURLToPath(import.meta.url)], { encoding: 'utf8', env })
+  assert.is(status, 0, stdout + stderr)
+})
+
+test('WEFT_CPU_AMX is on or off', () => {
+  const load = (value: string) =>
+    spawnSync(process.execPath, ['-e', `import(${JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)})`], {
+      encoding: 'utf8',
+      env: { ...process.env, WEFT_CPU_AMX: value },
+    })
+  assert.match(load('yes').stderr, /WEFT_CPU_AMX=yes: one of on, off is expected/)
+  const { status, stderr } = load('on')
+  // without AMX, and held back by this variable, this process itself has none
+  if (native.multipliesTiles) assert.is(status, 0, stderr)
+  else if (status !== 0) assert.match(stderr, /WEFT_CPU_AMX=on: /)
 })
 
 test('a CPU without the instructions refuses, and says what it needs', () => {

@@ -9,18 +9,8 @@
 
 #include "transpose_square.h"
 
-// No other function may have these instructions: the level of AVX-512 runs on processors without them.
-#define WEFT_PAIRS __attribute__((target("avx512bf16")))
-
 namespace weft::cpu::WEFT_ISA {
 namespace {
-
-/** The pairs of two vectors of floats: word i is of low[i] and high[i]. */
-WEFT_PAIRS inline __attribute__((always_inline)) __m512i pairs_of(Vec low, Vec high) {
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
-                                         18, 2, 17, 1, 16, 0);
-  return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
 
 /** How far the tile that packs b fetches ahead of itself: no prefetcher follows rows that are pages apart. */
 constexpr int64_t rows_ahead = 32;
@@ -107,12 +97,8 @@ WEFT_PAIRS void pack_pairs_of_rows(const float* from, int64_t stride, int rows, 
   const Mask columns = first_lanes(rows);
   for (int64_t k = 0; k < length; k += 2 * width) {
     const int left = int(std::min<int64_t>(2 * width, length - k));
-    const Mask low = first_lanes(std::min(left, width)), high = first_lanes(std::max(0, left - width));
     Vec v[width];
-    for (int i = 0; i < width; i++) {
-      const float* at = from + i * stride + k;
-      v[i] = i < rows ? (Vec)_mm512_cvtne2ps_pbh(load_masked(at + width, high), load_masked(at, low)) : zero();
-    }
+    for (int i = 0; i < width; i++) v[i] = i < rows ? (Vec)pairs_at(from + i * stride + k, left) : zero();
     transpose_square(v);  // of words, which hold pairs
     for (int p = 0; p < (left + 1) / 2; p++) _mm512_mask_storeu_epi32(to + (k / 2 + p) * pitch, columns, (__m512i)v[p]);
   }

@@ -1,15 +1,10 @@
 // The micro-kernel of products whose float32 operands are rounded to bfloat16: sums of pairs of products in float32, by
 // the instructions of AVX-512 BF16. The file is empty for other instruction sets.
 #pragma once
+#include "bfloat16_pairs.h"
 #include "matmul_blocks.h"
 
 namespace weft::cpu::WEFT_ISA {
-
-/**
- * Two bfloat16 in one word: elements 2p (in the low half) and 2p + 1 of a row of a, or of a column of b. Where there is
- * no element 2p + 1, the half is zero.
- */
-using Pair = uint32_t;
 
 /** Columns of a packed panel of b. */
 constexpr int64_t pair_columns = 2 * width;
@@ -39,11 +34,5 @@ constexpr int most_wide_rows = 3;
 
 /** Computes a tile of `rows` <= tile_rows rows and 1 or 2 vectors of columns, or of few rows and 4 or 8 vectors. */
 void multiply_pairs(const PairTile& tile, int rows, int vectors);
-
-/** to[p * pitch + i] = pair p of row i: of rows <= width rows that lie `stride` apart, `length` elements each. */
-void pack_pairs_of_rows(const float* from, int64_t stride, int rows, int64_t length, Pair* to, int64_t pitch);
-
-/** to[p * pitch + i] = the elements i of the rows 2p and 2p + 1: of `length` rows that lie `stride` apart. */
-void pack_pairs_across(const float* from, int64_t stride, int columns, int64_t length, Pair* to, int64_t pitch);
 
 }  // namespace weft::cpu::WEFT_ISA

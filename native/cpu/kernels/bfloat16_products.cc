@@ -2,6 +2,7 @@
 #include "bfloat16_products.h"
 
 #include "bfloat16_kernel.h"
+#include "bfloat16_tiles.h"
 
 #if WEFT_LEVEL == 2
 
@@ -97,6 +98,7 @@ void multiply(Product<float> p, int64_t block_pairs, Packed packed) {
 }  // namespace
 
 WEFT_BINDER Step bind_rounded(Call& call, RoundedProducts products) {
+  if (multiplies_tiles()) return bind_tiles(call, std::move(products));
   const Cut cut(products);
   const ThreadScratch a_blocks(call, size_t(cut.block_rows * cut.block_pairs) * sizeof(Pair));
   const ThreadScratch b_panels(call, size_t(pair_columns * cut.block_pairs) * sizeof(Pair));
@@ -107,16 +109,7 @@ WEFT_BINDER Step bind_rounded(Call& call, RoundedProducts products) {
       const int64_t r0 = p.m * row / cut.row_chunks, r1 = p.m * (row + 1) / cut.row_chunks;
       const int64_t j0 = cut.panels * column / cut.column_chunks * pair_columns;
       const int64_t j1 = std::min(p.n, cut.panels * (column + 1) / cut.column_chunks * pair_columns);
-      Product<float> part{};
-      part.m = r1 - r0, part.n = j1 - j0, part.k = p.k;
-      part.a = {frame.at<const float>(p.a) + p.a_of[i] * p.m * p.k, p.transpose_a ? 1 : p.k, p.transpose_a ? p.m : 1};
-      part.b = {frame.at<const float>(p.b) + p.b_of[i] * p.k * p.n, p.transpose_b ? 1 : p.n, p.transpose_b ? p.k : 1};
-      part.a.data += r0 * part.a.row;
-      part.b.data += j0 * part.b.column;
-      part.c = frame.at<float>(p.c) + (int64_t(i) * p.m + r0) * p.n + j0;
-      part.c_row = p.n;
-      part.bias = p.bias.used() ? frame.at<const float>(p.bias) + j0 : nullptr;
-      part.activation = p.activation;
+      const Product<float> part = part_of(frame, p, i, {r0, r1}, {j0, j1});
       multiply(part, cut.block_pairs, {a_blocks.at<Pair>(frame, thread), b_panels.at<Pair>(frame, thread)});
     });
   };

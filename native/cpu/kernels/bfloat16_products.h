@@ -22,6 +22,26 @@ struct RoundedProducts {
   Activation activation = Activation::linear;
 };
 
+/** Rows or columns [begin, end). */
+struct Stretch {
+  int64_t begin, end;
+};
+
+/** Some rows and columns of product `index`. */
+inline Product<float> part_of(const Frame& frame, const RoundedProducts& p, size_t index, Stretch rows, Stretch columns) {
+  Product<float> part{};
+  part.m = rows.end - rows.begin, part.n = columns.end - columns.begin, part.k = p.k;
+  part.a = {frame.at<const float>(p.a) + p.a_of[index] * p.m * p.k, p.transpose_a ? 1 : p.k, p.transpose_a ? p.m : 1};
+  part.b = {frame.at<const float>(p.b) + p.b_of[index] * p.k * p.n, p.transpose_b ? 1 : p.n, p.transpose_b ? p.k : 1};
+  part.a.data += rows.begin * part.a.row;
+  part.b.data += columns.begin * part.b.column;
+  part.c = frame.at<float>(p.c) + (int64_t(index) * p.m + rows.begin) * p.n + columns.begin;
+  part.c_row = p.n;
+  part.bias = p.bias.used() ? frame.at<const float>(p.bias) + columns.begin : nullptr;
+  part.activation = p.activation;
+  return part;
+}
+
 /**
  * Binds them. Sums are in float32 and in an order that depends on k alone: a row's bits depend neither on the other
  * rows nor on the threads. Only where rounds_operands() holds.
