@@ -38,7 +38,7 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
   const metadata = (specs: readonly TensorSpec[]): { name: string; datatype: string; shape: bigint[] }[] =>
     specs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt) }))
   return {
-    serverLive: { roles: ANY, model: none, answer: () => create(pb.ServerLiveResponseSchema, { live: true }) },
+    serverLive: { roles: ANY, model: none, answer: () => create(pb.ServerLiveResponseSchema, { live: service.isLive }) },
     serverReady: { roles: ANY, model: none, answer: () => create(pb.ServerReadyResponseSchema, { ready: service.isReady }) },
     modelReady: {
       roles: ANY,
