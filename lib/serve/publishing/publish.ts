@@ -17,8 +17,8 @@ import { writeModelFiles } from '../../io/save.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { type AnyModel, Model } from '../../model/model.js'
-import { MODEL_FILE as ANY_MODEL_FILE } from '../repository/folder.js'
-import { LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
+import { findModel, MODEL_FILE as ANY_MODEL_FILE } from '../repository/folder.js'
+import { chosen, LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
 import { ENVELOPE_FILE, wrap } from './envelope.js'
 import { SEALED_ENDING } from './load_published.js'
 import { type ModelKey, readModelKey } from './model_keys.js'
@@ -224,6 +224,30 @@ export async function replaceText(file: string, text: string): Promise<void> {
     throw error
   }
   await flushFolder(path.dirname(file))
+}
+
+/**
+ * @internal Moves a label of a model to a version that is there; the server that follows the folder goes by it from
+ *   then on. ERR_ARGUMENT for what is not there, ERR_STATE where the model's policy does not pick the version.
+ */
+export async function labelVersion(repository: string, model: string, label: string, version: number): Promise<void> {
+  if (!LABEL.test(label)) throw new WeftError('ERR_ARGUMENT', `label: a label cannot be ${show(label)}`)
+  const root = path.resolve(repository)
+  try {
+    const found = MODEL_NAME.test(model) ? await findModel(root, model) : undefined
+    if (found === undefined) throw new WeftError('ERR_ARGUMENT', `label: ${root} has no model ${show(model)}`)
+    const versions = [...found.versions.keys()].sort((a, b) => a - b)
+    if (!versions.includes(version))
+      throw new WeftError('ERR_ARGUMENT', `label: '${model}' has no version ${version}`, { hint: `It has ${versions.join(', ')}` })
+    const { versionPolicy, labels } = found.settings
+    if (!chosen(versions, versionPolicy, [...Object.values(labels ?? {}), version]).includes(version))
+      throw new WeftError('ERR_STATE', `label: the versionPolicy of '${model}' does not pick version ${version}`, {
+        hint: `Change versionPolicy in ${path.join(model, SETTINGS_FILE)}`,
+      })
+    await moveLabel(path.join(root, model), model, label, version)
+  } catch (error) {
+    throw systemError(`label: ${root} cannot be written`, error, 'ERR_ARGUMENT')
+  }
 }
 
 async function moveLabel(folder: string, model: string, label: string, version: number): Promise<void> {
