@@ -1,6 +1,7 @@
 // Methods of the gRPC services, each with the roles it is for: the same service as behind REST.
 import { create, type Message } from '@bufbuild/protobuf'
 import type { Principal, Role } from '../auth/principal.js'
+import type { Disconnection } from '../cancellation.js'
 import type { TensorSpec } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
@@ -12,7 +13,7 @@ import { int64Parameter, STATUS, streamInfer } from './stream_infer.js'
 export interface Asked {
   readonly principal: Principal
   /** Aborted when the client cancels, goes away, or its deadline passes. */
-  readonly signal: AbortSignal
+  readonly signal: Disconnection
   readonly trace: RequestTrace | undefined
 }
 
