@@ -36,8 +36,8 @@ const report = new Report(`Model server, REST binary, median of ${rounds} interl
 
 // as docs/serving.md and deploy/ start servers; all sides alike
 const collector = ['--max-semi-space-size=32', ...(availableParallelism() <= 2 ? ['--single-threaded-gc'] : [])]
-const side = (name, program, threads = '1') =>
-  new Side(name, process.execPath, ['--expose-gc', ...collector, program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
+const side = (name, program, args = []) =>
+  new Side(name, process.execPath, ['--expose-gc', ...collector, ...args, program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: '1' })
 const wantsPeer = sections.includes('throughput')
 const hasPeer = (() => {
   try {
@@ -270,7 +270,12 @@ if (sections.includes('guards')) {
   await guards({ report, guarded: weft, open: models, client, names, rounds, milliseconds })
 }
 if (sections.includes('start')) await startOfCommand({ report, models, rounds })
-if (sections.includes('swaps')) await swaps({ report, weft, client, milliseconds, quick: options.quick })
+if (sections.includes('swaps')) {
+  // V8's new space would grow to what it may take at some moment, and be taken for a version that was not let go
+  const swapping = side('weft, versions', 'weft/serve.mjs', ['--min-semi-space-size=32'])
+  await swaps({ report, weft: swapping, client, milliseconds, quick: options.quick })
+  swapping.close()
+}
 
 if (options.soak !== undefined) {
   const { url } = await weft.request({ command: 'start', names: NAMES, batching: { maxBatchSize: 32 } })

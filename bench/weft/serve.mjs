@@ -61,7 +61,7 @@ const guardsOf = () => {
   const { key, entry } = createApiKey({ id: 'client', roles: ['predict'] })
   const apiKeys = join(folder, 'keys.json')
   writeFileSync(apiKeys, JSON.stringify({ keys: [entry] }))
-  const log = pino({ level: 'info' }, destination(join(folder, 'log')))
+  const log = pino({ level: 'info' }, destination({ dest: join(folder, 'log'), sync: false }))
   const rate = { requestsPerSecond: 1e6, burst: 1e6 }
   return { key, options: { auth: { apiKeys }, rate, log, audit: { file: join(folder, 'audit.jsonl') } } }
 }
