@@ -1,19 +1,22 @@
 // The model server against fastify and onnxruntime-node, client and servers in processes of their own, interleaved.
-// Sections: latency (added to the model), throughput (32 clients), wrk (load of an independent tool), overload (three
-// times the peak for a minute), connections (memory of those that are kept), loop (the event loop under a long
-// inference), generate (a token of a text), swaps (200 versions and 50 rollbacks under load). --only latency,loop runs
-// some of them; --soak 30 the memory over that many minutes of mixed load; --minute 20 is for shorter overload, --bound
-// HTTP for that which HTTP is the bound of.
+// Sections: latency (added to the model), forms (the same in JSON and over gRPC), throughput (32 clients), guards
+// (keys,
+// logs and rates against none), wrk (load of an independent tool), overload (three times the peak for a minute),
+// connections (memory of those that are kept), loop (the event loop under a long inference), generate (a token of a
+// text), start (of the command), swaps (200 versions and 50 rollbacks under load). --only latency,loop runs some of
+// them; --soak 30 the memory over that many minutes of mixed load; --minute 20 is for shorter overload, --bound HTTP
+// for that which HTTP is the bound of.
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { interleave, median, percentile } from './shared/measure.mjs'
 import { Report, readOptions, relativeDifference } from './shared/report.mjs'
+import { forms, guards, startOfCommand, swaps } from './shared/serve-goals.mjs'
 import { connections, overload } from './shared/serve-overload.mjs'
 import { Side } from './shared/side.mjs'
 
-const SECTIONS = ['latency', 'throughput', 'wrk', 'overload', 'connections', 'loop', 'generate', 'swaps']
+const SECTIONS = ['latency', 'forms', 'throughput', 'guards', 'wrk', 'overload', 'connections', 'loop', 'generate', 'start', 'swaps']
 const options = readOptions({
   rounds: { type: 'string', default: '7' },
   seconds: { type: 'string', default: '3' },
@@ -33,8 +36,8 @@ const report = new Report(`Model server, REST binary, median of ${rounds} interl
 
 // as docs/serving.md and deploy/ start servers; all sides alike
 const collector = ['--max-semi-space-size=32', ...(availableParallelism() <= 2 ? ['--single-threaded-gc'] : [])]
-const side = (name, program, threads = '1') =>
-  new Side(name, process.execPath, ['--expose-gc', ...collector, program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: threads })
+const side = (name, program, args = []) =>
+  new Side(name, process.execPath, ['--expose-gc', ...collector, ...args, program], { WEFT_DEVICE: 'cpu', WEFT_THREADS: '1' })
 const wantsPeer = sections.includes('throughput')
 const hasPeer = (() => {
   try {
@@ -164,6 +167,18 @@ for (const name of sections.includes('throughput') ? NAMES : []) {
     measured: best,
     unit: `µs a request: node:http ${http.toFixed(0)}, the client ${ofClient.toFixed(0)}, the model (${runtime}) ${model.toFixed(0)} on ${availableParallelism()} processors`,
   })
+  // rows a second, as a share of what HTTP without a model, and the model without HTTP, would allow
+  const ceiling = Math.max(figures.bare.median, model)
+  report.row({
+    name: `${name}: ${CLIENTS} clients, share of HTTP alone or the model alone`,
+    measured: figures.weft.median,
+    unit: 'µs a request',
+    peer: ceiling,
+    peerName: ceiling === model ? 'the model' : 'node:http',
+    value: ceiling / figures.weft.median,
+    goal: 0.6,
+    bound: ceiling / best,
+  })
   if (!plain) report.row({ name: `${name}: ${CLIENTS} clients`, measured: figures.weft.median, unit: 'µs a request' })
   for (const peer of ['plain', 'greedy'])
     if (figures[peer])
@@ -227,6 +242,9 @@ if (sections.includes('loop')) {
     goal: 10,
     atMost: true,
   })
+  const health = { command: 'beside', url, name: 'slow', rows: 512, path: '/v2/health/live', milliseconds: Math.max(2000, milliseconds) }
+  const { p99, asked } = await client.request(health)
+  report.row({ name: `/v2/health/live meanwhile, p99 of ${asked}`, measured: p99, unit: 'ms', value: p99, goal: 20, atMost: true })
   await weft.request({ command: 'stop' })
 }
 
@@ -246,30 +264,17 @@ if (sections.includes('generate')) {
   await weft.request({ command: 'stop' })
 }
 
+if (sections.includes('forms')) await forms({ report, weft, models, bare, client, names: NAMES, rounds, count })
+if (sections.includes('guards')) {
+  const names = NAMES.filter((name) => name === 'small' || name === 'large')
+  await guards({ report, guarded: weft, open: models, client, names, rounds, milliseconds })
+}
+if (sections.includes('start')) await startOfCommand({ report, models, rounds })
 if (sections.includes('swaps')) {
-  const [swaps, rollbacks] = options.quick ? [10, 4] : [200, 50]
-  const { url } = await weft.request({ command: 'startRepository' })
-  const load = client.request({ command: 'versions', url, clients: 8 })
-  const took = await weft.request({ command: 'swap', swaps, rollbacks })
-  const { answers, failed, wrong } = await load
-  const what = `${swaps} swaps and ${rollbacks} rollbacks`
-  const none = { unit: `of ${answers} requests`, goal: 0, atMost: true }
-  report.row({ name: `${what}: failed`, measured: failed.length, value: failed.length, ...none, raw: failed.slice(0, 10) })
-  report.row({ name: `${what}: of a wrong version`, measured: wrong.length, value: wrong.length, ...none, raw: wrong.slice(0, 10) })
-  const growth = took.rss.after / took.rss.before - 1
-  report.row({
-    name: `${what}: resident memory, more by`,
-    measured: 100 * growth,
-    unit: `% of ${Math.round(took.rss.before / 2 ** 20)} MiB`,
-    value: growth,
-    goal: 0.05,
-    atMost: true,
-    raw: took.rss,
-  })
-  report.row({ name: `${what}: a swap, median`, measured: median(took.swaps), unit: 'ms' })
-  const rollback = Math.max(...took.rollbacks)
-  report.row({ name: `${what}: the slowest rollback`, measured: rollback, unit: 'ms', value: rollback, goal: 50, atMost: true })
-  await weft.request({ command: 'stop' })
+  // V8's new space would grow to what it may take at some moment, and be taken for a version that was not let go
+  const swapping = side('weft, versions', 'weft/serve.mjs', ['--min-semi-space-size=32'])
+  await swaps({ report, weft: swapping, client, milliseconds, quick: options.quick })
+  swapping.close()
 }
 
 if (options.soak !== undefined) {
@@ -286,8 +291,8 @@ if (options.soak !== undefined) {
     }
     // clients that go away in the middle
     await client.request({ command: 'crash', url, name: 'large', clients: 16 })
-    const { rss } = await weft.request({ command: 'memory' })
-    points.push([minutes, rss / 2 ** 20])
+    const { rss, descriptors } = await weft.request({ command: 'memory' })
+    points.push([minutes, rss / 2 ** 20, descriptors])
   }
   report.note(`${requests} requests`)
   // least squares over all but the first fifth
@@ -304,6 +309,9 @@ if (options.soak !== undefined) {
     atMost: true,
     raw: points,
   })
+  const [first, last] = [used[0], used.at(-1)].map(([, , descriptors]) => descriptors)
+  const row = { name: `open files after ${options.soak} minutes`, measured: last, unit: `, ${first} after a fifth of them` }
+  report.row({ ...row, value: last - first, goal: 0, atMost: true })
   await weft.request({ command: 'stop' })
 }
 

@@ -2,7 +2,7 @@
 import { callbacks, datasets, layers, optimizers, schedules, sequential } from 'weftjs'
 import { majority, options, report, split } from './shared/setup.js'
 
-const { epochs, limit, verbose } = options({ epochs: 40 })
+const { epochs, limit, verbose, save } = options({ epochs: 40, saves: true })
 const { x, y } = await datasets.digits()
 const { train, test } = split(x, y, limit)
 
@@ -27,5 +27,9 @@ net.compile({
 net.summary()
 await net.fit(train.x, train.y, { epochs, batchSize, verbose, callbacks: [callbacks.terminateOnNan()] })
 
+if (save !== undefined) {
+  await net.save(save)
+  console.log(`saved in ${save}`)
+}
 const { accuracy } = await net.evaluate(test.x, test.y)
 report(accuracy, await majority(train.y, test.y))

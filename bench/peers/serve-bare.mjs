@@ -1,6 +1,7 @@
 // The bound of serve.mjs: node:http alone, which reads a request's body and answers with as many bytes as the model
-// would, or refuses all with 429. Nothing that is written in JavaScript on it is faster.
+// would, or refuses all with 429; and grpc-js alone. Nothing that is written in JavaScript on them is faster.
 import { createServer } from 'node:http'
+import { bareGrpc } from '../shared/serve-grpc.mjs'
 import { answerRequests } from '../shared/side.mjs'
 
 let server
@@ -23,10 +24,14 @@ const start = async ({ bytes = 0, refuse = false }) => {
   return { url: `http://127.0.0.1:${server.address().port}` }
 }
 const stop = () => {
-  server.closeAllConnections()
+  server.closeAllConnections?.()
   server.close()
 }
+const startGrpc = async ({ bytes }) => {
+  server = await bareGrpc(bytes)
+  return { url: server.url }
+}
 
-await answerRequests({ start, stop, usage: () => ({ cpu: process.cpuUsage() }) })
+await answerRequests({ start, startGrpc, stop, usage: () => ({ cpu: process.cpuUsage() }) })
 // who asked is gone, and with it what is served
 process.exit()

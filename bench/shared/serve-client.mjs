@@ -1,81 +1,9 @@
-// The client of serve.mjs, in a process of its own: sockets that are kept, requests that are written as they are.
+// The client of serve.mjs, in a process of its own.
 import { existsSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { percentile } from './measure.mjs'
-import { requestOf } from './served.mjs'
+import { bytesOf, Connection, jsonBytesOf, outputOf } from './serve-connection.mjs'
+import { GrpcConnection, messageOf } from './serve-grpc.mjs'
 import { answerRequests } from './side.mjs'
-
-const END = Buffer.from('\r\n\r\n')
-
-/** One connection: one request at a time. */
-class Connection {
-  #socket
-  #chunks = []
-  #length = 0
-  #done
-  wasAnswered = false
-  /** Resolves when it is open. */
-  open
-
-  constructor(url) {
-    const { hostname, port } = new URL(url)
-    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true })
-    this.open = new Promise((resolve, reject) => this.#socket.once('connect', resolve).once('error', reject))
-    this.open.catch(() => {})
-    this.#socket.on('data', (chunk) => this.#take(chunk))
-    this.#socket.on('error', (error) => this.#done?.reject(error))
-    this.#socket.on('close', () => this.#done?.reject(new Error('the connection was closed')))
-  }
-
-  ask(bytes) {
-    return new Promise((resolve, reject) => {
-      this.#done = { resolve, reject }
-      this.#socket.write(bytes)
-    })
-  }
-  get isOpen() {
-    return !this.#socket.destroyed && this.#socket.readyState === 'open'
-  }
-  close() {
-    this.#done = undefined
-    this.#socket.destroy()
-  }
-
-  #take(chunk) {
-    // a server ends connections that ask nothing for long, and may say so
-    if (this.#done === undefined) {
-      this.#socket.destroy()
-      return
-    }
-    this.#chunks.push(chunk)
-    this.#length += chunk.length
-    const all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#length)
-    this.#chunks = [all]
-    const end = all.indexOf(END)
-    if (end < 0) return
-    const head = all.toString('latin1', 0, end)
-    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
-    if (all.length < end + 4 + length) return
-    const body = all.subarray(end + 4, end + 4 + length)
-    this.#chunks = []
-    this.#length = 0
-    const { resolve } = this.#done
-    this.#done = undefined
-    this.wasAnswered = true
-    resolve({ status: Number(head.slice(9, 12)), head, body })
-  }
-}
-
-const bytesOf = (name, rows, seed) => {
-  const { json, body } = requestOf(name, rows, seed)
-  const head = `POST /v2/models/${name}/infer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n`
-  return Buffer.concat([Buffer.from(`${head}inference-header-content-length: ${json}\r\ncontent-length: ${body.length}\r\n\r\n`), body])
-}
-const outputOf = ({ status, head, body }) => {
-  if (status !== 200) throw new Error(`status ${status}: ${body}`)
-  const length = Number(/inference-header-content-length: (\d+)/i.exec(head)[1])
-  return [...new Float32Array(new Uint8Array(body.subarray(length)).buffer)]
-}
 
 const outputs = async ({ url, name, rows }) => {
   const connection = new Connection(url)
@@ -87,16 +15,24 @@ const outputs = async ({ url, name, rows }) => {
 /** Requests of a block: short enough that what disturbs the machine disturbs all sides of a round alike. */
 const BLOCK = 500
 
+const FORMATS = {
+  binary: { Kind: Connection, write: bytesOf },
+  json: { Kind: Connection, write: jsonBytesOf },
+  grpc: { Kind: GrpcConnection, write: messageOf },
+}
+
 /**
  * Microseconds of `count` requests to each of the servers `urls`, one after the other, in blocks that take turns: all
  * times of each server, sorted.
  */
-const latency = async ({ urls, name, rows, count }) => {
-  const bytes = bytesOf(name, rows)
-  const sides = Object.entries(urls).map(([key, url]) => ({ key, connection: new Connection(url), times: [] }))
-  for (let done = -Math.min(BLOCK, count); done < count; done += BLOCK) {
+const latency = async ({ urls, name, rows, count, format = 'binary' }) => {
+  const { Kind, write } = FORMATS[format]
+  const bytes = write(name, rows)
+  const sides = Object.entries(urls).map(([key, url]) => ({ key, connection: new Kind(url), times: [] }))
+  const block = Math.min(BLOCK, count)
+  for (let done = -block; done < count; done += block) {
     for (const { connection, times } of sides)
-      for (let i = -5; i < Math.min(BLOCK, count); i++) {
+      for (let i = -5; i < block; i++) {
         const begin = performance.now()
         const { status, body } = await connection.ask(bytes)
         if (status !== 200) throw new Error(`status ${status}: ${body}`)
@@ -109,9 +45,12 @@ const latency = async ({ urls, name, rows, count }) => {
 }
 
 /** Clients that each ask again as soon as they have their answer. */
-const throughput = async ({ url, name, rows, clients, milliseconds }) => {
+const throughput = async ({ url, name, rows, clients, milliseconds, model, key }) => {
   const times = []
-  const asked = Array.from({ length: clients }, (_, i) => ({ connection: new Connection(url), bytes: bytesOf(name, rows, i) }))
+  const asked = Array.from({ length: clients }, (_, seed) => ({
+    connection: new Connection(url),
+    bytes: bytesOf(name, rows, { seed, model, key }),
+  }))
   const begin = performance.now()
   const client = async ({ connection, bytes }) => {
     while (performance.now() - begin < milliseconds) {
@@ -282,21 +221,18 @@ const crash = async ({ url, name, clients }) => {
  * values of another version than it says.
  */
 const versions = async ({ url, clients }) => {
-  const { hostname } = new URL(url)
   let answers = 0
   const failed = []
   const wrong = []
-  const { json, body } = requestOf('large', 1)
-  const head = `POST /v2/models/m/infer HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/octet-stream\r\n`
-  const bytes = Buffer.concat([
-    Buffer.from(`${head}inference-header-content-length: ${json}\r\ncontent-length: ${body.length}\r\n\r\n`),
-    body,
-  ])
+  const times = []
+  const bytes = bytesOf('large', 1, { model: 'm' })
   const one = async () => {
     let connection = new Connection(url)
     for (let version = 0; version !== 99; ) {
       try {
+        const begin = performance.now()
         const reply = await connection.ask(bytes)
+        times.push((performance.now() - begin) * 1000)
         const values = outputOf(reply)
         version = Number(/"model_version":"(\d+)"/.exec(reply.body.toString('latin1'))[1])
         if (values.some((value) => value !== version)) wrong.push(`version ${version} gave ${values[0]}`)
@@ -311,10 +247,36 @@ const versions = async ({ url, clients }) => {
     connection.close()
   }
   await Promise.all(Array.from({ length: clients }, one))
-  return { answers, failed, wrong }
+  return { answers, failed, wrong, p99: percentile(times, 0.99) }
+}
+
+/** Milliseconds of answers to `path` while a long inference runs, over so long. */
+const beside = async ({ url, name, rows, path, milliseconds }) => {
+  const [asking, computing] = [new Connection(url), new Connection(url)]
+  const [question, long] = [Buffer.from(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`), bytesOf(name, rows)]
+  const end = performance.now() + milliseconds
+  const inferences = async () => {
+    while (performance.now() < end) {
+      const { status } = await computing.ask(long)
+      if (status !== 200) throw new Error(`status ${status}`)
+    }
+  }
+  const times = []
+  const questions = async () => {
+    while (performance.now() < end) {
+      const begin = performance.now()
+      const { status } = await asking.ask(question)
+      if (status !== 200) throw new Error(`status ${status}`)
+      times.push(performance.now() - begin)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  }
+  await Promise.all([inferences(), questions()])
+  for (const connection of [asking, computing]) connection.close()
+  return { p99: percentile(times, 0.99), asked: times.length }
 }
 
 const usage = () => ({ cpu: process.cpuUsage() })
-await answerRequests({ usage, outputs, latency, throughput, stream, openLoop, hold, letGo, crash, versions })
+await answerRequests({ usage, outputs, latency, throughput, beside, stream, openLoop, hold, letGo, crash, versions })
 // who asked is gone, and with it what is served
 process.exit()

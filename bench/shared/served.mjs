@@ -44,7 +44,7 @@ export const servedModels = {
 }
 
 /** Shape of a sample, by name. */
-const inputs = { identity: [784], small: [784], large: [784], cnn: [28, 28, 1], heavy: [1024], slow: [1024] }
+export const inputs = { identity: [784], small: [784], large: [784], cnn: [28, 28, 1], heavy: [1024], slow: [1024] }
 
 /** Rows of inputs of a model. */
 export const rowsOf = (name, rows, seed = 9) => {
@@ -59,3 +59,7 @@ export const requestOf = (name, rows, seed) => {
   const json = Buffer.from(JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } }))
   return { json: json.length, body: Buffer.concat([json, Buffer.from(data.buffer)]) }
 }
+
+/** The same in the protocol's JSON. */
+export const jsonOf = (name, rows) =>
+  JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [rows, ...inputs[name]], data: [...rowsOf(name, rows)] }] })

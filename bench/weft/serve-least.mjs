@@ -8,19 +8,27 @@ const SIZES = [1, 2, 4, 8, 12, 16, 24, 32]
 /** Connections that the kernel keeps until they are taken, as the model server has it. */
 const BACKLOG = 4096
 
-/** Calls `take` with the shape and the bytes of the values of a request, once they are there. */
+/** Calls `take` with the shape and the bytes of the values of a request, and whether they were in its JSON. */
 const read = (request, take) => {
   const length = Number(request.headers['content-length'])
   let body
   request.on('data', (chunk) => {
     body = body === undefined ? chunk : Buffer.concat([body, chunk])
     if (body.length < length) return
-    const json = Number(request.headers['inference-header-content-length'])
-    take(JSON.parse(body.latin1Slice(0, json)).inputs[0].shape, body.subarray(json))
+    const json = request.headers['inference-header-content-length']
+    if (json === undefined) {
+      const [{ shape, data }] = JSON.parse(body.latin1Slice()).inputs
+      take(shape, new Uint8Array(Float32Array.from(data).buffer), true)
+    } else take(JSON.parse(body.latin1Slice(0, Number(json))).inputs[0].shape, body.subarray(Number(json)), false)
   })
 }
 
-const answer = (reply, shape, values) => {
+const answer = (reply, shape, values, isJson) => {
+  if (isJson) {
+    const text = `{"outputs":[{"name":"y","datatype":"FP32","shape":[${shape}],"data":[${values.join()}]}]}`
+    reply.writeHead(200, { 'content-length': text.length }).end(text)
+    return
+  }
   const json = `{"outputs":[{"name":"y","datatype":"FP32","shape":[${shape}],"parameters":{"binary_data_size":${values.byteLength}}}]}`
   reply.writeHead(200, { 'inference-header-content-length': json.length, 'content-length': json.length + values.byteLength })
   reply.end(Buffer.concat([Buffer.from(json), Buffer.from(values.buffer, values.byteOffset, values.byteLength)]))
@@ -28,10 +36,10 @@ const answer = (reply, shape, values) => {
 
 /** Each request is computed by itself, as soon as it was read. */
 const oneByOne = (run) => (request, reply) =>
-  read(request, async (shape, bytes) => {
+  read(request, async (shape, bytes, isJson) => {
     const x = tensor(new Float32Array(new Uint8Array(bytes).buffer), shape)
     const y = run(x)
-    answer(reply, y.shape, await y.data())
+    answer(reply, y.shape, await y.data(), isJson)
     x.dispose()
     y.dispose()
   })

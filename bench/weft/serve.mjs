@@ -1,10 +1,11 @@
 // Weft's side of serve.mjs: the model server, in a process of its own.
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { destination, pino } from 'pino'
 import { gpt, initializers, jit, layers, sequential, tensor } from '../../dist/lib/index.js'
-import { serve } from '../../dist/lib/serve/index.js'
+import { createApiKey, serve } from '../../dist/lib/serve/index.js'
 import { Overlap } from '../../dist/lib/serve/overlap.js'
 import { percentile, time } from '../shared/measure.mjs'
 import { rowsOf, servedModels } from '../shared/served.mjs'
@@ -29,19 +30,40 @@ const modelOf = ({ kind, sizes, input, weights }) => {
   return net
 }
 
+/** A model of 10 MB in a folder. */
+const save = async ({ folder: to }) => {
+  const net = sequential([layers.dense({ units: 1600, inputShape: [1600] })])
+  await net.save(to)
+  net.dispose()
+}
+
 let server
 let nets = {}
 let folder
 /** Of batches that go before all that has arrived was read. */
 const overlaps = Object.getOwnPropertyDescriptor(Overlap.prototype, 'rows')
 
-/** `overlap` false: batches take turns with the reading of requests. */
-const start = async ({ batching, names, overlap = true }) => {
+/**
+ * `overlap` false: batches take turns with the reading of requests. `guarded`: with API keys, rates, an audit log of
+ * refusals, and a line in the log for each request; then the key is in the reply.
+ */
+const start = async ({ batching, names, overlap = true, guarded = false, grpc = false }) => {
   Object.defineProperty(Overlap.prototype, 'rows', overlap ? overlaps : { ...overlaps, get: () => batching.maxBatchSize })
   nets = Object.fromEntries(names.map((name) => [name, modelOf(servedModels[name]())]))
   const begin = performance.now()
-  server = await serve({ models: nets, http: { port: 0 }, batching })
-  return { url: server.address.http, milliseconds: performance.now() - begin }
+  const guards = guarded ? guardsOf() : {}
+  server = await serve({ models: nets, http: { port: 0 }, ...(grpc && { grpc: { port: 0 } }), batching, ...guards.options })
+  const { http: url, grpc: grpcUrl } = server.address
+  return { url, grpcUrl, key: guards.key, milliseconds: performance.now() - begin }
+}
+const guardsOf = () => {
+  folder = mkdtempSync(join(tmpdir(), 'weft-bench-guards-'))
+  const { key, entry } = createApiKey({ id: 'client', roles: ['predict'] })
+  const apiKeys = join(folder, 'keys.json')
+  writeFileSync(apiKeys, JSON.stringify({ keys: [entry] }))
+  const log = pino({ level: 'info' }, destination({ dest: join(folder, 'log'), sync: false }))
+  const rate = { requestsPerSecond: 1e6, burst: 1e6 }
+  return { key, options: { auth: { apiKeys }, rate, log, audit: { file: join(folder, 'audit.jsonl') } } }
 }
 /** Models alone, for raw() and startLeast(): the process that serves is not to compute them in other ways as well. */
 const build = ({ names }) => {
@@ -62,14 +84,18 @@ const settings = (value) => {
   renameSync(`${file}.new`, file)
 }
 
+/** A version whose highest score is another one than that of the others. */
+const WRONG = 98
+
 /** Serves a repository of a model `m` of the size of `large`, whose version v answers v. */
 const startRepository = async () => {
   folder = mkdtempSync(join(tmpdir(), 'weft-bench-swaps-'))
-  for (const version of [1, 2, 3, 4, 99]) {
+  for (const version of [1, 2, 3, 4, WRONG, 99]) {
+    const bias = version === WRONG ? initializers.randomUniform({ seed: 3 }) : initializers.constant({ value: version })
     const net = sequential([
       layers.dense({ units: 1024, activation: 'relu', inputShape: [784] }),
       layers.dense({ units: 1024, activation: 'relu' }),
-      layers.dense({ units: 10, kernelInitializer: 'zeros', biasInitializer: initializers.constant({ value: version }) }),
+      layers.dense({ units: 10, kernelInitializer: 'zeros', biasInitializer: bias }),
     ])
     await net.save(join(folder, 'm', String(version)))
     net.dispose()
@@ -99,7 +125,6 @@ const swap = async ({ swaps, rollbacks }) => {
     times.rollbacks.push(await change({ versionPolicy: { specific: [1, 2] }, labels: { stable: (i % 2) + 1 } }))
   await to(0)
   const after = await resident()
-  await change({ versionPolicy: { specific: [99] } })
   return { ...times, rss: { before, after } }
 }
 
@@ -120,6 +145,21 @@ const raw = async ({ name, rows, count }) => {
   }
   run.dispose()
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) }
+}
+
+/** Milliseconds from when a canary that answers otherwise is in force until it was rolled back, and its reason. */
+const trial = async () => {
+  const canary = { share: 0.2, rollback: { disagreement: 0.1 } }
+  settings({ versionPolicy: { specific: [1, WRONG] }, labels: { stable: 1, canary: WRONG }, canary })
+  await server.refresh()
+  const begin = performance.now()
+  for (;;) {
+    const reply = await fetch(`${server.address.http}/v2/repository/index`, { method: 'POST', body: '{}' })
+    const { reason = '' } = (await reply.json()).find(({ version }) => version === `${WRONG}`)
+    if (reason.startsWith('rolled back')) return { milliseconds: performance.now() - begin, reason }
+    if (performance.now() - begin > 60_000) throw new Error('the canary was not rolled back')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 let least
@@ -172,6 +212,12 @@ const busy = async ({ name, rows, milliseconds }) => {
   return { batches, perRow: (user + system) / (batches * rows) }
 }
 
+/** Ends the load of versions. */
+const last = async () => {
+  settings({ versionPolicy: { specific: [99] } })
+  await server.refresh()
+}
+
 let writer
 /** A small model of texts, served; and the microseconds of a token that the model alone takes. */
 const startWriter = async () => {
@@ -203,7 +249,7 @@ const memory = async () => {
     globalThis.gc?.()
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  return process.memoryUsage()
+  return { ...process.memoryUsage(), descriptors: existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0 }
 }
 let sampling
 let most = 0
@@ -221,8 +267,11 @@ const usage = () => ({ cpu: process.cpuUsage() })
 await answerRequests({
   start,
   build,
+  save,
   startRepository,
   swap,
+  trial,
+  last,
   stop,
   startLeast,
   stopLeast,

@@ -10,10 +10,15 @@ export interface Options {
   seed: number
   /** 0: silent, 1: progress bar, 2: lines, 'auto'. */
   verbose: 'auto' | 0 | 1 | 2
+  /** The folder that the model is saved in. */
+  save: string | undefined
 }
 
-/** --epochs, --limit, --seed, --quiet; sets the seed. Exits with the usage for anything else. */
-export function options(defaults: { epochs: number; seed?: number }): Options {
+/**
+ * --epochs, --limit, --seed, --quiet, --save where the example says so; sets the seed. Exits with the usage for
+ * anything else.
+ */
+export function options(defaults: { epochs: number; seed?: number; saves?: boolean }): Options {
   const whole = (name: string, text: string | undefined, fallback: number, least: number): number => {
     const value = text === undefined ? fallback : Number(text)
     if (text === undefined || (Number.isSafeInteger(value) && value >= least)) return value
@@ -21,8 +26,15 @@ export function options(defaults: { epochs: number; seed?: number }): Options {
   }
   try {
     const { values } = parseArgs({
-      options: { epochs: { type: 'string' }, limit: { type: 'string' }, seed: { type: 'string' }, quiet: { type: 'boolean' } },
+      options: {
+        epochs: { type: 'string' },
+        limit: { type: 'string' },
+        seed: { type: 'string' },
+        quiet: { type: 'boolean' },
+        save: { type: 'string' },
+      },
     })
+    if (values.save !== undefined && !defaults.saves) throw new Error('this example saves no model')
     const seed = whole('seed', values.seed, defaults.seed ?? 1, 0)
     setSeed(seed)
     return {
@@ -30,9 +42,12 @@ export function options(defaults: { epochs: number; seed?: number }): Options {
       limit: whole('limit', values.limit, Number.POSITIVE_INFINITY, 10),
       seed,
       verbose: values.quiet ? 0 : 'auto',
+      save: values.save,
     }
   } catch (error) {
-    console.error(`${(error as Error).message}\nUsage: [--epochs n] [--limit rows] [--seed n] [--quiet]`)
+    console.error(
+      `${(error as Error).message}\nUsage: [--epochs n] [--limit rows] [--seed n] [--quiet]${defaults.saves ? ' [--save folder]' : ''}`,
+    )
     process.exit(2)
   }
 }

@@ -60,7 +60,7 @@ export async function run(args: string[]): Promise<number> {
   if (values.quantize === undefined && (values.method ?? values['group-size'] ?? values.skip) !== undefined)
     throw new UsageError('--method, --group-size and --skip go with --quantize')
   if (values.prune === undefined && values.structured !== undefined) throw new UsageError('--structured goes with --prune')
-  const { formatOf, formatToWrite } = await import('./formats.js') // with the addon, which other commands do without
+  const { formatOf, formatToWrite } = await import('../io/formats.js') // with the addon, which other commands do without
   const source = await formatOf(from)
   const target = formatToWrite(to, undefined)
   if (!source.load) throw new WeftError('ERR_ARGUMENT', `compress: ${from} is a ${source.label}, which has weights but no structure`)

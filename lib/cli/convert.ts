@@ -12,7 +12,7 @@ export async function run(args: string[]): Promise<number> {
   const [from, to] = positionals
   if (from === undefined || to === undefined || positionals.length > 2)
     throw new UsageError(`convert takes two places, got ${positionals.length}`)
-  const { formatOf, formatToWrite } = await import('./formats.js') // with the addon, which other commands do without
+  const { formatOf, formatToWrite } = await import('../io/formats.js') // with the addon, which other commands do without
   const source = await formatOf(from)
   const target = formatToWrite(to, values.to)
   if (!source.load)

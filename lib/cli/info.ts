@@ -5,7 +5,7 @@ import path from 'node:path'
 import { bytesOf, type DynamicShape, shapeText, sizeOf } from '../core/spec.js'
 import type { AnyModel } from '../model/model.js'
 import type { OnnxFacts } from '../onnx/index.js'
-import type { Format } from './formats.js'
+import type { Format } from '../io/formats.js'
 import { UsageError } from './command.js'
 
 export const usage = 'info <model> [--json]'
@@ -21,7 +21,7 @@ export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean' } }, allowPositionals: true })
   const [place] = positionals
   if (place === undefined || positionals.length > 1) throw new UsageError(`info takes the place of one model, got ${positionals.length}`)
-  const { formatOf } = await import('./formats.js') // with the addon, which other commands do without
+  const { formatOf } = await import('../io/formats.js') // with the addon, which other commands do without
   const format = await formatOf(place)
   const bytes = await bytesAt(place)
   if (!format.load) return await tensorsOf(place, format, bytes, values.json ?? false)

@@ -7,6 +7,9 @@ export const usage =
   'serve <repository> [--http 8080] [--grpc 8081] [--host 127.0.0.1] [--keys keys.json] [--cert cert.pem --key key.pem [--ca ca.pem]] [--http2] [--issuer url --audience name] [--rate 100] [--audit audit.jsonl [--audit-key audit.key]] [--control none|explicit|watch] [--max-batch-size 32] [--max-delay-ms 0] [--signed-by signing.pub] [--model-key file:model.key] [--drain-ms 0] [--hosts name,name] [--explain] [--insecure] [--log info]'
 export const summary = 'serves saved models over the Open Inference Protocol: REST, and gRPC with --grpc'
 
+/** How often it looks whether it can still compute. */
+const CHECK_MS = 1000
+
 export async function run(args: string[]): Promise<number> {
   const begin = performance.now()
   const { values, positionals } = parseArgs({
@@ -79,9 +82,12 @@ export async function run(args: string[]): Promise<number> {
   const server = await serve(options)
   const { address } = server
   console.log(`ready in ${Math.round(performance.now() - begin)} ms: ${[address.http, address.grpc].filter(Boolean).join(', ')}`)
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  const isLost = await new Promise<boolean>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(false))
+    // whoever starts it anew does what it cannot do itself
+    setInterval(() => !server.isLive && resolve(true), CHECK_MS).unref()
   })
-  await server.close({ drainMs: drainMs ?? 0 })
-  return 0
+  if (isLost) console.error('a device has failed for good: the server ends, and is to be started anew')
+  await server.close({ drainMs: isLost ? 0 : (drainMs ?? 0) })
+  return isLost ? 1 : 0
 }

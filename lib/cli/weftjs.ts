@@ -13,6 +13,7 @@ import * as doctor from './doctor.js'
 import * as info from './info.js'
 import * as kernel from './kernel.js'
 import * as key from './key.js'
+import * as label from './label.js'
 import * as publish from './publish.js'
 import * as restore from './restore.js'
 import * as run from './run.js'
@@ -27,6 +28,7 @@ const commands: Readonly<Record<string, Command>> = {
   serve,
   key,
   publish,
+  label,
   'change-key': changeKey,
   audit,
   backup,

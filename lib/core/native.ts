@@ -149,17 +149,20 @@ export interface Native {
   /** Whether openSealed can: Node.js shows its libcrypto to addons. */
   opensSealed(): boolean
   /**
-   * Opens chunks that AES-256-GCM sealed, each followed by its tag of 16 bytes, into `target`, on a thread of the pool:
-   * one for each nonce of 12 bytes, all of `chunkBytes` but the last. Resolves with how many were as they were sealed;
-   * the bytes of the one after them are zeros, and none behind it was opened.
+   * Opens chunks that AES-256-GCM sealed, each followed by its tag of 16 bytes, into `target`, on so many threads of
+   * the pool: one for each nonce of 12 bytes, all of `chunkBytes` but the last. `stored` are their bytes, or the number
+   * of an open file that has them from `position` on. Resolves with how many could be read and were as they were
+   * sealed; the bytes of the one after them are zeros.
    */
   openSealed(
     key: Uint8Array,
     associated: Uint8Array,
     nonces: Uint8Array,
     chunkBytes: number,
-    stored: Uint8Array,
+    stored: Uint8Array | number,
+    position: number,
     target: Uint8Array,
+    threads: number,
   ): Promise<number>
   /** Arranges for the completion function to be called when the ticket is done. */
   notify(ticket: number): void

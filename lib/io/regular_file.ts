@@ -113,6 +113,15 @@ export class RegularFile {
     return bytes
   }
 
+  /** Whether what is read is what hold() has read. */
+  protected get isHeld(): boolean {
+    return this.held !== undefined
+  }
+  /** The system's number of the open file. */
+  protected get fd(): number {
+    return this.handle.fd
+  }
+
   /** Reads the bytes as they lie in the file. */
   protected async readStored(target: Uint8Array, position: number): Promise<void> {
     if (this.held !== undefined) {

@@ -28,6 +28,8 @@ const DTYPES: ReadonlyMap<string, DType> = new Map(Object.entries(NAMES).map(([d
 /** Longest header that is read, as in the reference reader. */
 const MOST_HEADER_BYTES = 100_000_000
 const METADATA = '__metadata__'
+/** Chunks that are read or hashed at once: while one is hashed, a second is there or on its way, and a third. */
+const MOST_AHEAD = 3
 
 /** A tensor in a file that was read. */
 export interface StoredTensor {
@@ -174,8 +176,8 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads the values in the order they lie in, in chunks. Returns the checksum of the file. A chunk whose memory is its
-   * own is read while the one before it is hashed.
+   * Reads the values in the order they lie in, in chunks. Returns the checksum of the file. Chunks whose memory is
+   * their own are read while the one before them is hashed.
    * @param target gives the memory for `size` bytes of a tensor, from its byte `at` on; also once for one without bytes
    * @param then called when that memory has been filled; the memory of the next chunk has been asked for by then
    */
@@ -186,29 +188,35 @@ export class SafetensorsFile {
   ): Promise<string> {
     const hash = createHash('sha256').update(this.begin)
     const parts = this.parts()
-    let [chunk, next] = [undefined as Uint8Array | undefined, undefined as Uint8Array | undefined]
-    let reading: Promise<void> | undefined
-    const read = (bytes: Uint8Array, { entry, at }: Part): void => {
-      chunk = bytes
-      reading = this.file.read(bytes, this.begin.length + entry.from + at)
-      reading.catch(() => undefined) // is awaited later
+    let part = parts.next().value
+    /** Memory for `part`, while what has it is in use. */
+    let memory: Uint8Array | undefined
+    const chunks: { part: Part; bytes: Uint8Array; reading: Promise<void> }[] = []
+    const readAhead = async (): Promise<void> => {
+      while (part !== undefined && chunks.length < MOST_AHEAD) {
+        const bytes: Uint8Array = memory ?? (await target(part.entry, part.at, part.size))
+        memory = bytes
+        if (chunks.some((chunk) => overlap(chunk.bytes, bytes))) return
+        const reading = this.file.read(bytes, this.begin.length + part.entry.from + part.at)
+        reading.catch(() => undefined) // is awaited later
+        chunks.push({ part, bytes, reading })
+        memory = undefined
+        part = parts.next().value
+      }
     }
     try {
-      for (let part = parts.next().value; part !== undefined; ) {
-        if (chunk === undefined) read(next ?? (await target(part.entry, part.at, part.size)), part)
+      for (await readAhead(); chunks.length > 0; await readAhead()) {
+        const { part: done, bytes, reading } = chunks[0]!
         await reading
-        const [done, { entry, at }]: [Uint8Array, Part] = [chunk!, part]
-        part = parts.next().value
-        next = part && (await target(part.entry, part.at, part.size))
-        chunk = undefined
-        if (part !== undefined && !overlap(done, next!)) read(next!, part)
-        if (checksum) hash.update(done)
-        await then?.(entry, at, done)
+        await readAhead()
+        if (checksum) hash.update(bytes)
+        await then?.(done.entry, done.at, bytes)
+        chunks.shift()
       }
       return checksum ? hash.digest('hex') : ''
     } finally {
       // who asked for the memory may free it now
-      await reading?.catch(() => undefined)
+      await Promise.allSettled(chunks.map(({ reading }) => reading))
     }
   }
 
@@ -216,7 +224,13 @@ export class SafetensorsFile {
   private *parts(): Generator<Part, undefined> {
     for (const entry of inOrder(this.tensors.values())) {
       const bytes = entry.to - entry.from
-      for (let at = 0; at === 0 || at < bytes; at += CHUNK_BYTES) yield { entry, at, size: Math.min(CHUNK_BYTES, bytes - at) }
+      let at = 0
+      do {
+        // cut at even places of the file: what is stored in pieces of its own is then read in whole ones
+        const size = Math.min(CHUNK_BYTES - ((this.begin.length + entry.from + at) % CHUNK_BYTES), bytes - at)
+        yield { entry, at, size }
+        at += size
+      } while (at < bytes)
     }
   }
 }

@@ -134,6 +134,10 @@ export class ServedModel {
   get isSound(): boolean {
     return this.soundness.isSound
   }
+  /** Whether its device failed for good. */
+  get isLost(): boolean {
+    return this.soundness.isLost
+  }
 
   /** ERR_OVERLOADED where another request would not be taken. */
   noRoom(): WeftError | undefined {

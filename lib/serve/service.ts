@@ -87,6 +87,11 @@ export class Service {
     return served.length === 0 || served.some(({ isSound }) => isSound)
   }
 
+  /** False where the device of a model failed for good: only a new process can compute on it. */
+  get isLive(): boolean {
+    return !this.repository.ready().some(({ isLost }) => isLost)
+  }
+
   metadata(): ServerMetadata {
     return { name: 'weft', version: packageVersion(), extensions: this.explaining ? [...EXTENSIONS, 'explain'] : EXTENSIONS }
   }

@@ -1,11 +1,14 @@
 // Soundness: whether batches of a model are computed at all. Some failures in a row make it unsound; a batch that
-// succeeds, of a client or of its own, makes it sound again.
+// succeeds, of a client or of its own, makes it sound again. A device that fails for good does not come back in this
+// process: then only a new process helps.
 import { WeftError } from '../core/error.js'
 import { type Clock, systemClock } from './clock.js'
 
 /** Failures in a row that are no accident of one request. */
 const MOST_FAILURES = 3
 const PROBE_MS = 1000
+/** A device that failed fails every run from then on. So long is no accident. */
+const LOST_MS = 5000
 
 /** What a request, or a lack of memory for it, may cause. */
 const OF_REQUESTS: ReadonlySet<string> = new Set([
@@ -19,17 +22,24 @@ const OF_REQUESTS: ReadonlySet<string> = new Set([
 
 export class Soundness {
   private failures = 0
+  /** Since when every batch has failed by the device. */
+  private failingSince: number | undefined
   private stopProbe: (() => void) | undefined
   private closed = false
 
   /** `probe` computes a batch. */
   constructor(
     private readonly probe: () => unknown,
-    private readonly clock: Pick<Clock, 'after'> = systemClock,
+    private readonly clock: Pick<Clock, 'after' | 'now'> = systemClock,
   ) {}
 
   get isSound(): boolean {
     return this.failures < MOST_FAILURES
+  }
+
+  /** Whether the device does not come back. */
+  get isLost(): boolean {
+    return !this.isSound && this.failingSince !== undefined && this.clock.now() - this.failingSince >= LOST_MS
   }
 
   /** Follows a batch. */
@@ -48,11 +58,16 @@ export class Soundness {
 
   private succeeded<T>(value: T): T {
     this.failures = 0
+    this.failingSince = undefined
     return value
   }
 
   private judge(error: unknown): never {
-    if (!(error instanceof WeftError && OF_REQUESTS.has(error.code))) this.failed()
+    const code = error instanceof WeftError ? error.code : undefined
+    if (code === undefined || !OF_REQUESTS.has(code)) {
+      this.failingSince = code === 'ERR_CUDA' ? (this.failingSince ?? this.clock.now()) : undefined
+      this.failed()
+    }
     throw error
   }
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { connect } from '../../lib/serve/index.js'
-import { codeOfAsync } from '../expect.js'
+import { codeOfAsync, until } from '../expect.js'
 import { scaling, scratch } from './models.js'
 
 const program = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../lib/cli/weftjs.js')
@@ -121,7 +121,24 @@ test('backup and restore: a snapshot, and the repository as it was', () => {
   assert.is(weftjs('restore', 'backups', 'models', '--snapshot', made.out.split(' ')[1]!.slice(0, -1)).code, 0)
 })
 
-test('wrong usage: exit code 2; what cannot be served: 1; each says what is wrong', () => {
+test('a label goes to another version, and back, under a server that follows the folder', async () => {
+  await scaling(2).save(path.join(folder, 'labelled', 'm', '1'))
+  await scaling(3).save(path.join(folder, 'labelled', 'm', '2'))
+  assert.is(weftjs('label', 'labelled', 'm', 'stable', '2').code, 0)
+  const { child, urls } = await start('labelled', '--http', '0', '--control', 'watch')
+  const client = await connect(urls[0]!)
+  const factor = async (): Promise<unknown> => (await client.infer('m', { inputs: { x: [[1, 1]] } })).outputs['y']!.array()
+  assert.equal(await factor(), [[3, 3]])
+  const moved = weftjs('label', 'labelled', 'm', 'stable', '1')
+  assert.equal([moved.code, moved.out], [0, 'stable of m is version 1\n'], moved.err)
+  await until(async () => JSON.stringify(await factor()) === '[[2,2]]', 'the server follows')
+  client.close()
+  const end = once(child, 'exit')
+  child.kill('SIGTERM')
+  await end
+})
+
+test('wrong usage: exit code 2; what cannot be served: 1; each says what is wrong', async () => {
   const usage: string[][] = [
     ['serve'],
     ['serve', 'a', 'b'],
@@ -139,6 +156,8 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     ['backup', 'a'],
     ['restore', 'a'],
     ['change-key', 'a', '--new', 'file:a'],
+    ['label', 'models', 'm', 'stable'],
+    ['label', 'models', 'm', 'stable', 'x'],
   ]
   for (const args of usage) {
     const { code, err } = weftjs(...args)
@@ -146,6 +165,9 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     assert.match(err, /^Usage: weftjs /m)
   }
   writeFileSync(path.join(folder, 'broken.json'), '{')
+  await scaling(2).save(path.join(folder, 'policy', 'm', '1'))
+  await scaling(2).save(path.join(folder, 'policy', 'm', '2'))
+  writeFileSync(path.join(folder, 'policy', 'm', 'serve.json'), '{"versionPolicy":{"specific":[2]}}')
   const failures: [string[], RegExp][] = [
     [['serve', 'none', '--http', '0'], /there is no folder none/],
     [['serve', 'models', '--http', '0', '--host', '0.0.0.0'], /0\.0\.0\.0 is reached from other machines, without tls or auth/],
@@ -154,6 +176,11 @@ test('wrong usage: exit code 2; what cannot be served: 1; each says what is wron
     [['serve', 'models', '--http', '0', '--signed-by', 'none.pub'], /the public key is neither PEM nor a file/],
     [['serve', 'models', '--http', '0', '--model-key', 'none'], /a model key is named by 'file:path'/],
     [['publish', 'none', 'models'], /there is no saved model at/],
+    [['label', 'none', 'm', 'stable', '1'], /none/],
+    [['label', 'policy', '../policy', 'stable', '1'], /has no model '\.\.\/policy'/],
+    [['label', 'policy', 'm', 'stable', '3'], /'m' has no version 3.*It has 1, 2/s],
+    [['label', 'policy', 'm', 'stable', '1'], /does not pick version 1/],
+    [['label', 'policy', 'm', '1', '2'], /a label cannot be '1'/],
     [['key', 'a', '--roles', 'root', '--file', 'other.json'], /roles are some of/],
     [['key', 'a', '--roles', 'read', '--file', 'broken.json'], /broken\.json/],
   ]

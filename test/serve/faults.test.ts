@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { WeftError } from '../../lib/index.js'
+import { devices, WeftError } from '../../lib/index.js'
 import { open } from '../../lib/serve/auth/principal.js'
 import { connect, serve } from '../../lib/serve/index.js'
 import { Metrics } from '../../lib/serve/metrics.js'
@@ -31,8 +31,9 @@ const program = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../l
 const BODY = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] })
 
 /** Starts a server in a process of its own; its first address. */
-async function start(...args: string[]): Promise<{ child: ChildProcess; url: string }> {
-  const child = spawn(process.execPath, [program, 'serve', ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+async function start(args: readonly string[], settings: NodeJS.ProcessEnv = {}): Promise<{ child: ChildProcess; url: string }> {
+  const env = { ...process.env, ...settings }
+  const child = spawn(process.execPath, [program, 'serve', ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'], env })
   let text = ''
   for await (const chunk of child.stdout!.iterator({ destroyOnReturn: false })) {
     text += String(chunk)
@@ -98,6 +99,75 @@ test('soundness: three failures in a row, not of requests; probes until one succ
   await clock.advance(1000)
   assert.equal([sound.isSound, probes, clock.armed], [true, 3, 0])
   sound.close()
+})
+
+test('a device that fails for good: not live once it has failed for long, however few or many batches that were', async () => {
+  const clock = new StillClock()
+  const sound = new Soundness(() => Promise.reject(new WeftError('ERR_CUDA', 'gone')), clock)
+  const fail = (code: 'ERR_CUDA' | 'ERR_STATE') => codeOfAsync(Promise.resolve(sound.watch(() => Promise.reject(new WeftError(code, 'x')))))
+  for (let i = 0; i < 100; i++) await fail('ERR_CUDA')
+  assert.equal([sound.isSound, sound.isLost], [false, false])
+  await fail('ERR_STATE')
+  for (let second = 0; second < 5; second++) await clock.advance(1000)
+  assert.equal([sound.isSound, sound.isLost], [false, false], 'since the first probe, 4 s before')
+  await clock.advance(1000)
+  assert.ok(sound.isLost)
+  await sound.watch(() => Promise.resolve(1))
+  assert.equal([sound.isSound, sound.isLost], [true, false])
+  sound.close()
+
+  const repository = await Repository.open(undefined, { batching: {}, load: {} })
+  await repository.add('m', scaling(2))
+  const service = new Service(repository, 'none', limitsOf('test'))
+  const app = restApp({ service, routes: routes(service, () => new Metrics().text()), authenticator: open, log: pino({ level: 'silent' }) })
+  const live = async (): Promise<[number, string]> => {
+    const { statusCode, body } = await app.inject({ method: 'GET', url: '/v2/health/live' })
+    return [statusCode, body]
+  }
+  assert.equal(await live(), [200, '{"live":true}'])
+  const model = repository.resolve('m')
+  Object.defineProperty(model, 'isLost', { value: true, configurable: true })
+  assert.equal(await live(), [503, '{"live":false}'])
+  Reflect.deleteProperty(model, 'isLost')
+  assert.equal(await live(), [200, '{"live":true}'])
+  await app.close()
+  await repository.close()
+})
+
+test('weftjs serve ends with 1 once its device fails for good', async () => {
+  const lib = (file: string): string => new URL(`../../lib/${file}`, import.meta.url).href
+  const failing = path.join(folder, 'failing.mjs')
+  writeFileSync(
+    failing,
+    `import { WeftError } from '${lib('core/error.js')}'
+     import { Executor } from '${lib('serve/executor.js')}'
+     const { run } = Executor.prototype
+     let runs = 0
+     Executor.prototype.run = function (batch) {
+       return ++runs > 30 ? Promise.reject(new WeftError('ERR_CUDA', 'gone')) : run.call(this, batch)
+     }`,
+  )
+  const models = path.join(folder, 'failing')
+  await scaling(2).save(path.join(models, 'm', '1'))
+  const { child, url } = await start([models, '--http', '0', '--log', 'silent'], { NODE_OPTIONS: `--import=${failing}` })
+  const ended = once(child, 'exit')
+  const infer = async (): Promise<number> => (await fetch(`${url}/v2/models/m/infer`, { method: 'POST', body: BODY })).status
+  while ((await infer()) === 200);
+  for (let i = 0; i < 2; i++) assert.is(await infer(), 500)
+  assert.is((await fetch(`${url}/v2/health/live`)).status, 200, 'it may be an accident')
+  assert.equal(await ended, [1, null])
+})
+
+const emulated = devices().some((device) => device.kind === 'cuda' && device.emulated)
+testWith(emulated, 'the emulated CUDA device', 'a device that fails for good ends weftjs serve with 1', async () => {
+  const models = path.join(folder, 'lost')
+  await scaling(2).save(path.join(models, 'm', '1'))
+  const { child, url } = await start([models, '--http', '0', '--log', 'silent'], { WEFT_DEVICE: 'cuda', WEFT_EMULATED_FAILURE: '300' })
+  const ended = once(child, 'exit')
+  const infer = async (): Promise<number> => (await fetch(`${url}/v2/models/m/infer`, { method: 'POST', body: BODY })).status
+  while ((await infer()) === 200);
+  for (let i = 0; i < 2; i++) assert.is(await infer(), 500)
+  assert.equal(await ended, [1, null])
 })
 
 test('clients that go away in the middle of a body, or while they wait', async () => {
@@ -207,7 +277,7 @@ testWith(hasOpenssl, 'openssl', 'a server with an expired certificate is not tru
 
 test('who reads the log goes away, and the server goes on', async () => {
   await scaling(2).save(path.join(folder, 'models/m/1'))
-  const { child, url } = await start('models', '--http', '0', '--log', 'info')
+  const { child, url } = await start(['models', '--http', '0', '--log', 'info'])
   child.stdout!.destroy()
   for (let i = 0; i < 20; i++) {
     assert.is((await fetch(`${url}/v2/models/m/infer`, { method: 'POST', body: BODY })).status, 200)
@@ -220,7 +290,7 @@ test('who reads the log goes away, and the server goes on', async () => {
 
 test('SIGTERM under load: what was accepted is answered', async () => {
   await scaling(2).save(path.join(folder, 'models/m/1'))
-  const { child, url } = await start('models', '--http', '0', '--max-delay-ms', '3')
+  const { child, url } = await start(['models', '--http', '0', '--max-delay-ms', '3'])
   let stopped = false
   let answered = 0
   const faults: string[] = []

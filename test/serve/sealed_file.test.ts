@@ -1,12 +1,11 @@
 // Sealed files: read as if they were what was sealed, at every size around a chunk; chunks that are moved are found.
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { WeftError } from '../../lib/core/error.js'
-import { native } from '../../lib/core/addon.js'
-import { type Decrypt, decryptHere, decryptInPool } from '../../lib/serve/publishing/decryption.js'
+import { canUsePool, type Decrypt, decryptHere, decryptInPool, type FilePlace } from '../../lib/serve/publishing/decryption.js'
 import { CHUNK_BYTES, SealedFile, writeSealed } from '../../lib/serve/publishing/sealed_file.js'
 import { codeOf, codeOfAsync, generator } from '../expect.js'
 import { scratch } from './models.js'
@@ -129,11 +128,31 @@ function chunksOf(plain: Buffer, chunkBytes: number) {
       return Buffer.concat([cipher.update(plain.subarray(i * chunkBytes, (i + 1) * chunkBytes)), cipher.final(), cipher.getAuthTag()])
     }),
   )
-  return { count, chunks: { key, associated, nonces, chunkBytes, stored } }
+  return { count, stored, chunks: { key, associated, nonces, chunkBytes } }
 }
 
+/** The same from a file, between other bytes. */
+const decryptFile =
+  (threads: number): Decrypt =>
+  async (chunks, stored, target) => {
+    const name = path.join(folder, 'stored')
+    writeFileSync(name, Buffer.concat([Buffer.alloc(13), stored, Buffer.alloc(5, 9)]))
+    const file = openSync(name, 'r')
+    try {
+      return await decryptInPool(chunks, { file, position: 13 }, target, threads)
+    } finally {
+      closeSync(file)
+    }
+  }
+
 const ways: [string, Decrypt][] = [['on the thread of JavaScript', decryptHere]]
-if (native.opensSealed()) ways.push(['on a thread of the pool', decryptInPool])
+if (canUsePool())
+  ways.push(
+    ['on a thread of the pool', (chunks, stored, target) => decryptInPool(chunks, stored, target, 1)],
+    ['on threads of the pool', (chunks, stored, target) => decryptInPool(chunks, stored, target, 3)],
+    ['from a file on a thread of the pool', decryptFile(1)],
+    ['from a file on threads of the pool', decryptFile(3)],
+  )
 else console.log('skipped: decryption on a thread of the pool needs a Node.js that shows its libcrypto to addons')
 for (const [where, decrypt] of ways)
   test(`chunks are decrypted ${where}, up to the first that is not as it was sealed`, async () => {
@@ -146,49 +165,87 @@ for (const [where, decrypt] of ways)
       [100_000, 33_333],
     ] as [number, number][]) {
       const plain = randomBytes(size)
-      const { count, chunks } = chunksOf(plain, chunkBytes)
+      const { count, stored: sealed, chunks } = chunksOf(plain, chunkBytes)
       const target = Buffer.alloc(size, 1)
-      assert.is(await decrypt(chunks, target), count)
+      assert.is(await decrypt(chunks, sealed, target), count)
       assert.ok(target.equals(plain), `${size} in chunks of ${chunkBytes}`)
       for (let index = 0; index < count; index++) {
         const end = Math.min(size, (index + 1) * chunkBytes) + (index + 1) * 16
         for (const at of [end - 17, end - 1].filter((at) => at >= 0)) {
-          const stored = Buffer.from(chunks.stored)
+          const stored = Buffer.from(sealed)
           stored[at]! ^= 1
           target.fill(1)
-          assert.is(await decrypt({ ...chunks, stored }, target), index)
+          assert.is(await decrypt(chunks, stored, target), index)
           const [from, to] = [index * chunkBytes, Math.min(size, (index + 1) * chunkBytes)]
           assert.ok(target.subarray(0, from).equals(plain.subarray(0, from)))
           assert.ok(target.subarray(from, to).every((byte) => byte === 0))
-          assert.ok(target.subarray(to).every((byte) => byte === 1))
+          // other threads may have been further
+          for (let next = to; next < size; next += chunkBytes) {
+            const [found, right] = [target, plain].map((bytes) => bytes.subarray(next, next + chunkBytes)) as [Buffer, Buffer]
+            assert.ok(found.equals(right) || found.every((byte) => byte === 1), 'what was sealed, or nothing')
+          }
         }
       }
       for (const other of [{ key: randomBytes(32) }, { associated: randomBytes(72) }, { nonces: randomBytes(12 * count) }])
-        assert.is(await decrypt({ ...chunks, ...other }, target), 0)
+        assert.is(await decrypt({ ...chunks, ...other }, sealed, target), 0)
     }
   })
 
 test('arrays that do not fit together are refused before anything is written', () => {
-  const { chunks } = chunksOf(randomBytes(20), 7)
-  for (const [wrong, size] of [
-    [{ key: randomBytes(31) }, 20],
-    [{ nonces: Buffer.alloc(35) }, 20],
-    [{ nonces: Buffer.alloc(0) }, 20],
-    [{ nonces: Buffer.alloc(24) }, 20],
-    [{ stored: chunks.stored.subarray(1) }, 20],
-    [{ chunkBytes: 0 }, 20],
-    [{ chunkBytes: 6 }, 20],
-    [{ chunkBytes: 10 }, 20],
-    [{ chunkBytes: -1 }, 20],
-    [{ associated: Buffer.alloc(0) }, 20],
-    [{ stored: new Float32Array(17) as unknown as Uint8Array }, 20],
-    [{}, 19],
-    [{}, 21],
-  ] as [Partial<typeof chunks>, number][])
+  const { chunks, stored } = chunksOf(randomBytes(20), 7)
+  for (const [wrong, from, size, threads] of [
+    [{ key: randomBytes(31) }, stored, 20, 1],
+    [{ nonces: Buffer.alloc(35) }, stored, 20, 1],
+    [{ nonces: Buffer.alloc(0) }, stored, 20, 1],
+    [{ nonces: Buffer.alloc(24) }, stored, 20, 1],
+    [{}, stored.subarray(1), 20, 1],
+    [{ chunkBytes: 0 }, stored, 20, 1],
+    [{ chunkBytes: 6 }, stored, 20, 1],
+    [{ chunkBytes: 10 }, stored, 20, 1],
+    [{ chunkBytes: -1 }, stored, 20, 1],
+    [{ associated: Buffer.alloc(0) }, stored, 20, 1],
+    [{}, new Float32Array(17) as unknown as Uint8Array, 20, 1],
+    [{}, stored, 19, 1],
+    [{}, stored, 21, 1],
+    [{}, stored, 20, 0],
+    [{}, stored, 20, 65],
+    [{}, { file: -1, position: 0 }, 20, 1],
+    [{}, { file: 0, position: -1 }, 20, 1],
+    [{}, { file: 0, position: 0 }, 22, 1],
+  ] as [Partial<typeof chunks>, Uint8Array | FilePlace, number, number][])
     assert.is(
-      codeOf(() => void decryptInPool({ ...chunks, ...wrong }, Buffer.alloc(size))),
+      codeOf(() => void decryptInPool({ ...chunks, ...wrong }, from, Buffer.alloc(size), threads)),
       'ERR_ARGUMENT',
     )
+})
+
+test('a file that ends before its chunks do, or cannot be read', async () => {
+  if (!canUsePool()) return
+  const { chunks, stored } = chunksOf(randomBytes(40_000), 16_384)
+  const name = path.join(folder, 'short')
+  writeFileSync(name, stored.subarray(0, -1))
+  const file = openSync(name, 'r')
+  const target = Buffer.alloc(40_000, 1)
+  assert.is(await decryptInPool(chunks, { file, position: 0 }, target, 2), 2)
+  assert.ok(target.subarray(2 * 16_384).every((byte) => byte === 0))
+  closeSync(file)
+  assert.is(await decryptInPool(chunks, { file: 1_000_000, position: 0 }, target, 2), 0)
+})
+
+test('a file that becomes shorter while it is read is named, and why', async () => {
+  const bytes = randomBytes(3 * CHUNK_BYTES + 5)
+  const file = await sealed(bytes)
+  const opened = await SealedFile.unseal(file, dataKey, 'a')
+  truncateSync(file, statSync(file).size - 1_000)
+  const target = Buffer.alloc(bytes.length)
+  // the last part was read when the file was opened
+  await opened.read(target.subarray(2 * CHUNK_BYTES, 3 * CHUNK_BYTES), 2 * CHUNK_BYTES).then(
+    () => assert.unreachable(),
+    (error: WeftError) => assert.match(error.message, 'became shorter while it was read'),
+  )
+  await opened.read(target.subarray(0, 2 * CHUNK_BYTES), 0)
+  assert.ok(target.subarray(0, 2 * CHUNK_BYTES).equals(bytes.subarray(0, 2 * CHUNK_BYTES)))
+  await opened.close()
 })
 
 test('the same bytes are sealed otherwise each time', async () => {

@@ -13,7 +13,6 @@ import type { WireTensor } from '../protocol/tensors.js'
 import type { IndexEntry } from '../repository/repository.js'
 import type { ModelMetadata, ServerMetadata } from '../service.js'
 import { loadTracing, outgoingTraceparent, parseTraceparent } from '../tracing.js'
-import { GrpcTransport } from './grpc.js'
 import { type CallOptions, EXPLAIN, type ExplainOptions, GENERATE, type GenerateOptions, INFER, type InferOptions } from './options.js'
 import { RestTransport, retryAfterOf } from './rest.js'
 import type { Ask, GenerateAsk, GeneratedPart, Inferred, Transport } from './transport.js'
@@ -219,7 +218,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   const { timeoutMs = 30_000, retries = 3 } = options
   await loadTracing()
   integer('connect', 'retries', retries, 0)
-  const client = new Client(transportOf(url, options), timeoutMs, retries)
+  const client = new Client(await transportOf(url, options), timeoutMs, retries)
   try {
     await client.serverMetadata()
     return client
@@ -229,7 +228,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   }
 }
 
-function transportOf(text: string, options: ConnectOptions): Transport {
+async function transportOf(text: string, options: ConnectOptions): Promise<Transport> {
   const wrong = (): WeftError =>
     new WeftError('ERR_ARGUMENT', `connect: ${show(text)} is not the address of a server`, {
       hint: "Write connect('http://127.0.0.1:8080')",
@@ -238,6 +237,9 @@ function transportOf(text: string, options: ConnectOptions): Transport {
   if (url === undefined || url.host === '') throw wrong()
   if (url.protocol === 'http:' || url.protocol === 'https:')
     return new RestTransport(new URL(url.pathname.endsWith('/') ? url : `${url}/`), options)
-  if (url.protocol === 'grpc:' || url.protocol === 'grpcs:') return new GrpcTransport(url, options)
+  if (url.protocol === 'grpc:' || url.protocol === 'grpcs:') {
+    const { GrpcTransport } = await import('./grpc.js')
+    return new GrpcTransport(url, options)
+  }
   throw wrong()
 }

@@ -2,12 +2,13 @@
 import type { Message } from '@bufbuild/protobuf'
 import type * as grpc from '@grpc/grpc-js'
 import { type Principal, refuse } from '../auth/principal.js'
+import { Disconnection } from '../cancellation.js'
 import { GRPC, statusOf } from '../status.js'
 import type { RequestTrace } from '../tracing.js'
 import type { Received } from './codec.js'
 import type { StreamMethod } from './methods.js'
 import type { GrpcOptions } from './server.js'
-import { credentialsOf, failureOf, traceOf } from './status.js'
+import { CallCredentials, failureOf, traceOf } from './status.js'
 
 export type Duplex = grpc.ServerDuplexStream<Received, Message>
 
@@ -15,7 +16,7 @@ export type Duplex = grpc.ServerDuplexStream<Received, Message>
 const MOST_AT_ONCE = 64
 
 export class Conversation {
-  private readonly controller = new AbortController()
+  private readonly client = new Disconnection()
   private answering = 0
   private ended = false
   private over = false
@@ -31,7 +32,7 @@ export class Conversation {
     void this.begin()
     stream.on('cancelled', () => {
       this.over = true
-      this.controller.abort()
+      this.client.abort()
     })
     stream.on('data', (request: Received) => {
       if (++this.answering >= MOST_AT_ONCE) stream.pause()
@@ -45,7 +46,7 @@ export class Conversation {
       this.ended = true
       this.finish()
     })
-    stream.on('error', () => this.controller.abort())
+    stream.on('error', () => this.client.abort())
   }
 
   private async begin(): Promise<void> {
@@ -65,7 +66,7 @@ export class Conversation {
 
   /** Credentials may expire while a stream is open. */
   private principal(): Principal | Promise<Principal> {
-    return this.options.authenticator.authenticate(credentialsOf(this.stream))
+    return this.options.authenticator.authenticate(new CallCredentials(this.stream))
   }
 
   /** Never rejects. */
@@ -83,7 +84,7 @@ export class Conversation {
       model = this.method.model(request.message as never)
       principal.demand(this.method.roles, model, false)
       authenticator.admit?.(principal, this.method.roles)
-      const asked = { principal, signal: this.controller.signal, trace }
+      const asked = { principal, signal: this.client, trace }
       await this.method.answers(request.message as never, asked, (answer) => this.send(answer))
     } catch (error) {
       failure = error

@@ -1,6 +1,7 @@
 // Methods of the gRPC services, each with the roles it is for: the same service as behind REST.
 import { create, type Message } from '@bufbuild/protobuf'
 import type { Principal, Role } from '../auth/principal.js'
+import type { Disconnection } from '../cancellation.js'
 import type { TensorSpec } from '../protocol/tensors.js'
 import { checkLoadParameters, type Service } from '../service.js'
 import type { RequestTrace } from '../tracing.js'
@@ -12,7 +13,7 @@ import { int64Parameter, STATUS, streamInfer } from './stream_infer.js'
 export interface Asked {
   readonly principal: Principal
   /** Aborted when the client cancels, goes away, or its deadline passes. */
-  readonly signal: AbortSignal
+  readonly signal: Disconnection
   readonly trace: RequestTrace | undefined
 }
 
@@ -38,7 +39,7 @@ export function inferenceMethods(service: Service): Readonly<Record<keyof typeof
   const metadata = (specs: readonly TensorSpec[]): { name: string; datatype: string; shape: bigint[] }[] =>
     specs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt) }))
   return {
-    serverLive: { roles: ANY, model: none, answer: () => create(pb.ServerLiveResponseSchema, { live: true }) },
+    serverLive: { roles: ANY, model: none, answer: () => create(pb.ServerLiveResponseSchema, { live: service.isLive }) },
     serverReady: { roles: ANY, model: none, answer: () => create(pb.ServerReadyResponseSchema, { ready: service.isReady }) },
     modelReady: {
       roles: ANY,

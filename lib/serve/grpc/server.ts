@@ -3,6 +3,7 @@ import type { DescService, Message } from '@bufbuild/protobuf'
 import * as grpc from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import { type Authenticator, type Principal, refuse } from '../auth/principal.js'
+import { Disconnection } from '../cancellation.js'
 import type { Pem } from '../security.js'
 import type { WatchedFiles } from '../watched_files.js'
 import type { Service } from '../service.js'
@@ -13,7 +14,7 @@ import { Health } from './health_pb.js'
 import { GRPCInferenceService } from './inference_pb.js'
 import { Conversation, type Duplex } from './conversation.js'
 import { healthMethods, inferenceMethods, type Method, type StreamMethod } from './methods.js'
-import { credentialsOf, failureOf, traceOf } from './status.js'
+import { CallCredentials, failureOf, traceOf } from './status.js'
 import { serverCredentials } from './tls.js'
 
 export interface GrpcOptions {
@@ -113,19 +114,20 @@ export class GrpcServer {
     let answered = false
     let trace: RequestTrace | undefined
     try {
-      principal = await authenticator.authenticate(credentialsOf(call))
+      const known = authenticator.authenticate(new CallCredentials(call))
+      principal = known instanceof Promise ? await known : known
       trace = traceOf(name, call)
       principal.demand(method.roles, undefined, false)
       if ('failure' in call.request) throw call.request.failure
       model = method.model(call.request.message as never)
       principal.demand(method.roles, model, false)
       authenticator.admit?.(principal, method.roles)
-      const controller = new AbortController()
+      const signal = new Disconnection()
       // told of every call in the end, also of those that were answered
       call.on('cancelled', () => {
-        if (!answered) controller.abort()
+        if (!answered) signal.abort()
       })
-      return await method.answer(call.request.message as never, { principal, signal: controller.signal, trace })
+      return await method.answer(call.request.message as never, { principal, signal, trace })
     } catch (error) {
       failure = error
       refuse(authenticator, error, { principal: principal?.id, address: call.getPeer(), asked: name, model })
@@ -134,18 +136,20 @@ export class GrpcServer {
       answered = true
       const status = failure === undefined ? 0 : statusOf(failure).grpc
       const ms = Math.round((performance.now() - begin) * 1000) / 1000
-      log.info(
-        {
-          ...trace?.ids,
-          method: name,
-          status,
-          ms,
-          key: principal?.id,
-          model: model?.slice(0, 128),
-          code: (failure as { code?: string } | undefined)?.code,
-        },
-        'request',
-      )
+      // what is not written need not be put together
+      if (log.isLevelEnabled?.('info') !== false)
+        log.info(
+          {
+            ...trace?.ids,
+            method: name,
+            status,
+            ms,
+            key: principal?.id,
+            model: model?.slice(0, 128),
+            code: (failure as { code?: string } | undefined)?.code,
+          },
+          'request',
+        )
       trace?.end({ 'rpc.grpc.status_code': status }, status === grpc.status.INTERNAL)
       if (status === grpc.status.INTERNAL) log.error({ err: failure, method: name }, 'a request failed')
     }

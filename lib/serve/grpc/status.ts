@@ -2,7 +2,7 @@
 import * as grpc from '@grpc/grpc-js'
 import type { CredentialHeaders } from '../auth/principal.js'
 import { statusOf } from '../status.js'
-import { RequestTrace } from '../tracing.js'
+import { isTracing, RequestTrace } from '../tracing.js'
 
 /** All values of a header, joined: two credentials are none. */
 function header(metadata: grpc.Metadata, name: string): string | undefined {
@@ -17,18 +17,28 @@ export function failureOf(error: unknown): Partial<grpc.StatusObject> & Error {
   return Object.assign(new Error(message), { code, details: message, metadata })
 }
 
-/** The credentials of a call, and where it comes from. */
-export const credentialsOf = (call: Pick<grpc.ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer'>): CredentialHeaders => ({
-  authorization: header(call.metadata, 'authorization'),
-  apiKey: header(call.metadata, 'x-api-key'),
-  address: addressOf(call.getPeer()),
-})
+/** The credentials of a call, and where it comes from; read where they are asked for. */
+export class CallCredentials implements CredentialHeaders {
+  constructor(private readonly call: Pick<grpc.ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer'>) {}
+
+  get authorization(): string | undefined {
+    return header(this.call.metadata, 'authorization')
+  }
+  get apiKey(): string | undefined {
+    return header(this.call.metadata, 'x-api-key')
+  }
+  get address(): string {
+    return addressOf(this.call.getPeer())
+  }
+}
 
 /** The host of 'host:port': every connection has another port. */
 const addressOf = (peer: string): string => peer.replace(/:\d+$/, '')
 
 /** Goes on with the trace that a call belongs to. */
 export function traceOf(name: string, { metadata }: { readonly metadata: grpc.Metadata }): RequestTrace | undefined {
-  const headers = { traceparent: header(metadata, 'traceparent'), tracestate: header(metadata, 'tracestate') }
+  const traceparent = header(metadata, 'traceparent')
+  if (traceparent === undefined && !isTracing()) return undefined
+  const headers = { traceparent, tracestate: header(metadata, 'tracestate') }
   return RequestTrace.begin(name, headers, { 'rpc.system': 'grpc' })
 }

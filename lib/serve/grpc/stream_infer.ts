@@ -38,7 +38,13 @@ export async function streamInfer(
     const reply = (text: string, ids: readonly number[]): ModelInferResponse =>
       replyOf({ model: served.name, version: served.version, id: request.id, outputs: outputsOf(text, ids) })
     const generate = generateRequestFrom(request, parametersOf(message.parameters))
-    const finish = await service.generate(served, generate, ({ text, ids }) => send(marked(reply(text, ids), false)), signal, principal)
+    const finish = await service.generate(
+      served,
+      generate,
+      ({ text, ids }) => send(marked(reply(text, ids), false)),
+      signal.signal,
+      principal,
+    )
     const last = marked(reply('', []), true)
     last.parameters[FINISH] = create(InferParameterSchema, { parameterChoice: { case: 'stringParam', value: finish } })
     send(last)

@@ -1,6 +1,7 @@
-// Decryption: chunks of a sealed file, opened where their bytes are wanted. A thread of the pool does it with Node's
-// own libcrypto; where Node does not show that to addons, node:crypto does it here.
+// Decryption: chunks of a sealed file, opened where their bytes are wanted. Threads of the pool do it with Node's own
+// libcrypto; where Node does not show that to addons, node:crypto does it here.
 import { createDecipheriv } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { guard } from '../../core/error.js'
 import { native } from '../../core/addon.js'
 
@@ -19,21 +20,44 @@ export interface SealedChunks {
   readonly nonces: Uint8Array
   /** Bytes of each chunk but the last, without its tag. */
   readonly chunkBytes: number
-  readonly stored: Uint8Array
+}
+
+/** A place in an open file. */
+export interface FilePlace {
+  readonly file: number
+  readonly position: number
 }
 
 /**
  * Decrypts chunks into `target`. Resolves with how many were as they were sealed: fewer than there are where one is
- * not. The bytes of that one are then zeros, and none behind it was decrypted.
+ * not, or cannot be read. The bytes of that one are then zeros; those behind it count for nothing.
  */
-export type Decrypt = (chunks: SealedChunks, target: Uint8Array) => Promise<number>
+export type Decrypt = (chunks: SealedChunks, stored: Uint8Array, target: Uint8Array) => Promise<number>
 
-/** On a thread of the pool. Neither the chunks nor `target` may change meanwhile. */
-export const decryptInPool: Decrypt = ({ key, associated, nonces, chunkBytes, stored }, target) =>
-  guard(() => native.openSealed(key, associated, nonces, chunkBytes, stored, target))
+/** Whether threads of the pool can decrypt. */
+export const canUsePool = (): boolean => native.opensSealed()
+
+/** As many threads of Node's pool, which has four, as there are processors. */
+const THREADS = Math.min(4, availableParallelism())
+
+/**
+ * Read and decrypted on threads of the pool, which take one chunk after the other. Neither what is stored nor `target`
+ * may change meanwhile.
+ */
+export const decryptInPool = (
+  { key, associated, nonces, chunkBytes }: SealedChunks,
+  stored: Uint8Array | FilePlace,
+  target: Uint8Array,
+  threads: number = THREADS,
+): Promise<number> =>
+  guard(() =>
+    stored instanceof Uint8Array
+      ? native.openSealed(key, associated, nonces, chunkBytes, stored, 0, target, threads)
+      : native.openSealed(key, associated, nonces, chunkBytes, stored.file, stored.position, target, threads),
+  )
 
 /** On the thread of JavaScript, with node:crypto. */
-export const decryptHere: Decrypt = async ({ key, associated, nonces, chunkBytes, stored }, target) => {
+export const decryptHere: Decrypt = async ({ key, associated, nonces, chunkBytes }, stored, target) => {
   const count = nonces.length / NONCE_BYTES
   for (let index = 0; index < count; index++) {
     const chunk = target.subarray(index * chunkBytes, (index + 1) * chunkBytes)
@@ -53,5 +77,3 @@ export const decryptHere: Decrypt = async ({ key, associated, nonces, chunkBytes
   }
   return count
 }
-
-export const decrypt: Decrypt = (chunks, target) => (native.opensSealed() ? decryptInPool : decryptHere)(chunks, target)

@@ -1,9 +1,11 @@
 // loadPublished: the model of a published version, with its signature checked, and decrypted in memory.
 import { createHash } from 'node:crypto'
 import path from 'node:path'
+import * as library from '../../index.js'
 import { WeftError } from '../../core/error.js'
 import { checkCall, type OptionTable } from '../../core/options.js'
 import { FILES, MODEL_FILE, withFiles } from '../../io/folder.js'
+import { foreignModel } from '../../io/formats.js'
 import { type LoadOptions, loadModel } from '../../io/index.js'
 import { modelOfFiles } from '../../io/load.js'
 import { RegularFile } from '../../io/regular_file.js'
@@ -24,8 +26,9 @@ export interface Protection {
 export const SEALED_ENDING = '.sealed'
 
 /**
- * The model in the folder of a version. With trust, its manifest must be signed and be that of this version; then what
- * is loaded is what was signed: model.json is compared with the manifest, and every other file with model.json, as they
+ * The model in the folder of a version, also one of another program. With trust, its manifest must be signed and be
+ * that of this version; then what is loaded is what was signed: model.json is compared with the manifest, and every
+ * other file with model.json, as they
  * are read.
  */
 export async function loadVersion(folder: string, of: VersionName, { keys, trust }: Protection, options: LoadOptions): Promise<AnyModel> {
@@ -35,7 +38,11 @@ export async function loadVersion(folder: string, of: VersionName, { keys, trust
     // checksums carry the trust from model.json to the other files; the tags of sealed files tell as much as they do
     const load = trust ? { ...options, verify: true } : envelope ? { ...options, verify: false } : options
     if (envelope === undefined) {
-      if (manifest === undefined) return await loadModel(folder, load)
+      if (manifest === undefined) {
+        const loadForeign = await foreignModel(folder)
+        const { device } = options
+        return loadForeign ? await loadForeign(library, device === undefined ? {} : { device }) : await loadModel(folder, load)
+      }
       return await withFiles(folder, FILES, async (files) => {
         await compare(files.get(MODEL_FILE)!, MODEL_FILE, manifest)
         return modelOfFiles(files, load)

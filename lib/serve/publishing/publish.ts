@@ -3,10 +3,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises'
 import path from 'node:path'
+import * as library from '../../index.js'
 import { WeftError } from '../../core/error.js'
 import { integer } from '../../core/checks.js'
 import { checkCall, type OptionTable, show } from '../../core/options.js'
 import { FILES, findFolder, flushFolder, MODEL_FILE, type Sink, withFiles, type WriteNew, writeNew } from '../../io/folder.js'
+import { foreignModel } from '../../io/formats.js'
 import { removeLeftovers, stagingName } from '../../io/leftovers.js'
 import { type FileFacts, notAsSaved, readManifest } from '../../io/manifest.js'
 import { CHUNK_BYTES, RegularFile } from '../../io/regular_file.js'
@@ -15,7 +17,8 @@ import { writeModelFiles } from '../../io/save.js'
 import { isSystemError, systemError } from '../../core/system_error.js'
 import { makeFolder } from '../../core/make_folder.js'
 import { type AnyModel, Model } from '../../model/model.js'
-import { LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
+import { findModel, MODEL_FILE as ANY_MODEL_FILE } from '../repository/folder.js'
+import { chosen, LABEL, MODEL_NAME, settingsOf, VERSION } from '../repository/settings.js'
 import { ENVELOPE_FILE, wrap } from './envelope.js'
 import { SEALED_ENDING } from './load_published.js'
 import { type ModelKey, readModelKey } from './model_keys.js'
@@ -47,16 +50,19 @@ export interface Published {
 
 const OPTIONS: OptionTable<PublishOptions> = { name: 'string', version: 'integer', sign: 'string', modelKey: 'string', label: 'string' }
 const SETTINGS_FILE = 'serve.json'
+/** Of files of models: what they are called without it. */
+const ENDING = /\.(keras|onnx)$/i
 
 /**
- * Publishes a saved model (its folder), or one of this program, which is then never on the disk as it is where a key is
- * given. ERR_ARGUMENT for what cannot be a name or a folder; ERR_STATE where the version is there already, or the disk
- * is full or read-only; ERR_FORMAT where the saved model is not whole.
+ * Publishes a saved model (its folder), one of another program (a .keras or .onnx file, a folder of TensorFlow.js or
+ * Hugging Face; its version is a saved model), or one of this program, which is then never on the disk as it is where a
+ * key is given. ERR_ARGUMENT for what cannot be a name or a folder; ERR_STATE where the version is there already, or
+ * the disk is full or read-only; ERR_FORMAT where the saved model is not whole.
  */
 export async function publish(model: string | AnyModel, repository: string, options: PublishOptions = {}): Promise<Published> {
   checkCall('publish(model, repository, options)', arguments, OPTIONS)
   const { version, label } = options
-  const name = options.name ?? (typeof model === 'string' ? path.basename(path.resolve(model)) : undefined)
+  const name = options.name ?? (typeof model === 'string' ? path.basename(path.resolve(model)).replace(ENDING, '') : undefined)
   if (name === undefined || !MODEL_NAME.test(name))
     throw new WeftError('ERR_ARGUMENT', `publish: a model cannot have the name ${show(name)}`, {
       hint: "Give another one: { name: 'digits' }; letters, digits, '.', '_' and '-'",
@@ -68,8 +74,11 @@ export async function publish(model: string | AnyModel, repository: string, opti
   const signer = options.sign === undefined ? undefined : new Signer(options.sign)
   const key = options.modelKey === undefined ? undefined : readModelKey(options.modelKey)
   const target = path.join(path.resolve(repository), name)
+  let imported: AnyModel | undefined
   try {
-    const source = typeof model === 'string' ? await realpath(await findFolder(path.resolve(model))) : model
+    const loadForeign = typeof model === 'string' ? await foreignModel(path.resolve(model)) : undefined
+    imported = await loadForeign?.(library)
+    const source = imported ?? (typeof model === 'string' ? await realpath(await findFolder(path.resolve(model))) : model)
     const created = await makeFolder(target)
     try {
       const folder = await realpath(target)
@@ -82,6 +91,8 @@ export async function publish(model: string | AnyModel, repository: string, opti
     }
   } catch (error) {
     throw systemError(`publish: ${target} cannot be written`, error, 'ERR_ARGUMENT')
+  } finally {
+    imported?.dispose()
   }
 }
 
@@ -123,7 +134,7 @@ const there = (model: string, version: number): WeftError =>
 async function versionsIn(folder: string, model: string): Promise<number[]> {
   const entries = await readdir(folder, { withFileTypes: true })
   const versions = entries.filter((entry) => entry.isDirectory() && VERSION.test(entry.name)).map((entry) => Number(entry.name))
-  if (versions.length === 0 && entries.some((entry) => entry.name === MODEL_FILE))
+  if (versions.length === 0 && entries.some((entry) => entry.isFile() && ANY_MODEL_FILE.test(entry.name)))
     throw new WeftError('ERR_STATE', `publish: a model lies right in the folder of '${model}'`, {
       hint: 'Move its files into a folder 1 there, so that it stays as version 1',
     })
@@ -213,6 +224,30 @@ export async function replaceText(file: string, text: string): Promise<void> {
     throw error
   }
   await flushFolder(path.dirname(file))
+}
+
+/**
+ * @internal Moves a label of a model to a version that is there; the server that follows the folder goes by it from
+ *   then on. ERR_ARGUMENT for what is not there, ERR_STATE where the model's policy does not pick the version.
+ */
+export async function labelVersion(repository: string, model: string, label: string, version: number): Promise<void> {
+  if (!LABEL.test(label)) throw new WeftError('ERR_ARGUMENT', `label: a label cannot be ${show(label)}`)
+  const root = path.resolve(repository)
+  try {
+    const found = MODEL_NAME.test(model) ? await findModel(root, model) : undefined
+    if (found === undefined) throw new WeftError('ERR_ARGUMENT', `label: ${root} has no model ${show(model)}`)
+    const versions = [...found.versions.keys()].sort((a, b) => a - b)
+    if (!versions.includes(version))
+      throw new WeftError('ERR_ARGUMENT', `label: '${model}' has no version ${version}`, { hint: `It has ${versions.join(', ')}` })
+    const { versionPolicy, labels } = found.settings
+    if (!chosen(versions, versionPolicy, [...Object.values(labels ?? {}), version]).includes(version))
+      throw new WeftError('ERR_STATE', `label: the versionPolicy of '${model}' does not pick version ${version}`, {
+        hint: `Change versionPolicy in ${path.join(model, SETTINGS_FILE)}`,
+      })
+    await moveLabel(path.join(root, model), model, label, version)
+  } catch (error) {
+    throw systemError(`label: ${root} cannot be written`, error, 'ERR_ARGUMENT')
+  }
 }
 
 async function moveLabel(folder: string, model: string, label: string, version: number): Promise<void> {

@@ -14,17 +14,13 @@ import type { FileHandle } from 'node:fs/promises'
 import { WeftError } from '../../core/error.js'
 import { type Sink, writeNew } from '../../io/folder.js'
 import { RegularFile } from '../../io/regular_file.js'
-import { CIPHER, decrypt, NONCE_BYTES, TAG_BYTES } from './decryption.js'
+import { canUsePool, CIPHER, decryptHere, decryptInPool, NONCE_BYTES, type SealedChunks, TAG_BYTES } from './decryption.js'
 
 const MAGIC = Buffer.from('WEFTSEA1')
 const SALT_BYTES = 32
 const HEADER_BYTES = MAGIC.length + SALT_BYTES + 32
 export const CHUNK_BYTES: number = 256 << 10
 const STORED_BYTES = CHUNK_BYTES + TAG_BYTES
-/** 1 MiB is read and decrypted at a time. */
-const CHUNKS_A_READ = 4
-/** So many of them at once: some are read while others are decrypted. */
-const LANES = 3
 
 function keysOf(dataKey: Uint8Array, salt: Uint8Array, name: string): { key: Buffer; commitment: Buffer } {
   const bytes = Buffer.from(hkdfSync('sha256', dataKey, salt, `weft sealed file ${name}`, 64))
@@ -77,9 +73,8 @@ export async function writeSealed(file: string, dataKey: Uint8Array, name: strin
 
 /** A sealed file that is open: read as if it were the file that was sealed. */
 export class SealedFile extends RegularFile {
-  private chunk: { readonly index: number; readonly bytes: Uint8Array } | undefined
-  /** What was read, before it is decrypted: of each lane. */
-  private readonly stored: Buffer[] = []
+  /** The last one that was wanted in part: the other part mostly is next. */
+  private chunk: { readonly index: number; readonly bytes: Promise<Uint8Array> } | undefined
 
   private constructor(
     file: string,
@@ -121,75 +116,67 @@ export class SealedFile extends RegularFile {
 
   override async read(target: Uint8Array, position: number): Promise<void> {
     if (position + target.length > this.size) throw new WeftError('ERR_FORMAT', `${this.path} ends at byte ${this.size}`)
+    const parts: Promise<void>[] = []
     for (let at = 0; at < target.length; ) {
       const index = Math.floor((position + at) / CHUNK_BYTES)
       const from = position + at - index * CHUNK_BYTES
       const whole = Math.min(Math.floor((target.length - at) / CHUNK_BYTES), this.count - 1 - index)
-      if (from === 0 && whole > 0) {
-        await this.readWhole(target.subarray(at, at + whole * CHUNK_BYTES), index)
-        at += whole * CHUNK_BYTES
-        continue
-      }
-      const part = (await this.chunkAt(index)).subarray(from, from + target.length - at)
-      target.set(part, at)
+      const isWhole = from === 0 && whole > 0
+      const part = target.subarray(at, at + (isWhole ? whole * CHUNK_BYTES : CHUNK_BYTES - from))
+      parts.push(isWhole ? this.open(index, part) : this.copy(index, from, part))
       at += part.length
     }
-  }
-
-  /** Whole chunks, to where they are wanted: some are read while others are decrypted. */
-  private async readWhole(target: Uint8Array, first: number): Promise<void> {
-    const count = target.length / CHUNK_BYTES
-    let next = 0
-    const lane = async (stored: Buffer): Promise<void> => {
-      while (next < count) {
-        const at = next
-        const chunks = Math.min(CHUNKS_A_READ, count - at)
-        next += chunks
-        const part = stored.subarray(0, chunks * STORED_BYTES)
-        try {
-          await this.readStored(part, HEADER_BYTES + (first + at) * STORED_BYTES)
-          await this.open(part, first + at, target.subarray(at * CHUNK_BYTES, (at + chunks) * CHUNK_BYTES))
-        } catch (error) {
-          next = count
-          throw error
-        }
-      }
-    }
-    const lanes = Array.from({ length: Math.min(LANES, Math.ceil(count / CHUNKS_A_READ)) }, (_, i) =>
-      lane((this.stored[i] ??= Buffer.allocUnsafe(CHUNKS_A_READ * STORED_BYTES))),
-    )
     // all of them end before the file is closed, and before the memory is used for something else
-    for (const end of await Promise.allSettled(lanes)) if (end.status === 'rejected') throw end.reason
+    for (const end of await Promise.allSettled(parts)) if (end.status === 'rejected') throw end.reason
   }
 
   override async close(): Promise<void> {
-    this.chunk?.bytes.fill(0)
+    const chunk = await this.chunk?.bytes.catch(() => undefined)
+    chunk?.fill(0)
     this.chunk = undefined
     this.key.fill(0)
     await super.close()
   }
 
-  private async chunkAt(index: number): Promise<Uint8Array> {
-    if (this.chunk?.index === index) return this.chunk.bytes
-    const at = HEADER_BYTES + index * STORED_BYTES
-    const stored = Buffer.allocUnsafe(Math.min(STORED_BYTES, this.facts.size - at))
-    await this.readStored(stored, at)
-    const bytes = new Uint8Array(stored.length - TAG_BYTES)
-    await this.open(stored, index, bytes)
-    this.chunk = { index, bytes }
+  private async copy(index: number, from: number, target: Uint8Array): Promise<void> {
+    target.set((await this.chunkAt(index)).subarray(from, from + target.length))
+  }
+
+  private chunkAt(index: number): Promise<Uint8Array> {
+    if (this.chunk?.index !== index) this.chunk = { index, bytes: this.plainChunk(index) }
+    return this.chunk.bytes
+  }
+
+  private async plainChunk(index: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(Math.min(CHUNK_BYTES, this.size - index * CHUNK_BYTES))
+    await this.open(index, bytes)
     return bytes
   }
 
-  /** Decrypts chunks into `target`; one that is not as it was sealed is cleared there. */
-  private async open(stored: Uint8Array, first: number, target: Uint8Array): Promise<void> {
+  /** Chunks to where they are wanted; one that is not as it was sealed is cleared there. */
+  private async open(first: number, target: Uint8Array): Promise<void> {
     const count = Math.max(1, Math.ceil(target.length / CHUNK_BYTES))
+    let opened = 0
+    if (canUsePool() && !this.isHeld)
+      opened = await decryptInPool(this.chunksFrom(first, count), { file: this.fd, position: placeOf(first) }, target)
+    // one after the other where the pool cannot; else for the error that says why it could not
+    for (const stored = Buffer.allocUnsafe(opened < count ? STORED_BYTES : 0); opened < count; opened++) {
+      const part = target.subarray(opened * CHUNK_BYTES, (opened + 1) * CHUNK_BYTES)
+      const sealed = stored.subarray(0, part.length + TAG_BYTES)
+      await this.readStored(sealed, placeOf(first + opened))
+      if ((await decryptHere(this.chunksFrom(first + opened, 1), sealed, part)) === 1) continue
+      throw new WeftError(
+        'ERR_FORMAT',
+        `${this.path} is not as it was sealed: part ${first + opened + 1} of ${this.count} was edited, moved or cut off`,
+      )
+    }
+  }
+
+  private chunksFrom(first: number, count: number): SealedChunks {
     const nonces = Buffer.concat(Array.from({ length: count }, (_, i) => nonceOf(first + i, first + i === this.count - 1)))
-    const chunks = { key: this.key, associated: this.header, nonces, chunkBytes: CHUNK_BYTES, stored }
-    const opened = await decrypt(chunks, target)
-    if (opened === count) return
-    throw new WeftError(
-      'ERR_FORMAT',
-      `${this.path} is not as it was sealed: part ${first + opened + 1} of ${this.count} was edited, moved or cut off`,
-    )
+    return { key: this.key, associated: this.header, nonces, chunkBytes: CHUNK_BYTES }
   }
 }
+
+/** Where a chunk lies in the file. */
+const placeOf = (chunk: number): number => HEADER_BYTES + chunk * STORED_BYTES

@@ -14,7 +14,8 @@ export interface FoundModel {
 }
 
 const SETTINGS_FILE = 'serve.json'
-const MODEL_FILE = 'model.json'
+/** What a folder with a model in it has, of ours or of another program. */
+export const MODEL_FILE: RegExp = /^(model|config)\.json$|\.(keras|onnx)$/i
 const MOST_SETTINGS = 1 << 20
 
 /** Names of the models; what is no folder, a link, or has another kind of name is none. */
@@ -41,7 +42,7 @@ export async function findModel(root: string, wanted: string): Promise<FoundMode
       .filter((entry) => entry.isDirectory() && VERSION.test(entry.name))
       .map((entry) => [Number(entry.name), path.join(folder, entry.name)]),
   )
-  if (versions.size === 0 && entries.some((entry) => entry.isFile() && entry.name === MODEL_FILE)) versions.set(1, folder)
+  if (versions.size === 0 && entries.some((entry) => entry.isFile() && MODEL_FILE.test(entry.name))) versions.set(1, folder)
   return { name, settings, versions }
 }
 

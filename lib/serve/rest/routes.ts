@@ -89,7 +89,10 @@ export function routes(service: Service, metrics: () => Promise<{ type: string; 
   const reader = new RequestReader(service.limits)
   const list: Route[] = [
     get('/v2', ANY, { about: 'Name, version and extensions of the server', gives: 'ServerMetadata' }, () => service.metadata()),
-    get('/v2/health/live', ANY, { about: 'Whether the server runs', gives: 'Live' }, () => ({ live: true })),
+    get('/v2/health/live', ANY, { about: 'Whether the server runs', gives: 'Live' }, ({ reply }) => {
+      if (!service.isLive) reply.code(503)
+      return { live: service.isLive }
+    }),
     get('/v2/health/ready', ANY, { about: 'Whether the server takes requests', gives: 'Ready' }, (asked) => ready(asked, service.isReady)),
     get('/v2/models/stats', ['read'], statistics, ({ principal }) => ({ model_stats: service.statistics(principal) })),
     ...versions('').map((url) =>

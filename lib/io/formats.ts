@@ -1,9 +1,9 @@
-// The formats of models that `weftjs info` and `weftjs convert` know: one row each.
+// The formats of models that are read and written: one row each. Whoever asks brings the library that does it.
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { WeftError } from '../core/error.js'
 import { isRecord } from '../core/tree.js'
-import { jsonOf, recognize } from '../io/foreign.js'
+import { jsonOf, recognize } from './foreign.js'
 import type { AnyModel } from '../model/model.js'
 
 type Library = typeof import('../index.js')
@@ -17,7 +17,7 @@ export interface Format {
   /** Whether a name asks for it as the format to write. */
   readonly ends?: RegExp
   /** Undefined: a format without a structure, as weights alone are. */
-  readonly load?: (library: Library, file: string) => Promise<AnyModel>
+  readonly load?: (library: Library, file: string, options?: { device?: string }) => Promise<AnyModel>
   readonly save?: (library: Library, model: AnyModel, file: string) => Promise<void>
 }
 
@@ -38,7 +38,7 @@ export const FORMATS: readonly Format[] = [
     name: 'weft',
     label: 'saved model of Weft',
     holds: ({ folder, json }) => folder && json?.['format'] === 'weft model',
-    load: (library, file) => library.loadModel(file),
+    load: (library, file, options) => library.loadModel(file, options),
     save: (_, model, file) => model.save(file),
   },
   {
@@ -46,28 +46,32 @@ export const FORMATS: readonly Format[] = [
     label: 'layers model of TensorFlow.js',
     holds: isTfjs,
     ends: /(^|[\\/])model\.json$/,
-    load: (library, file) => library.loadTfjs(file),
+    load: (library, file, options) => library.loadTfjs(file, options),
     save: (_, model, file) => model.exportTfjs(path.basename(file) === 'model.json' ? path.dirname(file) : file),
   },
   {
     name: 'keras',
     label: 'file of Keras 3',
     holds: ({ path: file }) => /\.keras$/i.test(file),
-    load: (library, file) => library.loadKeras(file),
+    load: (library, file, options) => library.loadKeras(file, options),
   },
   {
     name: 'onnx',
     label: 'ONNX file',
     holds: ({ path: file }) => /\.onnx$/i.test(file),
     ends: /\.onnx$/i,
-    load: (library, file) => library.importOnnx(file),
+    load: (library, file, options) => library.importOnnx(file, options),
     save: (_, model, file) => model.exportOnnx(file),
   },
   {
     name: 'huggingface',
     label: 'folder of Hugging Face',
     holds: ({ folder, json }) => folder && (typeof json?.['model_type'] === 'string' || Array.isArray(json?.['architectures'])),
-    load: async (library, file) => (await library.loadPretrained(file)).model,
+    load: async (library, file, options) => {
+      const { model, tokenizer } = await library.loadPretrained(file, options)
+      if (tokenizer !== undefined) model.assets = { ...model.assets, tokenizer }
+      return model
+    },
     save: (library, model, file) => library.savePretrained(model as never, file),
   },
   {
@@ -125,3 +129,23 @@ export function formatToWrite(file: string, name: string | undefined): Format {
     })
   return found ?? FORMATS[0]!
 }
+
+/** Loads a model of another program. */
+export type LoadForeign = (library: Library, options?: { device?: string }) => Promise<AnyModel>
+
+/**
+ * The model of another program at a place: a file, a folder of one, or a folder with one .keras or .onnx file.
+ * Undefined where it is a saved model of Weft, or nothing that is known.
+ */
+export async function foreignModel(place: string): Promise<LoadForeign | undefined> {
+  const names = await readdir(place).catch(() => undefined)
+  if (names?.some((name) => OWN.has(name))) return undefined
+  const only = names?.filter((name) => /\.(keras|onnx)$/i.test(name)) ?? []
+  const file = only.length === 1 && !names?.some((name) => DESCRIPTIONS.has(name)) ? path.join(place, only[0]!) : place
+  const format = await formatOf(file).catch(() => undefined)
+  const load = format === FORMATS[0] ? undefined : format?.load
+  return load && ((library, options) => load(library, file, options))
+}
+/** What a saved model of Weft has, whole or while it is being saved to. */
+const OWN: ReadonlySet<string> = new Set(['weights.safetensors', '.weft-commit', 'sealed.json'])
+const DESCRIPTIONS: ReadonlySet<string> = new Set(['model.json', 'config.json'])
