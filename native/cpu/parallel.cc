@@ -28,7 +28,7 @@
 namespace weft::cpu {
 namespace {
 
-thread_local bool alone_ = false;
+thread_local bool alone_ = false, divided_ = false;
 thread_local const std::function<void()>* after_chunk_ = nullptr;
 
 void chunk_is_done() {
@@ -180,7 +180,8 @@ Pool& pool() {
 
 }  // namespace
 
-void work_alone(bool alone) { alone_ = alone; }
+void work_alone(bool alone) { alone_ = alone, divided_ = false; }
+bool divided_work() { return divided_ && threads() > 1; }
 void after_chunks(const std::function<void()>* call) { after_chunk_ = call; }
 void rouse() {
   if (threads() > 1) pool().rouse();
@@ -204,6 +205,7 @@ int threads() {
 }
 
 void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
+  divided_ = true;
   if (alone_ || threads() == 1) {
     for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0), chunk_is_done();
     return;
