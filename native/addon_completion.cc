@@ -1,4 +1,6 @@
 // How JavaScript learns that runs are done and what failed in them.
+#include <sched.h>
+
 #include "addon.h"
 
 namespace weft {
@@ -31,6 +33,12 @@ void close(Addon& self) {
   for (Queue* queue : all) queue->close(*self.environment);
   for (const auto& [memory, queue] : self.allocated) queue->device().release(memory);
   self.allocated.clear();
+}
+
+/** Lets a thread run that waits for this thread's processor. It does nothing else, so it needs no guard. */
+Napi::Value give_way(const Napi::CallbackInfo& info) {
+  sched_yield();
+  return info.Env().Undefined();
 }
 
 Napi::Value on_finished(const Napi::CallbackInfo& info) {
@@ -85,7 +93,8 @@ Napi::Value faults(const Napi::CallbackInfo& info) {
 }  // namespace
 
 std::vector<Exported> completion_functions() {
-  return {{"notify", notify}, {"waitSync", wait_sync}, {"onFinished", on_finished}, {"hold", hold}, {"faults", faults}};
+  return {{"notify", notify},          {"waitSync", wait_sync}, {"giveWay", give_way},
+          {"onFinished", on_finished}, {"hold", hold},          {"faults", faults}};
 }
 
 }  // namespace weft

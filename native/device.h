@@ -63,6 +63,8 @@ class Device {
    * Where the device is the host: says whether the calling thread computes by itself from now on, or with all threads.
    */
   virtual void work_alone([[maybe_unused]] bool alone) {}
+  /** Whether a step since the last call of work_alone() had work for more than one thread. */
+  virtual bool divided_work() const { return true; }
   /** Where the device is the host: `call` is called between the parts of a step. Null: no more. */
   virtual void between_parts([[maybe_unused]] const std::function<void()>* call) {}
   /** Whether a run of all threads leaves no processor to others. */

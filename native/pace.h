@@ -19,15 +19,17 @@ class Pace {
  public:
   /** Whether the next run goes to one thread: all threads would gain little, or it is one thread's turn to be tried. */
   bool alone() {
-    runs_++;
+    runs_++, runs_elsewhere_++;
     // the first run meets cold memory and tells nothing; long runs always gain from more threads
     if (runs_ == 1 || together_.best() > worth_all) return false;
+    if (!divides_) return true;
     if (!trying_ && due()) begin_trial();
     return trying_ ? !prefers_alone_ : prefers_alone_;
   }
 
-  /** Notes how many microseconds a run took. */
-  void took(bool alone, double microseconds) {
+  /** Notes how many microseconds a run took. `divides`: it had work for more than one thread. */
+  void took(bool alone, double microseconds, bool divides = true) {
+    divides_ = divides_ || divides;
     Estimate& estimate = alone ? alone_ : together_;
     if (runs_ == 1 && !alone) {
       expect(microseconds);
@@ -42,11 +44,20 @@ class Pace {
     } else if (!trying_) {
       since_ += microseconds;
     }
-    expect((prefers_alone_ ? alone_ : together_).usual());
+    expect((prefers_alone_ || !divides_ ? alone_ : together_).usual());
   }
 
-  /** How many microseconds one thread takes. Infinite before one thread has done a run. */
-  double microseconds_alone() const { return alone_.usual(); }
+  /** Notes a run that the thread which asked for it did by itself. */
+  void took_here(double microseconds, bool divides = true) { runs_elsewhere_ = 0, took(true, microseconds, divides); }
+
+  /**
+   * Whether a run takes one thread no longer than this. Seldom a run is let through that took up to twice as long
+   * elsewhere: another thread finds its caches cold each time, and would never see how short the run is.
+   */
+  bool fits(double microseconds) const {
+    return alone_.best() <= microseconds || (runs_elsewhere_ >= seldom && alone_.best() <= 2 * microseconds);
+  }
+
   /** The best of the newest runs on one thread, or on all threads. Infinite where there was none. */
   double best(bool alone) const { return (alone ? alone_ : together_).best(); }
   /** How many microseconds the next run is expected to take; 0 where nobody knows. */
@@ -103,7 +114,7 @@ class Pace {
 
   void expect(double microseconds) {
     expected_.store(microseconds < unknown ? microseconds : 0, std::memory_order_relaxed);
-    expects_all_.store(!prefers_alone_, std::memory_order_relaxed);
+    expects_all_.store(!prefers_alone_ && divides_, std::memory_order_relaxed);
   }
 
   /** Microseconds of a run on all threads from which on one thread is never tried. */
@@ -119,15 +130,17 @@ class Pace {
   static constexpr double memory = 50'000;
   /** A trial comes when all runs since the last one took so many times what that one cost. */
   static constexpr double worth_trying = 50;
+  /** After so many runs that another thread did a trial of the asking thread is worth its time. */
+  static constexpr int seldom = 64;
   Estimate alone_, together_;
-  bool prefers_alone_ = false;
+  bool prefers_alone_ = false, divides_ = false;
   bool trying_ = false;
   int tries_ = 0;                              // runs of the trial under way
   double now_ = 0;                             // microseconds of all runs
   double spent_ = 0;                           // microseconds of the trial under way
   double since_ = 0;                           // microseconds of the runs since the last trial
   double pause_ = shortest_pause, extra_ = 0;  // extra_: microseconds that the last trial cost at least
-  uint32_t runs_ = 0;
+  uint32_t runs_ = 0, runs_elsewhere_ = 0;
   std::atomic<double> expected_{0};
   std::atomic<bool> expects_all_{true};
 };

@@ -50,7 +50,7 @@ bool Queue::short_run(const Job& job) const {
     return false;
   double* const status = job.environment->status;
   return std::atomic_ref<double>(status[0]).load(std::memory_order_acquire) == job.ticket - 1 &&
-         status[3] + job.program->pace.microseconds_alone() <= most_here;
+         job.program->pace.fits(most_here - status[3]);
 }
 
 /** Lets whoever will wait for the job know how long it takes, and for how long it pays to look for its end. */
@@ -115,11 +115,13 @@ void Queue::run_at_pace(Flight& flight, bool here) {
     flight.job.program->run(flight.run);
   }
   const double microseconds = passed();
-  pace.took(alone, microseconds);
+  const bool divides = device_.divided_work();
   if (here) {
+    pace.took_here(microseconds, divides);
     flight.job.environment->status[3] += microseconds;
     return;
   }
+  pace.took(alone, microseconds, divides);
   worth_watching_ = alone ? std::clamp(microseconds / 3, most_watching, most_watching_together) : most_watching_together;
   if (!alone && queued_.load(std::memory_order_relaxed) == 0 && !idle_.below(worth_watching_)) device_.expect_work(false);
 }

@@ -163,6 +163,8 @@ function poll(until: number): void {
     settle()
     const left = waiters.filter((w) => !w.arranged)
     if (left.length === 0) return
+    // a thread that computes may wait for this one's processor
+    native.giveWay()
     if (turned < until) return poll(until)
     left.forEach(arrange)
   })

@@ -168,6 +168,8 @@ export interface Native {
   notify(ticket: number): void
   /** Blocks until the ticket is done. */
   waitSync(ticket: number): void
+  /** Lets a thread run that waits for the processor of this one. */
+  giveWay(): void
   onFinished(callback: () => void): void
   /** Keep, or stop keeping, the event loop alive for the completion function. */
   hold(on: boolean): void

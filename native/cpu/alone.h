@@ -9,6 +9,11 @@ namespace weft::cpu {
  * chunks follow from shapes.
  */
 void work_alone(bool alone);
+/**
+ * Whether the calling thread has met work for more than one thread since its last call of work_alone(), where there are
+ * more.
+ */
+bool divided_work();
 /** Has `call` called after each chunk that the calling thread does. Null: no more. */
 void after_chunks(const std::function<void()>* call);
 

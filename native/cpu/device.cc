@@ -36,6 +36,7 @@ class CpuDevice final : public Device {
 
   void enter() override { flush_subnormals(); }
   void work_alone(bool alone) override { cpu::work_alone(alone); }
+  bool divided_work() const override { return cpu::divided_work(); }
   void between_parts(const std::function<void()>* call) override { cpu::after_chunks(call); }
   bool fills_processors() const override { return cpu::threads() > 1 && cpu::threads() >= cpu::processors(); }
   void expect_work(bool soon) override { soon ? cpu::rouse() : cpu::rest(); }

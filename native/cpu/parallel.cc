@@ -1,6 +1,8 @@
-// A pool whose threads take chunks from one atomic word. The word holds the number of the run (its generation) and the
-// next chunk. So a thread that the system has put to sleep never holds the others up: they take its chunks. A thread
-// that waits spins for a short while and then sleeps. The thread that starts a run works on it too.
+// A pool whose threads each begin with a share of the chunks: neighbours, in their order. What one chunk fetches for
+// the next, and what was written to the same place in the step before, then lies in the caches of the right thread. A
+// thread that is done takes the last chunks of the others. A share is one atomic word, with the number of the run (its
+// generation) and the chunks that are left. So a thread that the system has put to sleep never holds the others up. A
+// thread that waits spins for a short while and then sleeps. The thread that starts a run works on it too.
 #include "parallel.h"
 
 #include <sched.h>
@@ -10,6 +12,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -25,7 +28,7 @@
 namespace weft::cpu {
 namespace {
 
-thread_local bool alone_ = false;
+thread_local bool alone_ = false, divided_ = false;
 thread_local const std::function<void()>* after_chunk_ = nullptr;
 
 void chunk_is_done() {
@@ -49,7 +52,8 @@ class Pool {
   /**
    * Where the system allows fewer threads, the threads that there are do all the work: no chunk belongs to a thread.
    */
-  explicit Pool(int threads) : processors_(size_t(threads), -1) {
+  explicit Pool(int threads) : shares_(new std::atomic<uint64_t>[size_t(threads)]), processors_(size_t(threads), -1) {
+    for (int thread = 0; thread < threads; thread++) shares_[thread].store(0, std::memory_order_relaxed);
     try {
       for (int thread = 1; thread < threads; thread++)
         std::thread([this, thread] { work(thread); }).detach();  // the threads live as long as the process
@@ -60,19 +64,24 @@ class Pool {
     std::lock_guard<std::mutex> one_at_a_time(entry_);
     function_ = function;
     context_ = context;
-    chunks_.store(uint32_t(chunks), std::memory_order_relaxed);
+    const auto parts = uint32_t(std::min(chunks, most_parts)), threads = uint32_t(processors_.size());
+    chunks_.store(chunks, std::memory_order_relaxed);
+    parts_.store(parts, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
     failure_ = nullptr;
     std::atomic_ref<int>(processors_[0]).store(processor_now(), std::memory_order_relaxed);
     const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
-    ticket_.store(uint64_t(generation) << 32 | uint32_t(chunks), std::memory_order_release);
+    // the first threads have the larger shares: this one, which is awake, is the first
+    const auto first_of = [&](uint32_t thread) { return (parts * thread + threads - 1) / threads; };
+    for (uint32_t thread = 0; thread < threads; thread++)
+      shares_[thread].store(uint64_t(generation) << 32 | first_of(thread) << 16 | first_of(thread + 1), std::memory_order_release);
     generation_.store(generation, std::memory_order_seq_cst);
     if (parked_.load(std::memory_order_seq_cst) > 0) {
       std::lock_guard<std::mutex> lock(parking_);
       wake_.notify_all();
     }
     claim(generation, 0);
-    for (int spins = 0; done_.load(std::memory_order_acquire) != uint32_t(chunks); spins++) {
+    for (int spins = 0; done_.load(std::memory_order_acquire) != parts; spins++) {
       if (spins < 200) WEFT_PAUSE();
       else sched_yield();
     }
@@ -90,24 +99,36 @@ class Pool {
 
  private:
   /**
-   * Does chunks of the run until all have been claimed. One word says which run it is and how many chunks are left: two
-   * words could be of two runs, while the next one begins.
+   * Takes a part of a share. One word says which run it is and what is left: two words could be of two runs, while the
+   * next one begins.
+   */
+  bool take(std::atomic<uint64_t>& share, uint32_t generation, bool own, int64_t& part) {
+    uint64_t left = share.load(std::memory_order_acquire);
+    for (;;) {
+      const uint32_t first = uint32_t(left) >> 16, end = uint32_t(left) & 0xffff;
+      if (uint32_t(left >> 32) != generation || first == end) return false;
+      part = own ? first : end - 1;
+      if (share.compare_exchange_weak(left, own ? left + 0x10000 : left - 1, std::memory_order_acq_rel)) return true;
+    }
+  }
+
+  /**
+   * Does parts of the run, its own first, until all have been taken. A part is a chunk, or some where there are many.
    */
   void claim(uint32_t generation, int thread) {
-    uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    for (;;) {
-      const uint32_t left = uint32_t(ticket);
-      if (uint32_t(ticket >> 32) != generation || left == 0) return;
-      if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;
-      try {
-        function_(context_, int64_t(chunks_.load(std::memory_order_relaxed) - left), thread);
-      } catch (...) {
-        std::lock_guard<std::mutex> lock(parking_);
-        if (!failure_) failure_ = std::current_exception();
+    const int threads = int(processors_.size());
+    for (int other = 0; other < threads; other++) {
+      for (int64_t part; take(shares_[(thread + other) % threads], generation, other == 0, part);) {
+        const int64_t chunks = chunks_.load(std::memory_order_relaxed), parts = parts_.load(std::memory_order_relaxed);
+        try {
+          for (int64_t chunk = chunks * part / parts; chunk < chunks * (part + 1) / parts; chunk++) function_(context_, chunk, thread);
+        } catch (...) {
+          std::lock_guard<std::mutex> lock(parking_);
+          if (!failure_) failure_ = std::current_exception();
+        }
+        done_.fetch_add(1, std::memory_order_release);
+        chunk_is_done();
       }
-      done_.fetch_add(1, std::memory_order_release);
-      chunk_is_done();
-      ticket = ticket_.load(std::memory_order_acquire);
     }
   }
 
@@ -142,8 +163,10 @@ class Pool {
   uint32_t roused_ = 0;  // under parking_
   std::atomic<bool> resting_{false};
   std::atomic<int> parked_{0};
-  std::atomic<uint32_t> generation_{0}, chunks_{0}, done_{0};
-  std::atomic<uint64_t> ticket_{~uint64_t(0)};
+  static constexpr int64_t most_parts = 0xffff;
+  std::atomic<uint32_t> generation_{0}, parts_{0}, done_{0};
+  std::atomic<int64_t> chunks_{0};
+  std::unique_ptr<std::atomic<uint64_t>[]> shares_;  // of each thread: generation, first part that is left, their end
   ChunkFunction function_ = nullptr;
   void* context_ = nullptr;
   std::exception_ptr failure_;
@@ -157,7 +180,8 @@ Pool& pool() {
 
 }  // namespace
 
-void work_alone(bool alone) { alone_ = alone; }
+void work_alone(bool alone) { alone_ = alone, divided_ = false; }
+bool divided_work() { return divided_ && threads() > 1; }
 void after_chunks(const std::function<void()>* call) { after_chunk_ = call; }
 void rouse() {
   if (threads() > 1) pool().rouse();
@@ -181,6 +205,7 @@ int threads() {
 }
 
 void run_chunks(int64_t chunks, ChunkFunction function, void* context) {
+  divided_ = true;
   if (alone_ || threads() == 1) {
     for (int64_t chunk = 0; chunk < chunks; chunk++) function(context, chunk, 0), chunk_is_done();
     return;

@@ -1,5 +1,6 @@
 // Who computes a program: one thread or all of them. A machine is simulated whose other work slows runs down for some
-// milliseconds at a time, most of all those of all threads. What is chosen must cost little more than the better way.
+// milliseconds at a time, most of all those of all threads. What is chosen must cost little more than the better way,
+// and nothing that a run once took decides for ever.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -76,6 +77,52 @@ int main(int, char** arguments) {
   }
 }`
 
+const COMES_BACK = `
+#include <cstdio>
+#include "pace.h"
+// A run takes 12 microseconds on the thread that asks for it, and 60 on another, whose caches are cold each time. Where
+// all threads do it, it takes 58. Prints how many runs went elsewhere after the machine was slow by \`slow\` for the
+// first ones, and after it was slow for a second in between. And of the two seconds after another slow one, how many
+// milliseconds one thread computed alone where all threads gain.
+int main() {
+  weft::Pace pace;
+  const auto elsewhere = [&](double slow) {
+    const bool alone = pace.alone();
+    pace.took(alone, slow * (alone ? 60 : 58));
+    return slow * (alone ? 60 : 58);
+  };
+  const auto back = [&] {
+    int runs = 0;
+    for (int here = 0; here < 1000 && runs < 100'000;) {
+      if (pace.fits(50)) pace.took_here(12), here++;
+      else elsewhere(1), runs++, here = 0;
+    }
+    return runs;
+  };
+  for (int run = 0; run < 30; run++) elsewhere(3);
+  std::printf("%d ", back());
+  for (double spent = 0; spent < 1e6;) {
+    if (pace.fits(50)) pace.took_here(240), spent += 240;
+    else spent += elsewhere(20);
+  }
+  std::printf("%d ", back());
+  // all threads gain; for a second the other processor is taken
+  weft::Pace gains;
+  const auto run = [&](double all) {
+    const bool alone = gains.alone();
+    gains.took(alone, alone ? 370 : all);
+    return alone ? 370 : all;
+  };
+  for (double spent = 0; spent < 1e6;) spent += run(240);
+  for (double spent = 0; spent < 1e6;) spent += run(900);
+  double by_one = 0;
+  for (double spent = 0; spent < 2e6;) {
+    const double took = run(240);
+    spent += took, by_one += took > 240 ? took : 0;
+  }
+  std::printf("%.0f", by_one / 1000);
+}`
+
 const folder = mkdtempSync(path.join(tmpdir(), 'weft-pace-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const program = path.join(folder, 'pace')
@@ -96,5 +143,16 @@ for (const [name, machine] of Object.entries(machines))
     assert.ok(mean < most, `${(100 * mean).toFixed(1)} % on average`)
     assert.ok(Math.max(...losses) < most + 0.045, `${(100 * Math.max(...losses)).toFixed(1)} % at worst`)
   })
+
+testWith(hasCompiler, 'a C++ compiler', 'what a slow moment has shown is tried anew', () => {
+  const source = path.join(folder, 'comes_back')
+  writeFileSync(`${source}.cc`, COMES_BACK)
+  const { status, stderr } = spawnSync(compiler, ['-std=c++20', '-O1', `-I${native}`, `${source}.cc`, '-o', source], { encoding: 'utf8' })
+  assert.is(status, 0, stderr)
+  const [first, between, milliseconds] = spawnSync(source, { encoding: 'utf8' }).stdout.split(' ').map(Number)
+  assert.ok(first! <= 400, `${first} runs went to another thread after a slow start`)
+  assert.ok(between! <= 100, `${between} runs went to another thread after a slow second`)
+  assert.ok(milliseconds! <= 400, `one thread computed alone for ${milliseconds} of 2000 ms after a slow second`)
+})
 
 test.run()

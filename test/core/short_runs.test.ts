@@ -1,9 +1,12 @@
 // Short runs: what the calling thread computes by itself has the results, faults and order of any other run.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { native } from '../../lib/core/addon.js'
 import { gather, jit, synchronize, tensor, type Tensor, variable } from '../../lib/index.js'
 import { codeOfAsync, HANG_MS, values } from '../expect.js'
+import { testWith } from '../skip.js'
 
 const on = { device: 'cpu' } as const
 const table = tensor(
@@ -150,6 +153,36 @@ test('a caller that waits for a long run sleeps: the event loop does not turn fo
     globalThis.setImmediate = setImmediate
   }
   assert.ok(turns <= 5, `${turns} turns of the loop while it waited for 5 runs`)
+})
+
+// On one processor the device's thread runs only when this one gives way. It used to look for the result for 200 µs
+// first, and where the system had put both threads on one of many processors, every call took that long.
+const processor = (() => {
+  try {
+    return /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
+})()
+const bound = processor !== undefined && spawnSync('taskset', ['-c', processor, 'true']).status === 0
+testWith(bound, 'taskset', 'a caller gives way to the thread that computes for it', () => {
+  const library = JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)
+  const script = `
+    import { jit, tensor } from ${library}
+    const x = tensor(Array.from({ length: 128 }, () => new Float32Array(128).fill(1 / 128)))
+    const fn = jit((a) => a.matMul(x).matMul(x).mean())
+    for (let i = 0; i < 50; i++) await fn(x).data()
+    const { setImmediate } = globalThis
+    let turns = 0
+    globalThis.setImmediate = (callback) => (turns++, setImmediate(callback))
+    for (let i = 0; i < 200; i++) await fn(x).data()
+    console.log(turns / 200)`
+  const { stdout, stderr } = spawnSync('taskset', ['-c', processor!, process.execPath, '--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, WEFT_DEVICE: 'cpu' },
+  })
+  assert.match(stdout, /^[\d.]+$/m, stderr)
+  assert.ok(Number(stdout) <= 8, `${stdout.trim()} turns of the loop for a run`)
 })
 
 test('a run that somebody waits for is announced before it ends, and a short one is not', async () => {

@@ -1,5 +1,5 @@
 // The CPU device's thread pool: runs of few and of many chunks in turns, so that threads which are late in one run meet
-// the next.
+// the next, and now and then of more chunks than a share can count.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,13 +20,15 @@ const PROGRAM = `
 #include <unistd.h>
 #include "cpu/parallel.h"
 int main() {
-  std::atomic<long> calls{0};
-  long chunks = 0;
+  std::atomic<long> calls{0}, numbers{0};
+  long chunks = 0, sum = 0;
   for (long run = 0; run < 2'000'000; run++) {
-    const long n = run % 2 ? 40 : 2;
-    weft::cpu::parallel(n, [&](int64_t, int) { calls.fetch_add(1, std::memory_order_relaxed); });
-    chunks += n;
-    if (calls.load() != chunks) return std::printf("%ld calls for %ld chunks after %ld runs", calls.load(), chunks, run), std::fflush(stdout), _exit(1), 1;
+    const long n = run % 100'000 == 0 ? 70'001 : run % 2 ? 40 : 2;
+    weft::cpu::parallel(n, [&](int64_t chunk, int) {
+      calls.fetch_add(1, std::memory_order_relaxed), numbers.fetch_add(chunk, std::memory_order_relaxed);
+    });
+    chunks += n, sum += n * (n - 1) / 2;
+    if (calls.load() != chunks || numbers.load() != sum) return std::printf("%ld calls for %ld chunks after %ld runs", calls.load(), chunks, run), std::fflush(stdout), _exit(1), 1;
   }
   std::printf("each chunk once");
   std::fflush(stdout);

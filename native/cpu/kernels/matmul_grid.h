@@ -29,11 +29,12 @@ template <class T> class ProductGrid {
     }
     const int64_t row_tiles = (m_ + tile_rows - 1) / tile_rows;
     parallel(plan_.row_chunks * plan_.column_chunks, [&](int64_t chunk, int thread) {
-      const int64_t row_chunk = chunk / plan_.column_chunks, column_chunk = chunk % plan_.column_chunks;
-      const int64_t r0 = row_tiles * row_chunk / plan_.row_chunks * tile_rows;
-      const int64_t r1 = std::min(m_, row_tiles * (row_chunk + 1) / plan_.row_chunks * tile_rows);
-      const int64_t j0 = panels_ * column_chunk / plan_.column_chunks * tile_columns<T>;
-      const int64_t j1 = std::min(n_, panels_ * (column_chunk + 1) / plan_.column_chunks * tile_columns<T>);
+      // neighbouring chunks have the same columns, so a thread reads a part of b
+      const int64_t row_chunk = chunk % plan_.row_chunks, column_chunk = chunk / plan_.row_chunks;
+      const int64_t r0 = first_of(row_chunk, plan_.row_chunks, row_tiles) * tile_rows;
+      const int64_t r1 = std::min(m_, first_of(row_chunk + 1, plan_.row_chunks, row_tiles) * tile_rows);
+      const int64_t j0 = first_of(column_chunk, plan_.column_chunks, panels_) * tile_columns<T>;
+      const int64_t j1 = std::min(n_, first_of(column_chunk + 1, plan_.column_chunks, panels_) * tile_columns<T>);
       Product<T> part = whole;
       part.m = r1 - r0;
       part.n = j1 - j0;
@@ -51,6 +52,11 @@ template <class T> class ProductGrid {
   }
 
  private:
+  /**
+   * The first of `count` units that a chunk has. The largest chunks come first, so that the last threads end together.
+   */
+  static int64_t first_of(int64_t chunk, int64_t chunks, int64_t count) { return (count * chunk + chunks - 1) / chunks; }
+
   int64_t m_ = 0, n_ = 0, k_ = 0, panels_ = 0;
   ProductPlan<T> plan_;
   View packed_b_;

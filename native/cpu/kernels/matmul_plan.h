@@ -33,7 +33,8 @@ template <class T> struct ProductPlan {
   explicit ProductPlan(const ProductShape& s, bool whole = false) {
     const int64_t bytes = sizeof(T), length = block_length(s.k), wide = tile_columns<T>;
     const int64_t row_tiles = (s.m + tile_rows - 1) / tile_rows, column_tiles = (s.n + wide - 1) / wide;
-    const int64_t pieces = std::clamp(int64_t(double(s.m) * double(s.n) * double(s.k) / least_piece), int64_t(1), int64_t(8));
+    int64_t pieces = std::clamp(int64_t(double(s.m) * double(s.n) * double(s.k) / least_piece), int64_t(1), int64_t(8));
+    if (pieces > 2) pieces = (pieces + 3) / 4 * 4;  // two threads, and four, do them in equal shares
     const bool turned = s.transposed_a && s.k > 1;
     const bool collide = !turned && rows_in_a_set(s.k * bytes) >= first_level_ways;
     // Rows of a transposed a that are packed anew in each chunk of columns, or rows that would evict each other.
