@@ -4,6 +4,7 @@
 //                                        multiply-add being two
 //   {"update":N}                         an update of N weights by Adam, as its formula says
 //   {"rows":R,"length":L,"of":S}         a copy of R rows of L floats, taken in any order from S rows
+//   {"multiplyAdds":N}                   N multiply-adds on independent registers, beside operations of products
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
 //   {"exponentials":N}                   N values of exp(-x), from registers to registers
 //   {"reads":R,"writes":W,"within":S}    R bytes read and W bytes written, in turn, around S bytes of memory
@@ -413,6 +414,10 @@ int main(int, char** arguments) {
     if (request == "{}") {
       times.push_back(
           measure(threads, round, 2.0 * lanes * chains * repetitions / 1e9, [&] { return [&] { sink = multiply_add(repetitions); }; }));
+    }
+    if (const long count = number(request, "multiplyAdds")) {
+      times.push_back(measure(threads, round, 1.0 * lanes * chains * repetitions / static_cast<double>(count),
+                              [&] { return [&] { sink = multiply_add(repetitions); }; }));
     }
     if (const long count = number(request, "functions")) {
       times.push_back(measure(threads, round, 1.0 * streams * lanes * repetitions / static_cast<double>(count),

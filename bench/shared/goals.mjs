@@ -41,6 +41,8 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *                  in registers, and those of a row do not fit the first-level cache
  *   update         weights that Adam updates
  *   rows           of `length` values, gathered from `of` rows in any order
+ *   multiplyAdds   those of no product, and multiplications and additions that are no part of one: cells of recurrent
+ *                  layers
  *   functions      values of a logistic function: one for each gate, each new state, each GELU
  *   exponentials   those of a softmax: one for each pair of a query and a key that it sees, and each logit
  *   outputs of a convolution: each is the sum of `taps` multiply-adds on registers, and is stored. These loops do
@@ -87,6 +89,14 @@ export const restOfNetwork = (network, batch) => ({
 const functionsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 5 : 3)
 
 /**
+ * What cells do beside that with each unit, forward and backward. LSTM: 3 for cell and state; 4 from the gradient of
+ * the state to that of the cell, whose tanh is the state over its gate; 3 for the slope of each gate, and 1 for the
+ * cell before. GRU: 3 for the state; 3 for its gradient and what of it goes past the gates; 4 for the slope of the
+ * update gate, 2 for that of the candidate, 3 for that of the reset gate, and 1 for what meets the weights.
+ */
+const multiplyAddsOf = ({ kind, batch, steps, units }) => batch * steps * units * (kind === 'lstm' ? 20 : 16)
+
+/**
  * Each step of time meets all recurrent weights, forward and backward, and they do not fit the first-level cache: each
  * step reads them once, however many rows meet them. Slopes of gates are written for the products that read them; these
  * and gradients of inputs may stay near.
@@ -113,7 +123,11 @@ const together = (all) => ({
   within: most(all.map(({ within }) => within)),
 })
 const restOfLayers = (layers) => [
-  { ...together(layers.map(nearOfRecurrent)), functions: sum(layers.map(functionsOf)) },
+  {
+    ...together(layers.map(nearOfRecurrent)),
+    functions: sum(layers.map(functionsOf)),
+    multiplyAdds: sum(layers.map(multiplyAddsOf)),
+  },
   keptOfRecurrent(layers),
 ]
 export const restOfRecurrent = (layer) => restOfLayers([layer])

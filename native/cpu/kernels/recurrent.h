@@ -1,6 +1,7 @@
 // What the recurrent kernels share: the cells, how steps are taken, activations on vectors, and the rows and panels of
 // a step.
 #pragma once
+#include <array>
 #include <cmath>
 
 #include "chunks.h"
@@ -165,13 +166,18 @@ template <class T> WEFT_INLINE void set_lanes(int64_t left, MaskOf<T> (&lanes)[2
   lanes[1] = lanes_below<T>(int(std::clamp<int64_t>(left - lanes_of<T>, 0, lanes_of<T>)));
 }
 
-/**
- * Calls f(unit, vectors, row begin, row end) for tiles of two vectors of units: a panel of weights meets all rows
- * before the next one.
- */
-template <class T, class F> void for_unit_tiles(int64_t rows, int64_t units, F&& f) {
-  for (int64_t j = 0; j < units; j += tile_columns<T>)
-    for_tiles(rows, step_rows<2>, [&](int64_t r0, int64_t r1) { f(j, vectors_for<T>(std::min(tile_columns<T>, units - j)), r0, r1); });
+/** Where the tiles of a chunk's rows begin: found once for all steps, since a division takes longer than many sums. */
+struct RowTiles {
+  int count = 0;
+  std::array<int, RowChunks::longest + 1> begin{};
+  RowTiles(int64_t rows, int height) {
+    for_tiles(rows, height, [&](int64_t, int64_t end) { begin[size_t(++count)] = int(end); });
+  }
+};
+
+/** Calls f(unit, vectors) for each two vectors of units. */
+template <class T, class F> WEFT_INLINE void for_unit_tiles(int64_t units, F&& f) {
+  for (int64_t j = 0; j < units; j += tile_columns<T>) f(j, vectors_for<T>(std::min(tile_columns<T>, units - j)));
 }
 
 /** Copies states [rows, units] into scratch rows, and once more times the factors with which they meet the weights. */

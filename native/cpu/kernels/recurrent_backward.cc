@@ -55,7 +55,7 @@ template <class T> WantedLines<T> wanted_by(const BackTile<T>& tile, int gates) 
     lines.add(tile.gates, tile.gates_row, tile.units, gates);
     lines.add(tile.prior, tile.prior_row, 0, 1);
   }
-  lines.add(tile.kept, tile.h_row, 0, 1);
+  lines.add(tile.h ? tile.h : tile.kept, tile.h_row, 0, 1);
   if (tile.sequence) lines.add(tile.sequence, tile.h_row, 0, 1);
   return lines;
 }
@@ -110,42 +110,45 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
         const bool carries = i == steps - 1 || options.masked || cell == Cell::gru || two_products;
         tile.slopes = slopes;
         tile.place_row = block.length();
-        const auto place = [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
-          const int64_t first = at + r0 * steps, batch = (begin + r0) * u + j;
-          tile.rows = int(r1 - r0), tile.vectors = vectors;
+        // addresses at unit 0, found once for a step
+        const auto address = [&](const View& view, int64_t offset) { return view.used() ? frame.at<T>(view) + offset : nullptr; };
+        const int64_t batch = begin * u;
+        const bool first = i <= 0, is_lstm = cell == Cell::lstm;
+        const T *const scale = options.scaled ? address(options.scale, batch) : nullptr, *const sequence = address(v.of_h, at * u);
+        const T *const all_gates = address(v.gates, at * gates * u), *const kept = address(v.kept, at * u);
+        const T* const h = is_lstm ? address(v.h, at * u) : nullptr;
+        const T* const prior = !gated  ? nullptr
+                               : first ? address(is_lstm ? v.c0 : v.h0, batch)
+                                       : address(is_lstm ? v.kept : v.h, before * u);
+        T *const projected = address(v.projected, at * gates * u), *const initial = i < 0 ? address(v.dh0, batch) : nullptr;
+        tile.prior_row = first ? u : steps * u;
+        tile.place = block.place(i);
+        tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + at : nullptr;
+        tile.rows = int(rows);  // those of a chunk are one tile
+        const auto place = [&](int64_t j, int vectors) __attribute__((always_inline)) {
+          const auto from = [&](auto* begin) __attribute__((always_inline)) { return begin ? begin + j : nullptr; };
+          tile.vectors = vectors, tile.unit = j;
           set_lanes<T>(u - j, tile.lanes);
-          tile.carry = carries ? carry + r0 * row + j : nullptr;
-          tile.scale = options.scaled ? frame.at<const T>(options.scale) + batch : nullptr;
-          tile.initial = i < 0 ? frame.at<T>(v.dh0) + batch : nullptr;
-          if (i < 0) return;
-          tile.sequence = v.of_h.used() ? frame.at<const T>(v.of_h) + first * u + j : nullptr;
-          tile.gates = gated ? frame.at<const T>(v.gates) + first * gates * u + j : nullptr;
-          tile.kept = frame.at<const T>(v.kept) + first * u + j;
-          if (gated) {
-            const View &states = cell == Cell::lstm ? v.kept : v.h, &initial = cell == Cell::lstm ? v.c0 : v.h0;
-            tile.prior = i == 0 ? frame.at<const T>(initial) + batch : frame.at<const T>(states) + (before + r0 * steps) * u + j;
-            tile.prior_row = i == 0 ? u : steps * u;
-          }
-          tile.cell = dc + r0 * row + j;
-          tile.gradient = gradient + r0 * wide_row + j;
-          tile.unit = j, tile.place = block.place(i) + r0 * block.length();
-          tile.projected = v.projected.used() ? frame.at<T>(v.projected) + first * gates * u + j : nullptr;
-          tile.proposed = proposed + r0 * row + j;
-          tile.mask = options.masked ? frame.at<const uint8_t>(options.mask) + first : nullptr;
+          tile.carry = carries ? carry + j : nullptr;
+          tile.scale = from(scale), tile.initial = from(initial), tile.sequence = from(sequence);
+          tile.gates = from(all_gates), tile.kept = from(kept), tile.h = from(h), tile.prior = from(prior);
+          tile.projected = from(projected);
+          tile.cell = dc + j, tile.gradient = gradient + j, tile.proposed = proposed + j;
         };
-        for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
-          place(j, vectors, r0, r1);
-          Vector<T> sums[step_rows<2> * most_sums];
-          const int64_t k = i == steps - 1 ? 0 : deep;
-          const PanelProduct<T> product{later + r0 * wide_row, wide_row, frame.at<const T>(packed) + j * deep, k};
-          add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, wanted_by(tile, gates), sums);
-          finish.step(tile, sums);
-        });
+        for_unit_tiles<T>(
+            u, [&](int64_t j, int vectors) __attribute__((always_inline)) {
+              place(j, vectors);
+              Vector<T> sums[step_rows<2> * most_sums];
+              const int64_t k = i == steps - 1 ? 0 : deep;
+              const PanelProduct<T> product{later, wide_row, frame.at<const T>(packed) + j * deep, k};
+              add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, wanted_by(tile, gates), sums);
+              finish.step(tile, sums);
+            });
         if (two_products && i >= 0)
-          for_unit_tiles<T>(rows, u, [&](int64_t j, int vectors, int64_t r0, int64_t r1) {
-            place(j, vectors, r0, r1);
+          for_unit_tiles<T>(u, [&](int64_t j, int vectors) {
+            place(j, vectors);
             Vector<T> sums[step_rows<2> * most_sums];
-            const PanelProduct<T> product{proposed + r0 * row, row, frame.at<const T>(packed_proposed) + j * padded, padded};
+            const PanelProduct<T> product{proposed, row, frame.at<const T>(packed_proposed) + j * padded, padded};
             add_products(&product, 1, tile.rows, vectors, 2, from_zero<T>, no_lines<T>, sums);
             finish.reset(tile, sums);
           });

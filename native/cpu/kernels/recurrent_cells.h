@@ -1,5 +1,7 @@
 // Recurrent cells forward: what one step does to a few vectors of units once the products are summed.
 #pragma once
+#include <type_traits>
+
 #include "recurrent.h"
 
 namespace weft::cpu::WEFT_ISA {
@@ -81,6 +83,15 @@ template <class T> void finish_simple(const ForwardTile<T>& tile, const Vector<T
 /** Whether a cell has a kernel of its own for plain tiles. One for every case would make the addon large. */
 template <class T, bool usual> constexpr bool has_plain = usual && sizeof(T) == 4 && fused_multiply_add;
 
+/**
+ * Calls rows(known) for a tile whose steps are all plain, where the cell has a kernel for these; else rows(unknown).
+ */
+template <class T, bool usual, class Tile, class Rows> WEFT_INLINE void choose_rows(const Tile& tile, Rows&& rows) {
+  constexpr bool known = has_plain<T, usual>;
+  if (known && tile.plain()) rows(std::bool_constant<known>());
+  else rows(std::false_type());
+}
+
 /*
  * Cells copy their tile: the compiler can't tell that what they store is not a part of it, and would read all of it
  * again after every store.
@@ -112,9 +123,7 @@ template <class T, bool usual, bool plain> void lstm_rows(const ForwardTile<T>& 
   }
 }
 template <class T, bool usual> void finish_lstm(const ForwardTile<T>& tile, const Vector<T>* sums) {
-  constexpr bool known = has_plain<T, usual>;
-  if (known && tile.plain()) lstm_rows<T, usual, known>(tile, sums);
-  else lstm_rows<T, usual, false>(tile, sums);
+  choose_rows<T, usual>(tile, [&](auto plain) { lstm_rows<T, usual, plain>(tile, sums); });
 }
 
 template <class T, bool usual, bool plain> void gru_rows(const ForwardTile<T>& given, const Vector<T>* sums) {
@@ -140,9 +149,7 @@ template <class T, bool usual, bool plain> void gru_rows(const ForwardTile<T>& g
   }
 }
 template <class T, bool usual> void finish_gru(const ForwardTile<T>& tile, const Vector<T>* sums) {
-  constexpr bool known = has_plain<T, usual>;
-  if (known && tile.plain()) gru_rows<T, usual, known>(tile, sums);
-  else gru_rows<T, usual, false>(tile, sums);
+  choose_rows<T, usual>(tile, [&](auto plain) { gru_rows<T, usual, plain>(tile, sums); });
 }
 
 /** The gates z and r of a step with the reset before the product. */

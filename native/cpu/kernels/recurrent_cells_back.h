@@ -16,6 +16,7 @@ template <class T> struct BackTile {
   int64_t units, scratch, padded;
   const T* sequence;              // null, or gradients of h
   const T *gates, *kept, *prior;  // kept: cells, inner, or h of simple; prior: the cells or states before the step
+  const T* h;                     // lstm: the states after the step
   int64_t gates_row, h_row, prior_row;
   T* cell;
   T* carry;     // null, or gradients that come past the gates
@@ -98,6 +99,9 @@ template <class T> void back_simple(const BackTile<T>& given, const Vector<T>* s
       });
 }
 
+/** Whether the tanh of a cell is taken from the state: that times a gate, which is above 1e-30 in float32. */
+template <class T, bool usual> constexpr bool cell_from_state = usual && sizeof(T) == 4;
+
 template <class T, bool usual, bool plain> void lstm_rows_back(const BackTile<T>& given, const Vector<T>* sums) {
   using V = Vector<T>;
   const BackTile<T> tile = given;
@@ -111,7 +115,13 @@ template <class T, bool usual, bool plain> void lstm_rows_back(const BackTile<T>
           V gate[4];
 #pragma GCC unroll 4
           for (int g = 0; g < 4; g++) gate[g] = load_units<plain, T>(tile.gates + i * tile.gates_row + g * tile.units + j, lanes);
-          const V out = f.template state<T>(load_units<plain, T>(tile.kept + i * tile.h_row + j, lanes));
+          V out;
+          if constexpr (cell_from_state<T, usual>) {
+            const V open = plain ? gate[3] : max(splat(T(1e-30)), gate[3]);  // lanes without a unit are 0
+            out = load_units<plain, T>(tile.h + i * tile.h_row + j, lanes) * reciprocal(open);
+          } else {
+            out = f.template state<T>(load_units<plain, T>(tile.kept + i * tile.h_row + j, lanes));
+          }
           const V dc = load(tile.cell + at) + f.template state_slope<T>(dh * gate[3], out);
           d[0] = f.template gate_slope<T>(dc * gate[2], gate[0]);
           d[1] = f.template gate_slope<T>(dc * load_units<plain, T>(tile.prior + i * tile.prior_row + j, lanes), gate[1]);
@@ -130,9 +140,7 @@ template <class T, bool usual, bool plain> void lstm_rows_back(const BackTile<T>
       });
 }
 template <class T, bool usual> void back_lstm(const BackTile<T>& tile, const Vector<T>* sums) {
-  constexpr bool known = has_plain<T, usual>;
-  if (known && tile.plain()) lstm_rows_back<T, usual, known>(tile, sums);
-  else lstm_rows_back<T, usual, false>(tile, sums);
+  choose_rows<T, usual>(tile, [&](auto plain) { lstm_rows_back<T, usual, plain>(tile, sums); });
 }
 
 /** `after`: the reset gate acts after the product. Before it, the gradient of the gate follows in back_gru_reset(). */
@@ -176,8 +184,7 @@ template <class T, bool usual, bool after, bool plain> void gru_rows_back(const 
       });
 }
 template <class T, bool usual, bool after> void back_gru(const BackTile<T>& tile, const Vector<T>* sums) {
-  constexpr bool known = after && has_plain<T, usual>;
-  if (known && tile.plain()) gru_rows_back<T, usual, after, known>(tile, sums);
+  if constexpr (after) choose_rows<T, usual>(tile, [&](auto plain) { gru_rows_back<T, usual, after, plain>(tile, sums); });
   else gru_rows_back<T, usual, after, false>(tile, sums);
 }
 

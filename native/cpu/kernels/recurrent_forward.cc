@@ -136,12 +136,14 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
       tile.units = u, tile.scratch = row;
       tile.gates_row = steps * n, tile.h_row = steps * u, tile.mask_row = steps;
       tile.activation = options.activation, tile.gate = options.gate;
+      const RowTiles low_tiles(rows, step_rows<3>), high_tiles(rows, step_rows<2>);
       for (int64_t i = 0; i < steps; i++) {
         const int64_t at = begin * steps + options.place(i, steps);
         const int64_t following = options.place(std::min(i + 1, steps - 1), steps) - options.place(i, steps);
         for (int p = 0; p < plan.count; p++) {
           const auto& part = plan.parts[size_t(p)];
-          const Pass& pass = part.pass;
+          const Pass pass = part.pass;
+          const RowTiles& tiles = part.pass.gates == 3 ? low_tiles : high_tiles;
           const int64_t wide = pass.vectors * lanes;
           for (int64_t j = 0; j < u; j += wide) {
             const int vectors = std::min(pass.vectors, vectors_for<T>(u - j)), row_sums = pass.gates * vectors;
@@ -149,7 +151,8 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
             set_lanes<T>(u - j, tile.lanes);
             // a vector of the next step's x with each panel, or the next panel's part of the projection
             const int64_t ahead = d > 0 ? following * d + std::min(j, d - 1) : j + wide < u ? wide : following * n - j;
-            for_tiles(rows, pass.gates == 3 ? step_rows<3> : step_rows<2>, [&](int64_t r0, int64_t r1) {
+            for (int t = 0; t < tiles.count; t++) {
+              const int64_t r0 = tiles.begin[size_t(t)], r1 = tiles.begin[size_t(t) + 1];
               const int64_t first = at + r0 * steps, from = r0 * row + j;
               tile.rows = int(r1 - r0), tile.vectors = vectors;
               tile.projected = projected ? projected + first * n + j : nullptr;
@@ -188,7 +191,7 @@ template <class T> WEFT_BINDER Step bind_forward(Call& call, const ForwardViews&
                 add_products(products(s).data() + 1, 1, tile.rows, at_once, apart, nullptr, no_lines<T>, sums + s);
               }
               part.finish(tile, sums);
-            });
+            }
           }
         }
         std::swap(met, next);

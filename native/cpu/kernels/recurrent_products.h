@@ -21,8 +21,8 @@ template <class T> struct Slopes {
 
   WEFT_INLINE T* at(int64_t gate, int64_t unit, int64_t place) const {
     constexpr int64_t columns = tile_columns<T>;
-    const int64_t column = gate * padded + unit;
-    return data + column / columns * columns * places + place * columns + column % columns;
+    const int64_t column = gate * padded + unit, within = column & (columns - 1);
+    return data + (column - within) * places + place * columns + within;
   }
 };
 
