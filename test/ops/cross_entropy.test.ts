@@ -1,11 +1,16 @@
 // Rows of the cross-entropies of logits, and tests of bad labels.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { device } from '../../lib/core/device.js'
 import {
   grad,
+  gradients,
+  jit,
   logSoftmax as logSoftmaxOf,
+  profile,
   softmaxCrossEntropy,
   sparseSoftmaxCrossEntropy,
+  stopGradient,
   type Tensor,
   tensor,
   type WeftError,
@@ -135,5 +140,32 @@ if (isProgram(import.meta.url)) {
       assert.match(error!.message, String(label))
     })
   }
+  if (device() === 'cpu')
+    test('the gradient of long rows is made with their loss, to the same bits', async () => {
+      const [rows, classes] = [7, 5003]
+      const values = Float32Array.from({ length: rows * classes }, (_, i) => ((i * 7919) % 1013) / 300 + (i % (classes + 1) === 3 ? 15 : 0))
+      const logits = tensor(values, [rows, classes])
+      // a class that is sure, one that is not, and others
+      const labels = tensor([3, 4, 5, 5002, 0, 8, 11], { dtype: 'int32' })
+      const weights = tensor([1, 0.5, -2, 0, 3, 0.1, 7])
+      const run = async (joined: boolean): Promise<unknown> => {
+        const step = jit((x: Tensor, labels: Tensor, w: Tensor) => {
+          const loss = sparseSoftmaxCrossEntropy(x, labels)
+          // factors that come from the losses are not there while they are computed
+          const factors = joined ? w : stopGradient(loss).mul(0).add(w)
+          return [loss, ...gradients(loss.mul(factors).sum(), [x])]
+        })
+        let results: unknown[] = []
+        const { kernels } = await profile(async () => {
+          results = await Promise.all(step(logits, labels, weights).map((t) => t.data()))
+        })
+        assert.is(
+          kernels.some(({ name }) => name === 'sparseSoftmaxCrossEntropy+gradient'),
+          joined,
+        )
+        return results
+      }
+      assert.equal(await run(true), await run(false))
+    })
   test.run()
 }

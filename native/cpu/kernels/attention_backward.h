@@ -178,7 +178,7 @@ class AttentionBackward {
   static void row_slopes(float* p, float* ds, float log_sum, float shared, const uint8_t* mask, const float* keep, int64_t n) {
     for_lanes(
         n, [&](int64_t j, int m) __attribute__((always_inline)) {
-          Vec weight = exp_of_score(load_lanes(p + j, m) - log_sum), slope = load_lanes(ds + j, m);
+          Vec weight = exp_below_88(load_lanes(p + j, m) - log_sum), slope = load_lanes(ds + j, m);
           if (mask) weight = select(visible_lanes(mask + j, m), weight, zero());
           Vec kept = weight;
           if (keep) {

@@ -82,19 +82,6 @@ WEFT_INLINE Mask visible_lanes(const uint8_t* mask, int n) {
   return greater(n == width ? load_bytes(mask) : load_bytes_partial(mask, n), zero());
 }
 
-/**
- * exp for x up to 88, or NaN, with fewer instructions than exp(): what is below the smallest normal number becomes 0.
- * Scores less their row's maximum, or less the logarithm of their sum, are such x.
- */
-WEFT_INLINE Vec exp_of_score(Vec x) {
-  constexpr float shift = 12582912.0f + 127;  // adding 1.5 * 2^23 leaves the nearest integer in the lowest bits
-  const Vec shifted = fma(x, broadcast(1.44269504f), broadcast(shift)), n = shifted - shift;
-  const Vec r = fma(n, broadcast(2.12194440e-4f), fma(n, broadcast(-0.693359375f), x));
-  const Vec q = polynomial(r, 0.00139505998f, 0.00836895406f, 0.041666206f, 0.166665182f, 0.5f);  // as in exp()
-  const Vec value = (fma(q, r * r, r) + 1.0f) * float_of(bits_of(shifted) << 23);
-  return select(less(x, broadcast(-87.3365447f)), zero(), value);
-}
-
 /** A thread's scratch memory. It is cut into parts of whole cache lines. */
 class Parts {
  public:

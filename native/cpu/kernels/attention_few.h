@@ -2,6 +2,7 @@
 // in which they lie in memory.
 #pragma once
 #include "attention_blocks.h"
+#include "transpose_square.h"
 
 namespace weft::cpu::WEFT_ISA {
 
@@ -50,8 +51,12 @@ class AttentionFew {
     for (int64_t j0 = 0; j0 < reach; j0 += block) {
       const int64_t j1 = std::min(reach, j0 + block);
       for_queries(begin, end, [&](int64_t own, int64_t head, int64_t i, int64_t row) {
-        const float *query = q + s.query(batch, head, i), *key = k + ((batch * s.tk + j0) * s.hk + own) * s.d;
-        for (int64_t j = j0; j < j1; j++, key += s.hk * s.d) scores[row * s.tk + j] = float(s.scale) * row_dot(query, key, s.d);
+        const float *query = q + s.query(batch, head, i), *keys = k + ((batch * s.tk + j0) * s.hk + own) * s.d;
+        for (int64_t j = j0; j < j1; j += width, keys += width * s.hk * s.d) {
+          float* to = scores + row * s.tk + j;
+          if (j + width <= j1) store(to, score<true>(query, keys, width));
+          else store_partial(to, score<false>(query, keys, int(j1 - j)), int(j1 - j));
+        }
       });
     }
     for_queries(begin, end, [&](int64_t, int64_t head, int64_t i, int64_t row) {
@@ -73,6 +78,37 @@ class AttentionFew {
         add_values(scores + row * s.tk + j0, v + ((batch * s.tk + j0) * s.hk + own) * s.dv, count, y + s.result(batch, head, i));
       });
     }
+  }
+
+  /**
+   * The scores of one query with `count` keys, one in each lane. `whole`: the keys are as many as a vector has lanes.
+   */
+  template <bool whole> Vec score(const float* query, const float* keys, int count) const {
+    constexpr int64_t most = 64 * width;  // rounding errors grow with the length of a sum
+    const int64_t step = shape_.hk * shape_.d;
+    Vec total = zero();
+    for (int64_t begin = 0; begin < shape_.d; begin += most) {
+      Vec sums[width];
+#pragma GCC unroll 16
+      for (int i = 0; i < width; i++) sums[i] = zero();
+      for_lanes(
+          std::min(most, shape_.d - begin), [&](int64_t x, int m) __attribute__((always_inline)) {
+            const Vec factor = load_lanes(query + begin + x, m);
+            const float* key = keys + begin + x;
+#pragma GCC unroll 16
+            for (int i = 0; i < width; i++) {
+              sums[i] = fma(factor, load_lanes(key, m), sums[i]);
+              if (whole || i + 1 < count) key += step;
+            }
+          });
+      transpose_square(sums);
+#pragma GCC unroll 4
+      for (int half = width / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+      total += sums[0];
+    }
+    return total * float(shape_.scale);
   }
 
   /**

@@ -143,7 +143,7 @@ class AttentionForward {
   static float exponentials(float* row, float shift, int64_t count) {
     Vec total = zero();
     for (int64_t j = 0; j < count; j += width) {
-      const Vec e = exp_of_score(load(row + j) - shift);
+      const Vec e = exp_below_88(load(row + j) - shift);
       store(row + j, e);
       total += e;
     }

@@ -82,8 +82,24 @@ constexpr bool rows_in_a_vector = width == 16;
   };
 }
 
+/**
+ * Turns exp(x - max) of a row, whose sum is `total`, into the gradient of its loss times `factor`, with the roundings
+ * of probabilities that lie in memory.
+ */
+__attribute__((noinline)) void sparse_gradient_row(float* p, float total, float factor, int64_t label, int64_t n) {
+  const float scale = 1 / total, chosen = p[label] * scale;
+  const bool sure = chosen > 0.5f;
+  if (sure) scale_row(p, scale, n);
+  const float first = sure ? 1 : scale, at_label = factor * (sure ? -sum_of_others(p, n) : chosen - 1);
+  for_lanes(
+      n, [&](int64_t i, int m) __attribute__((always_inline)) { store_lanes(p + i, load_lanes(p + i, m) * first * factor, m); });
+  p[label] = at_label;
+}
+
+/** With a third input, the gradient of each loss, the second output is that of the logits and not the probabilities. */
 template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
-  const View logits = call.in[0], labels = call.in[1], loss = call.out[0], probabilities = call.out[1];
+  const View logits = call.in[0], labels = call.in[1], g = call.in.size() > 2 ? call.in[2] : View(), loss = call.out[0],
+             probabilities = call.out[1];
   const int64_t n = logits.dim(-1), rows = product(logits.dims, 0, logits.dims.size() - 1);
   if (probabilities.used()) call.in_place(0, 1);
   if constexpr (rows_in_a_vector && std::is_same_v<T, float>)
@@ -98,6 +114,8 @@ template <class T> WEFT_BINDER Step bind_sparse(Call& call) {
       const T most = row_max(x, n), chosen = good ? x[label] - most : T(0);  // first, since p may overwrite x
       const T total = row_exp(x, most, p, n);
       if (loss.used()) frame.at<T>(loss)[r] = good ? log_total(total, x, most, static_cast<const T*>(p), n) - chosen : T(0);
+      if constexpr (std::is_same_v<T, float>)
+        if (g.used()) return good ? sparse_gradient_row(p, total, frame.at<T>(g)[r], label, n) : void(std::fill_n(p, n, 0.0f));
       if (p) scale_row(p, T(1) / total, n);
     });
   };
@@ -153,6 +171,23 @@ KERNEL(cpu, softmaxCrossEntropy) {
 KERNEL(cpu, sparseSoftmaxCrossEntropy) {
   return bind_widened(call,
                       [](Call& wide) { return by_computed_float(wide.in[0].dtype, [&]<class T>() { return bind_sparse<T>(wide); }); });
+}
+/** The gradient of long rows is made with their loss: their probabilities are not written for another pass over all. */
+JOIN(cpu, sparseSoftmaxCrossEntropy) {
+  constexpr int64_t long_row = 4096;  // shorter ones stay near between two passes over all of them
+  const Call& call = *neighbours.call;
+  if (neighbours.readers[1].size() != 1 || call.in[0].dtype != DType::float32 || call.in[0].dim(-1) < long_row) return {};
+  const Call& gradient = *neighbours.readers[1][0];
+  if (gradient.op != "sparseSoftmaxCrossEntropyGrad" || gradient.in[1].slot != call.out[1].slot || gradient.in[2].slot != call.in[1].slot)
+    return {};
+  joined.op = call.op + "+gradient";
+  joined.attrs = call.attrs;
+  joined.in = call.in;
+  joined.in.push_back(gradient.in[0]);
+  joined.out = call.out;
+  joined.out[1] = gradient.out[0];
+  taken.push_back(&gradient);
+  return bind_sparse<float>(joined);
 }
 KERNEL(cpu, softmaxCrossEntropyGrad) {
   return bind_widened(

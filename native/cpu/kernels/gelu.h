@@ -10,7 +10,7 @@ struct Bell {
   Vec below, height;
   WEFT_INLINE explicit Bell(Vec x) {
     const Vec size = min(broadcast(40.0f), abs(x));  // in this order NaN passes
-    height = exp(size * size * -0.5f);
+    height = exp_below_88(size * size * -0.5f);
     // Φ(-t) = exp(-t²/2)·u·p(u) with u = 1 / (1 + 0.45 t/√2), the form of Hastings 1955; absolute error 9e-10
     const Vec u = reciprocal(fma(size, broadcast(0.318198052f), broadcast(1.0f)));
     const Vec p = polynomial(u, 0.045859545f, -0.24501063f, 0.42452665f, -0.18362977f, 0.22757305f, 0.10128706f, 0.129394085f);

@@ -46,6 +46,9 @@ template <class T> void pack_a_block(Matrix<T> a, int64_t m, int64_t k, T* packe
     // A line of a holds a part of several tiles: some lines at a time, which stay near until all their tiles have them.
     for (int64_t first = 0; first < k; first += lines_together) {
       const int64_t end = std::min(k, first + lines_together), whole = std::clamp(loose, first, end);
+      // no prefetcher follows lines that are this far apart: those of the next group are fetched here
+      for (int64_t i = end; i < std::min(k, end + lines_together); i++)
+        for (int64_t r = 0; r < m; r += 64 / int64_t(sizeof(T))) __builtin_prefetch(a.data + i * a.column + r, 0, 3);
       for_tiles(m, tile_rows, [&](int64_t r0, int64_t r1) {
         const int64_t rows = r1 - r0;
         const T* from = a.data + first * a.column + r0;
