@@ -99,7 +99,7 @@ Neighbours neighbours_of(size_t k, const ProgramSpec& spec, const Traffic& traff
 void join_neighbours(const ProgramSpec& spec, const Device& device, const Traffic& traffic, std::vector<Call>& calls,
                      std::vector<Step>& steps) {
   for (size_t k = 0; k < calls.size(); k++) {
-    if (calls[k].op.empty() || steps[k] || spec.calls[k].update) continue;
+    if (calls[k].op.empty() || steps[k]) continue;
     const Join join = registry().find_join(device.backend(), calls[k].op, device.level());
     if (!join) continue;
     Call joined = seen_from_outside(calls[k]);

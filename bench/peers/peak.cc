@@ -3,6 +3,7 @@
 //   {}                                   10^9 operations of float32 multiply-adds on independent registers, a
 //                                        multiply-add being two
 //   {"update":N}                         an update of N weights by Adam, as its formula says
+//   {"update":N,"made":1}                the same, where gradients are taken as they are made and not from memory
 //   {"rows":R,"length":L,"of":S}         a copy of R rows of L floats, taken in any order from S rows
 //   {"multiplyAdds":N}                   N multiply-adds on independent registers, beside operations of products
 //   {"functions":N}                      N values of 1 / (1 + exp(-x)), from registers to registers
@@ -147,24 +148,55 @@ class Floats {
 };
 
 /**
+ * The square root of positive numbers. Where divisions keep the unit busy that takes roots, multiply-adds are quicker.
+ */
+Vector root_of(Vector v) {
+#if defined(__AVX512F__)
+  Vector estimate;
+  asm("vrsqrt14ps %1, %0" : "=v"(estimate) : "v"(v));
+  Vector root = v * estimate, half = estimate * 0.5f;
+  const Vector lacking = 0.5f - root * half;
+  root += root * lacking, half += half * lacking;
+  return root + (v - root * root) * half;
+#else
+  Vector root;
+  for (int lane = 0; lane < lanes; lane++) root[lane] = std::sqrt(v[lane]);
+  return root;
+#endif
+}
+
+/**
  * Adam without its corrections, which are the same for all weights: one pass over weights, gradients and two moments.
  * More than fits any cache need not be held: its time is multiplied.
  */
 struct Update {
   static constexpr long most = 16L << 20;
-  long count;
+  long vectors;
+  bool made;
   Floats weights, gradients, first, second;
 
-  explicit Update(long count) : count(count), weights(count, 0), gradients(count, 1e-3f), first(count, 0), second(count, 0) {}
+  Update(long count, bool made)
+      : vectors((count + lanes - 1) / lanes),
+        made(made),
+        weights(vectors * lanes, 0),
+        gradients(made ? lanes : vectors * lanes, 1e-3f),
+        first(vectors * lanes, 0),
+        second(vectors * lanes, 1e-6f) {}
 
   void pass() {
-    float *w = weights.data(), *m = first.data(), *v = second.data();
-    const float* g = gradients.data();
-#pragma GCC ivdep
-    for (long i = 0; i < count; i++) {
-      m[i] += 0.1f * (g[i] - m[i]);
-      v[i] += 0.001f * (g[i] * g[i] - v[i]);
-      w[i] -= 1e-6f * m[i] / (std::sqrt(v[i]) + 1e-7f);
+    const auto at = [](const Floats& floats, long i) { return floats.data() + i * lanes; };
+    Vector g = Vector{} + 1e-3f, m, v, w;
+    for (long i = 0; i < vectors; i++) {
+      if (!made) std::memcpy(&g, at(gradients, i), sizeof g);
+      std::memcpy(&m, at(first, i), sizeof m);
+      std::memcpy(&v, at(second, i), sizeof v);
+      std::memcpy(&w, at(weights, i), sizeof w);
+      m += 0.1f * (g - m);
+      v += 0.001f * (g * g - v);
+      w -= 1e-6f * m / (root_of(v) + 1e-7f);
+      std::memcpy(at(first, i), &m, sizeof m);
+      std::memcpy(at(second, i), &v, sizeof v);
+      std::memcpy(at(weights, i), &w, sizeof w);
     }
   }
 };
@@ -429,8 +461,9 @@ int main(int, char** arguments) {
     }
     if (const long count = number(request, "update")) {
       const long held = std::min(count, Update::most) / threads;
+      const bool made = number(request, "made") != 0;
       times.push_back(measure(threads, round, static_cast<double>(held) / static_cast<double>(count),
-                              [&] { return [update = std::make_shared<Update>(held)] { update->pass(); }; }));
+                              [&] { return [update = std::make_shared<Update>(held, made)] { update->pass(); }; }));
     }
     const long rows = number(request, "rows");
     if (const long terms = number(request, "terms")) {

@@ -39,7 +39,7 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
  *
  *   reads, writes  bytes that products take and leave, around `within` bytes of memory: no product holds its operands
  *                  in registers, and those of a row do not fit the first-level cache
- *   update         weights that Adam updates
+ *   update         weights that Adam updates; `made`: by gradients that it need not read
  *   rows           of `length` values, gathered from `of` rows in any order
  *   multiplyAdds   those of no product, and multiplications and additions that are no part of one: cells of recurrent
  *                  layers
@@ -56,29 +56,39 @@ export const goals = peerLevel === 'avx512' ? avx512 : avx2
 const sum = (values) => values.reduce((total, value) => total + value, 0)
 const most = (values) => values.reduce((largest, value) => Math.max(largest, value), 0)
 
-/** Bytes that products read and write once. Each is [m, k] times [k, n]; the largest is what the memory holds. */
+/**
+ * Bytes that products read and write once. Each is [m, k] times [k, n]; the largest is what the memory holds. A result
+ * that is `taken` as it is made need not be written.
+ */
 const trafficOf = (products) => ({
   reads: 4 * sum(products.map(({ m, k, n }) => m * k + k * n)),
-  writes: 4 * sum(products.map(({ m, n }) => m * n)),
+  writes: 4 * sum(products.map(({ m, n, taken }) => (taken ? 0 : m * n))),
   within: 4 * most(products.map(({ m, k, n }) => m * k + k * n + m * n)),
 })
 
-/** The products of a dense layer in a training step: forward, the gradient of its weights, and that of its input. */
-const trained = ({ rows, inputs, outputs, first = false }) => [
+/**
+ * The products of a dense layer in a training step: forward, the gradient of its weights, and that of its input.
+ * `taken`: the gradient of the weights is taken as it is made.
+ */
+const trained = ({ rows, inputs, outputs, first = false, taken = false }) => [
   { m: rows, k: inputs, n: outputs },
-  { m: inputs, k: rows, n: outputs },
+  { m: inputs, k: rows, n: outputs, taken },
   ...(first ? [] : [{ m: rows, k: outputs, n: inputs }]),
 ]
 
 export const restOfProduct = (product) => trafficOf([product])
 
-/** What no product is in a training step of a network of networks.mjs, whose layers are all dense. */
+/**
+ * What no product is in a training step of a network of networks.mjs, whose layers are all dense. Nobody but Adam wants
+ * the gradients of weights: it can take them as they are made.
+ */
 export const restOfNetwork = (network, batch) => ({
   ...trafficOf(
     weightShapes(network)
       .filter((shape) => shape.length === 2)
-      .flatMap(([inputs, outputs], i) => trained({ rows: batch, inputs, outputs, first: i === 0 })),
+      .flatMap(([inputs, outputs], i) => trained({ rows: batch, inputs, outputs, first: i === 0, taken: true })),
   ),
+  made: 1,
   update: sum(weightShapes(network).map(size)),
   rows: batch,
   length: size(network.inputShape),

@@ -123,11 +123,16 @@ template <int... size> constexpr auto short_sums_table(std::integer_sequence<int
   return std::array<ShortProduct, sizeof...(size)>{short_sums<size + 1>...};
 }
 
+/** The product with `n` columns. */
+inline ShortProduct product_of_short_columns(int64_t n) {
+  static constexpr auto products = short_columns_table(std::make_integer_sequence<int, tile_shapes.short_columns>());
+  return products[size_t(n - 1)];
+}
+
 /** The step of a product that fits one of the two forms. */
 WEFT_BINDER inline Step bind_short(const View& a, const View& b, const View& c, int64_t m, int64_t n, int64_t k, bool columns_short) {
-  static constexpr auto with_columns = short_columns_table(std::make_integer_sequence<int, tile_shapes.short_columns>());
   static constexpr auto with_sums = short_sums_table(std::make_integer_sequence<int, tile_shapes.short_sums>());
-  const ShortProduct product = columns_short ? with_columns[size_t(n - 1)] : with_sums[size_t(k - 1)];
+  const ShortProduct product = columns_short ? product_of_short_columns(n) : with_sums[size_t(k - 1)];
   const int64_t length = columns_short ? m : n, blocks = (length + 31) / 32;
   const int64_t chunks = std::min(blocks, pieces_of_work(double(m) * double(n) * double(k), 8));
   return [=](const Frame& frame) {

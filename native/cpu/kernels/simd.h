@@ -75,6 +75,7 @@ WEFT_INLINE void store(double* p, DoubleVec v) { std::memcpy(p, &v, sizeof v); }
 //   fma(a, b, c)                      a * b + c; with one rounding where fused_multiply_add is true
 //   max(a, b), min(a, b)              a > b ? a : b and a < b ? a : b; where a or b is NaN, the result is b
 //   sqrt(a)                           correctly rounded
+//   multiplied_root(a)                the same of floats from 2^-100 on, 0 and infinity; quicker beside divisions
 //   round(a), floor(a)                to the nearest integer, halves to the even one; to the next lower integer
 //   greater, equal, unordered(a, b)   comparisons; `unordered` holds where a or b is NaN
 //   every(m)                          whether a comparison holds for all lanes

@@ -46,6 +46,8 @@ WEFT_INLINE DoubleVec sqrt(DoubleVec a) { return _mm256_sqrt_pd(a); }
 WEFT_INLINE Vec round(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 WEFT_INLINE Vec floor(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 
+WEFT_INLINE Vec multiplied_root(Vec v) { return sqrt(v); }
+
 WEFT_INLINE Mask unordered(Vec a, Vec b) { return (Mask)_mm256_cmp_ps(a, b, _CMP_UNORD_Q); }
 WEFT_INLINE Vec select(Mask m, Vec a, Vec b) { return _mm256_blendv_ps(b, a, (__m256)m); }
 

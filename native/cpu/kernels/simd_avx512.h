@@ -39,6 +39,21 @@ WEFT_INLINE Vec reciprocal(Vec v) {
   return fma(estimate, fma(-v, estimate, broadcast(1.0f)), estimate);
 }
 
+/**
+ * Goldschmidt's iteration for the root and half of its reciprocal, and a last step by what the square still lacks.
+ * Zeros and infinity have no estimate: they are their own roots.
+ */
+WEFT_INLINE Vec multiplied_root(Vec v) {
+  const Vec estimate = _mm512_rsqrt14_ps(v);
+  Vec root = v * estimate, half = estimate * 0.5f;
+  const Vec lacking = fma(-root, half, broadcast(0.5f));
+  root = fma(root, lacking, root);
+  half = fma(half, lacking, half);
+  root = fma(fma(-root, root, v), half, root);
+  constexpr int zeros_and_infinity = 0x02 | 0x04 | 0x08;
+  return _mm512_mask_mov_ps(root, _mm512_fpclass_ps_mask(v, zeros_and_infinity), v);
+}
+
 WEFT_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 WEFT_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 WEFT_INLINE Mask unordered(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
