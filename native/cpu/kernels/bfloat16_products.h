@@ -23,12 +23,12 @@ struct RoundedProducts {
 };
 
 /** Rows or columns [begin, end). */
-struct Stretch {
+struct Interval {
   int64_t begin, end;
 };
 
 /** Some rows and columns of product `index`. */
-inline Product<float> part_of(const Frame& frame, const RoundedProducts& p, size_t index, Stretch rows, Stretch columns) {
+inline Product<float> part_of(const Frame& frame, const RoundedProducts& p, size_t index, Interval rows, Interval columns) {
   Product<float> part{};
   part.m = rows.end - rows.begin, part.n = columns.end - columns.begin, part.k = p.k;
   part.a = {frame.at<const float>(p.a) + p.a_of[index] * p.m * p.k, p.transpose_a ? 1 : p.k, p.transpose_a ? p.m : 1};
