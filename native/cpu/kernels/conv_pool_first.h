@@ -98,6 +98,26 @@ void pool_channels(const ConvShape& c, int64_t pw, int64_t j, const float* x, co
 }
 
 /**
+ * The sums at the four places of a window, from 3 x 3 taps on one channel. `row`: the input's rows, of which the window
+ * begins at `column`.
+ */
+WEFT_INLINE void sum_nine_taps(const Vec (&taps)[9][2], const Vec (&start)[2], const float* const (&row)[4], int64_t column,
+                               Vec (&sum)[4][2]) {
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) sum[i][0] = start[0], sum[i][1] = start[1];
+#pragma GCC unroll 9
+  for (int k = 0; k < 9; k++) {
+    const Vec tap[2] = {taps[k][0], taps[k][1]};
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+      const Vec value = broadcast(row[k / 3 + i / 2][column + k % 3 + i % 2]);
+      sum[i][0] = fma(value, tap[0], sum[i][0]);
+      sum[i][1] = fma(value, tap[1], sum[i][1]);
+    }
+  }
+}
+
+/**
  * As pool_channels() for two vectors of channels and 3 x 3 taps of one input channel. The taps lie together and rows
  * have pointers of their own, so that a window costs hardly more instructions than it has sums.
  */
@@ -113,18 +133,7 @@ __attribute__((noinline)) inline void pool_channels_of_nine_taps(const ConvShape
   for (int64_t p = 0; p < pw; p++, pooled += o) {
     asm volatile("" : "+m"(taps));  // loaded anew for each window: there are no registers for all
     Vec sum[4][2];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) sum[i][0] = start[0], sum[i][1] = start[1];
-#pragma GCC unroll 9
-    for (int k = 0; k < 9; k++) {
-      const Vec tap[2] = {taps[k][0], taps[k][1]};
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) {
-        const Vec value = broadcast(row[k / 3 + i / 2][2 * p + k % 3 + i % 2]);
-        sum[i][0] = fma(value, tap[0], sum[i][0]);
-        sum[i][1] = fma(value, tap[1], sum[i][1]);
-      }
-    }
+    sum_nine_taps(taps, start, row, 2 * p, sum);
     pool_window<2>(sum[0], sum[1], sum[2], sum[3], pooled, index);
     if (index) index += o;
   }
@@ -159,18 +168,7 @@ __attribute__((noinline)) inline void pool_finite_channels_of_nine_taps(const Co
     for (int64_t p = 0; p < pw; p++, pooled += o) {
       if constexpr (!holds_nine_taps) asm volatile("" : "+m"(taps));  // as above
       Vec sum[4][2];
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; i++) sum[i][0] = start[0], sum[i][1] = start[1];
-#pragma GCC unroll 9
-      for (int k = 0; k < 9; k++) {
-        const Vec tap[2] = {taps[k][0], taps[k][1]};
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-          const Vec value = broadcast(row[k / 3 + i / 2][2 * p + k % 3 + i % 2]);
-          sum[i][0] = fma(value, tap[0], sum[i][0]);
-          sum[i][1] = fma(value, tap[1], sum[i][1]);
-        }
-      }
+      sum_nine_taps(taps, start, row, 2 * p, sum);
 #pragma GCC unroll 2
       for (int v = 0; v < 2; v++) store(pooled + v * width, max(zero(), max(max(sum[0][v], sum[1][v]), max(sum[2][v], sum[3][v]))));
     }
