@@ -76,7 +76,7 @@ struct Cut {
     const int64_t blocks = std::max<int64_t>(1, (steps + longest_steps - 1) / longest_steps);
     block_steps = (steps + blocks - 1) / blocks;
     const int64_t count = int64_t(p.a_of.size());
-    const int64_t pieces = std::clamp<int64_t>(int64_t(double(count) * double(p.m) * double(p.n) * double(p.k) / 64e6), 1, 16);
+    const int64_t pieces = std::clamp<int64_t>(int64_t(double(count) * double(p.m) * double(p.n) * double(p.k) / 128e6), 1, 16);
     row_chunks = std::max<int64_t>(1, (p.m + longest_chunk - 1) / longest_chunk);
     column_chunks = std::max<int64_t>(1, (p.n + longest_chunk - 1) / longest_chunk);
     for (; count * row_chunks * column_chunks < pieces; (p.m / row_chunks > p.n / column_chunks ? row_chunks : column_chunks) *= 2)
