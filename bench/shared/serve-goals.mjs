@@ -123,7 +123,7 @@ export const swaps = async ({ report, weft, client, milliseconds, quick }) => {
   report.row({ name: `${what}: of a wrong version`, measured: wrong.length, value: wrong.length, ...none, raw: wrong.slice(0, 10) })
   const growth = took.rss.after / took.rss.before - 1
   report.row({
-    name: `${what}: resident memory, more by`,
+    name: `${what}: resident memory, the last quarter over the first`,
     measured: 100 * growth,
     unit: `% of ${Math.round(took.rss.before / 2 ** 20)} MiB`,
     value: growth,

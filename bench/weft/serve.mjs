@@ -105,7 +105,10 @@ const startRepository = async () => {
   return { url: server.address.http }
 }
 
-/** Versions one after the other, then a label that goes to and fro; milliseconds of each, and resident memory. */
+/**
+ * Versions one after the other, then a label that goes to and fro; milliseconds of each, and the mean of the resident
+ * memory over the first and the last quarter of the versions.
+ */
 const swap = async ({ swaps, rollbacks }) => {
   const change = async (value) => {
     const begin = performance.now()
@@ -114,18 +117,22 @@ const swap = async ({ swaps, rollbacks }) => {
     return performance.now() - begin
   }
   const to = (i) => change({ versionPolicy: { specific: [(i % 4) + 1] } })
-  const resident = async () => (await memory()).rss
   const warmUp = Math.ceil(swaps / 10)
   for (let i = 0; i < warmUp; i++) await to(i)
-  const before = await resident()
   const times = { swaps: [], rollbacks: [] }
-  for (let i = 0; i < swaps; i++) times.swaps.push(await to(warmUp + i))
+  // for a moment there are two versions, and garbage of the requests: it goes up and down by a tenth, so means tell
+  const resident = []
+  for (let i = 0; i < swaps; i++) {
+    times.swaps.push(await to(warmUp + i))
+    resident.push(process.memoryUsage.rss())
+  }
   await change({ versionPolicy: { specific: [1, 2] }, labels: { stable: 1 } })
   for (let i = 0; i < rollbacks; i++)
     times.rollbacks.push(await change({ versionPolicy: { specific: [1, 2] }, labels: { stable: (i % 2) + 1 } }))
   await to(0)
-  const after = await resident()
-  return { ...times, rss: { before, after } }
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const quarter = Math.ceil(swaps / 4)
+  return { ...times, rss: { before: mean(resident.slice(0, quarter)), after: mean(resident.slice(-quarter)) } }
 }
 
 /** Microseconds of the model alone, from a typed array to one: median and 99th percentile. */
