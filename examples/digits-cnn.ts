@@ -1,4 +1,5 @@
 // A convolutional network on the handwritten digits that ship with the package: 1,797 images of 8 by 8, ten classes.
+import { existsSync } from 'node:fs'
 import { callbacks, datasets, layers, optimizers, schedules, sequential } from 'weftjs'
 import { majority, options, report, split } from './shared/setup.js'
 
@@ -27,9 +28,11 @@ net.compile({
 net.summary()
 await net.fit(train.x, train.y, { epochs, batchSize, verbose, callbacks: [callbacks.terminateOnNan()] })
 
-if (save !== undefined) {
-  await net.save(save)
-  console.log(`saved in ${save}`)
-}
 const { accuracy } = await net.evaluate(test.x, test.y)
+if (save !== undefined && existsSync(save)) console.log(`${save} is there already, and is left as it is`)
+else if (save !== undefined)
+  await net.save(save).then(
+    () => console.log(`saved in ${save}`),
+    (error: Error) => console.error(error.message),
+  )
 report(accuracy, await majority(train.y, test.y))

@@ -29,8 +29,17 @@ class Waiting : public Napi::AsyncWorker {
       SetError(error.what());
     }
   }
-  void OnOK() override { promise.Resolve(result_(Env())); }
-  void OnError(const Napi::Error& error) override { promise.Reject(to_javascript(Env(), code_, error.Message()).Value()); }
+  // an environment that is being torn down takes no answer, and what is thrown here would end the process
+  void OnOK() override {
+    try {
+      promise.Resolve(result_(Env()));
+    } catch (const Napi::Error&) {}
+  }
+  void OnError(const Napi::Error& error) override {
+    try {
+      promise.Reject(to_javascript(Env(), code_, error.Message()).Value());
+    } catch (const Napi::Error&) {}
+  }
 
   Napi::Promise::Deferred promise;
 

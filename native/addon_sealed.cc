@@ -175,10 +175,17 @@ class Lane : public Napi::AsyncWorker {
  public:
   Lane(Napi::Env env, std::shared_ptr<Opening> opening) : Napi::AsyncWorker(env), opening_(std::move(opening)) {}
   void Execute() override { opening_->open_chunks(); }
-  void OnOK() override { opening_->leave(Env(), false); }
-  void OnError(const Napi::Error&) override { opening_->leave(Env(), true); }
+  void OnOK() override { leave(false); }
+  void OnError(const Napi::Error&) override { leave(true); }
 
  private:
+  /** An environment that is being torn down takes no answer, and what is thrown there would end the process. */
+  void leave(bool failed) {
+    try {
+      opening_->leave(Env(), failed);
+    } catch (const Napi::Error&) {}
+  }
+
   std::shared_ptr<Opening> opening_;
 };
 

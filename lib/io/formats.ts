@@ -141,11 +141,13 @@ export async function foreignModel(place: string): Promise<LoadForeign | undefin
   const names = await readdir(place).catch(() => undefined)
   if (names?.some((name) => OWN.has(name))) return undefined
   const only = names?.filter((name) => /\.(keras|onnx)$/i.test(name)) ?? []
-  const file = only.length === 1 && !names?.some((name) => DESCRIPTIONS.has(name)) ? path.join(place, only[0]!) : place
+  // an exported model may have the config.json of what it was made of beside it
+  const isDescribed =
+    names?.includes('model.json') || (names?.includes('config.json') && names.some((name) => name.includes('.safetensors')))
+  const file = only.length === 1 && !isDescribed ? path.join(place, only[0]!) : place
   const format = await formatOf(file).catch(() => undefined)
   const load = format === FORMATS[0] ? undefined : format?.load
   return load && ((library, options) => load(library, file, options))
 }
 /** What a saved model of Weft has, whole or while it is being saved to. */
 const OWN: ReadonlySet<string> = new Set(['weights.safetensors', '.weft-commit', 'sealed.json'])
-const DESCRIPTIONS: ReadonlySet<string> = new Set(['model.json', 'config.json'])

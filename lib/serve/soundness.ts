@@ -65,8 +65,9 @@ export class Soundness {
   private judge(error: unknown): never {
     const code = error instanceof WeftError ? error.code : undefined
     if (code === undefined || !OF_REQUESTS.has(code)) {
-      this.failingSince = code === 'ERR_CUDA' ? (this.failingSince ?? this.clock.now()) : undefined
       this.failed()
+      // since it became unsound: from then on a batch is tried each second
+      this.failingSince = code === 'ERR_CUDA' && !this.isSound ? (this.failingSince ?? this.clock.now()) : undefined
     }
     throw error
   }
@@ -89,7 +90,10 @@ export class Soundness {
       await this.watch(this.probe)
     } catch (error) {
       // it computes; the sample is what it does not like
-      if (error instanceof WeftError && OF_REQUESTS.has(error.code)) this.failures = 0
+      if (error instanceof WeftError && OF_REQUESTS.has(error.code)) {
+        this.failures = 0
+        this.failingSince = undefined
+      }
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -32,6 +33,19 @@ int best_level() {
 }
 
 bool built(int level) { return (WEFT_BUILT_LEVELS >> level & 1) != 0; }
+
+#if defined(__x86_64__)
+/** Whether the processor has tile registers and multiplies bfloat16 in them, and Linux can save them. */
+bool has_amx() {
+  unsigned a = 0, b = 0, c = 0, features = 0;
+  constexpr unsigned bfloat16_bit = 1u << 22, tile_bit = 1u << 24;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &features) || (features & bfloat16_bit) == 0 || (features & tile_bit) == 0) return false;
+  constexpr long get_supported = 0x1021;  // ARCH_GET_XCOMP_SUPP
+  constexpr uint64_t tile_data = uint64_t(1) << 18;
+  uint64_t supported = 0;
+  return syscall(SYS_arch_prctl, get_supported, &supported) == 0 && (supported & tile_data) != 0;
+}
+#endif
 
 std::string list_of_built() {
   std::string list;
@@ -84,8 +98,9 @@ bool has_tiles() {
   static const bool value = [] {
     const char* const text = setting("WEFT_CPU_AMX", {"on", "off"});
     if (text != nullptr && std::string_view(text) == "off") return false;
-    const bool able = multiplies_bfloat16() && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
-    require(able || text == nullptr, "ERR_ARGUMENT", "WEFT_CPU_AMX=on: this needs AVX-512 kernels and a processor with AMX for bfloat16");
+    const bool able = multiplies_bfloat16() && has_amx();
+    require(able || text == nullptr, "ERR_ARGUMENT",
+            "WEFT_CPU_AMX=on: this needs AVX-512 kernels, a processor with AMX for bfloat16, and Linux 5.16 or later");
     return able;
   }();
   return value;
@@ -142,8 +157,8 @@ std::vector<std::string> features() {
   WEFT_FEATURE("avx512dq")
   WEFT_FEATURE("avx512vnni")
   WEFT_FEATURE("avx512bf16")
-  WEFT_FEATURE("amx-bf16")
 #undef WEFT_FEATURE
+  if (has_amx()) list.emplace_back("amx-bf16");
 #elif defined(__aarch64__)
   list.emplace_back("neon");
 #endif

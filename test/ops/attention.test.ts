@@ -155,7 +155,6 @@ export const rows: readonly Row[] = checkRows(import.meta.url, [
   // extents around those that blocks are made of
   plain('of 37 queries and 53 keys', { b: 2, tq: 37, tk: 53, h: 3, d: 19, dv: 21 }),
   plain('of 3 queries and 53 keys', { b: 2, tq: 3, tk: 53, h: 4, hk: 2, d: 37, dv: 21 }),
-  plain('of one query and 32 keys of 1100', { b: 1, tq: 1, tk: 32, h: 2, d: 1100, dv: 3 }),
   plain('of 130 queries and keys, causal', { b: 1, tq: 130, tk: 130, h: 2, d: 32 }, { causal: true }),
   plain('of 17 queries and 300 keys, causal, later', { b: 1, tq: 17, tk: 300, h: 2, d: 16 }, { causal: true, offset: 270 }),
   plain('of one query and 700 keys', { b: 2, tq: 1, tk: 700, h: 2, hk: 1, d: 33 }),

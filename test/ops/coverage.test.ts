@@ -20,6 +20,7 @@ const withoutRows = [
   'documented',
   'families',
   'errors',
+  'optimizers_joined',
   'products',
   'products_bfloat16',
   'recurrent_joined',

@@ -141,4 +141,39 @@ for (const [name, gates, biases, run] of [
   })
 }
 
+for (const dtype of ['float16', 'bfloat16'] as const) {
+  const units = 32
+  const of = (shape: number[], value: (i: number) => number): Tensor =>
+    tensor(
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => value(i)),
+      { shape },
+    )
+  /** The gradient of all states by the bias, of operands of a dtype. */
+  const slopes = async (bias: Tensor, to: 'float32' | typeof dtype): Promise<number[]> => {
+    const given = [of([1, 5, 2], () => 0), of([2, 4 * units], () => 0), of([units, 4 * units], () => 0), bias].map((t) => t.cast(to))
+    const run = jit((...[x, k, r, b]: Tensor[]) => gradients(lstm(x!, k!, r!, b!).state.sum(), [b!])[0]!)
+    return [
+      ...(await run(...given)
+        .cast('float32')
+        .data()),
+    ] as number[]
+  }
+
+  test(`${dtype}: gradients of lstm where cells are near the ends of tanh, and where gates are shut`, async () => {
+    // exact in 16 bits: gates i 3, f 6, g from 1 on, o 1; the cells come near 4
+    const steep = of([4 * units], (i) => [3, 6, 1 + (i % units) / 64, 1][Math.floor(i / units)]!)
+    const [narrow, wide] = [await slopes(steep, dtype), await slopes(steep, 'float32')]
+    const most = Math.max(...wide.map(Math.abs))
+    narrow.forEach((value, i) =>
+      assert.ok(Math.abs(value - wide[i]!) <= 0.02 * Math.abs(wide[i]!) + 1e-3 * most, `${i}: ${value}, ${wide[i]}`),
+    )
+    // a gate of exp(-20), which is 0 in float16
+    const shut = await slopes(
+      of([4 * units], (i) => (i < 3 * units ? 0.5 : -20)),
+      dtype,
+    )
+    assert.not(shut.some(Number.isNaN))
+  })
+}
+
 test.run()

@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { WeftError } from '../../core/error.js'
 import { MODEL_FILE } from '../../io/folder.js'
+import { formatOf } from '../../io/formats.js'
 import { type FileFacts, readManifest } from '../../io/manifest.js'
 import { RegularFile } from '../../io/regular_file.js'
 import { isSystemError } from '../../core/system_error.js'
@@ -18,6 +19,8 @@ export async function damagedVersions(root: string, files: ReadonlyMap<string, F
   const damaged: string[] = []
   for (const [folder, base] of folders) {
     const listed = await listedIn(path.join(root, folder, base), base)
+    // a model of TensorFlow.js has a model.json of its own, without checksums
+    if (!listed && base === MODEL_FILE && (await formatOf(path.join(root, folder)).catch(() => undefined))?.name === 'tfjs') continue
     const good = listed && [...listed].every(([name, { sha256 }]) => files.get(path.posix.join(folder, name))?.sha256 === sha256)
     if (!good) damaged.push(folder)
   }

@@ -1,7 +1,7 @@
 // publish: a model as a new version of a repository. It is written aside, flushed to the disk, and put in place by one
 // rename: whoever looks sees the whole version, or none. Whatever fails, what was there stays.
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import * as library from '../../index.js'
 import { WeftError } from '../../core/error.js'
@@ -250,8 +250,36 @@ export async function labelVersion(repository: string, model: string, label: str
   }
 }
 
-async function moveLabel(folder: string, model: string, label: string, version: number): Promise<void> {
+function moveLabel(folder: string, model: string, label: string, version: number): Promise<void> {
   const file = path.join(folder, SETTINGS_FILE)
+  return oneAfterTheOther(file, () => changeLabel(file, model, label, version))
+}
+
+/** Changes of a file, also by several processes. The lock of a process that was killed counts for ten seconds. */
+async function oneAfterTheOther(file: string, change: () => Promise<void>): Promise<void> {
+  const lock = `${file}.lock`
+  for (;;) {
+    try {
+      await (await open(lock, 'wx')).close()
+      break
+    } catch (error) {
+      if (!isSystemError(error, 'EEXIST')) throw error
+      const age = await stat(lock).then(
+        ({ mtimeMs }) => Date.now() - mtimeMs,
+        () => 0,
+      )
+      if (age > 10_000) await rm(lock, { force: true })
+      else await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  try {
+    await change()
+  } finally {
+    await rm(lock, { force: true })
+  }
+}
+
+async function changeLabel(file: string, model: string, label: string, version: number): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if (isSystemError(error, 'ENOENT')) return '{}'
     throw error

@@ -130,6 +130,13 @@ export class SealedFile extends RegularFile {
     for (const end of await Promise.allSettled(parts)) if (end.status === 'rejected') throw end.reason
   }
 
+  /** What was opened before need not be what is held. */
+  override async hold(): Promise<Uint8Array> {
+    const bytes = await super.hold()
+    this.chunk = undefined
+    return bytes
+  }
+
   override async close(): Promise<void> {
     const chunk = await this.chunk?.bytes.catch(() => undefined)
     chunk?.fill(0)

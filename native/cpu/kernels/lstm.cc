@@ -17,7 +17,8 @@ struct BindForward {
   }
 };
 
-struct BindGradient {
+/** `rounded`: the operands are 16-bit floats. */
+template <bool rounded> struct BindGradient {
   template <class T> WEFT_BINDER Step operator()(Call& call) const {
     BackwardViews views(Cell::lstm);
     const size_t first = views.take_gradients(call);
@@ -27,14 +28,23 @@ struct BindGradient {
     views.gates_input = first + 4;
     views.projected = call.out[0], views.weights = call.out[1], views.dh0 = call.out[2], views.dc0 = call.out[3];
     views.outputs = 4;
+    views.rounded = rounded;
     return bind_backward<T>(call, views);
   }
 };
 
 KERNEL(cpu, lstm) { return bind_float(call, call.out[0].dtype, BindForward()); }
 JOIN(cpu, lstm) { return join_projection(neighbours, joined, taken, 4, BindForward()); }
-KERNEL(cpu, lstmGrad) { return bind_float(call, call.out[0].dtype, BindGradient()); }
-JOIN(cpu, lstmGrad) { return join_gradient(neighbours, joined, taken, BindGradient()); }
+bool is_rounded(const Call& call) { return size_of(call.out[0].dtype) == 2; }
+
+KERNEL(cpu, lstmGrad) {
+  const DType dtype = call.out[0].dtype;
+  return is_rounded(call) ? bind_float(call, dtype, BindGradient<true>()) : bind_float(call, dtype, BindGradient<false>());
+}
+JOIN(cpu, lstmGrad) {
+  return is_rounded(*neighbours.call) ? join_gradient(neighbours, joined, taken, BindGradient<true>())
+                                      : join_gradient(neighbours, joined, taken, BindGradient<false>());
+}
 
 }  // namespace
 }  // namespace weft::cpu::WEFT_ISA

@@ -70,7 +70,8 @@ template <class T> WEFT_BINDER Step bind_backward(Call& call, const BackwardView
   const int64_t deep = simple ? u : (two_products ? 2 : gates) * padded;  // of the sums
   const int64_t wide_row = scratch_row<T>(deep);
   const RowChunks chunks(b);
-  const Finish<T> finish(cell, v.options.usual());
+  // of rounded results the tanh of a cell is not the state by the gate: the kernel of any activation computes it
+  const Finish<T> finish(cell, v.options.usual() && !v.rounded);
   const View packed = call.scratch(size_t(packed_size<T>(deep, u)) * sizeof(T));
   const View packed_proposed = two_products ? call.scratch(size_t(packed_size<T>(padded, u)) * sizeof(T)) : View();
   const ThreadScratch memory(call, size_t(chunks.most() * (3 * row + 2 * wide_row)) * sizeof(T));

@@ -46,7 +46,8 @@ struct BackwardViews {
   View gates, kept;        // kept: cells of lstm, inner of gru
   size_t gates_input = 0;  // index of gates among the inputs
   View projected, weights, bias, dh0, dc0;
-  size_t outputs = 0;  // of the op, without those of joined products
+  size_t outputs = 0;    // of the op, without those of joined products
+  bool rounded = false;  // what the forward pass left are 16-bit floats
 
   /** Takes the gradients of the results from the first inputs. Returns their number. */
   size_t take_gradients(const Call& call) {
