@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { loadModel } from '../../lib/index.js'
 import { changeModelKey, loadPublished, publish } from '../../lib/serve/index.js'
 import { ModelKeys, readModelKey } from '../../lib/serve/publishing/model_keys.js'
+import { labelVersion } from '../../lib/serve/publishing/publish.js'
 import { Trust } from '../../lib/serve/publishing/signed_manifest.js'
 import { Repository } from '../../lib/serve/repository/repository.js'
 import { codeOf, codeOfAsync, generator, rejects, throws } from '../expect.js'
@@ -129,6 +130,18 @@ test('what cannot be published is refused, and nothing is left of it', async () 
   mkdirSync(path.join(root, 'right'))
   cpSync(source, path.join(root, 'right'), { recursive: true })
   await rejects('ERR_STATE', /right in the folder/, publish(source, root, { name: 'right' }))
+})
+
+test('labels that are moved at once are all moved', async () => {
+  const root = newRoot()
+  await put(root, 1)
+  await put(root, 2)
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  await Promise.all(names.map((name, i) => labelVersion(root, 'm', name, 1 + (i % 2))))
+  assert.equal(JSON.parse(readFileSync(path.join(root, 'm/serve.json'), 'utf8')), {
+    labels: { a: 1, b: 2, c: 1, d: 2, e: 1, f: 2 },
+  })
+  assert.not(readdirSync(path.join(root, 'm')).includes('serve.json.lock'))
 })
 
 test('a label moves to what is published; the version that another label names goes on, and moving it back is a rollback', async () => {
