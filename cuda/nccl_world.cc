@@ -264,9 +264,10 @@ void NcclWorld::close(bool failed) {
   const auto over = [&] { return ended_ == begun_ || (loss_ && !loss_->left); };
   if (!changed_.wait_for(lock, 2 * milliseconds(heartbeat_), over)) lose({.rank = rank_, .text = "this rank ends"});
   if (loss_ && !loss_->left) changed_.wait_for(lock, most_patience(), [&] { return aborted_ && ended_ == begun_; });
-  const uint64_t finished = loss_ && !loss_->left ? 0 : ended_;
+  const bool whole = !loss_ || loss_->left;
+  const uint64_t finished = whole ? ended_ : 0;
   lock.unlock();
-  control_->leave(finished, failed);
+  control_->leave(finished, failed, whole);
   lock.lock();
   const bool destroy = !std::exchange(aborted_, true);
   lock.unlock();

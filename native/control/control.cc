@@ -144,7 +144,10 @@ void Control::heard(Connection& from, const Head& head, std::string body) {
       break;
     case Kind::left: someone_leaves(head.rank, body); break;
     case Kind::lost: lose({.rank = head.rank, .text = body}); break;
-    case Kind::over: over_ = true; break;
+    case Kind::over:
+      all_whole_ = head.number != 0;
+      over_ = true;
+      break;
   }
   changed_.notify_all();
 }
@@ -228,13 +231,18 @@ void Control::someone_leaves(int rank, const std::string& counts) {
   std::memcpy(&loss.comparisons, counts.data() + 16, 8);
   if (rank_ == 0) {
     send_all(Kind::left, rank, 0, counts);
+    all_whole_ &= counts.size() > 24 && counts[24] != 0;
     gone_++;
-    if (leaving_ && gone_ == size_ - 1) {
-      over_ = true;
-      send_all(Kind::over, 0, 0, "");
-    }
+    end_when_all_left();
   }
   if (rank != rank_) lose(loss);
+}
+
+/** Of rank 0: tells the ranks that all have left, and whether each of them has finished what it began. */
+void Control::end_when_all_left() {
+  if (!leaving_ || gone_ < size_ - 1) return;
+  over_ = true;
+  send_all(Kind::over, 0, all_whole_, "");
 }
 
 void Control::give_up(const std::string& why) {
@@ -243,21 +251,23 @@ void Control::give_up(const std::string& why) {
   lose({.rank = rank_, .text = why});
 }
 
-void Control::leave(uint64_t collectives, bool failed) {
+bool Control::leave(uint64_t collectives, bool failed, bool whole) {
   std::unique_lock lock(mutex_);
   leaving_ = true;
+  whole &= !failed;
   std::string counts(reinterpret_cast<const char*>(&collectives), sizeof collectives);
   counts.append(reinterpret_cast<const char*>(gathers_), sizeof gathers_);
+  counts += char(whole);
   if (rank_ == 0) {
     send_all(Kind::left, 0, 0, counts);
-    if (gone_ == size_ - 1) {
-      over_ = true;
-      send_all(Kind::over, 0, 0, "");
-    }
+    all_whole_ &= whole;
+    end_when_all_left();
   } else {
     send_all(Kind::leaving, rank_, 0, counts);
   }
-  if (!failed) changed_.wait(lock, [&] { return over_ || (loss_ && !loss_->left); });
+  if (failed) return false;
+  changed_.wait(lock, [&] { return over_ || (loss_ && !loss_->left); });
+  return over_ && all_whole_;
 }
 
 void Control::end_connection(Connection& one, const std::string& why) {

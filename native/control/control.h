@@ -52,8 +52,11 @@ class Control {
   std::vector<std::string> gather(const std::string& mine, double timeout, Gather kind = Gather::texts);
   /** Tells all ranks that this one cannot go on, and why. */
   void give_up(const std::string& why);
-  /** Tells the others that this rank ends, and waits until all end, unless it has failed. */
-  void leave(uint64_t collectives, bool failed);
+  /**
+   * Tells the others that this rank ends, and waits until all end, unless it has failed. `whole`: this rank has
+   * finished all that it began. Whether all ranks end so: only then may one wait for the others in its engine.
+   */
+  bool leave(uint64_t collectives, bool failed, bool whole);
 
   /** Of a socket: no delay, no waiting, and closed in programs that this one starts. */
   static void set_up(int socket);
@@ -84,6 +87,7 @@ class Control {
   void send_all(Kind, int rank, uint64_t number, const std::string& body);
   void piece(int rank, uint64_t number, std::string body);
   void someone_leaves(int rank, const std::string& counts);
+  void end_when_all_left();
   void lose(Loss loss);
   void end_connection(Connection&, const std::string& why);
   void refuse(Connection&, const std::string& why);
@@ -106,6 +110,7 @@ class Control {
   std::string refused_;  // why the last stranger was
   std::optional<Loss> loss_;
   bool leaving_ = false, over_ = false, stopping_ = false;
+  bool all_whole_ = true;  // of rank 0: those that have left; elsewhere what rank 0 said of all
 };
 
 }  // namespace weft

@@ -64,6 +64,7 @@ World& world() {
 WorldFacts World::open(const WorldSettings& settings) {
   require(!open_ && failed_to_open_.empty(), "ERR_STATE", "the ranks have met already in this process");
   timeout_ = settings.timeout;
+  heartbeat_ = settings.heartbeat;
   thread_ = std::thread([this, settings] { work(settings); });
   thread_.detach();
   std::unique_lock lock(mutex_);
@@ -252,18 +253,25 @@ void World::close(bool failed) {
   work_.notify_all();
   done_.wait(lock, [&] { return under_way_.empty() && handed_over_.empty(); });
   const uint64_t finished = broken_ ? 0 : begun_;
+  const bool whole = !failed && !broken_ && (!loss_ || loss_->left);
   lock.unlock();
-  if (control_) control_->leave(finished, failed);
+  const bool all_whole = control_ ? control_->leave(finished, failed, whole) : whole;
   lock.lock();
-  // MPI_Finalize waits for all ranks. After a loss it would wait for ever
-  if (failed || broken_ || (loss_ && !loss_->left)) {
+  // after a loss MPI_Finalize would wait for ever
+  if (!whole || (loss_ && !loss_->left)) {
     left_ = true;
     done_.notify_all();
     return;
   }
   finalizing_ = true;
   work_.notify_all();
-  done_.wait(lock, [&] { return finished_; });
+  const auto finished_now = [&] { return finished_; };
+  if (all_whole) return done_.wait(lock, finished_now);
+  // Others end with an error, and do not finalize. A launcher ends this rank then, with their exit code, which it would
+  // lose if this one did not finalize either. A launcher that lets the others go on may leave it in MPI_Finalize.
+  done_.wait_for(lock, std::chrono::duration<double, std::milli>(2 * heartbeat_), finished_now);
+  left_ = true;
+  done_.notify_all();
 }
 
 }  // namespace weft::mpi

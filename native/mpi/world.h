@@ -97,7 +97,7 @@ class World final : public Engine {
   };
   std::map<DType, Extremes> extremes_;  // of floats
   int rank_ = 0, size_ = 1;
-  double timeout_ = 0;
+  double timeout_ = 0, heartbeat_ = 0;
   std::unique_ptr<Control> control_;
   std::thread thread_;
   mutable std::mutex mutex_;

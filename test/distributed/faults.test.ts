@@ -22,6 +22,8 @@ for (const { name: family, command, found, package: brought } of FAMILIES)
     ['killed', /rank 2 was lost/],
     ['stopped', /rank 2 was lost: it has given no sign of life for 4000 ms/],
     ['exits', /rank 2 has ended/],
+    // the others end without an error, too
+    ['caught', /rank 2 has ended/],
   ] as const)
     testWith(found, brought, `${family}: when a rank is ${what}, the others reject with its number`, async () => {
       // this mpirun kills all ranks as soon as one was killed

@@ -12,7 +12,7 @@ function happens(): void {
   if (!last) return
   if (what === 'killed') process.kill(process.pid, 'SIGKILL')
   if (what === 'stopped') process.kill(process.pid, 'SIGSTOP')
-  if (what === 'exits') process.exit(0)
+  if (what === 'exits' || what === 'caught') process.exit(0)
 }
 
 async function run(): Promise<Record<string, unknown>> {
@@ -59,6 +59,6 @@ try {
 } catch (error) {
   const { code, message, unchanged } = error as WeftError & { unchanged?: boolean }
   say(rank, { code, message, unchanged, ms: performance.now() - began })
-  await heard(['killed', 'stopped', 'exits'].includes(what) ? size - 1 : size)
-  process.exitCode = 75
+  await heard(['killed', 'stopped', 'exits', 'caught'].includes(what) ? size - 1 : size)
+  if (what !== 'caught') process.exitCode = 75
 }
