@@ -10,6 +10,7 @@
 #include "cpu/alone.h"
 #include "cpu/features.h"
 #include "cpu/huge_pages.h"
+#include "cpu/kept_blocks.h"
 #include "cpu/parallel.h"
 #include "float_mode.h"
 
@@ -28,11 +29,20 @@ class CpuDevice final : public Device {
 
   void* allocate(size_t bytes) override {
     const size_t unit = bytes < huge_page ? 4096 : huge_page, rounded = (std::max(bytes, size_t(1)) + unit - 1) / unit * unit;
-    void* memory = std::aligned_alloc(unit, rounded);
-    if (memory != nullptr) cpu::prefer_huge_pages(memory, rounded);
+    if (rounded < huge_page) return std::aligned_alloc(unit, rounded);
+    if (void* const kept = blocks_.take(rounded)) return kept;
+    const auto fresh = [&] { return std::aligned_alloc(unit, rounded); };
+    void* memory = fresh();
+    if (memory == nullptr) blocks_.drop(), memory = fresh();
+    if (memory == nullptr) return nullptr;
+    cpu::prefer_huge_pages(memory, rounded);
+    blocks_.lend(memory, rounded);
     return memory;
   }
-  void release(void* memory) override { std::free(memory); }
+  void release(void* memory) override {
+    if (!blocks_.give(memory)) std::free(memory);
+  }
+  void trim() override { blocks_.drop(); }
 
   void enter() override { flush_subnormals(); }
   void work_alone(bool alone) override { cpu::work_alone(alone); }
@@ -54,6 +64,9 @@ class CpuDevice final : public Device {
     work();
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   }
+
+ private:
+  cpu::KeptBlocks blocks_;
 };
 
 }  // namespace
