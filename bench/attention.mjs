@@ -16,7 +16,7 @@ const options = readOptions({
 })
 const threads = Number(options.threads)
 const rounds = options.quick ? 5 : Number(options.rounds)
-const report = new Report(`Transformers, float32, ${threads} thread(s): µs, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Transformers, float32, ${threads} thread(s): µs, best of ${rounds} interleaved rounds or more`, options)
 
 const gpt = { blocks: 4, time: 128, positions: 128, width: 128, inner: 512, heads: 4, batch: 8, vocabulary: 96 }
 

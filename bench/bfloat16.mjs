@@ -12,7 +12,7 @@ const options = readOptions({ rounds: { type: 'string', default: '15' } })
 const rounds = options.quick ? 5 : Number(options.rounds)
 const milliseconds = options.quick ? 30 : 100
 const report = new Report(
-  `Operands rounded to bfloat16 on ${process.env.WEFT_THREADS} thread(s): µs, best of ${rounds} interleaved rounds`,
+  `Operands rounded to bfloat16 on ${process.env.WEFT_THREADS} thread(s): µs, best of ${rounds} interleaved rounds or more`,
   options,
 )
 const precisions = { bfloat16: 'mixedBfloat16', float32: 'float32' }

@@ -15,7 +15,7 @@ const options = readOptions({
 })
 const threads = Number(options.threads)
 const rounds = options.quick ? 2 : Number(options.rounds)
-const report = new Report(`GPT-2, 124 M parameters, float32, ${threads} thread(s): best of ${rounds} interleaved rounds`, options)
+const report = new Report(`GPT-2, 124 M parameters, float32, ${threads} thread(s): best of ${rounds} interleaved rounds or more`, options)
 
 // the head is the table of tokens, as in the original
 const gpt2 = { blocks: 12, time: 128, positions: 1024, width: 768, inner: 3072, heads: 12, batch: 2, vocabulary: 50257, tied: true }

@@ -15,7 +15,7 @@ const options = readOptions({ threads: { type: 'string', default: '1' }, rounds:
 const threads = Number(options.threads)
 const rounds = options.quick ? 9 : Number(options.rounds)
 const milliseconds = 250
-const report = new Report(`Inference, MNIST CNN, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Inference, MNIST CNN, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds or more`, options)
 
 const network = writeNetwork('mnist')
 const model = join(network.folder, 'mnist.onnx')

@@ -16,7 +16,7 @@ const options = readOptions({
 const threads = Number(options.threads)
 const rounds = options.quick ? 7 : Number(options.rounds)
 const milliseconds = options.quick ? 40 : 200
-const report = new Report(`Kernels, float32, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Kernels, float32, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds or more`, options)
 const peerNames = { matMul: 'OpenBLAS', convolution: 'PyTorch', bandwidth: 'PyTorch' }
 
 const weft = weftSide('kernels.mjs', threads)

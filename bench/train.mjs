@@ -14,7 +14,7 @@ const options = readOptions({
 })
 const threads = Number(options.threads)
 const rounds = options.quick ? 5 : Number(options.rounds)
-const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, best of ${rounds} interleaved rounds`, options)
+const report = new Report(`Training step, Adam, ${threads} thread(s): µs per step, best of ${rounds} interleaved rounds or more`, options)
 
 /**
  * Operations of a step's products, where all layers are dense: forward, the gradients of weights, and of all inputs but
