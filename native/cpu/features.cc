@@ -2,6 +2,8 @@
 #include "features.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #if defined(__x86_64__)
@@ -44,6 +46,13 @@ bool has_amx() {
   constexpr uint64_t tile_data = uint64_t(1) << 18;
   uint64_t supported = 0;
   return syscall(SYS_arch_prctl, get_supported, &supported) == 0 && (supported & tile_data) != 0;
+}
+
+/** Linux gives the tile registers to a process that asks for them. The error's number, 0 where it did. */
+int ask_for_tiles() {
+  constexpr long request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const int error = syscall(SYS_arch_prctl, request_permission, tile_data) == 0 ? 0 : errno;
+  return error;
 }
 #endif
 
@@ -99,9 +108,13 @@ bool has_tiles() {
     const char* const text = setting("WEFT_CPU_AMX", {"on", "off"});
     if (text != nullptr && std::string_view(text) == "off") return false;
     const bool able = multiplies_bfloat16() && has_amx();
-    require(able || text == nullptr, "ERR_ARGUMENT",
+    if (text == nullptr) return able;
+    require(able, "ERR_ARGUMENT",
             "WEFT_CPU_AMX=on: this needs AVX-512 kernels, a processor with AMX for bfloat16, and Linux 5.16 or later");
-    return able;
+    require(ask_for_tiles() == 0, "ERR_ARGUMENT",
+            "WEFT_CPU_AMX=on: Linux does not let this process use AMX (arch_prctl: ", std::strerror(ask_for_tiles()),
+            "). A sandbox may forbid it: allow that call there, or leave WEFT_CPU_AMX out");
+    return true;
   }();
   return value;
 #else
@@ -113,9 +126,7 @@ bool has_tiles() {
 
 bool multiplies_tiles() {
 #if defined(__x86_64__)
-  // Linux gives the tile registers to a process that asks for them
-  constexpr long request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-  static const bool value = has_tiles() && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  static const bool value = has_tiles() && ask_for_tiles() == 0;
   return value;
 #else
   return false;

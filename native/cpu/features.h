@@ -18,7 +18,7 @@ std::vector<std::string> built_levels();
 bool multiplies_bfloat16();
 /**
  * Whether the processor has tile registers (AMX) for these products, and WEFT_CPU_AMX is not `off`. ERR_ARGUMENT where
- * it is `on` and there are none.
+ * it is `on` and there are none, or the system does not let this process use them.
  */
 bool has_tiles();
 /** Whether these products are made in tile registers: there are some, and the system lets this process use them. */

@@ -173,6 +173,34 @@ test('WEFT_CPU_AMX is on or off', () => {
   else if (status !== 0) assert.match(stderr, /WEFT_CPU_AMX=on: /)
 })
 
+// a filter that refuses arch_prctl(ARCH_REQ_XCOMP_PERM), as a sandbox may; seccomp(2), x86-64
+const SANDBOX = `
+my $filter = pack '(SCCL)*', 0x20,0,0,0, 0x15,0,3,158, 0x20,0,0,16, 0x15,0,1,0x1023, 6,0,0,0x50001, 6,0,0,0x7fff0000;
+syscall(157, 38, 1, 0, 0, 0) == 0 && syscall(157, 22, 2, pack 'Sx6P', 6, $filter) == 0 or exit 77;
+exec @ARGV`
+const inSandbox = (env: Record<string, string>) =>
+  spawnSync('perl', ['-e', SANDBOX, process.execPath, '--input-type=module', '-e', PRODUCT], {
+    encoding: 'utf8',
+    env: { ...process.env, WEFT_DEVICE: 'cpu', ...env },
+  })
+const PRODUCT = `
+  const { jit, matMul, ones } = await import(${JSON.stringify(new URL('../../lib/index.js', import.meta.url).href)})
+  const product = jit(() => matMul(ones([64, 64]), ones([64, 64])), { precision: 'mixedBfloat16' })
+  console.log(new Set(await product().data()))`
+const hasSandbox = native.multipliesTiles && ![77, null].includes(inSandbox({}).status)
+testWith(
+  hasSandbox,
+  'AMX, and perl and seccomp to forbid it',
+  'WEFT_CPU_AMX=on says that Linux refuses AMX; without it others compute',
+  () => {
+    const refused = inSandbox({ WEFT_CPU_AMX: 'on' })
+    assert.is.not(refused.status, 0, refused.stdout)
+    assert.match(refused.stderr, /WEFT_CPU_AMX=on: Linux does not let this process use AMX \(arch_prctl: Operation not permitted\)/)
+    const { status, stdout, stderr } = inSandbox({})
+    assert.equal([status, stdout], [0, 'Set(1) { 64 }\n'], stderr)
+  },
+)
+
 test('a CPU without the instructions refuses, and says what it needs', () => {
   const ask = () => withDevice('cpu', () => jit(() => on([1], [1]), { precision: 'mixedBfloat16' })())
   if (able) {
