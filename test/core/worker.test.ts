@@ -5,7 +5,9 @@ import { Worker } from 'node:worker_threads'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { jit, tensor, type Tensor } from '../../lib/index.js'
+import { canUsePool } from '../../lib/serve/publishing/decryption.js'
 import { values } from '../expect.js'
+import { testWith } from '../skip.js'
 
 const entry = fileURLToPath(new URL('../../lib/index.js', import.meta.url))
 
@@ -44,6 +46,39 @@ test('a worker computes and is terminated mid-step; the main thread goes on', as
     assert.equal(await values(square(x)), [7, 10, 15, 22])
   }
 })
+
+testWith(
+  canUsePool(),
+  'a Node.js that shows its libcrypto',
+  'a worker is terminated while threads decrypt for it; the process goes on',
+  () => {
+    const decryption = new URL('../../lib/serve/publishing/decryption.js', import.meta.url).href
+    const loading = `(async () => {
+    const { parentPort } = await import('node:worker_threads')
+    const { decryptInPool } = await import(${JSON.stringify(decryption)})
+    const [count, chunkBytes] = [256, 1 << 18]
+    const chunks = { key: new Uint8Array(32), associated: new Uint8Array(8), nonces: new Uint8Array(12 * count), chunkBytes }
+    const [stored, target] = [new Uint8Array(count * (chunkBytes + 16)), new Uint8Array(count * chunkBytes)]
+    for (let i = 0; i < 8; i++) decryptInPool(chunks, stored, target, 4)
+    parentPort.postMessage('busy')
+    setInterval(() => {}, 1000)
+  })()`
+    const source = `
+    const { once } = require('node:events')
+    const { Worker } = require('node:worker_threads')
+    const main = async () => {
+      for (let round = 0; round < 3; round++) {
+        const worker = new Worker(${JSON.stringify(loading)}, { eval: true })
+        await once(worker, 'message')
+        await worker.terminate()
+      }
+      console.log('goes on')
+    }
+    main()`
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 600_000 })
+    assert.equal([status, stdout], [0, 'goes on\n'], stderr)
+  },
+)
 
 test('a process ends by itself when work is queued, and exits in the middle of a step', () => {
   for (const tail of ['', 'process.exit(0)']) {

@@ -32,6 +32,12 @@ testWith(open.found, open.package, 'all ranks end after the same step, with the 
   )
 })
 
+for (const { name, command, found, package: needed } of FAMILIES)
+  testWith(found, needed, `${name}: a worker thread that is terminated while it meets does not end the process`, async () => {
+    const { said, output } = await launch(command, 1, 'ended_worker')
+    assert.equal(said, [{ rank: 0, goesOn: true }], output)
+  })
+
 // which call is the last one is the same to both MPIs
 for (const [{ command, found, package: needed }, ways] of [
   [FAMILIES[0]!, ['rows', 'batches', 'collective']],
